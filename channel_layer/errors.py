@@ -1,0 +1,49 @@
+"""Everything that this package raises on purpose, named by what the caller can do about it.
+
+ChannelLayerError
+├── ChannelFull        wait, shed, or answer 503; nothing was sent
+├── InvalidMessage     a caller's bug; the text names the path of the offending value
+│   └── InvalidName    a caller's bug; a channel or group name outside of the rules
+├── LayerUnavailable   Redis did not answer: the outcome is unknown
+├── ServerUnfit        Redis is too old or set up in a way that loses messages; an operator has to act
+└── WireError          a peer's bytes are not what PROTOCOL.md says; drop them and count
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ChannelLayerError(Exception):
+    """Everything this package raises on purpose. Two questions, answered per class."""
+
+    retry: ClassVar[bool] = False  #: may the same call succeed later?
+    known: ClassVar[bool] = True  #: is it known that nothing was sent?
+
+
+class ChannelFull(ChannelLayerError):
+    """The channel holds `capacity` unread messages. Wait, shed, or answer 503."""
+
+    retry = True
+
+
+class InvalidMessage(ChannelLayerError, ValueError):
+    """The message holds something that is not of ASGI's types; the text names its path. A caller's bug."""
+
+
+class InvalidName(InvalidMessage):
+    """A channel or group name outside of the rules of names.py. A caller's bug."""
+
+
+class LayerUnavailable(ChannelLayerError):
+    """Redis did not answer in time: the message may or may not have been sent."""
+
+    retry, known = True, False
+
+
+class ServerUnfit(ChannelLayerError):
+    """The server of the Redis protocol is too old, or its settings would lose messages. For an operator."""
+
+
+class WireError(ChannelLayerError):
+    """Bytes from a peer are not what PROTOCOL.md says. Drop them and count; never let them end the reader."""

@@ -1,0 +1,68 @@
+"""What an event is, how much of a window it takes, and what a value in it may be.
+
+Scopes and events are ASGI's: dicts with string keys whose values are bytes, str, int64, finite float, list (tuples
+become lists), dict, bool or None. Nothing else crosses the wire; whoever brings something else hears at once where
+it stands in the message. Source: ASGI specification, section "Events"; PROTOCOL.md, "Values".
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from channel_layer.errors import InvalidMessage
+
+Event = dict[str, Any]
+
+#: What every event takes of a window beside its payload: an empty message is not free of memory either.
+EVENT_OVERHEAD_BYTES = 64
+
+INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
+DEPTH_MAX = 32
+
+
+def check_value(value: Any, path: str = "message", depth: int = 0) -> None:
+    """Raise InvalidMessage with the path of the first value that is not one of ASGI's types."""
+    kind = type(value)
+    if kind is str or kind is bytes or kind is bool or value is None:
+        return
+    if isinstance(value, int):
+        if not INT64_MIN <= value <= INT64_MAX:
+            raise InvalidMessage(f"{path} is an int outside of 64 bits")
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise InvalidMessage(f"{path} is {value}, which is not a finite float")
+    elif depth >= DEPTH_MAX:
+        raise InvalidMessage(f"{path} is nested deeper than {DEPTH_MAX} levels")
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            if not isinstance(key, str):
+                raise InvalidMessage(f"{path} has a key of type {type(key).__name__}; keys are str")
+            check_value(inner, f"{path}[{key!r}]", depth + 1)
+    elif isinstance(value, list | tuple):
+        for index, inner in enumerate(value):
+            check_value(inner, f"{path}[{index}]", depth + 1)
+    elif not isinstance(value, str | bytes):
+        raise InvalidMessage(f"{path} is of type {kind.__name__}; allowed are bytes, str, int, float, list, dict, bool, None")
+
+
+def check_message(message: Any) -> None:
+    """Raise InvalidMessage unless `message` is a dict of ASGI types with a string `type`."""
+    if not isinstance(message, dict):
+        raise InvalidMessage(f"message is of type {type(message).__name__}; a message is a dict")
+    if not isinstance(message.get("type"), str):
+        raise InvalidMessage("message['type'] is missing or not a str")
+    check_value(message)
+
+
+def payload_size_bytes(event: Event) -> int:
+    """Bytes that `event` takes of a window: its body, bytes or text (UTF-8 length), and the overhead."""
+    size = EVENT_OVERHEAD_BYTES
+    for name in ("body", "bytes"):
+        payload = event.get(name)
+        if payload:
+            size += len(payload)
+    text = event.get("text")
+    if text:
+        size += len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+    return size

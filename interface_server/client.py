@@ -1,0 +1,122 @@
+"""The wall inside the door: what the holder of a client's socket and the pump say to each other.
+
+On one side stands a `Client` (twisted_http.py, autobahn_websocket.py): it knows a socket and its protocol, and nothing
+of Redis, workers or epochs. On the other side stands the pump, which gives each client an `Upstream`: it knows the wire
+and nothing of sockets. Both run on the reactor thread, call each other directly, and never block.
+
+Sizes are those of `channel_layer.events.payload_size_bytes`: payload plus 64 bytes for each event. PROTOCOL.md, P1, P5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Any, Protocol
+
+from channel_layer.events import Event
+
+
+class Ending(Enum):
+    """Why the wire has nothing more to say about a connection; the client's side turns it into what its protocol knows.
+
+    HTTP, nothing sent yet: the status below. HTTP, in mid-response: abort, so that the client can tell.
+    WebSocket, not accepted yet: the status below. WebSocket, open: the close code below.
+    """
+
+    FINISHED = ("the application returned", 500, 1000)
+    FAILED = ("the application failed", 500, 1011)
+    FULL = ("the queue is full", 503, 1013)  #: with Retry-After
+    LATE = ("no worker took it in time", 503, 1013)  #: with Retry-After
+    UNAVAILABLE = ("Redis is unreachable", 503, 1013)  #: with Retry-After
+    DIED = ("the worker died", 502, 1012)
+    STOPPING = ("the worker is stopping", 502, 1012)
+    HOLE = ("packets were lost", 502, 1012)
+
+    def __init__(self, why: str, status: int, close_code: int) -> None:
+        self.why = why
+        self.status = status
+        self.close_code = close_code
+
+
+class Pushed:
+    """One event that third parties sent: by `send` to the reply channel, or by a group. Outside of credit.
+
+    `frame` is a place for the WebSocket frame, built once by the first client that needs it and written by all.
+    """
+
+    __slots__ = ("event", "frame")
+
+    def __init__(self, event: Event) -> None:
+        self.event = event
+        self.frame: bytes | None = None
+
+
+class Client(Protocol):
+    """One client's side of one connection. The pump calls; nothing here may raise."""
+
+    def deliver(self, events: Sequence[Event], size_bytes: int) -> None:
+        """Events of the current owner, in order: `http.response.start`, `websocket.send`, … as the worker checked them.
+
+        When their bytes have left for the kernel (at once while the transport's buffer is below its high-water mark),
+        say `upstream.delivered(size_bytes)`; sizes may be added up. Until then the application waits in `send()`.
+        """
+
+    def push(self, pushed: Pushed) -> None:
+        """An event that third parties sent. Bounded by a per-socket queue of 1 MiB: beyond it, close 1013 "slow".
+
+        HTTP knows no such event: it is dropped and counted.
+        """
+
+    def end(self, ending: Ending) -> None:
+        """The wire has said its last word about this connection; `upstream` must not be used again."""
+
+    def resume(self) -> None:
+        """There is room again after `forward` answered False: read the socket on."""
+
+    def wanted(self) -> None:
+        """The application asked for the body: the moment for `100 Continue`, if the client waits for it. At most once."""
+
+
+class Upstream(Protocol):
+    """One connection's line to the wire. The client calls; after `leave`, or after `Client.end`, never again."""
+
+    #: The reply channel of this connection, `<node>!<number>`: its name in logs and for `channel_layer.send`.
+    channel: str
+
+    def forward(self, event: Event, size_bytes: int) -> bool:
+        """One event from the client (`http.request` with the next part of the body, `websocket.receive`), in order.
+
+        It is always taken. False: there is no more room; stop reading the socket until `Client.resume`.
+        """
+
+    def delivered(self, size_bytes: int) -> None:
+        """So many bytes of delivered events have left for the kernel: credit for the application's `send()`."""
+
+    def leave(self, code: int = 1006, reason: str = "") -> None:
+        """The client's side is over: the client went away, or the close handshake ended, or it was thrown out.
+
+        The application gets `http.disconnect`, or `websocket.disconnect` with this code and reason. While the connection is
+        queued it is withdrawn, and never started (P3).
+        """
+
+    def complete(self) -> None:
+        """The HTTP response is complete: the connection may be forgotten without a word to the worker."""
+
+
+class Door(Protocol):
+    """Where a client's side brings a new connection: the pump."""
+
+    #: False while Redis does not answer, or while draining: `/-/health/ready` says 503.
+    ready: bool
+
+    def open(
+        self, client: Client, scope: Event, body: bytes, more_body: bool, *, expect_continue: bool = False
+    ) -> Upstream:
+        """Queue one connection for the workers, with the first part of its body (at most 64 KiB, free of credit).
+
+        scope: ASGI's, without `asgi`, `extensions` and `state`, which the worker adds; headers as a list of (name, value).
+        `scope["type"]` is `http` or `websocket`. The answer comes later, by `Client.deliver` or `Client.end`.
+        """
+
+
+__all__ = ["Any", "Client", "Door", "Ending", "Event", "Pushed", "Upstream"]

@@ -1,0 +1,78 @@
+"""The wall inside the room: what an application instance's runner and the pump say to each other.
+
+On one side stands an `Instance` (asgi_runner.py): it knows one run of the user's application and nothing of the wire. On the
+other side stands the pump, which gives each adopted connection a `Line`. Both run on the loop's thread and never block.
+
+Sizes are those of `channel_layer.events.payload_size_bytes`: payload plus 64 bytes for each event. PROTOCOL.md, P1, P5.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Protocol
+
+from channel_layer.events import Event
+
+
+class Close(Enum):
+    """Why a worker says `close`: the number is what travels. PROTOCOL.md, packet `close`."""
+
+    FINISHED = 0  #: the application returned (and, for HTTP, before its response was complete)
+    FAILED = 1  #: the application raised, or sent what it may not send
+    STOPPING = 2  #: this worker drains, and the time for the application is over
+    NOT_STARTED = 3  #: the application was not started and will not be, here
+    UNKNOWN = 4  #: this worker knows nothing of such a connection
+
+
+class Line(Protocol):
+    """One adopted connection's line to the wire. The instance calls; after `close`, never again."""
+
+    #: `<node>!<number>` of the interface server's end: for logs, and for `channel_layer.send` from anywhere.
+    reply_channel: str
+
+    #: True while the interface server's window is open: `send()` of the application may return at once.
+    room: bool
+
+    def send(self, event: Event, size_bytes: int) -> None:
+        """One checked event towards the client, in order; leaves with all others of this turn of the loop.
+
+        A body or message above 64 KiB must have been cut by the caller. Always taken; look at `room` afterwards.
+        """
+
+    def consumed(self, size_bytes: int) -> None:
+        """The application's `receive()` has returned so many bytes of events: credit for the client's side."""
+
+    def wanted(self) -> None:
+        """The application called `receive()` for the first time: sends the first credit where the client waits for 100."""
+
+    def close(self, why: Close) -> None:
+        """The instance is over. For HTTP with a complete response nothing is said; the client's side knows."""
+
+    def complete(self) -> None:
+        """HTTP: the last event of the response was sent. The line is over for the wire; the instance may run on."""
+
+
+class Instance(Protocol):
+    """One run of the application for one connection. The pump calls; nothing here may raise."""
+
+    def feed(self, event: Event, size_bytes: int) -> None:
+        """One event from the client, in order: the application's `receive()` returns it."""
+
+    def resume(self) -> None:
+        """There is room again: whoever waits in `send()` goes on."""
+
+    def disconnect(self, code: int, reason: str) -> None:
+        """The client has gone (or the connection was taken away): exactly one disconnect event; `send()` raises OSError."""
+
+    def stop(self) -> None:
+        """The drain time is over: end the instance. The pump has said `close` already."""
+
+
+class Room(Protocol):
+    """Where the pump brings an adopted connection: starts the application for it."""
+
+    def free(self, kind: str) -> int:
+        """How many more connections of `kind` (`http`, `websocket`) this worker can take now."""
+
+    def start(self, scope: Event, body: bytes, more_body: bool, line: Line) -> Instance:
+        """Start one application instance. scope: as the interface server sent it; the room adds `asgi`, `extensions`, `state`."""
