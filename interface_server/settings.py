@@ -1,0 +1,58 @@
+"""What an operator can set about an interface server. Names, units and defaults; the command line fills it in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from channel_layer.settings import MEBIBYTE, WireSettings
+
+
+@dataclass(frozen=True, slots=True)
+class InterfaceSettings:
+    """One interface server. Limits say in their comment what happens there; each is counted."""
+
+    wire: WireSettings = field(default_factory=WireSettings)
+
+    # Where clients come in: the first of fd, uds, host and port that is given.
+    host: str = "127.0.0.1"
+    port: int = 8000
+    uds: str | None = None
+    fd: int | None = None
+    endpoints: tuple[str, ...] = ()  #: Twisted endpoint descriptions (`ssl:443:…`, `haproxy:…`), beside the above
+    reuse_port: bool = False
+    backlog: int = 2048
+
+    # What the application is told about the outside.
+    root_path: str = ""
+    proxy_headers: bool = True
+    forwarded_allow_ips: str = "127.0.0.1,::1"  #: comma-separated addresses, networks, `unix` or `*`
+
+    # What is said by ourselves.
+    server_header: bool = True  #: `server: towpath`, unless the application says its own
+    date_header: bool = True
+    headers: tuple[tuple[str, str], ...] = ()  #: added to every response
+    access_log: bool = True
+    log_level: str = "info"
+    log_config: str | None = None
+    health_path: str = "/-/health"  #: with /live and /ready behind it; empty: off
+
+    # Limits of HTTP.
+    head_size_bytes_max: int = 65_536  #: 431
+    target_size_bytes_max: int = 8_192  #: 414
+    header_fields_max: int = 100  #: 431
+    body_size_bytes_max: int = 0  #: 413; 0: unlimited, but windowed
+    head_timeout_s: float = 10.0  #: 408
+    keep_alive_timeout_s: float = 75.0  #: idle connection: closed
+    response_timeout_s: float = 0.0  #: no response start after adoption: 504; 0: off
+    stall_timeout_s: float = 60.0  #: a client that takes nothing at all: abort, or close 1013
+    limit_concurrency: int = 0  #: connections (exchanges and sockets) under way: above it 503; 0: off
+
+    # Limits of WebSockets.
+    ws_size_bytes_max: int = MEBIBYTE  #: message and frame: close 1009
+    ws_accept_timeout_s: float = 30.0  #: no accept after adoption: 504
+    ws_ping_interval_s: float = 20.0  #: 0: off
+    ws_ping_timeout_s: float = 20.0  #: no pong: close 1011
+    ws_per_message_deflate: bool = False
+    push_queue_bytes_max: int = MEBIBYTE  #: third parties' and groups' messages to one slow socket: close 1013
+
+    graceful_timeout_s: float = 30.0  #: from SIGTERM until the process leaves

@@ -1,0 +1,29 @@
+"""What an operator can set about a worker. Names, units and defaults; the command line fills it in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from channel_layer.settings import WireSettings
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """One worker: one application, run for many connections."""
+
+    wire: WireSettings = field(default_factory=WireSettings)
+
+    app: str = ""  #: module:attribute; the attribute defaults to `application`, then `app`
+    app_dir: str = "."
+    factory: bool = False  #: the attribute is called without arguments and returns the application
+    interface: str = "auto"  #: auto, asgi3, asgi2, wsgi
+    lifespan: str = "auto"  #: auto, on, off
+    lifespan_timeout_s: float = 60.0  #: startup and shutdown, each: startup beyond it is a failure, shutdown is cut
+
+    concurrency: int = 100  #: exchanges at once; sync-only applications: `threads`
+    websockets: int = 20_000  #: WebSockets at once
+    threads: int = 8  #: kept threads for sync code
+
+    log_level: str = "info"
+    log_config: str | None = None
+    graceful_timeout_s: float = 30.0  #: from SIGTERM until the process leaves
