@@ -43,7 +43,9 @@ def check_value(value: Any, path: str = "message", depth: int = 0) -> None:
         for index, inner in enumerate(value):
             check_value(inner, f"{path}[{index}]", depth + 1)
     elif not isinstance(value, str | bytes):
-        raise InvalidMessage(f"{path} is of type {kind.__name__}; allowed are bytes, str, int, float, list, dict, bool, None")
+        raise InvalidMessage(
+            f"{path} is of type {kind.__name__}; allowed are bytes, str, int, float, list, dict, bool, None"
+        )
 
 
 def check_message(message: Any) -> None:

@@ -80,8 +80,9 @@ class Client(Protocol):
 class Upstream(Protocol):
     """One connection's line to the wire. The client calls; after `leave`, or after `Client.end`, never again."""
 
-    #: The reply channel of this connection, `<node>!<number>`: its name in logs and for `channel_layer.send`.
-    channel: str
+    @property
+    def channel(self) -> str:
+        """The reply channel of this connection, `<node>!<number>`: its name in logs and for `channel_layer.send`."""
 
     def forward(self, event: Event, size_bytes: int) -> bool:
         """One event from the client (`http.request` with the next part of the body, `websocket.receive`), in order.
@@ -106,8 +107,9 @@ class Upstream(Protocol):
 class Door(Protocol):
     """Where a client's side brings a new connection: the pump."""
 
-    #: False while Redis does not answer, or while draining: `/-/health/ready` says 503.
-    ready: bool
+    @property
+    def ready(self) -> bool:
+        """False while Redis does not answer, or while draining: `/-/health/ready` says 503."""
 
     def open(
         self, client: Client, scope: Event, body: bytes, more_body: bool, *, expect_continue: bool = False

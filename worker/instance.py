@@ -27,11 +27,13 @@ class Close(Enum):
 class Line(Protocol):
     """One adopted connection's line to the wire. The instance calls; after `close`, never again."""
 
-    #: `<node>!<number>` of the interface server's end: for logs, and for `channel_layer.send` from anywhere.
-    reply_channel: str
+    @property
+    def reply_channel(self) -> str:
+        """`<node>!<number>` of the interface server's end: for logs, and for `channel_layer.send` from anywhere."""
 
-    #: True while the interface server's window is open: `send()` of the application may return at once.
-    room: bool
+    @property
+    def room(self) -> bool:
+        """True while the interface server's window is open: `send()` of the application may return at once."""
 
     def send(self, event: Event, size_bytes: int) -> None:
         """One checked event towards the client, in order; leaves with all others of this turn of the loop.

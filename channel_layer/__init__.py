@@ -1,0 +1,36 @@
+"""The wire: shared channels, inboxes, packets and groups over Redis. Applications import this package, and nothing else of Towpath."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from channel_layer.errors import ChannelFull, ChannelLayerError, InvalidMessage, InvalidName, LayerUnavailable
+
+if TYPE_CHECKING:
+    from channel_layer.redis_layer import RedisLayer
+
+_layer: RedisLayer | None = None
+
+
+def get_channel_layer() -> RedisLayer:
+    """The channel layer of this process. Raises RuntimeError in a process that Towpath does not serve."""
+    if _layer is None:
+        raise RuntimeError("no channel layer here: the application is not served by a Towpath worker")
+    return _layer
+
+
+def set_channel_layer(layer: RedisLayer | None) -> None:
+    """For the composition root of a process: what `get_channel_layer` returns from now on."""
+    global _layer
+    _layer = layer
+
+
+__all__ = [
+    "ChannelFull",
+    "ChannelLayerError",
+    "InvalidMessage",
+    "InvalidName",
+    "LayerUnavailable",
+    "get_channel_layer",
+    "set_channel_layer",
+]

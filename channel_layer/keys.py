@@ -1,0 +1,51 @@
+"""Every Redis key there is, in one place. Types, makers and lives of each: PROTOCOL.md, "Keys"."""
+
+from __future__ import annotations
+
+HTTP_CHANNEL = "http.request"
+WEBSOCKET_CHANNEL = "websocket.connect"
+
+#: The shared channel on which connections of a kind (`scope["type"]`) wait for a worker.
+CHANNEL_OF_KIND = {"http": HTTP_CHANNEL, "websocket": WEBSOCKET_CHANNEL}
+
+#: The one consumer group of every shared channel.
+GROUP = "workers"
+
+
+class Keys:
+    """The keys of one deployment; `prefix` keeps two of them on one Redis apart."""
+
+    __slots__ = ("prefix",)
+
+    def __init__(self, prefix: str) -> None:
+        self.prefix = prefix
+
+    def channel(self, name: str) -> str:
+        """Stream: the entries of a shared channel."""
+        return f"{self.prefix}channel:{name}"
+
+    def channel_size(self, name: str) -> str:
+        """Integer: bytes waiting in a shared channel."""
+        return f"{self.prefix}channel-size:{name}"
+
+    def inbox(self, node: str) -> str:
+        """Stream: batches of packets for one process."""
+        return f"{self.prefix}inbox:{node}"
+
+    def lease(self, node: str) -> str:
+        """String with a TTL: the process is thought alive while it exists."""
+        return f"{self.prefix}node:{node}"
+
+    @property
+    def nodes(self) -> str:
+        """Sorted set by Redis' time in ms: the index of the leases."""
+        return f"{self.prefix}nodes"
+
+    def group(self, name: str) -> str:
+        """Pub/sub channel: what is published to a group."""
+        return f"{self.prefix}group:{name}"
+
+    @property
+    def news(self) -> str:
+        """Pub/sub channel: about processes."""
+        return f"{self.prefix}news"

@@ -1,0 +1,80 @@
+"""Whether a process is still alive, as others see it.
+
+Think of a parking ticket. A process buys five seconds and buys again each second. If it dies, nobody tells us; the ticket
+runs out.
+
+* A slow process looks exactly like a dead one. So death is never assumed to be true: whoever declares it tells the dead, and
+  obeys only the current owner of each connection.
+* Only somebody whose own ticket was valid all the while may call another's expired: else a Redis outage looks like a massacre.
+* Before it acts on a death it has read its inbox as far as it was then: the dead may have said its last word in time.
+
+No I/O here: the caller brings `now` (seconds, monotonic) and what Redis said, and takes away a decision. Promises P6 and P8.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+RENEWAL_INTERVAL_S = 1.0
+
+
+class OwnLease:
+    """Our own ticket: since when has it been valid without a gap?"""
+
+    __slots__ = ("renewed_at", "ttl_s", "unbroken_since")
+
+    def __init__(self, ttl_s: float) -> None:
+        self.ttl_s = ttl_s
+        self.unbroken_since: float | None = None
+        self.renewed_at: float | None = None
+
+    def renewed(self, now: float, found: bool) -> bool:
+        """A renewal was answered; `found`: the old lease was still there. True: others may have thought us dead."""
+        lapsed = not found and self.renewed_at is not None
+        if not found or self.renewed_at is None or now - self.renewed_at > self.ttl_s:
+            self.unbroken_since = now
+        self.renewed_at = now
+        return lapsed
+
+    def may_judge(self, now: float) -> bool:
+        """May we call others' leases expired? Only after a whole TTL of renewals that worked."""
+        return (
+            self.unbroken_since is not None
+            and self.renewed_at is not None
+            and now - self.renewed_at < self.ttl_s
+            and now - self.unbroken_since >= self.ttl_s
+        )
+
+
+class Peers:
+    """The processes whose lives matter to us, because connections of ours are in their hands."""
+
+    __slots__ = ("_held",)
+
+    def __init__(self) -> None:
+        self._held: dict[str, int] = {}
+
+    def hold(self, node: str) -> None:
+        """One connection more is shared with `node`."""
+        self._held[node] = self._held.get(node, 0) + 1
+
+    def release(self, node: str) -> None:
+        """One connection less."""
+        left = self._held.get(node, 0) - 1
+        if left > 0:
+            self._held[node] = left
+        else:
+            self._held.pop(node, None)
+
+    def forget(self, node: str) -> None:
+        """The process is dead and its connections were dealt with."""
+        self._held.pop(node, None)
+
+    def watched(self) -> list[str]:
+        """Whose leases to look at."""
+        return list(self._held)
+
+    @staticmethod
+    def missing(asked: Iterable[str], leases: Iterable[bytes | None]) -> list[str]:
+        """Those of `asked` whose lease is not there."""
+        return [node for node, lease in zip(asked, leases, strict=True) if lease is None]

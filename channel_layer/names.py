@@ -1,0 +1,48 @@
+"""Names of nodes, channels and groups: what they look like, and whose they are.
+
+A node name is new at every start of a process and never used again (`worker.9f86d081c3a2`), so nobody inherits the mail of
+a dead namesake. A process-local channel is `<node>!<local part>`: its name tells whose inbox carries it. Everything else
+is a shared channel. Source: Channels specification, "Channel names"; PROTOCOL.md, "Names".
+"""
+
+from __future__ import annotations
+
+import re
+
+from channel_layer.errors import InvalidName
+
+NAME_LENGTH_MAX = 99
+_NAME = re.compile(r"[a-zA-Z0-9_.-]+(![a-zA-Z0-9_.-]*)?\Z")
+_GROUP = re.compile(r"[a-zA-Z0-9_.-]+\Z")
+
+
+def node_name(role: str, random_hex: str) -> str:
+    """The name of one run of one process; `random_hex` comes from the shell and is never used twice."""
+    return f"{role}.{random_hex}"
+
+
+def reply_channel(node: str, number: int) -> str:
+    """The channel of one connection: anybody who knows it may send to its client."""
+    return f"{node}!{number}"
+
+
+def check_channel(name: object) -> str:
+    """Return `name`, or raise InvalidName: fewer than 100 of [a-zA-Z0-9_.-], with at most one `!` in it."""
+    if isinstance(name, str) and len(name) <= NAME_LENGTH_MAX and _NAME.match(name):
+        return name
+    raise InvalidName(
+        f"channel name {name!r:.120} is not 1 to {NAME_LENGTH_MAX} of [a-zA-Z0-9_.-] with at most one '!'"
+    )
+
+
+def check_group(name: object) -> str:
+    """Return `name`, or raise InvalidName: fewer than 100 of [a-zA-Z0-9_.-]."""
+    if isinstance(name, str) and len(name) <= NAME_LENGTH_MAX and _GROUP.match(name):
+        return name
+    raise InvalidName(f"group name {name!r:.120} is not 1 to {NAME_LENGTH_MAX} of [a-zA-Z0-9_.-]")
+
+
+def split_local(channel: str) -> tuple[str, str] | None:
+    """(node, local part) of a process-local channel; None for a shared one."""
+    node, mark, local = channel.partition("!")
+    return (node, local) if mark else None

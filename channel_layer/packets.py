@@ -1,0 +1,141 @@
+"""What one process says to another about one connection: the packets of PROTOCOL.md, as the tuples that travel.
+
+A packet is a plain tuple, for the sake of the hot path: its kind, the connection's number, its epoch, and the rest. Each kind has
+one constructor here, whose parameters are its fields in order. Readers get lists of the same shape, checked by `codec.py`
+for kind, length and the types of number and epoch; a longer packet than known is of a later version, and its tail is ignored.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any
+
+from channel_layer.events import Event
+
+VERSION = 1
+
+#: A packet as it is sent; as it is read it is a list of the same shape.
+Packet = tuple[Any, ...]
+
+
+class Kind(IntEnum):
+    """The first field of every packet."""
+
+    OPEN = 1
+    ADOPTED = 2
+    REFUSED = 3
+    DATA = 4
+    CREDIT = 5
+    CLOSE = 6
+    CANCEL = 7
+    HANDOFF = 8  # reserved: the next owner of an open socket
+    SEND = 9
+    JOIN = 10
+    LEAVE = 11
+    JOINED = 12
+    SYNC = 13  # reserved: how many numbered packets were sent
+
+
+#: How many fields a packet of each kind has at least.
+LENGTH_MIN = {
+    Kind.OPEN: 10,
+    Kind.ADOPTED: 4,
+    Kind.REFUSED: 4,
+    Kind.DATA: 5,
+    Kind.CREDIT: 5,
+    Kind.CLOSE: 4,
+    Kind.CANCEL: 6,
+    Kind.HANDOFF: 6,
+    Kind.SEND: 4,
+    Kind.JOIN: 5,
+    Kind.LEAVE: 5,
+    Kind.JOINED: 5,
+    Kind.SYNC: 4,
+}
+
+# Plain integers for the hot paths: an IntEnum member costs a look-up more at each use.
+OPEN, ADOPTED, REFUSED, DATA, CREDIT, CLOSE, CANCEL = 1, 2, 3, 4, 5, 6, 7
+SEND, JOIN, LEAVE, JOINED = 9, 10, 11, 12
+
+
+class Refusal(IntEnum):
+    """Why an entry was taken from the queue and not adopted."""
+
+    LATE = 0  #: past its wait, by Redis' clock
+    ERA = 1  #: of another life of Redis' data
+
+
+class Cancel(IntEnum):
+    """Why an application instance must end."""
+
+    LEFT = 0  #: the client left, with this code and reason
+    MOVED = 1  #: another worker owns the connection now
+    UNKNOWN = 2  #: the interface server knows nothing of it (any more)
+    DEAD = 3  #: the worker was declared dead
+    HOLE = 4  #: packets were lost
+    SLOW = 5  #: the client took nothing for too long
+
+
+def open_(
+    number: int,
+    epoch: int,
+    scope: Event,
+    body: bytes,
+    more_body: bool,
+    window: int,
+    wait_ms: int,
+    expects: bool,
+    era: str,
+) -> Packet:
+    """interface → shared channel. `window`: bytes the interface server takes; `expects`: the client waits for 100."""
+    return (OPEN, number, epoch, scope, body, more_body, window, wait_ms, expects, era, None)
+
+
+def adopted(number: int, epoch: int, window: int) -> Packet:
+    """take script → interface; the batch's sender is the owner. `window`: bytes the worker takes."""
+    return (ADOPTED, number, epoch, window)
+
+
+def refused(number: int, epoch: int, why: Refusal) -> Packet:
+    """take script → interface: nobody will run this epoch."""
+    return (REFUSED, number, epoch, int(why))
+
+
+def data(number: int, epoch: int, sequence: int, events: list[Event]) -> Packet:
+    """Both ways: one or more events, in order. `sequence` counts from 1 in each direction and epoch."""
+    return (DATA, number, epoch, sequence, events)
+
+
+def credit(number: int, epoch: int, total: int, consumed: int) -> Packet:
+    """Both ways: the total of bytes allowed since the epoch began, and the last sequence consumed."""
+    return (CREDIT, number, epoch, total, consumed)
+
+
+def close(number: int, epoch: int, why: int) -> Packet:
+    """worker → interface: the instance is over, and why (worker.instance.Close)."""
+    return (CLOSE, number, epoch, why)
+
+
+def cancel(number: int, epoch: int, why: Cancel, code: int = 1006, reason: str = "") -> Packet:
+    """interface → worker: end the instance."""
+    return (CANCEL, number, epoch, int(why), code, reason)
+
+
+def send(local: int | str, event: Event) -> Packet:
+    """anybody → the owner of a process-local channel: one event, with neither epoch nor sequence."""
+    return (SEND, local, 0, event)
+
+
+def join(local: int | str, epoch: int, group: str, request: int) -> Packet:
+    """anybody → the owner of a channel: let it be a member. Epoch 0: from elsewhere than its instance, always obeyed."""
+    return (JOIN, local, epoch, group, request)
+
+
+def leave(local: int | str, epoch: int, group: str, request: int) -> Packet:
+    """anybody → the owner of a channel: let it be a member no longer."""
+    return (LEAVE, local, epoch, group, request)
+
+
+def joined(local: int | str, epoch: int, request: int, known: bool) -> Packet:
+    """The answer to `join` and `leave`. `known` False: there is no such channel (any more)."""
+    return (JOINED, local, epoch, request, known)

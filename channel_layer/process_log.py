@@ -1,0 +1,40 @@
+"""How a process of Towpath logs: to standard error, one line each, or as a configuration file says.
+
+`--log-level` takes uvicorn's words; `trace` is below debug. `--log-config` is a file in the format of `logging.config`: JSON, YAML or ini.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import logging.config
+from pathlib import Path
+
+TRACE = 5
+FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+def set_up(level: str, config: str | None) -> None:
+    """Set the root of all loggers up. Raises ValueError with one sentence for a level or file that is none."""
+    logging.addLevelName(TRACE, "TRACE")
+    number = TRACE if level.lower() == "trace" else logging.getLevelNamesMapping().get(level.upper())
+    if number is None:
+        raise ValueError(f"{level!r} is not a log level: critical, error, warning, info, debug, trace")
+    logging.basicConfig(level=logging.WARNING, format=FORMAT)
+    logging.getLogger("towpath").setLevel(number)
+    if config is not None:
+        _read(Path(config))
+
+
+def _read(path: Path) -> None:
+    try:
+        if path.suffix == ".json":
+            logging.config.dictConfig(json.loads(path.read_text("utf-8")))
+        elif path.suffix in (".yaml", ".yml"):
+            import yaml
+
+            logging.config.dictConfig(yaml.safe_load(path.read_text("utf-8")))
+        else:
+            logging.config.fileConfig(path, disable_existing_loggers=False)
+    except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
+        raise ValueError(f"{path} cannot be used as a log configuration: {error}") from error

@@ -1,0 +1,157 @@
+"""One connection to Redis: commands out, answers in, in order. Nothing is ever sent twice.
+
+Commands are pipelined: they leave as they come, and each answer goes to the callback of its command. When the connection is
+lost, every command without an answer gets LayerUnavailable: its outcome is unknown, and only the caller knows what that
+means for it (PROTOCOL.md, "Unknown outcomes"). hiredis packs and parses; uvloop moves the bytes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import hiredis
+
+from channel_layer.errors import LayerUnavailable
+from channel_layer.redis_address import RedisAddress
+
+CONNECT_TIMEOUT_S = 5.0
+Answer = Any  #: bytes, int, list, None, hiredis.ReplyError, or LayerUnavailable
+OnAnswer = Callable[[Answer], None]
+Argument = Any  #: bytes, str or int
+_INCOMPLETE = object()
+
+
+def _ignore(_answer: Answer) -> None:
+    """The answer is of no interest."""
+
+
+class RedisConnection(asyncio.Protocol):
+    """A connection that stands. Made by `connect`; after `on_lost` was called it is of no more use."""
+
+    def __init__(self, on_lost: Callable[[], None], on_push: OnAnswer | None = None) -> None:
+        self._on_lost = on_lost
+        self._on_push = on_push  # pub/sub: every answer goes here
+        self._waiting: deque[OnAnswer] = deque()
+        self._reader = hiredis.Reader(notEnoughData=_INCOMPLETE)
+        self._transport: asyncio.Transport | None = None
+        self.run_id = ""
+        self.version = ""
+
+    @property
+    def alive(self) -> bool:
+        """False as soon as the connection is known to be lost."""
+        return self._transport is not None
+
+    @property
+    def era(self) -> str:
+        """One life of one server's data, as `open` names it: the first 8 characters of its run_id."""
+        return self.run_id[:8]
+
+    def call(self, on_answer: OnAnswer, *command: Argument) -> None:
+        """Send one command; `on_answer` gets the answer, a hiredis.ReplyError, or LayerUnavailable. Never raises."""
+        if self._transport is None:
+            on_answer(LayerUnavailable("not connected to Redis"))
+            return
+        self._waiting.append(on_answer)
+        self._transport.write(hiredis.pack_command(command))
+
+    def tell(self, *command: Argument) -> None:
+        """Send one command whose answer is of no interest."""
+        self.call(_ignore, *command)
+
+    def write(self, *command: Argument) -> None:
+        """Send one command that has no answer of its own: SUBSCRIBE and its kin answer by `on_push`."""
+        if self._transport is not None:
+            self._transport.write(hiredis.pack_command(command))
+
+    async def execute(self, *command: Argument) -> Any:
+        """Send one command and return its answer; raises LayerUnavailable, or hiredis.ReplyError as Redis said it."""
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def settle(answer: Answer) -> None:
+            if future.done():
+                return
+            if isinstance(answer, Exception):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)
+
+        self.call(settle, *command)
+        return await future
+
+    def close(self) -> None:
+        """End the connection; whoever waits for an answer gets LayerUnavailable."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # -- asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+        sock = transport.get_extra_info("socket")
+        if sock is not None and sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def data_received(self, data: bytes) -> None:
+        reader = self._reader
+        reader.feed(data)
+        while True:
+            answer = reader.gets()
+            if answer is _INCOMPLETE:
+                return
+            if self._on_push is not None:
+                self._on_push(answer)
+            else:
+                self._waiting.popleft()(answer)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        waiting, self._waiting = self._waiting, deque()
+        lost = LayerUnavailable(f"the connection to Redis was lost: {exc or 'closed by Redis'}")
+        for on_answer in waiting:
+            on_answer(lost)
+        self._on_lost()
+
+
+async def connect(
+    address: RedisAddress, on_lost: Callable[[], None], on_push: OnAnswer | None = None
+) -> RedisConnection:
+    """A connection that is authenticated, on its database, and knows its server's run_id. Raises LayerUnavailable."""
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            return await _connect(address, on_lost, on_push)
+    except (OSError, TimeoutError, hiredis.HiredisError) as error:
+        raise LayerUnavailable(f"Redis at {address.shown} is unreachable: {error or 'no answer'}") from error
+
+
+async def _connect(address: RedisAddress, on_lost: Callable[[], None], on_push: OnAnswer | None) -> RedisConnection:
+    loop = asyncio.get_running_loop()
+    greeting: list[Callable[[], None]] = []  # a loss during the greeting is told by its own failure, not by on_lost
+    connection = RedisConnection(lambda: greeting[0]() if greeting else None)
+    if address.path:
+        await loop.create_unix_connection(lambda: connection, address.path)
+    else:
+        host, port = await address.current()
+        await loop.create_connection(lambda: connection, host, port, ssl=address.tls_context())
+    try:
+        if address.password:
+            user = (address.username,) if address.username else ()
+            await connection.execute("AUTH", *user, address.password)
+        if address.db:
+            await connection.execute("SELECT", address.db)
+        info = (await connection.execute("INFO", "server")).decode()
+    except BaseException:
+        connection.close()
+        raise
+    facts = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
+    connection.run_id = facts.get("run_id", "")
+    connection.version = facts.get("valkey_version") or facts.get("redis_version", "")
+    connection._on_push = on_push
+    greeting.append(on_lost)
+    return connection

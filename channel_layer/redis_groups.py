@@ -1,0 +1,97 @@
+"""Groups by publish and subscribe: one publish per group send, whatever the number of members.
+
+A process subscribes to a group at its first member there and unsubscribes after its last. `subscribe` returns after Redis has
+confirmed, so that who adds and then sends is certain to reach. After a lost connection everything is subscribed again; what was
+published meanwhile is lost, as with every publish. PROTOCOL.md, "Groups", P10.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from channel_layer.codec import unpack
+from channel_layer.errors import LayerUnavailable, WireError
+from channel_layer.keys import Keys
+from channel_layer.redis_address import RedisAddress
+from channel_layer.redis_connection import Answer, RedisConnection
+from channel_layer.redis_link import RedisLink
+
+log = logging.getLogger("towpath.groups")
+
+
+class RedisGroups:
+    """One process' subscriptions. `on_message(group, event)` is called for each message of a group."""
+
+    def __init__(
+        self,
+        address: RedisAddress,
+        keys: Keys,
+        on_message: Callable[[str, dict[str, Any]], None],
+        on_garbage: Callable[[], None],
+    ) -> None:
+        self._link = RedisLink(address, "groups", self._connected, on_push=self._pushed)
+        self._prefix = keys.group("")
+        self._on_message = on_message
+        self._on_garbage = on_garbage
+        self._confirmed: dict[str, asyncio.Future[None]] = {}  # by group: done once Redis has confirmed
+
+    async def start(self) -> None:
+        """Connect; raises LayerUnavailable."""
+        await self._link.start()
+
+    async def close(self) -> None:
+        """End all subscriptions."""
+        await self._link.close()
+
+    def subscribe(self, group: str) -> asyncio.Future[None]:
+        """Done when Redis has confirmed; the same future for all who ask meanwhile."""
+        future = self._confirmed.get(group)
+        if future is None:
+            future = self._confirmed[group] = asyncio.get_running_loop().create_future()
+            if self._link.connection is not None:
+                self._link.connection.write("SUBSCRIBE", self._prefix + group)
+        return future
+
+    def unsubscribe(self, group: str) -> None:
+        """The last member here is gone."""
+        future = self._confirmed.pop(group, None)
+        if future is None:
+            return
+        if not future.done():
+            future.cancel()
+        if self._link.connection is not None:
+            self._link.connection.write("UNSUBSCRIBE", self._prefix + group)
+
+    def _connected(self, connection: RedisConnection) -> None:
+        for group in self._confirmed:
+            connection.write("SUBSCRIBE", self._prefix + group)
+
+    def _pushed(self, answer: Answer) -> None:
+        if not isinstance(answer, list):
+            log.warning("unexpected on the groups connection: %r", answer)
+            return
+        kind, channel, content = answer[0], answer[1].decode(), answer[2]
+        group = channel[len(self._prefix) :]
+        if kind == b"message":
+            self._deliver(group, content)
+        elif kind == b"subscribe":
+            future = self._confirmed.get(group)
+            if future is not None and not future.done():
+                future.set_result(None)
+
+    def _deliver(self, group: str, content: bytes) -> None:
+        try:
+            event = unpack(content)
+            if not isinstance(event, dict) or not isinstance(event.get("type"), str):
+                raise WireError("a message is a map with a type")
+        except WireError as error:
+            log.warning("dropped a message of group %s: %s", group, error)
+            self._on_garbage()
+            return
+        self._on_message(group, event)
+
+
+__all__ = ["LayerUnavailable", "RedisGroups"]

@@ -1,0 +1,86 @@
+"""Buying the next seconds, from a thread: an application that blocks the loop is slow, not dead.
+
+The thread has a connection of its own and does nothing but renew. What the lease says is replaced as a whole by the loop's
+thread (`figures`), so no lock is needed. PROTOCOL.md, P6 and P8.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from redis.exceptions import NoScriptError, RedisError
+
+from channel_layer import redis_scripts
+from channel_layer.codec import pack_apart
+from channel_layer.keys import GROUP, Keys
+from channel_layer.lease import RENEWAL_INTERVAL_S
+from channel_layer.redis_address import RedisAddress
+
+log = logging.getLogger("towpath.lease")
+
+
+class RedisLease:
+    """The lease of one process. `on_renewed(monotonic, found)` is called from the thread after each renewal that worked."""
+
+    def __init__(
+        self,
+        address: RedisAddress,
+        keys: Keys,
+        name: str,
+        facts: dict[str, Any],
+        channels: tuple[str, ...],
+        ttl_s: float,
+        rest_ttl_ms: int,
+        on_renewed: Callable[[float, bool], None],
+    ) -> None:
+        self._client = address.blocking_client(timeout_s=ttl_s / 2)
+        self._name = name
+        self._facts = facts
+        self._streams = [keys.channel(channel) for channel in channels]
+        self._keys = [keys.lease(name), keys.nodes, keys.inbox(name), *self._streams]
+        self._ttl_ms = int(ttl_s * 1000)
+        self._rest_ttl_ms = rest_ttl_ms
+        self._on_renewed = on_renewed
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="towpath-lease", daemon=True)
+        #: What `status` shows of this process; replaced as a whole.
+        self.figures: dict[str, Any] = {}
+
+    def start(self) -> None:
+        """Write the first lease (raises RedisError), then renew once a second."""
+        self._renew()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Give the lease back, and leave nothing behind. Blocks for at most half a TTL."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        try:
+            self._eval(redis_scripts.LEAVE, self._keys, self._name, GROUP)
+        except RedisError as error:
+            log.warning("leaving Redis without a word: %s", error)
+        self._client.close()
+
+    def _run(self) -> None:
+        while not self._stop.wait(RENEWAL_INTERVAL_S):
+            try:
+                self._renew()
+            except RedisError as error:
+                log.warning("the lease could not be renewed: %s", error)
+
+    def _renew(self) -> None:
+        said = pack_apart({**self._facts, **self.figures})
+        asked_at = time.monotonic()
+        found = self._eval(redis_scripts.RENEW, self._keys, said, self._ttl_ms, self._rest_ttl_ms, self._name)
+        self._on_renewed(asked_at, bool(found))
+
+    def _eval(self, script: redis_scripts.Script, keys: list[str], *arguments: Any) -> Any:
+        try:
+            return self._client.evalsha(script.digest, len(keys), *keys, *arguments)
+        except NoScriptError:
+            return self._client.eval(script.text, len(keys), *keys, *arguments)

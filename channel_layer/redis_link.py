@@ -1,0 +1,88 @@
+"""A link to Redis that comes back: one connection at a time, made again with backoff and jitter.
+
+The link makes no promise about commands: those of a lost connection have an unknown outcome (redis_connection.py). It calls
+`on_up` with each new connection, and `on_down` when one is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable
+
+from channel_layer.errors import LayerUnavailable
+from channel_layer.redis_address import RedisAddress
+from channel_layer.redis_connection import OnAnswer, RedisConnection, connect
+
+log = logging.getLogger("towpath.redis")
+
+BACKOFF_FIRST_S = 0.05
+BACKOFF_MAX_S = 1.0
+
+
+def _nothing() -> None:
+    """Nobody asked to be told."""
+
+
+class RedisLink:
+    """Keeps one connection to Redis for one purpose (`what`, for the log)."""
+
+    def __init__(
+        self,
+        address: RedisAddress,
+        what: str,
+        on_up: Callable[[RedisConnection], None],
+        on_down: Callable[[], None] = _nothing,
+        on_push: OnAnswer | None = None,
+    ) -> None:
+        self._address = address
+        self._what = what
+        self._on_up = on_up
+        self._on_down = on_down
+        self._on_push = on_push
+        self._task: asyncio.Task[None] | None = None
+        self._closed = False
+        self.connection: RedisConnection | None = None
+        self.losses = 0
+
+    async def start(self) -> None:
+        """Connect once; raises LayerUnavailable. From then on it comes back by itself."""
+        self._stand(await connect(self._address, self._lost, self._on_push))
+
+    async def close(self) -> None:
+        """End it for good."""
+        self._closed = True
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
+
+    def _stand(self, connection: RedisConnection) -> None:
+        self.connection = connection
+        self._on_up(connection)
+
+    def _lost(self) -> None:
+        self.connection = None
+        if self._closed:
+            return
+        self.losses += 1
+        log.warning("lost the connection to Redis (%s)", self._what)
+        self._on_down()
+        self._task = asyncio.get_running_loop().create_task(self._come_back())
+
+    async def _come_back(self) -> None:
+        delay_s = BACKOFF_FIRST_S
+        while not self._closed:
+            await asyncio.sleep(delay_s * random.uniform(0.5, 1.0))
+            try:
+                connection = await connect(self._address, self._lost, self._on_push)
+            except LayerUnavailable as error:
+                log.debug("%s (%s)", error, self._what)
+                delay_s = min(BACKOFF_MAX_S, delay_s * 2)
+                continue
+            log.info("connected to Redis again (%s)", self._what)
+            self._stand(connection)
+            return

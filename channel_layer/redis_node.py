@@ -1,0 +1,266 @@
+"""One process on the wire: its name, inbox, outbox, lease, groups, and the lives of those it deals with.
+
+Both rooms have one, and it is all they see of Redis: packets out by `post`, packets in by `receiver.on_packets`, deaths by
+`receiver.on_dead`. Everything runs on the loop's thread, but for the lease. PROTOCOL.md is about this file's behaviour.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import hiredis
+from redis.exceptions import RedisError
+
+from channel_layer import redis_scripts
+from channel_layer.codec import batch_head, pack, pack_packet
+from channel_layer.errors import LayerUnavailable
+from channel_layer.events import Event
+from channel_layer.keys import GROUP, Keys
+from channel_layer.lease import RENEWAL_INTERVAL_S, OwnLease, Peers
+from channel_layer.names import node_name
+from channel_layer.packets import VERSION, Packet
+from channel_layer.redis_address import RedisAddress
+from channel_layer.redis_connection import Answer, RedisConnection
+from channel_layer.redis_groups import RedisGroups
+from channel_layer.redis_inbox import RedisInbox
+from channel_layer.redis_lease import RedisLease
+from channel_layer.redis_link import RedisLink
+from channel_layer.redis_opener import RedisOpener
+from channel_layer.redis_outbox import RedisOutbox
+from channel_layer.redis_reader import Entry, RedisReader
+from channel_layer.settings import WireSettings
+
+log = logging.getLogger("towpath.node")
+
+
+class Receiver(Protocol):
+    """What a room does with what comes. Nothing here may raise or wait."""
+
+    def on_packets(self, sender: str, packets: list[list[Any]]) -> None:
+        """Packets of one batch, in order."""
+
+    def on_group_message(self, group: str, event: Event) -> None:
+        """Somebody sent to a group that has members here."""
+
+    def on_dead(self, node: str) -> None:
+        """`node` held connections of ours and its lease is over; its last words have been read."""
+
+    def on_redis(self, reachable: bool) -> None:
+        """Redis is reachable (again), or it is not."""
+
+
+class RedisNode:
+    """One run of one process. Make it inside of a running loop, `start` it once, `close` it once."""
+
+    def __init__(self, settings: WireSettings, role: str, receiver: Receiver, reads: tuple[str, ...] = ()) -> None:
+        self.name = node_name(role, secrets.token_hex(6))
+        self.keys = Keys(settings.prefix)
+        self.address = RedisAddress.parse(settings.redis)
+        self.settings = settings
+        self.peers = Peers()
+        self.counters: Counter[str] = Counter()
+        self._receiver = receiver
+        self._loop = asyncio.get_running_loop()
+        #: Everything but leases lives so long without its owner: twice the longest wait, and never less than a minute.
+        self.rest_ttl_ms = int(2000 * max(settings.queue_wait_s, settings.expiry_s, 30.0))
+        self._own_lease = OwnLease(settings.lease_ttl_s)
+        self.outbox = RedisOutbox(self.name, self.keys, self._inbox_missing)
+        self.groups = RedisGroups(self.address, self.keys, receiver.on_group_message, self._garbage)
+        self._commands = RedisLink(self.address, "commands", self._connected, lambda: receiver.on_redis(False))
+        self._inbox = RedisInbox(self.address, self.keys.inbox(self.name), receiver.on_packets, self._garbage)
+        self._openers: dict[str, RedisOpener] = {}
+        self._readers: list[RedisReader] = []
+        self._head = batch_head(self.name)
+        self._suspects: set[str] = set()
+        self._role = role
+        #: How many live processes have our role, ourselves included; at most two seconds old.
+        self.fellows = 1
+        self._watch: asyncio.Task[None] | None = None
+        facts = {
+            "role": role,
+            "version": VERSION,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "started": int(time.clock_gettime(time.CLOCK_REALTIME)),
+        }
+        self.lease = RedisLease(
+            self.address,
+            self.keys,
+            self.name,
+            facts,
+            reads,
+            settings.lease_ttl_s,
+            self.rest_ttl_ms,
+            self._renewed_in_thread,
+        )
+
+    # -- life
+
+    async def start(self) -> None:
+        """Stand on the wire: connected, with an inbox that is read and a lease that is written. Raises LayerUnavailable."""
+        await self._commands.start()
+        await self._inbox.start()
+        await self.groups.start()
+        try:
+            await asyncio.to_thread(self.lease.start)
+        except RedisError as error:
+            raise LayerUnavailable(f"the first lease could not be written: {error}") from error
+        self._watch = self._loop.create_task(self._watch_peers())
+
+    async def close(self) -> None:
+        """Leave on purpose: lease, inbox and consumers go, connections end."""
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.gather(self._watch, return_exceptions=True)
+        for reader in self._readers:
+            await reader.close()
+        await self._inbox.close()
+        await asyncio.to_thread(self.lease.stop)
+        await self.groups.close()
+        await self._commands.close()
+
+    @property
+    def connection(self) -> RedisConnection | None:
+        """The connection for commands; None while Redis is unreachable."""
+        return self._commands.connection
+
+    # -- packets
+
+    def post(self, node: str, packet: Packet) -> None:
+        """One packet for another process; it leaves with the others of this turn of the loop."""
+        self.outbox.post(node, pack_packet(packet))
+
+    def opener(self, channel: str, capacity: int) -> RedisOpener:
+        """The way onto a shared channel."""
+        opener = self._openers.get(channel)
+        if opener is None:
+            opener = RedisOpener(
+                self.name, self.keys, channel, capacity, self.settings.queue_size_bytes_max, self.rest_ttl_ms
+            )
+            self._openers[channel] = opener
+            if self.connection is not None:
+                opener.connected(self.connection)
+        return opener
+
+    async def publish(self, group: str, event: Event) -> int:
+        """One publish; the number of processes that it reached. Raises LayerUnavailable, InvalidMessage."""
+        if self.connection is None:
+            raise LayerUnavailable("not connected to Redis")
+        reached: int = await self.connection.execute("PUBLISH", self.keys.group(group), pack(event))
+        return reached
+
+    # -- shared channels
+
+    async def read(
+        self, channel: str, wanted: Callable[[], int], on_entries: Callable[[list[Entry]], None]
+    ) -> RedisReader:
+        """Begin to read a shared channel."""
+        reader = RedisReader(
+            self.address, self.keys, channel, self.name, self.rest_ttl_ms, wanted, on_entries, self._garbage
+        )
+        self._readers.append(reader)
+        await reader.start()
+        return reader
+
+    def take(
+        self,
+        channel: str,
+        entries: list[tuple[Entry, int, bytes, bytes]],
+        on_verdicts: Callable[[list[int] | None], None],
+    ) -> None:
+        """Run the take script for entries with (entry, last moment in ms, packed `adopted`, packed `refused`).
+
+        `on_verdicts` gets [queue length, verdict, …] (1 adopted, 2 refused, 0 not ours), or None: the outcome is unknown.
+        """
+
+        def answered(answer: Answer) -> None:
+            if isinstance(answer, hiredis.ReplyError):
+                log.warning("the take script failed: %s", answer)
+            on_verdicts(answer if isinstance(answer, list) else None)
+
+        connection = self.connection
+        if connection is None:
+            on_verdicts(None)
+            return
+        inboxes: dict[str, int] = {}
+        arguments: list[str | bytes | int] = [GROUP, self._head]
+        for entry, deadline_ms, adopted, refused in entries:
+            index = inboxes.setdefault(entry.interface, len(inboxes) + 1)
+            arguments += (entry.entry_id, entry.size_bytes, deadline_ms, index, adopted, refused)
+        keys = [self.keys.channel(channel), self.keys.channel_size(channel), *map(self.keys.inbox, inboxes)]
+        redis_scripts.TAKE.call(connection, answered, len(keys), *keys, *arguments)
+
+    # -- what Redis tells
+
+    def _connected(self, connection: RedisConnection) -> None:
+        self.outbox.connected(connection)
+        for opener in self._openers.values():
+            opener.connected(connection)
+        self._receiver.on_redis(True)
+
+    def _garbage(self) -> None:
+        self.counters["wire.garbage"] += 1
+
+    def _inbox_missing(self, node: str) -> None:
+        """A batch found no inbox: look at the lease at the next occasion, whoever holds what."""
+        self._suspects.add(node)
+
+    # -- leases
+
+    def _renewed_in_thread(self, asked_at: float, found: bool) -> None:
+        self._loop.call_soon_threadsafe(self._renewed, asked_at, found)
+
+    def _renewed(self, asked_at: float, found: bool) -> None:
+        if self._own_lease.renewed(asked_at, found):
+            self.counters["lease.lapsed"] += 1
+            log.warning("the lease of %s had lapsed: others may have thought it dead", self.name)
+            self._inbox.make_again()
+
+    async def _watch_peers(self) -> None:
+        """Once a second: is everybody alive whose death would matter?"""
+        while True:
+            await asyncio.sleep(RENEWAL_INTERVAL_S)
+            watched = {*self.peers.watched(), *self._suspects}
+            try:
+                await self._count_fellows()
+                if watched and self._own_lease.may_judge(time.monotonic()):
+                    await self._judge(list(watched))
+            except (LayerUnavailable, hiredis.ReplyError) as error:
+                log.debug("leases could not be read: %s", error)
+
+    async def _count_fellows(self) -> None:
+        connection = self.connection
+        if connection is None:
+            return
+        seconds, _ = await connection.execute("TIME")
+        since = int(seconds) * 1000 - int(self.settings.lease_ttl_s * 1000)
+        names = await connection.execute("ZRANGEBYSCORE", self.keys.nodes, since, "+inf")
+        self.fellows = max(1, sum(name.startswith(self._role.encode()) for name in names))
+
+    async def _judge(self, watched: list[str]) -> None:
+        connection = self.connection
+        if connection is None:
+            return
+        leases = await connection.execute("MGET", *map(self.keys.lease, watched))
+        dead = self.peers.missing(watched, leases)
+        self._suspects.difference_update(node for node in watched if node not in dead)
+        if not dead:
+            return
+        await self._inbox.read_up(connection)
+        if not self._own_lease.may_judge(time.monotonic()):
+            return
+        for node in dead:
+            log.warning("%s is dead: its lease is over", node)
+            self.counters["peers.dead"] += 1
+            self._suspects.discard(node)
+            self.peers.forget(node)
+            self._receiver.on_dead(node)
+            self.outbox.drop(node)

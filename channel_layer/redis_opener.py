@@ -1,0 +1,136 @@
+"""How connections come onto the shared channels: one script call per channel under way, the rest gathers.
+
+What is sent is never sent twice. The outcome of each goes to its `Applicant`: the entry's id; FULL; UNAVAILABLE (nothing was
+sent); UNKNOWN (sent, and no answer came). PROTOCOL.md, P4 and "Unknown outcomes".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from enum import Enum, auto
+from typing import Protocol
+
+import hiredis
+
+from channel_layer import redis_scripts
+from channel_layer.codec import BATCH_SIZE_BYTES_MAX, PACKETS_MAX, batch_head, join_batch
+from channel_layer.errors import LayerUnavailable
+from channel_layer.keys import GROUP, Keys
+from channel_layer.redis_connection import Answer, OnAnswer, RedisConnection
+
+log = logging.getLogger("towpath.opener")
+
+
+class Outcome(Enum):
+    """What became of an `open` that has no entry."""
+
+    FULL = auto()  #: refused by capacity; nothing was added
+    UNAVAILABLE = auto()  #: Redis was not reachable, or refused; nothing was added
+    UNKNOWN = auto()  #: no answer came: it may or may not be there
+
+
+class Applicant(Protocol):
+    """Who waits for the outcome of an `open`."""
+
+    def opened(self, epoch: int, outcome: bytes | Outcome) -> None:
+        """The entry's id, or why there is none (or none that is known)."""
+
+
+_Opening = tuple[bytes, Applicant, int]
+
+
+class RedisOpener:
+    """The way onto one shared channel, for one process."""
+
+    def __init__(self, name: str, keys: Keys, channel: str, capacity: int, size_bytes_max: int, ttl_ms: int) -> None:
+        self._head = batch_head(name)
+        self._stream = keys.channel(channel)
+        self._size = keys.channel_size(channel)
+        self._limits = (capacity, size_bytes_max, ttl_ms)
+        self._connection: RedisConnection | None = None
+        self._waiting: list[_Opening] = []
+        self._under_way = False
+        self._scheduled = False
+        self._loop = asyncio.get_running_loop()
+
+    def connected(self, connection: RedisConnection) -> None:
+        """A connection stands (again)."""
+        self._connection = connection
+        self._under_way = False
+
+    def open(self, packed: bytes, applicant: Applicant, epoch: int) -> None:
+        """Queue one packed packet. The outcome comes by `applicant.opened`."""
+        self._waiting.append((packed, applicant, epoch))
+        if not self._scheduled and not self._under_way:
+            self._scheduled = True
+            self._loop.call_soon(self._flush)
+
+    def withdraw(self, entry_id: bytes, size_bytes: int, on_answer: OnAnswer) -> None:
+        """Run the cancel script: 1 means that nobody will ever take the entry."""
+        if self._connection is None:
+            on_answer(LayerUnavailable("not connected to Redis"))
+            return
+        redis_scripts.CANCEL.call(self._connection, on_answer, 2, self._stream, self._size, GROUP, entry_id, size_bytes)
+
+    def entry_size_bytes(self, packed: bytes) -> int:
+        """What an entry with this packet counts against the channel's bytes."""
+        return len(self._head) + 3 + len(packed)
+
+    def _flush(self) -> None:
+        self._scheduled = False
+        batch = self._next()
+        if not batch:
+            return
+        connection = self._connection
+        if connection is None or not connection.alive:
+            for _, applicant, epoch in batch:
+                applicant.opened(epoch, Outcome.UNAVAILABLE)
+            self._go_on()
+            return
+        self._under_way = True
+
+        def answered(answer: Answer) -> None:
+            self._answered(batch, answer)
+
+        redis_scripts.OPEN.call(
+            connection,
+            answered,
+            2,
+            self._stream,
+            self._size,
+            *self._limits,
+            *[join_batch(self._head, [packed]) for packed, _, _ in batch],
+        )
+
+    def _next(self) -> list[_Opening]:
+        """As much as one script call takes."""
+        if len(self._waiting) <= 16:
+            batch, self._waiting = self._waiting, []
+            return batch
+        count = size = 0
+        for packed, _, _ in self._waiting[:PACKETS_MAX]:
+            if count and size + len(packed) > BATCH_SIZE_BYTES_MAX:
+                break
+            size += len(packed)
+            count += 1
+        batch, self._waiting = self._waiting[:count], self._waiting[count:]
+        return batch
+
+    def _answered(self, batch: list[_Opening], answer: Answer) -> None:
+        self._under_way = False
+        if isinstance(answer, LayerUnavailable):
+            outcomes: list[bytes | Outcome] = [Outcome.UNKNOWN] * len(batch)
+        elif isinstance(answer, hiredis.ReplyError):
+            log.warning("Redis refused new connections: %s", answer)
+            outcomes = [Outcome.UNAVAILABLE] * len(batch)
+        else:
+            outcomes = [Outcome.FULL if entry_id is None else entry_id for entry_id in answer]
+        for (_, applicant, epoch), outcome in zip(batch, outcomes, strict=True):
+            applicant.opened(epoch, outcome)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._waiting and not self._scheduled and not self._under_way:
+            self._scheduled = True
+            self._loop.call_soon(self._flush)

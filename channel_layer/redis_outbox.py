@@ -1,0 +1,157 @@
+"""What leaves a process for other processes: one batch per destination under way, the rest waits and leaves together.
+
+During one turn of the loop, and while a batch is under way, packets gather; so a quiet process answers at once, and a busy one sends
+hundreds of packets by one command. A batch whose outcome is unknown is kept and sent again, in order: the receiver drops what it
+has seen. A destination whose inbox is gone keeps its packets until somebody says that the process is dead (`drop`).
+PROTOCOL.md, P1 and "Unknown outcomes".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import hiredis
+
+from channel_layer.codec import BATCH_SIZE_BYTES_MAX, PACKETS_MAX, batch_head, join_batch
+from channel_layer.errors import LayerUnavailable
+from channel_layer.keys import Keys
+from channel_layer.redis_connection import Answer, RedisConnection
+
+log = logging.getLogger("towpath.outbox")
+
+RETRY_S = 0.25
+
+
+class _Destination:
+    """One node's mail: what waits, and what is under way."""
+
+    __slots__ = ("flushing", "inbox", "node", "under_way", "waiting", "waiting_bytes")
+
+    def __init__(self, node: str, inbox: str) -> None:
+        self.node = node
+        self.inbox = inbox
+        self.waiting: list[bytes] = []
+        self.waiting_bytes = 0
+        self.under_way: list[bytes] = []
+        self.flushing = False  # a flush is due in this turn of the loop
+
+    def next_batch(self) -> list[bytes]:
+        """Move as much as one batch holds from `waiting` to `under_way`, and return it."""
+        waiting = self.waiting
+        if len(waiting) <= PACKETS_MAX and self.waiting_bytes <= BATCH_SIZE_BYTES_MAX:
+            self.under_way, self.waiting, self.waiting_bytes = waiting, [], 0
+            return waiting
+        count = size = 0
+        for packed in waiting[:PACKETS_MAX]:
+            if count and size + len(packed) > BATCH_SIZE_BYTES_MAX:
+                break
+            size += len(packed)
+            count += 1
+        self.under_way, self.waiting = waiting[:count], waiting[count:]
+        self.waiting_bytes -= size
+        return self.under_way
+
+
+class RedisOutbox:
+    """All destinations of one process. `on_missing(node)` is called when a node's inbox was not there."""
+
+    def __init__(self, name: str, keys: Keys, on_missing: Callable[[str], None]) -> None:
+        self._head = batch_head(name)
+        self._keys = keys
+        self._on_missing = on_missing
+        self._destinations: dict[str, _Destination] = {}
+        self._connection: RedisConnection | None = None
+        self._due: list[_Destination] = []
+        self._loop = asyncio.get_running_loop()
+        self._scheduled = False
+        #: Called at the start of each flush: a room adds what it gathered during this turn.
+        self.before_flush: Callable[[], None] | None = None
+
+    def connected(self, connection: RedisConnection) -> None:
+        """A connection stands (again): what was under way on the last one goes again, in order."""
+        self._connection = connection
+        for destination in self._destinations.values():
+            if destination.under_way:
+                destination.waiting[:0] = destination.under_way
+                destination.waiting_bytes += sum(map(len, destination.under_way))
+                destination.under_way = []
+            if destination.waiting:
+                self._mark(destination)
+
+    def post(self, node: str, packed: bytes) -> None:
+        """One packed packet for `node`; it leaves at the end of this turn of the loop, or with the next batch."""
+        destination = self._destinations.get(node)
+        if destination is None:
+            destination = self._destinations[node] = _Destination(node, self._keys.inbox(node))
+        destination.waiting.append(packed)
+        destination.waiting_bytes += len(packed)
+        if not destination.flushing and not destination.under_way:
+            self._mark(destination)
+
+    def drop(self, node: str) -> None:
+        """`node` is dead: nobody will read its mail."""
+        self._destinations.pop(node, None)
+
+    def schedule(self) -> None:
+        """Make sure that a flush comes at the end of this turn of the loop."""
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._flush)
+
+    def _mark(self, destination: _Destination) -> None:
+        destination.flushing = True
+        self._due.append(destination)
+        self.schedule()
+
+    def _flush(self) -> None:
+        if self.before_flush is not None:
+            self.before_flush()
+        self._scheduled = False
+        due, self._due = self._due, []
+        for destination in due:
+            destination.flushing = False
+            if not destination.under_way and destination.waiting:
+                self._send(destination)
+
+    def _send(self, destination: _Destination) -> None:
+        connection = self._connection
+        if connection is None or not connection.alive:
+            return  # `connected` takes it up again
+        batch = join_batch(self._head, destination.next_batch())
+
+        def answered(answer: Answer) -> None:
+            self._answered(destination, answer)
+
+        connection.call(answered, "XADD", destination.inbox, "NOMKSTREAM", "*", "b", batch)
+
+    def _answered(self, destination: _Destination, answer: Answer) -> None:
+        if isinstance(answer, LayerUnavailable):
+            return  # unknown: kept under way until `connected`
+        if answer is None or isinstance(answer, hiredis.ReplyError):
+            self._refused(destination, answer)
+            return
+        destination.under_way = []
+        if destination.waiting and not destination.flushing:
+            self._mark(destination)
+
+    def _refused(self, destination: _Destination, answer: Answer) -> None:
+        """The batch was not added: no inbox (yet), out of memory, read-only. It is kept and tried again."""
+        if answer is None:
+            self._on_missing(destination.node)
+        else:
+            log.warning("Redis refused a batch for %s: %s", destination.node, answer)
+        destination.waiting[:0] = destination.under_way
+        destination.waiting_bytes += sum(map(len, destination.under_way))
+        destination.under_way = []
+        if self._destinations.get(destination.node) is destination:
+            destination.flushing = True
+            self._loop.call_later(RETRY_S, self._retry, destination)
+
+    def _retry(self, destination: _Destination) -> None:
+        if self._destinations.get(destination.node) is destination and destination.waiting:
+            self._due.append(destination)
+            self.schedule()
+        else:
+            destination.flushing = False

@@ -1,0 +1,190 @@
+"""How a worker reads a shared channel: a blocking read that wakes one reader and not the herd.
+
+Reading is not owning: an entry belongs to whoever wins the take script (redis_node.py). Once a second the reader claims what
+has been pending for two seconds, its own included: a reader that died, or an answer that was lost, holds nothing up.
+PROTOCOL.md, "Adoption".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import hiredis
+
+from channel_layer import redis_scripts
+from channel_layer.codec import unpack_batch
+from channel_layer.errors import LayerUnavailable, WireError
+from channel_layer.keys import GROUP, Keys
+from channel_layer.packets import OPEN
+from channel_layer.redis_address import RedisAddress
+from channel_layer.redis_connection import Answer, RedisConnection
+from channel_layer.redis_inbox import parse_id
+from channel_layer.redis_link import RedisLink
+
+log = logging.getLogger("towpath.reader")
+
+BLOCK_MS = 2_000
+PENDING_MS = 2_000
+CLAIM_INTERVAL_S = 1.0
+
+
+@dataclass(slots=True)
+class Entry:
+    """One `open` as it was read from a shared channel."""
+
+    entry_id: bytes
+    size_bytes: int
+    interface: str  #: the node that holds the client
+    packet: list[Any]
+
+    @property
+    def deadline_ms(self) -> int:
+        """The last moment of its wait, by Redis' clock."""
+        wait: int = self.packet[7]
+        return parse_id(self.entry_id)[0] + wait
+
+
+class RedisReader:
+    """One worker's reader of one shared channel.
+
+    `wanted()` says how many entries may be read now (0: none); `on_entries` gets what was read. Call `poke` when `wanted` may have grown.
+    """
+
+    def __init__(
+        self,
+        address: RedisAddress,
+        keys: Keys,
+        channel: str,
+        name: str,
+        ttl_ms: int,
+        wanted: Callable[[], int],
+        on_entries: Callable[[list[Entry]], None],
+        on_garbage: Callable[[], None],
+    ) -> None:
+        self._stream = keys.channel(channel)
+        self._name = name
+        self._ttl_ms = ttl_ms
+        self._wanted = wanted
+        self._on_entries = on_entries
+        self._on_garbage = on_garbage
+        self._link = RedisLink(address, f"channel {channel}", self._connected)
+        self._loop = asyncio.get_running_loop()
+        self._reading = False
+        self._claimed_at = 0.0
+        self._stopped = False
+
+    async def start(self) -> None:
+        """Connect and read; raises LayerUnavailable."""
+        await self._link.start()
+
+    def stop(self) -> None:
+        """Read no more; what is being read now is left to others. The connection is closed by `close`."""
+        self._stopped = True
+
+    async def close(self) -> None:
+        """End it."""
+        self._stopped = True
+        await self._link.close()
+
+    def poke(self) -> None:
+        """Read on, if there is room and no read is under way."""
+        connection = self._link.connection
+        if self._reading or self._stopped or connection is None:
+            return
+        count = self._wanted()
+        if count <= 0:
+            return
+        self._reading = True
+        if self._loop.time() - self._claimed_at >= CLAIM_INTERVAL_S:
+            self._claim(connection, count)
+        else:
+            self._read(connection, count)
+
+    def _connected(self, _connection: RedisConnection) -> None:
+        self._reading = False
+        self.poke()
+
+    def _read(self, connection: RedisConnection, count: int) -> None:
+        block_ms = min(BLOCK_MS, int(CLAIM_INTERVAL_S * 1000))
+        command = (
+            "XREADGROUP",
+            "GROUP",
+            GROUP,
+            self._name,
+            "COUNT",
+            count,
+            "BLOCK",
+            block_ms,
+            "STREAMS",
+            self._stream,
+            ">",
+        )
+        connection.call(self._was_read, *command)
+
+    def _was_read(self, answer: Answer) -> None:
+        self._reading = False
+        if isinstance(answer, LayerUnavailable):
+            return  # the link comes back
+        if isinstance(answer, hiredis.ReplyError):
+            self._failed(answer)
+            return
+        if answer is not None:
+            self._hand_over(answer[0][1])
+        self.poke()
+
+    def _claim(self, connection: RedisConnection, count: int) -> None:
+        self._claimed_at = self._loop.time()
+        command = ("XAUTOCLAIM", self._stream, GROUP, self._name, PENDING_MS, "0-0", "COUNT", count)
+        connection.call(self._was_claimed, *command)
+
+    def _was_claimed(self, answer: Answer) -> None:
+        self._reading = False
+        if isinstance(answer, LayerUnavailable):
+            return
+        if isinstance(answer, hiredis.ReplyError):
+            self._failed(answer)
+            return
+        self._hand_over([entry for entry in answer[1] if entry is not None and entry[1]])
+        self.poke()
+
+    def _failed(self, error: hiredis.ReplyError) -> None:
+        connection = self._link.connection
+        if connection is None:
+            return
+        if str(error).startswith("NOGROUP"):
+            redis_scripts.MAKE_GROUP.call(connection, self._group_made, 1, self._stream, GROUP, self._ttl_ms)
+            self._reading = True
+        elif str(error).startswith("UNBLOCKED"):
+            self.poke()  # the stream is gone, and is made again
+        else:
+            log.warning("reading %s failed: %s", self._stream, error)
+            self._loop.call_later(0.25, self.poke)
+
+    def _group_made(self, answer: Answer) -> None:
+        self._reading = False
+        if not isinstance(answer, LayerUnavailable):
+            self.poke()
+
+    def _hand_over(self, found: list[Any]) -> None:
+        entries = []
+        for entry_id, fields in found:
+            try:
+                interface, packets = unpack_batch(fields[1])
+                if len(packets) != 1 or packets[0][0] != OPEN:
+                    raise WireError("an entry of a shared channel carries one `open`")
+                entries.append(Entry(entry_id, len(fields[1]), interface, packets[0]))
+            except WireError as error:
+                log.warning("dropped an entry of %s: %s", self._stream, error)
+                self._on_garbage()
+                self._discard(entry_id)
+        if entries:
+            self._on_entries(entries)
+
+    def _discard(self, entry_id: bytes) -> None:
+        if self._link.connection is not None:
+            self._link.connection.tell("XACK", self._stream, GROUP, entry_id)
+            self._link.connection.tell("XDEL", self._stream, entry_id)

@@ -1,0 +1,10 @@
+-- make_group: a reader finds a shared channel without its consumer group, and makes it, from the beginning.
+--
+-- KEYS[1]  stream of the channel
+-- ARGV[1]  consumer group
+-- ARGV[2]  least time to live in ms, never shortened
+-- Result   nothing of interest
+redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], '0', 'MKSTREAM')
+if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then
+    redis.call('PEXPIRE', KEYS[1], ARGV[2])
+end

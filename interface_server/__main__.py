@@ -1,0 +1,124 @@
+"""The composition root of an interface server: what it is made of, and how it comes and goes.
+
+The global reactor is installed and imported here and nowhere else: Twisted's asyncio reactor, on uvloop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+
+import uvloop
+from twisted.internet import asyncioreactor
+
+from channel_layer import process_log
+from channel_layer.errors import LayerUnavailable
+from interface_server.context import DoorContext
+from interface_server.pump import Pump
+from interface_server.settings import InterfaceSettings
+from interface_server.twisted_http import HttpFactory
+from interface_server.uvloop_endpoint import UvloopPort, UvloopServerEndpoint
+
+log = logging.getLogger("towpath.interface")
+
+STARTUP_FAILURE = 3
+DRAIN_LOOK_S = 0.05
+
+
+class InterfaceServer:
+    """One interface server: a door, a pump, and the sockets that listen."""
+
+    def __init__(self, settings: InterfaceSettings) -> None:
+        loop = asyncio.get_running_loop()
+        self._settings = settings
+        self._loop = loop
+        self._pump = Pump(settings)
+        self._context = DoorContext.of(settings, self._pump, loop)
+        self._pump.counters = self._context.counters
+        self._factory = HttpFactory(self._context)
+        self._port: UvloopPort | None = None
+        self._stop: asyncio.Event = asyncio.Event()
+        self._at_once = False
+
+    async def run(self) -> None:
+        """Serve until `stop` is called; raises OSError or LayerUnavailable if it cannot begin."""
+        settings = self._settings
+        endpoint = UvloopServerEndpoint(
+            self._loop,
+            host=settings.host,
+            port=settings.port,
+            uds=settings.uds,
+            fd=settings.fd,
+            backlog=settings.backlog,
+            reuse_port=settings.reuse_port,
+        )
+        await self._pump.start()
+        self._context.start()
+        try:
+            self._port = await endpoint.open(self._factory)
+            log.info("%s listens on %s", self._pump.node.name, self._port.getHost())
+            await self._stop.wait()
+            await self._drain()
+        finally:
+            self._context.stop()
+            await self._pump.close()
+
+    def stop(self) -> None:
+        """SIGTERM or SIGINT: drain; a second one: now."""
+        if self._stop.is_set():
+            self._at_once = True
+        self._stop.set()
+
+    async def _drain(self) -> None:
+        """Listen no more, let what is under way finish, then leave whatever is left behind."""
+        assert self._port is not None
+        self._pump.draining = True
+        self._context.draining = True
+        self._port.stopListening()
+        self._factory.drain()
+        end = self._loop.time() + self._settings.graceful_timeout_s
+        while self._pump.connections and self._loop.time() < end and not self._at_once:
+            await asyncio.sleep(DRAIN_LOOK_S)
+        if self._pump.connections:
+            log.warning("leaving %d connections behind", self._pump.connections)
+
+
+def run(settings: InterfaceSettings) -> int:
+    """Run one interface server until SIGTERM or SIGINT; the exit code."""
+    try:
+        process_log.set_up(settings.log_level, settings.log_config)
+    except ValueError as error:
+        logging.getLogger("towpath").error("%s", error)
+        return STARTUP_FAILURE
+    loop = uvloop.new_event_loop()
+    asyncio.set_event_loop(loop)
+    asyncioreactor.install(loop)
+    from twisted.internet import reactor  # noqa: TID251 - this is the __main__ that the rule speaks of
+
+    code = 0
+
+    async def main() -> None:
+        nonlocal code
+        try:
+            server = InterfaceServer(settings)
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, server.stop)
+            await server.run()
+        except (OSError, LayerUnavailable, ValueError) as error:
+            log.error("the interface server cannot start: %s", error)
+            code = STARTUP_FAILURE
+        finally:
+            reactor.stop()  # type: ignore[attr-defined]  # Twisted types its global reactor as a module
+
+    reactor.callWhenRunning(lambda: keep(loop.create_task(main())))  # type: ignore[attr-defined]  # as above
+    reactor.run(installSignalHandlers=False)  # type: ignore[attr-defined]  # as above
+    return code
+
+
+_kept: list[asyncio.Task[None]] = []
+
+
+def keep(task: asyncio.Task[None]) -> None:
+    """asyncio itself holds its tasks only weakly."""
+    _kept.append(task)

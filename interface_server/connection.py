@@ -1,0 +1,227 @@
+"""The life of one connection at the interface server: who may speak for it, and what is done when something happens.
+
+                  ┌───────────────────────────── open again, next epoch ─────────────────────────────┐
+                  ▼                                                                                   │
+    QUEUED: open is on its channel; nobody owns us yet  ── adopted ──▶  OWNED: events flow both ways ─┤
+       │ wait over, or the outcome of `open` is unknown                      ▲                        │
+       ▼                                                                     │                        │
+    OVERDUE: whoever took us has said so in our inbox already  ── adopted ───┘          DONE ◀────────┘
+
+DONE is forgotten at once. What others still say about a connection that is done is a *stray*: it moves nothing, and its sender
+is told (`obeys`). PROTOCOL.md, "The life of a connection"; promises P1, P2, P3.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import Any
+
+from channel_layer.credit import Incoming, Outgoing
+from channel_layer.events import Event
+
+#: Methods that may be started twice (RFC 9110, 9.2.2), as far as nothing of the body is lost.
+IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
+
+
+class State(Enum):
+    """Where a connection is."""
+
+    QUEUED = auto()
+    OVERDUE = auto()
+    OWNED = auto()
+    DONE = auto()
+
+
+class Happening(Enum):
+    """What can happen to a connection."""
+
+    ADOPTED = auto()  #: a worker won it
+    REFUSED = auto()  #: it was taken from the queue too late
+    FULL = auto()  #: the channel was full
+    UNAVAILABLE = auto()  #: Redis was not reachable; nothing was added
+    UNKNOWN = auto()  #: `open` was sent and never answered
+    WAIT_OVER = auto()  #: nobody adopted it in time
+    WITHDRAWN = auto()  #: the cancel script won
+    NOT_STARTED = auto()  #: the owner says that it will not start it
+    ENDED = auto()  #: the owner says that the instance is over
+    OWNER_DIED = auto()
+    GAP = auto()  #: a packet was lost
+    LEFT = auto()  #: the client is gone
+    COMPLETE = auto()  #: the response is complete
+
+
+class Action(Enum):
+    """What the shell then has to do."""
+
+    NOTHING = auto()
+    FLOW = auto()  #: send what waits, as far as there is room
+    OPEN_AGAIN = auto()  #: queue it again; the epoch was raised
+    AWAIT = auto()  #: wait for an adoption that may come, and not for long
+    WITHDRAW = auto()  #: run the cancel script
+    CANCEL_OWNER = auto()  #: tell the owner that it is over
+    END_FULL = auto()
+    END_LATE = auto()
+    END_UNAVAILABLE = auto()
+    END_DIED = auto()
+    END_HOLE = auto()  #: and tell the owner
+    END_AS_TOLD = auto()  #: for the reason that the owner gave
+
+
+_H, _S, _A = Happening, State, Action
+
+#: Every legal move. A pair that is missing is an error in this program, never a shrug.
+MOVES: dict[State, dict[Happening, tuple[State, Action]]] = {
+    _S.QUEUED: {
+        _H.ADOPTED: (_S.OWNED, _A.FLOW),
+        _H.REFUSED: (_S.DONE, _A.END_LATE),
+        _H.FULL: (_S.DONE, _A.END_FULL),
+        _H.UNAVAILABLE: (_S.DONE, _A.END_UNAVAILABLE),
+        _H.UNKNOWN: (_S.OVERDUE, _A.AWAIT),  # but if it may start twice: see `happen`
+        _H.WAIT_OVER: (_S.OVERDUE, _A.WITHDRAW),
+        _H.LEFT: (_S.DONE, _A.WITHDRAW),
+    },
+    _S.OVERDUE: {
+        _H.ADOPTED: (_S.OWNED, _A.FLOW),
+        _H.REFUSED: (_S.DONE, _A.END_LATE),
+        _H.WITHDRAWN: (_S.DONE, _A.END_LATE),
+        _H.WAIT_OVER: (_S.DONE, _A.END_DIED),
+        _H.LEFT: (_S.DONE, _A.NOTHING),  # an adoption that comes is a stray, and is told so
+    },
+    _S.OWNED: {
+        _H.NOT_STARTED: (_S.QUEUED, _A.OPEN_AGAIN),
+        _H.ENDED: (_S.DONE, _A.END_AS_TOLD),
+        _H.OWNER_DIED: (_S.DONE, _A.END_DIED),
+        _H.GAP: (_S.DONE, _A.END_HOLE),
+        _H.LEFT: (_S.DONE, _A.CANCEL_OWNER),
+        _H.COMPLETE: (_S.DONE, _A.NOTHING),
+        # The answers about our way to the owner come after it: late, ordinary, and without meaning.
+        _H.FULL: (_S.OWNED, _A.NOTHING),
+        _H.UNKNOWN: (_S.OWNED, _A.NOTHING),
+        _H.WITHDRAWN: (_S.OWNED, _A.NOTHING),
+    },
+    _S.DONE: {happening: (_S.DONE, _A.NOTHING) for happening in Happening},
+}
+
+
+class Order(Enum):
+    """What a packet's sequence number says."""
+
+    NEXT = auto()
+    SEEN = auto()  #: sent again after a doubt: drop it
+    GAP = auto()
+
+
+class Connection:
+    """One connection. `epoch` grows with each owner; sequence numbers and windows begin anew with it."""
+
+    __slots__ = (
+        "epoch",
+        "expects_continue",
+        "halted",
+        "incoming",
+        "kept",
+        "may_start_twice",
+        "number",
+        "opening",
+        "outgoing",
+        "owner",
+        "received",
+        "sent",
+        "state",
+        "waiting",
+    )
+
+    def __init__(self, number: int, opening: tuple[Event, bytes, bool], window: int, expects_continue: bool) -> None:
+        scope = opening[0]
+        self.number = number
+        self.epoch = 1
+        self.state = State.QUEUED
+        self.owner: str | None = None
+        self.may_start_twice = scope["type"] != "http" or scope["method"] in IDEMPOTENT
+        self.expects_continue = expects_continue
+        #: What the instance was opened with; kept until it shows life, since until then it may have to be opened again.
+        self.opening: tuple[Event, bytes, bool] | None = opening
+        #: Events that were forwarded in this epoch, kept as long as `opening`.
+        self.kept: list[tuple[Event, int]] | None = None
+        #: Events from the client for which there was no owner or no room.
+        self.waiting: list[tuple[Event, int]] | None = None
+        self.halted = False  # the client's side was told that there is no room
+        self.sent = self.received = 0
+        self.outgoing = Outgoing(0)
+        self.incoming = Incoming(window)
+
+    def happen(self, happening: Happening) -> Action:
+        """Move by the table and return what has to be done."""
+        if happening is Happening.UNKNOWN and self.state is State.QUEUED and self.may_start_twice:
+            action = Action.OPEN_AGAIN  # nobody minds a second start: the first is a stray from now on
+        else:
+            self.state, action = MOVES[self.state][happening]
+        if action is Action.OPEN_AGAIN:
+            self._next_epoch()
+        return action
+
+    def adopted(self, owner: str, window: int) -> Action:
+        """The take script told us who owns this epoch, and how much it takes."""
+        self.owner = owner
+        self.outgoing = Outgoing(window)
+        return self.happen(Happening.ADOPTED)
+
+    def obeys(self, sender: str, epoch: int) -> bool:
+        """Is this the word of the current owner? P2."""
+        return self.owner == sender and self.epoch == epoch and self.state is State.OWNED
+
+    def order(self, sequence: int) -> Order:
+        """Is this the next packet of the owner? If so it counts as received. P1."""
+        if sequence == self.received + 1:
+            self.received = sequence
+            return Order.NEXT
+        return Order.SEEN if sequence <= self.received else Order.GAP
+
+    def shows_life(self) -> None:
+        """The instance has spoken: it was started, so it will not be opened again with what it had."""
+        self.opening = None
+        self.kept = None
+
+    def offer(self, event: Event, size_bytes: int) -> bool:
+        """An event from the client: may it go now (True, and it counts as sent), or does it wait?"""
+        if self.state is State.OWNED and not self.waiting and self.outgoing.room:
+            self._count(event, size_bytes)
+            return True
+        if self.waiting is None:
+            self.waiting = []
+        self.waiting.append((event, size_bytes))
+        return False
+
+    def next_waiting(self) -> Event | None:
+        """The next event that waited and may go now, counted as sent."""
+        if not self.waiting or not self.outgoing.room or self.state is not State.OWNED:
+            return None
+        event, size_bytes = self.waiting.pop(0)
+        self._count(event, size_bytes)
+        return event
+
+    @property
+    def room(self) -> bool:
+        """May the client's side go on reading?"""
+        return self.state is State.OWNED and not self.waiting and self.outgoing.room
+
+    def _count(self, event: Event, size_bytes: int) -> None:
+        self.outgoing.sent += size_bytes
+        self.sent += 1
+        if self.opening is not None:
+            if self.kept is None:
+                self.kept = []
+            self.kept.append((event, size_bytes))
+
+    def _next_epoch(self) -> None:
+        """Begin anew: what was forwarded and not consumed stands in front of what waits."""
+        self.epoch += 1
+        self.owner = None
+        self.waiting = (self.kept or []) + (self.waiting or [])
+        self.kept = None
+        self.sent = self.received = 0
+        self.outgoing = Outgoing(0)
+        self.incoming = Incoming(self.incoming.window)
+
+
+__all__ = ["MOVES", "Action", "Any", "Connection", "Happening", "Order", "State"]

@@ -1,0 +1,310 @@
+"""The pump between sockets and the wire: new connections out, packets in, each to the connection it is about.
+
+It decides nothing about a connection (connection.py) and knows no socket (client.py). A packet that is not the word of a
+connection's current owner is a stray: counted, dropped and answered, so that whoever was forgotten learns it. PROTOCOL.md, P2.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections import Counter
+from typing import Any
+
+from channel_layer import packets
+from channel_layer.codec import pack_packet
+from channel_layer.credit import window_size_bytes
+from channel_layer.events import Event, payload_size_bytes
+from channel_layer.groups import Membership
+from channel_layer.keys import CHANNEL_OF_KIND
+from channel_layer.packets import Cancel
+from channel_layer.redis_node import RedisNode
+from channel_layer.redis_opener import RedisOpener
+from interface_server.client import Client, Ending, Pushed
+from interface_server.connection import Happening, Order
+from interface_server.fan_out import FanOut
+from interface_server.settings import InterfaceSettings
+from interface_server.upstream import ENDING_OF_CLOSE, NOT_STARTED, WireUpstream
+
+log = logging.getLogger("towpath.interface")
+
+SWEEP_INTERVAL_S = 0.5
+#: Beyond one lease TTL: how long an `open` of unknown outcome may still be answered.
+UNKNOWN_EXTRA_S = 2.0
+#: What a malformed packet can make of the code that obeys it; its connection suffers, nobody else.
+MALFORMED = (TypeError, ValueError, KeyError, IndexError, AttributeError)
+
+
+class Pump:
+    """Implements `Door` for the clients' side and `Receiver` for the wire."""
+
+    def __init__(self, settings: InterfaceSettings) -> None:
+        self._settings = settings
+        self.counters: dict[str, int] = Counter()
+        self.draining = False
+        self._reachable = False
+        self._loop = asyncio.get_running_loop()
+        self._numbers = itertools.count(1)
+        self._connections: dict[int, WireUpstream] = {}
+        self._queued: dict[int, float] = {}  # by number: the end of its wait, in the order of waiting
+        self._overdue: dict[int, float] = {}
+        self._members: Membership[int] = Membership()
+        self._fan_out = FanOut(self._push)
+        self._wait_ms = int(settings.wire.queue_wait_s * 1000)
+        self.node = RedisNode(settings.wire, "interface", self)
+        capacity = settings.wire.request_capacity
+        self._openers = {kind: self.node.opener(channel, capacity) for kind, channel in CHANNEL_OF_KIND.items()}
+        self._handlers = {
+            packets.ADOPTED: self._adopted,
+            packets.REFUSED: self._refused,
+            packets.DATA: self._data,
+            packets.CREDIT: self._credit,
+            packets.CLOSE: self._close,
+            packets.SEND: self._send,
+            packets.JOIN: self._join,
+            packets.LEAVE: self._leave,
+        }
+        self._sweeper: asyncio.TimerHandle | None = None
+
+    # -- life
+
+    async def start(self) -> None:
+        """Stand on the wire. Raises LayerUnavailable."""
+        await self.node.start()
+        self._sweep()
+
+    async def close(self) -> None:
+        """Leave the wire; whoever still holds a connection of ours learns it by our lease, which ends."""
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+        await self.node.close()
+
+    @property
+    def ready(self) -> bool:
+        """See `Door.ready`."""
+        return self._reachable and not self.draining
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open (queued or owned)."""
+        return len(self._connections)
+
+    # -- Door
+
+    def open(
+        self, client: Client, scope: Event, body: bytes, more_body: bool, *, expect_continue: bool = False
+    ) -> WireUpstream:
+        """See `Door.open`."""
+        window = window_size_bytes(self._settings.wire.buffer_budget_bytes, len(self._connections) + 1)
+        upstream = WireUpstream(self, client, next(self._numbers), (scope, body, more_body), window, expect_continue)
+        self._connections[upstream.number] = upstream
+        self._queue(upstream)
+        return upstream
+
+    def open_again(self, upstream: WireUpstream) -> None:
+        """Queue a connection for its next epoch."""
+        if upstream.owner is not None:
+            self.node.peers.release(upstream.owner)
+        self.counters["connection.opened_again"] += 1
+        self._queue(upstream)
+
+    def await_answer(self, upstream: WireUpstream) -> None:
+        """Whether it is queued is not known: if somebody took it, that somebody lives and says so soon."""
+        self._queued.pop(upstream.number, None)
+        self._overdue[upstream.number] = self._loop.time() + self._settings.wire.lease_ttl_s + UNKNOWN_EXTRA_S
+
+    def adopted(self, upstream: WireUpstream) -> None:
+        """A worker owns it now: its life matters to us."""
+        self._queued.pop(upstream.number, None)
+        self._overdue.pop(upstream.number, None)
+        if upstream.owner is not None:
+            self.node.peers.hold(upstream.owner)
+
+    def forget(self, upstream: WireUpstream) -> None:
+        """It is done."""
+        number = upstream.number
+        if self._connections.pop(number, None) is None:
+            return
+        self._queued.pop(number, None)
+        self._overdue.pop(number, None)
+        if upstream.owner is not None:
+            self.node.peers.release(upstream.owner)
+        for group in self._members.gone(number):
+            self.node.groups.unsubscribe(group)
+
+    def opener_of(self, kind: str) -> RedisOpener:
+        """The way onto the shared channel for connections of this kind."""
+        return self._openers[kind]
+
+    def _queue(self, upstream: WireUpstream) -> None:
+        assert upstream.opening is not None
+        scope, body, more_body = upstream.opening
+        connection = self.node.connection
+        packed = pack_packet(
+            packets.open_(
+                upstream.number,
+                upstream.epoch,
+                scope,
+                body,
+                more_body,
+                upstream.incoming.window,
+                self._wait_ms,
+                upstream.expects_continue,
+                connection.era if connection is not None else "",
+            )
+        )
+        opener = self._openers[upstream.kind]
+        upstream.entry = (b"", opener.entry_size_bytes(packed))
+        self._queued[upstream.number] = self._loop.time() + self._settings.wire.queue_wait_s
+        opener.open(packed, upstream, upstream.epoch)
+
+    # -- Receiver
+
+    def on_packets(self, sender: str, batch: list[list[Any]]) -> None:
+        """See `Receiver.on_packets`."""
+        for packet in batch:
+            handler = self._handlers.get(packet[0])
+            if handler is None:
+                self.counters["wire.unknown_packet"] += 1
+                continue
+            try:
+                handler(sender, packet)
+            except MALFORMED:
+                self.counters["wire.malformed_packet"] += 1
+                log.exception("a malformed packet from %s", sender)
+
+    def on_group_message(self, group: str, event: Event) -> None:
+        """See `Receiver.on_group_message`."""
+        members = self._members.members(group)
+        if not self._fan_out.send(Pushed(event), tuple(members)):
+            self.counters["group.dropped"] += 1
+
+    def on_dead(self, node: str) -> None:
+        """See `Receiver.on_dead`."""
+        for upstream in [upstream for upstream in self._connections.values() if upstream.owner == node]:
+            self.node.post(node, packets.cancel(upstream.number, upstream.epoch, Cancel.DEAD))
+            upstream.obey(upstream.happen(Happening.OWNER_DIED))
+
+    def on_redis(self, reachable: bool) -> None:
+        """See `Receiver.on_redis`."""
+        self._reachable = reachable
+
+    # -- packets
+
+    def _owned(self, sender: str, packet: list[Any]) -> WireUpstream | None:
+        """The connection, if this is the word of its owner; else a stray, which is answered."""
+        upstream = self._connections.get(packet[1])
+        if upstream is not None and upstream.obeys(sender, packet[2]):
+            return upstream
+        self._stray(sender, packet)
+        return None
+
+    def _stray(self, sender: str, packet: list[Any]) -> None:
+        self.counters["wire.stray"] += 1
+        if packet[0] not in (packets.CLOSE, packets.REFUSED):
+            self.node.post(sender, packets.cancel(packet[1], packet[2], Cancel.UNKNOWN))
+
+    def _adopted(self, sender: str, packet: list[Any]) -> None:
+        upstream = self._connections.get(packet[1])
+        if upstream is None or upstream.epoch != packet[2] or upstream.owner is not None:
+            if upstream is None or not upstream.obeys(sender, packet[2]):
+                self._stray(sender, packet)
+            return
+        upstream.obey(upstream.adopted(sender, packet[3]))
+
+    def _refused(self, sender: str, packet: list[Any]) -> None:
+        upstream = self._connections.get(packet[1])
+        if upstream is None or upstream.epoch != packet[2] or upstream.owner is not None:
+            self._stray(sender, packet)
+            return
+        upstream.obey(upstream.happen(Happening.REFUSED))
+
+    def _data(self, sender: str, packet: list[Any]) -> None:
+        upstream = self._owned(sender, packet)
+        if upstream is None:
+            return
+        order = upstream.order(packet[3])
+        if order is Order.NEXT:
+            if upstream.opening is not None:
+                upstream.shows_life()
+            events = packet[4]
+            upstream.client.deliver(events, sum(map(payload_size_bytes, events)))
+        elif order is Order.GAP:
+            self.counters["wire.gap"] += 1
+            upstream.obey(upstream.happen(Happening.GAP))
+
+    def _credit(self, sender: str, packet: list[Any]) -> None:
+        upstream = self._owned(sender, packet)
+        if upstream is not None:
+            upstream.credited(packet[3])
+
+    def _close(self, sender: str, packet: list[Any]) -> None:
+        upstream = self._owned(sender, packet)
+        if upstream is None:
+            return
+        if packet[3] == NOT_STARTED and upstream.opening is not None:
+            upstream.obey(upstream.happen(Happening.NOT_STARTED))
+        else:
+            ending = ENDING_OF_CLOSE.get(packet[3], Ending.DIED)
+            upstream.obey(upstream.happen(Happening.ENDED), ending)
+
+    def _send(self, _sender: str, packet: list[Any]) -> None:
+        upstream = self._connections.get(packet[1])
+        if upstream is None:
+            self.counters["send.no_such_channel"] += 1
+        else:
+            upstream.client.push(Pushed(packet[3]))
+
+    # -- groups
+
+    def _push(self, number: int, pushed: Pushed) -> None:
+        upstream = self._connections.get(number)
+        if upstream is not None:
+            upstream.client.push(pushed)
+
+    def _join(self, sender: str, packet: list[Any]) -> None:
+        _, number, epoch, group, request = packet[:5]
+        if not self._knows(number, epoch):
+            self.node.post(sender, packets.joined(number, epoch, request, False))
+            return
+        self._members.add(group, number)
+
+        def confirmed(future: asyncio.Future[None]) -> None:
+            known = not future.cancelled()
+            self.node.post(sender, packets.joined(number, epoch, request, known))
+
+        self.node.groups.subscribe(group).add_done_callback(confirmed)
+
+    def _leave(self, sender: str, packet: list[Any]) -> None:
+        _, number, epoch, group, request = packet[:5]
+        known = self._knows(number, epoch)
+        if known and self._members.discard(group, number):
+            self.node.groups.unsubscribe(group)
+        self.node.post(sender, packets.joined(number, epoch, request, known))
+
+    def _knows(self, number: int, epoch: int) -> bool:
+        """Epoch 0: from elsewhere than the connection's instance, and always obeyed."""
+        upstream = self._connections.get(number)
+        return upstream is not None and epoch in (0, upstream.epoch)
+
+    # -- waits
+
+    def _sweep(self) -> None:
+        """Twice a second: whose wait is over?"""
+        now = self._loop.time()
+        for number in list(itertools.takewhile(lambda number: self._queued[number] <= now, self._queued)):
+            del self._queued[number]
+            self._overdue[number] = now + 2 * self._settings.wire.lease_ttl_s
+            self._wait_over(number)
+        for number in [number for number, deadline in self._overdue.items() if deadline <= now]:
+            del self._overdue[number]
+            self._wait_over(number)
+        self.node.lease.figures = {"connections": len(self._connections), "queued": len(self._queued)}
+        self._sweeper = self._loop.call_later(SWEEP_INTERVAL_S, self._sweep)
+
+    def _wait_over(self, number: int) -> None:
+        upstream = self._connections.get(number)
+        if upstream is not None:
+            self.counters["queue.wait_over"] += 1
+            upstream.obey(upstream.happen(Happening.WAIT_OVER))

@@ -1,0 +1,161 @@
+"""One connection's line from its client to the wire: obeys what `connection.py` decides.
+
+It is the connection itself with a hand on either side: `client` holds the socket, `pump` holds the wire. One object per
+connection, for the sake of its memory.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from channel_layer import packets
+from channel_layer.events import Event
+from channel_layer.names import reply_channel
+from channel_layer.packets import Cancel
+from channel_layer.redis_connection import Answer
+from channel_layer.redis_opener import Outcome
+from interface_server.client import Client, Ending
+from interface_server.connection import Action, Connection, Happening, State
+
+if TYPE_CHECKING:
+    from interface_server.pump import Pump
+
+_HAPPENING_OF_OUTCOME = {
+    Outcome.FULL: Happening.FULL,
+    Outcome.UNAVAILABLE: Happening.UNAVAILABLE,
+    Outcome.UNKNOWN: Happening.UNKNOWN,
+}
+
+_ENDING_OF_ACTION = {
+    Action.END_FULL: Ending.FULL,
+    Action.END_LATE: Ending.LATE,
+    Action.END_UNAVAILABLE: Ending.UNAVAILABLE,
+    Action.END_DIED: Ending.DIED,
+}
+
+#: By the number in a `close` packet (worker.instance.Close): what its client learns.
+ENDING_OF_CLOSE = {0: Ending.FINISHED, 1: Ending.FAILED, 2: Ending.STOPPING, 4: Ending.DIED}
+NOT_STARTED = 3
+
+
+class WireUpstream(Connection):
+    """Implements `Upstream` for the client's side and `Applicant` for the opener."""
+
+    __slots__ = ("client", "entry", "kind", "leaving", "pump")
+
+    def __init__(
+        self, pump: Pump, client: Client, number: int, opening: tuple[Event, bytes, bool], window: int, expects: bool
+    ) -> None:
+        super().__init__(number, opening, window, expects)
+        self.pump = pump
+        self.client = client
+        self.kind: str = opening[0]["type"]
+        self.entry: tuple[bytes, int] | None = None  # id and size on the shared channel, once they are known
+        self.leaving = (1006, "")
+
+    @property
+    def channel(self) -> str:
+        """The reply channel."""
+        return reply_channel(self.pump.node.name, self.number)
+
+    # -- from the client's side
+
+    def forward(self, event: Event, size_bytes: int) -> bool:
+        """See `Upstream.forward`."""
+        if self.offer(event, size_bytes):
+            self._post(event)
+            if self.outgoing.room:
+                return True
+        self.halted = True
+        return False
+
+    def delivered(self, size_bytes: int) -> None:
+        """See `Upstream.delivered`."""
+        total = self.incoming.consume(size_bytes)
+        if total is not None and self.owner is not None:
+            self.pump.node.post(self.owner, packets.credit(self.number, self.epoch, total, self.received))
+
+    def leave(self, code: int = 1006, reason: str = "") -> None:
+        """See `Upstream.leave`."""
+        self.leaving = (code, reason)
+        self.obey(self.happen(Happening.LEFT))
+
+    def complete(self) -> None:
+        """See `Upstream.complete`."""
+        self.obey(self.happen(Happening.COMPLETE))
+
+    # -- from the wire
+
+    def opened(self, epoch: int, outcome: bytes | Outcome) -> None:
+        """The answer to `open`."""
+        if epoch != self.epoch:
+            return
+        if isinstance(outcome, Outcome):
+            self.obey(self.happen(_HAPPENING_OF_OUTCOME[outcome]))
+            return
+        self.entry = (outcome, self.entry[1] if self.entry else 0)
+        if self.state is State.DONE:
+            self._withdraw()  # the client left before we knew what to withdraw
+
+    def flow(self) -> None:
+        """There is an owner, or there is room again: send what waits, then let the client's side go on."""
+        while (event := self.next_waiting()) is not None:
+            self._post(event)
+        if self.halted and self.room:
+            self.halted = False
+            self.client.resume()
+
+    def credited(self, total: int) -> None:
+        """The worker's application has consumed, or asked for the first time."""
+        self.shows_life()
+        self.outgoing.allow(total)
+        if self.expects_continue:
+            self.expects_continue = False
+            self.client.wanted()
+        self.flow()
+
+    def obey(self, action: Action, ending: Ending | None = None) -> None:
+        """Do what the table says."""
+        if action is Action.FLOW:
+            self.pump.adopted(self)
+            if self.waiting or self.halted:
+                self.flow()
+        elif action is Action.OPEN_AGAIN:
+            self.pump.open_again(self)
+        elif action is Action.AWAIT:
+            self.pump.await_answer(self)
+        elif action is Action.WITHDRAW:
+            self._withdraw()
+        elif action is Action.CANCEL_OWNER:
+            self._tell_owner(packets.cancel(self.number, self.epoch, Cancel.LEFT, *self.leaving))
+        if self.state is State.DONE:
+            self.pump.forget(self)
+            self._end(action, ending)
+
+    def _end(self, action: Action, ending: Ending | None) -> None:
+        if action is Action.END_HOLE:
+            self._tell_owner(packets.cancel(self.number, self.epoch, Cancel.HOLE))
+            self.client.end(Ending.HOLE)
+        elif action is Action.END_AS_TOLD:
+            self.client.end(ending or Ending.FAILED)
+        elif action in _ENDING_OF_ACTION:
+            self.client.end(_ENDING_OF_ACTION[action])
+
+    def _post(self, event: Event) -> None:
+        assert self.owner is not None
+        self.pump.node.post(self.owner, packets.data(self.number, self.epoch, self.sent, [event]))
+
+    def _tell_owner(self, packet: packets.Packet) -> None:
+        if self.owner is not None:
+            self.pump.node.post(self.owner, packet)
+
+    def _withdraw(self) -> None:
+        """Take our entry out of the queue, if it is there and we know where."""
+        if self.entry is None or not self.entry[0]:
+            return
+
+        def answered(answer: Answer) -> None:
+            if answer == 1:
+                self.obey(self.happen(Happening.WITHDRAWN))
+
+        self.pump.opener_of(self.kind).withdraw(*self.entry, answered)

@@ -1,0 +1,41 @@
+"""What all tests share: a real server of the Redis protocol, and a prefix of one's own on it."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+
+from channel_layer.settings import WireSettings
+from tests.redis_server import RedisServer
+
+_prefixes = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    """One server for all tests that do not harm it; each test has a prefix of its own."""
+    server = RedisServer().start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def own_redis() -> Iterator[RedisServer]:
+    """A server that a test may stop, pause and empty."""
+    server = RedisServer().start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def prefix() -> str:
+    """Keys of this test alone."""
+    return f"test{next(_prefixes)}:"
+
+
+@pytest.fixture
+def wire_settings(redis_server: RedisServer, prefix: str) -> WireSettings:
+    """The wire on the shared server."""
+    return WireSettings(redis=redis_server.url, prefix=prefix)

@@ -1,0 +1,66 @@
+"""Which connections a worker takes, how many at a time, and which never again.
+
+Reading is not owning: what was read is taken by a script, and until that script has answered nothing is started. If its
+answer is lost, nothing of it is ever started here: somebody else may. PROTOCOL.md, "Adoption" and "Unknown outcomes"; P2, P3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+READ_MAX = 16
+#: One connection and epoch of one interface server.
+Key = tuple[str, int, int]
+
+
+def read_count(free: int, queue_length: int, workers: int, lagging: bool) -> int:
+    """How many entries to read now. 0 without a free slot; a fair share of the queue; 1 while the loop lags."""
+    if free <= 0:
+        return 0
+    if lagging:
+        return 1
+    share = -(-queue_length // max(1, workers))
+    return max(1, min(free, READ_MAX, share))
+
+
+class Adoption:
+    """What one worker has under way."""
+
+    __slots__ = ("_never", "_never_s", "_under_way")
+
+    def __init__(self, never_s: float) -> None:
+        self._under_way: dict[Key, list[list[object]]] = {}  # with the packets that came before the answer
+        self._never: dict[Key, float] = {}  # until when; by then the entry is past its wait
+        self._never_s = never_s
+
+    def choose(self, keys: Iterable[Key], now: float) -> list[bool]:
+        """For each that was read: may it be taken? True marks it as under way.
+
+        Never two takes of one connection at once, nor one whose take was once without an answer.
+        """
+        for key in [key for key, until in self._never.items() if until <= now]:
+            del self._never[key]
+        chosen = []
+        for key in keys:
+            free = key not in self._under_way and key not in self._never
+            if free:
+                self._under_way[key] = []
+            chosen.append(free)
+        return chosen
+
+    def hold(self, key: Key, packet: list[object]) -> bool:
+        """A packet for a connection came. True: its take is not answered yet, and the packet waits for that."""
+        held = self._under_way.get(key)
+        if held is None:
+            return False
+        held.append(packet)
+        return True
+
+    def answered(self, key: Key) -> list[list[object]]:
+        """The take was answered: the packets that waited for it, in order."""
+        return self._under_way.pop(key, [])
+
+    def unanswered(self, key: Key, now: float) -> None:
+        """The outcome of the take is unknown, for good: never again."""
+        self._under_way.pop(key, None)
+        self._never[key] = now + self._never_s

@@ -1,0 +1,45 @@
+"""Leaving: take nothing new, let what is under way finish, close the rest, in time.
+
+What is left near the end is closed one by one over the last part of the time, so that its clients do not come back all
+at once. PROTOCOL.md, "Drain".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from worker.instance import Close
+from worker.pump import Pump
+from worker.wire_line import WireLine
+
+log = logging.getLogger("towpath.worker")
+
+LOOK_S = 0.05
+PACED_PART = 0.2  #: of the drain time, its end: closing what has not finished
+
+
+async def drain(pump: Pump, timeout_s: float, now: asyncio.Event) -> None:
+    """Return when this worker owns nothing any more: at the latest after `timeout_s`, or soon after `now` is set."""
+    loop = asyncio.get_running_loop()
+    pump.stop_taking()
+    end = loop.time() + timeout_s
+    paced_from = end - timeout_s * PACED_PART
+    while pump.lines and loop.time() < paced_from and not now.is_set():
+        await asyncio.sleep(LOOK_S)
+    left = pump.lines
+    if left:
+        log.info("closing %d connections that have not finished", len(left))
+    for index, line in enumerate(left):
+        if not now.is_set():
+            pause_s = (end - loop.time()) / (len(left) - index)
+            await asyncio.sleep(max(0.0, min(pause_s, LOOK_S)))
+        stop(line)
+
+
+def stop(line: WireLine) -> None:
+    """The drain time is over for this one."""
+    if line.open:
+        line.close(Close.STOPPING)
+        if line.instance is not None:
+            line.instance.stop()

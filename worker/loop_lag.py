@@ -1,0 +1,37 @@
+"""Whether the loop is late: a worker whose loop lags takes one connection at a time, so that nobody waits behind it."""
+
+from __future__ import annotations
+
+import asyncio
+
+INTERVAL_S = 0.05
+LAG_S = 0.005
+
+
+class LoopLag:
+    """Measures by a timer how late the loop is. Start it once; `late` is as of the last tick, or of the tick that is due."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._due = 0.0
+        self._handle: asyncio.TimerHandle | None = None
+        self.seconds = 0.0
+
+    def start(self) -> None:
+        """Begin to measure."""
+        self._due = self._loop.time() + INTERVAL_S
+        self._handle = self._loop.call_at(self._due, self._tick)
+
+    def stop(self) -> None:
+        """End it."""
+        if self._handle is not None:
+            self._handle.cancel()
+
+    @property
+    def late(self) -> bool:
+        """Does the loop lag by more than 5 ms?"""
+        return max(self.seconds, self._loop.time() - self._due) > LAG_S
+
+    def _tick(self) -> None:
+        self.seconds = self._loop.time() - self._due
+        self.start()

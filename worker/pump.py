@@ -1,0 +1,263 @@
+"""The pump between the wire and the applications: entries in, connections adopted; packets in, each to its instance.
+
+It decides nothing about what to take (adoption.py) and knows no application (instance.py). PROTOCOL.md, "Adoption".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from typing import Any
+
+from channel_layer import packets
+from channel_layer.codec import pack_packet
+from channel_layer.credit import window_size_bytes
+from channel_layer.events import Event, payload_size_bytes
+from channel_layer.keys import CHANNEL_OF_KIND
+from channel_layer.packets import Refusal
+from channel_layer.redis_layer import RedisLayer
+from channel_layer.redis_node import RedisNode
+from channel_layer.redis_reader import Entry, RedisReader
+from worker.adoption import Adoption, Key, read_count
+from worker.instance import Close, Room
+from worker.loop_lag import LoopLag
+from worker.settings import WorkerSettings
+from worker.wire_line import WireLine
+
+log = logging.getLogger("towpath.worker")
+
+#: What a malformed packet can make of the code that obeys it; its connection suffers, nobody else.
+MALFORMED = (TypeError, ValueError, KeyError, IndexError, AttributeError)
+ADOPTED = 1
+FIGURES_INTERVAL_S = 0.5
+
+
+class Pump:
+    """Implements `Receiver` for the wire; starts instances in a `Room`."""
+
+    def __init__(self, settings: WorkerSettings, room: Room, counters: Counter[str]) -> None:
+        self._settings = settings
+        self._room = room
+        self.counters = counters
+        self._loop = asyncio.get_running_loop()
+        self.node = RedisNode(settings.wire, "worker", self, reads=tuple(CHANNEL_OF_KIND.values()))
+        self.layer = RedisLayer(self.node)
+        self.node.outbox.before_flush = self._flush
+        self._adoption = Adoption(never_s=4 * settings.wire.queue_wait_s)
+        self._lag = LoopLag()
+        self._lines: dict[Key, WireLine] = {}
+        self._pending: list[WireLine] = []
+        self._readers: dict[str, RedisReader] = {}
+        self._reserved = dict.fromkeys(CHANNEL_OF_KIND, 0)  # slots for what is being taken
+        self._length = dict.fromkeys(CHANNEL_OF_KIND, 1)  # of each queue, as the last take saw it
+        self._figures_timer: asyncio.TimerHandle | None = None
+        self._handlers = {
+            packets.DATA: self._data,
+            packets.CREDIT: self._credit,
+            packets.CANCEL: self._cancel,
+        }
+
+    # -- life
+
+    async def start(self) -> None:
+        """Stand on the wire, then read the shared channels. Raises LayerUnavailable."""
+        await self.node.start()
+        self._lag.start()
+        self._figures()
+        for kind, channel in CHANNEL_OF_KIND.items():
+            self._readers[kind] = await self.node.read(channel, self._wanted_of(kind), self._on_entries_of(kind))
+
+    def stop_taking(self) -> None:
+        """Take nothing new from now on."""
+        for reader in self._readers.values():
+            reader.stop()
+
+    async def close(self) -> None:
+        """Leave the wire."""
+        self._lag.stop()
+        if self._figures_timer is not None:
+            self._figures_timer.cancel()
+        self._flush()
+        await self.node.close()
+
+    @property
+    def lines(self) -> list[WireLine]:
+        """The connections that this worker owns."""
+        return list(self._lines.values())
+
+    def room_again(self) -> None:
+        """A slot may be free again: read on."""
+        for reader in self._readers.values():
+            reader.poke()
+
+    # -- lines
+
+    def gather(self, line: WireLine) -> None:
+        """A line has something to send at the end of this turn of the loop."""
+        self._pending.append(line)
+        self.node.outbox.schedule()
+
+    def forget(self, line: WireLine) -> None:
+        """A line is over."""
+        if self._lines.pop(line.key, None) is not None:
+            self.node.peers.release(line.key[0])
+
+    def _flush(self) -> None:
+        pending, self._pending = self._pending, []
+        for line in pending:
+            line.flush()
+
+    # -- adoption
+
+    def _wanted_of(self, kind: str) -> Any:
+        def wanted() -> int:
+            free = self._room.free(kind) - self._reserved[kind]
+            return read_count(free, self._length[kind], self.node.fellows, self._lag.late)
+
+        return wanted
+
+    def _on_entries_of(self, kind: str) -> Any:
+        def on_entries(entries: list[Entry]) -> None:
+            self._take(kind, entries)
+
+        return on_entries
+
+    def _take(self, kind: str, entries: list[Entry]) -> None:
+        """Take what was read, but for what must not be taken (again)."""
+        keys = [(entry.interface, entry.packet[1], entry.packet[2]) for entry in entries]
+        chosen = self._adoption.choose(keys, self._loop.time())
+        taking = [(entry, key) for entry, key, free in zip(entries, keys, chosen, strict=True) if free]
+        if not taking:
+            return
+        window = window_size_bytes(self._settings.wire.buffer_budget_bytes, len(self._lines) + len(taking))
+        arguments = []
+        for entry, (_, number, epoch) in taking:
+            adopted = packets.adopted(number, epoch, 0 if entry.packet[8] else window)
+            refused = packets.refused(number, epoch, Refusal.LATE)
+            arguments.append((entry, entry.deadline_ms, pack_packet(adopted), pack_packet(refused)))
+        self._reserved[kind] += len(taking)
+
+        def on_verdicts(verdicts: list[int] | None) -> None:
+            self._reserved[kind] -= len(taking)
+            if verdicts is None:
+                self._unanswered([key for _, key in taking])
+            else:
+                self._length[kind] = verdicts[0]
+                for (entry, key), verdict in zip(taking, verdicts[1:], strict=True):
+                    self._answered(entry, key, verdict, window)
+            self._readers[kind].poke()
+
+        self.node.take(CHANNEL_OF_KIND[kind], arguments, on_verdicts)
+
+    def _answered(self, entry: Entry, key: Key, verdict: int, window: int) -> None:
+        held = self._adoption.answered(key)
+        if verdict == ADOPTED:
+            self.counters["adopted"] += 1
+            try:
+                self._start(entry, key, window)
+            except MALFORMED:
+                self.counters["wire.malformed_packet"] += 1
+                log.exception("a malformed `open` from %s", entry.interface)
+                self.node.post(key[0], packets.close(key[1], key[2], Close.FAILED.value))
+        if held:
+            self.on_packets(key[0], held)
+
+    def _start(self, entry: Entry, key: Key, window: int) -> None:
+        _, _, _, scope, body, more_body, down_window, _, expects_continue = entry.packet[:9]
+        line = WireLine(self, key, down_window, window, expects_continue)
+        self._lines[key] = line
+        self.node.peers.hold(key[0])
+        line.instance = self._room.start(scope, body, more_body, line)
+
+    def _unanswered(self, keys: list[Key]) -> None:
+        """The take was sent and never answered: start nothing of it, and say so to whoever believes that we own it."""
+        self.counters["take.unanswered"] += len(keys)
+        for key in keys:
+            self._adoption.unanswered(key, self._loop.time())
+            self.node.post(key[0], packets.close(key[1], key[2], Close.NOT_STARTED.value))
+
+    # -- Receiver
+
+    def on_packets(self, sender: str, batch: list[Any]) -> None:
+        """See `Receiver.on_packets`."""
+        for packet in batch:
+            try:
+                self._obey(sender, packet)
+            except MALFORMED:
+                self.counters["wire.malformed_packet"] += 1
+                log.exception("a malformed packet from %s", sender)
+
+    def on_group_message(self, group: str, event: Event) -> None:
+        """See `Receiver.on_group_message`. Nothing here is a member of anything."""
+
+    def on_dead(self, node: str) -> None:
+        """See `Receiver.on_dead`."""
+        for line in [line for line in self._lines.values() if line.key[0] == node]:
+            self.node.post(node, packets.close(line.key[1], line.key[2], Close.UNKNOWN.value))
+            self._disconnect(line, 1006, "")
+
+    def on_redis(self, reachable: bool) -> None:
+        """See `Receiver.on_redis`."""
+
+    def _obey(self, sender: str, packet: list[Any]) -> None:
+        kind = packet[0]
+        handler = self._handlers.get(kind)
+        if handler is not None:
+            key = (sender, packet[1], packet[2])
+            line = self._lines.get(key)
+            if line is not None:
+                handler(line, packet)
+            elif not self._adoption.hold(key, packet):
+                self._stray(sender, packet)
+        elif kind == packets.JOINED:
+            self.layer.answered(packet[3], packet[4])
+        elif kind in (packets.JOIN, packets.LEAVE):
+            self.node.post(sender, packets.joined(packet[1], packet[2], packet[4], False))
+        else:
+            self.counters["wire.unknown_packet"] += 1
+
+    def _stray(self, sender: str, packet: list[Any]) -> None:
+        """Of a connection that we do not own (any more): whoever believes that we do is told."""
+        if packet[0] == packets.CANCEL:
+            return
+        self.counters["wire.stray"] += 1
+        self.node.post(sender, packets.close(packet[1], packet[2], Close.UNKNOWN.value))
+
+    def _data(self, line: WireLine, packet: list[Any]) -> None:
+        sequence = packet[3]
+        if sequence <= line.received:
+            return  # seen already: sent again after a doubt
+        if sequence != line.received + 1:
+            self.counters["wire.gap"] += 1
+            self._disconnect(line, 1006, "")
+            self.node.post(line.key[0], packets.close(line.key[1], line.key[2], Close.FAILED.value))
+            return
+        line.received = sequence
+        assert line.instance is not None
+        for event in packet[4]:
+            line.instance.feed(event, payload_size_bytes(event))
+
+    def _credit(self, line: WireLine, packet: list[Any]) -> None:
+        if line.outgoing.allow(packet[3]) and line.instance is not None:
+            line.instance.resume()
+
+    def _cancel(self, line: WireLine, packet: list[Any]) -> None:
+        self._disconnect(line, packet[4], packet[5])
+
+    def _disconnect(self, line: WireLine, code: int, reason: str) -> None:
+        line.over()
+        if line.instance is not None:
+            line.instance.disconnect(code, reason)
+
+    # -- figures
+
+    def _figures(self) -> None:
+        """What `status` shows of this worker."""
+        self.node.lease.figures = {
+            "connections": len(self._lines),
+            "adopted": self.counters["adopted"],
+            "free": {kind: self._room.free(kind) for kind in CHANNEL_OF_KIND},
+            "lag_ms": round(self._lag.seconds * 1000, 1),
+        }
+        self._figures_timer = self._loop.call_later(FIGURES_INTERVAL_S, self._figures)

@@ -1,0 +1,115 @@
+"""One adopted connection's line from its application instance to the wire."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from channel_layer import packets
+from channel_layer.credit import Incoming, Outgoing
+from channel_layer.events import Event
+from channel_layer.names import reply_channel
+from worker.adoption import Key
+from worker.instance import Close, Instance
+
+if TYPE_CHECKING:
+    from worker.pump import Pump
+
+#: Events of one turn of the loop travel as one packet, unless they are large.
+PACKET_SIZE_BYTES = 65_536
+
+
+class WireLine:
+    """Implements `Line`. `open` is True until the last word was said by either side."""
+
+    __slots__ = (
+        "_expects_continue",
+        "incoming",
+        "instance",
+        "key",
+        "open",
+        "outgoing",
+        "pending",
+        "pending_bytes",
+        "pump",
+        "received",
+        "sent",
+    )
+
+    def __init__(self, pump: Pump, key: Key, down_window: int, up_window: int, expects_continue: bool) -> None:
+        self.pump = pump
+        self.key = key
+        self.outgoing = Outgoing(down_window)
+        self.incoming = Incoming(up_window)
+        self._expects_continue = expects_continue
+        self.sent = self.received = 0
+        self.pending: list[Event] = []
+        self.pending_bytes = 0
+        self.open = True
+        self.instance: Instance | None = None
+
+    @property
+    def reply_channel(self) -> str:
+        """See `Line.reply_channel`."""
+        return reply_channel(self.key[0], self.key[1])
+
+    @property
+    def room(self) -> bool:
+        """See `Line.room`."""
+        outgoing = self.outgoing
+        return outgoing.sent < outgoing.allowed
+
+    def send(self, event: Event, size_bytes: int) -> None:
+        """See `Line.send`."""
+        if not self.open:
+            return
+        if not self.pending:
+            self.pump.gather(self)
+        self.pending.append(event)
+        self.pending_bytes += size_bytes
+        self.outgoing.sent += size_bytes
+        if self.pending_bytes >= PACKET_SIZE_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """What was sent in this turn of the loop leaves as one packet."""
+        if self.pending:
+            self.sent += 1
+            interface, number, epoch = self.key
+            self.pump.node.post(interface, packets.data(number, epoch, self.sent, self.pending))
+            self.pending = []
+            self.pending_bytes = 0
+
+    def consumed(self, size_bytes: int) -> None:
+        """See `Line.consumed`."""
+        total = self.incoming.consume(size_bytes)
+        if total is not None and self.open:
+            self._credit(total)
+
+    def wanted(self) -> None:
+        """See `Line.wanted`."""
+        if self._expects_continue and self.open:
+            self._expects_continue = False
+            self._credit(self.incoming.told)
+
+    def close(self, why: Close) -> None:
+        """See `Line.close`."""
+        if self.open:
+            self.flush()
+            interface, number, epoch = self.key
+            self.pump.node.post(interface, packets.close(number, epoch, why.value))
+            self.over()
+
+    def complete(self) -> None:
+        """See `Line.complete`."""
+        if self.open:
+            self.flush()
+            self.over()
+
+    def over(self) -> None:
+        """The last word was said."""
+        self.open = False
+        self.pump.forget(self)
+
+    def _credit(self, total: int) -> None:
+        interface, number, epoch = self.key
+        self.pump.node.post(interface, packets.credit(number, epoch, total, self.received))
