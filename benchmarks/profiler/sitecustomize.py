@@ -1,0 +1,68 @@
+"""Where a process spends its CPU time: Python imports this module at every start, when its folder is on PYTHONPATH.
+
+A timer of CPU time (user and system) interrupts the process every millisecond; whatever Python line comes next is noted
+with all its callers. So a line's share includes the C code that it called, and the loop's own C code (reading the
+socket, waiting) is charged to the first line of the callback that follows it. A page is written now and then, and at the exit:
+not every process lives to see its exit handlers.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import signal
+import sys
+from collections import Counter
+from functools import cache
+from pathlib import Path
+from types import CodeType, FrameType
+
+INTERVAL_S = 0.001
+SHOWN = 45
+WRITE_EVERY_SAMPLES = 250
+FOLDER = Path(os.environ.get("BENCH_PROFILE", "."))
+
+lines: Counter[str] = Counter()
+functions: Counter[str] = Counter()
+totals: Counter[str] = Counter()
+
+
+@cache
+def place(code: CodeType) -> str:
+    return f"{'/'.join(Path(code.co_filename).parts[-2:])} {code.co_qualname}"
+
+
+def note(signum: int, frame: FrameType | None) -> None:
+    if frame is None:
+        return
+    lines[f"{place(frame.f_code)}:{frame.f_lineno}"] += 1
+    functions[place(frame.f_code)] += 1
+    callers = set()
+    while frame is not None:
+        callers.add(place(frame.f_code))
+        frame = frame.f_back
+    totals.update(callers)
+    if functions.total() % WRITE_EVERY_SAMPLES == 0:
+        write()
+
+
+def write() -> None:
+    samples = functions.total()
+    page = [" ".join(sys.orig_argv), f"{samples} samples"]
+    for title, counter in (("itself", functions), ("with all that it calls", totals), ("lines", lines)):
+        page += ["", title]
+        page += [f"{100 * count / samples:6.1f} %  {name}" for name, count in counter.most_common(SHOWN)]
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    (FOLDER / f"{os.getpid()}.txt").write_text("\n".join([*page, ""]))
+
+
+def end() -> None:
+    signal.setitimer(signal.ITIMER_PROF, 0)
+    if functions:
+        write()
+
+
+if "BENCH_PROFILE" in os.environ:
+    atexit.register(end)
+    signal.signal(signal.SIGPROF, note)
+    signal.setitimer(signal.ITIMER_PROF, INTERVAL_S, INTERVAL_S)

@@ -1,0 +1,132 @@
+"""`python -m benchmarks.run`: every row, in rounds, each round with every server in turn, from the same client.
+
+The servers of a round follow one another directly, so that whatever else the machine does hits all of them alike. The
+page is written anew after each row. Exit code 0, whatever goals were missed; 1 if a run failed: a server that did not
+start, an answer that was not the expected one, a connection that was lost.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import uvloop
+
+from benchmarks import machine, report
+from benchmarks.figures import Sample
+from benchmarks.report import Outcome
+from benchmarks.rows import ROWS, Row, Size
+from benchmarks.servers import COMMANDS, ServerFailed, running
+from benchmarks.turns import LoadFailed
+
+HERE = Path(__file__).parent
+SPARE_DESCRIPTORS = 500
+
+
+def main() -> int:
+    options = parse()
+    rows = [row for row in ROWS if row.name in options.rows]
+    size = Size(options.seconds, _affordable(options.sockets), options.mebibytes)
+    terms = [
+        f"rounds: {options.rounds}, {size.seconds:g} s each, medians (lowest – highest); "
+        f"{size.sockets:,} idle sockets, downloads of {size.mebibytes:,} MiB"
+    ]
+    parts, failed = [report.header(machine.described(), terms)], False
+    for row in rows:
+        outcome = measure(row, options.servers, options.rounds, size, options.profile)
+        failed = failed or bool(outcome.failures)
+        parts.append(report.section(outcome))
+        print("\n" + parts[-1], flush=True)
+        write(options.output, [*parts, notes()])
+    return 1 if failed else 0
+
+
+def measure(row: Row, servers: list[str], rounds: int, size: Size, profile: Path | None) -> Outcome:
+    """All rounds of one row. A server that failed once is tried again in the next round; its failure stays."""
+    outcome = Outcome(row)
+    for number in range(1, rounds + 1):
+        for name in servers:
+            try:
+                one = sample(row, name, size, profile)
+            except (LoadFailed, ServerFailed, TimeoutError, OSError, EOFError, ExceptionGroup) as failure:
+                outcome.failures.append(f"{name}, round {number}: {_said(failure)}")
+                print(f"{row.name} {number}/{rounds} {name}: FAILED: {_said(failure)}", flush=True)
+            else:
+                outcome.samples.setdefault(name, []).append(one)
+                shown = ", ".join(f"{report.number(value)} {figure}" for figure, value in one.figures.items())
+                print(f"{row.name} {number}/{rounds} {name}: {shown}; CPU µs: {report.cpu([one])}", flush=True)
+    return outcome
+
+
+def sample(row: Row, name: str, size: Size, profile: Path | None) -> Sample:
+    with running(name, row.app, profile) as server:
+
+        async def load() -> Sample:
+            return await row.load(server, size)
+
+        return uvloop.run(load())
+
+
+def parse() -> argparse.Namespace:
+    names = [row.name for row in ROWS]
+    parser = argparse.ArgumentParser(prog="benchmarks.run", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--rounds", type=_positive(int), default=3)
+    parser.add_argument("--seconds", type=_positive(float), default=3.0, help="measured per sample; below 15")
+    parser.add_argument("--rows", type=_some_of(names), default=names, help=",".join(names))
+    parser.add_argument("--servers", type=_some_of(list(COMMANDS)), default=list(COMMANDS), help=",".join(COMMANDS))
+    parser.add_argument("--sockets", type=_positive(int), default=8_000, help="of the row idle")
+    parser.add_argument("--mebibytes", type=_positive(int), default=1_024, help="of the row download")
+    parser.add_argument("--output", type=Path, help="default: RESULTS.md, after a run of everything only")
+    parser.add_argument("--profile", type=Path, help="a folder for one page per process: where its time went")
+    options = parser.parse_args()
+    everything = options.rows == names and options.servers == list(COMMANDS) and options.profile is None
+    if options.output is None and everything:
+        options.output = HERE / "RESULTS.md"
+    return options
+
+
+def _some_of(known: list[str]) -> Callable[[str], list[str]]:
+    def chosen(text: str) -> list[str]:
+        names = text.split(",")
+        if unknown := [name for name in names if name not in known]:
+            raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: not one of {', '.join(known)}")
+        return [name for name in known if name in names]
+
+    return chosen
+
+
+def _positive(kind: type[int] | type[float]) -> Callable[[str], float]:
+    def number(text: str) -> float:
+        if not (value := kind(text)) > 0:
+            raise argparse.ArgumentTypeError(f"{text} is not above 0")
+        return value
+
+    return number
+
+
+def _affordable(sockets: int) -> int:
+    """As many sockets as asked for, or as many as this process and a server may each hold."""
+    return max(1, min(sockets, machine.raise_descriptor_limit() - SPARE_DESCRIPTORS))
+
+
+def _said(failure: BaseException) -> str:
+    """One line of why: of a group of errors the first, of what a server wrote the end."""
+    while isinstance(failure, BaseExceptionGroup):
+        failure = failure.exceptions[0]
+    text = str(failure).split("\n")
+    return ": ".join(dict.fromkeys([text[0], text[-1]])) or type(failure).__name__
+
+
+def notes() -> str:
+    return (HERE / "NOTES.md").read_text()
+
+
+def write(output: Path | None, parts: list[str]) -> None:
+    if output is not None:
+        output.write_text("\n".join(parts))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,84 @@
+"""The bench itself: that it measures, and that it does not call a wrong answer fast."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def bench(*options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "benchmarks.run", "--rounds", "1", "--seconds", "1", *options]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+
+
+def python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+@pytest.mark.parametrize("server", ["towpath", "uvicorn", "daphne"])
+def test_a_run_of_one_second_measures_a_server_and_writes_the_page(server: str, tmp_path: Path) -> None:
+    """Each server of the table can be started, put under load and stopped, and the page names what it reached."""
+    page = tmp_path / "RESULTS.md"
+    done = bench("--rows", "hello", "--servers", server, "--output", str(page))
+    assert done.returncode == 0, done.stdout + done.stderr
+    line = next(line for line in page.read_text().splitlines() if line.startswith(f"| {server} |"))
+    assert float(line.split("|")[2].replace(" ", "")) > 0
+    assert "client" in line
+
+
+def test_sockets_and_downloads_are_measured_too(tmp_path: Path) -> None:
+    page = tmp_path / "RESULTS.md"
+    sizes = ["--sockets", "300", "--mebibytes", "16"]
+    done = bench("--rows", "echo,idle,download", "--servers", "uvicorn", *sizes, "--output", str(page))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert page.read_text().count("| uvicorn |") == 3
+
+
+def test_a_partial_run_leaves_the_published_results_alone() -> None:
+    """Only a run of every row with every server may replace what was published."""
+    results = ROOT / "benchmarks" / "RESULTS.md"
+    before = results.read_bytes() if results.exists() else None
+    assert bench("--rows", "latency", "--servers", "uvicorn").returncode == 0
+    assert (results.read_bytes() if results.exists() else None) == before
+
+
+def test_an_unknown_row_is_refused_with_the_known_ones() -> None:
+    """P12. Bad input gets a clear error."""
+    done = bench("--rows", "hello,goodbye")
+    assert done.returncode == 2
+    assert "goodbye: not one of hello, latency" in done.stderr
+
+
+@pytest.fixture
+def turncoat() -> Iterator[str]:
+    """Its pid and its port."""
+    command = [sys.executable, str(Path(__file__).with_name("turncoat.py"))]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        yield f"{process.pid} {process.stdout.readline()}"
+        process.kill()
+
+
+def test_an_answer_of_failure_fails_the_run_however_fast_it_came(turncoat: str) -> None:
+    """A server that sheds load is not a fast server."""
+    done = python(
+        "import sys, uvloop\n"
+        "from benchmarks import http_load, servers\n"
+        f"pid, port = map(int, {turncoat!r}.split())\n"
+        "uvloop.run(http_load.hello(servers.Server(port, pid), 0.2, 2, b'Hello, world!'))\n"
+    )
+    assert "LoadFailed" in done.stderr and "503 NO" in done.stderr, done.stderr
+
+
+def test_a_server_that_cannot_start_fails_the_run_and_says_what_it_wrote() -> None:
+    done = python("from benchmarks import servers\nwith servers.running('uvicorn', 'apps:missing'): print('it runs')\n")
+    assert "it runs" not in done.stdout
+    assert "ServerFailed" in done.stderr and "missing" in done.stderr
