@@ -1,0 +1,1 @@
+ROSTER = ["Ann", "Bob"]
