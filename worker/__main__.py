@@ -34,6 +34,7 @@ class Worker:
         self._stop = asyncio.Event()
         self._now = asyncio.Event()
         set_channel_layer(self._pump.layer)
+        import gc; gc.collect(); gc.freeze(); gc.set_threshold(50000, 50, 100)
 
     async def run(self) -> None:
         """Work until `stop` is called; raises StartupError or LayerUnavailable if it cannot begin."""

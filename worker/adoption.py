@@ -14,12 +14,17 @@ Key = tuple[str, int, int]
 
 
 def read_count(free: int, queue_length: int, workers: int, lagging: bool) -> int:
-    """How many entries to read now. 0 without a free slot; a fair share of the queue; 1 while the loop lags."""
+    """How many entries to read now. 0 without a free slot; a fair share of the queue; 1 while the loop lags.
+
+    queue_length: what the last take left behind. A worker that is alone leaves nothing to others by reading more.
+    """
     if free <= 0:
         return 0
+    if workers <= 1:
+        return min(free, READ_MAX)
     if lagging:
         return 1
-    share = -(-queue_length // max(1, workers))
+    share = -(-queue_length // workers)
     return max(1, min(free, READ_MAX, share))
 
 

@@ -1,0 +1,151 @@
+"""A room without a wire: applications run for real, and a small `Line` keeps what they said."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from worker.application import LoadedApplication, find_interface
+from worker.asgi_room import AsgiRoom
+from worker.instance import Close
+from worker.settings import WorkerSettings
+
+DEADLINE_S = 10.0
+
+
+class RecordingLine:
+    """Keeps everything, in order. `changed` is set by each call, so that a test can wait for a fact."""
+
+    def __init__(self, reply_channel: str = "door.x1!7") -> None:
+        self.reply_channel = reply_channel
+        self.room = True
+        self.events: list[dict[str, Any]] = []
+        self.sizes: list[int] = []
+        self.consumed_bytes: list[int] = []
+        self.wanted_calls = 0
+        self.last_words: list[Close | str] = []
+        self.changed = asyncio.Event()
+
+    def send(self, event: dict[str, Any], size_bytes: int) -> None:
+        self.events.append(event)
+        self.sizes.append(size_bytes)
+        self.changed.set()
+
+    def consumed(self, size_bytes: int) -> None:
+        self.consumed_bytes.append(size_bytes)
+        self.changed.set()
+
+    def wanted(self) -> None:
+        self.wanted_calls += 1
+        self.changed.set()
+
+    def close(self, why: Close) -> None:
+        self.last_words.append(why)
+        self.changed.set()
+
+    def complete(self) -> None:
+        self.last_words.append("complete")
+        self.changed.set()
+
+    async def until(self, fact: Callable[[RecordingLine], Any]) -> Any:
+        """Wait until `fact` of this line is true."""
+        async with asyncio.timeout(DEADLINE_S):
+            while not (found := fact(self)):
+                self.changed.clear()
+                await self.changed.wait()
+            return found
+
+    async def over(self) -> list[Close | str]:
+        """Wait for the last word."""
+        await self.until(lambda line: line.last_words)
+        return self.last_words
+
+    @property
+    def status(self) -> int | None:
+        return next((event["status"] for event in self.events if "status" in event), None)
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(event["body"] for event in self.events if "body" in event)
+
+
+class Rooms:
+    """Opens rooms for applications, and closes all of them at the end of the test."""
+
+    def __init__(self) -> None:
+        self.opened: list[AsgiRoom] = []
+
+    async def open(self, application: Any, **settings: Any) -> AsgiRoom:
+        interface = settings.pop("interface", None) or find_interface(application, "the test's application")
+        settings = {"lifespan": "off", "lifespan_timeout_s": 5.0} | settings
+        loaded = LoadedApplication(application, interface, "test:application")
+        room = AsgiRoom(loaded, WorkerSettings(**settings))
+        self.opened.append(room)
+        await room.startup()
+        return room
+
+
+@pytest_asyncio.fixture
+async def rooms() -> AsyncIterator[Rooms]:
+    opened = Rooms()
+    yield opened
+    for room in opened.opened:
+        await room.shutdown()
+
+
+@pytest.fixture
+def line() -> Callable[[], RecordingLine]:
+    return RecordingLine
+
+
+@pytest.fixture
+def http_scope() -> Callable[..., dict[str, Any]]:
+    """A scope as it arrives from an interface server: lists where ASGI has tuples."""
+
+    def make(method: str = "GET", path: str = "/", headers: list[Any] | None = None, **more: Any) -> dict[str, Any]:
+        return {
+            "type": "http",
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "root_path": "",
+            "headers": headers or [[b"host", b"example.org"]],
+            "client": ["127.0.0.1", 50_000],
+            "server": ["127.0.0.1", 8000],
+        } | more
+
+    return make
+
+
+@pytest.fixture
+def websocket_scope() -> Callable[..., dict[str, Any]]:
+    def make(path: str = "/ws", **more: Any) -> dict[str, Any]:
+        return {
+            "type": "websocket",
+            "http_version": "1.1",
+            "scheme": "ws",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": b"",
+            "root_path": "",
+            "headers": [[b"host", b"example.org"]],
+            "client": None,
+            "server": ["127.0.0.1", 8000],
+            "subprotocols": ["chat"],
+        } | more
+
+    return make
+
+
+async def settle(room: AsgiRoom) -> None:
+    """Wait until every application instance has ended."""
+    async with asyncio.timeout(DEADLINE_S):
+        while room.running:
+            await asyncio.sleep(0)

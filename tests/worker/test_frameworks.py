@@ -1,0 +1,231 @@
+"""Django, Starlette, FastAPI and Flask, unmodified, in the room. The same through real sockets: tests/applications."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+DEADLINE_S = 10.0
+
+
+async def ask(room, line, http_scope, method="GET", path="/", body=b"", headers=(), **more):
+    """One request; the line after its response."""
+    wire = line()
+    fields = [[b"host", b"example.org"], [b"content-length", b"%d" % len(body)], *headers]
+    room.start(http_scope(method, path, headers=fields, **more), body, False, wire)
+    assert await wire.over() == ["complete"]
+    return wire
+
+
+@pytest.fixture(scope="module")
+def django_applications():
+    """The ASGI and the WSGI application of one Django project, whose urls are this module's."""
+    import django
+    from django.conf import settings
+
+    if not settings.configured:
+        settings.configure(SECRET_KEY="x", ALLOWED_HOSTS=["*"], ROOT_URLCONF=__name__)
+        django.setup()
+    settings.ROOT_URLCONF = __name__
+    settings.MIDDLEWARE = ["django.middleware.common.CommonMiddleware"]
+    from django.core.asgi import get_asgi_application
+    from django.core.wsgi import get_wsgi_application
+
+    return get_asgi_application(), get_wsgi_application()
+
+
+def sync_view(request):
+    from django.http import HttpResponse
+
+    return HttpResponse(f"{request.method} {request.body.decode()} {threading.current_thread().name}")
+
+
+async def async_view(request):
+    from django.http import HttpResponse
+
+    await asyncio.sleep(0)
+    return HttpResponse(f"{request.method} {request.body.decode()} {threading.current_thread().name}")
+
+
+async def stream_view(request):
+    from django.http import StreamingHttpResponse
+
+    async def parts():
+        for number in range(3):
+            yield b"%d" % number
+            await asyncio.sleep(0)
+
+    return StreamingHttpResponse(parts())
+
+
+class Urls:
+    """Made when Django asks, so that this module can be imported without it."""
+
+    def __iter__(self):
+        from django.urls import path
+
+        return iter([path("sync", sync_view), path("async", async_view), path("stream", stream_view)])
+
+    def __reversed__(self):
+        return reversed(list(iter(self)))
+
+
+urlpatterns = Urls()
+
+
+async def test_django_async_and_sync_views(rooms, line, http_scope, django_applications):
+    """Sync views run in kept threads, though Django enters a thread-sensitive context of its own for each request."""
+    room = await rooms.open(django_applications[0], lifespan="auto", threads=3)
+    names = set()
+    for _ in range(50):
+        wire = await ask(room, line, http_scope, "PUT", "/sync", b"data")
+        method, data, name = wire.body.decode().split()
+        assert (method, data) == ("PUT", "data")
+        names.add(name)
+    assert names <= {"towpath-sync-0", "towpath-sync-1", "towpath-sync-2"}
+    assert (await ask(room, line, http_scope, path="/async")).body.startswith(b"GET  MainThread")
+    assert (await ask(room, line, http_scope, path="/stream")).body == b"012"
+    assert (await ask(room, line, http_scope, path="/none")).status == 404
+
+
+async def test_django_hears_that_a_client_left(rooms, line, http_scope, django_applications, caplog):
+    """A view that waits is cancelled by Django itself, and nothing of it is an error."""
+    room = await rooms.open(django_applications[0])
+    run = room.start(http_scope(path="/stream"), b"", True, line())
+    run.disconnect(1006, "")
+    async with asyncio.timeout(DEADLINE_S):
+        while room.running:
+            await asyncio.sleep(0)
+    assert caplog.text == ""
+
+
+async def test_django_through_wsgi(rooms, line, http_scope, django_applications):
+    """The same project by its other door."""
+    room = await rooms.open(django_applications[1], threads=2)
+    wire = await ask(room, line, http_scope, "POST", "/sync", b"data", headers=[[b"content-type", b"text/plain"]])
+    assert wire.body.startswith(b"POST data towpath-sync-")
+
+
+async def test_flask(rooms, line, http_scope):
+    """Routing, upload, streaming, and its own 500 page."""
+    from flask import Flask, Response, request
+
+    flask = Flask("test")
+
+    @flask.post("/upload/<name>")
+    def upload(name):
+        return f"{name} {len(request.get_data())}"
+
+    @flask.get("/stream")
+    def stream():
+        return Response(b"%d" % number for number in range(5))
+
+    @flask.get("/broken")
+    def broken():
+        raise ZeroDivisionError
+
+    room = await rooms.open(flask)
+    assert (await ask(room, line, http_scope, "POST", "/upload/a", b"x" * 5000)).body == b"a 5000"
+    assert (await ask(room, line, http_scope, path="/stream")).body == b"01234"
+    assert (await ask(room, line, http_scope, path="/broken")).status == 500
+    assert (await ask(room, line, http_scope, path="/none")).status == 404
+
+
+async def test_starlette(rooms, line, http_scope, websocket_scope):
+    """Lifespan state, background task, streaming, sync endpoint, WebSocket, denial response."""
+    from contextlib import asynccontextmanager
+
+    from starlette.applications import Starlette
+    from starlette.background import BackgroundTask
+    from starlette.responses import PlainTextResponse, StreamingResponse
+    from starlette.routing import Route, WebSocketRoute
+
+    ran = asyncio.Event()
+
+    @asynccontextmanager
+    async def lifespan(app):
+        yield {"greeting": "hi"}
+
+    async def hello(request):
+        async def later():
+            ran.set()
+
+        return PlainTextResponse(request.state.greeting, background=BackgroundTask(later))
+
+    def sync(request):
+        return PlainTextResponse(threading.current_thread().name)
+
+    async def stream(request):
+        async def parts():
+            for number in range(3):
+                yield memoryview(b"%d" % number)
+
+        return StreamingResponse(parts())
+
+    async def echo(websocket):
+        if websocket.url.path == "/deny":
+            await websocket.send_denial_response(PlainTextResponse("not you", 401))
+            return
+        await websocket.accept()
+        async for text in websocket.iter_text():
+            await websocket.send_text(text.upper())
+
+    routes = [Route("/", hello), Route("/sync", sync), Route("/stream", stream)]
+    routes += [WebSocketRoute("/ws", echo), WebSocketRoute("/deny", echo)]
+    room = await rooms.open(Starlette(routes=routes, lifespan=lifespan), lifespan="on")
+    assert (await ask(room, line, http_scope)).body == b"hi"
+    await asyncio.wait_for(ran.wait(), DEADLINE_S)
+    assert b"MainThread" not in (await ask(room, line, http_scope, path="/sync")).body
+    assert (await ask(room, line, http_scope, path="/stream")).body == b"012"
+
+    wire = line()
+    run = room.start(websocket_scope(), b"", False, wire)
+    run.feed({"type": "websocket.receive", "text": "abc"}, 67)
+    await wire.until(lambda line: len(line.events) == 2)
+    assert wire.events[1] == {"type": "websocket.send", "text": "ABC"}
+    run.disconnect(1000, "")
+    denied = line()
+    room.start(websocket_scope("/deny"), b"", False, denied)
+    await denied.over()
+    assert (denied.status, denied.body) == (401, b"not you")
+
+
+async def test_fastapi(rooms, line, http_scope):
+    """Validation errors, sync and async endpoints, server-sent events that end with their client."""
+    from fastapi import FastAPI
+    from fastapi.responses import StreamingResponse
+
+    app = FastAPI()
+    ended = asyncio.Event()
+
+    @app.get("/items/{number}")
+    async def item(number: int):
+        return {"number": number}
+
+    @app.get("/sync")
+    def sync():
+        return "ok"
+
+    @app.get("/events")
+    async def events():
+        async def parts():
+            try:
+                while True:
+                    yield "data: tick\n\n"
+                    await asyncio.sleep(0.001)
+            finally:
+                ended.set()
+
+        return StreamingResponse(parts(), media_type="text/event-stream")
+
+    room = await rooms.open(app, lifespan="on")
+    assert (await ask(room, line, http_scope, path="/items/7")).body == b'{"number":7}'
+    assert (await ask(room, line, http_scope, path="/items/x")).status == 422
+    assert (await ask(room, line, http_scope, path="/sync")).body == b'"ok"'
+    wire = line()
+    run = room.start(http_scope(path="/events"), b"", False, wire)
+    await wire.until(lambda line: len(line.events) > 3)
+    run.disconnect(1006, "")
+    await asyncio.wait_for(ended.wait(), DEADLINE_S)

@@ -1,0 +1,75 @@
+"""A project that has its own `worker`, `towpath` and `interface_server` works unchanged."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+#: What the start of a worker does, in its order.
+START = """
+import sys
+sys.path.insert(0, {home!r})
+from worker import isolation
+isolation.import_everything()
+from worker.application import load_application
+from worker.settings import WorkerSettings
+isolation.leave_names()
+loaded = load_application(WorkerSettings(app="project.web:app", app_dir={folder!r}))
+print(loaded.target(None, None, None))
+import channel_layer.events
+print(channel_layer.events.__file__.startswith({home!r}))
+"""
+
+
+@pytest.mark.parametrize("environment", [{}, {"PYTHONPATH": "."}])
+def test_a_project_with_modules_of_our_names_gets_its_own(tmp_path, environment):
+    """Packages and plain modules alike, from the project's folder and from PYTHONPATH; ours keep working meanwhile."""
+    from worker.isolation import OUR_HOME
+
+    (tmp_path / "worker").mkdir()
+    (tmp_path / "worker" / "__init__.py").write_text("name = 'their worker'")
+    (tmp_path / "worker" / "settings.py").write_text("value = 'their settings'")
+    (tmp_path / "towpath.py").write_text("name = 'their towpath'")
+    (tmp_path / "interface_server.py").write_text("name = 'their server'")
+    (tmp_path / "project").mkdir()
+    (tmp_path / "project" / "web.py").write_text(
+        "import worker, worker.settings, towpath, interface_server\n"
+        "def app(scope, receive, send):\n"
+        "    return [worker.name, worker.settings.value, towpath.name, interface_server.name]\n"
+    )
+    program = START.format(home=str(OUR_HOME), folder=str(tmp_path))
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program],
+        cwd=tmp_path,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert done.stdout.splitlines() == [
+        "['their worker', 'their settings', 'their towpath', 'their server']",
+        "True",
+    ], done.stderr
+
+
+def test_no_module_of_ours_imports_inside_a_function():
+    """After leave_names an import statement of ours would find the user's module, so there is none that runs late."""
+    import ast
+
+    from worker.isolation import OUR_HOME
+
+    late = []
+    for path in (OUR_HOME / "worker").glob("*.py"):
+        if path.name == "__main__.py":
+            continue
+        for function in ast.walk(ast.parse(path.read_text())):
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+                late += [
+                    f"{path.name}:{node.lineno}"
+                    for node in ast.walk(function)
+                    if isinstance(node, ast.Import | ast.ImportFrom)
+                ]
+    assert late == []

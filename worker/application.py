@@ -1,0 +1,169 @@
+"""Finding the user's application, and finding out what kind it is.
+
+`module:attribute` is all that we are told. Each way in which that can be wrong ends in one sentence that names what was
+tried and where: it is the only thing that an operator sees before the process leaves with exit code 3.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from traceback import extract_tb
+from types import ModuleType
+from typing import Any
+
+from worker.errors import AppBroken, AppNotFound, AppUnclear
+from worker.settings import WorkerSettings
+
+DEFAULT_ATTRIBUTES = ("application", "app")
+INTERFACES = ("asgi3", "asgi2", "wsgi")
+
+#: By the number of positional arguments of one call: (scope), (environ, start_response), (scope, receive, send).
+INTERFACE_BY_ARGUMENTS = {1: "asgi2", 2: "wsgi", 3: "asgi3"}
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedApplication:
+    """The user's application as it was found."""
+
+    target: Callable[..., Any]
+    interface: str  #: asgi3, asgi2 or wsgi
+    name: str  #: module:attribute
+
+
+def load_application(settings: WorkerSettings) -> LoadedApplication:
+    """Import the application that `settings` names, with its folder in front of the module path.
+
+    Raises AppNotFound, AppBroken or AppUnclear. Runs the user's module, so call it after isolation.leave_names.
+    """
+    module_name, _, attribute = settings.app.partition(":")
+    _check_name(settings.app, module_name)
+    put_in_front(settings.app_dir)
+    module = _import(module_name, settings.app_dir)
+    target, name = _attribute(module, attribute)
+    if settings.factory:
+        target = _make(target, name)
+    if not callable(target):
+        hint = "" if settings.factory else "; if it is to make the application, use --factory"
+        raise AppUnclear(f"{name} is of type {type(target).__name__} and cannot be called{hint}")
+    interface = settings.interface if settings.interface in INTERFACES else find_interface(target, name)
+    return LoadedApplication(target, interface, name)
+
+
+def put_in_front(app_dir: str) -> None:
+    """Make `app_dir` the first place where modules are looked for."""
+    folder = Path(app_dir).resolve()
+    if not folder.is_dir():
+        raise AppNotFound(f"the application's folder {folder} does not exist (--app-dir)")
+    if sys.path[:1] != [str(folder)]:
+        sys.path.insert(0, str(folder))
+
+
+def find_interface(target: Callable[..., Any], name: str) -> str:
+    """asgi3, asgi2 or wsgi, by what `target` is and takes. Raises AppUnclear when both say nothing."""
+    if getattr(target, "_asgi_single_callable", False):  # marks that asgiref knows
+        return "asgi3"
+    if getattr(target, "_asgi_double_callable", False):
+        return "asgi2"
+    if inspect.isclass(target):
+        if hasattr(target, "__await__"):
+            return "asgi3"
+        if inspect.iscoroutinefunction(getattr(target, "__call__", None)):  # noqa: B004 - asks of what kind, not whether
+            return "asgi2"
+    elif _is_async(target):
+        return "asgi3"
+    interface = INTERFACE_BY_ARGUMENTS.get(_argument_count(target))
+    if interface is None:
+        raise AppUnclear(
+            f"{name} takes neither 1, 2 nor 3 arguments: say what it is with --interface asgi3, asgi2 or wsgi"
+        )
+    return interface
+
+
+def _check_name(app: str, module_name: str) -> None:
+    if not module_name:
+        raise AppNotFound(f"{app!r} names no module: the application is given as module:attribute")
+    if module_name.endswith(".py") or "/" in module_name:
+        guess = module_name.removesuffix(".py").strip("./").replace("/", ".")
+        raise AppNotFound(f"{module_name!r} is a path: the application is given as module:attribute, perhaps {guess!r}")
+
+
+def _import(module_name: str, app_dir: str) -> ModuleType:
+    try:
+        return importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        missing = error.name or ""
+        if module_name == missing or module_name.startswith(f"{missing}."):
+            where = Path(app_dir).resolve()
+            raise AppNotFound(f"no module named {missing!r} in {where} or on the Python path") from error
+        raise _broken(f"importing {module_name!r}", error) from error
+    except (KeyboardInterrupt, MemoryError):
+        raise
+    except BaseException as error:  # a module that calls sys.exit() is broken too
+        raise _broken(f"importing {module_name!r}", error) from error
+
+
+def _attribute(module: ModuleType, attribute: str) -> tuple[Any, str]:
+    """The object and its full name. A dotted attribute is followed."""
+    if attribute:
+        return _follow(module, attribute), f"{module.__name__}:{attribute}"
+    for default in DEFAULT_ATTRIBUTES:
+        if hasattr(module, default):
+            return getattr(module, default), f"{module.__name__}:{default}"
+    raise AppNotFound(f"module {module.__name__!r} ({_file(module)}) has neither 'application' nor 'app'")
+
+
+def _follow(module: ModuleType, attribute: str) -> Any:
+    found: Any = module
+    for part in attribute.split("."):
+        try:
+            found = getattr(found, part)
+        except AttributeError as error:
+            raise AppNotFound(f"module {module.__name__!r} ({_file(module)}) has no attribute {attribute!r}") from error
+    return found
+
+
+def _make(factory: Any, name: str) -> Any:
+    if not callable(factory):
+        raise AppUnclear(f"{name} is of type {type(factory).__name__} and no factory: it cannot be called")
+    try:
+        return factory()
+    except (KeyboardInterrupt, MemoryError):
+        raise
+    except BaseException as error:
+        raise _broken(f"the factory {name}", error) from error
+
+
+def _broken(what: str, error: BaseException) -> AppBroken:
+    """One sentence with the place in the user's own code, which is the last frame that is not the import system's."""
+    frames = [frame for frame in extract_tb(error.__traceback__) if not frame.filename.startswith("<frozen ")]
+    if isinstance(error, SyntaxError) and error.filename:
+        place = f" ({error.filename}:{error.lineno})"
+    else:
+        place = f" ({frames[-1].filename}:{frames[-1].lineno})" if len(frames) > 1 else ""
+    text = str(error).strip().splitlines()
+    return AppBroken(f"{what} raised {type(error).__name__}{f': {text[0]}' if text else ''}{place}")
+
+
+def _is_async(target: Callable[..., Any]) -> bool:
+    call = getattr(target, "__call__", None)  # noqa: B004 - asks of what kind it is, not whether it is there
+    return inspect.iscoroutinefunction(inspect.unwrap(target)) or inspect.iscoroutinefunction(call)
+
+
+def _argument_count(target: Callable[..., Any]) -> int:
+    """How many positional arguments a call must have; 0 if that is not said."""
+    try:
+        parameters = inspect.signature(target).parameters.values()
+    except (TypeError, ValueError):
+        return 0
+    positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    required = [p for p in positional if p.default is p.empty]
+    return len(required) or len(positional)
+
+
+def _file(module: ModuleType) -> str:
+    return getattr(module, "__file__", None) or "a folder without __init__.py"

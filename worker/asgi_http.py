@@ -1,0 +1,108 @@
+"""One HTTP exchange of an application: who may send what is http_instance.py's to say, this obeys and waits."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import Future
+from collections.abc import Callable
+
+from channel_layer.events import Event
+from worker.asgi_runner import PART_WITH_OVERHEAD_BYTES_MAX, Run, describe, log_failure, logger
+from worker.http_instance import COMPLETE, GONE, SILENT, HttpStage, body_parts, http_step
+from worker.instance import Close, Line
+from worker.kept_threads import KeptThread
+
+
+class HttpRun(Run):
+    """One HTTP exchange."""
+
+    __slots__ = ("_body", "_more_body", "_stage")
+
+    kind = "http"
+
+    def __init__(
+        self,
+        line: Line,
+        loop: asyncio.AbstractEventLoop,
+        thread: KeptThread,
+        ended: Callable[[Run], None],
+        body: bytes,
+        more_body: bool,
+    ) -> None:
+        Run.__init__(self, line, loop, thread, ended)
+        self._stage = SILENT
+        self._body: bytes | None = body
+        self._more_body = more_body
+
+    async def receive(self) -> Event:
+        """The body part by part; then, or once the response is complete, `http.disconnect` as often as asked."""
+        body = self._body
+        if body is not None and not self._over():
+            self._body = None
+            if self._more_body:
+                self._line.wanted()
+            return {"type": "http.request", "body": body, "more_body": self._more_body}
+        while not self._over():
+            event = self._next_event()
+            if event is not None:
+                return event
+            waiter: Future[None] = self._loop.create_future()
+            self._receivers += (waiter,)
+            try:
+                await waiter
+            except BaseException:
+                self._forget_receiver(waiter)
+                raise
+        return {"type": "http.disconnect"}
+
+    async def send(self, event: Event) -> None:
+        """Check `event`, hand it to the line, and wait while there is no room. Raises as http_step does."""
+        checked, size_bytes, stage = http_step(self._stage, event)
+        if size_bytes > PART_WITH_OVERHEAD_BYTES_MAX:
+            return await self._send_in_parts(checked, stage)
+        self._stage = stage
+        self._line.send(checked, size_bytes)
+        if stage is COMPLETE:
+            self._complete()
+        elif not self._line.room:
+            await self._until_room()
+        return None
+
+    def disconnect(self, code: int, reason: str) -> None:
+        """See Instance."""
+        self._stage = GONE
+        self._events = self._body = None
+        self._wake_all()
+
+    async def _send_in_parts(self, checked: Event, stage: HttpStage) -> None:
+        """A body of hundreds of megabytes leaves at the client's pace, though the application gave it at once. P5."""
+        for part, size_bytes in body_parts(checked):
+            await self._until_room()
+            self._line.send(part, size_bytes)
+        self._stage = stage
+        if stage is COMPLETE:
+            self._complete()
+        else:
+            await self._until_room()
+
+    def _complete(self) -> None:
+        self._events = self._body = None
+        self._line.complete()
+        if self._receivers:
+            self._wake_receivers()
+
+    def _over(self) -> bool:
+        return self._stage is COMPLETE or self._stage is GONE
+
+    def _gone(self) -> bool:
+        return self._stage is GONE
+
+    def _returned(self, scope: Event) -> None:
+        if self._stage is not COMPLETE:
+            logger.error("%s returned, but %s", describe(scope, self._line), self._stage.meaning)
+            self._line.close(Close.FINISHED)
+
+    def _raised(self, scope: Event, error: BaseException) -> None:
+        log_failure(describe(scope, self._line), self._stage.meaning, error)
+        if self._stage is not COMPLETE:
+            self._line.close(Close.FAILED)

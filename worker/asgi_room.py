@@ -1,0 +1,179 @@
+"""The room itself: one application, run once for each connection that the pump brings.
+
+    room = AsgiRoom(load_application(settings), settings)
+    await room.startup()      # lifespan; StartupError
+    room.freed = …            # told when free() was 0 and is so no longer
+    …                         # the pump calls free() and start()
+    await room.shutdown()
+
+`asgi`, `extensions` and `state` are added to each scope here. Constant parts of them are shared by all scopes: an
+application that writes into `scope["asgi"]` would write into everybody's, and none was seen that does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from asgiref.compatibility import double_to_single_callable
+
+from channel_layer.events import Event
+from worker.application import LoadedApplication
+from worker.asgi_http import HttpRun
+from worker.asgi_runner import Application, Run, logger
+from worker.asgi_websocket import WebSocketRun
+from worker.instance import Instance, Line
+from worker.kept_threads import PINNED_FRESH_S, KeptThreads
+from worker.lifespan import Lifespan
+from worker.settings import WorkerSettings
+from worker.wsgi import WsgiApplication
+
+#: `send()` raises after the client has left, as 2.4 demands. But who hears "2.4" for HTTP (Starlette does) listens for the
+#: disconnect no more, and a stream that waits for its next item then outlives its client; so we say what uvicorn says.
+SPEC_VERSIONS = {"http": "2.3", "websocket": "2.5", "lifespan": "2.0"}
+NO_OPTIONS: dict[str, Any] = {}
+
+
+def ignore() -> None:
+    """Nobody asked to be told."""
+
+
+class AsgiRoom:
+    """Where connections become application instances. A `Room` of worker/instance.py."""
+
+    def __init__(self, application: LoadedApplication, settings: WorkerSettings) -> None:
+        """Needs a running loop, and stays on it."""
+        self._loop = asyncio.get_running_loop()
+        self._settings = settings
+        self._application = as_asgi3(application)
+        self._is_wsgi = application.interface == "wsgi"
+        version = "2.0" if application.interface == "asgi2" else "3.0"
+        self._asgi = {kind: {"version": version, "spec_version": spec} for kind, spec in SPEC_VERSIONS.items()}
+        self._threads = KeptThreads(settings.threads, self._thread_is_free)
+        self._http: set[Run] = set()
+        self._websockets: set[Run] = set()
+        self._state: Event | None = None
+        self._turned_away = False
+        self._look_again: asyncio.TimerHandle | None = None
+        self._lifespan = Lifespan(self._application, self._asgi["lifespan"], settings, self._threads.threads[0].context)
+        if self._is_wsgi:
+            self._lifespan.skip()
+        #: Called on the loop's thread, soon after `free` has answered 0 and there is a slot again.
+        self.freed = ignore
+
+    async def startup(self) -> None:
+        """Run the application's startup. Raises LifespanFailed."""
+        self._state = await self._lifespan.startup()
+
+    async def shutdown(self) -> None:
+        """End what still runs, then run the application's shutdown; bounded by `lifespan_timeout_s` for each."""
+        await self._stop_all()
+        await self._lifespan.shutdown()
+        self._threads.shutdown()
+
+    @property
+    def running(self) -> int:
+        """Application instances that have not ended, those with background work after their response included."""
+        return len(self._http) + len(self._websockets)
+
+    def free(self, kind: str) -> int:
+        """See Room. While sync code is in use, at most as many exchanges as there are idle threads: a slow view must not
+        hold up a request that another worker could take."""
+        if kind == "websocket":
+            count = self._settings.websockets - len(self._websockets)
+        elif self._is_wsgi:
+            count = min(self._settings.concurrency, self._settings.threads) - len(self._http)
+        else:
+            count = self._settings.concurrency - len(self._http)
+            if self._threads.used and count > 0:
+                count = min(count, self._idle_threads())
+        if count > 0:
+            return count
+        self._turned_away = True
+        return 0
+
+    def start(self, scope: Event, body: bytes, more_body: bool, line: Line) -> Instance:
+        """See Room. A scope that is none raises KeyError, TypeError or ValueError, and nothing was started."""
+        kind = scope["type"]
+        if kind not in ("http", "websocket"):
+            raise ValueError(f"a scope of type {kind!r}")
+        self._complete_scope(scope, line)
+        thread = self._threads.pick()
+        run: Run
+        if kind == "http":
+            run = HttpRun(line, self._loop, thread, self._http_ended, body, more_body)
+            self._http.add(run)
+            thread.exchanges += 1
+            if self._threads.used:
+                thread.pinned_at = self._loop.time()
+        else:
+            run = WebSocketRun(line, self._loop, thread, self._websocket_ended)
+            self._websockets.add(run)
+        run.start(self._application, scope)
+        return run
+
+    def _complete_scope(self, scope: Event, line: Line) -> None:
+        scope["asgi"] = self._asgi[scope["type"]]
+        extensions: Event = {"towpath.channel": {"reply_channel": line.reply_channel}}
+        if scope["type"] == "websocket":
+            extensions["websocket.http.response"] = NO_OPTIONS
+        scope["extensions"] = extensions
+        scope["headers"] = list(map(tuple, scope["headers"]))
+        client, server = scope.get("client"), scope.get("server")
+        scope["client"] = client and tuple(client)
+        scope["server"] = server and tuple(server)
+        if self._state is not None:
+            scope["state"] = self._state.copy()
+
+    def _idle_threads(self) -> int:
+        idle, fresh = self._threads.idle(self._loop.time())
+        if fresh and not idle and self._look_again is None:
+            self._look_again = self._loop.call_later(PINNED_FRESH_S, self._no_longer_fresh)
+        return idle
+
+    def _no_longer_fresh(self) -> None:
+        self._look_again = None
+        self._tell_freed()
+
+    def _http_ended(self, run: Run) -> None:
+        run.thread.exchanges -= 1
+        self._http.discard(run)
+        if self._turned_away:
+            self._tell_freed()
+
+    def _websocket_ended(self, run: Run) -> None:
+        self._websockets.discard(run)
+        if self._turned_away:
+            self._tell_freed()
+
+    def _thread_is_free(self) -> None:
+        """In a kept thread."""
+        try:
+            self._loop.call_soon_threadsafe(self._tell_freed)
+        except RuntimeError:
+            return  # the loop is closed: a view outlived the worker, and nobody takes anything any more
+
+    def _tell_freed(self) -> None:
+        if self._turned_away:
+            self._turned_away = False
+            self.freed()
+
+    async def _stop_all(self) -> None:
+        runs = [*self._http, *self._websockets]
+        tasks = [run.task for run in runs if run.task is not None]
+        for run in runs:
+            run.stop()
+        if tasks:
+            _, stuck = await asyncio.wait(tasks, timeout=self._settings.lifespan_timeout_s)
+            if stuck:
+                logger.error("%d application instances do not end though they were cancelled", len(stuck))
+
+
+def as_asgi3(application: LoadedApplication) -> Application:
+    """One way to call them all."""
+    if application.interface == "wsgi":
+        return WsgiApplication(application.target)
+    if application.interface == "asgi2":
+        return double_to_single_callable(application.target)  # type: ignore[no-any-return, no-untyped-call]  # asgiref
+    target: Application = application.target
+    return target

@@ -1,0 +1,109 @@
+"""One WebSocket of an application: who may send what is websocket_instance.py's to say, this obeys and waits."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import Future
+from collections import deque
+from collections.abc import Callable
+
+from channel_layer.events import Event
+from worker.asgi_runner import PART_WITH_OVERHEAD_BYTES_MAX, Run, describe, log_failure, logger
+from worker.errors import WrongOrder
+from worker.http_instance import body_parts
+from worker.instance import Close, Line
+from worker.kept_threads import KeptThread
+from worker.websocket_instance import (
+    CLOSED,
+    CONNECTING,
+    DENYING,
+    GONE,
+    farewell,
+    message_parts,
+    websocket_step,
+)
+
+
+class WebSocketRun(Run):
+    """One WebSocket."""
+
+    __slots__ = ("_farewell", "_stage")
+
+    kind = "websocket"
+
+    def __init__(self, line: Line, loop: asyncio.AbstractEventLoop, thread: KeptThread, ended: Callable[[Run], None]):
+        Run.__init__(self, line, loop, thread, ended)
+        self._stage = CONNECTING
+        self._events = deque((({"type": "websocket.connect"}, 0),))
+        #: Code and reason of the disconnect that receive() has yet to tell.
+        self._farewell: tuple[int, str] | None = None
+
+    async def receive(self) -> Event:
+        """What the client said, in order; then the disconnect, once.
+
+        Raises WrongOrder when asked again after that: a loop that does not look at the type of what it receives would
+        otherwise wait, or turn, for ever. (Servers differ here; an application that stops at the disconnect sees nothing
+        of it.)
+        """
+        while True:
+            event = self._next_event()
+            if event is not None:
+                return event
+            if self._over():
+                return self._disconnect_event()
+            waiter: Future[None] = self._loop.create_future()
+            self._receivers += (waiter,)
+            try:
+                await waiter
+            except BaseException:
+                self._forget_receiver(waiter)
+                raise
+
+    async def send(self, event: Event) -> None:
+        """Check `event`, hand it to the line, and wait while there is no room. Raises as websocket_step does."""
+        before = self._stage
+        checked, size_bytes, stage = websocket_step(before, event)
+        self._stage = stage
+        if size_bytes > PART_WITH_OVERHEAD_BYTES_MAX:
+            self._send_in_parts(checked)
+        else:
+            self._line.send(checked, size_bytes)
+        if stage is CLOSED:
+            self._farewell = farewell(before, checked)
+            self._wake_receivers()
+        elif not self._line.room:
+            await self._until_room()
+
+    def disconnect(self, code: int, reason: str) -> None:
+        """See Instance. What the client had said before is still received, then the disconnect."""
+        if not self._over():
+            self._farewell = (code, reason)
+        self._stage = GONE
+        self._wake_all()
+
+    def _send_in_parts(self, checked: Event) -> None:
+        """All parts at once: several tasks may send on one WebSocket, and nothing may come between parts of a message."""
+        parts = body_parts(checked) if "body" in checked else message_parts(checked)
+        for part, size_bytes in parts:
+            self._line.send(part, size_bytes)
+
+    def _disconnect_event(self) -> Event:
+        if self._farewell is None:
+            raise WrongOrder("receive() was called after it had returned websocket.disconnect")
+        (code, reason), self._farewell = self._farewell, None
+        return {"type": "websocket.disconnect", "code": code, "reason": reason}
+
+    def _over(self) -> bool:
+        return self._stage is CLOSED or self._stage is GONE
+
+    def _gone(self) -> bool:
+        return self._stage is GONE
+
+    def _returned(self, scope: Event) -> None:
+        if self._stage in (CONNECTING, DENYING):
+            logger.error("%s returned, but %s", describe(scope, self._line), self._stage.meaning)
+        self._line.close(Close.FINISHED)
+
+    def _raised(self, scope: Event, error: BaseException) -> None:
+        log_failure(describe(scope, self._line), self._stage.meaning, error)
+        self._line.close(Close.FAILED)

@@ -1,0 +1,55 @@
+"""Header fields of an application's answer, as they may travel.
+
+What reaches the client is the application's word. One line break smuggled into a value, out of a cookie or a redirect,
+and the client reads a header, or a whole response, that nobody wrote. So it stops here, inside the application's own
+`send()`, where the traceback shows the line that did it. Source: RFC 9110, sections 5.1 and 5.5.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import Any
+
+from worker.errors import InvalidEvent
+
+Fields = list[tuple[bytes, bytes]]
+
+_is_token = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
+_breaks_out = re.compile(rb"[\r\n\0]").search
+
+
+@lru_cache(maxsize=512)
+def is_field_name(name: bytes) -> bool:
+    """Whether `name` is a token. Kept for the few names that an application ever uses; the bound is for odd ones."""
+    return _is_token(name) is not None
+
+
+def checked_fields(fields: Any, path: str = "headers") -> Fields:
+    """The same fields as pairs of bytes, names as the application wrote them; raises InvalidEvent with the place."""
+    checked: Fields = []
+    if not fields:
+        return checked
+    try:
+        for name, value in fields:
+            if type(name) is not bytes or type(value) is not bytes or not is_field_name(name) or _breaks_out(value):
+                name, value = _checked_field(name, value, f"{path}[{len(checked)}]")
+            checked.append((name, value))
+    except (TypeError, ValueError) as error:
+        if isinstance(error, InvalidEvent):
+            raise
+        raise InvalidEvent(f"{path}[{len(checked)}] is not a pair of name and value") from error
+    return checked
+
+
+def _checked_field(name: Any, value: Any, path: str) -> tuple[bytes, bytes]:
+    """The slow way, for what is not plain bytes: subclasses are taken, everything else gets its sentence."""
+    for index, part in enumerate((name, value)):
+        if not isinstance(part, bytes):
+            raise InvalidEvent(f"{path}[{index}] is of type {type(part).__name__}; header fields are bytes")
+    name, value = bytes(name), bytes(value)
+    if not is_field_name(name):
+        raise InvalidEvent(f"{path}[0] is {name!r}, which is not a header name")
+    if _breaks_out(value):
+        raise InvalidEvent(f"{path}[1], the value of {name!r}, holds a line break or NUL")
+    return name, value

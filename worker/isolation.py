@@ -1,0 +1,48 @@
+"""Two tenants of one name: our packages, and the user's.
+
+`worker` is a name that many projects have for something of their own. A Python process knows one module of each name, so
+ours moves out before theirs moves in: everything of ours is imported, then our names are taken off the door. What we have
+in hand goes on working, for a module needs its entry in `sys.modules` only while it is being looked up.
+
+* The start is `python -P`: without it the current folder, where the user's `worker` may lie, comes before ours.
+* PYTHONPATH comes before installed packages whatever we do, so `ours_first` puts our home in front while we import.
+* From `leave_names` on, an import statement of ours inside a function would find the user's module. There is none, and
+  `import_everything` sees to it that nothing is left to import.
+* `channel_layer` keeps its name: applications import it, to send and to join groups.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+#: Top-level packages of ours that a user's project may have too.
+GIVEN_UP = ("worker", "interface_server", "towpath")
+
+OUR_HOME = Path(__file__).resolve().parent.parent
+
+
+def ours_first() -> None:
+    """Look for modules in our home before PYTHONPATH. Undone by leave_names."""
+    sys.path.insert(0, str(OUR_HOME))
+
+
+def import_everything(package: str = "worker") -> None:
+    """Import every module of `package` but its `__main__`."""
+    for module in pkgutil.iter_modules([str(OUR_HOME / package)], f"{package}."):
+        if not module.name.endswith(".__main__"):
+            importlib.import_module(module.name)
+
+
+def leave_names(names: Iterable[str] = GIVEN_UP) -> None:
+    """Give our names up to the user's project. Call it last of all imports, and before the user's folder is on the path."""
+    given_up = tuple(names)
+    for module in list(sys.modules):
+        if module.partition(".")[0] in given_up:
+            del sys.modules[module]
+    if sys.path[:1] == [str(OUR_HOME)]:
+        del sys.path[0]
+    importlib.invalidate_caches()
