@@ -8,6 +8,7 @@ it stands in the message. Source: ASGI specification, section "Events"; PROTOCOL
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from channel_layer.errors import InvalidMessage
@@ -59,12 +60,17 @@ def check_message(message: Any) -> None:
 
 def payload_size_bytes(event: Event) -> int:
     """Bytes that `event` takes of a window: its body, bytes or text (UTF-8 length), and the overhead."""
-    size = EVENT_OVERHEAD_BYTES
-    for name in ("body", "bytes"):
-        payload = event.get(name)
-        if payload:
-            size += len(payload)
+    payload = event.get("body") or event.get("bytes")
+    if payload:
+        return EVENT_OVERHEAD_BYTES + len(payload)
     text = event.get("text")
     if text:
-        size += len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
-    return size
+        return EVENT_OVERHEAD_BYTES + (len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass")))
+    return EVENT_OVERHEAD_BYTES
+
+
+def payload_sizes_bytes(events: Sequence[Event]) -> int:
+    """The same for several."""
+    if len(events) == 1:
+        return payload_size_bytes(events[0])
+    return sum(map(payload_size_bytes, events))

@@ -14,8 +14,6 @@ is told (`obeys`). PROTOCOL.md, "The life of a connection"; promises P1, P2, P3.
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import Any
-
 from channel_layer.credit import Incoming, Outgoing
 from channel_layer.events import Event
 
@@ -26,6 +24,8 @@ IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 class State(Enum):
     """Where a connection is."""
 
+    __hash__ = object.__hash__  # by identity; Enum\'s own is Python code, and stands in every look-up
+
     QUEUED = auto()
     OVERDUE = auto()
     OWNED = auto()
@@ -34,6 +34,8 @@ class State(Enum):
 
 class Happening(Enum):
     """What can happen to a connection."""
+
+    __hash__ = object.__hash__  # by identity; Enum\'s own is Python code, and stands in every look-up
 
     ADOPTED = auto()  #: a worker won it
     REFUSED = auto()  #: it was taken from the queue too late
@@ -52,6 +54,8 @@ class Happening(Enum):
 
 class Action(Enum):
     """What the shell then has to do."""
+
+    __hash__ = object.__hash__  # by identity; Enum\'s own is Python code, and stands in every look-up
 
     NOTHING = auto()
     FLOW = auto()  #: send what waits, as far as there is room
@@ -99,16 +103,25 @@ MOVES: dict[State, dict[Happening, tuple[State, Action]]] = {
         _H.UNKNOWN: (_S.OWNED, _A.NOTHING),
         _H.WITHDRAWN: (_S.OWNED, _A.NOTHING),
     },
-    _S.DONE: {happening: (_S.DONE, _A.NOTHING) for happening in Happening},
+    _S.DONE: dict.fromkeys(Happening, (_S.DONE, _A.NOTHING)),
 }
 
 
 class Order(Enum):
     """What a packet's sequence number says."""
 
+    __hash__ = object.__hash__  # by identity; Enum\'s own is Python code, and stands in every look-up
+
     NEXT = auto()
     SEEN = auto()  #: sent again after a doubt: drop it
     GAP = auto()
+
+
+# A member of an Enum is found by a slow way through its class: these stand on the way of every request.
+_QUEUED, _OWNED, _DONE = State.QUEUED, State.OWNED, State.DONE
+_UNKNOWN, _ADOPTED = Happening.UNKNOWN, Happening.ADOPTED
+_OPEN_AGAIN = Action.OPEN_AGAIN
+_NEXT, _SEEN, _GAP = Order.NEXT, Order.SEEN, Order.GAP
 
 
 class Connection:
@@ -135,7 +148,7 @@ class Connection:
         scope = opening[0]
         self.number = number
         self.epoch = 1
-        self.state = State.QUEUED
+        self.state = _QUEUED
         self.owner: str | None = None
         self.may_start_twice = scope["type"] != "http" or scope["method"] in IDEMPOTENT
         self.expects_continue = expects_continue
@@ -152,30 +165,30 @@ class Connection:
 
     def happen(self, happening: Happening) -> Action:
         """Move by the table and return what has to be done."""
-        if happening is Happening.UNKNOWN and self.state is State.QUEUED and self.may_start_twice:
-            action = Action.OPEN_AGAIN  # nobody minds a second start: the first is a stray from now on
+        if happening is _UNKNOWN and self.state is _QUEUED and self.may_start_twice:
+            action = _OPEN_AGAIN  # nobody minds a second start: the first is a stray from now on
         else:
             self.state, action = MOVES[self.state][happening]
-        if action is Action.OPEN_AGAIN:
+        if action is _OPEN_AGAIN:
             self._next_epoch()
         return action
 
     def adopted(self, owner: str, window: int) -> Action:
         """The take script told us who owns this epoch, and how much it takes."""
         self.owner = owner
-        self.outgoing = Outgoing(window)
-        return self.happen(Happening.ADOPTED)
+        self.outgoing.allowed = window
+        return self.happen(_ADOPTED)
 
     def obeys(self, sender: str, epoch: int) -> bool:
         """Is this the word of the current owner? P2."""
-        return self.owner == sender and self.epoch == epoch and self.state is State.OWNED
+        return self.owner == sender and self.epoch == epoch and self.state is _OWNED
 
     def order(self, sequence: int) -> Order:
         """Is this the next packet of the owner? If so it counts as received. P1."""
         if sequence == self.received + 1:
             self.received = sequence
-            return Order.NEXT
-        return Order.SEEN if sequence <= self.received else Order.GAP
+            return _NEXT
+        return _SEEN if sequence <= self.received else _GAP
 
     def shows_life(self) -> None:
         """The instance has spoken: it was started, so it will not be opened again with what it had."""
@@ -184,7 +197,7 @@ class Connection:
 
     def offer(self, event: Event, size_bytes: int) -> bool:
         """An event from the client: may it go now (True, and it counts as sent), or does it wait?"""
-        if self.state is State.OWNED and not self.waiting and self.outgoing.room:
+        if self.state is _OWNED and not self.waiting and self.outgoing.room:
             self._count(event, size_bytes)
             return True
         if self.waiting is None:
@@ -194,7 +207,7 @@ class Connection:
 
     def next_waiting(self) -> Event | None:
         """The next event that waited and may go now, counted as sent."""
-        if not self.waiting or not self.outgoing.room or self.state is not State.OWNED:
+        if not self.waiting or not self.outgoing.room or self.state is not _OWNED:
             return None
         event, size_bytes = self.waiting.pop(0)
         self._count(event, size_bytes)
@@ -203,7 +216,7 @@ class Connection:
     @property
     def room(self) -> bool:
         """May the client's side go on reading?"""
-        return self.state is State.OWNED and not self.waiting and self.outgoing.room
+        return self.state is _OWNED and not self.waiting and self.outgoing.room
 
     def _count(self, event: Event, size_bytes: int) -> None:
         self.outgoing.sent += size_bytes
@@ -224,4 +237,4 @@ class Connection:
         self.incoming = Incoming(self.incoming.window)
 
 
-__all__ = ["MOVES", "Action", "Any", "Connection", "Happening", "Order", "State"]
+__all__ = ["MOVES", "Action", "Connection", "Happening", "Order", "State"]

@@ -13,9 +13,9 @@ from collections import Counter
 from typing import Any
 
 from channel_layer import packets
-from channel_layer.codec import pack_packet
+from channel_layer.codec import pack
 from channel_layer.credit import window_size_bytes
-from channel_layer.events import Event, payload_size_bytes
+from channel_layer.events import Event, payload_sizes_bytes
 from channel_layer.groups import Membership
 from channel_layer.keys import CHANNEL_OF_KIND
 from channel_layer.packets import Cancel
@@ -36,6 +36,9 @@ UNKNOWN_EXTRA_S = 2.0
 MALFORMED = (TypeError, ValueError, KeyError, IndexError, AttributeError)
 
 
+_NEXT, _GAP = Order.NEXT, Order.GAP  # see connection.py
+
+
 class Pump:
     """Implements `Door` for the clients' side and `Receiver` for the wire."""
 
@@ -44,6 +47,7 @@ class Pump:
         self.counters: dict[str, int] = Counter()
         self.draining = False
         self._reachable = False
+        self._era = ""
         self._loop = asyncio.get_running_loop()
         self._numbers = itertools.count(1)
         self._connections: dict[int, WireUpstream] = {}
@@ -140,8 +144,7 @@ class Pump:
     def _queue(self, upstream: WireUpstream) -> None:
         assert upstream.opening is not None
         scope, body, more_body = upstream.opening
-        connection = self.node.connection
-        packed = pack_packet(
+        packed = pack(
             packets.open_(
                 upstream.number,
                 upstream.epoch,
@@ -151,11 +154,11 @@ class Pump:
                 upstream.incoming.window,
                 self._wait_ms,
                 upstream.expects_continue,
-                connection.era if connection is not None else "",
+                self._era,
             )
         )
         opener = self._openers[upstream.kind]
-        upstream.entry = (b"", opener.entry_size_bytes(packed))
+        upstream.entry_id, upstream.entry_size = None, opener.entry_size_bytes(packed)
         self._queued[upstream.number] = self._loop.time() + self._settings.wire.queue_wait_s
         opener.open(packed, upstream, upstream.epoch)
 
@@ -189,6 +192,8 @@ class Pump:
     def on_redis(self, reachable: bool) -> None:
         """See `Receiver.on_redis`."""
         self._reachable = reachable
+        connection = self.node.connection
+        self._era = connection.era if connection is not None else ""
 
     # -- packets
 
@@ -225,12 +230,12 @@ class Pump:
         if upstream is None:
             return
         order = upstream.order(packet[3])
-        if order is Order.NEXT:
+        if order is _NEXT:
             if upstream.opening is not None:
                 upstream.shows_life()
             events = packet[4]
-            upstream.client.deliver(events, sum(map(payload_size_bytes, events)))
-        elif order is Order.GAP:
+            upstream.client.deliver(events, payload_sizes_bytes(events))
+        elif order is _GAP:
             self.counters["wire.gap"] += 1
             upstream.obey(upstream.happen(Happening.GAP))
 

@@ -38,10 +38,16 @@ ENDING_OF_CLOSE = {0: Ending.FINISHED, 1: Ending.FAILED, 2: Ending.STOPPING, 4: 
 NOT_STARTED = 3
 
 
+#: Code and reason of a client that went without a word.
+LOST = (1006, "")
+
+_OWNED, _DONE, _FLOW = State.OWNED, State.DONE, Action.FLOW  # see connection.py
+
+
 class WireUpstream(Connection):
     """Implements `Upstream` for the client's side and `Applicant` for the opener."""
 
-    __slots__ = ("client", "entry", "kind", "leaving", "pump")
+    __slots__ = ("client", "entry_id", "entry_size", "kind", "leaving", "pump")
 
     def __init__(
         self, pump: Pump, client: Client, number: int, opening: tuple[Event, bytes, bool], window: int, expects: bool
@@ -50,8 +56,9 @@ class WireUpstream(Connection):
         self.pump = pump
         self.client = client
         self.kind: str = opening[0]["type"]
-        self.entry: tuple[bytes, int] | None = None  # id and size on the shared channel, once they are known
-        self.leaving = (1006, "")
+        self.entry_id: bytes | None = None  # on the shared channel, once it is known
+        self.entry_size = 0
+        self.leaving = LOST
 
     @property
     def channel(self) -> str:
@@ -82,7 +89,11 @@ class WireUpstream(Connection):
 
     def complete(self) -> None:
         """See `Upstream.complete`."""
-        self.obey(self.happen(Happening.COMPLETE))
+        if self.state is _OWNED:  # the common end by the short way: as the table says, and nobody has to be told
+            self.state = _DONE
+            self.pump.forget(self)
+        else:
+            self.obey(self.happen(Happening.COMPLETE))
 
     # -- from the wire
 
@@ -93,8 +104,8 @@ class WireUpstream(Connection):
         if isinstance(outcome, Outcome):
             self.obey(self.happen(_HAPPENING_OF_OUTCOME[outcome]))
             return
-        self.entry = (outcome, self.entry[1] if self.entry else 0)
-        if self.state is State.DONE:
+        self.entry_id = outcome
+        if self.state is _DONE:
             self._withdraw()  # the client left before we knew what to withdraw
 
     def flow(self) -> None:
@@ -116,11 +127,12 @@ class WireUpstream(Connection):
 
     def obey(self, action: Action, ending: Ending | None = None) -> None:
         """Do what the table says."""
-        if action is Action.FLOW:
+        if action is _FLOW:
             self.pump.adopted(self)
             if self.waiting or self.halted:
                 self.flow()
-        elif action is Action.OPEN_AGAIN:
+            return
+        if action is Action.OPEN_AGAIN:
             self.pump.open_again(self)
         elif action is Action.AWAIT:
             self.pump.await_answer(self)
@@ -128,7 +140,7 @@ class WireUpstream(Connection):
             self._withdraw()
         elif action is Action.CANCEL_OWNER:
             self._tell_owner(packets.cancel(self.number, self.epoch, Cancel.LEFT, *self.leaving))
-        if self.state is State.DONE:
+        if self.state is _DONE:
             self.pump.forget(self)
             self._end(action, ending)
 
@@ -151,11 +163,11 @@ class WireUpstream(Connection):
 
     def _withdraw(self) -> None:
         """Take our entry out of the queue, if it is there and we know where."""
-        if self.entry is None or not self.entry[0]:
+        if self.entry_id is None:
             return
 
         def answered(answer: Answer) -> None:
             if answer == 1:
                 self.obey(self.happen(Happening.WITHDRAWN))
 
-        self.pump.opener_of(self.kind).withdraw(*self.entry, answered)
+        self.pump.opener_of(self.kind).withdraw(self.entry_id, self.entry_size, answered)

@@ -28,7 +28,7 @@ async def test_a_client_that_leaves_while_queued_is_never_started(wire_settings:
     """P3. No worker lives yet; what was withdrawn is gone before one comes."""
     async with interface(wire_settings) as door:
         gone = [knock(door, method="POST") for _ in range(20)]
-        await until(lambda: all(client.upstream.entry[0] for client in gone), "queued")
+        await until(lambda: all(client.upstream.entry_id for client in gone), "queued")
         for client in gone:
             client.upstream.leave()
         stays = knock(door)
@@ -49,7 +49,7 @@ async def test_a_client_that_leaves_before_its_place_in_the_queue_is_known_is_wi
         assert connection is not None
 
         stays = knock(door)
-        await until(lambda: stays.upstream.entry[0])
+        await until(lambda: stays.upstream.entry_id)
         assert await connection.execute("XLEN", door.node.keys.channel("http.request")) == 1
 
 
