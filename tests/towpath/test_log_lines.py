@@ -1,0 +1,42 @@
+"""Every line on the terminal says who said it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tests.facts import wait_until
+from towpath.log_lines import LINE_SIZE_BYTES_MAX, Lines, LogPipes
+
+
+def test_lines_are_whole_however_they_arrive() -> None:
+    """Two processes never share a line."""
+    lines = Lines("worker-1", 8)
+    assert lines.feed(b"one\ntw") == b"worker-1 | one\n"
+    assert lines.feed(b"o\n") == b"worker-1 | two\n"
+    assert lines.feed(b"last words") == b""
+    assert lines.end() == b"worker-1 | last words\n"
+
+
+def test_a_line_without_an_end_does_not_grow_without_an_end() -> None:
+    """Beyond 64 KiB it is shown in pieces."""
+    lines = Lines("worker-1", 8)
+    assert len(lines.feed(b"x" * (LINE_SIZE_BYTES_MAX + 1))) > LINE_SIZE_BYTES_MAX
+    assert lines.end() == b""
+
+
+def test_what_processes_say_through_their_pipes_comes_out_with_names(tmp_path: Path) -> None:
+    """The pipe has no end when its writer dies: the next one goes on."""
+    out = os.open(tmp_path / "out", os.O_RDWR | os.O_CREAT)
+    pipes = LogPipes(tmp_path, ["interface-0", "worker-0"], out)
+    pipes.start()
+    for text in ("first life\n", "second life\n"):
+        with open(tmp_path / "worker-0", "w") as writer:
+            writer.write(text)
+    shown = tmp_path / "out"
+    wait_until(lambda: shown.read_text() == "worker-0    | first life\nworker-0    | second life\n", shown.read_text())
+    with open(tmp_path / "interface-0", "w") as writer:
+        writer.write("no end of line")
+    pipes.close()
+    os.close(out)
+    assert shown.read_text().endswith("interface-0 | no end of line\n")

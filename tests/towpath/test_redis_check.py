@@ -1,0 +1,62 @@
+"""Is Redis there, and fit?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.redis_server import RedisServer
+from towpath import embedded, redis_check
+from towpath.errors import StartFailure
+
+
+def test_a_fit_server_says_what_it_is(redis_server: RedisServer) -> None:
+    """The embedded one."""
+    assert redis_check.check(redis_server.url).startswith(("Valkey ", "Redis "))
+
+
+def test_a_server_that_evicts_is_refused(own_redis: RedisServer) -> None:
+    """P4. What was accepted must not vanish because memory ran short."""
+    own_redis.client().config_set("maxmemory-policy", "allkeys-lru")
+    with pytest.raises(StartFailure, match="maxmemory-policy allkeys-lru"):
+        redis_check.check(own_redis.url)
+
+
+@pytest.mark.parametrize(
+    ("kind", "version", "fit"),
+    [("Redis", "6.0.16", False), ("Redis", "6.2.0", True), ("Redis", "7.4", True), ("Valkey", "8.0.1", True)],
+)
+def test_redis_before_6_2_is_refused(kind: str, version: str, fit: bool) -> None:
+    """The scripts need what came with it."""
+    if fit:
+        redis_check.judge("here", kind, version, "noeviction")
+    else:
+        with pytest.raises(StartFailure, match=version):
+            redis_check.judge("here", kind, version, "noeviction")
+
+
+def test_a_password_is_asked_for_in_one_sentence_that_does_not_tell_it(own_redis: RedisServer) -> None:
+    """A wrong one is not worth a second try."""
+    own_redis.client().config_set("requirepass", "right")
+    with pytest.raises(StartFailure, match="refuses us") as failure:
+        redis_check.check(own_redis.url, patience_s=30)
+    assert "right" not in str(failure.value)
+
+
+def test_patience_is_for_a_server_that_is_just_starting() -> None:
+    """Containers start together."""
+    server = RedisServer().start()
+    server.stop()
+    with pytest.raises(StartFailure, match="unreachable"):
+        redis_check.check(server.url)
+    server.start()
+    assert redis_check.check(server.url, patience_s=10)
+    server.remove()
+
+
+def test_a_run_folder_with_too_long_a_path_is_refused_before_the_server_is_started() -> None:
+    """The system's limit for a unix socket is 107 bytes; macOS takes 103."""
+    assert embedded.url(Path("/tmp/x")) == "unix:///tmp/x/redis.sock"
+    with pytest.raises(StartFailure, match="--run-dir"):
+        embedded.url(Path("/tmp") / ("x" * 100))

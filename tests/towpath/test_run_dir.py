@@ -1,0 +1,87 @@
+"""The folder of a running `serve`: held by one, swept by the next."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from towpath import processes, run_dir
+from towpath.errors import StartFailure
+from towpath.run_dir import RunDir
+
+WAITS = [sys.executable, "-c", "import signal; signal.pause()"]
+
+
+def test_a_folder_has_one_holder_and_is_closed_to_others(tmp_path: Path) -> None:
+    """0700, and the second comer hears who was first."""
+    path = tmp_path / "run"
+    folder = RunDir.hold(path)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o700
+    with pytest.raises(StartFailure, match=f"pid {os.getpid()}"):
+        RunDir.hold(path)
+    folder.leave()
+
+
+def test_nothing_is_left_of_a_folder_that_was_made(tmp_path: Path) -> None:
+    """And a folder that was there before stays, empty."""
+    RunDir.hold(tmp_path / "towpath" / "8000").leave()
+    assert list(tmp_path.iterdir()) == []
+    RunDir.hold(tmp_path).leave()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_facts_are_told_only_of_a_serve_that_is_alive(tmp_path: Path) -> None:
+    """A number alone says nothing: it may be another process by now."""
+    folder = RunDir.hold(tmp_path / "run")
+    folder.say(redis="unix:///x")
+    assert run_dir.facts(folder.path) == {"redis": "unix:///x", "pid": os.getpid()}
+    (folder.path / "serve").write_text(f"{os.getpid()} 12\n")
+    assert run_dir.facts(folder.path) is None
+    folder.leave()
+
+
+def test_what_a_killed_serve_left_behind_is_ended_first(tmp_path: Path) -> None:
+    """Orphans would hold the port; a process that only has the number of an orphan is left alone."""
+    orphan, stranger = subprocess.Popen(WAITS), subprocess.Popen(WAITS)
+    pids = tmp_path / "run" / "pids"
+    pids.mkdir(parents=True)
+    processes.record(pids / "worker-0", orphan.pid)
+    (pids / "worker-1").write_text(f"{stranger.pid} 12\n")
+    folder = RunDir.hold(tmp_path / "run")
+    assert orphan.wait(10) == -signal.SIGTERM
+    assert stranger.poll() is None
+    assert folder.children() == []
+    folder.leave()
+    stranger.kill()
+    stranger.wait()
+
+
+def test_an_orphan_that_does_not_listen_is_killed() -> None:
+    """Patience ends."""
+    code = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); signal.pause()"
+    deaf = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert deaf.stdout is not None
+    deaf.stdout.readline()
+    processes.end_all([deaf.pid], 0.1)
+    assert deaf.wait(10) == -signal.SIGKILL
+    deaf.stdout.close()
+
+
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [((8000, None, None), "8000"), ((8000, "/run/x.sock", None), "uds-run-x.sock"), ((8000, None, 3), "fd-3")],
+)
+def test_every_place_to_listen_at_has_a_folder_of_its_own(
+    place: tuple[int, str | None, int | None], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that `status` and `stop` find a `serve` by the same options."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", "/run/user/1")
+    assert run_dir.default_path(*place) == Path("/run/user/1/towpath") / name
+    monkeypatch.delenv("XDG_RUNTIME_DIR")
+    assert run_dir.default_path(*place) == Path(f"/tmp/towpath-{os.getuid()}") / name

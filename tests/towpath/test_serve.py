@@ -1,0 +1,250 @@
+"""`towpath serve` from its first line to its last, with real processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.facts import wait_until
+from tests.serving import BIN, Server, end_by_force, environment, processes_of, running, towpath_serve
+from towpath import processes, run_dir
+
+APP = """
+import os, subprocess
+WORD = "first"
+async def application(scope, receive, send):
+    if scope["type"] != "http":
+        raise ValueError(scope["type"])
+    if scope["path"] == "/die":
+        os._exit(1)
+    body = f"{WORD} {os.getpid()}".encode()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", str(len(body)).encode())]})
+    await send({"type": "http.response.body", "body": body})
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """An application that says its word and who says it."""
+    folder = tmp_path / "project"
+    folder.mkdir()
+    (folder / "small.py").write_text(APP)
+    return folder
+
+
+def ask(server: Server, path: str = "/") -> str:
+    """The text of one answer."""
+    answer = httpx.get(server.url + path, trust_env=False, timeout=20)
+    assert answer.status_code == 200, server.log
+    return answer.text
+
+
+def pid_of(server: Server, name: str) -> int | None:
+    """The process that has this slot now."""
+    return processes.recorded(server.run_dir / "run" / "pids" / name)
+
+
+def status_of(server: Server) -> dict[str, list[dict[str, object]]]:
+    """`towpath status --json` of a running serve."""
+    command = [BIN / "towpath", "status", "--json", "--run-dir", server.run_dir / "run"]
+    said: dict[str, list[dict[str, object]]] = json.loads(subprocess.check_output(command, env=environment({})))
+    return said
+
+
+def test_the_first_lines_say_what_is_served_and_every_line_says_who_speaks(tmp_path: Path, project: Path) -> None:
+    """URL, numbers, Redis; then lines with names."""
+    with towpath_serve("small", run_dir=tmp_path, app_dir=project, options=["--workers", "2"]) as server:
+        ask(server)
+        server.wait_for_log('"GET / HTTP/1.1" 200')
+        first, second, *others = server.log.splitlines()
+        assert first == f"Towpath serves small at {server.url}/"
+        assert re.match(r"  1 interface server, 2 workers, embedded \S+-server", second)
+        assert all(re.match(r"(serve|supervisord|redis|interface-\d|worker-\d) +\| ", line) for line in others)
+
+
+def test_status_shows_all_who_are_alive(tmp_path: Path, project: Path) -> None:
+    """It finds the Redis of a `serve` by its run folder."""
+    options = ["--workers", "2", "--interfaces", "2"]
+    with towpath_serve("small", run_dir=tmp_path, app_dir=project, options=options) as server:
+        server.wait_for_log("ready after")
+        roles = sorted(str(process["role"]) for process in status_of(server)["processes"])
+        assert roles == ["interface", "interface", "worker", "worker"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_signal_stops_everything_and_leaves_nothing(tmp_path: Path, project: Path, number: signal.Signals) -> None:
+    """Exit code 0; no process, no socket, no run folder."""
+    with towpath_serve("small", run_dir=tmp_path, app_dir=project, options=["--workers", "2"]) as server:
+        ask(server)
+        server.process.send_signal(number)
+        assert server.process.wait(20) == 0
+        assert processes_of(server.process.pid) == []
+        assert not (tmp_path / "run").exists()
+
+
+def test_stop_stops_a_running_serve_and_waits_for_its_end(tmp_path: Path, project: Path) -> None:
+    """By its run folder."""
+    with towpath_serve("small", run_dir=tmp_path, app_dir=project) as server:
+        stopped = subprocess.run(
+            [BIN / "towpath", "stop", "--run-dir", tmp_path / "run"], env=environment({}), timeout=30
+        )
+        assert stopped.returncode == 0
+        assert server.process.wait(5) == 0
+
+
+@pytest.mark.parametrize("name", ["worker-0", "interface-0"])
+def test_a_process_that_was_killed_comes_back(tmp_path: Path, project: Path, name: str) -> None:
+    """And requests are answered again."""
+    with towpath_serve("small", run_dir=tmp_path, app_dir=project) as server:
+        killed = pid_of(server, name)
+        assert killed is not None
+        server.wait_for_log("ready after")
+        os.kill(killed, signal.SIGKILL)
+        wait_until(lambda: pid_of(server, name) not in (None, killed))
+
+        def answered() -> bool:
+            try:
+                return bool(ask(server))
+            except (httpx.TransportError, AssertionError):
+                return False
+
+        wait_until(answered)
+
+
+def test_a_killed_serve_takes_its_processes_with_it(tmp_path: Path, project: Path) -> None:
+    """The system tells the supervisor, and the supervisor ends the rest. The next `serve` sweeps the folder."""
+    with towpath_serve("small", run_dir=tmp_path, app_dir=project, exit_codes=(-9,)) as server:
+        server.process.kill()
+        server.process.wait()
+        wait_until(lambda: not processes_of(server.process.pid))
+    assert (tmp_path / "run").exists()
+    assert run_dir.facts(tmp_path / "run") is None
+    with towpath_serve("small", run_dir=tmp_path, app_dir=project) as server:
+        assert ask(server).startswith("first")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_killed_supervisor_ends_everything(tmp_path: Path, project: Path) -> None:
+    """Exit code 1 and a sentence: whoever watches `serve` starts it again. Nobody holds the port any more."""
+    with towpath_serve("small", run_dir=tmp_path, app_dir=project, exit_codes=(1,)) as server:
+        supervisor = pid_of(server, "supervisord")
+        assert supervisor is not None
+        os.kill(supervisor, signal.SIGKILL)
+        assert server.process.wait(20) == 1
+        assert "the supervisor has died" in server.log
+        assert processes_of(server.process.pid) == []
+        socket.create_server(("127.0.0.1", server.port)).close()
+
+
+def test_an_application_that_loads_and_cannot_start_ends_serve(tmp_path: Path, project: Path) -> None:
+    """P12. The check beforehand cannot know it: the lifespan says it. Exit code 3, no restart loop."""
+    (project / "small.py").write_text(
+        "async def application(scope, receive, send): raise RuntimeError('no lifespan')\n"
+    )
+    command = [BIN / "towpath", "serve", "small", "--lifespan", "on", "--port", "0", "--app-dir", project]
+    ended = subprocess.run(
+        [*command, "--run-dir", tmp_path / "run"], env=environment({}), capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode == 3, ended.stdout
+    assert "worker-0 could not start" in ended.stdout
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_second_signal_does_not_wait_for_what_is_under_way(tmp_path: Path, project: Path) -> None:
+    """The first one waits for the application, the second for nobody."""
+    (project / "small.py").write_text(APP.replace("os._exit(1)", "__import__('time').sleep(600)"))
+    options = ["--timeout-graceful-shutdown", "300"]
+    with towpath_serve("small", run_dir=tmp_path, app_dir=project, options=options) as server:
+        server.wait_for_log("ready after")
+        with server.connect() as client:
+            client.sendall(b"GET /die HTTP/1.1\r\nHost: x\r\n\r\n")
+            wait_until(lambda: any(row.get("connections") for row in status_of(server)["processes"]))
+            server.process.send_signal(signal.SIGTERM)
+            server.wait_for_log("once more to stop at once")
+            server.process.send_signal(signal.SIGTERM)
+            assert server.process.wait(20) == 0
+        assert processes_of(server.process.pid) == []
+
+
+def test_a_changed_file_is_served_by_new_workers_and_a_broken_one_is_not(tmp_path: Path, project: Path) -> None:
+    """--reload: first the new workers, then the old ones leave; a mistake costs nobody an answer."""
+    app = project / "small.py"
+    with towpath_serve("small", run_dir=tmp_path, app_dir=project, options=["--reload"]) as server:
+        server.wait_for_log("ready after")
+        supervisor, interface = pid_of(server, "supervisord"), pid_of(server, "interface-0")
+        app.write_text(APP.replace("first", "second"))
+        wait_until(lambda: ask(server).startswith("second"))
+        app.write_text("syntax error")
+        server.wait_for_log("the old workers stay")
+        assert ask(server).startswith("second")
+        app.write_text(APP.replace("first", "third"))
+        wait_until(lambda: ask(server).startswith("third"))
+        assert (pid_of(server, "supervisord"), pid_of(server, "interface-0")) == (supervisor, interface)
+
+
+def test_sighup_replaces_the_workers_and_nothing_else(tmp_path: Path, project: Path) -> None:
+    """It never reaches supervisord, which would restart everything."""
+    with towpath_serve("small", run_dir=tmp_path, app_dir=project) as server:
+        server.wait_for_log("ready after")
+        interface, before = pid_of(server, "interface-0"), ask(server)
+        server.process.send_signal(signal.SIGHUP)
+        server.wait_for_log("the new workers serve")
+        wait_until(lambda: ask(server) != before)
+        assert pid_of(server, "interface-0") == interface
+
+
+def test_a_unix_socket_is_open_to_the_proxy_and_gone_afterwards(tmp_path: Path, project: Path) -> None:
+    """0666, as uvicorn has it: a proxy runs as somebody else."""
+    path = tmp_path / "s.sock"
+    command = [BIN / "towpath", "serve", "small", "--uds", path, "--app-dir", project, "--run-dir", tmp_path / "run"]
+
+    def text() -> str | None:
+        try:
+            with httpx.Client(transport=httpx.HTTPTransport(uds=str(path))) as client:
+                return client.get("http://x/", timeout=20).text
+        except httpx.TransportError:
+            return None
+
+    with running("serve", command, run_dir=tmp_path, ready=lambda _: text() is not None):
+        assert path.stat().st_mode & 0o777 == 0o666
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("how", ["--fd", "::1"])
+def test_what_supervisord_cannot_listen_on_is_handed_down(tmp_path: Path, project: Path, how: str) -> None:
+    """An inherited descriptor, and IPv6; two interface servers share it."""
+    family, host = (socket.AF_INET, "127.0.0.1") if how == "--fd" else (socket.AF_INET6, how)
+    with socket.create_server((host, 0), family=family) as listener:
+        port = listener.getsockname()[1]
+        place = ["--fd", str(listener.fileno())] if how == "--fd" else ["--host", how, "--port", str(port)]
+        if how != "--fd":
+            listener.close()
+        command = [BIN / "towpath", "serve", "small", *place, "--interfaces", "2", "--app-dir", project]
+        log_path = tmp_path / "serve.log"
+        with log_path.open("wb") as log:
+            process = subprocess.Popen(
+                [*command, "--run-dir", tmp_path / "run"],
+                env=environment({}),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                pass_fds=[listener.fileno()] if how == "--fd" else [],
+                start_new_session=True,
+            )
+        server = Server("serve", process, log_path, tmp_path, host=host, port=port)
+        try:
+            server.wait_for_log("ready after")
+            shown = f"[{host}]" if ":" in host else host
+            assert httpx.get(f"http://{shown}:{port}/", trust_env=False, timeout=20).text.startswith("first")
+            process.terminate()
+            assert process.wait(20) == 0, server.log
+        finally:
+            end_by_force(server)

@@ -1,0 +1,61 @@
+"""Who is alive and what waits."""
+
+from __future__ import annotations
+
+import json
+
+import msgpack
+
+from channel_layer.keys import HTTP_CHANNEL, Keys
+from tests.redis_server import RedisServer
+from towpath.redis_status import RedisStatus
+from towpath.status import Queue, Status, as_json, as_table
+
+LEASE = {"node": "worker.a", "role": "worker", "pid": 7, "started": 90.0, "free": {"http": 3}, "taken_total": 100}
+NOW = Status((LEASE,), (Queue("http.request", 2, 1.25),), 100.0)
+
+
+def test_people_read_a_table_with_whatever_a_lease_says() -> None:
+    """Figures within figures have columns of their own; the start is told as an age."""
+    table = as_table(NOW).splitlines()
+    assert table[0].split() == ["role", "node", "pid", "up", "free", "http", "taken_total"]
+    assert table[1].split() == ["worker", "worker.a", "7", "10", "s", "3", "100"]
+    assert table[-1].split() == ["http.request", "2", "1.2", "s"]
+
+
+def test_a_second_look_shows_rates() -> None:
+    """Of what only grows."""
+    later = Status(({**LEASE, "taken_total": 150},), NOW.queues, 102.0)
+    table = as_table(later, NOW, 2.0).splitlines()
+    assert table[0].endswith("taken/s") and table[1].endswith("25")
+
+
+def test_programs_read_json() -> None:
+    """As the leases say it."""
+    assert json.loads(as_json(NOW)) == {
+        "processes": [LEASE],
+        "queues": [{"channel": "http.request", "depth": 2, "age_s": 1.25}],
+    }
+
+
+def test_an_empty_canal_is_said_to_be_empty() -> None:
+    """Rather than shown as an empty table."""
+    assert as_table(Status((), ())).startswith("no process is alive")
+
+
+def test_only_processes_whose_lease_still_stands_are_shown(redis_server: RedisServer, prefix: str) -> None:
+    """The index may name a process that has died; its lease is the truth. One that speaks otherwise is shown by its name."""
+    keys, client = Keys(prefix), redis_server.client()
+    client.zadd(keys.nodes, {"worker.a": 1, "worker.dead": 1, "odd.b": 1})
+    client.set(keys.lease("worker.a"), msgpack.packb({"role": "worker", "pid": 7}))
+    client.set(keys.lease("odd.b"), b"\xc1")
+    client.xadd(keys.channel(HTTP_CHANNEL), {"b": "1"})
+    looks = RedisStatus(redis_server.url, prefix)
+    status = looks.look()
+    assert sorted(status.processes, key=lambda lease: str(lease["node"])) == [
+        {"node": "odd.b"},
+        {"node": "worker.a", "role": "worker", "pid": 7},
+    ]
+    assert [(queue.channel, queue.depth) for queue in status.queues] == [("http.request", 1), ("websocket.connect", 0)]
+    assert looks.ready_pids() == {7}
+    looks.close()

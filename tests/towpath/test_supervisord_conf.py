@@ -1,0 +1,52 @@
+"""What supervisord is told."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from towpath import supervisord_conf
+from towpath.errors import StartFailure
+from towpath.supervisord_conf import Plan
+
+DEPLOY = Path(__file__).parents[2] / "deploy" / "supervisord.conf"
+PLAN = Plan(
+    command=("towpath",), app="module:application", run_dir="/run/towpath", socket="tcp://127.0.0.1:8000"
+)  # fmt: skip
+
+
+def test_the_configuration_that_people_read_is_the_one_that_is_generated() -> None:
+    """deploy/supervisord.conf is what `serve` writes with all options at their defaults."""
+    shown = [line for line in DEPLOY.read_text().splitlines() if not line.startswith(";")]
+    assert "\n".join(shown).strip() == supervisord_conf.render(PLAN).strip()
+
+
+def test_interface_servers_leave_before_workers_and_the_embedded_server_last() -> None:
+    """supervisord stops the highest priority first: whoever drains still has somebody to answer."""
+    text = supervisord_conf.render(PLAN)
+    order = [line for line in text.splitlines() if line.startswith(("[program", "[fcgi", "priority"))]
+    assert order == [
+        "[program:redis]", "priority=10", "[fcgi-program:interface]", "priority=30", "[program:worker]", "priority=20",
+    ]  # fmt: skip
+
+
+def test_a_descriptor_is_handed_down_where_supervisord_cannot_listen() -> None:
+    """IPv6, any free port, `--fd`: the number is one that supervisord does not close."""
+    text = supervisord_conf.render(dataclasses.replace(PLAN, socket=None, descriptor=200))
+    assert "[program:interface]\ncommand=towpath interface --fd 200\n" in text
+    assert f"minfds={200}" in text
+
+
+def test_a_percent_sign_in_a_path_is_no_expansion() -> None:
+    """supervisord expands `%(…)s` in its values."""
+    text = supervisord_conf.render(dataclasses.replace(PLAN, run_dir="/tmp/50%s"))
+    assert "file=/tmp/50%%s/supervisord.sock" in text
+
+
+@pytest.mark.parametrize("run_dir", ["/tmp/a ;b", "/tmp/a #b", "/tmp/a\nb"])
+def test_what_the_format_cannot_hold_is_refused(run_dir: str) -> None:
+    """The format has comments that no quotes protect from."""
+    with pytest.raises(StartFailure):
+        supervisord_conf.render(dataclasses.replace(PLAN, run_dir=run_dir))

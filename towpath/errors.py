@@ -1,0 +1,9 @@
+"""What keeps a command from starting, said in one sentence to the person who typed it."""
+
+from __future__ import annotations
+
+STARTUP_FAILURE = 3  #: exit code of every command that could not start what it was asked for
+
+
+class StartFailure(Exception):
+    """The command cannot do its work; the text is the one sentence that its user reads. Exit code 3."""

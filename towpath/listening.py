@@ -1,0 +1,116 @@
+"""Where clients come in, found out before anything is started.
+
+supervisord makes the listening socket itself where it can (IPv4 with a port, unix sockets); its children get it as descriptor
+0. What it cannot make (IPv6, any free port, an inherited descriptor) `serve` makes, and hands down through it: supervisord
+closes every descriptor below its `minfds` in its children, and leaves those above alone.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from interface_server.settings import InterfaceSettings
+from towpath.errors import StartFailure
+from towpath.supervisord_conf import DESCRIPTORS_CLOSED_BELOW
+
+HANDED_DOWN = DESCRIPTORS_CLOSED_BELOW  #: the number of the descriptor that `serve` hands down
+
+WHY = {
+    errno.EADDRINUSE: "port {port} on {host} is in use",
+    errno.EACCES: "port {port} on {host} needs more rights than this user has",
+    errno.EADDRNOTAVAIL: "{host} is not an address of this machine",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """A place that is free. `supervised`: as supervisord writes it; None: `descriptor` was made by us."""
+
+    shown: str
+    supervised: str | None = None
+    descriptor: int | None = None
+
+
+def prepare(settings: InterfaceSettings) -> Listening:
+    """Check that we can listen there, or make the socket. StartFailure otherwise."""
+    if settings.fd is not None:
+        return Listening(f"descriptor {settings.fd}", descriptor=_hand_down(_inherited(settings.fd)))
+    if settings.uds is not None:
+        path = Path(settings.uds).absolute()
+        check_unix(path)
+        return Listening(f"unix:{path}", supervised=f"unix://{path}")
+    family, address = _resolve(settings.host, settings.port)
+    listener = _bind(family, address, settings)
+    host, port = listener.getsockname()[:2]
+    shown = f"http://[{host}]:{port}/" if family == socket.AF_INET6 else f"http://{host}:{port}/"
+    if family == socket.AF_INET6 or settings.port == 0:
+        return Listening(shown, descriptor=_hand_down(listener))
+    listener.close()
+    return Listening(shown, supervised=f"tcp://{host}:{port}")
+
+
+def check(settings: InterfaceSettings) -> None:
+    """StartFailure if an interface server of these settings could not listen."""
+    if settings.fd is not None or settings.reuse_port or settings.port == 0:
+        return
+    if settings.uds is not None:
+        check_unix(Path(settings.uds))
+        return
+    family, address = _resolve(settings.host, settings.port)
+    _bind(family, address, settings).close()
+
+
+def check_unix(path: Path) -> None:
+    """StartFailure if somebody listens there, or it is no socket. What a dead server left is taken away."""
+    if not path.parent.is_dir():
+        raise StartFailure(f"there is no folder {path.parent} for the unix socket")
+    if not path.exists():
+        return
+    if not path.is_socket():
+        raise StartFailure(f"{path} exists and is not a socket")
+    with socket.socket(socket.AF_UNIX) as probe:
+        if probe.connect_ex(str(path)) == 0:
+            raise StartFailure(f"the unix socket {path} is in use")
+    path.unlink(missing_ok=True)
+
+
+def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[object, ...]]:
+    """One address; IPv4 where a name has both, as supervisord can make that one."""
+    try:
+        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise StartFailure(f"the host {host!r} is not known: {error.strerror}") from error
+    family, _, _, _, address = min(found, key=lambda entry: entry[0] != socket.AF_INET)
+    return family, address
+
+
+def _bind(family: socket.AddressFamily, address: tuple[object, ...], settings: InterfaceSettings) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        listener.bind(address)
+        listener.listen(settings.backlog)
+    except OSError as error:
+        listener.close()
+        why = WHY.get(error.errno or 0, "cannot listen on port {port} of {host}: {error}")
+        raise StartFailure(why.format(port=settings.port, host=settings.host, error=error.strerror)) from error
+    return listener
+
+
+def _inherited(descriptor: int) -> socket.socket:
+    try:
+        return socket.socket(fileno=os.dup(descriptor))
+    except OSError as error:
+        raise StartFailure(f"descriptor {descriptor} is not a socket: {error.strerror}") from error
+
+
+def _hand_down(listener: socket.socket) -> int:
+    os.dup2(listener.fileno(), HANDED_DOWN, inheritable=True)
+    listener.close()
+    return HANDED_DOWN

@@ -1,0 +1,122 @@
+"""What all processes say, on one terminal, each line with the name of who said it.
+
+supervisord writes what a process says into a named pipe; a thread of ours reads all of them. It must be a thread: while
+supervisord waits for room in a pipe it answers nobody, least of all whoever waits for its answer instead of reading.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+READ_SIZE_BYTES = 65_536
+LINE_SIZE_BYTES_MAX = 65_536  #: a longer line is shown in pieces
+
+#: Lines that are true by design: supervisord's socket stands in a folder that nobody else may enter, and the embedded server
+#: saves nothing, so that it never needs memory twice.
+EXPECTED = (
+    b"without any HTTP authentication",
+    b"indicating exit request",
+    b"Memory overcommit must be enabled",
+    b"Received SIGTERM scheduling shutdown",
+    b"ready to exit, bye bye",
+)
+
+NOT_OURS = ("redis", "supervisord")
+
+
+class Lines:
+    """Bytes in, whole lines out, each with a name in front."""
+
+    def __init__(self, name: str, width: int, drop: tuple[bytes, ...] = ()) -> None:
+        self._front = f"{name:<{width}} | ".encode()
+        self._rest = b""
+        self._drop = drop
+
+    def feed(self, data: bytes) -> bytes:
+        """What can be shown now."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > LINE_SIZE_BYTES_MAX:
+            lines.append(self._rest)
+            self._rest = b""
+        return b"".join(
+            self._front + line + b"\n" for line in lines if not any(unwanted in line for unwanted in self._drop)
+        )
+
+    def end(self) -> bytes:
+        """What was said without an end of line."""
+        return self.feed(b"\n") if self._rest else b""
+
+
+class LogPipes:
+    """The pipes of a `serve`, and the thread that reads them. Made before supervisord is started."""
+
+    def __init__(self, folder: Path, names: Iterable[str], out: int = 1) -> None:
+        self._out = out
+        self._on_said: dict[int, Callable[[], None]] = {}
+        self._selector = selectors.DefaultSelector()
+        names = list(names)
+        self._width = max(map(len, names))
+        for name in names:
+            path = folder / name
+            os.mkfifo(path, 0o600)
+            # For writing too, so that the pipe has no end when its writer has gone.
+            self._add(os.open(path, os.O_RDWR | os.O_NONBLOCK), name)
+        self._wake, waker = os.pipe()
+        self._waker = waker
+        self._selector.register(self._wake, selectors.EVENT_READ, None)
+        self._thread = threading.Thread(target=self._run, name="towpath-logs", daemon=True)
+
+    def add(self, descriptor: int, name: str, on_said: Callable[[], None]) -> None:
+        """Read this one too, and call `on_said` from our thread whenever it says something; before `start`."""
+        os.set_blocking(descriptor, False)
+        self._on_said[descriptor] = on_said
+        self._add(descriptor, name)
+
+    def start(self) -> None:
+        """From now on what is said is shown."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Show what is still in the pipes, and end the thread."""
+        os.write(self._waker, b".")
+        self._thread.join()
+
+    def _add(self, descriptor: int, name: str) -> None:
+        lines = Lines(name, self._width, EXPECTED if name in NOT_OURS else ())
+        self._selector.register(descriptor, selectors.EVENT_READ, lines)
+
+    def _run(self) -> None:
+        ending = False
+        while True:
+            events = self._selector.select(0 if ending else None)
+            for key, _ in events:
+                if key.data is None:
+                    self._selector.unregister(key.fd)
+                    ending = True
+                elif not self._pass_on(key.fd, key.data):
+                    self._selector.unregister(key.fd)
+            if ending and not events:
+                break
+        for key in list(self._selector.get_map().values()):
+            self._show(key.data.end())
+            os.close(key.fd)
+
+    def _pass_on(self, descriptor: int, lines: Lines) -> bool:
+        try:
+            data = os.read(descriptor, READ_SIZE_BYTES)
+        except BlockingIOError:
+            return True
+        self._show(lines.feed(data))
+        if data and descriptor in self._on_said:
+            self._on_said[descriptor]()
+        return bool(data)
+
+    def _show(self, text: bytes) -> None:
+        with contextlib.suppress(OSError):  # the terminal has gone: the pipes must still be read
+            while text:
+                text = text[os.write(self._out, text) :]

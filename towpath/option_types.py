@@ -1,0 +1,86 @@
+"""What a value on the command line may look like, and what is said when it does not."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import click
+
+from channel_layer.redis_address import RedisAddress
+
+UNITS_BYTES = {"": 1, "b": 1, "k": 1024, "kib": 1024, "m": 1024**2, "mib": 1024**2, "g": 1024**3, "gib": 1024**3}
+UNITS_BYTES |= {"kb": 1000, "mb": 1000**2, "gb": 1000**3}
+
+
+class Size(click.ParamType[int]):
+    """Bytes: `262144`, `256KiB`, `256MiB`, `1GiB`."""
+
+    name = "size"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number of bytes."""
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"\s*(\d+)\s*([a-z]*)\s*", str(value).lower())
+        if match is None or match[2] not in UNITS_BYTES:
+            self.fail(f"{value!r} is not a size in bytes such as 65536, 64KiB or 256MiB", param, ctx)
+        return int(match[1]) * UNITS_BYTES[match[2]]
+
+
+class Header(click.ParamType[tuple[str, str]]):
+    """A response header, `NAME:VALUE`; in the environment one per line."""
+
+    name = "name:value"
+    envvar_list_splitter = "\n"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        """Name and value, the space around them taken away."""
+        if isinstance(value, tuple):
+            return value
+        name, colon, content = str(value).partition(":")
+        if not colon or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name.strip()):
+            self.fail(f"{value!r} is not of the form NAME:VALUE", param, ctx)
+        if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", content):
+            self.fail(f"the value of {name.strip()!r} has control characters", param, ctx)
+        return name.strip(), content.strip()
+
+
+class RedisUrl(click.ParamType[str]):
+    """A URL that redis-py knows, or `redis+sentinel://host:port,…/service`."""
+
+    name = "url"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The URL as it was given."""
+        try:
+            return RedisAddress.parse(str(value)).url
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+class ApplicationInterface(click.Choice[str]):
+    """How the application wants to be called. Many will type the number of interface servers here."""
+
+    def __init__(self) -> None:
+        super().__init__(("auto", "asgi3", "asgi2", "wsgi"))
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The choice, or a hint."""
+        if str(value).isdigit():
+            self.fail(f"{value} is a number; did you mean --interfaces {value}?", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class OffOr(click.ParamType[str]):
+    """A path, or `off` for none: an empty value in the environment would mean "not set"."""
+
+    name = "path|off"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """A path with a slash in front, or an empty text."""
+        if value in ("", "off"):
+            return ""
+        if not str(value).startswith("/"):
+            self.fail(f"{value!r} does not begin with a slash (or is `off`)", param, ctx)
+        return str(value).rstrip("/")

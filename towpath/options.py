@@ -1,0 +1,241 @@
+"""Every option of every command, once: its name, its meaning, who understands it, and which setting it fills.
+
+Names are uvicorn's where the meaning is the same. Each option is also read from the environment, as `TOWPATH_` and its name,
+the same for all commands. That is also how `serve` hands its options on to the processes that it starts: `environment`.
+Defaults stand with the settings, nowhere else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import click
+
+from channel_layer.settings import WireSettings
+from interface_server.settings import InterfaceSettings
+from towpath.option_types import ApplicationInterface, Header, OffOr, RedisUrl, Size
+from worker.settings import WorkerSettings
+
+SERVE, INTERFACE, WORKER, STATUS, STOP = "serve", "interface", "worker", "status", "stop"
+PROCESSES = frozenset({SERVE, INTERFACE, WORKER})
+DOOR = frozenset({SERVE, INTERFACE})
+ROOM = frozenset({SERVE, WORKER})
+ONLY_SERVE = frozenset({SERVE})
+FIND_SERVE = frozenset({SERVE, STATUS, STOP})
+
+SECONDS = click.FloatRange(min=0, max=10**9)
+COUNT = click.IntRange(min=1, max=10**6)
+COUNT_OR_OFF = click.IntRange(min=0)
+PORT = click.IntRange(0, 65535)
+LEVELS = click.Choice(("critical", "error", "warning", "info", "debug", "trace"), case_sensitive=False)
+
+DEFAULTS: dict[str, Any] = {"wire": WireSettings(), "interface": InterfaceSettings(), "worker": WorkerSettings()}
+
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One option. `fills`: the settings it becomes, as `interface.port`; `more`: what only click needs to know."""
+
+    flags: str
+    commands: frozenset[str]
+    help: str
+    fills: tuple[str, ...] = ()
+    type: Any = None
+    more: dict[str, Any] = field(default_factory=dict)
+    also_env: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The name of the parameter: `--ws-max-size` is `ws_max_size`."""
+        return self.flags.split("/")[0].lstrip("-").replace("-", "_")
+
+    @property
+    def env(self) -> str:
+        """Its name in the environment."""
+        return f"TOWPATH_{self.name.upper()}"
+
+    @property
+    def default(self) -> Any:
+        """What is meant when nothing is said: what the settings say, unless the row says otherwise."""
+        if "default" in self.more or not self.fills:
+            return self.more.get("default")
+        room, _, attribute = self.fills[0].partition(".")
+        return getattr(DEFAULTS[room], attribute)
+
+    def option(self) -> click.Option:
+        """The option, as click wants it."""
+        more = {name: value for name, value in self.more.items() if name != "default"}
+        default = self.default
+        if default is not None and not more.get("multiple"):
+            more["default"] = default
+            more.setdefault("show_default", default != "")
+        if self.type is not None:
+            more["type"] = self.type
+        env = [self.env, *self.also_env]
+        return click.Option([self.flags], help=self.help, envvar=env, show_envvar=False, **more)
+
+
+def _load_env_file(ctx: click.Context, _param: click.Parameter, path: str | None) -> str | None:
+    """Before all other options are looked up: the file may set TOWPATH_… too. What is set already stays."""
+    if path is not None and not ctx.resilient_parsing:
+        from dotenv import load_dotenv
+
+        load_dotenv(path)
+    return path
+
+
+ENV_FILE = {"is_eager": True, "callback": _load_env_file}
+MANY: dict[str, Any] = {"multiple": True}
+
+ROWS: tuple[Row, ...] = (
+    # Where clients come in.
+    Row("--host", DOOR, "Address to listen on.", ("interface.host",)),
+    Row("--port", DOOR | FIND_SERVE, "Port to listen on; 0: any free one.", ("interface.port",), PORT),
+    Row("--uds", DOOR | FIND_SERVE, "Listen on a unix socket of this path instead.", ("interface.uds",)),
+    Row("--fd", DOOR, "Listen on this inherited descriptor instead.", ("interface.fd",), COUNT_OR_OFF),
+    Row(
+        "--reuse-port", frozenset({INTERFACE}), "Share the port with other interface servers by SO_REUSEPORT.",
+        ("interface.reuse_port",), more={"is_flag": True},
+    ),
+    Row("--backlog", DOOR, "Connections that may wait to be accepted.", ("interface.backlog",), click.IntRange(1, 65535)),
+    # How many processes, and what joins them.
+    Row("--interfaces", ONLY_SERVE, "Number of interface servers.", (), click.IntRange(1, 256), {"default": 1}),
+    Row(
+        "--workers", ONLY_SERVE, "Number of workers.  [also: WEB_CONCURRENCY]", (), click.IntRange(1, 1024),
+        {"default": 1}, ("WEB_CONCURRENCY",),
+    ),
+    Row(
+        "--redis", PROCESSES | {STATUS}, "URL of Redis or Valkey. `serve` starts one of its own without it.",
+        ("wire.redis",), RedisUrl(), {"default": None},
+    ),
+    Row("--prefix", PROCESSES | {STATUS}, "In front of every Redis key.", ("wire.prefix",)),
+    Row(
+        "--run-dir", FIND_SERVE, "Folder for the sockets of a running `serve`; one per user and port if not given.",
+        (), click.Path(file_okay=False),
+    ),
+    Row("--buffer-budget", PROCESSES, "What all windows of one process may add up to.", ("wire.buffer_budget_bytes",), Size()),
+    Row(
+        "--request-capacity", PROCESSES, "Connections that may wait for a worker: beyond it 503.",
+        ("wire.request_capacity",), COUNT,
+    ),
+    Row("--queue-wait", PROCESSES, "Seconds a request waits for a worker: then 503.", ("wire.queue_wait_s",), SECONDS),
+    # The application.
+    Row("--app-dir", ROOM, "Folder in which to look for APP.", ("worker.app_dir",)),
+    Row("--factory", ROOM, "APP is called without arguments and returns the application.", ("worker.factory",), more={"is_flag": True}),
+    Row("--interface", ROOM, "How the application wants to be called.", ("worker.interface",), ApplicationInterface()),
+    Row("--lifespan", ROOM, "Lifespan events: once per worker.", ("worker.lifespan",), click.Choice(("auto", "on", "off"))),
+    Row("--threads", ROOM, "Kept threads for sync code, per worker.", ("worker.threads",), click.IntRange(1, 1024)),
+    Row("--worker-concurrency", ROOM, "HTTP exchanges at once, per worker.", ("worker.concurrency",), COUNT),
+    Row("--worker-websockets", ROOM, "WebSockets at once, per worker.", ("worker.websockets",), COUNT),
+    Row(
+        "--env-file", PROCESSES, "Set environment variables from this file first.", (),
+        click.Path(exists=True, dir_okay=False), ENV_FILE,
+    ),
+    # What the application is told about the outside, and what is said by ourselves.
+    Row("--root-path", DOOR, "ASGI root_path: where a proxy has mounted the application.", ("interface.root_path",)),
+    Row(
+        "--proxy-headers/--no-proxy-headers", DOOR, "Believe X-Forwarded-For and X-Forwarded-Proto of trusted peers.",
+        ("interface.proxy_headers",),
+    ),
+    Row(
+        "--forwarded-allow-ips", DOOR, "Trusted peers: addresses, networks, `unix`, or `*`.  [also: FORWARDED_ALLOW_IPS]",
+        ("interface.forwarded_allow_ips",), also_env=("FORWARDED_ALLOW_IPS",),
+    ),
+    Row("--server-header/--no-server-header", DOOR, "Say `server: towpath`.", ("interface.server_header",)),
+    Row("--date-header/--no-date-header", DOOR, "Say the date.", ("interface.date_header",)),
+    Row("--header", DOOR, "Add NAME:VALUE to every response (may be repeated).", ("interface.headers",), Header(), MANY),
+    Row(
+        "--health-path", DOOR, "Answered without a worker, with /live and /ready behind it; `off`: not at all.",
+        ("interface.health_path",), OffOr(),
+    ),
+    Row("--access-log/--no-access-log", DOOR, "One line per exchange.", ("interface.access_log",)),
+    Row("--log-level", PROCESSES, "Least level that is logged.", ("interface.log_level", "worker.log_level"), LEVELS),
+    Row(
+        "--log-config", PROCESSES, "Logging configuration: .json, .yaml, or .ini.",
+        ("interface.log_config", "worker.log_config"), click.Path(exists=True, dir_okay=False),
+    ),
+    # Limits.
+    Row(
+        "--limit-concurrency", DOOR, "Connections under way per interface server: above it 503; 0: off.",
+        ("interface.limit_concurrency",), COUNT_OR_OFF,
+    ),
+    Row("--max-body-size", DOOR, "Largest request body: above it 413; 0: any.", ("interface.body_size_bytes_max",), Size()),
+    Row(
+        "--response-timeout", DOOR, "Seconds from adoption to the start of the response: then 504; 0: off.",
+        ("interface.response_timeout_s",), SECONDS,
+    ),
+    Row(
+        "--stall-timeout", DOOR, "Seconds a client may take nothing at all of what is sent: then it is cut off.",
+        ("interface.stall_timeout_s",), SECONDS,
+    ),
+    Row("--timeout-keep-alive", DOOR, "Seconds an idle connection stays open.", ("interface.keep_alive_timeout_s",), SECONDS),
+    Row(
+        "--timeout-graceful-shutdown", PROCESSES, "Seconds from SIGTERM until a process leaves.",
+        ("interface.graceful_timeout_s", "worker.graceful_timeout_s"), SECONDS,
+    ),
+    Row("--ws-max-size", DOOR, "Largest WebSocket message: above it close 1009.", ("interface.ws_size_bytes_max",), Size()),
+    Row("--ws-ping-interval", DOOR, "Seconds between pings; 0: off.", ("interface.ws_ping_interval_s",), SECONDS),
+    Row("--ws-ping-timeout", DOOR, "Seconds to wait for a pong: then close 1011.", ("interface.ws_ping_timeout_s",), SECONDS),
+    Row(
+        "--ws-per-message-deflate", DOOR, "Compress WebSocket messages.",
+        ("interface.ws_per_message_deflate",), click.BOOL,
+    ),
+    # Development.
+    Row("--reload", ONLY_SERVE, "Restart the workers when files change.", more={"is_flag": True, "default": False}),
+    Row(
+        "--reload-dir", ONLY_SERVE, "Folder to watch (may be repeated); --app-dir if not given.", (),
+        click.Path(exists=True, file_okay=False), MANY,
+    ),
+    Row("--reload-include", ONLY_SERVE, "Pattern of names to watch, beside *.py (may be repeated).", more=MANY),
+    Row("--reload-exclude", ONLY_SERVE, "Pattern of names not to watch (may be repeated).", more=MANY),
+)  # fmt: skip  # one option, one or three lines: a table that can be read down
+
+
+def options_of(command: str) -> Callable[[click.Command], click.Command]:
+    """Add every option that `command` understands, in the order of the table."""
+
+    def add(target: click.Command) -> click.Command:
+        target.params.extend(row.option() for row in ROWS if command in row.commands)
+        return target
+
+    return add
+
+
+def settings_of(values: Values) -> tuple[InterfaceSettings, WorkerSettings]:
+    """The settings of both rooms that `values` (option name to value) describe; what is not there keeps its default."""
+    fields: dict[str, dict[str, Any]] = {"wire": {}, "interface": {}, "worker": {"app": values.get("app", "")}}
+    for row in ROWS:
+        value = values.get(row.name)
+        for target in row.fills if value is not None else ():
+            room, _, attribute = target.partition(".")
+            fields[room][attribute] = value
+    wire = WireSettings(**fields["wire"])
+    return (
+        dataclasses.replace(DEFAULTS["interface"], wire=wire, **fields["interface"]),
+        dataclasses.replace(DEFAULTS["worker"], wire=wire, **fields["worker"]),
+    )
+
+
+def environment(values: Values) -> dict[str, str]:
+    """The options of `values` that are not the default, as variables that say the same to `interface` and `worker`."""
+    told = {}
+    for row in ROWS:
+        value = values.get(row.name)
+        if row.commands & {INTERFACE, WORKER} and value is not None and value != () and value != row.default:
+            told[row.env] = _as_text(row, value)
+    return told
+
+
+def _as_text(row: Row, value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(row.type, Header):
+        return Header.envvar_list_splitter.join(f"{name}:{content}" for name, content in value)
+    if isinstance(row.type, OffOr):
+        return str(value) or "off"
+    return str(value)

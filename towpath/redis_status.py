@@ -1,0 +1,69 @@
+"""Reads from Redis who is alive and what waits. PROTOCOL.md, "Keys". Nothing is written, and nothing is scanned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from channel_layer.codec import unpack
+from channel_layer.errors import WireError
+from channel_layer.keys import HTTP_CHANNEL, WEBSOCKET_CHANNEL, Keys
+from channel_layer.redis_address import RedisAddress
+from towpath.errors import StartFailure
+from towpath.status import Queue, Status
+
+ANSWER_TIMEOUT_S = 2.0
+
+
+class RedisStatus:
+    """One connection for many looks. Answers are bytes, which redis-py's types do not say: hence `Any`."""
+
+    def __init__(self, url: str, prefix: str) -> None:
+        self._address = RedisAddress.parse(url)
+        self._client: Any = self._address.blocking_client(ANSWER_TIMEOUT_S)
+        self._keys = Keys(prefix)
+
+    def look(self) -> Status:
+        """Everything as it is now. StartFailure when Redis does not answer."""
+        try:
+            seconds, microseconds = self._client.time()
+            now_ms = seconds * 1000 + microseconds // 1000
+            queues = tuple(self._queue(channel, now_ms) for channel in (HTTP_CHANNEL, WEBSOCKET_CHANNEL))
+            return Status(tuple(self._leases()), queues, now_ms / 1000)
+        except (RedisError, OSError) as error:
+            raise StartFailure(f"Redis at {self._address.shown} is unreachable: {error}") from error
+
+    def ready_pids(self) -> frozenset[int]:
+        """Numbers of the processes that hold a lease; none while Redis does not answer."""
+        try:
+            return frozenset(int(lease["pid"]) for lease in self._leases() if "pid" in lease)
+        except (RedisError, OSError):
+            return frozenset()
+
+    def close(self) -> None:
+        """End the connection."""
+        self._client.close()
+
+    def _leases(self) -> list[dict[str, Any]]:
+        names: list[bytes] = self._client.zrange(self._keys.nodes, 0, -1)
+        if not names:
+            return []
+        packed = self._client.mget([self._keys.lease(name.decode()) for name in names])
+        return [_lease(name.decode(), lease) for name, lease in zip(names, packed, strict=True) if lease is not None]
+
+    def _queue(self, channel: str, now_ms: int) -> Queue:
+        key = self._keys.channel(channel)
+        depth: int = self._client.xlen(key)
+        first = self._client.xrange(key, count=1)
+        age_ms = now_ms - int(first[0][0].split(b"-")[0]) if first else 0
+        return Queue(channel, depth, max(0, age_ms) / 1000)
+
+
+def _lease(name: str, packed: bytes) -> dict[str, Any]:
+    """What a process says of itself; one that speaks otherwise is shown by its name alone."""
+    try:
+        said = unpack(packed)
+    except WireError:
+        said = {}
+    return {"node": name, **(said if isinstance(said, dict) else {})}

@@ -1,0 +1,73 @@
+"""--reload: tell when files of the application have changed. What then happens is keeper.py's `Replacement`."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+from watchfiles import Change, DefaultFilter, watch
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """Folders, and patterns of names: which are watched beside `*.py`, and which are not."""
+
+    folders: tuple[Path, ...]
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+    def concerns(self, path: str) -> bool:
+        """Does a change of this file concern the application? A pattern means a file's name, or a part of its path."""
+        if any(_matches(path, pattern) for pattern in self.exclude):
+            return False
+        return any(_matches(path, pattern) for pattern in ("*.py", *self.include))
+
+
+def _matches(path: str, pattern: str) -> bool:
+    return fnmatch(Path(path).name, pattern) or fnmatch(path, f"*/{pattern}") or fnmatch(path, f"*/{pattern}/*")
+
+
+class _Filter(DefaultFilter):
+    """watchfiles' own idea of what is never meant (`.git`, `__pycache__`, editors' drafts), and ours of what is."""
+
+    def __init__(self, watched: Watched) -> None:
+        super().__init__()
+        self._watched = watched
+
+    def __call__(self, change: Change, path: str) -> bool:
+        return super().__call__(change, path) and self._watched.concerns(path)
+
+
+class ReloadWatch:
+    """A thread that calls `changed(paths)` after each burst of changes."""
+
+    def __init__(self, watched: Watched, changed: Callable[[Sequence[str]], None]) -> None:
+        self._watched = watched
+        self._changed = changed
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="towpath-reload", daemon=True)
+
+    def start(self) -> None:
+        """Watch from now on."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End the thread."""
+        self._stop.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        changes = watch(
+            *self._watched.folders,
+            watch_filter=_Filter(self._watched),
+            stop_event=self._stop,
+            debounce=200,
+            step=50,
+            rust_timeout=500,
+            raise_interrupt=False,
+        )
+        for burst in changes:
+            self._changed(sorted(path for _, path in burst))

@@ -1,0 +1,147 @@
+"""The folder where a running `serve` keeps its sockets and writes down its processes; nobody else may look into it.
+
+    serve             the process that holds the folder, for `stop` and `status`
+    facts.json        where its Redis is
+    supervisord.conf  what was generated; supervisord.sock: how it is talked to
+    redis.sock        the embedded server
+    pids/<name>       every process that was started, with the moment of its start
+    logs/<name>       a pipe for each process: what it says
+
+The folder is held by a lock on itself that dies with its holder, so a `serve` that was killed never locks out the next.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from towpath import processes
+from towpath.errors import StartFailure
+
+ORPHAN_PATIENCE_S = 5.0
+SUPERVISORD = "supervisord"
+
+
+def default_path(port: int, uds: str | None, fd: int | None) -> Path:
+    """One folder per user and place to listen at."""
+    if fd is not None:
+        place = f"fd-{fd}"
+    elif uds:
+        place = f"uds{Path(uds).absolute()}".replace("/", "-")
+    else:
+        place = str(port) if port else f"any-{os.getpid()}"
+    runtime = os.environ.get("XDG_RUNTIME_DIR")
+    return (Path(runtime) / "towpath" if runtime else _shared_parent()) / place
+
+
+def _shared_parent() -> Path:
+    """In a folder where everybody may write, so that it has to be ours before anything is put into it."""
+    return Path(f"/tmp/towpath-{os.getuid()}")
+
+
+class RunDir:
+    """A run folder that this process holds. Made by `hold`; `leave` takes away all that is in it."""
+
+    def __init__(self, path: Path, lock: int, made: bool) -> None:
+        self.path = path
+        self._lock = lock
+        self._made = made
+
+    @classmethod
+    def hold(cls, path: Path) -> RunDir:
+        """Make the folder and hold it; what a killed predecessor left is ended and swept first.
+
+        StartFailure if another `serve` holds it, or if it is somebody else's.
+        """
+        path = path.absolute()
+        made = not path.exists() or (path / "serve").exists()  # else somebody made it for us
+        try:
+            lock = _lock(path)
+        except BlockingIOError:
+            holder = processes.recorded(path / "serve")
+            raise StartFailure(
+                f"another `towpath serve` (pid {holder}) runs in {path}; say --run-dir or `towpath stop`"
+            ) from None
+        except OSError as error:
+            raise StartFailure(f"the run folder {path} cannot be used: {error.strerror}") from error
+        folder = cls(path, lock, made)
+        folder._end_orphans()
+        folder._sweep()
+        for name in ("pids", "logs"):
+            (path / name).mkdir(mode=0o700)
+        processes.record(path / "serve", os.getpid())
+        return folder
+
+    def say(self, **facts: Any) -> None:
+        """Leave facts for `status`: readable by this user alone."""
+        (self.path / "facts.json").write_text(json.dumps(facts))
+
+    def children(self) -> list[int]:
+        """The recorded processes that are alive, the supervisor first: else it would start the others again."""
+        files = sorted((self.path / "pids").glob("[!.]*"), key=lambda file: (file.name != SUPERVISORD, file.name))
+        return [pid for pid in map(processes.recorded, files) if pid is not None]
+
+    def failed(self, name: str) -> bool:
+        """Did this process say that it cannot start?"""
+        return processes.failure_mark(self.path / "pids" / name).exists()
+
+    def leave(self) -> None:
+        """Nothing of ours is left behind; a folder that was there before stays."""
+        self._sweep()
+        if self._made:
+            for folder in (self.path, self.path.parent):
+                with contextlib.suppress(OSError):  # others may have theirs beside it
+                    folder.rmdir()
+        os.close(self._lock)
+
+    def _end_orphans(self) -> None:
+        orphans = self.children()
+        if orphans:
+            print(f"ending {len(orphans)} processes that a killed `towpath serve` left behind", flush=True)
+            processes.end_all(orphans, ORPHAN_PATIENCE_S)
+
+    def _sweep(self) -> None:
+        for name in ("pids", "logs"):
+            shutil.rmtree(self.path / name, ignore_errors=True)
+        for name in ("serve", "facts.json", "supervisord.conf", "supervisord.sock", "redis.sock"):
+            (self.path / name).unlink(missing_ok=True)
+
+
+def facts(path: Path) -> dict[str, Any] | None:
+    """What the `serve` that runs in `path` said of itself, with its `pid`; None if none runs there."""
+    pid = processes.recorded(path / "serve")
+    if pid is None:
+        return None
+    try:
+        said: dict[str, Any] = json.loads((path / "facts.json").read_text())
+    except (OSError, ValueError):
+        said = {}
+    return {**said, "pid": pid}
+
+
+def _lock(path: Path) -> int:
+    """Hold `path`, made if need be. It may be taken away by its last holder between our two steps: then once more."""
+    if path.parent == _shared_parent():
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        if path.parent.stat().st_uid != os.getuid():
+            raise PermissionError(13, f"{path.parent} belongs to another user")
+    while True:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held = os.fstat(descriptor)
+            if path.exists() and os.path.samestat(held, path.stat()):
+                if held.st_uid != os.getuid():
+                    raise PermissionError(13, "it belongs to another user")
+                os.fchmod(descriptor, 0o700)
+                return descriptor
+        except OSError:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)

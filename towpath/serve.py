@@ -1,0 +1,178 @@
+"""`towpath serve`: everything on one machine. A small parent over supervisord, which keeps the processes alive.
+
+    towpath serve ── supervisord ─┬─ redis          (unless --redis)
+                                  ├─ interface-0 …  one listening socket, descriptor 0
+                                  └─ worker-0 …
+
+The parent finds out beforehand what could not work (the application, the port, Redis), starts processes in order, gives up when
+the beginning fails, replaces workers, translates signals, and shows what all of them say. It leaves nothing behind.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, NoReturn
+
+from towpath import embedded, listening, options, processes, redis_check, supervisord_conf
+from towpath.errors import StartFailure
+from towpath.listening import Listening
+from towpath.log_lines import LogPipes
+from towpath.reload_watch import Watched
+from towpath.run_dir import SUPERVISORD, RunDir
+from towpath.serve_loop import Parent
+from towpath.supervisord_conf import Plan
+
+COMMAND = (sys.executable, "-P", str(Path(__file__).resolve().parent / "__main__.py"))
+REDIS_PATIENCE_S = 1.0
+RELOAD_GRACE_S = 1.0  #: with --reload nobody wants to wait for an old connection, unless said otherwise
+
+
+@dataclass(frozen=True, slots=True)
+class ServeSettings:
+    """What `serve` was asked for. values: the options by name, for the processes."""
+
+    app: str
+    values: Mapping[str, Any]
+    interfaces: int
+    workers: int
+    run_dir: Path
+    redis: str | None
+    reload: Watched | None
+
+    @property
+    def told(self) -> Mapping[str, Any]:
+        """The options as the processes get them."""
+        name = "timeout_graceful_shutdown"
+        short = self.reload is not None and self.values[name] == options.DEFAULTS["worker"].graceful_timeout_s
+        return {**self.values, name: RELOAD_GRACE_S} if short else self.values
+
+
+class _AskedToStop(Exception):
+    """A signal came before there was anything to stop."""
+
+
+def serve(settings: ServeSettings) -> int:
+    """Serve until asked to stop; the exit code. StartFailure when it cannot begin."""
+    processes.raise_descriptor_limit()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop_early)
+    try:
+        folder = RunDir.hold(settings.run_dir)
+        try:
+            return _serve_in(folder, settings)
+        finally:
+            folder.leave()
+            _remove_socket(settings)
+    except _AskedToStop:
+        return 0
+
+
+def _serve_in(folder: RunDir, settings: ServeSettings) -> int:
+    place = listening.prepare(options.settings_of(settings.values)[0])
+    redis, redis_shown = _redis(folder, settings)
+    environment = _environment(settings, redis, folder)
+    _check_application(settings.app, environment)
+    _greet(settings, place, redis_shown)
+    plan = _plan(folder, settings, place)
+    conf = folder.path / "supervisord.conf"
+    conf.write_text(supervisord_conf.render(plan))
+    folder.say(redis=redis, prefix=settings.values["prefix"], app=settings.app)
+    pipes = LogPipes(folder.path / "logs", [*supervisord_conf.names(plan), SUPERVISORD])
+    supervisord = _start_supervisord(conf, environment, place.descriptor)
+    processes.record(folder.path / "pids" / SUPERVISORD, supervisord.pid)
+    parent = Parent(folder, plan, supervisord, redis, settings.values["prefix"], settings.reload)
+    parent.check = lambda: _check_application(settings.app, environment)
+    assert supervisord.stdout is not None
+    pipes.add(supervisord.stdout.fileno(), SUPERVISORD, parent.look_now)
+    pipes.start()
+    try:
+        return parent.run()
+    finally:
+        pipes.close()
+
+
+def _redis(folder: RunDir, settings: ServeSettings) -> tuple[str, str]:
+    """URL of Redis, and how it is shown."""
+    if settings.redis is None:
+        binary = embedded.find_binary()
+        return embedded.url(folder.path), f"embedded {Path(binary).name}"
+    kind = redis_check.check(settings.redis, REDIS_PATIENCE_S)
+    return settings.redis, f"{kind} at {redis_check.shown(settings.redis)}"
+
+
+def _environment(settings: ServeSettings, redis: str, folder: RunDir) -> dict[str, str]:
+    """What the processes find in theirs: all options that were given, whichever way, once."""
+    ours = {name for row in options.ROWS for name in (row.env, *row.also_env)}
+    inherited = {name: value for name, value in os.environ.items() if name not in ours}
+    return {
+        **inherited,
+        **options.environment(settings.told),
+        "TOWPATH_REDIS": redis,
+        "TOWPATH_RUN_DIR": str(folder.path),
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _check_application(app: str, environment: Mapping[str, str]) -> None:
+    """A wrong APP must never become a restart loop: it is loaded once beforehand. The worker says what is wrong."""
+    checked = subprocess.run([*COMMAND, "worker", app, "--check"], env=environment, check=False)
+    if checked.returncode:
+        raise StartFailure("")
+
+
+def _greet(settings: ServeSettings, place: Listening, redis: str) -> None:
+    interfaces = f"{settings.interfaces} interface server{'s' * (settings.interfaces > 1)}"
+    workers = f"{settings.workers} worker{'s' * (settings.workers > 1)}"
+    reload = "; workers restart when files change" if settings.reload else ""
+    print(f"Towpath serves {settings.app} at {place.shown}", flush=True)
+    print(f"  {interfaces}, {workers}, {redis}{reload}. Ctrl-C stops all of it.", flush=True)
+
+
+def _plan(folder: RunDir, settings: ServeSettings, place: Listening) -> Plan:
+    interface, worker = options.settings_of(settings.told)
+    return Plan(
+        command=COMMAND,
+        app=settings.app,
+        run_dir=str(folder.path),
+        socket=place.supervised,
+        descriptor=place.descriptor or 0,
+        backlog=interface.backlog,
+        interfaces=settings.interfaces,
+        workers=settings.workers,
+        embedded=settings.redis is None,
+        graceful_interface_s=interface.graceful_timeout_s,
+        graceful_worker_s=worker.graceful_timeout_s,
+        user="root" if os.getuid() == 0 else None,
+    )
+
+
+def _start_supervisord(conf: Path, environment: Mapping[str, str], descriptor: int | None) -> subprocess.Popen[bytes]:
+    """In a process group of its own: Ctrl-C reaches it through us alone."""
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", "supervisor.supervisord", "-n", "-c", str(conf)],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        process_group=0,
+        pass_fds=() if descriptor is None else (descriptor,),
+        preexec_fn=processes.end_with_parent,
+    )
+
+
+def _remove_socket(settings: ServeSettings) -> None:
+    if settings.values.get("uds"):
+        path = Path(settings.values["uds"])
+        if path.is_socket():
+            path.unlink(missing_ok=True)
+
+
+def _stop_early(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise _AskedToStop

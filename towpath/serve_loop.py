@@ -1,0 +1,227 @@
+"""The life of a `serve` after its supervisor was started: wait for something to happen, look, act.
+
+What happens is a signal, a changed file, or the next look at the processes. Decisions are keeper.py's.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from enum import Enum, auto
+
+from towpath import keeper, processes, redis_check, supervisord_conf
+from towpath.errors import STARTUP_FAILURE, StartFailure
+from towpath.keeper import Process, Replacement
+from towpath.redis_status import RedisStatus
+from towpath.reload_watch import ReloadWatch, Watched
+from towpath.run_dir import RunDir
+from towpath.supervisord_conf import Plan
+from towpath.supervisord_rpc import Supervisor
+
+LOOK_OFTEN_S = (
+    0.1  #: while something is under way; supervisord itself looks up only when it is spoken to, or each second
+)
+LOOK_SELDOM_S = 1.0
+REDIS_START_S = 20.0
+TRY_AGAIN_S = 10.0  #: a process that supervisord gave up is started again after so long
+KILLED_PATIENCE_S = 5.0
+
+
+class Phase(Enum):
+    """How far the whole is."""
+
+    REDIS = auto()  # the embedded server is starting; nothing else is
+    STARTING = auto()  # everything is started, not everything holds a lease: whoever fails now ends the whole
+    SERVING = auto()  # from now on whoever fails is started again
+    STOPPING = auto()
+
+
+class Parent:
+    """Everything that `serve` holds while it runs."""
+
+    def __init__(
+        self,
+        folder: RunDir,
+        plan: Plan,
+        supervisord: subprocess.Popen[bytes],
+        redis: str,
+        prefix: str,
+        reload: Watched | None,
+    ) -> None:
+        self._folder = folder
+        self._supervisord = supervisord
+        self._supervisor = Supervisor(folder)
+        self._redis = redis
+        self._status = RedisStatus(redis, prefix)
+        self._interfaces = supervisord_conf.slot_names(supervisord_conf.INTERFACE, plan.interfaces)
+        self._workers = Replacement(supervisord_conf.slot_names(supervisord_conf.WORKER, 2 * plan.workers))
+        self._happened: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self._watch = ReloadWatch(reload, self._changed) if reload is not None else None
+        self._phase = Phase.REDIS
+        self._began_at = time.monotonic()
+        self._tried_at: dict[str, float] = {}
+        self._code = 0
+        #: Loads the application once, apart; StartFailure if that fails.
+        self.check: Callable[[], None] = lambda: None
+
+    def run(self) -> int:
+        """Until everything has ended; the exit code."""
+        self._listen_to_signals()
+        if self._watch is not None:
+            self._watch.start()
+        try:
+            while self._supervisord.poll() is None:
+                try:
+                    self._happen(self._happened.get(timeout=self._pause_s))
+                except queue.Empty:
+                    self._look()
+            return self._ended()
+        finally:
+            if self._watch is not None:
+                self._watch.close()
+            self._status.close()
+
+    def look_now(self) -> None:
+        """supervisord said something, most likely that a process has died. From any thread.
+
+        It would start that process again at its next look, up to a second later, unless it is spoken to.
+        """
+        self._happened.put("look")
+
+    @property
+    def _pause_s(self) -> float:
+        quiet = self._phase is Phase.SERVING and self._workers.step is keeper.Step.IDLE
+        return LOOK_SELDOM_S if quiet else LOOK_OFTEN_S
+
+    @property
+    def _wanted(self) -> list[str]:
+        return [*self._interfaces, *self._workers.wanted]
+
+    # -- what happens
+
+    def _listen_to_signals(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: self._happened.put("stop"))
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+            # A terminal that goes away means the end; from anybody else it means new workers, as elsewhere.
+            meaning = "stop" if os.isatty(sys.stdin.fileno()) else "replace"
+            signal.signal(signal.SIGHUP, lambda *_: self._happened.put(meaning))
+
+    def _changed(self, paths: Sequence[str]) -> None:
+        self._say(f"changed: {', '.join(paths[:3])}{' …' if len(paths) > 3 else ''}")
+        self._happened.put("changed")
+
+    def _happen(self, what: str) -> None:
+        if what == "stop":
+            self._stop()
+        elif what == "look":
+            self._look()
+        elif self._phase is Phase.SERVING:
+            if what == "changed" and not self._checks():
+                self._say("the application cannot be loaded; the old workers stay")
+                return
+            self._workers.begin()
+
+    def _checks(self) -> bool:
+        try:
+            self.check()
+        except StartFailure:
+            return False
+        return True
+
+    def _stop(self) -> None:
+        if self._phase is Phase.STOPPING:
+            self._say("stopping now")
+            self._kill()
+            return
+        self._phase = Phase.STOPPING
+        self._say("stopping; once more to stop at once")
+        self._supervisord.terminate()
+
+    def _kill(self) -> None:
+        """The supervisor ends by itself when its processes have; it is killed last, and only if it does not."""
+        for pid in self._folder.children():
+            if pid != self._supervisord.pid:
+                processes.send(pid, signal.SIGKILL)
+        try:
+            self._supervisord.wait(KILLED_PATIENCE_S)
+        except subprocess.TimeoutExpired:
+            self._supervisord.kill()
+            self._supervisord.wait()
+
+    def _ended(self) -> int:
+        left = self._folder.children()
+        if self._phase is not Phase.STOPPING:
+            self._say(f"the supervisor has died ({self._supervisord.returncode}); ending everything")
+            self._code = 1
+        processes.end_all(left, KILLED_PATIENCE_S)
+        return self._code
+
+    # -- the look at the processes
+
+    def _look(self) -> None:
+        seen = self._supervisor.processes()
+        if seen is None:
+            return
+        if self._phase is Phase.REDIS:
+            self._look_for_redis(seen)
+        elif self._phase is Phase.STARTING:
+            self._look_for_start(seen)
+        elif self._phase is Phase.SERVING:
+            self._look_for_lost(seen)
+            self._replace(seen)
+
+    def _look_for_redis(self, seen: Mapping[str, Process]) -> None:
+        try:
+            redis_check.check(self._redis)
+        except StartFailure as failure:
+            given_up = keeper.failure(seen, (supervisord_conf.REDIS,))
+            if given_up or time.monotonic() - self._began_at > REDIS_START_S:
+                self._fail(given_up or str(failure))
+            return
+        for name in self._wanted:
+            self._supervisor.start(name)
+        self._phase = Phase.STARTING
+
+    def _look_for_start(self, seen: Mapping[str, Process]) -> None:
+        failure = keeper.failure(seen, self._wanted)
+        if failure is not None:
+            self._fail(failure)
+            return
+        ready = self._status.ready_pids()
+        if all(name in seen and seen[name].pid in ready for name in self._wanted):
+            self._phase = Phase.SERVING
+            self._say(f"ready after {time.monotonic() - self._began_at:.1f} s")
+
+    def _look_for_lost(self, seen: Mapping[str, Process]) -> None:
+        now = time.monotonic()
+        for name in keeper.lost(seen, self._wanted):
+            if now - self._tried_at.get(name, now - TRY_AGAIN_S) >= TRY_AGAIN_S:
+                self._tried_at[name] = now
+                self._say(f"{name} does not stay alive; starting it again every {TRY_AGAIN_S:.0f} s")
+                self._supervisor.start(name)
+
+    def _replace(self, seen: Mapping[str, Process]) -> None:
+        if self._workers.step is keeper.Step.IDLE:
+            return
+        commands = self._workers.advance(seen, self._status.ready_pids())
+        for name in commands.start:
+            self._supervisor.start(name)
+        for name in commands.stop:
+            self._supervisor.stop(name)
+        if commands.say:
+            self._say(commands.say)
+
+    def _fail(self, why: str) -> None:
+        self._say(f"{why}: giving up")
+        self._code = STARTUP_FAILURE
+        self._phase = Phase.STOPPING
+        self._supervisord.terminate()
+
+    def _say(self, text: str) -> None:
+        print(f"{'serve':<11} | {text}", flush=True)

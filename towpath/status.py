@@ -1,0 +1,97 @@
+"""Who is alive and what waits, as a person or a program wants to read it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+FIRST_COLUMNS = ("role", "node", "host", "pid", "version")  #: where they are known; then whatever else a lease says
+TOTAL_SUFFIX = "_total"  #: figures that only grow: shown as a rate as well
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """One shared channel: connections waiting for a worker, and the age of the oldest."""
+
+    channel: str
+    depth: int
+    age_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One look."""
+
+    processes: tuple[dict[str, Any], ...]
+    queues: tuple[Queue, ...]
+    now_s: float = 0.0  #: Redis' clock
+
+
+def as_json(status: Status) -> str:
+    """For programs."""
+    queues = [{"channel": queue.channel, "depth": queue.depth, "age_s": queue.age_s} for queue in status.queues]
+    return json.dumps({"processes": list(status.processes), "queues": queues}, default=str)
+
+
+def as_table(status: Status, before: Status | None = None, passed_s: float = 0.0) -> str:
+    """For people. before, passed_s: an earlier look and how long ago it was, for rates."""
+    rows = [
+        _for_people(_with_rates(lease, _same(before, lease), passed_s), status.now_s)
+        for lease in sorted(status.processes, key=_order)
+    ]
+    lines = _table(_columns(rows), rows) if rows else ["no process is alive"]
+    lines.append("")
+    queues = [
+        {"waiting for a worker": queue.channel, "depth": queue.depth, "oldest": f"{queue.age_s:.1f} s"}
+        for queue in status.queues
+    ]
+    return "\n".join(lines + _table(("waiting for a worker", "depth", "oldest"), queues))
+
+
+def _order(lease: dict[str, Any]) -> tuple[str, str]:
+    return str(lease.get("role", "")), str(lease.get("node", ""))
+
+
+def _same(before: Status | None, lease: dict[str, Any]) -> dict[str, Any] | None:
+    earlier = before.processes if before is not None else ()
+    return next((process for process in earlier if process["node"] == lease["node"]), None)
+
+
+def _with_rates(lease: dict[str, Any], earlier: dict[str, Any] | None, passed_s: float) -> dict[str, Any]:
+    rates = {}
+    for name, value in lease.items():
+        if name.endswith(TOTAL_SUFFIX) and earlier is not None and passed_s > 0 and name in earlier:
+            rates[f"{name.removesuffix(TOTAL_SUFFIX)}/s"] = round((value - earlier[name]) / passed_s)
+    return {**lease, **rates}
+
+
+def _for_people(lease: dict[str, Any], now_s: float) -> dict[str, Any]:
+    """Figures within figures become columns of their own; the moment of the start becomes how long ago it was."""
+    shown: dict[str, Any] = {}
+    for name, value in lease.items():
+        if isinstance(value, dict):
+            shown.update({f"{name} {inner}": figure for inner, figure in value.items()})
+        elif name == "started" and isinstance(value, int | float):
+            shown["up"] = f"{max(0, now_s - value):.0f} s"
+        else:
+            shown[name] = value
+    return shown
+
+
+def _columns(rows: Iterable[dict[str, Any]]) -> tuple[str, ...]:
+    known = {name: None for row in rows for name in row}
+    return (*(name for name in FIRST_COLUMNS if name in known), *(name for name in known if name not in FIRST_COLUMNS))
+
+
+def _table(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> list[str]:
+    cells = [list(columns), *([_cell(row.get(name)) for name in columns] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
