@@ -10,6 +10,8 @@ import pytest
 from channel_layer.settings import WireSettings
 from tests.redis_server import RedisServer
 
+pytest_plugins = ("tests.no_skips_in_ci",)
+
 _prefixes = itertools.count(1)
 
 

@@ -1,0 +1,37 @@
+"""Processes of a running `towpath serve`, found by what they say of themselves."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+from tests.serving import BIN, Server
+
+
+def processes(server: Server, role: str) -> list[int]:
+    """The process numbers of all live processes of a role, as `towpath status` knows them."""
+    answer = subprocess.run(
+        [BIN / "towpath", "status", "--json", "--run-dir", server.run_dir / "run"], capture_output=True, check=True, timeout=20
+    )
+    return [process["pid"] for process in json.loads(answer.stdout)["processes"] if process["role"] == role]
+
+
+def memory_bytes(pid: int) -> int:
+    """The resident memory of a process."""
+    with open(f"/proc/{pid}/status") as status:
+        for line in status:
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1]) * 1024
+    raise AssertionError(f"process {pid} has no memory")
+
+
+def get(path: str) -> bytes:
+    return f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode()
+
+
+def whole_answer(client: object) -> bytes:
+    """Everything that comes until the end of the connection."""
+    parts = []
+    while part := client.recv(65_536):  # type: ignore[attr-defined]  # a socket
+        parts.append(part)
+    return b"".join(parts)

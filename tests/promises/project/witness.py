@@ -1,0 +1,103 @@
+"""An application that leaves traces: what a promise says happened, or did not, is read from files that it writes."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from pathlib import Path
+
+TRACES = Path(os.environ.get("TRACES", "."))
+
+
+def trace(name: str, line: str) -> None:
+    """One line, whole: written by one `write` to a file opened for appending."""
+    with (TRACES / name).open("a") as file:
+        file.write(line + "\n")
+
+
+async def application(scope, receive, send):
+    trace("starts", f"{os.getpid()} {scope.get('method', 'WS')} {scope['path']}" if scope["type"] != "lifespan" else "lifespan")
+    if scope["type"] == "lifespan":
+        raise RuntimeError("no lifespan here")
+    if scope["type"] == "websocket":
+        return await echo(scope, receive, send)
+    await ROUTES.get(scope["path"].split("/")[1], hello)(scope, receive, send)
+    return None
+
+
+async def respond(send, status, body, more=False):
+    await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"text/plain")]})
+    await send({"type": "http.response.body", "body": body, "more_body": more})
+
+
+async def hello(scope, receive, send):
+    """Echoes the path: each client can tell whether the response is its own."""
+    await respond(send, 200, scope["path"].encode())
+
+
+async def pid(scope, receive, send):
+    await respond(send, 200, str(os.getpid()).encode())
+
+
+async def digest(scope, receive, send):
+    """Reads a whole body and answers with its digest."""
+    total = hashlib.sha256()
+    while True:
+        event = await receive()
+        total.update(event.get("body", b""))
+        if not event.get("more_body"):
+            break
+    await respond(send, 200, total.hexdigest().encode())
+
+
+async def big(scope, receive, send):
+    """/big/<MiB>: a long response in parts of 64 KiB, each numbered."""
+    mebibytes = int(scope["path"].split("/")[2])
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    for number in range(mebibytes * 16):
+        await send({"type": "http.response.body", "body": b"%08d" % number + b"x" * 65_528, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+    trace("done", scope["path"])
+
+
+async def deaf(scope, receive, send):
+    """Never reads its body, until told to by a file; then counts what comes."""
+    trace("deaf", "waiting")
+    while not (TRACES / "listen").exists():
+        await asyncio.sleep(0.05)
+    size = 0
+    while True:
+        event = await receive()
+        size += len(event.get("body", b""))
+        if not event.get("more_body"):
+            break
+    await respond(send, 200, str(size).encode())
+
+
+async def hang(scope, receive, send):
+    """Answers never; says when its client has gone."""
+    trace("hanging", scope["path"])
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    trace("disconnects", f"{scope['path']}")
+
+
+async def half(scope, receive, send):
+    """Half a response, and then nothing."""
+    await respond(send, 200, b"half", more=True)
+    await hang(scope, receive, send)
+
+
+async def echo(scope, receive, send):
+    await receive()
+    await send({"type": "websocket.accept"})
+    while True:
+        event = await receive()
+        if event["type"] == "websocket.disconnect":
+            trace("disconnects", f"{scope['path']} {event['code']}")
+            return
+        await send({"type": "websocket.send", **{k: v for k, v in event.items() if k in ("text", "bytes")}})
+
+
+ROUTES = {"pid": pid, "digest": digest, "big": big, "deaf": deaf, "hang": hang, "half": half}

@@ -1,0 +1,39 @@
+"""P10: one publish per group send, and add-then-send reaches. On real processes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from redis import Redis
+from websockets.sync.client import connect
+
+from tests.promises.conftest import PROJECT
+from tests.serving import towpath_interface, towpath_worker
+
+
+def test_a_group_send_is_one_publish_for_sockets_at_two_interface_servers(tmp_path: Path, url: str) -> None:
+    """P10. Twelve sockets at two interface servers: each is reached at once after joining, by one publish a message."""
+    with (
+        towpath_interface(url, run_dir=tmp_path / "one") as one,
+        towpath_interface(url, run_dir=tmp_path / "two") as two,
+        towpath_worker("rooms", url, app_dir=PROJECT, run_dir=tmp_path / "worker"),
+        Redis.from_url(url) as redis,
+    ):
+        sockets = [connect(f"{door.websocket_url}/lock") for door in (one, two) for _ in range(6)]
+        for number, socket in enumerate(sockets):
+            assert json.loads(socket.recv(timeout=20)) == {"joined": True}, number
+        before = publishes(redis)
+        for number in range(10):
+            sockets[0].send(f"message {number}")
+        for socket in sockets:
+            heard = [socket.recv(timeout=20) for _ in range(10)]
+            assert heard == [f"message {number}" for number in range(10)]
+        assert publishes(redis) - before == 10
+        for socket in sockets:
+            socket.close()
+
+
+def publishes(redis: Redis) -> int:
+    stats = redis.info("commandstats")
+    return int(stats.get("cmdstat_publish", {"calls": 0})["calls"])
