@@ -29,6 +29,8 @@ log = logging.getLogger("towpath.reader")
 
 BLOCK_MS = 2_000
 PENDING_MS = 2_000
+#: Number, epoch, scope, first body, more, window, wait in ms.
+OPEN_TYPES = (int, int, dict, bytes, bool, int, int)
 CLAIM_INTERVAL_S = 1.0
 
 
@@ -174,8 +176,8 @@ class RedisReader:
         for entry_id, fields in found:
             try:
                 interface, packets = unpack_batch(fields[1])
-                if len(packets) != 1 or packets[0][0] != OPEN:
-                    raise WireError("an entry of a shared channel carries one `open`")
+                if len(packets) != 1 or packets[0][0] != OPEN or tuple(map(type, packets[0][1:8])) != OPEN_TYPES:
+                    raise WireError("an entry of this channel carries one `open`")
                 entries.append(Entry(entry_id, len(fields[1]), interface, packets[0]))
             except WireError as error:
                 log.warning("dropped an entry of %s: %s", self._stream, error)

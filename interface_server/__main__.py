@@ -37,7 +37,6 @@ class InterfaceServer:
         self._context = DoorContext.of(settings, self._pump, loop)
         self._pump.counters = self._context.counters
         self._factory = HttpFactory(self._context)
-        import gc; gc.collect(); gc.freeze(); gc.set_threshold(50000, 50, 100)
         self._port: UvloopPort | None = None
         self._stop: asyncio.Event = asyncio.Event()
         self._at_once = False

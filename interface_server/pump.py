@@ -18,6 +18,7 @@ from channel_layer.credit import window_size_bytes
 from channel_layer.events import Event, payload_sizes_bytes
 from channel_layer.groups import Membership
 from channel_layer.keys import CHANNEL_OF_KIND
+from channel_layer.names import check_group
 from channel_layer.packets import Cancel
 from channel_layer.redis_node import RedisNode
 from channel_layer.redis_opener import RedisOpener
@@ -270,6 +271,7 @@ class Pump:
 
     def _join(self, sender: str, packet: list[Any]) -> None:
         _, number, epoch, group, request = packet[:5]
+        check_group(group)
         if not self._knows(number, epoch):
             self.node.post(sender, packets.joined(number, epoch, request, False))
             return

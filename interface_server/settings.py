@@ -18,7 +18,6 @@ class InterfaceSettings:
     port: int = 8000
     uds: str | None = None
     fd: int | None = None
-    endpoints: tuple[str, ...] = ()  #: Twisted endpoint descriptions (`ssl:443:…`, `haproxy:…`), beside the above
     reuse_port: bool = False
     backlog: int = 2048
 

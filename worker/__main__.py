@@ -34,7 +34,6 @@ class Worker:
         self._stop = asyncio.Event()
         self._now = asyncio.Event()
         set_channel_layer(self._pump.layer)
-        import gc; gc.collect(); gc.freeze(); gc.set_threshold(50000, 50, 100)
 
     async def run(self) -> None:
         """Work until `stop` is called; raises StartupError or LayerUnavailable if it cannot begin."""
@@ -43,7 +42,7 @@ class Worker:
             await self._pump.start()
             log.info("%s takes connections", self._pump.node.name)
             await self._stop.wait()
-            await drain(self._pump, self._settings.graceful_timeout_s, self._now)
+            await drain(self._pump, self._room, self._settings.graceful_timeout_s, self._now)
         finally:
             await self._room.shutdown()
             await self._pump.close()

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import traceback
 from abc import abstractmethod
 from asyncio import Future, Task
 from collections import deque
@@ -115,6 +116,7 @@ class Run:
             else:
                 level = logging.DEBUG if is_of_departure(error) else logging.ERROR
                 logger.log(level, "%s failed after its client had gone", describe(scope, self._line), exc_info=error)
+            let_go(error)
         else:
             if not self._gone():
                 self._returned(scope)
@@ -191,3 +193,22 @@ def is_of_departure(error: BaseException) -> bool:
         return all(is_of_departure(inner) for inner in error.exceptions)
     cause = error.__cause__ or error.__context__
     return cause is not None and is_of_departure(cause)
+
+
+def let_go(error: BaseException | None) -> None:
+    """Empty the frames that `error` came through.
+
+    They and the error often hold each other, and with them what the application had open: an async generator would be
+    closed, and its `finally` run, only when the garbage collector comes by, which on a quiet worker may be never.
+    """
+    seen: set[int] = set()
+    left = [error]
+    while left:
+        error = left.pop()
+        if error is None or id(error) in seen:
+            continue
+        seen.add(id(error))
+        traceback.clear_frames(error.__traceback__)
+        left += [error.__cause__, error.__context__]
+        if isinstance(error, BaseExceptionGroup):
+            left += error.exceptions

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from worker.asgi_room import AsgiRoom
 from worker.instance import Close
 from worker.pump import Pump
 from worker.wire_line import WireLine
@@ -19,13 +20,16 @@ LOOK_S = 0.05
 PACED_PART = 0.2  #: of the drain time, its end: closing what has not finished
 
 
-async def drain(pump: Pump, timeout_s: float, now: asyncio.Event) -> None:
-    """Return when this worker owns nothing any more: at the latest after `timeout_s`, or soon after `now` is set."""
+async def drain(pump: Pump, room: AsgiRoom, timeout_s: float, now: asyncio.Event) -> None:
+    """Return when nothing is under way any more: at the latest after `timeout_s`, or soon after `now` is set.
+
+    What runs on in the background after its response counts too; it is cut when the time is over.
+    """
     loop = asyncio.get_running_loop()
     pump.stop_taking()
     end = loop.time() + timeout_s
     paced_from = end - timeout_s * PACED_PART
-    while pump.lines and loop.time() < paced_from and not now.is_set():
+    while (pump.lines or room.running) and loop.time() < paced_from and not now.is_set():
         await asyncio.sleep(LOOK_S)
     left = pump.lines
     if left:

@@ -159,7 +159,7 @@ class Pump:
             except MALFORMED:
                 self.counters["wire.malformed_packet"] += 1
                 log.exception("a malformed `open` from %s", entry.interface)
-                self.node.post(key[0], packets.close(key[1], key[2], Close.FAILED.value))
+                self._lines[key].close(Close.FAILED)
         if held:
             self.on_packets(key[0], held)
 

@@ -229,3 +229,36 @@ async def test_fastapi(rooms, line, http_scope):
     await wire.until(lambda line: len(line.events) > 3)
     run.disconnect(1006, "")
     await asyncio.wait_for(ended.wait(), DEADLINE_S)
+
+
+async def test_a_stream_is_closed_as_soon_as_its_client_has_left(rooms, line, http_scope):
+    """Its `finally` gives back what it holds; waiting for the garbage collector is no way to give back a connection."""
+    import gc
+
+    from starlette.applications import Starlette
+    from starlette.responses import StreamingResponse
+    from starlette.routing import Route
+
+    closed = asyncio.Event()
+
+    async def endless(request):
+        async def parts():
+            try:
+                while True:
+                    yield b"."
+                    await asyncio.sleep(0)
+            finally:
+                closed.set()
+
+        return StreamingResponse(parts())
+
+    room = await rooms.open(Starlette(routes=[Route("/", endless)]))
+    wire = line()
+    run = room.start(http_scope(), b"", False, wire)
+    await wire.until(lambda line: len(line.events) > 3)
+    gc.disable()
+    try:
+        run.disconnect(1006, "")
+        await asyncio.wait_for(closed.wait(), DEADLINE_S)
+    finally:
+        gc.enable()
