@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from channel_layer.errors import ChannelFull, ChannelLayerError, InvalidMessage, InvalidName, LayerUnavailable
+from channel_layer.errors import ChannelLayerError, InvalidMessage, InvalidName, LayerUnavailable
 
 if TYPE_CHECKING:
     from channel_layer.redis_layer import RedisLayer
@@ -26,7 +26,6 @@ def set_channel_layer(layer: RedisLayer | None) -> None:
 
 
 __all__ = [
-    "ChannelFull",
     "ChannelLayerError",
     "InvalidMessage",
     "InvalidName",

@@ -1,7 +1,6 @@
 """Everything that this package raises on purpose, named by what the caller can do about it.
 
 ChannelLayerError
-├── ChannelFull        wait, shed, or answer 503; nothing was sent
 ├── InvalidMessage     a caller's bug; the text names the path of the offending value
 │   └── InvalidName    a caller's bug; a channel or group name outside of the rules
 ├── LayerUnavailable   Redis did not answer: the outcome is unknown
@@ -19,12 +18,6 @@ class ChannelLayerError(Exception):
 
     retry: ClassVar[bool] = False  #: may the same call succeed later?
     known: ClassVar[bool] = True  #: is it known that nothing was sent?
-
-
-class ChannelFull(ChannelLayerError):
-    """The channel holds `capacity` unread messages. Wait, shed, or answer 503."""
-
-    retry = True
 
 
 class InvalidMessage(ChannelLayerError, ValueError):

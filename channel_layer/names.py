@@ -40,9 +40,3 @@ def check_group(name: object) -> str:
     if isinstance(name, str) and len(name) <= NAME_LENGTH_MAX and _GROUP.match(name):
         return name
     raise InvalidName(f"group name {name!r:.120} is not 1 to {NAME_LENGTH_MAX} of [a-zA-Z0-9_.-]")
-
-
-def split_local(channel: str) -> tuple[str, str] | None:
-    """(node, local part) of a process-local channel; None for a shared one."""
-    node, mark, local = channel.partition("!")
-    return (node, local) if mark else None

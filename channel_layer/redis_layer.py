@@ -12,29 +12,13 @@ import itertools
 from typing import Any
 
 from channel_layer import packets
-from channel_layer.codec import pack_packet
-from channel_layer.errors import ChannelFull, InvalidName, LayerUnavailable
+from channel_layer.errors import InvalidName, LayerUnavailable
 from channel_layer.events import Event, check_message
-from channel_layer.keys import CHANNEL_OF_KIND
-from channel_layer.names import check_channel, check_group, split_local
+from channel_layer.names import check_channel, check_group
 from channel_layer.packets import Packet
 from channel_layer.redis_node import RedisNode
-from channel_layer.redis_opener import Outcome
 
 ANSWER_TIMEOUT_S = 5.0
-
-
-class _Sending:
-    """One message on its way onto a shared channel."""
-
-    __slots__ = ("future",)
-
-    def __init__(self, future: asyncio.Future[bytes | Outcome]) -> None:
-        self.future = future
-
-    def opened(self, _epoch: int, outcome: bytes | Outcome) -> None:
-        if not self.future.done():
-            self.future.set_result(outcome)
 
 
 class RedisLayer:
@@ -48,20 +32,16 @@ class RedisLayer:
     async def send(self, channel: str, message: Event) -> None:
         """Send `message` to `channel`, or raise.
 
-        A reply channel (`<node>!<number>`): straight to its client, outside of flow control; a channel that is no more drops it. A shared
-        channel: appended, to be read by one reader. message: a dict of ASGI types with a `type`.
+        channel: a reply channel (`<node>!<number>`): straight to its client, outside of flow control; one that is no more drops it.
+        message: a dict of ASGI types with a `type`; for a WebSocket `websocket.send` or `websocket.close`.
 
-        Raises ChannelFull at capacity (nothing was sent), InvalidName and InvalidMessage (a caller's bug),
-        LayerUnavailable when Redis did not answer (the outcome is unknown). Delivered at most once. PROTOCOL.md, P1 and P4.
+        Raises InvalidName and InvalidMessage (a caller's bug), LayerUnavailable while there is no connection to Redis (nothing was
+        sent). Delivered at most once, in order. PROTOCOL.md, P1.
         """
-        check_channel(channel)
+        node, number = self._local(channel)
         check_message(message)
-        local = split_local(channel)
-        if local is None:
-            await self._append(channel, message)
-        else:
-            self._connected()
-            self._node.post(local[0], packets.send(_local_part(local[1]), message))
+        self._connected()
+        self._node.post(node, packets.send(number, message))
 
     async def group_add(self, group: str, channel: str) -> None:
         """Make `channel` a member of `group`. When it returns, whatever is sent to the group afterwards reaches the channel.
@@ -92,12 +72,10 @@ class RedisLayer:
 
     async def _membership(self, packet: Any, group: str, channel: str) -> None:
         check_group(group)
-        local = split_local(check_channel(channel))
-        if local is None:
-            raise InvalidName(f"{channel!r} is a shared channel; members of groups are process-local channels")
+        node, number = self._local(channel)
         self._connected()
         request = next(self._requests)
-        await self._ask(request, local[0], packet(_local_part(local[1]), 0, group, request))
+        await self._ask(request, node, packet(number, 0, group, request))
 
     async def _ask(self, request: int, node: str, packet: Packet) -> None:
         future = self._answers[request] = asyncio.get_running_loop().create_future()
@@ -115,23 +93,14 @@ class RedisLayer:
         connection = self._node.connection
         return connection is None or bool(await connection.execute("EXISTS", self._node.keys.lease(node)))
 
-    async def _append(self, channel: str, message: Event) -> None:
-        if channel in CHANNEL_OF_KIND.values():
-            raise InvalidName(f"{channel!r} is where connections wait for workers; nobody else sends there")
-        opener = self._node.opener(channel, self._node.settings.channel_capacity)
-        future: asyncio.Future[bytes | Outcome] = asyncio.get_running_loop().create_future()
-        opener.open(pack_packet(packets.send(channel, message)), _Sending(future), 0)
-        outcome = await future
-        if outcome is Outcome.FULL:
-            raise ChannelFull(f"{channel} holds {self._node.settings.channel_capacity} unread messages")
-        if isinstance(outcome, Outcome):
-            raise LayerUnavailable("Redis did not answer")
+    @staticmethod
+    def _local(channel: str) -> tuple[str, int]:
+        """Node and number of a reply channel."""
+        node, _, number = check_channel(channel).partition("!")
+        if not number.isdecimal():
+            raise InvalidName(f"{channel!r} is not a reply channel: <node>!<number>")
+        return node, int(number)
 
     def _connected(self) -> None:
         if self._node.connection is None:
             raise LayerUnavailable("not connected to Redis")
-
-
-def _local_part(text: str) -> int | str:
-    """Connections are numbered; other local channels are named."""
-    return int(text) if text.isdecimal() else text

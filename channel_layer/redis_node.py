@@ -70,7 +70,7 @@ class RedisNode:
         self._receiver = receiver
         self._loop = asyncio.get_running_loop()
         #: Everything but leases lives so long without its owner: twice the longest wait, and never less than a minute.
-        self.rest_ttl_ms = int(2000 * max(settings.queue_wait_s, settings.expiry_s, 30.0))
+        self.rest_ttl_ms = int(2000 * max(settings.queue_wait_s, 30.0))
         self._own_lease = OwnLease(settings.lease_ttl_s)
         self.outbox = RedisOutbox(self.name, self.keys, self._inbox_missing)
         self.groups = RedisGroups(self.address, self.keys, receiver.on_group_message, self._garbage)
@@ -232,7 +232,7 @@ class RedisNode:
             try:
                 await self._count_fellows()
                 if watched and self._own_lease.may_judge(time.monotonic()):
-                    await self._judge(list(watched))
+                    await self._judge(sorted(watched))
             except (LayerUnavailable, hiredis.ReplyError) as error:
                 log.debug("leases could not be read: %s", error)
 
@@ -260,7 +260,8 @@ class RedisNode:
         for node in dead:
             log.warning("%s is dead: its lease is over", node)
             self.counters["peers.dead"] += 1
-            self._suspects.discard(node)
+            if node in self._suspects:  # its inbox is gone too: nobody will read that mail
+                self._suspects.discard(node)
+                self.outbox.drop(node)
             self.peers.forget(node)
-            self._receiver.on_dead(node)
-            self.outbox.drop(node)
+            self._receiver.on_dead(node)  # last: what is said to the dead must leave, since they may live

@@ -11,7 +11,10 @@ from tests.serving import BIN, Server
 def processes(server: Server, role: str) -> list[int]:
     """The process numbers of all live processes of a role, as `towpath status` knows them."""
     answer = subprocess.run(
-        [BIN / "towpath", "status", "--json", "--run-dir", server.run_dir / "run"], capture_output=True, check=True, timeout=20
+        [BIN / "towpath", "status", "--json", "--run-dir", server.run_dir / "run"],
+        capture_output=True,
+        check=True,
+        timeout=20,
     )
     return [process["pid"] for process in json.loads(answer.stdout)["processes"] if process["role"] == role]
 

@@ -28,7 +28,9 @@ def test_a_client_that_leaves_while_queued_is_never_started(tmp_path: Path, trac
 
 def test_a_websocket_that_leaves_while_queued_is_never_started(tmp_path: Path, traces: Traces, url: str) -> None:
     """P3. The same for a handshake that nobody has answered yet."""
-    head = b"GET /leaver HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    head = (
+        b"GET /leaver HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+    )
     with towpath_interface(url, run_dir=tmp_path / "interface") as door:
         client = door.connect()
         client.sendall(head + b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n")

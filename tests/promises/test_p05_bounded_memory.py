@@ -22,7 +22,9 @@ WATCH_S = 8.0
 
 @pytest.fixture
 def server(tmp_path: Path, traces: Traces) -> Iterator[Server]:
-    with towpath_serve("witness", app_dir=PROJECT, run_dir=tmp_path, env=traces.env, options=("--stall-timeout", "5")) as server:
+    with towpath_serve(
+        "witness", app_dir=PROJECT, run_dir=tmp_path, env=traces.env, options=("--stall-timeout", "5")
+    ) as server:
         assert processes(server, "worker")  # warm
         with server.connect() as client:
             client.sendall(get("/big/16"))
@@ -64,7 +66,9 @@ def test_an_upload_into_an_application_that_does_not_read_waits_outside(server: 
     """P5. 200 MB for an application that reads nothing: the client waits, nobody grows, and at last all of it arrives."""
     memory = Memory(server)
     client = server.connect(timeout_s=60)
-    client.sendall(f"POST /deaf HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {SIZE_BYTES}\r\n\r\n".encode())
+    client.sendall(
+        f"POST /deaf HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {SIZE_BYTES}\r\n\r\n".encode()
+    )
     wait_until(lambda: bool(traces.lines("deaf")), "the application has started", server=server)
     client.setblocking(False)
     chunk = b"x" * MEBIBYTE

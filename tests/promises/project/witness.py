@@ -17,7 +17,10 @@ def trace(name: str, line: str) -> None:
 
 
 async def application(scope, receive, send):
-    trace("starts", f"{os.getpid()} {scope.get('method', 'WS')} {scope['path']}" if scope["type"] != "lifespan" else "lifespan")
+    trace(
+        "starts",
+        f"{os.getpid()} {scope.get('method', 'WS')} {scope['path']}" if scope["type"] != "lifespan" else "lifespan",
+    )
     if scope["type"] == "lifespan":
         raise RuntimeError("no lifespan here")
     if scope["type"] == "websocket":

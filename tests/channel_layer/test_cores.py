@@ -1,0 +1,267 @@
+"""The cores of the wire: names, values, batches, credit, leases, groups. No server, no clock, no loop."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from channel_layer import codec, packets
+from channel_layer.credit import WINDOW_BYTES_MAX, WINDOW_BYTES_MIN, Incoming, Outgoing, window_size_bytes
+from channel_layer.errors import ChannelLayerError, InvalidMessage, InvalidName, WireError
+from channel_layer.events import check_message, payload_size_bytes
+from channel_layer.groups import Membership
+from channel_layer.lease import OwnLease, Peers
+from channel_layer.names import check_channel, check_group, reply_channel
+from channel_layer.redis_address import RedisAddress
+
+# -- names
+
+
+@pytest.mark.parametrize("name", ["chat", "a.b-c_d", "worker.9f!12", "x!", "a" * 99])
+def test_names_that_are_names(name: str) -> None:
+    """Channels specification: fewer than 100 of [a-zA-Z0-9_.-], with one '!' for a process-local channel."""
+    assert check_channel(name) == name
+
+
+@pytest.mark.parametrize("name", ["", "a" * 100, "a b", "ä", "a!b!c", "!b", "a\n", b"bytes", None, 7])
+def test_names_that_are_none(name: object) -> None:
+    """A caller's bug is told at once, with what was tried."""
+    with pytest.raises(InvalidName):
+        check_channel(name)
+
+
+def test_a_group_name_has_no_exclamation_mark() -> None:
+    """Groups are not channels."""
+    assert check_group("chat") == "chat"
+    with pytest.raises(InvalidName):
+        check_group("chat!1")
+
+
+def test_every_reply_channel_is_a_channel_name() -> None:
+    """Whatever a node and a number are called."""
+    assert check_channel(reply_channel("interface.0123456789ab", 2**40))
+
+
+# -- values
+
+
+@pytest.mark.parametrize(
+    ("value", "path"),
+    [
+        ({1}, "message['x']"),
+        (math.nan, "message['x']"),
+        (-math.inf, "message['x']"),
+        (2**63, "message['x']"),
+        ([b"fine", object()], "message['x'][1]"),
+        ({"deep": {"deeper": (1, {2: 3})}}, "message['x']['deep']['deeper'][1]"),
+    ],
+)
+def test_what_is_not_of_asgis_types_is_named_by_its_path(value: object, path: str) -> None:
+    """The sender hears where it stands; the reader never meets it."""
+    with pytest.raises(InvalidMessage) as error:
+        check_message({"type": "test", "x": value})
+    assert path in str(error.value)
+
+
+def test_depth_is_bounded() -> None:
+    """A message of a thousand levels is no message."""
+    value: object = 1
+    for _ in range(1000):
+        value = [value]
+    with pytest.raises(InvalidMessage, match="deeper"):
+        check_message({"type": "test", "x": value})
+
+
+@pytest.mark.parametrize("message", [None, [], {}, {"type": 1}, {"typ": "x"}])
+def test_a_message_is_a_dict_with_a_type(message: object) -> None:
+    """Nothing else is sent."""
+    with pytest.raises(InvalidMessage):
+        check_message(message)
+
+
+asgi_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=["Cs"])) | st.binary(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), inner, max_size=4),
+    max_leaves=12,
+)  # fmt: skip
+
+
+@given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"])), asgi_values, max_size=4))
+def test_what_passes_the_check_comes_back_as_it_was(content: dict[str, object]) -> None:
+    """Bytes stay bytes, text stays text."""
+    message = {**content, "type": "test"}
+    check_message(message)
+    assert codec.unpack(codec.pack(message)) == message
+
+
+@pytest.mark.parametrize(
+    ("event", "size"),
+    [
+        ({"type": "http.request", "body": b"four", "more_body": True}, 68),
+        ({"type": "websocket.receive", "text": "äö"}, 68),
+        ({"type": "websocket.receive", "bytes": b""}, 64),
+        ({"type": "http.response.start", "status": 200, "headers": [(b"x", b"y")]}, 64),
+    ],
+)
+def test_an_event_counts_its_payload_and_64_bytes(event: dict[str, object], size: int) -> None:
+    """Both ends count alike, or a window would leak. PROTOCOL.md, P5."""
+    assert payload_size_bytes(event) == size
+
+
+# -- batches
+
+
+def test_a_batch_is_put_together_from_packed_packets() -> None:
+    """A packet is packed once, may wait, and may be sent again."""
+    sent = [packets.data(7, 1, number, [{"type": "x"}]) for number in range(300)]
+    batch = codec.join_batch(codec.batch_head("worker.a"), [codec.pack_packet(packet) for packet in sent])
+    sender, received = codec.unpack_batch(batch)
+    assert sender == "worker.a"
+    assert [tuple(packet) for packet in received] == sent
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_batch_or_a_wire_error(garbage: bytes) -> None:
+    """P12. Nothing else comes out of the decoder."""
+    try:
+        codec.unpack_batch(garbage)
+    except WireError:
+        pass
+
+
+def test_a_longer_packet_is_of_a_later_version_and_its_tail_is_ignored() -> None:
+    """One version back must go on working while processes are replaced."""
+    batch = codec.join_batch(codec.batch_head("w"), [codec.pack((packets.CREDIT, 1, 1, 5, 0, "new field"))])
+    assert codec.unpack_batch(batch)[1][0][:5] == [packets.CREDIT, 1, 1, 5, 0]
+
+
+def test_errors_say_whether_to_try_again_and_whether_anything_was_sent() -> None:
+    """Two questions, answered per class."""
+    for error in ChannelLayerError.__subclasses__():
+        assert isinstance(error.retry, bool) and isinstance(error.known, bool)
+
+
+# -- credit
+
+
+def test_a_whole_message_may_go_while_any_room_is_left() -> None:
+    """P5. The bound of a buffer is its window and one message."""
+    window = Outgoing(100)
+    window.sent += 99
+    assert window.room
+    window.sent += 1_000
+    assert not window.room
+    assert not window.allow(1_000)
+    assert window.allow(1_100)
+    assert window.room
+
+
+def test_credit_may_be_repeated_and_lost() -> None:
+    """Totals, never increments."""
+    window = Outgoing(100)
+    window.sent = 150
+    assert window.allow(300)
+    assert not window.allow(200)
+    assert window.allowed == 300
+
+
+@given(st.lists(st.integers(64, 5_000), max_size=200))
+def test_a_receiver_tells_at_half_a_window_and_never_allows_more_than_a_window(sizes: list[int]) -> None:
+    """P5. Between two words of the receiver at most half a window is consumed; what is allowed is consumed + window."""
+    window = Incoming(16_384)
+    consumed = 0
+    for size in sizes:
+        consumed += size
+        told = window.consume(size)
+        assert told is None or told == consumed + 16_384
+        assert consumed + 16_384 - window.told < 16_384 // 2
+
+
+def test_windows_shrink_with_connections_and_have_a_floor() -> None:
+    """P5. One budget per process."""
+    assert window_size_bytes(256 << 20, 1) == WINDOW_BYTES_MAX
+    assert window_size_bytes(256 << 20, 4096) == 65_536
+    assert window_size_bytes(256 << 20, 10**6) == WINDOW_BYTES_MIN
+
+
+# -- leases
+
+
+def test_only_who_was_alive_all_the_while_may_call_another_dead() -> None:
+    """P6, P8. Else an outage of Redis looks like a massacre."""
+    own = OwnLease(5.0)
+    assert not own.may_judge(0.0)
+    own.renewed(0.0, found=False)
+    assert not own.may_judge(4.9)
+    for second in range(1, 6):
+        assert not own.renewed(float(second), found=True)
+    assert own.may_judge(5.0)
+    assert not own.may_judge(10.1), "our own renewals have stopped"
+    assert own.renewed(11.0, found=False), "others may have thought us dead"
+    assert not own.may_judge(12.0)
+
+
+def test_peers_are_watched_as_long_as_connections_are_shared_with_them() -> None:
+    """One lease per process, whatever the number of connections."""
+    peers = Peers()
+    for _ in range(3):
+        peers.hold("a")
+    peers.hold("b")
+    peers.release("a")
+    assert peers.watched() == ["a", "b"]
+    peers.release("b")
+    peers.release("b")
+    assert peers.watched() == ["a"]
+    assert peers.missing(["a", "c"], [b"lease", None]) == ["c"]
+
+
+# -- groups
+
+
+def test_redis_hears_only_of_the_first_member_and_the_last() -> None:
+    """P10. Membership dies with its member."""
+    members: Membership[int] = Membership()
+    assert members.add("chat", 1)
+    assert not members.add("chat", 2)
+    assert not members.add("chat", 2)
+    assert members.add("news", 2)
+    assert members.members("chat") == (1, 2)
+    assert not members.discard("chat", 3)
+    assert not members.discard("chat", 1)
+    assert sorted(members.gone(2)) == ["chat", "news"]
+    assert members.groups() == []
+    assert members.gone(2) == []
+
+
+# -- addresses
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("redis://10.0.0.1:7000/3", {"host": "10.0.0.1", "port": 7000, "db": 3}),
+        ("redis://user:secret@host", {"host": "host", "username": "user", "password": "secret"}),
+        ("rediss://host", {"tls": True}),
+        ("unix:///run/redis.sock?db=2", {"path": "/run/redis.sock", "db": 2}),
+        (
+            "redis+sentinel://:secret@a:1,b/mymaster/4",
+            {"sentinels": (("a", 1), ("b", 26379)), "service": "mymaster", "db": 4, "password": "secret"},
+        ),
+    ],
+)
+def test_a_url_is_understood_once(url: str, expected: dict[str, object]) -> None:
+    """All forms that redis-py knows, and Sentinel's."""
+    address = RedisAddress.parse(url)
+    assert {name: getattr(address, name) for name in expected} == expected
+    assert "secret" not in address.shown
+
+
+@pytest.mark.parametrize("url", ["http://x", "host:6379", "redis+sentinel://a", "redis+sentinel://a/m/x"])
+def test_a_url_that_is_none_is_told_in_one_sentence(url: str) -> None:
+    """P12."""
+    with pytest.raises(ValueError, match="is not a"):
+        RedisAddress.parse(url)
