@@ -94,7 +94,7 @@ def run(settings: InterfaceSettings) -> int:
         return STARTUP_FAILURE
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
-    asyncioreactor.install(loop)
+    asyncioreactor.install(loop)  # type: ignore[no-untyped-call]  # not annotated by Twisted
     from twisted.internet import reactor as installed  # noqa: TID251 - this is the __main__ that the rule speaks of
 
     reactor = cast(Any, installed)  # Twisted types it as an interface without half of its methods

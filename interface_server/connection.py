@@ -88,6 +88,9 @@ MOVES: dict[State, dict[Happening, tuple[State, Action]]] = {
         _H.ADOPTED: (_S.OWNED, _A.FLOW),
         _H.REFUSED: (_S.DONE, _A.END_LATE),
         _H.WITHDRAWN: (_S.DONE, _A.END_LATE),
+        _H.FULL: (_S.DONE, _A.END_FULL),
+        _H.UNAVAILABLE: (_S.DONE, _A.END_UNAVAILABLE),
+        _H.UNKNOWN: (_S.OVERDUE, _A.NOTHING),  # it waits for an adoption already
         _H.WAIT_OVER: (_S.DONE, _A.END_DIED),
         _H.LEFT: (_S.DONE, _A.NOTHING),  # an adoption that comes is a stray, and is told so
     },

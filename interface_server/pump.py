@@ -109,8 +109,7 @@ class Pump:
 
     def open_again(self, upstream: WireUpstream) -> None:
         """Queue a connection for its next epoch."""
-        if upstream.owner is not None:
-            self.node.peers.release(upstream.owner)
+        self._queued.pop(upstream.number, None)  # it waits anew, behind all others
         self.counters["connection.opened_again"] += 1
         self._queue(upstream)
 
@@ -250,6 +249,7 @@ class Pump:
         if upstream is None:
             return
         if packet[3] == NOT_STARTED and upstream.opening is not None:
+            self.node.peers.release(sender)
             upstream.obey(upstream.happen(Happening.NOT_STARTED))
         else:
             ending = ENDING_OF_CLOSE.get(packet[3], Ending.DIED)

@@ -51,6 +51,7 @@ class InterfaceSettings:
     ws_accept_timeout_s: float = 30.0  #: no accept after adoption: 504
     ws_ping_interval_s: float = 20.0  #: 0: off
     ws_ping_timeout_s: float = 20.0  #: no pong: close 1011
+    ws_close_timeout_s: float = 5.0  #: no answer to our close, and nothing left to read: cut off
     ws_per_message_deflate: bool = False
     push_queue_bytes_max: int = MEBIBYTE  #: third parties' and groups' messages to one slow socket: close 1013
 

@@ -105,8 +105,8 @@ class WireUpstream(Connection):
             self.obey(self.happen(_HAPPENING_OF_OUTCOME[outcome]))
             return
         self.entry_id = outcome
-        if self.state is _DONE:
-            self._withdraw()  # the client left before we knew what to withdraw
+        if self.state in (_DONE, State.OVERDUE):
+            self._withdraw()  # the client left, or its wait was over, before we knew what to withdraw
 
     def flow(self) -> None:
         """There is an owner, or there is room again: send what waits, then let the client's side go on."""

@@ -1,0 +1,166 @@
+"""What every part of a WebSocket knows of it, and the ways in which it ends.
+
+A socket is put together from three parts that share these slots: `autobahn_reading.py` (what the client says),
+`autobahn_writing.py` (what is said to it) and `autobahn_websocket.py` (the handshake, the pump's calls, the deadlines).
+One object, and no dictionary in it: there may be a hundred thousand of them, idle.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from autobahn.websocket.compress import PerMessageDeflate
+
+from interface_server.autobahn_framing import Framing, Rack
+from interface_server.client import Upstream
+from interface_server.context import DoorContext
+from interface_server.uvloop_endpoint import UvloopTransport
+from interface_server.websocket_composer import Composer
+from interface_server.websocket_frame import close_frame
+from interface_server.websocket_handshake import Handshake
+from interface_server.websocket_session import ABNORMAL, INTERNAL_ERROR, SERVICE_RESTART, TRY_AGAIN_LATER, State
+from interface_server.websocket_watch import Watch
+
+RETRY_AFTER = b"retry-after: 1\r\n"
+
+logger = logging.getLogger("towpath.interface")
+
+
+class WebSockets:
+    """What all WebSockets of one door share."""
+
+    __slots__ = ("alive", "context", "rack", "watch")
+
+    def __init__(self, context: DoorContext) -> None:
+        self.context = context
+        self.rack = Rack(context.settings.ws_size_bytes_max)
+        self.watch = Watch(context.settings)
+        self.alive: set[Socket] = set()  #: from the upgrade until the transport is gone
+        context.sweep.add(self.watch.sweep)
+
+    def close_all(self, code: int = SERVICE_RESTART, reason: str = "the server is stopping") -> None:
+        """Close what is open, refuse what is not yet; each then has the usual time to answer."""
+        for socket in tuple(self.alive):
+            socket.dismiss(code, reason)
+
+
+class Socket:
+    """The slots, and the endings."""
+
+    __slots__ = (
+        "_clear",
+        "_composer",
+        "_deflate",
+        "_framing",
+        "_given_up",
+        "_handshake",
+        "_held",
+        "_pinged",
+        "_reading_paused",
+        "_shared",
+        "_state",
+        "_transport",
+        "_undelivered",
+        "_upstream",
+        "_writing_paused",
+    )
+
+    def __init__(self, shared: WebSockets, transport: UvloopTransport) -> None:
+        self._shared = shared
+        self._transport = transport
+        self._state = State.CONNECTING
+        self._handshake: Handshake | None = None  # until it is answered
+        self._upstream: Upstream | None = None  # until either side has said its last word
+        self._deflate: PerMessageDeflate | None = None
+        self._framing: Framing | None = None  # while the client is inside of a message
+        self._held = b""  # read, and not yet parsed
+        self._reading_paused = False
+        self._composer: Composer | None = None  # while the application is inside of a message; with deflate always
+        self._writing_paused = False
+        self._undelivered = 0  # size of what the application sent since writing was paused
+        self._clear = (
+            False  # a whole frame may be written at once: open, not slow, not compressed, not inside a message
+        )
+        self._pinged = False
+        self._given_up = False  # as too slow: no time is given to it any more
+
+    def dismiss(self, code: int, reason: str) -> None:
+        """End it from our side, in the way that its state allows."""
+        if self._state is State.OPEN:
+            self._close(code, reason)
+        elif self._state is State.CONNECTING:
+            self._leave(ABNORMAL)
+            self._refuse(503, reason, RETRY_AFTER)
+
+    def _read_on(self) -> None:
+        raise NotImplementedError
+
+    def _close(self, code: int, reason: str) -> None:
+        """Our close; the client answers it, or is cut off. Only while open."""
+        self._transport.write(close_frame(code, reason))
+        self._say_last(State.CLOSING)
+        self._leave(code, reason)
+        self._read_on()
+
+    def _fail(self, code: int, reason: str) -> None:
+        """The client broke the rules: what it says from now on means nothing."""
+        self._framing = None
+        if self._state is State.OPEN:
+            self._shared.context.counters.count(f"closed.websocket_{code}")
+            self._transport.write(close_frame(code, reason))
+            self._leave(code, reason)
+        if self._state is not State.CLOSED:
+            self._drain()
+
+    def _give_up(self, why: str) -> None:
+        """The client does not take what it is sent. Only while open."""
+        self._shared.context.counters.count(f"closed.{why}")
+        self._given_up = True
+        self._close(TRY_AGAIN_LATER, "slow")
+
+    def _at_fault(self, what: str) -> None:
+        """The application (or its worker) broke the rules; the client is told as far as it still can be."""
+        logger.error("%s: %s", self._upstream.channel if self._upstream is not None else "?", what)
+        self._shared.context.counters.count("closed.application_fault")
+        if self._state is State.OPEN:
+            self._close(INTERNAL_ERROR, "the application failed")
+            return
+        self._leave(INTERNAL_ERROR)
+        if self._handshake is not None and not self._handshake.begun:
+            self._refuse(500, "the application failed")
+        else:
+            self._abort("denial_cut")
+
+    def _refuse(self, status: int, why: str, field: bytes = b"") -> None:
+        """Answer the handshake by ourselves. `field` is a line for the response's head, or nothing."""
+        handshake, self._handshake = self._handshake, None
+        assert handshake is not None
+        context = self._shared.context
+        context.counters.count(f"refused.websocket_{status}")
+        self._transport.write(handshake.refuse(status, why, field))
+        handshake.log(context.access_log, status)
+        self._drain()
+
+    def _abort(self, why: str) -> None:
+        """End without a word, so that the client can tell that something is missing."""
+        self._shared.context.counters.count(f"aborted.{why}")
+        self._leave(ABNORMAL)
+        self._say_last(State.CLOSED)
+        self._transport.abortConnection()
+
+    def _drain(self) -> None:
+        """All is said: close our direction, and wait until the client closes its own."""
+        self._say_last(State.DRAINING)
+        self._transport.write_eof()
+        self._read_on()
+
+    def _say_last(self, state: State) -> None:
+        self._state = state
+        self._clear = self._pinged = False
+        self._composer = None
+        self._shared.watch.closing_down(self, self._shared.context.loop.time())  # type: ignore[arg-type]  # a WebSocket
+
+    def _leave(self, code: int, reason: str = "") -> None:
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            upstream.leave(code, reason)

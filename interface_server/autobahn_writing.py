@@ -1,0 +1,114 @@
+"""What is said to a WebSocket's client: the application's messages, and those of third parties.
+
+The application's are bounded by credit, which is given back while the transport's buffer is below its high-water mark.
+Third parties cannot wait for 50 000 clients: what they send to a client that does not read is bounded here, and beyond it
+the socket is closed. Nearly always a message is one frame, written at once; for a group the very same bytes for all. P1, P5.
+"""
+
+from __future__ import annotations
+
+from channel_layer.events import Event
+from interface_server.autobahn_socket import Socket
+from interface_server.client import Pushed
+from interface_server.websocket_composer import Composer
+from interface_server.websocket_frame import message_frame
+from interface_server.websocket_session import Action, State, push_meaning, sendable_code
+
+#: What a sender's nonsense raises while a frame is built of it; nothing was written then.
+_NO_MESSAGE = (TypeError, ValueError, AttributeError)
+
+
+class Writing(Socket):
+    """The half that speaks."""
+
+    __slots__ = ()
+
+    def _send(self, event: Event) -> None:
+        """One `websocket.send` of the application's: a message, or with `more_body` a part of one."""
+        try:
+            data = message_frame(event) if self._clear and "more_body" not in event else self._compose(event)
+        except _NO_MESSAGE as error:
+            self._at_fault(f"websocket.send cannot be sent: {error!r}")
+            return
+        self._transport.write(data)
+        if self._composer is not None and not self._composer.inside_message:
+            self._message_end(self._composer)
+
+    def _compose(self, event: Event) -> bytes:
+        composer = self._composer
+        if composer is None:
+            if not event.get("more_body"):
+                return message_frame(event)
+            composer = Composer()
+        data = composer.compose(event)
+        self._composer = composer
+        self._clear = False
+        return data
+
+    def _message_end(self, composer: Composer) -> None:
+        """A composed message is over: what waited for that may go."""
+        if self._deflate is None:
+            self._composer = None
+            self._clear = not self._writing_paused
+        else:
+            self._deflate._compressor = None  # 100 KiB each, and without takeover of no further use
+        for pushed in composer.take_waiting():
+            self.push(pushed)
+
+    def push(self, pushed: Pushed) -> None:
+        if self._clear:
+            data = pushed.frame
+            if data is not None:
+                self._transport.write(data)
+                return
+        event = pushed.event
+        action = push_meaning(self._state, event.get("type"))
+        if action is Action.SEND:
+            try:
+                self._push_message(pushed)
+            except _NO_MESSAGE:
+                self._shared.context.counters.count("dropped.push_invalid")
+        elif action is Action.CLOSE:
+            self._close(sendable_code(event.get("code")), str(event.get("reason") or ""))
+        else:
+            self._shared.context.counters.count("dropped.push_not_open")
+
+    def _push_message(self, pushed: Pushed) -> None:
+        composer, waiting = self._composer, 0
+        data = b""
+        if composer is None:
+            if pushed.frame is None:
+                pushed.frame = message_frame(pushed.event)
+            data = pushed.frame
+        elif composer.inside_message:
+            composer.wait(pushed)
+            waiting = composer.waiting_bytes
+        else:
+            data = composer.compose({**pushed.event, "more_body": False})
+            self._message_end(composer)
+        if self._writing_paused:
+            waiting += self._transport.get_write_buffer_size() + len(data)
+        if waiting > self._shared.context.settings.push_queue_bytes_max:
+            self._give_up("slow")
+        elif data:
+            self._transport.write(data)
+
+    def pause_writing(self) -> None:
+        self._writing_paused = True
+        self._clear = False
+        context = self._shared.context
+        context.stalled.watch(self._transport, context.now, self._stalled)
+
+    def resume_writing(self) -> None:
+        self._writing_paused = False
+        self._clear = self._state is State.OPEN and self._composer is None
+        self._shared.context.stalled.forget(self._transport)
+        size_bytes, self._undelivered = self._undelivered, 0
+        if size_bytes and self._upstream is not None:
+            self._upstream.delivered(size_bytes)
+
+    def _stalled(self) -> None:
+        if self._state is State.OPEN:
+            self._give_up("stalled")
+        else:
+            self._abort("stalled")

@@ -1,0 +1,87 @@
+"""What all connections of one interface server share: one of it per process, handed to every protocol.
+
+Whoever opens an exchange or a socket at the door adds one to `under_way` and takes it off again when that is over;
+`limit_concurrency` is judged by it before a new one is opened. Header lines that do not depend on the response stand
+ready in `lines`; `now` is the time of the last stroke of the sweep, good enough for deadlines and free to read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from interface_server.access_log import AccessLog
+from interface_server.client import Door
+from interface_server.counters import Counters
+from interface_server.health import Health
+from interface_server.http1_response import StandingLines
+from interface_server.proxy_headers import TrustedPeers
+from interface_server.settings import InterfaceSettings
+from interface_server.stall import StallWatch
+from interface_server.sweep import Sweep
+
+
+@dataclass(slots=True, eq=False)
+class DoorContext:
+    """Made by `DoorContext.of`; `start` and `stop` belong to whoever runs the process."""
+
+    settings: InterfaceSettings
+    door: Door
+    loop: asyncio.AbstractEventLoop
+    counters: Counters
+    access_log: AccessLog
+    trusted: TrustedPeers | None  #: None: proxy headers are not read
+    lines: StandingLines
+    health: Health
+    stalled: StallWatch
+    sweep: Sweep
+    now: float = 0.0  #: loop.time() at the last stroke
+    idle_deadline: float = 0.0  #: what `deadline(keep_alive_timeout_s)` says at present
+    under_way: int = 0  #: exchanges and sockets that are open at the door
+    draining: bool = False  #: every response says `Connection: close`; no idle connection is kept
+    sockets: Any = None  #: what WebSockets share (autobahn_websocket.WebSockets), made by the first of them
+
+    @classmethod
+    def of(
+        cls, settings: InterfaceSettings, door: Door, loop: asyncio.AbstractEventLoop, *, sweep_period_s: float = 1.0
+    ) -> DoorContext:
+        """All parts as `settings` say. Raises ValueError where a setting cannot be understood."""
+        context = cls(
+            settings=settings,
+            door=door,
+            loop=loop,
+            counters=Counters(),
+            access_log=AccessLog(settings.access_log),
+            trusted=TrustedPeers(settings.forwarded_allow_ips) if settings.proxy_headers else None,
+            lines=StandingLines(settings.server_header, settings.date_header, settings.headers),
+            health=Health(settings.health_path),
+            stalled=StallWatch(settings.stall_timeout_s),
+            sweep=Sweep(loop, sweep_period_s),
+        )
+        context._tick(loop.time())
+        context.sweep.add(context._tick)
+        context.sweep.add(context.stalled.sweep)
+        return context
+
+    def start(self) -> None:
+        """Deadlines are looked after from now on."""
+        self.sweep.start()
+
+    def stop(self) -> None:
+        """Nothing is looked after any more."""
+        self.sweep.stop()
+
+    def deadline(self, seconds: float) -> float:
+        """The moment after which something is late: never before `seconds` from now have passed."""
+        return self.now + seconds + self.sweep.period_s
+
+    def full(self) -> bool:
+        """No further exchange or socket may be opened: answer 503."""
+        limit = self.settings.limit_concurrency
+        return limit > 0 and self.under_way >= limit
+
+    def _tick(self, now: float) -> None:
+        self.now = now
+        self.idle_deadline = self.deadline(self.settings.keep_alive_timeout_s)
+        self.lines.refresh()

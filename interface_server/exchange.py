@@ -1,0 +1,183 @@
+"""One HTTP exchange as its response goes by: which event may come, how much of a body may pass, and when it is over.
+
+Think of a customs officer who reads the declaration (status and fields) and then counts what is carried through. He does
+not know by which road it came: HTTP/1 and HTTP/2 turn what he lets pass into their own bytes.
+
+* What a response to HEAD, a 204 or a 304 carries as body is left behind; it counts as carried.
+* What exceeds the declared Content-Length is left behind, and the response is over there. What falls short is a fault that
+  only a closed connection can tell the client. Either is named by `fault`.
+* How a message is framed is the connection's affair: fields about it (`connection`, `transfer-encoding`, …) are taken out.
+
+No I/O here. Sources: ASGI specification, "HTTP & WebSocket"; RFC 9110, sections 6.4, 8.6 and 15.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from enum import Enum, auto
+
+from channel_layer.events import Event
+
+Fields = Sequence[Sequence[bytes]]
+
+
+class State(Enum):
+    AWAITED = auto()  # nothing of the response is known yet
+    STREAMING = auto()  # status and fields have passed; the body passes
+    OVER = auto()  # the last of it has passed
+
+
+AWAITED, STREAMING, OVER = State
+START, BODY, LAST = "start", "body", "last body"
+
+#: Every legal move. What comes when all is over is ordinary (the application had not heard of the end): it moves nothing.
+MOVES: dict[tuple[State, str], State] = {
+    (AWAITED, START): STREAMING,
+    (STREAMING, BODY): STREAMING,
+    (STREAMING, LAST): OVER,
+    (OVER, START): OVER,
+    (OVER, BODY): OVER,
+    (OVER, LAST): OVER,
+}
+
+# What a response field is to the door, as bits, so that one `|` over all fields tells what is there.
+PLAIN, LENGTH, HOP, CONNECTION, DATE, SERVER = 0, 1, 2, 4, 8, 16
+KNOWN_KINDS = {
+    b"content-length": LENGTH,
+    b"transfer-encoding": HOP,
+    b"keep-alive": HOP,
+    b"upgrade": HOP,
+    b"proxy-connection": HOP,
+    b"connection": CONNECTION,
+    b"date": DATE,
+    b"server": SERVER,
+}
+NAMES_REMEMBERED_MAX = 1024
+TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+
+#: Name as it came to its kind. Grows with the names that applications use, up to the limit; then it is begun anew.
+_kinds: dict[bytes, int] = dict(KNOWN_KINDS)
+
+
+class InvalidResponse(Exception):
+    """The application's response cannot be put on any wire. Nothing of this event may be sent."""
+
+
+def _learn(name: bytes) -> int:
+    if type(name) is not bytes or TOKEN.fullmatch(name) is None:
+        raise InvalidResponse(f"{name!r} is no name of a response field")
+    if len(_kinds) >= NAMES_REMEMBERED_MAX:
+        _kinds.clear()
+        _kinds.update(KNOWN_KINDS)
+    kind = _kinds[name] = KNOWN_KINDS.get(name.lower(), PLAIN)
+    return kind
+
+
+def kind_of(name: bytes) -> int:
+    kind = _kinds.get(name)
+    return _learn(name) if kind is None else kind
+
+
+def kinds_of(fields: Fields) -> int:
+    """All kinds among `fields`, as bits. Raises InvalidResponse for a name that is none."""
+    found = PLAIN
+    for name, _ in fields:
+        kind = _kinds.get(name)
+        found |= _learn(name) if kind is None else kind
+    return found
+
+
+class Exchange:
+    """The response to one request. `start` first, then `body` until `state` is OVER."""
+
+    # Defaults stand in the class, so that an ordinary exchange sets only what it needs: this is a measured hot path.
+    state = State.AWAITED
+    status = 0
+    fields: Fields = ()  #: as they may go out, framing taken out but for Content-Length
+    kinds = PLAIN
+    length_bytes: int | None = None  #: what the application declared
+    close = False  #: the application wants the connection closed afterwards
+    fault = ""  #: why the response is not what it declared to be; empty: it is
+    _left_bytes: int | None = None
+
+    def __init__(self, head_only: bool) -> None:
+        """head_only: the request was a HEAD."""
+        self.bodiless = head_only
+
+    def start(self, event: Event) -> None:
+        """`http.response.start`. Afterwards `status`, `fields`, `kinds`, `length_bytes`, `bodiless` and `close` are known."""
+        if self.state is not AWAITED:
+            self._move(START)
+            return
+        status = event["status"]
+        if type(status) is not int or not 200 <= status <= 999:
+            raise InvalidResponse(f"{status!r} is no status of a final response")
+        self.fields = fields = event.get("headers") or ()
+        kinds, length = PLAIN, None
+        for name, value in fields:
+            kind = _kinds.get(name)
+            if kind != PLAIN:
+                if kind is None:
+                    kind = _learn(name)
+                if kind == LENGTH:
+                    length = _length(value, length)
+                kinds |= kind
+        if status == 204 or status == 304:
+            self.bodiless = True
+        self.status, self.kinds = status, kinds
+        if kinds & (HOP | CONNECTION | LENGTH):
+            self._judge_framing(length)
+        self.state = STREAMING
+
+    def body(self, event: Event) -> bytes:
+        """`http.response.body`: as much of it as may pass. Look at `state` and `fault` afterwards."""
+        more = event.get("more_body", False)
+        if self.state is not STREAMING:
+            self._move(BODY if more else LAST)
+            return b""
+        body = event.get("body", b"")
+        if type(body) is not bytes:
+            raise InvalidResponse(f"a body of type {type(body).__name__}")
+        if self.bodiless:
+            body = b""
+        elif self._left_bytes is not None:
+            if len(body) > self._left_bytes:
+                self.fault = "longer than its Content-Length"
+                body, more = body[: self._left_bytes], False
+            self._left_bytes -= len(body)
+        if not more:
+            self.state = OVER
+            if self._left_bytes:
+                self.fault = "shorter than its Content-Length"
+        return body
+
+    @property
+    def started(self) -> bool:
+        """Has the application said its status? From then on no other answer can be given."""
+        return self.state is not AWAITED
+
+    def _move(self, kind: str) -> None:
+        moved = MOVES.get((self.state, kind))
+        if moved is None:
+            raise InvalidResponse(f"{kind} while the response is {self.state.name.lower()}")
+        self.state = moved
+
+    def _judge_framing(self, length: int | None) -> None:
+        if self.kinds & (HOP | CONNECTION):
+            self.close = any(kind_of(name) == CONNECTION and b"close" in value.lower() for name, value in self.fields)
+            self.fields = [field for field in self.fields if kind_of(field[0]) not in (HOP, CONNECTION)]
+        if self.status == 204 and length is not None:
+            self.fields = [field for field in self.fields if kind_of(field[0]) != LENGTH]
+            self.kinds &= ~LENGTH
+            length = None
+        self.length_bytes = length
+        self._left_bytes = None if self.bodiless else length
+
+
+def _length(value: bytes, before: int | None) -> int:
+    """before: what another field said; the same twice is once."""
+    length = int(value) if value.isdigit() and len(value) <= 19 else None
+    if length is None or before not in (None, length):
+        raise InvalidResponse("Content-Length is no number, or two")
+    return length

@@ -1,0 +1,43 @@
+"""What the interface server says about its own health, with no worker alive.
+
+`live`: this process answers. `ready`: Redis answers and it is not draining, so new connections are welcome here. Load
+balancers ask often and want the truth of this moment, so the answers are never cached and never logged.
+"""
+
+from __future__ import annotations
+
+
+class Answer:
+    """A complete small response."""
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: int, text: str, *headers: tuple[bytes, bytes]) -> None:
+        self.status = status
+        self.body = text.encode()
+        self.headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store"), *headers]
+
+
+LIVE = Answer(200, "live\n")
+READY = Answer(200, "ready\n")
+NOT_READY = Answer(503, "not ready\n", (b"retry-after", b"1"))
+WRONG_METHOD = Answer(405, "ask with GET or HEAD\n", (b"allow", b"GET, HEAD"))
+
+
+class Health:
+    """The two paths below `prefix`; an empty prefix turns them off, and applications get such requests."""
+
+    __slots__ = ("_live", "paths")
+
+    def __init__(self, prefix: str) -> None:
+        prefix = prefix.rstrip("/")
+        self._live = prefix + "/live"
+        self.paths = frozenset((self._live, prefix + "/ready") if prefix else ())  #: decoded paths that are ours
+
+    def answer(self, path: str, method: str, ready: bool) -> Answer:
+        """The answer to a request for one of `paths`."""
+        if method not in ("GET", "HEAD"):
+            return WRONG_METHOD
+        if path == self._live:
+            return LIVE
+        return READY if ready else NOT_READY

@@ -1,0 +1,196 @@
+"""Whether the head of an HTTP/1 request is one that we serve, and what it means.
+
+llhttp has taken the bytes apart and refused what is no HTTP at all. What it lets pass and two servers could understand in
+two ways is refused here: versions other than 1.0 and 1.1, a missing or second Host, Transfer-Encoding that is not plain
+`chunked` or stands in 1.0, targets that are no path. The stricter of two readings always wins: what is refused cannot be
+smuggled. RFC 9112, sections 2 to 7; RFC 9110, section 7.
+
+No I/O here: method, target, version and fields in, a `Head` or a `Refusal` out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from urllib.parse import unquote_to_bytes
+
+Fields = Sequence[tuple[bytes, bytes]]
+
+#: Fields that mean something to the door. Names arrive in lower case.
+HEEDED = frozenset(
+    (
+        b"host",
+        b"connection",
+        b"content-length",
+        b"transfer-encoding",
+        b"expect",
+        b"upgrade",
+        b"x-forwarded-for",
+        b"x-forwarded-proto",
+    )
+)
+#: Of those, the ones that say two things if they stand there twice.
+SINGLE = frozenset((b"host", b"content-length", b"transfer-encoding"))
+#: What llhttp knows beside HTTP's own: RTSP's and ICE's methods, the preface of HTTP/2, and tunnels.
+METHODS_REFUSED = frozenset(
+    b"CONNECT PRI SOURCE DESCRIBE ANNOUNCE SETUP PLAY PAUSE TEARDOWN GET_PARAMETER SET_PARAMETER REDIRECT RECORD FLUSH".split()
+)
+#: host, host:port, [v6] or [v6]:port; empty is allowed. Wider than DNS, but without what ends up in two places.
+HOST = re.compile(rb"(?:[A-Za-z0-9\-._~%!$&'()*+;=]*|\[[0-9A-Fa-f:.%A-Za-z\-_~]+\])(?::[0-9]*)?")
+HOST_SIZE_BYTES_MAX = 512  #: twice what DNS knows
+ABSOLUTE = re.compile(rb"(?i:https?)://([^/?@]+)(.*)", re.DOTALL)
+
+
+class Refusal(Exception):
+    """The request is not served. `status` and `why` go to the client; `name` is counted."""
+
+    def __init__(self, status: int, why: str, name: str) -> None:
+        super().__init__(status, why)
+        self.status = status
+        self.why = why
+        self.name = name
+
+
+class Head:
+    """One checked head. What an application hears of it is in the first lines, how to serve it in the last."""
+
+    __slots__ = (
+        "expects_continue",
+        "heeded",
+        "keep_alive",
+        "length_bytes",
+        "method",
+        "path",
+        "query_string",
+        "raw_path",
+        "target",
+        "upgrade",
+        "version",
+    )
+
+    method: str
+    target: bytes  #: as it came
+    path: str  #: decoded
+    raw_path: bytes
+    query_string: bytes
+    version: str  #: "1.0" or "1.1"
+    heeded: dict[bytes, bytes]  #: the HEEDED fields that were there; repeated ones joined by a comma
+    keep_alive: bool  #: the client would send another request after this one
+    length_bytes: int | None  #: of the body; None: chunked
+    expects_continue: bool
+    upgrade: bytes  #: the protocol that the client would rather speak, in lower case; empty: none
+
+
+def check_head(method: bytes, target: bytes, version: str, fields: list[tuple[bytes, bytes]]) -> Head:
+    """What the head means. With an absolute target its authority replaces the Host field (RFC 9112, 3.2.2).
+
+    Raises Refusal; the connection cannot be used for another request then, for nobody knows where that would begin.
+    """
+    if version != "1.1" and version != "1.0":
+        raise Refusal(505 if version[0] > "1" else 400, "this server speaks HTTP/1.0 and HTTP/1.1", "version")
+    if method in METHODS_REFUSED:
+        raise Refusal(501, "this method is not implemented", "method")
+    heeded: dict[bytes, bytes] = {}
+    for name, value in fields:
+        if name in HEEDED:
+            if name not in heeded:
+                heeded[name] = value
+            elif name in SINGLE:
+                raise Refusal(400, f"more than one {name.decode()} field", "repeated_field")
+            else:
+                heeded[name] += b"," + value
+    head = Head()
+    head.method = method.decode()
+    head.version = version
+    head.heeded = heeded
+    head.target = target
+    if target[:1] == b"/":
+        head.path, head.raw_path, head.query_string = _parts(target)
+    else:
+        _read_other_target(head, method, target, fields)
+    host = heeded.get(b"host")
+    if host is None:
+        if version == "1.1":
+            raise Refusal(400, "no Host field", "host")
+    elif len(host) > HOST_SIZE_BYTES_MAX or not is_host(host):
+        raise Refusal(400, "the Host field is no host", "host")
+    head.length_bytes = 0
+    head.keep_alive = version == "1.1"
+    head.expects_continue = False
+    head.upgrade = b""
+    if len(heeded) > 1 or host is None:
+        _read_framing(head, heeded)
+        _read_connection(head, heeded)
+    return head
+
+
+@lru_cache(maxsize=256)
+def is_host(value: bytes) -> bool:
+    """May `value` stand in a Host field? Remembered, as few hosts are asked for again and again."""
+    return HOST.fullmatch(value) is not None
+
+
+@lru_cache(maxsize=256)
+def _parts(target: bytes) -> tuple[str, bytes, bytes]:
+    """Decoded path, path as it came, query. Remembered, as most requests are for what others asked for."""
+    if b"#" in target:
+        raise Refusal(400, "a fragment has no place in a request", "target")
+    raw_path, _, query_string = target.partition(b"?")
+    if b"%" in raw_path:
+        return unquote_to_bytes(raw_path).decode("utf-8", "replace"), raw_path, query_string
+    return raw_path.decode("ascii"), raw_path, query_string
+
+
+def _read_other_target(head: Head, method: bytes, target: bytes, fields: list[tuple[bytes, bytes]]) -> None:
+    if target == b"*" and method == b"OPTIONS":
+        head.path, head.raw_path, head.query_string = "*", b"*", b""
+    else:
+        head.path, head.raw_path, head.query_string = _parts(_origin_form(head, target, fields))
+
+
+def _origin_form(head: Head, target: bytes, fields: list[tuple[bytes, bytes]]) -> bytes:
+    absolute = ABSOLUTE.fullmatch(target)
+    if absolute is None:
+        raise Refusal(400, "the request target is neither a path nor a URL", "target")
+    authority, rest = absolute.groups()
+    if b"host" not in head.heeded and head.version == "1.1":
+        raise Refusal(400, "no Host field", "host")
+    head.heeded[b"host"] = authority
+    fields[:] = [(b"host", authority), *(field for field in fields if field[0] != b"host")]
+    return bytes(rest) if rest[:1] == b"/" else b"/" + rest
+
+
+def _read_framing(head: Head, heeded: dict[bytes, bytes]) -> None:
+    coding = heeded.get(b"transfer-encoding")
+    length = heeded.get(b"content-length")
+    if coding is None:
+        if length is not None:
+            head.length_bytes = _length(length)
+        return
+    if length is not None:
+        raise Refusal(400, "Content-Length beside Transfer-Encoding", "framing")
+    if head.version == "1.0":
+        raise Refusal(400, "Transfer-Encoding in HTTP/1.0", "framing")
+    if coding.lower() != b"chunked":
+        known = coding.lower() == b"identity"
+        raise Refusal(400 if known else 501, "the only transfer coding here is chunked", "framing")
+    head.length_bytes = None
+
+
+def _length(value: bytes) -> int:
+    if not value.isdigit():
+        raise Refusal(400, "Content-Length is no number", "framing")
+    return int(value)
+
+
+def _read_connection(head: Head, heeded: dict[bytes, bytes]) -> None:
+    modern = head.version == "1.1"
+    connection = heeded.get(b"connection")
+    if connection is not None:
+        tokens = {token.strip() for token in connection.lower().split(b",")}
+        head.keep_alive = b"close" not in tokens and (modern or b"keep-alive" in tokens)
+        if modern and b"upgrade" in tokens:
+            head.upgrade = heeded.get(b"upgrade", b"").strip().lower()
+    if modern and head.length_bytes != 0:
+        head.expects_continue = heeded.get(b"expect", b"").lower() == b"100-continue"

@@ -1,0 +1,48 @@
+"""The broom: one timer per process that looks after every deadline, so that no connection needs a timer of its own.
+
+* A deadline is a number somewhere; a job walks over its own numbers at each stroke and acts on those that are past.
+* Deadlines are met late by up to one stroke, never early: whoever sets one from `context.now`, the time of the last
+  stroke, adds one period (`DoorContext.deadline`).
+* A job must not raise, and must be short: it runs on the reactor's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+Job = Callable[[float], None]
+
+
+class Sweep:
+    """Calls each job with `loop.time()` once per period, from `start` until `stop`."""
+
+    __slots__ = ("_handle", "_jobs", "_loop", "period_s")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, period_s: float = 1.0) -> None:
+        self.period_s = period_s
+        self._loop = loop
+        self._jobs: list[Job] = []
+        self._handle: asyncio.TimerHandle | None = None
+
+    def add(self, job: Job) -> None:
+        """Call `job(now)` at each stroke from the next one on, after those that were added earlier."""
+        self._jobs.append(job)
+
+    def start(self) -> None:
+        """Begin; a second start changes nothing."""
+        if self._handle is None:
+            self._handle = self._loop.call_later(self.period_s, self._stroke)
+
+    def stop(self) -> None:
+        """No job is called any more."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _stroke(self) -> None:
+        # The next stroke first: a job that stops the sweep must find something to cancel.
+        self._handle = self._loop.call_later(self.period_s, self._stroke)
+        now = self._loop.time()
+        for job in self._jobs:
+            job(now)

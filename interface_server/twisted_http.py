@@ -1,0 +1,43 @@
+"""All HTTP connections of one interface server: made here, swept here, sent home here."""
+
+from __future__ import annotations
+
+from twisted.internet.interfaces import IAddress
+from twisted.internet.protocol import Factory
+
+from interface_server.context import DoorContext
+from interface_server.twisted_http1 import HttpProtocol
+
+
+class HttpFactory(Factory):
+    """Makes a protocol for each connection and keeps all deadlines of those that exist."""
+
+    noisy = False
+
+    def __init__(self, context: DoorContext) -> None:
+        self.context = context
+        #: Those that speak HTTP; whoever became a WebSocket has left.
+        self.connections: set[HttpProtocol] = set()
+        #: Those whose socket is not read at present, so that nobody would hear it close.
+        self.unread: set[HttpProtocol] = set()
+        context.sweep.add(self._sweep)
+
+    def buildProtocol(self, addr: IAddress | None) -> HttpProtocol:
+        return HttpProtocol(self)
+
+    def drain(self) -> None:
+        """Keep no connection any longer than its exchange: idle ones are closed now, the others say `close`."""
+        self.context.draining = True
+        for connection in tuple(self.connections):
+            connection.close_if_idle()
+
+    def abort_all(self) -> None:
+        """Cut off whatever is left: the time to finish is over. Each exchange under way is left."""
+        for connection in tuple(self.connections):
+            connection.cut_off()
+
+    def _sweep(self, now: float) -> None:
+        for connection in [each for each in self.connections if each.deadline < now]:
+            connection.late(now)
+        for connection in [each for each in self.unread if each.transport.hung_up()]:
+            connection.hung_up()

@@ -1,0 +1,233 @@
+"""The small cores of the HTTP door: heads, response bytes, turns, proxies, health, counters, and who is stalled."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interface_server.counters import Counters
+from interface_server.exchange import InvalidResponse
+from interface_server.health import Health
+from interface_server.http1_head import Refusal, check_head
+from interface_server.http1_response import Http1Response, StandingLines
+from interface_server.http1_turns import Turns
+from interface_server.proxy_headers import TrustedPeers
+from interface_server.stall import StallWatch
+
+NO_LINES = StandingLines(server=False, date=False)
+
+
+# Heads.
+
+
+@given(st.binary(max_size=40), st.lists(st.tuples(st.binary(max_size=20), st.binary(max_size=20)), max_size=5))
+def test_whatever_llhttp_lets_pass_is_a_head_or_a_refusal(target: bytes, fields: list[tuple[bytes, bytes]]):
+    """P12. Never another exception. llhttp refuses targets outside of ASCII, so they do not get here."""
+    try:
+        check_head(b"GET", bytes(byte & 0x7F for byte in target), "1.1", [(b"host", b"a"), *fields])
+    except Refusal as refusal:
+        assert 400 <= refusal.status < 600
+
+
+@pytest.mark.parametrize(
+    ("connection", "version", "stays"),
+    [
+        (None, "1.1", True),
+        (b"close", "1.1", False),
+        (b"Keep-Alive, Close", "1.1", False),
+        (b"x", "1.1", True),
+        (None, "1.0", False),
+        (b"Keep-Alive", "1.0", True),
+        (b"keep-alive, close", "1.0", False),
+    ],
+)
+def test_a_connection_stays_as_its_version_and_its_field_say(connection: bytes | None, version: str, stays: bool):
+    fields = [(b"host", b"a")] + ([] if connection is None else [(b"connection", connection)])
+    assert check_head(b"GET", b"/", version, fields).keep_alive is stays
+
+
+# Bytes of a response.
+
+
+def render(headers: list[tuple[bytes, bytes]], *parts: bytes, modern: bool = True, stays: bool = True) -> bytes:
+    response = Http1Response(False, modern, stays, NO_LINES)
+    events = [{"type": "http.response.start", "status": 200, "headers": headers}]
+    events += [
+        {"type": "http.response.body", "body": part, "more_body": number < len(parts)}
+        for number, part in enumerate(parts, 1)
+    ]
+    return b"".join(response.render(events, True))
+
+
+def test_a_stream_is_chunked_for_a_modern_client_and_ends_with_the_connection_of_an_old_one():
+    assert render([], b"ab", b"", b"c").endswith(b"\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n")
+    assert render([], b"ab", b"", b"c", modern=False) == b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nabc"
+
+
+def test_an_old_client_that_would_stay_is_told_that_it_may():
+    assert render([], b"ab", modern=False).endswith(b"content-length: 2\r\nconnection: keep-alive\r\n\r\nab")
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([b"a", b"X-B", b"content-type"]), st.binary(max_size=12)), max_size=4),
+    st.binary(max_size=30),
+)
+def test_no_value_makes_a_line_of_its_own(headers: list[tuple[bytes, bytes]], body: bytes):
+    """P12. Either each field is one line of the head, or nothing leaves."""
+    try:
+        head, _, rest = render(headers, body).partition(b"\r\n\r\n")
+    except InvalidResponse:
+        assert any(set(value) & set(b"\r\n\0") for _, value in headers)
+    else:
+        assert rest == body
+        expected = [name + b": " + value for name, value in headers]
+        assert head.split(b"\r\n") == [b"HTTP/1.1 200 OK", *expected, b"content-length: %d" % len(body)]
+
+
+def test_standing_lines_change_with_the_clock_and_give_way_to_the_operators():
+    moments = iter(("one", "two"))
+    lines = StandingLines(extra=[("Server", "mine")], clock=lambda: next(moments))
+    assert lines.all == b"date: one\r\nserver: mine\r\n"
+    lines.refresh()
+    assert lines.all == b"date: two\r\nserver: mine\r\n"
+
+
+@pytest.mark.parametrize("pair", [("x y", "a"), ("x", "a\r\nb: c"), ("", "a")])
+def test_an_additional_header_that_cannot_be_one_is_refused_at_start(pair: tuple[str, str]):
+    with pytest.raises(ValueError):
+        StandingLines(extra=[pair])
+
+
+# Turns.
+
+
+def test_what_begins_something_waits_until_the_counter_is_free_and_the_rest_follows_it():
+    """P1. In order, whatever waits."""
+    free, made = True, []
+
+    def begin(name: str) -> None:
+        nonlocal free
+        free = False
+        made.append(name)
+
+    turns = Turns(lambda: free)
+    turns.take(True, begin, "first")
+    turns.take(False, made.append, "of the first")
+    turns.take(True, begin, "second")
+    turns.take(False, made.append, "of the second")
+    assert made == ["first", "of the first"]
+    free = True
+    turns.go_on()
+    assert made == ["first", "of the first", "second", "of the second"]
+    assert not turns.waiting
+
+
+# Proxies. The rows are those of uvicorn's option of the same name.
+
+
+@pytest.mark.parametrize(
+    ("allowed", "peer", "trusted"),
+    [
+        ("127.0.0.1,::1", "127.0.0.1", True),
+        ("127.0.0.1,::1", "0:0:0:0:0:0:0:1", True),
+        ("127.0.0.1,::1", "10.0.0.1", False),
+        ("127.0.0.1", "::ffff:127.0.0.1", True),
+        ("10.0.0.0/8", "10.1.2.3", True),
+        ("fd00::/8", "fd00::7", True),
+        ("10.0.0.0/8", "11.0.0.1", False),
+        ("10.0.0.0/8", None, False),
+        ("unix", None, True),
+        ("*", None, True),
+        ("*", "1.2.3.4", True),
+        ("", "127.0.0.1", False),
+        ("127.0.0.1", "nonsense", False),
+        ("127.0.0.1", "9" * 100, False),
+    ],
+)
+def test_only_peers_that_were_named_are_trusted(allowed: str, peer: str | None, trusted: bool):
+    peers = TrustedPeers(allowed)
+    assert peers.trusts(peer) is trusted
+    assert peers.trusts(peer) is trusted  # as remembered
+
+
+@pytest.mark.parametrize(
+    ("allowed", "values", "client"),
+    [
+        ("127.0.0.1", [b"1.2.3.4"], ("1.2.3.4", 0)),
+        ("127.0.0.1", [b"6.6.6.6, 1.2.3.4"], ("1.2.3.4", 0)),
+        ("127.0.0.1", [b"6.6.6.6", b"1.2.3.4, 127.0.0.1"], ("1.2.3.4", 0)),
+        ("127.0.0.1", [b"127.0.0.1"], ("127.0.0.1", 0)),
+        ("*", [b"6.6.6.6, 1.2.3.4"], ("6.6.6.6", 0)),
+        ("127.0.0.1", [b"1.2.3.4:56"], ("1.2.3.4", 56)),
+        ("127.0.0.1", [b"[2001:db8::1]:56"], ("2001:db8::1", 56)),
+        ("127.0.0.1", [b"[2001:db8::1]"], ("2001:db8::1", 0)),
+        ("127.0.0.1", [b"2001:db8::1"], ("2001:db8::1", 0)),
+        ("127.0.0.1", [b"1.2.3.4:x"], ("1.2.3.4:x", 0)),
+        ("127.0.0.1", [b"[1.2.3.4"], ("[1.2.3.4", 0)),
+        ("127.0.0.1", [b""], None),
+        ("127.0.0.1", [b"unknown"], ("unknown", 0)),
+    ],
+)
+def test_the_client_is_the_last_that_is_no_proxy_of_ours(allowed: str, values: list[bytes], client: object):
+    assert TrustedPeers(allowed).client_behind(values) == client
+
+
+def test_a_trusted_address_that_is_none_is_an_operators_mistake():
+    with pytest.raises(ValueError):
+        TrustedPeers("localhost,10.0.0.0/8")
+
+
+# The small ones.
+
+
+def test_health_answers_its_two_paths_alone():
+    health = Health("/-/health/")
+    assert health.paths == {"/-/health/live", "/-/health/ready"}
+    assert health.answer("/-/health/live", "GET", ready=False).status == 200
+    assert health.answer("/-/health/ready", "GET", ready=False).status == 503
+    assert health.answer("/-/health/ready", "HEAD", ready=True).status == 200
+    assert health.answer("/-/health/ready", "DELETE", ready=True).status == 405
+    assert not Health("").paths
+
+
+def test_counters_count_and_take_no_room_for_questions():
+    counters = Counters()
+    counters.count("refused.host")
+    counters.count("refused.host", 2)
+    assert (counters["refused.host"], counters["never"]) == (3, 0)
+    assert dict(counters) == {"refused.host": 3}
+
+
+class Taker:
+    """A transport that has acknowledged what the test says."""
+
+    def __init__(self) -> None:
+        self.acknowledged = 0
+
+    def acknowledged_bytes(self) -> int:
+        return self.acknowledged
+
+
+def test_stalled_is_who_acknowledges_nothing_for_the_whole_time():
+    """P5. One byte in time is enough; watching again does not begin anew; it is said once."""
+    watch, taker, said = StallWatch(60.0), Taker(), []
+    watch.watch(taker, 0.0, lambda: said.append("stalled"))
+    watch.sweep(59.0)
+    taker.acknowledged = 1
+    watch.sweep(59.9)
+    watch.watch(taker, 100.0, lambda: said.append("never"))
+    watch.sweep(119.0)
+    assert said == []
+    watch.sweep(120.0)
+    watch.sweep(500.0)
+    assert said == ["stalled"]
+    assert len(watch) == 0
+
+
+def test_whoever_is_forgotten_is_never_called_stalled():
+    watch, taker, said = StallWatch(1.0), Taker(), []
+    watch.watch(taker, 0.0, lambda: said.append("stalled"))
+    watch.forget(taker)
+    watch.sweep(10.0)
+    assert said == []

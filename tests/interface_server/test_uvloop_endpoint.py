@@ -1,0 +1,126 @@
+"""Listening, and Twisted's protocols on uvloop's transports."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+from twisted.internet.protocol import Factory, Protocol
+
+from interface_server.uvloop_endpoint import UvloopServerEndpoint, remove_stale
+
+
+class Shout(Protocol):
+    """Says everything back in capitals."""
+
+    def dataReceived(self, data: bytes) -> None:
+        assert self.transport is not None
+        if data == b"switch":
+            self.transport.switch_protocol(whisper := Whisper())  # type: ignore[attr-defined]
+            whisper.makeConnection(self.transport)
+        else:
+            self.transport.writeSequence([data.upper(), b"!"])
+
+
+class Whisper(Protocol):
+    def connectionMade(self) -> None:
+        assert self.transport is not None
+        self.transport.write(b"switched ")
+
+    def dataReceived(self, data: bytes) -> None:
+        assert self.transport is not None
+        self.transport.write(data.lower())
+
+
+async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+    async with asyncio.timeout(10):
+        writer.write(b"Hello")
+        heard = await reader.readexactly(6)
+        writer.write(b"switch")
+        heard += await reader.readuntil(b" ")
+        writer.write(b"LATER")
+        heard += await reader.readexactly(5)
+    writer.close()
+    return heard
+
+
+async def open_endpoint(**where: object):
+    return await UvloopServerEndpoint(asyncio.get_running_loop(), **where).open(Factory.forProtocol(Shout))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
+async def test_a_twisted_protocol_serves_on_each_kind_of_address(host: str):
+    port = await open_endpoint(host=host)
+    try:
+        address = port.sockets[0].getsockname()
+        assert await conversation(*await asyncio.open_connection(*address[:2])) == b"HELLO!switched later"
+        assert (port.getHost().host, port.getHost().port) == address[:2]
+    finally:
+        port.stopListening()
+
+
+async def test_an_inherited_socket_is_served():
+    sock = socket.create_server(("127.0.0.1", 0))
+    port = await open_endpoint(fd=sock.fileno())
+    sock.detach()
+    try:
+        assert (
+            await conversation(*await asyncio.open_connection(*port.sockets[0].getsockname()))
+            == b"HELLO!switched later"
+        )
+    finally:
+        port.stopListening()
+
+
+async def test_several_may_share_a_port_if_they_all_say_so():
+    one = await open_endpoint(reuse_port=True)
+    number = one.sockets[0].getsockname()[1]
+    two = await open_endpoint(port=number, reuse_port=True)
+    one.stopListening()
+    try:
+        assert await conversation(*await asyncio.open_connection("127.0.0.1", number)) == b"HELLO!switched later"
+    finally:
+        two.stopListening()
+
+
+async def test_a_port_that_is_taken_is_an_error_with_nothing_left_behind():
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError):
+        await open_endpoint(port=taken.getsockname()[1])
+
+
+async def test_a_unix_socket_takes_the_place_of_a_dead_one_and_is_removed_at_the_end(tmp_path: Path):
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    port = await open_endpoint(uds=str(path))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o666
+    assert await conversation(*await asyncio.open_unix_connection(str(path))) == b"HELLO!switched later"
+    with pytest.raises(OSError):
+        remove_stale(path)
+    port.stopListening()
+    assert not path.exists()
+
+
+async def test_what_is_no_socket_is_not_removed(tmp_path: Path):
+    (tmp_path / "s").write_text("precious")
+    with pytest.raises(FileExistsError):
+        await open_endpoint(uds=str(tmp_path / "s"))
+    assert (tmp_path / "s").read_text() == "precious"
+
+
+async def test_stopping_to_listen_leaves_those_who_are_connected_alone():
+    port = await open_endpoint()
+    streams = await asyncio.open_connection(*port.sockets[0].getsockname())
+    streams[1].write(b"a")
+    assert await streams[0].readexactly(2) == b"A!"
+    port.stopListening()
+    assert await conversation(*streams) == b"HELLO!switched later"
+
+
+async def test_twisteds_face_of_it_is_a_deferred():
+    endpoint = UvloopServerEndpoint(asyncio.get_running_loop())
+    port = await endpoint.listen(Factory.forProtocol(Shout)).asFuture(asyncio.get_running_loop())
+    port.stopListening()

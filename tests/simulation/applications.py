@@ -1,0 +1,187 @@
+"""The applications of the simulated world: each instance answers its one client, and numbers all that it says.
+
+A GET gets a response in several parts; a POST is echoed part by part as it is consumed; a WebSocket echoes each frame. Some fail in
+the middle, some close, some let their client wait for long. What an instance will do is drawn from the name of its client alone.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from random import Random
+from typing import Any
+
+from channel_layer.events import Event, payload_size_bytes
+from tests.simulation.process import Process
+from tests.simulation.record import Record
+from worker.instance import Close, Line
+
+PART_SIZE_BYTES_MAX = 6_000
+
+
+class Instance:
+    """One run of the application. Implements `worker.instance.Instance`."""
+
+    def __init__(self, room: Room, record: Record, number: int, scope: Event, line: Any) -> None:
+        self.process = room.process
+        self._room = room
+        self.client: str = scope["path"]
+        self.kind: str = scope.get("method", "websocket")
+        self.line: Line = line
+        self.key = line.key
+        self.over = ""  # how it ended
+        self.number = number
+        self.consumed_parts: list[int] = []
+        self._record = record
+        self._random = Random(f"{self.client} at work")
+        self._told = 0
+        self._to_say: deque[tuple[Event, int | None]] = deque()
+        self._saying = False
+        self._unread: deque[tuple[Event, int]] = deque()
+        self._reading = False
+        self._unread_bytes = 0
+        self._heard: int | None = None  # number of the last part from the client that was fed
+        self._fails_at = self._random.randint(0, 4) if self._random.random() < 0.1 else -1
+        self._closes_at = self._random.randint(1, 5) if self._random.random() < 0.2 else -1
+
+    def begin(self, body: bytes, more_body: bool) -> None:
+        """The first step of the application."""
+        self._record.tell(f"instance {self.number} of {self.client} starts in {self.process.role}")
+        if self.kind == "websocket":
+            self._heard = -1
+            self._say({"type": "websocket.accept"})
+            return
+        self._say({"type": "http.response.start", "status": 200, "headers": []})
+        if self.kind == "GET":
+            for left in reversed(range(self._random.randint(1, 9))):
+                self._say({"type": "http.response.body", "body": self._payload(), "more_body": left > 0})
+        else:
+            self._heard = 0
+            self._echo({"n": 0, "more_body": more_body})
+
+    # -- worker.instance.Instance
+
+    def feed(self, event: Event, size_bytes: int) -> None:
+        check = self._record.check
+        check(not self.over, "an instance that is over was fed")
+        check(event["client"] == self.client, f"P2: {self.client} was fed {event['client']}'s event")
+        check(self._heard is not None and event["n"] == self._heard + 1, f"P1: part {event['n']} after {self._heard} up")
+        self._heard = event["n"]
+        self._unread.append((event, size_bytes))
+        self._unread_bytes += size_bytes
+        window = self.line.incoming.window  # type: ignore[attr-defined]
+        check(self._unread_bytes < window + size_bytes + 1, "P5: more than a window and one message unread up")
+        self._read_on()
+
+    def resume(self) -> None:
+        self._go_on()
+
+    def disconnect(self, code: int, reason: str) -> None:
+        self._record.check(not self.over.startswith("disconnect"), "P8: two disconnects for one instance")
+        self._end(f"disconnect {code}")
+
+    def stop(self) -> None:
+        self._end("stopped")
+
+    # -- what comes
+
+    def _read_on(self) -> None:
+        if self._unread and not self._reading and not self.over:
+            self._reading = True
+            self.process.loop.call_later(self._pause_s(), self._read)
+
+    def _read(self) -> None:
+        self._reading = False
+        if self.over:
+            return
+        event, size_bytes = self._unread.popleft()
+        self._unread_bytes -= size_bytes
+        self.line.consumed(size_bytes)
+        self._echo(event)
+        self._read_on()
+
+    def _echo(self, event: Event) -> None:
+        """Part `n` was consumed: say so to the client."""
+        self.consumed_parts.append(event["n"])
+        if self.kind == "websocket":
+            self._say({"type": "websocket.send", "bytes": self._payload(), "echo": event["n"]})
+            if event["n"] == self._closes_at:
+                self._say({"type": "websocket.close", "code": 1000, "reason": ""})
+        else:
+            more = event["more_body"]
+            self._say({"type": "http.response.body", "body": self._payload(), "more_body": more, "echo": event["n"]})
+
+    # -- what goes
+
+    def _say(self, event: Event) -> None:
+        event["client"] = self.client
+        event["instance"] = self.number
+        event["index"] = self._told
+        self._told += 1
+        self._to_say.append((event, payload_size_bytes(event)))
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._to_say and not self._saying and not self.over and self.line.room:
+            self._saying = True
+            self.process.loop.call_later(self._pause_s(), self._send)
+
+    def _send(self) -> None:
+        self._saying = False
+        if self.over:
+            return
+        event, size_bytes = self._to_say.popleft()
+        if event["index"] == self._fails_at:
+            self.line.close(Close.FAILED)
+            self._end("failed")
+            return
+        self.line.send(event, size_bytes or 0)
+        if event["type"] == "http.response.body" and not event["more_body"]:
+            self.line.complete()
+            self._end("complete")
+        elif event["type"] == "websocket.close":
+            self.line.close(Close.FINISHED)
+            self._end("closed")
+        else:
+            self._go_on()
+
+    def _end(self, how: str) -> None:
+        if not self.over:
+            self.over = how
+            self._record.tell(f"instance {self.number} of {self.client} is over: {how}")
+            self._room.ended()
+
+    def _payload(self) -> bytes:
+        return bytes(self._random.randint(0, PART_SIZE_BYTES_MAX))
+
+    def _pause_s(self) -> float:
+        rare = self._random.random()
+        return self._random.uniform(0.0, 1.5) if rare < 0.04 else self._random.uniform(0.0, 0.02)
+
+
+class Room:
+    """One worker's applications. Implements `worker.instance.Room`."""
+
+    def __init__(self, process: Process, record: Record, instances: list[Instance], slots: int) -> None:
+        self.process = process
+        self._record = record
+        self._instances = instances  # all of the world, in the order of their start
+        self._slots = slots
+        self._own: list[Instance] = []
+
+    @property
+    def running(self) -> int:
+        return sum(not instance.over for instance in self._own)
+
+    def free(self, kind: str) -> int:
+        return self._slots - self.running
+
+    def ended(self) -> None:
+        """A slot is free again."""
+        self.process.loop.call_soon(self.process.pump.room_again)
+
+    def start(self, scope: Event, body: bytes, more_body: bool, line: Line) -> Instance:
+        instance = Instance(self, self._record, len(self._instances), scope, line)
+        self._instances.append(instance)
+        self._own.append(instance)
+        instance.begin(body, more_body)
+        return instance

@@ -1,0 +1,125 @@
+"""What can befall the simulated world: each fault is one line of a schedule."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from channel_layer import redis_scripts
+
+if TYPE_CHECKING:
+    from tests.simulation.network import Pipe
+    from tests.simulation.process import Process
+    from tests.simulation.world import World
+
+
+def befall(world: World) -> None:
+    """One fault, drawn by the world's chance: now, or when a command of some kind is next on its way."""
+    living = world.living()
+    if world.random.random() < 0.65:
+        _ambush(world)
+    elif living:
+        world.random.choice(FAULTS)(world, world.random.choice(living))
+
+
+def _ambush(world: World) -> None:
+    """Most of what can go wrong goes wrong while a command is under way, and that is a short time."""
+    name, mark = world.random.choice(MARKS)
+    fault = world.random.choice((None, None, None, *FAULTS))
+
+    def spring(process: Process, pipe: Pipe) -> None:
+        if not process.alive:
+            return
+        world.record.tell(f"while {process.role} sends {name}:")
+        if fault is not None:
+            fault(world, process)
+        elif pipe.whole:
+            noticed_after_s = world.random.choice((0.0, 0.0, 0.05, 1.0))
+            world.record.tell(f"{process.role} loses this connection, notices after {noticed_after_s} s")
+            process.lose(process.pipes.index(pipe), noticed_after_s)
+
+    world.network.armed.append((mark, spring))
+
+
+def _again(world: World, process: Process) -> None:
+    role = process.role.rstrip("0123456789")
+    world.at(world.clock.now + world.random.uniform(0.1, 2.0), lambda: world.start(role) and None)
+
+
+def kill(world: World, process: Process) -> None:
+    """kill -9, and a new one comes."""
+    world.record.tell(f"{process.role} is killed")
+    process.kill()
+    _again(world, process)
+
+
+def stop(world: World, process: Process) -> None:
+    """SIGSTOP for a while: loop and lease."""
+    seconds = world.random.choice((0.5, 2.0, 3.5, 6.0, 9.0))
+    world.record.tell(f"{process.role} is stopped for {seconds} s")
+    process.stop(seconds)
+
+
+def block(world: World, process: Process) -> None:
+    """The loop is kept by somebody; the lease goes on."""
+    seconds = world.random.choice((0.2, 2.5, 6.0))
+    world.record.tell(f"{process.role} is blocked for {seconds} s")
+    process.block(seconds)
+
+
+def lose_one(world: World, process: Process) -> None:
+    """One connection is lost."""
+    if process.pipes:
+        noticed_after_s = world.random.choice((0.0, 0.0, 0.3, 5.0))
+        index = world.random.randrange(len(process.pipes))
+        world.record.tell(f"{process.role} loses connection {index}, notices after {noticed_after_s} s")
+        process.lose(index, noticed_after_s)
+
+
+def cut_off(world: World, process: Process) -> None:
+    """One process does not reach Redis for a while."""
+    seconds = world.random.choice((0.0, 0.3, 2.0, 4.5, 7.0))
+    noticed_after_s = world.random.choice((0.0, 0.0, 0.5))
+    world.record.tell(f"{process.role} is cut off for {seconds} s, notices after {noticed_after_s} s")
+    process.cut_off(seconds, noticed_after_s)
+
+
+def outage(world: World, _process: Process) -> None:
+    """Nobody reaches Redis for a while; its data stays."""
+    seconds = world.random.choice((0.1, 1.0, 4.0, 6.0))
+    world.record.tell(f"Redis is unreachable for {seconds} s")
+    world.network.outage_until = world.clock.now + seconds
+    for process in world.processes:
+        if process.alive:
+            process.cut_off(seconds, 0.0)
+
+
+def slow(world: World, _process: Process) -> None:
+    """Everything on the network takes long."""
+    seconds = world.random.choice((0.3, 2.0))
+    world.record.tell(f"the network is slow for {seconds} s")
+    world.network.slow_until = world.clock.now + seconds
+
+
+def drain(world: World, process: Process) -> None:
+    """A worker is asked to leave."""
+    if process.role.startswith("worker") and not process.leaving:
+        world.record.tell(f"{process.role} drains")
+        world.drain(process)
+        _again(world, process)
+
+
+#: Kinds of commands, and what tells them.
+MARKS = (
+    ("open", redis_scripts.OPEN.digest.encode()),
+    ("open", redis_scripts.OPEN.digest.encode()),
+    ("take", redis_scripts.TAKE.digest.encode()),
+    ("take", redis_scripts.TAKE.digest.encode()),
+    ("cancel", redis_scripts.CANCEL.digest.encode()),
+    ("a batch", b"NOMKSTREAM"),
+    ("a batch", b"NOMKSTREAM"),
+    ("a read of its inbox", b"XREAD\r"),
+    ("a read of a queue", b"XREADGROUP"),
+    ("a claim", b"XAUTOCLAIM"),
+)
+
+FAULTS = (kill, kill, stop, stop, block, lose_one, lose_one, lose_one, cut_off, cut_off, outage, slow, drain)

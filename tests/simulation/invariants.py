@@ -1,0 +1,105 @@
+"""What must be true in every schedule, after everything healed and time went by."""
+
+from __future__ import annotations
+
+from channel_layer.codec import unpack_batch
+from interface_server.connection import State
+from tests.simulation.applications import Instance
+from tests.simulation.clients import Client
+from tests.simulation.world import World
+
+Key = tuple[str, int, int]
+
+
+def unsettled(world: World) -> list[str]:
+    """Who still waits for something that nobody will bring."""
+    return [
+        *filter(None, (_waiting(world, client) for client in world.clients)),
+        *filter(None, (_for_nobody(world, instance) for instance in world.instances)),
+    ]
+
+
+def violations(world: World) -> list[str]:
+    """All that this schedule has broken."""
+    errors = [f"{process.role} raised {error!r}" for process in world.processes for error in process.loop.errors]
+    return [*world.record.broken, *unsettled(world), *_started_twice(world), *_started_though_withdrawn(world), *_leaks(world), *errors]
+
+
+def keys_without_ttl(world: World) -> list[str]:
+    """P11, once everybody has gone."""
+    stayed = [f"{process.role} has not left" for process in world.processes if process.alive]
+    return stayed + [f"P11: {key.decode()} has no TTL" for key in world.redis.without_ttl()]
+
+
+def _waiting(world: World, client: Client) -> str:
+    if client.over or not client.process.alive:
+        return ""
+    name = client.name
+    if client.upstream is None:
+        return f"{name} has not been let in"
+    if not client.accepted:
+        return f"hang: {name} has no end ({client.upstream.state.name}, owner {client.upstream.owner})"
+    if not any(_bound(instance, client) for instance in world.instances if instance.process.alive):
+        return f"hang: {name} is open with nobody behind it"
+    if len(client.echoed) < client.parts:
+        return f"P1: {name} is open and has {client.echoed} of {client.parts} echoes"
+    return ""
+
+
+def _bound(instance: Instance, client: Client) -> bool:
+    upstream = client.upstream
+    interface, number, epoch = instance.key
+    owner = instance.process.pump.node.name
+    return bool(
+        not instance.over
+        and upstream is not None
+        and client.process.pump.node.name == interface
+        and upstream.number == number
+        and upstream.obeys(owner, epoch)
+    )
+
+
+def _for_nobody(world: World, instance: Instance) -> str:
+    if instance.over or not instance.process.alive:
+        return ""
+    if any(_bound(instance, client) for client in world.clients if client.process.alive and not client.over):
+        return ""
+    return f"P8: instance {instance.number} of {instance.client} runs on for nobody in {instance.process.role}"
+
+
+def _started_twice(world: World) -> list[str]:
+    posts = [instance.client for instance in world.instances if instance.kind == "POST"]
+    return [f"P3: {client} was started twice" for client in sorted(set(posts)) if posts.count(client) > 1]
+
+
+def _started_though_withdrawn(world: World) -> list[str]:
+    withdrawn: set[Key] = set()
+    for batch in world.redis.withdrawn:
+        interface, packets = unpack_batch(batch)
+        withdrawn.add((interface, packets[0][1], packets[0][2]))
+    return [f"P3: {instance.client} was started though withdrawn" for instance in world.instances if instance.key in withdrawn]
+
+
+def _leaks(world: World) -> list[str]:
+    """What a process remembers beyond the connections that it has. White-box on purpose: memory is a promise too (P5)."""
+    leaks = []
+    for process in world.living():
+        pump = process.pump
+        owners: dict[str, int] = {}
+        if process.role.startswith("interface"):
+            for upstream in pump._connections.values():
+                if upstream.state is State.OWNED:
+                    owners[upstream.owner] = owners.get(upstream.owner, 0) + 1
+            waiting = (pump._queued, pump._overdue)
+        else:
+            for line in pump.lines:
+                owners[line.key[0]] = owners.get(line.key[0], 0) + 1
+            waiting = (pump._adoption._under_way, {kind: count for kind, count in pump._reserved.items() if count})
+        if pump.node.peers._held != owners:
+            leaks.append(f"leak: {process.role} watches {pump.node.peers._held} and shares connections with {owners}")
+        if any(waiting):
+            leaks.append(f"leak: {process.role} still waits: {waiting}")
+        kept = [node for node, mail in pump.node.outbox._destinations.items() if mail.waiting or mail.under_way]
+        if kept:
+            leaks.append(f"leak: {process.role} keeps mail for {kept}")
+    return leaks

