@@ -152,5 +152,7 @@ async def _connect(address: RedisAddress, on_lost: Callable[[], None], on_push: 
     connection.run_id = facts.get("run_id", "")
     connection.version = facts.get("valkey_version") or facts.get("redis_version", "")
     connection._on_push = on_push
+    if not connection.alive:  # lost after the last answer, before we were woken: nobody would ever hear of it
+        raise ConnectionResetError("lost during the greeting")
     greeting.append(on_lost)
     return connection

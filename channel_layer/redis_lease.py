@@ -40,8 +40,9 @@ class RedisLease:
         self._client = address.blocking_client(timeout_s=ttl_s / 2)
         self._name = name
         self._facts = facts
+        self._own_keys = [keys.lease(name), keys.nodes, keys.inbox(name)]
         self._streams = [keys.channel(channel) for channel in channels]
-        self._keys = [keys.lease(name), keys.nodes, keys.inbox(name), *self._streams]
+        self._sizes = [keys.channel_size(channel) for channel in channels]
         self._ttl_ms = int(ttl_s * 1000)
         self._rest_ttl_ms = rest_ttl_ms
         self._on_renewed = on_renewed
@@ -61,7 +62,7 @@ class RedisLease:
         if self._thread.is_alive():
             self._thread.join()
         try:
-            self._eval(redis_scripts.LEAVE, self._keys, self._name, GROUP)
+            self._eval(redis_scripts.LEAVE, [*self._own_keys, *self._streams], self._name, GROUP)
         except RedisError as error:
             log.warning("leaving Redis without a word: %s", error)
         self._client.close()
@@ -76,7 +77,8 @@ class RedisLease:
     def _renew(self) -> None:
         said = pack_apart({**self._facts, **self.figures})
         asked_at = time.monotonic()
-        found = self._eval(redis_scripts.RENEW, self._keys, said, self._ttl_ms, self._rest_ttl_ms, self._name)
+        keys = [*self._own_keys, *self._streams, *self._sizes]
+        found = self._eval(redis_scripts.RENEW, keys, said, self._ttl_ms, self._rest_ttl_ms, self._name)
         self._on_renewed(asked_at, bool(found))
 
     def _eval(self, script: redis_scripts.Script, keys: list[str], *arguments: Any) -> Any:

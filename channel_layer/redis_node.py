@@ -13,7 +13,7 @@ import secrets
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import hiredis
@@ -205,6 +205,10 @@ class RedisNode:
         for opener in self._openers.values():
             opener.connected(connection)
         self._receiver.on_redis(True)
+
+    def tell(self, figures: dict[str, Any], counters: Mapping[str, int]) -> None:
+        """What `status` shows of this process from the next renewal on: its figures, and all that it has counted."""
+        self.lease.figures = {**figures, "counters": {**self.counters, **counters}}
 
     def _garbage(self) -> None:
         self.counters["wire.garbage"] += 1

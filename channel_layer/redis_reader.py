@@ -68,6 +68,7 @@ class RedisReader:
         on_garbage: Callable[[], None],
     ) -> None:
         self._stream = keys.channel(channel)
+        self._size = keys.channel_size(channel)
         self._name = name
         self._ttl_ms = ttl_ms
         self._wanted = wanted
@@ -182,11 +183,16 @@ class RedisReader:
             except WireError as error:
                 log.warning("dropped an entry of %s: %s", self._stream, error)
                 self._on_garbage()
-                self._discard(entry_id)
+                self._discard(entry_id, len(fields[1]))
         if entries:
             self._on_entries(entries)
 
-    def _discard(self, entry_id: bytes) -> None:
+    def _discard(self, entry_id: bytes, size_bytes: int) -> None:
+        """Nobody can take it: out of the queue with it."""
         if self._link.connection is not None:
-            self._link.connection.tell("XACK", self._stream, GROUP, entry_id)
-            self._link.connection.tell("XDEL", self._stream, entry_id)
+            keys = (self._stream, self._size)
+            redis_scripts.CANCEL.call(self._link.connection, _ignore, 2, *keys, GROUP, entry_id, size_bytes)
+
+
+def _ignore(_answer: Answer) -> None:
+    """The answer is of no interest."""

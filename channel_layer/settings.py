@@ -18,4 +18,3 @@ class WireSettings:
     request_capacity: int = 10_000  #: connections waiting in each of the two shared request channels
     queue_size_bytes_max: int = 64 * MEBIBYTE  #: bytes waiting in one shared channel
     lease_ttl_s: float = 5.0  #: a process that has not renewed for so long may be called dead
-    redis_outage_timeout_s: float = 30.0  #: how long running exchanges wait for Redis: then 502

@@ -78,11 +78,14 @@ class InterfaceServer:
         self._context.draining = True
         self._port.stopListening()
         self._factory.drain()
+        if self._context.sockets is not None:
+            self._context.sockets.close_all()
         end = self._loop.time() + self._settings.graceful_timeout_s
-        while self._pump.connections and self._loop.time() < end and not self._at_once:
+        while (self._pump.connections or self._context.under_way) and self._loop.time() < end and not self._at_once:
             await asyncio.sleep(DRAIN_LOOK_S)
         if self._pump.connections:
-            log.warning("leaving %d connections behind", self._pump.connections)
+            log.warning("cutting off %d connections that have not finished", self._pump.connections)
+        self._factory.abort_all()
 
 
 def run(settings: InterfaceSettings) -> int:

@@ -72,7 +72,6 @@ class WebSocket(Reading, Writing):
             self._refuse(503, "too many connections", RETRY_AFTER)
             return
         self._held = remaining_bytes
-        self._shared.watch.accepting.arm(self, context.loop.time())
         self._upstream = context.door.open(self, scope, b"", False)
 
     def _accept(self, event: Event) -> None:
@@ -117,6 +116,10 @@ class WebSocket(Reading, Writing):
             self._drain()
 
     # What the pump says (`Client`; `push` is in autobahn_writing.py).
+
+    def adopted(self) -> None:
+        if self._state is State.CONNECTING:
+            self._shared.watch.accepting.arm(self, self._shared.context.loop.time())
 
     def deliver(self, events: Sequence[Event], size_bytes: int) -> None:
         for event in events:

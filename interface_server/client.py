@@ -54,6 +54,12 @@ class Pushed:
 class Client(Protocol):
     """One client's side of one connection. The pump calls; nothing here may raise."""
 
+    def adopted(self) -> None:
+        """A worker has taken it: from now on the application's answer may be late. Again after each change of owner.
+
+        Said for WebSockets, and for HTTP where there is a `response_timeout_s`.
+        """
+
     def deliver(self, events: Sequence[Event], size_bytes: int) -> None:
         """Events of the current owner, in order: `http.response.start`, `websocket.send`, … as the worker checked them.
 

@@ -48,9 +48,10 @@ class Pump:
         self.counters: dict[str, int] = Counter()
         self.draining = False
         self._reachable = False
+        self._answer_may_be_late = settings.response_timeout_s > 0
         self._era = ""
         self._loop = asyncio.get_running_loop()
-        self._numbers = itertools.count(1)
+        self._opened = 0
         self._connections: dict[int, WireUpstream] = {}
         self._queued: dict[int, float] = {}  # by number: the end of its wait, in the order of waiting
         self._overdue: dict[int, float] = {}
@@ -102,7 +103,8 @@ class Pump:
     ) -> WireUpstream:
         """See `Door.open`."""
         window = window_size_bytes(self._settings.wire.buffer_budget_bytes, len(self._connections) + 1)
-        upstream = WireUpstream(self, client, next(self._numbers), (scope, body, more_body), window, expect_continue)
+        self._opened += 1
+        upstream = WireUpstream(self, client, self._opened, (scope, body, more_body), window, expect_continue)
         self._connections[upstream.number] = upstream
         self._queue(upstream)
         return upstream
@@ -124,6 +126,8 @@ class Pump:
         self._overdue.pop(upstream.number, None)
         if upstream.owner is not None:
             self.node.peers.hold(upstream.owner)
+        if self._answer_may_be_late or upstream.kind == "websocket":
+            upstream.client.adopted()
 
     def forget(self, upstream: WireUpstream) -> None:
         """It is done."""
@@ -307,7 +311,8 @@ class Pump:
         for number in [number for number, deadline in self._overdue.items() if deadline <= now]:
             del self._overdue[number]
             self._wait_over(number)
-        self.node.lease.figures = {"connections": len(self._connections), "queued": len(self._queued)}
+        figures = {"connections": len(self._connections), "queued": len(self._queued), "opened_total": self._opened}
+        self.node.tell(figures, self.counters)
         self._sweeper = self._loop.call_later(SWEEP_INTERVAL_S, self._sweep)
 
     def _wait_over(self, number: int) -> None:

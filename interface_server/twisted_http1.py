@@ -235,8 +235,6 @@ class HttpProtocol(Protocol):
         else:
             self._continue_owed = expects = more and not body and head.expects_continue
             self._response = Http1Response(head.method == "HEAD", head.version == "1.1", head.keep_alive, context.lines)
-            if context.settings.response_timeout_s:
-                self.deadline = context.deadline(context.settings.response_timeout_s)
             context.under_way += 1
             self._upstream = context.door.open(self, scope, body, more, expect_continue=expects)
 
@@ -252,6 +250,11 @@ class HttpProtocol(Protocol):
         autobahn_websocket.upgrade(self, self.transport, scope, rest, self.context)
 
     # What the pump says.
+
+    def adopted(self) -> None:
+        timeout_s = self.context.settings.response_timeout_s
+        if timeout_s and not self._spoken:
+            self.deadline = self.context.deadline(timeout_s)
 
     def deliver(self, events: Sequence[Event], size_bytes: int) -> None:
         response = self._response

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 FIRST_COLUMNS = ("role", "node", "host", "pid", "version")  #: where they are known; then whatever else a lease says
+COUNTERS = "counters"  #: the field of a lease with what its process has counted
 TOTAL_SUFFIX = "_total"  #: figures that only grow: shown as a rate as well
 
 
@@ -47,7 +49,20 @@ def as_table(status: Status, before: Status | None = None, passed_s: float = 0.0
         {"waiting for a worker": queue.channel, "depth": queue.depth, "oldest": f"{queue.age_s:.1f} s"}
         for queue in status.queues
     ]
-    return "\n".join(lines + _table(("waiting for a worker", "depth", "oldest"), queues))
+    lines += _table(("waiting for a worker", "depth", "oldest"), queues)
+    counted = _counted(status)
+    if counted:
+        lines += ["", *_table(("counted", "role", "times"), counted)]
+    return "\n".join(lines)
+
+
+def _counted(status: Status) -> list[dict[str, Any]]:
+    """What all processes of a role that live now have refused, dropped, closed and cut, by reason."""
+    sums: Counter[tuple[str, str]] = Counter()
+    for lease in status.processes:
+        for name, times in (lease.get(COUNTERS) or {}).items():
+            sums[name, str(lease.get("role", ""))] += times
+    return [{"counted": name, "role": role, "times": times} for (name, role), times in sorted(sums.items()) if times]
 
 
 def _order(lease: dict[str, Any]) -> tuple[str, str]:
@@ -71,6 +86,8 @@ def _for_people(lease: dict[str, Any], now_s: float) -> dict[str, Any]:
     """Figures within figures become columns of their own; the moment of the start becomes how long ago it was."""
     shown: dict[str, Any] = {}
     for name, value in lease.items():
+        if name == COUNTERS:
+            continue  # a table of its own
         if isinstance(value, dict):
             shown.update({f"{name} {inner}": figure for inner, figure in value.items()})
         elif name == "started" and isinstance(value, int | float):

@@ -48,6 +48,7 @@ class Pump:
         self._lag = LoopLag()
         self._lines: dict[Key, WireLine] = {}
         self._pending: list[WireLine] = []
+        self._adopted = 0
         self._readers: dict[str, RedisReader] = {}
         self._reserved = dict.fromkeys(CHANNEL_OF_KIND, 0)  # slots for what is being taken
         self._length = dict.fromkeys(CHANNEL_OF_KIND, 1)  # of each queue, as the last take saw it
@@ -153,7 +154,7 @@ class Pump:
     def _answered(self, entry: Entry, key: Key, verdict: int, window: int) -> None:
         held = self._adoption.answered(key)
         if verdict == ADOPTED:
-            self.counters["adopted"] += 1
+            self._adopted += 1
             try:
                 self._start(entry, key, window)
             except MALFORMED:
@@ -254,10 +255,11 @@ class Pump:
 
     def _figures(self) -> None:
         """What `status` shows of this worker."""
-        self.node.lease.figures = {
+        figures = {
             "connections": len(self._lines),
-            "adopted": self.counters["adopted"],
+            "adopted_total": self._adopted,
             "free": {kind: self._room.free(kind) for kind in CHANNEL_OF_KIND},
             "lag_ms": round(self._lag.seconds * 1000, 1),
         }
+        self.node.tell(figures, self.counters)
         self._figures_timer = self._loop.call_later(FIGURES_INTERVAL_S, self._figures)

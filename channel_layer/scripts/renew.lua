@@ -3,7 +3,7 @@
 -- KEYS[1]  lease of the process
 -- KEYS[2]  index of all leases
 -- KEYS[3]  inbox of the process
--- KEYS[4…] streams of the shared channels that it reads
+-- KEYS[4…] streams of the shared channels that it reads, and the bytes waiting in each
 -- ARGV[1]  what the lease says
 -- ARGV[2]  time to live of the lease in ms
 -- ARGV[3]  time to live of everything else in ms

@@ -28,7 +28,7 @@ end
 if #acks > 0 then
     redis.call('XACK', KEYS[1], ARGV[1], unpack(acks))
 end
-if freed > 0 then
+if freed > 0 and redis.call('EXISTS', KEYS[2]) == 1 then
     redis.call('DECRBY', KEYS[2], freed)
 end
 for inbox, packets in pairs(parts) do

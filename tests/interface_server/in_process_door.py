@@ -174,6 +174,7 @@ class InProcessDoor:
         self.openings.append({"body": body, "more_body": more_body, "expect_continue": expect_continue})
         self.lines.append(line)
         self._arrived.put_nowait(line)
+        asyncio.get_running_loop().call_soon(client.adopted)
         return line
 
     async def next(self) -> Line:

@@ -82,6 +82,7 @@ class ScriptedDoor:
         self.count += 1
         line = Line(client, scope, f"test!{self.count}")
         self.opened.put_nowait(line)
+        asyncio.get_running_loop().call_soon(client.adopted)
         if self.on_open is not None:
             asyncio.get_running_loop().call_soon(self.on_open, line)
         return line

@@ -64,7 +64,9 @@ class Instance:
         check = self._record.check
         check(not self.over, "an instance that is over was fed")
         check(event["client"] == self.client, f"P2: {self.client} was fed {event['client']}'s event")
-        check(self._heard is not None and event["n"] == self._heard + 1, f"P1: part {event['n']} after {self._heard} up")
+        check(
+            self._heard is not None and event["n"] == self._heard + 1, f"P1: part {event['n']} after {self._heard} up"
+        )
         self._heard = event["n"]
         self._unread.append((event, size_bytes))
         self._unread_bytes += size_bytes

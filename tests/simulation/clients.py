@@ -108,7 +108,9 @@ class Client:
             elif event["type"] == "websocket.close":
                 self._later(self._random.uniform(0.0, 0.05), self._leave)
             elif event["type"] == "http.response.body" and not event["more_body"]:
-                self._record.check(len(self.echoed) == (self.parts if self.kind == "POST" else 0), "P1: all parts echoed")
+                self._record.check(
+                    len(self.echoed) == (self.parts if self.kind == "POST" else 0), "P1: all parts echoed"
+                )
                 self._over("complete")
                 self.upstream.complete()
 

@@ -22,7 +22,14 @@ def unsettled(world: World) -> list[str]:
 def violations(world: World) -> list[str]:
     """All that this schedule has broken."""
     errors = [f"{process.role} raised {error!r}" for process in world.processes for error in process.loop.errors]
-    return [*world.record.broken, *unsettled(world), *_started_twice(world), *_started_though_withdrawn(world), *_leaks(world), *errors]
+    return [
+        *world.record.broken,
+        *unsettled(world),
+        *_started_twice(world),
+        *_started_though_withdrawn(world),
+        *_leaks(world),
+        *errors,
+    ]
 
 
 def keys_without_ttl(world: World) -> list[str]:
@@ -77,7 +84,11 @@ def _started_though_withdrawn(world: World) -> list[str]:
     for batch in world.redis.withdrawn:
         interface, packets = unpack_batch(batch)
         withdrawn.add((interface, packets[0][1], packets[0][2]))
-    return [f"P3: {instance.client} was started though withdrawn" for instance in world.instances if instance.key in withdrawn]
+    return [
+        f"P3: {instance.client} was started though withdrawn"
+        for instance in world.instances
+        if instance.key in withdrawn
+    ]
 
 
 def _leaks(world: World) -> list[str]:

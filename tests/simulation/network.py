@@ -97,10 +97,15 @@ class Pipe(asyncio.Transport):
             self._execute(self._on_the_way.popleft())
         self._on_the_way.clear()
         clock = network.clock
-        late_s = network.random.choice((0.0, 0.001, 2.5))  # what it says into the void meanwhile is lost: also whole entries
+        late_s = network.random.choice(
+            (0.0, 0.001, 2.5)
+        )  # what it says into the void meanwhile is lost: also whole entries
         clock.at(clock.now + late_s, lambda: network.redis.drop(self._session))
         lost = ConnectionResetError("cut")
-        clock.at(clock.now + noticed_after_s, lambda: self._process.loop.call_soon(self._protocol.connection_lost, lost) and None)
+        clock.at(
+            clock.now + noticed_after_s,
+            lambda: self._process.loop.call_soon(self._protocol.connection_lost, lost) and None,
+        )
 
     def _execute(self, data: bytes) -> None:
         self._network.redis.execute(self._session, unpacked(data))

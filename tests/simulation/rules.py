@@ -124,10 +124,14 @@ RULES: dict[str, list[Patch]] = {
     "never again after an unanswered take": [(Adoption, "unanswered", _take_again)],
     "an unanswered take is told to be not started": [(WorkerPump, "_unanswered", _start_what_was_not_answered)],
     "packets are held during a take in flight": [(Adoption, "hold", lambda self, key, packet: False)],
-    "never two takes of one connection": [(Adoption, "choose", lambda self, keys, now: [self._under_way.setdefault(key, []) is not None for key in keys])],
+    "never two takes of one connection": [
+        (Adoption, "choose", lambda self, keys, now: [self._under_way.setdefault(key, []) is not None for key in keys])
+    ],
     "`open` is never sent twice": [(RedisOpener, "_answered", _open_once_more)],
     "what must not start twice is not queued again on doubt": [(Connection, "happen", _post_again_after_unknown)],
-    "what was forwarded is kept until the instance shows life": [(Connection, "_next_epoch", _forget_what_was_forwarded)],
+    "what was forwarded is kept until the instance shows life": [
+        (Connection, "_next_epoch", _forget_what_was_forwarded)
+    ],
     "a batch without an answer is sent again": [(RedisOutbox, "connected", _forget_what_is_under_way)],
     "the inbox is read up before a death is acted upon": [(RedisInbox, "read_up", _read_nothing_up)],
     "only who holds a lease may judge": [(OwnLease, "may_judge", lambda self, now: True)],

@@ -178,7 +178,10 @@ class SimulatedRedis:
     def do_zrangebyscore(self, key: bytes, low: bytes, high: bytes) -> list[bytes]:
         assert high == b"+inf"
         members = self._get(key) or {}
-        return sorted((member for member in members if members[member] >= float(low)), key=lambda member: (members[member], member))
+        return sorted(
+            (member for member in members if members[member] >= float(low)),
+            key=lambda member: (members[member], member),
+        )
 
     # -- streams
 
@@ -239,11 +242,15 @@ class SimulatedRedis:
             return 0
         return sum(stream.groups[group].pending.pop(parse(entry_id), None) is not None for entry_id in ids)
 
-    def do_xpending(self, key: bytes, group: bytes, _low: bytes, _high: bytes, count: bytes, consumer: bytes) -> list[Any]:
+    def do_xpending(
+        self, key: bytes, group: bytes, _low: bytes, _high: bytes, count: bytes, consumer: bytes
+    ) -> list[Any]:
         pending = self._group(key, group)[1].pending
         return [[shown(entry_id)] for entry_id, (owner, _) in pending.items() if owner == consumer][: int(count)]
 
-    def do_xautoclaim(self, key: bytes, group: bytes, consumer: bytes, idle: bytes, start: bytes, *count: bytes) -> list[Any]:
+    def do_xautoclaim(
+        self, key: bytes, group: bytes, consumer: bytes, idle: bytes, start: bytes, *count: bytes
+    ) -> list[Any]:
         stream, found = self._group(key, group)
         claimed = stream.claim(found, consumer, int(idle), int(count[1]), self.now_ms)
         return [b"0-0", [list(entry) for entry in claimed], []]

@@ -108,7 +108,9 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self.clock.at(when, lambda: self._ripe(handle))
         return handle
 
-    def call_later(self, delay: float, callback: Any, *args: Any, context: Context | None = None) -> asyncio.TimerHandle:
+    def call_later(
+        self, delay: float, callback: Any, *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
         return self.call_at(self.clock.now + delay, callback, *args, context=context)
 
     def create_future(self) -> asyncio.Future[Any]:

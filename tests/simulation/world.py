@@ -68,7 +68,9 @@ class World:
 
     def living(self, role: str = "") -> list[Process]:
         """Processes that run, and have started."""
-        return [process for process in self.processes if process.alive and process.started and process.role.startswith(role)]
+        return [
+            process for process in self.processes if process.alive and process.started and process.role.startswith(role)
+        ]
 
     def at(self, when: float, what: Any) -> None:
         """Let something happen to the world."""
@@ -151,7 +153,11 @@ class World:
         self.record.tell("healed")
         self.network.armed.clear()
         for role in ("interface", "worker"):
-            if not [process for process in self.processes if process.alive and not process.leaving and process.role.startswith(role)]:
+            if not [
+                process
+                for process in self.processes
+                if process.alive and not process.leaving and process.role.startswith(role)
+            ]:
                 self.start(role)
 
 
@@ -161,7 +167,11 @@ def _standing_in(world: World) -> Iterator[None]:
     clock, random = world.clock, world.random
     doors: list[tuple[Any, str, Any]] = [
         (redis_node, "RedisLease", SimulatedLease),
-        (redis_node, "time", SimpleNamespace(monotonic=lambda: clock.now, clock_gettime=lambda _: clock.now, CLOCK_REALTIME=0)),
+        (
+            redis_node,
+            "time",
+            SimpleNamespace(monotonic=lambda: clock.now, clock_gettime=lambda _: clock.now, CLOCK_REALTIME=0),
+        ),
         (redis_node, "secrets", SimpleNamespace(token_hex=lambda size: f"{random.getrandbits(8 * size):0{2 * size}x}")),
         (redis_link, "random", random),
     ]

@@ -28,9 +28,13 @@ class Recorded:
     ending: Ending | None = None
     wanted_count: int = 0
     resumed: int = 0
+    adoptions: int = 0
     undelivered: int = 0
     takes: bool = True  #: False: a client that does not read; nothing counts as delivered
     upstream: Any = None
+
+    def adopted(self) -> None:
+        self.adoptions += 1
 
     def deliver(self, events: Sequence[Event], size_bytes: int) -> None:
         self.events.extend(events)
