@@ -50,6 +50,7 @@ class RedisOpener:
         self._limits = (capacity, size_bytes_max, ttl_ms)
         self._connection: RedisConnection | None = None
         self._waiting: list[_Opening] = []
+        self._returning: list[_Opening] = []  # queued again while Redis is away; their wait is counted elsewhere
         self._under_way = False
         self._scheduled = False
         self._loop = asyncio.get_running_loop()
@@ -58,6 +59,8 @@ class RedisOpener:
         """A connection stands (again)."""
         self._connection = connection
         self._under_way = False
+        self._waiting, self._returning = self._returning + self._waiting, []
+        self._go_on()
 
     def open(self, packed: bytes, applicant: Applicant, epoch: int) -> None:
         """Queue one packed packet. The outcome comes by `applicant.opened`."""
@@ -84,9 +87,7 @@ class RedisOpener:
             return
         connection = self._connection
         if connection is None or not connection.alive:
-            for _, applicant, epoch in batch:
-                applicant.opened(epoch, Outcome.UNAVAILABLE)
-            self._go_on()
+            self._refuse(batch)
             return
         self._under_way = True
 
@@ -102,6 +103,16 @@ class RedisOpener:
             *self._limits,
             *[join_batch(self._head, [packed]) for packed, _, _ in batch],
         )
+
+    def _refuse(self, batch: list[_Opening]) -> None:
+        """Redis is away: who is new is told so; who was in already, and lost its answer with the connection, waits."""
+        for opening in batch:
+            _, applicant, epoch = opening
+            if epoch > 1:
+                self._returning.append(opening)
+            else:
+                applicant.opened(epoch, Outcome.UNAVAILABLE)
+        self._go_on()
 
     def _next(self) -> list[_Opening]:
         """As much as one script call takes."""

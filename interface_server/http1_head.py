@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
+from channel_layer.events import Event
+
 Fields = Sequence[tuple[bytes, bytes]]
 
 #: Fields that mean something to the door. Names arrive in lower case.
@@ -30,6 +32,7 @@ HEEDED = frozenset(
         b"x-forwarded-proto",
     )
 )
+WEBSOCKET = b"websocket"
 #: Of those, the ones that say two things if they stand there twice.
 SINGLE = frozenset((b"host", b"content-length", b"transfer-encoding"))
 #: What llhttp knows beside HTTP's own: RTSP's and ICE's methods, the preface of HTTP/2, and tunnels.
@@ -53,9 +56,13 @@ class Refusal(Exception):
 
 
 class Head:
-    """One checked head. What an application hears of it is in the first lines, how to serve it in the last."""
+    """One checked head. What an application hears of it is in the first lines, how to serve it in the last.
+
+    Nobody changes a head once it is checked: equal requests share one.
+    """
 
     __slots__ = (
+        "common",
         "expects_continue",
         "heeded",
         "keep_alive",
@@ -64,6 +71,7 @@ class Head:
         "path",
         "query_string",
         "raw_path",
+        "scope",
         "target",
         "upgrade",
         "version",
@@ -75,11 +83,13 @@ class Head:
     raw_path: bytes
     query_string: bytes
     version: str  #: "1.0" or "1.1"
-    heeded: dict[bytes, bytes]  #: the HEEDED fields that were there; repeated ones joined by a comma
+    scope: Event  #: what the application hears, as far as the head says it; copied for each request
+    heeded: dict[bytes, bytes]  #: the HEEDED fields that were there, but a Host that stands alone; repeated ones joined
     keep_alive: bool  #: the client would send another request after this one
+    common: bool  #: the response needs nothing special: HTTP/1.1, not HEAD, and the connection stays
     length_bytes: int | None  #: of the body; None: chunked
     expects_continue: bool
-    upgrade: bytes  #: the protocol that the client would rather speak, in lower case; empty: none
+    upgrade: bool  #: the client asks for WebSocket; other protocols are not spoken here, and not heard of
 
 
 def check_head(method: bytes, target: bytes, version: str, fields: list[tuple[bytes, bytes]]) -> Head:
@@ -87,10 +97,72 @@ def check_head(method: bytes, target: bytes, version: str, fields: list[tuple[by
 
     Raises Refusal; the connection cannot be used for another request then, for nobody knows where that would begin.
     """
-    if version != "1.1" and version != "1.0":
+    if version == "1.1":
+        host = None
+        for name, value in fields:
+            if name in HEEDED:
+                if name != b"host" or host is not None:
+                    break
+                host = value
+        else:
+            if host is not None and target[:1] == b"/" and len(host) <= HOST_SIZE_BYTES_MAX and is_host(host):
+                return _plain_head(method, target)
+    elif version != "1.0":
         raise Refusal(505 if version[0] > "1" else 400, "this server speaks HTTP/1.0 and HTTP/1.1", "version")
+    _check_method(method)
+    head = Head()
+    head.version = version
+    head.heeded = heeded = _heeded(fields)
+    _read_request_line(head, method, target, fields)
+    _check_host(heeded.get(b"host"), version)
+    _read_framing(head, heeded)
+    _read_connection(head, heeded)
+    head.common = head.keep_alive and version == "1.1" and method != b"HEAD"
+    _begin_scope(head)
+    return head
+
+
+@lru_cache(maxsize=256)
+def _plain_head(method: bytes, target: bytes) -> Head:
+    """A head of which nothing but its first line and a good Host is to be heeded, in HTTP/1.1. Remembered, as most
+    requests are for what others asked for.
+    """
+    _check_method(method)
+    head = Head()
+    head.version = "1.1"
+    head.heeded = {}
+    _read_request_line(head, method, target, [])
+    head.length_bytes = 0
+    head.expects_continue = False
+    head.upgrade = False
+    head.keep_alive = True
+    head.common = method != b"HEAD"
+    _begin_scope(head)
+    return head
+
+
+def _begin_scope(head: Head) -> None:
+    head.scope = {
+        "type": "http",
+        "http_version": head.version,
+        "method": head.method,
+        "scheme": "http",
+        "path": head.path,
+        "raw_path": head.raw_path,
+        "query_string": head.query_string,
+        "root_path": "",
+        "headers": (),
+        "client": None,
+        "server": None,
+    }
+
+
+def _check_method(method: bytes) -> None:
     if method in METHODS_REFUSED:
         raise Refusal(501, "this method is not implemented", "method")
+
+
+def _heeded(fields: Fields) -> dict[bytes, bytes]:
     heeded: dict[bytes, bytes] = {}
     for name, value in fields:
         if name in HEEDED:
@@ -100,29 +172,24 @@ def check_head(method: bytes, target: bytes, version: str, fields: list[tuple[by
                 raise Refusal(400, f"more than one {name.decode()} field", "repeated_field")
             else:
                 heeded[name] += b"," + value
-    head = Head()
+    return heeded
+
+
+def _read_request_line(head: Head, method: bytes, target: bytes, fields: list[tuple[bytes, bytes]]) -> None:
     head.method = method.decode()
-    head.version = version
-    head.heeded = heeded
     head.target = target
     if target[:1] == b"/":
         head.path, head.raw_path, head.query_string = _parts(target)
     else:
         _read_other_target(head, method, target, fields)
-    host = heeded.get(b"host")
+
+
+def _check_host(host: bytes | None, version: str) -> None:
     if host is None:
         if version == "1.1":
             raise Refusal(400, "no Host field", "host")
     elif len(host) > HOST_SIZE_BYTES_MAX or not is_host(host):
         raise Refusal(400, "the Host field is no host", "host")
-    head.length_bytes = 0
-    head.keep_alive = version == "1.1"
-    head.expects_continue = False
-    head.upgrade = b""
-    if len(heeded) > 1 or host is None:
-        _read_framing(head, heeded)
-        _read_connection(head, heeded)
-    return head
 
 
 @lru_cache(maxsize=256)
@@ -165,8 +232,7 @@ def _read_framing(head: Head, heeded: dict[bytes, bytes]) -> None:
     coding = heeded.get(b"transfer-encoding")
     length = heeded.get(b"content-length")
     if coding is None:
-        if length is not None:
-            head.length_bytes = _length(length)
+        head.length_bytes = 0 if length is None else _length(length)
         return
     if length is not None:
         raise Refusal(400, "Content-Length beside Transfer-Encoding", "framing")
@@ -186,11 +252,14 @@ def _length(value: bytes) -> int:
 
 def _read_connection(head: Head, heeded: dict[bytes, bytes]) -> None:
     modern = head.version == "1.1"
+    head.keep_alive = modern
+    head.upgrade = False
     connection = heeded.get(b"connection")
     if connection is not None:
         tokens = {token.strip() for token in connection.lower().split(b",")}
         head.keep_alive = b"close" not in tokens and (modern or b"keep-alive" in tokens)
         if modern and b"upgrade" in tokens:
-            head.upgrade = heeded.get(b"upgrade", b"").strip().lower()
+            head.upgrade = heeded.get(b"upgrade", b"").strip().lower() == WEBSOCKET
+    head.expects_continue = False
     if modern and head.length_bytes != 0:
         head.expects_continue = heeded.get(b"expect", b"").lower() == b"100-continue"

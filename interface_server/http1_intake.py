@@ -19,9 +19,6 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from interface_server.http1_head import Head, Refusal, check_head
 from interface_server.settings import InterfaceSettings
 
-WEBSOCKET = b"websocket"
-
-
 class Sink(Protocol):
     """Hears of requests, in order: `head_came`, any number of `part_came`, `request_over`."""
 
@@ -128,15 +125,14 @@ class Intake:
         self._fed_bytes = 0
         parser = self._parser
         head = check_head(parser.get_method(), target, parser.get_http_version(), fields)
-        length = head.length_bytes
-        if length and 0 < settings.body_size_bytes_max < length:
-            raise Refusal(413, "the request body is too large", "body_too_large")
-        if b"upgrade" in head.heeded:
-            self._upgrading = parser.should_upgrade()
-            if head.upgrade == WEBSOCKET:
-                _check_handshake(head)
-            else:
-                head.upgrade = b""
+        if head.heeded:
+            length = head.length_bytes
+            if length and 0 < settings.body_size_bytes_max < length:
+                raise Refusal(413, "the request body is too large", "body_too_large")
+            if b"upgrade" in head.heeded:
+                self._upgrading = parser.should_upgrade()
+                if head.upgrade:
+                    _check_handshake(head)
         self._head = head
         self._body_bytes = 0
         self._last = not head.keep_alive

@@ -36,23 +36,16 @@ class Place:
 
     def scope(self, head: Head, fields: list[tuple[bytes, bytes]]) -> Event:
         """The scope of an HTTP request."""
-        scope: Event = {
-            "type": "http",
-            "http_version": head.version,
-            "method": head.method,
-            "scheme": self.scheme,
-            "path": head.path,
-            "raw_path": head.raw_path,
-            "query_string": head.query_string,
-            "root_path": self.root_path,
-            "headers": fields,
-            "client": self.client,
-            "server": self.server,
-        }
+        scope = head.scope.copy()  # and fill the rest in: half the time of putting eleven values together
+        scope["scheme"] = self.scheme
+        scope["headers"] = fields
+        scope["client"] = self.client
+        scope["server"] = self.server
         if self.root_path:
+            scope["root_path"] = self.root_path
             scope["path"] = self.root_path + head.path
             scope["raw_path"] = self.root_path_bytes + head.raw_path
-        if self.trusted is not None:
+        if self.trusted is not None and head.heeded:
             _look_behind_proxy(scope, head.heeded, self.trusted)
         return scope
 

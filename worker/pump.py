@@ -113,6 +113,8 @@ class Pump:
 
     def _wanted_of(self, kind: str) -> Any:
         def wanted() -> int:
+            if self.node.connection is None:
+                return 0  # what is read now could not be taken; `on_redis` reads on
             free = self._room.free(kind) - self._reserved[kind]
             return read_count(free, self._length[kind], self.node.fellows, self._lag.late)
 
@@ -126,6 +128,8 @@ class Pump:
 
     def _take(self, kind: str, entries: list[Entry]) -> None:
         """Take what was read, but for what must not be taken (again)."""
+        if self.node.connection is None:
+            return  # nothing was sent, so it may be claimed again, by us too
         keys = [(entry.interface, entry.packet[1], entry.packet[2]) for entry in entries]
         chosen = self._adoption.choose(keys, self._loop.time())
         taking = [(entry, key) for entry, key, free in zip(entries, keys, chosen, strict=True) if free]
@@ -200,6 +204,8 @@ class Pump:
 
     def on_redis(self, reachable: bool) -> None:
         """See `Receiver.on_redis`."""
+        if reachable:
+            self.room_again()
 
     def _obey(self, sender: str, packet: list[Any]) -> None:
         kind = packet[0]

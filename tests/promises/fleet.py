@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from pathlib import Path
 
 from tests.serving import BIN, Server
 
@@ -16,7 +17,9 @@ def processes(server: Server, role: str) -> list[int]:
         check=True,
         timeout=20,
     )
-    return [process["pid"] for process in json.loads(answer.stdout)["processes"] if process["role"] == role]
+    leases = json.loads(answer.stdout)["processes"]
+    # A lease outlives its process by some seconds.
+    return [lease["pid"] for lease in leases if lease["role"] == role and Path(f"/proc/{lease['pid']}").exists()]
 
 
 def memory_bytes(pid: int) -> int:

@@ -19,8 +19,7 @@ def test_every_instance_gets_exactly_one_disconnect(tmp_path: Path, traces: Trac
     with towpath_serve("witness", app_dir=PROJECT, run_dir=tmp_path, env=traces.env) as server:
         with contextlib.ExitStack() as stack:
             for number in range(5):
-                socket = connect(f"{server.websocket_url}/socket{number}")
-                stack.callback(socket.socket.close)
+                socket = stack.enter_context(connect(f"{server.websocket_url}/socket{number}"))
                 socket.send("hello")
                 assert socket.recv() == "hello"
             client = stack.enter_context(server.connect())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 
@@ -19,8 +20,9 @@ def test_a_group_send_is_one_publish_for_sockets_at_two_interface_servers(tmp_pa
         towpath_interface(url, run_dir=tmp_path / "two") as two,
         towpath_worker("rooms", url, app_dir=PROJECT, run_dir=tmp_path / "worker"),
         Redis.from_url(url) as redis,
+        contextlib.ExitStack() as stack,
     ):
-        sockets = [connect(f"{door.websocket_url}/lock") for door in (one, two) for _ in range(6)]
+        sockets = [stack.enter_context(connect(f"{door.websocket_url}/lock")) for door in (one, two) for _ in range(6)]
         for number, socket in enumerate(sockets):
             assert json.loads(socket.recv(timeout=20)) == {"joined": True}, number
         before = publishes(redis)
@@ -30,8 +32,6 @@ def test_a_group_send_is_one_publish_for_sockets_at_two_interface_servers(tmp_pa
             heard = [socket.recv(timeout=20) for _ in range(10)]
             assert heard == [f"message {number}" for number in range(10)]
         assert publishes(redis) - before == 10
-        for socket in sockets:
-            socket.close()
 
 
 def publishes(redis: Redis) -> int:

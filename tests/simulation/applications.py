@@ -34,12 +34,14 @@ class Instance:
         self._record = record
         self._random = Random(f"{self.client} at work")
         self._told = 0
+        self._answer: list[Event] = []  # parts of a response that has not started
         self._to_say: deque[tuple[Event, int | None]] = deque()
         self._saying = False
         self._unread: deque[tuple[Event, int]] = deque()
         self._reading = False
         self._unread_bytes = 0
         self._heard: int | None = None  # number of the last part from the client that was fed
+        self._listens_first = self._random.random() < 0.5  # a POST is answered when all of it has been heard
         self._fails_at = self._random.randint(0, 4) if self._random.random() < 0.1 else -1
         self._closes_at = self._random.randint(1, 5) if self._random.random() < 0.2 else -1
 
@@ -50,8 +52,8 @@ class Instance:
             self._heard = -1
             self._say({"type": "websocket.accept"})
             return
-        self._say({"type": "http.response.start", "status": 200, "headers": []})
         if self.kind == "GET":
+            self._say_start()
             for left in reversed(range(self._random.randint(1, 9))):
                 self._say({"type": "http.response.body", "body": self._payload(), "more_body": left > 0})
         else:
@@ -110,9 +112,19 @@ class Instance:
                 self._say({"type": "websocket.close", "code": 1000, "reason": ""})
         else:
             more = event["more_body"]
-            self._say({"type": "http.response.body", "body": self._payload(), "more_body": more, "echo": event["n"]})
+            part = {"type": "http.response.body", "body": self._payload(), "more_body": more, "echo": event["n"]}
+            self._answer.append(part)
+            if not more or not self._listens_first:
+                if not self._told:
+                    self._say_start()
+                for part in self._answer:
+                    self._say(part)
+                self._answer = []
 
     # -- what goes
+
+    def _say_start(self) -> None:
+        self._say({"type": "http.response.start", "status": 200, "headers": []})
 
     def _say(self, event: Event) -> None:
         event["client"] = self.client

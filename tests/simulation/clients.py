@@ -81,6 +81,9 @@ class Client:
         self._halted = False
         self._send_soon()
 
+    def adopted(self) -> None:
+        """A worker has it; no timer of ours depends on that."""
+
     def wanted(self) -> None:
         self._record.check(False, "nobody waits for 100 here")
 

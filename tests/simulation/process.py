@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
 from redis.exceptions import RedisError
 
 from channel_layer import redis_scripts
-from channel_layer.codec import pack_apart
-from channel_layer.keys import GROUP, Keys
 from channel_layer.lease import RENEWAL_INTERVAL_S
+from channel_layer.redis_lease import RedisLease
 from tests.simulation.lua_scripts import CommandError
 from tests.simulation.network import Network, Pipe, loop_of
 from tests.simulation.simulated_redis import Session
@@ -82,25 +82,20 @@ class Process:
         clock.at(clock.now + delay_s, due)
 
 
-class SimulatedLease:
-    """Stands in for RedisLease: the same script at the same times, over a connection that is made for each call."""
+class _Asked(RedisError):
+    """The command has left; its answer comes later."""
 
-    def __init__(
-        self, _address: Any, keys: Keys, name: str, facts: dict[str, Any], channels: tuple[str, ...],
-        ttl_s: float, rest_ttl_ms: int, on_renewed: Callable[[float, bool], None],
-    ) -> None:  # fmt: skip
+
+class SimulatedLease(RedisLease):
+    """The real lease on virtual time: no thread and no socket, but the same commands at the same times."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
         loop: Any = asyncio.get_running_loop()
         self._process: Process = loop.process
-        self._name = name
-        self._facts = facts
-        self._keys = [keys.lease(name), keys.nodes, keys.inbox(name), *map(keys.channel, channels)]
-        self._ttl_s = ttl_s
-        self._rest_ttl_ms = rest_ttl_ms
-        self._on_renewed = on_renewed
-        self._stopping = False
-        self.figures: dict[str, Any] = {}
+        self._asked: list[Any] = []
 
-    def start(self) -> asyncio.Future[None]:
+    def start(self) -> asyncio.Future[None]:  # type: ignore[override]
         """The first renewal, then one each second."""
         future = self._process.loop.create_future()
 
@@ -111,46 +106,46 @@ class SimulatedLease:
             else:
                 self._process.loop.call_soon_threadsafe(future.set_exception, RedisError("no answer"))
 
-        self._renew(answered)
+        self._ask(answered)
         return future
 
-    def stop(self) -> asyncio.Future[None]:
+    def stop(self) -> asyncio.Future[None]:  # type: ignore[override]
         """Give the lease back."""
-        self._stopping = True
         future = self._process.loop.create_future()
-
-        def answered(_answer: Any) -> None:
-            self._process.loop.call_soon_threadsafe(future.set_result, None)
-
-        self._eval(redis_scripts.LEAVE, [self._name, GROUP], answered)
+        super().stop()  # its last words are in `_asked`
+        self._send(lambda _answer: self._process.loop.call_soon_threadsafe(future.set_result, None) and None)
         return future
 
     def _tick(self) -> None:
-        if not self._stopping:
-            self._renew(lambda _worked: self._process.in_thread(RENEWAL_INTERVAL_S, self._tick))
+        if not self._stop.is_set():
+            self._ask(lambda _worked: self._process.in_thread(RENEWAL_INTERVAL_S, self._tick))
 
-    def _renew(self, done: Callable[[bool], None]) -> None:
+    def _ask(self, done: Callable[[bool], None]) -> None:
         asked_at = self._process.network.clock.now
-        said = pack_apart({**self._facts, **self.figures})
+        with contextlib.suppress(_Asked):
+            self._renew()
 
         def answered(found: Any) -> None:
-            if found is not None and not self._stopping:
+            if found is not None and not self._stop.is_set():
                 self._on_renewed(asked_at, bool(found))
             done(found is not None)
 
-        self._eval(redis_scripts.RENEW, [said, int(self._ttl_s * 1000), self._rest_ttl_ms, self._name], answered)
+        self._send(answered)
 
-    def _eval(self, script: redis_scripts.Script, arguments: list[Any], answered: Callable[[Any], None]) -> None:
-        """Run a script; None after half a TTL when there is no answer."""
-        process, network = self._process, self._process.network
+    def _eval(self, script: redis_scripts.Script, keys: list[str], *arguments: Any) -> Any:
+        command = ["EVAL", script.text, len(keys), *keys, *arguments]
+        self._asked = [part if isinstance(part, bytes) else str(part).encode() for part in command]
+        raise _Asked
+
+    def _send(self, answered: Callable[[Any], None]) -> None:
+        """Run what was asked; None after half a TTL when there is no answer."""
+        process, network, command = self._process, self._process.network, self._asked
         answers: list[Any] = []
-        command = ["EVAL", script.text, len(self._keys), *self._keys, *arguments]
 
         def arrived() -> None:
             if network.reaches(process):
-                encoded = [part if isinstance(part, bytes) else str(part).encode() for part in command]
-                network.redis.execute(Session(answers.append), encoded)
-            back_s = network.delay_s() if answers and network.reaches(process) else self._ttl_s / 2
+                network.redis.execute(Session(answers.append), command)
+            back_s = network.delay_s() if answers and network.reaches(process) else self._ttl_ms / 2000
             process.in_thread(back_s, came_back)
 
         def came_back() -> None:
