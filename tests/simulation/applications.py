@@ -1,7 +1,8 @@
 """The applications of the simulated world: each instance answers its one client, and numbers all that it says.
 
 A GET gets a response in several parts; a POST is echoed part by part as it is consumed; a WebSocket echoes each frame. Some fail in
-the middle, some close, some let their client wait for long. What an instance will do is drawn from the name of its client alone.
+the middle, some close, some let their client wait for long. What an instance will do is drawn from
+the seed and the name of its client alone.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ class Instance:
         self.number = number
         self.consumed_parts: list[int] = []
         self._record = record
-        self._random = Random(f"{self.client} at work")
+        self._random = Random(f"{record.seed} {self.client}")
         self._told = 0
         self._answer: list[Event] = []  # parts of a response that has not started
         self._to_say: deque[tuple[Event, int | None]] = deque()

@@ -10,7 +10,8 @@ TOLD_MAX = 400
 class Record:
     """`broken` holds what no schedule may show; `told` is the story that leads to it."""
 
-    def __init__(self, clock: VirtualClock) -> None:
+    def __init__(self, clock: VirtualClock, seed: str) -> None:
+        self.seed = seed
         self._clock = clock
         self.told: list[str] = []
         self.broken: list[str] = []

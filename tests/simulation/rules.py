@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Iterator
 from typing import Any
 
 import interface_server.pump as interface_pump
+from channel_layer import redis_connection
 from channel_layer.lease import OwnLease
+from channel_layer.redis_connection import RedisConnection
 from channel_layer.redis_inbox import RedisInbox
 from channel_layer.redis_node import RedisNode
 from channel_layer.redis_opener import Outcome, RedisOpener
 from channel_layer.redis_outbox import RedisOutbox
-from interface_server.connection import Action, Connection, Happening, Order, State
-from interface_server.upstream import WireUpstream
+from interface_server import connection
+from interface_server.connection import MOVES, Action, Connection, Happening, Order, State
+from interface_server.upstream import NOT_STARTED, WireUpstream
 from worker.adoption import Adoption
 from worker.pump import Pump as WorkerPump
 
@@ -112,6 +116,50 @@ def _opened_without_withdrawing(self: WireUpstream, epoch: int, outcome: Any) ->
 
 _opened = WireUpstream.opened
 
+async def _connect_and_trust(address: Any, on_lost: Any, on_push: Any) -> RedisConnection:
+    """A greeting after which nobody looks whether the connection still stands."""
+    greeting: list[Any] = []
+    connection = RedisConnection(lambda: greeting[0]() if greeting else None)
+    await asyncio.get_running_loop().create_unix_connection(lambda: connection, address.path)
+    await connection.execute("INFO", "server")
+    connection._on_push = on_push
+    greeting.append(on_lost)
+    return connection
+
+
+def _watch_who_did_not_start_it(self: Any, sender: str, packet: list[Any]) -> None:
+    upstream = self._connections.get(packet[1])
+    if packet[3] == NOT_STARTED and upstream is not None and upstream.obeys(sender, packet[2]):
+        self.node.peers.hold(sender)
+    _close(self, sender, packet)
+
+
+_close = interface_pump.Pump._close
+
+
+def _drop_what_is_told_to_the_dead(self: Any, node: str) -> None:
+    _on_dead(self, node)
+    self.node.outbox.drop(node)
+
+
+_on_dead = interface_pump.Pump.on_dead
+
+_MOVES_WITHOUT_LATE_OUTCOMES = {**MOVES, State.OVERDUE: {
+    happening: move
+    for happening, move in MOVES[State.OVERDUE].items()
+    if happening not in (Happening.UNKNOWN, Happening.UNAVAILABLE, Happening.FULL)
+}}  # fmt: skip
+
+#: What this simulation has found in our own code; each was a rule that was missing.
+FOUND: dict[str, list[Patch]] = {
+    "a loss during the greeting is noticed": [(redis_connection, "_connect", _connect_and_trust)],
+    "the outcome of `open` may come when the wait is over": [(connection, "MOVES", _MOVES_WITHOUT_LATE_OUTCOMES)],
+    "who did not start a connection is no longer watched for it": [
+        (interface_pump.Pump, "_close", _watch_who_did_not_start_it)
+    ],
+    "what is told to the dead leaves": [(interface_pump.Pump, "on_dead", _drop_what_is_told_to_the_dead)],
+}
+
 #: Each rule, and what the code looks like without it.
 RULES: dict[str, list[Patch]] = {
     "a packet seen before is dropped, by the interface server": [(Connection, "order", _every_packet_is_next)],
@@ -143,9 +191,10 @@ RULES: dict[str, list[Patch]] = {
 @contextlib.contextmanager
 def switched_off(rule: str) -> Iterator[None]:
     """The rooms without this rule."""
-    before = [(owner, name, owner.__dict__[name]) for owner, name, _ in RULES[rule]]
+    patches = {**FOUND, **RULES}[rule]
+    before = [(owner, name, owner.__dict__[name]) for owner, name, _ in patches]
     try:
-        for owner, name, instead in RULES[rule]:
+        for owner, name, instead in patches:
             setattr(owner, name, instead)
         yield
     finally:

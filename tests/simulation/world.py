@@ -39,7 +39,7 @@ class World:
     def __init__(self, seed: str, faults: int = 4) -> None:
         self.random = Random(seed)
         self.clock = VirtualClock()
-        self.record = Record(self.clock)
+        self.record = Record(self.clock, seed)
         self.redis = SimulatedRedis(self.clock)
         self.network = Network(self.clock, self.redis, self.random)
         self.processes: list[Process] = []

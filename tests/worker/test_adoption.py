@@ -1,0 +1,55 @@
+"""What a worker takes, how many at a time, and what never again: decisions without a server."""
+
+from __future__ import annotations
+
+import pytest
+
+from worker.adoption import READ_MAX, Adoption, read_count
+
+KEY, OTHER = ("interface.a", 1, 1), ("interface.a", 2, 1)
+
+
+@pytest.mark.parametrize(
+    ("free", "length", "workers", "lagging", "expected"),
+    [
+        (0, 100, 1, False, 0),  # no slot: not even looked at
+        (100, 0, 1, False, READ_MAX),  # alone: nobody loses by it
+        (5, 0, 1, False, 5),
+        (100, 0, 4, False, 1),  # a short queue is everybody's
+        (100, 17, 4, False, 5),
+        (100, 1000, 4, False, READ_MAX),
+        (3, 1000, 4, False, 3),
+        (100, 1000, 4, True, 1),  # nobody shall wait behind a loop that is late
+    ],
+)
+def test_a_worker_reads_its_share(free: int, length: int, workers: int, lagging: bool, expected: int) -> None:
+    """A free worker takes the next request; nothing waits behind a busy one."""
+    assert read_count(free, length, workers, lagging) == expected
+
+
+def test_never_two_takes_of_one_connection_at_once() -> None:
+    """P3. Read, and then claimed by itself before the first take was answered: the second is left alone."""
+    adoption = Adoption(never_s=60)
+    assert adoption.choose([KEY, OTHER], now=0) == [True, True]
+    assert adoption.choose([KEY], now=1) == [False]
+    adoption.answered(KEY)
+    assert adoption.choose([KEY], now=2) == [True]
+
+
+def test_what_was_taken_without_an_answer_is_never_taken_again() -> None:
+    """P3. Somebody else may: this worker has said that it will not."""
+    adoption = Adoption(never_s=60)
+    adoption.choose([KEY], now=0)
+    adoption.unanswered(KEY, now=1)
+    assert adoption.choose([KEY], now=60) == [False]
+    assert adoption.choose([KEY], now=61) == [True], "by then the entry is past its wait, and the memory is not kept for ever"
+
+
+def test_packets_that_come_before_the_answer_wait_for_it() -> None:
+    """P1. In order; without a take under way nobody holds anything."""
+    adoption = Adoption(never_s=60)
+    assert not adoption.hold(KEY, [4])
+    adoption.choose([KEY], now=0)
+    assert adoption.hold(KEY, [4]) and adoption.hold(KEY, [5])
+    assert adoption.answered(KEY) == [[4], [5]]
+    assert adoption.answered(KEY) == []
