@@ -90,8 +90,6 @@ KNOWN_TO_CORES = {
 }
 
 LINES_MAX = 400
-#: Longer ones, and how long they may become.
-LONGER = {"interface_server/twisted_http1.py": 550}  # the order of things on one connection is one thing
 
 PROMISE = re.compile(r"^\| (P\d+) \| (kept|partly|later) \|", re.MULTILINE)
 
@@ -220,7 +218,7 @@ def test_no_module_grows_beyond_what_can_be_read_at_once() -> None:
         for path in files()
         if path.suffix == ".py"
         and not (name := name_of(path)).startswith("tests/")
-        and (count := len(path.read_text("utf-8").splitlines())) > LONGER.get(name, LINES_MAX)
+        and (count := len(path.read_text("utf-8").splitlines())) > LINES_MAX
     }
     assert not found
 
