@@ -44,8 +44,3 @@ class Keys:
     def group(self, name: str) -> str:
         """Pub/sub channel: what is published to a group."""
         return f"{self.prefix}group:{name}"
-
-    @property
-    def news(self) -> str:
-        """Pub/sub channel: about processes."""
-        return f"{self.prefix}news"

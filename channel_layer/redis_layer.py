@@ -24,8 +24,9 @@ ANSWER_TIMEOUT_S = 5.0
 class RedisLayer:
     """The layer of one process. Its calls belong to the process' loop; from sync code use `asgiref.sync.async_to_sync`."""
 
-    def __init__(self, node: RedisNode) -> None:
+    def __init__(self, node: RedisNode, answer_timeout_s: float = ANSWER_TIMEOUT_S) -> None:
         self._node = node
+        self._answer_timeout_s = answer_timeout_s
         self._requests = itertools.count(1)
         self._answers: dict[int, asyncio.Future[bool]] = {}
 
@@ -62,7 +63,11 @@ class RedisLayer:
         """
         check_group(group)
         check_message(message)
-        await self._node.publish(group, message)
+        try:
+            async with asyncio.timeout(self._answer_timeout_s):
+                await self._node.publish(group, message)
+        except TimeoutError:
+            raise self._silence("Redis") from None
 
     def answered(self, request: int, known: bool) -> None:
         """The room got a `joined` packet."""
@@ -81,17 +86,27 @@ class RedisLayer:
         future = self._answers[request] = asyncio.get_running_loop().create_future()
         self._node.post(node, packet)
         try:
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            async with asyncio.timeout(self._answer_timeout_s):
                 await future
         except TimeoutError:
-            if await self._lives(node):
-                raise LayerUnavailable(f"{node} did not answer within {ANSWER_TIMEOUT_S:.0f} s") from None
+            if await self._may_live(node):
+                raise self._silence(node) from None
         finally:
             self._answers.pop(request, None)
 
-    async def _lives(self, node: str) -> bool:
+    async def _may_live(self, node: str) -> bool:
+        """Its lease is there, or Redis does not say."""
         connection = self._node.connection
-        return connection is None or bool(await connection.execute("EXISTS", self._node.keys.lease(node)))
+        if connection is None:
+            return True
+        try:
+            async with asyncio.timeout(self._answer_timeout_s):
+                return bool(await connection.execute("EXISTS", self._node.keys.lease(node)))
+        except TimeoutError:
+            return True
+
+    def _silence(self, who: str) -> LayerUnavailable:
+        return LayerUnavailable(f"{who} did not answer within {self._answer_timeout_s:g} s")
 
     @staticmethod
     def _local(channel: str) -> tuple[str, int]:

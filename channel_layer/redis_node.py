@@ -40,6 +40,10 @@ from channel_layer.settings import WireSettings
 
 log = logging.getLogger("towpath.node")
 
+#: How long a process that leaves waits for what it has said to be in Redis. Mail for the dead never is.
+LAST_WORDS_S = 5.0
+LAST_WORDS_LOOK_S = 0.005
+
 
 class Receiver(Protocol):
     """What a room does with what comes. Nothing here may raise or wait."""
@@ -116,7 +120,10 @@ class RedisNode:
         self._watch = self._loop.create_task(self._watch_peers())
 
     async def close(self) -> None:
-        """Leave on purpose: lease, inbox and consumers go, connections end."""
+        """Leave on purpose: what was posted goes out, then lease, inbox and consumers go, connections end."""
+        last_moment = self._loop.time() + LAST_WORDS_S
+        while not self.outbox.empty and self.connection is not None and self._loop.time() < last_moment:
+            await asyncio.sleep(LAST_WORDS_LOOK_S)
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)
@@ -229,9 +236,10 @@ class RedisNode:
             self._inbox.make_again()
 
     async def _watch_peers(self) -> None:
-        """Once a second: is everybody alive whose death would matter?"""
+        """Once a second: is everybody alive whose death would matter? And who need not be remembered?"""
         while True:
             await asyncio.sleep(RENEWAL_INTERVAL_S)
+            self.outbox.forget_idle()
             watched = {*self.peers.watched(), *self._suspects}
             try:
                 await self._count_fellows()
@@ -255,7 +263,7 @@ class RedisNode:
             return
         leases = await connection.execute("MGET", *map(self.keys.lease, watched))
         dead = self.peers.missing(watched, leases)
-        self._suspects.difference_update(node for node in watched if node not in dead)
+        self._suspects.difference_update(set(watched).difference(dead))
         if not dead:
             return
         await self._inbox.read_up(connection)

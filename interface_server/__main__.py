@@ -102,29 +102,22 @@ def run(settings: InterfaceSettings) -> int:
 
     reactor = cast(Any, installed)  # Twisted types it as an interface without half of its methods
 
-    code = 0
-
-    async def main() -> None:
-        nonlocal code
-        try:
-            server = InterfaceServer(settings)
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, server.stop)
-            await server.run()
-        except (OSError, LayerUnavailable, ValueError) as error:
-            log.error("the interface server cannot start: %s", error)
-            code = STARTUP_FAILURE
-        finally:
-            reactor.stop()
-
-    reactor.callWhenRunning(lambda: keep(loop.create_task(main())))
+    running: list[asyncio.Task[int]] = []  # asyncio itself holds its tasks only weakly
+    reactor.callWhenRunning(lambda: running.append(loop.create_task(_main(settings, reactor))))
     reactor.run(installSignalHandlers=False)
-    return code
+    return running[0].result()
 
 
-_kept: list[asyncio.Task[None]] = []
-
-
-def keep(task: asyncio.Task[None]) -> None:
-    """asyncio itself holds its tasks only weakly."""
-    _kept.append(task)
+async def _main(settings: InterfaceSettings, reactor: Any) -> int:
+    try:
+        server = InterfaceServer(settings)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, server.stop)
+        await server.run()
+    except (OSError, LayerUnavailable, ValueError) as error:
+        log.error("the interface server cannot start: %s", error)
+        return STARTUP_FAILURE
+    finally:
+        reactor.stop()
+    return 0

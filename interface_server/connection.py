@@ -14,6 +14,7 @@ is told (`obeys`). PROTOCOL.md, "The life of a connection"; promises P1, P2, P3.
 from __future__ import annotations
 
 from enum import Enum, auto
+
 from channel_layer.credit import Incoming, Outgoing
 from channel_layer.events import Event
 
@@ -24,7 +25,7 @@ IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 class State(Enum):
     """Where a connection is."""
 
-    __hash__ = object.__hash__  # by identity; Enum\'s own is Python code, and stands in every look-up
+    __hash__ = object.__hash__  # by identity; Enum's own is Python code, and stands in every look-up
 
     QUEUED = auto()
     OVERDUE = auto()
@@ -35,7 +36,7 @@ class State(Enum):
 class Happening(Enum):
     """What can happen to a connection."""
 
-    __hash__ = object.__hash__  # by identity; Enum\'s own is Python code, and stands in every look-up
+    __hash__ = object.__hash__  # by identity; Enum's own is Python code, and stands in every look-up
 
     ADOPTED = auto()  #: a worker won it
     REFUSED = auto()  #: it was taken from the queue too late
@@ -55,7 +56,7 @@ class Happening(Enum):
 class Action(Enum):
     """What the shell then has to do."""
 
-    __hash__ = object.__hash__  # by identity; Enum\'s own is Python code, and stands in every look-up
+    __hash__ = object.__hash__  # by identity; Enum's own is Python code, and stands in every look-up
 
     NOTHING = auto()
     FLOW = auto()  #: send what waits, as far as there is room
@@ -103,6 +104,7 @@ MOVES: dict[State, dict[Happening, tuple[State, Action]]] = {
         _H.COMPLETE: (_S.DONE, _A.NOTHING),
         # The answers about our way to the owner come after it: late, ordinary, and without meaning.
         _H.FULL: (_S.OWNED, _A.NOTHING),
+        _H.UNAVAILABLE: (_S.OWNED, _A.NOTHING),
         _H.UNKNOWN: (_S.OWNED, _A.NOTHING),
         _H.WITHDRAWN: (_S.OWNED, _A.NOTHING),
     },
@@ -113,7 +115,7 @@ MOVES: dict[State, dict[Happening, tuple[State, Action]]] = {
 class Order(Enum):
     """What a packet's sequence number says."""
 
-    __hash__ = object.__hash__  # by identity; Enum\'s own is Python code, and stands in every look-up
+    __hash__ = object.__hash__  # by identity; Enum's own is Python code, and stands in every look-up
 
     NEXT = auto()
     SEEN = auto()  #: sent again after a doubt: drop it
@@ -178,8 +180,8 @@ class Connection:
 
     def adopted(self, owner: str, window: int) -> Action:
         """The take script told us who owns this epoch, and how much it takes."""
+        self.outgoing.allow(window)  # first: what is no number raises here, and nothing has happened
         self.owner = owner
-        self.outgoing.allowed = window
         return self.happen(_ADOPTED)
 
     def obeys(self, sender: str, epoch: int) -> bool:
@@ -238,6 +240,3 @@ class Connection:
         self.sent = self.received = 0
         self.outgoing = Outgoing(0)
         self.incoming = Incoming(self.incoming.window)
-
-
-__all__ = ["MOVES", "Action", "Connection", "Happening", "Order", "State"]

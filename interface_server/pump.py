@@ -19,22 +19,20 @@ from channel_layer.events import Event, payload_sizes_bytes
 from channel_layer.groups import Membership
 from channel_layer.keys import CHANNEL_OF_KIND
 from channel_layer.names import check_group
-from channel_layer.packets import Cancel
+from channel_layer.packets import MALFORMED, Cancel, Close
 from channel_layer.redis_node import RedisNode
 from channel_layer.redis_opener import RedisOpener
 from interface_server.client import Client, Ending, Pushed
 from interface_server.connection import Happening, Order
 from interface_server.fan_out import FanOut
 from interface_server.settings import InterfaceSettings
-from interface_server.upstream import ENDING_OF_CLOSE, NOT_STARTED, WireUpstream
+from interface_server.upstream import ENDING_OF_CLOSE, WireUpstream
 
 log = logging.getLogger("towpath.interface")
 
 SWEEP_INTERVAL_S = 0.5
 #: Beyond one lease TTL: how long an `open` of unknown outcome may still be answered.
 UNKNOWN_EXTRA_S = 2.0
-#: What a malformed packet can make of the code that obeys it; its connection suffers, nobody else.
-MALFORMED = (TypeError, ValueError, KeyError, IndexError, AttributeError)
 
 
 _NEXT, _GAP = Order.NEXT, Order.GAP  # see connection.py
@@ -55,7 +53,7 @@ class Pump:
         self._connections: dict[int, WireUpstream] = {}
         self._queued: dict[int, float] = {}  # by number: the end of its wait, in the order of waiting
         self._overdue: dict[int, float] = {}
-        self._members: Membership[int] = Membership()
+        self._members = Membership()
         self._fan_out = FanOut(self._push)
         self._wait_ms = int(settings.wire.queue_wait_s * 1000)
         self.node = RedisNode(settings.wire, "interface", self)
@@ -184,7 +182,7 @@ class Pump:
     def on_group_message(self, group: str, event: Event) -> None:
         """See `Receiver.on_group_message`."""
         members = self._members.members(group)
-        if not self._fan_out.send(Pushed(event), tuple(members)):
+        if not self._fan_out.send(Pushed(event), members):
             self.counters["group.dropped"] += 1
 
     def on_dead(self, node: str) -> None:
@@ -252,7 +250,7 @@ class Pump:
         upstream = self._owned(sender, packet)
         if upstream is None:
             return
-        if packet[3] == NOT_STARTED and upstream.opening is not None:
+        if packet[3] == Close.NOT_STARTED and upstream.opening is not None:
             self.node.peers.release(sender)
             upstream.obey(upstream.happen(Happening.NOT_STARTED))
         else:
@@ -303,6 +301,7 @@ class Pump:
 
     def _sweep(self) -> None:
         """Twice a second: whose wait is over?"""
+        self._sweeper = self._loop.call_later(SWEEP_INTERVAL_S, self._sweep)  # first: whatever happens below
         now = self._loop.time()
         for number in list(itertools.takewhile(lambda number: self._queued[number] <= now, self._queued)):
             del self._queued[number]
@@ -313,7 +312,6 @@ class Pump:
             self._wait_over(number)
         figures = {"connections": len(self._connections), "queued": len(self._queued), "opened_total": self._opened}
         self.node.tell(figures, self.counters)
-        self._sweeper = self._loop.call_later(SWEEP_INTERVAL_S, self._sweep)
 
     def _wait_over(self, number: int) -> None:
         upstream = self._connections.get(number)

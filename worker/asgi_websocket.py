@@ -8,10 +8,11 @@ from collections import deque
 from collections.abc import Callable
 
 from channel_layer.events import Event
+from channel_layer.packets import Close
 from worker.asgi_runner import PART_WITH_OVERHEAD_BYTES_MAX, Run, describe, log_failure, logger
 from worker.errors import WrongOrder
 from worker.http_instance import body_parts
-from worker.instance import Close, Line
+from worker.instance import Line
 from worker.kept_threads import KeptThread
 from worker.websocket_instance import (
     CLOSED,
