@@ -19,6 +19,9 @@ from channel_layer.packets import Packet
 from channel_layer.redis_node import RedisNode
 
 ANSWER_TIMEOUT_S = 5.0
+#: Who sends faster than Redis takes it waits when so much waits for one process.
+BACKLOG_BYTES_MAX = 1_048_576
+BACKLOG_LOOK_S = 0.002
 
 
 class RedisLayer:
@@ -37,11 +40,12 @@ class RedisLayer:
         message: a dict of ASGI types with a `type`; for a WebSocket `websocket.send` or `websocket.close`.
 
         Raises InvalidName and InvalidMessage (a caller's bug), LayerUnavailable while there is no connection to Redis (nothing was
-        sent). Delivered at most once, in order. PROTOCOL.md, P1.
+        sent), or does not take it in time. Delivered at most once, in order. PROTOCOL.md, P1.
         """
         node, number = self._local(channel)
         check_message(message)
         self._connected()
+        await self._room(node)
         self._node.post(node, packets.send(number, message))
 
     async def group_add(self, group: str, channel: str) -> None:
@@ -115,6 +119,18 @@ class RedisLayer:
         if not number.isdecimal():
             raise InvalidName(f"{channel!r} is not a reply channel: <node>!<number>")
         return node, int(number)
+
+    async def _room(self, node: str) -> None:
+        """Wait while too much waits for `node` already; LayerUnavailable if that does not change."""
+        outbox = self._node.outbox
+        if outbox.waiting_bytes(node) < BACKLOG_BYTES_MAX:
+            return
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                while outbox.waiting_bytes(node) >= BACKLOG_BYTES_MAX:
+                    await asyncio.sleep(BACKLOG_LOOK_S)
+        except TimeoutError:
+            raise LayerUnavailable(f"{BACKLOG_BYTES_MAX} bytes wait for {node}, and Redis does not take them") from None
 
     def _connected(self) -> None:
         if self._node.connection is None:

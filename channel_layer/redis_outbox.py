@@ -102,6 +102,11 @@ class RedisOutbox:
     def __len__(self) -> int:
         return len(self._destinations)
 
+    def waiting_bytes(self, node: str) -> int:
+        """How much waits for `node`, what is under way not counted."""
+        destination = self._destinations.get(node)
+        return destination.waiting_bytes if destination is not None else 0
+
     def forget_idle(self) -> None:
         """Keep nothing for those to whom nothing is to be said: nodes come and go, and never come back by the same name."""
         self._destinations = {node: kept for node, kept in self._destinations.items() if kept.busy}
