@@ -33,7 +33,7 @@ class Kind(IntEnum):
     JOIN = 10
     LEAVE = 11
     JOINED = 12
-    SYNC = 13  # reserved: how many numbered packets were sent
+    SYNC = 13
 
 
 #: How many fields a packet of each kind has at least.
@@ -50,12 +50,12 @@ LENGTH_MIN = {
     Kind.JOIN: 5,
     Kind.LEAVE: 5,
     Kind.JOINED: 5,
-    Kind.SYNC: 4,
+    Kind.SYNC: 5,
 }
 
 # Plain integers for the hot paths: an IntEnum member costs a look-up more at each use.
 OPEN, ADOPTED, REFUSED, DATA, CREDIT, CLOSE, CANCEL = 1, 2, 3, 4, 5, 6, 7
-SEND, JOIN, LEAVE, JOINED = 9, 10, 11, 12
+SEND, JOIN, LEAVE, JOINED, SYNC = 9, 10, 11, 12, 13
 
 
 class Refusal(IntEnum):
@@ -139,3 +139,8 @@ def leave(local: int | str, epoch: int, group: str, request: int) -> Packet:
 def joined(local: int | str, epoch: int, request: int, known: bool) -> Packet:
     """The answer to `join` and `leave`. `known` False: there is no such channel (any more)."""
     return (JOINED, local, epoch, request, known)
+
+
+def sync(number: int, epoch: int, count: int, wants_answer: bool) -> Packet:
+    """Both ways, after every doubt: so many numbered packets have I sent in this epoch. Fewer received is a hole."""
+    return (SYNC, number, epoch, count, wants_answer)

@@ -19,6 +19,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from interface_server.http1_head import Head, Refusal, check_head
 from interface_server.settings import InterfaceSettings
 
+
 class Sink(Protocol):
     """Hears of requests, in order: `head_came`, any number of `part_came`, `request_over`."""
 

@@ -19,14 +19,14 @@ from channel_layer.events import Event, payload_sizes_bytes
 from channel_layer.groups import Membership
 from channel_layer.keys import CHANNEL_OF_KIND
 from channel_layer.names import check_group
-from channel_layer.packets import Cancel
+from channel_layer.packets import Cancel, Refusal
 from channel_layer.redis_node import RedisNode
 from channel_layer.redis_opener import RedisOpener
 from interface_server.client import Client, Ending, Pushed
-from interface_server.connection import Happening, Order
+from interface_server.connection import Happening, Order, State
 from interface_server.fan_out import FanOut
 from interface_server.settings import InterfaceSettings
-from interface_server.upstream import ENDING_OF_CLOSE, NOT_STARTED, WireUpstream
+from interface_server.upstream import ENDING_OF_CLOSE, NOT_STARTED, STOPPING, WireUpstream
 
 log = logging.getLogger("towpath.interface")
 
@@ -37,6 +37,7 @@ UNKNOWN_EXTRA_S = 2.0
 MALFORMED = (TypeError, ValueError, KeyError, IndexError, AttributeError)
 
 
+_HAPPENING_OF_REFUSAL = {int(Refusal.ERA): Happening.REDIS_EMPTY}
 _NEXT, _GAP = Order.NEXT, Order.GAP  # see connection.py
 
 
@@ -70,6 +71,7 @@ class Pump:
             packets.SEND: self._send,
             packets.JOIN: self._join,
             packets.LEAVE: self._leave,
+            packets.SYNC: self._synced,
         }
         self._sweeper: asyncio.TimerHandle | None = None
 
@@ -125,7 +127,7 @@ class Pump:
         self._queued.pop(upstream.number, None)
         self._overdue.pop(upstream.number, None)
         if upstream.owner is not None:
-            self.node.peers.hold(upstream.owner)
+            self.node.hold(upstream.owner)
         if self._answer_may_be_late or upstream.kind == "websocket":
             upstream.client.adopted()
 
@@ -137,7 +139,7 @@ class Pump:
         self._queued.pop(number, None)
         self._overdue.pop(number, None)
         if upstream.owner is not None:
-            self.node.peers.release(upstream.owner)
+            self.node.release(upstream.owner)
         for group in self._members.gone(number):
             self.node.groups.unsubscribe(group)
 
@@ -196,8 +198,38 @@ class Pump:
     def on_redis(self, reachable: bool) -> None:
         """See `Receiver.on_redis`."""
         self._reachable = reachable
-        connection = self.node.connection
-        self._era = connection.era if connection is not None else ""
+        if self.node.connection is None or self.node.connection.era == self._era:
+            return
+        before, self._era = self._era, self.node.connection.era
+        if before:
+            self._era_changed()
+
+    def on_doubt(self) -> None:
+        """See `Receiver.on_doubt`."""
+        for upstream in self._connections.values():
+            self._sync(upstream, wants_answer=True)
+
+    def _era_changed(self) -> None:
+        """Redis has lost its data, or another server is Redis now: who is queued is queued no more."""
+        log.warning("Redis has begun a new life: %d connections were queued", len(self._queued))
+        for number in list(self._queued):
+            upstream = self._connections[number]
+            upstream.obey(upstream.happen(Happening.REDIS_EMPTY))
+
+    def _sync(self, upstream: WireUpstream, wants_answer: bool) -> None:
+        if upstream.owner is not None and upstream.state is State.OWNED:
+            self.node.post(upstream.owner, packets.sync(upstream.number, upstream.epoch, upstream.sent, wants_answer))
+
+    def _synced(self, sender: str, packet: list[Any]) -> None:
+        """The owner says how much it has sent: all of that stands in front of this packet, or is lost."""
+        upstream = self._owned(sender, packet)
+        if upstream is None:
+            return
+        if packet[3] > upstream.received:
+            self.counters["wire.hole"] += 1
+            upstream.obey(upstream.happen(Happening.GAP))
+        elif packet[4]:
+            self._sync(upstream, wants_answer=False)
 
     # -- packets
 
@@ -227,7 +259,7 @@ class Pump:
         if upstream is None or upstream.epoch != packet[2] or upstream.owner is not None:
             self._stray(sender, packet)
             return
-        upstream.obey(upstream.happen(Happening.REFUSED))
+        upstream.obey(upstream.happen(_HAPPENING_OF_REFUSAL.get(packet[3], Happening.REFUSED)))
 
     def _data(self, sender: str, packet: list[Any]) -> None:
         upstream = self._owned(sender, packet)
@@ -236,7 +268,7 @@ class Pump:
         order = upstream.order(packet[3])
         if order is _NEXT:
             if upstream.opening is not None:
-                upstream.shows_life()
+                upstream.forget_opening()
             events = packet[4]
             upstream.client.deliver(events, payload_sizes_bytes(events))
         elif order is _GAP:
@@ -253,11 +285,12 @@ class Pump:
         if upstream is None:
             return
         if packet[3] == NOT_STARTED and upstream.opening is not None:
-            self.node.peers.release(sender)
             upstream.obey(upstream.happen(Happening.NOT_STARTED))
         else:
-            ending = ENDING_OF_CLOSE.get(packet[3], Ending.DIED)
-            upstream.obey(upstream.happen(Happening.ENDED), ending)
+            happening = Happening.STOPPED if packet[3] == STOPPING else Happening.ENDED
+            upstream.obey(upstream.happen(happening), ENDING_OF_CLOSE.get(packet[3], Ending.DIED))
+        if upstream.owner is None:  # it was opened again: what it shared with this worker is over
+            self.node.release(sender)
 
     def _send(self, _sender: str, packet: list[Any]) -> None:
         upstream = self._connections.get(packet[1])

@@ -35,7 +35,7 @@ _ENDING_OF_ACTION = {
 
 #: By the number in a `close` packet (worker.instance.Close): what its client learns.
 ENDING_OF_CLOSE = {0: Ending.FINISHED, 1: Ending.FAILED, 2: Ending.STOPPING, 4: Ending.DIED}
-NOT_STARTED = 3
+STOPPING, NOT_STARTED = 2, 3
 
 
 #: Code and reason of a client that went without a word.
@@ -118,7 +118,7 @@ class WireUpstream(Connection):
 
     def credited(self, total: int) -> None:
         """The worker's application has consumed, or asked for the first time."""
-        self.shows_life()
+        self.takes()
         self.outgoing.allow(total)
         if self.expects_continue:
             self.expects_continue = False
