@@ -241,6 +241,7 @@ class RedisNode:
 
     def _saw_death(self, node: str) -> None:
         """We saw the process itself die: others shall not have to wait for its lease."""
+        log.warning("saw %s die", node)
         self._announce("dead", node)
         self._mourn(node)
 
@@ -276,7 +277,6 @@ class RedisNode:
                     self._dead.discard(node)
                     self._suspects.discard(node)
                     if node in self.peers:
-                        log.warning("%s is dead", node)
                         self.counters["peers.dead"] += 1
                         self.peers.forget(node)
                         self._receiver.on_dead(node)
@@ -354,5 +354,6 @@ class RedisNode:
         dead = self.peers.missing(watched, leases)
         self._suspects.difference_update(watched)
         for node in dead:
+            log.warning("the lease of %s is over", node)
             self._announce("dead", node)
             self._mourn(node)
