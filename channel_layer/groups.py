@@ -18,13 +18,13 @@ class Membership(Generic[Member]):
     __slots__ = ("_groups_of", "_members_of")
 
     def __init__(self) -> None:
-        self._members_of: dict[str, dict[Member, None]] = {}  # a dict keeps the order of joining
+        self._members_of: dict[str, dict[Member, int]] = {}  # with the epoch of its joining; a dict keeps the order
         self._groups_of: dict[Member, set[str]] = {}
 
-    def add(self, group: str, member: Member) -> bool:
-        """True if it is the group's first member here: subscribe."""
+    def add(self, group: str, member: Member, epoch: int = 0) -> bool:
+        """True if it is the group's first member here: subscribe. epoch: of the instance that asked; 0: somebody else."""
         first = group not in self._members_of
-        self._members_of.setdefault(group, {})[member] = None
+        self._members_of.setdefault(group, {})[member] = epoch
         self._groups_of.setdefault(member, set()).add(group)
         return first
 
@@ -45,6 +45,11 @@ class Membership(Generic[Member]):
     def gone(self, member: Member) -> list[str]:
         """The member is no more. The groups that lost their last member here: unsubscribe from them."""
         return [group for group in tuple(self._groups_of.get(member, ())) if self.discard(group, member)]
+
+    def sweep(self, member: Member, epoch: int) -> list[str]:
+        """Memberships that an earlier instance asked for and the one of `epoch` did not confirm end. Groups to unsubscribe."""
+        stale = [group for group in self._groups_of.get(member, ()) if 0 < self._members_of[group][member] < epoch]
+        return [group for group in stale if self.discard(group, member)]
 
     def members(self, group: str) -> Iterable[Member]:
         """Members of a group in this process, in the order of joining; safe against changes while it is walked."""

@@ -28,7 +28,7 @@ class Kind(IntEnum):
     CREDIT = 5
     CLOSE = 6
     CANCEL = 7
-    HANDOFF = 8  # reserved: the next owner of an open socket
+    HANDOFF = 8
     SEND = 9
     JOIN = 10
     LEAVE = 11
@@ -54,7 +54,7 @@ LENGTH_MIN = {
 }
 
 # Plain integers for the hot paths: an IntEnum member costs a look-up more at each use.
-OPEN, ADOPTED, REFUSED, DATA, CREDIT, CLOSE, CANCEL = 1, 2, 3, 4, 5, 6, 7
+OPEN, ADOPTED, REFUSED, DATA, CREDIT, CLOSE, CANCEL, HANDOFF = 1, 2, 3, 4, 5, 6, 7, 8
 SEND, JOIN, LEAVE, JOINED, SYNC = 9, 10, 11, 12, 13
 
 
@@ -86,9 +86,13 @@ def open_(
     wait_ms: int,
     expects: bool,
     era: str,
+    resume: Event | None = None,
 ) -> Packet:
-    """interface → shared channel. `window`: bytes the interface server takes; `expects`: the client waits for 100."""
-    return (OPEN, number, epoch, scope, body, more_body, window, wait_ms, expects, era, None)
+    """interface → shared channel. `window`: bytes the interface server takes; `expects`: the client waits for 100.
+
+    resume: for a WebSocket that is open already, what its next instance finds at `scope["extensions"]["towpath.resume"]`.
+    """
+    return (OPEN, number, epoch, scope, body, more_body, window, wait_ms, expects, era, resume)
 
 
 def adopted(number: int, epoch: int, window: int) -> Packet:
@@ -119,6 +123,11 @@ def close(number: int, epoch: int, why: int) -> Packet:
 def cancel(number: int, epoch: int, why: Cancel, code: int = 1006, reason: str = "") -> Packet:
     """interface → worker: end the instance."""
     return (CANCEL, number, epoch, int(why), code, reason)
+
+
+def handoff(number: int, epoch: int, sequence: int, consumed: int) -> Packet:
+    """worker → interface: let somebody else own this open WebSocket. `consumed`: the last sequence that `receive()` returned."""
+    return (HANDOFF, number, epoch, sequence, consumed, None)
 
 
 def send(local: int | str, event: Event) -> Packet:

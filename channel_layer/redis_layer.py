@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Callable
 from typing import Any
 
 from channel_layer import packets
@@ -24,8 +25,10 @@ ANSWER_TIMEOUT_S = 5.0
 class RedisLayer:
     """The layer of one process. Its calls belong to the process' loop; from sync code use `asgiref.sync.async_to_sync`."""
 
-    def __init__(self, node: RedisNode) -> None:
+    def __init__(self, node: RedisNode, epoch_of: Callable[[str, int], int] = lambda _node, _number: 0) -> None:
+        """`epoch_of(node, number)`: the epoch of a connection that this process owns; 0 for all others."""
         self._node = node
+        self._epoch_of = epoch_of
         self._requests = itertools.count(1)
         self._answers: dict[int, asyncio.Future[bool]] = {}
 
@@ -75,7 +78,7 @@ class RedisLayer:
         node, number = self._local(channel)
         self._connected()
         request = next(self._requests)
-        await self._ask(request, node, packet(number, 0, group, request))
+        await self._ask(request, node, packet(number, self._epoch_of(node, number), group, request))
 
     async def _ask(self, request: int, node: str, packet: Packet) -> None:
         future = self._answers[request] = asyncio.get_running_loop().create_future()

@@ -161,6 +161,14 @@ class RedisNode:
                 opener.connected(self.connection)
         return opener
 
+    def reopener(self, channel: str) -> RedisOpener:
+        """A way onto a shared channel that is never full: for what is bounded elsewhere."""
+        ttl_ms = max(self.rest_ttl_ms, int(2000 * self.settings.resume_wait_s))
+        opener = self._openers[f"{channel} again"] = RedisOpener(self.name, self.keys, channel, 2**53, 2**53, ttl_ms)
+        if self.connection is not None:
+            opener.connected(self.connection)
+        return opener
+
     async def publish(self, group: str, event: Event) -> int:
         """One publish; the number of processes that it reached. Raises LayerUnavailable, InvalidMessage."""
         if self.connection is None:

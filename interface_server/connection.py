@@ -51,6 +51,7 @@ class Happening(Enum):
     NOT_STARTED = auto()  #: the owner says that it will not start it
     ENDED = auto()  #: the owner says that the instance is over
     OWNER_DIED = auto()
+    HANDED_OFF = auto()  #: the owner asks for another one; the WebSocket stays open
     STOPPED = auto()  #: the owner's time to finish is over
     REDIS_EMPTY = auto()  #: what was queued is queued no more, or in another life of Redis' data
     GAP = auto()  #: a packet was lost
@@ -104,6 +105,7 @@ MOVES: dict[State, dict[Happening, tuple[State, Action]]] = {
     },
     _S.OWNED: {
         _H.NOT_STARTED: (_S.QUEUED, _A.OPEN_AGAIN),
+        _H.HANDED_OFF: (_S.QUEUED, _A.OPEN_AGAIN),
         _H.ENDED: (_S.DONE, _A.END_AS_TOLD),
         _H.OWNER_DIED: (_S.DONE, _A.END_DIED),  # but if it is replayable: see `happen`
         _H.STOPPED: (_S.DONE, _A.END_AS_TOLD),  # the same
@@ -138,8 +140,10 @@ _OPEN_AGAIN = Action.OPEN_AGAIN
 _NEXT, _SEEN, _GAP = Order.NEXT, Order.SEEN, Order.GAP
 
 
-#: How many owners may die under one connection before its client hears of it: a request that kills must not kill them all.
+#: How many owners may die under one connection before its client hears of it (an open WebSocket: within a minute). A request
+#: that kills must not kill them all.
 DEATHS_MAX = 2
+DEATHS_REMEMBERED_S = 60.0
 #: How much of a body is kept for another start, once the first instance has begun to take it.
 REPLAY_SIZE_BYTES_MAX = 65_536
 
@@ -148,6 +152,8 @@ class Connection:
     """One connection. `epoch` grows with each owner; sequence numbers and windows begin anew with it."""
 
     __slots__ = (
+        "accepted",
+        "accepted_here",
         "deaths",
         "epoch",
         "expects_continue",
@@ -161,9 +167,11 @@ class Connection:
         "outgoing",
         "owner",
         "received",
+        "resumable",
         "sent",
         "started",
         "state",
+        "state_blob",
         "waiting",
     )
 
@@ -175,7 +183,11 @@ class Connection:
         self.owner: str | None = None
         self.may_start_twice = scope["type"] != "http" or scope["method"] in IDEMPOTENT
         self.expects_continue = expects_continue
-        self.deaths = 0
+        self.deaths: tuple[float, ...] = ()
+        self.accepted = False  # WebSocket: its client has been accepted, by whichever instance
+        self.accepted_here = False  # by the instance of this epoch
+        self.resumable: bool | str = False  # True, or "crash": after a crash too
+        self.state_blob: object = None  # what its instance left for the next one
         self.started = False  # the instance of this epoch has consumed something
         #: What the instance was opened with; kept as long as it may have to be opened again.
         self.opening: tuple[Event, bytes, bool] | None = opening
@@ -193,7 +205,6 @@ class Connection:
         """Move by the table and return what has to be done."""
         if self._opens_again(happening):
             action = _OPEN_AGAIN  # nobody minds a second start: the first is a stray from now on
-            self.deaths += happening is _OWNER_DIED
             self.state = _QUEUED
         else:
             self.state, action = MOVES[self.state][happening]
@@ -206,13 +217,24 @@ class Connection:
         if happening is _UNKNOWN or happening is _REDIS_EMPTY:
             return self.state is _QUEUED and self.may_start_twice
         if happening is _OWNER_DIED or happening is _STOPPED:
-            return self.state is _OWNED and self.replayable
+            return self.state is _OWNED and self.replayable and not (self.accepted and happening is _STOPPED)
         return False
+
+    def owner_died(self, now: float) -> Action:
+        """Its owner is dead. now: monotonic seconds."""
+        if self.accepted:
+            self.kept = None  # each event at most once: what the dead instance had is not repeated
+            self.deaths = tuple(at for at in self.deaths if now - at < DEATHS_REMEMBERED_S)
+        action = self.happen(_OWNER_DIED)
+        self.deaths += (now,)
+        return action
 
     @property
     def replayable(self) -> bool:
-        """May another worker start it from the beginning, its owner being lost? Its client has seen nothing then."""
-        return self.may_start_twice and self.opening is not None and self.deaths < DEATHS_MAX
+        """May another worker start it, its owner being lost? Its client has seen nothing then, or has asked for that."""
+        if self.accepted and self.resumable != "crash":
+            return False
+        return self.may_start_twice and self.opening is not None and len(self.deaths) < DEATHS_MAX
 
     def adopted(self, owner: str, window: int) -> Action:
         """The take script told us who owns this epoch, and how much it takes."""
@@ -234,8 +256,42 @@ class Connection:
     def takes(self) -> None:
         """The instance consumes: it was started. What must not start twice is not kept any longer, nor what is too long."""
         self.started = True
-        if not self.may_start_twice or self.kept_bytes > REPLAY_SIZE_BYTES_MAX:
+        if not self.may_start_twice or (self.kept_bytes > REPLAY_SIZE_BYTES_MAX and not self.resumable):
             self.forget_opening()
+
+    def screen(self, events: list[Event]) -> list[Event]:
+        """What of an instance's events its WebSocket's client is to see: not a second accept, and not what is for us."""
+        shown = []
+        for event in events:
+            kind = event["type"]
+            if kind == "websocket.accept":
+                self.accepted_here = True
+                self.resumable = event.get("resumable", False)
+                if not self.accepted:
+                    shown.append(event)
+                self.accepted = True
+            elif kind == "towpath.state":
+                self.state_blob = event["state"]
+            else:
+                shown.append(event)
+        if not self.resumable:
+            self.forget_opening()
+        return shown
+
+    def consumed(self, sequence: int) -> None:
+        """The instance has received our events up to `sequence`: they need not be kept."""
+        if self.kept:
+            done = sequence - (self.sent - len(self.kept))
+            if done > 0:
+                self.kept_bytes -= sum(size for _, size in self.kept[:done])
+                del self.kept[:done]
+
+    def hand_off(self, consumed: int) -> Action:
+        """The owner asks for another one, having received our events up to `consumed`."""
+        if not (self.accepted_here and self.resumable):
+            return self.happen(Happening.ENDED)
+        self.consumed(consumed)
+        return self.happen(Happening.HANDED_OFF)
 
     def forget_opening(self) -> None:
         """It will not be opened again: its client has seen something, or too much was forwarded."""
@@ -273,7 +329,7 @@ class Connection:
                 self.kept = []
             self.kept.append((event, size_bytes))
             self.kept_bytes += size_bytes
-            if self.started and self.kept_bytes > REPLAY_SIZE_BYTES_MAX:
+            if self.started and self.kept_bytes > REPLAY_SIZE_BYTES_MAX and not self.resumable:
                 self.forget_opening()
 
     def _next_epoch(self) -> None:
@@ -283,7 +339,7 @@ class Connection:
         self.waiting = (self.kept or []) + (self.waiting or [])
         self.kept = None
         self.kept_bytes = 0
-        self.started = False
+        self.started = self.accepted_here = False
         self.sent = self.received = 0
         self.outgoing = Outgoing(0)
         self.incoming = Incoming(self.incoming.window)

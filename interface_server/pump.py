@@ -33,6 +33,8 @@ log = logging.getLogger("towpath.interface")
 SWEEP_INTERVAL_S = 0.5
 #: Beyond one lease TTL: how long an `open` of unknown outcome may still be answered.
 UNKNOWN_EXTRA_S = 2.0
+#: After the accept of a resumed WebSocket's instance: until then it has confirmed the groups that it wants to stay in.
+SWEEP_GROUPS_S = 5.0
 #: What a malformed packet can make of the code that obeys it; its connection suffers, nobody else.
 MALFORMED = (TypeError, ValueError, KeyError, IndexError, AttributeError)
 
@@ -55,19 +57,24 @@ class Pump:
         self._opened = 0
         self._connections: dict[int, WireUpstream] = {}
         self._queued: dict[int, float] = {}  # by number: the end of its wait, in the order of waiting
+        self._resuming: dict[int, float] = {}  # open WebSockets that wait for their next owner
         self._overdue: dict[int, float] = {}
         self._members: Membership[int] = Membership()
         self._fan_out = FanOut(self._push)
         self._wait_ms = int(settings.wire.queue_wait_s * 1000)
+        self._resume_wait_ms = int(settings.wire.resume_wait_s * 1000)
         self.node = RedisNode(settings.wire, "interface", self)
         capacity = settings.wire.request_capacity
         self._openers = {kind: self.node.opener(channel, capacity) for kind, channel in CHANNEL_OF_KIND.items()}
+        #: Open sockets that wait for their next owner are bounded by the sockets that there are, and never refused.
+        self._reopener = self.node.reopener(CHANNEL_OF_KIND["websocket"])
         self._handlers = {
             packets.ADOPTED: self._adopted,
             packets.REFUSED: self._refused,
             packets.DATA: self._data,
             packets.CREDIT: self._credit,
             packets.CLOSE: self._close,
+            packets.HANDOFF: self._handoff,
             packets.SEND: self._send,
             packets.JOIN: self._join,
             packets.LEAVE: self._leave,
@@ -120,11 +127,13 @@ class Pump:
     def await_answer(self, upstream: WireUpstream) -> None:
         """Whether it is queued is not known: if somebody took it, that somebody lives and says so soon."""
         self._queued.pop(upstream.number, None)
+        self._resuming.pop(upstream.number, None)
         self._overdue[upstream.number] = self._loop.time() + self._settings.wire.lease_ttl_s + UNKNOWN_EXTRA_S
 
     def adopted(self, upstream: WireUpstream) -> None:
         """A worker owns it now: its life matters to us."""
         self._queued.pop(upstream.number, None)
+        self._resuming.pop(upstream.number, None)
         self._overdue.pop(upstream.number, None)
         if upstream.owner is not None:
             self.node.hold(upstream.owner)
@@ -137,15 +146,16 @@ class Pump:
         if self._connections.pop(number, None) is None:
             return
         self._queued.pop(number, None)
+        self._resuming.pop(number, None)
         self._overdue.pop(number, None)
         if upstream.owner is not None:
             self.node.release(upstream.owner)
         for group in self._members.gone(number):
             self.node.groups.unsubscribe(group)
 
-    def opener_of(self, kind: str) -> RedisOpener:
-        """The way onto the shared channel for connections of this kind."""
-        return self._openers[kind]
+    def opener_of(self, upstream: WireUpstream) -> RedisOpener:
+        """The way onto the shared channel for this connection."""
+        return self._reopener if upstream.accepted else self._openers[upstream.kind]
 
     def _queue(self, upstream: WireUpstream) -> None:
         assert upstream.opening is not None
@@ -158,14 +168,18 @@ class Pump:
                 body,
                 more_body,
                 upstream.incoming.window,
-                self._wait_ms,
+                self._resume_wait_ms if upstream.accepted else self._wait_ms,
                 upstream.expects_continue,
                 self._era,
+                {"state": upstream.state_blob} if upstream.accepted else None,
             )
         )
-        opener = self._openers[upstream.kind]
+        opener = self.opener_of(upstream)
         upstream.entry_id, upstream.entry_size = None, opener.entry_size_bytes(packed)
-        self._queued[upstream.number] = self._loop.time() + self._settings.wire.queue_wait_s
+        if upstream.accepted:
+            self._resuming[upstream.number] = self._loop.time() + self._settings.wire.resume_wait_s
+        else:
+            self._queued[upstream.number] = self._loop.time() + self._settings.wire.queue_wait_s
         opener.open(packed, upstream, upstream.epoch)
 
     # -- Receiver
@@ -193,7 +207,7 @@ class Pump:
         """See `Receiver.on_dead`."""
         for upstream in [upstream for upstream in self._connections.values() if upstream.owner == node]:
             self.node.post(node, packets.cancel(upstream.number, upstream.epoch, Cancel.DEAD))
-            upstream.obey(upstream.happen(Happening.OWNER_DIED))
+            upstream.obey(upstream.owner_died(self._loop.time()))
 
     def on_redis(self, reachable: bool) -> None:
         """See `Receiver.on_redis`."""
@@ -212,7 +226,7 @@ class Pump:
     def _era_changed(self) -> None:
         """Redis has lost its data, or another server is Redis now: who is queued is queued no more."""
         log.warning("Redis has begun a new life: %d connections were queued", len(self._queued))
-        for number in list(self._queued):
+        for number in [*self._queued, *self._resuming]:
             upstream = self._connections[number]
             upstream.obey(upstream.happen(Happening.REDIS_EMPTY))
 
@@ -267,18 +281,45 @@ class Pump:
             return
         order = upstream.order(packet[3])
         if order is _NEXT:
-            if upstream.opening is not None:
-                upstream.forget_opening()
             events = packet[4]
-            upstream.client.deliver(events, payload_sizes_bytes(events))
+            size_bytes = payload_sizes_bytes(events)
+            if upstream.kind == "websocket":
+                events = self._screened(upstream, events)
+            elif upstream.opening is not None:
+                upstream.forget_opening()
+            upstream.client.deliver(events, size_bytes)
         elif order is _GAP:
             self.counters["wire.gap"] += 1
             upstream.obey(upstream.happen(Happening.GAP))
 
+    def _screened(self, upstream: WireUpstream, events: list[Event]) -> list[Event]:
+        resumed = upstream.accepted and not upstream.accepted_here
+        events = upstream.screen(events)
+        if resumed and upstream.accepted_here:
+            self.counters["websocket.resumed"] += 1
+            self._loop.call_later(SWEEP_GROUPS_S, self._sweep_groups, upstream, upstream.epoch)
+        return events
+
+    def _sweep_groups(self, upstream: WireUpstream, epoch: int) -> None:
+        """The next instance has had its time to confirm the memberships that the last one asked for."""
+        if upstream.epoch == epoch and upstream.state is State.OWNED:
+            for group in self._members.sweep(upstream.number, epoch):
+                self.node.groups.unsubscribe(group)
+
+    def _handoff(self, sender: str, packet: list[Any]) -> None:
+        upstream = self._owned(sender, packet)
+        if upstream is None or upstream.order(packet[3]) is not _NEXT:
+            return
+        self.node.post(sender, packets.cancel(upstream.number, upstream.epoch, Cancel.MOVED, 1012))
+        upstream.obey(upstream.hand_off(packet[4]), Ending.STOPPING)
+        if upstream.owner is None:
+            self.counters["websocket.handed_off"] += 1
+            self.node.release(sender)
+
     def _credit(self, sender: str, packet: list[Any]) -> None:
         upstream = self._owned(sender, packet)
         if upstream is not None:
-            upstream.credited(packet[3])
+            upstream.credited(packet[3], packet[4])
 
     def _close(self, sender: str, packet: list[Any]) -> None:
         upstream = self._owned(sender, packet)
@@ -312,7 +353,7 @@ class Pump:
         if not self._knows(number, epoch):
             self.node.post(sender, packets.joined(number, epoch, request, False))
             return
-        self._members.add(group, number)
+        self._members.add(group, number, epoch)
 
         def confirmed(future: asyncio.Future[None]) -> None:
             known = not future.cancelled()
@@ -337,10 +378,11 @@ class Pump:
     def _sweep(self) -> None:
         """Twice a second: whose wait is over?"""
         now = self._loop.time()
-        for number in list(itertools.takewhile(lambda number: self._queued[number] <= now, self._queued)):
-            del self._queued[number]
-            self._overdue[number] = now + 2 * self._settings.wire.lease_ttl_s
-            self._wait_over(number)
+        for waits in (self._queued, self._resuming):
+            for number in _over(waits, now):
+                del waits[number]
+                self._overdue[number] = now + 2 * self._settings.wire.lease_ttl_s
+                self._wait_over(number)
         for number in [number for number, deadline in self._overdue.items() if deadline <= now]:
             del self._overdue[number]
             self._wait_over(number)
@@ -353,3 +395,8 @@ class Pump:
         if upstream is not None:
             self.counters["queue.wait_over"] += 1
             upstream.obey(upstream.happen(Happening.WAIT_OVER))
+
+
+def _over(waits: dict[int, float], now: float) -> list[int]:
+    """Whose wait is over; they stand in the order of their ends."""
+    return list(itertools.takewhile(lambda number: waits[number] <= now, waits))

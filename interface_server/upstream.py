@@ -116,9 +116,10 @@ class WireUpstream(Connection):
             self.halted = False
             self.client.resume()
 
-    def credited(self, total: int) -> None:
-        """The worker's application has consumed, or asked for the first time."""
+    def credited(self, total: int, consumed: int) -> None:
+        """The worker's application has consumed our events up to a sequence, or asked for the first time."""
         self.takes()
+        self.consumed(consumed)
         self.outgoing.allow(total)
         if self.expects_continue:
             self.expects_continue = False
@@ -151,7 +152,8 @@ class WireUpstream(Connection):
         elif action is Action.END_AS_TOLD:
             self.client.end(ending or Ending.FAILED)
         elif action in _ENDING_OF_ACTION:
-            self.client.end(_ENDING_OF_ACTION[action])
+            # Who is open already did not ask to be let in: it is told to come again.
+            self.client.end(Ending.STOPPING if self.accepted else _ENDING_OF_ACTION[action])
 
     def _post(self, event: Event) -> None:
         assert self.owner is not None
@@ -170,4 +172,4 @@ class WireUpstream(Connection):
             if answer == 1:
                 self.obey(self.happen(Happening.WITHDRAWN))
 
-        self.pump.opener_of(self.kind).withdraw(self.entry_id, self.entry_size, answered)
+        self.pump.opener_of(self).withdraw(self.entry_id, self.entry_size, answered)

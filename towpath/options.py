@@ -124,6 +124,7 @@ ROWS: tuple[Row, ...] = (
         ("wire.request_capacity",), COUNT,
     ),
     Row("--queue-wait", PROCESSES, "Seconds a request waits for a worker: then 503.", ("wire.queue_wait_s",), SECONDS),
+    Row("--resume-wait", PROCESSES, "Seconds an open WebSocket waits for its next worker: then 1012.", ("wire.resume_wait_s",), SECONDS),
     # The application.
     Row("--app-dir", ROOM, "Folder in which to look for APP.", ("worker.app_dir",)),
     Row("--factory", ROOM, "APP is called without arguments and returns the application.", ("worker.factory",), more={"is_flag": True}),
@@ -132,6 +133,10 @@ ROWS: tuple[Row, ...] = (
     Row("--threads", ROOM, "Kept threads for sync code, per worker.", ("worker.threads",), click.IntRange(1, 1024)),
     Row("--worker-concurrency", ROOM, "HTTP exchanges at once, per worker.", ("worker.concurrency",), COUNT),
     Row("--worker-websockets", ROOM, "WebSockets at once, per worker.", ("worker.websockets",), COUNT),
+    Row(
+        "--resume-websockets", ROOM, "Hand every open WebSocket over when a worker leaves; else those whose accept asks for it.",
+        ("worker.resume_websockets",), more={"is_flag": True},
+    ),
     Row(
         "--env-file", PROCESSES, "Set environment variables from this file first.", (),
         click.Path(exists=True, dir_okay=False), ENV_FILE,

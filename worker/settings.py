@@ -22,6 +22,7 @@ class WorkerSettings:
 
     concurrency: int = 100  #: exchanges at once; sync-only applications: `threads`
     websockets: int = 20_000  #: WebSockets at once
+    resume_websockets: bool = False  #: every accept asks for hand-off; else only those that say `resumable`
     threads: int = 8  #: kept threads for sync code
 
     log_level: str = "info"

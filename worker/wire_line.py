@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from channel_layer import packets
 from channel_layer.credit import Incoming, Outgoing
@@ -32,16 +32,30 @@ class WireLine:
         "pending_bytes",
         "pump",
         "received",
+        "resumable",
+        "resume",
         "sent",
+        "taken",
     )
 
-    def __init__(self, pump: Pump, key: Key, down_window: int, up_window: int, expects_continue: bool) -> None:
+    def __init__(
+        self,
+        pump: Pump,
+        key: Key,
+        down_window: int,
+        up_window: int,
+        expects_continue: bool,
+        resume: dict[str, Any] | None = None,
+    ) -> None:
         self.pump = pump
         self.key = key
         self.outgoing = Outgoing(down_window)
         self.incoming = Incoming(up_window)
         self._expects_continue = expects_continue
         self.sent = self.received = 0
+        self.taken = 0  # events that `receive()` has returned: the last sequence consumed, as each travels in a packet of its own
+        self.resume = resume
+        self.resumable = False  # the application asked to be handed off
         self.pending: list[Event] = []
         self.pending_bytes = 0
         self.open = True
@@ -81,6 +95,7 @@ class WireLine:
 
     def consumed(self, size_bytes: int) -> None:
         """See `Line.consumed`."""
+        self.taken += 1
         total = self.incoming.consume(size_bytes)
         if total is not None and self.open:
             self._credit(total)
@@ -105,6 +120,15 @@ class WireLine:
             self.flush()
             self.over()
 
+    def hand_off(self) -> None:
+        """See `Line.hand_off`."""
+        if self.open:
+            self.flush()
+            self.sent += 1
+            interface, number, epoch = self.key
+            self.pump.node.post(interface, packets.handoff(number, epoch, self.sent, self.taken))
+            self.open = False  # nothing more is said; the answer is `cancel`
+
     def over(self) -> None:
         """The last word was said."""
         self.open = False
@@ -112,4 +136,4 @@ class WireLine:
 
     def _credit(self, total: int) -> None:
         interface, number, epoch = self.key
-        self.pump.node.post(interface, packets.credit(number, epoch, total, self.received))
+        self.pump.node.post(interface, packets.credit(number, epoch, total, self.taken))

@@ -116,6 +116,7 @@ def _opened_without_withdrawing(self: WireUpstream, epoch: int, outcome: Any) ->
 
 _opened = WireUpstream.opened
 
+
 async def _connect_and_trust(address: Any, on_lost: Any, on_push: Any) -> RedisConnection:
     """A greeting after which nobody looks whether the connection still stands."""
     greeting: list[Any] = []

@@ -42,7 +42,9 @@ def test_what_was_taken_without_an_answer_is_never_taken_again() -> None:
     adoption.choose([KEY], now=0)
     adoption.unanswered(KEY, now=1)
     assert adoption.choose([KEY], now=60) == [False]
-    assert adoption.choose([KEY], now=61) == [True], "by then the entry is past its wait, and the memory is not kept for ever"
+    assert adoption.choose([KEY], now=61) == [True], (
+        "by then the entry is past its wait, and the memory is not kept for ever"
+    )
 
 
 def test_packets_that_come_before_the_answer_wait_for_it() -> None:
