@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable
 from typing import Any
 
 from channel_layer import packets
 from channel_layer.errors import InvalidName, LayerUnavailable
 from channel_layer.events import Event, check_message
 from channel_layer.names import check_channel, check_group
+from channel_layer.own_connection import epoch_of
 from channel_layer.packets import Packet
 from channel_layer.redis_node import RedisNode
 
@@ -25,10 +25,8 @@ ANSWER_TIMEOUT_S = 5.0
 class RedisLayer:
     """The layer of one process. Its calls belong to the process' loop; from sync code use `asgiref.sync.async_to_sync`."""
 
-    def __init__(self, node: RedisNode, epoch_of: Callable[[str, int], int] = lambda _node, _number: 0) -> None:
-        """`epoch_of(node, number)`: the epoch of a connection that this process owns; 0 for all others."""
+    def __init__(self, node: RedisNode) -> None:
         self._node = node
-        self._epoch_of = epoch_of
         self._requests = itertools.count(1)
         self._answers: dict[int, asyncio.Future[bool]] = {}
 
@@ -78,7 +76,7 @@ class RedisLayer:
         node, number = self._local(channel)
         self._connected()
         request = next(self._requests)
-        await self._ask(request, node, packet(number, self._epoch_of(node, number), group, request))
+        await self._ask(request, node, packet(number, epoch_of(node, number), group, request))
 
     async def _ask(self, request: int, node: str, packet: Packet) -> None:
         future = self._answers[request] = asyncio.get_running_loop().create_future()

@@ -9,7 +9,8 @@ from collections.abc import Callable
 from enum import Enum, auto
 
 from channel_layer.events import Event
-from worker.asgi_runner import PART_WITH_OVERHEAD_BYTES_MAX, Run, describe, log_failure, logger
+from channel_layer.own_connection import OWN_CONNECTION
+from worker.asgi_runner import PART_WITH_OVERHEAD_BYTES_MAX, Application, Run, describe, log_failure, logger
 from worker.errors import WrongOrder
 from worker.http_instance import body_parts
 from worker.instance import Close, Line
@@ -60,6 +61,12 @@ class WebSocketRun(Run):
         self._events = deque((({"type": "websocket.connect"}, 0),))
         #: Code and reason of the disconnect that receive() has yet to tell.
         self._farewell: tuple[int, str] | None = None
+
+    def start(self, application: Application, scope: Event) -> None:
+        """As Run; what the instance says of its own channel is said in the name of its epoch."""
+        context = self.thread.context.copy()
+        context.run(OWN_CONNECTION.set, self._line.key)
+        self.task = self._loop.create_task(self._run(application, scope), context=context)
 
     async def receive(self) -> Event:
         """What the client said, in order; then the disconnect, once.

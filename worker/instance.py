@@ -51,6 +51,10 @@ class Line(Protocol):
         """The instance is over. For HTTP with a complete response nothing is said; the client's side knows."""
 
     @property
+    def key(self) -> tuple[str, int, int]:
+        """Node, number and epoch."""
+
+    @property
     def resume(self) -> Event | None:
         """For a WebSocket that another instance has left open: what that one left, `{"state": …}`. None: it is new."""
 

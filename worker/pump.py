@@ -42,12 +42,11 @@ class Pump:
         self.counters = counters
         self._loop = asyncio.get_running_loop()
         self.node = RedisNode(settings.wire, "worker", self, reads=tuple(CHANNEL_OF_KIND.values()))
-        self.layer = RedisLayer(self.node, self._epoch_of)
+        self.layer = RedisLayer(self.node)
         self.node.outbox.before_flush = self._flush
         self._adoption = Adoption(never_s=4 * settings.wire.queue_wait_s)
         self._lag = LoopLag()
         self._lines: dict[Key, WireLine] = {}
-        self._epochs: dict[tuple[str, int], int] = {}  # of the WebSockets that we own
         self._pending: list[WireLine] = []
         self._adopted = 0
         self._readers: dict[str, RedisReader] = {}
@@ -101,14 +100,8 @@ class Pump:
         self._pending.append(line)
         self.node.outbox.schedule()
 
-    def _epoch_of(self, interface: str, number: int) -> int:
-        """The epoch of a WebSocket that we own; 0 for what is somebody else's."""
-        return self._epochs.get((interface, number), 0)
-
     def forget(self, line: WireLine) -> None:
         """A line is over."""
-        if self._epochs and self._epochs.get(line.key[:2]) == line.key[2]:
-            del self._epochs[line.key[:2]]
         if self._lines.pop(line.key, None) is not None:
             self.node.release(line.key[0])
 
@@ -183,8 +176,6 @@ class Pump:
         resume = entry.packet[10] if len(entry.packet) > 10 else None
         line = WireLine(self, key, down_window, window, expects_continue, resume)
         self._lines[key] = line
-        if scope["type"] == "websocket":
-            self._epochs[key[:2]] = key[2]
         self.node.hold(key[0])
         line.instance = self._room.start(scope, body, more_body, line)
 

@@ -36,7 +36,7 @@ def test_sockets_stay_open_while_every_worker_is_replaced(tmp_path: Path) -> Non
                         pids.add(pid)
                         if said != f"{name}:{number}" or count != str(number):
                             faults.append(f"{said} {count} instead of {name}:{number} {number}")
-            except Exception as error:  # noqa: BLE001 - whatever ends a socket is a fault here
+            except Exception as error:
                 faults.append(f"socket {name}: {error!r}")
 
         def ask() -> None:

@@ -23,6 +23,7 @@ class RecordingLine:
     def __init__(self, reply_channel: str = "door.x1!7") -> None:
         self.reply_channel = reply_channel
         self.room = True
+        self.key = ("door.x1", 7, 1)
         self.resume: dict[str, Any] | None = None
         self.resumable = False
         self.events: list[dict[str, Any]] = []
