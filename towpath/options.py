@@ -183,6 +183,10 @@ ROWS: tuple[Row, ...] = (
         "--timeout-graceful-shutdown", PROCESSES, "Seconds from SIGTERM until a process leaves.",
         ("interface.graceful_timeout_s", "worker.graceful_timeout_s"), SECONDS,
     ),
+    Row(
+        "--drain-delay", DOOR, "Seconds an interface server stays open, but unready, after SIGTERM.",
+        ("interface.drain_delay_s",), SECONDS,
+    ),
     Row("--ws-max-size", DOOR, "Largest WebSocket message: above it close 1009.", ("interface.ws_size_bytes_max",), Size()),
     Row("--ws-ping-interval", DOOR, "Seconds between pings; 0: off.", ("interface.ws_ping_interval_s",), SECONDS),
     Row("--ws-ping-timeout", DOOR, "Seconds to wait for a pong: then close 1011.", ("interface.ws_ping_timeout_s",), SECONDS),
