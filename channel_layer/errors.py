@@ -4,7 +4,6 @@ ChannelLayerError
 ├── InvalidMessage     a caller's bug; the text names the path of the offending value
 │   └── InvalidName    a caller's bug; a channel or group name outside of the rules
 ├── LayerUnavailable   Redis did not answer: the outcome is unknown
-├── ServerUnfit        Redis is too old or set up in a way that loses messages; an operator has to act
 └── WireError          a peer's bytes are not what PROTOCOL.md says; drop them and count
 """
 
@@ -32,10 +31,6 @@ class LayerUnavailable(ChannelLayerError):
     """Redis did not answer in time: the message may or may not have been sent."""
 
     retry, known = True, False
-
-
-class ServerUnfit(ChannelLayerError):
-    """The server of the Redis protocol is too old, or its settings would lose messages. For an operator."""
 
 
 class WireError(ChannelLayerError):

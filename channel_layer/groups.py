@@ -6,29 +6,22 @@ first member of a group in a process and of the last. PROTOCOL.md, "Groups", P10
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Generic, TypeVar
 
-Member = TypeVar("Member", int, str)
-
-
-class Membership(Generic[Member]):
-    """Members are the local parts of process-local channels: of one type within one process."""
+class Membership:
+    """Members are the numbers of this process' connections."""
 
     __slots__ = ("_groups_of", "_members_of")
 
     def __init__(self) -> None:
-        self._members_of: dict[str, dict[Member, int]] = {}  # with the epoch of its joining; a dict keeps the order
-        self._groups_of: dict[Member, set[str]] = {}
+        self._members_of: dict[str, dict[int, int]] = {}  # with the epoch of each joining; a dict keeps the order
+        self._groups_of: dict[int, set[str]] = {}
 
-    def add(self, group: str, member: Member, epoch: int = 0) -> bool:
-        """True if it is the group's first member here: subscribe. epoch: of the instance that asked; 0: somebody else."""
-        first = group not in self._members_of
+    def add(self, group: str, member: int, epoch: int = 0) -> None:
+        """epoch: of the instance that asked; 0: somebody else. Adding again only renews the epoch."""
         self._members_of.setdefault(group, {})[member] = epoch
         self._groups_of.setdefault(member, set()).add(group)
-        return first
 
-    def discard(self, group: str, member: Member) -> bool:
+    def discard(self, group: str, member: int) -> bool:
         """True if it was the group's last member here: unsubscribe."""
         members = self._members_of.get(group)
         if members is None or member not in members:
@@ -42,19 +35,15 @@ class Membership(Generic[Member]):
             del self._members_of[group]
         return not members
 
-    def gone(self, member: Member) -> list[str]:
+    def gone(self, member: int) -> list[str]:
         """The member is no more. The groups that lost their last member here: unsubscribe from them."""
         return [group for group in tuple(self._groups_of.get(member, ())) if self.discard(group, member)]
 
-    def sweep(self, member: Member, epoch: int) -> list[str]:
+    def sweep(self, member: int, epoch: int) -> list[str]:
         """Memberships that an earlier instance asked for and the one of `epoch` did not confirm end. Groups to unsubscribe."""
         stale = [group for group in self._groups_of.get(member, ()) if 0 < self._members_of[group][member] < epoch]
         return [group for group in stale if self.discard(group, member)]
 
-    def members(self, group: str) -> Iterable[Member]:
-        """Members of a group in this process, in the order of joining; safe against changes while it is walked."""
+    def members(self, group: str) -> tuple[int, ...]:
+        """Members of a group in this process as they are now, in the order of joining."""
         return tuple(self._members_of.get(group, ()))
-
-    def groups(self) -> list[str]:
-        """All groups with members here."""
-        return list(self._members_of)

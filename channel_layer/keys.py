@@ -47,5 +47,5 @@ class Keys:
 
     @property
     def news(self) -> str:
-        """Pub/sub channel: about processes."""
+        """Pub/sub channel: about processes: who died, who leaves."""
         return f"{self.prefix}news"

@@ -17,6 +17,9 @@ VERSION = 1
 #: A packet as it is sent; as it is read it is a list of the same shape.
 Packet = tuple[Any, ...]
 
+#: What a malformed packet can make of the code that obeys it; its connection suffers, nobody else.
+MALFORMED = (TypeError, ValueError, KeyError, IndexError, AttributeError)
+
 
 class Kind(IntEnum):
     """The first field of every packet."""
@@ -63,6 +66,16 @@ class Refusal(IntEnum):
 
     LATE = 0  #: past its wait, by Redis' clock
     ERA = 1  #: of another life of Redis' data
+
+
+class Close(IntEnum):
+    """Why a worker says that it is over."""
+
+    FINISHED = 0  #: the application returned (and, for HTTP, before its response was complete)
+    FAILED = 1  #: the application raised, or sent what it may not send
+    STOPPING = 2  #: this worker drains, and the time for the application is over
+    NOT_STARTED = 3  #: the application was not started and will not be, here
+    UNKNOWN = 4  #: this worker knows nothing of such a connection
 
 
 class Cancel(IntEnum):
@@ -115,9 +128,9 @@ def credit(number: int, epoch: int, total: int, consumed: int) -> Packet:
     return (CREDIT, number, epoch, total, consumed)
 
 
-def close(number: int, epoch: int, why: int) -> Packet:
-    """worker → interface: the instance is over, and why (worker.instance.Close)."""
-    return (CLOSE, number, epoch, why)
+def close(number: int, epoch: int, why: Close) -> Packet:
+    """worker → interface: the instance is over."""
+    return (CLOSE, number, epoch, int(why))
 
 
 def cancel(number: int, epoch: int, why: Cancel, code: int = 1006, reason: str = "") -> Packet:

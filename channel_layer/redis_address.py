@@ -90,10 +90,14 @@ class RedisAddress:
         """Host and port of the server now; asks the Sentinels if there are any. LayerUnavailable if none knows."""
         if not self.sentinels:
             return self.host, self.port
+        asked = AsyncSentinel(list(self.sentinels), socket_timeout=2)
         try:
-            host, port = await AsyncSentinel(list(self.sentinels), socket_timeout=2).discover_master(self.service)
+            host, port = await asked.discover_master(self.service)
         except RedisError as error:
             raise LayerUnavailable(f"no Sentinel knows {self.service}: {error}") from error
+        finally:
+            for sentinel in asked.sentinels:
+                await sentinel.aclose()
         return str(host), int(port)
 
     def tls_context(self) -> ssl.SSLContext | None:

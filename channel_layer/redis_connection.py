@@ -24,8 +24,11 @@ OnAnswer = Callable[[Answer], None]
 Argument = Any  #: bytes, str or int
 _INCOMPLETE = object()
 
+#: A host that vanishes says no word, and a read that blocks would wait for hours: after 11 s the kernel gives it up (s, and ms).
+KEEPALIVE = (("TCP_KEEPIDLE", 5), ("TCP_KEEPINTVL", 2), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 11_000))
 
-def _ignore(_answer: Answer) -> None:
+
+def ignore(_answer: Answer) -> None:
     """The answer is of no interest."""
 
 
@@ -39,7 +42,6 @@ class RedisConnection(asyncio.Protocol):
         self._reader = hiredis.Reader(notEnoughData=_INCOMPLETE)
         self._transport: asyncio.Transport | None = None
         self.run_id = ""
-        self.version = ""
 
     @property
     def alive(self) -> bool:
@@ -61,7 +63,7 @@ class RedisConnection(asyncio.Protocol):
 
     def tell(self, *command: Argument) -> None:
         """Send one command whose answer is of no interest."""
-        self.call(_ignore, *command)
+        self.call(ignore, *command)
 
     def write(self, *command: Argument) -> None:
         """Send one command that has no answer of its own: SUBSCRIBE and its kin answer by `on_push`."""
@@ -96,6 +98,9 @@ class RedisConnection(asyncio.Protocol):
         if sock is not None and sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for name, value in KEEPALIVE:
+                if hasattr(socket, name):
+                    sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
     def data_received(self, data: bytes) -> None:
         reader = self._reader
@@ -113,9 +118,11 @@ class RedisConnection(asyncio.Protocol):
         self._transport = None
         waiting, self._waiting = self._waiting, deque()
         lost = LayerUnavailable(f"the connection to Redis was lost: {exc or 'closed by Redis'}")
-        for on_answer in waiting:
-            on_answer(lost)
-        self._on_lost()
+        try:
+            for on_answer in waiting:
+                on_answer(lost)
+        finally:
+            self._on_lost()
 
 
 async def connect(
@@ -150,7 +157,6 @@ async def _connect(address: RedisAddress, on_lost: Callable[[], None], on_push: 
         raise
     facts = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
     connection.run_id = facts.get("run_id", "")
-    connection.version = facts.get("valkey_version") or facts.get("redis_version", "")
     connection._on_push = on_push
     if not connection.alive:  # lost after the last answer, before we were woken: nobody would ever hear of it
         raise ConnectionResetError("lost during the greeting")

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
 from channel_layer.codec import unpack
-from channel_layer.errors import LayerUnavailable, WireError
+from channel_layer.errors import WireError
 from channel_layer.keys import Keys
 from channel_layer.redis_address import RedisAddress
 from channel_layer.redis_connection import Answer, RedisConnection
@@ -33,13 +34,15 @@ class RedisGroups:
         on_garbage: Callable[[], None],
         on_news: Callable[[str, str], None],
     ) -> None:
-        self._link = RedisLink(address, "groups", self._connected, on_push=self._pushed)
+        self._link = RedisLink(address, "groups", self._connected, self._lost, self._pushed)
         self._prefix = keys.group("")
         self._news = keys.news
         self._on_news = on_news
         self._on_message = on_message
         self._on_garbage = on_garbage
+        self._loop = asyncio.get_running_loop()
         self._confirmed: dict[str, asyncio.Future[None]] = {}  # by group: done once Redis has confirmed
+        self._unanswered: Counter[str] = Counter()  # by group: how often we have asked and not heard
 
     async def start(self) -> None:
         """Connect; raises LayerUnavailable."""
@@ -53,9 +56,9 @@ class RedisGroups:
         """Done when Redis has confirmed; the same future for all who ask meanwhile."""
         future = self._confirmed.get(group)
         if future is None:
-            future = self._confirmed[group] = asyncio.get_running_loop().create_future()
+            future = self._confirmed[group] = self._loop.create_future()
             if self._link.connection is not None:
-                self._link.connection.write("SUBSCRIBE", self._prefix + group)
+                self._ask(self._link.connection, group)
         return future
 
     def unsubscribe(self, group: str) -> None:
@@ -69,9 +72,20 @@ class RedisGroups:
             self._link.connection.write("UNSUBSCRIBE", self._prefix + group)
 
     def _connected(self, connection: RedisConnection) -> None:
+        self._unanswered.clear()
         connection.write("SUBSCRIBE", self._news)
         for group in self._confirmed:
-            connection.write("SUBSCRIBE", self._prefix + group)
+            self._ask(connection, group)
+
+    def _lost(self) -> None:
+        """Nothing is confirmed any more: whoever joins now is told when the subscription stands again."""
+        for group, future in self._confirmed.items():
+            if future.done():
+                self._confirmed[group] = self._loop.create_future()
+
+    def _ask(self, connection: RedisConnection, group: str) -> None:
+        self._unanswered[group] += 1
+        connection.write("SUBSCRIBE", self._prefix + group)
 
     def _pushed(self, answer: Answer) -> None:
         if not isinstance(answer, list):
@@ -85,9 +99,17 @@ class RedisGroups:
             else:
                 self._deliver(group, content)
         elif kind == b"subscribe":
-            future = self._confirmed.get(group)
-            if future is not None and not future.done():
-                future.set_result(None)
+            self._heard(group)
+
+    def _heard(self, group: str) -> None:
+        """An answer to SUBSCRIBE. An earlier one than the last says nothing: an UNSUBSCRIBE stands between them."""
+        self._unanswered[group] -= 1
+        if self._unanswered[group] > 0:
+            return
+        del self._unanswered[group]
+        future = self._confirmed.get(group)
+        if future is not None and not future.done():
+            future.set_result(None)
 
     def _hear(self, content: bytes) -> None:
         """News about a process: [what, node]."""
@@ -111,6 +133,3 @@ class RedisGroups:
             self._on_garbage()
             return
         self._on_message(group, event)
-
-
-__all__ = ["LayerUnavailable", "RedisGroups"]

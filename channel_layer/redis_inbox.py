@@ -12,8 +12,6 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-import hiredis
-
 from channel_layer import redis_scripts
 from channel_layer.codec import unpack_batch
 from channel_layer.errors import LayerUnavailable, WireError
@@ -28,8 +26,10 @@ BLOCK_MS = 2_000
 TTL_MS = 60_000
 TRIM_ENTRIES = 64
 TRIM_BYTES = 131_072
+RETRY_S = 0.1
 
 StreamId = tuple[int, int]
+BEYOND: StreamId = (2**64, 0)  # all ids
 OnBatch = Callable[[str, list[list[Any]]], None]
 
 
@@ -82,18 +82,24 @@ class RedisInbox:
     def _connected(self, connection: RedisConnection) -> None:
         def made(answer: Answer) -> None:
             if isinstance(answer, Exception):
-                connection.close()
+                self._failed(connection, answer)
                 return
-            was_made, last_id = answer
-            if was_made:
-                self._last_id = b"0-0"
-            elif parse_id(last_id) < parse_id(self._last_id):
-                self._last_id = last_id
+            self._found(*answer)
             if not self._made.done():
                 self._made.set_result(None)
             self._read(connection)
 
         redis_scripts.MAKE_INBOX.call(connection, made, 1, self._key, TTL_MS)
+
+    def _found(self, was_made: int, last_id: bytes) -> None:
+        """Go back where the stream is behind us; who waits for what was lost with it need not wait any longer."""
+        if was_made:
+            self._last_id = b"0-0"
+        elif parse_id(last_id) < parse_id(self._last_id):
+            self._last_id = last_id
+        else:
+            return
+        self._wake(BEYOND)
 
     def _read(self, connection: RedisConnection) -> None:
         if self._read_entries >= TRIM_ENTRIES or self._read_bytes >= TRIM_BYTES:
@@ -111,11 +117,8 @@ class RedisInbox:
         self._read_entries = self._read_bytes = 0
 
     def _answered(self, connection: RedisConnection, answer: Answer) -> None:
-        if isinstance(answer, LayerUnavailable):
-            return  # the link comes back
-        if isinstance(answer, hiredis.ReplyError):
-            log.warning("reading the inbox failed: %s", answer)
-            asyncio.get_running_loop().call_later(0.1, connection.close)
+        if isinstance(answer, Exception):
+            self._failed(connection, answer)
             return
         if answer is None:
             if self._read_entries:
@@ -123,6 +126,15 @@ class RedisInbox:
         else:
             self._hand_over(answer[0][1])
         self._read(connection)
+
+    def _failed(self, connection: RedisConnection, error: Exception) -> None:
+        """Neither made nor read: begin anew, by the link."""
+        if isinstance(error, LayerUnavailable):
+            return  # the link comes back
+        log.warning("Redis refused to make or read the inbox: %s", error)
+        if not self._made.done():
+            self._made.set_exception(LayerUnavailable(f"the inbox could not be made: {error}"))
+        asyncio.get_running_loop().call_later(RETRY_S, connection.close)
 
     def _hand_over(self, entries: list[tuple[bytes, list[bytes]]]) -> None:
         for entry_id, fields in entries:

@@ -20,13 +20,17 @@ from channel_layer.packets import Packet
 from channel_layer.redis_node import RedisNode
 
 ANSWER_TIMEOUT_S = 5.0
+#: Who sends faster than Redis takes it waits when so much waits for one process.
+BACKLOG_BYTES_MAX = 1_048_576
+BACKLOG_LOOK_S = 0.002
 
 
 class RedisLayer:
     """The layer of one process. Its calls belong to the process' loop; from sync code use `asgiref.sync.async_to_sync`."""
 
-    def __init__(self, node: RedisNode) -> None:
+    def __init__(self, node: RedisNode, answer_timeout_s: float = ANSWER_TIMEOUT_S) -> None:
         self._node = node
+        self._answer_timeout_s = answer_timeout_s
         self._requests = itertools.count(1)
         self._answers: dict[int, asyncio.Future[bool]] = {}
 
@@ -37,11 +41,12 @@ class RedisLayer:
         message: a dict of ASGI types with a `type`; for a WebSocket `websocket.send` or `websocket.close`.
 
         Raises InvalidName and InvalidMessage (a caller's bug), LayerUnavailable while there is no connection to Redis (nothing was
-        sent). Delivered at most once, in order. PROTOCOL.md, P1.
+        sent), or does not take it in time. Delivered at most once, in order. PROTOCOL.md, P1.
         """
         node, number = self._local(channel)
         check_message(message)
         self._connected()
+        await self._room(node)
         self._node.post(node, packets.send(number, message))
 
     async def group_add(self, group: str, channel: str) -> None:
@@ -63,7 +68,11 @@ class RedisLayer:
         """
         check_group(group)
         check_message(message)
-        await self._node.publish(group, message)
+        try:
+            async with asyncio.timeout(self._answer_timeout_s):
+                await self._node.publish(group, message)
+        except TimeoutError:
+            raise self._silence("Redis") from None
 
     def answered(self, request: int, known: bool) -> None:
         """The room got a `joined` packet."""
@@ -82,17 +91,27 @@ class RedisLayer:
         future = self._answers[request] = asyncio.get_running_loop().create_future()
         self._node.post(node, packet)
         try:
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            async with asyncio.timeout(self._answer_timeout_s):
                 await future
         except TimeoutError:
-            if await self._lives(node):
-                raise LayerUnavailable(f"{node} did not answer within {ANSWER_TIMEOUT_S:.0f} s") from None
+            if await self._may_live(node):
+                raise self._silence(node) from None
         finally:
             self._answers.pop(request, None)
 
-    async def _lives(self, node: str) -> bool:
+    async def _may_live(self, node: str) -> bool:
+        """Its lease is there, or Redis does not say."""
         connection = self._node.connection
-        return connection is None or bool(await connection.execute("EXISTS", self._node.keys.lease(node)))
+        if connection is None:
+            return True
+        try:
+            async with asyncio.timeout(self._answer_timeout_s):
+                return bool(await connection.execute("EXISTS", self._node.keys.lease(node)))
+        except TimeoutError:
+            return True
+
+    def _silence(self, who: str) -> LayerUnavailable:
+        return LayerUnavailable(f"{who} did not answer within {self._answer_timeout_s:g} s")
 
     @staticmethod
     def _local(channel: str) -> tuple[str, int]:
@@ -101,6 +120,18 @@ class RedisLayer:
         if not number.isdecimal():
             raise InvalidName(f"{channel!r} is not a reply channel: <node>!<number>")
         return node, int(number)
+
+    async def _room(self, node: str) -> None:
+        """Wait while too much waits for `node` already; LayerUnavailable if that does not change."""
+        outbox = self._node.outbox
+        if outbox.waiting_bytes(node) < BACKLOG_BYTES_MAX:
+            return
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                while outbox.waiting_bytes(node) >= BACKLOG_BYTES_MAX:
+                    await asyncio.sleep(BACKLOG_LOOK_S)
+        except TimeoutError:
+            raise LayerUnavailable(f"{BACKLOG_BYTES_MAX} bytes wait for {node}, and Redis does not take them") from None
 
     def _connected(self) -> None:
         if self._node.connection is None:

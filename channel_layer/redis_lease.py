@@ -62,7 +62,7 @@ class RedisLease:
         self._thread.start()
 
     def stop(self) -> None:
-        """Give the lease back, and leave nothing behind. Blocks for at most half a TTL."""
+        """Give the lease back, and leave nothing behind. Blocks for as long as Redis does not answer: half a TTL per attempt."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()

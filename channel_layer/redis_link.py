@@ -44,7 +44,6 @@ class RedisLink:
         self._task: asyncio.Task[None] | None = None
         self._closed = False
         self.connection: RedisConnection | None = None
-        self.losses = 0
 
     async def start(self) -> None:
         """Connect once; raises LayerUnavailable. From then on it comes back by itself."""
@@ -68,7 +67,6 @@ class RedisLink:
         self.connection = None
         if self._closed:
             return
-        self.losses += 1
         log.warning("lost the connection to Redis (%s)", self._what)
         self._on_down()
         self._task = asyncio.get_running_loop().create_task(self._come_back())

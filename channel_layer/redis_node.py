@@ -26,7 +26,7 @@ from channel_layer.keys import GROUP, Keys
 from channel_layer.lease import RENEWAL_INTERVAL_S, OwnLease, Peers
 from channel_layer.names import node_name
 from channel_layer.packets import VERSION, Packet
-from channel_layer.proc_identity import DeathWatch, identity
+from channel_layer.linux_process import DeathWatch, identity
 from channel_layer.redis_address import RedisAddress
 from channel_layer.redis_connection import Answer, RedisConnection
 from channel_layer.redis_groups import RedisGroups
@@ -39,6 +39,10 @@ from channel_layer.redis_reader import Entry, RedisReader
 from channel_layer.settings import WireSettings
 
 log = logging.getLogger("towpath.node")
+
+#: How long a process that leaves waits for what it has said to be in Redis. Mail for the dead never is.
+LAST_WORDS_S = 5.0
+LAST_WORDS_LOOK_S = 0.005
 
 
 class Receiver(Protocol):
@@ -124,7 +128,10 @@ class RedisNode:
         self._watch = self._loop.create_task(self._watch_peers())
 
     async def close(self) -> None:
-        """Leave on purpose: lease, inbox and consumers go, connections end."""
+        """Leave on purpose: what was posted goes out, then lease, inbox and consumers go, connections end."""
+        last_moment = self._loop.time() + LAST_WORDS_S
+        while not self.outbox.empty and self.connection is not None and self._loop.time() < last_moment:
+            await asyncio.sleep(LAST_WORDS_LOOK_S)
         for task in (self._watch, self._burial):
             if task is not None:
                 task.cancel()
@@ -283,12 +290,13 @@ class RedisNode:
                     await self._inbox.read_up(connection)
                 for node in dead:
                     self._dead.discard(node)
-                    self._suspects.discard(node)
+                    if node in self._suspects:  # its inbox is gone too: nobody will read that mail
+                        self._suspects.discard(node)
+                        self.outbox.drop(node)
                     if node in self.peers:
                         self.counters["peers.dead"] += 1
                         self.peers.forget(node)
-                        self._receiver.on_dead(node)
-                    self.outbox.drop(node)
+                        self._receiver.on_dead(node)  # last: what is said to the dead must leave, since they may live
         except (LayerUnavailable, TimeoutError, hiredis.ReplyError) as error:
             log.debug("the dead are not buried yet: %s", error)
 
@@ -328,9 +336,10 @@ class RedisNode:
             self._receiver.on_doubt()
 
     async def _watch_peers(self) -> None:
-        """Once a second: is everybody alive whose death would matter?"""
+        """Once a second: is everybody alive whose death would matter? And who need not be remembered?"""
         while True:
             await asyncio.sleep(RENEWAL_INTERVAL_S)
+            self.outbox.forget_idle()
             watched = {*self.peers.watched(), *self._suspects}
             try:
                 await self._count_fellows()
@@ -360,7 +369,7 @@ class RedisNode:
         if not self._own_lease.may_judge(time.monotonic()):
             return
         dead = self.peers.missing(watched, leases)
-        self._suspects.difference_update(watched)
+        self._suspects.difference_update(set(watched).difference(dead))
         for node in dead:
             log.warning("the lease of %s is over", node)
             self._announce("dead", node)

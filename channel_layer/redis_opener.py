@@ -33,6 +33,9 @@ class Outcome(Enum):
 class Applicant(Protocol):
     """Who waits for the outcome of an `open`."""
 
+    def waits(self, epoch: int) -> bool:
+        """Is it still to be opened? Asked at the moment of sending; if not, nothing is sent and nothing more is said."""
+
     def opened(self, epoch: int, outcome: bytes | Outcome) -> None:
         """The entry's id, or why there is none (or none that is known)."""
 
@@ -82,8 +85,9 @@ class RedisOpener:
 
     def _flush(self) -> None:
         self._scheduled = False
-        batch = self._next()
+        batch = [opening for opening in self._next() if opening[1].waits(opening[2])]
         if not batch:
+            self._go_on()
             return
         connection = self._connection
         if connection is None or not connection.alive:

@@ -37,6 +37,11 @@ class _Destination:
         self.under_way: list[bytes] = []
         self.flushing = False  # a flush is due in this turn of the loop
 
+    @property
+    def busy(self) -> bool:
+        """Is there mail that Redis has not got, as far as we know?"""
+        return bool(self.waiting or self.under_way)
+
     def next_batch(self) -> list[bytes]:
         """Move as much as one batch holds from `waiting` to `under_way`, and return it."""
         waiting = self.waiting
@@ -94,6 +99,23 @@ class RedisOutbox:
         """`node` is dead: nobody will read its mail."""
         self._destinations.pop(node, None)
 
+    def __len__(self) -> int:
+        return len(self._destinations)
+
+    def waiting_bytes(self, node: str) -> int:
+        """How much waits for `node`, what is under way not counted."""
+        destination = self._destinations.get(node)
+        return destination.waiting_bytes if destination is not None else 0
+
+    def forget_idle(self) -> None:
+        """Keep nothing for those to whom nothing is to be said: nodes come and go, and never come back by the same name."""
+        self._destinations = {node: kept for node, kept in self._destinations.items() if kept.busy}
+
+    @property
+    def empty(self) -> bool:
+        """Has everything left, as far as Redis has said?"""
+        return not any(destination.busy for destination in self._destinations.values())
+
     def schedule(self) -> None:
         """Make sure that a flush comes at the end of this turn of the loop."""
         if not self._scheduled:
@@ -106,9 +128,11 @@ class RedisOutbox:
         self.schedule()
 
     def _flush(self) -> None:
-        if self.before_flush is not None:
-            self.before_flush()
-        self._scheduled = False
+        try:
+            if self.before_flush is not None:
+                self.before_flush()
+        finally:
+            self._scheduled = False  # not earlier: what the room adds leaves now
         due, self._due = self._due, []
         for destination in due:
             destination.flushing = False

@@ -21,13 +21,13 @@ from channel_layer.errors import LayerUnavailable, WireError
 from channel_layer.keys import GROUP, Keys
 from channel_layer.packets import OPEN
 from channel_layer.redis_address import RedisAddress
-from channel_layer.redis_connection import Answer, RedisConnection
+from channel_layer.redis_connection import Answer, RedisConnection, ignore
 from channel_layer.redis_inbox import parse_id
 from channel_layer.redis_link import RedisLink
 
 log = logging.getLogger("towpath.reader")
 
-BLOCK_MS = 2_000
+BLOCK_MS = 1_000
 PENDING_MS = 2_000
 #: Number, epoch, scope, first body, more, window, wait in ms.
 OPEN_TYPES = (int, int, dict, bytes, bool, int, int)
@@ -78,25 +78,19 @@ class RedisReader:
         self._loop = asyncio.get_running_loop()
         self._reading = False
         self._claimed_at = 0.0
-        self._stopped = False
 
     async def start(self) -> None:
         """Connect and read; raises LayerUnavailable."""
         await self._link.start()
 
-    def stop(self) -> None:
-        """Read no more; what is being read now is left to others. The connection is closed by `close`."""
-        self._stopped = True
-
     async def close(self) -> None:
-        """End it."""
-        self._stopped = True
+        """Read no more. A read that waits in Redis ends with its connection: what it would have brought is left to others."""
         await self._link.close()
 
     def poke(self) -> None:
         """Read on, if there is room and no read is under way."""
         connection = self._link.connection
-        if self._reading or self._stopped or connection is None:
+        if self._reading or connection is None:
             return
         count = self._wanted()
         if count <= 0:
@@ -112,21 +106,10 @@ class RedisReader:
         self.poke()
 
     def _read(self, connection: RedisConnection, count: int) -> None:
-        block_ms = min(BLOCK_MS, int(CLAIM_INTERVAL_S * 1000))
-        command = (
-            "XREADGROUP",
-            "GROUP",
-            GROUP,
-            self._name,
-            "COUNT",
-            count,
-            "BLOCK",
-            block_ms,
-            "STREAMS",
-            self._stream,
-            ">",
+        group = ("GROUP", GROUP, self._name)
+        connection.call(
+            self._was_read, "XREADGROUP", *group, "COUNT", count, "BLOCK", BLOCK_MS, "STREAMS", self._stream, ">"
         )
-        connection.call(self._was_read, *command)
 
     def _was_read(self, answer: Answer) -> None:
         self._reading = False
@@ -169,7 +152,9 @@ class RedisReader:
 
     def _group_made(self, answer: Answer) -> None:
         self._reading = False
-        if not isinstance(answer, LayerUnavailable):
+        if isinstance(answer, hiredis.ReplyError):
+            self._failed(answer)
+        elif not isinstance(answer, LayerUnavailable):
             self.poke()
 
     def _hand_over(self, found: list[Any]) -> None:
@@ -191,8 +176,4 @@ class RedisReader:
         """Nobody can take it: out of the queue with it."""
         if self._link.connection is not None:
             keys = (self._stream, self._size)
-            redis_scripts.CANCEL.call(self._link.connection, _ignore, 2, *keys, GROUP, entry_id, size_bytes)
-
-
-def _ignore(_answer: Answer) -> None:
-    """The answer is of no interest."""
+            redis_scripts.CANCEL.call(self._link.connection, ignore, 2, *keys, GROUP, entry_id, size_bytes)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import signal
 from typing import Any, cast
 
@@ -93,7 +94,9 @@ class InterfaceServer:
         """Close all sockets with 1012, some at a time and in no order, so that their clients do not come back as a herd."""
         if self._context.sockets is None:
             return
-        for some in eviction_steps(list(self._context.sockets.alive), over_s, DRAIN_LOOK_S):
+        sockets = list(self._context.sockets.alive)
+        random.shuffle(sockets)
+        for some in eviction_steps(sockets, over_s, DRAIN_LOOK_S):
             self._context.sockets.close(some)
             await self._pause(DRAIN_LOOK_S)
         self._context.sockets.close_all()  # whoever came in between
@@ -118,29 +121,22 @@ def run(settings: InterfaceSettings) -> int:
 
     reactor = cast(Any, installed)  # Twisted types it as an interface without half of its methods
 
-    code = 0
-
-    async def main() -> None:
-        nonlocal code
-        try:
-            server = InterfaceServer(settings)
-            for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, server.stop)
-            await server.run()
-        except (OSError, LayerUnavailable, ValueError) as error:
-            log.error("the interface server cannot start: %s", error)
-            code = STARTUP_FAILURE
-        finally:
-            reactor.stop()
-
-    reactor.callWhenRunning(lambda: keep(loop.create_task(main())))
+    running: list[asyncio.Task[int]] = []  # asyncio itself holds its tasks only weakly
+    reactor.callWhenRunning(lambda: running.append(loop.create_task(_main(settings, reactor))))
     reactor.run(installSignalHandlers=False)
-    return code
+    return running[0].result()
 
 
-_kept: list[asyncio.Task[None]] = []
-
-
-def keep(task: asyncio.Task[None]) -> None:
-    """asyncio itself holds its tasks only weakly."""
-    _kept.append(task)
+async def _main(settings: InterfaceSettings, reactor: Any) -> int:
+    try:
+        server = InterfaceServer(settings)
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, server.stop)
+        await server.run()
+    except (OSError, LayerUnavailable, ValueError) as error:
+        log.error("the interface server cannot start: %s", error)
+        return STARTUP_FAILURE
+    finally:
+        reactor.stop()
+    return 0

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
-from typing import Any, Protocol
+from typing import Protocol
 
 from channel_layer.events import Event
 
@@ -127,4 +127,4 @@ class Door(Protocol):
         """
 
 
-__all__ = ["Any", "Client", "Door", "Ending", "Event", "Pushed", "Upstream"]
+__all__ = ["Client", "Door", "Ending", "Event", "Pushed", "Upstream"]

@@ -115,6 +115,7 @@ MOVES: dict[State, dict[Happening, tuple[State, Action]]] = {
         _H.COMPLETE: (_S.DONE, _A.NOTHING),
         # The answers about our way to the owner come after it: late, ordinary, and without meaning.
         _H.FULL: (_S.OWNED, _A.NOTHING),
+        _H.UNAVAILABLE: (_S.OWNED, _A.NOTHING),
         _H.UNKNOWN: (_S.OWNED, _A.NOTHING),
         _H.WITHDRAWN: (_S.OWNED, _A.NOTHING),
     },
@@ -238,8 +239,8 @@ class Connection:
 
     def adopted(self, owner: str, window: int) -> Action:
         """The take script told us who owns this epoch, and how much it takes."""
+        self.outgoing.allow(window)  # first: what is no number raises here, and nothing has happened
         self.owner = owner
-        self.outgoing.allowed = window
         return self.happen(_ADOPTED)
 
     def obeys(self, sender: str, epoch: int) -> bool:
@@ -343,6 +344,3 @@ class Connection:
         self.sent = self.received = 0
         self.outgoing = Outgoing(0)
         self.incoming = Incoming(self.incoming.window)
-
-
-__all__ = ["MOVES", "Action", "Connection", "Happening", "Order", "State"]

@@ -1,11 +1,10 @@
 """In which steps sockets are closed when their process leaves: no herd, and in time.
 
-Source: what other socket holders do (a batch at a time, with jitter). No clock and no socket here: the caller pauses between steps.
+Source: what other socket holders do (a batch at a time, in no order). No clock and no socket here: the caller pauses between steps.
 """
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
@@ -15,12 +14,8 @@ Socket = TypeVar("Socket")
 STEP_MIN = 50
 
 
-def eviction_steps(
-    sockets: Sequence[Socket], over_s: float, step_s: float, seed: int | None = None
-) -> Iterator[list[Socket]]:
-    """All of `sockets`, shuffled, in steps that take `over_s` at most when each is followed by a pause of `step_s`."""
-    shuffled = list(sockets)
-    random.Random(seed).shuffle(shuffled)
+def eviction_steps(shuffled: Sequence[Socket], over_s: float, step_s: float) -> Iterator[Sequence[Socket]]:
+    """All sockets, in steps that take `over_s` at most when each is followed by a pause of `step_s`."""
     steps = max(1, int(over_s / step_s))
     size = max(STEP_MIN, -(-len(shuffled) // steps))
     for start in range(0, len(shuffled), size):

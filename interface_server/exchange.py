@@ -91,19 +91,20 @@ def kinds_of(fields: Fields) -> int:
 class Exchange:
     """The response to one request. `start` first, then `body` until `state` is OVER."""
 
-    # Defaults stand in the class, so that an ordinary exchange sets only what it needs: this is a measured hot path.
-    state = State.AWAITED
-    status = 0
-    fields: Fields = ()  #: as they may go out, framing taken out but for Content-Length
-    kinds = PLAIN
-    length_bytes: int | None = None  #: what the application declared
-    close = False  #: the application wants the connection closed afterwards
-    fault = ""  #: why the response is not what it declared to be; empty: it is
-    _left_bytes: int | None = None
+    # Slots, all of them set at once: on this hot path a default that stands in the class is found more slowly.
+    __slots__ = ("_left_bytes", "bodiless", "close", "fault", "fields", "kinds", "length_bytes", "state", "status")
 
     def __init__(self, head_only: bool) -> None:
         """head_only: the request was a HEAD."""
         self.bodiless = head_only
+        self.state = AWAITED
+        self.status = 0
+        self.fields: Fields = ()  #: as they may go out, framing taken out but for Content-Length
+        self.kinds = PLAIN
+        self.length_bytes: int | None = None  #: what the application declared
+        self.close = False  #: the application wants the connection closed afterwards
+        self.fault = ""  #: why the response is not what it declared to be; empty: it is
+        self._left_bytes: int | None = None
 
     def start(self, event: Event) -> None:
         """`http.response.start`. Afterwards `status`, `fields`, `kinds`, `length_bytes`, `bodiless` and `close` are known."""
@@ -126,8 +127,12 @@ class Exchange:
         if status == 204 or status == 304:
             self.bodiless = True
         self.status, self.kinds = status, kinds
-        if kinds & (HOP | CONNECTION | LENGTH):
-            self._judge_framing(length)
+        if length is not None:
+            self.length_bytes = length
+            if not self.bodiless:
+                self._left_bytes = length
+        if kinds & (HOP | CONNECTION) or (status == 204 and kinds):
+            self._judge_framing()
         self.state = STREAMING
 
     def body(self, event: Event) -> bytes:
@@ -163,16 +168,14 @@ class Exchange:
             raise InvalidResponse(f"{kind} while the response is {self.state.name.lower()}")
         self.state = moved
 
-    def _judge_framing(self, length: int | None) -> None:
+    def _judge_framing(self) -> None:
         if self.kinds & (HOP | CONNECTION):
             self.close = any(kind_of(name) == CONNECTION and b"close" in value.lower() for name, value in self.fields)
             self.fields = [field for field in self.fields if kind_of(field[0]) not in (HOP, CONNECTION)]
-        if self.status == 204 and length is not None:
+        if self.status == 204 and self.length_bytes is not None:
             self.fields = [field for field in self.fields if kind_of(field[0]) != LENGTH]
             self.kinds &= ~LENGTH
-            length = None
-        self.length_bytes = length
-        self._left_bytes = None if self.bodiless else length
+            self.length_bytes = None
 
 
 def _length(value: bytes, before: int | None) -> int:

@@ -40,14 +40,16 @@ class FanOut:
 
     def _turn(self) -> None:
         left = SOCKETS_PER_TURN
-        while left and self._queue:
-            pushed, members = self._queue[0]
-            for number in members:
-                self._push(number, pushed)
-                left -= 1
-                if not left:
-                    break
-            else:
-                self._queue.popleft()
-        if self._queue:
-            self._loop.call_soon(self._turn)
+        try:
+            while left and self._queue:
+                pushed, members = self._queue[0]
+                for number in members:
+                    self._push(number, pushed)
+                    left -= 1
+                    if not left:
+                        break
+                else:
+                    self._queue.popleft()
+        finally:  # an error at one socket must not be the last that groups deliver here
+            if self._queue:
+                self._loop.call_soon(self._turn)

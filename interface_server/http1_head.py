@@ -11,7 +11,7 @@ No I/O here: method, target, version and fields in, a `Head` or a `Refusal` out.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
@@ -24,6 +24,7 @@ HEEDED = frozenset(
     (
         b"host",
         b"connection",
+        b"proxy-connection",
         b"content-length",
         b"transfer-encoding",
         b"expect",
@@ -69,8 +70,6 @@ class Head:
         "length_bytes",
         "method",
         "path",
-        "query_string",
-        "raw_path",
         "scope",
         "target",
         "upgrade",
@@ -80,8 +79,6 @@ class Head:
     method: str
     target: bytes  #: as it came
     path: str  #: decoded
-    raw_path: bytes
-    query_string: bytes
     version: str  #: "1.0" or "1.1"
     scope: Event  #: what the application hears, as far as the head says it; copied for each request
     heeded: dict[bytes, bytes]  #: the HEEDED fields that were there, but a Host that stands alone; repeated ones joined
@@ -92,69 +89,60 @@ class Head:
     upgrade: bool  #: the client asks for WebSocket; other protocols are not spoken here, and not heard of
 
 
+def plain_head(
+    method: bytes, target: bytes, version: Callable[[], str], fields: list[tuple[bytes, bytes]]
+) -> Head | None:
+    """As `check_head`, if nothing but first line and Host (and a `Connection: keep-alive`) is to be heeded; else None.
+
+    To be asked where llhttp says that the connection stays open: with no field about it, it does so in HTTP/1.1 alone.
+    version: asked only where there is one, for the answer costs llhttp's wrapper as much as all that stands here.
+    """
+    host = None
+    for name, value in fields:
+        if name in HEEDED:
+            if name == b"host" and host is None:
+                host = value
+            elif name != b"connection" or value.lower() != b"keep-alive" or version() != "1.1":
+                return None
+    if host is None or target[:1] != b"/":
+        return None
+    return _plain_head(method, target, host)
+
+
 def check_head(method: bytes, target: bytes, version: str, fields: list[tuple[bytes, bytes]]) -> Head:
     """What the head means. With an absolute target its authority replaces the Host field (RFC 9112, 3.2.2).
 
     Raises Refusal; the connection cannot be used for another request then, for nobody knows where that would begin.
     """
-    if version == "1.1":
-        host = None
-        for name, value in fields:
-            if name in HEEDED:
-                if name != b"host" or host is not None:
-                    break
-                host = value
-        else:
-            if host is not None and target[:1] == b"/" and len(host) <= HOST_SIZE_BYTES_MAX and is_host(host):
-                return _plain_head(method, target)
-    elif version != "1.0":
+    if version != "1.1" and version != "1.0":
         raise Refusal(505 if version[0] > "1" else 400, "this server speaks HTTP/1.0 and HTTP/1.1", "version")
     _check_method(method)
     head = Head()
     head.version = version
     head.heeded = heeded = _heeded(fields)
-    _read_request_line(head, method, target, fields)
+    origin = target if target[:1] == b"/" else _origin_form(head, method, target, fields)
+    _read_line(head, method, target, origin)
     _check_host(heeded.get(b"host"), version)
     _read_framing(head, heeded)
     _read_connection(head, heeded)
     head.common = head.keep_alive and version == "1.1" and method != b"HEAD"
-    _begin_scope(head)
     return head
 
 
 @lru_cache(maxsize=256)
-def _plain_head(method: bytes, target: bytes) -> Head:
-    """A head of which nothing but its first line and a good Host is to be heeded, in HTTP/1.1. Remembered, as most
-    requests are for what others asked for.
-    """
+def _plain_head(method: bytes, target: bytes, host: bytes) -> Head:
+    """Remembered, as most ask for what others asked for."""
     _check_method(method)
     head = Head()
     head.version = "1.1"
     head.heeded = {}
-    _read_request_line(head, method, target, [])
+    _read_line(head, method, target, target)
+    _check_host(host, "1.1")
     head.length_bytes = 0
-    head.expects_continue = False
-    head.upgrade = False
+    head.expects_continue = head.upgrade = False
     head.keep_alive = True
     head.common = method != b"HEAD"
-    _begin_scope(head)
     return head
-
-
-def _begin_scope(head: Head) -> None:
-    head.scope = {
-        "type": "http",
-        "http_version": head.version,
-        "method": head.method,
-        "scheme": "http",
-        "path": head.path,
-        "raw_path": head.raw_path,
-        "query_string": head.query_string,
-        "root_path": "",
-        "headers": (),
-        "client": None,
-        "server": None,
-    }
 
 
 def _check_method(method: bytes) -> None:
@@ -175,48 +163,38 @@ def _heeded(fields: Fields) -> dict[bytes, bytes]:
     return heeded
 
 
-def _read_request_line(head: Head, method: bytes, target: bytes, fields: list[tuple[bytes, bytes]]) -> None:
-    head.method = method.decode()
+def _read_line(head: Head, method: bytes, target: bytes, origin: bytes) -> None:
+    """origin: the target without scheme and authority."""
     head.target = target
-    if target[:1] == b"/":
-        head.path, head.raw_path, head.query_string = _parts(target)
-    else:
-        _read_other_target(head, method, target, fields)
-
-
-def _check_host(host: bytes | None, version: str) -> None:
-    if host is None:
-        if version == "1.1":
-            raise Refusal(400, "no Host field", "host")
-    elif len(host) > HOST_SIZE_BYTES_MAX or not is_host(host):
-        raise Refusal(400, "the Host field is no host", "host")
+    head.scope = scope = _scope(method, origin, head.version)
+    head.method, head.path = scope["method"], scope["path"]
 
 
 @lru_cache(maxsize=256)
-def is_host(value: bytes) -> bool:
-    """May `value` stand in a Host field? Remembered, as few hosts are asked for again and again."""
-    return HOST.fullmatch(value) is not None
-
-
-@lru_cache(maxsize=256)
-def _parts(target: bytes) -> tuple[str, bytes, bytes]:
-    """Decoded path, path as it came, query. Remembered, as most requests are for what others asked for."""
-    if b"#" in target:
+def _scope(method: bytes, origin: bytes, version: str) -> Event:
+    """What the first line says to the application. Remembered for many heads: to be copied, and never to be changed."""
+    if b"#" in origin:
         raise Refusal(400, "a fragment has no place in a request", "target")
-    raw_path, _, query_string = target.partition(b"?")
-    if b"%" in raw_path:
-        return unquote_to_bytes(raw_path).decode("utf-8", "replace"), raw_path, query_string
-    return raw_path.decode("ascii"), raw_path, query_string
+    raw_path, _, query_string = origin.partition(b"?")
+    decoded = unquote_to_bytes(raw_path) if b"%" in raw_path else raw_path
+    return {
+        "type": "http",
+        "http_version": version,
+        "method": method.decode(),
+        "scheme": "http",
+        "path": decoded.decode("utf-8", "replace"),
+        "raw_path": raw_path,
+        "query_string": query_string,
+        "root_path": "",
+        "headers": (),
+        "client": None,
+        "server": None,
+    }
 
 
-def _read_other_target(head: Head, method: bytes, target: bytes, fields: list[tuple[bytes, bytes]]) -> None:
+def _origin_form(head: Head, method: bytes, target: bytes, fields: list[tuple[bytes, bytes]]) -> bytes:
     if target == b"*" and method == b"OPTIONS":
-        head.path, head.raw_path, head.query_string = "*", b"*", b""
-    else:
-        head.path, head.raw_path, head.query_string = _parts(_origin_form(head, target, fields))
-
-
-def _origin_form(head: Head, target: bytes, fields: list[tuple[bytes, bytes]]) -> bytes:
+        return target
     absolute = ABSOLUTE.fullmatch(target)
     if absolute is None:
         raise Refusal(400, "the request target is neither a path nor a URL", "target")
@@ -226,6 +204,20 @@ def _origin_form(head: Head, target: bytes, fields: list[tuple[bytes, bytes]]) -
     head.heeded[b"host"] = authority
     fields[:] = [(b"host", authority), *(field for field in fields if field[0] != b"host")]
     return bytes(rest) if rest[:1] == b"/" else b"/" + rest
+
+
+def _check_host(host: bytes | None, version: str) -> None:
+    if host is None:
+        if version == "1.1":
+            raise Refusal(400, "no Host field", "host")
+    elif len(host) > HOST_SIZE_BYTES_MAX or not _is_host(host):
+        raise Refusal(400, "the Host field is no host", "host")
+
+
+@lru_cache(maxsize=256)
+def _is_host(value: bytes) -> bool:
+    """May `value` stand in a Host field? Remembered, as few hosts are asked for again and again."""
+    return HOST.fullmatch(value) is not None
 
 
 def _read_framing(head: Head, heeded: dict[bytes, bytes]) -> None:

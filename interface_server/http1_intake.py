@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 
-from interface_server.http1_head import Head, Refusal, check_head
+from interface_server.http1_head import Head, Refusal, check_head, plain_head
 from interface_server.settings import InterfaceSettings
 
 
@@ -125,7 +125,10 @@ class Intake:
             raise Refusal(431, "too many header fields", "too_many_fields")
         self._fed_bytes = 0
         parser = self._parser
-        head = check_head(parser.get_method(), target, parser.get_http_version(), fields)
+        method = parser.get_method()
+        head = plain_head(method, target, parser.get_http_version, fields) if parser.should_keep_alive() else None
+        if head is None:
+            head = check_head(method, target, parser.get_http_version(), fields)
         if head.heeded:
             length = head.length_bytes
             if length and 0 < settings.body_size_bytes_max < length:

@@ -43,8 +43,8 @@ class Place:
         scope["server"] = self.server
         if self.root_path:
             scope["root_path"] = self.root_path
-            scope["path"] = self.root_path + head.path
-            scope["raw_path"] = self.root_path_bytes + head.raw_path
+            scope["path"] = self.root_path + scope["path"]
+            scope["raw_path"] = self.root_path_bytes + scope["raw_path"]
         if self.trusted is not None and head.heeded:
             _look_behind_proxy(scope, head.heeded, self.trusted)
         return scope

@@ -19,14 +19,14 @@ from channel_layer.events import Event, payload_sizes_bytes
 from channel_layer.groups import Membership
 from channel_layer.keys import CHANNEL_OF_KIND
 from channel_layer.names import check_group
-from channel_layer.packets import Cancel, Refusal
+from channel_layer.packets import MALFORMED, Cancel, Close, Refusal
 from channel_layer.redis_node import RedisNode
 from channel_layer.redis_opener import RedisOpener
 from interface_server.client import Client, Ending, Pushed
 from interface_server.connection import Happening, Order, State
 from interface_server.fan_out import FanOut
 from interface_server.settings import InterfaceSettings
-from interface_server.upstream import ENDING_OF_CLOSE, NOT_STARTED, STOPPING, WireUpstream
+from interface_server.upstream import ENDING_OF_CLOSE, WireUpstream
 
 log = logging.getLogger("towpath.interface")
 
@@ -35,8 +35,6 @@ SWEEP_INTERVAL_S = 0.5
 UNKNOWN_EXTRA_S = 2.0
 #: After the accept of a resumed WebSocket's instance: until then it has confirmed the groups that it wants to stay in.
 SWEEP_GROUPS_S = 5.0
-#: What a malformed packet can make of the code that obeys it; its connection suffers, nobody else.
-MALFORMED = (TypeError, ValueError, KeyError, IndexError, AttributeError)
 
 
 _HAPPENING_OF_REFUSAL = {int(Refusal.ERA): Happening.REDIS_EMPTY}
@@ -59,7 +57,7 @@ class Pump:
         self._queued: dict[int, float] = {}  # by number: the end of its wait, in the order of waiting
         self._resuming: dict[int, float] = {}  # open WebSockets that wait for their next owner
         self._overdue: dict[int, float] = {}
-        self._members: Membership[int] = Membership()
+        self._members = Membership()
         self._fan_out = FanOut(self._push)
         self._wait_ms = int(settings.wire.queue_wait_s * 1000)
         self._resume_wait_ms = int(settings.wire.resume_wait_s * 1000)
@@ -200,7 +198,7 @@ class Pump:
     def on_group_message(self, group: str, event: Event) -> None:
         """See `Receiver.on_group_message`."""
         members = self._members.members(group)
-        if not self._fan_out.send(Pushed(event), tuple(members)):
+        if not self._fan_out.send(Pushed(event), members):
             self.counters["group.dropped"] += 1
 
     def on_dead(self, node: str) -> None:
@@ -325,10 +323,10 @@ class Pump:
         upstream = self._owned(sender, packet)
         if upstream is None:
             return
-        if packet[3] == NOT_STARTED and upstream.opening is not None:
+        if packet[3] == Close.NOT_STARTED and upstream.opening is not None:
             upstream.obey(upstream.happen(Happening.NOT_STARTED))
         else:
-            happening = Happening.STOPPED if packet[3] == STOPPING else Happening.ENDED
+            happening = Happening.STOPPED if packet[3] == Close.STOPPING else Happening.ENDED
             upstream.obey(upstream.happen(happening), ENDING_OF_CLOSE.get(packet[3], Ending.DIED))
         if upstream.owner is None:  # it was opened again: what it shared with this worker is over
             self.node.release(sender)
@@ -377,6 +375,7 @@ class Pump:
 
     def _sweep(self) -> None:
         """Twice a second: whose wait is over?"""
+        self._sweeper = self._loop.call_later(SWEEP_INTERVAL_S, self._sweep)  # first: whatever happens below
         now = self._loop.time()
         for waits in (self._queued, self._resuming):
             for number in _over(waits, now):
@@ -388,7 +387,6 @@ class Pump:
             self._wait_over(number)
         figures = {"connections": len(self._connections), "queued": len(self._queued), "opened_total": self._opened}
         self.node.tell(figures, self.counters)
-        self._sweeper = self._loop.call_later(SWEEP_INTERVAL_S, self._sweep)
 
     def _wait_over(self, number: int) -> None:
         upstream = self._connections.get(number)

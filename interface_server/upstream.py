@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from channel_layer import packets
 from channel_layer.events import Event
 from channel_layer.names import reply_channel
-from channel_layer.packets import Cancel
+from channel_layer.packets import Cancel, Close
 from channel_layer.redis_connection import Answer
 from channel_layer.redis_opener import Outcome
 from interface_server.client import Client, Ending
@@ -33,10 +33,13 @@ _ENDING_OF_ACTION = {
     Action.END_DIED: Ending.DIED,
 }
 
-#: By the number in a `close` packet (worker.instance.Close): what its client learns.
-ENDING_OF_CLOSE = {0: Ending.FINISHED, 1: Ending.FAILED, 2: Ending.STOPPING, 4: Ending.DIED}
-STOPPING, NOT_STARTED = 2, 3
-
+#: By the number in a `close` packet: what its client learns.
+ENDING_OF_CLOSE = {
+    Close.FINISHED: Ending.FINISHED,
+    Close.FAILED: Ending.FAILED,
+    Close.STOPPING: Ending.STOPPING,
+    Close.UNKNOWN: Ending.DIED,
+}
 
 #: Code and reason of a client that went without a word.
 LOST = (1006, "")
@@ -96,6 +99,10 @@ class WireUpstream(Connection):
             self.obey(self.happen(Happening.COMPLETE))
 
     # -- from the wire
+
+    def waits(self, epoch: int) -> bool:
+        """See `Applicant.waits`."""
+        return epoch == self.epoch and self.state is not _DONE
 
     def opened(self, epoch: int, outcome: bytes | Outcome) -> None:
         """The answer to `open`."""

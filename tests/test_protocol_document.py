@@ -12,13 +12,12 @@ import pytest
 
 from channel_layer import packets
 from channel_layer.codec import batch_head, join_batch, pack_packet
-from channel_layer.packets import LENGTH_MIN, Kind, Refusal
+from channel_layer.packets import LENGTH_MIN, Close, Kind, Refusal
 from channel_layer.settings import WireSettings
 from interface_server.client import Ending
-from interface_server.upstream import ENDING_OF_CLOSE, NOT_STARTED
+from interface_server.upstream import ENDING_OF_CLOSE
 from tests.facts import until
 from tests.wire.both_pumps import interface, knock
-from worker.instance import Close
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "PROTOCOL.md").read_text("utf-8")
@@ -86,12 +85,11 @@ def test_the_document_has_a_row_for_each_reason_to_close() -> None:
     """Numbers, statuses and close codes are those of both rooms."""
     table = TEXT[TEXT.index("**close** (6)") : TEXT.index("Any other number is treated as 4")]
     rows = {int(row[1]): row[2] for row in re.finditer(r"^\| (\d) \| (.*) \|$", table, re.MULTILINE)}
-    assert sorted(rows) == sorted(close.value for close in Close)
+    assert sorted(rows) == sorted(Close)
     for why, ending in ENDING_OF_CLOSE.items():
         cells = [cell.strip() for cell in rows[why].split("|")]
         assert cells[1:] == [str(ending.status), "abort", str(ending.status), f"close {ending.close_code}"]
-    assert NOT_STARTED == Close.NOT_STARTED.value
-    assert ENDING_OF_CLOSE[Close.UNKNOWN.value] is Ending.DIED
+    assert ENDING_OF_CLOSE[Close.UNKNOWN] is Ending.DIED
 
 
 async def test_the_worker_in_the_document_serves_requests_and_leaves_nothing_behind(

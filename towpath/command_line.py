@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from channel_layer.errors import LayerUnavailable, ServerUnfit
+from channel_layer.errors import LayerUnavailable
 from channel_layer.settings import WireSettings
 from towpath import embedded, listening, options, processes, redis_check, run_dir
 from towpath.errors import STARTUP_FAILURE, StartFailure
@@ -48,7 +48,7 @@ def _run(arguments: Sequence[str], retire: Retire) -> int:
         return error.exit_code
     except click.Abort:
         return 130
-    except (StartFailure, LayerUnavailable, ServerUnfit) as error:
+    except (StartFailure, LayerUnavailable) as error:
         return _complain(str(error))
 
 

@@ -6,7 +6,7 @@ answer is lost, nothing of it is ever started here: somebody else may. PROTOCOL.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 READ_MAX = 16
 #: One connection and epoch of one interface server.
@@ -38,16 +38,17 @@ class Adoption:
         self._never: dict[Key, float] = {}  # until when; by then the entry is past its wait
         self._never_s = never_s
 
-    def choose(self, keys: Iterable[Key], now: float) -> list[bool]:
+    def choose(self, keys: Iterable[Key], now: float, running: Container[Key] = ()) -> list[bool]:
         """For each that was read: may it be taken? True marks it as under way.
 
-        Never two takes of one connection at once, nor one whose take was once without an answer.
+        Never two takes of one connection at once, nor one whose take was once without an answer, nor one of the `running`:
+        what we claimed before our own take was executed may reach us after that take's answer.
         """
         for key in [key for key, until in self._never.items() if until <= now]:
             del self._never[key]
         chosen = []
         for key in keys:
-            free = key not in self._under_way and key not in self._never
+            free = key not in self._under_way and key not in self._never and key not in running
             if free:
                 self._under_way[key] = []
             chosen.append(free)

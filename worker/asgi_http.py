@@ -7,9 +7,10 @@ from asyncio import Future
 from collections.abc import Callable
 
 from channel_layer.events import Event
+from channel_layer.packets import Close
 from worker.asgi_runner import PART_WITH_OVERHEAD_BYTES_MAX, Run, describe, log_failure, logger
 from worker.http_instance import COMPLETE, GONE, SILENT, HttpStage, body_parts, http_step
-from worker.instance import Close, Line
+from worker.instance import Line
 from worker.kept_threads import KeptThread
 
 

@@ -10,10 +10,11 @@ from enum import Enum, auto
 
 from channel_layer.events import Event
 from channel_layer.own_connection import OWN_CONNECTION
+from channel_layer.packets import Close
 from worker.asgi_runner import PART_WITH_OVERHEAD_BYTES_MAX, Application, Run, describe, log_failure, logger
 from worker.errors import WrongOrder
 from worker.http_instance import body_parts
-from worker.instance import Close, Line
+from worker.instance import Line
 from worker.kept_threads import KeptThread
 from worker.websocket_instance import (
     CLOSED,

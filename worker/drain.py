@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import logging
 
+from channel_layer.packets import Close
 from worker.asgi_room import AsgiRoom
-from worker.instance import Close
 from worker.pump import Pump
 from worker.wire_line import WireLine
 
@@ -28,7 +28,7 @@ async def drain(pump: Pump, room: AsgiRoom, timeout_s: float, now: asyncio.Event
     What runs on in the background after its response counts too; it is cut when the time is over.
     """
     loop = asyncio.get_running_loop()
-    pump.stop_taking()
+    await pump.stop_taking()
     end = loop.time() + timeout_s
     paced_from = end - timeout_s * PACED_PART
     handed_off: set[WireLine] = set()

@@ -8,20 +8,10 @@ Sizes are those of `channel_layer.events.payload_size_bytes`: payload plus 64 by
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import Protocol
 
 from channel_layer.events import Event
-
-
-class Close(Enum):
-    """Why a worker says `close`: the number is what travels. PROTOCOL.md, packet `close`."""
-
-    FINISHED = 0  #: the application returned (and, for HTTP, before its response was complete)
-    FAILED = 1  #: the application raised, or sent what it may not send
-    STOPPING = 2  #: this worker drains, and the time for the application is over
-    NOT_STARTED = 3  #: the application was not started and will not be, here
-    UNKNOWN = 4  #: this worker knows nothing of such a connection
+from channel_layer.packets import Close
 
 
 class Line(Protocol):

@@ -15,20 +15,18 @@ from channel_layer.codec import pack_packet
 from channel_layer.credit import window_size_bytes
 from channel_layer.events import Event, payload_size_bytes
 from channel_layer.keys import CHANNEL_OF_KIND
-from channel_layer.packets import Refusal
+from channel_layer.packets import MALFORMED, Close, Refusal
 from channel_layer.redis_layer import RedisLayer
 from channel_layer.redis_node import RedisNode
 from channel_layer.redis_reader import Entry, RedisReader
 from worker.adoption import Adoption, Key, read_count
-from worker.instance import Close, Room
+from worker.instance import Room
 from worker.loop_lag import LoopLag
 from worker.settings import WorkerSettings
 from worker.wire_line import WireLine
 
 log = logging.getLogger("towpath.worker")
 
-#: What a malformed packet can make of the code that obeys it; its connection suffers, nobody else.
-MALFORMED = (TypeError, ValueError, KeyError, IndexError, AttributeError)
 ADOPTED = 1
 FIGURES_INTERVAL_S = 0.5
 
@@ -70,10 +68,10 @@ class Pump:
         for kind, channel in CHANNEL_OF_KIND.items():
             self._readers[kind] = await self.node.read(channel, self._wanted_of(kind), self._on_entries_of(kind))
 
-    def stop_taking(self) -> None:
+    async def stop_taking(self) -> None:
         """Take nothing new from now on."""
         for reader in self._readers.values():
-            reader.stop()
+            await reader.close()
 
     async def close(self) -> None:
         """Leave the wire."""
@@ -132,7 +130,7 @@ class Pump:
         if self.node.connection is None:
             return  # nothing was sent, so it may be claimed again, by us too
         keys = [(entry.interface, entry.packet[1], entry.packet[2]) for entry in entries]
-        chosen = self._adoption.choose(keys, self._loop.time())
+        chosen = self._adoption.choose(keys, self._loop.time(), self._lines)
         taking = [(entry, key) for entry, key, free in zip(entries, keys, chosen, strict=True) if free]
         if not taking:
             return
@@ -184,7 +182,7 @@ class Pump:
         self.counters["take.unanswered"] += len(keys)
         for key in keys:
             self._adoption.unanswered(key, self._loop.time())
-            self.node.post(key[0], packets.close(key[1], key[2], Close.NOT_STARTED.value))
+            self.node.post(key[0], packets.close(key[1], key[2], Close.NOT_STARTED))
 
     # -- Receiver
 
@@ -203,7 +201,7 @@ class Pump:
     def on_dead(self, node: str) -> None:
         """See `Receiver.on_dead`."""
         for line in [line for line in self._lines.values() if line.key[0] == node]:
-            self.node.post(node, packets.close(line.key[1], line.key[2], Close.UNKNOWN.value))
+            self.node.post(node, packets.close(line.key[1], line.key[2], Close.UNKNOWN))
             self._disconnect(line, 1006, "")
 
     def on_redis(self, reachable: bool) -> None:
@@ -251,7 +249,7 @@ class Pump:
         if packet[0] == packets.CANCEL:
             return
         self.counters["wire.stray"] += 1
-        self.node.post(sender, packets.close(packet[1], packet[2], Close.UNKNOWN.value))
+        self.node.post(sender, packets.close(packet[1], packet[2], Close.UNKNOWN))
 
     def _data(self, line: WireLine, packet: list[Any]) -> None:
         sequence = packet[3]
@@ -269,7 +267,7 @@ class Pump:
     def _break(self, line: WireLine) -> None:
         """Packets were lost: the connection ends visibly, on both sides."""
         self._disconnect(line, 1006, "")
-        self.node.post(line.key[0], packets.close(line.key[1], line.key[2], Close.UNKNOWN.value))
+        self.node.post(line.key[0], packets.close(line.key[1], line.key[2], Close.UNKNOWN))
 
     def _credit(self, line: WireLine, packet: list[Any]) -> None:
         if line.outgoing.allow(packet[3]) and line.instance is not None:

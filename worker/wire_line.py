@@ -8,8 +8,9 @@ from channel_layer import packets
 from channel_layer.credit import Incoming, Outgoing
 from channel_layer.events import Event
 from channel_layer.names import reply_channel
+from channel_layer.packets import Close
 from worker.adoption import Key
-from worker.instance import Close, Instance
+from worker.instance import Instance
 
 if TYPE_CHECKING:
     from worker.pump import Pump
@@ -111,7 +112,7 @@ class WireLine:
         if self.open:
             self.flush()
             interface, number, epoch = self.key
-            self.pump.node.post(interface, packets.close(number, epoch, why.value))
+            self.pump.node.post(interface, packets.close(number, epoch, why))
             self.over()
 
     def complete(self) -> None:

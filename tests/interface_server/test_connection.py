@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from interface_server.connection import MOVES, Action, Connection, Happening, Order, State
@@ -113,3 +115,20 @@ def test_a_whole_event_may_go_while_any_room_is_left() -> None:
     held.outgoing.allow(10_001)
     assert held.next_waiting() == PART
     assert held.next_waiting() is None
+
+
+@pytest.mark.parametrize("window", ["many", None, []])
+def test_an_adoption_whose_window_is_no_number_moves_nothing(window: Any) -> None:
+    """P12. It would break at the client's next byte, far from whoever said it; so the next adoption can still come."""
+    held = connection(POST)
+    with pytest.raises(TypeError):
+        held.adopted("worker.odd", window)
+    assert held.state is State.QUEUED and held.owner is None
+    assert held.adopted("worker.a", 100) is Action.FLOW
+
+
+def test_a_refusal_that_comes_after_the_adoption_is_without_meaning() -> None:
+    """Redis can answer `open` with an error although the entry was added: the adoption is then faster than the answer."""
+    held = owned()
+    assert held.happen(Happening.UNAVAILABLE) is Action.NOTHING
+    assert held.state is State.OWNED

@@ -89,6 +89,10 @@ PROBES = [
         b"POST / [abc]",
     ),
     Probe("upgrade in HTTP/1.0", get(b"Connection: upgrade", b"Upgrade: websocket", version=b"HTTP/1.0"), 200, True, 1),
+    Probe("keep-alive in HTTP/1.0", get(b"Host: a", b"Connection: keep-alive", version=b"HTTP/1.0"), 200, False, 1),
+    Probe(
+        "a word to a proxy in 1.0", get(b"Host: a", b"Proxy-Connection: keep-alive", version=b"HTTP/1.0"), 200, True, 1
+    ),
     # Heads that are none.
     Probe("garbage", b"\x16\x03\x01\x00\xa5\x01\r\n\r\n", 400),
     Probe("HTTP/0.9", b"GET /\r\n\r\n", 400),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from interface_server.counters import Counters
 from interface_server.exchange import InvalidResponse
 from interface_server.health import Health
-from interface_server.http1_head import Refusal, check_head
+from interface_server.http1_head import Head, Refusal, check_head, plain_head
 from interface_server.http1_response import Http1Response, StandingLines
 from interface_server.http1_turns import Turns
 from interface_server.proxy_headers import TrustedPeers
@@ -45,6 +45,44 @@ def test_whatever_llhttp_lets_pass_is_a_head_or_a_refusal(target: bytes, fields:
 def test_a_connection_stays_as_its_version_and_its_field_say(connection: bytes | None, version: str, stays: bool):
     fields = [(b"host", b"a")] + ([] if connection is None else [(b"connection", connection)])
     assert check_head(b"GET", b"/", version, fields).keep_alive is stays
+
+
+FIELDS = st.lists(
+    st.tuples(
+        st.sampled_from([b"host", b"connection", b"proxy-connection", b"content-length", b"x", b"upgrade", b"expect"]),
+        st.sampled_from(
+            [b"a", b"a b", b"", b"keep-alive", b"Keep-Alive", b"close", b"3", b"websocket", b"100-continue"]
+        ),
+    ),
+    max_size=4,
+)
+
+
+def meaning(head: Head) -> dict[str, object]:
+    """All that a head says, but for the Host that a plain one does not repeat."""
+    return {name: getattr(head, name) for name in Head.__slots__ if name != "heeded"}
+
+
+@given(st.sampled_from([b"GET", b"HEAD", b"POST"]), st.sampled_from([b"/", b"/%41?b", b"/a#b", b"http://a/"]), FIELDS)
+def test_the_short_way_to_a_head_ends_where_the_long_one_does(method: bytes, target: bytes, fields: list):
+    """P12. What is remembered is what would be found out again; what must not be served is refused on either way."""
+    try:
+        plain = plain_head(method, target, lambda: "1.1", fields)
+    except Refusal as refusal:
+        with pytest.raises(Refusal) as found:
+            check_head(method, target, "1.1", fields)
+        assert found.value.args == refusal.args
+    else:
+        if plain is not None:
+            head = check_head(method, target, "1.1", fields)
+            assert meaning(head) == meaning(plain)
+            assert set(head.heeded) - set(plain.heeded) <= {b"host", b"connection"}
+
+
+@pytest.mark.parametrize("name", [b"connection", b"proxy-connection"])
+def test_an_old_request_that_would_stay_is_never_taken_for_a_modern_one(name: bytes):
+    """llhttp keeps the connection open for either field."""
+    assert plain_head(b"GET", b"/", lambda: "1.0", [(b"host", b"a"), (name, b"keep-alive")]) is None
 
 
 # Bytes of a response.
@@ -83,6 +121,73 @@ def test_no_value_makes_a_line_of_its_own(headers: list[tuple[bytes, bytes]], bo
         assert rest == body
         expected = [name + b": " + value for name, value in headers]
         assert head.split(b"\r\n") == [b"HTTP/1.1 200 OK", *expected, b"content-length: %d" % len(body)]
+
+
+def response(body: bytes = b"abc", /, **start: object) -> list[dict]:
+    headers = [[b"content-type", b"a"]]
+    first = {"type": "http.response.start", "status": 200, "headers": headers, **start}
+    return [first, {"type": "http.response.body", "body": body}]
+
+
+@pytest.mark.parametrize("headers", [None, [], [[b"a", b"b"]], [[b"Content-Length", b"3"], [b"b", b"c"]]])
+def test_a_response_that_is_remembered_is_the_same_to_the_byte(headers: object):
+    lines = StandingLines(extra=[("x", "y")], clock=lambda: "now")
+    assert lines.whole(response(headers=headers)) is None
+    first = b"".join(Http1Response(False, True, True, lines).render(response(headers=headers), True))
+    assert lines.whole(response(headers=headers)) == first
+    again = lines.whole(response(b"xyz", headers=headers))
+    assert again == b"".join(Http1Response(False, True, True, lines).render(response(b"xyz", headers=headers), True))
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        response(b"abcd"),
+        response(status=404),
+        response(status=200.0),
+        response(headers=[[b"content-type", b"b"]]),
+        response(headers=[[b"content-type", b"a"], [b"b", b"c"]]),
+        response(type="http.response.body"),
+        response("abc"),
+        response()[:1],
+        response()[1:],
+        [response()[0], {"type": "http.response.body", "body": b"abc", "more_body": True}],
+        [response()[0], {"type": "http.response.start", "body": b"abc"}],
+        [*response(), *response()],
+        [response()[0], {}],
+        [None, response()[1]],
+        [response()[0], 7],
+    ],
+)
+def test_what_is_not_quite_the_response_that_is_remembered_goes_the_long_way(events: list):
+    """P12. Also what is no response at all: it is refused there."""
+    lines = StandingLines()
+    Http1Response(False, True, True, lines).render(response(), True)
+    assert lines.whole(response()) is not None
+    assert lines.whole(events) is None
+
+
+@pytest.mark.parametrize(
+    ("events", "head_only", "modern", "may_stay"),
+    [
+        (response(), True, True, True),
+        (response(), False, False, True),
+        (response(), False, True, False),
+        (response(status=304), False, True, True),
+        (response(headers=[[b"content-length", b"4"]]), False, True, True),
+        (response(headers=[[b"connection", b"close"]]), False, True, True),
+        (response(headers=[[b"transfer-encoding", b"chunked"]]), False, True, True),
+        (response(headers=[[b"date", b"yesterday"]]), False, True, True),
+        (response(headers=[[b"x", b"y" * 2000]]), False, True, True),
+        (response(b"a" * 17000), False, True, True),
+    ],
+)
+def test_what_holds_for_one_request_alone_is_not_remembered(
+    events: list, head_only: bool, modern: bool, may_stay: bool
+):
+    lines = StandingLines()
+    Http1Response(head_only, modern, True, lines).render(events, may_stay)
+    assert lines.whole(events) is None
 
 
 def test_standing_lines_change_with_the_clock_and_give_way_to_the_operators():

@@ -12,9 +12,10 @@ from random import Random
 from typing import Any
 
 from channel_layer.events import Event, payload_size_bytes
+from channel_layer.packets import Close
 from tests.simulation.process import Process
 from tests.simulation.record import Record
-from worker.instance import Close, Line
+from worker.instance import Line
 
 PART_SIZE_BYTES_MAX = 6_000
 

@@ -42,7 +42,7 @@ class Client:
 
     def arrive(self) -> None:
         """The door opens. Runs on the loop of the interface server, as everything here."""
-        scope = {"type": "websocket" if self.kind == "websocket" else "http", "path": self.name, "headers": []}
+        scope: Event = {"type": "websocket" if self.kind == "websocket" else "http", "path": self.name, "headers": []}
         if self.kind != "websocket":
             scope["method"] = self.kind
         body, more = (b"0", self.parts > 1) if self.kind == "POST" else (b"", False)

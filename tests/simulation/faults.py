@@ -42,7 +42,7 @@ def _ambush(world: World) -> None:
 
 def _again(world: World, process: Process) -> None:
     role = process.role.rstrip("0123456789")
-    world.at(world.clock.now + world.random.uniform(0.1, 2.0), lambda: world.start(role) and None)
+    world.at(world.clock.now + world.random.uniform(0.1, 2.0), lambda: world.start(role))
 
 
 def kill(world: World, process: Process) -> None:
@@ -120,6 +120,8 @@ MARKS = (
     ("a read of its inbox", b"XREAD\r"),
     ("a read of a queue", b"XREADGROUP"),
     ("a claim", b"XAUTOCLAIM"),
+    ("its greeting", b"INFO"),
+    ("nothing, being greeted", b"redis_version"),
 )
 
 FAULTS = (kill, kill, stop, stop, block, lose_one, lose_one, lose_one, cut_off, cut_off, outage, slow, drain)

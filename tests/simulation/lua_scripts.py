@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from lupa.lua51 import LuaRuntime, lua_type
+from lupa.lua51 import LuaRuntime, lua_type  # type: ignore[import-untyped]
 
 Command = list[bytes]
 Execute = Callable[[Command], Any]
@@ -62,7 +62,7 @@ def _from_lua(value: Any) -> Any:
     if isinstance(value, float):
         return int(value)
     if lua_type(value) == "table":
-        parts = []
+        parts: list[Any] = []
         while (part := value[len(parts) + 1]) is not None:
             parts.append(_from_lua(part))
         return parts

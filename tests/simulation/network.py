@@ -48,13 +48,12 @@ class Network:
         return self.clock.now >= max(self.outage_until, process.cut_off_until)
 
     def spring(self, process: Process, pipe: Pipe, data: bytes) -> None:
-        """A command leaves: the first fault that waited for its like comes a moment later."""
-        for index, (mark, fault) in enumerate(self.armed):
-            if mark in data:
-                del self.armed[index]
-                moment_s = self.random.choice((0.0, 0.000_3, 0.001, 0.005, 0.05)) * self.random.uniform(0.5, 1.5)
-                self.clock.at(self.clock.now + moment_s, lambda: fault(process, pipe))
-                return
+        """A command leaves, or an answer comes: the first fault that waited for its like comes a moment later."""
+        found = next((trap for trap in self.armed if trap[0] in data), None)
+        if found is not None:
+            self.armed.remove(found)
+            moment_s = self.random.choice((0.0, 0.000_3, 0.001, 0.005, 0.05)) * self.random.uniform(0.5, 1.5)
+            self.clock.at(self.clock.now + moment_s, lambda: found[1](process, pipe))
 
     def connect(self, process: Process, protocol: asyncio.Protocol, established: asyncio.Future[Any]) -> None:
         """Make a connection, or fail."""
@@ -70,7 +69,7 @@ class Network:
             protocol.connection_made(pipe)
             established.set_result(pipe)
 
-        self.clock.at(self.clock.now + 2 * self.delay_s(), lambda: process.loop.call_soon(arrived) and None)
+        self.clock.at(self.clock.now + 2 * self.delay_s(), lambda: process.loop.call_soon(arrived))
 
 
 class Pipe(asyncio.Transport):
@@ -125,6 +124,8 @@ class Pipe(asyncio.Transport):
     def _deliver(self, data: bytes) -> None:
         if self.whole:
             self._process.loop.call_soon(self._protocol.data_received, data)
+            if self._network.armed:
+                self._network.spring(self._process, self, data)
 
     # -- asyncio.Transport, as far as RedisConnection uses it
 
@@ -146,7 +147,7 @@ class Pipe(asyncio.Transport):
 
 def loop_of(network: Network, process: Process) -> VirtualLoop:
     """The event loop of one process; what it connects to is `network`."""
-    return VirtualLoop(network.clock, lambda _, made: network.connect(process, *made))
+    return VirtualLoop(network.clock, lambda _, made: network.connect(process, *made))  # type: ignore[abstract]
 
 
 def unpacked(data: bytes) -> list[bytes]:

@@ -67,7 +67,7 @@ class Process:
     def _trouble_for(self, seconds: float) -> None:
         self.in_trouble_until = max(self.in_trouble_until, self.network.clock.now + seconds)
 
-    def in_thread(self, delay_s: float, callback: Callable[[], None]) -> None:
+    def in_thread(self, delay_s: float, callback: Callable[[], object]) -> None:
         """Run something beside the loop, unless the process is stopped or dead then."""
         clock = self.network.clock
 
@@ -113,14 +113,14 @@ class SimulatedLease(RedisLease):
         """Give the lease back."""
         future = self._process.loop.create_future()
         super().stop()  # its last words are in `_asked`
-        self._send(lambda _answer: self._process.loop.call_soon_threadsafe(future.set_result, None) and None)
+        self._send(lambda _answer: self._process.loop.call_soon_threadsafe(future.set_result, None))
         return future
 
     def _tick(self) -> None:
         if not self._stop.is_set():
             self._ask(lambda _worked: self._process.in_thread(RENEWAL_INTERVAL_S, self._tick))
 
-    def _ask(self, done: Callable[[bool], None]) -> None:
+    def _ask(self, done: Callable[[bool], object]) -> None:
         asked_at = self._process.network.clock.now
         with contextlib.suppress(_Asked):
             self._renew()
@@ -137,7 +137,7 @@ class SimulatedLease(RedisLease):
         self._asked = [part if isinstance(part, bytes) else str(part).encode() for part in command]
         raise _Asked
 
-    def _send(self, answered: Callable[[Any], None]) -> None:
+    def _send(self, answered: Callable[[Any], object]) -> None:
         """Run what was asked; None after half a TTL when there is no answer."""
         process, network, command = self._process, self._process.network, self._asked
         answers: list[Any] = []

@@ -10,6 +10,7 @@ from typing import Any
 import interface_server.pump as interface_pump
 from channel_layer import redis_connection
 from channel_layer.lease import OwnLease
+from channel_layer.packets import Close
 from channel_layer.redis_connection import RedisConnection
 from channel_layer.redis_inbox import RedisInbox
 from channel_layer.redis_node import RedisNode
@@ -17,7 +18,7 @@ from channel_layer.redis_opener import Outcome, RedisOpener
 from channel_layer.redis_outbox import RedisOutbox
 from interface_server import connection
 from interface_server.connection import MOVES, Action, Connection, Happening, Order, State
-from interface_server.upstream import NOT_STARTED, WireUpstream
+from interface_server.upstream import WireUpstream
 from worker.adoption import Adoption
 from worker.pump import Pump as WorkerPump
 
@@ -58,8 +59,7 @@ def _start_what_was_not_answered(self: WorkerPump, keys: list[Any]) -> None:
 def _open_once_more(self: RedisOpener, batch: Any, answer: Any) -> None:
     if isinstance(answer, Exception) and not isinstance(answer, KeyError) and self._connection is not None:
         self._under_way = False
-        self._waiting[:0] = batch  # as client libraries do by themselves
-        self._loop.call_later(0.3, self._go_on)
+        self._returning[:0] = batch  # as client libraries do by themselves: again, as soon as there is a connection
         return
     _opener_answered(self, batch, answer)
 
@@ -130,7 +130,7 @@ async def _connect_and_trust(address: Any, on_lost: Any, on_push: Any) -> RedisC
 
 def _watch_who_did_not_start_it(self: Any, sender: str, packet: list[Any]) -> None:
     upstream = self._connections.get(packet[1])
-    if packet[3] == NOT_STARTED and upstream is not None and upstream.obeys(sender, packet[2]):
+    if packet[3] == Close.NOT_STARTED and upstream is not None and upstream.obeys(sender, packet[2]):
         self.node.peers.hold(sender)
     _close(self, sender, packet)
 
@@ -145,6 +145,13 @@ def _drop_what_is_told_to_the_dead(self: Any, node: str) -> None:
 
 _on_dead = interface_pump.Pump.on_dead
 
+
+def _choose_what_runs(self: Adoption, keys: Any, now: float, running: Any = ()) -> list[bool]:
+    return _choose(self, keys, now)
+
+
+_choose = Adoption.choose
+
 _MOVES_WITHOUT_LATE_OUTCOMES = {**MOVES, State.OVERDUE: {
     happening: move
     for happening, move in MOVES[State.OVERDUE].items()
@@ -155,10 +162,10 @@ _MOVES_WITHOUT_LATE_OUTCOMES = {**MOVES, State.OVERDUE: {
 FOUND: dict[str, list[Patch]] = {
     "a loss during the greeting is noticed": [(redis_connection, "_connect", _connect_and_trust)],
     "the outcome of `open` may come when the wait is over": [(connection, "MOVES", _MOVES_WITHOUT_LATE_OUTCOMES)],
+    "what runs here is not taken here again": [(Adoption, "choose", _choose_what_runs)],
     "who did not start a connection is no longer watched for it": [
         (interface_pump.Pump, "_close", _watch_who_did_not_start_it)
     ],
-    "what is told to the dead leaves": [(interface_pump.Pump, "on_dead", _drop_what_is_told_to_the_dead)],
 }
 
 #: Each rule, and what the code looks like without it.
@@ -174,7 +181,11 @@ RULES: dict[str, list[Patch]] = {
     "an unanswered take is told to be not started": [(WorkerPump, "_unanswered", _start_what_was_not_answered)],
     "packets are held during a take in flight": [(Adoption, "hold", lambda self, key, packet: False)],
     "never two takes of one connection": [
-        (Adoption, "choose", lambda self, keys, now: [self._under_way.setdefault(key, []) is not None for key in keys])
+        (
+            Adoption,
+            "choose",
+            lambda self, keys, now, running=(): [self._under_way.setdefault(key, []) is not None for key in keys],
+        )
     ],
     "`open` is never sent twice": [(RedisOpener, "_answered", _open_once_more)],
     "what must not start twice is not queued again on doubt": [(Connection, "happen", _post_again_after_unknown)],
@@ -184,6 +195,7 @@ RULES: dict[str, list[Patch]] = {
     "a batch without an answer is sent again": [(RedisOutbox, "connected", _forget_what_is_under_way)],
     "the inbox is read up before a death is acted upon": [(RedisInbox, "read_up", _read_nothing_up)],
     "only who holds a lease may judge": [(OwnLease, "may_judge", lambda self, now: True)],
+    "what is told to the dead leaves": [(interface_pump.Pump, "on_dead", _drop_what_is_told_to_the_dead)],
     "deaths are noticed": [(RedisNode, "_judge", RedisNode._count_fellows)],
     "who left before its place was known is withdrawn": [(WireUpstream, "opened", _opened_without_withdrawing)],
 }

@@ -337,7 +337,7 @@ class SimulatedRedis:
         stream = self._get(keys[0])
         entry = stream.entries.get(parse(arguments[1])) if stream else None
         won = run(text, self._run, keys, arguments)
-        if won:
+        if won and entry is not None:
             self.withdrawn.append(entry[1])
         return won
 

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from channel_layer import redis_link, redis_node
+from channel_layer.errors import LayerUnavailable
 from channel_layer.settings import WireSettings
 from interface_server.pump import Pump as InterfacePump
 from interface_server.settings import InterfaceSettings
@@ -97,9 +98,9 @@ class World:
     async def _started(self, process: Process) -> None:
         try:
             await process.pump.start()
-        except redis_link.LayerUnavailable:
+        except LayerUnavailable:
             self._exit(process)  # as supervisord would have it: another one comes
-            self.clock.at(self.clock.now + 0.5, lambda: self.start(process.role.rstrip("0123456789")) and None)
+            self.clock.at(self.clock.now + 0.5, lambda: self.start(process.role.rstrip("0123456789")))
             return
         process.started = True
         self.record.tell(f"{process.role} has started as {process.pump.node.name}")
@@ -113,7 +114,7 @@ class World:
             await process.pump.close()
             self._exit(process)
 
-        process.loop.call_soon(lambda: process.loop.create_task(leave()) and None)
+        process.loop.call_soon(lambda: process.loop.create_task(leave()))
 
     def _close(self, process: Process) -> None:
         async def close() -> None:
@@ -133,7 +134,7 @@ class World:
         for _ in range(random.choice((1, 1, 2))):
             self.start("interface")
         for _ in range(random.choice((1, 2, 2, 3))):
-            self.clock.at(random.choice((0.0, 0.0, 1.0)), lambda: self.start("worker") and None)
+            self.clock.at(random.choice((0.0, 0.0, 1.0)), lambda: self.start("worker"))
         for number in range(random.randint(4, 14)):
             kind = random.choice(("GET", "POST", "POST", "websocket", "websocket"))
             self.clock.at(random.uniform(0.1, TROUBLE_S), lambda number=number, kind=kind: self._arrive(number, kind))  # type: ignore[misc]

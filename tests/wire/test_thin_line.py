@@ -189,3 +189,17 @@ async def test_when_all_are_gone_nothing_without_a_ttl_is_left(
     with redis_server.client() as redis:
         left = {key: redis.pttl(key) for key in redis.keys(f"{wire_settings.prefix}*")}
     assert all(ttl > 0 for ttl in left.values()), left
+
+
+async def test_who_sends_faster_than_redis_takes_it_waits(wire_settings: WireSettings) -> None:
+    """P5. Forty MiB in a tight loop: all of it arrives, and never more than a little waits in the sender."""
+    room = RecordedRoom()
+    async with interface(wire_settings) as door, worker(wire_settings, room) as pump:
+        client = knock(door, kind="websocket")
+        await adopted(room)
+        most = 0
+        for _ in range(40):
+            await pump.layer.send(client.upstream.channel, {"type": "websocket.send", "text": "x" * 1_048_000})
+            most = max(most, pump.node.outbox.waiting_bytes(door.node.name))
+        await until(lambda: len(client.pushed) == 40)
+        assert most < 4 * 1_048_576

@@ -1,0 +1,29 @@
+"""Both rooms, as they are shipped, on virtual time between a simulated network and simulated clients.
+
+`SIMULATION_SCHEDULES` says how many schedules run, `SIMULATION_FROM` where to begin: CI or a long night may look further than a developer.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.simulation.schedules import run, story
+
+SCHEDULES = int(os.environ.get("SIMULATION_SCHEDULES", "240"))
+FIRST = int(os.environ.get("SIMULATION_FROM", "0"))
+PARTS = 8
+
+
+@pytest.mark.parametrize("part", range(PARTS))
+def test_whatever_is_killed_stopped_cut_or_lost_the_promises_hold(part: int) -> None:
+    """P1, P2, P3, P5, P8, P11, and nobody hangs: in every schedule of kills, pauses, lost connections and lost answers."""
+    for seed in range(FIRST + part, FIRST + SCHEDULES, PARTS):
+        world, broken = run(str(seed))
+        assert not broken, story(str(seed), world, broken)
+
+
+def test_a_schedule_is_the_same_each_time() -> None:
+    """A failing seed is a bug report: it must tell the same story again."""
+    assert run("11")[0].record.told == run("11")[0].record.told

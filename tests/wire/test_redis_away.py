@@ -1,0 +1,43 @@
+"""What becomes of those who wait while Redis is away, or takes nothing more."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+from channel_layer.settings import WireSettings
+from tests.facts import until
+from tests.redis_server import RedisServer
+from tests.wire.both_pumps import RecordedRoom, interface, knock, worker
+
+
+async def test_a_client_that_leaves_while_redis_is_away_is_not_queued_again(own_redis: RedisServer) -> None:
+    """P3. The answer to its `open` was lost, and it has gone by the time that it could be opened again."""
+    wire = WireSettings(redis=own_redis.url)
+    async with interface(wire) as door:
+        own_redis.signal(signal.SIGSTOP)
+        leaves, stays = knock(door), knock(door)
+        await asyncio.sleep(0)  # a turn of the loop: what was to be sent is under way
+        own_redis.stop()
+        await until(lambda: leaves.upstream.epoch == 2, "to be queued again")
+        leaves.upstream.leave()
+        own_redis.start()
+        await until(lambda: stays.upstream.entry_id)
+        connection = door.node.connection
+        assert connection is not None
+        facts = await connection.execute("XINFO", "STREAM", door.node.keys.channel("http.request"))
+        assert facts[facts.index(b"entries-added") + 1] == 1
+
+
+async def test_a_worker_asks_a_full_redis_no_more_than_it_must(own_redis: RedisServer) -> None:
+    """A Redis without memory cannot make what is missing: whoever finds that out asks again after a pause."""
+    room = RecordedRoom()
+    async with worker(WireSettings(redis=own_redis.url), room):
+        with own_redis.client() as redis:
+            redis.config_set("maxmemory", 1)
+            redis.flushall()
+            await asyncio.sleep(1)
+            redis.config_resetstat()
+            await asyncio.sleep(1)
+            calls = sum(entry["calls"] for entry in redis.info("commandstats").values())
+        assert calls < 200
