@@ -72,13 +72,14 @@ SHELLS = (
     "worker/isolation.py",
     "worker/kept_threads.py",
     "worker/lifespan.py",
+    "worker/lifetime_watch.py",
     "worker/loop_lag.py",
     "worker/wire_line.py",
     "worker/wsgi.py",
     "worker/wsgi_input.py",
 )
 #: The command line is all shell, but for these.
-CORES_OF_TOWPATH = ("errors", "keeper", "status", "supervisord_conf")
+CORES_OF_TOWPATH = ("errors", "fleet", "keeper", "status", "supervisord_conf")
 
 #: What a core has no use for.
 WORLD = frozenset(

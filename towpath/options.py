@@ -20,11 +20,12 @@ from towpath.option_types import ApplicationInterface, Header, OffOr, RedisUrl, 
 from worker.settings import WorkerSettings
 
 SERVE, INTERFACE, WORKER, STATUS, STOP = "serve", "interface", "worker", "status", "stop"
+RELOAD, SCALE = "reload", "scale"
 PROCESSES = frozenset({SERVE, INTERFACE, WORKER})
 DOOR = frozenset({SERVE, INTERFACE})
 ROOM = frozenset({SERVE, WORKER})
 ONLY_SERVE = frozenset({SERVE})
-FIND_SERVE = frozenset({SERVE, STATUS, STOP})
+FIND_SERVE = frozenset({SERVE, STATUS, STOP, RELOAD, SCALE})
 
 SECONDS = click.FloatRange(min=0, max=10**9)
 COUNT = click.IntRange(min=1, max=10**6)
@@ -109,6 +110,8 @@ ROWS: tuple[Row, ...] = (
         "--workers", ONLY_SERVE, "Number of workers.  [also: WEB_CONCURRENCY]", (), click.IntRange(1, 1024),
         {"default": 1}, ("WEB_CONCURRENCY",),
     ),
+    Row("--interfaces-max", ONLY_SERVE, "How many `scale` may ask for; 4 times --interfaces if not given.", (), click.IntRange(1, 1024)),
+    Row("--workers-max", ONLY_SERVE, "How many `scale` may ask for; 4 times --workers if not given.", (), click.IntRange(1, 4096)),
     Row(
         "--redis", PROCESSES | {STATUS}, "URL of Redis or Valkey. `serve` starts one of its own without it.",
         ("wire.redis",), RedisUrl(), {"default": None},
@@ -169,6 +172,16 @@ ROWS: tuple[Row, ...] = (
         "--limit-concurrency", DOOR, "Connections under way per interface server: above it 503; 0: off.",
         ("interface.limit_concurrency",), COUNT_OR_OFF,
     ),
+    Row(
+        "--limit-max-requests", ROOM, "Connections until a worker is replaced by a new one; 0: any number.",
+        ("worker.requests_max",), COUNT_OR_OFF,
+    ),
+    Row(
+        "--limit-max-requests-jitter", ROOM, "Up to so many more, drawn once by each worker.",
+        ("worker.requests_jitter",), COUNT_OR_OFF,
+    ),
+    Row("--max-worker-age", ROOM, "Seconds until a worker is replaced by a new one; 0: any.", ("worker.age_s_max",), SECONDS),
+    Row("--max-worker-rss", ROOM, "Memory at which a worker is replaced by a new one; 0: any.", ("worker.rss_bytes_max",), Size()),
     Row("--max-body-size", DOOR, "Largest request body: above it 413; 0: any.", ("interface.body_size_bytes_max",), Size()),
     Row(
         "--response-timeout", DOOR, "Seconds from adoption to the start of the response: then 504; 0: off.",
@@ -228,6 +241,15 @@ def settings_of(values: Values) -> tuple[InterfaceSettings, WorkerSettings]:
         dataclasses.replace(DEFAULTS["interface"], wire=wire, **fields["interface"]),
         dataclasses.replace(DEFAULTS["worker"], wire=wire, **fields["worker"]),
     )
+
+
+def kept_for_workers(began: Values, now: Values) -> dict[str, Any]:
+    """The options for workers that start later: `now`, but what interface servers know too is as it `began`.
+
+    They must agree on it (Redis, prefix, waits), and interface servers are not replaced.
+    """
+    changed = {row.name: now[row.name] for row in ROWS if WORKER in row.commands and INTERFACE not in row.commands}
+    return {**began, **changed}
 
 
 def environment(values: Values) -> dict[str, str]:

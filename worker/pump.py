@@ -46,7 +46,7 @@ class Pump:
         self._lag = LoopLag()
         self._lines: dict[Key, WireLine] = {}
         self._pending: list[WireLine] = []
-        self._adopted = 0
+        self.adopted = 0  #: connections since the start, exchanges and WebSockets
         self._readers: dict[str, RedisReader] = {}
         self._reserved = dict.fromkeys(CHANNEL_OF_KIND, 0)  # slots for what is being taken
         self._length = dict.fromkeys(CHANNEL_OF_KIND, 1)  # of each queue, as the last take saw it
@@ -159,7 +159,7 @@ class Pump:
     def _answered(self, entry: Entry, key: Key, verdict: int, window: int) -> None:
         held = self._adoption.answered(key)
         if verdict == ADOPTED:
-            self._adopted += 1
+            self.adopted += 1
             try:
                 self._start(entry, key, window)
             except MALFORMED:
@@ -287,7 +287,7 @@ class Pump:
         """What `status` shows of this worker."""
         figures = {
             "connections": len(self._lines),
-            "adopted_total": self._adopted,
+            "adopted_total": self.adopted,
             "free": {kind: self._room.free(kind) for kind in CHANNEL_OF_KIND},
             "lag_ms": round(self._lag.seconds * 1000, 1),
         }
