@@ -7,7 +7,6 @@ connection's current owner is a stray: counted, dropped and answered, so that wh
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 from collections import Counter
 from typing import Any
@@ -27,12 +26,11 @@ from interface_server.connection import Happening, Order, State
 from interface_server.fan_out import FanOut
 from interface_server.settings import InterfaceSettings
 from interface_server.upstream import ENDING_OF_CLOSE, WireUpstream
+from interface_server.waits import Waits
 
 log = logging.getLogger("towpath.interface")
 
 SWEEP_INTERVAL_S = 0.5
-#: Beyond one lease TTL: how long an `open` of unknown outcome may still be answered.
-UNKNOWN_EXTRA_S = 2.0
 #: After the accept of a resumed WebSocket's instance: until then it has confirmed the groups that it wants to stay in.
 SWEEP_GROUPS_S = 5.0
 
@@ -54,9 +52,7 @@ class Pump:
         self._loop = asyncio.get_running_loop()
         self._opened = 0
         self._connections: dict[int, WireUpstream] = {}
-        self._queued: dict[int, float] = {}  # by number: the end of its wait, in the order of waiting
-        self._resuming: dict[int, float] = {}  # open WebSockets that wait for their next owner
-        self._overdue: dict[int, float] = {}
+        self._waits = Waits(settings.wire.queue_wait_s, settings.wire.resume_wait_s, settings.wire.lease_ttl_s)
         self._members = Membership()
         self._fan_out = FanOut(self._push)
         self._wait_ms = int(settings.wire.queue_wait_s * 1000)
@@ -118,21 +114,16 @@ class Pump:
 
     def open_again(self, upstream: WireUpstream) -> None:
         """Queue a connection for its next epoch."""
-        self._queued.pop(upstream.number, None)  # it waits anew, behind all others
         self.counters["connection.opened_again"] += 1
         self._queue(upstream)
 
     def await_answer(self, upstream: WireUpstream) -> None:
         """Whether it is queued is not known: if somebody took it, that somebody lives and says so soon."""
-        self._queued.pop(upstream.number, None)
-        self._resuming.pop(upstream.number, None)
-        self._overdue[upstream.number] = self._loop.time() + self._settings.wire.lease_ttl_s + UNKNOWN_EXTRA_S
+        self._waits.doubt(upstream.number, self._loop.time())
 
     def adopted(self, upstream: WireUpstream) -> None:
         """A worker owns it now: its life matters to us."""
-        self._queued.pop(upstream.number, None)
-        self._resuming.pop(upstream.number, None)
-        self._overdue.pop(upstream.number, None)
+        self._waits.end(upstream.number)
         if upstream.owner is not None:
             self.node.hold(upstream.owner)
         if self._answer_may_be_late or upstream.kind == "websocket":
@@ -143,9 +134,7 @@ class Pump:
         number = upstream.number
         if self._connections.pop(number, None) is None:
             return
-        self._queued.pop(number, None)
-        self._resuming.pop(number, None)
-        self._overdue.pop(number, None)
+        self._waits.end(number)
         if upstream.owner is not None:
             self.node.release(upstream.owner)
         for group in self._members.gone(number):
@@ -165,7 +154,7 @@ class Pump:
                 scope,
                 body,
                 more_body,
-                upstream.incoming.window,
+                max(0, upstream.incoming.told),
                 self._resume_wait_ms if upstream.accepted else self._wait_ms,
                 upstream.expects_continue,
                 self._era,
@@ -174,10 +163,7 @@ class Pump:
         )
         opener = self.opener_of(upstream)
         upstream.entry_id, upstream.entry_size = None, opener.entry_size_bytes(packed)
-        if upstream.accepted:
-            self._resuming[upstream.number] = self._loop.time() + self._settings.wire.resume_wait_s
-        else:
-            self._queued[upstream.number] = self._loop.time() + self._settings.wire.queue_wait_s
+        self._waits.begin(upstream.number, upstream.accepted, self._loop.time())
         opener.open(packed, upstream, upstream.epoch)
 
     # -- Receiver
@@ -223,14 +209,15 @@ class Pump:
 
     def _era_changed(self) -> None:
         """Redis has lost its data, or another server is Redis now: who is queued is queued no more."""
-        log.warning("Redis has begun a new life: %d connections were queued", len(self._queued))
-        for number in [*self._queued, *self._resuming]:
+        log.warning("Redis has begun a new life: %d connections were queued", len(self._waits))
+        for number in self._waits.queued():
             upstream = self._connections[number]
             upstream.obey(upstream.happen(Happening.REDIS_EMPTY))
 
     def _sync(self, upstream: WireUpstream, wants_answer: bool) -> None:
         if upstream.owner is not None and upstream.state is State.OWNED:
             self.node.post(upstream.owner, packets.sync(upstream.number, upstream.epoch, upstream.sent, wants_answer))
+            upstream.credit_again()
 
     def _synced(self, sender: str, packet: list[Any]) -> None:
         """The owner says how much it has sent: all of that stands in front of this packet, or is lost."""
@@ -282,6 +269,7 @@ class Pump:
             events = packet[4]
             size_bytes = payload_sizes_bytes(events)
             if upstream.kind == "websocket":
+                upstream.delivered_bytes += size_bytes
                 events = self._screened(upstream, events)
             elif upstream.opening is not None:
                 upstream.forget_opening()
@@ -377,15 +365,9 @@ class Pump:
         """Twice a second: whose wait is over?"""
         self._sweeper = self._loop.call_later(SWEEP_INTERVAL_S, self._sweep)  # first: whatever happens below
         now = self._loop.time()
-        for waits in (self._queued, self._resuming):
-            for number in _over(waits, now):
-                del waits[number]
-                self._overdue[number] = now + 2 * self._settings.wire.lease_ttl_s
-                self._wait_over(number)
-        for number in [number for number, deadline in self._overdue.items() if deadline <= now]:
-            del self._overdue[number]
+        for number in self._waits.due(now):
             self._wait_over(number)
-        figures = {"connections": len(self._connections), "queued": len(self._queued), "opened_total": self._opened}
+        figures = {"connections": len(self._connections), "queued": len(self._waits), "opened_total": self._opened}
         self.node.tell(figures, self.counters)
 
     def _wait_over(self, number: int) -> None:
@@ -393,8 +375,3 @@ class Pump:
         if upstream is not None:
             self.counters["queue.wait_over"] += 1
             upstream.obey(upstream.happen(Happening.WAIT_OVER))
-
-
-def _over(waits: dict[int, float], now: float) -> list[int]:
-    """Whose wait is over; they stand in the order of their ends."""
-    return list(itertools.takewhile(lambda number: waits[number] <= now, waits))
