@@ -303,6 +303,7 @@ class RedisNode:
     # -- what Redis tells
 
     def _connected(self, connection: RedisConnection) -> None:
+        self._inbox.make(connection)
         self.outbox.connected(connection)
         for opener in self._openers.values():
             opener.connected(connection)

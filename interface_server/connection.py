@@ -156,6 +156,7 @@ class Connection:
         "accepted",
         "accepted_here",
         "deaths",
+        "delivered_bytes",
         "epoch",
         "expects_continue",
         "halted",
@@ -185,6 +186,7 @@ class Connection:
         self.may_start_twice = scope["type"] != "http" or scope["method"] in IDEMPOTENT
         self.expects_continue = expects_continue
         self.deaths: tuple[float, ...] = ()
+        self.delivered_bytes = 0  # WebSocket: what its client was given in this epoch, or what was swallowed
         self.accepted = False  # WebSocket: its client has been accepted, by whichever instance
         self.accepted_here = False  # by the instance of this epoch
         self.resumable: bool | str = False  # True, or "crash": after a crash too
@@ -280,8 +282,11 @@ class Connection:
         return shown
 
     def consumed(self, sequence: int) -> None:
-        """The instance has received our events up to `sequence`: they need not be kept."""
-        if self.kept:
+        """The instance has received our events up to `sequence`: the next one of an open WebSocket goes on behind them.
+
+        A request that has to be started again is started from its beginning, and keeps them.
+        """
+        if self.kept and self.accepted:
             done = sequence - (self.sent - len(self.kept))
             if done > 0:
                 self.kept_bytes -= sum(size for _, size in self.kept[:done])
@@ -343,4 +348,5 @@ class Connection:
         self.started = self.accepted_here = False
         self.sent = self.received = 0
         self.outgoing = Outgoing(0)
-        self.incoming = Incoming(self.incoming.window)
+        self.incoming = Incoming(self.incoming.window, self.delivered_bytes - self.incoming.consumed)
+        self.delivered_bytes = 0

@@ -85,6 +85,11 @@ class WireUpstream(Connection):
         if total is not None and self.owner is not None:
             self.pump.node.post(self.owner, packets.credit(self.number, self.epoch, total, self.received))
 
+    def credit_again(self) -> None:
+        """After a doubt: a credit that was lost is followed by no other, if the application waits for it."""
+        if self.owner is not None:
+            self.pump.node.post(self.owner, packets.credit(self.number, self.epoch, self.incoming.told, self.received))
+
     def leave(self, code: int = 1006, reason: str = "") -> None:
         """See `Upstream.leave`."""
         self.leaving = (code, reason)

@@ -98,8 +98,12 @@ class WebSocketRun(Run):
             await self._until_gone()
         before = self._stage
         checked, size_bytes, stage = websocket_step(before, event)
-        if stage is OPEN and before is CONNECTING:
-            self._accepted(checked)
+        if stage is OPEN:
+            if before is CONNECTING:
+                self._accepted(checked)
+            elif not self._line.room:  # another task has filled it, and waits: all of them together get one message beyond it
+                await self._until_room()
+                return await self.send(event)
         self._stage = stage
         if size_bytes > PART_WITH_OVERHEAD_BYTES_MAX:
             self._send_in_parts(checked)
@@ -110,6 +114,7 @@ class WebSocketRun(Run):
             self._wake_receivers()
         elif not self._line.room:
             await self._until_room()
+        return None
 
     def feed(self, event: Event, size_bytes: int) -> None:
         """See Instance. After the cut it is kept for the next instance, by who sent it."""

@@ -218,6 +218,7 @@ class Pump:
         line.flush()
         interface, number, epoch = line.key
         self.node.post(interface, packets.sync(number, epoch, line.sent, wants_answer))
+        line.credit_again()
 
     def _synced(self, line: WireLine, packet: list[Any]) -> None:
         """The interface server says how much it has sent: all of that stands in front of this packet, or is lost."""

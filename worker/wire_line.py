@@ -23,6 +23,7 @@ class WireLine:
     """Implements `Line`. `open` is True until the last word was said by either side."""
 
     __slots__ = (
+        "_credited",
         "_expects_continue",
         "incoming",
         "instance",
@@ -53,6 +54,7 @@ class WireLine:
         self.outgoing = Outgoing(down_window)
         self.incoming = Incoming(up_window)
         self._expects_continue = expects_continue
+        self._credited = False
         self.sent = self.received = 0
         self.taken = 0  # events that `receive()` has returned: the last sequence consumed, as each travels in a packet of its own
         self.resume = resume
@@ -107,6 +109,11 @@ class WireLine:
             self._expects_continue = False
             self._credit(self.incoming.told)
 
+    def credit_again(self) -> None:
+        """After a doubt: a credit that was lost is followed by no other, if the client's side waits for it."""
+        if self._credited:
+            self._credit(self.incoming.told)
+
     def close(self, why: Close) -> None:
         """See `Line.close`."""
         if self.open:
@@ -136,5 +143,6 @@ class WireLine:
         self.pump.forget(self)
 
     def _credit(self, total: int) -> None:
+        self._credited = True
         interface, number, epoch = self.key
         self.pump.node.post(interface, packets.credit(number, epoch, total, self.taken))
