@@ -42,14 +42,17 @@ class Outgoing:
 
 
 class Incoming:
-    """What we have agreed to take. `consumed` and `told` are totals since the epoch began."""
+    """What we have agreed to take. `consumed` and `told` are totals since the epoch began.
+
+    outstanding: bytes of an earlier epoch that are in our hands still; they take their part of the window.
+    """
 
     __slots__ = ("consumed", "told", "window")
 
-    def __init__(self, window: int) -> None:
+    def __init__(self, window: int, outstanding: int = 0) -> None:
         self.window = window
-        self.consumed = 0
-        self.told = window
+        self.consumed = -outstanding
+        self.told = window - outstanding
 
     def consume(self, size_bytes: int) -> int | None:
         """So many bytes are out of our hands. The total to tell the sender, if it is time: at half a window, not before."""

@@ -13,12 +13,12 @@ class Membership:
     __slots__ = ("_groups_of", "_members_of")
 
     def __init__(self) -> None:
-        self._members_of: dict[str, dict[int, None]] = {}  # a dict keeps the order of joining
+        self._members_of: dict[str, dict[int, int]] = {}  # with the epoch of each joining; a dict keeps the order
         self._groups_of: dict[int, set[str]] = {}
 
-    def add(self, group: str, member: int) -> None:
-        """Adding again changes nothing."""
-        self._members_of.setdefault(group, {})[member] = None
+    def add(self, group: str, member: int, epoch: int = 0) -> None:
+        """epoch: of the instance that asked; 0: somebody else. Adding again only renews the epoch."""
+        self._members_of.setdefault(group, {})[member] = epoch
         self._groups_of.setdefault(member, set()).add(group)
 
     def discard(self, group: str, member: int) -> bool:
@@ -38,6 +38,11 @@ class Membership:
     def gone(self, member: int) -> list[str]:
         """The member is no more. The groups that lost their last member here: unsubscribe from them."""
         return [group for group in tuple(self._groups_of.get(member, ())) if self.discard(group, member)]
+
+    def sweep(self, member: int, epoch: int) -> list[str]:
+        """Memberships that an earlier instance asked for and the one of `epoch` did not confirm end. Groups to unsubscribe."""
+        stale = [group for group in self._groups_of.get(member, ()) if 0 < self._members_of[group][member] < epoch]
+        return [group for group in stale if self.discard(group, member)]
 
     def members(self, group: str) -> tuple[int, ...]:
         """Members of a group in this process as they are now, in the order of joining."""

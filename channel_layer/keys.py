@@ -44,3 +44,8 @@ class Keys:
     def group(self, name: str) -> str:
         """Pub/sub channel: what is published to a group."""
         return f"{self.prefix}group:{name}"
+
+    @property
+    def news(self) -> str:
+        """Pub/sub channel: about processes: who died, who leaves."""
+        return f"{self.prefix}news"

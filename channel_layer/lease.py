@@ -58,6 +58,9 @@ class Peers:
         """One connection more is shared with `node`."""
         self._held[node] = self._held.get(node, 0) + 1
 
+    def __contains__(self, node: str) -> bool:
+        return node in self._held
+
     def release(self, node: str) -> None:
         """One connection less."""
         left = self._held.get(node, 0) - 1

@@ -31,12 +31,12 @@ class Kind(IntEnum):
     CREDIT = 5
     CLOSE = 6
     CANCEL = 7
-    HANDOFF = 8  # reserved: the next owner of an open socket
+    HANDOFF = 8
     SEND = 9
     JOIN = 10
     LEAVE = 11
     JOINED = 12
-    SYNC = 13  # reserved: how many numbered packets were sent
+    SYNC = 13
 
 
 #: How many fields a packet of each kind has at least.
@@ -53,12 +53,12 @@ LENGTH_MIN = {
     Kind.JOIN: 5,
     Kind.LEAVE: 5,
     Kind.JOINED: 5,
-    Kind.SYNC: 4,
+    Kind.SYNC: 5,
 }
 
 # Plain integers for the hot paths: an IntEnum member costs a look-up more at each use.
-OPEN, ADOPTED, REFUSED, DATA, CREDIT, CLOSE, CANCEL = 1, 2, 3, 4, 5, 6, 7
-SEND, JOIN, LEAVE, JOINED = 9, 10, 11, 12
+OPEN, ADOPTED, REFUSED, DATA, CREDIT, CLOSE, CANCEL, HANDOFF = 1, 2, 3, 4, 5, 6, 7, 8
+SEND, JOIN, LEAVE, JOINED, SYNC = 9, 10, 11, 12, 13
 
 
 class Refusal(IntEnum):
@@ -99,9 +99,13 @@ def open_(
     wait_ms: int,
     expects: bool,
     era: str,
+    resume: Event | None = None,
 ) -> Packet:
-    """interface → shared channel. `window`: bytes the interface server takes; `expects`: the client waits for 100."""
-    return (OPEN, number, epoch, scope, body, more_body, window, wait_ms, expects, era, None)
+    """interface → shared channel. `window`: bytes the interface server takes; `expects`: the client waits for 100.
+
+    resume: for a WebSocket that is open already, what its next instance finds at `scope["extensions"]["towpath.resume"]`.
+    """
+    return (OPEN, number, epoch, scope, body, more_body, window, wait_ms, expects, era, resume)
 
 
 def adopted(number: int, epoch: int, window: int) -> Packet:
@@ -134,6 +138,11 @@ def cancel(number: int, epoch: int, why: Cancel, code: int = 1006, reason: str =
     return (CANCEL, number, epoch, int(why), code, reason)
 
 
+def handoff(number: int, epoch: int, sequence: int, consumed: int) -> Packet:
+    """worker → interface: let somebody else own this open WebSocket. `consumed`: the last sequence that `receive()` returned."""
+    return (HANDOFF, number, epoch, sequence, consumed, None)
+
+
 def send(local: int | str, event: Event) -> Packet:
     """anybody → the owner of a process-local channel: one event, with neither epoch nor sequence."""
     return (SEND, local, 0, event)
@@ -152,3 +161,8 @@ def leave(local: int | str, epoch: int, group: str, request: int) -> Packet:
 def joined(local: int | str, epoch: int, request: int, known: bool) -> Packet:
     """The answer to `join` and `leave`. `known` False: there is no such channel (any more)."""
     return (JOINED, local, epoch, request, known)
+
+
+def sync(number: int, epoch: int, count: int, wants_answer: bool) -> Packet:
+    """Both ways, after every doubt: so many numbered packets have I sent in this epoch. Fewer received is a hole."""
+    return (SYNC, number, epoch, count, wants_answer)

@@ -32,9 +32,12 @@ class RedisGroups:
         keys: Keys,
         on_message: Callable[[str, dict[str, Any]], None],
         on_garbage: Callable[[], None],
+        on_news: Callable[[str, str], None],
     ) -> None:
         self._link = RedisLink(address, "groups", self._connected, self._lost, self._pushed)
         self._prefix = keys.group("")
+        self._news = keys.news
+        self._on_news = on_news
         self._on_message = on_message
         self._on_garbage = on_garbage
         self._loop = asyncio.get_running_loop()
@@ -70,6 +73,7 @@ class RedisGroups:
 
     def _connected(self, connection: RedisConnection) -> None:
         self._unanswered.clear()
+        connection.write("SUBSCRIBE", self._news)
         for group in self._confirmed:
             self._ask(connection, group)
 
@@ -90,7 +94,10 @@ class RedisGroups:
         kind, channel, content = answer[0], answer[1].decode(), answer[2]
         group = channel[len(self._prefix) :]
         if kind == b"message":
-            self._deliver(group, content)
+            if channel == self._news:
+                self._hear(content)
+            else:
+                self._deliver(group, content)
         elif kind == b"subscribe":
             self._heard(group)
 
@@ -103,6 +110,18 @@ class RedisGroups:
         future = self._confirmed.get(group)
         if future is not None and not future.done():
             future.set_result(None)
+
+    def _hear(self, content: bytes) -> None:
+        """News about a process: [what, node]."""
+        try:
+            what, node = unpack(content)
+            if type(what) is not str or type(node) is not str:
+                raise WireError("news are two strings")
+        except (WireError, TypeError, ValueError) as error:
+            log.warning("dropped news: %s", error)
+            self._on_garbage()
+            return
+        self._on_news(what, node)
 
     def _deliver(self, group: str, content: bytes) -> None:
         try:

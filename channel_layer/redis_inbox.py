@@ -1,8 +1,8 @@
 """What comes to a process: one stream, read by its owner alone with its own offset, and trimmed behind it.
 
 The reader never waits for anybody: it decodes, hands over, and reads on. After every reconnect the owner makes the stream again if it
-is missing, and goes back to the stream's end if that is behind it: a server that came back empty, with another clock, would
-otherwise be read at a place that it has not reached (PROTOCOL.md, P9).
+is missing. In a new life of Redis' data it reads from the beginning: ids of the old life mean nothing there, since clocks differ, and
+what it reads twice is dropped like everything that was sent twice (PROTOCOL.md, P9).
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ class RedisInbox:
         self._link = RedisLink(address, "inbox", self._connected)
         self._made: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._last_id = b"0-0"
+        self._era = ""
         self._read_entries = 0
         self._read_bytes = 0
         self._waiters: list[tuple[StreamId, asyncio.Future[None]]] = []
@@ -61,6 +62,13 @@ class RedisInbox:
     async def close(self) -> None:
         """Stop reading."""
         await self._link.close()
+
+    def make(self, connection: RedisConnection) -> None:
+        """Make it, if it is missing, before anything else that is said on `connection`.
+
+        Whoever takes an `open` of ours answers into it, and that may be sooner than our reader is back.
+        """
+        connection.tell("EVAL", redis_scripts.MAKE_INBOX.text, 1, self._key, TTL_MS)  # by its text: never a turn later
 
     def make_again(self) -> None:
         """The lease was found missing: so may the inbox be. Makes it, if it is."""
@@ -84,22 +92,19 @@ class RedisInbox:
             if isinstance(answer, Exception):
                 self._failed(connection, answer)
                 return
-            self._found(*answer)
+            self._found(connection.era, *answer)
             if not self._made.done():
                 self._made.set_result(None)
             self._read(connection)
 
         redis_scripts.MAKE_INBOX.call(connection, made, 1, self._key, TTL_MS)
 
-    def _found(self, was_made: int, last_id: bytes) -> None:
-        """Go back where the stream is behind us; who waits for what was lost with it need not wait any longer."""
-        if was_made:
+    def _found(self, era: str, was_made: int, last_id: bytes) -> None:
+        """Go back where the stream is another one; who waits for what was lost with it need not wait any longer."""
+        if was_made or era != self._era or parse_id(last_id) < parse_id(self._last_id):
+            self._era = era
             self._last_id = b"0-0"
-        elif parse_id(last_id) < parse_id(self._last_id):
-            self._last_id = last_id
-        else:
-            return
-        self._wake(BEYOND)
+            self._wake(BEYOND)
 
     def _read(self, connection: RedisConnection) -> None:
         if self._read_entries >= TRIM_ENTRIES or self._read_bytes >= TRIM_BYTES:

@@ -15,6 +15,7 @@ from channel_layer import packets
 from channel_layer.errors import InvalidName, LayerUnavailable
 from channel_layer.events import Event, check_message
 from channel_layer.names import check_channel, check_group
+from channel_layer.own_connection import epoch_of
 from channel_layer.packets import Packet
 from channel_layer.redis_node import RedisNode
 
@@ -84,7 +85,7 @@ class RedisLayer:
         node, number = self._local(channel)
         self._connected()
         request = next(self._requests)
-        await self._ask(request, node, packet(number, 0, group, request))
+        await self._ask(request, node, packet(number, epoch_of(node, number), group, request))
 
     async def _ask(self, request: int, node: str, packet: Packet) -> None:
         future = self._answers[request] = asyncio.get_running_loop().create_future()

@@ -22,6 +22,8 @@ from channel_layer.redis_address import RedisAddress
 
 log = logging.getLogger("towpath.lease")
 
+BLOCKED_S = 2.0
+
 
 class RedisLease:
     """The lease of one process. `on_renewed(monotonic, found)` is called from the thread after each renewal that worked."""
@@ -50,6 +52,9 @@ class RedisLease:
         self._thread = threading.Thread(target=self._run, name="towpath-lease", daemon=True)
         #: What `status` shows of this process; replaced as a whole.
         self.figures: dict[str, Any] = {}
+        #: When the loop was last seen to turn (monotonic); the loop's thread says so. A blocked process is slow, not dead.
+        self.turned_at = time.monotonic()
+        self._told_blocked = False
 
     def start(self) -> None:
         """Write the first lease (raises RedisError), then renew once a second."""
@@ -75,11 +80,24 @@ class RedisLease:
                 log.warning("the lease could not be renewed: %s", error)
 
     def _renew(self) -> None:
-        said = pack_apart({**self._facts, **self.figures})
         asked_at = time.monotonic()
+        said = pack_apart({**self._facts, **self.figures, "blocked_s": self._blocked_s(asked_at)})
         keys = [*self._own_keys, *self._streams, *self._sizes]
         found = self._eval(redis_scripts.RENEW, keys, said, self._ttl_ms, self._rest_ttl_ms, self._name)
         self._on_renewed(asked_at, bool(found))
+
+    def _blocked_s(self, now: float) -> float:
+        """How long the loop has not turned, if that is worth telling."""
+        blocked_s = now - self.turned_at
+        if blocked_s < BLOCKED_S:
+            if self._told_blocked:
+                log.warning("the event loop of %s turns again", self._name)
+            self._told_blocked = False
+            return 0.0
+        if not self._told_blocked:
+            self._told_blocked = True
+            log.warning("the event loop of %s is blocked since %.0f s: what it serves waits", self._name, blocked_s)
+        return round(blocked_s, 1)
 
     def _eval(self, script: redis_scripts.Script, keys: list[str], *arguments: Any) -> Any:
         try:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import secrets
 import socket
 import time
@@ -20,13 +19,14 @@ import hiredis
 from redis.exceptions import RedisError
 
 from channel_layer import redis_scripts
-from channel_layer.codec import batch_head, pack, pack_packet
-from channel_layer.errors import LayerUnavailable
+from channel_layer.codec import batch_head, pack, pack_packet, unpack
+from channel_layer.errors import LayerUnavailable, WireError
 from channel_layer.events import Event
 from channel_layer.keys import GROUP, Keys
 from channel_layer.lease import RENEWAL_INTERVAL_S, OwnLease, Peers
 from channel_layer.names import node_name
 from channel_layer.packets import VERSION, Packet
+from channel_layer.linux_process import DeathWatch, identity
 from channel_layer.redis_address import RedisAddress
 from channel_layer.redis_connection import Answer, RedisConnection
 from channel_layer.redis_groups import RedisGroups
@@ -60,6 +60,9 @@ class Receiver(Protocol):
     def on_redis(self, reachable: bool) -> None:
         """Redis is reachable (again), or it is not."""
 
+    def on_doubt(self) -> None:
+        """Packets may have been lost between us and anybody: say `sync` about every connection that is held."""
+
 
 class RedisNode:
     """One run of one process. Make it inside of a running loop, `start` it once, `close` it once."""
@@ -77,13 +80,18 @@ class RedisNode:
         self.rest_ttl_ms = int(2000 * max(settings.queue_wait_s, 30.0))
         self._own_lease = OwnLease(settings.lease_ttl_s)
         self.outbox = RedisOutbox(self.name, self.keys, self._inbox_missing)
-        self.groups = RedisGroups(self.address, self.keys, receiver.on_group_message, self._garbage)
+        self.groups = RedisGroups(self.address, self.keys, receiver.on_group_message, self._garbage, self._heard)
         self._commands = RedisLink(self.address, "commands", self._connected, lambda: receiver.on_redis(False))
         self._inbox = RedisInbox(self.address, self.keys.inbox(self.name), receiver.on_packets, self._garbage)
         self._openers: dict[str, RedisOpener] = {}
         self._readers: list[RedisReader] = []
         self._head = batch_head(self.name)
         self._suspects: set[str] = set()
+        self._dead: set[str] = set()  # known to be dead, and not yet acted upon
+        self._acquainted: set[str] = set()  # whose lease was looked at, to watch the process itself if it is here
+        self._deaths = DeathWatch(self._saw_death)
+        self._burial: asyncio.Task[None] | None = None
+        self._connected_before = False
         self._role = role
         #: How many live processes have our role, ourselves included; at most two seconds old.
         self.fellows = 1
@@ -92,7 +100,7 @@ class RedisNode:
             "role": role,
             "version": VERSION,
             "host": socket.gethostname(),
-            "pid": os.getpid(),
+            **identity(),
             "started": int(time.clock_gettime(time.CLOCK_REALTIME)),
         }
         self.lease = RedisLease(
@@ -124,11 +132,14 @@ class RedisNode:
         last_moment = self._loop.time() + LAST_WORDS_S
         while not self.outbox.empty and self.connection is not None and self._loop.time() < last_moment:
             await asyncio.sleep(LAST_WORDS_LOOK_S)
-        if self._watch is not None:
-            self._watch.cancel()
-            await asyncio.gather(self._watch, return_exceptions=True)
+        for task in (self._watch, self._burial):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+        self._deaths.close()
         for reader in self._readers:
             await reader.close()
+        self._announce("leaving", self.name)
         await self._inbox.close()
         await asyncio.to_thread(self.lease.stop)
         await self.groups.close()
@@ -155,6 +166,14 @@ class RedisNode:
             self._openers[channel] = opener
             if self.connection is not None:
                 opener.connected(self.connection)
+        return opener
+
+    def reopener(self, channel: str) -> RedisOpener:
+        """A way onto a shared channel that is never full: for what is bounded elsewhere."""
+        ttl_ms = max(self.rest_ttl_ms, int(2000 * self.settings.resume_wait_s))
+        opener = self._openers[f"{channel} again"] = RedisOpener(self.name, self.keys, channel, 2**53, 2**53, ttl_ms)
+        if self.connection is not None:
+            opener.connected(self.connection)
         return opener
 
     async def publish(self, group: str, event: Event) -> int:
@@ -205,16 +224,97 @@ class RedisNode:
         keys = [self.keys.channel(channel), self.keys.channel_size(channel), *map(self.keys.inbox, inboxes)]
         redis_scripts.TAKE.call(connection, answered, len(keys), *keys, *arguments)
 
+    # -- lives of others
+
+    def hold(self, node: str) -> None:
+        """One connection more is shared with `node`: its life matters."""
+        self.peers.hold(node)
+        if node not in self._acquainted and self.connection is not None:
+            self._acquainted.add(node)
+
+            def answered(lease: Answer) -> None:
+                self._acquaint(node, lease)
+
+            self.connection.call(answered, "GET", self.keys.lease(node))
+
+    def release(self, node: str) -> None:
+        """One connection less."""
+        self.peers.release(node)
+
+    def _acquaint(self, node: str, lease: Answer) -> None:
+        """If it runs on this machine, its death is seen at once, and not when its lease ends."""
+        if not isinstance(lease, bytes):
+            self._acquainted.discard(node)
+            self._suspects.add(node)
+            return
+        try:
+            facts = unpack(lease)
+        except WireError:
+            return
+        if isinstance(facts, dict):
+            self._deaths.watch(node, facts)
+
+    def _saw_death(self, node: str) -> None:
+        """We saw the process itself die: others shall not have to wait for its lease."""
+        log.warning("saw %s die", node)
+        self._announce("dead", node)
+        self._mourn(node)
+
+    def _announce(self, what: str, node: str) -> None:
+        if self.connection is not None:
+            self.connection.tell("PUBLISH", self.keys.news, pack([what, node]))
+
+    def _heard(self, what: str, node: str) -> None:
+        """News about a process."""
+        if node == self.name:
+            if what == "dead":
+                log.warning("%s was declared dead, and is not", node)
+                self._receiver.on_doubt()
+        elif what in ("dead", "leaving"):
+            self._mourn(node)
+
+    def _mourn(self, node: str) -> None:
+        """`node` is dead, or has left: act upon it as soon as its last words have been read."""
+        self._deaths.forget(node)
+        self._acquainted.discard(node)
+        self._dead.add(node)
+        if self._burial is None or self._burial.done():
+            self._burial = self._loop.create_task(self._bury())
+
+    async def _bury(self) -> None:
+        """What the dead said is in our inbox already; only then are their connections dealt with. Tried again each second."""
+        try:
+            while self._dead and self.connection is not None:
+                dead, connection = tuple(self._dead), self.connection
+                async with asyncio.timeout(self.settings.lease_ttl_s):
+                    await self._inbox.read_up(connection)
+                for node in dead:
+                    self._dead.discard(node)
+                    if node in self._suspects:  # its inbox is gone too: nobody will read that mail
+                        self._suspects.discard(node)
+                        self.outbox.drop(node)
+                    if node in self.peers:
+                        self.counters["peers.dead"] += 1
+                        self.peers.forget(node)
+                        self._receiver.on_dead(node)  # last: what is said to the dead must leave, since they may live
+        except (LayerUnavailable, TimeoutError, hiredis.ReplyError) as error:
+            log.debug("the dead are not buried yet: %s", error)
+
     # -- what Redis tells
 
     def _connected(self, connection: RedisConnection) -> None:
+        self._inbox.make(connection)
         self.outbox.connected(connection)
         for opener in self._openers.values():
             opener.connected(connection)
         self._receiver.on_redis(True)
+        if self._connected_before:
+            self._receiver.on_doubt()
+        self._connected_before = True
 
     def tell(self, figures: dict[str, Any], counters: Mapping[str, int]) -> None:
         """What `status` shows of this process from the next renewal on: its figures, and all that it has counted."""
+        self.lease.turned_at = time.monotonic()
         self.lease.figures = {**figures, "counters": {**self.counters, **counters}}
 
     def _garbage(self) -> None:
@@ -234,6 +334,7 @@ class RedisNode:
             self.counters["lease.lapsed"] += 1
             log.warning("the lease of %s had lapsed: others may have thought it dead", self.name)
             self._inbox.make_again()
+            self._receiver.on_doubt()
 
     async def _watch_peers(self) -> None:
         """Once a second: is everybody alive whose death would matter? And who need not be remembered?"""
@@ -244,9 +345,11 @@ class RedisNode:
             try:
                 await self._count_fellows()
                 if watched and self._own_lease.may_judge(time.monotonic()):
-                    await self._judge(sorted(watched))
+                    await self._judge(list(watched))
             except (LayerUnavailable, hiredis.ReplyError) as error:
                 log.debug("leases could not be read: %s", error)
+            if self._dead and (self._burial is None or self._burial.done()):
+                self._burial = self._loop.create_task(self._bury())
 
     async def _count_fellows(self) -> None:
         connection = self.connection
@@ -255,25 +358,20 @@ class RedisNode:
         seconds, _ = await connection.execute("TIME")
         since = int(seconds) * 1000 - int(self.settings.lease_ttl_s * 1000)
         names = await connection.execute("ZRANGEBYSCORE", self.keys.nodes, since, "+inf")
+        self._acquainted.intersection_update(name.decode() for name in names)
         self.fellows = max(1, sum(name.startswith(self._role.encode()) for name in names))
 
     async def _judge(self, watched: list[str]) -> None:
+        """Whose lease is over is dead."""
         connection = self.connection
         if connection is None:
             return
         leases = await connection.execute("MGET", *map(self.keys.lease, watched))
-        dead = self.peers.missing(watched, leases)
-        self._suspects.difference_update(set(watched).difference(dead))
-        if not dead:
-            return
-        await self._inbox.read_up(connection)
         if not self._own_lease.may_judge(time.monotonic()):
             return
+        dead = self.peers.missing(watched, leases)
+        self._suspects.difference_update(set(watched).difference(dead))
         for node in dead:
-            log.warning("%s is dead: its lease is over", node)
-            self.counters["peers.dead"] += 1
-            if node in self._suspects:  # its inbox is gone too: nobody will read that mail
-                self._suspects.discard(node)
-                self.outbox.drop(node)
-            self.peers.forget(node)
-            self._receiver.on_dead(node)  # last: what is said to the dead must leave, since they may live
+            log.warning("the lease of %s is over", node)
+            self._announce("dead", node)
+            self._mourn(node)

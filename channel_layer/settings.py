@@ -15,6 +15,7 @@ class WireSettings:
     prefix: str = "towpath:"  #: in front of every key; keeps two deployments on one Redis apart
     buffer_budget_bytes: int = 256 * MEBIBYTE  #: what all windows of this process may add up to
     queue_wait_s: float = 30.0  #: how long a connection waits for a worker: then 503
+    resume_wait_s: float = 600.0  #: how long an open WebSocket waits for its next worker: then close 1012
     request_capacity: int = 10_000  #: connections waiting in each of the two shared request channels
     queue_size_bytes_max: int = 64 * MEBIBYTE  #: bytes waiting in one shared channel
     lease_ttl_s: float = 5.0  #: a process that has not renewed for so long may be called dead

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import signal
 from typing import Any, cast
 
@@ -16,6 +17,7 @@ from twisted.internet import asyncioreactor
 from channel_layer import process_log
 from channel_layer.errors import LayerUnavailable
 from interface_server.context import DoorContext
+from interface_server.eviction import eviction_steps
 from interface_server.pump import Pump
 from interface_server.settings import InterfaceSettings
 from interface_server.twisted_http import HttpFactory
@@ -25,6 +27,7 @@ log = logging.getLogger("towpath.interface")
 
 STARTUP_FAILURE = 3
 DRAIN_LOOK_S = 0.05
+EVICTION_PART = 0.5  #: of the drain time: in which sockets are closed, at the latest
 
 
 class InterfaceServer:
@@ -72,20 +75,36 @@ class InterfaceServer:
         self._stop.set()
 
     async def _drain(self) -> None:
-        """Listen no more, let what is under way finish, then leave whatever is left behind."""
+        """Be unready, listen no more, let what is under way finish, evict sockets step by step, then leave."""
         assert self._port is not None
         self._pump.draining = True
+        await self._pause(self._settings.drain_delay_s)  # balancers look at /ready and send nobody any more
         self._context.draining = True
         self._port.stopListening()
         self._factory.drain()
-        if self._context.sockets is not None:
-            self._context.sockets.close_all()
         end = self._loop.time() + self._settings.graceful_timeout_s
+        await self._evict(self._settings.graceful_timeout_s * EVICTION_PART)
         while (self._pump.connections or self._context.under_way) and self._loop.time() < end and not self._at_once:
             await asyncio.sleep(DRAIN_LOOK_S)
         if self._pump.connections:
             log.warning("cutting off %d connections that have not finished", self._pump.connections)
         self._factory.abort_all()
+
+    async def _evict(self, over_s: float) -> None:
+        """Close all sockets with 1012, some at a time and in no order, so that their clients do not come back as a herd."""
+        if self._context.sockets is None:
+            return
+        sockets = list(self._context.sockets.alive)
+        random.shuffle(sockets)
+        for some in eviction_steps(sockets, over_s, DRAIN_LOOK_S):
+            self._context.sockets.close(some)
+            await self._pause(DRAIN_LOOK_S)
+        self._context.sockets.close_all()  # whoever came in between
+
+    async def _pause(self, seconds: float) -> None:
+        end = self._loop.time() + seconds
+        while self._loop.time() < end and not self._at_once:
+            await asyncio.sleep(min(DRAIN_LOOK_S, seconds))
 
 
 def run(settings: InterfaceSettings) -> int:

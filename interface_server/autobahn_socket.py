@@ -8,6 +8,7 @@ One object, and no dictionary in it: there may be a hundred thousand of them, id
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 
 from autobahn.websocket.compress import PerMessageDeflate
 
@@ -40,7 +41,13 @@ class WebSockets:
 
     def close_all(self, code: int = SERVICE_RESTART, reason: str = "the server is stopping") -> None:
         """Close what is open, refuse what is not yet; each then has the usual time to answer."""
-        for socket in tuple(self.alive):
+        self.close(tuple(self.alive), code, reason)
+
+    def close(
+        self, sockets: Iterable[Socket], code: int = SERVICE_RESTART, reason: str = "the server is stopping"
+    ) -> None:
+        """The same for some of them."""
+        for socket in sockets:
             socket.dismiss(code, reason)
 
 

@@ -7,6 +7,9 @@
        ▼                                                                     │                        │
     OVERDUE: whoever took us has said so in our inbox already  ── adopted ───┘          DONE ◀────────┘
 
+Who owns it may die. Then it is judged (`replayable`): opened again as long as its client has seen nothing, a second start harms
+nobody, and everything that the first instance was given is still here; else it ends visibly.
+
 DONE is forgotten at once. What others still say about a connection that is done is a *stray*: it moves nothing, and its sender
 is told (`obeys`). PROTOCOL.md, "The life of a connection"; promises P1, P2, P3.
 """
@@ -48,6 +51,9 @@ class Happening(Enum):
     NOT_STARTED = auto()  #: the owner says that it will not start it
     ENDED = auto()  #: the owner says that the instance is over
     OWNER_DIED = auto()
+    HANDED_OFF = auto()  #: the owner asks for another one; the WebSocket stays open
+    STOPPED = auto()  #: the owner's time to finish is over
+    REDIS_EMPTY = auto()  #: what was queued is queued no more, or in another life of Redis' data
     GAP = auto()  #: a packet was lost
     LEFT = auto()  #: the client is gone
     COMPLETE = auto()  #: the response is complete
@@ -84,6 +90,7 @@ MOVES: dict[State, dict[Happening, tuple[State, Action]]] = {
         _H.UNKNOWN: (_S.OVERDUE, _A.AWAIT),  # but if it may start twice: see `happen`
         _H.WAIT_OVER: (_S.OVERDUE, _A.WITHDRAW),
         _H.LEFT: (_S.DONE, _A.WITHDRAW),
+        _H.REDIS_EMPTY: (_S.OVERDUE, _A.AWAIT),  # as UNKNOWN: it may have been taken before
     },
     _S.OVERDUE: {
         _H.ADOPTED: (_S.OWNED, _A.FLOW),
@@ -93,12 +100,16 @@ MOVES: dict[State, dict[Happening, tuple[State, Action]]] = {
         _H.UNAVAILABLE: (_S.DONE, _A.END_UNAVAILABLE),
         _H.UNKNOWN: (_S.OVERDUE, _A.NOTHING),  # it waits for an adoption already
         _H.WAIT_OVER: (_S.DONE, _A.END_DIED),
+        _H.REDIS_EMPTY: (_S.OVERDUE, _A.NOTHING),
         _H.LEFT: (_S.DONE, _A.NOTHING),  # an adoption that comes is a stray, and is told so
     },
     _S.OWNED: {
         _H.NOT_STARTED: (_S.QUEUED, _A.OPEN_AGAIN),
+        _H.HANDED_OFF: (_S.QUEUED, _A.OPEN_AGAIN),
         _H.ENDED: (_S.DONE, _A.END_AS_TOLD),
-        _H.OWNER_DIED: (_S.DONE, _A.END_DIED),
+        _H.OWNER_DIED: (_S.DONE, _A.END_DIED),  # but if it is replayable: see `happen`
+        _H.STOPPED: (_S.DONE, _A.END_AS_TOLD),  # the same
+        _H.REDIS_EMPTY: (_S.OWNED, _A.NOTHING),  # `sync` decides
         _H.GAP: (_S.DONE, _A.END_HOLE),
         _H.LEFT: (_S.DONE, _A.CANCEL_OWNER),
         _H.COMPLETE: (_S.DONE, _A.NOTHING),
@@ -125,27 +136,44 @@ class Order(Enum):
 # A member of an Enum is found by a slow way through its class: these stand on the way of every request.
 _QUEUED, _OWNED, _DONE = State.QUEUED, State.OWNED, State.DONE
 _UNKNOWN, _ADOPTED = Happening.UNKNOWN, Happening.ADOPTED
+_OWNER_DIED, _STOPPED, _REDIS_EMPTY = Happening.OWNER_DIED, Happening.STOPPED, Happening.REDIS_EMPTY
 _OPEN_AGAIN = Action.OPEN_AGAIN
 _NEXT, _SEEN, _GAP = Order.NEXT, Order.SEEN, Order.GAP
+
+
+#: How many owners may die under one connection before its client hears of it (an open WebSocket: within a minute). A request
+#: that kills must not kill them all.
+DEATHS_MAX = 2
+DEATHS_REMEMBERED_S = 60.0
+#: How much of a body is kept for another start, once the first instance has begun to take it.
+REPLAY_SIZE_BYTES_MAX = 65_536
 
 
 class Connection:
     """One connection. `epoch` grows with each owner; sequence numbers and windows begin anew with it."""
 
     __slots__ = (
+        "accepted",
+        "accepted_here",
+        "deaths",
+        "delivered_bytes",
         "epoch",
         "expects_continue",
         "halted",
         "incoming",
         "kept",
+        "kept_bytes",
         "may_start_twice",
         "number",
         "opening",
         "outgoing",
         "owner",
         "received",
+        "resumable",
         "sent",
+        "started",
         "state",
+        "state_blob",
         "waiting",
     )
 
@@ -157,10 +185,18 @@ class Connection:
         self.owner: str | None = None
         self.may_start_twice = scope["type"] != "http" or scope["method"] in IDEMPOTENT
         self.expects_continue = expects_continue
-        #: What the instance was opened with; kept until it shows life, since until then it may have to be opened again.
+        self.deaths: tuple[float, ...] = ()
+        self.delivered_bytes = 0  # WebSocket: what its client was given in this epoch, or what was swallowed
+        self.accepted = False  # WebSocket: its client has been accepted, by whichever instance
+        self.accepted_here = False  # by the instance of this epoch
+        self.resumable: bool | str = False  # True, or "crash": after a crash too
+        self.state_blob: object = None  # what its instance left for the next one
+        self.started = False  # the instance of this epoch has consumed something
+        #: What the instance was opened with; kept as long as it may have to be opened again.
         self.opening: tuple[Event, bytes, bool] | None = opening
         #: Events that were forwarded in this epoch, kept as long as `opening`.
         self.kept: list[tuple[Event, int]] | None = None
+        self.kept_bytes = 0
         #: Events from the client for which there was no owner or no room.
         self.waiting: list[tuple[Event, int]] | None = None
         self.halted = False  # the client's side was told that there is no room
@@ -170,13 +206,38 @@ class Connection:
 
     def happen(self, happening: Happening) -> Action:
         """Move by the table and return what has to be done."""
-        if happening is _UNKNOWN and self.state is _QUEUED and self.may_start_twice:
+        if self._opens_again(happening):
             action = _OPEN_AGAIN  # nobody minds a second start: the first is a stray from now on
+            self.state = _QUEUED
         else:
             self.state, action = MOVES[self.state][happening]
         if action is _OPEN_AGAIN:
             self._next_epoch()
         return action
+
+    def _opens_again(self, happening: Happening) -> bool:
+        """Is this a happening that the table leaves to judgement, and does it lead to another start?"""
+        if happening is _UNKNOWN or happening is _REDIS_EMPTY:
+            return self.state is _QUEUED and self.may_start_twice
+        if happening is _OWNER_DIED or happening is _STOPPED:
+            return self.state is _OWNED and self.replayable and not (self.accepted and happening is _STOPPED)
+        return False
+
+    def owner_died(self, now: float) -> Action:
+        """Its owner is dead. now: monotonic seconds."""
+        if self.accepted:
+            self.kept = None  # each event at most once: what the dead instance had is not repeated
+            self.deaths = tuple(at for at in self.deaths if now - at < DEATHS_REMEMBERED_S)
+        action = self.happen(_OWNER_DIED)
+        self.deaths += (now,)
+        return action
+
+    @property
+    def replayable(self) -> bool:
+        """May another worker start it, its owner being lost? Its client has seen nothing then, or has asked for that."""
+        if self.accepted and self.resumable != "crash":
+            return False
+        return self.may_start_twice and self.opening is not None and len(self.deaths) < DEATHS_MAX
 
     def adopted(self, owner: str, window: int) -> Action:
         """The take script told us who owns this epoch, and how much it takes."""
@@ -195,8 +256,51 @@ class Connection:
             return _NEXT
         return _SEEN if sequence <= self.received else _GAP
 
-    def shows_life(self) -> None:
-        """The instance has spoken: it was started, so it will not be opened again with what it had."""
+    def takes(self) -> None:
+        """The instance consumes: it was started. What must not start twice is not kept any longer, nor what is too long."""
+        self.started = True
+        if not self.may_start_twice or (self.kept_bytes > REPLAY_SIZE_BYTES_MAX and not self.resumable):
+            self.forget_opening()
+
+    def screen(self, events: list[Event]) -> list[Event]:
+        """What of an instance's events its WebSocket's client is to see: not a second accept, and not what is for us."""
+        shown = []
+        for event in events:
+            kind = event["type"]
+            if kind == "websocket.accept":
+                self.accepted_here = True
+                self.resumable = event.get("resumable", False)
+                if not self.accepted:
+                    shown.append(event)
+                self.accepted = True
+            elif kind == "towpath.state":
+                self.state_blob = event["state"]
+            else:
+                shown.append(event)
+        if not self.resumable:
+            self.forget_opening()
+        return shown
+
+    def consumed(self, sequence: int) -> None:
+        """The instance has received our events up to `sequence`: the next one of an open WebSocket goes on behind them.
+
+        A request that has to be started again is started from its beginning, and keeps them.
+        """
+        if self.kept and self.accepted:
+            done = sequence - (self.sent - len(self.kept))
+            if done > 0:
+                self.kept_bytes -= sum(size for _, size in self.kept[:done])
+                del self.kept[:done]
+
+    def hand_off(self, consumed: int) -> Action:
+        """The owner asks for another one, having received our events up to `consumed`."""
+        if not (self.accepted_here and self.resumable):
+            return self.happen(Happening.ENDED)
+        self.consumed(consumed)
+        return self.happen(Happening.HANDED_OFF)
+
+    def forget_opening(self) -> None:
+        """It will not be opened again: its client has seen something, or too much was forwarded."""
         self.opening = None
         self.kept = None
 
@@ -230,6 +334,9 @@ class Connection:
             if self.kept is None:
                 self.kept = []
             self.kept.append((event, size_bytes))
+            self.kept_bytes += size_bytes
+            if self.started and self.kept_bytes > REPLAY_SIZE_BYTES_MAX and not self.resumable:
+                self.forget_opening()
 
     def _next_epoch(self) -> None:
         """Begin anew: what was forwarded and not consumed stands in front of what waits."""
@@ -237,6 +344,9 @@ class Connection:
         self.owner = None
         self.waiting = (self.kept or []) + (self.waiting or [])
         self.kept = None
+        self.kept_bytes = 0
+        self.started = self.accepted_here = False
         self.sent = self.received = 0
         self.outgoing = Outgoing(0)
-        self.incoming = Incoming(self.incoming.window)
+        self.incoming = Incoming(self.incoming.window, self.delivered_bytes - self.incoming.consumed)
+        self.delivered_bytes = 0

@@ -7,7 +7,6 @@ connection's current owner is a stray: counted, dropped and answered, so that wh
 from __future__ import annotations
 
 import asyncio
-import itertools
 import logging
 from collections import Counter
 from typing import Any
@@ -19,22 +18,24 @@ from channel_layer.events import Event, payload_sizes_bytes
 from channel_layer.groups import Membership
 from channel_layer.keys import CHANNEL_OF_KIND
 from channel_layer.names import check_group
-from channel_layer.packets import MALFORMED, Cancel, Close
+from channel_layer.packets import MALFORMED, Cancel, Close, Refusal
 from channel_layer.redis_node import RedisNode
 from channel_layer.redis_opener import RedisOpener
 from interface_server.client import Client, Ending, Pushed
-from interface_server.connection import Happening, Order
+from interface_server.connection import Happening, Order, State
 from interface_server.fan_out import FanOut
 from interface_server.settings import InterfaceSettings
 from interface_server.upstream import ENDING_OF_CLOSE, WireUpstream
+from interface_server.waits import Waits
 
 log = logging.getLogger("towpath.interface")
 
 SWEEP_INTERVAL_S = 0.5
-#: Beyond one lease TTL: how long an `open` of unknown outcome may still be answered.
-UNKNOWN_EXTRA_S = 2.0
+#: After the accept of a resumed WebSocket's instance: until then it has confirmed the groups that it wants to stay in.
+SWEEP_GROUPS_S = 5.0
 
 
+_HAPPENING_OF_REFUSAL = {int(Refusal.ERA): Happening.REDIS_EMPTY}
 _NEXT, _GAP = Order.NEXT, Order.GAP  # see connection.py
 
 
@@ -51,23 +52,27 @@ class Pump:
         self._loop = asyncio.get_running_loop()
         self._opened = 0
         self._connections: dict[int, WireUpstream] = {}
-        self._queued: dict[int, float] = {}  # by number: the end of its wait, in the order of waiting
-        self._overdue: dict[int, float] = {}
+        self._waits = Waits(settings.wire.queue_wait_s, settings.wire.resume_wait_s, settings.wire.lease_ttl_s)
         self._members = Membership()
         self._fan_out = FanOut(self._push)
         self._wait_ms = int(settings.wire.queue_wait_s * 1000)
+        self._resume_wait_ms = int(settings.wire.resume_wait_s * 1000)
         self.node = RedisNode(settings.wire, "interface", self)
         capacity = settings.wire.request_capacity
         self._openers = {kind: self.node.opener(channel, capacity) for kind, channel in CHANNEL_OF_KIND.items()}
+        #: Open sockets that wait for their next owner are bounded by the sockets that there are, and never refused.
+        self._reopener = self.node.reopener(CHANNEL_OF_KIND["websocket"])
         self._handlers = {
             packets.ADOPTED: self._adopted,
             packets.REFUSED: self._refused,
             packets.DATA: self._data,
             packets.CREDIT: self._credit,
             packets.CLOSE: self._close,
+            packets.HANDOFF: self._handoff,
             packets.SEND: self._send,
             packets.JOIN: self._join,
             packets.LEAVE: self._leave,
+            packets.SYNC: self._synced,
         }
         self._sweeper: asyncio.TimerHandle | None = None
 
@@ -109,21 +114,18 @@ class Pump:
 
     def open_again(self, upstream: WireUpstream) -> None:
         """Queue a connection for its next epoch."""
-        self._queued.pop(upstream.number, None)  # it waits anew, behind all others
         self.counters["connection.opened_again"] += 1
         self._queue(upstream)
 
     def await_answer(self, upstream: WireUpstream) -> None:
         """Whether it is queued is not known: if somebody took it, that somebody lives and says so soon."""
-        self._queued.pop(upstream.number, None)
-        self._overdue[upstream.number] = self._loop.time() + self._settings.wire.lease_ttl_s + UNKNOWN_EXTRA_S
+        self._waits.doubt(upstream.number, self._loop.time())
 
     def adopted(self, upstream: WireUpstream) -> None:
         """A worker owns it now: its life matters to us."""
-        self._queued.pop(upstream.number, None)
-        self._overdue.pop(upstream.number, None)
+        self._waits.end(upstream.number)
         if upstream.owner is not None:
-            self.node.peers.hold(upstream.owner)
+            self.node.hold(upstream.owner)
         if self._answer_may_be_late or upstream.kind == "websocket":
             upstream.client.adopted()
 
@@ -132,16 +134,15 @@ class Pump:
         number = upstream.number
         if self._connections.pop(number, None) is None:
             return
-        self._queued.pop(number, None)
-        self._overdue.pop(number, None)
+        self._waits.end(number)
         if upstream.owner is not None:
-            self.node.peers.release(upstream.owner)
+            self.node.release(upstream.owner)
         for group in self._members.gone(number):
             self.node.groups.unsubscribe(group)
 
-    def opener_of(self, kind: str) -> RedisOpener:
-        """The way onto the shared channel for connections of this kind."""
-        return self._openers[kind]
+    def opener_of(self, upstream: WireUpstream) -> RedisOpener:
+        """The way onto the shared channel for this connection."""
+        return self._reopener if upstream.accepted else self._openers[upstream.kind]
 
     def _queue(self, upstream: WireUpstream) -> None:
         assert upstream.opening is not None
@@ -153,15 +154,16 @@ class Pump:
                 scope,
                 body,
                 more_body,
-                upstream.incoming.window,
-                self._wait_ms,
+                max(0, upstream.incoming.told),
+                self._resume_wait_ms if upstream.accepted else self._wait_ms,
                 upstream.expects_continue,
                 self._era,
+                {"state": upstream.state_blob} if upstream.accepted else None,
             )
         )
-        opener = self._openers[upstream.kind]
+        opener = self.opener_of(upstream)
         upstream.entry_id, upstream.entry_size = None, opener.entry_size_bytes(packed)
-        self._queued[upstream.number] = self._loop.time() + self._settings.wire.queue_wait_s
+        self._waits.begin(upstream.number, upstream.accepted, self._loop.time())
         opener.open(packed, upstream, upstream.epoch)
 
     # -- Receiver
@@ -189,13 +191,44 @@ class Pump:
         """See `Receiver.on_dead`."""
         for upstream in [upstream for upstream in self._connections.values() if upstream.owner == node]:
             self.node.post(node, packets.cancel(upstream.number, upstream.epoch, Cancel.DEAD))
-            upstream.obey(upstream.happen(Happening.OWNER_DIED))
+            upstream.obey(upstream.owner_died(self._loop.time()))
 
     def on_redis(self, reachable: bool) -> None:
         """See `Receiver.on_redis`."""
         self._reachable = reachable
-        connection = self.node.connection
-        self._era = connection.era if connection is not None else ""
+        if self.node.connection is None or self.node.connection.era == self._era:
+            return
+        before, self._era = self._era, self.node.connection.era
+        if before:
+            self._era_changed()
+
+    def on_doubt(self) -> None:
+        """See `Receiver.on_doubt`."""
+        for upstream in self._connections.values():
+            self._sync(upstream, wants_answer=True)
+
+    def _era_changed(self) -> None:
+        """Redis has lost its data, or another server is Redis now: who is queued is queued no more."""
+        log.warning("Redis has begun a new life: %d connections were queued", len(self._waits))
+        for number in self._waits.queued():
+            upstream = self._connections[number]
+            upstream.obey(upstream.happen(Happening.REDIS_EMPTY))
+
+    def _sync(self, upstream: WireUpstream, wants_answer: bool) -> None:
+        if upstream.owner is not None and upstream.state is State.OWNED:
+            self.node.post(upstream.owner, packets.sync(upstream.number, upstream.epoch, upstream.sent, wants_answer))
+            upstream.credit_again()
+
+    def _synced(self, sender: str, packet: list[Any]) -> None:
+        """The owner says how much it has sent: all of that stands in front of this packet, or is lost."""
+        upstream = self._owned(sender, packet)
+        if upstream is None:
+            return
+        if packet[3] > upstream.received:
+            self.counters["wire.hole"] += 1
+            upstream.obey(upstream.happen(Happening.GAP))
+        elif packet[4]:
+            self._sync(upstream, wants_answer=False)
 
     # -- packets
 
@@ -225,7 +258,7 @@ class Pump:
         if upstream is None or upstream.epoch != packet[2] or upstream.owner is not None:
             self._stray(sender, packet)
             return
-        upstream.obey(upstream.happen(Happening.REFUSED))
+        upstream.obey(upstream.happen(_HAPPENING_OF_REFUSAL.get(packet[3], Happening.REFUSED)))
 
     def _data(self, sender: str, packet: list[Any]) -> None:
         upstream = self._owned(sender, packet)
@@ -233,29 +266,58 @@ class Pump:
             return
         order = upstream.order(packet[3])
         if order is _NEXT:
-            if upstream.opening is not None:
-                upstream.shows_life()
             events = packet[4]
-            upstream.client.deliver(events, payload_sizes_bytes(events))
+            size_bytes = payload_sizes_bytes(events)
+            if upstream.kind == "websocket":
+                upstream.delivered_bytes += size_bytes
+                events = self._screened(upstream, events)
+            elif upstream.opening is not None:
+                upstream.forget_opening()
+            upstream.client.deliver(events, size_bytes)
         elif order is _GAP:
             self.counters["wire.gap"] += 1
             upstream.obey(upstream.happen(Happening.GAP))
 
+    def _screened(self, upstream: WireUpstream, events: list[Event]) -> list[Event]:
+        resumed = upstream.accepted and not upstream.accepted_here
+        events = upstream.screen(events)
+        if resumed and upstream.accepted_here:
+            self.counters["websocket.resumed"] += 1
+            self._loop.call_later(SWEEP_GROUPS_S, self._sweep_groups, upstream, upstream.epoch)
+        return events
+
+    def _sweep_groups(self, upstream: WireUpstream, epoch: int) -> None:
+        """The next instance has had its time to confirm the memberships that the last one asked for."""
+        if upstream.epoch == epoch and upstream.state is State.OWNED:
+            for group in self._members.sweep(upstream.number, epoch):
+                self.node.groups.unsubscribe(group)
+
+    def _handoff(self, sender: str, packet: list[Any]) -> None:
+        upstream = self._owned(sender, packet)
+        if upstream is None or upstream.order(packet[3]) is not _NEXT:
+            return
+        self.node.post(sender, packets.cancel(upstream.number, upstream.epoch, Cancel.MOVED, 1012))
+        upstream.obey(upstream.hand_off(packet[4]), Ending.STOPPING)
+        if upstream.owner is None:
+            self.counters["websocket.handed_off"] += 1
+            self.node.release(sender)
+
     def _credit(self, sender: str, packet: list[Any]) -> None:
         upstream = self._owned(sender, packet)
         if upstream is not None:
-            upstream.credited(packet[3])
+            upstream.credited(packet[3], packet[4])
 
     def _close(self, sender: str, packet: list[Any]) -> None:
         upstream = self._owned(sender, packet)
         if upstream is None:
             return
         if packet[3] == Close.NOT_STARTED and upstream.opening is not None:
-            self.node.peers.release(sender)
             upstream.obey(upstream.happen(Happening.NOT_STARTED))
         else:
-            ending = ENDING_OF_CLOSE.get(packet[3], Ending.DIED)
-            upstream.obey(upstream.happen(Happening.ENDED), ending)
+            happening = Happening.STOPPED if packet[3] == Close.STOPPING else Happening.ENDED
+            upstream.obey(upstream.happen(happening), ENDING_OF_CLOSE.get(packet[3], Ending.DIED))
+        if upstream.owner is None:  # it was opened again: what it shared with this worker is over
+            self.node.release(sender)
 
     def _send(self, _sender: str, packet: list[Any]) -> None:
         upstream = self._connections.get(packet[1])
@@ -277,7 +339,7 @@ class Pump:
         if not self._knows(number, epoch):
             self.node.post(sender, packets.joined(number, epoch, request, False))
             return
-        self._members.add(group, number)
+        self._members.add(group, number, epoch)
 
         def confirmed(future: asyncio.Future[None]) -> None:
             known = not future.cancelled()
@@ -303,14 +365,9 @@ class Pump:
         """Twice a second: whose wait is over?"""
         self._sweeper = self._loop.call_later(SWEEP_INTERVAL_S, self._sweep)  # first: whatever happens below
         now = self._loop.time()
-        for number in list(itertools.takewhile(lambda number: self._queued[number] <= now, self._queued)):
-            del self._queued[number]
-            self._overdue[number] = now + 2 * self._settings.wire.lease_ttl_s
+        for number in self._waits.due(now):
             self._wait_over(number)
-        for number in [number for number, deadline in self._overdue.items() if deadline <= now]:
-            del self._overdue[number]
-            self._wait_over(number)
-        figures = {"connections": len(self._connections), "queued": len(self._queued), "opened_total": self._opened}
+        figures = {"connections": len(self._connections), "queued": len(self._waits), "opened_total": self._opened}
         self.node.tell(figures, self.counters)
 
     def _wait_over(self, number: int) -> None:

@@ -85,6 +85,11 @@ class WireUpstream(Connection):
         if total is not None and self.owner is not None:
             self.pump.node.post(self.owner, packets.credit(self.number, self.epoch, total, self.received))
 
+    def credit_again(self) -> None:
+        """After a doubt: a credit that was lost is followed by no other, if the application waits for it."""
+        if self.owner is not None:
+            self.pump.node.post(self.owner, packets.credit(self.number, self.epoch, self.incoming.told, self.received))
+
     def leave(self, code: int = 1006, reason: str = "") -> None:
         """See `Upstream.leave`."""
         self.leaving = (code, reason)
@@ -123,9 +128,10 @@ class WireUpstream(Connection):
             self.halted = False
             self.client.resume()
 
-    def credited(self, total: int) -> None:
-        """The worker's application has consumed, or asked for the first time."""
-        self.shows_life()
+    def credited(self, total: int, consumed: int) -> None:
+        """The worker's application has consumed our events up to a sequence, or asked for the first time."""
+        self.takes()
+        self.consumed(consumed)
         self.outgoing.allow(total)
         if self.expects_continue:
             self.expects_continue = False
@@ -158,7 +164,8 @@ class WireUpstream(Connection):
         elif action is Action.END_AS_TOLD:
             self.client.end(ending or Ending.FAILED)
         elif action in _ENDING_OF_ACTION:
-            self.client.end(_ENDING_OF_ACTION[action])
+            # Who is open already did not ask to be let in: it is told to come again.
+            self.client.end(Ending.STOPPING if self.accepted else _ENDING_OF_ACTION[action])
 
     def _post(self, event: Event) -> None:
         assert self.owner is not None
@@ -177,4 +184,4 @@ class WireUpstream(Connection):
             if answer == 1:
                 self.obey(self.happen(Happening.WITHDRAWN))
 
-        self.pump.opener_of(self.kind).withdraw(self.entry_id, self.entry_size, answered)
+        self.pump.opener_of(self).withdraw(self.entry_id, self.entry_size, answered)

@@ -53,6 +53,7 @@ DOORS: dict[str, tuple[str, ...]] = {
 
 #: Files that touch the world or a loop. Every other one is a core, also one that is written tomorrow.
 SHELLS = (
+    "channel_layer/linux_process.py",
     "*/__main__.py",
     "*/pump.py",
     "channel_layer/process_log.py",
@@ -71,13 +72,14 @@ SHELLS = (
     "worker/isolation.py",
     "worker/kept_threads.py",
     "worker/lifespan.py",
+    "worker/lifetime_watch.py",
     "worker/loop_lag.py",
     "worker/wire_line.py",
     "worker/wsgi.py",
     "worker/wsgi_input.py",
 )
 #: The command line is all shell, but for these.
-CORES_OF_TOWPATH = ("errors", "keeper", "status", "supervisord_conf")
+CORES_OF_TOWPATH = ("errors", "fleet", "keeper", "status", "supervisord_conf")
 
 #: What a core has no use for.
 WORLD = frozenset(

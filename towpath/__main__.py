@@ -41,6 +41,9 @@ def main() -> None:
     """Run the command that `sys.argv` names, and leave with its exit code."""
     finder = OursFirst()
     sys.meta_path.insert(0, finder)
+    from towpath import environment
+
+    environment.take_up()
     from towpath.command_line import run
 
     sys.exit(run(sys.argv[1:], finder.retire))

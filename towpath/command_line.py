@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,9 +17,9 @@ import click
 
 from channel_layer.errors import LayerUnavailable
 from channel_layer.settings import WireSettings
-from towpath import embedded, listening, options, processes, redis_check, run_dir
+from towpath import control, embedded, listening, options, processes, redis_check, run_dir
 from towpath.errors import STARTUP_FAILURE, StartFailure
-from towpath.options import INTERFACE, SERVE, STATUS, STOP, WORKER, options_of
+from towpath.options import INTERFACE, RELOAD, SCALE, SERVE, STATUS, STOP, WORKER, options_of
 
 REDIS_PATIENCE_S = 5.0  #: containers start together, and Redis is not always first
 STOP_PATIENCE_S = 3600.0
@@ -26,17 +29,26 @@ CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 Retire = Callable[[], None]
 
 
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of the command: what it was given, before any file was read. retire: see `run`."""
+
+    retire: Retire
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+
 def run(arguments: Sequence[str], retire: Retire) -> int:
     """Run one command; its exit code. retire: called when the names of our packages may be the project's again."""
-    code = _run(arguments, retire)
+    code = _run(Call(retire, tuple(arguments)))
     if code == STARTUP_FAILURE:
         processes.leave_word_of_failure()
     return code
 
 
-def _run(arguments: Sequence[str], retire: Retire) -> int:
+def _run(call: Call) -> int:
     try:
-        code = towpath.main(list(arguments), prog_name="towpath", standalone_mode=False, obj=retire)
+        code = towpath.main(list(call.arguments), prog_name="towpath", standalone_mode=False, obj=call)
         return code if isinstance(code, int) else 0
     except click.MissingParameter as error:
         error.show()
@@ -55,6 +67,7 @@ def _run(arguments: Sequence[str], retire: Retire) -> int:
 def _complain(sentence: str) -> int:
     """Say it once; an empty sentence was said already by whoever found it out."""
     if sentence:
+        processes.leave_word_of_failure(sentence)
         click.echo(f"towpath: {sentence}", err=True)
     return STARTUP_FAILURE
 
@@ -73,7 +86,8 @@ def towpath() -> None:
 
 @options_of(SERVE)
 @towpath.command(params=[APP])
-def serve(app: str, **values: Any) -> int:
+@click.pass_obj
+def serve(call: Call, /, app: str, **values: Any) -> int:
     """Serve APP (module:attribute) on this machine: Redis, interface servers, workers, kept alive."""
     from towpath import serve as parent
 
@@ -85,6 +99,7 @@ def serve(app: str, **values: Any) -> int:
         run_dir=_run_dir(values),
         redis=values["redis"],
         reload=_watched(values),
+        read_again=lambda: _read_again(call),
     )
     return parent.serve(settings)
 
@@ -106,7 +121,7 @@ def interface(**values: Any) -> int:
 @towpath.command(params=[APP])
 @click.option("--check", is_flag=True, help="Load the application, say what is wrong with it, and leave.")
 @click.pass_obj
-def worker(retire: Retire, /, app: str, check: bool, **values: Any) -> int:
+def worker(call: Call, /, app: str, check: bool, **values: Any) -> int:
     """Run one worker: APP (module:attribute) for connections from any interface server."""
     # Everything of ours is imported before the application is: it may have packages of the same names.
     import worker.__main__ as room
@@ -118,13 +133,13 @@ def worker(retire: Retire, /, app: str, check: bool, **values: Any) -> int:
         processes.enter()
         redis_check.check(settings.wire.redis, REDIS_PATIENCE_S)
     isolation.import_everything()
-    retire()
+    call.retire()
     isolation.leave_names()
     try:
         if check:
             room.check(settings)
             return 0
-        return room.run(settings)
+        return room.run(settings, processes.ask_for_successor)
     except StartupError as error:
         return _complain(str(error))
 
@@ -165,12 +180,53 @@ def stop(**values: Any) -> int:
     return 1 if processes.wait_gone([facts["pid"]], STOP_PATIENCE_S) else 0
 
 
+@options_of(RELOAD)
+@towpath.command()
+def reload(**values: Any) -> int:
+    """Replace the workers of a running serve, one at a time, by new ones with the code and settings of now."""
+    return _ask(values, {"do": "reload"})
+
+
+@options_of(SCALE)
+@towpath.command()
+@click.argument("numbers", nargs=-1, required=True, metavar="worker=N [interface=N]")
+def scale(numbers: tuple[str, ...], **values: Any) -> int:
+    """Change how many workers or interface servers a running serve has."""
+    counts = {}
+    for text in numbers:
+        match = re.fullmatch(r"(worker|interface)=(\d{1,6})", text)
+        if match is None or match[1] in counts:
+            raise click.UsageError(f"{text!r} is not worker=N or interface=N, each at most once")
+        counts[match[1]] = int(match[2])
+    return _ask(values, {"do": "scale", **counts})
+
+
 @towpath.command("embedded", hidden=True)
 @click.argument("folder", type=click.Path(path_type=Path))
 def embedded_server(folder: Path) -> None:
     """Become the embedded server of a serve."""
     processes.enter()
     embedded.become(folder)
+
+
+def _ask(values: options.Values, asked: dict[str, Any]) -> int:
+    """Ask a running serve, show what it tells, and wait until it is done."""
+    path = _run_dir(values)
+    if run_dir.facts(path) is None:
+        raise click.ClickException(f"no `towpath serve` runs in {path}")
+    code, sentence = control.ask(path, asked, click.echo)
+    click.echo(f"towpath: {sentence}" if code else sentence, err=bool(code))
+    return code
+
+
+def _read_again(call: Call) -> options.Values:
+    """The options of `serve` as they are now: the same words, the same environment, what --env-file says today."""
+    os.environ.clear()
+    os.environ.update(call.environment)
+    try:
+        return serve.make_context("serve", list(call.arguments[1:]), obj=call).params
+    except click.ClickException as error:
+        raise StartFailure(error.format_message()) from error
 
 
 def _run_dir(values: options.Values) -> Path:

@@ -20,11 +20,12 @@ from towpath.option_types import ApplicationInterface, Header, OffOr, RedisUrl, 
 from worker.settings import WorkerSettings
 
 SERVE, INTERFACE, WORKER, STATUS, STOP = "serve", "interface", "worker", "status", "stop"
+RELOAD, SCALE = "reload", "scale"
 PROCESSES = frozenset({SERVE, INTERFACE, WORKER})
 DOOR = frozenset({SERVE, INTERFACE})
 ROOM = frozenset({SERVE, WORKER})
 ONLY_SERVE = frozenset({SERVE})
-FIND_SERVE = frozenset({SERVE, STATUS, STOP})
+FIND_SERVE = frozenset({SERVE, STATUS, STOP, RELOAD, SCALE})
 
 SECONDS = click.FloatRange(min=0, max=10**9)
 COUNT = click.IntRange(min=1, max=10**6)
@@ -109,6 +110,8 @@ ROWS: tuple[Row, ...] = (
         "--workers", ONLY_SERVE, "Number of workers.  [also: WEB_CONCURRENCY]", (), click.IntRange(1, 1024),
         {"default": 1}, ("WEB_CONCURRENCY",),
     ),
+    Row("--interfaces-max", ONLY_SERVE, "How many `scale` may ask for; 4 times --interfaces if not given.", (), click.IntRange(1, 1024)),
+    Row("--workers-max", ONLY_SERVE, "How many `scale` may ask for; 4 times --workers if not given.", (), click.IntRange(1, 4096)),
     Row(
         "--redis", PROCESSES | {STATUS}, "URL of Redis or Valkey. `serve` starts one of its own without it.",
         ("wire.redis",), RedisUrl(), {"default": None},
@@ -124,6 +127,7 @@ ROWS: tuple[Row, ...] = (
         ("wire.request_capacity",), COUNT,
     ),
     Row("--queue-wait", PROCESSES, "Seconds a request waits for a worker: then 503.", ("wire.queue_wait_s",), SECONDS),
+    Row("--resume-wait", PROCESSES, "Seconds an open WebSocket waits for its next worker: then 1012.", ("wire.resume_wait_s",), SECONDS),
     # The application.
     Row("--app-dir", ROOM, "Folder in which to look for APP.", ("worker.app_dir",)),
     Row("--factory", ROOM, "APP is called without arguments and returns the application.", ("worker.factory",), more={"is_flag": True}),
@@ -132,6 +136,10 @@ ROWS: tuple[Row, ...] = (
     Row("--threads", ROOM, "Kept threads for sync code, per worker.", ("worker.threads",), click.IntRange(1, 1024)),
     Row("--worker-concurrency", ROOM, "HTTP exchanges at once, per worker.", ("worker.concurrency",), COUNT),
     Row("--worker-websockets", ROOM, "WebSockets at once, per worker.", ("worker.websockets",), COUNT),
+    Row(
+        "--resume-websockets", ROOM, "Hand every open WebSocket over when a worker leaves; else those whose accept asks for it.",
+        ("worker.resume_websockets",), more={"is_flag": True},
+    ),
     Row(
         "--env-file", PROCESSES, "Set environment variables from this file first.", (),
         click.Path(exists=True, dir_okay=False), ENV_FILE,
@@ -164,6 +172,16 @@ ROWS: tuple[Row, ...] = (
         "--limit-concurrency", DOOR, "Connections under way per interface server: above it 503; 0: off.",
         ("interface.limit_concurrency",), COUNT_OR_OFF,
     ),
+    Row(
+        "--limit-max-requests", ROOM, "Connections until a worker is replaced by a new one; 0: any number.",
+        ("worker.requests_max",), COUNT_OR_OFF,
+    ),
+    Row(
+        "--limit-max-requests-jitter", ROOM, "Up to so many more, drawn once by each worker.",
+        ("worker.requests_jitter",), COUNT_OR_OFF,
+    ),
+    Row("--max-worker-age", ROOM, "Seconds until a worker is replaced by a new one; 0: any.", ("worker.age_s_max",), SECONDS),
+    Row("--max-worker-rss", ROOM, "Memory at which a worker is replaced by a new one; 0: any.", ("worker.rss_bytes_max",), Size()),
     Row("--max-body-size", DOOR, "Largest request body: above it 413; 0: any.", ("interface.body_size_bytes_max",), Size()),
     Row(
         "--response-timeout", DOOR, "Seconds from adoption to the start of the response: then 504; 0: off.",
@@ -177,6 +195,10 @@ ROWS: tuple[Row, ...] = (
     Row(
         "--timeout-graceful-shutdown", PROCESSES, "Seconds from SIGTERM until a process leaves.",
         ("interface.graceful_timeout_s", "worker.graceful_timeout_s"), SECONDS,
+    ),
+    Row(
+        "--drain-delay", DOOR, "Seconds an interface server stays open, but unready, after SIGTERM.",
+        ("interface.drain_delay_s",), SECONDS,
     ),
     Row("--ws-max-size", DOOR, "Largest WebSocket message: above it close 1009.", ("interface.ws_size_bytes_max",), Size()),
     Row("--ws-ping-interval", DOOR, "Seconds between pings; 0: off.", ("interface.ws_ping_interval_s",), SECONDS),
@@ -219,6 +241,15 @@ def settings_of(values: Values) -> tuple[InterfaceSettings, WorkerSettings]:
         dataclasses.replace(DEFAULTS["interface"], wire=wire, **fields["interface"]),
         dataclasses.replace(DEFAULTS["worker"], wire=wire, **fields["worker"]),
     )
+
+
+def kept_for_workers(began: Values, now: Values) -> dict[str, Any]:
+    """The options for workers that start later: `now`, but what interface servers know too is as it `began`.
+
+    They must agree on it (Redis, prefix, waits), and interface servers are not replaced.
+    """
+    changed = {row.name: now[row.name] for row in ROWS if WORKER in row.commands and INTERFACE not in row.commands}
+    return {**began, **changed}
 
 
 def environment(values: Values) -> dict[str, str]:

@@ -119,21 +119,59 @@ def enter() -> None:
     if os.getppid() != parent:
         raise StartFailure("the supervisor has gone")
     with contextlib.suppress(OSError):
-        failure_mark(own).unlink(missing_ok=True)
+        take_back_marks(own)
         record(own, os.getpid())
 
 
-def leave_word_of_failure() -> None:
+def leave_word_of_failure(sentence: str = "") -> None:
     """Tell `serve` that this process cannot start: supervisord tells nobody the exit code of whoever it tries again."""
     own = _own_record()
-    if own is not None:
+    if own is not None and not (sentence == "" and failure_mark(own).exists()):
         with contextlib.suppress(OSError):
-            failure_mark(own).touch()
+            _leave_word(failure_mark(own), sentence)
+
+
+def ask_for_successor(why: str) -> bool:
+    """Tell `serve` that this process should be replaced. False: it runs alone, and nobody could send a successor first."""
+    own = _own_record()
+    if own is None or recorded(own.parent.parent / "serve") is None:
+        return False
+    try:
+        _leave_word(wish_mark(own), why)
+    except OSError:
+        return False
+    return True
+
+
+def _leave_word(path: Path, text: str) -> None:
+    """Whole or not at all."""
+    draft = path.with_name(f"{path.name}.draft")
+    draft.write_text(text)
+    draft.replace(path)
+
+
+def said(path: Path) -> str | None:
+    """What stands in a mark; None if it is not there."""
+    try:
+        return path.read_text()
+    except OSError:
+        return None
 
 
 def failure_mark(path: Path) -> Path:
-    """Where the process of this record says that it cannot start."""
+    """Where the process of this record says that it cannot start, and why."""
     return path.with_name(f".{path.name}.failed")
+
+
+def wish_mark(path: Path) -> Path:
+    """Where the process of this record asks for its successor, and says why."""
+    return path.with_name(f".{path.name}.wish")
+
+
+def take_back_marks(path: Path) -> None:
+    """Nothing was said by the process of this record."""
+    for mark in (failure_mark(path), wish_mark(path)):
+        mark.unlink(missing_ok=True)
 
 
 def _own_record() -> Path | None:

@@ -9,6 +9,7 @@ from redis.exceptions import RedisError
 from channel_layer.codec import unpack
 from channel_layer.errors import WireError
 from channel_layer.keys import HTTP_CHANNEL, WEBSOCKET_CHANNEL, Keys
+from channel_layer.linux_process import identity
 from channel_layer.redis_address import RedisAddress
 from towpath.errors import StartFailure
 from towpath.status import Queue, Status
@@ -35,9 +36,15 @@ class RedisStatus:
             raise StartFailure(f"Redis at {self._address.shown} is unreachable: {error}") from error
 
     def ready_pids(self) -> frozenset[int]:
-        """Numbers of the processes that hold a lease; none while Redis does not answer."""
+        """Numbers of the processes of this machine that hold a lease; none while Redis does not answer.
+
+        Other machines may share the Redis and the prefix, and their processes have the same numbers.
+        """
+        here = identity()["machine"]
         try:
-            return frozenset(int(lease["pid"]) for lease in self._leases() if "pid" in lease)
+            return frozenset(
+                int(lease["pid"]) for lease in self._leases() if "pid" in lease and lease.get("machine") == here
+            )
         except (RedisError, OSError):
             return frozenset()
 

@@ -3,6 +3,8 @@
     serve             the process that holds the folder, for `stop` and `status`
     facts.json        where its Redis is
     supervisord.conf  what was generated; supervisord.sock: how it is talked to
+    control.sock      how `reload` and `scale` talk to `serve`
+    environment.json  what workers are started with since the last `reload`
     redis.sock        the embedded server
     pids/<name>       every process that was started, with the moment of its start
     logs/<name>       a pipe for each process: what it says
@@ -25,6 +27,9 @@ from towpath.errors import StartFailure
 
 ORPHAN_PATIENCE_S = 5.0
 SUPERVISORD = "supervisord"
+FILES = (
+    "serve", "facts.json", "supervisord.conf", "supervisord.sock", "redis.sock", "control.sock", "environment.json",
+)  # fmt: skip  # everything but the folders
 
 
 def default_path(port: int, uds: str | None, fd: int | None) -> Path:
@@ -86,9 +91,17 @@ class RunDir:
         files = sorted((self.path / "pids").glob("[!.]*"), key=lambda file: (file.name != SUPERVISORD, file.name))
         return [pid for pid in map(processes.recorded, files) if pid is not None]
 
-    def failed(self, name: str) -> bool:
-        """Did this process say that it cannot start?"""
-        return processes.failure_mark(self.path / "pids" / name).exists()
+    def failure(self, name: str) -> str | None:
+        """What this process said of why it cannot start; None if it did not say that it cannot."""
+        return processes.said(processes.failure_mark(self.path / "pids" / name))
+
+    def wish(self, name: str) -> str:
+        """Why this process asks for its successor; empty if it does not."""
+        return processes.said(processes.wish_mark(self.path / "pids" / name)) or ""
+
+    def forget(self, name: str) -> None:
+        """What the last process of this slot said does not count any more."""
+        processes.take_back_marks(self.path / "pids" / name)
 
     def leave(self) -> None:
         """Nothing of ours is left behind; a folder that was there before stays."""
@@ -108,7 +121,7 @@ class RunDir:
     def _sweep(self) -> None:
         for name in ("pids", "logs"):
             shutil.rmtree(self.path / name, ignore_errors=True)
-        for name in ("serve", "facts.json", "supervisord.conf", "supervisord.sock", "redis.sock"):
+        for name in FILES:
             (self.path / name).unlink(missing_ok=True)
 
 

@@ -14,13 +14,14 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
 from towpath import embedded, listening, options, processes, redis_check, supervisord_conf
+from towpath.environment import FROM_SUPERVISORD, WorkerEnvironment
 from towpath.errors import StartFailure
 from towpath.listening import Listening
 from towpath.log_lines import LogPipes
@@ -31,12 +32,13 @@ from towpath.supervisord_conf import Plan
 
 COMMAND = (sys.executable, "-P", str(Path(__file__).resolve().parent / "__main__.py"))
 REDIS_PATIENCE_S = 1.0
+MORE = 4  #: `scale` may ask for so many times what there is at the beginning, unless said otherwise
 RELOAD_GRACE_S = 1.0  #: with --reload nobody wants to wait for an old connection, unless said otherwise
 
 
 @dataclass(frozen=True, slots=True)
 class ServeSettings:
-    """What `serve` was asked for. values: the options by name, for the processes."""
+    """What `serve` was asked for. values: the options by name, for the processes; read_again: the same, as of now."""
 
     app: str
     values: Mapping[str, Any]
@@ -45,6 +47,7 @@ class ServeSettings:
     run_dir: Path
     redis: str | None
     reload: Watched | None
+    read_again: Callable[[], Mapping[str, Any]]
 
     @property
     def told(self) -> Mapping[str, Any]:
@@ -77,7 +80,7 @@ def serve(settings: ServeSettings) -> int:
 def _serve_in(folder: RunDir, settings: ServeSettings) -> int:
     place = listening.prepare(options.settings_of(settings.values)[0])
     redis, redis_shown = _redis(folder, settings)
-    environment = _environment(settings, redis, folder)
+    environment = _environment(settings.told, redis, folder)
     _check_application(settings.app, environment)
     _greet(settings, place, redis_shown)
     plan = _plan(folder, settings, place)
@@ -87,8 +90,12 @@ def _serve_in(folder: RunDir, settings: ServeSettings) -> int:
     pipes = LogPipes(folder.path / "logs", [*supervisord_conf.names(plan), SUPERVISORD])
     supervisord = _start_supervisord(conf, environment, place.descriptor)
     processes.record(folder.path / "pids" / SUPERVISORD, supervisord.pid)
-    parent = Parent(folder, plan, supervisord, redis, settings.values["prefix"], settings.reload)
-    parent.check = lambda: _check_application(settings.app, environment)
+    editions = WorkerEnvironment(folder.path, environment)
+    parent = Parent(folder, plan, supervisord, redis, settings.values["prefix"], editions, settings.reload)
+    parent.rollout.check_command = (*COMMAND, "worker", settings.app, "--check")
+    parent.rollout.variables = lambda: _environment(
+        options.kept_for_workers(settings.told, settings.read_again()), redis, folder
+    )
     assert supervisord.stdout is not None
     pipes.add(supervisord.stdout.fileno(), SUPERVISORD, parent.look_now)
     pipes.start()
@@ -107,13 +114,18 @@ def _redis(folder: RunDir, settings: ServeSettings) -> tuple[str, str]:
     return settings.redis, f"{kind} at {redis_check.shown(settings.redis)}"
 
 
-def _environment(settings: ServeSettings, redis: str, folder: RunDir) -> dict[str, str]:
-    """What the processes find in theirs: all options that were given, whichever way, once."""
+def _environment(told: options.Values, redis: str, folder: RunDir) -> dict[str, str]:
+    """What the processes find in theirs: all options that were given, whichever way, once.
+
+    And nothing of a supervisord that we run under ourselves: they would take its name for them for their own.
+    """
     ours = {name for row in options.ROWS for name in (row.env, *row.also_env)}
-    inherited = {name: value for name, value in os.environ.items() if name not in ours}
+    inherited = {
+        name: value for name, value in os.environ.items() if name not in ours and not name.startswith(FROM_SUPERVISORD)
+    }
     return {
         **inherited,
-        **options.environment(settings.told),
+        **options.environment(told),
         "TOWPATH_REDIS": redis,
         "TOWPATH_RUN_DIR": str(folder.path),
         "PYTHONUNBUFFERED": "1",
@@ -146,6 +158,8 @@ def _plan(folder: RunDir, settings: ServeSettings, place: Listening) -> Plan:
         backlog=interface.backlog,
         interfaces=settings.interfaces,
         workers=settings.workers,
+        interfaces_max=max(settings.interfaces, settings.values["interfaces_max"] or MORE * settings.interfaces),
+        workers_max=max(settings.workers, settings.values["workers_max"] or MORE * settings.workers),
         embedded=settings.redis is None,
         graceful_interface_s=interface.graceful_timeout_s,
         graceful_worker_s=worker.graceful_timeout_s,

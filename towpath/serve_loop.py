@@ -1,6 +1,6 @@
 """The life of a `serve` after its supervisor was started: wait for something to happen, look, act.
 
-What happens is a signal, a changed file, or the next look at the processes. Decisions are keeper.py's.
+What happens is a signal, a request, a changed file, or the next look at the processes. Decisions are keeper.py's and fleet.py's.
 """
 
 from __future__ import annotations
@@ -11,16 +11,20 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 
 from towpath import keeper, processes, redis_check, supervisord_conf
+from towpath.control import ControlSocket, Request
+from towpath.environment import WorkerEnvironment
 from towpath.errors import STARTUP_FAILURE, StartFailure
-from towpath.keeper import Process, Replacement
+from towpath.fleet import Fleet
+from towpath.keeper import Process
 from towpath.redis_status import RedisStatus
 from towpath.reload_watch import ReloadWatch, Watched
+from towpath.rollout import Rollout
 from towpath.run_dir import RunDir
-from towpath.supervisord_conf import Plan
+from towpath.supervisord_conf import INTERFACE, WORKER, Plan
 from towpath.supervisord_rpc import Supervisor
 
 LOOK_OFTEN_S = (
@@ -51,6 +55,7 @@ class Parent:
         supervisord: subprocess.Popen[bytes],
         redis: str,
         prefix: str,
+        environment: WorkerEnvironment,
         reload: Watched | None,
     ) -> None:
         self._folder = folder
@@ -58,20 +63,25 @@ class Parent:
         self._supervisor = Supervisor(folder)
         self._redis = redis
         self._status = RedisStatus(redis, prefix)
-        self._interfaces = supervisord_conf.slot_names(supervisord_conf.INTERFACE, plan.interfaces)
-        self._workers = Replacement(supervisord_conf.slot_names(supervisord_conf.WORKER, 2 * plan.workers))
-        self._happened: queue.SimpleQueue[str] = queue.SimpleQueue()
+        fleets = {
+            INTERFACE: Fleet(supervisord_conf.interface_slots(plan), plan.interfaces),
+            WORKER: Fleet(supervisord_conf.worker_slots(plan), plan.workers),
+        }
+        maxima = {INTERFACE: plan.interfaces_max, WORKER: plan.workers_max}
+        self.rollout = Rollout(self._supervisor, self._status, fleets, maxima, environment, self._say)
+        self._happened: queue.SimpleQueue[str | Request] = queue.SimpleQueue()
+        self._held: list[str | Request] = []  # what came too early
+        self._control = ControlSocket(folder.path, self._happened.put)
         self._watch = ReloadWatch(reload, self._changed) if reload is not None else None
         self._phase = Phase.REDIS
         self._began_at = time.monotonic()
         self._tried_at: dict[str, float] = {}
         self._code = 0
-        #: Loads the application once, apart; StartFailure if that fails.
-        self.check: Callable[[], None] = lambda: None
 
     def run(self) -> int:
         """Until everything has ended; the exit code."""
         self._listen_to_signals()
+        self._control.start()
         if self._watch is not None:
             self._watch.start()
         try:
@@ -82,6 +92,8 @@ class Parent:
                     self._look()
             return self._ended()
         finally:
+            self._control.close()
+            self._turn_away()
             if self._watch is not None:
                 self._watch.close()
             self._status.close()
@@ -95,12 +107,8 @@ class Parent:
 
     @property
     def _pause_s(self) -> float:
-        quiet = self._phase is Phase.SERVING and self._workers.step is keeper.Step.IDLE
+        quiet = self._phase is Phase.SERVING and not self.rollout.busy
         return LOOK_SELDOM_S if quiet else LOOK_OFTEN_S
-
-    @property
-    def _wanted(self) -> list[str]:
-        return [*self._interfaces, *self._workers.wanted]
 
     # -- what happens
 
@@ -109,30 +117,33 @@ class Parent:
             signal.signal(number, lambda *_: self._happened.put("stop"))
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             # A terminal that goes away means the end; from anybody else it means new workers, as elsewhere.
-            meaning = "stop" if os.isatty(sys.stdin.fileno()) else "replace"
+            meaning = "stop" if os.isatty(sys.stdin.fileno()) else "reload"
             signal.signal(signal.SIGHUP, lambda *_: self._happened.put(meaning))
 
     def _changed(self, paths: Sequence[str]) -> None:
         self._say(f"changed: {', '.join(paths[:3])}{' …' if len(paths) > 3 else ''}")
-        self._happened.put("changed")
+        self._happened.put("reload")
 
-    def _happen(self, what: str) -> None:
+    def _happen(self, what: str | Request) -> None:
         if what == "stop":
             self._stop()
         elif what == "look":
             self._look()
-        elif self._phase is Phase.SERVING:
-            if what == "changed" and not self._checks():
-                self._say("the application cannot be loaded; the old workers stay")
-                return
-            self._workers.begin()
+        elif self._phase is not Phase.SERVING:
+            self._held.append(what)
+        elif isinstance(what, Request):
+            self.rollout.obey(what)
+        else:
+            self.rollout.reload()
 
-    def _checks(self) -> bool:
-        try:
-            self.check()
-        except StartFailure:
-            return False
-        return True
+    def _turn_away(self) -> None:
+        """Whoever still waits for an answer gets one."""
+        self.rollout.close("`towpath serve` has ended")
+        while not self._happened.empty():
+            self._held.append(self._happened.get())
+        for what in self._held:
+            if isinstance(what, Request):
+                what.end(1, "`towpath serve` has ended")
 
     def _stop(self) -> None:
         if self._phase is Phase.STOPPING:
@@ -174,7 +185,7 @@ class Parent:
             self._look_for_start(seen)
         elif self._phase is Phase.SERVING:
             self._look_for_lost(seen)
-            self._replace(seen)
+            self.rollout.look(seen)
 
     def _look_for_redis(self, seen: Mapping[str, Process]) -> None:
         try:
@@ -184,38 +195,31 @@ class Parent:
             if given_up or time.monotonic() - self._began_at > REDIS_START_S:
                 self._fail(given_up or str(failure))
             return
-        for name in self._wanted:
+        for name in self.rollout.wanted:
             self._supervisor.start(name)
         self._phase = Phase.STARTING
 
     def _look_for_start(self, seen: Mapping[str, Process]) -> None:
-        failure = keeper.failure(seen, self._wanted)
+        wanted = self.rollout.wanted
+        failure = keeper.failure(seen, wanted)
         if failure is not None:
             self._fail(failure)
             return
         ready = self._status.ready_pids()
-        if all(name in seen and seen[name].pid in ready for name in self._wanted):
+        if all(name in seen and seen[name].pid in ready for name in wanted):
             self._phase = Phase.SERVING
             self._say(f"ready after {time.monotonic() - self._began_at:.1f} s")
+            for what in self._held:
+                self._happened.put(what)
+            self._held.clear()
 
     def _look_for_lost(self, seen: Mapping[str, Process]) -> None:
         now = time.monotonic()
-        for name in keeper.lost(seen, self._wanted):
+        for name in keeper.lost(seen, self.rollout.wanted):
             if now - self._tried_at.get(name, now - TRY_AGAIN_S) >= TRY_AGAIN_S:
                 self._tried_at[name] = now
                 self._say(f"{name} does not stay alive; starting it again every {TRY_AGAIN_S:.0f} s")
                 self._supervisor.start(name)
-
-    def _replace(self, seen: Mapping[str, Process]) -> None:
-        if self._workers.step is keeper.Step.IDLE:
-            return
-        commands = self._workers.advance(seen, self._status.ready_pids())
-        for name in commands.start:
-            self._supervisor.start(name)
-        for name in commands.stop:
-            self._supervisor.stop(name)
-        if commands.say:
-            self._say(commands.say)
 
     def _fail(self, why: str) -> None:
         self._say(f"{why}: giving up")

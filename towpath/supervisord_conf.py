@@ -4,8 +4,9 @@ Only the shape stands here: which programs, how many, in what order. Their optio
 has to quote, and no list of processes shows (a Redis URL may hold a password).
 
 * A lower priority starts earlier and stops later: interface servers leave first, then workers, the embedded server last.
-* Slots of workers are twice the workers: new ones start beside the old ones, which then leave. `serve` starts the slots that
-  it wants, once Redis answers; supervisord starts them again when they die.
+* There are slots for as many processes as `scale` may ask for, and of workers once more as many: new ones start beside the
+  old ones, which then leave. `serve` starts the slots that it wants, once Redis answers; supervisord starts them again when
+  they die.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ class Plan:
     backlog: int = 2048
     interfaces: int = 1
     workers: int = 1
+    interfaces_max: int = 4
+    workers_max: int = 4
     embedded: bool = True
     graceful_interface_s: float = 30.0
     graceful_worker_s: float = 30.0
@@ -50,7 +53,17 @@ def slot_names(program: str, count: int) -> list[str]:
 def names(plan: Plan) -> list[str]:
     """Every process there can be."""
     redis = [REDIS] if plan.embedded else []
-    return [*redis, *slot_names(INTERFACE, plan.interfaces), *slot_names(WORKER, 2 * plan.workers)]
+    return [*redis, *interface_slots(plan), *worker_slots(plan)]
+
+
+def interface_slots(plan: Plan) -> list[str]:
+    """The first of them are started."""
+    return slot_names(INTERFACE, plan.interfaces_max)
+
+
+def worker_slots(plan: Plan) -> list[str]:
+    """The first of them are started; the others are for more workers, and for successors."""
+    return slot_names(WORKER, 2 * plan.workers_max)
 
 
 def render(plan: Plan) -> str:
@@ -99,7 +112,7 @@ def _interface(plan: Plan) -> str:
         ("command", shlex.join((*plan.command, "interface", "--fd", str(descriptor)))),
         *place,
         ("process_name", f"{INTERFACE}-%(process_num)d"),
-        ("numprocs", str(plan.interfaces)),
+        ("numprocs", str(len(interface_slots(plan)))),
         ("priority", "30"),
         *_alive(f"{INTERFACE}-%(process_num)d", plan, plan.graceful_interface_s + KILL_AFTER_S),
         ("autostart", "false"),
@@ -110,7 +123,7 @@ def _worker(plan: Plan) -> str:
     return _section(f"program:{WORKER}", [
         ("command", shlex.join((*plan.command, "worker", plan.app))),
         ("process_name", f"{WORKER}-%(process_num)d"),
-        ("numprocs", str(2 * plan.workers)),
+        ("numprocs", str(len(worker_slots(plan)))),
         ("priority", "20"),
         *_alive(f"{WORKER}-%(process_num)d", plan, plan.graceful_worker_s + KILL_AFTER_S),
         ("autostart", "false"),

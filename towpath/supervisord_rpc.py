@@ -35,6 +35,7 @@ class Supervisor:
 
     def start(self, name: str) -> None:
         """Start one process, and do not wait for it."""
+        self._folder.forget(name)
         self._ask("startProcess", name)
 
     def stop(self, name: str) -> None:
@@ -48,4 +49,7 @@ class Supervisor:
 
     def _process(self, info: dict[str, Any]) -> Process:
         name = info["name"]
-        return Process(name, info["statename"], info["pid"], self._folder.failed(name))
+        sentence = self._folder.failure(name)
+        return Process(
+            name, info["statename"], info["pid"], sentence is not None, sentence or "", self._folder.wish(name)
+        )

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import signal
 from collections import Counter
+from collections.abc import Callable
 
 import uvloop
 
@@ -15,22 +17,35 @@ from worker.application import LoadedApplication, load_application
 from worker.asgi_room import AsgiRoom
 from worker.drain import drain
 from worker.errors import StartupError
+from worker.lifetime import Lifetime
+from worker.lifetime_watch import LifetimeWatch
 from worker.pump import Pump
 from worker.settings import WorkerSettings
 
 log = logging.getLogger("towpath.worker")
 
-STARTUP_FAILURE = 3
+#: Asks for this worker's successor, with the reason; False: nobody is there who could send one.
+AskForSuccessor = Callable[[str], bool]
+
+
+def nobody(_why: str) -> bool:
+    """Whoever runs alone has nobody to ask."""
+    return False
 
 
 class Worker:
     """One worker: a room for one application, and a pump."""
 
-    def __init__(self, settings: WorkerSettings, application: LoadedApplication) -> None:
+    def __init__(
+        self, settings: WorkerSettings, application: LoadedApplication, ask_for_successor: AskForSuccessor = nobody
+    ) -> None:
         self._settings = settings
+        self._ask_for_successor = ask_for_successor
         self._room = AsgiRoom(application, settings)
         self._pump = Pump(settings, self._room, Counter())
         self._room.freed = self._pump.room_again
+        lifetime = Lifetime.drawn(settings, random.random())
+        self._lifetime = LifetimeWatch(lifetime, lambda: self._pump.adopted, self._lived_long_enough)
         self._stop = asyncio.Event()
         self._now = asyncio.Event()
         set_channel_layer(self._pump.layer)
@@ -41,9 +56,11 @@ class Worker:
         try:
             await self._pump.start()
             log.info("%s takes connections", self._pump.node.name)
+            self._lifetime.start()
             await self._stop.wait()
             await drain(self._pump, self._room, self._settings.graceful_timeout_s, self._now)
         finally:
+            self._lifetime.stop()
             await self._room.shutdown()
             await self._pump.close()
 
@@ -53,32 +70,41 @@ class Worker:
             self._now.set()
         self._stop.set()
 
+    def _lived_long_enough(self, why: str) -> None:
+        """Go on until the successor is there and SIGTERM comes. Alone: leave; whoever keeps workers alive starts another."""
+        if self._ask_for_successor(why):
+            log.info("this worker asks for its successor: %s", why)
+        elif not self._stop.is_set():
+            log.info("this worker leaves: %s", why)
+            self._stop.set()
+
 
 def check(settings: WorkerSettings) -> None:
     """Load the application and nothing else; raises StartupError."""
     load_application(settings)
 
 
-def run(settings: WorkerSettings) -> int:
-    """Run one worker until SIGTERM or SIGINT; the exit code. Call it with nothing of ours left to import (isolation.py)."""
+def run(settings: WorkerSettings, ask_for_successor: AskForSuccessor = nobody) -> int:
+    """Run one worker until SIGTERM or SIGINT, or until it has lived long enough; the exit code. StartupError if it cannot begin.
+
+    Call it with nothing of ours left to import (isolation.py).
+    """
     try:
         process_log.set_up(settings.log_level, settings.log_config)
     except ValueError as error:
-        log.error("%s", error)
-        return STARTUP_FAILURE
+        raise StartupError(str(error)) from error
     application = load_application(settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_main(settings, application))
+        return runner.run(_main(settings, application, ask_for_successor))
 
 
-async def _main(settings: WorkerSettings, application: LoadedApplication) -> int:
+async def _main(settings: WorkerSettings, application: LoadedApplication, ask_for_successor: AskForSuccessor) -> int:
     try:
-        worker = Worker(settings, application)
+        worker = Worker(settings, application, ask_for_successor)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, worker.stop)
         await worker.run()
-    except (StartupError, LayerUnavailable, ValueError) as error:
-        log.error("the worker cannot start: %s", error)
-        return STARTUP_FAILURE
+    except (LayerUnavailable, ValueError) as error:
+        raise StartupError(f"the worker cannot start: {error}") from error
     return 0

@@ -107,7 +107,7 @@ class AsgiRoom:
             if self._threads.used:
                 thread.pinned_at = self._loop.time()
         else:
-            run = WebSocketRun(line, self._loop, thread, self._websocket_ended)
+            run = WebSocketRun(line, self._loop, thread, self._websocket_ended, self._settings.resume_websockets)
             self._websockets.add(run)
         run.start(self._application, scope)
         return run
@@ -117,6 +117,7 @@ class AsgiRoom:
         extensions: Event = {"towpath.channel": {"reply_channel": line.reply_channel}}
         if scope["type"] == "websocket":
             extensions["websocket.http.response"] = NO_OPTIONS
+            extensions["towpath.resume"] = NO_OPTIONS if line.resume is None else line.resume
         scope["extensions"] = extensions
         scope["headers"] = list(map(tuple, scope["headers"]))
         client, server = scope.get("client"), scope.get("server")

@@ -74,6 +74,10 @@ class Run:
             waiting, self._senders = self._senders, ()
             wake(waiting)
 
+    def hand_off(self) -> bool:
+        """See Instance. Only a WebSocket can be."""
+        return False
+
     def stop(self) -> None:
         """See Instance. The application is cancelled once; if it goes on all the same, it finds the client gone."""
         self.disconnect(1012, "")

@@ -6,10 +6,12 @@ import asyncio
 from asyncio import Future
 from collections import deque
 from collections.abc import Callable
+from enum import Enum, auto
 
 from channel_layer.events import Event
+from channel_layer.own_connection import OWN_CONNECTION
 from channel_layer.packets import Close
-from worker.asgi_runner import PART_WITH_OVERHEAD_BYTES_MAX, Run, describe, log_failure, logger
+from worker.asgi_runner import PART_WITH_OVERHEAD_BYTES_MAX, Application, Run, describe, log_failure, logger
 from worker.errors import WrongOrder
 from worker.http_instance import body_parts
 from worker.instance import Line
@@ -19,25 +21,53 @@ from worker.websocket_instance import (
     CONNECTING,
     DENYING,
     GONE,
+    OPEN,
     farewell,
     message_parts,
     websocket_step,
 )
 
 
+class Leaving(Enum):
+    """Whether an instance is being handed off."""
+
+    STAYING = auto()
+    ASKED = auto()  #: it gets no further event; the cut comes when it waits in receive()
+    CUT = auto()  #: another instance is being found; whatever this one says waits until it is told to go
+
+
+STAYING, ASKED, CUT = Leaving
+
+
 class WebSocketRun(Run):
     """One WebSocket."""
 
-    __slots__ = ("_farewell", "_stage")
+    __slots__ = ("_always_resumable", "_farewell", "_leaving", "_stage")
 
     kind = "websocket"
 
-    def __init__(self, line: Line, loop: asyncio.AbstractEventLoop, thread: KeptThread, ended: Callable[[Run], None]):
+    def __init__(
+        self,
+        line: Line,
+        loop: asyncio.AbstractEventLoop,
+        thread: KeptThread,
+        ended: Callable[[Run], None],
+        always_resumable: bool = False,
+    ) -> None:
+        """always_resumable: every accept asks for hand-off (`--resume-websockets`)."""
         Run.__init__(self, line, loop, thread, ended)
+        self._always_resumable = always_resumable
+        self._leaving = STAYING
         self._stage = CONNECTING
         self._events = deque((({"type": "websocket.connect"}, 0),))
         #: Code and reason of the disconnect that receive() has yet to tell.
         self._farewell: tuple[int, str] | None = None
+
+    def start(self, application: Application, scope: Event) -> None:
+        """As Run; what the instance says of its own channel is said in the name of its epoch."""
+        context = self.thread.context.copy()
+        context.run(OWN_CONNECTION.set, self._line.key)
+        self.task = self._loop.create_task(self._run(application, scope), context=context)
 
     async def receive(self) -> Event:
         """What the client said, in order; then the disconnect, once.
@@ -47,11 +77,13 @@ class WebSocketRun(Run):
         of it.)
         """
         while True:
-            event = self._next_event()
+            event = self._next_event() if self._leaving is STAYING else None
             if event is not None:
                 return event
             if self._over():
                 return self._disconnect_event()
+            if self._leaving is ASKED:
+                self._cut()
             waiter: Future[None] = self._loop.create_future()
             self._receivers += (waiter,)
             try:
@@ -62,8 +94,16 @@ class WebSocketRun(Run):
 
     async def send(self, event: Event) -> None:
         """Check `event`, hand it to the line, and wait while there is no room. Raises as websocket_step does."""
+        if self._leaving is CUT:
+            await self._until_gone()
         before = self._stage
         checked, size_bytes, stage = websocket_step(before, event)
+        if stage is OPEN:
+            if before is CONNECTING:
+                self._accepted(checked)
+            elif not self._line.room:  # another task has filled it, and waits: all of them together get one message beyond it
+                await self._until_room()
+                return await self.send(event)
         self._stage = stage
         if size_bytes > PART_WITH_OVERHEAD_BYTES_MAX:
             self._send_in_parts(checked)
@@ -74,13 +114,47 @@ class WebSocketRun(Run):
             self._wake_receivers()
         elif not self._line.room:
             await self._until_room()
+        return None
+
+    def feed(self, event: Event, size_bytes: int) -> None:
+        """See Instance. After the cut it is kept for the next instance, by who sent it."""
+        if self._leaving is not CUT:
+            Run.feed(self, event, size_bytes)
+
+    def hand_off(self) -> bool:
+        """See Instance."""
+        if self._stage is not OPEN or not self._line.resumable:
+            return False
+        self._leaving = ASKED
+        if self._receivers:
+            self._cut()
+        return True
 
     def disconnect(self, code: int, reason: str) -> None:
         """See Instance. What the client had said before is still received, then the disconnect."""
         if not self._over():
             self._farewell = (code, reason)
         self._stage = GONE
+        self._leaving = STAYING
         self._wake_all()
+
+    def _accepted(self, accept: Event) -> None:
+        if self._always_resumable:
+            accept.setdefault("resumable", True)
+        self._line.resumable = bool(accept.get("resumable"))
+
+    def _cut(self) -> None:
+        """The application waits for its client, and all that it sent has left: the moment to change horses."""
+        self._leaving = CUT
+        self._events = None  # not consumed: the next instance gets them
+        self._line.hand_off()
+
+    async def _until_gone(self) -> None:
+        """A background task of the application sends after the cut: it waits, and then its client has gone."""
+        while self._leaving is CUT:
+            waiter: Future[None] = self._loop.create_future()
+            self._senders += (waiter,)
+            await waiter
 
     def _send_in_parts(self, checked: Event) -> None:
         """All parts at once: several tasks may send on one WebSocket, and nothing may come between parts of a message."""

@@ -1,7 +1,8 @@
-"""Leaving: take nothing new, let what is under way finish, close the rest, in time.
+"""Leaving: take nothing new, hand open WebSockets over, let what is under way finish, close the rest, in time.
 
-What is left near the end is closed one by one over the last part of the time, so that its clients do not come back all
-at once. PROTOCOL.md, "Drain".
+WebSockets that asked for it are handed off at once, some at a time, so that the workers that take them over meet no herd. What is
+left near the end is closed one by one over the last part of the time, so that its clients do not come back all at once.
+PROTOCOL.md, "Drain".
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from worker.wire_line import WireLine
 log = logging.getLogger("towpath.worker")
 
 LOOK_S = 0.05
+HANDED_OFF_AT_ONCE = 50
 PACED_PART = 0.2  #: of the drain time, its end: closing what has not finished
 
 
@@ -29,7 +31,9 @@ async def drain(pump: Pump, room: AsgiRoom, timeout_s: float, now: asyncio.Event
     await pump.stop_taking()
     end = loop.time() + timeout_s
     paced_from = end - timeout_s * PACED_PART
+    handed_off: set[WireLine] = set()
     while (pump.lines or room.running) and loop.time() < paced_from and not now.is_set():
+        hand_off(pump.lines, handed_off)
         await asyncio.sleep(LOOK_S)
     left = pump.lines
     if left:
@@ -39,6 +43,17 @@ async def drain(pump: Pump, room: AsgiRoom, timeout_s: float, now: asyncio.Event
             pause_s = (end - loop.time()) / (len(left) - index)
             await asyncio.sleep(max(0.0, min(pause_s, LOOK_S)))
         stop(line)
+
+
+def hand_off(lines: list[WireLine], handed_off: set[WireLine]) -> None:
+    """Ask some more instances to hand their WebSockets over. Who is not ready yet (no accept so far) is asked again next time."""
+    asked = 0
+    for line in lines:
+        if line.open and line.instance is not None and line not in handed_off and line.instance.hand_off():
+            handed_off.add(line)
+            asked += 1
+            if asked == HANDED_OFF_AT_ONCE:
+                return
 
 
 def stop(line: WireLine) -> None:

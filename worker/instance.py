@@ -40,6 +40,20 @@ class Line(Protocol):
     def close(self, why: Close) -> None:
         """The instance is over. For HTTP with a complete response nothing is said; the client's side knows."""
 
+    @property
+    def key(self) -> tuple[str, int, int]:
+        """Node, number and epoch."""
+
+    @property
+    def resume(self) -> Event | None:
+        """For a WebSocket that another instance has left open: what that one left, `{"state": …}`. None: it is new."""
+
+    resumable: bool
+    """WebSocket: set by the instance when the application's accept asked for hand-off."""
+
+    def hand_off(self) -> None:
+        """Let somebody else own this open WebSocket. Everything was sent; `disconnect` (1012) is the answer."""
+
     def complete(self) -> None:
         """HTTP: the last event of the response was sent. The line is over for the wire; the instance may run on."""
 
@@ -55,6 +69,12 @@ class Instance(Protocol):
 
     def disconnect(self, code: int, reason: str) -> None:
         """The client has gone (or the connection was taken away): exactly one disconnect event; `send()` raises OSError."""
+
+    def hand_off(self) -> bool:
+        """The worker drains: no further event, and the cut when the application waits in `receive()` next.
+
+        True: it will be handed off (by `Line.hand_off`). False: it is no WebSocket that asked for it.
+        """
 
     def stop(self) -> None:
         """The drain time is over: end the instance. The pump has said `close` already."""

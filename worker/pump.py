@@ -46,7 +46,7 @@ class Pump:
         self._lag = LoopLag()
         self._lines: dict[Key, WireLine] = {}
         self._pending: list[WireLine] = []
-        self._adopted = 0
+        self.adopted = 0  #: connections since the start, exchanges and WebSockets
         self._readers: dict[str, RedisReader] = {}
         self._reserved = dict.fromkeys(CHANNEL_OF_KIND, 0)  # slots for what is being taken
         self._length = dict.fromkeys(CHANNEL_OF_KIND, 1)  # of each queue, as the last take saw it
@@ -55,6 +55,7 @@ class Pump:
             packets.DATA: self._data,
             packets.CREDIT: self._credit,
             packets.CANCEL: self._cancel,
+            packets.SYNC: self._synced,
         }
 
     # -- life
@@ -100,7 +101,7 @@ class Pump:
     def forget(self, line: WireLine) -> None:
         """A line is over."""
         if self._lines.pop(line.key, None) is not None:
-            self.node.peers.release(line.key[0])
+            self.node.release(line.key[0])
 
     def _flush(self) -> None:
         pending, self._pending = self._pending, []
@@ -135,10 +136,12 @@ class Pump:
             return
         window = window_size_bytes(self._settings.wire.buffer_budget_bytes, len(self._lines) + len(taking))
         arguments = []
+        era = self.node.connection.era if self.node.connection is not None else ""
         for entry, (_, number, epoch) in taking:
+            ours = entry.packet[9] == era  # of another life of Redis' data: who knows who has taken it there
             adopted = packets.adopted(number, epoch, 0 if entry.packet[8] else window)
-            refused = packets.refused(number, epoch, Refusal.LATE)
-            arguments.append((entry, entry.deadline_ms, pack_packet(adopted), pack_packet(refused)))
+            refused = packets.refused(number, epoch, Refusal.LATE if ours else Refusal.ERA)
+            arguments.append((entry, entry.deadline_ms if ours else 0, pack_packet(adopted), pack_packet(refused)))
         self._reserved[kind] += len(taking)
 
         def on_verdicts(verdicts: list[int] | None) -> None:
@@ -156,7 +159,7 @@ class Pump:
     def _answered(self, entry: Entry, key: Key, verdict: int, window: int) -> None:
         held = self._adoption.answered(key)
         if verdict == ADOPTED:
-            self._adopted += 1
+            self.adopted += 1
             try:
                 self._start(entry, key, window)
             except MALFORMED:
@@ -168,9 +171,10 @@ class Pump:
 
     def _start(self, entry: Entry, key: Key, window: int) -> None:
         _, _, _, scope, body, more_body, down_window, _, expects_continue = entry.packet[:9]
-        line = WireLine(self, key, down_window, window, expects_continue)
+        resume = entry.packet[10] if len(entry.packet) > 10 else None
+        line = WireLine(self, key, down_window, window, expects_continue, resume)
         self._lines[key] = line
-        self.node.peers.hold(key[0])
+        self.node.hold(key[0])
         line.instance = self._room.start(scope, body, more_body, line)
 
     def _unanswered(self, keys: list[Key]) -> None:
@@ -205,6 +209,25 @@ class Pump:
         if reachable:
             self.room_again()
 
+    def on_doubt(self) -> None:
+        """See `Receiver.on_doubt`."""
+        for line in self._lines.values():
+            self._sync(line, wants_answer=True)
+
+    def _sync(self, line: WireLine, wants_answer: bool) -> None:
+        line.flush()
+        interface, number, epoch = line.key
+        self.node.post(interface, packets.sync(number, epoch, line.sent, wants_answer))
+        line.credit_again()
+
+    def _synced(self, line: WireLine, packet: list[Any]) -> None:
+        """The interface server says how much it has sent: all of that stands in front of this packet, or is lost."""
+        if packet[3] > line.received:
+            self.counters["wire.hole"] += 1
+            self._break(line)
+        elif packet[4]:
+            self._sync(line, wants_answer=False)
+
     def _obey(self, sender: str, packet: list[Any]) -> None:
         kind = packet[0]
         handler = self._handlers.get(kind)
@@ -235,13 +258,17 @@ class Pump:
             return  # seen already: sent again after a doubt
         if sequence != line.received + 1:
             self.counters["wire.gap"] += 1
-            self._disconnect(line, 1006, "")
-            self.node.post(line.key[0], packets.close(line.key[1], line.key[2], Close.FAILED))
+            self._break(line)
             return
         line.received = sequence
         assert line.instance is not None
         for event in packet[4]:
             line.instance.feed(event, payload_size_bytes(event))
+
+    def _break(self, line: WireLine) -> None:
+        """Packets were lost: the connection ends visibly, on both sides."""
+        self._disconnect(line, 1006, "")
+        self.node.post(line.key[0], packets.close(line.key[1], line.key[2], Close.UNKNOWN))
 
     def _credit(self, line: WireLine, packet: list[Any]) -> None:
         if line.outgoing.allow(packet[3]) and line.instance is not None:
@@ -261,7 +288,7 @@ class Pump:
         """What `status` shows of this worker."""
         figures = {
             "connections": len(self._lines),
-            "adopted_total": self._adopted,
+            "adopted_total": self.adopted,
             "free": {kind: self._room.free(kind) for kind in CHANNEL_OF_KIND},
             "lag_ms": round(self._lag.seconds * 1000, 1),
         }

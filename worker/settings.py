@@ -22,7 +22,13 @@ class WorkerSettings:
 
     concurrency: int = 100  #: exchanges at once; sync-only applications: `threads`
     websockets: int = 20_000  #: WebSockets at once
+    resume_websockets: bool = False  #: every accept asks for hand-off; else only those that say `resumable`
     threads: int = 8  #: kept threads for sync code
+
+    requests_max: int = 0  #: connections (exchanges and WebSockets) until a successor is asked for; 0: any number
+    requests_jitter: int = 0  #: up to so many more, drawn once by each worker
+    age_s_max: float = 0.0  #: the same for its age; drawn from the last tenth before it; 0: any
+    rss_bytes_max: int = 0  #: the same for its memory, where the system tells (Linux); 0: any
 
     log_level: str = "info"
     log_config: str | None = None

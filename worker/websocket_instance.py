@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Any
 
-from channel_layer.events import EVENT_OVERHEAD_BYTES, Event
+from channel_layer.codec import pack_apart
+from channel_layer.events import EVENT_OVERHEAD_BYTES, Event, check_value
 from worker.errors import InvalidEvent
 from worker.header_fields import checked_fields
 from worker.http_instance import NOTHING, PART_SIZE_BYTES_MAX, as_bytes, checked_body, checked_start, refusal
@@ -24,6 +25,7 @@ from worker.http_instance import NOTHING, PART_SIZE_BYTES_MAX, as_bytes, checked
 Step = tuple[Event, int, "WebSocketStage"]
 
 CLOSE_REASON_SIZE_BYTES_MAX = 123
+STATE_SIZE_BYTES_MAX = 16_384
 NORMAL_CLOSURE, NO_STATUS, ABNORMAL_CLOSURE = 1000, 1005, 1006
 _REGISTERED_CODES = frozenset((1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014))
 
@@ -77,7 +79,22 @@ def _accept(event: Event) -> Step:
         raise InvalidEvent(f"subprotocol is {subprotocol!r}, which is not a token")
     headers = checked_fields(event.get("headers"))
     checked = {"type": "websocket.accept", "subprotocol": subprotocol and str(subprotocol), "headers": headers}
+    resumable = event.get("resumable", False)
+    if resumable:
+        if resumable is not True and resumable != "crash":
+            raise InvalidEvent(f"resumable is {resumable!r}; it is True or 'crash'")
+        checked["resumable"] = resumable
     return checked, EVENT_OVERHEAD_BYTES, OPEN
+
+
+def _state(event: Event) -> Step:
+    """What the next instance of this WebSocket is to find at its beginning."""
+    state = event.get("state")
+    check_value(state, "state")
+    size = len(pack_apart(state))
+    if size > STATE_SIZE_BYTES_MAX:
+        raise InvalidEvent(f"state has {size} bytes once packed; at most {STATE_SIZE_BYTES_MAX} may be left")
+    return {"type": "towpath.state", "state": state}, EVENT_OVERHEAD_BYTES, OPEN
 
 
 def _send(event: Event) -> Step:
@@ -162,7 +179,7 @@ def _marked(key: str, parts: list[Any]) -> Iterator[tuple[Event, int]]:
 CONNECTING.legal.update(
     {"websocket.accept": _accept, "websocket.close": _close, "websocket.http.response.start": _deny}
 )
-OPEN.legal.update({"websocket.send": _send, "websocket.close": _close})
+OPEN.legal.update({"websocket.send": _send, "websocket.close": _close, "towpath.state": _state})
 DENYING.legal["websocket.http.response.body"] = _deny_more
 GONE.legal = NOTHING
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from channel_layer import packets
 from channel_layer.credit import Incoming, Outgoing
@@ -23,6 +23,7 @@ class WireLine:
     """Implements `Line`. `open` is True until the last word was said by either side."""
 
     __slots__ = (
+        "_credited",
         "_expects_continue",
         "incoming",
         "instance",
@@ -33,16 +34,31 @@ class WireLine:
         "pending_bytes",
         "pump",
         "received",
+        "resumable",
+        "resume",
         "sent",
+        "taken",
     )
 
-    def __init__(self, pump: Pump, key: Key, down_window: int, up_window: int, expects_continue: bool) -> None:
+    def __init__(
+        self,
+        pump: Pump,
+        key: Key,
+        down_window: int,
+        up_window: int,
+        expects_continue: bool,
+        resume: dict[str, Any] | None = None,
+    ) -> None:
         self.pump = pump
         self.key = key
         self.outgoing = Outgoing(down_window)
         self.incoming = Incoming(up_window)
         self._expects_continue = expects_continue
+        self._credited = False
         self.sent = self.received = 0
+        self.taken = 0  # events that `receive()` has returned: the last sequence consumed, as each travels in a packet of its own
+        self.resume = resume
+        self.resumable = False  # the application asked to be handed off
         self.pending: list[Event] = []
         self.pending_bytes = 0
         self.open = True
@@ -82,6 +98,7 @@ class WireLine:
 
     def consumed(self, size_bytes: int) -> None:
         """See `Line.consumed`."""
+        self.taken += 1
         total = self.incoming.consume(size_bytes)
         if total is not None and self.open:
             self._credit(total)
@@ -90,6 +107,11 @@ class WireLine:
         """See `Line.wanted`."""
         if self._expects_continue and self.open:
             self._expects_continue = False
+            self._credit(self.incoming.told)
+
+    def credit_again(self) -> None:
+        """After a doubt: a credit that was lost is followed by no other, if the client's side waits for it."""
+        if self._credited:
             self._credit(self.incoming.told)
 
     def close(self, why: Close) -> None:
@@ -106,11 +128,21 @@ class WireLine:
             self.flush()
             self.over()
 
+    def hand_off(self) -> None:
+        """See `Line.hand_off`."""
+        if self.open:
+            self.flush()
+            self.sent += 1
+            interface, number, epoch = self.key
+            self.pump.node.post(interface, packets.handoff(number, epoch, self.sent, self.taken))
+            self.open = False  # nothing more is said; the answer is `cancel`
+
     def over(self) -> None:
         """The last word was said."""
         self.open = False
         self.pump.forget(self)
 
     def _credit(self, total: int) -> None:
+        self._credited = True
         interface, number, epoch = self.key
-        self.pump.node.post(interface, packets.credit(number, epoch, total, self.received))
+        self.pump.node.post(interface, packets.credit(number, epoch, total, self.taken))

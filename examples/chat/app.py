@@ -1,8 +1,9 @@
 """A chat whose people stay while the workers behind it change.
 
 A room is a group, and the members of the group are sockets: `group_send` goes straight to each of them, and no worker
-takes part in the delivery. So a worker remembers nothing between two events but whom it is talking to. When it stops,
-its sockets end with 1012, the page comes back to another worker with the same name and room, and the talk goes on.
+takes part in the delivery. So a worker remembers nothing between two events but whom it is talking to, and that stands in the
+address of the socket: when a worker leaves, the next one takes the open socket over, and the page sees another badge. When a
+worker dies, its sockets end with 1012, the page comes back with the same name and room, and the talk goes on.
 
 Who is here is known to the pages alone: each says "here" now and then, and forgets those it has not heard for a while.
 """
@@ -135,21 +136,25 @@ def answer(participant: Participant, text: str | None) -> Event:
 async def converse(scope: Event, receive: Receive, send: Send) -> None:
     """One WebSocket from its first event to its last."""
     await receive()
-    await send({"type": "websocket.accept"})
+    await send({"type": "websocket.accept", "resumable": True})
+    resumed = "state" in scope["extensions"]["towpath.resume"]
     try:
         participant = Participant.from_query(scope["query_string"])
-        await stay(participant, scope["extensions"]["towpath.channel"]["reply_channel"], receive, send)
+        await stay(participant, scope["extensions"]["towpath.channel"]["reply_channel"], receive, send, resumed)
     except Refused as refusal:
         await send({"type": "websocket.close", "code": REFUSED, "reason": str(refusal)})
 
 
-async def stay(participant: Participant, reply_channel: str, receive: Receive, send: Send) -> None:
-    """Be a member of the room until the socket ends, or until Refused says that it should."""
+async def stay(participant: Participant, reply_channel: str, receive: Receive, send: Send, resumed: bool) -> None:
+    """Be a member of the room until the socket ends, or until Refused says that it should.
+
+    resumed: the socket is open since an earlier worker, and nobody has noticed.
+    """
     layer, group, code = get_channel_layer(), f"chat.{participant.room}", 1012
     await layer.group_add(group, reply_channel)
     try:
         await send(participant.event("welcome"))
-        await layer.group_send(group, participant.event("joined"))
+        await layer.group_send(group, participant.event("here" if resumed else "joined"))
         while (event := await receive())["type"] == "websocket.receive":
             await layer.group_send(group, answer(participant, event.get("text")))
         code = event.get("code", 1005)

@@ -100,7 +100,7 @@ def test_once_the_instance_has_shown_life_nothing_is_kept() -> None:
     """P5. Memory for a second opening is held only as long as there may be one."""
     held = owned(POST)
     held.offer(PART, 68)
-    held.shows_life()
+    held.takes()
     assert held.opening is None and held.kept is None
     held.offer(PART, 10)
     assert held.kept is None

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from tests.promises.conftest import PROJECT, Traces
 from tests.promises.fleet import get, processes, whole_answer
-from tests.serving import towpath_serve, wait_until
+from tests.serving import Server, towpath_serve, wait_until
+
+
+@pytest.fixture
+def server(tmp_path: Path, traces: Traces) -> Iterator[Server]:
+    with towpath_serve("witness", app_dir=PROJECT, run_dir=tmp_path, env=traces.env) as server:
+        yield server
 
 
 def test_every_connection_of_a_dead_worker_gets_its_end(tmp_path: Path, traces: Traces) -> None:
@@ -36,3 +44,33 @@ def test_every_connection_of_a_dead_worker_gets_its_end(tmp_path: Path, traces: 
         with server.connect(timeout_s=30) as again:  # the next worker is there
             again.sendall(get("/again"))
             assert b"/again" in whole_answer(again)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "starts"),
+    [
+        ("GET", "/die/1/get", 200, 2),  # queued again: the next worker answers
+        ("PUT", "/die/1/put", 200, 2),  # its body is still here
+        ("POST", "/die/1/post", 502, 1),  # started at most once
+        ("GET", "/die/9/poison", 502, 3),  # twice again, and no more: one request must not kill them all
+    ],
+)
+def test_what_nobody_has_seen_is_started_again(
+    server: Server, traces: Traces, method: str, path: str, status: int, starts: int
+) -> None:
+    """P3, P6. The worker dies with the request in its hands, before anything was sent."""
+    answer = httpx.request(method, server.url + path, content=b"x" * 20_000 if method != "GET" else None, timeout=60)
+    assert answer.status_code == status
+    assert traces.starts(method).count(path) == starts
+
+
+def test_a_death_on_one_host_is_seen_and_not_waited_for(server: Server, traces: Traces) -> None:
+    """P6. No lease has to end for it: the process itself is watched."""
+    with connect(f"{server.websocket_url}/socket") as websocket:
+        websocket.send("hello")
+        assert websocket.recv() == "hello"
+        (worker,) = processes(server, "worker")
+        os.kill(worker, signal.SIGKILL)
+        with pytest.raises(ConnectionClosed):
+            websocket.recv(timeout=30)
+    assert " die\n" in server.log and "is over" not in server.log

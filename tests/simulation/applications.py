@@ -1,8 +1,7 @@
 """The applications of the simulated world: each instance answers its one client, and numbers all that it says.
 
-A GET gets a response in several parts; a POST is echoed part by part as it is consumed; a WebSocket echoes each frame. Some fail in
-the middle, some close, some let their client wait for long. What an instance will do is drawn from
-the seed and the name of its client alone.
+A GET gets a response in several parts; a POST or a PUT is echoed part by part as it is consumed. Some fail in the middle, some let
+their client wait for long. What an instance will do is drawn from the seed and the name of its client alone. WebSockets are in sockets.py.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from channel_layer.events import Event, payload_size_bytes
 from channel_layer.packets import Close
 from tests.simulation.process import Process
 from tests.simulation.record import Record
+from tests.simulation.sockets import Socket
 from worker.instance import Line
 
 PART_SIZE_BYTES_MAX = 6_000
@@ -27,7 +27,7 @@ class Instance:
         self.process = room.process
         self._room = room
         self.client: str = scope["path"]
-        self.kind: str = scope.get("method", "websocket")
+        self.kind: str = scope["method"]
         self.line: Line = line
         self.key = line.key
         self.over = ""  # how it ended
@@ -45,15 +45,10 @@ class Instance:
         self._heard: int | None = None  # number of the last part from the client that was fed
         self._listens_first = self._random.random() < 0.5  # a POST is answered when all of it has been heard
         self._fails_at = self._random.randint(0, 4) if self._random.random() < 0.1 else -1
-        self._closes_at = self._random.randint(1, 5) if self._random.random() < 0.2 else -1
 
     def begin(self, body: bytes, more_body: bool) -> None:
         """The first step of the application."""
         self._record.tell(f"instance {self.number} of {self.client} starts in {self.process.role}")
-        if self.kind == "websocket":
-            self._heard = -1
-            self._say({"type": "websocket.accept"})
-            return
         if self.kind == "GET":
             self._say_start()
             for left in reversed(range(self._random.randint(1, 9))):
@@ -85,6 +80,9 @@ class Instance:
         self._record.check(not self.over.startswith("disconnect"), "P8: two disconnects for one instance")
         self._end(f"disconnect {code}")
 
+    def hand_off(self) -> bool:
+        return False
+
     def stop(self) -> None:
         self._end("stopped")
 
@@ -108,20 +106,15 @@ class Instance:
     def _echo(self, event: Event) -> None:
         """Part `n` was consumed: say so to the client."""
         self.consumed_parts.append(event["n"])
-        if self.kind == "websocket":
-            self._say({"type": "websocket.send", "bytes": self._payload(), "echo": event["n"]})
-            if event["n"] == self._closes_at:
-                self._say({"type": "websocket.close", "code": 1000, "reason": ""})
-        else:
-            more = event["more_body"]
-            part = {"type": "http.response.body", "body": self._payload(), "more_body": more, "echo": event["n"]}
-            self._answer.append(part)
-            if not more or not self._listens_first:
-                if not self._told:
-                    self._say_start()
-                for part in self._answer:
-                    self._say(part)
-                self._answer = []
+        more = event["more_body"]
+        part = {"type": "http.response.body", "body": self._payload(), "more_body": more, "echo": event["n"]}
+        self._answer.append(part)
+        if not more or not self._listens_first:
+            if not self._told:
+                self._say_start()
+            for part in self._answer:
+                self._say(part)
+            self._answer = []
 
     # -- what goes
 
@@ -154,9 +147,6 @@ class Instance:
         if event["type"] == "http.response.body" and not event["more_body"]:
             self.line.complete()
             self._end("complete")
-        elif event["type"] == "websocket.close":
-            self.line.close(Close.FINISHED)
-            self._end("closed")
         else:
             self._go_on()
 
@@ -177,12 +167,12 @@ class Instance:
 class Room:
     """One worker's applications. Implements `worker.instance.Room`."""
 
-    def __init__(self, process: Process, record: Record, instances: list[Instance], slots: int) -> None:
+    def __init__(self, process: Process, record: Record, instances: list[Instance | Socket], slots: int) -> None:
         self.process = process
-        self._record = record
+        self.record = record
         self._instances = instances  # all of the world, in the order of their start
         self._slots = slots
-        self._own: list[Instance] = []
+        self._own: list[Instance | Socket] = []
 
     @property
     def running(self) -> int:
@@ -195,9 +185,19 @@ class Room:
         """A slot is free again."""
         self.process.loop.call_soon(self.process.pump.room_again)
 
-    def start(self, scope: Event, body: bytes, more_body: bool, line: Line) -> Instance:
-        instance = Instance(self, self._record, len(self._instances), scope, line)
+    def start(self, scope: Event, body: bytes, more_body: bool, line: Line) -> Instance | Socket:
+        number = len(self._instances)
+        instance: Instance | Socket
+        if scope["type"] == "websocket":
+            instance = Socket(self, number, scope, line)
+            self._keep(instance)
+            instance.begin(scope)
+        else:
+            instance = Instance(self, self.record, number, scope, line)
+            self._keep(instance)
+            instance.begin(body, more_body)
+        return instance
+
+    def _keep(self, instance: Instance | Socket) -> None:
         self._instances.append(instance)
         self._own.append(instance)
-        instance.begin(body, more_body)
-        return instance

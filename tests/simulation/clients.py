@@ -10,11 +10,14 @@ from channel_layer.credit import WINDOW_BYTES_MIN
 from channel_layer.events import EVENT_OVERHEAD_BYTES, Event, payload_size_bytes
 from interface_server.client import Ending, Pushed
 from tests.simulation.applications import PART_SIZE_BYTES_MAX
+from tests.simulation.marks import Mark, mark_of
 from tests.simulation.process import Process
 from tests.simulation.record import Record
 
 #: All windows of the simulated world are of this size, and no event is larger than this.
 WINDOW_BYTES = WINDOW_BYTES_MIN
+#: A body of so many parts is more than an interface server keeps for another start.
+LONG_PARTS = 24
 EVENT_SIZE_BYTES_MAX = PART_SIZE_BYTES_MAX + EVENT_OVERHEAD_BYTES
 
 
@@ -27,9 +30,14 @@ class Client:
         self.kind = kind
         self.over = ""  # how it ended
         self.accepted = False
-        self.parts = random.choice((1, 2, 3, 3, 9)) if kind != "GET" else 1
+        self.has_body = kind in ("POST", "PUT")
+        self.parts = random.choice((1, 2, 3, 3, 9, LONG_PARTS)) if self.has_body or kind == "websocket" else 1
+        self.resumable: bool | str = random.choice((False, True, True, "crash")) if kind == "websocket" else False
         self.sent_parts = 0
-        self.echoed: list[int] = []
+        self.echoes = 0
+        self.lost = 0  # echoes that went with an instance that died
+        self._deaths: tuple[float, ...] = ()
+        self._may_lose = False  # the instance before this one has died
         self.upstream: Any = None
         self._record = record
         self._random = random
@@ -38,20 +46,23 @@ class Client:
         self._halted = False
         self._undelivered = 0
         self._takes_at_once = random.random() < 0.5
+        self._slowness_s = random.choice((0.1, 0.1, 1.0))
         self._leaves_after_s = random.choice((0.0, 0.001, 0.01, 0.1, 1.0, 3.0)) if random.random() < 0.35 else None
 
     def arrive(self) -> None:
         """The door opens. Runs on the loop of the interface server, as everything here."""
         scope: Event = {"type": "websocket" if self.kind == "websocket" else "http", "path": self.name, "headers": []}
-        if self.kind != "websocket":
+        if self.kind == "websocket":
+            scope["resumable"] = self.resumable
+        else:
             scope["method"] = self.kind
-        body, more = (b"0", self.parts > 1) if self.kind == "POST" else (b"", False)
-        self.sent_parts = 1 if self.kind == "POST" else 0
+        body, more = (b"0", self.parts > 1) if self.has_body else (b"", False)
+        self.sent_parts = 1 if self.has_body else 0
         self.upstream = self.process.pump.open(self, scope, body, more)
         self._record.tell(f"{self.name} arrives at {self.process.role} as {self.upstream.channel}")
         if self._leaves_after_s is not None:
             self._later(self._leaves_after_s * self._random.uniform(0.5, 1.0), self._leave)
-        if self.kind == "POST":
+        if self.has_body:
             self._send_soon()
 
     # -- interface_server.client.Client
@@ -59,13 +70,14 @@ class Client:
     def deliver(self, events: Sequence[Event], size_bytes: int) -> None:
         check = self._record.check
         check(not self.over, f"{self.name} was given output after its end")
-        check(size_bytes == sum(map(payload_size_bytes, events)), "sizes add up")
-        self._undelivered += size_bytes
-        check(self._undelivered <= WINDOW_BYTES + EVENT_SIZE_BYTES_MAX, "P5: more than a window and one message down")
+        shown_bytes = sum(map(payload_size_bytes, events))
+        check(size_bytes >= shown_bytes, "sizes add up, what is swallowed included")
+        self._undelivered += shown_bytes
+        check(self._undelivered <= WINDOW_BYTES + EVENT_SIZE_BYTES_MAX, f"P5: {self._undelivered} bytes down: more than a window and one message")
         for event in events:
             self._hear(event)
         if not self.over:
-            self._take(size_bytes)
+            self._take(size_bytes, shown_bytes)
         self._act(events)
 
     def push(self, pushed: Pushed) -> None:
@@ -73,7 +85,8 @@ class Client:
 
     def end(self, ending: Ending) -> None:
         self._record.check(not self.over, f"{self.name} was ended twice")
-        self._record.check(ending is not Ending.HOLE, "P1: a packet was lost")
+        self._record.check(ending is not Ending.HOLE or self._record.hole, "P1: a packet was lost")
+        self._record.check(not self._promised(ending), f"P6, P7: {self.name} ended as {ending.name}")
         self._over(ending.name)
 
     def resume(self) -> None:
@@ -87,19 +100,51 @@ class Client:
     def wanted(self) -> None:
         self._record.check(False, "nobody waits for 100 here")
 
+    def _promised(self, ending: Ending) -> bool:
+        """Was this client promised not to see such an end, whatever is going on?"""
+        if ending in (Ending.FAILED, Ending.FINISHED):
+            return False  # the application's own
+        if self._record.weather == "drains":
+            return self.kind != "websocket" or not self.accepted or bool(self.resumable)
+        if self._record.weather == "kills":
+            replayable = self.kind != "POST" and self.parts < LONG_PARTS
+            return replayable and (self._instance is None or self.resumable == "crash")
+        return False
+
     # -- what it hears
 
     def _hear(self, event: Event) -> None:
-        check = self._record.check
-        check(event["client"] == self.name, f"P2: {self.name} got the output of {event['client']}")
-        if self._instance is None:
-            self._instance = event["instance"]
-        check(event["instance"] == self._instance, f"P2: {self.name} got the output of two instances")
-        check(event["index"] == self._index, f"P1: {self.name} got {event['index']} where {self._index} was due")
-        self._index = event["index"] + 1
-        if "echo" in event:
-            check(event["echo"] == len(self.echoed), f"P1: {self.name} got echo {event['echo']} after {self.echoed}")
-            self.echoed.append(event["echo"])
+        check, mark = self._record.check, mark_of(event)
+        check(mark["client"] == self.name, f"P2: {self.name} got the output of {mark['client']}")
+        if mark["instance"] != self._instance:
+            self._meet(mark["instance"])
+        check(mark["index"] == self._index, f"P1: {self.name} got {mark['index']} where {self._index} was due")
+        self._index = mark["index"] + 1
+        if "echo" in mark:
+            self._hear_echo(mark)
+
+    def _meet(self, instance: int) -> None:
+        """The first word of an instance: only a WebSocket that asked for it may meet another one than its first."""
+        check, deaths = self._record.check, self.upstream.deaths
+        if self._instance is not None:
+            died = deaths != self._deaths
+            check(instance > self._instance, f"P2: {self.name} got the output of an earlier instance")
+            check(self.accepted and self.resumable, f"P2: {self.name} got the output of two instances")
+            check(not died or self.resumable == "crash", f"{self.name} was resumed after a death, and had not asked")
+            self._may_lose = self._may_lose or died
+        self._deaths, self._instance, self._index = deaths, instance, 0
+
+    def _hear_echo(self, mark: Mark) -> None:
+        """No gap and no duplicate, but for what the dead had in their hands: that is lost, and never repeated."""
+        check, echo = self._record.check, mark["echo"]
+        if self._may_lose:
+            check(echo >= self.echoes, f"P1: {self.name} got echo {echo} again, after a death")
+            check(mark["found"] <= echo, f"P1: {self.name} was resumed at {mark['found']} and went on at {echo}")
+            self.lost += echo - self.echoes
+            self.echoes = echo
+            self._may_lose = False
+        check(echo == self.echoes, f"P1: {self.name} got echo {echo} where {self.echoes} was due")
+        self.echoes = echo + 1
 
     def _act(self, events: Sequence[Event]) -> None:
         for event in events:
@@ -112,19 +157,19 @@ class Client:
                 self._later(self._random.uniform(0.0, 0.05), self._leave)
             elif event["type"] == "http.response.body" and not event["more_body"]:
                 self._record.check(
-                    len(self.echoed) == (self.parts if self.kind == "POST" else 0), "P1: all parts echoed"
+                    self.echoes == (self.parts if self.has_body else 0), "P1: all parts echoed"
                 )
                 self._over("complete")
                 self.upstream.complete()
 
-    def _take(self, size_bytes: int) -> None:
+    def _take(self, size_bytes: int, shown_bytes: int) -> None:
         if self._takes_at_once:
-            self._delivered(size_bytes)
+            self._delivered(size_bytes, shown_bytes)
         else:
-            self._later(self._random.uniform(0.0, 0.1), lambda: self._delivered(size_bytes))
+            self._later(self._random.uniform(0.0, self._slowness_s), lambda: self._delivered(size_bytes, shown_bytes))
 
-    def _delivered(self, size_bytes: int) -> None:
-        self._undelivered -= size_bytes
+    def _delivered(self, size_bytes: int, shown_bytes: int) -> None:
+        self._undelivered -= shown_bytes
         if not self.over:
             self.upstream.delivered(size_bytes)
 

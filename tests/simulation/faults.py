@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from channel_layer import redis_scripts
+from tests.simulation.simulated_redis import WRITES_LOST_MAX
 
 if TYPE_CHECKING:
     from tests.simulation.network import Pipe
@@ -19,6 +20,18 @@ def befall(world: World) -> None:
         _ambush(world)
     elif living:
         world.random.choice(FAULTS)(world, world.random.choice(living))
+
+
+def befall_workers(world: World) -> None:
+    """What is planned, or comes of a worker's own: it is replaced, or killed."""
+    workers = [process for process in world.living("worker") if not process.leaving]
+    if not workers:
+        return
+    process = world.random.choice(workers)
+    if world.record.weather == "kills":
+        kill(world, process)
+    else:
+        world.replace(process)
 
 
 def _ambush(world: World) -> None:
@@ -85,12 +98,32 @@ def cut_off(world: World, process: Process) -> None:
 
 def outage(world: World, _process: Process) -> None:
     """Nobody reaches Redis for a while; its data stays."""
-    seconds = world.random.choice((0.1, 1.0, 4.0, 6.0))
+    seconds = world.random.choice((0.05, 0.3, 1.0, 4.0, 6.0))
     world.record.tell(f"Redis is unreachable for {seconds} s")
     world.network.outage_until = world.clock.now + seconds
     for process in world.processes:
         if process.alive:
             process.cut_off(seconds, 0.0)
+
+
+def come_back_empty(world: World, process: Process) -> None:
+    """Redis is started anew and knows nothing."""
+    outage(world, process)
+    _another_life(world, None)
+
+
+def fail_over(world: World, process: Process) -> None:
+    """Another server is Redis now, and the last writes have not reached it."""
+    outage(world, process)
+    _another_life(world, world.random.randint(0, WRITES_LOST_MAX))
+
+
+def _another_life(world: World, writes_lost: int | None) -> None:
+    ahead_ms = world.random.choice((-6000, -150, 0, 0, 150, 4000))
+    lost = "all" if writes_lost is None else f"{writes_lost} writes of"
+    world.record.tell(f"Redis has lost {lost} its data, and its clock is {ahead_ms} ms ahead of the old one")
+    world.record.hole = True
+    world.redis.begin_anew(writes_lost, ahead_ms)
 
 
 def slow(world: World, _process: Process) -> None:
@@ -124,4 +157,7 @@ MARKS = (
     ("nothing, being greeted", b"redis_version"),
 )
 
-FAULTS = (kill, kill, stop, stop, block, lose_one, lose_one, lose_one, cut_off, cut_off, outage, slow, drain)
+FAULTS = (
+    *(kill, kill, stop, stop, block, lose_one, lose_one, lose_one, cut_off, cut_off, outage, slow, drain, drain),
+    *(come_back_empty, fail_over, fail_over),
+)

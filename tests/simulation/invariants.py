@@ -5,6 +5,7 @@ from __future__ import annotations
 from channel_layer.codec import unpack_batch
 from interface_server.connection import State
 from tests.simulation.applications import Instance
+from tests.simulation.sockets import Socket
 from tests.simulation.clients import Client
 from tests.simulation.world import World
 
@@ -46,14 +47,18 @@ def _waiting(world: World, client: Client) -> str:
         return f"{name} has not been let in"
     if not client.accepted:
         return f"hang: {name} has no end ({client.upstream.state.name}, owner {client.upstream.owner})"
-    if not any(_bound(instance, client) for instance in world.instances if instance.process.alive):
-        return f"hang: {name} is open with nobody behind it"
-    if len(client.echoed) < client.parts:
-        return f"P1: {name} is open and has {client.echoed} of {client.parts} echoes"
-    return ""
+    bound = [instance for instance in world.instances if instance.process.alive and _bound(instance, client)]
+    if not bound:
+        return f"hang: {name} is open with nobody behind it ({client.upstream.state.name}, {client.upstream.owner})"
+    if client.echoes == client.parts:
+        return ""
+    if client.upstream.deaths and client.sent_parts == client.parts and not client.upstream.waiting:
+        if bound[0].line.taken == client.upstream.sent:
+            return ""  # what is missing has died
+    return f"P1: {name} is open and has {client.echoes} of {client.parts} echoes"
 
 
-def _bound(instance: Instance, client: Client) -> bool:
+def _bound(instance: Instance | Socket, client: Client) -> bool:
     upstream = client.upstream
     interface, number, epoch = instance.key
     owner = instance.process.pump.node.name
@@ -66,7 +71,7 @@ def _bound(instance: Instance, client: Client) -> bool:
     )
 
 
-def _for_nobody(world: World, instance: Instance) -> str:
+def _for_nobody(world: World, instance: Instance | Socket) -> str:
     if instance.over or not instance.process.alive:
         return ""
     if any(_bound(instance, client) for client in world.clients if client.process.alive and not client.over):
@@ -101,7 +106,7 @@ def _leaks(world: World) -> list[str]:
             for upstream in pump._connections.values():
                 if upstream.state is State.OWNED:
                     owners[upstream.owner] = owners.get(upstream.owner, 0) + 1
-            waiting = (pump._queued, pump._overdue)
+            waiting = (pump._waits._queued, pump._waits._resuming, pump._waits._overdue)
         else:
             for line in pump.lines:
                 owners[line.key[0]] = owners.get(line.key[0], 0) + 1

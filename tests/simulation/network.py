@@ -30,6 +30,7 @@ class Network:
         self.clock = clock
         self.redis = redis
         self.random = random
+        self.processes: list[Process] = []
         self.slow_until = 0.0
         self.outage_until = 0.0
         #: Faults that wait for a moment: (what a command must contain, what then befalls its process).

@@ -23,6 +23,10 @@ class Process:
     def __init__(self, network: Network, role: str) -> None:
         self.network = network
         self.role = role
+        self.number = len(network.processes)
+        network.processes.append(self)
+        self.machine = network.random.choice(("one", "one", "another"))
+        self.mourners: list[Callable[[], None]] = []  # who sees its death
         self.pipes: list[Pipe] = []
         self.alive = True
         self.cut_off_until = 0.0
@@ -41,6 +45,8 @@ class Process:
         self.loop.kill()
         for pipe in list(self.pipes):
             pipe.cut()
+        for tell in self.mourners:
+            tell()
 
     def stop(self, seconds: float) -> None:
         """As by SIGSTOP: neither loop nor thread runs for a while."""

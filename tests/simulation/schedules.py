@@ -13,7 +13,9 @@ def run(seed: str) -> tuple[World, list[str]]:
     world.run(unsettled)
     broken = violations(world)
     world.leave()
-    return world, broken + keys_without_ttl(world)
+    broken += keys_without_ttl(world)
+    world.end()
+    return world, broken
 
 
 def first_broken_without(rule: str, seeds: list[str]) -> str | None:

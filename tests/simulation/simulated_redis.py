@@ -7,6 +7,7 @@ run by a real Lua. What Redis would refuse or does not know here is an error, so
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +19,9 @@ from tests.simulation.virtual_loop import VirtualClock
 
 EPOCH_MS = 1_700_000_000_000
 BLOCKED = object()
+#: How many of its last writes a fail-over can lose.
+WRITES_LOST_MAX = 8
+READS = frozenset({b"XREAD", b"GET", b"MGET", b"INFO", b"TIME", b"ZRANGEBYSCORE", b"XREVRANGE", b"PUBLISH", b"SUBSCRIBE"})
 
 
 class Session:
@@ -42,6 +46,10 @@ class SimulatedRedis:
         self._readers: dict[bytes, list[Session]] = {}  # by key: blocked, in the order of coming
         self._touched: list[bytes] = []
         self._scripts: dict[bytes, str] = {}
+        self._life = 0  # grows whenever its data becomes another
+        self._ahead_ms = 0  # of everybody else's clock
+        #: What each of the last writes has changed, as it was before: by key its value and when it expires.
+        self._undo: deque[dict[bytes, tuple[Any, int | None]]] = deque(maxlen=WRITES_LOST_MAX)
         self._subscribers: dict[bytes, list[Session]] = {}
         #: Entries that the cancel script withdrew: whoever starts one of them breaks P3.
         self.withdrawn: list[bytes] = []
@@ -49,7 +57,7 @@ class SimulatedRedis:
     @property
     def now_ms(self) -> int:
         """The server's own clock."""
-        return EPOCH_MS + int(self._clock.now * 1000)
+        return EPOCH_MS + int(self._clock.now * 1000) + self._ahead_ms
 
     def execute(self, session: Session, command: Command) -> None:
         """A command arrives; its answer goes to `session.answer`, perhaps much later."""
@@ -58,6 +66,8 @@ class SimulatedRedis:
         if session.read is not None:
             session.queue.append(command)
             return
+        if command[0].upper() not in READS:
+            self._remember(command)
         answer = self._answer(session, command)
         if answer is not BLOCKED:
             session.answer(answer)
@@ -69,6 +79,42 @@ class SimulatedRedis:
         self._unblock(session)
         for group in session.groups:
             self._subscribers[group].remove(session)
+        session.groups.clear()
+
+    def begin_anew(self, writes_lost: int | None, ahead_ms: int) -> None:
+        """Another life: a server that has not got the last few writes (None: nothing at all), and a clock of its own.
+
+        It knows neither the old one's connections nor its scripts.
+        """
+        for session in [*itertools.chain(*self._readers.values(), *self._subscribers.values())]:
+            self.drop(session)
+        self._life += 1
+        self._ahead_ms += ahead_ms
+        self._scripts.clear()
+        if writes_lost is None:
+            self.keys.clear()
+            self._expires_ms.clear()
+        else:
+            for _ in range(min(writes_lost, len(self._undo))):
+                self._take_back(self._undo.pop())
+        self._undo.clear()
+        self._touched.clear()
+
+    def _remember(self, command: Command) -> None:
+        before: dict[bytes, tuple[Any, int | None]] = {}
+        for key in _keys_of(command):
+            value = self.keys.get(key)
+            before[key] = (value.copy() if isinstance(value, Stream | dict) else value, self._expires_ms.get(key))
+        self._undo.append(before)
+
+    def _take_back(self, before: dict[bytes, tuple[Any, int | None]]) -> None:
+        for key, (value, expires_ms) in before.items():
+            self.keys.pop(key, None)
+            self._expires_ms.pop(key, None)
+            if value is not None:
+                self.keys[key] = value
+            if expires_ms is not None:
+                self._expires_ms[key] = expires_ms
 
     def without_ttl(self) -> list[bytes]:
         """Keys that would stay for ever."""
@@ -152,7 +198,7 @@ class SimulatedRedis:
         return [b"%d" % seconds, b"%d" % (milliseconds * 1000)]
 
     def do_info(self, _section: bytes) -> bytes:
-        return b"redis_version:7.2.0\r\nrun_id:0123456789abcdef\r\n"
+        return b"redis_version:7.2.0\r\nrun_id:%08d89abcdef\r\n" % self._life
 
     # -- sorted sets
 
@@ -356,3 +402,11 @@ class SimulatedRedis:
             members.remove(session)
             session.groups.discard(group)
         return [name.lower(), group, len(session.groups)]
+
+
+def _keys_of(command: Command) -> Command:
+    """What a command may change."""
+    name = command[0].upper()
+    if name in (b"EVAL", b"EVALSHA"):
+        return command[3 : 3 + int(command[2])]
+    return command[-2:-1] if name == b"XREADGROUP" else command[1:2]

@@ -37,6 +37,11 @@ class Stream:
     last: Id = (0, 0)
     groups: dict[bytes, Group] = field(default_factory=dict)
 
+    def copy(self) -> Stream:
+        """As it is now."""
+        groups = {name: Group(group.last, dict(group.pending)) for name, group in self.groups.items()}
+        return Stream(dict(self.entries), self.last, groups)
+
     def add(self, now_ms: int, fields: list[bytes]) -> bytes:
         """Append; the new id."""
         self.last = (now_ms, 0) if now_ms > self.last[0] else (self.last[0], self.last[1] + 1)

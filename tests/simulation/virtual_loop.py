@@ -50,6 +50,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self._ready: deque[asyncio.Handle] = deque()
         self._turn_due = False
         self._frozen_until = 0.0
+        self._tasks: list[asyncio.Task[Any]] = []
 
     def freeze(self, seconds: float) -> None:
         """Nothing runs for so long; what becomes ready meanwhile waits."""
@@ -59,6 +60,10 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         """Nothing will ever run again."""
         self.dead = True
         self._ready.clear()
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:  # here and now, and not whenever the garbage collector comes by
+            if not task.done():
+                task.get_coro().close()  # type: ignore[union-attr]
 
     def _wake(self) -> None:
         if not self._turn_due and not self.dead:
@@ -118,6 +123,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
 
     def create_task(self, coro: Coroutine[Any, Any, Any], **kw: Any) -> asyncio.Task[Any]:  # type: ignore[override]
         task: asyncio.Task[Any] = asyncio.Task(coro, loop=self, **kw)
+        self._tasks = [task, *(other for other in self._tasks if not other.done())]
         task._log_destroy_pending = False  # type: ignore[attr-defined]  # a killed process says no farewell
         return task
 

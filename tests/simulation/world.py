@@ -7,29 +7,36 @@ import contextlib
 import logging
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from random import Random
 from types import SimpleNamespace
 from typing import Any
 
-from channel_layer import redis_link, redis_node
+from channel_layer import redis_lease, redis_link, redis_node
 from channel_layer.errors import LayerUnavailable
 from channel_layer.settings import WireSettings
 from interface_server.pump import Pump as InterfacePump
 from interface_server.settings import InterfaceSettings
 from tests.simulation.applications import Instance, Room
 from tests.simulation.clients import Client
-from tests.simulation.faults import befall
+from tests.simulation.faults import befall, befall_workers
+from tests.simulation.machines import SimulatedDeathWatch, simulated_identity
 from tests.simulation.network import Network
 from tests.simulation.process import Process, SimulatedLease
 from tests.simulation.record import Record
 from tests.simulation.simulated_redis import SimulatedRedis
+from tests.simulation.sockets import Socket
 from tests.simulation.virtual_loop import VirtualClock
 from worker.drain import drain
 from worker.pump import Pump as WorkerPump
 from worker.settings import WorkerSettings
 
 #: Short waits, so that a schedule is short; a tiny budget, so that every window is the least there is.
-WIRE = WireSettings(redis="unix:///simulated", buffer_budget_bytes=1, queue_wait_s=4.0, lease_ttl_s=3.0)
+WIRE = WireSettings(redis="unix:///simulated", buffer_budget_bytes=1, queue_wait_s=4.0, resume_wait_s=8.0, lease_ttl_s=3.0)
+#: Where nothing but workers is in trouble, nobody may find the wait too short.
+PATIENT = replace(WIRE, queue_wait_s=12.0, resume_wait_s=30.0)
+DRAIN_TIMES_S = (0.5, 2.0, 6.0)
+PATIENT_DRAIN_S = 30.0
 #: How long things happen; after that everything heals.
 TROUBLE_S = 5.0
 
@@ -43,10 +50,12 @@ class World:
         self.record = Record(self.clock, seed)
         self.redis = SimulatedRedis(self.clock)
         self.network = Network(self.clock, self.redis, self.random)
-        self.processes: list[Process] = []
+        self.processes = self.network.processes
         self.clients: list[Client] = []
-        self.instances: list[Instance] = []
+        self.instances: list[Instance | Socket] = []
         self._faults = faults
+        self.record.weather = self.random.choice(("any", "any", "any", "any", "any", "any", "any", "drains", "kills"))
+        self._wire = WIRE if self.record.weather == "any" else PATIENT
 
     def run(self, until_quiet: Any) -> None:
         """Trouble, healing, and quiet (until `until_quiet(self)` says so, or for 60 s)."""
@@ -67,6 +76,13 @@ class World:
                 process.loop.call_soon(self._close, process)
             self.clock.run_until(self.clock.now + 10.0)
 
+    def end(self) -> None:
+        """Nothing of it runs on, not even in the garbage collector."""
+        with _standing_in(self):
+            for process in self.processes:
+                if process.alive:
+                    process.kill()
+
     def living(self, role: str = "") -> list[Process]:
         """Processes that run, and have started."""
         return [
@@ -82,17 +98,16 @@ class World:
     def start(self, role: str) -> Process:
         """A new process, under a new name."""
         process = Process(self.network, f"{role}{len(self.processes)}")
-        self.processes.append(process)
         process.loop.call_soon(self._make, process)
         return process
 
     def _make(self, process: Process) -> None:
         if process.role.startswith("interface"):
-            process.pump = InterfacePump(InterfaceSettings(wire=WIRE))
+            process.pump = InterfacePump(InterfaceSettings(wire=self._wire))
         else:
-            room = Room(process, self.record, self.instances, self.random.choice((2, 5, 20)))
+            room = Room(process, self.record, self.instances, self.random.choice((2, 5, 20) if self._wire is WIRE else (50,)))
             process.room = room
-            process.pump = WorkerPump(WorkerSettings(wire=WIRE), room, Counter())
+            process.pump = WorkerPump(WorkerSettings(wire=self._wire), room, Counter())
         process.loop.create_task(self._started(process))
 
     async def _started(self, process: Process) -> None:
@@ -108,13 +123,29 @@ class World:
     def drain(self, process: Process) -> None:
         """SIGTERM to a worker."""
         process.leaving = True
+        patient = self.record.weather == "drains"
+        timeout_s = PATIENT_DRAIN_S if patient else self.random.choice(DRAIN_TIMES_S)
 
         async def leave() -> None:
-            await drain(process.pump, process.room, 2.0, asyncio.Event())
+            await drain(process.pump, process.room, timeout_s, asyncio.Event())
             await process.pump.close()
             self._exit(process)
 
         process.loop.call_soon(lambda: process.loop.create_task(leave()))
+
+    def replace(self, process: Process) -> None:
+        """As `towpath reload` does it: when another one is ready, this one is asked to leave."""
+        process.leaving = True
+        successor = self.start("worker")
+
+        def look() -> None:
+            if successor.started:
+                self.record.tell(f"{process.role} is replaced by {successor.role}")
+                self.drain(process)
+            else:
+                self.clock.at(self.clock.now + 0.05, look)
+
+        look()
 
     def _close(self, process: Process) -> None:
         async def close() -> None:
@@ -136,10 +167,11 @@ class World:
         for _ in range(random.choice((1, 2, 2, 3))):
             self.clock.at(random.choice((0.0, 0.0, 1.0)), lambda: self.start("worker"))
         for number in range(random.randint(4, 14)):
-            kind = random.choice(("GET", "POST", "POST", "websocket", "websocket"))
+            kind = random.choice(("GET", "POST", "POST", "PUT", "websocket", "websocket", "websocket"))
             self.clock.at(random.uniform(0.1, TROUBLE_S), lambda number=number, kind=kind: self._arrive(number, kind))  # type: ignore[misc]
-        for _ in range(random.randint(0, self._faults)):
-            self.clock.at(random.uniform(0.1, TROUBLE_S), lambda: befall(self))
+        calm = self.record.weather != "any"
+        for _ in range(random.randint(1, 2) if calm else random.randint(0, self._faults)):
+            self.clock.at(random.uniform(0.1, TROUBLE_S), lambda: (befall_workers if calm else befall)(self))
 
     def _arrive(self, number: int, kind: str) -> None:
         doors = self.living("interface")
@@ -166,13 +198,13 @@ class World:
 def _standing_in(world: World) -> Iterator[None]:
     """The doors to threads, time and chance, as far as a process has them beside its loop."""
     clock, random = world.clock, world.random
+    time = SimpleNamespace(monotonic=lambda: clock.now, clock_gettime=lambda _: clock.now, CLOCK_REALTIME=0)
     doors: list[tuple[Any, str, Any]] = [
         (redis_node, "RedisLease", SimulatedLease),
-        (
-            redis_node,
-            "time",
-            SimpleNamespace(monotonic=lambda: clock.now, clock_gettime=lambda _: clock.now, CLOCK_REALTIME=0),
-        ),
+        (redis_node, "DeathWatch", SimulatedDeathWatch),
+        (redis_node, "identity", simulated_identity),
+        (redis_node, "time", time),
+        (redis_lease, "time", time),
         (redis_node, "secrets", SimpleNamespace(token_hex=lambda size: f"{random.getrandbits(8 * size):0{2 * size}x}")),
         (redis_link, "random", random),
     ]

@@ -22,7 +22,7 @@ def towpath(*words: str | Path, cwd: Path | None = None, **env: str) -> subproce
     )
 
 
-@pytest.mark.parametrize("command", ["serve", "interface", "worker", "status", "stop"])
+@pytest.mark.parametrize("command", ["serve", "interface", "worker", "status", "stop", "reload", "scale"])
 def test_every_command_explains_itself(command: str) -> None:
     """And the list of commands names it; what is for ourselves alone is not shown."""
     overview = towpath("--help").stdout
@@ -138,11 +138,20 @@ def test_a_redis_that_does_not_answer_is_one_sentence(projects: Path, command: s
     assert "secret" not in ended.stderr
 
 
-def test_stopping_what_does_not_run_says_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", [["stop"], ["reload"], ["scale", "worker=2"]], ids=" ".join)
+def test_asking_what_does_not_run_says_so(tmp_path: Path, words: list[str]) -> None:
     """And is no success."""
-    ended = towpath("stop", "--run-dir", tmp_path)
+    ended = towpath(*words, "--run-dir", tmp_path)
     assert ended.returncode == 1
     assert f"no `towpath serve` runs in {tmp_path}" in ended.stderr
+
+
+@pytest.mark.parametrize("words", [[], ["worker"], ["worker=x"], ["workers=2"], ["worker=1", "worker=2"]], ids=" ".join)
+def test_a_number_that_is_none_is_no_scale(tmp_path: Path, words: list[str]) -> None:
+    """Exit code 2, and how it is written."""
+    ended = towpath("scale", *words, "--run-dir", tmp_path)
+    assert ended.returncode == 2
+    assert "worker=N" in ended.stderr
 
 
 def test_the_environment_file_is_read_before_the_options(projects: Path) -> None:

@@ -11,16 +11,17 @@ import pytest
 
 from interface_server.settings import InterfaceSettings
 from towpath import options
-from towpath.options import INTERFACE, ROWS, SERVE, STATUS, STOP, WORKER
+from towpath.options import INTERFACE, RELOAD, ROWS, SCALE, SERVE, STATUS, STOP, WORKER
 from worker.settings import WorkerSettings
 
-COMMANDS = (SERVE, INTERFACE, WORKER, STATUS, STOP)
+COMMANDS = (SERVE, INTERFACE, WORKER, STATUS, STOP, RELOAD, SCALE)
 
 #: uvicorn's names that mean the same here, so that its users need not learn ours.
 UVICORN = """--host --port --uds --fd --workers --app-dir --factory --interface --lifespan --root-path --proxy-headers
 --forwarded-allow-ips --access-log --log-level --log-config --limit-concurrency --backlog --timeout-keep-alive
 --timeout-graceful-shutdown --ws-max-size --ws-ping-interval --ws-ping-timeout --ws-per-message-deflate --env-file --reload
---reload-dir --reload-include --reload-exclude --server-header --date-header --header"""
+--reload-dir --reload-include --reload-exclude --server-header --date-header --header --limit-max-requests
+--limit-max-requests-jitter"""
 
 
 def parse(command: str, *words: str, env: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -72,13 +73,15 @@ def test_without_a_word_every_setting_has_its_default(command: str) -> None:
 
 
 CHANGED = {
-    "host": "0.0.0.0", "port": "81", "uds": "/tmp/x", "fd": "3", "request_capacity": "12", "stall_timeout": "8", "backlog": "7", "redis": "redis://h:1/2",
+    "host": "0.0.0.0", "port": "81", "uds": "/tmp/x", "fd": "3", "request_capacity": "12", "stall_timeout": "8",
+    "resume_websockets": "true", "resume_wait": "99", "drain_delay": "2", "backlog": "7", "redis": "redis://h:1/2",
     "prefix": "p:", "buffer_budget": "2MiB", "queue_wait": "1.5", "app_dir": "src", "interface": "wsgi", "lifespan": "on",
     "threads": "3", "worker_concurrency": "4", "worker_websockets": "5", "root_path": "/r", "forwarded_allow_ips": "*",
     "header": "A: b c", "health_path": "/h", "log_level": "debug", "limit_concurrency": "9", "max_body_size": "1GiB",
     "response_timeout": "2", "timeout_keep_alive": "3", "timeout_graceful_shutdown": "4", "ws_max_size": "64KiB",
     "ws_ping_interval": "0", "ws_ping_timeout": "6", "ws_per_message_deflate": "true", "proxy_headers": "false",
     "server_header": "false", "date_header": "false", "access_log": "false", "factory": "true", "reuse_port": "true",
+    "limit_max_requests": "10", "limit_max_requests_jitter": "2", "max_worker_age": "3", "max_worker_rss": "1GiB",
 }  # fmt: skip
 
 
@@ -90,6 +93,13 @@ def test_serve_hands_on_every_option_by_the_environment() -> None:
     assert options.settings_of(parse(INTERFACE, env=told))[0] == interface
     assert options.settings_of(parse(WORKER, env=told))[1] == worker
     assert {row.name for row in ROWS if row.fills} - set(CHANGED) == {"log_config"}  # which needs a file
+
+
+def test_a_reload_changes_what_concerns_workers_alone() -> None:
+    """Interface servers stay as they are; what they and workers must agree on stays with them."""
+    began = parse(SERVE, "--queue-wait", "9", "--threads", "2")
+    now = parse(SERVE, "--queue-wait", "8", "--threads", "3", "--port", "81", "--redis", "redis://h")
+    assert options.kept_for_workers(began, now) == {**began, "threads": 3}
 
 
 def test_several_headers_travel_with_their_spaces_and_marks() -> None:

@@ -196,7 +196,7 @@ def test_sighup_replaces_the_workers_and_nothing_else(tmp_path: Path, project: P
         server.wait_for_log("ready after")
         interface, before = pid_of(server, "interface-0"), ask(server)
         server.process.send_signal(signal.SIGHUP)
-        server.wait_for_log("the new workers serve")
+        server.wait_for_log("1 worker replaced")
         wait_until(lambda: ask(server) != before)
         assert pid_of(server, "interface-0") == interface
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 
 import msgpack
 
 from channel_layer.keys import HTTP_CHANNEL, Keys
+from channel_layer.linux_process import identity
 from tests.redis_server import RedisServer
 from towpath.redis_status import RedisStatus
 from towpath.status import Queue, Status, as_json, as_table
@@ -57,5 +59,15 @@ def test_only_processes_whose_lease_still_stands_are_shown(redis_server: RedisSe
         {"node": "worker.a", "role": "worker", "pid": 7},
     ]
     assert [(queue.channel, queue.depth) for queue in status.queues] == [("http.request", 1), ("websocket.connect", 0)]
-    assert looks.ready_pids() == {7}
+    looks.close()
+
+
+def test_processes_of_other_machines_are_not_taken_for_ours(redis_server: RedisServer, prefix: str) -> None:
+    """Two machines on one Redis have the same numbers: `serve` would think a worker ready that is not."""
+    keys, client = Keys(prefix), redis_server.client()
+    client.zadd(keys.nodes, {"worker.here": 1, "worker.there": 1})
+    client.set(keys.lease("worker.here"), msgpack.packb({"role": "worker", **identity()}))
+    client.set(keys.lease("worker.there"), msgpack.packb({"role": "worker", "machine": "another", "pid": 7}))
+    looks = RedisStatus(redis_server.url, prefix)
+    assert looks.ready_pids() == {os.getpid()}
     looks.close()

@@ -86,6 +86,9 @@ class RecordedInstance:
     def stop(self) -> None:
         self.stopped = True
 
+    def hand_off(self) -> bool:
+        return False
+
     def send(self, event: Event) -> None:
         self.line.send(event, payload_size_bytes(event))
 

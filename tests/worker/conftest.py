@@ -23,6 +23,9 @@ class RecordingLine:
     def __init__(self, reply_channel: str = "door.x1!7") -> None:
         self.reply_channel = reply_channel
         self.room = True
+        self.key = ("door.x1", 7, 1)
+        self.resume: dict[str, Any] | None = None
+        self.resumable = False
         self.events: list[dict[str, Any]] = []
         self.sizes: list[int] = []
         self.consumed_bytes: list[int] = []
@@ -33,6 +36,10 @@ class RecordingLine:
     def send(self, event: dict[str, Any], size_bytes: int) -> None:
         self.events.append(event)
         self.sizes.append(size_bytes)
+        self.changed.set()
+
+    def hand_off(self) -> None:
+        self.last_words.append("hand off")
         self.changed.set()
 
     def consumed(self, size_bytes: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import signal
 from pathlib import Path
 
 TRACES = Path(os.environ.get("TRACES", "."))
@@ -103,4 +104,14 @@ async def echo(scope, receive, send):
         await send({"type": "websocket.send", **{k: v for k, v in event.items() if k in ("text", "bytes")}})
 
 
-ROUTES = {"pid": pid, "digest": digest, "big": big, "deaf": deaf, "hang": hang, "half": half}
+async def die(scope, receive, send):
+    """/die/<n>/…: kills its worker the first n times that this path is started."""
+    await receive()
+    if len([line for line in (TRACES / "starts").read_text().splitlines() if line.endswith(scope["path"])]) <= int(
+        scope["path"].split("/")[2]
+    ):
+        os.kill(os.getpid(), signal.SIGKILL)
+    await respond(send, 200, scope["path"].encode())
+
+
+ROUTES = {"die": die, "pid": pid, "digest": digest, "big": big, "deaf": deaf, "hang": hang, "half": half}

@@ -1,0 +1,70 @@
+"""P7: a rolling restart of all workers fails no request and closes no resumable socket."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+import httpx
+from websockets.sync.client import connect
+
+from tests.promises.conftest import PROJECT
+from tests.promises.fleet import processes
+from tests.serving import towpath_serve, wait_until
+
+
+def test_sockets_stay_open_while_every_worker_is_replaced(tmp_path: Path) -> None:
+    """P7. Ten sockets echo numbered messages, and others ask, while all workers are replaced twice: nothing is lost or doubled."""
+    with towpath_serve("horses", app_dir=PROJECT, run_dir=tmp_path, options=("--workers", "2")) as server:
+        over = threading.Event()
+        faults: list[str] = []
+        served: list[set[str]] = []
+        asked = [0]
+
+        def talk(name: int) -> None:
+            pids: set[str] = set()
+            served.append(pids)
+            try:
+                with connect(f"{server.websocket_url}/{name}") as socket:
+                    number = 0
+                    while not over.is_set():
+                        number += 1
+                        socket.send(f"{name}:{number}")
+                        said, count, pid = socket.recv(timeout=20).split()
+                        pids.add(pid)
+                        if said != f"{name}:{number}" or count != str(number):
+                            faults.append(f"{said} {count} instead of {name}:{number} {number}")
+            except Exception as error:
+                faults.append(f"socket {name}: {error!r}")
+
+        def ask() -> None:
+            while not over.is_set():
+                answer = httpx.get(server.url, timeout=30)
+                asked[0] += 1
+                if answer.status_code != 200:
+                    faults.append(f"status {answer.status_code}")
+
+        threads = [threading.Thread(target=talk, args=(name,)) for name in range(10)]
+        threads += [threading.Thread(target=ask) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        try:
+            wait_until(lambda: len(served) == 10 and all(served), "all sockets echo", server=server)
+            for _ in range(2):
+                before = set(processes(server, "worker"))
+                os.kill(server.process.pid, signal.SIGHUP)
+                wait_until(
+                    lambda before=before: not before & set(processes(server, "worker")), "new workers", 60, server
+                )
+                new = {str(pid) for pid in processes(server, "worker")}
+                wait_until(
+                    lambda new=new: faults or all(pids & new for pids in served), "all are served by them", 30, server
+                )
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join()
+        assert not faults
+        assert asked[0] > 20

@@ -1,0 +1,152 @@
+"""The WebSockets of the simulated world: an application that echoes, run by the worker's own code (worker/asgi_websocket.py).
+
+Each numbers what it says. One that is resumable leaves a state with its socket: how far it has come, which is where the next one begins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Awaitable, Callable
+from contextvars import copy_context
+from random import Random
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from channel_layer.events import Event
+from channel_layer.packets import Close
+from tests.simulation.marks import Mark, marked
+from worker.asgi_websocket import WebSocketRun
+from worker.errors import ClientGone
+
+if TYPE_CHECKING:
+    from tests.simulation.applications import Room
+
+Receive = Callable[[], Awaitable[Event]]
+Send = Callable[[Event], Awaitable[None]]
+
+PADDING_SIZE_BYTES_MAX = 5_800
+
+
+class Socket(WebSocketRun):
+    """One run of the application, and what may never happen to it."""
+
+    def __init__(self, room: Room, number: int, scope: Event, line: Any) -> None:
+        thread: Any = SimpleNamespace(context=copy_context())
+        super().__init__(line, room.process.loop, thread, lambda _run: self._has_ended())
+        self.process = room.process
+        self.kind = "websocket"  # type: ignore[misc]
+        self.client: str = scope["path"]
+        self.number = number
+        self.key = line.key
+        self.line = line
+        self.over = ""
+        self._room = room
+        self._record = room.record
+        self._random = Random(f"{room.record.seed} {self.client} {number}")
+        self._resumable = scope["resumable"]
+        self._told = 0
+        self._found: int | None = None  # where the last instance has stopped, as this one was told
+        self._heard: int | None = None
+        self._disconnects = 0
+        self._last_word: str = "returned"
+
+    def begin(self, scope: Event) -> None:
+        """The first step of the application comes with the next turn of the loop."""
+        found = self.line.resume
+        self._record.tell(f"instance {self.number} of {self.client} starts in {self.process.role}, resumes {found}")
+        scope["extensions"] = {"towpath.resume": found or {}}
+        self.start(self._application, scope)
+
+    # -- worker.instance.Instance
+
+    def feed(self, event: Event, size_bytes: int) -> None:
+        check = self._record.check
+        check(not self.over or self.line.open, "an instance that is over was fed")
+        check(event["client"] == self.client, f"P2: {self.client} was fed {event['client']}'s event")
+        check(self._heard in (None, event["n"] - 1), f"P1: part {event['n']} after {self._heard} up")
+        self._heard = event["n"]
+        super().feed(event, size_bytes)
+        unread_bytes = sum(size for _, size in self._events or ())
+        check(unread_bytes <= self.line.incoming.window + size_bytes, "P5: more than a window and one message unread")
+
+    def disconnect(self, code: int, reason: str) -> None:
+        self._disconnects += 1
+        self._record.check(self._disconnects == 1, "P8: two disconnects for one instance")
+        self._last_word = f"disconnect {code}"
+        super().disconnect(code, reason)
+
+    # -- the application
+
+    async def _application(self, scope: Event, receive: Receive, send: Send) -> None:
+        self._record.check((await receive())["type"] == "websocket.connect", "a WebSocket begins with its connect")
+        await self._nap()
+        resume = scope["extensions"]["towpath.resume"]
+        await self._accept(resume, send)
+        ticker = asyncio.get_running_loop().create_task(self._tick(send))
+        try:
+            await self._echo(receive, send)
+        except ClientGone:
+            self._record.check(self._disconnects, "nobody is gone without a disconnect")
+        finally:
+            ticker.cancel()
+
+    async def _accept(self, resume: Event, send: Send) -> None:
+        accept: Event = {"type": "websocket.accept"}
+        if self._resumable:
+            accept["resumable"] = self._resumable
+        if resume:
+            self._found = (resume["state"] or {"next": 0})["next"]
+            await send(accept)
+        else:
+            await send({**accept, "headers": [(b"mark", json.dumps(self._mark()).encode())]})
+
+    async def _echo(self, receive: Receive, send: Send) -> None:
+        random = self._random
+        fails_at = random.randint(0, 4) if random.random() < 0.05 else -1
+        closes_at = random.randint(1, 5) if random.random() < 0.15 else -1
+        while (event := await receive())["type"] == "websocket.receive":
+            await self._nap()
+            if event["n"] == fails_at:
+                raise ZeroDivisionError
+            await send({"type": "websocket.send", "bytes": marked(self._mark(echo=event["n"]), self._padding())})
+            if self._resumable:
+                await send({"type": "towpath.state", "state": {"next": event["n"] + 1}})
+            if event["n"] == closes_at:
+                await send({"type": "websocket.close", "code": 1000, "reason": json.dumps(self._mark())})
+                return
+        self._record.check(event["type"] == "websocket.disconnect", "it ends with its disconnect")
+
+    async def _tick(self, send: Send) -> None:
+        """What nobody has asked for; it may be said between two owners, and waits then."""
+        if self._random.random() < 0.5:
+            return
+        with contextlib.suppress(ClientGone, RuntimeError):
+            for _ in range(self._random.randint(1, 4)):
+                await asyncio.sleep(self._random.uniform(0.0, 2.0))
+                await send({"type": "websocket.send", "bytes": marked(self._mark(), self._padding())})
+
+    def _mark(self, **more: int) -> Mark:
+        mark = {"client": self.client, "instance": self.number, "index": self._told, **more}
+        if self._found is not None and "echo" in mark:
+            mark["found"] = self._found
+        self._told += 1
+        return mark
+
+    def _padding(self) -> bytes:
+        return bytes(self._random.randint(0, PADDING_SIZE_BYTES_MAX))
+
+    async def _nap(self) -> None:
+        rare = self._random.random()
+        await asyncio.sleep(self._random.uniform(0.0, 1.5) if rare < 0.04 else self._random.uniform(0.0, 0.02))
+
+    def _raised(self, scope: Event, error: BaseException) -> None:
+        on_purpose = isinstance(error, ZeroDivisionError | asyncio.CancelledError | GeneratorExit)
+        self._record.check(on_purpose, f"the application raised {error!r}")
+        self._line.close(Close.FAILED)
+
+    def _has_ended(self) -> None:
+        self.over = self._last_word
+        self._record.tell(f"instance {self.number} of {self.client} is over: {self.over}")
+        self._room.ended()

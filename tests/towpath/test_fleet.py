@@ -1,0 +1,251 @@
+"""How processes give way to their successors, and how many there are. No process, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from towpath.fleet import LEAVE_PATIENCE_S, REFUSED_S, START_PATIENCE_S, Commands, Fleet, Job
+from towpath.keeper import Process
+
+SLOTS = [f"worker-{number}" for number in range(6)]
+#: What may become of a process that was told to start, and of one that was told to stop.
+START, STOP = "RUNNING", "STOPPED"
+
+
+class Supervisord:
+    """Obeys at once, unless told otherwise; and remembers how many were ready at the least."""
+
+    def __init__(self, count: int, slots: int = 6) -> None:
+        self.fleet = Fleet(SLOTS[:slots], count)
+        self.states = {name: START if index < count else STOP for index, name in enumerate(SLOTS[:slots])}
+        self.broken: set[str] = set()  # who starts there dies, and says why
+        self.slow: set[str] = set()  # who is told to stop there takes its time
+        self.unready: set[str] = set()
+        self.now = 0.0
+        self.ready_min = count
+        self.started: list[str] = []
+        self.said: list[str] = []
+
+    def look(self) -> Commands:
+        """One look, and what supervisord then does."""
+        processes = {
+            name: Process(
+                name, state, SLOTS.index(name) + 1, name in self.broken, "no database" * (name in self.broken)
+            )
+            for name, state in self.states.items()
+        }
+        ready = {name for name, state in self.states.items() if state == START} - self.unready
+        commands = self.fleet.advance(processes, frozenset(SLOTS.index(name) + 1 for name in ready), self.now)
+        for name in commands.stop:
+            self.states[name] = "STOPPING" if name in self.slow else STOP
+        self.ready_min = min(self.ready_min, len([name for name in ready if self.states[name] == START]))
+        for name in commands.start:
+            self.states[name] = "BACKOFF" if name in self.broken else START
+            self.started.append(name)
+        self.said += commands.say
+        return commands
+
+    def look_until(self, fact: Callable[[], object]) -> None:
+        """Look, at most often enough."""
+        for _ in range(60):
+            if fact():
+                return
+            self.look()
+        raise AssertionError(self.states)
+
+    def do(self, job: Job) -> Job:
+        """Look until it is over."""
+        self.look_until(lambda: job.over)
+        return job
+
+    @property
+    def alive(self) -> list[str]:
+        return [name for name, state in self.states.items() if state == START]
+
+
+def test_workers_are_replaced_one_at_a_time_and_never_fewer_are_ready() -> None:
+    """P7. Each successor is ready before its predecessor is asked to leave."""
+    it = Supervisord(3)
+    job = it.fleet.replace_all()
+    most = 0
+    while not job.over:
+        it.look()
+        most = max(most, len(it.alive))
+    assert not job.failure
+    assert (most, it.ready_min, len(it.started), len(it.alive)) == (4, 3, 3, 3)
+    assert sorted(it.fleet.current) == it.alive
+    assert not it.fleet.busy
+
+
+def test_a_successor_without_a_lease_replaces_nobody() -> None:
+    """A process that runs is not yet one that takes connections."""
+    it = Supervisord(1)
+    it.unready = {"worker-1"}
+    job = it.fleet.replace_all()
+    for _ in range(5):
+        it.look()
+    assert it.alive == ["worker-0", "worker-1"]
+    it.now = START_PATIENCE_S + 1
+    assert it.do(job).failure == "worker-1 was not ready within 150 s"
+    it.look()
+    assert it.alive == it.fleet.current == ["worker-0"]
+
+
+def test_who_cannot_start_ends_it_and_the_old_ones_stay() -> None:
+    """A mistake in the code costs nobody a connection, and the reason is told."""
+    it = Supervisord(2)
+    it.broken = {"worker-2"}
+    assert it.do(it.fleet.replace_all()).failure == "worker-2 could not start: no database"
+    assert it.fleet.current == it.alive == ["worker-0", "worker-1"]
+    it.look()
+    assert it.states["worker-2"] == STOP
+    it.broken = set()
+    assert not it.do(it.fleet.replace_all()).failure
+
+
+def test_a_slow_leaver_is_waited_for_a_while_and_not_forever() -> None:
+    """One that finishes old connections for half a minute must not make a reload of eight take four minutes."""
+    it = Supervisord(2)
+    it.slow = {"worker-0"}
+    job = it.fleet.replace_all()
+    for _ in range(5):
+        it.look()
+    assert it.started == ["worker-2"]
+    it.now = LEAVE_PATIENCE_S
+    it.look_until(lambda: sorted(it.fleet.current) == ["worker-2", "worker-3"])
+    assert not job.over
+    it.states["worker-0"] = STOP
+    assert not it.do(job).failure
+
+
+def test_without_an_idle_slot_the_next_step_waits() -> None:
+    """Those who still leave keep theirs."""
+    it = Supervisord(2, slots=3)
+    it.slow = {"worker-0"}
+    job = it.fleet.replace_all()
+    for _ in range(5):
+        it.look()
+        it.now += LEAVE_PATIENCE_S
+    assert it.started == ["worker-2"]
+    it.states["worker-0"] = STOP
+    assert not it.do(job).failure
+
+
+def test_a_reload_in_the_middle_of_another_replaces_the_new_ones_too() -> None:
+    """Who started before the last change has not got it."""
+    it = Supervisord(2)
+    first = it.fleet.replace_all()
+    it.look()
+    second = it.fleet.replace_all()
+    it.do(second)
+    assert first.over
+    assert it.started == ["worker-2", "worker-0", "worker-1"]
+    assert it.alive == ["worker-0", "worker-1"]
+    assert it.ready_min == 2
+
+
+def test_a_process_that_supervisord_starts_again_meanwhile_is_stopped_again() -> None:
+    """EXITED is not the end of a slot."""
+    it = Supervisord(1)
+    it.slow = {"worker-0"}
+    job = it.fleet.replace_all()
+    it.look_until(lambda: it.states["worker-0"] == "STOPPING")
+    it.slow = set()
+    it.states["worker-0"] = "EXITED"
+    it.look()
+    assert not job.over
+    it.states["worker-0"] = START
+    it.do(job)
+    assert it.states["worker-0"] == STOP
+
+
+def test_more_and_fewer() -> None:
+    """The job is over when the new ones are ready, or the superfluous ones have gone."""
+    it = Supervisord(1)
+    assert not it.do(it.fleet.scale(3)).failure
+    assert it.alive == ["worker-0", "worker-1", "worker-2"]
+    it.slow = {"worker-2"}
+    job = it.fleet.scale(1)
+    for _ in range(3):
+        it.look()
+    assert not job.over
+    it.states["worker-2"] = STOP
+    it.do(job)
+    assert it.fleet.current == it.alive == ["worker-0"]
+    it.do(it.fleet.scale(0))
+    assert it.alive == []
+    it.do(it.fleet.replace_all())
+
+
+def test_more_that_cannot_start_leave_the_number_as_it_was() -> None:
+    """And no loop of attempts."""
+    it = Supervisord(1)
+    it.broken = {"worker-2"}
+    assert it.do(it.fleet.scale(3)).failure == "worker-2 could not start: no database"
+    for _ in range(5):
+        it.look()
+    assert it.started.count("worker-2") == 1
+    assert it.fleet.current == it.alive == ["worker-0", "worker-1"]
+
+
+def test_fewer_while_all_are_being_replaced() -> None:
+    """The number holds at the end; whose successor is on its way is not dropped in vain."""
+    it = Supervisord(3)
+    it.unready = {"worker-3"}
+    reload = it.fleet.replace_all()
+    it.look()
+    scale = it.fleet.scale(1)
+    it.look()
+    it.unready = set()
+    it.do(reload)
+    it.do(scale)
+    it.look_until(lambda: not it.fleet.busy)
+    it.look()
+    assert it.fleet.current == it.alive == it.started == ["worker-3"]
+
+
+def test_the_successor_of_whoever_was_dropped_is_not_kept() -> None:
+    """The number holds, whatever was under way."""
+    it = Supervisord(1)
+    it.unready = {"worker-1"}
+    reload = it.fleet.replace_all()
+    it.look()
+    it.do(it.fleet.scale(0))
+    it.unready = set()
+    it.do(reload)
+    it.look()
+    it.look()
+    assert it.fleet.current == it.alive == []
+
+
+def test_the_last_number_counts() -> None:
+    """Whoever asked before is told."""
+    it = Supervisord(1)
+    it.unready = {"worker-1"}
+    first = it.fleet.scale(2)
+    it.look()
+    second = it.fleet.scale(1)
+    assert first.failure == "another number was asked for meanwhile"
+    it.do(second)
+    it.look()
+    assert it.alive == ["worker-0"]
+
+
+def test_wishes_stand_in_the_same_queue() -> None:
+    """Never all workers at once, also when all of them reach their limit at the same moment."""
+    it = Supervisord(3)
+    assert [it.fleet.wish(name, 0) for name in (*it.fleet.current, "worker-0", "worker-5")] == [True] * 3 + [False] * 2
+    it.look_until(lambda: not it.fleet.busy)
+    it.look()
+    assert (len(it.started), it.ready_min, len(it.alive)) == (3, 3, 3)
+
+
+def test_a_wish_that_could_not_be_granted_is_heard_again_later() -> None:
+    """The code on the disk may be broken: the worker serves on, and nothing loops."""
+    it = Supervisord(1)
+    it.broken = {"worker-1"}
+    assert it.fleet.wish("worker-0", it.now)
+    it.look_until(lambda: it.said)
+    assert it.said == ["worker-1 could not start: no database; the old ones stay"]
+    assert not it.fleet.wish("worker-0", it.now + REFUSED_S - 1)
+    assert it.fleet.wish("worker-0", it.now + REFUSED_S)

@@ -1,0 +1,235 @@
+"""What changes in a running `serve`: new code and configuration, other numbers, workers that have lived long enough.
+
+    reload     read the options again ─▶ load the application once, apart ─▶ replace all workers, one at a time
+    scale      more or fewer slots
+    a wish     one worker asks for its successor
+
+fleet.py decides the order; here supervisord is told, and whoever asked. The application is loaded in a process of its own that is
+looked at now and then, so that `serve` can be stopped meanwhile.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from towpath import processes
+from towpath.control import Request
+from towpath.environment import WorkerEnvironment
+from towpath.errors import StartFailure
+from towpath.fleet import Fleet, Job
+from towpath.keeper import Process
+from towpath.redis_status import RedisStatus
+from towpath.supervisord_rpc import Supervisor
+
+CHECK_PATIENCE_S = 120.0
+SAID_BY_US = "towpath: "
+
+Variables = Mapping[str, str]
+
+
+class Check:
+    """`towpath worker APP --check`, under way."""
+
+    def __init__(self, command: Sequence[str], variables: Variables) -> None:
+        self.variables = variables
+        self._said: IO[str] = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 it lives as long as the check
+        self._until = time.monotonic() + CHECK_PATIENCE_S
+        self._process = subprocess.Popen(
+            command,
+            env=dict(variables),
+            stdin=subprocess.DEVNULL,
+            stdout=self._said,
+            stderr=self._said,
+            preexec_fn=processes.end_with_parent,
+        )
+
+    def outcome(self) -> str | None:
+        """None: not yet. Empty: all is well. Else why not, in one sentence; the rest of what was said is shown."""
+        if self._process.poll() is None:
+            if time.monotonic() < self._until:
+                return None
+            self.end()
+            return f"the application was not loaded within {CHECK_PATIENCE_S:.0f} s"
+        if self._process.returncode == 0:
+            return ""
+        self._said.seek(0)
+        lines = self._said.read().rstrip().splitlines()
+        if not lines or not lines[-1].startswith(SAID_BY_US):
+            lines.append(f"{SAID_BY_US}loading the application ended with {self._process.returncode}")
+        print("\n".join(lines), flush=True)
+        return lines[-1].removeprefix(SAID_BY_US)
+
+    def end(self) -> None:
+        """Whatever it is doing."""
+        self._process.kill()
+        self._process.wait()
+
+
+@dataclass(slots=True)
+class Undertaking:
+    """One request, and what has to happen before it is answered. request: None if nobody waits for an answer."""
+
+    request: Request | None
+    jobs: list[Job]
+    done: str
+    renews: bool = False  #: with a new environment, which is taken back if nobody can start with it
+    began_at: float = field(default_factory=time.monotonic)
+
+
+class Rollout:
+    """Everything that `serve` knows of its interface servers and workers as they come and go."""
+
+    def __init__(
+        self,
+        supervisor: Supervisor,
+        status: RedisStatus,
+        fleets: dict[str, Fleet],
+        maxima: Mapping[str, int],
+        environment: WorkerEnvironment,
+        say: Callable[[str], None],
+    ) -> None:
+        """fleets, maxima: by kind, `interface` and `worker`."""
+        self._supervisor = supervisor
+        self._status = status
+        self._fleets = fleets
+        self._maxima = maxima
+        self._environment = environment
+        self._say_here = say
+        self._check: Check | None = None
+        self._waiting: list[Request | None] = []  # for the check that is under way
+        self._next: list[Request | None] = []  # for the one after it
+        self._undertakings: list[Undertaking] = []
+        #: Reads the options again: the variables that new workers get. StartFailure if that cannot be done.
+        self.variables: Callable[[], Variables] = dict
+        self.check_command: Sequence[str] = ()
+
+    @property
+    def busy(self) -> bool:
+        """Something is under way that ought to be looked at often."""
+        return self._check is not None or any(fleet.busy for fleet in self._fleets.values())
+
+    @property
+    def wanted(self) -> list[str]:
+        """The slots that ought to be alive."""
+        return [name for fleet in self._fleets.values() for name in fleet.current]
+
+    # -- what is asked for
+
+    def obey(self, request: Request) -> None:
+        """Begin what was asked for; the answer comes when it is done."""
+        asked = request.asked
+        if asked.get("do") == "reload":
+            self.reload(request)
+        elif asked.get("do") == "scale":
+            self._scale(request, {kind: asked[kind] for kind in self._fleets if kind in asked})
+        else:
+            request.end(1, "this `towpath serve` does not know that")
+
+    def reload(self, request: Request | None = None) -> None:
+        """Replace all workers, once the application is known to load."""
+        if self._check is not None:
+            self._next.append(request)  # the check that runs may have read what was there before
+            return
+        self._waiting = [request]
+        self._begin_check()
+
+    def _begin_check(self) -> None:
+        try:
+            self._check = Check(self.check_command, self.variables())
+        except StartFailure as failure:
+            self._refuse(str(failure))
+
+    def _look_at_check(self) -> None:
+        outcome = self._check.outcome() if self._check is not None else None
+        if self._check is None or outcome is None:
+            return
+        variables, self._check = self._check.variables, None
+        if outcome:
+            self._refuse(outcome)
+        else:
+            self._replace_all(variables)
+        if self._next:
+            self._waiting, self._next = self._next, []
+            self._begin_check()
+
+    def _refuse(self, why: str) -> None:
+        self._say(f"{why}; the old workers stay")
+        for request in self._waiting:
+            if request is not None:
+                request.end(1, why)
+
+    def _replace_all(self, variables: Variables) -> None:
+        self._environment.renew(variables)
+        job = self._fleets["worker"].replace_all()
+        done = f"{len(job.to_leave)} worker{'s' * (len(job.to_leave) != 1)} replaced"
+        self._undertakings += [Undertaking(request, [job], done, renews=True) for request in self._waiting]
+
+    def _scale(self, request: Request, counts: Mapping[str, Any]) -> None:
+        for kind, count in counts.items():
+            least = 1 if kind == "interface" else 0
+            if type(count) is not int or not least <= count <= self._maxima[kind]:
+                request.end(
+                    1, f"{kind}={count}: from {least} to {self._maxima[kind]} (`serve --{kind}s-max` says more)"
+                )
+                return
+        jobs = [self._fleets[kind].scale(count) for kind, count in counts.items()]
+        done = ", ".join(f"{kind}={count}" for kind, count in counts.items())
+        self._undertakings.append(Undertaking(request, jobs, done))
+
+    # -- the look at the processes
+
+    def look(self, seen: Mapping[str, Process]) -> None:
+        """Take the next steps."""
+        self._look_at_check()
+        now = time.monotonic()
+        for name in list(self._fleets["worker"].current):
+            if name in seen and seen[name].wish and self._fleets["worker"].wish(name, now):
+                self._say(f"{name} asks for its successor: {seen[name].wish}")
+        awaits = any(fleet.awaits_leases for fleet in self._fleets.values())
+        ready = self._status.ready_pids() if awaits else frozenset()
+        for fleet in self._fleets.values():
+            self._step(fleet, seen, ready, now)
+        self._answer()
+
+    def _step(self, fleet: Fleet, seen: Mapping[str, Process], ready: frozenset[int], now: float) -> None:
+        commands = fleet.advance(seen, ready, now)
+        for name in commands.start:
+            self._supervisor.start(name)
+        for name in commands.stop:
+            self._supervisor.stop(name)
+        for text in commands.say:
+            self._say(text)
+
+    def _answer(self) -> None:
+        for undertaking in [each for each in self._undertakings if all(job.over for job in each.jobs)]:
+            self._undertakings.remove(undertaking)
+            failures = [job.failure for job in undertaking.jobs if job.failure]
+            if undertaking.renews:
+                (self._environment.take_back if failures else self._environment.keep)()
+            passed_s = time.monotonic() - undertaking.began_at
+            text = failures[0] if failures else f"{undertaking.done} in {passed_s:.1f} s"
+            if not failures:
+                self._say_here(text)
+            if undertaking.request is not None:
+                undertaking.request.end(1 if failures else 0, text)
+
+    def _say(self, text: str) -> None:
+        """Here, and to everybody who waits."""
+        self._say_here(text)
+        for undertaking in self._undertakings:
+            if undertaking.request is not None:
+                undertaking.request.tell(text)
+
+    def close(self, why: str) -> None:
+        """Nothing of what is under way will be done."""
+        if self._check is not None:
+            self._check.end()
+        waiting = [*self._waiting, *self._next] if self._check is not None else []
+        for request in [*waiting, *(undertaking.request for undertaking in self._undertakings)]:
+            if request is not None:
+                request.end(1, why)

@@ -1,0 +1,44 @@
+"""How long a worker may live: connections, seconds, memory. Which limit comes first is told; what follows is not decided here.
+
+Workers that were started together must not leave together. So the limit of connections is drawn from a range that the operator
+says (as uvicorn and gunicorn do), and the age from the last tenth before its limit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from worker.settings import WorkerSettings
+
+AGE_SPREAD = 0.1
+MEBIBYTE = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetime:
+    """The limits of one worker; 0: none."""
+
+    connections: int = 0
+    age_s: float = 0.0
+    rss_bytes: int = 0
+
+    @classmethod
+    def drawn(cls, settings: WorkerSettings, chance: float) -> Lifetime:
+        """This worker's own limits. chance: from 0 up to, not including, 1."""
+        connections = settings.requests_max and settings.requests_max + int(chance * (settings.requests_jitter + 1))
+        return cls(connections, settings.age_s_max * (1 - chance * AGE_SPREAD), settings.rss_bytes_max)
+
+    @property
+    def limited(self) -> bool:
+        """Is there anything to look at?"""
+        return bool(self.connections or self.age_s or self.rss_bytes)
+
+    def over(self, connections: int, age_s: float, rss_bytes: int) -> str:
+        """Which limit has been reached, in words; empty while none has."""
+        if 0 < self.connections <= connections:
+            return f"{connections} connections were served (--limit-max-requests)"
+        if 0 < self.age_s <= age_s:
+            return f"{age_s:.0f} s old (--max-worker-age)"
+        if 0 < self.rss_bytes <= rss_bytes:
+            return f"{rss_bytes // MEBIBYTE} MiB of memory (--max-worker-rss)"
+        return ""
