@@ -24,9 +24,9 @@ from channel_layer.errors import LayerUnavailable, WireError
 from channel_layer.events import Event
 from channel_layer.keys import GROUP, Keys
 from channel_layer.lease import RENEWAL_INTERVAL_S, OwnLease, Peers
+from channel_layer.linux_process import DeathWatch, identity
 from channel_layer.names import node_name
 from channel_layer.packets import VERSION, Packet
-from channel_layer.linux_process import DeathWatch, identity
 from channel_layer.redis_address import RedisAddress
 from channel_layer.redis_connection import Answer, RedisConnection
 from channel_layer.redis_groups import RedisGroups

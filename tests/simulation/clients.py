@@ -73,7 +73,10 @@ class Client:
         shown_bytes = sum(map(payload_size_bytes, events))
         check(size_bytes >= shown_bytes, "sizes add up, what is swallowed included")
         self._undelivered += shown_bytes
-        check(self._undelivered <= WINDOW_BYTES + EVENT_SIZE_BYTES_MAX, f"P5: {self._undelivered} bytes down: more than a window and one message")
+        check(
+            self._undelivered <= WINDOW_BYTES + EVENT_SIZE_BYTES_MAX,
+            f"P5: {self._undelivered} bytes down: more than a window and one message",
+        )
         for event in events:
             self._hear(event)
         if not self.over:
@@ -156,9 +159,7 @@ class Client:
             elif event["type"] == "websocket.close":
                 self._later(self._random.uniform(0.0, 0.05), self._leave)
             elif event["type"] == "http.response.body" and not event["more_body"]:
-                self._record.check(
-                    self.echoes == (self.parts if self.has_body else 0), "P1: all parts echoed"
-                )
+                self._record.check(self.echoes == (self.parts if self.has_body else 0), "P1: all parts echoed")
                 self._over("complete")
                 self.upstream.complete()
 

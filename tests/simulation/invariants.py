@@ -5,8 +5,8 @@ from __future__ import annotations
 from channel_layer.codec import unpack_batch
 from interface_server.connection import State
 from tests.simulation.applications import Instance
-from tests.simulation.sockets import Socket
 from tests.simulation.clients import Client
+from tests.simulation.sockets import Socket
 from tests.simulation.world import World
 
 Key = tuple[str, int, int]

@@ -21,7 +21,9 @@ EPOCH_MS = 1_700_000_000_000
 BLOCKED = object()
 #: How many of its last writes a fail-over can lose.
 WRITES_LOST_MAX = 8
-READS = frozenset({b"XREAD", b"GET", b"MGET", b"INFO", b"TIME", b"ZRANGEBYSCORE", b"XREVRANGE", b"PUBLISH", b"SUBSCRIBE"})
+READS = frozenset(
+    {b"XREAD", b"GET", b"MGET", b"INFO", b"TIME", b"ZRANGEBYSCORE", b"XREVRANGE", b"PUBLISH", b"SUBSCRIBE"}
+)
 
 
 class Session:

@@ -32,7 +32,9 @@ from worker.pump import Pump as WorkerPump
 from worker.settings import WorkerSettings
 
 #: Short waits, so that a schedule is short; a tiny budget, so that every window is the least there is.
-WIRE = WireSettings(redis="unix:///simulated", buffer_budget_bytes=1, queue_wait_s=4.0, resume_wait_s=8.0, lease_ttl_s=3.0)
+WIRE = WireSettings(
+    redis="unix:///simulated", buffer_budget_bytes=1, queue_wait_s=4.0, resume_wait_s=8.0, lease_ttl_s=3.0
+)
 #: Where nothing but workers is in trouble, nobody may find the wait too short.
 PATIENT = replace(WIRE, queue_wait_s=12.0, resume_wait_s=30.0)
 DRAIN_TIMES_S = (0.5, 2.0, 6.0)
@@ -105,7 +107,9 @@ class World:
         if process.role.startswith("interface"):
             process.pump = InterfacePump(InterfaceSettings(wire=self._wire))
         else:
-            room = Room(process, self.record, self.instances, self.random.choice((2, 5, 20) if self._wire is WIRE else (50,)))
+            room = Room(
+                process, self.record, self.instances, self.random.choice((2, 5, 20) if self._wire is WIRE else (50,))
+            )
             process.room = room
             process.pump = WorkerPump(WorkerSettings(wire=self._wire), room, Counter())
         process.loop.create_task(self._started(process))
