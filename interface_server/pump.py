@@ -251,7 +251,10 @@ class Pump:
             if upstream is None or not upstream.obeys(sender, packet[2]):
                 self._stray(sender, packet)
             return
+        overdue = upstream.state is State.OVERDUE
         upstream.obey(upstream.adopted(sender, packet[3]))
+        if overdue:  # perhaps it was taken in an earlier life of Redis' data, and what followed is lost
+            self._sync(upstream, wants_answer=True)
 
     def _refused(self, sender: str, packet: list[Any]) -> None:
         upstream = self._connections.get(packet[1])

@@ -81,8 +81,11 @@ class WireUpstream(Connection):
 
     def delivered(self, size_bytes: int) -> None:
         """See `Upstream.delivered`."""
+        if self.owner is None:
+            self.incoming.consumed += size_bytes  # between two owners: the next one is told
+            return
         total = self.incoming.consume(size_bytes)
-        if total is not None and self.owner is not None:
+        if total is not None:
             self.pump.node.post(self.owner, packets.credit(self.number, self.epoch, total, self.received))
 
     def credit_again(self) -> None:
@@ -142,6 +145,8 @@ class WireUpstream(Connection):
         """Do what the table says."""
         if action is _FLOW:
             self.pump.adopted(self)
+            if self.epoch > 1:
+                self.delivered(0)  # what the client has taken since we were queued
             if self.waiting or self.halted:
                 self.flow()
             return

@@ -38,6 +38,10 @@ class Adoption:
         self._never: dict[Key, float] = {}  # until when; by then the entry is past its wait
         self._never_s = never_s
 
+    def __len__(self) -> int:
+        """How many takes are not answered yet."""
+        return len(self._under_way)
+
     def choose(self, keys: Iterable[Key], now: float, running: Container[Key] = ()) -> list[bool]:
         """For each that was read: may it be taken? True marks it as under way.
 

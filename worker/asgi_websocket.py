@@ -101,9 +101,7 @@ class WebSocketRun(Run):
         if stage is OPEN:
             if before is CONNECTING:
                 self._accepted(checked)
-            elif (
-                not self._line.room
-            ):  # another task has filled it, and waits: all of them together get one message beyond it
+            elif not self._line.room:  # another task has filled it: all of them together get one message beyond it
                 await self._until_room()
                 return await self.send(event)
         self._stage = stage

@@ -32,7 +32,7 @@ async def drain(pump: Pump, room: AsgiRoom, timeout_s: float, now: asyncio.Event
     end = loop.time() + timeout_s
     paced_from = end - timeout_s * PACED_PART
     handed_off: set[WireLine] = set()
-    while (pump.lines or room.running) and loop.time() < paced_from and not now.is_set():
+    while (pump.lines or pump.taking or room.running) and loop.time() < paced_from and not now.is_set():
         hand_off(pump.lines, handed_off)
         await asyncio.sleep(LOOK_S)
     left = pump.lines

@@ -86,6 +86,11 @@ class Pump:
         """The connections that this worker owns."""
         return list(self._lines.values())
 
+    @property
+    def taking(self) -> int:
+        """How many connections this worker may own as soon as Redis has answered."""
+        return len(self._adoption)
+
     def room_again(self) -> None:
         """A slot may be free again: read on."""
         for reader in self._readers.values():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from random import Random
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from channel_layer.credit import WINDOW_BYTES_MIN
 from channel_layer.events import EVENT_OVERHEAD_BYTES, Event, payload_size_bytes
 from interface_server.client import Ending, Pushed
+from interface_server.connection import DEATHS_MAX
 from tests.simulation.applications import PART_SIZE_BYTES_MAX
 from tests.simulation.marks import Mark, mark_of
 from tests.simulation.process import Process
@@ -42,7 +44,7 @@ class Client:
         self._record = record
         self._random = random
         self._instance: int | None = None  # whose output we are getting
-        self._index = 0
+        self._index = Counter[str]()
         self._halted = False
         self._undelivered = 0
         self._takes_at_once = random.random() < 0.5
@@ -69,6 +71,9 @@ class Client:
 
     def deliver(self, events: Sequence[Event], size_bytes: int) -> None:
         check = self._record.check
+        check(
+            len(self.upstream.deaths) <= DEATHS_MAX, f"P6: {self.name} lives though {DEATHS_MAX + 1} owners have died"
+        )
         check(not self.over, f"{self.name} was given output after its end")
         shown_bytes = sum(map(payload_size_bytes, events))
         check(size_bytes >= shown_bytes, "sizes add up, what is swallowed included")
@@ -121,8 +126,10 @@ class Client:
         check(mark["client"] == self.name, f"P2: {self.name} got the output of {mark['client']}")
         if mark["instance"] != self._instance:
             self._meet(mark["instance"])
-        check(mark["index"] == self._index, f"P1: {self.name} got {mark['index']} where {self._index} was due")
-        self._index = mark["index"] + 1
+        task = mark.get("task", "")
+        due = self._index[task]
+        check(mark["index"] == due, f"P1: {self.name} got {mark['index']} {task} where {due} was due")
+        self._index[task] += 1
         if "echo" in mark:
             self._hear_echo(mark)
 
@@ -135,7 +142,7 @@ class Client:
             check(self.accepted and self.resumable, f"P2: {self.name} got the output of two instances")
             check(not died or self.resumable == "crash", f"{self.name} was resumed after a death, and had not asked")
             self._may_lose = self._may_lose or died
-        self._deaths, self._instance, self._index = deaths, instance, 0
+        self._deaths, self._instance, self._index = deaths, instance, Counter()
 
     def _hear_echo(self, mark: Mark) -> None:
         """No gap and no duplicate, but for what the dead had in their hands: that is lost, and never repeated."""
@@ -154,6 +161,7 @@ class Client:
             if self.over:
                 return
             if event["type"] == "websocket.accept":
+                self._record.check(not self.accepted, f"{self.name} was accepted twice")
                 self.accepted = True
                 self._send_soon()
             elif event["type"] == "websocket.close":

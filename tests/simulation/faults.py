@@ -8,9 +8,13 @@ from channel_layer import redis_scripts
 from tests.simulation.simulated_redis import WRITES_LOST_MAX
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.simulation.network import Pipe
     from tests.simulation.process import Process
     from tests.simulation.world import World
+
+    Fault = Callable[[World, Process], None]
 
 
 def befall(world: World) -> None:
@@ -19,7 +23,7 @@ def befall(world: World) -> None:
     if world.random.random() < 0.65:
         _ambush(world)
     elif living:
-        world.random.choice(FAULTS)(world, world.random.choice(living))
+        world.random.choice(_likely(world))(world, world.random.choice(living))
 
 
 def befall_workers(world: World) -> None:
@@ -37,7 +41,7 @@ def befall_workers(world: World) -> None:
 def _ambush(world: World) -> None:
     """Most of what can go wrong goes wrong while a command is under way, and that is a short time."""
     name, mark = world.random.choice(MARKS)
-    fault = world.random.choice((None, None, None, *FAULTS))
+    fault = world.random.choice((None, None, None, *_likely(world)))
 
     def spring(process: Process, pipe: Pipe) -> None:
         if not process.alive:
@@ -51,6 +55,10 @@ def _ambush(world: World) -> None:
             process.lose(process.pipes.index(pipe), noticed_after_s)
 
     world.network.armed.append((mark, spring))
+
+
+def _likely(world: World) -> tuple[Fault, ...]:
+    return HOLES if world.record.weather == "holes" else FAULTS
 
 
 def _again(world: World, process: Process) -> None:
@@ -161,3 +169,5 @@ FAULTS = (
     *(kill, kill, stop, stop, block, lose_one, lose_one, lose_one, cut_off, cut_off, outage, slow, drain, drain),
     *(come_back_empty, fail_over, fail_over),
 )
+#: Where Redis does not keep what it was told.
+HOLES = (come_back_empty, come_back_empty, come_back_empty, *(5 * (fail_over,)), kill, stop, lose_one, cut_off, drain)

@@ -28,7 +28,8 @@ def violations(world: World) -> list[str]:
         *unsettled(world),
         *_started_twice(world),
         *_started_though_withdrawn(world),
-        *_leaks(world),
+        *leaks(world),
+        *_malformed(world),
         *errors,
     ]
 
@@ -96,9 +97,15 @@ def _started_though_withdrawn(world: World) -> list[str]:
     ]
 
 
-def _leaks(world: World) -> list[str]:
+def _malformed(world: World) -> list[str]:
+    """Nobody here says anything that is malformed; a mistake of ours must not pass for that."""
+    pumps = [process.pump for process in world.processes if process.started]
+    return [f"{pump.node.name} got something malformed" for pump in pumps if pump.counters["wire.malformed_packet"]]
+
+
+def leaks(world: World) -> list[str]:
     """What a process remembers beyond the connections that it has. White-box on purpose: memory is a promise too (P5)."""
-    leaks = []
+    found = []
     for process in world.living():
         pump = process.pump
         owners: dict[str, int] = {}
@@ -112,10 +119,10 @@ def _leaks(world: World) -> list[str]:
                 owners[line.key[0]] = owners.get(line.key[0], 0) + 1
             waiting = (pump._adoption._under_way, {kind: count for kind, count in pump._reserved.items() if count})
         if pump.node.peers._held != owners:
-            leaks.append(f"leak: {process.role} watches {pump.node.peers._held} and shares connections with {owners}")
+            found.append(f"leak: {process.role} watches {pump.node.peers._held} and shares connections with {owners}")
         if any(waiting):
-            leaks.append(f"leak: {process.role} still waits: {waiting}")
+            found.append(f"leak: {process.role} still waits: {waiting}")
         kept = [node for node, mail in pump.node.outbox._destinations.items() if mail.waiting or mail.under_way]
         if kept:
-            leaks.append(f"leak: {process.role} keeps mail for {kept}")
-    return leaks
+            found.append(f"leak: {process.role} keeps mail for {kept}")
+    return found

@@ -1,4 +1,4 @@
-"""What every event of the simulated world carries: whose it is, from which instance, and the how-manieth word of that instance."""
+"""What every event of the simulated world carries: whose it is, from which instance and task, and the how-manieth word of these."""
 
 from __future__ import annotations
 

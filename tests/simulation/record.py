@@ -12,7 +12,7 @@ class Record:
 
     def __init__(self, clock: VirtualClock, seed: str) -> None:
         self.seed = seed
-        self.weather = "any"  # what may happen in this world: "drains", "kills" of workers, or "any" thing
+        self.weather = "any"  # what may happen in this world: see world.py
         self.hole = False  # Redis has lost some of its data
         self._clock = clock
         self.told: list[str] = []

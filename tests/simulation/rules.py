@@ -9,10 +9,11 @@ from typing import Any
 
 import interface_server.pump as interface_pump
 from channel_layer import redis_connection
+from channel_layer.credit import Incoming
 from channel_layer.lease import OwnLease
 from channel_layer.packets import Close
 from channel_layer.redis_connection import RedisConnection
-from channel_layer.redis_inbox import RedisInbox
+from channel_layer.redis_inbox import BEYOND, RedisInbox, parse_id
 from channel_layer.redis_node import RedisNode
 from channel_layer.redis_opener import Outcome, RedisOpener
 from channel_layer.redis_outbox import RedisOutbox
@@ -21,6 +22,7 @@ from interface_server.connection import MOVES, Action, Connection, Happening, Or
 from interface_server.upstream import WireUpstream
 from worker.adoption import Adoption
 from worker.pump import Pump as WorkerPump
+from worker.wire_line import WireLine
 
 Patch = tuple[Any, str, Any]
 
@@ -152,6 +154,109 @@ def _choose_what_runs(self: Adoption, keys: Any, now: float, running: Any = ()) 
 
 _choose = Adoption.choose
 
+
+def _take_of_any_era(self: WorkerPump, kind: str, entries: list[Any]) -> None:
+    for entry in entries:
+        entry.packet[9] = self.node.connection.era if self.node.connection is not None else ""
+    _worker_take(self, kind, entries)
+
+
+_worker_take = WorkerPump._take
+
+
+def _hand_off_and_forget(self: Connection, consumed: int) -> Action:
+    self.kept = None
+    return _hand_off(self, consumed)
+
+
+_hand_off = Connection.hand_off
+
+
+def _forget_what_is_consumed(self: Connection, sequence: int) -> None:
+    accepted, self.accepted = self.accepted, True
+    _consumed(self, sequence)
+    self.accepted = accepted
+
+
+_consumed = Connection.consumed
+
+
+def _show_each_accept(self: Connection, events: list[Any]) -> list[Any]:
+    accepts = [event for event in events if event["type"] == "websocket.accept" and self.accepted]
+    return accepts + _screen(self, events)
+
+
+_screen = Connection.screen
+
+
+def _repeat_after_a_crash(self: Connection, now: float) -> Action:
+    action = self.happen(Happening.OWNER_DIED)
+    self.deaths += (now,)
+    return action
+
+
+def _die_often(self: Connection, now: float) -> Action:
+    deaths, self.deaths = self.deaths, ()
+    action = _owner_died(self, now)
+    self.deaths = (*deaths, now)
+    return action
+
+
+_owner_died = Connection.owner_died
+
+
+def _any_may_start_again(self: Connection) -> bool:
+    return self.may_start_twice and self.opening is not None
+
+
+def _in_silence(deed: Any) -> Any:
+    """The same deed, and nobody is told."""
+
+    def done(self: Any, *arguments: Any) -> None:
+        self.node.post = _nothing
+        try:
+            deed(self, *arguments)
+        finally:
+            del self.node.post
+
+    return done
+
+
+def _no_sync(_upstream: Any, wants_answer: bool) -> None:
+    """Nobody asks."""
+
+
+def _adopted_without_doubt(self: Any, sender: str, packet: list[Any]) -> None:
+    self._sync = _no_sync
+    try:
+        _adopted(self, sender, packet)
+    finally:
+        del self._sync
+
+
+_adopted = interface_pump.Pump._adopted
+
+
+def _mourn_and_never_doubt(self: RedisNode, what: str, node: str) -> None:
+    if node != self.name:
+        self._mourn(node)
+
+
+def _renewed_and_no_more(self: RedisNode, asked_at: float, found: bool) -> None:
+    self._own_lease.renewed(asked_at, found)
+
+
+def _go_on_where_the_stream_ends(self: RedisInbox, era: str, was_made: int, last_id: bytes) -> None:
+    self._era = era
+    if was_made:
+        self._last_id = b"0-0"
+    elif parse_id(last_id) < parse_id(self._last_id):
+        self._last_id = last_id
+    else:
+        return
+    self._wake(BEYOND)
+
+
 _MOVES_WITHOUT_LATE_OUTCOMES = {**MOVES, State.OVERDUE: {
     happening: move
     for happening, move in MOVES[State.OVERDUE].items()
@@ -165,6 +270,22 @@ FOUND: dict[str, list[Patch]] = {
     "what runs here is not taken here again": [(Adoption, "choose", _choose_what_runs)],
     "who did not start a connection is no longer watched for it": [
         (interface_pump.Pump, "_close", _watch_who_did_not_start_it)
+    ],
+    "a drain waits for takes under way": [(WorkerPump, "taking", 0)],
+    "who is adopted late is asked whether anything is lost": [
+        (interface_pump.Pump, "_adopted", _adopted_without_doubt)
+    ],
+    "what is started again gets its whole body": [(Connection, "consumed", _forget_what_is_consumed)],
+    "the inbox is made before anything is opened": [(RedisInbox, "make", _nothing)],
+    "in another life of Redis the inbox is read from its beginning": [
+        (RedisInbox, "_found", _go_on_where_the_stream_ends)
+    ],
+    "credit is told again after a doubt": [
+        (WireLine, "credit_again", _nothing),
+        (WireUpstream, "credit_again", _nothing),
+    ],
+    "what the last owner sent takes its part of the next window": [
+        (connection, "Incoming", lambda window, outstanding=0: Incoming(window))
     ],
 }
 
@@ -197,6 +318,23 @@ RULES: dict[str, list[Patch]] = {
     "only who holds a lease may judge": [(OwnLease, "may_judge", lambda self, now: True)],
     "what is told to the dead leaves": [(interface_pump.Pump, "on_dead", _drop_what_is_told_to_the_dead)],
     "deaths are noticed": [(RedisNode, "_judge", RedisNode._count_fellows)],
+    "a worker takes what is of its own era": [(WorkerPump, "_take", _take_of_any_era)],
+    "what was queued in another era is queued again": [(interface_pump.Pump, "_era_changed", _nothing)],
+    "`sync` after every doubt": [(interface_pump.Pump, "on_doubt", _nothing), (WorkerPump, "on_doubt", _nothing)],
+    "who finds its lease missing doubts": [(RedisNode, "_renewed", _renewed_and_no_more)],
+    "who hears of its own death doubts": [(RedisNode, "_heard", _mourn_and_never_doubt)],
+    "the dead are told, by the interface server": [
+        (interface_pump.Pump, "on_dead", _in_silence(interface_pump.Pump.on_dead))
+    ],
+    "the dead are told, by the worker": [(WorkerPump, "on_dead", _in_silence(WorkerPump.on_dead))],
+    "deaths are announced": [(RedisNode, "_announce", _nothing)],
+    "a hand-off keeps what was not consumed": [(Connection, "hand_off", _hand_off_and_forget)],
+    "a hand-off repeats nothing that was consumed": [(Connection, "consumed", _nothing)],
+    "a hand-off is answered": [(interface_pump.Pump, "_handoff", _in_silence(interface_pump.Pump._handoff))],
+    "the second accept is swallowed": [(Connection, "screen", _show_each_accept)],
+    "what the dead had is not repeated": [(Connection, "owner_died", _repeat_after_a_crash)],
+    "nothing is started again after a third death": [(Connection, "owner_died", _die_often)],
+    "after a crash only who asked for that is resumed": [(Connection, "replayable", property(_any_may_start_again))],
     "who left before its place was known is withdrawn": [(WireUpstream, "opened", _opened_without_withdrawing)],
 }
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextvars import copy_context
 from random import Random
@@ -46,7 +47,7 @@ class Socket(WebSocketRun):
         self._record = room.record
         self._random = Random(f"{room.record.seed} {self.client} {number}")
         self._resumable = scope["resumable"]
-        self._told = 0
+        self._told = Counter[str]()  # by task: who waits for room may be overtaken by another task
         self._found: int | None = None  # where the last instance has stopped, as this one was told
         self._heard: int | None = None
         self._disconnects = 0
@@ -125,13 +126,13 @@ class Socket(WebSocketRun):
         with contextlib.suppress(ClientGone, RuntimeError):
             for _ in range(self._random.randint(1, 4)):
                 await asyncio.sleep(self._random.uniform(0.0, 2.0))
-                await send({"type": "websocket.send", "bytes": marked(self._mark(), self._padding())})
+                await send({"type": "websocket.send", "bytes": marked(self._mark("tick"), self._padding())})
 
-    def _mark(self, **more: int) -> Mark:
-        mark = {"client": self.client, "instance": self.number, "index": self._told, **more}
+    def _mark(self, task: str = "echo", **more: int) -> Mark:
+        mark = {"client": self.client, "instance": self.number, "task": task, "index": self._told[task], **more}
         if self._found is not None and "echo" in mark:
             mark["found"] = self._found
-        self._told += 1
+        self._told[task] += 1
         return mark
 
     def _padding(self) -> bytes:
