@@ -10,6 +10,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Any
 
+from channel_layer.errors import WireError
 from channel_layer.events import Event
 
 VERSION = 1
@@ -18,7 +19,7 @@ VERSION = 1
 Packet = tuple[Any, ...]
 
 #: What a malformed packet can make of the code that obeys it; its connection suffers, nobody else.
-MALFORMED = (TypeError, ValueError, KeyError, IndexError, AttributeError)
+MALFORMED = (TypeError, ValueError, KeyError, IndexError, AttributeError, WireError)
 
 
 class Kind(IntEnum):
@@ -92,7 +93,7 @@ class Cancel(IntEnum):
 def open_(
     number: int,
     epoch: int,
-    scope: Event,
+    scope: list[bytes],
     body: bytes,
     more_body: bool,
     window: int,
@@ -102,6 +103,8 @@ def open_(
     resume: Event | None = None,
 ) -> Packet:
     """interface → shared channel. `window`: bytes the interface server takes; `expects`: the client waits for 100.
+
+    scope: its pieces, see scope.py.
 
     resume: for a WebSocket that is open already, what its next instance finds at `scope["extensions"]["towpath.resume"]`.
     """
@@ -113,9 +116,9 @@ def adopted(number: int, epoch: int, window: int) -> Packet:
     return (ADOPTED, number, epoch, window)
 
 
-def refused(number: int, epoch: int, why: Refusal) -> Packet:
-    """take script → interface: nobody will run this epoch."""
-    return (REFUSED, number, epoch, int(why))
+def refused(number: int, epoch: int, why: int) -> Packet:
+    """take script → interface: nobody will run this epoch. why: a Refusal."""
+    return (REFUSED, number, epoch, why)
 
 
 def data(number: int, epoch: int, sequence: int, events: list[Event]) -> Packet:

@@ -21,6 +21,8 @@ from channel_layer.redis_connection import Answer, OnAnswer, RedisConnection
 
 log = logging.getLogger("towpath.opener")
 
+TTL_INTERVAL_S = 1.0
+
 
 class Outcome(Enum):
     """What became of an `open` that has no entry."""
@@ -50,7 +52,8 @@ class RedisOpener:
         self._head = batch_head(name)
         self._stream = keys.channel(channel)
         self._size = keys.channel_size(channel)
-        self._limits = (capacity, size_bytes_max, ttl_ms)
+        self._limits = (capacity, size_bytes_max, ttl_ms + int(TTL_INTERVAL_S * 1000))
+        self._ttl_due = 0.0  # when the keys' time to live is to be seen to again
         self._connection: RedisConnection | None = None
         self._waiting: list[_Opening] = []
         self._returning: list[_Opening] = []  # queued again while Redis is away; their wait is counted elsewhere
@@ -105,8 +108,16 @@ class RedisOpener:
             self._stream,
             self._size,
             *self._limits,
+            self._ttl_is_due(),
             *[join_batch(self._head, [packed]) for packed, _, _ in batch],
         )
+
+    def _ttl_is_due(self) -> int:
+        now = self._loop.time()
+        if now < self._ttl_due:
+            return 0
+        self._ttl_due = now + TTL_INTERVAL_S
+        return 1
 
     def _refuse(self, batch: list[_Opening]) -> None:
         """Redis is away: who is new is told so; who was in already, and lost its answer with the connection, waits."""
@@ -136,6 +147,7 @@ class RedisOpener:
         self._under_way = False
         if isinstance(answer, LayerUnavailable):
             outcomes: list[bytes | Outcome] = [Outcome.UNKNOWN] * len(batch)
+            self._ttl_due = 0.0
         elif isinstance(answer, hiredis.ReplyError):
             log.warning("Redis refused new connections: %s", answer)
             outcomes = [Outcome.UNAVAILABLE] * len(batch)

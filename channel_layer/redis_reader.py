@@ -29,8 +29,8 @@ log = logging.getLogger("towpath.reader")
 
 BLOCK_MS = 1_000
 PENDING_MS = 2_000
-#: Number, epoch, scope, first body, more, window, wait in ms.
-OPEN_TYPES = (int, int, dict, bytes, bool, int, int)
+#: Number, epoch, pieces of the scope, first body, more, window, wait in ms.
+OPEN_TYPES = (int, int, list, bytes, bool, int, int)
 CLAIM_INTERVAL_S = 1.0
 
 

@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from channel_layer.events import Event
+from channel_layer.scope import Scope
 from interface_server.autobahn_framing import negotiate_deflate
 from interface_server.autobahn_reading import Reading
 from interface_server.autobahn_socket import RETRY_AFTER, WebSockets
@@ -72,7 +73,7 @@ class WebSocket(Reading, Writing):
             self._refuse(503, "too many connections", RETRY_AFTER)
             return
         self._held = remaining_bytes
-        self._upstream = context.door.open(self, scope, b"", False)
+        self._upstream = context.door.open(self, Scope(scope), b"", False)
 
     def _accept(self, event: Event) -> None:
         context, handshake, extension = self._shared.context, self._handshake, ""

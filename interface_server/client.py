@@ -14,6 +14,7 @@ from enum import Enum
 from typing import Protocol
 
 from channel_layer.events import Event
+from channel_layer.scope import Scope
 
 
 class Ending(Enum):
@@ -118,13 +119,13 @@ class Door(Protocol):
         """False while Redis does not answer, or while draining: `/-/health/ready` says 503."""
 
     def open(
-        self, client: Client, scope: Event, body: bytes, more_body: bool, *, expect_continue: bool = False
+        self, client: Client, scope: Scope, body: bytes, more_body: bool, *, expect_continue: bool = False
     ) -> Upstream:
         """Queue one connection for the workers, with the first part of its body (at most 64 KiB, free of credit).
 
         scope: ASGI's, without `asgi`, `extensions` and `state`, which the worker adds; headers as a list of (name, value).
-        `scope["type"]` is `http` or `websocket`. The answer comes later, by `Client.deliver` or `Client.end`.
+        `scope.event["type"]` is `http` or `websocket`. The answer comes later, by `Client.deliver` or `Client.end`.
         """
 
 
-__all__ = ["Client", "Door", "Ending", "Event", "Pushed", "Upstream"]
+__all__ = ["Client", "Door", "Ending", "Event", "Pushed", "Scope", "Upstream"]

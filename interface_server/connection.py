@@ -20,6 +20,10 @@ from enum import Enum, auto
 
 from channel_layer.credit import Incoming, Outgoing
 from channel_layer.events import Event
+from channel_layer.scope import Piece, Scope
+
+#: A scope's pieces, the first part of the body, and whether more follows.
+Opening = tuple[list[Piece], bytes, bool]
 
 #: Methods that may be started twice (RFC 9110, 9.2.2), as far as nothing of the body is lost.
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
@@ -177,13 +181,14 @@ class Connection:
         "waiting",
     )
 
-    def __init__(self, number: int, opening: tuple[Event, bytes, bool], window: int, expects_continue: bool) -> None:
-        scope = opening[0]
+    def __init__(
+        self, number: int, scope: Scope, body: bytes, more_body: bool, window: int, expects_continue: bool
+    ) -> None:
         self.number = number
         self.epoch = 1
         self.state = _QUEUED
         self.owner: str | None = None
-        self.may_start_twice = scope["type"] != "http" or scope["method"] in IDEMPOTENT
+        self.may_start_twice = scope.event["type"] != "http" or scope.event["method"] in IDEMPOTENT
         self.expects_continue = expects_continue
         self.deaths: tuple[float, ...] = ()
         self.delivered_bytes = 0  # WebSocket: what its client was given in this epoch, or what was swallowed
@@ -193,7 +198,7 @@ class Connection:
         self.state_blob: object = None  # what its instance left for the next one
         self.started = False  # the instance of this epoch has consumed something
         #: What the instance was opened with; kept as long as it may have to be opened again.
-        self.opening: tuple[Event, bytes, bool] | None = opening
+        self.opening: Opening | None = (scope.pieces, body, more_body)
         #: Events that were forwarded in this epoch, kept as long as `opening`.
         self.kept: list[tuple[Event, int]] | None = None
         self.kept_bytes = 0

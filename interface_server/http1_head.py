@@ -15,7 +15,9 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
+from channel_layer.codec import pack
 from channel_layer.events import Event
+from channel_layer.scope import Piece
 
 Fields = Sequence[tuple[bytes, bytes]]
 
@@ -70,6 +72,7 @@ class Head:
         "length_bytes",
         "method",
         "path",
+        "piece",
         "scope",
         "target",
         "upgrade",
@@ -81,6 +84,7 @@ class Head:
     path: str  #: decoded
     version: str  #: "1.0" or "1.1"
     scope: Event  #: what the application hears, as far as the head says it; copied for each request
+    piece: Piece  #: what the first line says of it, packed
     heeded: dict[bytes, bytes]  #: the HEEDED fields that were there, but a Host that stands alone; repeated ones joined
     keep_alive: bool  #: the client would send another request after this one
     common: bool  #: the response needs nothing special: HTTP/1.1, not HEAD, and the connection stays
@@ -166,30 +170,27 @@ def _heeded(fields: Fields) -> dict[bytes, bytes]:
 def _read_line(head: Head, method: bytes, target: bytes, origin: bytes) -> None:
     """origin: the target without scheme and authority."""
     head.target = target
-    head.scope = scope = _scope(method, origin, head.version)
+    head.scope, head.piece = scope, _ = _scope(method, origin, head.version)
     head.method, head.path = scope["method"], scope["path"]
 
 
 @lru_cache(maxsize=256)
-def _scope(method: bytes, origin: bytes, version: str) -> Event:
+def _scope(method: bytes, origin: bytes, version: str) -> tuple[Event, Piece]:
     """What the first line says to the application. Remembered for many heads: to be copied, and never to be changed."""
     if b"#" in origin:
         raise Refusal(400, "a fragment has no place in a request", "target")
     raw_path, _, query_string = origin.partition(b"?")
     decoded = unquote_to_bytes(raw_path) if b"%" in raw_path else raw_path
-    return {
+    scope: Event = {
         "type": "http",
         "http_version": version,
         "method": method.decode(),
-        "scheme": "http",
         "path": decoded.decode("utf-8", "replace"),
         "raw_path": raw_path,
         "query_string": query_string,
         "root_path": "",
-        "headers": (),
-        "client": None,
-        "server": None,
     }
+    return scope, pack(scope)
 
 
 def _origin_form(head: Head, method: bytes, target: bytes, fields: list[tuple[bytes, bytes]]) -> bytes:

@@ -21,6 +21,7 @@ from channel_layer.names import check_group
 from channel_layer.packets import MALFORMED, Cancel, Close, Refusal
 from channel_layer.redis_node import RedisNode
 from channel_layer.redis_opener import RedisOpener
+from channel_layer.scope import Scope
 from interface_server.client import Client, Ending, Pushed
 from interface_server.connection import Happening, Order, State
 from interface_server.fan_out import FanOut
@@ -102,12 +103,12 @@ class Pump:
     # -- Door
 
     def open(
-        self, client: Client, scope: Event, body: bytes, more_body: bool, *, expect_continue: bool = False
+        self, client: Client, scope: Scope, body: bytes, more_body: bool, *, expect_continue: bool = False
     ) -> WireUpstream:
         """See `Door.open`."""
         window = window_size_bytes(self._settings.wire.buffer_budget_bytes, len(self._connections) + 1)
         self._opened += 1
-        upstream = WireUpstream(self, client, self._opened, (scope, body, more_body), window, expect_continue)
+        upstream = WireUpstream(self, client, self._opened, scope, body, more_body, window, expect_continue)
         self._connections[upstream.number] = upstream
         self._queue(upstream)
         return upstream

@@ -128,7 +128,7 @@ class Requests(HttpSocket):
         if self.context.full():
             self._refuse_full()
             return
-        scope = websocket_scope(self._scope)
+        scope = websocket_scope(self._scope.event)
         self._unpause(AHEAD)
         self._retire()
         autobahn_websocket.upgrade(self, self.transport, scope, rest, self.context)

@@ -99,7 +99,7 @@ class Responses(HttpSocket):
     def _log(self, status: int) -> None:
         head = self._head
         if head is not None and head.path not in self.context.health.paths:
-            self.context.access_log.line(self._scope["client"], head.method, head.target, head.version, status)
+            self.context.access_log.line(self._scope.event["client"], head.method, head.target, head.version, status)
 
     def _complete(self, upstream: Upstream, keep_alive: bool) -> None:
         self._upstream = None

@@ -17,7 +17,7 @@ from enum import Enum, auto
 from math import inf
 from typing import TYPE_CHECKING
 
-from interface_server.client import Event, Upstream
+from interface_server.client import Scope, Upstream
 from interface_server.http1_head import Head
 from interface_server.http1_intake import Intake
 from interface_server.http1_response import Http1Response
@@ -84,6 +84,7 @@ class HttpSocket:
     _place: Place  # from `connectionMade` on
     _intake: Intake
     _turns: Turns
+    _scope: Scope  # of the exchange under way
 
     def __init__(self, factory: HttpFactory) -> None:
         self.factory = factory
@@ -96,7 +97,6 @@ class HttpSocket:
         self._acknowledged_bytes = 0
         # Of the exchange under way.
         self._head: Head | None = None
-        self._scope: Event = {}
         self._parts: list[bytes] = []
         self._opened = False  # was the request brought to the door, or answered by ourselves?
         self._request_over = False

@@ -14,6 +14,7 @@ from channel_layer.names import reply_channel
 from channel_layer.packets import Cancel, Close
 from channel_layer.redis_connection import Answer
 from channel_layer.redis_opener import Outcome
+from channel_layer.scope import Scope
 from interface_server.client import Client, Ending
 from interface_server.connection import Action, Connection, Happening, State
 
@@ -53,12 +54,20 @@ class WireUpstream(Connection):
     __slots__ = ("client", "entry_id", "entry_size", "kind", "leaving", "pump")
 
     def __init__(
-        self, pump: Pump, client: Client, number: int, opening: tuple[Event, bytes, bool], window: int, expects: bool
+        self,
+        pump: Pump,
+        client: Client,
+        number: int,
+        scope: Scope,
+        body: bytes,
+        more_body: bool,
+        window: int,
+        expects: bool,
     ) -> None:
-        super().__init__(number, opening, window, expects)
+        super().__init__(number, scope, body, more_body, window, expects)
         self.pump = pump
         self.client = client
-        self.kind: str = opening[0]["type"]
+        self.kind: str = scope.event["type"]
         self.entry_id: bytes | None = None  # on the shared channel, once it is known
         self.entry_size = 0
         self.leaving = LOST

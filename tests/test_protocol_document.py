@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from channel_layer import packets
-from channel_layer.codec import batch_head, join_batch, pack_packet
+from channel_layer.codec import batch_head, join_batch, pack, pack_packet
 from channel_layer.packets import LENGTH_MIN, Close, Kind, Refusal
 from channel_layer.settings import WireSettings
 from interface_server.client import Ending
@@ -37,6 +37,14 @@ SCOPE = {
     "client": ("192.0.2.7", 40000),
     "server": ("192.0.2.1", 8000),
 }
+PIECES = [
+    pack({key: SCOPE[key] for key in keys})
+    for keys in (
+        ("type", "http_version", "method", "path", "raw_path", "query_string", "root_path"),
+        ("headers",),
+        ("scheme", "client", "server"),
+    )
+]
 RESPONSE = [
     {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/plain")]},
     {"type": "http.response.body", "body": b"hello", "more_body": False},
@@ -57,7 +65,10 @@ def batch(node: str, packet: packets.Packet) -> bytes:
 @pytest.mark.parametrize(
     ("name", "made"),
     [
-        ("open", batch(INTERFACE, packets.open_(1, 1, SCOPE, b"", False, 262_144, 30_000, False, "f00dcafe"))),
+        (
+            "open",
+            batch(INTERFACE, packets.open_(1, 1, PIECES, b"", False, 262_144, 30_000, False, "f00dcafe")),
+        ),
         ("head", batch_head(WORKER)),
         ("adopted", pack_packet(packets.adopted(1, 1, 262_144))),
         ("refused", pack_packet(packets.refused(1, 1, Refusal.LATE))),

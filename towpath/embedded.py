@@ -59,6 +59,8 @@ def arguments(binary: str, folder: Path) -> list[str]:
         "daemonize": "no",
         "loglevel": "warning",
     }
+    if Path(binary).name == "valkey-server":  # an older redis-server does not know it, and would not start
+        settings["latency-tracking"] = "no"  # histograms that nobody asks for take a fifteenth of its time
     return [binary, *(word for name, value in settings.items() for word in (f"--{name}", value))]
 
 

@@ -119,10 +119,6 @@ class AsgiRoom:
             extensions["websocket.http.response"] = NO_OPTIONS
             extensions["towpath.resume"] = NO_OPTIONS if line.resume is None else line.resume
         scope["extensions"] = extensions
-        scope["headers"] = list(map(tuple, scope["headers"]))
-        client, server = scope.get("client"), scope.get("server")
-        scope["client"] = client and tuple(client)
-        scope["server"] = server and tuple(server)
         if self._state is not None:
             scope["state"] = self._state.copy()
 

@@ -87,4 +87,4 @@ class Room(Protocol):
         """How many more connections of `kind` (`http`, `websocket`) this worker can take now."""
 
     def start(self, scope: Event, body: bytes, more_body: bool, line: Line) -> Instance:
-        """Start one application instance. scope: as the interface server sent it; the room adds `asgi`, `extensions`, `state`."""
+        """Start one application instance. scope: as the interface server saw it; the room adds `asgi`, `extensions`, `state`."""

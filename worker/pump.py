@@ -19,6 +19,7 @@ from channel_layer.packets import MALFORMED, Close, Refusal
 from channel_layer.redis_layer import RedisLayer
 from channel_layer.redis_node import RedisNode
 from channel_layer.redis_reader import Entry, RedisReader
+from channel_layer.scope import ScopeReader
 from worker.adoption import Adoption, Key, read_count
 from worker.instance import Room
 from worker.loop_lag import LoopLag
@@ -28,6 +29,7 @@ from worker.wire_line import WireLine
 log = logging.getLogger("towpath.worker")
 
 ADOPTED = 1
+_LATE, _ERA = int(Refusal.LATE), int(Refusal.ERA)
 FIGURES_INTERVAL_S = 0.5
 
 
@@ -44,6 +46,7 @@ class Pump:
         self.node.outbox.before_flush = self._flush
         self._adoption = Adoption(never_s=4 * settings.wire.queue_wait_s)
         self._lag = LoopLag()
+        self._scopes = ScopeReader()
         self._lines: dict[Key, WireLine] = {}
         self._pending: list[WireLine] = []
         self.adopted = 0  #: connections since the start, exchanges and WebSockets
@@ -145,7 +148,7 @@ class Pump:
         for entry, (_, number, epoch) in taking:
             ours = entry.packet[9] == era  # of another life of Redis' data: who knows who has taken it there
             adopted = packets.adopted(number, epoch, 0 if entry.packet[8] else window)
-            refused = packets.refused(number, epoch, Refusal.LATE if ours else Refusal.ERA)
+            refused = packets.refused(number, epoch, _LATE if ours else _ERA)
             arguments.append((entry, entry.deadline_ms if ours else 0, pack_packet(adopted), pack_packet(refused)))
         self._reserved[kind] += len(taking)
 
@@ -175,12 +178,12 @@ class Pump:
             self.on_packets(key[0], held)
 
     def _start(self, entry: Entry, key: Key, window: int) -> None:
-        _, _, _, scope, body, more_body, down_window, _, expects_continue = entry.packet[:9]
+        _, _, _, pieces, body, more_body, down_window, _, expects_continue = entry.packet[:9]
         resume = entry.packet[10] if len(entry.packet) > 10 else None
         line = WireLine(self, key, down_window, window, expects_continue, resume)
         self._lines[key] = line
         self.node.hold(key[0])
-        line.instance = self._room.start(scope, body, more_body, line)
+        line.instance = self._room.start(self._scopes.read(pieces), body, more_body, line)
 
     def _unanswered(self, keys: list[Key]) -> None:
         """The take was sent and never answered: start nothing of it, and say so to whoever believes that we own it."""

@@ -5,29 +5,34 @@
 -- ARGV[1]  capacity in messages
 -- ARGV[2]  capacity in bytes (an empty channel takes one larger message)
 -- ARGV[3]  least time to live in ms, never shortened
--- ARGV[4…] one batch each
+-- ARGV[4]  1 see to the time to live; 0 this caller did so within the last second
+-- ARGV[5…] one batch each
 -- Result   for each batch the id of its entry, or false where the channel was full
-local length = redis.call('XLEN', KEYS[1])
-local size = tonumber(redis.call('GET', KEYS[2]) or '0')
+local call = redis.call
+local stream, count = KEYS[1], KEYS[2]
+local length = call('XLEN', stream)
+local found = call('GET', count)
+local size = tonumber(found or '0')
 local capacity, size_max, ttl = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local added, ids = 0, {}
-for i = 4, #ARGV do
+for i = 5, #ARGV do
     local batch = ARGV[i]
     if length >= capacity or (length > 0 and size + added + #batch > size_max) then
-        ids[#ids + 1] = false
+        ids[i - 4] = false
     else
-        ids[#ids + 1] = redis.call('XADD', KEYS[1], '*', 'b', batch)
+        ids[i - 4] = call('XADD', stream, '*', 'b', batch)
         length = length + 1
         added = added + #batch
     end
 end
 if added > 0 then
-    redis.call('INCRBY', KEYS[2], added)
-    if redis.call('PTTL', KEYS[1]) < ttl then
-        redis.call('PEXPIRE', KEYS[1], ttl)
-    end
-    if redis.call('PTTL', KEYS[2]) < ttl then
-        redis.call('PEXPIRE', KEYS[2], ttl)
+    call('INCRBY', count, added)
+    if ARGV[4] == '1' or not found then
+        for _, key in ipairs(KEYS) do
+            if call('PTTL', key) < ttl then
+                call('PEXPIRE', key, ttl)
+            end
+        end
     end
 end
 return ids

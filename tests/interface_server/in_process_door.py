@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from channel_layer.events import Event, payload_size_bytes
+from channel_layer.scope import Scope, ScopeReader
 from interface_server.client import Client, Ending
 from interface_server.context import DoorContext
 from interface_server.settings import InterfaceSettings
@@ -165,10 +166,10 @@ class InProcessDoor:
         self._arrived: asyncio.Queue[Line] = asyncio.Queue()
 
     def open(
-        self, client: Client, scope: Event, body: bytes, more_body: bool, *, expect_continue: bool = False
+        self, client: Client, scope: Scope, body: bytes, more_body: bool, *, expect_continue: bool = False
     ) -> Line:
         first = {"type": "http.request", "body": body, "more_body": more_body}
-        line = Line(self, client, scope, first, len(self.lines))
+        line = Line(self, client, ScopeReader().read(scope.pieces), first, len(self.lines))
         if more_body and not body:
             line.unread.clear()
         self.openings.append({"body": body, "more_body": more_body, "expect_continue": expect_continue})

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from channel_layer.scope import Scope
 from interface_server.connection import MOVES, Action, Connection, Happening, Order, State
 
 GET = ({"type": "http", "method": "GET"}, b"", False)
@@ -14,7 +15,8 @@ PART = {"type": "http.request", "body": b"part", "more_body": True}
 
 
 def connection(opening: tuple = GET) -> Connection:
-    return Connection(1, opening, 1000, False)
+    scope, body, more_body = opening
+    return Connection(1, Scope(scope), body, more_body, 1000, False)
 
 
 def owned(opening: tuple = GET, window: int = 100) -> Connection:
@@ -89,7 +91,7 @@ def test_what_was_forwarded_stands_in_front_again_when_its_owner_did_not_start()
     assert held.offer({**PART, "body": b"2"}, 90)
     assert not held.offer({**PART, "body": b"3"}, 90), "the window is used up"
     assert held.happen(Happening.NOT_STARTED) is Action.OPEN_AGAIN
-    assert held.opening == POST
+    assert held.opening == (Scope(POST[0]).pieces, *POST[1:])
     held.adopted("worker.b", 1000)
     assert [held.next_waiting()["body"] for _ in range(3)] == [b"1", b"2", b"3"]
     assert held.next_waiting() is None

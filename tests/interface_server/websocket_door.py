@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from channel_layer.events import Event, payload_size_bytes
+from channel_layer.scope import Scope, ScopeReader
 from interface_server.client import Client
 from interface_server.context import DoorContext
 from interface_server.settings import InterfaceSettings
@@ -75,9 +76,8 @@ class ScriptedDoor:
         self.opened = asyncio.Queue[Line]()
         self.count = 0
 
-    def open(
-        self, client: Client, scope: Event, body: bytes, more_body: bool, *, expect_continue: bool = False
-    ) -> Line:
+    def open(self, client: Client, sent: Scope, body: bytes, more_body: bool, *, expect_continue: bool = False) -> Line:
+        scope = ScopeReader().read(sent.pieces)
         assert scope["type"] == "websocket" and body == b"" and not more_body
         self.count += 1
         line = Line(client, scope, f"test!{self.count}")

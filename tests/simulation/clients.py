@@ -9,6 +9,7 @@ from typing import Any
 
 from channel_layer.credit import WINDOW_BYTES_MIN
 from channel_layer.events import EVENT_OVERHEAD_BYTES, Event, payload_size_bytes
+from channel_layer.scope import Scope
 from interface_server.client import Ending, Pushed
 from interface_server.connection import DEATHS_MAX
 from tests.simulation.applications import PART_SIZE_BYTES_MAX
@@ -60,7 +61,7 @@ class Client:
             scope["method"] = self.kind
         body, more = (b"0", self.parts > 1) if self.has_body else (b"", False)
         self.sent_parts = 1 if self.has_body else 0
-        self.upstream = self.process.pump.open(self, scope, body, more)
+        self.upstream = self.process.pump.open(self, Scope(scope), body, more)
         self._record.tell(f"{self.name} arrives at {self.process.role} as {self.upstream.channel}")
         if self._leaves_after_s is not None:
             self._later(self._leaves_after_s * self._random.uniform(0.5, 1.0), self._leave)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from channel_layer.events import Event, payload_size_bytes
+from channel_layer.scope import Scope
 from channel_layer.settings import WireSettings
 from interface_server.client import Ending, Pushed
 from interface_server.pump import Pump as InterfacePump
@@ -130,7 +131,7 @@ def knock(
 ) -> Recorded:
     """Open a connection and return its client's side."""
     client = Recorded()
-    client.upstream = pump.open(client, scope_of(kind, method), body, more, **kw)
+    client.upstream = pump.open(client, Scope(scope_of(kind, method)), body, more, **kw)
     return client
 
 

@@ -111,7 +111,7 @@ def line() -> Callable[[], RecordingLine]:
 
 @pytest.fixture
 def http_scope() -> Callable[..., dict[str, Any]]:
-    """A scope as it arrives from an interface server: lists where ASGI has tuples."""
+    """A scope as it comes from an interface server, read."""
 
     def make(method: str = "GET", path: str = "/", headers: list[Any] | None = None, **more: Any) -> dict[str, Any]:
         return {
@@ -123,9 +123,9 @@ def http_scope() -> Callable[..., dict[str, Any]]:
             "raw_path": path.encode(),
             "query_string": b"",
             "root_path": "",
-            "headers": headers or [[b"host", b"example.org"]],
-            "client": ["127.0.0.1", 50_000],
-            "server": ["127.0.0.1", 8000],
+            "headers": headers or [(b"host", b"example.org")],
+            "client": ("127.0.0.1", 50_000),
+            "server": ("127.0.0.1", 8000),
         } | more
 
     return make
@@ -142,9 +142,9 @@ def websocket_scope() -> Callable[..., dict[str, Any]]:
             "raw_path": path.encode(),
             "query_string": b"",
             "root_path": "",
-            "headers": [[b"host", b"example.org"]],
+            "headers": [(b"host", b"example.org")],
             "client": None,
-            "server": ["127.0.0.1", 8000],
+            "server": ("127.0.0.1", 8000),
             "subprotocols": ["chat"],
         } | more
 

@@ -7,6 +7,7 @@ import logging
 
 import pytest
 
+from channel_layer.scope import Scope, ScopeReader
 from worker.errors import ClientGone, InvalidEvent, WrongOrder
 from worker.instance import Close
 
@@ -50,7 +51,8 @@ async def test_the_scope_is_completed_and_has_the_types_of_asgi(rooms, line, htt
 
     wire = line("door.q9!3")
     room = await rooms.open(application)
-    room.start(http_scope(headers=[[b"a", b"b"], [b"a", b"c"]]), b"", False, wire)
+    travelled = Scope(http_scope(headers=[[b"a", b"b"], [b"a", b"c"]])).pieces
+    room.start(ScopeReader().read(travelled), b"", False, wire)
     await wire.over()
     assert seen["asgi"] == {"version": "3.0", "spec_version": "2.3"}
     assert seen["headers"] == [(b"a", b"b"), (b"a", b"c")]
@@ -493,5 +495,5 @@ async def test_a_scope_that_is_none_starts_nothing(rooms, line, http_scope, spoi
 
     room = await rooms.open(application)
     with pytest.raises((KeyError, TypeError, ValueError)):
-        room.start(http_scope() | spoil, b"", False, line())
+        room.start(ScopeReader().read(Scope(http_scope() | spoil).pieces), b"", False, line())
     assert room.running == 0
