@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -28,6 +29,20 @@ class Size(click.ParamType[int]):
         return int(match[1]) * UNITS_BYTES[match[2]]
 
 
+class Seconds(click.FloatRange):
+    """A time in seconds: a number, and not the one that compares as nothing."""
+
+    def __init__(self) -> None:
+        super().__init__(min=0, max=10**9)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The seconds."""
+        seconds = float(super().convert(value, param, ctx))
+        if math.isnan(seconds):
+            self.fail(f"{value!r} is not a number of seconds", param, ctx)
+        return seconds
+
+
 class Header(click.ParamType[tuple[str, str]]):
     """A response header, `NAME:VALUE`; in the environment one per line."""
 
@@ -44,6 +59,18 @@ class Header(click.ParamType[tuple[str, str]]):
         if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", content):
             self.fail(f"the value of {name.strip()!r} has control characters", param, ctx)
         return name.strip(), content.strip()
+
+
+class MountPath(click.ParamType[str]):
+    """Where a proxy has mounted the application: empty, or a path with a slash in front."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The path, without a slash behind."""
+        if value and not str(value).startswith("/"):
+            self.fail(f"{value!r} does not begin with a slash", param, ctx)
+        return str(value).rstrip("/")
 
 
 class RedisUrl(click.ParamType[str]):

@@ -16,7 +16,7 @@ import click
 
 from channel_layer.settings import WireSettings
 from interface_server.settings import InterfaceSettings
-from towpath.option_types import ApplicationInterface, Header, OffOr, RedisUrl, Size
+from towpath.option_types import ApplicationInterface, Header, MountPath, OffOr, RedisUrl, Seconds, Size
 from worker.settings import WorkerSettings
 
 SERVE, INTERFACE, WORKER, STATUS, STOP = "serve", "interface", "worker", "status", "stop"
@@ -27,7 +27,7 @@ ROOM = frozenset({SERVE, WORKER})
 ONLY_SERVE = frozenset({SERVE})
 FIND_SERVE = frozenset({SERVE, STATUS, STOP, RELOAD, SCALE})
 
-SECONDS = click.FloatRange(min=0, max=10**9)
+SECONDS = Seconds()
 COUNT = click.IntRange(min=1, max=10**6)
 COUNT_OR_OFF = click.IntRange(min=0)
 PORT = click.IntRange(0, 65535)
@@ -145,7 +145,10 @@ ROWS: tuple[Row, ...] = (
         click.Path(exists=True, dir_okay=False), ENV_FILE,
     ),
     # What the application is told about the outside, and what is said by ourselves.
-    Row("--root-path", DOOR, "ASGI root_path: where a proxy has mounted the application.", ("interface.root_path",)),
+    Row(
+        "--root-path", DOOR, "ASGI root_path: where a proxy has mounted the application.",
+        ("interface.root_path",), MountPath(),
+    ),
     Row(
         "--proxy-headers/--no-proxy-headers", DOOR, "Believe X-Forwarded-For and X-Forwarded-Proto of trusted peers.",
         ("interface.proxy_headers",),
