@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 FIRST_COLUMNS = ("role", "node", "host", "pid", "version")  #: where they are known; then whatever else a lease says
+FOR_PROGRAMS = ("machine", "born")  #: by which processes know one another; no news to a person
 COUNTERS = "counters"  #: the field of a lease with what its process has counted
 TOTAL_SUFFIX = "_total"  #: figures that only grow: shown as a rate as well
 
@@ -86,8 +87,8 @@ def _for_people(lease: dict[str, Any], now_s: float) -> dict[str, Any]:
     """Figures within figures become columns of their own; the moment of the start becomes how long ago it was."""
     shown: dict[str, Any] = {}
     for name, value in lease.items():
-        if name == COUNTERS:
-            continue  # a table of its own
+        if name == COUNTERS or name in FOR_PROGRAMS:
+            continue
         if isinstance(value, dict):
             shown.update({f"{name} {inner}": figure for inner, figure in value.items()})
         elif name == "started" and isinstance(value, int | float):

@@ -25,6 +25,14 @@ def test_people_read_a_table_with_whatever_a_lease_says() -> None:
     assert table[-1].split() == ["http.request", "2", "1.2", "s"]
 
 
+def test_by_what_processes_know_one_another_is_for_programs() -> None:
+    """A boot id and clock ticks are no news to a person; `--json` has them."""
+    lease = {**LEASE, "machine": "0f3a", "born": "12345"}
+    status = Status((lease,), NOW.queues, NOW.now_s)
+    assert as_table(status) == as_table(NOW)
+    assert json.loads(as_json(status))["processes"] == [lease]
+
+
 def test_a_second_look_shows_rates() -> None:
     """Of what only grows."""
     later = Status(({**LEASE, "taken_total": 150},), NOW.queues, 102.0)
