@@ -28,7 +28,7 @@ class Ending(Enum):
     FAILED = ("the application failed", 500, 1011)
     FULL = ("the queue is full", 503, 1013)  #: with Retry-After
     LATE = ("no worker took it in time", 503, 1013)  #: with Retry-After
-    UNAVAILABLE = ("Redis is unreachable", 503, 1013)  #: with Retry-After
+    UNAVAILABLE = ("Redis does not take requests", 503, 1013)  #: with Retry-After
     DIED = ("the worker died", 502, 1012)
     STOPPING = ("the worker is stopping", 502, 1012)
     HOLE = ("packets were lost", 502, 1012)
