@@ -31,15 +31,6 @@ async def application(scope, receive, send):
 """
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """An application that says its word, its configuration, and who says it."""
-    folder = tmp_path / "project"
-    folder.mkdir()
-    (folder / "small.py").write_text(APP)
-    return folder
-
-
 class Asking:
     """Clients in a closed loop: every answer, and every failure."""
 

@@ -31,15 +31,6 @@ async def application(scope, receive, send):
 """
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """An application that says its word and who says it."""
-    folder = tmp_path / "project"
-    folder.mkdir()
-    (folder / "small.py").write_text(APP)
-    return folder
-
-
 def ask(server: Server, path: str = "/") -> str:
     """The text of one answer."""
     answer = httpx.get(server.url + path, trust_env=False, timeout=20)
