@@ -9,6 +9,7 @@ import asyncio
 import logging
 import random
 import signal
+from collections.abc import Callable
 from typing import Any, cast
 
 import uvloop
@@ -29,13 +30,22 @@ STARTUP_FAILURE = 3
 DRAIN_LOOK_S = 0.05
 EVICTION_PART = 0.5  #: of the drain time: in which sockets are closed, at the latest
 
+#: Does everybody leave who accepts from the same listening socket?
+AllLeave = Callable[[], bool]
+
+
+def never() -> bool:
+    """Whoever runs alone cannot know who else has its listening socket."""
+    return False
+
 
 class InterfaceServer:
     """One interface server: a door, a pump, and the sockets that listen."""
 
-    def __init__(self, settings: InterfaceSettings) -> None:
+    def __init__(self, settings: InterfaceSettings, all_leave: AllLeave = never) -> None:
         loop = asyncio.get_running_loop()
         self._settings = settings
+        self._all_leave = all_leave
         self._loop = loop
         self._pump = Pump(settings)
         self._context = DoorContext.of(settings, self._pump, loop)
@@ -80,6 +90,8 @@ class InterfaceServer:
         self._pump.draining = True
         await self._pause(self._settings.drain_delay_s)  # balancers look at /ready and send nobody any more
         self._context.draining = True
+        if self._all_leave():
+            self._port.refuse()
         self._port.stopListening()
         self._factory.drain()
         end = self._loop.time() + self._settings.graceful_timeout_s
@@ -107,8 +119,8 @@ class InterfaceServer:
             await asyncio.sleep(min(DRAIN_LOOK_S, seconds))
 
 
-def run(settings: InterfaceSettings) -> int:
-    """Run one interface server until SIGTERM or SIGINT; the exit code."""
+def run(settings: InterfaceSettings, all_leave: AllLeave = never) -> int:
+    """Run one interface server until SIGTERM or SIGINT; the exit code. all_leave: asked when it listens no more."""
     try:
         process_log.set_up(settings.log_level, settings.log_config)
     except ValueError as error:
@@ -122,14 +134,14 @@ def run(settings: InterfaceSettings) -> int:
     reactor = cast(Any, installed)  # Twisted types it as an interface without half of its methods
 
     running: list[asyncio.Task[int]] = []  # asyncio itself holds its tasks only weakly
-    reactor.callWhenRunning(lambda: running.append(loop.create_task(_main(settings, reactor))))
+    reactor.callWhenRunning(lambda: running.append(loop.create_task(_main(settings, all_leave, reactor))))
     reactor.run(installSignalHandlers=False)
     return running[0].result()
 
 
-async def _main(settings: InterfaceSettings, reactor: Any) -> int:
+async def _main(settings: InterfaceSettings, all_leave: AllLeave, reactor: Any) -> int:
     try:
-        server = InterfaceServer(settings)
+        server = InterfaceServer(settings, all_leave)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, server.stop)

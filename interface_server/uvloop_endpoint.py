@@ -15,7 +15,9 @@ from __future__ import annotations
 
 import array
 import asyncio
+import contextlib
 import fcntl
+import os
 import select
 import socket
 import stat
@@ -260,6 +262,16 @@ class UvloopPort:
 
     def startListening(self) -> None:
         """It listens from the moment it exists."""
+
+    def refuse(self) -> None:
+        """Before `stopListening`: from now on the kernel refuses every client, whoever else has these sockets open.
+
+        Else clients wait in the backlog as long as any process has them, though nobody accepts. Those who wait there now are
+        reset. Where the system cannot do that (not Linux), they wait.
+        """
+        for listening in self._server.sockets:
+            with contextlib.suppress(OSError), socket.socket(fileno=os.dup(listening.fileno())) as ours:
+                ours.shutdown(socket.SHUT_RD)
 
     def stopListening(self) -> Deferred[None] | None:
         """Close the listening sockets and remove our socket file; done when this returns."""

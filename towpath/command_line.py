@@ -114,7 +114,7 @@ def interface(**values: Any) -> int:
     redis_check.check(settings.wire.redis, REDIS_PATIENCE_S)
     from interface_server.__main__ import run as run_interface
 
-    return run_interface(settings)
+    return run_interface(settings, processes.everything_stops)
 
 
 @options_of(WORKER)

@@ -174,6 +174,17 @@ def take_back_marks(path: Path) -> None:
         mark.unlink(missing_ok=True)
 
 
+def everything_stops() -> bool:
+    """Is this a process of a `serve` that stops as a whole? False: others may serve on, or whoever runs it starts the next."""
+    own = _own_record()
+    return own is not None and stop_mark(own.parent.parent).exists()
+
+
+def stop_mark(run_dir: Path) -> Path:
+    """Where a `serve` says that it stops, before it asks its processes to leave."""
+    return run_dir / "stopping"
+
+
 def _own_record() -> Path | None:
     run_dir, name = os.environ.get("TOWPATH_RUN_DIR"), os.environ.get("SUPERVISOR_PROCESS_NAME")
     return Path(run_dir) / "pids" / name if run_dir is not None and name is not None else None

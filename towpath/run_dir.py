@@ -3,6 +3,7 @@
     serve             the process that holds the folder, for `stop` and `status`
     facts.json        where its Redis is
     supervisord.conf  what was generated; supervisord.sock: how it is talked to
+    stopping          from the moment when all of it stops: nobody will listen after the last one
     control.sock      how `reload` and `scale` talk to `serve`
     environment.json  what workers are started with since the last `reload`
     redis.sock        the embedded server
@@ -28,7 +29,7 @@ from towpath.errors import StartFailure
 ORPHAN_PATIENCE_S = 5.0
 SUPERVISORD = "supervisord"
 FILES = (
-    "serve", "facts.json", "supervisord.conf", "supervisord.sock", "redis.sock", "control.sock", "environment.json",
+    "serve", "facts.json", "supervisord.conf", "supervisord.sock", "redis.sock", "control.sock", "environment.json", "stopping",
 )  # fmt: skip  # everything but the folders
 
 
@@ -85,6 +86,10 @@ class RunDir:
     def say(self, **facts: Any) -> None:
         """Leave facts for `status`: readable by this user alone."""
         (self.path / "facts.json").write_text(json.dumps(facts))
+
+    def say_that_all_stops(self) -> None:
+        """The listening socket is of no more use to anybody: whoever leaves may shut it down."""
+        processes.stop_mark(self.path).touch(mode=0o600)
 
     def children(self) -> list[int]:
         """The recorded processes that are alive, the supervisor first: else it would start the others again."""

@@ -155,6 +155,7 @@ def _plan(folder: RunDir, settings: ServeSettings, place: Listening) -> Plan:
         run_dir=str(folder.path),
         socket=place.supervised,
         descriptor=place.descriptor or 0,
+        owns_socket=interface.fd is None,
         backlog=interface.backlog,
         interfaces=settings.interfaces,
         workers=settings.workers,

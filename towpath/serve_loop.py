@@ -59,6 +59,7 @@ class Parent:
         reload: Watched | None,
     ) -> None:
         self._folder = folder
+        self._plan = plan
         self._supervisord = supervisord
         self._supervisor = Supervisor(folder)
         self._redis = redis
@@ -150,8 +151,14 @@ class Parent:
             self._say("stopping now")
             self._kill()
             return
-        self._phase = Phase.STOPPING
         self._say("stopping; once more to stop at once")
+        self._end_supervisor()
+
+    def _end_supervisor(self) -> None:
+        """It asks all processes to leave, and leaves after the last."""
+        self._phase = Phase.STOPPING
+        if self._plan.owns_socket:
+            self._folder.say_that_all_stops()
         self._supervisord.terminate()
 
     def _kill(self) -> None:
@@ -224,8 +231,7 @@ class Parent:
     def _fail(self, why: str) -> None:
         self._say(f"{why}: giving up")
         self._code = STARTUP_FAILURE
-        self._phase = Phase.STOPPING
-        self._supervisord.terminate()
+        self._end_supervisor()
 
     def _say(self, text: str) -> None:
         print(f"{'serve':<11} | {text}", flush=True)

@@ -34,6 +34,7 @@ class Plan:
     run_dir: str
     socket: str | None  #: as `fcgi-program` writes it; None: the descriptor below is handed down
     descriptor: int = 0
+    owns_socket: bool = True  #: False: somebody else brought it, and may want it when all of this has ended
     backlog: int = 2048
     interfaces: int = 1
     workers: int = 1

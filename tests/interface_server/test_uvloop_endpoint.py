@@ -104,6 +104,22 @@ async def test_a_unix_socket_takes_the_place_of_a_dead_one_and_is_removed_at_the
     assert not path.exists()
 
 
+@pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6, socket.AF_UNIX], ids=lambda family: family.name)
+async def test_a_client_is_refused_although_another_process_has_the_listening_socket_open(
+    tmp_path: Path, family: socket.AddressFamily
+):
+    """Whoever keeps it alive would else let clients wait in the backlog for nobody."""
+    where = {socket.AF_INET: ("127.0.0.1", 0), socket.AF_INET6: ("::1", 0), socket.AF_UNIX: str(tmp_path / "s")}[family]
+    with socket.socket(family) as another:
+        another.bind(where)
+        another.listen()
+        port = await open_endpoint(fd=another.dup().detach())
+        port.refuse()
+        port.stopListening()
+        with socket.socket(family) as client, pytest.raises(ConnectionRefusedError):
+            client.connect(another.getsockname())
+
+
 async def test_what_is_no_socket_is_not_removed(tmp_path: Path):
     (tmp_path / "s").write_text("precious")
     with pytest.raises(FileExistsError):
