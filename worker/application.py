@@ -131,11 +131,15 @@ def _make(factory: Any, name: str) -> Any:
     if not callable(factory):
         raise AppUnclear(f"{name} is of type {type(factory).__name__} and no factory: it cannot be called")
     try:
-        return factory()
+        made = factory()
     except (KeyboardInterrupt, MemoryError):
         raise
     except BaseException as error:
         raise _broken(f"the factory {name}", error) from error
+    if inspect.iscoroutine(made):
+        made.close()  # else Python complains that nobody awaited it
+        raise AppUnclear(f"the factory {name} is an async function: it has to return the application when it is called")
+    return made
 
 
 def _broken(what: str, error: BaseException) -> AppBroken:
