@@ -23,6 +23,7 @@ from channel_layer.errors import LayerUnavailable
 
 SENTINEL_SCHEME = "redis+sentinel://"
 SENTINEL_PORT = 26379
+SCHEMES = ("redis://", "rediss://", "unix://", SENTINEL_SCHEME)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class RedisAddress:
         """The address in `url`; ValueError with one sentence for a URL that is none."""
         if url.startswith(SENTINEL_SCHEME):
             return cls._parse_sentinel(url)
+        if not url.startswith(SCHEMES):
+            raise ValueError(f"{url!r} is not a Redis URL: it begins with none of {', '.join(SCHEMES)}")
         try:
             parts: dict[str, Any] = dict(parse_url(url))
         except ValueError as error:
