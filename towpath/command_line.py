@@ -17,7 +17,7 @@ import click
 
 from channel_layer.errors import LayerUnavailable
 from channel_layer.settings import WireSettings
-from towpath import control, embedded, listening, options, processes, redis_check, run_dir
+from towpath import app_check, control, embedded, listening, options, processes, redis_check, run_dir
 from towpath.errors import STARTUP_FAILURE, StartFailure
 from towpath.options import INTERFACE, RELOAD, SCALE, SERVE, STATUS, STOP, WORKER, options_of
 
@@ -135,13 +135,17 @@ def worker(call: Call, /, app: str, check: bool, **values: Any) -> int:
     isolation.import_everything()
     call.retire()
     isolation.leave_names()
-    try:
-        if check:
-            room.check(settings)
-            return 0
-        return room.run(settings, processes.ask_for_successor)
-    except StartupError as error:
-        return _complain(str(error))
+
+    def load_or_run() -> int:
+        try:
+            if check:
+                room.check(settings)
+                return 0
+            return room.run(settings, processes.ask_for_successor)
+        except StartupError as error:
+            return _complain(str(error))
+
+    return app_check.in_child(app, load_or_run) if check else load_or_run()
 
 
 @options_of(STATUS)

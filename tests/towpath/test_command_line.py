@@ -111,6 +111,37 @@ def test_an_app_that_raises_shows_where(projects: Path, command: str) -> None:
     assert "towpath: " in ended.stderr
 
 
+#: How a module ends the process that imports it, and what the sentence must say.
+DEADLY_APPS = {
+    "with a failure": ("import os; os._exit(1)", "left with exit status 1"),
+    "with no failure": ("import os; os._exit(0)", "left with exit status 0"),
+    "by a crash": ("import ctypes; ctypes.string_at(0)", "was ended by SIGSEGV"),
+    "but for a child": ("import os, time\nif os.fork() == 0: time.sleep(2)\nos._exit(4)", "left with exit status 4"),
+}
+
+
+@pytest.mark.parametrize("command", ["serve", "worker"])
+@pytest.mark.parametrize("how", DEADLY_APPS)
+def test_an_app_that_ends_the_process_that_loads_it_is_one_sentence(projects: Path, command: str, how: str) -> None:
+    """P12. No word of ours can come from within; a crash shows its line of Python above the sentence."""
+    source, part = DEADLY_APPS[how]
+    (projects / "deadly.py").write_text(source)
+    check = ["--check"] if command == "worker" else ["--port", "0"]
+    ended = towpath(command, "deadly:application", "--app-dir", projects, *check)
+    assert ended.returncode == STARTUP_FAILURE
+    assert ended.stdout == ""
+    assert f"towpath: the process that loaded 'deadly:application' {part}" in ended.stderr.splitlines()[-1]
+    assert ("deadly.py" in ended.stderr) == ("SIGSEGV" in part)
+
+
+def test_a_thread_that_an_app_starts_does_not_hold_up_the_check(projects: Path) -> None:
+    """Importing is all that is asked for."""
+    (projects / "busy.py").write_text(
+        "import threading\nthreading.Thread(target=threading.Event().wait).start()\ndef application(scope): ...\n"
+    )
+    assert towpath("worker", "busy:application", "--app-dir", projects, "--check").returncode == 0
+
+
 def test_a_good_app_passes_the_check_in_silence(projects: Path) -> None:
     """Exit code 0."""
     ended = towpath("worker", "good:application", "--app-dir", projects, "--check")

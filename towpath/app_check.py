@@ -1,0 +1,64 @@
+"""Loading APP in a process of its own, so that somebody is left to say how it went.
+
+An application may end the process that imports it: `os._exit`, a crash in C. Nobody within can say a word then; whoever waits can.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import NoReturn
+
+from towpath import processes
+from towpath.errors import StartFailure
+
+DONE = b"."
+
+
+def in_child(app: str, check: Callable[[], int]) -> int:
+    """The exit code that `check` returns, called in a child. StartFailure if the child ended before it had returned."""
+    hears, says = os.pipe()
+    os.set_blocking(hears, False)  # somebody whom the application started may hold the other end
+    pid = os.fork()
+    if pid == 0:
+        _load(check, says)
+    os.close(says)
+    _, status = os.waitpid(pid, 0)
+    code = os.waitstatus_to_exitcode(status)
+    try:
+        returned = os.read(hears, len(DONE)) == DONE
+    except BlockingIOError:
+        returned = False
+    os.close(hears)
+    if not returned:
+        raise StartFailure(f"the process that loaded {app!r} {_shown(code)} before the application was there")
+    return code
+
+
+def _load(check: Callable[[], int], says: int) -> NoReturn:
+    """Leave without waiting for threads and without exit hooks: those are for an application that runs."""
+    code = 1
+    try:
+        processes.end_with_parent()
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever waits says what Ctrl-C means
+        faulthandler.enable()  # a crash in C shows the line of Python that led there
+        code = check()
+        os.write(says, DONE)
+    except BaseException:  # noqa: BLE001 - nobody above is there to show it
+        sys.excepthook(*sys.exc_info())
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _shown(code: int) -> str:
+    if code >= 0:
+        return f"left with exit status {code}"
+    try:
+        return f"was ended by {signal.Signals(-code).name}"
+    except ValueError:  # real-time signals have no names
+        return f"was ended by signal {-code}"
