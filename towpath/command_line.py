@@ -16,7 +16,6 @@ from typing import Any
 import click
 
 from channel_layer.errors import LayerUnavailable
-from channel_layer.settings import WireSettings
 from towpath import app_check, control, embedded, listening, options, processes, redis_check, run_dir
 from towpath.errors import STARTUP_FAILURE, StartFailure
 from towpath.options import INTERFACE, RELOAD, SCALE, SERVE, STATUS, STOP, WORKER, options_of
@@ -96,7 +95,7 @@ def serve(call: Call, /, app: str, **values: Any) -> int:
         values=values,
         interfaces=values["interfaces"],
         workers=values["workers"],
-        run_dir=_run_dir(values),
+        run_dir=_path(values["run_dir"]),
         redis=values["redis"],
         reload=_watched(values),
         read_again=lambda: _read_again(call),
@@ -179,7 +178,7 @@ def stop(**values: Any) -> int:
     path = _run_dir(values)
     facts = run_dir.facts(path)
     if facts is None:
-        raise click.ClickException(f"no `towpath serve` runs in {path}")
+        raise click.ClickException(_no_serve(path))
     processes.send(facts["pid"], signal.SIGTERM)
     return 1 if processes.wait_gone([facts["pid"]], STOP_PATIENCE_S) else 0
 
@@ -217,7 +216,7 @@ def _ask(values: options.Values, asked: dict[str, Any]) -> int:
     """Ask a running serve, show what it tells, and wait until it is done."""
     path = _run_dir(values)
     if run_dir.facts(path) is None:
-        raise click.ClickException(f"no `towpath serve` runs in {path}")
+        raise click.ClickException(_no_serve(path))
     code, sentence = control.ask(path, asked, click.echo)
     click.echo(f"towpath: {sentence}" if code else sentence, err=bool(code))
     return code
@@ -233,18 +232,30 @@ def _read_again(call: Call) -> options.Values:
         raise StartFailure(error.format_message()) from error
 
 
+def _path(given: str | None) -> Path | None:
+    return Path(given) if given is not None else None
+
+
 def _run_dir(values: options.Values) -> Path:
-    if values["run_dir"] is not None:
-        return Path(values["run_dir"])
-    return run_dir.default_path(values["port"], values["uds"], values.get("fd"))
+    """Of the `serve` that is meant. One with `--fd` is found by its --run-dir alone."""
+    return _path(values["run_dir"]) or run_dir.default_path(values["port"], values["uds"], None)
+
+
+def _no_serve(path: Path) -> str:
+    return f"no `towpath serve` runs in {path}; --port, --uds or --run-dir says which one is meant"
 
 
 def _where(values: options.Values) -> tuple[str, str]:
-    """URL and prefix for `status`: those that were given, else those of the `serve` that runs in the run folder."""
-    facts = run_dir.facts(_run_dir(values)) if values["redis"] is None else None
-    if facts is not None and "redis" in facts:
-        return facts["redis"], facts["prefix"]
-    return values["redis"] or WireSettings().redis, values["prefix"]
+    """URL and prefix for `status`: those that were given, else those of the `serve` that is meant."""
+    if values["redis"] is not None:
+        return values["redis"], values["prefix"]
+    path = _run_dir(values)
+    facts = run_dir.facts(path)
+    if facts is None:
+        raise click.ClickException(f"{_no_serve(path)}, and --redis where processes run without it")
+    if "redis" not in facts:
+        raise click.ClickException(f"the `towpath serve` in {path} is only starting")
+    return facts["redis"], facts["prefix"]
 
 
 def _watched(values: options.Values) -> Any:

@@ -31,6 +31,7 @@ class Listening:
     """A place that is free. `supervised`: as supervisord writes it; None: `descriptor` was made by us."""
 
     shown: str
+    port: int = 0  #: where there is one
     supervised: str | None = None
     descriptor: int | None = None
 
@@ -48,9 +49,9 @@ def prepare(settings: InterfaceSettings) -> Listening:
     host, port = listener.getsockname()[:2]
     shown = f"http://[{host}]:{port}/" if family == socket.AF_INET6 else f"http://{host}:{port}/"
     if family == socket.AF_INET6 or settings.port == 0:
-        return Listening(shown, descriptor=_hand_down(listener))
+        return Listening(shown, port, descriptor=_hand_down(listener))
     listener.close()
-    return Listening(shown, supervised=f"tcp://{host}:{port}")
+    return Listening(shown, port, supervised=f"tcp://{host}:{port}")
 
 
 def check(settings: InterfaceSettings) -> None:

@@ -34,13 +34,13 @@ FILES = (
 
 
 def default_path(port: int, uds: str | None, fd: int | None) -> Path:
-    """One folder per user and place to listen at."""
+    """One folder per user and place to listen at. port: the one that is listened at, whatever was asked for."""
     if fd is not None:
         place = f"fd-{fd}"
     elif uds:
         place = f"uds{Path(uds).absolute()}".replace("/", "-")
     else:
-        place = str(port) if port else f"any-{os.getpid()}"
+        place = str(port)
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     return (Path(runtime) / "towpath" if runtime else _shared_parent()) / place
 

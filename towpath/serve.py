@@ -20,7 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from towpath import embedded, listening, options, processes, redis_check, supervisord_conf
+from towpath import embedded, listening, options, processes, redis_check, run_dir, supervisord_conf
 from towpath.environment import FROM_SUPERVISORD, WorkerEnvironment
 from towpath.errors import StartFailure
 from towpath.listening import Listening
@@ -38,13 +38,16 @@ RELOAD_GRACE_S = 1.0  #: with --reload nobody wants to wait for an old connectio
 
 @dataclass(frozen=True, slots=True)
 class ServeSettings:
-    """What `serve` was asked for. values: the options by name, for the processes; read_again: the same, as of now."""
+    """What `serve` was asked for. values: the options by name, for the processes; read_again: the same, as of now.
+
+    run_dir: None for the folder that its place has by default.
+    """
 
     app: str
     values: Mapping[str, Any]
     interfaces: int
     workers: int
-    run_dir: Path
+    run_dir: Path | None
     redis: str | None
     reload: Watched | None
     read_again: Callable[[], Mapping[str, Any]]
@@ -67,9 +70,10 @@ def serve(settings: ServeSettings) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop_early)
     try:
-        folder = RunDir.hold(settings.run_dir)
+        found = _any_port(settings)
+        folder = RunDir.hold(_run_dir(settings, found))
         try:
-            return _serve_in(folder, settings)
+            return _serve_in(folder, settings, found)
         finally:
             folder.leave()
             _remove_socket(settings)
@@ -77,8 +81,23 @@ def serve(settings: ServeSettings) -> int:
         return 0
 
 
-def _serve_in(folder: RunDir, settings: ServeSettings) -> int:
-    place = listening.prepare(options.settings_of(settings.values)[0])
+def _any_port(settings: ServeSettings) -> Listening | None:
+    """Where we listen, if any port will do: found first, as it names the run folder.
+
+    None for a fixed place. A killed `serve` may have left somebody there, and whoever holds the folder ends them first.
+    """
+    door = options.settings_of(settings.values)[0]
+    any_will_do = door.port == 0 and door.uds is None and door.fd is None
+    return listening.prepare(door) if any_will_do else None
+
+
+def _run_dir(settings: ServeSettings, found: Listening | None) -> Path:
+    door = options.settings_of(settings.values)[0]
+    return settings.run_dir or run_dir.default_path(found.port if found else door.port, door.uds, door.fd)
+
+
+def _serve_in(folder: RunDir, settings: ServeSettings, found: Listening | None) -> int:
+    place = found or listening.prepare(options.settings_of(settings.values)[0])
     redis, redis_shown = _redis(folder, settings)
     environment = _environment(settings.told, redis, folder)
     _check_application(settings.app, environment)

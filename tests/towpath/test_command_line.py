@@ -172,12 +172,13 @@ def test_a_redis_that_does_not_answer_is_one_sentence(projects: Path, command: s
     assert "secret" not in ended.stderr
 
 
-@pytest.mark.parametrize("words", [["stop"], ["reload"], ["scale", "worker=2"]], ids=" ".join)
+@pytest.mark.parametrize("words", [["stop"], ["reload"], ["scale", "worker=2"], ["status"]], ids=" ".join)
 def test_asking_what_does_not_run_says_so(tmp_path: Path, words: list[str]) -> None:
-    """And is no success."""
+    """And is no success. `status` does not speak of some other Redis that nobody mentioned."""
     ended = towpath(*words, "--run-dir", tmp_path)
     assert ended.returncode == 1
     assert f"no `towpath serve` runs in {tmp_path}" in ended.stderr
+    assert "6379" not in ended.stderr
 
 
 @pytest.mark.parametrize("words", [[], ["worker"], ["worker=x"], ["workers=2"], ["worker=1", "worker=2"]], ids=" ".join)

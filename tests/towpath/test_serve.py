@@ -81,6 +81,29 @@ def test_a_signal_stops_everything_and_leaves_nothing(tmp_path: Path, project: P
         assert not (tmp_path / "run").exists()
 
 
+def test_a_serve_on_any_free_port_is_found_by_the_port_that_it_says(tmp_path: Path, project: Path) -> None:
+    """Whoever reads the first line knows enough to reload and stop it, without a --run-dir."""
+    here = {"XDG_RUNTIME_DIR": str(tmp_path)}
+    command = [BIN / "towpath", "serve", "small", "--port", "0", "--app-dir", project]
+
+    def ready(server: Server) -> bool:
+        return "ready after" in server.log
+
+    def command_for(port: str, word: str) -> subprocess.CompletedProcess[str]:
+        words = [BIN / "towpath", word, "--port", port]
+        return subprocess.run(words, env=environment(here), capture_output=True, text=True, timeout=60)
+
+    with running("serve", command, run_dir=tmp_path, env=here, ready=ready) as server:
+        said = re.match(r"Towpath serves small at http://127\.0\.0\.1:(\d+)/\n", server.log)
+        assert said is not None, server.log
+        assert httpx.get(f"http://127.0.0.1:{said[1]}/", trust_env=False, timeout=20).text.startswith("first")
+        assert "interface" in command_for(said[1], "status").stdout
+        assert "1 worker replaced" in command_for(said[1], "reload").stdout
+        assert command_for(said[1], "stop").returncode == 0
+        assert server.process.wait(5) == 0
+        assert not (tmp_path / "towpath").exists()
+
+
 def test_stop_stops_a_running_serve_and_waits_for_its_end(tmp_path: Path, project: Path) -> None:
     """By its run folder."""
     with towpath_serve("small", run_dir=tmp_path, app_dir=project) as server:
