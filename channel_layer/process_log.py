@@ -14,12 +14,16 @@ TRACE = 5
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
+class NoLogConfig(ValueError):
+    """A level or a file that cannot be used; the text is one sentence for a person."""
+
+
 def set_up(level: str, config: str | None) -> None:
-    """Set the root of all loggers up. Raises ValueError with one sentence for a level or file that is none."""
+    """Set the root of all loggers up, or raise NoLogConfig."""
     logging.addLevelName(TRACE, "TRACE")
     number = TRACE if level.lower() == "trace" else logging.getLevelNamesMapping().get(level.upper())
     if number is None:
-        raise ValueError(f"{level!r} is not a log level: critical, error, warning, info, debug, trace")
+        raise NoLogConfig(f"{level!r} is not a log level: critical, error, warning, info, debug, trace")
     logging.basicConfig(level=logging.WARNING, format=FORMAT)
     logging.getLogger("towpath").setLevel(number)
     if config is not None:
@@ -36,5 +40,11 @@ def _read(path: Path) -> None:
             logging.config.dictConfig(yaml.safe_load(path.read_text("utf-8")))
         else:
             logging.config.fileConfig(path, disable_existing_loggers=False)
-    except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
-        raise ValueError(f"{path} cannot be used as a log configuration: {error}") from error
+    except Exception as error:  # such a file names classes and arguments: it is the user's code
+        raise NoLogConfig(f"{path} cannot be used as a log configuration: {_shown(error)}") from error
+
+
+def _shown(error: BaseException) -> str:
+    """In one line, with what was underneath: `logging.config` itself says only which part of the file it was."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return f"{text}: {_shown(error.__cause__)}" if error.__cause__ is not None else text

@@ -120,12 +120,11 @@ class InterfaceServer:
 
 
 def run(settings: InterfaceSettings, all_leave: AllLeave = never) -> int:
-    """Run one interface server until SIGTERM or SIGINT; the exit code. all_leave: asked when it listens no more."""
-    try:
-        process_log.set_up(settings.log_level, settings.log_config)
-    except ValueError as error:
-        logging.getLogger("towpath").error("%s", error)
-        return STARTUP_FAILURE
+    """Run one interface server until SIGTERM or SIGINT; the exit code. all_leave: asked when it listens no more.
+
+    Raises NoLogConfig.
+    """
+    process_log.set_up(settings.log_level, settings.log_config)
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     asyncioreactor.install(loop)  # type: ignore[no-untyped-call]  # not annotated by Twisted

@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from channel_layer.errors import LayerUnavailable
+from channel_layer.process_log import NoLogConfig
 from towpath import app_check, control, embedded, listening, options, processes, redis_check, run_dir
 from towpath.errors import STARTUP_FAILURE, StartFailure
 from towpath.options import INTERFACE, RELOAD, SCALE, SERVE, STATUS, STOP, WORKER, options_of
@@ -23,6 +24,7 @@ from towpath.options import INTERFACE, RELOAD, SCALE, SERVE, STATUS, STOP, WORKE
 REDIS_PATIENCE_S = 5.0  #: containers start together, and Redis is not always first
 STOP_PATIENCE_S = 3600.0
 WATCH_INTERVAL_S = 1.0
+NO_TLS = "there is no TLS here yet; put a proxy that does TLS in front"
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 
 Retire = Callable[[], None]
@@ -52,6 +54,10 @@ def _run(call: Call) -> int:
     except click.MissingParameter as error:
         error.show()
         return error.exit_code
+    except click.NoSuchOption as error:
+        tls = error.option_name.startswith("--ssl-")
+        (click.UsageError(f"{error.option_name}: {NO_TLS}", error.ctx) if tls else error).show()
+        return error.exit_code
     except click.BadParameter as error:
         return _complain(error.format_message())
     except click.ClickException as error:
@@ -59,7 +65,7 @@ def _run(call: Call) -> int:
         return error.exit_code
     except click.Abort:
         return 130
-    except (StartFailure, LayerUnavailable) as error:
+    except (StartFailure, LayerUnavailable, NoLogConfig) as error:
         return _complain(str(error))
 
 

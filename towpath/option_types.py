@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from channel_layer.redis_address import RedisAddress
+from interface_server.proxy_headers import TrustedPeers
 
 UNITS_BYTES = {"": 1, "b": 1, "k": 1024, "kib": 1024, "m": 1024**2, "mib": 1024**2, "g": 1024**3, "gib": 1024**3}
 UNITS_BYTES |= {"kb": 1000, "mb": 1000**2, "gb": 1000**3}
@@ -71,6 +72,20 @@ class MountPath(click.ParamType[str]):
         if value and not str(value).startswith("/"):
             self.fail(f"{value!r} does not begin with a slash", param, ctx)
         return str(value).rstrip("/")
+
+
+class ProxyList(click.ParamType[str]):
+    """Peers that are believed: addresses, networks, `unix`, or `*`, with commas between."""
+
+    name = "addresses"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The list as it was given."""
+        try:
+            TrustedPeers(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return str(value)
 
 
 class RedisUrl(click.ParamType[str]):

@@ -16,7 +16,7 @@ import click
 
 from channel_layer.settings import WireSettings
 from interface_server.settings import InterfaceSettings
-from towpath.option_types import ApplicationInterface, Header, MountPath, OffOr, RedisUrl, Seconds, Size
+from towpath.option_types import ApplicationInterface, Header, MountPath, OffOr, ProxyList, RedisUrl, Seconds, Size
 from worker.settings import WorkerSettings
 
 SERVE, INTERFACE, WORKER, STATUS, STOP = "serve", "interface", "worker", "status", "stop"
@@ -155,7 +155,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         "--forwarded-allow-ips", DOOR, "Trusted peers: addresses, networks, `unix`, or `*`.  [also: FORWARDED_ALLOW_IPS]",
-        ("interface.forwarded_allow_ips",), also_env=("FORWARDED_ALLOW_IPS",),
+        ("interface.forwarded_allow_ips",), ProxyList(), also_env=("FORWARDED_ALLOW_IPS",),
     ),
     Row("--server-header/--no-server-header", DOOR, "Say `server: towpath`.", ("interface.server_header",)),
     Row("--date-header/--no-date-header", DOOR, "Say the date.", ("interface.date_header",)),

@@ -80,7 +80,8 @@ class Worker:
 
 
 def check(settings: WorkerSettings) -> None:
-    """Load the application and nothing else; raises StartupError."""
+    """Set the log up and load the application, and nothing else; raises StartupError."""
+    _set_up_log(settings)
     load_application(settings)
 
 
@@ -89,13 +90,17 @@ def run(settings: WorkerSettings, ask_for_successor: AskForSuccessor = nobody) -
 
     Call it with nothing of ours left to import (isolation.py).
     """
-    try:
-        process_log.set_up(settings.log_level, settings.log_config)
-    except ValueError as error:
-        raise StartupError(str(error)) from error
+    _set_up_log(settings)
     application = load_application(settings)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(_main(settings, application, ask_for_successor))
+
+
+def _set_up_log(settings: WorkerSettings) -> None:
+    try:
+        process_log.set_up(settings.log_level, settings.log_config)
+    except process_log.NoLogConfig as error:
+        raise StartupError(str(error)) from error
 
 
 async def _main(settings: WorkerSettings, application: LoadedApplication, ask_for_successor: AskForSuccessor) -> int:

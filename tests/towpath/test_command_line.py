@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.redis_server import RedisServer
 from tests.serving import BIN, environment
 
 STARTUP_FAILURE = 3
@@ -49,7 +50,9 @@ OUT_OF_RANGE = {
     "a size": (["--ws-max-size", "large"], "'large' is not a size"),
     "a header": (["--header", "no colon"], "'no colon' is not of the form NAME:VALUE"),
     "a header of two lines": (["--header", "a: b\r\nc: d"], "control characters"),
-    "a Redis URL": (["--redis", "http://x"], "is not a Redis URL"),
+    "a Redis URL": (["--redis", "http://x"], "none of redis://, rediss://, unix://, redis+sentinel://"),
+    "a trusted peer": (["--forwarded-allow-ips", "10.0.0.0/8,bogus"], "'--forwarded-allow-ips': 'bogus'"),
+    "a log configuration": (["--log-config", "nowhere.json"], "'nowhere.json' does not exist"),
     "a log level": (["--log-level", "loud"], "'loud' is not one of"),
     "a number for --interface": (["--interface", "2"], "did you mean --interfaces 2?"),
 }
@@ -61,6 +64,53 @@ def test_a_value_out_of_range_is_one_sentence(what: str) -> None:
     words, sentence = OUT_OF_RANGE[what]
     ended = towpath("serve", "app", *words)
     assert_one_sentence(ended, sentence)
+
+
+def test_who_asks_for_tls_is_told_where_it_is_done() -> None:
+    """uvicorn has these options; a guess at what was meant would not help."""
+    ended = towpath("serve", "app", "--ssl-keyfile", "key.pem")
+    assert ended.returncode == 2
+    assert "--ssl-keyfile: there is no TLS here yet" in ended.stderr
+    assert "ean" not in ended.stderr  # "Did you mean …?"
+
+
+#: Name and text of a file for --log-config, and what the sentence must name.
+WRONG_LOG_CONFIGS = {
+    "no JSON": ("log.json", "{", "Expecting property name"),
+    "no YAML": ("log.yaml", "a: [", "while parsing"),
+    "no ini": ("log.ini", "hello", "no section headers"),
+    "another version": ("log.json", '{"version": 2}', "Unsupported version: 2"),
+    "no such class": (
+        "log.json",
+        '{"version": 1, "handlers": {"x": {"class": "no.such"}}}',
+        "Unable to configure handler 'x': Cannot resolve 'no.such': No module named 'no'",
+    ),
+    "no such name": (
+        "log.ini",
+        "[loggers]\nkeys=root\n[handlers]\nkeys=x\n[formatters]\nkeys=\n[logger_root]\nhandlers=x\n"
+        "[handler_x]\nclass=StreamHandler\nargs=(nobody,)\n",
+        "name 'nobody' is not defined",
+    ),
+}
+
+
+@pytest.mark.parametrize("command", ["serve", "interface", "worker", "check"])
+@pytest.mark.parametrize("what", WRONG_LOG_CONFIGS)
+def test_a_log_configuration_that_is_none_is_one_sentence(
+    projects: Path, redis_server: RedisServer, command: str, what: str
+) -> None:
+    """P12. From `serve` before anything is started."""
+    name, text, part = WRONG_LOG_CONFIGS[what]
+    (projects / name).write_text(text)
+    words = {
+        "serve": ["serve", "good:application", "--app-dir", projects, "--port", "0"],
+        "interface": ["interface", "--port", "0"],
+        "worker": ["worker", "good:application", "--app-dir", projects],
+        "check": ["worker", "good:application", "--app-dir", projects, "--check"],
+    }[command]
+    ended = towpath(*words, "--redis", redis_server.url, "--log-config", projects / name)
+    assert_one_sentence(ended, f"{projects / name} cannot be used as a log configuration: ")
+    assert part in ended.stderr
 
 
 def assert_one_sentence(ended: subprocess.CompletedProcess[str], part: str) -> None:
