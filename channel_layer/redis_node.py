@@ -186,9 +186,9 @@ class RedisNode:
     # -- shared channels
 
     async def read(
-        self, channel: str, wanted: Callable[[], int], on_entries: Callable[[list[Entry]], None]
+        self, channel: str, wanted: Callable[[], int], on_entries: Callable[[list[Entry]], bool]
     ) -> RedisReader:
-        """Begin to read a shared channel."""
+        """Begin to read a shared channel. See `RedisReader`."""
         reader = RedisReader(
             self.address, self.keys, channel, self.name, self.rest_ttl_ms, wanted, on_entries, self._garbage
         )

@@ -53,7 +53,8 @@ class Entry:
 class RedisReader:
     """One worker's reader of one shared channel.
 
-    `wanted()` says how many entries may be read now (0: none); `on_entries` gets what was read. Call `poke` when `wanted` may have grown.
+    `wanted()` says how many entries may be read now (0: none); `on_entries` gets what was read, and answers True
+    if no more is to be read until `poke` is called. Call it then, and when `wanted` may have grown.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class RedisReader:
         name: str,
         ttl_ms: int,
         wanted: Callable[[], int],
-        on_entries: Callable[[list[Entry]], None],
+        on_entries: Callable[[list[Entry]], bool],
         on_garbage: Callable[[], None],
     ) -> None:
         self._stream = keys.channel(channel)
@@ -102,7 +103,6 @@ class RedisReader:
             self._read(connection, count)
 
     def _connected(self, _connection: RedisConnection) -> None:
-        self._reading = False
         self.poke()
 
     def _read(self, connection: RedisConnection, count: int) -> None:
@@ -118,24 +118,29 @@ class RedisReader:
         if isinstance(answer, hiredis.ReplyError):
             self._failed(answer)
             return
-        if answer is not None:
-            self._hand_over(answer[0][1])
-        self.poke()
+        if answer is None or not self._hand_over(answer[0][1]):
+            self.poke()
 
     def _claim(self, connection: RedisConnection, count: int) -> None:
         self._claimed_at = self._loop.time()
         command = ("XAUTOCLAIM", self._stream, GROUP, self._name, PENDING_MS, "0-0", "COUNT", count)
-        connection.call(self._was_claimed, *command)
 
-    def _was_claimed(self, answer: Answer) -> None:
+        def was_claimed(answer: Answer) -> None:
+            self._was_claimed(answer, count)
+
+        connection.call(was_claimed, *command)
+
+    def _was_claimed(self, answer: Answer, count: int) -> None:
         self._reading = False
         if isinstance(answer, LayerUnavailable):
             return
         if isinstance(answer, hiredis.ReplyError):
             self._failed(answer)
             return
-        self._hand_over([entry for entry in answer[1] if entry is not None and entry[1]])
-        self.poke()
+        if len(answer[1]) >= count:
+            self._claimed_at = 0.0  # there may be more
+        if not self._hand_over([entry for entry in answer[1] if entry is not None and entry[1]]):
+            self.poke()
 
     def _failed(self, error: hiredis.ReplyError) -> None:
         connection = self._link.connection
@@ -157,7 +162,8 @@ class RedisReader:
         elif not isinstance(answer, LayerUnavailable):
             self.poke()
 
-    def _hand_over(self, found: list[Any]) -> None:
+    def _hand_over(self, found: list[Any]) -> bool:
+        """True: no more until `poke` is called."""
         entries = []
         for entry_id, fields in found:
             try:
@@ -169,8 +175,7 @@ class RedisReader:
                 log.warning("dropped an entry of %s: %s", self._stream, error)
                 self._on_garbage()
                 self._discard(entry_id, len(fields[1]))
-        if entries:
-            self._on_entries(entries)
+        return bool(entries) and self._on_entries(entries)
 
     def _discard(self, entry_id: bytes, size_bytes: int) -> None:
         """Nobody can take it: out of the queue with it."""

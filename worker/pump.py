@@ -128,23 +128,27 @@ class Pump:
         return wanted
 
     def _on_entries_of(self, kind: str) -> Any:
-        def on_entries(entries: list[Entry]) -> None:
-            self._take(kind, entries)
+        def on_entries(entries: list[Entry]) -> bool:
+            return self._take(kind, entries)
 
         return on_entries
 
-    def _take(self, kind: str, entries: list[Entry]) -> None:
-        """Take what was read, but for what must not be taken (again)."""
-        if self.node.connection is None:
-            return  # nothing was sent, so it may be claimed again, by us too
+    def _take(self, kind: str, entries: list[Entry]) -> bool:
+        """Take what was read, but for what must not be taken (again). True: read no more until that has begun to run.
+
+        Where there are others: what blocks this loop in its first step shall hold up nobody that they could serve.
+        """
+        connection = self.node.connection
+        if connection is None:
+            return False  # nothing was sent, so it may be claimed again, by us too
         keys = [(entry.interface, entry.packet[1], entry.packet[2]) for entry in entries]
         chosen = self._adoption.choose(keys, self._loop.time(), self._lines)
         taking = [(entry, key) for entry, key, free in zip(entries, keys, chosen, strict=True) if free]
         if not taking:
-            return
+            return False
         window = window_size_bytes(self._settings.wire.buffer_budget_bytes, len(self._lines) + len(taking))
         arguments = []
-        era = self.node.connection.era if self.node.connection is not None else ""
+        era = connection.era
         for entry, (_, number, epoch) in taking:
             ours = entry.packet[9] == era  # of another life of Redis' data: who knows who has taken it there
             adopted = packets.adopted(number, epoch, 0 if entry.packet[8] else window)
@@ -160,9 +164,10 @@ class Pump:
                 self._length[kind] = verdicts[0]
                 for (entry, key), verdict in zip(taking, verdicts[1:], strict=True):
                     self._answered(entry, key, verdict, window)
-            self._readers[kind].poke()
+            self._loop.call_soon(self._readers[kind].poke)  # behind the first step of each instance
 
         self.node.take(CHANNEL_OF_KIND[kind], arguments, on_verdicts)
+        return self.node.fellows > 1
 
     def _answered(self, entry: Entry, key: Key, verdict: int, window: int) -> None:
         held = self._adoption.answered(key)
