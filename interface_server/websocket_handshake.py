@@ -84,7 +84,12 @@ class Handshake:
         """The 101 that `websocket.accept` asks for. Raises InvalidResponse."""
         headers = event.get("headers") or ()
         standing = self._lines.beside(kinds_of(headers))
-        return accepted(self.offer.key, event.get("subprotocol"), headers, extension=extension, standing=standing)
+        subprotocol = event.get("subprotocol")
+        if subprotocol is not None and subprotocol not in self.offer.subprotocols:
+            raise InvalidResponse(
+                f"subprotocol {subprotocol!r} was not offered"
+            )  # the client would have to fail: RFC 6455, 4.1
+        return accepted(self.offer.key, subprotocol, headers, extension=extension, standing=standing)
 
     def refuse(self, status: int, why: str, fields: bytes = b"") -> bytes:
         """A response of ours."""

@@ -22,6 +22,7 @@ from worker.websocket_instance import (
     DENYING,
     GONE,
     OPEN,
+    check_offered,
     farewell,
     message_parts,
     websocket_step,
@@ -42,7 +43,7 @@ STAYING, ASKED, CUT = Leaving
 class WebSocketRun(Run):
     """One WebSocket."""
 
-    __slots__ = ("_always_resumable", "_farewell", "_leaving", "_stage")
+    __slots__ = ("_always_resumable", "_farewell", "_leaving", "_offered", "_stage")
 
     kind = "websocket"
 
@@ -58,6 +59,7 @@ class WebSocketRun(Run):
         Run.__init__(self, line, loop, thread, ended)
         self._always_resumable = always_resumable
         self._leaving = STAYING
+        self._offered: tuple[str, ...] = ()  # subprotocols that its client speaks
         self._stage = CONNECTING
         self._events = deque((({"type": "websocket.connect"}, 0),))
         #: Code and reason of the disconnect that receive() has yet to tell.
@@ -65,6 +67,7 @@ class WebSocketRun(Run):
 
     def start(self, application: Application, scope: Event) -> None:
         """As Run; what the instance says of its own channel is said in the name of its epoch."""
+        self._offered = tuple(scope["subprotocols"])
         context = self.thread.context.copy()
         context.run(OWN_CONNECTION.set, self._line.key)
         self.task = self._loop.create_task(self._run(application, scope), context=context)
@@ -139,6 +142,7 @@ class WebSocketRun(Run):
         self._wake_all()
 
     def _accepted(self, accept: Event) -> None:
+        check_offered(accept, self._offered)
         if self._always_resumable:
             accept.setdefault("resumable", True)
         self._line.resumable = bool(accept.get("resumable"))

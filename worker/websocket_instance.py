@@ -12,7 +12,7 @@ The twin of http_instance.py: who knows one knows the other. Sources: ASGI speci
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from typing import Any
 
@@ -56,6 +56,14 @@ def websocket_step(stage: WebSocketStage, event: Any) -> Step:
     except (KeyError, TypeError):
         raise refusal(stage, event, KNOWN) from None
     return check(event)
+
+
+def check_offered(accept: Event, offered: Iterable[str]) -> None:
+    """A client must fail a connection whose subprotocol it did not ask for (RFC 6455, section 4.1). Raises InvalidEvent."""
+    chosen = accept["subprotocol"]
+    if chosen is not None and chosen not in offered:
+        spoken = ", ".join(offered) or "none"
+        raise InvalidEvent(f"subprotocol is {chosen!r}, which the client did not offer (it offered: {spoken})")
 
 
 def farewell(stage: WebSocketStage, last: Event) -> tuple[int, str]:

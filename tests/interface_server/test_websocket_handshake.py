@@ -122,6 +122,7 @@ async def test_a_denial_that_is_cut_is_seen_to_be_cut() -> None:
     "accept",
     [
         {"type": "websocket.accept", "subprotocol": "a\r\nx: y", "headers": []},
+        {"type": "websocket.accept", "subprotocol": "not-offered", "headers": []},
         {"type": "websocket.accept", "headers": [(b"x", b"a\r\ny: z")]},
         {"type": "websocket.accept", "headers": [(b"x y", b"a")]},
         {"type": "websocket.send", "text": "too early"},

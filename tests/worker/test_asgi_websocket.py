@@ -213,6 +213,7 @@ async def test_a_long_message_is_cut_into_parts_that_nothing_comes_between(rooms
         ([ACCEPT, {"type": "websocket.close", "code": "1000"}], InvalidEvent, "code"),
         ([ACCEPT, {"type": "websocket.close", "reason": "ä" * 62}], InvalidEvent, "123"),
         ([ACCEPT | {"subprotocol": "a\r\nb"}], InvalidEvent, "subprotocol"),
+        ([ACCEPT | {"subprotocol": "v2"}], InvalidEvent, "'v2', which the client did not offer .it offered: chat"),
         ([ACCEPT | {"headers": [(b"a", b"b\n")]}], InvalidEvent, r"headers\[0\]\[1\]"),
     ],
 )
@@ -235,6 +236,33 @@ async def test_what_may_not_be_sent_raises_inside_the_application(rooms, line, w
     with pytest.raises(error, match=words):
         raise raised[0]
     assert len(wire.events) == len(events) - 1
+
+
+async def test_a_subprotocol_that_was_not_offered_is_the_applications_failure_and_can_be_mended_by_it(
+    rooms, line, websocket_scope, caplog
+):
+    """P12. RFC 6455, 4.1: the client would have to fail the connection. Who catches the error may accept without it."""
+
+    async def application(scope, receive, send):
+        try:
+            await send(ACCEPT | {"subprotocol": "v2"})
+        except ValueError:
+            if scope["path"] == "/raise":
+                raise
+            await send(ACCEPT)
+            await receive()
+            await receive()
+
+    room = await rooms.open(application)
+    failed, mended = line(), line("door.y!5")
+    room.start(websocket_scope("/raise", subprotocols=[]), b"", False, failed)
+    assert await failed.over() == [Close.FAILED]
+    assert failed.events == []
+    assert "InvalidEvent: subprotocol is 'v2', which the client did not offer (it offered: none)" in caplog.text
+    run = room.start(websocket_scope(subprotocols=[]), b"", False, mended)
+    await mended.until(lambda line: line.events)
+    assert [event["subprotocol"] for event in mended.events] == [None]
+    run.disconnect(1000, "")
 
 
 @pytest.mark.parametrize("accepted", [True, False])
