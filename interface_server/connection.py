@@ -127,6 +127,10 @@ MOVES: dict[State, dict[Happening, tuple[State, Action]]] = {
 }
 
 
+class IllegalMove(Exception):
+    """A happening for which the table has no place: an error in this program, whoever's packet brought it to light."""
+
+
 class Order(Enum):
     """What a packet's sequence number says."""
 
@@ -215,7 +219,10 @@ class Connection:
             action = _OPEN_AGAIN  # nobody minds a second start: the first is a stray from now on
             self.state = _QUEUED
         else:
-            self.state, action = MOVES[self.state][happening]
+            move = MOVES[self.state].get(happening)
+            if move is None:
+                raise IllegalMove(f"{happening.name} while {self.state.name}")
+            self.state, action = move
         if action is _OPEN_AGAIN:
             self._next_epoch()
         return action

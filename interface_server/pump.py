@@ -23,7 +23,7 @@ from channel_layer.redis_node import RedisNode
 from channel_layer.redis_opener import RedisOpener
 from channel_layer.scope import Scope
 from interface_server.client import Client, Ending, Pushed
-from interface_server.connection import Happening, Order, State
+from interface_server.connection import Happening, IllegalMove, Order, State
 from interface_server.fan_out import FanOut
 from interface_server.settings import InterfaceSettings
 from interface_server.upstream import ENDING_OF_CLOSE, WireUpstream
@@ -38,6 +38,8 @@ SWEEP_GROUPS_S = 5.0
 
 _HAPPENING_OF_REFUSAL = {int(Refusal.ERA): Happening.REDIS_EMPTY}
 _NEXT, _GAP = Order.NEXT, Order.GAP  # see connection.py
+#: What the owner alone may say: the connection cannot go on without it.
+_OF_THE_OWNER = frozenset((packets.DATA, packets.CREDIT, packets.CLOSE, packets.HANDOFF, packets.SYNC))
 
 
 class Pump:
@@ -181,6 +183,21 @@ class Pump:
             except MALFORMED:
                 self.counters["wire.malformed_packet"] += 1
                 log.exception("a malformed packet from %s", sender)
+                self._missed(sender, packet)
+            except IllegalMove:
+                self.counters["internal.illegal_move"] += 1
+                log.exception(
+                    "an internal error: a packet of kind %s from %s led to an illegal move", packet[0], sender
+                )
+                if (upstream := self._connections.get(packet[1])) is not None:
+                    upstream.break_off()
+
+    def _missed(self, sender: str, packet: list[Any]) -> None:
+        """What its owner said of a connection cannot be understood, and that is a gap. Who else says such things harms nobody."""
+        kind, number, epoch = packet[:3]
+        upstream = self._connections.get(number) if kind in _OF_THE_OWNER and type(number) is int else None
+        if upstream is not None and upstream.obeys(sender, epoch):
+            upstream.obey(upstream.happen(Happening.GAP))
 
     def on_group_message(self, group: str, event: Event) -> None:
         """See `Receiver.on_group_message`."""
@@ -318,8 +335,9 @@ class Pump:
         if packet[3] == Close.NOT_STARTED and upstream.opening is not None:
             upstream.obey(upstream.happen(Happening.NOT_STARTED))
         else:
+            ending = ENDING_OF_CLOSE.get(packet[3], Ending.DIED)  # first: what is no number raises here
             happening = Happening.STOPPED if packet[3] == Close.STOPPING else Happening.ENDED
-            upstream.obey(upstream.happen(happening), ENDING_OF_CLOSE.get(packet[3], Ending.DIED))
+            upstream.obey(upstream.happen(happening), ending)
         if upstream.owner is None:  # it was opened again: what it shared with this worker is over
             self.node.release(sender)
 

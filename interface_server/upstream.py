@@ -171,6 +171,13 @@ class WireUpstream(Connection):
             self.pump.forget(self)
             self._end(action, ending)
 
+    def break_off(self) -> None:
+        """Nobody knows any more how it stands: it ends visibly, on both sides, whatever the table says."""
+        if self.state is not _DONE:
+            self.state = _DONE
+            self.pump.forget(self)
+            self._end(Action.END_HOLE, None)
+
     def _end(self, action: Action, ending: Ending | None) -> None:
         if action is Action.END_HOLE:
             self._tell_owner(packets.cancel(self.number, self.epoch, Cancel.HOLE))
@@ -193,9 +200,10 @@ class WireUpstream(Connection):
         """Take our entry out of the queue, if it is there and we know where."""
         if self.entry_id is None:
             return
+        epoch = self.epoch
 
         def answered(answer: Answer) -> None:
-            if answer == 1:
+            if answer == 1 and epoch == self.epoch:
                 self.obey(self.happen(Happening.WITHDRAWN))
 
         self.pump.opener_of(self).withdraw(self.entry_id, self.entry_size, answered)

@@ -207,6 +207,14 @@ class Pump:
             except MALFORMED:
                 self.counters["wire.malformed_packet"] += 1
                 log.exception("a malformed packet from %s", sender)
+                self._missed(sender, packet)
+
+    def _missed(self, sender: str, packet: list[Any]) -> None:
+        """What its interface server said of a connection cannot be understood: that is a gap."""
+        kind, number, epoch = packet[:3]
+        line = self._lines.get((sender, number, epoch)) if kind in self._handlers and type(number) is int else None
+        if line is not None:
+            self._break(line)
 
     def on_group_message(self, group: str, event: Event) -> None:
         """See `Receiver.on_group_message`. Nothing here is a member of anything."""

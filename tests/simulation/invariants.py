@@ -100,7 +100,8 @@ def _started_though_withdrawn(world: World) -> list[str]:
 def _malformed(world: World) -> list[str]:
     """Nobody here says anything that is malformed; a mistake of ours must not pass for that."""
     pumps = [process.pump for process in world.processes if process.started]
-    return [f"{pump.node.name} got something malformed" for pump in pumps if pump.counters["wire.malformed_packet"]]
+    mistakes = ("wire.malformed_packet", "internal.illegal_move")
+    return [f"{pump.node.name}: {kind}" for pump in pumps for kind in mistakes if pump.counters[kind]]
 
 
 def leaks(world: World) -> list[str]:

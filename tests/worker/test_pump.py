@@ -1,0 +1,59 @@
+"""What the worker's pump does with packets that nobody can obey: over a real server, a played client on the other side."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from channel_layer import packets
+from channel_layer.settings import WireSettings
+from interface_server.client import Ending
+from tests.facts import until
+from tests.wire.both_pumps import RecordedRoom, adopted, interface, knock, worker
+
+MALFORMED: dict[str, tuple[Any, ...]] = {
+    "events that are no list": (packets.DATA, 1, 5),
+    "an event that is no map": (packets.DATA, 1, ["x"]),
+    "a sequence that is no number": (packets.DATA, "1", []),
+    "a credit of nothing": (packets.CREDIT, None, 0),
+    "a count that is no number": (packets.SYNC, "many", False),
+}
+
+
+@pytest.mark.parametrize("name", MALFORMED)
+async def test_what_its_interface_server_says_and_nobody_understands_ends_a_connection_visibly(
+    wire_settings: WireSettings, name: str
+) -> None:
+    """P1, P12. The instance hears its disconnect, the client its end, and nobody else anything."""
+    kind, *rest = MALFORMED[name]
+    room = RecordedRoom()
+    async with interface(wire_settings) as door, worker(wire_settings, room) as pump:
+        bystander, client = knock(door, kind="websocket"), knock(door, kind="websocket")
+        await adopted(room, 2)
+        other, hurt = sorted(room.instances, key=lambda run: run.line.key[1] == client.upstream.number)
+        door.node.post(pump.node.name, (kind, client.upstream.number, 1, *rest))
+        await until(lambda: client.ending is Ending.DIED and hurt.disconnects)
+        assert hurt.disconnects == [(1006, "")]
+        assert pump.counters["wire.malformed_packet"] == 1
+        assert (bystander.ending, other.disconnects, len(pump.lines)) == (None, [], 1)
+        bystander.upstream.leave()
+        await until(lambda: not pump.lines)
+
+
+async def test_nonsense_of_somebody_else_ends_no_connection(wire_settings: WireSettings) -> None:
+    """P2, P12. A connection has one interface server: the number and epoch of another's are another connection's."""
+    room = RecordedRoom()
+    async with interface(wire_settings) as door, worker(wire_settings, room) as pump:
+        client = knock(door, kind="websocket")
+        instance = await adopted(room)
+        async with interface(wire_settings) as stranger:
+            for kind, *rest in MALFORMED.values():
+                stranger.node.post(pump.node.name, (kind, client.upstream.number, 1, *rest))
+            stranger.node.post(pump.node.name, (packets.DATA, [], 1, 1, []))
+            await until(lambda: pump.counters["wire.malformed_packet"] == 1)
+            client.upstream.forward({"type": "websocket.receive", "text": "still here"}, 74)
+            await until(lambda: instance.fed and pump.node.outbox.empty)
+            assert (client.ending, instance.disconnects) == (None, [])
+            client.upstream.leave()
+            await until(lambda: not pump.lines)
