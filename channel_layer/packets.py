@@ -62,6 +62,10 @@ OPEN, ADOPTED, REFUSED, DATA, CREDIT, CLOSE, CANCEL, HANDOFF = 1, 2, 3, 4, 5, 6,
 SEND, JOIN, LEAVE, JOINED, SYNC = 9, 10, 11, 12, 13
 
 
+#: What the owner of a connection alone may say: the connection cannot go on without it.
+OF_THE_OWNER = frozenset((DATA, CREDIT, CLOSE, HANDOFF, SYNC))
+
+
 class Refusal(IntEnum):
     """Why an entry was taken from the queue and not adopted."""
 

@@ -1,8 +1,9 @@
 """What comes to a process: one stream, read by its owner alone with its own offset, and trimmed behind it.
 
 The reader never waits for anybody: it decodes, hands over, and reads on. After every reconnect the owner makes the stream again if it
-is missing. In a new life of Redis' data it reads from the beginning: ids of the old life mean nothing there, since clocks differ, and
-what it reads twice is dropped like everything that was sent twice (PROTOCOL.md, P9).
+is missing; on the same life of Redis that means that its data was lost under us (FLUSHALL), and `on_lost` is told. In a new life of
+Redis' data it reads from the beginning: ids of the old life mean nothing there, since clocks differ, and what it reads twice is dropped
+like everything that was sent twice (PROTOCOL.md, P9).
 """
 
 from __future__ import annotations
@@ -42,10 +43,18 @@ def parse_id(text: bytes) -> StreamId:
 class RedisInbox:
     """One process' inbox. `on_batch(sender, packets)` is called for each batch, in the order of the stream."""
 
-    def __init__(self, address: RedisAddress, key: str, on_batch: OnBatch, on_garbage: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        address: RedisAddress,
+        key: str,
+        on_batch: OnBatch,
+        on_garbage: Callable[[], None],
+        on_lost: Callable[[], None],
+    ) -> None:
         self._key = key
         self._on_batch = on_batch
         self._on_garbage = on_garbage
+        self._on_lost = on_lost
         self._link = RedisLink(address, "inbox", self._connected)
         self._made: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._last_id = b"0-0"
@@ -68,7 +77,14 @@ class RedisInbox:
 
         Whoever takes an `open` of ours answers into it, and that may be sooner than our reader is back.
         """
-        connection.tell("EVAL", redis_scripts.MAKE_INBOX.text, 1, self._key, TTL_MS)  # by its text: never a turn later
+
+        def made(answer: Answer) -> None:
+            if isinstance(answer, list) and answer[0] and connection.era == self._era:
+                self._on_lost()
+
+        connection.call(
+            made, "EVAL", redis_scripts.MAKE_INBOX.text, 1, self._key, TTL_MS
+        )  # by its text: never a turn later
 
     def make_again(self) -> None:
         """The lease was found missing: so may the inbox be. Makes it, if it is."""
@@ -101,10 +117,13 @@ class RedisInbox:
 
     def _found(self, era: str, was_made: int, last_id: bytes) -> None:
         """Go back where the stream is another one; who waits for what was lost with it need not wait any longer."""
+        lost = was_made and era == self._era
         if was_made or era != self._era or parse_id(last_id) < parse_id(self._last_id):
             self._era = era
             self._last_id = b"0-0"
             self._wake(BEYOND)
+        if lost:
+            self._on_lost()
 
     def _read(self, connection: RedisConnection) -> None:
         if self._read_entries >= TRIM_ENTRIES or self._read_bytes >= TRIM_BYTES:

@@ -60,6 +60,9 @@ class Receiver(Protocol):
     def on_redis(self, reachable: bool) -> None:
         """Redis is reachable (again), or it is not."""
 
+    def on_loss(self) -> None:
+        """Redis has lost our inbox, and most likely everything, without having been away: what was queued may be queued no more."""
+
     def on_doubt(self) -> None:
         """Packets may have been lost between us and anybody: say `sync` about every connection that is held."""
 
@@ -82,7 +85,9 @@ class RedisNode:
         self.outbox = RedisOutbox(self.name, self.keys, self._inbox_missing)
         self.groups = RedisGroups(self.address, self.keys, receiver.on_group_message, self._garbage, self._heard)
         self._commands = RedisLink(self.address, "commands", self._connected, lambda: receiver.on_redis(False))
-        self._inbox = RedisInbox(self.address, self.keys.inbox(self.name), receiver.on_packets, self._garbage)
+        self._inbox = RedisInbox(
+            self.address, self.keys.inbox(self.name), receiver.on_packets, self._garbage, receiver.on_loss
+        )
         self._openers: dict[str, RedisOpener] = {}
         self._readers: list[RedisReader] = []
         self._head = batch_head(self.name)
@@ -362,12 +367,12 @@ class RedisNode:
         self.fellows = max(1, sum(name.startswith(self._role.encode()) for name in names))
 
     async def _judge(self, watched: list[str]) -> None:
-        """Whose lease is over is dead."""
+        """Whose lease is over is dead: unless ours has gone with it, for then Redis has lost them all."""
         connection = self.connection
         if connection is None:
             return
-        leases = await connection.execute("MGET", *map(self.keys.lease, watched))
-        if not self._own_lease.may_judge(time.monotonic()):
+        ours, *leases = await connection.execute("MGET", *map(self.keys.lease, (self.name, *watched)))
+        if ours is None or not self._own_lease.may_judge(time.monotonic()):
             return
         dead = self.peers.missing(watched, leases)
         self._suspects.difference_update(set(watched).difference(dead))

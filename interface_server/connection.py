@@ -95,6 +95,10 @@ MOVES: dict[State, dict[Happening, tuple[State, Action]]] = {
         _H.WAIT_OVER: (_S.OVERDUE, _A.WITHDRAW),
         _H.LEFT: (_S.DONE, _A.WITHDRAW),
         _H.REDIS_EMPTY: (_S.OVERDUE, _A.AWAIT),  # as UNKNOWN: it may have been taken before
+        _H.WITHDRAWN: (
+            _S.QUEUED,
+            _A.OPEN_AGAIN,
+        ),  # Redis lost data, and our entry was there all the same: nobody has it
     },
     _S.OVERDUE: {
         _H.ADOPTED: (_S.OWNED, _A.FLOW),

@@ -35,11 +35,8 @@ SWEEP_INTERVAL_S = 0.5
 #: After the accept of a resumed WebSocket's instance: until then it has confirmed the groups that it wants to stay in.
 SWEEP_GROUPS_S = 5.0
 
-
 _HAPPENING_OF_REFUSAL = {int(Refusal.ERA): Happening.REDIS_EMPTY}
 _NEXT, _GAP = Order.NEXT, Order.GAP  # see connection.py
-#: What the owner alone may say: the connection cannot go on without it.
-_OF_THE_OWNER = frozenset((packets.DATA, packets.CREDIT, packets.CLOSE, packets.HANDOFF, packets.SYNC))
 
 
 class Pump:
@@ -195,7 +192,7 @@ class Pump:
     def _missed(self, sender: str, packet: list[Any]) -> None:
         """What its owner said of a connection cannot be understood, and that is a gap. Who else says such things harms nobody."""
         kind, number, epoch = packet[:3]
-        upstream = self._connections.get(number) if kind in _OF_THE_OWNER and type(number) is int else None
+        upstream = self._connections.get(number) if kind in packets.OF_THE_OWNER and type(number) is int else None
         if upstream is not None and upstream.obeys(sender, epoch):
             upstream.obey(upstream.happen(Happening.GAP))
 
@@ -219,6 +216,12 @@ class Pump:
         before, self._era = self._era, self.node.connection.era
         if before:
             self._era_changed()
+
+    def on_loss(self) -> None:
+        """See `Receiver.on_loss`."""
+        log.warning("Redis has lost its data: %d connections were queued", len(self._waits))
+        for number in self._waits.queued():
+            self._connections[number].seek()
 
     def on_doubt(self) -> None:
         """See `Receiver.on_doubt`."""
@@ -342,11 +345,10 @@ class Pump:
             self.node.release(sender)
 
     def _send(self, _sender: str, packet: list[Any]) -> None:
-        upstream = self._connections.get(packet[1])
-        if upstream is None:
-            self.counters["send.no_such_channel"] += 1
+        if packet[1] in self._connections:
+            self._push(packet[1], Pushed(packet[3]))
         else:
-            upstream.client.push(Pushed(packet[3]))
+            self.counters["send.no_such_channel"] += 1
 
     # -- groups
 

@@ -171,6 +171,13 @@ class WireUpstream(Connection):
             self.pump.forget(self)
             self._end(action, ending)
 
+    def seek(self) -> None:
+        """Redis has lost data. If our entry is there all the same we take it back: then surely nobody else has it, nor ever will."""
+        if self.entry_id is None:
+            self.obey(self.happen(Happening.REDIS_EMPTY))
+        else:
+            self._withdraw(if_gone=Happening.REDIS_EMPTY)
+
     def break_off(self) -> None:
         """Nobody knows any more how it stands: it ends visibly, on both sides, whatever the table says."""
         if self.state is not _DONE:
@@ -196,14 +203,15 @@ class WireUpstream(Connection):
         if self.owner is not None:
             self.pump.node.post(self.owner, packet)
 
-    def _withdraw(self) -> None:
+    def _withdraw(self, if_gone: Happening | None = None) -> None:
         """Take our entry out of the queue, if it is there and we know where."""
         if self.entry_id is None:
             return
         epoch = self.epoch
 
         def answered(answer: Answer) -> None:
-            if answer == 1 and epoch == self.epoch:
-                self.obey(self.happen(Happening.WITHDRAWN))
+            happening = Happening.WITHDRAWN if answer == 1 else if_gone
+            if happening is not None and epoch == self.epoch:
+                self.obey(self.happen(happening))
 
         self.pump.opener_of(self).withdraw(self.entry_id, self.entry_size, answered)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from asyncio import Future
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum, auto
 
 from channel_layer.events import Event
@@ -59,7 +59,7 @@ class WebSocketRun(Run):
         Run.__init__(self, line, loop, thread, ended)
         self._always_resumable = always_resumable
         self._leaving = STAYING
-        self._offered: tuple[str, ...] = ()  # subprotocols that its client speaks
+        self._offered: Sequence[str] = ()  # subprotocols that its client speaks
         self._stage = CONNECTING
         self._events = deque((({"type": "websocket.connect"}, 0),))
         #: Code and reason of the disconnect that receive() has yet to tell.
@@ -67,7 +67,7 @@ class WebSocketRun(Run):
 
     def start(self, application: Application, scope: Event) -> None:
         """As Run; what the instance says of its own channel is said in the name of its epoch."""
-        self._offered = tuple(scope["subprotocols"])
+        self._offered = scope.get("subprotocols") or ()
         context = self.thread.context.copy()
         context.run(OWN_CONNECTION.set, self._line.key)
         self.task = self._loop.create_task(self._run(application, scope), context=context)

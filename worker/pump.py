@@ -230,6 +230,9 @@ class Pump:
         if reachable:
             self.room_again()
 
+    def on_loss(self) -> None:
+        """See `Receiver.on_loss`. Nothing here was queued; what else is missing is found by `sync`."""
+
     def on_doubt(self) -> None:
         """See `Receiver.on_doubt`."""
         for line in self._lines.values():

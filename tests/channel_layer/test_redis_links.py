@@ -50,7 +50,7 @@ async def groups(redis: PlayedRedis, heard: list[object]) -> AsyncIterator[Redis
 
 
 def inbox_of(redis: PlayedRedis) -> RedisInbox:
-    return RedisInbox(redis.address, "p:inbox:me", lambda *_: None, lambda: None)
+    return RedisInbox(redis.address, "p:inbox:me", lambda *_: None, lambda: None, lambda: None)
 
 
 async def test_who_joins_while_the_subscription_is_lost_is_told_when_it_stands_again(
@@ -185,6 +185,7 @@ class Nobody:
     def on_group_message(self, group: str, event: dict[str, object]) -> None: ...
     def on_dead(self, node: str) -> None: ...
     def on_redis(self, reachable: bool) -> None: ...
+    def on_loss(self) -> None: ...
 
 
 async def connected_node(redis: PlayedRedis) -> RedisNode:

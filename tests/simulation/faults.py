@@ -58,7 +58,7 @@ def _ambush(world: World) -> None:
 
 
 def _likely(world: World) -> tuple[Fault, ...]:
-    return HOLES if world.record.weather == "holes" else FAULTS
+    return LIKELY.get(world.record.weather, FAULTS)
 
 
 def _again(world: World, process: Process) -> None:
@@ -126,6 +126,13 @@ def fail_over(world: World, process: Process) -> None:
     _another_life(world, world.random.randint(0, WRITES_LOST_MAX))
 
 
+def flush(world: World, _process: Process) -> None:
+    """FLUSHALL: everything is gone, and nobody loses a connection."""
+    world.record.tell("Redis is emptied")
+    world.record.hole = True
+    world.redis.flush()
+
+
 def _another_life(world: World, writes_lost: int | None) -> None:
     ahead_ms = world.random.choice((-6000, -150, 0, 0, 150, 4000))
     lost = "all" if writes_lost is None else f"{writes_lost} writes of"
@@ -171,3 +178,7 @@ FAULTS = (
 )
 #: Where Redis does not keep what it was told.
 HOLES = (come_back_empty, come_back_empty, come_back_empty, *(5 * (fail_over,)), kill, stop, lose_one, cut_off, drain)
+#: Where it is emptied while it runs.
+FLUSHES = (*(8 * (flush,)), kill, stop, stop, block, lose_one, lose_one, cut_off, outage, slow, drain, come_back_empty)
+#: By weather; else FAULTS.
+LIKELY = {"holes": HOLES, "flushes": FLUSHES}

@@ -102,6 +102,12 @@ class SimulatedRedis:
         self._undo.clear()
         self._touched.clear()
 
+    def flush(self) -> None:
+        """FLUSHALL, from somebody else: the data goes, the connections and the scripts stay."""
+        self.do_del(*list(self.keys))
+        self._undo.clear()
+        self._serve()
+
     def _remember(self, command: Command) -> None:
         before: dict[bytes, tuple[Any, int | None]] = {}
         for key in _keys_of(command):

@@ -24,6 +24,14 @@ def test_whatever_is_killed_stopped_cut_or_lost_the_promises_hold(part: int) -> 
         assert not broken, story(str(seed), world, broken)
 
 
+@pytest.mark.parametrize("part", range(PARTS))
+def test_the_promises_hold_when_redis_is_emptied_while_it_runs(part: int) -> None:
+    """P1, P2, P3, P5, P6, P8, P9, P11: everything is gone, and nobody has lost a connection to learn it from."""
+    for seed in range(FIRST + part, FIRST + SCHEDULES // 2, PARTS):
+        world, broken = run(f"flushes {seed}")
+        assert not broken, story(f"flushes {seed}", world, broken)
+
+
 def test_a_schedule_is_the_same_each_time() -> None:
     """A failing seed is a bug report: it must tell the same story again."""
     assert run("11")[0].record.told == run("11")[0].record.told

@@ -40,6 +40,7 @@ PATIENT = replace(WIRE, queue_wait_s=12.0, resume_wait_s=30.0)
 DRAIN_TIMES_S = (0.5, 2.0, 6.0)
 PATIENT_DRAIN_S = 30.0
 #: What can happen in a world: anything; mostly what tears holes into Redis' data; a planned exchange of workers; their deaths alone.
+#: A seed that begins with "flushes" has that weather: Redis is emptied while it runs.
 WEATHERS = (*(5 * ("any",)), "holes", "holes", "drains", "kills")
 #: How long things happen; after that everything heals.
 TROUBLE_S = 5.0
@@ -58,7 +59,8 @@ class World:
         self.clients: list[Client] = []
         self.instances: list[Instance | Socket] = []
         self._faults = faults
-        self.record.weather = self.random.choice(WEATHERS)
+        drawn = self.random.choice(WEATHERS)
+        self.record.weather = "flushes" if seed.startswith("flushes") else drawn
         self._calm = self.record.weather in ("drains", "kills")
         self._wire = PATIENT if self._calm else WIRE
 

@@ -1,0 +1,106 @@
+"""FLUSHALL: Redis loses everything, and nobody loses a connection to it. P9."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from channel_layer.settings import WireSettings
+from interface_server.client import Ending
+from tests.facts import until
+from tests.redis_server import RedisServer
+from tests.wire.both_pumps import RecordedRoom, adopted, interface, knock, respond, worker
+
+#: Far below the wait for a worker (30 s): a loss is noticed with the next renewal of a lease.
+SOON_S = 5.0
+TTL_S = 2.0
+
+
+def flush(redis: RedisServer) -> None:
+    with redis.client() as client:
+        client.flushall()
+
+
+async def test_who_was_queued_when_redis_was_emptied_is_queued_again(own_redis: RedisServer) -> None:
+    """P9. Nobody waits until its wait is over for an entry that is gone: it is opened again where nobody minds."""
+    async with interface(WireSettings(redis=own_redis.url)) as door:
+        clients = [knock(door) for _ in range(50)] + [knock(door, kind="websocket") for _ in range(5)]
+        await until(lambda: all(client.upstream.entry_id for client in clients), "queued")
+        flush(own_redis)
+        room = RecordedRoom(play=lambda run: respond(run) if run.scope["type"] == "http" else None)
+        async with worker(WireSettings(redis=own_redis.url), room):
+            await until(lambda: all(client.body == b"hello" for client in clients[:50]), "answered", SOON_S)
+            await until(lambda: all(client.adoptions for client in clients[50:]), "adopted", SOON_S)
+            assert len(room.instances) == 55
+            for client in clients:
+                client.upstream.leave()
+
+
+async def test_what_must_not_start_twice_is_not_queued_again_when_its_entry_is_gone(own_redis: RedisServer) -> None:
+    """P3. Gone may mean taken: its taker's word is waited for, one lease and two seconds, and then its client is told."""
+    wire = WireSettings(redis=own_redis.url, lease_ttl_s=TTL_S)
+    async with interface(wire) as door:
+        clients = [knock(door, method="POST") for _ in range(5)]
+        await until(lambda: all(client.upstream.entry_id for client in clients), "queued")
+        flush(own_redis)
+        room = RecordedRoom(play=respond)
+        async with worker(wire, room):
+            await until(lambda: all(client.ending for client in clients), "told", SOON_S + TTL_S + 2.0)
+        assert {client.ending for client in clients} == {Ending.DIED}
+        assert not room.instances
+
+
+async def test_what_came_after_redis_was_emptied_is_not_lost_with_it(own_redis: RedisServer) -> None:
+    """P3. Before the loss is noticed more come in: their entries are there, so surely nobody has started them."""
+    wire = WireSettings(redis=own_redis.url)
+    async with interface(wire) as door:
+        flush(own_redis)
+        clients = [knock(door, method="POST") for _ in range(20)]
+        await until(lambda: all(client.upstream.entry_id for client in clients), "queued")
+        await until(lambda: all(client.upstream.epoch == 2 and client.upstream.entry_id for client in clients), "again")
+        room = RecordedRoom(play=respond)
+        async with worker(wire, room):
+            await until(lambda: all(client.body == b"hello" for client in clients), "answered", SOON_S)
+        assert len(room.instances) == 20
+
+
+async def test_open_sockets_do_not_notice_that_redis_was_emptied(own_redis: RedisServer) -> None:
+    """P6, P9. All leases are gone, and nobody is called dead for that; what is said afterwards arrives on either side."""
+    wire = WireSettings(redis=own_redis.url, lease_ttl_s=TTL_S)
+    room = RecordedRoom()
+    async with interface(wire) as door, worker(wire, room) as owner:
+        client = knock(door, kind="websocket")
+        instance = await adopted(room)
+        instance.send({"type": "websocket.accept"})
+        await until(lambda: client.events)
+        for pump, other in ((door, owner), (owner, door)):
+            lease = pump.node._own_lease
+            await until(lambda lease=lease: lease.may_judge(asyncio.get_running_loop().time()), "may judge")
+            flush(own_redis)
+            await pump.node._judge([other.node.name])  # the look that comes once a second, at the worst moment
+            lapsed = [node.counters["lease.lapsed"] + 1 for node in (door.node, owner.node)]
+            await until(
+                lambda lapsed=lapsed: (
+                    [door.node.counters["lease.lapsed"], owner.node.counters["lease.lapsed"]] >= lapsed
+                )
+            )
+        client.upstream.forward({"type": "websocket.receive", "text": "down"}, 68)
+        instance.send({"type": "websocket.send", "text": "up"})
+        await until(lambda: instance.fed and len(client.events) == 2)
+        assert (client.ending, instance.disconnects) == (None, [])
+        assert door.node.counters["peers.dead"] == owner.node.counters["peers.dead"] == 0
+        client.upstream.leave()
+        await until(lambda: not owner.lines)
+
+
+async def test_a_lost_inbox_is_noticed_though_the_lease_is_there(own_redis: RedisServer) -> None:
+    """P9. Whatever took it away: without an inbox no answer ever comes, so its owner looks for it with each renewal."""
+    wire = replace(WireSettings(redis=own_redis.url), queue_wait_s=30.0)
+    room = RecordedRoom(play=respond)
+    async with interface(wire) as door:
+        with own_redis.client() as redis:
+            redis.delete(door.node.keys.inbox(door.node.name))
+        async with worker(wire, room):
+            client = knock(door)
+            await until(lambda: client.body == b"hello", "answered", SOON_S)
+            client.upstream.complete()
