@@ -87,8 +87,27 @@ class ChatPage:
     @property
     def worker_pid(self) -> int:
         """The process that serves this page, as its badge says."""
-        key = self._one("#state-badge").get_attribute("data-worker") or "/0"
-        return int(key.rpartition("/")[2])
+        return int(self._worker[2])
+
+    @property
+    def worker_host(self) -> str:
+        """The machine of that process."""
+        return self._worker[0]
+
+    @property
+    def _worker(self) -> tuple[str, str, str]:
+        return (self._one("#state-badge").get_attribute("data-worker") or "/0").rpartition("/")
+
+    def watch_states(self) -> None:
+        """From now on `states` has each state of this page's connection, the present one first."""
+        self.driver.execute_script("""const note = () => states.push(document.body.dataset.state);
+            window.states = []; note();
+            new MutationObserver(note).observe(document.body, {attributeFilter: ["data-state"]})""")
+
+    @property
+    def states(self) -> list[str]:
+        """What `watch_states` has seen."""
+        return list(self.driver.execute_script("return window.states"))
 
     @property
     def changes_of_horses_s(self) -> list[float]:
