@@ -42,7 +42,7 @@ class RedisLink:
         self._on_down = on_down
         self._on_push = on_push
         self._task: asyncio.Task[None] | None = None
-        self._closed = False
+        self._closed = self._renewing = False
         self.connection: RedisConnection | None = None
 
     async def start(self) -> None:
@@ -59,6 +59,12 @@ class RedisLink:
             self.connection.close()
             self.connection = None
 
+    def renew(self) -> None:
+        """End the connection on purpose: another one takes its place, and what it waits for is asked for no more."""
+        if self.connection is not None:
+            self._renewing = True
+            self.connection.close()
+
     def _stand(self, connection: RedisConnection) -> None:
         self.connection = connection
         self._on_up(connection)
@@ -67,7 +73,9 @@ class RedisLink:
         self.connection = None
         if self._closed:
             return
-        log.warning("lost the connection to Redis (%s)", self._what)
+        if not self._renewing:
+            log.warning("lost the connection to Redis (%s)", self._what)
+        self._renewing = False
         self._on_down()
         self._task = asyncio.get_running_loop().create_task(self._come_back())
 

@@ -37,6 +37,7 @@ from channel_layer.redis_opener import RedisOpener
 from channel_layer.redis_outbox import RedisOutbox
 from channel_layer.redis_reader import Entry, RedisReader
 from channel_layer.settings import WireSettings
+from channel_layer.succession import Succession
 
 log = logging.getLogger("towpath.node")
 
@@ -91,6 +92,7 @@ class RedisNode:
         self._openers: dict[str, RedisOpener] = {}
         self._readers: list[RedisReader] = []
         self._head = batch_head(self.name)
+        self._succession = Succession(settings.generation)
         self._suspects: set[str] = set()
         self._dead: set[str] = set()  # known to be dead, and not yet acted upon
         self._acquainted: set[str] = set()  # whose lease was looked at, to watch the process itself if it is here
@@ -131,6 +133,8 @@ class RedisNode:
         except RedisError as error:
             raise LayerUnavailable(f"the first lease could not be written: {error}") from error
         self._watch = self._loop.create_task(self._watch_peers())
+        if self.settings.generation:
+            self._announce("generation", self.settings.generation)
 
     async def close(self) -> None:
         """Leave on purpose: what was posted goes out, then lease, inbox and consumers go, connections end."""
@@ -191,12 +195,18 @@ class RedisNode:
     # -- shared channels
 
     async def read(
-        self, channel: str, wanted: Callable[[], int], on_entries: Callable[[list[Entry]], bool]
+        self,
+        channel: str,
+        wanted: Callable[[], int],
+        on_entries: Callable[[list[Entry]], bool],
+        gives_way: bool = False,
     ) -> RedisReader:
-        """Begin to read a shared channel. See `RedisReader`."""
+        """Begin to read a shared channel: see `RedisReader`. gives_way: what waits there is left to a newer generation while there is one."""
         reader = RedisReader(
             self.address, self.keys, channel, self.name, self.rest_ttl_ms, wanted, on_entries, self._garbage
         )
+        if gives_way:
+            reader.gives_way = lambda: self._succession.gives_way(self._loop.time())
         self._readers.append(reader)
         await reader.start()
         return reader
@@ -270,11 +280,15 @@ class RedisNode:
             self.connection.tell("PUBLISH", self.keys.news, pack([what, node]))
 
     def _heard(self, what: str, node: str) -> None:
-        """News about a process."""
+        """News about a process; of a generation there is its name instead of the process'."""
         if node == self.name:
             if what == "dead":
                 log.warning("%s was declared dead, and is not", node)
                 self._receiver.on_doubt()
+        elif what == "generation":
+            if self._succession.heard(node, self._loop.time()):
+                for reader in self._readers:
+                    reader.give_way()
         elif what in ("dead", "leaving"):
             self._mourn(node)
 

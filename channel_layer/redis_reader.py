@@ -32,6 +32,13 @@ PENDING_MS = 2_000
 #: Number, epoch, pieces of the scope, first body, more, window, wait in ms.
 OPEN_TYPES = (int, int, list, bytes, bool, int, int)
 CLAIM_INTERVAL_S = 1.0
+#: Who gives way to others takes what they have not taken for so long.
+GIVE_WAY_S = 1.0
+
+
+def _never() -> bool:
+    """Nobody is there to whom one could give way."""
+    return False
 
 
 @dataclass(slots=True)
@@ -79,6 +86,10 @@ class RedisReader:
         self._loop = asyncio.get_running_loop()
         self._reading = False
         self._claimed_at = 0.0
+        self._seen = b""  # while we give way: the oldest entry at the last look
+        self._helps_until = 0.0  # and until when we do not, since others were not quick enough
+        #: Is what waits better left to others, as long as they take it?
+        self.gives_way: Callable[[], bool] = _never
 
     async def start(self) -> None:
         """Connect and read; raises LayerUnavailable."""
@@ -99,8 +110,15 @@ class RedisReader:
         self._reading = True
         if self._loop.time() - self._claimed_at >= CLAIM_INTERVAL_S:
             self._claim(connection, count)
+        elif self.gives_way() and self._loop.time() >= self._helps_until:
+            self._look(connection, count)
         else:
             self._read(connection, count)
+
+    def give_way(self) -> None:
+        """`gives_way` has become true: a read that waits in Redis would be served before those of others. End it."""
+        if self.gives_way():
+            self._link.renew()
 
     def _connected(self, _connection: RedisConnection) -> None:
         self.poke()
@@ -110,6 +128,24 @@ class RedisReader:
         connection.call(
             self._was_read, "XREADGROUP", *group, "COUNT", count, "BLOCK", BLOCK_MS, "STREAMS", self._stream, ">"
         )
+
+    def _look(self, connection: RedisConnection, count: int) -> None:
+        """Whether others take what waits: if the oldest entry is still the same at the next look, we help for a while."""
+
+        def seen(answer: Answer) -> None:
+            before, self._seen = self._seen, answer[0][0] if isinstance(answer, list) and answer else b""
+            if self._seen and self._seen == before:
+                self._helps_until = self._loop.time() + GIVE_WAY_S
+                self._read(connection, count)
+            else:
+                self._loop.call_later(GIVE_WAY_S, self._look_again, connection)
+
+        connection.call(seen, "XRANGE", self._stream, "-", "+", "COUNT", 1)
+
+    def _look_again(self, connection: RedisConnection) -> None:
+        if connection is self._link.connection:
+            self._reading = False
+            self.poke()
 
     def _was_read(self, answer: Answer) -> None:
         self._reading = False

@@ -16,6 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 NAME = "environment.json"
+GENERATION = "TOWPATH_GENERATION"  #: <fleet>/<number>; the number grows with each edition that replaces all workers
 EDITION = "TOWPATH_ENVIRONMENT"  #: which edition a process has; the first one has none
 FROM_SUPERVISORD = "SUPERVISOR_"
 
@@ -30,7 +31,8 @@ class WorkerEnvironment:
 
     def renew(self, variables: Mapping[str, str]) -> None:
         """Whoever starts from now on has these."""
-        self._now = dict(variables)
+        fleet, _, _ = variables[GENERATION].rpartition("/")
+        self._now = {**variables, GENERATION: f"{fleet}/{self._edition + 1}"}
         self._publish()
 
     def keep(self) -> None:

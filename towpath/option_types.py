@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from channel_layer.redis_address import RedisAddress
+from channel_layer.succession import parse
 from interface_server.proxy_headers import TrustedPeers
 
 UNITS_BYTES = {"": 1, "b": 1, "k": 1024, "kib": 1024, "m": 1024**2, "mib": 1024**2, "g": 1024**3, "gib": 1024**3}
@@ -99,6 +100,21 @@ class RedisUrl(click.ParamType[str]):
             return RedisAddress.parse(str(value)).url
         except ValueError as error:
             self.fail(str(error), param, ctx)
+
+
+class Generation(click.ParamType[str]):
+    """`<fleet>/<number>`."""
+
+    name = "fleet/number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The generation as it was given."""
+        try:
+            if value:
+                parse(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return str(value)
 
 
 class ApplicationInterface(click.Choice[str]):

@@ -16,7 +16,17 @@ import click
 
 from channel_layer.settings import WireSettings
 from interface_server.settings import InterfaceSettings
-from towpath.option_types import ApplicationInterface, Header, MountPath, OffOr, ProxyList, RedisUrl, Seconds, Size
+from towpath.option_types import (
+    ApplicationInterface,
+    Generation,
+    Header,
+    MountPath,
+    OffOr,
+    ProxyList,
+    RedisUrl,
+    Seconds,
+    Size,
+)
 from worker.settings import WorkerSettings
 
 SERVE, INTERFACE, WORKER, STATUS, STOP = "serve", "interface", "worker", "status", "stop"
@@ -141,6 +151,10 @@ ROWS: tuple[Row, ...] = (
         ("worker.resume_websockets",), more={"is_flag": True},
     ),
     Row(
+        "--generation", frozenset({WORKER}), "FLEET/NUMBER: WebSockets are left to workers of a higher number, if there are any.",
+        ("wire.generation",), Generation(),
+    ),
+    Row(
         "--env-file", PROCESSES, "Set environment variables from this file first.", (),
         click.Path(exists=True, dir_okay=False), ENV_FILE,
     ),
@@ -251,7 +265,7 @@ def kept_for_workers(began: Values, now: Values) -> dict[str, Any]:
 
     They must agree on it (Redis, prefix, waits), and interface servers are not replaced.
     """
-    changed = {row.name: now[row.name] for row in ROWS if WORKER in row.commands and INTERFACE not in row.commands}
+    changed = {row.name: now[row.name] for row in ROWS if row.commands >= ROOM and INTERFACE not in row.commands}
     return {**began, **changed}
 
 

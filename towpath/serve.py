@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -21,7 +22,7 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from towpath import embedded, listening, options, processes, redis_check, run_dir, supervisord_conf
-from towpath.environment import FROM_SUPERVISORD, WorkerEnvironment
+from towpath.environment import FROM_SUPERVISORD, GENERATION, WorkerEnvironment
 from towpath.errors import StartFailure
 from towpath.listening import Listening
 from towpath.log_lines import LogPipes
@@ -147,6 +148,7 @@ def _environment(told: options.Values, redis: str, folder: RunDir) -> dict[str, 
         **options.environment(told),
         "TOWPATH_REDIS": redis,
         "TOWPATH_RUN_DIR": str(folder.path),
+        GENERATION: f"{socket.gethostname()}.{os.getpid()}/0",
         "PYTHONUNBUFFERED": "1",
     }
 

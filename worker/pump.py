@@ -69,7 +69,8 @@ class Pump:
         self._lag.start()
         self._figures()
         for kind, channel in CHANNEL_OF_KIND.items():
-            self._readers[kind] = await self.node.read(channel, self._wanted_of(kind), self._on_entries_of(kind))
+            lasts = kind == "websocket"  # it would have to be handed over again, and soon
+            self._readers[kind] = await self.node.read(channel, self._wanted_of(kind), self._on_entries_of(kind), lasts)
 
     async def stop_taking(self) -> None:
         """Take nothing new from now on."""
