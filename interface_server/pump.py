@@ -183,9 +183,7 @@ class Pump:
                 self._missed(sender, packet)
             except IllegalMove:
                 self.counters["internal.illegal_move"] += 1
-                log.exception(
-                    "an internal error: a packet of kind %s from %s led to an illegal move", packet[0], sender
-                )
+                log.exception("an internal error: a packet of kind %s led to an illegal move", packet[0])
                 if (upstream := self._connections.get(packet[1])) is not None:
                     upstream.break_off()
 
