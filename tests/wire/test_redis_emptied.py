@@ -73,17 +73,14 @@ async def test_open_sockets_do_not_notice_that_redis_was_emptied(own_redis: Redi
         instance = await adopted(room)
         instance.send({"type": "websocket.accept"})
         await until(lambda: client.events)
-        for pump, other in ((door, owner), (owner, door)):
-            lease = pump.node._own_lease
-            await until(lambda lease=lease: lease.may_judge(asyncio.get_running_loop().time()), "may judge")
+        nodes = (door.node, owner.node)
+        for judge, judged in (nodes, nodes[::-1]):
+            await until(lambda judge=judge: judge._own_lease.may_judge(asyncio.get_running_loop().time()), "may judge")
+            lapsed = [node.counters["lease.lapsed"] for node in nodes]
             flush(own_redis)
-            await pump.node._judge([other.node.name])  # the look that comes once a second, at the worst moment
-            lapsed = [node.counters["lease.lapsed"] + 1 for node in (door.node, owner.node)]
-            await until(
-                lambda lapsed=lapsed: (
-                    [door.node.counters["lease.lapsed"], owner.node.counters["lease.lapsed"]] >= lapsed
-                )
-            )
+            await judge._judge([judged.name])  # the look that comes once a second, at the worst moment
+            for node, before in zip(nodes, lapsed, strict=True):
+                await until(lambda node=node, before=before: node.counters["lease.lapsed"] > before, "noticed")
         client.upstream.forward({"type": "websocket.receive", "text": "down"}, 68)
         instance.send({"type": "websocket.send", "text": "up"})
         await until(lambda: instance.fed and len(client.events) == 2)
