@@ -201,7 +201,7 @@ class RedisNode:
         on_entries: Callable[[list[Entry]], bool],
         gives_way: bool = False,
     ) -> RedisReader:
-        """Begin to read a shared channel: see `RedisReader`. gives_way: what waits there is left to a newer generation while there is one."""
+        """Read a shared channel from now on: see `RedisReader`. gives_way: to a newer generation, while there is one."""
         reader = RedisReader(
             self.address, self.keys, channel, self.name, self.rest_ttl_ms, wanted, on_entries, self._garbage
         )

@@ -121,6 +121,7 @@ class RedisReader:
             self._link.renew()
 
     def _connected(self, _connection: RedisConnection) -> None:
+        self._reading = False
         self.poke()
 
     def _read(self, connection: RedisConnection, count: int) -> None:
