@@ -43,8 +43,12 @@ def unpack(packed: bytes) -> Any:
 
 
 def pack_packet(packet: Packet) -> bytes:
-    """One packet, ready to be joined into batches."""
-    return pack(packet)
+    """One packet, ready to be joined into batches; InvalidMessage as for `pack`."""
+    try:
+        packed: bytes = _pack(packet)  # not by `pack`: some ten of these calls make one request
+        return packed
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidMessage(f"this cannot be packed: {error}") from error
 
 
 def batch_head(node: str) -> bytes:

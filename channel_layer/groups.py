@@ -37,7 +37,9 @@ class Membership:
 
     def gone(self, member: int) -> list[str]:
         """The member is no more. The groups that lost their last member here: unsubscribe from them."""
-        return [group for group in tuple(self._groups_of.get(member, ())) if self.discard(group, member)]
+        if member not in self._groups_of:
+            return []
+        return [group for group in tuple(self._groups_of[member]) if self.discard(group, member)]
 
     def sweep(self, member: int, epoch: int) -> list[str]:
         """Memberships that an earlier instance asked for and the one of `epoch` did not confirm end. Groups to unsubscribe."""

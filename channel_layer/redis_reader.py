@@ -22,7 +22,6 @@ from channel_layer.keys import GROUP, Keys
 from channel_layer.packets import OPEN
 from channel_layer.redis_address import RedisAddress
 from channel_layer.redis_connection import Answer, RedisConnection, ignore
-from channel_layer.redis_inbox import parse_id
 from channel_layer.redis_link import RedisLink
 
 log = logging.getLogger("towpath.reader")
@@ -54,7 +53,7 @@ class Entry:
     def deadline_ms(self) -> int:
         """The last moment of its wait, by Redis' clock."""
         wait: int = self.packet[7]
-        return parse_id(self.entry_id)[0] + wait
+        return int(self.entry_id.partition(b"-")[0]) + wait
 
 
 class RedisReader:

@@ -34,7 +34,8 @@ class Waits:
 
     def begin(self, number: int, resumed: bool, now: float) -> None:
         """It is queued (anew: behind all others)."""
-        self.end(number)
+        if number in self._queued or self._resuming or self._overdue:
+            self.end(number)
         if resumed:
             self._resuming[number] = now + self._resume_s
         else:
@@ -47,7 +48,7 @@ class Waits:
 
     def end(self, number: int) -> None:
         """It waits no longer."""
-        if self._queued.pop(number, None) is None:
+        if self._queued.pop(number, None) is None and (self._resuming or self._overdue):
             self._resuming.pop(number, None)
             self._overdue.pop(number, None)
 
