@@ -314,6 +314,7 @@ class Pump:
         figures = {
             "connections": len(self._lines),
             "adopted_total": self.adopted,
+            "fellows": self.node.fellows,
             "free": {kind: self._room.free(kind) for kind in CHANNEL_OF_KIND},
             "lag_ms": round(self._lag.seconds * 1000, 1),
         }

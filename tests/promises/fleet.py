@@ -5,21 +5,29 @@ from __future__ import annotations
 import json
 import subprocess
 from pathlib import Path
+from typing import Any
 
 from tests.serving import BIN, Server
 
 
-def processes(server: Server, role: str) -> list[int]:
-    """The process numbers of all live processes of a role, as `towpath status` knows them."""
+def leases(server: Server) -> list[dict[str, Any]]:
+    """All processes as `towpath status` knows them."""
     answer = subprocess.run(
         [BIN / "towpath", "status", "--json", "--run-dir", server.run_dir / "run"],
         capture_output=True,
         check=True,
         timeout=20,
     )
-    leases = json.loads(answer.stdout)["processes"]
+    found: list[dict[str, Any]] = json.loads(answer.stdout)["processes"]
+    return found
+
+
+def processes(server: Server, role: str) -> list[int]:
+    """The process numbers of all live processes of a role."""
     # A lease outlives its process by some seconds.
-    return [lease["pid"] for lease in leases if lease["role"] == role and Path(f"/proc/{lease['pid']}").exists()]
+    return [
+        lease["pid"] for lease in leases(server) if lease["role"] == role and Path(f"/proc/{lease['pid']}").exists()
+    ]
 
 
 def memory_bytes(pid: int) -> int:

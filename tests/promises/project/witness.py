@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 import signal
+import time
 from pathlib import Path
 
 TRACES = Path(os.environ.get("TRACES", "."))
@@ -114,4 +115,21 @@ async def die(scope, receive, send):
     await respond(send, 200, scope["path"].encode())
 
 
-ROUTES = {"die": die, "pid": pid, "digest": digest, "big": big, "deaf": deaf, "hang": hang, "half": half}
+async def block(scope, receive, send):
+    """Holds up the whole loop, as careless code does, until told to stop by a file."""
+    trace("blocking", str(os.getpid()))
+    while not (TRACES / "unblock").exists():
+        time.sleep(0.02)
+    await respond(send, 200, b"unblocked")
+
+
+ROUTES = {
+    "block": block,
+    "die": die,
+    "pid": pid,
+    "digest": digest,
+    "big": big,
+    "deaf": deaf,
+    "hang": hang,
+    "half": half,
+}
