@@ -1,0 +1,245 @@
+"""Clients in a closed loop, of each kind that can be hit in another state, and what became of everything that they began."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from random import Random
+from typing import Any
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+
+from tests.chaos import response
+from tests.chaos.outcomes import Ending, Exchange, Socket
+
+#: Nothing may take longer: the wait in the queue, twice again, and what is awaited after a doubt.
+HUNG_S = 60.0
+PAUSE_S = 0.02  #: between two exchanges of one client, and before it connects again
+BEAT_S = 0.05  #: between two messages of an echoing socket
+
+#: For each door: method, kind, size of the body, how many clients.
+EXCHANGES = (
+    ("GET", "quick", 0, 2),
+    ("POST", "quick", 10, 2),
+    ("POST", "quick", 150_000, 1),
+    ("GET", "late", 0, 2),
+    ("PUT", "late", 20_000, 1),
+    ("POST", "late", 10, 2),
+    ("GET", "long", 0, 2),
+    ("POST", "long", 10, 1),
+    ("GET", "hold", 0, 2),
+    ("POST", "leaver", 10, 1),
+)
+#: For each door: kind, how many that echo all the time, how many that are silent until the end.
+SOCKETS = (("plain", 2, 1), ("resumable", 3, 2), ("crash", 3, 2), ("hesitant", 2, 0))
+
+
+class Load:
+    """All clients of all doors. `begin`, then `finish`, then look at what they saw."""
+
+    def __init__(self, ports: Sequence[int], seed: str) -> None:
+        self.exchanges: list[Exchange] = []
+        self.sockets: list[Socket] = []
+        self.open_sockets = 0  #: that are greeted
+        self._ports = ports
+        self._seed = seed
+        self._names = itertools.count(1)
+        self._over = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def begin(self) -> None:
+        for door in range(len(self._ports)):
+            for method, kind, size_bytes, count in EXCHANGES:
+                for _ in range(count):
+                    self._own(self._exchanges(door, method, kind, size_bytes, self._random()))
+            for kind, echoing, silent in SOCKETS:
+                for number in range(echoing + silent):
+                    self._own(self._socket_loop(door, kind, number < echoing, self._random()))
+
+    async def finish(self) -> None:
+        """Nobody begins anything any more; whoever is open says one thing more, hears it, and goes."""
+        self._over.set()
+        await asyncio.gather(*self._tasks)
+
+    async def cancel(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _own(self, coroutine: Coroutine[Any, Any, None]) -> None:
+        self._tasks.append(asyncio.create_task(coroutine))
+
+    def _random(self) -> Random:
+        return Random(f"{self._seed} client {len(self._tasks)}")
+
+    def _name(self, kind: str) -> str:
+        return f"{kind}-{next(self._names)}"
+
+    async def _pause(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._over.wait(), seconds)
+
+    # Exchanges
+
+    async def _exchanges(self, door: int, method: str, kind: str, size_bytes: int, random: Random) -> None:
+        while not self._over.is_set():
+            await self._pause(PAUSE_S * random.random())
+            try:
+                reader, writer = await asyncio.open_connection("127.0.0.1", self._ports[door])
+            except OSError:
+                continue
+            name = self._name(kind)
+            path = f"/{'quick' if kind == 'leaver' else kind}/{name}"
+            writer.write(_request(method, path, size_bytes))
+            ending, status, body = await self._outcome(kind, reader, random)
+            writer.transport.abort()
+            self.exchanges.append(Exchange(name, method, kind, door, ending, status, body))
+
+    async def _outcome(
+        self, kind: str, reader: asyncio.StreamReader, random: Random
+    ) -> tuple[Ending, int | None, bytes]:
+        received = bytearray()
+        try:
+            if kind == "leaver":
+                await asyncio.wait_for(_read(reader, received), random.uniform(0, 0.02))
+            elif kind == "hold":
+                async with asyncio.timeout(HUNG_S):
+                    await _read(reader, received, until=b"\r\n\r\n")
+                await asyncio.wait_for(_read(reader, received), random.uniform(0.1, 1.5))
+            else:
+                await asyncio.wait_for(_read(reader, received), HUNG_S)
+        except TimeoutError:
+            left = kind == "leaver" or (kind == "hold" and b"\r\n\r\n" in received)
+            return (Ending.LEFT if left else Ending.HUNG), *response.read(bytes(received))[1:]
+        except OSError:
+            if not received:
+                return Ending.RESET, None, b""
+        return response.read(bytes(received))
+
+    # Sockets
+
+    async def _socket_loop(self, door: int, kind: str, echoes: bool, random: Random) -> None:
+        while not self._over.is_set():
+            await self._pause(PAUSE_S * random.random())
+            name = self._name(kind)
+            talk = Talk(name, kind, door)
+            try:
+                url = f"ws://127.0.0.1:{self._ports[door]}/{kind}/{name}"
+                async with asyncio.timeout(HUNG_S):
+                    socket = await connect(
+                        url, ping_interval=None, open_timeout=None, compression=None, close_timeout=5
+                    )
+            except ConnectionRefusedError:
+                continue
+            except InvalidStatus as error:
+                self.sockets.append(talk.outcome(Ending.CLOSED, status=error.response.status_code))
+                continue
+            except TimeoutError:
+                self.sockets.append(talk.outcome(Ending.HUNG))
+                continue
+            except (OSError, EOFError, InvalidHandshake):
+                self.sockets.append(talk.outcome(Ending.RESET))
+                continue
+            self.sockets.append(await self._talk(talk, socket, echoes))
+
+    async def _talk(self, talk: Talk, socket: ClientConnection, echoes: bool) -> Socket:
+        listening = asyncio.create_task(talk.listen(socket))
+        try:
+            while not self._over.is_set() and not listening.done():
+                if echoes:
+                    await talk.say(socket)
+                await self._pause_or(listening, BEAT_S)
+            began = time.monotonic()
+            last = await talk.say(socket)
+            while last not in talk.heard and not listening.done():
+                if time.monotonic() - began > HUNG_S:
+                    return talk.outcome(Ending.HUNG)
+                await asyncio.wait([listening], timeout=0.01)
+            if not listening.done():
+                talk.recovered_s = time.monotonic() - began
+                await socket.close()
+                return talk.outcome(Ending.WHOLE)
+        except ConnectionClosed:
+            pass
+        finally:
+            listening.cancel()
+            await asyncio.gather(listening, return_exceptions=True)
+            socket.transport.abort()
+        return talk.ended_by(socket)
+
+    async def _pause_or(self, listening: asyncio.Task[None], seconds: float) -> None:
+        over = asyncio.create_task(self._over.wait())
+        await asyncio.wait([over, listening], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+        over.cancel()
+
+
+class Talk:
+    """What was said and heard over one WebSocket."""
+
+    def __init__(self, name: str, kind: str, door: int) -> None:
+        self.name = name
+        self.kind = kind
+        self.door = door
+        self.sent = 0
+        self.greetings = 0
+        self.echoes: list[tuple[int, int]] = []
+        self.heard: set[int] = set()
+        self.strange: list[str] = []
+        self.recovered_s: float | None = None
+
+    async def say(self, socket: ClientConnection) -> int:
+        self.sent += 1
+        await socket.send(str(self.sent))
+        return self.sent
+
+    async def listen(self, socket: ClientConnection) -> None:
+        async for message in socket:
+            self._hear(str(message).split())
+
+    def _hear(self, words: list[str]) -> None:
+        if words == ["hello", self.name]:
+            self.greetings += 1
+        elif len(words) == 3 and words[0] == self.name and 0 < int(words[1]) <= self.sent:
+            self.echoes.append((int(words[1]), int(words[2])))
+            self.heard.add(int(words[1]))
+        else:
+            self.strange.append(" ".join(words))
+
+    def ended_by(self, socket: ClientConnection) -> Socket:
+        """The other side ended it."""
+        if socket.close_code in (None, 1006):
+            return self.outcome(Ending.RESET)
+        return self.outcome(Ending.CLOSED, code=socket.close_code)
+
+    def outcome(self, ending: Ending, status: int | None = None, code: int | None = None) -> Socket:
+        return Socket(
+            self.name,
+            self.kind,
+            self.door,
+            ending,
+            status,
+            code,
+            self.greetings,
+            self.sent,
+            tuple(self.echoes),
+            tuple(self.strange),
+            self.recovered_s,
+        )
+
+
+def _request(method: str, path: str, size_bytes: int) -> bytes:
+    head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+    length = f"Content-Length: {size_bytes}\r\n" if method != "GET" else ""
+    return f"{head}{length}\r\n".encode() + b"x" * size_bytes
+
+
+async def _read(reader: asyncio.StreamReader, received: bytearray, until: bytes | None = None) -> None:
+    while until is None or until not in received:
+        part = await reader.read(65_536)
+        if not part:
+            return
+        received += part

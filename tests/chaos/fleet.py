@@ -1,0 +1,156 @@
+"""A Redis, two interface servers and two workers, each a process of its own, and each put in its place again when it falls."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+import signal
+import socket
+import sys
+from pathlib import Path
+
+from tests.chaos.process import Process
+from tests.facts import until, until_async
+from tests.redis_look import keys_without_a_ttl
+from tests.redis_server import RedisServer
+from towpath.errors import StartFailure
+from towpath.redis_status import RedisStatus
+from towpath.status import Status
+
+HERE = Path(__file__).parent
+DOORS = WORKERS = 2
+READY_DEADLINE_S = 40.0
+STOP_DEADLINE_S = 30.0
+#: So few exchanges per worker that some of the load's clients always wait in the queue.
+WORKER_OPTIONS = ("--worker-concurrency", "9", "--timeout-graceful-shutdown", "6", "--queue-wait", "20")
+INTERFACE_OPTIONS = ("--timeout-graceful-shutdown", "6", "--queue-wait", "20", "--no-access-log")
+#: What a line of a log may not have, whatever was done to others.
+COMPLAINT = re.compile(r"Traceback|Unhandled|never retrieved|malformed|AssertionError|was never awaited")
+
+
+class Fleet:
+    """Everything that one performance needs. Sockets that listen are ours, so that they stay when an interface server falls."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.traces = folder / "traces"
+        self.traces.mkdir()
+        self.redis = RedisServer()
+        self._status = RedisStatus(self.redis.url, "towpath:")
+        self.listeners = [socket.create_server(("127.0.0.1", 0), backlog=1024) for _ in range(DOORS)]
+        self.ports = [listener.getsockname()[1] for listener in self.listeners]
+        self.doors: list[Process] = []
+        self.workers: list[Process] = []
+        self.fallen: list[Process] = []
+
+    async def start(self) -> None:
+        self.redis.start()
+        self.doors = [self._door(number) for number in range(DOORS)]
+        self.workers = [self._worker(number) for number in range(WORKERS)]
+        await self.until_ready()
+
+    async def until_ready(self, deadline_s: float = READY_DEADLINE_S) -> None:
+        """All hold a lease, and each door has its request answered."""
+        expected = {process.pid for process in (*self.doors, *self.workers)}
+        await until_async(lambda: self._are_leased(expected), "all hold a lease", deadline_s)
+
+    def close(self) -> None:
+        """Whatever happened: nobody outlives this."""
+        for process in (*self.doors, *self.workers, *self.fallen):
+            process.end_by_force()
+        for listener in self.listeners:
+            listener.close()
+        self._status.close()
+        self.redis.remove()
+
+    # Those who fall
+
+    def replace(self, process: Process) -> Process:
+        """The next one in the same place."""
+        self.fallen.append(process)
+        process.ended_by_us = True
+        for places, begin in ((self.doors, self._door), (self.workers, self._worker)):
+            if process in places:
+                number = places.index(process)
+                places[number] = begin(number)
+                return places[number]
+        raise AssertionError(f"{process.name} has no place here")
+
+    def _door(self, number: int) -> Process:
+        descriptor = self.listeners[number].fileno()
+        words = ["interface", "--fd", str(descriptor), "--redis", self.redis.url, *INTERFACE_OPTIONS]
+        return self._start(f"interface-{number}", words, (descriptor,))
+
+    def _worker(self, number: int) -> Process:
+        words = ["worker", "stage", "--app-dir", str(HERE / "project"), "--redis", self.redis.url, *WORKER_OPTIONS]
+        return self._start(f"worker-{number}", words)
+
+    def _start(self, name: str, words: list[str], descriptors: tuple[int, ...] = ()) -> Process:
+        command = [sys.executable, "-P", HERE / "blockable.py", *words]
+        return Process.start(name, command, self.folder / f"{name}.log", {"TRACES": str(self.traces)}, descriptors)
+
+    # What can be seen
+
+    async def look(self) -> Status | None:
+        """What `towpath status` would show; None while Redis does not answer."""
+        try:
+            return await asyncio.to_thread(self._status.look)
+        except StartFailure:
+            return None
+
+    async def depth(self) -> int:
+        """How many wait for a worker."""
+        status = await self.look()
+        return sum(queue.depth for queue in status.queues) if status else 0
+
+    async def _are_leased(self, pids: set[int]) -> bool:
+        status = await self.look()
+        return status is not None and pids <= {lease["pid"] for lease in status.processes if "pid" in lease}
+
+    async def is_at_rest(self) -> bool:
+        """Nobody holds a connection, and nothing waits."""
+        status = await self.look()
+        if status is None or any(queue.depth for queue in status.queues):
+            return False
+        return not any(lease.get("connections") or lease.get("queued") for lease in status.processes)
+
+    def descriptors(self) -> dict[int, int]:
+        """How many files each living process has open."""
+        return {process.pid: process.descriptors for process in (*self.doors, *self.workers)}
+
+    def keys_that_stay(self) -> list[str]:
+        return keys_without_a_ttl(self.redis.url)
+
+    def complaints(self) -> list[str]:
+        """Lines in logs that say that something of ours is broken."""
+        found = []
+        for path in sorted(self.folder.glob("*.log")):
+            for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
+                if COMPLAINT.search(line):
+                    found.append(f"{path.name}:{number}: {line}")
+        return found
+
+    def missing(self) -> list[str]:
+        """Who has ended though nobody meant him to."""
+        return [
+            f"{process.name} ({process.pid}) has ended: {process.popen.returncode}"
+            for process in (*self.doors, *self.workers)
+            if not process.alive
+        ]
+
+    async def stop(self) -> list[str]:
+        """SIGTERM to all; who does not leave in time, or not with 0."""
+        processes = [*self.doors, *self.workers, *self.fallen]
+        for process in processes:
+            process.signal(signal.SIGTERM)
+        with contextlib.suppress(AssertionError):
+            await until(lambda: not any(process.alive for process in processes), "all have left", STOP_DEADLINE_S)
+        stay = [f"{process.name} ({process.pid}) does not leave" for process in processes if process.alive]
+        codes = [(process, process.popen.returncode) for process in processes if not process.alive]
+        killed = (-signal.SIGKILL,)
+        return stay + [
+            f"{process.name} ({process.pid}) left with {code}"
+            for process, code in codes
+            if code != 0 and not (process.ended_by_us and code in killed)
+        ]

@@ -1,0 +1,92 @@
+"""Who was harmed, and how: what excuses a failure. Everybody else has none."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+
+class Victim(Enum):
+    """Whom it hits."""
+
+    WORKER = auto()
+    INTERFACE = auto()
+    REDIS = auto()
+    SUPERVISOR = auto()  # of `serve`
+    SERVE = auto()  # the parent of the supervisor
+
+
+class Action(Enum):
+    """What is done."""
+
+    KILL = auto()  # SIGKILL
+    FREEZE = auto()  # SIGSTOP, SIGCONT after more than a lease
+    TERM = auto()
+    BLOCK = auto()  # the loop does not turn; other threads do. Redis: CLIENT PAUSE
+    SEVER = auto()  # Redis alone: every connection to it is closed
+
+
+@dataclass(frozen=True, slots=True)
+class Blow:
+    """One thing that was done. pid: to whom; door: which one, if it was an interface server."""
+
+    victim: Victim
+    action: Action
+    pid: int
+    door: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Harm:
+    """All blows of one performance, and what they excuse."""
+
+    blows: tuple[Blow, ...] = field(default=())
+
+    def pids(self, victim: Victim, *actions: Action) -> frozenset[int]:
+        return frozenset(blow.pid for blow in self.blows if blow.victim is victim and blow.action in actions)
+
+    def redis(self, *actions: Action) -> bool:
+        return any(blow.victim is Victim.REDIS and blow.action in actions for blow in self.blows)
+
+    @property
+    def lost_workers(self) -> frozenset[int]:
+        """Dead, or thought dead for good reason."""
+        return self.pids(Victim.WORKER, Action.KILL, Action.FREEZE)
+
+    @property
+    def leaving_workers(self) -> frozenset[int]:
+        return self.pids(Victim.WORKER, Action.TERM)
+
+    @property
+    def killed(self) -> frozenset[int]:
+        """Those who could say nothing more."""
+        return frozenset(blow.pid for blow in self.blows if blow.action is Action.KILL)
+
+    @property
+    def lost_doors(self) -> frozenset[int]:
+        """Interface servers whose clients had no one left, or that were thought dead."""
+        return self._doors(Action.KILL, Action.FREEZE)
+
+    @property
+    def leaving_doors(self) -> frozenset[int]:
+        return self._doors(Action.TERM)
+
+    @property
+    def redis_forgot(self) -> bool:
+        """Its data are gone: whatever was under way in it ends visibly."""
+        return self.redis(Action.KILL, Action.TERM)
+
+    @property
+    def redis_was_away(self) -> bool:
+        """No answer, or none in time: what is not known to be queued is not queued twice."""
+        return self.redis(*Action)
+
+    @property
+    def everything_fell(self) -> bool:
+        """The whole `serve`."""
+        return any(
+            blow.victim in (Victim.SUPERVISOR, Victim.SERVE) for blow in self.blows if blow.action is Action.KILL
+        )
+
+    def _doors(self, *actions: Action) -> frozenset[int]:
+        return frozenset(blow.door for blow in self.blows if blow.door is not None and blow.action in actions)

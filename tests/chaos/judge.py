@@ -1,0 +1,191 @@
+"""What may never be, whatever was killed when; and what a blow excuses, and for whom.
+
+A failure is excused only where a process fell that had a part in it: the worker that owned the connection, the interface
+server that held its socket, the Redis that everything went through. What concerned nobody else must not have been felt.
+Promises P1, P2, P3, P6, P7, P8 of PROTOCOL.md.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Sequence
+
+from tests.chaos.harm import Harm
+from tests.chaos.outcomes import End, Ending, Exchange, Seen, Socket, Start
+
+STARTS_MAX = 3  #: a request whose owners die is started twice again
+PARTS = 10
+#: Kinds of sockets, by what they may lose.
+RESUMABLE = frozenset({"resumable", "crash", "hesitant"})
+SURVIVES_DEATH = frozenset({"crash", "hesitant"})
+
+
+def faults(seen: Seen, harm: Harm) -> list[str]:
+    """All that was seen and may not be, each as one sentence."""
+    pids = defaultdict[str, list[int]](list)
+    for start in seen.starts:
+        pids[start.name].append(start.pid)
+    found = [
+        f"{_called(exchange)}: {fault}"
+        for exchange in seen.exchanges
+        for fault in _exchange(exchange, pids[exchange.name], harm)
+    ]
+    found += [
+        f"{_called(socket)}: {fault}" for socket in seen.sockets for fault in _socket(socket, pids[socket.name], harm)
+    ]
+    return found + _instances(seen, harm)
+
+
+def _called(outcome: Exchange | Socket) -> str:
+    ending = outcome.ending.name.lower()
+    said = outcome.status or (outcome.code if isinstance(outcome, Socket) else None) or "nothing"
+    return f"{outcome.kind} {outcome.name} at door {outcome.door} ({ending}, {said})"
+
+
+# Exchanges
+
+
+def _exchange(exchange: Exchange, pids: Sequence[int], harm: Harm) -> Iterator[str]:
+    if exchange.ending is Ending.HUNG:
+        yield "hangs"
+    if exchange.ending is Ending.WHOLE and exchange.status == 200 and not _is_own(exchange):
+        yield f"P2: got {exchange.body[:80]!r}, which is not its own"
+    if exchange.ending is Ending.WHOLE and exchange.status == 200 and not pids:
+        yield "was answered and never started"
+    if not exchange.idempotent and len(pids) > 1:
+        yield f"P3: was started {len(pids)} times, in {pids}"
+    if exchange.idempotent and len(pids) > STARTS_MAX and not harm.redis_was_away:
+        yield f"P3: was started {len(pids)} times, in {pids}"
+    if not exchange.idempotent and exchange.status == 503 and pids:
+        yield f"P3: was told to try again and had been started, in {pids}"
+    if not _failure_is_excused(exchange, pids, harm):
+        yield f"P6: failed, and nothing that it needed was harmed; started in {pids}"
+
+
+def _is_own(exchange: Exchange) -> bool:
+    if exchange.kind == "long":
+        return exchange.body == b"".join(b"%s %d\n" % (exchange.name.encode(), number) for number in range(PARTS))
+    if exchange.kind == "hold":
+        return exchange.body == f"{exchange.name}\n".encode()
+    return exchange.body.startswith(f"{exchange.name} ".encode())
+
+
+def _failure_is_excused(exchange: Exchange, pids: Sequence[int], harm: Harm) -> bool:
+    if exchange.ending is Ending.LEFT or (exchange.ending is Ending.WHOLE and exchange.status == 200):
+        return True
+    if exchange.ending is Ending.HUNG:  # was said already
+        return True
+    if harm.everything_fell or exchange.door in harm.lost_doors:
+        return True
+    if exchange.ending is Ending.RESET:
+        return False
+    if exchange.ending is Ending.CUT:
+        return harm.redis_forgot or _was_lost(pids, harm)
+    return STATUSES.get(exchange.status or 0, _never)(exchange, pids, harm)
+
+
+def _never(_exchange: Exchange, _pids: Sequence[int], _harm: Harm) -> bool:
+    return False
+
+
+def _bad_gateway(exchange: Exchange, pids: Sequence[int], harm: Harm) -> bool:
+    """502: what must not start twice has lost its owner; of the others, it takes three, or a hole."""
+    if exchange.idempotent:
+        return harm.redis_forgot or len(harm.lost_workers) >= STARTS_MAX
+    return harm.redis_was_away or _was_lost(pids, harm)
+
+
+def _unavailable(_exchange: Exchange, _pids: Sequence[int], harm: Harm) -> bool:
+    """503: nothing was queued. Who has a Redis is not told so; in these plays no queue is full, and none waits too long."""
+    return harm.redis_was_away
+
+
+STATUSES: dict[int, Callable[[Exchange, Sequence[int], Harm], bool]] = {502: _bad_gateway, 503: _unavailable}
+
+
+def _was_lost(pids: Sequence[int], harm: Harm) -> bool:
+    """Its last owner fell. Who was never started may have fallen into the hands of one who fell before he began."""
+    return pids[-1] in harm.lost_workers if pids else bool(harm.lost_workers)
+
+
+# Sockets
+
+
+def _socket(socket: Socket, pids: Sequence[int], harm: Harm) -> Iterator[str]:
+    if socket.ending is Ending.HUNG:
+        yield f"hangs after {len(socket.echoes)} of {socket.sent} echoes"
+    if socket.strange:
+        yield f"P2: got {socket.strange[0]!r}, which is not its own"
+    yield from _order(socket, harm)
+    if not _end_is_excused(socket, pids, harm):
+        yield f"P7: ended, and nothing that it needed was harmed; started in {pids}"
+
+
+def _order(socket: Socket, harm: Harm) -> Iterator[str]:
+    numbers = [number for number, _ in socket.echoes]
+    if any(after <= before for before, after in zip(numbers, numbers[1:], strict=False)):
+        yield f"P1: echoes are out of order or doubled: {numbers[-12:]}"
+    if socket.greetings > 1:
+        yield f"P1: was greeted {socket.greetings} times"
+    may_lose = socket.kind in SURVIVES_DEATH and harm.lost_workers
+    if not may_lose and numbers != list(range(1, len(numbers) + 1)):
+        yield f"P1: echoes have a gap: {numbers[-12:]}"
+    if not may_lose and any(number != count for number, count in socket.echoes):
+        yield f"P1: the application counted otherwise: {socket.echoes[-12:]}"
+
+
+def _end_is_excused(socket: Socket, pids: Sequence[int], harm: Harm) -> bool:
+    if socket.ending in (Ending.WHOLE, Ending.LEFT, Ending.HUNG):
+        return True
+    if harm.everything_fell or socket.door in harm.lost_doors:
+        return True
+    if socket.status is not None:
+        return _handshake_is_excused(socket, pids, harm)
+    return socket.code == 1012 and _restart_is_excused(socket, pids, harm)
+
+
+def _handshake_is_excused(socket: Socket, pids: Sequence[int], harm: Harm) -> bool:
+    if socket.status == 503:
+        return harm.redis_was_away or socket.door in harm.leaving_doors
+    return socket.status == 502 and (harm.redis_forgot or len(harm.lost_workers) >= STARTS_MAX)
+
+
+def _restart_is_excused(socket: Socket, pids: Sequence[int], harm: Harm) -> bool:
+    """1012: whoever owned it has gone, and nobody may take his place."""
+    if harm.redis_forgot or socket.door in harm.leaving_doors:
+        return True
+    if socket.kind in SURVIVES_DEATH:
+        return len(harm.lost_workers) >= STARTS_MAX
+    if socket.kind in RESUMABLE:
+        moved = bool(pids) and pids[-1] in harm.leaving_workers and bool(harm.lost_workers)
+        return moved or _was_lost(pids, harm)
+    return bool(pids) and pids[-1] in harm.lost_workers | harm.leaving_workers
+
+
+# Instances
+
+
+def _instances(seen: Seen, harm: Harm) -> list[str]:
+    """P8: whoever could still be told was told exactly once that its client has gone."""
+    waiting = {exchange.name for exchange in seen.exchanges if exchange.kind == "hold"}
+    waiting |= {socket.name for socket in seen.sockets}
+    told = Counter((end.pid, end.instance) for end in seen.ends)
+    found = []
+    for start in seen.starts:
+        times = told[start.pid, start.instance]
+        if start.name in waiting and times != 1 and not (times == 0 and start.pid in harm.killed):
+            found.append(
+                f"P8: instance {start.instance} of {start.name} in {start.pid} was told {times} times of its end"
+            )
+    return found + [f"P8: {fault}" for end in seen.ends for fault in _code(end, harm)]
+
+
+def _code(end: End, harm: Harm) -> Iterator[str]:
+    if end.code not in (0, 1000, 1001, 1005, 1006, 1012):
+        yield f"instance {end.instance} of {end.name} in {end.pid} was told {end.code}"
+
+
+def strangers(seen: Seen) -> list[Start]:
+    """Starts for connections that no client has made: of somebody else, or made up."""
+    known = {outcome.name for outcome in (*seen.exchanges, *seen.sockets)}
+    return [start for start in seen.starts if start.name not in known]

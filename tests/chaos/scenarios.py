@@ -1,0 +1,87 @@
+"""The table of all plays: who is hit, how, and when.
+
+The load of every play has connections in each state at once: queued (there are more clients than slots), owned before the
+first byte, in mid-response, silent and echoing sockets. So a blow at any moment meets all of them. The moments that last too
+short for that are held open first.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from tests.chaos.harm import Action, Victim
+
+
+class Moment(Enum):
+    """When the blow comes."""
+
+    ANY = auto()
+    QUEUED = auto()  # no worker moves, and the queue has grown
+    HANDED = auto()  # a worker has let go of its sockets, and nobody has adopted them yet
+    ADOPTED = auto()  # the next worker has adopted them, and said nothing yet
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One blow, so long after the one before, in seconds: drawn from 0 up to this."""
+
+    victim: Victim
+    action: Action
+    within_s: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One play."""
+
+    name: str
+    moment: Moment
+    steps: tuple[Step, ...]
+
+
+W, I, R = Victim.WORKER, Victim.INTERFACE, Victim.REDIS
+KILL, FREEZE, TERM, BLOCK, SEVER = Action
+
+
+def _any(name: str, *steps: Step) -> Scenario:
+    return Scenario(name, Moment.ANY, steps)
+
+
+SCENARIOS = (
+    _any("worker-kill", Step(W, KILL), Step(W, KILL, 2.0)),
+    _any("worker-kill-both-at-once", Step(W, KILL), Step(W, KILL, 0.01)),
+    _any("worker-term", Step(W, TERM), Step(W, TERM, 3.0)),
+    _any("worker-freeze", Step(W, FREEZE)),
+    _any("worker-block", Step(W, BLOCK), Step(W, BLOCK, 4.0)),
+    _any("worker-term-and-kill", Step(W, TERM), Step(W, KILL, 0.5)),
+    _any("worker-freeze-and-term", Step(W, FREEZE), Step(W, TERM, 2.0)),
+    _any("interface-kill", Step(I, KILL), Step(I, KILL, 3.0)),
+    _any("interface-term", Step(I, TERM)),
+    _any("interface-freeze", Step(I, FREEZE)),
+    _any("interface-block", Step(I, BLOCK)),
+    _any("interface-and-worker-kill", Step(I, KILL), Step(W, KILL, 0.3)),
+    _any("interface-freeze-and-worker-kill", Step(I, FREEZE), Step(W, KILL, 7.5)),
+    _any("redis-kill", Step(R, KILL)),
+    _any("redis-term", Step(R, TERM), Step(R, KILL, 1.0)),
+    _any("redis-freeze", Step(R, FREEZE)),
+    _any("redis-pause", Step(R, BLOCK)),
+    _any("redis-sever", Step(R, SEVER), Step(R, SEVER, 0.5), Step(R, SEVER, 2.0)),
+    _any("redis-kill-and-worker-kill", Step(R, KILL), Step(W, KILL, 1.0)),
+    _any("redis-kill-and-worker-term", Step(R, KILL), Step(W, TERM, 1.0)),
+    _any("redis-sever-and-worker-term", Step(W, TERM), Step(R, SEVER, 0.3), Step(R, SEVER, 0.3)),
+    Scenario("queued-worker-kill", Moment.QUEUED, (Step(W, KILL),)),
+    Scenario("queued-interface-kill", Moment.QUEUED, (Step(I, KILL),)),
+    Scenario("queued-interface-term", Moment.QUEUED, (Step(I, TERM),)),
+    Scenario("queued-redis-kill", Moment.QUEUED, (Step(R, KILL),)),
+    Scenario("queued-redis-sever", Moment.QUEUED, (Step(R, SEVER),)),
+    Scenario("handed-worker-kill", Moment.HANDED, (Step(W, KILL, 0.0),)),
+    Scenario("handed-interface-kill", Moment.HANDED, (Step(I, KILL, 0.0),)),
+    Scenario("handed-redis-kill", Moment.HANDED, (Step(R, KILL, 0.0),)),
+    Scenario("handed-redis-sever", Moment.HANDED, (Step(R, SEVER, 0.0),)),
+    Scenario("adopted-worker-kill", Moment.ADOPTED, (Step(W, KILL, 0.0),)),
+    Scenario("adopted-worker-term", Moment.ADOPTED, (Step(W, TERM, 0.0),)),
+    Scenario("adopted-interface-kill", Moment.ADOPTED, (Step(I, KILL, 0.0),)),
+    Scenario("adopted-redis-kill", Moment.ADOPTED, (Step(R, KILL, 0.0),)),
+    Scenario("adopted-redis-sever", Moment.ADOPTED, (Step(R, SEVER, 0.0),)),
+)

@@ -1,0 +1,19 @@
+"""What the application wrote down, read back as values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.chaos.outcomes import End, Start
+
+
+def starts(folder: Path) -> tuple[Start, ...]:
+    return tuple(Start(name, int(pid), int(instance)) for name, pid, instance in _lines(folder / "starts"))
+
+
+def ends(folder: Path) -> tuple[End, ...]:
+    return tuple(End(name, int(pid), int(instance), int(code)) for name, pid, instance, code in _lines(folder / "ends"))
+
+
+def _lines(path: Path) -> list[list[str]]:
+    return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
