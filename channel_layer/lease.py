@@ -5,7 +5,8 @@ runs out.
 
 * A slow process looks exactly like a dead one. So death is never assumed to be true: whoever declares it tells the dead, and
   obeys only the current owner of each connection.
-* Only somebody whose own ticket was valid all the while may call another's expired: else a Redis outage looks like a massacre.
+* Only somebody whose own renewals all worked for a whole while may call another's expired, and all with the same life of Redis'
+  data: else an outage of Redis looks like a massacre.
 * Before it acts on a death it has read its inbox as far as it was then: the dead may have said its last word in time.
 
 No I/O here: the caller brings `now` (seconds, monotonic) and what Redis said, and takes away a decision. Promises P6 and P8.
@@ -31,10 +32,14 @@ class OwnLease:
     def renewed(self, now: float, found: bool) -> bool:
         """A renewal was answered; `found`: the old lease was still there. True: others may have thought us dead."""
         lapsed = not found and self.renewed_at is not None
-        if not found or self.renewed_at is None or now - self.renewed_at > self.ttl_s:
+        if not found or self.unbroken_since is None or now - (self.renewed_at or now) > self.ttl_s:
             self.unbroken_since = now
         self.renewed_at = now
         return lapsed
+
+    def doubt(self) -> None:
+        """A renewal failed, or Redis has begun a new life: what happened to our ticket may have happened to everybody's."""
+        self.unbroken_since = None
 
     def may_judge(self, now: float) -> bool:
         """May we call others' leases expired? Only after a whole TTL of renewals that worked."""

@@ -26,7 +26,8 @@ BLOCKED_S = 2.0
 
 
 class RedisLease:
-    """The lease of one process. `on_renewed(monotonic, found)` is called from the thread after each renewal that worked."""
+    """The lease of one process. From the thread `on_renewed(monotonic, found)` is called after each renewal that worked, and
+    `on_failed()` after each that did not."""
 
     def __init__(
         self,
@@ -38,6 +39,7 @@ class RedisLease:
         ttl_s: float,
         rest_ttl_ms: int,
         on_renewed: Callable[[float, bool], None],
+        on_failed: Callable[[], None],
     ) -> None:
         self._client = address.blocking_client(timeout_s=ttl_s / 2)
         self._name = name
@@ -48,6 +50,7 @@ class RedisLease:
         self._ttl_ms = int(ttl_s * 1000)
         self._rest_ttl_ms = rest_ttl_ms
         self._on_renewed = on_renewed
+        self._on_failed = on_failed
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="towpath-lease", daemon=True)
         #: What `status` shows of this process; replaced as a whole.
@@ -78,6 +81,7 @@ class RedisLease:
                 self._renew()
             except RedisError as error:
                 log.warning("the lease could not be renewed: %s", error)
+                self._on_failed()
 
     def _renew(self) -> None:
         asked_at = time.monotonic()

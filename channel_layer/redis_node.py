@@ -99,6 +99,7 @@ class RedisNode:
         self._deaths = DeathWatch(self._saw_death)
         self._burial: asyncio.Task[None] | None = None
         self._connected_before = False
+        self._era = ""
         self._role = role
         #: How many live processes have our role, ourselves included; at most two seconds old.
         self.fellows = 1
@@ -119,6 +120,7 @@ class RedisNode:
             settings.lease_ttl_s,
             self.rest_ttl_ms,
             self._renewed_in_thread,
+            lambda: self._loop.call_soon_threadsafe(self._own_lease.doubt),
         )
 
     # -- life
@@ -322,6 +324,9 @@ class RedisNode:
     # -- what Redis tells
 
     def _connected(self, connection: RedisConnection) -> None:
+        if connection.era != self._era:  # all leases are gone, and ours is not yet found to be
+            self._era = connection.era
+            self._own_lease.doubt()
         self._inbox.make(connection)
         self.outbox.connected(connection)
         for opener in self._openers.values():

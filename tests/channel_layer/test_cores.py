@@ -205,6 +205,22 @@ def test_only_who_was_alive_all_the_while_may_call_another_dead() -> None:
     assert not own.may_judge(12.0)
 
 
+def test_a_renewal_that_failed_counts_as_long_as_one_that_found_nothing() -> None:
+    """P6, P8. Who could not renew for a moment may have been luckier than others, whose leases ended meanwhile."""
+    own = OwnLease(5.0)
+    for second in range(6):
+        own.renewed(float(second), found=True)
+    assert own.may_judge(5.1)
+    own.doubt()
+    assert not own.may_judge(5.2)
+    assert not own.renewed(6.0, found=True), "ours was still there"
+    for second in range(7, 11):
+        own.renewed(float(second), found=True)
+        assert not own.may_judge(second + 0.1)
+    own.renewed(11.0, found=True)
+    assert own.may_judge(11.1)
+
+
 def test_peers_are_watched_as_long_as_connections_are_shared_with_them() -> None:
     """One lease per process, whatever the number of connections."""
     peers = Peers()

@@ -132,8 +132,11 @@ class SimulatedLease(RedisLease):
             self._renew()
 
         def answered(found: Any) -> None:
-            if found is not None and not self._stop.is_set():
-                self._on_renewed(asked_at, bool(found))
+            if not self._stop.is_set():
+                if found is None:
+                    self._on_failed()
+                else:
+                    self._on_renewed(asked_at, bool(found))
             done(found is not None)
 
         self._send(answered)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import time
 
 from channel_layer.settings import WireSettings
 from tests.facts import until
@@ -27,6 +28,25 @@ async def test_a_client_that_leaves_while_redis_is_away_is_not_queued_again(own_
         assert connection is not None
         facts = await connection.execute("XINFO", "STREAM", door.node.keys.channel("http.request"))
         assert facts[facts.index(b"entries-added") + 1] == 1
+
+
+async def test_nobody_is_called_dead_because_redis_has_forgotten_everybody(own_redis: RedisServer) -> None:
+    """P9. Whoever comes back first finds no lease but those that were written since: that is no massacre."""
+    wire = WireSettings(redis=own_redis.url, lease_ttl_s=2.0)
+    async with interface(wire) as door:
+        lease, judged = door.node._own_lease, []
+        await until(lambda: lease.may_judge(time.monotonic()), "to be allowed to judge")
+        announce = door.on_redis
+
+        def on_redis(reachable: bool) -> None:
+            judged.append((reachable, lease.may_judge(time.monotonic())))
+            announce(reachable)
+
+        door.on_redis = on_redis  # type: ignore[method-assign]
+        own_redis.stop()
+        own_redis.start()
+        await until(lambda: len(judged) == 2, "to have come back")
+        assert judged == [(False, True), (True, False)]
 
 
 async def test_a_worker_asks_a_full_redis_no_more_than_it_must(own_redis: RedisServer) -> None:
