@@ -79,7 +79,7 @@ class Run:
         return False
 
     def stop(self) -> None:
-        """See Instance. The application is cancelled once; if it goes on all the same, it finds the client gone."""
+        """Its time is over: the application is cancelled once; if it goes on all the same, it finds the client gone."""
         self.disconnect(1012, "")
         if self.task is not None:
             # A task that is cancelled before its first step never enters _run.

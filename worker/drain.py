@@ -1,7 +1,8 @@
 """Leaving: take nothing new, hand open WebSockets over, let what is under way finish, close the rest, in time.
 
 WebSockets that asked for it are handed off at once, some at a time, so that the workers that take them over meet no herd. What is
-left near the end is closed one by one over the last part of the time, so that its clients do not come back all at once.
+left near the end is closed one by one over the last part of the time, so that its clients do not come back all at once. Their
+instances get their disconnect then, and the rest of the time to act on it; whoever runs on after that is cancelled by the room.
 PROTOCOL.md, "Drain".
 """
 
@@ -20,6 +21,7 @@ log = logging.getLogger("towpath.worker")
 LOOK_S = 0.05
 HANDED_OFF_AT_ONCE = 50
 PACED_PART = 0.2  #: of the drain time, its end: closing what has not finished
+LAST_PART = 0.05  #: of the drain time, the very end: nobody is closed any more, and those who were may end
 
 
 async def drain(pump: Pump, room: AsgiRoom, timeout_s: float, now: asyncio.Event) -> None:
@@ -40,9 +42,11 @@ async def drain(pump: Pump, room: AsgiRoom, timeout_s: float, now: asyncio.Event
         log.info("closing %d connections that have not finished", len(left))
     for index, line in enumerate(left):
         if not now.is_set():
-            pause_s = (end - loop.time()) / (len(left) - index)
+            pause_s = (end - timeout_s * LAST_PART - loop.time()) / (len(left) - index)
             await asyncio.sleep(max(0.0, min(pause_s, LOOK_S)))
         stop(line)
+    while room.running and loop.time() < end and not now.is_set():
+        await asyncio.sleep(LOOK_S)
 
 
 def hand_off(lines: list[WireLine], handed_off: set[WireLine]) -> None:
@@ -57,8 +61,8 @@ def hand_off(lines: list[WireLine], handed_off: set[WireLine]) -> None:
 
 
 def stop(line: WireLine) -> None:
-    """The drain time is over for this one."""
+    """The drain time is over for this one: its client is told, and so is its application, which may have to tidy up."""
     if line.open:
         line.close(Close.STOPPING)
         if line.instance is not None:
-            line.instance.stop()
+            line.instance.disconnect(1012, "")

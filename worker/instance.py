@@ -76,9 +76,6 @@ class Instance(Protocol):
         True: it will be handed off (by `Line.hand_off`). False: it is no WebSocket that asked for it.
         """
 
-    def stop(self) -> None:
-        """The drain time is over: end the instance. The pump has said `close` already."""
-
 
 class Room(Protocol):
     """Where the pump brings an adopted connection: starts the application for it."""

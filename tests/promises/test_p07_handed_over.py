@@ -8,11 +8,13 @@ import threading
 from pathlib import Path
 
 import httpx
+import pytest
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from tests.promises.conftest import PROJECT
+from tests.promises.conftest import PROJECT, Traces
 from tests.promises.fleet import processes
-from tests.serving import towpath_serve, wait_until
+from tests.serving import towpath_interface, towpath_serve, towpath_worker, wait_until
 
 
 def test_sockets_stay_open_while_every_worker_is_replaced(tmp_path: Path) -> None:
@@ -68,3 +70,21 @@ def test_sockets_stay_open_while_every_worker_is_replaced(tmp_path: Path) -> Non
                 thread.join()
         assert not faults
         assert asked[0] > 20
+
+
+def test_an_instance_that_nobody_takes_over_is_told_and_may_tidy_up(tmp_path: Path, traces: Traces, url: str) -> None:
+    """P7. A worker leaves, and a WebSocket did not ask to be handed over: 1012 for its client, a disconnect for its application."""
+    options = ("--timeout-graceful-shutdown", "1")
+    with (
+        towpath_interface(url, run_dir=tmp_path / "interface") as door,
+        towpath_worker("witness", url, app_dir=PROJECT, run_dir=tmp_path, env=traces.env, options=options) as worker,
+        connect(f"{door.websocket_url}/socket") as socket,
+    ):
+        socket.send("hello")
+        assert socket.recv() == "hello"
+        worker.process.terminate()
+        with pytest.raises(ConnectionClosed) as closed:
+            socket.recv(timeout=20)
+        assert closed.value.rcvd is not None and closed.value.rcvd.code == 1012
+        assert worker.process.wait(20) == 0
+        assert traces.lines("disconnects") == ["/socket 1012"]

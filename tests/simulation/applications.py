@@ -83,9 +83,6 @@ class Instance:
     def hand_off(self) -> bool:
         return False
 
-    def stop(self) -> None:
-        self._end("stopped")
-
     # -- what comes
 
     def _read_on(self) -> None:

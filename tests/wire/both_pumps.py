@@ -72,7 +72,6 @@ class RecordedInstance:
     fed: list[Event] = field(default_factory=list)
     resumed: int = 0
     disconnects: list[tuple[int, str]] = field(default_factory=list)
-    stopped: bool = False
 
     def feed(self, event: Event, size_bytes: int) -> None:
         assert size_bytes == payload_size_bytes(event)
@@ -83,9 +82,6 @@ class RecordedInstance:
 
     def disconnect(self, code: int, reason: str) -> None:
         self.disconnects.append((code, reason))
-
-    def stop(self) -> None:
-        self.stopped = True
 
     def hand_off(self) -> bool:
         return False
