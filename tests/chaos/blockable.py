@@ -12,7 +12,6 @@ from towpath.__main__ import main
 
 BLOCKED_S = 10.0
 
-signal.signal(signal.SIGUSR2, lambda *_: time.sleep(BLOCKED_S))
-
 if __name__ == "__main__":
+    signal.signal(signal.SIGUSR2, lambda *_: time.sleep(BLOCKED_S))
     main()

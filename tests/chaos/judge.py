@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 
 from tests.chaos.harm import Harm
 from tests.chaos.outcomes import End, Ending, Exchange, Seen, Socket, Start
@@ -123,7 +124,7 @@ def _socket(socket: Socket, pids: Sequence[int], harm: Harm) -> Iterator[str]:
 
 def _order(socket: Socket, harm: Harm) -> Iterator[str]:
     numbers = [number for number, _ in socket.echoes]
-    if any(after <= before for before, after in zip(numbers, numbers[1:], strict=False)):
+    if any(after <= before for before, after in pairwise(numbers)):
         yield f"P1: echoes are out of order or doubled: {numbers[-12:]}"
     if socket.greetings > 1:
         yield f"P1: was greeted {socket.greetings} times"

@@ -43,6 +43,7 @@ class Report:
     counts: Counter[str] = field(default_factory=Counter)
     recovered_s: float = 0.0
     took_s: float = 0.0
+    played: bool = False  #: to its end
 
     def __str__(self) -> str:
         counts = ", ".join(f"{count} {what}" for what, count in sorted(self.counts.items()))
@@ -82,6 +83,7 @@ async def _play(scenario: Scenario, random: Random, fleet: Fleet, load: Load, re
         await _answer(fleet, healed, report)
         await asyncio.sleep(AFTER_S)
         await load.finish()
+        report.played = True
         await until_async(fleet.is_at_rest, "nobody holds a connection, and nothing waits", REST_S)
         report.faults += [
             f"{pid} has {count} files open" for pid, count in fleet.descriptors().items() if count > descriptors_max
@@ -91,7 +93,8 @@ async def _play(scenario: Scenario, random: Random, fleet: Fleet, load: Load, re
         report.faults += fleet.missing()
         report.faults += await fleet.stop()
         report.faults += fleet.complaints()
-        _judge(fleet, load, Harm(tuple(trouble.blows)), report)
+        if report.played:  # else clients were interrupted, and what they saw says nothing
+            _judge(fleet, load, Harm(tuple(trouble.blows)), report)
 
 
 def _judge(fleet: Fleet, load: Load, harm: Harm, report: Report) -> None:

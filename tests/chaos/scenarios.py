@@ -40,7 +40,7 @@ class Scenario:
     steps: tuple[Step, ...]
 
 
-W, I, R = Victim.WORKER, Victim.INTERFACE, Victim.REDIS
+W, D, R = Victim.WORKER, Victim.INTERFACE, Victim.REDIS
 KILL, FREEZE, TERM, BLOCK, SEVER = Action
 
 
@@ -56,12 +56,12 @@ SCENARIOS = (
     _any("worker-block", Step(W, BLOCK), Step(W, BLOCK, 4.0)),
     _any("worker-term-and-kill", Step(W, TERM), Step(W, KILL, 0.5)),
     _any("worker-freeze-and-term", Step(W, FREEZE), Step(W, TERM, 2.0)),
-    _any("interface-kill", Step(I, KILL), Step(I, KILL, 3.0)),
-    _any("interface-term", Step(I, TERM)),
-    _any("interface-freeze", Step(I, FREEZE)),
-    _any("interface-block", Step(I, BLOCK)),
-    _any("interface-and-worker-kill", Step(I, KILL), Step(W, KILL, 0.3)),
-    _any("interface-freeze-and-worker-kill", Step(I, FREEZE), Step(W, KILL, 7.5)),
+    _any("interface-kill", Step(D, KILL), Step(D, KILL, 3.0)),
+    _any("interface-term", Step(D, TERM)),
+    _any("interface-freeze", Step(D, FREEZE)),
+    _any("interface-block", Step(D, BLOCK)),
+    _any("interface-and-worker-kill", Step(D, KILL), Step(W, KILL, 0.3)),
+    _any("interface-freeze-and-worker-kill", Step(D, FREEZE), Step(W, KILL, 7.5)),
     _any("redis-kill", Step(R, KILL)),
     _any("redis-term", Step(R, TERM), Step(R, KILL, 1.0)),
     _any("redis-freeze", Step(R, FREEZE)),
@@ -71,17 +71,17 @@ SCENARIOS = (
     _any("redis-kill-and-worker-term", Step(R, KILL), Step(W, TERM, 1.0)),
     _any("redis-sever-and-worker-term", Step(W, TERM), Step(R, SEVER, 0.3), Step(R, SEVER, 0.3)),
     Scenario("queued-worker-kill", Moment.QUEUED, (Step(W, KILL),)),
-    Scenario("queued-interface-kill", Moment.QUEUED, (Step(I, KILL),)),
-    Scenario("queued-interface-term", Moment.QUEUED, (Step(I, TERM),)),
+    Scenario("queued-interface-kill", Moment.QUEUED, (Step(D, KILL),)),
+    Scenario("queued-interface-term", Moment.QUEUED, (Step(D, TERM),)),
     Scenario("queued-redis-kill", Moment.QUEUED, (Step(R, KILL),)),
     Scenario("queued-redis-sever", Moment.QUEUED, (Step(R, SEVER),)),
     Scenario("handed-worker-kill", Moment.HANDED, (Step(W, KILL, 0.0),)),
-    Scenario("handed-interface-kill", Moment.HANDED, (Step(I, KILL, 0.0),)),
+    Scenario("handed-interface-kill", Moment.HANDED, (Step(D, KILL, 0.0),)),
     Scenario("handed-redis-kill", Moment.HANDED, (Step(R, KILL, 0.0),)),
     Scenario("handed-redis-sever", Moment.HANDED, (Step(R, SEVER, 0.0),)),
     Scenario("adopted-worker-kill", Moment.ADOPTED, (Step(W, KILL, 0.0),)),
     Scenario("adopted-worker-term", Moment.ADOPTED, (Step(W, TERM, 0.0),)),
-    Scenario("adopted-interface-kill", Moment.ADOPTED, (Step(I, KILL, 0.0),)),
+    Scenario("adopted-interface-kill", Moment.ADOPTED, (Step(D, KILL, 0.0),)),
     Scenario("adopted-redis-kill", Moment.ADOPTED, (Step(R, KILL, 0.0),)),
     Scenario("adopted-redis-sever", Moment.ADOPTED, (Step(R, SEVER, 0.0),)),
 )

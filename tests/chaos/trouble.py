@@ -9,6 +9,7 @@ from random import Random
 
 from redis.exceptions import RedisError
 
+from tests.chaos.blockable import BLOCKED_S
 from tests.chaos.fleet import Fleet
 from tests.chaos.harm import Action, Blow, Victim
 from tests.chaos.process import Process
@@ -35,19 +36,23 @@ class Trouble:
         self.blows: list[Blow] = []
         self._fleet = fleet
         self._random = random
+        self._first = {process.pid for process in (*fleet.doors, *fleet.workers)}
+        self._at_redis = asyncio.Lock()  # there is one, and it is hit when it stands again
 
     async def strike(self, victim: Victim, action: Action) -> None:
         """Hit one of them, preferably one who was not hit before."""
         if victim is Victim.REDIS:
-            await self._strike_redis(action)
+            async with self._at_redis:
+                await self._strike_redis(action)
         else:
             await self._strike_process(victim, self.choose(victim), action)
 
     def choose(self, victim: Victim) -> Process:
-        """Whom to hit."""
+        """Whom to hit. Who has only just been started may not be there yet, and comes last."""
         there = self._fleet.doors if victim is Victim.INTERFACE else self._fleet.workers
-        unhurt = [process for process in there if process.pid not in {blow.pid for blow in self.blows}]
-        return self._random.choice(unhurt or there)
+        hurt = {blow.pid for blow in self.blows}
+        first = [process for process in there if process.pid in self._first and process.pid not in hurt]
+        return self._random.choice(first or there)
 
     def hit(self, victim: Victim, process: Process, action: Action) -> None:
         """The blow alone."""
@@ -67,6 +72,8 @@ class Trouble:
         elif action is Action.TERM:
             self._fleet.replace(process)
             await until(lambda: not process.alive, f"{process.name} leaves", LEAVES_WITHIN_S)
+        elif action is Action.BLOCK:
+            await asyncio.sleep(BLOCKED_S)
 
     async def _strike_redis(self, action: Action) -> None:
         redis = self._fleet.redis
