@@ -71,6 +71,7 @@ class Refusal(IntEnum):
 
     LATE = 0  #: past its wait, by Redis' clock
     ERA = 1  #: of another life of Redis' data
+    NOT_TAKEN = 2  #: it may not be taken by who has read it, and nobody has it: queue it again
 
 
 class Close(IntEnum):

@@ -120,7 +120,7 @@ class RedisNode:
             settings.lease_ttl_s,
             self.rest_ttl_ms,
             self._renewed_in_thread,
-            lambda: self._loop.call_soon_threadsafe(self._own_lease.doubt),
+            self._failed_in_thread,
         )
 
     # -- life
@@ -352,6 +352,9 @@ class RedisNode:
 
     def _renewed_in_thread(self, asked_at: float, found: bool) -> None:
         self._loop.call_soon_threadsafe(self._renewed, asked_at, found)
+
+    def _failed_in_thread(self) -> None:
+        self._loop.call_soon_threadsafe(self._own_lease.doubt)
 
     def _renewed(self, asked_at: float, found: bool) -> None:
         if self._own_lease.renewed(asked_at, found):

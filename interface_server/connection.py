@@ -52,7 +52,7 @@ class Happening(Enum):
     UNKNOWN = auto()  #: `open` was sent and never answered
     WAIT_OVER = auto()  #: nobody adopted it in time
     WITHDRAWN = auto()  #: the cancel script won
-    NOT_STARTED = auto()  #: the owner says that it will not start it
+    NOT_STARTED = auto()  #: the owner says that it will not start it, or somebody that nobody has taken it
     ENDED = auto()  #: the owner says that the instance is over
     OWNER_DIED = auto()
     HANDED_OFF = auto()  #: the owner asks for another one; the WebSocket stays open
@@ -94,6 +94,7 @@ MOVES: dict[State, dict[Happening, tuple[State, Action]]] = {
         _H.UNKNOWN: (_S.OVERDUE, _A.AWAIT),  # but if it may start twice: see `happen`
         _H.WAIT_OVER: (_S.OVERDUE, _A.WITHDRAW),
         _H.LEFT: (_S.DONE, _A.WITHDRAW),
+        _H.NOT_STARTED: (_S.QUEUED, _A.OPEN_AGAIN),
         _H.REDIS_EMPTY: (_S.OVERDUE, _A.AWAIT),  # as UNKNOWN: it may have been taken before
         _H.WITHDRAWN: (
             _S.QUEUED,
@@ -104,6 +105,7 @@ MOVES: dict[State, dict[Happening, tuple[State, Action]]] = {
         _H.ADOPTED: (_S.OWNED, _A.FLOW),
         _H.REFUSED: (_S.DONE, _A.END_LATE),
         _H.WITHDRAWN: (_S.DONE, _A.END_LATE),
+        _H.NOT_STARTED: (_S.DONE, _A.END_LATE),
         _H.FULL: (_S.DONE, _A.END_FULL),
         _H.UNAVAILABLE: (_S.DONE, _A.END_UNAVAILABLE),
         _H.UNKNOWN: (_S.OVERDUE, _A.NOTHING),  # it waits for an adoption already

@@ -35,7 +35,7 @@ SWEEP_INTERVAL_S = 0.5
 #: After the accept of a resumed WebSocket's instance: until then it has confirmed the groups that it wants to stay in.
 SWEEP_GROUPS_S = 5.0
 
-_HAPPENING_OF_REFUSAL = {int(Refusal.ERA): Happening.REDIS_EMPTY}
+_HAPPENING_OF_REFUSAL = {int(Refusal.ERA): Happening.REDIS_EMPTY, int(Refusal.NOT_TAKEN): Happening.NOT_STARTED}
 _NEXT, _GAP = Order.NEXT, Order.GAP  # see connection.py
 
 

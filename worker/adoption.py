@@ -58,6 +58,10 @@ class Adoption:
             chosen.append(free)
         return chosen
 
+    def is_spurned(self, key: Key) -> bool:
+        """Was its take once without an answer? Then somebody else has to start it."""
+        return key in self._never
+
     def hold(self, key: Key, packet: list[object]) -> bool:
         """A packet for a connection came. True: its take is not answered yet, and the packet waits for that."""
         held = self._under_way.get(key)

@@ -16,6 +16,7 @@ from channel_layer.credit import window_size_bytes
 from channel_layer.events import Event, payload_size_bytes
 from channel_layer.keys import CHANNEL_OF_KIND
 from channel_layer.packets import MALFORMED, Close, Refusal
+from channel_layer.redis_connection import ignore
 from channel_layer.redis_layer import RedisLayer
 from channel_layer.redis_node import RedisNode
 from channel_layer.redis_reader import Entry, RedisReader
@@ -29,7 +30,7 @@ from worker.wire_line import WireLine
 log = logging.getLogger("towpath.worker")
 
 ADOPTED = 1
-_LATE, _ERA = int(Refusal.LATE), int(Refusal.ERA)
+_LATE, _ERA, _NOT_TAKEN = int(Refusal.LATE), int(Refusal.ERA), int(Refusal.NOT_TAKEN)
 FIGURES_INTERVAL_S = 0.5
 
 
@@ -145,6 +146,10 @@ class Pump:
         keys = [(entry.interface, entry.packet[1], entry.packet[2]) for entry in entries]
         chosen = self._adoption.choose(keys, self._loop.time(), self._lines)
         taking = [(entry, key) for entry, key, free in zip(entries, keys, chosen, strict=True) if free]
+        if len(taking) < len(entries):
+            self._give_back(
+                kind, [entry for entry, key in zip(entries, keys, strict=True) if self._adoption.is_spurned(key)]
+            )
         if not taking:
             return False
         window = window_size_bytes(self._settings.wire.buffer_budget_bytes, len(self._lines) + len(taking))
@@ -169,6 +174,21 @@ class Pump:
 
         self.node.take(CHANNEL_OF_KIND[kind], arguments, on_verdicts)
         return self.node.fellows > 1
+
+    def _give_back(self, kind: str, entries: list[Entry]) -> None:
+        """Our take of these was not executed, and we never take them again. Whoever claims holds them back from all others:
+        out of the queue with them, in the one step that finds out that nobody has them, and their interface server queues them anew.
+        """
+        connection = self.node.connection
+        if not entries or connection is None:
+            return
+        self.counters["take.given_back"] += len(entries)
+        arguments = []
+        for entry in entries:
+            why = _NOT_TAKEN if entry.packet[9] == connection.era else _ERA
+            refused = pack_packet(packets.refused(entry.packet[1], entry.packet[2], why))
+            arguments.append((entry, 0, b"", refused))
+        self.node.take(CHANNEL_OF_KIND[kind], arguments, ignore)
 
     def _answered(self, entry: Entry, key: Key, verdict: int, window: int) -> None:
         held = self._adoption.answered(key)

@@ -75,6 +75,15 @@ def test_an_open_of_unknown_outcome_is_sent_again_only_where_a_second_start_harm
     assert post.happen(Happening.WAIT_OVER) is Action.END_DIED
 
 
+def test_what_nobody_has_taken_is_queued_again_whatever_its_method() -> None:
+    """P3. Whoever says so has found it in the queue, and taken it out: it was not started. Who has waited long enough is told."""
+    post = connection(POST)
+    assert post.happen(Happening.NOT_STARTED) is Action.OPEN_AGAIN
+    assert (post.state, post.epoch) == (State.QUEUED, 2)
+    assert post.happen(Happening.WAIT_OVER) is Action.WITHDRAW
+    assert post.happen(Happening.NOT_STARTED) is Action.END_LATE
+
+
 def test_a_wait_that_is_over_withdraws_and_an_answer_that_was_on_its_way_still_counts() -> None:
     """Whoever took it has said so in our inbox already."""
     held = connection()

@@ -6,10 +6,12 @@ import asyncio
 import signal
 import time
 
+import pytest
+
 from channel_layer.settings import WireSettings
 from tests.facts import until
 from tests.redis_server import RedisServer
-from tests.wire.both_pumps import RecordedRoom, interface, knock, worker
+from tests.wire.both_pumps import RecordedRoom, interface, knock, respond, worker
 
 
 async def test_a_client_that_leaves_while_redis_is_away_is_not_queued_again(own_redis: RedisServer) -> None:
@@ -61,3 +63,16 @@ async def test_a_worker_asks_a_full_redis_no_more_than_it_must(own_redis: RedisS
             await asyncio.sleep(1)
             calls = sum(entry["calls"] for entry in redis.info("commandstats").values())
         assert calls < 200
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_take_that_was_lost_on_its_way_holds_nobody_up(wire_settings: WireSettings, method: str) -> None:
+    """P3, P9. The only worker may never take it again, and must not keep it from being queued again either."""
+    room = RecordedRoom(play=respond)
+    async with interface(wire_settings) as door, worker(wire_settings, room) as taker:
+        # As after a take whose connection was lost before Redis had it.
+        taker._adoption.unanswered((door.node.name, 1, 1), asyncio.get_running_loop().time())
+        client = knock(door, method=method)
+        await until(lambda: client.body == b"hello", "to be served", 10.0)
+    assert client.upstream.epoch == 2
+    assert len(room.instances) == 1
