@@ -2,6 +2,8 @@
 #
 #   make run     the chat at http://127.0.0.1:8000/       make test    all tests, against a real server
 #   make lint    style          make types   types         make bench   measure, and write benchmarks/RESULTS.md
+#   make chaos   every process killed, frozen and blocked at every moment, in eight minutes. SEED=… plays the same again,
+#                ROUNDS=… more often, SCENARIOS="…" only these
 #
 # `.installed` and `.developed` are stamps: nothing is installed again until pyproject.toml changes.
 
@@ -9,8 +11,11 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
+SEED ?=
+ROUNDS ?= 1
+SCENARIOS ?=
 
-.PHONY: run test lint types bench test-compose clean
+.PHONY: run test lint types bench chaos test-compose clean
 
 run: $(VENV)/.installed
 	$(BIN)/towpath serve examples.chat.app:application --interfaces 1 --workers 2 $(ARGS)
@@ -27,6 +32,9 @@ types: $(VENV)/.developed
 
 bench: $(VENV)/.developed
 	$(BIN)/python -m benchmarks.run $(ARGS)
+
+chaos: $(VENV)/.developed
+	$(BIN)/python -m tests.chaos --seed "$(SEED)" --rounds $(ROUNDS) $(SCENARIOS)
 
 # Builds an image and starts it: needs a Docker engine, so it stands apart from `test`.
 test-compose: $(VENV)/.developed

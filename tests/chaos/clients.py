@@ -44,7 +44,6 @@ class Load:
     def __init__(self, ports: Sequence[int], seed: str) -> None:
         self.exchanges: list[Exchange] = []
         self.sockets: list[Socket] = []
-        self.open_sockets = 0  #: that are greeted
         self._ports = ports
         self._seed = seed
         self._names = itertools.count(1)
@@ -126,7 +125,7 @@ class Load:
         while not self._over.is_set():
             await self._pause(PAUSE_S * random.random())
             name = self._name(kind)
-            talk = Talk(name, kind, door)
+            talk = Talk(name, kind, door, silent=not echoes)
             try:
                 url = f"ws://127.0.0.1:{self._ports[door]}/{kind}/{name}"
                 async with asyncio.timeout(HUNG_S):
@@ -180,10 +179,11 @@ class Load:
 class Talk:
     """What was said and heard over one WebSocket."""
 
-    def __init__(self, name: str, kind: str, door: int) -> None:
+    def __init__(self, name: str, kind: str, door: int, silent: bool) -> None:
         self.name = name
         self.kind = kind
         self.door = door
+        self.silent = silent
         self.sent = 0
         self.greetings = 0
         self.echoes: list[tuple[int, int]] = []
@@ -227,6 +227,7 @@ class Talk:
             self.sent,
             tuple(self.echoes),
             tuple(self.strange),
+            self.silent,
             self.recovered_s,
         )
 

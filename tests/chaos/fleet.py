@@ -123,13 +123,7 @@ class Fleet:
         return keys_without_a_ttl(self.redis.url)
 
     def complaints(self) -> list[str]:
-        """Lines in logs that say that something of ours is broken."""
-        found = []
-        for path in sorted(self.folder.glob("*.log")):
-            for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1):
-                if COMPLAINT.search(line):
-                    found.append(f"{path.name}:{number}: {line}")
-        return found
+        return complaints(self.folder)
 
     def missing(self) -> list[str]:
         """Who has ended though nobody meant him to."""
@@ -154,3 +148,13 @@ class Fleet:
             for process, code in codes
             if code != 0 and not (process.ended_by_us and code in killed)
         ]
+
+
+def complaints(folder: Path) -> list[str]:
+    """Lines in logs that say that something of ours is broken."""
+    return [
+        f"{path.name}:{number}: {line}"
+        for path in sorted(folder.glob("*.log"))
+        for number, line in enumerate(path.read_text(errors="replace").splitlines(), 1)
+        if COMPLAINT.search(line)
+    ]

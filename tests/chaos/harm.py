@@ -24,6 +24,7 @@ class Action(Enum):
     TERM = auto()
     BLOCK = auto()  # the loop does not turn; other threads do. Redis: CLIENT PAUSE
     SEVER = auto()  # Redis alone: every connection to it is closed
+    RELOAD = auto()  # `serve` alone: all workers are replaced, one at a time
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,7 +153,7 @@ def _handshake_is_excused(socket: Socket, pids: Sequence[int], harm: Harm) -> bo
 
 def _restart_is_excused(socket: Socket, pids: Sequence[int], harm: Harm) -> bool:
     """1012: whoever owned it has gone, and nobody may take his place."""
-    if harm.redis_forgot or socket.door in harm.leaving_doors:
+    if socket.door in harm.leaving_doors or (harm.redis_forgot and not _has_nothing_to_lose(socket, harm)):
         return True
     if socket.kind in SURVIVES_DEATH:
         return len(harm.lost_workers) >= STARTS_MAX
@@ -161,6 +161,11 @@ def _restart_is_excused(socket: Socket, pids: Sequence[int], harm: Harm) -> bool
         moved = bool(pids) and pids[-1] in harm.leaving_workers and bool(harm.lost_workers)
         return moved or _was_lost(pids, harm)
     return bool(pids) and pids[-1] in harm.lost_workers | harm.leaving_workers
+
+
+def _has_nothing_to_lose(socket: Socket, harm: Harm) -> bool:
+    """An open socket without a word under way, and without a change of owner, does not need what Redis has forgotten."""
+    return socket.silent and socket.greetings == 1 and not harm.lost_workers | harm.leaving_workers
 
 
 # Instances
@@ -174,7 +179,8 @@ def _instances(seen: Seen, harm: Harm) -> list[str]:
     found = []
     for start in seen.starts:
         times = told[start.pid, start.instance]
-        if start.name in waiting and times != 1 and not (times == 0 and start.pid in harm.killed):
+        may_be_untold = start.pid in harm.killed or harm.everything_fell
+        if start.name in waiting and times != 1 and not (times == 0 and may_be_untold):
             found.append(
                 f"P8: instance {start.instance} of {start.name} in {start.pid} was told {times} times of its end"
             )

@@ -48,6 +48,7 @@ class Socket:
     sent: int = 0
     echoes: tuple[tuple[int, int], ...] = ()  #: the number that was sent, and how many the application had counted
     strange: tuple[str, ...] = ()  #: what no instance of this socket can have said
+    silent: bool = False  #: until all trouble was over
     recovered_s: float | None = None  #: from the end of all trouble until it echoed again
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -15,13 +13,14 @@ from random import Random
 from tests.chaos import judge, traces
 from tests.chaos.clients import Load
 from tests.chaos.fleet import Fleet
-from tests.chaos.harm import Action, Harm, Victim
+from tests.chaos.harm import Harm
+from tests.chaos.moments import MOMENTS
 from tests.chaos.outcomes import Seen
-from tests.chaos.process import Process
 from tests.chaos.response import read
-from tests.chaos.scenarios import Moment, Scenario
+from tests.chaos.scenarios import Scenario
+from tests.chaos.served import ServedFleet, ServedTrouble
 from tests.chaos.trouble import Trouble
-from tests.facts import until, until_async
+from tests.facts import until_async
 
 BEFORE_S = 1.0
 AFTER_S = 1.0
@@ -57,7 +56,7 @@ async def perform(scenario: Scenario, seed: str, folder: Path) -> Report:
     """Play it; everything that was started has ended afterwards."""
     began = time.monotonic()
     report = Report(scenario.name, seed)
-    fleet = Fleet(folder)
+    fleet = ServedFleet(folder) if scenario.served else Fleet(folder)
     load = Load(fleet.ports, seed)
     try:
         await fleet.start()
@@ -71,10 +70,10 @@ async def perform(scenario: Scenario, seed: str, folder: Path) -> Report:
     return report
 
 
-async def _play(scenario: Scenario, random: Random, fleet: Fleet, load: Load, report: Report) -> None:
+async def _play(scenario: Scenario, random: Random, fleet: Fleet | ServedFleet, load: Load, report: Report) -> None:
     descriptors_max = max(fleet.descriptors().values()) + DESCRIPTORS_MORE_MAX
     load.begin()
-    trouble = Trouble(fleet, random)
+    trouble = ServedTrouble(fleet, random) if isinstance(fleet, ServedFleet) else Trouble(fleet, random)
     try:
         await asyncio.sleep(BEFORE_S)
         await _make_trouble(scenario, trouble, random, fleet)
@@ -97,7 +96,29 @@ async def _play(scenario: Scenario, random: Random, fleet: Fleet, load: Load, re
             _judge(fleet, load, Harm(tuple(trouble.blows)), report)
 
 
-def _judge(fleet: Fleet, load: Load, harm: Harm, report: Report) -> None:
+async def _make_trouble(
+    scenario: Scenario, trouble: Trouble | ServedTrouble, random: Random, fleet: Fleet | ServedFleet
+) -> None:
+    under_way: list[asyncio.Task[None]] = []
+    try:
+        async with _moment(scenario, trouble, random, fleet):
+            for step in scenario.steps:
+                await asyncio.sleep(random.uniform(0, step.within_s))
+                under_way.append(asyncio.create_task(trouble.strike(step.victim, step.action)))
+                await asyncio.sleep(STRUCK_S)
+    finally:
+        await asyncio.gather(*under_way)
+
+
+def _moment(
+    scenario: Scenario, trouble: Trouble | ServedTrouble, random: Random, fleet: Fleet | ServedFleet
+) -> contextlib.AbstractAsyncContextManager[None]:
+    if isinstance(fleet, Fleet) and isinstance(trouble, Trouble):
+        return MOMENTS[scenario.moment](fleet, trouble, random)
+    return contextlib.nullcontext()
+
+
+def _judge(fleet: Fleet | ServedFleet, load: Load, harm: Harm, report: Report) -> None:
     seen = Seen(tuple(load.exchanges), tuple(load.sockets), traces.starts(fleet.traces), traces.ends(fleet.traces))
     report.faults += judge.faults(seen, harm)
     for exchange in seen.exchanges:
@@ -109,7 +130,7 @@ def _judge(fleet: Fleet, load: Load, harm: Harm, report: Report) -> None:
         report.faults.append(f"P9: it took {report.recovered_s:.1f} s until all answered again")
 
 
-async def _answer(fleet: Fleet, since: float, report: Report) -> None:
+async def _answer(fleet: Fleet | ServedFleet, since: float, report: Report) -> None:
     """New work flows: through each door, soon."""
     for port in fleet.ports:
         await until_async(lambda port=port: _asked(port), f"an answer at port {port}", RECOVERY_S)
@@ -125,90 +146,3 @@ async def _asked(port: int) -> bool:
         finally:
             writer.transport.abort()
     return False
-
-
-# Trouble
-
-
-async def _make_trouble(scenario: Scenario, trouble: Trouble, random: Random, fleet: Fleet) -> None:
-    under_way: list[asyncio.Task[None]] = []
-    try:
-        async with MOMENTS[scenario.moment](fleet, trouble, random):
-            for step in scenario.steps:
-                await asyncio.sleep(random.uniform(0, step.within_s))
-                under_way.append(asyncio.create_task(trouble.strike(step.victim, step.action)))
-                await asyncio.sleep(STRUCK_S)
-    finally:
-        await asyncio.gather(*under_way)
-
-
-@contextlib.asynccontextmanager
-async def _any_moment(fleet: Fleet, trouble: Trouble, random: Random) -> AsyncIterator[None]:
-    yield
-
-
-@contextlib.asynccontextmanager
-async def _queued(fleet: Fleet, trouble: Trouble, random: Random) -> AsyncIterator[None]:
-    """No worker moves, for less than a lease."""
-    with _still(fleet.workers):
-        await until_async(lambda: _deep(fleet), "a queue")
-        yield
-
-
-async def _deep(fleet: Fleet) -> bool:
-    return await fleet.depth() >= 8
-
-
-@contextlib.asynccontextmanager
-async def _handed(fleet: Fleet, trouble: Trouble, random: Random) -> AsyncIterator[None]:
-    """One worker leaves, and the other cannot take what it lets go."""
-    leaver, other = random.sample(fleet.workers, 2)
-    with _still([other]):
-        replacing = await _let_go(fleet, trouble, leaver)
-        yield
-    fleet.replace(replacing)
-
-
-@contextlib.asynccontextmanager
-async def _adopted(fleet: Fleet, trouble: Trouble, random: Random) -> AsyncIterator[None]:
-    """The same, and then the other takes them, and has not said anything."""
-    leaver, other = random.sample(fleet.workers, 2)
-    with _still([other]):
-        replacing = await _let_go(fleet, trouble, leaver)
-        before = _adoptions(fleet, other)
-    await until(lambda: _adoptions(fleet, other) > before, "a socket is adopted by the other")
-    yield
-    fleet.replace(replacing)
-
-
-async def _let_go(fleet: Fleet, trouble: Trouble, leaver: Process) -> Process:
-    trouble.hit(Victim.WORKER, leaver, Action.TERM)
-    await until(
-        lambda: any(end.pid == leaver.pid and end.code == 1012 for end in traces.ends(fleet.traces)), "hands off", 10.0
-    )
-    return leaver
-
-
-def _adoptions(fleet: Fleet, worker: Process) -> int:
-    return sum(start.pid == worker.pid and start.name.startswith("hesitant") for start in traces.starts(fleet.traces))
-
-
-@contextlib.contextmanager
-def _still(workers: list[Process]):
-    """They do not move, as long as this lasts; it must be shorter than a lease."""
-    still = list(workers)
-    for worker in still:
-        worker.signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for worker in still:
-            worker.signal(signal.SIGCONT)
-
-
-MOMENTS = {
-    Moment.ANY: _any_moment,
-    Moment.QUEUED: _queued,
-    Moment.HANDED: _handed,
-    Moment.ADOPTED: _adopted,
-}

@@ -38,14 +38,19 @@ class Scenario:
     name: str
     moment: Moment
     steps: tuple[Step, ...]
+    served: bool = False  #: by one `towpath serve`, and not by processes of our own
 
 
-W, D, R = Victim.WORKER, Victim.INTERFACE, Victim.REDIS
-KILL, FREEZE, TERM, BLOCK, SEVER = Action
+W, D, R, SUPERVISOR, SERVE = Victim
+KILL, FREEZE, TERM, BLOCK, SEVER, RELOAD = Action
 
 
 def _any(name: str, *steps: Step) -> Scenario:
     return Scenario(name, Moment.ANY, steps)
+
+
+def _served(name: str, *steps: Step) -> Scenario:
+    return Scenario(name, Moment.ANY, steps, served=True)
 
 
 SCENARIOS = (
@@ -84,4 +89,10 @@ SCENARIOS = (
     Scenario("adopted-interface-kill", Moment.ADOPTED, (Step(D, KILL, 0.0),)),
     Scenario("adopted-redis-kill", Moment.ADOPTED, (Step(R, KILL, 0.0),)),
     Scenario("adopted-redis-sever", Moment.ADOPTED, (Step(R, SEVER, 0.0),)),
+    _served("served-reload", Step(SERVE, RELOAD)),
+    _served("served-reload-and-worker-kill", Step(SERVE, RELOAD), Step(W, KILL, 4.0)),
+    _served("served-kills", Step(W, KILL), Step(D, KILL, 2.0), Step(R, KILL, 3.0)),
+    _served("serve-kill", Step(SERVE, KILL)),
+    _served("supervisor-kill", Step(SUPERVISOR, KILL)),
+    _served("supervisor-freeze", Step(SUPERVISOR, FREEZE), Step(W, KILL, 1.0)),
 )

@@ -42,7 +42,7 @@ LIKELY = {
     "a hand-off is answered": ("488",),
     "the second accept is swallowed": ("1", "3"),
     "what the dead had is not repeated": ("29", "34"),
-    "nothing is started again after a third death": ("170",),
+    "nothing is started again after a third death": ("5526",),
     "after a crash only who asked for that is resumed": ("2", "17"),
 }
 SEARCHED_MAX = 600

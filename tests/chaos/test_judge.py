@@ -1,0 +1,135 @@
+"""The judge can say no: each thing that may never be, and each excuse beside one that does not count."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.chaos.harm import Action, Blow, Harm, Victim
+from tests.chaos.judge import PARTS, faults
+from tests.chaos.outcomes import End, Ending, Exchange, Seen, Socket, Start
+
+POST = Exchange("quick-1", "POST", "quick", 0, Ending.WHOLE, 200, b"quick-1 10")
+GET = replace(POST, method="GET")
+LONG = Exchange("long-1", "GET", "long", 0, Ending.WHOLE, 200, b"".join(b"long-1 %d\n" % part for part in range(PARTS)))
+SOCKET = Socket("plain-1", "plain", 0, Ending.WHOLE, greetings=1, sent=2, echoes=((1, 1), (2, 2)))
+CLOSED = replace(SOCKET, ending=Ending.CLOSED, code=1012)
+A, B = 101, 102
+
+
+def harm(*blows: tuple[Victim, Action, int], door: int | None = None) -> Harm:
+    return Harm(tuple(Blow(victim, action, pid, door) for victim, action, pid in blows))
+
+
+PEACE = harm()
+WORKER_KILLED = harm((Victim.WORKER, Action.KILL, A))
+WORKER_LEAVES = harm((Victim.WORKER, Action.TERM, A))
+REDIS_FORGOT = harm((Victim.REDIS, Action.KILL, 1))
+REDIS_AWAY = harm((Victim.REDIS, Action.FREEZE, 1))
+DOOR_KILLED = harm((Victim.INTERFACE, Action.KILL, 2), door=0)
+DOOR_LEAVES = harm((Victim.INTERFACE, Action.TERM, 2), door=0)
+
+
+def judged(outcome: Exchange | Socket, harm: Harm, *pids: int, ends: tuple[End, ...] | None = None) -> list[str]:
+    """What the judge says of one outcome, whose application was started in `pids`, one instance each."""
+    starts = tuple(Start(outcome.name, pid, number) for number, pid in enumerate(pids, 1))
+    if ends is None:
+        ends = tuple(End(start.name, start.pid, start.instance, 1000) for start in starts)
+    kinds = ((outcome,), ()) if isinstance(outcome, Exchange) else ((), (outcome,))
+    return faults(Seen(*kinds, starts, ends), harm)
+
+
+@pytest.mark.parametrize("outcome", [POST, GET, LONG, SOCKET], ids=lambda outcome: outcome.name)
+def test_what_went_well_is_no_fault(outcome: Exchange | Socket) -> None:
+    """Whatever was done to others."""
+    for done in (PEACE, WORKER_KILLED, REDIS_FORGOT, DOOR_KILLED):
+        assert judged(outcome, done, B) == []
+
+
+ALWAYS = {
+    "P3: a POST was started twice": (POST, (A, B)),
+    "P3: a GET was started too often": (GET, (A, B, A, B)),
+    "P3: a POST was told to try again and had been started": (replace(POST, status=503), (A,)),
+    "P2: the answer is another's": (replace(POST, body=b"quick-2 10"), (A,)),
+    "P2: a part is missing": (replace(LONG, body=LONG.body[:20]), (A,)),
+    "P6: an exchange hangs": (replace(GET, ending=Ending.HUNG, status=None), (A,)),
+    "P6: an internal error": (replace(GET, status=500), (A,)),
+    "it was answered and never started": (GET, ()),
+    "P6: a socket hangs": (replace(SOCKET, ending=Ending.HUNG), (A,)),
+    "P1: an echo is doubled": (replace(SOCKET, echoes=((1, 1), (1, 2), (2, 3))), (A,)),
+    "P1: echoes are out of order": (replace(SOCKET, echoes=((2, 1), (1, 2))), (A,)),
+    "P1: an echo is missing": (replace(SOCKET, echoes=((2, 2),)), (A,)),
+    "P1: it counts otherwise": (replace(SOCKET, echoes=((1, 1), (2, 3))), (A,)),
+    "P1: it was greeted twice": (replace(SOCKET, greetings=2), (A,)),
+    "P2: it heard what was another's": (replace(SOCKET, strange=("plain-2 1 1",)), (A,)),
+    "P7: it was closed with another code": (replace(CLOSED, code=1011), (A,)),
+}
+
+
+@pytest.mark.parametrize("what", ALWAYS)
+@pytest.mark.parametrize("done", [PEACE, WORKER_KILLED], ids=["in peace", "after a death"])
+def test_what_may_never_be_is_found(what: str, done: Harm) -> None:
+    """No blow at a worker excuses it."""
+    outcome, pids = ALWAYS[what]
+    assert judged(outcome, done, *pids)
+
+
+#: What happened, who ran it, what excuses it, and what does not.
+EXCUSES = {
+    "a POST whose worker died": (replace(POST, status=502), A, WORKER_KILLED, WORKER_LEAVES),
+    "a POST whose open has no answer": (replace(POST, status=502), None, REDIS_AWAY, DOOR_LEAVES),
+    "a GET that was lost with the data": (replace(GET, status=502), A, REDIS_FORGOT, WORKER_KILLED),
+    "a request while Redis is away": (replace(GET, status=503), None, REDIS_AWAY, WORKER_KILLED),
+    "a response whose worker died": (replace(LONG, ending=Ending.CUT), A, WORKER_KILLED, WORKER_LEAVES),
+    "a response that was lost with the data": (replace(LONG, ending=Ending.CUT), A, REDIS_FORGOT, REDIS_AWAY),
+    "a client whose interface server died": (
+        replace(GET, ending=Ending.RESET, status=None), None, DOOR_KILLED, DOOR_LEAVES,
+    ),
+    "a socket whose worker died": (CLOSED, A, WORKER_KILLED, REDIS_AWAY),
+    "a socket whose worker left": (CLOSED, A, WORKER_LEAVES, PEACE),
+    "a socket that may not move, though its worker only left": (
+        replace(CLOSED, kind="resumable"), A, WORKER_KILLED, WORKER_LEAVES,
+    ),
+    "a socket that survives a death": (replace(CLOSED, kind="crash"), A, DOOR_LEAVES, WORKER_KILLED),
+    "a silent socket": (replace(CLOSED, silent=True), A, DOOR_LEAVES, REDIS_FORGOT),
+    "a socket whose interface server left": (CLOSED, A, DOOR_LEAVES, REDIS_AWAY),
+    "a socket whose interface server died": (
+        replace(SOCKET, ending=Ending.RESET), A, DOOR_KILLED, WORKER_KILLED,
+    ),
+    "a handshake while Redis is away": (replace(SOCKET, ending=Ending.CLOSED, status=503), None, REDIS_AWAY, WORKER_KILLED),
+    "a gap in what was forwarded to the dead": (
+        replace(SOCKET, kind="crash", echoes=((1, 1), (3, 2))), A, WORKER_KILLED, WORKER_LEAVES,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", EXCUSES)
+def test_only_the_right_blow_excuses(what: str) -> None:
+    """A failure is excused where a process fell that had a part in it; what concerned others does not count."""
+    outcome, pid, enough, not_enough = EXCUSES[what]
+    pids = () if pid is None else (pid,)
+    assert judged(outcome, enough, *pids) == []
+    assert judged(outcome, not_enough, *pids)
+
+
+def test_the_death_of_one_worker_does_not_excuse_what_another_had_in_hands() -> None:
+    """P6. Only those in the dead worker's hands."""
+    assert judged(replace(POST, status=502), WORKER_KILLED, A) == []
+    assert judged(replace(POST, status=502), WORKER_KILLED, B)
+    assert judged(CLOSED, WORKER_KILLED, B)
+
+
+def test_the_death_of_one_interface_server_is_not_felt_at_the_other() -> None:
+    """Its sockets are its own."""
+    assert judged(replace(GET, door=1, ending=Ending.RESET, status=None), DOOR_KILLED)
+
+
+def test_everybody_is_told_exactly_once_that_his_client_has_gone() -> None:
+    """P8. But for those who could be told nothing any more."""
+    told = End(SOCKET.name, A, 1, 1006)
+    assert judged(SOCKET, PEACE, A, ends=(told,)) == []
+    assert judged(SOCKET, PEACE, A, ends=())
+    assert judged(SOCKET, PEACE, A, ends=(told, told))
+    assert judged(SOCKET, WORKER_KILLED, A, ends=()) == []
+    assert judged(SOCKET, PEACE, A, ends=(replace(told, code=1011),))

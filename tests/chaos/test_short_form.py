@@ -1,0 +1,37 @@
+"""Some of the plays, so that `make test` knows when one of the promises breaks under trouble. All of them: `make chaos`."""
+
+from __future__ import annotations
+
+import secrets
+from pathlib import Path
+
+import pytest
+
+from tests.chaos.harm import Action, Victim
+from tests.chaos.performance import perform
+from tests.chaos.scenarios import SCENARIOS, Moment
+
+BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
+
+
+@pytest.mark.parametrize("name", ["worker-kill", "interface-kill", "redis-kill", "handed-redis-sever"])
+async def test_whoever_is_hit_only_those_suffer_who_had_a_part_in_it(tmp_path: Path, name: str) -> None:
+    """P1, P2, P3, P6, P8, P9, P11. A failure shows the seed with which the same blows fall again."""
+    report = await perform(BY_NAME[name], secrets.token_hex(4), tmp_path)
+    assert not report.faults, f"{report}\n`make chaos SCENARIOS={name} SEED={report.seed}`"
+
+
+def test_everybody_is_hit_in_every_way() -> None:
+    """What the table leaves out nobody plays."""
+    played = {(step.victim, step.action) for scenario in SCENARIOS for step in scenario.steps}
+    hits = (Action.KILL, Action.FREEZE, Action.TERM, Action.BLOCK)
+    assert played >= {(victim, hit) for victim in (Victim.WORKER, Victim.INTERFACE, Victim.REDIS) for hit in hits}
+    assert played >= {(Victim.SERVE, Action.KILL), (Victim.SUPERVISOR, Action.KILL), (Victim.SUPERVISOR, Action.FREEZE)}
+    for moment in (Moment.QUEUED, Moment.HANDED, Moment.ADOPTED):
+        hit = {step.victim for scenario in SCENARIOS if scenario.moment is moment for step in scenario.steps}
+        assert hit >= {Victim.WORKER, Victim.INTERFACE, Victim.REDIS}
+
+
+def test_no_two_plays_have_one_name() -> None:
+    """It says which is to be played again."""
+    assert len(BY_NAME) == len(SCENARIOS)
