@@ -19,6 +19,7 @@ from tests.chaos.outcomes import Ending, Exchange, Socket
 #: Nothing may take longer: the wait in the queue, twice again, and what is awaited after a doubt.
 HUNG_S = 60.0
 PAUSE_S = 0.02  #: between two exchanges of one client, and before it connects again
+SLOWLY_S = 0.02  #: between two reads of a client that takes its time
 BEAT_S = 0.05  #: between two messages of an echoing socket
 
 #: For each door: method, kind, size of the body, how many clients.
@@ -31,11 +32,14 @@ EXCHANGES = (
     ("POST", "late", 10, 2),
     ("GET", "long", 0, 2),
     ("POST", "long", 10, 1),
+    ("GET", "large", 0, 1),
+    ("POST", "upload", 700_000, 1),
+    ("POST", "tell", 10, 1),
     ("GET", "hold", 0, 2),
     ("POST", "leaver", 10, 1),
 )
 #: For each door: kind, how many that echo all the time, how many that are silent until the end.
-SOCKETS = (("plain", 2, 1), ("resumable", 3, 2), ("crash", 3, 2), ("hesitant", 2, 0))
+SOCKETS = (("plain", 2, 1), ("resumable", 3, 2), ("crash", 3, 2), ("hesitant", 2, 0), ("member", 2, 1))
 
 
 class Load:
@@ -94,9 +98,11 @@ class Load:
             name = self._name(kind)
             path = f"/{'quick' if kind == 'leaver' else kind}/{name}"
             writer.write(_request(method, path, size_bytes))
+            began_s = time.monotonic()
             ending, status, body = await self._outcome(kind, reader, random)
             writer.transport.abort()
-            self.exchanges.append(Exchange(name, method, kind, door, ending, status, body))
+            seen = (ending, status, body, size_bytes, began_s, time.monotonic())
+            self.exchanges.append(Exchange(name, method, kind, door, *seen))
 
     async def _outcome(
         self, kind: str, reader: asyncio.StreamReader, random: Random
@@ -110,7 +116,8 @@ class Load:
                     await _read(reader, received, until=b"\r\n\r\n")
                 await asyncio.wait_for(_read(reader, received), random.uniform(0.1, 1.5))
             else:
-                await asyncio.wait_for(_read(reader, received), HUNG_S)
+                pause_s = SLOWLY_S if kind == "large" else 0.0
+                await asyncio.wait_for(_read(reader, received, pause_s=pause_s), HUNG_S)
         except TimeoutError:
             left = kind == "leaver" or (kind == "hold" and b"\r\n\r\n" in received)
             return (Ending.LEFT if left else Ending.HUNG), *response.read(bytes(received))[1:]
@@ -189,6 +196,8 @@ class Talk:
         self.echoes: list[tuple[int, int]] = []
         self.heard: set[int] = set()
         self.strange: list[str] = []
+        self.notes: list[str] = []
+        self.greeted_s: float | None = None
         self.recovered_s: float | None = None
 
     async def say(self, socket: ClientConnection) -> int:
@@ -203,6 +212,9 @@ class Talk:
     def _hear(self, words: list[str]) -> None:
         if words == ["hello", self.name]:
             self.greetings += 1
+            self.greeted_s = time.monotonic()
+        elif len(words) == 2 and words[0] == "note" and self.kind == "member":
+            self.notes.append(words[1])
         elif len(words) == 3 and words[0] == self.name and 0 < int(words[1]) <= self.sent:
             self.echoes.append((int(words[1]), int(words[2])))
             self.heard.add(int(words[1]))
@@ -228,6 +240,9 @@ class Talk:
             tuple(self.echoes),
             tuple(self.strange),
             self.silent,
+            tuple(self.notes),
+            self.greeted_s,
+            time.monotonic(),
             self.recovered_s,
         )
 
@@ -238,8 +253,11 @@ def _request(method: str, path: str, size_bytes: int) -> bytes:
     return f"{head}{length}\r\n".encode() + b"x" * size_bytes
 
 
-async def _read(reader: asyncio.StreamReader, received: bytearray, until: bytes | None = None) -> None:
+async def _read(
+    reader: asyncio.StreamReader, received: bytearray, until: bytes | None = None, pause_s: float = 0.0
+) -> None:
     while until is None or until not in received:
+        await asyncio.sleep(pause_s)
         part = await reader.read(65_536)
         if not part:
             return

@@ -7,17 +7,21 @@ Promises P1, P2, P3, P6, P7, P8 of PROTOCOL.md.
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 from tests.chaos.harm import Harm
-from tests.chaos.outcomes import End, Ending, Exchange, Seen, Socket, Start
+from tests.chaos.outcomes import End, Ending, Exchange, Seen, Socket
 
 STARTS_MAX = 3  #: a request whose owners die is started twice again
+#: What the application (project/stage.py) answers.
 PARTS = 10
+LARGE_PARTS, LARGE_PART_SIZE_BYTES = 16, 50_000
+HEARD_WITHIN_S = 2.0
 #: Kinds of sockets, by what they may lose.
-RESUMABLE = frozenset({"resumable", "crash", "hesitant"})
+RESUMABLE = frozenset({"resumable", "member", "crash", "hesitant"})
 SURVIVES_DEATH = frozenset({"crash", "hesitant"})
 
 
@@ -34,7 +38,7 @@ def faults(seen: Seen, harm: Harm) -> list[str]:
     found += [
         f"{_called(socket)}: {fault}" for socket in seen.sockets for fault in _socket(socket, pids[socket.name], harm)
     ]
-    return found + _instances(seen, harm)
+    return found + _strangers(seen) + _instances(seen, harm) + _notes(seen, harm)
 
 
 def _called(outcome: Exchange | Socket) -> str:
@@ -64,11 +68,20 @@ def _exchange(exchange: Exchange, pids: Sequence[int], harm: Harm) -> Iterator[s
 
 
 def _is_own(exchange: Exchange) -> bool:
+    return exchange.body == expected_body(exchange)
+
+
+def expected_body(exchange: Exchange) -> bytes:
+    """What only the application can have answered, and only to this request."""
+    name = exchange.name.encode()
     if exchange.kind == "long":
-        return exchange.body == b"".join(b"%s %d\n" % (exchange.name.encode(), number) for number in range(PARTS))
-    if exchange.kind == "hold":
-        return exchange.body == f"{exchange.name}\n".encode()
-    return exchange.body.startswith(f"{exchange.name} ".encode())
+        return b"".join(b"%s %d\n" % (name, number) for number in range(PARTS))
+    if exchange.kind == "large":
+        parts = (b"%s %d " % (name, number) for number in range(LARGE_PARTS))
+        return b"".join(part.ljust(LARGE_PART_SIZE_BYTES, b".") for part in parts)
+    if exchange.kind == "upload":
+        return b"%s %s" % (name, hashlib.sha256(b"x" * exchange.sent_bytes).hexdigest().encode())
+    return b"%s %d" % (name, exchange.sent_bytes)
 
 
 def _failure_is_excused(exchange: Exchange, pids: Sequence[int], harm: Harm) -> bool:
@@ -101,7 +114,12 @@ def _unavailable(_exchange: Exchange, _pids: Sequence[int], harm: Harm) -> bool:
     return harm.redis_was_away
 
 
-STATUSES: dict[int, Callable[[Exchange, Sequence[int], Harm], bool]] = {502: _bad_gateway, 503: _unavailable}
+#: 202 is the application's own word: whether its group was told is not known.
+STATUSES: dict[int, Callable[[Exchange, Sequence[int], Harm], bool]] = {
+    202: _unavailable,
+    502: _bad_gateway,
+    503: _unavailable,
+}
 
 
 def _was_lost(pids: Sequence[int], harm: Harm) -> bool:
@@ -192,7 +210,32 @@ def _code(end: End, harm: Harm) -> Iterator[str]:
         yield f"instance {end.instance} of {end.name} in {end.pid} was told {end.code}"
 
 
-def strangers(seen: Seen) -> list[Start]:
-    """Starts for connections that no client has made: of somebody else, or made up."""
+def _strangers(seen: Seen) -> list[str]:
     known = {outcome.name for outcome in (*seen.exchanges, *seen.sockets)}
-    return [start for start in seen.starts if start.name not in known]
+    return [
+        f"P2: {start.name} was started in {start.pid}, and no client has asked for it"
+        for start in seen.starts
+        if start.name not in known
+    ]
+
+
+# Groups
+
+
+def _notes(seen: Seen, harm: Harm) -> list[str]:
+    """P10: whoever had joined before something was told has heard it once, whoever owned it meanwhile."""
+    told = [exchange for exchange in seen.exchanges if exchange.kind == "tell"]
+    found = []
+    for socket in (socket for socket in seen.sockets if socket.kind == "member"):
+        heard = Counter(socket.notes)
+        found += [f"P10: {_called(socket)} heard {name} {times} times" for name, times in heard.items() if times > 1]
+        if not harm.redis_was_away and socket.door not in harm.lost_doors and not harm.everything_fell:
+            missed = [exchange.name for exchange in told if _must_hear(socket, exchange) and not heard[exchange.name]]
+            found += [f"P10: {_called(socket)} has not heard {name}" for name in missed]
+    return found
+
+
+def _must_hear(socket: Socket, exchange: Exchange) -> bool:
+    published = exchange.ending is Ending.WHOLE and exchange.status == 200
+    joined = socket.greeted_s is not None and socket.greeted_s < exchange.began_s
+    return published and joined and exchange.ended_s + HEARD_WITHIN_S < socket.ended_s

@@ -28,6 +28,9 @@ class Exchange:
     ending: Ending
     status: int | None = None
     body: bytes = b""
+    sent_bytes: int = 0  #: the size of its own body, all of it "x"
+    began_s: float = 0.0  #: monotonic, as all moments here
+    ended_s: float = 0.0
 
     @property
     def idempotent(self) -> bool:
@@ -49,6 +52,9 @@ class Socket:
     echoes: tuple[tuple[int, int], ...] = ()  #: the number that was sent, and how many the application had counted
     strange: tuple[str, ...] = ()  #: what no instance of this socket can have said
     silent: bool = False  #: until all trouble was over
+    notes: tuple[str, ...] = ()  #: what was told to its group, by the names of the requests
+    greeted_s: float | None = None
+    ended_s: float = 0.0
     recovered_s: float | None = None  #: from the end of all trouble until it echoed again
 
 

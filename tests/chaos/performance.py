@@ -17,7 +17,7 @@ from tests.chaos.harm import Harm
 from tests.chaos.moments import MOMENTS
 from tests.chaos.outcomes import Seen
 from tests.chaos.response import read
-from tests.chaos.scenarios import Scenario
+from tests.chaos.scenarios import Scenario, steps_of
 from tests.chaos.served import ServedFleet, ServedTrouble
 from tests.chaos.trouble import Trouble
 from tests.facts import until_async
@@ -39,6 +39,7 @@ class Report:
     scenario: str
     seed: str
     faults: list[str] = field(default_factory=list)
+    blows: list[str] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     recovered_s: float = 0.0
     took_s: float = 0.0
@@ -49,7 +50,7 @@ class Report:
         head = (
             f"{self.scenario} (seed {self.seed}): {self.took_s:.1f} s, recovered in {self.recovered_s:.2f} s; {counts}"
         )
-        return "\n  ".join([head, *self.faults])
+        return "\n  ".join([head, ", ".join(self.blows).lower(), *self.faults])
 
 
 async def perform(scenario: Scenario, seed: str, folder: Path) -> Report:
@@ -92,6 +93,7 @@ async def _play(scenario: Scenario, random: Random, fleet: Fleet | ServedFleet, 
         report.faults += fleet.missing()
         report.faults += await fleet.stop()
         report.faults += fleet.complaints()
+        report.blows = [f"{blow.victim.name} {blow.action.name} {blow.pid}" for blow in trouble.blows]
         if report.played:  # else clients were interrupted, and what they saw says nothing
             _judge(fleet, load, Harm(tuple(trouble.blows)), report)
 
@@ -102,7 +104,7 @@ async def _make_trouble(
     under_way: list[asyncio.Task[None]] = []
     try:
         async with _moment(scenario, trouble, random, fleet):
-            for step in scenario.steps:
+            for step in steps_of(scenario, random):
                 await asyncio.sleep(random.uniform(0, step.within_s))
                 under_way.append(asyncio.create_task(trouble.strike(step.victim, step.action)))
                 await asyncio.sleep(STRUCK_S)
@@ -119,7 +121,8 @@ def _moment(
 
 
 def _judge(fleet: Fleet | ServedFleet, load: Load, harm: Harm, report: Report) -> None:
-    seen = Seen(tuple(load.exchanges), tuple(load.sockets), traces.starts(fleet.traces), traces.ends(fleet.traces))
+    starts = tuple(start for start in traces.starts(fleet.traces) if start.name != PROBE)
+    seen = Seen(tuple(load.exchanges), tuple(load.sockets), starts, traces.ends(fleet.traces))
     report.faults += judge.faults(seen, harm)
     for exchange in seen.exchanges:
         report.counts[f"{exchange.method} {exchange.status or exchange.ending.name.lower()}"] += 1
@@ -128,6 +131,10 @@ def _judge(fleet: Fleet | ServedFleet, load: Load, harm: Harm, report: Report) -
         report.recovered_s = max(report.recovered_s, socket.recovered_s or 0.0)
     if report.recovered_s > RECOVERY_S:
         report.faults.append(f"P9: it took {report.recovered_s:.1f} s until all answered again")
+
+
+#: The name under which it is asked whether new work flows. It may be asked often.
+PROBE = "probe"
 
 
 async def _answer(fleet: Fleet | ServedFleet, since: float, report: Report) -> None:
@@ -141,7 +148,7 @@ async def _asked(port: int) -> bool:
     with contextlib.suppress(OSError, TimeoutError):
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         try:
-            writer.write(b"GET /quick/probe HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            writer.write(f"GET /quick/{PROBE} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
             return read(await asyncio.wait_for(reader.read(), RECOVERY_S))[1] == 200
         finally:
             writer.transport.abort()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from random import Random
 
 from tests.chaos.harm import Action, Victim
 
@@ -39,10 +40,23 @@ class Scenario:
     moment: Moment
     steps: tuple[Step, ...]
     served: bool = False  #: by one `towpath serve`, and not by processes of our own
+    drawn: int = 0  #: so many steps more, whatever the seed says
 
 
 W, D, R, SUPERVISOR, SERVE = Victim
 KILL, FREEZE, TERM, BLOCK, SEVER, RELOAD = Action
+
+#: What may be drawn, and how long after the one before.
+DRAWN = (
+    *((victim, action) for victim in (W, D, R) for action in (KILL, FREEZE, TERM, BLOCK)),
+    *((W, KILL), (W, TERM), (R, SEVER), (R, SEVER)),
+)
+DRAWN_WITHIN_S = 3.0
+
+
+def steps_of(scenario: Scenario, random: Random) -> tuple[Step, ...]:
+    """All steps of one performance."""
+    return scenario.steps + tuple(Step(*random.choice(DRAWN), DRAWN_WITHIN_S) for _ in range(scenario.drawn))
 
 
 def _any(name: str, *steps: Step) -> Scenario:
@@ -95,4 +109,5 @@ SCENARIOS = (
     _served("serve-kill", Step(SERVE, KILL)),
     _served("supervisor-kill", Step(SUPERVISOR, KILL)),
     _served("supervisor-freeze", Step(SUPERVISOR, FREEZE), Step(W, KILL, 1.0)),
+    *(Scenario(f"drawn-{number}", Moment.ANY, (), drawn=3) for number in range(1, 5)),
 )

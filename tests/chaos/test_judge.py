@@ -10,7 +10,7 @@ from tests.chaos.harm import Action, Blow, Harm, Victim
 from tests.chaos.judge import PARTS, faults
 from tests.chaos.outcomes import End, Ending, Exchange, Seen, Socket, Start
 
-POST = Exchange("quick-1", "POST", "quick", 0, Ending.WHOLE, 200, b"quick-1 10")
+POST = Exchange("quick-1", "POST", "quick", 0, Ending.WHOLE, 200, b"quick-1 10", 10)
 GET = replace(POST, method="GET")
 LONG = Exchange("long-1", "GET", "long", 0, Ending.WHOLE, 200, b"".join(b"long-1 %d\n" % part for part in range(PARTS)))
 SOCKET = Socket("plain-1", "plain", 0, Ending.WHOLE, greetings=1, sent=2, echoes=((1, 1), (2, 2)))
@@ -133,3 +133,26 @@ def test_everybody_is_told_exactly_once_that_his_client_has_gone() -> None:
     assert judged(SOCKET, PEACE, A, ends=(told, told))
     assert judged(SOCKET, WORKER_KILLED, A, ends=()) == []
     assert judged(SOCKET, PEACE, A, ends=(replace(told, code=1011),))
+
+
+def test_nothing_is_started_that_nobody_has_asked_for() -> None:
+    """P2. A name that no client knows has been made up, or mixed up."""
+    assert faults(Seen((), (), (Start("quick-9", A, 1),), ()), WORKER_KILLED)
+
+
+def test_a_member_hears_what_is_told_to_its_group_exactly_once() -> None:
+    """P10. Whoever had joined before, and stayed; what is published while Redis is cut off may be lost, and not doubled."""
+    tell = Exchange("tell-1", "POST", "tell", 0, Ending.WHOLE, 200, b"tell-1 10", 10, began_s=5.0, ended_s=6.0)
+    member = replace(SOCKET, kind="member", greeted_s=1.0, ended_s=20.0)
+
+    def judged_together(member: Socket, harm: Harm = PEACE) -> list[str]:
+        starts = (Start(tell.name, A, 1), Start(member.name, A, 2))
+        return faults(Seen((tell,), (member,), starts, (End(member.name, A, 2, 1000),)), harm)
+
+    assert judged_together(replace(member, notes=("tell-1",))) == []
+    assert judged_together(member)
+    assert judged_together(member, WORKER_KILLED)
+    assert judged_together(member, REDIS_AWAY) == []
+    assert judged_together(replace(member, greeted_s=5.5)) == []
+    assert judged_together(replace(member, ended_s=7.0)) == []
+    assert judged_together(replace(member, notes=("tell-1", "tell-1")), REDIS_AWAY)

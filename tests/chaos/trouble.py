@@ -44,15 +44,16 @@ class Trouble:
         if victim is Victim.REDIS:
             async with self._at_redis:
                 await self._strike_redis(action)
-        else:
-            await self._strike_process(victim, self.choose(victim), action)
+        elif (process := self.choose(victim, action)) is not None:
+            await self._strike_process(victim, process, action)
 
-    def choose(self, victim: Victim) -> Process:
-        """Whom to hit. Who has only just been started may not be there yet, and comes last."""
+    def choose(self, victim: Victim, action: Action) -> Process | None:
+        """Whom to hit. Who has only just been started comes last; he may not even know yet what SIGTERM means."""
         there = self._fleet.doors if victim is Victim.INTERFACE else self._fleet.workers
         hurt = {blow.pid for blow in self.blows}
         first = [process for process in there if process.pid in self._first and process.pid not in hurt]
-        return self._random.choice(first or there)
+        others = [] if action in (Action.TERM, Action.BLOCK) else there
+        return self._random.choice(first or others) if first or others else None
 
     def hit(self, victim: Victim, process: Process, action: Action) -> None:
         """The blow alone."""

@@ -6,14 +6,22 @@ The last part of a path names the connection: each is used once, so a second sta
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import itertools
 import os
 from pathlib import Path
+
+from channel_layer import get_channel_layer
+from channel_layer.errors import LayerUnavailable
 
 TRACES = Path(os.environ.get("TRACES", "."))
 PARTS = 10
 PART_S = 0.03
 LATE_S = 0.2
+LARGE_PARTS = 16
+LARGE_PART_SIZE_BYTES = 50_000
+READ_S = 0.02
+GROUP = "room"
 
 _numbers = itertools.count(1)
 
@@ -68,6 +76,26 @@ async def long(scope, receive, send, name, instance):
     await send({"type": "http.response.body", "body": b""})
 
 
+async def large(scope, receive, send, name, instance):
+    """More than one window, towards a client that takes its time."""
+    await begin(send)
+    for number in range(LARGE_PARTS):
+        part = f"{name} {number} ".encode().ljust(LARGE_PART_SIZE_BYTES, b".")
+        await send({"type": "http.response.body", "body": part, "more_body": True})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def upload(scope, receive, send, name, instance):
+    """The same in the other direction: the application takes its time."""
+    total, more = hashlib.sha256(), True
+    while more and (event := await receive())["type"] == "http.request":
+        total.update(event.get("body", b""))
+        more = event.get("more_body", False)
+        await asyncio.sleep(READ_S)
+    await begin(send)
+    await send({"type": "http.response.body", "body": f"{name} {total.hexdigest()}".encode()})
+
+
 async def hold(scope, receive, send, name, instance):
     """Says that it is there, and then nothing more until its client goes."""
     await begin(send)
@@ -77,21 +105,42 @@ async def hold(scope, receive, send, name, instance):
     trace("ends", name, os.getpid(), instance, 0)
 
 
-async def socket(scope, receive, send, name, instance, resumable=False, accept_after_s=0.0):
+async def tell(scope, receive, send, name, instance):
+    """Tells all members of the group; whoever asked knows by the answer that it is published."""
+    body, status = await body_of(receive), 200
+    try:
+        await get_channel_layer().group_send(GROUP, {"type": "websocket.send", "text": f"note {name}"})
+    except LayerUnavailable:
+        status = 202  # it may have been published
+    await send({"type": "http.response.start", "status": status, "headers": []})
+    await send({"type": "http.response.body", "body": f"{name} {len(body)}".encode()})
+
+
+async def socket(scope, receive, send, name, instance, resumable=False, accept_after_s=0.0, joins=False):
     """Echoes with numbers. What it counts stays with the socket where that is handed over."""
     count = (scope["extensions"].get("towpath.resume") or {}).get("state")
     if (await receive())["type"] == "websocket.connect":
         await asyncio.sleep(accept_after_s)
         await say(send, {"type": "websocket.accept", "resumable": resumable})
+        joined = not joins or await join(scope["extensions"]["towpath.channel"]["reply_channel"])
         if count is None:
             count = 0
             await say(send, {"type": "towpath.state", "state": 0} if resumable else None)
-            await say(send, {"type": "websocket.send", "text": f"hello {name}"})
+            await say(send, {"type": "websocket.send", "text": f"hello {name}"} if joined else None)
         while (event := await receive())["type"] == "websocket.receive":
             count += 1
             await say(send, {"type": "towpath.state", "state": count} if resumable else None)
             await say(send, {"type": "websocket.send", "text": f"{name} {event['text']} {count}"})
     trace("ends", name, os.getpid(), instance, event["code"])
+
+
+async def join(channel) -> bool:
+    """Is it a member now? While Redis is away nobody can say."""
+    try:
+        await get_channel_layer().group_add(GROUP, channel)
+    except LayerUnavailable:
+        return False
+    return True
 
 
 async def say(send, event) -> None:
@@ -116,10 +165,19 @@ async def hesitant(*arguments):
     await socket(*arguments, resumable="crash", accept_after_s=LATE_S)
 
 
+async def member(*arguments):
+    """Is greeted when it has joined; whoever takes it over joins again."""
+    await socket(*arguments, resumable=True, joins=True)
+
+
 KINDS = {
     "quick": quick,
     "late": late,
     "long": long,
+    "large": large,
+    "upload": upload,
+    "tell": tell,
+    "member": member,
     "hold": hold,
     "plain": socket,
     "resumable": resumable,
