@@ -92,9 +92,11 @@ class InterfaceServer:
         self._context.draining = True
         if self._all_leave():
             self._port.refuse()
-        self._port.stopListening()
-        self._factory.drain()
         end = self._loop.time() + self._settings.graceful_timeout_s
+        self._port.stopListening()
+        await self._pause(DRAIN_LOOK_S)  # whoever was let in a moment ago is about to ask
+        self._factory.drain()
+        await self._pause(DRAIN_LOOK_S)  # what has come as far as the kernel is read
         await self._evict(self._settings.graceful_timeout_s * EVICTION_PART)
         while (self._pump.connections or self._context.under_way) and self._loop.time() < end and not self._at_once:
             await asyncio.sleep(DRAIN_LOOK_S)

@@ -111,7 +111,8 @@ class HttpProtocol(Requests, Responses, Protocol):  # type: ignore[misc]  # `tra
         self.transport.abortConnection()
 
     def close_if_idle(self) -> None:
-        if self._phase is HEAD and not self._head_begun:
+        """A request that has come as far as the kernel is none that may be lost: to close upon it would be a reset."""
+        if self._phase is HEAD and not self._head_begun and not self.transport.has_unread():
             self._close()
 
     def cut_off(self) -> None:

@@ -207,6 +207,14 @@ class UvloopTransport(asyncio.Protocol):
     def acknowledged_bytes(self) -> int:
         return self._written - self.unsent_bytes()
 
+    def has_unread(self) -> bool:
+        """Is there something in the kernel that we have not read yet: bytes, or the peer's end?"""
+        if self.uv.is_closing():
+            return False
+        poll = select.poll()
+        poll.register(self.uv.get_extra_info("socket").fileno(), select.POLLIN)
+        return bool(poll.poll(0))
+
     def hung_up(self) -> bool:
         """Has the peer closed or reset, as far as the kernel knows? For while reading is paused and nobody would hear."""
         if self.uv.is_closing():

@@ -61,7 +61,7 @@ async def perform(scenario: Scenario, seed: str, folder: Path) -> Report:
     load = Load(fleet.ports, seed)
     try:
         await fleet.start()
-        await _play(scenario, Random(f"{seed} trouble"), fleet, load, report)
+        await _play(scenario, Random(f"{seed} {scenario.name} trouble"), fleet, load, report)
     except AssertionError as error:
         report.faults.append(str(error))
     finally:

@@ -149,12 +149,16 @@ class ServedTrouble:
 
     async def _reload(self) -> None:
         """SIGHUP: each worker is replaced, and only then asked to leave."""
-        serve = self._fleet.serves[-1]
-        self.blows += [Blow(Victim.WORKER, Action.TERM, pid) for pid in self._fleet.pids(Victim.WORKER)]
+        serve, seen = self._fleet.serves[-1], set[int]()
+
+        def over() -> bool:
+            seen.update(self._fleet.pids(Victim.WORKER))
+            return " replaced in " in serve.log_path.read_text()
+
         serve.signal(signal.SIGHUP)
-        await until(
-            lambda: " replaced in " in serve.log_path.read_text(), "the workers are replaced", RELOAD_DEADLINE_S
-        )
+        await until(over, "the workers are replaced", RELOAD_DEADLINE_S)
+        left = seen.difference(self._fleet.pids(Victim.WORKER))  # also who came meanwhile for one that was killed
+        self.blows += [Blow(Victim.WORKER, Action.TERM, pid) for pid in left]
 
     async def _fell(self, victim: Victim) -> None:
         """The next `serve` comes before anybody has tidied up, and ends whoever is left."""

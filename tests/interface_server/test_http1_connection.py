@@ -495,6 +495,18 @@ async def test_draining_closes_who_is_idle_and_lets_the_others_finish():
         assert await busy.rest() == b""
 
 
+async def test_draining_answers_what_has_come_and_was_not_read_yet():
+    """To close upon a request that waits in the kernel would be a reset, and nobody could tell what became of it."""
+    app = Held()
+    app.go.set()
+    async with served(app, SETTINGS) as server:
+        client = await server.connect()
+        client.write(GET)
+        server.factory.drain()
+        status, headers, _ = await client.response()
+        assert (status, headers[b"connection"]) == (200, b"close")
+
+
 # What we say ourselves.
 
 
