@@ -39,7 +39,7 @@ class RedisLease:
         ttl_s: float,
         rest_ttl_ms: int,
         on_renewed: Callable[[float, bool], None],
-        on_failed: Callable[[], None],
+        on_failed: Callable[[], object],
     ) -> None:
         self._client = address.blocking_client(timeout_s=ttl_s / 2)
         self._name = name

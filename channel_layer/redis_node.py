@@ -98,8 +98,7 @@ class RedisNode:
         self._acquainted: set[str] = set()  # whose lease was looked at, to watch the process itself if it is here
         self._deaths = DeathWatch(self._saw_death)
         self._burial: asyncio.Task[None] | None = None
-        self._connected_before = False
-        self._era = ""
+        self._era: str | None = None  # of the last connection; None before the first
         self._role = role
         #: How many live processes have our role, ourselves included; at most two seconds old.
         self.fellows = 1
@@ -120,7 +119,7 @@ class RedisNode:
             settings.lease_ttl_s,
             self.rest_ttl_ms,
             self._renewed_in_thread,
-            self._failed_in_thread,
+            lambda: self._loop.call_soon_threadsafe(self._own_lease.doubt),
         )
 
     # -- life
@@ -324,17 +323,16 @@ class RedisNode:
     # -- what Redis tells
 
     def _connected(self, connection: RedisConnection) -> None:
-        if connection.era != self._era:  # all leases are gone, and ours is not yet found to be
-            self._era = connection.era
+        before, self._era = self._era, connection.era
+        if before != connection.era:  # all leases are gone, and ours is not yet found to be
             self._own_lease.doubt()
         self._inbox.make(connection)
         self.outbox.connected(connection)
         for opener in self._openers.values():
             opener.connected(connection)
         self._receiver.on_redis(True)
-        if self._connected_before:
+        if before is not None:
             self._receiver.on_doubt()
-        self._connected_before = True
 
     def tell(self, figures: dict[str, Any], counters: Mapping[str, int]) -> None:
         """What `status` shows of this process from the next renewal on: its figures, and all that it has counted."""
@@ -352,9 +350,6 @@ class RedisNode:
 
     def _renewed_in_thread(self, asked_at: float, found: bool) -> None:
         self._loop.call_soon_threadsafe(self._renewed, asked_at, found)
-
-    def _failed_in_thread(self) -> None:
-        self._loop.call_soon_threadsafe(self._own_lease.doubt)
 
     def _renewed(self, asked_at: float, found: bool) -> None:
         if self._own_lease.renewed(asked_at, found):
