@@ -2,8 +2,8 @@
 #
 #   make run     the chat at http://127.0.0.1:8000/       make test    all tests, against a real server
 #   make lint    style          make types   types         make bench   measure, and write benchmarks/RESULTS.md
-#   make chaos   every process killed, frozen and blocked at every moment, in eight minutes. SEED=… plays the same again,
-#                ROUNDS=… more often, SCENARIOS="…" only these
+#   make chaos   every process killed, frozen and blocked at every moment, in six to eight minutes. SEED=… plays the same
+#                again, ROUNDS=… more often, SCENARIOS="…" only these
 #
 # `.installed` and `.developed` are stamps: nothing is installed again until pyproject.toml changes.
 
