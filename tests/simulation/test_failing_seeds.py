@@ -46,7 +46,7 @@ LIKELY = {
     "what is started again gets its whole body": ("204",),
     "credit is told again after a doubt": ("799",),
     "in another life of Redis the inbox is read from its beginning": ("2141", "2203"),
-    "what the last owner sent takes its part of the next window": ("832", "834"),
+    "what the last owner sent takes its part of the next window": ("848",),
 }
 SEARCHED_MAX = 600
 

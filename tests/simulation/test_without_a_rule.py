@@ -24,7 +24,7 @@ LIKELY = {
     "a packet seen before is dropped, by the interface server": ("18", "19"),
     "a packet seen before is dropped, by the worker": ("18", "19"),
     "stray packets are answered, by the interface server": ("5", "6"),
-    "stray packets are answered, by the worker": ("116", "5097"),
+    "stray packets are answered, by the worker": ("936",),
     "the epoch is compared beside the owner": ("5222", "5322", "6090"),
     "the epoch grows when a connection is queued again": ("44", "58"),
     "an unanswered take is told to be not started": ("5102",),
