@@ -38,6 +38,8 @@ async def test_nobody_is_called_dead_because_redis_has_forgotten_everybody(own_r
     async with interface(wire) as door:
         lease, judged = door.node._own_lease, []
         await until(lambda: lease.may_judge(time.monotonic()), "to be allowed to judge")
+        renewed_at = lease.renewed_at
+        await until(lambda: lease.renewed_at != renewed_at, "a second until the next renewal, which must not fail now")
         announce = door.on_redis
 
         def on_redis(reachable: bool) -> None:
