@@ -41,6 +41,10 @@ class OwnLease:
         """A renewal failed, or Redis has begun a new life: what happened to our ticket may have happened to everybody's."""
         self.unbroken_since = None
 
+    def unheard_s(self, now: float) -> float:
+        """How long ago the last renewal that worked was asked for."""
+        return 0.0 if self.renewed_at is None else now - self.renewed_at
+
     def may_judge(self, now: float) -> bool:
         """May we call others' leases expired? Only after a whole TTL of renewals that worked."""
         return (

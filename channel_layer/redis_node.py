@@ -193,6 +193,10 @@ class RedisNode:
         reached: int = await self.connection.execute("PUBLISH", self.keys.group(group), pack(event))
         return reached
 
+    def unheard_s(self, now: float) -> float:
+        """For how long has Redis written nothing for us? Unreachable, mute, read-only, out of memory: it shows in the lease."""
+        return self._own_lease.unheard_s(now)
+
     # -- shared channels
 
     async def read(

@@ -32,6 +32,7 @@ class Ending(Enum):
     DIED = ("the worker died", 502, 1012)
     STOPPING = ("the worker is stopping", 502, 1012)
     HOLE = ("packets were lost", 502, 1012)
+    OUTAGE = ("Redis was unreachable for too long", 502, 1012)
 
     def __init__(self, why: str, status: int, close_code: int) -> None:
         self.why = why

@@ -59,6 +59,7 @@ class Happening(Enum):
     STOPPED = auto()  #: the owner's time to finish is over
     REDIS_EMPTY = auto()  #: what was queued is queued no more, or in another life of Redis' data
     GAP = auto()  #: a packet was lost
+    OUTAGE = auto()  #: Redis has been away for longer than anybody wants to wait
     LEFT = auto()  #: the client is gone
     COMPLETE = auto()  #: the response is complete
 
@@ -79,6 +80,7 @@ class Action(Enum):
     END_UNAVAILABLE = auto()
     END_DIED = auto()
     END_HOLE = auto()  #: and tell the owner
+    END_OUTAGE = auto()  #: and tell the owner, once that is possible
     END_AS_TOLD = auto()  #: for the reason that the owner gave
 
 
@@ -121,6 +123,7 @@ MOVES: dict[State, dict[Happening, tuple[State, Action]]] = {
         _H.STOPPED: (_S.DONE, _A.END_AS_TOLD),  # the same
         _H.REDIS_EMPTY: (_S.OWNED, _A.NOTHING),  # `sync` decides
         _H.GAP: (_S.DONE, _A.END_HOLE),
+        _H.OUTAGE: (_S.DONE, _A.END_OUTAGE),  # who is queued has a wait of its own
         _H.LEFT: (_S.DONE, _A.CANCEL_OWNER),
         _H.COMPLETE: (_S.DONE, _A.NOTHING),
         # The answers about our way to the owner come after it: late, ordinary, and without meaning.

@@ -55,6 +55,8 @@ class Pump:
         self._waits = Waits(settings.wire.queue_wait_s, settings.wire.resume_wait_s, settings.wire.lease_ttl_s)
         self._members = Membership()
         self._fan_out = FanOut(self._push)
+        # A renewal each second is all that tells of Redis: less than a lease would be a guess.
+        self._outage_s = max(settings.redis_outage_timeout_s, settings.wire.lease_ttl_s)
         self._wait_ms = int(settings.wire.queue_wait_s * 1000)
         self._resume_wait_ms = int(settings.wire.resume_wait_s * 1000)
         self.node = RedisNode(settings.wire, "interface", self)
@@ -389,6 +391,8 @@ class Pump:
         now = self._loop.time()
         for number in self._waits.due(now):
             self._wait_over(number)
+        if self.node.unheard_s(now) > self._outage_s:
+            self._outage()
         figures = {"connections": len(self._connections), "queued": len(self._waits), "opened_total": self._opened}
         self.node.tell(figures, self.counters)
 
@@ -397,3 +401,9 @@ class Pump:
         if upstream is not None:
             self.counters["queue.wait_over"] += 1
             upstream.obey(upstream.happen(Happening.WAIT_OVER))
+
+    def _outage(self) -> None:
+        """Redis is away for too long: exchanges and handshakes in workers' hands end. Open WebSockets stay."""
+        running = [held for held in self._connections.values() if held.state is State.OWNED and not held.accepted]
+        for upstream in running:
+            upstream.obey(upstream.happen(Happening.OUTAGE))

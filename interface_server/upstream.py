@@ -189,6 +189,9 @@ class WireUpstream(Connection):
         if action is Action.END_HOLE:
             self._tell_owner(packets.cancel(self.number, self.epoch, Cancel.HOLE))
             self.client.end(Ending.HOLE)
+        elif action is Action.END_OUTAGE:
+            self._tell_owner(packets.cancel(self.number, self.epoch, Cancel.LEFT))
+            self.client.end(Ending.OUTAGE)
         elif action is Action.END_AS_TOLD:
             self.client.end(ending or Ending.FAILED)
         elif action in _ENDING_OF_ACTION:

@@ -137,6 +137,10 @@ ROWS: tuple[Row, ...] = (
         ("wire.request_capacity",), COUNT,
     ),
     Row("--queue-wait", PROCESSES, "Seconds a request waits for a worker: then 503.", ("wire.queue_wait_s",), SECONDS),
+    Row(
+        "--redis-outage-timeout", DOOR, "Seconds a running exchange waits for a Redis that is away: then 502, or an abort.",
+        ("interface.redis_outage_timeout_s",), SECONDS,
+    ),
     Row("--resume-wait", PROCESSES, "Seconds an open WebSocket waits for its next worker: then 1012.", ("wire.resume_wait_s",), SECONDS),
     # The application.
     Row("--app-dir", ROOM, "Folder in which to look for APP.", ("worker.app_dir",)),

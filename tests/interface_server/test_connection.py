@@ -43,6 +43,13 @@ def test_late_events_move_nothing(happening: Happening) -> None:
     assert done.state is State.DONE
 
 
+def test_an_outage_ends_what_runs_and_who_waits_has_a_wait_of_its_own() -> None:
+    """P9. Whoever is queued is not asked: the table knows no such move for them."""
+    held = owned(POST)
+    assert held.happen(Happening.OUTAGE) is Action.END_OUTAGE
+    assert held.state is State.DONE
+
+
 def test_only_the_current_owner_in_the_current_epoch_is_obeyed() -> None:
     """P2. Connection, epoch and sender."""
     held = owned()

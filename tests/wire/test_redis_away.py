@@ -9,6 +9,7 @@ import time
 import pytest
 
 from channel_layer.settings import WireSettings
+from interface_server.client import Ending
 from tests.facts import until
 from tests.redis_server import RedisServer
 from tests.wire.both_pumps import RecordedRoom, interface, knock, respond, worker
@@ -78,3 +79,26 @@ async def test_a_take_that_was_lost_on_its_way_holds_nobody_up(wire_settings: Wi
         await until(lambda: client.body == b"hello", "to be served", 10.0)
     assert client.upstream.epoch == 2
     assert len(room.instances) == 1
+
+
+async def test_running_exchanges_wait_for_redis_so_long_and_open_websockets_longer(own_redis: RedisServer) -> None:
+    """P9. What a worker has in hand ends when the outage has lasted too long; its instance learns that afterwards."""
+    wire, room = WireSettings(redis=own_redis.url, lease_ttl_s=1.5), RecordedRoom()
+    async with interface(wire, redis_outage_timeout_s=2.0) as door, worker(wire, room):
+        exchange, handshake, socket = knock(door), knock(door, "websocket"), knock(door, "websocket")
+        await until(lambda: len(room.instances) == 3)
+        opened = next(one for one in room.instances if one.line.key[1] == socket.upstream.number)
+        opened.send({"type": "websocket.accept"})
+        await until(lambda: socket.events)
+        own_redis.stop()
+        late = knock(door)
+        await until(lambda: late.ending is Ending.UNAVAILABLE or late.upstream.epoch == 2)
+        assert exchange.ending is None
+        await until(lambda: exchange.ending is Ending.OUTAGE and handshake.ending is Ending.OUTAGE)
+        assert socket.ending is None
+        own_redis.start()
+        others = [one for one in room.instances if one is not opened]
+        await until(lambda: all(len(one.disconnects) == 1 for one in others))
+        assert not opened.disconnects
+        opened.send({"type": "websocket.send", "text": "still here"})
+        await until(lambda: socket.events[-1].get("text") == "still here")
