@@ -6,10 +6,11 @@ import asyncio
 from asyncio import Future
 from collections.abc import Callable
 
-from channel_layer.events import Event
+from channel_layer.events import EVENT_OVERHEAD_BYTES, Event
 from channel_layer.packets import Close
-from worker.asgi_runner import PART_WITH_OVERHEAD_BYTES_MAX, Run, describe, log_failure, logger
-from worker.http_instance import COMPLETE, GONE, SILENT, HttpStage, body_parts, http_step
+from worker.asgi_runner import PART_WITH_OVERHEAD_BYTES_MAX, Application, Run, describe, log_failure, logger
+from worker.event_stream import resumes_by_itself
+from worker.http_instance import COMPLETE, GONE, SILENT, STARTED, HttpStage, body_parts, http_step
 from worker.instance import Line
 from worker.kept_threads import KeptThread
 
@@ -17,7 +18,7 @@ from worker.kept_threads import KeptThread
 class HttpRun(Run):
     """One HTTP exchange."""
 
-    __slots__ = ("_body", "_more_body", "_stage")
+    __slots__ = ("_body", "_more_body", "_scope", "_stage", "_start")
 
     kind = "http"
 
@@ -34,6 +35,13 @@ class HttpRun(Run):
         self._stage = SILENT
         self._body: bytes | None = body
         self._more_body = more_body
+        self._scope: Event | None = None
+        self._start: Event | None = None  # how a response that was not complete at once has begun
+
+    def start(self, application: Application, scope: Event) -> None:
+        """As Run; what was asked for is remembered, for the case that the response has to be ended in the middle."""
+        self._scope = scope
+        self.task = self._loop.create_task(self._run(application, scope), context=self.thread.context.copy())
 
     async def receive(self) -> Event:
         """The body part by part; then, or once the response is complete, `http.disconnect` as often as asked."""
@@ -65,8 +73,11 @@ class HttpRun(Run):
         self._line.send(checked, size_bytes)
         if stage is COMPLETE:
             self._complete()
-        elif not self._line.room:
-            await self._until_room()
+        else:
+            if self._start is None:
+                self._start = checked
+            if not self._line.room:
+                await self._until_room()
         return None
 
     def disconnect(self, code: int, reason: str) -> None:
@@ -74,6 +85,17 @@ class HttpRun(Run):
         self._stage = GONE
         self._events = self._body = None
         self._wake_all()
+
+    def finish(self) -> bool:
+        """See Instance. An event stream: its client comes again, and says where it was."""
+        if self._stage is not STARTED or self._scope is None or self._start is None:
+            return False
+        if not resumes_by_itself(self._scope, self._start):
+            return False
+        self._line.send({"type": "http.response.body", "body": b"", "more_body": False}, EVENT_OVERHEAD_BYTES)
+        self._line.complete()
+        self.disconnect(1012, "")
+        return True
 
     async def _send_in_parts(self, checked: Event, stage: HttpStage) -> None:
         """A body of hundreds of megabytes leaves at the client's pace, though the application gave it at once. P5."""

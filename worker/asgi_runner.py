@@ -78,6 +78,10 @@ class Run:
         """See Instance. Only a WebSocket can be."""
         return False
 
+    def finish(self) -> bool:
+        """See Instance. Only an event stream can be."""
+        return False
+
     def stop(self) -> None:
         """Its time is over: the application is cancelled once; if it goes on all the same, it finds the client gone."""
         self.disconnect(1012, "")

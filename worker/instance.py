@@ -76,6 +76,12 @@ class Instance(Protocol):
         True: it will be handed off (by `Line.hand_off`). False: it is no WebSocket that asked for it.
         """
 
+    def finish(self) -> bool:
+        """The worker drains, and has waited for long enough: end the response cleanly, if its client then goes on by itself.
+
+        True: it was one, and has ended; the application learns that its client has gone. False: nothing was done.
+        """
+
 
 class Room(Protocol):
     """Where the pump brings an adopted connection: starts the application for it."""

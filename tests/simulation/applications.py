@@ -83,6 +83,9 @@ class Instance:
     def hand_off(self) -> bool:
         return False
 
+    def finish(self) -> bool:
+        return False
+
     # -- what comes
 
     def _read_on(self) -> None:

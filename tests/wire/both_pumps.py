@@ -86,6 +86,9 @@ class RecordedInstance:
     def hand_off(self) -> bool:
         return False
 
+    def finish(self) -> bool:
+        return False
+
     def send(self, event: Event) -> None:
         self.line.send(event, payload_size_bytes(event))
 

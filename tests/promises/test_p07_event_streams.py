@@ -1,0 +1,104 @@
+"""P7: a rolling restart loses no server-sent event, and what is no event stream is cut so that its client can tell."""
+
+from __future__ import annotations
+
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+
+from tests.promises.conftest import PROJECT, Traces
+from tests.promises.fleet import get, processes, whole_answer
+from tests.serving import BIN, Server, environment, towpath_serve, wait_until
+
+DRAIN = ("--timeout-graceful-shutdown", "3")
+
+
+class EventSource:
+    """A client as a browser is one: it reads, and when a response ends it comes again with `Last-Event-ID`.
+
+    A response that is cut raises here, where a browser would not care: it is what must not happen.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self.numbers: list[int] = []
+        self.pids: list[str] = []
+        self.responses = 0
+        self.faults: list[str] = []
+        self.over = threading.Event()
+        self._server = server
+        self._thread = threading.Thread(target=self._listen)
+        self._thread.start()
+
+    def _listen(self) -> None:
+        try:
+            with httpx.Client(trust_env=False, timeout=20) as client:
+                while not self.over.is_set():
+                    self._one_response(client)
+        except Exception as error:
+            self.faults.append(repr(error))
+
+    def _one_response(self, client: httpx.Client) -> None:
+        headers = {"accept": "text/event-stream"}
+        if self.numbers:
+            headers["last-event-id"] = str(self.numbers[-1])
+        with client.stream("GET", self._server.url + "/bell", headers=headers) as response:
+            assert response.status_code == 200
+            self.responses += 1
+            for number, pid in events_of(response):
+                self.numbers.append(number)
+                self.pids.append(pid)
+                if self.over.is_set():
+                    return
+
+    def end(self) -> None:
+        self.over.set()
+        self._thread.join()
+
+
+def events_of(response: httpx.Response) -> Iterator[tuple[int, str]]:
+    """Number and data of each event that is whole."""
+    fields: dict[str, str] = {}
+    for line in response.iter_lines():
+        name, _, value = line.partition(": ")
+        if name:
+            fields[name] = value
+        elif fields:
+            yield int(fields["id"]), fields["data"]
+            fields = {}
+
+
+def test_an_event_stream_goes_on_over_a_reload_and_no_event_is_lost(tmp_path: Path) -> None:
+    """P7. Each response ends by its last chunk; the next one begins behind the last event that was seen."""
+    options = ("--workers", "2", *DRAIN)
+    with towpath_serve("bell", app_dir=PROJECT, run_dir=tmp_path, options=options) as server:
+        listeners = [EventSource(server) for _ in range(4)]
+        try:
+            wait_until(lambda: all(len(one.numbers) > 10 for one in listeners), "all hear the bell", server=server)
+            before = {str(pid) for pid in processes(server, "worker")}
+            command = [BIN / "towpath", "reload", "--run-dir", server.run_dir / "run"]
+            subprocess.run(command, env=environment({}), check=True, capture_output=True, timeout=60)
+            wait_until(lambda: all(one.faults or one.pids[-1] not in before for one in listeners), "from new workers")
+        finally:
+            for one in listeners:
+                one.end()
+        for one in listeners:
+            assert not one.faults
+            assert one.responses >= 2
+            assert one.numbers == list(range(1, len(one.numbers) + 1))
+
+
+def test_what_is_no_event_stream_is_cut_when_the_time_is_over(tmp_path: Path, traces: Traces) -> None:
+    """P7. The same moment, half a response that nobody would go on with: no last chunk."""
+    with towpath_serve("witness", app_dir=PROJECT, run_dir=tmp_path, env=traces.env, options=DRAIN) as server:
+        with server.connect(timeout_s=30) as client:
+            client.sendall(get("/half").replace(b"Host", b"Accept: text/event-stream\r\nHost"))
+            wait_until(lambda: bool(traces.lines("hanging")), "half a response", server=server)
+            subprocess.run(
+                [BIN / "towpath", "scale", "worker=0", "--run-dir", server.run_dir / "run"],
+                env=environment({}), check=True, capture_output=True, timeout=60,
+            )  # fmt: skip
+            answer = whole_answer(client)
+        assert b"half" in answer and not answer.endswith(b"0\r\n\r\n")
