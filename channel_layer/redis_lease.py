@@ -7,8 +7,10 @@ thread (`figures`), so no lock is needed. PROTOCOL.md, P6 and P8.
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +25,7 @@ from channel_layer.redis_address import RedisAddress
 log = logging.getLogger("towpath.lease")
 
 BLOCKED_S = 2.0
+FRAMES_SHOWN = 6
 
 
 class RedisLease:
@@ -57,7 +60,8 @@ class RedisLease:
         self.figures: dict[str, Any] = {}
         #: When the loop was last seen to turn (monotonic); the loop's thread says so. A blocked process is slow, not dead.
         self.turned_at = time.monotonic()
-        self._told_blocked = False
+        self._blocked_since: float | None = None
+        self._loop_thread = threading.get_ident()
 
     def start(self) -> None:
         """Write the first lease (raises RedisError), then renew once a second."""
@@ -93,14 +97,17 @@ class RedisLease:
     def _blocked_s(self, now: float) -> float:
         """How long the loop has not turned, if that is worth telling."""
         blocked_s = now - self.turned_at
+        since = self._blocked_since
         if blocked_s < BLOCKED_S:
-            if self._told_blocked:
-                log.warning("the event loop of %s turns again", self._name)
-            self._told_blocked = False
+            if since is not None:
+                log.warning("the event loop of %s turns again after %.1f s", self._name, self.turned_at - since)
+            self._blocked_since = None
             return 0.0
-        if not self._told_blocked:
-            self._told_blocked = True
-            log.warning("the event loop of %s is blocked since %.0f s: what it serves waits", self._name, blocked_s)
+        if since is None:
+            self._blocked_since = self.turned_at
+            where = "".join(traceback.format_stack(sys._current_frames().get(self._loop_thread), FRAMES_SHOWN)).rstrip()
+            text = "the event loop of %s is blocked since %.1f s: what it serves waits for this\n%s"
+            log.warning(text, self._name, blocked_s, where)
         return round(blocked_s, 1)
 
     def _eval(self, script: redis_scripts.Script, keys: list[str], *arguments: Any) -> Any:

@@ -30,7 +30,7 @@ def test_a_worker_that_is_blocked_by_what_it_took_holds_nothing_that_another_cou
             server=server,
         )
         blocked = server.connect(timeout_s=30)
-        blocked.sendall(get("/block"))
+        blocked.sendall(get("/hold_up"))
         wait_until(lambda: traces.lines("blocking"), "one worker is blocked", server=server)
         (name,) = [lease["node"] for lease in leases(server) if lease["pid"] == int(traces.lines("blocking")[0])]
         for number in range(6):

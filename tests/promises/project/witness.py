@@ -88,6 +88,12 @@ async def hang(scope, receive, send):
     trace("disconnects", f"{scope['path']}")
 
 
+async def block(scope, receive, send):
+    """/block/<s>: keeps the loop for so long, as async code must not."""
+    time.sleep(float(scope["path"].split("/")[2]))
+    await respond(send, 200, b"blocked")
+
+
 async def half(scope, receive, send):
     """Half a response, and then nothing."""
     await respond(send, 200, b"half", more=True)
@@ -115,7 +121,7 @@ async def die(scope, receive, send):
     await respond(send, 200, scope["path"].encode())
 
 
-async def block(scope, receive, send):
+async def hold_up(scope, receive, send):
     """Holds up the whole loop, as careless code does, until told to stop by a file."""
     trace("blocking", str(os.getpid()))
     while not (TRACES / "unblock").exists():
@@ -125,6 +131,7 @@ async def block(scope, receive, send):
 
 ROUTES = {
     "block": block,
+    "hold_up": hold_up,
     "die": die,
     "pid": pid,
     "digest": digest,

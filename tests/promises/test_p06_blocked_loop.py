@@ -1,0 +1,64 @@
+"""P6: whoever is slow is not dead, however slow the application makes it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import threading
+from pathlib import Path
+from typing import Any
+
+import httpx
+from websockets.sync.client import connect
+
+from tests.promises.conftest import PROJECT, Traces
+from tests.promises.fleet import processes
+from tests.serving import BIN, Server, towpath_serve, wait_until
+
+BLOCKED_S = 10
+
+
+def test_a_worker_whose_loop_is_blocked_is_called_slow_and_loses_nothing(tmp_path: Path, traces: Traces) -> None:
+    """P6. Twice as long as a lease lives: it is renewed all the while, and whoever waited is answered afterwards."""
+    with towpath_serve("witness", app_dir=PROJECT, run_dir=tmp_path, env=traces.env) as server:
+        workers = processes(server, "worker")
+        with connect(f"{server.websocket_url}/socket") as socket:
+            socket.send("before")
+            assert socket.recv() == "before"
+            answers: dict[str, httpx.Response] = {}
+            asking = [asked(server, f"/block/{BLOCKED_S}", answers)]
+            wait_until(lambda: f"/block/{BLOCKED_S}" in traces.starts("GET"), "the block has begun", server=server)
+            asking.append(asked(server, "/hello", answers))
+            socket.send("meanwhile")
+            wait_until(lambda: worker_of(server).get("blocked_s", 0) > 6, "status tells of it", server=server)
+            assert not answers
+            assert socket.recv(timeout=30) == "meanwhile"
+            for thread in asking:
+                thread.join(30)
+            assert {answer.text for answer in answers.values()} == {"blocked", "/hello"}
+        wait_until(lambda: "turns again after" in server.log, "the end is told", server=server)
+        wait_until(lambda: worker_of(server)["blocked_s"] == 0, "status tells of it", server=server)
+        assert server.log.count("is blocked since") == 1
+        assert "time.sleep(float(" in server.log
+        assert processes(server, "worker") == workers
+        for word in ("declared dead", " die\n", "is over", "had lapsed"):
+            assert word not in server.log
+
+
+def asked(server: Server, path: str, answers: dict[str, httpx.Response]) -> threading.Thread:
+    """A request under way; its answer is in `answers` when it has come."""
+
+    def ask() -> None:
+        answers[path] = httpx.get(server.url + path, trust_env=False, timeout=30)
+
+    thread = threading.Thread(target=ask)
+    thread.start()
+    return thread
+
+
+def worker_of(server: Server) -> dict[str, Any]:
+    """What `status` says of the only worker."""
+    command = [BIN / "towpath", "status", "--json", "--run-dir", server.run_dir / "run"]
+    answer = subprocess.run(command, capture_output=True, check=True, timeout=20)
+    (lease,) = (lease for lease in json.loads(answer.stdout)["processes"] if lease["role"] == "worker")
+    return dict(lease)
