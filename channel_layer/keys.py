@@ -45,6 +45,10 @@ class Keys:
         """Pub/sub channel: what is published to a group."""
         return f"{self.prefix}group:{name}"
 
+    def probe(self, node: str) -> str:
+        """Pub/sub channel: what a process publishes to itself, to hear whether it would hear."""
+        return f"{self.prefix}probe:{node}"
+
     @property
     def news(self) -> str:
         """Pub/sub channel: about processes: who died, who leaves."""

@@ -41,6 +41,8 @@ class RedisConnection(asyncio.Protocol):
         self._waiting: deque[OnAnswer] = deque()
         self._reader = hiredis.Reader(notEnoughData=_INCOMPLETE)
         self._transport: asyncio.Transport | None = None
+        self._heard = False  # anything, since `silence` was asked last
+        self._silence = 0
         self.run_id = ""
 
     @property
@@ -85,6 +87,15 @@ class RedisConnection(asyncio.Protocol):
         self.call(settle, *command)
         return await future
 
+    def silence(self) -> int:
+        """How often in a row this was asked and nothing had been heard since the time before, although an answer is due.
+
+        Ask by a timer: a loop that was blocked for long asks once, and has read what came meanwhile when it asks again.
+        """
+        self._silence = 0 if self._heard or not self._waiting else self._silence + 1
+        self._heard = False
+        return self._silence
+
     def close(self) -> None:
         """End the connection; whoever waits for an answer gets LayerUnavailable."""
         if self._transport is not None:
@@ -103,6 +114,7 @@ class RedisConnection(asyncio.Protocol):
                     sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
     def data_received(self, data: bytes) -> None:
+        self._heard = True
         reader = self._reader
         reader.feed(data)
         while True:

@@ -2,7 +2,10 @@
 
 A process subscribes to a group at its first member there and unsubscribes after its last. `subscribe` returns after Redis has
 confirmed, so that who adds and then sends is certain to reach. After a lost connection everything is subscribed again; what was
-published meanwhile is lost, as with every publish. PROTOCOL.md, "Groups", P10.
+published meanwhile is lost, as with every publish.
+
+Who is subscribed and hears nothing cannot know whether there was nothing to hear. So every 15 s a probe is published to oneself on
+another connection; if it does not come, this one is made again. PROTOCOL.md, "Groups", P10.
 """
 
 from __future__ import annotations
@@ -22,6 +25,10 @@ from channel_layer.redis_link import RedisLink
 
 log = logging.getLogger("towpath.groups")
 
+#: Counted in looks, one a second: a loop that was blocked has looked once, and reads first what came meanwhile.
+PROBE_LOOKS = 15
+PROBE_ANSWER_LOOKS = 5
+
 
 class RedisGroups:
     """One process' subscriptions. `on_message(group, event)` is called for each message of a group."""
@@ -30,6 +37,7 @@ class RedisGroups:
         self,
         address: RedisAddress,
         keys: Keys,
+        name: str,
         on_message: Callable[[str, dict[str, Any]], None],
         on_garbage: Callable[[], None],
         on_news: Callable[[str, str], None],
@@ -37,6 +45,9 @@ class RedisGroups:
         self._link = RedisLink(address, "groups", self._connected, self._lost, self._pushed)
         self._prefix = keys.group("")
         self._news = keys.news
+        self._probe = keys.probe(name)
+        self._probing = False  # a probe was published, and has not come
+        self._looks = 0  # since then, or since the connection stands
         self._on_news = on_news
         self._on_message = on_message
         self._on_garbage = on_garbage
@@ -71,9 +82,33 @@ class RedisGroups:
         if self._link.connection is not None:
             self._link.connection.write("UNSUBSCRIBE", self._prefix + group)
 
+    def look(self, commands: RedisConnection | None) -> bool:
+        """Once a second: would we hear what is published? `commands`: where to publish. True: no, and a new connection is made."""
+        if commands is None or self._link.connection is None:
+            self._probing = False
+            return False
+        self._looks += 1
+        if self._probing and self._looks > PROBE_ANSWER_LOOKS:
+            self._probing = False
+            log.warning("what is published does not come: subscribing anew")
+            self._link.connection.close()
+            return True
+        if not self._probing and self._looks >= PROBE_LOOKS:
+            self._looks = 0
+            self._probing = True
+            commands.call(self._published, "PUBLISH", self._probe, "")
+        return False
+
+    def _published(self, answer: Answer) -> None:
+        """A probe that was not published proves nothing."""
+        if isinstance(answer, Exception):
+            self._probing = False
+
     def _connected(self, connection: RedisConnection) -> None:
         self._unanswered.clear()
-        connection.write("SUBSCRIBE", self._news)
+        self._looks = 0
+        self._probing = False
+        connection.write("SUBSCRIBE", self._news, self._probe)
         for group in self._confirmed:
             self._ask(connection, group)
 
@@ -96,6 +131,8 @@ class RedisGroups:
         if kind == b"message":
             if channel == self._news:
                 self._hear(content)
+            elif channel == self._probe:
+                self._probing = False
             else:
                 self._deliver(group, content)
         elif kind == b"subscribe":

@@ -1,5 +1,9 @@
 """A link to Redis that comes back: one connection at a time, made again with backoff and jitter.
 
+A peer that says nothing looks like one that thinks: a proxy may swallow everything, a host may vanish, and TCP goes on. So a
+connection on which an answer has been due for some seconds, and nothing at all is heard, is given up. The longest that Redis may
+be silent for good reason is a read that blocks (2 s).
+
 The link makes no promise about commands: those of a lost connection have an unknown outcome (redis_connection.py). It calls
 `on_up` with each new connection, and `on_down` when one is lost.
 """
@@ -19,6 +23,8 @@ log = logging.getLogger("towpath.redis")
 
 BACKOFF_FIRST_S = 0.05
 BACKOFF_MAX_S = 1.0
+LOOK_S = 1.0
+SILENT_LOOKS_MAX = 6
 
 
 def _nothing() -> None:
@@ -43,6 +49,7 @@ class RedisLink:
         self._on_push = on_push
         self._task: asyncio.Task[None] | None = None
         self._closed = self._renewing = False
+        self._look_again: asyncio.TimerHandle | None = None
         self.connection: RedisConnection | None = None
 
     async def start(self) -> None:
@@ -52,6 +59,8 @@ class RedisLink:
     async def close(self) -> None:
         """End it for good."""
         self._closed = True
+        if self._look_again is not None:
+            self._look_again.cancel()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -67,7 +76,16 @@ class RedisLink:
 
     def _stand(self, connection: RedisConnection) -> None:
         self.connection = connection
+        if self._look_again is None:
+            self._look()
         self._on_up(connection)
+
+    def _look(self) -> None:
+        """Once a second: does Redis still answer?"""
+        self._look_again = asyncio.get_running_loop().call_later(LOOK_S, self._look)
+        if self.connection is not None and self.connection.silence() > SILENT_LOOKS_MAX:
+            log.warning("Redis has said nothing for %.0f s (%s): trying anew", SILENT_LOOKS_MAX * LOOK_S, self._what)
+            self.connection.close()
 
     def _lost(self) -> None:
         self.connection = None

@@ -84,7 +84,8 @@ class RedisNode:
         self.rest_ttl_ms = int(2000 * max(settings.queue_wait_s, 30.0))
         self._own_lease = OwnLease(settings.lease_ttl_s)
         self.outbox = RedisOutbox(self.name, self.keys, self._inbox_missing)
-        self.groups = RedisGroups(self.address, self.keys, receiver.on_group_message, self._garbage, self._heard)
+        said = (receiver.on_group_message, self._garbage, self._heard)
+        self.groups = RedisGroups(self.address, self.keys, self.name, *said)
         self._commands = RedisLink(self.address, "commands", self._connected, lambda: receiver.on_redis(False))
         self._inbox = RedisInbox(
             self.address, self.keys.inbox(self.name), receiver.on_packets, self._garbage, receiver.on_loss
@@ -367,6 +368,7 @@ class RedisNode:
         while True:
             await asyncio.sleep(RENEWAL_INTERVAL_S)
             self.outbox.forget_idle()
+            self.counters["groups.deaf"] += self.groups.look(self.connection)
             watched = {*self.peers.watched(), *self._suspects}
             try:
                 await self._count_fellows()

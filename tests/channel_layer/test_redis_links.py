@@ -43,7 +43,9 @@ def heard() -> list[object]:
 
 @pytest.fixture
 async def groups(redis: PlayedRedis, heard: list[object]) -> AsyncIterator[RedisGroups]:
-    groups = RedisGroups(redis.address, Keys("p:"), lambda *said: heard.append(said), lambda: None, lambda *_: None)
+    groups = RedisGroups(
+        redis.address, Keys("p:"), "interface.me", lambda *said: heard.append(said), lambda: None, lambda *_: None
+    )
     await groups.start()
     yield groups
     await groups.close()
