@@ -26,6 +26,7 @@ log = logging.getLogger("towpath.lease")
 
 BLOCKED_S = 2.0
 FRAMES_SHOWN = 6
+RETRY_S = 0.1  #: a renewal that failed has used up half a TTL already: the next must be there as soon as Redis is
 
 
 class RedisLease:
@@ -80,11 +81,15 @@ class RedisLease:
         self._client.close()
 
     def _run(self) -> None:
-        while not self._stop.wait(RENEWAL_INTERVAL_S):
+        pause_s = RENEWAL_INTERVAL_S
+        while not self._stop.wait(pause_s):
             try:
                 self._renew()
+                pause_s = RENEWAL_INTERVAL_S
             except RedisError as error:
-                log.warning("the lease could not be renewed: %s", error)
+                if pause_s == RENEWAL_INTERVAL_S:
+                    log.warning("the lease could not be renewed: %s", error)
+                pause_s = RETRY_S
                 self._on_failed()
 
     def _renew(self) -> None:

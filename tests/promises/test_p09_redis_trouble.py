@@ -1,0 +1,210 @@
+"""P9: whatever befalls Redis, no process has to be restarted, no connection hangs, and all goes on soon after."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from redis import Redis
+from redis.exceptions import RedisError
+from websockets.sync.client import ClientConnection, connect
+
+from tests.promises.conftest import PROJECT
+from tests.redis_server import RedisServer
+from tests.serving import Server, towpath_interface, towpath_worker, wait_until
+from tests.swallowing_proxy import SwallowingProxy
+
+BACK_S = 2.0  #: from the end of the trouble until new work flows
+TROUBLE_S = 3.0
+DEBUG = ("--enable-debug-command", "yes")
+ANSWER_TIMEOUT_S = 30.0
+
+
+@dataclass
+class Fleet:
+    """One interface server, one worker, and the Redis between them."""
+
+    redis: RedisServer
+    door: Server
+    worker: Server
+
+
+@contextlib.contextmanager
+def fleet_on(redis: RedisServer, url: str, folder: Path, *options: str) -> Iterator[Fleet]:
+    (folder / "traces").mkdir(parents=True)
+    env = {"TRACES": str(folder / "traces")}
+    with (
+        towpath_interface(url, run_dir=folder / "door", options=options) as door,
+        towpath_worker("witness", url, run_dir=folder / "worker", app_dir=PROJECT, env=env) as worker,
+    ):
+        yield Fleet(redis, door, worker)
+        assert door.process.poll() is None and worker.process.poll() is None
+
+
+@pytest.fixture(scope="module")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
+    """The same processes for all that befalls their Redis: none of them is ever started again."""
+    redis = RedisServer(arguments=DEBUG).start()
+    try:
+        with fleet_on(redis, redis.url, tmp_path_factory.mktemp("trouble")) as fleet:
+            yield fleet
+    finally:
+        redis.remove()
+
+
+class Asking:
+    """Clients in a closed loop: none of them may ever hang."""
+
+    def __init__(self, door: Server, clients: int = 3) -> None:
+        self.answers: list[tuple[float, int]] = []  # when, and the status
+        self.faults: list[str] = []
+        self._over = threading.Event()
+        self._url = door.url
+        self._threads = [threading.Thread(target=self._ask, args=(number,)) for number in range(clients)]
+
+    def _ask(self, number: int) -> None:
+        methods = ("GET", "POST")
+        with httpx.Client(trust_env=False, timeout=ANSWER_TIMEOUT_S) as client:
+            while not self._over.wait(0.01):
+                try:
+                    answer = client.request(methods[number % 2], f"{self._url}/hello")
+                except httpx.HTTPError as error:
+                    self.faults.append(repr(error))
+                else:
+                    self.answers.append((time.monotonic(), answer.status_code))
+
+    def __enter__(self) -> Asking:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def after(self, moment: float) -> list[int]:
+        return [status for when, status in list(self.answers) if when > moment]
+
+
+def echo(socket: ClientConnection, text: str, timeout_s: float = 15) -> None:
+    socket.send(text)
+    assert socket.recv(timeout=timeout_s) == text
+
+
+def answered(door: Server) -> bool:
+    """Does new work flow?"""
+    try:
+        return httpx.get(f"{door.url}/hello", trust_env=False, timeout=BACK_S).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def flows_again(door: Server) -> float:
+    """After how long new work flows."""
+    began = time.monotonic()
+    while not answered(door):
+        assert time.monotonic() - began < 40, f"no new work flows\n{door.log[-4000:]}"
+    return time.monotonic() - began
+
+
+def pause() -> None:
+    """The time that a trouble takes: it is the trouble itself, not a wait for anything."""
+    threading.Event().wait(TROUBLE_S)
+
+
+def killed_commands(redis: RedisServer, client: Redis) -> None:
+    client.execute_command("CLIENT", "KILL", "TYPE", "normal")
+
+
+def killed_subscribers(redis: RedisServer, client: Redis) -> None:
+    client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+
+
+def paused(redis: RedisServer, client: Redis) -> None:
+    client.execute_command("CLIENT", "PAUSE", int(TROUBLE_S * 1000), "ALL")
+    client.execute_command("PING")
+
+
+def asleep(redis: RedisServer, client: Redis) -> None:
+    client.execute_command("DEBUG", "SLEEP", TROUBLE_S)
+
+
+def restarted_with_its_data(redis: RedisServer, client: Redis) -> None:
+    client.execute_command("SAVE")
+    redis.stop()
+    pause()
+    redis.start()
+
+
+def restarted_empty(redis: RedisServer, client: Redis) -> None:
+    redis.stop()
+    (redis.folder / "dump.rdb").unlink(missing_ok=True)
+    pause()
+    redis.start()
+
+
+def read_only(redis: RedisServer, client: Redis) -> None:
+    client.execute_command("REPLICAOF", "127.0.0.1", "1")
+    pause()
+    client.execute_command("REPLICAOF", "NO", "ONE")
+
+
+def out_of_memory(redis: RedisServer, client: Redis) -> None:
+    client.config_set("maxmemory", 1)
+    pause()
+    client.config_set("maxmemory", 0)
+
+
+Trouble = Callable[[RedisServer, Redis], None]
+TROUBLES: tuple[Trouble, ...] = (
+    killed_commands, killed_subscribers, paused, asleep, restarted_with_its_data, restarted_empty, read_only, out_of_memory,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: trouble.__name__)
+def test_all_goes_on_after(fleet: Fleet, trouble: Trouble) -> None:
+    """P9. New work flows within 2 s of Redis coming back, open sockets echo again, and nobody who asked meanwhile hangs."""
+    with connect(f"{fleet.door.websocket_url}/survivor") as socket, Asking(fleet.door) as asking:
+        echo(socket, "before")
+        with fleet.redis.client() as client, contextlib.suppress(RedisError):
+            trouble(fleet.redis, client)
+        back = time.monotonic()
+        assert flows_again(fleet.door) < BACK_S
+        echo(socket, "after")
+        assert time.monotonic() - back < 2 * BACK_S
+        wait_until(lambda: 200 in asking.after(back), "who has asked all the while is answered")
+    assert not asking.faults, asking.faults
+    assert {status for _, status in asking.answers} <= {200, 502, 503}
+    assert fleet.door.process.poll() is None and fleet.worker.process.poll() is None
+
+
+@pytest.mark.parametrize("new_too", [False, True], ids=["those that stood", "for a while also new ones"])
+def test_half_open_connections_are_given_up(tmp_path: Path, redis_server: RedisServer, new_too: bool) -> None:
+    """P9. A proxy swallows everything on all connections to Redis, and not one of them ever ends."""
+    proxy = SwallowingProxy(redis_server.socket).start()
+    try:
+        with (
+            fleet_on(redis_server, proxy.url, tmp_path, "--redis-outage-timeout", "12") as fleet,
+            connect(f"{fleet.door.websocket_url}/survivor") as socket,
+            fleet.door.connect(timeout_s=40) as hanging,
+        ):
+            echo(socket, "before")
+            hanging.sendall(b"POST /hang HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+            wait_until((tmp_path / "traces" / "hanging").exists, "a worker has it in hand")
+            with Asking(fleet.door) as asking:
+                assert proxy.mute(new=new_too) >= 10
+                if new_too:
+                    assert hanging.recv(64).startswith(b"HTTP/1.1 502 ")
+                    proxy.heal()
+                flows_again(fleet.door)
+                echo(socket, "after")
+            assert not asking.faults, asking.faults
+    finally:
+        proxy.stop()
