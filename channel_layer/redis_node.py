@@ -82,7 +82,7 @@ class RedisNode:
         self._loop = asyncio.get_running_loop()
         #: Everything but leases lives so long without its owner: twice the longest wait, and never less than a minute.
         self.rest_ttl_ms = int(2000 * max(settings.queue_wait_s, 30.0))
-        self._own_lease = OwnLease(settings.lease_ttl_s)
+        self.own_lease = OwnLease(settings.lease_ttl_s)
         self.outbox = RedisOutbox(self.name, self.keys, self._inbox_missing)
         said = (receiver.on_group_message, self._garbage, self._heard)
         self.groups = RedisGroups(self.address, self.keys, self.name, *said)
@@ -193,10 +193,6 @@ class RedisNode:
             raise LayerUnavailable("not connected to Redis")
         reached: int = await self.connection.execute("PUBLISH", self.keys.group(group), pack(event))
         return reached
-
-    def unheard_s(self, now: float) -> float:
-        """For how long has Redis written nothing for us? Unreachable, mute, read-only, out of memory: it shows in the lease."""
-        return self._own_lease.unheard_s(now)
 
     # -- shared channels
 
@@ -357,7 +353,7 @@ class RedisNode:
         self._loop.call_soon_threadsafe(self._renewed, asked_at, found)
 
     def _renewed(self, asked_at: float, found: bool) -> None:
-        if self._own_lease.renewed(asked_at, found):
+        if self.own_lease.renewed(asked_at, found):
             self.counters["lease.lapsed"] += 1
             log.warning("the lease of %s had lapsed: others may have thought it dead", self.name)
             self._inbox.make_again()
@@ -372,7 +368,7 @@ class RedisNode:
             watched = {*self.peers.watched(), *self._suspects}
             try:
                 await self._count_fellows()
-                if watched and self._own_lease.may_judge(time.monotonic()):
+                if watched and self.own_lease.may_judge(time.monotonic()):
                     await self._judge(list(watched))
             except (LayerUnavailable, hiredis.ReplyError) as error:
                 log.debug("leases could not be read: %s", error)
@@ -395,7 +391,7 @@ class RedisNode:
         if connection is None:
             return
         ours, *leases = await connection.execute("MGET", *map(self.keys.lease, (self.name, *watched)))
-        if ours is None or not self._own_lease.may_judge(time.monotonic()):
+        if ours is None or not self.own_lease.may_judge(time.monotonic()):
             return
         dead = self.peers.missing(watched, leases)
         self._suspects.difference_update(set(watched).difference(dead))

@@ -25,6 +25,7 @@ from channel_layer.scope import Scope
 from interface_server.client import Client, Ending, Pushed
 from interface_server.connection import Happening, IllegalMove, Order, State
 from interface_server.fan_out import FanOut
+from interface_server.outage import waiting_too_long
 from interface_server.settings import InterfaceSettings
 from interface_server.upstream import ENDING_OF_CLOSE, WireUpstream
 from interface_server.waits import Waits
@@ -55,8 +56,6 @@ class Pump:
         self._waits = Waits(settings.wire.queue_wait_s, settings.wire.resume_wait_s, settings.wire.lease_ttl_s)
         self._members = Membership()
         self._fan_out = FanOut(self._push)
-        # A renewal each second is all that tells of Redis: less than a lease would be a guess.
-        self._outage_s = max(settings.redis_outage_timeout_s, settings.wire.lease_ttl_s)
         self._wait_ms = int(settings.wire.queue_wait_s * 1000)
         self._resume_wait_ms = int(settings.wire.resume_wait_s * 1000)
         self.node = RedisNode(settings.wire, "interface", self)
@@ -390,20 +389,11 @@ class Pump:
         self._sweeper = self._loop.call_later(SWEEP_INTERVAL_S, self._sweep)  # first: whatever happens below
         now = self._loop.time()
         for number in self._waits.due(now):
-            self._wait_over(number)
-        if self.node.unheard_s(now) > self._outage_s:
-            self._outage()
+            if (upstream := self._connections.get(number)) is not None:
+                self.counters["queue.wait_over"] += 1
+                upstream.obey(upstream.happen(Happening.WAIT_OVER))
+        unheard_s = self.node.own_lease.unheard_s(now)
+        for held in waiting_too_long(self._connections.values(), unheard_s, self._settings):
+            held.obey(held.happen(Happening.OUTAGE))
         figures = {"connections": len(self._connections), "queued": len(self._waits), "opened_total": self._opened}
         self.node.tell(figures, self.counters)
-
-    def _wait_over(self, number: int) -> None:
-        upstream = self._connections.get(number)
-        if upstream is not None:
-            self.counters["queue.wait_over"] += 1
-            upstream.obey(upstream.happen(Happening.WAIT_OVER))
-
-    def _outage(self) -> None:
-        """Redis is away for too long: exchanges and handshakes in workers' hands end. Open WebSockets stay."""
-        running = [held for held in self._connections.values() if held.state is State.OWNED and not held.accepted]
-        for upstream in running:
-            upstream.obey(upstream.happen(Happening.OUTAGE))

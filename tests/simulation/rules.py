@@ -243,7 +243,7 @@ def _mourn_and_never_doubt(self: RedisNode, what: str, node: str) -> None:
 
 
 def _renewed_and_no_more(self: RedisNode, asked_at: float, found: bool) -> None:
-    self._own_lease.renewed(asked_at, found)
+    self.own_lease.renewed(asked_at, found)
 
 
 def _go_on_where_the_stream_ends(self: RedisInbox, era: str, was_made: int, last_id: bytes) -> None:

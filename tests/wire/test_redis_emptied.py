@@ -75,7 +75,7 @@ async def test_open_sockets_do_not_notice_that_redis_was_emptied(own_redis: Redi
         await until(lambda: client.events)
         nodes = (door.node, owner.node)
         for judge, judged in (nodes, nodes[::-1]):
-            await until(lambda judge=judge: judge._own_lease.may_judge(asyncio.get_running_loop().time()), "may judge")
+            await until(lambda judge=judge: judge.own_lease.may_judge(asyncio.get_running_loop().time()), "may judge")
             lapsed = [node.counters["lease.lapsed"] for node in nodes]
             flush(own_redis)
             await judge._judge([judged.name])  # the look that comes once a second, at the worst moment
