@@ -120,7 +120,7 @@ class RedisNode:
             settings.lease_ttl_s,
             self.rest_ttl_ms,
             self._renewed_in_thread,
-            lambda: self._loop.call_soon_threadsafe(self._own_lease.doubt),
+            lambda: self._loop.call_soon_threadsafe(self.own_lease.doubt),
         )
 
     # -- life
@@ -326,7 +326,7 @@ class RedisNode:
     def _connected(self, connection: RedisConnection) -> None:
         before, self._era = self._era, connection.era
         if before != connection.era:  # all leases are gone, and ours is not yet found to be
-            self._own_lease.doubt()
+            self.own_lease.doubt()
         self._inbox.make(connection)
         self.outbox.connected(connection)
         for opener in self._openers.values():
@@ -379,8 +379,7 @@ class RedisNode:
         connection = self.connection
         if connection is None:
             return
-        seconds, _ = await connection.execute("TIME")
-        since = int(seconds) * 1000 - int(self.settings.lease_ttl_s * 1000)
+        since = int((await connection.execute("TIME"))[0]) * 1000 - int(self.settings.lease_ttl_s * 1000)
         names = await connection.execute("ZRANGEBYSCORE", self.keys.nodes, since, "+inf")
         self._acquainted.intersection_update(name.decode() for name in names)
         self.fellows = max(1, sum(name.startswith(self._role.encode()) for name in names))
