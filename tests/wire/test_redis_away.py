@@ -37,7 +37,7 @@ async def test_nobody_is_called_dead_because_redis_has_forgotten_everybody(own_r
     """P9. Whoever comes back first finds no lease but those that were written since: that is no massacre."""
     wire = WireSettings(redis=own_redis.url, lease_ttl_s=2.0)
     async with interface(wire) as door:
-        lease, judged = door.node._own_lease, []
+        lease, judged = door.node.own_lease, []
         await until(lambda: lease.may_judge(time.monotonic()), "to be allowed to judge")
         renewed_at = lease.renewed_at
         await until(lambda: lease.renewed_at != renewed_at, "a second until the next renewal, which must not fail now")
