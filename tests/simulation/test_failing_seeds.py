@@ -42,7 +42,6 @@ LIKELY = {
     "who did not start a connection is no longer watched for it": ("13", "132"),
     "a loss during the greeting is noticed": ("166", "227"),
     "a drain waits for takes under way": ("30572", "31869"),
-    "who is adopted late is asked whether anything is lost": ("23304",),
     "what is started again gets its whole body": ("204",),
     "credit is told again after a doubt": ("799",),
     "in another life of Redis the inbox is read from its beginning": ("2141", "2203"),
