@@ -1,4 +1,4 @@
-"""One process on the wire: its name, inbox, outbox, lease, groups, and the lives of those it deals with.
+"""One process on the wire: its name, inbox, outbox, lease, groups, and those it deals with (redis_peers.py).
 
 Both rooms have one, and it is all they see of Redis: packets out by `post`, packets in by `receiver.on_packets`, deaths by
 `receiver.on_dead`. Everything runs on the loop's thread, but for the lease. PROTOCOL.md is about this file's behaviour.
@@ -19,12 +19,12 @@ import hiredis
 from redis.exceptions import RedisError
 
 from channel_layer import redis_scripts
-from channel_layer.codec import batch_head, pack, pack_packet, unpack
-from channel_layer.errors import LayerUnavailable, WireError
+from channel_layer.codec import batch_head, pack, pack_packet
+from channel_layer.errors import LayerUnavailable
 from channel_layer.events import Event
 from channel_layer.keys import GROUP, Keys
-from channel_layer.lease import RENEWAL_INTERVAL_S, OwnLease, Peers
-from channel_layer.linux_process import DeathWatch, identity
+from channel_layer.lease import RENEWAL_INTERVAL_S, OwnLease
+from channel_layer.linux_process import identity
 from channel_layer.names import node_name
 from channel_layer.packets import VERSION, Packet
 from channel_layer.redis_address import RedisAddress
@@ -35,6 +35,7 @@ from channel_layer.redis_lease import RedisLease
 from channel_layer.redis_link import RedisLink
 from channel_layer.redis_opener import RedisOpener
 from channel_layer.redis_outbox import RedisOutbox
+from channel_layer.redis_peers import RedisPeers
 from channel_layer.redis_reader import Entry, RedisReader
 from channel_layer.settings import WireSettings
 from channel_layer.succession import Succession
@@ -76,34 +77,28 @@ class RedisNode:
         self.keys = Keys(settings.prefix)
         self.address = RedisAddress.parse(settings.redis)
         self.settings = settings
-        self.peers = Peers()
         self.counters: Counter[str] = Counter()
         self._receiver = receiver
         self._loop = asyncio.get_running_loop()
         #: Everything but leases lives so long without its owner: twice the longest wait, and never less than a minute.
         self.rest_ttl_ms = int(2000 * max(settings.queue_wait_s, 30.0))
         self.own_lease = OwnLease(settings.lease_ttl_s)
-        self.outbox = RedisOutbox(self.name, self.keys, self._inbox_missing)
+        self.outbox = RedisOutbox(self.name, self.keys, lambda node: self.peers.suspect(node))
         said = (receiver.on_group_message, self._garbage, self._heard)
         self.groups = RedisGroups(self.address, self.keys, self.name, *said)
         self._commands = RedisLink(self.address, "commands", self._connected, lambda: receiver.on_redis(False))
         self._inbox = RedisInbox(
             self.address, self.keys.inbox(self.name), receiver.on_packets, self._garbage, receiver.on_loss
         )
+        self.peers = RedisPeers(
+            self.name, role, self.keys, self._commands, self._inbox, self.outbox, self.own_lease, self._died
+        )
         self._openers: dict[str, RedisOpener] = {}
         self._readers: list[RedisReader] = []
         self._head = batch_head(self.name)
         self._succession = Succession(settings.generation)
-        self._suspects: set[str] = set()
-        self._dead: set[str] = set()  # known to be dead, and not yet acted upon
-        self._acquainted: set[str] = set()  # whose lease was looked at, to watch the process itself if it is here
-        self._deaths = DeathWatch(self._saw_death)
-        self._burial: asyncio.Task[None] | None = None
         self._era: str | None = None  # of the last connection; None before the first
-        self._role = role
-        #: How many live processes have our role, ourselves included; at most two seconds old.
-        self.fellows = 1
-        self._watch: asyncio.Task[None] | None = None
+        self._looks: asyncio.Task[None] | None = None
         facts = {
             "role": role,
             "version": VERSION,
@@ -134,23 +129,22 @@ class RedisNode:
             await asyncio.to_thread(self.lease.start)
         except RedisError as error:
             raise LayerUnavailable(f"the first lease could not be written: {error}") from error
-        self._watch = self._loop.create_task(self._watch_peers())
+        self._looks = self._loop.create_task(self._look_around())
         if self.settings.generation:
-            self._announce("generation", self.settings.generation)
+            self.peers.announce("generation", self.settings.generation)
 
     async def close(self) -> None:
         """Leave on purpose: what was posted goes out, then lease, inbox and consumers go, connections end."""
         last_moment = self._loop.time() + LAST_WORDS_S
         while not self.outbox.empty and self.connection is not None and self._loop.time() < last_moment:
             await asyncio.sleep(LAST_WORDS_LOOK_S)
-        for task in (self._watch, self._burial):
-            if task is not None:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
-        self._deaths.close()
+        if self._looks is not None:
+            self._looks.cancel()
+            await asyncio.gather(self._looks, return_exceptions=True)
+        await self.peers.close()
         for reader in self._readers:
             await reader.close()
-        self._announce("leaving", self.name)
+        self.peers.announce("leaving", self.name)
         await self._inbox.close()
         await asyncio.to_thread(self.lease.stop)
         await self.groups.close()
@@ -241,45 +235,7 @@ class RedisNode:
         keys = [self.keys.channel(channel), self.keys.channel_size(channel), *map(self.keys.inbox, inboxes)]
         redis_scripts.TAKE.call(connection, answered, len(keys), *keys, *arguments)
 
-    # -- lives of others
-
-    def hold(self, node: str) -> None:
-        """One connection more is shared with `node`: its life matters."""
-        self.peers.hold(node)
-        if node not in self._acquainted and self.connection is not None:
-            self._acquainted.add(node)
-
-            def answered(lease: Answer) -> None:
-                self._acquaint(node, lease)
-
-            self.connection.call(answered, "GET", self.keys.lease(node))
-
-    def release(self, node: str) -> None:
-        """One connection less."""
-        self.peers.release(node)
-
-    def _acquaint(self, node: str, lease: Answer) -> None:
-        """If it runs on this machine, its death is seen at once, and not when its lease ends."""
-        if not isinstance(lease, bytes):
-            self._acquainted.discard(node)
-            self._suspects.add(node)
-            return
-        try:
-            facts = unpack(lease)
-        except WireError:
-            return
-        if isinstance(facts, dict):
-            self._deaths.watch(node, facts)
-
-    def _saw_death(self, node: str) -> None:
-        """We saw the process itself die: others shall not have to wait for its lease."""
-        log.warning("saw %s die", node)
-        self._announce("dead", node)
-        self._mourn(node)
-
-    def _announce(self, what: str, node: str) -> None:
-        if self.connection is not None:
-            self.connection.tell("PUBLISH", self.keys.news, pack([what, node]))
+    # -- news
 
     def _heard(self, what: str, node: str) -> None:
         """News about a process; of a generation there is its name instead of the process'."""
@@ -292,34 +248,11 @@ class RedisNode:
                 for reader in self._readers:
                     reader.give_way()
         elif what in ("dead", "leaving"):
-            self._mourn(node)
+            self.peers.mourn(node)
 
-    def _mourn(self, node: str) -> None:
-        """`node` is dead, or has left: act upon it as soon as its last words have been read."""
-        self._deaths.forget(node)
-        self._acquainted.discard(node)
-        self._dead.add(node)
-        if self._burial is None or self._burial.done():
-            self._burial = self._loop.create_task(self._bury())
-
-    async def _bury(self) -> None:
-        """What the dead said is in our inbox already; only then are their connections dealt with. Tried again each second."""
-        try:
-            while self._dead and self.connection is not None:
-                dead, connection = tuple(self._dead), self.connection
-                async with asyncio.timeout(self.settings.lease_ttl_s):
-                    await self._inbox.read_up(connection)
-                for node in dead:
-                    self._dead.discard(node)
-                    if node in self._suspects:  # its inbox is gone too: nobody will read that mail
-                        self._suspects.discard(node)
-                        self.outbox.drop(node)
-                    if node in self.peers:
-                        self.counters["peers.dead"] += 1
-                        self.peers.forget(node)
-                        self._receiver.on_dead(node)  # last: what is said to the dead must leave, since they may live
-        except (LayerUnavailable, TimeoutError, hiredis.ReplyError) as error:
-            log.debug("the dead are not buried yet: %s", error)
+    def _died(self, node: str) -> None:
+        self.counters["peers.dead"] += 1
+        self._receiver.on_dead(node)
 
     # -- what Redis tells
 
@@ -343,10 +276,6 @@ class RedisNode:
     def _garbage(self) -> None:
         self.counters["wire.garbage"] += 1
 
-    def _inbox_missing(self, node: str) -> None:
-        """A batch found no inbox: look at the lease at the next occasion, whoever holds what."""
-        self._suspects.add(node)
-
     # -- leases
 
     def _renewed_in_thread(self, asked_at: float, found: bool) -> None:
@@ -359,42 +288,10 @@ class RedisNode:
             self._inbox.make_again()
             self._receiver.on_doubt()
 
-    async def _watch_peers(self) -> None:
+    async def _look_around(self) -> None:
         """Once a second: is everybody alive whose death would matter? And who need not be remembered?"""
         while True:
             await asyncio.sleep(RENEWAL_INTERVAL_S)
             self.outbox.forget_idle()
             self.counters["groups.deaf"] += self.groups.look(self.connection)
-            watched = {*self.peers.watched(), *self._suspects}
-            try:
-                await self._count_fellows()
-                if watched and self.own_lease.may_judge(time.monotonic()):
-                    await self._judge(list(watched))
-            except (LayerUnavailable, hiredis.ReplyError) as error:
-                log.debug("leases could not be read: %s", error)
-            if self._dead and (self._burial is None or self._burial.done()):
-                self._burial = self._loop.create_task(self._bury())
-
-    async def _count_fellows(self) -> None:
-        connection = self.connection
-        if connection is None:
-            return
-        since = int((await connection.execute("TIME"))[0]) * 1000 - int(self.settings.lease_ttl_s * 1000)
-        names = await connection.execute("ZRANGEBYSCORE", self.keys.nodes, since, "+inf")
-        self._acquainted.intersection_update(name.decode() for name in names)
-        self.fellows = max(1, sum(name.startswith(self._role.encode()) for name in names))
-
-    async def _judge(self, watched: list[str]) -> None:
-        """Whose lease is over is dead: unless ours has gone with it, for then Redis has lost them all."""
-        connection = self.connection
-        if connection is None:
-            return
-        ours, *leases = await connection.execute("MGET", *map(self.keys.lease, (self.name, *watched)))
-        if ours is None or not self.own_lease.may_judge(time.monotonic()):
-            return
-        dead = self.peers.missing(watched, leases)
-        self._suspects.difference_update(set(watched).difference(dead))
-        for node in dead:
-            log.warning("the lease of %s is over", node)
-            self._announce("dead", node)
-            self._mourn(node)
+            await self.peers.look()

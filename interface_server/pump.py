@@ -17,14 +17,13 @@ from channel_layer.credit import window_size_bytes
 from channel_layer.events import Event, payload_sizes_bytes
 from channel_layer.groups import Membership
 from channel_layer.keys import CHANNEL_OF_KIND
-from channel_layer.names import check_group
 from channel_layer.packets import MALFORMED, Cancel, Close, Refusal
 from channel_layer.redis_node import RedisNode
 from channel_layer.redis_opener import RedisOpener
 from channel_layer.scope import Scope
 from interface_server.client import Client, Ending, Pushed
 from interface_server.connection import Happening, IllegalMove, Order, State
-from interface_server.fan_out import FanOut
+from interface_server.members import Members
 from interface_server.outage import waiting_too_long
 from interface_server.settings import InterfaceSettings
 from interface_server.upstream import ENDING_OF_CLOSE, WireUpstream
@@ -33,8 +32,6 @@ from interface_server.waits import Waits
 log = logging.getLogger("towpath.interface")
 
 SWEEP_INTERVAL_S = 0.5
-#: After the accept of a resumed WebSocket's instance: until then it has confirmed the groups that it wants to stay in.
-SWEEP_GROUPS_S = 5.0
 
 _HAPPENING_OF_REFUSAL = {int(Refusal.ERA): Happening.REDIS_EMPTY, int(Refusal.NOT_TAKEN): Happening.NOT_STARTED}
 _NEXT, _GAP = Order.NEXT, Order.GAP  # see connection.py
@@ -54,11 +51,11 @@ class Pump:
         self._opened = 0
         self._connections: dict[int, WireUpstream] = {}
         self._waits = Waits(settings.wire.queue_wait_s, settings.wire.resume_wait_s, settings.wire.lease_ttl_s)
-        self._members = Membership()
-        self._fan_out = FanOut(self._push)
+        self._membership = Membership()
         self._wait_ms = int(settings.wire.queue_wait_s * 1000)
         self._resume_wait_ms = int(settings.wire.resume_wait_s * 1000)
         self.node = RedisNode(settings.wire, "interface", self)
+        self._members = Members(self.node, self._membership, self._connections, self.counters)
         capacity = settings.wire.request_capacity
         self._openers = {kind: self.node.opener(channel, capacity) for kind, channel in CHANNEL_OF_KIND.items()}
         #: Open sockets that wait for their next owner are bounded by the sockets that there are, and never refused.
@@ -71,8 +68,8 @@ class Pump:
             packets.CLOSE: self._close,
             packets.HANDOFF: self._handoff,
             packets.SEND: self._send,
-            packets.JOIN: self._join,
-            packets.LEAVE: self._leave,
+            packets.JOIN: self._members.join,
+            packets.LEAVE: self._members.leave,
             packets.SYNC: self._synced,
         }
         self._sweeper: asyncio.TimerHandle | None = None
@@ -126,7 +123,7 @@ class Pump:
         """A worker owns it now: its life matters to us."""
         self._waits.end(upstream.number)
         if upstream.owner is not None:
-            self.node.hold(upstream.owner)
+            self.node.peers.hold(upstream.owner)
         if self._answer_may_be_late or upstream.kind == "websocket":
             upstream.client.adopted()
 
@@ -137,8 +134,8 @@ class Pump:
             return
         self._waits.end(number)
         if upstream.owner is not None:
-            self.node.release(upstream.owner)
-        for group in self._members.gone(number):
+            self.node.peers.release(upstream.owner)
+        for group in self._membership.gone(number):
             self.node.groups.unsubscribe(group)
 
     def opener_of(self, upstream: WireUpstream) -> RedisOpener:
@@ -197,9 +194,7 @@ class Pump:
 
     def on_group_message(self, group: str, event: Event) -> None:
         """See `Receiver.on_group_message`."""
-        members = self._members.members(group)
-        if not self._fan_out.send(Pushed(event), members):
-            self.counters["group.dropped"] += 1
+        self._members.deliver(group, event)
 
     def on_dead(self, node: str) -> None:
         """See `Receiver.on_dead`."""
@@ -306,14 +301,8 @@ class Pump:
         events = upstream.screen(events)
         if resumed and upstream.accepted_here:
             self.counters["websocket.resumed"] += 1
-            self._loop.call_later(SWEEP_GROUPS_S, self._sweep_groups, upstream, upstream.epoch)
+            self._members.resumed(upstream)
         return events
-
-    def _sweep_groups(self, upstream: WireUpstream, epoch: int) -> None:
-        """The next instance has had its time to confirm the memberships that the last one asked for."""
-        if upstream.epoch == epoch and upstream.state is State.OWNED:
-            for group in self._members.sweep(upstream.number, epoch):
-                self.node.groups.unsubscribe(group)
 
     def _handoff(self, sender: str, packet: list[Any]) -> None:
         upstream = self._owned(sender, packet)
@@ -323,7 +312,7 @@ class Pump:
         upstream.obey(upstream.hand_off(packet[4]), Ending.STOPPING)
         if upstream.owner is None:
             self.counters["websocket.handed_off"] += 1
-            self.node.release(sender)
+            self.node.peers.release(sender)
 
     def _credit(self, sender: str, packet: list[Any]) -> None:
         upstream = self._owned(sender, packet)
@@ -341,46 +330,13 @@ class Pump:
             happening = Happening.STOPPED if packet[3] == Close.STOPPING else Happening.ENDED
             upstream.obey(upstream.happen(happening), ending)
         if upstream.owner is None:  # it was opened again: what it shared with this worker is over
-            self.node.release(sender)
+            self.node.peers.release(sender)
 
     def _send(self, _sender: str, packet: list[Any]) -> None:
         if packet[1] in self._connections:
-            self._push(packet[1], Pushed(packet[3]))
+            self._members.push(packet[1], Pushed(packet[3]))
         else:
             self.counters["send.no_such_channel"] += 1
-
-    # -- groups
-
-    def _push(self, number: int, pushed: Pushed) -> None:
-        upstream = self._connections.get(number)
-        if upstream is not None:
-            upstream.client.push(pushed)
-
-    def _join(self, sender: str, packet: list[Any]) -> None:
-        _, number, epoch, group, request = packet[:5]
-        check_group(group)
-        if not self._knows(number, epoch):
-            self.node.post(sender, packets.joined(number, epoch, request, False))
-            return
-        self._members.add(group, number, epoch)
-
-        def confirmed(future: asyncio.Future[None]) -> None:
-            known = not future.cancelled()
-            self.node.post(sender, packets.joined(number, epoch, request, known))
-
-        self.node.groups.subscribe(group).add_done_callback(confirmed)
-
-    def _leave(self, sender: str, packet: list[Any]) -> None:
-        _, number, epoch, group, request = packet[:5]
-        known = self._knows(number, epoch)
-        if known and self._members.discard(group, number):
-            self.node.groups.unsubscribe(group)
-        self.node.post(sender, packets.joined(number, epoch, request, known))
-
-    def _knows(self, number: int, epoch: int) -> bool:
-        """Epoch 0: from elsewhere than the connection's instance, and always obeyed."""
-        upstream = self._connections.get(number)
-        return upstream is not None and epoch in (0, upstream.epoch)
 
     # -- waits
 

@@ -111,7 +111,7 @@ class Pump:
     def forget(self, line: WireLine) -> None:
         """A line is over."""
         if self._lines.pop(line.key, None) is not None:
-            self.node.release(line.key[0])
+            self.node.peers.release(line.key[0])
 
     def _flush(self) -> None:
         pending, self._pending = self._pending, []
@@ -125,7 +125,7 @@ class Pump:
             if self.node.connection is None:
                 return 0  # what is read now could not be taken; `on_redis` reads on
             free = self._room.free(kind) - self._reserved[kind]
-            return read_count(free, self._length[kind], self.node.fellows, self._lag.late)
+            return read_count(free, self._length[kind], self.node.peers.fellows, self._lag.late)
 
         return wanted
 
@@ -173,7 +173,7 @@ class Pump:
             self._loop.call_soon(self._readers[kind].poke)  # behind the first step of each instance
 
         self.node.take(CHANNEL_OF_KIND[kind], arguments, on_verdicts)
-        return self.node.fellows > 1
+        return self.node.peers.fellows > 1
 
     def _give_back(self, kind: str, entries: list[Entry]) -> None:
         """Our take of these was not executed, and we never take them again. Whoever claims holds them back from all others:
@@ -208,7 +208,7 @@ class Pump:
         resume = entry.packet[10] if len(entry.packet) > 10 else None
         line = WireLine(self, key, down_window, window, expects_continue, resume)
         self._lines[key] = line
-        self.node.hold(key[0])
+        self.node.peers.hold(key[0])
         line.instance = self._room.start(self._scopes.read(pieces), body, more_body, line)
 
     def _unanswered(self, keys: list[Key]) -> None:
@@ -334,7 +334,7 @@ class Pump:
         figures = {
             "connections": len(self._lines),
             "adopted_total": self.adopted,
-            "fellows": self.node.fellows,
+            "fellows": self.node.peers.fellows,
             "free": {kind: self._room.free(kind) for kind in CHANNEL_OF_KIND},
             "lag_ms": round(self._lag.seconds * 1000, 1),
         }

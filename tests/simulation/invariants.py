@@ -119,8 +119,9 @@ def leaks(world: World) -> list[str]:
             for line in pump.lines:
                 owners[line.key[0]] = owners.get(line.key[0], 0) + 1
             waiting = (pump._adoption._under_way, {kind: count for kind, count in pump._reserved.items() if count})
-        if pump.node.peers._held != owners:
-            found.append(f"leak: {process.role} watches {pump.node.peers._held} and shares connections with {owners}")
+        held = pump.node.peers.held._held
+        if held != owners:
+            found.append(f"leak: {process.role} watches {held} and shares connections with {owners}")
         if any(waiting):
             found.append(f"leak: {process.role} still waits: {waiting}")
         kept = [node for node, mail in pump.node.outbox._destinations.items() if mail.waiting or mail.under_way]

@@ -17,6 +17,7 @@ from channel_layer.redis_inbox import BEYOND, RedisInbox, parse_id
 from channel_layer.redis_node import RedisNode
 from channel_layer.redis_opener import Outcome, RedisOpener
 from channel_layer.redis_outbox import RedisOutbox
+from channel_layer.redis_peers import RedisPeers
 from interface_server import connection
 from interface_server.connection import MOVES, Action, Connection, Happening, Order, State
 from interface_server.upstream import WireUpstream
@@ -107,6 +108,10 @@ async def _read_nothing_up(self: RedisInbox, connection: Any) -> None:
     """Act on a death at once."""
 
 
+async def _judge_nobody(self: RedisPeers, watched: list[str]) -> None:
+    """No lease is looked at."""
+
+
 def _nothing(*_: Any) -> None:
     """The rule's deed is not done."""
 
@@ -133,7 +138,7 @@ async def _connect_and_trust(address: Any, on_lost: Any, on_push: Any) -> RedisC
 def _watch_who_did_not_start_it(self: Any, sender: str, packet: list[Any]) -> None:
     upstream = self._connections.get(packet[1])
     if packet[3] == Close.NOT_STARTED and upstream is not None and upstream.obeys(sender, packet[2]):
-        self.node.peers.hold(sender)
+        self.node.peers.held.hold(sender)
     _close(self, sender, packet)
 
 
@@ -239,7 +244,7 @@ _adopted = interface_pump.Pump._adopted
 
 def _mourn_and_never_doubt(self: RedisNode, what: str, node: str) -> None:
     if node != self.name:
-        self._mourn(node)
+        self.peers.mourn(node)
 
 
 def _renewed_and_no_more(self: RedisNode, asked_at: float, found: bool) -> None:
@@ -317,7 +322,7 @@ RULES: dict[str, list[Patch]] = {
     "the inbox is read up before a death is acted upon": [(RedisInbox, "read_up", _read_nothing_up)],
     "only who holds a lease may judge": [(OwnLease, "may_judge", lambda self, now: True)],
     "what is told to the dead leaves": [(interface_pump.Pump, "on_dead", _drop_what_is_told_to_the_dead)],
-    "deaths are noticed": [(RedisNode, "_judge", RedisNode._count_fellows)],
+    "deaths are noticed": [(RedisPeers, "_judge", _judge_nobody)],
     "a worker takes what is of its own era": [(WorkerPump, "_take", _take_of_any_era)],
     "what was queued in another era is queued again": [(interface_pump.Pump, "_era_changed", _nothing)],
     "`sync` after every doubt": [(interface_pump.Pump, "on_doubt", _nothing), (WorkerPump, "on_doubt", _nothing)],
@@ -327,7 +332,7 @@ RULES: dict[str, list[Patch]] = {
         (interface_pump.Pump, "on_dead", _in_silence(interface_pump.Pump.on_dead))
     ],
     "the dead are told, by the worker": [(WorkerPump, "on_dead", _in_silence(WorkerPump.on_dead))],
-    "deaths are announced": [(RedisNode, "_announce", _nothing)],
+    "deaths are announced": [(RedisPeers, "announce", _nothing)],
     "a hand-off keeps what was not consumed": [(Connection, "hand_off", _hand_off_and_forget)],
     "a hand-off repeats nothing that was consumed": [(Connection, "consumed", _nothing)],
     "a hand-off is answered": [(interface_pump.Pump, "_handoff", _in_silence(interface_pump.Pump._handoff))],

@@ -12,7 +12,7 @@ from random import Random
 from types import SimpleNamespace
 from typing import Any
 
-from channel_layer import redis_lease, redis_link, redis_node
+from channel_layer import redis_lease, redis_link, redis_node, redis_peers
 from channel_layer.errors import LayerUnavailable
 from channel_layer.settings import WireSettings
 from interface_server.pump import Pump as InterfacePump
@@ -212,9 +212,10 @@ def _standing_in(world: World) -> Iterator[None]:
     time = SimpleNamespace(monotonic=lambda: clock.now, clock_gettime=lambda _: clock.now, CLOCK_REALTIME=0)
     doors: list[tuple[Any, str, Any]] = [
         (redis_node, "RedisLease", SimulatedLease),
-        (redis_node, "DeathWatch", SimulatedDeathWatch),
+        (redis_peers, "DeathWatch", SimulatedDeathWatch),
         (redis_node, "identity", simulated_identity),
         (redis_node, "time", time),
+        (redis_peers, "time", time),
         (redis_lease, "time", time),
         (redis_node, "secrets", SimpleNamespace(token_hex=lambda size: f"{random.getrandbits(8 * size):0{2 * size}x}")),
         (redis_link, "random", random),

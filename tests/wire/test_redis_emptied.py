@@ -78,7 +78,7 @@ async def test_open_sockets_do_not_notice_that_redis_was_emptied(own_redis: Redi
             await until(lambda judge=judge: judge.own_lease.may_judge(asyncio.get_running_loop().time()), "may judge")
             lapsed = [node.counters["lease.lapsed"] for node in nodes]
             flush(own_redis)
-            await judge._judge([judged.name])  # the look that comes once a second, at the worst moment
+            await judge.peers._judge([judged.name])  # the look that comes once a second, at the worst moment
             for node, before in zip(nodes, lapsed, strict=True):
                 await until(lambda node=node, before=before: node.counters["lease.lapsed"] > before, "noticed")
         client.upstream.forward({"type": "websocket.receive", "text": "down"}, 68)

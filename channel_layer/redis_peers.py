@@ -1,0 +1,181 @@
+"""The lives of those that one process deals with.
+
+Think of neighbours. A death is seen (a process of this machine), heard of (somebody else says so), or found out, since a lease
+that is looked at each second has ended. However it was learnt, it is acted upon once, and only after the last words have been
+read. What a lease proves, and who may judge by it, is decided in lease.py. PROTOCOL.md, "Deaths"; P6 and P8.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+import hiredis
+
+from channel_layer.codec import pack, unpack
+from channel_layer.errors import LayerUnavailable, WireError
+from channel_layer.keys import Keys
+from channel_layer.lease import OwnLease, Peers
+from channel_layer.linux_process import DeathWatch
+from channel_layer.redis_connection import Answer
+from channel_layer.redis_inbox import RedisInbox
+from channel_layer.redis_link import RedisLink
+from channel_layer.redis_outbox import RedisOutbox
+
+log = logging.getLogger("towpath.node")
+
+
+class RedisPeers:
+    """The other processes, as one sees them. `on_dead(node)`: it held connections of ours, and its last words have been read."""
+
+    def __init__(
+        self,
+        name: str,
+        role: str,
+        keys: Keys,
+        commands: RedisLink,
+        inbox: RedisInbox,
+        outbox: RedisOutbox,
+        own_lease: OwnLease,
+        on_dead: Callable[[str], None],
+    ) -> None:
+        self.held = Peers()
+        #: How many live processes have our role, ourselves included; at most two seconds old.
+        self.fellows = 1
+        self._name = name
+        self._role = role
+        self._keys = keys
+        self._commands = commands
+        self._inbox = inbox
+        self._outbox = outbox
+        self._own_lease = own_lease
+        self._on_dead = on_dead
+        self._loop = asyncio.get_running_loop()
+        self._suspects: set[str] = set()
+        self._dead: set[str] = set()  # known to be dead, and not yet acted upon
+        self._acquainted: set[str] = set()  # whose lease was looked at, to watch the process itself if it is here
+        self._deaths = DeathWatch(self._saw_death)
+        self._burial: asyncio.Task[None] | None = None
+
+    async def close(self) -> None:
+        """Watch nobody any more."""
+        if self._burial is not None:
+            self._burial.cancel()
+            await asyncio.gather(self._burial, return_exceptions=True)
+        self._deaths.close()
+
+    # -- whose lives matter
+
+    def hold(self, node: str) -> None:
+        """One connection more is shared with `node`: its life matters."""
+        self.held.hold(node)
+        if node not in self._acquainted and self._commands.connection is not None:
+            self._acquainted.add(node)
+
+            def answered(lease: Answer) -> None:
+                self._acquaint(node, lease)
+
+            self._commands.connection.call(answered, "GET", self._keys.lease(node))
+
+    def release(self, node: str) -> None:
+        """One connection less."""
+        self.held.release(node)
+
+    def suspect(self, node: str) -> None:
+        """A batch found no inbox: look at the lease at the next occasion, whoever holds what."""
+        self._suspects.add(node)
+
+    def _acquaint(self, node: str, lease: Answer) -> None:
+        """If it runs on this machine, its death is seen at once, and not when its lease ends."""
+        if not isinstance(lease, bytes):
+            self._acquainted.discard(node)
+            self._suspects.add(node)
+            return
+        try:
+            facts = unpack(lease)
+        except WireError:
+            return
+        if isinstance(facts, dict):
+            self._deaths.watch(node, facts)
+
+    # -- deaths
+
+    def announce(self, what: str, node: str) -> None:
+        """News for everybody: see `keys.news` in PROTOCOL.md. Nobody hears it while Redis is away."""
+        if self._commands.connection is not None:
+            self._commands.connection.tell("PUBLISH", self._keys.news, pack([what, node]))
+
+    def mourn(self, node: str) -> None:
+        """`node` is dead, or has left: act upon it as soon as its last words have been read."""
+        self._deaths.forget(node)
+        self._acquainted.discard(node)
+        self._dead.add(node)
+        self._begin_burial()
+
+    def _saw_death(self, node: str) -> None:
+        """We saw the process itself die: others shall not have to wait for its lease."""
+        log.warning("saw %s die", node)
+        self.announce("dead", node)
+        self.mourn(node)
+
+    def _begin_burial(self) -> None:
+        if self._burial is None or self._burial.done():
+            self._burial = self._loop.create_task(self._bury())
+
+    async def _bury(self) -> None:
+        """What the dead said is in our inbox already; only then are their connections dealt with. Tried again each second."""
+        try:
+            while self._dead and (connection := self._commands.connection) is not None:
+                dead = tuple(self._dead)
+                async with asyncio.timeout(self._own_lease.ttl_s):
+                    await self._inbox.read_up(connection)
+                for node in dead:
+                    self._dead.discard(node)
+                    if node in self._suspects:  # its inbox is gone too: nobody will read that mail
+                        self._suspects.discard(node)
+                        self._outbox.drop(node)
+                    if node in self.held:
+                        self.held.forget(node)
+                        self._on_dead(node)  # last: what is said to the dead must leave, since they may live
+        except (LayerUnavailable, TimeoutError, hiredis.ReplyError) as error:
+            log.debug("the dead are not buried yet: %s", error)
+
+    # -- leases of others
+
+    async def look(self) -> None:
+        """Once a second: is everybody alive whose death would matter, and how many do what we do?"""
+        watched = {*self.held.watched(), *self._suspects}
+        try:
+            await self._count_fellows()
+            if watched and self._own_lease.may_judge(time.monotonic()):
+                await self._judge(list(watched))
+        except (LayerUnavailable, hiredis.ReplyError) as error:
+            log.debug("leases could not be read: %s", error)
+        if self._dead:
+            self._begin_burial()
+
+    async def _count_fellows(self) -> None:
+        connection = self._commands.connection
+        if connection is None:
+            return
+        since = int((await connection.execute("TIME"))[0]) * 1000 - int(self._own_lease.ttl_s * 1000)
+        names = await connection.execute("ZRANGEBYSCORE", self._keys.nodes, since, "+inf")
+        self._acquainted.intersection_update(name.decode() for name in names)
+        self.fellows = max(1, sum(name.startswith(self._role.encode()) for name in names))
+
+    async def _judge(self, watched: list[str]) -> None:
+        """Whose lease is over is dead: unless ours has gone with it, for then Redis has lost them all."""
+        connection = self._commands.connection
+        if connection is None:
+            return
+        ours, *leases = await connection.execute("MGET", *map(self._keys.lease, (self._name, *watched)))
+        if ours is None or not self._own_lease.may_judge(time.monotonic()):
+            return
+        dead = self.held.missing(watched, leases)
+        self._suspects.difference_update(set(watched).difference(dead))
+        for node in dead:
+            log.warning("the lease of %s is over", node)
+            self.announce("dead", node)
+            self.mourn(node)

@@ -1,0 +1,92 @@
+"""Which of this process' connections are in which group: what workers ask for, and what groups send.
+
+Who is a member is kept by channel_layer/groups.py; here Redis is told of it, whoever asked is answered, and a message goes to each
+socket. PROTOCOL.md, "Sending from anywhere, and groups"; P10.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any
+
+from channel_layer import packets
+from channel_layer.events import Event
+from channel_layer.groups import Membership
+from channel_layer.names import check_group
+from channel_layer.redis_node import RedisNode
+from interface_server.client import Pushed
+from interface_server.connection import State
+from interface_server.fan_out import FanOut
+
+if TYPE_CHECKING:
+    from interface_server.upstream import WireUpstream
+
+#: After the accept of a resumed WebSocket's instance: until then it has confirmed the groups that it wants to stay in.
+SWEEP_S = 5.0
+
+
+class Members:
+    """The groups of one pump's connections, which it finds in `connections` by their numbers."""
+
+    def __init__(
+        self,
+        node: RedisNode,
+        membership: Membership,
+        connections: Mapping[int, WireUpstream],
+        counters: MutableMapping[str, int],
+    ) -> None:
+        self._node = node
+        self._membership = membership
+        self._connections = connections
+        self._counters = counters
+        self._fan_out = FanOut(self.push)
+        self._loop = asyncio.get_running_loop()
+
+    def deliver(self, group: str, event: Event) -> None:
+        """Somebody sent to a group."""
+        if not self._fan_out.send(Pushed(event), self._membership.members(group)):
+            self._counters["group.dropped"] += 1
+
+    def push(self, number: int, pushed: Pushed) -> None:
+        """To one connection, if it is still there."""
+        upstream = self._connections.get(number)
+        if upstream is not None:
+            upstream.client.push(pushed)
+
+    def join(self, sender: str, packet: list[Any]) -> None:
+        """A `join` packet; answered when Redis has confirmed, so that who joins and then sends is certain to reach."""
+        _, number, epoch, group, request = packet[:5]
+        check_group(group)
+        if not self._knows(number, epoch):
+            self._node.post(sender, packets.joined(number, epoch, request, False))
+            return
+        self._membership.add(group, number, epoch)
+
+        def confirmed(future: asyncio.Future[None]) -> None:
+            known = not future.cancelled()
+            self._node.post(sender, packets.joined(number, epoch, request, known))
+
+        self._node.groups.subscribe(group).add_done_callback(confirmed)
+
+    def leave(self, sender: str, packet: list[Any]) -> None:
+        """A `leave` packet."""
+        _, number, epoch, group, request = packet[:5]
+        known = self._knows(number, epoch)
+        if known and self._membership.discard(group, number):
+            self._node.groups.unsubscribe(group)
+        self._node.post(sender, packets.joined(number, epoch, request, known))
+
+    def resumed(self, upstream: WireUpstream) -> None:
+        """An instance has accepted a socket that it got from another: what it does not confirm of the memberships ends soon."""
+        self._loop.call_later(SWEEP_S, self._sweep, upstream, upstream.epoch)
+
+    def _sweep(self, upstream: WireUpstream, epoch: int) -> None:
+        if upstream.epoch == epoch and upstream.state is State.OWNED:
+            for group in self._membership.sweep(upstream.number, epoch):
+                self._node.groups.unsubscribe(group)
+
+    def _knows(self, number: int, epoch: int) -> bool:
+        """Epoch 0: from elsewhere than the connection's instance, and always obeyed."""
+        upstream = self._connections.get(number)
+        return upstream is not None and epoch in (0, upstream.epoch)
