@@ -14,7 +14,11 @@ No I/O here: the caller brings `now` (seconds, monotonic) and what Redis said, a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from channel_layer.codec import unpack
+from channel_layer.errors import WireError
 
 RENEWAL_INTERVAL_S = 1.0
 
@@ -90,3 +94,14 @@ class Peers:
     def missing(asked: Iterable[str], leases: Iterable[bytes | None]) -> list[str]:
         """Those of `asked` whose lease is not there."""
         return [node for node, lease in zip(asked, leases, strict=True) if lease is None]
+
+
+def readable(leases: Iterable[bytes | None]) -> Iterator[dict[str, Any]]:
+    """What those that are there say. Nobody need trust it: it was written by others."""
+    for lease in leases:
+        try:
+            said = None if lease is None else unpack(lease)
+        except WireError:
+            continue
+        if isinstance(said, dict):
+            yield said

@@ -38,7 +38,7 @@ from channel_layer.redis_outbox import RedisOutbox
 from channel_layer.redis_peers import RedisPeers
 from channel_layer.redis_reader import Entry, RedisReader
 from channel_layer.settings import WireSettings
-from channel_layer.succession import Succession
+from channel_layer.succession import LEAVES_TO_NEWER_S, Succession
 
 log = logging.getLogger("towpath.node")
 
@@ -195,17 +195,24 @@ class RedisNode:
         channel: str,
         wanted: Callable[[], int],
         on_entries: Callable[[list[Entry]], bool],
-        gives_way: bool = False,
+        leaves_s: Callable[[], float] | None = None,
     ) -> RedisReader:
-        """Read a shared channel from now on: see `RedisReader`. gives_way: to a newer generation, while there is one."""
+        """Read a shared channel from now on: see `RedisReader`. leaves_s: how long what waits is left to others; longer if there is
+        a newer generation. None: it is taken by whoever comes first.
+        """
         reader = RedisReader(
             self.address, self.keys, channel, self.name, self.rest_ttl_ms, wanted, on_entries, self._garbage
         )
-        if gives_way:
-            reader.gives_way = lambda: self._succession.gives_way(self._loop.time())
+        if leaves_s is not None:
+            reader.leaves_s = lambda: LEAVES_TO_NEWER_S if self.gives_way else leaves_s()
         self._readers.append(reader)
         await reader.start()
         return reader
+
+    @property
+    def gives_way(self) -> bool:
+        """Is there a newer generation, to which we leave what lasts?"""
+        return self._succession.gives_way(self._loop.time())
 
     def take(
         self,

@@ -11,13 +11,14 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
+from typing import Any
 
 import hiredis
 
 from channel_layer.codec import pack, unpack
 from channel_layer.errors import LayerUnavailable, WireError
 from channel_layer.keys import Keys
-from channel_layer.lease import OwnLease, Peers
+from channel_layer.lease import OwnLease, Peers, readable
 from channel_layer.linux_process import DeathWatch
 from channel_layer.redis_connection import Answer
 from channel_layer.redis_inbox import RedisInbox
@@ -44,6 +45,9 @@ class RedisPeers:
         self.held = Peers()
         #: How many live processes have our role, ourselves included; at most two seconds old.
         self.fellows = 1
+        #: What the others of them say of themselves, as old; nothing unless `asks_fellows`.
+        self.fellow_leases: list[dict[str, Any]] = []
+        self.asks_fellows = False
         self._name = name
         self._role = role
         self._keys = keys
@@ -163,7 +167,11 @@ class RedisPeers:
         since = int((await connection.execute("TIME"))[0]) * 1000 - int(self._own_lease.ttl_s * 1000)
         names = await connection.execute("ZRANGEBYSCORE", self._keys.nodes, since, "+inf")
         self._acquainted.intersection_update(name.decode() for name in names)
-        self.fellows = max(1, sum(name.startswith(self._role.encode()) for name in names))
+        fellows = [name.decode() for name in names if name.startswith(self._role.encode())]
+        self.fellows = max(1, len(fellows))
+        others = [self._keys.lease(name) for name in fellows if name != self._name]
+        leases = await connection.execute("MGET", *others) if others and self.asks_fellows else ()
+        self.fellow_leases = list(readable(leases))
 
     async def _judge(self, watched: list[str]) -> None:
         """Whose lease is over is dead: unless ours has gone with it, for then Redis has lost them all."""

@@ -31,13 +31,11 @@ PENDING_MS = 2_000
 #: Number, epoch, pieces of the scope, first body, more, window, wait in ms.
 OPEN_TYPES = (int, int, list, bytes, bool, int, int)
 CLAIM_INTERVAL_S = 1.0
-#: Who gives way to others takes what they have not taken for so long.
-GIVE_WAY_S = 1.0
 
 
-def _never() -> bool:
-    """Nobody is there to whom one could give way."""
-    return False
+def _leaves_nothing() -> float:
+    """Nobody is there to whom one could leave anything."""
+    return 0.0
 
 
 @dataclass(slots=True)
@@ -85,10 +83,10 @@ class RedisReader:
         self._loop = asyncio.get_running_loop()
         self._reading = False
         self._claimed_at = 0.0
-        self._seen = b""  # while we give way: the oldest entry at the last look
-        self._helps_until = 0.0  # and until when we do not, since others were not quick enough
-        #: Is what waits better left to others, as long as they take it?
-        self.gives_way: Callable[[], bool] = _never
+        self._seen = b"0-0"  # while we leave things to others: the newest entry at the last look
+        self._helps_until = 0.0  # and until when we do not, since they were not quick enough
+        #: How long is what waits better left to others? What they do not take in this time, or twice this time, we do.
+        self.leaves_s: Callable[[], float] = _leaves_nothing
 
     async def start(self) -> None:
         """Connect and read; raises LayerUnavailable."""
@@ -107,40 +105,46 @@ class RedisReader:
         if count <= 0:
             return
         self._reading = True
+        leaves_s = self.leaves_s()
         if self._loop.time() - self._claimed_at >= CLAIM_INTERVAL_S:
             self._claim(connection, count)
-        elif self.gives_way() and self._loop.time() >= self._helps_until:
-            self._look(connection, count)
+        elif leaves_s and self._loop.time() >= self._helps_until:
+            self._look(connection, count, leaves_s)
         else:
-            self._read(connection, count)
+            self._read(connection, count, leaves_s)
 
     def give_way(self) -> None:
-        """`gives_way` has become true: a read that waits in Redis would be served before those of others. End it."""
-        if self.gives_way():
+        """`leaves_s` has grown: a read that waits in Redis would be served before those of others. End it."""
+        if self.leaves_s():
             self._link.renew()
 
     def _connected(self, _connection: RedisConnection) -> None:
         self._reading = False
         self.poke()
 
-    def _read(self, connection: RedisConnection, count: int) -> None:
+    def _read(self, connection: RedisConnection, count: int, leaves_s: float) -> None:
         group = ("GROUP", GROUP, self._name)
+        block_ms = int(leaves_s * 1000) or BLOCK_MS  # who only helps does not wait for more
         connection.call(
-            self._was_read, "XREADGROUP", *group, "COUNT", count, "BLOCK", BLOCK_MS, "STREAMS", self._stream, ">"
+            self._was_read, "XREADGROUP", *group, "COUNT", count, "BLOCK", block_ms, "STREAMS", self._stream, ">"
         )
 
-    def _look(self, connection: RedisConnection, count: int) -> None:
-        """Whether others take what waits: if the oldest entry is still the same at the next look, we help for a while."""
+    def _look(self, connection: RedisConnection, count: int, leaves_s: float) -> None:
+        """Whether others take what waits: if anything of what was there at the last look still is, we help for a while."""
 
-        def seen(answer: Answer) -> None:
-            before, self._seen = self._seen, answer[0][0] if isinstance(answer, list) and answer else b""
-            if self._seen and self._seen == before:
-                self._helps_until = self._loop.time() + GIVE_WAY_S
-                self._read(connection, count)
+        def old(answer: Answer) -> None:
+            if isinstance(answer, list) and answer:
+                self._helps_until = self._loop.time() + leaves_s
+
+        def newest(answer: Answer) -> None:
+            self._seen = answer[0][0] if isinstance(answer, list) and answer else b"0-0"
+            if self._loop.time() < self._helps_until:
+                self._read(connection, count, leaves_s)
             else:
-                self._loop.call_later(GIVE_WAY_S, self._look_again, connection)
+                self._loop.call_later(leaves_s, self._look_again, connection)
 
-        connection.call(seen, "XRANGE", self._stream, "-", "+", "COUNT", 1)
+        connection.call(old, "XRANGE", self._stream, "-", self._seen, "COUNT", 1)
+        connection.call(newest, "XREVRANGE", self._stream, "+", "-", "COUNT", 1)
 
     def _look_again(self, connection: RedisConnection) -> None:
         if connection is self._link.connection:

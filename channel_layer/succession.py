@@ -11,6 +11,8 @@ from __future__ import annotations
 
 #: After the last newcomer was heard of; longer than it takes until the next one.
 GIVES_WAY_S = 60.0
+#: What they have not taken in this time, or twice this time, is taken all the same.
+LEAVES_TO_NEWER_S = 1.0
 
 
 class Succession:

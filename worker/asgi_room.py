@@ -76,6 +76,11 @@ class AsgiRoom:
         """Application instances that have not ended, those with background work after their response included."""
         return len(self._http) + len(self._websockets)
 
+    @property
+    def websockets(self) -> int:
+        """See Room."""
+        return len(self._websockets)
+
     def free(self, kind: str) -> int:
         """See Room. While sync code is in use, at most as many exchanges as there are idle threads: a slow view must not
         hold up a request that another worker could take."""

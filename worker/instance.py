@@ -86,6 +86,10 @@ class Instance(Protocol):
 class Room(Protocol):
     """Where the pump brings an adopted connection: starts the application for it."""
 
+    @property
+    def websockets(self) -> int:
+        """How many WebSockets are in it."""
+
     def free(self, kind: str) -> int:
         """How many more connections of `kind` (`http`, `websocket`) this worker can take now."""
 

@@ -24,6 +24,7 @@ from channel_layer.scope import ScopeReader
 from worker.adoption import Adoption, Key, read_count
 from worker.instance import Room
 from worker.loop_lag import LoopLag
+from worker.placement import LEAVES_S, is_laden, may_be_laden, willing
 from worker.settings import WorkerSettings
 from worker.wire_line import WireLine
 
@@ -54,6 +55,8 @@ class Pump:
         self._readers: dict[str, RedisReader] = {}
         self._reserved = dict.fromkeys(CHANNEL_OF_KIND, 0)  # slots for what is being taken
         self._length = dict.fromkeys(CHANNEL_OF_KIND, 1)  # of each queue, as the last take saw it
+        self._draining = False
+        self._laden = False  # with more open WebSockets than its share
         self._figures_timer: asyncio.TimerHandle | None = None
         self._handlers = {
             packets.DATA: self._data,
@@ -70,11 +73,13 @@ class Pump:
         self._lag.start()
         self._figures()
         for kind, channel in CHANNEL_OF_KIND.items():
-            lasts = kind == "websocket"  # it would have to be handed over again, and soon
-            self._readers[kind] = await self.node.read(channel, self._wanted_of(kind), self._on_entries_of(kind), lasts)
+            leaves_s = self._leaves_s if kind == "websocket" else None  # an exchange is soon over, wherever it is
+            callbacks = (self._wanted_of(kind), self._on_entries_of(kind), leaves_s)
+            self._readers[kind] = await self.node.read(channel, *callbacks)
 
     async def stop_taking(self) -> None:
         """Take nothing new from now on."""
+        self._draining = True
         for reader in self._readers.values():
             await reader.close()
 
@@ -134,6 +139,9 @@ class Pump:
             return self._take(kind, entries)
 
         return on_entries
+
+    def _leaves_s(self) -> float:
+        return LEAVES_S if self._laden else 0.0
 
     def _take(self, kind: str, entries: list[Entry]) -> bool:
         """Take what was read, but for what must not be taken (again). True: read no more until that has begun to run.
@@ -330,10 +338,16 @@ class Pump:
     # -- figures
 
     def _figures(self) -> None:
-        """What `status` shows of this worker."""
+        """What `status` shows of this worker, and what its fellows place WebSockets by."""
+        websockets = self._room.websockets
+        self.node.peers.asks_fellows = may_be_laden(websockets)
+        self._laden = is_laden(websockets, willing(self.node.peers.fellow_leases))
         figures = {
             "connections": len(self._lines),
+            "websockets": websockets,
             "adopted_total": self.adopted,
+            "draining": self._draining,
+            "gives_way": self.node.gives_way,
             "fellows": self.node.peers.fellows,
             "free": {kind: self._room.free(kind) for kind in CHANNEL_OF_KIND},
             "lag_ms": round(self._lag.seconds * 1000, 1),

@@ -178,6 +178,10 @@ class Room:
     def running(self) -> int:
         return sum(not instance.over for instance in self._own)
 
+    @property
+    def websockets(self) -> int:
+        return sum(isinstance(instance, Socket) and not instance.over for instance in self._own)
+
     def free(self, kind: str) -> int:
         return self._slots - self.running
 

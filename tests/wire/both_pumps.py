@@ -101,6 +101,10 @@ class RecordedRoom:
         self.instances: list[RecordedInstance] = []
         self.play = play
 
+    @property
+    def websockets(self) -> int:
+        return sum(instance.scope["type"] == "websocket" for instance in self.instances)
+
     def free(self, kind: str) -> int:
         return self.slots
 
