@@ -77,9 +77,10 @@ class RedisInbox:
 
         Whoever takes an `open` of ours answers into it, and that may be sooner than our reader is back.
         """
+        known = self._era  # now: our reader may be told of another life of the data before we are answered
 
         def made(answer: Answer) -> None:
-            if isinstance(answer, list) and answer[0] and connection.era == self._era:
+            if isinstance(answer, list) and answer[0] and connection.era == known:
                 self._on_lost()
 
         connection.call(

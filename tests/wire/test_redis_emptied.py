@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+from channel_layer.redis_address import RedisAddress
+from channel_layer.redis_connection import connect
+from channel_layer.redis_inbox import RedisInbox
 from channel_layer.settings import WireSettings
 from interface_server.client import Ending
 from tests.facts import until
@@ -101,3 +104,22 @@ async def test_a_lost_inbox_is_noticed_though_the_lease_is_there(own_redis: Redi
             client = knock(door)
             await until(lambda: client.body == b"hello", "answered", SOON_S)
             client.upstream.complete()
+
+
+async def test_an_inbox_that_another_life_of_redis_lacks_is_no_loss_whoever_hears_of_it_first(
+    own_redis: RedisServer,
+) -> None:
+    """P3. Who was queued in the life before is queued again for that; as a loss too, it would be queued twice."""
+    address = RedisAddress.parse(own_redis.url)
+    losses: list[str] = []
+    inbox = RedisInbox(address, "inbox", lambda *_: None, lambda: None, lambda: losses.append("lost"))
+    connection = await connect(address, lambda: None)
+    inbox.make(connection)
+    inbox._found(connection.era, 0, b"0-0")  # the reader's own connection is answered second, and is heard first
+    await connection.execute("PING")
+    assert not losses
+    flush(own_redis)
+    inbox.make(connection)
+    await connection.execute("PING")
+    assert losses == ["lost"]
+    connection.close()
