@@ -92,7 +92,7 @@ class Cancel(IntEnum):
     UNKNOWN = 2  #: the interface server knows nothing of it (any more)
     DEAD = 3  #: the worker was declared dead
     HOLE = 4  #: packets were lost
-    SLOW = 5  #: the client took nothing for too long
+    SLOW = 5  #: reserved: who took nothing for too long is thrown out, and has left then
 
 
 def open_(

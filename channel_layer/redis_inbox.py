@@ -83,9 +83,8 @@ class RedisInbox:
             if isinstance(answer, list) and answer[0] and connection.era == known:
                 self._on_lost()
 
-        connection.call(
-            made, "EVAL", redis_scripts.MAKE_INBOX.text, 1, self._key, TTL_MS
-        )  # by its text: never a turn later
+        # By its text: never a turn later.
+        connection.call(made, "EVAL", redis_scripts.MAKE_INBOX.text, 1, self._key, TTL_MS)
 
     def make_again(self) -> None:
         """The lease was found missing: so may the inbox be. Makes it, if it is."""

@@ -18,7 +18,6 @@ class WireSettings:
     resume_wait_s: float = 600.0  #: how long an open WebSocket waits for its next worker: then close 1012
     request_capacity: int = 10_000  #: connections waiting in each of the two shared request channels
     queue_size_bytes_max: int = 64 * MEBIBYTE  #: bytes waiting in one shared channel
-    generation: str = (
-        ""  #: <fleet>/<number>: to higher numbers of its fleet a worker leaves new WebSockets; empty: to nobody
-    )
+    #: <fleet>/<number>: to higher numbers of its fleet a worker leaves new WebSockets; empty: to nobody.
+    generation: str = ""
     lease_ttl_s: float = 5.0  #: a process that has not renewed for so long may be called dead

@@ -85,9 +85,8 @@ class Socket:
         self._composer: Composer | None = None  # while the application is inside of a message; with deflate always
         self._writing_paused = False
         self._undelivered = 0  # size of what the application sent since writing was paused
-        self._clear = (
-            False  # a whole frame may be written at once: open, not slow, not compressed, not inside a message
-        )
+        # A whole frame may be written at once: open, not slow, not compressed, not inside a message.
+        self._clear = False
         self._pinged = False
         self._given_up = False  # as too slow: no time is given to it any more
 

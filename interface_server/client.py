@@ -1,6 +1,6 @@
 """The wall inside the door: what the holder of a client's socket and the pump say to each other.
 
-On one side stands a `Client` (twisted_http.py, autobahn_websocket.py): it knows a socket and its protocol, and nothing
+On one side stands a `Client` (twisted_http1.py, autobahn_websocket.py): it knows a socket and its protocol, and nothing
 of Redis, workers or epochs. On the other side stands the pump, which gives each client an `Upstream`: it knows the wire
 and nothing of sockets. Both run on the reactor thread, call each other directly, and never block.
 

@@ -98,10 +98,8 @@ MOVES: dict[State, dict[Happening, tuple[State, Action]]] = {
         _H.LEFT: (_S.DONE, _A.WITHDRAW),
         _H.NOT_STARTED: (_S.QUEUED, _A.OPEN_AGAIN),
         _H.REDIS_EMPTY: (_S.OVERDUE, _A.AWAIT),  # as UNKNOWN: it may have been taken before
-        _H.WITHDRAWN: (
-            _S.QUEUED,
-            _A.OPEN_AGAIN,
-        ),  # Redis lost data, and our entry was there all the same: nobody has it
+        # Redis lost data, and our entry was there all the same: nobody has it.
+        _H.WITHDRAWN: (_S.QUEUED, _A.OPEN_AGAIN),
     },
     _S.OVERDUE: {
         _H.ADOPTED: (_S.OWNED, _A.FLOW),

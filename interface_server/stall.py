@@ -2,7 +2,7 @@
 
 Think of a post box that nobody empties. Slow is no offence: whoever takes one byte within the limit stays. So the question
 is not how much waits, nor whether our own buffer moved (the kernel's buffers are large, and an honest reader of 10 kB/s
-moves ours once in minutes), but whether what the *peer acknowledged* has grown. DESIGN: flow control; PROTOCOL.md, P5.
+moves ours once in minutes), but whether what the *peer acknowledged* has grown. PROTOCOL.md, P5.
 
 No I/O here: a watched transport brings its numbers, the caller brings `now`.
 """

@@ -86,9 +86,8 @@ class Handshake:
         standing = self._lines.beside(kinds_of(headers))
         subprotocol = event.get("subprotocol")
         if subprotocol is not None and subprotocol not in self.offer.subprotocols:
-            raise InvalidResponse(
-                f"subprotocol {subprotocol!r} was not offered"
-            )  # the client would have to fail: RFC 6455, 4.1
+            # The client would have to fail: RFC 6455, 4.1.
+            raise InvalidResponse(f"subprotocol {subprotocol!r} was not offered")
         return accepted(self.offer.key, subprotocol, headers, extension=extension, standing=standing)
 
     def refuse(self, status: int, why: str, fields: bytes = b"") -> bytes:

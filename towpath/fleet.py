@@ -69,9 +69,8 @@ class Fleet:
         self._starting: dict[str, Start] = {}
         self._leaving: set[str] = set()
         self._jobs: list[Job] = []
-        self._last_asked: tuple[str, float] | None = (
-            None  # who was asked to leave last, and how long that is waited for
-        )
+        #: Who was asked to leave last, and how long that is waited for.
+        self._last_asked: tuple[str, float] | None = None
         self._refused_until = 0.0
 
     @property

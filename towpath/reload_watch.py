@@ -1,4 +1,4 @@
-"""--reload: tell when files of the application have changed. What then happens is keeper.py's `Replacement`."""
+"""--reload: tell when files of the application have changed. What then happens is rollout.py's."""
 
 from __future__ import annotations
 

@@ -27,9 +27,8 @@ from towpath.run_dir import RunDir
 from towpath.supervisord_conf import INTERFACE, WORKER, Plan
 from towpath.supervisord_rpc import Supervisor
 
-LOOK_OFTEN_S = (
-    0.1  #: while something is under way; supervisord itself looks up only when it is spoken to, or each second
-)
+#: While something is under way; supervisord itself looks up only when it is spoken to, or each second.
+LOOK_OFTEN_S = 0.1
 LOOK_SELDOM_S = 1.0
 REDIS_START_S = 20.0
 TRY_AGAIN_S = 10.0  #: a process that supervisord gave up is started again after so long

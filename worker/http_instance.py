@@ -6,7 +6,7 @@
 Each event is copied into a dict of ASGI's types alone: what leaves for the wire is never an object that the application
 still holds and may change. Unknown keys are left out, as the specification asks for.
 
-No task or line here; the shell (asgi_runner.py) obeys. Source: ASGI specification, "HTTP & WebSocket".
+No task or line here; the shell (asgi_http.py) obeys. Source: ASGI specification, "HTTP & WebSocket".
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What `deploy/kubernetes` renders to is something that a cluster takes, and that keeps what DESIGN says of a graceful end.
+"""What `deploy/kubernetes` renders to is something that a cluster takes, and that keeps what OPERATIONS.md says of a graceful end.
 
 Rendered by kubectl (Debian: `kubernetes-client`), checked against the schemas of the package `kubernetes-validate`.
 """
