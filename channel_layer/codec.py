@@ -6,6 +6,7 @@ sent again. Reading is bounded: by the size of the entry, and by msgpack's own l
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import msgpack
@@ -42,18 +43,24 @@ def unpack(packed: bytes) -> Any:
         raise WireError(f"not msgpack: {error}") from error
 
 
-def pack_packet(packet: Packet) -> bytes:
-    """One packet, ready to be joined into batches; InvalidMessage as for `pack`."""
-    try:
-        packed: bytes = _pack(packet)  # not by `pack`: some ten of these calls make one request
-        return packed
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InvalidMessage(f"this cannot be packed: {error}") from error
+#: One packet, ready to be joined into batches. Not a call of `pack`, as some ten of these make one request.
+pack_packet: Callable[[Packet], bytes] = pack
 
 
 def batch_head(node: str) -> bytes:
     """What every batch of `node` begins with; array head and packets follow."""
     return b"\x93" + pack(VERSION) + pack(node)
+
+
+def packets_of_one_batch(packed: list[bytes]) -> int:
+    """How many of `packed`, from the first one on, one batch holds. At least one, whatever its size."""
+    count = size = 0
+    for each in packed[:PACKETS_MAX]:
+        if count and size + len(each) > BATCH_SIZE_BYTES_MAX:
+            break
+        size += len(each)
+        count += 1
+    return count
 
 
 def join_batch(head: bytes, packed: list[bytes]) -> bytes:

@@ -14,7 +14,7 @@ from typing import Protocol
 import hiredis
 
 from channel_layer import redis_scripts
-from channel_layer.codec import BATCH_SIZE_BYTES_MAX, PACKETS_MAX, batch_head, join_batch
+from channel_layer.codec import PACKETS_MAX, batch_head, join_batch, packets_of_one_batch
 from channel_layer.errors import LayerUnavailable
 from channel_layer.keys import GROUP, Keys
 from channel_layer.redis_connection import Answer, OnAnswer, RedisConnection
@@ -22,6 +22,7 @@ from channel_layer.redis_connection import Answer, OnAnswer, RedisConnection
 log = logging.getLogger("towpath.opener")
 
 TTL_INTERVAL_S = 1.0
+FEW = 16  #: so many go together without a look at their size
 
 
 class Outcome(Enum):
@@ -131,15 +132,10 @@ class RedisOpener:
 
     def _next(self) -> list[_Opening]:
         """As much as one script call takes."""
-        if len(self._waiting) <= 16:
+        if len(self._waiting) <= FEW:
             batch, self._waiting = self._waiting, []
             return batch
-        count = size = 0
-        for packed, _, _ in self._waiting[:PACKETS_MAX]:
-            if count and size + len(packed) > BATCH_SIZE_BYTES_MAX:
-                break
-            size += len(packed)
-            count += 1
+        count = packets_of_one_batch([packed for packed, _, _ in self._waiting[:PACKETS_MAX]])
         batch, self._waiting = self._waiting[:count], self._waiting[count:]
         return batch
 

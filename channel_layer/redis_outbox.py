@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import hiredis
 
-from channel_layer.codec import BATCH_SIZE_BYTES_MAX, PACKETS_MAX, batch_head, join_batch
+from channel_layer.codec import BATCH_SIZE_BYTES_MAX, PACKETS_MAX, batch_head, join_batch, packets_of_one_batch
 from channel_layer.errors import LayerUnavailable
 from channel_layer.keys import Keys
 from channel_layer.redis_connection import Answer, RedisConnection
@@ -42,20 +42,21 @@ class _Destination:
         """Is there mail that Redis has not got, as far as we know?"""
         return bool(self.waiting or self.under_way)
 
+    def take_back(self) -> None:
+        """What was under way goes again, before all that waits."""
+        self.waiting[:0] = self.under_way
+        self.waiting_bytes += sum(map(len, self.under_way))
+        self.under_way = []
+
     def next_batch(self) -> list[bytes]:
         """Move as much as one batch holds from `waiting` to `under_way`, and return it."""
         waiting = self.waiting
         if len(waiting) <= PACKETS_MAX and self.waiting_bytes <= BATCH_SIZE_BYTES_MAX:
             self.under_way, self.waiting, self.waiting_bytes = waiting, [], 0
             return waiting
-        count = size = 0
-        for packed in waiting[:PACKETS_MAX]:
-            if count and size + len(packed) > BATCH_SIZE_BYTES_MAX:
-                break
-            size += len(packed)
-            count += 1
+        count = packets_of_one_batch(waiting)
         self.under_way, self.waiting = waiting[:count], waiting[count:]
-        self.waiting_bytes -= size
+        self.waiting_bytes -= sum(map(len, self.under_way))
         return self.under_way
 
 
@@ -78,10 +79,7 @@ class RedisOutbox:
         """A connection stands (again): what was under way on the last one goes again, in order."""
         self._connection = connection
         for destination in self._destinations.values():
-            if destination.under_way:
-                destination.waiting[:0] = destination.under_way
-                destination.waiting_bytes += sum(map(len, destination.under_way))
-                destination.under_way = []
+            destination.take_back()
             if destination.waiting:
                 self._mark(destination)
 
@@ -166,9 +164,7 @@ class RedisOutbox:
             self._on_missing(destination.node)
         else:
             log.warning("Redis refused a batch for %s: %s", destination.node, answer)
-        destination.waiting[:0] = destination.under_way
-        destination.waiting_bytes += sum(map(len, destination.under_way))
-        destination.under_way = []
+        destination.take_back()
         if self._destinations.get(destination.node) is destination:
             destination.flushing = True
             self._loop.call_later(RETRY_S, self._retry, destination)
