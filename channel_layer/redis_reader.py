@@ -17,7 +17,7 @@ import hiredis
 
 from channel_layer import redis_scripts
 from channel_layer.codec import unpack_batch
-from channel_layer.errors import LayerUnavailable, WireError
+from channel_layer.errors import WireError
 from channel_layer.keys import GROUP, Keys
 from channel_layer.packets import OPEN
 from channel_layer.redis_address import RedisAddress
@@ -31,6 +31,7 @@ PENDING_MS = 2_000
 #: Number, epoch, pieces of the scope, first body, more, window, wait in ms.
 OPEN_TYPES = (int, int, list, bytes, bool, int, int)
 CLAIM_INTERVAL_S = 1.0
+RETRY_S = 0.25
 
 
 def _leaves_nothing() -> float:
@@ -151,14 +152,15 @@ class RedisReader:
             self._reading = False
             self.poke()
 
-    def _was_read(self, answer: Answer) -> None:
+    def _done(self, answer: Answer) -> bool:
+        """A call was answered. True: as it should be; else what follows has been seen to, or the link comes back."""
         self._reading = False
-        if isinstance(answer, LayerUnavailable):
-            return  # the link comes back
         if isinstance(answer, hiredis.ReplyError):
             self._failed(answer)
-            return
-        if answer is None or not self._hand_over(answer[0][1]):
+        return not isinstance(answer, Exception)
+
+    def _was_read(self, answer: Answer) -> None:
+        if self._done(answer) and (answer is None or not self._hand_over(answer[0][1])):
             self.poke()
 
     def _claim(self, connection: RedisConnection, count: int) -> None:
@@ -171,11 +173,7 @@ class RedisReader:
         connection.call(was_claimed, *command)
 
     def _was_claimed(self, answer: Answer, count: int) -> None:
-        self._reading = False
-        if isinstance(answer, LayerUnavailable):
-            return
-        if isinstance(answer, hiredis.ReplyError):
-            self._failed(answer)
+        if not self._done(answer):
             return
         if len(answer[1]) >= count:
             self._claimed_at = 0.0  # there may be more
@@ -193,13 +191,10 @@ class RedisReader:
             self.poke()  # the stream is gone, and is made again
         else:
             log.warning("reading %s failed: %s", self._stream, error)
-            self._loop.call_later(0.25, self.poke)
+            self._loop.call_later(RETRY_S, self.poke)
 
     def _group_made(self, answer: Answer) -> None:
-        self._reading = False
-        if isinstance(answer, hiredis.ReplyError):
-            self._failed(answer)
-        elif not isinstance(answer, LayerUnavailable):
+        if self._done(answer):
             self.poke()
 
     def _hand_over(self, found: list[Any]) -> bool:
