@@ -127,7 +127,7 @@ class RedisLayer:
         if outbox.waiting_bytes(node) < BACKLOG_BYTES_MAX:
             return
         try:
-            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            async with asyncio.timeout(self._answer_timeout_s):
                 while outbox.waiting_bytes(node) >= BACKLOG_BYTES_MAX:
                     await asyncio.sleep(BACKLOG_LOOK_S)
         except TimeoutError:
