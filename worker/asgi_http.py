@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from asyncio import Future
 from collections.abc import Callable
 
 from channel_layer.events import EVENT_OVERHEAD_BYTES, Event
@@ -55,13 +54,7 @@ class HttpRun(Run):
             event = self._next_event()
             if event is not None:
                 return event
-            waiter: Future[None] = self._loop.create_future()
-            self._receivers += (waiter,)
-            try:
-                await waiter
-            except BaseException:
-                self._forget_receiver(waiter)
-                raise
+            await self._until_woken()
         return {"type": "http.disconnect"}
 
     async def send(self, event: Event) -> None:

@@ -148,8 +148,15 @@ class Run:
             self._line.consumed(size_bytes)
         return event
 
-    def _forget_receiver(self, waiter: Future[None]) -> None:
-        self._receivers = tuple(other for other in self._receivers if other is not waiter)
+    async def _until_woken(self) -> None:
+        """Wait in `receive()` until there is something to look at."""
+        waiter: Future[None] = self._loop.create_future()
+        self._receivers += (waiter,)
+        try:
+            await waiter
+        except BaseException:
+            self._receivers = tuple(other for other in self._receivers if other is not waiter)
+            raise
 
     def _wake_receivers(self) -> None:
         waiting, self._receivers = self._receivers, ()

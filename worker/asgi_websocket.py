@@ -87,13 +87,7 @@ class WebSocketRun(Run):
                 return self._disconnect_event()
             if self._leaving is ASKED:
                 self._cut()
-            waiter: Future[None] = self._loop.create_future()
-            self._receivers += (waiter,)
-            try:
-                await waiter
-            except BaseException:
-                self._forget_receiver(waiter)
-                raise
+            await self._until_woken()
 
     async def send(self, event: Event) -> None:
         """Check `event`, hand it to the line, and wait while there is no room. Raises as websocket_step does."""
