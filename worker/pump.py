@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from functools import partial
 from typing import Any
 
 from channel_layer import packets
@@ -74,8 +75,8 @@ class Pump:
         self._figures()
         for kind, channel in CHANNEL_OF_KIND.items():
             leaves_s = self._leaves_s if kind == "websocket" else None  # an exchange is soon over, wherever it is
-            callbacks = (self._wanted_of(kind), self._on_entries_of(kind), leaves_s)
-            self._readers[kind] = await self.node.read(channel, *callbacks)
+            wanted, take = partial(self._wanted, kind), partial(self._take, kind)
+            self._readers[kind] = await self.node.read(channel, wanted, take, leaves_s)
 
     async def stop_taking(self) -> None:
         """Take nothing new from now on."""
@@ -125,20 +126,12 @@ class Pump:
 
     # -- adoption
 
-    def _wanted_of(self, kind: str) -> Any:
-        def wanted() -> int:
-            if self.node.connection is None:
-                return 0  # what is read now could not be taken; `on_redis` reads on
-            free = self._room.free(kind) - self._reserved[kind]
-            return read_count(free, self._length[kind], self.node.peers.fellows, self._lag.late)
-
-        return wanted
-
-    def _on_entries_of(self, kind: str) -> Any:
-        def on_entries(entries: list[Entry]) -> bool:
-            return self._take(kind, entries)
-
-        return on_entries
+    def _wanted(self, kind: str) -> int:
+        """How many entries may be read now."""
+        if self.node.connection is None:
+            return 0  # what is read now could not be taken; `on_redis` reads on
+        free = self._room.free(kind) - self._reserved[kind]
+        return read_count(free, self._length[kind], self.node.peers.fellows, self._lag.late)
 
     def _leaves_s(self) -> float:
         return LEAVES_S if self._laden else 0.0
@@ -251,8 +244,7 @@ class Pump:
     def on_dead(self, node: str) -> None:
         """See `Receiver.on_dead`."""
         for line in [line for line in self._lines.values() if line.key[0] == node]:
-            self.node.post(node, packets.close(line.key[1], line.key[2], Close.UNKNOWN))
-            self._disconnect(line, 1006, "")
+            self._break(line)
 
     def on_redis(self, reachable: bool) -> None:
         """See `Receiver.on_redis`."""
@@ -319,7 +311,7 @@ class Pump:
             line.instance.feed(event, payload_size_bytes(event))
 
     def _break(self, line: WireLine) -> None:
-        """Packets were lost: the connection ends visibly, on both sides."""
+        """Packets were lost, or its interface server was: the connection ends visibly, on both sides."""
         self._disconnect(line, 1006, "")
         self.node.post(line.key[0], packets.close(line.key[1], line.key[2], Close.UNKNOWN))
 
