@@ -157,11 +157,6 @@ class Exchange:
                 self.fault = "shorter than its Content-Length"
         return body
 
-    @property
-    def started(self) -> bool:
-        """Has the application said its status? From then on no other answer can be given."""
-        return self.state is not AWAITED
-
     def _move(self, kind: str) -> None:
         moved = MOVES.get((self.state, kind))
         if moved is None:

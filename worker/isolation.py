@@ -5,7 +5,8 @@ ours moves out before theirs moves in: everything of ours is imported, then our 
 in hand goes on working, for a module needs its entry in `sys.modules` only while it is being looked up.
 
 * The start is `python -P`: without it the current folder, where the user's `worker` may lie, comes before ours.
-* PYTHONPATH comes before installed packages whatever we do, so `ours_first` puts our home in front while we import.
+* PYTHONPATH comes before installed packages whatever we do, so whoever starts us sees to it that our names mean ours
+  while we import.
 * From `leave_names` on, an import statement of ours inside a function would find the user's module. There is none, and
   `import_everything` sees to it that nothing is left to import.
 * `channel_layer` keeps its name: applications import it, to send and to join groups.
@@ -25,11 +26,6 @@ GIVEN_UP = ("worker", "interface_server", "towpath")
 OUR_HOME = Path(__file__).resolve().parent.parent
 
 
-def ours_first() -> None:
-    """Look for modules in our home before PYTHONPATH. Undone by leave_names."""
-    sys.path.insert(0, str(OUR_HOME))
-
-
 def import_everything(package: str = "worker") -> None:
     """Import every module of `package` but its `__main__`."""
     for module in pkgutil.iter_modules([str(OUR_HOME / package)], f"{package}."):
@@ -38,7 +34,10 @@ def import_everything(package: str = "worker") -> None:
 
 
 def leave_names(names: Iterable[str] = GIVEN_UP) -> None:
-    """Give our names up to the user's project. Call it last of all imports, and before the user's folder is on the path."""
+    """Give our names up to the user's project, and our home's place at the front of the path.
+
+    Call it last of all imports, and before the user's folder is on the path.
+    """
     given_up = tuple(names)
     for module in list(sys.modules):
         if module.partition(".")[0] in given_up:
