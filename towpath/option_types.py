@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable
 from typing import Any
 
 import click
 
 from channel_layer.redis_address import RedisAddress
-from channel_layer.succession import parse
+from channel_layer.succession import Succession
 from interface_server.proxy_headers import TrustedPeers
 
 UNITS_BYTES = {"": 1, "b": 1, "k": 1024, "kib": 1024, "m": 1024**2, "mib": 1024**2, "g": 1024**3, "gib": 1024**3}
@@ -75,46 +76,28 @@ class MountPath(click.ParamType[str]):
         return str(value).rstrip("/")
 
 
-class ProxyList(click.ParamType[str]):
-    """Peers that are believed: addresses, networks, `unix`, or `*`, with commas between."""
+class Checked(click.ParamType[str]):
+    """A text that is taken as it stands, unless `check` raises ValueError with the sentence that says why not."""
 
-    name = "addresses"
+    def __init__(self, name: str, check: Callable[[str], object]) -> None:
+        self.name = name
+        self._check = check
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The list as it was given."""
+        """The text as it was given."""
         try:
-            TrustedPeers(str(value))
+            self._check(str(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
         return str(value)
 
 
-class RedisUrl(click.ParamType[str]):
-    """A URL that redis-py knows, or `redis+sentinel://host:port,…/service`."""
-
-    name = "url"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The URL as it was given."""
-        try:
-            return RedisAddress.parse(str(value)).url
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-
-
-class Generation(click.ParamType[str]):
-    """`<fleet>/<number>`."""
-
-    name = "fleet/number"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The generation as it was given."""
-        try:
-            if value:
-                parse(str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-        return str(value)
+#: Peers that are believed: addresses, networks, `unix`, or `*`, with commas between.
+PROXY_LIST = Checked("addresses", TrustedPeers)
+#: A URL that redis-py knows, or `redis+sentinel://host:port,…/service`.
+REDIS_URL = Checked("url", RedisAddress.parse)
+#: `<fleet>/<number>`, or nothing.
+GENERATION = Checked("fleet/number", Succession)
 
 
 class ApplicationInterface(click.Choice[str]):

@@ -17,13 +17,13 @@ import click
 from channel_layer.settings import WireSettings
 from interface_server.settings import InterfaceSettings
 from towpath.option_types import (
+    GENERATION,
+    PROXY_LIST,
+    REDIS_URL,
     ApplicationInterface,
-    Generation,
     Header,
     MountPath,
     OffOr,
-    ProxyList,
-    RedisUrl,
     Seconds,
     Size,
 )
@@ -124,7 +124,7 @@ ROWS: tuple[Row, ...] = (
     Row("--workers-max", ONLY_SERVE, "How many `scale` may ask for; 4 times --workers if not given.", (), click.IntRange(1, 4096)),
     Row(
         "--redis", PROCESSES | {STATUS}, "URL of Redis or Valkey. `serve` starts one of its own without it.",
-        ("wire.redis",), RedisUrl(), {"default": None},
+        ("wire.redis",), REDIS_URL, {"default": None},
     ),
     Row("--prefix", PROCESSES | {STATUS}, "In front of every Redis key.", ("wire.prefix",)),
     Row(
@@ -156,7 +156,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         "--generation", frozenset({WORKER}), "FLEET/NUMBER: WebSockets are left to workers of a higher number, if there are any.",
-        ("wire.generation",), Generation(),
+        ("wire.generation",), GENERATION,
     ),
     Row(
         "--env-file", PROCESSES, "Set environment variables from this file first.", (),
@@ -173,7 +173,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         "--forwarded-allow-ips", DOOR, "Trusted peers: addresses, networks, `unix`, or `*`.  [also: FORWARDED_ALLOW_IPS]",
-        ("interface.forwarded_allow_ips",), ProxyList(), also_env=("FORWARDED_ALLOW_IPS",),
+        ("interface.forwarded_allow_ips",), PROXY_LIST, also_env=("FORWARDED_ALLOW_IPS",),
     ),
     Row("--server-header/--no-server-header", DOOR, "Say `server: towpath`.", ("interface.server_header",)),
     Row("--date-header/--no-date-header", DOOR, "Say the date.", ("interface.date_header",)),
