@@ -181,10 +181,7 @@ def status(json_wanted: bool, watch: bool, **values: Any) -> int:
 @towpath.command()
 def stop(**values: Any) -> int:
     """Stop a running serve, and wait until it has gone."""
-    path = _run_dir(values)
-    facts = run_dir.facts(path)
-    if facts is None:
-        raise click.ClickException(_no_serve(path))
+    _, facts = _running(values)
     processes.send(facts["pid"], signal.SIGTERM)
     return 1 if processes.wait_gone([facts["pid"]], STOP_PATIENCE_S) else 0
 
@@ -220,9 +217,7 @@ def embedded_server(folder: Path) -> None:
 
 def _ask(values: options.Values, asked: dict[str, Any]) -> int:
     """Ask a running serve, show what it tells, and wait until it is done."""
-    path = _run_dir(values)
-    if run_dir.facts(path) is None:
-        raise click.ClickException(_no_serve(path))
+    path, _ = _running(values)
     code, sentence = control.ask(path, asked, click.echo)
     click.echo(f"towpath: {sentence}" if code else sentence, err=bool(code))
     return code
@@ -242,23 +237,24 @@ def _path(given: str | None) -> Path | None:
     return Path(given) if given is not None else None
 
 
-def _run_dir(values: options.Values) -> Path:
-    """Of the `serve` that is meant. One with `--fd` is found by its --run-dir alone."""
-    return _path(values["run_dir"]) or run_dir.default_path(values["port"], values["uds"], None)
+def _running(values: options.Values, or_else: str = "") -> tuple[Path, dict[str, Any]]:
+    """Run folder and facts of the `serve` that is meant. One with `--fd` is found by its --run-dir alone.
 
-
-def _no_serve(path: Path) -> str:
-    return f"no `towpath serve` runs in {path}; --port, --uds or --run-dir says which one is meant"
+    or_else: what else may be said, if none runs there.
+    """
+    path = _path(values["run_dir"]) or run_dir.default_path(values["port"], values["uds"], None)
+    facts = run_dir.facts(path)
+    if facts is None:
+        which = "--port, --uds or --run-dir says which one is meant"
+        raise click.ClickException(f"no `towpath serve` runs in {path}; {which}{or_else}")
+    return path, facts
 
 
 def _where(values: options.Values) -> tuple[str, str]:
     """URL and prefix for `status`: those that were given, else those of the `serve` that is meant."""
     if values["redis"] is not None:
         return values["redis"], values["prefix"]
-    path = _run_dir(values)
-    facts = run_dir.facts(path)
-    if facts is None:
-        raise click.ClickException(f"{_no_serve(path)}, and --redis where processes run without it")
+    path, facts = _running(values, ", and --redis where processes run without it")
     if "redis" not in facts:
         raise click.ClickException(f"the `towpath serve` in {path} is only starting")
     return facts["redis"], facts["prefix"]

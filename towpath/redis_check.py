@@ -53,8 +53,3 @@ def judge(where: str, kind: str, version: str, policy: str) -> None:
         raise StartFailure(
             f"Redis at {where} has maxmemory-policy {policy}: it would drop messages; noeviction is needed"
         )
-
-
-def shown(url: str) -> str:
-    """The URL for people: without its password."""
-    return RedisAddress.parse(url).shown

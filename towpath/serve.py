@@ -21,6 +21,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+from channel_layer.redis_address import RedisAddress
+from interface_server.settings import InterfaceSettings
 from towpath import embedded, listening, options, processes, redis_check, run_dir, supervisord_conf
 from towpath.environment import FROM_SUPERVISORD, GENERATION, WorkerEnvironment
 from towpath.errors import StartFailure
@@ -52,6 +54,11 @@ class ServeSettings:
     redis: str | None
     reload: Watched | None
     read_again: Callable[[], Mapping[str, Any]]
+
+    @property
+    def door(self) -> InterfaceSettings:
+        """Where clients come in, as it was asked for."""
+        return options.settings_of(self.values)[0]
 
     @property
     def told(self) -> Mapping[str, Any]:
@@ -87,18 +94,18 @@ def _any_port(settings: ServeSettings) -> Listening | None:
 
     None for a fixed place. A killed `serve` may have left somebody there, and whoever holds the folder ends them first.
     """
-    door = options.settings_of(settings.values)[0]
+    door = settings.door
     any_will_do = door.port == 0 and door.uds is None and door.fd is None
     return listening.prepare(door) if any_will_do else None
 
 
 def _run_dir(settings: ServeSettings, found: Listening | None) -> Path:
-    door = options.settings_of(settings.values)[0]
+    door = settings.door
     return settings.run_dir or run_dir.default_path(found.port if found else door.port, door.uds, door.fd)
 
 
 def _serve_in(folder: RunDir, settings: ServeSettings, found: Listening | None) -> int:
-    place = found or listening.prepare(options.settings_of(settings.values)[0])
+    place = found or listening.prepare(settings.door)
     redis, redis_shown = _redis(folder, settings)
     environment = _environment(settings.told, redis, folder)
     _check_application(settings.app, environment)
@@ -131,7 +138,7 @@ def _redis(folder: RunDir, settings: ServeSettings) -> tuple[str, str]:
         binary = embedded.find_binary()
         return embedded.url(folder.path), f"embedded {Path(binary).name}"
     kind = redis_check.check(settings.redis, REDIS_PATIENCE_S)
-    return settings.redis, f"{kind} at {redis_check.shown(settings.redis)}"
+    return settings.redis, f"{kind} at {RedisAddress.parse(settings.redis).shown}"
 
 
 def _environment(told: options.Values, redis: str, folder: RunDir) -> dict[str, str]:
