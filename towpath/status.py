@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 FIRST_COLUMNS = ("role", "node", "host", "pid", "version")  #: where they are known; then whatever else a lease says
@@ -34,8 +34,7 @@ class Status:
 
 def as_json(status: Status) -> str:
     """For programs."""
-    queues = [{"channel": queue.channel, "depth": queue.depth, "age_s": queue.age_s} for queue in status.queues]
-    return json.dumps({"processes": list(status.processes), "queues": queues}, default=str)
+    return json.dumps({"processes": status.processes, "queues": [*map(asdict, status.queues)]}, default=str)
 
 
 def as_table(status: Status, before: Status | None = None, passed_s: float = 0.0) -> str:
