@@ -17,7 +17,7 @@ import click
 
 from channel_layer.errors import LayerUnavailable
 from channel_layer.process_log import NoLogConfig
-from towpath import app_check, control, embedded, listening, options, processes, redis_check, run_dir
+from towpath import app_check, control, embedded, listening, marks, options, processes, redis_check, run_dir
 from towpath.errors import STARTUP_FAILURE, StartFailure
 from towpath.options import INTERFACE, RELOAD, SCALE, SERVE, STATUS, STOP, WORKER, options_of
 
@@ -43,7 +43,7 @@ def run(arguments: Sequence[str], retire: Retire) -> int:
     """Run one command; its exit code. retire: called when the names of our packages may be the project's again."""
     code = _run(Call(retire, tuple(arguments)))
     if code == STARTUP_FAILURE:
-        processes.leave_word_of_failure()
+        marks.leave_word_of_failure()
     return code
 
 
@@ -72,7 +72,7 @@ def _run(call: Call) -> int:
 def _complain(sentence: str) -> int:
     """Say it once; an empty sentence was said already by whoever found it out."""
     if sentence:
-        processes.leave_word_of_failure(sentence)
+        marks.leave_word_of_failure(sentence)
         click.echo(f"towpath: {sentence}", err=True)
     return STARTUP_FAILURE
 
@@ -113,13 +113,13 @@ def serve(call: Call, /, app: str, **values: Any) -> int:
 @towpath.command()
 def interface(**values: Any) -> int:
     """Run one interface server: sockets here, applications elsewhere."""
-    processes.enter()
+    marks.enter()
     settings, _ = options.settings_of(values)
     listening.check(settings)
     redis_check.check(settings.wire.redis, REDIS_PATIENCE_S)
     from interface_server.__main__ import run as run_interface
 
-    return run_interface(settings, processes.everything_stops)
+    return run_interface(settings, marks.everything_stops)
 
 
 @options_of(WORKER)
@@ -135,7 +135,7 @@ def worker(call: Call, /, app: str, check: bool, **values: Any) -> int:
 
     _, settings = options.settings_of({**values, "app": app})
     if not check:
-        processes.enter()
+        marks.enter()
         redis_check.check(settings.wire.redis, REDIS_PATIENCE_S)
     isolation.import_everything()
     call.retire()
@@ -146,7 +146,7 @@ def worker(call: Call, /, app: str, check: bool, **values: Any) -> int:
             if check:
                 room.check(settings)
                 return 0
-            return room.run(settings, processes.ask_for_successor)
+            return room.run(settings, marks.ask_for_successor)
         except StartupError as error:
             return _complain(str(error))
 
@@ -211,7 +211,7 @@ def scale(numbers: tuple[str, ...], **values: Any) -> int:
 @click.argument("folder", type=click.Path(path_type=Path))
 def embedded_server(folder: Path) -> None:
     """Become the embedded server of a serve."""
-    processes.enter()
+    marks.enter()
     embedded.become(folder)
 
 

@@ -23,7 +23,7 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-from towpath import processes
+from towpath import marks, processes
 from towpath.errors import StartFailure
 
 ORPHAN_PATIENCE_S = 5.0
@@ -89,7 +89,7 @@ class RunDir:
 
     def say_that_all_stops(self) -> None:
         """The listening socket is of no more use to anybody: whoever leaves may shut it down."""
-        processes.stop_mark(self.path).touch(mode=0o600)
+        marks.stop_mark(self.path).touch(mode=0o600)
 
     def children(self) -> list[int]:
         """The recorded processes that are alive, the supervisor first: else it would start the others again."""
@@ -98,15 +98,15 @@ class RunDir:
 
     def failure(self, name: str) -> str | None:
         """What this process said of why it cannot start; None if it did not say that it cannot."""
-        return processes.said(processes.failure_mark(self.path / "pids" / name))
+        return marks.said(marks.failure_mark(self.path / "pids" / name))
 
     def wish(self, name: str) -> str:
         """Why this process asks for its successor; empty if it does not."""
-        return processes.said(processes.wish_mark(self.path / "pids" / name)) or ""
+        return marks.said(marks.wish_mark(self.path / "pids" / name)) or ""
 
     def forget(self, name: str) -> None:
         """What the last process of this slot said does not count any more."""
-        processes.take_back_marks(self.path / "pids" / name)
+        marks.take_back_marks(self.path / "pids" / name)
 
     def leave(self) -> None:
         """Nothing of ours is left behind; a folder that was there before stays."""
