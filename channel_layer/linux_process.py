@@ -17,7 +17,7 @@ PROC = Path("/proc")
 
 def identity() -> dict[str, Any]:
     """What a lease says of this process: `machine` (boot id and pid namespace), `pid`, `born` (in ticks since the boot)."""
-    return {"machine": _machine(), "pid": os.getpid(), "born": _born(os.getpid())}
+    return {"machine": _machine(), "pid": os.getpid(), "born": born(os.getpid())}
 
 
 def same_process_here(facts: dict[str, Any]) -> int | None:
@@ -25,7 +25,16 @@ def same_process_here(facts: dict[str, Any]) -> int | None:
     pid, machine = facts.get("pid"), facts.get("machine")
     if not machine or machine != _machine() or type(pid) is not int:
         return None
-    return pid if _born(pid) == facts.get("born") else None
+    return pid if born(pid) == facts.get("born") else None
+
+
+def born(pid: int) -> int | None:
+    """When a process was started, in ticks since the boot; None if there is none that runs."""
+    try:
+        fields = (PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in (b"Z", b"X") else int(fields[19])
 
 
 class DeathWatch:
@@ -79,11 +88,3 @@ def _machine() -> str:
         return f"{boot} {(PROC / 'self/ns/pid').readlink()}"
     except OSError:
         return ""
-
-
-def _born(pid: int) -> int | None:
-    try:
-        fields = (PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] in (b"Z", b"X") else int(fields[19])

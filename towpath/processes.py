@@ -17,17 +17,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from channel_layer import linux_process
+
 PR_SET_PDEATHSIG = 1
 
 
 def start_mark(pid: int) -> str | None:
     """What tells this process from others that had or will have its number; None if there is no such process."""
     if sys.platform == "linux":
-        try:
-            fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
-        except OSError:
-            return None
-        return None if fields[0] in (b"Z", b"X") else fields[19].decode()
+        ticks = linux_process.born(pid)
+        return None if ticks is None else str(ticks)
     shown = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return shown.stdout.strip() or None
 
