@@ -8,11 +8,11 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
 from pathlib import Path
 
 from redis import Redis
 
+from tests.facts import wait_until
 from towpath.embedded import find_binary
 
 DEADLINE_S = 10.0
@@ -34,16 +34,12 @@ class RedisServer:
         command = [self._binary, "--port", "0", "--unixsocket", str(self.socket), "--dir", str(self.folder)]
         command += ["--save", "", "--appendonly", "no", "--loglevel", "warning", *self._arguments]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-        deadline = time.monotonic() + DEADLINE_S
-        while time.monotonic() < deadline:
-            with socket.socket(socket.AF_UNIX) as probe:
-                try:
-                    probe.connect(str(self.socket))
-                except OSError:
-                    time.sleep(0.005)
-                    continue
-            return self
-        raise AssertionError("the Redis server did not start")
+        wait_until(self._listens, "the Redis server has started", DEADLINE_S)
+        return self
+
+    def _listens(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self.socket)) == 0
 
     def client(self) -> Redis:
         """A client for looking at it."""

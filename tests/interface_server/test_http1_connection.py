@@ -10,6 +10,7 @@ import pytest
 from channel_layer.events import Event
 from interface_server.client import Ending
 from interface_server.settings import InterfaceSettings
+from tests.facts import until
 from tests.interface_server.in_process_door import (
     DEADLINE_S,
     WINDOW_SIZE_BYTES,
@@ -65,13 +66,6 @@ class Held:
     async def __call__(self, scope: Event, receive: Receive, send: Send) -> None:
         await self.go.wait()
         await hello(scope, receive, send)
-
-
-async def until(fact) -> None:
-    """Until `fact()` is true; looks once per turn of the loop."""
-    async with asyncio.timeout(DEADLINE_S):
-        while not fact():
-            await asyncio.sleep(0)
 
 
 # What is asked, in which order.

@@ -8,18 +8,12 @@ import logging
 import pytest
 
 from channel_layer.scope import Scope, ScopeReader
+from tests.facts import until
 from worker.errors import ClientGone, InvalidEvent, WrongOrder
 from worker.instance import Close
 
 START = {"type": "http.response.start", "status": 200, "headers": [(b"x-a", b"1")]}
 DEADLINE_S = 10.0
-
-
-async def until(fact):
-    """Wait for a fact that no line reports."""
-    async with asyncio.timeout(DEADLINE_S):
-        while not fact():
-            await asyncio.sleep(0)
 
 
 async def test_a_response_leaves_in_order_and_is_complete_once(rooms, line, http_scope):

@@ -6,18 +6,11 @@ import asyncio
 
 import pytest
 
+from tests.facts import until
 from worker.errors import ClientGone, InvalidEvent, WrongOrder
 from worker.instance import Close
 
 ACCEPT = {"type": "websocket.accept"}
-DEADLINE_S = 10.0
-
-
-async def until(fact):
-    """Wait for a fact that no line reports."""
-    async with asyncio.timeout(DEADLINE_S):
-        while not fact():
-            await asyncio.sleep(0)
 
 
 def text(value: str) -> dict[str, str]:

@@ -9,15 +9,10 @@ import time
 import pytest
 from asgiref.sync import ThreadSensitiveContext, async_to_sync, sync_to_async
 
+from tests.facts import until
+
 START = {"type": "http.response.start", "status": 200, "headers": []}
 DEADLINE_S = 10.0
-
-
-async def until(fact):
-    """Wait for a fact that no line reports."""
-    async with asyncio.timeout(DEADLINE_S):
-        while not fact():
-            await asyncio.sleep(0.001)
 
 
 def answering(function):

@@ -8,16 +8,10 @@ from wsgiref.validate import validator
 
 import pytest
 
+from tests.facts import until
 from worker.instance import Close
 
 DEADLINE_S = 10.0
-
-
-async def until(fact):
-    """Wait for a fact that no line reports."""
-    async with asyncio.timeout(DEADLINE_S):
-        while not fact():
-            await asyncio.sleep(0.001)
 
 
 def plain(*chunks, status="200 OK", headers=()):
