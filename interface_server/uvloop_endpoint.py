@@ -171,10 +171,10 @@ class UvloopTransport(asyncio.Protocol):
         self._producer = None
 
     def getPeer(self) -> Address:
-        return _address(self.uv, "peername")
+        return _address(self.uv.get_extra_info("peername"))
 
     def getHost(self) -> Address:
-        return _address(self.uv, "sockname")
+        return _address(self.uv.get_extra_info("sockname"))
 
     def peer(self) -> tuple[str, int] | None:
         """Host and port of the peer; None on a unix socket."""
@@ -209,18 +209,15 @@ class UvloopTransport(asyncio.Protocol):
 
     def has_unread(self) -> bool:
         """Is there something in the kernel that we have not read yet: bytes, or the peer's end?"""
-        if self.uv.is_closing():
-            return False
-        poll = select.poll()
-        poll.register(self.uv.get_extra_info("socket").fileno(), select.POLLIN)
-        return bool(poll.poll(0))
+        return not self.uv.is_closing() and self._polls(select.POLLIN)
 
     def hung_up(self) -> bool:
         """Has the peer closed or reset, as far as the kernel knows? For while reading is paused and nobody would hear."""
-        if self.uv.is_closing():
-            return True
+        return self.uv.is_closing() or self._polls(HUNG_UP)
+
+    def _polls(self, what: int) -> bool:
         poll = select.poll()
-        poll.register(self.uv.get_extra_info("socket").fileno(), HUNG_UP)
+        poll.register(self.uv.get_extra_info("socket").fileno(), what)
         return bool(poll.poll(0))
 
 
@@ -248,8 +245,8 @@ def _prepare(sock: socket.socket) -> None:
         pass  # the peer is gone already, or the kernel does not know the option: neither is needed to be right
 
 
-def _address(source: Any, which: str) -> Address:
-    name = source.get_extra_info(which)
+def _address(name: Any) -> Address:
+    """name: as sockets say it."""
     if not isinstance(name, tuple):
         return UNIXAddress(name or None)
     kind = IPv4Address if len(name) == 2 else IPv6Address
@@ -289,10 +286,7 @@ class UvloopPort:
         return None
 
     def getHost(self) -> Address:
-        name = self._server.sockets[0].getsockname()
-        if not isinstance(name, tuple):
-            return UNIXAddress(name)
-        return (IPv4Address if len(name) == 2 else IPv6Address)("TCP", name[0], name[1])
+        return _address(self._server.sockets[0].getsockname())
 
 
 @implementer(IStreamServerEndpoint)
