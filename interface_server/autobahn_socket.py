@@ -39,16 +39,14 @@ class WebSockets:
         self.alive: set[Socket] = set()  #: from the upgrade until the transport is gone
         context.sweep.add(self.watch.sweep)
 
-    def close_all(self, code: int = SERVICE_RESTART, reason: str = "the server is stopping") -> None:
-        """Close what is open, refuse what is not yet; each then has the usual time to answer."""
-        self.close(tuple(self.alive), code, reason)
+    def close_all(self) -> None:
+        """The server is stopping: close what is open, refuse what is not yet; each then has the usual time to answer."""
+        self.close(tuple(self.alive))
 
-    def close(
-        self, sockets: Iterable[Socket], code: int = SERVICE_RESTART, reason: str = "the server is stopping"
-    ) -> None:
+    def close(self, sockets: Iterable[Socket]) -> None:
         """The same for some of them."""
         for socket in sockets:
-            socket.dismiss(code, reason)
+            socket.dismiss(SERVICE_RESTART, "the server is stopping")
 
 
 class Socket:
