@@ -110,7 +110,7 @@ class Socket:
         """The client broke the rules: what it says from now on means nothing."""
         self._framing = None
         if self._state is State.OPEN:
-            self._shared.context.counters.count(f"closed.websocket_{code}")
+            self._shared.context.counters[f"closed.websocket_{code}"] += 1
             self._transport.write(close_frame(code, reason))
             self._leave(code, reason)
         if self._state is not State.CLOSED:
@@ -118,14 +118,14 @@ class Socket:
 
     def _give_up(self, why: str) -> None:
         """The client does not take what it is sent. Only while open."""
-        self._shared.context.counters.count(f"closed.{why}")
+        self._shared.context.counters[f"closed.{why}"] += 1
         self._given_up = True
         self._close(TRY_AGAIN_LATER, "slow")
 
     def _at_fault(self, what: str) -> None:
         """The application (or its worker) broke the rules; the client is told as far as it still can be."""
         logger.error("%s: %s", self._upstream.channel if self._upstream is not None else "?", what)
-        self._shared.context.counters.count("closed.application_fault")
+        self._shared.context.counters["closed.application_fault"] += 1
         if self._state is State.OPEN:
             self._close(INTERNAL_ERROR, "the application failed")
             return
@@ -140,14 +140,14 @@ class Socket:
         handshake, self._handshake = self._handshake, None
         assert handshake is not None
         context = self._shared.context
-        context.counters.count(f"refused.websocket_{status}")
+        context.counters[f"refused.websocket_{status}"] += 1
         self._transport.write(handshake.refuse(status, why, field))
         handshake.log(context.access_log, status)
         self._drain()
 
     def _abort(self, why: str) -> None:
         """End without a word, so that the client can tell that something is missing."""
-        self._shared.context.counters.count(f"aborted.{why}")
+        self._shared.context.counters[f"aborted.{why}"] += 1
         self._leave(ABNORMAL)
         self._say_last(State.CLOSED)
         self._transport.abortConnection()

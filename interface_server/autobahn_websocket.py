@@ -194,7 +194,7 @@ class WebSocket(Reading, Writing):
         if self._reading_paused or self._writing_paused:
             self._shared.watch.ponging.arm(self, self._shared.context.loop.time())
             return
-        self._shared.context.counters.count("closed.ping_timeout")
+        self._shared.context.counters["closed.ping_timeout"] += 1
         self._close(INTERNAL_ERROR, "ping timeout")
 
     def close_overdue(self) -> None:

@@ -67,11 +67,11 @@ class Writing(Socket):
             try:
                 self._push_message(pushed)
             except _NO_MESSAGE:
-                self._shared.context.counters.count("dropped.push_invalid")
+                self._shared.context.counters["dropped.push_invalid"] += 1
         elif action is Action.CLOSE:
             self._close(sendable_code(event.get("code")), str(event.get("reason") or ""))
         else:
-            self._shared.context.counters.count("dropped.push_not_open")
+            self._shared.context.counters["dropped.push_not_open"] += 1
 
     def _push_message(self, pushed: Pushed) -> None:
         composer, waiting = self._composer, 0

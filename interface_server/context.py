@@ -8,12 +8,12 @@ ready in `lines`; `now` is the time of the last stroke of the sweep, good enough
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 from interface_server.access_log import AccessLog
 from interface_server.client import Door
-from interface_server.counters import Counters
 from interface_server.health import Health
 from interface_server.http1_response import StandingLines
 from interface_server.proxy_headers import TrustedPeers
@@ -29,7 +29,8 @@ class DoorContext:
     settings: InterfaceSettings
     door: Door
     loop: asyncio.AbstractEventLoop
-    counters: Counters
+    #: What users would not want, `<what>.<why>` (`refused.head_too_large`): names come from the code alone, never from a client.
+    counters: Counter[str]
     access_log: AccessLog
     trusted: TrustedPeers | None  #: None: proxy headers are not read
     lines: StandingLines
@@ -51,7 +52,7 @@ class DoorContext:
             settings=settings,
             door=door,
             loop=loop,
-            counters=Counters(),
+            counters=Counter(),
             access_log=AccessLog(settings.access_log),
             trusted=TrustedPeers(settings.forwarded_allow_ips) if settings.proxy_headers else None,
             lines=StandingLines(settings.server_header, settings.date_header, settings.headers),

@@ -95,10 +95,10 @@ class HttpProtocol(Requests, Responses, Protocol):  # type: ignore[misc]  # `tra
         if self._phase is HEAD and self._head_begun:
             self._refuse(Refusal(408, "the request head did not come in time", "head_timeout"))
         elif self._phase is HEAD:
-            self.context.counters.count("closed.idle")
+            self.context.counters["closed.idle"] += 1
             self._close()
         elif self._phase is EXCHANGE:
-            self.context.counters.count("refused.response_timeout")
+            self.context.counters["refused.response_timeout"] += 1
             self._leave()
             self._answer(504, (TEXT,), b"the application did not answer in time\n")
         else:
@@ -117,5 +117,5 @@ class HttpProtocol(Requests, Responses, Protocol):  # type: ignore[misc]  # `tra
 
     def cut_off(self) -> None:
         """The process ends: so does this, whatever it was doing."""
-        self.context.counters.count("aborted.shutdown")
+        self.context.counters["aborted.shutdown"] += 1
         self.hung_up()

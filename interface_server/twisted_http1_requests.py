@@ -135,7 +135,7 @@ class Requests(HttpSocket):
 
     def _refuse(self, refusal: Refusal) -> None:
         """The request is not served; what was read of it, and what may follow, cannot be trusted."""
-        self.context.counters.count("refused." + refusal.name)
+        self.context.counters["refused." + refusal.name] += 1
         self._request_over = False
         if self._upstream is not None:
             self._leave()
@@ -146,7 +146,7 @@ class Requests(HttpSocket):
         self._answer(refusal.status, (TEXT, *more), refusal.why.encode() + b"\n")
 
     def _refuse_full(self) -> None:
-        self.context.counters.count("refused.limit_concurrency")
+        self.context.counters["refused.limit_concurrency"] += 1
         self._answer(503, (TEXT, RETRY_AFTER), b"too many connections are under way\n")
 
     # What the pump says (`Client`; the rest is in twisted_http1_responses.py).

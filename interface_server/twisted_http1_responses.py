@@ -46,13 +46,13 @@ class Responses(HttpSocket):
         self._render(head, events, may_stay, size_bytes)
 
     def push(self, pushed: Pushed) -> None:
-        self.context.counters.count("dropped.pushed_to_http")
+        self.context.counters["dropped.pushed_to_http"] += 1
 
     def end(self, ending: Ending) -> None:
         if self._upstream is None:
             return
         self._release()
-        self.context.counters.count(f"ended.{ending.name.lower()}")
+        self.context.counters[f"ended.{ending.name.lower()}"] += 1
         if self._spoken:
             self._break_off()
         else:
@@ -113,7 +113,7 @@ class Responses(HttpSocket):
             if self._upstream is not None:
                 self._complete(self._upstream, response.keep_alive)
             return
-        self.context.counters.count("broken." + fault.split(maxsplit=1)[0])
+        self.context.counters["broken." + fault.split(maxsplit=1)[0]] += 1
         logger.error("%s: the response body is %s; the connection is closed", self._name(), fault)
         self._leave()
         if fault.startswith("longer"):
@@ -123,7 +123,7 @@ class Responses(HttpSocket):
 
     def _broken(self, error: Exception) -> None:
         logger.error("%s: the application's response cannot be sent: %s", self._name(), error)
-        self.context.counters.count("broken.invalid_response")
+        self.context.counters["broken.invalid_response"] += 1
         self._leave()
         if self._spoken:
             self._break_off()

@@ -194,7 +194,7 @@ class HttpSocket:
         self.factory.unread.discard(self)
 
     def _stalled(self) -> None:
-        self.context.counters.count("aborted.stalled")
+        self.context.counters["aborted.stalled"] += 1
         self._leave()
         self._retire()
         self.transport.reset()

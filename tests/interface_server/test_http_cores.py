@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interface_server.counters import Counters
 from interface_server.exchange import InvalidResponse
 from interface_server.health import Health
 from interface_server.http1_head import Head, Refusal, check_head, plain_head
@@ -294,14 +293,6 @@ def test_health_answers_its_two_paths_alone():
     assert health.answer("/-/health/ready", "HEAD", ready=True).status == 200
     assert health.answer("/-/health/ready", "DELETE", ready=True).status == 405
     assert not Health("").paths
-
-
-def test_counters_count_and_take_no_room_for_questions():
-    counters = Counters()
-    counters.count("refused.host")
-    counters.count("refused.host", 2)
-    assert (counters["refused.host"], counters["never"]) == (3, 0)
-    assert dict(counters) == {"refused.host": 3}
 
 
 class Taker:
