@@ -109,11 +109,19 @@ def running(name: str, app: str, profile: Path | None = None) -> Iterator[Server
 
     profile: a folder into which each Python process of the server writes where its time went. Slower: for eyes only.
     """
-    folder = Path(tempfile.mkdtemp(prefix="bench-"))
-    port, log = _free_port(), folder / "log"
+    with own_folder() as folder:
+        port = free_port()
+        with started(COMMANDS[name](app, port, folder), port, folder, _profiler(profile)) as server:
+            yield server
+
+
+@contextmanager
+def started(command: list[str], port: int, folder: Path, environment: dict[str, str]) -> Iterator[Server]:
+    """The server that `command` starts, from its first open port to its end. What it says goes into `folder`."""
+    log = folder / "log"
     with log.open("wb") as output:
         root = subprocess.Popen(
-            COMMANDS[name](app, port, folder), cwd=APPS, env=_environment(profile), stdout=output, stderr=output,
+            command, cwd=APPS, env=_inherited() | environment, stdout=output, stderr=output,
             stdin=subprocess.DEVNULL, start_new_session=True,
         )  # fmt: skip
     server = Server(port, root.pid)
@@ -125,19 +133,29 @@ def running(name: str, app: str, profile: Path | None = None) -> Iterator[Server
         raise ServerFailed(f"{failure}\n{said}") from failure
     finally:
         _stop(server, root)
+
+
+@contextmanager
+def own_folder() -> Iterator[Path]:
+    """A folder for one server, which goes with it."""
+    folder = Path(tempfile.mkdtemp(prefix="bench-"))
+    try:
+        yield folder
+    finally:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _environment(profile: Path | None) -> dict[str, str]:
-    """Ours, without what would silently change a server's settings."""
-    foreign = ("TOWPATH_", "UVICORN_", "WEB_CONCURRENCY", "DJANGO_")
-    ours = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
-    if profile is not None:
-        ours |= {"PYTHONPATH": str(APPS / "profiler"), "BENCH_PROFILE": str(profile.absolute())}
-    return ours
+def _profiler(profile: Path | None) -> dict[str, str]:
+    return {} if profile is None else {"PYTHONPATH": str(APPS / "profiler"), "BENCH_PROFILE": str(profile.absolute())}
 
 
-def _free_port() -> int:
+def _inherited() -> dict[str, str]:
+    """Our environment, without what would silently change a server's settings."""
+    foreign = ("TOWPATH_", "UVICORN_", "WEB_CONCURRENCY", "DJANGO_", "GUNICORN_")
+    return {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
+
+
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

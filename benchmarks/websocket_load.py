@@ -20,8 +20,8 @@ WARM_SOCKETS = 200  #: idle sockets that are there before memory is first looked
 SETTLE_S = 1.0
 
 HANDSHAKE = (
-    b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: towpath-bench\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
-    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIGJlbmNoIGlzIG9uIQ==\r\n\r\n"
+    "GET {} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: towpath-bench\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIGJlbmNoIGlzIG9uIQ==\r\n\r\n"
 )
 MASK = b"\x5a\x0f\xc3\x99"
 PING, PONG, BINARY = 0x89, 0x8A, 0x82
@@ -56,7 +56,7 @@ class Socket(asyncio.Protocol):
             self.tally.failure = self.tally.failure or f"the server closed an idle socket: {error}"
 
 
-async def shake_hands(port: int) -> socket.socket:
+async def shake_hands(port: int, target: str = "/") -> socket.socket:
     """A socket of an accepted WebSocket, with nothing read beyond the head."""
     loop, connection = asyncio.get_running_loop(), socket.socket()
     connection.setblocking(False)
@@ -64,7 +64,7 @@ async def shake_hands(port: int) -> socket.socket:
     try:
         async with asyncio.timeout(HANDSHAKE_DEADLINE_S):
             await loop.sock_connect(connection, ("127.0.0.1", port))
-            await loop.sock_sendall(connection, HANDSHAKE)
+            await loop.sock_sendall(connection, HANDSHAKE.format(target).encode())
             head = b""
             while not head.endswith(b"\r\n\r\n"):
                 part = await loop.sock_recv(connection, 4096)
