@@ -2,6 +2,7 @@
 #
 #   make run     the chat at http://127.0.0.1:8000/       make test    all tests, against a real server
 #   make lint    style          make types   types         make bench   measure, and write benchmarks/RESULTS.md
+#   make bench-deploys  what clients see of deploys and deaths, here and at other servers; a section of the same page
 #   make chaos   every process killed, frozen and blocked at every moment, in six to eight minutes. SEED=… plays the same
 #                again, ROUNDS=… more often, SCENARIOS="…" only these
 #
@@ -15,7 +16,7 @@ SEED ?=
 ROUNDS ?= 1
 SCENARIOS ?=
 
-.PHONY: run test lint types bench chaos test-compose clean
+.PHONY: run test lint types bench bench-deploys chaos test-compose clean
 
 run: $(VENV)/.installed
 	$(BIN)/towpath serve examples.chat.app:application --interfaces 1 --workers 2 $(ARGS)
@@ -32,6 +33,9 @@ types: $(VENV)/.developed
 
 bench: $(VENV)/.developed
 	$(BIN)/python -m benchmarks.run $(ARGS)
+
+bench-deploys: $(VENV)/.developed
+	$(BIN)/python -m benchmarks.deploys $(ARGS)
 
 chaos: $(VENV)/.developed
 	$(BIN)/python -m tests.chaos --seed "$(SEED)" --rounds $(ROUNDS) $(SCENARIOS)

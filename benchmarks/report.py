@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from benchmarks.figures import Goal, Medians, Sample, medians_of
 from benchmarks.rows import Row
 
+DEPLOYS_TITLE = "## Deploys and deaths"  #: here the section of `make bench-deploys` begins
 PARTS_ORDER = ("server", "interface", "worker", "redis", "keeper", "client")
 
 
@@ -83,12 +84,17 @@ def cells(values: list[str]) -> str:
     return "| " + " | ".join(values) + " |"
 
 
+def with_deploys(page: str, section: str) -> str:
+    """The page with `section` at its end, instead of the one that stood there."""
+    return page.partition(f"\n{DEPLOYS_TITLE}\n")[0] + (f"\n{section}" if section else "")
+
+
 def header(machine: list[str], terms: list[str]) -> str:
     return "\n".join(
         [
             "# Results of the bench",
             "",
-            "Written by `make bench`; the section at the end is written by hand, in `NOTES.md`.",
+            "Written by `make bench`, its last section by `make bench-deploys`; the one before that by hand, in `NOTES.md`.",
             "",
             "Compare the ratios, not the rates: client and servers share one machine, and another has other rates.",
             "A request through Towpath meets four processes (interface server, Redis, worker, and the client), one",

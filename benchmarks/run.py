@@ -22,6 +22,7 @@ from benchmarks.servers import COMMANDS, ServerFailed, running
 from benchmarks.turns import LoadFailed
 
 HERE = Path(__file__).parent
+RESULTS, DEPLOYS = HERE / "RESULTS.md", HERE / "DEPLOYS.md"
 SPARE_DESCRIPTORS = 500
 
 
@@ -51,8 +52,8 @@ def measure(row: Row, servers: list[str], rounds: int, size: Size, profile: Path
             try:
                 one = sample(row, name, size, profile)
             except (LoadFailed, ServerFailed, TimeoutError, OSError, EOFError, ExceptionGroup) as failure:
-                outcome.failures.append(f"{name}, round {number}: {_said(failure)}")
-                print(f"{row.name} {number}/{rounds} {name}: FAILED: {_said(failure)}", flush=True)
+                outcome.failures.append(f"{name}, round {number}: {said(failure)}")
+                print(f"{row.name} {number}/{rounds} {name}: FAILED: {said(failure)}", flush=True)
             else:
                 outcome.samples.setdefault(name, []).append(one)
                 shown = ", ".join(f"{report.number(value)} {figure}" for figure, value in one.figures.items())
@@ -72,22 +73,22 @@ def sample(row: Row, name: str, size: Size, profile: Path | None) -> Sample:
 def parse() -> argparse.Namespace:
     names = [row.name for row in ROWS]
     parser = argparse.ArgumentParser(prog="benchmarks.run", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--rounds", type=_positive(int), default=3)
-    parser.add_argument("--seconds", type=_positive(float), default=3.0, help="measured per sample; below 15")
-    parser.add_argument("--rows", type=_some_of(names), default=names, help=",".join(names))
-    parser.add_argument("--servers", type=_some_of(list(COMMANDS)), default=list(COMMANDS), help=",".join(COMMANDS))
-    parser.add_argument("--sockets", type=_positive(int), default=8_000, help="of the row idle")
-    parser.add_argument("--mebibytes", type=_positive(int), default=1_024, help="of the row download")
+    parser.add_argument("--rounds", type=positive(int), default=3)
+    parser.add_argument("--seconds", type=positive(float), default=3.0, help="measured per sample; below 15")
+    parser.add_argument("--rows", type=some_of(names), default=names, help=",".join(names))
+    parser.add_argument("--servers", type=some_of(list(COMMANDS)), default=list(COMMANDS), help=",".join(COMMANDS))
+    parser.add_argument("--sockets", type=positive(int), default=8_000, help="of the row idle")
+    parser.add_argument("--mebibytes", type=positive(int), default=1_024, help="of the row download")
     parser.add_argument("--output", type=Path, help="default: RESULTS.md, after a run of everything only")
     parser.add_argument("--profile", type=Path, help="a folder for one page per process: where its time went")
     options = parser.parse_args()
     everything = options.rows == names and options.servers == list(COMMANDS) and options.profile is None
     if options.output is None and everything:
-        options.output = HERE / "RESULTS.md"
+        options.output = RESULTS
     return options
 
 
-def _some_of(known: list[str]) -> Callable[[str], list[str]]:
+def some_of(known: list[str]) -> Callable[[str], list[str]]:
     def chosen(text: str) -> list[str]:
         names = text.split(",")
         if unknown := [name for name in names if name not in known]:
@@ -97,7 +98,7 @@ def _some_of(known: list[str]) -> Callable[[str], list[str]]:
     return chosen
 
 
-def _positive(kind: type[int] | type[float]) -> Callable[[str], float]:
+def positive(kind: type[int] | type[float]) -> Callable[[str], float]:
     def number(text: str) -> float:
         if not (value := kind(text)) > 0:
             raise argparse.ArgumentTypeError(f"{text} is not above 0")
@@ -111,7 +112,7 @@ def _affordable(sockets: int) -> int:
     return max(1, min(sockets, machine.raise_descriptor_limit() - SPARE_DESCRIPTORS))
 
 
-def _said(failure: BaseException) -> str:
+def said(failure: BaseException) -> str:
     """One line of why: of a group of errors the first, of what a server wrote the end."""
     while isinstance(failure, BaseExceptionGroup):
         failure = failure.exceptions[0]
@@ -123,9 +124,14 @@ def notes() -> str:
     return (HERE / "NOTES.md").read_text()
 
 
+def deploys() -> str:
+    """What `make bench-deploys` has written last, if it ever ran."""
+    return DEPLOYS.read_text() if DEPLOYS.exists() else ""
+
+
 def write(output: Path | None, parts: list[str]) -> None:
     if output is not None:
-        output.write_text("\n".join(parts))
+        output.write_text(report.with_deploys("\n".join(parts), deploys()))
 
 
 if __name__ == "__main__":
