@@ -62,16 +62,16 @@ def play(run: Run, servers: list[str], size: Size) -> page.Outcome:
 
 
 def parse() -> argparse.Namespace:
-    names = [run.name for run in RUNS]
+    names, usual = [run.name for run in RUNS], Size()
     parser = argparse.ArgumentParser(prog="benchmarks.deploys", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--seconds", type=positive(float), default=Size.seconds, help="of the runs deploys and kills")
+    parser.add_argument("--seconds", type=positive(float), default=usual.seconds, help="of the runs deploys and kills")
     parser.add_argument("--runs", type=some_of(names), default=names, help=",".join(names))
     parser.add_argument("--servers", type=some_of(list(ALL)), default=list(ALL), help=",".join(ALL))
-    parser.add_argument("--clients", type=positive(int), default=200, help="of HTTP")
-    parser.add_argument("--sockets", type=positive(int), default=500)
-    parser.add_argument("--moving", type=positive(int), default=50, help="sockets of the run moves")
-    parser.add_argument("--reloads", type=positive(int), default=3, help="of the run moves")
-    parser.add_argument("--seed", type=int, default=0, help="of whom is killed, and of all pauses")
+    parser.add_argument("--clients", type=positive(int), default=usual.clients, help="of HTTP")
+    parser.add_argument("--sockets", type=positive(int), default=usual.sockets)
+    parser.add_argument("--moving", type=positive(int), default=usual.moving, help="sockets of the run moves")
+    parser.add_argument("--reloads", type=positive(int), default=usual.reloads, help="of the run moves")
+    parser.add_argument("--seed", type=int, default=usual.seed, help="of whom is killed, and of all pauses")
     parser.add_argument(
         "--output", type=Path, help="default: DEPLOYS.md, and from there RESULTS.md, after a run of everything"
     )

@@ -103,8 +103,8 @@ async def dead_door(name: str, size: Size) -> Figures:
         try:
             await fleet.stands()
             await sockets.begin()
-            await asyncio.sleep(WARM_UP_S)
             (door,) = fleet.part("interface")
+            await asyncio.sleep(WARM_UP_S)
             killed_s = time.monotonic()
             os.kill(door, signal.SIGKILL)
             await _all_disconnected(fleet, size.sockets)
@@ -133,8 +133,8 @@ async def _all_disconnected(fleet: Fleet, sockets: int) -> None:
 async def outage(name: str, size: Size) -> Figures:
     with own_redis() as redis, towpath_fleet(("--redis", redis.url)) as fleet:
         async with under_load(fleet, size, "plain", "resumable") as load:
-            await asyncio.sleep(BEFORE_OUTAGE_S)
             before, talks = set(processes_of(fleet)), dict(load.echoing.talks)
+            await asyncio.sleep(BEFORE_OUTAGE_S)  # behind the look, which holds up the clients: all are under way again
             await _away(redis, size.outage_s)
             back = await _back(load)
             await asyncio.sleep(BEHIND_OUTAGE_S)
@@ -152,7 +152,7 @@ def processes_of(fleet: Fleet) -> list[int]:
 
 
 async def _away(redis: Redis, seconds: float) -> None:
-    redis.stop()
+    await asyncio.to_thread(redis.stop)
     await asyncio.sleep(seconds)
     await asyncio.to_thread(redis.start)
 

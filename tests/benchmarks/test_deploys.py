@@ -23,19 +23,31 @@ ROOT = Path(__file__).parents[2]
 SMALL = ["--seconds", "2", "--clients", "5", "--sockets", "6", "--moving", "4", "--reloads", "1"]
 
 
+def bench(*options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "benchmarks.deploys", *options]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+
+
 def test_a_small_deploy_loses_nothing_and_the_page_says_so(tmp_path: Path) -> None:
     """P7. Requests, echoing sockets and `towpath reload`, in two seconds; and the gap of a hand-off."""
     page = tmp_path / "DEPLOYS.md"
-    command = [sys.executable, "-m", "benchmarks.deploys", "--runs", "deploys,moves", "--servers", "towpath", *SMALL]
-    done = subprocess.run(
-        [*command, "--output", str(page)], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
-    )
+    done = bench("--runs", "deploys,moves", "--servers", "towpath", *SMALL, "--output", str(page))
     assert done.returncode == 0, done.stdout + done.stderr
     text = page.read_text()
     assert "not reached" not in text and "not measured" not in text, text
     assert text.count(", reached") == 11
     handed_over = [line.split("|")[2] for line in text.splitlines() if line.startswith("| hand-overs")]
     assert len(handed_over) == 2 and all(int(number) > 0 for number in handed_over)
+
+
+def test_what_was_not_measured_is_not_called_reached() -> None:
+    """Nobody moves sockets at uvicorn; and a part of the runs leaves what was published alone."""
+    published = ROOT / "benchmarks" / "DEPLOYS.md"
+    before = published.read_bytes() if published.exists() else None
+    done = bench("--runs", "moves", "--servers", "uvicorn")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "not measured in this run" in done.stdout and "reached" not in done.stdout
+    assert (published.read_bytes() if published.exists() else None) == before
 
 
 async def test_an_echo_that_is_missing_or_comes_twice_is_counted() -> None:
