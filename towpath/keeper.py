@@ -6,10 +6,12 @@ beginning can tell the two apart. No process is touched here. How workers are re
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-DYING = frozenset({"BACKOFF", "EXITED", "FATAL"})
+#: What supervisord logs when a process has gone that it did not stop. It tells the signal nowhere else.
+GONE = re.compile(rb"exited: (\S+) \((?:exit status (\d+)|terminated by (\w+))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,25 +24,59 @@ class Process:
     cannot_start: bool = False  #: it said so itself
     sentence: str = ""  #: why, if it said that too
     wish: str = ""  #: why it asks for its successor, if it does
+    end: str = ""  #: how it left, if it did
 
     @property
     def failed(self) -> bool:
-        """Trying again will not help, or supervisord has tried often enough."""
-        return self.state == "FATAL" or (self.state in DYING and self.cannot_start)
+        """Of a process that is starting: trying again will not help, or supervisord has tried often enough.
+
+        EXITED: it lived for longer than supervisord counts the tries (`startsecs`), who would never stop trying.
+        """
+        return self.state in ("FATAL", "EXITED") or (self.state == "BACKOFF" and self.cannot_start)
 
     @property
     def why_not(self) -> str:
         """One sentence about its failure."""
-        return f"{self.name} could not start{f': {self.sentence}' if self.sentence else ''}"
+        if self.cannot_start or not self.end:
+            return f"{self.name} could not start{f': {self.sentence}' if self.sentence else ''}"
+        return f"{self.name} {self.end} while it started"
+
+
+class Beginning:
+    """The time until all processes stand. A process may die and live again between two looks: its number tells."""
+
+    def __init__(self) -> None:
+        self._running: dict[str, int] = {}
+        self._ends: dict[str, str] = {}
+
+    def hear(self, said: bytes) -> None:
+        """What supervisord logs. From any thread."""
+        self._ends.update(ends(said))
+
+    def failure(self, processes: Mapping[str, Process], wanted: Iterable[str]) -> str | None:
+        """Why the beginning has failed, in one sentence; None while it has not."""
+        for name in wanted:
+            process = processes.get(name)
+            if process is None:
+                continue
+            if process.failed or self._running.get(name, process.pid) != process.pid:
+                return replace(process, end=self._ends.get(name) or process.end or "ended").why_not
+            if process.state == "RUNNING":
+                self._running[name] = process.pid
+        return None
 
 
 def failure(processes: Mapping[str, Process], wanted: Iterable[str]) -> str | None:
-    """Why the beginning has failed, in one sentence; None while it has not."""
-    for name in wanted:
-        process = processes.get(name)
-        if process is not None and process.failed:
-            return process.why_not
-    return None
+    """Why one of them cannot start, by this look alone; None if all may."""
+    return Beginning().failure(processes, wanted)
+
+
+def ends(said: bytes) -> dict[str, str]:
+    """How processes left, by their names, as supervisord logs it."""
+    return {
+        name.decode(): f"left with exit status {status.decode()}" if status else f"was ended by {signal.decode()}"
+        for name, status, signal in GONE.findall(said)
+    }
 
 
 def lost(processes: Mapping[str, Process], wanted: Iterable[str]) -> list[str]:

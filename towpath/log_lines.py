@@ -57,7 +57,7 @@ class LogPipes:
 
     def __init__(self, folder: Path, names: Iterable[str], out: int = 1) -> None:
         self._out = out
-        self._on_said: dict[int, Callable[[], None]] = {}
+        self._on_said: dict[int, Callable[[bytes], None]] = {}
         self._selector = selectors.DefaultSelector()
         names = list(names)
         self._width = max(map(len, names))
@@ -71,8 +71,8 @@ class LogPipes:
         self._selector.register(self._wake, selectors.EVENT_READ, None)
         self._thread = threading.Thread(target=self._run, name="towpath-logs", daemon=True)
 
-    def add(self, descriptor: int, name: str, on_said: Callable[[], None]) -> None:
-        """Read this one too, and call `on_said` from our thread whenever it says something; before `start`."""
+    def add(self, descriptor: int, name: str, on_said: Callable[[bytes], None]) -> None:
+        """Read this one too, and call `on_said` from our thread with whatever it says; before `start`."""
         os.set_blocking(descriptor, False)
         self._on_said[descriptor] = on_said
         self._add(descriptor, name)
@@ -113,7 +113,7 @@ class LogPipes:
             return True
         self._show(lines.feed(data))
         if data and descriptor in self._on_said:
-            self._on_said[descriptor]()
+            self._on_said[descriptor](data)
         return bool(data)
 
     def _show(self, text: bytes) -> None:

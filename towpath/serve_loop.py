@@ -75,6 +75,7 @@ class Parent:
         self._watch = ReloadWatch(reload, self._changed) if reload is not None else None
         self._phase = Phase.REDIS
         self._began_at = time.monotonic()
+        self._beginning = keeper.Beginning()
         self._tried_at: dict[str, float] = {}
         self._code = 0
 
@@ -98,11 +99,12 @@ class Parent:
                 self._watch.close()
             self._status.close()
 
-    def look_now(self) -> None:
+    def look_now(self, said: bytes) -> None:
         """supervisord said something, most likely that a process has died. From any thread.
 
         It would start that process again at its next look, up to a second later, unless it is spoken to.
         """
+        self._beginning.hear(said)
         self._happened.put("look")
 
     @property
@@ -197,7 +199,7 @@ class Parent:
         try:
             redis_check.check(self._redis)
         except StartFailure as failure:
-            given_up = keeper.failure(seen, (supervisord_conf.REDIS,))
+            given_up = self._beginning.failure(seen, (supervisord_conf.REDIS,))
             if given_up or time.monotonic() - self._began_at > REDIS_START_S:
                 self._fail(given_up or str(failure))
             return
@@ -207,7 +209,7 @@ class Parent:
 
     def _look_for_start(self, seen: Mapping[str, Process]) -> None:
         wanted = self.rollout.wanted
-        failure = keeper.failure(seen, wanted)
+        failure = self._beginning.failure(seen, wanted)
         if failure is not None:
             self._fail(failure)
             return

@@ -50,6 +50,14 @@ class Supervisor:
     def _process(self, info: dict[str, Any]) -> Process:
         name = info["name"]
         sentence = self._folder.failure(name)
+        state, status = info["statename"], info["exitstatus"]
+        end = f"left with exit status {status}" if status >= 0 else "was ended by a signal"
         return Process(
-            name, info["statename"], info["pid"], sentence is not None, sentence or "", self._folder.wish(name)
+            name,
+            state,
+            info["pid"],
+            sentence is not None,
+            sentence or "",
+            self._folder.wish(name),
+            end if state == "EXITED" else "",
         )

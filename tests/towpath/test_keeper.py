@@ -16,12 +16,13 @@ from towpath.keeper import Process
         ("BACKOFF", False, False),  # supervisord tries again
         ("BACKOFF", True, True),
         ("EXITED", True, True),
-        ("EXITED", False, False),
+        ("EXITED", False, True),  # it lived for so long that supervisord would try for ever
         ("FATAL", False, True),
     ],
 )
 def test_the_beginning_fails_when_trying_again_cannot_help(state: str, cannot_start: bool, fails: bool) -> None:
-    """A process may say "I cannot start as I was told to"; any other end may be bad luck, until supervisord gives up."""
+    """A process may say "I cannot start as I was told to"; any other end in its first second may be bad luck, until supervisord
+    gives up."""
     process = Process("worker-0", state, cannot_start=cannot_start)
     assert bool(keeper.failure({"worker-0": process}, ["worker-0"])) is fails
 
@@ -30,3 +31,21 @@ def test_the_reason_is_told_if_the_process_said_it() -> None:
     """supervisord knows only that it has gone."""
     process = Process("worker-0", "BACKOFF", cannot_start=True, sentence="no database")
     assert keeper.failure({"worker-0": process}, ["worker-0"]) == "worker-0 could not start: no database"
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (b"WARN exited: worker-0 (exit status 5; not expected)\n", "worker-0 left with exit status 5 while it started"),
+        (b"WARN exited: worker-0 (terminated by SIGSEGV (core dumped); not expected)", "worker-0 was ended by SIGSEGV"),
+        (b"", "worker-0 ended while it started"),
+    ],
+)
+def test_a_death_between_two_looks_is_told_by_the_number_of_the_process(line: bytes, sentence: str) -> None:
+    """It lived for longer than supervisord counts, and lives again: both looks see it running."""
+    beginning = keeper.Beginning()
+    assert beginning.failure({"worker-0": Process("worker-0", "RUNNING", 7)}, ["worker-0"]) is None
+    assert beginning.failure({"worker-0": Process("worker-0", "RUNNING", 7)}, ["worker-0"]) is None
+    beginning.hear(line)
+    why = beginning.failure({"worker-0": Process("worker-0", "STARTING", 8)}, ["worker-0"])
+    assert why is not None and why.startswith(sentence)
