@@ -48,11 +48,14 @@ class Worker:
         self._lifetime = LifetimeWatch(lifetime, lambda: self._pump.adopted, self._lived_long_enough)
         self._stop = asyncio.Event()
         self._now = asyncio.Event()
+        self._starting: asyncio.Task[None] | None = None
         set_channel_layer(self._pump.layer)
 
     async def run(self) -> None:
         """Work until `stop` is called; raises StartupError or LayerUnavailable if it cannot begin."""
-        await self._room.startup()
+        if not await self._started():
+            log.info("this worker leaves before its application has started")
+            return
         try:
             await self._pump.start()
             log.info("%s takes connections", self._pump.node.name)
@@ -64,8 +67,23 @@ class Worker:
             await self._room.shutdown()
             await self._pump.close()
 
+    async def _started(self) -> bool:
+        """Run the application's startup. False: `stop` was called meanwhile, and it was cut."""
+        self._starting = asyncio.get_running_loop().create_task(self._room.startup(), name="startup")
+        try:
+            await self._starting
+        except asyncio.CancelledError:
+            if not self._stop.is_set():
+                raise
+            return False
+        finally:
+            self._starting = None
+        return True
+
     def stop(self) -> None:
-        """SIGTERM or SIGINT: drain; a second one: now."""
+        """SIGTERM or SIGINT: drain; a second one: now. Who has not started yet has nothing to finish, and leaves at once."""
+        if self._starting is not None:
+            self._starting.cancel()
         if self._stop.is_set():
             self._now.set()
         self._stop.set()

@@ -35,7 +35,7 @@ class AppUnclear(StartupError):
 
 
 class LifespanFailed(StartupError):
-    """The application said `lifespan.startup.failed`, raised under `--lifespan on`, or did not answer in time."""
+    """The application said `lifespan.startup.failed`, raised under `--lifespan on`, called sys.exit(), or did not answer in time."""
 
 
 class ApplicationError(Exception):

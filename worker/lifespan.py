@@ -1,8 +1,9 @@
 """Startup and shutdown of the application, once per worker process.
 
 Not every application knows lifespan, and ASGI has no way to ask: one tries, and an exception before the first answer means
-"I do not know what this is". So under `auto` an exception is no failure, while `lifespan.startup.failed` always is. The
-state that an application leaves is copied, shallowly, into each scope. Source: ASGI specification, "Lifespan Protocol".
+"I do not know what this is". So under `auto` an exception is no failure, while `lifespan.startup.failed` always is, and so
+is `sys.exit()`. Who has taken the question and then raises knew it, most likely: that is told with its traceback. The state
+that an application leaves is copied, shallowly, into each scope. Source: ASGI specification, "Lifespan Protocol".
 """
 
 from __future__ import annotations
@@ -62,14 +63,20 @@ class Lifespan:
     async def startup(self) -> Event | None:
         """Ask the application to start. Its state, or None where it has no lifespan.
 
-        Raises LifespanFailed when it said so, did not answer in time, or, under `on`, does not know lifespan.
+        Raises LifespanFailed when it said so, did not answer in time, called sys.exit(), or, under `on`, does not know
+        lifespan. Cancelled: the application is cancelled too.
         """
         if self._mode == "off":
             return None
         loop = asyncio.get_running_loop()
         self._task = loop.create_task(self._run(), name="lifespan", context=self._context.copy())
         self._startup.asked.set_result(None)
-        await asyncio.wait((self._task, self._startup.answer), timeout=self._timeout_s, return_when="FIRST_COMPLETED")
+        both = (self._task, self._startup.answer)
+        try:
+            await asyncio.wait(both, timeout=self._timeout_s, return_when="FIRST_COMPLETED")
+        except asyncio.CancelledError:
+            await self._cut()
+            raise
         if self._startup.answer.done():
             return self._started(self._startup.answer.result())
         if not self._task.done():
@@ -91,7 +98,13 @@ class Lifespan:
         await self._cut()
 
     async def _run(self) -> None:
-        await self._application(self._scope, self._receive, self._send)
+        try:
+            await self._application(self._scope, self._receive, self._send)
+        except SystemExit as error:
+            if self._startup.answer.done():
+                raise
+            # It would leave through the event loop without a word.
+            raise LifespanFailed(f"the application's lifespan startup called sys.exit({error.code!r})") from error
 
     def _started(self, failure: str) -> Event:
         assert self._task is not None
@@ -105,12 +118,20 @@ class Lifespan:
         return self._state
 
     def _look_at(self, task: Task[None]) -> None:
-        """The application ended before it answered: a failure under `on` alone."""
+        """The application ended before it answered: a failure under `on`, or if it meant the process to end."""
         error = asyncio.CancelledError("cancelled by itself") if task.cancelled() else task.exception()
         what = f"raised {type(error).__name__}: {error}" if error else "returned without an answer"
+        if isinstance(error, LifespanFailed):
+            logger.error("lifespan startup called sys.exit()", exc_info=error.__cause__)
+            raise error
         if self._mode == "on":
+            if error is not None:
+                logger.error("lifespan startup failed", exc_info=error)
             raise LifespanFailed(f"the application's lifespan startup {what} (--lifespan is on)") from error
-        logger.debug("the application seems to have no lifespan: it %s", what, exc_info=error)
+        if error is not None and self._received:
+            logger.warning("lifespan startup raised; the application is served without it (--lifespan)", exc_info=error)
+        else:
+            logger.debug("the application seems to have no lifespan: it %s", what, exc_info=error)
 
     def _ended(self, task: Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()):

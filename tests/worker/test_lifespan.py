@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 
 import pytest
 
+from tests.facts import until
 from worker.errors import LifespanFailed
 
 COMPLETE = {"type": "lifespan.startup.complete"}
@@ -64,6 +66,56 @@ async def test_an_application_without_lifespan_starts_under_auto_and_not_under_o
     await rooms.open(application, lifespan="auto")
     with pytest.raises(LifespanFailed, match="--lifespan is on"):
         await rooms.open(application, lifespan="on")
+
+
+async def failing(scope, receive, send):
+    await receive()
+    raise ConnectionError("no database")
+
+
+async def test_a_startup_that_fails_without_saying_so_is_told_with_its_traceback(rooms, caplog):
+    """It took the question, so it knows lifespan. Under auto it is served all the same; its operator must hear of it."""
+    await rooms.open(failing, lifespan="auto")
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "in failing" in caplog.text and "ConnectionError: no database" in caplog.text
+
+
+async def test_under_on_a_startup_that_raises_shows_its_traceback_once(rooms, caplog):
+    """The sentence alone does not say where."""
+    with pytest.raises(LifespanFailed, match="raised ConnectionError: no database"):
+        await rooms.open(failing, lifespan="on")
+    assert caplog.text.count("Traceback") == 1 and "in failing" in caplog.text
+
+
+async def test_a_startup_that_leaves_the_process_is_a_failure_with_a_sentence(rooms, caplog):
+    """Under auto too: whoever calls sys.exit() does not want to be served."""
+
+    async def leaving(scope, receive, send):
+        sys.exit(5)
+
+    with pytest.raises(LifespanFailed, match=r"called sys\.exit\(5\)"):
+        await rooms.open(leaving, lifespan="auto")
+    assert "in leaving" in caplog.text
+
+
+async def test_a_startup_that_is_cut_cancels_the_application(rooms):
+    """Who is asked to leave meanwhile has nothing to wait for."""
+    heard = []
+
+    async def waiting(scope, receive, send):
+        heard.append(await receive())
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            heard.append("cancelled")
+            raise
+
+    opening = asyncio.create_task(rooms.open(waiting, lifespan="auto"))
+    await until(lambda: heard)
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    assert heard[1:] == ["cancelled"]
 
 
 @pytest.mark.parametrize("mode", ["auto", "on"])
