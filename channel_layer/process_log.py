@@ -39,7 +39,7 @@ def _read(path: Path) -> None:
 
             logging.config.dictConfig(yaml.safe_load(path.read_text("utf-8")))
         else:
-            logging.config.fileConfig(path, disable_existing_loggers=False)
+            logging.config.fileConfig(str(path), disable_existing_loggers=False)
     except Exception as error:  # such a file names classes and arguments: it is the user's code
         raise NoLogConfig(f"{path} cannot be used as a log configuration: {_shown(error)}") from error
 

@@ -17,10 +17,18 @@ UNITS_BYTES = {"": 1, "b": 1, "k": 1024, "kib": 1024, "m": 1024**2, "mib": 1024*
 UNITS_BYTES |= {"kb": 1000, "mb": 1000**2, "gb": 1000**3}
 
 
+#: Each is about one message or one connection, so that no standing value can be true; most would break the framing.
+NOT_TO_ADD = frozenset({"content-length", "transfer-encoding", "te", "trailer"})
+NOT_TO_ADD |= {"connection", "keep-alive", "proxy-connection", "upgrade"}
+
+
 class Size(click.ParamType[int]):
     """Bytes: `262144`, `256KiB`, `256MiB`, `1GiB`."""
 
     name = "size"
+
+    def __init__(self, least: int = 0) -> None:
+        self._least = least
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """The number of bytes."""
@@ -29,7 +37,10 @@ class Size(click.ParamType[int]):
         match = re.fullmatch(r"\s*(\d+)\s*([a-z]*)\s*", str(value).lower())
         if match is None or match[2] not in UNITS_BYTES:
             self.fail(f"{value!r} is not a size in bytes such as 65536, 64KiB or 256MiB", param, ctx)
-        return int(match[1]) * UNITS_BYTES[match[2]]
+        size = int(match[1]) * UNITS_BYTES[match[2]]
+        if size < self._least:
+            self.fail(f"{value!r} is less than {self._least}", param, ctx)
+        return size
 
 
 class Seconds(click.FloatRange):
@@ -59,6 +70,8 @@ class Header(click.ParamType[tuple[str, str]]):
         name, colon, content = str(value).partition(":")
         if not colon or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name.strip()):
             self.fail(f"{value!r} is not of the form NAME:VALUE", param, ctx)
+        if name.strip().lower() in NOT_TO_ADD:
+            self.fail(f"{name.strip()!r} belongs to one message or one connection, and is no header to add", param, ctx)
         if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", content):
             self.fail(f"the value of {name.strip()!r} has control characters", param, ctx)
         return name.strip(), content.strip()

@@ -59,6 +59,7 @@ class Row:
     type: Any = None
     more: dict[str, Any] = field(default_factory=dict)
     also_env: tuple[str, ...] = ()
+    elsewhere: str = ""  #: what it means to commands that look for a running `serve`, if that is something else
 
     @property
     def name(self) -> str:
@@ -78,8 +79,8 @@ class Row:
         room, _, attribute = self.fills[0].partition(".")
         return getattr(DEFAULTS[room], attribute)
 
-    def option(self) -> click.Option:
-        """The option, as click wants it."""
+    def option(self, command: str = SERVE) -> click.Option:
+        """The option, as click wants it for `command`."""
         more = {name: value for name, value in self.more.items() if name != "default"}
         default = self.default
         if default is not None and not more.get("multiple"):
@@ -88,7 +89,8 @@ class Row:
         if self.type is not None:
             more["type"] = self.type
         env = [self.env, *self.also_env]
-        return click.Option([self.flags], help=self.help, envvar=env, show_envvar=False, **more)
+        told = self.elsewhere if self.elsewhere and command not in PROCESSES else self.help
+        return click.Option([self.flags], help=told, envvar=env, show_envvar=False, **more)
 
 
 def _load_env_file(ctx: click.Context, _param: click.Parameter, path: str | None) -> str | None:
@@ -106,8 +108,14 @@ MANY: dict[str, Any] = {"multiple": True}
 ROWS: tuple[Row, ...] = (
     # Where clients come in.
     Row("--host", DOOR, "Address to listen on.", ("interface.host",)),
-    Row("--port", DOOR | FIND_SERVE, "Port to listen on; 0: any free one.", ("interface.port",), PORT),
-    Row("--uds", DOOR | FIND_SERVE, "Listen on a unix socket of this path instead.", ("interface.uds",)),
+    Row(
+        "--port", DOOR | FIND_SERVE, "Port to listen on; 0: any free one.", ("interface.port",), PORT,
+        elsewhere="The `serve` that listens on this port.",
+    ),
+    Row(
+        "--uds", DOOR | FIND_SERVE, "Listen on a unix socket of this path instead.", ("interface.uds",),
+        elsewhere="The `serve` that listens on the unix socket of this path.",
+    ),
     Row("--fd", DOOR, "Listen on this inherited descriptor instead.", ("interface.fd",), COUNT_OR_OFF),
     Row(
         "--reuse-port", frozenset({INTERFACE}), "Share the port with other interface servers by SO_REUSEPORT.",
@@ -124,12 +132,12 @@ ROWS: tuple[Row, ...] = (
     Row("--workers-max", ONLY_SERVE, "How many `scale` may ask for; 4 times --workers if not given.", (), click.IntRange(1, 4096)),
     Row(
         "--redis", PROCESSES | {STATUS}, "URL of Redis or Valkey. `serve` starts one of its own without it.",
-        ("wire.redis",), REDIS_URL, {"default": None},
+        ("wire.redis",), REDIS_URL, {"default": None}, elsewhere="Look here, for processes that run without a `serve`.",
     ),
     Row("--prefix", PROCESSES | {STATUS}, "In front of every Redis key.", ("wire.prefix",)),
     Row(
         "--run-dir", FIND_SERVE, "Folder for the sockets of a running `serve`; one per user and port if not given.",
-        (), click.Path(file_okay=False),
+        (), click.Path(file_okay=False), elsewhere="The `serve` that has this folder.",
     ),
     Row("--buffer-budget", PROCESSES, "What all windows of one process may add up to.", ("wire.buffer_budget_bytes",), Size()),
     Row(
@@ -221,7 +229,7 @@ ROWS: tuple[Row, ...] = (
         "--drain-delay", DOOR, "Seconds an interface server stays open, but unready, after SIGTERM.",
         ("interface.drain_delay_s",), SECONDS,
     ),
-    Row("--ws-max-size", DOOR, "Largest WebSocket message: above it close 1009.", ("interface.ws_size_bytes_max",), Size()),
+    Row("--ws-max-size", DOOR, "Largest WebSocket message: above it close 1009.", ("interface.ws_size_bytes_max",), Size(least=1)),
     Row("--ws-ping-interval", DOOR, "Seconds between pings; 0: off.", ("interface.ws_ping_interval_s",), SECONDS),
     Row("--ws-ping-timeout", DOOR, "Seconds to wait for a pong: then close 1011.", ("interface.ws_ping_timeout_s",), SECONDS),
     Row(
@@ -243,7 +251,7 @@ def options_of(command: str) -> Callable[[click.Command], click.Command]:
     """Add every option that `command` understands, in the order of the table."""
 
     def add(target: click.Command) -> click.Command:
-        target.params.extend(row.option() for row in ROWS if command in row.commands)
+        target.params.extend(row.option(command) for row in ROWS if command in row.commands)
         return target
 
     return add

@@ -88,8 +88,14 @@ def _check_name(app: str, module_name: str) -> None:
     if not module_name:
         raise AppNotFound(f"{app!r} names no module: the application is given as module:attribute")
     if module_name.endswith(".py") or "/" in module_name:
-        guess = module_name.removesuffix(".py").strip("./").replace("/", ".")
-        raise AppNotFound(f"{module_name!r} is a path: the application is given as module:attribute, perhaps {guess!r}")
+        guess = " or ".join(_guesses(Path(module_name.removesuffix(".py"))))
+        raise AppNotFound(f"{module_name!r} is a path: the application is given as module:attribute, perhaps {guess}")
+
+
+def _guesses(path: Path) -> list[str]:
+    """What could be meant by `path`: a module within packages, or one in a folder of its own."""
+    within = [] if path.is_absolute() or ".." in path.parts else [repr(".".join(path.parts))]
+    return within if path.parent == Path() else [*within, f"{path.name!r} with --app-dir {path.parent}"]
 
 
 def _import(module_name: str, app_dir: str) -> ModuleType:

@@ -98,6 +98,8 @@ def test_a_factory_is_called(project):
         ("site_one:app", "def app(): pass", False, AppUnclear, "--interface"),
         ("site_one:app", "def app(a, b, c, d): pass", False, AppUnclear, "--interface"),
         ("site_one.py:app", "", False, AppNotFound, "is a path: .*'site_one'"),
+        ("src/site_one.py", "", False, AppNotFound, r"'site_one' with --app-dir src$"),
+        ("/srv/site_one.py:app", "", False, AppNotFound, r"perhaps 'site_one' with --app-dir /srv$"),
         ("src/site_one.py", "", False, AppNotFound, r"is a path: .*'src\.site_one'"),
         (":app", "", False, AppNotFound, "names no module"),
         ("", "", False, AppNotFound, "names no module"),
