@@ -14,6 +14,7 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 
+INTERRUPTED = 130  #: as in errors.py, which may not be there yet
 OURS = frozenset({"channel_layer", "interface_server", "worker", "towpath"})
 
 
@@ -38,7 +39,15 @@ class OursFirst(MetaPathFinder):
 
 
 def main() -> None:
-    """Run the command that `sys.argv` names, and leave with its exit code."""
+    """Run the command that `sys.argv` names, and leave with its exit code. Ctrl-C may come while all is being imported."""
+    try:
+        code = _run()
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    sys.exit(code)
+
+
+def _run() -> int:
     finder = OursFirst()
     sys.meta_path.insert(0, finder)
     from towpath import environment
@@ -46,7 +55,7 @@ def main() -> None:
     environment.take_up()
     from towpath.command_line import run
 
-    sys.exit(run(sys.argv[1:], finder.retire))
+    return run(sys.argv[1:], finder.retire)
 
 
 if __name__ == "__main__":

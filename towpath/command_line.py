@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from channel_layer.errors import LayerUnavailable
 from channel_layer.process_log import NoLogConfig
 from towpath import app_check, control, embedded, listening, marks, options, processes, redis_check, run_dir
-from towpath.errors import STARTUP_FAILURE, StartFailure
+from towpath.errors import INTERRUPTED, STARTUP_FAILURE, StartFailure
 from towpath.options import INTERFACE, RELOAD, SCALE, SERVE, STATUS, STOP, WORKER, options_of
 
 REDIS_PATIENCE_S = 5.0  #: containers start together, and Redis is not always first
@@ -59,14 +60,25 @@ def _run(call: Call) -> int:
         (click.UsageError(f"{error.option_name}: {NO_TLS}", error.ctx) if tls else error).show()
         return error.exit_code
     except click.BadParameter as error:
-        return _complain(error.format_message())
+        return _complain(error.format_message() + _found_in(error))
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except click.Abort:
-        return 130
+        return INTERRUPTED
     except (StartFailure, LayerUnavailable, NoLogConfig) as error:
         return _complain(str(error))
+
+
+def _found_in(error: click.BadParameter) -> str:
+    """Who typed no option has to be told which variable said it."""
+    names = error.param.envvar if error.param is not None else None
+    if error.ctx is None or error.param is None or error.param.name is None or names is None:
+        return ""
+    if error.ctx.get_parameter_source(error.param.name) is not ParameterSource.ENVIRONMENT:
+        return ""
+    names = [names] if isinstance(names, str) else names
+    return f" (from {next((name for name in names if os.environ.get(name)), names[0])})"
 
 
 def _complain(sentence: str) -> int:

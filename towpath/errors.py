@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 STARTUP_FAILURE = 3  #: exit code of every command that could not start what it was asked for
+INTERRUPTED = 130  #: exit code of every command that Ctrl-C ended before it had begun
 
 
 class StartFailure(Exception):

@@ -25,7 +25,7 @@ from channel_layer.redis_address import RedisAddress
 from interface_server.settings import InterfaceSettings
 from towpath import embedded, listening, options, processes, redis_check, run_dir, supervisord_conf
 from towpath.environment import FROM_SUPERVISORD, GENERATION, WorkerEnvironment
-from towpath.errors import StartFailure
+from towpath.errors import INTERRUPTED, StartFailure
 from towpath.listening import Listening
 from towpath.log_lines import LogPipes
 from towpath.reload_watch import Watched
@@ -36,6 +36,7 @@ from towpath.supervisord_conf import Plan
 COMMAND = (sys.executable, "-P", str(Path(__file__).resolve().parent / "__main__.py"))
 REDIS_PATIENCE_S = 1.0
 MORE = 4  #: `scale` may ask for so many times what there is at the beginning, unless said otherwise
+SILENT_S = 5.0  #: so long loading the application needs no word
 RELOAD_GRACE_S = 1.0  #: with --reload nobody wants to wait for an old connection, unless said otherwise
 
 
@@ -69,14 +70,14 @@ class ServeSettings:
 
 
 class _AskedToStop(Exception):
-    """A signal came before there was anything to stop."""
+    """SIGTERM came before there was anything to stop. SIGINT is a KeyboardInterrupt then, as everywhere."""
 
 
 def serve(settings: ServeSettings) -> int:
     """Serve until asked to stop; the exit code. StartFailure when it cannot begin."""
     processes.raise_descriptor_limit()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _stop_early)
+    signal.signal(signal.SIGTERM, _stop_early)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started us deaf to it
     try:
         found = _any_port(settings)
         folder = RunDir.hold(_run_dir(settings, found))
@@ -162,9 +163,25 @@ def _environment(told: options.Values, redis: str, folder: RunDir) -> dict[str, 
 
 def _check_application(app: str, environment: Mapping[str, str]) -> None:
     """A wrong APP must never become a restart loop: it is loaded once beforehand. The worker says what is wrong."""
-    checked = subprocess.run([*COMMAND, "worker", app, "--check"], env=environment, check=False)
-    if checked.returncode:
+    with subprocess.Popen([*COMMAND, "worker", app, "--check"], env=environment) as checking:
+        try:
+            code = _patiently(checking, app)
+        except BaseException:  # a signal
+            checking.kill()
+            raise
+    if code == INTERRUPTED:  # a terminal tells everybody at once, and this one may be first
+        raise KeyboardInterrupt
+    if code:
         raise StartFailure("")
+
+
+def _patiently(checking: subprocess.Popen[bytes], app: str) -> int:
+    """Its exit code. Who waits for long is told what for."""
+    try:
+        return checking.wait(SILENT_S)
+    except subprocess.TimeoutExpired:
+        print(f"still loading {app} …", flush=True)
+        return checking.wait()
 
 
 def _greet(settings: ServeSettings, place: Listening, redis: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 import socket
 import subprocess
 from pathlib import Path
@@ -50,6 +51,9 @@ OUT_OF_RANGE = {
     "a size": (["--ws-max-size", "large"], "'large' is not a size"),
     "a header": (["--header", "no colon"], "'no colon' is not of the form NAME:VALUE"),
     "a header of two lines": (["--header", "a: b\r\nc: d"], "control characters"),
+    "a header that frames": (["--header", "Content-Length: 5"], "'Content-Length' belongs to one message"),
+    "a header of the connection": (["--header", "keep-alive:timeout=5"], "'keep-alive' belongs to one message"),
+    "no size at all": (["--ws-max-size", "0"], "'--ws-max-size': '0' is less than 1"),
     "a Redis URL": (["--redis", "http://x"], "none of redis://, rediss://, unix://, redis+sentinel://"),
     "a trusted peer": (["--forwarded-allow-ips", "10.0.0.0/8,bogus"], "'--forwarded-allow-ips': 'bogus'"),
     "a log configuration": (["--log-config", "nowhere.json"], "'nowhere.json' does not exist"),
@@ -111,6 +115,40 @@ def test_a_log_configuration_that_is_none_is_one_sentence(
     ended = towpath(*words, "--redis", redis_server.url, "--log-config", projects / name)
     assert_one_sentence(ended, f"{projects / name} cannot be used as a log configuration: ")
     assert part in ended.stderr
+    assert "PosixPath" not in ended.stderr
+
+
+def test_a_wrong_value_of_a_variable_names_the_variable(tmp_path: Path) -> None:
+    """P12. Platforms set it, and nobody typed the option."""
+    assert_one_sentence(towpath("serve", "app", WEB_CONCURRENCY="x"), "(from WEB_CONCURRENCY)")
+    assert_one_sentence(towpath("serve", "app", TOWPATH_WORKERS="x"), "(from TOWPATH_WORKERS)")
+    assert "from" not in towpath("serve", "app", "--workers", "x").stderr
+
+
+@pytest.mark.parametrize("command", ["status", "stop", "reload", "scale"])
+def test_who_looks_for_a_serve_is_told_what_the_options_mean_there(command: str) -> None:
+    """They listen nowhere."""
+    explained = towpath(command, "--help").stdout
+    assert "The `serve` that listens on this port" in explained
+    assert "Port to listen on" not in explained
+
+
+def test_ctrl_c_while_everything_is_being_imported_is_quiet(tmp_path: Path) -> None:
+    """Exit code 130, as later."""
+    (tmp_path / "click.py").write_text("print('importing', flush=True)\ninput()\n")
+    started = subprocess.Popen(
+        [BIN / "towpath", "--version"],
+        env=environment({"PYTHONPATH": str(tmp_path)}),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert started.stdout is not None
+    assert started.stdout.readline() == "importing\n"
+    started.send_signal(signal.SIGINT)
+    _, errors = started.communicate(timeout=30)
+    assert (started.returncode, errors) == (130, "")
 
 
 def assert_one_sentence(ended: subprocess.CompletedProcess[str], part: str) -> None:

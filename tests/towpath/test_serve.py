@@ -172,6 +172,58 @@ def test_an_application_that_loads_and_cannot_start_ends_serve(tmp_path: Path, p
     assert not (tmp_path / "run").exists()
 
 
+STARTUP = """
+import asyncio, os, signal, sys
+async def application(scope, receive, send):
+    await receive()
+    print("starting", flush=True)
+    {what}
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "sentence"),
+    [
+        ("await asyncio.sleep(1.5); os._exit(1)", "left with exit status 1 while it started: giving up"),
+        ("await asyncio.sleep(1.5); os._exit(0)", "left with exit status 0 while it started: giving up"),
+        ("await asyncio.sleep(1.5); os.kill(os.getpid(), 11)", "was ended by SIGSEGV while it started: giving up"),
+        ("sys.exit(5)", "could not start: the application's lifespan startup called sys.exit(5): giving up"),
+    ],
+)
+def test_a_worker_that_ends_while_it_starts_ends_serve(tmp_path: Path, project: Path, what: str, sentence: str) -> None:
+    """P12. supervisord takes whoever lives for a second for started, and would start it again for ever."""
+    (project / "small.py").write_text(STARTUP.format(what=what))
+    command = [BIN / "towpath", "serve", "small", "--port", "0", "--app-dir", project, "--run-dir", tmp_path / "run"]
+    ended = subprocess.run(command, env=environment({}), capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 3, ended.stdout
+    assert f"worker-0 {sentence}" in ended.stdout
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_signal_while_the_application_starts_waits_for_nobody(tmp_path: Path, project: Path) -> None:
+    """A worker that has nothing in hand leaves at once, whatever its graceful time."""
+    (project / "small.py").write_text(STARTUP.format(what="await asyncio.Event().wait()"))
+    options = ["--timeout-graceful-shutdown", "300"]
+    starting = {"ready": lambda server: "starting" in server.log}
+    with towpath_serve("small", run_dir=tmp_path, app_dir=project, options=options, **starting) as server:
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(20) == 0
+        assert "SIGKILL" not in server.log
+
+
+@pytest.mark.parametrize("everybody", [False, True], ids=["from a program", "from a terminal"])
+def test_who_waits_long_for_the_application_is_told_and_may_leave(
+    tmp_path: Path, project: Path, everybody: bool
+) -> None:
+    """Exit code 130 after Ctrl-C, and no traceback."""
+    (project / "small.py").write_text("import time\ntime.sleep(600)\n")
+    loading = {"ready": lambda server: "still loading small …" in server.log, "exit_codes": (130,)}
+    with towpath_serve("small", run_dir=tmp_path, app_dir=project, **loading) as server:
+        (os.killpg if everybody else os.kill)(server.process.pid, signal.SIGINT)
+        assert server.process.wait(20) == 130
+        assert "Traceback" not in server.log
+
+
 def test_a_second_signal_does_not_wait_for_what_is_under_way(tmp_path: Path, project: Path) -> None:
     """The first one waits for the application, the second for nobody."""
     (project / "small.py").write_text(APP.replace("os._exit(1)", "__import__('time').sleep(600)"))
