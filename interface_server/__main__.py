@@ -71,7 +71,7 @@ class InterfaceServer:
         self._context.start()
         try:
             self._port = await endpoint.open(self._factory)
-            log.info("%s listens on %s", self._pump.node.name, self._port.getHost())
+            log.info("%s listens on %s", self._pump.node.name, self._port.shown)
             await self._stop.wait()
             await self._drain()
         finally:
@@ -101,7 +101,8 @@ class InterfaceServer:
         while (self._pump.connections or self._context.under_way) and self._loop.time() < end and not self._at_once:
             await asyncio.sleep(DRAIN_LOOK_S)
         if self._pump.connections:
-            log.warning("cutting off %d connections that have not finished", self._pump.connections)
+            left = self._pump.connections
+            log.warning("cutting off %d connection%s that did not finish", left, "s" * (left != 1))
         self._factory.abort_all()
 
     async def _evict(self, over_s: float) -> None:

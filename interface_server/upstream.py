@@ -196,7 +196,8 @@ class WireUpstream(Connection):
             self.client.end(ending or Ending.FAILED)
         elif action in _ENDING_OF_ACTION:
             # Who is open already did not ask to be let in: it is told to come again.
-            self.client.end(Ending.STOPPING if self.accepted else _ENDING_OF_ACTION[action])
+            come_again = self.accepted and action is not Action.END_DIED  # which says so too, and the reason is true
+            self.client.end(Ending.STOPPING if come_again else _ENDING_OF_ACTION[action])
 
     def _post(self, event: Event) -> None:
         assert self.owner is not None

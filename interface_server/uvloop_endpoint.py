@@ -288,6 +288,14 @@ class UvloopPort:
     def getHost(self) -> Address:
         return _address(self._server.sockets[0].getsockname())
 
+    @property
+    def shown(self) -> str:
+        """Where we listen, for people."""
+        name = self._server.sockets[0].getsockname()
+        if not isinstance(name, tuple):
+            return f"unix:{name if isinstance(name, str) else name.decode()}"
+        return f"http://[{name[0]}]:{name[1]}/" if ":" in name[0] else f"http://{name[0]}:{name[1]}/"
+
 
 @implementer(IStreamServerEndpoint)
 class UvloopServerEndpoint:

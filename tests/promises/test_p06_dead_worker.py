@@ -37,7 +37,8 @@ def test_every_connection_of_a_dead_worker_gets_its_end(tmp_path: Path, traces: 
             os.kill(worker, signal.SIGKILL)
             with pytest.raises(ConnectionClosed) as closed:
                 websocket.recv(timeout=30)
-            assert closed.value.rcvd is not None and closed.value.rcvd.code == 1012
+            assert closed.value.rcvd is not None
+            assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1012, "the worker died")
         assert whole_answer(asked).startswith(b"HTTP/1.1 502 ")
         cut = whole_answer(halved)
         assert b"half" in cut and not cut.endswith(b"0\r\n\r\n")
