@@ -74,4 +74,5 @@ def test_a_death_on_one_host_is_seen_and_not_waited_for(server: Server, traces: 
         os.kill(worker, signal.SIGKILL)
         with pytest.raises(ConnectionClosed):
             websocket.recv(timeout=30)
-    assert " die\n" in server.log and "is over" not in server.log
+    wait_until(lambda: " die\n" in server.log, "the log to tell of it", server=server)
+    assert "is over" not in server.log
