@@ -9,6 +9,7 @@ import asyncio
 import logging
 import random
 import signal
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -47,9 +48,9 @@ class InterfaceServer:
         self._settings = settings
         self._all_leave = all_leave
         self._loop = loop
-        self._pump = Pump(settings)
-        self._context = DoorContext.of(settings, self._pump, loop)
-        self._pump.counters = self._context.counters
+        counters: Counter[str] = Counter()
+        self._pump = Pump(settings, counters)
+        self._context = DoorContext.of(settings, self._pump, loop, counters)
         self._factory = HttpFactory(self._context)
         self._port: UvloopPort | None = None
         self._stop: asyncio.Event = asyncio.Event()

@@ -45,14 +45,20 @@ class DoorContext:
 
     @classmethod
     def of(
-        cls, settings: InterfaceSettings, door: Door, loop: asyncio.AbstractEventLoop, *, sweep_period_s: float = 1.0
+        cls,
+        settings: InterfaceSettings,
+        door: Door,
+        loop: asyncio.AbstractEventLoop,
+        counters: Counter[str],
+        *,
+        sweep_period_s: float = 1.0,
     ) -> DoorContext:
-        """All parts as `settings` say. Raises ValueError where a setting cannot be understood."""
+        """All parts as `settings` say. counters: the pump's, which tells them. Raises ValueError where a setting cannot be understood."""
         context = cls(
             settings=settings,
             door=door,
             loop=loop,
-            counters=Counter(),
+            counters=counters,
             access_log=AccessLog(settings.access_log),
             trusted=TrustedPeers(settings.forwarded_allow_ips) if settings.proxy_headers else None,
             lines=StandingLines(settings.server_header, settings.date_header, settings.headers),

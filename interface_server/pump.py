@@ -40,9 +40,10 @@ _NEXT, _GAP = Order.NEXT, Order.GAP  # see connection.py
 class Pump:
     """Implements `Door` for the clients' side and `Receiver` for the wire."""
 
-    def __init__(self, settings: InterfaceSettings) -> None:
+    def __init__(self, settings: InterfaceSettings, counters: Counter[str]) -> None:
+        """counters: those of the whole process, told with its lease."""
         self._settings = settings
-        self.counters: dict[str, int] = Counter()
+        self.counters = counters
         self.draining = False
         self._reachable = False
         self._answer_may_be_late = settings.response_timeout_s > 0

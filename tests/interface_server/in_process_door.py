@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -261,7 +262,7 @@ async def served(
     door = InProcessDoor(app)
     loop = asyncio.get_running_loop()
     settings = settings or InterfaceSettings(access_log=False)
-    context = DoorContext.of(settings, door, loop, sweep_period_s=sweep_period_s)
+    context = DoorContext.of(settings, door, loop, Counter(), sweep_period_s=sweep_period_s)
     factory = HttpFactory(context)
     context.start()
     port = await UvloopServerEndpoint(loop, port=0, uds=uds).open(factory)

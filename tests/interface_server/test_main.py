@@ -1,9 +1,13 @@
-"""How an interface server's process ends."""
+"""How an interface server's process is put together, and how it ends."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+
+from interface_server.__main__ import InterfaceServer
+from interface_server.fan_out import MESSAGES_MAX, SOCKETS_PER_TURN
+from interface_server.settings import InterfaceSettings
 
 BROKEN = """
 import sys
@@ -23,3 +27,17 @@ def test_a_process_that_fails_in_a_way_that_nobody_thought_of_says_so() -> None:
     ended = subprocess.run([sys.executable, "-c", BROKEN], capture_output=True, text=True, timeout=30, check=False)
     assert ended.returncode == 1
     assert "a bug of ours" in ended.stderr
+
+
+async def test_what_the_door_counts_and_what_the_pump_counts_is_told_together() -> None:
+    """P12. A message that was dropped is of no use in a counter that nobody reads."""
+    server = InterfaceServer(InterfaceSettings())
+    pump = server._pump
+    for number in range(SOCKETS_PER_TURN + 1):
+        pump._membership.add("room", number)
+    for _ in range(MESSAGES_MAX + 3):
+        pump.on_group_message("room", {"type": "websocket.send", "text": "x"})
+    server._context.counters["refused.test"] += 1
+    pump.node.tell({}, pump.counters)
+    told = pump.node.lease.figures["counters"]
+    assert (told["group.dropped"], told["refused.test"]) == (3, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import os
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -123,7 +124,9 @@ async def served(
     """A door on a free port of 127.0.0.1; nothing is left of it afterwards."""
     door = ScriptedDoor(on_open)
     loop = asyncio.get_running_loop()
-    context = DoorContext.of(settings or InterfaceSettings(access_log=False), door, loop, sweep_period_s=sweep_period_s)
+    context = DoorContext.of(
+        settings or InterfaceSettings(access_log=False), door, loop, Counter(), sweep_period_s=sweep_period_s
+    )
     context.start()
     port = await UvloopServerEndpoint(loop, port=0).open(HttpFactory(context))
     try:

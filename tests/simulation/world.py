@@ -115,7 +115,7 @@ class World:
 
     def _make(self, process: Process) -> None:
         if process.role.startswith("interface"):
-            process.pump = InterfacePump(InterfaceSettings(wire=self._wire))
+            process.pump = InterfacePump(InterfaceSettings(wire=self._wire), Counter())
         else:
             room = Room(process, self.record, self.instances, self.random.choice((50,) if self._calm else (2, 5, 20)))
             process.room = room

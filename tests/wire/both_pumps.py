@@ -140,7 +140,7 @@ def knock(
 
 @contextlib.asynccontextmanager
 async def interface(wire: WireSettings, **settings: Any) -> AsyncIterator[InterfacePump]:
-    pump = InterfacePump(InterfaceSettings(wire=wire, **settings))
+    pump = InterfacePump(InterfaceSettings(wire=wire, **settings), Counter())
     await pump.start()
     try:
         yield pump
