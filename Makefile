@@ -21,8 +21,9 @@ SCENARIOS ?=
 run: $(VENV)/.installed
 	$(BIN)/towpath serve examples.chat.app:application --interfaces 1 --workers 2 $(ARGS)
 
+# Two at a time: the tests wait more than they compute. One file is never shared, so that its servers are started once.
 test: $(VENV)/.developed
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(VENV)/.developed
 	$(BIN)/ruff check .

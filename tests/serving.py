@@ -44,6 +44,7 @@ class Server:
     run_dir: Path
     host: str = "127.0.0.1"
     port: int = 0
+    log_begin: int = 0  #: where its own lines begin in the file, in bytes
 
     @property
     def url(self) -> str:
@@ -55,7 +56,7 @@ class Server:
 
     @property
     def log(self) -> str:
-        return self.log_path.read_text(errors="replace")
+        return self.log_path.read_bytes()[self.log_begin :].decode(errors="replace")
 
     def connect(self, timeout_s: float = 15.0) -> socket.socket:
         """A plain client socket: for clients that are slow, rude, or gone."""
@@ -100,6 +101,11 @@ def is_ready(server: Server) -> bool:
         return False
 
 
+def all_stand(server: Server) -> bool:
+    """From now on `serve` takes nobody's death for a failed start."""
+    return "ready after" in server.log
+
+
 def processes_of(session: int) -> list[int]:
     """The processes of one session, from /proc: who was started by a server and by those whom it started."""
     found = []
@@ -128,6 +134,7 @@ def running(
     run_dir.mkdir(parents=True, exist_ok=True)
     log_path = run_dir / f"{kind}.log"
     with log_path.open("ab") as log:
+        log_begin = log.tell()
         process = subprocess.Popen(
             [str(part) for part in command],
             cwd=cwd,
@@ -137,7 +144,7 @@ def running(
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-    server = Server(kind, process, log_path, run_dir, port=port)
+    server = Server(kind, process, log_path, run_dir, port=port, log_begin=log_begin)
     try:
         wait_until(lambda: ready(server), "ready", START_DEADLINE_S, server)
         yield server
@@ -182,7 +189,7 @@ def towpath_serve(
     port = free_port()
     command: list[str | Path] = [BIN / "towpath", "serve", app, "--port", str(port), "--run-dir", run_dir / "run"]
     words = [*command, *GRACE, *app_dir_option(app_dir), *options]
-    return running("serve", words, run_dir=run_dir, port=port, **how)
+    return running("serve", words, run_dir=run_dir, port=port, **{"ready": all_stand, **how})
 
 
 def towpath_interface(

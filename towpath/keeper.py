@@ -48,27 +48,39 @@ class Beginning:
     def __init__(self) -> None:
         self._running: dict[str, int] = {}
         self._ends: dict[str, str] = {}
+        self._unheard: set[str] = set()  # who has gone, and how was not yet said
+        self._stood: set[str] = set()
 
     def hear(self, said: bytes) -> None:
         """What supervisord logs. From any thread."""
         self._ends.update(ends(said))
 
-    def failure(self, processes: Mapping[str, Process], wanted: Iterable[str]) -> str | None:
-        """Why the beginning has failed, in one sentence; None while it has not."""
+    def failure(
+        self, processes: Mapping[str, Process], wanted: Iterable[str], ready: frozenset[int] = frozenset()
+    ) -> str | None:
+        """Why the beginning has failed, in one sentence; None while it has not.
+
+        ready: numbers of those who hold a lease. Whoever held one has started, whatever becomes of it.
+        supervisord's answer may overtake what it logged before: how a process left is waited for until the next look.
+        """
         for name in wanted:
             process = processes.get(name)
             if process is None:
                 continue
-            if process.failed or self._running.get(name, process.pid) != process.pid:
-                return replace(process, end=self._ends.get(name) or process.end or "ended").why_not
-            if process.state == "RUNNING":
-                self._running[name] = process.pid
+            if process.pid in ready:
+                self._stood.add(name)
+            if name not in self._stood and self._has_gone(process):
+                if process.cannot_start or name in self._ends or name in self._unheard:
+                    return replace(process, end=self._ends.get(name) or process.end or "ended").why_not
+                self._unheard.add(name)
         return None
 
-
-def failure(processes: Mapping[str, Process], wanted: Iterable[str]) -> str | None:
-    """Why one of them cannot start, by this look alone; None if all may."""
-    return Beginning().failure(processes, wanted)
+    def _has_gone(self, process: Process) -> bool:
+        if process.failed or self._running.get(process.name, process.pid) != process.pid:
+            return True
+        if process.state == "RUNNING":
+            self._running[process.name] = process.pid
+        return False
 
 
 def ends(said: bytes) -> dict[str, str]:

@@ -20,6 +20,7 @@ import fcntl
 import json
 import os
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,9 @@ SUPERVISORD = "supervisord"
 FILES = (
     "serve", "facts.json", "supervisord.conf", "supervisord.sock", "redis.sock", "control.sock", "environment.json", "stopping",
 )  # fmt: skip  # everything but the folders
+
+SOCKET_PATH_BYTES_MAX = 107 if sys.platform == "linux" else 103  #: what the system allows for a unix socket's path
+LONGEST_SOCKET = "supervisord.sock.4194304"  #: supervisord adds its number while it makes it
 
 
 def default_path(port: int, uds: str | None, fd: int | None) -> Path:
@@ -62,9 +66,11 @@ class RunDir:
     def hold(cls, path: Path) -> RunDir:
         """Make the folder and hold it; what a killed predecessor left is ended and swept first.
 
-        StartFailure if another `serve` holds it, or if it is somebody else's.
+        StartFailure if another `serve` holds it, if it is somebody else's, or if no socket fits into it.
         """
         path = path.absolute()
+        if len(os.fsencode(path / LONGEST_SOCKET)) > SOCKET_PATH_BYTES_MAX:
+            raise StartFailure(f"the path of the run folder {path} is too long for a unix socket; say --run-dir")
         made = not path.exists() or (path / "serve").exists()  # else somebody made it for us
         try:
             lock = _lock(path)

@@ -209,11 +209,11 @@ class Parent:
 
     def _look_for_start(self, seen: Mapping[str, Process]) -> None:
         wanted = self.rollout.wanted
-        failure = self._beginning.failure(seen, wanted)
+        ready = self._status.ready_pids()
+        failure = self._beginning.failure(seen, wanted, ready)
         if failure is not None:
             self._fail(failure)
             return
-        ready = self._status.ready_pids()
         if all(name in seen and seen[name].pid in ready for name in wanted):
             self._phase = Phase.SERVING
             self._say(f"ready after {time.monotonic() - self._began_at:.1f} s")

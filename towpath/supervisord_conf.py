@@ -20,6 +20,7 @@ from towpath.errors import StartFailure
 
 DESCRIPTORS_CLOSED_BELOW = 200  #: supervisord's `minfds`; what is above reaches its children
 KILL_AFTER_S = 5  #: beyond the graceful time a process gets so long before SIGKILL
+NEVER_USED = 254  #: the one exit status that supervisord takes for expected: it says nothing of those, and we want to hear of all
 STARTED_AFTER_S = 1  #: whoever lives so long has started; who dies before is tried again with growing pauses
 
 REDIS, INTERFACE, WORKER = "redis", "interface", "worker"
@@ -134,6 +135,7 @@ def _worker(plan: Plan) -> str:
 def _alive(log: str, plan: Plan, stop_s: float) -> list[tuple[str, str]]:
     return [
         ("autorestart", "true"),
+        ("exitcodes", str(NEVER_USED)),
         ("startsecs", str(STARTED_AFTER_S)),
         ("stopsignal", "TERM"),
         ("stopwaitsecs", str(math.ceil(min(stop_s, 10**8)))),

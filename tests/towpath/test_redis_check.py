@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from tests.redis_server import RedisServer
-from towpath import embedded, redis_check
+from towpath import redis_check
 from towpath.errors import StartFailure
 
 
@@ -53,10 +51,3 @@ def test_patience_is_for_a_server_that_is_just_starting() -> None:
     server.start()
     assert redis_check.check(server.url, patience_s=10)
     server.remove()
-
-
-def test_a_run_folder_with_too_long_a_path_is_refused_before_the_server_is_started() -> None:
-    """The system's limit for a unix socket is 107 bytes; macOS takes 103."""
-    assert embedded.url(Path("/tmp/x")) == "unix:///tmp/x/redis.sock"
-    with pytest.raises(StartFailure, match="--run-dir"):
-        embedded.url(Path("/tmp") / ("x" * 100))

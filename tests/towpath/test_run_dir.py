@@ -7,6 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -28,9 +29,22 @@ def test_a_folder_has_one_holder_and_is_closed_to_others(tmp_path: Path) -> None
     folder.leave()
 
 
+@pytest.mark.parametrize(("length", "fits"), [(82, True), (83, False)])
+def test_a_path_too_long_for_the_sockets_in_it_is_refused_before_anything_is_made(length: int, fits: bool) -> None:
+    """Linux takes 107 bytes, and supervisord's socket has a longer name while it is made."""
+    with tempfile.TemporaryDirectory() as parent:
+        path = Path(parent) / ("x" * (length - len(parent) - 1))
+        if fits:
+            RunDir.hold(path).leave()
+        else:
+            with pytest.raises(StartFailure, match="too long for a unix socket; say --run-dir"):
+                RunDir.hold(path)
+        assert not path.exists()
+
+
 def test_nothing_is_left_of_a_folder_that_was_made(tmp_path: Path) -> None:
     """And a folder that was there before stays, empty."""
-    RunDir.hold(tmp_path / "towpath" / "8000").leave()
+    RunDir.hold(tmp_path / "t" / "80").leave()
     assert list(tmp_path.iterdir()) == []
     RunDir.hold(tmp_path).leave()
     assert list(tmp_path.iterdir()) == []

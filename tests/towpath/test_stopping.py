@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.facts import wait_until
-from tests.serving import BIN, Server, environment, running, towpath_serve
+from tests.serving import BIN, Server, all_stand, environment, running, towpath_serve
 
 APP = """
 import asyncio, pathlib
@@ -63,10 +63,7 @@ def test_who_comes_while_serve_stops_is_refused_and_who_was_there_is_served(
     command = [BIN / "towpath", "serve", "small", "--host", host, "--port", str(port), "--app-dir", project]
     options = ["--interfaces", "2", "--run-dir", tmp_path / "run"]
 
-    def ready(server: Server) -> bool:
-        return "ready after" in server.log
-
-    with running("serve", [*command, *options], run_dir=tmp_path, port=port, ready=ready) as at_default_host:
+    with running("serve", [*command, *options], run_dir=tmp_path, port=port, ready=all_stand) as at_default_host:
         server = Server("serve", at_default_host.process, at_default_host.log_path, tmp_path, host, port)
         with slow_request(server, project):
             server.process.send_signal(signal.SIGTERM)
