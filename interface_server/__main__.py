@@ -11,7 +11,7 @@ import random
 import signal
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 import uvloop
 from twisted.internet import asyncioreactor
@@ -38,6 +38,12 @@ AllLeave = Callable[[], bool]
 def never() -> bool:
     """Whoever runs alone cannot know who else has its listening socket."""
     return False
+
+
+class Evicted(Protocol):
+    """A client's side that ends itself in the way that its state allows."""
+
+    def evict(self) -> None: ...
 
 
 class InterfaceServer:
@@ -101,21 +107,27 @@ class InterfaceServer:
         await self._evict(self._settings.graceful_timeout_s * EVICTION_PART)
         while (self._pump.connections or self._context.under_way) and self._loop.time() < end and not self._at_once:
             await asyncio.sleep(DRAIN_LOOK_S)
+            for stream in self._factory.event_streams():  # begun since: its client does not wait for our last moment
+                stream.evict()
         if self._pump.connections:
             left = self._pump.connections
             log.warning("cutting off %d connection%s that did not finish", left, "s" * (left != 1))
         self._factory.abort_all()
 
     async def _evict(self, over_s: float) -> None:
-        """Close all sockets with 1012, some at a time and in no order, so that their clients do not come back as a herd."""
-        if self._context.sockets is None:
-            return
-        sockets = list(self._context.sockets.alive)
-        random.shuffle(sockets)
-        for some in eviction_steps(sockets, over_s, DRAIN_LOOK_S):
-            self._context.sockets.close(some)
+        """End what could go on for ever, some at a time and in no order, so that clients do not come back as a herd.
+
+        WebSockets are closed with 1012, event streams get their last chunk.
+        """
+        sockets = self._context.sockets
+        leaving: list[Evicted] = [*self._factory.event_streams(), *(sockets.alive if sockets is not None else ())]
+        random.shuffle(leaving)
+        for some in eviction_steps(leaving, over_s, DRAIN_LOOK_S):
+            for each in some:
+                each.evict()
             await self._pause(DRAIN_LOOK_S)
-        self._context.sockets.close_all()  # whoever came in between
+        if self._context.sockets is not None:
+            self._context.sockets.close_all()  # whoever came in between
 
     async def _pause(self, seconds: float) -> None:
         end = self._loop.time() + seconds

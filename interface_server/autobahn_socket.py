@@ -8,7 +8,6 @@ One object, and no dictionary in it: there may be a hundred thousand of them, id
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
 
 from autobahn.websocket.compress import PerMessageDeflate
 
@@ -23,6 +22,7 @@ from interface_server.websocket_session import ABNORMAL, INTERNAL_ERROR, SERVICE
 from interface_server.websocket_watch import Watch
 
 RETRY_AFTER = b"retry-after: 1\r\n"
+LEAVING = "the server is stopping"
 
 logger = logging.getLogger("towpath.interface")
 
@@ -41,12 +41,8 @@ class WebSockets:
 
     def close_all(self) -> None:
         """The server is stopping: close what is open, refuse what is not yet; each then has the usual time to answer."""
-        self.close(tuple(self.alive))
-
-    def close(self, sockets: Iterable[Socket]) -> None:
-        """The same for some of them."""
-        for socket in sockets:
-            socket.dismiss(SERVICE_RESTART, "the server is stopping")
+        for socket in tuple(self.alive):
+            socket.evict()
 
 
 class Socket:
@@ -88,13 +84,13 @@ class Socket:
         self._pinged = False
         self._given_up = False  # as too slow: no time is given to it any more
 
-    def dismiss(self, code: int, reason: str) -> None:
-        """End it from our side, in the way that its state allows."""
+    def evict(self) -> None:
+        """The process leaves: end it in the way that its state allows."""
         if self._state is State.OPEN:
-            self._close(code, reason)
+            self._close(SERVICE_RESTART, LEAVING)
         elif self._state is State.CONNECTING:
             self._leave(ABNORMAL)
-            self._refuse(503, reason, RETRY_AFTER)
+            self._refuse(503, LEAVING, RETRY_AFTER)
 
     def _read_on(self) -> None:
         raise NotImplementedError

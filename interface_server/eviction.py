@@ -1,4 +1,4 @@
-"""In which steps sockets are closed when their process leaves: no herd, and in time.
+"""In which steps WebSockets and event streams are ended when their process leaves: no herd, and in time.
 
 Source: what other socket holders do (a batch at a time, in no order). No clock and no socket here: the caller pauses between steps.
 """
@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
-Socket = TypeVar("Socket")
+Evicted = TypeVar("Evicted")
 
 #: Fewer than these at once would only make a small process slow to leave.
 STEP_MIN = 50
 
 
-def eviction_steps(shuffled: Sequence[Socket], over_s: float, step_s: float) -> Iterator[Sequence[Socket]]:
-    """All sockets, in steps that take `over_s` at most when each is followed by a pause of `step_s`."""
+def eviction_steps(shuffled: Sequence[Evicted], over_s: float, step_s: float) -> Iterator[Sequence[Evicted]]:
+    """All of them, in steps that take `over_s` at most when each is followed by a pause of `step_s`."""
     steps = max(1, int(over_s / step_s))
     size = max(STEP_MIN, -(-len(shuffled) // steps))
     for start in range(0, len(shuffled), size):

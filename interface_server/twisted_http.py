@@ -31,6 +31,10 @@ class HttpFactory(Factory):
         for connection in tuple(self.connections):
             connection.close_if_idle()
 
+    def event_streams(self) -> list[HttpProtocol]:
+        """Those whose response may be ended in the middle, by `evict`."""
+        return [connection for connection in self.connections if connection.is_event_stream()]
+
     def abort_all(self) -> None:
         """Cut off whatever is left: the time to finish is over. Each exchange under way is left."""
         for connection in tuple(self.connections):

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import inf
 
+from channel_layer.event_stream import resumes_by_itself
 from interface_server.client import Ending, Event, Pushed, Upstream
 from interface_server.exchange import OVER, InvalidResponse
 from interface_server.http1_head import Head
@@ -16,6 +17,7 @@ from interface_server.twisted_http1_socket import RETRY_AFTER, TEXT, Fields, Htt
 
 #: What events that break their own rules can make of the code that reads them.
 BROKEN = (InvalidResponse, KeyError, TypeError, ValueError, AttributeError)
+LAST_OF_BODY: Event = {"type": "http.response.body", "body": b""}
 
 
 class Responses(HttpSocket):
@@ -58,6 +60,30 @@ class Responses(HttpSocket):
         else:
             more = (RETRY_AFTER,) if ending.status == 503 else ()
             self._answer(ending.status, (TEXT, *more), ending.why.encode() + b"\n")
+
+    # What is said when the process leaves.
+
+    def is_event_stream(self) -> bool:
+        """Is a response under way that may end at any moment, since its client then comes again by itself?"""
+        response = self._response
+        return (
+            self._spoken
+            and response is not None
+            and self._upstream is not None
+            and resumes_by_itself(self._scope.event, {"headers": response.fields})
+        )
+
+    def evict(self) -> None:
+        """End an event stream as if it were whole; any other exchange has its time."""
+        if not self.is_event_stream():
+            return
+        assert self._response is not None  # it is an event stream's
+        pieces = self._response.render((LAST_OF_BODY,), False)
+        if pieces:
+            self._write(pieces, 0)
+        self.context.counters["ended.event_stream"] += 1
+        self._leave()
+        self._finish(keep_alive=False)
 
     # The response.
 

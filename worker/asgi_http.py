@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from channel_layer.event_stream import resumes_by_itself
 from channel_layer.events import EVENT_OVERHEAD_BYTES, Event
 from channel_layer.packets import Close
 from worker.asgi_runner import PART_WITH_OVERHEAD_BYTES_MAX, Application, Run, describe, log_failure, logger
-from worker.event_stream import resumes_by_itself
 from worker.http_instance import COMPLETE, GONE, SILENT, STARTED, HttpStage, body_parts, http_step
 from worker.instance import Line
 from worker.kept_threads import KeptThread

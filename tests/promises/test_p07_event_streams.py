@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ import httpx
 
 from tests.promises.conftest import PROJECT, Traces
 from tests.promises.fleet import get, processes, whole_answer
-from tests.serving import BIN, Server, environment, towpath_serve, wait_until
+from tests.serving import BIN, Server, environment, towpath_interface, towpath_serve, towpath_worker, wait_until
 
 DRAIN = ("--timeout-graceful-shutdown", "3")
 
@@ -19,16 +20,17 @@ DRAIN = ("--timeout-graceful-shutdown", "3")
 class EventSource:
     """A client as a browser is one: it reads, and when a response ends it comes again with `Last-Event-ID`.
 
-    A response that is cut raises here, where a browser would not care: it is what must not happen.
+    A response that is cut raises here, where a browser would not care: it is what must not happen. Where nobody listens
+    any more it goes to the next server, as a balancer would send it.
     """
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, *servers: Server) -> None:
         self.numbers: list[int] = []
         self.pids: list[str] = []
         self.responses = 0
         self.faults: list[str] = []
         self.over = threading.Event()
-        self._server = server
+        self._servers = list(servers)
         self._thread = threading.Thread(target=self._listen)
         self._thread.start()
 
@@ -36,7 +38,10 @@ class EventSource:
         try:
             with httpx.Client(trust_env=False, timeout=20) as client:
                 while not self.over.is_set():
-                    self._one_response(client)
+                    try:
+                        self._one_response(client)
+                    except httpx.ConnectError:
+                        del self._servers[0]
         except Exception as error:
             self.faults.append(repr(error))
 
@@ -44,7 +49,7 @@ class EventSource:
         headers = {"accept": "text/event-stream"}
         if self.numbers:
             headers["last-event-id"] = str(self.numbers[-1])
-        with client.stream("GET", self._server.url + "/bell", headers=headers) as response:
+        with client.stream("GET", self._servers[0].url + "/bell", headers=headers) as response:
             assert response.status_code == 200
             self.responses += 1
             for number, pid in events_of(response):
@@ -88,6 +93,37 @@ def test_an_event_stream_goes_on_over_a_reload_and_no_event_is_lost(tmp_path: Pa
             assert not one.faults
             assert one.responses >= 2
             assert one.numbers == list(range(1, len(one.numbers) + 1))
+
+
+def test_an_interface_server_that_leaves_ends_event_streams_and_lets_other_responses_go_on(
+    tmp_path: Path, url: str
+) -> None:
+    """P7. At the beginning of its time, by their last chunk: so their clients are back, elsewhere, long before it is over."""
+    others_time = ("--timeout-graceful-shutdown", "4")
+    with (
+        towpath_worker("bell", url, app_dir=PROJECT, run_dir=tmp_path / "worker"),
+        towpath_interface(url, run_dir=tmp_path / "leaving", options=others_time) as leaving,
+        towpath_interface(url, run_dir=tmp_path / "staying") as staying,
+    ):
+        listeners = [EventSource(leaving, staying) for _ in range(4)]
+        with leaving.connect(timeout_s=30) as plain:
+            plain.sendall(get("/bell"))  # whoever does not say that it is an EventSource is none
+            try:
+                wait_until(lambda: all(len(one.numbers) > 10 for one in listeners), "all hear the bell", server=staying)
+                heard = max(len(one.numbers) for one in listeners)
+                leaving.process.send_signal(signal.SIGTERM)
+                wait_until(lambda: all(one.faults or one.responses > 1 for one in listeners), "elsewhere", 3.0)
+                assert leaving.process.poll() is None, "there is time left for others"
+                wait_until(lambda: all(one.faults or len(one.numbers) > heard + 10 for one in listeners), "they go on")
+                answer = whole_answer(plain)
+            finally:
+                for one in listeners:
+                    one.end()
+        for one in listeners:
+            assert not one.faults
+            assert one.numbers == list(range(1, len(one.numbers) + 1))
+        assert answer.count(b"id: ") > heard + 20 and not answer.endswith(b"0\r\n\r\n")
+        assert leaving.process.wait(10) == 0
 
 
 def test_what_is_no_event_stream_is_cut_when_the_time_is_over(tmp_path: Path, traces: Traces) -> None:

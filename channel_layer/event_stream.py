@@ -2,6 +2,7 @@
 
 An `EventSource` whose response ends comes again by itself, and says the id of the last event that it has seen; half an event at
 the end it forgets. That is known of nobody else: a `fetch` that reads the same media type by POST would take the end for the end.
+A worker that leaves ends such responses, and an interface server that leaves does: each asks here.
 Source: HTML Living Standard, "Server-sent events".
 """
 
