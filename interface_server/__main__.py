@@ -24,6 +24,7 @@ from interface_server.pump import Pump
 from interface_server.settings import InterfaceSettings
 from interface_server.twisted_http import HttpFactory
 from interface_server.uvloop_endpoint import UvloopPort, UvloopServerEndpoint
+from interface_server.vanished import Patience
 
 log = logging.getLogger("towpath.interface")
 
@@ -73,6 +74,7 @@ class InterfaceServer:
             fd=settings.fd,
             backlog=settings.backlog,
             reuse_port=settings.reuse_port,
+            patience=Patience.beside(settings.stall_timeout_s),
         )
         await self._pump.start()
         self._context.start()

@@ -23,12 +23,13 @@ from interface_server.autobahn_writing import Writing
 from interface_server.client import Ending
 from interface_server.context import DoorContext
 from interface_server.exchange import InvalidResponse
-from interface_server.uvloop_endpoint import UvloopTransport
+from interface_server.uvloop_endpoint import UvloopTransport, Vanished
 from interface_server.websocket_composer import Composer
 from interface_server.websocket_frame import FIN, PING, frame
 from interface_server.websocket_handshake import Handshake, Refusal
 from interface_server.websocket_session import ABNORMAL, INTERNAL_ERROR, Action, State, meaning, sendable_code
 
+PING_TIMEOUT = "ping timeout"
 _PING_FRAME = frame(FIN | PING, b"")
 
 
@@ -195,7 +196,8 @@ class WebSocket(Reading, Writing):
             self._shared.watch.ponging.arm(self, self._shared.context.loop.time())
             return
         self._shared.context.counters["closed.ping_timeout"] += 1
-        self._close(INTERNAL_ERROR, "ping timeout")
+        self._leave(ABNORMAL, PING_TIMEOUT)  # nobody has closed it: its client is gone, as far as anybody can tell
+        self._close(INTERNAL_ERROR, PING_TIMEOUT)
 
     def close_overdue(self) -> None:
         """The client did not hang up: do it ourselves, unless it is honestly slow and still takes what we wrote."""
@@ -218,6 +220,8 @@ class WebSocket(Reading, Writing):
         self._state = State.CLOSED
         self._clear = False
         context = self._shared.context
+        if isinstance(reason.value, Vanished):
+            context.counters["aborted.vanished"] += 1
         context.under_way -= 1
         self._shared.alive.discard(self)
         context.stalled.forget(self._transport)

@@ -42,6 +42,7 @@ class InterfaceSettings:
     body_size_bytes_max: int = 0  #: 413; 0: unlimited, but windowed
     head_timeout_s: float = 10.0  #: 408
     keep_alive_timeout_s: float = 75.0  #: idle connection: closed
+    body_timeout_s: float = 60.0  #: no byte of a body that is awaited, and no response yet: 408; 0: off
     response_timeout_s: float = 0.0  #: no response start after adoption: 504; 0: off
     stall_timeout_s: float = 60.0  #: a client that takes nothing at all: abort, or close 1013
     redis_outage_timeout_s: float = 30.0  #: Redis away for so long: running exchanges end with 502, or an abort

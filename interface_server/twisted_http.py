@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
 
@@ -20,6 +22,8 @@ class HttpFactory(Factory):
         self.connections: set[HttpProtocol] = set()
         #: Those whose socket is not read at present, so that nobody would hear it close.
         self.unread: set[HttpProtocol] = set()
+        #: Those connections of whose request's body more is to come, and when the last of it came.
+        self.uploading: dict[Any, float] = {}
         context.sweep.add(self._sweep)
 
     def buildProtocol(self, addr: IAddress | None) -> HttpProtocol:
@@ -45,3 +49,7 @@ class HttpFactory(Factory):
             connection.late(now)
         for connection in [each for each in self.unread if each.transport.hung_up()]:
             connection.hung_up()
+        if self.context.settings.body_timeout_s:
+            since = now - self.context.settings.body_timeout_s - self.context.sweep.period_s
+            for connection in [each for each, heard in self.uploading.items() if heard < since]:
+                connection.body_late(now)

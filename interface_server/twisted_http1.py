@@ -21,6 +21,7 @@ from interface_server.http1_turns import Turns
 from interface_server.twisted_http1_requests import Requests
 from interface_server.twisted_http1_responses import Responses
 from interface_server.twisted_http1_socket import EXCHANGE, GONE, HEAD, LINGERING, TEXT
+from interface_server.uvloop_endpoint import Vanished
 
 if TYPE_CHECKING:
     from interface_server.twisted_http import HttpFactory
@@ -70,6 +71,8 @@ class HttpProtocol(Requests, Responses, Protocol):  # type: ignore[misc]  # `tra
         return False
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
+        if isinstance(reason.value, Vanished):
+            self.context.counters["aborted.vanished"] += 1
         self._leave()
         self._retire()
         self.context.stalled.forget(self.transport)
@@ -103,6 +106,15 @@ class HttpProtocol(Requests, Responses, Protocol):  # type: ignore[misc]  # `tra
             self._answer(504, (TEXT,), b"the application did not answer in time\n")
         else:
             self._linger_on(now)
+
+    def body_late(self, now: float) -> None:
+        """Nothing of the request's body has come for the whole time; is that the client's doing, and does anybody wait for it?"""
+        if self._phase is not EXCHANGE or self._request_over or self._spoken:
+            del self.factory.uploading[self]
+        elif self._paused or self._continue_owed:
+            self.factory.uploading[self] = now
+        else:
+            self._refuse(Refusal(408, "the request body did not come in time", "body_timeout"))
 
     def hung_up(self) -> None:
         """The client closed while nobody read its socket."""

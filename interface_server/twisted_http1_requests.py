@@ -61,6 +61,8 @@ class Requests(HttpSocket):
             self._unpause(AHEAD)
         if self._phase is EXCHANGE and not self._request_over and (self._parts or not self._opened):
             self._flush(more=True)
+            if self._upstream is not None:
+                self.factory.uploading[self] = self.context.now
 
     # The request.
 
@@ -80,6 +82,7 @@ class Requests(HttpSocket):
         if self._phase is EXCHANGE:
             self._request_over = True
             if self._opened or self._parts:
+                self.factory.uploading.pop(self, None)
                 self._flush(more=False)
             else:
                 self._open(b"", False)
@@ -152,9 +155,12 @@ class Requests(HttpSocket):
     # What the pump says (`Client`; the rest is in twisted_http1_responses.py).
 
     def resume(self) -> None:
+        if self in self.factory.uploading:
+            self.factory.uploading[self] = self.context.now  # it could not say anything, until now
         self._unpause(NO_ROOM)
 
     def wanted(self) -> None:
         if self._continue_owed and not self._spoken:
             self._continue_owed = False
+            self.factory.uploading[self] = self.context.now
             self.transport.write(CONTINUE)

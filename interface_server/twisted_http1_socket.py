@@ -149,6 +149,7 @@ class HttpSocket:
     def _linger(self) -> None:
         """Nothing more will be said; read until the client has read it all, for a while."""
         self._turns.forget()
+        self.factory.uploading.pop(self, None)
         self._phase = LINGERING
         self._parts = []
         self._paused = 0
@@ -191,6 +192,7 @@ class HttpSocket:
         self._turns.forget()
         self._intake.close()
         self.factory.connections.discard(self)
+        self.factory.uploading.pop(self, None)
         self.factory.unread.discard(self)
 
     def _stalled(self) -> None:

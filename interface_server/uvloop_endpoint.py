@@ -7,8 +7,6 @@ one of Twisted's transports and hands everything on.
 * Bytes come by a straight way: uvloop calls the protocol's own `dataReceived`, not a method of ours.
 * Beside Twisted's interfaces the protocol may have `pause_writing`, `resume_writing` (the write buffer went above 64 KiB,
   or below a quarter of it) and `eof_received` (the peer will send nothing more); they mean what asyncio means by them.
-* The kernel is asked to take no more than 16 KiB that it cannot send yet (`TCP_NOTSENT_LOWAT`): what waits, waits here,
-  where it is counted.
 """
 
 from __future__ import annotations
@@ -41,11 +39,12 @@ from twisted.internet.protocol import Factory, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from interface_server.uvloop_sockets import be_patient, prepare
+from interface_server.vanished import ERRNOS, Patience
+
 Address = IPv4Address | IPv6Address | UNIXAddress
 
 HIGH_WATER_BYTES = 64 * 1024
-NOTSENT_LOWAT_BYTES = 16 * 1024
-TCP_NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", 25)  # the socket module names it on Linux since 3.12
 SIOCOUTQ = getattr(termios, "TIOCOUTQ", None)
 #: The peer will send nothing more; without POLLRDHUP (not Linux) only a reset is seen while reading is paused.
 HUNG_UP = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
@@ -72,7 +71,7 @@ class UvloopTransport(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.uv = transport
         self.uv.set_write_buffer_limits(HIGH_WATER_BYTES)
-        _prepare(self.uv.get_extra_info("socket"))
+        prepare(self.uv.get_extra_info("socket"))
         factory, self._factory = self._factory, None
         assert factory is not None  # a connection is made once
         protocol: Any = factory.buildProtocol(self.getPeer())  # type: ignore[arg-type]  # zope's interfaces are no types
@@ -221,8 +220,13 @@ class UvloopTransport(asyncio.Protocol):
         return bool(poll.poll(0))
 
 
+class Vanished(ConnectionLost):
+    """The kernel gave the connection up: nothing is heard of the peer any more."""
+
+
 def _lost(exc: Exception) -> Failure:
-    return Failure(ConnectionLost(str(exc)))  # type: ignore[no-untyped-call]  # Twisted's is not typed
+    kind = Vanished if isinstance(exc, OSError) and exc.errno in ERRNOS else ConnectionLost
+    return Failure(kind(str(exc)))  # type: ignore[no-untyped-call]  # Twisted's is not typed
 
 
 def _nobody_listens(data: bytes) -> None:
@@ -233,16 +237,6 @@ def _tell(protocol: object, news: str) -> None:
     heard = getattr(protocol, news, None)
     if heard is not None:
         heard()
-
-
-def _prepare(sock: socket.socket) -> None:
-    if sock.family == socket.AF_UNIX:
-        return
-    try:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_LOWAT_BYTES)
-    except OSError:
-        pass  # the peer is gone already, or the kernel does not know the option: neither is needed to be right
 
 
 def _address(name: Any) -> Address:
@@ -311,12 +305,15 @@ class UvloopServerEndpoint:
         fd: int | None = None,
         backlog: int = 2048,
         reuse_port: bool = False,
+        patience: Patience | None = None,
     ) -> None:
+        """patience: with clients that are no longer there; None: the system's, which has none while nothing is sent."""
         self._loop = loop
         self._host, self._port, self._reuse_port = host, port, reuse_port
         self._uds = Path(uds) if uds else None
         self._fd = fd
         self._backlog = backlog
+        self._patience = patience
 
     def listen(self, protocolFactory: Factory) -> Deferred[UvloopPort]:
         """Twisted's face of `open`."""
@@ -324,7 +321,13 @@ class UvloopServerEndpoint:
 
     async def open(self, factory: Factory) -> UvloopPort:
         """Listen; each connection gets a protocol of `factory`. Raises OSError, with nothing left behind."""
+        port = await self._port_of(factory)
+        if self._patience is not None:
+            for listening in port.sockets:
+                be_patient(listening, self._patience)
+        return port
 
+    async def _port_of(self, factory: Factory) -> UvloopPort:
         def connection() -> UvloopTransport:
             return UvloopTransport(factory)
 

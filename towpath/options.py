@@ -213,6 +213,10 @@ ROWS: tuple[Row, ...] = (
     Row("--max-worker-rss", ROOM, "Memory at which a worker is replaced by a new one; 0: any.", ("worker.rss_bytes_max",), Size()),
     Row("--max-body-size", DOOR, "Largest request body: above it 413; 0: any.", ("interface.body_size_bytes_max",), Size()),
     Row(
+        "--body-timeout", DOOR, "Seconds without a byte of a request body that is awaited: then 408; 0: off.",
+        ("interface.body_timeout_s",), SECONDS,
+    ),
+    Row(
         "--response-timeout", DOOR, "Seconds from adoption to the start of the response: then 504; 0: off.",
         ("interface.response_timeout_s",), SECONDS,
     ),
