@@ -78,7 +78,7 @@ CHANGED = {
     "prefix": "p:", "buffer_budget": "2MiB", "queue_wait": "1.5", "app_dir": "src", "interface": "wsgi", "lifespan": "on",
     "threads": "3", "worker_concurrency": "4", "worker_websockets": "5", "root_path": "/r", "forwarded_allow_ips": "*",
     "header": "A: b c", "health_path": "/h", "log_level": "debug", "limit_concurrency": "9", "max_body_size": "1GiB",
-    "response_timeout": "2", "timeout_keep_alive": "3", "timeout_graceful_shutdown": "4", "ws_max_size": "64KiB",
+    "response_timeout": "2", "body_timeout": "7", "timeout_keep_alive": "3", "timeout_graceful_shutdown": "4", "ws_max_size": "64KiB",
     "ws_ping_interval": "0", "ws_ping_timeout": "6", "ws_per_message_deflate": "true", "proxy_headers": "false",
     "server_header": "false", "date_header": "false", "access_log": "false", "factory": "true", "reuse_port": "true",
     "limit_max_requests": "10", "limit_max_requests_jitter": "2", "max_worker_age": "3", "max_worker_rss": "1GiB",
