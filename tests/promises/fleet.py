@@ -12,12 +12,16 @@ from tests.serving import BIN, Server
 
 def leases(server: Server) -> list[dict[str, Any]]:
     """All processes as `towpath status` knows them."""
-    answer = subprocess.run(
-        [BIN / "towpath", "status", "--json", "--run-dir", server.run_dir / "run"],
-        capture_output=True,
-        check=True,
-        timeout=20,
-    )
+    return _told("--run-dir", server.run_dir / "run")
+
+
+def leases_at(url: str) -> list[dict[str, Any]]:
+    """The same, where processes were started one by one."""
+    return _told("--redis", url)
+
+
+def _told(*where: str | Path) -> list[dict[str, Any]]:
+    answer = subprocess.run([BIN / "towpath", "status", "--json", *where], capture_output=True, check=True, timeout=20)
     found: list[dict[str, Any]] = json.loads(answer.stdout)["processes"]
     return found
 

@@ -6,12 +6,12 @@ One siege for all tests of this file: its clients need the same seconds, and are
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import itertools
 import socket
 import time
 from collections.abc import Coroutine, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from statistics import median
 from typing import Any
@@ -21,15 +21,13 @@ from websockets.asyncio.client import connect
 
 from tests.facts import until
 from tests.promises.conftest import PROJECT, Traces
-from tests.promises.fleet import leases, memory_bytes, processes
-from tests.serving import Server, towpath_serve, wait_until
+from tests.promises.fleet import leases_at, memory_bytes
+from tests.serving import Server, redis_server, redis_url, towpath_interface, towpath_worker, wait_until
 
 MEBIBYTE = 1024 * 1024
 HEADS, SILENT, DRIPPING, DEAF, DEAF_SOCKETS = 400, 40, 40, 40, 20
 LIMIT_S = 3
-OPTIONS = (
-    "--workers", "2", "--no-access-log", "--stall-timeout", str(LIMIT_S), "--body-timeout", str(LIMIT_S),
-)  # fmt: skip
+OPTIONS = ("--no-access-log", "--stall-timeout", str(LIMIT_S), "--body-timeout", str(LIMIT_S))
 DRIP_S = 0.5  #: between two bytes of a client that drips
 SIEGE_S_MAX = 40.0
 #: A window, our buffer, and what the interpreter needs beside them.
@@ -58,24 +56,36 @@ def siege(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Siege]:
     folder = tmp_path_factory.mktemp("siege")
     traces = Traces(folder / "traces")
     seen = Siege(traces)
-    with towpath_serve("siege", app_dir=PROJECT, run_dir=folder, env=traces.env, options=OPTIONS) as server:
+    with redis_server(folder / "redis") as redis, ExitStack() as stack:
+        url = redis_url(redis)
+        for name in ("one", "two"):
+            stack.enter_context(towpath_worker("siege", url, app_dir=PROJECT, run_dir=folder / name, env=traces.env))
+        server = stack.enter_context(towpath_interface(url, run_dir=folder / "interface", options=OPTIONS))
         asyncio.run(besiege(server, seen))
         told = DEAF + DEAF_SOCKETS + SILENT + DRIPPING
-        wait_until(lambda: len(traces.lines("ends")) >= told, "everybody was told", server=server)
-        (interface,) = (lease for lease in leases(server) if lease["role"] == "interface")
-        seen.counters = interface["counters"]
+        wait_until(
+            lambda: len(ends_of(traces, "/pour/", "/flood/", "/digest/silent", "/digest/dripping")) >= told,
+            "all are told",
+        )
+        wait_until(lambda: counted(url, seen), "all are counted")
     yield seen
+
+
+def counted(url: str, seen: Siege) -> bool:
+    """A lease tells what was counted up to a second ago."""
+    (lease,) = (lease for lease in leases_at(url) if lease["role"] == "interface")
+    seen.counters = lease["counters"]
+    return sum(seen.counters.values()) >= HEADS + SILENT + DEAF + DEAF_SOCKETS
 
 
 async def besiege(server: Server, seen: Siege) -> None:
     """Everybody at once; the polite ones ask until the last of the others has ended."""
-    (interface,) = processes(server, "interface")
     over = asyncio.Event()
     polite = [
         asyncio.ensure_future(each)
         for each in (asks(server, seen, over), posts(server, seen, over), echoes(server, seen, over))
     ]
-    watching = asyncio.ensure_future(watch_memory(interface, seen, over))
+    watching = asyncio.ensure_future(watch_memory(server.process.pid, seen, over))
     hostile: list[Coroutine[Any, Any, None]] = [
         *(slow_head(server, seen) for _ in range(HEADS)),
         *(silent_body(server, seen) for _ in range(SILENT)),
@@ -151,7 +161,7 @@ async def deaf_ones(server: Server, traces: Traces) -> None:
     """
     words = [f"GET /pour/{number} HTTP/1.1\r\nHost: x\r\n\r\n" for number in range(DEAF)]
     words += [handshake(f"/flood/{number}") for number in range(DEAF_SOCKETS)]
-    with contextlib.ExitStack() as stack:
+    with ExitStack() as stack:
         for each in words:
             sock = stack.enter_context(socket.socket())
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -216,7 +226,7 @@ async def echoes(server: Server, seen: Siege, over: asyncio.Event) -> None:
                 await asyncio.sleep(0.02)
 
 
-@contextlib.contextmanager
+@contextmanager
 def noted(seen: Siege) -> Iterator[None]:
     """What a polite client had to see is judged by a test, and not by whoever happens to wait for it."""
     try:

@@ -36,8 +36,9 @@ class EventSource:
 
     def _listen(self) -> None:
         try:
-            with httpx.Client(trust_env=False, timeout=20) as client:
-                while not self.over.is_set():
+            while not self.over.is_set():
+                # A connection for each: a browser's comes again after some seconds, and knows by then which are closed.
+                with httpx.Client(trust_env=False, timeout=20) as client:
                     try:
                         self._one_response(client)
                     except httpx.ConnectError:
@@ -99,7 +100,7 @@ def test_an_interface_server_that_leaves_ends_event_streams_and_lets_other_respo
     tmp_path: Path, url: str
 ) -> None:
     """P7. At the beginning of its time, by their last chunk: so their clients are back, elsewhere, long before it is over."""
-    others_time = ("--timeout-graceful-shutdown", "4")
+    others_time = ("--timeout-graceful-shutdown", "3")
     with (
         towpath_worker("bell", url, app_dir=PROJECT, run_dir=tmp_path / "worker"),
         towpath_interface(url, run_dir=tmp_path / "leaving", options=others_time) as leaving,

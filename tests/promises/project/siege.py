@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import os
 
-from witness import echo, hello, hold_up, respond, trace
+from witness import echo, hello, hold_up, pid, respond, trace
 
 PART = bytes(65_536)
 
@@ -16,6 +17,7 @@ PART = bytes(65_536)
 async def application(scope, receive, send):
     if scope["type"] == "lifespan":
         raise RuntimeError("no lifespan here")
+    trace("starts", f"{os.getpid()} {scope.get('method', 'WS')} {scope['path']}")
     name = scope["path"].split("/")[1]
     if scope["type"] == "websocket":
         await (flood if name == "flood" else echo)(scope, receive, send)
@@ -84,4 +86,4 @@ async def until_gone(scope, receive, sending, heard):
     await asyncio.gather(task, return_exceptions=True)
 
 
-ROUTES = {"digest": digest, "pour": pour, "drip": drip, "poll": poll, "hold_up": hold_up}
+ROUTES = {"digest": digest, "pour": pour, "drip": drip, "poll": poll, "hold_up": hold_up, "pid": pid}
