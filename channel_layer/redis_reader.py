@@ -17,6 +17,7 @@ import hiredis
 
 from channel_layer import redis_scripts
 from channel_layer.codec import unpack_batch
+from channel_layer.courtesy import Courtesy
 from channel_layer.errors import WireError
 from channel_layer.keys import GROUP, Keys
 from channel_layer.packets import OPEN
@@ -84,8 +85,7 @@ class RedisReader:
         self._loop = asyncio.get_running_loop()
         self._reading = False
         self._claimed_at = 0.0
-        self._seen = b"0-0"  # while we leave things to others: the newest entry at the last look
-        self._helps_until = 0.0  # and until when we do not, since they were not quick enough
+        self._courtesy = Courtesy()
         #: How long is what waits better left to others? What they do not take in this time, or twice this time, we do.
         self.leaves_s: Callable[[], float] = _leaves_nothing
 
@@ -106,10 +106,10 @@ class RedisReader:
         if count <= 0:
             return
         self._reading = True
-        leaves_s = self.leaves_s()
-        if self._loop.time() - self._claimed_at >= CLAIM_INTERVAL_S:
+        leaves_s, now = self.leaves_s(), self._loop.time()
+        if now - self._claimed_at >= CLAIM_INTERVAL_S:
             self._claim(connection, count)
-        elif leaves_s and self._loop.time() >= self._helps_until:
+        elif self._courtesy.declines(leaves_s, now):
             self._look(connection, count, leaves_s)
         else:
             self._read(connection, count, leaves_s)
@@ -131,21 +131,18 @@ class RedisReader:
         )
 
     def _look(self, connection: RedisConnection, count: int, leaves_s: float) -> None:
-        """Whether others take what waits: if anything of what was there at the last look still is, we help for a while."""
+        """Whether others take what waits."""
+        old: list[Answer] = []
 
-        def old(answer: Answer) -> None:
-            if isinstance(answer, list) and answer:
-                self._helps_until = self._loop.time() + leaves_s
-
-        def newest(answer: Answer) -> None:
-            self._seen = answer[0][0] if isinstance(answer, list) and answer else b"0-0"
-            if self._loop.time() < self._helps_until:
+        def looked(newest: Answer) -> None:
+            found = _first_id(old[0]), _first_id(newest)
+            if self._courtesy.looked(*found, leaves_s, self._loop.time()):
                 self._read(connection, count, leaves_s)
             else:
                 self._loop.call_later(leaves_s, self._look_again, connection)
 
-        connection.call(old, "XRANGE", self._stream, "-", self._seen, "COUNT", 1)
-        connection.call(newest, "XREVRANGE", self._stream, "+", "-", "COUNT", 1)
+        connection.call(old.append, "XRANGE", self._stream, "-", self._courtesy.seen, "COUNT", 1)
+        connection.call(looked, "XREVRANGE", self._stream, "+", "-", "COUNT", 1)
 
     def _look_again(self, connection: RedisConnection) -> None:
         if connection is self._link.connection:
@@ -217,3 +214,8 @@ class RedisReader:
         if self._link.connection is not None:
             keys = (self._stream, self._size)
             redis_scripts.CANCEL.call(self._link.connection, ignore, 2, *keys, GROUP, entry_id, size_bytes)
+
+
+def _first_id(entries: Answer) -> bytes | None:
+    """None: there is no entry, or no answer that says so."""
+    return entries[0][0] if isinstance(entries, list) and entries else None

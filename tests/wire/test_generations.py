@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
 from channel_layer.settings import WireSettings
-from channel_layer.succession import GIVES_WAY_S, Succession
 from tests.facts import until
 from tests.wire.both_pumps import RecordedRoom, interface, knock, worker
 
@@ -24,7 +21,7 @@ async def test_a_newer_generation_takes_all_new_websockets_and_any_takes_request
         worker(of_generation(wire_settings, 1), old) as older,
         worker(of_generation(wire_settings, 2), new),
     ):
-        await until(lambda: older.node._succession.gives_way(older._loop.time()), "the news")
+        await until(lambda: older.node.gives_way, "the news")
         sockets = [knock(door, kind="websocket") for _ in range(40)]
         await until(lambda: all(client.adoptions for client in sockets))
         assert len(new.instances) == 40
@@ -44,30 +41,10 @@ async def test_what_a_newer_generation_does_not_take_waits_a_few_seconds_only(wi
         worker(of_generation(wire_settings, 1), old) as older,
         worker(of_generation(wire_settings, 2), RecordedRoom(slots=0)),
     ):
-        await until(lambda: older.node._succession.gives_way(older._loop.time()), "the news")
+        await until(lambda: older.node.gives_way, "the news")
         sockets = [knock(door, kind="websocket") for _ in range(40)]
         await until(lambda: all(client.adoptions for client in sockets), "adopted", 6.0)
         assert len(old.instances) == 40
         for client in sockets:
             client.upstream.leave()
         await until(lambda: not older.lines)
-
-
-def test_a_process_gives_way_to_a_higher_number_of_its_fleet_and_only_for_a_while() -> None:
-    """A rollout that stops half-way must not leave the older ones idle."""
-    one = Succession("web/7")
-    for other in ("web/7", "web/6", "mail/8", "8", "web/", "web/-8", "web/eight", ""):
-        assert not one.heard(other, 100.0), other
-    assert not one.gives_way(100.0)
-    assert one.heard("web/8", 100.0)
-    assert one.gives_way(100.0 + GIVES_WAY_S - 1)
-    assert not one.gives_way(100.0 + GIVES_WAY_S)
-
-
-def test_who_is_of_no_fleet_gives_way_to_nobody() -> None:
-    """As every worker that was not told anything."""
-    nobody = Succession("")
-    assert not nobody.heard("web/8", 100.0)
-    assert not nobody.heard("/8", 100.0)
-    with pytest.raises(ValueError, match="such as web/7"):
-        Succession("seven")

@@ -1,0 +1,46 @@
+"""When a reader leaves what comes to others, and when no longer: decisions without a server. P7."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from channel_layer.courtesy import NOTHING, Courtesy
+
+MOMENT_S = 0.05
+
+
+def declining(looks: Iterable[tuple[bytes | None, bytes | None]]) -> Courtesy:
+    """A reader after these looks, one moment apart from 100.0 on; it has declined after each."""
+    courtesy = Courtesy()
+    for number, (oldest, newest) in enumerate(looks):
+        assert not courtesy.looked(oldest, newest, MOMENT_S, 100.0 + number * MOMENT_S)
+    return courtesy
+
+
+def test_who_leaves_nothing_to_anybody_reads() -> None:
+    """Every reader, as long as it is not told otherwise."""
+    assert not Courtesy().declines(0.0, 100.0)
+    assert Courtesy().declines(MOMENT_S, 100.0)
+
+
+def test_what_was_there_at_the_last_look_and_still_is_has_waited_for_long_enough() -> None:
+    """P7. The others are full, slow or dead: for one moment it helps, and then looks again."""
+    courtesy = declining([(None, b"7-0")])
+    assert courtesy.seen == b"7-0"
+    assert courtesy.looked(b"7-0", b"8-0", MOMENT_S, 200.0)
+    assert not courtesy.declines(MOMENT_S, 200.0 + MOMENT_S * 0.9)
+    assert courtesy.declines(MOMENT_S, 200.0 + MOMENT_S)
+    assert courtesy.seen == b"8-0"
+
+
+def test_what_others_take_in_time_is_left_to_them() -> None:
+    """P7. A queue that moves is never empty at a look, and is nobody's trouble."""
+    courtesy = declining([(None, b"7-0"), (None, b"8-0"), (None, b"9-0")])
+    assert courtesy.declines(MOMENT_S, 101.0)
+
+
+def test_an_empty_queue_is_looked_at_from_its_beginning() -> None:
+    """Entries of another life of Redis' data may have smaller ids than any that was seen."""
+    courtesy = declining([(None, b"7-0"), (None, None)])
+    assert courtesy.seen == NOTHING
+    assert courtesy.declines(MOMENT_S, 101.0)
