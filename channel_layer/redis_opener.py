@@ -141,9 +141,10 @@ class RedisOpener:
 
     def _answered(self, batch: list[_Opening], answer: Answer) -> None:
         self._under_way = False
+        if isinstance(answer, Exception):
+            self._ttl_due = 0.0  # nobody has seen to it, as far as we know
         if isinstance(answer, LayerUnavailable):
             outcomes: list[bytes | Outcome] = [Outcome.UNKNOWN] * len(batch)
-            self._ttl_due = 0.0
         elif isinstance(answer, hiredis.ReplyError):
             log.warning("Redis refused new connections: %s", answer)
             outcomes = [Outcome.UNAVAILABLE] * len(batch)

@@ -19,6 +19,7 @@ from channel_layer.redis_groups import RedisGroups
 from channel_layer.redis_inbox import RedisInbox
 from channel_layer.redis_layer import RedisLayer
 from channel_layer.redis_node import RedisNode
+from channel_layer.redis_opener import Outcome, RedisOpener
 from channel_layer.redis_outbox import RedisOutbox
 from channel_layer.settings import WireSettings
 from tests.channel_layer.played_redis import Caller, PlayedRedis, bulk, played_redis
@@ -122,6 +123,35 @@ async def test_a_link_comes_back_whatever_its_callers_make_of_the_loss(redis: Pl
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)
     redis.callers[0].hang_up()
     await until(lambda: losses)
+
+
+class Applicants:
+    """All who want to be queued: what became of each, in order."""
+
+    def __init__(self) -> None:
+        self.outcomes: list[bytes | Outcome] = []
+
+    def waits(self, epoch: int) -> bool:
+        return True
+
+    def opened(self, epoch: int, outcome: bytes | Outcome) -> None:
+        self.outcomes.append(outcome)
+
+
+async def test_who_sees_to_a_time_to_live_and_is_refused_sees_to_it_with_the_next_call(redis: PlayedRedis) -> None:
+    """P11. Once a second is often enough, if it was done: a Redis that is out of memory has done nothing."""
+    opener = RedisOpener("interface.me", Keys("p:"), "http.request", 100, 10_000, 60_000)
+    connection = await connect(redis.address, lambda: None)
+    opener.connected(connection)
+    applicants, caller = Applicants(), redis.callers[0]
+    for number, answer in enumerate([b"-OOM command not allowed\r\n", *[b"*1\r\n" + bulk(b"1-0")] * 2], 1):
+        opener.open(b"packed", applicants, 1)
+        await until(lambda number=number: caller.names().count(b"EVALSHA") == number)
+        caller.say(answer)
+        await until(lambda number=number: len(applicants.outcomes) == number)
+    assert applicants.outcomes == [Outcome.UNAVAILABLE, b"1-0", b"1-0"]
+    assert [command[8] for command in caller.commands if command[0] == b"EVALSHA"] == [b"1", b"1", b"0"]
+    connection.close()
 
 
 async def test_the_outbox_forgets_those_to_whom_nothing_is_to_be_said(redis: PlayedRedis) -> None:
