@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from channel_layer import packets
 from channel_layer.events import Event, payload_size_bytes
 from channel_layer.scope import Scope
 from channel_layer.settings import WireSettings
@@ -18,6 +19,15 @@ from tests.facts import until
 from worker.instance import Line
 from worker.pump import Pump as WorkerPump
 from worker.settings import WorkerSettings
+
+#: What either side may say of a connection and the other cannot understand: kind, and what follows number and epoch.
+MALFORMED_EITHER_WAY: dict[str, tuple[Any, ...]] = {
+    "events that are no list": (packets.DATA, 1, 5),
+    "an event that is no map": (packets.DATA, 1, ["x"]),
+    "a sequence that is no number": (packets.DATA, "1", []),
+    "a credit of nothing": (packets.CREDIT, None, 0),
+    "a count that is no number": (packets.SYNC, "many", False),
+}
 
 
 @dataclass

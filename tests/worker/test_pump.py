@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from channel_layer import packets
 from channel_layer.settings import WireSettings
 from interface_server.client import Ending
 from tests.facts import until
-from tests.wire.both_pumps import RecordedRoom, adopted, interface, knock, worker
-
-MALFORMED: dict[str, tuple[Any, ...]] = {
-    "events that are no list": (packets.DATA, 1, 5),
-    "an event that is no map": (packets.DATA, 1, ["x"]),
-    "a sequence that is no number": (packets.DATA, "1", []),
-    "a credit of nothing": (packets.CREDIT, None, 0),
-    "a count that is no number": (packets.SYNC, "many", False),
-}
+from tests.wire.both_pumps import MALFORMED_EITHER_WAY, RecordedRoom, adopted, interface, knock, worker
 
 
-@pytest.mark.parametrize("name", MALFORMED)
+@pytest.mark.parametrize("name", MALFORMED_EITHER_WAY)
 async def test_what_its_interface_server_says_and_nobody_understands_ends_a_connection_visibly(
     wire_settings: WireSettings, name: str
 ) -> None:
     """P1, P12. The instance hears its disconnect, the client its end, and nobody else anything."""
-    kind, *rest = MALFORMED[name]
+    kind, *rest = MALFORMED_EITHER_WAY[name]
     room = RecordedRoom()
     async with interface(wire_settings) as door, worker(wire_settings, room) as pump:
         bystander, client = knock(door, kind="websocket"), knock(door, kind="websocket")
@@ -48,7 +38,7 @@ async def test_nonsense_of_somebody_else_ends_no_connection(wire_settings: WireS
         client = knock(door, kind="websocket")
         instance = await adopted(room)
         async with interface(wire_settings) as stranger:
-            for kind, *rest in MALFORMED.values():
+            for kind, *rest in MALFORMED_EITHER_WAY.values():
                 stranger.node.post(pump.node.name, (kind, client.upstream.number, 1, *rest))
             stranger.node.post(pump.node.name, (packets.DATA, [], 1, 1, []))
             await until(lambda: pump.counters["wire.malformed_packet"] == 1)
