@@ -10,6 +10,7 @@ from typing import Any
 
 from channel_layer import packets
 from channel_layer.events import Event, payload_size_bytes
+from channel_layer.packets import Close
 from channel_layer.scope import Scope
 from channel_layer.settings import WireSettings
 from interface_server.client import Ending, Pushed
@@ -49,10 +50,12 @@ class Recorded:
 
     def deliver(self, events: Sequence[Event], size_bytes: int) -> None:
         self.events.extend(events)
-        if self.takes:
-            self.upstream.delivered(size_bytes)
-        else:
+        if not self.takes:
             self.undelivered += size_bytes
+            return
+        self.upstream.delivered(size_bytes)
+        if events[-1]["type"] == "http.response.body" and not events[-1]["more_body"]:
+            self.upstream.complete()
 
     def push(self, pushed: Pushed) -> None:
         self.pushed.append(pushed.event)
@@ -160,11 +163,16 @@ async def interface(wire: WireSettings, **settings: Any) -> AsyncIterator[Interf
 
 @contextlib.asynccontextmanager
 async def worker(wire: WireSettings, room: RecordedRoom, **settings: Any) -> AsyncIterator[WorkerPump]:
+    """It leaves as after a drain, with nothing in hand: whoever is told something after it has gone waits for that in vain."""
     pump = WorkerPump(WorkerSettings(wire=wire, **settings), room, Counter())
     await pump.start()
     try:
         yield pump
     finally:
+        await pump.stop_taking()
+        await until(lambda: not pump.taking, "every take is answered")
+        for line in pump.lines:
+            line.close(Close.STOPPING)
         await pump.close()
 
 

@@ -37,5 +37,6 @@ async def test_who_is_adopted_late_is_asked_whether_anything_is_lost(wire_settin
             while not (said := await asked()):
                 pass
         assert [packets.SYNC, client.upstream.number, 1, 0, True] in said
-        await redis.execute("DEL", keys.inbox(GHOST))
         client.upstream.leave()
+        await until(lambda: door.node.outbox.empty)
+        await redis.execute("DEL", keys.inbox(GHOST))
