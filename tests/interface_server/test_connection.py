@@ -10,6 +10,7 @@ from channel_layer.scope import Scope
 from interface_server.connection import MOVES, Action, Connection, Happening, Order, State
 
 GET = ({"type": "http", "method": "GET"}, b"", False)
+SOCKET = ({"type": "websocket"}, b"", False)
 POST = ({"type": "http", "method": "POST"}, b"first", True)
 PART = {"type": "http.request", "body": b"part", "more_body": True}
 
@@ -150,3 +151,86 @@ def test_a_refusal_that_comes_after_the_adoption_is_without_meaning() -> None:
     held = owned()
     assert held.happen(Happening.UNAVAILABLE) is Action.NOTHING
     assert held.state is State.OWNED
+
+
+# -- deaths and hand-off
+
+
+def socket_of(resumable: bool | str) -> Connection:
+    """An open WebSocket whose application has asked for this."""
+    held = owned(SOCKET)
+    assert held.screen([{"type": "websocket.accept", "resumable": resumable}])
+    return held
+
+
+def test_who_has_shown_nothing_to_its_client_is_opened_again_at_most_twice() -> None:
+    """P3, P6. A request that kills its workers must not kill them all; what must not start twice is not started twice."""
+    get, post = owned(GET), owned(POST)
+    for epoch in (2, 3):
+        assert get.owner_died(100.0) is Action.OPEN_AGAIN
+        assert (get.state, get.epoch) == (State.QUEUED, epoch)
+        get.adopted("worker.b", 100)
+    assert get.owner_died(1000.0) is Action.END_DIED
+    assert post.owner_died(100.0) is Action.END_DIED
+
+
+def test_who_has_shown_something_is_not_opened_again() -> None:
+    """P6. Half a response cannot be taken back."""
+    held = owned(GET)
+    held.forget_opening()
+    assert held.owner_died(100.0) is Action.END_DIED
+
+
+@pytest.mark.parametrize("resumable", [False, True])
+def test_an_open_websocket_ends_with_its_worker_unless_it_asked_for_more(resumable: bool) -> None:
+    """P6. Resumable means a planned change; a dead worker takes along what nobody knows."""
+    assert socket_of(resumable).owner_died(100.0) is Action.END_DIED
+
+
+def test_a_websocket_that_asked_for_it_outlives_two_deaths_a_minute_and_nothing_is_repeated() -> None:
+    """P6. What the dead instance had been given is given to nobody else; what had to wait is."""
+    held = socket_of("crash")
+    for number, at in enumerate((100.0, 159.0, 165.0), 2):
+        held.outgoing.allow(1)
+        assert held.offer({"type": "websocket.receive", "text": "taken along"}, 75)
+        assert held.owner_died(at) is Action.OPEN_AGAIN
+        assert (held.epoch, held.waiting) == (number, [])
+        held.adopted("worker.b", 100)
+        held.screen([{"type": "websocket.accept", "resumable": "crash"}])
+    assert held.owner_died(166.0) is Action.END_DIED
+
+
+def test_a_hand_off_puts_what_was_not_consumed_in_front_of_what_waits() -> None:
+    """P1, P7. The next instance goes on behind the last event that this one has received."""
+    held = socket_of(True)
+    assert [held.offer({"type": "websocket.receive", "text": text}, 50) for text in "abcd"] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    assert held.hand_off(consumed=1) is Action.OPEN_AGAIN
+    held.adopted("worker.b", 1000)
+    texts = []
+    while (event := held.next_waiting()) is not None:
+        texts.append(event["text"])
+    assert texts == ["b", "c", "d"]
+
+
+def test_who_did_not_ask_for_it_or_was_not_accepted_by_this_instance_is_not_handed_off() -> None:
+    """P7. It ends as if its worker had said that its time is over."""
+    assert socket_of(False).hand_off(consumed=0) is Action.END_AS_TOLD
+    held = socket_of(True)
+    held.hand_off(consumed=0)
+    held.adopted("worker.b", 100)
+    assert held.hand_off(consumed=0) is Action.END_AS_TOLD
+
+
+def test_the_second_accept_is_swallowed_and_the_state_is_kept() -> None:
+    """P7. The client has one accept already; what is left for the next instance is not for the client."""
+    held, said = socket_of(True), {"type": "websocket.send", "text": "hello"}
+    assert held.screen([{"type": "towpath.state", "state": 41}, said]) == [said]
+    assert held.state_blob == 41
+    held.hand_off(consumed=0)
+    held.adopted("worker.b", 100)
+    assert held.screen([{"type": "websocket.accept", "resumable": True}, said]) == [said]

@@ -1,0 +1,36 @@
+"""Whose patience with a Redis that is away has an end: values, no clock. P9."""
+
+from __future__ import annotations
+
+from channel_layer.scope import Scope
+from channel_layer.settings import WireSettings
+from interface_server.connection import Connection
+from interface_server.outage import waiting_too_long
+from interface_server.settings import InterfaceSettings
+
+
+def connection(kind: str, owned: bool = True, accepted: bool = False) -> Connection:
+    held = Connection(1, Scope({"type": kind, "method": "GET"}), b"", False, 1000, False)
+    if owned:
+        held.adopted("worker.a", 100)
+    held.accepted = accepted
+    return held
+
+
+QUEUED, EXCHANGE = connection("http", owned=False), connection("http")
+HANDSHAKE, SOCKET = connection("websocket"), connection("websocket", accepted=True)
+ALL = (QUEUED, EXCHANGE, HANDSHAKE, SOCKET)
+
+
+def test_what_a_worker_has_in_hand_ends_and_open_websockets_stay() -> None:
+    """Who is queued has a wait of its own; who only keeps in touch hangs on."""
+    settings = InterfaceSettings(redis_outage_timeout_s=30.0)
+    assert waiting_too_long(ALL, 30.0, settings) == []
+    assert waiting_too_long(ALL, 30.1, settings) == [EXCHANGE, HANDSHAKE]
+
+
+def test_less_than_a_lease_would_be_a_guess() -> None:
+    """A lease is renewed each second, and a slow renewal is no outage."""
+    settings = InterfaceSettings(wire=WireSettings(lease_ttl_s=5.0), redis_outage_timeout_s=0.0)
+    assert waiting_too_long(ALL, 5.0, settings) == []
+    assert waiting_too_long(ALL, 5.1, settings) == [EXCHANGE, HANDSHAKE]
