@@ -120,7 +120,7 @@ class WebSocketRun(Run):
 
     def hand_off(self) -> bool:
         """See Instance."""
-        if self._stage is not OPEN or not self._line.resumable:
+        if self._stage is not OPEN or not self._line.resumable or self._leaving is not STAYING:
             return False
         self._leaving = ASKED
         if self._receivers:

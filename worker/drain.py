@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 
 from channel_layer.packets import Close
 from worker.asgi_room import AsgiRoom
+from worker.instance import Instance
 from worker.pump import Pump
 from worker.wire_line import WireLine
 
@@ -22,9 +24,10 @@ log = logging.getLogger("towpath.worker")
 
 LOOK_S = 0.05
 AT_ONCE = 50  #: hand-offs, or ends of event streams, at one look
-STREAMS_PART = 0.5  #: of the drain time, from its beginning: in which an event stream may end by itself
-PACED_PART = 0.2  #: of the drain time, its end: closing what has not finished
-LAST_PART = 0.05  #: of the drain time, the very end: nobody is closed any more, and those who were may end
+# Parts of the drain time, from its beginning:
+STREAMS_END_FROM = 0.5
+CLOSING_FROM = 0.8
+CLOSED_BY = 0.95  #: who was closed last has the rest to act on it
 
 
 async def drain(pump: Pump, room: AsgiRoom, timeout_s: float, now: asyncio.Event) -> None:
@@ -32,48 +35,43 @@ async def drain(pump: Pump, room: AsgiRoom, timeout_s: float, now: asyncio.Event
 
     What runs on in the background after its response counts too; it is cut when the time is over.
     """
-    loop = asyncio.get_running_loop()
+    time = asyncio.get_running_loop().time
     await pump.stop_taking()
-    end = loop.time() + timeout_s
-    streams_until = loop.time() + timeout_s * STREAMS_PART
-    paced_from = end - timeout_s * PACED_PART
-    handed_off: set[WireLine] = set()
-    while (pump.lines or pump.taking or room.running) and loop.time() < paced_from and not now.is_set():
-        hand_off(pump.lines, handed_off)
-        if loop.time() >= streams_until:
-            finish_streams(pump.lines)
+    began = time()
+
+    def before(part: float) -> bool:
+        """Is there time until then, and is nobody in a hurry?"""
+        return time() < began + timeout_s * part and not now.is_set()
+
+    while (pump.lines or pump.taking or room.running) and before(CLOSING_FROM):
+        ask_some(pump.lines, lambda instance: instance.hand_off())
+        if not before(STREAMS_END_FROM):
+            ask_some(pump.lines, lambda instance: instance.finish())
         await asyncio.sleep(LOOK_S)
-    left = pump.lines
+    await close_all(pump.lines, began + timeout_s * CLOSED_BY, now)
+    while room.running and before(1.0):
+        await asyncio.sleep(LOOK_S)
+
+
+def ask_some(lines: list[WireLine], ask: Callable[[Instance], bool]) -> None:
+    """Until so many have said yes. Who has not (no accept so far, a response that has not begun) is asked again next time."""
+    willing = 0
+    for line in lines:
+        if line.open and line.instance is not None and ask(line.instance):
+            willing += 1
+            if willing == AT_ONCE:
+                return
+
+
+async def close_all(left: list[WireLine], until: float, now: asyncio.Event) -> None:
+    """One by one, the last of them at `until` by the loop's clock; all at once as soon as `now` is set."""
     if left:
         log.info("closing %d connections that have not finished", len(left))
     for index, line in enumerate(left):
         if not now.is_set():
-            pause_s = (end - timeout_s * LAST_PART - loop.time()) / (len(left) - index)
+            pause_s = (until - asyncio.get_running_loop().time()) / (len(left) - index)
             await asyncio.sleep(max(0.0, min(pause_s, LOOK_S)))
         stop(line)
-    while room.running and loop.time() < end and not now.is_set():
-        await asyncio.sleep(LOOK_S)
-
-
-def hand_off(lines: list[WireLine], handed_off: set[WireLine]) -> None:
-    """Ask some more instances to hand their WebSockets over. Who is not ready yet (no accept so far) is asked again next time."""
-    asked = 0
-    for line in lines:
-        if line.open and line.instance is not None and line not in handed_off and line.instance.hand_off():
-            handed_off.add(line)
-            asked += 1
-            if asked == AT_ONCE:
-                return
-
-
-def finish_streams(lines: list[WireLine]) -> None:
-    """End some more event streams. Whose response has not begun is asked again next time."""
-    finished = 0
-    for line in lines:
-        if line.open and line.instance is not None and line.instance.finish():
-            finished += 1
-            if finished == AT_ONCE:
-                return
 
 
 def stop(line: WireLine) -> None:

@@ -73,7 +73,8 @@ class Instance(Protocol):
     def hand_off(self) -> bool:
         """The worker drains: no further event, and the cut when the application waits in `receive()` next.
 
-        True: it will be handed off (by `Line.hand_off`). False: it is no WebSocket that asked for it.
+        True: it will be handed off (by `Line.hand_off`). False: it is no WebSocket that asked for it, or not accepted yet, or it
+        was asked before.
         """
 
     def finish(self) -> bool:

@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
+from typing import Any
+
 from channel_layer.settings import WireSettings
+from interface_server.client import Ending
 from tests.facts import until
 from tests.wire.both_pumps import RecordedRoom, adopted, interface, knock, respond, worker
+from worker.application import LoadedApplication
+from worker.asgi_room import AsgiRoom
+from worker.drain import CLOSED_BY, CLOSING_FROM, drain
+from worker.pump import Pump as WorkerPump
+from worker.settings import WorkerSettings
 
 
 async def test_what_was_said_before_the_end_is_sent_before_the_end(wire_settings: WireSettings) -> None:
@@ -36,3 +46,36 @@ async def test_who_takes_no_more_does_not_take_what_it_was_waiting_for(wire_sett
         assert len(leaves.instances) == 1
         respond(leaves.instances[0])
         await until(lambda: first.body == b"hello")
+
+
+async def test_what_is_closed_at_the_end_of_a_drain_is_closed_one_by_one(wire_settings: WireSettings) -> None:
+    """P7. Clients that nobody can hand over would all come back in one moment; and before the time is over each is told."""
+    now, count, drain_s = asyncio.get_running_loop().time, 12, 2.0
+    ends: list[float] = []
+    settings = WorkerSettings(wire=wire_settings, lifespan="off")
+    room = AsgiRoom(LoadedApplication(silent, "asgi3", "test:silent"), settings)
+    await room.startup()
+    pump = WorkerPump(settings, room, Counter())
+    room.freed = pump.room_again
+    async with interface(wire_settings) as door:
+        await pump.start()
+        clients = [knock(door, kind="websocket") for _ in range(count)]
+        await until(lambda: all(client.events for client in clients), "accepted")
+        for client in clients:
+            client.end = lambda ending, client=client: (ends.append(now()), setattr(client, "ending", ending))
+        began = now()
+        await drain(pump, room, drain_s, asyncio.Event())
+        await until(lambda: len(ends) == count, "all are told")
+        await room.shutdown()
+        await pump.close()
+    assert {client.ending for client in clients} == {Ending.STOPPING}
+    assert ends[0] - began >= CLOSING_FROM * drain_s
+    assert ends[-1] - ends[0] > 0.5 * (CLOSED_BY - CLOSING_FROM) * drain_s
+
+
+async def silent(_scope: Any, receive: Any, send: Any) -> None:
+    """Accepts, and says nothing until its client goes."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (await receive())["type"] != "websocket.disconnect":
+        pass
