@@ -46,6 +46,10 @@ log = logging.getLogger("towpath.node")
 LAST_WORDS_S = 5.0
 LAST_WORDS_LOOK_S = 0.005
 
+#: What the take script is to do with an entry: itself, the last moment in ms at which it may be adopted (0: refuse it), and the
+#: packed `adopted` and `refused`, of which its interface server is told one.
+Offer = tuple[Entry, int, bytes, bytes]
+
 
 class Receiver(Protocol):
     """What a room does with what comes. Nothing here may raise or wait."""
@@ -214,13 +218,8 @@ class RedisNode:
         """Is there a newer generation, to which we leave what lasts?"""
         return self._succession.gives_way(self._loop.time())
 
-    def take(
-        self,
-        channel: str,
-        entries: list[tuple[Entry, int, bytes, bytes]],
-        on_verdicts: Callable[[list[int] | None], None],
-    ) -> None:
-        """Run the take script for entries with (entry, last moment in ms, packed `adopted`, packed `refused`).
+    def take(self, channel: str, offers: list[Offer], on_verdicts: Callable[[list[int] | None], None]) -> None:
+        """Run the take script.
 
         `on_verdicts` gets [queue length, verdict, …] (1 adopted, 2 refused, 0 not ours), or None: the outcome is unknown.
         """
@@ -236,7 +235,7 @@ class RedisNode:
             return
         inboxes: dict[str, int] = {}
         arguments: list[str | bytes | int] = [GROUP, self._head]
-        for entry, deadline_ms, adopted, refused in entries:
+        for entry, deadline_ms, adopted, refused in offers:
             index = inboxes.setdefault(entry.interface, len(inboxes) + 1)
             arguments += (entry.entry_id, entry.size_bytes, deadline_ms, index, adopted, refused)
         keys = [self.keys.channel(channel), self.keys.channel_size(channel), *map(self.keys.inbox, inboxes)]

@@ -19,7 +19,7 @@ from channel_layer.keys import CHANNEL_OF_KIND
 from channel_layer.packets import MALFORMED, Close, Refusal
 from channel_layer.redis_connection import ignore
 from channel_layer.redis_layer import RedisLayer
-from channel_layer.redis_node import RedisNode
+from channel_layer.redis_node import Offer, RedisNode
 from channel_layer.redis_reader import Entry, RedisReader
 from channel_layer.scope import ScopeReader
 from worker.adoption import Adoption, Key, read_count
@@ -154,13 +154,6 @@ class Pump:
         if not taking:
             return False
         window = window_size_bytes(self._settings.wire.buffer_budget_bytes, len(self._lines) + len(taking))
-        arguments = []
-        era = connection.era
-        for entry, (_, number, epoch) in taking:
-            ours = entry.packet[9] == era  # of another life of Redis' data: who knows who has taken it there
-            adopted = packets.adopted(number, epoch, 0 if entry.packet[8] else window)
-            refused = packets.refused(number, epoch, _LATE if ours else _ERA)
-            arguments.append((entry, entry.deadline_ms if ours else 0, pack_packet(adopted), pack_packet(refused)))
         self._reserved[kind] += len(taking)
 
         def on_verdicts(verdicts: list[int] | None) -> None:
@@ -173,7 +166,7 @@ class Pump:
                     self._answered(entry, key, verdict, window)
             self._loop.call_soon(self._readers[kind].poke)  # behind the first step of each instance
 
-        self.node.take(CHANNEL_OF_KIND[kind], arguments, on_verdicts)
+        self.node.take(CHANNEL_OF_KIND[kind], _offers(taking, connection.era, window), on_verdicts)
         return self.node.peers.fellows > 1
 
     def _give_back(self, kind: str, entries: list[Entry]) -> None:
@@ -184,12 +177,12 @@ class Pump:
         if not entries or connection is None:
             return
         self.counters["take.given_back"] += len(entries)
-        arguments = []
+        offers: list[Offer] = []
         for entry in entries:
             why = _NOT_TAKEN if entry.packet[9] == connection.era else _ERA
             refused = pack_packet(packets.refused(entry.packet[1], entry.packet[2], why))
-            arguments.append((entry, 0, b"", refused))
-        self.node.take(CHANNEL_OF_KIND[kind], arguments, ignore)
+            offers.append((entry, 0, b"", refused))
+        self.node.take(CHANNEL_OF_KIND[kind], offers, ignore)
 
     def _answered(self, entry: Entry, key: Key, verdict: int, window: int) -> None:
         held = self._adoption.answered(key)
@@ -346,3 +339,14 @@ class Pump:
         }
         self.node.tell(figures, self.counters)
         self._figures_timer = self._loop.call_later(FIGURES_INTERVAL_S, self._figures)
+
+
+def _offers(taking: list[tuple[Entry, Key]], era: str, window: int) -> list[Offer]:
+    """What the take script is to do with each."""
+    offers = []
+    for entry, (_, number, epoch) in taking:
+        ours = entry.packet[9] == era  # of another life of Redis' data: who knows who has taken it there
+        adopted = packets.adopted(number, epoch, 0 if entry.packet[8] else window)
+        refused = packets.refused(number, epoch, _LATE if ours else _ERA)
+        offers.append((entry, entry.deadline_ms if ours else 0, pack_packet(adopted), pack_packet(refused)))
+    return offers
