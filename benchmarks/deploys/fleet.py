@@ -93,20 +93,8 @@ class Fleet:
 
 
 @contextmanager
-def towpath_fleet(options: Sequence[str] = ()) -> Iterator[Fleet]:
-    """`towpath serve`: one interface server, two workers, the embedded server of the Redis protocol."""
-    with _fleet("towpath", options) as fleet:
-        yield fleet
-
-
-@contextmanager
-def fleet_of(name: str) -> Iterator[Fleet]:
-    with _fleet(name, ()) as fleet:
-        yield fleet
-
-
-@contextmanager
-def _fleet(name: str, options: Sequence[str]) -> Iterator[Fleet]:
+def fleet_of(name: str, options: Sequence[str] = ()) -> Iterator[Fleet]:
+    """One of COMMANDS, with options of its own behind."""
     with own_folder() as folder:
         (folder / "facts").mkdir()
         port = free_port()
@@ -116,6 +104,7 @@ def _fleet(name: str, options: Sequence[str]) -> Iterator[Fleet]:
 
 
 def _towpath(port: int, folder: Path) -> list[str]:
+    """One interface server, two workers, and, unless an option says otherwise, the embedded server of the Redis protocol."""
     place = ["--host", "127.0.0.1", "--port", str(port), "--run-dir", str(folder / "run")]
     size = ["--interfaces", "1", "--workers", str(WORKERS)]
     return [str(BINARIES / "towpath"), "serve", APPLICATION, *place, *size, "--no-access-log", "--log-level", "warning"]

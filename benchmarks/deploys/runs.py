@@ -14,7 +14,7 @@ from random import Random
 from benchmarks.deploys import facts
 from benchmarks.deploys.asking import HANG_S, Failure
 from benchmarks.deploys.echoing import Echoing
-from benchmarks.deploys.fleet import Fleet, Redis, fleet_of, own_redis, towpath_fleet
+from benchmarks.deploys.fleet import Fleet, Redis, fleet_of, own_redis
 from benchmarks.deploys.load import (
     ECHO_EVERY_S,
     LOOK_EVERY_S,
@@ -131,7 +131,7 @@ async def _all_disconnected(fleet: Fleet, sockets: int) -> None:
 
 
 async def outage(name: str, size: Size) -> Figures:
-    with own_redis() as redis, towpath_fleet(("--redis", redis.url)) as fleet:
+    with own_redis() as redis, fleet_of(name, ("--redis", redis.url)) as fleet:
         async with under_load(fleet, size, "plain", "resumable") as load:
             before, talks = set(processes_of(fleet)), dict(load.echoing.talks)
             await asyncio.sleep(BEFORE_OUTAGE_S)  # behind the look, which holds up the clients: all are under way again

@@ -51,7 +51,7 @@ class Fleet:
         await self.until_ready()
 
     async def until_ready(self, deadline_s: float = READY_DEADLINE_S) -> None:
-        """All hold a lease, and each door has its request answered."""
+        """All hold a lease."""
         expected = {process.pid for process in (*self.doors, *self.workers)}
         await until_async(lambda: self._are_leased(expected), "all hold a lease", deadline_s)
 

@@ -30,6 +30,8 @@ REST_S = 20.0
 STRUCK_S = 0.05  #: so long a moment is held when the blow has fallen
 #: Files that a process may have opened since it was ready, for others that came after it.
 DESCRIPTORS_MORE_MAX = 6
+#: The name under which it is asked whether new work flows. It may be asked often.
+PROBE = "probe"
 
 
 @dataclass(slots=True)
@@ -131,10 +133,6 @@ def _judge(fleet: Fleet | ServedFleet, load: Load, harm: Harm, report: Report) -
         report.recovered_s = max(report.recovered_s, socket.recovered_s or 0.0)
     if report.recovered_s > RECOVERY_S:
         report.faults.append(f"P9: it took {report.recovered_s:.1f} s until all answered again")
-
-
-#: The name under which it is asked whether new work flows. It may be asked often.
-PROBE = "probe"
 
 
 async def _answer(fleet: Fleet | ServedFleet, since: float, report: Report) -> None:
