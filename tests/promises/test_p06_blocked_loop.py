@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
 import threading
 from pathlib import Path
 from typing import Any
@@ -12,8 +10,8 @@ import httpx
 from websockets.sync.client import connect
 
 from tests.promises.conftest import PROJECT, Traces
-from tests.promises.fleet import processes
-from tests.serving import BIN, Server, towpath_serve, wait_until
+from tests.promises.fleet import leases, processes
+from tests.serving import Server, towpath_serve, wait_until
 
 BLOCKED_S = 10
 
@@ -58,7 +56,5 @@ def asked(server: Server, path: str, answers: dict[str, httpx.Response]) -> thre
 
 def worker_of(server: Server) -> dict[str, Any]:
     """What `status` says of the only worker."""
-    command = [BIN / "towpath", "status", "--json", "--run-dir", server.run_dir / "run"]
-    answer = subprocess.run(command, capture_output=True, check=True, timeout=20)
-    (lease,) = (lease for lease in json.loads(answer.stdout)["processes"] if lease["role"] == "worker")
-    return dict(lease)
+    (lease,) = (lease for lease in leases(server) if lease["role"] == "worker")
+    return lease

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,8 +10,8 @@ from pathlib import Path
 import httpx
 
 from tests.promises.conftest import PROJECT, Traces
-from tests.promises.fleet import get, processes, whole_answer
-from tests.serving import BIN, Server, environment, towpath_interface, towpath_serve, towpath_worker, wait_until
+from tests.promises.fleet import get, processes, towpath, whole_answer
+from tests.serving import Server, towpath_interface, towpath_serve, towpath_worker, wait_until
 
 DRAIN = ("--timeout-graceful-shutdown", "3")
 
@@ -84,8 +83,7 @@ def test_an_event_stream_goes_on_over_a_reload_and_no_event_is_lost(tmp_path: Pa
         try:
             wait_until(lambda: all(len(one.numbers) > 10 for one in listeners), "all hear the bell", server=server)
             before = {str(pid) for pid in processes(server, "worker")}
-            command = [BIN / "towpath", "reload", "--run-dir", server.run_dir / "run"]
-            subprocess.run(command, env=environment({}), check=True, capture_output=True, timeout=60)
+            towpath(server, "reload").check_returncode()
             wait_until(lambda: all(one.faults or one.pids[-1] not in before for one in listeners), "from new workers")
         finally:
             for one in listeners:
@@ -133,9 +131,6 @@ def test_what_is_no_event_stream_is_cut_when_the_time_is_over(tmp_path: Path, tr
         with server.connect(timeout_s=30) as client:
             client.sendall(get("/half").replace(b"Host", b"Accept: text/event-stream\r\nHost"))
             wait_until(lambda: bool(traces.lines("hanging")), "half a response", server=server)
-            subprocess.run(
-                [BIN / "towpath", "scale", "worker=0", "--run-dir", server.run_dir / "run"],
-                env=environment({}), check=True, capture_output=True, timeout=60,
-            )  # fmt: skip
+            towpath(server, "scale", "worker=0").check_returncode()
             answer = whole_answer(client)
         assert b"half" in answer and not answer.endswith(b"0\r\n\r\n")

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import subprocess
 from collections import Counter
 from pathlib import Path
 
 from websockets.sync.client import connect
 
 from tests.promises.conftest import PROJECT
-from tests.promises.fleet import processes
-from tests.serving import BIN, environment, towpath_serve
+from tests.promises.fleet import processes, towpath
+from tests.serving import towpath_serve
 
 SOCKETS = 50
 WORKERS = 4
@@ -34,8 +33,7 @@ def test_a_rolling_restart_moves_each_socket_once(tmp_path: Path) -> None:
             return [(int(workers) - 1, int(pid)) for workers, pid in map(str.split, answers)]
 
         old = {pid for _, pid in ask()}
-        command = [BIN / "towpath", "reload", "--run-dir", server.run_dir / "run"]
-        subprocess.run(command, env=environment({}), check=True, timeout=90, capture_output=True)
+        towpath(server, "reload").check_returncode()
         moves, now = zip(*ask(), strict=True)
         assert not old & set(now)
         assert set(now) <= set(processes(server, "worker"))

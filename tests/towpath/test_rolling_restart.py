@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.facts import wait_until
-from tests.promises.fleet import processes
+from tests.promises.fleet import processes, towpath
 from tests.serving import BIN, Server, environment, redis_server, redis_url, towpath_serve, towpath_worker
 
 APP = """
@@ -81,12 +81,6 @@ def asked(server: Server) -> Iterator[Asking]:
         yield asking
     assert not asking.faults, server.log
     assert asking.count > 20
-
-
-def towpath(server: Server, *words: str) -> subprocess.CompletedProcess[str]:
-    """A command about this `serve`, to its end."""
-    command = [BIN / "towpath", *words, "--run-dir", server.run_dir / "run"]
-    return subprocess.run(command, env=environment({}), capture_output=True, text=True, timeout=60)
 
 
 def workers(server: Server) -> set[int]:
