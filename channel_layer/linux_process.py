@@ -20,21 +20,16 @@ def identity() -> dict[str, Any]:
     return {"machine": _machine(), "pid": os.getpid(), "born": born(os.getpid())}
 
 
-def same_process_here(facts: dict[str, Any]) -> int | None:
-    """The pid of the process that `facts` describe, if it runs on this machine and is still that process."""
+def number_here(facts: dict[str, Any]) -> int | None:
+    """The pid of the process that `facts` describe, if it runs on this machine, or ran."""
     pid, machine = facts.get("pid"), facts.get("machine")
-    if not machine or machine != _machine() or type(pid) is not int:
-        return None
-    return pid if born(pid) == facts.get("born") else None
+    return pid if machine and machine == _machine() and type(pid) is int else None
 
 
 def born(pid: int) -> int | None:
     """When a process was started, in ticks since the boot; None if there is none that runs."""
-    try:
-        fields = (PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] in (b"Z", b"X") else int(fields[19])
+    state, birth = _state_and_birth(pid)
+    return None if state in (b"Z", b"X") else birth
 
 
 class DeathWatch:
@@ -45,21 +40,26 @@ class DeathWatch:
         self._loop = asyncio.get_running_loop()
         self._descriptors: dict[str, int] = {}
 
-    def watch(self, node: str, facts: dict[str, Any]) -> bool:
-        """Watch the process that `facts` describe. False: it is not here, or dead already, or the system cannot tell."""
-        pid = same_process_here(facts)
+    def watch(self, node: str, facts: dict[str, Any]) -> None:
+        """Watch the process that `facts` describe; if it has died already, that is told at once. Not if it is not here, or the
+        system cannot tell.
+        """
+        pid = number_here(facts)
         if pid is None or node in self._descriptors or not hasattr(os, "pidfd_open"):
-            return node in self._descriptors
+            return
         try:
             descriptor = os.pidfd_open(pid)
+        except ProcessLookupError:
+            self._on_death(node)
+            return
         except OSError:
-            return False
-        if same_process_here(facts) is None:  # it died in between, and its number was used again
+            return
+        if _state_and_birth(pid)[1] not in (facts.get("born"), None):  # another process has its number
             os.close(descriptor)
-            return False
+            return
+        # Also one that has ended, or cannot be looked at: its descriptor tells when all of it is gone.
         self._descriptors[node] = descriptor
         self._loop.add_reader(descriptor, self._died, node)
-        return True
 
     def forget(self, node: str) -> None:
         """Its life is of no interest any more."""
@@ -80,6 +80,14 @@ class DeathWatch:
     def _died(self, node: str) -> None:
         self.forget(node)
         self._on_death(node)
+
+
+def _state_and_birth(pid: int) -> tuple[bytes, int | None]:
+    try:
+        fields = (PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return b"", None
+    return fields[0], int(fields[19])
 
 
 def _machine() -> str:

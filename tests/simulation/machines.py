@@ -30,16 +30,16 @@ class SimulatedDeathWatch:
         self._process: Process = asyncio.get_running_loop().process  # type: ignore[attr-defined]
         self._watched: set[str] = set()
 
-    def watch(self, node: str, facts: dict[str, Any]) -> bool:
+    def watch(self, node: str, facts: dict[str, Any]) -> None:
         """See DeathWatch.watch."""
         other = self._process.network.processes[facts["pid"]]
-        if node in self._watched:
-            return True
-        if facts["machine"] != self._process.machine or not other.alive:
-            return False
+        if node in self._watched or facts["machine"] != self._process.machine:
+            return
+        if not other.alive:
+            self._on_death(node)
+            return
         self._watched.add(node)
         other.mourners.append(lambda: self._tell(node))
-        return True
 
     def forget(self, node: str) -> None:
         """See DeathWatch.forget."""
