@@ -35,7 +35,6 @@ def test_people_talk_on_without_a_reconnect_while_the_code_changes(
     shutil.copytree(CHAT, tmp_path / "chat")
     options = ["--workers", "2"] + ["--reload"] * ("--reload" in how)
     with towpath_serve("app", run_dir=tmp_path / "run", app_dir=tmp_path / "chat", options=options) as server:
-        server.wait_for_log("ready after")
         for page, name in zip(browsers, ("Ada", "Grace"), strict=True):
             page.open(f"{server.url}/#lock")
             page.join(name)

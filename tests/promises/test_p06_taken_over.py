@@ -18,7 +18,6 @@ from tests.serving import Server, towpath_serve, wait_until
 def server(tmp_path: Path, traces: Traces) -> Iterator[Server]:
     options = ("--workers", "2")
     with towpath_serve("mules", app_dir=PROJECT, run_dir=tmp_path, env=traces.env, options=options) as server:
-        server.wait_for_log("ready after")
         yield server
 
 

@@ -23,7 +23,6 @@ def test_a_rolling_restart_moves_each_socket_once(tmp_path: Path) -> None:
         towpath_serve("journey", app_dir=PROJECT, run_dir=tmp_path, options=options) as server,
         contextlib.ExitStack() as stack,
     ):
-        server.wait_for_log("ready after")
         sockets = [stack.enter_context(connect(server.websocket_url)) for _ in range(SOCKETS)]
 
         def ask() -> list[tuple[int, int]]:

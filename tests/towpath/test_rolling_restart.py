@@ -93,7 +93,6 @@ def test_a_reload_brings_new_code_and_configuration_and_no_request_fails(tmp_pat
     file.write_text("NAME=anna\nTOWPATH_THREADS=3\n")
     options = ["--workers", "2", "--env-file", str(file)]
     with towpath_serve("small", run_dir=tmp_path, app_dir=project, options=options) as server:
-        server.wait_for_log("ready after")
         before, doors = workers(server), processes(server, "interface")
         with asked(server) as asking:
             asking.hear("first anna")
@@ -128,7 +127,6 @@ def test_code_that_cannot_start_leaves_the_old_workers_and_says_why(tmp_path: Pa
     """P7. Exit code 1, one sentence, and nobody notices. Afterwards good code is served."""
     code, why = BROKEN[what]
     with towpath_serve("small", run_dir=tmp_path, app_dir=project, options=["--workers", "2"]) as server:
-        server.wait_for_log("ready after")
         before = workers(server)
         with asked(server) as asking:
             (project / "small.py").write_text(code)
@@ -149,7 +147,6 @@ def test_a_configuration_that_is_wrong_changes_nothing(tmp_path: Path, project: 
     file.write_text("")
     options = ["--env-file", str(file)]
     with towpath_serve("small", run_dir=tmp_path, app_dir=project, options=options) as server:
-        server.wait_for_log("ready after")
         before = workers(server)
         file.write_text("TOWPATH_THREADS=many\n")
         ended = towpath(server, "reload")
@@ -161,7 +158,6 @@ def test_a_configuration_that_is_wrong_changes_nothing(tmp_path: Path, project: 
 def test_scale_adds_and_takes_away_and_no_request_fails(tmp_path: Path, project: Path) -> None:
     """Both kinds; up to the maximum, which is said."""
     with towpath_serve("small", run_dir=tmp_path, app_dir=project, options=["--workers-max", "3"]) as server:
-        server.wait_for_log("ready after")
         with asked(server):
             assert towpath(server, "scale", "worker=3", "interface=2").returncode == 0
             assert (len(workers(server)), len(processes(server, "interface"))) == (3, 2)
@@ -175,7 +171,6 @@ def test_scale_adds_and_takes_away_and_no_request_fails(tmp_path: Path, project:
 def test_without_a_worker_requests_wait_for_one(tmp_path: Path, project: Path) -> None:
     """Scaled to nothing and back: nothing is lost, and sockets have their interface server all the while."""
     with towpath_serve("small", run_dir=tmp_path, app_dir=project) as server:
-        server.wait_for_log("ready after")
         assert towpath(server, "scale", "worker=0").returncode == 0
         assert not workers(server)
         answers: list[str] = []
@@ -202,7 +197,6 @@ def test_a_worker_that_has_lived_long_enough_is_replaced_and_no_request_fails(
     """P7. Its successor is there first; all of them, again and again."""
     options = ["--workers", "2", *LIMITS[what]]
     with towpath_serve("small", run_dir=tmp_path, app_dir=project, options=options) as server:
-        server.wait_for_log("ready after")
         before = workers(server)
         with asked(server):
             wait_until(lambda: not before & workers(server), "all are replaced", 40)
