@@ -44,6 +44,14 @@ class Phase(Enum):
     STOPPING = auto()
 
 
+class Sign(Enum):
+    """What can happen, beside a request."""
+
+    STOP = auto()
+    RELOAD = auto()
+    LOOK = auto()  # a process may have died
+
+
 class Parent:
     """Everything that `serve` holds while it runs."""
 
@@ -69,8 +77,8 @@ class Parent:
         }
         maxima = {INTERFACE: plan.interfaces_max, WORKER: plan.workers_max}
         self.rollout = Rollout(self._supervisor, self._status, fleets, maxima, environment, self._say)
-        self._happened: queue.SimpleQueue[str | Request] = queue.SimpleQueue()
-        self._held: list[str | Request] = []  # what came too early
+        self._happened: queue.SimpleQueue[Sign | Request] = queue.SimpleQueue()
+        self._held: list[Sign | Request] = []  # what came too early
         self._control = ControlSocket(folder.path, self._happened.put)
         self._watch = ReloadWatch(reload, self._changed) if reload is not None else None
         self._phase = Phase.REDIS
@@ -105,7 +113,7 @@ class Parent:
         It would start that process again at its next look, up to a second later, unless it is spoken to.
         """
         self._beginning.hear(said)
-        self._happened.put("look")
+        self._happened.put(Sign.LOOK)
 
     @property
     def _pause_s(self) -> float:
@@ -116,20 +124,20 @@ class Parent:
 
     def _listen_to_signals(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: self._happened.put("stop"))
+            signal.signal(number, lambda *_: self._happened.put(Sign.STOP))
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             # A terminal that goes away means the end; from anybody else it means new workers, as elsewhere.
-            meaning = "stop" if os.isatty(sys.stdin.fileno()) else "reload"
+            meaning = Sign.STOP if os.isatty(sys.stdin.fileno()) else Sign.RELOAD
             signal.signal(signal.SIGHUP, lambda *_: self._happened.put(meaning))
 
     def _changed(self, paths: Sequence[str]) -> None:
         self._say(f"changed: {', '.join(paths[:3])}{' …' if len(paths) > 3 else ''}")
-        self._happened.put("reload")
+        self._happened.put(Sign.RELOAD)
 
-    def _happen(self, what: str | Request) -> None:
-        if what == "stop":
+    def _happen(self, what: Sign | Request) -> None:
+        if what is Sign.STOP:
             self._stop()
-        elif what == "look":
+        elif what is Sign.LOOK:
             self._look()
         elif self._phase is not Phase.SERVING:
             self._held.append(what)

@@ -216,8 +216,9 @@ def test_a_reload_that_comes_too_early_waits_and_one_that_comes_too_late_is_told
     """Before all stand it is held; when `serve` ends, nobody waits for ever."""
     file = project / "small.py"
     file.write_text(f"import os, time\nwhile os.path.exists({str(tmp_path / 'wait')!r}): time.sleep(0.05)\n{APP}")
-    with towpath_serve("small", run_dir=tmp_path, app_dir=project) as server:
-        wait_until(lambda: (tmp_path / "run" / "control.sock").exists())
+    listens = (tmp_path / "run" / "control.sock").exists
+    with towpath_serve("small", run_dir=tmp_path, app_dir=project, ready=lambda _: listens()) as server:
+        assert "ready after" not in server.log
         assert towpath(server, "reload").returncode == 0
         (tmp_path / "wait").touch()
         command = [BIN / "towpath", "reload", "--run-dir", tmp_path / "run"]
