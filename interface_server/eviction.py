@@ -1,6 +1,6 @@
 """In which steps WebSockets and event streams are ended when their process leaves: no herd, and in time.
 
-Source: what other socket holders do (a batch at a time, in no order). No clock and no socket here: the caller pauses between steps.
+No clock and no socket here: the caller shuffles, and pauses between steps.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 Sockets stay where they are for hours. A worker that has just been started has none, and one that has outlived a rolling restart has
 those of all that were replaced; first come, first served would leave it so. What the others hold is known from their leases, up to
 two seconds late: so the laden leave what comes only for a moment, and then take it if it is still there. They cannot all be laden;
-should old figures make them believe so, nothing waits longer than that moment. PROTOCOL.md, "Adoption"; P7.
+should old figures make them believe so, nothing waits longer than two of those moments (channel_layer/courtesy.py).
+PROTOCOL.md, "Adoption"; P7.
 """
 
 from __future__ import annotations
