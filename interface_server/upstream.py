@@ -32,7 +32,13 @@ _ENDING_OF_ACTION = {
     Action.END_LATE: Ending.LATE,
     Action.END_UNAVAILABLE: Ending.UNAVAILABLE,
     Action.END_DIED: Ending.DIED,
+    Action.END_HOLE: Ending.HOLE,
+    Action.END_OUTAGE: Ending.OUTAGE,
 }
+#: Said of who asks to be let in. Who is open already is told to come again.
+_NOT_LET_IN = frozenset((Action.END_FULL, Action.END_LATE, Action.END_UNAVAILABLE))
+#: What the owner is told of an end that he cannot know of.
+_LAST_WORD = {Action.END_HOLE: Cancel.HOLE, Action.END_OUTAGE: Cancel.LEFT}
 
 #: By the number in a `close` packet: what its client learns.
 ENDING_OF_CLOSE = {
@@ -186,18 +192,14 @@ class WireUpstream(Connection):
             self._end(Action.END_HOLE, None)
 
     def _end(self, action: Action, ending: Ending | None) -> None:
-        if action is Action.END_HOLE:
-            self._tell_owner(packets.cancel(self.number, self.epoch, Cancel.HOLE))
-            self.client.end(Ending.HOLE)
-        elif action is Action.END_OUTAGE:
-            self._tell_owner(packets.cancel(self.number, self.epoch, Cancel.LEFT))
-            self.client.end(Ending.OUTAGE)
-        elif action is Action.END_AS_TOLD:
+        if action in _LAST_WORD:
+            self._tell_owner(packets.cancel(self.number, self.epoch, _LAST_WORD[action]))
+        if action is Action.END_AS_TOLD:
             self.client.end(ending or Ending.FAILED)
+        elif self.accepted and action in _NOT_LET_IN:
+            self.client.end(Ending.STOPPING)
         elif action in _ENDING_OF_ACTION:
-            # Who is open already did not ask to be let in: it is told to come again.
-            come_again = self.accepted and action is not Action.END_DIED  # which says so too, and the reason is true
-            self.client.end(Ending.STOPPING if come_again else _ENDING_OF_ACTION[action])
+            self.client.end(_ENDING_OF_ACTION[action])
 
     def _post(self, event: Event) -> None:
         assert self.owner is not None
