@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from channel_layer import packets
 from channel_layer.codec import batch_head, join_batch, pack_packet, unpack_batch
 from channel_layer.settings import WireSettings
 from interface_server.connection import State
-from tests.facts import until
+from tests.facts import until, until_async
 from tests.wire.both_pumps import interface, knock
 
 GHOST = "worker.000000000000"
@@ -33,10 +31,8 @@ async def test_who_is_adopted_late_is_asked_whether_anything_is_lost(wire_settin
             entries = await redis.execute("XRANGE", keys.inbox(GHOST), "-", "+")
             return [packet for _, fields in entries if fields[1] for packet in unpack_batch(fields[1])[1]]
 
-        async with asyncio.timeout(10):
-            while not (said := await asked()):
-                pass
-        assert [packets.SYNC, client.upstream.number, 1, 0, True] in said
+        await until_async(asked, "to be asked")
+        assert [packets.SYNC, client.upstream.number, 1, 0, True] in await asked()
         client.upstream.leave()
         await until(lambda: door.node.outbox.empty)
         await redis.execute("DEL", keys.inbox(GHOST))
