@@ -135,7 +135,7 @@ class RedisGroups:
                 self._probing = False
             else:
                 self._deliver(group, content)
-        elif kind == b"subscribe":
+        elif kind == b"subscribe" and channel not in (self._news, self._probe):
             self._heard(group)
 
     def _heard(self, group: str) -> None:

@@ -88,6 +88,17 @@ async def test_a_confirmation_is_of_the_oldest_request(
     await last
 
 
+async def test_the_confirmation_of_the_probe_is_none_of_a_group_that_is_called_as_its_process(
+    redis: PlayedRedis, groups: RedisGroups, heard: list[object]
+) -> None:
+    """P10. Both end in the same name, and mean another channel."""
+    joined = groups.subscribe("interface.me")
+    await until(lambda: redis.callers[0].names().count(b"SUBSCRIBE") == 2)
+    redis.callers[0].say(b"*3\r\n" + bulk(b"subscribe") + bulk(b"p:probe:interface.me") + b":2\r\n" + MESSAGE)
+    await until(lambda: heard)
+    assert not joined.done()
+
+
 async def test_who_reads_up_to_what_was_lost_with_redis_does_not_wait_for_it(redis: PlayedRedis) -> None:
     """P6. A server that came back empty: what stood in the inbox then will never come, and deaths must go on being noticed."""
     redis.answers |= {b"EVALSHA": MADE, b"XREVRANGE": b"*1\r\n*2\r\n" + bulk(b"9-0") + b"*0\r\n"}
