@@ -12,14 +12,11 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from redis import Redis
-from redis.asyncio.sentinel import Sentinel as AsyncSentinel
 from redis.backoff import NoBackoff
 from redis.connection import SSLConnection, parse_url
-from redis.exceptions import RedisError
 from redis.retry import Retry
-from redis.sentinel import Sentinel
 
-from channel_layer.errors import LayerUnavailable
+from channel_layer.redis_sentinel import BlockingSentinels
 
 SENTINEL_SCHEME = "redis+sentinel://"
 SENTINEL_PORT = 26379
@@ -89,20 +86,6 @@ class RedisAddress:
         """The URL for people: without its password."""
         return self.url.replace(f":{self.password}@", ":***@") if self.password else self.url
 
-    async def current(self) -> tuple[str, int]:
-        """Host and port of the server now; asks the Sentinels if there are any. LayerUnavailable if none knows."""
-        if not self.sentinels:
-            return self.host, self.port
-        asked = AsyncSentinel(list(self.sentinels), socket_timeout=2)
-        try:
-            host, port = await asked.discover_master(self.service)
-        except RedisError as error:
-            raise LayerUnavailable(f"no Sentinel knows {self.service}: {error}") from error
-        finally:
-            for sentinel in asked.sentinels:
-                await sentinel.aclose()
-        return str(host), int(port)
-
     def tls_context(self) -> ssl.SSLContext | None:
         """The TLS settings for `rediss://`: the system's certificates; None without TLS."""
         return ssl.create_default_context() if self.tls else None
@@ -118,8 +101,9 @@ class RedisAddress:
             "password": self.password,
         }
         if self.sentinels:
-            master: Redis = Sentinel(list(self.sentinels), socket_timeout=timeout_s).master_for(self.service, **options)
-            return master
+            sentinels: Any = BlockingSentinels(self.sentinels)  # redis-py has no types here
+            primary: Redis = sentinels.master_for(self.service, **options)
+            return primary
         if self.path:
             return Redis(unix_socket_path=self.path, **options)
         return Redis(host=self.host, port=self.port, ssl=self.tls, **options)

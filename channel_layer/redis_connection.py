@@ -8,6 +8,7 @@ means for it (PROTOCOL.md, "Unknown outcomes"). hiredis packs and parses; uvloop
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections import deque
 from collections.abc import Callable
@@ -17,12 +18,18 @@ import hiredis
 
 from channel_layer.errors import LayerUnavailable
 from channel_layer.redis_address import RedisAddress
+from channel_layer.redis_sentinel import Primary, find_primary
+
+log = logging.getLogger("towpath.redis")
 
 CONNECT_TIMEOUT_S = 5.0
 Answer = Any  #: bytes, int, list, None, hiredis.ReplyError, or LayerUnavailable
 OnAnswer = Callable[[Answer], None]
 Argument = Any  #: bytes, str or int
 _INCOMPLETE = object()
+#: What a server calls itself that is not the primary. Redis before 7 says READONLY in the middle of what a script has to say.
+REPLICA_ROLES = ("slave", "replica")
+READ_ONLY = "READONLY"
 
 #: A host that vanishes says no word, and a read that blocks would wait for hours: after 11 s the kernel gives it up (s, and ms).
 KEEPALIVE = (("TCP_KEEPIDLE", 5), ("TCP_KEEPINTVL", 2), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 11_000))
@@ -44,6 +51,7 @@ class RedisConnection(asyncio.Protocol):
         self._heard = False  # anything, since `silence` was asked last
         self._silence = 0
         self.run_id = ""
+        self.primary: Primary | None = None  # as which the Sentinels named it
 
     @property
     def alive(self) -> bool:
@@ -125,6 +133,13 @@ class RedisConnection(asyncio.Protocol):
                 self._on_push(answer)
             else:
                 self._waiting.popleft()(answer)
+            if type(answer) is hiredis.ReplyError:
+                self._refused(answer)  # not before the caller has heard that nothing was done
+
+    def _refused(self, error: hiredis.ReplyError) -> None:
+        if READ_ONLY in str(error) and self._transport is not None and not self._transport.is_closing():
+            log.warning("Redis has become a replica: trying anew")
+            self.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
@@ -140,7 +155,7 @@ class RedisConnection(asyncio.Protocol):
 async def connect(
     address: RedisAddress, on_lost: Callable[[], None], on_push: OnAnswer | None = None
 ) -> RedisConnection:
-    """A connection that is authenticated, on its database, and knows its server's run_id. Raises LayerUnavailable."""
+    """A connection to the primary that is authenticated, on its database, and knows its server's run_id. Raises LayerUnavailable."""
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             return await _connect(address, on_lost, on_push)
@@ -155,7 +170,10 @@ async def _connect(address: RedisAddress, on_lost: Callable[[], None], on_push: 
     if address.path:
         await loop.create_unix_connection(lambda: connection, address.path)
     else:
-        host, port = await address.current()
+        host, port = address.host, address.port
+        if address.sentinels:
+            connection.primary = await find_primary(address.sentinels, address.service)
+            host, port = connection.primary.host, connection.primary.port
         await loop.create_connection(lambda: connection, host, port, ssl=address.tls_context())
     try:
         if address.password:
@@ -163,14 +181,20 @@ async def _connect(address: RedisAddress, on_lost: Callable[[], None], on_push: 
             await connection.execute("AUTH", *user, address.password)
         if address.db:
             await connection.execute("SELECT", address.db)
-        info = (await connection.execute("INFO", "server")).decode()
+        server, replication = [await connection.execute("INFO", section) for section in ("server", "replication")]
+        facts = _facts(server + b"\r\n" + replication)
+        if facts.get("role") in REPLICA_ROLES:
+            raise LayerUnavailable(f"Redis at {address.shown} is a replica at present")
     except BaseException:
         connection.close()
         raise
-    facts = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
     connection.run_id = facts.get("run_id", "")
     connection._on_push = on_push
     if not connection.alive:  # lost after the last answer, before we were woken: nobody would ever hear of it
         raise ConnectionResetError("lost during the greeting")
     greeting.append(on_lost)
     return connection
+
+
+def _facts(info: bytes) -> dict[str, str]:
+    return dict(line.split(":", 1) for line in info.decode().splitlines() if ":" in line)

@@ -42,7 +42,7 @@ class RedisGroups:
         on_garbage: Callable[[], None],
         on_news: Callable[[str, str], None],
     ) -> None:
-        self._link = RedisLink(address, "groups", self._connected, self._lost, self._pushed)
+        self.link = RedisLink(address, "groups", self._connected, self._lost, self._pushed)
         self._prefix = keys.group("")
         self._news = keys.news
         self._probe = keys.probe(name)
@@ -57,19 +57,19 @@ class RedisGroups:
 
     async def start(self) -> None:
         """Connect; raises LayerUnavailable."""
-        await self._link.start()
+        await self.link.start()
 
     async def close(self) -> None:
         """End all subscriptions."""
-        await self._link.close()
+        await self.link.close()
 
     def subscribe(self, group: str) -> asyncio.Future[None]:
         """Done when Redis has confirmed; the same future for all who ask meanwhile."""
         future = self._confirmed.get(group)
         if future is None:
             future = self._confirmed[group] = self._loop.create_future()
-            if self._link.connection is not None:
-                self._ask(self._link.connection, group)
+            if self.link.connection is not None:
+                self._ask(self.link.connection, group)
         return future
 
     def unsubscribe(self, group: str) -> None:
@@ -79,19 +79,19 @@ class RedisGroups:
             return
         if not future.done():
             future.cancel()
-        if self._link.connection is not None:
-            self._link.connection.write("UNSUBSCRIBE", self._prefix + group)
+        if self.link.connection is not None:
+            self.link.connection.write("UNSUBSCRIBE", self._prefix + group)
 
     def look(self, commands: RedisConnection | None) -> bool:
         """Once a second: would we hear what is published? `commands`: where to publish. True: no, and a new connection is made."""
-        if commands is None or self._link.connection is None:
+        if commands is None or self.link.connection is None:
             self._probing = False
             return False
         self._looks += 1
         if self._probing and self._looks > PROBE_ANSWER_LOOKS:
             self._probing = False
             log.warning("what is published does not come: subscribing anew")
-            self._link.connection.close()
+            self.link.connection.close()
             return True
         if not self._probing and self._looks >= PROBE_LOOKS:
             self._looks = 0

@@ -55,7 +55,7 @@ class RedisInbox:
         self._on_batch = on_batch
         self._on_garbage = on_garbage
         self._on_lost = on_lost
-        self._link = RedisLink(address, "inbox", self._connected)
+        self.link = RedisLink(address, "inbox", self._connected)
         self._made: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._last_id = b"0-0"
         self._era = ""
@@ -65,12 +65,12 @@ class RedisInbox:
 
     async def start(self) -> None:
         """Make the inbox and read it; raises LayerUnavailable."""
-        await self._link.start()
+        await self.link.start()
         await self._made
 
     async def close(self) -> None:
         """Stop reading."""
-        await self._link.close()
+        await self.link.close()
 
     def make(self, connection: RedisConnection) -> None:
         """Make it, if it is missing, before anything else that is said on `connection`.
@@ -88,8 +88,8 @@ class RedisInbox:
 
     def make_again(self) -> None:
         """The lease was found missing: so may the inbox be. Makes it, if it is."""
-        if self._link.connection is not None:
-            self._link.connection.close()
+        if self.link.connection is not None:
+            self.link.connection.close()
 
     async def read_up(self, connection: RedisConnection) -> None:
         """Return when everything that is in the inbox now has been handed over. `connection`: another one than ours."""

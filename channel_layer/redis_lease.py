@@ -21,6 +21,7 @@ from channel_layer.codec import pack_apart
 from channel_layer.keys import GROUP, Keys
 from channel_layer.lease import RENEWAL_INTERVAL_S
 from channel_layer.redis_address import RedisAddress
+from channel_layer.redis_sentinel import Primary
 
 log = logging.getLogger("towpath.lease")
 
@@ -59,6 +60,9 @@ class RedisLease:
         self._thread = threading.Thread(target=self._run, name="towpath-lease", daemon=True)
         #: What `status` shows of this process; replaced as a whole.
         self.figures: dict[str, Any] = {}
+        #: Where Redis is, by those who decide it; the loop's thread says so. Which one it was when the connection was made:
+        self.primary: Primary | None = None
+        self._connected_at: Primary | None = None
         #: When the loop was last seen to turn (monotonic); the loop's thread says so. A blocked process is slow, not dead.
         self.turned_at = time.monotonic()
         self._blocked_since: float | None = None
@@ -90,9 +94,13 @@ class RedisLease:
                 if pause_s == RENEWAL_INTERVAL_S:
                     log.warning("the lease could not be renewed: %s", error)
                 pause_s = RETRY_S
+                self._client.connection_pool.disconnect()  # the next one may lead to another server
                 self._on_failed()
 
     def _renew(self) -> None:
+        if self.primary != self._connected_at:
+            self._connected_at = self.primary
+            self._client.connection_pool.disconnect()
         asked_at = time.monotonic()
         said = pack_apart({**self._facts, **self.figures, "blocked_s": self._blocked_s(asked_at)})
         keys = [*self._own_keys, *self._streams, *self._sizes]

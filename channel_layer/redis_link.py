@@ -18,6 +18,7 @@ from collections.abc import Callable
 from channel_layer.errors import LayerUnavailable
 from channel_layer.redis_address import RedisAddress
 from channel_layer.redis_connection import OnAnswer, RedisConnection, connect
+from channel_layer.redis_sentinel import Primary
 
 log = logging.getLogger("towpath.redis")
 
@@ -50,6 +51,7 @@ class RedisLink:
         self._task: asyncio.Task[None] | None = None
         self._closed = self._renewing = False
         self._look_again: asyncio.TimerHandle | None = None
+        self._followed: Primary | None = None
         self.connection: RedisConnection | None = None
 
     async def start(self) -> None:
@@ -73,6 +75,21 @@ class RedisLink:
         if self.connection is not None:
             self._renewing = True
             self.connection.close()
+
+    def renew_unless(self, era: str) -> None:
+        """Another link of ours has found another life of Redis' data: nobody is to be spoken to in the one before."""
+        if self.connection is not None and self.connection.era != era:
+            self.renew()
+
+    def follow(self, primary: Primary) -> None:
+        """The Sentinels name this one: go there at once, from the one before, and from what is waited for there."""
+        if self.connection is not None:
+            if self.connection.primary is not None and primary.supersedes(self.connection.primary):
+                self.renew()
+        elif self._task is not None and primary != self._followed and not self._closed:
+            self._task.cancel()
+            self._task = asyncio.get_running_loop().create_task(self._come_back())
+        self._followed = primary
 
     def _stand(self, connection: RedisConnection) -> None:
         self.connection = connection

@@ -37,6 +37,7 @@ from channel_layer.redis_opener import RedisOpener
 from channel_layer.redis_outbox import RedisOutbox
 from channel_layer.redis_peers import RedisPeers
 from channel_layer.redis_reader import Entry, RedisReader
+from channel_layer.redis_sentinel import Primary, SentinelWatch
 from channel_layer.settings import WireSettings
 from channel_layer.succession import LEAVES_TO_NEWER_S, Succession
 
@@ -103,6 +104,7 @@ class RedisNode:
         self._succession = Succession(settings.generation)
         self._era: str | None = None  # of the last connection; None before the first
         self._looks: asyncio.Task[None] | None = None
+        self._sentinels = SentinelWatch(self.address.sentinels, self.address.service, self._follow)
         facts = {
             "role": role,
             "version": VERSION,
@@ -134,6 +136,7 @@ class RedisNode:
         except RedisError as error:
             raise LayerUnavailable(f"the first lease could not be written: {error}") from error
         self._looks = self._loop.create_task(self._look_around())
+        self._sentinels.start()
         if self.settings.generation:
             self.peers.announce("generation", self.settings.generation)
 
@@ -145,6 +148,7 @@ class RedisNode:
         if self._looks is not None:
             self._looks.cancel()
             await asyncio.gather(self._looks, return_exceptions=True)
+        await self._sentinels.close()
         await self.peers.close()
         for reader in self._readers:
             await reader.close()
@@ -266,6 +270,8 @@ class RedisNode:
         before, self._era = self._era, connection.era
         if before != connection.era:  # all leases are gone, and ours is not yet found to be
             self.own_lease.doubt()
+            for link in self._other_links():
+                link.renew_unless(connection.era)
         self._inbox.make(connection)
         self.outbox.connected(connection)
         for opener in self._openers.values():
@@ -273,6 +279,17 @@ class RedisNode:
         self._receiver.on_redis(True)
         if before is not None:
             self._receiver.on_doubt()
+
+    def _other_links(self) -> list[RedisLink]:
+        return [self._inbox.link, self.groups.link, *(reader.link for reader in self._readers)]
+
+    def _follow(self, primary: Primary) -> None:
+        """All links, and the lease, are at one server: who is half at another hears nobody, and is heard by nobody."""
+        if self.lease.primary is not None and primary.supersedes(self.lease.primary):
+            log.warning("Redis is at %s:%d now, say the Sentinels", primary.host, primary.port)
+        self.lease.primary = primary
+        for link in (self._commands, *self._other_links()):
+            link.follow(primary)
 
     def tell(self, figures: dict[str, Any], counters: Mapping[str, int]) -> None:
         """What `status` shows of this process from the next renewal on: its figures, and all that it has counted."""

@@ -81,7 +81,7 @@ class RedisReader:
         self._wanted = wanted
         self._on_entries = on_entries
         self._on_garbage = on_garbage
-        self._link = RedisLink(address, f"channel {channel}", self._connected)
+        self.link = RedisLink(address, f"channel {channel}", self._connected)
         self._loop = asyncio.get_running_loop()
         self._reading = False
         self._claimed_at = 0.0
@@ -91,15 +91,15 @@ class RedisReader:
 
     async def start(self) -> None:
         """Connect and read; raises LayerUnavailable."""
-        await self._link.start()
+        await self.link.start()
 
     async def close(self) -> None:
         """Read no more. A read that waits in Redis ends with its connection: what it would have brought is left to others."""
-        await self._link.close()
+        await self.link.close()
 
     def poke(self) -> None:
         """Read on, if there is room and no read is under way."""
-        connection = self._link.connection
+        connection = self.link.connection
         if self._reading or connection is None:
             return
         count = self._wanted()
@@ -117,7 +117,7 @@ class RedisReader:
     def give_way(self) -> None:
         """`leaves_s` has grown: a read that waits in Redis would be served before those of others. End it."""
         if self.leaves_s():
-            self._link.renew()
+            self.link.renew()
 
     def _connected(self, _connection: RedisConnection) -> None:
         self._reading = False
@@ -145,7 +145,7 @@ class RedisReader:
         connection.call(looked, "XREVRANGE", self._stream, "+", "-", "COUNT", 1)
 
     def _look_again(self, connection: RedisConnection) -> None:
-        if connection is self._link.connection:
+        if connection is self.link.connection:
             self._reading = False
             self.poke()
 
@@ -178,7 +178,7 @@ class RedisReader:
             self.poke()
 
     def _failed(self, error: hiredis.ReplyError) -> None:
-        connection = self._link.connection
+        connection = self.link.connection
         if connection is None:
             return
         if str(error).startswith("NOGROUP"):
@@ -211,9 +211,9 @@ class RedisReader:
 
     def _discard(self, entry_id: bytes, size_bytes: int) -> None:
         """Nobody can take it: out of the queue with it."""
-        if self._link.connection is not None:
+        if self.link.connection is not None:
             keys = (self._stream, self._size)
-            redis_scripts.CANCEL.call(self._link.connection, ignore, 2, *keys, GROUP, entry_id, size_bytes)
+            redis_scripts.CANCEL.call(self.link.connection, ignore, 2, *keys, GROUP, entry_id, size_bytes)
 
 
 def _first_id(entries: Answer) -> bytes | None:

@@ -50,6 +50,16 @@ class RedisServer:
         assert self.process is not None
         os.kill(self.process.pid, number)
 
+    @property
+    def pid(self) -> int:
+        assert self.process is not None
+        return self.process.pid
+
+    @property
+    def server_url(self) -> str:
+        """Of the server itself, whatever processes are told."""
+        return self.url
+
     def stop(self) -> None:
         """End it, and wait."""
         if self.process is not None:

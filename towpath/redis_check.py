@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 
-from redis.exceptions import AuthenticationError, RedisError, ResponseError
+from redis.exceptions import AuthenticationError, ConnectionError, RedisError, ResponseError
 
 from channel_layer.redis_address import RedisAddress
+from channel_layer.redis_connection import REPLICA_ROLES
 from towpath.errors import StartFailure
 
 OLDEST = (6, 2)
@@ -17,7 +18,7 @@ PAUSE_S = 0.05
 def check(url: str, patience_s: float = 0.0) -> str:
     """`Redis 7.0.15` or the like; waits at most `patience_s` for one that is just starting.
 
-    StartFailure when it is unreachable, refuses us, is older than 6.2, or evicts keys.
+    StartFailure when it is unreachable, a replica, refuses us, is older than 6.2, or evicts keys.
     """
     address = RedisAddress.parse(url)
     deadline = time.monotonic() + patience_s
@@ -37,6 +38,8 @@ def _facts(address: RedisAddress) -> str:
     with address.blocking_client(ANSWER_TIMEOUT_S) as client:
         server = client.info("server")
         memory = client.info("memory")
+        if client.info("replication").get("role") in REPLICA_ROLES:  # for now: it may be about to become the primary
+            raise ConnectionError("it is a replica at present")
     kind, version = (
         ("Valkey", server["valkey_version"]) if "valkey_version" in server else ("Redis", server["redis_version"])
     )

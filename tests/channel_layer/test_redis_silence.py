@@ -78,8 +78,8 @@ async def test_who_would_not_hear_what_is_published_finds_out_and_subscribes_ane
     assert proxy.mute() == 1
     looks = [groups.look(commands) for _ in range(PROBE_LOOKS + PROBE_ANSWER_LOOKS + 1)]
     assert looks.count(True) == 1 and looks[-1]
-    await until(lambda: groups._link.connection is None)
-    await until(lambda: groups._link.connection is not None)
+    await until(lambda: groups.link.connection is None)
+    await until(lambda: groups.link.connection is not None)
     await groups.subscribe("g")
     assert await commands.execute("PUBLISH", keys.group("g"), pack({"type": "note"})) >= 1
     await until(lambda: heard == [("g", {"type": "note"})])

@@ -9,21 +9,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import httpx
 import pytest
 from redis import Redis
 from redis.exceptions import RedisError
-from websockets.sync.client import ClientConnection, connect
+from websockets.sync.client import connect
 
+from tests.promises.asking import BACK_S, Asking, echo, flows_again
 from tests.promises.conftest import PROJECT
 from tests.redis_server import RedisServer
 from tests.serving import Server, towpath_interface, towpath_worker, wait_until
 from tests.swallowing_proxy import SwallowingProxy
 
-BACK_S = 2.0  #: from the end of the trouble until new work flows
 TROUBLE_S = 3.0
 DEBUG = ("--enable-debug-command", "yes")
-ANSWER_TIMEOUT_S = 30.0
 
 
 @dataclass
@@ -56,62 +54,6 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
             yield fleet
     finally:
         redis.remove()
-
-
-class Asking:
-    """Clients in a closed loop: none of them may ever hang."""
-
-    def __init__(self, door: Server, clients: int = 3) -> None:
-        self.answers: list[tuple[float, int]] = []  # when, and the status
-        self.faults: list[str] = []
-        self._over = threading.Event()
-        self._url = door.url
-        self._threads = [threading.Thread(target=self._ask, args=(number,)) for number in range(clients)]
-
-    def _ask(self, number: int) -> None:
-        methods = ("GET", "POST")
-        with httpx.Client(trust_env=False, timeout=ANSWER_TIMEOUT_S) as client:
-            while not self._over.wait(0.01):
-                try:
-                    answer = client.request(methods[number % 2], f"{self._url}/hello")
-                except httpx.HTTPError as error:
-                    self.faults.append(repr(error))
-                else:
-                    self.answers.append((time.monotonic(), answer.status_code))
-
-    def __enter__(self) -> Asking:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        for thread in self._threads:
-            thread.join()
-
-    def after(self, moment: float) -> list[int]:
-        return [status for when, status in list(self.answers) if when > moment]
-
-
-def echo(socket: ClientConnection, text: str, timeout_s: float = 15) -> None:
-    socket.send(text)
-    assert socket.recv(timeout=timeout_s) == text
-
-
-def answered(door: Server) -> bool:
-    """Does new work flow?"""
-    try:
-        return httpx.get(f"{door.url}/hello", trust_env=False, timeout=BACK_S).status_code == 200
-    except httpx.HTTPError:
-        return False
-
-
-def flows_again(door: Server) -> float:
-    """After how long new work flows."""
-    began = time.monotonic()
-    while not answered(door):
-        assert time.monotonic() - began < 40, f"no new work flows\n{door.log[-4000:]}"
-    return time.monotonic() - began
 
 
 def pause() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from tests.redis_server import RedisServer
@@ -19,6 +21,17 @@ def test_a_server_that_evicts_is_refused(own_redis: RedisServer) -> None:
     own_redis.client().config_set("maxmemory-policy", "allkeys-lru")
     with pytest.raises(StartFailure, match="maxmemory-policy allkeys-lru"):
         redis_check.check(own_redis.url)
+
+
+def test_a_replica_is_refused_unless_it_becomes_the_primary_soon(own_redis: RedisServer) -> None:
+    """P9. Whoever starts in the middle of a fail-over waits for its end, as for a server that is just starting."""
+    own_redis.client().execute_command("REPLICAOF", "127.0.0.1", "1")
+    with pytest.raises(StartFailure, match="is a replica"):
+        redis_check.check(own_redis.url)
+    promotion = threading.Timer(0.2, own_redis.client().execute_command, ("REPLICAOF", "NO", "ONE"))
+    promotion.start()
+    redis_check.check(own_redis.url, patience_s=10)
+    promotion.join()
 
 
 @pytest.mark.parametrize(
