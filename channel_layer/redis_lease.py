@@ -21,7 +21,6 @@ from channel_layer.codec import pack_apart
 from channel_layer.keys import GROUP, Keys
 from channel_layer.lease import RENEWAL_INTERVAL_S
 from channel_layer.redis_address import RedisAddress
-from channel_layer.redis_sentinel import Primary
 
 log = logging.getLogger("towpath.lease")
 
@@ -60,9 +59,8 @@ class RedisLease:
         self._thread = threading.Thread(target=self._run, name="towpath-lease", daemon=True)
         #: What `status` shows of this process; replaced as a whole.
         self.figures: dict[str, Any] = {}
-        #: Where Redis is, by those who decide it; the loop's thread says so. Which one it was when the connection was made:
-        self.primary: Primary | None = None
-        self._connected_at: Primary | None = None
+        #: Redis is another server now, says the loop's thread: the next renewal is to find it.
+        self.moved = False
         #: When the loop was last seen to turn (monotonic); the loop's thread says so. A blocked process is slow, not dead.
         self.turned_at = time.monotonic()
         self._blocked_since: float | None = None
@@ -98,8 +96,8 @@ class RedisLease:
                 self._on_failed()
 
     def _renew(self) -> None:
-        if self.primary != self._connected_at:
-            self._connected_at = self.primary
+        if self.moved:
+            self.moved = False
             self._client.connection_pool.disconnect()
         asked_at = time.monotonic()
         said = pack_apart({**self._facts, **self.figures, "blocked_s": self._blocked_s(asked_at)})

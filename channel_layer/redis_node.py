@@ -103,6 +103,7 @@ class RedisNode:
         self._head = batch_head(self.name)
         self._succession = Succession(settings.generation)
         self._era: str | None = None  # of the last connection; None before the first
+        self._primary: Primary | None = None  # as the Sentinels say, if there are any
         self._looks: asyncio.Task[None] | None = None
         self._sentinels = SentinelWatch(self.address.sentinels, self.address.service, self._follow)
         facts = {
@@ -270,6 +271,7 @@ class RedisNode:
         before, self._era = self._era, connection.era
         if before != connection.era:  # all leases are gone, and ours is not yet found to be
             self.own_lease.doubt()
+            self.lease.moved = before is not None
             for link in self._other_links():
                 link.renew_unless(connection.era)
         self._inbox.make(connection)
@@ -285,9 +287,10 @@ class RedisNode:
 
     def _follow(self, primary: Primary) -> None:
         """All links, and the lease, are at one server: who is half at another hears nobody, and is heard by nobody."""
-        if self.lease.primary is not None and primary.supersedes(self.lease.primary):
+        if self._primary is not None and primary.supersedes(self._primary):
             log.warning("Redis is at %s:%d now, say the Sentinels", primary.host, primary.port)
-        self.lease.primary = primary
+            self.lease.moved = True
+        self._primary = primary
         for link in (self._commands, *self._other_links()):
             link.follow(primary)
 
