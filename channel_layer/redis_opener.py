@@ -22,6 +22,7 @@ from channel_layer.redis_connection import Answer, OnAnswer, RedisConnection
 log = logging.getLogger("towpath.opener")
 
 TTL_INTERVAL_S = 1.0
+RETRY_S = 0.25
 FEW = 16  #: so many go together without a look at their size
 
 
@@ -57,17 +58,21 @@ class RedisOpener:
         self._ttl_due = 0.0  # when the keys' time to live is to be seen to again
         self._connection: RedisConnection | None = None
         self._waiting: list[_Opening] = []
-        self._returning: list[_Opening] = []  # queued again while Redis is away; their wait is counted elsewhere
+        self._returning: list[
+            _Opening
+        ] = []  # queued again while Redis is away or full; their wait is counted elsewhere
         self._under_way = False
         self._scheduled = False
+        self._retry: asyncio.TimerHandle | None = None  # when Redis has refused what is returning
         self._loop = asyncio.get_running_loop()
 
     def connected(self, connection: RedisConnection) -> None:
         """A connection stands (again)."""
         self._connection = connection
         self._under_way = False
-        self._waiting, self._returning = self._returning + self._waiting, []
-        self._go_on()
+        if self._retry is not None:
+            self._retry.cancel()
+        self._return()
 
     def open(self, packed: bytes, applicant: Applicant, epoch: int) -> None:
         """Queue one packed packet. The outcome comes by `applicant.opened`."""
@@ -121,13 +126,18 @@ class RedisOpener:
         return 1
 
     def _refuse(self, batch: list[_Opening]) -> None:
-        """Redis is away: who is new is told so; who was in already, and lost its answer with the connection, waits."""
+        """Redis is away, or takes nothing: who is new is told so; who was in already, and has lost his answer or his owner, waits."""
         for opening in batch:
             _, applicant, epoch = opening
             if epoch > 1:
                 self._returning.append(opening)
             else:
                 applicant.opened(epoch, Outcome.UNAVAILABLE)
+        self._go_on()
+
+    def _return(self) -> None:
+        self._retry = None
+        self._waiting, self._returning = self._returning + self._waiting, []
         self._go_on()
 
     def _next(self) -> list[_Opening]:
@@ -147,7 +157,10 @@ class RedisOpener:
             outcomes: list[bytes | Outcome] = [Outcome.UNKNOWN] * len(batch)
         elif isinstance(answer, hiredis.ReplyError):
             log.warning("Redis refused new connections: %s", answer)
-            outcomes = [Outcome.UNAVAILABLE] * len(batch)
+            self._refuse(batch)
+            if self._returning and self._retry is None:
+                self._retry = self._loop.call_later(RETRY_S, self._return)
+            return
         else:
             outcomes = [Outcome.FULL if entry_id is None else entry_id for entry_id in answer]
         for (_, applicant, epoch), outcome in zip(batch, outcomes, strict=True):

@@ -102,3 +102,24 @@ async def test_running_exchanges_wait_for_redis_so_long_and_open_websockets_long
         assert not opened.disconnects
         opened.send({"type": "websocket.send", "text": "still here"})
         await until(lambda: socket.events[-1].get("text") == "still here")
+
+
+async def test_who_has_lost_his_worker_waits_for_a_full_redis_and_who_is_new_is_told(own_redis: RedisServer) -> None:
+    """P6, P9. What is queued again was let in already: a Redis that takes nothing for a moment is no worse than one that is away."""
+    room = RecordedRoom()
+    async with (
+        interface(WireSettings(redis=own_redis.url)) as door,
+        worker(WireSettings(redis=own_redis.url), room) as owner,
+    ):
+        client = knock(door)
+        await until(lambda: room.instances, "owned")
+        with own_redis.client() as redis:
+            redis.config_set("maxmemory", 1)
+            door.on_dead(owner.node.name)
+            stranger = knock(door)
+            await until(lambda: stranger.ending is Ending.UNAVAILABLE, "told")
+            assert (client.ending, client.upstream.epoch) == (None, 2)
+            redis.config_set("maxmemory", 0)
+        await until(lambda: len(room.instances) == 2, "owned again")
+        client.upstream.leave()
+        await until(lambda: not owner.lines)
