@@ -3,7 +3,7 @@
 #   make run     the chat at http://127.0.0.1:8000/       make test    all tests, against a real server
 #   make lint    style          make types   types         make bench   measure, and write benchmarks/RESULTS.md
 #   make bench-deploys  what clients see of deploys and deaths, here and at other servers; a section of the same page
-#   make chaos   every process killed, frozen and blocked at every moment, in six to eight minutes. SEED=… plays the same
+#   make chaos   every process killed, frozen and blocked at every moment, in ten to twelve minutes. SEED=… plays the same
 #                again, ROUNDS=… more often, SCENARIOS="…" only these
 #
 # `.installed` and `.developed` are stamps: nothing is installed again until pyproject.toml changes.

@@ -14,11 +14,13 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from tests.chaos import response
+from tests.chaos.kept_connection import KeptConnection
 from tests.chaos.outcomes import Ending, Exchange, Socket
 
 #: Nothing may take longer: the wait in the queue, twice again, and what is awaited after a doubt.
 HUNG_S = 60.0
 PAUSE_S = 0.02  #: between two exchanges of one client, and before it connects again
+KEPT_PAUSE_S = 0.1  #: so that a kept connection is idle for half of its time
 SLOWLY_S = 0.02  #: between two reads of a client that takes its time
 BEAT_S = 0.05  #: between two messages of an echoing socket
 
@@ -37,6 +39,14 @@ EXCHANGES = (
     ("POST", "tell", 10, 1),
     ("GET", "hold", 0, 2),
     ("POST", "leaver", 10, 1),
+)
+#: The same of those who keep their connections.
+KEEPERS = (
+    ("GET", "quick", 0, 1),
+    ("POST", "quick", 10, 2),
+    ("GET", "late", 0, 1),
+    ("POST", "long", 10, 1),
+    ("PUT", "quick", 20_000, 1),
 )
 #: For each door: kind, how many that echo all the time, how many that are silent until the end.
 SOCKETS = (("plain", 2, 1), ("resumable", 3, 2), ("crash", 3, 2), ("hesitant", 2, 0), ("member", 2, 1))
@@ -62,6 +72,10 @@ class Load:
             for kind, echoing, silent in SOCKETS:
                 for number in range(echoing + silent):
                     self._own(self._socket_loop(door, kind, number < echoing, self._random()))
+        for door in range(len(self._ports)):
+            for method, kind, size_bytes, count in KEEPERS:
+                for _ in range(count):
+                    self._own(self._keeper(door, method, kind, size_bytes, self._random()))
 
     async def finish(self) -> None:
         """Nobody begins anything any more; whoever is open says one thing more, hears it, and goes."""
@@ -125,6 +139,24 @@ class Load:
             if not received:
                 return Ending.RESET, None, b""
         return response.read(bytes(received))
+
+    async def _keeper(self, door: int, method: str, kind: str, size_bytes: int, random: Random) -> None:
+        connection = KeptConnection(self._ports[door])
+        try:
+            while not self._over.is_set():
+                await self._pause(KEPT_PAUSE_S * random.random())
+                name, began_s = self._name(kind), time.monotonic()
+                request = _request(method, f"/{kind}/{name}", size_bytes, keeps=True)
+                try:
+                    outcome = await asyncio.wait_for(connection.ask(request, method != "POST"), HUNG_S)
+                except TimeoutError:
+                    outcome = (Ending.HUNG, None, b"")
+                except OSError:
+                    continue
+                seen = (*outcome, size_bytes, began_s, time.monotonic(), connection.reused)
+                self.exchanges.append(Exchange(name, method, kind, door, *seen))
+        finally:
+            connection.close()
 
     # Sockets
 
@@ -247,8 +279,8 @@ class Talk:
         )
 
 
-def _request(method: str, path: str, size_bytes: int) -> bytes:
-    head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
+def _request(method: str, path: str, size_bytes: int, keeps: bool = False) -> bytes:
+    head = f"{method} {path} HTTP/1.1\r\nHost: x\r\n" + ("" if keeps else "Connection: close\r\n")
     length = f"Content-Length: {size_bytes}\r\n" if method != "GET" else ""
     return f"{head}{length}\r\n".encode() + b"x" * size_bytes
 

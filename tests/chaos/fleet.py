@@ -13,6 +13,7 @@ from pathlib import Path
 from tests.chaos.process import Process
 from tests.facts import until, until_async
 from tests.redis_look import keys_without_a_ttl
+from tests.redis_sentinels import RedisSentinels
 from tests.redis_server import RedisServer
 from towpath.errors import StartFailure
 from towpath.redis_status import RedisStatus
@@ -22,6 +23,7 @@ HERE = Path(__file__).parent
 DOORS = WORKERS = 2
 READY_DEADLINE_S = 40.0
 STOP_DEADLINE_S = 30.0
+NOT_STARTED = 3  #: the exit code of whoever finds no Redis that he could begin with
 #: So few exchanges per worker that some of the load's clients always wait in the queue.
 WORKER_OPTIONS = ("--worker-concurrency", "9", "--timeout-graceful-shutdown", "6", "--queue-wait", "20")
 INTERFACE_OPTIONS = ("--timeout-graceful-shutdown", "6", "--queue-wait", "20", "--no-access-log")
@@ -32,11 +34,11 @@ COMPLAINT = re.compile(r"Traceback|Unhandled|never retrieved|malformed|Assertion
 class Fleet:
     """Everything that one performance needs. Sockets that listen are ours, so that they stay when an interface server falls."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, watched: bool = False) -> None:
         self.folder = folder
         self.traces = folder / "traces"
         self.traces.mkdir()
-        self.redis = RedisServer()
+        self.redis = RedisSentinels() if watched else RedisServer()
         self._status = RedisStatus(self.redis.url, "towpath:")
         self.listeners = [socket.create_server(("127.0.0.1", 0), backlog=1024) for _ in range(DOORS)]
         self.ports = [listener.getsockname()[1] for listener in self.listeners]
@@ -45,15 +47,21 @@ class Fleet:
         self.fallen: list[Process] = []
 
     async def start(self) -> None:
-        self.redis.start()
+        await asyncio.to_thread(self.redis.start)
         self.doors = [self._door(number) for number in range(DOORS)]
         self.workers = [self._worker(number) for number in range(WORKERS)]
         await self.until_ready()
 
     async def until_ready(self, deadline_s: float = READY_DEADLINE_S) -> None:
-        """All hold a lease."""
-        expected = {process.pid for process in (*self.doors, *self.workers)}
-        await until_async(lambda: self._are_leased(expected), "all hold a lease", deadline_s)
+        """All hold a lease. Who could not start since Redis was unfit is started again: so does everybody's supervisor."""
+
+        async def stand() -> bool:
+            for process in (*self.doors, *self.workers):
+                if process.popen.poll() == NOT_STARTED:
+                    self.replace(process)
+            return await self._are_leased({process.pid for process in (*self.doors, *self.workers)})
+
+        await until_async(stand, "all hold a lease", deadline_s)
 
     def close(self) -> None:
         """Whatever happened: nobody outlives this."""
@@ -120,7 +128,7 @@ class Fleet:
         return {process.pid: process.descriptors for process in (*self.doors, *self.workers)}
 
     def keys_that_stay(self) -> list[str]:
-        return keys_without_a_ttl(self.redis.url)
+        return keys_without_a_ttl(self.redis.server_url)
 
     def complaints(self) -> list[str]:
         return complaints(self.folder)
@@ -142,7 +150,7 @@ class Fleet:
             await until(lambda: not any(process.alive for process in processes), "all have left", STOP_DEADLINE_S)
         stay = [f"{process.name} ({process.pid}) does not leave" for process in processes if process.alive]
         codes = [(process, process.popen.returncode) for process in processes if not process.alive]
-        killed = (-signal.SIGKILL,)
+        killed = (-signal.SIGKILL, NOT_STARTED)
         return stay + [
             f"{process.name} ({process.pid}) left with {code}"
             for process, code in codes

@@ -12,6 +12,7 @@ class Victim(Enum):
     WORKER = auto()
     INTERFACE = auto()
     REDIS = auto()
+    PRIMARY = auto()  # of several servers of which a Sentinel makes one the primary
     SUPERVISOR = auto()  # of `serve`
     SERVE = auto()  # the parent of the supervisor
 
@@ -24,7 +25,14 @@ class Action(Enum):
     TERM = auto()
     BLOCK = auto()  # the loop does not turn; other threads do. Redis: CLIENT PAUSE
     SEVER = auto()  # Redis alone: every connection to it is closed
+    FILL = auto()  # Redis alone: no memory is left, for a while
+    DEMOTE = auto()  # Redis alone: it is a replica, for a while
+    MOVE = auto()  # the primary alone: another one takes its place, and it has not been told yet
     RELOAD = auto()  # `serve` alone: all workers are replaced, one at a time
+
+
+#: After these another server is the primary, and lacks what had not come to it yet.
+MOVING = (Action.KILL, Action.FREEZE, Action.MOVE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +83,12 @@ class Harm:
     @property
     def redis_forgot(self) -> bool:
         """Its data are gone: whatever was under way in it ends visibly."""
-        return self.redis(Action.KILL, Action.TERM)
+        return self.redis(Action.KILL, Action.TERM) or bool(self.pids(Victim.PRIMARY, *MOVING))
 
     @property
     def redis_was_away(self) -> bool:
         """No answer, or none in time: what is not known to be queued is not queued twice."""
-        return self.redis(*Action)
+        return self.redis(*Action) or bool(self.pids(Victim.PRIMARY, *Action))
 
     @property
     def everything_fell(self) -> bool:

@@ -92,10 +92,15 @@ def _failure_is_excused(exchange: Exchange, pids: Sequence[int], harm: Harm) -> 
     if harm.everything_fell or exchange.door in harm.lost_doors:
         return True
     if exchange.ending is Ending.RESET:
-        return False
+        return _was_not_read(exchange, pids, harm)
     if exchange.ending is Ending.CUT:
         return harm.redis_forgot or _was_lost(pids, harm)
     return STATUSES.get(exchange.status or 0, _never)(exchange, pids, harm)
+
+
+def _was_not_read(exchange: Exchange, pids: Sequence[int], harm: Harm) -> bool:
+    """Who leaves ends connections that are idle, and a request may be on its way just then. It has not been started."""
+    return exchange.reused and exchange.door in harm.leaving_doors and not pids
 
 
 def _never(_exchange: Exchange, _pids: Sequence[int], _harm: Harm) -> bool:

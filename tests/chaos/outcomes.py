@@ -31,6 +31,7 @@ class Exchange:
     sent_bytes: int = 0  #: the size of its own body, all of it "x"
     began_s: float = 0.0  #: monotonic, as all moments here
     ended_s: float = 0.0
+    reused: bool = False  #: asked on a connection that had served before
 
     @property
     def idempotent(self) -> bool:

@@ -59,7 +59,7 @@ async def perform(scenario: Scenario, seed: str, folder: Path) -> Report:
     """Play it; everything that was started has ended afterwards."""
     began = time.monotonic()
     report = Report(scenario.name, seed)
-    fleet = ServedFleet(folder) if scenario.served else Fleet(folder)
+    fleet = ServedFleet(folder) if scenario.served else Fleet(folder, scenario.watched)
     load = Load(fleet.ports, seed)
     try:
         await fleet.start()
@@ -128,6 +128,7 @@ def _judge(fleet: Fleet | ServedFleet, load: Load, harm: Harm, report: Report) -
     report.faults += judge.faults(seen, harm)
     for exchange in seen.exchanges:
         report.counts[f"{exchange.method} {exchange.status or exchange.ending.name.lower()}"] += 1
+        report.counts["on kept connections"] += exchange.reused
     for socket in seen.sockets:
         report.counts[f"sockets {socket.status or socket.code or socket.ending.name.lower()}"] += 1
         report.recovered_s = max(report.recovered_s, socket.recovered_s or 0.0)

@@ -1,4 +1,4 @@
-"""What a client makes of the bytes of one response, the connection being over."""
+"""What a client makes of the bytes of one response: of all that came before the connection ended, or of all that came so far."""
 
 from __future__ import annotations
 
@@ -14,6 +14,17 @@ def read(received: bytes) -> tuple[Ending, int | None, bytes]:
     fields = {name.lower(): value.strip() for name, _, value in (line.partition(b":") for line in lines)}
     body, whole = _body(fields, rest)
     return (Ending.WHOLE if whole else Ending.CUT), int(first.split()[1]), body
+
+
+def is_whole(received: bytes) -> bool:
+    """Has all of it come? Whoever keeps the connection cannot wait for its end."""
+    return read(received)[0] is Ending.WHOLE
+
+
+def says_close(received: bytes) -> bool:
+    """Does the server end the connection behind it?"""
+    head = received.partition(b"\r\n\r\n")[0].lower()
+    return b"\r\nconnection: close" in head
 
 
 def _body(fields: dict[bytes, bytes], rest: bytes) -> tuple[bytes, bool]:

@@ -40,16 +40,17 @@ class Scenario:
     moment: Moment
     steps: tuple[Step, ...]
     served: bool = False  #: by one `towpath serve`, and not by processes of our own
+    watched: bool = False  #: its Redis are several servers, and a Sentinel
     drawn: int = 0  #: so many steps more, whatever the seed says
 
 
-W, D, R, SUPERVISOR, SERVE = Victim
-KILL, FREEZE, TERM, BLOCK, SEVER, RELOAD = Action
+W, D, R, P, SUPERVISOR, SERVE = Victim
+KILL, FREEZE, TERM, BLOCK, SEVER, FILL, DEMOTE, MOVE, RELOAD = Action
 
 #: What may be drawn, and how long after the one before.
 DRAWN = (
     *((victim, action) for victim in (W, D, R) for action in (KILL, FREEZE, TERM, BLOCK)),
-    *((W, KILL), (W, TERM), (R, SEVER), (R, SEVER)),
+    *((W, KILL), (W, TERM), (R, SEVER), (R, SEVER), (R, FILL), (R, DEMOTE)),
 )
 DRAWN_WITHIN_S = 3.0
 
@@ -65,6 +66,10 @@ def _any(name: str, *steps: Step) -> Scenario:
 
 def _served(name: str, *steps: Step) -> Scenario:
     return Scenario(name, Moment.ANY, steps, served=True)
+
+
+def _watched(name: str, *steps: Step) -> Scenario:
+    return Scenario(name, Moment.ANY, steps, watched=True)
 
 
 SCENARIOS = (
@@ -86,6 +91,10 @@ SCENARIOS = (
     _any("redis-freeze", Step(R, FREEZE)),
     _any("redis-pause", Step(R, BLOCK)),
     _any("redis-sever", Step(R, SEVER), Step(R, SEVER, 0.5), Step(R, SEVER, 2.0)),
+    _any("redis-full", Step(R, FILL), Step(R, FILL, 3.0)),
+    _any("redis-replica", Step(R, DEMOTE), Step(R, DEMOTE, 2.0)),
+    _any("redis-full-and-worker-kill", Step(R, FILL), Step(W, KILL, 2.0)),
+    _any("redis-replica-and-worker-term", Step(R, DEMOTE), Step(W, TERM, 1.0)),
     _any("redis-kill-and-worker-kill", Step(R, KILL), Step(W, KILL, 1.0)),
     _any("redis-kill-and-worker-term", Step(R, KILL), Step(W, TERM, 1.0)),
     _any("redis-sever-and-worker-term", Step(W, TERM), Step(R, SEVER, 0.3), Step(R, SEVER, 0.3)),
@@ -94,15 +103,29 @@ SCENARIOS = (
     Scenario("queued-interface-term", Moment.QUEUED, (Step(D, TERM),)),
     Scenario("queued-redis-kill", Moment.QUEUED, (Step(R, KILL),)),
     Scenario("queued-redis-sever", Moment.QUEUED, (Step(R, SEVER),)),
+    Scenario("queued-redis-full", Moment.QUEUED, (Step(R, FILL),)),
+    Scenario("queued-redis-replica", Moment.QUEUED, (Step(R, DEMOTE),)),
     Scenario("handed-worker-kill", Moment.HANDED, (Step(W, KILL, 0.0),)),
     Scenario("handed-interface-kill", Moment.HANDED, (Step(D, KILL, 0.0),)),
     Scenario("handed-redis-kill", Moment.HANDED, (Step(R, KILL, 0.0),)),
     Scenario("handed-redis-sever", Moment.HANDED, (Step(R, SEVER, 0.0),)),
+    Scenario("handed-redis-full", Moment.HANDED, (Step(R, FILL, 0.0),)),
     Scenario("adopted-worker-kill", Moment.ADOPTED, (Step(W, KILL, 0.0),)),
     Scenario("adopted-worker-term", Moment.ADOPTED, (Step(W, TERM, 0.0),)),
     Scenario("adopted-interface-kill", Moment.ADOPTED, (Step(D, KILL, 0.0),)),
     Scenario("adopted-redis-kill", Moment.ADOPTED, (Step(R, KILL, 0.0),)),
     Scenario("adopted-redis-sever", Moment.ADOPTED, (Step(R, SEVER, 0.0),)),
+    _watched("primary-kill", Step(P, KILL)),
+    _watched("primary-freeze", Step(P, FREEZE)),
+    _watched("primary-move", Step(P, MOVE)),
+    _watched("primary-sever-and-move", Step(P, SEVER), Step(P, MOVE, 1.0)),
+    _watched("primary-kill-and-worker-kill", Step(P, KILL), Step(W, KILL, 3.0)),
+    _watched("primary-move-and-worker-term", Step(P, MOVE), Step(W, TERM, 3.0)),
+    _watched("primary-freeze-and-interface-kill", Step(P, FREEZE), Step(D, KILL, 3.0)),
+    Scenario("queued-primary-kill", Moment.QUEUED, (Step(P, KILL),), watched=True),
+    Scenario("queued-primary-move", Moment.QUEUED, (Step(P, MOVE),), watched=True),
+    Scenario("handed-primary-kill", Moment.HANDED, (Step(P, KILL, 0.0),), watched=True),
+    Scenario("adopted-primary-move", Moment.ADOPTED, (Step(P, MOVE, 0.0),), watched=True),
     _served("served-reload", Step(SERVE, RELOAD)),
     _served("served-reload-and-worker-kill", Step(SERVE, RELOAD), Step(W, KILL, 4.0)),
     _served("served-kills", Step(W, KILL), Step(D, KILL, 2.0), Step(R, KILL, 3.0)),

@@ -12,7 +12,8 @@ from random import Random
 from tests.chaos.fleet import HERE, STOP_DEADLINE_S, complaints
 from tests.chaos.harm import Action, Blow, Victim
 from tests.chaos.process import Process
-from tests.chaos.trouble import FROZEN_S, SIGNALS
+from tests.chaos.redis_blows import FROZEN_S
+from tests.chaos.trouble import SIGNALS
 from tests.facts import until, until_async
 from tests.redis_look import keys_without_a_ttl
 from tests.serving import BIN, free_port, processes_of

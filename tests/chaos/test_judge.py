@@ -83,6 +83,9 @@ EXCUSES = {
     "a request while Redis is away": (replace(GET, status=503), None, REDIS_AWAY, WORKER_KILLED),
     "a response whose worker died": (replace(LONG, ending=Ending.CUT), A, WORKER_KILLED, WORKER_LEAVES),
     "a response that was lost with the data": (replace(LONG, ending=Ending.CUT), A, REDIS_FORGOT, REDIS_AWAY),
+    "a POST on a kept connection whose interface server left just then": (
+        replace(POST, ending=Ending.RESET, status=None, reused=True), None, DOOR_LEAVES, PEACE,
+    ),
     "a client whose interface server died": (
         replace(GET, ending=Ending.RESET, status=None), None, DOOR_KILLED, DOOR_LEAVES,
     ),
@@ -111,6 +114,25 @@ def test_only_the_right_blow_excuses(what: str) -> None:
     pids = () if pid is None else (pid,)
     assert judged(outcome, enough, *pids) == []
     assert judged(outcome, not_enough, *pids)
+
+
+def test_what_got_no_answer_may_not_have_been_started_nor_been_asked_on_a_new_connection() -> None:
+    """P3. Only a connection that was idle may end without a word, and only for what nobody has read."""
+    nothing = replace(POST, ending=Ending.RESET, status=None, reused=True)
+    assert judged(nothing, DOOR_LEAVES) == []
+    assert judged(nothing, DOOR_LEAVES, A)
+    assert judged(replace(nothing, reused=False), DOOR_LEAVES)
+
+
+def test_a_fail_over_excuses_what_a_loss_of_data_does() -> None:
+    """What the next primary lacks ends visibly; connections that were cut alone lose nothing."""
+    lost = replace(GET, status=502)
+    for action in (Action.KILL, Action.FREEZE, Action.MOVE):
+        assert judged(lost, harm((Victim.PRIMARY, action, 1)), A) == []
+    assert judged(lost, harm((Victim.PRIMARY, Action.SEVER, 1)), A)
+    for action in (Action.FILL, Action.DEMOTE):
+        assert judged(lost, harm((Victim.REDIS, action, 1)), A)
+        assert judged(replace(GET, status=503), harm((Victim.REDIS, action, 1))) == []
 
 
 def test_the_death_of_one_worker_does_not_excuse_what_another_had_in_hands() -> None:

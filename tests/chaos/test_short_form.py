@@ -14,7 +14,7 @@ from tests.chaos.scenarios import SCENARIOS, Moment
 BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
 
 
-@pytest.mark.parametrize("name", ["worker-kill", "interface-kill", "redis-kill", "handed-redis-sever"])
+@pytest.mark.parametrize("name", ["worker-kill", "interface-kill", "redis-kill", "handed-redis-sever", "primary-kill"])
 async def test_whoever_is_hit_only_those_suffer_who_had_a_part_in_it(tmp_path: Path, name: str) -> None:
     """P1, P2, P3, P6, P8, P9, P11. A failure shows the seed with which the same blows fall again."""
     report = await perform(BY_NAME[name], secrets.token_hex(4), tmp_path)
@@ -26,6 +26,8 @@ def test_everybody_is_hit_in_every_way() -> None:
     played = {(step.victim, step.action) for scenario in SCENARIOS for step in scenario.steps}
     hits = (Action.KILL, Action.FREEZE, Action.TERM, Action.BLOCK)
     assert played >= {(victim, hit) for victim in (Victim.WORKER, Victim.INTERFACE, Victim.REDIS) for hit in hits}
+    assert played >= {(Victim.REDIS, hit) for hit in (Action.SEVER, Action.FILL, Action.DEMOTE)}
+    assert played >= {(Victim.PRIMARY, hit) for hit in (Action.KILL, Action.FREEZE, Action.MOVE, Action.SEVER)}
     assert played >= {(Victim.SERVE, Action.KILL), (Victim.SUPERVISOR, Action.KILL), (Victim.SUPERVISOR, Action.FREEZE)}
     for moment in (Moment.QUEUED, Moment.HANDED, Moment.ADOPTED):
         hit = {step.victim for scenario in SCENARIOS if scenario.moment is moment for step in scenario.steps}

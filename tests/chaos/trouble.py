@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
 from random import Random
-
-from redis.exceptions import RedisError
 
 from tests.chaos.blockable import BLOCKED_S
 from tests.chaos.fleet import Fleet
 from tests.chaos.harm import Action, Blow, Victim
 from tests.chaos.process import Process
+from tests.chaos.redis_blows import FROZEN_S, strike_primary, strike_server
 from tests.facts import until
+from tests.redis_sentinels import RedisSentinels
 
-#: Longer than a lease, the look that finds it over, and what a busy machine adds.
-FROZEN_S = 8.0
-REDIS_AWAY_S = (0.0, 1.0, 5.0)
 REPLACED_AFTER_S = 0.5
 LEAVES_WITHIN_S = 25.0
 
@@ -41,9 +37,9 @@ class Trouble:
 
     async def strike(self, victim: Victim, action: Action) -> None:
         """Hit one of them, preferably one who was not hit before."""
-        if victim is Victim.REDIS:
+        if victim in (Victim.REDIS, Victim.PRIMARY):
             async with self._at_redis:
-                await self._strike_redis(action)
+                await self._strike_redis(victim, action)
         elif (process := self.choose(victim, action)) is not None:
             await self._strike_process(victim, process, action)
 
@@ -76,30 +72,10 @@ class Trouble:
         elif action is Action.BLOCK:
             await asyncio.sleep(BLOCKED_S)
 
-    async def _strike_redis(self, action: Action) -> None:
+    async def _strike_redis(self, victim: Victim, action: Action) -> None:
         redis = self._fleet.redis
-        assert redis.process is not None
-        self.blows.append(Blow(Victim.REDIS, action, redis.process.pid))
-        if action in (Action.KILL, Action.TERM):
-            redis.signal(SIGNALS[action])
-            await asyncio.to_thread(redis.process.wait)
-            await asyncio.sleep(self._random.choice(REDIS_AWAY_S))
-            await asyncio.to_thread(redis.start)
-        elif action is Action.FREEZE:
-            redis.signal(signal.SIGSTOP)
-            await asyncio.sleep(FROZEN_S)
-            redis.signal(signal.SIGCONT)
-        elif action is Action.BLOCK:
-            await asyncio.to_thread(self._pause)
-            await asyncio.sleep(FROZEN_S)
-        elif action is Action.SEVER:
-            await asyncio.to_thread(self._sever)
-
-    def _pause(self) -> None:
-        with self._fleet.redis.client() as client:
-            client.client_pause(int(FROZEN_S * 1000))
-
-    def _sever(self) -> None:
-        with self._fleet.redis.client() as client, contextlib.suppress(RedisError):
-            client.client_kill_filter(_type="pubsub")
-            client.client_kill_filter(_type="normal", skipme=True)
+        self.blows.append(Blow(victim, action, await asyncio.to_thread(lambda: redis.pid)))
+        if isinstance(redis, RedisSentinels):
+            await strike_primary(redis, action, self._random)
+        else:
+            await strike_server(redis, action, self._random)
