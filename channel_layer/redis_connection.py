@@ -181,8 +181,8 @@ async def _connect(address: RedisAddress, on_lost: Callable[[], None], on_push: 
             await connection.execute("AUTH", *user, address.password)
         if address.db:
             await connection.execute("SELECT", address.db)
-        server, replication = [await connection.execute("INFO", section) for section in ("server", "replication")]
-        facts = _facts(server + b"\r\n" + replication)
+        info = (await connection.execute("INFO")).decode()  # all of it: of its sections only Redis 7 gives two at once
+        facts = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
         if facts.get("role") in REPLICA_ROLES:
             raise LayerUnavailable(f"Redis at {address.shown} is a replica at present")
     except BaseException:
@@ -194,7 +194,3 @@ async def _connect(address: RedisAddress, on_lost: Callable[[], None], on_push: 
         raise ConnectionResetError("lost during the greeting")
     greeting.append(on_lost)
     return connection
-
-
-def _facts(info: bytes) -> dict[str, str]:
-    return dict(line.split(":", 1) for line in info.decode().splitlines() if ":" in line)

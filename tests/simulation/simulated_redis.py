@@ -205,7 +205,7 @@ class SimulatedRedis:
         seconds, milliseconds = divmod(self.now_ms, 1000)
         return [b"%d" % seconds, b"%d" % (milliseconds * 1000)]
 
-    def do_info(self, _section: bytes) -> bytes:
+    def do_info(self, _section: bytes = b"") -> bytes:
         return b"redis_version:7.2.0\r\nrun_id:%08d89abcdef\r\n" % self._life
 
     # -- sorted sets
