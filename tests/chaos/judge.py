@@ -44,7 +44,8 @@ def faults(seen: Seen, harm: Harm) -> list[str]:
 def _called(outcome: Exchange | Socket) -> str:
     ending = outcome.ending.name.lower()
     said = outcome.status or (outcome.code if isinstance(outcome, Socket) else None) or "nothing"
-    return f"{outcome.kind} {outcome.name} at door {outcome.door} ({ending}, {said})"
+    kept = ", on a kept connection" if isinstance(outcome, Exchange) and outcome.reused else ""
+    return f"{outcome.kind} {outcome.name} at door {outcome.door} ({ending}, {said}{kept})"
 
 
 # Exchanges
@@ -91,11 +92,18 @@ def _failure_is_excused(exchange: Exchange, pids: Sequence[int], harm: Harm) -> 
         return True
     if harm.everything_fell or exchange.door in harm.lost_doors:
         return True
+    if exchange.ending in (Ending.RESET, Ending.CUT) and _was_out_of_time(exchange, harm):
+        return True
     if exchange.ending is Ending.RESET:
         return _was_not_read(exchange, pids, harm)
     if exchange.ending is Ending.CUT:
         return harm.redis_forgot or _was_lost(pids, harm)
     return STATUSES.get(exchange.status or 0, _never)(exchange, pids, harm)
+
+
+def _was_out_of_time(exchange: Exchange, harm: Harm) -> bool:
+    """Who leaves waits for a Redis that is away only as long as his time to leave lasts, and then cuts off what is left."""
+    return harm.redis_was_away and exchange.door in harm.leaving_doors
 
 
 def _was_not_read(exchange: Exchange, pids: Sequence[int], harm: Harm) -> bool:

@@ -86,6 +86,14 @@ EXCUSES = {
     "a POST on a kept connection whose interface server left just then": (
         replace(POST, ending=Ending.RESET, status=None, reused=True), None, DOOR_LEAVES, PEACE,
     ),
+    "a POST whose interface server left, and could not wait any longer for Redis": (
+        replace(POST, ending=Ending.RESET, status=None), None,
+        harm((Victim.INTERFACE, Action.TERM, 2), (Victim.REDIS, Action.KILL, 1), door=0), DOOR_LEAVES,
+    ),
+    "a response whose interface server left, and could not wait any longer for Redis": (
+        replace(LONG, ending=Ending.CUT), A,
+        harm((Victim.INTERFACE, Action.TERM, 2), (Victim.REDIS, Action.FREEZE, 1), door=0), REDIS_AWAY,
+    ),
     "a client whose interface server died": (
         replace(GET, ending=Ending.RESET, status=None), None, DOOR_KILLED, DOOR_LEAVES,
     ),
