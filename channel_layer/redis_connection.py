@@ -35,6 +35,10 @@ READ_ONLY = "READONLY"
 KEEPALIVE = (("TCP_KEEPIDLE", 5), ("TCP_KEEPINTVL", 2), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 11_000))
 
 
+def ignore_loss() -> None:
+    """Nobody uses the connection yet."""
+
+
 def ignore(_answer: Answer) -> None:
     """The answer is of no interest."""
 
@@ -43,7 +47,7 @@ class RedisConnection(asyncio.Protocol):
     """A connection that stands. Made by `connect`; after `on_lost` was called it is of no more use."""
 
     def __init__(self, on_lost: Callable[[], None], on_push: OnAnswer | None = None) -> None:
-        self._on_lost = on_lost
+        self.on_lost = on_lost
         self._on_push = on_push  # pub/sub: every answer goes here
         self._waiting: deque[OnAnswer] = deque()
         self._reader = hiredis.Reader(notEnoughData=_INCOMPLETE)
@@ -149,7 +153,7 @@ class RedisConnection(asyncio.Protocol):
             for on_answer in waiting:
                 on_answer(lost)
         finally:
-            self._on_lost()
+            self.on_lost()
 
 
 async def connect(

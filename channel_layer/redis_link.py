@@ -1,4 +1,4 @@
-"""A link to Redis that comes back: one connection at a time, made again with backoff and jitter.
+"""A link to Redis that comes back: one connection at a time, made again when it is lost (redis_comeback.py).
 
 A peer that says nothing looks like one that thinks: a proxy may swallow everything, a host may vanish, and TCP goes on. So a
 connection on which an answer has been due for some seconds, and nothing at all is heard, is given up. The longest that Redis may
@@ -12,18 +12,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
 from collections.abc import Callable
 
-from channel_layer.errors import LayerUnavailable
 from channel_layer.redis_address import RedisAddress
+from channel_layer.redis_comeback import come_back
 from channel_layer.redis_connection import OnAnswer, RedisConnection, connect
 from channel_layer.redis_sentinel import Primary
 
 log = logging.getLogger("towpath.redis")
 
-BACKOFF_FIRST_S = 0.05
-BACKOFF_MAX_S = 1.0
 LOOK_S = 1.0
 SILENT_LOOKS_MAX = 6
 
@@ -115,15 +112,8 @@ class RedisLink:
         self._task = asyncio.get_running_loop().create_task(self._come_back())
 
     async def _come_back(self) -> None:
-        delay_s = BACKOFF_FIRST_S
-        while not self._closed:
-            await asyncio.sleep(delay_s * random.uniform(0.5, 1.0))
-            try:
-                connection = await connect(self._address, self._lost, self._on_push)
-            except LayerUnavailable as error:
-                log.debug("%s (%s)", error, self._what)
-                delay_s = min(BACKOFF_MAX_S, delay_s * 2)
-                continue
-            log.info("connected to Redis again (%s)", self._what)
-            self._stand(connection)
-            return
+        while not (connection := await come_back(self._address, self._on_push)).alive:
+            pass  # lost before anybody could use it
+        connection.on_lost = self._lost
+        log.info("connected to Redis again (%s)", self._what)
+        self._stand(connection)

@@ -12,7 +12,7 @@ from random import Random
 from types import SimpleNamespace
 from typing import Any
 
-from channel_layer import redis_lease, redis_link, redis_node, redis_peers
+from channel_layer import redis_comeback, redis_lease, redis_node, redis_peers
 from channel_layer.errors import LayerUnavailable
 from channel_layer.settings import WireSettings
 from interface_server.pump import Pump as InterfacePump
@@ -218,7 +218,7 @@ def _standing_in(world: World) -> Iterator[None]:
         (redis_peers, "time", time),
         (redis_lease, "time", time),
         (redis_node, "secrets", SimpleNamespace(token_hex=lambda size: f"{random.getrandbits(8 * size):0{2 * size}x}")),
-        (redis_link, "random", random),
+        (redis_comeback, "random", random),
     ]
     before = [(module, name, getattr(module, name)) for module, name, _ in doors]
     logger = logging.getLogger("towpath")
