@@ -128,6 +128,10 @@ class HttpProtocol(Requests, Responses, Protocol):  # type: ignore[misc]  # `tra
             self._close()
 
     def cut_off(self) -> None:
-        """The process ends: so does this, whatever it was doing."""
+        """The process ends: so does this, whatever it was doing. Who has heard nothing yet hears that nothing will come."""
         self.context.counters["aborted.shutdown"] += 1
-        self.hung_up()
+        if self._upstream is not None and not self._spoken:
+            self._leave()
+            self._answer(502, (TEXT,), b"the server had to stop before the application answered\n")
+        else:
+            self.hung_up()

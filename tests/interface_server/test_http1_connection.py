@@ -489,6 +489,21 @@ async def test_draining_closes_who_is_idle_and_lets_the_others_finish():
         assert await busy.rest() == b""
 
 
+async def test_whoever_is_cut_off_at_the_end_and_has_heard_nothing_yet_hears_that_nothing_will_come():
+    """A reset would tell the client less than the server knows."""
+    async with served(Held(), SETTINGS) as server:
+        client = await server.connect()
+        client.write(GET)
+        line = await server.door.next()
+        server.factory.drain()
+        server.factory.abort_all()
+        status, headers, _ = await client.response()
+        assert (status, headers[b"connection"]) == (502, b"close")
+        assert await client.rest() == b""
+        await line.gone()
+        assert line.left == [(1006, "")]
+
+
 async def test_draining_answers_what_has_come_and_was_not_read_yet():
     """To close upon a request that waits in the kernel would be a reset, and nobody could tell what became of it."""
     app = Held()
