@@ -69,6 +69,7 @@ SHELLS = (
     "interface_server/uvloop_*.py",
     "worker/application.py",
     "worker/asgi_*.py",
+    "worker/departure_watch.py",
     "worker/drain.py",
     "worker/isolation.py",
     "worker/kept_threads.py",

@@ -15,6 +15,7 @@ from channel_layer import process_log, set_channel_layer
 from channel_layer.errors import LayerUnavailable
 from worker.application import LoadedApplication, load_application
 from worker.asgi_room import AsgiRoom
+from worker.departure_watch import DepartureWatch
 from worker.drain import drain
 from worker.errors import StartupError
 from worker.lifetime import Lifetime
@@ -46,13 +47,18 @@ class Worker:
         self._room.freed = self._pump.room_again
         lifetime = Lifetime.drawn(settings, random.random())
         self._lifetime = LifetimeWatch(lifetime, lambda: self._pump.adopted, self._lived_long_enough)
+        self._departure = DepartureWatch(settings.graceful_timeout_s)
         self._stop = asyncio.Event()
         self._now = asyncio.Event()
         self._starting: asyncio.Task[None] | None = None
         set_channel_layer(self._pump.layer)
 
     async def run(self) -> None:
-        """Work until `stop` is called; raises StartupError or LayerUnavailable if it cannot begin."""
+        """Work until `stop` is called; raises StartupError or LayerUnavailable if it cannot begin.
+
+        Needs the main thread, and handlers that call `stop` for the signals that ask a process to leave.
+        """
+        self._departure.start()
         if not await self._started():
             log.info("this worker leaves before its application has started")
             return
@@ -94,7 +100,7 @@ class Worker:
             log.info("this worker asks for its successor: %s", why)
         elif not self._stop.is_set():
             log.info("this worker leaves: %s", why)
-            self._stop.set()
+            self._departure.ask()
 
 
 def check(settings: WorkerSettings) -> None:

@@ -79,6 +79,11 @@ class HttpRun(Run):
         self._events = self._body = None
         self._wake_all()
 
+    @property
+    def exchange(self) -> str:
+        """See Instance."""
+        return describe(self._scope or {}, self._line)
+
     def finish(self) -> bool:
         """See Instance. An event stream: its client comes again, and says where it was."""
         if self._stage is not STARTED or self._scope is None or self._start is None:

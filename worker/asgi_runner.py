@@ -74,6 +74,11 @@ class Run:
             waiting, self._senders = self._senders, ()
             wake(waiting)
 
+    @property
+    def exchange(self) -> str:
+        """See Instance. Only an HTTP exchange is one."""
+        return ""
+
     def hand_off(self) -> bool:
         """See Instance. Only a WebSocket can be."""
         return False

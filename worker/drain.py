@@ -1,10 +1,12 @@
 """Leaving: take nothing new, hand open WebSockets over, let what is under way finish, close the rest, in time.
 
-WebSockets that asked for it are handed off at once, some at a time, so that the workers that take them over meet no herd. What is
-left near the end is closed one by one over the last part of the time, so that its clients do not come back all at once. Their
-instances get their disconnect then, and the rest of the time to act on it; whoever runs on after that is cancelled by the room.
+WebSockets that asked for it are handed off at once, some at a time, so that the workers that take them over meet no herd. Those that
+are left near the end are closed one by one, so that their clients do not come back all at once. Their instances get their disconnect
+then, and the rest of the time to act on it; whoever runs on after that is cancelled by the room.
 Event streams hardly ever end by themselves: they have half of the time for it, and are then ended cleanly, since their clients
 go on by themselves.
+All other exchanges have the whole time: a request that ends within it does not fail. What is kept back of it is what the last words
+need on their way to Redis.
 PROTOCOL.md, "Drain".
 """
 
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 
 from channel_layer.packets import Close
@@ -26,8 +29,12 @@ LOOK_S = 0.05
 AT_ONCE = 50  #: hand-offs, or ends of event streams, at one look
 # Parts of the drain time, from its beginning:
 STREAMS_END_FROM = 0.5
-CLOSING_FROM = 0.8
+CLOSING_FROM = 0.8  #: WebSockets that nobody takes over
 CLOSED_BY = 0.95  #: who was closed last has the rest to act on it
+# What exchanges do not have of it, the lesser of both:
+LAST_WORDS_S = 0.1
+LAST_WORDS_PART = 0.05
+NAMED = 10  #: requests in one line of the log
 
 
 async def drain(pump: Pump, room: AsgiRoom, timeout_s: float, now: asyncio.Event) -> None:
@@ -36,20 +43,25 @@ async def drain(pump: Pump, room: AsgiRoom, timeout_s: float, now: asyncio.Event
     What runs on in the background after its response counts too; it is cut when the time is over.
     """
     time = asyncio.get_running_loop().time
+    end = time() + timeout_s
+    cut_at = end - min(LAST_WORDS_S, LAST_WORDS_PART * timeout_s)
     await pump.stop_taking()
-    began = time()
+    pace = Pace()
 
-    def before(part: float) -> bool:
-        """Is there time until then, and is nobody in a hurry?"""
-        return time() < began + timeout_s * part and not now.is_set()
+    def passed() -> float:
+        """The part of the time that is over."""
+        return 1.0 - (end - time()) / timeout_s
 
-    while (pump.lines or pump.taking or room.running) and before(CLOSING_FROM):
+    while (pump.lines or pump.taking or room.running) and time() < cut_at and not now.is_set():
         ask_some(pump.lines, lambda instance: instance.hand_off())
-        if not before(STREAMS_END_FROM):
+        if passed() >= STREAMS_END_FROM:
             ask_some(pump.lines, lambda instance: instance.finish())
-        await asyncio.sleep(LOOK_S)
-    await close_all(pump.lines, began + timeout_s * CLOSED_BY, now)
-    while room.running and before(1.0):
+        if passed() >= CLOSING_FROM:
+            for line in pace.due(websockets(pump.lines), (CLOSED_BY - passed()) / (CLOSED_BY - CLOSING_FROM)):
+                stop(line)
+        await asyncio.sleep(max(0.0, min(LOOK_S, cut_at - time())))
+    cut(pump.lines)
+    while room.running and time() < end and not now.is_set():
         await asyncio.sleep(LOOK_S)
 
 
@@ -63,20 +75,45 @@ def ask_some(lines: list[WireLine], ask: Callable[[Instance], bool]) -> None:
                 return
 
 
-async def close_all(left: list[WireLine], until: float, now: asyncio.Event) -> None:
-    """One by one, the last of them at `until` by the loop's clock; all at once as soon as `now` is set."""
-    if left:
-        log.info("closing %d connections that have not finished", len(left))
-    for index, line in enumerate(left):
-        if not now.is_set():
-            pause_s = (until - asyncio.get_running_loop().time()) / (len(left) - index)
-            await asyncio.sleep(max(0.0, min(pause_s, LOOK_S)))
-        stop(line)
+def websockets(lines: list[WireLine]) -> list[WireLine]:
+    """Those that are open, and on their way to nobody."""
+    return [line for line in lines if line.open and line.instance is not None and not line.instance.exchange]
 
 
-def stop(line: WireLine) -> None:
-    """The drain time is over for this one: its client is told, and so is its application, which may have to tidy up."""
-    if line.open and not (line.instance is not None and line.instance.finish()):
-        line.close(Close.STOPPING)
-        if line.instance is not None:
-            line.instance.disconnect(1012, "")
+class Pace:
+    """How many are closed at a look, so that they go evenly. Whoever goes meanwhile leaves more time to the others."""
+
+    def __init__(self) -> None:
+        self._count: int | None = None  # at the first look
+
+    def due(self, left: list[WireLine], rest: float) -> list[WireLine]:
+        """Those of `left` whose time is over now. rest: the part of the pace's time that is left, from 1.0 down."""
+        if self._count is None:
+            self._count = len(left)
+            if left:
+                log.info("closing %d WebSockets that nobody takes over", len(left))
+        may_stay = math.floor(self._count * max(0.0, rest))
+        return left[: max(0, len(left) - may_stay)]
+
+
+def cut(lines: list[WireLine]) -> None:
+    """Close all at once; the requests among them have failed, so they are named."""
+    requests = [line.instance.exchange for line in lines if stop(line) and line.instance is not None]
+    requests = [request for request in requests if request]
+    if requests:
+        more = f" and {len(requests) - NAMED} more" * (len(requests) > NAMED)
+        text = "cutting off %d request%s that did not finish: %s%s"
+        log.warning(text, len(requests), "s" * (len(requests) != 1), ", ".join(requests[:NAMED]), more)
+
+
+def stop(line: WireLine) -> bool:
+    """The drain time is over for this one: its client is told, and so is its application, which may have to tidy up.
+
+    False: nothing was cut; it had said its last word, or could be ended cleanly.
+    """
+    if not line.open or (line.instance is not None and line.instance.finish()):
+        return False
+    line.close(Close.STOPPING)
+    if line.instance is not None:
+        line.instance.disconnect(1012, "")
+    return True

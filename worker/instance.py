@@ -61,6 +61,10 @@ class Line(Protocol):
 class Instance(Protocol):
     """One run of the application for one connection. The pump calls; nothing here may raise."""
 
+    @property
+    def exchange(self) -> str:
+        """What it answers, for logs: method, path and reply channel. Empty for a WebSocket."""
+
     def feed(self, event: Event, size_bytes: int) -> None:
         """One event from the client, in order: the application's `receive()` returns it."""
 

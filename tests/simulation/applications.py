@@ -80,6 +80,10 @@ class Instance:
         self._record.check(not self.over.startswith("disconnect"), "P8: two disconnects for one instance")
         self._end(f"disconnect {code}")
 
+    @property
+    def exchange(self) -> str:
+        return f"{self.kind} {self.client}"
+
     def hand_off(self) -> bool:
         return False
 

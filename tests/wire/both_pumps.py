@@ -96,6 +96,10 @@ class RecordedInstance:
     def disconnect(self, code: int, reason: str) -> None:
         self.disconnects.append((code, reason))
 
+    @property
+    def exchange(self) -> str:
+        return "" if self.scope["type"] == "websocket" else f"{self.scope['method']} {self.scope['path']}"
+
     def hand_off(self) -> bool:
         return False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import hashlib
 import os
 import signal
@@ -94,6 +95,16 @@ async def block(scope, receive, send):
     await respond(send, 200, b"blocked")
 
 
+async def block_in_c(scope, receive, send):
+    """Keeps the loop in a call from which no signal gets Python back, as a driver's query does."""
+    ctypes.CDLL(None).read(os.pipe()[0], ctypes.create_string_buffer(1), 1)
+
+
+async def thread(scope, receive, send):
+    """Waits for a thread that goes on whatever becomes of its task."""
+    await asyncio.to_thread(time.sleep, 60)
+
+
 async def half(scope, receive, send):
     """Half a response, and then nothing."""
     await respond(send, 200, b"half", more=True)
@@ -131,6 +142,8 @@ async def hold_up(scope, receive, send):
 
 ROUTES = {
     "block": block,
+    "block_in_c": block_in_c,
+    "thread": thread,
     "hold_up": hold_up,
     "die": die,
     "pid": pid,

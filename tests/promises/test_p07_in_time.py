@@ -1,0 +1,113 @@
+"""P7: a worker that was asked to leave lets what ends in time end, and is gone in time, whatever its application does."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+from tests.promises.conftest import PROJECT, Traces
+from tests.promises.fleet import get, whole_answer
+from tests.serving import Server, towpath_interface, towpath_worker, wait_until
+
+LONG_S = 60
+ONCE, TWICE = (signal.SIGTERM,), (signal.SIGTERM, signal.SIGINT)  # the kernel may make one of two that are the same
+SLACK_S = 3.0  #: for a machine that has more to do
+
+
+def test_a_request_that_ends_shortly_before_the_time_is_over_is_answered(
+    tmp_path: Path, traces: Traces, url: str
+) -> None:
+    """P7. WebSockets that nobody takes over are closed before that, so that they do not all come back at once; it is not."""
+    with (
+        both(tmp_path, traces, url, 4) as (door, worker),
+        asked(door, traces, "/deaf") as client,
+        connect(f"{door.websocket_url}/socket") as websocket,
+    ):
+        websocket.send("hello")
+        assert websocket.recv() == "hello"
+        worker.process.terminate()
+        with pytest.raises(ConnectionClosed) as closed:
+            websocket.recv(timeout=20)
+        assert closed.value.rcvd is not None and closed.value.rcvd.code == 1012
+        (traces.folder / "listen").touch()
+        assert whole_answer(client).startswith(b"HTTP/1.1 200")
+        assert worker.process.wait(20) == 0
+        assert "cutting off" not in worker.log
+
+
+@pytest.mark.parametrize(("signals", "graceful_s", "within_s"), [(ONCE, 2, 2), (TWICE, LONG_S, 0)])
+def test_what_is_cut_is_told_and_the_worker_is_gone_in_time(
+    tmp_path: Path, traces: Traces, url: str, signals: tuple[int, ...], graceful_s: int, within_s: int
+) -> None:
+    """P7. A second signal means now. The log names what has failed."""
+    with both(tmp_path, traces, url, graceful_s) as (door, worker), asked(door, traces, "/hang") as client:
+        began = time.monotonic()
+        for number in signals:
+            worker.process.send_signal(number)
+        assert whole_answer(client).startswith(b"HTTP/1.1 502")
+        assert worker.process.wait(LONG_S) == 0
+        assert time.monotonic() - began < within_s + SLACK_S
+        assert "cutting off 1 request that did not finish: POST /hang (interface" in worker.log
+        assert traces.lines("disconnects") == ["/hang"] or signals is TWICE  # it is cancelled at once
+
+
+@pytest.mark.parametrize(("signals", "graceful_s", "within_s"), [(ONCE, 2, 2), (TWICE, LONG_S, 1)])
+@pytest.mark.parametrize("path", [f"/block/{LONG_S}", "/block_in_c"])
+def test_a_blocked_loop_does_not_keep_a_worker(
+    tmp_path: Path, traces: Traces, url: str, signals: tuple[int, ...], graceful_s: int, within_s: int, path: str
+) -> None:
+    """P7. Its clients get the end that those of the dead get, and the log says what held it."""
+    forced = (1,)
+    with both(tmp_path, traces, url, graceful_s, forced) as (door, worker), asked(door, traces, path) as client:
+        began = time.monotonic()
+        for number in signals:
+            worker.process.send_signal(number)
+        assert whole_answer(client).startswith(b"HTTP/1.1 502")
+        assert worker.process.wait(LONG_S) in forced
+        assert within_s <= time.monotonic() - began < within_s + SLACK_S
+        why = "it was asked twice" if signals is TWICE else "2 s are over and its event loop is blocked"
+        assert f"this worker leaves by force: {why}" in worker.log
+        assert "witness.py" in worker.log
+
+
+def test_threads_of_the_application_do_not_keep_a_worker(tmp_path: Path, traces: Traces, url: str) -> None:
+    """P7. Python waits for them at the end; whoever asked for the end does not."""
+    forced = (1,)
+    with both(tmp_path, traces, url, 1, forced) as (door, worker), asked(door, traces, "/thread") as client:
+        began = time.monotonic()
+        worker.process.terminate()
+        assert whole_answer(client).startswith(b"HTTP/1.1 502")
+        assert worker.process.wait(LONG_S) in forced
+        assert time.monotonic() - began < 1 + 4 + SLACK_S
+        assert "and its application has not ended" in worker.log
+
+
+@contextlib.contextmanager
+def both(
+    tmp_path: Path, traces: Traces, url: str, graceful_s: int, exit_codes: tuple[int, ...] = (0,)
+) -> Iterator[tuple[Server, Server]]:
+    """An interface server and one worker, of which nobody takes care."""
+    options = ("--timeout-graceful-shutdown", str(graceful_s))
+    how = {"app_dir": PROJECT, "env": traces.env, "options": options, "exit_codes": exit_codes}
+    with (
+        towpath_interface(url, run_dir=tmp_path / "interface") as door,
+        towpath_worker("witness", url, run_dir=tmp_path / "worker", **how) as worker,
+    ):
+        yield door, worker
+
+
+@contextlib.contextmanager
+def asked(door: Server, traces: Traces, path: str) -> Iterator[socket.socket]:
+    """A client whose request, which nobody may start twice, is under way."""
+    with door.connect(timeout_s=30) as client:
+        client.sendall(get(path).replace(b"GET", b"POST").replace(b"Host", b"Content-Length: 0\r\nHost"))
+        wait_until(lambda: path in traces.starts("POST"), "it is under way", server=door)
+        yield client

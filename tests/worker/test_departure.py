@@ -1,0 +1,56 @@
+"""When a worker that was asked to leave may be here no more. No process, no clock."""
+
+from __future__ import annotations
+
+from worker.departure import BLOCKED_LOOKS, NOW_S, SHUTDOWN_S, Departure
+
+GRACEFUL_S = 10.0
+
+
+def departure(*asked_at: float, blocked: bool = False) -> Departure:
+    """Asked at these moments; by now its loop turns, or does not."""
+    it = Departure(GRACEFUL_S)
+    for when in asked_at:
+        it.ask(when)
+    for _ in range(BLOCKED_LOOKS + 1):
+        it.look()
+    if not blocked:
+        it.turned()
+    return it
+
+
+def test_whoever_was_not_asked_stays() -> None:
+    """However long the application holds the loop: slow is not dead."""
+    assert not departure(blocked=True).overdue(1e9)
+
+
+def test_the_graceful_time_is_the_whole_of_it_for_a_blocked_loop() -> None:
+    """P7. It may let go in time, and then what is under way ends as it should."""
+    it = departure(100.0, blocked=True)
+    assert not it.overdue(109.9)
+    assert it.overdue(110.0) == "10 s are over and its event loop is blocked"
+    it.turned()
+    assert not it.overdue(110.0)
+
+
+def test_a_loop_that_turns_has_a_moment_more_for_the_shutdown() -> None:
+    """Whoever manages processes kills after 5 s more, and would leave no word of why."""
+    it = departure(100.0)
+    assert not it.overdue(109.9 + SHUTDOWN_S)
+    assert it.overdue(110.0 + SHUTDOWN_S) == "10 s and 4 more are over, and its application has not ended"
+    assert SHUTDOWN_S < 5
+
+
+def test_asked_twice_means_now() -> None:
+    """A loop that turns has a moment for its last words, one that does not has none. More signals give no more time."""
+    assert departure(100.0, 101.0, blocked=True).overdue(101.0) == "it was asked twice and its event loop is blocked"
+    it = departure(100.0, 101.0, 101.5)
+    assert not it.overdue(100.9 + NOW_S)
+    assert it.overdue(101.0 + NOW_S) == "it was asked twice"
+
+
+def test_a_process_that_was_stopped_is_not_taken_for_a_blocked_one() -> None:
+    """Time has gone by, and the loop was never looked at: it is given its moment."""
+    it = Departure(GRACEFUL_S)
+    it.ask(100.0)
+    assert not it.overdue(111.0)

@@ -1,0 +1,61 @@
+"""How long a worker that was asked to leave may still be here, whatever its application does.
+
+Think of the last bus. Whoever is ready in time walks out by the door; the bus leaves all the same, also without a word from those who
+sit fast inside.
+
+* The graceful time is the loop's to use (drain.py), as long as it turns. If it does not turn when that time is over, the application
+  holds it, and nothing of what is under way can be ended any more.
+* A loop that turns has a few seconds beyond it, for the application's shutdown and the last words. Whoever manages the process kills
+  it a moment later.
+* Whoever asks twice does not want to wait for anything.
+
+That a loop does not turn is said by looks that it left unanswered, not by a clock: a process that was stopped for a while, loop and
+watch alike, has missed none. No thread and no clock here: departure_watch.py brings `now`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+SHUTDOWN_S = 4.0  #: beyond the graceful time; supervisord kills after 5
+NOW_S = 1.0  #: from the second request
+LOOK_S = 0.2
+BLOCKED_LOOKS = 5  #: so many in a row without an answer, and the loop does not turn
+
+
+@dataclass(slots=True)
+class Departure:
+    """One worker's way out."""
+
+    graceful_s: float
+    asked_at: float | None = None
+    asked_again_at: float | None = None
+    unanswered: int = 0
+
+    def ask(self, now: float) -> None:
+        """It ought to leave, says a signal."""
+        if self.asked_at is None:
+            self.asked_at = now
+        elif self.asked_again_at is None:
+            self.asked_again_at = now
+
+    def look(self) -> None:
+        """The loop is asked for a sign of life."""
+        self.unanswered += 1
+
+    def turned(self) -> None:
+        """It gave one."""
+        self.unanswered = 0
+
+    def overdue(self, now: float) -> str:
+        """Why it may not be here any more, in words; empty while it may."""
+        if self.asked_at is None:
+            return ""
+        blocked = self.unanswered > BLOCKED_LOOKS
+        if self.asked_again_at is not None and (blocked or now >= self.asked_again_at + NOW_S):
+            return f"it was asked twice{' and its event loop is blocked' * blocked}"
+        if blocked and now >= self.asked_at + self.graceful_s:
+            return f"{self.graceful_s:g} s are over and its event loop is blocked"
+        if now >= self.asked_at + self.graceful_s + SHUTDOWN_S:
+            return f"{self.graceful_s:g} s and {SHUTDOWN_S:g} more are over, and its application has not ended"
+        return ""

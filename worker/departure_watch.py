@@ -1,0 +1,90 @@
+"""Sees to it that a worker that was asked to leave does (departure.py), from a thread: the application may hold the loop.
+
+Signals come by the wakeup descriptor: Python writes each into it at once, whatever the main thread is doing, while a handler waits
+until that thread executes Python again. The loop has a descriptor of its own for that; ours takes its place, and the thread hands
+each signal on. A call in C that holds the interpreter lock stops this thread too: then only SIGKILL helps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import select
+import signal
+import sys
+import threading
+import time
+import traceback
+
+from worker.departure import LOOK_S, Departure
+
+log = logging.getLogger("towpath.worker")
+
+ASKS = frozenset({signal.SIGTERM, signal.SIGINT})
+BY_FORCE = 1  #: the exit code
+TELL_S = 1.0  #: for a last line in the log, whose pipe may be full
+FRAMES_SHOWN = 6
+
+
+class DepartureWatch:
+    """Make it on the main thread, inside of the running loop; the loop has to have handlers for the signals."""
+
+    def __init__(self, graceful_s: float) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._departure = Departure(graceful_s)
+        self._main_thread = threading.get_ident()
+        self._said, self._says = os.pipe()
+        os.set_blocking(self._says, False)
+
+    def start(self) -> None:
+        """Hear signals from now on, as long as the process lives."""
+        # A copy: what we hand on late must not reach whoever has the loop's descriptor after it.
+        self._hands_on = os.dup(signal.set_wakeup_fd(self._says, warn_on_full_buffer=False))
+        threading.Thread(target=self._run, name="towpath-departure", daemon=True).start()
+
+    def ask(self) -> None:
+        """As if SIGTERM had come."""
+        os.write(self._says, bytes([signal.SIGTERM]))
+
+    def _run(self) -> None:
+        while not (why := self._departure.overdue(time.monotonic())):
+            asked = self._departure.asked_at is not None
+            if select.select([self._said], [], [], LOOK_S if asked else None)[0]:
+                self._hear(os.read(self._said, 64))
+            else:
+                self._look()
+        leave_by_force(why, self._main_thread)
+
+    def _hear(self, signals: bytes) -> None:
+        with contextlib.suppress(OSError):  # the loop is closed, or so full of signals that it will come
+            os.write(self._hands_on, signals)
+        for number in signals:
+            if number in ASKS:
+                self._departure.ask(time.monotonic())
+
+    def _look(self) -> None:
+        self._departure.look()
+        try:
+            self._loop.call_soon_threadsafe(self._departure.turned)
+        except RuntimeError:  # it is closed, so nothing blocks it
+            self._departure.turned()
+
+
+def leave_by_force(why: str, main_thread: int) -> None:
+    """End this process at once. Peers find it dead, and end what it had in hand (PROTOCOL.md, "Deaths")."""
+    where = "".join(traceback.format_stack(sys._current_frames().get(main_thread), FRAMES_SHOWN)).rstrip()
+    # In a thread of its own: the log may be what everything waits for.
+    teller = threading.Thread(target=tell, args=(why, where), daemon=True)
+    teller.start()
+    teller.join(TELL_S)
+    os._exit(BY_FORCE)
+
+
+def tell(why: str, where: str) -> None:
+    """Why, and what the main thread is doing; and whatever else was said and has not left yet."""
+    log.error("this worker leaves by force: %s\n%s", why, where)
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
