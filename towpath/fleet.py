@@ -5,7 +5,8 @@ supervisord knows) is idle, starting, current or leaving, and every look moves s
 
 * Successors come one at a time: started, seen with a lease, and only then is the old process asked to leave. The next step
   waits until the old one has gone, but not for long: a worker may finish old connections for half a minute.
-* A successor that cannot start ends the whole undertaking, and whoever is not replaced yet stays.
+* A successor that ends while it starts ends the whole undertaking, and whoever is not replaced yet stays. It is not tried again:
+  others serve meanwhile, and whoever asked wants to know.
 * What is asked of supervisord is asked again at the next look, until it is so.
 
 No process is touched here: facts and `now` in, commands out. PROTOCOL.md, P7.
@@ -14,7 +15,7 @@ No process is touched here: facts and `now` in, commands out. PROTOCOL.md, P7.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from towpath.keeper import Process
 
@@ -56,6 +57,14 @@ class Start:
     instead_of: str | None
     until: float
     asked: bool = False
+    pid: int = 0  #: the last that was seen: supervisord may have tried again between two looks
+
+    def failure(self, process: Process) -> str:
+        """How it has left, whatever has become of it since; empty if it has not."""
+        before, self.pid = self.pid, process.pid or self.pid
+        if process.has_ended:
+            return process.why_not
+        return replace(process, end="ended").why_not if before not in (0, self.pid) else ""
 
 
 class Fleet:
@@ -141,8 +150,8 @@ class Fleet:
             process = processes.get(name)
             if process is None or not start.asked:
                 continue
-            if process.failed:
-                said.append(self._give_up(name, start, process.why_not, now))
+            if failure := start.failure(process):
+                said.append(self._give_up(name, start, failure, now))
             elif now > start.until:
                 said.append(self._give_up(name, start, f"{name} was not ready within {START_PATIENCE_S:.0f} s", now))
             elif process.pid in ready:

@@ -35,6 +35,11 @@ class Process:
         return self.state in ("FATAL", "EXITED") or (self.state == "BACKOFF" and self.cannot_start)
 
     @property
+    def has_ended(self) -> bool:
+        """Of a process that is starting: it has left, at least once. supervisord may be about to try again."""
+        return self.failed or self.state == "BACKOFF"
+
+    @property
     def why_not(self) -> str:
         """One sentence about its failure."""
         if self.cannot_start or not self.end:

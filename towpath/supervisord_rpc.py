@@ -12,6 +12,7 @@ from supervisor.xmlrpc import SupervisorTransport
 from towpath.keeper import Process
 from towpath.run_dir import RunDir
 
+GONE = frozenset({"EXITED", "BACKOFF", "FATAL"})
 NOT_THERE = (OSError, http.client.HTTPException, ProtocolError)
 
 
@@ -59,5 +60,5 @@ class Supervisor:
             sentence is not None,
             sentence or "",
             self._folder.wish(name),
-            end if state == "EXITED" else "",
+            end if state in GONE and info["stop"] >= info["start"] else "",  # else it could not even be executed
         )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from towpath.fleet import LEAVE_PATIENCE_S, REFUSED_S, START_PATIENCE_S, Commands, Fleet, Job
 from towpath.keeper import Process
 
@@ -249,3 +251,23 @@ def test_a_wish_that_could_not_be_granted_is_heard_again_later() -> None:
     assert it.said == ["worker-1 could not start: no database; the old ones stay"]
     assert not it.fleet.wish("worker-0", it.now + REFUSED_S - 1)
     assert it.fleet.wish("worker-0", it.now + REFUSED_S)
+
+
+@pytest.mark.parametrize(
+    ("again", "how"),
+    [
+        (Process("worker-1", "BACKOFF", end="left with exit status 5"), "left with exit status 5"),
+        (Process("worker-1", "RUNNING", 8), "ended"),
+    ],
+)
+def test_who_ends_while_it_starts_is_not_tried_again(again: Process, how: str) -> None:
+    """Others serve meanwhile, and whoever asked wants to know. supervisord may be quicker than the next look."""
+    fleet = Fleet(SLOTS[:2], 1)
+    job, old = fleet.replace_all(), Process("worker-0", "RUNNING", 1)
+    for process in (Process("worker-1", "STOPPED"), Process("worker-1", "STARTING", 7)):
+        fleet.advance({"worker-0": old, "worker-1": process}, frozenset({1}), 0.0)
+        assert not job.over
+    commands = fleet.advance({"worker-0": old, "worker-1": again}, frozenset({1, 8}), 0.0)
+    assert job.failure == f"worker-1 {how} while it started"
+    assert commands.stop == ("worker-1",)
+    assert fleet.current == ["worker-0"]

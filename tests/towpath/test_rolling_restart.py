@@ -119,12 +119,16 @@ BROKEN = {
         APP.replace("startup.complete", "startup.failed").replace('failed"}', 'failed", "message": "no database"}'),
         "could not start: the application's lifespan startup failed: no database",
     ),
+    "it leaves without a word": (
+        APP.replace("await receive()", "os._exit(5)", 1),
+        " while it started",
+    ),
 }
 
 
 @pytest.mark.parametrize("what", BROKEN)
 def test_code_that_cannot_start_leaves_the_old_workers_and_says_why(tmp_path: Path, project: Path, what: str) -> None:
-    """P7. Exit code 1, one sentence, and nobody notices. Afterwards good code is served."""
+    """P7. Exit code 1, one sentence, and nobody notices; it is not tried again. Afterwards good code is served."""
     code, why = BROKEN[what]
     with towpath_serve("small", run_dir=tmp_path, app_dir=project, options=["--workers", "2"]) as server:
         before = workers(server)
@@ -136,6 +140,8 @@ def test_code_that_cannot_start_leaves_the_old_workers_and_says_why(tmp_path: Pa
             assert len(ended.stderr.splitlines()) == 1
             assert why in ended.stderr
             assert workers(server) == before
+            assert server.log.count(" stay\n") == 1
+            assert server.log.count(" exited: ") <= 2, "supervisord may be quicker than who tells it to stop"
             (project / "small.py").write_text(APP.replace("first", "third"))
             assert towpath(server, "reload").returncode == 0
             asking.hear("third")
