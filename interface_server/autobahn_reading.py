@@ -108,6 +108,7 @@ class Reading(Socket):
     def _pause_reading(self) -> None:
         if not self._reading_paused:
             self._reading_paused = True
+            self._shared.unread.add(self)
             self._transport.pauseProducing()
 
     def _read_on(self) -> None:
@@ -117,4 +118,5 @@ class Reading(Socket):
         if held and (self._state is State.OPEN or self._state is State.CLOSING):
             self._parse(held)
         if paused and not self._reading_paused:
+            self._shared.unread.discard(self)
             self._transport.resumeProducing()

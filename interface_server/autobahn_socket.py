@@ -30,19 +30,25 @@ logger = logging.getLogger("towpath.interface")
 class WebSockets:
     """What all WebSockets of one door share."""
 
-    __slots__ = ("alive", "context", "rack", "watch")
+    __slots__ = ("alive", "context", "rack", "unread", "watch")
 
     def __init__(self, context: DoorContext) -> None:
         self.context = context
         self.rack = Rack(context.settings.ws_size_bytes_max)
         self.watch = Watch(context.settings)
         self.alive: set[Socket] = set()  #: from the upgrade until the transport is gone
+        self.unread: set[Socket] = set()  #: those of them that are not read at present
         context.sweep.add(self.watch.sweep)
+        context.sweep.add(self._look_after_the_unread)
 
     def close_all(self) -> None:
         """The server is stopping: close what is open, refuse what is not yet; each then has the usual time to answer."""
         for socket in tuple(self.alive):
             socket.evict()
+
+    def _look_after_the_unread(self, _now: float) -> None:
+        for socket in [each for each in self.unread if each.is_gone_unheard()]:
+            socket._abort("hung_up")
 
 
 class Socket:
@@ -91,6 +97,11 @@ class Socket:
         elif self._state is State.CONNECTING:
             self._leave(ABNORMAL)
             self._refuse(503, LEAVING, RETRY_AFTER)
+
+    def is_gone_unheard(self) -> bool:
+        """Has its client hung up while nobody reads it and no worker has it? It must not be started then."""
+        upstream = self._upstream
+        return upstream is not None and not upstream.owned and self._transport.hung_up()
 
     def _read_on(self) -> None:
         raise NotImplementedError

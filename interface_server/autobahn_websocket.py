@@ -224,6 +224,7 @@ class WebSocket(Reading, Writing):
             context.counters["aborted.vanished"] += 1
         context.under_way -= 1
         self._shared.alive.discard(self)
+        self._shared.unread.discard(self)
         context.stalled.forget(self._transport)
         self._shared.watch.forget(self)
         self._leave(ABNORMAL)

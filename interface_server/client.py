@@ -92,6 +92,13 @@ class Upstream(Protocol):
     def channel(self) -> str:
         """The reply channel of this connection, `<node>!<number>`: its name in logs and for `channel_layer.send`."""
 
+    @property
+    def owned(self) -> bool:
+        """Has a worker got it at present? While none has, nothing may be started for a client that is gone (P3).
+
+        So whoever holds a socket that is not read, and would not hear its end, looks for it.
+        """
+
     def forward(self, event: Event, size_bytes: int) -> bool:
         """One event from the client (`http.request` with the next part of the body, `websocket.receive`), in order.
 

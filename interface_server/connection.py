@@ -190,6 +190,7 @@ class Connection:
         "state",
         "state_blob",
         "waiting",
+        "waiting_bytes",
     )
 
     def __init__(
@@ -215,6 +216,7 @@ class Connection:
         self.kept_bytes = 0
         #: Events from the client for which there was no owner or no room.
         self.waiting: list[tuple[Event, int]] | None = None
+        self.waiting_bytes = 0
         self.halted = False  # the client's side was told that there is no room
         self.sent = self.received = 0
         self.outgoing = Outgoing(0)
@@ -331,6 +333,7 @@ class Connection:
         if self.waiting is None:
             self.waiting = []
         self.waiting.append((event, size_bytes))
+        self.waiting_bytes += size_bytes
         return False
 
     def next_waiting(self) -> Event | None:
@@ -338,13 +341,20 @@ class Connection:
         if not self.waiting or not self.outgoing.room or self.state is not _OWNED:
             return None
         event, size_bytes = self.waiting.pop(0)
+        self.waiting_bytes -= size_bytes
         self._count(event, size_bytes)
         return event
 
     @property
     def room(self) -> bool:
-        """May the client's side go on reading?"""
-        return self.state is _OWNED and not self.waiting and self.outgoing.room
+        """May the client's side go on reading?
+
+        Between two owners an open WebSocket has a window here, as it had one with its owner: who is not read gets no answer to
+        its pings and its close, and nobody hears it leave.
+        """
+        if self.state is _OWNED:
+            return not self.waiting and self.outgoing.room
+        return self.accepted and self.state is not _DONE and self.waiting_bytes < self.incoming.window
 
     def _count(self, event: Event, size_bytes: int) -> None:
         self.outgoing.sent += size_bytes
@@ -362,6 +372,7 @@ class Connection:
         self.epoch += 1
         self.owner = None
         self.waiting = (self.kept or []) + (self.waiting or [])
+        self.waiting_bytes = sum(size for _, size in self.waiting)
         self.kept = None
         self.kept_bytes = 0
         self.started = self.accepted_here = False

@@ -85,12 +85,19 @@ class WireUpstream(Connection):
 
     # -- from the client's side
 
+    @property
+    def owned(self) -> bool:
+        """See `Upstream.owned`."""
+        return self.state is _OWNED
+
     def forward(self, event: Event, size_bytes: int) -> bool:
         """See `Upstream.forward`."""
         if self.offer(event, size_bytes):
             self._post(event)
             if self.outgoing.room:
                 return True
+        elif self.room:
+            return True
         self.halted = True
         return False
 
@@ -139,7 +146,7 @@ class WireUpstream(Connection):
             self._withdraw()  # the client left, or its wait was over, before we knew what to withdraw
 
     def flow(self) -> None:
-        """There is an owner, or there is room again: send what waits, then let the client's side go on."""
+        """There is an owner, or none any more, or there is room again: send what may go, then let the client's side go on."""
         while (event := self.next_waiting()) is not None:
             self._post(event)
         if self.halted and self.room:
@@ -167,7 +174,10 @@ class WireUpstream(Connection):
             return
         if action is Action.OPEN_AGAIN:
             self.pump.open_again(self)
-        elif action is Action.AWAIT:
+            if self.halted:
+                self.flow()
+            return
+        if action is Action.AWAIT:
             self.pump.await_answer(self)
         elif action is Action.WITHDRAW:
             self._withdraw()

@@ -217,6 +217,37 @@ def test_a_hand_off_puts_what_was_not_consumed_in_front_of_what_waits() -> None:
     assert texts == ["b", "c", "d"]
 
 
+def test_between_two_owners_a_socket_is_read_up_to_a_window_and_keeps_its_order() -> None:
+    """P5, P7. What nobody has consumed counts; a client that is not read would get no answer to its pings."""
+    held = socket_of(True)
+    held.offer({"type": "websocket.receive", "text": "not consumed"}, 600)
+    held.hand_off(consumed=0)
+    assert held.room
+    assert not held.offer({"type": "websocket.receive", "text": "early"}, 399)
+    assert held.room, "the window is 1000 bytes"
+    held.offer({"type": "websocket.receive", "text": "the last that fits"}, 1)
+    assert not held.room
+    held.happen(Happening.UNKNOWN)
+    assert (held.epoch, held.room) == (3, False), "another epoch makes no room"
+    held.adopted("worker.b", 1000)
+    texts = []
+    while (event := held.next_waiting()) is not None:
+        texts.append(event["text"])
+    assert texts == ["not consumed", "early", "the last that fits"]
+    assert held.waiting_bytes == 0
+
+
+@pytest.mark.parametrize("opening", [POST, SOCKET])
+def test_who_has_not_been_let_in_is_not_read_before_it_is_owned(opening: tuple) -> None:
+    """P5. Nobody has granted it anything yet."""
+    held = connection(opening)
+    assert not held.room
+    held.adopted("worker.a", 100)
+    assert held.room
+    held.owner_died(100.0)
+    assert not held.room
+
+
 def test_who_did_not_ask_for_it_or_was_not_accepted_by_this_instance_is_not_handed_off() -> None:
     """P7. It ends as if its worker had said that its time is over."""
     assert socket_of(False).hand_off(consumed=0) is Action.END_AS_TOLD

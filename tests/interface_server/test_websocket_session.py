@@ -381,6 +381,36 @@ async def test_a_client_that_hangs_up_while_nobody_reads_it_does_not_stay_for_ev
         await until(lambda: server.context.under_way == 0, "the socket is forgotten")
 
 
+async def test_a_client_that_hangs_up_unread_while_no_worker_has_it_is_noticed_with_the_next_stroke() -> None:
+    """P3. Nothing may be started for it: it does not wait for a ping that is due some day, or never."""
+    async with served(InterfaceSettings(access_log=False, ws_ping_interval_s=0)) as server:
+        client, line = await server.connect()
+        slow, slow_line = await server.connect()
+        line.room = line.owned = slow_line.room = False
+        for each, its_line in ((client, line), (slow, slow_line)):
+            each.send(client_frame(TEXT, b"the last that fits"))
+            await its_line.heard()
+            each.writer.close()
+        assert await line.left() == (1006, "")
+        await until(lambda: server.context.under_way == 1, "the socket is forgotten")
+        await strokes(server, 5)
+        assert not slow_line.gone.done(), "whose worker is slow may still hear what it said"
+        slow_line.room = True
+        slow_line.client.resume()
+        assert await slow_line.left() == (1006, "")
+
+
+async def test_a_client_that_hangs_up_before_it_is_accepted_is_noticed_however_much_it_has_said() -> None:
+    """P3, P5. Above a bound what comes too early is not read; its end is seen all the same."""
+    async with served(QUIET) as server:
+        client, line = await server.connect(accept=False)
+        line.owned = False
+        client.send(client_frame(BINARY, bytes(80_000)))
+        await until(lambda: line.client._reading_paused, "it is not read any more")
+        client.vanish()
+        assert await line.left() == (1006, "")
+
+
 async def test_a_slow_reader_gets_all_that_was_sent_before_the_close() -> None:
     """P1. The time to answer a close does not run out for who is still reading what came before it."""
     async with served(IMPATIENT) as server:

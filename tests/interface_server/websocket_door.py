@@ -30,6 +30,7 @@ class Line:
         self.scope = scope
         self.channel = name
         self.room = True  #: what `forward` answers
+        self.owned = True
         self.delivered_bytes = 0
         self.unread = asyncio.Queue[Event]()
         self.gone: asyncio.Future[tuple[int, str]] = asyncio.get_running_loop().create_future()

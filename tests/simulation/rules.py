@@ -169,6 +169,10 @@ def _take_of_any_era(self: WorkerPump, kind: str, entries: list[Any]) -> None:
 _worker_take = WorkerPump._take
 
 
+def _room_with_an_owner_alone(self: Connection) -> bool:
+    return self.state is State.OWNED and not self.waiting and self.outgoing.room
+
+
 def _hand_off_and_forget(self: Connection, consumed: int) -> Action:
     self.kept = None
     return _hand_off(self, consumed)
@@ -289,6 +293,7 @@ FOUND: dict[str, list[Patch]] = {
         (WireLine, "credit_again", _nothing),
         (WireUpstream, "credit_again", _nothing),
     ],
+    "between two owners an open socket is read": [(Connection, "room", property(_room_with_an_owner_alone))],
     "what the last owner sent takes its part of the next window": [
         (connection, "Incoming", lambda window, outstanding=0: Incoming(window))
     ],

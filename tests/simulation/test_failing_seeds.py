@@ -46,6 +46,7 @@ LIKELY = {
     "credit is told again after a doubt": ("799",),
     "in another life of Redis the inbox is read from its beginning": ("2141", "2203"),
     "what the last owner sent takes its part of the next window": ("1277", "848"),
+    "between two owners an open socket is read": ("15",),
 }
 SEARCHED_MAX = 600
 
