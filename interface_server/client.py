@@ -112,7 +112,8 @@ class Upstream(Protocol):
         """The client's side is over: the client went away, or the close handshake ended, or it was thrown out.
 
         The application gets `http.disconnect`, or `websocket.disconnect` with this code and reason. While the connection is
-        queued it is withdrawn, and never started (P3).
+        queued it is withdrawn, and never started (P3); but whoever has closed an open WebSocket in good order (any code but
+        1006) is heard out first: the next owner gets what waits, and then the disconnect.
         """
 
     def complete(self) -> None:

@@ -356,6 +356,11 @@ class Connection:
             return not self.waiting and self.outgoing.room
         return self.accepted and self.state is not _DONE and self.waiting_bytes < self.incoming.window
 
+    @property
+    def has_last_words(self) -> bool:
+        """Between two owners: has the client of an open WebSocket said what nobody has received? One that closes is heard out."""
+        return self.accepted and self.state is _QUEUED and bool(self.waiting)
+
     def _count(self, event: Event, size_bytes: int) -> None:
         self.outgoing.sent += size_bytes
         self.sent += 1

@@ -17,6 +17,7 @@ from channel_layer.redis_opener import Outcome
 from channel_layer.scope import Scope
 from interface_server.client import Client, Ending
 from interface_server.connection import Action, Connection, Happening, State
+from interface_server.heard_out import HeardOut
 
 if TYPE_CHECKING:
     from interface_server.pump import Pump
@@ -118,6 +119,9 @@ class WireUpstream(Connection):
     def leave(self, code: int = 1006, reason: str = "") -> None:
         """See `Upstream.leave`."""
         self.leaving = (code, reason)
+        if code != LOST[0] and self.has_last_words and not self.pump.draining:
+            self.client, self.halted = HeardOut(self), True
+            return
         self.obey(self.happen(Happening.LEFT))
 
     def complete(self) -> None:
@@ -149,7 +153,9 @@ class WireUpstream(Connection):
         """There is an owner, or none any more, or there is room again: send what may go, then let the client's side go on."""
         while (event := self.next_waiting()) is not None:
             self._post(event)
-        if self.halted and self.room:
+        if self.halted and isinstance(self.client, HeardOut):
+            self.client.heard()
+        elif self.halted and self.room:
             self.halted = False
             self.client.resume()
 

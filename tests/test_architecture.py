@@ -62,6 +62,7 @@ SHELLS = (
     "interface_server/autobahn_*.py",
     "interface_server/context.py",
     "interface_server/fan_out.py",
+    "interface_server/heard_out.py",
     "interface_server/members.py",
     "interface_server/sweep.py",
     "interface_server/twisted_*.py",

@@ -237,6 +237,21 @@ def test_between_two_owners_a_socket_is_read_up_to_a_window_and_keeps_its_order(
     assert held.waiting_bytes == 0
 
 
+def test_only_an_open_socket_between_two_owners_has_last_words() -> None:
+    """P1, P3. An owner is sent everything at once; who has not been let in has said nothing that anybody promised to keep."""
+    held, queued = socket_of(True), connection(POST)
+    held.offer({"type": "websocket.receive", "text": "not consumed"}, 600)
+    queued.offer(PART, 68)
+    assert not held.has_last_words and not queued.has_last_words
+    held.hand_off(consumed=0)
+    assert held.has_last_words
+    held.adopted("worker.b", 1000)
+    held.screen([{"type": "websocket.accept", "resumable": True}])
+    assert held.next_waiting() is not None
+    held.hand_off(consumed=1)
+    assert not held.has_last_words, "nothing waits"
+
+
 @pytest.mark.parametrize("opening", [POST, SOCKET])
 def test_who_has_not_been_let_in_is_not_read_before_it_is_owned(opening: tuple) -> None:
     """P5. Nobody has granted it anything yet."""

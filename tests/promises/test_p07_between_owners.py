@@ -105,6 +105,26 @@ def test_between_two_owners_pings_and_closes_are_answered_and_messages_wait_in_o
     assert len(traces.lines("started")) == 3
 
 
+def test_who_closes_between_two_owners_is_answered_at_once_and_heard_out_by_the_next(
+    door: Server, url: str, tmp_path: Path, traces: Traces
+) -> None:
+    """P1, P7. What was said before a close that was answered is not lost because of a deploy; then the instance is disconnected."""
+    how = {"app_dir": PROJECT, "run_dir": tmp_path, "env": traces.env}
+    with ExitStack() as stack:
+        with towpath_worker("mules", url, **how):
+            client = stack.enter_context(connect(f"{door.websocket_url}/true", close_timeout=20))
+            echo(client, "hello")
+        wait_until_queued(url, 1)
+        client.send("farewell")
+        began = time.monotonic()
+        client.close(1000)
+        assert time.monotonic() - began < 5 and client.close_code == 1000
+    with towpath_worker("mules", url, **how) as worker:
+        wait_until(lambda: traces.lines("consumed") == ["hello", "farewell"], "its last words", 20, worker)
+        wait_until_queued(url, 0)
+    assert len(traces.lines("started")) == 2
+
+
 @pytest.mark.parametrize("end", [Raw.hang_up, Raw.reset])
 def test_a_client_that_vanishes_between_two_owners_is_withdrawn_and_never_started(
     end: Callable[[Raw], None], door: Server, url: str, tmp_path: Path, traces: Traces
