@@ -59,6 +59,8 @@ class RedisLease:
         self._thread = threading.Thread(target=self._run, name="towpath-lease", daemon=True)
         #: What `status` shows of this process; replaced as a whole.
         self.figures: dict[str, Any] = {}
+        #: What is to be said instead while the loop is blocked and tells nothing. Called by this thread: it may look, and no more.
+        self.figures_while_blocked: Callable[[float], dict[str, Any]] = lambda _blocked_s: {}
         #: Redis is another server now, says the loop's thread: the next renewal is to find it.
         self.moved = False
         #: When the loop was last seen to turn (monotonic); the loop's thread says so. A blocked process is slow, not dead.
@@ -100,10 +102,17 @@ class RedisLease:
             self.moved = False
             self._client.connection_pool.disconnect()
         asked_at = time.monotonic()
-        said = pack_apart({**self._facts, **self.figures, "blocked_s": self._blocked_s(asked_at)})
+        said = pack_apart(self._said(asked_at))
         keys = [*self._own_keys, *self._streams, *self._sizes]
         found = self._eval(redis_scripts.RENEW, keys, said, self._ttl_ms, self._rest_ttl_ms, self._name)
         self._on_renewed(asked_at, bool(found))
+
+    def _said(self, now: float) -> dict[str, Any]:
+        blocked_s = self._blocked_s(now)
+        said = {**self._facts, **self.figures, "blocked_s": blocked_s}
+        if blocked_s:
+            said.update(self.figures_while_blocked(blocked_s))
+        return said
 
     def _blocked_s(self, now: float) -> float:
         """How long the loop has not turned, if that is worth telling."""

@@ -47,6 +47,7 @@ class Pump:
         self.node = RedisNode(settings.wire, "worker", self, reads=tuple(CHANNEL_OF_KIND.values()))
         self.layer = RedisLayer(self.node)
         self.node.outbox.before_flush = self._flush
+        self.node.lease.figures_while_blocked = self._figures_while_blocked
         self._adoption = Adoption(never_s=4 * settings.wire.queue_wait_s)
         self._lag = LoopLag()
         self._scopes = ScopeReader()
@@ -322,15 +323,25 @@ class Pump:
 
     # -- figures
 
+    def _held(self) -> dict[str, int]:
+        """Numbers that any thread may read."""
+        return {
+            "connections": len(self._lines),
+            "websockets": self._room.websockets,
+            "adopted_total": self.adopted,
+        }
+
+    def _figures_while_blocked(self, blocked_s: float) -> dict[str, Any]:
+        """What the loop told last was true before the block: it takes nothing now, and is late by all of it."""
+        return {**self._held(), "free": dict.fromkeys(CHANNEL_OF_KIND, 0), "lag_ms": blocked_s * 1000}
+
     def _figures(self) -> None:
         """What `status` shows of this worker, and what its fellows place WebSockets by."""
         websockets = self._room.websockets
         self.node.peers.asks_fellows = may_be_laden(websockets)
         self._laden = is_laden(websockets, willing(self.node.peers.fellow_leases))
         figures = {
-            "connections": len(self._lines),
-            "websockets": websockets,
-            "adopted_total": self.adopted,
+            **self._held(),
             "draining": self._draining,
             "gives_way": self.node.gives_way,
             "fellows": self.node.peers.fellows,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 from websockets.sync.client import connect
 
 from tests.promises.conftest import PROJECT, Traces
@@ -30,12 +31,17 @@ def test_a_worker_whose_loop_is_blocked_is_called_slow_and_loses_nothing(tmp_pat
             socket.send("meanwhile")
             wait_until(lambda: worker_of(server).get("blocked_s", 0) > 6, "status tells of it", server=server)
             assert not answers
+            said = worker_of(server)
+            assert (said["connections"], said["websockets"], said["adopted_total"]) == (2, 1, 2), "as it is, not as it was"
+            assert said["free"] == {"http": 0, "websocket": 0}
+            assert said["lag_ms"] == pytest.approx(said["blocked_s"] * 1000)
             assert socket.recv(timeout=30) == "meanwhile"
             for thread in asking:
                 thread.join(30)
             assert {answer.text for answer in answers.values()} == {"blocked", "/hello"}
         wait_until(lambda: "turns again after" in server.log, "the end is told", server=server)
         wait_until(lambda: worker_of(server)["blocked_s"] == 0, "status tells of it", server=server)
+        assert worker_of(server)["free"]["http"] > 0
         assert server.log.count("is blocked since") == 1
         assert "time.sleep(float(" in server.log
         assert processes(server, "worker") == workers
