@@ -91,7 +91,7 @@ class RedisGroups:
         if self._probing and self._looks > PROBE_ANSWER_LOOKS:
             self._probing = False
             log.warning("what is published does not come: subscribing anew")
-            self.link.connection.close()
+            self.link.renew()
             return True
         if not self._probing and self._looks >= PROBE_LOOKS:
             self._looks = 0

@@ -19,6 +19,7 @@ from channel_layer.errors import LayerUnavailable, WireError
 from channel_layer.redis_address import RedisAddress
 from channel_layer.redis_connection import Answer, RedisConnection
 from channel_layer.redis_link import RedisLink
+from channel_layer.redis_refusals import Refusals
 
 log = logging.getLogger("towpath.inbox")
 
@@ -56,6 +57,7 @@ class RedisInbox:
         self._on_garbage = on_garbage
         self._on_lost = on_lost
         self.link = RedisLink(address, "inbox", self._connected)
+        self._refusals = Refusals(log, "to make or read the inbox")
         self._made: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._last_id = b"0-0"
         self._era = ""
@@ -88,8 +90,7 @@ class RedisInbox:
 
     def make_again(self) -> None:
         """The lease was found missing: so may the inbox be. Makes it, if it is."""
-        if self.link.connection is not None:
-            self.link.connection.close()
+        self.link.renew()
 
     async def read_up(self, connection: RedisConnection) -> None:
         """Return when everything that is in the inbox now has been handed over. `connection`: another one than ours."""
@@ -144,6 +145,8 @@ class RedisInbox:
         if isinstance(answer, Exception):
             self._failed(connection, answer)
             return
+        if self._refusals.times:
+            self._refusals.worked()
         if answer is None:
             if self._read_entries:
                 self._trim(connection)
@@ -155,10 +158,14 @@ class RedisInbox:
         """Neither made nor read: begin anew, by the link."""
         if isinstance(error, LayerUnavailable):
             return  # the link comes back
-        log.warning("Redis refused to make or read the inbox: %s", error)
+        self._refusals.refused(error)
         if not self._made.done():
             self._made.set_exception(LayerUnavailable(f"the inbox could not be made: {error}"))
-        asyncio.get_running_loop().call_later(RETRY_S, connection.close)
+        asyncio.get_running_loop().call_later(RETRY_S, self._begin_anew, connection)
+
+    def _begin_anew(self, connection: RedisConnection) -> None:
+        if connection is self.link.connection:
+            self.link.renew()
 
     def _hand_over(self, entries: list[tuple[bytes, list[bytes]]]) -> None:
         for entry_id, fields in entries:

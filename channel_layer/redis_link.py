@@ -47,6 +47,7 @@ class RedisLink:
         self._on_push = on_push
         self._task: asyncio.Task[None] | None = None
         self._closed = self._renewing = False
+        self._told_lost = self._was_missing = False
         self._look_again: asyncio.TimerHandle | None = None
         self._followed: Primary | None = None
         self.connection: RedisConnection | None = None
@@ -97,7 +98,13 @@ class RedisLink:
     def _look(self) -> None:
         """Once a second: does Redis still answer?"""
         self._look_again = asyncio.get_running_loop().call_later(LOOK_S, self._look)
-        if self.connection is not None and self.connection.silence() > SILENT_LOOKS_MAX:
+        if self.connection is None:
+            if self._was_missing:
+                self._tell_lost()  # it was ended on purpose, and does not come back
+            self._was_missing = True
+            return
+        self._was_missing = False
+        if self.connection.silence() > SILENT_LOOKS_MAX:
             log.warning("Redis has said nothing for %.0f s (%s): trying anew", SILENT_LOOKS_MAX * LOOK_S, self._what)
             self.connection.close()
 
@@ -106,14 +113,25 @@ class RedisLink:
         if self._closed:
             return
         if not self._renewing:
-            log.warning("lost the connection to Redis (%s)", self._what)
+            self._tell_lost()
         self._renewing = False
         self._on_down()
         self._task = asyncio.get_running_loop().create_task(self._come_back())
+
+    def _tell_lost(self) -> None:
+        """Once, until it is back."""
+        if not self._told_lost:
+            self._told_lost = True
+            log.warning("lost the connection to Redis (%s)", self._what)
+
+    def _tell_back(self) -> None:
+        """To whom was told that it was lost: a connection that was made anew on purpose is no news."""
+        log.log(logging.INFO if self._told_lost else logging.DEBUG, "connected to Redis again (%s)", self._what)
+        self._told_lost = False
 
     async def _come_back(self) -> None:
         while not (connection := await come_back(self._address, self._on_push)).alive:
             pass  # lost before anybody could use it
         connection.on_lost = self._lost
-        log.info("connected to Redis again (%s)", self._what)
+        self._tell_back()
         self._stand(connection)

@@ -37,6 +37,7 @@ from channel_layer.redis_opener import RedisOpener
 from channel_layer.redis_outbox import RedisOutbox
 from channel_layer.redis_peers import RedisPeers
 from channel_layer.redis_reader import Entry, RedisReader
+from channel_layer.redis_refusals import Refusals
 from channel_layer.redis_sentinel import Primary, SentinelWatch
 from channel_layer.settings import WireSettings
 from channel_layer.succession import LEAVES_TO_NEWER_S, Succession
@@ -98,6 +99,7 @@ class RedisNode:
         self.peers = RedisPeers(
             self.name, role, self.keys, self._commands, self._inbox, self.outbox, self.own_lease, self._died
         )
+        self._refusals = Refusals(log, "to give out connections")
         self._openers: dict[str, RedisOpener] = {}
         self._readers: list[RedisReader] = []
         self._head = batch_head(self.name)
@@ -231,7 +233,9 @@ class RedisNode:
 
         def answered(answer: Answer) -> None:
             if isinstance(answer, hiredis.ReplyError):
-                log.warning("the take script failed: %s", answer)
+                self._refusals.refused(answer)
+            elif self._refusals.times and isinstance(answer, list):
+                self._refusals.worked()
             on_verdicts(answer if isinstance(answer, list) else None)
 
         connection = self.connection

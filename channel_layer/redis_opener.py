@@ -18,6 +18,7 @@ from channel_layer.codec import PACKETS_MAX, batch_head, join_batch, packets_of_
 from channel_layer.errors import LayerUnavailable
 from channel_layer.keys import GROUP, Keys
 from channel_layer.redis_connection import Answer, OnAnswer, RedisConnection
+from channel_layer.redis_refusals import Refusals
 
 log = logging.getLogger("towpath.opener")
 
@@ -61,6 +62,7 @@ class RedisOpener:
         self._returning: list[
             _Opening
         ] = []  # queued again while Redis is away or full; their wait is counted elsewhere
+        self._refusals = Refusals(log, "new connections")
         self._under_way = False
         self._scheduled = False
         self._retry: asyncio.TimerHandle | None = None  # when Redis has refused what is returning
@@ -156,12 +158,14 @@ class RedisOpener:
         if isinstance(answer, LayerUnavailable):
             outcomes: list[bytes | Outcome] = [Outcome.UNKNOWN] * len(batch)
         elif isinstance(answer, hiredis.ReplyError):
-            log.warning("Redis refused new connections: %s", answer)
+            self._refusals.refused(answer)
             self._refuse(batch)
             if self._returning and self._retry is None:
                 self._retry = self._loop.call_later(RETRY_S, self._return)
             return
         else:
+            if self._refusals.times:
+                self._refusals.worked()
             outcomes = [Outcome.FULL if entry_id is None else entry_id for entry_id in answer]
         for (_, applicant, epoch), outcome in zip(batch, outcomes, strict=True):
             applicant.opened(epoch, outcome)

@@ -18,6 +18,7 @@ from channel_layer.codec import BATCH_SIZE_BYTES_MAX, PACKETS_MAX, batch_head, j
 from channel_layer.errors import LayerUnavailable
 from channel_layer.keys import Keys
 from channel_layer.redis_connection import Answer, RedisConnection
+from channel_layer.redis_refusals import Refusals
 
 log = logging.getLogger("towpath.outbox")
 
@@ -65,6 +66,7 @@ class RedisOutbox:
 
     def __init__(self, name: str, keys: Keys, on_missing: Callable[[str], None]) -> None:
         self._head = batch_head(name)
+        self._refusals = Refusals(log, "batches for other processes")
         self._keys = keys
         self._on_missing = on_missing
         self._destinations: dict[str, _Destination] = {}
@@ -154,6 +156,8 @@ class RedisOutbox:
         if answer is None or isinstance(answer, hiredis.ReplyError):
             self._refused(destination, answer)
             return
+        if self._refusals.times:
+            self._refusals.worked()
         destination.under_way = []
         if destination.waiting and not destination.flushing:
             self._mark(destination)
@@ -163,7 +167,7 @@ class RedisOutbox:
         if answer is None:
             self._on_missing(destination.node)
         else:
-            log.warning("Redis refused a batch for %s: %s", destination.node, answer)
+            self._refusals.refused(answer)
         destination.take_back()
         if self._destinations.get(destination.node) is destination:
             destination.flushing = True

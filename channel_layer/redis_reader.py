@@ -24,6 +24,7 @@ from channel_layer.packets import OPEN
 from channel_layer.redis_address import RedisAddress
 from channel_layer.redis_connection import Answer, RedisConnection, ignore
 from channel_layer.redis_link import RedisLink
+from channel_layer.redis_refusals import Refusals
 
 log = logging.getLogger("towpath.reader")
 
@@ -83,6 +84,7 @@ class RedisReader:
         self._on_garbage = on_garbage
         self.link = RedisLink(address, f"channel {channel}", self._connected)
         self._loop = asyncio.get_running_loop()
+        self._refusals = Refusals(log, f"to read {self._stream}")
         self._reading = False
         self._claimed_at = 0.0
         self._courtesy = Courtesy()
@@ -154,6 +156,8 @@ class RedisReader:
         self._reading = False
         if isinstance(answer, hiredis.ReplyError):
             self._failed(answer)
+        elif self._refusals.times and not isinstance(answer, Exception):
+            self._refusals.worked()
         return not isinstance(answer, Exception)
 
     def _was_read(self, answer: Answer) -> None:
@@ -187,7 +191,7 @@ class RedisReader:
         elif str(error).startswith("UNBLOCKED"):
             self.poke()  # the stream is gone, and is made again
         else:
-            log.warning("reading %s failed: %s", self._stream, error)
+            self._refusals.refused(error)
             self._loop.call_later(RETRY_S, self.poke)
 
     def _group_made(self, answer: Answer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -14,10 +15,11 @@ from channel_layer.codec import pack
 from channel_layer.errors import LayerUnavailable
 from channel_layer.keys import Keys
 from channel_layer.redis_address import RedisAddress
-from channel_layer.redis_connection import KEEPALIVE, connect
+from channel_layer.redis_connection import KEEPALIVE, RedisConnection, connect
 from channel_layer.redis_groups import RedisGroups
 from channel_layer.redis_inbox import RedisInbox
 from channel_layer.redis_layer import RedisLayer
+from channel_layer.redis_link import RedisLink
 from channel_layer.redis_node import RedisNode
 from channel_layer.redis_opener import Outcome, RedisOpener
 from channel_layer.redis_outbox import RedisOutbox
@@ -120,6 +122,40 @@ async def test_an_inbox_that_redis_refuses_to_make_is_told_to_whoever_starts(red
     with pytest.raises(LayerUnavailable, match="OOM"):
         await asyncio.wait_for(inbox.start(), 5)
     await inbox.close()
+
+
+async def test_an_inbox_that_cannot_be_read_for_a_while_is_told_once(
+    redis: PlayedRedis, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each attempt has a connection of its own; neither their ends nor their refusals fill the log."""
+    caplog.set_level(logging.INFO, "towpath")
+    redis.answers |= {b"EVALSHA": MADE, b"XREAD": b"-OOM not now\r\n"}
+    inbox = inbox_of(redis)
+    await inbox.start()
+    await until(lambda: len(redis.callers) == 4)
+    assert caplog.messages == ["Redis refused to make or read the inbox: OOM not now"]
+    await inbox.close()
+
+
+async def test_a_connection_that_is_made_anew_on_purpose_is_no_news(
+    redis: PlayedRedis, caplog: pytest.LogCaptureFixture
+) -> None:
+    """At each deploy readers end a read that waits. Only of what was lost, or does not come back, people are told."""
+    caplog.set_level(logging.INFO, "towpath")
+    stood: list[RedisConnection] = []
+    link = RedisLink(redis.address, "channel x", stood.append)
+    await link.start()
+    link.renew()
+    await until(lambda: len(stood) == 2)
+    assert caplog.messages == []
+    redis.callers[-1].hang_up()
+    await until(lambda: len(stood) == 3)
+    assert caplog.messages == ["lost the connection to Redis (channel x)", "connected to Redis again (channel x)"]
+    del redis.answers[b"INFO"]
+    link.renew()
+    await until(lambda: len(caplog.messages) == 3)
+    assert caplog.messages[2] == "lost the connection to Redis (channel x)"
+    await link.close()
 
 
 async def test_a_link_comes_back_whatever_its_callers_make_of_the_loss(redis: PlayedRedis) -> None:

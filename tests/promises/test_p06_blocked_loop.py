@@ -32,7 +32,7 @@ def test_a_worker_whose_loop_is_blocked_is_called_slow_and_loses_nothing(tmp_pat
             wait_until(lambda: worker_of(server).get("blocked_s", 0) > 6, "status tells of it", server=server)
             assert not answers
             said = worker_of(server)
-            assert (said["connections"], said["websockets"], said["adopted_total"]) == (2, 1, 2), "as it is, not as it was"
+            assert (said["connections"], said["websockets"], said["adopted_total"]) == (2, 1, 2)
             assert said["free"] == {"http": 0, "websocket": 0}
             assert said["lag_ms"] == pytest.approx(said["blocked_s"] * 1000)
             assert socket.recv(timeout=30) == "meanwhile"

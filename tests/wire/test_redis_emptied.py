@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import replace
+
+import pytest
 
 from channel_layer.redis_address import RedisAddress
 from channel_layer.redis_connection import connect
@@ -67,8 +70,11 @@ async def test_what_came_after_redis_was_emptied_is_not_lost_with_it(own_redis: 
         assert len(room.instances) == 20
 
 
-async def test_open_sockets_do_not_notice_that_redis_was_emptied(own_redis: RedisServer) -> None:
+async def test_open_sockets_do_not_notice_that_redis_was_emptied(
+    own_redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
     """P6, P9. All leases are gone, and nobody is called dead for that; what is said afterwards arrives on either side."""
+    caplog.set_level(logging.INFO, "towpath")
     wire = WireSettings(redis=own_redis.url, lease_ttl_s=TTL_S)
     room = RecordedRoom()
     async with interface(wire) as door, worker(wire, room) as owner:
@@ -88,6 +94,7 @@ async def test_open_sockets_do_not_notice_that_redis_was_emptied(own_redis: Redi
         instance.send({"type": "websocket.send", "text": "up"})
         await until(lambda: instance.fed and len(client.events) == 2)
         assert (client.ending, instance.disconnects) == (None, [])
+        assert not [said for said in caplog.messages if "to Redis" in said], "no connection was lost"
         assert door.node.counters["peers.dead"] == owner.node.counters["peers.dead"] == 0
         client.upstream.leave()
         await until(lambda: not owner.lines)

@@ -1,0 +1,60 @@
+"""A full Redis refuses thousands of commands a second: people read of it twice."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from channel_layer.redis_refusals import QUIET_S, TOLD_AGAIN_S, Refusals
+
+log = logging.getLogger("towpath.test")
+BEGIN = 1000.0
+
+
+def refuse_for(refusals: Refusals, seconds: int, begin: float = BEGIN) -> float:
+    """A hundred refusals in each second; when the last one was."""
+    moments = [begin + number / 100 for number in range(seconds * 100)]
+    for now in moments:
+        refusals.refused("OOM", now)
+    return moments[-1]
+
+
+def test_refusals_are_told_when_they_begin_and_when_they_are_over(caplog: pytest.LogCaptureFixture) -> None:
+    refusals = Refusals(log, "new connections")
+    last = refuse_for(refusals, 4)
+    assert refusals.times == 400
+    refusals.worked(last + QUIET_S)
+    refusals.worked(last + QUIET_S)
+    assert caplog.messages == [
+        "Redis refused new connections: OOM",
+        "Redis does not refuse new connections any more; it did 400 times",
+    ]
+    assert not refusals.times
+
+
+def test_who_is_refused_and_served_by_turns_is_no_news(caplog: pytest.LogCaptureFixture) -> None:
+    """Near its limit Redis takes one and refuses the next."""
+    refusals = Refusals(log, "new connections")
+    for number in range(100):
+        refusals.refused("OOM", BEGIN + number / 100)
+        refusals.worked(BEGIN + number / 100)
+    assert len(caplog.messages) == 1
+
+
+def test_refusals_that_last_are_told_each_minute(caplog: pytest.LogCaptureFixture) -> None:
+    """Who begins to read the log in the middle of it learns what is the matter."""
+    refuse_for(Refusals(log, "new connections"), 2 * int(TOLD_AGAIN_S) + 1)
+    assert [message.partition(":")[0] for message in caplog.messages] == [
+        "Redis refused new connections",
+        "Redis refused new connections (6001 times by now)",
+        "Redis refused new connections (12001 times by now)",
+    ]
+
+
+def test_the_next_spell_is_news_again(caplog: pytest.LogCaptureFixture) -> None:
+    refusals = Refusals(log, "new connections")
+    last = refuse_for(refusals, 1)
+    refusals.worked(last + QUIET_S)
+    refuse_for(refusals, 1, last + 2 * QUIET_S)
+    assert caplog.messages.count("Redis refused new connections: OOM") == 2
