@@ -124,17 +124,19 @@ class InterfaceServer:
         sockets = self._context.sockets
         leaving: list[Evicted] = [*self._factory.event_streams(), *(sockets.alive if sockets is not None else ())]
         random.shuffle(leaving)
-        for some in eviction_steps(leaving, over_s, DRAIN_LOOK_S):
+        begin = self._loop.time()
+        for moment_s, some in eviction_steps(leaving, over_s, random.random):
+            await self._pause(begin + moment_s - self._loop.time())
             for each in some:
                 each.evict()
-            await self._pause(DRAIN_LOOK_S)
+        await self._pause(DRAIN_LOOK_S)
         if self._context.sockets is not None:
             self._context.sockets.close_all()  # whoever came in between
 
     async def _pause(self, seconds: float) -> None:
         end = self._loop.time() + seconds
-        while self._loop.time() < end and not self._at_once:
-            await asyncio.sleep(min(DRAIN_LOOK_S, seconds))
+        while (left_s := end - self._loop.time()) > 0 and not self._at_once:
+            await asyncio.sleep(min(DRAIN_LOOK_S, left_s))
 
 
 def run(settings: InterfaceSettings, all_leave: AllLeave = never) -> int:

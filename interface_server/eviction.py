@@ -1,22 +1,29 @@
-"""In which steps WebSockets and event streams are ended when their process leaves: no herd, and in time.
+"""At which moments WebSockets and event streams are ended when their process leaves: no herd, and in time.
 
-No clock and no socket here: the caller shuffles, and pauses between steps.
+Whoever is closed comes back at once, to those that stay. So a few are closed at a time, and no two steps are equally far apart:
+several processes that leave together, or clients that wait equally long before they come back, must not beat as one.
+
+No clock, no randomness and no socket here: the caller shuffles, draws, and waits for each moment.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 Evicted = TypeVar("Evicted")
 
-#: Fewer than these at once would only make a small process slow to leave.
-STEP_MIN = 50
+STEP_S = 0.05  #: one step in each stretch of this length
+#: A hundred in a second harm nobody, so a process with a few hundred sockets leaves in a few seconds.
+STEP_MIN = 5
 
 
-def eviction_steps(shuffled: Sequence[Evicted], over_s: float, step_s: float) -> Iterator[Sequence[Evicted]]:
-    """All of them, in steps that take `over_s` at most when each is followed by a pause of `step_s`."""
-    steps = max(1, int(over_s / step_s))
-    size = max(STEP_MIN, -(-len(shuffled) // steps))
-    for start in range(0, len(shuffled), size):
-        yield shuffled[start : start + size]
+def eviction_steps(
+    shuffled: Sequence[Evicted], over_s: float, draw: Callable[[], float]
+) -> Iterator[tuple[float, Sequence[Evicted]]]:
+    """All of them, in steps: (when, counted in seconds from the beginning and below `over_s`; who). draw: from [0, 1), for each."""
+    steps = max(1, min(-(-len(shuffled) // STEP_MIN), int(over_s / STEP_S)))
+    size = max(1, -(-len(shuffled) // steps))
+    stretch_s = min(STEP_S, over_s)
+    for number, start in enumerate(range(0, len(shuffled), size)):
+        yield (number + draw()) * stretch_s, shuffled[start : start + size]

@@ -2,20 +2,45 @@
 
 from __future__ import annotations
 
-from interface_server.eviction import STEP_MIN, eviction_steps
+import random
+
+import pytest
+
+from interface_server.eviction import STEP_MIN, STEP_S, eviction_steps
 
 
-def test_everybody_is_evicted_once_in_steps_that_fit_the_time() -> None:
-    """10 000 sockets over 10 s in steps of 0.1 s: a hundred steps at most, of about a hundred each."""
-    steps = list(eviction_steps(range(10_000), 10.0, 0.1))
-    assert len(steps) <= 100
-    assert max(map(len, steps)) <= 101
-    evicted = [socket for step in steps for socket in step]
-    assert evicted == list(range(10_000))
+@pytest.mark.parametrize("seed", range(5))
+def test_everybody_is_evicted_once_in_steps_that_fit_the_time(seed: int) -> None:
+    """10 000 sockets over 10 s: two hundred steps at most, of about fifty each, all of them before the time is over."""
+    steps = list(eviction_steps(range(10_000), 10.0, random.Random(seed).random))
+    assert len(steps) <= 200
+    assert max(len(some) for _, some in steps) <= 51
+    assert [socket for _, some in steps for socket in some] == list(range(10_000))
+    moments = [moment for moment, _ in steps]
+    assert moments == sorted(moments)
+    assert 0 <= moments[0] and 9.0 < moments[-1] < 10.0
+
+
+def test_pauses_are_jittered() -> None:
+    """Servers that are asked to leave in the same moment do not close theirs in the same moments."""
+    one, other = (
+        [moment for moment, _ in eviction_steps(range(1000), 10.0, random.Random(seed).random)] for seed in (1, 2)
+    )
+    assert not set(one) & set(other)
+    pauses = [later - sooner for sooner, later in zip(one, one[1:], strict=False)]
+    assert min(pauses) < 0.5 * STEP_S < 1.5 * STEP_S < max(pauses)
+
+
+def test_a_few_hundred_sockets_are_spread_too_and_do_not_take_all_of_the_time() -> None:
+    """About a hundred a second, where there is time."""
+    steps = list(eviction_steps(range(131), 15.0, lambda: 0.5))
+    assert max(len(some) for _, some in steps) == STEP_MIN
+    assert 1.0 < steps[-1][0] < 2.0
 
 
 def test_a_few_sockets_leave_at_once() -> None:
     """Nobody waits for a herd that there is not."""
-    assert len(list(eviction_steps(range(STEP_MIN), 10.0, 0.1))) == 1
-    assert list(eviction_steps([], 10.0, 0.1)) == []
-    assert [len(step) for step in eviction_steps(range(500), 0.0, 0.1)] == [500]
+    ((moment, some),) = eviction_steps(range(STEP_MIN), 10.0, lambda: 0.5)
+    assert (moment, list(some)) == (0.5 * STEP_S, list(range(STEP_MIN)))
+    assert list(eviction_steps([], 10.0, lambda: 0.5)) == []
+    assert [(moment, len(some)) for moment, some in eviction_steps(range(500), 0.0, lambda: 0.5)] == [(0.0, 500)]
