@@ -30,6 +30,7 @@ class Ending(Enum):
     LATE = ("no worker took it in time", 503, 1013)  #: with Retry-After
     UNAVAILABLE = ("Redis does not take requests", 503, 1013)  #: with Retry-After
     DIED = ("the worker died", 502, 1012)
+    UNKNOWN = ("what became of it is unknown", 502, 1012)
     STOPPING = ("the worker is stopping", 502, 1012)
     HOLE = ("packets were lost", 502, 1012)
     OUTAGE = ("Redis was unreachable for too long", 502, 1012)

@@ -79,6 +79,7 @@ class Action(Enum):
     END_LATE = auto()
     END_UNAVAILABLE = auto()
     END_DIED = auto()
+    END_UNKNOWN = auto()
     END_HOLE = auto()  #: and tell the owner
     END_OUTAGE = auto()  #: and tell the owner, once that is possible
     END_AS_TOLD = auto()  #: for the reason that the owner gave
@@ -109,7 +110,7 @@ MOVES: dict[State, dict[Happening, tuple[State, Action]]] = {
         _H.FULL: (_S.DONE, _A.END_FULL),
         _H.UNAVAILABLE: (_S.DONE, _A.END_UNAVAILABLE),
         _H.UNKNOWN: (_S.OVERDUE, _A.NOTHING),  # it waits for an adoption already
-        _H.WAIT_OVER: (_S.DONE, _A.END_DIED),
+        _H.WAIT_OVER: (_S.DONE, _A.END_UNKNOWN),
         _H.REDIS_EMPTY: (_S.OVERDUE, _A.NOTHING),
         _H.LEFT: (_S.DONE, _A.NOTHING),  # an adoption that comes is a stray, and is told so
     },

@@ -327,7 +327,7 @@ class Pump:
         if packet[3] == Close.NOT_STARTED and upstream.opening is not None:
             upstream.obey(upstream.happen(Happening.NOT_STARTED))
         else:
-            ending = ENDING_OF_CLOSE.get(packet[3], Ending.DIED)  # first: what is no number raises here
+            ending = ENDING_OF_CLOSE.get(packet[3], Ending.UNKNOWN)  # first: what is no number raises here
             happening = Happening.STOPPED if packet[3] == Close.STOPPING else Happening.ENDED
             upstream.obey(upstream.happen(happening), ending)
         if upstream.owner is None:  # it was opened again: what it shared with this worker is over

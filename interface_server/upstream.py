@@ -33,6 +33,7 @@ _ENDING_OF_ACTION = {
     Action.END_LATE: Ending.LATE,
     Action.END_UNAVAILABLE: Ending.UNAVAILABLE,
     Action.END_DIED: Ending.DIED,
+    Action.END_UNKNOWN: Ending.UNKNOWN,
     Action.END_HOLE: Ending.HOLE,
     Action.END_OUTAGE: Ending.OUTAGE,
 }
@@ -46,7 +47,7 @@ ENDING_OF_CLOSE = {
     Close.FINISHED: Ending.FINISHED,
     Close.FAILED: Ending.FAILED,
     Close.STOPPING: Ending.STOPPING,
-    Close.UNKNOWN: Ending.DIED,
+    Close.UNKNOWN: Ending.UNKNOWN,
 }
 
 #: Code and reason of a client that went without a word.

@@ -100,7 +100,7 @@ def test_the_document_has_a_row_for_each_reason_to_close() -> None:
     for why, ending in ENDING_OF_CLOSE.items():
         cells = [cell.strip() for cell in rows[why].split("|")]
         assert cells[1:] == [str(ending.status), "abort", str(ending.status), f"close {ending.close_code}"]
-    assert ENDING_OF_CLOSE[Close.UNKNOWN] is Ending.DIED
+    assert ENDING_OF_CLOSE[Close.UNKNOWN] is Ending.UNKNOWN
 
 
 async def test_the_worker_in_the_document_serves_requests_and_leaves_nothing_behind(

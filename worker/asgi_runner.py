@@ -128,7 +128,9 @@ class Run:
                 self._raised(scope, error)
             else:
                 level = logging.DEBUG if is_of_departure(error) else logging.ERROR
-                logger.log(level, "%s failed after its client had gone", describe(scope, self._line), exc_info=error)
+                logger.log(
+                    level, "%s failed after its connection had ended", describe(scope, self._line), exc_info=error
+                )
             let_go(error)
         else:
             if not self._gone():
@@ -182,7 +184,7 @@ class Run:
                 self._senders = tuple(other for other in self._senders if other is not waiter)
                 raise
             if self._gone():
-                raise ClientGone("the client has gone")
+                raise ClientGone("the connection has ended")
 
 
 def wake(waiting: tuple[Future[None], ...]) -> None:

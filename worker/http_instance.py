@@ -32,7 +32,7 @@ class HttpStage(Enum):
     SILENT = "the response has not started"
     STARTED = "the response has started"
     COMPLETE = "the response is complete"
-    GONE = "the client has gone"
+    GONE = "the connection has ended"
 
     def __init__(self, meaning: str) -> None:
         self.meaning = meaning

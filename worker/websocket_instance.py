@@ -39,7 +39,7 @@ class WebSocketStage(Enum):
     OPEN = "the WebSocket is open"
     DENYING = "the handshake is being answered with a response"
     CLOSED = "the application has closed the WebSocket"
-    GONE = "the client has gone"
+    GONE = "the connection has ended"
 
     def __init__(self, meaning: str) -> None:
         self.meaning = meaning

@@ -32,7 +32,7 @@ class BodyInput(io.RawIOBase):
         return True
 
     def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]  # any writable buffer; ours is BufferedReader's
-        """As io.RawIOBase; raises ClientGone when the client left before its body was complete."""
+        """As io.RawIOBase; raises ClientGone when the connection ended before the body was complete."""
         while not self._part and self._more_body:
             self._next_part()
         count = min(len(buffer), len(self._part))
@@ -43,7 +43,9 @@ class BodyInput(io.RawIOBase):
     def _next_part(self) -> None:
         event = asyncio.run_coroutine_threadsafe(received(self._receive), self._loop).result()
         if event["type"] == "http.disconnect":
-            raise ClientGone("the client has gone before its request was complete")
+            raise ClientGone(
+                "the connection has ended before the request was complete: its client has left, or its worker leaves"
+            )
         self._part = memoryview(event["body"])
         self._more_body = event["more_body"]
 

@@ -80,7 +80,7 @@ def test_an_open_of_unknown_outcome_is_sent_again_only_where_a_second_start_harm
     assert (get.state, get.epoch) == (State.QUEUED, 2)
     assert post.happen(Happening.UNKNOWN) is Action.AWAIT
     assert (post.state, post.epoch) == (State.OVERDUE, 1)
-    assert post.happen(Happening.WAIT_OVER) is Action.END_DIED
+    assert post.happen(Happening.WAIT_OVER) is Action.END_UNKNOWN
 
 
 def test_what_nobody_has_taken_is_queued_again_whatever_its_method() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 
 import pytest
@@ -27,7 +28,7 @@ def test_pauses_are_jittered() -> None:
         [moment for moment, _ in eviction_steps(range(1000), 10.0, random.Random(seed).random)] for seed in (1, 2)
     )
     assert not set(one) & set(other)
-    pauses = [later - sooner for sooner, later in zip(one, one[1:], strict=False)]
+    pauses = [later - sooner for sooner, later in itertools.pairwise(one)]
     assert min(pauses) < 0.5 * STEP_S < 1.5 * STEP_S < max(pauses)
 
 

@@ -23,7 +23,7 @@ async def test_what_its_interface_server_says_and_nobody_understands_ends_a_conn
         await adopted(room, 2)
         other, hurt = sorted(room.instances, key=lambda run: run.line.key[1] == client.upstream.number)
         door.node.post(pump.node.name, (kind, client.upstream.number, 1, *rest))
-        await until(lambda: client.ending is Ending.DIED and hurt.disconnects)
+        await until(lambda: client.ending is Ending.UNKNOWN and hurt.disconnects)
         assert hurt.disconnects == [(1006, "")]
         assert pump.counters["wire.malformed_packet"] == 1
         assert (bystander.ending, other.disconnects, len(pump.lines)) == (None, [], 1)
