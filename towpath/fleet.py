@@ -92,6 +92,15 @@ class Fleet:
         """Does the next look have to know who is ready?"""
         return bool(self._starting)
 
+    @property
+    def count(self) -> int:
+        """How many there ought to be."""
+        return self._count
+
+    def still_here(self, job: Job) -> bool:
+        """Has somebody of `job` not given way yet? Whoever has may take his time to leave."""
+        return not job.over and any(name in self.current or name in self._starting for name in job.to_leave)
+
     # -- what is asked for
 
     def replace_all(self) -> Job:
@@ -179,7 +188,7 @@ class Fleet:
             self._count = len(self.current)
             self._fail([job for job in self._jobs if job.count is not None], why)
             return why
-        self._fail([job for job in self._jobs if job.count is None], why)
+        self._fail([job for job in self._jobs if job.count is None and self.still_here(job)], why)
         self._old.clear()
         self._refused_until = now + REFUSED_S
         return f"{why}; the old ones stay"

@@ -72,12 +72,11 @@ class Check:
 
 @dataclass(slots=True)
 class Undertaking:
-    """One request, and what has to happen before it is answered. request: None if nobody waits for an answer."""
+    """What was asked for, and what has to happen before it is answered. requests: of those who wait for an answer."""
 
-    request: Request | None
+    requests: list[Request]
     jobs: list[Job]
     done: str
-    renews: bool = False  #: with a new environment, which is taken back if nobody can start with it
     began_at: float = field(default_factory=time.monotonic)
 
 
@@ -101,9 +100,11 @@ class Rollout:
         self._environment = environment
         self._say_here = say
         self._check: Check | None = None
-        self._waiting: list[Request | None] = []  # for the check that is under way
-        self._next: list[Request | None] = []  # for the one after it
+        self._waiting: list[Request] = []  # for the check that is under way
+        self._next: list[Request] = []  # for the one after it
+        self._once_more = False  # when what is under way is done: something has changed since
         self._undertakings: list[Undertaking] = []
+        self._replacing: Job | None = None  # with a new environment, which is taken back if nobody can start with it
         #: Reads the options again: the variables that new workers get. StartFailure if that cannot be done.
         self.variables: Callable[[], Variables] = dict
         self.check_command: Sequence[str] = ()
@@ -131,14 +132,22 @@ class Rollout:
             request.end(1, "this `towpath serve` does not know that")
 
     def reload(self, request: Request | None = None) -> None:
-        """Replace all workers, once the application is known to load."""
-        if self._check is not None:
-            self._next.append(request)  # the check that runs may have read what was there before
-            return
-        self._waiting = [request]
+        """Replace all workers, once the application is known to load; while that is under way, once more at its end.
+
+        The check that runs, or a successor that starts, may have read what was there before.
+        """
+        self._once_more = True
+        if request is not None:
+            self._next.append(request)
+            if self._check is not None or self._replacing is not None:
+                request.tell("a reload is under way; this one begins at its end")
         self._begin_check()
 
     def _begin_check(self) -> None:
+        if not self._once_more or self._check is not None or self._replacing is not None:
+            return
+        self._once_more = False
+        self._waiting, self._next = self._next, []
         try:
             self._check = Check(self.check_command, self.variables())
         except StartFailure as failure:
@@ -153,21 +162,25 @@ class Rollout:
             self._refuse(outcome)
         else:
             self._replace_all(variables)
-        if self._next:
-            self._waiting, self._next = self._next, []
-            self._begin_check()
 
     def _refuse(self, why: str) -> None:
         self._say(f"{why}; the old workers stay")
         for request in self._waiting:
-            if request is not None:
-                request.end(1, why)
+            request.end(1, why)
 
     def _replace_all(self, variables: Variables) -> None:
         self._environment.renew(variables)
-        job = self._fleets["worker"].replace_all()
-        done = f"{len(job.to_leave)} worker{'s' * (len(job.to_leave) != 1)} replaced"
-        self._undertakings += [Undertaking(request, [job], done, renews=True) for request in self._waiting]
+        workers = self._fleets["worker"]
+        self._replacing = workers.replace_all()
+        done = f"{workers.count} worker{'s' * (workers.count != 1)} replaced"
+        self._undertakings.append(Undertaking(self._waiting, [self._replacing], done))
+
+    def _look_at_replacing(self) -> None:
+        """Whoever has given way may take half a minute to leave: what has changed since need not wait for that."""
+        job = self._replacing
+        if job is not None and not self._fleets["worker"].still_here(job):
+            self._replacing = None
+            (self._environment.take_back if job.failure else self._environment.keep)()
 
     def _scale(self, request: Request, counts: Mapping[str, Any]) -> None:
         for kind, count in counts.items():
@@ -179,7 +192,7 @@ class Rollout:
                 return
         jobs = [self._fleets[kind].scale(count) for kind, count in counts.items()]
         done = ", ".join(f"{kind}={count}" for kind, count in counts.items())
-        self._undertakings.append(Undertaking(request, jobs, done))
+        self._undertakings.append(Undertaking([request], jobs, done))
 
     # -- the look at the processes
 
@@ -194,7 +207,9 @@ class Rollout:
         ready = self._status.ready_pids() if awaits else frozenset()
         for fleet in self._fleets.values():
             self._step(fleet, seen, ready, now)
+        self._look_at_replacing()
         self._answer()
+        self._begin_check()
 
     def _step(self, fleet: Fleet, seen: Mapping[str, Process], ready: frozenset[int], now: float) -> None:
         commands = fleet.advance(seen, ready, now)
@@ -209,27 +224,25 @@ class Rollout:
         for undertaking in [each for each in self._undertakings if all(job.over for job in each.jobs)]:
             self._undertakings.remove(undertaking)
             failures = [job.failure for job in undertaking.jobs if job.failure]
-            if undertaking.renews:
-                (self._environment.take_back if failures else self._environment.keep)()
             passed_s = time.monotonic() - undertaking.began_at
             text = failures[0] if failures else f"{undertaking.done} in {passed_s:.1f} s"
             if not failures:
                 self._say_here(text)
-            if undertaking.request is not None:
-                undertaking.request.end(1 if failures else 0, text)
+            for request in undertaking.requests:
+                request.end(1 if failures else 0, text)
 
     def _say(self, text: str) -> None:
         """Here, and to everybody who waits."""
         self._say_here(text)
         for undertaking in self._undertakings:
-            if undertaking.request is not None:
-                undertaking.request.tell(text)
+            for request in undertaking.requests:
+                request.tell(text)
 
     def close(self, why: str) -> None:
         """Nothing of what is under way will be done."""
         if self._check is not None:
             self._check.end()
-        waiting = [*self._waiting, *self._next] if self._check is not None else []
-        for request in [*waiting, *(undertaking.request for undertaking in self._undertakings)]:
-            if request is not None:
-                request.end(1, why)
+        waiting = self._waiting if self._check is not None else []
+        begun = [request for undertaking in self._undertakings for request in undertaking.requests]
+        for request in [*waiting, *self._next, *begun]:
+            request.end(1, why)

@@ -233,6 +233,23 @@ def test_the_last_number_counts() -> None:
     assert it.alive == ["worker-0"]
 
 
+def test_who_has_given_way_and_takes_its_time_is_not_waited_for_by_the_next_reload() -> None:
+    """The first is done but for old connections; that the second cannot start is no failure of the first."""
+    it = Supervisord(1)
+    it.slow = {"worker-0"}
+    first = it.fleet.replace_all()
+    assert it.fleet.still_here(first)
+    it.look_until(lambda: it.fleet.current == ["worker-1"])
+    assert not it.fleet.still_here(first)
+    assert not first.over
+    it.broken = {"worker-2"}
+    it.now = LEAVE_PATIENCE_S
+    assert it.do(it.fleet.replace_all()).failure
+    assert not first.over
+    it.states["worker-0"] = STOP
+    assert not it.do(first).failure
+
+
 def test_wishes_stand_in_the_same_queue() -> None:
     """Never all workers at once, also when all of them reach their limit at the same moment."""
     it = Supervisord(3)

@@ -236,6 +236,27 @@ def test_a_reload_that_comes_too_early_waits_and_one_that_comes_too_late_is_told
         assert server.process.wait(20) == 0
 
 
+def test_changes_while_workers_are_replaced_are_one_more_reload_at_its_end(tmp_path: Path, project: Path) -> None:
+    """--reload, and an editor that saves five times: not a queue of five, and the last code is served."""
+    file, begun, gate = project / "small.py", tmp_path / "begun", tmp_path / "gate"
+    complete = 'await send({"type": "lifespan.startup.complete"})'
+    waits = f"""import asyncio, pathlib
+        pathlib.Path({str(begun)!r}).touch()
+        while not os.path.exists({str(gate)!r}): await asyncio.sleep(0.05)
+        """
+    with towpath_serve("small", run_dir=tmp_path, app_dir=project, options=["--reload"]) as server:
+        file.write_text(APP.replace("first", "second").replace(complete, waits + complete))
+        wait_until(begun.exists, "the first successor starts")
+        for number in range(5):
+            file.write_text(APP.replace("first", f"save-{number}"))
+            wait_until(lambda number=number: server.log.count("changed: ") == number + 2, "it is seen")
+        gate.touch()
+        wait_until(lambda: server.log.count("1 worker replaced in") == 2, "one more reload", 30)
+        assert httpx.get(server.url, trust_env=False).text.startswith("save-4 ")
+        assert towpath(server, "reload").returncode == 0
+        assert server.log.count("replaced in") == 3
+
+
 def children(server: Server) -> str:
     """The command lines of those whom `serve` itself has started."""
     pids = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
