@@ -111,9 +111,13 @@ def stop(line: WireLine) -> bool:
 
     False: nothing was cut; it had said its last word, or could be ended cleanly.
     """
-    if not line.open or (line.instance is not None and line.instance.finish()):
+    if not line.held or (line.open and line.instance is not None and line.instance.finish()):
         return False
-    line.close(Close.STOPPING)
+    cut_off = line.open
+    if cut_off:
+        line.close(Close.STOPPING)
+    else:  # handed off, and not answered (Redis may be away): nobody waits for that any longer
+        line.over()
     if line.instance is not None:
         line.instance.disconnect(1012, "")
-    return True
+    return cut_off

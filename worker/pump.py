@@ -115,6 +115,10 @@ class Pump:
         self._pending.append(line)
         self.node.outbox.schedule()
 
+    def holds(self, line: WireLine) -> bool:
+        """Is it among `lines`?"""
+        return self._lines.get(line.key) is line
+
     def forget(self, line: WireLine) -> None:
         """A line is over."""
         if self._lines.pop(line.key, None) is not None:

@@ -137,6 +137,11 @@ class WireLine:
             self.pump.node.post(interface, packets.handoff(number, epoch, self.sent, self.taken))
             self.open = False  # nothing more is said; the answer is `cancel`
 
+    @property
+    def held(self) -> bool:
+        """Until it is over: also while a hand-off waits for its answer."""
+        return self.pump.holds(self)
+
     def over(self) -> None:
         """The last word was said."""
         self.open = False

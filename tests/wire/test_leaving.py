@@ -12,7 +12,7 @@ from tests.facts import until
 from tests.wire.both_pumps import RecordedRoom, adopted, interface, knock, respond, worker
 from worker.application import LoadedApplication
 from worker.asgi_room import AsgiRoom
-from worker.drain import CLOSED_BY, CLOSING_FROM, drain
+from worker.drain import CLOSED_BY, CLOSING_FROM, cut, drain
 from worker.pump import Pump as WorkerPump
 from worker.settings import WorkerSettings
 
@@ -71,6 +71,22 @@ async def test_what_is_closed_at_the_end_of_a_drain_is_closed_one_by_one(wire_se
     assert {client.ending for client in clients} == {Ending.STOPPING}
     assert ends[0] - began >= CLOSING_FROM * drain_s
     assert ends[-1] - ends[0] > 0.5 * (CLOSED_BY - CLOSING_FROM) * drain_s
+
+
+async def test_an_instance_whose_hand_off_has_no_answer_is_told_when_the_time_is_over(
+    wire_settings: WireSettings,
+) -> None:
+    """P8. Redis may be away just then, or read-only: the answer never comes, and the application has to tidy up nevertheless, once."""
+    room = RecordedRoom()
+    async with interface(wire_settings) as door, worker(wire_settings, room) as leaving:
+        knock(door, kind="websocket")
+        instance = await adopted(room)
+        instance.send({"type": "websocket.accept", "resumable": True})
+        instance.line.hand_off()
+        cut(leaving.lines)  # in this turn of the loop, so before any answer
+        assert instance.disconnects == [(1012, "")]
+        await adopted(room, 2)
+        assert instance.disconnects == [(1012, "")]
 
 
 async def silent(_scope: Any, receive: Any, send: Any) -> None:
