@@ -21,6 +21,7 @@ from channel_layer.redis_peers import RedisPeers
 from interface_server import connection
 from interface_server.connection import MOVES, Action, Connection, Happening, Order, State
 from interface_server.upstream import WireUpstream
+from tests.simulation.rules_between import BETWEEN
 from worker.adoption import Adoption
 from worker.pump import Pump as WorkerPump
 from worker.wire_line import WireLine
@@ -346,6 +347,7 @@ RULES: dict[str, list[Patch]] = {
     "nothing is started again after a third death": [(Connection, "owner_died", _die_often)],
     "after a crash only who asked for that is resumed": [(Connection, "replayable", property(_any_may_start_again))],
     "who left before its place was known is withdrawn": [(WireUpstream, "opened", _opened_without_withdrawing)],
+    **BETWEEN,
 }
 
 
