@@ -58,6 +58,8 @@ class Load:
     def __init__(self, ports: Sequence[int], seed: str) -> None:
         self.exchanges: list[Exchange] = []
         self.sockets: list[Socket] = []
+        self.doors: dict[str, int] = {}  #: at which one each exchange was begun
+        self.answered: set[str] = set()  #: exchanges whose first byte has come
         self._ports = ports
         self._seed = seed
         self._names = itertools.count(1)
@@ -69,13 +71,21 @@ class Load:
             for method, kind, size_bytes, count in EXCHANGES:
                 for _ in range(count):
                     self._own(self._exchanges(door, method, kind, size_bytes, self._random()))
-            for kind, echoing, silent in SOCKETS:
-                for number in range(echoing + silent):
-                    self._own(self._socket_loop(door, kind, number < echoing, self._random()))
+            self._begin_sockets(door, SOCKETS)
         for door in range(len(self._ports)):
             for method, kind, size_bytes, count in KEEPERS:
                 for _ in range(count):
                     self._own(self._keeper(door, method, kind, size_bytes, self._random()))
+
+    def begin_sockets(self, sockets: Sequence[tuple[str, int, int]]) -> None:
+        """More of them, at each door; they stay like all others."""
+        for door in range(len(self._ports)):
+            self._begin_sockets(door, sockets)
+
+    def _begin_sockets(self, door: int, sockets: Sequence[tuple[str, int, int]]) -> None:
+        for kind, echoing, silent in sockets:
+            for number in range(echoing + silent):
+                self._own(self._socket_loop(door, kind, number < echoing, self._random()))
 
     async def finish(self) -> None:
         """Nobody begins anything any more; whoever is open says one thing more, hears it, and goes."""
@@ -110,16 +120,17 @@ class Load:
             except OSError:
                 continue
             name = self._name(kind)
+            self.doors[name] = door
             path = f"/{'quick' if kind == 'leaver' else kind}/{name}"
             writer.write(_request(method, path, size_bytes))
             began_s = time.monotonic()
-            ending, status, body = await self._outcome(kind, reader, random)
+            ending, status, body = await self._outcome(name, kind, reader, random)
             writer.transport.abort()
             seen = (ending, status, body, size_bytes, began_s, time.monotonic())
             self.exchanges.append(Exchange(name, method, kind, door, *seen))
 
     async def _outcome(
-        self, kind: str, reader: asyncio.StreamReader, random: Random
+        self, name: str, kind: str, reader: asyncio.StreamReader, random: Random
     ) -> tuple[Ending, int | None, bytes]:
         received = bytearray()
         try:
@@ -131,7 +142,7 @@ class Load:
                 await asyncio.wait_for(_read(reader, received), random.uniform(0.1, 1.5))
             else:
                 pause_s = SLOWLY_S if kind == "large" else 0.0
-                await asyncio.wait_for(_read(reader, received, pause_s=pause_s), HUNG_S)
+                await asyncio.wait_for(self._read_answer(name, reader, received, pause_s), HUNG_S)
         except TimeoutError:
             left = kind == "leaver" or (kind == "hold" and b"\r\n\r\n" in received)
             return (Ending.LEFT if left else Ending.HUNG), *response.read(bytes(received))[1:]
@@ -139,6 +150,12 @@ class Load:
             if not received:
                 return Ending.RESET, None, b""
         return response.read(bytes(received))
+
+    async def _read_answer(self, name: str, reader: asyncio.StreamReader, received: bytearray, pause_s: float) -> None:
+        if first := await reader.read(1):
+            self.answered.add(name)
+            received += first
+            await _read(reader, received, pause_s=pause_s)
 
     async def _keeper(self, door: int, method: str, kind: str, size_bytes: int, random: Random) -> None:
         connection = KeptConnection(self._ports[door])

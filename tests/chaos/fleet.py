@@ -10,9 +10,11 @@ import socket
 import sys
 from pathlib import Path
 
+from tests.chaos import census
+from tests.chaos.census import Count
 from tests.chaos.process import Process
 from tests.facts import until, until_async
-from tests.redis_look import keys_without_a_ttl
+from tests.redis_look import keys_without_a_ttl, read_and_pending
 from tests.redis_sentinels import RedisSentinels
 from tests.redis_server import RedisServer
 from towpath.errors import StartFailure
@@ -23,6 +25,7 @@ HERE = Path(__file__).parent
 DOORS = WORKERS = 2
 READY_DEADLINE_S = 40.0
 STOP_DEADLINE_S = 30.0
+LEAK_DEADLINE_S = 5.0
 NOT_STARTED = 3  #: the exit code of whoever finds no Redis that he could begin with
 #: So few exchanges per worker that some of the load's clients always wait in the queue.
 WORKER_OPTIONS = ("--worker-concurrency", "9", "--timeout-graceful-shutdown", "6", "--queue-wait", "20")
@@ -45,12 +48,22 @@ class Fleet:
         self.doors: list[Process] = []
         self.workers: list[Process] = []
         self.fallen: list[Process] = []
+        self._before: dict[str, Count] = {}  # at the beginning
 
     async def start(self) -> None:
         await asyncio.to_thread(self.redis.start)
         self.doors = [self._door(number) for number in range(DOORS)]
         self.workers = [self._worker(number) for number in range(WORKERS)]
         await self.until_ready()
+        await until_async(self._have_begun, "all do what they do at rest")
+
+    async def _have_begun(self) -> bool:
+        """A lease is written before the last of it has begun."""
+        self._before = await self._count()
+        return all(census.AT_REST in count.tasks for count in self._before.values())
+
+    async def _count(self) -> dict[str, Count]:
+        return await census.take((*self.doors, *self.workers), self.traces)
 
     async def until_ready(self, deadline_s: float = READY_DEADLINE_S) -> None:
         """All hold a lease. Who could not start since Redis was unfit is started again: so does everybody's supervisor."""
@@ -112,6 +125,15 @@ class Fleet:
         status = await self.look()
         return sum(queue.depth for queue in status.queues) if status else 0
 
+    async def read_and_not_taken(self) -> set[tuple[Process, Process]]:
+        """Which worker has read entries of which interface server, and nobody has taken them."""
+        status = await self.look()
+        leases = [lease for lease in status.processes if "pid" in lease] if status else []
+        places = {process.pid: process for process in (*self.doors, *self.workers)}
+        nodes = {lease["node"]: places[lease["pid"]] for lease in leases if lease["pid"] in places}
+        found = await asyncio.to_thread(read_and_pending, self.redis.server_url)
+        return {(nodes[worker], nodes[door]) for worker, door in found if worker in nodes and door in nodes}
+
     async def _are_leased(self, pids: set[int]) -> bool:
         status = await self.look()
         return status is not None and pids <= {lease["pid"] for lease in status.processes if "pid" in lease}
@@ -126,6 +148,21 @@ class Fleet:
     def descriptors(self) -> dict[int, int]:
         """How many files each living process has open."""
         return {process.pid: process.descriptors for process in (*self.doors, *self.workers)}
+
+    async def leaks(self) -> list[str]:
+        """Who has tasks or threads that nobody in his place had at the beginning, and keeps them: some may just be about to end."""
+        found: list[str] = []
+
+        async def are_gone() -> bool:
+            counts = await self._count()
+            found[:] = [
+                f"{name} {fault}" for name, count in counts.items() for fault in count.more_than(self._before[name])
+            ]
+            return not found
+
+        with contextlib.suppress(AssertionError):
+            await until_async(are_gone, "no more tasks and threads than before", LEAK_DEADLINE_S)
+        return found
 
     def keys_that_stay(self) -> list[str]:
         return keys_without_a_ttl(self.redis.server_url)

@@ -67,6 +67,15 @@ class Harm:
         return self.pids(Victim.WORKER, Action.TERM)
 
     @property
+    def blocked_workers(self) -> frozenset[int]:
+        """They fall for nobody; whoever leaves meanwhile cannot wait for them."""
+        return self.pids(Victim.WORKER, Action.BLOCK)
+
+    @property
+    def blocked_doors(self) -> frozenset[int]:
+        return self._doors(Action.BLOCK)
+
+    @property
     def killed(self) -> frozenset[int]:
         """Those who could say nothing more."""
         return frozenset(blow.pid for blow in self.blows if blow.action is Action.KILL)
@@ -89,6 +98,12 @@ class Harm:
     def redis_was_away(self) -> bool:
         """No answer, or none in time: what is not known to be queued is not queued twice."""
         return self.redis(*Action) or bool(self.pids(Victim.PRIMARY, *Action))
+
+    @property
+    def redis_was_long_away(self) -> bool:
+        """It may have been for longer than anybody may take to leave; connections that are cut alone are there again at once."""
+        actions = set(Action) - {Action.SEVER}
+        return self.redis(*actions) or bool(self.pids(Victim.PRIMARY, *actions))
 
     @property
     def everything_fell(self) -> bool:

@@ -92,7 +92,9 @@ def _failure_is_excused(exchange: Exchange, pids: Sequence[int], harm: Harm) -> 
         return True
     if harm.everything_fell or exchange.door in harm.lost_doors:
         return True
-    if exchange.ending in (Ending.RESET, Ending.CUT) and _was_out_of_time(exchange, harm):
+    if exchange.ending in (Ending.RESET, Ending.CUT) and _was_out_of_time(exchange, pids, harm):
+        return True
+    if _met_nobody_in_time(exchange, pids, harm):
         return True
     if exchange.ending is Ending.RESET:
         return _was_not_read(exchange, pids, harm)
@@ -101,9 +103,22 @@ def _failure_is_excused(exchange: Exchange, pids: Sequence[int], harm: Harm) -> 
     return STATUSES.get(exchange.status or 0, _never)(exchange, pids, harm)
 
 
-def _was_out_of_time(exchange: Exchange, harm: Harm) -> bool:
+def _was_out_of_time(exchange: Exchange, pids: Sequence[int], harm: Harm) -> bool:
     """Who leaves waits for a Redis that is away only as long as his time to leave lasts, and then cuts off what is left."""
-    return harm.redis_was_away and exchange.door in harm.leaving_doors
+    return (harm.redis_was_away and exchange.door in harm.leaving_doors) or _could_not_say_goodbye(pids, harm)
+
+
+def _could_not_say_goodbye(pids: Sequence[int], harm: Harm) -> bool:
+    """The same of a worker: what it has not handed over when it must go is lost with it."""
+    return harm.redis_was_long_away and bool(pids) and pids[-1] in harm.leaving_workers
+
+
+def _met_nobody_in_time(exchange: Exchange, pids: Sequence[int], harm: Harm) -> bool:
+    """Who leaves waits no longer than that for the other side, whose loop stands still: for credit, a body, or what is to be sent."""
+    owner_leaves = bool(pids) and pids[-1] in harm.leaving_workers and exchange.door in harm.blocked_doors
+    door_leaves = bool(pids) and pids[-1] in harm.blocked_workers and exchange.door in harm.leaving_doors
+    ended = exchange.ending is Ending.CUT or (exchange.status == 502 and not exchange.idempotent)
+    return (owner_leaves and ended) or (door_leaves and (ended or exchange.status == 502))
 
 
 def _was_not_read(exchange: Exchange, pids: Sequence[int], harm: Harm) -> bool:
@@ -159,7 +174,8 @@ def _order(socket: Socket, harm: Harm) -> Iterator[str]:
         yield f"P1: echoes are out of order or doubled: {numbers[-12:]}"
     if socket.greetings > 1:
         yield f"P1: was greeted {socket.greetings} times"
-    may_lose = socket.kind in SURVIVES_DEATH and harm.lost_workers
+    gone = harm.lost_workers or (harm.redis_was_long_away and harm.leaving_workers)
+    may_lose = socket.kind in SURVIVES_DEATH and gone
     if not may_lose and numbers != list(range(1, len(numbers) + 1)):
         yield f"P1: echoes have a gap: {numbers[-12:]}"
     if not may_lose and any(number != count for number, count in socket.echoes):
@@ -190,7 +206,7 @@ def _restart_is_excused(socket: Socket, pids: Sequence[int], harm: Harm) -> bool
         return len(harm.lost_workers) >= STARTS_MAX
     if socket.kind in RESUMABLE:
         moved = bool(pids) and pids[-1] in harm.leaving_workers and bool(harm.lost_workers)
-        return moved or _was_lost(pids, harm)
+        return moved or _was_lost(pids, harm) or _could_not_say_goodbye(pids, harm)
     return bool(pids) and pids[-1] in harm.lost_workers | harm.leaving_workers
 
 

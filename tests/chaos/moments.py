@@ -4,30 +4,48 @@ from __future__ import annotations
 
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
 from random import Random
 
 from tests.chaos import traces
+from tests.chaos.clients import Load
 from tests.chaos.fleet import Fleet
 from tests.chaos.harm import Action, Victim
+from tests.chaos.outcomes import Start
 from tests.chaos.process import Process
 from tests.chaos.scenarios import Moment
 from tests.chaos.trouble import Trouble
 from tests.facts import until, until_async
 
 DEPTH = 8  #: so many wait for a worker, and the queue is one
+READ_WITHIN_S = 2.0  #: less than a lease; in this time a worker whose read waits in Redis is given something
+STOPPED_TIMES_MAX = 5
+#: Sockets that come while no worker moves: kind, how many at each door that echo, and that are silent.
+LATECOMERS = (("plain", 1, 0), ("crash", 1, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """All that has a part in a play."""
+
+    fleet: Fleet
+    trouble: Trouble
+    load: Load
+    random: Random
 
 
 @contextlib.asynccontextmanager
-async def _any_moment(fleet: Fleet, trouble: Trouble, random: Random) -> AsyncIterator[None]:
+async def _any_moment(scene: Scene) -> AsyncIterator[None]:
     yield
 
 
 @contextlib.asynccontextmanager
-async def _queued(fleet: Fleet, trouble: Trouble, random: Random) -> AsyncIterator[None]:
+async def _queued(scene: Scene) -> AsyncIterator[None]:
     """No worker moves, for less than a lease."""
-    with _still(fleet.workers):
-        await until_async(lambda: _deep(fleet), "a queue")
+    with _still(scene, scene.fleet.workers):
+        await until_async(lambda: _deep(scene.fleet), "a queue")
         yield
 
 
@@ -36,33 +54,102 @@ async def _deep(fleet: Fleet) -> bool:
 
 
 @contextlib.asynccontextmanager
-async def _handed(fleet: Fleet, trouble: Trouble, random: Random) -> AsyncIterator[None]:
-    """One worker leaves, and the other cannot take what it lets go."""
-    leaver, other = random.sample(fleet.workers, 2)
-    with _still([other]):
-        replacing = await _let_go(fleet, trouble, leaver)
-        yield
-    fleet.replace(replacing)
+async def _read(scene: Scene) -> AsyncIterator[None]:
+    """Redis has given entries to the read of a worker, and the worker has not taken them: stopped, it cannot.
+
+    Whoever has room for a WebSocket has a read that waits in Redis, so handshakes that come now are read. Where just then it has
+    none, it is let go, and stopped again.
+    """
+    scene.load.begin_sockets(LATECOMERS)
+    for _ in range(STOPPED_TIMES_MAX):
+        with _still(scene, scene.fleet.workers):
+            if readers := await _readers(scene.fleet):
+                scene.trouble.aim(readers)
+                yield
+                return
+    raise AssertionError("no worker could be stopped between its read and its take")
+
+
+async def _readers(fleet: Fleet) -> list[Process]:
+    """Workers that have read and not taken, and those whose entries these are. Seen twice: a take may have been on its way."""
+    end = time.monotonic() + READ_WITHIN_S
+    while time.monotonic() < end:
+        pairs = await fleet.read_and_not_taken() & await fleet.read_and_not_taken()
+        if pairs:
+            return [process for pair in pairs for process in pair]
+    return []
 
 
 @contextlib.asynccontextmanager
-async def _adopted(fleet: Fleet, trouble: Trouble, random: Random) -> AsyncIterator[None]:
+async def _taken(scene: Scene) -> AsyncIterator[None]:
+    """Exchanges of each door have begun in a worker, and nothing of a response goes out."""
+    async with _held(scene, "taken", lambda _name: True):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _first_byte(scene: Scene) -> AsyncIterator[None]:
+    """Clients of each door have the first byte of a response, and the rest does not come."""
+    async with _held(scene, "first_byte", scene.load.answered.__contains__):
+        yield
+
+
+@contextlib.asynccontextmanager
+async def _held(scene: Scene, moment: str, is_there: Callable[[str], bool]) -> AsyncIterator[None]:
+    """The application goes no further with exchanges that have come so far."""
+    fleet, doors, gate = scene.fleet, scene.load.doors, scene.fleet.traces / f"hold-{moment}"
+
+    def held() -> list[Start]:
+        return [start for start in traces.held(fleet.traces, moment) if start.name in doors and is_there(start.name)]
+
+    gate.touch()
+    try:
+        await until(lambda: {doors[start.name] for start in held()} == {*range(len(fleet.doors))}, f"held: {moment}")
+        pids = {start.pid for start in held()}
+        scene.trouble.aim([*fleet.doors, *(worker for worker in fleet.workers if worker.pid in pids)])
+        yield
+    finally:
+        gate.unlink()
+
+
+@contextlib.asynccontextmanager
+async def _handed(scene: Scene) -> AsyncIterator[None]:
+    """One worker leaves, and the other cannot take what it lets go."""
+    leaver, other = scene.random.sample(scene.fleet.workers, 2)
+    with _still(scene, [other]):
+        await _let_go(scene, leaver)
+        yield
+    scene.fleet.replace(leaver)
+
+
+@contextlib.asynccontextmanager
+async def _adopted(scene: Scene) -> AsyncIterator[None]:
     """The same, and then the other takes them, and has not said anything."""
-    leaver, other = random.sample(fleet.workers, 2)
-    with _still([other]):
-        replacing = await _let_go(fleet, trouble, leaver)
+    fleet = scene.fleet
+    leaver = scene.random.choice(_owners(fleet, "hesitant"))
+    (other,) = (worker for worker in fleet.workers if worker is not leaver)
+    with _still(scene, [other]):
+        await _let_go(scene, leaver)
         before = _adoptions(fleet, other)
     await until(lambda: _adoptions(fleet, other) > before, "a socket is adopted by the other")
     yield
-    fleet.replace(replacing)
+    fleet.replace(leaver)
 
 
-async def _let_go(fleet: Fleet, trouble: Trouble, leaver: Process) -> Process:
-    trouble.hit(Victim.WORKER, leaver, Action.TERM)
+async def _let_go(scene: Scene, leaver: Process) -> None:
+    scene.trouble.hit(Victim.WORKER, leaver, Action.TERM)
+    folder = scene.fleet.traces
     await until(
-        lambda: any(end.pid == leaver.pid and end.code == 1012 for end in traces.ends(fleet.traces)), "hands off", 10.0
+        lambda: any(end.pid == leaver.pid and end.code == 1012 for end in traces.ends(folder)), "hands off", 10.0
     )
-    return leaver
+
+
+def _owners(fleet: Fleet, kind: str) -> list[Process]:
+    """Workers in whose hands some of these are."""
+    over = {(end.pid, end.instance) for end in traces.ends(fleet.traces)}
+    starts = (start for start in traces.starts(fleet.traces) if (start.pid, start.instance) not in over)
+    pids = {start.pid for start in starts if start.name.startswith(kind)}
+    return [worker for worker in fleet.workers if worker.pid in pids]
 
 
 def _adoptions(fleet: Fleet, worker: Process) -> int:
@@ -70,8 +157,8 @@ def _adoptions(fleet: Fleet, worker: Process) -> int:
 
 
 @contextlib.contextmanager
-def _still(workers: list[Process]) -> Iterator[None]:
-    """They do not move, as long as this lasts; it must be shorter than a lease."""
+def _still(scene: Scene, workers: list[Process]) -> Iterator[None]:
+    """They do not move, as long as this lasts; it must be shorter than a lease. Whom a blow has frozen meanwhile stays so."""
     still = list(workers)
     for worker in still:
         worker.signal(signal.SIGSTOP)
@@ -79,12 +166,16 @@ def _still(workers: list[Process]) -> Iterator[None]:
         yield
     finally:
         for worker in still:
-            worker.signal(signal.SIGCONT)
+            if not scene.trouble.is_frozen(worker):
+                worker.signal(signal.SIGCONT)
 
 
 MOMENTS = {
     Moment.ANY: _any_moment,
     Moment.QUEUED: _queued,
+    Moment.READ: _read,
+    Moment.TAKEN: _taken,
+    Moment.FIRST_BYTE: _first_byte,
     Moment.HANDED: _handed,
     Moment.ADOPTED: _adopted,
 }

@@ -14,7 +14,7 @@ from tests.chaos import judge, traces
 from tests.chaos.clients import Load
 from tests.chaos.fleet import Fleet
 from tests.chaos.harm import Harm
-from tests.chaos.moments import MOMENTS
+from tests.chaos.moments import MOMENTS, Scene
 from tests.chaos.outcomes import Seen
 from tests.chaos.response import read
 from tests.chaos.scenarios import Scenario, steps_of
@@ -22,8 +22,8 @@ from tests.chaos.served import ServedFleet, ServedTrouble
 from tests.chaos.trouble import Trouble
 from tests.facts import until_async
 
-BEFORE_S = 1.0
-AFTER_S = 1.0
+BEFORE_S = 0.7
+AFTER_S = 0.5
 #: What is promised after Redis comes back is 2 s; the rest is for a machine that has others to serve.
 RECOVERY_S = 6.0
 REST_S = 20.0
@@ -79,7 +79,8 @@ async def _play(scenario: Scenario, random: Random, fleet: Fleet | ServedFleet, 
     trouble = ServedTrouble(fleet, random) if isinstance(fleet, ServedFleet) else Trouble(fleet, random)
     try:
         await asyncio.sleep(BEFORE_S)
-        await _make_trouble(scenario, trouble, random, fleet)
+        await _make_trouble(scenario, trouble, random, fleet, load)
+        report.faults += [] if scenario.drawn else trouble.missed
         healed = time.monotonic()
         await fleet.until_ready()
         await _answer(fleet, healed, report)
@@ -90,6 +91,7 @@ async def _play(scenario: Scenario, random: Random, fleet: Fleet | ServedFleet, 
         report.faults += [
             f"{pid} has {count} files open" for pid, count in fleet.descriptors().items() if count > descriptors_max
         ]
+        report.faults += await fleet.leaks()
         report.faults += [f"P11: {key} has no time to live" for key in fleet.keys_that_stay()]
     finally:
         report.faults += fleet.missing()
@@ -101,11 +103,11 @@ async def _play(scenario: Scenario, random: Random, fleet: Fleet | ServedFleet, 
 
 
 async def _make_trouble(
-    scenario: Scenario, trouble: Trouble | ServedTrouble, random: Random, fleet: Fleet | ServedFleet
+    scenario: Scenario, trouble: Trouble | ServedTrouble, random: Random, fleet: Fleet | ServedFleet, load: Load
 ) -> None:
     under_way: list[asyncio.Task[None]] = []
     try:
-        async with _moment(scenario, trouble, random, fleet):
+        async with _moment(scenario, trouble, random, fleet, load):
             for step in steps_of(scenario, random):
                 await asyncio.sleep(random.uniform(0, step.within_s))
                 under_way.append(asyncio.create_task(trouble.strike(step.victim, step.action)))
@@ -115,10 +117,10 @@ async def _make_trouble(
 
 
 def _moment(
-    scenario: Scenario, trouble: Trouble | ServedTrouble, random: Random, fleet: Fleet | ServedFleet
+    scenario: Scenario, trouble: Trouble | ServedTrouble, random: Random, fleet: Fleet | ServedFleet, load: Load
 ) -> contextlib.AbstractAsyncContextManager[None]:
     if isinstance(fleet, Fleet) and isinstance(trouble, Trouble):
-        return MOMENTS[scenario.moment](fleet, trouble, random)
+        return MOMENTS[scenario.moment](Scene(fleet, trouble, load, random))
     return contextlib.nullcontext()
 
 

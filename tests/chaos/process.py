@@ -13,7 +13,7 @@ from pathlib import Path
 from tests.serving import environment
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Process:
     """A process, its log, and whether we mean it to be alive."""
 

@@ -104,6 +104,10 @@ class ServedFleet:
         """How many files the supervisor and the parent have open: they alone are the same all the while."""
         return {self.serves[-1].pid: self.serves[-1].descriptors}
 
+    async def leaks(self) -> list[str]:
+        """Nobody here can be asked for his tasks: these are processes as `serve` starts them."""
+        return []
+
     def keys_that_stay(self) -> list[str]:
         return keys_without_a_ttl(self.redis_url)
 
@@ -131,6 +135,7 @@ class ServedTrouble:
 
     def __init__(self, fleet: ServedFleet, random: Random) -> None:
         self.blows: list[Blow] = []
+        self.missed: list[str] = []
         self._fleet = fleet
         self._random = random
 

@@ -94,6 +94,24 @@ EXCUSES = {
         replace(LONG, ending=Ending.CUT), A,
         harm((Victim.INTERFACE, Action.TERM, 2), (Victim.REDIS, Action.FREEZE, 1), door=0), REDIS_AWAY,
     ),
+    "a response whose worker left, and could not wait any longer for Redis": (
+        replace(LONG, ending=Ending.CUT), A,
+        harm((Victim.WORKER, Action.TERM, A), (Victim.REDIS, Action.DEMOTE, 1)),
+        harm((Victim.WORKER, Action.TERM, A), (Victim.REDIS, Action.SEVER, 1)),
+    ),
+    "a socket that may move, whose worker left, and could not wait any longer for Redis": (
+        replace(CLOSED, kind="resumable"), A,
+        harm((Victim.WORKER, Action.TERM, A), (Victim.REDIS, Action.FREEZE, 1)),
+        harm((Victim.WORKER, Action.TERM, A), (Victim.REDIS, Action.SEVER, 1)),
+    ),
+    "a response whose worker left while the loop of its interface server stood still": (
+        replace(LONG, ending=Ending.CUT), A,
+        harm((Victim.INTERFACE, Action.BLOCK, 2), (Victim.WORKER, Action.TERM, A), door=0), WORKER_LEAVES,
+    ),
+    "a response whose interface server left while the loop of its worker stood still": (
+        replace(LONG, ending=Ending.CUT), A,
+        harm((Victim.WORKER, Action.BLOCK, A), (Victim.INTERFACE, Action.TERM, 2), door=0), DOOR_LEAVES,
+    ),
     "a client whose interface server died": (
         replace(GET, ending=Ending.RESET, status=None), None, DOOR_KILLED, DOOR_LEAVES,
     ),
@@ -109,6 +127,11 @@ EXCUSES = {
         replace(SOCKET, ending=Ending.RESET), A, DOOR_KILLED, WORKER_KILLED,
     ),
     "a handshake while Redis is away": (replace(SOCKET, ending=Ending.CLOSED, status=503), None, REDIS_AWAY, WORKER_KILLED),
+    "a gap in what was forwarded to a worker that left, and could not hand it over": (
+        replace(SOCKET, kind="crash", echoes=((1, 1), (3, 2))), A,
+        harm((Victim.WORKER, Action.TERM, A), (Victim.REDIS, Action.KILL, 1)),
+        harm((Victim.WORKER, Action.TERM, A), (Victim.REDIS, Action.SEVER, 1)),
+    ),
     "a gap in what was forwarded to the dead": (
         replace(SOCKET, kind="crash", echoes=((1, 1), (3, 2))), A, WORKER_KILLED, WORKER_LEAVES,
     ),

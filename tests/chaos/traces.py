@@ -11,6 +11,11 @@ def starts(folder: Path) -> tuple[Start, ...]:
     return tuple(Start(name, int(pid), int(instance)) for name, pid, instance in _lines(folder / "starts"))
 
 
+def held(folder: Path, moment: str) -> tuple[Start, ...]:
+    """Those that have met this moment while it was held open."""
+    return tuple(Start(name, int(pid), int(instance)) for name, pid, instance in _lines(folder / f"held-{moment}"))
+
+
 def ends(folder: Path) -> tuple[End, ...]:
     return tuple(End(name, int(pid), int(instance), int(code)) for name, pid, instance, code in _lines(folder / "ends"))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import Sequence
 from random import Random
 
 from tests.chaos.blockable import BLOCKED_S
@@ -30,6 +31,9 @@ class Trouble:
 
     def __init__(self, fleet: Fleet, random: Random) -> None:
         self.blows: list[Blow] = []
+        self.missed: list[str] = []  #: blows for which nobody was left
+        self._aims: list[Process] = []
+        self._frozen: set[int] = set()
         self._fleet = fleet
         self._random = random
         self._first = {process.pid for process in (*fleet.doors, *fleet.workers)}
@@ -42,25 +46,42 @@ class Trouble:
                 await self._strike_redis(victim, action)
         elif (process := self.choose(victim, action)) is not None:
             await self._strike_process(victim, process, action)
+        else:
+            self.missed.append(f"nobody was left for {victim.name} {action.name}")
+
+    def aim(self, processes: Sequence[Process]) -> None:
+        """These have a part in the moment: whoever is to be hit is one of them."""
+        self._aims = list(processes)
+
+    def is_frozen(self, process: Process) -> bool:
+        """By a blow that is not over yet."""
+        return process.pid in self._frozen
 
     def choose(self, victim: Victim, action: Action) -> Process | None:
-        """Whom to hit. Who has only just been started comes last; he may not even know yet what SIGTERM means."""
+        """Whom to hit: who has a part in the moment, and was not hit yet.
+
+        Who has only just been started comes last; he may not even know yet what SIGTERM means.
+        """
         there = self._fleet.doors if victim is Victim.INTERFACE else self._fleet.workers
         hurt = {blow.pid for blow in self.blows}
         first = [process for process in there if process.pid in self._first and process.pid not in hurt]
         others = [] if action in (Action.TERM, Action.BLOCK) else there
-        return self._random.choice(first or others) if first or others else None
+        aimed = [process for process in first or others if process in self._aims]
+        return self._random.choice(aimed or first or others) if first or others else None
 
     def hit(self, victim: Victim, process: Process, action: Action) -> None:
         """The blow alone."""
         door = self._fleet.doors.index(process) if victim is Victim.INTERFACE else None
         self.blows.append(Blow(victim, action, process.pid, door))
+        if action is Action.FREEZE:
+            self._frozen.add(process.pid)
         process.signal(SIGNALS[action])
 
     async def _strike_process(self, victim: Victim, process: Process, action: Action) -> None:
         self.hit(victim, process, action)
         if action is Action.FREEZE:
             await asyncio.sleep(FROZEN_S)
+            self._frozen.discard(process.pid)
             process.signal(signal.SIGCONT)
         elif action is Action.KILL:
             process.popen.wait()

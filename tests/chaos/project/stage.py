@@ -18,6 +18,7 @@ TRACES = Path(os.environ.get("TRACES", "."))
 PARTS = 10
 PART_S = 0.03
 LATE_S = 0.2
+HELD_LOOK_S = 0.01
 LARGE_PARTS = 16
 LARGE_PART_SIZE_BYTES = 50_000
 READ_S = 0.02
@@ -39,6 +40,15 @@ async def application(scope, receive, send):
     instance = next(_numbers)
     trace("starts", name, os.getpid(), instance)
     await KINDS[kind](scope, receive, send, name, instance)
+
+
+async def held(moment, name, instance) -> None:
+    """Go no further as long as the play holds this moment open: that there is a file says so."""
+    gate = TRACES / f"hold-{moment}"
+    if gate.exists():
+        trace(f"held-{moment}", name, os.getpid(), instance)
+    while gate.exists():
+        await asyncio.sleep(HELD_LOOK_S)
 
 
 async def body_of(receive) -> bytes:
@@ -64,6 +74,7 @@ async def quick(scope, receive, send, name, instance):
 async def late(scope, receive, send, name, instance):
     """Is owned for a while before the first byte."""
     await asyncio.sleep(LATE_S)
+    await held("taken", name, instance)
     await quick(scope, receive, send, name, instance)
 
 
@@ -72,6 +83,7 @@ async def long(scope, receive, send, name, instance):
     await begin(send)
     for number in range(PARTS):
         await send({"type": "http.response.body", "body": f"{name} {number}\n".encode(), "more_body": True})
+        await held("first_byte", name, instance)
         await asyncio.sleep(PART_S)
     await send({"type": "http.response.body", "body": b""})
 
