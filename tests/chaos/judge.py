@@ -92,7 +92,7 @@ def _failure_is_excused(exchange: Exchange, pids: Sequence[int], harm: Harm) -> 
         return True
     if harm.everything_fell or exchange.door in harm.lost_doors:
         return True
-    if exchange.ending in (Ending.RESET, Ending.CUT) and _was_out_of_time(exchange, pids, harm):
+    if exchange.ending is Ending.CUT and _was_out_of_time(exchange, pids, harm):
         return True
     if _met_nobody_in_time(exchange, pids, harm):
         return True
@@ -104,7 +104,7 @@ def _failure_is_excused(exchange: Exchange, pids: Sequence[int], harm: Harm) -> 
 
 
 def _was_out_of_time(exchange: Exchange, pids: Sequence[int], harm: Harm) -> bool:
-    """Who leaves waits for a Redis that is away only as long as his time to leave lasts, and then cuts off what is left."""
+    """Who leaves waits for a Redis that is away only as long as his time to leave lasts, and then ends what is left."""
     return (harm.redis_was_away and exchange.door in harm.leaving_doors) or _could_not_say_goodbye(pids, harm)
 
 
@@ -131,7 +131,9 @@ def _never(_exchange: Exchange, _pids: Sequence[int], _harm: Harm) -> bool:
 
 
 def _bad_gateway(exchange: Exchange, pids: Sequence[int], harm: Harm) -> bool:
-    """502: what must not start twice has lost its owner; of the others, it takes three, or a hole."""
+    """502: what must not start twice has lost its owner; of the others, it takes three, or a hole. Or there was no more time."""
+    if _was_out_of_time(exchange, pids, harm):
+        return True
     if exchange.idempotent:
         return harm.redis_forgot or len(harm.lost_workers) >= STARTS_MAX
     return harm.redis_was_away or _was_lost(pids, harm)

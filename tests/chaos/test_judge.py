@@ -86,8 +86,8 @@ EXCUSES = {
     "a POST on a kept connection whose interface server left just then": (
         replace(POST, ending=Ending.RESET, status=None, reused=True), None, DOOR_LEAVES, PEACE,
     ),
-    "a POST whose interface server left, and could not wait any longer for Redis": (
-        replace(POST, ending=Ending.RESET, status=None), None,
+    "a GET whose interface server left, and could not wait any longer for Redis": (
+        replace(GET, status=502), None,
         harm((Victim.INTERFACE, Action.TERM, 2), (Victim.REDIS, Action.KILL, 1), door=0), DOOR_LEAVES,
     ),
     "a response whose interface server left, and could not wait any longer for Redis": (

@@ -15,7 +15,9 @@ from tests.chaos.scenarios import SCENARIOS, Moment
 BY_NAME = {scenario.name: scenario for scenario in SCENARIOS}
 
 
-@pytest.mark.parametrize("name", ["worker-kill", "interface-kill", "redis-kill", "handed-redis-sever", "primary-kill"])
+@pytest.mark.parametrize(
+    "name", ["worker-kill", "interface-kill", "redis-kill", "handed-redis-sever", "read-worker-kill-interface-kill"]
+)
 async def test_whoever_is_hit_only_those_suffer_who_had_a_part_in_it(tmp_path: Path, name: str) -> None:
     """P1, P2, P3, P6, P8, P9, P11. A failure shows the seed with which the same blows fall again."""
     report = await perform(BY_NAME[name], secrets.token_hex(4), tmp_path)
