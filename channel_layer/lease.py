@@ -62,10 +62,11 @@ class OwnLease:
 class Peers:
     """The processes whose lives matter to us, because connections of ours are in their hands."""
 
-    __slots__ = ("_held",)
+    __slots__ = ("_dealt_with", "_held")
 
     def __init__(self) -> None:
         self._held: dict[str, int] = {}
+        self._dealt_with: dict[str, int] = {}  # connections of the dead that are not released yet
 
     def hold(self, node: str) -> None:
         """One connection more is shared with `node`."""
@@ -76,15 +77,21 @@ class Peers:
 
     def release(self, node: str) -> None:
         """One connection less."""
-        left = self._held.get(node, 0) - 1
+        counts = self._dealt_with if node in self._dealt_with else self._held
+        left = counts.get(node, 0) - 1
         if left > 0:
-            self._held[node] = left
+            counts[node] = left
         else:
-            self._held.pop(node, None)
+            counts.pop(node, None)
 
     def forget(self, node: str) -> None:
-        """The process is dead and its connections were dealt with."""
-        self._held.pop(node, None)
+        """The process is dead and its connections are dealt with.
+
+        Each of them is still to be released; one that is taken from its queue from now on is another matter: it is held anew.
+        """
+        count = self._held.pop(node, 0)
+        if count:
+            self._dealt_with[node] = self._dealt_with.get(node, 0) + count
 
     def watched(self) -> list[str]:
         """Whose leases to look at."""

@@ -202,6 +202,8 @@ class Pump:
         for upstream in [upstream for upstream in self._connections.values() if upstream.owner == node]:
             self.node.post(node, packets.cancel(upstream.number, upstream.epoch, Cancel.DEAD))
             upstream.obey(upstream.owner_died(self._loop.time()))
+            if upstream.owner is None:  # it was opened again
+                self.node.peers.release(node)
 
     def on_redis(self, reachable: bool) -> None:
         """See `Receiver.on_redis`."""

@@ -235,6 +235,21 @@ def test_peers_are_watched_as_long_as_connections_are_shared_with_them() -> None
     assert peers.missing(["a", "c"], [b"lease", None]) == ["c"]
 
 
+def test_what_is_taken_from_the_queue_of_the_dead_is_not_forgotten_with_what_they_had() -> None:
+    """P8. Instances of the dead end in their own time; one that was started behind their burial must be told as well."""
+    peers = Peers()
+    for _ in range(2):
+        peers.hold("dead")
+    peers.forget("dead")
+    assert "dead" not in peers
+    peers.hold("dead")
+    peers.release("dead")
+    peers.release("dead")
+    assert "dead" in peers
+    peers.release("dead")
+    assert "dead" not in peers and peers.watched() == []
+
+
 # -- groups
 
 
