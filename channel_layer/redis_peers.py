@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +27,8 @@ from channel_layer.redis_link import RedisLink
 from channel_layer.redis_outbox import RedisOutbox
 
 log = logging.getLogger("towpath.node")
+
+SEEN_DEAD_MAX = 100
 
 
 class RedisPeers:
@@ -61,6 +64,7 @@ class RedisPeers:
         self._dead: set[str] = set()  # known to be dead, and not yet acted upon
         self._acquainted: set[str] = set()  # whose lease was looked at, to watch the process itself if it is here
         self._deaths = DeathWatch(self._saw_death)
+        self._seen_dead: deque[str] = deque(maxlen=SEEN_DEAD_MAX)  # the last of them, for the log
         self._burial: asyncio.Task[None] | None = None
 
     async def close(self) -> None:
@@ -120,7 +124,11 @@ class RedisPeers:
 
     def _saw_death(self, node: str) -> None:
         """We saw the process itself die: others shall not have to wait for its lease."""
-        log.warning("saw %s die", node)
+        if (
+            node not in self._seen_dead
+        ):  # what it had queued may be taken for a while still, and it is looked for each time
+            self._seen_dead.append(node)
+            log.warning("saw %s die", node)
         self.announce("dead", node)
         self.mourn(node)
 

@@ -6,6 +6,7 @@ The last part of a path names the connection: each is used once, so a second sta
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import itertools
 import os
@@ -110,10 +111,11 @@ async def upload(scope, receive, send, name, instance):
 
 async def hold(scope, receive, send, name, instance):
     """Says that it is there, and then nothing more until its client goes."""
-    await begin(send)
-    await send({"type": "http.response.body", "body": f"{name}\n".encode(), "more_body": True})
-    while (await receive())["type"] != "http.disconnect":
-        pass
+    with contextlib.suppress(OSError):  # its client had gone before it could say a word: ASGI tells that by this error
+        await begin(send)
+        await send({"type": "http.response.body", "body": f"{name}\n".encode(), "more_body": True})
+        while (await receive())["type"] != "http.disconnect":
+            pass
     trace("ends", name, os.getpid(), instance, 0)
 
 
