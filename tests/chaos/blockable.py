@@ -24,8 +24,9 @@ def count(*_: object) -> None:
     """One line, whole, by one `write`. A handler runs in the thread of the loop, while that is running."""
     tasks = [task.get_coro().__qualname__ for task in asyncio.all_tasks()]  # type: ignore[union-attr]
     threads = [thread.name for thread in threading.enumerate()]
-    with Path(os.environ["TRACES"], "census").open("a") as file:
-        file.write(json.dumps({"pid": os.getpid(), "tasks": sorted(tasks), "threads": sorted(threads)}) + "\n")
+    line = json.dumps({"pid": os.getpid(), "tasks": sorted(tasks), "threads": sorted(threads)}) + "\n"
+    with Path(os.environ["TRACES"], "census").open("ab", buffering=0) as file:
+        file.write(line.encode())
 
 
 if __name__ == "__main__":

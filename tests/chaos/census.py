@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.chaos.process import Process
+from tests.chaos.traces import whole_lines
 from tests.facts import until
 
 #: Threads of the loop's own pool come as they are needed, and stay.
@@ -51,7 +52,5 @@ async def take(processes: Sequence[Process], traces: Path) -> dict[str, Count]:
 
 
 def _counts(path: Path) -> list[tuple[int, Count]]:
-    if not path.exists():
-        return []
-    counts = map(json.loads, path.read_text().splitlines())
+    counts = map(json.loads, whole_lines(path))
     return [(count["pid"], Count(tuple(count["tasks"]), tuple(count["threads"]))) for count in counts]

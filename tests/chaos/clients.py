@@ -15,13 +15,14 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 
 from tests.chaos import response
 from tests.chaos.kept_connection import KeptConnection
-from tests.chaos.outcomes import Ending, Exchange, Socket
+from tests.chaos.outcomes import SURVIVES_DEATH, Ending, Exchange, Socket
 
 #: Nothing may take longer: the wait in the queue, twice again, and what is awaited after a doubt.
 HUNG_S = 60.0
 PAUSE_S = 0.02  #: between two exchanges of one client, and before it connects again
 KEPT_PAUSE_S = 0.1  #: so that a kept connection is idle for half of its time
 SLOWLY_S = 0.02  #: between two reads of a client that takes its time
+SAY_AGAIN_S = 1.0
 BEAT_S = 0.05  #: between two messages of an echoing socket
 
 #: For each door: method, kind, size of the body, how many clients.
@@ -208,11 +209,14 @@ class Load:
                 if echoes:
                     await talk.say(socket)
                 await self._pause_or(listening, BEAT_S)
-            began = time.monotonic()
+            began = said = time.monotonic()
             last = await talk.say(socket)
             while last not in talk.heard and not listening.done():
-                if time.monotonic() - began > HUNG_S:
+                now = time.monotonic()
+                if now - began > HUNG_S:
                     return talk.outcome(Ending.HUNG)
+                if talk.kind in SURVIVES_DEATH and now - said > SAY_AGAIN_S:  # the last word may be lost with a worker
+                    last, said = await talk.say(socket), now
                 await asyncio.wait([listening], timeout=0.01)
             if not listening.done():
                 talk.recovered_s = time.monotonic() - began

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 from tests.chaos.harm import Harm
-from tests.chaos.outcomes import End, Ending, Exchange, Seen, Socket
+from tests.chaos.outcomes import SURVIVES_DEATH, End, Ending, Exchange, Seen, Socket
 
 STARTS_MAX = 3  #: a request whose owners die is started twice again
 #: What the application (project/stage.py) answers.
@@ -22,7 +22,6 @@ LARGE_PARTS, LARGE_PART_SIZE_BYTES = 16, 50_000
 HEARD_WITHIN_S = 2.0
 #: Kinds of sockets, by what they may lose.
 RESUMABLE = frozenset({"resumable", "member", "crash", "hesitant"})
-SURVIVES_DEATH = frozenset({"crash", "hesitant"})
 
 
 def faults(seen: Seen, harm: Harm) -> list[str]:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
+#: Kinds of sockets that outlive their worker, and may lose what it had been given.
+SURVIVES_DEATH = frozenset({"crash", "hesitant"})
+
 
 class Ending(Enum):
     """How something ended for its client."""

@@ -21,4 +21,9 @@ def ends(folder: Path) -> tuple[End, ...]:
 
 
 def _lines(path: Path) -> list[list[str]]:
-    return [line.split() for line in path.read_text().splitlines()] if path.exists() else []
+    return [line.split() for line in whole_lines(path)]
+
+
+def whole_lines(path: Path) -> list[str]:
+    """Without the last, if it is just being written."""
+    return path.read_text().split("\n")[:-1] if path.exists() else []
