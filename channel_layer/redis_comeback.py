@@ -18,7 +18,8 @@ log = logging.getLogger("towpath.redis")
 
 BACKOFF_FIRST_S = 0.05
 BACKOFF_MAX_S = 1.0
-ATTEMPTS_MAX = 4  #: under way at once; the oldest, which has had two seconds or more, is given up for a new one
+#: Under way at once. For a new one the oldest is given up: the first has had a second or so, each later one two to four.
+ATTEMPTS_MAX = 4
 
 Attempt = asyncio.Task[RedisConnection]
 

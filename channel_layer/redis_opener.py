@@ -59,9 +59,8 @@ class RedisOpener:
         self._ttl_due = 0.0  # when the keys' time to live is to be seen to again
         self._connection: RedisConnection | None = None
         self._waiting: list[_Opening] = []
-        self._returning: list[
-            _Opening
-        ] = []  # queued again while Redis is away or full; their wait is counted elsewhere
+        #: Queued again while Redis is away or full; their wait is counted elsewhere.
+        self._returning: list[_Opening] = []
         self._refusals = Refusals(log, "new connections")
         self._under_way = False
         self._scheduled = False
