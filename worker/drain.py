@@ -14,12 +14,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import math
 from collections.abc import Callable
 
 from channel_layer.packets import Close
 from worker.asgi_room import AsgiRoom
 from worker.instance import Instance
+from worker.pace import Pace
 from worker.pump import Pump
 from worker.wire_line import WireLine
 
@@ -57,8 +57,7 @@ async def drain(pump: Pump, room: AsgiRoom, timeout_s: float, now: asyncio.Event
         if passed() >= STREAMS_END_FROM:
             ask_some(pump.lines, lambda instance: instance.finish())
         if passed() >= CLOSING_FROM:
-            for line in pace.due(websockets(pump.lines), (CLOSED_BY - passed()) / (CLOSED_BY - CLOSING_FROM)):
-                stop(line)
+            close_some(websockets(pump.lines), pace, (CLOSED_BY - passed()) / (CLOSED_BY - CLOSING_FROM))
         await asyncio.sleep(max(0.0, min(LOOK_S, cut_at - time())))
     cut(pump.lines)
     while room.running and time() < end and not now.is_set():
@@ -80,20 +79,12 @@ def websockets(lines: list[WireLine]) -> list[WireLine]:
     return [line for line in lines if line.open and line.instance is not None and not line.instance.exchange]
 
 
-class Pace:
-    """How many are closed at a look, so that they go evenly. Whoever goes meanwhile leaves more time to the others."""
-
-    def __init__(self) -> None:
-        self._count: int | None = None  # at the first look
-
-    def due(self, left: list[WireLine], rest: float) -> list[WireLine]:
-        """Those of `left` whose time is over now. rest: the part of the pace's time that is left, from 1.0 down."""
-        if self._count is None:
-            self._count = len(left)
-            if left:
-                log.info("closing %d WebSockets that nobody takes over", len(left))
-        may_stay = math.floor(self._count * max(0.0, rest))
-        return left[: max(0, len(left) - may_stay)]
+def close_some(left: list[WireLine], pace: Pace, rest: float) -> None:
+    """Those whose time is over. rest: the part of it that is left."""
+    if left and pace.count is None:
+        log.info("closing %d WebSockets that nobody takes over", len(left))
+    for line in left[: pace.due(len(left), rest)]:
+        stop(line)
 
 
 def cut(lines: list[WireLine]) -> None:

@@ -66,7 +66,6 @@ def test_status_shows_all_who_are_alive(tmp_path: Path, project: Path) -> None:
     """It finds the Redis of a `serve` by its run folder."""
     options = ["--workers", "2", "--interfaces", "2"]
     with towpath_serve("small", run_dir=tmp_path, app_dir=project, options=options) as server:
-        server.wait_for_log("ready after")
         roles = sorted(str(process["role"]) for process in status_of(server)["processes"])
         assert roles == ["interface", "interface", "worker", "worker"]
 
@@ -119,7 +118,6 @@ def test_a_process_that_was_killed_comes_back(tmp_path: Path, project: Path, nam
     with towpath_serve("small", run_dir=tmp_path, app_dir=project) as server:
         killed = pid_of(server, name)
         assert killed is not None
-        server.wait_for_log("ready after")
         os.kill(killed, signal.SIGKILL)
         wait_until(lambda: pid_of(server, name) not in (None, killed))
 
@@ -228,7 +226,6 @@ def test_a_second_signal_does_not_wait_for_what_is_under_way(tmp_path: Path, pro
     (project / "small.py").write_text(APP.replace("os._exit(1)", "__import__('time').sleep(600)"))
     options = ["--timeout-graceful-shutdown", "300"]
     with towpath_serve("small", run_dir=tmp_path, app_dir=project, options=options) as server:
-        server.wait_for_log("ready after")
         with server.connect() as client:
             client.sendall(b"GET /die HTTP/1.1\r\nHost: x\r\n\r\n")
             wait_until(lambda: any(row.get("connections") for row in status_of(server)["processes"]))
@@ -243,7 +240,6 @@ def test_a_changed_file_is_served_by_new_workers_and_a_broken_one_is_not(tmp_pat
     """--reload: first the new workers, then the old ones leave; a mistake costs nobody an answer."""
     app = project / "small.py"
     with towpath_serve("small", run_dir=tmp_path, app_dir=project, options=["--reload"]) as server:
-        server.wait_for_log("ready after")
         supervisor, interface = pid_of(server, "supervisord"), pid_of(server, "interface-0")
         app.write_text(APP.replace("first", "second"))
         wait_until(lambda: ask(server).startswith("second"))
@@ -258,7 +254,6 @@ def test_a_changed_file_is_served_by_new_workers_and_a_broken_one_is_not(tmp_pat
 def test_sighup_replaces_the_workers_and_nothing_else(tmp_path: Path, project: Path) -> None:
     """It never reaches supervisord, which would restart everything."""
     with towpath_serve("small", run_dir=tmp_path, app_dir=project) as server:
-        server.wait_for_log("ready after")
         interface, before = pid_of(server, "interface-0"), ask(server)
         server.process.send_signal(signal.SIGHUP)
         server.wait_for_log("1 worker replaced")

@@ -31,7 +31,6 @@ async def application(scope, receive, send):
 @contextlib.contextmanager
 def slow_request(server: Server, project: Path) -> Iterator[socket.socket]:
     """A client that the application keeps waiting; afterwards it goes on, and the answer is whole."""
-    server.wait_for_log("ready after")
     with server.connect() as client:
         client.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
         wait_until((project / "asked").exists, "asked")
@@ -77,7 +76,6 @@ def test_who_comes_while_serve_stops_is_refused_and_who_was_there_is_served(
 def test_one_interface_server_that_leaves_refuses_nobody(tmp_path: Path, project: Path) -> None:
     """The others have the same listening socket."""
     with towpath_serve("small", run_dir=tmp_path, app_dir=project, options=["--interfaces", "2"]) as server:
-        server.wait_for_log("ready after")
         words = ["scale", "interface=1", "--run-dir", tmp_path / "run"]
         assert subprocess.run([BIN / "towpath", *words], env=environment({}), timeout=30).returncode == 0
         assert not is_refused(server)
