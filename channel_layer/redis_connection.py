@@ -176,13 +176,12 @@ async def _connect(address: RedisAddress, on_lost: Callable[[], None], on_push: 
     else:
         host, port = address.host, address.port
         if address.sentinels:
-            connection.primary = await find_primary(address.sentinels, address.service)
+            connection.primary = await find_primary(address)
             host, port = connection.primary.host, connection.primary.port
-        await loop.create_connection(lambda: connection, host, port, ssl=address.tls_context())
+        await loop.create_connection(lambda: connection, host, port, ssl=address.tls.context() if address.tls else None)
     try:
-        if address.password:
-            user = (address.username,) if address.username else ()
-            await connection.execute("AUTH", *user, address.password)
+        if address.credentials:
+            await connection.execute(*address.credentials.command)
         if address.db:
             await connection.execute("SELECT", address.db)
         info = (await connection.execute("INFO")).decode()  # all of it: of its sections only Redis 7 gives two at once

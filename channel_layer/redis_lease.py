@@ -21,6 +21,7 @@ from channel_layer.codec import pack_apart
 from channel_layer.keys import GROUP, Keys
 from channel_layer.lease import RENEWAL_INTERVAL_S
 from channel_layer.redis_address import RedisAddress
+from channel_layer.redis_blocking import blocking_client
 
 log = logging.getLogger("towpath.lease")
 
@@ -45,7 +46,7 @@ class RedisLease:
         on_renewed: Callable[[float, bool], None],
         on_failed: Callable[[], object],
     ) -> None:
-        self._client = address.blocking_client(timeout_s=ttl_s / 2)
+        self._client = blocking_client(address, timeout_s=ttl_s / 2)
         self._name = name
         self._facts = facts
         self._own_keys = [keys.lease(name), keys.nodes, keys.inbox(name)]

@@ -107,7 +107,7 @@ class RedisNode:
         self._era: str | None = None  # of the last connection; None before the first
         self._primary: Primary | None = None  # as the Sentinels say, if there are any
         self._looks: asyncio.Task[None] | None = None
-        self._sentinels = SentinelWatch(self.address.sentinels, self.address.service, self._follow)
+        self._sentinels = SentinelWatch(self.address, self._follow)
         facts = {
             "role": role,
             "version": VERSION,

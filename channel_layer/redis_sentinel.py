@@ -1,28 +1,23 @@
 """Which server is the primary now: asked of the Sentinels, who decide it, and of all of them at once.
 
 A Sentinel that was cut off tells of a primary that is none any more. So each answer has the epoch of its decision, which grows with each
-fail-over, and the highest counts. Nobody is asked for a password.
+fail-over, and the highest counts. One that wants to know who asks is told; to others no password is said.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import hiredis
-from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
-from redis.retry import Retry
-from redis.sentinel import MasterNotFoundError
-from redis.sentinel import Sentinel as Sentinels
 
 from channel_layer.errors import LayerUnavailable
+from channel_layer.redis_address import RedisAddress
 
 #: A Sentinel has nothing else to do: who takes longer is away.
 ANSWER_TIMEOUT_S = 1.0
-BLOCKING_TIMEOUT_S = 0.5
 LOOK_INTERVAL_S = 0.5
 _INCOMPLETE = object()
 
@@ -46,9 +41,9 @@ class Primary:
 class Sentinel:
     """One of them, by one connection that is made when it is needed."""
 
-    def __init__(self, host: str, port: int, service: str) -> None:
+    def __init__(self, host: str, port: int, address: RedisAddress) -> None:
         self._where = (host, port)
-        self._service = service
+        self._address = address
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._parser = hiredis.Reader(notEnoughData=_INCOMPLETE)
 
@@ -69,14 +64,32 @@ class Sentinel:
 
     async def _ask(self) -> Primary:
         if self._streams is None:
-            self._streams = await asyncio.open_connection(*self._where)
-            self._parser = hiredis.Reader(notEnoughData=_INCOMPLETE)
-        self._streams[1].write(_question(*WHERE, self._service) + _question(*STATE, self._service))
-        where, facts = await self._answer(self._streams[0]), await self._answer(self._streams[0])
+            await self._connect()
+        service = self._address.service
+        where, facts = await self._exchange((*WHERE, service), (*STATE, service))
         if isinstance(facts, hiredis.ReplyError):
             raise facts
         epoch = dict(zip(facts[::2], facts[1::2], strict=True)).get(b"config-epoch", b"0")
         return Primary(where[0].decode(), int(where[1]), int(epoch))
+
+    async def _connect(self) -> None:
+        tls, credentials = self._address.tls, self._address.sentinel_credentials
+        self._streams = await asyncio.open_connection(*self._where, ssl=tls.context() if tls else None)
+        self._parser = hiredis.Reader(notEnoughData=_INCOMPLETE)
+        if credentials is None:
+            return
+        (answer,) = await self._exchange(("PING",))
+        if isinstance(answer, hiredis.ReplyError) and str(answer).startswith("NOAUTH"):
+            (answer,) = await self._exchange(credentials.command)
+            if isinstance(answer, hiredis.ReplyError):
+                raise answer
+
+    async def _exchange(self, *commands: tuple[str, ...]) -> list[Any]:
+        """The answers, one for each; an error is one too."""
+        assert self._streams is not None
+        reader, writer = self._streams
+        writer.write(b"".join(map(_packed, commands)))
+        return [await self._answer(reader) for _ in commands]
 
     async def _answer(self, reader: asyncio.StreamReader) -> Any:
         while (answer := self._parser.gets()) is _INCOMPLETE:
@@ -87,17 +100,17 @@ class Sentinel:
         return answer
 
 
-def _question(*words: Any) -> bytes:
-    question: bytes = hiredis.pack_command(words)
-    return question
+def _packed(command: tuple[Any, ...]) -> bytes:
+    packed: bytes = hiredis.pack_command(command)
+    return packed
 
 
-async def find_primary(sentinels: Sequence[tuple[str, int]], service: str) -> Primary:
+async def find_primary(address: RedisAddress) -> Primary:
     """The primary by the latest decision of which most Sentinels' answers tell; LayerUnavailable if none knows.
 
     Most of them are enough: one whose host has vanished would cost a second each time.
     """
-    asked = [Sentinel(host, port, service) for host, port in sentinels]
+    asked = [Sentinel(host, port, address) for host, port in address.sentinels]
     asking = [asyncio.ensure_future(sentinel.ask()) for sentinel in asked]
     found: list[Primary] = []
     faults: list[str] = []
@@ -116,39 +129,8 @@ async def find_primary(sentinels: Sequence[tuple[str, int]], service: str) -> Pr
         for sentinel in asked:
             sentinel.close()
     if not found:
-        raise LayerUnavailable(f"no Sentinel knows {service}: {'; '.join(faults)}")
+        raise LayerUnavailable(f"no Sentinel knows {address.service}: {'; '.join(faults)}")
     return max(found, key=lambda primary: primary.epoch)
-
-
-class BlockingSentinels(Sentinels):
-    """The same for threads, by redis-py: they are asked one after another, and none twice."""
-
-    def __init__(self, sentinels: Sequence[tuple[str, int]]) -> None:
-        once = {"socket_timeout": BLOCKING_TIMEOUT_S, "socket_connect_timeout": BLOCKING_TIMEOUT_S}
-        how = {**once, "retry": Retry(NoBackoff(), 0), "decode_responses": True, "protocol": 2}
-        super().__init__(list(sentinels), sentinel_kwargs=how)  # type: ignore[no-untyped-call]  # redis-py has no types here
-
-    def discover_master(self, service_name: str) -> tuple[str, int]:
-        """Host and port of the primary; redis.ConnectionError if nobody knows it."""
-        found: list[Primary] = []
-        faults: list[str] = []
-        for sentinel in self.sentinels:
-            try:
-                found.append(_asked(sentinel, service_name))
-            except RedisError as error:
-                faults.append(str(error))
-        if not found:
-            raise MasterNotFoundError(f"no Sentinel knows {service_name}: {'; '.join(faults)}")
-        primary = max(found, key=lambda primary: primary.epoch)
-        return primary.host, primary.port
-
-
-def _asked(sentinel: Any, service: str) -> Primary:
-    asking = sentinel.pipeline(transaction=False)
-    asking.sentinel_get_master_addr_by_name(service)
-    asking.sentinel_master(service)
-    (host, port), state = asking.execute()
-    return Primary(host, port, state["config-epoch"])
 
 
 class SentinelWatch:
@@ -157,10 +139,8 @@ class SentinelWatch:
     They publish their decisions too; who asks need not find out whether he would hear of one.
     """
 
-    def __init__(
-        self, sentinels: Sequence[tuple[str, int]], service: str, on_primary: Callable[[Primary], None]
-    ) -> None:
-        self._sentinels = [Sentinel(host, port, service) for host, port in sentinels]
+    def __init__(self, address: RedisAddress, on_primary: Callable[[Primary], None]) -> None:
+        self._sentinels = [Sentinel(host, port, address) for host, port in address.sentinels]
         self._on_primary = on_primary
         self._latest: Primary | None = None
         self._tasks: list[asyncio.Task[None]] = []

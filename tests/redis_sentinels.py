@@ -12,11 +12,14 @@ import socket
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
+from urllib.parse import quote
 
 from redis import Redis
 from redis.exceptions import RedisError, ResponseError
 
 from tests.facts import wait_until
+from tests.guarded_redis import PASSWORD, REDIS, SENTINEL_PASSWORD, Guard
 from tests.serving import free_port
 from towpath.embedded import find_binary
 
@@ -29,9 +32,10 @@ OPTIONS = ("--save", "", "--appendonly", "no", "--loglevel", "warning", "--repl-
 class _Started:
     """One process in a folder of its own."""
 
-    def __init__(self, folder: Path, command: list[str], port: int) -> None:
+    def __init__(self, folder: Path, command: list[str], port: int, client: dict[str, Any]) -> None:
         folder.mkdir(exist_ok=True)
         self.port = port
+        self._client = client
         self._folder = folder
         self._command = command
         self._process: subprocess.Popen[bytes] | None = None
@@ -60,7 +64,8 @@ class _Started:
             self._process = None
 
     def client(self) -> Redis:
-        return Redis(port=self.port, decode_responses=True, socket_timeout=2.0)
+        options: dict[str, Any] = {"host": "127.0.0.1", "decode_responses": True, "socket_timeout": 2.0, **self._client}
+        return Redis(port=self.port, **options)
 
     def role(self) -> str:
         """What it believes it is; nothing, if it does not say."""
@@ -72,26 +77,24 @@ class _Started:
 
 
 class RedisSentinels:
-    """All of them. `start`, `remove`; in between they may be hit by their names."""
+    """All of them. `start`, `remove`; in between they may be hit by their names. With a guard: behind it, all of them."""
 
-    def __init__(self, replicas: int = 1) -> None:
+    def __init__(self, replicas: int = 1, guard: Guard | None = None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="towpath-sentinel-"))
-        binary, first = find_binary(), free_port()
+        self._guard = guard
+        self._binary, first = REDIS if guard and REDIS else find_binary(), free_port()
         #: The first of them is the primary, as long as nothing happens.
-        self.servers = [self._server(binary, number, first) for number in range(replicas + 1)]
-        conf = self.folder / "sentinel.conf"
-        self.sentinel = _Started(self.folder / "sentinel", [binary, str(conf), "--sentinel"], free_port())
-        conf.write_text(
-            f"port {self.sentinel.port}\nbind 127.0.0.1\nloglevel warning\n"
-            f"sentinel monitor {SERVICE} 127.0.0.1 {first} 1\n"
-            f"sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER_MS}\n"
-            f"sentinel failover-timeout {SERVICE} 10000\n"
-        )
+        self.servers = [self._server(number, first) for number in range(replicas + 1)]
+        self.sentinel = self._sentinel(first)
 
     @property
     def url(self) -> str:
         """With one Sentinel in front that is not there: there are always some that are not."""
-        return f"redis+sentinel://127.0.0.1:1,127.0.0.1:{self.sentinel.port}/{SERVICE}"
+        hosts = f"127.0.0.1:1,127.0.0.1:{self.sentinel.port}/{SERVICE}"
+        if self._guard is None:
+            return f"redis+sentinel://{hosts}"
+        password = quote(SENTINEL_PASSWORD, safe="")
+        return f"rediss+sentinel://{self._guard.user}{hosts}?sentinel_password={password}&{self._guard.parameters}"
 
     def start(self) -> RedisSentinels:
         """All stand, the replicas have what the primary has, and the Sentinel knows them."""
@@ -145,12 +148,27 @@ class RedisSentinels:
         """One primary, all others replicas that follow it, as the Sentinel sees it too."""
         wait_until(lambda: self._replicated() and self._known(), "one primary and its replicas", 2 * DEADLINE_S)
 
-    def _server(self, binary: str, number: int, first: int) -> _Started:
+    def _server(self, number: int, first: int) -> _Started:
         port = first if number == 0 else free_port()
-        command = [binary, "--port", str(port), "--bind", "127.0.0.1", *OPTIONS]
+        conf = self.folder / f"server-{number}.conf"
+        conf.write_text(self._guard.server(port) if self._guard else f"port {port}\n")
+        command = [self._binary, str(conf), "--bind", "127.0.0.1", *OPTIONS]
         if number:
             command += ["--replicaof", f"127.0.0.1 {first}"]
-        return _Started(self.folder / f"server-{number}", command, port)
+        client = self._guard.client(PASSWORD) if self._guard else {}
+        return _Started(self.folder / f"server-{number}", command, port, client)
+
+    def _sentinel(self, first: int) -> _Started:
+        port, conf = free_port(), self.folder / "sentinel.conf"
+        conf.write_text(
+            f"bind 127.0.0.1\nloglevel warning\n"
+            f"sentinel monitor {SERVICE} 127.0.0.1 {first} 1\n"
+            f"sentinel down-after-milliseconds {SERVICE} {DOWN_AFTER_MS}\n"
+            f"sentinel failover-timeout {SERVICE} 10000\n"
+            + (self._guard.sentinel(port, SERVICE) if self._guard else f"port {port}\n")
+        )
+        client = self._guard.client(SENTINEL_PASSWORD) if self._guard else {}
+        return _Started(self.folder / "sentinel", [self._binary, str(conf), "--sentinel"], port, client)
 
     def _replicated(self) -> bool:
         try:

@@ -7,6 +7,7 @@ import time
 from redis.exceptions import AuthenticationError, ConnectionError, RedisError, ResponseError
 
 from channel_layer.redis_address import RedisAddress
+from channel_layer.redis_blocking import blocking_client
 from channel_layer.redis_connection import REPLICA_ROLES
 from towpath.errors import StartFailure
 
@@ -35,7 +36,7 @@ def check(url: str, patience_s: float = 0.0) -> str:
 
 
 def _facts(address: RedisAddress) -> str:
-    with address.blocking_client(ANSWER_TIMEOUT_S) as client:
+    with blocking_client(address, ANSWER_TIMEOUT_S) as client:
         server = client.info("server")
         memory = client.info("memory")
         if client.info("replication").get("role") in REPLICA_ROLES:  # for now: it may be about to become the primary

@@ -11,6 +11,7 @@ from channel_layer.errors import WireError
 from channel_layer.keys import HTTP_CHANNEL, WEBSOCKET_CHANNEL, Keys
 from channel_layer.linux_process import identity
 from channel_layer.redis_address import RedisAddress
+from channel_layer.redis_blocking import blocking_client
 from towpath.errors import StartFailure
 from towpath.status import Queue, Status
 
@@ -22,7 +23,7 @@ class RedisStatus:
 
     def __init__(self, url: str, prefix: str) -> None:
         self._address = RedisAddress.parse(url)
-        self._client: Any = self._address.blocking_client(ANSWER_TIMEOUT_S)
+        self._client: Any = blocking_client(self._address, ANSWER_TIMEOUT_S)
         self._keys = Keys(prefix)
 
     def look(self) -> Status:

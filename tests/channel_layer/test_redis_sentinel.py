@@ -13,9 +13,10 @@ from redis.sentinel import MasterNotFoundError
 
 from channel_layer.errors import LayerUnavailable
 from channel_layer.redis_address import RedisAddress
+from channel_layer.redis_blocking import BlockingSentinels
 from channel_layer.redis_connection import CONNECT_TIMEOUT_S, connect
 from channel_layer.redis_link import RedisLink
-from channel_layer.redis_sentinel import BlockingSentinels, Primary, SentinelWatch, find_primary
+from channel_layer.redis_sentinel import Primary, SentinelWatch, find_primary
 from tests.channel_layer.played_redis import INFO, Caller, PlayedRedis, bulk, played_redis
 from tests.facts import until
 
@@ -23,16 +24,14 @@ OLD, NEW = Primary("127.0.0.1", 1, 1), Primary("127.0.0.1", 2, 2)
 
 
 class PlayedSentinel:
-    """Names `primary`; if that is None it takes questions and says nothing."""
+    """Names `primary`; if that is None it takes questions and says nothing. With a password it wants to hear that first."""
 
     def __init__(self, primary: Primary | None) -> None:
         self.primary = primary
+        self.password = b""
         self.port = 0
         self.callers = 0
-
-    @property
-    def where(self) -> tuple[str, int]:
-        return "127.0.0.1", self.port
+        self.heard: list[bytes] = []
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.callers += 1
@@ -45,8 +44,13 @@ class PlayedSentinel:
         writer.close()
 
     def _answer(self, command: list[bytes]) -> bytes:
+        self.heard += command
         if self.primary is None:
             return b""
+        if self.password and self.password not in self.heard:
+            return b"-WRONGPASS no\r\n" if command[0] == b"AUTH" else b"-NOAUTH Authentication required.\r\n"
+        if command[0] in (b"PING", b"AUTH"):
+            return b"+OK\r\n"
         if command[0] != b"SENTINEL":
             return b"-ERR unknown command\r\n"
         if command[2] != b"horses":
@@ -71,27 +75,33 @@ async def played(*primaries: Primary | None) -> AsyncIterator[list[PlayedSentine
             server.close()
 
 
+def addressed(*ports: int, service: str = "horses", user: str = "") -> RedisAddress:
+    return RedisAddress.parse(f"redis+sentinel://{user}{','.join(f'127.0.0.1:{port}' for port in ports)}/{service}")
+
+
 @pytest.mark.parametrize(
     "told", [[OLD, NEW, NEW], [NEW, OLD, NEW], [NEW], [None, NEW], [None, NEW, NEW]], ids=lambda told: len(told)
 )
 async def test_the_latest_decision_counts_whoever_is_cut_off(told: list[Primary | None]) -> None:
     """P9. One that was cut off tells of a primary that is none any more, or nothing."""
     async with played(*told) as sentinels:
-        assert await find_primary([sentinel.where for sentinel in sentinels], "horses") == NEW
+        assert await find_primary(addressed(*(sentinel.port for sentinel in sentinels))) == NEW
 
 
 async def test_sentinels_that_are_not_there_hold_nobody_up() -> None:
     """P9. There are always some that are not."""
     async with played(NEW) as sentinels:
-        assert await asyncio.wait_for(find_primary([("127.0.0.1", 1), sentinels[0].where], "horses"), 0.9) == NEW
+        assert await asyncio.wait_for(find_primary(addressed(1, sentinels[0].port)), 0.9) == NEW
 
 
 async def test_threads_go_by_the_latest_decision_too() -> None:
     """P6, P9. A lease that is renewed at the last primary while all others look at the next one would be a death."""
     async with played(OLD, NEW, OLD) as sentinels:
-        asked = BlockingSentinels([("127.0.0.1", 1), *(sentinel.where for sentinel in sentinels)])
+        ports = [1, *(sentinel.port for sentinel in sentinels)]
+        asked = BlockingSentinels(addressed(*ports))
         assert await asyncio.to_thread(asked.discover_master, "horses") == (NEW.host, NEW.port)
-        with pytest.raises(MasterNotFoundError, match=r"refused.*No such master"):
+        asked = BlockingSentinels(addressed(*ports, service="mules"))
+        with pytest.raises(MasterNotFoundError, match=r"failed.*No such master"):
             await asyncio.to_thread(asked.discover_master, "mules")
 
 
@@ -99,14 +109,28 @@ async def test_who_asks_for_a_service_that_no_sentinel_knows_is_told_so() -> Non
     """P12. One sentence, with the reason of each."""
     async with played(OLD) as sentinels:
         with pytest.raises(LayerUnavailable, match=r"no Sentinel knows mules: .*failed.*No such master"):
-            await find_primary([("127.0.0.1", 1), sentinels[0].where], "mules")
+            await find_primary(addressed(1, sentinels[0].port, service="mules"))
+
+
+async def test_a_password_is_said_to_a_sentinel_that_asks_for_one_and_to_no_other() -> None:
+    """P9, P12. Whoever has none that is right is told why in one sentence, which does not tell it."""
+    async with played(NEW, NEW) as (open_, closed):
+        closed.password = b"right"
+        at_both = [addressed(each.port, user=":right@") for each in (open_, closed)]
+        assert [await find_primary(address) for address in at_both] == [NEW, NEW]
+        assert b"right" in closed.heard and b"right" not in open_.heard
+        closed.password = b"other"
+        with pytest.raises(LayerUnavailable, match=r"WRONGPASS no$"):
+            await find_primary(at_both[1])
+        with pytest.raises(LayerUnavailable, match=r"NOAUTH Authentication required\.$"):
+            await find_primary(addressed(closed.port))
 
 
 async def test_the_watch_asks_on_one_connection_and_never_goes_back_to_an_older_decision() -> None:
     """P9. Whichever Sentinel is asked last."""
     told: list[Primary] = []
     async with played(OLD, OLD) as sentinels:
-        watch = SentinelWatch([sentinel.where for sentinel in sentinels], "horses", told.append)
+        watch = SentinelWatch(addressed(*(sentinel.port for sentinel in sentinels)), told.append)
         watch.start()
         await until(lambda: len(told) >= 2)
         sentinels[1].primary = NEW
@@ -138,7 +162,7 @@ async def test_who_waits_for_a_frozen_primary_goes_to_the_next_one_at_once(tmp_p
     first, frozen = Primary("127.0.0.1", ports[0], 1), Primary("127.0.0.1", ports[1], 2)
     again = Primary("127.0.0.1", ports[0], 3)
     async with played(first) as (sentinel,):
-        link = RedisLink(RedisAddress.parse(f"redis+sentinel://127.0.0.1:{sentinel.port}/horses"), "x", lambda _: None)
+        link = RedisLink(addressed(sentinel.port), "x", lambda _: None)
         await link.start()
         sentinel.primary = frozen
         link.follow(frozen)

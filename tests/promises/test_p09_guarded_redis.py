@@ -1,0 +1,100 @@
+"""P9, P12: Redis behind TLS and passwords, which is how others give it out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+from channel_layer.errors import LayerUnavailable
+from channel_layer.redis_address import RedisAddress
+from channel_layer.redis_connection import connect
+from tests.guarded_redis import PASSWORD, SENTINEL_PASSWORD, Guard, needs_redis
+from tests.promises.asking import flows_again
+from tests.promises.conftest import PROJECT
+from tests.promises.fleet import towpath
+from tests.redis_sentinels import RedisSentinels
+from tests.serving import Server, processes_of, towpath_serve
+
+pytestmark = needs_redis
+SECRETS = [each for word in (PASSWORD, SENTINEL_PASSWORD) for each in (word, quote(word, safe=""))]
+
+
+@pytest.fixture(scope="module")
+def guard(tmp_path_factory: pytest.TempPathFactory) -> Guard:
+    return Guard(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture(scope="module")
+def sentinels(guard: Guard) -> Iterator[RedisSentinels]:
+    sentinels = RedisSentinels(guard=guard)
+    try:
+        yield sentinels.start()
+    finally:
+        sentinels.remove()
+
+
+def test_a_fleet_follows_a_fail_over_behind_tls_and_passwords(sentinels: RedisSentinels, tmp_path: Path) -> None:
+    """P9. `serve`, the workers' leases and `status` all find the next primary; nobody reads a password in the log or in `ps`."""
+    variables = {"TOWPATH_REDIS": sentinels.url}
+    with towpath_serve("witness", run_dir=tmp_path, app_dir=PROJECT, env=variables) as server:
+        flows_again(server)
+        before = sentinels.primary_port
+        sentinels.fail_over()
+        sentinels.wait_for_promotion(before)
+        flows_again(server)
+        status = towpath(server, "status")
+        assert status.returncode == 0 and "worker" in status.stdout
+        assert towpath(server, "reload").returncode == 0
+        flows_again(server)
+        assert "Redis is at" in said_by(server) and "towpath" in said_by(server)
+        with sentinels.primary.client() as redis:
+            assert [entry["object"] for entry in redis.acl_log()] == []
+        for secret in SECRETS:
+            assert secret not in said_by(server) + status.stdout + status.stderr
+
+
+def said_by(server: Server) -> str:
+    """Its log, and the command lines of all its processes."""
+    lines = [Path(f"/proc/{pid}/cmdline").read_bytes().decode() for pid in processes_of(server.process.pid)]
+    return "\n".join([server.log, *lines])
+
+
+async def test_certificates_are_looked_at_unless_the_url_says_otherwise(
+    sentinels: RedisSentinels, guard: Guard
+) -> None:
+    """P12. An authority that nobody knows is refused in one sentence, and so is a name that is not in the certificate."""
+    ours = f"ssl_certfile={guard.certificate}&ssl_keyfile={guard.key}"
+    port = sentinels.primary_port
+
+    def at(host: str, parameters: str) -> RedisAddress:
+        return RedisAddress.parse(f"rediss://{guard.user}{host}:{port}/3?{parameters}")
+
+    trusted = f"{ours}&ssl_ca_certs={guard.authority}"
+    for address in (
+        at("127.0.0.1", trusted),
+        at("127.0.0.1", f"{ours}&ssl_cert_reqs=none"),
+        at("127.1", f"{trusted}&ssl_check_hostname=false"),
+    ):
+        (await connect(address, lambda: None)).close()
+    for address, why in (
+        (at("127.0.0.1", ours), "self-signed certificate in certificate chain"),
+        (at("127.1", trusted), "certificate is not valid for"),
+        (at("127.0.0.1", f"ssl_ca_certs={guard.authority}"), "lost"),
+        (at("127.0.0.1", f"{ours}&ssl_ca_certs=/nowhere"), "No such file"),
+    ):
+        with pytest.raises(LayerUnavailable, match=why):
+            await connect(address, lambda: None)
+
+
+def test_certificates_that_were_renewed_are_read_again(tmp_path: Path) -> None:
+    """P9. Whoever renews them restarts nobody; as long as they are the same, they are read once."""
+    written = Guard(tmp_path)
+    tls = RedisAddress.parse(f"rediss://host?{written.parameters}").tls
+    assert tls is not None
+    first = tls.context()
+    assert tls.context() is first
+    Guard(tmp_path)
+    assert tls.context() is not first
