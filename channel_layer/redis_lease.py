@@ -18,7 +18,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from channel_layer import redis_scripts
 from channel_layer.codec import pack_apart
-from channel_layer.keys import GROUP, Keys
+from channel_layer.keys import CHANNEL_OF_KIND, GROUP, Keys
 from channel_layer.lease import RENEWAL_INTERVAL_S
 from channel_layer.redis_address import RedisAddress
 from channel_layer.redis_blocking import blocking_client
@@ -40,7 +40,6 @@ class RedisLease:
         keys: Keys,
         name: str,
         facts: dict[str, Any],
-        channels: tuple[str, ...],
         ttl_s: float,
         rest_ttl_ms: int,
         on_renewed: Callable[[float, bool], None],
@@ -50,8 +49,8 @@ class RedisLease:
         self._name = name
         self._facts = facts
         self._own_keys = [keys.lease(name), keys.nodes, keys.inbox(name)]
-        self._streams = [keys.channel(channel) for channel in channels]
-        self._sizes = [keys.channel_size(channel) for channel in channels]
+        self._streams = [keys.channel(channel) for channel in CHANNEL_OF_KIND.values()]
+        self._sizes = [keys.channel_size(channel) for channel in CHANNEL_OF_KIND.values()]
         self._ttl_ms = int(ttl_s * 1000)
         self._rest_ttl_ms = rest_ttl_ms
         self._on_renewed = on_renewed
@@ -105,7 +104,8 @@ class RedisLease:
         asked_at = time.monotonic()
         said = pack_apart(self._said(asked_at))
         keys = [*self._own_keys, *self._streams, *self._sizes]
-        found = self._eval(redis_scripts.RENEW, keys, said, self._ttl_ms, self._rest_ttl_ms, self._name)
+        arguments = (said, self._ttl_ms, self._rest_ttl_ms, self._name, GROUP, len(self._streams))
+        found = self._eval(redis_scripts.RENEW, keys, *arguments)
         self._on_renewed(asked_at, bool(found))
 
     def _said(self, now: float) -> dict[str, Any]:

@@ -78,7 +78,7 @@ class Receiver(Protocol):
 class RedisNode:
     """One run of one process. Make it inside of a running loop, `start` it once, `close` it once."""
 
-    def __init__(self, settings: WireSettings, role: str, receiver: Receiver, reads: tuple[str, ...] = ()) -> None:
+    def __init__(self, settings: WireSettings, role: str, receiver: Receiver) -> None:
         self.name = node_name(role, secrets.token_hex(6))
         self.keys = Keys(settings.prefix)
         self.address = RedisAddress.parse(settings.redis)
@@ -120,7 +120,6 @@ class RedisNode:
             self.keys,
             self.name,
             facts,
-            reads,
             settings.lease_ttl_s,
             self.rest_ttl_ms,
             self._renewed_in_thread,

@@ -44,7 +44,7 @@ class Pump:
         self._room = room
         self.counters = counters
         self._loop = asyncio.get_running_loop()
-        self.node = RedisNode(settings.wire, "worker", self, reads=tuple(CHANNEL_OF_KIND.values()))
+        self.node = RedisNode(settings.wire, "worker", self)
         self.layer = RedisLayer(self.node)
         self.node.outbox.before_flush = self._flush
         self.node.lease.figures_while_blocked = self._figures_while_blocked

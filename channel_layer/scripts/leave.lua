@@ -8,13 +8,19 @@
 -- ARGV[2]  consumer group
 -- Result   how many consumers were deleted
 redis.call('DEL', KEYS[1], KEYS[3])
-redis.call('ZREM', KEYS[2], ARGV[1])
-local deleted = 0
+local deleted, settled = 0, true
 for i = 4, #KEYS do
     local pending = redis.pcall('XPENDING', KEYS[i], ARGV[2], '-', '+', 1, ARGV[1])
     if not pending.err and #pending == 0 then
         redis.call('XGROUP', 'DELCONSUMER', KEYS[i], ARGV[2], ARGV[1])
         deleted = deleted + 1
+    elseif not pending.err then
+        settled = false
     end
+end
+if settled then
+    redis.call('ZREM', KEYS[2], ARGV[1])
+else -- renew deletes that consumer when others have claimed what it has pending
+    redis.call('ZADD', KEYS[2], 'XX', 0, ARGV[1])
 end
 return deleted

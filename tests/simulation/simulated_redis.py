@@ -210,8 +210,11 @@ class SimulatedRedis:
 
     # -- sorted sets
 
-    def do_zadd(self, key: bytes, score: bytes, member: bytes) -> int:
+    def do_zadd(self, key: bytes, *arguments: bytes) -> int:
+        *only_known, score, member = arguments
         members = self._get(key)
+        if only_known and member not in (members or {}):
+            return 0
         if members is None:
             members = self.keys[key] = {}
         members[member] = float(score)
@@ -224,16 +227,12 @@ class SimulatedRedis:
             self.do_del(key)
         return int(found)
 
-    def do_zremrangebyscore(self, key: bytes, low: bytes, high: bytes) -> int:
-        assert low == b"-inf" and high[:1] == b"("
-        old = [member for member, score in (self._get(key) or {}).items() if score < float(high[1:])]
-        return sum(self.do_zrem(key, member) for member in old)
-
     def do_zrangebyscore(self, key: bytes, low: bytes, high: bytes) -> list[bytes]:
-        assert high == b"+inf"
+        assert high[:1] == b"(" or high == b"+inf"
+        least, below = float(low), float(high.removeprefix(b"("))
         members = self._get(key) or {}
         return sorted(
-            (member for member in members if members[member] >= float(low)),
+            (member for member, score in members.items() if least <= score < below),
             key=lambda member: (members[member], member),
         )
 
