@@ -261,7 +261,9 @@ class RedisNode:
             if self._succession.heard(node, self._loop.time()):
                 for reader in self._readers:
                     reader.give_way()
-        elif what in ("dead", "leaving"):
+        elif what == "leaving":
+            self.peers.bid_farewell(node)
+        elif what == "dead":
             self.peers.mourn(node)
 
     def _died(self, node: str) -> None:

@@ -28,7 +28,7 @@ from channel_layer.redis_outbox import RedisOutbox
 
 log = logging.getLogger("towpath.node")
 
-SEEN_DEAD_MAX = 100
+REMEMBERED_MAX = 100
 
 
 class RedisPeers:
@@ -64,7 +64,8 @@ class RedisPeers:
         self._dead: set[str] = set()  # known to be dead, and not yet acted upon
         self._acquainted: set[str] = set()  # whose lease was looked at, to watch the process itself if it is here
         self._deaths = DeathWatch(self._saw_death)
-        self._seen_dead: deque[str] = deque(maxlen=SEEN_DEAD_MAX)  # the last of them, for the log
+        self._seen_dead: deque[str] = deque(maxlen=REMEMBERED_MAX)  # the last of them, for the log
+        self._left: deque[str] = deque(maxlen=REMEMBERED_MAX)  # the last who said so
         self._burial: asyncio.Task[None] | None = None
 
     async def close(self) -> None:
@@ -116,11 +117,16 @@ class RedisPeers:
             self._commands.connection.tell("PUBLISH", self._keys.news, pack([what, node]))
 
     def mourn(self, node: str) -> None:
-        """`node` is dead, or has left: act upon it as soon as its last words have been read."""
+        """`node` is dead, or leaves: act upon it as soon as its last words have been read."""
         self._deaths.forget(node)
         self._acquainted.discard(node)
         self._dead.add(node)
         self._begin_burial()
+
+    def bid_farewell(self, node: str) -> None:
+        """`node` leaves on purpose: what still finds no inbox there tells of no death."""
+        self._left.append(node)
+        self.mourn(node)
 
     def _saw_death(self, node: str) -> None:
         """We saw the process itself die: others shall not have to wait for its lease."""
@@ -192,6 +198,7 @@ class RedisPeers:
         dead = self.held.missing(watched, leases)
         self._suspects.difference_update(set(watched).difference(dead))
         for node in dead:
-            log.warning("the lease of %s is over", node)
-            self.announce("dead", node)
+            if node not in self._left:
+                log.warning("the lease of %s is over", node)
+                self.announce("dead", node)
             self.mourn(node)

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from typing import Any
 
+import pytest
+
+from channel_layer import packets
+from channel_layer.packets import Cancel
 from channel_layer.settings import WireSettings
 from interface_server.client import Ending
 from tests.facts import until
@@ -31,6 +36,20 @@ async def test_what_was_said_before_the_end_is_sent_before_the_end(wire_settings
             instance.send({**part, "more_body": False})
             instance.line.complete()
         await until(lambda: len(client.body) == 201 * 65_472)
+
+
+async def test_what_is_said_to_who_has_left_tells_of_no_death(
+    wire_settings: WireSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """P7. A last word crosses with those of a worker that leaves: no inbox is there then, as after a death, whose line is an alarm."""
+    wire = WireSettings(redis=wire_settings.redis, prefix=wire_settings.prefix, lease_ttl_s=2.0)
+    async with interface(wire) as door:
+        async with worker(wire, RecordedRoom()) as left:
+            pass
+        await until(lambda: door.node.own_lease.may_judge(time.monotonic()), "it may say who is dead")
+        door.node.post(left.node.name, packets.cancel(1, 1, Cancel.LEFT))
+        await until(lambda: door.node.outbox.empty, "nobody will read that")
+    assert "is over" not in caplog.text
 
 
 async def test_who_takes_no_more_does_not_take_what_it_was_waiting_for(wire_settings: WireSettings) -> None:
