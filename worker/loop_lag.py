@@ -33,5 +33,5 @@ class LoopLag:
         return max(self.seconds, self._loop.time() - self._due) > LAG_S
 
     def _tick(self) -> None:
-        self.seconds = self._loop.time() - self._due
+        self.seconds = max(0.0, self._loop.time() - self._due)  # uvloop counts whole milliseconds: a timer may be early
         self.start()
