@@ -62,6 +62,7 @@ class RedisAddress:
         if not url.startswith(SCHEMES):
             raise ValueError(f"{shown(url)!r} is not a Redis URL: it begins with none of {', '.join(SCHEMES)}")
         try:
+            _check_password(url)
             return cls._of_sentinels(url) if url.startswith(SENTINEL_SCHEMES) else cls._of_server(url)
         except ValueError as error:
             raise ValueError(f"{shown(url)!r} is not a Redis URL: {error}") from error
@@ -107,8 +108,16 @@ class RedisAddress:
 
 
 def shown(url: str) -> str:
-    """Without the passwords that are in it, also when it is no URL that we understand."""
-    return re.sub(r"(password=)[^&]*", r"\1***", re.sub(r"(//[^/?:@]*):[^/?]*@", r"\1:***@", url))
+    """Without the passwords that are in it, also when it is no URL that we understand: up to the last `@`."""
+    return re.sub(r"(//[^/?:@]*):.*@", r"\1:***@", re.sub(r"(password=)[^&]*", r"\1***", url))
+
+
+def _check_password(url: str) -> None:
+    """ValueError for one that ends too early: its first half would be taken for a port, and told as a wrong one."""
+    place, _, rest = re.split(r"([/?#]|$)", url.partition("://")[2], maxsplit=1)
+    host, _, port = place.partition(":")
+    if "@" in rest and "@" not in place and ":" in place and not (host and port.isdigit()) and "[" not in place:
+        raise ValueError("what is special in a password is percent-encoded: `/` is %2F, `?` is %3F, `#` is %23")
 
 
 def _host_and_port(place: str) -> tuple[str, int]:

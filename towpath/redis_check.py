@@ -19,7 +19,7 @@ PAUSE_S = 0.05
 def check(url: str, patience_s: float = 0.0) -> str:
     """`Redis 7.0.15` or the like; waits at most `patience_s` for one that is just starting.
 
-    StartFailure when it is unreachable, a replica, refuses us, is older than 6.2, or evicts keys.
+    StartFailure when it is unreachable, a replica, refuses us, is one of a cluster, is older than 6.2, or evicts keys.
     """
     address = RedisAddress.parse(url)
     deadline = time.monotonic() + patience_s
@@ -41,6 +41,10 @@ def _facts(address: RedisAddress) -> str:
         memory = client.info("memory")
         if client.info("replication").get("role") in REPLICA_ROLES:  # for now: it may be about to become the primary
             raise ConnectionError("it is a replica at present")
+    if "cluster" in (server.get("redis_mode"), server.get("server_mode")):
+        raise StartFailure(
+            f"Redis at {address.shown} is part of a Redis Cluster; a single server or Sentinel is needed"
+        )
     kind, version = (
         ("Valkey", server["valkey_version"]) if "valkey_version" in server else ("Redis", server["redis_version"])
     )

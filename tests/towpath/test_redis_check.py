@@ -7,6 +7,7 @@ import threading
 import pytest
 
 from tests.redis_server import RedisServer
+from tests.serving import free_port
 from towpath import redis_check
 from towpath.errors import StartFailure
 
@@ -21,6 +22,26 @@ def test_a_server_that_evicts_is_refused(own_redis: RedisServer) -> None:
     own_redis.client().config_set("maxmemory-policy", "allkeys-lru")
     with pytest.raises(StartFailure, match="maxmemory-policy allkeys-lru"):
         redis_check.check(own_redis.url)
+
+
+def test_a_server_of_a_cluster_is_refused_in_one_sentence() -> None:
+    """P12. It would take some keys and refuse others."""
+    node = (
+        "--cluster-enabled",
+        "yes",
+        "--bind",
+        "127.0.0.1",
+        "--port",
+        str(free_port()),
+        "--cluster-port",
+        str(free_port()),
+    )
+    server = RedisServer(arguments=node).start()
+    try:
+        with pytest.raises(StartFailure, match="Redis Cluster"):
+            redis_check.check(server.url)
+    finally:
+        server.remove()
 
 
 def test_a_replica_is_refused_unless_it_becomes_the_primary_soon(own_redis: RedisServer) -> None:
