@@ -50,8 +50,9 @@ def main() -> None:
 def _run() -> int:
     finder = OursFirst()
     sys.meta_path.insert(0, finder)
-    from towpath import environment
+    from towpath import environment, standard_streams
 
+    standard_streams.open_closed()
     environment.take_up()
     from towpath.command_line import run
 

@@ -6,12 +6,13 @@ supervisord waits for room in a pipe it answers nobody, least of all whoever wai
 
 from __future__ import annotations
 
-import contextlib
 import os
 import selectors
 import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
+
+from towpath import standard_streams
 
 READ_SIZE_BYTES = 65_536
 LINE_SIZE_BYTES_MAX = 65_536  #: a longer line is shown in pieces
@@ -118,6 +119,4 @@ class LogPipes:
         return bool(data)
 
     def _show(self, text: bytes) -> None:
-        with contextlib.suppress(OSError):  # the terminal has gone: the pipes must still be read
-            while text:
-                text = text[os.write(self._out, text) :]
+        standard_streams.write(self._out, text)  # the terminal may have gone: the pipes must still be read

@@ -24,7 +24,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from towpath import marks, processes
+from towpath import marks, processes, standard_streams
 from towpath.errors import StartFailure
 
 ORPHAN_PATIENCE_S = 5.0
@@ -126,7 +126,7 @@ class RunDir:
     def _end_orphans(self) -> None:
         orphans = self.children()
         if orphans:
-            print(f"ending {len(orphans)} processes that a killed `towpath serve` left behind", flush=True)
+            standard_streams.say(f"ending {len(orphans)} processes that a killed `towpath serve` left behind")
             processes.end_all(orphans, ORPHAN_PATIENCE_S)
 
     def _sweep(self) -> None:

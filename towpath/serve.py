@@ -23,7 +23,17 @@ from typing import Any, NoReturn
 
 from channel_layer.redis_address import RedisAddress
 from interface_server.settings import InterfaceSettings
-from towpath import embedded, listening, options, processes, redis_check, run_dir, supervisord_conf
+from towpath import (
+    embedded,
+    listening,
+    options,
+    processes,
+    redis_check,
+    rollout,
+    run_dir,
+    standard_streams,
+    supervisord_conf,
+)
 from towpath.environment import FROM_SUPERVISORD, GENERATION, WorkerEnvironment
 from towpath.errors import INTERRUPTED, StartFailure
 from towpath.listening import Listening
@@ -36,7 +46,6 @@ from towpath.supervisord_conf import Plan
 COMMAND = (sys.executable, "-P", str(Path(__file__).resolve().parent / "__main__.py"))
 REDIS_PATIENCE_S = 1.0
 MORE = 4  #: `scale` may ask for so many times what there is at the beginning, unless said otherwise
-SILENT_S = 5.0  #: so long loading the application needs no word
 RELOAD_GRACE_S = 1.0  #: with --reload nobody wants to wait for an old connection, unless said otherwise
 
 
@@ -178,9 +187,9 @@ def _check_application(app: str, environment: Mapping[str, str]) -> None:
 def _patiently(checking: subprocess.Popen[bytes], app: str) -> int:
     """Its exit code. Who waits for long is told what for."""
     try:
-        return checking.wait(SILENT_S)
+        return checking.wait(rollout.SILENT_S)
     except subprocess.TimeoutExpired:
-        print(f"still loading {app} …", flush=True)
+        standard_streams.say(f"still loading {app} …")
         return checking.wait()
 
 
@@ -188,8 +197,8 @@ def _greet(settings: ServeSettings, place: Listening, redis: str) -> None:
     interfaces = f"{settings.interfaces} interface server{'s' * (settings.interfaces > 1)}"
     workers = f"{settings.workers} worker{'s' * (settings.workers > 1)}"
     reload = "; workers restart when files change" if settings.reload else ""
-    print(f"Towpath serves {settings.app} at {place.shown}", flush=True)
-    print(f"  {interfaces}, {workers}, {redis}{reload}. Ctrl-C stops all of it.", flush=True)
+    standard_streams.say(f"Towpath serves {settings.app} at {place.shown}")
+    standard_streams.say(f"  {interfaces}, {workers}, {redis}{reload}. Ctrl-C stops all of it.")
 
 
 def _plan(folder: RunDir, settings: ServeSettings, place: Listening) -> Plan:

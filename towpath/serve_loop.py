@@ -9,12 +9,11 @@ import os
 import queue
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 
-from towpath import keeper, processes, redis_check, supervisord_conf
+from towpath import keeper, processes, redis_check, standard_streams, supervisord_conf
 from towpath.control import ControlSocket, Request
 from towpath.environment import WorkerEnvironment
 from towpath.errors import STARTUP_FAILURE, StartFailure
@@ -127,7 +126,7 @@ class Parent:
             signal.signal(number, lambda *_: self._happened.put(Sign.STOP))
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             # A terminal that goes away means the end; from anybody else it means new workers, as elsewhere.
-            meaning = Sign.STOP if os.isatty(sys.stdin.fileno()) else Sign.RELOAD
+            meaning = Sign.STOP if os.isatty(standard_streams.STANDARD_INPUT) else Sign.RELOAD
             signal.signal(signal.SIGHUP, lambda *_: self._happened.put(meaning))
 
     def _changed(self, paths: Sequence[str]) -> None:
@@ -243,4 +242,4 @@ class Parent:
         self._end_supervisor()
 
     def _say(self, text: str) -> None:
-        print(f"{'serve':<11} | {text}", flush=True)
+        standard_streams.say(f"{'serve':<11} | {text}")

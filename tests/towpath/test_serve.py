@@ -15,7 +15,18 @@ import httpx
 import pytest
 
 from tests.facts import wait_until
-from tests.serving import BIN, Server, all_stand, end_by_force, environment, processes_of, running, towpath_serve
+from tests.serving import (
+    BIN,
+    Server,
+    all_stand,
+    end_by_force,
+    environment,
+    free_port,
+    is_ready,
+    processes_of,
+    running,
+    towpath_serve,
+)
 from towpath import processes, run_dir
 
 APP = """
@@ -259,6 +270,41 @@ def test_sighup_replaces_the_workers_and_nothing_else(tmp_path: Path, project: P
         server.wait_for_log("1 worker replaced")
         wait_until(lambda: ask(server) != before)
         assert pid_of(server, "interface-0") == interface
+
+
+DEAF = {
+    "everything is closed": '"$@" <&- >&- 2>&-',
+    "the disk is full": '"$@" >/dev/full 2>&1',
+    "the reader of a pipe has gone": '"$@" >{pipe} 2>&1',
+}
+
+
+@pytest.mark.parametrize("how", DEAF)
+def test_nobody_has_to_listen_to_what_serve_says(tmp_path: Path, project: Path, how: str) -> None:
+    """P12. A log that cannot be written is no reason to stop serving, replacing workers, or ending properly."""
+    pipe, port = tmp_path / "pipe", free_port()
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    words = [
+        BIN / "towpath",
+        "serve",
+        "small",
+        "--port",
+        str(port),
+        "--app-dir",
+        project,
+        "--run-dir",
+        tmp_path / "run",
+    ]
+    command = ["sh", "-c", f"exec {DEAF[how].format(pipe=pipe)}", "sh", *words]
+    stands = (tmp_path / "run" / "control.sock").is_socket
+    with running("serve", command, run_dir=tmp_path, port=port, ready=lambda _: stands()) as server:
+        os.close(reader)
+        wait_until(lambda: is_ready(server))
+        before = ask(server)
+        reload = [BIN / "towpath", "reload", "--run-dir", tmp_path / "run"]
+        subprocess.run(reload, env=environment({}), check=True, timeout=60, stdout=subprocess.DEVNULL)
+        assert ask(server) != before
 
 
 def test_a_unix_socket_is_open_to_the_proxy_and_gone_afterwards(tmp_path: Path, project: Path) -> None:
