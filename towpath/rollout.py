@@ -10,6 +10,7 @@ looked at now and then, so that `serve` can be stopped meanwhile.
 
 from __future__ import annotations
 
+import math
 import subprocess
 import tempfile
 import time
@@ -17,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO, Any
 
-from towpath import processes
+from towpath import processes, standard_streams
 from towpath.control import Request
 from towpath.environment import WorkerEnvironment
 from towpath.errors import StartFailure
@@ -27,6 +28,7 @@ from towpath.redis_status import RedisStatus
 from towpath.supervisord_rpc import Supervisor
 
 CHECK_PATIENCE_S = 120.0
+SILENT_S = 5.0  #: so long loading the application needs no word
 SAID_BY_US = "towpath: "
 
 Variables = Mapping[str, str]
@@ -37,6 +39,7 @@ class Check:
 
     def __init__(self, command: Sequence[str], variables: Variables) -> None:
         self.variables = variables
+        self._word_at = time.monotonic() + SILENT_S
         self._said: IO[str] = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 it lives as long as the check
         self._until = time.monotonic() + CHECK_PATIENCE_S
         self._process = subprocess.Popen(
@@ -61,8 +64,16 @@ class Check:
         lines = self._said.read().rstrip().splitlines()
         if not lines or not lines[-1].startswith(SAID_BY_US):
             lines.append(f"{SAID_BY_US}loading the application ended with {self._process.returncode}")
-        print("\n".join(lines), flush=True)
+        for line in lines[:-1]:
+            standard_streams.say(line)
         return lines[-1].removeprefix(SAID_BY_US)
+
+    def word(self) -> str:
+        """What those who wait ought to hear, once; mostly nothing."""
+        if time.monotonic() < self._word_at:
+            return ""
+        self._word_at = math.inf
+        return f"still loading the application; given up after {CHECK_PATIENCE_S:.0f} s …"
 
     def end(self) -> None:
         """Whatever it is doing."""
@@ -154,14 +165,23 @@ class Rollout:
             self._refuse(str(failure))
 
     def _look_at_check(self) -> None:
-        outcome = self._check.outcome() if self._check is not None else None
-        if self._check is None or outcome is None:
+        if self._check is None:
+            return
+        outcome = self._check.outcome()
+        if outcome is None:
+            self._tell_waiting(self._check.word())
             return
         variables, self._check = self._check.variables, None
         if outcome:
             self._refuse(outcome)
         else:
             self._replace_all(variables)
+
+    def _tell_waiting(self, word: str) -> None:
+        if word:
+            self._say_here(word)
+            for request in [*self._waiting, *self._next]:
+                request.tell(word)
 
     def _refuse(self, why: str) -> None:
         self._say(f"{why}; the old workers stay")

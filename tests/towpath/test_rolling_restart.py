@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -145,6 +146,26 @@ def test_code_that_cannot_start_leaves_the_old_workers_and_says_why(tmp_path: Pa
             (project / "small.py").write_text(APP.replace("first", "third"))
             assert towpath(server, "reload").returncode == 0
             asking.hear("third")
+
+
+def test_who_waits_long_for_a_reload_is_told_and_its_code_is_awaited(tmp_path: Path, project: Path) -> None:
+    """P7. A slow import looks like a hanging one: the command and the log say what they wait for, and for how long."""
+    go_on = tmp_path / "go-on"
+    os.mkfifo(go_on)
+    with towpath_serve("small", run_dir=tmp_path, app_dir=project) as server:
+        (project / "small.py").write_text(f"open({str(go_on)!r}).close()\n{APP.replace('first', 'second')}")
+        with subprocess.Popen(
+            [BIN / "towpath", "reload", "--run-dir", server.run_dir / "run"],
+            env=environment({}),
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as reload:
+            assert reload.stdout is not None
+            assert "still loading the application" in reload.stdout.readline()
+            server.wait_for_log("still loading the application")
+            (project / "small.py").write_text(APP.replace("first", "second"))
+            os.close(os.open(go_on, os.O_WRONLY))
+            assert "1 worker replaced" in reload.stdout.read()
 
 
 def test_a_configuration_that_is_wrong_changes_nothing(tmp_path: Path, project: Path) -> None:
