@@ -13,6 +13,9 @@ from dataclasses import dataclass, replace
 #: What supervisord logs when a process has gone that it did not stop. It tells the signal nowhere else.
 GONE = re.compile(rb"exited: (\S+) \((?:exit status (\d+)|terminated by (\w+))")
 
+PAUSE_MIN_S, PAUSE_MAX_S = 1.0, 10.0  #: before somebody who cannot start is tried again: doubled each time
+LIVED_LONG_S = 60.0
+
 
 @dataclass(frozen=True, slots=True)
 class Process:
@@ -94,6 +97,33 @@ def ends(said: bytes) -> dict[str, str]:
         name.decode(): f"left with exit status {status.decode()}" if status else f"was ended by {signal.decode()}"
         for name, status, signal in GONE.findall(said)
     }
+
+
+class Retries:
+    """When those are started again whom supervisord has given up: with growing pauses, since an import may cost a core."""
+
+    def __init__(self) -> None:
+        self._pauses_s: dict[str, float] = {}
+        self._due: dict[str, float] = {}
+        self._started: dict[str, float] = {}
+
+    def due(self, lost: Iterable[str], now: float) -> list[str]:
+        """Those of `lost` whose pause is over; they will be started now. Who was not lost for a minute begins anew."""
+        found = []
+        for name in lost:
+            if name not in self._due:
+                self._due[name] = now + self._pause_s(name, now)
+            if now >= self._due[name]:
+                del self._due[name]
+                self._started[name] = now
+                found.append(name)
+        return found
+
+    def _pause_s(self, name: str, now: float) -> float:
+        lived_long = now - self._started.get(name, now) > LIVED_LONG_S
+        last_s = 0.0 if lived_long else self._pauses_s.get(name, 0.0)
+        self._pauses_s[name] = min(PAUSE_MAX_S, max(PAUSE_MIN_S, 2 * last_s))
+        return self._pauses_s[name]
 
 
 def lost(processes: Mapping[str, Process], wanted: Iterable[str]) -> list[str]:

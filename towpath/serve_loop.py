@@ -30,7 +30,6 @@ from towpath.supervisord_rpc import Supervisor
 LOOK_OFTEN_S = 0.1
 LOOK_SELDOM_S = 1.0
 REDIS_START_S = 20.0
-TRY_AGAIN_S = 10.0  #: a process that supervisord gave up is started again after so long
 KILLED_PATIENCE_S = 5.0
 
 
@@ -83,7 +82,7 @@ class Parent:
         self._phase = Phase.REDIS
         self._began_at = time.monotonic()
         self._beginning = keeper.Beginning()
-        self._tried_at: dict[str, float] = {}
+        self._retries = keeper.Retries()
         self._code = 0
 
     def run(self) -> int:
@@ -229,12 +228,11 @@ class Parent:
             self._held.clear()
 
     def _look_for_lost(self, seen: Mapping[str, Process]) -> None:
-        now = time.monotonic()
-        for name in keeper.lost(seen, self.rollout.wanted):
-            if now - self._tried_at.get(name, now - TRY_AGAIN_S) >= TRY_AGAIN_S:
-                self._tried_at[name] = now
-                self._say(f"{name} does not stay alive; starting it again every {TRY_AGAIN_S:.0f} s")
-                self._supervisor.start(name)
+        for name in self._retries.due(keeper.lost(seen, self.rollout.wanted), time.monotonic()):
+            self._say(
+                f"{name} does not stay alive; starting it again (up to {keeper.PAUSE_MAX_S:.0f} s after each failure)"
+            )
+            self._supervisor.start(name)
 
     def _fail(self, why: str) -> None:
         self._say(f"{why}: giving up")

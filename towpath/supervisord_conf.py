@@ -16,11 +16,13 @@ import shlex
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from towpath.errors import StartFailure
+from towpath.errors import STARTUP_FAILURE, StartFailure
 
 DESCRIPTORS_CLOSED_BELOW = 200  #: supervisord's `minfds`; what is above reaches its children
 KILL_AFTER_S = 5  #: beyond the graceful time a process gets so long before SIGKILL
-NEVER_USED = 254  #: the one exit status that supervisord takes for expected: it says nothing of those, and we want to hear of all
+#: The one exit status after which supervisord tries nothing: the process has said why it cannot start. It would be tried again
+#: without a pause, for ever, if finding that out had taken longer than a second; keeper.py waits in between.
+GIVEN_UP = STARTUP_FAILURE
 STARTED_AFTER_S = 1  #: whoever lives so long has started; who dies before is tried again with growing pauses
 
 REDIS, INTERFACE, WORKER = "redis", "interface", "worker"
@@ -100,7 +102,7 @@ def _redis(plan: Plan) -> str:
         ("command", shlex.join(command)),
         ("process_name", REDIS),
         ("priority", "10"),
-        *_alive(REDIS, plan, KILL_AFTER_S),
+        *_alive(REDIS, KILL_AFTER_S, plan, "true"),
         ("autostart", "true"),
     ])  # fmt: skip
 
@@ -116,7 +118,7 @@ def _interface(plan: Plan) -> str:
         ("process_name", f"{INTERFACE}-%(process_num)d"),
         ("numprocs", str(len(interface_slots(plan)))),
         ("priority", "30"),
-        *_alive(f"{INTERFACE}-%(process_num)d", plan, plan.graceful_interface_s + KILL_AFTER_S),
+        *_alive(f"{INTERFACE}-%(process_num)d", plan.graceful_interface_s + KILL_AFTER_S, plan),
         ("autostart", "false"),
     ])  # fmt: skip
 
@@ -127,15 +129,15 @@ def _worker(plan: Plan) -> str:
         ("process_name", f"{WORKER}-%(process_num)d"),
         ("numprocs", str(len(worker_slots(plan)))),
         ("priority", "20"),
-        *_alive(f"{WORKER}-%(process_num)d", plan, plan.graceful_worker_s + KILL_AFTER_S),
+        *_alive(f"{WORKER}-%(process_num)d", plan.graceful_worker_s + KILL_AFTER_S, plan),
         ("autostart", "false"),
     ])  # fmt: skip
 
 
-def _alive(log: str, plan: Plan, stop_s: float) -> list[tuple[str, str]]:
+def _alive(log: str, stop_s: float, plan: Plan, restart: str = "unexpected") -> list[tuple[str, str]]:
     return [
-        ("autorestart", "true"),
-        ("exitcodes", str(NEVER_USED)),
+        ("autorestart", restart),
+        ("exitcodes", str(GIVEN_UP)),
         ("startsecs", str(STARTED_AFTER_S)),
         ("stopsignal", "TERM"),
         ("stopwaitsecs", str(math.ceil(min(stop_s, 10**8)))),

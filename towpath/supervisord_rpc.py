@@ -11,6 +11,7 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from towpath.keeper import Process
 from towpath.run_dir import RunDir
+from towpath.supervisord_conf import GIVEN_UP
 
 GONE = frozenset({"EXITED", "BACKOFF", "FATAL"})
 NOT_THERE = (OSError, http.client.HTTPException, ProtocolError)
@@ -53,9 +54,10 @@ class Supervisor:
         sentence = self._folder.failure(name)
         state, status = info["statename"], info["exitstatus"]
         end = f"left with exit status {status}" if status >= 0 else "was ended by a signal"
+        given_up = state == "EXITED" and status == GIVEN_UP  # by everybody, as after the last of its tries
         return Process(
             name,
-            state,
+            "FATAL" if given_up else state,
             info["pid"],
             sentence is not None,
             sentence or "",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from towpath import keeper
@@ -60,6 +62,20 @@ def test_how_a_process_left_is_waited_for_until_the_next_look() -> None:
     assert beginning.failure(seen, ["worker-0"]) is None
     beginning.hear(b"WARN exited: worker-0 (terminated by SIGSEGV; not expected)\n")
     assert beginning.failure(seen, ["worker-0"]) == "worker-0 was ended by SIGSEGV while it started"
+
+
+def test_who_cannot_start_is_tried_after_pauses_that_grow_and_not_for_ever_less() -> None:
+    """However long each try takes; who has lived for long in between is tried soon again."""
+    retries, tried, now = keeper.Retries(), [], 100.0
+    while len(tried) < 6:
+        if retries.due(["worker-0"], now):
+            tried.append(now)
+            now += 20.0  # the import
+        now += 0.5
+    between = [later - earlier - 20.5 for earlier, later in itertools.pairwise(tried)]
+    assert between == [2.0, 4.0, 8.0, 10.0, 10.0]
+    now = tried[-1] + 3600
+    assert (retries.due(["worker-0"], now), retries.due(["worker-0"], now + 1.0)) == ([], ["worker-0"])
 
 
 def test_whoever_took_connections_has_started_whatever_becomes_of_it() -> None:

@@ -141,6 +141,21 @@ def test_a_process_that_was_killed_comes_back(tmp_path: Path, project: Path, nam
         wait_until(answered)
 
 
+def test_a_worker_that_can_start_no_more_is_tried_after_pauses(tmp_path: Path, project: Path) -> None:
+    """Loading takes longer than supervisord counts tries, as it does with any real application: no loop, one line each time."""
+    slow = "import select\nselect.select([], [], [], 1.2)\n"
+    with towpath_serve("small", run_dir=tmp_path, app_dir=project) as server:
+        killed = pid_of(server, "worker-0")
+        assert killed is not None
+        (project / "small.py").write_text(f"{slow}raise RuntimeError('no database')\n")
+        os.kill(killed, signal.SIGKILL)
+        for times in (1, 2, 3):
+            wait_until(lambda times=times: server.log.count("does not stay alive") >= times, f"try {times}", 30)
+            assert server.log.count("towpath: importing 'small' raised RuntimeError: no database") == times
+        (project / "small.py").write_text(APP)
+        assert ask(server).startswith("first")
+
+
 def test_a_killed_serve_takes_its_processes_with_it(tmp_path: Path, project: Path) -> None:
     """The system tells the supervisor, and the supervisor ends the rest. The next `serve` sweeps the folder."""
     with towpath_serve("small", run_dir=tmp_path, app_dir=project, exit_codes=(-9,)) as server:
