@@ -32,6 +32,7 @@ from towpath import (
     rollout,
     run_dir,
     standard_streams,
+    started_in,
     supervisord_conf,
 )
 from towpath.environment import FROM_SUPERVISORD, GENERATION, WorkerEnvironment
@@ -85,6 +86,7 @@ class _AskedToStop(Exception):
 def serve(settings: ServeSettings) -> int:
     """Serve until asked to stop; the exit code. StartFailure when it cannot begin."""
     processes.raise_descriptor_limit()
+    socket_path = Path(settings.values["uds"]).absolute() if settings.values.get("uds") else None
     signal.signal(signal.SIGTERM, _stop_early)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started us deaf to it
     try:
@@ -94,7 +96,7 @@ def serve(settings: ServeSettings) -> int:
             return _serve_in(folder, settings, found)
         finally:
             folder.leave()
-            _remove_socket(settings)
+            _remove_socket(socket_path)
     except _AskedToStop:
         return 0
 
@@ -130,9 +132,7 @@ def _serve_in(folder: RunDir, settings: ServeSettings, found: Listening | None) 
     editions = WorkerEnvironment(folder.path, environment)
     parent = Parent(folder, plan, supervisord, redis, settings.values["prefix"], editions, settings.reload)
     parent.rollout.check_command = (*COMMAND, "worker", settings.app, "--check")
-    parent.rollout.variables = lambda: _environment(
-        options.kept_for_workers(settings.told, settings.read_again()), redis, folder
-    )
+    parent.rollout.variables = lambda: _variables_again(settings, plan, redis, folder)
     assert supervisord.stdout is not None
     pipes.add(supervisord.stdout.fileno(), SUPERVISORD, parent.look_now)
     pipes.start()
@@ -168,6 +168,12 @@ def _environment(told: options.Values, redis: str, folder: RunDir) -> dict[str, 
         GENERATION: f"{socket.gethostname()}.{os.getpid()}/0",
         "PYTHONUNBUFFERED": "1",
     }
+
+
+def _variables_again(settings: ServeSettings, plan: Plan, redis: str, folder: RunDir) -> dict[str, str]:
+    """As of now, and where we were started: from here on paths mean what they mean there."""
+    started_in.enter(plan.started_in)
+    return _environment(options.kept_for_workers(settings.told, settings.read_again()), redis, folder)
 
 
 def _check_application(app: str, environment: Mapping[str, str]) -> None:
@@ -207,6 +213,7 @@ def _plan(folder: RunDir, settings: ServeSettings, place: Listening) -> Plan:
         command=COMMAND,
         app=settings.app,
         run_dir=str(folder.path),
+        started_in=started_in.name(),
         socket=place.supervised,
         descriptor=place.descriptor or 0,
         owns_socket=interface.fd is None,
@@ -236,11 +243,9 @@ def _start_supervisord(conf: Path, environment: Mapping[str, str], descriptor: i
     )
 
 
-def _remove_socket(settings: ServeSettings) -> None:
-    if settings.values.get("uds"):
-        path = Path(settings.values["uds"])
-        if path.is_socket():
-            path.unlink(missing_ok=True)
+def _remove_socket(path: Path | None) -> None:
+    if path is not None and path.is_socket():
+        path.unlink(missing_ok=True)
 
 
 def _stop_early(_number: int, _frame: FrameType | None) -> NoReturn:

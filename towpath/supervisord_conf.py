@@ -46,6 +46,7 @@ class Plan:
     embedded: bool = True
     graceful_interface_s: float = 30.0
     graceful_worker_s: float = 30.0
+    started_in: str | None = None  #: entered by each worker anew; None: it stays where supervisord is
     user: str | None = None  #: supervisord insists on hearing that root is meant
 
 
@@ -128,10 +129,16 @@ def _worker(plan: Plan) -> str:
         ("command", shlex.join((*plan.command, "worker", plan.app))),
         ("process_name", f"{WORKER}-%(process_num)d"),
         ("numprocs", str(len(worker_slots(plan)))),
+        *_directory(plan),
         ("priority", "20"),
         *_alive(f"{WORKER}-%(process_num)d", plan.graceful_worker_s + KILL_AFTER_S, plan),
         ("autostart", "false"),
     ])  # fmt: skip
+
+
+def _directory(plan: Plan) -> list[tuple[str, str]]:
+    """A folder that the format cannot hold is no reason not to serve what is in it."""
+    return [("directory", plan.started_in)] if plan.started_in and _can_be_written(plan.started_in) else []
 
 
 def _alive(log: str, stop_s: float, plan: Plan, restart: str = "unexpected") -> list[tuple[str, str]]:
@@ -152,8 +159,12 @@ def _section(title: str, entries: Iterable[tuple[str, str | None]]) -> str:
     return "\n".join([f"[{title}]", *(f"{key}={_value(value or '')}" for key, value in entries)]) + "\n"
 
 
+def _can_be_written(text: str) -> bool:
+    return "\n" not in text and not any(f"{space}{mark}" in f" {text}" for space in " \t" for mark in ";#")
+
+
 def _value(text: str) -> str:
     """As the format wants it: `%` doubled, except where we mean an expansion. Comments cannot be quoted."""
-    if "\n" in text or any(f"{space}{mark}" in f" {text}" for space in " \t" for mark in ";#"):
+    if not _can_be_written(text):
         raise StartFailure(f"{text!r} cannot be written into supervisord's configuration")
     return text.replace("%", "%%").replace("%%(process_num)d", "%(process_num)d")

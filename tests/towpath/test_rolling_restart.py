@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -146,6 +147,33 @@ def test_code_that_cannot_start_leaves_the_old_workers_and_says_why(tmp_path: Pa
             (project / "small.py").write_text(APP.replace("first", "third"))
             assert towpath(server, "reload").returncode == 0
             asking.hear("third")
+
+
+def test_a_release_behind_a_link_is_new_code_after_a_reload(tmp_path: Path) -> None:
+    """P7. `serve` was started in `current`, which leads to another release now; the old one is taken away."""
+    releases = {word: tmp_path / word for word in ("first", "second", "third")}
+    for word, folder in releases.items():
+        folder.mkdir()
+        (folder / "small.py").write_text(APP.replace("first", word))
+        (folder / "env").write_text(f"NAME=of-{word}\n")
+    current = tmp_path / "current"
+    current.symlink_to(releases["first"])
+    here = {"cwd": current, "env": {"PWD": str(current)}}
+    with (
+        towpath_serve("small", run_dir=tmp_path, options=["--env-file", "env"], **here) as server,
+        asked(server) as asking,
+    ):
+        asking.hear("first of-first")
+        for word in ("second", "third"):
+            (tmp_path / "next").symlink_to(releases[word])
+            (tmp_path / "next").replace(current)
+            ended = towpath(server, "reload")
+            assert (ended.returncode, ended.stderr) == (0, "")
+            asking.hear(f"{word} of-{word}")
+            shutil.rmtree(releases["first"], ignore_errors=True)
+        current.unlink()
+        ended = towpath(server, "reload")
+        assert (ended.returncode, str(current) in ended.stderr) == (1, True)
 
 
 def test_who_waits_long_for_a_reload_is_told_and_its_code_is_awaited(tmp_path: Path, project: Path) -> None:

@@ -45,6 +45,12 @@ def test_a_percent_sign_in_a_path_is_no_expansion() -> None:
     assert "file=/tmp/50%%s/supervisord.sock" in text
 
 
+def test_workers_enter_the_folder_of_serve_by_its_name_if_the_format_can_hold_it() -> None:
+    """P7. What stands behind the name may be another release by then."""
+    assert "\ndirectory=/srv/current\n" in supervisord_conf.render(dataclasses.replace(PLAN, started_in="/srv/current"))
+    assert "directory=" not in supervisord_conf.render(dataclasses.replace(PLAN, started_in="/srv/a ;b"))
+
+
 @pytest.mark.parametrize("run_dir", ["/tmp/a ;b", "/tmp/a #b", "/tmp/a\nb"])
 def test_what_the_format_cannot_hold_is_refused(run_dir: str) -> None:
     """The format has comments that no quotes protect from."""
