@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 import signal
@@ -172,17 +173,23 @@ def worker(call: Call, /, app: str, check: bool, **values: Any) -> int:
 def status(json_wanted: bool, watch: bool, **values: Any) -> int:
     """Show who is alive and what waits: of a running serve, or at --redis."""
     from towpath.redis_status import RedisStatus
-    from towpath.status import as_json, as_table
+    from towpath.status import Status, as_json, as_table
 
-    looks = RedisStatus(*_where(values))
-    before = None
+    redis, prefix, folder = _where(values)
+    looks = RedisStatus(redis, prefix)
+    before: Status | None = None
     while True:
-        now = looks.look()
-        text = as_json(now) if json_wanted else as_table(now, before, WATCH_INTERVAL_S)
+        try:
+            now = dataclasses.replace(looks.look(), wanted=_wanted(folder))
+            text = as_json(now) if json_wanted else as_table(now, before, WATCH_INTERVAL_S)
+            before = now
+        except StartFailure as failure:
+            if not watch or json_wanted:
+                raise
+            text = str(failure)  # whoever watches wants to see it come back
         click.echo(("\x1b[H\x1b[2J" if watch and not json_wanted and sys.stdout.isatty() else "") + text)
         if not watch:
             return 0
-        before = now
         try:
             time.sleep(WATCH_INTERVAL_S)
         except KeyboardInterrupt:
@@ -262,14 +269,21 @@ def _running(values: options.Values, or_else: str = "") -> tuple[Path, dict[str,
     return path, facts
 
 
-def _where(values: options.Values) -> tuple[str, str]:
-    """URL and prefix for `status`: those that were given, else those of the `serve` that is meant."""
+def _where(values: options.Values) -> tuple[str, str, Path | None]:
+    """URL and prefix for `status`: those that were given, else those of the `serve` that is meant, with its run folder."""
     if values["redis"] is not None:
-        return values["redis"], values["prefix"]
+        return values["redis"], values["prefix"], None
     path, facts = _running(values, ", and --redis where processes run without it")
     if "redis" not in facts:
         raise click.ClickException(f"the `towpath serve` in {path} is only starting")
-    return facts["redis"], facts["prefix"]
+    return facts["redis"], facts["prefix"], path
+
+
+def _wanted(folder: Path | None) -> dict[str, int]:
+    """How many processes there ought to be, if a `serve` says it."""
+    facts = run_dir.facts(folder) if folder is not None else None
+    wanted: dict[str, int] = (facts or {}).get("wanted", {})
+    return wanted
 
 
 def _watched(values: options.Values) -> Any:

@@ -130,6 +130,11 @@ class Rollout:
         """The slots that ought to be alive."""
         return [name for fleet in self._fleets.values() for name in fleet.current]
 
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many there ought to be, by kind."""
+        return {kind: fleet.count for kind, fleet in self._fleets.items()}
+
     # -- what is asked for
 
     def obey(self, request: Request) -> None:

@@ -1,7 +1,7 @@
 """The folder where a running `serve` keeps its sockets and writes down its processes; nobody else may look into it.
 
     serve             the process that holds the folder, for `stop` and `status`
-    facts.json        where its Redis is
+    facts.json        where its Redis is, and how many processes there ought to be
     supervisord.conf  what was generated; supervisord.sock: how it is talked to
     stopping          from the moment when all of it stops: nobody will listen after the last one
     control.sock      how `reload` and `scale` talk to `serve`
@@ -61,6 +61,7 @@ class RunDir:
         self.path = path
         self._lock = lock
         self._made = made
+        self._facts: dict[str, Any] = {}
 
     @classmethod
     def hold(cls, path: Path) -> RunDir:
@@ -90,8 +91,9 @@ class RunDir:
         return folder
 
     def say(self, **facts: Any) -> None:
-        """Leave facts for `status`: readable by this user alone."""
-        (self.path / "facts.json").write_text(json.dumps(facts))
+        """Leave facts for `status`, beside those that were left before: readable by this user alone."""
+        self._facts.update(facts)
+        processes.write_whole(self.path / "facts.json", json.dumps(self._facts))
 
     def say_that_all_stops(self) -> None:
         """The listening socket is of no more use to anybody: whoever leaves may shut it down."""

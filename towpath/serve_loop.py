@@ -83,6 +83,7 @@ class Parent:
         self._began_at = time.monotonic()
         self._beginning = keeper.Beginning()
         self._retries = keeper.Retries()
+        self._counts: dict[str, int] = {}
         self._code = 0
 
     def run(self) -> int:
@@ -200,6 +201,13 @@ class Parent:
         elif self._phase is Phase.SERVING:
             self._look_for_lost(seen)
             self.rollout.look(seen)
+            self._leave_counts()
+
+    def _leave_counts(self) -> None:
+        """For `status`, which sees only who is there."""
+        if self.rollout.counts != self._counts:
+            self._counts = self.rollout.counts
+            self._folder.say(wanted=self._counts)
 
     def _look_for_redis(self, seen: Mapping[str, Process]) -> None:
         try:

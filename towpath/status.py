@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 FIRST_COLUMNS = ("role", "node", "host", "pid", "version")  #: where they are known; then whatever else a lease says
@@ -30,11 +30,13 @@ class Status:
     processes: tuple[dict[str, Any], ...]
     queues: tuple[Queue, ...]
     now_s: float = 0.0  #: Redis' clock
+    wanted: Mapping[str, int] = field(default_factory=dict)  #: by role, where a `serve` says it
 
 
 def as_json(status: Status) -> str:
     """For programs."""
-    return json.dumps({"processes": status.processes, "queues": [*map(asdict, status.queues)]}, default=str)
+    wanted = {"wanted": dict(status.wanted)} if status.wanted else {}
+    return json.dumps({"processes": status.processes, "queues": [*map(asdict, status.queues)], **wanted}, default=str)
 
 
 def as_table(status: Status, before: Status | None = None, passed_s: float = 0.0) -> str:
@@ -44,7 +46,7 @@ def as_table(status: Status, before: Status | None = None, passed_s: float = 0.0
         for lease in sorted(status.processes, key=_order)
     ]
     lines = _table(_columns(rows), rows) if rows else ["no process is alive"]
-    lines.append("")
+    lines += [*_missing(status), ""]
     queues = [
         {"waiting for a worker": queue.channel, "depth": queue.depth, "oldest": f"{queue.age_s:.1f} s"}
         for queue in status.queues
@@ -54,6 +56,14 @@ def as_table(status: Status, before: Status | None = None, passed_s: float = 0.0
     if counted:
         lines += ["", *_table(("counted", "role", "times"), counted)]
     return "\n".join(lines)
+
+
+def _missing(status: Status) -> Iterable[str]:
+    """An empty row would be overlooked."""
+    here = Counter(str(lease.get("role")) for lease in status.processes)
+    for role, count in sorted(status.wanted.items()):
+        if here[role] < count:
+            yield f"MISSING: {count - here[role]} of {count} {role}s; the log of `serve` says why"
 
 
 def _counted(status: Status) -> list[dict[str, Any]]:

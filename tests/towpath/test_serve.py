@@ -152,6 +152,8 @@ def test_a_worker_that_can_start_no_more_is_tried_after_pauses(tmp_path: Path, p
         for times in (1, 2, 3):
             wait_until(lambda times=times: server.log.count("does not stay alive") >= times, f"try {times}", 30)
             assert server.log.count("towpath: importing 'small' raised RuntimeError: no database") == times
+        status = [BIN / "towpath", "status", "--run-dir", server.run_dir / "run"]
+        wait_until(lambda: b"MISSING: 1 of 1 workers" in subprocess.check_output(status, env=environment({})))
         (project / "small.py").write_text(APP)
         assert ask(server).startswith("first")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 
@@ -46,6 +47,18 @@ def test_programs_read_json() -> None:
         "processes": [LEASE],
         "queues": [{"channel": "http.request", "depth": 2, "age_s": 1.25}],
     }
+
+
+def test_who_is_missing_is_said() -> None:
+    """Whoever looks at a table sees who is there; more than were asked for are successors."""
+    short = Status((LEASE,), NOW.queues, 100.0, {"worker": 3, "interface": 1})
+    table = as_table(short).splitlines()
+    assert [line.partition(";")[0] for line in table if line.startswith("MISSING")] == [
+        "MISSING: 1 of 1 interfaces",
+        "MISSING: 2 of 3 workers",
+    ]
+    assert json.loads(as_json(short))["wanted"] == {"worker": 3, "interface": 1}
+    assert "MISSING" not in as_table(dataclasses.replace(short, wanted={"worker": 1}))
 
 
 def test_an_empty_canal_is_said_to_be_empty() -> None:
