@@ -8,9 +8,11 @@ from __future__ import annotations
 import json
 import logging
 import logging.config
+import sys
 from pathlib import Path
 
 TRACE = 5
+OURS = "towpath"
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -25,9 +27,29 @@ def set_up(level: str, config: str | None) -> None:
     if number is None:
         raise NoLogConfig(f"{level!r} is not a log level: critical, error, warning, info, debug, trace")
     logging.basicConfig(level=logging.WARNING, format=FORMAT)
-    logging.getLogger("towpath").setLevel(number)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_not_said_already)
+    logging.getLogger(OURS).setLevel(number)
     if config is not None:
         _read(Path(config))
+
+
+def _not_said_already(record: logging.LogRecord) -> bool:
+    """Did no handler between the logger and the root show this line? Django brings one along: each line would come twice."""
+    if record.name.startswith(OURS):
+        return True
+    logger: logging.Logger | None = logging.getLogger(record.name)
+    while logger is not None and logger.parent is not None:
+        if any(_shows(handler, record) for handler in logger.handlers):
+            return False
+        logger = logger.parent
+    return True
+
+
+def _shows(handler: logging.Handler, record: logging.LogRecord) -> bool:
+    """On a stream where our line would stand too."""
+    here = isinstance(handler, logging.StreamHandler) and handler.stream in (sys.stdout, sys.stderr)
+    return here and record.levelno >= handler.level and bool(handler.filter(record))
 
 
 def _read(path: Path) -> None:
