@@ -261,7 +261,7 @@ def _running(values: options.Values, or_else: str = "") -> tuple[Path, dict[str,
 
     or_else: what else may be said, if none runs there.
     """
-    path = _path(values["run_dir"]) or run_dir.default_path(values["port"], values["uds"], None)
+    path = _place(values)
     facts = run_dir.facts(path)
     if facts is None:
         which = "--port, --uds or --run-dir says which one is meant"
@@ -269,14 +269,31 @@ def _running(values: options.Values, or_else: str = "") -> tuple[Path, dict[str,
     return path, facts
 
 
+def _place(values: options.Values) -> Path:
+    return _path(values["run_dir"]) or run_dir.default_path(values["port"], values["uds"], None)
+
+
+def _runs(values: options.Values) -> bool:
+    return run_dir.facts(_place(values)) is not None
+
+
 def _where(values: options.Values) -> tuple[str, str, Path | None]:
-    """URL and prefix for `status`: those that were given, else those of the `serve` that is meant, with its run folder."""
-    if values["redis"] is not None:
+    """URL and prefix for `status`: those that were given, else those of the `serve` that is meant, with its run folder.
+
+    TOWPATH_REDIS is most likely there for that `serve`, and says nothing of its prefix: so it counts where none runs.
+    """
+    if _said("redis") or (values["redis"] is not None and not _said("port", "uds", "run_dir") and not _runs(values)):
         return values["redis"], values["prefix"], None
     path, facts = _running(values, ", and --redis where processes run without it")
     if "redis" not in facts:
         raise click.ClickException(f"the `towpath serve` in {path} is only starting")
     return facts["redis"], facts["prefix"], path
+
+
+def _said(*names: str) -> bool:
+    """On the command line."""
+    source = click.get_current_context().get_parameter_source
+    return any(source(name) is ParameterSource.COMMANDLINE for name in names)
 
 
 def _wanted(folder: Path | None) -> dict[str, int]:

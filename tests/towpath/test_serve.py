@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from tests.facts import wait_until
+from tests.redis_server import RedisServer
 from tests.serving import (
     BIN,
     Server,
@@ -79,6 +80,18 @@ def test_status_shows_all_who_are_alive(tmp_path: Path, project: Path) -> None:
     with towpath_serve("small", run_dir=tmp_path, app_dir=project, options=options) as server:
         roles = sorted(str(process["role"]) for process in status_of(server)["processes"])
         assert roles == ["interface", "interface", "worker", "worker"]
+
+
+def test_status_of_a_serve_does_not_look_elsewhere(tmp_path: Path, project: Path, redis_server: RedisServer) -> None:
+    """Its Redis is in the environment, where a password is best given; its prefix is not."""
+    here, options = {"TOWPATH_REDIS": redis_server.url}, ["--prefix", f"{tmp_path.name}:"]
+    with towpath_serve("small", run_dir=tmp_path, app_dir=project, options=options, env=here):
+        command = [BIN / "towpath", "status", "--json"]
+        by_folder = subprocess.check_output([*command, "--run-dir", tmp_path / "run"], env=environment(here))
+        assert {row["role"] for row in json.loads(by_folder)["processes"]} == {"interface", "worker"}
+        nowhere = {**here, "TOWPATH_RUN_DIR": str(tmp_path / "nowhere"), "TOWPATH_PREFIX": f"{tmp_path.name}:"}
+        by_redis = subprocess.check_output(command, env=environment(nowhere))
+        assert len(json.loads(by_redis)["processes"]) == 2
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
