@@ -281,8 +281,17 @@ def kept_for_workers(began: Values, now: Values) -> dict[str, Any]:
 
     They must agree on it (Redis, prefix, waits), and interface servers are not replaced.
     """
-    changed = {row.name: now[row.name] for row in ROWS if row.commands >= ROOM and INTERFACE not in row.commands}
-    return {**began, **changed}
+    return {**began, **{row.name: now[row.name] for row in ROWS if _is_for_workers(row)}}
+
+
+def kept_back(began: Values, now: Values) -> list[str]:
+    """What says something else by now, and is not heeded before `serve` itself is started again."""
+    known = [row for row in ROWS if row.name in began and row.name in now]
+    return [row.flags.split("/")[0] for row in known if began[row.name] != now[row.name] and not _is_for_workers(row)]
+
+
+def _is_for_workers(row: Row) -> bool:
+    return row.commands >= ROOM and INTERFACE not in row.commands
 
 
 def environment(values: Values) -> dict[str, str]:

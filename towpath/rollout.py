@@ -174,7 +174,7 @@ class Rollout:
             return
         outcome = self._check.outcome()
         if outcome is None:
-            self._tell_waiting(self._check.word())
+            self.tell_waiting(self._check.word())
             return
         variables, self._check = self._check.variables, None
         if outcome:
@@ -182,7 +182,8 @@ class Rollout:
         else:
             self._replace_all(variables)
 
-    def _tell_waiting(self, word: str) -> None:
+    def tell_waiting(self, word: str) -> None:
+        """Those who wait for the check, and the log. Nothing, if there is nothing to say."""
         if word:
             self._say_here(word)
             for request in [*self._waiting, *self._next]:

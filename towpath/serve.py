@@ -29,7 +29,6 @@ from towpath import (
     options,
     processes,
     redis_check,
-    rollout,
     run_dir,
     standard_streams,
     started_in,
@@ -40,6 +39,7 @@ from towpath.errors import INTERRUPTED, StartFailure
 from towpath.listening import Listening
 from towpath.log_lines import LogPipes
 from towpath.reload_watch import Watched
+from towpath.rollout import SILENT_S, Rollout
 from towpath.run_dir import SUPERVISORD, RunDir
 from towpath.serve_loop import Parent
 from towpath.supervisord_conf import Plan
@@ -132,7 +132,7 @@ def _serve_in(folder: RunDir, settings: ServeSettings, found: Listening | None) 
     editions = WorkerEnvironment(folder.path, environment)
     parent = Parent(folder, plan, supervisord, redis, settings.values["prefix"], editions, settings.reload)
     parent.rollout.check_command = (*COMMAND, "worker", settings.app, "--check")
-    parent.rollout.variables = lambda: _variables_again(settings, plan, redis, folder)
+    parent.rollout.variables = lambda: _variables_again(settings, plan, redis, folder, parent.rollout)
     assert supervisord.stdout is not None
     pipes.add(supervisord.stdout.fileno(), SUPERVISORD, parent.look_now)
     pipes.start()
@@ -170,10 +170,15 @@ def _environment(told: options.Values, redis: str, folder: RunDir) -> dict[str, 
     }
 
 
-def _variables_again(settings: ServeSettings, plan: Plan, redis: str, folder: RunDir) -> dict[str, str]:
+def _variables_again(
+    settings: ServeSettings, plan: Plan, redis: str, folder: RunDir, rollout: Rollout
+) -> dict[str, str]:
     """As of now, and where we were started: from here on paths mean what they mean there."""
     started_in.enter(plan.started_in)
-    return _environment(options.kept_for_workers(settings.told, settings.read_again()), redis, folder)
+    now = settings.read_again()
+    old = options.kept_back(settings.values, now)
+    rollout.tell_waiting(f"not heeded before `serve` is started again: {', '.join(old)}" if old else "")
+    return _environment(options.kept_for_workers(settings.told, now), redis, folder)
 
 
 def _check_application(app: str, environment: Mapping[str, str]) -> None:
@@ -193,7 +198,7 @@ def _check_application(app: str, environment: Mapping[str, str]) -> None:
 def _patiently(checking: subprocess.Popen[bytes], app: str) -> int:
     """Its exit code. Who waits for long is told what for."""
     try:
-        return checking.wait(rollout.SILENT_S)
+        return checking.wait(SILENT_S)
     except subprocess.TimeoutExpired:
         standard_streams.say(f"still loading {app} …")
         return checking.wait()

@@ -99,9 +99,12 @@ def test_a_reload_brings_new_code_and_configuration_and_no_request_fails(tmp_pat
         with asked(server) as asking:
             asking.hear("first anna")
             (project / "small.py").write_text(APP.replace("first", "second"))
-            file.write_text("NAME=berta\n")
+            file.write_text("NAME=berta\nTOWPATH_WORKERS=3\nTOWPATH_WS_MAX_SIZE=7\n")
             ended = towpath(server, "reload")
             assert (ended.returncode, ended.stderr) == (0, "")
+            assert ended.stdout.startswith("not heeded before `serve` is started again: --ws-max-size\n"), (
+                "--workers stands in words"
+            )
             assert ended.stdout.splitlines()[-1].startswith("2 workers replaced in ")
             asking.forget()
             asking.hear("second berta")
