@@ -81,7 +81,7 @@ class RunDir:
                 f"another `towpath serve` (pid {holder}) runs in {path}; say --run-dir or `towpath stop`"
             ) from None
         except OSError as error:
-            raise StartFailure(f"the run folder {path} cannot be used: {error.strerror}") from error
+            raise StartFailure(f"the run folder {path} cannot be used: {error.strerror}; say --run-dir") from error
         folder = cls(path, lock, made)
         folder._end_orphans()
         folder._sweep()
