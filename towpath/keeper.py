@@ -119,6 +119,12 @@ class Retries:
                 found.append(name)
         return found
 
+    def excuse(self, lost: Iterable[str], now: float) -> None:
+        """It was not their doing: they are tried at once, as if it were the first time, when that is over."""
+        for name in lost:
+            self._due[name] = now
+            self._pauses_s.pop(name, None)
+
     def _pause_s(self, name: str, now: float) -> float:
         lived_long = now - self._started.get(name, now) > LIVED_LONG_S
         last_s = 0.0 if lived_long else self._pauses_s.get(name, 0.0)

@@ -235,8 +235,20 @@ class Parent:
                 self._happened.put(what)
             self._held.clear()
 
+    def _redis_stands(self) -> bool:
+        """Can anybody start at all?"""
+        try:
+            redis_check.check(self._redis)
+        except StartFailure:
+            return False
+        return True
+
     def _look_for_lost(self, seen: Mapping[str, Process]) -> None:
-        for name in self._retries.due(keeper.lost(seen, self.rollout.wanted), time.monotonic()):
+        lost, now = keeper.lost(seen, self.rollout.wanted), time.monotonic()
+        if lost and not self._redis_stands():
+            self._retries.excuse(lost, now)
+            return
+        for name in self._retries.due(lost, now):
             self._say(
                 f"{name} does not stay alive; starting it again (up to {keeper.PAUSE_MAX_S:.0f} s after each failure)"
             )

@@ -13,7 +13,7 @@ from channel_layer.redis_address import RedisAddress
 from channel_layer.redis_connection import connect
 from tests.guarded_redis import PASSWORD, SENTINEL_PASSWORD, Guard, needs_redis
 from tests.promises.asking import flows_again
-from tests.promises.conftest import PROJECT
+from tests.promises.conftest import PROJECT, Traces
 from tests.promises.fleet import towpath
 from tests.redis_sentinels import RedisSentinels
 from tests.serving import Server, processes_of, towpath_serve
@@ -36,9 +36,11 @@ def sentinels(guard: Guard) -> Iterator[RedisSentinels]:
         sentinels.remove()
 
 
-def test_a_fleet_follows_a_fail_over_behind_tls_and_passwords(sentinels: RedisSentinels, tmp_path: Path) -> None:
+def test_a_fleet_follows_a_fail_over_behind_tls_and_passwords(
+    sentinels: RedisSentinels, traces: Traces, tmp_path: Path
+) -> None:
     """P9. `serve`, the workers' leases and `status` all find the next primary; nobody reads a password in the log or in `ps`."""
-    variables = {"TOWPATH_REDIS": sentinels.url}
+    variables = {**traces.env, "TOWPATH_REDIS": sentinels.url}
     with towpath_serve("witness", run_dir=tmp_path, app_dir=PROJECT, env=variables) as server:
         flows_again(server)
         before = sentinels.primary_port

@@ -78,6 +78,16 @@ def test_who_cannot_start_is_tried_after_pauses_that_grow_and_not_for_ever_less(
     assert (retries.due(["worker-0"], now), retries.due(["worker-0"], now + 1.0)) == ([], ["worker-0"])
 
 
+def test_whose_start_failed_through_nobodys_fault_is_tried_at_once_when_that_is_over() -> None:
+    """P9. Redis may be away for an hour; then it is back, and no pause that has grown meanwhile is to be waited for."""
+    retries = keeper.Retries()
+    times = [now for now in range(100) if retries.due(["worker-0"], now)]
+    assert times[-1] - times[-2] > 8
+    retries.excuse(["worker-0"], 100.0)
+    assert retries.due(["worker-0"], 100.0) == ["worker-0"]
+    assert (retries.due(["worker-0"], 101.0), retries.due(["worker-0"], 102.0)) == ([], ["worker-0"])
+
+
 def test_whoever_took_connections_has_started_whatever_becomes_of_it() -> None:
     """Others may start for a minute still, and the first request may be one that kills."""
     beginning = keeper.Beginning()

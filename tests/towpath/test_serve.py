@@ -171,6 +171,25 @@ def test_a_worker_that_can_start_no_more_is_tried_after_pauses(tmp_path: Path, p
         assert ask(server).startswith("first")
 
 
+def test_nobody_is_started_while_redis_is_away_and_all_are_when_it_is_back(
+    tmp_path: Path, project: Path, own_redis: RedisServer
+) -> None:
+    """P9. Each start would fail, and the pauses between them would grow."""
+    options = ["--redis", own_redis.url, "--workers", "2"]
+    with towpath_serve("small", run_dir=tmp_path, app_dir=project, options=options) as server:
+        own_redis.stop()
+        for name in ("worker-0", "worker-1"):
+            killed = pid_of(server, name)
+            assert killed is not None
+            os.kill(killed, signal.SIGKILL)
+            said = re.compile(rf"{name} +\| towpath: Redis at .* is unreachable")
+            wait_until(lambda said=said: said.search(server.log), f"{name} has tried in vain", 30)
+        assert "does not stay alive" not in server.log
+        own_redis.start()
+        wait_until(lambda: server.log.count("does not stay alive") == 2, "both are started", 30)
+        assert ask(server).startswith("first")
+
+
 def test_a_killed_serve_takes_its_processes_with_it(tmp_path: Path, project: Path) -> None:
     """The system tells the supervisor, and the supervisor ends the rest. The next `serve` sweeps the folder."""
     with towpath_serve("small", run_dir=tmp_path, app_dir=project, exit_codes=(-9,)) as server:
