@@ -55,6 +55,11 @@ class Writing(Socket):
         for pushed in composer.take_waiting():
             self.push(pushed)
 
+    @property
+    def torn(self) -> bool:
+        """See `Client.torn`."""
+        return self._composer is not None and self._composer.inside_message
+
     def push(self, pushed: Pushed) -> None:
         if self._clear:
             data = pushed.frame

@@ -57,6 +57,10 @@ class Pushed:
 class Client(Protocol):
     """One client's side of one connection. The pump calls; nothing here may raise."""
 
+    @property
+    def torn(self) -> bool:
+        """Open WebSocket: has the client been given a part of a message, whose rest its owner has yet to say?"""
+
     def adopted(self) -> None:
         """A worker has taken it: from now on the application's answer may be late. Again after each change of owner.
 

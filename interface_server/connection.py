@@ -245,9 +245,11 @@ class Connection:
             return self.state is _OWNED and self.replayable and not (self.accepted and happening is _STOPPED)
         return False
 
-    def owner_died(self, now: float) -> Action:
-        """Its owner is dead. now: monotonic seconds."""
+    def owner_died(self, now: float, torn: bool = False) -> Action:
+        """Its owner is dead. now: monotonic seconds. torn: in the middle of a message to the client, which no other can finish."""
         if self.accepted:
+            if torn:
+                self.resumable = False  # whatever the next owner said would be the end of that message
             self.kept = None  # each event at most once: what the dead instance had is not repeated
             self.deaths = tuple(at for at in self.deaths if now - at < DEATHS_REMEMBERED_S)
         action = self.happen(_OWNER_DIED)
@@ -314,9 +316,9 @@ class Connection:
                 self.kept_bytes -= sum(size for _, size in self.kept[:done])
                 del self.kept[:done]
 
-    def hand_off(self, consumed: int) -> Action:
-        """The owner asks for another one, having received our events up to `consumed`."""
-        if not (self.accepted_here and self.resumable):
+    def hand_off(self, consumed: int, torn: bool = False) -> Action:
+        """The owner asks for another one, having received our events up to `consumed`. torn: as for `owner_died`."""
+        if torn or not (self.accepted_here and self.resumable):
             return self.happen(Happening.ENDED)
         self.consumed(consumed)
         return self.happen(Happening.HANDED_OFF)

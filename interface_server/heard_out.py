@@ -27,6 +27,11 @@ class HeardOut:
         # What was on its way to the client when it closed is in nobody's hands.
         upstream.incoming.consumed = upstream.delivered_bytes
 
+    @property
+    def torn(self) -> bool:
+        """There is nobody who could miss the rest of a message."""
+        return False
+
     def heard(self) -> None:
         """Has an instance that has accepted, as it would be refused to after the disconnect, got all? Now the client has left."""
         upstream = self._upstream

@@ -201,7 +201,8 @@ class Pump:
         """See `Receiver.on_dead`."""
         for upstream in [upstream for upstream in self._connections.values() if upstream.owner == node]:
             self.node.post(node, packets.cancel(upstream.number, upstream.epoch, Cancel.DEAD))
-            upstream.obey(upstream.owner_died(self._loop.time()))
+            torn = upstream.accepted and upstream.client.torn
+            upstream.obey(upstream.owner_died(self._loop.time(), torn))
             if upstream.owner is None:  # it was opened again
                 self.node.peers.release(node)
 
@@ -296,8 +297,11 @@ class Pump:
                 upstream.forget_opening()
             upstream.client.deliver(events, size_bytes)
         elif order is _GAP:
-            self.counters["wire.gap"] += 1
-            upstream.obey(upstream.happen(Happening.GAP))
+            self._gap(upstream)
+
+    def _gap(self, upstream: WireUpstream) -> None:
+        self.counters["wire.gap"] += 1
+        upstream.obey(upstream.happen(Happening.GAP))
 
     def _screened(self, upstream: WireUpstream, events: list[Event]) -> list[Event]:
         resumed = upstream.accepted and not upstream.accepted_here
@@ -309,10 +313,15 @@ class Pump:
 
     def _handoff(self, sender: str, packet: list[Any]) -> None:
         upstream = self._owned(sender, packet)
-        if upstream is None or upstream.order(packet[3]) is not _NEXT:
+        if upstream is None:
+            return
+        order = upstream.order(packet[3])
+        if order is not _NEXT:
+            if order is _GAP:
+                self._gap(upstream)
             return
         self.node.post(sender, packets.cancel(upstream.number, upstream.epoch, Cancel.MOVED, 1012))
-        upstream.obey(upstream.hand_off(packet[4]), Ending.STOPPING)
+        upstream.obey(upstream.hand_off(packet[4], upstream.client.torn), Ending.STOPPING)
         if upstream.owner is None:
             self.counters["websocket.handed_off"] += 1
             self.node.peers.release(sender)

@@ -159,6 +159,11 @@ class Requests(HttpSocket):
             self.factory.uploading[self] = self.context.now  # it could not say anything, until now
         self._unpause(NO_ROOM)
 
+    @property
+    def torn(self) -> bool:
+        """A response that is cut off is aborted: there is no next owner who could be mistaken for its end."""
+        return False
+
     def wanted(self) -> None:
         if self._continue_owed and not self._spoken:
             self._continue_owed = False

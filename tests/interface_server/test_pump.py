@@ -39,6 +39,19 @@ async def test_what_its_owner_says_and_nobody_understands_ends_a_connection_visi
         await until(lambda: not owner.lines)
 
 
+async def test_a_hand_off_behind_a_gap_ends_its_connection_visibly(wire_settings: WireSettings) -> None:
+    """P1. What its owner had said before is lost; a socket that waits for nobody's answer would stay with nobody behind it."""
+    room = RecordedRoom()
+    async with interface(wire_settings) as door, worker(wire_settings, room) as owner:
+        client = knock(door, kind="websocket")
+        instance = await adopted(room)
+        instance.send({"type": "websocket.accept", "resumable": True})
+        await until(lambda: client.events)
+        owner.node.post(door.node.name, packets.handoff(client.upstream.number, 1, 3, 0))
+        await until(lambda: client.ending is Ending.HOLE and instance.disconnects)
+        assert (door.counters["wire.gap"], door.connections, owner.lines) == (1, 0, [])
+
+
 async def test_nonsense_of_somebody_else_ends_no_connection(wire_settings: WireSettings) -> None:
     """P2, P12. Only the owner can make a gap: of a stranger, and of third parties, it is counted and dropped."""
     room = RecordedRoom()

@@ -106,6 +106,8 @@ class Client:
     def adopted(self) -> None:
         """A worker has it; no timer of ours depends on that."""
 
+    torn = False  #: messages are small here, and whole
+
     def wanted(self) -> None:
         self._record.check(False, "nobody waits for 100 here")
 

@@ -42,6 +42,7 @@ class Recorded:
     resumed: int = 0
     adoptions: int = 0
     undelivered: int = 0
+    torn: bool = False
     takes: bool = True  #: False: a client that does not read; nothing counts as delivered
     upstream: Any = None
 

@@ -1,0 +1,97 @@
+"""A message that its owner has not finished, and nobody else can: a real socket, a real server of Redis, a played application."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator
+
+import pytest
+
+from channel_layer.settings import WireSettings
+from interface_server.context import DoorContext
+from interface_server.pump import Pump
+from interface_server.settings import InterfaceSettings
+from interface_server.twisted_http import HttpFactory
+from interface_server.uvloop_endpoint import UvloopServerEndpoint
+from tests.interface_server.websocket_door import RawClient, upgrade_request
+from tests.wire.both_pumps import RecordedInstance, RecordedRoom, adopted, interface, worker
+from worker.pump import Pump as WorkerPump
+
+TEXT_BEGINS, TEXT, CLOSE = 0x01, 0x81, 0x88
+
+
+@contextlib.asynccontextmanager
+async def listening(pump: Pump, wire: WireSettings) -> AsyncIterator[int]:
+    """The port at which this pump's clients arrive."""
+    loop = asyncio.get_running_loop()
+    context = DoorContext.of(InterfaceSettings(wire=wire, access_log=False), pump, loop, Counter())
+    context.start()
+    port = await UvloopServerEndpoint(loop, port=0).open(HttpFactory(context))
+    try:
+        yield port.sockets[0].getsockname()[1]
+    finally:
+        port.stopListening()
+        context.stop()
+
+
+async def opened(port: int, room: RecordedRoom) -> tuple[RawClient, RecordedInstance]:
+    """A WebSocket whose application wants it to outlive its worker."""
+    client = await RawClient.connect(port)
+    client.send(upgrade_request())
+    instance = await adopted(room)
+    instance.send({"type": "websocket.accept", "subprotocol": None, "headers": [], "resumable": "crash"})
+    await client.head()
+    return client, instance
+
+
+def died(pump: Pump, owner: WorkerPump, _instance: RecordedInstance) -> None:
+    """Its owner is found dead."""
+    pump.on_dead(owner.node.name)
+
+
+def lets_go(pump: Pump, owner: WorkerPump, instance: RecordedInstance) -> None:
+    """Its owner hands it off too early."""
+    instance.line.hand_off()
+
+
+@pytest.mark.parametrize("loss", [died, lets_go])
+async def test_who_has_heard_half_a_message_is_closed_and_hears_no_other_end_of_it(
+    wire_settings: WireSettings, loss: object
+) -> None:
+    """P1, P2. What the next owner says first would be the rest of that message; so there is no next owner, visibly."""
+    room = RecordedRoom()
+    async with (
+        interface(wire_settings) as pump,
+        listening(pump, wire_settings) as port,
+        worker(wire_settings, room) as owner,
+    ):
+        client, instance = await opened(port, room)
+        instance.send({"type": "websocket.send", "text": "half of", "more_body": True})
+        assert await client.frame() == (TEXT_BEGINS, b"half of")
+        loss(pump, owner, instance)  # type: ignore[operator]
+        first_byte, payload = await client.frame()
+        assert (first_byte, payload[:2]) == (CLOSE, (1012).to_bytes(2, "big"))
+        assert len(room.instances) == 1
+        client.vanish()
+
+
+async def test_who_has_heard_whole_messages_goes_on_with_the_next_owner(wire_settings: WireSettings) -> None:
+    """P6. Also where the last one came in parts."""
+    room = RecordedRoom()
+    async with (
+        interface(wire_settings) as pump,
+        listening(pump, wire_settings) as port,
+        worker(wire_settings, room) as owner,
+    ):
+        client, instance = await opened(port, room)
+        instance.send({"type": "websocket.send", "text": "who", "more_body": True})
+        instance.send({"type": "websocket.send", "text": "le"})
+        assert [(await client.frame())[1] for _ in range(2)] == [b"who", b"le"]
+        pump.on_dead(owner.node.name)
+        successor = await adopted(room, 2)
+        successor.send({"type": "websocket.accept", "resumable": "crash"})
+        successor.send({"type": "websocket.send", "text": "next"})
+        assert await client.frame() == (TEXT, b"next")
+        client.vanish()
