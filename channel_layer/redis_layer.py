@@ -11,6 +11,8 @@ import asyncio
 import itertools
 from typing import Any
 
+import hiredis
+
 from channel_layer import packets
 from channel_layer.errors import InvalidName, LayerUnavailable
 from channel_layer.events import Event, check_message
@@ -107,7 +109,7 @@ class RedisLayer:
         try:
             async with asyncio.timeout(self._answer_timeout_s):
                 return bool(await connection.execute("EXISTS", self._node.keys.lease(node)))
-        except TimeoutError:
+        except (TimeoutError, hiredis.ReplyError):
             return True
 
     def _silence(self, who: str) -> LayerUnavailable:

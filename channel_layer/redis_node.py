@@ -195,7 +195,10 @@ class RedisNode:
         """One publish; the number of processes that it reached. Raises LayerUnavailable, InvalidMessage."""
         if self.connection is None:
             raise LayerUnavailable("not connected to Redis")
-        reached: int = await self.connection.execute("PUBLISH", self.keys.group(group), pack(event))
+        try:
+            reached: int = await self.connection.execute("PUBLISH", self.keys.group(group), pack(event))
+        except hiredis.ReplyError as error:
+            raise LayerUnavailable(f"Redis refused to publish: {error}") from error
         return reached
 
     # -- shared channels

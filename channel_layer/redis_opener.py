@@ -61,6 +61,8 @@ class RedisOpener:
         self._waiting: list[_Opening] = []
         #: Queued again while Redis is away or full; their wait is counted elsewhere.
         self._returning: list[_Opening] = []
+        #: To be withdrawn, and nobody knows whether they were: the era, id and size of each, and who wants to know.
+        self._left_behind: list[tuple[str, bytes, int, OnAnswer]] = []
         self._refusals = Refusals(log, "new connections")
         self._under_way = False
         self._scheduled = False
@@ -73,6 +75,10 @@ class RedisOpener:
         self._under_way = False
         if self._retry is not None:
             self._retry.cancel()
+        left_behind, self._left_behind = self._left_behind, []
+        for era, entry_id, size_bytes, on_answer in left_behind:
+            if era == connection.era:  # in another life of the data nobody takes it
+                self.withdraw(entry_id, size_bytes, on_answer)
         self._return()
 
     def open(self, packed: bytes, applicant: Applicant, epoch: int) -> None:
@@ -83,11 +89,21 @@ class RedisOpener:
             self._loop.call_soon(self._flush)
 
     def withdraw(self, entry_id: bytes, size_bytes: int, on_answer: OnAnswer) -> None:
-        """Run the cancel script: 1 means that nobody will ever take the entry."""
-        if self._connection is None:
+        """Run the cancel script: 1 means that nobody will ever take the entry.
+
+        Without an answer it is run again on the next connection: `on_answer` hears LayerUnavailable first, and the answer then.
+        """
+        connection = self._connection
+        if connection is None:
             on_answer(LayerUnavailable("not connected to Redis"))
             return
-        redis_scripts.CANCEL.call(self._connection, on_answer, 2, self._stream, self._size, GROUP, entry_id, size_bytes)
+
+        def answered(answer: Answer) -> None:
+            if isinstance(answer, LayerUnavailable):
+                self._left_behind.append((connection.era, entry_id, size_bytes, on_answer))
+            on_answer(answer)
+
+        redis_scripts.CANCEL.call(connection, answered, 2, self._stream, self._size, GROUP, entry_id, size_bytes)
 
     def entry_size_bytes(self, packed: bytes) -> int:
         """What an entry with this packet counts against the channel's bytes."""

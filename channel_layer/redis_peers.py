@@ -80,13 +80,8 @@ class RedisPeers:
     def hold(self, node: str) -> None:
         """One connection more is shared with `node`: its life matters."""
         self.held.hold(node)
-        if node not in self._acquainted and self._commands.connection is not None:
-            self._acquainted.add(node)
-
-            def answered(lease: Answer) -> None:
-                self._acquaint(node, lease)
-
-            self._commands.connection.call(answered, "GET", self._keys.lease(node))
+        if node not in self._acquainted:
+            self._meet(node)
 
     def release(self, node: str) -> None:
         """One connection less."""
@@ -95,6 +90,18 @@ class RedisPeers:
     def suspect(self, node: str) -> None:
         """A batch found no inbox: look at the lease at the next occasion, whoever holds what."""
         self._suspects.add(node)
+
+    def _meet(self, node: str) -> None:
+        """Look at its lease, where it says who it is. While Redis is away that has to wait for the next look at all of them."""
+        connection = self._commands.connection
+        if connection is None:
+            return
+        self._acquainted.add(node)
+
+        def answered(lease: Answer) -> None:
+            self._acquaint(node, lease)
+
+        connection.call(answered, "GET", self._keys.lease(node))
 
     def _acquaint(self, node: str, lease: Answer) -> None:
         """If it runs on this machine, its death is seen at once, and not when its lease ends."""
@@ -171,6 +178,9 @@ class RedisPeers:
                 await self._judge(list(watched))
         except (LayerUnavailable, hiredis.ReplyError) as error:
             log.debug("leases could not be read: %s", error)
+        for node in self.held.watched():
+            if node not in self._acquainted:
+                self._meet(node)
         if self._dead:
             self._begin_burial()
 

@@ -8,9 +8,11 @@ import time
 
 import pytest
 
+from channel_layer.errors import LayerUnavailable
 from channel_layer.settings import WireSettings
 from interface_server.client import Ending
 from tests.facts import until
+from tests.redis_look import queue_length
 from tests.redis_server import RedisServer
 from tests.wire.both_pumps import RecordedRoom, interface, knock, respond, worker
 
@@ -31,6 +33,47 @@ async def test_a_client_that_leaves_while_redis_is_away_is_not_queued_again(own_
         assert connection is not None
         facts = await connection.execute("XINFO", "STREAM", door.node.keys.channel("http.request"))
         assert facts[facts.index(b"entries-added") + 1] == 1
+
+
+async def test_a_client_that_leaves_while_redis_is_away_is_withdrawn_when_it_is_back(own_redis: RedisServer) -> None:
+    """P3. Its entry waits for a worker still; whoever is the next to come must not start it, and the others keep their places."""
+    wire = WireSettings(redis=own_redis.url)
+    async with interface(wire) as door:
+        leaves, stays = knock(door, method="POST"), knock(door, method="POST")
+        await until(lambda: leaves.upstream.entry_id and stays.upstream.entry_id, "queued")
+        assert door.node.connection is not None
+        door.node.connection.close()
+        await until(lambda: door.node.connection is None)
+        leaves.upstream.leave()
+        await until(lambda: queue_length(own_redis.url) == 1, "withdrawn")
+        room = RecordedRoom(play=respond)
+        async with worker(wire, room):
+            await until(lambda: stays.body == b"hello")
+        assert len(room.instances) == 1
+
+
+async def test_whose_lease_could_not_be_looked_at_is_looked_at_later(wire_settings: WireSettings) -> None:
+    """P6. A worker of this machine whose death nobody would see would be dead for as long as a lease lasts."""
+    room = RecordedRoom()
+    async with interface(wire_settings) as door, worker(wire_settings, room) as owner:
+        client = knock(door, kind="websocket")
+        first = door.node.connection
+        assert first is not None
+        client.adopted = first.close  # type: ignore[method-assign]  # the question is on its way then
+        await until(lambda: door.node.connection not in (None, first), "another connection")
+        assert client.upstream.owner == owner.node.name
+        await until(lambda: owner.node.name in door.node.peers._deaths.watched())
+        client.upstream.leave()
+        await until(lambda: not owner.lines)
+
+
+async def test_what_redis_refuses_to_publish_is_an_error_of_the_layer(own_redis: RedisServer) -> None:
+    """P10, P12. An application knows errors of the layer; those of a client library are none that it could expect."""
+    async with worker(WireSettings(redis=own_redis.url), RecordedRoom()) as taker:
+        with own_redis.client() as redis:
+            redis.execute_command("ACL", "SETUSER", "default", "resetchannels")
+        with pytest.raises(LayerUnavailable, match="NOPERM"):
+            await taker.layer.group_send("everybody", {"type": "websocket.send", "text": "hello"})
 
 
 async def test_nobody_is_called_dead_because_redis_has_forgotten_everybody(own_redis: RedisServer) -> None:
