@@ -79,7 +79,7 @@ class ControlSocket:
             connection.settimeout(REQUEST_TIMEOUT_S)
             try:
                 asked = json.loads(_line(connection))
-            except (OSError, ValueError):
+            except (OSError, ValueError, RecursionError):
                 connection.close()
                 continue
             self._on_request(Request(asked if isinstance(asked, dict) else {}, connection))

@@ -128,11 +128,17 @@ class Fleet:
         self._jobs.append(job)
         return job
 
+    @property
+    def _additional(self) -> list[str]:
+        """Who is on its way and replaces nobody."""
+        return [name for name, start in self._starting.items() if start.instead_of is None]
+
     def _drop_surplus(self) -> set[str]:
         """Who is too many leaves: first who is not there yet, then who would be replaced anyway, then the youngest."""
-        additional = [name for name, start in self._starting.items() if start.instead_of is None]
+        additional = self._additional
         by_age = [*additional[::-1], *self._old[::-1], *(name for name in self.current[::-1] if name not in self._old)]
-        candidates = [name for name in by_age if name in self.current or name in additional]
+        # Once each: who is not there yet may stand in the queue of those to be replaced as well.
+        candidates = [name for name in dict.fromkeys(by_age) if name in self.current or name in additional]
         surplus = candidates[: max(0, len(self.current) + len(additional) - self._count)]
         for name in surplus:
             self._starting.pop(name, None)
@@ -185,7 +191,7 @@ class Fleet:
         del self._starting[name]
         self._leave(name)
         if start.instead_of is None:
-            self._count = len(self.current)
+            self._count = len(self.current) + len(self._additional)  # who started beside it may stay
             self._fail([job for job in self._jobs if job.count is not None], why)
             return why
         self._fail([job for job in self._jobs if job.count is None and self.still_here(job)], why)
@@ -211,8 +217,7 @@ class Fleet:
                 job.to_leave.discard(name)
 
     def _begin_next(self, now: float) -> None:
-        additional = sum(start.instead_of is None for start in self._starting.values())
-        for _ in range(self._count - len(self.current) - additional):
+        for _ in range(self._count - len(self.current) - len(self._additional)):
             self._begin(None, now)
         if any(start.instead_of is not None for start in self._starting.values()) or self._still_leaving(now):
             return

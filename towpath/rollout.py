@@ -168,6 +168,8 @@ class Rollout:
             self._check = Check(self.check_command, self.variables())
         except StartFailure as failure:
             self._refuse(str(failure))
+        except OSError as error:  # no room, no memory, or nothing to run: a deployment may be in the middle of replacing it
+            self._refuse(f"the application cannot be loaded: {error}")
 
     def _look_at_check(self) -> None:
         if self._check is None:
@@ -195,7 +197,11 @@ class Rollout:
             request.end(1, why)
 
     def _replace_all(self, variables: Variables) -> None:
-        self._environment.renew(variables)
+        try:
+            self._environment.renew(variables)
+        except OSError as error:
+            self._refuse(f"the new environment cannot be written: {error}")
+            return
         workers = self._fleets["worker"]
         self._replacing = workers.replace_all()
         done = f"{workers.count} worker{'s' * (workers.count != 1)} replaced"
@@ -206,7 +212,10 @@ class Rollout:
         job = self._replacing
         if job is not None and not self._fleets["worker"].still_here(job):
             self._replacing = None
-            (self._environment.take_back if job.failure else self._environment.keep)()
+            try:
+                (self._environment.take_back if job.failure else self._environment.keep)()
+            except OSError as error:
+                self._say(f"the old environment cannot be written: {error}; whoever starts now has the new one")
 
     def _scale(self, request: Request, counts: Mapping[str, Any]) -> None:
         for kind, count in counts.items():

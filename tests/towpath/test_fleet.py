@@ -190,6 +190,33 @@ def test_more_that_cannot_start_leave_the_number_as_it_was() -> None:
     assert it.fleet.current == it.alive == ["worker-0", "worker-1"]
 
 
+def test_who_starts_beside_one_that_cannot_is_counted() -> None:
+    """One number: as many as there are."""
+    it = Supervisord(2)
+    it.broken, it.unready = {"worker-2"}, {"worker-3"}
+    assert it.do(it.fleet.scale(4)).failure
+    it.unready = set()
+    it.look_until(lambda: not it.fleet.busy)
+    assert it.fleet.current == it.alive == ["worker-0", "worker-1", "worker-3"]
+    assert it.fleet.count == 3
+
+
+def test_fewer_while_more_are_on_their_way_and_all_are_to_be_replaced() -> None:
+    """Whoever is not there yet and stands in the queue to be replaced is one, not two."""
+    it = Supervisord(2)
+    it.unready = {"worker-2", "worker-3"}
+    it.fleet.scale(4)
+    it.look()
+    reload = it.fleet.replace_all()
+    scale = it.fleet.scale(1)
+    it.unready = set()
+    it.do(reload)
+    it.do(scale)
+    it.look_until(lambda: not it.fleet.busy)
+    assert len(it.fleet.current) == it.fleet.count == 1
+    assert it.fleet.current == it.alive
+
+
 def test_fewer_while_all_are_being_replaced() -> None:
     """The number holds at the end; whose successor is on its way is not dropped in vain."""
     it = Supervisord(3)

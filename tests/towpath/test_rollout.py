@@ -1,0 +1,103 @@
+"""What a running `serve` does with requests that cannot be fulfilled: it says so, and goes on."""
+
+from __future__ import annotations
+
+import json
+import queue
+import shutil
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.facts import wait_until
+from tests.redis_server import RedisServer
+from towpath.control import NAME, ControlSocket, Request
+from towpath.environment import WorkerEnvironment
+from towpath.fleet import Fleet
+from towpath.redis_status import RedisStatus
+from towpath.rollout import Rollout
+from towpath.run_dir import RunDir
+from towpath.supervisord_rpc import Supervisor
+
+SLOTS = [f"worker-{number}" for number in range(4)]
+
+
+class Asked:
+    """A rollout without processes, and somebody who asks for things."""
+
+    def __init__(self, folder: RunDir, status: RedisStatus) -> None:
+        self.said: list[str] = []
+        self.fleet = Fleet(SLOTS, 2)
+        fleets, maxima = {"worker": self.fleet}, {"worker": 2}
+        environment = WorkerEnvironment(folder.path, {})
+        self.rollout = Rollout(Supervisor(folder), status, fleets, maxima, environment, self.said.append)
+        self.rollout.variables = lambda: {"TOWPATH_GENERATION": "fleet/0"}
+
+    def reload(self) -> dict[str, object]:
+        """The answer to one request."""
+        here, there = socket.socketpair()
+        with here, there:
+            there.setblocking(False)
+            self.rollout.obey(Request({"do": "reload"}, here))
+            answers: list[dict[str, object]] = []
+
+            def answered() -> bool:
+                self.rollout.look({})
+                try:
+                    answers.extend(map(json.loads, there.recv(4096).splitlines()))
+                except BlockingIOError:
+                    return False
+                return "code" in answers[-1]
+
+            wait_until(answered, "the answer")
+            return answers[-1]
+
+
+@pytest.fixture
+def asked(tmp_path: Path, redis_server: RedisServer, prefix: str) -> Iterator[Asked]:
+    folder = RunDir.hold(tmp_path / "run")
+    status = RedisStatus(redis_server.url, prefix)
+    yield Asked(folder, status)
+    status.close()
+    folder.leave()
+
+
+def test_a_reload_while_there_is_no_interpreter_leaves_the_old_workers(asked: Asked, tmp_path: Path) -> None:
+    """P7. A deployment that is just replacing its environment must not end what serves."""
+    asked.rollout.check_command = (str(tmp_path / "removed" / "python"), "-m", "towpath")
+    answer = asked.reload()
+    assert answer["code"] == 1 and "the application cannot be loaded" in str(answer["say"])
+    assert asked.said[-1].endswith("the old workers stay")
+    assert asked.fleet.current == SLOTS[:2] and not asked.rollout.busy
+
+
+def test_a_reload_that_cannot_leave_its_environment_leaves_the_old_workers(asked: Asked, tmp_path: Path) -> None:
+    """P7. A disk may be full, or somebody may have swept the folder."""
+    asked.rollout.check_command = (sys.executable, "-c", "")
+    shutil.rmtree(tmp_path / "run")
+    answer = asked.reload()
+    assert answer["code"] == 1 and "the new environment cannot be written" in str(answer["say"])
+    assert asked.fleet.current == SLOTS[:2] and not asked.rollout.busy
+
+
+def test_nonsense_at_the_control_socket_leaves_it_open(tmp_path: Path) -> None:
+    """P12. Whoever asks next is heard: also behind what is nested more deeply than a parser goes."""
+    requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
+    control = ControlSocket(tmp_path, requests.put)
+    control.start()
+    try:
+        for nonsense in (b"\xff\n", b"{\n", b"[" * 4000 + b"\n"):
+            with socket.socket(socket.AF_UNIX) as somebody:
+                somebody.settimeout(10)
+                somebody.connect(str(tmp_path / NAME))
+                somebody.sendall(nonsense)
+                assert somebody.recv(1) == b""
+        with socket.socket(socket.AF_UNIX) as somebody:
+            somebody.connect(str(tmp_path / NAME))
+            somebody.sendall(b'{"do": "reload"}\n')
+            assert requests.get(timeout=10).asked == {"do": "reload"}
+    finally:
+        control.close()
