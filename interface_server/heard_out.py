@@ -27,6 +27,10 @@ class HeardOut:
         # What was on its way to the client when it closed is in nobody's hands.
         upstream.incoming.consumed = upstream.delivered_bytes
 
+    def adopted(self) -> None:
+        """There is no socket whose end could be heard: an instance that does not accept is told of it when that is late."""
+        self._upstream.pump.await_accept(self._upstream)
+
     @property
     def torn(self) -> bool:
         """There is nobody who could miss the rest of a message."""
@@ -45,7 +49,6 @@ class HeardOut:
     def push(self, pushed: Pushed) -> None:
         self._upstream.pump.counters["dropped.push_not_open"] += 1
 
-    def adopted(self) -> None: ...
     def end(self, ending: Ending) -> None: ...
     def resume(self) -> None: ...
     def wanted(self) -> None: ...

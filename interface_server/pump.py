@@ -128,6 +128,14 @@ class Pump:
         if self._answer_may_be_late or upstream.kind == "websocket":
             upstream.client.adopted()
 
+    def await_accept(self, upstream: WireUpstream) -> None:
+        """Whoever owns it now has so long to accept it; then its client has left."""
+        self._loop.call_later(self._settings.ws_accept_timeout_s, self._accept_overdue, upstream, upstream.epoch)
+
+    def _accept_overdue(self, upstream: WireUpstream, epoch: int) -> None:
+        if upstream.epoch == epoch and upstream.state is State.OWNED and not upstream.accepted_here:
+            upstream.obey(upstream.happen(Happening.LEFT))
+
     def forget(self, upstream: WireUpstream) -> None:
         """It is done."""
         number = upstream.number
