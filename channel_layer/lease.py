@@ -26,20 +26,36 @@ RENEWAL_INTERVAL_S = 1.0
 class OwnLease:
     """Our own ticket: since when has it been valid without a gap?"""
 
-    __slots__ = ("renewed_at", "ttl_s", "unbroken_since")
+    __slots__ = ("_answered", "_asked", "renewed_at", "ttl_s", "unbroken_since")
 
     def __init__(self, ttl_s: float) -> None:
         self.ttl_s = ttl_s
+        self._asked = self._answered = 0
         self.unbroken_since: float | None = None
         self.renewed_at: float | None = None
 
+    def asks(self) -> None:
+        """A renewal begins. From any thread, but always the same one."""
+        self._asked += 1
+
+    @property
+    def asking(self) -> bool:
+        """Is a renewal under way, or its answer not heard yet? It may have put a lease where there was none any more."""
+        return self._asked != self._answered
+
     def renewed(self, now: float, found: bool) -> bool:
         """A renewal was answered; `found`: the old lease was still there. True: others may have thought us dead."""
+        self._answered += 1
         lapsed = not found and self.renewed_at is not None
         if not found or self.unbroken_since is None or now - (self.renewed_at or now) > self.ttl_s:
             self.unbroken_since = now
         self.renewed_at = now
         return lapsed
+
+    def failed(self) -> None:
+        """A renewal had no answer, or was refused."""
+        self._answered += 1
+        self.doubt()
 
     def doubt(self) -> None:
         """A renewal failed, or Redis has begun a new life: what happened to our ticket may have happened to everybody's."""

@@ -31,8 +31,8 @@ RETRY_S = 0.1  #: a renewal that failed has used up half a TTL already: the next
 
 
 class RedisLease:
-    """The lease of one process. From the thread `on_renewed(monotonic, found)` is called after each renewal that worked, and
-    `on_failed()` after each that did not."""
+    """The lease of one process. From the thread `on_asked()` is called before each renewal, `on_renewed(monotonic, found)` after
+    each that worked, and `on_failed()` after each that did not."""
 
     def __init__(
         self,
@@ -42,6 +42,7 @@ class RedisLease:
         facts: dict[str, Any],
         ttl_s: float,
         rest_ttl_ms: int,
+        on_asked: Callable[[], None],
         on_renewed: Callable[[float, bool], None],
         on_failed: Callable[[], object],
     ) -> None:
@@ -53,6 +54,7 @@ class RedisLease:
         self._sizes = [keys.channel_size(channel) for channel in CHANNEL_OF_KIND.values()]
         self._ttl_ms = int(ttl_s * 1000)
         self._rest_ttl_ms = rest_ttl_ms
+        self._on_asked = on_asked
         self._on_renewed = on_renewed
         self._on_failed = on_failed
         self._stop = threading.Event()
@@ -102,6 +104,7 @@ class RedisLease:
             self.moved = False
             self._client.connection_pool.disconnect()
         asked_at = time.monotonic()
+        self._on_asked()
         said = pack_apart(self._said(asked_at))
         keys = [*self._own_keys, *self._streams, *self._sizes]
         arguments = (said, self._ttl_ms, self._rest_ttl_ms, self._name, GROUP, len(self._streams))

@@ -122,8 +122,9 @@ class RedisNode:
             facts,
             settings.lease_ttl_s,
             self.rest_ttl_ms,
+            self.own_lease.asks,
             self._renewed_in_thread,
-            lambda: self._loop.call_soon_threadsafe(self.own_lease.doubt),
+            lambda: self._loop.call_soon_threadsafe(self.own_lease.failed),
         )
 
     # -- life

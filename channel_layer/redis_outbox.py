@@ -2,8 +2,8 @@
 
 During one turn of the loop, and while a batch is under way, packets gather; so a quiet process answers at once, and a busy one sends
 hundreds of packets by one command. A batch whose outcome is unknown is kept and sent again, in order: the receiver drops what it
-has seen. A destination whose inbox is gone keeps its packets until somebody says that the process is dead (`drop`).
-PROTOCOL.md, P1 and "Unknown outcomes".
+has seen. A destination whose inbox is gone keeps its packets until the process is known to be gone (`drop`), or its lease was found missing
+(`drop_marked`: but for what was posted since, as it may live after all). PROTOCOL.md, P1 and "Unknown outcomes".
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ RETRY_S = 0.25
 class _Destination:
     """One node's mail: what waits, and what is under way."""
 
-    __slots__ = ("flushing", "inbox", "node", "under_way", "waiting", "waiting_bytes")
+    __slots__ = ("flushing", "inbox", "marked", "node", "under_way", "waiting", "waiting_bytes")
 
     def __init__(self, node: str, inbox: str) -> None:
         self.node = node
@@ -37,6 +37,7 @@ class _Destination:
         self.waiting_bytes = 0
         self.under_way: list[bytes] = []
         self.flushing = False  # a flush is due in this turn of the loop
+        self.marked = 0  # how many packets were here when somebody looked whether the node lives
 
     @property
     def busy(self) -> bool:
@@ -99,6 +100,20 @@ class RedisOutbox:
         """`node` is dead: nobody will read its mail."""
         self._destinations.pop(node, None)
 
+    def mark(self, node: str) -> None:
+        """Somebody is about to look whether `node` lives: so much of its mail was here before."""
+        destination = self._destinations.get(node)
+        if destination is not None:
+            destination.marked = len(destination.under_way) + len(destination.waiting)
+
+    def drop_marked(self, node: str) -> None:
+        """It did not: what was here before that look is dropped, unless some of it is under way or has arrived since."""
+        destination = self._destinations.get(node)
+        if destination is not None and not destination.under_way:
+            del destination.waiting[: destination.marked]
+            destination.waiting_bytes = sum(map(len, destination.waiting))
+            destination.marked = 0
+
     def __len__(self) -> int:
         return len(self._destinations)
 
@@ -159,6 +174,7 @@ class RedisOutbox:
         if self._refusals.times:
             self._refusals.worked()
         destination.under_way = []
+        destination.marked = 0
         if destination.waiting and not destination.flushing:
             self._mark(destination)
 

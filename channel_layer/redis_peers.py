@@ -29,6 +29,7 @@ from channel_layer.redis_outbox import RedisOutbox
 log = logging.getLogger("towpath.node")
 
 REMEMBERED_MAX = 100
+SETTLE_LOOK_S = 0.005
 
 
 class RedisPeers:
@@ -62,6 +63,7 @@ class RedisPeers:
         self._loop = asyncio.get_running_loop()
         self._suspects: set[str] = set()
         self._dead: set[str] = set()  # known to be dead, and not yet acted upon
+        self._gone: set[str] = set()  # those of them that said so themselves, or were seen to die
         self._acquainted: set[str] = set()  # whose lease was looked at, to watch the process itself if it is here
         self._deaths = DeathWatch(self._saw_death)
         self._seen_dead: deque[str] = deque(maxlen=REMEMBERED_MAX)  # the last of them, for the log
@@ -123,17 +125,19 @@ class RedisPeers:
         if self._commands.connection is not None:
             self._commands.connection.tell("PUBLISH", self._keys.news, pack([what, node]))
 
-    def mourn(self, node: str) -> None:
-        """`node` is dead, or leaves: act upon it as soon as its last words have been read."""
+    def mourn(self, node: str, gone: bool = False) -> None:
+        """`node` is dead, or leaves: act upon it as soon as its last words have been read. gone: it is certain never to come back."""
         self._deaths.forget(node)
         self._acquainted.discard(node)
         self._dead.add(node)
+        if gone:
+            self._gone.add(node)
         self._begin_burial()
 
     def bid_farewell(self, node: str) -> None:
         """`node` leaves on purpose: what still finds no inbox there tells of no death."""
         self._left.append(node)
-        self.mourn(node)
+        self.mourn(node, gone=True)
 
     def _saw_death(self, node: str) -> None:
         """We saw the process itself die: others shall not have to wait for its lease."""
@@ -143,7 +147,7 @@ class RedisPeers:
             self._seen_dead.append(node)
             log.warning("saw %s die", node)
         self.announce("dead", node)
-        self.mourn(node)
+        self.mourn(node, gone=True)
 
     def _begin_burial(self) -> None:
         if self._burial is None or self._burial.done():
@@ -158,9 +162,11 @@ class RedisPeers:
                     await self._inbox.read_up(connection)
                 for node in dead:
                     self._dead.discard(node)
-                    if node in self._suspects:  # its inbox is gone too: nobody will read that mail
-                        self._suspects.discard(node)
-                        self._outbox.drop(node)
+                    if node in self._gone:
+                        self._gone.discard(node)
+                        if node in self._suspects:  # its inbox is gone too: nobody will read that mail
+                            self._suspects.discard(node)
+                            self._outbox.drop(node)
                     if node in self.held:
                         self.held.forget(node)
                         self._on_dead(node)  # last: what is said to the dead must leave, since they may live
@@ -198,17 +204,35 @@ class RedisPeers:
         self.fellow_leases = list(readable(leases))
 
     async def _judge(self, watched: list[str]) -> None:
-        """Whose lease is over is dead: unless ours has gone with it, for then Redis has lost them all."""
+        """Whose lease is over is dead: unless ours has gone with it, for then Redis has lost them all.
+
+        Whoever is wrongly called dead writes its lease after this look and then says `sync`; so what was posted before the look may
+        be dropped if its inbox is missing too, and what answers that `sync` may not.
+        """
         connection = self._commands.connection
         if connection is None:
             return
+        for node in watched:
+            self._outbox.mark(node)
         ours, *leases = await connection.execute("MGET", *map(self._keys.lease, (self._name, *watched)))
-        if ours is None or not self._own_lease.may_judge(time.monotonic()):
+        if ours is None or not await self._still_judge():
             return
         dead = self.held.missing(watched, leases)
-        self._suspects.difference_update(set(watched).difference(dead))
+        suspects = self._suspects.intersection(dead)
+        self._suspects.difference_update(watched)
+        for node in suspects:
+            self._outbox.drop_marked(node)
         for node in dead:
             if node not in self._left:
                 log.warning("the lease of %s is over", node)
                 self.announce("dead", node)
             self.mourn(node)
+
+    async def _still_judge(self) -> bool:
+        """May we, after all that may have happened to our own lease until now? A renewal may have written it anew a moment ago."""
+        end = self._loop.time() + self._own_lease.ttl_s
+        while self._own_lease.asking:
+            if self._loop.time() >= end:
+                return False
+            await asyncio.sleep(SETTLE_LOOK_S)
+        return self._own_lease.may_judge(time.monotonic())

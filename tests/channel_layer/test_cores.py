@@ -207,6 +207,18 @@ def test_only_who_was_alive_all_the_while_may_call_another_dead() -> None:
     assert not own.may_judge(12.0)
 
 
+def test_a_renewal_is_under_way_until_each_that_was_asked_for_has_been_heard_of() -> None:
+    """P6, P8. The thread that asks may be two renewals ahead of a loop that was blocked."""
+    own = OwnLease(5.0)
+    assert not own.asking
+    own.asks()
+    own.asks()
+    own.renewed(1.0, found=True)
+    assert own.asking
+    own.failed()
+    assert not own.asking and not own.may_judge(1.0)
+
+
 def test_a_renewal_that_failed_counts_as_long_as_one_that_found_nothing() -> None:
     """P6, P8. Who could not renew for a moment may have been luckier than others, whose leases ended meanwhile."""
     own = OwnLease(5.0)

@@ -252,6 +252,13 @@ def _mourn_and_never_doubt(self: RedisNode, what: str, node: str) -> None:
         self.peers.mourn(node)
 
 
+def _mourn_as_gone_for_good(self: RedisPeers, node: str, gone: bool = False) -> None:
+    _mourn(self, node, True)
+
+
+_mourn = RedisPeers.mourn
+
+
 def _renewed_and_no_more(self: RedisNode, asked_at: float, found: bool) -> None:
     self.own_lease.renewed(asked_at, found)
 
@@ -294,6 +301,8 @@ FOUND: dict[str, list[Patch]] = {
         (WireLine, "credit_again", _nothing),
         (WireUpstream, "credit_again", _nothing),
     ],
+    "a renewal that is under way may have found nothing": [(OwnLease, "asking", False)],
+    "what answers whoever was thought dead is kept": [(RedisPeers, "mourn", _mourn_as_gone_for_good)],
     "between two owners an open socket is read": [(Connection, "room", property(_room_with_an_owner_alone))],
     "what the last owner sent takes its part of the next window": [
         (connection, "Incoming", lambda window, outstanding=0: Incoming(window))

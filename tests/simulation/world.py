@@ -40,8 +40,10 @@ PATIENT = replace(WIRE, queue_wait_s=12.0, resume_wait_s=30.0)
 DRAIN_TIMES_S = (0.5, 2.0, 6.0)
 PATIENT_DRAIN_S = 30.0
 #: What can happen in a world: anything; mostly what tears holes into Redis' data; a planned exchange of workers; their deaths alone.
-#: A seed that begins with "flushes" has that weather: Redis is emptied while it runs.
+#: A seed that names "flushes" has that weather: Redis is emptied while it runs. One that names "storms" has more of whatever it is.
 WEATHERS = (*(5 * ("any",)), "holes", "holes", "drains", "kills")
+FAULTS_MAX = 4
+STORMS_FAULTS_MAX = 9
 #: How long things happen; after that everything heals.
 TROUBLE_S = 5.0
 
@@ -49,7 +51,7 @@ TROUBLE_S = 5.0
 class World:
     """One schedule. `run` lets it happen; `record.broken` is what may not be."""
 
-    def __init__(self, seed: str, faults: int = 4) -> None:
+    def __init__(self, seed: str) -> None:
         self.random = Random(seed)
         self.clock = VirtualClock()
         self.record = Record(self.clock, seed)
@@ -58,9 +60,9 @@ class World:
         self.processes = self.network.processes
         self.clients: list[Client] = []
         self.instances: list[Instance | Socket] = []
-        self._faults = faults
+        self._faults = STORMS_FAULTS_MAX if "storms" in seed else FAULTS_MAX
         drawn = self.random.choice(WEATHERS)
-        self.record.weather = "flushes" if seed.startswith("flushes") else drawn
+        self.record.weather = "flushes" if "flushes" in seed else drawn
         self._calm = self.record.weather in ("drains", "kills")
         self._wire = PATIENT if self._calm else WIRE
 

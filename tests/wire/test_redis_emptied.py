@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -130,3 +134,52 @@ async def test_an_inbox_that_another_life_of_redis_lacks_is_no_loss_whoever_hear
     await connection.execute("PING")
     assert losses == ["lost"]
     connection.close()
+
+
+async def test_a_lease_that_was_written_anew_a_moment_ago_proves_nothing(
+    own_redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """P9. Ours is there again, and we have not heard yet that it was gone: whose lease is not there may be about to write it."""
+    wire = WireSettings(redis=own_redis.url, lease_ttl_s=TTL_S)
+    async with interface(wire) as door, worker(wire, RecordedRoom()) as owner:
+        await until(lambda: door.node.own_lease.may_judge(time.monotonic()), "to be allowed to judge")
+        later, tell = threading.Event(), door.node.lease._on_renewed
+        owner.node.lease._on_asked = partial(wait_and_ask, later, owner.node.own_lease.asks)  # it is the last to renew
+        unheard: list[tuple[float, bool]] = []
+        door.node.lease._on_renewed = lambda *renewed: unheard.append(renewed)
+        flush(own_redis)
+        with own_redis.client() as redis:
+            await until(lambda: redis.exists(door.node.keys.lease(door.node.name)), "written anew")
+        look = asyncio.ensure_future(door.node.peers._judge([owner.node.name]))
+        assert door.node.connection is not None
+        await door.node.connection.execute("PING")  # behind the look
+        for renewed in unheard:
+            tell(*renewed)
+        door.node.lease._on_renewed = tell
+        await look
+        later.set()
+        await until(lambda: owner.node.counters["lease.lapsed"], "to have a lease again")
+        assert "is over" not in caplog.text
+
+
+async def test_what_answers_somebody_who_was_thought_dead_reaches_it(own_redis: RedisServer) -> None:
+    """P8. It has doubted already, and does so once: who drops the answer with the mail of the dead leaves it running for nobody."""
+    wire, room = WireSettings(redis=own_redis.url), RecordedRoom()
+    async with interface(wire) as door, worker(wire, room) as owner:
+        client = knock(door, kind="websocket")
+        instance = await adopted(room)
+        make_again = owner.node._inbox.make_again
+        owner.node._inbox.make_again = lambda: None  # type: ignore[method-assign]  # its way back takes long
+        flush(own_redis)
+        client.upstream.leave()
+        await until(lambda: door.counters["wire.stray"], "asked, and answered")
+        door.node.peers.mourn(owner.node.name)  # as somebody says who was wrong
+        await until(lambda: not door.node.peers._dead, "buried")
+        make_again()
+        await until(lambda: instance.disconnects, "told", SOON_S)
+
+
+def wait_and_ask(later: threading.Event, asks: Callable[[], None]) -> None:
+    """In the thread of a lease."""
+    later.wait(10.0)
+    asks()
