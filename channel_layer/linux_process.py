@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 PROC = Path("/proc")
+PID_MAX = 2**31 - 1  #: what the system's calls take; a lease may say anything
 
 
 def identity() -> dict[str, Any]:
@@ -23,7 +24,7 @@ def identity() -> dict[str, Any]:
 def number_here(facts: dict[str, Any]) -> int | None:
     """The pid of the process that `facts` describe, if it runs on this machine, or ran."""
     pid, machine = facts.get("pid"), facts.get("machine")
-    return pid if machine and machine == _machine() and type(pid) is int else None
+    return pid if machine and machine == _machine() and type(pid) is int and 0 < pid <= PID_MAX else None
 
 
 def born(pid: int) -> int | None:

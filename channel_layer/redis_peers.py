@@ -195,9 +195,10 @@ class RedisPeers:
         if connection is None:
             return
         since = int((await connection.execute("TIME"))[0]) * 1000 - int(self._own_lease.ttl_s * 1000)
-        names = await connection.execute("ZRANGEBYSCORE", self._keys.nodes, since, "+inf")
-        self._acquainted.intersection_update(name.decode() for name in names)
-        fellows = [name.decode() for name in names if name.startswith(self._role.encode())]
+        found = await connection.execute("ZRANGEBYSCORE", self._keys.nodes, since, "+inf")
+        names = [name.decode(errors="replace") for name in found]  # written by others, who may write anything
+        self._acquainted.intersection_update(names)
+        fellows = [name for name in names if name.startswith(self._role)]
         self.fellows = max(1, len(fellows))
         others = [self._keys.lease(name) for name in fellows if name != self._name]
         leases = await connection.execute("MGET", *others) if others and self.asks_fellows else ()

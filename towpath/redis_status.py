@@ -43,9 +43,8 @@ class RedisStatus:
         """
         here = identity()["machine"]
         try:
-            return frozenset(
-                int(lease["pid"]) for lease in self._leases() if "pid" in lease and lease.get("machine") == here
-            )
+            said = [lease.get("pid") for lease in self._leases() if lease.get("machine") == here]
+            return frozenset(pid for pid in said if type(pid) is int)
         except (RedisError, OSError):
             return frozenset()
 
@@ -54,11 +53,11 @@ class RedisStatus:
         self._client.close()
 
     def _leases(self) -> list[dict[str, Any]]:
-        names: list[bytes] = self._client.zrange(self._keys.nodes, 0, -1)
+        names = [name.decode(errors="replace") for name in self._client.zrange(self._keys.nodes, 0, -1)]
         if not names:
             return []
-        packed = self._client.mget([self._keys.lease(name.decode()) for name in names])
-        return [_lease(name.decode(), lease) for name, lease in zip(names, packed, strict=True) if lease is not None]
+        packed = self._client.mget([self._keys.lease(name) for name in names])
+        return [_lease(name, lease) for name, lease in zip(names, packed, strict=True) if lease is not None]
 
     def _queue(self, channel: str, now_ms: int) -> Queue:
         key = self._keys.channel(channel)

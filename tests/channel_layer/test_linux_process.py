@@ -60,7 +60,9 @@ async def test_who_has_died_before_anybody_watched_is_told_too(
     await until(lambda: told == ["worker.a"])
 
 
-@pytest.mark.parametrize("other", [{"machine": "elsewhere"}, {"machine": ""}, {"pid": None}, {"born": 1}])
+@pytest.mark.parametrize(
+    "other", [{"machine": "elsewhere"}, {"machine": ""}, {"pid": None}, {"pid": 2**40}, {"pid": -1}, {"born": 1}]
+)
 def test_of_whom_nobody_can_be_sure_nothing_is_told(
     child: subprocess.Popen[bytes], watch: DeathWatch, told: list[str], other: dict[str, Any]
 ) -> None:

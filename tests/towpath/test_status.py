@@ -92,3 +92,15 @@ def test_processes_of_other_machines_are_not_taken_for_ours(redis_server: RedisS
     looks = RedisStatus(redis_server.url, prefix)
     assert looks.ready_pids() == {os.getpid()}
     looks.close()
+
+
+def test_what_others_write_into_the_index_harms_no_look(redis_server: RedisServer, prefix: str) -> None:
+    """P12. A `serve` looks all the while: a name that is no text, or a number that is none, must not end it."""
+    keys, client = Keys(prefix), redis_server.client()
+    client.zadd(keys.nodes, {b"\xff\xfe": 1, "worker.odd": 1, "worker.here": 1})
+    client.set(keys.lease("worker.here"), msgpack.packb({"role": "worker", **identity()}))
+    client.set(keys.lease("worker.odd"), msgpack.packb({"role": "worker", **identity(), "pid": "seven"}))
+    looks = RedisStatus(redis_server.url, prefix)
+    assert looks.ready_pids() == {os.getpid()}
+    assert len(looks.look().processes) == 2
+    looks.close()

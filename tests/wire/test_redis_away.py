@@ -67,6 +67,14 @@ async def test_whose_lease_could_not_be_looked_at_is_looked_at_later(wire_settin
         await until(lambda: not owner.lines)
 
 
+async def test_a_name_that_is_none_keeps_nobody_from_looking_after_the_others(own_redis: RedisServer) -> None:
+    """P6, P12. Anybody may write into the index of leases: whoever looks at it goes on with those that it can read."""
+    async with interface(WireSettings(redis=own_redis.url)) as door:
+        with own_redis.client() as redis:
+            redis.zadd(door.node.keys.nodes, {b"\xff\xfe": 10**15, "interface.another": 10**15})
+        await until(lambda: door.node.peers.fellows == 2, "a look", 5.0)
+
+
 async def test_what_redis_refuses_to_publish_is_an_error_of_the_layer(own_redis: RedisServer) -> None:
     """P10, P12. An application knows errors of the layer; those of a client library are none that it could expect."""
     async with worker(WireSettings(redis=own_redis.url), RecordedRoom()) as taker:
