@@ -141,9 +141,7 @@ class RedisPeers:
 
     def _saw_death(self, node: str) -> None:
         """We saw the process itself die: others shall not have to wait for its lease."""
-        if (
-            node not in self._seen_dead
-        ):  # what it had queued may be taken for a while still, and it is looked for each time
+        if node not in self._seen_dead:  # seen again each time when somebody takes what it had queued
             self._seen_dead.append(node)
             log.warning("saw %s die", node)
         self.announce("dead", node)

@@ -67,8 +67,11 @@ class Sentinel:
             await self._connect()
         service = self._address.service
         where, facts = await self._exchange((*WHERE, service), (*STATE, service))
-        if isinstance(facts, hiredis.ReplyError):
-            raise facts
+        for answer in (facts, where):
+            if isinstance(answer, hiredis.ReplyError):
+                raise answer
+        if where is None:
+            raise hiredis.ReplyError(f"it names no primary of {service}")
         epoch = dict(zip(facts[::2], facts[1::2], strict=True)).get(b"config-epoch", b"0")
         return Primary(where[0].decode(), int(where[1]), int(epoch))
 

@@ -24,6 +24,7 @@ from towpath.errors import StartFailure
 NAME = "control.sock"
 REQUEST_TIMEOUT_S = 2.0  #: who connects must say so soon what is wanted: others wait
 REQUEST_SIZE_BYTES_MAX = 4096
+ACCEPT_PAUSE_S = 0.5  #: until a descriptor may be free again
 
 
 class Request:
@@ -54,6 +55,7 @@ class ControlSocket:
         self._path = folder / NAME
         self._on_request = on_request
         self._listener = socket.socket(socket.AF_UNIX)
+        self._closed = threading.Event()
         self._thread = threading.Thread(target=self._run, name="towpath-control", daemon=True)
 
     def start(self) -> None:
@@ -65,6 +67,7 @@ class ControlSocket:
 
     def close(self) -> None:
         """Listen no more, and end the thread."""
+        self._closed.set()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._thread.join(REQUEST_TIMEOUT_S)
@@ -74,8 +77,10 @@ class ControlSocket:
         while True:
             try:
                 connection, _ = self._listener.accept()
-            except OSError:
-                return
+            except OSError:  # closed, or no descriptor is free at present
+                if self._closed.wait(ACCEPT_PAUSE_S):
+                    return
+                continue
             connection.settimeout(REQUEST_TIMEOUT_S)
             try:
                 asked = json.loads(_line(connection))

@@ -168,9 +168,7 @@ class Rollout:
             self._check = Check(self.check_command, self.variables())
         except StartFailure as failure:
             self._refuse(str(failure))
-        except (
-            OSError
-        ) as error:  # no room, no memory, or nothing to run: a deployment may be in the middle of replacing it
+        except OSError as error:  # no room, no memory, or nothing to run: a deployment may be replacing it just now
             self._refuse(f"the application cannot be loaded: {error}")
 
     def _look_at_check(self) -> None:

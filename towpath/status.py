@@ -70,8 +70,10 @@ def _counted(status: Status) -> list[dict[str, Any]]:
     """What all processes of a role that live now have refused, dropped, closed and cut, by reason."""
     sums: Counter[tuple[str, str]] = Counter()
     for lease in status.processes:
-        for name, times in (lease.get(COUNTERS) or {}).items():
-            sums[name, str(lease.get("role", ""))] += times
+        counted = lease.get(COUNTERS)
+        for name, times in counted.items() if isinstance(counted, dict) else ():  # a stranger's lease may say anything
+            if type(times) is int:
+                sums[str(name), str(lease.get("role", ""))] += times
     return [{"counted": name, "role": role, "times": times} for (name, role), times in sorted(sums.items()) if times]
 
 

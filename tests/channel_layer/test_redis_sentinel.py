@@ -29,6 +29,7 @@ class PlayedSentinel:
     def __init__(self, primary: Primary | None) -> None:
         self.primary = primary
         self.password = b""
+        self.unnamed = {b"mules"}
         self.port = 0
         self.callers = 0
         self.heard: list[bytes] = []
@@ -53,8 +54,10 @@ class PlayedSentinel:
             return b"+OK\r\n"
         if command[0] != b"SENTINEL":
             return b"-ERR unknown command\r\n"
+        if command[1].startswith(b"GET") and command[2] in self.unnamed:
+            return b"*-1\r\n"
         if command[2] != b"horses":
-            return b"*-1\r\n" if command[1].startswith(b"GET") else b"-ERR No such master with that name\r\n"
+            return b"-ERR No such master with that name\r\n"
         host, port = self.primary.host.encode(), b"%d" % self.primary.port
         if command[1].startswith(b"GET"):
             return b"*2\r\n" + bulk(host) + bulk(port)
@@ -110,6 +113,15 @@ async def test_who_asks_for_a_service_that_no_sentinel_knows_is_told_so() -> Non
     async with played(OLD) as sentinels:
         with pytest.raises(LayerUnavailable, match=r"no Sentinel knows mules: .*failed.*No such master"):
             await find_primary(addressed(1, sentinels[0].port, service="mules"))
+
+
+async def test_a_sentinel_that_names_nobody_knows_nothing() -> None:
+    """P12. What it says otherwise does not count, and the others are heard."""
+    async with played(OLD, NEW, NEW) as sentinels:
+        sentinels[1].unnamed = {b"horses"}
+        assert await find_primary(addressed(*(sentinel.port for sentinel in sentinels))) == NEW
+        with pytest.raises(LayerUnavailable, match="names no primary of horses"):
+            await find_primary(addressed(sentinels[1].port))
 
 
 async def test_a_password_is_said_to_a_sentinel_that_asks_for_one_and_to_no_other() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import queue
+import resource
 import shutil
 import socket
 import sys
@@ -81,6 +83,34 @@ def test_a_reload_that_cannot_leave_its_environment_leaves_the_old_workers(asked
     answer = asked.reload()
     assert answer["code"] == 1 and "the new environment cannot be written" in str(answer["say"])
     assert asked.fleet.current == SLOTS[:2] and not asked.rollout.busy
+
+
+def test_who_asks_while_no_descriptor_is_free_is_heard_when_one_is(tmp_path: Path) -> None:
+    """P7. One lack of them must not make a `serve` deaf for good."""
+    requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
+    control = ControlSocket(tmp_path, requests.put)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    control.start()
+    taken: list[int] = []
+    try:
+        with socket.socket(socket.AF_UNIX) as first, socket.socket(socket.AF_UNIX) as second:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (second.fileno() + 1, hard))
+            with pytest.raises(OSError, match="Too many open files"):
+                while True:
+                    taken.append(os.open(os.devnull, os.O_RDONLY))
+            for somebody in (first, second):
+                somebody.connect(str(tmp_path / NAME))
+                somebody.sendall(b'{"do": "reload"}\n')
+            waiting = requests.get(timeout=10)  # the one descriptor that the system had set apart
+            with pytest.raises(queue.Empty):
+                requests.get(timeout=0.1)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+            assert requests.get(timeout=10).asked == waiting.asked == {"do": "reload"}
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        for descriptor in taken:
+            os.close(descriptor)
+        control.close()
 
 
 def test_nonsense_at_the_control_socket_leaves_it_open(tmp_path: Path) -> None:

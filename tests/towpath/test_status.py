@@ -99,8 +99,10 @@ def test_what_others_write_into_the_index_harms_no_look(redis_server: RedisServe
     keys, client = Keys(prefix), redis_server.client()
     client.zadd(keys.nodes, {b"\xff\xfe": 1, "worker.odd": 1, "worker.here": 1})
     client.set(keys.lease("worker.here"), msgpack.packb({"role": "worker", **identity()}))
-    client.set(keys.lease("worker.odd"), msgpack.packb({"role": "worker", **identity(), "pid": "seven"}))
+    odd = {"role": "worker", **identity(), "pid": "seven", "counters": ["many"]}
+    client.set(keys.lease("worker.odd"), msgpack.packb(odd))
     looks = RedisStatus(redis_server.url, prefix)
     assert looks.ready_pids() == {os.getpid()}
     assert len(looks.look().processes) == 2
+    assert "seven" in as_table(looks.look())
     looks.close()
