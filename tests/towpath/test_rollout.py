@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -101,11 +102,15 @@ def test_who_asks_while_no_descriptor_is_free_is_heard_when_one_is(tmp_path: Pat
             for somebody in (first, second):
                 somebody.connect(str(tmp_path / NAME))
                 somebody.sendall(b'{"do": "reload"}\n')
-            waiting = requests.get(timeout=10)  # the one descriptor that the system had set apart
-            with pytest.raises(queue.Empty):
-                requests.get(timeout=0.1)
+            heard = []  # the first, if the system had set a descriptor apart for it
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    heard.append(requests.get(timeout=0.2))
+            assert len(heard) < 2
             resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-            assert requests.get(timeout=10).asked == waiting.asked == {"do": "reload"}
+            while len(heard) < 2:
+                heard.append(requests.get(timeout=10))
+            assert [request.asked for request in heard] == [{"do": "reload"}] * 2
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
         for descriptor in taken:
