@@ -21,7 +21,6 @@ from tests.serving import free_port, wait_until
 
 PROJECT = Path(__file__).parents[1]
 START_DEADLINE_S = 90.0
-CONNECTIONS_MAX = 60  #: of four workers one is missed by sixty connections once in thirty million runs
 
 
 class Compose:
@@ -78,13 +77,15 @@ def health(run: Compose) -> str:
 
 
 def workers_met(run: Compose, wanted: int) -> set[str]:
-    """The hosts of the workers that newcomers are served by, until `wanted` are known or enough have come."""
+    """The hosts of the workers that newcomers are served by, when `wanted` are known: they may be starting still."""
     hosts: set[str] = set()
-    for number in range(CONNECTIONS_MAX):
-        with run.join(f"n{number}") as (_, welcome):
+
+    def met() -> bool:
+        with run.join("newcomer") as (_, welcome):
             hosts.add(welcome["worker"]["host"])
-        if len(hosts) == wanted:
-            break
+        return len(hosts) >= wanted
+
+    wait_until(met, f"{wanted} workers are met", START_DEADLINE_S)
     return hosts
 
 
