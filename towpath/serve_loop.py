@@ -5,6 +5,7 @@ What happens is a signal, a request, a changed file, or the next look at the pro
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import signal
@@ -204,10 +205,12 @@ class Parent:
             self._leave_counts()
 
     def _leave_counts(self) -> None:
-        """For `status`, which sees only who is there."""
-        if self.rollout.counts != self._counts:
-            self._counts = self.rollout.counts
-            self._folder.say(wanted=self._counts)
+        """For `status`, which sees only who is there. What cannot be written now is tried again at the next look."""
+        counts = self.rollout.counts
+        if counts != self._counts:
+            with contextlib.suppress(OSError):
+                self._folder.say(wanted=counts)
+                self._counts = counts
 
     def _look_for_redis(self, seen: Mapping[str, Process]) -> None:
         try:

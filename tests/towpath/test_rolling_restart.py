@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
@@ -224,6 +225,19 @@ def test_scale_adds_and_takes_away_and_no_request_fails(tmp_path: Path, project:
         beyond = towpath(server, "scale", "worker=4")
         assert beyond.returncode == 1
         assert "worker=4: from 0 to 3" in beyond.stderr
+
+
+def test_serve_goes_on_where_it_cannot_write_down_how_many_there_ought_to_be(tmp_path: Path, project: Path) -> None:
+    """P12. A full disk costs `status` a line, and nobody a worker; it is written when it can be."""
+    with towpath_serve("small", run_dir=tmp_path, app_dir=project) as server:
+        in_the_way = server.run_dir / "run" / f".facts.json.{server.process.pid}.draft"
+        in_the_way.mkdir()
+        assert towpath(server, "scale", "worker=2").returncode == 0
+        assert towpath(server, "reload").returncode == 0
+        assert len(workers(server)) == 2
+        in_the_way.rmdir()
+        facts = server.run_dir / "run" / "facts.json"
+        wait_until(lambda: json.loads(facts.read_text()).get("wanted") == {"interface": 1, "worker": 2})
 
 
 def test_without_a_worker_requests_wait_for_one(tmp_path: Path, project: Path) -> None:
