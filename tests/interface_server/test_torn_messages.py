@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 
 import pytest
 
@@ -36,62 +37,64 @@ async def listening(pump: Pump, wire: WireSettings) -> AsyncIterator[int]:
         context.stop()
 
 
-async def opened(port: int, room: RecordedRoom) -> tuple[RawClient, RecordedInstance]:
-    """A WebSocket whose application wants it to outlive its worker."""
-    client = await RawClient.connect(port)
-    client.send(upgrade_request())
-    instance = await adopted(room)
-    instance.send({"type": "websocket.accept", "subprotocol": None, "headers": [], "resumable": "crash"})
-    await client.head()
-    return client, instance
+@dataclass(frozen=True)
+class Stage:
+    """A WebSocket whose application wants it to outlive its worker, and all who have to do with it."""
+
+    pump: Pump
+    owner: WorkerPump
+    room: RecordedRoom
+    client: RawClient
+    instance: RecordedInstance
 
 
-def died(pump: Pump, owner: WorkerPump, _instance: RecordedInstance) -> None:
+@pytest.fixture
+async def stage(wire_settings: WireSettings) -> AsyncIterator[Stage]:
+    room = RecordedRoom()
+    async with (
+        interface(wire_settings) as pump,
+        listening(pump, wire_settings) as port,
+        worker(wire_settings, room) as owner,
+    ):
+        client = await RawClient.connect(port)
+        client.send(upgrade_request())
+        instance = await adopted(room)
+        instance.send({"type": "websocket.accept", "subprotocol": None, "headers": [], "resumable": "crash"})
+        await client.head()
+        yield Stage(pump, owner, room, client, instance)
+        client.vanish()
+
+
+def died(stage: Stage) -> None:
     """Its owner is found dead."""
-    pump.on_dead(owner.node.name)
+    stage.pump.on_dead(stage.owner.node.name)
 
 
-def lets_go(pump: Pump, owner: WorkerPump, instance: RecordedInstance) -> None:
+def lets_go(stage: Stage) -> None:
     """Its owner hands it off too early."""
-    instance.line.hand_off()
+    stage.instance.line.hand_off()
 
 
 @pytest.mark.parametrize("loss", [died, lets_go])
 async def test_who_has_heard_half_a_message_is_closed_and_hears_no_other_end_of_it(
-    wire_settings: WireSettings, loss: object
+    stage: Stage, loss: Callable[[Stage], None]
 ) -> None:
     """P1, P2. What the next owner says first would be the rest of that message; so there is no next owner, visibly."""
-    room = RecordedRoom()
-    async with (
-        interface(wire_settings) as pump,
-        listening(pump, wire_settings) as port,
-        worker(wire_settings, room) as owner,
-    ):
-        client, instance = await opened(port, room)
-        instance.send({"type": "websocket.send", "text": "half of", "more_body": True})
-        assert await client.frame() == (TEXT_BEGINS, b"half of")
-        loss(pump, owner, instance)  # type: ignore[operator]
-        first_byte, payload = await client.frame()
-        assert (first_byte, payload[:2]) == (CLOSE, (1012).to_bytes(2, "big"))
-        assert len(room.instances) == 1
-        client.vanish()
+    stage.instance.send({"type": "websocket.send", "text": "half of", "more_body": True})
+    assert await stage.client.frame() == (TEXT_BEGINS, b"half of")
+    loss(stage)
+    first_byte, payload = await stage.client.frame()
+    assert (first_byte, payload[:2]) == (CLOSE, (1012).to_bytes(2, "big"))
+    assert len(stage.room.instances) == 1
 
 
-async def test_who_has_heard_whole_messages_goes_on_with_the_next_owner(wire_settings: WireSettings) -> None:
+async def test_who_has_heard_whole_messages_goes_on_with_the_next_owner(stage: Stage) -> None:
     """P6. Also where the last one came in parts."""
-    room = RecordedRoom()
-    async with (
-        interface(wire_settings) as pump,
-        listening(pump, wire_settings) as port,
-        worker(wire_settings, room) as owner,
-    ):
-        client, instance = await opened(port, room)
-        instance.send({"type": "websocket.send", "text": "who", "more_body": True})
-        instance.send({"type": "websocket.send", "text": "le"})
-        assert [(await client.frame())[1] for _ in range(2)] == [b"who", b"le"]
-        pump.on_dead(owner.node.name)
-        successor = await adopted(room, 2)
-        successor.send({"type": "websocket.accept", "resumable": "crash"})
-        successor.send({"type": "websocket.send", "text": "next"})
-        assert await client.frame() == (TEXT, b"next")
-        client.vanish()
+    stage.instance.send({"type": "websocket.send", "text": "who", "more_body": True})
+    stage.instance.send({"type": "websocket.send", "text": "le"})
+    assert [(await stage.client.frame())[1] for _ in range(2)] == [b"who", b"le"]
+    died(stage)
+    successor = await adopted(stage.room, 2)
+    successor.send({"type": "websocket.accept", "resumable": "crash"})
+    successor.send({"type": "websocket.send", "text": "next"})
+    assert await stage.client.frame() == (TEXT, b"next")
