@@ -84,7 +84,7 @@ class RedisOutbox:
         for destination in self._destinations.values():
             destination.take_back()
             if destination.waiting:
-                self._mark(destination)
+                self._make_due(destination)
 
     def post(self, node: str, packed: bytes) -> None:
         """One packed packet for `node`; it leaves at the end of this turn of the loop, or with the next batch."""
@@ -94,7 +94,7 @@ class RedisOutbox:
         destination.waiting.append(packed)
         destination.waiting_bytes += len(packed)
         if not destination.flushing and not destination.under_way:
-            self._mark(destination)
+            self._make_due(destination)
 
     def drop(self, node: str) -> None:
         """`node` is dead: nobody will read its mail."""
@@ -137,7 +137,7 @@ class RedisOutbox:
             self._scheduled = True
             self._loop.call_soon(self._flush)
 
-    def _mark(self, destination: _Destination) -> None:
+    def _make_due(self, destination: _Destination) -> None:
         destination.flushing = True
         self._due.append(destination)
         self.schedule()
@@ -176,7 +176,7 @@ class RedisOutbox:
         destination.under_way = []
         destination.marked = 0
         if destination.waiting and not destination.flushing:
-            self._mark(destination)
+            self._make_due(destination)
 
     def _refused(self, destination: _Destination, answer: Answer) -> None:
         """The batch was not added: no inbox (yet), out of memory, read-only. It is kept and tried again."""
