@@ -21,9 +21,10 @@ SCENARIOS ?=
 run: $(VENV)/.installed
 	$(BIN)/towpath serve examples.chat.app:application --interfaces 1 --workers 2 $(ARGS)
 
-# Two at a time: the tests wait more than they compute. One file is never shared, so that its servers are started once.
+# Three at a time: the tests wait more than they compute. One file is never shared, so that its servers are started once; the
+# long ones come first (tests/conftest.py).
 test: $(VENV)/.developed
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/.developed
 	$(BIN)/ruff check .

@@ -29,9 +29,8 @@ def test_a_worker_whose_loop_is_blocked_is_called_slow_and_loses_nothing(tmp_pat
             wait_until(lambda: f"/block/{BLOCKED_S}" in traces.starts("GET"), "the block has begun", server=server)
             asking.append(asked(server, "/hello", answers))
             socket.send("meanwhile")
-            wait_until(lambda: worker_of(server).get("blocked_s", 0) > 6, "status tells of it", server=server)
+            said = blocked_worker_of(server, at_least_s=6)
             assert not answers
-            said = worker_of(server)
             assert (said["connections"], said["websockets"], said["adopted_total"]) == (2, 1, 2)
             assert said["free"] == {"http": 0, "websocket": 0}
             assert said["lag_ms"] == pytest.approx(said["blocked_s"] * 1000)
@@ -58,6 +57,18 @@ def asked(server: Server, path: str, answers: dict[str, httpx.Response]) -> thre
     thread = threading.Thread(target=ask)
     thread.start()
     return thread
+
+
+def blocked_worker_of(server: Server, at_least_s: float) -> dict[str, Any]:
+    """What `status` says of the only worker once that has been blocked for so long: one answer, before it goes on."""
+    told: list[dict[str, Any]] = []
+
+    def is_told() -> bool:
+        told.append(worker_of(server))
+        return bool(told[-1].get("blocked_s", 0) > at_least_s)
+
+    wait_until(is_told, "status tells of it", server=server)
+    return told[-1]
 
 
 def worker_of(server: Server) -> dict[str, Any]:
