@@ -16,6 +16,7 @@ from traceback import extract_tb
 from types import ModuleType
 from typing import Any
 
+from worker.django_urls import module_of_urls
 from worker.errors import AppBroken, AppNotFound, AppUnclear
 from worker.settings import WorkerSettings
 
@@ -50,6 +51,9 @@ def load_application(settings: WorkerSettings) -> LoadedApplication:
     if not callable(target):
         hint = "" if settings.factory else "; if it is to make the application, use --factory"
         raise AppUnclear(f"{name} is of type {type(target).__name__} and cannot be called{hint}")
+    urls = module_of_urls()
+    if urls is not None:
+        _import(urls, settings.app_dir)
     interface = settings.interface if settings.interface in INTERFACES else find_interface(target, name)
     return LoadedApplication(target, interface, name)
 

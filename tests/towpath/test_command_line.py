@@ -199,6 +199,33 @@ def test_an_app_that_raises_shows_where(projects: Path, command: str) -> None:
     assert "towpath: " in ended.stderr
 
 
+#: The end of a module that sets Django up, and the last word of its check: None where nothing is wrong.
+DJANGOS = {
+    "asgi": ("from django.core.asgi import get_asgi_application as made", "importing 'wrong_urls' raised NameError"),
+    "wsgi": ("from django.core.wsgi import get_wsgi_application as made", "importing 'wrong_urls' raised NameError"),
+    "models alone": (
+        "import django; django.setup()\ndef made():\n    async def app(scope, receive, send): ...\n    return app",
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("how", DJANGOS)
+def test_a_view_of_django_that_cannot_be_imported_is_found_with_the_app(projects: Path, how: str) -> None:
+    """P7. Django would import it at the first request, when the workers that could serve it have been replaced."""
+    source, part = DJANGOS[how]
+    (projects / "views.py").write_text("def view(request): ...\nnobody\n")
+    (projects / "wrong_urls.py").write_text("import views\nurlpatterns = []\n")
+    configured = "from django.conf import settings\nsettings.configure(ROOT_URLCONF='wrong_urls')\n"
+    (projects / "site_one.py").write_text(f"{configured}{source}\napplication = made()\n")
+    ended = towpath("worker", "site_one:application", "--app-dir", projects, "--check")
+    if part is None:
+        assert (ended.returncode, ended.stderr) == (0, "")
+    else:
+        assert ended.returncode == STARTUP_FAILURE
+        assert f"towpath: {part}: name 'nobody' is not defined ({projects / 'views.py'}:2)" in ended.stderr
+
+
 #: How a module ends the process that imports it, and what the sentence must say.
 DEADLY_APPS = {
     "with a failure": ("import os; os._exit(1)", "left with exit status 1"),
