@@ -14,6 +14,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 BODY = b"Hello, world!"
 CHUNK = bytes(range(256)) * 256  # 64 KiB
+CROWD: list[Send] = []
 CHUNKS_PER_MEBIBYTE = 2**20 // len(CHUNK)
 
 
@@ -38,6 +39,26 @@ async def echo(scope: MutableMapping[str, Any], receive: Receive, send: Send) ->
     await send({"type": "websocket.accept"})
     while (event := await receive())["type"] == "websocket.receive":
         await send({"type": "websocket.send", "bytes": event["bytes"]})
+
+
+async def crowd(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    """What one says goes to all: by a group where there is a channel layer, else by a loop over those in this process."""
+    await receive()
+    channel = scope.get("extensions", {}).get("towpath.channel")
+    if channel is None:
+        CROWD.append(send)
+    else:
+        from channel_layer import get_channel_layer
+
+        await get_channel_layer().group_add("crowd", channel["reply_channel"])
+    await send({"type": "websocket.accept"})
+    while (event := await receive())["type"] == "websocket.receive":
+        said = {"type": "websocket.send", "bytes": event["bytes"]}
+        if channel is not None:
+            await get_channel_layer().group_send("crowd", said)
+        else:
+            for member in CROWD:
+                await member(said)
 
 
 async def idle(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:

@@ -32,6 +32,7 @@ class Row:
 
 
 RATE = "per second"
+CROWD = 1_000
 ROWS = (
     Row(
         "hello", "HTTP hello, 64 connections", "apps:hello", "request", RATE,
@@ -55,6 +56,11 @@ ROWS = (
         "echo", "WebSocket echo, 64 sockets, 64 bytes", "apps:echo", "round trip", RATE,
         lambda server, size: websocket_load.echo(server, size.seconds, 64, 64),
         (Goal("× Daphne", ratio(RATE, "daphne"), 0.6, 1.0),),
+    ),
+    Row(
+        "crowd", f"Broadcast of 64 bytes to {CROWD:,} WebSockets, again when the last has it", "apps:crowd", "delivery", RATE,
+        lambda server, size: websocket_load.broadcast(server, size.seconds, min(CROWD, size.sockets), 64),
+        (),
     ),
     Row(
         "idle", "Idle WebSockets, no compression", "apps:idle", "socket opened", "KiB all",

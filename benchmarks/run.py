@@ -77,7 +77,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--seconds", type=positive(float), default=3.0, help="measured per sample; below 15")
     parser.add_argument("--rows", type=some_of(names), default=names, help=",".join(names))
     parser.add_argument("--servers", type=some_of(list(COMMANDS)), default=list(COMMANDS), help=",".join(COMMANDS))
-    parser.add_argument("--sockets", type=positive(int), default=8_000, help="of the row idle")
+    parser.add_argument("--sockets", type=positive(int), default=8_000, help="of the row idle, and at most of crowd")
     parser.add_argument("--mebibytes", type=positive(int), default=1_024, help="of the row download")
     parser.add_argument("--output", type=Path, help="default: RESULTS.md, after a run of everything only")
     parser.add_argument("--profile", type=Path, help="a folder for one page per process: where its time went")

@@ -1,4 +1,4 @@
-"""WebSockets under load: many that echo, and very many that do nothing. RFC 6455, frames built by hand.
+"""WebSockets under load: many that echo, many that hear what one says, and very many that do nothing. RFC 6455, frames built by hand.
 
 All messages are binary and shorter than 126 bytes, all frames of the client carry the same mask: what a server has to
 do for a frame does not depend on it.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from typing import cast
 
 from benchmarks.figures import Sample
@@ -90,6 +91,66 @@ async def echo(server: Server, seconds: float, sockets: int, size_bytes: int) ->
         return await hold(server, tally, seconds)
     finally:
         await end_all(tally, transports)
+
+
+class Crowd:
+    """All who hear what one of them says; it is said again when the last one has heard it."""
+
+    def __init__(self, tally: Tally, payload: bytes) -> None:
+        self.tally, self.said, self.heard = (
+            tally,
+            client_frame(BINARY, payload),
+            bytes((BINARY, len(payload))) + payload,
+        )
+        self.members: list[asyncio.Transport] = []
+        self.times = self.missing = 0
+
+    def say(self) -> None:
+        self.times += 1
+        self.missing, self.said_ns = len(self.members), time.perf_counter_ns()
+        self.members[0].write(self.said)
+
+    def delivered(self) -> None:
+        self.tally.answers += 1
+        self.missing -= 1
+        if not self.missing:
+            self.tally.latencies_ns.append(time.perf_counter_ns() - self.said_ns)
+            if self.tally.running:
+                self.say()
+
+
+class Member(asyncio.Protocol):
+    """One of a crowd."""
+
+    def __init__(self, crowd: Crowd) -> None:
+        self.crowd, self.times = crowd, 0
+
+    def data_received(self, data: bytes) -> None:
+        self.times += 1
+        if data == self.crowd.heard and self.times == self.crowd.times:
+            self.crowd.delivered()
+        else:
+            self.fail(f"at message {self.crowd.times} a member was sent {data[:200]!r} as its {self.times}th")
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self.crowd.tally.running:
+            self.fail(f"the server closed a member's socket: {error}")
+
+    def fail(self, why: str) -> None:
+        self.crowd.tally.failure = self.crowd.tally.failure or why
+
+
+async def broadcast(server: Server, seconds: float, sockets: int, size_bytes: int) -> Sample:
+    """Deliveries of one message after the other to `sockets` clients; latencies are those until the last one has it."""
+    loop, tally = asyncio.get_running_loop(), Tally()
+    crowd = Crowd(tally, bytes(range(size_bytes)))
+    try:
+        for connection in [await shake_hands(server.port) for _ in range(sockets)]:
+            crowd.members.append((await loop.create_connection(lambda: Member(crowd), sock=connection))[0])
+        crowd.say()
+        return await hold(server, tally, seconds)
+    finally:
+        await end_all(tally, crowd.members)
 
 
 async def idle(server: Server, sockets: int) -> Sample:

@@ -37,12 +37,12 @@ def test_a_run_of_one_second_measures_a_server_and_writes_the_page(server: str, 
 def test_sockets_and_downloads_are_measured_too(tmp_path: Path) -> None:
     page = tmp_path / "RESULTS.md"
     sizes = ["--sockets", "300", "--mebibytes", "16"]
-    done = bench("--rows", "echo,idle,download", "--servers", "uvicorn", *sizes, "--output", str(page))
+    done = bench("--rows", "echo,crowd,idle,download", "--servers", "uvicorn", *sizes, "--output", str(page))
     assert done.returncode == 0, done.stdout + done.stderr
     measured, _, _ = page.read_text().partition(
         "## Where the time goes"
     )  # behind it stands what other runs have written
-    assert measured.count("| uvicorn |") == 3
+    assert measured.count("| uvicorn |") == 4
 
 
 def test_a_partial_run_leaves_the_published_results_alone() -> None:
