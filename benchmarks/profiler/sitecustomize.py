@@ -62,7 +62,14 @@ def end() -> None:
         write()
 
 
+def heard(event: str, _: object) -> None:
+    """A timer lives on in the program that this process becomes, which would be ended by it."""
+    if event == "os.exec":
+        end()
+
+
 if "BENCH_PROFILE" in os.environ:
     atexit.register(end)
+    sys.addaudithook(heard)
     signal.signal(signal.SIGPROF, note)
     signal.setitimer(signal.ITIMER_PROF, INTERVAL_S, INTERVAL_S)

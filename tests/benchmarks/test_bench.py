@@ -45,6 +45,15 @@ def test_sockets_and_downloads_are_measured_too(tmp_path: Path) -> None:
     assert measured.count("| uvicorn |") == 4
 
 
+def test_a_profile_has_a_page_of_each_room_and_harms_no_process(tmp_path: Path) -> None:
+    """The timer that interrupts Python would end the server of Redis' protocol, which a Python process becomes."""
+    done = bench("--rows", "hello", "--servers", "towpath", "--profile", str(tmp_path))
+    assert done.returncode == 0, done.stdout + done.stderr
+    profiled = [page.read_text().splitlines()[0] for page in tmp_path.iterdir()]
+    for room in ("interface", "worker"):
+        assert any(f" {room} " in command for command in profiled), profiled
+
+
 def test_a_partial_run_leaves_the_published_results_alone() -> None:
     """Only a run of every row with every server may replace what was published."""
     results = ROOT / "benchmarks" / "RESULTS.md"
