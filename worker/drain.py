@@ -89,7 +89,8 @@ def close_some(left: list[WireLine], pace: Pace, rest: float) -> None:
 
 def cut(lines: list[WireLine]) -> None:
     """Close all at once; the requests among them have failed, so they are named."""
-    requests = [line.instance.exchange for line in lines if stop(line) and line.instance is not None]
+    held = [(line, line.instance) for line in lines]
+    requests = [instance.exchange for line, instance in held if stop(line) and instance is not None]
     requests = [request for request in requests if request]
     if requests:
         more = f" and {len(requests) - NAMED} more" * (len(requests) > NAMED)
@@ -104,11 +105,11 @@ def stop(line: WireLine) -> bool:
     """
     if not line.held or (line.open and line.instance is not None and line.instance.finish()):
         return False
-    cut_off = line.open
+    instance, cut_off = line.instance, line.open
     if cut_off:
         line.close(Close.STOPPING)
     else:  # handed off, and not answered (Redis may be away): nobody waits for that any longer
         line.over()
-    if line.instance is not None:
-        line.instance.disconnect(1012, "")
+    if instance is not None:
+        instance.disconnect(1012, "")
     return cut_off

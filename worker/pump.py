@@ -321,9 +321,10 @@ class Pump:
         self._disconnect(line, packet[4], packet[5])
 
     def _disconnect(self, line: WireLine, code: int, reason: str) -> None:
+        instance = line.instance
         line.over()
-        if line.instance is not None:
-            line.instance.disconnect(code, reason)
+        if instance is not None:
+            instance.disconnect(code, reason)
 
     # -- figures
 

@@ -62,7 +62,7 @@ class WireLine:
         self.pending: list[Event] = []
         self.pending_bytes = 0
         self.open = True
-        self.instance: Instance | None = None
+        self.instance: Instance | None = None  # until the line is over
 
     @property
     def reply_channel(self) -> str:
@@ -143,8 +143,10 @@ class WireLine:
         return self.pump.holds(self)
 
     def over(self) -> None:
-        """The last word was said."""
+        """The last word was said. Instance and line hold each other no more: what they held is free at once, not when the
+        garbage collector comes by."""
         self.open = False
+        self.instance = None
         self.pump.forget(self)
 
     def _credit(self, total: int) -> None:
