@@ -76,6 +76,7 @@ class HttpProtocol(Requests, Responses, Protocol):  # type: ignore[misc]  # `tra
         self._leave()
         self._retire()
         self.context.stalled.forget(self.transport)
+        self._let_go()
 
     def pause_writing(self) -> None:
         self._write_paused = True

@@ -14,7 +14,7 @@ from interface_server import autobahn_websocket
 from interface_server.http1_head import Head, Refusal
 from interface_server.http1_response import CONTINUE
 from interface_server.http1_scope import websocket_scope
-from interface_server.twisted_http1_socket import AHEAD, EXCHANGE, HEAD, NO_ROOM, RETRY_AFTER, TEXT, HttpSocket
+from interface_server.twisted_http1_socket import AHEAD, EXCHANGE, GONE, HEAD, NO_ROOM, RETRY_AFTER, TEXT, HttpSocket
 
 PART_SIZE_BYTES_MAX = 64 * 1024  #: of a request's body in one event
 
@@ -54,6 +54,8 @@ class Requests(HttpSocket):
 
     def _settle(self) -> None:
         """What belongs together has come together: hand it on, and see whether to read on."""
+        if self._phase is GONE:
+            return
         if self._turns.waiting:
             self._pause(AHEAD)
             return
@@ -135,6 +137,7 @@ class Requests(HttpSocket):
         self._unpause(AHEAD)
         self._retire()
         autobahn_websocket.upgrade(self, self.transport, scope, rest, self.context)
+        self._let_go()
 
     def _refuse(self, refusal: Refusal) -> None:
         """The request is not served; what was read of it, and what may follow, cannot be trusted."""

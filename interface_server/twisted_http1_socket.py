@@ -195,6 +195,11 @@ class HttpSocket:
         self.factory.uploading.pop(self, None)
         self.factory.unread.discard(self)
 
+    def _let_go(self) -> None:
+        """Retired, and no word of this connection is on its way: these two hold us, and all of it would stay until the garbage
+        collector comes by."""
+        del self._intake, self._turns
+
     def _stalled(self) -> None:
         self.context.counters["aborted.stalled"] += 1
         self._leave()
