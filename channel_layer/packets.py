@@ -10,6 +10,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Any
 
+from channel_layer.close_codes import ABNORMAL
 from channel_layer.errors import WireError
 from channel_layer.events import Event
 
@@ -141,7 +142,7 @@ def close(number: int, epoch: int, why: Close) -> Packet:
     return (CLOSE, number, epoch, int(why))
 
 
-def cancel(number: int, epoch: int, why: Cancel, code: int = 1006, reason: str = "") -> Packet:
+def cancel(number: int, epoch: int, why: Cancel, code: int = ABNORMAL, reason: str = "") -> Packet:
     """interface → worker: end the instance."""
     return (CANCEL, number, epoch, int(why), code, reason)
 

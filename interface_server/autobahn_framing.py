@@ -18,8 +18,9 @@ from autobahn.websocket.compress import PerMessageDeflate, PerMessageDeflateOffe
 from autobahn.websocket.protocol import TrafficStats, WebSocketServerProtocol
 from autobahn.websocket.xormasker import create_xor_masker  # type: ignore[attr-defined]  # re-exported, unsaid
 
+from channel_layer.close_codes import TOO_BIG
 from interface_server.websocket_frame import CLOSE, PING
-from interface_server.websocket_session import TOO_BIG, BadFrame
+from interface_server.websocket_session import BadFrame
 
 #: Up to here an xor of two long integers is faster than the call into C (0.7 µs instead of 3.3 for 64 bytes).
 _MASK_BY_INTEGER_BYTES_MAX = 1024

@@ -6,11 +6,12 @@ came before the handshake was answered, and what was read already when the appli
 
 from __future__ import annotations
 
+from channel_layer.close_codes import INVALID_PAYLOAD
 from channel_layer.events import EVENT_OVERHEAD_BYTES, Event
 from interface_server.autobahn_framing import Framing
 from interface_server.autobahn_socket import Socket
 from interface_server.websocket_frame import FIN, PONG, close_frame, frame
-from interface_server.websocket_session import INVALID_PAYLOAD, BadFrame, State, heard_close
+from interface_server.websocket_session import BadFrame, State, heard_close
 
 #: What a client may send before it is accepted: above it the socket is not read.
 HELD_SIZE_BYTES_MAX = 65_536

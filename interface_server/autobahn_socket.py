@@ -11,6 +11,7 @@ import logging
 
 from autobahn.websocket.compress import PerMessageDeflate
 
+from channel_layer.close_codes import ABNORMAL, INTERNAL_ERROR, SERVICE_RESTART, TRY_AGAIN_LATER
 from interface_server.autobahn_framing import Framing, Rack
 from interface_server.client import Upstream
 from interface_server.context import DoorContext
@@ -18,7 +19,7 @@ from interface_server.uvloop_endpoint import UvloopTransport
 from interface_server.websocket_composer import Composer
 from interface_server.websocket_frame import close_frame
 from interface_server.websocket_handshake import Handshake
-from interface_server.websocket_session import ABNORMAL, INTERNAL_ERROR, SERVICE_RESTART, TRY_AGAIN_LATER, State
+from interface_server.websocket_session import State
 from interface_server.websocket_watch import Watch
 
 RETRY_AFTER = b"retry-after: 1\r\n"

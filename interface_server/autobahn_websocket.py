@@ -14,6 +14,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from channel_layer.close_codes import ABNORMAL, INTERNAL_ERROR
 from channel_layer.events import Event
 from channel_layer.scope import Scope
 from interface_server.autobahn_framing import negotiate_deflate
@@ -27,7 +28,7 @@ from interface_server.uvloop_endpoint import UvloopTransport, Vanished
 from interface_server.websocket_composer import Composer
 from interface_server.websocket_frame import FIN, PING, frame
 from interface_server.websocket_handshake import Handshake, Refusal
-from interface_server.websocket_session import ABNORMAL, INTERNAL_ERROR, Action, State, meaning, sendable_code
+from interface_server.websocket_session import Action, State, meaning, sendable_code
 
 PING_TIMEOUT = "ping timeout"
 _PING_FRAME = frame(FIN | PING, b"")

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Protocol
 
+from channel_layer.close_codes import ABNORMAL, INTERNAL_ERROR, NORMAL, SERVICE_RESTART, TRY_AGAIN_LATER
 from channel_layer.events import Event
 from channel_layer.scope import Scope
 
@@ -24,16 +25,16 @@ class Ending(Enum):
     WebSocket, not accepted yet: the status below. WebSocket, open: the close code below.
     """
 
-    FINISHED = ("the application returned", 500, 1000)
-    FAILED = ("the application failed", 500, 1011)
-    FULL = ("the queue is full", 503, 1013)  #: with Retry-After
-    LATE = ("no worker took it in time", 503, 1013)  #: with Retry-After
-    UNAVAILABLE = ("Redis does not take requests", 503, 1013)  #: with Retry-After
-    DIED = ("the worker died", 502, 1012)
-    UNKNOWN = ("what became of it is unknown", 502, 1012)
-    STOPPING = ("the worker is stopping", 502, 1012)
-    HOLE = ("packets were lost", 502, 1012)
-    OUTAGE = ("Redis was unreachable for too long", 502, 1012)
+    FINISHED = ("the application returned", 500, NORMAL)
+    FAILED = ("the application failed", 500, INTERNAL_ERROR)
+    FULL = ("the queue is full", 503, TRY_AGAIN_LATER)  #: with Retry-After
+    LATE = ("no worker took it in time", 503, TRY_AGAIN_LATER)  #: with Retry-After
+    UNAVAILABLE = ("Redis does not take requests", 503, TRY_AGAIN_LATER)  #: with Retry-After
+    DIED = ("the worker died", 502, SERVICE_RESTART)
+    UNKNOWN = ("what became of it is unknown", 502, SERVICE_RESTART)
+    STOPPING = ("the worker is stopping", 502, SERVICE_RESTART)
+    HOLE = ("packets were lost", 502, SERVICE_RESTART)
+    OUTAGE = ("Redis was unreachable for too long", 502, SERVICE_RESTART)
 
     def __init__(self, why: str, status: int, close_code: int) -> None:
         self.why = why
@@ -113,7 +114,7 @@ class Upstream(Protocol):
     def delivered(self, size_bytes: int) -> None:
         """So many bytes of delivered events have left for the kernel: credit for the application's `send()`."""
 
-    def leave(self, code: int = 1006, reason: str = "") -> None:
+    def leave(self, code: int = ABNORMAL, reason: str = "") -> None:
         """The client's side is over: the client went away, or the close handshake ended, or it was thrown out.
 
         The application gets `http.disconnect`, or `websocket.disconnect` with this code and reason. While the connection is

@@ -12,6 +12,7 @@ from collections import Counter
 from typing import Any
 
 from channel_layer import packets
+from channel_layer.close_codes import SERVICE_RESTART
 from channel_layer.codec import pack
 from channel_layer.credit import window_size_bytes
 from channel_layer.events import Event, payload_sizes_bytes
@@ -328,7 +329,7 @@ class Pump:
             if order is _GAP:
                 self._gap(upstream)
             return
-        self.node.post(sender, packets.cancel(upstream.number, upstream.epoch, Cancel.MOVED, 1012))
+        self.node.post(sender, packets.cancel(upstream.number, upstream.epoch, Cancel.MOVED, SERVICE_RESTART))
         upstream.obey(upstream.hand_off(packet[4], upstream.client.torn), Ending.STOPPING)
         if upstream.owner is None:
             self.counters["websocket.handed_off"] += 1

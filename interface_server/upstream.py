@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from channel_layer import packets
+from channel_layer.close_codes import ABNORMAL
 from channel_layer.events import Event
 from channel_layer.names import reply_channel
 from channel_layer.packets import Cancel, Close
@@ -51,7 +52,7 @@ ENDING_OF_CLOSE = {
 }
 
 #: Code and reason of a client that went without a word.
-LOST = (1006, "")
+LOST = (ABNORMAL, "")
 
 _OWNED, _DONE, _FLOW = State.OWNED, State.DONE, Action.FLOW  # see connection.py
 
@@ -117,10 +118,10 @@ class WireUpstream(Connection):
         if self.owner is not None:
             self.pump.node.post(self.owner, packets.credit(self.number, self.epoch, self.incoming.told, self.received))
 
-    def leave(self, code: int = 1006, reason: str = "") -> None:
+    def leave(self, code: int = ABNORMAL, reason: str = "") -> None:
         """See `Upstream.leave`."""
         self.leaving = (code, reason)
-        if code != LOST[0] and self.has_last_words and not self.pump.draining:
+        if code != ABNORMAL and self.has_last_words and not self.pump.draining:
             self.client, self.halted = HeardOut(self), True
             return
         self.obey(self.happen(Happening.LEFT))

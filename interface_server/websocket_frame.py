@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from struct import Struct
 
+from channel_layer.close_codes import REASON_SIZE_BYTES_MAX
 from channel_layer.events import Event
 
 CONTINUATION, TEXT, BINARY = 0x0, 0x1, 0x2
@@ -15,8 +16,6 @@ CLOSE, PING, PONG = 0x8, 0x9, 0xA
 
 FIN = 0x80
 COMPRESSED = 0x40  #: RSV1, on the first frame of a compressed message only
-
-REASON_SIZE_BYTES_MAX = 123  #: a control frame carries 125 bytes, two of them the code
 
 _SHORT = Struct("!BB").pack
 _MIDDLE = Struct("!BBH").pack

@@ -8,13 +8,15 @@
 DRAINING has said its last word and only waits, for a bounded time, until the client hangs up: closing while bytes of the
 client are unread would make the kernel send a reset, and a reset destroys what we said. RFC 6455, section 7.1.1.
 
-No socket here: the shell asks what an event means, and obeys. Sources: ASGI specification, "WebSocket"; RFC 6455, section 7.4.
+No socket here: the shell asks what an event means, and obeys. Sources: ASGI specification, "WebSocket"; RFC 6455.
 """
 
 from __future__ import annotations
 
 from enum import Enum, auto
 from typing import Any
+
+from channel_layer.close_codes import INTERNAL_ERROR, INVALID_PAYLOAD, NO_STATUS, NORMAL, PROTOCOL_ERROR, may_travel
 
 
 class State(Enum):
@@ -56,6 +58,7 @@ MOVES: dict[State, dict[str, Action]] = {
         "websocket.accept": Action.SWALLOW,
     },
 }
+#: What still comes when the last word is said.
 _OVER = dict.fromkeys(
     (
         "websocket.accept",
@@ -66,26 +69,12 @@ _OVER = dict.fromkeys(
     ),
     Action.LATE,
 )
-for _state in (State.CLOSING, State.DRAINING, State.CLOSED):
-    MOVES[_state] = _OVER
+MOVES |= dict.fromkeys((State.CLOSING, State.DRAINING, State.CLOSED), _OVER)
 
 #: Third parties know a channel's name and nothing of its state: what they may say, and when.
 PUSH_MOVES: dict[State, dict[str, Action]] = {
     State.OPEN: {"websocket.send": Action.SEND, "websocket.close": Action.CLOSE},
 }
-
-# Close codes. RFC 6455, section 7.4, and the registry at IANA.
-NORMAL = 1000
-PROTOCOL_ERROR = 1002
-NO_STATUS = 1005
-ABNORMAL = 1006
-INVALID_PAYLOAD = 1007
-TOO_BIG = 1009
-INTERNAL_ERROR = 1011
-SERVICE_RESTART = 1012
-TRY_AGAIN_LATER = 1013
-
-_REGISTERED = frozenset((1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014))
 
 
 def meaning(state: State, event_type: Any) -> Action:
@@ -96,11 +85,6 @@ def meaning(state: State, event_type: Any) -> Action:
 def push_meaning(state: State, event_type: Any) -> Action:
     """What an event of a third party's means in `state`: Action.LATE where it can only be dropped, and counted."""
     return PUSH_MOVES.get(state, {}).get(event_type, Action.LATE)
-
-
-def may_travel(code: int) -> bool:
-    """Whether `code` may stand in a close frame: registered, or from 3000 to 4999."""
-    return code in _REGISTERED or 3000 <= code <= 4999
 
 
 def sendable_code(code: object) -> int:

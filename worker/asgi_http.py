@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from channel_layer.close_codes import SERVICE_RESTART
 from channel_layer.event_stream import resumes_by_itself
 from channel_layer.events import EVENT_OVERHEAD_BYTES, Event
 from channel_layer.packets import Close
@@ -92,7 +93,7 @@ class HttpRun(Run):
             return False
         self._line.send({"type": "http.response.body", "body": b"", "more_body": False}, EVENT_OVERHEAD_BYTES)
         self._line.complete()
-        self.disconnect(1012, "")
+        self.disconnect(SERVICE_RESTART, "")
         return True
 
     async def _send_in_parts(self, checked: Event, stage: HttpStage) -> None:

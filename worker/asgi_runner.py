@@ -23,6 +23,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Any, ClassVar
 
+from channel_layer.close_codes import SERVICE_RESTART
 from channel_layer.events import EVENT_OVERHEAD_BYTES, Event
 from worker.errors import ClientGone
 from worker.http_instance import PART_SIZE_BYTES_MAX
@@ -89,7 +90,7 @@ class Run:
 
     def stop(self) -> None:
         """Its time is over: the application is cancelled once; if it goes on all the same, it finds the client gone."""
-        self.disconnect(1012, "")
+        self.disconnect(SERVICE_RESTART, "")
         if self.task is not None:
             # A task that is cancelled before its first step never enters _run.
             self.task.add_done_callback(self._end)

@@ -16,6 +16,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from channel_layer.close_codes import SERVICE_RESTART
 from channel_layer.packets import Close
 from worker.asgi_room import AsgiRoom
 from worker.instance import Instance
@@ -111,5 +112,5 @@ def stop(line: WireLine) -> bool:
     else:  # handed off, and not answered (Redis may be away): nobody waits for that any longer
         line.over()
     if instance is not None:
-        instance.disconnect(1012, "")
+        instance.disconnect(SERVICE_RESTART, "")
     return cut_off

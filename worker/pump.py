@@ -12,6 +12,7 @@ from functools import partial
 from typing import Any
 
 from channel_layer import packets
+from channel_layer.close_codes import ABNORMAL
 from channel_layer.codec import pack_packet
 from channel_layer.credit import window_size_bytes
 from channel_layer.events import Event, payload_size_bytes
@@ -310,7 +311,7 @@ class Pump:
 
     def _break(self, line: WireLine) -> None:
         """Packets were lost, or its interface server was: the connection ends visibly, on both sides."""
-        self._disconnect(line, 1006, "")
+        self._disconnect(line, ABNORMAL, "")
         self.node.post(line.key[0], packets.close(line.key[1], line.key[2], Close.UNKNOWN))
 
     def _credit(self, line: WireLine, packet: list[Any]) -> None:

@@ -6,7 +6,7 @@
     any ──client gone──▶ GONE
 
 The twin of http_instance.py: who knows one knows the other. Sources: ASGI specification, "HTTP & WebSocket" and
-"WebSocket Denial Response"; RFC 6455, sections 5.5.1 and 7.4.
+"WebSocket Denial Response"; RFC 6455.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from typing import Any
 
+from channel_layer.close_codes import ABNORMAL, NO_STATUS, NORMAL, REASON_SIZE_BYTES_MAX, may_travel
 from channel_layer.codec import pack_apart
 from channel_layer.events import EVENT_OVERHEAD_BYTES, Event, check_value
 from worker.errors import InvalidEvent
@@ -24,10 +25,7 @@ from worker.http_instance import NOTHING, PART_SIZE_BYTES_MAX, as_bytes, checked
 
 Step = tuple[Event, int, "WebSocketStage"]
 
-CLOSE_REASON_SIZE_BYTES_MAX = 123
 STATE_SIZE_BYTES_MAX = 16_384
-NORMAL_CLOSURE, NO_STATUS, ABNORMAL_CLOSURE = 1000, 1005, 1006
-_REGISTERED_CODES = frozenset((1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014))
 
 _is_token = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 
@@ -70,7 +68,7 @@ def farewell(stage: WebSocketStage, last: Event) -> tuple[int, str]:
     """What an application hears as the disconnect after its own last event: its code and reason; 1006 if unaccepted."""
     if stage is OPEN:
         return last["code"], last["reason"]
-    return ABNORMAL_CLOSURE, ""
+    return ABNORMAL, ""
 
 
 def message_parts(event: Event) -> Iterator[tuple[Event, int]]:
@@ -120,8 +118,8 @@ def _send(event: Event) -> Step:
 
 def _close(event: Event) -> Step:
     reason = _as_text(event.get("reason") or "", "reason")
-    if _encoded_size_bytes(reason, "reason") > CLOSE_REASON_SIZE_BYTES_MAX:
-        raise InvalidEvent(f"reason is longer than {CLOSE_REASON_SIZE_BYTES_MAX} bytes")
+    if _encoded_size_bytes(reason, "reason") > REASON_SIZE_BYTES_MAX:
+        raise InvalidEvent(f"reason is longer than {REASON_SIZE_BYTES_MAX} bytes")
     checked = {"type": "websocket.close", "code": _close_code(event.get("code")), "reason": reason}
     return checked, EVENT_OVERHEAD_BYTES, CLOSED
 
@@ -139,10 +137,10 @@ def _deny_more(event: Event) -> Step:
 def _close_code(code: Any) -> int:
     """The code to send. "None was given" cannot be sent as a number, and is what a normal closure means."""
     if code is None or code == NO_STATUS:
-        return NORMAL_CLOSURE
+        return NORMAL
     if not isinstance(code, int) or isinstance(code, bool):
         raise InvalidEvent(f"code is of type {type(code).__name__}; it is an int")
-    if code not in _REGISTERED_CODES and not 3000 <= code <= 4999:
+    if not may_travel(code):
         raise InvalidEvent(f"code is {code}, which may not be sent: registered codes, or from 3000 to 4999")
     return int(code)
 

@@ -1,0 +1,26 @@
+"""The numbers with which a WebSocket ends, as both rooms and their applications understand them.
+
+They travel in `cancel` and in `websocket.close`. Not all of them may stand in a close frame: 1005 and 1006 say that there was none.
+RFC 6455, section 7.4, and the registry at IANA; PROTOCOL.md, "Events: WebSocket".
+"""
+
+from __future__ import annotations
+
+NORMAL = 1000
+PROTOCOL_ERROR = 1002
+NO_STATUS = 1005  #: a close frame without a code
+ABNORMAL = 1006  #: no close frame: whoever it was has gone
+INVALID_PAYLOAD = 1007
+TOO_BIG = 1009
+INTERNAL_ERROR = 1011
+SERVICE_RESTART = 1012
+TRY_AGAIN_LATER = 1013
+
+REASON_SIZE_BYTES_MAX = 123  #: a control frame carries 125 bytes, two of them the code
+
+_REGISTERED = frozenset((1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014))
+
+
+def may_travel(code: int) -> bool:
+    """Whether `code` may stand in a close frame: registered, or from 3000 to 4999."""
+    return code in _REGISTERED or 3000 <= code <= 4999
