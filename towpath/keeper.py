@@ -6,7 +6,9 @@ beginning can tell the two apart. No process is touched here. How workers are re
 
 from __future__ import annotations
 
+import math
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -50,14 +52,29 @@ class Process:
         return f"{self.name} {self.end} while it started"
 
 
+@dataclass(slots=True)
+class Newcomer:
+    """One process at the beginning, as far as it was seen."""
+
+    pid: int = 0  #: as it ran first; 0: it was not seen to run
+    stood: bool = False  #: it held a lease: it has started, whatever becomes of it
+    unheard: bool = False  #: it has gone, and how was not said by then
+
+    def has_gone(self, process: Process) -> bool:
+        """It may have died and live again between two looks: its number tells."""
+        if process.failed or self.pid not in (0, process.pid):
+            return True
+        if process.state == "RUNNING":
+            self.pid = process.pid
+        return False
+
+
 class Beginning:
-    """The time until all processes stand. A process may die and live again between two looks: its number tells."""
+    """The time until all processes stand."""
 
     def __init__(self) -> None:
-        self._running: dict[str, int] = {}
+        self._newcomers: defaultdict[str, Newcomer] = defaultdict(Newcomer)
         self._ends: dict[str, str] = {}
-        self._unheard: set[str] = set()  # who has gone, and how was not yet said
-        self._stood: set[str] = set()
 
     def hear(self, said: bytes) -> None:
         """What supervisord logs. From any thread."""
@@ -66,29 +83,19 @@ class Beginning:
     def failure(
         self, processes: Mapping[str, Process], wanted: Iterable[str], ready: frozenset[int] = frozenset()
     ) -> str | None:
-        """Why the beginning has failed, in one sentence; None while it has not.
+        """Why the beginning has failed, in one sentence; None while it has not. ready: numbers of those who hold a lease.
 
-        ready: numbers of those who hold a lease. Whoever held one has started, whatever becomes of it.
         supervisord's answer may overtake what it logged before: how a process left is waited for until the next look.
         """
-        for name in wanted:
-            process = processes.get(name)
-            if process is None:
-                continue
-            if process.pid in ready:
-                self._stood.add(name)
-            if name not in self._stood and self._has_gone(process):
-                if process.cannot_start or name in self._ends or name in self._unheard:
-                    return replace(process, end=self._ends.get(name) or process.end or "ended").why_not
-                self._unheard.add(name)
+        for process in [processes[name] for name in wanted if name in processes]:
+            newcomer = self._newcomers[process.name]
+            newcomer.stood = newcomer.stood or process.pid in ready
+            if not newcomer.stood and newcomer.has_gone(process):
+                end = self._ends.get(process.name)
+                if end or process.cannot_start or newcomer.unheard:
+                    return replace(process, end=end or process.end or "ended").why_not
+                newcomer.unheard = True
         return None
-
-    def _has_gone(self, process: Process) -> bool:
-        if process.failed or self._running.get(process.name, process.pid) != process.pid:
-            return True
-        if process.state == "RUNNING":
-            self._running[process.name] = process.pid
-        return False
 
 
 def ends(said: bytes) -> dict[str, str]:
@@ -99,37 +106,43 @@ def ends(said: bytes) -> dict[str, str]:
     }
 
 
+@dataclass(slots=True)
+class Retry:
+    """What is known of a slot that supervisord has given up."""
+
+    pause_s: float = 0.0  #: before the last try
+    tried_at: float = -math.inf
+    due: float | None = None  #: when it is tried next, if it is lost
+
+    def is_due(self, now: float) -> bool:
+        """It is lost. True: its pause is over, and it is tried now."""
+        if self.due is None:
+            self.pause_s = self._next_pause_s(now)
+            self.due = now + self.pause_s
+        if now < self.due:
+            return False
+        self.tried_at, self.due = now, None
+        return True
+
+    def _next_pause_s(self, now: float) -> float:
+        lived_long = now - self.tried_at > LIVED_LONG_S
+        return PAUSE_MIN_S if lived_long else min(PAUSE_MAX_S, max(PAUSE_MIN_S, 2 * self.pause_s))
+
+
 class Retries:
     """When those are started again whom supervisord has given up: with growing pauses, since an import may cost a core."""
 
     def __init__(self) -> None:
-        self._pauses_s: dict[str, float] = {}
-        self._due: dict[str, float] = {}
-        self._started: dict[str, float] = {}
+        self._slots: defaultdict[str, Retry] = defaultdict(Retry)
 
     def due(self, lost: Iterable[str], now: float) -> list[str]:
         """Those of `lost` whose pause is over; they will be started now. Who was not lost for a minute begins anew."""
-        found = []
-        for name in lost:
-            if name not in self._due:
-                self._due[name] = now + self._pause_s(name, now)
-            if now >= self._due[name]:
-                del self._due[name]
-                self._started[name] = now
-                found.append(name)
-        return found
+        return [name for name in lost if self._slots[name].is_due(now)]
 
     def excuse(self, lost: Iterable[str], now: float) -> None:
         """It was not their doing: they are tried at once, as if it were the first time, when that is over."""
         for name in lost:
-            self._due[name] = now
-            self._pauses_s.pop(name, None)
-
-    def _pause_s(self, name: str, now: float) -> float:
-        lived_long = now - self._started.get(name, now) > LIVED_LONG_S
-        last_s = 0.0 if lived_long else self._pauses_s.get(name, 0.0)
-        self._pauses_s[name] = min(PAUSE_MAX_S, max(PAUSE_MIN_S, 2 * last_s))
-        return self._pauses_s[name]
+            self._slots[name] = Retry(due=now)
 
 
 def lost(processes: Mapping[str, Process], wanted: Iterable[str]) -> list[str]:
