@@ -12,7 +12,7 @@ import random
 
 from channel_layer.errors import LayerUnavailable
 from channel_layer.redis_address import RedisAddress
-from channel_layer.redis_connection import OnAnswer, RedisConnection, connect, ignore_loss
+from channel_layer.redis_connection import OnAnswer, RedisConnection, connect
 
 log = logging.getLogger("towpath.redis")
 
@@ -32,7 +32,7 @@ async def come_back(address: RedisAddress, on_push: OnAnswer | None = None) -> R
         while (connection := await _first(attempts, delay_s * random.uniform(0.5, 1.0))) is None:
             if len(attempts) == ATTEMPTS_MAX:
                 attempts.pop(0).cancel()
-            attempts.append(asyncio.get_running_loop().create_task(connect(address, ignore_loss, on_push)))
+            attempts.append(asyncio.get_running_loop().create_task(connect(address, on_push=on_push)))
             delay_s = min(BACKOFF_MAX_S, delay_s * 2)
         return connection
     finally:

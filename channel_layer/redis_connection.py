@@ -36,7 +36,7 @@ KEEPALIVE = (("TCP_KEEPIDLE", 5), ("TCP_KEEPINTVL", 2), ("TCP_KEEPCNT", 3), ("TC
 
 
 def ignore_loss() -> None:
-    """Nobody uses the connection yet."""
+    """Nobody uses the connection yet. A loss during its greeting is told by the failure of that."""
 
 
 def ignore(_answer: Answer) -> None:
@@ -46,9 +46,9 @@ def ignore(_answer: Answer) -> None:
 class RedisConnection(asyncio.Protocol):
     """A connection that stands. Made by `connect`; after `on_lost` was called it is of no more use."""
 
-    def __init__(self, on_lost: Callable[[], None], on_push: OnAnswer | None = None) -> None:
-        self.on_lost = on_lost
-        self._on_push = on_push  # pub/sub: every answer goes here
+    def __init__(self) -> None:
+        self.on_lost: Callable[[], None] = ignore_loss
+        self.on_push: OnAnswer | None = None  #: pub/sub: every answer goes here
         self._waiting: deque[OnAnswer] = deque()
         self._reader = hiredis.Reader(notEnoughData=_INCOMPLETE)
         self._transport: asyncio.Transport | None = None
@@ -133,8 +133,8 @@ class RedisConnection(asyncio.Protocol):
             answer = reader.gets()
             if answer is _INCOMPLETE:
                 return
-            if self._on_push is not None:
-                self._on_push(answer)
+            if self.on_push is not None:
+                self.on_push(answer)
             else:
                 self._waiting.popleft()(answer)
             if type(answer) is hiredis.ReplyError:
@@ -157,7 +157,7 @@ class RedisConnection(asyncio.Protocol):
 
 
 async def connect(
-    address: RedisAddress, on_lost: Callable[[], None], on_push: OnAnswer | None = None
+    address: RedisAddress, on_lost: Callable[[], None] = ignore_loss, on_push: OnAnswer | None = None
 ) -> RedisConnection:
     """A connection to the primary that is authenticated, on its database, and knows its server's run_id. Raises LayerUnavailable."""
     try:
@@ -169,8 +169,7 @@ async def connect(
 
 async def _connect(address: RedisAddress, on_lost: Callable[[], None], on_push: OnAnswer | None) -> RedisConnection:
     loop = asyncio.get_running_loop()
-    greeting: list[Callable[[], None]] = []  # a loss during the greeting is told by its own failure, not by on_lost
-    connection = RedisConnection(lambda: greeting[0]() if greeting else None)
+    connection = RedisConnection()
     if address.path:
         await loop.create_unix_connection(lambda: connection, address.path)
     else:
@@ -192,8 +191,7 @@ async def _connect(address: RedisAddress, on_lost: Callable[[], None], on_push: 
         connection.close()
         raise
     connection.run_id = facts.get("run_id", "")
-    connection._on_push = on_push
     if not connection.alive:  # lost after the last answer, before we were woken: nobody would ever hear of it
         raise ConnectionResetError("lost during the greeting")
-    greeting.append(on_lost)
+    connection.on_lost, connection.on_push = on_lost, on_push
     return connection

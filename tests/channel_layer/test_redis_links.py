@@ -106,7 +106,7 @@ async def test_who_reads_up_to_what_was_lost_with_redis_does_not_wait_for_it(red
     redis.answers |= {b"EVALSHA": MADE, b"XREVRANGE": b"*1\r\n*2\r\n" + bulk(b"9-0") + b"*0\r\n"}
     inbox = inbox_of(redis)
     await inbox.start()
-    other = await connect(redis.address, lambda: None)
+    other = await connect(redis.address)
     reading = asyncio.ensure_future(inbox.read_up(other))
     await until(lambda: b"XREVRANGE" in redis.callers[1].names())
     redis.callers[0].hang_up()
@@ -188,7 +188,7 @@ class Applicants:
 async def test_who_sees_to_a_time_to_live_and_is_refused_sees_to_it_with_the_next_call(redis: PlayedRedis) -> None:
     """P11. Once a second is often enough, if it was done: a Redis that is out of memory has done nothing."""
     opener = RedisOpener("interface.me", Keys("p:"), "http.request", 100, 10_000, 60_000)
-    connection = await connect(redis.address, lambda: None)
+    connection = await connect(redis.address)
     opener.connected(connection)
     applicants, caller = Applicants(), redis.callers[0]
     for number, answer in enumerate([b"-OOM command not allowed\r\n", *[b"*1\r\n" + bulk(b"1-0")] * 2], 1):
@@ -204,7 +204,7 @@ async def test_who_sees_to_a_time_to_live_and_is_refused_sees_to_it_with_the_nex
 async def test_the_outbox_forgets_those_to_whom_nothing_is_to_be_said(redis: PlayedRedis) -> None:
     """P5. Nodes come and go for months; what is kept for each is bounded by what is under way."""
     outbox = RedisOutbox("worker.me", Keys("p:"), lambda _: None)
-    connection = await connect(redis.address, lambda: None)
+    connection = await connect(redis.address)
     outbox.connected(connection)
     for number in range(100):
         outbox.post(f"interface.{number}", pack([5, 1, 1, 1, 1]))
@@ -244,7 +244,7 @@ def test_a_host_that_vanished_is_given_up_by_the_kernel(new_loop: Callable[[], a
         played = PlayedRedis(Path("unused"))
         server = await asyncio.get_running_loop().create_server(lambda: Caller(played), "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        connection = await connect(RedisAddress.parse(f"redis://127.0.0.1:{port}"), lambda: None)
+        connection = await connect(RedisAddress.parse(f"redis://127.0.0.1:{port}"))
         assert connection._transport is not None
         sock = connection._transport.get_extra_info("socket")
         told = [sock.getsockopt(socket.IPPROTO_TCP, getattr(socket, name)) for name, _ in KEEPALIVE]

@@ -192,7 +192,7 @@ async def test_a_replica_is_no_redis_to_speak_to(tmp_path: Path) -> None:
     async with played_redis(tmp_path) as redis:
         redis.answers[b"INFO"] = bulk(INFO + b"role:slave\r\n")
         with pytest.raises(LayerUnavailable, match="is a replica"):
-            await connect(redis.address, lambda: None)
+            await connect(redis.address)
 
 
 @pytest.mark.parametrize(

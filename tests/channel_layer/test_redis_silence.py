@@ -29,7 +29,7 @@ def proxy(redis_server: RedisServer) -> Iterator[SwallowingProxy]:
 @pytest.fixture
 async def commands(redis_server: RedisServer) -> AsyncIterator[RedisConnection]:
     """A connection beside the proxy."""
-    connection = await connect(RedisAddress.parse(redis_server.url), lambda: None)
+    connection = await connect(RedisAddress.parse(redis_server.url))
     yield connection
     connection.close()
 
@@ -37,7 +37,7 @@ async def commands(redis_server: RedisServer) -> AsyncIterator[RedisConnection]:
 async def test_silence_is_counted_only_while_an_answer_is_due(tmp_path: Path) -> None:
     """P9. Who has asked nothing waits for nothing; and one word is enough to be thought alive."""
     async with played_redis(tmp_path) as redis:
-        connection = await connect(redis.address, lambda: None)
+        connection = await connect(redis.address)
         assert [connection.silence() for _ in range(3)] == [0, 0, 0]
         connection.tell("GET", "x")
         assert [connection.silence() for _ in range(3)] == [1, 2, 3]

@@ -80,7 +80,7 @@ async def test_certificates_are_looked_at_unless_the_url_says_otherwise(
         at("127.0.0.1", f"{ours}&ssl_cert_reqs=none"),
         at("127.1", f"{trusted}&ssl_check_hostname=false"),
     ):
-        (await connect(address, lambda: None)).close()
+        (await connect(address)).close()
     for address, why in (
         (at("127.0.0.1", ours), "self-signed certificate in certificate chain"),
         (at("127.1", trusted), "certificate is not valid for"),
@@ -88,7 +88,7 @@ async def test_certificates_are_looked_at_unless_the_url_says_otherwise(
         (at("127.0.0.1", f"{ours}&ssl_ca_certs=/nowhere"), "No such file"),
     ):
         with pytest.raises(LayerUnavailable, match=why):
-            await connect(address, lambda: None)
+            await connect(address)
 
 
 def test_certificates_that_were_renewed_are_read_again(tmp_path: Path) -> None:

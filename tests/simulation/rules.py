@@ -127,12 +127,10 @@ _opened = WireUpstream.opened
 
 async def _connect_and_trust(address: Any, on_lost: Any, on_push: Any) -> RedisConnection:
     """A greeting after which nobody looks whether the connection still stands."""
-    greeting: list[Any] = []
-    connection = RedisConnection(lambda: greeting[0]() if greeting else None)
+    connection = RedisConnection()
     await asyncio.get_running_loop().create_unix_connection(lambda: connection, address.path)
     await connection.execute("INFO", "server")
-    connection._on_push = on_push
-    greeting.append(on_lost)
+    connection.on_lost, connection.on_push = on_lost, on_push
     return connection
 
 

@@ -124,7 +124,7 @@ async def test_an_inbox_that_another_life_of_redis_lacks_is_no_loss_whoever_hear
     address = RedisAddress.parse(own_redis.url)
     losses: list[str] = []
     inbox = RedisInbox(address, "inbox", lambda *_: None, lambda: None, lambda: losses.append("lost"))
-    connection = await connect(address, lambda: None)
+    connection = await connect(address)
     inbox.make(connection)
     inbox._found(connection.era, 0, b"0-0")  # the reader's own connection is answered second, and is heard first
     await connection.execute("PING")
