@@ -1,8 +1,13 @@
 """The lives of those that one process deals with.
 
 Think of neighbours. A death is seen (a process of this machine), heard of (somebody else says so), or found out, since a lease
-that is looked at each second has ended. However it was learnt, it is acted upon once, and only after the last words have been
-read. What a lease proves, and who may judge by it, is decided in lease.py. PROTOCOL.md, "Deaths"; P6 and P8.
+that is looked at each second has ended. However it was learnt, it goes one way: `mourn`, the last words are read, and only then it
+is acted upon, once. What a lease proves, and who may judge by it, is decided in lease.py. PROTOCOL.md, "Deaths"; P6 and P8.
+
+Two questions are asked of a death, and have different answers. *Are the connections that we share dealt with?* Always: if that was
+wrong, both sides end them, and learn it from each other. *Is the mail for it thrown away?* Only what nobody will ever read: all of it
+where the process is certain to be gone and its inbox is missing; where a lease alone tells of the death, only what was here before
+that look (`RedisOutbox.mark`), since whoever lives says `sync` after it, and waits for an answer.
 """
 
 from __future__ import annotations
@@ -16,8 +21,8 @@ from typing import Any
 
 import hiredis
 
-from channel_layer.codec import pack, unpack
-from channel_layer.errors import LayerUnavailable, WireError
+from channel_layer.codec import pack
+from channel_layer.errors import LayerUnavailable
 from channel_layer.keys import Keys
 from channel_layer.lease import OwnLease, Peers, readable
 from channel_layer.linux_process import DeathWatch
@@ -61,10 +66,9 @@ class RedisPeers:
         self._own_lease = own_lease
         self._on_dead = on_dead
         self._loop = asyncio.get_running_loop()
-        self._suspects: set[str] = set()
-        self._dead: set[str] = set()  # known to be dead, and not yet acted upon
-        self._gone: set[str] = set()  # those of them that said so themselves, or were seen to die
         self._acquainted: set[str] = set()  # whose lease was looked at, to watch the process itself if it is here
+        self._suspects: set[str] = set()  # whose inbox was missing, so that their leases matter, whoever holds what
+        self._dead: dict[str, bool] = {}  # not yet acted upon; True: certain never to come back
         self._deaths = DeathWatch(self._saw_death)
         self._seen_dead: deque[str] = deque(maxlen=REMEMBERED_MAX)  # the last of them, for the log
         self._left: deque[str] = deque(maxlen=REMEMBERED_MAX)  # the last who said so
@@ -90,7 +94,7 @@ class RedisPeers:
         self.held.release(node)
 
     def suspect(self, node: str) -> None:
-        """A batch found no inbox: look at the lease at the next occasion, whoever holds what."""
+        """A batch found no inbox: look at the lease at the next occasion."""
         self._suspects.add(node)
 
     def _meet(self, node: str) -> None:
@@ -111,11 +115,7 @@ class RedisPeers:
             self._acquainted.discard(node)
             self._suspects.add(node)
             return
-        try:
-            facts = unpack(lease)
-        except WireError:
-            return
-        if isinstance(facts, dict):
+        for facts in readable([lease]):
             self._deaths.watch(node, facts)
 
     # -- deaths
@@ -126,12 +126,13 @@ class RedisPeers:
             self._commands.connection.tell("PUBLISH", self._keys.news, pack([what, node]))
 
     def mourn(self, node: str, gone: bool = False) -> None:
-        """`node` is dead, or leaves: act upon it as soon as its last words have been read. gone: it is certain never to come back."""
+        """`node` is dead, or leaves: act upon it as soon as its last words have been read.
+
+        gone: it is certain never to come back, as it said so itself, or was seen to die. A lease that is over proves less.
+        """
         self._deaths.forget(node)
         self._acquainted.discard(node)
-        self._dead.add(node)
-        if gone:
-            self._gone.add(node)
+        self._dead[node] = gone or self._dead.get(node, False)
         self._begin_burial()
 
     def bid_farewell(self, node: str) -> None:
@@ -159,17 +160,17 @@ class RedisPeers:
                 async with asyncio.timeout(self._own_lease.ttl_s):
                     await self._inbox.read_up(connection)
                 for node in dead:
-                    self._dead.discard(node)
-                    if node in self._gone:
-                        self._gone.discard(node)
-                        if node in self._suspects:  # its inbox is gone too: nobody will read that mail
-                            self._suspects.discard(node)
-                            self._outbox.drop(node)
-                    if node in self.held:
-                        self.held.forget(node)
-                        self._on_dead(node)  # last: what is said to the dead must leave, since they may live
+                    self._act_upon(node, gone=self._dead.pop(node))
         except (LayerUnavailable, TimeoutError, hiredis.ReplyError) as error:
             log.debug("the dead are not buried yet: %s", error)
+
+    def _act_upon(self, node: str, gone: bool) -> None:
+        if gone and node in self._suspects:  # its inbox is gone too: nobody will read that mail
+            self._suspects.discard(node)
+            self._outbox.drop(node)
+        if node in self.held:
+            self.held.forget(node)
+            self._on_dead(node)  # last: what is said to the dead must leave, since they may live
 
     # -- leases of others
 
@@ -203,11 +204,7 @@ class RedisPeers:
         self.fellow_leases = list(readable(leases))
 
     async def _judge(self, watched: list[str]) -> None:
-        """Whose lease is over is dead: unless ours has gone with it, for then Redis has lost them all.
-
-        Whoever is wrongly called dead writes its lease after this look and then says `sync`; so what was posted before the look may
-        be dropped if its inbox is missing too, and what answers that `sync` may not.
-        """
+        """Whose lease is over is dead: unless ours has gone with it, for then Redis has lost them all."""
         connection = self._commands.connection
         if connection is None:
             return
