@@ -34,10 +34,8 @@ PING_TIMEOUT = "ping timeout"
 _PING_FRAME = frame(FIN | PING, b"")
 
 
-def upgrade(
-    http_protocol: object, transport: UvloopTransport, scope: Event, remaining_bytes: bytes, context: DoorContext
-) -> None:
-    """Take `transport` over from `http_protocol`, which must not touch it again.
+def upgrade(transport: UvloopTransport, scope: Event, remaining_bytes: bytes, context: DoorContext) -> None:
+    """Take `transport` over from HTTP, whose protocol must not touch it again.
 
     scope: ASGI's, `type` websocket, without `subprotocols`; its head is checked as HTTP's, not yet as a WebSocket's.
     remaining_bytes: what was read behind the head.
@@ -67,7 +65,7 @@ class WebSocket(Reading, Writing):
         self._shared.alive.add(self)
         self._handshake = handshake = Handshake(scope, context.lines)
         try:
-            scope["subprotocols"] = handshake.check(scope["headers"], scope.pop("method", "GET"))
+            scope["subprotocols"] = handshake.check(scope["headers"])
         except Refusal as refusal:
             self._refuse(refusal.status, refusal.why, refusal.field)
             return

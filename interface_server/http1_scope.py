@@ -22,20 +22,18 @@ class Place:
     A client that asks for the same again, with the same fields, gets the scope that it had.
     """
 
-    __slots__ = ("_fields", "_head", "_scope", "client", "piece", "root_path", "scheme", "server", "trusted")
+    __slots__ = ("_fields", "_head", "_scope", "client", "piece", "root_path", "server", "trusted")
 
     def __init__(
         self,
         client: Peer,
         server: tuple[str, int | None] | None,
-        scheme: str = "http",
         root_path: str = "",
         trusted: TrustedPeers | None = None,
     ) -> None:
         """trusted: None, or whose word about the client is believed; it is asked for this peer once, here."""
         self.client = client
         self.server = server
-        self.scheme = scheme
         self.root_path = root_path
         self.trusted = trusted if trusted and trusted.trusts(client[0] if client else None) else None
         self.piece = pack(self._facts())
@@ -61,7 +59,7 @@ class Place:
         return scope
 
     def _facts(self) -> Event:
-        return {"scheme": self.scheme, "client": self.client, "server": self.server}
+        return {"scheme": "http", "client": self.client, "server": self.server}
 
     def _under_root(self, line: Event) -> tuple[Event, Piece]:
         root = self.root_path

@@ -43,7 +43,7 @@ class HttpProtocol(Requests, Responses, Protocol):  # type: ignore[misc]  # `tra
 
     def connectionMade(self) -> None:
         context, transport = self.context, self.transport
-        self._place = Place(transport.peer(), transport.host(), "http", context.settings.root_path, context.trusted)
+        self._place = Place(transport.peer(), transport.host(), context.settings.root_path, context.trusted)
         self.factory.connections.add(self)
         self.deadline = context.idle_deadline
 

@@ -1,8 +1,8 @@
 """The first and only HTTP exchange of a WebSocket: what a head must say, and what is said to it.
 
-The head was parsed already, and once (two parsers that disagree are an attack). Here it is judged: the version
-(else 426), the key (else 400), the subprotocols. Then the application decides: its `websocket.accept` becomes a 101, its
-`websocket.http.response.start` a response like any other (`http1_response.py`), anything else a short refusal.
+The head was parsed already, and once (two parsers that disagree are an attack), and is that of a GET without a body. Here it is
+judged: the version (else 426), the key (else 400), the subprotocols. Then the application decides: its `websocket.accept` becomes a
+101, its `websocket.http.response.start` a response like any other (`http1_response.py`), anything else a short refusal.
 
 No I/O here. RFC 6455, sections 4.2 and 11.3; ASGI specification, "WebSocket" and "WebSocket denial response".
 """
@@ -75,9 +75,9 @@ class Handshake:
         self.offer = Offer()
         self.begun = False  #: has any byte of a denial left?
 
-    def check(self, headers: Fields, method: str) -> list[str]:
+    def check(self, headers: Fields) -> list[str]:
         """Judge the head; the subprotocols that the client speaks. Raises Refusal."""
-        self.offer = check(headers, method)
+        self.offer = check(headers)
         return self.offer.subprotocols
 
     def accept(self, event: Event, extension: str) -> bytes:
@@ -90,9 +90,11 @@ class Handshake:
             raise InvalidResponse(f"subprotocol {subprotocol!r} was not offered")
         return accepted(self.offer.key, subprotocol, headers, extension=extension, standing=standing)
 
-    def refuse(self, status: int, why: str, fields: bytes = b"") -> bytes:
-        """A response of ours."""
-        return refused(status, why, fields, standing=self._lines.all)
+    def refuse(self, status: int, why: str, field_line: bytes) -> bytes:
+        """A complete response of ours: a status, one short sentence, and one more line of the head, or none."""
+        body = why.encode() + b"\n"
+        rest = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+        return b"".join((STATUS_LINES[status], self._lines.all, field_line, rest, body))
 
     def deny(self, event: Event) -> bytes:
         """The bytes of one event of a denial response. Raises like Http1Response.render."""
@@ -127,10 +129,8 @@ class Handshake:
             access_log.line(self._client, "GET", self._target, "1.1", status)
 
 
-def check(headers: Fields, method: str = "GET") -> Offer:
+def check(headers: Fields) -> Offer:
     """What a client with this head asked for; names are in lower case. Raises Refusal."""
-    if method != "GET":
-        raise Refusal(405, "a WebSocket begins with GET", b"allow: GET\r\n")
     said: dict[bytes, list[bytes]] = {}
     for name, value in headers:
         if name.startswith(b"sec-websocket-"):
@@ -166,13 +166,6 @@ def accepted(
             pieces += (name, b": ", value, b"\r\n")
     pieces.append(b"\r\n")
     return b"".join(pieces)
-
-
-def refused(status: int, why: str, fields: bytes = b"", *, standing: bytes = b"") -> bytes:
-    """A complete response of ours: a status, one short sentence, and `fields` as whole lines."""
-    body = why.encode() + b"\n"
-    head = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
-    return b"".join((STATUS_LINES[status], standing, fields, head, body))
 
 
 def accept_token(key: bytes) -> bytes:

@@ -53,7 +53,7 @@ class WebSocketRun(Run):
         loop: asyncio.AbstractEventLoop,
         thread: KeptThread,
         ended: Callable[[Run], None],
-        always_resumable: bool = False,
+        always_resumable: bool,
     ) -> None:
         """always_resumable: every accept asks for hand-off (`--resume-websockets`)."""
         Run.__init__(self, line, loop, thread, ended)

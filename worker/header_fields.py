@@ -25,7 +25,7 @@ def is_field_name(name: bytes) -> bool:
     return _is_token(name) is not None
 
 
-def checked_fields(fields: Any, path: str = "headers") -> Fields:
+def checked_fields(fields: Any) -> Fields:
     """The same fields as pairs of bytes, names as the application wrote them; raises InvalidEvent with the place."""
     checked: Fields = []
     if not fields:
@@ -33,12 +33,12 @@ def checked_fields(fields: Any, path: str = "headers") -> Fields:
     try:
         for name, value in fields:
             if type(name) is not bytes or type(value) is not bytes or not is_field_name(name) or _breaks_out(value):
-                name, value = _checked_field(name, value, f"{path}[{len(checked)}]")
+                name, value = _checked_field(name, value, f"headers[{len(checked)}]")
             checked.append((name, value))
     except (TypeError, ValueError) as error:
         if isinstance(error, InvalidEvent):
             raise
-        raise InvalidEvent(f"{path}[{len(checked)}] is not a pair of name and value") from error
+        raise InvalidEvent(f"headers[{len(checked)}] is not a pair of name and value") from error
     return checked
 
 

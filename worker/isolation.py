@@ -17,7 +17,6 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 #: Top-level packages of ours that a user's project may have too.
@@ -26,21 +25,20 @@ GIVEN_UP = ("worker", "interface_server", "towpath")
 OUR_HOME = Path(__file__).resolve().parent.parent
 
 
-def import_everything(package: str = "worker") -> None:
-    """Import every module of `package` but its `__main__`."""
-    for module in pkgutil.iter_modules([str(OUR_HOME / package)], f"{package}."):
+def import_everything() -> None:
+    """Import every module of this room but its `__main__`."""
+    for module in pkgutil.iter_modules([str(OUR_HOME / "worker")], "worker."):
         if not module.name.endswith(".__main__"):
             importlib.import_module(module.name)
 
 
-def leave_names(names: Iterable[str] = GIVEN_UP) -> None:
+def leave_names() -> None:
     """Give our names up to the user's project, and our home's place at the front of the path.
 
     Call it last of all imports, and before the user's folder is on the path.
     """
-    given_up = tuple(names)
     for module in list(sys.modules):
-        if module.partition(".")[0] in given_up:
+        if module.partition(".")[0] in GIVEN_UP:
             del sys.modules[module]
     if sys.path[:1] == [str(OUR_HOME)]:
         del sys.path[0]

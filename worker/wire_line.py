@@ -47,7 +47,7 @@ class WireLine:
         down_window: int,
         up_window: int,
         expects_continue: bool,
-        resume: dict[str, Any] | None = None,
+        resume: dict[str, Any] | None,
     ) -> None:
         self.pump = pump
         self.key = key

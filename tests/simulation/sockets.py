@@ -35,7 +35,7 @@ class Socket(WebSocketRun):
 
     def __init__(self, room: Room, number: int, scope: Event, line: Any) -> None:
         thread: Any = SimpleNamespace(context=copy_context())
-        super().__init__(line, room.process.loop, thread, lambda _run: self._has_ended())
+        super().__init__(line, room.process.loop, thread, lambda _run: self._has_ended(), always_resumable=False)
         self.process = room.process
         self.kind = "websocket"  # type: ignore[misc]
         self.client: str = scope["path"]
