@@ -19,6 +19,8 @@ from channel_layer.redis_tls import Tls
 SENTINEL_SCHEMES = ("redis+sentinel://", "rediss+sentinel://")
 SENTINEL_PORT = 26379
 SCHEMES = ("redis://", "rediss://", "unix://", *SENTINEL_SCHEMES)
+#: In front of the first `/`, `?` or `#`: somebody at a place, `[v6]`, `host`, or `host:port`.
+_WHOLE_PLACE = re.compile(r".*@.*|\[.*|[^:]*|[^:]+:\d+")
 _PLACE = ("host", "port", "path", "db", "username", "password", "connection_class")
 _TLS = tuple(each.name for each in fields(Tls))
 
@@ -115,8 +117,7 @@ def shown(url: str) -> str:
 def _check_password(url: str) -> None:
     """ValueError for one that ends too early: its first half would be taken for a port, and told as a wrong one."""
     place, _, rest = re.split(r"([/?#]|$)", url.partition("://")[2], maxsplit=1)
-    host, _, port = place.partition(":")
-    if "@" in rest and "@" not in place and ":" in place and not (host and port.isdigit()) and "[" not in place:
+    if "@" in rest and not _WHOLE_PLACE.fullmatch(place):
         raise ValueError("what is special in a password is percent-encoded: `/` is %2F, `?` is %3F, `#` is %23")
 
 
