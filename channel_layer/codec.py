@@ -6,13 +6,12 @@ sent again. Reading is bounded: by the size of the entry, and by msgpack's own l
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import msgpack
 
 from channel_layer.errors import InvalidMessage, WireError
-from channel_layer.packets import LENGTH_MIN, VERSION, Packet
+from channel_layer.packets import LENGTH_MIN, VERSION
 
 PACKETS_MAX = 512
 BATCH_SIZE_BYTES_MAX = 262_144
@@ -41,10 +40,6 @@ def unpack(packed: bytes) -> Any:
         return msgpack.unpackb(packed)
     except (ValueError, msgpack.exceptions.UnpackException) as error:
         raise WireError(f"not msgpack: {error}") from error
-
-
-#: One packet, ready to be joined into batches. Not a call of `pack`, as some ten of these make one request.
-pack_packet: Callable[[Packet], bytes] = pack
 
 
 def batch_head(node: str) -> bytes:

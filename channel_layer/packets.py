@@ -1,8 +1,8 @@
 """What one process says to another about one connection: the packets of PROTOCOL.md, as the tuples that travel.
 
 A packet is a plain tuple, for the sake of the hot path: its kind, the connection's number, its epoch, and the rest. Each kind has
-one constructor here, whose parameters are its fields in order. Readers get lists of the same shape, checked by `codec.py`
-for kind, length and the types of number and epoch; a longer packet than known is of a later version, and its tail is ignored.
+one constructor here, whose parameters are its fields in order. Readers get lists of the same shape, checked by `codec.py` for
+kind, length and the type of the epoch; a longer packet than known is of a later version, and its tail is ignored.
 """
 
 from __future__ import annotations
@@ -59,9 +59,10 @@ LENGTH_MIN = {
 }
 
 # Plain integers for the hot paths: an IntEnum member costs a look-up more at each use.
-OPEN, ADOPTED, REFUSED, DATA, CREDIT, CLOSE, CANCEL, HANDOFF = 1, 2, 3, 4, 5, 6, 7, 8
-SEND, JOIN, LEAVE, JOINED, SYNC = 9, 10, 11, 12, 13
+OPEN, ADOPTED, REFUSED, DATA, CREDIT, CLOSE, CANCEL, HANDOFF, SEND, JOIN, LEAVE, JOINED, SYNC = map(int, Kind)
 
+#: Where fields of `open` stand that are looked at by themselves.
+OPEN_WAIT_MS, OPEN_EXPECTS, OPEN_ERA, OPEN_RESUME = 7, 8, 9, 10
 
 #: What the owner of a connection alone may say: the connection cannot go on without it.
 OF_THE_OWNER = frozenset((DATA, CREDIT, CLOSE, HANDOFF, SYNC))
@@ -152,24 +153,24 @@ def handoff(number: int, epoch: int, sequence: int, consumed: int) -> Packet:
     return (HANDOFF, number, epoch, sequence, consumed, None)
 
 
-def send(local: int | str, event: Event) -> Packet:
-    """anybody → the owner of a process-local channel: one event, with neither epoch nor sequence."""
-    return (SEND, local, 0, event)
+def send(number: int, event: Event) -> Packet:
+    """anybody → the owner of a reply channel: one event, with neither epoch nor sequence."""
+    return (SEND, number, 0, event)
 
 
-def join(local: int | str, epoch: int, group: str, request: int) -> Packet:
+def join(number: int, epoch: int, group: str, request: int) -> Packet:
     """anybody → the owner of a channel: let it be a member. Epoch 0: from elsewhere than its instance, always obeyed."""
-    return (JOIN, local, epoch, group, request)
+    return (JOIN, number, epoch, group, request)
 
 
-def leave(local: int | str, epoch: int, group: str, request: int) -> Packet:
+def leave(number: int, epoch: int, group: str, request: int) -> Packet:
     """anybody → the owner of a channel: let it be a member no longer."""
-    return (LEAVE, local, epoch, group, request)
+    return (LEAVE, number, epoch, group, request)
 
 
-def joined(local: int | str, epoch: int, request: int, known: bool) -> Packet:
+def joined(number: int, epoch: int, request: int, known: bool) -> Packet:
     """The answer to `join` and `leave`. `known` False: there is no such channel (any more)."""
-    return (JOINED, local, epoch, request, known)
+    return (JOINED, number, epoch, request, known)
 
 
 def sync(number: int, epoch: int, count: int, wants_answer: bool) -> Packet:

@@ -20,7 +20,7 @@ from channel_layer.codec import unpack_batch
 from channel_layer.courtesy import Courtesy
 from channel_layer.errors import WireError
 from channel_layer.keys import GROUP, Keys
-from channel_layer.packets import OPEN
+from channel_layer.packets import OPEN, OPEN_WAIT_MS
 from channel_layer.redis_address import RedisAddress
 from channel_layer.redis_connection import Answer, RedisConnection, ignore
 from channel_layer.redis_link import RedisLink
@@ -53,8 +53,8 @@ class Entry:
     @property
     def deadline_ms(self) -> int:
         """The last moment of its wait, by Redis' clock."""
-        wait: int = self.packet[7]
-        return int(self.entry_id.partition(b"-")[0]) + wait
+        wait_ms: int = self.packet[OPEN_WAIT_MS]
+        return int(self.entry_id.partition(b"-")[0]) + wait_ms
 
 
 class RedisReader:

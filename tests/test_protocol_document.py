@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from channel_layer import packets
-from channel_layer.codec import batch_head, join_batch, pack, pack_packet
+from channel_layer.codec import batch_head, join_batch, pack
 from channel_layer.packets import LENGTH_MIN, Close, Kind, Refusal
 from channel_layer.settings import WireSettings
 from interface_server.client import Ending
@@ -59,7 +59,7 @@ def example(name: str) -> bytes:
 
 
 def batch(node: str, packet: packets.Packet) -> bytes:
-    return join_batch(batch_head(node), [pack_packet(packet)])
+    return join_batch(batch_head(node), [pack(packet)])
 
 
 @pytest.mark.parametrize(
@@ -70,8 +70,8 @@ def batch(node: str, packet: packets.Packet) -> bytes:
             batch(INTERFACE, packets.open_(1, 1, PIECES, b"", False, 262_144, 30_000, False, "f00dcafe")),
         ),
         ("head", batch_head(WORKER)),
-        ("adopted", pack_packet(packets.adopted(1, 1, 262_144))),
-        ("refused", pack_packet(packets.refused(1, 1, Refusal.LATE))),
+        ("adopted", pack(packets.adopted(1, 1, 262_144))),
+        ("refused", pack(packets.refused(1, 1, Refusal.LATE))),
         ("adoption", batch(WORKER, packets.adopted(1, 1, 262_144))),
         ("data", batch(WORKER, packets.data(1, 1, 1, RESPONSE))),
     ],

@@ -13,11 +13,11 @@ from typing import Any
 
 from channel_layer import packets
 from channel_layer.close_codes import ABNORMAL
-from channel_layer.codec import pack_packet
+from channel_layer.codec import pack
 from channel_layer.credit import window_size_bytes
 from channel_layer.events import Event, payload_size_bytes
 from channel_layer.keys import CHANNEL_OF_KIND
-from channel_layer.packets import MALFORMED, Close, Refusal
+from channel_layer.packets import MALFORMED, OPEN_ERA, OPEN_EXPECTS, OPEN_RESUME, Close, Refusal
 from channel_layer.redis_connection import ignore
 from channel_layer.redis_layer import RedisLayer
 from channel_layer.redis_node import Offer, RedisNode
@@ -185,8 +185,8 @@ class Pump:
         self.counters["take.given_back"] += len(entries)
         offers: list[Offer] = []
         for entry in entries:
-            why = _NOT_TAKEN if entry.packet[9] == connection.era else _ERA
-            refused = pack_packet(packets.refused(entry.packet[1], entry.packet[2], why))
+            why = _NOT_TAKEN if entry.packet[OPEN_ERA] == connection.era else _ERA
+            refused = pack(packets.refused(entry.packet[1], entry.packet[2], why))
             offers.append((entry, 0, b"", refused))
         self.node.take(CHANNEL_OF_KIND[kind], offers, ignore)
 
@@ -204,8 +204,8 @@ class Pump:
             self.on_packets(key[0], held)
 
     def _start(self, entry: Entry, key: Key, window: int) -> None:
-        _, _, _, pieces, body, more_body, down_window, _, expects_continue = entry.packet[:9]
-        resume = entry.packet[10] if len(entry.packet) > 10 else None
+        _, _, _, pieces, body, more_body, down_window, _, expects_continue = entry.packet[:OPEN_ERA]
+        resume = entry.packet[OPEN_RESUME] if len(entry.packet) > OPEN_RESUME else None
         line = WireLine(self, key, down_window, window, expects_continue, resume)
         self._lines[key] = line
         self.node.peers.hold(key[0])
@@ -362,8 +362,8 @@ def _offers(taking: list[tuple[Entry, Key]], era: str, window: int) -> list[Offe
     """What the take script is to do with each."""
     offers = []
     for entry, (_, number, epoch) in taking:
-        ours = entry.packet[9] == era  # of another life of Redis' data: who knows who has taken it there
-        adopted = packets.adopted(number, epoch, 0 if entry.packet[8] else window)
+        ours = entry.packet[OPEN_ERA] == era  # of another life of Redis' data: who knows who has taken it there
+        adopted = packets.adopted(number, epoch, 0 if entry.packet[OPEN_EXPECTS] else window)
         refused = packets.refused(number, epoch, _LATE if ours else _ERA)
-        offers.append((entry, entry.deadline_ms if ours else 0, pack_packet(adopted), pack_packet(refused)))
+        offers.append((entry, entry.deadline_ms if ours else 0, pack(adopted), pack(refused)))
     return offers

@@ -120,7 +120,7 @@ def test_an_event_counts_its_payload_and_64_bytes(event: dict[str, object], size
 def test_a_batch_is_put_together_from_packed_packets() -> None:
     """A packet is packed once, may wait, and may be sent again."""
     sent = [packets.data(7, 1, number, [{"type": "x"}]) for number in range(300)]
-    batch = codec.join_batch(codec.batch_head("worker.a"), [codec.pack_packet(packet) for packet in sent])
+    batch = codec.join_batch(codec.batch_head("worker.a"), [codec.pack(packet) for packet in sent])
     sender, received = codec.unpack_batch(batch)
     assert sender == "worker.a"
     assert [tuple(packet) for packet in received] == sent

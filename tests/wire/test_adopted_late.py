@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from channel_layer import packets
-from channel_layer.codec import batch_head, join_batch, pack_packet, unpack_batch
+from channel_layer.codec import batch_head, join_batch, pack, unpack_batch
 from channel_layer.settings import WireSettings
 from interface_server.connection import State
 from tests.facts import until, until_async
@@ -23,7 +23,7 @@ async def test_who_is_adopted_late_is_asked_whether_anything_is_lost(wire_settin
         await redis.execute("XADD", keys.inbox(GHOST), "*", "b", b"")
         assert await redis.execute("XDEL", keys.channel("http.request"), client.upstream.entry_id) == 1  # as if taken
         await until(lambda: client.upstream.state is State.OVERDUE, "its wait to be over")
-        adopted = pack_packet(packets.adopted(client.upstream.number, 1, 1000))
+        adopted = pack(packets.adopted(client.upstream.number, 1, 1000))
         await redis.execute("XADD", keys.inbox(door.node.name), "*", "b", join_batch(batch_head(GHOST), [adopted]))
         await until(lambda: client.upstream.state is State.OWNED, "to be adopted")
 
