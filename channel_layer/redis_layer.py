@@ -42,8 +42,8 @@ class RedisLayer:
         channel: a reply channel (`<node>!<number>`): straight to its client, outside of flow control; one that is no more drops it.
         message: a dict of ASGI types with a `type`; for a WebSocket `websocket.send` or `websocket.close`.
 
-        Raises InvalidName and InvalidMessage (a caller's bug), LayerUnavailable while there is no connection to Redis (nothing was
-        sent), or does not take it in time. Delivered at most once, in order. PROTOCOL.md, P1.
+        Raises InvalidName and InvalidMessage (a caller's bug), and LayerUnavailable while there is no connection to Redis, or it does
+        not take in time what waits already; nothing was sent then. Delivered at most once, in order. PROTOCOL.md, P1.
         """
         node, number = self._local(channel)
         check_message(message)

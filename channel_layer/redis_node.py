@@ -19,7 +19,7 @@ import hiredis
 from redis.exceptions import RedisError
 
 from channel_layer import redis_scripts
-from channel_layer.codec import batch_head, pack, pack_packet
+from channel_layer.codec import batch_head, pack
 from channel_layer.errors import LayerUnavailable
 from channel_layer.events import Event
 from channel_layer.keys import GROUP, Keys
@@ -47,6 +47,8 @@ log = logging.getLogger("towpath.node")
 #: How long a process that leaves waits for what it has said to be in Redis. Mail for the dead never is.
 LAST_WORDS_S = 5.0
 LAST_WORDS_LOOK_S = 0.005
+
+NEVER_FULL = 2**53  #: the largest number that a script counts exactly
 
 #: What the take script is to do with an entry: itself, the last moment in ms at which it may be adopted (0: refuse it), and the
 #: packed `adopted` and `refused`, of which its interface server is told one.
@@ -100,7 +102,7 @@ class RedisNode:
             self.name, role, self.keys, self._commands, self._inbox, self.outbox, self.own_lease, self._died
         )
         self._refusals = Refusals(log, "to give out connections")
-        self._openers: dict[str, RedisOpener] = {}
+        self._openers: list[RedisOpener] = []
         self._readers: list[RedisReader] = []
         self._head = batch_head(self.name)
         self._succession = Succession(settings.generation)
@@ -170,37 +172,34 @@ class RedisNode:
 
     def post(self, node: str, packet: Packet) -> None:
         """One packet for another process; it leaves with the others of this turn of the loop."""
-        self.outbox.post(node, pack_packet(packet))
+        self.outbox.post(node, pack(packet))
 
-    def opener(self, channel: str, capacity: int) -> RedisOpener:
-        """The way onto a shared channel."""
-        opener = self._openers.get(channel)
-        if opener is None:
-            opener = RedisOpener(
-                self.name, self.keys, channel, capacity, self.settings.queue_size_bytes_max, self.rest_ttl_ms
-            )
-            self._openers[channel] = opener
-            if self.connection is not None:
-                opener.connected(self.connection)
-        return opener
+    def opener(self, channel: str) -> RedisOpener:
+        """The way onto a shared channel, as long as there is room."""
+        return self._opener(
+            channel, self.settings.request_capacity, self.settings.queue_size_bytes_max, self.rest_ttl_ms
+        )
 
     def reopener(self, channel: str) -> RedisOpener:
         """A way onto a shared channel that is never full: for what is bounded elsewhere."""
         ttl_ms = max(self.rest_ttl_ms, int(2000 * self.settings.resume_wait_s))
-        opener = self._openers[f"{channel} again"] = RedisOpener(self.name, self.keys, channel, 2**53, 2**53, ttl_ms)
+        return self._opener(channel, NEVER_FULL, NEVER_FULL, ttl_ms)
+
+    def _opener(self, channel: str, capacity: int, size_bytes_max: int, ttl_ms: int) -> RedisOpener:
+        opener = RedisOpener(self.name, self.keys, channel, capacity, size_bytes_max, ttl_ms)
+        self._openers.append(opener)
         if self.connection is not None:
             opener.connected(self.connection)
         return opener
 
-    async def publish(self, group: str, event: Event) -> int:
-        """One publish; the number of processes that it reached. Raises LayerUnavailable, InvalidMessage."""
+    async def publish(self, group: str, event: Event) -> None:
+        """One publish. Raises LayerUnavailable, InvalidMessage."""
         if self.connection is None:
             raise LayerUnavailable("not connected to Redis")
         try:
-            reached: int = await self.connection.execute("PUBLISH", self.keys.group(group), pack(event))
+            await self.connection.execute("PUBLISH", self.keys.group(group), pack(event))
         except hiredis.ReplyError as error:
             raise LayerUnavailable(f"Redis refused to publish: {error}") from error
-        return reached
 
     # -- shared channels
 
@@ -285,7 +284,7 @@ class RedisNode:
                 link.renew_unless(connection.era)
         self._inbox.make(connection)
         self.outbox.connected(connection)
-        for opener in self._openers.values():
+        for opener in self._openers:
             opener.connected(connection)
         self._receiver.on_redis(True)
         if before is not None:
