@@ -141,6 +141,3 @@ class Door(Protocol):
         scope: ASGI's, without `asgi`, `extensions` and `state`, which the worker adds; headers as a list of (name, value).
         `scope.event["type"]` is `http` or `websocket`. The answer comes later, by `Client.deliver` or `Client.end`.
         """
-
-
-__all__ = ["Client", "Door", "Ending", "Event", "Pushed", "Scope", "Upstream"]

@@ -9,11 +9,10 @@ from __future__ import annotations
 from channel_layer.codec import pack
 from channel_layer.events import Event
 from channel_layer.scope import REMEMBERED_SIZE_BYTES_MAX, Piece, Scope
-from interface_server.http1_head import Head
+from interface_server.http1_head import Fields, Head
 from interface_server.proxy_headers import TrustedPeers
 
 Peer = tuple[str, int] | None
-Fields = list[tuple[bytes, bytes]]
 
 
 class Place:
@@ -38,7 +37,7 @@ class Place:
         self.trusted = trusted if trusted and trusted.trusts(client[0] if client else None) else None
         self.piece = pack(self._facts())
         self._head: Head | None = None  # of the last request, if it is worth remembering
-        self._fields: Fields = []
+        self._fields: Fields = ()
         self._scope: Scope | None = None
 
     def scope(self, head: Head, fields: Fields) -> Scope:
@@ -79,7 +78,7 @@ def websocket_scope(scope: Event) -> Event:
 def _look_behind_proxy(scope: Event, heeded: dict[bytes, bytes], trusted: TrustedPeers) -> None:
     forwarded_for = heeded.get(b"x-forwarded-for")
     if forwarded_for is not None:
-        scope["client"] = trusted.client_behind((forwarded_for,)) or scope["client"]
+        scope["client"] = trusted.client_behind(forwarded_for) or scope["client"]
     proto = heeded.get(b"x-forwarded-proto")
     if proto is not None:
         scope["scheme"] = trusted.scheme(proto) or scope["scheme"]

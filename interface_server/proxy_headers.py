@@ -13,7 +13,6 @@ No I/O here. The meaning of the option is uvicorn's `--forwarded-allow-ips`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 Address = tuple[str, int]
@@ -70,9 +69,9 @@ class TrustedPeers:
     def _holds(self, address: IPv4Address | IPv6Address) -> bool:
         return address in self._addresses or any(address in network for network in self._networks)
 
-    def client_behind(self, values: Sequence[bytes]) -> Address | None:
-        """The client that the `X-Forwarded-For` lines of a trusted peer name; None: they name nobody."""
-        hops = [hop.strip() for hop in b",".join(values).decode("latin-1").split(",")]
+    def client_behind(self, value: bytes) -> Address | None:
+        """The client that the `X-Forwarded-For` of a trusted peer names, its lines joined; None: it names nobody."""
+        hops = [hop.strip() for hop in value.decode("latin-1").split(",")]
         client = _address(hops[0])
         if not self.everybody:
             client = next((hop for hop in map(_address, reversed(hops)) if not self.trusts(hop[0])), client)

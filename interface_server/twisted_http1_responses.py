@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from math import inf
 
 from channel_layer.event_stream import resumes_by_itself
-from interface_server.client import Ending, Event, Pushed, Upstream
+from channel_layer.events import Event
+from interface_server.client import Ending, Pushed, Upstream
 from interface_server.exchange import OVER, InvalidResponse
-from interface_server.http1_head import Head
+from interface_server.http1_head import Fields, Head
 from interface_server.http1_response import JOINED_SIZE_BYTES_MAX, Http1Response
-from interface_server.twisted_http1_socket import RETRY_AFTER, TEXT, Fields, HttpSocket, logger
+from interface_server.twisted_http1_socket import RETRY_AFTER, TEXT, HttpSocket, logger
 
 #: What events that break their own rules can make of the code that reads them.
 BROKEN = (InvalidResponse, KeyError, TypeError, ValueError, AttributeError)

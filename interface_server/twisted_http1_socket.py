@@ -12,13 +12,13 @@ the sweep say). One object, and nothing in its dictionary: there may be many of 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from enum import Enum, auto
 from math import inf
 from typing import TYPE_CHECKING
 
-from interface_server.client import Scope, Upstream
-from interface_server.http1_head import Head
+from channel_layer.scope import Scope
+from interface_server.client import Upstream
+from interface_server.http1_head import Fields, Head
 from interface_server.http1_intake import Intake
 from interface_server.http1_response import Http1Response
 from interface_server.http1_scope import Place
@@ -33,8 +33,6 @@ logger = logging.getLogger("towpath.interface")
 LINGER_S = 5.0  #: how long we listen after our last word
 RETRY_AFTER = (b"retry-after", b"1")
 TEXT = (b"content-type", b"text/plain; charset=utf-8")
-
-Fields = Sequence[tuple[bytes, bytes]]
 
 
 class Phase(Enum):
