@@ -13,13 +13,9 @@ ClientGone              nobody's fault: an OSError, as ASGI 2.4 demands
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 
 class StartupError(Exception):
     """The worker cannot start as it was told to. `str()` is one sentence for a person."""
-
-    exit_code: ClassVar[int] = 3
 
 
 class AppNotFound(StartupError):

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from channel_layer.settings import MEBIBYTE
 from worker.settings import WorkerSettings
 
 AGE_SPREAD = 0.1
-MEBIBYTE = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
