@@ -68,9 +68,8 @@ class LogPipes:
             os.mkfifo(path, 0o600)
             # For writing too, so that the pipe has no end when its writer has gone.
             self._add(os.open(path, os.O_RDWR | os.O_NONBLOCK), name)
-        self._wake, waker = os.pipe()
-        self._waker = waker
-        self._selector.register(self._wake, selectors.EVENT_READ, None)
+        wake, self._waker = os.pipe()
+        self._selector.register(wake, selectors.EVENT_READ, None)
         self._thread = threading.Thread(target=self._run, name="towpath-logs", daemon=True)
 
     def add(self, descriptor: int, name: str, on_said: Callable[[bytes], None]) -> None:
