@@ -18,7 +18,9 @@ from pathlib import Path
 NAME = "environment.json"
 GENERATION = "TOWPATH_GENERATION"  #: <fleet>/<number>; the number grows with each edition that replaces all workers
 EDITION = "TOWPATH_ENVIRONMENT"  #: which edition a process has; the first one has none
+RUN_DIR = "TOWPATH_RUN_DIR"  #: of the `serve` that a process belongs to
 FROM_SUPERVISORD = "SUPERVISOR_"
+SLOT = "SUPERVISOR_PROCESS_NAME"
 
 
 class WorkerEnvironment:
@@ -54,7 +56,7 @@ class WorkerEnvironment:
 
 def take_up() -> None:
     """If this is a worker of a `serve` and has not the last edition of its environment: begin once more with that."""
-    run_dir, name = os.environ.get("TOWPATH_RUN_DIR"), os.environ.get("SUPERVISOR_PROCESS_NAME", "")
+    run_dir, name = os.environ.get(RUN_DIR), os.environ.get(SLOT, "")
     if run_dir is None or not name.startswith("worker-"):
         return
     try:

@@ -14,8 +14,11 @@ import contextlib
 import os
 from pathlib import Path
 
+from towpath.environment import RUN_DIR, SLOT
 from towpath.errors import StartFailure
 from towpath.processes import end_with_parent, raise_descriptor_limit, record, recorded, write_whole
+
+HOLDER, RECORDS, STOPPING = "serve", "pids", "stopping"
 
 
 def enter() -> None:
@@ -44,7 +47,7 @@ def leave_word_of_failure(sentence: str = "") -> None:
 def ask_for_successor(why: str) -> bool:
     """Tell `serve` that this process should be replaced. False: it runs alone, and nobody could send a successor first."""
     own = _own_record()
-    if own is None or recorded(own.parent.parent / "serve") is None:
+    if own is None or recorded(own.parent.parent / HOLDER) is None:
         return False
     try:
         write_whole(wish_mark(own), why)
@@ -85,9 +88,9 @@ def everything_stops() -> bool:
 
 def stop_mark(run_dir: Path) -> Path:
     """Where a `serve` says that it stops, before it asks its processes to leave."""
-    return run_dir / "stopping"
+    return run_dir / STOPPING
 
 
 def _own_record() -> Path | None:
-    run_dir, name = os.environ.get("TOWPATH_RUN_DIR"), os.environ.get("SUPERVISOR_PROCESS_NAME")
-    return Path(run_dir) / "pids" / name if run_dir is not None and name is not None else None
+    run_dir, name = os.environ.get(RUN_DIR), os.environ.get(SLOT)
+    return Path(run_dir) / RECORDS / name if run_dir is not None and name is not None else None

@@ -24,17 +24,27 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from towpath import marks, processes, standard_streams
+from towpath import control, embedded, environment, marks, processes, standard_streams, supervisord_conf
 from towpath.errors import StartFailure
+from towpath.marks import HOLDER, RECORDS
 
 ORPHAN_PATIENCE_S = 5.0
 SUPERVISORD = "supervisord"
+FACTS, LOGS = "facts.json", "logs"
+FOLDERS = (RECORDS, LOGS)
 FILES = (
-    "serve", "facts.json", "supervisord.conf", "supervisord.sock", "redis.sock", "control.sock", "environment.json", "stopping",
-)  # fmt: skip  # everything but the folders
+    HOLDER,
+    FACTS,
+    marks.STOPPING,
+    control.NAME,
+    embedded.SOCKET_NAME,
+    environment.NAME,
+    supervisord_conf.FILE_NAME,
+    supervisord_conf.SOCKET_NAME,
+)
 
 SOCKET_PATH_BYTES_MAX = 107 if sys.platform == "linux" else 103  #: what the system allows for a unix socket's path
-LONGEST_SOCKET = "supervisord.sock.4194304"  #: supervisord adds its number while it makes it
+LONGEST_SOCKET = f"{supervisord_conf.SOCKET_NAME}.4194304"  #: supervisord adds its number while it makes it
 
 
 def default_path(port: int, uds: str | None, fd: int | None) -> Path:
@@ -72,11 +82,11 @@ class RunDir:
         path = path.absolute()
         if len(os.fsencode(path / LONGEST_SOCKET)) > SOCKET_PATH_BYTES_MAX:
             raise StartFailure(f"the path of the run folder {path} is too long for a unix socket; say --run-dir")
-        made = not path.exists() or (path / "serve").exists()  # else somebody made it for us
+        made = not path.exists() or (path / HOLDER).exists()  # else somebody made it for us
         try:
             lock = _lock(path)
         except BlockingIOError:
-            holder = processes.recorded(path / "serve")
+            holder = processes.recorded(path / HOLDER)
             raise StartFailure(
                 f"another `towpath serve` (pid {holder}) runs in {path}; say --run-dir or `towpath stop`"
             ) from None
@@ -85,9 +95,9 @@ class RunDir:
         folder = cls(path, lock, made)
         folder._end_orphans()
         folder._sweep()
-        for name in ("pids", "logs"):
+        for name in FOLDERS:
             (path / name).mkdir(mode=0o700)
-        processes.record(path / "serve", os.getpid())
+        processes.record(path / HOLDER, os.getpid())
         return folder
 
     def say(self, **facts: Any) -> None:
@@ -99,22 +109,26 @@ class RunDir:
         """The listening socket is of no more use to anybody: whoever leaves may shut it down."""
         marks.stop_mark(self.path).touch(mode=0o600)
 
+    def record_of(self, name: str) -> Path:
+        """Where a process of ours is written down."""
+        return self.path / RECORDS / name
+
     def children(self) -> list[int]:
         """The recorded processes that are alive, the supervisor first: else it would start the others again."""
-        files = sorted((self.path / "pids").glob("[!.]*"), key=lambda file: (file.name != SUPERVISORD, file.name))
+        files = sorted((self.path / RECORDS).glob("[!.]*"), key=lambda file: (file.name != SUPERVISORD, file.name))
         return [pid for pid in map(processes.recorded, files) if pid is not None]
 
     def failure(self, name: str) -> str | None:
         """What this process said of why it cannot start; None if it did not say that it cannot."""
-        return marks.said(marks.failure_mark(self.path / "pids" / name))
+        return marks.said(marks.failure_mark(self.record_of(name)))
 
     def wish(self, name: str) -> str:
         """Why this process asks for its successor; empty if it does not."""
-        return marks.said(marks.wish_mark(self.path / "pids" / name)) or ""
+        return marks.said(marks.wish_mark(self.record_of(name))) or ""
 
     def forget(self, name: str) -> None:
         """What the last process of this slot said does not count any more."""
-        marks.take_back_marks(self.path / "pids" / name)
+        marks.take_back_marks(self.record_of(name))
 
     def leave(self) -> None:
         """Nothing of ours is left behind; a folder that was there before stays."""
@@ -132,7 +146,7 @@ class RunDir:
             processes.end_all(orphans, ORPHAN_PATIENCE_S)
 
     def _sweep(self) -> None:
-        for name in ("pids", "logs"):
+        for name in FOLDERS:
             shutil.rmtree(self.path / name, ignore_errors=True)
         for name in FILES:
             (self.path / name).unlink(missing_ok=True)
@@ -140,11 +154,11 @@ class RunDir:
 
 def facts(path: Path) -> dict[str, Any] | None:
     """What the `serve` that runs in `path` said of itself, with its `pid`; None if none runs there."""
-    pid = processes.recorded(path / "serve")
+    pid = processes.recorded(path / HOLDER)
     if pid is None:
         return None
     try:
-        said: dict[str, Any] = json.loads((path / "facts.json").read_text())
+        said: dict[str, Any] = json.loads((path / FACTS).read_text())
     except (OSError, ValueError):
         said = {}
     return {**said, "pid": pid}

@@ -34,13 +34,13 @@ from towpath import (
     started_in,
     supervisord_conf,
 )
-from towpath.environment import FROM_SUPERVISORD, GENERATION, WorkerEnvironment
+from towpath.environment import FROM_SUPERVISORD, GENERATION, RUN_DIR, WorkerEnvironment
 from towpath.errors import INTERRUPTED, StartFailure
 from towpath.listening import Listening
 from towpath.log_lines import LogPipes
 from towpath.reload_watch import Watched
 from towpath.rollout import SILENT_S, Rollout
-from towpath.run_dir import SUPERVISORD, RunDir
+from towpath.run_dir import LOGS, SUPERVISORD, RunDir
 from towpath.serve_loop import Parent
 from towpath.supervisord_conf import Plan
 
@@ -123,12 +123,12 @@ def _serve_in(folder: RunDir, settings: ServeSettings, found: Listening | None) 
     _check_application(settings.app, environment)
     _greet(settings, place, redis_shown)
     plan = _plan(folder, settings, place)
-    conf = folder.path / "supervisord.conf"
+    conf = folder.path / supervisord_conf.FILE_NAME
     conf.write_text(supervisord_conf.render(plan))
     folder.say(redis=redis, prefix=settings.values["prefix"], app=settings.app)
-    pipes = LogPipes(folder.path / "logs", [*supervisord_conf.names(plan), SUPERVISORD])
+    pipes = LogPipes(folder.path / LOGS, [*supervisord_conf.names(plan), SUPERVISORD])
     supervisord = _start_supervisord(conf, environment, place.descriptor)
-    processes.record(folder.path / "pids" / SUPERVISORD, supervisord.pid)
+    processes.record(folder.record_of(SUPERVISORD), supervisord.pid)
     editions = WorkerEnvironment(folder.path, environment)
     parent = Parent(folder, plan, supervisord, redis, settings.values["prefix"], editions, settings.reload)
     parent.rollout.check_command = (*COMMAND, "worker", settings.app, "--check")
@@ -164,7 +164,7 @@ def _environment(told: options.Values, redis: str, folder: RunDir) -> dict[str, 
         **inherited,
         **options.environment(told),
         "TOWPATH_REDIS": redis,
-        "TOWPATH_RUN_DIR": str(folder.path),
+        RUN_DIR: str(folder.path),
         GENERATION: f"{socket.gethostname()}.{os.getpid()}/0",
         "PYTHONUNBUFFERED": "1",
     }

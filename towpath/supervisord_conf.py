@@ -25,6 +25,7 @@ KILL_AFTER_S = 5  #: beyond the graceful time a process gets so long before SIGK
 GIVEN_UP = STARTUP_FAILURE
 STARTED_AFTER_S = 1  #: whoever lives so long has started; who dies before is tried again with growing pauses
 
+FILE_NAME, SOCKET_NAME = "supervisord.conf", "supervisord.sock"  #: in the run folder
 REDIS, INTERFACE, WORKER = "redis", "interface", "worker"
 
 
@@ -90,7 +91,7 @@ def _supervisord(plan: Plan) -> str:
         ("minfds", str(DESCRIPTORS_CLOSED_BELOW)),
         *([("user", plan.user)] if plan.user else []),
     ]) + "\n" + _section("unix_http_server", [
-        ("file", f"{plan.run_dir}/supervisord.sock"),
+        ("file", f"{plan.run_dir}/{SOCKET_NAME}"),
         ("chmod", "0700"),
     ]) + "\n" + _section("rpcinterface:supervisor", [
         ("supervisor.rpcinterface_factory", "supervisor.rpcinterface:make_main_rpcinterface"),

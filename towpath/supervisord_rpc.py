@@ -11,7 +11,7 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from towpath.keeper import Process
 from towpath.run_dir import RunDir
-from towpath.supervisord_conf import GIVEN_UP
+from towpath.supervisord_conf import GIVEN_UP, SOCKET_NAME
 
 GONE = frozenset({"EXITED", "BACKOFF", "FATAL"})
 NOT_THERE = (OSError, http.client.HTTPException, ProtocolError)
@@ -21,7 +21,7 @@ class Supervisor:
     """One supervisord. Whatever it refuses because it is so already, is no error here: look at `processes` again."""
 
     def __init__(self, folder: RunDir) -> None:
-        transport = SupervisorTransport(None, None, f"unix://{folder.path / 'supervisord.sock'}")
+        transport = SupervisorTransport(None, None, f"unix://{folder.path / SOCKET_NAME}")
         self._folder = folder
         self._server = ServerProxy("http://127.0.0.1", transport=transport, allow_none=True)
         self._transport = transport
