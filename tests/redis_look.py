@@ -5,27 +5,30 @@ from __future__ import annotations
 from redis import Redis
 
 from channel_layer.codec import unpack_batch
-from channel_layer.keys import CHANNEL_OF_KIND, GROUP
+from channel_layer.keys import CHANNEL_OF_KIND, GROUP, Keys
+from channel_layer.settings import WireSettings
+
+KEYS = Keys(WireSettings().prefix)
 
 
-def queue_length(url: str, channel: str = "http.request", prefix: str = "towpath:") -> int:
+def queue_length(url: str, channel: str = "http.request") -> int:
     """How many connections wait for a worker."""
     with Redis.from_url(url) as client:
-        return int(client.xlen(f"{prefix}channel:{channel}"))
+        return int(client.xlen(KEYS.channel(channel)))
 
 
-def keys_without_a_ttl(url: str, prefix: str = "") -> list[str]:
+def keys_without_a_ttl(url: str) -> list[str]:
     """Keys that would stay for ever."""
     with Redis.from_url(url, decode_responses=True) as client:
-        return [key for key in client.keys(f"{prefix}*") if client.ttl(key) == -1]
+        return [key for key in client.keys() if client.ttl(key) == -1]
 
 
-def read_and_pending(url: str, prefix: str = "towpath:") -> set[tuple[str, str]]:
+def read_and_pending(url: str) -> set[tuple[str, str]]:
     """Workers that have read entries which nobody has taken, each with the interface server that queued them."""
     found = set()
     with Redis.from_url(url) as client:
         for channel in CHANNEL_OF_KIND.values():
-            stream = f"{prefix}channel:{channel}"
+            stream = KEYS.channel(channel)
             for pending in client.xpending_range(stream, GROUP, "-", "+", 100) if client.exists(stream) else ():
                 for _, fields in client.xrange(stream, pending["message_id"], pending["message_id"]):
                     found |= {(pending["consumer"].decode(), unpack_batch(value)[0]) for value in fields.values()}

@@ -62,17 +62,17 @@ class Server:
         """A plain client socket: for clients that are slow, rude, or gone."""
         return socket.create_connection((self.host, self.port), timeout=timeout_s)
 
-    def wait_for_log(self, text: str, deadline_s: float = 15.0) -> None:
-        wait_until(lambda: text in self.log, f"{text!r} in the log of {self.kind}", deadline_s, self)
+    def wait_for_log(self, text: str) -> None:
+        wait_until(lambda: text in self.log, f"{text!r} in the log of {self.kind}", server=self)
 
     def failed(self, why: str) -> ServerFailed:
         return ServerFailed(f"{self.kind}: {why}\n{self.log[-LOG_TAIL_CHARS:]}")
 
 
-def free_port(host: str = "127.0.0.1") -> int:
+def free_port() -> int:
     """A port that was free a moment ago."""
     with socket.socket() as probe:
-        probe.bind((host, 0))
+        probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 
@@ -46,10 +45,10 @@ class SwallowingProxy:
         self._thread.join()
         self._loop.close()
 
-    def mute(self, which: Callable[[Pair], bool] = lambda _: True, new: bool = False) -> int:
-        """From now on nothing passes on those connections, for ever; on new ones neither, until `heal`. How many they are."""
+    def mute(self, new: bool = False) -> int:
+        """From now on nothing passes on these connections, for ever; on `new` ones neither, until `heal`. How many they are."""
         self._mute_new = new
-        muted = [pair for pair in list(self._pairs) if which(pair) and not pair.mute]
+        muted = [pair for pair in list(self._pairs) if not pair.mute]
         for pair in muted:
             pair.mute = True
         return len(muted)

@@ -65,7 +65,7 @@ class Fleet:
     async def _count(self) -> dict[str, Count]:
         return await census.take((*self.doors, *self.workers), self.traces)
 
-    async def until_ready(self, deadline_s: float = READY_DEADLINE_S) -> None:
+    async def until_ready(self) -> None:
         """All hold a lease. Who could not start since Redis was unfit is started again: so does everybody's supervisor."""
 
         async def stand() -> bool:
@@ -74,7 +74,7 @@ class Fleet:
                     self.replace(process)
             return await self._are_leased({process.pid for process in (*self.doors, *self.workers)})
 
-        await until_async(stand, "all hold a lease", deadline_s)
+        await until_async(stand, "all hold a lease", READY_DEADLINE_S)
 
     def close(self) -> None:
         """Whatever happened: nobody outlives this."""

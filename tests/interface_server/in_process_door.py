@@ -19,6 +19,7 @@ from interface_server.twisted_http import HttpFactory
 from interface_server.uvloop_endpoint import UvloopServerEndpoint
 
 DEADLINE_S = 10.0
+SWEEP_PERIOD_S = 0.02  #: a second would be a second of waiting in each test of a deadline
 WINDOW_SIZE_BYTES = 256 * 1024
 
 Receive = Callable[[], Awaitable[Event]]
@@ -256,13 +257,13 @@ class Client1:
 
 @asynccontextmanager
 async def served(
-    app: App, settings: InterfaceSettings | None = None, *, sweep_period_s: float = 0.02, uds: str | None = None
+    app: App, settings: InterfaceSettings | None = None, *, uds: str | None = None
 ) -> AsyncIterator[Served]:
     """`app` behind a door on a free port of 127.0.0.1, or on a unix socket; nothing is left of it afterwards."""
     door = InProcessDoor(app)
     loop = asyncio.get_running_loop()
     settings = settings or InterfaceSettings(access_log=False)
-    context = DoorContext.of(settings, door, loop, Counter(), sweep_period_s=sweep_period_s)
+    context = DoorContext.of(settings, door, loop, Counter(), sweep_period_s=SWEEP_PERIOD_S)
     factory = HttpFactory(context)
     context.start()
     port = await UvloopServerEndpoint(loop, port=0, uds=uds).open(factory)

@@ -87,8 +87,8 @@ def test_an_old_request_that_would_stay_is_never_taken_for_a_modern_one(name: by
 # Bytes of a response.
 
 
-def render(headers: list[tuple[bytes, bytes]], *parts: bytes, modern: bool = True, stays: bool = True) -> bytes:
-    response = Http1Response(False, modern, stays, NO_LINES)
+def render(headers: list[tuple[bytes, bytes]], *parts: bytes, modern: bool = True) -> bytes:
+    response = Http1Response(False, modern, True, NO_LINES)
     events = [{"type": "http.response.start", "status": 200, "headers": headers}]
     events += [
         {"type": "http.response.body", "body": part, "more_body": number < len(parts)}

@@ -142,12 +142,11 @@ def upgrade_request(
     key: bytes = base64.b64encode(bytes(16)),
     version: bytes | None = b"13",
     extra: bytes = b"",
-    method: bytes = b"GET",
     behind: bytes = b"",
 ) -> bytes:
     """An upgrade's head. extra: whole lines more. behind: bytes that come in the same breath."""
     lines = [
-        method + b" /chat?room=lock HTTP/1.1",
+        b"GET /chat?room=lock HTTP/1.1",
         b"Host: towpath.test",
         b"Upgrade: websocket",
         b"Connection: Upgrade",

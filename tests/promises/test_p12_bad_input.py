@@ -80,8 +80,8 @@ def test_a_malformed_frame_closes_its_socket_with_the_right_code(server: Server,
         assert bystander.recv(timeout=15) == "still here"
 
 
-def packed(*packets: object, version: object = 1, sender: object = "worker.stranger") -> bytes:
-    return msgpack.packb([version, sender, list(packets)])
+def packed(*packets: object, version: object = 1) -> bytes:
+    return msgpack.packb([version, "worker.stranger", list(packets)])
 
 
 GARBAGE = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -80,6 +80,23 @@ class RecordingLine:
         return b"".join(event["body"] for event in self.events if "body" in event)
 
 
+class Saying:
+    """An application that says `events`, one after the other, and keeps what the last of them raised."""
+
+    def __init__(self, events: Sequence[Any]) -> None:
+        self.events = events
+        self.raised: Exception | None = None
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        *before, last = self.events
+        for event in before:
+            await send(event)
+        try:
+            await send(last)
+        except (ValueError, RuntimeError) as caught:
+            self.raised = caught
+
+
 class Rooms:
     """Opens rooms for applications, and closes all of them at the end of the test."""
 
@@ -102,6 +119,11 @@ async def rooms() -> AsyncIterator[Rooms]:
     yield opened
     for room in opened.opened:
         await room.shutdown()
+
+
+@pytest.fixture
+def saying() -> Callable[[Sequence[Any]], Saying]:
+    return Saying
 
 
 @pytest.fixture

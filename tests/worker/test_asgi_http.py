@@ -291,25 +291,16 @@ async def test_polling_for_the_disconnect_leaves_nothing_behind(rooms, line, htt
         ([START, {"type": "http.response.body", "body": "text"}], InvalidEvent, "body is of type str"),
     ],
 )
-async def test_what_may_not_be_sent_raises_inside_the_application(rooms, line, http_scope, events, error, words):
+async def test_what_may_not_be_sent_raises_inside_the_application(
+    rooms, line, saying, http_scope, events, error, words
+):
     """P12. The traceback shows the line of the application that was wrong, and nothing of it reaches the client."""
-    raised = []
-
-    async def application(scope, receive, send):
-        *before, last = events
-        for event in before:
-            await send(event)
-        try:
-            await send(last)
-        except (ValueError, RuntimeError) as caught:
-            raised.append(caught)
-
-    wire = line()
+    application, wire = saying(events), line()
     room = await rooms.open(application)
     room.start(http_scope(), b"", False, wire)
-    await until(lambda: raised and not room.running)
+    await until(lambda: application.raised and not room.running)
     with pytest.raises(error, match=words):
-        raise raised[0]
+        raise application.raised
     assert len(wire.events) == len(events) - 1
 
 

@@ -210,24 +210,15 @@ async def test_a_long_message_is_cut_into_parts_that_nothing_comes_between(rooms
         ([ACCEPT | {"headers": [(b"a", b"b\n")]}], InvalidEvent, r"headers\[0\]\[1\]"),
     ],
 )
-async def test_what_may_not_be_sent_raises_inside_the_application(rooms, line, websocket_scope, events, error, words):
+async def test_what_may_not_be_sent_raises_inside_the_application(
+    rooms, line, saying, websocket_scope, events, error, words
+):
     """P12. Nothing of it reaches the client."""
-    raised = []
-
-    async def application(scope, receive, send):
-        *before, last = events
-        for event in before:
-            await send(event)
-        try:
-            await send(last)
-        except (ValueError, RuntimeError) as caught:
-            raised.append(caught)
-
-    wire = line()
+    application, wire = saying(events), line()
     (await rooms.open(application)).start(websocket_scope(), b"", False, wire)
     await wire.over()
     with pytest.raises(error, match=words):
-        raise raised[0]
+        raise application.raised
     assert len(wire.events) == len(events) - 1
 
 
