@@ -75,50 +75,6 @@ class OwnLease:
         )
 
 
-class Peers:
-    """The processes whose lives matter to us, because connections of ours are in their hands."""
-
-    __slots__ = ("_dealt_with", "_held")
-
-    def __init__(self) -> None:
-        self._held: dict[str, int] = {}
-        self._dealt_with: dict[str, int] = {}  # connections of the dead that are not released yet
-
-    def hold(self, node: str) -> None:
-        """One connection more is shared with `node`."""
-        self._held[node] = self._held.get(node, 0) + 1
-
-    def __contains__(self, node: str) -> bool:
-        return node in self._held
-
-    def release(self, node: str) -> None:
-        """One connection less."""
-        counts = self._dealt_with if node in self._dealt_with else self._held
-        left = counts.get(node, 0) - 1
-        if left > 0:
-            counts[node] = left
-        else:
-            counts.pop(node, None)
-
-    def forget(self, node: str) -> None:
-        """The process is dead and its connections are dealt with.
-
-        Each of them is still to be released; one that is taken from its queue from now on is another matter: it is held anew.
-        """
-        count = self._held.pop(node, 0)
-        if count:
-            self._dealt_with[node] = self._dealt_with.get(node, 0) + count
-
-    def watched(self) -> list[str]:
-        """Whose leases to look at."""
-        return list(self._held)
-
-    @staticmethod
-    def missing(asked: Iterable[str], leases: Iterable[bytes | None]) -> list[str]:
-        """Those of `asked` whose lease is not there."""
-        return [node for node, lease in zip(asked, leases, strict=True) if lease is None]
-
-
 def readable(leases: Iterable[bytes | None]) -> Iterator[dict[str, Any]]:
     """What those that are there say. Nobody need trust it: it was written by others."""
     for lease in leases:

@@ -24,8 +24,9 @@ import hiredis
 from channel_layer.codec import pack
 from channel_layer.errors import LayerUnavailable
 from channel_layer.keys import Keys
-from channel_layer.lease import OwnLease, Peers, readable
+from channel_layer.lease import OwnLease, readable
 from channel_layer.linux_process import DeathWatch
+from channel_layer.peers import Peers
 from channel_layer.redis_connection import Answer
 from channel_layer.redis_inbox import RedisInbox
 from channel_layer.redis_link import RedisLink
@@ -213,7 +214,7 @@ class RedisPeers:
         ours, *leases = await connection.execute("MGET", *map(self._keys.lease, (self._name, *watched)))
         if ours is None or not await self._still_judge():
             return
-        dead = self.held.missing(watched, leases)
+        dead = [node for node, lease in zip(watched, leases, strict=True) if lease is None]
         suspects = self._suspects.intersection(dead)
         self._suspects.difference_update(watched)
         for node in suspects:

@@ -34,7 +34,7 @@ class Waits:
 
     def begin(self, number: int, resumed: bool, now: float) -> None:
         """It is queued (anew: behind all others)."""
-        if number in self._queued or self._resuming or self._overdue:
+        if self._resuming or self._overdue or number in self._queued:  # nearly always nobody is in the last two rooms
             self.end(number)
         if resumed:
             self._resuming[number] = now + self._resume_s

@@ -14,8 +14,9 @@ from channel_layer.credit import WINDOW_BYTES_MAX, WINDOW_BYTES_MIN, Incoming, O
 from channel_layer.errors import ChannelLayerError, InvalidMessage, InvalidName, WireError
 from channel_layer.events import check_message, payload_size_bytes
 from channel_layer.groups import Membership
-from channel_layer.lease import OwnLease, Peers
+from channel_layer.lease import OwnLease
 from channel_layer.names import check_channel, check_group, reply_channel
+from channel_layer.peers import Peers
 from channel_layer.redis_address import Credentials, RedisAddress
 from channel_layer.redis_tls import Tls
 
@@ -246,7 +247,6 @@ def test_peers_are_watched_as_long_as_connections_are_shared_with_them() -> None
     peers.release("b")
     peers.release("b")
     assert peers.watched() == ["a"]
-    assert peers.missing(["a", "c"], [b"lease", None]) == ["c"]
 
 
 def test_what_is_taken_from_the_queue_of_the_dead_is_not_forgotten_with_what_they_had() -> None:
