@@ -1,4 +1,4 @@
-"""One process on the wire: its name, inbox, outbox, lease, groups, and those it deals with (redis_peers.py).
+"""One process on the wire: its name, inbox, outbox, lease, groups, its part in the shared channels, and those it deals with.
 
 Both rooms have one, and it is all they see of Redis: packets out by `post`, packets in by `receiver.on_packets`, deaths by
 `receiver.on_dead`. Everything runs on the loop's thread, but for the lease. PROTOCOL.md is about this file's behaviour.
@@ -12,47 +12,37 @@ import secrets
 import socket
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import hiredis
 from redis.exceptions import RedisError
 
-from channel_layer import redis_scripts
-from channel_layer.codec import batch_head, pack
+from channel_layer.codec import pack
 from channel_layer.errors import LayerUnavailable
 from channel_layer.events import Event
-from channel_layer.keys import GROUP, Keys
+from channel_layer.keys import Keys
 from channel_layer.lease import RENEWAL_INTERVAL_S, OwnLease
 from channel_layer.linux_process import identity
 from channel_layer.names import node_name
 from channel_layer.packets import VERSION, Packet
 from channel_layer.redis_address import RedisAddress
-from channel_layer.redis_connection import Answer, RedisConnection
+from channel_layer.redis_connection import RedisConnection
 from channel_layer.redis_groups import RedisGroups
 from channel_layer.redis_inbox import RedisInbox
 from channel_layer.redis_lease import RedisLease
 from channel_layer.redis_link import RedisLink
-from channel_layer.redis_opener import RedisOpener
 from channel_layer.redis_outbox import RedisOutbox
 from channel_layer.redis_peers import RedisPeers
-from channel_layer.redis_reader import Entry, RedisReader
-from channel_layer.redis_refusals import Refusals
 from channel_layer.redis_sentinel import Primary, SentinelWatch
+from channel_layer.redis_shared_channels import RedisSharedChannels
 from channel_layer.settings import WireSettings
-from channel_layer.succession import LEAVES_TO_NEWER_S, Succession
 
 log = logging.getLogger("towpath.node")
 
 #: How long a process that leaves waits for what it has said to be in Redis. Mail for the dead never is.
 LAST_WORDS_S = 5.0
 LAST_WORDS_LOOK_S = 0.005
-
-NEVER_FULL = 2**53  #: the largest number that a script counts exactly
-
-#: What the take script is to do with an entry: itself, the last moment in ms at which it may be adopted (0: refuse it), and the
-#: packed `adopted` and `refused`, of which its interface server is told one.
-Offer = tuple[Entry, int, bytes, bytes]
 
 
 class Receiver(Protocol):
@@ -88,8 +78,8 @@ class RedisNode:
         self.counters: Counter[str] = Counter()
         self._receiver = receiver
         self._loop = asyncio.get_running_loop()
-        #: Everything but leases lives so long without its owner: twice the longest wait, and never less than a minute.
-        self.rest_ttl_ms = int(2000 * max(settings.queue_wait_s, 30.0))
+        # Everything but leases lives so long without its owner: twice the longest wait, and never less than a minute.
+        rest_ttl_ms = int(2000 * max(settings.queue_wait_s, 30.0))
         self.own_lease = OwnLease(settings.lease_ttl_s)
         self.outbox = RedisOutbox(self.name, self.keys, lambda node: self.peers.suspect(node))
         said = (receiver.on_group_message, self._garbage, self._heard)
@@ -101,11 +91,9 @@ class RedisNode:
         self.peers = RedisPeers(
             self.name, role, self.keys, self._commands, self._inbox, self.outbox, self.own_lease, self._died
         )
-        self._refusals = Refusals(log, "to give out connections")
-        self._openers: list[RedisOpener] = []
-        self._readers: list[RedisReader] = []
-        self._head = batch_head(self.name)
-        self._succession = Succession(settings.generation)
+        self.channels = RedisSharedChannels(
+            self.name, self.keys, self.address, settings, self._commands, rest_ttl_ms, self._garbage
+        )
         self._era: str | None = None  # of the last connection; None before the first
         self._primary: Primary | None = None  # as the Sentinels say, if there are any
         self._looks: asyncio.Task[None] | None = None
@@ -123,7 +111,7 @@ class RedisNode:
             self.name,
             facts,
             settings.lease_ttl_s,
-            self.rest_ttl_ms,
+            rest_ttl_ms,
             self.own_lease.asks,
             self._renewed_in_thread,
             lambda: self._loop.call_soon_threadsafe(self.own_lease.failed),
@@ -155,8 +143,7 @@ class RedisNode:
             await asyncio.gather(self._looks, return_exceptions=True)
         await self._sentinels.close()
         await self.peers.close()
-        for reader in self._readers:
-            await reader.close()
+        await self.channels.close()
         self.peers.announce("leaving", self.name)
         await self._inbox.close()
         await asyncio.to_thread(self.lease.stop)
@@ -168,29 +155,16 @@ class RedisNode:
         """The connection for commands; None while Redis is unreachable."""
         return self._commands.connection
 
+    def tell(self, figures: dict[str, Any], counters: Mapping[str, int]) -> None:
+        """What `status` shows of this process from the next renewal on: its figures, and all that it has counted."""
+        self.lease.turned_at = time.monotonic()
+        self.lease.figures = {**figures, "counters": {**self.counters, **counters}}
+
     # -- packets
 
     def post(self, node: str, packet: Packet) -> None:
         """One packet for another process; it leaves with the others of this turn of the loop."""
         self.outbox.post(node, pack(packet))
-
-    def opener(self, channel: str) -> RedisOpener:
-        """The way onto a shared channel, as long as there is room."""
-        return self._opener(
-            channel, self.settings.request_capacity, self.settings.queue_size_bytes_max, self.rest_ttl_ms
-        )
-
-    def reopener(self, channel: str) -> RedisOpener:
-        """A way onto a shared channel that is never full: for what is bounded elsewhere."""
-        ttl_ms = max(self.rest_ttl_ms, int(2000 * self.settings.resume_wait_s))
-        return self._opener(channel, NEVER_FULL, NEVER_FULL, ttl_ms)
-
-    def _opener(self, channel: str, capacity: int, size_bytes_max: int, ttl_ms: int) -> RedisOpener:
-        opener = RedisOpener(self.name, self.keys, channel, capacity, size_bytes_max, ttl_ms)
-        self._openers.append(opener)
-        if self.connection is not None:
-            opener.connected(self.connection)
-        return opener
 
     async def publish(self, group: str, event: Event) -> None:
         """One publish. Raises LayerUnavailable, InvalidMessage."""
@@ -201,57 +175,6 @@ class RedisNode:
         except hiredis.ReplyError as error:
             raise LayerUnavailable(f"Redis refused to publish: {error}") from error
 
-    # -- shared channels
-
-    async def read(
-        self,
-        channel: str,
-        wanted: Callable[[], int],
-        on_entries: Callable[[list[Entry]], bool],
-        leaves_s: Callable[[], float] | None = None,
-    ) -> RedisReader:
-        """Read a shared channel from now on: see `RedisReader`. leaves_s: how long what waits is left to others; longer if there is
-        a newer generation. None: it is taken by whoever comes first.
-        """
-        reader = RedisReader(
-            self.address, self.keys, channel, self.name, self.rest_ttl_ms, wanted, on_entries, self._garbage
-        )
-        if leaves_s is not None:
-            reader.leaves_s = lambda: LEAVES_TO_NEWER_S if self.gives_way else leaves_s()
-        self._readers.append(reader)
-        await reader.start()
-        return reader
-
-    @property
-    def gives_way(self) -> bool:
-        """Is there a newer generation, to which we leave what lasts?"""
-        return self._succession.gives_way(self._loop.time())
-
-    def take(self, channel: str, offers: list[Offer], on_verdicts: Callable[[list[int] | None], None]) -> None:
-        """Run the take script.
-
-        `on_verdicts` gets [queue length, verdict, …] (1 adopted, 2 refused, 0 not ours), or None: the outcome is unknown.
-        """
-
-        def answered(answer: Answer) -> None:
-            if isinstance(answer, hiredis.ReplyError):
-                self._refusals.refused(answer)
-            elif self._refusals.times and isinstance(answer, list):
-                self._refusals.worked()
-            on_verdicts(answer if isinstance(answer, list) else None)
-
-        connection = self.connection
-        if connection is None:
-            on_verdicts(None)
-            return
-        inboxes: dict[str, int] = {}
-        arguments: list[str | bytes | int] = [GROUP, self._head]
-        for entry, deadline_ms, adopted, refused in offers:
-            index = inboxes.setdefault(entry.interface, len(inboxes) + 1)
-            arguments += (entry.entry_id, entry.size_bytes, deadline_ms, index, adopted, refused)
-        keys = [self.keys.channel(channel), self.keys.channel_size(channel), *map(self.keys.inbox, inboxes)]
-        redis_scripts.TAKE.call(connection, answered, len(keys), *keys, *arguments)
-
     # -- news
 
     def _heard(self, what: str, node: str) -> None:
@@ -261,9 +184,7 @@ class RedisNode:
                 log.warning("%s was declared dead, and is not", node)
                 self._receiver.on_doubt()
         elif what == "generation":
-            if self._succession.heard(node, self._loop.time()):
-                for reader in self._readers:
-                    reader.give_way()
+            self.channels.heard_generation(node)
         elif what == "leaving":
             self.peers.bid_farewell(node)
         elif what == "dead":
@@ -284,14 +205,13 @@ class RedisNode:
                 link.renew_unless(connection.era)
         self._inbox.make(connection)
         self.outbox.connected(connection)
-        for opener in self._openers:
-            opener.connected(connection)
+        self.channels.connected(connection)
         self._receiver.on_redis(True)
         if before is not None:
             self._receiver.on_doubt()
 
     def _other_links(self) -> list[RedisLink]:
-        return [self._inbox.link, self.groups.link, *(reader.link for reader in self._readers)]
+        return [self._inbox.link, self.groups.link, *self.channels.links]
 
     def _follow(self, primary: Primary) -> None:
         """All links, and the lease, are at one server: who is half at another hears nobody, and is heard by nobody."""
@@ -301,11 +221,6 @@ class RedisNode:
         self._primary = primary
         for link in (self._commands, *self._other_links()):
             link.follow(primary)
-
-    def tell(self, figures: dict[str, Any], counters: Mapping[str, int]) -> None:
-        """What `status` shows of this process from the next renewal on: its figures, and all that it has counted."""
-        self.lease.turned_at = time.monotonic()
-        self.lease.figures = {**figures, "counters": {**self.counters, **counters}}
 
     def _garbage(self) -> None:
         self.counters["wire.garbage"] += 1

@@ -58,9 +58,9 @@ class Pump:
         self._resume_wait_ms = int(settings.wire.resume_wait_s * 1000)
         self.node = RedisNode(settings.wire, "interface", self)
         self._members = Members(self.node, self._membership, self._connections, self.counters)
-        self._openers = {kind: self.node.opener(channel) for kind, channel in CHANNEL_OF_KIND.items()}
+        self._openers = {kind: self.node.channels.opener(channel) for kind, channel in CHANNEL_OF_KIND.items()}
         #: Open sockets that wait for their next owner are bounded by the sockets that there are, and never refused.
-        self._reopener = self.node.reopener(CHANNEL_OF_KIND["websocket"])
+        self._reopener = self.node.channels.reopener(CHANNEL_OF_KIND["websocket"])
         self._handlers = {
             packets.ADOPTED: self._adopted,
             packets.REFUSED: self._refused,

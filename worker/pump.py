@@ -20,8 +20,9 @@ from channel_layer.keys import CHANNEL_OF_KIND
 from channel_layer.packets import MALFORMED, OPEN_ERA, OPEN_EXPECTS, OPEN_RESUME, Close, Refusal
 from channel_layer.redis_connection import ignore
 from channel_layer.redis_layer import RedisLayer
-from channel_layer.redis_node import Offer, RedisNode
+from channel_layer.redis_node import RedisNode
 from channel_layer.redis_reader import Entry, RedisReader
+from channel_layer.redis_shared_channels import Offer
 from channel_layer.scope import ScopeReader
 from worker.adoption import Adoption, Key, read_count
 from worker.instance import Room
@@ -78,7 +79,7 @@ class Pump:
         for kind, channel in CHANNEL_OF_KIND.items():
             leaves_s = self._leaves_s if kind == "websocket" else None  # an exchange is soon over, wherever it is
             wanted, take = partial(self._wanted, kind), partial(self._take, kind)
-            self._readers[kind] = await self.node.read(channel, wanted, take, leaves_s)
+            self._readers[kind] = await self.node.channels.read(channel, wanted, take, leaves_s)
 
     async def stop_taking(self) -> None:
         """Take nothing new from now on."""
@@ -172,7 +173,7 @@ class Pump:
                     self._answered(entry, key, verdict, window)
             self._loop.call_soon(self._readers[kind].poke)  # behind the first step of each instance
 
-        self.node.take(CHANNEL_OF_KIND[kind], _offers(taking, connection.era, window), on_verdicts)
+        self.node.channels.take(CHANNEL_OF_KIND[kind], _offers(taking, connection.era, window), on_verdicts)
         return self.node.peers.fellows > 1
 
     def _give_back(self, kind: str, entries: list[Entry]) -> None:
@@ -188,7 +189,7 @@ class Pump:
             why = _NOT_TAKEN if entry.packet[OPEN_ERA] == connection.era else _ERA
             refused = pack(packets.refused(entry.packet[1], entry.packet[2], why))
             offers.append((entry, 0, b"", refused))
-        self.node.take(CHANNEL_OF_KIND[kind], offers, ignore)
+        self.node.channels.take(CHANNEL_OF_KIND[kind], offers, ignore)
 
     def _answered(self, entry: Entry, key: Key, verdict: int, window: int) -> None:
         held = self._adoption.answered(key)
@@ -349,7 +350,7 @@ class Pump:
         figures = {
             **self._held(),
             "draining": self._draining,
-            "gives_way": self.node.gives_way,
+            "gives_way": self.node.channels.gives_way,
             "fellows": self.node.peers.fellows,
             "free": {kind: self._room.free(kind) for kind in CHANNEL_OF_KIND},
             "lag_ms": round(self._lag.seconds * 1000, 1),

@@ -77,7 +77,7 @@ async def test_during_a_rollout_the_new_share_among_themselves_what_the_old_hand
     async with interface(wire_settings) as door, worker(one, old) as older:
         await crowd(door, 300)
         async with worker(two, first) as early:
-            await until(lambda: older.node.gives_way, "the news")
+            await until(lambda: older.node.channels.gives_way, "the news")
             await crowd(door, 200)
             async with worker(two, second):
                 await laden(early)
@@ -100,7 +100,7 @@ async def test_what_is_left_to_others_waits_for_a_moment_also_while_they_take_so
             found.extend(entries)
             return True
 
-        await pump.node.read(CHANNEL_OF_KIND["websocket"], lambda: 1, on_entries, lambda: LEAVES_S)
+        await pump.node.channels.read(CHANNEL_OF_KIND["websocket"], lambda: 1, on_entries, lambda: LEAVES_S)
         end = asyncio.get_running_loop().time() + 2.0
         while not found and asyncio.get_running_loop().time() < end:
             waiting.append(knock(door, "websocket"))
