@@ -75,8 +75,6 @@ class RedisSharedChannels:
         for opener in self._openers:
             opener.connected(connection)
 
-    # Onto them.
-
     def opener(self, channel: str) -> RedisOpener:
         """The way onto a shared channel, as long as there is room."""
         settings = self._settings
@@ -93,8 +91,6 @@ class RedisSharedChannels:
         if self._commands.connection is not None:
             opener.connected(self._commands.connection)
         return opener
-
-    # From them.
 
     async def read(
         self,
