@@ -9,10 +9,12 @@ import json
 import logging
 import logging.config
 import sys
+import traceback
 from pathlib import Path
 
 TRACE = 5
 OURS = "towpath"
+FRAMES_SHOWN = 6
 FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
@@ -32,6 +34,11 @@ def set_up(level: str, config: str | None) -> None:
     logging.getLogger(OURS).setLevel(number)
     if config is not None:
         _read(Path(config))
+
+
+def stack_of(thread: int) -> str:
+    """The lines where a thread stands, by its number (`threading.get_ident`). From any thread."""
+    return "".join(traceback.format_stack(sys._current_frames().get(thread), FRAMES_SHOWN)).rstrip()
 
 
 def _not_said_already(record: logging.LogRecord) -> bool:

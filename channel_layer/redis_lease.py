@@ -7,10 +7,8 @@ thread (`figures`), so no lock is needed. PROTOCOL.md, P6 and P8.
 from __future__ import annotations
 
 import logging
-import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -20,13 +18,13 @@ from channel_layer import redis_scripts
 from channel_layer.codec import pack_apart
 from channel_layer.keys import CHANNEL_OF_KIND, GROUP, Keys
 from channel_layer.lease import RENEWAL_INTERVAL_S
+from channel_layer.process_log import stack_of
 from channel_layer.redis_address import RedisAddress
 from channel_layer.redis_blocking import blocking_client
 
 log = logging.getLogger("towpath.lease")
 
 BLOCKED_S = 2.0
-FRAMES_SHOWN = 6
 RETRY_S = 0.1  #: a renewal that failed has used up half a TTL already: the next must be there as soon as Redis is
 
 
@@ -129,9 +127,8 @@ class RedisLease:
             return 0.0
         if since is None:
             self._blocked_since = self.turned_at
-            where = "".join(traceback.format_stack(sys._current_frames().get(self._loop_thread), FRAMES_SHOWN)).rstrip()
             text = "the event loop of %s is blocked since %.1f s: what it serves waits for this\n%s"
-            log.warning(text, self._name, blocked_s, where)
+            log.warning(text, self._name, blocked_s, stack_of(self._loop_thread))
         return round(blocked_s, 1)
 
     def _eval(self, script: redis_scripts.Script, keys: list[str], *arguments: Any) -> Any:

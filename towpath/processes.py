@@ -20,6 +20,7 @@ from pathlib import Path
 from channel_layer import linux_process
 
 PR_SET_PDEATHSIG = 1
+LOOK_S = 0.05  #: where the system does not tell when a process ends
 
 
 def start_mark(pid: int) -> str | None:
@@ -80,10 +81,10 @@ def _gone(pid: int, timeout_s: float) -> bool:
 
 
 def _gone_by_asking(pid: int, mark: str, timeout_s: float) -> bool:
-    for _ in range(int(timeout_s / 0.05) + 1):
+    for _ in range(int(timeout_s / LOOK_S) + 1):
         if start_mark(pid) != mark:
             return True
-        select.select([], [], [], 0.05)
+        select.select([], [], [], LOOK_S)
     return False
 
 

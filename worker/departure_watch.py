@@ -16,8 +16,8 @@ import signal
 import sys
 import threading
 import time
-import traceback
 
+from channel_layer.process_log import stack_of
 from worker.departure import LOOK_S, Departure
 
 log = logging.getLogger("towpath.worker")
@@ -25,7 +25,6 @@ log = logging.getLogger("towpath.worker")
 ASKS = frozenset({signal.SIGTERM, signal.SIGINT})
 BY_FORCE = 1  #: the exit code
 TELL_S = 1.0  #: for a last line in the log, whose pipe may be full
-FRAMES_SHOWN = 6
 
 
 class DepartureWatch:
@@ -74,9 +73,8 @@ class DepartureWatch:
 
 def leave_by_force(why: str, main_thread: int) -> None:
     """End this process at once. Peers find it dead, and end what it had in hand (PROTOCOL.md, "Deaths")."""
-    where = "".join(traceback.format_stack(sys._current_frames().get(main_thread), FRAMES_SHOWN)).rstrip()
     # In a thread of its own: the log may be what everything waits for.
-    teller = threading.Thread(target=tell, args=(why, where), daemon=True)
+    teller = threading.Thread(target=tell, args=(why, stack_of(main_thread)), daemon=True)
     teller.start()
     teller.join(TELL_S)
     os._exit(BY_FORCE)

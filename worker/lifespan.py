@@ -21,6 +21,8 @@ from worker.settings import WorkerSettings
 
 logger = logging.getLogger("towpath.worker")
 
+LAST_MOMENT_S = 1.0  #: from its last answer, or from being cancelled, until nobody waits for it any more
+
 
 class Phase:
     """One question to the application, startup or shutdown, and its answer: "" for complete, else why not."""
@@ -141,10 +143,10 @@ class Lifespan:
         """Give the lifespan task a moment to end by itself, then end it."""
         assert self._task is not None
         self._task.add_done_callback(read_error)
-        _, pending = await asyncio.wait((self._task,), timeout=1.0 if self._shutdown.answer.done() else 0.0)
+        _, pending = await asyncio.wait((self._task,), timeout=LAST_MOMENT_S if self._shutdown.answer.done() else 0.0)
         if pending:
             self._task.cancel()
-            await asyncio.wait((self._task,), timeout=1.0)
+            await asyncio.wait((self._task,), timeout=LAST_MOMENT_S)
 
     async def _receive(self) -> Event:
         phase = (self._startup, self._shutdown)[min(self._received, 1)]
