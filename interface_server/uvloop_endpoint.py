@@ -18,7 +18,6 @@ import fcntl
 import os
 import select
 import socket
-import stat
 import struct
 import termios
 from collections.abc import Iterable
@@ -39,7 +38,7 @@ from twisted.internet.protocol import Factory, connectionDone
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from interface_server.uvloop_sockets import be_patient, prepare
+from interface_server.uvloop_sockets import be_patient, prepare, remove_stale
 from interface_server.vanished import ERRNOS, Patience
 
 Address = IPv4Address | IPv6Address | UNIXAddress
@@ -356,19 +355,3 @@ class UvloopServerEndpoint:
         # As open as a TCP port: a proxy usually runs as another user. Whoever wants less closes the folder.
         path.chmod(0o666)  # noqa: ASYNC240 - once, before anybody is served
         return UvloopPort(server, path)
-
-
-def remove_stale(path: Path) -> None:
-    """Remove a socket file that nobody listens on. Raises OSError when somebody does, or when it is no socket."""
-    try:
-        if not stat.S_ISSOCK(path.lstat().st_mode):
-            raise FileExistsError(f"{path} exists and is not a socket")
-    except FileNotFoundError:
-        return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(str(path))
-        except ConnectionRefusedError:
-            path.unlink(missing_ok=True)
-        else:
-            raise OSError(f"somebody listens on {path} already")

@@ -5,11 +5,14 @@
 * It is asked to give up clients that are no longer there (vanished.py). That is said to the listening socket, once for
   all: each connection inherits it, where four more system calls for each would be felt. (So it is on Linux; elsewhere as
   much is said as can be. Who stood in the backlog of an inherited socket before its first owner came is not covered.)
+* A unix socket is a file, which a server that was killed leaves behind: it stands in the way of the next one.
 """
 
 from __future__ import annotations
 
 import socket
+import stat
+from pathlib import Path
 from typing import Any
 
 from interface_server.vanished import Patience
@@ -45,3 +48,19 @@ def be_patient(listening: Any, patience: Patience) -> None:
     for option, value in wanted:
         if option is not None:
             listening.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def remove_stale(path: Path) -> None:
+    """Remove a socket file that nobody listens on. Raises OSError when somebody does, or when it is no socket."""
+    try:
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            raise FileExistsError(f"{path} exists and is not a socket")
+    except FileNotFoundError:
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink(missing_ok=True)
+        else:
+            raise OSError(f"somebody listens on {path} already")

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from interface_server.settings import InterfaceSettings
+from interface_server.uvloop_sockets import remove_stale
 from towpath.errors import StartFailure
 from towpath.supervisord_conf import DESCRIPTORS_CLOSED_BELOW
 
@@ -66,17 +67,13 @@ def check(settings: InterfaceSettings) -> None:
 
 
 def check_unix(path: Path) -> None:
-    """StartFailure if somebody listens there, or it is no socket. What a dead server left is taken away."""
+    """StartFailure if nobody could listen there. What a dead server left is taken away."""
     if not path.parent.is_dir():
         raise StartFailure(f"there is no folder {path.parent} for the unix socket")
-    if not path.exists():
-        return
-    if not path.is_socket():
-        raise StartFailure(f"{path} exists and is not a socket")
-    with socket.socket(socket.AF_UNIX) as probe:
-        if probe.connect_ex(str(path)) == 0:
-            raise StartFailure(f"the unix socket {path} is in use")
-    path.unlink(missing_ok=True)
+    try:
+        remove_stale(path)
+    except OSError as error:
+        raise StartFailure(f"cannot listen on the unix socket {path}: {error.strerror or error}") from error
 
 
 def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[object, ...]]:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from twisted.internet.protocol import Factory, Protocol
 
-from interface_server.uvloop_endpoint import UvloopServerEndpoint, remove_stale
+from interface_server.uvloop_endpoint import UvloopServerEndpoint
+from interface_server.uvloop_sockets import remove_stale
 
 
 class Shout(Protocol):

@@ -274,6 +274,23 @@ def test_a_port_that_is_taken_is_one_sentence(projects: Path, command: str) -> N
     assert not (projects / "run").exists()
 
 
+@pytest.mark.parametrize("kind", [None, socket.SOCK_STREAM, socket.SOCK_DGRAM], ids=["file", "listener", "datagrams"])
+def test_what_is_somebody_elses_at_the_place_of_a_unix_socket_stays_there(
+    projects: Path, kind: socket.SocketKind | None
+) -> None:
+    """P12. A socket to which we cannot connect is not dead for that: it may be for datagrams, or not for us."""
+    path = projects / "taken.sock"
+    with socket.socket(socket.AF_UNIX, kind or socket.SOCK_STREAM) as taken:
+        if kind is None:
+            path.touch()
+        else:
+            taken.bind(str(path))
+        if kind is socket.SOCK_STREAM:
+            taken.listen()
+        assert_one_sentence(towpath("interface", "--uds", path), f"cannot listen on the unix socket {path}: ")
+        assert path.exists()
+
+
 @pytest.mark.parametrize("command", ["serve", "interface", "worker", "status"])
 def test_a_redis_that_does_not_answer_is_one_sentence(projects: Path, command: str) -> None:
     """P12. After a short time in which it may still be starting."""
