@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
@@ -22,6 +22,9 @@ from channel_layer.process_log import NoLogConfig
 from towpath import app_check, control, embedded, listening, marks, options, processes, redis_check, run_dir
 from towpath.errors import INTERRUPTED, STARTUP_FAILURE, StartFailure
 from towpath.options import INTERFACE, RELOAD, SCALE, SERVE, STATUS, STOP, WORKER, options_of
+
+if TYPE_CHECKING:  # watchfiles is for those alone who asked for it
+    from towpath.reload_watch import Watched
 
 REDIS_PATIENCE_S = 5.0  #: containers start together, and Redis is not always first
 STOP_PATIENCE_S = 3600.0
@@ -303,7 +306,7 @@ def _wanted(folder: Path | None) -> dict[str, int]:
     return wanted
 
 
-def _watched(values: options.Values) -> Any:
+def _watched(values: options.Values) -> Watched | None:
     if not values["reload"]:
         return None
     from towpath.reload_watch import Watched

@@ -31,6 +31,8 @@ from asgiref.sync import ThreadSensitiveContext
 #: How long an exchange that was just pinned may take until its first sync call: so long its thread is not called idle.
 PINNED_FRESH_S = 0.005
 
+EXCHANGES_BEYOND = 65_536  #: more than are ever pinned to one thread: one call that is unfinished outweighs them all
+
 #: The kept thread of the application instance that is running.
 KEPT_THREAD: ContextVar[KeptThread] = ContextVar("towpath_kept_thread")
 
@@ -61,7 +63,7 @@ class KeptThread(Executor):
 
     def load(self) -> int:
         """What decides between threads: unfinished work, then connections that may bring some. 0: nothing at all."""
-        return (self._jobs.qsize() + self._busy) * 65_536 + self.exchanges
+        return (self._jobs.qsize() + self._busy) * EXCHANGES_BEYOND + self.exchanges
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Queue one call; as concurrent.futures.Executor."""

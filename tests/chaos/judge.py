@@ -189,11 +189,11 @@ def _end_is_excused(socket: Socket, pids: Sequence[int], harm: Harm) -> bool:
     if harm.everything_fell or socket.door in harm.lost_doors:
         return True
     if socket.status is not None:
-        return _handshake_is_excused(socket, pids, harm)
+        return _handshake_is_excused(socket, harm)
     return socket.code == 1012 and _restart_is_excused(socket, pids, harm)
 
 
-def _handshake_is_excused(socket: Socket, pids: Sequence[int], harm: Harm) -> bool:
+def _handshake_is_excused(socket: Socket, harm: Harm) -> bool:
     if socket.status == 503:
         return harm.redis_was_away or socket.door in harm.leaving_doors
     return socket.status == 502 and (harm.redis_forgot or len(harm.lost_workers) >= STARTS_MAX)
@@ -232,10 +232,10 @@ def _instances(seen: Seen, harm: Harm) -> list[str]:
             found.append(
                 f"P8: instance {start.instance} of {start.name} in {start.pid} was told {times} times of its end"
             )
-    return found + [f"P8: {fault}" for end in seen.ends for fault in _code(end, harm)]
+    return found + [f"P8: {fault}" for end in seen.ends for fault in _code(end)]
 
 
-def _code(end: End, harm: Harm) -> Iterator[str]:
+def _code(end: End) -> Iterator[str]:
     if end.code not in (0, 1000, 1001, 1005, 1006, 1012):
         yield f"instance {end.instance} of {end.name} in {end.pid} was told {end.code}"
 
