@@ -220,17 +220,36 @@ async def test_the_outbox_forgets_those_to_whom_nothing_is_to_be_said(redis: Pla
     connection.close()
 
 
-async def test_a_group_send_that_redis_does_not_answer_ends_in_time(redis: PlayedRedis) -> None:
+class Nobody:
+    """A room in which nothing happens."""
+
+    def on_packets(self, sender: str, packets: list[list[object]]) -> None: ...
+    def on_group_message(self, group: str, event: dict[str, object]) -> None: ...
+    def on_dead(self, node: str) -> None: ...
+    def on_redis(self, reachable: bool) -> None: ...
+    def on_loss(self) -> None: ...
+
+
+@pytest.fixture
+async def node(redis: PlayedRedis) -> AsyncIterator[RedisNode]:
+    """One of which only the connection for commands stands."""
+    node = RedisNode(WireSettings(redis=redis.address.url), "worker", Nobody())
+    await node._commands.start()
+    yield node
+    await node._commands.close()
+
+
+async def test_a_group_send_that_redis_does_not_answer_ends_in_time(node: RedisNode) -> None:
     """P12. A Redis that hangs is told to the caller as what it is: the outcome is unknown."""
-    layer = RedisLayer(await connected_node(redis), answer_timeout_s=0.05)
+    layer = RedisLayer(node, answer_timeout_s=0.05)
     with pytest.raises(LayerUnavailable) as raised:
         await asyncio.wait_for(layer.group_send("g", {"type": "note"}), 5)
     assert not raised.value.known
 
 
-async def test_a_group_add_that_nobody_answers_ends_in_time(redis: PlayedRedis) -> None:
+async def test_a_group_add_that_nobody_answers_ends_in_time(node: RedisNode) -> None:
     """P12. Neither the owner of the channel nor Redis."""
-    layer = RedisLayer(await connected_node(redis), answer_timeout_s=0.05)
+    layer = RedisLayer(node, answer_timeout_s=0.05)
     with pytest.raises(LayerUnavailable) as raised:
         await asyncio.wait_for(layer.group_add("g", "interface.0!1"), 5)
     assert not raised.value.known
@@ -255,20 +274,3 @@ def test_a_host_that_vanished_is_given_up_by_the_kernel(new_loop: Callable[[], a
 
     with asyncio.Runner(loop_factory=new_loop) as runner:
         assert runner.run(keepalive_s()) <= 15
-
-
-class Nobody:
-    """A room in which nothing happens."""
-
-    def on_packets(self, sender: str, packets: list[list[object]]) -> None: ...
-    def on_group_message(self, group: str, event: dict[str, object]) -> None: ...
-    def on_dead(self, node: str) -> None: ...
-    def on_redis(self, reachable: bool) -> None: ...
-    def on_loss(self) -> None: ...
-
-
-async def connected_node(redis: PlayedRedis) -> RedisNode:
-    """A node of which only the connection for commands stands."""
-    node = RedisNode(WireSettings(redis=redis.address.url), "worker", Nobody())
-    await node._commands.start()
-    return node
