@@ -27,7 +27,7 @@ from interface_server.exchange import InvalidResponse
 from interface_server.uvloop_endpoint import UvloopTransport, Vanished
 from interface_server.websocket_composer import Composer
 from interface_server.websocket_frame import FIN, PING, frame
-from interface_server.websocket_handshake import Handshake, Refusal
+from interface_server.websocket_handshake import BadHandshake, Handshake
 from interface_server.websocket_session import Action, State, meaning, sendable_code
 
 PING_TIMEOUT = "ping timeout"
@@ -66,8 +66,8 @@ class WebSocket(Reading, Writing):
         self._handshake = handshake = Handshake(scope, context.lines)
         try:
             scope["subprotocols"] = handshake.check(scope["headers"])
-        except Refusal as refusal:
-            self._refuse(refusal.status, refusal.why, refusal.field)
+        except BadHandshake as bad:
+            self._refuse(bad.status, bad.why, bad.field)
             return
         if full:
             self._refuse(503, "too many connections", RETRY_AFTER)

@@ -40,7 +40,7 @@ _OURS = frozenset(
 )
 
 
-class Refusal(Exception):
+class BadHandshake(Exception):
     """The head is not that of a WebSocket we speak."""
 
     def __init__(self, status: int, why: str, field_line: bytes = b"") -> None:
@@ -76,7 +76,7 @@ class Handshake:
         self.begun = False  #: has any byte of a denial left?
 
     def check(self, headers: Fields) -> list[str]:
-        """Judge the head; the subprotocols that the client speaks. Raises Refusal."""
+        """Judge the head; the subprotocols that the client speaks. Raises BadHandshake."""
         self.offer = check(headers)
         return self.offer.subprotocols
 
@@ -130,13 +130,13 @@ class Handshake:
 
 
 def check(headers: Fields) -> Offer:
-    """What a client with this head asked for; names are in lower case. Raises Refusal."""
+    """What a client with this head asked for; names are in lower case. Raises BadHandshake."""
     said: dict[bytes, list[bytes]] = {}
     for name, value in headers:
         if name.startswith(b"sec-websocket-"):
             said.setdefault(name, []).append(value)
     if said.get(b"sec-websocket-version") != [b"13"]:
-        raise Refusal(426, "this server speaks WebSocket version 13", b"sec-websocket-version: 13\r\n")
+        raise BadHandshake(426, "this server speaks WebSocket version 13", b"sec-websocket-version: 13\r\n")
     return Offer(
         _checked_key(said.get(b"sec-websocket-key", [])),
         _subprotocols(said.get(_PROTOCOL, [])),
@@ -179,14 +179,14 @@ def _checked_key(keys: list[bytes]) -> bytes:
             return keys[0]
     except Base64Error:
         pass
-    raise Refusal(400, "Sec-WebSocket-Key is not 16 bytes in base64")
+    raise BadHandshake(400, "Sec-WebSocket-Key is not 16 bytes in base64")
 
 
 def _subprotocols(values: Iterable[bytes]) -> list[str]:
     names = [name.strip(b" \t") for value in values for name in value.split(b",")]
     names = [name for name in names if name]
     if not all(TOKEN.fullmatch(name) for name in names):
-        raise Refusal(400, "Sec-WebSocket-Protocol is not a list of tokens")
+        raise BadHandshake(400, "Sec-WebSocket-Protocol is not a list of tokens")
     return [name.decode("ascii") for name in names]
 
 

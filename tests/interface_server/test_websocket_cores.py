@@ -20,7 +20,7 @@ from interface_server.websocket_frame import (
     frame,
     message_frame,
 )
-from interface_server.websocket_handshake import Refusal, accept_token, accepted, check
+from interface_server.websocket_handshake import BadHandshake, accept_token, accepted, check
 from interface_server.websocket_session import (
     Action,
     BadFrame,
@@ -105,7 +105,7 @@ def test_a_good_head_gives_its_subprotocols_in_order_from_all_its_lines() -> Non
 )
 def test_a_head_that_is_no_websocket_of_ours_is_refused(headers: list[tuple[bytes, bytes]], status: int) -> None:
     """P12."""
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(BadHandshake) as refusal:
         check(headers)
     assert refusal.value.status == status
     assert (b"sec-websocket-version: 13" in refusal.value.field) == (status == 426)
