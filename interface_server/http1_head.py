@@ -200,8 +200,7 @@ def _origin_form(head: Head, method: bytes, target: bytes, fields: list[tuple[by
     if absolute is None:
         raise Refusal(400, "the request target is neither a path nor a URL", "target")
     authority, rest = absolute.groups()
-    if b"host" not in head.heeded and head.version == "1.1":
-        raise Refusal(400, "no Host field", "host")
+    _check_host(head.heeded.get(b"host"), head.version)  # it is replaced, and must be one all the same
     head.heeded[b"host"] = authority
     fields[:] = [(b"host", authority), *(field for field in fields if field[0] != b"host")]
     return bytes(rest) if rest[:1] == b"/" else b"/" + rest
@@ -249,10 +248,16 @@ def _read_connection(head: Head, heeded: dict[bytes, bytes]) -> None:
     head.upgrade = False
     connection = heeded.get(b"connection")
     if connection is not None:
-        tokens = {token.strip() for token in connection.lower().split(b",")}
+        tokens = _tokens(connection)
         head.keep_alive = b"close" not in tokens and (modern or b"keep-alive" in tokens)
         if modern and b"upgrade" in tokens:
-            head.upgrade = heeded.get(b"upgrade", b"").strip().lower() == WEBSOCKET
+            head.upgrade = WEBSOCKET in _tokens(heeded.get(b"upgrade", b""))
+    if b"close" in _tokens(heeded.get(b"proxy-connection", b"")):
+        head.keep_alive = False  # no word of HTTP's; but llhttp obeys it, and reads nothing behind such a request
     head.expects_continue = False
     if modern and head.length_bytes != 0:
         head.expects_continue = heeded.get(b"expect", b"").lower() == b"100-continue"
+
+
+def _tokens(value: bytes) -> set[bytes]:
+    return {token.strip() for token in value.lower().split(b",")}

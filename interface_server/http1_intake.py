@@ -19,6 +19,9 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from interface_server.http1_head import Head, Refusal, check_head, plain_head
 from interface_server.settings import InterfaceSettings
 
+#: Fields that end the connection for llhttp, wherever they stand.
+OF_THE_CONNECTION = frozenset((b"connection", b"proxy-connection"))
+
 
 class Sink(Protocol):
     """Hears of requests, in order: `head_came`, any number of `part_came`, `request_over`."""
@@ -69,22 +72,36 @@ class Intake:
 
         Raises Refusal; nothing may be fed afterwards.
         """
-        if self._last and self._head is None:
-            return None
-        self._fed_bytes += len(data)
-        try:
-            self._parser.feed_data(data)
-        except HttpParserUpgrade as upgrade:
-            return self._upgraded(data[upgrade.args[0] :])
-        except HttpParserError as error:
+        while True:
             if self._last and self._head is None:
                 return None
-            raise _refusal(error) from None
+            self._fed_bytes += len(data)
+            try:
+                self._parser.feed_data(data)
+                break
+            except HttpParserUpgrade as upgrade:
+                data = data[upgrade.args[0] :]
+                if self._head is not None and self._head.upgrade:
+                    return data
+                if not self._go_on_behind_upgrade() or not data:
+                    return None
+            except HttpParserError as error:
+                if self._last and self._head is None:
+                    return None
+                raise _refusal(error) from None
         if self._fed_bytes > self._head_max:
             raise Refusal(431, "the request head is too large", "head_too_large")
         if not self._target:
             self._behind = False
+        elif len(self._fields) > self._settings.header_fields_max:  # in here each takes forty times the bytes of `A:`
+            raise Refusal(431, "too many header fields", "too_many_fields")
         return None
+
+    @property
+    def body_left_bytes(self) -> int:
+        """How much is still to come of a body that has said its length: in there no other request begins."""
+        head = self._head
+        return (head.length_bytes or 0) - self._body_bytes if head is not None else 0
 
     @property
     def in_body(self) -> bool:
@@ -96,8 +113,9 @@ class Intake:
         return self._head is None and (self._target != b"" or (self._fed_bytes > 0 and data.strip(b"\r\n") != b""))
 
     def close(self) -> None:
-        """Nothing is fed any more: the parser, which holds us as we hold it, is let go."""
+        """Nothing is fed any more: the parser, which holds us as we hold it, is let go, and half a head with it."""
         self._parser = None
+        self._fields = []
 
     # What llhttp calls.
 
@@ -112,9 +130,12 @@ class Intake:
         if self._head is None:  # else it is a trailer, or a head of ours
             # llhttp leaves white space at the end (and has refused all but spaces and tabs).
             self._fields.append((name.lower(), value.rstrip()))
+        elif name.lower() in OF_THE_CONNECTION:  # llhttp would obey it, when much is said already (RFC 9110, 6.5.1)
+            raise Refusal(400, f"{name.decode()} has no place in a trailer", "trailer")
 
     def on_headers_complete(self) -> None:
-        if self._again:
+        parser = self._parser
+        if self._again or parser is None:  # a head of ours; one behind the last that was served
             return
         settings = self._settings
         target, self._target = self._target, b""
@@ -124,7 +145,6 @@ class Intake:
         if len(fields) > settings.header_fields_max:
             raise Refusal(431, "too many header fields", "too_many_fields")
         self._fed_bytes = 0
-        parser = self._parser
         method = parser.get_method()
         head = plain_head(method, target, parser.get_http_version, fields) if parser.should_keep_alive() else None
         if head is None:
@@ -144,11 +164,10 @@ class Intake:
 
     def on_body(self, part: bytes) -> None:
         self._fed_bytes = 0
+        self._body_bytes += len(part)
         limit = self._settings.body_size_bytes_max
-        if limit:
-            self._body_bytes += len(part)
-            if self._body_bytes > limit:
-                raise Refusal(413, "the request body is too large", "body_too_large")
+        if 0 < limit < self._body_bytes:
+            raise Refusal(413, "the request body is too large", "body_too_large")
         self._sink.part_came(part)
 
     def on_message_complete(self) -> None:
@@ -162,17 +181,17 @@ class Intake:
 
     # Upgrades.
 
-    def _upgraded(self, rest: bytes) -> bytes | None:
-        head = self._head
-        if head is not None and head.upgrade:
-            return rest
+    def _go_on_behind_upgrade(self) -> bool:
+        """Another parser for what comes behind the head. False: nothing shall be fed any more."""
+        if self._parser is None:
+            return False
         self._upgrading = False
         self._parser = HttpRequestParser(self)
-        if head is not None:
+        if self._head is not None:
             self._again = True
-            self._parser.feed_data(_framing_only(head))
+            self._parser.feed_data(_framing_only(self._head))
             self._again = False
-        return self.feed(rest) if rest else None
+        return True
 
 
 def _size_bytes(target: bytes, fields: list[tuple[bytes, bytes]]) -> int:

@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from interface_server.twisted_http import HttpFactory
 
 
+#: Parsed at once, but for the inside of a body. Requests take twenty times their bytes once they are parsed, and some are
+#: answered on the spot: what one client has sent ahead shall neither fill our memory nor hold up everybody else.
+FEED_SIZE_BYTES = 16 * 1024
+
+
 class HttpProtocol(Requests, Responses, Protocol):  # type: ignore[misc]  # `transport` is narrower than Twisted's
     """One connection of a client that speaks HTTP/1. A `Client` for the pump, one exchange after another."""
 
@@ -50,19 +55,41 @@ class HttpProtocol(Requests, Responses, Protocol):  # type: ignore[misc]  # `tra
     def dataReceived(self, data: bytes) -> None:
         if self._phase is LINGERING or self._phase is GONE:
             return
-        try:
-            behind_upgrade = self._intake.feed(data)
-        except Refusal as refusal:
-            self._turns.take(not self._intake.in_body, self._refuse, refusal)
+        if len(data) <= FEED_SIZE_BYTES:
+            self._feed(data, b"", 0)
         else:
-            if behind_upgrade is not None:
-                self._turns.take(False, self._upgrade, behind_upgrade)
+            data = self._feed_in_parts(data)
         if self._phase is EXCHANGE and self._request_over and not self._turns.waiting and not self._paused:
             return  # the ordinary request, which came in one read
         self._settle()
         if self._phase is HEAD and not self._head_begun and self._intake.in_head(data):
             self._head_begun = True
             self.deadline = self.context.deadline(self.context.settings.head_timeout_s)
+
+    def _feed(self, data: bytes, read: bytes, end: int) -> bool:
+        """Parse `data`, a part of `read` that ends there. False: nothing may be parsed behind it."""
+        try:
+            behind_upgrade = self._intake.feed(data)
+        except Refusal as refusal:
+            self._turns.take(not self._intake.in_body, self._refuse, refusal)
+            return False
+        if behind_upgrade is None:
+            return True
+        self._turns.take(False, self._upgrade, behind_upgrade + read[end:])
+        return False
+
+    def _feed_in_parts(self, read: bytes) -> bytes:
+        """A long read, and of requests that are ahead of their responses little. The last part that was parsed."""
+        end, length, goes_on = 0, len(read), True
+        part = b""
+        while goes_on and end < length:
+            begin, end = end, end + max(FEED_SIZE_BYTES, self._intake.body_left_bytes)
+            part = read[begin:end]
+            goes_on = self._feed(part, read, end)
+            if goes_on and (self._turns.waiting or self._phase is not EXCHANGE):
+                self._ahead = read[end:]
+                break
+        return part
 
     def eof_received(self) -> bool:
         """The client has closed. Who closes only half cannot be told from who has left, and is treated as such."""
@@ -125,7 +152,7 @@ class HttpProtocol(Requests, Responses, Protocol):  # type: ignore[misc]  # `tra
 
     def close_if_idle(self) -> None:
         """A request that has come as far as the kernel is none that may be lost: to close upon it would be a reset."""
-        if self._phase is HEAD and not self._head_begun and not self.transport.has_unread():
+        if self._phase is HEAD and not (self._head_begun or self._ahead or self.transport.has_unread()):
             self._close()
 
     def cut_off(self) -> None:

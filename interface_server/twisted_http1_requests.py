@@ -1,7 +1,7 @@
 """The request side of an HTTP/1 connection: what http1_intake.py makes of the bytes, brought to the door.
 
-* One exchange at a time. What a client sends ahead (pipelining) waits in `_turns`, at most one read's worth, and the socket
-  is not read meanwhile. It waits too while the former response has not left.
+* One exchange at a time. What a client sends ahead (pipelining) waits: a small part of a read in `_turns`, the rest of that
+  read unparsed in `_ahead`, and the socket is not read meanwhile. It waits too while the former response has not left.
 * Request body: the parts of one read leave as one event. `forward` says when to stop reading.
 """
 
@@ -14,7 +14,17 @@ from interface_server import autobahn_websocket
 from interface_server.http1_head import Head, Refusal
 from interface_server.http1_response import CONTINUE
 from interface_server.http1_scope import websocket_scope
-from interface_server.twisted_http1_socket import AHEAD, EXCHANGE, GONE, HEAD, NO_ROOM, RETRY_AFTER, TEXT, HttpSocket
+from interface_server.twisted_http1_socket import (
+    AHEAD,
+    EXCHANGE,
+    GONE,
+    HEAD,
+    LINGERING,
+    NO_ROOM,
+    RETRY_AFTER,
+    TEXT,
+    HttpSocket,
+)
 
 PART_SIZE_BYTES_MAX = 64 * 1024  #: of a request's body in one event
 
@@ -56,8 +66,8 @@ class Requests(HttpSocket):
         """What belongs together has come together: hand it on, and see whether to read on."""
         if self._phase is GONE:
             return
-        if self._turns.waiting:
-            self._pause(AHEAD)
+        if self._turns.waiting or self._ahead:
+            self._wait_for_turn()
             return
         if self._paused & AHEAD:
             self._unpause(AHEAD)
@@ -65,6 +75,20 @@ class Requests(HttpSocket):
             self._flush(more=True)
             if self._upstream is not None:
                 self.factory.uploading[self] = self.context.now
+
+    def _wait_for_turn(self) -> None:
+        """Whoever is ahead of its responses is not read."""
+        if self._phase is LINGERING:
+            self._forget_ahead()
+            return
+        self._pause(AHEAD)
+        if not self._turns.waiting:
+            self.context.loop.call_soon(self._read_ahead)  # not at once: others have their turn too
+
+    def _read_ahead(self) -> None:
+        if self._ahead and not self._turns.waiting:
+            data, self._ahead = self._ahead, b""
+            self.dataReceived(data)
 
     # The request.
 

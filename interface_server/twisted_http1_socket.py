@@ -54,6 +54,7 @@ class HttpSocket:
 
     __slots__ = (
         "_acknowledged_bytes",
+        "_ahead",
         "_continue_owed",
         "_head",
         "_head_begun",
@@ -93,6 +94,7 @@ class HttpSocket:
         self._paused = 0
         self._write_paused = False
         self._acknowledged_bytes = 0
+        self._ahead = b""  # read, and not yet parsed: the client is ahead of its responses
         # Of the exchange under way.
         self._head: Head | None = None
         self._parts: list[bytes] = []
@@ -110,6 +112,9 @@ class HttpSocket:
         raise NotImplementedError
 
     def _go_on(self) -> None:
+        raise NotImplementedError
+
+    def dataReceived(self, data: bytes) -> None:
         raise NotImplementedError
 
     # The end of an exchange.
@@ -137,7 +142,7 @@ class HttpSocket:
             self.deadline = self.context.idle_deadline
             if self._turns.waiting:
                 self._go_on()
-        elif self._request_over and not self._turns.waiting:
+        elif self._request_over and not self._turns.waiting and not self._ahead:
             self._close()
         else:
             self._linger()
@@ -146,7 +151,8 @@ class HttpSocket:
 
     def _linger(self) -> None:
         """Nothing more will be said; read until the client has read it all, for a while."""
-        self._turns.forget()
+        self._forget_ahead()
+        self._intake.close()
         self.factory.uploading.pop(self, None)
         self._phase = LINGERING
         self._parts = []
@@ -187,7 +193,7 @@ class HttpSocket:
         """This connection is nobody's business here any more."""
         self._phase = GONE
         self.deadline = inf
-        self._turns.forget()
+        self._forget_ahead()
         self._intake.close()
         self.factory.connections.discard(self)
         self.factory.uploading.pop(self, None)
@@ -205,6 +211,11 @@ class HttpSocket:
         self.transport.reset()
 
     # Reading.
+
+    def _forget_ahead(self) -> None:
+        """What the client has said ahead of its responses is not served any more."""
+        self._turns.forget()
+        self._ahead = b""
 
     def _pause(self, why: int) -> None:
         if not self._paused:

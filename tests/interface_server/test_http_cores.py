@@ -84,6 +84,16 @@ def test_an_old_request_that_would_stay_is_never_taken_for_a_modern_one(name: by
     assert plain_head(b"GET", b"/", lambda: "1.0", [(b"host", b"a"), (name, b"keep-alive")]) is None
 
 
+@pytest.mark.parametrize(
+    ("upgrade", "asked"),
+    [(b"websocket", True), (b"WebSocket", True), (b"h2c, websocket", True), (b"websockets", False), (b"h2c", False)],
+)
+def test_websocket_is_asked_for_wherever_it_stands_in_the_list(upgrade: bytes, asked: bool):
+    """RFC 6455, 4.2.1; RFC 9110, 7.8."""
+    fields = [(b"host", b"a"), (b"connection", b"keep-alive, Upgrade"), (b"upgrade", upgrade)]
+    assert check_head(b"GET", b"/", "1.1", fields).upgrade is asked
+
+
 # Bytes of a response.
 
 
