@@ -18,6 +18,8 @@ HELD_SIZE_BYTES_MAX = 65_536
 #: Bytes per turn of the parser at a frame's boundary: it copies what is left after each frame, so that a read full of tiny
 #: frames would cost the square of its size.
 FEED_SIZE_BYTES = 4096
+#: Such steps per turn of the loop: three thousand of the smallest frames, then others have their turn.
+FEEDS_PER_TURN_MAX = 4
 
 
 class Reading(Socket):
@@ -58,12 +60,15 @@ class Reading(Socket):
 
     def _feed_slowly(self, framing: Framing, data: bytes) -> None:
         """A long read in small parts, and no further than the window goes."""
-        position = 0
+        position = feeds = 0
         while position < len(data):
+            if feeds == FEEDS_PER_TURN_MAX and not self._reading_paused:
+                self._breathe()
             if self._reading_paused:
                 self._held = data[position:]
                 return
             step = max(FEED_SIZE_BYTES, framing.wanted_size_bytes())
+            feeds += step == FEED_SIZE_BYTES
             framing.feed(data[position : position + step])
             position += step
 
@@ -112,9 +117,19 @@ class Reading(Socket):
             self._shared.unread.add(self)
             self._transport.pauseProducing()
 
+    def _breathe(self) -> None:
+        self._pause_reading()
+        self._breathing = True
+        self._shared.context.loop.call_soon(self._breathed)
+
+    def _breathed(self) -> None:
+        if self._breathing:
+            self._read_on()
+
     def _read_on(self) -> None:
         """Parse what was held, and read the socket again if that did not use up the window."""
         paused, self._reading_paused = self._reading_paused, False
+        self._breathing = False
         held, self._held = self._held, b""
         if held and (self._state is State.OPEN or self._state is State.CLOSING):
             self._parse(held)

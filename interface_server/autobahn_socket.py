@@ -56,6 +56,7 @@ class Socket:
     """The slots, and the endings."""
 
     __slots__ = (
+        "_breathing",
         "_clear",
         "_composer",
         "_deflate",
@@ -83,6 +84,7 @@ class Socket:
         self._framing: Framing | None = None  # while the client is inside of a message
         self._held = b""  # read, and not yet parsed
         self._reading_paused = False
+        self._breathing = False  # is that only for the others' sake, until the next turn of the loop?
         self._composer: Composer | None = None  # while the application is inside of a message; with deflate always
         self._writing_paused = False
         self._undelivered = 0  # size of what the application sent since writing was paused

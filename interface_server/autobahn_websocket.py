@@ -176,7 +176,7 @@ class WebSocket(Reading, Writing):
         if self._state is not State.OPEN:
             return
         watch, now = self._shared.watch, self._shared.context.loop.time()
-        if self._reading_paused:
+        if self._reading_paused and not self._breathing:
             # Who is not read cannot be heard, neither its pong nor its end. The kernel knows of the latter.
             if self._transport.hung_up():
                 self._abort("hung_up")

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import tracemalloc
+import zlib
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -31,10 +35,10 @@ class Ear:
         self.heard.append(("close", payload, True))
 
 
-def read(pieces: list[bytes], offers: bytes = b"") -> tuple[Heard, int | None]:
+def read(pieces: list[bytes], offers: bytes = b"", limit: int = 2000) -> tuple[Heard, int | None]:
     """What is heard of `pieces`, and the code of the failure."""
     ear, agreed = Ear(), negotiate_deflate(offers)
-    framing = Rack(2000).borrow(ear, agreed[0] if agreed else None)
+    framing = Rack(limit).borrow(ear, agreed[0] if agreed else None)
     try:
         for piece in pieces:
             framing.feed(piece)
@@ -97,3 +101,49 @@ def test_an_offer_that_is_not_legal_is_declined_and_the_next_is_looked_at() -> N
     )
     assert agreed is not None
     assert agreed[1] == "permessage-deflate; client_no_context_takeover; server_no_context_takeover"
+
+
+FRAGMENTS = {"empty": b"", "of two bytes": b"ab"}
+
+
+@pytest.mark.parametrize("part", FRAGMENTS.values(), ids=FRAGMENTS)
+def test_a_message_in_many_fragments_takes_hardly_more_than_its_bytes(part: bytes) -> None:
+    """P5. Fragments may be small or empty, and there may be any number of empty ones."""
+    framing = Rack(100_000).borrow(Ear(), None)
+    many = client_frame(0, part, fin=False) * 1000
+    framing.feed(client_frame(2, part, fin=False))
+    tracemalloc.start()
+    try:
+        for _ in range(40):
+            framing.feed(many)
+        assert tracemalloc.get_traced_memory()[0] < 2 * 40_000 * len(part) + 10_000
+    finally:
+        tracemalloc.stop()
+    assert isinstance(framing.listener, Ear)
+    framing.feed(client_frame(0, b"!"))
+    assert framing.listener.heard == [("message", part * 40_001 + b"!", True)]
+
+
+def test_a_frame_in_many_reads_takes_hardly_more_than_its_bytes() -> None:
+    """P5. Its client decides how the network cuts it."""
+    framing, payload = Rack(100_000).borrow(Ear(), None), bytes(range(200)) * 400
+    frame = client_frame(2, payload)
+    framing.feed(frame[:20])
+    tracemalloc.start()
+    try:
+        for place in range(20, len(frame) - 2, 2):
+            framing.feed(frame[place : place + 2])
+        assert tracemalloc.get_traced_memory()[0] < 2 * len(payload)
+    finally:
+        tracemalloc.stop()
+    framing.feed(frame[-2:])
+    assert isinstance(framing.listener, Ear) and framing.listener.heard == [("message", payload, True)]
+
+
+@pytest.mark.parametrize("size", [8192, 8193, 8194, 9000])
+def test_a_message_that_inflates_to_a_little_more_than_the_limit_is_refused_and_not_cut(size: int) -> None:
+    """P12. The end of a run of equal bytes may wait inside of zlib when that stops at a limit."""
+    compressor = zlib.compressobj(1, wbits=-15)
+    payload = (compressor.compress(bytes(size)) + compressor.flush(zlib.Z_SYNC_FLUSH))[:-4]
+    heard, code = read([client_frame(2, payload, rsv=4)], b"permessage-deflate", limit=8192)
+    assert (heard, code) == (([("message", bytes(size), True)], None) if size == 8192 else ([], 1009))

@@ -278,6 +278,42 @@ async def test_the_window_bounds_what_is_forwarded_and_the_rest_is_delivered_aft
             assert (await line.heard())["text"] == str(number)
 
 
+@pytest.mark.parametrize("opcode", [PING, CONTINUATION, CLOSE])
+async def test_a_read_full_of_the_smallest_frames_holds_nobody_up(opcode: int) -> None:
+    """P12. Of forty thousand frames in one read some thousand are parsed, then others have their turn; all arrive."""
+    async with served(QUIET) as server:
+        client, line = await server.connect()
+        socket = line.client
+        frames = b"" if opcode != CONTINUATION else client_frame(BINARY, b"", fin=False)
+        frames += client_frame(opcode, fin=opcode != CONTINUATION) * 40_000
+        if opcode == CLOSE:  # all but the first come too late, and mean nothing
+            line.say({"type": "websocket.close", "code": 1000, "reason": ""})
+            frames = client_frame(BINARY) * 40_000 + frames
+        socket.dataReceived(frames + client_frame(0 if opcode == CONTINUATION else BINARY, b"at last"))
+        assert len(socket._held) > len(frames) * 9 // 10
+        if opcode == CLOSE:
+            await client.rest()
+            return
+        assert await line.heard() == {"type": "websocket.receive", "bytes": b"at last"}
+        client.vanish()
+
+
+async def test_the_window_holds_also_where_a_long_read_is_cut() -> None:
+    """P5. Whoever waits for room does not go on because others have had their turn."""
+    async with served(QUIET) as server:
+        client, line = await server.connect()
+        line.room = False
+        line.client.dataReceived(client_frame(BINARY, b"x") * 30_000)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        heard = line.unread.qsize()
+        assert 0 < heard < 1000
+        line.room = True
+        line.client.resume()
+        await until(lambda: line.unread.qsize() == 30_000)
+        client.vanish()
+
+
 async def test_what_was_read_before_the_client_vanished_is_delivered_before_the_disconnect() -> None:
     """P1."""
     async with served(QUIET) as server:
