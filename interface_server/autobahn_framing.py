@@ -159,7 +159,7 @@ class Deflate(PerMessageDeflate):
 
     def decompress_message_data(self, data: bytes, max_output_len: int | None = None) -> bytes:
         more = None if max_output_len is None else max_output_len + 1
-        inflated: bytes = super().decompress_message_data(data, more)  # type: ignore[no-untyped-call]
+        inflated: bytes = super().decompress_message_data(data, more)  # type: ignore[no-untyped-call]  # Autobahn says nothing of it
         return inflated
 
 
