@@ -66,9 +66,9 @@ class Handshake:
 
     def __init__(self, scope: Event, lines: StandingLines) -> None:
         """scope: of the connection, for the access log. lines: what the server adds to every response."""
-        query = scope["query_string"]
+        query, below = scope["query_string"], len(scope["root_path"].encode())
         self._client = scope["client"]
-        self._target: bytes = scope["raw_path"] + (b"?" + query if query else b"")
+        self._target: bytes = scope["raw_path"][below:] + (b"?" + query if query else b"")  # as it came
         self._lines = lines
         self._response: Http1Response | None = None
         self._start: Event | None = None  # of a denial whose head has not left

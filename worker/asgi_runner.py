@@ -204,8 +204,9 @@ def log_failure(name: str, what: str, error: BaseException) -> None:
 
 
 def describe(scope: Event, line: Line) -> str:
-    """The connection's name in logs."""
-    return f"{scope.get('method', 'WebSocket')} {scope.get('path')} ({line.reply_channel})"
+    """The connection's name in logs: with the path as it came, for decoded it might hold line ends."""
+    path = scope.get("raw_path") or b""
+    return f"{scope.get('method', 'WebSocket')} {path.decode('latin-1')} ({line.reply_channel})"
 
 
 def is_of_departure(error: BaseException) -> bool:

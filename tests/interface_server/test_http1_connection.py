@@ -570,6 +570,24 @@ async def test_the_access_log_has_a_line_for_each_answer_and_none_for_health(cap
     assert line.startswith("127.0.0.1:") and line.endswith(' - "GET /a?b HTTP/1.1" 200')
 
 
+@pytest.mark.parametrize(
+    ("target", "forwarded", "line"),
+    [
+        (b'/"-200"?"', b"1.2.3.4", '1.2.3.4:0 - "GET /%22-200%22?%22 HTTP/1.1" 200'),
+        (b"/%0Aa", b"[2001:db8::7]:80", '2001:db8::7:80 - "GET /%0Aa HTTP/1.1" 200'),
+        (b"/", b'evil - "GET /admin" 200\x85\x9b2J', 'evil%20-%20%22GET%20/admin%22%20200%C2%85%C2%9B2J:0 - "GET / '),
+    ],
+)
+async def test_what_a_client_says_is_never_another_part_of_the_access_log(caplog, target, forwarded, line):
+    """P12. Nor what a proxy says of it: neither lines nor quotes of their own, and nothing that a terminal obeys."""
+    caplog.set_level("INFO", "towpath.access")
+    async with served(hello, InterfaceSettings(forwarded_allow_ips="*")) as server:
+        client = await server.connect()
+        client.write(b"GET %b HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: %b\r\n\r\n" % (target, forwarded))
+        await client.response()
+    assert [message[: len(line)] for message in caplog.messages] == [line]
+
+
 async def test_one_clients_nonsense_costs_nobody_else_anything():
     """P12. Hundreds of broken clients, and one that does not notice."""
     async with served(hello, SETTINGS) as server:

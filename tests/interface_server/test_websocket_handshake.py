@@ -27,6 +27,20 @@ async def test_the_scope_is_that_of_asgi_and_the_connection_opens_when_the_appli
         assert b"\r\nserver: towpath\r\n" in head and b"\r\ndate: " in head
 
 
+@pytest.mark.parametrize("status", [101, 403])
+async def test_the_access_log_shows_a_handshake_as_it_came(caplog: pytest.LogCaptureFixture, status: int) -> None:
+    """Without the root path, whatever becomes of it."""
+    caplog.set_level("INFO", "towpath.access")
+    async with served(InterfaceSettings(root_path="/mounted")) as server:
+        client, line = await server.connect(accept=False)
+        assert line.scope["raw_path"] == b"/mounted/chat"
+        line.say(ACCEPT if status == 101 else {"type": "websocket.close", "code": 1000, "reason": ""})
+        await client.head()
+        client.vanish()
+    (message,) = caplog.messages
+    assert message.endswith(f' - "GET /chat?room=lock HTTP/1.1" {status}')
+
+
 @pytest.mark.parametrize(
     ("request_bytes", "status", "line"),
     [

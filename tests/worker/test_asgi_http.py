@@ -344,6 +344,19 @@ async def test_an_application_that_raises_is_logged_with_the_name_of_its_connect
     assert await good.over() == ["complete"]
 
 
+async def test_no_path_is_a_line_of_its_own_in_the_log(rooms, line, http_scope, caplog):
+    """P12. What is encoded in a path stays encoded there."""
+
+    async def application(scope, receive, send):
+        raise RuntimeError("as ever")
+
+    room, door = await rooms.open(application), line()
+    room.start(http_scope(path="/a\nERROR", raw_path=b"/a%0AERROR"), b"", False, door)
+    assert await door.over() == [Close.FAILED]
+    (message,) = caplog.messages
+    assert message.startswith("GET /a%0AERROR (") and "\n" not in message
+
+
 async def test_an_application_that_raises_after_its_response_harms_no_client(rooms, line, http_scope, caplog):
     """The response was complete: it stays so; the log has the rest."""
 
