@@ -102,11 +102,12 @@ class Framing(WebSocketServerProtocol):
             raise BadFrame(TOO_BIG, "message too big")
 
     def _onMessageFrameData(self, payload: bytes) -> None:
-        self.frame_payload = _longer(self.frame_payload, payload)
+        self.frame_payload = _longer(self.frame_payload, payload) if self.frame_payload else payload
 
     def _onMessageFrameEnd(self) -> None:
-        frame_payload, self.frame_payload = self.frame_payload, b""
-        self.message_payload = _longer(self.message_payload, self._unmasked(frame_payload))
+        payload = self._unmasked(self.frame_payload)
+        self.frame_payload = b""
+        self.message_payload = _longer(self.message_payload, payload) if self.message_payload else payload
 
     def _onMessageEnd(self) -> None:
         payload, self.message_payload = self.message_payload, b""
@@ -142,8 +143,6 @@ class Framing(WebSocketServerProtocol):
 
 def _longer(payload: bytes | bytearray, part: bytes) -> bytes | bytearray:
     """Both as one. A list of parts would cost what it holds forty times over where a client cuts them small, or empty."""
-    if not payload:
-        return part
     if not isinstance(payload, bytearray):
         payload = bytearray(payload)
     payload += part

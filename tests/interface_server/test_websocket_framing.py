@@ -103,6 +103,39 @@ def test_an_offer_that_is_not_legal_is_declined_and_the_next_is_looked_at() -> N
     assert agreed[1] == "permessage-deflate; client_no_context_takeover; server_no_context_takeover"
 
 
+@pytest.mark.parametrize("rsv", range(1, 8))
+@pytest.mark.parametrize("opcode", [0, 1, 2, 8, 9, 10])
+def test_a_reserved_bit_is_an_error_unless_it_says_that_a_message_is_compressed(rsv: int, opcode: int) -> None:
+    """P12. RFC 6455, 5.2; RFC 7692, 6: never on a control frame or a continuation."""
+    begun = [client_frame(2, b"a", fin=False)] if opcode == 0 else []
+    frame = client_frame(opcode, b"\x03\xe8" if opcode == 8 else b"", rsv=rsv)
+    assert read([*begun, frame]) == ([], 1002)
+    compressed = rsv == 4 and opcode in (1, 2)
+    assert read([*begun, frame], b"permessage-deflate")[1] == (None if compressed else 1002)
+
+
+@pytest.mark.parametrize("opcode", [3, 4, 5, 6, 7, 11, 12, 13, 14, 15])
+def test_a_reserved_opcode_is_an_error(opcode: int) -> None:
+    """P12. RFC 6455, 5.2."""
+    assert read([client_frame(opcode)]) == ([], 1002)
+
+
+@pytest.mark.parametrize(
+    ("head", "code"),
+    [
+        (b"\x82\xfe\x00\x7d", 1002),
+        (b"\x82\xff" + (65_535).to_bytes(8, "big"), 1002),
+        (b"\x82\xff" + (1 << 63).to_bytes(8, "big"), 1002),
+        (b"\x82\xff" + ((1 << 63) - 1).to_bytes(8, "big"), 1009),
+        (b"\x89\xfe\x00\x7e", 1002),
+    ],
+    ids=["two bytes for 125", "eight for 65 535", "2^63", "2^63 - 1", "a ping of 126"],
+)
+def test_a_length_is_said_in_its_shortest_form_and_within_limits(head: bytes, code: int) -> None:
+    """P12. RFC 6455, 5.2 and 5.5."""
+    assert read([head + bytes(4)]) == ([], code)
+
+
 FRAGMENTS = {"empty": b"", "of two bytes": b"ab"}
 
 
