@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from channel_layer.events import Event
+from channel_layer.events import EVENT_OVERHEAD_BYTES, Event
 from interface_server.client import Pushed
 from interface_server.websocket_frame import COMPRESSED, CONTINUATION, FIN, frame, message_payload
 
@@ -31,7 +31,7 @@ class Composer:
     def __init__(self, deflate: Deflate | None = None) -> None:
         self._deflate = deflate
         self._waiting: list[Pushed] = []
-        self.waiting_bytes = 0  #: payload of what waits for the end of the message
+        self.waiting_bytes = 0  #: size of what waits for the end of the message; even empty ones have one
         self.inside_message = False
 
     def compose(self, event: Event) -> bytes:
@@ -51,7 +51,7 @@ class Composer:
 
     def wait(self, pushed: Pushed) -> None:
         """Keep `pushed` until the message is over. Raises like `message_frame`."""
-        self.waiting_bytes += len(message_payload(pushed.event)[1])
+        self.waiting_bytes += len(message_payload(pushed.event)[1]) + EVENT_OVERHEAD_BYTES
         self._waiting.append(pushed)
 
     def take_waiting(self) -> list[Pushed]:

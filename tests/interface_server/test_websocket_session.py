@@ -366,6 +366,18 @@ async def test_a_client_that_does_not_read_what_groups_send_is_closed_as_slow() 
         await until(lambda: server.context.under_way == 0, "it is cut off")
 
 
+async def test_empty_messages_of_third_parties_do_not_pile_up_behind_an_unfinished_one() -> None:
+    """P5. What waits for the end of a message that the application does not end has a bound, whatever is in it."""
+    async with served(IMPATIENT) as server:
+        client, line = await server.connect()
+        line.say({"type": "websocket.send", "text": "to be continued", "more_body": True})
+        for _ in range(2**20 // 64 + 1):
+            assert not line.gone.done()
+            line.client.push(Pushed({"type": "websocket.send", "text": ""}))
+        assert await line.left() == (1013, "slow")
+        client.vanish()
+
+
 async def test_a_client_that_takes_nothing_at_all_is_closed() -> None:
     """P5."""
     async with served(InterfaceSettings(access_log=False, stall_timeout_s=0.1, ws_close_timeout_s=0.05)) as server:
