@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 import struct
+import threading
 from pathlib import Path
 
 import msgpack
@@ -25,6 +28,14 @@ MALFORMED_REQUESTS = {
     "a huge head": (b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 100_000 + b"\r\n\r\n", b"HTTP/1.1 431 "),
     "a huge target": (b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n", b"HTTP/1.1 414 "),
 }
+
+
+def handshake(path: str) -> bytes:
+    return (
+        b"GET %b HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    ) % path.encode()
+
 
 MALFORMED_FRAMES = {
     "not masked": (b"\x81\x02hi", 1002),
@@ -60,10 +71,7 @@ def test_a_malformed_frame_closes_its_socket_with_the_right_code(server: Server,
     """P12. RFC 6455, 7.4.1."""
     frame, code = MALFORMED_FRAMES[name]
     with connect(f"{server.websocket_url}/bystander") as bystander, server.connect() as client:
-        client.sendall(
-            b"GET /bad HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: websocket\r\n"
-            b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-        )
+        client.sendall(handshake("/bad"))
         head = b""
         while b"\r\n\r\n" not in head:
             head += client.recv(4096)
@@ -78,6 +86,45 @@ def test_a_malformed_frame_closes_its_socket_with_the_right_code(server: Server,
         assert struct.unpack("!H", answer[2:4])[0] == code
         bystander.send("still here")
         assert bystander.recv(timeout=15) == "still here"
+
+
+SMALLEST = {
+    "pongs": b"\x8a\x80\0\0\0\0",
+    "empty fragments": b"\x00\x80\0\0\0\0",
+    "health": b"GET /-/health/live HTTP/1.1\r\nHost: x\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("name", SMALLEST)
+def test_whoever_says_nothing_as_fast_as_it_can_holds_nobody_up(server: Server, name: str) -> None:
+    """P12. Legal, endless, and for nobody: others are answered meanwhile."""
+    over = threading.Event()
+
+    def flood(client: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while not over.is_set():
+                client.sendall(SMALLEST[name] * 100_000)
+
+    def listen(client: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while client.recv(1 << 20):
+                pass
+
+    with connect(f"{server.websocket_url}/bystander") as bystander, server.connect() as client:
+        if name != "health":
+            client.sendall(handshake("/flood") + (b"\x02\x80\0\0\0\0" if name != "pongs" else b""))
+        threads = [threading.Thread(target=each, args=(client,)) for each in (flood, listen)]
+        for thread in threads:
+            thread.start()
+        try:
+            for number in range(20):
+                bystander.send(str(number))
+                assert bystander.recv(timeout=5) == str(number)
+        finally:
+            over.set()
+            client.shutdown(socket.SHUT_RDWR)
+            for thread in threads:
+                thread.join()
 
 
 def packed(*packets: object, version: object = 1) -> bytes:
