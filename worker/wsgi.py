@@ -66,6 +66,14 @@ class WsgiResponse:
 
     def run(self, target: Callable[..., Any], environ: dict[str, Any]) -> list[Event]:
         """Call the application and send what it yields. What need not hop is returned."""
+        try:
+            return self._run(target, environ)
+        except (
+            StopIteration
+        ) as error:  # no future can hold one: nobody would be told, and the client would wait for ever
+            raise RuntimeError("the application raised StopIteration") from error
+
+    def _run(self, target: Callable[..., Any], environ: dict[str, Any]) -> list[Event]:
         chunks: Iterable[bytes] = target(environ, self.start_response)
         close: Callable[[], None] | None = getattr(chunks, "close", None)
         try:
