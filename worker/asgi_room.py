@@ -6,14 +6,13 @@
     …                         # the pump calls free() and start()
     await room.shutdown()
 
-`asgi`, `extensions` and `state` are added to each scope here. Constant parts of them are shared by all scopes: an
-application that writes into `scope["asgi"]` would write into everybody's, and none was seen that does.
+`asgi`, `extensions` and `state` are added to each scope here, and nothing in them is shared with another scope but what the
+application itself has put into its state: what is written into one connection's scope is never found in another's.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 from asgiref.compatibility import double_to_single_callable
 
@@ -31,7 +30,6 @@ from worker.wsgi import WsgiApplication
 #: `send()` raises after the client has left, as 2.4 demands. But who hears "2.4" for HTTP (Starlette does) listens for the
 #: disconnect no more, and a stream that waits for its next item then outlives its client; so we say what uvicorn says.
 SPEC_VERSIONS = {"http": "2.3", "websocket": "2.5", "lifespan": "2.0"}
-NO_OPTIONS: dict[str, Any] = {}
 
 
 def ignore() -> None:
@@ -118,11 +116,11 @@ class AsgiRoom:
         return run
 
     def _complete_scope(self, scope: Event, line: Line) -> None:
-        scope["asgi"] = self._asgi[scope["type"]]
+        scope["asgi"] = self._asgi[scope["type"]].copy()
         extensions: Event = {"towpath.channel": {"reply_channel": line.reply_channel}}
         if scope["type"] == "websocket":
-            extensions["websocket.http.response"] = NO_OPTIONS
-            extensions["towpath.resume"] = NO_OPTIONS if line.resume is None else line.resume
+            extensions["websocket.http.response"] = {}
+            extensions["towpath.resume"] = {} if line.resume is None else line.resume
         scope["extensions"] = extensions
         if self._state is not None:
             scope["state"] = self._state.copy()

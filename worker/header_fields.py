@@ -1,8 +1,9 @@
 """Header fields of an application's answer, as they may travel.
 
 What reaches the client is the application's word. One line break smuggled into a value, out of a cookie or a redirect,
-and the client reads a header, or a whole response, that nobody wrote. So it stops here, inside the application's own
-`send()`, where the traceback shows the line that did it. Source: RFC 9110, sections 5.1 and 5.5.
+and the client reads a header, or a whole response, that nobody wrote. Other control characters make strict clients throw
+the response away. So all of them but the tab stop here, inside the application's own `send()`, where the traceback shows
+the line that did it. Source: RFC 9110, sections 5.1 and 5.5.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from worker.errors import InvalidEvent
 Fields = list[tuple[bytes, bytes]]
 
 _is_token = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
-_breaks_out = re.compile(rb"[\r\n\0]").search
+_breaks_out = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
 
 
 @lru_cache(maxsize=512)
@@ -51,5 +52,5 @@ def _checked_field(name: Any, value: Any, path: str) -> tuple[bytes, bytes]:
     if not is_field_name(name):
         raise InvalidEvent(f"{path}[0] is {name!r}, which is not a header name")
     if _breaks_out(value):
-        raise InvalidEvent(f"{path}[1], the value of {name!r}, holds a line break or NUL")
+        raise InvalidEvent(f"{path}[1], the value of {name!r}, holds a line break or another control character")
     return name, value

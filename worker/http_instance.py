@@ -56,14 +56,14 @@ def http_step(stage: HttpStage, event: Any) -> Step:
 
 
 def checked_start(event: Event) -> Event:
-    """A `….response.start`: status from 100 to 999, and header fields that cannot break out."""
+    """A `….response.start`: status from 200 to 999 (nothing interim is an answer), and header fields that cannot break out."""
     status = event.get("status")
     if type(status) is not int:
         if not isinstance(status, int) or isinstance(status, bool):
             raise InvalidEvent(f"status is of type {type(status).__name__}; it is an int")
         status = int(status)
-    if not 100 <= status <= 999:
-        raise InvalidEvent(f"status is {status}, which is not from 100 to 999")
+    if not 200 <= status <= 999:
+        raise InvalidEvent(f"status is {status}, which is not from 200 to 999")
     return {"type": event["type"], "status": status, "headers": checked_fields(event.get("headers"))}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
 
 import pytest
@@ -53,6 +54,26 @@ async def test_the_scope_is_completed_and_has_the_types_of_asgi(rooms, line, htt
     assert seen["client"] == ("127.0.0.1", 50_000)
     assert seen["extensions"] == {"towpath.channel": {"reply_channel": "door.q9!3"}}
     assert "state" not in seen
+
+
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+async def test_what_is_written_into_a_scope_is_not_found_in_the_next(rooms, line, http_scope, websocket_scope, kind):
+    """P2. Middleware writes into scopes; a word left there for one client would be another's to read."""
+    seen = []
+
+    async def application(scope, receive, send):
+        seen.append(copy.deepcopy(scope))
+        scope["asgi"]["version"] = "9"
+        for extension in scope["extensions"].values():
+            extension["secret"] = "of the first"
+        scope["headers"].append((b"x", b"y"))
+
+    room = await rooms.open(application)
+    for _ in range(2):
+        wire = line()
+        room.start(http_scope() if kind == "http" else websocket_scope(), b"", False, wire)
+        await wire.over()
+    assert seen[0] == seen[1]
 
 
 async def test_the_body_arrives_part_by_part_and_is_paid_for_when_it_is_received(rooms, line, http_scope):
@@ -282,9 +303,16 @@ async def test_polling_for_the_disconnect_leaves_nothing_behind(rooms, line, htt
         ([{"type": ["http.response.start"]}], InvalidEvent, "type"),
         ([START | {"status": "200"}], InvalidEvent, "status"),
         ([START | {"status": 99}], InvalidEvent, "99"),
+        ([START | {"status": 103}], InvalidEvent, "status is 103, which is not from 200 to 999"),
         ([START | {"status": None}], InvalidEvent, "NoneType"),
         ([START | {"headers": [("x-a", "1")]}], InvalidEvent, r"headers\[0\]\[0\]"),
         ([START | {"headers": [(b"a", b"b"), (b"x-a", b"1\r\nset-cookie: x")]}], InvalidEvent, r"headers\[1\]\[1\]"),
+        (
+            [START | {"headers": [(b"x-a", b"tab\tis fine"), (b"x-a", b"\x1b[2J")]}],
+            InvalidEvent,
+            r"headers\[1\]\[1\].*control",
+        ),
+        ([START | {"headers": [(b"x-a", b"\x7f")]}], InvalidEvent, "control"),
         ([START | {"headers": [(b"x a", b"1")]}], InvalidEvent, "header name"),
         ([START | {"headers": [(b"x-a", b"1", b"2")]}], InvalidEvent, "pair"),
         ([START | {"headers": 7}], InvalidEvent, "headers"),
