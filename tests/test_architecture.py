@@ -77,6 +77,7 @@ SHELLS = (
     "worker/lifespan.py",
     "worker/lifetime_watch.py",
     "worker/loop_lag.py",
+    "worker/steadfast_loop.py",
     "worker/wire_line.py",
     "worker/wsgi.py",
     "worker/wsgi_input.py",

@@ -22,6 +22,7 @@ from worker.lifetime import Lifetime
 from worker.lifetime_watch import LifetimeWatch
 from worker.pump import Pump
 from worker.settings import WorkerSettings
+from worker.steadfast_loop import SteadfastLoop
 
 log = logging.getLogger("towpath.worker")
 
@@ -94,6 +95,10 @@ class Worker:
             self._now.set()
         self._stop.set()
 
+    def hear_signals_again(self) -> None:
+        """The loop has begun again."""
+        self._departure.hear_again()
+
     def _lived_long_enough(self, why: str) -> None:
         """Go on until the successor is there and SIGTERM comes. Alone: leave; whoever keeps workers alive starts another."""
         if self._ask_for_successor(why):
@@ -116,8 +121,8 @@ def run(settings: WorkerSettings, ask_for_successor: AskForSuccessor = nobody) -
     """
     _set_up_log(settings)
     application = load_application(settings)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_main(settings, application, ask_for_successor))
+    loop = SteadfastLoop(uvloop.new_event_loop)
+    return loop.run(_main(settings, application, ask_for_successor, loop))
 
 
 def _set_up_log(settings: WorkerSettings) -> None:
@@ -127,12 +132,18 @@ def _set_up_log(settings: WorkerSettings) -> None:
         raise StartupError(str(error)) from error
 
 
-async def _main(settings: WorkerSettings, application: LoadedApplication, ask_for_successor: AskForSuccessor) -> int:
+async def _main(
+    settings: WorkerSettings,
+    application: LoadedApplication,
+    ask_for_successor: AskForSuccessor,
+    steadfast: SteadfastLoop,
+) -> int:
     try:
         worker = Worker(settings, application, ask_for_successor)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, worker.stop)
+        steadfast.begun_again = worker.hear_signals_again
         await worker.run()
     except (LayerUnavailable, ValueError) as error:
         raise StartupError(f"the worker cannot start: {error}") from error

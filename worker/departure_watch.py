@@ -43,6 +43,11 @@ class DepartureWatch:
         self._hands_on = os.dup(signal.set_wakeup_fd(self._says, warn_on_full_buffer=False))
         threading.Thread(target=self._run, name="towpath-departure", daemon=True).start()
 
+    def hear_again(self) -> None:
+        """The loop has begun again (steadfast_loop.py), with another descriptor: as `start`, in the same thread."""
+        os.dup2(signal.set_wakeup_fd(self._says, warn_on_full_buffer=False), self._hands_on, inheritable=False)
+        os.write(self._says, b"\0")  # no signal: only lets the loop look whether one came in between
+
     def ask(self) -> None:
         """As if SIGTERM had come."""
         os.write(self._says, bytes([signal.SIGTERM]))

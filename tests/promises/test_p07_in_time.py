@@ -90,6 +90,25 @@ def test_threads_of_the_application_do_not_keep_a_worker(tmp_path: Path, traces:
         assert "and its application has not ended" in worker.log
 
 
+def test_a_worker_whose_application_called_exit_lives_on_and_still_leaves_in_time(
+    tmp_path: Path, traces: Traces, url: str
+) -> None:
+    """P7, P12. In a task of its own, as Django runs each view: nobody else notices, and the loop that begins again hears signals."""
+    forced = (1,)
+    with both(tmp_path, traces, url, 2, forced) as (door, worker), asked(door, traces, "/hang"):
+        for _ in range(2):
+            with asked(door, traces, "/exit_in_a_task") as client:
+                assert whole_answer(client).startswith(b"HTTP/1.1 500")
+        assert "SystemExit: 7" in worker.log
+        assert worker.process.poll() is None
+        with asked(door, traces, f"/block/{LONG_S}"):
+            began = time.monotonic()
+            worker.process.terminate()
+            assert worker.process.wait(LONG_S) in forced
+            assert time.monotonic() - began < 2 + SLACK_S
+        assert "this worker leaves by force: 2 s are over and its event loop is blocked" in worker.log
+
+
 @contextlib.contextmanager
 def both(
     tmp_path: Path, traces: Traces, url: str, graceful_s: int, exit_codes: tuple[int, ...] = (0,)

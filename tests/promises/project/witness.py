@@ -7,6 +7,7 @@ import ctypes
 import hashlib
 import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -140,7 +141,17 @@ async def hold_up(scope, receive, send):
     await respond(send, 200, b"unblocked")
 
 
+async def exit_in_a_task(scope, receive, send):
+    """Says that the process may end, as code for the command line does, in a task such as Django makes for each view."""
+    await asyncio.create_task(exits())
+
+
+async def exits():
+    sys.exit(7)
+
+
 ROUTES = {
+    "exit_in_a_task": exit_in_a_task,
     "block": block,
     "block_in_c": block_in_c,
     "thread": thread,
