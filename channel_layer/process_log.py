@@ -1,6 +1,9 @@
 """How a process of Towpath logs: to standard error, one line each, or as a configuration file says.
 
 `--log-level` takes uvicorn's words; `trace` is below debug. `--log-config` is a file in the format of `logging.config`: JSON, YAML or ini.
+
+Our handler stands behind the root of all loggers and not at it. `logging.basicConfig` does nothing where the root has a
+handler, and many an application calls just that: it means its own lines, at its own level and in its own format.
 """
 
 from __future__ import annotations
@@ -8,6 +11,7 @@ from __future__ import annotations
 import json
 import logging
 import logging.config
+import logging.handlers
 import sys
 import traceback
 from pathlib import Path
@@ -23,17 +27,39 @@ class NoLogConfig(ValueError):
 
 
 def set_up(level: str, config: str | None) -> None:
-    """Set the root of all loggers up, or raise NoLogConfig."""
+    """Set up who shows what nobody else does, or raise NoLogConfig."""
     logging.addLevelName(TRACE, "TRACE")
     number = TRACE if level.lower() == "trace" else logging.getLevelNamesMapping().get(level.upper())
     if number is None:
         raise NoLogConfig(f"{level!r} is not a log level: critical, error, warning, info, debug, trace")
-    logging.basicConfig(level=logging.WARNING, format=FORMAT)
-    for handler in logging.getLogger().handlers:
-        handler.addFilter(_not_said_already)
+    logging.root.parent = _behind_the_root()
     logging.getLogger(OURS).setLevel(number)
     if config is not None:
-        _read(Path(config))
+        _obey(Path(config))
+
+
+def keep_ours() -> None:
+    """Let our loggers speak, after the application may have set logging up.
+
+    `disable_existing_loggers` is on in a configuration that does not say otherwise, and the tracebacks of the application
+    would be lost with it.
+    """
+    for name, logger in logging.root.manager.loggerDict.items():
+        if _is_ours(name) and isinstance(logger, logging.Logger):
+            logger.disabled = False
+
+
+def _behind_the_root() -> logging.Logger:
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter(FORMAT))
+    handler.addFilter(_not_said_already)
+    behind = logging.Logger("behind the root")
+    behind.addHandler(handler)
+    return behind
+
+
+def _is_ours(name: str) -> bool:
+    return name == OURS or name.startswith(f"{OURS}.")
 
 
 def stack_of(thread: int) -> str:
@@ -42,11 +68,14 @@ def stack_of(thread: int) -> str:
 
 
 def _not_said_already(record: logging.LogRecord) -> bool:
-    """Did no handler between the logger and the root show this line? Django brings one along: each line would come twice."""
-    if record.name.startswith(OURS):
-        return True
+    """Did no handler up to the root show this line? Django brings one along: each line would come twice.
+
+    Who has handlers at the root has decided what becomes of lines below a warning.
+    """
+    if record.levelno < logging.WARNING and logging.root.handlers and not _is_ours(record.name):
+        return False
     logger: logging.Logger | None = logging.getLogger(record.name)
-    while logger is not None and logger.parent is not None:
+    while logger is not None and logger is not logging.root.parent:
         if any(_shows(handler, record) for handler in logger.handlers):
             return False
         logger = logger.parent
@@ -54,9 +83,24 @@ def _not_said_already(record: logging.LogRecord) -> bool:
 
 
 def _shows(handler: logging.Handler, record: logging.LogRecord) -> bool:
-    """On a stream where our line would stand too."""
+    """On a stream where our line would stand too, as far as one can tell: a queue ends in one, and so does Rich's console."""
     here = isinstance(handler, logging.StreamHandler) and handler.stream in (sys.stdout, sys.stderr)
+    here = here or isinstance(handler, logging.handlers.QueueHandler) or hasattr(handler, "console")
     return here and record.levelno >= handler.level and bool(handler.filter(record))
+
+
+def _obey(path: Path) -> None:
+    """A file that says what becomes of all lines has said it; one that leaves the root alone has not."""
+    untouched = logging.NullHandler()
+    logging.root.addHandler(untouched)
+    try:
+        _read(path)
+    finally:
+        if untouched in logging.root.handlers:
+            logging.root.removeHandler(untouched)
+        else:
+            logging.root.parent = None
+    keep_ours()
 
 
 def _read(path: Path) -> None:

@@ -85,6 +85,7 @@ class Worker:
             return False
         finally:
             self._starting = None
+            process_log.keep_ours()
         return True
 
     def stop(self) -> None:
@@ -121,6 +122,7 @@ def run(settings: WorkerSettings, ask_for_successor: AskForSuccessor = nobody) -
     """
     _set_up_log(settings)
     application = load_application(settings)
+    process_log.keep_ours()
     loop = SteadfastLoop(uvloop.new_event_loop)
     return loop.run(_main(settings, application, ask_for_successor, loop))
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -35,6 +37,68 @@ def test_a_line_of_the_application_is_shown_once(debug: bool) -> None:
     )
     assert (ended.stderr.count("broken"), ended.stderr.count("odd")) == (1, 1)
     assert ended.stderr.startswith("broken") == debug
+
+
+#: As in many an application, at its top.
+BASIC = "import logging\nlogging.basicConfig(level=logging.INFO, format='BASIC %(name)s %(message)s')\n"
+SET_UP = "from channel_layer import process_log\nprocess_log.set_up('info', None)\n"
+
+
+def said(source: str, cwd: Path | None = None) -> str:
+    """Standard error of a process that runs `source`."""
+    command = [sys.executable, "-c", source]
+    home = {"PYTHONPATH": str(Path(__file__).parents[2])}
+    return subprocess.run(command, cwd=cwd, env=home, capture_output=True, text=True, check=True, timeout=60).stderr
+
+
+def test_basic_config_of_the_application_works_as_it_does_everywhere() -> None:
+    """It does nothing where the root has a handler already: its lines at `info` would be lost."""
+    lines = "logging.getLogger('mine').info('of mine')\nlogging.getLogger('towpath.worker').info('of ours')\n"
+    assert said(SET_UP + BASIC + lines) == "BASIC mine of mine\nBASIC towpath.worker of ours\n"
+
+
+@pytest.mark.parametrize(
+    "handler",
+    ["logging.handlers.QueueHandler(queue.Queue())", "type('Rich', (logging.NullHandler,), {'console': 1})()"],
+)
+def test_handlers_that_end_on_the_console_show_a_line_alone(handler: str) -> None:
+    """By another thread, or in colours."""
+    root = f"import logging, logging.handlers, queue\nlogging.getLogger().addHandler({handler})\n"
+    assert said(f"{SET_UP}{root}logging.getLogger('mine').warning('once')\n") == ""
+
+
+def test_a_file_at_the_root_is_no_reason_for_silence_and_brings_no_noise(tmp_path: Path) -> None:
+    """What goes to a file at debug is not meant for the console; a warning, and what we say, stands in both."""
+    root = "import logging\nlogging.basicConfig(filename='all.log', level=logging.DEBUG)\n"
+    lines = "logging.getLogger('mine').info('noise')\nlogging.getLogger('mine').warning('mine')\n"
+    shown = said(f"{SET_UP}{root}{lines}logging.getLogger('towpath.worker').info('ours')\n", tmp_path)
+    assert [line.rpartition(": ")[2] for line in shown.splitlines()] == ["mine", "ours"]
+    assert (tmp_path / "all.log").read_text().count("\n") == 3
+
+
+def test_a_configuration_that_disables_existing_loggers_does_not_silence_us() -> None:
+    """That is its default, and nobody means it: the application's own tracebacks would be lost."""
+    ours = "import logging.config\nours = logging.getLogger('towpath.worker')\n"
+    django = "logging.config.dictConfig({'version': 1})\n"
+    assert "lost?" not in said(f"{SET_UP}{ours}{django}ours.error('lost?')\n")
+    assert "lost?" in said(f"{SET_UP}{ours}{django}process_log.keep_ours()\nours.error('lost?')\n")
+
+
+@pytest.mark.parametrize("root", [True, False])
+def test_a_log_configuration_that_names_the_root_decides_alone(tmp_path: Path, root: bool) -> None:
+    """--log-config: who sends everything to a file finds nothing beside it; who sets up loggers of their own loses nothing."""
+    config: dict[str, object] = {
+        "version": 1,
+        "handlers": {"f": {"class": "logging.FileHandler", "filename": "all.log"}},
+    }
+    config["root" if root else "loggers"] = {"handlers": ["f"]} if root else {"mine": {"handlers": ["f"]}}
+    (tmp_path / "log.json").write_text(json.dumps(config))
+    line = (
+        "import logging\nlogging.getLogger('mine').warning('odd')\nlogging.getLogger('towpath.worker').info('ours')\n"
+    )
+    shown = said(f"{SET_UP.replace('None', repr('log.json'))}{line}", tmp_path)
+    assert ("odd" in shown, "ours" in shown) == (not root, not root)
+    assert "odd" in (tmp_path / "all.log").read_text()
 
 
 def test_what_the_application_writes_elsewhere_is_shown_here_too() -> None:
