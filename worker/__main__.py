@@ -17,7 +17,7 @@ from worker.application import LoadedApplication, load_application
 from worker.asgi_room import AsgiRoom
 from worker.departure_watch import DepartureWatch
 from worker.drain import drain
-from worker.errors import StartupError
+from worker.errors import AppBroken, StartupError
 from worker.lifetime import Lifetime
 from worker.lifetime_watch import LifetimeWatch
 from worker.pump import Pump
@@ -112,7 +112,7 @@ class Worker:
 def check(settings: WorkerSettings) -> None:
     """Set the log up and load the application, and nothing else; raises StartupError."""
     _set_up_log(settings)
-    load_application(settings)
+    _load(settings)
 
 
 def run(settings: WorkerSettings, ask_for_successor: AskForSuccessor = nobody) -> int:
@@ -121,10 +121,18 @@ def run(settings: WorkerSettings, ask_for_successor: AskForSuccessor = nobody) -
     Call it with nothing of ours left to import (isolation.py).
     """
     _set_up_log(settings)
-    application = load_application(settings)
+    application = _load(settings)
     process_log.keep_ours()
     loop = SteadfastLoop(uvloop.new_event_loop)
     return loop.run(_main(settings, application, ask_for_successor, loop))
+
+
+def _load(settings: WorkerSettings) -> LoadedApplication:
+    try:
+        return load_application(settings)
+    except AppBroken as error:
+        log.debug("%s", error, exc_info=error.__cause__)  # for whom the one sentence is not enough
+        raise
 
 
 def _set_up_log(settings: WorkerSettings) -> None:

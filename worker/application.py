@@ -23,6 +23,9 @@ from worker.settings import WorkerSettings
 DEFAULT_ATTRIBUTES = ("application", "app")
 INTERFACES = ("asgi3", "asgi2", "wsgi")
 
+#: Of what an exception says: some say it on many lines, and the second may be the one that helps.
+REASON_CHARS_MAX = 400
+
 #: By the number of positional arguments of one call: (scope), (environ, start_response), (scope, receive, send).
 INTERFACE_BY_ARGUMENTS = {1: "asgi2", 2: "wsgi", 3: "asgi3"}
 
@@ -47,7 +50,7 @@ def load_application(settings: WorkerSettings) -> LoadedApplication:
     module = _import(module_name, settings.app_dir)
     target, name = _attribute(module, attribute)
     if settings.factory:
-        target = _make(target, name)
+        target = _make(target, name, settings.app_dir)
     if not callable(target):
         hint = "" if settings.factory else "; if it is to make the application, use --factory"
         raise AppUnclear(f"{name} is of type {type(target).__name__} and cannot be called{hint}")
@@ -77,13 +80,19 @@ def find_interface(target: Callable[..., Any], name: str) -> str:
         if hasattr(target, "__await__"):
             return "asgi3"
         if inspect.iscoroutinefunction(getattr(target, "__call__", None)):  # noqa: B004 - asks of what kind, not whether
+            if not _takes_one(target):
+                raise AppUnclear(
+                    f"{name} is a class and cannot be made with a scope; if it makes the application, use --factory"
+                )
             return "asgi2"
     elif _is_async(target):
         return "asgi3"
-    interface = INTERFACE_BY_ARGUMENTS.get(_argument_count(target))
+    count = _argument_count(target)
+    interface = INTERFACE_BY_ARGUMENTS.get(count)
     if interface is None:
+        hint = "" if count else ", or with --factory if it makes the application"
         raise AppUnclear(
-            f"{name} takes neither 1, 2 nor 3 arguments: say what it is with --interface asgi3, asgi2 or wsgi"
+            f"{name} takes neither 1, 2 nor 3 arguments: say what it is with --interface asgi3, asgi2 or wsgi{hint}"
         )
     return interface
 
@@ -91,6 +100,8 @@ def find_interface(target: Callable[..., Any], name: str) -> str:
 def _check_name(app: str, module_name: str) -> None:
     if not module_name:
         raise AppNotFound(f"{app!r} names no module: the application is given as module:attribute")
+    if module_name.startswith("."):
+        raise AppNotFound(f"{module_name!r} begins with a dot: the application is given as module:attribute, in full")
     if module_name.endswith(".py") or "/" in module_name:
         guess = " or ".join(_guesses(Path(module_name.removesuffix(".py"))))
         raise AppNotFound(f"{module_name!r} is a path: the application is given as module:attribute, perhaps {guess}")
@@ -109,12 +120,19 @@ def _import(module_name: str, app_dir: str) -> ModuleType:
         missing = error.name or ""
         if module_name == missing or module_name.startswith(f"{missing}."):
             where = Path(app_dir).resolve()
-            raise AppNotFound(f"no module named {missing!r} in {where} or on the Python path") from error
-        raise _broken(f"importing {module_name!r}", error) from error
+            hint = _colon_hint(module_name)
+            raise AppNotFound(f"no module named {missing!r} in {where} or on the Python path{hint}") from error
+        raise _broken(f"importing {module_name!r}", error, app_dir) from error
     except (KeyboardInterrupt, MemoryError):
         raise
     except BaseException as error:  # a module that calls sys.exit() is broken too
-        raise _broken(f"importing {module_name!r}", error) from error
+        raise _broken(f"importing {module_name!r}", error, app_dir) from error
+
+
+def _colon_hint(module_name: str) -> str:
+    """For who wrote a dot where the colon belongs: the module before it is there by now, and has that attribute."""
+    parent, _, attribute = module_name.rpartition(".")
+    return f"; perhaps {parent}:{attribute}" if hasattr(sys.modules.get(parent), attribute) else ""
 
 
 def _attribute(module: ModuleType, attribute: str) -> tuple[Any, str]:
@@ -137,7 +155,7 @@ def _follow(module: ModuleType, attribute: str) -> Any:
     return found
 
 
-def _make(factory: Any, name: str) -> Any:
+def _make(factory: Any, name: str, app_dir: str) -> Any:
     if not callable(factory):
         raise AppUnclear(f"{name} is of type {type(factory).__name__} and no factory: it cannot be called")
     try:
@@ -145,22 +163,50 @@ def _make(factory: Any, name: str) -> Any:
     except (KeyboardInterrupt, MemoryError):
         raise
     except BaseException as error:
-        raise _broken(f"the factory {name}", error) from error
+        raise _broken(f"the factory {name}", error, app_dir) from error
     if inspect.iscoroutine(made):
         made.close()  # else Python complains that nobody awaited it
         raise AppUnclear(f"the factory {name} is an async function: it has to return the application when it is called")
     return made
 
 
-def _broken(what: str, error: BaseException) -> AppBroken:
-    """One sentence with the place in the user's own code, which is the last frame that is not the import system's."""
-    frames = [frame for frame in extract_tb(error.__traceback__) if not frame.filename.startswith("<frozen ")]
+def _broken(what: str, error: BaseException, app_dir: str) -> AppBroken:
+    """One sentence with what was raised, and where."""
+    text = " ".join(str(error).split())
+    text = text if len(text) <= REASON_CHARS_MAX else f"{text[:REASON_CHARS_MAX]}…"
+    return AppBroken(f"{what} raised {type(error).__name__}{text and f': {text}'}{_place(error, app_dir)}")
+
+
+def _place(error: BaseException, app_dir: str) -> str:
+    """Where it was raised; and, if that is in a library, which line of the user's own code led there."""
     if isinstance(error, SyntaxError) and error.filename:
-        place = f" ({error.filename}:{error.lineno})"
-    else:
-        place = f" ({frames[-1].filename}:{frames[-1].lineno})" if len(frames) > 1 else ""
-    text = str(error).strip().splitlines()
-    return AppBroken(f"{what} raised {type(error).__name__}{f': {text[0]}' if text else ''}{place}")
+        return f" ({error.filename}:{error.lineno})"
+    _, *frames = (frame for frame in extract_tb(error.__traceback__) if not _is_of_import_system(frame.filename))
+    if not frames:
+        return ""
+    last, own = frames[-1], [frame for frame in frames if _is_own(frame.filename, Path(app_dir).resolve())]
+    led_there = f", from {own[-1].filename}:{own[-1].lineno}" if own and own[-1] is not last else ""
+    return f" ({last.filename}:{last.lineno}{led_there})"
+
+
+def _is_of_import_system(filename: str) -> bool:
+    return filename.startswith("<frozen ") or filename == importlib.__file__
+
+
+def _is_own(filename: str, home: Path) -> bool:
+    """Below the application's folder, and not installed in an environment that lies there too."""
+    path = Path(filename)
+    return path.is_relative_to(home) and "site-packages" not in path.parts
+
+
+def _takes_one(target: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(target).bind(None)
+    except TypeError:
+        return False
+    except ValueError:  # it says nothing of its arguments
+        pass
+    return True
 
 
 def _is_async(target: Callable[..., Any]) -> bool:

@@ -63,6 +63,31 @@ def test_a_factory_is_called(project):
 @pytest.mark.parametrize(
     ("app", "source", "factory", "error", "words"),
     [
+        ("site_one.app", "app = 3", False, AppNotFound, r"no module named 'site_one.app' .*; perhaps site_one:app$"),
+        (".site_one:app", "", False, AppNotFound, "'.site_one' begins with a dot"),
+        ("site_one:app", "def app(): pass", False, AppUnclear, "--factory"),
+        (
+            "site_one:app",
+            "class app:\n    async def __call__(self, scope, receive, send): ...",
+            False,
+            AppUnclear,
+            "a class .* --factory",
+        ),
+        (
+            "site_one:app",
+            "raise ValueError('1 error\\nDATABASE_URL is missing')",
+            False,
+            AppBroken,
+            "1 error DATABASE_URL is missing ",
+        ),
+        ("site_one:app", "raise ValueError('x' * 1000)", False, AppBroken, r": x{400}… \(\S+site_one.py:1\)$"),
+        (
+            "site_one:app",
+            "import json\n\njson.loads('{')",
+            False,
+            AppBroken,
+            r"JSONDecodeError: .* \(\S+/json/decoder.py:\d+, from \S+site_one.py:3\)$",
+        ),
         ("nowhere:app", "", False, AppNotFound, r"no module named 'nowhere' in \S+ or on the Python path"),
         ("site_one.sub:app", "", False, AppNotFound, "no module named 'site_one.sub'"),
         (
