@@ -19,7 +19,18 @@ from click.core import ParameterSource
 
 from channel_layer.errors import LayerUnavailable
 from channel_layer.process_log import NoLogConfig
-from towpath import app_check, control, embedded, listening, marks, options, processes, redis_check, run_dir
+from towpath import (
+    app_check,
+    control,
+    embedded,
+    listening,
+    marks,
+    options,
+    processes,
+    redis_check,
+    run_dir,
+    uvicorn_options,
+)
 from towpath.errors import INTERRUPTED, STARTUP_FAILURE, StartFailure
 from towpath.options import INTERFACE, RELOAD, SCALE, SERVE, STATUS, STOP, WORKER, options_of
 
@@ -29,7 +40,6 @@ if TYPE_CHECKING:  # watchfiles is for those alone who asked for it
 REDIS_PATIENCE_S = 5.0  #: containers start together, and Redis is not always first
 STOP_PATIENCE_S = 3600.0
 WATCH_INTERVAL_S = 1.0
-NO_TLS = "there is no TLS here yet; put a proxy that does TLS in front"
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 
 Retire = Callable[[], None]
@@ -60,8 +70,8 @@ def _run(call: Call) -> int:
         error.show()
         return error.exit_code
     except click.NoSuchOption as error:
-        tls = error.option_name.startswith("--ssl-")
-        (click.UsageError(f"{error.option_name}: {NO_TLS}", error.ctx) if tls else error).show()
+        answer = uvicorn_options.answer(error.option_name)
+        (click.UsageError(f"{error.option_name}: {answer}", error.ctx) if answer else error).show()
         return error.exit_code
     except click.BadParameter as error:
         return _complain(error.format_message() + _found_in(error))
@@ -96,7 +106,19 @@ def _complain(sentence: str) -> int:
 APP = click.Argument(["app"], envvar="TOWPATH_APP", metavar="APP")
 
 
-@click.group(context_settings=CONTEXT)
+class Commands(click.Group):
+    """Our commands. Others serve an APP without any."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does it, with a hint for an APP where the command belongs."""
+        if ":" in args[0]:
+            ctx.fail(f"No such command {args[0]!r}. Did you mean: towpath serve {' '.join(args)}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Commands, context_settings=CONTEXT)
 @click.version_option(version("towpath"), "--version", message="towpath %(version)s")
 def towpath() -> None:
     """Sockets in interface servers, applications in workers, joined by Redis.

@@ -16,6 +16,7 @@ from pathlib import Path
 from interface_server.settings import InterfaceSettings
 from interface_server.uvloop_sockets import remove_stale
 from towpath.errors import StartFailure
+from towpath.run_dir import SOCKET_PATH_BYTES_MAX
 from towpath.supervisord_conf import DESCRIPTORS_CLOSED_BELOW
 
 HANDED_DOWN = DESCRIPTORS_CLOSED_BELOW  #: the number of the descriptor that `serve` hands down
@@ -68,12 +69,19 @@ def check(settings: InterfaceSettings) -> None:
 
 def check_unix(path: Path) -> None:
     """StartFailure if nobody could listen there. What a dead server left is taken away."""
+    check_fits(path)
     if not path.parent.is_dir():
         raise StartFailure(f"there is no folder {path.parent} for the unix socket")
     try:
         remove_stale(path)
     except OSError as error:
         raise StartFailure(f"cannot listen on the unix socket {path}: {error.strerror or error}") from error
+
+
+def check_fits(path: Path) -> None:
+    """StartFailure if the system has no unix socket of such a long path."""
+    if len(os.fsencode(path.absolute())) > SOCKET_PATH_BYTES_MAX:
+        raise StartFailure(f"{path} is too long for the path of a unix socket: at most {SOCKET_PATH_BYTES_MAX} bytes")
 
 
 def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[object, ...]]:

@@ -43,18 +43,29 @@ class Size(click.ParamType[int]):
         return size
 
 
+class Whole(click.IntRange):
+    """A whole number."""
+
+    name = "number"
+
+
 class Seconds(click.FloatRange):
     """A time in seconds: a number, and not the one that compares as nothing."""
+
+    name = "seconds"
 
     def __init__(self) -> None:
         super().__init__(min=0, max=10**9)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """The seconds."""
-        seconds = float(super().convert(value, param, ctx))
-        if math.isnan(seconds):
+        try:
+            none = math.isnan(float(value))
+        except ValueError:
+            none = True
+        if none:
             self.fail(f"{value!r} is not a number of seconds", param, ctx)
-        return seconds
+        return float(super().convert(value, param, ctx))
 
 
 class Header(click.ParamType[tuple[str, str]]):
@@ -74,6 +85,8 @@ class Header(click.ParamType[tuple[str, str]]):
             self.fail(f"{name.strip()!r} belongs to one message or one connection, and is no header to add", param, ctx)
         if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", content):
             self.fail(f"the value of {name.strip()!r} has control characters", param, ctx)
+        if not all(ord(character) < 256 for character in content):
+            self.fail(f"the value of {name.strip()!r} has characters that are not in Latin-1", param, ctx)
         return name.strip(), content.strip()
 
 
@@ -105,6 +118,13 @@ class Checked(click.ParamType[str]):
         return str(value)
 
 
+def _some_address(text: str) -> None:
+    """Of an empty one, the system makes all."""
+    if not text:
+        raise ValueError("'' is no address; 0.0.0.0 listens on all of this machine")
+
+
+HOST = Checked("address", _some_address)
 #: Peers that are believed: addresses, networks, `unix`, or `*`, with commas between.
 PROXY_LIST = Checked("addresses", TrustedPeers)
 #: A URL that redis-py knows, or `redis+sentinel://host:port,…/service`.

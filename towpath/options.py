@@ -18,6 +18,7 @@ from channel_layer.settings import WireSettings
 from interface_server.settings import InterfaceSettings
 from towpath.option_types import (
     GENERATION,
+    HOST,
     PROXY_LIST,
     REDIS_URL,
     ApplicationInterface,
@@ -26,6 +27,7 @@ from towpath.option_types import (
     OffOr,
     Seconds,
     Size,
+    Whole,
 )
 from worker.settings import WorkerSettings
 
@@ -38,9 +40,9 @@ ONLY_SERVE = frozenset({SERVE})
 FIND_SERVE = frozenset({SERVE, STATUS, STOP, RELOAD, SCALE})
 
 SECONDS = Seconds()
-COUNT = click.IntRange(min=1, max=10**6)
-COUNT_OR_OFF = click.IntRange(min=0)
-PORT = click.IntRange(0, 65535)
+COUNT = Whole(min=1, max=10**6)
+COUNT_OR_OFF = Whole(min=0)
+PORT = Whole(0, 65535)
 LEVELS = click.Choice(("critical", "error", "warning", "info", "debug", "trace"), case_sensitive=False)
 
 DEFAULTS: dict[str, Any] = {"wire": WireSettings(), "interface": InterfaceSettings(), "worker": WorkerSettings()}
@@ -107,7 +109,7 @@ MANY: dict[str, Any] = {"multiple": True}
 
 ROWS: tuple[Row, ...] = (
     # Where clients come in.
-    Row("--host", DOOR, "Address to listen on.", ("interface.host",)),
+    Row("--host", DOOR, "Address to listen on.", ("interface.host",), HOST),
     Row(
         "--port", DOOR | FIND_SERVE, "Port to listen on; 0: any free one.", ("interface.port",), PORT,
         elsewhere="The `serve` that listens on this port.",
@@ -121,15 +123,15 @@ ROWS: tuple[Row, ...] = (
         "--reuse-port", frozenset({INTERFACE}), "Share the port with other interface servers by SO_REUSEPORT.",
         ("interface.reuse_port",), more={"is_flag": True},
     ),
-    Row("--backlog", DOOR, "Connections that may wait to be accepted.", ("interface.backlog",), click.IntRange(1, 65535)),
+    Row("--backlog", DOOR, "Connections that may wait to be accepted.", ("interface.backlog",), Whole(1, 65535)),
     # How many processes, and what joins them.
-    Row("--interfaces", ONLY_SERVE, "Number of interface servers.", (), click.IntRange(1, 256), {"default": 1}),
+    Row("--interfaces", ONLY_SERVE, "Number of interface servers.", (), Whole(1, 256), {"default": 1}),
     Row(
-        "--workers", ONLY_SERVE, "Number of workers.  [also: WEB_CONCURRENCY]", (), click.IntRange(1, 1024),
+        "--workers", ONLY_SERVE, "Number of workers.  [also: WEB_CONCURRENCY]", (), Whole(1, 1024),
         {"default": 1}, ("WEB_CONCURRENCY",),
     ),
-    Row("--interfaces-max", ONLY_SERVE, "How many `scale` may ask for; 4 times --interfaces if not given.", (), click.IntRange(1, 1024)),
-    Row("--workers-max", ONLY_SERVE, "How many `scale` may ask for; 4 times --workers if not given.", (), click.IntRange(1, 4096)),
+    Row("--interfaces-max", ONLY_SERVE, "How many `scale` may ask for; 4 times --interfaces if not given.", (), Whole(1, 1024)),
+    Row("--workers-max", ONLY_SERVE, "How many `scale` may ask for; 4 times --workers if not given.", (), Whole(1, 4096)),
     Row(
         "--redis", PROCESSES | {STATUS}, "URL of Redis or Valkey. `serve` starts one of its own without it.",
         ("wire.redis",), REDIS_URL, {"default": None}, elsewhere="Look here, for processes that run without a `serve`.",
@@ -155,7 +157,7 @@ ROWS: tuple[Row, ...] = (
     Row("--factory", ROOM, "APP is called without arguments and returns the application.", ("worker.factory",), more={"is_flag": True}),
     Row("--interface", ROOM, "How the application wants to be called.", ("worker.interface",), ApplicationInterface()),
     Row("--lifespan", ROOM, "Lifespan events: once per worker.", ("worker.lifespan",), click.Choice(("auto", "on", "off"))),
-    Row("--threads", ROOM, "Kept threads for sync code, per worker.", ("worker.threads",), click.IntRange(1, 1024)),
+    Row("--threads", ROOM, "Kept threads for sync code, per worker.", ("worker.threads",), Whole(1, 1024)),
     Row("--worker-concurrency", ROOM, "HTTP exchanges at once, per worker.", ("worker.concurrency",), COUNT),
     Row("--worker-websockets", ROOM, "WebSockets at once, per worker.", ("worker.websockets",), COUNT),
     Row(

@@ -90,6 +90,8 @@ def serve(settings: ServeSettings) -> int:
     signal.signal(signal.SIGTERM, _stop_early)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started us deaf to it
     try:
+        if socket_path is not None:
+            listening.check_fits(socket_path)
         found = _any_port(settings)
         folder = RunDir.hold(_run_dir(settings, found))
         try:

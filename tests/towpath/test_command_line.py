@@ -12,6 +12,7 @@ import pytest
 
 from tests.redis_server import RedisServer
 from tests.serving import BIN, environment
+from towpath import uvicorn_options
 
 STARTUP_FAILURE = 3
 
@@ -53,6 +54,14 @@ OUT_OF_RANGE = {
     "a header of two lines": (["--header", "a: b\r\nc: d"], "control characters"),
     "a header that frames": (["--header", "Content-Length: 5"], "'Content-Length' belongs to one message"),
     "a header of the connection": (["--header", "keep-alive:timeout=5"], "'keep-alive' belongs to one message"),
+    "a header that HTTP has no bytes for": (
+        ["--header", "x-price:5 €"],
+        "'x-price' has characters that are not in Latin-1",
+    ),
+    "a port that is no number": (["--port", "http"], "'--port': 'http' is not a valid number"),
+    "a time in words": (["--queue-wait", "long"], "'long' is not a number of seconds"),
+    "an empty address": (["--host", ""], "'' is no address"),
+    "a unix socket that fits nowhere": (["--uds", "x" * 108], "too long for the path of a unix socket"),
     "no size at all": (["--ws-max-size", "0"], "'--ws-max-size': '0' is less than 1"),
     "a Redis URL": (["--redis", "http://x"], "none of redis://, rediss://, unix://, redis+sentinel://"),
     "a trusted peer": (["--forwarded-allow-ips", "10.0.0.0/8,bogus"], "'--forwarded-allow-ips': 'bogus'"),
@@ -76,6 +85,21 @@ def test_who_asks_for_tls_is_told_where_it_is_done() -> None:
     assert ended.returncode == 2
     assert "--ssl-keyfile: there is no TLS here yet" in ended.stderr
     assert "ean" not in ended.stderr  # "Did you mean …?"
+
+
+@pytest.mark.parametrize("option", uvicorn_options.ANSWERS)
+def test_who_brings_an_option_of_uvicorn_along_is_told_why_there_is_none(option: str) -> None:
+    """No guess at another name, such as --help for --loop; and none of them is an option of ours by now."""
+    ended = towpath("serve", "app", option, "auto")
+    assert ended.returncode == 2
+    assert f"Error: {option}: {uvicorn_options.ANSWERS[option]}" in ended.stderr
+
+
+def test_who_forgets_the_command_is_told_which() -> None:
+    """`uvicorn main:app` needs none."""
+    ended = towpath("main:app", "--port", "80")
+    assert ended.returncode == 2
+    assert "Error: No such command 'main:app'. Did you mean: towpath serve main:app --port 80" in ended.stderr
 
 
 #: Name and text of a file for --log-config, and what the sentence must name.
