@@ -20,14 +20,25 @@ class Watched:
     exclude: tuple[str, ...] = ()
 
     def concerns(self, path: str) -> bool:
-        """Does a change of this file concern the application? A pattern means a file's name, or a part of its path."""
-        if any(_matches(path, pattern) for pattern in self.exclude):
+        """Does a change of this file concern the application? A pattern means a file's name, or a part of its path.
+
+        What stands above the folder that is watched is not meant: a project may lie in a folder called `tests`.
+        """
+        within = self._within(path)
+        if any(_matches(path, within, pattern) for pattern in self.exclude):
             return False
-        return any(_matches(path, pattern) for pattern in ("*.py", *self.include))
+        return any(_matches(path, within, pattern) for pattern in ("*.py", *self.include))
+
+    def _within(self, path: str) -> str:
+        homes = (folder for folder in self.folders if Path(path).is_relative_to(folder))
+        return next((f"/{Path(path).relative_to(home)}" for home in homes), path)
 
 
-def _matches(path: str, pattern: str) -> bool:
-    return fnmatch(Path(path).name, pattern) or fnmatch(path, f"*/{pattern}") or fnmatch(path, f"*/{pattern}/*")
+def _matches(path: str, within: str, pattern: str) -> bool:
+    pattern = pattern.removeprefix("./").rstrip("/")  # as shells complete them
+    if pattern.startswith("/"):
+        return fnmatch(path, pattern) or fnmatch(path, f"{pattern}/*")
+    return fnmatch(Path(path).name, pattern) or fnmatch(within, f"*/{pattern}") or fnmatch(within, f"*/{pattern}/*")
 
 
 class _Filter(DefaultFilter):

@@ -26,6 +26,17 @@ def test_patterns_say_what_is_watched_beside_python(path: str, concerns: bool) -
     assert watched.concerns(path) is concerns
 
 
+@pytest.mark.parametrize(
+    "pattern", ["drafts", "drafts/", "./drafts", "./drafts/", "drafts/*.py", "/srv/tests/drafts", "/srv/*/drafts/"]
+)
+def test_a_folder_is_meant_however_it_is_written(pattern: str) -> None:
+    """Shells complete names with a slash behind. What stands above the folder that is watched is not meant."""
+    watched = Watched((Path("/srv/tests"),), exclude=("tests", pattern))
+    assert watched.concerns("/srv/tests/views.py")
+    assert not watched.concerns("/srv/tests/drafts/a.py")
+    assert not watched.concerns("/srv/tests/tests/test_a.py")
+
+
 def test_a_saved_file_is_told_and_a_foreign_one_is_not(tmp_path: Path) -> None:
     """Through the real file system."""
     told: list[str] = []
