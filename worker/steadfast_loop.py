@@ -2,9 +2,9 @@
 
 Of all exceptions asyncio lets two out of the task that raised them, through the loop, to whoever runs it: SystemExit and
 KeyboardInterrupt. Django runs each view in a task of its own, and many an application works in the background: one
-`sys.exit()` there would end the worker, and with it all that others have under way. So the loop is started again where it
-stood. Whoever waits for that task gets its exception as any other; an instance that dies of it is told and logged as
-always (asgi_runner.py). An application that means its worker to leave sends SIGTERM to its own process.
+`sys.exit()` there would end the worker, and with it all that others have under way; so would a `loop.stop()`. So the loop
+is started again where it stood. Whoever waits for that task gets its exception as any other; an instance that dies of it is
+told and logged as always (asgi_runner.py). An application that means its worker to leave sends SIGTERM to its own process.
 """
 
 from __future__ import annotations
@@ -34,11 +34,10 @@ class SteadfastLoop:
             while True:
                 try:
                     return loop.run_until_complete(task)
-                except (SystemExit, KeyboardInterrupt) as error:
-                    if task.done() or is_of_ctrl_c(error):
+                except (SystemExit, KeyboardInterrupt, RuntimeError) as error:  # the last one of who called loop.stop()
+                    if task.done() or loop.is_closed() or is_of_ctrl_c(error):
                         raise
-                    name = type(error).__name__
-                    log.error("a task of the application raised %s; the worker goes on", name, exc_info=error)
+                    log.error("the application ended the event loop; the worker goes on", exc_info=error)
                     loop.call_soon(self.begun_again)
 
 

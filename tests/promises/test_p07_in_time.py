@@ -100,6 +100,8 @@ def test_a_worker_whose_application_called_exit_lives_on_and_still_leaves_in_tim
             with asked(door, traces, "/exit_in_a_task") as client:
                 assert whole_answer(client).startswith(b"HTTP/1.1 500")
         assert "SystemExit: 7" in worker.log
+        with asked(door, traces, "/stop_the_loop") as client:
+            assert whole_answer(client).startswith(b"HTTP/1.1 200")
         assert worker.process.poll() is None
         with asked(door, traces, f"/block/{LONG_S}"):
             began = time.monotonic()

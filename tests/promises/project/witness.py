@@ -150,7 +150,15 @@ async def exits():
     sys.exit(7)
 
 
+async def stop_the_loop(scope, receive, send):
+    """As code does that thinks the loop its own."""
+    asyncio.get_running_loop().stop()
+    await asyncio.sleep(0)
+    await respond(send, 200, b"stopped")
+
+
 ROUTES = {
+    "stop_the_loop": stop_the_loop,
     "exit_in_a_task": exit_in_a_task,
     "block": block,
     "block_in_c": block_in_c,
