@@ -1,0 +1,167 @@
+"""Options from the command line or the environment to what clients and applications see of them, with uvicorn as the control.
+
+What the settings that they fill do in detail is tested where those are; here, that the way there is whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from websockets.exceptions import ConnectionClosedError
+from websockets.sync.client import connect
+
+from tests.facts import wait_until
+from tests.serving import Server, towpath_serve, uvicorn
+
+APP = """
+import asyncio, json, pathlib
+
+HERE = pathlib.Path(__file__).parent
+lives = []
+
+async def application(scope, receive, send):
+    if scope["type"] == "lifespan":
+        lives.append(scope)
+        raise ValueError("no lifespan here")
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        while (event := await receive())["type"] == "websocket.receive":
+            await send({"type": "websocket.send", "text": str(len(event["text"]))})
+        return
+    if scope["path"].endswith("/held"):
+        (HERE / "asked").touch()
+        while not (HERE / "go on").exists():
+            await asyncio.sleep(0.02)
+    seen = {name: scope[name] for name in ("path", "root_path", "scheme", "client")}
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"x-own", b"1")]})
+    await send({"type": "http.response.body", "body": json.dumps({**seen, "lives": len(lives)}).encode()})
+
+def create():
+    return application
+
+def wsgi(environ, start_response, *more):
+    start_response("200 OK", [])
+    return [environ["SCRIPT_NAME"].encode() + b" " + environ["PATH_INFO"].encode()]
+"""
+
+#: The same words for both servers. A value of None: a flag.
+SHARED = {
+    "root-path": "/api",
+    "forwarded-allow-ips": "127.0.0.1",
+    "header": "x-one:1",
+    "ws-max-size": "1000",
+    "lifespan": "off",
+    "log-level": "warning",
+    "factory": None,
+    "no-server-header": None,
+    "no-date-header": None,
+    "no-access-log": None,
+}
+PROXIED = {"X-Forwarded-For": "203.0.113.9", "X-Forwarded-Proto": "https"}
+
+
+def as_options(values: dict[str, str | None]) -> list[str]:
+    """On the command line."""
+    return [word for name, value in values.items() for word in (f"--{name}", value) if word is not None]
+
+
+def as_environment(values: dict[str, str | None]) -> dict[str, str]:
+    """The same as variables."""
+    said = {}
+    for name, value in values.items():
+        off = value is None and name.startswith("no-")
+        variable = name.removeprefix("no-") if off else name
+        said[f"TOWPATH_{variable.upper().replace('-', '_')}"] = "off" if off else value or "on"
+    return said
+
+
+@contextlib.contextmanager
+def towpath(tmp_path: Path, project: Path, app: str, values: dict[str, str | None]) -> Iterator[httpx.Client]:
+    """A client of `towpath serve` with these options."""
+    with (
+        towpath_serve(app, run_dir=tmp_path, cwd=project, options=as_options(values)) as server,
+        client_of(server) as client,
+    ):
+        yield client
+
+
+def client_of(server: Server) -> httpx.Client:
+    return httpx.Client(base_url=server.url, timeout=15, trust_env=False)
+
+
+@pytest.mark.parametrize("how", ["uvicorn", "options", "environment"])
+def test_options_that_are_uvicorns_too_do_the_same(tmp_path: Path, project: Path, how: str) -> None:
+    """As options and as variables."""
+    start = uvicorn if how == "uvicorn" else towpath_serve
+    options, env = ([], as_environment(SHARED)) if how == "environment" else (as_options(SHARED), {})
+    with (
+        start("small:create", run_dir=tmp_path, cwd=project, options=options, env=env) as server,
+        client_of(server) as client,
+    ):
+        answer = client.get("/where", headers=PROXIED)
+        assert answer.json() == {
+            "path": "/api/where",
+            "root_path": "/api",
+            "scheme": "https",
+            "client": ["203.0.113.9", 0],
+            "lives": 0,
+        }
+        assert answer.headers["x-one"] == "1"
+        assert not {"server", "date"} & set(answer.headers)
+        with connect(server.websocket_url + "/", proxy=None) as socket:
+            socket.send("x" * 1000)
+            assert socket.recv(timeout=15) == "1000"
+            socket.send("x" * 1001)
+            with pytest.raises(ConnectionClosedError) as closed:
+                socket.recv(timeout=15)
+        assert closed.value.rcvd is not None and closed.value.rcvd.code == 1009
+        assert "GET /" not in server.log
+
+
+def test_without_a_word_what_is_on_by_default_is_on(tmp_path: Path, project: Path) -> None:
+    """Server, date, access log, lifespan; compression of WebSockets is not."""
+    with towpath_serve("small", run_dir=tmp_path, cwd=project) as server, client_of(server) as client:
+        answer = client.get("/where", headers=PROXIED)
+        assert (answer.json()["scheme"], answer.json()["lives"]) == ("https", 1)
+        assert answer.headers["server"] == "towpath"
+        assert "GMT" in answer.headers["date"]
+        server.wait_for_log('"GET /where HTTP/1.1" 200')
+        assert client.get("/-/health/ready").status_code == 200
+        with connect(server.websocket_url + "/", proxy=None) as socket:
+            assert not socket.protocol.extensions
+
+
+def test_options_that_are_ours_reach_the_door(tmp_path: Path, project: Path) -> None:
+    """Limits, health elsewhere, compression, and nobody believed."""
+    values = {"limit-concurrency": "1", "max-body-size": "10", "health-path": "/up", "ws-per-message-deflate": "true"}
+    with towpath(tmp_path, project, "small", {**values, "no-proxy-headers": None}) as client:
+        assert client.get("/where", headers=PROXIED).json()["scheme"] == "http"
+        assert client.post("/where", content=b"x" * 10).status_code == 200
+        assert client.post("/where", content=b"x" * 11).status_code == 413
+        assert client.get("/up/ready").content != client.get("/ready").content
+        assert client.get("/-/health/ready").json()["path"] == "/-/health/ready"
+        with client.stream("POST", "/where", content=iter([b"x" * 11])) as answer:
+            assert answer.status_code == 413
+        with connect(str(client.base_url).replace("http", "ws"), proxy=None) as socket:
+            assert [extension.name for extension in socket.protocol.extensions] == ["permessage-deflate"]
+            assert client.get("/where").status_code == 503  # the WebSocket is one already
+
+
+def test_a_response_that_does_not_begin_in_time_is_504(tmp_path: Path, project: Path) -> None:
+    """--response-timeout."""
+    with towpath(tmp_path, project, "small", {"response-timeout": "0.5"}) as client:
+        assert client.get("/held").status_code == 504
+        wait_until((project / "asked").exists, "asked")
+        (project / "go on").touch()
+        assert client.get("/held").status_code == 200
+
+
+def test_what_cannot_be_found_out_is_said(tmp_path: Path, project: Path) -> None:
+    """--interface: a WSGI application that takes three arguments; --root-path is its SCRIPT_NAME."""
+    with towpath(tmp_path, project, "small:wsgi", {"interface": "wsgi", "root-path": "/api/"}) as client:
+        assert client.get("/where").text == "/api /where"
