@@ -136,7 +136,8 @@ def _serve_in(folder: RunDir, settings: ServeSettings, found: Listening | None) 
     parent.rollout.check_command = (*COMMAND, "worker", settings.app, "--check")
     parent.rollout.variables = lambda: _variables_again(settings, plan, redis, folder, parent.rollout)
     assert supervisord.stdout is not None
-    pipes.add(supervisord.stdout.fileno(), SUPERVISORD, parent.look_now)
+    with supervisord.stdout as said:
+        pipes.add(os.dup(said.fileno()), SUPERVISORD, parent.look_now)
     pipes.start()
     try:
         return parent.run()
@@ -239,7 +240,8 @@ def _plan(folder: RunDir, settings: ServeSettings, place: Listening) -> Plan:
 def _start_supervisord(conf: Path, environment: Mapping[str, str], descriptor: int | None) -> subprocess.Popen[bytes]:
     """In a process group of its own: Ctrl-C reaches it through us alone."""
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "supervisor.supervisord", "-n", "-c", str(conf)],
+        # Its own warnings are nobody's here; with PYTHONWARNINGS=error they would end every call of it.
+        [sys.executable, "-P", "-W", "ignore", "-m", "supervisor.supervisord", "-n", "-c", str(conf)],
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -165,3 +165,13 @@ def test_what_cannot_be_found_out_is_said(tmp_path: Path, project: Path) -> None
     """--interface: a WSGI application that takes three arguments; --root-path is its SCRIPT_NAME."""
     with towpath(tmp_path, project, "small:wsgi", {"interface": "wsgi", "root-path": "/api/"}) as client:
         assert client.get("/where").text == "/api /where"
+
+
+def test_who_takes_warnings_for_errors_is_served(tmp_path: Path, project: Path) -> None:
+    """PYTHONWARNINGS=error is for the application's code; supervisord has some of its own, and would answer no call."""
+    with (
+        towpath_serve("small", run_dir=tmp_path, cwd=project, env={"PYTHONWARNINGS": "error"}) as server,
+        client_of(server) as client,
+    ):
+        assert client.get("/where").status_code == 200
+        assert "Warning" not in server.log
