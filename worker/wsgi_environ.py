@@ -17,23 +17,27 @@ from channel_layer.events import Event
 
 Environ = dict[str, Any]
 
+DEFAULT_PORTS = {"http": 80, "https": 443}
 UNPREFIXED = {b"content-type": "CONTENT_TYPE", b"content-length": "CONTENT_LENGTH"}
 
 
 def environ_of(scope: Event, body: Any) -> Environ:
     """The environ for one request. body: what `wsgi.input` shall be."""
     script_name, path_info = split_path(scope)
-    server = scope.get("server") or ("localhost", None)
+    scheme = scope.get("scheme", "http")
+    server, port = scope.get("server") or ("", None)
+    if port is None:  # a unix socket: its path is no host, and there is none
+        server, port = "localhost", DEFAULT_PORTS.get(scheme, 0)
     environ: Environ = {
         "REQUEST_METHOD": scope["method"],
         "SCRIPT_NAME": script_name,
         "PATH_INFO": path_info,
         "QUERY_STRING": scope["query_string"].decode("latin-1"),
-        "SERVER_NAME": server[0] or "localhost",
-        "SERVER_PORT": str(server[1] or 0),
+        "SERVER_NAME": server,
+        "SERVER_PORT": str(port),
         "SERVER_PROTOCOL": f"HTTP/{scope['http_version']}",
         "wsgi.version": (1, 0),
-        "wsgi.url_scheme": scope.get("scheme", "http"),
+        "wsgi.url_scheme": scheme,
         "wsgi.input": body,
         "wsgi.input_terminated": True,  # the end of the file is the end of the body: chunked uploads can be read
         "wsgi.errors": sys.stderr,
@@ -41,6 +45,7 @@ def environ_of(scope: Event, body: Any) -> Environ:
         "wsgi.multiprocess": True,
         "wsgi.run_once": False,
         "asgi.scope": scope,
+        "REMOTE_ADDR": "",  # through a unix socket, nobody knows it; it is looked up without asking
     }
     client = scope.get("client")
     if client:

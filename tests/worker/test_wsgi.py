@@ -81,6 +81,23 @@ async def test_the_environ_says_what_the_request_said(rooms, line, http_scope):
     assert "HTTP_X_USER" not in seen and "HTTP_PROXY" not in seen
 
 
+@pytest.mark.parametrize(("scheme", "port"), [("http", "80"), ("https", "443")])
+async def test_behind_a_unix_socket_every_variable_is_there_and_none_is_a_path(rooms, line, http_scope, scheme, port):
+    """PEP 3333: host and port are never missing or empty. Views read REMOTE_ADDR without asking."""
+    seen = {}
+
+    def application(environ, start_response):
+        seen.update(environ)
+        start_response("204 No Content", [])
+        return []
+
+    wire = line()
+    scope = http_scope(client=None, server=("/run/site.sock", None), scheme=scheme)
+    (await rooms.open(application)).start(scope, b"", False, wire)
+    await wire.over()
+    assert (seen["SERVER_NAME"], seen["SERVER_PORT"], seen["REMOTE_ADDR"]) == ("localhost", port, "")
+
+
 @pytest.mark.parametrize("length", [None, "9", "12"])
 async def test_chunks_leave_while_the_application_still_works(rooms, line, http_scope, length):
     """A chunk is not held back for the next one, whether a length was announced or not."""
