@@ -49,6 +49,11 @@ def keep_ours() -> None:
             logger.disabled = False
 
 
+def stack_of(thread: int) -> str:
+    """The lines where a thread stands, by its number (`threading.get_ident`). From any thread."""
+    return "".join(traceback.format_stack(sys._current_frames().get(thread), FRAMES_SHOWN)).rstrip()
+
+
 def _behind_the_root() -> logging.Logger:
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter(FORMAT))
@@ -60,11 +65,6 @@ def _behind_the_root() -> logging.Logger:
 
 def _is_ours(name: str) -> bool:
     return name == OURS or name.startswith(f"{OURS}.")
-
-
-def stack_of(thread: int) -> str:
-    """The lines where a thread stands, by its number (`threading.get_ident`). From any thread."""
-    return "".join(traceback.format_stack(sys._current_frames().get(thread), FRAMES_SHOWN)).rstrip()
 
 
 def _not_said_already(record: logging.LogRecord) -> bool:
