@@ -46,7 +46,7 @@ class Size(click.ParamType[int]):
 class Whole(click.IntRange):
     """A whole number."""
 
-    name = "number"
+    name = "integer"
 
 
 class Seconds(click.FloatRange):

@@ -58,7 +58,7 @@ OUT_OF_RANGE = {
         ["--header", "x-price:5 €"],
         "'x-price' has characters that are not in Latin-1",
     ),
-    "a port that is no number": (["--port", "http"], "'--port': 'http' is not a valid number"),
+    "a port that is no number": (["--port", "http"], "'--port': 'http' is not a valid integer"),
     "a time in words": (["--queue-wait", "long"], "'long' is not a number of seconds"),
     "an empty address": (["--host", ""], "'' is no address"),
     "a unix socket that fits nowhere": (["--uds", "x" * 108], "too long for the path of a unix socket"),
