@@ -83,7 +83,7 @@ SHELLS = (
     "worker/wsgi_input.py",
 )
 #: The command line is all shell, but for these.
-CORES_OF_TOWPATH = ("errors", "fleet", "keeper", "status", "supervisord_conf")
+CORES_OF_TOWPATH = ("errors", "fleet", "fleet_slot", "keeper", "status", "supervisord_conf")
 
 #: What a core has no use for.
 WORLD = frozenset(

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from towpath.fleet import LEAVE_PATIENCE_S, REFUSED_S, START_PATIENCE_S, Commands, Fleet, Job
+from towpath.fleet import LEAVE_PATIENCE_S, REFUSED_S, Commands, Fleet, Job
+from towpath.fleet_slot import START_PATIENCE_S, Slot, State
 from towpath.keeper import Process
 
 SLOTS = [f"worker-{number}" for number in range(6)]
@@ -315,3 +316,14 @@ def test_who_ends_while_it_starts_is_not_tried_again(again: Process, how: str) -
     assert job.failure == f"worker-1 {how} while it started"
     assert commands.stop == ("worker-1",)
     assert fleet.current == ["worker-0"]
+
+
+def test_a_slot_moves_only_where_the_table_allows_it() -> None:
+    """Who has not started cannot serve, and who was asked to leave does not come back without having gone."""
+    slot = Slot("worker-0", State.LEAVING, 0)
+    for state in (State.CURRENT, State.STARTING):
+        with pytest.raises(ValueError, match="worker-0 is LEAVING"):
+            slot.move(state)
+    slot.move(State.IDLE)
+    with pytest.raises(ValueError, match="worker-0 is IDLE"):
+        slot.move(State.CURRENT)
