@@ -83,7 +83,16 @@ SHELLS = (
     "worker/wsgi_input.py",
 )
 #: The command line is all shell, but for these.
-CORES_OF_TOWPATH = ("errors", "fleet", "fleet_slot", "keeper", "status", "supervisord_conf")
+CORES_OF_TOWPATH = (
+    "beginning",
+    "errors",
+    "fleet",
+    "fleet_slot",
+    "retries",
+    "status",
+    "supervised_process",
+    "supervisord_conf",
+)
 
 #: What a core has no use for.
 WORLD = frozenset(

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from towpath.fleet_slot import START_PATIENCE_S, Slot, State
-from towpath.keeper import Process
+from towpath.supervised_process import Process
 
 LEAVE_PATIENCE_S = 5.0  #: so long the next successor waits for the process before it to have gone
 REFUSED_S = 30.0  #: after a successor could not start, wishes to be replaced are heard again after so long

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from towpath.keeper import Process
+from towpath.supervised_process import Process
 
 START_PATIENCE_S = 150.0  #: whoever has no lease by then never will; a lifespan alone may take 60 s
 

@@ -23,8 +23,8 @@ from towpath.control import Request
 from towpath.environment import WorkerEnvironment
 from towpath.errors import StartFailure
 from towpath.fleet import Fleet, Job
-from towpath.keeper import Process
 from towpath.redis_status import RedisStatus
+from towpath.supervised_process import Process
 from towpath.supervisord_rpc import Supervisor
 
 CHECK_PATIENCE_S = 120.0

@@ -1,6 +1,6 @@
 """The life of a `serve` after its supervisor was started: wait for something to happen, look, act.
 
-What happens is a signal, a request, a changed file, or the next look at the processes. Decisions are keeper.py's and fleet.py's.
+What happens is a signal, a request, a changed file, or the next look at the processes. beginning.py, retries.py and fleet.py decide.
 """
 
 from __future__ import annotations
@@ -14,16 +14,17 @@ import time
 from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 
-from towpath import keeper, processes, redis_check, standard_streams, supervisord_conf
+from towpath import processes, redis_check, retries, standard_streams, supervisord_conf
+from towpath.beginning import Beginning
 from towpath.control import ControlSocket, Request
 from towpath.environment import WorkerEnvironment
 from towpath.errors import STARTUP_FAILURE, StartFailure
 from towpath.fleet import Fleet
-from towpath.keeper import Process
 from towpath.redis_status import RedisStatus
 from towpath.reload_watch import ReloadWatch, Watched
 from towpath.rollout import Rollout
 from towpath.run_dir import RunDir
+from towpath.supervised_process import Process
 from towpath.supervisord_conf import INTERFACE, WORKER, Plan
 from towpath.supervisord_rpc import Supervisor
 
@@ -82,8 +83,8 @@ class Parent:
         self._watch = ReloadWatch(reload, self._changed) if reload is not None else None
         self._phase = Phase.REDIS
         self._began_at = time.monotonic()
-        self._beginning = keeper.Beginning()
-        self._retries = keeper.Retries()
+        self._beginning = Beginning()
+        self._retries = retries.Retries()
         self._counts: dict[str, int] = {}
         self._code = 0
 
@@ -247,13 +248,13 @@ class Parent:
         return True
 
     def _look_for_lost(self, seen: Mapping[str, Process]) -> None:
-        lost, now = keeper.lost(seen, self.rollout.wanted), time.monotonic()
+        lost, now = retries.lost(seen, self.rollout.wanted), time.monotonic()
         if lost and not self._redis_stands():
             self._retries.excuse(lost, now)
             return
         for name in self._retries.due(lost, now):
             self._say(
-                f"{name} does not stay alive; starting it again (up to {keeper.PAUSE_MAX_S:.0f} s after each failure)"
+                f"{name} does not stay alive; starting it again (up to {retries.PAUSE_MAX_S:.0f} s after each failure)"
             )
             self._supervisor.start(name)
 

@@ -9,8 +9,8 @@ from xmlrpc.client import Fault, ProtocolError, ServerProxy
 
 from supervisor.xmlrpc import SupervisorTransport
 
-from towpath.keeper import Process
 from towpath.run_dir import RunDir
+from towpath.supervised_process import Process
 from towpath.supervisord_conf import GIVEN_UP, SOCKET_NAME
 
 GONE = frozenset({"EXITED", "BACKOFF", "FATAL"})

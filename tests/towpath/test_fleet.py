@@ -8,7 +8,7 @@ import pytest
 
 from towpath.fleet import LEAVE_PATIENCE_S, REFUSED_S, Commands, Fleet, Job
 from towpath.fleet_slot import START_PATIENCE_S, Slot, State
-from towpath.keeper import Process
+from towpath.supervised_process import Process
 
 SLOTS = [f"worker-{number}" for number in range(6)]
 #: What may become of a process that was told to start, and of one that was told to stop.
