@@ -14,6 +14,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from channel_layer.redis_absence import Absence
 from channel_layer.redis_address import RedisAddress
 from channel_layer.redis_comeback import come_back
 from channel_layer.redis_connection import OnAnswer, RedisConnection, connect
@@ -46,8 +47,8 @@ class RedisLink:
         self._on_down = on_down
         self._on_push = on_push
         self._task: asyncio.Task[None] | None = None
-        self._closed = self._renewing = False
-        self._told_lost = self._was_missing = False
+        self._absence = Absence(what)
+        self._closed = False
         self._look_again: asyncio.TimerHandle | None = None
         self._followed: Primary | None = None
         self.connection: RedisConnection | None = None
@@ -71,7 +72,7 @@ class RedisLink:
     def renew(self) -> None:
         """End the connection on purpose: another one takes its place, and what it waits for is asked for no more."""
         if self.connection is not None:
-            self._renewing = True
+            self._absence.expect()
             self.connection.close()
 
     def renew_unless(self, era: str) -> None:
@@ -99,12 +100,8 @@ class RedisLink:
         """Once a second: does Redis still answer?"""
         self._look_again = asyncio.get_running_loop().call_later(LOOK_S, self._look)
         if self.connection is None:
-            if self._was_missing:
-                self._tell_lost()  # it was ended on purpose, and does not come back
-            self._was_missing = True
-            return
-        self._was_missing = False
-        if self.connection.silence() > SILENT_LOOKS_MAX:
+            self._absence.missed()
+        elif self.connection.silence() > SILENT_LOOKS_MAX:
             log.warning("Redis has said nothing for %.0f s (%s): trying anew", SILENT_LOOKS_MAX * LOOK_S, self._what)
             self.connection.close()
 
@@ -112,26 +109,13 @@ class RedisLink:
         self.connection = None
         if self._closed:
             return
-        if not self._renewing:
-            self._tell_lost()
-        self._renewing = False
+        self._absence.lost()
         self._on_down()
         self._task = asyncio.get_running_loop().create_task(self._come_back())
-
-    def _tell_lost(self) -> None:
-        """Once, until it is back."""
-        if not self._told_lost:
-            self._told_lost = True
-            log.warning("lost the connection to Redis (%s)", self._what)
-
-    def _tell_back(self) -> None:
-        """To whom was told that it was lost: a connection that was made anew on purpose is no news."""
-        log.log(logging.INFO if self._told_lost else logging.DEBUG, "connected to Redis again (%s)", self._what)
-        self._told_lost = False
 
     async def _come_back(self) -> None:
         while not (connection := await come_back(self._address, self._on_push)).alive:
             pass  # lost before anybody could use it
         connection.on_lost = self._lost
-        self._tell_back()
+        self._absence.over()
         self._stand(connection)
