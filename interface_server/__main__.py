@@ -23,7 +23,8 @@ from interface_server.eviction import eviction_steps
 from interface_server.pump import Pump
 from interface_server.settings import InterfaceSettings
 from interface_server.twisted_http import HttpFactory
-from interface_server.uvloop_endpoint import UvloopPort, UvloopServerEndpoint
+from interface_server.uvloop_endpoint import UvloopServerEndpoint
+from interface_server.uvloop_port import UvloopPort
 from interface_server.vanished import Patience
 
 log = logging.getLogger("towpath.interface")

@@ -15,7 +15,7 @@ from channel_layer.close_codes import ABNORMAL, INTERNAL_ERROR, SERVICE_RESTART,
 from interface_server.autobahn_framing import Framing, Rack
 from interface_server.client import Upstream
 from interface_server.context import DoorContext
-from interface_server.uvloop_endpoint import UvloopTransport
+from interface_server.uvloop_transport import UvloopTransport
 from interface_server.websocket_composer import Composer
 from interface_server.websocket_frame import close_frame
 from interface_server.websocket_handshake import Handshake

