@@ -122,8 +122,7 @@ class InterfaceServer:
 
         WebSockets are closed with 1012, event streams get their last chunk.
         """
-        sockets = self._context.sockets
-        leaving: list[Evicted] = [*self._factory.event_streams(), *(sockets.alive if sockets is not None else ())]
+        leaving: list[Evicted] = [*self._factory.event_streams(), *self._factory.websockets.alive]
         random.shuffle(leaving)
         begin = self._loop.time()
         for moment_s, some in eviction_steps(leaving, over_s, random.random):
@@ -131,8 +130,7 @@ class InterfaceServer:
             for each in some:
                 each.evict()
         await self._pause(DRAIN_LOOK_S)
-        if self._context.sockets is not None:
-            self._context.sockets.close_all()  # whoever came in between
+        self._factory.websockets.close_all()  # whoever came in between
 
     async def _pause(self, seconds: float) -> None:
         end = self._loop.time() + seconds

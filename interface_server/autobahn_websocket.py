@@ -22,7 +22,6 @@ from interface_server.autobahn_reading import Reading
 from interface_server.autobahn_socket import RETRY_AFTER, WebSockets
 from interface_server.autobahn_writing import Writing
 from interface_server.client import Ending
-from interface_server.context import DoorContext
 from interface_server.exchange import InvalidResponse
 from interface_server.uvloop_transport import UvloopTransport, Vanished
 from interface_server.websocket_composer import Composer
@@ -34,15 +33,13 @@ PING_TIMEOUT = "ping timeout"
 _PING_FRAME = frame(FIN | PING, b"")
 
 
-def upgrade(transport: UvloopTransport, scope: Event, remaining_bytes: bytes, context: DoorContext) -> None:
+def upgrade(transport: UvloopTransport, scope: Event, remaining_bytes: bytes, shared: WebSockets) -> None:
     """Take `transport` over from HTTP, whose protocol must not touch it again.
 
     scope: ASGI's, `type` websocket, without `subprotocols`; its head is checked as HTTP's, not yet as a WebSocket's.
     remaining_bytes: what was read behind the head.
     """
-    if context.sockets is None:
-        context.sockets = WebSockets(context)
-    socket = WebSocket(context.sockets, transport)
+    socket = WebSocket(shared, transport)
     transport.switch_protocol(socket)
     socket.begin(scope, remaining_bytes)
 

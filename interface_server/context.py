@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
 
 from interface_server.access_log import AccessLog
 from interface_server.client import Door
@@ -41,7 +40,6 @@ class DoorContext:
     idle_deadline: float = 0.0  #: what `deadline(keep_alive_timeout_s)` says at present
     under_way: int = 0  #: exchanges and sockets that are open at the door
     draining: bool = False  #: every response says `Connection: close`; no idle connection is kept
-    sockets: Any = None  #: what WebSockets share (autobahn_websocket.WebSockets), made by the first of them
 
     @classmethod
     def of(

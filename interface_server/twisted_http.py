@@ -1,4 +1,4 @@
-"""All HTTP connections of one interface server: made here, swept here, sent home here."""
+"""All connections of one interface server: made here; as long as they speak HTTP swept and sent home here too."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
 
+from interface_server.autobahn_socket import WebSockets
 from interface_server.context import DoorContext
 from interface_server.twisted_http1 import HttpProtocol
 
@@ -25,6 +26,7 @@ class HttpFactory(Factory):
         #: Those connections of whose request's body more is to come, and when the last of it came.
         self.uploading: dict[Any, float] = {}
         context.sweep.add(self._sweep)
+        self.websockets = WebSockets(context)
 
     def buildProtocol(self, addr: IAddress | None) -> HttpProtocol:
         return HttpProtocol(self)

@@ -160,7 +160,7 @@ class Requests(HttpSocket):
         scope = websocket_scope(self._scope.event)
         self._unpause(AHEAD)
         self._retire()
-        autobahn_websocket.upgrade(self.transport, scope, rest, self.context)
+        autobahn_websocket.upgrade(self.transport, scope, rest, self.factory.websockets)
         self._let_go()
 
     def _refuse(self, refusal: Refusal) -> None:

@@ -209,7 +209,7 @@ async def test_all_sockets_can_be_told_to_leave() -> None:
     async with served() as server:
         client, line = await server.connect()
         waiting, _ = await server.connect(accept=False)
-        server.context.sockets.close_all()
+        server.factory.websockets.close_all()
         assert await client.frame() == (0x88, (1012).to_bytes(2, "big") + b"the server is stopping")
         assert (await waiting.rest()).startswith(b"HTTP/1.1 503 ")
         assert await line.left() == (1012, "the server is stopping")

@@ -96,9 +96,10 @@ class ScriptedDoor:
 class Served:
     """A listening door and its address."""
 
-    def __init__(self, door: ScriptedDoor, context: DoorContext, port: int) -> None:
+    def __init__(self, door: ScriptedDoor, context: DoorContext, factory: HttpFactory, port: int) -> None:
         self.door = door
         self.context = context
+        self.factory = factory
         self.port = port
 
     @property
@@ -129,9 +130,10 @@ async def served(
         settings or InterfaceSettings(access_log=False), door, loop, Counter(), sweep_period_s=sweep_period_s
     )
     context.start()
-    port = await UvloopServerEndpoint(loop, port=0).open(HttpFactory(context))
+    factory = HttpFactory(context)
+    port = await UvloopServerEndpoint(loop, port=0).open(factory)
     try:
-        yield Served(door, context, port.sockets[0].getsockname()[1])
+        yield Served(door, context, factory, port.sockets[0].getsockname()[1])
     finally:
         port.stopListening()
         context.stop()
