@@ -13,14 +13,11 @@ from typing import Any
 
 from channel_layer import packets
 from channel_layer.close_codes import SERVICE_RESTART
-from channel_layer.codec import pack
 from channel_layer.credit import window_size_bytes
 from channel_layer.events import Event, payload_sizes_bytes
 from channel_layer.groups import Membership
-from channel_layer.keys import CHANNEL_OF_KIND
 from channel_layer.packets import MALFORMED, Cancel, Close, Refusal
 from channel_layer.redis_node import RedisNode
-from channel_layer.redis_opener import RedisOpener
 from channel_layer.scope import Scope
 from interface_server.client import Client, Ending, Pushed
 from interface_server.connection import Happening, IllegalMove, Order, State
@@ -28,7 +25,7 @@ from interface_server.members import Members
 from interface_server.outage import waiting_too_long
 from interface_server.settings import InterfaceSettings
 from interface_server.upstream import ENDING_OF_CLOSE, WireUpstream
-from interface_server.waits import Waits
+from interface_server.wire_queue import WireQueue
 
 log = logging.getLogger("towpath.interface")
 
@@ -48,19 +45,14 @@ class Pump:
         self.draining = False
         self._reachable = False
         self._answer_may_be_late = settings.response_timeout_s > 0
-        self._era = ""
         self._loop = asyncio.get_running_loop()
         self._opened = 0
         self._connections: dict[int, WireUpstream] = {}
-        self._waits = Waits(settings.wire.queue_wait_s, settings.wire.resume_wait_s, settings.wire.lease_ttl_s)
         self._membership = Membership()
-        self._wait_ms = int(settings.wire.queue_wait_s * 1000)
-        self._resume_wait_ms = int(settings.wire.resume_wait_s * 1000)
         self.node = RedisNode(settings.wire, "interface", self)
         self._members = Members(self.node, self._membership, self._connections, self.counters)
-        self._openers = {kind: self.node.channels.opener(channel) for kind, channel in CHANNEL_OF_KIND.items()}
-        #: Open sockets that wait for their next owner are bounded by the sockets that there are, and never refused.
-        self._reopener = self.node.channels.reopener(CHANNEL_OF_KIND["websocket"])
+        self.queue = WireQueue(self.node, self._connections, self.counters, settings.wire)
+        self._waits = self.queue.waits
         self._handlers = {
             packets.ADOPTED: self._adopted,
             packets.REFUSED: self._refused,
@@ -98,6 +90,17 @@ class Pump:
         """How many connections are open (queued or owned)."""
         return len(self._connections)
 
+    def _sweep(self) -> None:
+        """Twice a second: who has waited for too long, and what is there to tell?"""
+        self._sweeper = self._loop.call_later(SWEEP_INTERVAL_S, self._sweep)  # first: whatever happens below
+        now = self._loop.time()
+        self.queue.look(now)
+        unheard_s = self.node.own_lease.unheard_s(now)
+        for held in waiting_too_long(self._connections.values(), unheard_s, self._settings):
+            held.obey(held.happen(Happening.OUTAGE))
+        figures = {"connections": len(self._connections), "queued": len(self._waits), "opened_total": self._opened}
+        self.node.tell(figures, self.counters)
+
     # -- Door
 
     def open(
@@ -108,17 +111,8 @@ class Pump:
         self._opened += 1
         upstream = WireUpstream(self, client, self._opened, scope, body, more_body, window, expect_continue)
         self._connections[upstream.number] = upstream
-        self._queue(upstream)
+        self.queue.put(upstream)
         return upstream
-
-    def open_again(self, upstream: WireUpstream) -> None:
-        """Queue a connection for its next epoch."""
-        self.counters["connection.opened_again"] += 1
-        self._queue(upstream)
-
-    def await_answer(self, upstream: WireUpstream) -> None:
-        """Whether it is queued is not known: if somebody took it, that somebody lives and says so soon."""
-        self._waits.doubt(upstream.number, self._loop.time())
 
     def adopted(self, upstream: WireUpstream) -> None:
         """A worker owns it now: its life matters to us."""
@@ -146,32 +140,6 @@ class Pump:
             self.node.peers.release(upstream.owner)
         for group in self._membership.gone(number):
             self.node.groups.unsubscribe(group)
-
-    def opener_of(self, upstream: WireUpstream) -> RedisOpener:
-        """The way onto the shared channel for this connection."""
-        return self._reopener if upstream.accepted else self._openers[upstream.kind]
-
-    def _queue(self, upstream: WireUpstream) -> None:
-        assert upstream.opening is not None
-        scope, body, more_body = upstream.opening
-        packed = pack(
-            packets.open_(
-                upstream.number,
-                upstream.epoch,
-                scope,
-                body,
-                more_body,
-                max(0, upstream.incoming.told),
-                self._resume_wait_ms if upstream.accepted else self._wait_ms,
-                upstream.expects_continue,
-                self._era,
-                {"state": upstream.state_blob} if upstream.accepted else None,
-            )
-        )
-        opener = self.opener_of(upstream)
-        upstream.entry_id, upstream.entry_size = None, opener.entry_size_bytes(packed)
-        self._waits.begin(upstream.number, upstream.accepted, self._loop.time())
-        opener.open(packed, upstream, upstream.epoch)
 
     # -- Receiver
 
@@ -217,29 +185,17 @@ class Pump:
     def on_redis(self, reachable: bool) -> None:
         """See `Receiver.on_redis`."""
         self._reachable = reachable
-        if self.node.connection is None or self.node.connection.era == self._era:
-            return
-        before, self._era = self._era, self.node.connection.era
-        if before:
-            self._era_changed()
+        if self.node.connection is not None:
+            self.queue.enter(self.node.connection.era)
 
     def on_loss(self) -> None:
         """See `Receiver.on_loss`."""
-        log.warning("Redis has lost its data: %d connections were queued", len(self._waits))
-        for number in self._waits.queued():
-            self._connections[number].seek()
+        self.queue.seek()
 
     def on_doubt(self) -> None:
         """See `Receiver.on_doubt`."""
         for upstream in self._connections.values():
             self._sync(upstream, wants_answer=True)
-
-    def _era_changed(self) -> None:
-        """Redis has lost its data, or another server is Redis now: who is queued is queued no more."""
-        log.warning("Redis has begun a new life: %d connections were queued", len(self._waits))
-        for number in self._waits.queued():
-            upstream = self._connections[number]
-            upstream.obey(upstream.happen(Happening.REDIS_EMPTY))
 
     def _sync(self, upstream: WireUpstream, wants_answer: bool) -> None:
         if upstream.owner is not None and upstream.state is State.OWNED:
@@ -357,19 +313,3 @@ class Pump:
             self._members.push(packet[1], Pushed(packet[3]))
         else:
             self.counters["send.no_such_channel"] += 1
-
-    # -- waits
-
-    def _sweep(self) -> None:
-        """Twice a second: whose wait is over?"""
-        self._sweeper = self._loop.call_later(SWEEP_INTERVAL_S, self._sweep)  # first: whatever happens below
-        now = self._loop.time()
-        for number in self._waits.due(now):
-            if (upstream := self._connections.get(number)) is not None:
-                self.counters["queue.wait_over"] += 1
-                upstream.obey(upstream.happen(Happening.WAIT_OVER))
-        unheard_s = self.node.own_lease.unheard_s(now)
-        for held in waiting_too_long(self._connections.values(), unheard_s, self._settings):
-            held.obey(held.happen(Happening.OUTAGE))
-        figures = {"connections": len(self._connections), "queued": len(self._waits), "opened_total": self._opened}
-        self.node.tell(figures, self.counters)

@@ -181,12 +181,12 @@ class WireUpstream(Connection):
                 self.flow()
             return
         if action is Action.OPEN_AGAIN:
-            self.pump.open_again(self)
+            self.pump.queue.put_again(self)
             if self.halted:
                 self.flow()
             return
         if action is Action.AWAIT:
-            self.pump.await_answer(self)
+            self.pump.queue.doubt(self)
         elif action is Action.WITHDRAW:
             self._withdraw()
         elif action is Action.CANCEL_OWNER:
@@ -238,4 +238,4 @@ class WireUpstream(Connection):
             if happening is not None and epoch == self.epoch:
                 self.obey(self.happen(happening))
 
-        self.pump.opener_of(self).withdraw(self.entry_id, self.entry_size, answered)
+        self.pump.queue.withdraw(self, self.entry_id, answered)

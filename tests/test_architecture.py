@@ -67,6 +67,7 @@ SHELLS = (
     "interface_server/sweep.py",
     "interface_server/twisted_*.py",
     "interface_server/upstream.py",
+    "interface_server/wire_queue.py",
     "interface_server/uvloop_*.py",
     "worker/application.py",
     "worker/asgi_*.py",

@@ -21,6 +21,7 @@ from channel_layer.redis_peers import RedisPeers
 from interface_server import connection
 from interface_server.connection import MOVES, Action, Connection, Happening, Order, State
 from interface_server.upstream import WireUpstream
+from interface_server.wire_queue import WireQueue
 from tests.simulation.rules_between import BETWEEN
 from worker.adoption import Adoption
 from worker.pump import Pump as WorkerPump
@@ -337,7 +338,7 @@ RULES: dict[str, list[Patch]] = {
     "what is told to the dead leaves": [(interface_pump.Pump, "on_dead", _drop_what_is_told_to_the_dead)],
     "deaths are noticed": [(RedisPeers, "_judge", _judge_nobody)],
     "a worker takes what is of its own era": [(WorkerPump, "_take", _take_of_any_era)],
-    "what was queued in another era is queued again": [(interface_pump.Pump, "_era_changed", _nothing)],
+    "what was queued in another era is queued again": [(WireQueue, "_era_changed", _nothing)],
     "`sync` after every doubt": [(interface_pump.Pump, "on_doubt", _nothing), (WorkerPump, "on_doubt", _nothing)],
     "who finds its lease missing doubts": [(RedisNode, "_renewed", _renewed_and_no_more)],
     "who hears of its own death doubts": [(RedisNode, "_heard", _mourn_and_never_doubt)],
