@@ -121,6 +121,18 @@ def test_a_slow_leaver_is_waited_for_a_while_and_not_forever() -> None:
     assert not it.do(job).failure
 
 
+def test_a_slot_that_leaves_a_second_time_is_not_waited_for_as_a_predecessor() -> None:
+    """Whoever had it before has gone; that there are fewer now holds up no successor."""
+    it = Supervisord(1)
+    it.do(it.fleet.replace_all())
+    it.do(it.fleet.scale(2))
+    it.slow = {"worker-0"}
+    it.fleet.scale(1)
+    it.fleet.replace_all()
+    it.look_until(lambda: it.fleet.current == ["worker-2"])
+    assert it.states["worker-0"] == "STOPPING"
+
+
 def test_without_an_idle_slot_the_next_step_waits() -> None:
     """Those who still leave keep theirs."""
     it = Supervisord(2, slots=3)
