@@ -68,9 +68,8 @@ class WsgiResponse:
         """Call the application and send what it yields. What need not hop is returned."""
         try:
             return self._run(target, environ)
-        except (
-            StopIteration
-        ) as error:  # no future can hold one: nobody would be told, and the client would wait for ever
+        except StopIteration as error:
+            # No future can hold one: nobody would be told, and the client would wait for ever.
             raise RuntimeError("the application raised StopIteration") from error
 
     def _run(self, target: Callable[..., Any], environ: dict[str, Any]) -> list[Event]:

@@ -39,9 +39,8 @@ def test_sockets_and_downloads_are_measured_too(tmp_path: Path) -> None:
     sizes = ["--sockets", "300", "--mebibytes", "16"]
     done = bench("--rows", "echo,crowd,idle,download", "--servers", "uvicorn", *sizes, "--output", str(page))
     assert done.returncode == 0, done.stdout + done.stderr
-    measured, _, _ = page.read_text().partition(
-        "## Where the time goes"
-    )  # behind it stands what other runs have written
+    # Behind that title stands what other runs have written.
+    measured, _, _ = page.read_text().partition("## Where the time goes")
     assert measured.count("| uvicorn |") == 4
 
 
