@@ -31,7 +31,7 @@ WALLS = {
 DOORS: dict[str, tuple[str, ...]] = {
     "asgiref": ("worker/asgi_*.py", "worker/kept_threads.py"),
     "autobahn": ("interface_server/autobahn_*.py",),
-    "click": ("towpath/command_line.py", "towpath/options.py", "towpath/option_types.py"),
+    "click": ("towpath/command_line.py", "towpath/options.py", "towpath/option_types.py", "towpath/service_links.py"),
     "dotenv": ("towpath/options.py",),
     "hiredis": ("channel_layer/redis_*.py",),
     "httptools": ("interface_server/http1_intake.py",),

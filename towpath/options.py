@@ -29,6 +29,7 @@ from towpath.option_types import (
     Size,
     Whole,
 )
+from towpath.service_links import DeafToLinks
 from worker.settings import WorkerSettings
 
 SERVE, INTERFACE, WORKER, STATUS, STOP = "serve", "interface", "worker", "status", "stop"
@@ -92,7 +93,7 @@ class Row:
             more["type"] = self.type
         env = [self.env, *self.also_env]
         told = self.elsewhere if self.elsewhere and command not in PROCESSES else self.help
-        return click.Option([self.flags], help=told, envvar=env, show_envvar=False, **more)
+        return DeafToLinks([self.flags], help=told, envvar=env, show_envvar=False, **more)
 
 
 def _load_env_file(ctx: click.Context, _param: click.Parameter, path: str | None) -> str | None:

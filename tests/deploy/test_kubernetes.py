@@ -15,6 +15,7 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
+from interface_server.proxy_headers import TrustedPeers
 from interface_server.settings import InterfaceSettings
 from worker.settings import WorkerSettings
 
@@ -101,6 +102,12 @@ def test_every_container_is_bounded_and_nobodys_root(folder: Path, overlay: str)
 
 
 @pytest.mark.parametrize("overlay", OVERLAYS)
+def test_no_pod_gets_the_variables_of_services(folder: Path, overlay: str) -> None:
+    """The Service of the base is called `towpath`: its TOWPATH_PORT would stand where our option looks."""
+    assert all(pod["enableServiceLinks"] is False for pod in pods(render(folder / overlay)).values())
+
+
+@pytest.mark.parametrize("overlay", OVERLAYS)
 def test_whoever_listens_is_probed_and_a_worker_listens_nowhere(folder: Path, overlay: str) -> None:
     """A worker's life is what its lease says; asking Redis by a probe would restart all of them when Redis is away."""
     for container in containers(render(folder / overlay)):
@@ -116,6 +123,21 @@ def test_the_probes_ask_where_the_interface_server_answers(folder: Path) -> None
     health = InterfaceSettings().health_path
     assert container["livenessProbe"]["httpGet"]["path"] == f"{health}/live"
     assert container["readinessProbe"]["httpGet"]["path"] == f"{health}/ready"
+
+
+@pytest.mark.parametrize(("peer", "believed"), [("10.244.1.7", True), ("fd00:10::7", True), ("203.0.113.9", False)])
+def test_an_ingress_controller_is_believed_and_nobody_outside_of_the_cluster(
+    folder: Path, peer: str, believed: bool
+) -> None:
+    """Else every application behind an Ingress sees http, and the controller for its client."""
+    (settings,) = of_kind(render(folder / "base"), "ConfigMap").values()
+    assert TrustedPeers(settings["data"]["FORWARDED_ALLOW_IPS"]).trusts(peer) is believed
+
+
+def test_compose_hands_on_whose_word_about_the_client_is_believed() -> None:
+    """Nobody's, unless it is said: a published port may be reached by strangers under the address of the gateway."""
+    services = yaml.safe_load((KUBERNETES.parents[1] / "docker-compose.yml").read_text())["services"]
+    assert services["interface"]["environment"]["FORWARDED_ALLOW_IPS"] == "${FORWARDED_ALLOW_IPS:-127.0.0.1}"
 
 
 def test_the_service_leads_to_the_interface_servers_alone(folder: Path) -> None:

@@ -29,7 +29,7 @@ def parse(command: str, *words: str, env: Mapping[str, str] | None = None) -> di
     found: dict[str, Any] = {}
 
     @options.options_of(command)
-    @click.command()
+    @click.command(command)
     def target(**values: Any) -> None:
         found.update(values)
 
@@ -135,3 +135,14 @@ def test_the_number_of_workers_is_found_where_platforms_put_it() -> None:
 def test_a_size_may_have_a_unit(text: str, size_bytes: int) -> None:
     """Bytes without one; KiB, MiB, GiB are powers of two."""
     assert parse(SERVE, "--buffer-budget", text)["buffer_budget"] == size_bytes
+
+
+@pytest.mark.parametrize("command", sorted(options.FIND_SERVE | {INTERFACE}))
+def test_the_address_of_a_kubernetes_service_is_no_value_of_ours(
+    command: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """P12. A Service called `towpath` sets TOWPATH_PORT in every pod; `status`, `stop` and the others go on as if it had not."""
+    said = parse(command, env={"TOWPATH_PORT": "tcp://10.96.0.7:80"})
+    assert said["port"] == 8000
+    assert parse(command, env={"TOWPATH_PORT": "81"})["port"] == 81
+    assert ("TOWPATH_PORT=tcp://10.96.0.7:80" in capfd.readouterr().err) == (command in {SERVE, INTERFACE})

@@ -1,0 +1,27 @@
+"""Variables that Kubernetes makes of a Service: one called `towpath` sets `TOWPATH_PORT=tcp://10.96.0.7:80` in every pod.
+
+They are addresses, and no values of ours: an option whose variable holds one is as if the variable were not set.
+"""
+
+from __future__ import annotations
+
+import re
+
+import click
+
+LINK = re.compile(r"(tcp|udp|sctp)://\S+")
+SAYS_SO = frozenset({"serve", "interface"})  #: commands that run on; the others answer one question
+
+
+class DeafToLinks(click.Option):
+    """An option that ignores a service link in its variable, and says so once at the start of a process."""
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        """The value of the variable; None if it is not set or holds a link."""
+        value = super().resolve_envvar_value(ctx)
+        if value is None or not LINK.fullmatch(value):
+            return value
+        if ctx.command.name in SAYS_SO:
+            names = [self.envvar] if isinstance(self.envvar, str) else self.envvar or [self.name]
+            click.echo(f"towpath: {names[0]}={value} is Kubernetes' address of a Service, and is ignored", err=True)
+        return None
