@@ -34,7 +34,8 @@ class DoorContext:
     trusted: TrustedPeers | None  #: None: proxy headers are not read
     lines: StandingLines
     health: Health
-    stalled: StallWatch
+    stalled: StallWatch  #: of those that have bytes to take
+    half_closed: StallWatch  #: of those that have closed their own direction and wait for an answer
     sweep: Sweep
     now: float = 0.0  #: loop.time() at the last stroke
     idle_deadline: float = 0.0  #: what `deadline(keep_alive_timeout_s)` says at present
@@ -62,11 +63,13 @@ class DoorContext:
             lines=StandingLines(settings.server_header, settings.date_header, settings.headers),
             health=Health(settings.health_path),
             stalled=StallWatch(settings.stall_timeout_s),
+            half_closed=StallWatch(settings.half_close_timeout_s),
             sweep=Sweep(loop, sweep_period_s),
         )
         context._tick(loop.time())
         context.sweep.add(context._tick)
         context.sweep.add(context.stalled.sweep)
+        context.sweep.add(context.half_closed.sweep)
         return context
 
     def start(self) -> None:

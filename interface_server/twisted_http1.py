@@ -20,7 +20,7 @@ from interface_server.http1_scope import Place
 from interface_server.http1_turns import Turns
 from interface_server.twisted_http1_requests import Requests
 from interface_server.twisted_http1_responses import Responses
-from interface_server.twisted_http1_socket import EXCHANGE, GONE, HEAD, LINGERING, TEXT
+from interface_server.twisted_http1_socket import EXCHANGE, GONE, HALF_CLOSED, HEAD, LINGERING, TEXT
 from interface_server.uvloop_transport import Vanished
 
 if TYPE_CHECKING:
@@ -92,10 +92,29 @@ class HttpProtocol(Requests, Responses, Protocol):  # type: ignore[misc]  # `tra
         return part
 
     def eof_received(self) -> bool:
-        """The client has closed. Who closes only half cannot be told from who has left, and is treated as such."""
+        """The client will send nothing more. Returns True while it may wait for the answer to a complete request."""
+        if self._phase is EXCHANGE and self._request_over and self._may_be_waiting():
+            self._pause(HALF_CLOSED)
+            self._expect_life()
+            return True
         self._leave()
         self._retire()
         return False
+
+    def _may_be_waiting(self) -> bool:
+        """True if a client that has closed its own direction may still be there: on TCP nothing tells, until we write."""
+        return self.context.settings.half_close_timeout_s > 0 and not self.transport.is_gone()
+
+    def _expect_life(self) -> None:
+        """Give a client that has closed its own direction its time; each byte that it acknowledges begins that anew."""
+        self.context.half_closed.watch(self.transport, self.context.now, self._half_closed_too_long)
+
+    def _half_closed_too_long(self) -> None:
+        if self.transport.unsent_bytes():  # one that had left would have reset upon them: it is slow, and may be
+            self._expect_life()
+        else:
+            self.context.counters["aborted.half_closed"] += 1
+            self._hang_up()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if isinstance(reason.value, Vanished):
@@ -145,7 +164,13 @@ class HttpProtocol(Requests, Responses, Protocol):  # type: ignore[misc]  # `tra
             self._refuse(Refusal(408, "the request body did not come in time", "body_timeout"))
 
     def hung_up(self) -> None:
-        """The client closed while nobody read its socket."""
+        """The client closed while nobody read its socket: what it has sent before may be the rest of a request, or several."""
+        if self._may_be_waiting():
+            self._expect_life()
+        else:
+            self._hang_up()
+
+    def _hang_up(self) -> None:
         self._leave()
         self._retire()
         self.transport.abortConnection()
@@ -162,4 +187,4 @@ class HttpProtocol(Requests, Responses, Protocol):  # type: ignore[misc]  # `tra
             self._leave()
             self._answer(502, (TEXT,), b"the server had to stop before the application answered\n")
         else:
-            self.hung_up()
+            self._hang_up()

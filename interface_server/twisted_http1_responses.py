@@ -14,7 +14,7 @@ from interface_server.client import Ending, Pushed, Upstream
 from interface_server.exchange import OVER, InvalidResponse
 from interface_server.http1_head import Fields, Head
 from interface_server.http1_response import JOINED_SIZE_BYTES_MAX, Http1Response
-from interface_server.twisted_http1_socket import RETRY_AFTER, TEXT, HttpSocket, logger
+from interface_server.twisted_http1_socket import HALF_CLOSED, RETRY_AFTER, TEXT, HttpSocket, logger
 
 #: What events that break their own rules can make of the code that reads them.
 BROKEN = (InvalidResponse, KeyError, TypeError, ValueError, AttributeError)
@@ -37,7 +37,7 @@ class Responses(HttpSocket):
         upstream, head = self._upstream, self._head
         if upstream is None or head is None:
             return
-        may_stay = self._request_over and not self.context.draining
+        may_stay = self._may_stay()
         if may_stay and head.common and self._response is None:
             whole = self.context.lines.whole(events)
             if whole is not None:  # the ordinary way: as many a response before
@@ -87,6 +87,10 @@ class Responses(HttpSocket):
         self._finish(keep_alive=False)
 
     # The response.
+
+    def _may_stay(self) -> bool:
+        """True if the connection could serve another request: this one was read to its end, and neither side is leaving."""
+        return self._request_over and not self.context.draining and not self._paused & HALF_CLOSED
 
     def _render(self, head: Head, events: Sequence[Event], may_stay: bool, size_bytes: int) -> None:
         response = self._response
@@ -163,7 +167,7 @@ class Responses(HttpSocket):
         response = Http1Response(False, True, False, self.context.lines) if head is None else self._response_to(head)
         start: Event = {"type": "http.response.start", "status": status, "headers": headers}
         events = [start, {"type": "http.response.body", "body": body}]
-        self._write(response.render(events, self._request_over and not self.context.draining), len(body))
+        self._write(response.render(events, self._may_stay()), len(body))
         if self.context.access_log.enabled:
             self._log(status)
         self._finish(response.keep_alive)

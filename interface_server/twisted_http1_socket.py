@@ -45,8 +45,9 @@ class Phase(Enum):
 # A member of an Enum is found by a slow way through its class: these stand on the way of every request.
 HEAD, EXCHANGE, LINGERING, GONE = Phase
 
-#: Why the socket is not read, as bits: the application's window is used up; the client is ahead of its responses.
-NO_ROOM, AHEAD = 1, 2
+#: Why the socket is not read, as bits: the application's window is used up; the client is ahead of its responses; the client
+#: has closed its own direction, and waits for the answer to a complete request.
+NO_ROOM, AHEAD, HALF_CLOSED = 1, 2, 4
 
 
 class HttpSocket:
@@ -137,6 +138,7 @@ class HttpSocket:
         self._undelivered_bytes = 0
         if self._paused:
             self._unpause(NO_ROOM)
+            keep_alive = keep_alive and not self._paused & HALF_CLOSED
         if keep_alive:
             self._phase = HEAD
             self.deadline = self.context.idle_deadline
@@ -198,6 +200,7 @@ class HttpSocket:
         self.factory.connections.discard(self)
         self.factory.uploading.pop(self, None)
         self.factory.unread.discard(self)
+        self.context.half_closed.forget(self.transport)
 
     def _let_go(self) -> None:
         """Retired, and no word of this connection is on its way: these two hold us, and all of it would stay until the garbage

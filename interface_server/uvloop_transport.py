@@ -31,8 +31,10 @@ from interface_server.vanished import ERRNOS
 
 HIGH_WATER_BYTES = 64 * 1024
 SIOCOUTQ = getattr(termios, "TIOCOUTQ", None)
+#: Both directions are closed, or the connection was reset.
+GONE = select.POLLHUP | select.POLLERR
 #: The peer will send nothing more; without POLLRDHUP (not Linux) only a reset is seen while reading is paused.
-HUNG_UP = getattr(select, "POLLRDHUP", 0) | select.POLLHUP | select.POLLERR
+HUNG_UP = getattr(select, "POLLRDHUP", 0) | GONE
 
 
 @implementer(ITransport, IConsumer, IPushProducer)
@@ -198,6 +200,10 @@ class UvloopTransport(asyncio.Protocol):
     def hung_up(self) -> bool:
         """Has the peer closed or reset, as far as the kernel knows? For while reading is paused and nobody would hear."""
         return self.uv.is_closing() or self._polls(HUNG_UP)
+
+    def is_gone(self) -> bool:
+        """True if the peer has surely left. On TCP only a reset says so, on a unix socket the close as well."""
+        return self.uv.is_closing() or self._polls(GONE)
 
     def _polls(self, what: int) -> bool:
         poll = select.poll()

@@ -227,6 +227,10 @@ ROWS: tuple[Row, ...] = (
         "--stall-timeout", DOOR, "Seconds a client may take nothing at all of what is sent: then it is cut off.",
         ("interface.stall_timeout_s",), SECONDS,
     ),
+    Row(
+        "--half-close-timeout", DOOR, "Seconds a client that has closed its own direction is waited for; 0: it has left.",
+        ("interface.half_close_timeout_s",), SECONDS,
+    ),
     Row("--timeout-keep-alive", DOOR, "Seconds an idle connection stays open.", ("interface.keep_alive_timeout_s",), SECONDS),
     Row(
         "--timeout-graceful-shutdown", PROCESSES, "Seconds from SIGTERM until a process leaves.",

@@ -28,4 +28,6 @@ def served(
 ) -> contextlib.AbstractContextManager[serving.Server]:
     """The command is given where the project lies, as its author would. One worker: the bells ring in one process."""
     start = serving.uvicorn if kind == "uvicorn" else serving.towpath_serve
-    return start(app, run_dir=run_dir, cwd=cwd, options=options, env={"PYTHONPATH": str(PROJECTS), **(env or {})})
+    # Clients leave here by closing, and a test would wait 5 s until that is no half-close any more.
+    env = {"PYTHONPATH": str(PROJECTS), "TOWPATH_HALF_CLOSE_TIMEOUT": "0.2", **(env or {})}
+    return start(app, run_dir=run_dir, cwd=cwd, options=options, env=env)

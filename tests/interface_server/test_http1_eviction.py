@@ -69,5 +69,5 @@ async def test_whoever_would_take_it_for_the_end_is_not_evicted(request_head: by
         for connection in server.factory.connections:
             connection.evict()
         assert not line.over()
-        client.close()
+        client.reset()
         await line.gone()

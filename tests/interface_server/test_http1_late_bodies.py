@@ -83,5 +83,5 @@ async def test_who_cannot_send_or_is_answered_already_is_not_late(words: bytes) 
             assert (await late.response())[0] == 408
             late.close()
         assert not line.over()
-        client.close()
+        client.reset()
         await line.gone()

@@ -13,7 +13,8 @@ from tests.serving import Server, towpath_interface, towpath_worker, wait_until
 
 def test_a_client_that_leaves_while_queued_is_never_started(tmp_path: Path, traces: Traces, url: str) -> None:
     """P3. Twenty clients leave before there is any worker; one stays, and is the only one that is served."""
-    with towpath_interface(url, run_dir=tmp_path / "interface") as door:
+    options = ("--half-close-timeout", "0.2")  # for so long one that has closed might still wait for its answer
+    with towpath_interface(url, run_dir=tmp_path / "interface", options=options) as door:
         leavers = [_post(door, f"/leaver/{number}") for number in range(20)]
         wait_until(lambda: queue_length(url) == 20, "all are queued", server=door)
         for client in leavers:

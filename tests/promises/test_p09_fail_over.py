@@ -16,6 +16,7 @@ from tests.promises.conftest import PROJECT, Traces
 from tests.redis_sentinels import RedisSentinels
 from tests.serving import towpath_interface, towpath_worker, wait_until
 
+AT_ONCE = ("--half-close-timeout", "0")  #: a client that closes has left
 HANG = b"POST /hang HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -57,7 +58,7 @@ def test_all_goes_on_at_the_next_primary(
     """
     sentinels.until_whole()
     with (
-        towpath_interface(sentinels.url, run_dir=tmp_path / "door") as door,
+        towpath_interface(sentinels.url, run_dir=tmp_path / "door", options=AT_ONCE) as door,
         towpath_worker(
             "witness", sentinels.url, run_dir=tmp_path / "worker", app_dir=PROJECT, env=traces.env
         ) as worker,
