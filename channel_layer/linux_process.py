@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from channel_layer import forked_child
+
 PROC = Path("/proc")
 PID_MAX = 2**31 - 1  #: what the system's calls take; a lease may say anything
 
@@ -40,6 +42,7 @@ class DeathWatch:
         self._on_death = on_death
         self._loop = asyncio.get_running_loop()
         self._descriptors: dict[str, int] = {}
+        forked_child.give_up_in_children(self)
 
     def watch(self, node: str, facts: dict[str, Any]) -> None:
         """Watch the process that `facts` describe; if it has died already, that is told at once. Not if it is not here, or the
@@ -77,6 +80,11 @@ class DeathWatch:
         """Watch nobody any more."""
         for node in self.watched():
             self.forget(node)
+
+    def forked(self) -> None:
+        """See `Inherited`."""
+        forked_child.close(*self._descriptors.values())
+        self._descriptors = {}
 
     def _died(self, node: str) -> None:
         self.forget(node)

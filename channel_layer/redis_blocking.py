@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from dataclasses import asdict
 from typing import Any
 
@@ -35,6 +36,14 @@ def blocking_client(address: RedisAddress, timeout_s: float) -> Redis:
     if address.path:
         return Redis(unix_socket_path=address.path, **options)
     return Redis(host=address.host, port=address.port, **options)
+
+
+def close_in_child(client: Redis) -> None:
+    """Close what a forked child has inherited. By the sockets: the pool has locks, which another thread may have held."""
+    pool: Any = client.connection_pool
+    for connection in [*pool._available_connections, *pool._in_use_connections]:
+        if connection._sock is not None:
+            os.close(connection._sock.detach())
 
 
 class BlockingSentinels(Sentinel):

@@ -16,6 +16,7 @@ from typing import Any, cast
 
 import hiredis
 
+from channel_layer import forked_child
 from channel_layer.errors import LayerUnavailable
 from channel_layer.redis_address import RedisAddress
 from channel_layer.redis_sentinel import Primary, find_primary
@@ -52,6 +53,7 @@ class RedisConnection(asyncio.Protocol):
         self._waiting: deque[OnAnswer] = deque()
         self._reader = hiredis.Reader(notEnoughData=_INCOMPLETE)
         self._transport: asyncio.Transport | None = None
+        self._descriptor = -1
         self._heard = False  # anything, since `silence` was asked last
         self._silence = 0
         self.run_id = ""
@@ -113,12 +115,20 @@ class RedisConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def forked(self) -> None:
+        """See `Inherited`. From now on every call finds no connection."""
+        self._left_alone, self._transport = self._transport, None
+        if self._left_alone is not None:
+            forked_child.close(self._descriptor)
+
     # -- asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's transports inherit from nothing
         sock = transport.get_extra_info("socket")
-        if sock is not None and sock.family != socket.AF_UNIX:
+        self._descriptor = sock.fileno()
+        forked_child.give_up_in_children(self)
+        if sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             for name, value in KEEPALIVE:

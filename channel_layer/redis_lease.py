@@ -16,11 +16,12 @@ from redis.exceptions import NoScriptError, RedisError
 
 from channel_layer import redis_scripts
 from channel_layer.codec import pack_apart
+from channel_layer.forked_child import give_up_in_children
 from channel_layer.keys import CHANNEL_OF_KIND, GROUP, Keys
 from channel_layer.lease import RENEWAL_INTERVAL_S
 from channel_layer.process_log import stack_of
 from channel_layer.redis_address import RedisAddress
-from channel_layer.redis_blocking import blocking_client
+from channel_layer.redis_blocking import blocking_client, close_in_child
 
 log = logging.getLogger("towpath.lease")
 
@@ -67,6 +68,7 @@ class RedisLease:
         self.turned_at = time.monotonic()
         self._blocked_since: float | None = None
         self._loop_thread = threading.get_ident()
+        give_up_in_children(self)
 
     def start(self) -> None:
         """Write the first lease (raises RedisError), then renew once a second."""
@@ -83,6 +85,10 @@ class RedisLease:
         except RedisError as error:
             log.warning("leaving Redis without a word: %s", error)
         self._client.close()
+
+    def forked(self) -> None:
+        """See `Inherited`. The thread does not exist in a child."""
+        close_in_child(self._client)
 
     def _run(self) -> None:
         pause_s = RENEWAL_INTERVAL_S

@@ -14,6 +14,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from channel_layer.forked_child import give_up_in_children
 from channel_layer.redis_absence import Absence
 from channel_layer.redis_address import RedisAddress
 from channel_layer.redis_comeback import come_back
@@ -52,6 +53,7 @@ class RedisLink:
         self._look_again: asyncio.TimerHandle | None = None
         self._followed: Primary | None = None
         self.connection: RedisConnection | None = None
+        give_up_in_children(self)
 
     async def start(self) -> None:
         """Connect once; raises LayerUnavailable. From then on it comes back by itself."""
@@ -68,6 +70,10 @@ class RedisLink:
         if self.connection is not None:
             self.connection.close()
             self.connection = None
+
+    def forked(self) -> None:
+        """See `Inherited`. What its connection holds is given up there."""
+        self.connection = None
 
     def renew(self) -> None:
         """End the connection on purpose: another one takes its place, and what it waits for is asked for no more."""

@@ -53,6 +53,7 @@ DOORS: dict[str, tuple[str, ...]] = {
 
 #: Files that touch the world or a loop. Every other one is a core, also one that is written tomorrow.
 SHELLS = (
+    "channel_layer/forked_child.py",
     "channel_layer/linux_process.py",
     "*/__main__.py",
     "*/pump.py",
@@ -73,6 +74,7 @@ SHELLS = (
     "worker/asgi_*.py",
     "worker/departure_watch.py",
     "worker/drain.py",
+    "worker/fork_guard.py",
     "worker/isolation.py",
     "worker/kept_threads.py",
     "worker/lifespan.py",

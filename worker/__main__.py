@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import signal
 from collections import Counter
 from collections.abc import Callable
 
@@ -15,9 +14,10 @@ from channel_layer import process_log, set_channel_layer
 from channel_layer.errors import LayerUnavailable
 from worker.application import LoadedApplication, load_application
 from worker.asgi_room import AsgiRoom
-from worker.departure_watch import DepartureWatch
+from worker.departure_watch import ASKS, DepartureWatch
 from worker.drain import drain
 from worker.errors import AppBroken, StartupError
+from worker.fork_guard import ForkGuard
 from worker.lifetime import Lifetime
 from worker.lifetime_watch import LifetimeWatch
 from worker.pump import Pump
@@ -151,8 +151,9 @@ async def _main(
     try:
         worker = Worker(settings, application, ask_for_successor)
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in ASKS:
             loop.add_signal_handler(number, worker.stop)
+        _guard = ForkGuard(ASKS)
         steadfast.begun_again = worker.hear_signals_again
         await worker.run()
     except (LayerUnavailable, ValueError) as error:

@@ -26,6 +26,7 @@ from typing import Any, ClassVar
 from channel_layer.close_codes import SERVICE_RESTART
 from channel_layer.events import EVENT_OVERHEAD_BYTES, Event
 from worker.errors import ClientGone
+from worker.fork_guard import end_child
 from worker.http_instance import PART_SIZE_BYTES_MAX
 from worker.instance import Line
 from worker.kept_threads import KeptThread
@@ -125,6 +126,7 @@ class Run:
         try:
             await application(scope, self.receive, self.send)
         except BaseException as error:  # not even SystemExit of the user's code may end the worker
+            end_child(error)
             if not self._gone():
                 self._raised(scope, error)
             else:

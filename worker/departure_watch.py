@@ -17,6 +17,7 @@ import sys
 import threading
 import time
 
+from channel_layer import forked_child
 from channel_layer.process_log import stack_of
 from worker.departure import LOOK_S, Departure
 
@@ -36,6 +37,8 @@ class DepartureWatch:
         self._main_thread = threading.get_ident()
         self._said, self._says = os.pipe()
         os.set_blocking(self._says, False)
+        self._hands_on = -1
+        forked_child.give_up_in_children(self)
 
     def start(self) -> None:
         """Hear signals from now on, as long as the process lives."""
@@ -51,6 +54,10 @@ class DepartureWatch:
     def ask(self) -> None:
         """As if SIGTERM had come."""
         os.write(self._says, bytes([signal.SIGTERM]))
+
+    def forked(self) -> None:
+        """See `Inherited`. The thread does not exist in a child."""
+        forked_child.close(self._said, self._says, self._hands_on)
 
     def _run(self) -> None:
         while not (why := self._departure.overdue(time.monotonic())):

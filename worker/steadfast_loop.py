@@ -15,6 +15,8 @@ import signal
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from worker.fork_guard import end_child
+
 log = logging.getLogger("towpath.worker")
 
 
@@ -35,6 +37,7 @@ class SteadfastLoop:
                 try:
                     return loop.run_until_complete(task)
                 except (SystemExit, KeyboardInterrupt, RuntimeError) as error:  # the last one of who called loop.stop()
+                    end_child(error)
                     if task.done() or loop.is_closed() or is_of_ctrl_c(error):
                         raise
                     log.error("the application ended the event loop; the worker goes on", exc_info=error)

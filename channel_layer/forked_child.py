@@ -1,0 +1,66 @@
+"""What a forked child does not keep of the process that it is a copy of.
+
+An application may fork: `multiprocessing`, `os.fork`. The child has one thread, and every descriptor of its parent. Redis would not see
+the end of the parent's connections while the child lives, and what the child said on them would be taken for its parent's words.
+
+* Signals are blocked from before the fork until everything is given up: the parent may end a child that has only just begun.
+* Descriptors are closed by `os.close` and in no other way. An event loop shares its epoll set with the parent: closing a descriptor
+  here leaves that as it is, removing it from the set would deafen the parent.
+* A command that is started by `subprocess` inherits nothing of ours: `exec` closes it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+from typing import Protocol
+from weakref import WeakSet
+
+
+class Inherited(Protocol):
+    """Something that belongs to one process and not to its children."""
+
+    def forked(self) -> None:
+        """In a child: give it up. Runs before anything else of Python does; it may not wait or take a lock."""
+
+
+_inherited: WeakSet[Inherited] = WeakSet()
+_given_up: list[Inherited] = []  # in a child: a finalizer would close descriptors whose numbers are others' by then
+_blocked = threading.local()  # two threads may fork at once
+_ALL = signal.valid_signals()
+
+
+def give_up_in_children(what: Inherited) -> None:
+    """Call `what.forked()` in each child that is forked from now on, as long as somebody holds `what`."""
+    _inherited.add(what)
+
+
+def close(*descriptors: int) -> None:
+    """Close these descriptors; one that is closed already is no error."""
+    for descriptor in descriptors:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+
+
+def _before() -> None:
+    _blocked.mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ALL) if _inherited else None
+
+
+def _after() -> None:
+    if _blocked.mask is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, _blocked.mask)
+
+
+def _in_child() -> None:
+    try:
+        _given_up.extend(_inherited)
+        _inherited.clear()
+        for each in _given_up:
+            each.forked()
+    finally:
+        _after()
+
+
+os.register_at_fork(before=_before, after_in_parent=_after, after_in_child=_in_child)
