@@ -47,6 +47,9 @@ def keep_ours() -> None:
     for name, logger in logging.root.manager.loggerDict.items():
         if _is_ours(name) and isinstance(logger, logging.Logger):
             logger.disabled = False
+    ours = logging.getLogger(OURS)
+    if not any(isinstance(handler, _OwnFormat) for handler in ours.handlers):
+        ours.addHandler(_OwnFormat())
 
 
 def stack_of(thread: int) -> str:
@@ -61,6 +64,31 @@ def _behind_the_root() -> logging.Logger:
     behind = logging.Logger("behind the root")
     behind.addHandler(handler)
     return behind
+
+
+class _OwnFormat(logging.Handler):
+    """Shows nothing: keeps our lines from handlers with Python's default format, which has no time.
+
+    The first `logging.warning()` of an application makes one. Nobody has chosen that format; one that somebody has chosen is
+    ours too.
+    """
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Before the handlers of the root get this line."""
+        for handler in (
+            logging.root.handlers if logging.root.parent is not None else ()
+        ):  # None: --log-config decides alone
+            if type(handler) is logging.StreamHandler and _has_default_format(handler):
+                handler.addFilter(_is_not_ours)
+        return False
+
+
+def _has_default_format(handler: logging.Handler) -> bool:
+    return handler.formatter is not None and handler.formatter._fmt == logging.BASIC_FORMAT
+
+
+def _is_not_ours(record: logging.LogRecord) -> bool:
+    return not _is_ours(record.name)
 
 
 def _is_ours(name: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,16 @@ def test_basic_config_of_the_application_works_as_it_does_everywhere() -> None:
     """It does nothing where the root has a handler already: its lines at `info` would be lost."""
     lines = "logging.getLogger('mine').info('of mine')\nlogging.getLogger('towpath.worker').info('of ours')\n"
     assert said(SET_UP + BASIC + lines) == "BASIC mine of mine\nBASIC towpath.worker of ours\n"
+
+
+@pytest.mark.parametrize("call", ["logging.warning('once')", "logging.basicConfig(level=logging.INFO)"])
+def test_our_lines_keep_their_time_where_nobody_has_chosen_a_format(call: str) -> None:
+    """Python's default has no time; the application's own lines stay as they are everywhere. Each is shown once."""
+    lines = "logging.getLogger('mine').error('of mine')\nlogging.getLogger('towpath.worker').info('of ours')\n"
+    shown = said(f"{SET_UP}import logging\nprocess_log.keep_ours()\n{call}\n{lines}").splitlines()
+    assert shown[-2] == "ERROR:mine:of mine"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d [\d:,]+ INFO towpath.worker: of ours", shown[-1])
+    assert len(shown) == 2 + ("warning" in call)
 
 
 @pytest.mark.parametrize(
