@@ -116,10 +116,14 @@ class RedisReader:
         else:
             self._read(connection, count, leaves_s)
 
+    def interrupt(self) -> None:
+        """End a read that waits in Redis: what it would have brought is left to others. `wanted` says when it reads on."""
+        self.link.renew()
+
     def give_way(self) -> None:
         """`leaves_s` has grown: a read that waits in Redis would be served before those of others. End it."""
         if self.leaves_s():
-            self.link.renew()
+            self.interrupt()
 
     def _connected(self, _connection: RedisConnection) -> None:
         self._reading = False

@@ -26,6 +26,7 @@ from towpath import (
     listening,
     marks,
     options,
+    pausing,
     processes,
     redis_check,
     run_dir,
@@ -175,6 +176,7 @@ def worker(call: Call, /, app: str, check: bool, **values: Any) -> int:
     if not check:
         marks.enter()
         redis_check.check(settings.wire.redis, REDIS_PATIENCE_S)
+    supervision = pausing.Supervision()
     isolation.import_everything()
     call.retire()
     isolation.leave_names()
@@ -184,7 +186,7 @@ def worker(call: Call, /, app: str, check: bool, **values: Any) -> int:
             if check:
                 room.check(settings)
                 return 0
-            return room.run(settings, marks.ask_for_successor)
+            return room.run(settings, supervision)
         except StartupError as error:
             return _complain(str(error))
 

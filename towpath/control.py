@@ -4,6 +4,8 @@
     ← {"say": "worker-2 serves, worker-0 leaves"}   any number of these, for people
     ← {"code": 0, "say": "2 workers replaced"}      the last one: the exit code of the command
 
+Workers are told by it when to pause (pausing.py).
+
 The folder is closed to other users, and so is the socket. When `serve` ends before its last line, the command sees the end of
 the stream. When the command ends first, what it asked for goes on.
 """
@@ -36,16 +38,24 @@ class Request:
 
     def tell(self, text: str) -> None:
         """What is happening. Whoever does not listen any more is not told."""
-        self._say({"say": text})
+        self.say({"say": text})
 
     def end(self, code: int, text: str) -> None:
         """The last word."""
-        self._say({"code": code, "say": text})
-        self._connection.close()
+        self.say({"code": code, "say": text})
+        self.close()
 
-    def _say(self, words: dict[str, Any]) -> None:
-        with contextlib.suppress(OSError):
+    def say(self, words: dict[str, Any]) -> bool:
+        """One line. False: nobody listens any more."""
+        try:
             self._connection.sendall(json.dumps(words).encode() + b"\n")
+        except OSError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Nothing more is said."""
+        self._connection.close()
 
 
 class ControlSocket:

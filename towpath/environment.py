@@ -21,6 +21,7 @@ EDITION = "TOWPATH_ENVIRONMENT"  #: which edition a process has; the first one h
 RUN_DIR = "TOWPATH_RUN_DIR"  #: of the `serve` that a process belongs to
 FROM_SUPERVISORD = "SUPERVISOR_"
 SLOT = "SUPERVISOR_PROCESS_NAME"
+PAUSES = "TOWPATH_PAUSES"  # set if the `serve` of a worker pauses it when files change
 
 
 class WorkerEnvironment:

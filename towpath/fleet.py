@@ -88,6 +88,10 @@ class Fleet:
         """Has somebody of `job` not given way yet? Whoever has may take his time to leave."""
         return not job.over and any(slot.state is not State.LEAVING for slot in job.to_leave)
 
+    def waits_for_the_first(self, job: Job) -> bool:
+        """True if nobody of `job` has given way yet."""
+        return not job.over and all(slot.state is not State.LEAVING for slot in job.to_leave)
+
     def _all(self, state: State) -> list[Slot]:
         return sorted((slot for slot in self._slots.values() if slot.state is state), key=lambda slot: slot.rank)
 

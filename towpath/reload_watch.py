@@ -10,6 +10,9 @@ from pathlib import Path
 
 from watchfiles import Change, DefaultFilter, watch
 
+#: From the save to the word of it: old code serves so long. A burst that goes on is one more reload.
+STEP_MS, QUIET_MS = 10, 20
+
 
 @dataclass(frozen=True, slots=True)
 class Watched:
@@ -75,8 +78,8 @@ class ReloadWatch:
             *self._watched.folders,
             watch_filter=_Filter(self._watched),
             stop_event=self._stop,
-            debounce=200,
-            step=50,
+            debounce=QUIET_MS,
+            step=STEP_MS,
             rust_timeout=500,
             raise_interrupt=False,
         )

@@ -1,6 +1,7 @@
 """What changes in a running `serve`: new code and configuration, other numbers, workers that have lived long enough.
 
     reload     read the options again ─▶ load the application once, apart ─▶ replace all workers, one at a time
+               (under --reload nobody serves meanwhile, so the first successor finds out whether it can be loaded)
     scale      more or fewer slots
     a wish     one worker asks for its successor
 
@@ -23,6 +24,7 @@ from towpath.control import Request
 from towpath.environment import WorkerEnvironment
 from towpath.errors import StartFailure
 from towpath.fleet import Fleet, Job
+from towpath.fleet_slot import START_PATIENCE_S
 from towpath.redis_status import RedisStatus
 from towpath.supervised_process import Process
 from towpath.supervisord_rpc import Supervisor
@@ -34,12 +36,28 @@ SAID_BY_US = "towpath: "
 Variables = Mapping[str, str]
 
 
+class Late:
+    """One word for those who wait, once loading the application takes long."""
+
+    def __init__(self, patience_s: float) -> None:
+        """patience_s: after how long it is given up."""
+        self._word_at = time.monotonic() + SILENT_S
+        self._patience_s = patience_s
+
+    def word(self) -> str:
+        """The word when it is due; mostly nothing."""
+        if time.monotonic() < self._word_at:
+            return ""
+        self._word_at = math.inf
+        return f"still loading the application; given up after {self._patience_s:.0f} s …"
+
+
 class Check:
     """`towpath worker APP --check`, under way."""
 
     def __init__(self, command: Sequence[str], variables: Variables) -> None:
         self.variables = variables
-        self._word_at = time.monotonic() + SILENT_S
+        self.late = Late(CHECK_PATIENCE_S)
         self._said: IO[str] = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 it lives as long as the check
         self._until = time.monotonic() + CHECK_PATIENCE_S
         self._process = subprocess.Popen(
@@ -67,13 +85,6 @@ class Check:
         for line in lines[:-1]:
             standard_streams.say(line)
         return lines[-1].removeprefix(SAID_BY_US)
-
-    def word(self) -> str:
-        """What those who wait ought to hear, once; mostly nothing."""
-        if time.monotonic() < self._word_at:
-            return ""
-        self._word_at = math.inf
-        return f"still loading the application; given up after {CHECK_PATIENCE_S:.0f} s …"
 
     def end(self) -> None:
         """Whatever it is doing."""
@@ -119,6 +130,12 @@ class Rollout:
         #: Reads the options again: the variables that new workers get. StartFailure if that cannot be done.
         self.variables: Callable[[], Variables] = dict
         self.check_command: Sequence[str] = ()
+        self._old_code_stays: Callable[[], None] | None = None
+        self._late = Late(START_PATIENCE_S)
+
+    def let_successors_judge(self, old_code_stays: Callable[[], None]) -> None:
+        """Load nothing beforehand from now on. old_code_stays: called when a successor has failed, unless more has changed since."""
+        self._old_code_stays = old_code_stays
 
     @property
     def busy(self) -> bool:
@@ -165,18 +182,24 @@ class Rollout:
         self._once_more = False
         self._waiting, self._next = self._next, []
         try:
-            self._check = Check(self.check_command, self.variables())
+            self._load(self.variables())
         except StartFailure as failure:
             self._refuse(str(failure))
         except OSError as error:  # no room, no memory, or nothing to run: a deployment may be replacing it just now
             self._refuse(f"the application cannot be loaded: {error}")
+
+    def _load(self, variables: Variables) -> None:
+        if self._old_code_stays is None:
+            self._check = Check(self.check_command, variables)
+        else:
+            self._replace_all(variables)
 
     def _look_at_check(self) -> None:
         if self._check is None:
             return
         outcome = self._check.outcome()
         if outcome is None:
-            self.tell_waiting(self._check.word())
+            self.tell_waiting(self._check.late.word())
             return
         variables, self._check = self._check.variables, None
         if outcome:
@@ -195,6 +218,12 @@ class Rollout:
         self._say(f"{why}; the old workers stay")
         for request in self._waiting:
             request.end(1, why)
+        self._failed()
+
+    def _failed(self) -> None:
+        """The new code cannot serve. If there is newer code already, that decides."""
+        if self._old_code_stays is not None and not self._once_more:
+            self._old_code_stays()
 
     def _replace_all(self, variables: Variables) -> None:
         try:
@@ -204,18 +233,23 @@ class Rollout:
             return
         workers = self._fleets["worker"]
         self._replacing = workers.replace_all()
+        self._late = Late(START_PATIENCE_S)
         done = f"{workers.count} worker{'s' * (workers.count != 1)} replaced"
         self._undertakings.append(Undertaking(self._waiting, [self._replacing], done))
 
     def _look_at_replacing(self) -> None:
         """Whoever has given way may take half a minute to leave: what has changed since need not wait for that."""
-        job = self._replacing
-        if job is not None and not self._fleets["worker"].still_here(job):
+        job, workers = self._replacing, self._fleets["worker"]
+        if job is not None and not workers.still_here(job):
             self._replacing = None
             try:
                 (self._environment.take_back if job.failure else self._environment.keep)()
             except OSError as error:
                 self._say(f"the old environment cannot be written: {error}; whoever starts now has the new one")
+            if job.failure:
+                self._failed()
+        elif job is not None and self._old_code_stays is not None and workers.waits_for_the_first(job):
+            self.tell_waiting(self._late.word())
 
     def _scale(self, request: Request, counts: Mapping[str, Any]) -> None:
         for kind, count in counts.items():

@@ -34,7 +34,7 @@ from towpath import (
     started_in,
     supervisord_conf,
 )
-from towpath.environment import FROM_SUPERVISORD, GENERATION, RUN_DIR, WorkerEnvironment
+from towpath.environment import FROM_SUPERVISORD, GENERATION, PAUSES, RUN_DIR, WorkerEnvironment
 from towpath.errors import INTERRUPTED, StartFailure
 from towpath.listening import Listening
 from towpath.log_lines import LogPipes
@@ -121,7 +121,7 @@ def _run_dir(settings: ServeSettings, found: Listening | None) -> Path:
 def _serve_in(folder: RunDir, settings: ServeSettings, found: Listening | None) -> int:
     place = found or listening.prepare(settings.door)
     redis, redis_shown = _redis(folder, settings)
-    environment = _environment(settings.told, redis, folder)
+    environment = _environment(settings, settings.told, redis, folder)
     _check_application(settings.app, environment)
     _greet(settings, place, redis_shown)
     plan = _plan(folder, settings, place)
@@ -154,12 +154,12 @@ def _redis(folder: RunDir, settings: ServeSettings) -> tuple[str, str]:
     return settings.redis, f"{kind} at {RedisAddress.parse(settings.redis).shown}"
 
 
-def _environment(told: options.Values, redis: str, folder: RunDir) -> dict[str, str]:
+def _environment(settings: ServeSettings, told: options.Values, redis: str, folder: RunDir) -> dict[str, str]:
     """What the processes find in theirs: all options that were given, whichever way, once.
 
     And nothing of a supervisord that we run under ourselves: they would take its name for them for their own.
     """
-    ours = {name for row in options.ROWS for name in (row.env, *row.also_env)}
+    ours = {PAUSES, *(name for row in options.ROWS for name in (row.env, *row.also_env))}
     inherited = {
         name: value for name, value in os.environ.items() if name not in ours and not name.startswith(FROM_SUPERVISORD)
     }
@@ -170,6 +170,7 @@ def _environment(told: options.Values, redis: str, folder: RunDir) -> dict[str, 
         RUN_DIR: str(folder.path),
         GENERATION: f"{socket.gethostname()}.{os.getpid()}/0",
         "PYTHONUNBUFFERED": "1",
+        **({PAUSES: "1"} if settings.reload else {}),
     }
 
 
@@ -181,7 +182,7 @@ def _variables_again(
     now = settings.read_again()
     old = options.kept_back(settings.values, now)
     rollout.tell_waiting(f"not heeded before `serve` is started again: {', '.join(old)}" if old else "")
-    return _environment(options.kept_for_workers(settings.told, now), redis, folder)
+    return _environment(settings, options.kept_for_workers(settings.told, now), redis, folder)
 
 
 def _check_application(app: str, environment: Mapping[str, str]) -> None:

@@ -20,6 +20,7 @@ from towpath.control import ControlSocket, Request
 from towpath.environment import WorkerEnvironment
 from towpath.errors import STARTUP_FAILURE, StartFailure
 from towpath.fleet import Fleet
+from towpath.pausing import FOLLOW, Followers
 from towpath.redis_status import RedisStatus
 from towpath.reload_watch import ReloadWatch, Watched
 from towpath.rollout import Rollout
@@ -49,6 +50,7 @@ class Sign(Enum):
 
     STOP = auto()
     RELOAD = auto()
+    CHANGED = auto()  # files of the application, under --reload
     LOOK = auto()  # a process may have died
 
 
@@ -77,6 +79,9 @@ class Parent:
         }
         maxima = {INTERFACE: plan.interfaces_max, WORKER: plan.workers_max}
         self.rollout = Rollout(self._supervisor, self._status, fleets, maxima, environment, self._say)
+        self._followers = Followers()
+        if reload is not None:
+            self.rollout.let_successors_judge(self._followers.old_code_stays)
         self._happened: queue.SimpleQueue[Sign | Request] = queue.SimpleQueue()
         self._held: list[Sign | Request] = []  # what came too early
         self._control = ControlSocket(folder.path, self._happened.put)
@@ -103,6 +108,7 @@ class Parent:
             return self._ended()
         finally:
             self._control.close()
+            self._followers.close()
             self._turn_away()
             if self._watch is not None:
                 self._watch.close()
@@ -133,19 +139,25 @@ class Parent:
 
     def _changed(self, paths: Sequence[str]) -> None:
         self._say(f"changed: {', '.join(paths[:3])}{' …' if len(paths) > 3 else ''}")
-        self._happened.put(Sign.RELOAD)
+        self._happened.put(Sign.CHANGED)
 
     def _happen(self, what: Sign | Request) -> None:
         if what is Sign.STOP:
             self._stop()
         elif what is Sign.LOOK:
             self._look()
+        elif isinstance(what, Request) and what.asked.get("do") == FOLLOW:
+            self._followers.add(what)
+        elif what is Sign.CHANGED:
+            self._followers.code_changed()
+            self._happen(Sign.RELOAD)
         elif self._phase is not Phase.SERVING:
             self._held.append(what)
         elif isinstance(what, Request):
             self.rollout.obey(what)
         else:
             self.rollout.reload()
+            self._look()
 
     def _turn_away(self) -> None:
         """Whoever still waits for an answer gets one."""

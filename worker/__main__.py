@@ -6,7 +6,6 @@ import asyncio
 import logging
 import random
 from collections import Counter
-from collections.abc import Callable
 
 import uvloop
 
@@ -23,26 +22,21 @@ from worker.lifetime_watch import LifetimeWatch
 from worker.pump import Pump
 from worker.settings import WorkerSettings
 from worker.steadfast_loop import SteadfastLoop
+from worker.supervision import Supervision, Unsupervised
 
 log = logging.getLogger("towpath.worker")
 
-#: Asks for this worker's successor, with the reason; False: nobody is there who could send one.
-AskForSuccessor = Callable[[str], bool]
-
-
-def nobody(_why: str) -> bool:
-    """Whoever runs alone has nobody to ask."""
-    return False
+ALONE = Unsupervised()
 
 
 class Worker:
     """One worker: a room for one application, and a pump."""
 
     def __init__(
-        self, settings: WorkerSettings, application: LoadedApplication, ask_for_successor: AskForSuccessor = nobody
+        self, settings: WorkerSettings, application: LoadedApplication, supervision: Supervision = ALONE
     ) -> None:
         self._settings = settings
-        self._ask_for_successor = ask_for_successor
+        self._supervision = supervision
         self._room = AsgiRoom(application, settings)
         self._pump = Pump(settings, self._room, Counter())
         self._room.freed = self._pump.room_again
@@ -64,6 +58,7 @@ class Worker:
             log.info("this worker leaves before its application has started")
             return
         try:
+            await self._supervision.follow(self._pump.pause)
             await self._pump.start()
             log.info("%s takes connections", self._pump.node.name)
             self._lifetime.start()
@@ -102,7 +97,7 @@ class Worker:
 
     def _lived_long_enough(self, why: str) -> None:
         """Go on until the successor is there and SIGTERM comes. Alone: leave; whoever keeps workers alive starts another."""
-        if self._ask_for_successor(why):
+        if self._supervision.ask_for_successor(why):
             log.info("this worker asks for its successor: %s", why)
         elif not self._stop.is_set():
             log.info("this worker leaves: %s", why)
@@ -115,7 +110,7 @@ def check(settings: WorkerSettings) -> None:
     _load(settings)
 
 
-def run(settings: WorkerSettings, ask_for_successor: AskForSuccessor = nobody) -> int:
+def run(settings: WorkerSettings, supervision: Supervision = ALONE) -> int:
     """Run one worker until SIGTERM or SIGINT, or until it has lived long enough; the exit code. StartupError if it cannot begin.
 
     Call it with nothing of ours left to import (isolation.py).
@@ -124,7 +119,7 @@ def run(settings: WorkerSettings, ask_for_successor: AskForSuccessor = nobody) -
     application = _load(settings)
     process_log.keep_ours()
     loop = SteadfastLoop(uvloop.new_event_loop)
-    return loop.run(_main(settings, application, ask_for_successor, loop))
+    return loop.run(_main(settings, application, supervision, loop))
 
 
 def _load(settings: WorkerSettings) -> LoadedApplication:
@@ -145,11 +140,11 @@ def _set_up_log(settings: WorkerSettings) -> None:
 async def _main(
     settings: WorkerSettings,
     application: LoadedApplication,
-    ask_for_successor: AskForSuccessor,
+    supervision: Supervision,
     steadfast: SteadfastLoop,
 ) -> int:
     try:
-        worker = Worker(settings, application, ask_for_successor)
+        worker = Worker(settings, application, supervision)
         loop = asyncio.get_running_loop()
         for number in ASKS:
             loop.add_signal_handler(number, worker.stop)

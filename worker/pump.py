@@ -60,6 +60,7 @@ class Pump:
         self._reserved = dict.fromkeys(CHANNEL_OF_KIND, 0)  # slots for what is being taken
         self._length = dict.fromkeys(CHANNEL_OF_KIND, 1)  # of each queue, as the last take saw it
         self._draining = False
+        self._paused = False
         self._laden = False  # with more open WebSockets than its share
         self._figures_timer: asyncio.TimerHandle | None = None
         self._handlers = {
@@ -86,6 +87,14 @@ class Pump:
         self._draining = True
         for reader in self._readers.values():
             await reader.close()
+
+    def pause(self, paused: bool) -> None:
+        """Take nothing until it is called with False. What this worker has in hand goes on."""
+        if paused == self._paused:
+            return
+        self._paused = paused
+        for reader in self._readers.values():
+            (reader.interrupt if paused else reader.poke)()
 
     async def close(self) -> None:
         """Leave the wire."""
@@ -135,8 +144,8 @@ class Pump:
 
     def _wanted(self, kind: str) -> int:
         """How many entries may be read now."""
-        if self.node.connection is None:
-            return 0  # what is read now could not be taken; `on_redis` reads on
+        if self.node.connection is None or self._paused:
+            return 0  # what is read now could not be taken; `on_redis` reads on, and so does `pause`
         free = self._room.free(kind) - self._reserved[kind]
         return read_count(free, self._length[kind], self.node.peers.fellows, self._lag.late)
 
@@ -352,7 +361,7 @@ class Pump:
             "draining": self._draining,
             "gives_way": self.node.channels.gives_way,
             "fellows": self.node.peers.fellows,
-            "free": {kind: self._room.free(kind) for kind in CHANNEL_OF_KIND},
+            "free": {kind: 0 if self._paused else self._room.free(kind) for kind in CHANNEL_OF_KIND},
             "lag_ms": round(self._lag.seconds * 1000, 1),
         }
         self.node.tell(figures, self.counters)

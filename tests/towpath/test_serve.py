@@ -63,6 +63,12 @@ def status_of(server: Server) -> dict[str, list[dict[str, object]]]:
     return said
 
 
+def takes_nothing(server: Server) -> bool:
+    """Has every worker said by now that it has room for nobody?"""
+    free = [row["free"] for row in status_of(server)["processes"] if row["role"] == "worker"]
+    return bool(free) and not any(count for each in free for count in each.values())  # type: ignore[attr-defined]  # JSON
+
+
 def test_the_first_lines_say_what_is_served_and_every_line_says_who_speaks(tmp_path: Path, project: Path) -> None:
     """URL, numbers, Redis; then lines with names."""
     with towpath_serve("small", run_dir=tmp_path, app_dir=project, options=["--workers", "2"]) as server:
@@ -297,14 +303,21 @@ def test_a_second_signal_does_not_wait_for_what_is_under_way(tmp_path: Path, pro
 
 
 def test_a_changed_file_is_served_by_new_workers_and_a_broken_one_is_not(tmp_path: Path, project: Path) -> None:
-    """--reload: first the new workers, then the old ones leave; a mistake costs nobody an answer."""
-    app = project / "small.py"
+    """P7. --reload: no answer by old code once a file has changed; a mistake costs nobody an answer."""
+    app, gate = project / "small.py", tmp_path / "gate"
+    os.mkfifo(gate)
     with towpath_serve("small", run_dir=tmp_path, app_dir=project, options=["--reload"]) as server:
         supervisor, interface = pid_of(server, "supervisord"), pid_of(server, "interface-0")
-        app.write_text(APP.replace("first", "second"))
-        wait_until(lambda: ask(server).startswith("second"))
+        app.write_text(f"open({str(gate)!r}).close()\n{APP.replace('first', 'second')}")
+        wait_until(lambda: takes_nothing(server), "the old worker is paused")
+        with server.connect() as client:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            wait_until(lambda: status_of(server)["queues"][0]["depth"] == 1, "it waits in the queue")
+            os.close(os.open(gate, os.O_WRONLY))
+            assert b"second" in client.recv(4096)
+        server.wait_for_log("worker-1 serves, worker-0 leaves")
         app.write_text("syntax error")
-        server.wait_for_log("the old workers stay")
+        server.wait_for_log("; the old ones stay")
         assert ask(server).startswith("second")
         app.write_text(APP.replace("first", "third"))
         wait_until(lambda: ask(server).startswith("third"))

@@ -1,0 +1,105 @@
+"""Pausing workers under `--reload`: from the moment when a file has changed, old code takes no request.
+
+    → {"do": "follow", "began": 81.25}   a worker, once, over the control socket; when it began to load the application
+    ← {"pause": true}                    it takes nothing from now on; false: it takes again. Until one side ends
+
+Requests wait in the queue meanwhile: for a worker with the new code, or until that is known to be unfit and the old workers take
+again. Moments are those of the monotonic clock, which all processes of a machine share.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import math
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from towpath import control, marks
+from towpath.control import Request
+from towpath.environment import PAUSES, RUN_DIR
+
+FOLLOW = "follow"
+FIRST_ORDER_S = 5.0  #: a `serve` that does not answer for so long is not waited for
+
+Pause = Callable[[bool], None]
+
+
+class Followers:
+    """`serve`'s end: the workers that are told, and since when code is old."""
+
+    def __init__(self) -> None:
+        self._changed_at = -math.inf
+        self._followers: list[Request] = []
+
+    def add(self, request: Request) -> None:
+        """A worker follows from now on."""
+        self._followers.append(request)
+        self._tell(request)
+
+    def code_changed(self) -> None:
+        """Workers that began to load before this moment take nothing."""
+        self._changed_at = time.monotonic()
+        self._tell_all()
+
+    def old_code_stays(self) -> None:
+        """The new code cannot serve: all workers take again."""
+        self._changed_at = -math.inf
+        self._tell_all()
+
+    def close(self) -> None:
+        """Nobody is told any more."""
+        for request in self._followers:
+            request.close()
+
+    def _tell_all(self) -> None:
+        for request in list(self._followers):
+            self._tell(request)
+
+    def _tell(self, request: Request) -> None:
+        began = request.asked.get("began")
+        if not request.say({"pause": isinstance(began, float) and began < self._changed_at}):
+            self._followers.remove(request)
+            request.close()
+
+
+class Supervision:
+    """A worker's end: `serve`, as worker/supervision.py wants it."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+
+    def ask_for_successor(self, why: str) -> bool:
+        """See there."""
+        return marks.ask_for_successor(why)
+
+    async def follow(self, pause: Pause) -> None:
+        """See there. Outside of `serve --reload` nobody pauses anybody."""
+        if PAUSES not in os.environ:
+            return
+        loop = asyncio.get_running_loop()
+        orders = _Orders(pause, loop.create_future())
+        path = Path(os.environ[RUN_DIR]) / control.NAME
+        with contextlib.suppress(OSError, TimeoutError):  # `serve` has gone, and ends this worker too
+            transport, _ = await loop.create_unix_connection(lambda: orders, os.fspath(path))
+            transport.write(json.dumps({"do": FOLLOW, "began": self._began}).encode() + b"\n")
+            await asyncio.wait_for(orders.first, FIRST_ORDER_S)
+
+
+class _Orders(asyncio.Protocol):
+    """Lines in, `pause` called."""
+
+    def __init__(self, pause: Pause, first: asyncio.Future[None]) -> None:
+        self.first = first
+        self._pause = pause
+        self._rest = b""
+
+    def data_received(self, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            self._pause(json.loads(line)["pause"])
+        if lines and not self.first.done():
+            self.first.set_result(None)

@@ -1,0 +1,30 @@
+"""What a worker asks of the process that supervises it, and what it is told by it. `towpath serve` is one; most have none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+
+class Supervision(Protocol):
+    """The supervisor, as its worker sees it."""
+
+    def ask_for_successor(self, why: str) -> bool:
+        """Ask for another worker in this one's place. False: nobody could send one first."""
+
+    async def follow(self, pause: Callable[[bool], None]) -> None:
+        """Call `pause` whenever the worker is to take nothing (True) or may take again (False).
+
+        Returns when it is known which of them is true at the start.
+        """
+
+
+class Unsupervised:
+    """A worker that runs alone."""
+
+    def ask_for_successor(self, why: str) -> bool:
+        """Nobody could send one."""
+        return False
+
+    async def follow(self, pause: Callable[[bool], None]) -> None:
+        """Nobody pauses it."""
