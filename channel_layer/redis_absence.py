@@ -1,6 +1,7 @@
-"""That a connection to Redis is lost, told to people: once, and again when it is back.
+"""Logs the loss of one connection to Redis with its reason: at once, again while it lasts, and its return.
 
-One that is ended on purpose comes back at once and is no news; it becomes news when two looks have found it missing.
+A connection that is ended on purpose comes back at once and is no news; it becomes news when two looks have found it missing.
+No clock here: `now` is monotonic, in seconds.
 """
 
 from __future__ import annotations
@@ -9,6 +10,10 @@ import logging
 from enum import Enum, auto
 
 log = logging.getLogger("towpath.redis")
+
+#: The reason of the loss ("closed by Redis") says little; what the attempts to come back meet with says more.
+FIRST_REMINDER_S = 5.0
+REMINDER_S = 60.0
 
 
 class State(Enum):
@@ -21,27 +26,32 @@ class State(Enum):
 
 
 class Absence:
-    """Of the connection for one purpose (`what`)."""
+    """Of the connection for one purpose (`what`). why: the latest reason, as the last attempt to connect has met it."""
 
-    __slots__ = ("_state", "_what")
+    __slots__ = ("_remind_at", "_since", "_state", "_what", "why")
 
     def __init__(self, what: str) -> None:
         self._what = what
         self._state = State.HERE
+        self._since = self._remind_at = 0.0
+        self.why = ""
 
     def expect(self) -> None:
         """It will be lost on purpose."""
         self._state = State.EXPECTED
 
-    def lost(self) -> None:
+    def lost(self, why: str, now: float) -> None:
         """It is lost."""
+        self.why, self._since = why, now
         if self._state is State.HERE:
-            self._tell()
+            self._tell(now)
 
-    def missed(self) -> None:
-        """A look finds none."""
-        if self._state is State.MISSED:
-            self._tell()
+    def missed(self, now: float) -> None:
+        """A look finds none. Once a second."""
+        if self._state is State.TOLD:
+            self._remind(now)
+        elif self._state is State.MISSED:
+            self._tell(now)
         elif self._state is State.EXPECTED:
             self._state = State.MISSED
 
@@ -51,6 +61,12 @@ class Absence:
         log.log(level, "connected to Redis again (%s)", self._what)
         self._state = State.HERE
 
-    def _tell(self) -> None:
+    def _tell(self, now: float) -> None:
         self._state = State.TOLD
-        log.warning("lost the connection to Redis (%s)", self._what)
+        self._remind_at = now + FIRST_REMINDER_S
+        log.warning("lost the connection to Redis (%s): %s", self._what, self.why)
+
+    def _remind(self, now: float) -> None:
+        if now >= self._remind_at:
+            self._remind_at = now + REMINDER_S
+            log.warning("no connection to Redis for %.0f s (%s): %s", now - self._since, self._what, self.why)

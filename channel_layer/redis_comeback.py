@@ -7,14 +7,12 @@ waits for seconds too long. So the next attempt is made in its time, and the fir
 from __future__ import annotations
 
 import asyncio
-import logging
 import random
+from collections.abc import Callable
 
 from channel_layer.errors import LayerUnavailable
 from channel_layer.redis_address import RedisAddress
 from channel_layer.redis_connection import OnAnswer, RedisConnection, connect
-
-log = logging.getLogger("towpath.redis")
 
 BACKOFF_FIRST_S = 0.05
 BACKOFF_MAX_S = 1.0
@@ -22,14 +20,18 @@ BACKOFF_MAX_S = 1.0
 ATTEMPTS_MAX = 4
 
 Attempt = asyncio.Task[RedisConnection]
+OnFailure = Callable[[LayerUnavailable], None]
 
 
-async def come_back(address: RedisAddress, on_push: OnAnswer | None = None) -> RedisConnection:
-    """A new connection, however long that takes; it may be lost again already. Cancel it to give up."""
+async def come_back(address: RedisAddress, on_push: OnAnswer | None, on_failure: OnFailure) -> RedisConnection:
+    """A new connection, however long that takes; it may be lost again already. Cancel it to give up.
+
+    `on_failure` is told why an attempt has failed.
+    """
     attempts: list[Attempt] = []
     delay_s = BACKOFF_FIRST_S
     try:
-        while (connection := await _first(attempts, delay_s * random.uniform(0.5, 1.0))) is None:
+        while (connection := await _first(attempts, delay_s * random.uniform(0.5, 1.0), on_failure)) is None:
             if len(attempts) == ATTEMPTS_MAX:
                 attempts.pop(0).cancel()
             attempts.append(asyncio.get_running_loop().create_task(connect(address, on_push=on_push)))
@@ -41,7 +43,7 @@ async def come_back(address: RedisAddress, on_push: OnAnswer | None = None) -> R
                 attempt.result().close()  # it succeeded too, a moment after another
 
 
-async def _first(attempts: list[Attempt], within_s: float) -> RedisConnection | None:
+async def _first(attempts: list[Attempt], within_s: float, on_failure: OnFailure) -> RedisConnection | None:
     """What the first of them brings; None after the time, which passes though all have failed."""
     loop = asyncio.get_running_loop()
     end = loop.time() + within_s
@@ -55,5 +57,5 @@ async def _first(attempts: list[Attempt], within_s: float) -> RedisConnection | 
             try:
                 return attempt.result()
             except LayerUnavailable as error:
-                log.debug("%s", error)
+                on_failure(error)
     return None

@@ -3,6 +3,9 @@
 Commands are pipelined: they leave as they come, and each answer goes to the callback of its command. When the connection is
 lost, every command without an answer gets LayerUnavailable: its outcome is unknown, and only the caller knows what that
 means for it (PROTOCOL.md, "Unknown outcomes"). hiredis packs and parses; uvloop moves the bytes.
+
+Answers are matched to commands by their position, which must never slip: a command that cannot be packed is not waited for, and
+after an answer that nobody has asked for (Redis greets a client too many with an error) the connection is closed.
 """
 
 from __future__ import annotations
@@ -44,6 +47,10 @@ def ignore(_answer: Answer) -> None:
     """The answer is of no interest."""
 
 
+class NotSent(hiredis.ReplyError):
+    """The command was not sent, for want of memory. To its caller that is the same as a refusal by Redis: nothing was done."""
+
+
 class RedisConnection(asyncio.Protocol):
     """A connection that stands. Made by `connect`; after `on_lost` was called it is of no more use."""
 
@@ -56,6 +63,7 @@ class RedisConnection(asyncio.Protocol):
         self._descriptor = -1
         self._heard = False  # anything, since `silence` was asked last
         self._silence = 0
+        self.loss = ""  #: why it was lost, for people; empty while it stands
         self.run_id = ""
         self.primary: Primary | None = None  # as which the Sentinels named it
 
@@ -70,12 +78,20 @@ class RedisConnection(asyncio.Protocol):
         return self.run_id[:8]
 
     def call(self, on_answer: OnAnswer, *command: Argument) -> None:
-        """Send one command; `on_answer` gets the answer, a hiredis.ReplyError, or LayerUnavailable. Never raises."""
+        """Send one command; `on_answer` gets the answer, a hiredis.ReplyError, or LayerUnavailable.
+
+        Raises TypeError or ValueError for what is no command: a caller's mistake. Nothing was sent then.
+        """
         if self._transport is None:
             on_answer(LayerUnavailable("not connected to Redis"))
             return
+        try:
+            packed = hiredis.pack_command(command)
+        except (MemoryError, RuntimeError):  # the latter is how hiredis says it
+            on_answer(NotSent("there was no memory to send it"))
+            return
         self._waiting.append(on_answer)
-        self._transport.write(hiredis.pack_command(command))
+        self._transport.write(packed)
 
     def tell(self, *command: Argument) -> None:
         """Send one command whose answer is of no interest."""
@@ -110,8 +126,9 @@ class RedisConnection(asyncio.Protocol):
         self._heard = False
         return self._silence
 
-    def close(self) -> None:
-        """End the connection; whoever waits for an answer gets LayerUnavailable."""
+    def close(self, why: str = "") -> None:
+        """End the connection; whoever waits for an answer gets LayerUnavailable. why: for people."""
+        self.loss = self.loss or why
         if self._transport is not None:
             self._transport.abort()
 
@@ -140,25 +157,33 @@ class RedisConnection(asyncio.Protocol):
         reader = self._reader
         reader.feed(data)
         while True:
-            answer = reader.gets()
+            try:
+                answer = reader.gets()
+            except hiredis.ProtocolError as error:
+                self.close(f"its answer cannot be read: {error}")
+                return
             if answer is _INCOMPLETE:
                 return
             if self.on_push is not None:
                 self.on_push(answer)
-            else:
+            elif self._waiting:
                 self._waiting.popleft()(answer)
+            else:
+                self.close(str(answer) if isinstance(answer, Exception) else f"an answer too many: {answer!r:.80}")
+                return
             if type(answer) is hiredis.ReplyError:
                 self._refused(answer)  # not before the caller has heard that nothing was done
 
     def _refused(self, error: hiredis.ReplyError) -> None:
         if READ_ONLY in str(error) and self._transport is not None and not self._transport.is_closing():
             log.warning("Redis has become a replica: trying anew")
-            self.close()
+            self.close("it has become a replica")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        self.loss = self.loss or str(exc or "closed by Redis")
         waiting, self._waiting = self._waiting, deque()
-        lost = LayerUnavailable(f"the connection to Redis was lost: {exc or 'closed by Redis'}")
+        lost = LayerUnavailable(f"the connection to Redis was lost: {self.loss}")
         try:
             for on_answer in waiting:
                 on_answer(lost)
@@ -173,7 +198,9 @@ async def connect(
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             return await _connect(address, on_lost, on_push)
-    except (OSError, TimeoutError, hiredis.HiredisError) as error:
+    except hiredis.ReplyError as error:
+        raise LayerUnavailable(f"Redis at {address.shown} refuses us: {error}") from error
+    except OSError as error:
         raise LayerUnavailable(f"Redis at {address.shown} is unreachable: {error or 'no answer'}") from error
 
 

@@ -22,12 +22,14 @@ from channel_layer.keys import Keys
 from channel_layer.redis_address import RedisAddress
 from channel_layer.redis_connection import Answer, RedisConnection
 from channel_layer.redis_link import RedisLink
+from channel_layer.redis_refusals import Refusals
 
 log = logging.getLogger("towpath.groups")
 
 #: Counted in looks, one a second: a loop that was blocked has looked once, and reads first what came meanwhile.
 PROBE_LOOKS = 15
 PROBE_ANSWER_LOOKS = 5
+RETRY_S = 0.5
 
 
 class RedisGroups:
@@ -48,6 +50,7 @@ class RedisGroups:
         self._probe = keys.probe(name)
         self._probing = False  # a probe was published, and has not come
         self._looks = 0  # since then, or since the connection stands
+        self._refusals = Refusals(log, "to subscribe")
         self._on_news = on_news
         self._on_message = on_message
         self._on_garbage = on_garbage
@@ -87,6 +90,8 @@ class RedisGroups:
         if commands is None or self.link.connection is None:
             self._probing = False
             return False
+        if self._refusals.times:
+            self._refusals.worked()
         self._looks += 1
         if self._probing and self._looks > PROBE_ANSWER_LOOKS:
             self._probing = False
@@ -119,12 +124,12 @@ class RedisGroups:
                 self._confirmed[group] = self._loop.create_future()
 
     def _ask(self, connection: RedisConnection, group: str) -> None:
-        self._unanswered[group] += 1
         connection.write("SUBSCRIBE", self._prefix + group)
+        self._unanswered[group] += 1
 
     def _pushed(self, answer: Answer) -> None:
         if not isinstance(answer, list):
-            log.warning("unexpected on the groups connection: %r", answer)
+            self._failed(answer)
             return
         kind, channel, content = answer[0], answer[1].decode(), answer[2]
         group = channel[len(self._prefix) :]
@@ -137,6 +142,15 @@ class RedisGroups:
                 self._deliver(group, content)
         elif kind == b"subscribe" and channel not in (self._news, self._probe):
             self._heard(group)
+
+    def _failed(self, answer: Answer) -> None:
+        """A subscription was refused, and nobody knows which, as confirmations are only counted: all are asked for anew."""
+        self._refusals.refused(answer)
+        self._loop.call_later(RETRY_S, self._begin_anew, self.link.connection)
+
+    def _begin_anew(self, connection: RedisConnection | None) -> None:
+        if connection is self.link.connection:
+            self.link.renew()
 
     def _heard(self, group: str) -> None:
         """An answer to SUBSCRIBE. An earlier one than the last says nothing: an UNSUBSCRIBE stands between them."""

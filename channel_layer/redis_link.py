@@ -14,6 +14,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from channel_layer.errors import LayerUnavailable
 from channel_layer.forked_child import give_up_in_children
 from channel_layer.redis_absence import Absence
 from channel_layer.redis_address import RedisAddress
@@ -106,22 +107,27 @@ class RedisLink:
         """Once a second: does Redis still answer?"""
         self._look_again = asyncio.get_running_loop().call_later(LOOK_S, self._look)
         if self.connection is None:
-            self._absence.missed()
+            self._absence.missed(asyncio.get_running_loop().time())
         elif self.connection.silence() > SILENT_LOOKS_MAX:
             log.warning("Redis has said nothing for %.0f s (%s): trying anew", SILENT_LOOKS_MAX * LOOK_S, self._what)
-            self.connection.close()
+            self.connection.close("it has said nothing for too long")
 
     def _lost(self) -> None:
-        self.connection = None
+        lost, self.connection = self.connection, None
         if self._closed:
             return
-        self._absence.lost()
+        loop = asyncio.get_running_loop()
+        self._absence.lost(lost.loss if lost is not None else "", loop.time())
         self._on_down()
-        self._task = asyncio.get_running_loop().create_task(self._come_back())
+        self._task = loop.create_task(self._come_back())
 
     async def _come_back(self) -> None:
-        while not (connection := await come_back(self._address, self._on_push)).alive:
+        while not (connection := await come_back(self._address, self._on_push, self._failed)).alive:
             pass  # lost before anybody could use it
         connection.on_lost = self._lost
         self._absence.over()
         self._stand(connection)
+
+    def _failed(self, error: LayerUnavailable) -> None:
+        """An attempt to come back."""
+        self._absence.why = str(error)

@@ -148,11 +148,24 @@ class RedisOutbox:
                 self.before_flush()
         finally:
             self._scheduled = False  # not earlier: what the room adds leaves now
+            self._send_due()
+
+    def _send_due(self) -> None:
         due, self._due = self._due, []
         for destination in due:
             destination.flushing = False
             if not destination.under_way and destination.waiting:
-                self._send(destination)
+                self._try_to_send(destination)
+
+    def _try_to_send(self, destination: _Destination) -> None:
+        """What goes wrong with one destination is no reason to leave the others without their mail."""
+        try:
+            self._send(destination)
+        except MemoryError as error:
+            self._refused(destination, error)
+        except (TypeError, ValueError):  # what cannot be sent now never can; the receiver finds the gap
+            log.exception("an internal error: what %s was to be told cannot be sent", destination.node)
+            self.drop(destination.node)
 
     def _send(self, destination: _Destination) -> None:
         connection = self._connection
@@ -179,7 +192,7 @@ class RedisOutbox:
             self._make_due(destination)
 
     def _refused(self, destination: _Destination, answer: Answer) -> None:
-        """The batch was not added: no inbox (yet), out of memory, read-only. It is kept and tried again."""
+        """The batch was not added: no inbox (yet), out of memory (Redis or we), read-only. It is kept and tried again."""
         if answer is None:
             self._on_missing(destination.node)
         else:

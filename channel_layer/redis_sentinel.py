@@ -92,7 +92,15 @@ class Sentinel:
         assert self._streams is not None
         reader, writer = self._streams
         writer.write(b"".join(map(_packed, commands)))
-        return [await self._answer(reader) for _ in commands]
+        answers: list[Any] = []
+        for _ in commands:
+            try:
+                answers.append(await self._answer(reader))
+            except ConnectionResetError:
+                if answers and isinstance(answers[-1], hiredis.ReplyError):
+                    raise answers[-1] from None  # it has said why it hangs up
+                raise
+        return answers
 
     async def _answer(self, reader: asyncio.StreamReader) -> Any:
         while (answer := self._parser.gets()) is _INCOMPLETE:

@@ -15,6 +15,7 @@ from channel_layer import packets
 from channel_layer.close_codes import ABNORMAL
 from channel_layer.codec import pack
 from channel_layer.credit import window_size_bytes
+from channel_layer.errors import InvalidMessage
 from channel_layer.events import Event, payload_size_bytes
 from channel_layer.keys import CHANNEL_OF_KIND
 from channel_layer.packets import MALFORMED, OPEN_ERA, OPEN_EXPECTS, OPEN_RESUME, Close, Refusal
@@ -138,7 +139,11 @@ class Pump:
     def _flush(self) -> None:
         pending, self._pending = self._pending, []
         for line in pending:
-            line.flush()
+            try:
+                line.flush()
+            except (MemoryError, InvalidMessage):  # the others of this turn leave all the same
+                log.exception("an internal error: what a connection of %s was to be told cannot be packed", line.key[0])
+                self._break(line)
 
     # -- adoption
 

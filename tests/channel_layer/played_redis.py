@@ -31,6 +31,9 @@ class Caller(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's transports inherit from nothing
         self._server.callers.append(self)
+        if self._server.rebuff:
+            self.say(self._server.rebuff)
+            self._transport.close()
 
     def data_received(self, data: bytes) -> None:
         self._reader.feed(data)
@@ -52,11 +55,15 @@ class Caller(asyncio.Protocol):
 
 
 class PlayedRedis:
-    """`answers`: by a command's name, what is said at once; a command without one waits for the test."""
+    """`answers`: by a command's name, what is said at once; a command without one waits for the test.
+
+    rebuff: what a caller is told instead, before it has asked anything, and then hung up on.
+    """
 
     def __init__(self, path: Path) -> None:
         self.address = RedisAddress.parse(f"unix://{path}")
         self.answers = {b"INFO": bulk(INFO)}
+        self.rebuff = b""
         self.callers: list[Caller] = []
 
 

@@ -150,11 +150,12 @@ async def test_a_connection_that_is_made_anew_on_purpose_is_no_news(
     assert caplog.messages == []
     redis.callers[-1].hang_up()
     await until(lambda: len(stood) == 3)
-    assert caplog.messages == ["lost the connection to Redis (channel x)", "connected to Redis again (channel x)"]
+    lost = "lost the connection to Redis (channel x): closed by Redis"
+    assert caplog.messages == [lost, "connected to Redis again (channel x)"]
     del redis.answers[b"INFO"]
     link.renew()
     await until(lambda: len(caplog.messages) == 3)
-    assert caplog.messages[2] == "lost the connection to Redis (channel x)"
+    assert caplog.messages[2].startswith("lost the connection to Redis (channel x): ")
     await link.close()
 
 

@@ -47,3 +47,22 @@ async def test_nonsense_of_somebody_else_ends_no_connection(wire_settings: WireS
             assert (client.ending, instance.disconnects) == (None, [])
             client.upstream.leave()
             await until(lambda: not pump.lines)
+
+
+async def test_a_connection_that_says_what_cannot_be_packed_costs_the_others_of_its_turn_nothing(
+    wire_settings: WireSettings,
+) -> None:
+    """P1, P12. All of one turn leave together; one mistake ends its own connection, visibly, and holds up nobody."""
+    room = RecordedRoom()
+    async with interface(wire_settings) as door, worker(wire_settings, room) as pump:
+        clients = [knock(door, kind="websocket") for _ in range(3)]
+        await adopted(room, 3)
+        first, hurt, last = sorted(room.instances, key=lambda run: run.line.key[1])
+        for instance, text in ((first, "one"), (hurt, object()), (last, "three")):
+            instance.line.send({"type": "websocket.send", "text": text}, 74)
+        await until(lambda: clients[1].ending is Ending.UNKNOWN and clients[0].events and clients[2].events)
+        assert [client.ending for client in clients] == [None, Ending.UNKNOWN, None]
+        assert hurt.disconnects == [(1006, "")] and len(pump.lines) == 2
+        for client in (clients[0], clients[2]):
+            client.upstream.leave()
+        await until(lambda: not pump.lines)
