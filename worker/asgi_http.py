@@ -10,7 +10,19 @@ from channel_layer.event_stream import resumes_by_itself
 from channel_layer.events import EVENT_OVERHEAD_BYTES, Event
 from channel_layer.packets import Close
 from worker.asgi_runner import PART_WITH_OVERHEAD_BYTES_MAX, Application, Run, describe, log_failure, logger
-from worker.http_instance import COMPLETE, GONE, SILENT, STARTED, HttpStage, body_parts, http_step
+from worker.errors import ClientGone
+from worker.http_instance import (
+    COMPLETE,
+    DROPPED_AT_ONCE,
+    GONE,
+    SILENT,
+    STARTED,
+    HttpStage,
+    Unheard,
+    announces_length,
+    body_parts,
+    http_step,
+)
 from worker.instance import Line
 from worker.kept_threads import KeptThread
 
@@ -18,7 +30,7 @@ from worker.kept_threads import KeptThread
 class HttpRun(Run):
     """One HTTP exchange."""
 
-    __slots__ = ("_body", "_more_body", "_scope", "_stage", "_start")
+    __slots__ = ("_body", "_more_body", "_scope", "_stage", "_start", "_unheard")
 
     kind = "http"
 
@@ -37,6 +49,7 @@ class HttpRun(Run):
         self._more_body = more_body
         self._scope: Event | None = None
         self._start: Event | None = None  # how a response that was not complete at once has begun
+        self._unheard: Unheard | None = None
 
     def start(self, application: Application, scope: Event) -> None:
         """As Run; what was asked for is remembered, for the case that the response has to be ended in the middle."""
@@ -59,26 +72,36 @@ class HttpRun(Run):
         return {"type": "http.disconnect"}
 
     async def send(self, event: Event) -> None:
-        """Check `event`, hand it to the line, and wait while there is no room. Raises as http_step does."""
-        checked, size_bytes, stage = http_step(self._stage, event)
-        if size_bytes > PART_WITH_OVERHEAD_BYTES_MAX:
-            return await self._send_in_parts(checked, stage)
-        self._stage = stage
-        self._line.send(checked, size_bytes)
-        if stage is COMPLETE:
-            self._complete()
-        else:
-            if self._start is None:
-                self._start = checked
-            if not self._line.room:
-                await self._until_room()
+        """Check `event`, hand it to the line, and wait while there is no room. Raises as http_step does, but see `_drop`."""
+        try:
+            checked, size_bytes, stage = http_step(self._stage, event)
+            if size_bytes > PART_WITH_OVERHEAD_BYTES_MAX:
+                return await self._send_in_parts(checked, stage)
+            self._stage = stage
+            self._line.send(checked, size_bytes)
+            if stage is COMPLETE:
+                self._complete()
+            else:
+                if self._start is None:
+                    self._start = checked
+                if not self._line.room:
+                    await self._until_room()
+        except ClientGone:
+            await self._drop(event)
         return None
 
     def disconnect(self, code: int, reason: str) -> None:
         """See Instance."""
         self._stage = GONE
         self._events = self._body = None
-        self._wake_all()
+        # Senders first: a stream is then at its own next step when its listener for the disconnect cancels it.
+        self.resume()
+        self._wake_receivers()
+
+    def stop(self) -> None:
+        """As Run."""
+        self._refuse_from_now_on()
+        Run.stop(self)
 
     @property
     def exchange(self) -> str:
@@ -93,8 +116,23 @@ class HttpRun(Run):
             return False
         self._line.send({"type": "http.response.body", "body": b"", "more_body": False}, EVENT_OVERHEAD_BYTES)
         self._line.complete()
+        self._refuse_from_now_on()
         self.disconnect(SERVICE_RESTART, "")
         return True
+
+    async def _drop(self, event: Event) -> None:
+        """The client has left: do nothing, and let others run. Raises ClientGone if the application goes on and on."""
+        now = self._loop.time()
+        if self._unheard is None:
+            self._unheard = Unheard(now, announces_length(self._start or event))
+        if self._unheard.goes_on(now):
+            raise ClientGone(GONE.meaning)
+        if self._unheard.events % DROPPED_AT_ONCE == 0:
+            await asyncio.sleep(0)
+
+    def _refuse_from_now_on(self) -> None:
+        """The worker leaves, and cannot wait for an application that does not listen for the disconnect."""
+        self._unheard = Unheard.enough()
 
     async def _send_in_parts(self, checked: Event, stage: HttpStage) -> None:
         """A body of hundreds of megabytes leaves at the client's pace, though the application gave it at once. P5."""
@@ -128,3 +166,16 @@ class HttpRun(Run):
         log_failure(describe(scope, self._line), self._stage.meaning, error)
         if self._stage is not COMPLETE:
             self._line.close(Close.FAILED)
+
+
+class WsgiRun(HttpRun):
+    """One HTTP exchange of a WSGI application.
+
+    A stream without a reader ends at its next chunk, for its thread is worth more. The application meets no exception, as
+    under gunicorn: its iterator gets its `close()`. Only a call of `write()` raises inside it.
+    """
+
+    __slots__ = ()
+
+    async def _drop(self, event: Event) -> None:
+        raise ClientGone(GONE.meaning)

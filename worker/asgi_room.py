@@ -18,7 +18,7 @@ from asgiref.compatibility import double_to_single_callable
 
 from channel_layer.events import Event
 from worker.application import LoadedApplication
-from worker.asgi_http import HttpRun
+from worker.asgi_http import HttpRun, WsgiRun
 from worker.asgi_runner import Application, Run, logger
 from worker.asgi_websocket import WebSocketRun
 from worker.instance import Instance, Line
@@ -27,8 +27,8 @@ from worker.lifespan import Lifespan
 from worker.settings import WorkerSettings
 from worker.wsgi import WsgiApplication
 
-#: `send()` raises after the client has left, as 2.4 demands. But who hears "2.4" for HTTP (Starlette does) listens for the
-#: disconnect no more, and a stream that waits for its next item then outlives its client; so we say what uvicorn says.
+#: As uvicorn. An application that hears "2.4" for HTTP (Starlette's do) listens for the disconnect no more, and a stream that
+#: waits for its next item then outlives its client.
 SPEC_VERSIONS = {"http": "2.3", "websocket": "2.5", "lifespan": "2.0"}
 
 
@@ -45,6 +45,7 @@ class AsgiRoom:
         self._settings = settings
         self._application = as_asgi3(application)
         self._is_wsgi = application.interface == "wsgi"
+        self._http_run = WsgiRun if self._is_wsgi else HttpRun
         version = "2.0" if application.interface == "asgi2" else "3.0"
         self._asgi = {kind: {"version": version, "spec_version": spec} for kind, spec in SPEC_VERSIONS.items()}
         self._threads = KeptThreads(settings.threads, self._thread_is_free)
@@ -104,7 +105,7 @@ class AsgiRoom:
         thread = self._threads.pick()
         run: Run
         if kind == "http":
-            run = HttpRun(line, self._loop, thread, self._http_ended, body, more_body)
+            run = self._http_run(line, self._loop, thread, self._http_ended, body, more_body)
             self._http.add(run)
             thread.exchanges += 1
             if self._threads.used:

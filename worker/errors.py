@@ -8,7 +8,7 @@ StartupError            an operator's turn: the process ends with exit code 3, a
 ApplicationError        the application's turn: raised inside it, out of the call that was wrong; nothing was sent
 ├── InvalidEvent        a value is missing, of the wrong type, or would break the protocol; the text names its place
 └── WrongOrder          the event is known, and not now
-ClientGone              nobody's fault: an OSError, as ASGI 2.4 demands
+ClientGone              nobody's fault: an OSError, as ASGI 2.4 demands; in HTTP, where we announce 2.3, only for a stream without end
 """
 
 from __future__ import annotations

@@ -6,21 +6,36 @@
 Each event is copied into a dict of ASGI's types alone: what leaves for the wire is never an object that the application
 still holds and may change. Unknown keys are left out, as the specification asks for.
 
-No task or line here; the shell (asgi_http.py) obeys. Source: ASGI specification, "HTTP & WebSocket".
+Once the client has left, what the application says is dropped without a word: that is ASGI 2.3, which the scope announces.
+Background work, `yield` dependencies and cleanup after a response then run as if it had been read. `Unheard` bounds that.
+
+No task, line or clock here; the shell (asgi_http.py) obeys. Source: ASGI specification, "HTTP & WebSocket".
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from enum import Enum
+from math import inf
 from typing import Any
 
 from channel_layer.events import EVENT_OVERHEAD_BYTES, Event
-from worker.errors import ClientGone, InvalidEvent, WrongOrder
+from worker.errors import ApplicationError, ClientGone, InvalidEvent, WrongOrder
 from worker.header_fields import checked_fields
 
 #: The most that one event carries; what is longer is cut. PROTOCOL.md, "Events".
 PART_SIZE_BYTES_MAX = 65_536
+
+#: What may be said to a client that has left, before `send()` raises: so many events, and a few of them at any time, others
+#: for so long. An endless stream comes to an end of both. What answers a request, tidies up behind it, or writes down what it
+#: has streamed comes to neither.
+UNHEARD_EVENTS_MAX = 10_000
+UNHEARD_EVENTS_AT_ANY_TIME, UNHEARD_S_MAX = 10, 60.0
+
+#: Between such events others run. Not after each: frameworks cancel a stream whose client has left, and the cancellation
+#: has to meet it where it waits for its next item, to close what it has open there, rather than in `send()`.
+DROPPED_AT_ONCE = 10
 
 #: The event as it travels, its size, and the stage that follows.
 Step = tuple[Event, int, "HttpStage"]
@@ -53,6 +68,40 @@ def http_step(stage: HttpStage, event: Any) -> Step:
     except (KeyError, TypeError):
         raise refusal(stage, event, KNOWN) from None
     return check(event)
+
+
+@dataclass(slots=True)
+class Unheard:
+    """Counts what an application says to a client that has left, since the first such event at `since` (seconds).
+
+    finite: the response has announced its length. A file is sent to its end, for what its sender does afterwards (the
+    removal of a temporary file) is worth more than the reading that is spared.
+    """
+
+    since: float
+    finite: bool
+    events: int = 0
+
+    @classmethod
+    def enough(cls) -> Unheard:
+        """A count to which each further event is one too many."""
+        return cls(-inf, finite=False, events=UNHEARD_EVENTS_MAX)
+
+    def goes_on(self, now: float) -> bool:
+        """Count one event more. True if there seems to be no end of them."""
+        self.events += 1
+        if self.events > UNHEARD_EVENTS_MAX and not self.finite:
+            return True
+        return self.events > UNHEARD_EVENTS_AT_ANY_TIME and now - self.since >= UNHEARD_S_MAX
+
+
+def announces_length(start: Any) -> bool:
+    """True if `start` is the start of a response, with a Content-Length."""
+    try:
+        checked, _, _ = http_step(SILENT, start)
+    except ApplicationError:
+        return False
+    return any(name.lower() == b"content-length" for name, _ in checked["headers"])
 
 
 def checked_start(event: Event) -> Event:

@@ -72,7 +72,10 @@ class Instance(Protocol):
         """There is room again: whoever waits in `send()` goes on."""
 
     def disconnect(self, code: int, reason: str) -> None:
-        """The client has gone (or the connection was taken away): exactly one disconnect event; `send()` raises OSError."""
+        """The client has gone (or the connection was taken away): exactly one disconnect event.
+
+        WebSocket: `send()` raises OSError. HTTP: what is sent is dropped.
+        """
 
     def hand_off(self) -> bool:
         """The worker drains: no further event, and the cut when the application waits in `receive()` next.

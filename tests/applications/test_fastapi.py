@@ -11,6 +11,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from tests.applications.rude_clients import read_until, request_head, reset
 from tests.applications.served import KINDS, served
 from tests.serving import Server
 
@@ -113,3 +114,37 @@ def test_a_websocket_endpoint_that_raises_closes_with_an_error_code(server: Serv
     code = closed.value.rcvd.code if closed.value.rcvd else 1006
     assert code == 1011 or (server.kind == "uvicorn" and code == 1006)
     assert client.get("/sync").status_code == 200
+
+
+@pytest.mark.parametrize("middleware", ["plain", "behind"])
+def test_a_client_that_leaves_before_the_answer_undoes_nothing(
+    server: Server, client: httpx.Client, middleware: str
+) -> None:
+    """The answer is for nobody; the dependency commits, and the background task runs. Behind BaseHTTPMiddleware too."""
+    leave(server, client, "POST", f"/{middleware}/orders/{middleware}")
+    assert client.get(f"/heard/{middleware}-background").json() == "worked"
+    assert client.get(f"/heard/{middleware}-transaction").json() == "committed"
+
+
+def test_an_exception_handler_answers_a_client_that_has_left_like_any_other(
+    server: Server, client: httpx.Client
+) -> None:
+    leave(server, client, "POST", "/plain/late/handled")
+    assert client.get("/heard/handled-background").json() == "worked"
+
+
+def test_a_file_whose_client_leaves_is_removed_by_its_background_task(server: Server, client: httpx.Client) -> None:
+    """A file has an end, though it has more parts than an endless stream may send to nobody."""
+    leaver = server.connect()
+    leaver.sendall(request_head("GET", "/export/removed"))
+    assert b"200 OK" in read_until(leaver, b"\r\n\r\n")
+    reset(leaver)
+    assert client.get("/exported/removed").json() is True
+
+
+def leave(server: Server, client: httpx.Client, method: str, path: str) -> None:
+    """Ask, and leave as soon as the endpoint runs."""
+    leaver = server.connect()
+    leaver.sendall(request_head(method, path, "Content-Length: 0"))
+    assert client.get(f"/heard/{path.rpartition('/')[2]}-started").json() == "rung"
+    reset(leaver)

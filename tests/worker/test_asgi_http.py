@@ -11,6 +11,13 @@ import pytest
 from channel_layer.scope import Scope, ScopeReader
 from tests.facts import until
 from worker.errors import ClientGone, InvalidEvent, WrongOrder
+from worker.http_instance import (
+    UNHEARD_EVENTS_AT_ANY_TIME,
+    UNHEARD_EVENTS_MAX,
+    UNHEARD_S_MAX,
+    Unheard,
+    announces_length,
+)
 from worker.instance import Close
 
 START = {"type": "http.response.start", "status": 200, "headers": [(b"x-a", b"1")]}
@@ -120,8 +127,8 @@ async def test_receive_after_the_body_waits_for_the_disconnect_and_then_repeats_
     async def application(scope, receive, send):
         for _ in range(4):
             received.append((await receive())["type"])
-        with pytest.raises(OSError):
-            await send(START)
+        await send(START)
+        await send({"type": "http.response.body"})
 
     wire = line()
     room = await rooms.open(application)
@@ -176,14 +183,13 @@ async def test_send_waits_while_the_line_has_no_room(rooms, line, http_scope):
 
 
 async def test_a_client_that_leaves_ends_a_send_that_waits(rooms, line, http_scope):
-    """A stalled client that is thrown out must not keep its application waiting."""
-    caught = []
+    """A stalled client that is thrown out must not keep its application waiting; nor does it make it fail."""
+    went_on = []
 
     async def application(scope, receive, send):
-        try:
-            await send(START)
-        except OSError as error:
-            caught.append(error)
+        await send(START)
+        went_on.append(await receive())
+        went_on.append(await receive())
 
     wire = line()
     wire.room = False
@@ -191,6 +197,84 @@ async def test_a_client_that_leaves_ends_a_send_that_waits(rooms, line, http_sco
     run = room.start(http_scope(), b"", False, wire)
     await wire.until(lambda line: line.events)
     run.disconnect(1006, "")
+    await until(lambda: not room.running)
+    assert [event["type"] for event in went_on] == ["http.disconnect", "http.disconnect"]
+
+
+async def test_whatever_is_said_to_a_client_that_has_left_is_dropped(rooms, line, http_scope, caplog):
+    """ASGI 2.3, which the scope announces: no `send()` raises, whether the response had begun or not, nonsense included."""
+    said = []
+
+    async def application(scope, receive, send):
+        if scope["path"] == "/begun":
+            await send(START)
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        for event in (START, {"type": "http.response.body", "body": bytes(200_000)}, {"type": "odd"}, None):
+            await send(event)
+            said.append(event)
+
+    room = await rooms.open(application)
+    for path in ("/", "/begun"):
+        wire = line()
+        run = room.start(http_scope(path=path), b"", False, wire)
+        if path == "/begun":
+            await wire.until(lambda line: line.events)
+        before = len(wire.events)
+        run.disconnect(1006, "")
+        await until(lambda: not room.running)
+        assert len(wire.events) == before and wire.last_words == []
+    assert len(said) == 8 and caplog.text == ""
+
+
+@pytest.mark.parametrize(
+    ("headers", "events", "passed_s", "goes_on"),
+    [
+        ([], UNHEARD_EVENTS_MAX, 1.0, False),
+        ([], UNHEARD_EVENTS_MAX + 1, 1.0, True),
+        ([(b"Content-Length", b"7")], UNHEARD_EVENTS_MAX + 1, 1.0, False),
+        ([], UNHEARD_EVENTS_AT_ANY_TIME, 2 * UNHEARD_S_MAX, False),
+        ([], UNHEARD_EVENTS_AT_ANY_TIME + 1, UNHEARD_S_MAX - 1.0, False),
+        ([], UNHEARD_EVENTS_AT_ANY_TIME + 1, UNHEARD_S_MAX, True),
+        ([(b"content-length", b"7")], UNHEARD_EVENTS_AT_ANY_TIME + 1, UNHEARD_S_MAX, True),
+    ],
+)
+def test_an_application_goes_on_and_on_by_number_or_by_time(headers, events, passed_s, goes_on):
+    """P5. On both sides of each limit. A response that has said its length ends by itself, but not at any time."""
+    unheard = Unheard(100.0, announces_length(START | {"headers": headers}))
+    before = [unheard.goes_on(100.0) for _ in range(events - 1)]
+    assert not any(before)
+    assert unheard.goes_on(100.0 + passed_s) is goes_on
+
+
+@pytest.mark.parametrize("start", [None, {}, "start", {"type": "http.response.body"}, START, START | {"headers": 7}])
+def test_what_announces_no_length_announces_none(start):
+    """Nobody has checked what is said to a client that has left."""
+    assert not announces_length(start)
+
+
+async def test_a_stream_without_an_end_hears_that_its_client_has_left(rooms, line, http_scope):
+    """P5. Others run meanwhile, and after it."""
+    caught = []
+
+    async def application(scope, receive, send):
+        await send(START)
+        try:
+            while True:
+                await send({"type": "http.response.body", "body": b".", "more_body": True})
+                if not wire.room:
+                    turns.append(1)
+        except OSError as error:
+            caught.append(error)
+
+    turns, wire = [], line()
+    wire.room = False
+    room = await rooms.open(application)
+    run = room.start(http_scope(), b"", False, wire)
+    await wire.until(lambda line: line.events)
+    run.disconnect(1006, "")
+    await until(lambda: turns)
+    assert room.running, "it lets others run before it is stopped"
     await until(lambda: not room.running)
     assert isinstance(caught[0], ClientGone)
 
@@ -421,7 +505,8 @@ async def test_the_oserror_of_a_client_that_left_is_no_error(rooms, line, http_s
         await receive()
         await receive()
         try:
-            await send(START)
+            while True:
+                await send(START)
         except OSError as error:
             raise RuntimeError("wrapped, as frameworks do") from error
 

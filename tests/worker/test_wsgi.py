@@ -182,6 +182,30 @@ async def test_a_client_that_leaves_in_mid_upload_ends_the_read(rooms, line, htt
     assert raised
 
 
+async def test_a_stream_whose_client_has_left_ends_at_its_next_chunk(rooms, line, http_scope, caplog):
+    """Its thread is free again. As under gunicorn nothing is raised inside: the iterator is closed, and nobody is told."""
+    go_on, closed = threading.Event(), []
+
+    def application(environ, start_response):
+        start_response("200 OK", [])
+        try:
+            while True:
+                yield b"."
+                assert go_on.wait(DEADLINE_S)
+        except BaseException as error:
+            closed.append(type(error))
+            raise
+
+    wire = line()
+    room = await rooms.open(application, interface="wsgi")
+    run = room.start(http_scope(), b"", False, wire)
+    await wire.until(lambda line: line.body)
+    run.disconnect(1006, "")
+    go_on.set()
+    await until(lambda: not room.running)
+    assert closed == [GeneratorExit] and caplog.text == ""
+
+
 async def test_close_is_called_and_the_client_does_not_wait_for_it(rooms, line, http_scope):
     """Work after the response, as Werkzeug's call_on_close, happens after the response."""
     go_on, closed = threading.Event(), []

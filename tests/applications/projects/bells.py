@@ -22,6 +22,11 @@ def ring(name: str, word: str = "rung") -> None:
     _bells[name].set()
 
 
+async def ring_on_loop(name: str, word: str) -> None:
+    """For background tasks, whose plain functions run in threads."""
+    ring(name, word)
+
+
 async def heard(name: str) -> str:
     """Wait for the bell, and return the word that it was rung with."""
     await asyncio.wait_for(_bells[name].wait(), WAIT_S)

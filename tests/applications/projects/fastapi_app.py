@@ -5,14 +5,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import os
+import tempfile
 import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Annotated
 
 import bells
-from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, UploadFile, WebSocket, WebSocketDisconnect
-from fastapi.responses import StreamingResponse
+from fastapi import (
+    BackgroundTasks,
+    Depends,
+    FastAPI,
+    HTTPException,
+    Request,
+    UploadFile,
+    WebSocket,
+    WebSocketDisconnect,
+)
+from fastapi.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field
+from starlette.background import BackgroundTask
+from starlette.middleware import Middleware
+from starlette.middleware.base import BaseHTTPMiddleware, RequestResponseEndpoint
 
 started: list[str] = []
 
@@ -115,3 +129,73 @@ async def broken(websocket: WebSocket) -> None:
     await websocket.accept()
     await websocket.receive_text()
     raise LookupError("this socket always fails")
+
+
+async def transaction(bell: str) -> AsyncIterator[None]:
+    """As a session of a database: committed if nothing was raised, rolled back otherwise."""
+    try:
+        yield
+    except BaseException:
+        bells.ring(f"{bell}-transaction", "rolled back")
+        raise
+    bells.ring(f"{bell}-transaction", "committed")
+
+
+class Late(Exception):
+    """What an endpoint raises for an exception handler."""
+
+
+async def until_left(request: Request, bell: str) -> None:
+    bells.ring(f"{bell}-started")
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
+
+
+async def order(request: Request, bell: str, tasks: BackgroundTasks) -> str:
+    """Is not finished before its client has left."""
+    await until_left(request, bell)
+    tasks.add_task(bells.ring_on_loop, f"{bell}-background", "worked")
+    return "ordered"
+
+
+async def too_late(request: Request, bell: str) -> None:
+    await until_left(request, bell)
+    raise Late
+
+
+async def answer_late(request: Request, _error: Exception) -> Response:
+    bell = request.path_params["bell"]
+    return JSONResponse("late", 409, background=BackgroundTask(bells.ring_on_loop, f"{bell}-background", "worked"))
+
+
+async def hand_on(request: Request, call_next: RequestResponseEndpoint) -> Response:
+    return await call_next(request)
+
+
+def shop(*middleware: Middleware) -> FastAPI:
+    made = FastAPI(middleware=middleware, exception_handlers={Late: answer_late})
+    made.post("/orders/{bell}", dependencies=[Depends(transaction)])(order)
+    made.post("/late/{bell}")(too_late)
+    return made
+
+
+app.mount("/plain", shop())
+app.mount("/behind", shop(Middleware(BaseHTTPMiddleware, dispatch=hand_on)))
+
+
+@app.get("/export/{bell}")
+async def export(bell: str) -> Response:
+    """A large file, to be removed afterwards."""
+    file = tempfile.NamedTemporaryFile(delete=False)
+    file.truncate(100_000_000)
+
+    def remove() -> None:
+        os.unlink(file.name)
+        bells.ring_thread(bell)
+
+    return FileResponse(file.name, background=BackgroundTask(remove))
+
+
+@app.get("/exported/{bell}")
+def exported(bell: str) -> bool:
+    return bells.heard_in_thread(bell)
