@@ -8,6 +8,12 @@ WEBSOCKET_CHANNEL = "websocket.connect"
 #: The shared channel on which connections of a kind (`scope["type"]`) wait for a worker.
 CHANNEL_OF_KIND = {"http": HTTP_CHANNEL, "websocket": WEBSOCKET_CHANNEL}
 
+
+def own_channel(channel: str, worker: str) -> str:
+    """The channel that only this worker reads, for connections that would else wait on `channel`. No application can name it."""
+    return f"{channel}@{worker}"
+
+
 #: The one consumer group of every shared channel.
 GROUP = "workers"
 

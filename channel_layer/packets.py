@@ -74,6 +74,7 @@ class Refusal(IntEnum):
     LATE = 0  #: past its wait, by Redis' clock
     ERA = 1  #: of another life of Redis' data
     NOT_TAKEN = 2  #: it may not be taken by who has read it, and nobody has it: queue it again
+    LEAVING = 3  #: the worker whose own channel this is takes nothing any more: queue it again, for all
 
 
 class Close(IntEnum):

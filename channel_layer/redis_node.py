@@ -40,6 +40,8 @@ from channel_layer.settings import WireSettings
 
 log = logging.getLogger("towpath.node")
 
+#: News: a worker has started that reads a channel of its own.
+OWN_CHANNEL = "own channel"
 #: How long a process that leaves waits for what it has said to be in Redis. Mail for the dead never is.
 LAST_WORDS_S = 5.0
 LAST_WORDS_LOOK_S = 0.005
@@ -53,6 +55,9 @@ class Receiver(Protocol):
 
     def on_group_message(self, group: str, event: Event) -> None:
         """Somebody sent to a group that has members here."""
+
+    def on_own_channel(self, worker: str) -> None:
+        """`worker` has started, and reads a channel of its own."""
 
     def on_dead(self, node: str) -> None:
         """`node` held connections of ours and its lease is over; its last words have been read."""
@@ -185,6 +190,8 @@ class RedisNode:
                 self._receiver.on_doubt()
         elif what == "generation":
             self.channels.heard_generation(node)
+        elif what == OWN_CHANNEL:
+            self._receiver.on_own_channel(node)
         elif what == "leaving":
             self.peers.bid_farewell(node)
         elif what == "dead":

@@ -63,6 +63,10 @@ class RedisOpener:
         self._returning: list[_Opening] = []
         #: To be withdrawn, and nobody knows whether they were: the era, id and size of each, and who wants to know.
         self._left_behind: list[tuple[str, bytes, int, OnAnswer]] = []
+        #: The worker that alone reads this channel; None: all do.
+        self.worker: str | None = None
+        #: Nobody reads this channel any more: what comes to stand there is withdrawn.
+        self.retired = False
         self._refusals = Refusals(log, "new connections")
         self._under_way = False
         self._scheduled = False
@@ -80,6 +84,11 @@ class RedisOpener:
             if era == connection.era:  # in another life of the data nobody takes it
                 self.withdraw(entry_id, size_bytes, on_answer)
         self._return()
+
+    @property
+    def idle(self) -> bool:
+        """True if nothing is under way, or will be."""
+        return not (self._waiting or self._returning or self._left_behind or self._under_way or self._scheduled)
 
     def open(self, packed: bytes, applicant: Applicant, epoch: int) -> None:
         """Queue one packed packet. The outcome comes by `applicant.opened`."""

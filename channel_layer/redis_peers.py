@@ -27,7 +27,7 @@ from channel_layer.keys import Keys
 from channel_layer.lease import OwnLease, readable
 from channel_layer.linux_process import DeathWatch
 from channel_layer.peers import Peers
-from channel_layer.redis_connection import Answer
+from channel_layer.redis_connection import Answer, RedisConnection
 from channel_layer.redis_inbox import RedisInbox
 from channel_layer.redis_link import RedisLink
 from channel_layer.redis_outbox import RedisOutbox
@@ -58,6 +58,9 @@ class RedisPeers:
         #: What the others of them say of themselves, as old; nothing unless `asks_fellows`.
         self.fellow_leases: list[dict[str, Any]] = []
         self.asks_fellows = False
+        #: What each worker says of itself, as old; nothing unless `asks_workers`.
+        self.worker_leases: dict[str, dict[str, Any]] = {}
+        self.asks_workers = False
         self._name = name
         self._role = role
         self._keys = keys
@@ -203,6 +206,13 @@ class RedisPeers:
         others = [self._keys.lease(name) for name in fellows if name != self._name]
         leases = await connection.execute("MGET", *others) if others and self.asks_fellows else ()
         self.fellow_leases = list(readable(leases))
+        if self.asks_workers:
+            await self._ask_workers(connection, [name for name in names if name.startswith("worker.")])
+
+    async def _ask_workers(self, connection: RedisConnection, workers: list[str]) -> None:
+        leases = await connection.execute("MGET", *map(self._keys.lease, workers)) if workers else ()
+        found = ((worker, readable([lease])) for worker, lease in zip(workers, leases, strict=True))
+        self.worker_leases = {worker: facts for worker, read in found for facts in read}
 
     async def _judge(self, watched: list[str]) -> None:
         """Whose lease is over is dead: unless ours has gone with it, for then Redis has lost them all."""

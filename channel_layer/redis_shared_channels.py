@@ -14,7 +14,7 @@ import hiredis
 
 from channel_layer import redis_scripts
 from channel_layer.codec import batch_head
-from channel_layer.keys import GROUP, Keys
+from channel_layer.keys import GROUP, Keys, own_channel
 from channel_layer.redis_address import RedisAddress
 from channel_layer.redis_connection import Answer, RedisConnection
 from channel_layer.redis_link import RedisLink
@@ -84,6 +84,13 @@ class RedisSharedChannels:
         """A way onto a shared channel that is never full: for what is bounded elsewhere."""
         ttl_ms = max(self._rest_ttl_ms, int(2000 * self._settings.resume_wait_s))
         return self._opener(channel, NEVER_FULL, NEVER_FULL, ttl_ms)
+
+    def own_opener(self, channel: str, worker: str) -> RedisOpener:
+        """The way onto the channel that stands beside `channel` for one worker. Set its `retired` when that worker is dead."""
+        self._openers = [opener for opener in self._openers if not (opener.retired and opener.idle)]
+        opener = self.opener(own_channel(channel, worker))
+        opener.worker = worker
+        return opener
 
     def _opener(self, channel: str, capacity: int, size_bytes_max: int, ttl_ms: int) -> RedisOpener:
         opener = RedisOpener(self._name, self._keys, channel, capacity, size_bytes_max, ttl_ms)

@@ -19,10 +19,12 @@ from channel_layer.groups import Membership
 from channel_layer.packets import MALFORMED, Cancel, Close, Refusal
 from channel_layer.redis_node import RedisNode
 from channel_layer.scope import Scope
+from interface_server.affinity import affinity
 from interface_server.client import Client, Ending, Pushed
 from interface_server.connection import Happening, IllegalMove, Order, State
 from interface_server.members import Members
 from interface_server.outage import waiting_too_long
+from interface_server.own_channels import OwnChannels
 from interface_server.settings import InterfaceSettings
 from interface_server.upstream import ENDING_OF_CLOSE, WireUpstream
 from interface_server.wire_queue import WireQueue
@@ -31,7 +33,11 @@ log = logging.getLogger("towpath.interface")
 
 SWEEP_INTERVAL_S = 0.5
 
-_HAPPENING_OF_REFUSAL = {int(Refusal.ERA): Happening.REDIS_EMPTY, int(Refusal.NOT_TAKEN): Happening.NOT_STARTED}
+_HAPPENING_OF_REFUSAL = {
+    int(Refusal.ERA): Happening.REDIS_EMPTY,
+    int(Refusal.NOT_TAKEN): Happening.NOT_STARTED,
+    int(Refusal.LEAVING): Happening.NOT_STARTED,
+}
 _NEXT, _GAP = Order.NEXT, Order.GAP  # see connection.py
 
 
@@ -51,7 +57,10 @@ class Pump:
         self._membership = Membership()
         self.node = RedisNode(settings.wire, "interface", self)
         self._members = Members(self.node, self._membership, self._connections, self.counters)
-        self.queue = WireQueue(self.node, self._connections, self.counters, settings.wire)
+        self._affinity = affinity(settings.sticky, settings.root_path)
+        self._own = None if self._affinity is None else OwnChannels(self.node, self._affinity)
+        self.node.peers.asks_workers = self._own is not None
+        self.queue = WireQueue(self.node, self._connections, self.counters, settings.wire, self._own)
         self._waits = self.queue.waits
         self._handlers = {
             packets.ADOPTED: self._adopted,
@@ -72,6 +81,8 @@ class Pump:
     async def start(self) -> None:
         """Stand on the wire. Raises LayerUnavailable."""
         await self.node.start()
+        if self._own is not None:
+            await self.node.peers.look()  # clients come back to workers that they had before this process began
         self._sweep()
 
     async def close(self) -> None:
@@ -95,6 +106,8 @@ class Pump:
         self._sweeper = self._loop.call_later(SWEEP_INTERVAL_S, self._sweep)  # first: whatever happens below
         now = self._loop.time()
         self.queue.look(now)
+        if self._own is not None:
+            self._own.listed(self.node.peers.worker_leases)
         unheard_s = self.node.own_lease.unheard_s(now)
         for held in waiting_too_long(self._connections.values(), unheard_s, self._settings):
             held.obey(held.happen(Happening.OUTAGE))
@@ -111,6 +124,8 @@ class Pump:
         self._opened += 1
         upstream = WireUpstream(self, client, self._opened, scope, body, more_body, window, expect_continue)
         self._connections[upstream.number] = upstream
+        if self._affinity is not None:
+            upstream.tie = self._affinity.tie(scope.event)
         self.queue.put(upstream)
         return upstream
 
@@ -119,6 +134,8 @@ class Pump:
         self._waits.end(upstream.number)
         if upstream.owner is not None:
             self.node.peers.hold(upstream.owner)
+            if self._affinity is not None and upstream.tie is not None:
+                self._affinity.adopted(upstream.tie, upstream.owner)
         if self._answer_may_be_late or upstream.kind == "websocket":
             upstream.client.adopted()
 
@@ -173,8 +190,14 @@ class Pump:
         """See `Receiver.on_group_message`."""
         self._members.deliver(group, event)
 
+    def on_own_channel(self, worker: str) -> None:
+        """See `Receiver.on_own_channel`."""
+        if self._own is not None:
+            self._own.announced(worker)
+
     def on_dead(self, node: str) -> None:
         """See `Receiver.on_dead`."""
+        self.queue.worker_died(node)  # first: who is opened again below is not for this worker
         for upstream in [upstream for upstream in self._connections.values() if upstream.owner == node]:
             self.node.post(node, packets.cancel(upstream.number, upstream.epoch, Cancel.DEAD))
             torn = upstream.accepted and upstream.client.torn
@@ -244,6 +267,8 @@ class Pump:
         if upstream is None or upstream.epoch != packet[2] or upstream.owner is not None:
             self._stray(sender, packet)
             return
+        if packet[3] == Refusal.LEAVING and self._own is not None:
+            self._own.left(sender)
         upstream.obey(upstream.happen(_HAPPENING_OF_REFUSAL.get(packet[3], Happening.REFUSED)))
 
     def _data(self, sender: str, packet: list[Any]) -> None:
@@ -254,6 +279,8 @@ class Pump:
         if order is _NEXT:
             events = packet[4]
             size_bytes = payload_sizes_bytes(events)
+            if upstream.tie is not None:
+                events = self._tied(upstream, events)
             if upstream.kind == "websocket":
                 upstream.delivered_bytes += size_bytes
                 events = self._screened(upstream, events)
@@ -262,6 +289,13 @@ class Pump:
             upstream.client.deliver(events, size_bytes)
         elif order is _GAP:
             self._gap(upstream)
+
+    def _tied(self, upstream: WireUpstream, events: list[Event]) -> list[Event]:
+        """The beginning of the answer tells the client which worker it has from now on."""
+        assert self._affinity is not None and upstream.tie is not None and upstream.owner is not None
+        marked = self._affinity.marked(events, upstream.tie, upstream.owner)
+        upstream.tie = None
+        return marked
 
     def _gap(self, upstream: WireUpstream) -> None:
         self.counters["wire.gap"] += 1

@@ -58,5 +58,7 @@ class InterfaceSettings:
     ws_per_message_deflate: bool = False
     push_queue_bytes_max: int = MEBIBYTE  #: third parties' and groups' messages to one slow socket: close 1013
 
+    sticky: str = "off"  #: cookie, address: a client's connections go to the worker that it had before
+
     drain_delay_s: float = 0.0  #: from SIGTERM, unready already, until no new connection is accepted
     graceful_timeout_s: float = 30.0  #: from SIGTERM until the process leaves

@@ -14,8 +14,9 @@ from channel_layer.events import Event
 from channel_layer.names import reply_channel
 from channel_layer.packets import Cancel, Close
 from channel_layer.redis_connection import Answer
-from channel_layer.redis_opener import Outcome
+from channel_layer.redis_opener import Outcome, RedisOpener
 from channel_layer.scope import Scope
+from interface_server.affinity import Tie
 from interface_server.client import Client, Ending
 from interface_server.connection import Action, Connection, Happening, State
 from interface_server.heard_out import HeardOut
@@ -60,7 +61,7 @@ _OWNED, _DONE, _FLOW = State.OWNED, State.DONE, Action.FLOW  # see connection.py
 class WireUpstream(Connection):
     """Implements `Upstream` for the client's side and `Applicant` for the opener."""
 
-    __slots__ = ("client", "entry_id", "entry_size", "kind", "leaving", "pump")
+    __slots__ = ("client", "entry_id", "entry_size", "kind", "leaving", "opener", "pump", "tie")
 
     def __init__(
         self,
@@ -77,6 +78,8 @@ class WireUpstream(Connection):
         self.pump = pump
         self.client = client
         self.kind: str = scope.event["type"]
+        self.opener: RedisOpener  # the way on which it was queued last
+        self.tie: Tie | None = None  # to the worker that its client had before
         self.entry_id: bytes | None = None  # on the shared channel, once it is known
         self.entry_size = 0
         self.leaving = LOST
@@ -150,6 +153,8 @@ class WireUpstream(Connection):
         self.entry_id = outcome
         if self.state in (_DONE, State.OVERDUE):
             self._withdraw()  # the client left, or its wait was over, before we knew what to withdraw
+        elif self.opener.retired and self.state is State.QUEUED:
+            self.seek()  # the worker whose channel this is died in between
 
     def flow(self) -> None:
         """There is an owner, or none any more, or there is room again: send what may go, then let the client's side go on."""

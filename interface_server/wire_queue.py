@@ -19,6 +19,7 @@ from channel_layer.redis_node import RedisNode
 from channel_layer.redis_opener import RedisOpener
 from channel_layer.settings import WireSettings
 from interface_server.connection import Happening
+from interface_server.own_channels import OwnChannels
 from interface_server.waits import Waits
 
 if TYPE_CHECKING:
@@ -36,7 +37,9 @@ class WireQueue:
         connections: Mapping[int, WireUpstream],
         counters: MutableMapping[str, int],
         settings: WireSettings,
+        own: OwnChannels | None,
     ) -> None:
+        """own: where clients stay with one worker."""
         self._connections = connections
         self._counters = counters
         #: Whoever is adopted or done is taken out of them by the pump.
@@ -46,6 +49,7 @@ class WireQueue:
         self._openers = {kind: node.channels.opener(channel) for kind, channel in CHANNEL_OF_KIND.items()}
         #: Open sockets that wait for their next owner are bounded by the sockets that there are, and never refused.
         self._reopener = node.channels.reopener(CHANNEL_OF_KIND["websocket"])
+        self._own = own
         self._era = ""
         self._loop = asyncio.get_running_loop()
 
@@ -67,7 +71,7 @@ class WireQueue:
                 {"state": upstream.state_blob} if upstream.accepted else None,
             )
         )
-        opener = self._opener_of(upstream)
+        upstream.opener = opener = self._opener_for(upstream)
         upstream.entry_id, upstream.entry_size = None, opener.entry_size_bytes(packed)
         self.waits.begin(upstream.number, upstream.accepted, self._loop.time())
         opener.open(packed, upstream, upstream.epoch)
@@ -83,7 +87,7 @@ class WireQueue:
 
     def withdraw(self, upstream: WireUpstream, entry_id: bytes, answered: OnAnswer) -> None:
         """Take its entry back; answered with 1 if nobody had taken it."""
-        self._opener_of(upstream).withdraw(entry_id, upstream.entry_size, answered)
+        upstream.opener.withdraw(entry_id, upstream.entry_size, answered)
 
     def look(self, now: float) -> None:
         """Whose wait is over?"""
@@ -111,5 +115,20 @@ class WireQueue:
             upstream = self._connections[number]
             upstream.obey(upstream.happen(Happening.REDIS_EMPTY))
 
-    def _opener_of(self, upstream: WireUpstream) -> RedisOpener:
-        return self._reopener if upstream.accepted else self._openers[upstream.kind]
+    def worker_died(self, worker: str) -> None:
+        """Nobody reads its own channel any more: who waits there is withdrawn, and queued for all."""
+        if self._own is None:
+            return
+        self._own.died(worker)
+        for number in self.waits.queued():
+            upstream = self._connections[number]
+            if (
+                upstream.opener.worker == worker and upstream.entry_id is not None
+            ):  # else its opener says where it stands
+                upstream.seek()
+
+    def _opener_for(self, upstream: WireUpstream) -> RedisOpener:
+        if upstream.accepted:
+            return self._reopener
+        own = None if self._own is None else self._own.opener(upstream.tie, upstream.kind)
+        return own or self._openers[upstream.kind]

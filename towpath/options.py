@@ -166,6 +166,10 @@ ROWS: tuple[Row, ...] = (
         ("worker.resume_websockets",), more={"is_flag": True},
     ),
     Row(
+        "--sticky", PROCESSES, "Keep a client with the worker that it had before: by a `cookie` of ours, or by its `address`.",
+        ("interface.sticky", "worker.sticky"), click.Choice(("off", "cookie", "address")),
+    ),
+    Row(
         "--generation", frozenset({WORKER}), "FLEET/NUMBER: WebSockets are left to workers of a higher number, if there are any.",
         ("wire.generation",), GENERATION,
     ),

@@ -7,27 +7,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from channel_layer import packets
 from channel_layer.close_codes import ABNORMAL
-from channel_layer.codec import pack
 from channel_layer.credit import window_size_bytes
 from channel_layer.errors import InvalidMessage
 from channel_layer.events import Event, payload_size_bytes
-from channel_layer.keys import CHANNEL_OF_KIND
-from channel_layer.packets import MALFORMED, OPEN_ERA, OPEN_EXPECTS, OPEN_RESUME, Close, Refusal
+from channel_layer.keys import CHANNEL_OF_KIND, own_channel
+from channel_layer.packets import MALFORMED, OPEN_ERA, OPEN_RESUME, Close, Refusal
 from channel_layer.redis_connection import ignore
 from channel_layer.redis_layer import RedisLayer
-from channel_layer.redis_node import RedisNode
+from channel_layer.redis_node import OWN_CHANNEL, RedisNode
 from channel_layer.redis_reader import Entry, RedisReader
-from channel_layer.redis_shared_channels import Offer
 from channel_layer.scope import ScopeReader
-from worker.adoption import Adoption, Key, read_count
+from worker.adoption import READ_MAX, Adoption, Key, read_count
 from worker.instance import Room
 from worker.loop_lag import LoopLag
+from worker.offers import offers, refusals
 from worker.placement import LEAVES_S, is_laden, may_be_laden, willing
 from worker.settings import WorkerSettings
 from worker.wire_line import WireLine
@@ -35,7 +35,6 @@ from worker.wire_line import WireLine
 log = logging.getLogger("towpath.worker")
 
 ADOPTED = 1
-_LATE, _ERA, _NOT_TAKEN = int(Refusal.LATE), int(Refusal.ERA), int(Refusal.NOT_TAKEN)
 FIGURES_INTERVAL_S = 0.5
 
 
@@ -59,7 +58,8 @@ class Pump:
         self.adopted = 0  #: connections since the start, exchanges and WebSockets
         self._readers: dict[str, RedisReader] = {}
         self._reserved = dict.fromkeys(CHANNEL_OF_KIND, 0)  # slots for what is being taken
-        self._length = dict.fromkeys(CHANNEL_OF_KIND, 1)  # of each queue, as the last take saw it
+        self._length: defaultdict[str, int] = defaultdict(lambda: 1)  # of each channel, as the last take saw it
+        self._sticky = settings.sticky != "off"
         self._draining = False
         self._paused = False
         self._laden = False  # with more open WebSockets than its share
@@ -80,14 +80,23 @@ class Pump:
         self._figures()
         for kind, channel in CHANNEL_OF_KIND.items():
             leaves_s = self._leaves_s if kind == "websocket" else None  # an exchange is soon over, wherever it is
-            wanted, take = partial(self._wanted, kind), partial(self._take, kind)
-            self._readers[kind] = await self.node.channels.read(channel, wanted, take, leaves_s)
+            await self._read(kind, channel, leaves_s)
+            if self._sticky:
+                await self._read(kind, own_channel(channel, self.node.name), None)
+        if self._sticky:
+            self.node.peers.announce(OWN_CHANNEL, self.node.name)
+
+    async def _read(self, kind: str, channel: str, leaves_s: Callable[[], float] | None) -> None:
+        wanted, take = partial(self._wanted, kind, channel), partial(self._take, kind, channel)
+        self._readers[channel] = await self.node.channels.read(channel, wanted, take, leaves_s)
 
     async def stop_taking(self) -> None:
-        """Take nothing new from now on."""
+        """Take nothing new from now on. What waits for this worker alone is read on, and refused."""
         self._draining = True
-        for reader in self._readers.values():
-            await reader.close()
+        for channel, reader in self._readers.items():
+            if channel in CHANNEL_OF_KIND.values():
+                await reader.close()
+        self.room_again()
 
     def pause(self, paused: bool) -> None:
         """Take nothing until it is called with False. What this worker has in hand goes on."""
@@ -147,17 +156,22 @@ class Pump:
 
     # -- adoption
 
-    def _wanted(self, kind: str) -> int:
+    def _wanted(self, kind: str, channel: str) -> int:
         """How many entries may be read now."""
-        if self.node.connection is None or self._paused:
-            return 0  # what is read now could not be taken; `on_redis` reads on, and so does `pause`
+        if self.node.connection is None:
+            return 0  # what is read now could not be taken; `on_redis` reads on
+        if self._draining:
+            return READ_MAX
+        if self._paused:
+            return 0  # `pause` reads on
         free = self._room.free(kind) - self._reserved[kind]
-        return read_count(free, self._length[kind], self.node.peers.fellows, self._lag.late)
+        fellows = self.node.peers.fellows if channel == CHANNEL_OF_KIND[kind] else 1
+        return read_count(free, self._length[channel], fellows, self._lag.late)
 
     def _leaves_s(self) -> float:
         return LEAVES_S if self._laden else 0.0
 
-    def _take(self, kind: str, entries: list[Entry]) -> bool:
+    def _take(self, kind: str, channel: str, entries: list[Entry]) -> bool:
         """Take what was read, but for what must not be taken (again). True: read no more until that has begun to run.
 
         Where there are others: what blocks this loop in its first step shall hold up nobody that they could serve.
@@ -165,13 +179,15 @@ class Pump:
         connection = self.node.connection
         if connection is None:
             return False  # nothing was sent, so it may be claimed again, by us too
+        if self._draining:
+            self._give_back(channel, entries, Refusal.LEAVING)
+            return False
         keys = [(entry.interface, entry.packet[1], entry.packet[2]) for entry in entries]
         chosen = self._adoption.choose(keys, self._loop.time(), self._lines)
         taking = [(entry, key) for entry, key, free in zip(entries, keys, chosen, strict=True) if free]
         if len(taking) < len(entries):
-            self._give_back(
-                kind, [entry for entry, key in zip(entries, keys, strict=True) if self._adoption.is_spurned(key)]
-            )
+            spurned = [entry for entry, key in zip(entries, keys, strict=True) if self._adoption.is_spurned(key)]
+            self._give_back(channel, spurned, Refusal.NOT_TAKEN)
         if not taking:
             return False
         window = window_size_bytes(self._settings.wire.buffer_budget_bytes, len(self._lines) + len(taking))
@@ -182,28 +198,24 @@ class Pump:
             if verdicts is None:
                 self._unanswered([key for _, key in taking])
             else:
-                self._length[kind] = verdicts[0]
+                self._length[channel] = verdicts[0]
                 for (entry, key), verdict in zip(taking, verdicts[1:], strict=True):
                     self._answered(entry, key, verdict, window)
-            self._loop.call_soon(self._readers[kind].poke)  # behind the first step of each instance
+            self._loop.call_soon(self._readers[channel].poke)  # behind the first step of each instance
 
-        self.node.channels.take(CHANNEL_OF_KIND[kind], _offers(taking, connection.era, window), on_verdicts)
+        self.node.channels.take(channel, offers(taking, connection.era, window), on_verdicts)
         return self.node.peers.fellows > 1
 
-    def _give_back(self, kind: str, entries: list[Entry]) -> None:
-        """Our take of these was not executed, and we never take them again. Whoever claims holds them back from all others:
-        out of the queue with them, in the one step that finds out that nobody has them, and their interface server queues them anew.
+    def _give_back(self, channel: str, entries: list[Entry], reason: Refusal) -> None:
+        """Refuse entries that this worker may not take and that it holds back from others by having read them.
+
+        The same script that finds out that nobody has them removes them, and their interface server queues them anew.
         """
         connection = self.node.connection
         if not entries or connection is None:
             return
         self.counters["take.given_back"] += len(entries)
-        offers: list[Offer] = []
-        for entry in entries:
-            why = _NOT_TAKEN if entry.packet[OPEN_ERA] == connection.era else _ERA
-            refused = pack(packets.refused(entry.packet[1], entry.packet[2], why))
-            offers.append((entry, 0, b"", refused))
-        self.node.channels.take(CHANNEL_OF_KIND[kind], offers, ignore)
+        self.node.channels.take(channel, refusals(entries, connection.era, reason), ignore)
 
     def _answered(self, entry: Entry, key: Key, verdict: int, window: int) -> None:
         held = self._adoption.answered(key)
@@ -254,6 +266,9 @@ class Pump:
 
     def on_group_message(self, group: str, event: Event) -> None:
         """See `Receiver.on_group_message`. Nothing here is a member of anything."""
+
+    def on_own_channel(self, worker: str) -> None:
+        """See `Receiver.on_own_channel`. Connections do not come from here."""
 
     def on_dead(self, node: str) -> None:
         """See `Receiver.on_dead`."""
@@ -350,6 +365,7 @@ class Pump:
             "connections": len(self._lines),
             "websockets": self._room.websockets,
             "adopted_total": self.adopted,
+            "own_channel": self._sticky and not self._draining,
         }
 
     def _figures_while_blocked(self, blocked_s: float) -> dict[str, Any]:
@@ -371,14 +387,3 @@ class Pump:
         }
         self.node.tell(figures, self.counters)
         self._figures_timer = self._loop.call_later(FIGURES_INTERVAL_S, self._figures)
-
-
-def _offers(taking: list[tuple[Entry, Key]], era: str, window: int) -> list[Offer]:
-    """What the take script is to do with each."""
-    offers = []
-    for entry, (_, number, epoch) in taking:
-        ours = entry.packet[OPEN_ERA] == era  # of another life of Redis' data: who knows who has taken it there
-        adopted = packets.adopted(number, epoch, 0 if entry.packet[OPEN_EXPECTS] else window)
-        refused = packets.refused(number, epoch, _LATE if ours else _ERA)
-        offers.append((entry, entry.deadline_ms if ours else 0, pack(adopted), pack(refused)))
-    return offers

@@ -22,6 +22,7 @@ class WorkerSettings:
 
     concurrency: int = 100  #: exchanges at once; sync-only applications: `threads`
     websockets: int = 20_000  #: WebSockets at once
+    sticky: str = "off"  #: any other value: this worker reads a channel of its own, for clients that are tied to it
     resume_websockets: bool = False  #: every accept asks for hand-off; else only those that say `resumable`
     threads: int = 8  #: kept threads for sync code
 

@@ -21,6 +21,8 @@ from tests.simulation.record import Record
 WINDOW_BYTES = WINDOW_BYTES_MIN
 #: A body of so many parts is more than an interface server keeps for another start.
 LONG_PARTS = 24
+#: So many addresses have all clients together, where that matters.
+ADDRESSES = 3
 EVENT_SIZE_BYTES_MAX = PART_SIZE_BYTES_MAX + EVENT_OVERHEAD_BYTES
 
 
@@ -55,6 +57,7 @@ class Client:
     def arrive(self) -> None:
         """The door opens. Runs on the loop of the interface server, as everything here."""
         scope: Event = {"type": "websocket" if self.kind == "websocket" else "http", "path": self.name, "headers": []}
+        scope["client"] = [f"192.0.2.{int(self.name.rpartition('/')[2]) % ADDRESSES}", 1]
         if self.kind == "websocket":
             scope["resumable"] = self.resumable
         else:

@@ -111,6 +111,8 @@ def leaks(world: World) -> list[str]:
         pump = process.pump
         owners: dict[str, int] = {}
         if process.role.startswith("interface"):
+            if pump._own is not None:
+                owners = dict.fromkeys(pump._own._openers, 1)  # a way to a worker's own channel is a reason, too
             for upstream in pump._connections.values():
                 if upstream.state is State.OWNED:
                     owners[upstream.owner] = owners.get(upstream.owner, 0) + 1

@@ -30,6 +30,18 @@ from worker.wire_line import WireLine
 Patch = tuple[Any, str, Any]
 
 
+def _forget_the_way_alone(self: WireQueue, worker: str) -> None:
+    if self._own is not None:
+        self._own.died(worker)
+
+
+async def _stop_taking_without_a_word(self: WorkerPump) -> None:
+    """What waits for this worker alone goes on waiting."""
+    self._draining = True
+    for reader in self._readers.values():
+        await reader.close()
+
+
 def _every_packet_is_next(self: Connection, sequence: int) -> Order:
     self.received = sequence
     return interface_pump._NEXT
@@ -160,10 +172,10 @@ def _choose_what_runs(self: Adoption, keys: Any, now: float, running: Any = ()) 
 _choose = Adoption.choose
 
 
-def _take_of_any_era(self: WorkerPump, kind: str, entries: list[Any]) -> None:
+def _take_of_any_era(self: WorkerPump, kind: str, channel: str, entries: list[Any]) -> bool:
     for entry in entries:
         entry.packet[9] = self.node.connection.era if self.node.connection is not None else ""
-    _worker_take(self, kind, entries)
+    return _worker_take(self, kind, channel, entries)
 
 
 _worker_take = WorkerPump._take
@@ -310,6 +322,8 @@ FOUND: dict[str, list[Patch]] = {
 
 #: Each rule, and what the code looks like without it.
 RULES: dict[str, list[Patch]] = {
+    "a worker that leaves refuses what waits for it alone": [(WorkerPump, "stop_taking", _stop_taking_without_a_word)],
+    "what waits for a worker that died is queued for all": [(WireQueue, "worker_died", _forget_the_way_alone)],
     "a packet seen before is dropped, by the interface server": [(Connection, "order", _every_packet_is_next)],
     "a packet seen before is dropped, by the worker": [(WorkerPump, "_data", _worker_feeds_all)],
     "stray packets are answered, by the interface server": [(interface_pump.Pump, "_stray", _nothing)],

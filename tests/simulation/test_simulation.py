@@ -40,6 +40,14 @@ def test_the_promises_hold_when_one_thing_goes_wrong_after_the_other(kind: str) 
         assert not broken, story(f"{kind} {seed}", world, broken)
 
 
+@pytest.mark.parametrize("kind", ["sticky", "sticky, flushes", "sticky, storms"])
+def test_the_promises_hold_where_clients_stay_with_one_worker(kind: str) -> None:
+    """P1 to P3, P5 to P9, P11: also who waits for a worker that leaves or dies hangs not, and is started once."""
+    for seed in range(FIRST, FIRST + SCHEDULES // 5):
+        world, broken = run(f"{kind} {seed}")
+        assert not broken, story(f"{kind} {seed}", world, broken)
+
+
 def test_a_schedule_is_the_same_each_time() -> None:
     """A failing seed is a bug report: it must tell the same story again."""
     assert run("11")[0].record.told == run("11")[0].record.told

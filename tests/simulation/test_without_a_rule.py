@@ -51,6 +51,8 @@ LIKELY = {
     "the name of a node is new at every start": ("45", "54"),
     "the second accept is swallowed": ("1", "3"),
     "what the dead had is not repeated": ("29", "34"),
+    "a worker that leaves refuses what waits for it alone": ("sticky 0", "sticky 45"),
+    "what waits for a worker that died is queued for all": ("sticky 20",),
     "after a crash only who asked for that is resumed": ("2", "17"),
 }
 SEARCHED_MAX = 600

@@ -40,6 +40,7 @@ PATIENT = replace(WIRE, queue_wait_s=12.0, resume_wait_s=30.0)
 DRAIN_TIMES_S = (0.5, 2.0, 6.0)
 PATIENT_DRAIN_S = 30.0
 #: What can happen in a world: anything; mostly what tears holes into Redis' data; a planned exchange of workers; their deaths alone.
+#: A seed that names "sticky" ties clients to workers by their address.
 #: A seed that names "flushes" has that weather: Redis is emptied while it runs. One that names "storms" has more of whatever it is.
 WEATHERS = (*(5 * ("any",)), "holes", "holes", "drains", "kills")
 FAULTS_MAX = 4
@@ -60,6 +61,7 @@ class World:
         self.processes = self.network.processes
         self.clients: list[Client] = []
         self.instances: list[Instance | Socket] = []
+        self._sticky = "address" if "sticky" in seed else "off"
         self._faults = STORMS_FAULTS_MAX if "storms" in seed else FAULTS_MAX
         drawn = self.random.choice(WEATHERS)
         self.record.weather = "flushes" if "flushes" in seed else drawn
@@ -117,11 +119,11 @@ class World:
 
     def _make(self, process: Process) -> None:
         if process.role.startswith("interface"):
-            process.pump = InterfacePump(InterfaceSettings(wire=self._wire), Counter())
+            process.pump = InterfacePump(InterfaceSettings(wire=self._wire, sticky=self._sticky), Counter())
         else:
             room = Room(process, self.record, self.instances, self.random.choice((50,) if self._calm else (2, 5, 20)))
             process.room = room
-            process.pump = WorkerPump(WorkerSettings(wire=self._wire), room, Counter())
+            process.pump = WorkerPump(WorkerSettings(wire=self._wire, sticky=self._sticky), room, Counter())
         process.loop.create_task(self._started(process))
 
     async def _started(self, process: Process) -> None:

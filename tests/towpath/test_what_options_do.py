@@ -49,6 +49,21 @@ def wsgi(environ, start_response, *more):
     return [environ["SCRIPT_NAME"].encode() + b" " + environ["PATH_INFO"].encode()]
 """
 
+#: Says in which process it runs.
+REMEMBERING = """
+import os
+
+async def application(scope, receive, send):
+    pid = str(os.getpid())
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.accept"})
+        await send({"type": "websocket.send", "text": pid})
+    elif scope["type"] == "http":
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": pid.encode()})
+"""
+
 #: The same words for both servers. A value of None: a flag.
 SHARED = {
     "root-path": "/api",
@@ -148,6 +163,20 @@ def test_options_that_are_ours_reach_the_door(tmp_path: Path, project: Path) -> 
         with connect(str(client.base_url).replace("http", "ws"), proxy=None) as socket:
             assert [extension.name for extension in socket.protocol.extensions] == ["permessage-deflate"]
             assert client.get("/where").status_code == 503  # the WebSocket is one already
+
+
+def test_a_client_comes_back_to_the_worker_that_has_its_session(tmp_path: Path, project: Path) -> None:
+    """--sticky. Requests and WebSockets of one browser, among three workers; others go where there is room."""
+    (project / "remembering.py").write_text(REMEMBERING)
+    values = {"sticky": "cookie", "workers": "3", "interfaces": "2"}
+    with towpath_serve("remembering", run_dir=tmp_path, cwd=project, options=as_options(values)) as server:
+        for _ in range(4):
+            with client_of(server) as browser:
+                pids = {browser.get("/").text for _ in range(8)}
+                assert len(pids) == 1
+                cookie = f"towpath-worker={browser.cookies['towpath-worker']}"
+            with connect(server.websocket_url, additional_headers={"Cookie": cookie}, proxy=None) as socket:
+                assert {socket.recv(timeout=15)} == pids
 
 
 def test_a_response_that_does_not_begin_in_time_is_504(tmp_path: Path, project: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -148,11 +148,19 @@ def scope_of(kind: str = "http", method: str = "GET") -> Event:
 
 
 def knock(
-    pump: InterfacePump, kind: str = "http", method: str = "GET", body: bytes = b"", more: bool = False, **kw: Any
+    pump: InterfacePump,
+    kind: str = "http",
+    method: str = "GET",
+    body: bytes = b"",
+    more: bool = False,
+    *,
+    differs: Mapping[str, Any] | None = None,
+    **kw: Any,
 ) -> Recorded:
-    """Open a connection and return its client's side."""
+    """Open a connection and return its client's side. differs: what its scope has instead of the usual."""
     client = Recorded()
-    client.upstream = pump.open(client, Scope(scope_of(kind, method)), body, more, **kw)
+    scope = {**scope_of(kind, method), **(differs or {})}
+    client.upstream = pump.open(client, Scope(scope), body, more, **kw)
     return client
 
 

@@ -1,0 +1,51 @@
+"""The workers that read a channel of their own, as one interface server knows them.
+
+A worker announces itself when it starts, its lease says so as long as it lives, and it is out of the question from the moment at
+which it leaves or dies. What is not listed for a while is not there any more: an announcement may be newer than a list.
+No I/O here: `now` is monotonic seconds. PROTOCOL.md, "Affinity".
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+
+LISTED_FOR_S = 3.0  #: leases are listed each second
+LEFT_MAX = 256  #: names that are remembered although their lease may be listed once more
+
+
+class StickyWorkers:
+    """A collection of their names."""
+
+    __slots__ = ("_left", "_until")
+
+    def __init__(self) -> None:
+        self._until: dict[str, float] = {}
+        self._left: deque[str] = deque(maxlen=LEFT_MAX)
+
+    def __contains__(self, worker: object) -> bool:
+        return worker in self._until
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._until)
+
+    def __len__(self) -> int:
+        return len(self._until)
+
+    def announced(self, worker: str, now: float) -> None:
+        """It has just started."""
+        if worker not in self._left:
+            self._until[worker] = now + LISTED_FOR_S
+
+    def listed(self, workers: Iterable[str], now: float) -> None:
+        """Those whose leases say that they take connections from a channel of their own, at this moment or a second ago."""
+        for worker in workers:
+            self.announced(worker, now)
+        for worker in [worker for worker, until in self._until.items() if until < now]:
+            del self._until[worker]
+
+    def left(self, worker: str) -> None:
+        """It is dead, or takes nothing any more. It does not come back under this name."""
+        if worker not in self._left:
+            self._left.append(worker)
+        self._until.pop(worker, None)

@@ -1,0 +1,157 @@
+"""Clients that stay with one worker, over a real server: `--sticky`. PROTOCOL.md, "Affinity"."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from channel_layer.keys import CHANNEL_OF_KIND, own_channel
+from channel_layer.redis_peers import RedisPeers
+from channel_layer.settings import WireSettings
+from interface_server.pump import Pump as InterfacePump
+from tests.facts import until
+from tests.wire.both_pumps import Recorded, RecordedInstance, RecordedRoom, interface, knock, respond, worker
+from worker.pump import Pump as WorkerPump
+
+
+def play(instance: RecordedInstance) -> None:
+    if instance.scope["type"] == "http":
+        respond(instance)
+    else:
+        instance.send({"type": "websocket.accept"})
+
+
+@contextlib.asynccontextmanager
+async def three_workers(wire: WireSettings) -> AsyncIterator[list[tuple[WorkerPump, RecordedRoom]]]:
+    async with contextlib.AsyncExitStack() as stack:
+        rooms = [RecordedRoom(play=play) for _ in range(3)]
+        yield [(await stack.enter_async_context(worker(wire, room, sticky="on")), room) for room in rooms]
+
+
+def cookies_of(client: Recorded) -> list[bytes]:
+    headers = client.events[0].get("headers") or []
+    return [value.partition(b";")[0] for name, value in headers if name == b"set-cookie"]
+
+
+async def answered(door: InterfacePump, kind: str = "http", cookie: bytes = b"", **differs: Any) -> Recorded:
+    fields = [[b"host", b"example"]] + [[b"cookie", cookie]] * bool(cookie)
+    client = knock(door, kind, differs={"headers": fields, **differs})
+    await until(lambda: client.events or client.ending, "an answer")
+    assert client.ending is None
+    return client
+
+
+async def fill(room: RecordedRoom, door: InterfacePump, cookie: bytes) -> None:
+    """No slot is free; the read that was under way when there was one has brought its connection."""
+    room.slots = 0
+    await answered(door, cookie=cookie)
+
+
+def told(pump: WorkerPump, peers: RedisPeers) -> bool:
+    return peers.worker_leases.get(pump.node.name, {}).get("own_channel") is True
+
+
+def counts(workers: list[tuple[WorkerPump, RecordedRoom]]) -> list[int]:
+    return [len(room.instances) for _, room in workers]
+
+
+def index_of(workers: list[tuple[WorkerPump, RecordedRoom]], cookie: bytes) -> int:
+    return [pump.node.name for pump, _ in workers].index(cookie.partition(b"=")[2].decode())
+
+
+async def test_a_client_with_the_cookie_comes_to_its_worker_each_time(wire_settings: WireSettings) -> None:
+    """Requests and WebSockets alike; whoever has no cookie goes to any worker and gets one."""
+    async with interface(wire_settings, sticky="cookie") as door, three_workers(wire_settings) as workers:
+        (cookie,) = cookies_of(await answered(door))
+        own = index_of(workers, cookie)
+        before = counts(workers)
+        for _ in range(20):
+            client = await answered(door, cookie=cookie)
+            assert cookies_of(client) == []
+        assert cookies_of(await answered(door, "websocket", cookie=cookie)) == []
+        assert counts(workers)[own] == before[own] + 21
+
+
+async def test_an_address_comes_to_its_worker_each_time(wire_settings: WireSettings) -> None:
+    async with interface(wire_settings, sticky="address") as door, three_workers(wire_settings) as workers:
+        for last in range(10):
+            for _ in range(5):
+                before = counts(workers)
+                await answered(door, client=[f"192.0.2.{last}", 1])
+            taken = [now - then for now, then in zip(counts(workers), before, strict=True)].index(1)
+            before = counts(workers)
+            await answered(door, client=[f"192.0.2.{last}", 2])
+            assert counts(workers)[taken] == before[taken] + 1
+        assert all(counts(workers))
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_who_waits_for_a_worker_that_leaves_is_taken_by_another(wire_settings: WireSettings, method: str) -> None:
+    """P7. Also who comes before the news."""
+    async with interface(wire_settings, sticky="cookie") as door, three_workers(wire_settings) as workers:
+        (cookie,) = cookies_of(await answered(door))
+        pump, room = workers[index_of(workers, cookie)]
+        await fill(room, door, cookie)
+        waiting = [
+            knock(door, method=method, differs={"headers": [[b"cookie", cookie]]}, body=b"x" * (method == "POST"))
+            for _ in range(3)
+        ]
+        await until(lambda: all(client.upstream.entry_id for client in waiting), "to stand in its own channel")
+        await pump.stop_taking()
+        await until(lambda: all(client.events for client in waiting), "others took them")
+        (moved,) = cookies_of(await answered(door, cookie=cookie))
+        assert moved != cookie
+        assert door.counters["connection.opened_again"] == 3  # who comes afterwards is not sent there any more
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_who_waits_for_a_worker_that_dies_is_taken_by_another(wire_settings: WireSettings, method: str) -> None:
+    """P3, P6. Nobody has begun it, which the cancel script proves: a POST, too, is started elsewhere."""
+    async with interface(wire_settings, sticky="cookie") as door, three_workers(wire_settings) as workers:
+        (cookie,) = cookies_of(await answered(door))
+        pump, room = workers[index_of(workers, cookie)]
+        await fill(room, door, cookie)
+        waiting = [knock(door, method=method, differs={"headers": [[b"cookie", cookie]]}) for _ in range(3)]
+        await until(lambda: all(client.upstream.entry_id for client in waiting), "to stand in its own channel")
+        door.node.peers.mourn(pump.node.name, gone=True)
+        await until(lambda: all(client.events for client in waiting), "others took them")
+        assert sum(counts(workers)) == 5
+
+
+async def test_a_new_interface_server_knows_the_workers_of_those_who_come_back(wire_settings: WireSettings) -> None:
+    async with three_workers(wire_settings) as workers:
+        async with interface(wire_settings, sticky="cookie") as door:
+            (cookie,) = cookies_of(await answered(door))
+            peers = door.node.peers
+            await until(lambda: all(told(pump, peers) for pump, _ in workers), "all leases say so")
+        async with interface(wire_settings, sticky="cookie") as door:
+            for _ in range(5):
+                assert cookies_of(await answered(door, cookie=cookie)) == []
+
+
+async def test_workers_that_read_no_channel_of_their_own_are_sent_nobody(wire_settings: WireSettings) -> None:
+    """An option that only the interface servers know costs nobody an answer."""
+    async with interface(wire_settings, sticky="cookie") as door:
+        room = RecordedRoom(play=play)
+        async with worker(wire_settings, room):
+            (cookie,) = cookies_of(await answered(door))
+            assert cookies_of(await answered(door, cookie=cookie)) == []
+            assert door.node.channels._openers[-1].worker is None
+
+
+async def test_the_channels_of_a_worker_go_with_it(wire_settings: WireSettings) -> None:
+    """P11. Its channel has a time to live, and its interface server keeps no way to it."""
+    async with interface(wire_settings, sticky="cookie") as door:
+        async with three_workers(wire_settings) as workers:
+            (cookie,) = cookies_of(await answered(door))
+            await answered(door, cookie=cookie)
+            pump, _ = workers[index_of(workers, cookie)]
+            connection = door.node.connection
+            assert connection is not None
+            stream = door.node.keys.channel(own_channel(CHANNEL_OF_KIND["http"], pump.node.name))
+            assert await connection.execute("PTTL", stream) > 0
+        assert door._own is not None
+        await until(lambda: not door._own._openers, "no way is left")
