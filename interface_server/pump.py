@@ -25,6 +25,7 @@ from interface_server.connection import Happening, IllegalMove, Order, State
 from interface_server.members import Members
 from interface_server.outage import waiting_too_long
 from interface_server.own_channels import OwnChannels
+from interface_server.queue_log import QueueLog
 from interface_server.settings import InterfaceSettings
 from interface_server.upstream import ENDING_OF_CLOSE, WireUpstream
 from interface_server.wire_queue import WireQueue
@@ -62,6 +63,7 @@ class Pump:
         self.node.peers.asks_workers = self._own is not None
         self.queue = WireQueue(self.node, self._connections, self.counters, settings.wire, self._own)
         self._waits = self.queue.waits
+        self._queue_log = QueueLog(self._waits)
         self._handlers = {
             packets.ADOPTED: self._adopted,
             packets.REFUSED: self._refused,
@@ -108,6 +110,7 @@ class Pump:
         self.queue.look(now)
         if self._own is not None:
             self._own.listed(self.node.peers.worker_leases)
+        self._queue_log.look(now)
         unheard_s = self.node.own_lease.unheard_s(now)
         for held in waiting_too_long(self._connections.values(), unheard_s, self._settings):
             held.obey(held.happen(Happening.OUTAGE))

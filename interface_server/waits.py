@@ -9,7 +9,7 @@ No clock here: the caller brings `now` (monotonic, seconds). PROTOCOL.md, "The l
 
 from __future__ import annotations
 
-from itertools import takewhile
+from itertools import islice, takewhile
 
 #: Beyond one lease TTL: how long an `open` of unknown outcome may still be answered.
 UNKNOWN_EXTRA_S = 2.0
@@ -51,6 +51,13 @@ class Waits:
         if self._queued.pop(number, None) is None and (self._resuming or self._overdue):
             self._resuming.pop(number, None)
             self._overdue.pop(number, None)
+
+    def longest_s(self, now: float) -> float:
+        """How long the one has waited that waits longest; 0.0 if nobody does."""
+        begun = [now]
+        for waits, wait_s in ((self._queued, self._queue_s), (self._resuming, self._resume_s)):
+            begun += [end - wait_s for end in islice(waits.values(), 1)]
+        return now - min(begun)
 
     def queued(self) -> list[int]:
         """All that wait to be taken."""

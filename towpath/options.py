@@ -159,7 +159,11 @@ ROWS: tuple[Row, ...] = (
     Row("--interface", ROOM, "How the application wants to be called.", ("worker.interface",), ApplicationInterface()),
     Row("--lifespan", ROOM, "Lifespan events: once per worker.", ("worker.lifespan",), click.Choice(("auto", "on", "off"))),
     Row("--threads", ROOM, "Kept threads for sync code, per worker.", ("worker.threads",), Whole(1, 1024)),
-    Row("--worker-concurrency", ROOM, "HTTP exchanges at once, per worker.", ("worker.concurrency",), COUNT),
+    Row("--worker-concurrency", ROOM, "HTTP exchanges that are worked at at once, per worker.", ("worker.concurrency",), COUNT),
+    Row(
+        "--worker-streams", ROOM, "HTTP exchanges besides that stream a response or wait for their client's bytes, per worker.",
+        ("worker.streams",), COUNT,
+    ),
     Row("--worker-websockets", ROOM, "WebSockets at once, per worker.", ("worker.websockets",), COUNT),
     Row(
         "--resume-websockets", ROOM, "Hand every open WebSocket over when a worker leaves; else those whose accept asks for it.",

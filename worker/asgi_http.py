@@ -25,12 +25,13 @@ from worker.http_instance import (
 )
 from worker.instance import Line
 from worker.kept_threads import KeptThread
+from worker.places import Places
 
 
 class HttpRun(Run):
     """One HTTP exchange."""
 
-    __slots__ = ("_body", "_more_body", "_scope", "_stage", "_start", "_unheard")
+    __slots__ = ("_body", "_more_body", "_places", "_scope", "_stage", "_start", "_unheard")
 
     kind = "http"
 
@@ -40,10 +41,12 @@ class HttpRun(Run):
         loop: asyncio.AbstractEventLoop,
         thread: KeptThread,
         ended: Callable[[Run], None],
+        places: Places[Run],
         body: bytes,
         more_body: bool,
     ) -> None:
         Run.__init__(self, line, loop, thread, ended)
+        self._places = places
         self._stage = SILENT
         self._body: bytes | None = body
         self._more_body = more_body
@@ -67,8 +70,9 @@ class HttpRun(Run):
         while not self._over():
             event = self._next_event()
             if event is not None:
+                self._more_body = bool(event.get("more_body"))
                 return event
-            await self._until_woken()
+            await self._until_heard()
         return {"type": "http.disconnect"}
 
     async def send(self, event: Event) -> None:
@@ -84,6 +88,7 @@ class HttpRun(Run):
             else:
                 if self._start is None:
                     self._start = checked
+                    self._places.leave(self)
                 if not self._line.room:
                     await self._until_room()
         except ClientGone:
@@ -134,6 +139,18 @@ class HttpRun(Run):
         """The worker leaves, and cannot wait for an application that does not listen for the disconnect."""
         self._unheard = Unheard.enough()
 
+    async def _until_heard(self) -> None:
+        """Wait in `receive()`: for the disconnect, or for a part of the body, and then without a place."""
+        if not self._more_body or self._start is not None:
+            return await self._until_woken()
+        self._places.leave(self)
+        try:
+            await self._until_woken()
+        finally:
+            if self._start is None:
+                self._places.waiting.discard(self)
+        return None
+
     async def _send_in_parts(self, checked: Event, stage: HttpStage) -> None:
         """A body of hundreds of megabytes leaves at the client's pace, though the application gave it at once. P5."""
         for part, size_bytes in body_parts(checked):
@@ -147,6 +164,7 @@ class HttpRun(Run):
 
     def _complete(self) -> None:
         self._events = self._body = None
+        self._places.waiting.discard(self)
         self._line.complete()
         if self._receivers:
             self._wake_receivers()

@@ -24,6 +24,7 @@ from worker.asgi_websocket import WebSocketRun
 from worker.instance import Instance, Line
 from worker.kept_threads import PINNED_FRESH_S, KeptThreads
 from worker.lifespan import Lifespan
+from worker.places import Places
 from worker.settings import WorkerSettings
 from worker.wsgi import WsgiApplication
 
@@ -49,7 +50,8 @@ class AsgiRoom:
         version = "2.0" if application.interface == "asgi2" else "3.0"
         self._asgi = {kind: {"version": version, "spec_version": spec} for kind, spec in SPEC_VERSIONS.items()}
         self._threads = KeptThreads(settings.threads, self._thread_is_free)
-        self._http: set[Run] = set()
+        self._places = self._places_of(settings)
+        self._places.left = self._place_left
         self._websockets: set[Run] = set()
         self._state: Event | None = None
         self._turned_away = False
@@ -59,6 +61,11 @@ class AsgiRoom:
             self._lifespan.skip()
         #: Called on the loop's thread, soon after `free` has answered 0 and there is a slot again.
         self.freed = ignore
+
+    def _places_of(self, settings: WorkerSettings) -> Places[Run]:
+        if self._is_wsgi:  # it holds a thread also while it waits for its client
+            return Places(min(settings.concurrency, settings.threads), 0)
+        return Places(settings.concurrency, settings.streams)
 
     async def startup(self) -> None:
         """Run the application's startup. Raises LifespanFailed."""
@@ -73,28 +80,45 @@ class AsgiRoom:
     @property
     def running(self) -> int:
         """Application instances that have not ended, those with background work after their response included."""
-        return len(self._http) + len(self._websockets)
+        return len(self._places.exchanges) + len(self._websockets)
 
     @property
     def websockets(self) -> int:
         """See Room."""
         return len(self._websockets)
 
+    @property
+    def streams(self) -> int:
+        """See Room."""
+        return len(self._places.waiting)
+
     def free(self, kind: str) -> int:
         """See Room. While sync code is in use, at most as many exchanges as there are idle threads: a slow view must not
         hold up a request that another worker could take."""
         if kind == "websocket":
             count = self._settings.websockets - len(self._websockets)
-        elif self._is_wsgi:
-            count = min(self._settings.concurrency, self._settings.threads) - len(self._http)
         else:
-            count = self._settings.concurrency - len(self._http)
-            if self._threads.used and count > 0:
+            count = self._places.free
+            self._places.missed = count <= 0
+            if self._threads.used and count > 0 and not self._is_wsgi:
                 count = min(count, self._idle_threads())
         if count > 0:
             return count
         self._turned_away = True
         return 0
+
+    def taken(self) -> dict[str, bool]:
+        """See Room."""
+        settings, free = self._settings, self._places.free
+        threads = [thread.unfinished > 0 for thread in self._threads.threads]
+        if self._is_wsgi and settings.threads <= settings.concurrency:
+            threads, free = [free <= 0], 1
+        return {
+            f"{settings.concurrency} places for exchanges (--worker-concurrency)": free <= 0,
+            f"{settings.websockets} places for WebSockets (--worker-websockets)": self.websockets
+            >= settings.websockets,
+            f"{settings.threads} threads for sync code (--threads)": all(threads),
+        }
 
     def start(self, scope: Event, body: bytes, more_body: bool, line: Line) -> Instance:
         """See Room. A scope that is none raises KeyError, TypeError or ValueError, and nothing was started."""
@@ -105,8 +129,8 @@ class AsgiRoom:
         thread = self._threads.pick()
         run: Run
         if kind == "http":
-            run = self._http_run(line, self._loop, thread, self._http_ended, body, more_body)
-            self._http.add(run)
+            run = self._http_run(line, self._loop, thread, self._http_ended, self._places, body, more_body)
+            self._places.exchanges.add(run)
             thread.exchanges += 1
             if self._threads.used:
                 thread.pinned_at = self._loop.time()
@@ -138,7 +162,7 @@ class AsgiRoom:
 
     def _http_ended(self, run: Run) -> None:
         run.thread.exchanges -= 1
-        self._http.discard(run)
+        self._places.end(run)
         if self._turned_away:
             self._tell_freed()
 
@@ -146,6 +170,16 @@ class AsgiRoom:
         self._websockets.discard(run)
         if self._turned_away:
             self._tell_freed()
+
+    def _place_left(self) -> None:
+        self._loop.call_soon(self._tell_place)
+
+    def _tell_place(self) -> None:
+        """A response that is complete in the turn in which it starts has not left its place to anybody."""
+        if self._places.free > 0:
+            self._tell_freed()
+        else:
+            self._places.missed = True
 
     def _thread_is_free(self) -> None:
         """In a kept thread."""
@@ -160,7 +194,7 @@ class AsgiRoom:
             self.freed()
 
     async def _stop_all(self) -> None:
-        runs = [*self._http, *self._websockets]
+        runs = [*self._places.exchanges, *self._websockets]
         tasks = [run.task for run in runs if run.task is not None]
         for run in runs:
             run.stop()

@@ -98,8 +98,15 @@ class Room(Protocol):
     def websockets(self) -> int:
         """How many WebSockets are in it."""
 
+    @property
+    def streams(self) -> int:
+        """How many exchanges in it hold no place, as they wait for their client."""
+
     def free(self, kind: str) -> int:
         """How many more connections of `kind` (`http`, `websocket`) this worker can take now."""
+
+    def taken(self) -> dict[str, bool]:
+        """What there is a limited number of, as an operator calls it, and whether all of it is taken now."""
 
     def start(self, scope: Event, body: bytes, more_body: bool, line: Line) -> Instance:
         """Start one application instance. scope: as the interface server saw it; the room adds `asgi`, `extensions`, `state`."""

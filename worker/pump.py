@@ -30,6 +30,7 @@ from worker.loop_lag import LoopLag
 from worker.offers import offers, refusals
 from worker.placement import LEAVES_S, is_laden, may_be_laden, willing
 from worker.settings import WorkerSettings
+from worker.shortage_log import ShortageLog
 from worker.wire_line import WireLine
 
 log = logging.getLogger("towpath.worker")
@@ -44,6 +45,7 @@ class Pump:
     def __init__(self, settings: WorkerSettings, room: Room, counters: Counter[str]) -> None:
         self._settings = settings
         self._room = room
+        self._shortage_log = ShortageLog(room)
         self.counters = counters
         self._loop = asyncio.get_running_loop()
         self.node = RedisNode(settings.wire, "worker", self)
@@ -364,6 +366,7 @@ class Pump:
         return {
             "connections": len(self._lines),
             "websockets": self._room.websockets,
+            "streams": self._room.streams,
             "adopted_total": self.adopted,
             "own_channel": self._sticky and not self._draining,
         }
@@ -386,4 +389,5 @@ class Pump:
             "lag_ms": round(self._lag.seconds * 1000, 1),
         }
         self.node.tell(figures, self.counters)
+        self._shortage_log.look(self._loop.time())
         self._figures_timer = self._loop.call_later(FIGURES_INTERVAL_S, self._figures)

@@ -20,7 +20,8 @@ class WorkerSettings:
     lifespan: str = "auto"  #: auto, on, off
     lifespan_timeout_s: float = 60.0  #: startup and shutdown, each: startup beyond it is a failure, shutdown is cut
 
-    concurrency: int = 100  #: exchanges at once; sync-only applications: `threads`
+    concurrency: int = 1_000  #: exchanges that its application works at; sync-only applications: `threads`
+    streams: int = 20_000  #: exchanges besides that wait for their client: see places.py
     websockets: int = 20_000  #: WebSockets at once
     sticky: str = "off"  #: any other value: this worker reads a channel of its own, for clients that are tied to it
     resume_websockets: bool = False  #: every accept asks for hand-off; else only those that say `resumable`

@@ -186,6 +186,13 @@ class Room:
     def websockets(self) -> int:
         return sum(isinstance(instance, Socket) and not instance.over for instance in self._own)
 
+    @property
+    def streams(self) -> int:
+        return 0
+
+    def taken(self) -> dict[str, bool]:
+        return {}
+
     def free(self, kind: str) -> int:
         return self._slots - self.running
 

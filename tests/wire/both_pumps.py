@@ -123,8 +123,15 @@ class RecordedRoom:
     def websockets(self) -> int:
         return sum(instance.scope["type"] == "websocket" for instance in self.instances)
 
+    @property
+    def streams(self) -> int:
+        return 0
+
     def free(self, kind: str) -> int:
         return self.slots
+
+    def taken(self) -> dict[str, bool]:
+        return {}
 
     def start(self, scope: Event, body: bytes, more_body: bool, line: Line) -> RecordedInstance:
         instance = RecordedInstance(scope, body, more_body, line)

@@ -1,0 +1,38 @@
+"""When people are told of a condition that lasts: decisions without a clock."""
+
+from __future__ import annotations
+
+from channel_layer.lasting import LastingCondition, News
+
+SETTLES_S = 2.0
+
+
+def told(found: str, every_s: float = 1.0) -> list[tuple[float, News]]:
+    """What is told when looks find it so: `x` for a look at which the condition holds."""
+    condition = LastingCondition(SETTLES_S)
+    news = ((place * every_s, condition.look(mark == "x", place * every_s)) for place, mark in enumerate(found))
+    return [(now, new) for now, new in news if new is not None]
+
+
+def test_a_condition_is_told_at_its_beginning_each_minute_and_at_its_end() -> None:
+    """First line, each minute, end."""
+    assert told("." + "x" * 130 + "..." + "." * 100) == [
+        (3.0, News.BEGAN),
+        (63.0, News.LASTS),
+        (123.0, News.LASTS),
+        (133.0, News.ENDED),
+    ]
+
+
+def test_what_comes_and_goes_is_no_condition_and_no_end_of_one() -> None:
+    """A worker at its limit is full at most looks, and a healthy one at some."""
+    assert told("x.xx.x.xx." * 20) == []
+    assert told("xxx" + ".x..x" * 10) == [(2.0, News.BEGAN)]
+
+
+def test_how_long_it_has_lasted_counts_from_the_first_look_that_found_it() -> None:
+    """The figure that tells how long users have waited."""
+    condition = LastingCondition(SETTLES_S)
+    assert [condition.look(True, now) for now in (10.0, 11.0, 12.0)] == [None, None, News.BEGAN]
+    assert condition.lasted_s(12.0) == 2.0
+    assert [condition.look(False, now) for now in (20.0, 22.0)] == [None, News.ENDED]
