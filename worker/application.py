@@ -10,7 +10,8 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field
 from pathlib import Path
 from traceback import extract_tb
 from types import ModuleType
@@ -37,6 +38,7 @@ class LoadedApplication:
     target: Callable[..., Any]
     interface: str  #: asgi3, asgi2 or wsgi
     name: str  #: module:attribute
+    context: Context = field(default_factory=copy_context)  #: as loading has left it; to be copied (fresh_context.py)
 
 
 def load_application(settings: WorkerSettings) -> LoadedApplication:

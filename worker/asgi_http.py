@@ -57,7 +57,7 @@ class HttpRun(Run):
     def start(self, application: Application, scope: Event) -> None:
         """As Run; what was asked for is remembered, for the case that the response has to be ended in the middle."""
         self._scope = scope
-        self.task = self._loop.create_task(self._run(application, scope), context=self.thread.context.copy())
+        self.task = self._loop.create_task(self._run(application, scope), context=self.thread.new_context())
 
     async def receive(self) -> Event:
         """The body part by part; then, or once the response is complete, `http.disconnect` as often as asked."""

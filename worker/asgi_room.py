@@ -49,14 +49,15 @@ class AsgiRoom:
         self._http_run = WsgiRun if self._is_wsgi else HttpRun
         version = "2.0" if application.interface == "asgi2" else "3.0"
         self._asgi = {kind: {"version": version, "spec_version": spec} for kind, spec in SPEC_VERSIONS.items()}
-        self._threads = KeptThreads(settings.threads, self._thread_is_free)
+        self._threads = KeptThreads(settings.threads, self._thread_is_free, application.context)
         self._places = self._places_of(settings)
         self._places.left = self._place_left
         self._websockets: set[Run] = set()
         self._state: Event | None = None
         self._turned_away = False
         self._look_again: asyncio.TimerHandle | None = None
-        self._lifespan = Lifespan(self._application, self._asgi["lifespan"], settings, self._threads.threads[0].context)
+        context = self._threads.threads[0].new_context()
+        self._lifespan = Lifespan(self._application, self._asgi["lifespan"], settings, context)
         if self._is_wsgi:
             self._lifespan.skip()
         #: Called on the loop's thread, soon after `free` has answered 0 and there is a slot again.
@@ -207,7 +208,7 @@ class AsgiRoom:
 def as_asgi3(application: LoadedApplication) -> Application:
     """One way to call them all."""
     if application.interface == "wsgi":
-        return WsgiApplication(application.target)
+        return WsgiApplication(application.target, application.context)
     if application.interface == "asgi2":
         return double_to_single_callable(application.target)  # type: ignore[no-any-return, no-untyped-call]  # asgiref
     target: Application = application.target

@@ -57,8 +57,8 @@ class Run:
         self._senders: tuple[Future[None], ...] = ()
 
     def start(self, application: Application, scope: Event) -> None:
-        """Start the application in a copy of its kept thread's context."""
-        self.task = self._loop.create_task(self._run(application, scope), context=self.thread.context.copy())
+        """Start the application in a context of its own."""
+        self.task = self._loop.create_task(self._run(application, scope), context=self.thread.new_context())
 
     def feed(self, event: Event, size_bytes: int) -> None:
         """See Instance. What comes after the end is dropped: nobody will ask for it."""

@@ -68,7 +68,7 @@ class WebSocketRun(Run):
     def start(self, application: Application, scope: Event) -> None:
         """As Run; what the instance says of its own channel is said in the name of its epoch."""
         self._offered = scope.get("subprotocols") or ()
-        context = self.thread.context.copy()
+        context = self.thread.new_context()
         context.run(OWN_CONNECTION.set, self._line.key)
         self.task = self._loop.create_task(self._run(application, scope), context=context)
 

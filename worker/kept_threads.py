@@ -6,7 +6,8 @@ one of `--threads` kept threads instead. Threads and database connections are bo
 view costs about half.
 
 How a kept thread wins. `ThreadSensitiveContext(executor=…)` is entered once per thread, in a contextvars.Context of its
-own, and is never left. Each application instance runs in a copy of that context. The ThreadSensitiveContext() that Django
+own, and is never left. That context begins as a copy of the one in which the application was loaded, and each application
+instance runs in a copy of it. The ThreadSensitiveContext() that Django
 enters for each request finds one that is entered already and does nothing: without an executor only the outermost counts.
 
 * Entered per connection it would have to be left per connection, and asgiref refuses work of tasks that outlive it.
@@ -28,6 +29,8 @@ from typing import Any
 
 from asgiref.sync import ThreadSensitiveContext
 
+from worker.fresh_context import fresh_context
+
 #: How long an exchange that was just pinned may take until its first sync call: so long its thread is not called idle.
 PINNED_FRESH_S = 0.005
 
@@ -42,19 +45,23 @@ Job = tuple[Future[Any], Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 class KeptThread(Executor):
     """One thread that runs one call after another. A daemon: a view that never returns must not keep the process."""
 
-    def __init__(self, name: str, used: Callable[[], None], freed: Callable[[], None]) -> None:
+    def __init__(self, name: str, used: Callable[[], None], freed: Callable[[], None], loaded: Context) -> None:
         """`used` is called at the first call, by the caller; `freed` after each call, in the thread."""
         self.name = name
         self.exchanges = 0  #: HTTP exchanges that are pinned to this thread now
         self.pinned_at = 0.0  #: when the last of them was, on the loop's clock
-        self.context = Context()  #: to be copied for each application instance
+        self._context = fresh_context(loaded)
         self._used = used
         self._freed = freed
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._busy = False
         self._thread: Thread | None = None
         self._starting = Lock()
-        self.context.run(self._enter)
+        self._context.run(self._enter)
+
+    def new_context(self) -> Context:
+        """A context for one application instance whose sync code runs in this thread."""
+        return fresh_context(self._context)
 
     @property
     def unfinished(self) -> int:
@@ -126,14 +133,17 @@ class KeptThread(Executor):
 class KeptThreads:
     """All kept threads of a worker, and who gets which."""
 
-    def __init__(self, count: int, freed: Callable[[], None]) -> None:
-        """`freed` is called, in any of the threads, when one has become idle after `idle()` was 0."""
+    def __init__(self, count: int, freed: Callable[[], None], loaded: Context) -> None:
+        """`freed` is called, in any of the threads, when one has become idle after `idle()` was 0.
+
+        loaded: the context in which the application was loaded.
+        """
         self.used = False  #: whether this application has sync code at all, as far as we have seen
         self._freed = freed
         self._missed = False
         self._turn = 0
         self.threads = [
-            KeptThread(f"towpath-sync-{number}", self._first_use, self._one_is_free) for number in range(count)
+            KeptThread(f"towpath-sync-{number}", self._first_use, self._one_is_free, loaded) for number in range(count)
         ]
 
     def pick(self) -> KeptThread:

@@ -63,7 +63,7 @@ class Lifespan:
         self._mode = "off"
 
     async def startup(self) -> Event | None:
-        """Ask the application to start. Its state, or None where it has no lifespan.
+        """Ask the application to start, in a context of its own. Its state, or None where it has no lifespan.
 
         Raises LifespanFailed when it said so, did not answer in time, called sys.exit(), or, under `on`, does not know
         lifespan. Cancelled: the application is cancelled too.
@@ -71,7 +71,7 @@ class Lifespan:
         if self._mode == "off":
             return None
         loop = asyncio.get_running_loop()
-        self._task = loop.create_task(self._run(), name="lifespan", context=self._context.copy())
+        self._task = loop.create_task(self._run(), name="lifespan", context=self._context)
         self._startup.asked.set_result(None)
         both = (self._task, self._startup.answer)
         try:

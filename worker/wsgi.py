@@ -21,6 +21,7 @@ from typing import Any
 
 from channel_layer.events import Event
 from worker.errors import InvalidEvent, WrongOrder
+from worker.fresh_context import fresh_context
 from worker.kept_threads import KEPT_THREAD
 from worker.wsgi_environ import environ_of
 from worker.wsgi_input import body_input
@@ -33,8 +34,10 @@ ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 class WsgiApplication:
     """ASGI 3 outside, WSGI inside."""
 
-    def __init__(self, target: Callable[..., Any]) -> None:
+    def __init__(self, target: Callable[..., Any], loaded: Context) -> None:
+        """loaded: the context in which `target` was loaded."""
         self._target = target
+        self._loaded = loaded
 
     async def __call__(self, scope: Event, receive: Receive, send: Send) -> None:
         """Answer one request. A WebSocket is rejected: WSGI knows none."""
@@ -47,7 +50,8 @@ class WsgiApplication:
         response = WsgiResponse(send, loop)
         environ = environ_of(scope, body_input(first, receive, loop))
         # A context of its own: what the application leaves in context variables is not the next request's.
-        for event in await loop.run_in_executor(KEPT_THREAD.get(), Context().run, response.run, self._target, environ):
+        run = fresh_context(self._loaded).run
+        for event in await loop.run_in_executor(KEPT_THREAD.get(), run, response.run, self._target, environ):
             await send(event)
         return None
 
