@@ -6,6 +6,7 @@ not know by which road it came: HTTP/1 and HTTP/2 turn what he lets pass into th
 * What a response to HEAD, a 204 or a 304 carries as body is left behind; it counts as carried.
 * What exceeds the declared Content-Length is left behind, and the response is over there. What falls short is a fault that
   only a closed connection can tell the client. Either is named by `fault`.
+* A field that has one value is sent once, where the application says the same twice: clients differ in what they make of it.
 * How a message is framed is the connection's affair: fields about it (`connection`, `transfer-encoding`, …) are taken out.
 
 No I/O here. Sources: ASGI specification, "HTTP & WebSocket"; RFC 9110, sections 6.4, 8.6 and 15.
@@ -53,6 +54,10 @@ KNOWN_KINDS = {
     b"date": DATE,
     b"server": SERVER,
 }
+#: Fields that have one value, each with a bit of its own (RFC 9110, 5.5 and 8 to 14; RFC 9111, 5).
+_ONE_VALUE = b"age content-location content-range content-type etag expires last-modified location retry-after".split()
+KNOWN_KINDS |= {name: SERVER << number for number, name in enumerate(_ONE_VALUE, 1)}
+SINGLE = LENGTH | DATE | SERVER | sum(KNOWN_KINDS[name] for name in _ONE_VALUE)
 NAMES_REMEMBERED_MAX = 1024
 TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
@@ -88,6 +93,23 @@ def kinds_of(fields: Fields) -> int:
     return found
 
 
+def once(fields: Fields) -> Fields:
+    """`fields` without those that have one value, and have said it already. A second value that differs stays as it is.
+
+    Content-Length is known to be the same number each time, however it is written.
+    """
+    kept, said = [], set()
+    for name, value in fields:
+        kind = kind_of(name)
+        if kind & SINGLE:
+            saying = (kind, b"" if kind == LENGTH else value)
+            if saying in said:
+                continue
+            said.add(saying)
+        kept.append((name, value))
+    return kept
+
+
 class Exchange:
     """The response to one request. `start` first, then `body` until `state` is OVER."""
 
@@ -115,7 +137,7 @@ class Exchange:
         if type(status) is not int or not 200 <= status <= 999:
             raise InvalidResponse(f"{status!r} is no status of a final response")
         self.fields = fields = event.get("headers") or ()
-        kinds, length = PLAIN, None
+        kinds, repeated, length = PLAIN, PLAIN, None
         for name, value in fields:
             kind = _kinds.get(name)
             if kind != PLAIN:
@@ -123,7 +145,10 @@ class Exchange:
                     kind = _learn(name)
                 if kind == LENGTH:
                     length = _length(value, length)
+                repeated |= kinds & kind
                 kinds |= kind
+        if repeated & SINGLE:
+            self.fields = once(fields)
         if status == 204 or status == 304:
             self.bodiless = True
         self.status, self.kinds = status, kinds
@@ -131,7 +156,7 @@ class Exchange:
             self.length_bytes = length
             if not self.bodiless:
                 self._left_bytes = length
-        if kinds & (HOP | CONNECTION) or (status == 204 and kinds):
+        if kinds & (HOP | CONNECTION) or (status == 204 and kinds & LENGTH):
             self._judge_framing()
         self.state = STREAMING
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from ipaddress import IPv6Address
 from urllib.parse import unquote_to_bytes
 
 from channel_layer.codec import pack
@@ -42,10 +43,14 @@ SINGLE = frozenset((b"host", b"content-length", b"transfer-encoding"))
 METHODS_REFUSED = frozenset(
     b"CONNECT PRI SOURCE DESCRIBE ANNOUNCE SETUP PLAY PAUSE TEARDOWN GET_PARAMETER SET_PARAMETER REDIRECT RECORD FLUSH".split()
 )
-#: host, host:port, [v6] or [v6]:port; empty is allowed. Wider than DNS, but without what ends up in two places.
-HOST = re.compile(rb"(?:[A-Za-z0-9\-._~%!$&'()*+;=]*|\[[0-9A-Fa-f:.%A-Za-z\-_~]+\])(?::[0-9]*)?")
+#: host, host:port, [address] or [address]:port, as RFC 3986, 3.2.2 and 3.2.3 say, but without a comma; empty is allowed.
+HOST = re.compile(
+    rb"(?:(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})*"
+    rb"|\[(?:(?P<v6>[0-9A-Fa-f:.]+)|[vV][0-9A-Fa-f]+\.[A-Za-z0-9\-._~!$&'()*+;=:]+)\])(?::[0-9]*)?"
+)
 HOST_SIZE_BYTES_MAX = 512  #: twice what DNS knows
-ABSOLUTE = re.compile(rb"(?i:https?)://([^/?@]+)(.*)", re.DOTALL)
+#: Scheme, authority, and what is behind them. A user before the host is no part of what HTTP allows (RFC 9110, 4.2.4).
+ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]*)(.*)", re.DOTALL)
 
 
 class Refusal(Exception):
@@ -200,6 +205,8 @@ def _origin_form(head: Head, method: bytes, target: bytes, fields: list[tuple[by
     if absolute is None:
         raise Refusal(400, "the request target is neither a path nor a URL", "target")
     authority, rest = absolute.groups()
+    if authority[:1] in (b"", b":") or not _is_host(authority):
+        raise Refusal(400, "the request target names no host", "target")
     _check_host(head.heeded.get(b"host"), head.version)  # it is replaced, and must be one all the same
     head.heeded[b"host"] = authority
     fields[:] = [(b"host", authority), *(field for field in fields if field[0] != b"host")]
@@ -217,7 +224,16 @@ def _check_host(host: bytes | None, version: str) -> None:
 @lru_cache(maxsize=256)
 def _is_host(value: bytes) -> bool:
     """May `value` stand in a Host field? Remembered, as few hosts are asked for again and again."""
-    return HOST.fullmatch(value) is not None
+    match = HOST.fullmatch(value)
+    return match is not None and (match["v6"] is None or _is_v6(match["v6"].decode()))
+
+
+def _is_v6(address: str) -> bool:
+    try:
+        IPv6Address(address)
+    except ValueError:
+        return False
+    return True
 
 
 def _read_framing(head: Head, heeded: dict[bytes, bytes]) -> None:

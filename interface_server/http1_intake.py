@@ -12,15 +12,18 @@ done here:
 
 from __future__ import annotations
 
+import re
 from typing import Any, Protocol
 
-from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from httptools import HttpParserError, HttpParserInvalidMethodError, HttpParserUpgrade, HttpRequestParser
 
 from interface_server.http1_head import Head, Refusal, check_head, plain_head
 from interface_server.settings import InterfaceSettings
 
 #: Fields that end the connection for llhttp, wherever they stand.
 OF_THE_CONNECTION = frozenset((b"connection", b"proxy-connection"))
+#: What looks like a request, whose method llhttp does not know.
+METHOD = re.compile(rb"[\r\n]*[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?: |\Z)")
 
 
 class Sink(Protocol):
@@ -88,7 +91,7 @@ class Intake:
             except HttpParserError as error:
                 if self._last and self._head is None:
                     return None
-                raise _refusal(error) from None
+                raise _refusal(error, b"" if self._behind else data) from None
         if self._fed_bytes > self._head_max:
             raise Refusal(431, "the request head is too large", "head_too_large")
         if not self._target:
@@ -153,6 +156,8 @@ class Intake:
             length = head.length_bytes
             if length and 0 < settings.body_size_bytes_max < length:
                 raise Refusal(413, "the request body is too large", "body_too_large")
+            if length is None:
+                _allow_spaces_behind_sizes(parser)
             if b"upgrade" in head.heeded:
                 self._upgrading = parser.should_upgrade()
                 if head.upgrade:
@@ -191,6 +196,7 @@ class Intake:
             self._again = True
             self._parser.feed_data(_framing_only(self._head))
             self._again = False
+            _allow_spaces_behind_sizes(self._parser)
         return True
 
 
@@ -210,11 +216,21 @@ def _framing_only(head: Head) -> bytes:
     return b"POST / HTTP/1.1\r\nhost: again\r\n%b\r\n\r\n" % framing
 
 
-def _refusal(error: HttpParserError) -> Refusal:
-    """What llhttp, or a callback of ours, had against the bytes."""
+def _allow_spaces_behind_sizes(parser: Any) -> None:
+    """The size of a chunk may have white space behind it (RFC 9112, 7.1.1), which leads no reader to another size.
+
+    White space elsewhere in a chunk extension llhttp refuses, whatever it is told.
+    """
+    parser.set_dangerous_leniencies(lenient_spaces_after_chunk_size=True)
+
+
+def _refusal(error: HttpParserError, data: bytes) -> Refusal:
+    """What llhttp, or a callback of ours, had against the bytes. data: with which the request began, if that is known."""
     cause = error.__context__
     if isinstance(cause, Refusal):
         return cause
     if cause is not None:
         raise cause  # a bug of ours must not look like the client's fault
+    if isinstance(error, HttpParserInvalidMethodError) and METHOD.match(data):
+        return Refusal(501, "this method is not implemented", "method")
     return Refusal(400, str(error), "malformed")

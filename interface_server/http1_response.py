@@ -19,7 +19,9 @@ from http import HTTPStatus
 
 from channel_layer.events import Event
 from interface_server.exchange import (
+    CONNECTION,
     DATE,
+    HOP,
     LENGTH,
     OVER,
     SERVER,
@@ -198,7 +200,7 @@ class Http1Response(Exchange):
 
     def _may_be_remembered(self, whole_length: int) -> bool:
         fits = self.length_bytes is None or self.length_bytes == whole_length
-        return fits and not self.bodiless and not self.kinds & ~LENGTH
+        return fits and not self.bodiless and not self.kinds & (HOP | CONNECTION | DATE | SERVER)
 
     def _framing(self, whole_length: int | None) -> bytes:
         if whole_length is not None:

@@ -18,7 +18,7 @@ from hashlib import sha1
 
 from channel_layer.events import Event
 from interface_server.access_log import AccessLog
-from interface_server.exchange import TOKEN, Fields, InvalidResponse, kinds_of
+from interface_server.exchange import TOKEN, Fields, InvalidResponse, kinds_of, once
 from interface_server.exchange import State as ResponseState
 from interface_server.http1_response import STATUS_LINES, Http1Response, StandingLines
 
@@ -82,7 +82,7 @@ class Handshake:
 
     def accept(self, event: Event, extension: str) -> bytes:
         """The 101 that `websocket.accept` asks for. Raises InvalidResponse."""
-        headers = event.get("headers") or ()
+        headers = once(event.get("headers") or ())
         standing = self._lines.beside(kinds_of(headers))
         subprotocol = event.get("subprotocol")
         if subprotocol is not None and subprotocol not in self.offer.subprotocols:

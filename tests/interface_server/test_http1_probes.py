@@ -100,8 +100,8 @@ PROBES = [
     Probe("HTTP/9.9", get(b"Host: a", version=b"HTTP/9.9"), 400),
     Probe("a head of HTTP/2.0", get(b"Host: a", version=b"HTTP/2.0"), 505),
     Probe("the preface of HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
-    Probe("unknown method", get(b"Host: a", method=b"FOO"), 400),
-    Probe("lower case method", get(b"Host: a", method=b"get"), 400),
+    Probe("unknown method", get(b"Host: a", method=b"FOO"), 501),
+    Probe("lower case method", get(b"Host: a", method=b"get"), 501),
     Probe("a method of ICE", get(b"Host: a", method=b"SOURCE"), 501),
     Probe("CONNECT", get(b"Host: a", target=b"a:80", method=b"CONNECT"), 501),
     Probe("bare line feeds", b"GET / HTTP/1.1\nHost: a\n\n", 400),
@@ -120,6 +120,7 @@ PROBES = [
     Probe("another scheme", get(b"Host: a", target=b"ftp://a/"), 400),
     # Hosts.
     Probe("no Host", get(), 400),
+    Probe("a user before the host, absolute form", get(b"Host: a", target=b"http://evil@a/foo"), 400),
     Probe("no Host, absolute form", get(target=b"http://a/"), 400),
     Probe("two Hosts", get(b"Host: a", b"Host: a"), 400),
     Probe("two Hosts in one", get(b"Host: a,b"), 400),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interface_server.exchange import InvalidResponse
+from interface_server.exchange import Exchange, InvalidResponse, once
 from interface_server.health import Health
 from interface_server.http1_head import Head, Refusal, check_head, plain_head
 from interface_server.http1_response import Http1Response, StandingLines
@@ -44,6 +44,37 @@ def test_whatever_llhttp_lets_pass_is_a_head_or_a_refusal(target: bytes, fields:
 def test_a_connection_stays_as_its_version_and_its_field_say(connection: bytes | None, version: str, stays: bool):
     fields = [(b"host", b"a")] + ([] if connection is None else [(b"connection", connection)])
     assert check_head(b"GET", b"/", version, fields).keep_alive is stays
+
+
+HOSTS = b"a a:80 a: a.example 127.0.0.1:1 [::1] [::1]:80 [2001:db8::1] [v1.a:b] %41 a_b ~a a;b=c"
+NO_HOSTS = b'evil@a a@ :80@a a:80@b a:b [::1 ::1 [::1]a [zz] [1:2] [::1%25eth0] [v1] %4 %zz a\\b a,b a<b a|b "a"'
+
+
+@pytest.mark.parametrize("host", HOSTS.split())
+def test_an_absolute_target_is_a_scheme_a_host_a_port_and_what_is_behind_them(host: bytes):
+    """P12. RFC 3986, 3.2; RFC 9110, 4.2."""
+    for rest, path in ((b"", "/"), (b"/x@y", "/x@y"), (b"?@", "/")):
+        fields = [(b"host", b"b")]
+        head = check_head(b"GET", b"http://" + host + rest, "1.1", fields)
+        assert (fields, head.path) == ([(b"host", host)], path)
+    assert check_head(b"GET", b"/", "1.1", [(b"host", host)]).path == "/"
+
+
+@pytest.mark.parametrize("host", [*NO_HOSTS.split(), b"a" * 513])
+def test_a_host_that_is_none_is_refused_in_a_target_and_in_its_field(host: bytes):
+    """P12. So is a user before it (RFC 9110, 4.2.4): two servers could take it for the host."""
+    for target, field in ((b"http://%b/foo" % host, b"a"), (b"HTTPS://%b" % host, b"a"), (b"/", host)):
+        with pytest.raises(Refusal) as refused:
+            check_head(b"GET", target, "1.1", [(b"host", field)])
+        assert refused.value.status == 400
+
+
+@pytest.mark.parametrize("target", b"http:// http:///x http://:80/x http://@/ http:a ftp://a/ a".split())
+def test_a_target_that_names_no_host_and_is_no_path_is_refused(target: bytes):
+    with pytest.raises(Refusal) as refused:
+        check_head(b"GET", target, "1.1", [(b"host", b"b")])
+    assert refused.value.status == 400
+    assert check_head(b"GET", b"//a", "1.1", [(b"host", b"b")]).path == "//a"  # but this is a path: RFC 9112, 3.2.1
 
 
 FIELDS = st.lists(
@@ -128,8 +159,31 @@ def test_no_value_makes_a_line_of_its_own(headers: list[tuple[bytes, bytes]], bo
         assert any(set(value) & set(b"\r\n\0") for _, value in headers)
     else:
         assert rest == body
-        expected = [name + b": " + value for name, value in headers]
+        expected = [name + b": " + value for name, value in once(headers)]
         assert head.split(b"\r\n") == [b"HTTP/1.1 200 OK", *expected, b"content-length: %d" % len(body)]
+
+
+@pytest.mark.parametrize(
+    "name", [b"content-length", b"Content-Type", b"date", b"ETag", b"location", b"server", b"expires"]
+)
+def test_a_field_that_has_one_value_and_says_it_twice_is_sent_once(name: bytes):
+    """P12. Node's client takes two equal lengths for an attack."""
+    value = b"3" if name == b"content-length" else b"a"
+    head = render([(name, value), (b"x", value), (name.lower(), value), (b"x", value)], b"abc").lower()
+    assert head.count(b"\r\n" + name.lower() + b": ") == 1 and head.count(b"\r\nx: ") == 2
+    if name != b"content-length":  # two lengths are refused
+        head = render([(name, b"one"), (name, b"other"), (name, b"one")], b"abc").lower()
+        assert head.count(b"\r\n" + name.lower() + b": ") == 2
+
+
+def test_a_length_that_is_said_twice_in_a_204_or_with_a_close_is_still_no_fault():
+    fields = [(b"content-length", b"3"), (b"connection", b"close"), (b"content-length", b"03")]
+    assert render(fields, b"abc").count(b"content-length") == 1
+    exchange = Exchange(head_only=False)
+    exchange.start(
+        {"status": 204, "headers": [(b"content-type", b"a"), (b"content-type", b"a"), (b"content-length", b"0")]}
+    )
+    assert list(exchange.fields) == [(b"content-type", b"a")]
 
 
 def response(body: bytes = b"abc", /, **start: object) -> list[dict]:
