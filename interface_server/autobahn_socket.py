@@ -152,7 +152,7 @@ class Socket:
         context = self._shared.context
         context.counters[f"refused.websocket_{status}"] += 1
         self._transport.write(handshake.refuse(status, why, field))
-        handshake.log(context.access_log, status)
+        handshake.log(context.access_log, status, why)
         self._drain()
 
     def _abort(self, why: str) -> None:

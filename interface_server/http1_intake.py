@@ -115,6 +115,10 @@ class Intake:
         """Has a head begun to come and not ended, `data` being the last read? Line ends before a head are none of it."""
         return self._head is None and (self._target != b"" or (self._fed_bytes > 0 and data.strip(b"\r\n") != b""))
 
+    def refused(self) -> tuple[bytes, bytes]:
+        """Method and target of the head that was refused, as far as they were read; empty if there is no target yet."""
+        return (self._parser.get_method(), self._target) if self._target and self._parser is not None else (b"", b"")
+
     def close(self) -> None:
         """Nothing is fed any more: the parser, which holds us as we hold it, is let go, and half a head with it."""
         self._parser = None
@@ -141,13 +145,12 @@ class Intake:
         if self._again or parser is None:  # a head of ours; one behind the last that was served
             return
         settings = self._settings
-        target, self._target = self._target, b""
+        target = self._target
         fields, self._fields = self._fields, []
         if (self._behind or self._fed_bytes > self._head_max) and _size_bytes(target, fields) > self._head_max:
             raise Refusal(431, "the request head is too large", "head_too_large")
         if len(fields) > settings.header_fields_max:
             raise Refusal(431, "too many header fields", "too_many_fields")
-        self._fed_bytes = 0
         method = parser.get_method()
         head = plain_head(method, target, parser.get_http_version, fields) if parser.should_keep_alive() else None
         if head is None:
@@ -163,7 +166,8 @@ class Intake:
                 if head.upgrade:
                     _check_handshake(head)
         self._head = head
-        self._body_bytes = 0
+        self._target = b""  # kept until here: `refused` tells it
+        self._fed_bytes = self._body_bytes = 0
         self._last = not head.keep_alive
         self._sink.head_came(head, fields)
 

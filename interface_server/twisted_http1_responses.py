@@ -127,10 +127,13 @@ class Responses(HttpSocket):
         else:
             self.transport.write_pieces(pieces, sum(map(len, pieces)))
 
-    def _log(self, status: int) -> None:
-        head = self._head
-        if head is not None and head.path not in self.context.health.paths:
-            self.context.access_log.line(self._scope.event["client"], head.method, head.target, head.version, status)
+    def _log(self, status: int, why: str = "") -> None:
+        """why: of an answer of our own."""
+        head, access_log = self._head, self.context.access_log
+        if head is None:
+            access_log.refused(self._place.client, *self._intake.refused(), status, why)
+        elif head.path not in self.context.health.paths:
+            access_log.line(self._scope.event["client"], head.method, head.target, head.version, status, why)
 
     def _complete(self, upstream: Upstream, keep_alive: bool) -> None:
         self._upstream = None
@@ -169,7 +172,7 @@ class Responses(HttpSocket):
         events = [start, {"type": "http.response.body", "body": body}]
         self._write(response.render(events, self._may_stay()), len(body))
         if self.context.access_log.enabled:
-            self._log(status)
+            self._log(status, body.decode().rstrip())
         self._finish(response.keep_alive)
 
     def _name(self) -> str:

@@ -123,10 +123,10 @@ class Handshake:
         """Of the denial."""
         return self._response.status if self._response is not None else 0
 
-    def log(self, access_log: AccessLog, status: int) -> None:
-        """One line, if lines are wanted."""
+    def log(self, access_log: AccessLog, status: int, why: str = "") -> None:
+        """One line, if lines are wanted. why: of an answer of our own."""
         if access_log.enabled:
-            access_log.line(self._client, "GET", self._target, "1.1", status)
+            access_log.line(self._client, "GET", self._target, "1.1", status, why)
 
 
 def check(headers: Fields) -> Offer:

@@ -27,8 +27,8 @@ class Size(click.ParamType[int]):
 
     name = "size"
 
-    def __init__(self, least: int = 0) -> None:
-        self._least = least
+    def __init__(self, least: int = 0, most: int | None = None) -> None:
+        self._least, self._most = least, most
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """The number of bytes."""
@@ -40,6 +40,8 @@ class Size(click.ParamType[int]):
         size = int(match[1]) * UNITS_BYTES[match[2]]
         if size < self._least:
             self.fail(f"{value!r} is less than {self._least}", param, ctx)
+        if self._most is not None and size > self._most:
+            self.fail(f"{value!r} is more than {self._most}", param, ctx)
         return size
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from channel_layer.settings import WireSettings
+from channel_layer.settings import MEBIBYTE, WireSettings
 from interface_server.settings import InterfaceSettings
 from towpath.option_types import (
     GENERATION,
@@ -222,6 +222,12 @@ ROWS: tuple[Row, ...] = (
     ),
     Row("--max-worker-age", ROOM, "Seconds until a worker is replaced by a new one; 0: any.", ("worker.age_s_max",), SECONDS),
     Row("--max-worker-rss", ROOM, "Memory at which a worker is replaced by a new one; 0: any.", ("worker.rss_bytes_max",), Size()),
+    Row(
+        "--max-head-size", DOOR, "Largest request head, first line and fields: above it 431.",
+        ("interface.head_size_bytes_max",), Size(least=1024, most=MEBIBYTE),
+    ),
+    Row("--max-target-size", DOOR, "Longest request target: above it 414.", ("interface.target_size_bytes_max",), Size(1, MEBIBYTE)),
+    Row("--max-headers", DOOR, "Most fields of a request: above it 431.", ("interface.header_fields_max",), Whole(1, 10_000)),
     Row("--max-body-size", DOOR, "Largest request body: above it 413; 0: any.", ("interface.body_size_bytes_max",), Size()),
     Row(
         "--body-timeout", DOOR, "Seconds without a byte of a request body that is awaited: then 408; 0: off.",

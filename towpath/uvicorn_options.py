@@ -10,7 +10,7 @@ ANSWERS = {
     "--http2": "there is no HTTP/2 here yet; put a proxy that speaks it in front",
     "--ws": "WebSockets are always Autobahn's",
     "--ws-max-queue": "what waits for an application is bounded in bytes: --buffer-budget",
-    "--h11-max-incomplete-event-size": "a request head may always have 64 KiB",
+    "--h11-max-incomplete-event-size": "heads have limits of their own: --max-head-size, --max-target-size, --max-headers",
     "--reset-contextvars": "every connection has a context of its own anyway",
     "--timeout-worker-healthcheck": "nobody has to ask: workers say by themselves that they are alive",
     "--reload-delay": "a reload begins as soon as files have changed",

@@ -588,6 +588,47 @@ async def test_what_a_client_says_is_never_another_part_of_the_access_log(caplog
     assert [message[: len(line)] for message in caplog.messages] == [line]
 
 
+REFUSED = {
+    "no HTTP": (b"\x16\x03\x01\r\n\r\n", '"-" 400 (Invalid method encountered)'),
+    "an unknown method": (b"BREW /pot HTTP/1.1\r\n\r\n", '"-" 501 (this method is not implemented)'),
+    "no Host": (b'GET /"a HTTP/1.1\r\n\r\n', '"GET /%22a" 400 (no Host field)'),
+    "a tunnel": (b"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\n", '"CONNECT a:1" 501 (this method is not implemented)'),
+    "a long target": (b"GET /" + b"a" * 5000, f'"GET /{"a" * 199}..." 414 (the request target is too long)'),
+    "many fields": (b"GET /x HTTP/1.1\r\n" + b"a: b\r\n" * 4 + b"\r\n", '"GET /x" 431 (too many header fields)'),
+    "a large head": (b"GET /x HTTP/1.1\r\na: " + b"b" * 9000, '"GET /x" 431 (the request head is too large)'),
+    "half a head": (b"GET /x HTTP/1.1\r\na", '"GET /x" 408 (the request head did not come in time)'),
+    "a large body": (
+        b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n",
+        '"PUT /" 413 (the request body is too large)',
+    ),
+    "chunks": (
+        b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n123456789\r\n",
+        '"PUT / HTTP/1.1" 413 (the request body is too large)',
+    ),
+    "a WebSocket by POST": (
+        b"POST /s HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+        '"POST /s" 405 (a WebSocket begins with GET)',
+    ),
+}
+
+
+@pytest.mark.parametrize(("request_bytes", "line"), REFUSED.values(), ids=REFUSED)
+async def test_a_request_that_is_refused_has_a_line_with_its_reason_in_the_access_log(caplog, request_bytes, line):
+    """P12. One line, behind the client's address, and of what the client said no more than fits into it."""
+    caplog.set_level("INFO", "towpath.access")
+    limits = InterfaceSettings(
+        target_size_bytes_max=1000,
+        head_size_bytes_max=8000,
+        header_fields_max=3,
+        body_size_bytes_max=8,
+        head_timeout_s=0.1,
+    )
+    async with served(waiting, limits) as server:
+        assert b" %b " % line.rpartition('" ')[2][:3].encode() in await server.ask(request_bytes)
+    (message,) = caplog.messages
+    assert message.startswith("127.0.0.1:") and message.endswith(" - " + line)
+
+
 async def test_one_clients_nonsense_costs_nobody_else_anything():
     """P12. Hundreds of broken clients, and one that does not notice."""
     async with served(hello, SETTINGS) as server:

@@ -38,7 +38,8 @@ async def test_the_access_log_shows_a_handshake_as_it_came(caplog: pytest.LogCap
         await client.head()
         client.vanish()
     (message,) = caplog.messages
-    assert message.endswith(f' - "GET /chat?room=lock HTTP/1.1" {status}')
+    why = " (the application refused the WebSocket)" if status == 403 else ""
+    assert message.endswith(f' - "GET /chat?room=lock HTTP/1.1" {status}{why}')
 
 
 @pytest.mark.parametrize(

@@ -81,6 +81,7 @@ CHANGED = {
     "threads": "3", "worker_concurrency": "4", "worker_streams": "6", "worker_websockets": "5", "root_path": "/r",
     "forwarded_allow_ips": "*", "header": "A: b c", "health_path": "/h", "log_level": "debug", "limit_concurrency": "9",
     "max_body_size": "1GiB",
+    "max_head_size": "128KiB", "max_target_size": "60KiB", "max_headers": "301",
     "response_timeout": "2", "body_timeout": "7", "timeout_keep_alive": "3", "timeout_graceful_shutdown": "4", "ws_max_size": "64KiB",
     "ws_ping_interval": "0", "ws_ping_timeout": "6", "ws_per_message_deflate": "true", "proxy_headers": "false",
     "server_header": "false", "date_header": "false", "access_log": "false", "factory": "true", "reuse_port": "true",

@@ -154,10 +154,14 @@ def test_without_a_word_what_is_on_by_default_is_on(tmp_path: Path, project: Pat
 def test_options_that_are_ours_reach_the_door(tmp_path: Path, project: Path) -> None:
     """Limits, health elsewhere, compression, and nobody believed."""
     values = {"limit-concurrency": "1", "max-body-size": "10", "health-path": "/up", "ws-per-message-deflate": "true"}
+    values |= {"max-head-size": "2KiB", "max-target-size": "50", "max-headers": "12"}
     with towpath(tmp_path, project, "small", {**values, "no-proxy-headers": None}) as client:
         assert client.get("/where", headers=PROXIED).json()["scheme"] == "http"
         assert client.post("/where", content=b"x" * 10).status_code == 200
         assert client.post("/where", content=b"x" * 11).status_code == 413
+        assert client.get("/where?" + "x" * 50).status_code == 414
+        assert client.get("/where", headers={"x": "x" * 2048}).status_code == 431
+        assert client.get("/where", headers={f"x-{number}": "" for number in range(12)}).status_code == 431
         assert client.get("/up/ready").content != client.get("/ready").content
         assert client.get("/-/health/ready").json()["path"] == "/-/health/ready"
         with connect(str(client.base_url).replace("http", "ws"), proxy=None) as socket:
