@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from towpath.embedded import SOCKET_NAME, arguments, find_binary
+from towpath.processes import Identity
 
 BIN = Path(sys.executable).parent
 LOG_TAIL_CHARS = 12_000
@@ -116,6 +117,14 @@ def processes_of(session: int) -> list[int]:
                 if int(fields[3]) == session and fields[0] != "Z":
                     found.append(int(entry.name))
     return found
+
+
+def recorded(path: Path) -> int | None:
+    """The process that a file of a run folder names, if it is alive."""
+    with contextlib.suppress(OSError):
+        process = Identity.written(path.read_text())
+        return None if process is None else process.pid
+    return None
 
 
 @contextlib.contextmanager

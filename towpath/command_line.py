@@ -27,7 +27,6 @@ from towpath import (
     marks,
     options,
     pausing,
-    processes,
     redis_check,
     run_dir,
     uvicorn_options,
@@ -227,9 +226,12 @@ def status(json_wanted: bool, watch: bool, **values: Any) -> int:
 @towpath.command()
 def stop(**values: Any) -> int:
     """Stop a running serve, and wait until it has gone."""
-    _, facts = _running(values)
-    processes.send(facts["pid"], signal.SIGTERM)
-    return 1 if processes.wait_gone([facts["pid"]], STOP_PATIENCE_S) else 0
+    path, _ = _running(values)
+    running = run_dir.holder(path)
+    if running is None:  # it has ended by itself
+        return 0
+    running.send(signal.SIGTERM)
+    return 0 if running.wait_gone(STOP_PATIENCE_S) else 1
 
 
 @options_of(RELOAD)
@@ -289,7 +291,10 @@ def _running(values: options.Values, or_else: str = "") -> tuple[Path, dict[str,
     or_else: what else may be said, if none runs there.
     """
     path = _place(values)
-    facts = run_dir.facts(path)
+    try:
+        facts = run_dir.facts(path)
+    except StartFailure as failure:
+        raise click.ClickException(str(failure)) from failure
     if facts is None:
         which = "--port, --uds or --run-dir says which one is meant"
         raise click.ClickException(f"no `towpath serve` runs in {path}; {which}{or_else}")
@@ -301,7 +306,10 @@ def _place(values: options.Values) -> Path:
 
 
 def _runs(values: options.Values) -> bool:
-    return run_dir.facts(_place(values)) is not None
+    try:
+        return run_dir.holder(_place(values)) is not None
+    except StartFailure:
+        return False
 
 
 def _where(values: options.Values) -> tuple[str, str, Path | None]:

@@ -12,6 +12,7 @@ import shutil
 from pathlib import Path
 
 from towpath.errors import StartFailure
+from towpath.private_folder import PrivateFolder
 
 SOCKET_NAME = "redis.sock"
 NAMES_ON_PATH = ("valkey-server", "redis-server")
@@ -69,6 +70,7 @@ def url(folder: Path) -> str:
 
 
 def become(folder: Path) -> None:
-    """This process becomes the server; it does not return."""
+    """This process becomes the server; it does not return. OSError if the folder is not ours alone."""
+    PrivateFolder.open(folder).close()
     command = arguments(find_binary(), folder)
     os.execv(command[0], command)

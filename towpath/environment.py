@@ -4,16 +4,19 @@ supervisord hands on the environment that it was started with, for as long as it
 folder, and whoever starts as a worker there becomes itself once more with that: by `exec`, since some variables (PYTHONPATH,
 LD_PRELOAD) mean something to the interpreter's first moments only.
 
-Standard library alone: it runs before anything else is imported.
+Standard library and private_folder.py alone: it runs before anything else is imported.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+
+from towpath.private_folder import PrivateFolder
 
 NAME = "environment.json"
 GENERATION = "TOWPATH_GENERATION"  #: <fleet>/<number>; the number grows with each edition that replaces all workers
@@ -27,8 +30,8 @@ PAUSES = "TOWPATH_PAUSES"  # set if the `serve` of a worker pauses it when files
 class WorkerEnvironment:
     """`serve`'s end: the editions, of which the last one counts."""
 
-    def __init__(self, folder: Path, first: Mapping[str, str]) -> None:
-        self._path = folder / NAME
+    def __init__(self, folder: PrivateFolder, first: Mapping[str, str]) -> None:
+        self._folder = folder
         self._proven = self._now = dict(first)
         self._edition = 0
 
@@ -50,9 +53,7 @@ class WorkerEnvironment:
 
     def _publish(self) -> None:
         self._edition += 1
-        draft = self._path.with_suffix(".draft")
-        draft.write_text(json.dumps({**self._now, EDITION: str(self._edition)}))
-        draft.replace(self._path)
+        self._folder.write(NAME, json.dumps({**self._now, EDITION: str(self._edition)}))
 
 
 def take_up() -> None:
@@ -61,7 +62,8 @@ def take_up() -> None:
     if run_dir is None or not name.startswith("worker-"):
         return
     try:
-        variables: dict[str, str] = json.loads((Path(run_dir) / NAME).read_text())
+        with contextlib.closing(PrivateFolder.open(Path(run_dir))) as folder:
+            variables: dict[str, str] = json.loads(folder.read(NAME))
     except (OSError, ValueError):
         return
     if variables.get(EDITION) != os.environ.get(EDITION):

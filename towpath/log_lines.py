@@ -10,7 +10,6 @@ import os
 import selectors
 import threading
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 from towpath import standard_streams
 
@@ -57,17 +56,17 @@ class Lines:
 class LogPipes:
     """The pipes of a `serve`, and the thread that reads them. Made before supervisord is started."""
 
-    def __init__(self, folder: Path, names: Iterable[str], out: int = 1) -> None:
+    def __init__(self, folder: int, names: Iterable[str], out: int = 1) -> None:
+        """folder: a descriptor of the one for the pipes."""
         self._out = out
         self._on_said: dict[int, Callable[[bytes], None]] = {}
         self._selector = selectors.DefaultSelector()
         names = list(names)
         self._width = max(map(len, names))
         for name in names:
-            path = folder / name
-            os.mkfifo(path, 0o600)
+            os.mkfifo(name, 0o600, dir_fd=folder)
             # For writing too, so that the pipe has no end when its writer has gone.
-            self._add(os.open(path, os.O_RDWR | os.O_NONBLOCK), name)
+            self._add(os.open(name, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW, dir_fd=folder), name)
         wake, self._waker = os.pipe()
         self._selector.register(wake, selectors.EVENT_READ, None)
         self._thread = threading.Thread(target=self._run, name="towpath-logs", daemon=True)

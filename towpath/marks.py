@@ -12,11 +12,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from towpath.environment import RUN_DIR, SLOT
 from towpath.errors import StartFailure
-from towpath.processes import end_with_parent, raise_descriptor_limit, record, recorded, write_whole
+from towpath.private_folder import PrivateFolder
+from towpath.processes import Identity, end_with_parent, raise_descriptor_limit
 
 HOLDER, RECORDS, STOPPING = "serve", "pids", "stopping"
 
@@ -24,73 +26,96 @@ HOLDER, RECORDS, STOPPING = "serve", "pids", "stopping"
 def enter() -> None:
     """What every process of ours does first: room for sockets; and under `serve`, be known and do not outlive it."""
     raise_descriptor_limit()
-    own = _own_record()
-    if own is None:
+    if not _own_names():
         return
     parent = os.getppid()
     end_with_parent()
     if os.getppid() != parent:
         raise StartFailure("the supervisor has gone")
-    with contextlib.suppress(OSError):
-        take_back_marks(own)
-        record(own, os.getpid())
+    with contextlib.suppress(OSError), _own() as (folder, name):
+        take_back_marks(folder, name)
+        folder.write(record_of(name), f"{Identity.of(os.getpid())}")
 
 
 def leave_word_of_failure(sentence: str = "") -> None:
     """Tell `serve` that this process cannot start."""
-    own = _own_record()
-    if own is not None and not (sentence == "" and failure_mark(own).exists()):
-        with contextlib.suppress(OSError):
-            write_whole(failure_mark(own), sentence)
+    if _own_names():
+        with contextlib.suppress(OSError), _own() as (folder, name):
+            if sentence or not folder.has(failure_mark(name)):
+                folder.write(failure_mark(name), sentence)
 
 
 def ask_for_successor(why: str) -> bool:
     """Tell `serve` that this process should be replaced. False: it runs alone, and nobody could send a successor first."""
-    own = _own_record()
-    if own is None or recorded(own.parent.parent / HOLDER) is None:
+    if not _own_names():
         return False
     try:
-        write_whole(wish_mark(own), why)
+        with _own() as (folder, name):
+            if recorded(folder, HOLDER) is None:
+                return False
+            folder.write(wish_mark(name), why)
     except OSError:
         return False
     return True
 
 
-def said(path: Path) -> str | None:
+def everything_stops() -> bool:
+    """Is this a process of a `serve` that stops as a whole? False: others may serve on, or whoever runs it starts the next."""
+    if not _own_names():
+        return False
+    try:
+        with _own() as (folder, _):
+            return folder.has(STOPPING)
+    except FileNotFoundError:  # `serve` stops when its folder has gone
+        return True
+    except OSError:
+        return False
+
+
+def recorded(folder: PrivateFolder, name: str) -> Identity | None:
+    """The process that a file names, if it is still that process and alive."""
+    return Identity.written(said(folder, name) or "")
+
+
+def said(folder: PrivateFolder, name: str) -> str | None:
     """What stands in a mark; None if it is not there."""
     try:
-        return path.read_text()
-    except OSError:
+        return folder.read(name)
+    except (OSError, ValueError):
         return None
 
 
-def failure_mark(path: Path) -> Path:
-    """Where the process of this record says that it cannot start, and why."""
-    return path.with_name(f".{path.name}.failed")
+def record_of(slot: str) -> str:
+    """Where a process is written down. Names are relative to the run folder."""
+    return f"{RECORDS}/{slot}"
 
 
-def wish_mark(path: Path) -> Path:
-    """Where the process of this record asks for its successor, and says why."""
-    return path.with_name(f".{path.name}.wish")
+def failure_mark(slot: str) -> str:
+    """Where a process says that it cannot start, and why."""
+    return f"{RECORDS}/.{slot}.failed"
 
 
-def take_back_marks(path: Path) -> None:
-    """Nothing was said by the process of this record."""
-    for mark in (failure_mark(path), wish_mark(path)):
-        mark.unlink(missing_ok=True)
+def wish_mark(slot: str) -> str:
+    """Where a process asks for its successor, and says why."""
+    return f"{RECORDS}/.{slot}.wish"
 
 
-def everything_stops() -> bool:
-    """Is this a process of a `serve` that stops as a whole? False: others may serve on, or whoever runs it starts the next."""
-    own = _own_record()
-    return own is not None and stop_mark(own.parent.parent).exists()
+def take_back_marks(folder: PrivateFolder, slot: str) -> None:
+    """Nothing was said by the process of this slot."""
+    for mark in (failure_mark(slot), wish_mark(slot)):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(mark, dir_fd=folder.descriptor)
 
 
-def stop_mark(run_dir: Path) -> Path:
-    """Where a `serve` says that it stops, before it asks its processes to leave."""
-    return run_dir / STOPPING
-
-
-def _own_record() -> Path | None:
+def _own_names() -> tuple[str, str] | None:
+    """Run folder and slot of this process; None if it runs alone."""
     run_dir, name = os.environ.get(RUN_DIR), os.environ.get(SLOT)
-    return Path(run_dir) / RECORDS / name if run_dir is not None and name is not None else None
+    return (run_dir, name) if run_dir is not None and name is not None else None
+
+
+@contextlib.contextmanager
+def _own() -> Iterator[tuple[PrivateFolder, str]]:
+    """The same, opened. OSError if the folder has gone, or is another one by now."""
+    run_dir, name = _own_names() or ("", "")
+    with contextlib.closing(PrivateFolder.open(Path(run_dir))) as folder:
+        yield folder, name

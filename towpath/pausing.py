@@ -21,6 +21,7 @@ from pathlib import Path
 from towpath import control, marks
 from towpath.control import Request
 from towpath.environment import PAUSES, RUN_DIR
+from towpath.private_folder import PrivateFolder
 
 FOLLOW = "follow"
 FIRST_ORDER_S = 5.0  #: a `serve` that does not answer for so long is not waited for
@@ -82,9 +83,10 @@ class Supervision:
             return
         loop = asyncio.get_running_loop()
         orders = _Orders(pause, loop.create_future())
-        path = Path(os.environ[RUN_DIR]) / control.NAME
         with contextlib.suppress(OSError, TimeoutError):  # `serve` has gone, and ends this worker too
-            transport, _ = await loop.create_unix_connection(lambda: orders, os.fspath(path))
+            folder = PrivateFolder.open(Path(os.environ[RUN_DIR]))
+            folder.close()
+            transport, _ = await loop.create_unix_connection(lambda: orders, os.fspath(folder.path / control.NAME))
             transport.write(json.dumps({"do": FOLLOW, "began": self._began}).encode() + b"\n")
             await asyncio.wait_for(orders.first, FIRST_ORDER_S)
 

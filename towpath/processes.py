@@ -14,8 +14,9 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
-from pathlib import Path
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from channel_layer import linux_process
 
@@ -23,8 +24,85 @@ PR_SET_PDEATHSIG = 1
 LOOK_S = 0.05  #: where the system does not tell when a process ends
 
 
-def start_mark(pid: int) -> str | None:
-    """What tells this process from others that had or will have its number; None if there is no such process."""
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """One process, told from others that had or will have its number. born: as the system says it."""
+
+    pid: int
+    born: str
+
+    @classmethod
+    def of(cls, pid: int) -> Identity | None:
+        """The process that has this number now; None if there is none."""
+        born = _born(pid)
+        return None if born is None else cls(pid, born)
+
+    @classmethod
+    def written(cls, text: str) -> Identity | None:
+        """The process that was written down as `text`, if it is still alive."""
+        number, _, born = text.strip().partition(" ")
+        if not (number.isascii() and number.isdecimal() and born):
+            return None
+        known = cls(int(number), born)
+        return known if known.is_alive else None
+
+    def __str__(self) -> str:
+        return f"{self.pid} {self.born}"
+
+    @property
+    def is_alive(self) -> bool:
+        """True if its number is still its own."""
+        return 0 < self.pid <= linux_process.PID_MAX and _born(self.pid) == self.born
+
+    def send(self, number: signal.Signals) -> None:
+        """A signal; nothing if it has gone meanwhile, whoever may have its number now."""
+        with contextlib.suppress(ProcessLookupError), _held(self) as descriptor:
+            if descriptor is None:
+                os.kill(self.pid, number)
+            else:
+                signal.pidfd_send_signal(descriptor, number)
+
+    def wait_gone(self, timeout_s: float) -> bool:
+        """Wait until it has gone, at most so long. False: it is still there."""
+        try:
+            with _held(self) as descriptor:
+                if descriptor is None:
+                    return self._gone_by_asking(timeout_s)
+                return bool(select.select([descriptor], [], [], timeout_s)[0])
+        except ProcessLookupError:
+            return True
+
+    def _gone_by_asking(self, timeout_s: float) -> bool:
+        for _ in range(int(timeout_s / LOOK_S) + 1):
+            if not self.is_alive:
+                return True
+            select.select([], [], [], LOOK_S)
+        return False
+
+
+@contextlib.contextmanager
+def _held(process: Identity) -> Iterator[int | None]:
+    """A descriptor of this very process, where the system has such. ProcessLookupError if it has gone."""
+    descriptor = _pidfd(process.pid)
+    try:
+        if not process.is_alive:
+            raise ProcessLookupError
+        yield descriptor
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _pidfd(pid: int) -> int | None:
+    try:
+        return os.pidfd_open(pid) if hasattr(os, "pidfd_open") else None
+    except ProcessLookupError:
+        raise
+    except OSError:  # no descriptor is free
+        return None
+
+
+def _born(pid: int) -> str | None:
     if sys.platform == "linux":
         ticks = linux_process.born(pid)
         return None if ticks is None else str(ticks)
@@ -32,70 +110,16 @@ def start_mark(pid: int) -> str | None:
     return shown.stdout.strip() or None
 
 
-def record(path: Path, pid: int) -> None:
-    """Write a process down, whole or not at all."""
-    write_whole(path, f"{pid} {start_mark(pid)}\n")
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Whole or not at all, as others see it."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
-    draft.write_text(text)
-    draft.replace(path)
-
-
-def recorded(path: Path) -> int | None:
-    """The process that `path` names, if it is still that process and alive."""
-    try:
-        pid, _, mark = path.read_text().strip().partition(" ")
-        return int(pid) if mark and start_mark(int(pid)) == mark else None
-    except (OSError, ValueError):
-        return None
-
-
-def send(pid: int, number: signal.Signals) -> None:
-    """A signal; to a process that has gone meanwhile it is nothing."""
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, number)
-
-
-def wait_gone(pids: Sequence[int], timeout_s: float) -> list[int]:
-    """Wait until all have gone, at most so long each; the list of those that have not."""
-    return [pid for pid in pids if not _gone(pid, timeout_s)]
-
-
-def _gone(pid: int, timeout_s: float) -> bool:
-    mark = start_mark(pid)
-    if mark is None:
-        return True
-    if not hasattr(os, "pidfd_open"):
-        return _gone_by_asking(pid, mark, timeout_s)
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return True
-    try:
-        return bool(select.select([descriptor], [], [], timeout_s)[0])
-    finally:
-        os.close(descriptor)
-
-
-def _gone_by_asking(pid: int, mark: str, timeout_s: float) -> bool:
-    for _ in range(int(timeout_s / LOOK_S) + 1):
-        if start_mark(pid) != mark:
-            return True
-        select.select([], [], [], LOOK_S)
-    return False
-
-
-def end_all(pids: Sequence[int], patience_s: float) -> None:
+def end_all(processes: Sequence[Identity], patience_s: float) -> None:
     """SIGTERM to all, and SIGKILL to those that are still there when the patience is over."""
-    for pid in pids:
-        send(pid, signal.SIGTERM)
-    left = wait_gone(pids, patience_s)
-    for pid in left:
-        send(pid, signal.SIGKILL)
-    wait_gone(left, patience_s)
+    for process in processes:
+        process.send(signal.SIGTERM)
+    until = time.monotonic() + patience_s
+    left = [process for process in processes if not process.wait_gone(max(0.0, until - time.monotonic()))]
+    for process in left:
+        process.send(signal.SIGKILL)
+    for process in left:
+        process.wait_gone(patience_s)
 
 
 def raise_descriptor_limit() -> None:
@@ -105,7 +129,7 @@ def raise_descriptor_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def end_with_parent() -> None:
-    """Ask the system for SIGTERM when the parent dies. Elsewhere than on Linux the next `serve` ends what is left."""
+def end_with_parent(number: signal.Signals = signal.SIGTERM) -> None:
+    """Ask the system for a signal when the parent dies. Elsewhere than on Linux the next `serve` ends what is left."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)

@@ -1,5 +1,6 @@
 """The folder where a running `serve` keeps its sockets and writes down its processes; nobody else may look into it.
 
+    .towpath-run-dir  the mark of a run folder, with the number of folders on its path that were made for it
     serve             the process that holds the folder, for `stop` and `status`
     facts.json        where its Redis is, and how many processes there ought to be
     supervisord.conf  what was generated; supervisord.sock: how it is talked to
@@ -10,7 +11,11 @@
     pids/<name>       every process that was started, with the moment of its start
     logs/<name>       a pipe for each process: what it says
 
-The folder is held by a lock on itself that dies with its holder, so a `serve` that was killed never locks out the next.
+The folder is held by a lock on itself that dies with its holder, so a `serve` that was killed never locks out the next. A folder
+that is neither empty nor marked is somebody's data: nothing in it is touched.
+
+Every reader and writer of ours opens it as private_folder.py does, so no other user can have made it, or what is in it.
+supervisord and the embedded server are told its path: as long as the folder is there, that leads nowhere else.
 """
 
 from __future__ import annotations
@@ -19,18 +24,23 @@ import contextlib
 import fcntl
 import json
 import os
-import shutil
+import re
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
-from towpath import control, embedded, environment, marks, processes, standard_streams, supervisord_conf
+from towpath import control, embedded, environment, marks, standard_streams, supervisord_conf
 from towpath.errors import StartFailure
 from towpath.marks import HOLDER, RECORDS
+from towpath.private_folder import OTHERS_MAY_WRITE, PRIVATE, NotPrivate, PrivateFolder
+from towpath.processes import Identity, end_all
 
 ORPHAN_PATIENCE_S = 5.0
+#: For whoever only looks whether somebody holds the folder, and holds it for that moment.
+LOCK_PATIENCE_S, LOCK_LOOK_S = 1.0, 0.02
 SUPERVISORD = "supervisord"
-FACTS, LOGS = "facts.json", "logs"
+MARK, FACTS, LOGS = ".towpath-run-dir", "facts.json", "logs"
 FOLDERS = (RECORDS, LOGS)
 FILES = (
     HOLDER,
@@ -42,6 +52,9 @@ FILES = (
     supervisord_conf.FILE_NAME,
     supervisord_conf.SOCKET_NAME,
 )
+#: What processes of ours are called, and what they leave beside their records: marks, and drafts of them.
+OF_A_PROCESS = re.compile(r"\.?(supervisord|redis|(interface|worker)-\d+)(\.[\w.]+)?")
+DRAFT = re.compile(rf"\.({'|'.join(map(re.escape, FILES))})\.\d+\.draft")
 
 SOCKET_PATH_BYTES_MAX = 107 if sys.platform == "linux" else 103  #: what the system allows for a unix socket's path
 LONGEST_SOCKET = f"{supervisord_conf.SOCKET_NAME}.4194304"  #: supervisord adds its number while it makes it
@@ -55,133 +68,201 @@ def default_path(port: int, uds: str | None, fd: int | None) -> Path:
         place = f"uds{Path(uds).absolute()}".replace("/", "-")
     else:
         place = str(port)
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    return (Path(runtime) / "towpath" if runtime else _shared_parent()) / place
+    return (_runtime() or Path(f"/tmp/towpath-{os.getuid()}")) / place
 
 
-def _shared_parent() -> Path:
-    """In a folder where everybody may write, so that it has to be ours before anything is put into it."""
-    return Path(f"/tmp/towpath-{os.getuid()}")
+def _runtime() -> Path | None:
+    """Of the session, if it is this user's: `su` and `sudo -E` leave the variable of another one."""
+    given = os.environ.get("XDG_RUNTIME_DIR")
+    if not given:
+        return None
+    with contextlib.suppress(FileNotFoundError):
+        if Path(given).stat().st_uid != os.geteuid():
+            return None
+    return Path(given) / "towpath"
 
 
 class RunDir:
-    """A run folder that this process holds. Made by `hold`; `leave` takes away all that is in it."""
+    """A run folder that this process holds. Made by `hold`; `leave` takes away all that `serve` put into it."""
 
-    def __init__(self, path: Path, lock: int, made: bool) -> None:
-        self.path = path
-        self._lock = lock
-        self._made = made
+    def __init__(self, folder: PrivateFolder) -> None:
+        self.folder = folder
+        self.path = folder.path
         self._facts: dict[str, Any] = {}
 
     @classmethod
     def hold(cls, path: Path) -> RunDir:
         """Make the folder and hold it; what a killed predecessor left is ended and swept first.
 
-        StartFailure if another `serve` holds it, if it is somebody else's, or if no socket fits into it.
+        StartFailure if another `serve` holds it, if it or its path is not ours alone, if something else is in it, or if no
+        socket fits into it.
         """
         path = path.absolute()
         if len(os.fsencode(path / LONGEST_SOCKET)) > SOCKET_PATH_BYTES_MAX:
             raise StartFailure(f"the path of the run folder {path} is too long for a unix socket; say --run-dir")
-        made = not path.exists() or (path / HOLDER).exists()  # else somebody made it for us
         try:
-            lock = _lock(path)
-        except BlockingIOError:
-            holder = processes.recorded(path / HOLDER)
-            raise StartFailure(
-                f"another `towpath serve` (pid {holder}) runs in {path}; say --run-dir or `towpath stop`"
-            ) from None
+            folder = _hold(path)
         except OSError as error:
             raise StartFailure(f"the run folder {path} cannot be used: {error.strerror}; say --run-dir") from error
-        folder = cls(path, lock, made)
-        folder._end_orphans()
-        folder._sweep()
+        held = cls(folder)
+        held._end_orphans()
+        held._sweep()
         for name in FOLDERS:
-            (path / name).mkdir(mode=0o700)
-        processes.record(path / HOLDER, os.getpid())
-        return folder
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(name, PRIVATE, dir_fd=folder.descriptor)
+        folder.write(HOLDER, f"{Identity.of(os.getpid())}")
+        return held
 
     def say(self, **facts: Any) -> None:
         """Leave facts for `status`, beside those that were left before: readable by this user alone."""
         self._facts.update(facts)
-        processes.write_whole(self.path / "facts.json", json.dumps(self._facts))
+        self.folder.write(FACTS, json.dumps(self._facts))
 
     def say_that_all_stops(self) -> None:
         """The listening socket is of no more use to anybody: whoever leaves may shut it down."""
-        marks.stop_mark(self.path).touch(mode=0o600)
+        self.folder.write(marks.STOPPING, "")
 
-    def record_of(self, name: str) -> Path:
-        """Where a process of ours is written down."""
-        return self.path / RECORDS / name
+    def record(self, name: str, pid: int) -> None:
+        """Write a process down."""
+        self.folder.write(marks.record_of(name), f"{Identity.of(pid)}")
 
-    def children(self) -> list[int]:
+    def children(self) -> list[Identity]:
         """The recorded processes that are alive, the supervisor first: else it would start the others again."""
-        files = sorted((self.path / RECORDS).glob("[!.]*"), key=lambda file: (file.name != SUPERVISORD, file.name))
-        return [pid for pid in map(processes.recorded, files) if pid is not None]
+        try:
+            names = [name for name in self.folder.names(RECORDS) if not name.startswith(".")]
+        except OSError:
+            return []
+        names.sort(key=lambda name: (name != SUPERVISORD, name))
+        written = (marks.recorded(self.folder, marks.record_of(name)) for name in names)
+        return [process for process in written if process is not None]
 
     def failure(self, name: str) -> str | None:
         """What this process said of why it cannot start; None if it did not say that it cannot."""
-        return marks.said(marks.failure_mark(self.record_of(name)))
+        return marks.said(self.folder, marks.failure_mark(name))
 
     def wish(self, name: str) -> str:
         """Why this process asks for its successor; empty if it does not."""
-        return marks.said(marks.wish_mark(self.record_of(name))) or ""
+        return marks.said(self.folder, marks.wish_mark(name)) or ""
 
     def forget(self, name: str) -> None:
         """What the last process of this slot said does not count any more."""
-        marks.take_back_marks(self.record_of(name))
+        marks.take_back_marks(self.folder, name)
 
     def leave(self) -> None:
-        """Nothing of ours is left behind; a folder that was there before stays."""
+        """Nothing of ours is left behind; what was there before stays, and so do folders that are not empty."""
+        made = _made(self.folder) or 0
         self._sweep()
-        if self._made:
-            for folder in (self.path, self.path.parent):
+        if self.folder.is_in_its_place and self.folder.names() == [MARK]:
+            _remove(self.folder, MARK)
+            for folder in (self.path, *self.path.parents)[:made]:
                 with contextlib.suppress(OSError):  # others may have theirs beside it
                     folder.rmdir()
-        os.close(self._lock)
+        self.folder.close()
 
     def _end_orphans(self) -> None:
         orphans = self.children()
         if orphans:
             standard_streams.say(f"ending {len(orphans)} processes that a killed `towpath serve` left behind")
-            processes.end_all(orphans, ORPHAN_PATIENCE_S)
+            end_all(orphans, ORPHAN_PATIENCE_S)
 
     def _sweep(self) -> None:
         for name in FOLDERS:
-            shutil.rmtree(self.path / name, ignore_errors=True)
-        for name in FILES:
-            (self.path / name).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # it is not there, or not empty
+                for each in filter(OF_A_PROCESS.fullmatch, self.folder.names(name)):
+                    _remove(self.folder, f"{name}/{each}")
+                os.rmdir(name, dir_fd=self.folder.descriptor)
+        for name in (*FILES, *filter(DRAFT.fullmatch, self.folder.names())):
+            _remove(self.folder, name)
+
+
+def holder(path: Path) -> Identity | None:
+    """The `serve` that runs in `path`; None if none does. StartFailure if it is not our own folder."""
+    folder = _look_into(path)
+    if folder is None:
+        return None
+    with contextlib.closing(folder):
+        return marks.recorded(folder, HOLDER) if _is_held(folder) else None
 
 
 def facts(path: Path) -> dict[str, Any] | None:
-    """What the `serve` that runs in `path` said of itself, with its `pid`; None if none runs there."""
-    pid = processes.recorded(path / HOLDER)
-    if pid is None:
+    """What the `serve` that runs in `path` said of itself, with its `pid`; None if none runs there. StartFailure as above."""
+    process = holder(path)
+    folder = _look_into(path) if process is not None else None
+    if process is None or folder is None:
         return None
-    try:
-        said: dict[str, Any] = json.loads((path / FACTS).read_text())
-    except (OSError, ValueError):
-        said = {}
-    return {**said, "pid": pid}
-
-
-def _lock(path: Path) -> int:
-    """Hold `path`, made if need be. It may be taken away by its last holder between our two steps: then once more."""
-    if path.parent == _shared_parent():
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        if path.parent.stat().st_uid != os.getuid():
-            raise PermissionError(13, f"{path.parent} belongs to another user")
-    while True:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    with contextlib.closing(folder):
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            held = os.fstat(descriptor)
-            if path.exists() and os.path.samestat(held, path.stat()):
-                if held.st_uid != os.getuid():
-                    raise PermissionError(13, "it belongs to another user")
-                os.fchmod(descriptor, 0o700)
-                return descriptor
-        except OSError:
-            os.close(descriptor)
+            said: dict[str, Any] = json.loads(folder.read(FACTS))
+        except (OSError, ValueError):
+            said = {}
+    return {**said, "pid": process.pid}
+
+
+def _look_into(path: Path) -> PrivateFolder | None:
+    try:
+        return PrivateFolder.open(path)
+    except NotPrivate as error:
+        raise StartFailure(f"the run folder {path} is not to be believed: {error.strerror}") from error
+    except OSError:
+        return None
+
+
+def _is_held(folder: PrivateFolder) -> bool:
+    try:
+        fcntl.flock(folder.descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # until it is closed
+    except BlockingIOError:
+        return True
+    return False
+
+
+def _hold(path: Path) -> PrivateFolder:
+    """Hold `path`, made if need be. It may be taken away by its last holder between our steps: then once more."""
+    while True:
+        folder = PrivateFolder.open(path, make=True)
+        try:
+            _lock(folder)
+            if folder.is_in_its_place:
+                _make_ours(folder)
+                return folder
+        except (OSError, StartFailure):
+            folder.close()
             raise
-        os.close(descriptor)
+        folder.close()
+
+
+def _lock(folder: PrivateFolder) -> None:
+    until = time.monotonic() + LOCK_PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(folder.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            process = marks.recorded(folder, HOLDER)
+            if process is not None or time.monotonic() > until:
+                pid = f" (pid {process.pid})" if process is not None else ""
+                raise StartFailure(
+                    f"another `towpath serve`{pid} runs in {folder.path}; say --run-dir or `towpath stop`"
+                ) from None
+            time.sleep(LOCK_LOOK_S)
+        else:
+            return
+
+
+def _make_ours(folder: PrivateFolder) -> None:
+    """Mark it and close it to others; StartFailure, and nothing is changed, if it holds what is not ours."""
+    names = folder.names()
+    if names and (_made(folder) is None or os.fstat(folder.descriptor).st_mode & OTHERS_MAY_WRITE):
+        raise StartFailure(f"{folder.path} is no run folder of `towpath serve`, and not empty; say another --run-dir")
+    os.fchmod(folder.descriptor, PRIVATE)
+    if not names:
+        folder.write(MARK, str(folder.made))
+
+
+def _made(folder: PrivateFolder) -> int | None:
+    """How many folders at the end of its path were made for it; None if it is not marked as ours."""
+    said = marks.said(folder, MARK) or ""
+    return int(said) if said.isascii() and said.isdecimal() else None
+
+
+def _remove(folder: PrivateFolder, name: str) -> None:
+    with contextlib.suppress(FileNotFoundError, IsADirectoryError, PermissionError):
+        os.unlink(name, dir_fd=folder.descriptor)

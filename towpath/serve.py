@@ -10,6 +10,7 @@ the beginning fails, replaces workers, translates signals, and shows what all of
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -23,6 +24,7 @@ from typing import Any, NoReturn
 
 from channel_layer.redis_address import RedisAddress
 from interface_server.settings import InterfaceSettings
+from interface_server.uvloop_sockets import remove_stale
 from towpath import (
     embedded,
     listening,
@@ -45,6 +47,8 @@ from towpath.serve_loop import Parent
 from towpath.supervisord_conf import Plan
 
 COMMAND = (sys.executable, "-P", str(Path(__file__).resolve().parent / "__main__.py"))
+#: It asks for a folder for temporary files, and sweeps it: there may be none, and in the one of all users it has no business.
+SUPERVISE = "import sys, tempfile; tempfile.tempdir = sys.argv.pop(1); from supervisor.supervisord import main; main()"
 REDIS_PATIENCE_S = 1.0
 MORE = 4  #: `scale` may ask for so many times what there is at the beginning, unless said otherwise
 RELOAD_GRACE_S = 1.0  #: with --reload nobody wants to wait for an old connection, unless said otherwise
@@ -98,7 +102,6 @@ def serve(settings: ServeSettings) -> int:
             return _serve_in(folder, settings, found)
         finally:
             folder.leave()
-            _remove_socket(socket_path)
     except _AskedToStop:
         return 0
 
@@ -126,12 +129,13 @@ def _serve_in(folder: RunDir, settings: ServeSettings, found: Listening | None) 
     _greet(settings, place, redis_shown)
     plan = _plan(folder, settings, place)
     conf = folder.path / supervisord_conf.FILE_NAME
-    conf.write_text(supervisord_conf.render(plan))
+    folder.folder.write(supervisord_conf.FILE_NAME, supervisord_conf.render(plan))
     folder.say(redis=redis, prefix=settings.values["prefix"], app=settings.app)
-    pipes = LogPipes(folder.path / LOGS, [*supervisord_conf.names(plan), SUPERVISORD])
+    with folder.folder.below(LOGS) as logs:
+        pipes = LogPipes(logs, [*supervisord_conf.names(plan), SUPERVISORD])
     supervisord = _start_supervisord(conf, environment, place.descriptor)
-    processes.record(folder.record_of(SUPERVISORD), supervisord.pid)
-    editions = WorkerEnvironment(folder.path, environment)
+    folder.record(SUPERVISORD, supervisord.pid)
+    editions = WorkerEnvironment(folder.folder, environment)
     parent = Parent(folder, plan, supervisord, redis, settings.values["prefix"], editions, settings.reload)
     parent.rollout.check_command = (*COMMAND, "worker", settings.app, "--check")
     parent.rollout.variables = lambda: _variables_again(settings, plan, redis, folder, parent.rollout)
@@ -143,6 +147,7 @@ def _serve_in(folder: RunDir, settings: ServeSettings, found: Listening | None) 
         return parent.run()
     finally:
         pipes.close()
+        _remove_socket(settings.door)
 
 
 def _redis(folder: RunDir, settings: ServeSettings) -> tuple[str, str]:
@@ -242,7 +247,7 @@ def _start_supervisord(conf: Path, environment: Mapping[str, str], descriptor: i
     """In a process group of its own: Ctrl-C reaches it through us alone."""
     return subprocess.Popen(
         # Its own warnings are nobody's here; with PYTHONWARNINGS=error they would end every call of it.
-        [sys.executable, "-P", "-W", "ignore", "-m", "supervisor.supervisord", "-n", "-c", str(conf)],
+        [sys.executable, "-P", "-W", "ignore", "-c", SUPERVISE, str(conf.parent), "-n", "-c", str(conf)],
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -253,9 +258,11 @@ def _start_supervisord(conf: Path, environment: Mapping[str, str], descriptor: i
     )
 
 
-def _remove_socket(path: Path | None) -> None:
-    if path is not None and path.is_socket():
-        path.unlink(missing_ok=True)
+def _remove_socket(door: InterfaceSettings) -> None:
+    """The unix socket that our supervisor made; not one at which somebody listens by now."""
+    if door.uds is not None and door.fd is None:
+        with contextlib.suppress(OSError):
+            remove_stale(Path(door.uds).absolute())
 
 
 def _stop_early(_number: int, _frame: FrameType | None) -> NoReturn:

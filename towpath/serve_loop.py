@@ -185,9 +185,9 @@ class Parent:
 
     def _kill(self) -> None:
         """The supervisor ends by itself when its processes have; it is killed last, and only if it does not."""
-        for pid in self._folder.children():
-            if pid != self._supervisord.pid:
-                processes.send(pid, signal.SIGKILL)
+        for process in self._folder.children():
+            if process.pid != self._supervisord.pid:
+                process.send(signal.SIGKILL)
         try:
             self._supervisord.wait(KILLED_PATIENCE_S)
         except subprocess.TimeoutExpired:

@@ -16,8 +16,7 @@ from tests.chaos.redis_blows import FROZEN_S
 from tests.chaos.trouble import SIGNALS
 from tests.facts import until, until_async
 from tests.redis_look import keys_without_a_ttl
-from tests.serving import BIN, free_port, processes_of
-from towpath import processes
+from tests.serving import BIN, free_port, processes_of, recorded
 from towpath.errors import StartFailure
 from towpath.redis_status import RedisStatus
 
@@ -32,6 +31,12 @@ SLOTS = {
     Victim.REDIS: "redis",
     Victim.SUPERVISOR: "supervisord",
 }
+
+
+def send(pid: int, number: signal.Signals) -> None:
+    """A signal; to a process that has gone meanwhile it is nothing."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, number)
 
 
 class ServedFleet:
@@ -57,7 +62,7 @@ class ServedFleet:
         """Whatever happened: nobody of any of the sessions outlives this."""
         for serve in self.serves:
             for pid in processes_of(serve.pid):
-                processes.send(pid, signal.SIGKILL)
+                send(pid, signal.SIGKILL)
             serve.end_by_force()
 
     def _next(self) -> None:
@@ -92,7 +97,7 @@ class ServedFleet:
 
     def pids(self, victim: Victim) -> list[int]:
         """Those that live, as they are written down in the run folder."""
-        found = map(processes.recorded, sorted((self.run_dir / "pids").glob(SLOTS[victim])))
+        found = map(recorded, sorted((self.run_dir / "pids").glob(SLOTS[victim])))
         return [pid for pid in found if pid is not None]
 
     async def is_at_rest(self) -> bool:
@@ -148,10 +153,10 @@ class ServedTrouble:
         else:
             pid = self._random.choice(self._fleet.pids(victim))
             self.blows.append(Blow(victim, action, pid, 0 if victim is Victim.INTERFACE else None))
-            processes.send(pid, SIGNALS[action])
+            send(pid, SIGNALS[action])
             if action is Action.FREEZE:
                 await asyncio.sleep(FROZEN_S)
-                processes.send(pid, signal.SIGCONT)
+                send(pid, signal.SIGCONT)
 
     async def _reload(self) -> None:
         """SIGHUP: each worker is replaced, and only then asked to leave."""

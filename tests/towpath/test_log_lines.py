@@ -28,7 +28,9 @@ def test_a_line_without_an_end_does_not_grow_without_an_end() -> None:
 def test_what_processes_say_through_their_pipes_comes_out_with_names(tmp_path: Path) -> None:
     """The pipe has no end when its writer dies: the next one goes on."""
     out = os.open(tmp_path / "out", os.O_RDWR | os.O_CREAT)
-    pipes = LogPipes(tmp_path, ["interface-0", "worker-0"], out)
+    folder = os.open(tmp_path, os.O_RDONLY)
+    pipes = LogPipes(folder, ["interface-0", "worker-0"], out)
+    os.close(folder)
     pipes.start()
     for text in ("first life\n", "second life\n"):
         with open(tmp_path / "worker-0", "w") as writer:

@@ -35,7 +35,7 @@ class Asked:
         self.said: list[str] = []
         self.fleet = Fleet(SLOTS, 2)
         fleets, maxima = {"worker": self.fleet}, {"worker": 2}
-        environment = WorkerEnvironment(folder.path, {})
+        environment = WorkerEnvironment(folder.folder, {})
         self.rollout = Rollout(Supervisor(folder), status, fleets, maxima, environment, self.said.append)
         self.rollout.variables = lambda: {"TOWPATH_GENERATION": "fleet/0"}
 

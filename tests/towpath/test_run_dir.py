@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from towpath import processes, run_dir
+from towpath import run_dir
 from towpath.errors import StartFailure
+from towpath.processes import Identity, end_all
 from towpath.run_dir import RunDir
 
 WAITS = [sys.executable, "-c", "import signal; signal.pause()"]
@@ -43,11 +44,45 @@ def test_a_path_too_long_for_the_sockets_in_it_is_refused_before_anything_is_mad
 
 
 def test_nothing_is_left_of_a_folder_that_was_made(tmp_path: Path) -> None:
-    """And a folder that was there before stays, empty."""
+    """And a folder that was there before stays, empty; so does one above it."""
     RunDir.hold(tmp_path / "t" / "80").leave()
     assert list(tmp_path.iterdir()) == []
     RunDir.hold(tmp_path).leave()
     assert list(tmp_path.iterdir()) == []
+    (tmp_path / "before").mkdir()
+    RunDir.hold(tmp_path / "before" / "80").leave()
+    assert list((tmp_path / "before").iterdir()) == []
+
+
+def test_who_comes_after_a_killed_serve_takes_away_what_that_one_had_made(tmp_path: Path) -> None:
+    """The folder itself says what was made for it."""
+    os.close(RunDir.hold(tmp_path / "t" / "80").folder.descriptor)
+    RunDir.hold(tmp_path / "t" / "80").leave()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_with_data_of_somebody_is_refused_untouched(tmp_path: Path) -> None:
+    """`--run-dir .` in a project: its `logs`, `pids`, `serve` and `facts.json` are not ours."""
+    for name in ("logs/app.log", "pids/worker-0", "serve", "facts.json", "towpath/x.py"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("mine")
+    tmp_path.chmod(0o755)
+    before = sorted((path, path.lstat().st_mtime_ns) for path in tmp_path.rglob("*"))
+    with pytest.raises(StartFailure, match="is no run folder of `towpath serve`, and not empty; say another --run-dir"):
+        RunDir.hold(tmp_path)
+    assert sorted((path, path.lstat().st_mtime_ns) for path in tmp_path.rglob("*")) == before
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+
+
+def test_what_somebody_puts_into_a_run_folder_stays(tmp_path: Path) -> None:
+    """Also where it looks like ours; and the folder is a run folder still."""
+    folder = RunDir.hold(tmp_path / "run")
+    (folder.path / "logs" / "mine.log").write_text("mine")
+    (folder.path / "core.12").write_text("mine")
+    folder.leave()
+    RunDir.hold(tmp_path / "run").leave()
+    left = sorted(path.relative_to(tmp_path / "run").as_posix() for path in (tmp_path / "run").rglob("*"))
+    assert left == [".towpath-run-dir", "core.12", "logs", "logs/mine.log"]
 
 
 def test_facts_are_told_only_of_a_serve_that_is_alive(tmp_path: Path) -> None:
@@ -63,10 +98,10 @@ def test_facts_are_told_only_of_a_serve_that_is_alive(tmp_path: Path) -> None:
 def test_what_a_killed_serve_left_behind_is_ended_first(tmp_path: Path) -> None:
     """Orphans would hold the port; a process that only has the number of an orphan is left alone."""
     orphan, stranger = subprocess.Popen(WAITS), subprocess.Popen(WAITS)
-    pids = tmp_path / "run" / "pids"
-    pids.mkdir(parents=True)
-    processes.record(pids / "worker-0", orphan.pid)
-    (pids / "worker-1").write_text(f"{stranger.pid} 12\n")
+    killed = RunDir.hold(tmp_path / "run")
+    killed.record("worker-0", orphan.pid)
+    (killed.path / "pids" / "worker-1").write_text(f"{stranger.pid} 12\n")
+    killed.folder.close()
     folder = RunDir.hold(tmp_path / "run")
     assert orphan.wait(10) == -signal.SIGTERM
     assert stranger.poll() is None
@@ -82,7 +117,9 @@ def test_an_orphan_that_does_not_listen_is_killed() -> None:
     deaf = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
     assert deaf.stdout is not None
     deaf.stdout.readline()
-    processes.end_all([deaf.pid], 0.1)
+    known = Identity.of(deaf.pid)
+    assert known is not None
+    end_all([known], 0.1)
     assert deaf.wait(10) == -signal.SIGKILL
     deaf.stdout.close()
 

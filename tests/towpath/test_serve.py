@@ -25,10 +25,11 @@ from tests.serving import (
     free_port,
     is_ready,
     processes_of,
+    recorded,
     running,
     towpath_serve,
 )
-from towpath import processes, run_dir
+from towpath import run_dir
 
 APP = """
 import os, subprocess
@@ -53,7 +54,7 @@ def ask(server: Server, path: str = "/") -> str:
 
 def pid_of(server: Server, name: str) -> int | None:
     """The process that has this slot now."""
-    return processes.recorded(server.run_dir / "run" / "pids" / name)
+    return recorded(server.run_dir / "run" / "pids" / name)
 
 
 def status_of(server: Server) -> dict[str, list[dict[str, object]]]:
@@ -383,6 +384,10 @@ def test_a_unix_socket_is_open_to_the_proxy_and_gone_afterwards(tmp_path: Path, 
 
     with running("serve", command, run_dir=tmp_path, ready=lambda _: text() is not None):
         assert path.stat().st_mode & 0o777 == 0o666
+        words = [*command[:-1], tmp_path / "another run"]
+        refused = subprocess.run(words, env=environment({}), capture_output=True, text=True, timeout=60)
+        assert (refused.returncode, "somebody listens" in refused.stderr) == (3, True), refused.stderr
+        assert text() is not None, "it has taken away nothing of the one that serves there"
     assert not path.exists()
 
 
