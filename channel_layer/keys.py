@@ -19,12 +19,16 @@ GROUP = "workers"
 
 
 class Keys:
-    """The keys of one deployment; `prefix` keeps two of them on one Redis apart."""
+    """The keys of one deployment; `prefix` keeps two of them in one database apart.
 
-    __slots__ = ("prefix",)
+    db: the number of the database. It is part of all pub/sub names: a server's publishes reach the clients of all its databases.
+    """
 
-    def __init__(self, prefix: str) -> None:
+    __slots__ = ("db", "prefix")
+
+    def __init__(self, prefix: str, db: int = 0) -> None:
         self.prefix = prefix
+        self.db = db
 
     def channel(self, name: str) -> str:
         """Stream: the entries of a shared channel."""
@@ -49,13 +53,13 @@ class Keys:
 
     def group(self, name: str) -> str:
         """Pub/sub channel: what is published to a group."""
-        return f"{self.prefix}group:{name}"
+        return f"{self.prefix}group:{self.db}:{name}"
 
     def probe(self, node: str) -> str:
         """Pub/sub channel: what a process publishes to itself, to hear whether it would hear."""
-        return f"{self.prefix}probe:{node}"
+        return f"{self.prefix}probe:{self.db}:{node}"
 
     @property
     def news(self) -> str:
         """Pub/sub channel: about processes: who died, who leaves."""
-        return f"{self.prefix}news"
+        return f"{self.prefix}news:{self.db}"

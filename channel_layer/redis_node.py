@@ -19,6 +19,7 @@ import hiredis
 from redis.exceptions import RedisError
 
 from channel_layer.codec import pack
+from channel_layer.deployment import fleet_of
 from channel_layer.errors import LayerUnavailable
 from channel_layer.events import Event
 from channel_layer.keys import Keys
@@ -77,8 +78,8 @@ class RedisNode:
 
     def __init__(self, settings: WireSettings, role: str, receiver: Receiver) -> None:
         self.name = node_name(role, secrets.token_hex(6))
-        self.keys = Keys(settings.prefix)
         self.address = RedisAddress.parse(settings.redis)
+        self.keys = Keys(settings.prefix, self.address.db)
         self.settings = settings
         self.counters: Counter[str] = Counter()
         self._receiver = receiver
@@ -103,9 +104,15 @@ class RedisNode:
         self._primary: Primary | None = None  # as the Sentinels say, if there are any
         self._looks: asyncio.Task[None] | None = None
         self._sentinels = SentinelWatch(self.address, self._follow)
+        belongs_to = {
+            "app": settings.app,
+            "mixed_apps": settings.allow_mixed_apps,
+            "fleet": fleet_of(settings.generation),
+        }
         facts = {
             "role": role,
             "version": VERSION,
+            **{name: value for name, value in belongs_to.items() if value},
             "host": socket.gethostname(),
             **identity(),
             "started": int(time.clock_gettime(time.CLOCK_REALTIME)),

@@ -193,13 +193,25 @@ class RedisPeers:
         if self._dead:
             self._begin_burial()
 
+    async def leases(self) -> list[dict[str, Any]]:
+        """What all living processes say of themselves, ourselves included. Raises LayerUnavailable, hiredis.ReplyError."""
+        connection = self._commands.connection
+        if connection is None:
+            raise LayerUnavailable("not connected to Redis")
+        names = await self._living(connection)
+        return list(readable(await connection.execute("MGET", *map(self._keys.lease, names)))) if names else []
+
+    async def _living(self, connection: RedisConnection) -> list[str]:
+        """The names of all who have renewed their lease in time."""
+        since = int((await connection.execute("TIME"))[0]) * 1000 - int(self._own_lease.ttl_s * 1000)
+        found = await connection.execute("ZRANGEBYSCORE", self._keys.nodes, since, "+inf")
+        return [name.decode(errors="replace") for name in found]  # written by others, who may write anything
+
     async def _count_fellows(self) -> None:
         connection = self._commands.connection
         if connection is None:
             return
-        since = int((await connection.execute("TIME"))[0]) * 1000 - int(self._own_lease.ttl_s * 1000)
-        found = await connection.execute("ZRANGEBYSCORE", self._keys.nodes, since, "+inf")
-        names = [name.decode(errors="replace") for name in found]  # written by others, who may write anything
+        names = await self._living(connection)
         self._acquainted.intersection_update(names)
         fellows = [name for name in names if name.startswith(self._role)]
         self.fellows = max(1, len(fellows))

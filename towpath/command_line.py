@@ -23,8 +23,10 @@ from towpath import (
     app_check,
     control,
     embedded,
+    environment,
     listening,
     marks,
+    neighbours,
     options,
     pausing,
     redis_check,
@@ -155,6 +157,8 @@ def interface(**values: Any) -> int:
     settings, _ = options.settings_of(values)
     listening.check(settings)
     redis_check.check(settings.wire.redis, REDIS_PATIENCE_S)
+    wire = dataclasses.replace(settings.wire, app=os.environ.get(environment.APP, ""))
+    settings = dataclasses.replace(settings, wire=wire)
     from interface_server.__main__ import run as run_interface
 
     return run_interface(settings, marks.everything_stops)
@@ -175,6 +179,8 @@ def worker(call: Call, /, app: str, check: bool, **values: Any) -> int:
     if not check:
         marks.enter()
         redis_check.check(settings.wire.redis, REDIS_PATIENCE_S)
+        if not settings.wire.allow_mixed_apps:
+            neighbours.check(settings.wire.redis, settings.wire.prefix, app)
     supervision = pausing.Supervision()
     isolation.import_everything()
     call.retire()

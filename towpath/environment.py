@@ -19,6 +19,7 @@ from pathlib import Path
 from towpath.private_folder import PrivateFolder
 
 NAME = "environment.json"
+APP = "TOWPATH_APP"  #: interface servers have no other way to know which application they are for
 GENERATION = "TOWPATH_GENERATION"  #: <fleet>/<number>; the number grows with each edition that replaces all workers
 EDITION = "TOWPATH_ENVIRONMENT"  #: which edition a process has; the first one has none
 RUN_DIR = "TOWPATH_RUN_DIR"  #: of the `serve` that a process belongs to

@@ -174,6 +174,10 @@ ROWS: tuple[Row, ...] = (
         ("interface.sticky", "worker.sticky"), click.Choice(("off", "cookie", "address")),
     ),
     Row(
+        "--allow-mixed-apps", PROCESSES, "Start beside workers of another APP under the same --prefix.", ("wire.allow_mixed_apps",),
+        more={"is_flag": True},
+    ),
+    Row(
         "--generation", frozenset({WORKER}), "FLEET/NUMBER: WebSockets are left to workers of a higher number, if there are any.",
         ("wire.generation",), GENERATION,
     ),

@@ -28,6 +28,7 @@ from interface_server.uvloop_sockets import remove_stale
 from towpath import (
     embedded,
     listening,
+    neighbours,
     options,
     processes,
     redis_check,
@@ -36,7 +37,7 @@ from towpath import (
     started_in,
     supervisord_conf,
 )
-from towpath.environment import FROM_SUPERVISORD, GENERATION, PAUSES, RUN_DIR, WorkerEnvironment
+from towpath.environment import APP, FROM_SUPERVISORD, GENERATION, PAUSES, RUN_DIR, WorkerEnvironment
 from towpath.errors import INTERRUPTED, StartFailure
 from towpath.listening import Listening
 from towpath.log_lines import LogPipes
@@ -156,6 +157,8 @@ def _redis(folder: RunDir, settings: ServeSettings) -> tuple[str, str]:
         binary = embedded.find_binary()
         return embedded.url(folder.path), f"embedded {Path(binary).name}"
     kind = redis_check.check(settings.redis, REDIS_PATIENCE_S)
+    if not settings.values["allow_mixed_apps"]:
+        neighbours.check(settings.redis, settings.values["prefix"], settings.app)
     return settings.redis, f"{kind} at {RedisAddress.parse(settings.redis).shown}"
 
 
@@ -164,7 +167,7 @@ def _environment(settings: ServeSettings, told: options.Values, redis: str, fold
 
     And nothing of a supervisord that we run under ourselves: they would take its name for them for their own.
     """
-    ours = {PAUSES, *(name for row in options.ROWS for name in (row.env, *row.also_env))}
+    ours = {APP, PAUSES, *(name for row in options.ROWS for name in (row.env, *row.also_env))}
     inherited = {
         name: value for name, value in os.environ.items() if name not in ours and not name.startswith(FROM_SUPERVISORD)
     }
@@ -172,6 +175,7 @@ def _environment(settings: ServeSettings, told: options.Values, redis: str, fold
         **inherited,
         **options.environment(told),
         "TOWPATH_REDIS": redis,
+        APP: settings.app,
         RUN_DIR: str(folder.path),
         GENERATION: f"{socket.gethostname()}.{os.getpid()}/0",
         "PYTHONUNBUFFERED": "1",

@@ -8,7 +8,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-FIRST_COLUMNS = ("role", "node", "host", "pid", "version")  #: where they are known; then whatever else a lease says
+FIRST_COLUMNS = (
+    "role",
+    "node",
+    "host",
+    "pid",
+    "version",
+    "APP",
+    "fleet",
+)  #: where they are known; then whatever else a lease says
 FOR_PROGRAMS = ("machine", "born")  #: by which processes know one another; no news to a person
 COUNTERS = "counters"  #: the field of a lease with what its process has counted
 TOTAL_SUFFIX = "_total"  #: figures that only grow: shown as a rate as well
@@ -102,6 +110,8 @@ def _for_people(lease: dict[str, Any], now_s: float) -> dict[str, Any]:
             continue
         if isinstance(value, dict):
             shown.update({f"{name} {inner}": figure for inner, figure in value.items()})
+        elif name == "app":
+            shown["APP"] = value
         elif name == "started" and isinstance(value, int | float):
             shown["up"] = f"{max(0, now_s - value):.0f} s"
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import random
 from collections import Counter
@@ -38,7 +39,7 @@ class Worker:
         self._settings = settings
         self._supervision = supervision
         self._room = AsgiRoom(application, settings)
-        self._pump = Pump(settings, self._room, Counter())
+        self._pump = Pump(_that_serves(settings, application), self._room, Counter())
         self._room.freed = self._pump.room_again
         lifetime = Lifetime.drawn(settings, random.random())
         self._lifetime = LifetimeWatch(lifetime, lambda: self._pump.adopted, self._lived_long_enough)
@@ -102,6 +103,11 @@ class Worker:
         elif not self._stop.is_set():
             log.info("this worker leaves: %s", why)
             self._departure.ask()
+
+
+def _that_serves(settings: WorkerSettings, application: LoadedApplication) -> WorkerSettings:
+    """The same settings with the application's full name, however APP was written: for the lease."""
+    return dataclasses.replace(settings, wire=dataclasses.replace(settings.wire, app=application.name))
 
 
 def check(settings: WorkerSettings) -> None:

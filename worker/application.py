@@ -17,11 +17,11 @@ from traceback import extract_tb
 from types import ModuleType
 from typing import Any
 
+from channel_layer.deployment import DEFAULT_ATTRIBUTES
 from worker.django_urls import module_of_urls
 from worker.errors import AppBroken, AppNotFound, AppUnclear
 from worker.settings import WorkerSettings
 
-DEFAULT_ATTRIBUTES = ("application", "app")
 INTERFACES = ("asgi3", "asgi2", "wsgi")
 
 #: Of what an exception says: some say it on many lines, and the second may be the one that helps.

@@ -30,6 +30,10 @@ class AppUnclear(StartupError):
     """What was found cannot be called, or not in any way that we know."""
 
 
+class MixedApps(StartupError):
+    """Another application is served under the same prefix of the same database."""
+
+
 class LifespanFailed(StartupError):
     """The application said `lifespan.startup.failed`, raised under `--lifespan on`, called sys.exit(), or did not answer in time."""
 

@@ -27,6 +27,7 @@ from channel_layer.scope import ScopeReader
 from worker.adoption import READ_MAX, Adoption, Key, read_count
 from worker.instance import Room
 from worker.loop_lag import LoopLag
+from worker.neighbours import check_neighbours
 from worker.offers import offers, refusals
 from worker.placement import LEAVES_S, is_laden, may_be_laden, willing
 from worker.settings import WorkerSettings
@@ -76,8 +77,12 @@ class Pump:
     # -- life
 
     async def start(self) -> None:
-        """Stand on the wire, then read the shared channels. Raises LayerUnavailable."""
+        """Stand on the wire, then read the shared channels. Raises LayerUnavailable, MixedApps."""
         await self.node.start()
+        if (
+            self._settings.wire.app
+        ):  # now that our lease is written: of two that start together at least one sees the other
+            check_neighbours(self._settings.wire, await self.node.peers.leases())
         self._lag.start()
         self._figures()
         for kind, channel in CHANNEL_OF_KIND.items():

@@ -152,7 +152,7 @@ async def test_a_subscription_that_redis_refuses_is_asked_for_again_with_all_oth
     heard: list[object] = []
     address = RedisAddress.parse(own_redis.url)
     groups = RedisGroups(address, Keys("p:"), "interface.me", lambda *said: heard.append(said), print, print)
-    allowed = ("resetchannels", "&p:news", "&p:probe:*", "&p:group:a")
+    allowed = ("resetchannels", "&p:news:0", "&p:probe:*", "&p:group:0:a")
     with own_redis.client() as redis:
         redis.execute_command("ACL", "SETUSER", "default", *allowed)
         await groups.start()
@@ -160,10 +160,10 @@ async def test_a_subscription_that_redis_refuses_is_asked_for_again_with_all_oth
         refused = groups.subscribe("b")
         await until(lambda: any("Redis refused to subscribe: NOPERM" in message for message in caplog.messages))
         assert not refused.done()
-        redis.execute_command("ACL", "SETUSER", "default", "&p:group:b")
+        redis.execute_command("ACL", "SETUSER", "default", "&p:group:0:b")
         await refused
         await groups.subscribe("a")
         for group in "ab":
-            redis.publish(f"p:group:{group}", pack({"type": "note"}))
+            redis.publish(f"p:group:0:{group}", pack({"type": "note"}))
         await until(lambda: len(heard) == 2)
     await groups.close()

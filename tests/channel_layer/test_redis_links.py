@@ -27,8 +27,8 @@ from channel_layer.settings import WireSettings
 from tests.channel_layer.played_redis import Caller, PlayedRedis, bulk, played_redis
 from tests.facts import until
 
-SUBSCRIBED = b"*3\r\n" + bulk(b"subscribe") + bulk(b"p:group:g") + b":1\r\n"
-MESSAGE = b"*3\r\n" + bulk(b"message") + bulk(b"p:group:g") + bulk(pack({"type": "note"}))
+SUBSCRIBED = b"*3\r\n" + bulk(b"subscribe") + bulk(b"p:group:0:g") + b":1\r\n"
+MESSAGE = b"*3\r\n" + bulk(b"message") + bulk(b"p:group:0:g") + bulk(pack({"type": "note"}))
 MADE = b"*2\r\n:1\r\n" + bulk(b"1-0")
 
 
@@ -96,7 +96,7 @@ async def test_the_confirmation_of_the_probe_is_none_of_a_group_that_is_called_a
     """P10. Both end in the same name, and mean another channel."""
     joined = groups.subscribe("interface.me")
     await until(lambda: redis.callers[0].names().count(b"SUBSCRIBE") == 2)
-    redis.callers[0].say(b"*3\r\n" + bulk(b"subscribe") + bulk(b"p:probe:interface.me") + b":2\r\n" + MESSAGE)
+    redis.callers[0].say(b"*3\r\n" + bulk(b"subscribe") + bulk(b"p:probe:0:interface.me") + b":2\r\n" + MESSAGE)
     await until(lambda: heard)
     assert not joined.done()
 

@@ -161,7 +161,7 @@ def test_garbage_on_the_wire_ends_nobody(tmp_path: Path, traces: Traces, url: st
                 redis.xadd(inbox, {"b": garbage})
             for channel in ("http.request", "websocket.connect"):
                 redis.xadd(f"towpath:channel:{channel}", {"b": garbage})
-            redis.publish("towpath:group:lock", garbage)
+            redis.publish("towpath:group:0:lock", garbage)
         redis.xadd("towpath:channel:http.request", {"b": packed([1, 1, 1, {}, b"", False, 1, 30_000, False, "", None])})
         bystander.send("still here")
         assert bystander.recv(timeout=20) == "still here"
