@@ -143,6 +143,8 @@ class RedisConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's transports inherit from nothing
         sock = transport.get_extra_info("socket")
+        if sock is None:  # played by a simulation
+            return
         self._descriptor = sock.fileno()
         forked_child.give_up_in_children(self)
         if sock.family != socket.AF_UNIX:
