@@ -24,6 +24,7 @@ from towpath import (
     control,
     embedded,
     environment,
+    foreign_options,
     listening,
     marks,
     neighbours,
@@ -31,7 +32,7 @@ from towpath import (
     pausing,
     redis_check,
     run_dir,
-    uvicorn_options,
+    standard_streams,
 )
 from towpath.errors import INTERRUPTED, STARTUP_FAILURE, StartFailure
 from towpath.options import INTERFACE, RELOAD, SCALE, SERVE, STATUS, STOP, WORKER, options_of
@@ -72,7 +73,7 @@ def _run(call: Call) -> int:
         error.show()
         return error.exit_code
     except click.NoSuchOption as error:
-        answer = uvicorn_options.answer(error.option_name)
+        answer = foreign_options.answer(error.option_name)
         (click.UsageError(f"{error.option_name}: {answer}", error.ctx) if answer else error).show()
         return error.exit_code
     except click.BadParameter as error:
@@ -108,15 +109,19 @@ def _complain(sentence: str) -> int:
 APP = click.Argument(["app"], envvar="TOWPATH_APP", metavar="APP")
 
 
+SERVE_ELSEWHERE = frozenset({"run", "start", "dev", "runserver"})  #: what other servers call it
+
+
 class Commands(click.Group):
     """Our commands. Others serve an APP without any."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does it, with a hint for an APP where the command belongs."""
-        if ":" in args[0]:
-            ctx.fail(f"No such command {args[0]!r}. Did you mean: towpath serve {' '.join(args)}")
+        """As click does it, with a hint for an APP, or the word of another server, where the command belongs."""
+        app = args[1:] if args[0] in SERVE_ELSEWHERE else args if {":", "."} & {*args[0]} else None
+        if app is not None:
+            ctx.fail(f"No such command {args[0]!r}. Did you mean: towpath serve {' '.join(app) or 'APP'}")
         return super().resolve_command(ctx, args)
 
 
@@ -156,7 +161,7 @@ def interface(**values: Any) -> int:
     marks.enter()
     settings, _ = options.settings_of(values)
     listening.check(settings)
-    redis_check.check(settings.wire.redis, REDIS_PATIENCE_S)
+    _find_redis(values, settings.wire.redis)
     wire = dataclasses.replace(settings.wire, app=os.environ.get(environment.APP, ""))
     settings = dataclasses.replace(settings, wire=wire)
     from interface_server.__main__ import run as run_interface
@@ -178,13 +183,16 @@ def worker(call: Call, /, app: str, check: bool, **values: Any) -> int:
     _, settings = options.settings_of({**values, "app": app})
     if not check:
         marks.enter()
-        redis_check.check(settings.wire.redis, REDIS_PATIENCE_S)
+        _find_redis(values, settings.wire.redis)
         if not settings.wire.allow_mixed_apps:
             neighbours.check(settings.wire.redis, settings.wire.prefix, app)
     supervision = pausing.Supervision()
     isolation.import_everything()
     call.retire()
     isolation.leave_names()
+    hidden = isolation.hidden(settings.app_dir)
+    if hidden:
+        standard_streams.write(standard_streams.STANDARD_ERROR, f"towpath: {hidden}\n".encode())
 
     def load_or_run() -> int:
         try:
@@ -285,6 +293,15 @@ def _read_again(call: Call) -> options.Values:
         return serve.make_context("serve", list(call.arguments[1:]), obj=call).params
     except click.ClickException as error:
         raise StartFailure(error.format_message()) from error
+
+
+def _find_redis(values: options.Values, url: str) -> None:
+    """StartFailure if it is not there; who has not said where it is learns how."""
+    try:
+        redis_check.check(url, REDIS_PATIENCE_S)
+    except StartFailure as failure:
+        hint = "" if values["redis"] else "; say --redis where another is (`towpath serve` brings one of its own)"
+        raise StartFailure(f"{failure}{hint}") from failure
 
 
 def _path(given: str | None) -> Path | None:

@@ -9,7 +9,8 @@ in hand goes on working, for a module needs its entry in `sys.modules` only whil
   while we import.
 * From `leave_names` on, an import statement of ours inside a function would find the user's module. There is none, and
   `import_everything` sees to it that nothing is left to import.
-* `channel_layer` keeps its name: applications import it, to send and to join groups.
+* `channel_layer` keeps its name: applications import it, to send and to join groups. A project that has one of its own cannot
+  import that, and is told so.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from pathlib import Path
 
 #: Top-level packages of ours that a user's project may have too.
 GIVEN_UP = ("worker", "interface_server", "towpath")
+KEPT = "channel_layer"
 
 OUR_HOME = Path(__file__).resolve().parent.parent
 
@@ -43,3 +45,11 @@ def leave_names() -> None:
     if sys.path[:1] == [str(OUR_HOME)]:
         del sys.path[0]
     importlib.invalidate_caches()
+
+
+def hidden(app_dir: str) -> str:
+    """One sentence about a module of the project in `app_dir` that ours keeps it from importing; empty if there is none."""
+    for path in (Path(app_dir).resolve() / KEPT, Path(app_dir).resolve() / f"{KEPT}.py"):
+        if path.exists() and not path.is_relative_to(OUR_HOME):
+            return f"`import {KEPT}` means Towpath's here, and not {path}: give that another name"
+    return ""

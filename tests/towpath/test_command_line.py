@@ -12,7 +12,8 @@ import pytest
 
 from tests.redis_server import RedisServer
 from tests.serving import BIN, environment
-from towpath import uvicorn_options
+from towpath import command_line, foreign_options
+from towpath.errors import StartFailure
 
 STARTUP_FAILURE = 3
 
@@ -87,19 +88,23 @@ def test_who_asks_for_tls_is_told_where_it_is_done() -> None:
     assert "ean" not in ended.stderr  # "Did you mean …?"
 
 
-@pytest.mark.parametrize("option", uvicorn_options.ANSWERS)
-def test_who_brings_an_option_of_uvicorn_along_is_told_why_there_is_none(option: str) -> None:
+@pytest.mark.parametrize("option", foreign_options.ANSWERS)
+def test_who_brings_an_option_of_another_server_along_is_told_what_to_say(
+    option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     """No guess at another name, such as --help for --loop; and none of them is an option of ours by now."""
-    ended = towpath("serve", "app", option, "auto")
-    assert ended.returncode == 2
-    assert f"Error: {option}: {uvicorn_options.ANSWERS[option]}" in ended.stderr
+    assert command_line.run(["serve", "app", option, "auto"], lambda: None) == 2
+    assert f"Error: {option}: {foreign_options.ANSWERS[option]}" in capsys.readouterr().err
 
 
 def test_who_forgets_the_command_is_told_which() -> None:
-    """`uvicorn main:app` needs none."""
-    ended = towpath("main:app", "--port", "80")
-    assert ended.returncode == 2
-    assert "Error: No such command 'main:app'. Did you mean: towpath serve main:app --port 80" in ended.stderr
+    """`uvicorn main:app` needs none, and others call it by another name."""
+    for words in (["main:app", "--port", "80"], ["run", "main:app", "--port", "80"]):
+        ended = towpath(*words)
+        assert ended.returncode == 2
+        assert f"No such command '{words[0]}'. Did you mean: towpath serve main:app --port 80" in ended.stderr
+    assert "Did you mean: towpath serve mysite.asgi" in towpath("mysite.asgi").stderr
+    assert "Did you mean: towpath serve APP" in towpath("run").stderr
 
 
 #: Name and text of a file for --log-config, and what the sentence must name.
@@ -326,6 +331,31 @@ def test_a_redis_that_does_not_answer_is_one_sentence(projects: Path, command: s
         ended = towpath(command, *app, *port, "--redis", url)
     assert_one_sentence(ended, "is unreachable")
     assert "secret" not in ended.stderr
+
+
+def test_who_has_not_said_where_redis_is_is_told_of_the_option(monkeypatch: pytest.MonkeyPatch) -> None:
+    """P12. `towpath worker APP` alone: a sentence about an address that nobody mentioned helps nobody."""
+    monkeypatch.setattr(command_line, "REDIS_PATIENCE_S", 0.0)
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        url = f"redis://127.0.0.1:{unused.getsockname()[1]}/0"
+        with pytest.raises(StartFailure, match=r"is unreachable: .*; say --redis where another is"):
+            command_line._find_redis({"redis": None}, url)
+        with pytest.raises(StartFailure) as said:
+            command_line._find_redis({"redis": url}, url)
+    assert "--redis" not in str(said.value)
+
+
+def test_a_projects_own_channel_layer_is_not_shadowed_in_silence(projects: Path) -> None:
+    """P12. `import channel_layer` means ours in every application; one sentence says so, and nothing else of our names does."""
+    (projects / "worker.py").touch()
+    assert towpath("worker", "good:application", "--app-dir", projects, "--check").stderr == ""
+    (projects / "channel_layer").mkdir()
+    ended = towpath("worker", "good:application", "--app-dir", projects, "--check")
+    assert (ended.returncode, ended.stderr) == (
+        0,
+        f"towpath: `import channel_layer` means Towpath's here, and not {projects / 'channel_layer'}: give that another name\n",
+    )
 
 
 @pytest.mark.parametrize("words", [["stop"], ["reload"], ["scale", "worker=2"], ["status"]], ids=" ".join)

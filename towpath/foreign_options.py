@@ -1,0 +1,48 @@
+"""Options of uvicorn and gunicorn that Towpath does not have, and the message for each: a guess at another name would not help."""
+
+from __future__ import annotations
+
+NO_TLS = "there is no TLS here yet; put a proxy that does TLS in front"
+BIND = "say --host and --port, or --uds for a unix socket"
+NO_CLASSES = "there is one class of workers; whether APP is ASGI or WSGI is found out (or said by --interface)"
+NO_FILE = "there is no file of options; say TOWPATH_… in the environment, or --env-file"
+NO_DAEMON = "it stays in the foreground; let systemd, a container or the shell send it away"
+NO_LOG_FILE = "logs go to standard output; redirect that, or say --log-config"
+
+ANSWERS = {
+    "--loop": "the event loop is always uvloop",
+    "--http": "requests are always parsed by httptools",
+    "--http2": "there is no HTTP/2 here yet; put a proxy that speaks it in front",
+    "--ws": "WebSockets are always Autobahn's",
+    "--ws-max-queue": "what waits for an application is bounded in bytes: --buffer-budget",
+    "--h11-max-incomplete-event-size": "heads have limits of their own: --max-head-size, --max-target-size, --max-headers",
+    "--reset-contextvars": "every connection has a context of its own anyway",
+    "--timeout-worker-healthcheck": "nobody has to ask: workers say by themselves that they are alive",
+    "--reload-delay": "a reload begins as soon as files have changed",
+    "--use-colors": "logs have no colours",
+    "--no-use-colors": "logs have no colours anyway",
+    # gunicorn, and others that took their names from it
+    "-b": BIND,
+    "--bind": BIND,
+    "-p": "say --port",
+    "-w": "say --workers",
+    "-k": NO_CLASSES,
+    "--worker-class": NO_CLASSES,
+    "-c": NO_FILE,
+    "--config": NO_FILE,
+    "-D": NO_DAEMON,
+    "--daemon": NO_DAEMON,
+    "--chdir": "say --app-dir, or change the folder first",
+    "--preload": "each worker loads the application for itself",
+    "--max-requests": "say --limit-max-requests",
+    "--max-requests-jitter": "say --limit-max-requests-jitter",
+    "--graceful-timeout": "say --timeout-graceful-shutdown",
+    "--keep-alive": "say --timeout-keep-alive",
+    "--access-logfile": NO_LOG_FILE,
+    "--error-logfile": NO_LOG_FILE,
+}
+
+
+def answer(option: str) -> str | None:
+    """What to say about `option`; None if they do not know it either."""
+    return NO_TLS if option.startswith("--ssl-") else ANSWERS.get(option)
