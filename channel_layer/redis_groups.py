@@ -2,7 +2,7 @@
 
 A process subscribes to a group at its first member there and unsubscribes after its last. `subscribe` returns after Redis has
 confirmed, so that who adds and then sends is certain to reach. After a lost connection everything is subscribed again; what was
-published meanwhile is lost, as with every publish.
+published meanwhile is lost, as with every publish. Such a gap is counted, and told with its length.
 
 Who is subscribed and hears nothing cannot know whether there was nothing to hear. So every 15 s a probe is published to oneself on
 another connection; if it does not come, this one is made again. PROTOCOL.md, "Groups", P10.
@@ -51,6 +51,9 @@ class RedisGroups:
         self._probing = False  # a probe was published, and has not come
         self._looks = 0  # since then, or since the connection stands
         self._refusals = Refusals(log, "to subscribe")
+        self._heard_at = 0.0  # when anything came last
+        self._gap_since: float | None = None  # groups that have members here are not heard since then
+        self.gaps = 0  #: how often that was so and is over
         self._on_news = on_news
         self._on_message = on_message
         self._on_garbage = on_garbage
@@ -96,6 +99,7 @@ class RedisGroups:
         if self._probing and self._looks > PROBE_ANSWER_LOOKS:
             self._probing = False
             log.warning("what is published does not come: subscribing anew")
+            self._begin_gap(self._heard_at)
             self.link.renew()
             return True
         if not self._probing and self._looks >= PROBE_LOOKS:
@@ -114,14 +118,28 @@ class RedisGroups:
         self._looks = 0
         self._probing = False
         connection.write("SUBSCRIBE", self._news, self._probe)
+        if not self._confirmed:
+            self._gap_since = None  # whoever missed something has left
         for group in self._confirmed:
             self._ask(connection, group)
 
     def _lost(self) -> None:
         """Nothing is confirmed any more: whoever joins now is told when the subscription stands again."""
+        self._begin_gap(self._loop.time())
         for group, future in self._confirmed.items():
             if future.done():
                 self._confirmed[group] = self._loop.create_future()
+
+    def _begin_gap(self, since: float) -> None:
+        if self._gap_since is None and any(future.done() for future in self._confirmed.values()):
+            self._gap_since = since
+
+    def _end_gap(self, since: float) -> None:
+        """All subscriptions stand again."""
+        self._gap_since = None
+        self.gaps += 1
+        text = "what was sent to %d group(s) within %.2f s may be lost: their subscriptions were away, and stand again"
+        log.warning(text, len(self._confirmed), self._loop.time() - since)
 
     def _ask(self, connection: RedisConnection, group: str) -> None:
         connection.write("SUBSCRIBE", self._prefix + group)
@@ -131,6 +149,7 @@ class RedisGroups:
         if not isinstance(answer, list):
             self._failed(answer)
             return
+        self._heard_at = self._loop.time()
         kind, channel, content = answer[0], answer[1].decode(), answer[2]
         group = channel[len(self._prefix) :]
         if kind == b"message":
@@ -158,6 +177,8 @@ class RedisGroups:
         if self._unanswered[group] > 0:
             return
         del self._unanswered[group]
+        if self._gap_since is not None and not self._unanswered:
+            self._end_gap(self._gap_since)
         future = self._confirmed.get(group)
         if future is not None and not future.done():
             future.set_result(None)

@@ -257,4 +257,5 @@ class RedisNode:
             await asyncio.sleep(RENEWAL_INTERVAL_S)
             self.outbox.forget_idle()
             self.counters["groups.deaf"] += self.groups.look(self.connection)
+            self.counters["groups.gaps"] = self.groups.gaps
             await self.peers.look()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import resource
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -143,6 +144,41 @@ async def test_a_destination_that_cannot_be_reached_leaves_the_others_of_a_flush
     assert [await connection.execute("XLEN", keys.inbox(node)) for node in (nodes[0], nodes[2])] == [2, 2]
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
     await connection.execute("DEL", keys.inbox(nodes[0]), keys.inbox(nodes[2]))
+
+
+async def test_a_gap_in_what_groups_are_sent_is_counted_and_told_with_its_length(
+    own_redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """P10. What is published while nobody is subscribed is lost without a word of Redis; where nobody is a member, nobody cares."""
+    groups = RedisGroups(RedisAddress.parse(own_redis.url), Keys("p:"), "interface.me", print, print, print)
+    await groups.start()
+    with own_redis.client() as redis:
+
+        async def subscriptions_are_killed() -> None:
+            before = groups.link.connection
+            assert redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub") == 1
+            await until(lambda: groups.link.connection not in (None, before))
+
+        await subscriptions_are_killed()
+        await groups.subscribe("a")
+        assert (groups.gaps, told(caplog)) == (0, [])
+        await groups.subscribe("b")
+        for count in (1, 2):
+            await subscriptions_are_killed()
+            await until(lambda count=count: groups.gaps == count)
+        for group in "ab":
+            groups.unsubscribe(group)
+        await subscriptions_are_killed()
+        await groups.subscribe("c")
+        assert groups.gaps == 2
+    await groups.close()
+    assert [re.sub(r"\d+\.\d+", "…", line) for line in told(caplog)] == 2 * [
+        "what was sent to 2 group(s) within … s may be lost: their subscriptions were away, and stand again"
+    ]
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [message for message in caplog.messages if "may be lost" in message]
 
 
 async def test_a_subscription_that_redis_refuses_is_asked_for_again_with_all_others(
