@@ -46,6 +46,10 @@ class Membership:
         stale = [group for group in self._groups_of.get(member, ()) if 0 < self._members_of[group][member] < epoch]
         return [group for group in stale if self.discard(group, member)]
 
+    def has(self, group: str, member: int) -> bool:
+        """True if it is a member of the group now."""
+        return member in self._members_of.get(group, ())
+
     def members(self, group: str) -> tuple[int, ...]:
         """Members of a group in this process as they are now, in the order of joining."""
         return tuple(self._members_of.get(group, ()))

@@ -39,6 +39,7 @@ class Kind(IntEnum):
     LEAVE = 11
     JOINED = 12
     SYNC = 13
+    PUBLISHED = 14
 
 
 #: How many fields a packet of each kind has at least.
@@ -56,16 +57,24 @@ LENGTH_MIN = {
     Kind.LEAVE: 5,
     Kind.JOINED: 5,
     Kind.SYNC: 5,
+    Kind.PUBLISHED: 5,
 }
 
 # Plain integers for the hot paths: an IntEnum member costs a look-up more at each use.
-OPEN, ADOPTED, REFUSED, DATA, CREDIT, CLOSE, CANCEL, HANDOFF, SEND, JOIN, LEAVE, JOINED, SYNC = map(int, Kind)
+(
+    OPEN, ADOPTED, REFUSED, DATA, CREDIT, CLOSE, CANCEL, HANDOFF, SEND, JOIN, LEAVE, JOINED, SYNC, PUBLISHED,
+) = map(int, Kind)  # fmt: skip
 
 #: Where fields of `open` stand that are looked at by themselves.
 OPEN_WAIT_MS, OPEN_EXPECTS, OPEN_ERA, OPEN_RESUME = 7, 8, 9, 10
 
 #: What the owner of a connection alone may say: the connection cannot go on without it.
 OF_THE_OWNER = frozenset((DATA, CREDIT, CLOSE, HANDOFF, SYNC))
+
+
+#: In a message to a group: node, number and epoch of the WebSocket whose instance has published it, and the count of its `published`.
+ORIGIN = "towpath.origin"
+Origin = tuple[str, int, int, int]
 
 
 class Refusal(IntEnum):
@@ -154,9 +163,9 @@ def handoff(number: int, epoch: int, sequence: int, consumed: int) -> Packet:
     return (HANDOFF, number, epoch, sequence, consumed, None)
 
 
-def send(number: int, event: Event) -> Packet:
-    """anybody → the owner of a reply channel: one event, with neither epoch nor sequence."""
-    return (SEND, number, 0, event)
+def send(number: int, event: Event, epoch: int = 0, count: int = 0) -> Packet:
+    """anybody → the owner of a reply channel: one event. Its own instance says its epoch, and counts this with its `published`."""
+    return (SEND, number, epoch, event, count)
 
 
 def join(number: int, epoch: int, group: str, request: int) -> Packet:
@@ -177,3 +186,8 @@ def joined(number: int, epoch: int, request: int, known: bool) -> Packet:
 def sync(number: int, epoch: int, count: int, wants_answer: bool) -> Packet:
     """Both ways, after every doubt: so many numbered packets have I sent in this epoch. Fewer received is a hole."""
     return (SYNC, number, epoch, count, wants_answer)
+
+
+def published(number: int, epoch: int, count: int, group: str) -> Packet:
+    """worker → interface: here, among all that the instance says, stands the message to `group` that names this `count`."""
+    return (PUBLISHED, number, epoch, count, group)

@@ -78,6 +78,11 @@ class RedisGroups:
                 self._ask(self.link.connection, group)
         return future
 
+    def hears(self, group: str) -> bool:
+        """True if what is published to the group now will come, as far as we know."""
+        future = self._confirmed.get(group)
+        return future is not None and future.done() and self.link.connection is not None
+
     def unsubscribe(self, group: str) -> None:
         """The last member here is gone."""
         future = self._confirmed.pop(group, None)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import hiredis
@@ -17,7 +19,7 @@ from channel_layer import packets
 from channel_layer.errors import InvalidName, LayerUnavailable
 from channel_layer.events import Event, check_message
 from channel_layer.names import check_channel, check_group
-from channel_layer.own_connection import epoch_of
+from channel_layer.own_connection import OWN_CONNECTION, Key, OwnLine, epoch_of
 from channel_layer.packets import Packet
 from channel_layer.redis_node import RedisNode
 
@@ -27,11 +29,23 @@ BACKLOG_BYTES_MAX = 1_048_576
 BACKLOG_LOOK_S = 0.002
 
 
-class RedisLayer:
-    """The layer of one process. Its calls belong to the process' loop; from sync code use `asgiref.sync.async_to_sync`."""
+#: For a process that runs no application instances.
+NO_LINES: Mapping[Key, OwnLine] = MappingProxyType({})
+NOWHERE: packets.Origin = ("", 0, 0, 0)
 
-    def __init__(self, node: RedisNode, answer_timeout_s: float = ANSWER_TIMEOUT_S) -> None:
+
+class RedisLayer:
+    """The layer of one process. Its calls belong to the process' loop; from sync code use `asgiref.sync.async_to_sync`.
+
+    What an instance of a WebSocket says here and what it sends reach its own client in the order in which it said them.
+    """
+
+    def __init__(
+        self, node: RedisNode, lines: Mapping[Key, OwnLine] = NO_LINES, answer_timeout_s: float = ANSWER_TIMEOUT_S
+    ) -> None:
+        """lines: those of the instances that run in this process."""
         self._node = node
+        self._lines = lines
         self._answer_timeout_s = answer_timeout_s
         self._requests = itertools.count(1)
         self._answers: dict[int, asyncio.Future[bool]] = {}
@@ -49,7 +63,8 @@ class RedisLayer:
         check_message(message)
         self._connected()
         await self._room(node)
-        self._node.post(node, packets.send(number, message))
+        epoch, count = self._place()[2:] if epoch_of(node, number) else (0, 0)
+        self._node.post(node, packets.send(number, message, epoch, count))
 
     async def group_add(self, group: str, channel: str) -> None:
         """Make `channel` a member of `group`. When it returns, whatever is sent to the group afterwards reaches the channel.
@@ -70,6 +85,11 @@ class RedisLayer:
         """
         check_group(group)
         check_message(message)
+        self._connected()
+        node, number, epoch, count = origin = self._place()
+        if count:
+            self._node.post(node, packets.published(number, epoch, count, group))
+            message = {**message, packets.ORIGIN: origin}
         try:
             async with asyncio.timeout(self._answer_timeout_s):
                 await self._node.publish(group, message)
@@ -81,6 +101,12 @@ class RedisLayer:
         future = self._answers.pop(request, None)
         if future is not None and not future.done():
             future.set_result(known)
+
+    def _place(self) -> packets.Origin:
+        """Where among all that the running instance says its next word by the layer stands; NOWHERE outside of instances."""
+        own = OWN_CONNECTION.get()
+        line = self._lines.get(own) if own is not None else None
+        return (line.place() if line is not None else None) or NOWHERE
 
     async def _membership(self, packet: Any, group: str, channel: str) -> None:
         check_group(group)

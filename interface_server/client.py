@@ -48,10 +48,12 @@ class Pushed:
     `frame` is a place for the WebSocket frame, built once by the first client that needs it and written by all.
     """
 
-    __slots__ = ("event", "frame")
+    __slots__ = ("event", "frame", "origin")
 
-    def __init__(self, event: Event) -> None:
+    def __init__(self, event: Event, origin: tuple[int, int, int] | None = None) -> None:
+        """origin: number and epoch of the instance that has published it to a group, and as which of its messages, if that is of ours."""
         self.event = event
+        self.origin = origin
         self.frame: bytes | None = None
 
 

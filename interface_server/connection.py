@@ -171,6 +171,7 @@ class Connection:
     __slots__ = (
         "accepted",
         "accepted_here",
+        "came",
         "deaths",
         "delivered_bytes",
         "epoch",
@@ -184,6 +185,7 @@ class Connection:
         "opening",
         "outgoing",
         "owner",
+        "placed",
         "received",
         "resumable",
         "sent",
@@ -220,6 +222,7 @@ class Connection:
         self.waiting_bytes = 0
         self.halted = False  # the client's side was told that there is no room
         self.sent = self.received = 0
+        self.placed = self.came = 0  # of what its instance says by the layer: in its packets, and to groups
         self.outgoing = Outgoing(0)
         self.incoming = Incoming(window)
 
@@ -385,6 +388,7 @@ class Connection:
         self.kept_bytes = 0
         self.started = self.accepted_here = False
         self.sent = self.received = 0
+        self.placed = self.came = 0
         self.outgoing = Outgoing(0)
         self.incoming = Incoming(self.incoming.window, self.delivered_bytes - self.incoming.consumed)
         self.delivered_bytes = 0

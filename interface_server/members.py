@@ -17,6 +17,7 @@ from channel_layer.names import check_group
 from channel_layer.redis_node import RedisNode
 from interface_server.client import Pushed
 from interface_server.connection import State
+from interface_server.deliveries import Deliveries
 from interface_server.fan_out import FanOut
 
 if TYPE_CHECKING:
@@ -34,25 +35,40 @@ class Members:
         node: RedisNode,
         membership: Membership,
         connections: Mapping[int, WireUpstream],
+        deliveries: Deliveries,
         counters: MutableMapping[str, int],
     ) -> None:
         self._node = node
         self._membership = membership
         self._connections = connections
         self._counters = counters
-        self._fan_out = FanOut(self.push)
+        self._deliveries = deliveries
+        self._fan_out = FanOut(deliveries.push)
         self._loop = asyncio.get_running_loop()
 
     def deliver(self, group: str, event: Event) -> None:
         """Somebody sent to a group."""
-        if not self._fan_out.send(Pushed(event), self._membership.members(group)):
+        self._deliveries.deaf = False
+        pushed = Pushed(event, self._origin(event))
+        if not self._fan_out.send(pushed, self._membership.members(group)):
             self._counters["group.dropped"] += 1
+            self._deliveries.missed(pushed)
 
-    def push(self, number: int, pushed: Pushed) -> None:
-        """To one connection, if it is still there."""
-        upstream = self._connections.get(number)
-        if upstream is not None:
-            upstream.client.push(pushed)
+    def _origin(self, event: Event) -> tuple[int, int, int] | None:
+        """Number, epoch and count of the instance that has published `event`, if its connection is one of ours."""
+        origin = event.pop(packets.ORIGIN, None)
+        if (
+            type(origin) is not list
+            or origin[:1] != [self._node.name]
+            or list(map(type, origin[1:])) != [int, int, int]
+        ):
+            return None
+        return origin[1], origin[2], origin[3]
+
+    def published(self, upstream: WireUpstream, count: int, group: str) -> None:
+        """Its instance said in its own line of packets that it has sent to `group`."""
+        member = self._membership.has(group, upstream.number)
+        self._deliveries.placed(upstream, count, member and self._node.groups.hears(group))
 
     def join(self, sender: str, packet: list[Any]) -> None:
         """A `join` packet; answered when Redis has confirmed, so that who joins and then sends is certain to reach."""

@@ -19,9 +19,11 @@ from channel_layer.groups import Membership
 from channel_layer.packets import MALFORMED, Cancel, Close, Refusal
 from channel_layer.redis_node import RedisNode
 from channel_layer.scope import Scope
+from channel_layer.settings import MEBIBYTE
 from interface_server.affinity import affinity
 from interface_server.client import Client, Ending, Pushed
 from interface_server.connection import Happening, IllegalMove, Order, State
+from interface_server.deliveries import Deliveries
 from interface_server.members import Members
 from interface_server.outage import waiting_too_long
 from interface_server.own_channels import OwnChannels
@@ -57,7 +59,10 @@ class Pump:
         self._connections: dict[int, WireUpstream] = {}
         self._membership = Membership()
         self.node = RedisNode(settings.wire, "interface", self)
-        self._members = Members(self.node, self._membership, self._connections, self.counters)
+        self._deliveries = Deliveries(
+            self._connections, self.counters, lambda sender, packet: self.on_packets(sender, [packet]), MEBIBYTE
+        )
+        self._members = Members(self.node, self._membership, self._connections, self._deliveries, self.counters)
         self._affinity = affinity(settings.sticky, settings.root_path)
         self._own = None if self._affinity is None else OwnChannels(self.node, self._affinity)
         self.node.peers.asks_workers = self._own is not None
@@ -75,6 +80,7 @@ class Pump:
             packets.JOIN: self._members.join,
             packets.LEAVE: self._members.leave,
             packets.SYNC: self._synced,
+            packets.PUBLISHED: self._published,
         }
         self._sweeper: asyncio.TimerHandle | None = None
 
@@ -108,6 +114,7 @@ class Pump:
         self._sweeper = self._loop.call_later(SWEEP_INTERVAL_S, self._sweep)  # first: whatever happens below
         now = self._loop.time()
         self.queue.look(now)
+        self._deliveries.look()
         if self._own is not None:
             self._own.listed(self.node.peers.worker_leases)
         self._queue_log.look(now)
@@ -158,6 +165,7 @@ class Pump:
         self._waits.end(number)
         if upstream.owner is not None:
             self.node.peers.release(upstream.owner)
+        self._deliveries.forget(upstream)
         for group in self._membership.gone(number):
             self.node.groups.unsubscribe(group)
 
@@ -165,12 +173,15 @@ class Pump:
 
     def on_packets(self, sender: str, batch: list[list[Any]]) -> None:
         """See `Receiver.on_packets`."""
+        held = self._deliveries.held
         for packet in batch:
             handler = self._handlers.get(packet[0])
             if handler is None:
                 self.counters["wire.unknown_packet"] += 1
                 continue
             try:
+                if held and self._deliveries.holds(sender, packet):
+                    continue
                 handler(sender, packet)
             except MALFORMED:
                 self.counters["wire.malformed_packet"] += 1
@@ -202,6 +213,9 @@ class Pump:
         """See `Receiver.on_dead`."""
         self.queue.worker_died(node)  # first: who is opened again below is not for this worker
         for upstream in [upstream for upstream in self._connections.values() if upstream.owner == node]:
+            self._deliveries.owner_lost(upstream)
+            if upstream.owner != node:
+                continue  # its last words have ended that
             self.node.post(node, packets.cancel(upstream.number, upstream.epoch, Cancel.DEAD))
             torn = upstream.accepted and upstream.client.torn
             upstream.obey(upstream.owner_died(self._loop.time(), torn))
@@ -286,7 +300,10 @@ class Pump:
                 events = self._tied(upstream, events)
             if upstream.kind == "websocket":
                 upstream.delivered_bytes += size_bytes
-                events = self._screened(upstream, events)
+                if upstream.number in self._deliveries.held and not upstream.accepted:
+                    events, size_bytes = self._answer_first(upstream, events, size_bytes)
+                else:
+                    events = self._screened(upstream, events)
             elif upstream.opening is not None:
                 upstream.forget_opening()
             upstream.client.deliver(events, size_bytes)
@@ -303,6 +320,14 @@ class Pump:
     def _gap(self, upstream: WireUpstream) -> None:
         self.counters["wire.gap"] += 1
         upstream.obey(upstream.happen(Happening.GAP))
+
+    def _answer_first(self, upstream: WireUpstream, events: list[Event], size_bytes: int) -> tuple[list[Event], int]:
+        """Pushes wait for the accept: it goes, then they go. What is left of `events`, and its size."""
+        answer = self._screened(upstream, events[:1])
+        upstream.client.deliver(answer, payload_sizes_bytes(events[:1]))
+        self._deliveries.release(upstream)
+        left = events[1:]
+        return self._screened(upstream, left), size_bytes - payload_sizes_bytes(events[:1])
 
     def _screened(self, upstream: WireUpstream, events: list[Event]) -> list[Event]:
         resumed = upstream.accepted and not upstream.accepted_here
@@ -345,8 +370,18 @@ class Pump:
         if upstream.owner is None:  # it was opened again: what it shared with this worker is over
             self.node.peers.release(sender)
 
-    def _send(self, _sender: str, packet: list[Any]) -> None:
-        if packet[1] in self._connections:
-            self._members.push(packet[1], Pushed(packet[3]))
-        else:
+    def _published(self, sender: str, packet: list[Any]) -> None:
+        upstream = self._owned(sender, packet)
+        if upstream is not None:
+            self._members.published(upstream, packet[3], packet[4])
+
+    def _send(self, sender: str, packet: list[Any]) -> None:
+        upstream = self._connections.get(packet[1])
+        if upstream is None:
             self.counters["send.no_such_channel"] += 1
+        elif not packet[2]:
+            self._deliveries.send(upstream, Pushed(packet[3]), 0)
+        elif upstream.obeys(sender, packet[2]):
+            self._deliveries.send(upstream, Pushed(packet[3]), packet[4])
+        else:
+            self.counters["wire.stray"] += 1  # of an earlier instance: read for the second time

@@ -50,13 +50,13 @@ class Pump:
         self.counters = counters
         self._loop = asyncio.get_running_loop()
         self.node = RedisNode(settings.wire, "worker", self)
-        self.layer = RedisLayer(self.node)
         self.node.outbox.before_flush = self._flush
         self.node.lease.figures_while_blocked = self._figures_while_blocked
         self._adoption = Adoption(never_s=4 * settings.wire.queue_wait_s)
         self._lag = LoopLag()
         self._scopes = ScopeReader()
         self._lines: dict[Key, WireLine] = {}
+        self.layer = RedisLayer(self.node, self._lines)
         self._pending: list[WireLine] = []
         self.adopted = 0  #: connections since the start, exchanges and WebSockets
         self._readers: dict[str, RedisReader] = {}

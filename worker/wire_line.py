@@ -32,6 +32,7 @@ class WireLine:
         "outgoing",
         "pending",
         "pending_bytes",
+        "placed",
         "pump",
         "received",
         "resumable",
@@ -56,6 +57,7 @@ class WireLine:
         self._expects_continue = expects_continue
         self._credited = False
         self.sent = self.received = 0
+        self.placed = 0  # what the instance has said by the layer, to its own client or to a group
         self.taken = 0  # events that `receive()` has returned: the last sequence consumed, as each travels in a packet of its own
         self.resume = resume
         self.resumable = False  # the application asked to be handed off
@@ -95,6 +97,14 @@ class WireLine:
             self.pump.node.post(interface, packets.data(number, epoch, self.sent, self.pending))
             self.pending = []
             self.pending_bytes = 0
+
+    def place(self) -> packets.Origin | None:
+        """See `OwnLine.place`."""
+        if not self.open:
+            return None
+        self.flush()
+        self.placed += 1
+        return (*self.key, self.placed)
 
     def consumed(self, size_bytes: int) -> None:
         """See `Line.consumed`."""

@@ -14,7 +14,10 @@ from tests.serving import towpath_interface, towpath_worker
 
 
 def test_a_group_send_is_one_publish_for_sockets_at_two_interface_servers(tmp_path: Path, url: str) -> None:
-    """P10. Twelve sockets at two interface servers: each is reached at once after joining, by one publish a message."""
+    """P10. Twelve sockets at two interface servers: each is reached at once after joining, by one publish a message.
+
+    P1. And what an instance says to its own socket comes in order, by whichever way.
+    """
     with (
         towpath_interface(url, run_dir=tmp_path / "one") as one,
         towpath_interface(url, run_dir=tmp_path / "two") as two,
@@ -32,6 +35,9 @@ def test_a_group_send_is_one_publish_for_sockets_at_two_interface_servers(tmp_pa
             heard = [socket.recv(timeout=20) for _ in range(10)]
             assert heard == [f"message {number}" for number in range(10)]
         assert publishes(redis) - before == 10
+        for _ in range(20):
+            with connect(f"{one.websocket_url}/tutorial") as socket:
+                assert [socket.recv(timeout=20) for _ in range(4)] == ["1", "2", "3", "4"]  # P1
 
 
 def publishes(redis: Redis) -> int:

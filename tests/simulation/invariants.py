@@ -116,7 +116,7 @@ def leaks(world: World) -> list[str]:
             for upstream in pump._connections.values():
                 if upstream.state is State.OWNED:
                     owners[upstream.owner] = owners.get(upstream.owner, 0) + 1
-            waiting = (pump._waits._queued, pump._waits._resuming, pump._waits._overdue)
+            waiting = (pump._waits._queued, pump._waits._resuming, pump._waits._overdue, pump._deliveries.held)
         else:
             for line in pump.lines:
                 owners[line.key[0]] = owners.get(line.key[0], 0) + 1

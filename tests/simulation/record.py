@@ -12,6 +12,7 @@ class Record:
 
     def __init__(self, clock: VirtualClock, seed: str) -> None:
         self.seed = seed
+        self.talks = False  # instances speak to their own clients by the layer too
         self.weather = "any"  # what may happen in this world: see world.py
         self.hole = False  # Redis has lost some of its data
         self._clock = clock

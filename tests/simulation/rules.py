@@ -14,12 +14,14 @@ from channel_layer.lease import OwnLease
 from channel_layer.packets import Close
 from channel_layer.redis_connection import RedisConnection
 from channel_layer.redis_inbox import BEYOND, RedisInbox, parse_id
+from channel_layer.redis_layer import NOWHERE, RedisLayer
 from channel_layer.redis_node import RedisNode
 from channel_layer.redis_opener import Outcome, RedisOpener
 from channel_layer.redis_outbox import RedisOutbox
 from channel_layer.redis_peers import RedisPeers
-from interface_server import connection
+from interface_server import connection, delivery_order
 from interface_server.connection import MOVES, Action, Connection, Happening, Order, State
+from interface_server.deliveries import Deliveries
 from interface_server.upstream import WireUpstream
 from interface_server.wire_queue import WireQueue
 from tests.simulation.rules_between import BETWEEN
@@ -230,6 +232,22 @@ def _any_may_start_again(self: Connection) -> bool:
     return self.may_start_twice and self.opening is not None
 
 
+def _push_at_once(self: Deliveries, number: int, pushed: Any) -> None:
+    if number in self._connections:
+        self._connections[number].client.push(pushed)
+
+
+def _send_at_once(self: Deliveries, upstream: WireUpstream, pushed: Any, count: int) -> None:
+    upstream.client.push(pushed)
+
+
+def _expect_nothing(self: Deliveries, upstream: WireUpstream, count: int, expected: bool) -> None:
+    _placed(self, upstream, count, False)
+
+
+_placed = Deliveries.placed
+
+
 def _in_silence(deed: Any) -> Any:
     """The same deed, and nobody is told."""
 
@@ -369,6 +387,11 @@ RULES: dict[str, list[Patch]] = {
     "nothing is started again after a third death": [(Connection, "owner_died", _die_often)],
     "after a crash only who asked for that is resumed": [(Connection, "replayable", property(_any_may_start_again))],
     "who left before its place was known is withdrawn": [(WireUpstream, "opened", _opened_without_withdrawing)],
+    "what is pushed waits for the accept": [(Deliveries, "push", _push_at_once), (Deliveries, "send", _send_at_once)],
+    "a message to a group waits for its place": [(delivery_order, "is_placed", lambda connection, pushed: True)],
+    "packets wait for the message to a group before them": [(Deliveries, "placed", _expect_nothing)],
+    "what was sent leaves before what the layer sends": [(RedisLayer, "_place", lambda self: NOWHERE)],
+    "what the layer has sent is counted": [(Deliveries, "_is_next", staticmethod(lambda upstream, count: True))],
     **BETWEEN,
 }
 

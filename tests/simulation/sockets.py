@@ -1,6 +1,7 @@
 """The WebSockets of the simulated world: an application that echoes, run by the worker's own code (worker/asgi_websocket.py).
 
-Each numbers what it says. One that is resumable leaves a state with its socket: how far it has come, which is where the next one begins.
+Each numbers what it says. In a world that talks it also speaks to its own client by a group and by its reply channel.
+One that is resumable leaves a state with its socket: how far it has come, which is where the next one begins.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from random import Random
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from channel_layer.errors import LayerUnavailable
 from channel_layer.events import Event
 from channel_layer.packets import Close
 from tests.simulation.marks import Mark, marked
@@ -47,6 +49,8 @@ class Socket(WebSocketRun):
         self._record = room.record
         self._random = Random(f"{room.record.seed} {self.client} {number}")
         self._resumable = scope["resumable"]
+        self._joined = False
+        self._talks = room.record.talks
         self._told = Counter[str]()  # by task: who waits for room may be overtaken by another task
         self._found: int | None = None  # where the last instance has stopped, as this one was told
         self._heard: int | None = None
@@ -84,8 +88,11 @@ class Socket(WebSocketRun):
         self._record.check((await receive())["type"] == "websocket.connect", "a WebSocket begins with its connect")
         await self._nap()
         resume = scope["extensions"]["towpath.resume"]
+        if self._talks and not resume:
+            await self._say_by_the_layer()
         await self._accept(resume, send)
-        ticker = asyncio.get_running_loop().create_task(self._tick(send))
+        speaker = self._talk if self._talks else self._tick
+        ticker = asyncio.get_running_loop().create_task(speaker(send))
         try:
             await self._echo(receive, send)
         except ClientGone:
@@ -127,6 +134,28 @@ class Socket(WebSocketRun):
             for _ in range(self._random.randint(1, 4)):
                 await asyncio.sleep(self._random.uniform(0.0, 2.0))
                 await send({"type": "websocket.send", "bytes": marked(self._mark("tick"), self._padding())})
+
+    async def _talk(self, send: Send) -> None:
+        """One sequence by three ways."""
+        with contextlib.suppress(ClientGone, RuntimeError):
+            for _ in range(self._random.randint(1, 12)):
+                await send(self._said())
+                await self._say_by_the_layer()
+                await send(self._said())
+                await asyncio.sleep(self._random.choice((0.0, 0.0, 0.0, 0.001, 1.0)))
+
+    async def _say_by_the_layer(self) -> None:
+        """What has not left is said to nobody: Redis may be away."""
+        layer, group = self.process.pump.layer, self.line.reply_channel.replace("!", ".")
+        with contextlib.suppress(LayerUnavailable):
+            if not self._joined:
+                await layer.group_add(group, self.line.reply_channel)
+                self._joined = True
+            await layer.group_send(group, self._said())
+            await layer.send(self.line.reply_channel, self._said())
+
+    def _said(self) -> Event:
+        return {"type": "websocket.send", "bytes": marked(self._mark("said"), b"")}
 
     def _mark(self, task: str = "echo", **more: int) -> Mark:
         mark = {"client": self.client, "instance": self.number, "task": task, "index": self._told[task], **more}

@@ -48,6 +48,14 @@ def test_the_promises_hold_where_clients_stay_with_one_worker(kind: str) -> None
         assert not broken, story(f"{kind} {seed}", world, broken)
 
 
+@pytest.mark.parametrize("kind", ["talks", "storms, talks"])
+def test_what_an_instance_says_by_two_ways_reaches_its_client_in_order(kind: str) -> None:
+    """P1, P5: by send(), by its reply channel and by a group; before the accept, between two owners, and with Redis in trouble."""
+    for seed in range(FIRST, FIRST + SCHEDULES // 32):
+        world, broken = run(f"{kind} {seed}")
+        assert not broken, story(f"{kind} {seed}", world, broken)
+
+
 def test_a_schedule_is_the_same_each_time() -> None:
     """A failing seed is a bug report: it must tell the same story again."""
     assert run("11")[0].record.told == run("11")[0].record.told

@@ -53,6 +53,11 @@ LIKELY = {
     "what the dead had is not repeated": ("29", "34"),
     "a worker that leaves refuses what waits for it alone": ("sticky 0", "sticky 45"),
     "what waits for a worker that died is queued for all": ("sticky 20",),
+    "what is pushed waits for the accept": ("talks 0", "talks 1"),
+    "a message to a group waits for its place": ("talks 0", "talks 1"),
+    "packets wait for the message to a group before them": ("talks 0", "talks 6"),
+    "what was sent leaves before what the layer sends": ("talks 0", "talks 1"),
+    "what the layer has sent is counted": ("talks 1", "talks 25"),
     "after a crash only who asked for that is resumed": ("2", "17"),
 }
 SEARCHED_MAX = 600

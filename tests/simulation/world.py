@@ -41,7 +41,8 @@ DRAIN_TIMES_S = (0.5, 2.0, 6.0)
 PATIENT_DRAIN_S = 30.0
 #: What can happen in a world: anything; mostly what tears holes into Redis' data; a planned exchange of workers; their deaths alone.
 #: A seed that names "sticky" ties clients to workers by their address.
-#: A seed that names "flushes" has that weather: Redis is emptied while it runs. One that names "storms" has more of whatever it is.
+#: A seed that names "flushes" has that weather: Redis is emptied while it runs. One that names "storms" has more of whatever it is;
+#: in one that "talks" instances also speak to their own clients by a group and by their reply channels.
 WEATHERS = (*(5 * ("any",)), "holes", "holes", "drains", "kills")
 FAULTS_MAX = 4
 STORMS_FAULTS_MAX = 9
@@ -65,6 +66,7 @@ class World:
         self._faults = STORMS_FAULTS_MAX if "storms" in seed else FAULTS_MAX
         drawn = self.random.choice(WEATHERS)
         self.record.weather = "flushes" if "flushes" in seed else drawn
+        self.record.talks = "talks" in seed
         self._calm = self.record.weather in ("drains", "kills")
         self._wire = PATIENT if self._calm else WIRE
 

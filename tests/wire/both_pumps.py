@@ -55,7 +55,7 @@ class Recorded:
             self.undelivered += size_bytes
             return
         self.upstream.delivered(size_bytes)
-        if events[-1]["type"] == "http.response.body" and not events[-1]["more_body"]:
+        if events and events[-1]["type"] == "http.response.body" and not events[-1]["more_body"]:
             self.upstream.complete()
 
     def push(self, pushed: Pushed) -> None:

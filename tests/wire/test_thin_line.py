@@ -166,6 +166,8 @@ async def test_a_group_send_reaches_all_members_after_the_add_returned(wire_sett
     async with interface(wire_settings) as one, interface(wire_settings) as two, worker(wire_settings, room) as pump:
         clients = [knock(door, kind="websocket") for door in (one, two) for _ in range(3)]
         await adopted(room, 6)
+        for instance in room.instances:
+            instance.send({"type": "websocket.accept"})
         layer = pump.layer
         for client in clients:
             await layer.group_add("chat", client.upstream.channel)
@@ -196,7 +198,7 @@ async def test_who_sends_faster_than_redis_takes_it_waits(wire_settings: WireSet
     room = RecordedRoom()
     async with interface(wire_settings) as door, worker(wire_settings, room) as pump:
         client = knock(door, kind="websocket")
-        await adopted(room)
+        (await adopted(room)).send({"type": "websocket.accept"})
         most = 0
         for _ in range(40):
             await pump.layer.send(client.upstream.channel, {"type": "websocket.send", "text": "x" * 1_048_000})

@@ -1,0 +1,193 @@
+"""What groups and third parties send, brought to the sockets in order with what their owners say.
+
+Nearly always a message goes straight to its socket. What has to wait is held here by connection (delivery_order.py), and only as long
+as it waits, so that a process without any pays for a look at an empty dictionary.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping, MutableMapping
+from typing import TYPE_CHECKING, Any
+
+from interface_server.client import Pushed
+from interface_server.delivery_order import Held, is_own, may_go
+
+if TYPE_CHECKING:
+    from interface_server.upstream import WireUpstream
+
+log = logging.getLogger("towpath.interface")
+
+
+class Deliveries:
+    """Those of one pump, to the connections that it finds by their numbers."""
+
+    def __init__(
+        self,
+        connections: Mapping[int, WireUpstream],
+        counters: MutableMapping[str, int],
+        obey: Callable[[str, list[Any]], None],
+        held_bytes_max: int,
+    ) -> None:
+        """obey: does what a packet says, and never raises. held_bytes_max: for one connection."""
+        self._connections = connections
+        self._counters = counters
+        self._obey = obey
+        self._held_bytes_max = held_bytes_max
+        self.deaf = False  #: the last message that was waited for has not come, and no other since
+        self.held: dict[int, Held] = {}
+
+    def send(self, upstream: WireUpstream, pushed: Pushed, count: int) -> None:
+        """What somebody sent to its reply channel: as it comes, but for the accept. count: of its own instance; else 0."""
+        if count and not self._is_next(upstream, count):
+            return
+        if upstream.accepted or upstream.kind != "websocket":
+            upstream.client.push(pushed)
+            return
+        held = self._held_of(upstream)
+        if held.size_bytes < self._held_bytes_max:
+            held.keep_sent(upstream, pushed)
+        else:
+            self._no_room(upstream, held)
+
+    def push(self, number: int, pushed: Pushed) -> None:
+        """What somebody sent to a group: to one member, if it is still there."""
+        upstream = self._connections.get(number)
+        if upstream is None:
+            return
+        if upstream.accepted and not self.held and pushed.origin is None:
+            upstream.client.push(pushed)
+        else:
+            self._in_order(upstream, pushed)
+
+    def _in_order(self, upstream: WireUpstream, pushed: Pushed) -> None:
+        self._heard(upstream, pushed)
+        held = self.held.get(upstream.number)
+        if held is None and (upstream.kind != "websocket" or may_go(upstream, pushed)):
+            upstream.client.push(pushed)
+            return
+        self._hold(upstream, pushed)
+        self.go_on(upstream)
+
+    def _heard(self, upstream: WireUpstream, pushed: Pushed) -> None:
+        """Its own message has come."""
+        if is_own(upstream, pushed):
+            assert pushed.origin is not None
+            upstream.came = max(upstream.came, pushed.origin[2])
+
+    def _hold(self, upstream: WireUpstream, pushed: Pushed) -> None:
+        held = self._held_of(upstream)
+        if held.size_bytes < self._held_bytes_max:
+            held.keep_push(pushed)
+        elif upstream.accepted:  # order is worth so much memory, and no more
+            held.keep_push(pushed)
+            self._give_up(upstream, held)
+        else:
+            self._no_room(upstream, held)
+
+    def _no_room(self, upstream: WireUpstream, held: Held) -> None:
+        self._counters["dropped.push_before_accept"] += 1
+        if not held.told:
+            held.told = True
+            text = "%s has not been accepted, and %d bytes wait for that: what comes now is dropped"
+            log.warning(text, upstream.channel, held.size_bytes)
+
+    def _held_of(self, upstream: WireUpstream) -> Held:
+        return self.held.setdefault(upstream.number, Held())
+
+    # -- where the two ways meet
+
+    def placed(self, upstream: WireUpstream, count: int, expected: bool) -> None:
+        """The place of a message of its own instance to a group has come. expected: the message itself will come here too."""
+        if not self._is_next(upstream, count):
+            return
+        if expected and not self.deaf and upstream.came < count:
+            self._held_of(upstream).wait_for(count)
+        self.release(upstream)
+
+    @staticmethod
+    def _is_next(upstream: WireUpstream, count: int) -> bool:
+        """False: it was seen, and sent again after a doubt."""
+        if count <= upstream.placed:
+            return False
+        upstream.placed = count
+        return True
+
+    def missed(self, pushed: Pushed) -> None:
+        """A message was dropped: nobody needs to wait for it."""
+        upstream = self._connections.get(pushed.origin[0]) if pushed.origin is not None else None
+        if upstream is not None:
+            self._heard(upstream, pushed)
+            self.go_on(upstream)
+
+    def holds(self, sender: str, packet: list[Any]) -> bool:
+        """True if `packet` is its owner's, and has to wait."""
+        held = self.held.get(packet[1])
+        if held is None or held.running or not (held.awaited or held.packets):
+            return False
+        upstream = self._connections[packet[1]]
+        if not upstream.obeys(sender, packet[2]):
+            return False
+        held.keep_packet(sender, packet)
+        if held.size_bytes > self._held_bytes_max:
+            self._give_up(upstream, held)
+            self.go_on(upstream)
+        return True
+
+    def release(self, upstream: WireUpstream) -> None:
+        """Something has come that pushes may have waited for."""
+        held = self.held.get(upstream.number)
+        if held is None:
+            return
+        while (pushed := held.next_push(upstream)) is not None:
+            upstream.client.push(pushed)
+        self._done(upstream.number, held)
+
+    def go_on(self, upstream: WireUpstream) -> None:
+        """The same for its owner's packets, which may end the connection, or let others wait."""
+        self.release(upstream)
+        held = self.held.get(upstream.number)
+        if held is not None and not held.running:
+            self._run(upstream, held)
+            self._done(upstream.number, held)
+
+    def _run(self, upstream: WireUpstream, held: Held) -> None:
+        held.running = True
+        while (waited := held.next_packet(upstream)) is not None:
+            self._obey(*waited)
+        held.running = False
+
+    def _done(self, number: int, held: Held) -> None:
+        if not held and not held.running and self.held.get(number) is held:
+            del self.held[number]
+
+    # -- the ends of waiting
+
+    def look(self) -> None:
+        """Twice a second."""
+        for number, held in tuple(self.held.items()):
+            upstream = self._connections[number]
+            if held.overdue(upstream):
+                self.deaf = self.deaf or bool(held.awaited)
+                self._give_up(upstream, held)
+                self.go_on(upstream)
+
+    def _give_up(self, upstream: WireUpstream, held: Held) -> None:
+        self._counters["order.given_up"] += 1
+        held.give_up(upstream)
+
+    def owner_lost(self, upstream: WireUpstream) -> None:
+        """Nothing more will come of its owner: what has come is obeyed now."""
+        while (held := self.held.get(upstream.number)) is not None and held.awaited:
+            held.give_up(upstream)
+            self.go_on(upstream)
+
+    def forget(self, upstream: WireUpstream) -> None:
+        """The connection is done: what waits is dropped with it, and who asked for an answer gets one."""
+        held = self.held.pop(upstream.number, None)
+        if held is None:
+            return
+        self._counters["dropped.push_not_open"] += len(held.pushes)
+        held.end()
+        if not held.running:
+            self._run(upstream, held)

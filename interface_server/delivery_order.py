@@ -1,0 +1,128 @@
+"""What is held back for one WebSocket, so that its client gets everything in the order in which its instance said it.
+
+Two ways lead to a socket: the packets of its owner through the inbox, and messages to groups by publish and subscribe. Neither
+waits for the other. So an instance says in its line of packets where each of its own messages to groups stands (`published`), and
+the message names that place (`towpath.origin`). At the socket the two meet, and whichever comes first waits for the other:
+
+* A message whose place has not come waits, and so does whatever is pushed after it: members hear a group in one order.
+* Where the place has come and the message has not, the owner's later packets wait.
+* Nothing can be pushed before the accept; what comes earlier waits for it.
+
+No I/O, and no clock: the caller says when it has looked once more. PROTOCOL.md, "Order"; P1, P5.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from channel_layer.events import EVENT_OVERHEAD_BYTES, payload_size_bytes
+from channel_layer.packets import JOIN, LEAVE, SEND
+from interface_server.client import Pushed
+from interface_server.connection import Connection
+
+#: How many looks, two a second, either side waits for the other. Counted, since a loop that was blocked has looked once, and reads
+#: first what came meanwhile.
+LOOKS_MAX = 3
+
+
+class Held:
+    """One connection's pushes and packets that wait."""
+
+    __slots__ = ("awaited", "looks", "packets", "pushes", "running", "size_bytes", "told")
+
+    def __init__(self) -> None:
+        self.pushes: deque[Pushed] = deque()
+        self.packets: deque[tuple[str, list[Any]]] = deque()  # with their sender
+        self.awaited = 0  #: the message to a group that the packets wait for; 0: none
+        self.size_bytes = 0  #: of both
+        self.looks = 0
+        self.running = False  #: packets are being obeyed just now
+        self.told = False  #: that something was dropped
+
+    def __bool__(self) -> bool:
+        return bool(self.pushes or self.packets or self.awaited)
+
+    def keep_push(self, pushed: Pushed) -> None:
+        """A group's message waits behind all others."""
+        self._keep(len(self.pushes), pushed)
+
+    def keep_sent(self, connection: Connection, pushed: Pushed) -> None:
+        """What was sent to the reply channel has come by the inbox: in front of what waits for its place there."""
+        places = (at for at, other in enumerate(self.pushes) if not is_placed(connection, other))
+        self._keep(next(places, len(self.pushes)), pushed)
+
+    def _keep(self, at: int, pushed: Pushed) -> None:
+        if not self.pushes and not self.awaited:
+            self.looks = 0
+        self.pushes.insert(at, pushed)
+        self.size_bytes += payload_size_bytes(pushed.event)
+
+    def next_push(self, connection: Connection) -> Pushed | None:
+        """The next one that may go now."""
+        if not self.pushes or not may_go(connection, self.pushes[0]):
+            return None
+        if not self.awaited:
+            self.looks = 0
+        pushed = self.pushes.popleft()
+        self.size_bytes -= payload_size_bytes(pushed.event)
+        return pushed
+
+    def wait_for(self, count: int) -> None:
+        """Packets wait for the `count`th message of their own instance to a group."""
+        self.awaited, self.looks = count, 0
+
+    def keep_packet(self, sender: str, packet: list[Any]) -> None:
+        """`packet` waits behind all others."""
+        self.packets.append((sender, packet))
+        self.size_bytes += _size_bytes(packet)
+
+    def next_packet(self, connection: Connection) -> tuple[str, list[Any]] | None:
+        """The next one that may be obeyed now."""
+        if self.awaited > connection.came:
+            return None
+        self.awaited = 0
+        if not self.packets:
+            return None
+        sender, packet = self.packets.popleft()
+        self.size_bytes -= _size_bytes(packet)
+        return sender, packet
+
+    def overdue(self, connection: Connection) -> bool:
+        """Look once more: has one side waited for the other for too long? Only the accept is waited for without an end."""
+        self.looks += 1
+        return self.looks > LOOKS_MAX and (bool(self.awaited) or (bool(self.pushes) and connection.accepted))
+
+    def end(self) -> None:
+        """The connection is done: of all that waited only questions are left, which get their answers."""
+        self.pushes.clear()
+        self.packets = deque(waited for waited in self.packets if waited[1][0] in (JOIN, LEAVE))
+        self.awaited = 0
+
+    def give_up(self, connection: Connection) -> None:
+        """Neither side waits for the other any more."""
+        connection.came = max(connection.came, self.awaited)
+        for pushed in self.pushes:
+            if is_own(connection, pushed):
+                pushed.origin = None  # nobody else looks at it
+
+
+def is_own(connection: Connection, pushed: Pushed) -> bool:
+    """True if the connection's present instance has published it."""
+    origin = pushed.origin
+    return origin is not None and origin[0] == connection.number and origin[1] == connection.epoch
+
+
+def is_placed(connection: Connection, pushed: Pushed) -> bool:
+    """True if all that its instance said before `pushed` has come."""
+    return pushed.origin is None or not is_own(connection, pushed) or pushed.origin[2] <= connection.placed
+
+
+def may_go(connection: Connection, pushed: Pushed) -> bool:
+    """True if it may be written now, as far as it alone is concerned."""
+    return connection.accepted and is_placed(connection, pushed)
+
+
+def _size_bytes(packet: list[Any]) -> int:
+    """What credit does not bound already."""
+    return payload_size_bytes(packet[3]) if packet[0] == SEND else EVENT_OVERHEAD_BYTES

@@ -1,0 +1,228 @@
+"""Where the two ways to a socket meet: who waits for whom, for how long, and what becomes of it when the connection ends."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from channel_layer import packets
+from channel_layer.scope import Scope
+from interface_server.client import Pushed
+from interface_server.deliveries import Deliveries
+from interface_server.delivery_order import LOOKS_MAX
+from interface_server.upstream import WireUpstream
+
+OWNER = "worker.000000000001"
+HELD_BYTES_MAX = 1_000
+
+
+@dataclass
+class Socket:
+    """A client's side that keeps what is pushed."""
+
+    heard: list[str] = field(default_factory=list)
+
+    def push(self, pushed: Pushed) -> None:
+        self.heard.append(pushed.event["text"])
+
+
+class Played:
+    """One connection with its deliveries; the test plays both ways to it."""
+
+    def __init__(self, kind: str = "websocket", accepted: bool = True) -> None:
+        self.connections: dict[int, WireUpstream] = {}
+        self.counters: Counter[str] = Counter()
+        self.obeyed: list[Any] = []
+        self.deliveries = Deliveries(self.connections, self.counters, self._obey, HELD_BYTES_MAX)
+        self.socket = Socket()
+        pump: Any = SimpleNamespace(node=SimpleNamespace(name="interface.000000000001"))
+        client: Any = self.socket
+        scope = Scope({"type": kind, "method": "GET", "headers": []})
+        self.upstream = WireUpstream(pump, client, 1, scope, b"", False, 100_000, False)
+        self.upstream.adopted(OWNER, 100_000)
+        self.upstream.accepted = accepted
+        self.connections[1] = self.upstream
+
+    def _obey(self, sender: str, packet: list[Any]) -> None:
+        assert sender == OWNER
+        if packet[0] == packets.PUBLISHED:
+            self.deliveries.placed(self.upstream, packet[3], True)
+        else:
+            self.obeyed.append(packet[3])
+            self.socket.heard.append(str(packet[3]))
+
+    def packet(self, *packet: Any) -> None:
+        """By the inbox, from the owner."""
+        if not self.deliveries.holds(OWNER, list(packet)):
+            self._obey(OWNER, list(packet))
+
+    def place(self, count: int) -> None:
+        self.packet(packets.PUBLISHED, 1, 1, count, "room")
+
+    def group(self, words: str, count: int = 0, epoch: int = 1) -> None:
+        """By a group; with a count of its own instance."""
+        origin = (1, epoch, count) if count else None
+        self.deliveries.push(1, Pushed({"type": "websocket.send", "text": words}, origin))
+
+    def send(self, words: str, count: int = 0) -> None:
+        """By the inbox, to the reply channel."""
+        self.deliveries.send(self.upstream, Pushed({"type": "websocket.send", "text": words}), count)
+
+    def look(self, times: int = 1) -> None:
+        for _ in range(times):
+            self.deliveries.look()
+
+    @property
+    def heard(self) -> list[str]:
+        return self.socket.heard
+
+
+def test_a_message_whose_place_has_not_come_waits_and_so_does_what_the_group_says_after_it() -> None:
+    """P1, P10. What the owner says and sends before that goes on."""
+    played = Played()
+    played.group("own", count=1)
+    played.group("another's")
+    played.send("to the channel")
+    played.packet(packets.DATA, 1, 1, "data")
+    assert played.heard == ["to the channel", "data"]
+    played.place(1)
+    assert played.heard == ["to the channel", "data", "own", "another's"]
+    assert not played.deliveries.held
+
+
+def test_what_the_owner_says_behind_a_place_waits_for_the_message() -> None:
+    """P1, P10. Others' messages do not; two places one after the other are waited for in order."""
+    played = Played()
+    played.place(1)
+    played.packet(packets.DATA, 1, 1, "behind the first")
+    played.place(2)
+    played.packet(packets.DATA, 1, 1, "behind the second")
+    played.group("another's")
+    assert played.heard == ["another's"]
+    played.group("first", count=1)
+    assert played.heard == ["another's", "first", "behind the first"]
+    played.group("second", count=2)
+    assert played.heard == ["another's", "first", "behind the first", "second", "behind the second"]
+    assert not played.deliveries.held and played.counters["order.given_up"] == 0
+
+
+def test_neither_side_waits_for_the_other_for_ever() -> None:
+    """P5. Counted; and after a message that did not come none is waited for until the group is heard again."""
+    played = Played()
+    played.place(1)
+    played.packet(packets.DATA, 1, 1, "behind it")
+    played.look(LOOKS_MAX)
+    assert played.heard == []
+    played.look()
+    assert played.heard == ["behind it"] and played.counters["order.given_up"] == 1
+    played.place(2)
+    played.packet(packets.DATA, 1, 1, "not held up")
+    assert played.heard[-1] == "not held up"
+    played.group("early", count=4)
+    played.look(LOOKS_MAX)
+    assert played.heard[-1] == "not held up"
+    played.look()
+    assert played.heard[-1] == "early" and not played.deliveries.held
+
+
+def test_others_messages_do_not_lengthen_the_wait_for_one_that_was_lost() -> None:
+    """P5. Else a busy group would hold up its member for as long as it is busy."""
+    played = Played()
+    played.place(1)
+    played.packet(packets.DATA, 1, 1, "behind it")
+    for _ in range(LOOKS_MAX + 1):
+        played.group("another's")
+        played.look()
+    assert played.heard[-1] == "behind it"
+
+
+def test_what_waits_for_order_is_bounded_in_bytes() -> None:
+    """P5. Order is given up for memory, and nothing is lost by it."""
+    played = Played()
+    for number in range(2, 12):
+        played.group("x" * 100, count=number)
+    assert len(played.heard) > 5 and played.counters["order.given_up"] >= 1
+    behind = Played()
+    behind.place(1)
+    for _ in range(10):
+        behind.packet(packets.SEND, 1, 1, {"type": "websocket.send", "text": "x" * 100}, 2)
+    assert len(behind.obeyed) > 5 and behind.counters["order.given_up"] == 1
+
+
+def test_what_is_pushed_before_the_accept_waits_for_it_in_order(caplog: pytest.LogCaptureFixture) -> None:
+    """P1, P5. Bounded: what is too much is dropped, counted, and told once."""
+    played = Played(accepted=False)
+    played.group("own", count=2)
+    played.send("mine", count=1)
+    played.place(2)
+    played.group("another's")
+    assert played.heard == []
+    for _ in range(20):
+        played.send("x" * 100)
+        played.group("x" * 100)
+    played.upstream.accepted = True
+    played.deliveries.release(played.upstream)
+    assert played.heard[:3] == ["mine", "own", "another's"]
+    assert played.counters["dropped.push_before_accept"] + len(played.heard) == 43
+    assert caplog.text.count("what comes now is dropped") == 1
+    assert not played.deliveries.held
+
+
+def test_a_connection_that_is_refused_takes_along_what_waited_for_its_accept() -> None:
+    """P5. Counted; who asked for an answer still gets one."""
+    played = Played(accepted=False)
+    played.send("nobody hears this")
+    played.place(1)
+    played.packet(packets.LEAVE, 1, 1, "room", 7)
+    played.packet(packets.DATA, 1, 1, "neither this")
+    played.group("nor this")
+    del played.connections[1]
+    played.deliveries.forget(played.upstream)
+    assert played.obeyed == ["room"]
+    assert played.counters["dropped.push_not_open"] == 2 and not played.deliveries.held
+
+
+def test_between_two_owners_what_is_pushed_goes_straight_out() -> None:
+    """P7. An open socket hears its groups while it has no owner; what a replaced instance has published waits for nothing."""
+    played = Played()
+    played.upstream.owner = None
+    played.upstream._next_epoch()
+    played.group("another's")
+    played.group("of the last instance", count=9, epoch=1)
+    played.send("to the channel")
+    assert played.heard == ["another's", "of the last instance", "to the channel"]
+
+
+def test_the_last_words_of_a_dead_owner_wait_for_nothing() -> None:
+    """P6. They are obeyed before its connections are judged."""
+    played = Played()
+    for count in (1, 2, 3):
+        played.place(count)
+        played.packet(packets.DATA, 1, 1, f"behind {count}")
+    played.deliveries.owner_lost(played.upstream)
+    assert played.heard == ["behind 1", "behind 2", "behind 3"] and not played.deliveries.held
+
+
+def test_what_is_read_twice_is_pushed_once() -> None:
+    """P1. A batch whose outcome was unknown comes again."""
+    played = Played()
+    for _ in range(2):
+        played.send("mine", count=1)
+        played.group("own", count=2)
+        played.place(2)
+    played.send("anybody's")
+    played.send("anybody's")
+    assert played.heard.count("mine") == 1 and played.heard.count("anybody's") == 2
+    assert not played.deliveries.held
+
+
+def test_an_exchange_over_http_holds_nothing_back() -> None:
+    """P5. It knows no messages: they are counted where they are dropped, and at once."""
+    played = Played(kind="http", accepted=False)
+    played.send("a")
+    played.group("b")
+    assert played.heard == ["a", "b"] and not played.deliveries.held
