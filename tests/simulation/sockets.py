@@ -36,7 +36,7 @@ class Socket(WebSocketRun):
     """One run of the application, and what may never happen to it."""
 
     def __init__(self, room: Room, number: int, scope: Event, line: Any) -> None:
-        thread: Any = SimpleNamespace(context=copy_context())
+        thread: Any = SimpleNamespace(new_context=copy_context)
         super().__init__(line, room.process.loop, thread, lambda _run: self._has_ended(), always_resumable=False)
         self.process = room.process
         self.kind = "websocket"  # type: ignore[misc]
