@@ -8,9 +8,11 @@ on its way is executed before a new one of the same process stands: the same mac
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import deque
 from collections.abc import Callable
 from random import Random
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import hiredis
@@ -21,6 +23,10 @@ from tests.simulation.virtual_loop import VirtualClock, VirtualLoop
 
 if TYPE_CHECKING:
     from tests.simulation.process import Process
+
+
+#: What a simulated connection has for a socket: no descriptor, and no option to set.
+NO_SOCKET = SimpleNamespace(fileno=lambda: -1, family=socket.AF_UNIX)
 
 
 class Network:
@@ -143,7 +149,7 @@ class Pipe(asyncio.Transport):
         self.cut()
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return default
+        return NO_SOCKET if name == "socket" else default
 
 
 def loop_of(network: Network, process: Process) -> VirtualLoop:
