@@ -60,6 +60,11 @@ class Writing(Socket):
         """See `Client.torn`."""
         return self._composer is not None and self._composer.inside_message
 
+    @property
+    def request(self) -> str:
+        """See `Client.request`."""
+        return ""
+
     def push(self, pushed: Pushed) -> None:
         if self._clear:
             data = pushed.frame

@@ -64,6 +64,10 @@ class Client(Protocol):
     def torn(self) -> bool:
         """Open WebSocket: has the client been given a part of a message, whose rest its owner has yet to say?"""
 
+    @property
+    def request(self) -> str:
+        """HTTP: method and target, for the log. Empty for a WebSocket."""
+
     def adopted(self) -> None:
         """A worker has taken it: from now on the application's answer may be late. Again after each change of owner.
 

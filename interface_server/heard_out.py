@@ -36,6 +36,11 @@ class HeardOut:
         """There is nobody who could miss the rest of a message."""
         return False
 
+    @property
+    def request(self) -> str:
+        """It was a WebSocket."""
+        return ""
+
     def heard(self) -> None:
         """Has an instance that has accepted, as it would be refused to after the disconnect, got all? Now the client has left."""
         upstream = self._upstream

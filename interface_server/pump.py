@@ -23,6 +23,7 @@ from channel_layer.settings import MEBIBYTE
 from interface_server.affinity import affinity
 from interface_server.client import Client, Ending, Pushed
 from interface_server.connection import Happening, IllegalMove, Order, State
+from interface_server.dead_worker import in_hand
 from interface_server.deliveries import Deliveries
 from interface_server.members import Members
 from interface_server.outage import waiting_too_long
@@ -212,7 +213,11 @@ class Pump:
     def on_dead(self, node: str) -> None:
         """See `Receiver.on_dead`."""
         self.queue.worker_died(node)  # first: who is opened again below is not for this worker
-        for upstream in [upstream for upstream in self._connections.values() if upstream.owner == node]:
+        held = [upstream for upstream in self._connections.values() if upstream.owner == node]
+        if held:
+            requests = [upstream.client.request for upstream in held if upstream.kind != "websocket"]
+            log.warning("%s", in_hand(node, requests, len(held) - len(requests)))
+        for upstream in held:
             self._deliveries.owner_lost(upstream)
             if upstream.owner != node:
                 continue  # its last words have ended that

@@ -33,6 +33,11 @@ class Responses(HttpSocket):
         if limit_s and self._upstream is not None and not self._spoken:
             self.deadline = self.context.deadline(limit_s)
 
+    @property
+    def request(self) -> str:
+        head = self._head
+        return f"{head.method} {head.target.decode('latin-1')}" if head is not None else "a request"
+
     def deliver(self, events: Sequence[Event], size_bytes: int) -> None:
         upstream, head = self._upstream, self._head
         if upstream is None or head is None:

@@ -96,6 +96,7 @@ CORES_OF_TOWPATH = (
     "errors",
     "fleet",
     "fleet_slot",
+    "lease_watch",
     "retries",
     "status",
     "supervised_process",

@@ -227,6 +227,10 @@ ROWS: tuple[Row, ...] = (
     Row("--max-worker-age", ROOM, "Seconds until a worker is replaced by a new one; 0: any.", ("worker.age_s_max",), SECONDS),
     Row("--max-worker-rss", ROOM, "Memory at which a worker is replaced by a new one; 0: any.", ("worker.rss_bytes_max",), Size()),
     Row(
+        "--worker-timeout", ROOM, "Seconds a worker may be stuck or frozen: then it is replaced; 0: any. Off with --reload.",
+        ("worker.stuck_s_max",), SECONDS,
+    ),
+    Row(
         "--max-head-size", DOOR, "Largest request head, first line and fields: above it 431.",
         ("interface.head_size_bytes_max",), Size(least=1024, most=MEBIBYTE),
     ),
@@ -274,6 +278,11 @@ ROWS: tuple[Row, ...] = (
     Row("--reload-include", ONLY_SERVE, "Pattern of names to watch, beside *.py (may be repeated).", more=MANY),
     Row("--reload-exclude", ONLY_SERVE, "Pattern of names not to watch (may be repeated).", more=MANY),
 )  # fmt: skip  # one option, one or three lines: a table that can be read down
+
+
+def default_of(name: str) -> Any:
+    """What the option of this name is if nobody says it."""
+    return next(row.default for row in ROWS if row.name == name)
 
 
 def options_of(command: str) -> Callable[[click.Command], click.Command]:

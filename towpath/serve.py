@@ -39,6 +39,7 @@ from towpath import (
 )
 from towpath.environment import APP, FROM_SUPERVISORD, GENERATION, PAUSES, RUN_DIR, WorkerEnvironment
 from towpath.errors import INTERRUPTED, StartFailure
+from towpath.lease_watch import LeaseWatch
 from towpath.listening import Listening
 from towpath.log_lines import LogPipes
 from towpath.reload_watch import Watched
@@ -52,7 +53,8 @@ COMMAND = (sys.executable, "-P", str(Path(__file__).resolve().parent / "__main__
 SUPERVISE = "import sys, tempfile; tempfile.tempdir = sys.argv.pop(1); from supervisor.supervisord import main; main()"
 REDIS_PATIENCE_S = 1.0
 MORE = 4  #: `scale` may ask for so many times what there is at the beginning, unless said otherwise
-RELOAD_GRACE_S = 1.0  #: with --reload nobody wants to wait for an old connection, unless said otherwise
+#: With --reload, unless said otherwise: nobody wants to wait for an old connection, and a debugger may hold the event loop.
+WITH_RELOAD = {"timeout_graceful_shutdown": 1.0, "worker_timeout": 0.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +81,14 @@ class ServeSettings:
     @property
     def told(self) -> Mapping[str, Any]:
         """The options as the processes get them."""
-        name = "timeout_graceful_shutdown"
-        short = self.reload is not None and self.values[name] == options.DEFAULTS["worker"].graceful_timeout_s
-        return {**self.values, name: RELOAD_GRACE_S} if short else self.values
+        return self.as_told(self.values)
+
+    def as_told(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """`values` with what --reload means where they say nothing else."""
+        if self.reload is None:
+            return values
+        unsaid = {name: short for name, short in WITH_RELOAD.items() if values[name] == options.default_of(name)}
+        return {**values, **unsaid}
 
 
 class _AskedToStop(Exception):
@@ -137,7 +144,8 @@ def _serve_in(folder: RunDir, settings: ServeSettings, found: Listening | None) 
     supervisord = _start_supervisord(conf, environment, place.descriptor)
     folder.record(SUPERVISORD, supervisord.pid)
     editions = WorkerEnvironment(folder.folder, environment)
-    parent = Parent(folder, plan, supervisord, redis, settings.values["prefix"], editions, settings.reload)
+    leases = LeaseWatch(settings.told["worker_timeout"])
+    parent = Parent(folder, plan, supervisord, redis, settings.values["prefix"], editions, leases, settings.reload)
     parent.rollout.check_command = (*COMMAND, "worker", settings.app, "--check")
     parent.rollout.variables = lambda: _variables_again(settings, plan, redis, folder, parent.rollout)
     assert supervisord.stdout is not None
@@ -191,7 +199,7 @@ def _variables_again(
     now = settings.read_again()
     old = options.kept_back(settings.values, now)
     rollout.tell_waiting(f"not heeded before `serve` is started again: {', '.join(old)}" if old else "")
-    return _environment(settings, options.kept_for_workers(settings.told, now), redis, folder)
+    return _environment(settings, options.kept_for_workers(settings.told, settings.as_told(now)), redis, folder)
 
 
 def _check_application(app: str, environment: Mapping[str, str]) -> None:

@@ -20,7 +20,9 @@ from towpath.control import ControlSocket, Request
 from towpath.environment import WorkerEnvironment
 from towpath.errors import STARTUP_FAILURE, StartFailure
 from towpath.fleet import Fleet
+from towpath.lease_watch import LeaseWatch
 from towpath.pausing import FOLLOW, Followers
+from towpath.processes import Identity
 from towpath.redis_status import RedisStatus
 from towpath.reload_watch import ReloadWatch, Watched
 from towpath.rollout import Rollout
@@ -32,6 +34,8 @@ from towpath.supervisord_rpc import Supervisor
 #: While something is under way; supervisord itself looks up only when it is spoken to, or each second.
 LOOK_OFTEN_S = 0.1
 LOOK_SELDOM_S = 1.0
+LEASES_LOOK_S = 2.0
+LEASES_RETRY_S = 10.0  #: Redis did not answer, and takes two seconds for that
 REDIS_START_S = 20.0
 KILLED_PATIENCE_S = 5.0
 
@@ -65,6 +69,7 @@ class Parent:
         redis: str,
         prefix: str,
         environment: WorkerEnvironment,
+        leases: LeaseWatch,
         reload: Watched | None,
     ) -> None:
         self._folder = folder
@@ -77,6 +82,7 @@ class Parent:
             INTERFACE: Fleet(supervisord_conf.interface_slots(plan), plan.interfaces),
             WORKER: Fleet(supervisord_conf.worker_slots(plan), plan.workers),
         }
+        self._fleets = fleets
         maxima = {INTERFACE: plan.interfaces_max, WORKER: plan.workers_max}
         self.rollout = Rollout(self._supervisor, self._status, fleets, maxima, environment, self._say)
         self._followers = Followers()
@@ -90,6 +96,8 @@ class Parent:
         self._began_at = time.monotonic()
         self._beginning = Beginning()
         self._retries = retries.Retries()
+        self._leases = leases
+        self._leases_due_at = 0.0
         self._counts: dict[str, int] = {}
         self._code = 0
 
@@ -214,6 +222,7 @@ class Parent:
             self._look_for_start(seen)
         elif self._phase is Phase.SERVING:
             self._look_for_lost(seen)
+            self._look_for_frozen(seen)
             self.rollout.look(seen)
             self._leave_counts()
 
@@ -269,6 +278,22 @@ class Parent:
                 f"{name} does not stay alive; starting it again (up to {retries.PAUSE_MAX_S:.0f} s after each failure)"
             )
             self._supervisor.start(name)
+
+    def _look_for_frozen(self, seen: Mapping[str, Process]) -> None:
+        now = time.monotonic()
+        if now < self._leases_due_at:
+            return
+        ready = self._status.ready_pids()
+        self._leases_due_at = time.monotonic() + (LEASES_LOOK_S if ready else LEASES_RETRY_S)
+        verdict = self._leases.look(self._running(WORKER, seen), self._running(INTERFACE, seen).values(), ready, now)
+        for text in verdict.say:
+            self._say(text)
+        for process in filter(None, map(Identity.of, verdict.kill)):
+            process.send(signal.SIGKILL)
+
+    def _running(self, kind: str, seen: Mapping[str, Process]) -> dict[str, int]:
+        current = [name for name in self._fleets[kind].current if name in seen]
+        return {name: seen[name].pid for name in current if seen[name].state == "RUNNING"}
 
     def _fail(self, why: str) -> None:
         self._say(f"{why}: giving up")

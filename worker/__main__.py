@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 import logging
+import os
 import random
+import sys
 from collections import Counter
 
 import uvloop
@@ -43,7 +45,7 @@ class Worker:
         self._room.freed = self._pump.room_again
         lifetime = Lifetime.drawn(settings, random.random())
         self._lifetime = LifetimeWatch(lifetime, lambda: self._pump.adopted, self._lived_long_enough)
-        self._departure = DepartureWatch(settings.graceful_timeout_s)
+        self._departure = DepartureWatch(settings.graceful_timeout_s, _stuck_s_max(settings))
         self._stop = asyncio.Event()
         self._now = asyncio.Event()
         self._starting: asyncio.Task[None] | None = None
@@ -63,6 +65,7 @@ class Worker:
             await self._pump.start()
             log.info("%s takes connections", self._pump.node.name)
             self._lifetime.start()
+            self._departure.serving()
             await self._stop.wait()
             await drain(self._pump, self._room, self._settings.graceful_timeout_s, self._now)
         finally:
@@ -108,6 +111,11 @@ class Worker:
 def _that_serves(settings: WorkerSettings, application: LoadedApplication) -> WorkerSettings:
     """The same settings with the application's full name, however APP was written: for the lease."""
     return dataclasses.replace(settings, wire=dataclasses.replace(settings.wire, app=application.name))
+
+
+def _stuck_s_max(settings: WorkerSettings) -> float:
+    """Whoever works at a terminal may have a debugger hold the loop for as long as it takes."""
+    return 0.0 if os.isatty(sys.stdin.fileno()) else settings.stuck_s_max
 
 
 def check(settings: WorkerSettings) -> None:

@@ -1,4 +1,4 @@
-"""Sees to it that a worker that was asked to leave does (departure.py), from a thread: the application may hold the loop.
+"""Sees to it that a worker that was asked to leave does, or is stuck (departure.py), from a thread: the application may hold the loop.
 
 Signals come by the wakeup descriptor: Python writes each into it at once, whatever the main thread is doing, while a handler waits
 until that thread executes Python again. The loop has a descriptor of its own for that; ours takes its place, and the thread hands
@@ -19,7 +19,7 @@ import time
 
 from channel_layer import forked_child
 from channel_layer.process_log import stack_of
-from worker.departure import LOOK_S, Departure
+from worker.departure import Departure
 
 log = logging.getLogger("towpath.worker")
 
@@ -31,9 +31,9 @@ TELL_S = 1.0  #: for a last line in the log, whose pipe may be full
 class DepartureWatch:
     """Make it on the main thread, inside of the running loop; the loop has to have handlers for the signals."""
 
-    def __init__(self, graceful_s: float) -> None:
+    def __init__(self, graceful_s: float, stuck_s_max: float = 0.0) -> None:
         self._loop = asyncio.get_running_loop()
-        self._departure = Departure(graceful_s)
+        self._departure = Departure(graceful_s, stuck_s_max)
         self._main_thread = threading.get_ident()
         self._said, self._says = os.pipe()
         os.set_blocking(self._says, False)
@@ -51,6 +51,11 @@ class DepartureWatch:
         os.dup2(signal.set_wakeup_fd(self._says, warn_on_full_buffer=False), self._hands_on, inheritable=False)
         os.write(self._says, b"\0")  # no signal: only lets the loop look whether one came in between
 
+    def serving(self) -> None:
+        """The application has started: from now on its loop has to turn (`--worker-timeout`)."""
+        self._departure.serving = True
+        os.write(self._says, b"\0")
+
     def ask(self) -> None:
         """As if SIGTERM had come."""
         os.write(self._says, bytes([signal.SIGTERM]))
@@ -61,8 +66,7 @@ class DepartureWatch:
 
     def _run(self) -> None:
         while not (why := self._departure.overdue(time.monotonic())):
-            asked = self._departure.asked_at is not None
-            if select.select([self._said], [], [], LOOK_S if asked else None)[0]:
+            if select.select([self._said], [], [], self._departure.look_s)[0]:
                 self._hear(os.read(self._said, 64))
             else:
                 self._look()

@@ -32,6 +32,8 @@ class WorkerSettings:
     age_s_max: float = 0.0  #: the same for its age; drawn from the last tenth before it; 0: any
     rss_bytes_max: int = 0  #: the same for its memory, where the system tells (Linux); 0: any
 
+    stuck_s_max: float = 120.0  #: an event loop that does not turn for so long ends its process; 0: any time
+
     log_level: str = "info"
     log_config: str | None = None
     graceful_timeout_s: float = 30.0  #: from SIGTERM until the process leaves

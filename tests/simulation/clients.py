@@ -112,6 +112,7 @@ class Client:
     def adopted(self) -> None:
         """A worker has it; no timer of ours depends on that."""
 
+    request = ""
     torn = False  #: messages are small here, and whole
 
     def wanted(self) -> None:

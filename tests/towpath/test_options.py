@@ -87,6 +87,7 @@ CHANGED = {
     "ws_ping_interval": "0", "ws_ping_timeout": "6", "ws_per_message_deflate": "true", "proxy_headers": "false",
     "server_header": "false", "date_header": "false", "access_log": "false", "factory": "true", "reuse_port": "true",
     "limit_max_requests": "10", "limit_max_requests_jitter": "2", "max_worker_age": "3", "max_worker_rss": "1GiB",
+    "worker_timeout": "5",
 }  # fmt: skip
 
 

@@ -43,6 +43,7 @@ class Recorded:
     adoptions: int = 0
     undelivered: int = 0
     torn: bool = False
+    request: str = "GET /"
     takes: bool = True  #: False: a client that does not read; nothing counts as delivered
     upstream: Any = None
 

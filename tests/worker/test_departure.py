@@ -54,3 +54,34 @@ def test_a_process_that_was_stopped_is_not_taken_for_a_blocked_one() -> None:
     it = Departure(GRACEFUL_S)
     it.ask(100.0)
     assert not it.overdue(111.0)
+
+
+def stuck(looks: int, serving: bool = True) -> Departure:
+    """Nobody has asked it to leave, and its loop has left so many looks unanswered. The limit is 10 s."""
+    it = Departure(GRACEFUL_S, stuck_s_max=10.0, serving=serving)
+    for _ in range(looks):
+        it.look()
+    return it
+
+
+def test_a_worker_whose_loop_is_stuck_leaves_though_nobody_has_asked_it() -> None:
+    """All that it has in hand waits. A loop that turns once begins anew."""
+    assert not stuck(10).overdue(0.0)
+    assert stuck(11).overdue(0.0) == "its event loop has been blocked for 10 s (--worker-timeout)"
+    it = stuck(10)
+    it.turned()
+    it.look()
+    assert not it.overdue(0.0)
+
+
+def test_what_a_worker_starts_with_may_take_its_time() -> None:
+    """Imports and the application's startup have limits of their own: a model may take minutes to load."""
+    assert stuck(1, serving=False).look_s is None
+    assert not stuck(1000, serving=False).overdue(1e9)
+
+
+def test_a_short_limit_is_looked_at_more_often() -> None:
+    """On an overloaded machine one look or two may stay unanswered for a moment."""
+    assert Departure(GRACEFUL_S, stuck_s_max=1.0, serving=True).look_s == 0.25
+    assert Departure(GRACEFUL_S, stuck_s_max=120.0, serving=True).look_s == 1.0
+    assert Departure(GRACEFUL_S, stuck_s_max=0.0, serving=True).look_s is None

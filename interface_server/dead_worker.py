@@ -1,0 +1,16 @@
+"""What is said of a worker that has died with requests in hand: one of them may have been the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+NAMED = 10  #: requests in one line of the log
+TARGET_CHARS_MAX = 200
+
+
+def in_hand(worker: str, requests: Iterable[str], websockets: int) -> str:
+    """One line for the log. requests: method and target of each, in order of arrival."""
+    shown = [request if len(request) <= TARGET_CHARS_MAX else f"{request[:TARGET_CHARS_MAX]}…" for request in requests]
+    named = ", ".join(shown[:NAMED]) + f" and {len(shown) - NAMED} more" * (len(shown) > NAMED)
+    sockets = f"{websockets} WebSocket{'s' * (websockets != 1)}" if websockets else ""
+    return f"{worker} died while it had {' and '.join(filter(None, (named, sockets)))}"

@@ -1,0 +1,77 @@
+"""When a worker is taken for frozen. No process, no clock."""
+
+from __future__ import annotations
+
+import pytest
+
+from towpath.fleet_slot import START_PATIENCE_S
+from towpath.lease_watch import TOLD_AFTER_S, LeaseWatch, Verdict
+
+DOOR, OTHER, WORKER = 1, 2, 3
+ALL = frozenset({DOOR, WORKER})
+TIMEOUT_S = 60.0
+
+
+class Serve:
+    """One interface server and one worker, which have their leases at the time 0."""
+
+    def __init__(self, timeout_s: float = TIMEOUT_S) -> None:
+        self.watch = LeaseWatch(timeout_s)
+        self.said: list[str] = []
+        assert self.look(0.0, ALL) == Verdict()
+
+    def look(self, now: float, ready: frozenset[int], pid: int = WORKER) -> Verdict:
+        verdict = self.watch.look({"worker-0": pid}, [DOOR], ready, now)
+        self.said += verdict.say
+        return verdict
+
+
+def test_a_worker_without_a_lease_is_told_and_later_killed_once() -> None:
+    """What is killed may take its time to go: nobody is told twice."""
+    serve = Serve()
+    for now in (1.0, 1.0 + TOLD_AFTER_S, 1.0 + TIMEOUT_S - 1):
+        assert not serve.look(now, frozenset({DOOR})).kill
+    assert serve.look(1.0 + TIMEOUT_S, frozenset({DOOR})).kill == (WORKER,)
+    assert serve.look(2.0 + TIMEOUT_S, frozenset({DOOR})) == Verdict()
+    assert serve.said == [
+        "worker-0 has no lease: it is frozen, or a call in C holds its interpreter (killed after 60 s)",
+        "worker-0 had no lease for 60 s: killed, and started again (--worker-timeout)",
+    ]
+
+
+def test_a_worker_that_goes_on_begins_anew() -> None:
+    """A laptop lid, a snapshot of a virtual machine."""
+    serve = Serve()
+    serve.look(1.0, frozenset({DOOR}))
+    serve.look(50.0, frozenset({DOOR}))
+    serve.look(51.0, ALL)
+    assert not serve.look(100.0, frozenset({DOOR})).kill
+    assert serve.said[1:] == ["worker-0 has its lease again"]
+
+
+@pytest.mark.parametrize("ready", [frozenset(), frozenset({OTHER})])
+def test_nobody_is_judged_while_no_interface_server_has_its_lease(ready: frozenset[int]) -> None:
+    """Redis is away, and all leases are gone. Others may share it, and have theirs already."""
+    serve = Serve()
+    serve.look(1.0, frozenset({DOOR}))
+    assert serve.look(500.0, ready) == Verdict()
+    assert serve.look(501.0, frozenset({DOOR})) == Verdict()
+
+
+def test_a_process_that_starts_has_the_time_of_a_successor() -> None:
+    """It may import for a minute. But one that never comes is told and replaced too."""
+    serve = Serve()
+    assert serve.look(1.0, frozenset({DOOR}), pid=OTHER) == Verdict()
+    assert serve.look(START_PATIENCE_S, frozenset({DOOR}), pid=OTHER) == Verdict()
+    assert serve.look(1.0 + START_PATIENCE_S, frozenset({DOOR}), pid=OTHER).kill == (OTHER,)
+    assert serve.said == ["worker-0 was not ready for 150 s: killed, and started again (--worker-timeout)"]
+
+
+def test_without_a_timeout_it_is_told_and_stays() -> None:
+    """`status` says that it is missing, and that the log says why."""
+    serve = Serve(timeout_s=0.0)
+    serve.look(1.0, frozenset({DOOR}))
+    assert not serve.look(1e6, frozenset({DOOR})).kill
+    assert serve.said == [
+        "worker-0 has no lease: it is frozen, or a call in C holds its interpreter (--worker-timeout is off)"
+    ]

@@ -1,0 +1,43 @@
+"""A worker that is stuck or frozen, and what becomes of it under `serve`."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import httpx
+
+from tests.serving import Server, towpath_serve, wait_until
+
+APP = """
+import os, time
+
+async def application(scope, receive, send):
+    if scope["type"] != "http":
+        return
+    if scope["path"] == "/stuck":
+        time.sleep(60)
+    await send({"type": "http.response.start", "status": 200})
+    await send({"type": "http.response.body", "body": str(os.getpid()).encode()})
+"""
+
+
+def served_by(server: Server) -> int:
+    return int(httpx.get(f"{server.url}/", trust_env=False, timeout=30).text)
+
+
+def test_a_stuck_worker_and_a_frozen_one_are_replaced_and_the_log_says_why(tmp_path: Path, project: Path) -> None:
+    """The stuck one ends itself, as it would in a container; the frozen one cannot, and is killed. What they had is named."""
+    with towpath_serve("small", run_dir=tmp_path, app_dir=project, options=("--worker-timeout", "2")) as server:
+        first = served_by(server)
+        answer = httpx.post(f"{server.url}/stuck", trust_env=False, timeout=30)
+        assert (answer.status_code, answer.text) == (502, "the worker died\n")
+        server.wait_for_log("leaves by force: its event loop has been blocked for 2 s (--worker-timeout)")
+        server.wait_for_log("time.sleep(60)")
+        server.wait_for_log("died while it had POST /stuck")
+        second = served_by(server)
+        assert second != first
+        os.kill(second, signal.SIGSTOP)
+        server.wait_for_log("worker-0 had no lease for 2 s: killed")
+        wait_until(lambda: served_by(server) not in (first, second), "another worker serves", server=server)
