@@ -12,6 +12,7 @@ import logging
 from autobahn.websocket.compress import PerMessageDeflate
 
 from channel_layer.close_codes import ABNORMAL, INTERNAL_ERROR, SERVICE_RESTART, TRY_AGAIN_LATER
+from channel_layer.once_a_minute import OnceAMinute
 from interface_server.autobahn_framing import Framing, Rack
 from interface_server.client import Upstream
 from interface_server.context import DoorContext
@@ -31,12 +32,13 @@ logger = logging.getLogger("towpath.interface")
 class WebSockets:
     """What all WebSockets of one door share."""
 
-    __slots__ = ("alive", "context", "rack", "unread", "watch")
+    __slots__ = ("alive", "context", "given_up", "rack", "unread", "watch")
 
     def __init__(self, context: DoorContext) -> None:
         self.context = context
         self.rack = Rack(context.settings.ws_size_bytes_max)
         self.watch = Watch(context.settings)
+        self.given_up = OnceAMinute()
         self.alive: set[Socket] = set()  #: from the upgrade until the transport is gone
         self.unread: set[Socket] = set()  #: those of them that are not read at present
         context.sweep.add(self.watch.sweep)
@@ -65,6 +67,7 @@ class Socket:
         "_handshake",
         "_held",
         "_pinged",
+        "_pushed",
         "_reading_paused",
         "_shared",
         "_state",
@@ -87,6 +90,7 @@ class Socket:
         self._breathing = False  # is that only for the others' sake, until the next turn of the loop?
         self._composer: Composer | None = None  # while the application is inside of a message; with deflate always
         self._writing_paused = False
+        self._pushed = 0  # size of what groups and third parties sent since then
         self._undelivered = 0  # size of what the application sent since writing was paused
         # A whole frame may be written at once: open, not slow, not compressed, not inside a message.
         self._clear = False
@@ -129,6 +133,11 @@ class Socket:
     def _give_up(self, why: str) -> None:
         """The client does not take what it is sent. Only while open."""
         self._shared.context.counters[f"closed.{why}"] += 1
+        if times := self._shared.given_up.count(self._shared.context.loop.time()):
+            channel = self._upstream.channel if self._upstream is not None else "?"
+            waiting = self._transport.get_write_buffer_size() + (self._composer.waiting_bytes if self._composer else 0)
+            text = "%s does not take what it is sent (%s): closed with 1013, and %d bytes are dropped; %d such since this was told last"
+            logger.warning(text, channel, why, waiting, times)
         self._given_up = True
         self._close(TRY_AGAIN_LATER, "slow")
 

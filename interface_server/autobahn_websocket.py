@@ -222,6 +222,7 @@ class WebSocket(Reading, Writing):
         self._shared.alive.discard(self)
         self._shared.unread.discard(self)
         context.stalled.forget(self._transport)
+        context.slow.forget(self._transport)
         self._shared.watch.forget(self)
         self._leave(ABNORMAL)
         self._framing = self._handshake = self._composer = None

@@ -1,8 +1,9 @@
 """What is said to a WebSocket's client: the application's messages, and those of third parties.
 
 The application's are bounded by credit, which is given back while the transport's buffer is below its high-water mark.
-Third parties cannot wait for 50 000 clients: what they send to a client that does not read is bounded here, and beyond it
-the socket is closed. Nearly always a message is one frame, written at once; for a group the very same bytes for all. P1, P5.
+Third parties cannot wait for 50 000 clients: what they send to a client that does not read is bounded here, in bytes and in time, and
+beyond it the socket is closed. What the application sends by itself does not count for that. Nearly always a message is one frame,
+written at once; for a group the very same bytes for all. P1, P5.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from interface_server.websocket_session import Action, State, push_meaning, send
 
 #: What a sender's nonsense raises while a frame is built of it; nothing was written then.
 _NO_MESSAGE = (TypeError, ValueError, AttributeError)
+#: Of groups and third parties. So much may wait for a client as long as it likes; with more it has to keep up.
+PUSHED_TOLERATED_BYTES = 1_048_576
 
 
 class Writing(Socket):
@@ -84,7 +87,7 @@ class Writing(Socket):
             self._shared.context.counters["dropped.push_not_open"] += 1
 
     def _push_message(self, pushed: Pushed) -> None:
-        composer, waiting = self._composer, 0
+        composer = self._composer
         data = b""
         if composer is None:
             if pushed.frame is None:
@@ -92,16 +95,32 @@ class Writing(Socket):
             data = pushed.frame
         elif composer.inside_message:
             composer.wait(pushed)
-            waiting = composer.waiting_bytes
         else:
             data = composer.compose({**pushed.event, "more_body": False})
             self._message_end(composer)
-        if self._writing_paused:
-            waiting += self._transport.get_write_buffer_size() + len(data)
-        if waiting > self._shared.context.settings.push_queue_bytes_max:
-            self._give_up("slow")
-        elif data:
+        if data:
             self._transport.write(data)
+        if self._writing_paused:
+            self._pushed += len(data)
+        self._look_at_what_waits(composer)
+
+    def _look_at_what_waits(self, composer: Composer | None) -> None:
+        """Much of it has time; more than is allowed at all has none."""
+        waiting = self._pushed_waiting() + (composer.waiting_bytes if composer is not None else 0)
+        context = self._shared.context
+        if waiting > context.settings.ws_push_bytes_max:
+            self._give_up("slow")
+        elif self._pushed > PUSHED_TOLERATED_BYTES:
+            context.slow.watch(self._transport, context.now, self._too_slow)
+
+    def _pushed_waiting(self) -> int:
+        """At most so much of what groups and third parties sent has not left for the kernel."""
+        return min(self._pushed, self._transport.get_write_buffer_size()) if self._pushed else 0
+
+    def _too_slow(self) -> None:
+        """The client has not kept up; no matter if little waits for it."""
+        if self._state is State.OPEN and self._pushed_waiting() > PUSHED_TOLERATED_BYTES:
+            self._give_up("slow")
 
     def pause_writing(self) -> None:
         self._writing_paused = True
@@ -111,6 +130,8 @@ class Writing(Socket):
 
     def resume_writing(self) -> None:
         self._writing_paused = False
+        self._pushed = 0
+        self._shared.context.slow.forget(self._transport)
         self._clear = self._state is State.OPEN and self._composer is None
         self._shared.context.stalled.forget(self._transport)
         size_bytes, self._undelivered = self._undelivered, 0

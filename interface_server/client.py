@@ -82,7 +82,7 @@ class Client(Protocol):
         """
 
     def push(self, pushed: Pushed) -> None:
-        """An event that third parties sent. Bounded by a per-socket queue of 1 MiB: beyond it, close 1013 "slow".
+        """An event that third parties sent. What of these its client has not taken is bounded in bytes and in time: then close 1013.
 
         HTTP knows no such event: it is dropped and counted.
         """

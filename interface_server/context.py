@@ -17,6 +17,7 @@ from interface_server.health import Health
 from interface_server.http1_response import StandingLines
 from interface_server.proxy_headers import TrustedPeers
 from interface_server.settings import InterfaceSettings
+from interface_server.slowness import SlownessWatch
 from interface_server.stall import StallWatch
 from interface_server.sweep import Sweep
 
@@ -35,6 +36,7 @@ class DoorContext:
     lines: StandingLines
     health: Health
     stalled: StallWatch  #: of those that have bytes to take
+    slow: SlownessWatch  #: WebSockets for which much waits that they have not asked for
     half_closed: StallWatch  #: of those that have closed their own direction and wait for an answer
     sweep: Sweep
     now: float = 0.0  #: loop.time() at the last stroke
@@ -63,12 +65,14 @@ class DoorContext:
             lines=StandingLines(settings.server_header, settings.date_header, settings.headers),
             health=Health(settings.health_path),
             stalled=StallWatch(settings.stall_timeout_s),
+            slow=SlownessWatch(settings.ws_push_timeout_s),
             half_closed=StallWatch(settings.half_close_timeout_s),
             sweep=Sweep(loop, sweep_period_s),
         )
         context._tick(loop.time())
         context.sweep.add(context._tick)
         context.sweep.add(context.stalled.sweep)
+        context.sweep.add(context.slow.sweep)
         context.sweep.add(context.half_closed.sweep)
         return context
 

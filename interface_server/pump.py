@@ -305,7 +305,7 @@ class Pump:
                 events = self._tied(upstream, events)
             if upstream.kind == "websocket":
                 upstream.delivered_bytes += size_bytes
-                if upstream.number in self._deliveries.held and not upstream.accepted:
+                if not upstream.accepted and upstream.number in self._deliveries.held:
                     events, size_bytes = self._answer_first(upstream, events, size_bytes)
                 else:
                     events = self._screened(upstream, events)

@@ -56,7 +56,8 @@ class InterfaceSettings:
     ws_ping_timeout_s: float = 20.0  #: no pong: close 1011
     ws_close_timeout_s: float = 5.0  #: no answer to our close, and nothing left to read: cut off
     ws_per_message_deflate: bool = False
-    push_queue_bytes_max: int = MEBIBYTE  #: third parties' and groups' messages to one slow socket: close 1013
+    ws_push_bytes_max: int = 16 * MEBIBYTE  #: of groups and third parties, not taken by one client: close 1013
+    ws_push_timeout_s: float = 30.0  #: more than 1 MiB of these waits, and what waited is not taken: close 1013
 
     sticky: str = "off"  #: cookie, address: a client's connections go to the worker that it had before
 

@@ -190,6 +190,11 @@ class UvloopTransport(asyncio.Protocol):
             return waiting
         return waiting + queued[0]
 
+    @property
+    def written_bytes(self) -> int:
+        """What was written since the connection began."""
+        return self._written
+
     def acknowledged_bytes(self) -> int:
         return self._written - self.unsent_bytes()
 

@@ -266,6 +266,14 @@ ROWS: tuple[Row, ...] = (
     Row("--ws-ping-interval", DOOR, "Seconds between pings; 0: off.", ("interface.ws_ping_interval_s",), SECONDS),
     Row("--ws-ping-timeout", DOOR, "Seconds to wait for a pong: then close 1011.", ("interface.ws_ping_timeout_s",), SECONDS),
     Row(
+        "--ws-push-buffer", DOOR, "Bytes of groups and third parties that one client has not taken: above it close 1013.",
+        ("interface.ws_push_bytes_max",), Size(least=1024),
+    ),
+    Row(
+        "--ws-push-timeout", DOOR, "Seconds in which a client takes what of these waits, if that is over 1 MiB: else close 1013.",
+        ("interface.ws_push_timeout_s",), SECONDS,
+    ),
+    Row(
         "--ws-per-message-deflate", DOOR, "Compress WebSocket messages.",
         ("interface.ws_per_message_deflate",), click.BOOL,
     ),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from dataclasses import replace
 
 import pytest
 
@@ -350,7 +352,7 @@ async def test_credit_comes_back_when_bytes_have_left_and_not_before() -> None:
 
 async def test_a_client_that_does_not_read_what_groups_send_is_closed_as_slow() -> None:
     """P5. Third parties are outside of credit, so their queue has a bound: then 1013, counted, and cut off."""
-    async with served(IMPATIENT) as server:
+    async with served(replace(IMPATIENT, ws_push_bytes_max=2**20)) as server:
         client, line = await server.connect()
         client.stop_reading()
         pushed = Pushed({"type": "websocket.send", "bytes": bytes(60_000)})
@@ -366,9 +368,59 @@ async def test_a_client_that_does_not_read_what_groups_send_is_closed_as_slow() 
         await until(lambda: server.context.under_way == 0, "it is cut off")
 
 
+@pytest.mark.parametrize(("count", "size"), [(30, 100_000), (3_000, 1_000)])
+async def test_a_burst_to_a_group_is_no_slowness(count: int, size: int) -> None:
+    """P5. Three megabytes in one turn of the loop, before any client could read: who reads gets all of it."""
+    async with served(QUIET) as server:
+        client, line = await server.connect()
+        pushed = Pushed({"type": "websocket.send", "bytes": bytes(size)})
+        for _ in range(count):
+            line.client.push(pushed)
+        for _ in range(count):
+            assert len((await client.frame())[1]) == size
+        assert not line.gone.done()
+        client.vanish()
+
+
+async def test_a_client_that_does_not_catch_up_with_a_burst_in_time_is_closed(caplog: pytest.LogCaptureFixture) -> None:
+    """P5. With its name and the bytes in one line, however many there are."""
+    async with served(replace(IMPATIENT, ws_push_timeout_s=0.1)) as server:
+        clients, lines = [], []
+        for _ in range(3):
+            client, line = await server.connect()
+            client.stop_reading()
+            clients.append(client)
+            lines.append(line)
+            for _ in range(8):
+                line.client.push(Pushed({"type": "websocket.send", "bytes": bytes(1_000_000)}))
+            assert not line.gone.done(), "it has had no time"
+        for line in lines:
+            assert await line.left() == (1013, "slow")
+        assert server.context.counters["closed.slow"] == 3
+        told = [record.getMessage() for record in caplog.records if "does not take" in record.getMessage()]
+        assert len(told) == 1 and lines[0].channel in told[0] and re.search(r"\b\d{7} bytes", told[0])
+        await until(lambda: server.context.under_way == 0, "they are cut off")
+        assert not len(server.context.slow)
+
+
+async def test_what_an_application_sends_by_itself_is_not_counted_as_what_groups_send() -> None:
+    """P5. Its long message is under way when a small one of a group comes: that is bounded by credit, and no slowness."""
+    async with served(replace(IMPATIENT, ws_push_bytes_max=2**20, ws_push_timeout_s=0.05)) as server:
+        client, line = await server.connect()
+        client.stop_reading()
+        part = {"type": "websocket.send", "bytes": bytes(65_536), "more_body": True}
+        line.say(*(128 * [part]), {**part, "more_body": False})
+        for _ in range(10):
+            line.client.push(Pushed({"type": "websocket.send", "text": "small"}))
+        assert line.client._transport.get_write_buffer_size() > 2 * 2**20
+        await strokes(server, 8)  # a stroke each 0.02 s
+        assert not line.gone.done()
+        client.vanish()
+
+
 async def test_empty_messages_of_third_parties_do_not_pile_up_behind_an_unfinished_one() -> None:
     """P5. What waits for the end of a message that the application does not end has a bound, whatever is in it."""
-    async with served(IMPATIENT) as server:
+    async with served(replace(IMPATIENT, ws_push_bytes_max=2**20)) as server:
         client, line = await server.connect()
         line.say({"type": "websocket.send", "text": "to be continued", "more_body": True})
         for _ in range(2**20 // 64 + 1):
