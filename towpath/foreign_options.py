@@ -10,7 +10,6 @@ NO_DAEMON = "it stays in the foreground; let systemd, a container or the shell s
 NO_LOG_FILE = "logs go to standard output; redirect that, or say --log-config"
 
 ANSWERS = {
-    "--loop": "the event loop is always uvloop",
     "--http": "requests are always parsed by httptools",
     "--http2": "there is no HTTP/2 here yet; put a proxy that speaks it in front",
     "--ws": "WebSockets are always Autobahn's",

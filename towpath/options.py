@@ -156,6 +156,10 @@ ROWS: tuple[Row, ...] = (
     # The application.
     Row("--app-dir", ROOM, "Folder in which to look for APP.", ("worker.app_dir",)),
     Row("--factory", ROOM, "APP is called without arguments and returns the application.", ("worker.factory",), more={"is_flag": True}),
+    Row(
+        "--loop", ROOM, "Event loop of the workers; `auto` is uvloop.", ("worker.loop",),
+        click.Choice(("auto", "uvloop", "asyncio")),
+    ),
     Row("--interface", ROOM, "How the application wants to be called.", ("worker.interface",), ApplicationInterface()),
     Row("--lifespan", ROOM, "Lifespan events: once per worker.", ("worker.lifespan",), click.Choice(("auto", "on", "off"))),
     Row("--threads", ROOM, "Kept threads for sync code, per worker.", ("worker.threads",), Whole(1, 1024)),

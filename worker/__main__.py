@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import logging
 import os
@@ -30,6 +31,9 @@ from worker.supervision import Supervision, Unsupervised
 log = logging.getLogger("towpath.worker")
 
 ALONE = Unsupervised()
+
+#: By what `--loop` says.
+LOOPS = {"auto": uvloop.new_event_loop, "uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
 
 
 class Worker:
@@ -119,9 +123,12 @@ def _stuck_s_max(settings: WorkerSettings) -> float:
 
 
 def check(settings: WorkerSettings) -> None:
-    """Set the log up and load the application, and nothing else; raises StartupError."""
+    """Set the log up and load the application, and nothing else; raises StartupError.
+
+    The loop is left as it is, and with it what the application has begun there: the process is to leave at once.
+    """
     _set_up_log(settings)
-    _load(settings)
+    _load(settings, SteadfastLoop(LOOPS[settings.loop]))
 
 
 def run(settings: WorkerSettings, supervision: Supervision = ALONE) -> int:
@@ -130,15 +137,15 @@ def run(settings: WorkerSettings, supervision: Supervision = ALONE) -> int:
     Call it with nothing of ours left to import (isolation.py).
     """
     _set_up_log(settings)
-    application = _load(settings)
-    process_log.keep_ours()
-    loop = SteadfastLoop(uvloop.new_event_loop)
-    return loop.run(_main(settings, application, supervision, loop))
+    with contextlib.closing(SteadfastLoop(LOOPS[settings.loop])) as loop:
+        application = _load(settings, loop)
+        process_log.keep_ours()
+        return loop.run(_main(settings, application, supervision, loop))
 
 
-def _load(settings: WorkerSettings) -> LoadedApplication:
+def _load(settings: WorkerSettings, loop: SteadfastLoop) -> LoadedApplication:
     try:
-        return load_application(settings)
+        return load_application(settings, loop.call)
     except AppBroken as error:
         log.debug("%s", error, exc_info=error.__cause__)  # for whom the one sentence is not enough
         raise

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from traceback import extract_tb
 from types import ModuleType
@@ -20,6 +21,7 @@ from typing import Any
 from channel_layer.deployment import DEFAULT_ATTRIBUTES
 from worker.django_urls import module_of_urls
 from worker.errors import AppBroken, AppNotFound, AppUnclear
+from worker.loading import InLoop, Loading, without_loop
 from worker.settings import WorkerSettings
 
 INTERFACES = ("asgi3", "asgi2", "wsgi")
@@ -41,26 +43,28 @@ class LoadedApplication:
     context: Context = field(default_factory=copy_context)  #: as loading has left it; to be copied (fresh_context.py)
 
 
-def load_application(settings: WorkerSettings) -> LoadedApplication:
+def load_application(settings: WorkerSettings, in_loop: InLoop = without_loop) -> LoadedApplication:
     """Import the application that `settings` names, with its folder in front of the module path.
 
+    in_loop: runs a call within the loop that will serve.
     Raises AppNotFound, AppBroken or AppUnclear. Runs the user's module, so call it after isolation.leave_names.
     """
     module_name, _, attribute = settings.app.partition(":")
     _check_name(settings.app, module_name)
     put_in_front(settings.app_dir)
-    module = _import(module_name, settings.app_dir)
+    loading = Loading(in_loop)
+    module = loading.outside_first(partial(_import, module_name, settings.app_dir))
     target, name = _attribute(module, attribute)
     if settings.factory:
-        target = _make(target, name, settings.app_dir)
+        target = loading.inside_first(partial(_make, target, name, settings.app_dir))
     if not callable(target):
         hint = "" if settings.factory else "; if it is to make the application, use --factory"
         raise AppUnclear(f"{name} is of type {type(target).__name__} and cannot be called{hint}")
     urls = module_of_urls()
     if urls is not None:
-        _import(urls, settings.app_dir)
+        loading.outside_first(partial(_import, urls, settings.app_dir))
     interface = settings.interface if settings.interface in INTERFACES else find_interface(target, name)
-    return LoadedApplication(target, interface, name)
+    return LoadedApplication(target, interface, name, loading.context)
 
 
 def put_in_front(app_dir: str) -> None:

@@ -47,8 +47,10 @@ class DepartureWatch:
         threading.Thread(target=self._run, name="towpath-departure", daemon=True).start()
 
     def hear_again(self) -> None:
-        """The loop has begun again (steadfast_loop.py), with another descriptor: as `start`, in the same thread."""
-        os.dup2(signal.set_wakeup_fd(self._says, warn_on_full_buffer=False), self._hands_on, inheritable=False)
+        """The loop has begun again (steadfast_loop.py), with perhaps another descriptor: as `start`, in the same thread."""
+        loops_own = signal.set_wakeup_fd(self._says, warn_on_full_buffer=False)
+        if loops_own != self._says:  # only uvloop makes another one
+            os.dup2(loops_own, self._hands_on, inheritable=False)
         os.write(self._says, b"\0")  # no signal: only lets the loop look whether one came in between
 
     def serving(self) -> None:

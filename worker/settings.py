@@ -16,6 +16,7 @@ class WorkerSettings:
     app: str = ""  #: module:attribute; the attribute defaults to `application`, then `app`
     app_dir: str = "."
     factory: bool = False  #: the attribute is called without arguments and returns the application
+    loop: str = "auto"  #: auto (uvloop), uvloop, asyncio
     interface: str = "auto"  #: auto, asgi3, asgi2, wsgi
     lifespan: str = "auto"  #: auto, on, off
     lifespan_timeout_s: float = 60.0  #: startup and shutdown, each: startup beyond it is a failure, shutdown is cut

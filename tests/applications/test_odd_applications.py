@@ -199,6 +199,13 @@ class TestTimeAfterTheResponse:
         assert texts == [b"answered", b"hello", b"", b"http.disconnect"]
 
 
+class TestLoading:
+    @ours
+    def test_a_task_that_was_made_while_the_module_was_imported_runs(self, client: httpx.Client) -> None:
+        """The loop that serves is the current one by then."""
+        assert client.get("/heard?made-at-import").text == "rung"
+
+
 class TestClientsThatLeave:
     def test_receive_says_disconnect_every_time_and_send_says_nothing(
         self, server: Server, client: httpx.Client

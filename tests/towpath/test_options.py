@@ -17,7 +17,7 @@ from worker.settings import WorkerSettings
 COMMANDS = (SERVE, INTERFACE, WORKER, STATUS, STOP, RELOAD, SCALE)
 
 #: uvicorn's names that mean the same here, so that its users need not learn ours.
-UVICORN = """--host --port --uds --fd --workers --app-dir --factory --interface --lifespan --root-path --proxy-headers
+UVICORN = """--host --port --uds --fd --workers --app-dir --factory --interface --lifespan --loop --root-path --proxy-headers
 --forwarded-allow-ips --access-log --log-level --log-config --limit-concurrency --backlog --timeout-keep-alive
 --timeout-graceful-shutdown --ws-max-size --ws-ping-interval --ws-ping-timeout --ws-per-message-deflate --env-file --reload
 --reload-dir --reload-include --reload-exclude --server-header --date-header --header --limit-max-requests
@@ -88,7 +88,7 @@ CHANGED = {
     "ws_per_message_deflate": "true", "proxy_headers": "false",
     "server_header": "false", "date_header": "false", "access_log": "false", "factory": "true", "reuse_port": "true",
     "limit_max_requests": "10", "limit_max_requests_jitter": "2", "max_worker_age": "3", "max_worker_rss": "1GiB",
-    "worker_timeout": "5",
+    "worker_timeout": "5", "loop": "asyncio",
 }  # fmt: skip
 
 

@@ -17,6 +17,47 @@ from websockets.sync.client import connect
 from tests.facts import wait_until
 from tests.serving import Server, towpath_serve, uvicorn
 
+#: Patches the loop, as libraries do that let a call wait for async code within a running loop: uvloop cannot be patched.
+NESTING = """
+import asyncio, sys
+
+def patch(loop):
+    if not isinstance(loop, asyncio.BaseEventLoop):
+        raise ValueError(f"cannot patch a loop of type {type(loop)}")
+
+    def wait_for(coroutine):
+        outer, held = asyncio.current_task(), list(loop._ready)
+        loop._ready.clear()  # the outer turn of the loop counts on finding them
+        task = asyncio.ensure_future(coroutine)
+        asyncio.tasks._leave_task(loop, outer)
+        while not task.done():
+            loop._run_once()
+        asyncio.tasks._enter_task(loop, outer)
+        loop._ready.extendleft(reversed(held))
+        return task.result()
+
+    loop.wait_for = wait_for
+
+patch(asyncio.get_event_loop())
+
+async def nested():
+    await asyncio.sleep(0.01)
+    return b"nested"
+
+async def application(scope, receive, send):
+    loop = asyncio.get_running_loop()
+    if scope["type"] == "lifespan":
+        await receive()
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        print("asked to shut down")
+        return await send({"type": "lifespan.shutdown.complete"})
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": loop.wait_for(nested())})
+    if scope["path"] == "/exit":
+        loop.call_soon(sys.exit)
+"""
+
 APP = """
 import asyncio, json, pathlib
 
@@ -196,6 +237,21 @@ def test_what_cannot_be_found_out_is_said(tmp_path: Path, project: Path) -> None
     """--interface: a WSGI application that takes three arguments; --root-path is its SCRIPT_NAME."""
     with towpath(tmp_path, project, "small:wsgi", {"interface": "wsgi", "root-path": "/api/"}) as client:
         assert client.get("/where").text == "/api /where"
+
+
+def test_a_loop_that_can_be_patched_is_asyncios_own(tmp_path: Path, project: Path) -> None:
+    """--loop asyncio. It hears signals as uvloop does, also after the application has ended it once."""
+    (project / "nesting.py").write_text(NESTING)
+    options = as_options({"loop": "asyncio"})
+    with (
+        towpath_serve("nesting", run_dir=tmp_path, cwd=project, options=options) as server,
+        client_of(server) as client,
+    ):
+        assert client.get("/").text == "nested"
+        client.get("/exit")
+        server.wait_for_log("the application ended the event loop")
+        assert client.get("/").text == "nested"
+    assert "asked to shut down" in server.log
 
 
 def test_who_takes_warnings_for_errors_is_served(tmp_path: Path, project: Path) -> None:

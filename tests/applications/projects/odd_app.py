@@ -5,6 +5,7 @@ Each path is one oddity. What an instance saw is put under the name that the que
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -306,6 +307,14 @@ WEBSOCKET: dict[str, Any] = {
     "/nonsense": ws_nonsense,
     "/data-first": ws_data_first,
 }
+
+
+async def made_at_import() -> None:
+    bells.ring("made-at-import")
+
+
+#: Under uvicorn it belongs to a loop that never runs.
+task = asyncio.get_event_loop().create_task(made_at_import())
 
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
