@@ -2,7 +2,8 @@
 
 `redis://[[user]:password@]host[:port][/db]`, `unix:///path/to/socket[?db=N]`, and for Sentinel
 `redis+sentinel://[[user]:password@]host[:port][,host[:port]…]/service[/db]`. `rediss://` and `rediss+sentinel://` are the same by
-TLS; their parameters are those of redis_tls.py.
+TLS; their parameters are those of redis_tls.py. Apart from the commas these are URLs as RFC 3986 has them: an IPv6 address stands in
+brackets. What has no meaning here is refused, as it might be meant for something.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, fields
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from redis.connection import parse_url
 
@@ -21,6 +22,11 @@ SENTINEL_PORT = 26379
 SCHEMES = ("redis://", "rediss://", "unix://", *SENTINEL_SCHEMES)
 #: In front of the first `/`, `?` or `#`: somebody at a place, `[v6]`, `host`, or `host:port`.
 _WHOLE_PLACE = re.compile(r".*@.*|\[.*|[^:]*|[^:]+:\d+")
+#: Scheme, authority, path, query, fragment: RFC 3986, appendix B. (urllib looks into the authority, and knows one host in it.)
+_URL = re.compile(r"([^:/?#]+)://([^/?#]*)([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL)
+_HOST_AND_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+(?:%25[^\]]+)?)\]|([^\[\]:\s]+))(?::(\d{0,5}))?")
+_DB = re.compile(r"/?|/[0-9]{1,9}")
+PORT_MAX = 65_535
 _PLACE = ("host", "port", "path", "db", "username", "password", "connection_class")
 _TLS = tuple(each.name for each in fields(Tls))
 
@@ -61,10 +67,14 @@ class RedisAddress:
     @classmethod
     def parse(cls, url: str) -> RedisAddress:
         """The address in `url`; ValueError with one sentence for a URL that is none. It does not tell the password."""
+        scheme, separator, rest = url.partition("://")
+        url = scheme.lower() + separator + rest
         if not url.startswith(SCHEMES):
             raise ValueError(f"{shown(url)!r} is not a Redis URL: it begins with none of {', '.join(SCHEMES)}")
         try:
             _check_password(url)
+            if "#" in url:
+                raise ValueError("a fragment means nothing here; a `#` that is part of something is %23")
             return cls._of_sentinels(url) if url.startswith(SENTINEL_SCHEMES) else cls._of_server(url)
         except ValueError as error:
             raise ValueError(f"{shown(url)!r} is not a Redis URL: {error}") from error
@@ -72,6 +82,11 @@ class RedisAddress:
     @classmethod
     def _of_server(cls, url: str) -> RedisAddress:
         parts: dict[str, Any] = dict(parse_url(url))
+        _, _, path, _ = _split(url)
+        if not url.startswith("unix:") and not _DB.fullmatch(path):
+            raise ValueError(f"{path!r} is no number of a database")
+        if not 0 <= int(parts.get("db", 0)) < 2**31:
+            raise ValueError(f"{parts['db']!r} is no number of a database")
         return cls(
             url=url,
             host=parts.get("host", "127.0.0.1"),
@@ -84,13 +99,13 @@ class RedisAddress:
 
     @classmethod
     def _of_sentinels(cls, url: str) -> RedisAddress:
-        split = urlsplit(url)
-        user, _, hosts = split.netloc.rpartition("@")
+        _, authority, path, query = _split(url)
+        user, _, hosts = authority.rpartition("@")
         name, _, password = map(unquote, user.partition(":"))
-        service, _, db = split.path.strip("/").partition("/")
-        if not service or not hosts or not (db or "0").isdigit():
+        service, slash, db = path.removeprefix("/").partition("/")
+        if not service or not hosts or not _DB.fullmatch(slash + db):
             raise ValueError("redis+sentinel://host[:port][,…]/service[/db] would be one")
-        parts: dict[str, Any] = dict(parse_url(f"redis://?{split.query}"))
+        parts: dict[str, Any] = dict(parse_url(f"redis://?{query}"))
         own = Credentials.of(parts.pop("sentinel_username", None), parts.pop("sentinel_password", None))
         credentials = Credentials.of(name, password)
         return cls(
@@ -99,7 +114,7 @@ class RedisAddress:
             credentials=credentials,
             tls=_tls(url, parts),
             sentinels=tuple(_host_and_port(each) for each in hosts.split(",")),
-            service=service,
+            service=unquote(service),
             sentinel_credentials=own or credentials,
         )
 
@@ -121,11 +136,22 @@ def _check_password(url: str) -> None:
         raise ValueError("what is special in a password is percent-encoded: `/` is %2F, `?` is %3F, `#` is %23")
 
 
+def _split(url: str) -> tuple[str, str, str, str]:
+    """Scheme, authority, path and query."""
+    found = _URL.fullmatch(url)
+    if found is None:
+        raise ValueError("it is not one by RFC 3986")
+    scheme, authority, path, query, _ = found.groups("")
+    return scheme, authority, path, query
+
+
 def _host_and_port(place: str) -> tuple[str, int]:
-    host, _, port = place.partition(":")
-    if not (host and (port or "0").isdigit()):
+    """Of one Sentinel; blanks around it are those of a list."""
+    found = _HOST_AND_PORT.fullmatch(place.strip())
+    port = int(found[3] or SENTINEL_PORT) if found is not None else 0
+    if found is None or not 0 < port <= PORT_MAX:
         raise ValueError(f"{place!r} is no host[:port]")
-    return host, int(port or SENTINEL_PORT)
+    return unquote(found[1] or found[2]), port
 
 
 def _tls(url: str, parts: dict[str, Any]) -> Tls | None:
