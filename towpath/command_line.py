@@ -33,6 +33,7 @@ from towpath import (
     redis_check,
     run_dir,
     standard_streams,
+    terminal,
 )
 from towpath.errors import INTERRUPTED, STARTUP_FAILURE, StartFailure
 from towpath.options import INTERFACE, RELOAD, SCALE, SERVE, STATUS, STOP, WORKER, options_of
@@ -183,6 +184,7 @@ def worker(call: Call, /, app: str, check: bool, **values: Any) -> int:
     _, settings = options.settings_of({**values, "app": app})
     if not check:
         marks.enter()
+        terminal.take()
         _find_redis(values, settings.wire.redis)
         if not settings.wire.allow_mixed_apps:
             neighbours.check(settings.wire.redis, settings.wire.prefix, app)

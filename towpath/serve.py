@@ -36,6 +36,7 @@ from towpath import (
     standard_streams,
     started_in,
     supervisord_conf,
+    terminal,
 )
 from towpath.environment import APP, FROM_SUPERVISORD, GENERATION, PAUSES, RUN_DIR, WorkerEnvironment
 from towpath.errors import INTERRUPTED, StartFailure
@@ -175,7 +176,7 @@ def _environment(settings: ServeSettings, told: options.Values, redis: str, fold
 
     And nothing of a supervisord that we run under ourselves: they would take its name for them for their own.
     """
-    ours = {APP, PAUSES, *(name for row in options.ROWS for name in (row.env, *row.also_env))}
+    ours = {APP, PAUSES, terminal.VARIABLE, *(name for row in options.ROWS for name in (row.env, *row.also_env))}
     inherited = {
         name: value for name, value in os.environ.items() if name not in ours and not name.startswith(FROM_SUPERVISORD)
     }
@@ -188,6 +189,7 @@ def _environment(settings: ServeSettings, told: options.Values, redis: str, fold
         GENERATION: f"{socket.gethostname()}.{os.getpid()}/0",
         "PYTHONUNBUFFERED": "1",
         **({PAUSES: "1"} if settings.reload else {}),
+        **terminal.offered(settings.workers),
     }
 
 
@@ -251,6 +253,7 @@ def _plan(folder: RunDir, settings: ServeSettings, place: Listening) -> Plan:
         embedded=settings.redis is None,
         graceful_interface_s=interface.graceful_timeout_s,
         graceful_worker_s=worker.graceful_timeout_s,
+        worker_in_our_group=bool(terminal.offered(settings.workers)),
         user="root" if os.getuid() == 0 else None,
     )
 

@@ -48,6 +48,7 @@ class Plan:
     graceful_interface_s: float = 30.0
     graceful_worker_s: float = 30.0
     started_in: str | None = None  #: entered by each worker anew; None: it stays where supervisord is
+    worker_in_our_group: bool = False  #: the group of `serve`, so that nobody may kill it as a whole
     user: str | None = None  #: supervisord insists on hearing that root is meant
 
 
@@ -149,7 +150,7 @@ def _alive(log: str, stop_s: float, plan: Plan, restart: str = "unexpected") -> 
         ("startsecs", str(STARTED_AFTER_S)),
         ("stopsignal", "TERM"),
         ("stopwaitsecs", str(math.ceil(min(stop_s, 10**8)))),
-        ("killasgroup", "true"),
+        ("killasgroup", "false" if plan.worker_in_our_group else "true"),
         ("redirect_stderr", "true"),
         ("stdout_logfile", f"{plan.run_dir}/logs/{log}"),
         ("stdout_logfile_maxbytes", "0"),

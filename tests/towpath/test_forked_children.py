@@ -127,6 +127,12 @@ async def exits_in_a_kept_thread():
 async def returns_in_another_thread():
     return await status_of(await asyncio.to_thread(forks, int))
 
+async def reads():
+    try:
+        return input("a name, please: ")
+    except EOFError:
+        return "end of file"
+
 WORKER = os.getpid()
 
 async def application(scope, receive, send):
@@ -202,3 +208,8 @@ def test_a_forked_child_that_comes_back_from_the_application_is_ended(
     """It would be a second worker with the requests of the first. Nothing of them runs in it."""
     assert ask(how) == status
     assert "CHILD RUNS" not in server.log
+
+
+def test_standard_input_is_at_its_end_where_there_is_no_terminal(ask: Ask) -> None:
+    """`input()` and `breakpoint()` fail at once; the pipe that a supervisor gives to its processes never ends."""
+    assert ask("reads") == "end of file"
