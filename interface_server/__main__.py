@@ -18,6 +18,7 @@ from twisted.internet import asyncioreactor
 
 from channel_layer import process_log
 from channel_layer.errors import LayerUnavailable
+from channel_layer.stop_requests import Meaning, StopRequests
 from interface_server.context import DoorContext
 from interface_server.eviction import eviction_steps
 from interface_server.pump import Pump
@@ -31,10 +32,13 @@ log = logging.getLogger("towpath.interface")
 
 STARTUP_FAILURE = 3
 DRAIN_LOOK_S = 0.05
+KNOWN_WITHIN_S = (
+    0.5  #: whether everybody leaves: all may have been told at once, and who says it hears it as late as we do
+)
 EVICTION_PART = 0.5  #: of the drain time: in which sockets are closed, at the latest
 
-#: Does everybody leave who accepts from the same listening socket?
-AllLeave = Callable[[], bool]
+#: True if everybody leaves who accepts from the same listening socket; None if that is not known yet.
+AllLeave = Callable[[], bool | None]
 
 
 def never() -> bool:
@@ -51,7 +55,7 @@ class Evicted(Protocol):
 class InterfaceServer:
     """One interface server: a door, a pump, and the sockets that listen."""
 
-    def __init__(self, settings: InterfaceSettings, all_leave: AllLeave = never) -> None:
+    def __init__(self, settings: InterfaceSettings, all_leave: AllLeave = never, supervised: bool = False) -> None:
         loop = asyncio.get_running_loop()
         self._settings = settings
         self._all_leave = all_leave
@@ -61,6 +65,7 @@ class InterfaceServer:
         self._context = DoorContext.of(settings, self._pump, loop, counters)
         self._factory = HttpFactory(self._context)
         self._port: UvloopPort | None = None
+        self._requests = StopRequests(supervised)
         self._stop: asyncio.Event = asyncio.Event()
         self._at_once = False
 
@@ -88,9 +93,9 @@ class InterfaceServer:
             self._context.stop()
             await self._pump.close()
 
-    def stop(self) -> None:
-        """SIGTERM or SIGINT: drain; a second one: now."""
-        if self._stop.is_set():
+    def stop(self, number: int) -> None:
+        """SIGTERM or SIGINT: drain; once more: now."""
+        if self._requests.hear(number, self._loop.time()) is Meaning.AT_ONCE:
             self._at_once = True
         self._stop.set()
 
@@ -100,7 +105,7 @@ class InterfaceServer:
         self._pump.draining = True
         await self._pause(self._settings.drain_delay_s)  # balancers look at /ready and send nobody any more
         self._context.draining = True
-        if self._all_leave():
+        if await self._everybody_leaves():
             self._port.refuse()
         end = self._loop.time() + self._settings.graceful_timeout_s
         self._port.stopListening()
@@ -116,6 +121,12 @@ class InterfaceServer:
             left = self._pump.connections
             log.warning("cutting off %d connection%s that did not finish", left, "s" * (left != 1))
         self._factory.abort_all()
+
+    async def _everybody_leaves(self) -> bool:
+        until = self._loop.time() + KNOWN_WITHIN_S
+        while (known := self._all_leave()) is None and self._loop.time() < until:
+            await self._pause(DRAIN_LOOK_S)
+        return bool(known)
 
     async def _evict(self, over_s: float) -> None:
         """End what could go on for ever, some at a time and in no order, so that clients do not come back as a herd.
@@ -138,9 +149,10 @@ class InterfaceServer:
             await asyncio.sleep(min(DRAIN_LOOK_S, left_s))
 
 
-def run(settings: InterfaceSettings, all_leave: AllLeave = never) -> int:
-    """Run one interface server until SIGTERM or SIGINT; the exit code. all_leave: asked when it listens no more.
+def run(settings: InterfaceSettings, all_leave: AllLeave = never, supervised: bool = False) -> int:
+    """Run one interface server until SIGTERM or SIGINT; the exit code.
 
+    all_leave: asked when it listens no more. supervised: a supervisor says SIGTERM, also after somebody else has said it.
     Raises NoLogConfig.
     """
     process_log.set_up(settings.log_level, settings.log_config)
@@ -152,17 +164,17 @@ def run(settings: InterfaceSettings, all_leave: AllLeave = never) -> int:
     reactor = cast(Any, installed)  # Twisted types it as an interface without half of its methods
 
     running: list[asyncio.Task[int]] = []  # asyncio itself holds its tasks only weakly
-    reactor.callWhenRunning(lambda: running.append(loop.create_task(_main(settings, all_leave, reactor))))
+    reactor.callWhenRunning(lambda: running.append(loop.create_task(_main(settings, all_leave, supervised, reactor))))
     reactor.run(installSignalHandlers=False)
     return running[0].result()
 
 
-async def _main(settings: InterfaceSettings, all_leave: AllLeave, reactor: Any) -> int:
+async def _main(settings: InterfaceSettings, all_leave: AllLeave, supervised: bool, reactor: Any) -> int:
     try:
-        server = InterfaceServer(settings, all_leave)
+        server = InterfaceServer(settings, all_leave, supervised)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, server.stop)
+            loop.add_signal_handler(number, server.stop, number)
         await server.run()
     except (OSError, LayerUnavailable, ValueError) as error:
         log.error("the interface server cannot start: %s", error)

@@ -167,7 +167,7 @@ def interface(**values: Any) -> int:
     settings = dataclasses.replace(settings, wire=wire)
     from interface_server.__main__ import run as run_interface
 
-    return run_interface(settings, marks.everything_stops)
+    return run_interface(settings, marks.nobody_listens_any_more, marks.is_supervised())
 
 
 @options_of(WORKER)

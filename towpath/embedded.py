@@ -9,8 +9,10 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
+import signal
 from pathlib import Path
 
+from towpath import processes
 from towpath.errors import StartFailure
 from towpath.private_folder import PrivateFolder
 
@@ -70,7 +72,13 @@ def url(folder: Path) -> str:
 
 
 def become(folder: Path) -> None:
-    """This process becomes the server; it does not return. OSError if the folder is not ours alone."""
+    """This process becomes the server; it does not return. OSError if the folder is not ours alone.
+
+    It goes last: who asks all processes of a service to leave at once does not mean it. A blocked signal stays so through `exec`, and
+    no server of these unblocks any.
+    """
     PrivateFolder.open(folder).close()
     command = arguments(find_binary(), folder)
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
+    processes.end_with_parent(signal.SIGKILL)
     os.execv(command[0], command)

@@ -17,14 +17,14 @@ READ_SIZE_BYTES = 65_536
 LINE_SIZE_BYTES_MAX = 65_536  #: a longer line is shown in pieces
 
 #: Lines that are true by design: supervisord's socket stands in a folder that nobody else may enter, and the embedded server
-#: saves nothing, so that it never needs memory twice. Who was asked to leave and did, is "stopped … (exit status 0)".
+#: saves nothing, so that it never needs memory twice. Who was asked to leave and did, is "stopped … (exit status 0)"; that server is
+#: killed when everybody else has left.
 EXPECTED = (
     b"without any HTTP authentication",
     b"indicating exit request",
     b"(exit status 0)",
     b"Memory overcommit must be enabled",
-    b"Received SIGTERM scheduling shutdown",
-    b"ready to exit, bye bye",
+    b"stopped: redis (terminated by SIGKILL)",
 )
 
 NOT_OURS = ("redis", "supervisord")

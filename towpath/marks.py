@@ -3,7 +3,8 @@
     pids/<name>           that it is there (processes.py)
     pids/.<name>.failed   that it cannot start, and why: supervisord tells nobody the exit code of whoever it tries again
     pids/.<name>.wish     that it asks for its successor, and why
-    stopping              that all of it stops
+    pids/.<name>.leave    that this process alone is to leave, and others stay
+    stopping              that all of it stops; in it, whether the listening socket is of use to nobody any more
 
 Which process one is, and of which `serve`, stands in the environment. A process that runs alone leaves no marks.
 """
@@ -21,6 +22,7 @@ from towpath.private_folder import PrivateFolder
 from towpath.processes import Identity, end_with_parent, raise_descriptor_limit
 
 HOLDER, RECORDS, STOPPING = "serve", "pids", "stopping"
+OUR_SOCKET = "our socket"
 
 
 def enter() -> None:
@@ -59,17 +61,47 @@ def ask_for_successor(why: str) -> bool:
     return True
 
 
-def everything_stops() -> bool:
-    """Is this a process of a `serve` that stops as a whole? False: others may serve on, or whoever runs it starts the next."""
+def everything_stops() -> bool | None:
+    """True if the `serve` of this process stops as a whole; False if others stay, or this process runs alone.
+
+    None while `serve` has said neither: somebody else may have told all processes at once, or this one.
+    """
     if not _own_names():
         return False
     try:
-        with _own() as (folder, _):
-            return folder.has(STOPPING)
+        with _own() as (folder, name):
+            return True if folder.has(STOPPING) else False if folder.has(leave_mark(name)) else None
     except FileNotFoundError:  # `serve` stops when its folder has gone
         return True
     except OSError:
         return False
+
+
+def nobody_listens_any_more() -> bool | None:
+    """The same of the listening socket: False also if somebody else brought it, and may want it afterwards."""
+    stops = everything_stops()
+    if not stops:
+        return stops
+    try:
+        with _own() as (folder, _):
+            return folder.read(STOPPING) == OUR_SOCKET
+    except OSError:
+        return False
+
+
+def interface_servers_live() -> bool:
+    """True if an interface server of the same `serve` is alive."""
+    try:
+        with _own() as (folder, _):
+            names = [record_of(name) for name in folder.names(RECORDS) if name.startswith("interface-")]
+            return any(recorded(folder, name) is not None for name in names)
+    except OSError:
+        return False
+
+
+def is_supervised() -> bool:
+    """True if supervisord stands above: that of a `serve`, or of somebody's own."""
+    return SLOT in os.environ
 
 
 def recorded(folder: PrivateFolder, name: str) -> Identity | None:
@@ -100,9 +132,14 @@ def wish_mark(slot: str) -> str:
     return f"{RECORDS}/.{slot}.wish"
 
 
+def leave_mark(slot: str) -> str:
+    """Where `serve` says that a process is to leave, before it asks for that."""
+    return f"{RECORDS}/.{slot}.leave"
+
+
 def take_back_marks(folder: PrivateFolder, slot: str) -> None:
-    """Nothing was said by the process of this slot."""
-    for mark in (failure_mark(slot), wish_mark(slot)):
+    """Nothing was said by the process of this slot, nor to it."""
+    for mark in (failure_mark(slot), wish_mark(slot), leave_mark(slot)):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(mark, dir_fd=folder.descriptor)
 

@@ -24,6 +24,8 @@ from towpath.environment import PAUSES, RUN_DIR
 from towpath.private_folder import PrivateFolder
 
 FOLLOW = "follow"
+KNOWN_WITHIN_S = 0.5  #: `serve` has heard the same signal by then, and said that all of it stops
+LOOK_S = 0.05
 FIRST_ORDER_S = 5.0  #: a `serve` that does not answer for so long is not waited for
 
 Pause = Callable[[bool], None]
@@ -72,10 +74,19 @@ class Supervision:
 
     def __init__(self) -> None:
         self._began = time.monotonic()
+        self.says_it_again = marks.is_supervised()
 
     def ask_for_successor(self, why: str) -> bool:
         """See there."""
         return marks.ask_for_successor(why)
+
+    async def dismissal(self) -> None:
+        """See there. If all processes were told at once, workers go on until the last interface server has left."""
+        until = time.monotonic() + KNOWN_WITHIN_S
+        while (everything := marks.everything_stops()) is None and time.monotonic() < until:
+            await asyncio.sleep(LOOK_S)
+        while everything and marks.interface_servers_live():
+            await asyncio.sleep(LOOK_S)
 
     async def follow(self, pause: Pause) -> None:
         """See there. Outside of `serve --reload` nobody pauses anybody."""

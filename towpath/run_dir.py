@@ -118,9 +118,9 @@ class RunDir:
         self._facts.update(facts)
         self.folder.write(FACTS, json.dumps(self._facts))
 
-    def say_that_all_stops(self) -> None:
-        """The listening socket is of no more use to anybody: whoever leaves may shut it down."""
-        self.folder.write(marks.STOPPING, "")
+    def say_that_all_stops(self, our_socket: bool) -> None:
+        """our_socket: the listening one is of no more use to anybody, and whoever leaves may shut it down."""
+        self.folder.write(marks.STOPPING, marks.OUR_SOCKET if our_socket else "")
 
     def record(self, name: str, pid: int) -> None:
         """Write a process down."""
@@ -143,6 +143,10 @@ class RunDir:
     def wish(self, name: str) -> str:
         """Why this process asks for its successor; empty if it does not."""
         return marks.said(self.folder, marks.wish_mark(name)) or ""
+
+    def say_that_it_leaves(self, name: str) -> None:
+        """This process alone is to leave."""
+        self.folder.write(marks.leave_mark(name), "")
 
     def forget(self, name: str) -> None:
         """What the last process of this slot said does not count any more."""

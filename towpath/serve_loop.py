@@ -14,7 +14,8 @@ import time
 from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 
-from towpath import processes, redis_check, retries, standard_streams, supervisord_conf
+from channel_layer.stop_requests import Meaning, StopRequests
+from towpath import marks, processes, redis_check, retries, standard_streams, supervisord_conf
 from towpath.beginning import Beginning
 from towpath.control import ControlSocket, Request
 from towpath.environment import WorkerEnvironment
@@ -53,6 +54,7 @@ class Sign(Enum):
     """What can happen, beside a request."""
 
     STOP = auto()
+    STOP_AT_ONCE = auto()
     RELOAD = auto()
     CHANGED = auto()  # files of the application, under --reload
     LOOK = auto()  # a process may have died
@@ -98,6 +100,7 @@ class Parent:
         self._retries = retries.Retries()
         self._leases = leases
         self._leases_due_at = 0.0
+        self._stop_requests = StopRequests(marks.is_supervised())
         self._counts: dict[str, int] = {}
         self._code = 0
 
@@ -139,11 +142,15 @@ class Parent:
 
     def _listen_to_signals(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda *_: self._happened.put(Sign.STOP))
+            signal.signal(number, lambda number, _: self._asked_to_stop(number))
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             # A terminal that goes away means the end; from anybody else it means new workers, as elsewhere.
             meaning = Sign.STOP if os.isatty(standard_streams.STANDARD_INPUT) else Sign.RELOAD
             signal.signal(signal.SIGHUP, lambda *_: self._happened.put(meaning))
+
+    def _asked_to_stop(self, number: int) -> None:
+        meaning = self._stop_requests.hear(number, time.monotonic())
+        self._happened.put(Sign.STOP_AT_ONCE if meaning is Meaning.AT_ONCE else Sign.STOP)
 
     def _changed(self, paths: Sequence[str]) -> None:
         self._say(f"changed: {', '.join(paths[:3])}{' …' if len(paths) > 3 else ''}")
@@ -152,6 +159,8 @@ class Parent:
     def _happen(self, what: Sign | Request) -> None:
         if what is Sign.STOP:
             self._stop()
+        elif what is Sign.STOP_AT_ONCE:
+            self._stop_now()
         elif what is Sign.LOOK:
             self._look()
         elif isinstance(what, Request) and what.asked.get("do") == FOLLOW:
@@ -177,18 +186,21 @@ class Parent:
                 what.end(1, "`towpath serve` has ended")
 
     def _stop(self) -> None:
-        if self._phase is Phase.STOPPING:
-            self._say("stopping now")
-            self._kill()
-            return
-        self._say("stopping; once more to stop at once")
-        self._end_supervisor()
+        if self._phase is not Phase.STOPPING:
+            self._say("stopping; once more to stop at once")
+            self._end_supervisor()
+        elif self._code:  # it has given up: nobody is being served
+            self._stop_now()
+
+    def _stop_now(self) -> None:
+        self._say("stopping now")
+        self._kill()
 
     def _end_supervisor(self) -> None:
         """It asks all processes to leave, and leaves after the last."""
         self._phase = Phase.STOPPING
-        if self._plan.owns_socket:
-            self._folder.say_that_all_stops()
+        with contextlib.suppress(OSError):  # the folder may have gone, or the disk be full
+            self._folder.say_that_all_stops(self._plan.owns_socket)
         self._supervisord.terminate()
 
     def _kill(self) -> None:

@@ -105,7 +105,7 @@ def _redis(plan: Plan) -> str:
         ("command", shlex.join(command)),
         ("process_name", REDIS),
         ("priority", "10"),
-        *_alive(REDIS, KILL_AFTER_S, plan, "true"),
+        *_alive(REDIS, KILL_AFTER_S, plan, "true", "KILL"),  # it is deaf to everything else (embedded.py), and keeps nothing
         ("autostart", "true"),
     ])  # fmt: skip
 
@@ -143,12 +143,14 @@ def _directory(plan: Plan) -> list[tuple[str, str]]:
     return [("directory", plan.started_in)] if plan.started_in and _can_be_written(plan.started_in) else []
 
 
-def _alive(log: str, stop_s: float, plan: Plan, restart: str = "unexpected") -> list[tuple[str, str]]:
+def _alive(
+    log: str, stop_s: float, plan: Plan, restart: str = "unexpected", stop_signal: str = "TERM"
+) -> list[tuple[str, str]]:
     return [
         ("autorestart", restart),
         ("exitcodes", str(GIVEN_UP)),
         ("startsecs", str(STARTED_AFTER_S)),
-        ("stopsignal", "TERM"),
+        ("stopsignal", stop_signal),
         ("stopwaitsecs", str(math.ceil(min(stop_s, 10**8)))),
         ("killasgroup", "false" if plan.worker_in_our_group else "true"),
         ("redirect_stderr", "true"),

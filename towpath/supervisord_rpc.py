@@ -42,6 +42,8 @@ class Supervisor:
 
     def stop(self, name: str) -> None:
         """Ask one process to leave, and do not wait for it."""
+        with contextlib.suppress(OSError):  # it finds out a moment later
+            self._folder.say_that_it_leaves(name)
         self._ask("stopProcess", name)
 
     def _ask(self, method: str, name: str) -> None:

@@ -15,6 +15,7 @@ import uvloop
 
 from channel_layer import process_log, set_channel_layer
 from channel_layer.errors import LayerUnavailable
+from channel_layer.stop_requests import Meaning, StopRequests
 from worker.application import LoadedApplication, load_application
 from worker.asgi_room import AsgiRoom
 from worker.departure_watch import ASKS, DepartureWatch
@@ -49,7 +50,9 @@ class Worker:
         self._room.freed = self._pump.room_again
         lifetime = Lifetime.drawn(settings, random.random())
         self._lifetime = LifetimeWatch(lifetime, lambda: self._pump.adopted, self._lived_long_enough)
-        self._departure = DepartureWatch(settings.graceful_timeout_s, _stuck_s_max(settings))
+        again = supervision.says_it_again
+        self._departure = DepartureWatch(settings.graceful_timeout_s, _stuck_s_max(settings), again)
+        self._requests = StopRequests(again)
         self._stop = asyncio.Event()
         self._now = asyncio.Event()
         self._starting: asyncio.Task[None] | None = None
@@ -71,11 +74,20 @@ class Worker:
             self._lifetime.start()
             self._departure.serving()
             await self._stop.wait()
+            await self._dismissed()
             await drain(self._pump, self._room, self._settings.graceful_timeout_s, self._now)
         finally:
             self._lifetime.stop()
             await self._room.shutdown()
             await self._pump.close()
+
+    async def _dismissed(self) -> None:
+        """Go on until the supervisor needs us no more, or at once is meant. The time for leaving begins then."""
+        ways = [asyncio.ensure_future(way) for way in (self._supervision.dismissal(), self._now.wait())]
+        await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+        for way in ways:
+            way.cancel()
+        self._departure.begin()
 
     async def _started(self) -> bool:
         """Run the application's startup. False: `stop` was called meanwhile, and it was cut."""
@@ -91,11 +103,11 @@ class Worker:
             process_log.keep_ours()
         return True
 
-    def stop(self) -> None:
-        """SIGTERM or SIGINT: drain; a second one: now. Who has not started yet has nothing to finish, and leaves at once."""
+    def stop(self, number: int) -> None:
+        """SIGTERM or SIGINT: drain; once more: now. Who has not started yet has nothing to finish, and leaves at once."""
         if self._starting is not None:
             self._starting.cancel()
-        if self._stop.is_set():
+        if self._requests.hear(number, asyncio.get_running_loop().time()) is Meaning.AT_ONCE:
             self._now.set()
         self._stop.set()
 
@@ -168,7 +180,7 @@ async def _main(
         worker = Worker(settings, application, supervision)
         loop = asyncio.get_running_loop()
         for number in ASKS:
-            loop.add_signal_handler(number, worker.stop)
+            loop.add_signal_handler(number, worker.stop, number)
         _guard = ForkGuard(ASKS)
         steadfast.begun_again = worker.hear_signals_again
         await worker.run()

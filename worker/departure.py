@@ -17,7 +17,9 @@ watch alike, has missed none but the last. No thread and no clock here: departur
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from channel_layer.stop_requests import Meaning, StopRequests
 
 SHUTDOWN_S = 4.0  #: beyond the graceful time; supervisord kills after 5
 NOW_S = 1.0  #: from the second request
@@ -34,17 +36,23 @@ class Departure:
     graceful_s: float
     stuck_s_max: float = 0.0  #: 0: any time
     serving: bool = False  #: its application has started
+    requests: StopRequests = field(default_factory=StopRequests)
     asked_at: float | None = None
     asked_again_at: float | None = None
     unanswered: int = 0
     unanswered_s: float = 0.0
 
-    def ask(self, now: float) -> None:
+    def ask(self, number: int, now: float) -> None:
         """It ought to leave, says a signal."""
-        if self.asked_at is None:
+        meaning = self.requests.hear(number, now)
+        if meaning is Meaning.STOP:
             self.asked_at = now
-        elif self.asked_again_at is None:
+        elif meaning is Meaning.AT_ONCE and self.asked_again_at is None:
             self.asked_again_at = now
+
+    def begin(self, now: float) -> None:
+        """It leaves from now on, says its loop: until then others needed it."""
+        self.asked_at = now
 
     @property
     def look_s(self) -> float | None:

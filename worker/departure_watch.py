@@ -19,6 +19,7 @@ import time
 
 from channel_layer import forked_child
 from channel_layer.process_log import stack_of
+from channel_layer.stop_requests import StopRequests
 from worker.departure import Departure
 
 log = logging.getLogger("towpath.worker")
@@ -31,9 +32,9 @@ TELL_S = 1.0  #: for a last line in the log, whose pipe may be full
 class DepartureWatch:
     """Make it on the main thread, inside of the running loop; the loop has to have handlers for the signals."""
 
-    def __init__(self, graceful_s: float, stuck_s_max: float = 0.0) -> None:
+    def __init__(self, graceful_s: float, stuck_s_max: float = 0.0, supervised: bool = False) -> None:
         self._loop = asyncio.get_running_loop()
-        self._departure = Departure(graceful_s, stuck_s_max)
+        self._departure = Departure(graceful_s, stuck_s_max, requests=StopRequests(supervised))
         self._main_thread = threading.get_ident()
         self._said, self._says = os.pipe()
         os.set_blocking(self._says, False)
@@ -62,6 +63,10 @@ class DepartureWatch:
         """As if SIGTERM had come."""
         os.write(self._says, bytes([signal.SIGTERM]))
 
+    def begin(self) -> None:
+        """From now on it leaves: there was something to do first."""
+        self._departure.begin(time.monotonic())
+
     def forked(self) -> None:
         """See `Inherited`. The thread does not exist in a child."""
         forked_child.close(self._said, self._says, self._hands_on)
@@ -79,7 +84,7 @@ class DepartureWatch:
             os.write(self._hands_on, signals)
         for number in signals:
             if number in ASKS:
-                self._departure.ask(time.monotonic())
+                self._departure.ask(number, time.monotonic())
 
     def _look(self) -> None:
         self._departure.look()

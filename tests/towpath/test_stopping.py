@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 import socket
 import subprocess
@@ -12,7 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.facts import wait_until
-from tests.serving import BIN, Server, all_stand, environment, running, towpath_serve
+from tests.serving import BIN, Server, all_stand, environment, processes_of, running, towpath_serve
+from towpath import embedded
+from towpath.redis_status import RedisStatus
 
 APP = """
 import asyncio, pathlib
@@ -52,24 +55,42 @@ def is_refused(server: Server) -> bool:
         return False
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
+def waits_for_a_worker(run_dir: Path) -> bool:
+    """True if a connection does."""
+    status = RedisStatus(embedded.url(run_dir), "towpath:")
+    try:
+        return any(process.get("queued") for process in status.look().processes)
+    finally:
+        status.close()
+
+
+@pytest.mark.parametrize(("host", "told"), [("127.0.0.1", "all"), ("::1", "serve")])
 def test_who_comes_while_serve_stops_is_refused_and_who_was_there_is_served(
-    tmp_path: Path, project: Path, host: str
+    tmp_path: Path, project: Path, host: str, told: str
 ) -> None:
-    """P12. supervisord has the listening socket open until all have left; without a word to the kernel clients would hang."""
+    """P7, P12. supervisord has the listening socket open until all have left; without a word to the kernel clients would hang.
+
+    systemd tells all processes at once: then workers and the embedded server go on until the last client is served, also one that
+    still waits for a worker, and it is no second signal when supervisord tells them too.
+    """
     with socket.create_server((host, 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         port = probe.getsockname()[1]
     command = [BIN / "towpath", "serve", "small", "--host", host, "--port", str(port), "--app-dir", project]
-    options = ["--interfaces", "2", "--run-dir", tmp_path / "run"]
+    options = ["--interfaces", "2", "--worker-concurrency", "1", "--run-dir", tmp_path / "run"]
 
     with running("serve", [*command, *options], run_dir=tmp_path, port=port, ready=all_stand) as at_default_host:
         server = Server("serve", at_default_host.process, at_default_host.log_path, tmp_path, host, port)
-        with slow_request(server, project):
-            server.process.send_signal(signal.SIGTERM)
+        with server.connect() as waiting, slow_request(server, project):
+            waiting.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            wait_until(lambda: waits_for_a_worker(tmp_path / "run"), "queued")
+            for pid in processes_of(server.process.pid) if told == "all" else [server.process.pid]:
+                os.kill(pid, signal.SIGTERM)
             server.wait_for_log("once more to stop at once")
             wait_until(lambda: is_refused(server), "refused")
             assert is_refused(server)
             assert server.process.poll() is None
+            (project / "go on").touch()
+            assert waiting.recv(16).startswith(b"HTTP/1.1 200"), server.log
         assert server.process.wait(20) == 0
 
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from channel_layer.stop_requests import SIGINT, SIGTERM
 from worker.departure import BLOCKED_LOOKS, NOW_S, SHUTDOWN_S, Departure
 
 GRACEFUL_S = 10.0
+SIGNALS = (SIGTERM, SIGINT, SIGINT)
 
 
 def departure(*asked_at: float, blocked: bool = False) -> Departure:
     """Asked at these moments; by now its loop turns, or does not."""
     it = Departure(GRACEFUL_S)
-    for when in asked_at:
-        it.ask(when)
+    for number, when in zip(SIGNALS, asked_at, strict=False):
+        it.ask(number, when)
     for _ in range(BLOCKED_LOOKS + 1):
         it.look()
     if not blocked:
@@ -52,7 +54,7 @@ def test_asked_twice_means_now() -> None:
 def test_a_process_that_was_stopped_is_not_taken_for_a_blocked_one() -> None:
     """Time has gone by, and the loop was never looked at: it is given its moment."""
     it = Departure(GRACEFUL_S)
-    it.ask(100.0)
+    it.ask(SIGTERM, 100.0)
     assert not it.overdue(111.0)
 
 

@@ -1,0 +1,42 @@
+"""Whether a signal that asks a process to stop is the first one, an echo of it, or a person who will wait no longer.
+
+Signals come again without anybody being impatient. A service manager tells every process of a service (systemd by default, `kill`
+of a process group); a supervisor among those tells each of its processes again, the last of them half a minute later; a wrapper
+such as npm repeats the Ctrl-C that the terminal has sent to everybody. So a further signal is an echo if it is the same one shortly
+after the first, or SIGTERM below a supervisor, at any time.
+
+No clock here: the caller brings `now` (monotonic, seconds).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+
+SIGINT, SIGTERM = 2, 15  #: everywhere
+ECHO_S = {SIGTERM: 2.0, SIGINT: 0.1}  #: nobody presses Ctrl-C twice as fast
+
+
+class Meaning(Enum):
+    """What a signal asks for."""
+
+    STOP = auto()
+    ECHO = auto()  # nothing new
+    AT_ONCE = auto()
+
+
+@dataclass(slots=True)
+class StopRequests:
+    """Those of one process. supervised: a supervisor stops it by SIGTERM."""
+
+    supervised: bool = False
+    _first: int = 0
+    _first_at: float = 0.0
+
+    def hear(self, number: int, now: float) -> Meaning:
+        """SIGTERM or SIGINT has come."""
+        if not self._first:
+            self._first, self._first_at = number, now
+            return Meaning.STOP
+        repeated = number == self._first and now - self._first_at < ECHO_S[number]
+        return Meaning.ECHO if repeated or (number == SIGTERM and self.supervised) else Meaning.AT_ONCE
