@@ -64,7 +64,7 @@ class Server:
         return socket.create_connection((self.host, self.port), timeout=timeout_s)
 
     def wait_for_log(self, text: str) -> None:
-        wait_until(lambda: text in self.log, f"{text!r} in the log of {self.kind}", server=self)
+        wait_until(lambda: text in self.log, f"{text!r} in the log of {self.kind}", START_DEADLINE_S, self)
 
     def failed(self, why: str) -> ServerFailed:
         return ServerFailed(f"{self.kind}: {why}\n{self.log[-LOG_TAIL_CHARS:]}")
