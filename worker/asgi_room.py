@@ -21,12 +21,14 @@ from worker.application import LoadedApplication
 from worker.asgi_http import HttpRun, WsgiRun
 from worker.asgi_runner import Application, Run, logger
 from worker.asgi_websocket import WebSocketRun
+from worker.django_handlers import django_answers
 from worker.instance import Instance, Line
 from worker.kept_threads import PINNED_FRESH_S, KeptThreads
 from worker.lifespan import Lifespan
 from worker.places import Places
 from worker.settings import WorkerSettings
 from worker.wsgi import WsgiApplication
+from worker.wsgi_input import with_length
 
 #: As uvicorn. An application that hears "2.4" for HTTP (Starlette's do) listens for the disconnect no more, and a stream that
 #: waits for its next item then outlives its client.
@@ -208,7 +210,8 @@ class AsgiRoom:
 def as_asgi3(application: LoadedApplication) -> Application:
     """One way to call them all."""
     if application.interface == "wsgi":
-        return WsgiApplication(application.target, application.context)
+        wsgi = with_length(application.target) if django_answers() else application.target
+        return WsgiApplication(wsgi, application.context)
     if application.interface == "asgi2":
         return double_to_single_callable(application.target)  # type: ignore[no-any-return, no-untyped-call]  # asgiref
     target: Application = application.target

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import sys
 
-HANDLERS = ("django.core.handlers.asgi", "django.core.handlers.wsgi")
+from worker.django_handlers import django_answers
 
 
 def module_of_urls() -> str | None:
     """Its name, if the application that was just imported answers requests with Django; None where it does not, or has no URLs."""
-    if not any(handler in sys.modules for handler in HANDLERS):
-        return None  # no Django, or one whose models alone are wanted
+    if not django_answers():
+        return None
     settings = sys.modules["django.conf"].settings
     name = getattr(settings, "ROOT_URLCONF", None) if settings.configured else None
     return name if isinstance(name, str) else None

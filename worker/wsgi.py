@@ -49,6 +49,8 @@ class WsgiApplication:
             return None
         response = WsgiResponse(send, loop)
         environ = environ_of(scope, body_input(first, receive, loop))
+        if first["body"] and not first["more_body"]:  # chunked, and here already (RFC 3875, 4.1.2)
+            environ.setdefault("CONTENT_LENGTH", str(len(first["body"])))
         # A context of its own: what the application leaves in context variables is not the next request's.
         run = fresh_context(self._loaded).run
         for event in await loop.run_in_executor(KEPT_THREAD.get(), run, response.run, self._target, environ):
@@ -109,8 +111,10 @@ class WsgiResponse:
         """Send `chunk`; an empty one says nothing, and above all does not start the response."""
         if self._start is None:
             raise WrongOrder("a chunk was written before start_response() was called")
-        if not isinstance(chunk, bytes):
-            raise InvalidEvent(f"a chunk is of type {type(chunk).__name__}; it is bytes")
+        if type(chunk) is not bytes:
+            if not isinstance(chunk, bytes | bytearray | memoryview):
+                raise InvalidEvent(f"a chunk is of type {type(chunk).__name__}; it is bytes")
+            chunk = bytes(chunk)
         if chunk:
             missing = self._missing_bytes
             self._say(chunk, more_body=True)

@@ -1,4 +1,4 @@
-"""The request's body as a WSGI application reads it: a file that waits.
+"""The request's body as a WSGI application reads it: a file that waits, or for Django one that was collected.
 
 The application runs in a kept thread and reads when it likes; the parts arrive on the loop's thread, under credit. So a read
 that finds nothing asks the loop for the next part and waits for it: what is not read is never fetched, and an upload into an
@@ -10,10 +10,15 @@ from __future__ import annotations
 import asyncio
 import io
 from collections.abc import Awaitable, Callable
+from shutil import copyfileobj
+from tempfile import SpooledTemporaryFile
 from typing import Any
 
 from channel_layer.events import Event
 from worker.errors import ClientGone
+
+#: Of a body that has to be collected; what is beyond it is on the disk.
+COLLECTED_IN_MEMORY_BYTES = 1_048_576
 
 Receive = Callable[[], Awaitable[Event]]
 
@@ -61,3 +66,18 @@ def body_input(first: Event, receive: Receive, loop: asyncio.AbstractEventLoop) 
         return io.BytesIO(first["body"])
     raw: Any = BodyInput(first["body"], receive, loop)
     return io.BufferedReader(raw, 65_536)
+
+
+def with_length(application: Callable[..., Any]) -> Callable[..., Any]:
+    """`application`, which reads no more than CONTENT_LENGTH says, as Django: a chunked body is collected first, to tell its length."""
+
+    def measured(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
+        if "HTTP_TRANSFER_ENCODING" in environ and "CONTENT_LENGTH" not in environ:
+            body = SpooledTemporaryFile(COLLECTED_IN_MEMORY_BYTES)  # noqa: SIM115 - the application reads it
+            copyfileobj(environ["wsgi.input"], body)
+            environ["CONTENT_LENGTH"] = str(body.tell())
+            body.seek(0)
+            environ["wsgi.input"] = body
+        return application(environ, start_response)
+
+    return measured

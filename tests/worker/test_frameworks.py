@@ -108,6 +108,21 @@ async def test_django_through_wsgi(rooms, line, http_scope, django_applications)
     assert wire.body.startswith(b"POST data towpath-sync-")
 
 
+@pytest.mark.parametrize(
+    "later", [(), (b"da", b"ta"), (b"d" * 700_000, b"a" * 700_000)], ids=["at once", "later", "large"]
+)
+async def test_django_through_wsgi_reads_a_chunked_body(rooms, line, http_scope, django_applications, later):
+    """It reads what CONTENT_LENGTH says, and nothing where there is none: so the body is collected before it is called."""
+    room = await rooms.open(django_applications[1], threads=2)
+    wire = line()
+    headers = [[b"host", b"h"], [b"content-type", b"text/plain"], [b"transfer-encoding", b"chunked"]]
+    run = room.start(http_scope("POST", "/sync", headers), b"some ", bool(later), wire)
+    for number, part in enumerate(later, 1):
+        run.feed({"type": "http.request", "body": part, "more_body": number < len(later)}, len(part) + 64)
+    await wire.over()
+    assert wire.body.startswith(b"POST some " + b"".join(later) + b" towpath-sync-")
+
+
 async def test_flask(rooms, line, http_scope):
     """Routing, upload, streaming, and its own 500 page."""
     from flask import Flask, Response, request

@@ -81,6 +81,47 @@ async def test_the_environ_says_what_the_request_said(rooms, line, http_scope):
     assert "HTTP_X_USER" not in seen and "HTTP_PROXY" not in seen
 
 
+@pytest.mark.parametrize(
+    ("headers", "body", "length"),
+    [
+        ([[b"transfer-encoding", b"chunked"]], b"whole", "5"),
+        ([[b"content-length", b"5"]], b"whole", "5"),
+        ([], b"", None),
+    ],
+)
+async def test_the_length_of_a_body_that_is_here_is_told(rooms, line, http_scope, headers, body, length):
+    """RFC 3875, 4.1.2: CONTENT_LENGTH is there if and only if there is a body, however it was sent."""
+    seen = {}
+
+    def application(environ, start_response):
+        seen.update(environ, read=environ["wsgi.input"].read())
+        start_response("204 No Content", [])
+        return []
+
+    wire = line()
+    (await rooms.open(application)).start(http_scope("POST", headers=[[b"host", b"h"], *headers]), body, False, wire)
+    await wire.over()
+    assert (seen.get("CONTENT_LENGTH"), seen["read"]) == (length, body)
+
+
+async def test_chunks_may_be_whatever_is_bytes_at_heart(rooms, line, http_scope):
+    """A memoryview of a file, a bytearray that is used again: what was said is said, whatever becomes of it."""
+    buffer = bytearray(b"two ")
+
+    def application(environ, start_response):
+        write = start_response("200 OK", [])
+        write(memoryview(b"one "))
+        yield buffer
+        buffer[:] = b"xxxx"
+        yield memoryview(b"")
+        yield b"three"
+
+    wire = line()
+    (await rooms.open(application, interface="wsgi")).start(http_scope(), b"", False, wire)
+    assert await wire.over() == ["complete"]
+    assert wire.body == b"one two three"
+
+
 @pytest.mark.parametrize(("scheme", "port"), [("http", "80"), ("https", "443")])
 async def test_behind_a_unix_socket_every_variable_is_there_and_none_is_a_path(rooms, line, http_scope, scheme, port):
     """PEP 3333: host and port are never missing or empty. Views read REMOTE_ADDR without asking."""
