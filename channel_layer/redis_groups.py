@@ -19,6 +19,7 @@ from typing import Any
 from channel_layer.codec import unpack
 from channel_layer.errors import WireError
 from channel_layer.keys import Keys
+from channel_layer.once_a_minute import OnceAMinute
 from channel_layer.redis_address import RedisAddress
 from channel_layer.redis_connection import Answer, RedisConnection
 from channel_layer.redis_link import RedisLink
@@ -58,6 +59,7 @@ class RedisGroups:
         self._on_message = on_message
         self._on_garbage = on_garbage
         self._loop = asyncio.get_running_loop()
+        self._nonsense = OnceAMinute()
         self._confirmed: dict[str, asyncio.Future[None]] = {}  # by group: done once Redis has confirmed
         self._unanswered: Counter[str] = Counter()  # by group: how often we have asked and not heard
 
@@ -206,7 +208,8 @@ class RedisGroups:
             if not isinstance(event, dict) or not isinstance(event.get("type"), str):
                 raise WireError("a message is a map with a type")
         except WireError as error:
-            log.warning("dropped a message of group %s: %s", group, error)
+            if times := self._nonsense.count(self._loop.time()):
+                log.warning("dropped a message to group %s: %s; %d such since this was told last", group, error, times)
             self._on_garbage()
             return
         self._on_message(group, event)

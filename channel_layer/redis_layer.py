@@ -22,6 +22,7 @@ from channel_layer.names import check_channel, check_group
 from channel_layer.own_connection import OWN_CONNECTION, Key, OwnLine, epoch_of
 from channel_layer.packets import Packet
 from channel_layer.redis_node import RedisNode
+from channel_layer.socket_messages import socket_message
 
 ANSWER_TIMEOUT_S = 5.0
 #: Who sends faster than Redis takes it waits when so much waits for one process.
@@ -54,13 +55,14 @@ class RedisLayer:
         """Send `message` to `channel`, or raise.
 
         channel: a reply channel (`<node>!<number>`): straight to its client, outside of flow control; one that is no more drops it.
-        message: a dict of ASGI types with a `type`; for a WebSocket `websocket.send` or `websocket.close`.
+        message: `websocket.send` or `websocket.close`, as an application sends them.
 
         Raises InvalidName and InvalidMessage (a caller's bug), and LayerUnavailable while there is no connection to Redis, or it does
         not take in time what waits already; nothing was sent then. Delivered at most once, in order. PROTOCOL.md, P1.
         """
         node, number = self._local(channel)
         check_message(message)
+        message = socket_message(message)
         self._connected()
         await self._room(node)
         epoch, count = self._place()[2:] if epoch_of(node, number) else (0, 0)
@@ -79,12 +81,14 @@ class RedisLayer:
         await self._membership(packets.leave, group, channel)
 
     async def group_send(self, group: str, message: Event) -> None:
-        """Send `message` to every member: one publish, whatever their number. Raises InvalidMessage, LayerUnavailable.
+        """Send `message` to every member: one publish, whatever their number. Raises InvalidName, InvalidMessage, LayerUnavailable.
 
-        A socket that does not take what groups send it is closed with 1013 when 1 MiB waits for it. P10.
+        message: `websocket.send` or `websocket.close`, as an application sends them. A socket that does not take what groups send
+        it, in time or at all, is closed with 1013. P10.
         """
         check_group(group)
         check_message(message)
+        message = socket_message(message)
         self._connected()
         node, number, epoch, count = origin = self._place()
         if count:

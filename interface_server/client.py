@@ -48,11 +48,13 @@ class Pushed:
     `frame` is a place for the WebSocket frame, built once by the first client that needs it and written by all.
     """
 
-    __slots__ = ("event", "frame", "origin")
+    __slots__ = ("event", "frame", "group", "origin")
 
-    def __init__(self, event: Event, origin: tuple[int, int, int] | None = None) -> None:
-        """origin: number and epoch of the instance that has published it to a group, and as which of its messages, if that is of ours."""
+    def __init__(self, event: Event, group: str = "", origin: tuple[int, int, int] | None = None) -> None:
+        """event: checked (socket_messages.py). group: by which it came. origin: number, epoch and count of the instance of ours that
+        has published it."""
         self.event = event
+        self.group = group
         self.origin = origin
         self.frame: bytes | None = None
 

@@ -10,8 +10,12 @@ import logging
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any
 
+from channel_layer.errors import InvalidMessage
+from channel_layer.events import Event
+from channel_layer.socket_messages import socket_message
 from interface_server.client import Pushed
 from interface_server.delivery_order import Held, is_own, may_go
+from interface_server.dropped import Dropped
 
 if TYPE_CHECKING:
     from interface_server.upstream import WireUpstream
@@ -26,24 +30,36 @@ class Deliveries:
         self,
         connections: Mapping[int, WireUpstream],
         counters: MutableMapping[str, int],
+        dropped: Dropped,
         obey: Callable[[str, list[Any]], None],
         held_bytes_max: int,
     ) -> None:
         """obey: does what a packet says, and never raises. held_bytes_max: for one connection."""
         self._connections = connections
         self._counters = counters
+        self._dropped = dropped
         self._obey = obey
         self._held_bytes_max = held_bytes_max
         self.deaf = False  #: the last message that was waited for has not come, and no other since
         self.held: dict[int, Held] = {}
 
-    def send(self, upstream: WireUpstream, pushed: Pushed, count: int) -> None:
+    def send(self, upstream: WireUpstream, event: Event, count: int) -> None:
         """What somebody sent to its reply channel: as it comes, but for the accept. count: of its own instance; else 0."""
         if count and not self._is_next(upstream, count):
             return
-        if upstream.accepted or upstream.kind != "websocket":
-            upstream.client.push(pushed)
+        try:
+            pushed = Pushed(socket_message(event))
+        except InvalidMessage as error:
+            self._dropped.tell("dropped.push_invalid", upstream.channel, str(error))
             return
+        if upstream.accepted:
+            upstream.client.push(pushed)
+        elif upstream.kind == "websocket":
+            self._hold_for_accept(upstream, pushed)
+        else:
+            self._no_socket(upstream, pushed)
+
+    def _hold_for_accept(self, upstream: WireUpstream, pushed: Pushed) -> None:
         held = self._held_of(upstream)
         if held.size_bytes < self._held_bytes_max:
             held.keep_sent(upstream, pushed)
@@ -62,12 +78,17 @@ class Deliveries:
 
     def _in_order(self, upstream: WireUpstream, pushed: Pushed) -> None:
         self._heard(upstream, pushed)
-        held = self.held.get(upstream.number)
-        if held is None and (upstream.kind != "websocket" or may_go(upstream, pushed)):
+        if upstream.kind != "websocket":
+            self._no_socket(upstream, pushed)
+        elif upstream.number not in self.held and may_go(upstream, pushed):
             upstream.client.push(pushed)
-            return
-        self._hold(upstream, pushed)
-        self.go_on(upstream)
+        else:
+            self._hold(upstream, pushed)
+            self.go_on(upstream)
+
+    def _no_socket(self, upstream: WireUpstream, pushed: Pushed) -> None:
+        where = f"group {pushed.group}" if pushed.group else upstream.channel
+        self._dropped.tell("dropped.pushed_to_http", where, f"{upstream.channel} is an HTTP exchange")
 
     def _heard(self, upstream: WireUpstream, pushed: Pushed) -> None:
         """Its own message has come."""

@@ -7,17 +7,20 @@ socket. PROTOCOL.md, "Sending from anywhere, and groups"; P10.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from channel_layer import packets
+from channel_layer.errors import InvalidMessage
 from channel_layer.events import Event
 from channel_layer.groups import Membership
 from channel_layer.names import check_group
 from channel_layer.redis_node import RedisNode
+from channel_layer.socket_messages import socket_message
 from interface_server.client import Pushed
 from interface_server.connection import State
 from interface_server.deliveries import Deliveries
+from interface_server.dropped import Dropped
 from interface_server.fan_out import FanOut
 
 if TYPE_CHECKING:
@@ -36,12 +39,12 @@ class Members:
         membership: Membership,
         connections: Mapping[int, WireUpstream],
         deliveries: Deliveries,
-        counters: MutableMapping[str, int],
+        dropped: Dropped,
     ) -> None:
         self._node = node
         self._membership = membership
         self._connections = connections
-        self._counters = counters
+        self._dropped = dropped
         self._deliveries = deliveries
         self._fan_out = FanOut(deliveries.push)
         self._loop = asyncio.get_running_loop()
@@ -49,9 +52,14 @@ class Members:
     def deliver(self, group: str, event: Event) -> None:
         """Somebody sent to a group."""
         self._deliveries.deaf = False
-        pushed = Pushed(event, self._origin(event))
+        origin = self._origin(event)
+        try:
+            pushed = Pushed(socket_message(event), group, origin)
+        except InvalidMessage as error:
+            self._dropped.tell("dropped.push_invalid", f"group {group}", str(error))
+            return
         if not self._fan_out.send(pushed, self._membership.members(group)):
-            self._counters["group.dropped"] += 1
+            self._dropped.tell("group.dropped", f"group {group}", "too many wait for delivery already")
             self._deliveries.missed(pushed)
 
     def _origin(self, event: Event) -> tuple[int, int, int] | None:

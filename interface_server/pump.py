@@ -21,10 +21,11 @@ from channel_layer.redis_node import RedisNode
 from channel_layer.scope import Scope
 from channel_layer.settings import MEBIBYTE
 from interface_server.affinity import affinity
-from interface_server.client import Client, Ending, Pushed
+from interface_server.client import Client, Ending
 from interface_server.connection import Happening, IllegalMove, Order, State
 from interface_server.dead_worker import in_hand
 from interface_server.deliveries import Deliveries
+from interface_server.dropped import Dropped
 from interface_server.members import Members
 from interface_server.outage import waiting_too_long
 from interface_server.own_channels import OwnChannels
@@ -60,10 +61,9 @@ class Pump:
         self._connections: dict[int, WireUpstream] = {}
         self._membership = Membership()
         self.node = RedisNode(settings.wire, "interface", self)
-        self._deliveries = Deliveries(
-            self._connections, self.counters, lambda sender, packet: self.on_packets(sender, [packet]), MEBIBYTE
-        )
-        self._members = Members(self.node, self._membership, self._connections, self._deliveries, self.counters)
+        dropped = Dropped(self.counters)
+        self._deliveries = Deliveries(self._connections, self.counters, dropped, self._on_packet, MEBIBYTE)
+        self._members = Members(self.node, self._membership, self._connections, self._deliveries, dropped)
         self._affinity = affinity(settings.sticky, settings.root_path)
         self._own = None if self._affinity is None else OwnChannels(self.node, self._affinity)
         self.node.peers.asks_workers = self._own is not None
@@ -193,6 +193,9 @@ class Pump:
                 log.exception("an internal error: a packet of kind %s led to an illegal move", packet[0])
                 if (upstream := self._connections.get(packet[1])) is not None:
                     upstream.break_off()
+
+    def _on_packet(self, sender: str, packet: list[Any]) -> None:
+        self.on_packets(sender, [packet])
 
     def _missed(self, sender: str, packet: list[Any]) -> None:
         """What its owner said of a connection cannot be understood, and that is a gap. Who else says such things harms nobody."""
@@ -385,8 +388,8 @@ class Pump:
         if upstream is None:
             self.counters["send.no_such_channel"] += 1
         elif not packet[2]:
-            self._deliveries.send(upstream, Pushed(packet[3]), 0)
+            self._deliveries.send(upstream, packet[3], 0)
         elif upstream.obeys(sender, packet[2]):
-            self._deliveries.send(upstream, Pushed(packet[3]), packet[4])
+            self._deliveries.send(upstream, packet[3], packet[4])
         else:
             self.counters["wire.stray"] += 1  # of an earlier instance: read for the second time

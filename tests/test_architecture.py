@@ -63,6 +63,7 @@ SHELLS = (
     "interface_server/autobahn_*.py",
     "interface_server/context.py",
     "interface_server/deliveries.py",
+    "interface_server/dropped.py",
     "interface_server/fan_out.py",
     "interface_server/heard_out.py",
     "interface_server/members.py",

@@ -14,6 +14,7 @@ from channel_layer.scope import Scope
 from interface_server.client import Pushed
 from interface_server.deliveries import Deliveries
 from interface_server.delivery_order import LOOKS_MAX
+from interface_server.dropped import Dropped
 from interface_server.upstream import WireUpstream
 
 OWNER = "worker.000000000001"
@@ -37,7 +38,8 @@ class Played:
         self.connections: dict[int, WireUpstream] = {}
         self.counters: Counter[str] = Counter()
         self.obeyed: list[Any] = []
-        self.deliveries = Deliveries(self.connections, self.counters, self._obey, HELD_BYTES_MAX)
+        dropped = Dropped(self.counters)
+        self.deliveries = Deliveries(self.connections, self.counters, dropped, self._obey, HELD_BYTES_MAX)
         self.socket = Socket()
         pump: Any = SimpleNamespace(node=SimpleNamespace(name="interface.000000000001"))
         client: Any = self.socket
@@ -66,11 +68,11 @@ class Played:
     def group(self, words: str, count: int = 0, epoch: int = 1) -> None:
         """By a group; with a count of its own instance."""
         origin = (1, epoch, count) if count else None
-        self.deliveries.push(1, Pushed({"type": "websocket.send", "text": words}, origin))
+        self.deliveries.push(1, Pushed({"type": "websocket.send", "text": words}, "room", origin))
 
     def send(self, words: str, count: int = 0) -> None:
         """By the inbox, to the reply channel."""
-        self.deliveries.send(self.upstream, Pushed({"type": "websocket.send", "text": words}), count)
+        self.deliveries.send(self.upstream, {"type": "websocket.send", "text": words}, count)
 
     def look(self, times: int = 1) -> None:
         for _ in range(times):
@@ -81,7 +83,7 @@ class Played:
         return self.socket.heard
 
 
-def test_a_message_whose_place_has_not_come_waits_and_so_does_what_the_group_says_after_it() -> None:
+async def test_a_message_whose_place_has_not_come_waits_and_so_does_what_the_group_says_after_it() -> None:
     """P1, P10. What the owner says and sends before that goes on."""
     played = Played()
     played.group("own", count=1)
@@ -94,7 +96,7 @@ def test_a_message_whose_place_has_not_come_waits_and_so_does_what_the_group_say
     assert not played.deliveries.held
 
 
-def test_what_the_owner_says_behind_a_place_waits_for_the_message() -> None:
+async def test_what_the_owner_says_behind_a_place_waits_for_the_message() -> None:
     """P1, P10. Others' messages do not; two places one after the other are waited for in order."""
     played = Played()
     played.place(1)
@@ -110,7 +112,7 @@ def test_what_the_owner_says_behind_a_place_waits_for_the_message() -> None:
     assert not played.deliveries.held and played.counters["order.given_up"] == 0
 
 
-def test_neither_side_waits_for_the_other_for_ever() -> None:
+async def test_neither_side_waits_for_the_other_for_ever() -> None:
     """P5. Counted; and after a message that did not come none is waited for until the group is heard again."""
     played = Played()
     played.place(1)
@@ -129,7 +131,7 @@ def test_neither_side_waits_for_the_other_for_ever() -> None:
     assert played.heard[-1] == "early" and not played.deliveries.held
 
 
-def test_others_messages_do_not_lengthen_the_wait_for_one_that_was_lost() -> None:
+async def test_others_messages_do_not_lengthen_the_wait_for_one_that_was_lost() -> None:
     """P5. Else a busy group would hold up its member for as long as it is busy."""
     played = Played()
     played.place(1)
@@ -140,7 +142,7 @@ def test_others_messages_do_not_lengthen_the_wait_for_one_that_was_lost() -> Non
     assert played.heard[-1] == "behind it"
 
 
-def test_what_waits_for_order_is_bounded_in_bytes() -> None:
+async def test_what_waits_for_order_is_bounded_in_bytes() -> None:
     """P5. Order is given up for memory, and nothing is lost by it."""
     played = Played()
     for number in range(2, 12):
@@ -153,7 +155,7 @@ def test_what_waits_for_order_is_bounded_in_bytes() -> None:
     assert len(behind.obeyed) > 5 and behind.counters["order.given_up"] == 1
 
 
-def test_what_is_pushed_before_the_accept_waits_for_it_in_order(caplog: pytest.LogCaptureFixture) -> None:
+async def test_what_is_pushed_before_the_accept_waits_for_it_in_order(caplog: pytest.LogCaptureFixture) -> None:
     """P1, P5. Bounded: what is too much is dropped, counted, and told once."""
     played = Played(accepted=False)
     played.group("own", count=2)
@@ -172,7 +174,7 @@ def test_what_is_pushed_before_the_accept_waits_for_it_in_order(caplog: pytest.L
     assert not played.deliveries.held
 
 
-def test_a_connection_that_is_refused_takes_along_what_waited_for_its_accept() -> None:
+async def test_a_connection_that_is_refused_takes_along_what_waited_for_its_accept() -> None:
     """P5. Counted; who asked for an answer still gets one."""
     played = Played(accepted=False)
     played.send("nobody hears this")
@@ -186,7 +188,7 @@ def test_a_connection_that_is_refused_takes_along_what_waited_for_its_accept() -
     assert played.counters["dropped.push_not_open"] == 2 and not played.deliveries.held
 
 
-def test_between_two_owners_what_is_pushed_goes_straight_out() -> None:
+async def test_between_two_owners_what_is_pushed_goes_straight_out() -> None:
     """P7. An open socket hears its groups while it has no owner; what a replaced instance has published waits for nothing."""
     played = Played()
     played.upstream.owner = None
@@ -197,7 +199,7 @@ def test_between_two_owners_what_is_pushed_goes_straight_out() -> None:
     assert played.heard == ["another's", "of the last instance", "to the channel"]
 
 
-def test_the_last_words_of_a_dead_owner_wait_for_nothing() -> None:
+async def test_the_last_words_of_a_dead_owner_wait_for_nothing() -> None:
     """P6. They are obeyed before its connections are judged."""
     played = Played()
     for count in (1, 2, 3):
@@ -207,7 +209,7 @@ def test_the_last_words_of_a_dead_owner_wait_for_nothing() -> None:
     assert played.heard == ["behind 1", "behind 2", "behind 3"] and not played.deliveries.held
 
 
-def test_what_is_read_twice_is_pushed_once() -> None:
+async def test_what_is_read_twice_is_pushed_once() -> None:
     """P1. A batch whose outcome was unknown comes again."""
     played = Played()
     for _ in range(2):
@@ -220,9 +222,12 @@ def test_what_is_read_twice_is_pushed_once() -> None:
     assert not played.deliveries.held
 
 
-def test_an_exchange_over_http_holds_nothing_back() -> None:
-    """P5. It knows no messages: they are counted where they are dropped, and at once."""
+async def test_an_exchange_over_http_is_no_member_and_that_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """P5, P12. It knows no messages: each is counted, and one line names the group."""
     played = Played(kind="http", accepted=False)
-    played.send("a")
-    played.group("b")
-    assert played.heard == ["a", "b"] and not played.deliveries.held
+    for _ in range(10):
+        played.group("b")
+        played.send("a")
+    assert played.heard == [] and not played.deliveries.held
+    assert played.counters["dropped.pushed_to_http"] == 20
+    assert caplog.text.count("dropped a message to group room: interface.000000000001!1 is an HTTP exchange") == 1

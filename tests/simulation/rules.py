@@ -20,6 +20,7 @@ from channel_layer.redis_opener import Outcome, RedisOpener
 from channel_layer.redis_outbox import RedisOutbox
 from channel_layer.redis_peers import RedisPeers
 from interface_server import connection, delivery_order
+from interface_server.client import Pushed
 from interface_server.connection import MOVES, Action, Connection, Happening, Order, State
 from interface_server.deliveries import Deliveries
 from interface_server.upstream import WireUpstream
@@ -237,8 +238,8 @@ def _push_at_once(self: Deliveries, number: int, pushed: Any) -> None:
         self._connections[number].client.push(pushed)
 
 
-def _send_at_once(self: Deliveries, upstream: WireUpstream, pushed: Any, count: int) -> None:
-    upstream.client.push(pushed)
+def _send_at_once(self: Deliveries, upstream: WireUpstream, event: Any, count: int) -> None:
+    upstream.client.push(Pushed(event))
 
 
 def _expect_nothing(self: Deliveries, upstream: WireUpstream, count: int, expected: bool) -> None:

@@ -1,0 +1,58 @@
+"""What may be said to a socket from outside of its instance, on both sides of each limit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from channel_layer.errors import InvalidMessage
+from channel_layer.socket_messages import socket_message
+
+NOBODY_CAN_TAKE = [
+    ({"type": "chat_message", "text": "x"}, "'chat_message'; a socket can be sent websocket.send and websocket.close"),
+    ({"type": "chat.message"}, "'chat.message'"),
+    ({"type": "websocket.accept"}, "'websocket.accept'"),
+    ({"text": "x"}, "message['type'] is None"),
+    ({"type": ["websocket.send"], "text": "x"}, "message['type'] is ['websocket.send']"),
+    ({"type": "websocket.send"}, "exactly one of them"),
+    ({"type": "websocket.send", "text": None, "bytes": None}, "exactly one of them"),
+    ({"type": "websocket.send", "text": "x", "bytes": b"x"}, "exactly one of them"),
+    ({"type": "websocket.send", "text": {"message": "x"}}, "message['text'] is of type dict; it is str"),
+    ({"type": "websocket.send", "text": b"x"}, "message['text'] is of type bytes; it is str"),
+    ({"type": "websocket.send", "bytes": "x"}, "message['bytes'] is of type str; it is bytes"),
+    ({"type": "websocket.send", "text": "x\ud800"}, "message['text'] holds a lone surrogate at 1"),
+    ({"type": "websocket.close", "code": 1006}, "message['code'] is 1006"),
+    ({"type": "websocket.close", "code": "1000"}, "message['code'] is '1000'"),
+    ({"type": "websocket.close", "code": True}, "message['code'] is True"),
+    ({"type": "websocket.close", "reason": "x" * 124}, "message['reason'] is longer than 123 bytes"),
+    ({"type": "websocket.close", "reason": 5}, "message['reason'] is of type int; it is str"),
+]
+
+
+@pytest.mark.parametrize(("message", "why"), NOBODY_CAN_TAKE)
+def test_what_no_socket_can_take_is_refused_with_the_place(message: dict[str, Any], why: str) -> None:
+    """P12."""
+    with pytest.raises(InvalidMessage) as raised:
+        socket_message(message)
+    assert why in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("message", "taken"),
+    [
+        ({"type": "websocket.send", "text": ""}, {"type": "websocket.send", "text": ""}),
+        ({"type": "websocket.send", "text": "grüße", "bytes": None}, {"type": "websocket.send", "text": "grüße"}),
+        ({"type": "websocket.send", "bytes": b"", "text": None}, {"type": "websocket.send", "bytes": b""}),
+        ({"type": "websocket.send", "text": "x", "more_body": True}, {"type": "websocket.send", "text": "x"}),
+        ({"type": "websocket.close"}, {"type": "websocket.close", "code": 1000, "reason": ""}),
+        ({"type": "websocket.close", "code": 1005}, {"type": "websocket.close", "code": 1000, "reason": ""}),
+        (
+            {"type": "websocket.close", "code": 4999, "reason": "x" * 123},
+            {"type": "websocket.close", "code": 4999, "reason": "x" * 123},
+        ),
+    ],
+)
+def test_what_a_socket_can_take_travels_without_anything_else(message: dict[str, Any], taken: dict[str, Any]) -> None:
+    """P12."""
+    assert socket_message(message) == taken
