@@ -298,12 +298,13 @@ def _read_again(call: Call) -> options.Values:
 
 
 def _find_redis(values: options.Values, url: str) -> None:
-    """StartFailure if it is not there; who has not said where it is learns how."""
+    """StartFailure if it is not there, or not fit; who has not said where it is learns how."""
     try:
         redis_check.check(url, REDIS_PATIENCE_S)
     except StartFailure as failure:
         hint = "" if values["redis"] else "; say --redis where another is (`towpath serve` brings one of its own)"
         raise StartFailure(f"{failure}{hint}") from failure
+    redis_check.check_rights(url, values["prefix"])
 
 
 def _path(given: str | None) -> Path | None:

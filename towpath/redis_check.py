@@ -6,9 +6,11 @@ import time
 
 from redis.exceptions import AuthenticationError, ConnectionError, RedisError, ResponseError
 
+from channel_layer.keys import Keys
 from channel_layer.redis_address import RedisAddress
 from channel_layer.redis_blocking import blocking_client
 from channel_layer.redis_connection import REPLICA_ROLES
+from towpath import redis_rights
 from towpath.errors import StartFailure
 
 OLDEST = (6, 2)
@@ -33,6 +35,18 @@ def check(url: str, patience_s: float = 0.0) -> str:
             if time.monotonic() > deadline:
                 raise StartFailure(f"Redis at {address.shown} is unreachable: {error}") from error
         time.sleep(PAUSE_S)
+
+
+def check_rights(url: str, prefix: str) -> None:
+    """StartFailure unless Redis allows us all that a process will ask it for. Nothing is left behind."""
+    address = RedisAddress.parse(url)
+    try:
+        with blocking_client(address, ANSWER_TIMEOUT_S) as client:
+            lacks = redis_rights.missing(client, Keys(prefix, address.db), ANSWER_TIMEOUT_S)
+    except (RedisError, OSError) as error:
+        raise StartFailure(f"Redis at {address.shown} is unreachable: {error}") from error
+    if lacks:
+        raise StartFailure(f"Redis at {address.shown} does not allow us what we need: {' '.join(lacks)} is missing")
 
 
 def _facts(address: RedisAddress) -> str:

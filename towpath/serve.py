@@ -166,6 +166,7 @@ def _redis(folder: RunDir, settings: ServeSettings) -> tuple[str, str]:
         binary = embedded.find_binary()
         return embedded.url(folder.path), f"embedded {Path(binary).name}"
     kind = redis_check.check(settings.redis, REDIS_PATIENCE_S)
+    redis_check.check_rights(settings.redis, settings.values["prefix"])
     if not settings.values["allow_mixed_apps"]:
         neighbours.check(settings.redis, settings.values["prefix"], settings.app)
     return settings.redis, f"{kind} at {RedisAddress.parse(settings.redis).shown}"

@@ -4,10 +4,14 @@
 -- ARGV[1]  consumer group
 -- ARGV[2]  least time to live in ms, never shortened
 -- Result   an error if the group could not be made; else nothing of interest
+local function keep()
+    if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then
+        redis.call('PEXPIRE', KEYS[1], ARGV[2])
+    end
+end
+keep() -- first, though nothing may be there: who may not do this leaves no stream that nobody ever deletes
 local made = redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], '0', 'MKSTREAM')
 if type(made) == 'table' and made.err and not string.find(made.err, 'BUSYGROUP', 1, true) then
     return made
 end
-if redis.call('PTTL', KEYS[1]) < tonumber(ARGV[2]) then
-    redis.call('PEXPIRE', KEYS[1], ARGV[2])
-end
+keep()
