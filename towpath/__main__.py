@@ -50,9 +50,10 @@ def main() -> None:
 def _run() -> int:
     finder = OursFirst()
     sys.meta_path.insert(0, finder)
-    from towpath import environment, standard_streams
+    from towpath import environment, process_one, standard_streams
 
     standard_streams.open_closed()
+    process_one.stand_in()
     environment.take_up()
     from towpath.command_line import run
 
