@@ -3,7 +3,8 @@
 Signals come again without anybody being impatient. A service manager tells every process of a service (systemd by default, `kill`
 of a process group); a supervisor among those tells each of its processes again, the last of them half a minute later; a wrapper
 such as npm repeats the Ctrl-C that the terminal has sent to everybody. So a further signal is an echo if it is the same one shortly
-after the first, or SIGTERM below a supervisor, at any time.
+after the first, or SIGTERM below a supervisor, at any time. SIGHUP speaks of a terminal that has gone, and never of impatience; what
+comes shortly after it has the same reason.
 
 No clock here: the caller brings `now` (monotonic, seconds).
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
-SIGINT, SIGTERM = 2, 15  #: everywhere
+SIGHUP, SIGINT, SIGTERM = 1, 2, 15  #: everywhere
 ECHO_S = {SIGTERM: 2.0, SIGINT: 0.1}  #: nobody presses Ctrl-C twice as fast
 
 
@@ -34,9 +35,11 @@ class StopRequests:
     _first_at: float = 0.0
 
     def hear(self, number: int, now: float) -> Meaning:
-        """SIGTERM or SIGINT has come."""
+        """SIGTERM, SIGINT or SIGHUP has come."""
         if not self._first:
             self._first, self._first_at = number, now
             return Meaning.STOP
-        repeated = number == self._first and now - self._first_at < ECHO_S[number]
-        return Meaning.ECHO if repeated or (number == SIGTERM and self.supervised) else Meaning.AT_ONCE
+        if number == SIGHUP or (number == SIGTERM and self.supervised):
+            return Meaning.ECHO
+        repeated = self._first in (number, SIGHUP) and now - self._first_at < ECHO_S[number]
+        return Meaning.ECHO if repeated else Meaning.AT_ONCE

@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-import signal
 from collections import Counter
 from collections.abc import Callable
 from typing import Any, Protocol, cast
@@ -16,7 +15,7 @@ from typing import Any, Protocol, cast
 import uvloop
 from twisted.internet import asyncioreactor
 
-from channel_layer import process_log
+from channel_layer import process_log, stop_signals
 from channel_layer.errors import LayerUnavailable
 from channel_layer.stop_requests import Meaning, StopRequests
 from interface_server.context import DoorContext
@@ -173,7 +172,7 @@ async def _main(settings: InterfaceSettings, all_leave: AllLeave, supervised: bo
     try:
         server = InterfaceServer(settings, all_leave, supervised)
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in stop_signals.to_handle():
             loop.add_signal_handler(number, server.stop, number)
         await server.run()
     except (OSError, LayerUnavailable, ValueError) as error:

@@ -58,6 +58,7 @@ SHELLS = (
     "*/__main__.py",
     "*/pump.py",
     "channel_layer/process_log.py",
+    "channel_layer/stop_signals.py",
     "channel_layer/redis_*.py",
     "interface_server/access_log.py",
     "interface_server/autobahn_*.py",

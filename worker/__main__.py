@@ -13,12 +13,12 @@ from collections import Counter
 
 import uvloop
 
-from channel_layer import process_log, set_channel_layer
+from channel_layer import process_log, set_channel_layer, stop_signals
 from channel_layer.errors import LayerUnavailable
 from channel_layer.stop_requests import Meaning, StopRequests
 from worker.application import LoadedApplication, load_application
 from worker.asgi_room import AsgiRoom
-from worker.departure_watch import ASKS, DepartureWatch
+from worker.departure_watch import DepartureWatch
 from worker.drain import drain
 from worker.errors import AppBroken, StartupError
 from worker.fork_guard import ForkGuard
@@ -179,9 +179,10 @@ async def _main(
     try:
         worker = Worker(settings, application, supervision)
         loop = asyncio.get_running_loop()
-        for number in ASKS:
+        signals = stop_signals.to_handle()
+        for number in signals:
             loop.add_signal_handler(number, worker.stop, number)
-        _guard = ForkGuard(ASKS)
+        _guard = ForkGuard(signals)
         steadfast.begun_again = worker.hear_signals_again
         await worker.run()
     except (LayerUnavailable, ValueError) as error:

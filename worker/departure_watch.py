@@ -20,11 +20,11 @@ import time
 from channel_layer import forked_child
 from channel_layer.process_log import stack_of
 from channel_layer.stop_requests import StopRequests
+from channel_layer.stop_signals import STOP_SIGNALS
 from worker.departure import Departure
 
 log = logging.getLogger("towpath.worker")
 
-ASKS = frozenset({signal.SIGTERM, signal.SIGINT})
 BY_FORCE = 1  #: the exit code
 TELL_S = 1.0  #: for a last line in the log, whose pipe may be full
 
@@ -83,7 +83,7 @@ class DepartureWatch:
         with contextlib.suppress(OSError):  # the loop is closed, or so full of signals that it will come
             os.write(self._hands_on, signals)
         for number in signals:
-            if number in ASKS:
+            if number in STOP_SIGNALS:
                 self._departure.ask(number, time.monotonic())
 
     def _look(self) -> None:

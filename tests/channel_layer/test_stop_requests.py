@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from signal import SIGINT, SIGTERM
+from signal import SIGHUP, SIGINT, SIGTERM
 
 import pytest
 
@@ -22,6 +22,10 @@ STOP, ECHO, AT_ONCE = Meaning
         pytest.param(
             [(SIGINT, 0), (SIGTERM, 0.01)], AT_ONCE, ECHO, id="a service manager that says SIGINT, a supervisor"
         ),
+        pytest.param([(SIGHUP, 0), (SIGHUP, 9.0)], ECHO, ECHO, id="a terminal that has gone"),
+        pytest.param([(SIGHUP, 0), (SIGTERM, 1.9)], ECHO, ECHO, id="a terminal that has gone, and what it had started"),
+        pytest.param([(SIGTERM, 0), (SIGHUP, 9.0)], ECHO, ECHO, id="a service manager that says SIGHUP too"),
+        pytest.param([(SIGHUP, 0), (SIGTERM, 2.0)], AT_ONCE, ECHO, id="a person after the terminal has gone"),
         pytest.param([(SIGTERM, 0), (SIGINT, 0.01)], AT_ONCE, AT_ONCE, id="a person comes in between"),
     ],
 )

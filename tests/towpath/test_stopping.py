@@ -13,7 +13,19 @@ from pathlib import Path
 import pytest
 
 from tests.facts import wait_until
-from tests.serving import BIN, Server, all_stand, environment, processes_of, running, towpath_serve
+from tests.serving import (
+    BIN,
+    Server,
+    all_stand,
+    environment,
+    processes_of,
+    redis_server,
+    redis_url,
+    running,
+    towpath_interface,
+    towpath_serve,
+    towpath_worker,
+)
 from towpath import embedded
 from towpath.redis_status import RedisStatus
 
@@ -125,3 +137,16 @@ def test_a_listening_socket_that_somebody_brought_is_left_as_it_was(tmp_path: Pa
         finally:
             process.kill()
             process.wait()
+
+
+def test_sighup_ends_a_worker_and_an_interface_server_in_good_order(tmp_path: Path, project: Path) -> None:
+    """The terminal has gone, or whoever keeps them alive is to start new ones: what they have in hand is finished first."""
+    with (
+        redis_server(tmp_path / "redis") as redis,
+        towpath_interface(redis_url(redis), run_dir=tmp_path) as door,
+        towpath_worker("small", redis_url(redis), run_dir=tmp_path, app_dir=project) as worker,
+    ):
+        with slow_request(door, project):
+            worker.process.send_signal(signal.SIGHUP)
+            door.process.send_signal(signal.SIGHUP)
+        assert [server.process.wait(20) for server in (worker, door)] == [0, 0]
