@@ -203,6 +203,7 @@ def worker(call: Call, /, app: str, check: bool, **values: Any) -> int:
                 return 0
             return room.run(settings, supervision)
         except StartupError as error:
+            click.echo(error.detail, err=True, nl=False)
             return _complain(str(error))
 
     return app_check.in_child(app, load_or_run) if check else load_or_run()

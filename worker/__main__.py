@@ -159,7 +159,9 @@ def _load(settings: WorkerSettings, loop: SteadfastLoop) -> LoadedApplication:
     try:
         return load_application(settings, loop.call)
     except AppBroken as error:
-        log.debug("%s", error, exc_info=error.__cause__)  # for whom the one sentence is not enough
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("%s", error, exc_info=error.__cause__)
+            error.detail = ""
         raise
 
 

@@ -22,6 +22,7 @@ from channel_layer.deployment import DEFAULT_ATTRIBUTES
 from worker.django_urls import module_of_urls
 from worker.errors import AppBroken, AppNotFound, AppUnclear
 from worker.loading import InLoop, Loading, without_loop
+from worker.own_traceback import is_of_import_system, is_own, own_traceback
 from worker.settings import WorkerSettings
 
 INTERFACES = ("asgi3", "asgi2", "wsgi")
@@ -177,32 +178,24 @@ def _make(factory: Any, name: str, app_dir: str) -> Any:
 
 
 def _broken(what: str, error: BaseException, app_dir: str) -> AppBroken:
-    """One sentence with what was raised, and where."""
+    """One sentence with what was raised, and where; in detail, how the project's own code came there."""
     text = " ".join(str(error).split())
     text = text if len(text) <= REASON_CHARS_MAX else f"{text[:REASON_CHARS_MAX]}…"
-    return AppBroken(f"{what} raised {type(error).__name__}{text and f': {text}'}{_place(error, app_dir)}")
+    home = Path(app_dir).resolve()
+    sentence = f"{what} raised {type(error).__name__}{text and f': {text}'}{_place(error, home)}"
+    return AppBroken(sentence, own_traceback(error, home))
 
 
-def _place(error: BaseException, app_dir: str) -> str:
+def _place(error: BaseException, home: Path) -> str:
     """Where it was raised; and, if that is in a library, which line of the user's own code led there."""
     if isinstance(error, SyntaxError) and error.filename:
         return f" ({error.filename}:{error.lineno})"
-    _, *frames = (frame for frame in extract_tb(error.__traceback__) if not _is_of_import_system(frame.filename))
+    _, *frames = (frame for frame in extract_tb(error.__traceback__) if not is_of_import_system(frame.filename))
     if not frames:
         return ""
-    last, own = frames[-1], [frame for frame in frames if _is_own(frame.filename, Path(app_dir).resolve())]
+    last, own = frames[-1], [frame for frame in frames if is_own(frame.filename, home)]
     led_there = f", from {own[-1].filename}:{own[-1].lineno}" if own and own[-1] is not last else ""
     return f" ({last.filename}:{last.lineno}{led_there})"
-
-
-def _is_of_import_system(filename: str) -> bool:
-    return filename.startswith("<frozen ") or filename == importlib.__file__
-
-
-def _is_own(filename: str, home: Path) -> bool:
-    """Below the application's folder, and not installed in an environment that lies there too."""
-    path = Path(filename)
-    return path.is_relative_to(home) and "site-packages" not in path.parts
 
 
 def _takes_one(target: Callable[..., Any]) -> bool:

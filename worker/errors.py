@@ -15,7 +15,11 @@ from __future__ import annotations
 
 
 class StartupError(Exception):
-    """The worker cannot start as it was told to. `str()` is one sentence for a person."""
+    """The worker cannot start as it was told to. `str()` is one sentence for a person, `detail` what may be shown above it."""
+
+    def __init__(self, sentence: str, detail: str = "") -> None:
+        super().__init__(sentence)
+        self.detail = detail
 
 
 class AppNotFound(StartupError):
