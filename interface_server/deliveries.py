@@ -71,7 +71,8 @@ class Deliveries:
         upstream = self._connections.get(number)
         if upstream is None:
             return
-        if upstream.accepted and not self.held and pushed.origin is None:
+        origin = pushed.origin  # plain comparisons: this is done for each member of a group
+        if upstream.accepted and (origin is None or origin[0] != number) and number not in self.held:
             upstream.client.push(pushed)
         else:
             self._in_order(upstream, pushed)

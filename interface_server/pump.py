@@ -19,7 +19,6 @@ from channel_layer.groups import Membership
 from channel_layer.packets import MALFORMED, Cancel, Close, Refusal
 from channel_layer.redis_node import RedisNode
 from channel_layer.scope import Scope
-from channel_layer.settings import MEBIBYTE
 from interface_server.affinity import affinity
 from interface_server.client import Client, Ending
 from interface_server.connection import Happening, IllegalMove, Order, State
@@ -62,7 +61,9 @@ class Pump:
         self._membership = Membership()
         self.node = RedisNode(settings.wire, "interface", self)
         dropped = Dropped(self.counters)
-        self._deliveries = Deliveries(self._connections, self.counters, dropped, self._on_packet, MEBIBYTE)
+        self._deliveries = Deliveries(
+            self._connections, self.counters, dropped, self._on_packet, settings.ws_push_bytes_max
+        )
         self._members = Members(self.node, self._membership, self._connections, self._deliveries, dropped)
         self._affinity = affinity(settings.sticky, settings.root_path)
         self._own = None if self._affinity is None else OwnChannels(self.node, self._affinity)
@@ -181,7 +182,7 @@ class Pump:
                 self.counters["wire.unknown_packet"] += 1
                 continue
             try:
-                if held and self._deliveries.holds(sender, packet):
+                if held and packet[1] in held and self._deliveries.holds(sender, packet):
                     continue
                 handler(sender, packet)
             except MALFORMED:

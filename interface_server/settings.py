@@ -57,7 +57,7 @@ class InterfaceSettings:
     ws_close_timeout_s: float = 5.0  #: no answer to our close, and nothing left to read: cut off
     ws_per_message_deflate: bool = False
     ws_push_bytes_max: int = 16 * MEBIBYTE  #: of groups and third parties, not taken by one client: close 1013
-    ws_push_timeout_s: float = 30.0  #: more than 1 MiB of these waits, and what waited is not taken: close 1013
+    ws_push_timeout_s: float = 30.0  #: more than 1 MiB of these waits, and what waited is not taken: close 1013; 0: off
 
     sticky: str = "off"  #: cookie, address: a client's connections go to the worker that it had before
 

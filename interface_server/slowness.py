@@ -41,6 +41,7 @@ class SlownessWatch:
     __slots__ = ("_debts", "_timeout_s")
 
     def __init__(self, timeout_s: float) -> None:
+        """timeout_s: 0: nobody is slow."""
         self._timeout_s = timeout_s
         self._debts: dict[Watched, _Debt] = {}
 
@@ -52,7 +53,7 @@ class SlownessWatch:
 
         Watching again what is watched already keeps its history.
         """
-        if transport not in self._debts:
+        if self._timeout_s > 0 and transport not in self._debts:
             self._debts[transport] = _Debt(transport.written_bytes, now, on_slow)
 
     def forget(self, transport: Watched) -> None:

@@ -274,7 +274,7 @@ ROWS: tuple[Row, ...] = (
         ("interface.ws_push_bytes_max",), Size(least=1024),
     ),
     Row(
-        "--ws-push-timeout", DOOR, "Seconds in which a client takes what of these waits, if that is over 1 MiB: else close 1013.",
+        "--ws-push-timeout", DOOR, "Seconds in which a client takes what of these waits, if that is over 1 MiB: else close 1013; 0: off.",
         ("interface.ws_push_timeout_s",), SECONDS,
     ),
     Row(

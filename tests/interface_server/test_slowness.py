@@ -43,6 +43,12 @@ def test_who_keeps_up_is_never_slow_however_much_is_under_way() -> None:
     assert said == []
 
 
+def test_without_a_time_nobody_is_slow() -> None:
+    watch, _, said = watched(timeout_s=0.0)
+    watch.sweep(1000.0)
+    assert said == [] and len(watch) == 0
+
+
 def test_who_is_forgotten_is_never_slow() -> None:
     watch, transport, said = watched()
     watch.forget(transport)
