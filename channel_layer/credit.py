@@ -8,15 +8,53 @@ buffer is its window and one message. PROTOCOL.md, P5.
 from __future__ import annotations
 
 WINDOW_BYTES_MAX = 262_144
-WINDOW_BYTES_MIN = 16_384
+#: The least while less than half of the budget is granted; the most when it is more.
+WINDOW_BYTES_SMALL = 16_384
+#: One connection gets so small a part of what is left of the first half of the budget, or of all of it when that is gone.
+PARTS_OF_HALF, PARTS_OF_REST = 512, 16_384
 
 
-def window_size_bytes(budget_bytes: int, connections: int) -> int:
-    """The window that a process grants to its next connection, when it holds `connections` in all."""
-    share = budget_bytes // (connections or 1)
-    if share >= WINDOW_BYTES_MAX:  # plain comparisons: this stands on the way of every request
-        return WINDOW_BYTES_MAX
-    return share if share > WINDOW_BYTES_MIN else WINDOW_BYTES_MIN
+class Budget:
+    """What the windows of one process may add up to.
+
+    A window once granted cannot be taken back before it is used. So a new connection never gets more than a small part of
+    what is left, and the sum stays within the budget however many come: but for `least_bytes` each, once all is granted.
+    """
+
+    __slots__ = ("_all_bytes", "_half_bytes", "_least_bytes", "granted_bytes")
+
+    def __init__(self, budget_bytes: int, least_bytes: int) -> None:
+        self._all_bytes = budget_bytes
+        self._half_bytes = budget_bytes // 2
+        self._least_bytes = least_bytes
+        self.granted_bytes = 0  #: the sum of all windows
+
+    def grant(self, connections: int = 1) -> int:
+        """The window of a new connection, or of each of several."""
+        window = self._share()
+        self.granted_bytes += window * connections
+        return window
+
+    def give_back(self, window: int) -> None:
+        """A connection with this window is over."""
+        self.granted_bytes -= window
+
+    def adapted(self, window: int) -> int:
+        """The next window of a connection that has consumed half of this one: towards what a new one would get now."""
+        self.granted_bytes -= window
+        window = max(self._share(), window // 2)
+        self.granted_bytes += window
+        return window
+
+    def _share(self) -> int:
+        spare = self._half_bytes - self.granted_bytes
+        if spare > 0:  # plain comparisons: this stands on the way of every request
+            share = spare // PARTS_OF_HALF
+            if share >= WINDOW_BYTES_MAX:
+                return WINDOW_BYTES_MAX
+            return share if share > WINDOW_BYTES_SMALL else WINDOW_BYTES_SMALL
+        share = (self._all_bytes - self.granted_bytes) // PARTS_OF_REST
+        return min(WINDOW_BYTES_SMALL, max(self._least_bytes, share))
 
 
 class Outgoing:
@@ -54,11 +92,17 @@ class Incoming:
         self.consumed = -outstanding
         self.told = window - outstanding
 
-    def consume(self, size_bytes: int) -> int | None:
-        """So many bytes are out of our hands. The total to tell the sender, if it is time: at half a window, not before."""
+    def consume(self, size_bytes: int, budget: Budget) -> int | None:
+        """So many bytes are out of our hands. The total to tell the sender, if it is time: at half a window, not before.
+
+        The next window may be a larger one, or half of this one: then the sender has it already.
+        """
         self.consumed += size_bytes
+        if self.consumed + self.window - self.told < self.window // 2:
+            return None
+        self.window = budget.adapted(self.window)
         total = self.consumed + self.window
-        if total - self.told >= self.window // 2:
-            self.told = total
-            return total
-        return None
+        if total <= self.told:
+            return None
+        self.told = total
+        return total

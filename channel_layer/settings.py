@@ -14,6 +14,7 @@ class WireSettings:
     redis: str = "redis://127.0.0.1:6379/0"  #: redis://, rediss:// or unix:// URL; redis+sentinel://host:port,…/service for Sentinel
     prefix: str = "towpath:"  #: in front of every key; keeps two deployments on one Redis apart
     buffer_budget_bytes: int = 256 * MEBIBYTE  #: what all windows of this process may add up to
+    window_size_bytes_min: int = 1024  #: what a connection gets when all of that is granted
     queue_wait_s: float = 30.0  #: how long a connection waits for a worker: then 503
     resume_wait_s: float = 600.0  #: how long an open WebSocket waits for its next worker: then close 1012
     app: str = ""  #: module:attribute of the application that this process serves, as far as it knows; for its lease

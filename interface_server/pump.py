@@ -13,7 +13,7 @@ from typing import Any
 
 from channel_layer import packets
 from channel_layer.close_codes import SERVICE_RESTART
-from channel_layer.credit import window_size_bytes
+from channel_layer.credit import Budget
 from channel_layer.events import Event, payload_sizes_bytes
 from channel_layer.groups import Membership
 from channel_layer.packets import MALFORMED, Cancel, Close, Refusal
@@ -58,6 +58,7 @@ class Pump:
         self._loop = asyncio.get_running_loop()
         self._opened = 0
         self._connections: dict[int, WireUpstream] = {}
+        self.budget = Budget(settings.wire.buffer_budget_bytes, settings.wire.window_size_bytes_min)
         self._membership = Membership()
         self.node = RedisNode(settings.wire, "interface", self)
         dropped = Dropped(self.counters)
@@ -132,7 +133,7 @@ class Pump:
         self, client: Client, scope: Scope, body: bytes, more_body: bool, *, expect_continue: bool = False
     ) -> WireUpstream:
         """See `Door.open`."""
-        window = window_size_bytes(self._settings.wire.buffer_budget_bytes, len(self._connections) + 1)
+        window = self.budget.grant()
         self._opened += 1
         upstream = WireUpstream(self, client, self._opened, scope, body, more_body, window, expect_continue)
         self._connections[upstream.number] = upstream
@@ -164,6 +165,7 @@ class Pump:
         number = upstream.number
         if self._connections.pop(number, None) is None:
             return
+        self.budget.give_back(upstream.incoming.window)
         self._waits.end(number)
         if upstream.owner is not None:
             self.node.peers.release(upstream.owner)

@@ -112,7 +112,7 @@ class WireUpstream(Connection):
         if self.owner is None:
             self.incoming.consumed += size_bytes  # between two owners: the next one is told
             return
-        total = self.incoming.consume(size_bytes)
+        total = self.incoming.consume(size_bytes, self.pump.budget)
         if total is not None:
             self.pump.node.post(self.owner, packets.credit(self.number, self.epoch, total, self.received))
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from channel_layer import packets
 from channel_layer.close_codes import ABNORMAL
-from channel_layer.credit import window_size_bytes
+from channel_layer.credit import Budget
 from channel_layer.errors import InvalidMessage
 from channel_layer.events import Event, payload_size_bytes
 from channel_layer.keys import CHANNEL_OF_KIND, own_channel
@@ -57,6 +57,7 @@ class Pump:
         self._scopes = ScopeReader()
         self._lines: dict[Key, WireLine] = {}
         self.layer = RedisLayer(self.node, self._lines)
+        self.budget = Budget(settings.wire.buffer_budget_bytes, settings.wire.window_size_bytes_min)
         self._pending: list[WireLine] = []
         self.adopted = 0  #: connections since the start, exchanges and WebSockets
         self._readers: dict[str, RedisReader] = {}
@@ -107,11 +108,10 @@ class Pump:
 
     def pause(self, paused: bool) -> None:
         """Take nothing until it is called with False. What this worker has in hand goes on."""
-        if paused == self._paused:
-            return
-        self._paused = paused
-        for reader in self._readers.values():
-            (reader.interrupt if paused else reader.poke)()
+        if paused != self._paused:
+            self._paused = paused
+            for reader in self._readers.values():
+                (reader.interrupt if paused else reader.poke)()
 
     async def close(self) -> None:
         """Leave the wire."""
@@ -150,6 +150,7 @@ class Pump:
     def forget(self, line: WireLine) -> None:
         """A line is over."""
         if self._lines.pop(line.key, None) is not None:
+            self.budget.give_back(line.incoming.window)
             self.node.peers.release(line.key[0])
 
     def _flush(self) -> None:
@@ -197,11 +198,12 @@ class Pump:
             self._give_back(channel, spurned, Refusal.NOT_TAKEN)
         if not taking:
             return False
-        window = window_size_bytes(self._settings.wire.buffer_budget_bytes, len(self._lines) + len(taking))
+        window = self.budget.grant(len(taking))
         self._reserved[kind] += len(taking)
 
         def on_verdicts(verdicts: list[int] | None) -> None:
             self._reserved[kind] -= len(taking)
+            self.budget.give_back(window * (len(taking) - (verdicts or [0])[1:].count(ADOPTED)))
             if verdicts is None:
                 self._unanswered([key for _, key in taking])
             else:

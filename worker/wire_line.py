@@ -109,7 +109,7 @@ class WireLine:
     def consumed(self, size_bytes: int) -> None:
         """See `Line.consumed`."""
         self.taken += 1
-        total = self.incoming.consume(size_bytes)
+        total = self.incoming.consume(size_bytes, self.pump.budget)
         if total is not None and self.open:
             self._credit(total)
 

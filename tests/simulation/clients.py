@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any
 
-from channel_layer.credit import WINDOW_BYTES_MIN
+from channel_layer.credit import WINDOW_BYTES_SMALL
 from channel_layer.events import EVENT_OVERHEAD_BYTES, Event, payload_size_bytes
 from channel_layer.scope import Scope
 from interface_server.client import Ending, Pushed
@@ -18,7 +18,7 @@ from tests.simulation.process import Process
 from tests.simulation.record import Record
 
 #: All windows of the simulated world are of this size, and no event is larger than this.
-WINDOW_BYTES = WINDOW_BYTES_MIN
+WINDOW_BYTES = WINDOW_BYTES_SMALL
 #: A body of so many parts is more than an interface server keeps for another start.
 LONG_PARTS = 24
 #: So many addresses have all clients together, where that matters.

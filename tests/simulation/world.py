@@ -31,9 +31,14 @@ from worker.drain import drain
 from worker.pump import Pump as WorkerPump
 from worker.settings import WorkerSettings
 
-#: Short waits, so that a schedule is short; a tiny budget, so that every window is the least there is.
+#: Short waits, so that a schedule is short; a tiny budget, so that every window is the least that is set here.
 WIRE = WireSettings(
-    redis="unix:///simulated", buffer_budget_bytes=1, queue_wait_s=4.0, resume_wait_s=8.0, lease_ttl_s=3.0
+    redis="unix:///simulated",
+    buffer_budget_bytes=1,
+    window_size_bytes_min=16_384,
+    queue_wait_s=4.0,
+    resume_wait_s=8.0,
+    lease_ttl_s=3.0,
 )
 #: Where nothing but workers is in trouble, nobody may find the wait too short.
 PATIENT = replace(WIRE, queue_wait_s=12.0, resume_wait_s=30.0)
