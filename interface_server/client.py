@@ -25,15 +25,15 @@ class Ending(Enum):
     WebSocket, not accepted yet: the status below. WebSocket, open: the close code below.
     """
 
-    FINISHED = ("the application returned", 500, NORMAL)
+    FINISHED = ("the application returned without an answer", 500, NORMAL)
     FAILED = ("the application failed", 500, INTERNAL_ERROR)
     FULL = ("the queue is full", 503, TRY_AGAIN_LATER)  #: with Retry-After
-    LATE = ("no worker took it in time", 503, TRY_AGAIN_LATER)  #: with Retry-After
+    LATE = ("no worker was free in time", 503, TRY_AGAIN_LATER)  #: with Retry-After
     UNAVAILABLE = ("Redis does not take requests", 503, TRY_AGAIN_LATER)  #: with Retry-After
     DIED = ("the worker died", 502, SERVICE_RESTART)
-    UNKNOWN = ("what became of it is unknown", 502, SERVICE_RESTART)
+    UNKNOWN = ("the outcome is unknown", 502, SERVICE_RESTART)
     STOPPING = ("the worker is stopping", 502, SERVICE_RESTART)
-    HOLE = ("packets were lost", 502, SERVICE_RESTART)
+    HOLE = ("messages within the server were lost", 502, SERVICE_RESTART)
     OUTAGE = ("Redis was unreachable for too long", 502, SERVICE_RESTART)
 
     def __init__(self, why: str, status: int, close_code: int) -> None:

@@ -59,8 +59,9 @@ def load_application(settings: WorkerSettings, in_loop: InLoop = without_loop) -
     if settings.factory:
         target = loading.inside_first(partial(_make, target, name, settings.app_dir))
     if not callable(target):
-        hint = "" if settings.factory else "; if it is to make the application, use --factory"
-        raise AppUnclear(f"{name} is of type {type(target).__name__} and cannot be called{hint}")
+        what = f"what the factory {name} returned" if settings.factory else name
+        hint = "" if settings.factory else _application_hint(module, target)
+        raise AppUnclear(f"{what} is of type {type(target).__name__} and cannot be called{hint}")
     urls = module_of_urls()
     if urls is not None:
         loading.outside_first(partial(_import, urls, settings.app_dir))
@@ -142,6 +143,14 @@ def _colon_hint(module_name: str) -> str:
     return f"; perhaps {parent}:{attribute}" if hasattr(sys.modules.get(parent), attribute) else ""
 
 
+def _application_hint(module: ModuleType, named: Any) -> str:
+    """Where the application may be, if what was named is none: in a module of that name, or where it is by default."""
+    if isinstance(named, ModuleType):
+        return f"; perhaps {named.__name__}"
+    names = [name for name in DEFAULT_ATTRIBUTES if callable(getattr(module, name, None))]
+    return f"; perhaps {module.__name__}:{names[0]}" if names else ""
+
+
 def _attribute(module: ModuleType, attribute: str) -> tuple[Any, str]:
     """The object and its full name. A dotted attribute is followed."""
     if attribute:
@@ -158,7 +167,9 @@ def _follow(module: ModuleType, attribute: str) -> Any:
         try:
             found = getattr(found, part)
         except AttributeError as error:
-            raise AppNotFound(f"module {module.__name__!r} ({_file(module)}) has no attribute {attribute!r}") from error
+            raise AppNotFound(
+                f"module {module.__name__!r} ({_file(module)}) has no attribute {attribute!r}{_application_hint(module, None)}"
+            ) from error
     return found
 
 

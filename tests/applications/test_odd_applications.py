@@ -57,6 +57,18 @@ class TestAnswersThatNeverCome:
     def test_nothing_sent_gives_500(self, client: httpx.Client, path: str) -> None:
         assert client.get(path).status_code == 500
 
+    @ours
+    @pytest.mark.parametrize(
+        ("path", "text"),
+        [
+            ("/raises", "the application failed\n"),
+            ("/returns-early", "the application returned without an answer\n"),
+        ],
+    )
+    def test_the_500_says_what_happened(self, client: httpx.Client, path: str, text: str) -> None:
+        """In words that mean something to a reader who knows nothing of ASGI."""
+        assert client.get(path).text == text
+
     def test_a_start_without_a_body_gives_no_complete_answer(self, client: httpx.Client) -> None:
         """Nothing of the body was sent, so 500 is still possible; a cut answer is honest too. A complete 200 is a lie."""
         try:
