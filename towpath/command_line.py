@@ -184,6 +184,7 @@ def worker(call: Call, /, app: str, check: bool, **values: Any) -> int:
     _, settings = options.settings_of({**values, "app": app})
     if not check:
         marks.enter()
+        listening.close_handed_down()
         terminal.take()
         _find_redis(values, settings.wire.redis)
         if not settings.wire.allow_mixed_apps:
@@ -277,6 +278,7 @@ def scale(numbers: tuple[str, ...], **values: Any) -> int:
 def embedded_server(folder: Path) -> None:
     """Become the embedded server of a serve."""
     marks.enter()
+    listening.close_handed_down()
     embedded.become(folder)
 
 

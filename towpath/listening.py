@@ -15,11 +15,13 @@ from pathlib import Path
 
 from interface_server.settings import InterfaceSettings
 from interface_server.uvloop_sockets import remove_stale
+from towpath.environment import RUN_DIR
 from towpath.errors import StartFailure
 from towpath.run_dir import SOCKET_PATH_BYTES_MAX
 from towpath.supervisord_conf import DESCRIPTORS_CLOSED_BELOW
 
 HANDED_DOWN = DESCRIPTORS_CLOSED_BELOW  #: the number of the descriptor that `serve` hands down
+HANDED_DOWN_END = HANDED_DOWN + 100  #: what is above may be somebody else's
 
 WHY = {
     errno.EADDRINUSE: "port {port} on {host} is in use",
@@ -82,6 +84,14 @@ def check_fits(path: Path) -> None:
     """StartFailure if the system has no unix socket of such a long path."""
     if len(os.fsencode(path.absolute())) > SOCKET_PATH_BYTES_MAX:
         raise StartFailure(f"{path} is too long for the path of a unix socket: at most {SOCKET_PATH_BYTES_MAX} bytes")
+
+
+def close_handed_down() -> None:
+    """For processes of a `serve` that are no interface servers. What the application starts would listen there for as long as it lives,
+    and clients would wait for somebody to serve them.
+    """
+    if RUN_DIR in os.environ:
+        os.closerange(HANDED_DOWN, HANDED_DOWN_END)
 
 
 def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[object, ...]]:

@@ -30,6 +30,7 @@ from tests.serving import (
     towpath_serve,
 )
 from towpath import run_dir
+from towpath.listening import HANDED_DOWN
 
 APP = """
 import os, subprocess
@@ -418,6 +419,9 @@ def test_what_supervisord_cannot_listen_on_is_handed_down(tmp_path: Path, projec
             server.wait_for_log("ready after")
             shown = f"[{host}]" if ":" in host else host
             assert httpx.get(f"http://{shown}:{port}/", trust_env=False, timeout=20).text.startswith("first")
+            for other in ("worker-0", "redis"):
+                inherited = os.listdir(f"/proc/{pid_of(server, other)}/fd")
+                assert max(map(int, inherited)) < HANDED_DOWN, "it would go on listening after serve has ended"
             process.terminate()
             assert process.wait(20) == 0, server.log
         finally:
