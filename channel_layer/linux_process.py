@@ -35,6 +35,14 @@ def born(pid: int) -> int | None:
     return None if state in (b"Z", b"X") else birth
 
 
+def children(pid: int) -> list[int]:
+    """The processes that this one has started itself and that live; none where the system does not say."""
+    try:
+        return [int(child) for child in (PROC / f"{pid}/task/{pid}/children").read_bytes().split()]
+    except OSError:
+        return []
+
+
 class DeathWatch:
     """Tells in milliseconds when a process of this machine dies. One descriptor for each."""
 

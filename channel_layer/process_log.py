@@ -1,5 +1,7 @@
 """How a process of Towpath logs: to standard error, one line each, or as a configuration file says.
 
+Our own handler never waits for a reader of standard error (log_output.py). One of the application does, if it is of the usual kind.
+
 `--log-level` takes uvicorn's words; `trace` is below debug. `--log-config` is a file in the format of `logging.config`: JSON, YAML or ini.
 
 Our handler stands behind the root of all loggers and not at it. `logging.basicConfig` does nothing where the root has a
@@ -16,6 +18,9 @@ import sys
 import traceback
 from pathlib import Path
 
+from channel_layer.log_output import LogOutput
+
+STANDARD_ERROR = 2
 TRACE = 5
 OURS = "towpath"
 FRAMES_SHOWN = 6
@@ -58,12 +63,38 @@ def stack_of(thread: int) -> str:
 
 
 def _behind_the_root() -> logging.Logger:
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter(FORMAT))
+    handler = _OurHandler()
     handler.addFilter(_not_said_already)
     behind = logging.Logger("behind the root")
     behind.addHandler(handler)
     return behind
+
+
+class _OurHandler(logging.Handler):
+    """Writes to standard error, and waits for nobody."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(logging.Formatter(FORMAT))
+        self._output = LogOutput(STANDARD_ERROR, self._lost)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """As a StreamHandler does it."""
+        try:
+            line = self.format(record)
+        except Exception:  # noqa: BLE001 - what a line is made of is the application's
+            self.handleError(record)
+        else:
+            self._output.write(f"{line}\n".encode(errors="backslashreplace"))
+
+    def flush(self) -> None:
+        """At the end of the process."""
+        self._output.flush()
+
+    def _lost(self, lines: int, unread_s: float) -> bytes:
+        text = f"{lines} log lines were lost: nobody read them for {unread_s:.1f} s"
+        line = logging.makeLogRecord({"name": "towpath.log", "levelname": "WARNING", "msg": text})
+        return f"{self.format(line)}\n".encode()
 
 
 class _OwnFormat(logging.Handler):

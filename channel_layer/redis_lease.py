@@ -19,11 +19,13 @@ from channel_layer.codec import pack_apart
 from channel_layer.forked_child import give_up_in_children
 from channel_layer.keys import CHANNEL_OF_KIND, GROUP, Keys
 from channel_layer.lease import RENEWAL_INTERVAL_S
+from channel_layer.log_relay import LogRelay
 from channel_layer.process_log import stack_of
 from channel_layer.redis_address import RedisAddress
 from channel_layer.redis_blocking import blocking_client, close_in_child
 
 log = logging.getLogger("towpath.lease")
+relay = LogRelay(log)  #: for the thread of a lease, which waits for nothing but Redis
 
 BLOCKED_S = 2.0
 RETRY_S = 0.1  #: a renewal that failed has used up half a TTL already: the next must be there as soon as Redis is
@@ -98,7 +100,7 @@ class RedisLease:
                 pause_s = RENEWAL_INTERVAL_S
             except RedisError as error:
                 if pause_s == RENEWAL_INTERVAL_S:
-                    log.warning("the lease could not be renewed: %s", error)
+                    relay.warning("the lease could not be renewed: %s", error)
                 pause_s = RETRY_S
                 self._client.connection_pool.disconnect()  # the next one may lead to another server
                 self._on_failed()
@@ -128,13 +130,13 @@ class RedisLease:
         since = self._blocked_since
         if blocked_s < BLOCKED_S:
             if since is not None:
-                log.warning("the event loop of %s turns again after %.1f s", self._name, self.turned_at - since)
+                relay.warning("the event loop of %s turns again after %.1f s", self._name, self.turned_at - since)
             self._blocked_since = None
             return 0.0
         if since is None:
             self._blocked_since = self.turned_at
             text = "the event loop of %s is blocked since %.1f s: what it serves waits for this\n%s"
-            log.warning(text, self._name, blocked_s, stack_of(self._loop_thread))
+            relay.warning(text, self._name, blocked_s, stack_of(self._loop_thread))
         return round(blocked_s, 1)
 
     def _eval(self, script: redis_scripts.Script, keys: list[str], *arguments: Any) -> Any:

@@ -57,6 +57,7 @@ SHELLS = (
     "channel_layer/linux_process.py",
     "*/__main__.py",
     "*/pump.py",
+    "channel_layer/log_*.py",
     "channel_layer/process_log.py",
     "channel_layer/stop_signals.py",
     "channel_layer/redis_*.py",

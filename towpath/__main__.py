@@ -57,7 +57,10 @@ def _run() -> int:
     environment.take_up()
     from towpath.command_line import run
 
-    return run(sys.argv[1:], finder.retire)
+    try:
+        return run(sys.argv[1:], finder.retire)
+    finally:
+        standard_streams.flush()
 
 
 if __name__ == "__main__":

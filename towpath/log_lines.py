@@ -29,6 +29,9 @@ EXPECTED = (
 
 NOT_OURS = ("redis", "supervisord")
 
+#: Shows whole lines; it may not wait, as the pipes must be read on.
+Show = Callable[[bytes], None]
+
 
 class Lines:
     """Bytes in, whole lines out, each with a name in front."""
@@ -56,9 +59,9 @@ class Lines:
 class LogPipes:
     """The pipes of a `serve`, and the thread that reads them. Made before supervisord is started."""
 
-    def __init__(self, folder: int, names: Iterable[str], out: int = 1) -> None:
+    def __init__(self, folder: int, names: Iterable[str], show: Show = standard_streams.show) -> None:
         """folder: a descriptor of the one for the pipes."""
-        self._out = out
+        self._show = show
         self._on_said: dict[int, Callable[[bytes], None]] = {}
         self._selector = selectors.DefaultSelector()
         names = list(names)
@@ -115,6 +118,3 @@ class LogPipes:
         if data and descriptor in self._on_said:
             self._on_said[descriptor](data)
         return bool(data)
-
-    def _show(self, text: bytes) -> None:
-        standard_streams.write(self._out, text)  # the terminal may have gone: the pipes must still be read

@@ -110,6 +110,11 @@ def _born(pid: int) -> str | None:
     return shown.stdout.strip() or None
 
 
+def children_of(pid: int) -> list[Identity]:
+    """Those whom this process has started itself, where the system tells that."""
+    return [child for child in map(Identity.of, linux_process.children(pid)) if child is not None]
+
+
 def end_all(processes: Sequence[Identity], patience_s: float) -> None:
     """SIGTERM to all, and SIGKILL to those that are still there when the patience is over."""
     for process in processes:

@@ -12,6 +12,7 @@ looked at now and then, so that `serve` can be stopped meanwhile.
 from __future__ import annotations
 
 import math
+import os
 import subprocess
 import tempfile
 import time
@@ -52,13 +53,20 @@ class Late:
         return f"still loading the application; given up after {self._patience_s:.0f} s …"
 
 
+def _scratch() -> IO[str]:
+    """A file that has no name. In memory where the system has that: there may be no folder for temporary files."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("towpath-check"), "w+", errors="replace")
+    return tempfile.TemporaryFile("w+", errors="replace")
+
+
 class Check:
     """`towpath worker APP --check`, under way."""
 
     def __init__(self, command: Sequence[str], variables: Variables) -> None:
         self.variables = variables
         self.late = Late(CHECK_PATIENCE_S)
-        self._said: IO[str] = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 it lives as long as the check
+        self._said = _scratch()
         self._until = time.monotonic() + CHECK_PATIENCE_S
         self._process = subprocess.Popen(
             command,

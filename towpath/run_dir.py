@@ -52,6 +52,8 @@ FILES = (
     supervisord_conf.FILE_NAME,
     supervisord_conf.SOCKET_NAME,
 )
+#: Without these somebody could not be started, found or told any more.
+NEEDED = (HOLDER, RECORDS, FACTS, control.NAME, environment.NAME, embedded.SOCKET_NAME, supervisord_conf.SOCKET_NAME)
 #: What processes of ours are called, and what they leave beside their records: marks, and drafts of them.
 OF_A_PROCESS = re.compile(r"\.?(supervisord|redis|(interface|worker)-\d+)(\.[\w.]+)?")
 DRAFT = re.compile(rf"\.({'|'.join(map(re.escape, FILES))})\.\d+\.draft")
@@ -89,6 +91,8 @@ class RunDir:
         self.folder = folder
         self.path = folder.path
         self._facts: dict[str, Any] = {}
+        self._known: set[str] = set()
+        self._missed: set[str] = set()
 
     @classmethod
     def hold(cls, path: Path) -> RunDir:
@@ -151,6 +155,30 @@ class RunDir:
     def forget(self, name: str) -> None:
         """What the last process of this slot said does not count any more."""
         marks.take_back_marks(self.folder, name)
+
+    def lost(self) -> list[str]:
+        """What processes need and have found here, and do not find any more; from the second time on that it is missed.
+
+        For a moment a socket may be missing that somebody makes anew.
+        """
+        here = self._here()
+        lost = self._known - here
+        self._known |= here
+        again, self._missed = lost & self._missed, lost
+        return sorted(again)
+
+    def refresh(self) -> None:
+        """Look like new to whatever sweeps old files away. (systemd leaves a folder alone that is locked.)"""
+        for name in (".", *self.folder.names(), *self._here()):
+            with contextlib.suppress(OSError):
+                os.utime(name, dir_fd=self.folder.descriptor, follow_symlinks=False)
+
+    def _here(self) -> set[str]:
+        try:
+            pipes = {f"{LOGS}/{name}" for name in self.folder.names(LOGS)}
+        except OSError:
+            pipes = set()
+        return pipes | {name for name in NEEDED if self.folder.has(name)}
 
     def leave(self) -> None:
         """Nothing of ours is left behind; what was there before stays, and so do folders that are not empty."""

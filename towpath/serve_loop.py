@@ -39,6 +39,8 @@ LEASES_LOOK_S = 2.0
 LEASES_RETRY_S = 10.0  #: Redis did not answer, and takes two seconds for that
 REDIS_START_S = 20.0
 KILLED_PATIENCE_S = 5.0
+REFRESH_INTERVAL_S = 3600.0  #: of the run folder: whoever sweeps temporary files has days in mind
+FOLDER_LOST = 1  #: the exit code
 
 
 class Phase(Enum):
@@ -101,6 +103,7 @@ class Parent:
         self._leases = leases
         self._leases_due_at = 0.0
         self._stop_requests = StopRequests(marks.is_supervised())
+        self._refresh_at = self._began_at + REFRESH_INTERVAL_S
         self._counts: dict[str, int] = {}
         self._code = 0
 
@@ -189,7 +192,7 @@ class Parent:
         if self._phase is not Phase.STOPPING:
             self._say("stopping; once more to stop at once")
             self._end_supervisor()
-        elif self._code:  # it has given up: nobody is being served
+        elif self._code == STARTUP_FAILURE:  # it has given up: nobody is being served
             self._stop_now()
 
     def _stop_now(self) -> None:
@@ -205,7 +208,7 @@ class Parent:
 
     def _kill(self) -> None:
         """The supervisor ends by itself when its processes have; it is killed last, and only if it does not."""
-        for process in self._folder.children():
+        for process in {*self._folder.children(), *processes.children_of(self._supervisord.pid)}:
             if process.pid != self._supervisord.pid:
                 process.send(signal.SIGKILL)
         try:
@@ -225,6 +228,8 @@ class Parent:
     # -- the look at the processes
 
     def _look(self) -> None:
+        if self._phase is not Phase.STOPPING:
+            self._look_for_folder()
         seen = self._supervisor.processes()
         if seen is None:
             return
@@ -237,6 +242,20 @@ class Parent:
             self._look_for_frozen(seen)
             self.rollout.look(seen)
             self._leave_counts()
+
+    def _look_for_folder(self) -> None:
+        """Neither supervisord nor the embedded server can make its socket again: whoever dies from now on stays dead."""
+        lost = self._folder.lost()
+        if lost:
+            shown = f"{', '.join(lost[:3])}{' …' if len(lost) > 3 else ''}"
+            self._say(
+                f"the run folder {self._folder.path} has lost {shown}: stopping, as what dies could not be started again"
+            )
+            self._code = FOLDER_LOST
+            self._end_supervisor()
+        elif time.monotonic() > self._refresh_at:
+            self._folder.refresh()
+            self._refresh_at = time.monotonic() + REFRESH_INTERVAL_S
 
     def _leave_counts(self) -> None:
         """For `status`, which sees only who is there. What cannot be written now is tried again at the next look."""

@@ -1,16 +1,20 @@
 """Where a process speaks, if anybody listens.
 
-A terminal goes away, the program behind a pipe ends, a disk is full, whoever started us closed the lot: none of that is a reason
-for what we serve to end. Standard library alone: it runs before anything else is imported.
+A terminal goes away or is stopped, the program behind a pipe ends or does not read, a disk is full, whoever started us closed the
+lot: none of that is a reason for what we serve to end, or to wait. Standard library and log_output.py alone: it runs before
+anything else is imported.
 """
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 
+from channel_layer.log_output import LogOutput
+
 STANDARD_INPUT, STANDARD_OUTPUT, STANDARD_ERROR = range(3)
+
+_outputs: dict[int, LogOutput] = {}
 
 
 def open_closed() -> None:
@@ -30,8 +34,23 @@ def say(text: str) -> None:
     write(STANDARD_OUTPUT, f"{text}\n".encode(errors="replace"))
 
 
-def write(descriptor: int, text: bytes) -> None:
-    """All of it, or what can be written."""
-    with contextlib.suppress(OSError):
-        while text:
-            text = text[os.write(descriptor, text) :]
+def show(lines: bytes) -> None:
+    """The same of lines that are whole."""
+    write(STANDARD_OUTPUT, lines)
+
+
+def write(descriptor: int, lines: bytes) -> None:
+    """On standard output or standard error, without waiting for a reader."""
+    if descriptor not in _outputs:
+        _outputs[descriptor] = LogOutput(descriptor, _lost)
+    _outputs[descriptor].write(lines)
+
+
+def flush() -> None:
+    """At the end of the process: what still waits for a reader has a moment more."""
+    for output in _outputs.values():
+        output.flush()
+
+
+def _lost(lines: int, unread_s: float) -> bytes:
+    return f"{'serve':<11} | {lines} lines were lost: nobody read them for {unread_s:.1f} s\n".encode()

@@ -27,18 +27,16 @@ def test_a_line_without_an_end_does_not_grow_without_an_end() -> None:
 
 def test_what_processes_say_through_their_pipes_comes_out_with_names(tmp_path: Path) -> None:
     """The pipe has no end when its writer dies: the next one goes on."""
-    out = os.open(tmp_path / "out", os.O_RDWR | os.O_CREAT)
+    shown = bytearray()
     folder = os.open(tmp_path, os.O_RDONLY)
-    pipes = LogPipes(folder, ["interface-0", "worker-0"], out)
+    pipes = LogPipes(folder, ["interface-0", "worker-0"], shown.extend)
     os.close(folder)
     pipes.start()
     for text in ("first life\n", "second life\n"):
         with open(tmp_path / "worker-0", "w") as writer:
             writer.write(text)
-    shown = tmp_path / "out"
-    wait_until(lambda: shown.read_text() == "worker-0    | first life\nworker-0    | second life\n", shown.read_text())
+    wait_until(lambda: shown == b"worker-0    | first life\nworker-0    | second life\n", repr(shown))
     with open(tmp_path / "interface-0", "w") as writer:
         writer.write("no end of line")
     pipes.close()
-    os.close(out)
-    assert shown.read_text().endswith("interface-0 | no end of line\n")
+    assert shown.endswith(b"interface-0 | no end of line\n")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -223,6 +225,29 @@ def test_a_killed_supervisor_ends_everything(tmp_path: Path, project: Path) -> N
         socket.create_server(("127.0.0.1", server.port)).close()
 
 
+def test_a_run_folder_that_vanishes_ends_serve_with_a_word(tmp_path: Path, project: Path) -> None:
+    """P12. A cleaner of temporary files: processes that die could not be started again. Exit code 1, nobody is left.
+
+    What runs is finished, and a person who will not wait for that does not have to.
+    """
+    waits = "await __import__('asyncio').sleep(600 if scope['query_string'] else 3)"
+    (project / "small.py").write_text(APP.replace("os._exit(1)", waits))
+    options = ["--timeout-graceful-shutdown", "300"]
+    how = {"app_dir": project, "options": options, "exit_codes": (1,)}
+    with towpath_serve("small", run_dir=tmp_path, **how) as server, server.connect() as short, server.connect() as long:
+        for client, path in ((short, "/die"), (long, "/die?long")):
+            client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        wait_until(lambda: any(row.get("connections") == 2 for row in status_of(server)["processes"]))
+        shutil.rmtree(tmp_path / "run")
+        server.wait_for_log(f"the run folder {tmp_path}/run has lost")
+        assert short.recv(16).startswith(b"HTTP/1.1 200"), server.log
+        server.process.send_signal(signal.SIGTERM)  # it is stopping already
+        server.process.send_signal(signal.SIGINT)
+        assert server.process.wait(20) == 1
+        assert "Traceback" not in server.log
+        assert processes_of(server.process.pid) == []
+
+
 def test_an_application_that_loads_and_cannot_start_ends_serve(tmp_path: Path, project: Path) -> None:
     """P12. The check beforehand cannot know it: the lifespan says it. Exit code 3, no restart loop."""
     (project / "small.py").write_text(
@@ -337,10 +362,21 @@ def test_sighup_replaces_the_workers_and_nothing_else(tmp_path: Path, project: P
         assert pid_of(server, "interface-0") == interface
 
 
+def fill(pipe: Path) -> None:
+    """Whoever writes to it waits from now on."""
+    descriptor = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+    with contextlib.suppress(BlockingIOError):
+        while os.write(descriptor, bytes(4096)):
+            pass
+    os.close(descriptor)
+
+
+STUCK = "a pipe is full and not read"
 DEAF = {
     "everything is closed": '"$@" <&- >&- 2>&-',
     "the disk is full": '"$@" >/dev/full 2>&1',
     "the reader of a pipe has gone": '"$@" >{pipe} 2>&1',
+    STUCK: '"$@" >{pipe} 2>&1',
 }
 
 
@@ -350,6 +386,8 @@ def test_nobody_has_to_listen_to_what_serve_says(tmp_path: Path, project: Path, 
     pipe, port = tmp_path / "pipe", free_port()
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    if how == STUCK:
+        fill(pipe)
     words = [
         BIN / "towpath",
         "serve",
@@ -364,7 +402,8 @@ def test_nobody_has_to_listen_to_what_serve_says(tmp_path: Path, project: Path, 
     command = ["sh", "-c", f"exec {DEAF[how].format(pipe=pipe)}", "sh", *words]
     stands = (tmp_path / "run" / "control.sock").is_socket
     with running("serve", command, run_dir=tmp_path, port=port, ready=lambda _: stands()) as server:
-        os.close(reader)
+        if how != STUCK:
+            os.close(reader)
         wait_until(lambda: is_ready(server))
         before = ask(server)
         reload = [BIN / "towpath", "reload", "--run-dir", tmp_path / "run"]

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import resource
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from tests.facts import wait_until
 from towpath import supervisord_conf
 from towpath.errors import StartFailure
+from towpath.serve import SUPERVISE
 from towpath.supervisord_conf import Plan
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "supervisord.conf"
@@ -56,3 +62,27 @@ def test_what_the_format_cannot_hold_is_refused(run_dir: str) -> None:
     """The format has comments that no quotes protect from."""
     with pytest.raises(StartFailure):
         supervisord_conf.render(dataclasses.replace(PLAN, run_dir=run_dir))
+
+
+def test_supervisord_needs_no_folder_for_temporary_files(tmp_path: Path) -> None:
+    """P12. In a container that can be written in its run folder alone there is none."""
+    for folder in ("pids", "logs"):
+        (tmp_path / folder).mkdir()
+    user = "root" if os.geteuid() == 0 else None
+    plan = dataclasses.replace(PLAN, run_dir=str(tmp_path), socket=None, descriptor=0, embedded=False, user=user)
+    (tmp_path / "supervisord.conf").write_text(supervisord_conf.render(plan))
+    nothing_can_be_written = (resource.RLIMIT_FSIZE, (0, 0))  # so no folder is fit for temporary files
+    supervisord = subprocess.Popen(
+        [sys.executable, "-P", "-c", SUPERVISE, tmp_path, "-n", "-c", tmp_path / "supervisord.conf"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        preexec_fn=lambda: resource.setrlimit(*nothing_can_be_written),
+    )
+    try:
+        wait_until(lambda: (tmp_path / "supervisord.sock").is_socket() or supervisord.poll() is not None)
+        assert supervisord.poll() is None
+    finally:
+        supervisord.kill()
+        said, _ = supervisord.communicate()
+    assert b"Traceback" not in said, said.decode()

@@ -1,0 +1,153 @@
+"""Log lines to a descriptor, without ever waiting for its reader.
+
+A terminal is stopped by Ctrl-S, `less` is not paged on, a journal is stuck: the reader of a log may not read for as long as it
+likes. What it does not take is kept, up to a bound, until it reads again; what comes beyond that is lost, counted, and told then.
+
+* Non-blocking is a property of what was opened, which others share: the shell's terminal must not become so. So a pipe and a
+  terminal are opened once more, for us alone; a socket is asked for each write. Where that cannot be had, it is asked before each
+  small write whether it has room: as good, unless another process writes to it at the same moment.
+* A write fails for good (no reader is left, a full disk): that line is lost, as nobody could be told.
+
+Standard library alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import socket
+import stat
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable
+
+WAITING_BYTES_MAX = 1024 * 1024
+FLUSH_STEP_S = 1.0  #: at the end of a process: so long for a reader that takes nothing,
+FLUSH_S = 3.0  #: and so long for one that takes little
+PIECE_BYTES = 512  #: what a descriptor that is ready has room for, whatever it is
+
+Write = Callable[[bytes], int]
+#: What is written when lines were lost: how many, and for how many seconds nobody took any.
+Notice = Callable[[int, float], bytes]
+
+
+class LogOutput:
+    """One descriptor, from any thread. Nothing waits but `flush`."""
+
+    def __init__(self, descriptor: int, notice: Notice) -> None:
+        self._descriptor = descriptor
+        self._notice = notice
+        self._write = _never_waiting(descriptor)
+        self._waiting: deque[bytes] = deque()
+        self._waiting_bytes = 0
+        self._lost = 0
+        self._stuck_at = 0.0
+        self._thread: threading.Thread | None = None
+        self._lock = threading.RLock()  # a handler of signals may log in the middle of a line
+        OUTPUTS.add(self)
+
+    def write(self, lines: bytes) -> None:
+        """Write whole lines, now or later, or count them as lost."""
+        with self._lock:
+            rest = self._try(lines) if self._thread is None else lines
+            if rest:
+                self._keep(rest)
+
+    def flush(self) -> None:
+        """Let the reader take what waits, as long as it does; for a few seconds at most."""
+        until, before = time.monotonic() + FLUSH_S, -1
+        while (thread := self._thread) is not None and self._waiting_bytes != before and time.monotonic() < until:
+            before = self._waiting_bytes
+            thread.join(FLUSH_STEP_S)
+
+    def begin_anew(self) -> None:
+        """In a forked child: what waits is the parent's to write."""
+        self._lock = threading.RLock()
+        self._waiting.clear()
+        self._waiting_bytes = self._lost = 0
+        self._thread = None
+
+    def _keep(self, lines: bytes) -> None:
+        if self._thread is None:
+            self._stuck_at = time.monotonic()
+            self._thread = threading.Thread(target=self._run, name="towpath-log", daemon=True)
+            self._thread.start()
+        if self._lost or self._waiting_bytes + len(lines) > WAITING_BYTES_MAX:
+            self._lost += lines.count(b"\n")
+            return
+        self._waiting.append(lines)
+        self._waiting_bytes += len(lines)
+
+    def _try(self, lines: bytes) -> bytes:
+        """Write what there is room for; the rest."""
+        try:
+            while lines:
+                lines = lines[self._write(lines) :]
+        except BlockingIOError:
+            return lines
+        except OSError:
+            return b""
+        return b""
+
+    def _run(self) -> None:
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLOUT)
+        while True:
+            poll.poll()
+            with self._lock:
+                if self._drained():
+                    self._thread = None
+                    return
+
+    def _drained(self) -> bool:
+        while self._waiting:
+            lines = self._waiting.popleft()
+            rest = self._try(lines)
+            self._waiting_bytes -= len(lines) - len(rest)
+            if rest:
+                self._waiting.appendleft(rest)
+                return False
+            if not self._waiting and self._lost:
+                self._waiting.append(self._notice(self._lost, time.monotonic() - self._stuck_at))
+                self._waiting_bytes += len(self._waiting[0])
+                self._lost = 0
+        return True
+
+
+OUTPUTS: weakref.WeakSet[LogOutput] = weakref.WeakSet()
+
+
+def _begin_anew() -> None:
+    for output in OUTPUTS:
+        output.begin_anew()
+
+
+os.register_at_fork(after_in_child=_begin_anew)
+
+
+def _never_waiting(descriptor: int) -> Write:
+    """A function that writes what there is room for, or raises BlockingIOError."""
+    try:
+        kind = os.fstat(descriptor).st_mode
+    except OSError:  # it was closed: each write will say so
+        kind = stat.S_IFREG
+    if stat.S_ISSOCK(kind):
+        shared = socket.socket(fileno=os.dup(descriptor))
+        return lambda data: shared.send(data, socket.MSG_DONTWAIT)
+    if not (stat.S_ISFIFO(kind) or os.isatty(descriptor)):
+        return lambda data: os.write(descriptor, data)  # files do not wait for anybody
+    with contextlib.suppress(OSError):  # not Linux, a terminal of another user, or nobody reads at present
+        own = os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        return lambda data: os.write(own, data)
+    return lambda data: _when_ready(descriptor, data)
+
+
+def _when_ready(descriptor: int, data: bytes) -> int:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    if not poll.poll(0):
+        raise BlockingIOError
+    return os.write(descriptor, data[:PIECE_BYTES])
