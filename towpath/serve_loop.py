@@ -316,7 +316,7 @@ class Parent:
             return
         ready = self._status.ready_pids()
         self._leases_due_at = time.monotonic() + (LEASES_LOOK_S if ready else LEASES_RETRY_S)
-        verdict = self._leases.look(self._running(WORKER, seen), self._running(INTERFACE, seen).values(), ready, now)
+        verdict = self._leases.look(self._running(WORKER, seen), self._running(INTERFACE, seen), ready, now)
         for text in verdict.say:
             self._say(text)
         for process in filter(None, map(Identity.of, verdict.kill)):

@@ -21,7 +21,7 @@ class Serve:
         assert self.look(0.0, ALL) == Verdict()
 
     def look(self, now: float, ready: frozenset[int], pid: int = WORKER) -> Verdict:
-        verdict = self.watch.look({"worker-0": pid}, [DOOR], ready, now)
+        verdict = self.watch.look({"worker-0": pid}, {"interface-0": DOOR}, ready, now)
         self.said += verdict.say
         return verdict
 
@@ -34,7 +34,7 @@ def test_a_worker_without_a_lease_is_told_and_later_killed_once() -> None:
     assert serve.look(1.0 + TIMEOUT_S, frozenset({DOOR})).kill == (WORKER,)
     assert serve.look(2.0 + TIMEOUT_S, frozenset({DOOR})) == Verdict()
     assert serve.said == [
-        "worker-0 has no lease: it is frozen, or a call in C holds its interpreter (killed after 60 s)",
+        "worker-0 has no lease: it is frozen, or a call in C holds its interpreter; it is killed after 60 s",
         "worker-0 had no lease for 60 s: killed, and started again (--worker-timeout)",
     ]
 
@@ -50,12 +50,20 @@ def test_a_worker_that_goes_on_begins_anew() -> None:
 
 
 @pytest.mark.parametrize("ready", [frozenset(), frozenset({OTHER})])
-def test_nobody_is_judged_while_no_interface_server_has_its_lease(ready: frozenset[int]) -> None:
+def test_nobody_is_judged_while_nobody_else_of_the_same_serve_has_a_lease(ready: frozenset[int]) -> None:
     """Redis is away, and all leases are gone. Others may share it, and have theirs already."""
     serve = Serve()
     serve.look(1.0, frozenset({DOOR}))
     assert serve.look(500.0, ready) == Verdict()
     assert serve.look(501.0, frozenset({DOOR})) == Verdict()
+
+
+def test_an_interface_server_is_told_of_and_stays() -> None:
+    """It has the clients, who may wait; `status` says that the log says why it is missing."""
+    serve = Serve()
+    for now in (1.0, 6.0, 1e6):
+        assert not serve.look(now, frozenset({WORKER})).kill
+    assert serve.said == ["interface-0 has no lease: it is frozen, or a call in C holds its interpreter"]
 
 
 def test_a_process_that_starts_has_the_time_of_a_successor() -> None:
@@ -72,6 +80,4 @@ def test_without_a_timeout_it_is_told_and_stays() -> None:
     serve = Serve(timeout_s=0.0)
     serve.look(1.0, frozenset({DOOR}))
     assert not serve.look(1e6, frozenset({DOOR})).kill
-    assert serve.said == [
-        "worker-0 has no lease: it is frozen, or a call in C holds its interpreter (--worker-timeout is off)"
-    ]
+    assert serve.said == ["worker-0 has no lease: it is frozen, or a call in C holds its interpreter"]
