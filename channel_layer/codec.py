@@ -11,7 +11,9 @@ from typing import Any
 import msgpack
 
 from channel_layer.errors import InvalidMessage, WireError
+from channel_layer.names import is_node_name
 from channel_layer.packets import LENGTH_MIN, VERSION
+from channel_layer.shown import shown
 
 PACKETS_MAX = 512
 BATCH_SIZE_BYTES_MAX = 262_144
@@ -69,12 +71,12 @@ def unpack_batch(packed: bytes) -> tuple[str, list[list[Any]]]:
     try:
         version, sender, packets = batch
         if version != VERSION:
-            raise WireError(f"a batch of version {version!r}; this process speaks {VERSION}")
+            raise WireError(f"the version of a batch is {shown(version)}; this process speaks {VERSION}")
         for packet in packets:
             if len(packet) < LENGTH_MIN[packet[0]] or type(packet[2]) is not int:
                 raise WireError(f"a packet of kind {packet[0]} with {len(packet)} fields")
     except (TypeError, ValueError, KeyError, IndexError) as error:
-        raise WireError(f"not a batch: {error!r}") from error
-    if type(sender) is not str or type(packets) is not list:
-        raise WireError("not a batch: a sender is a str, packets are an array")
+        raise WireError(f"not a batch ({type(error).__name__})") from error
+    if type(packets) is not list or not is_node_name(sender):
+        raise WireError("not a batch: a sender is the name of a node, packets are an array")
     return sender, packets

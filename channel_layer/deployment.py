@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from channel_layer.shown import shown
+
 #: What APP means without an attribute: the first of these that the module has.
 DEFAULT_ATTRIBUTES = ("application", "app")
 
@@ -37,9 +39,9 @@ def another_application(app: str, leases: Iterable[Mapping[str, Any]]) -> Mappin
 
 def why_refused(lease: Mapping[str, Any], prefix: str) -> str:
     """One sentence for the operator. lease: what `another_application` has found; it may say anything."""
-    where = f"host {lease.get('host')!r:.80}, pid {lease.get('pid')!r:.20}"
+    where = f"host {shown(lease.get('host'))}, pid {shown(lease.get('pid'))}"
     return (
-        f"{lease['app']!r:.120} is served by this Redis database under the prefix {prefix!r} already ({where}), "
+        f"{shown(lease['app'])} is served by this Redis database under the prefix {prefix!r} already ({where}), "
         "and each would get connections of the other: give every deployment a --prefix of its own, or say --allow-mixed-apps"
     )
 

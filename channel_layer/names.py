@@ -10,9 +10,11 @@ from __future__ import annotations
 import re
 
 from channel_layer.errors import InvalidName
+from channel_layer.shown import shown
 
 NAME_LENGTH_MAX = 99
 _NAME = re.compile(r"[a-zA-Z0-9_.-]+(![a-zA-Z0-9_.-]*)?\Z")
+_NODE = re.compile(r"[a-zA-Z0-9_.-]{1,99}\Z")
 _GROUP = re.compile(r"[a-zA-Z0-9_.-]+\Z")
 
 
@@ -26,12 +28,17 @@ def reply_channel(node: str, number: int) -> str:
     return f"{node}!{number}"
 
 
+def is_node_name(name: object) -> bool:
+    """True for a str that may be the name of a node. It stands in keys and in log lines."""
+    return type(name) is str and _NODE.match(name) is not None
+
+
 def check_channel(name: object) -> str:
     """Return `name`, or raise InvalidName: fewer than 100 of [a-zA-Z0-9_.-], with at most one `!` in it."""
     if isinstance(name, str) and len(name) <= NAME_LENGTH_MAX and _NAME.match(name):
         return name
     raise InvalidName(
-        f"channel name {name!r:.120} is not 1 to {NAME_LENGTH_MAX} of [a-zA-Z0-9_.-] with at most one '!'"
+        f"channel name {shown(name)} is not 1 to {NAME_LENGTH_MAX} of [a-zA-Z0-9_.-] with at most one '!'"
     )
 
 
@@ -39,4 +46,4 @@ def check_group(name: object) -> str:
     """Return `name`, or raise InvalidName: fewer than 100 of [a-zA-Z0-9_.-]."""
     if isinstance(name, str) and len(name) <= NAME_LENGTH_MAX and _GROUP.match(name):
         return name
-    raise InvalidName(f"group name {name!r:.120} is not 1 to {NAME_LENGTH_MAX} of [a-zA-Z0-9_.-]")
+    raise InvalidName(f"group name {shown(name)} is not 1 to {NAME_LENGTH_MAX} of [a-zA-Z0-9_.-]")

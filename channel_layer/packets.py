@@ -20,7 +20,7 @@ VERSION = 1
 Packet = tuple[Any, ...]
 
 #: What a malformed packet can make of the code that obeys it; its connection suffers, nobody else.
-MALFORMED = (TypeError, ValueError, KeyError, IndexError, AttributeError, WireError)
+MALFORMED = (TypeError, ValueError, KeyError, IndexError, AttributeError, RecursionError, WireError)
 
 
 class Kind(IntEnum):

@@ -12,6 +12,7 @@ from typing import Any
 from channel_layer.close_codes import NO_STATUS, NORMAL, REASON_SIZE_BYTES_MAX, may_travel
 from channel_layer.errors import InvalidMessage
 from channel_layer.events import Event
+from channel_layer.shown import shown
 
 
 def socket_message(message: Event) -> Event:
@@ -19,7 +20,7 @@ def socket_message(message: Event) -> Event:
     kind = message.get("type")
     check = CHECKS.get(kind) if isinstance(kind, str) else None
     if check is None:
-        raise InvalidMessage(f"message['type'] is {kind!r:.80}; a socket can be sent {' and '.join(CHECKS)}")
+        raise InvalidMessage(f"message['type'] is {shown(kind)}; a socket can be sent {' and '.join(CHECKS)}")
     return check(message)
 
 
@@ -38,7 +39,7 @@ def _close(message: Event) -> Event:
     if code is None or code == NO_STATUS:
         code = NORMAL
     if type(code) is not int or not may_travel(code):
-        raise InvalidMessage(f"message['code'] is {code!r:.40}; it is a registered close code, or from 3000 to 4999")
+        raise InvalidMessage(f"message['code'] is {shown(code)}; it is a registered close code, or from 3000 to 4999")
     if len(_encoded(reason, "reason")) > REASON_SIZE_BYTES_MAX:
         raise InvalidMessage(f"message['reason'] is longer than {REASON_SIZE_BYTES_MAX} bytes")
     return {"type": "websocket.close", "code": code, "reason": reason}

@@ -16,6 +16,7 @@ from towpath.errors import StartFailure
 from towpath.status import Queue, Status
 
 ANSWER_TIMEOUT_S = 2.0
+SCALARS = (str, int, float, bool, type(None))
 
 
 class RedisStatus:
@@ -68,9 +69,16 @@ class RedisStatus:
 
 
 def _lease(name: str, packed: bytes) -> dict[str, Any]:
-    """What a process says of itself; one that speaks otherwise is shown by its name alone."""
+    """What a process says of itself, as far as it is figures and text; one that speaks otherwise is shown by its name alone."""
     try:
         said = unpack(packed)
     except WireError:
         said = {}
-    return {"node": name, **(said if isinstance(said, dict) else {})}
+    plain = {field: value for field, value in said.items() if _is_plain(value)} if isinstance(said, dict) else {}
+    return {**plain, "node": name}
+
+
+def _is_plain(value: Any) -> bool:
+    """True for figures and text, and for a map of them: anything else could be nested too deeply to be shown."""
+    inner = value.values() if isinstance(value, dict) else (value,)
+    return all(isinstance(each, SCALARS) for each in inner)

@@ -133,4 +133,5 @@ def _table(columns: Sequence[str], rows: Iterable[dict[str, Any]]) -> list[str]:
 def _cell(value: Any) -> str:
     if value is None:
         return "-"
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    text = f"{value:.3g}" if isinstance(value, float) else str(value)
+    return text if text.isprintable() else repr(text)  # a stranger's lease may hold what steers a terminal

@@ -8,7 +8,7 @@
 -- Result   1 nobody will ever take it; 0 somebody did, and the answer is in the inbox already
 local won = redis.call('XDEL', KEYS[1], ARGV[2])
 redis.call('XACK', KEYS[1], ARGV[1], ARGV[2])
-if won == 1 and redis.call('EXISTS', KEYS[2]) == 1 then
-    redis.call('DECRBY', KEYS[2], ARGV[3])
+if won == 1 and redis.call('DECRBY', KEYS[2], ARGV[3]) < 0 then
+    redis.call('DEL', KEYS[2]) -- the data was lost in between, or somebody has added entries without counting them
 end
 return won

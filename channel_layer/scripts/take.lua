@@ -34,8 +34,8 @@ end
 if n > 0 then
     call('XACK', stream, ARGV[1], unpack(acks))
 end
-if freed > 0 and call('DECRBY', KEYS[2], freed) == -freed then
-    call('DEL', KEYS[2]) -- it was not there: the data was lost in between
+if freed > 0 and call('DECRBY', KEYS[2], freed) < 0 then
+    call('DEL', KEYS[2]) -- the data was lost in between, or somebody has added entries without counting them
 end
 for inbox, packets in pairs(parts) do
     local batch = ARGV[2] .. '\220' .. string.char(math.floor(#packets / 256), #packets % 256) .. table.concat(packets)

@@ -1,0 +1,16 @@
+"""How a value that came from elsewhere stands in a log line or an error: on one line, and bounded."""
+
+from __future__ import annotations
+
+CHARS_MAX = 80
+SCALARS = (int, float, bool, type(None))
+
+
+def shown(value: object) -> str:
+    """A string, bytes or number as Python writes it, at most 80 characters; of anything else the type alone.
+
+    A container is never formatted: nested deeply enough it raises RecursionError, and it may be megabytes long.
+    """
+    if isinstance(value, str | bytes):
+        return repr(value[:CHARS_MAX])[:CHARS_MAX]
+    return repr(value)[:CHARS_MAX] if isinstance(value, SCALARS) else f"of type {type(value).__name__}"
