@@ -193,7 +193,8 @@ def _broken(what: str, error: BaseException, app_dir: str) -> AppBroken:
     text = " ".join(str(error).split())
     text = text if len(text) <= REASON_CHARS_MAX else f"{text[:REASON_CHARS_MAX]}…"
     home = Path(app_dir).resolve()
-    sentence = f"{what} raised {type(error).__name__}{text and f': {text}'}{_place(error, home)}"
+    hint = "; perhaps it needs --loop asyncio" if "uvloop.Loop" in text else ""
+    sentence = f"{what} raised {type(error).__name__}{text and f': {text}'}{_place(error, home)}{hint}"
     return AppBroken(sentence, own_traceback(error, home))
 
 

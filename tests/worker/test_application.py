@@ -98,6 +98,13 @@ def test_a_factory_is_called(project):
             r"'site_one' .*'not_installed_x' \(\S+site_one.py:1\)",
         ),
         ("site_one:app", "\n1/0", False, AppBroken, r"ZeroDivisionError: division by zero \(\S+site_one.py:2\)"),
+        (
+            "site_one:app",
+            "raise ValueError(\"can't patch loop of type <class 'uvloop.Loop'>\")",
+            False,
+            AppBroken,
+            r"site_one.py:1\); perhaps it needs --loop asyncio$",
+        ),
         ("site_one:app", "def (", False, AppBroken, r"SyntaxError: .*site_one.py:1\)"),
         ("site_one:app", "import sys; sys.exit('no config')", False, AppBroken, "SystemExit: no config"),
         ("site_one:web", "", False, AppNotFound, r"'site_one' \(\S+site_one.py\) has no attribute 'web'"),
