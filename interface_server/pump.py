@@ -225,7 +225,7 @@ class Pump:
             log.warning("%s", in_hand(node, requests, len(held) - len(requests)))
         for upstream in held:
             self._deliveries.owner_lost(upstream)
-            if upstream.owner != node:
+            if upstream.owner != node or upstream.state is not State.OWNED:
                 continue  # its last words have ended that
             self.node.post(node, packets.cancel(upstream.number, upstream.epoch, Cancel.DEAD))
             torn = upstream.accepted and upstream.client.torn
