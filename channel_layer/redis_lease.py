@@ -58,6 +58,7 @@ class RedisLease:
         self._on_asked = on_asked
         self._on_renewed = on_renewed
         self._on_failed = on_failed
+        self._began = time.monotonic()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="towpath-lease", daemon=True)
         #: What `status` shows of this process; replaced as a whole.
@@ -119,7 +120,7 @@ class RedisLease:
 
     def _said(self, now: float) -> dict[str, Any]:
         blocked_s = self._blocked_s(now)
-        said = {**self._facts, **self.figures, "blocked_s": blocked_s}
+        said = {**self._facts, **self.figures, "up_s": round(now - self._began, 1), "blocked_s": blocked_s}
         if blocked_s:
             said.update(self.figures_while_blocked(blocked_s))
         return said

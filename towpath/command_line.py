@@ -41,7 +41,6 @@ from towpath.options import INTERFACE, RELOAD, SCALE, SERVE, STATUS, STOP, WORKE
 if TYPE_CHECKING:  # watchfiles is for those alone who asked for it
     from towpath.reload_watch import Watched
 
-REDIS_PATIENCE_S = 5.0  #: containers start together, and Redis is not always first
 STOP_PATIENCE_S = 3600.0
 WATCH_INTERVAL_S = 1.0
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
@@ -303,7 +302,7 @@ def _read_again(call: Call) -> options.Values:
 def _find_redis(values: options.Values, url: str) -> None:
     """StartFailure if it is not there, or not fit; who has not said where it is learns how."""
     try:
-        redis_check.check(url, REDIS_PATIENCE_S)
+        redis_check.check(url, values["redis_wait"], lambda sentence: click.echo(f"towpath: {sentence}", err=True))
     except StartFailure as failure:
         hint = "" if values["redis"] else "; say --redis where another is (`towpath serve` brings one of its own)"
         raise StartFailure(f"{failure}{hint}") from failure

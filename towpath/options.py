@@ -137,6 +137,7 @@ ROWS: tuple[Row, ...] = (
         "--redis", PROCESSES | {STATUS}, "URL of Redis or Valkey. `serve` starts one of its own without it.",
         ("wire.redis",), REDIS_URL, {"default": None}, elsewhere="Look here, for processes that run without a `serve`.",
     ),
+    Row("--redis-wait", PROCESSES, "Seconds to wait at the start for a Redis that is not there yet.", ("wire.redis_wait_s",), SECONDS),
     Row("--prefix", PROCESSES | {STATUS}, "In front of every Redis key.", ("wire.prefix",)),
     Row(
         "--run-dir", FIND_SERVE, "Folder for the sockets of a running `serve`; one per user and port if not given.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from redis.exceptions import AuthenticationError, ConnectionError, RedisError, ResponseError
 
@@ -15,26 +16,38 @@ from towpath.errors import StartFailure
 
 OLDEST = (6, 2)
 ANSWER_TIMEOUT_S = 2.0
-PAUSE_S = 0.05
+PAUSE_S, PAUSE_S_MAX = 0.05, 0.5
+FIRST_WORD_S, NEXT_WORD_S = 6.0, 60.0  #: by default nobody waits so long, and the one sentence is that of the failure
 
 
-def check(url: str, patience_s: float = 0.0) -> str:
-    """`Redis 7.0.15` or the like; waits at most `patience_s` for one that is just starting.
+def nobody_listens(_sentence: str) -> None:
+    """Nobody waits to be told."""
+
+
+def check(url: str, patience_s: float = 0.0, say: Callable[[str], None] = nobody_listens) -> str:
+    """`Redis 7.0.15` or the like; waits at most `patience_s` for one that is just starting, and tells `say` so each minute.
 
     StartFailure when it is unreachable, a replica, refuses us, is one of a cluster, is older than 6.2, or evicts keys.
     """
     address = RedisAddress.parse(url)
-    deadline = time.monotonic() + patience_s
+    began = time.monotonic()
+    deadline, word_at, pause_s = began + patience_s, began + FIRST_WORD_S, PAUSE_S
     while True:
         try:
             return _facts(address)
         except (AuthenticationError, ResponseError) as error:
+            why = f"Redis at {address.shown} refuses us: {error}"
             if "loading" not in str(error).lower() or time.monotonic() > deadline:
-                raise StartFailure(f"Redis at {address.shown} refuses us: {error}") from error
+                raise StartFailure(why) from error
         except (RedisError, OSError) as error:
+            why = f"Redis at {address.shown} is unreachable: {error}"
             if time.monotonic() > deadline:
-                raise StartFailure(f"Redis at {address.shown} is unreachable: {error}") from error
-        time.sleep(PAUSE_S)
+                raise StartFailure(why) from error
+        if time.monotonic() > word_at:
+            word_at += NEXT_WORD_S
+            say(f"waiting for Redis, {max(0.0, deadline - time.monotonic()):.0f} s more: {why}")
+        time.sleep(pause_s)
+        pause_s = min(PAUSE_S_MAX, pause_s * 1.5)
 
 
 def check_rights(url: str, prefix: str) -> None:

@@ -52,7 +52,6 @@ from towpath.supervisord_conf import Plan
 COMMAND = (sys.executable, "-P", str(Path(__file__).resolve().parent / "__main__.py"))
 #: It asks for a folder for temporary files, and sweeps it: there may be none, and in the one of all users it has no business.
 SUPERVISE = "import sys, tempfile; tempfile.tempdir = sys.argv.pop(1); from supervisor.supervisord import main; main()"
-REDIS_PATIENCE_S = 1.0
 MORE = 4  #: `scale` may ask for so many times what there is at the beginning, unless said otherwise
 #: With --reload, unless said otherwise: nobody wants to wait for an old connection, and a debugger may hold the event loop.
 WITH_RELOAD = {"timeout_graceful_shutdown": 1.0, "worker_timeout": 0.0}
@@ -165,7 +164,7 @@ def _redis(folder: RunDir, settings: ServeSettings) -> tuple[str, str]:
     if settings.redis is None:
         binary = embedded.find_binary()
         return embedded.url(folder.path), f"embedded {Path(binary).name}"
-    kind = redis_check.check(settings.redis, REDIS_PATIENCE_S)
+    kind = redis_check.check(settings.redis, settings.values["redis_wait"], standard_streams.say)
     redis_check.check_rights(settings.redis, settings.values["prefix"])
     if not settings.values["allow_mixed_apps"]:
         neighbours.check(settings.redis, settings.values["prefix"], settings.app)

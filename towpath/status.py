@@ -17,7 +17,8 @@ FIRST_COLUMNS = (
     "APP",
     "fleet",
 )  #: where they are known; then whatever else a lease says
-FOR_PROGRAMS = ("machine", "born")  #: by which processes know one another; no news to a person
+UP_S = "up_s"  #: for how long a process runs, as its own monotonic clock tells
+FOR_PROGRAMS = ("machine", "born", UP_S)  #: by which processes know one another; no news to a person
 COUNTERS = "counters"  #: the field of a lease with what its process has counted
 TOTAL_SUFFIX = "_total"  #: figures that only grow: shown as a rate as well
 
@@ -113,10 +114,16 @@ def _for_people(lease: dict[str, Any], now_s: float) -> dict[str, Any]:
         elif name == "app":
             shown["APP"] = value
         elif name == "started" and isinstance(value, int | float):
-            shown["up"] = f"{max(0, now_s - value):.0f} s"
+            shown["up"] = f"{_up_s(lease, value, now_s):.0f} s"
         else:
             shown[name] = value
     return shown
+
+
+def _up_s(lease: dict[str, Any], started: float, now_s: float) -> float:
+    """As the process says it; else by the moment of its start, which is as wrong as its host's clock."""
+    said = lease.get(UP_S)
+    return said if isinstance(said, int | float) else max(0, now_s - started)
 
 
 def _columns(rows: Iterable[dict[str, Any]]) -> tuple[str, ...]:

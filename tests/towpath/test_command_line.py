@@ -334,21 +334,21 @@ def test_a_redis_that_does_not_answer_is_one_sentence(projects: Path, command: s
         url = f"redis://:secret@127.0.0.1:{unused.getsockname()[1]}/0"
         app = ["good:application", "--app-dir", projects] if command in ("serve", "worker") else []
         port = ["--port", "0"] if command in ("serve", "interface") else []
-        ended = towpath(command, *app, *port, "--redis", url)
+        wait = ["--redis-wait", "0.5"] if command != "status" else []
+        ended = towpath(command, *app, *port, *wait, "--redis", url)
     assert_one_sentence(ended, "is unreachable")
     assert "secret" not in ended.stderr
 
 
-def test_who_has_not_said_where_redis_is_is_told_of_the_option(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_has_not_said_where_redis_is_is_told_of_the_option() -> None:
     """P12. `towpath worker APP` alone: a sentence about an address that nobody mentioned helps nobody."""
-    monkeypatch.setattr(command_line, "REDIS_PATIENCE_S", 0.0)
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"redis://127.0.0.1:{unused.getsockname()[1]}/0"
         with pytest.raises(StartFailure, match=r"is unreachable: .*; say --redis where another is"):
-            command_line._find_redis({"redis": None}, url)
+            command_line._find_redis({"redis": None, "redis_wait": 0.0}, url)
         with pytest.raises(StartFailure) as said:
-            command_line._find_redis({"redis": url}, url)
+            command_line._find_redis({"redis": url, "redis_wait": 0.0}, url)
     assert "--redis" not in str(said.value)
 
 

@@ -55,6 +55,28 @@ def test_a_replica_is_refused_unless_it_becomes_the_primary_soon(own_redis: Redi
     promotion.join()
 
 
+def test_who_waits_for_a_redis_that_is_not_there_yet_says_so_and_starts_when_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """P9. `--redis-wait`: a Redis that starts last is no reason to leave, and nobody has to guess what is waited for."""
+    monkeypatch.setattr(redis_check, "FIRST_WORD_S", 0.0)
+    server = RedisServer()
+    said: list[str] = []
+
+    def starts(sentence: str) -> None:
+        said.append(sentence)
+        server.start()
+
+    try:
+        with pytest.raises(StartFailure, match="is unreachable"):
+            redis_check.check(server.url)
+        assert redis_check.check(server.url, patience_s=30, say=starts).startswith(("Valkey ", "Redis "))
+    finally:
+        server.remove()
+    (sentence,) = said
+    assert sentence.startswith("waiting for Redis, ") and "is unreachable" in sentence
+
+
 @pytest.mark.parametrize(
     ("kind", "version", "fit"),
     [("Redis", "6.0.16", False), ("Redis", "6.2.0", True), ("Redis", "7.4", True), ("Valkey", "8.0.1", True)],

@@ -26,6 +26,12 @@ def test_people_read_a_table_with_whatever_a_lease_says() -> None:
     assert table[-1].split() == ["http.request", "2", "1.2", "s"]
 
 
+def test_how_long_a_process_runs_is_told_by_its_own_clock() -> None:
+    """Its host's may be an hour off that of Redis; one that does not say it is shown by the moment of its start."""
+    skewed = {**LEASE, "started": 3690.0, "up_s": 12.3}
+    assert as_table(Status((skewed,), NOW.queues, 100.0)).splitlines()[1].split()[3:5] == ["12", "s"]
+
+
 def test_by_what_processes_know_one_another_is_for_programs() -> None:
     """A boot id and clock ticks are no news to a person; `--json` has them."""
     lease = {**LEASE, "machine": "0f3a", "born": "12345"}
