@@ -32,6 +32,7 @@ from towpath import (
     pausing,
     redis_check,
     run_dir,
+    signpost,
     standard_streams,
     terminal,
 )
@@ -318,8 +319,8 @@ def _running(values: options.Values, or_else: str = "") -> tuple[Path, dict[str,
 
     or_else: what else may be said, if none runs there.
     """
-    path = _place(values)
     try:
+        path = _place(values)
         facts = run_dir.facts(path)
     except StartFailure as failure:
         raise click.ClickException(str(failure)) from failure
@@ -330,7 +331,10 @@ def _running(values: options.Values, or_else: str = "") -> tuple[Path, dict[str,
 
 
 def _place(values: options.Values) -> Path:
-    return _path(values["run_dir"]) or run_dir.default_path(values["port"], values["uds"], None)
+    if values["run_dir"] is not None:
+        return Path(values["run_dir"])
+    default = run_dir.default_path(values["port"], values["uds"], None)
+    return default if run_dir.holder(default) is not None else signpost.follow(default)
 
 
 def _runs(values: options.Values) -> bool:

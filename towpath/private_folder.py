@@ -105,6 +105,12 @@ class PrivateFolder:
             return False
         return True
 
+    def remove(self, levels: int) -> None:
+        """Take away so many folders at the end of its path, as far as they are empty."""
+        for folder in (self.path, *self.path.parents)[:levels]:
+            with contextlib.suppress(OSError):  # others may have theirs beside it
+                folder.rmdir()
+
     def close(self) -> None:
         """Hold it no longer."""
         os.close(self.descriptor)

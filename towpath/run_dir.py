@@ -186,9 +186,7 @@ class RunDir:
         self._sweep()
         if self.folder.is_in_its_place and self.folder.names() == [MARK]:
             _remove(self.folder, MARK)
-            for folder in (self.path, *self.path.parents)[:made]:
-                with contextlib.suppress(OSError):  # others may have theirs beside it
-                    folder.rmdir()
+            self.folder.remove(made)
         self.folder.close()
 
     def _end_orphans(self) -> None:

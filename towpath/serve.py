@@ -47,6 +47,7 @@ from towpath.reload_watch import Watched
 from towpath.rollout import SILENT_S, Rollout
 from towpath.run_dir import LOGS, SUPERVISORD, RunDir
 from towpath.serve_loop import Parent
+from towpath.signpost import Signpost
 from towpath.supervisord_conf import Plan
 
 COMMAND = (sys.executable, "-P", str(Path(__file__).resolve().parent / "__main__.py"))
@@ -105,10 +106,14 @@ def serve(settings: ServeSettings) -> int:
         if socket_path is not None:
             listening.check_fits(socket_path)
         found = _any_port(settings)
-        folder = RunDir.hold(_run_dir(settings, found))
+        place = _default_run_dir(settings, found)
+        folder = RunDir.hold(settings.run_dir or place)
+        signpost = Signpost.put_up(place, folder.path)
         try:
             return _serve_in(folder, settings, found)
         finally:
+            if signpost is not None:
+                signpost.take_down()
             folder.leave()
     except _AskedToStop:
         return 0
@@ -124,9 +129,9 @@ def _any_port(settings: ServeSettings) -> Listening | None:
     return listening.prepare(door) if any_will_do else None
 
 
-def _run_dir(settings: ServeSettings, found: Listening | None) -> Path:
+def _default_run_dir(settings: ServeSettings, found: Listening | None) -> Path:
     door = settings.door
-    return settings.run_dir or run_dir.default_path(found.port if found else door.port, door.uds, door.fd)
+    return run_dir.default_path(found.port if found else door.port, door.uds, door.fd)
 
 
 def _serve_in(folder: RunDir, settings: ServeSettings, found: Listening | None) -> int:

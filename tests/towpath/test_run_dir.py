@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from towpath import run_dir
+from towpath import run_dir, signpost
 from towpath.errors import StartFailure
 from towpath.processes import Identity, end_all
 from towpath.run_dir import RunDir
+from towpath.signpost import Signpost
 
 WAITS = [sys.executable, "-c", "import signal; signal.pause()"]
 
@@ -136,3 +137,16 @@ def test_every_place_to_listen_at_has_a_folder_of_its_own(
     assert run_dir.default_path(*place) == Path("/run/user/1/towpath") / name
     monkeypatch.delenv("XDG_RUNTIME_DIR")
     assert run_dir.default_path(*place) == Path(f"/tmp/towpath-{os.getuid()}") / name
+
+
+def test_a_serve_with_a_run_folder_of_its_own_is_found_by_its_place(tmp_path: Path) -> None:
+    """As long as it runs; the last one counts, and nothing is left."""
+    place, first, last = tmp_path / "t" / "80", tmp_path / "first", tmp_path / "last"
+    assert Signpost.put_up(place, place) is None, "it is where everybody looks"
+    one, two = Signpost.put_up(place, first), Signpost.put_up(place, last)
+    assert one is not None and two is not None
+    one.take_down()
+    assert signpost.follow(place) == last
+    two.take_down()
+    assert signpost.follow(place) == place
+    assert list(tmp_path.glob("t/*")) == []

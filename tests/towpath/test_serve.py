@@ -137,12 +137,12 @@ def test_a_serve_on_any_free_port_is_found_by_the_port_that_it_says(tmp_path: Pa
 
 
 def test_stop_stops_a_running_serve_and_waits_for_its_end(tmp_path: Path, project: Path) -> None:
-    """By its run folder."""
+    """By its port: it has another run folder than those who ask would look into, and leaves word there of where it is."""
     with towpath_serve("small", run_dir=tmp_path, app_dir=project) as server:
-        stopped = subprocess.run(
-            [BIN / "towpath", "stop", "--run-dir", tmp_path / "run"], env=environment({}), timeout=30
-        )
-        assert stopped.returncode == 0
+        for word, says in (("status", "worker"), ("stop", "")):
+            command = [BIN / "towpath", word, "--port", str(server.port)]
+            asked = subprocess.run(command, env=environment({}), timeout=30, capture_output=True, text=True)
+            assert (asked.returncode, says in asked.stdout) == (0, True), asked.stderr
         assert server.process.wait(5) == 0
 
 

@@ -1,0 +1,55 @@
+"""Where the run folder of a `serve` is, if it has another one than its place has by default (`--run-dir`).
+
+`status --port 8000` looks into the default folder of that place. Beside that a `serve` with another one leaves a file with its path.
+Where that cannot be, it is found by its --run-dir alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from towpath.private_folder import PrivateFolder
+
+
+class Signpost:
+    """One such file. Made by `put_up`."""
+
+    def __init__(self, beside: PrivateFolder, name: str, leads_to: Path) -> None:
+        self._beside = beside
+        self._name = name
+        self._leads_to = leads_to
+
+    @classmethod
+    def put_up(cls, place: Path, leads_to: Path) -> Signpost | None:
+        """place: the default run folder. None if there is nothing to say, or it cannot be said there."""
+        if place.resolve() == leads_to:
+            return None
+        try:
+            beside = PrivateFolder.open(place.parent, make=True)
+            beside.write(_name(place), str(leads_to))
+        except OSError:
+            return None
+        return cls(beside, _name(place), leads_to)
+
+    def take_down(self) -> None:
+        """The `serve` has ended. What another one has written meanwhile stays."""
+        with contextlib.suppress(OSError):
+            if self._beside.read(self._name) == str(self._leads_to):
+                os.unlink(self._name, dir_fd=self._beside.descriptor)
+        self._beside.remove(self._beside.made)
+        self._beside.close()
+
+
+def follow(place: Path) -> Path:
+    """The run folder that is meant by the default one of a place: that, or the one to which a file beside it leads."""
+    try:
+        with contextlib.closing(PrivateFolder.open(place.parent)) as beside:
+            return Path(beside.read(_name(place)))
+    except (OSError, ValueError):
+        return place
+
+
+def _name(place: Path) -> str:
+    return f"{place.name}.run-dir"
