@@ -12,6 +12,9 @@ WINDOW_BYTES_MAX = 262_144
 WINDOW_BYTES_SMALL = 16_384
 #: One connection gets so small a part of what is left of the first half of the budget, or of all of it when that is gone.
 PARTS_OF_HALF, PARTS_OF_REST = 512, 16_384
+#: Of a WebSocket's client towards the application: 250 of the shortest messages, so that a hundred clients that send nothing else
+#: are not seconds ahead of all others in the worker's inbox.
+WINDOW_BYTES_OF_MESSAGES = 16_384
 
 
 class Budget:
@@ -29,9 +32,9 @@ class Budget:
         self._least_bytes = least_bytes
         self.granted_bytes = 0  #: the sum of all windows
 
-    def grant(self, connections: int = 1) -> int:
+    def grant(self, connections: int = 1, most_bytes: int = WINDOW_BYTES_MAX) -> int:
         """The window of a new connection, or of each of several."""
-        window = self._share()
+        window = min(self._share(), most_bytes)
         self.granted_bytes += window * connections
         return window
 
@@ -39,10 +42,10 @@ class Budget:
         """A connection with this window is over."""
         self.granted_bytes -= window
 
-    def adapted(self, window: int) -> int:
+    def adapted(self, window: int, most_bytes: int) -> int:
         """The next window of a connection that has consumed half of this one: towards what a new one would get now."""
         self.granted_bytes -= window
-        window = max(self._share(), window // 2)
+        window = max(min(self._share(), most_bytes), window // 2)
         self.granted_bytes += window
         return window
 
@@ -85,22 +88,22 @@ class Incoming:
     outstanding: bytes of an earlier epoch that are in our hands still; they take their part of the window.
     """
 
-    __slots__ = ("consumed", "told", "window")
+    __slots__ = ("consumed", "most", "told", "window")
 
     def __init__(self, window: int, outstanding: int = 0) -> None:
-        self.window = window
+        self.window = self.most = window  # it may become less, and never more than it was
         self.consumed = -outstanding
         self.told = window - outstanding
 
     def consume(self, size_bytes: int, budget: Budget) -> int | None:
         """So many bytes are out of our hands. The total to tell the sender, if it is time: at half a window, not before.
 
-        The next window may be a larger one, or half of this one: then the sender has it already.
+        The next window may be smaller, down to half of this one: so much the sender has already.
         """
         self.consumed += size_bytes
         if self.consumed + self.window - self.told < self.window // 2:
             return None
-        self.window = budget.adapted(self.window)
+        self.window = budget.adapted(self.window, self.most)
         total = self.consumed + self.window
         if total <= self.told:
             return None

@@ -15,11 +15,9 @@ from interface_server.websocket_session import BadFrame, State, heard_close
 
 #: What a client may send before it is accepted: above it the socket is not read.
 HELD_SIZE_BYTES_MAX = 65_536
-#: Bytes per turn of the parser at a frame's boundary: it copies what is left after each frame, so that a read full of tiny
-#: frames would cost the square of its size.
-FEED_SIZE_BYTES = 4096
-#: Such steps per turn of the loop: three thousand of the smallest frames, then others have their turn.
-FEEDS_PER_TURN_MAX = 4
+#: Bytes per step of the parser at a frame's boundary: it copies what is left after each frame, so that a read full of tiny
+#: frames would cost the square of its size. A longer read is parsed only as far as all sockets together have time (ReadingTurns).
+FEED_SIZE_BYTES = 1024
 
 
 class Reading(Socket):
@@ -59,16 +57,15 @@ class Reading(Socket):
             self._shared.rack.give_back(framing)
 
     def _feed_slowly(self, framing: Framing, data: bytes) -> None:
-        """A long read in small parts, and no further than the window goes."""
-        position = feeds = 0
+        """A long read in small parts, and no further than the window and the time of this turn go."""
+        position = 0
         while position < len(data):
-            if feeds == FEEDS_PER_TURN_MAX and not self._reading_paused:
+            if not (self._reading_paused or self._transport.is_closing() or self._shared.turns.has_time()):
                 self._breathe()
             if self._reading_paused:
                 self._held = data[position:]
                 return
             step = max(FEED_SIZE_BYTES, framing.wanted_size_bytes())
-            feeds += step == FEED_SIZE_BYTES
             framing.feed(data[position : position + step])
             position += step
 
@@ -120,7 +117,7 @@ class Reading(Socket):
     def _breathe(self) -> None:
         self._pause_reading()
         self._breathing = True
-        self._shared.context.loop.call_soon(self._breathed)
+        self._shared.turns.wait(self._breathed)
 
     def _breathed(self) -> None:
         if self._breathing:

@@ -14,6 +14,7 @@ from autobahn.websocket.compress import PerMessageDeflate
 from channel_layer.close_codes import ABNORMAL, INTERNAL_ERROR, SERVICE_RESTART, TRY_AGAIN_LATER
 from channel_layer.once_a_minute import OnceAMinute
 from interface_server.autobahn_framing import Framing, Rack
+from interface_server.autobahn_turns import ReadingTurns
 from interface_server.client import Upstream
 from interface_server.context import DoorContext
 from interface_server.uvloop_transport import UvloopTransport
@@ -32,12 +33,13 @@ logger = logging.getLogger("towpath.interface")
 class WebSockets:
     """What all WebSockets of one door share."""
 
-    __slots__ = ("alive", "context", "given_up", "rack", "unread", "watch")
+    __slots__ = ("alive", "context", "given_up", "rack", "turns", "unread", "watch")
 
     def __init__(self, context: DoorContext) -> None:
         self.context = context
         self.rack = Rack(context.settings.ws_size_bytes_max)
         self.watch = Watch(context.settings)
+        self.turns = ReadingTurns(context.loop)
         self.given_up = OnceAMinute()
         self.alive: set[Socket] = set()  #: from the upgrade until the transport is gone
         self.unread: set[Socket] = set()  #: those of them that are not read at present

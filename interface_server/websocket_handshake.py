@@ -26,6 +26,9 @@ _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _KEY_SIZE_BYTES = 16
 _VALUE_HARM = re.compile(rb"[\x00\r\n]")
 _PROTOCOL = b"sec-websocket-protocol"
+SUBPROTOCOLS_MAX = (
+    100  #: the worker keeps each as long as the socket is open, with twenty times its bytes where it is short
+)
 
 #: What the handshake says by itself: an application's accept cannot say it again, or otherwise.
 _OURS = frozenset(
@@ -185,6 +188,8 @@ def _checked_key(keys: list[bytes]) -> bytes:
 def _subprotocols(values: Iterable[bytes]) -> list[str]:
     names = [name.strip(b" \t") for value in values for name in value.split(b",")]
     names = [name for name in names if name]
+    if len(names) > SUBPROTOCOLS_MAX:
+        raise BadHandshake(400, "too many subprotocols")
     if not all(TOKEN.fullmatch(name) for name in names):
         raise BadHandshake(400, "Sec-WebSocket-Protocol is not a list of tokens")
     return [name.decode("ascii") for name in names]

@@ -14,7 +14,7 @@ from typing import Any
 
 from channel_layer import packets
 from channel_layer.close_codes import ABNORMAL
-from channel_layer.credit import Budget
+from channel_layer.credit import WINDOW_BYTES_MAX, WINDOW_BYTES_OF_MESSAGES, Budget
 from channel_layer.errors import InvalidMessage
 from channel_layer.events import Event, payload_size_bytes
 from channel_layer.keys import CHANNEL_OF_KIND, own_channel
@@ -198,7 +198,7 @@ class Pump:
             self._give_back(channel, spurned, Refusal.NOT_TAKEN)
         if not taking:
             return False
-        window = self.budget.grant(len(taking))
+        window = self.budget.grant(len(taking), WINDOW_BYTES_OF_MESSAGES if kind == "websocket" else WINDOW_BYTES_MAX)
         self._reserved[kind] += len(taking)
 
         def on_verdicts(verdicts: list[int] | None) -> None:

@@ -63,6 +63,22 @@ async def test_a_bad_handshake_is_refused_and_never_reaches_the_wire(
         assert server.door.count == 0
 
 
+@pytest.mark.parametrize("count", [100, 101])
+async def test_a_client_may_offer_a_hundred_subprotocols_in_whatever_lines(count: int) -> None:
+    """P5. The worker keeps them as long as the socket is open: 20 000 were 1.5 MiB."""
+    names = [f"v{number}" for number in range(count)]
+    lines = f"Sec-WebSocket-Protocol: {','.join(names[:50])}\r\nSec-WebSocket-Protocol: {', '.join(names[50:])}\r\n"
+    async with served() as server:
+        client = await client_of(server)
+        client.send(upgrade_request(extra=lines.encode()))
+        if count > 100:
+            assert (await client.rest()).startswith(b"HTTP/1.1 400 ")
+            assert server.door.count == 0
+        else:
+            assert (await server.door.next()).scope["subprotocols"] == names
+            client.vanish()
+
+
 async def client_of(server: Served) -> RawClient:
     return await RawClient.connect(server.port)
 

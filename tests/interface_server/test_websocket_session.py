@@ -300,6 +300,25 @@ async def test_a_read_full_of_the_smallest_frames_holds_nobody_up(opcode: int) -
         client.vanish()
 
 
+async def test_all_long_reads_of_one_turn_share_one_time_so_that_many_who_flood_hold_nobody_up() -> None:
+    """P12. Here the time is one step of the parser for all of them, each turn; all that they have said arrives."""
+    flooders, count = 10, 3000
+    async with served(QUIET) as server:
+        server.factory.websockets.turns.time_s = 0.0
+        clients = [await server.connect() for _ in range(flooders)]
+        for client, _ in clients:
+            client.send(client_frame(BINARY, b"x") * count)
+        heard, most = 0, 0
+        async with asyncio.timeout(60):
+            while heard < flooders * count:
+                await asyncio.sleep(0)
+                before, heard = heard, sum(line.unread.qsize() for _, line in clients)
+                most = max(most, heard - before)
+        assert most < 1000  # some steps of 1024 bytes: what the first to ask in a turn may parse, and ends of reads
+        for client, _ in clients:
+            client.vanish()
+
+
 async def test_the_window_holds_also_where_a_long_read_is_cut() -> None:
     """P5. Whoever waits for room does not go on because others have had their turn."""
     async with served(QUIET) as server:
