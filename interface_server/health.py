@@ -21,7 +21,7 @@ class Answer:
 LIVE = Answer(200, "live\n")
 READY = Answer(200, "ready\n")
 NOT_READY = Answer(503, "not ready\n", (b"retry-after", b"1"))
-WRONG_METHOD = Answer(405, "ask with GET or HEAD\n", (b"allow", b"GET, HEAD"))
+WRONG_METHOD = Answer(405, "ask with GET, HEAD or OPTIONS\n", (b"allow", b"GET, HEAD, OPTIONS"))
 
 
 class Health:
@@ -35,8 +35,8 @@ class Health:
         self.paths = frozenset((self._live, prefix + "/ready") if prefix else ())  #: decoded paths that are ours
 
     def answer(self, path: str, method: str, ready: bool) -> Answer:
-        """The answer to a request for one of `paths`."""
-        if method not in ("GET", "HEAD"):
+        """The answer to a request for one of `paths`. OPTIONS, with which HAProxy asks by itself, is told what GET is told."""
+        if method not in ("GET", "HEAD", "OPTIONS"):
             return WRONG_METHOD
         if path == self._live:
             return LIVE

@@ -78,8 +78,11 @@ class TrustedPeers:
         return client if client[0] else None
 
     def scheme(self, value: bytes) -> str | None:
-        """`http` or `https` as `X-Forwarded-Proto` says; None: it says something else."""
-        return SCHEMES.get(value.strip())
+        """`http` or `https` as the first of `X-Forwarded-Proto` says, its lines joined; None: it says something else.
+
+        The first is what the client spoke to the outermost proxy. Proxies of one kind add to the list, others replace it.
+        """
+        return SCHEMES.get(value.partition(b",")[0].strip().lower())
 
 
 def _address(hop: str) -> Address:

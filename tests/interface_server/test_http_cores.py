@@ -346,6 +346,26 @@ def test_a_trusted_address_that_is_none_is_an_operators_mistake():
         TrustedPeers("localhost,10.0.0.0/8")
 
 
+@pytest.mark.parametrize(
+    ("value", "scheme"),
+    [
+        (b"https", "https"),
+        (b"https,https", "https"),
+        (b"HTTPS , http", "https"),
+        (b"http, https", "http"),
+        (b"wss", "https"),
+        (b",https", None),
+        (b"gopher", None),
+        (b"", None),
+    ],
+)
+def test_the_first_scheme_of_a_list_is_what_the_client_spoke(value: bytes, scheme: str | None):
+    """Also where it stands in two lines, as a second proxy adds one."""
+    assert TrustedPeers("*").scheme(value) == scheme
+    twice = [(b"host", b"a"), *((b"x-forwarded-proto", part) for part in value.split(b","))]
+    assert TrustedPeers("*").scheme(check_head(b"GET", b"/", "1.1", twice).heeded[b"x-forwarded-proto"]) == scheme
+
+
 # The small ones.
 
 
@@ -355,6 +375,7 @@ def test_health_answers_its_two_paths_alone():
     assert health.answer("/-/health/live", "GET", ready=False).status == 200
     assert health.answer("/-/health/ready", "GET", ready=False).status == 503
     assert health.answer("/-/health/ready", "HEAD", ready=True).status == 200
+    assert [health.answer("/-/health/ready", "OPTIONS", ready=ready).status for ready in (True, False)] == [200, 503]
     assert health.answer("/-/health/ready", "DELETE", ready=True).status == 405
     assert not Health("").paths
 
