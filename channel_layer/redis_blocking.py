@@ -57,6 +57,6 @@ class BlockingSentinels(Sentinel):
         """Host and port of the primary; redis.ConnectionError if nobody knows it."""
         try:
             primary = asyncio.run(find_primary(self._address))
-        except LayerUnavailable as error:
+        except (LayerUnavailable, OSError) as error:  # a loop needs descriptors of its own
             raise MasterNotFoundError(str(error)) from error
         return primary.host, primary.port

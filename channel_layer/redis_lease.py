@@ -99,7 +99,7 @@ class RedisLease:
             try:
                 self._renew()
                 pause_s = RENEWAL_INTERVAL_S
-            except RedisError as error:
+            except (RedisError, MemoryError) as error:  # whatever is short at present: this thread must outlast it
                 if pause_s == RENEWAL_INTERVAL_S:
                     relay.warning("the lease could not be renewed: %s", error)
                 pause_s = RETRY_S

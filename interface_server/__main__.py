@@ -22,6 +22,7 @@ from interface_server.context import DoorContext
 from interface_server.eviction import eviction_steps
 from interface_server.pump import Pump
 from interface_server.settings import InterfaceSettings
+from interface_server.spare_descriptors import SpareDescriptors
 from interface_server.twisted_http import HttpFactory
 from interface_server.uvloop_endpoint import UvloopServerEndpoint
 from interface_server.uvloop_port import UvloopPort
@@ -80,6 +81,7 @@ class InterfaceServer:
             backlog=settings.backlog,
             reuse_port=settings.reuse_port,
             patience=Patience.beside(settings.stall_timeout_s),
+            admits=SpareDescriptors(self._context.counters).admits,
         )
         await self._pump.start()
         self._context.start()

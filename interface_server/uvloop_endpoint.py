@@ -14,7 +14,7 @@ from zope.interface import implementer
 
 from interface_server.uvloop_port import UvloopPort
 from interface_server.uvloop_sockets import be_patient, remove_stale
-from interface_server.uvloop_transport import UvloopTransport
+from interface_server.uvloop_transport import UvloopTransport, everybody
 from interface_server.vanished import Patience
 
 
@@ -33,6 +33,7 @@ class UvloopServerEndpoint:
         backlog: int = 2048,
         reuse_port: bool = False,
         patience: Patience | None = None,
+        admits: Callable[[int], bool] = everybody,
     ) -> None:
         """patience: with clients that are no longer there; None: the system's, which has none while nothing is sent."""
         self._loop = loop
@@ -41,6 +42,7 @@ class UvloopServerEndpoint:
         self._fd = fd
         self._backlog = backlog
         self._patience = patience
+        self._admits = admits
 
     def listen(self, protocolFactory: Factory) -> Deferred[UvloopPort]:
         """Twisted's face of `open`."""
@@ -56,7 +58,7 @@ class UvloopServerEndpoint:
 
     async def _port_of(self, factory: Factory) -> UvloopPort:
         def connection() -> UvloopTransport:
-            return UvloopTransport(factory)
+            return UvloopTransport(factory, self._admits)
 
         if self._fd is not None:
             sock = socket.socket(fileno=self._fd)

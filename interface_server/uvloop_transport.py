@@ -16,7 +16,7 @@ import select
 import socket
 import struct
 import termios
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.internet.error import ConnectionLost
@@ -37,15 +37,22 @@ GONE = select.POLLHUP | select.POLLERR
 HUNG_UP = getattr(select, "POLLRDHUP", 0) | GONE
 
 
+def everybody(_descriptor: int) -> bool:
+    """There is room for all."""
+    return True
+
+
 @implementer(ITransport, IConsumer, IPushProducer)
 class UvloopTransport(asyncio.Protocol):
     """One connection: asyncio's protocol towards uvloop, Twisted's transport towards our protocol."""
 
-    __slots__ = ("_factory", "_producer", "_written", "data_received", "protocol", "uv")
+    __slots__ = ("_admits", "_factory", "_producer", "_written", "data_received", "protocol", "uv")
 
     disconnecting = False  # Twisted asks for it in places; whoever needs the truth asks `is_closing`
 
-    def __init__(self, factory: Factory) -> None:
+    def __init__(self, factory: Factory, admits: Callable[[int], bool] = everybody) -> None:
+        """admits: by its descriptor, whether a connection may stay."""
+        self._admits = admits
         self._factory: Factory | None = factory
         self._producer: Any = None
         self._written = 0
@@ -58,7 +65,11 @@ class UvloopTransport(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.uv = transport
         self.uv.set_write_buffer_limits(HIGH_WATER_BYTES)
-        prepare(self.uv.get_extra_info("socket"))
+        sock = self.uv.get_extra_info("socket")
+        if not self._admits(sock.fileno()):
+            self.uv.abort()
+            return
+        prepare(sock)
         factory, self._factory = self._factory, None
         assert factory is not None  # a connection is made once
         protocol: Any = factory.buildProtocol(self.getPeer())  # type: ignore[arg-type]  # zope's interfaces are no types

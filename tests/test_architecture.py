@@ -71,6 +71,7 @@ SHELLS = (
     "interface_server/members.py",
     "interface_server/own_channels.py",
     "interface_server/queue_log.py",
+    "interface_server/spare_descriptors.py",
     "interface_server/sweep.py",
     "interface_server/twisted_*.py",
     "interface_server/upstream.py",
