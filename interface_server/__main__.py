@@ -77,6 +77,7 @@ class InterfaceServer:
             host=settings.host,
             port=settings.port,
             uds=settings.uds,
+            uds_permissions=settings.uds_permissions,
             fd=settings.fd,
             backlog=settings.backlog,
             reuse_port=settings.reuse_port,

@@ -17,6 +17,7 @@ class InterfaceSettings:
     host: str = "127.0.0.1"
     port: int = 8000
     uds: str | None = None
+    uds_permissions: str = ""  #: octal; empty: those of the socket that was there before, or 0666
     fd: int | None = None
     reuse_port: bool = False
     backlog: int = 2048

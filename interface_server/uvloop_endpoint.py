@@ -13,7 +13,7 @@ from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
 from interface_server.uvloop_port import UvloopPort
-from interface_server.uvloop_sockets import be_patient, remove_stale
+from interface_server.uvloop_sockets import be_patient, permissions, remove_stale
 from interface_server.uvloop_transport import UvloopTransport, everybody
 from interface_server.vanished import Patience
 
@@ -29,6 +29,7 @@ class UvloopServerEndpoint:
         host: str = "127.0.0.1",
         port: int = 0,
         uds: str | None = None,
+        uds_permissions: str = "",
         fd: int | None = None,
         backlog: int = 2048,
         reuse_port: bool = False,
@@ -39,6 +40,7 @@ class UvloopServerEndpoint:
         self._loop = loop
         self._host, self._port, self._reuse_port = host, port, reuse_port
         self._uds = Path(uds) if uds else None
+        self._uds_permissions = uds_permissions
         self._fd = fd
         self._backlog = backlog
         self._patience = patience
@@ -80,8 +82,7 @@ class UvloopServerEndpoint:
         return UvloopPort(server, None)
 
     async def _open_unix(self, connection: Callable[[], UvloopTransport], path: Path) -> UvloopPort:
-        remove_stale(path)
+        before = remove_stale(path)
         server = await self._loop.create_unix_server(connection, str(path), backlog=self._backlog)
-        # As open as a TCP port: a proxy usually runs as another user. Whoever wants less closes the folder.
-        path.chmod(0o666)  # noqa: ASYNC240 - once, before anybody is served
+        path.chmod(permissions(self._uds_permissions, before))  # noqa: ASYNC240 - once, before anybody is served
         return UvloopPort(server, path)

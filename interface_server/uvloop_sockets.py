@@ -50,13 +50,28 @@ def be_patient(listening: Any, patience: Patience) -> None:
             listening.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
-def remove_stale(path: Path) -> None:
-    """Remove a socket file that nobody listens on. Raises OSError when somebody does, or when it is no socket."""
+#: As open as a TCP port: a proxy usually runs as another user.
+PERMISSIONS = 0o666
+
+
+def permissions(asked: str, before: int | None) -> int:
+    """What a unix socket's file may be used for, and by whom. before: of the one whose place it takes, which is not widened."""
+    if asked:
+        return int(asked, 8)
+    return PERMISSIONS if before is None else before
+
+
+def remove_stale(path: Path) -> int | None:
+    """Remove a socket file that nobody listens on, and return its permissions; None if there is none.
+
+    Raises OSError when somebody listens, or when it is no socket.
+    """
     try:
-        if not stat.S_ISSOCK(path.lstat().st_mode):
-            raise FileExistsError(f"{path} exists and is not a socket")
+        mode = path.lstat().st_mode
     except FileNotFoundError:
-        return
+        return None
+    if not stat.S_ISSOCK(mode):
+        raise FileExistsError(f"{path} exists and is not a socket")
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         try:
             probe.connect(str(path))
@@ -64,3 +79,4 @@ def remove_stale(path: Path) -> None:
             path.unlink(missing_ok=True)
         else:
             raise OSError(f"somebody listens on {path} already")
+    return stat.S_IMODE(mode)

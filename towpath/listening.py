@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from interface_server.settings import InterfaceSettings
-from interface_server.uvloop_sockets import remove_stale
+from interface_server.uvloop_sockets import PERMISSIONS, permissions, remove_stale
 from towpath.environment import RUN_DIR
 from towpath.errors import StartFailure
 from towpath.run_dir import SOCKET_PATH_BYTES_MAX
@@ -38,6 +38,7 @@ class Listening:
     port: int = 0  #: where there is one
     supervised: str | None = None
     descriptor: int | None = None
+    permissions: int = PERMISSIONS  #: of a unix socket
 
 
 def prepare(settings: InterfaceSettings) -> Listening:
@@ -46,8 +47,8 @@ def prepare(settings: InterfaceSettings) -> Listening:
         return Listening(f"descriptor {settings.fd}", descriptor=_hand_down(_inherited(settings.fd)))
     if settings.uds is not None:
         path = Path(settings.uds).absolute()
-        check_unix(path)
-        return Listening(f"unix:{path}", supervised=f"unix://{path}")
+        allowed = permissions(settings.uds_permissions, check_unix(path))
+        return Listening(f"unix:{path}", supervised=f"unix://{path}", permissions=allowed)
     family, address = _resolve(settings.host, settings.port)
     listener = _bind(family, address, settings)
     host, port = listener.getsockname()[:2]
@@ -69,13 +70,13 @@ def check(settings: InterfaceSettings) -> None:
     _bind(family, address, settings).close()
 
 
-def check_unix(path: Path) -> None:
-    """StartFailure if nobody could listen there. What a dead server left is taken away."""
+def check_unix(path: Path) -> int | None:
+    """StartFailure if nobody could listen there. What a dead server left is taken away; its permissions are returned."""
     check_fits(path)
     if not path.parent.is_dir():
         raise StartFailure(f"there is no folder {path.parent} for the unix socket")
     try:
-        remove_stale(path)
+        return remove_stale(path)
     except OSError as error:
         raise StartFailure(f"cannot listen on the unix socket {path}: {error.strerror or error}") from error
 

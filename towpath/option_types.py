@@ -120,6 +120,11 @@ class Checked(click.ParamType[str]):
         return str(value)
 
 
+def _permissions(text: str) -> None:
+    if text and re.fullmatch(r"(0o)?[0-7]{3,4}", text) is None:
+        raise ValueError(f"{text!r} is no octal number such as 660")
+
+
 def _some_address(text: str) -> None:
     """Of an empty one, the system makes all."""
     if not text:
@@ -127,6 +132,7 @@ def _some_address(text: str) -> None:
 
 
 HOST = Checked("address", _some_address)
+PERMISSIONS = Checked("octal", _permissions)
 #: Peers that are believed: addresses, networks, `unix`, or `*`, with commas between.
 PROXY_LIST = Checked("addresses", TrustedPeers)
 #: A URL that redis-py knows, or `redis+sentinel://host:port,…/service`.

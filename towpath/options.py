@@ -19,6 +19,7 @@ from interface_server.settings import InterfaceSettings
 from towpath.option_types import (
     GENERATION,
     HOST,
+    PERMISSIONS,
     PROXY_LIST,
     REDIS_URL,
     ApplicationInterface,
@@ -118,6 +119,10 @@ ROWS: tuple[Row, ...] = (
     Row(
         "--uds", DOOR | FIND_SERVE, "Listen on a unix socket of this path instead.", ("interface.uds",),
         elsewhere="The `serve` that listens on the unix socket of this path.",
+    ),
+    Row(
+        "--uds-permissions", DOOR, "Who may connect to the unix socket, in octal; 666, or as it was before, if not given.",
+        ("interface.uds_permissions",), PERMISSIONS,
     ),
     Row("--fd", DOOR, "Listen on this inherited descriptor instead.", ("interface.fd",), COUNT_OR_OFF),
     Row(

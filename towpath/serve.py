@@ -248,6 +248,7 @@ def _plan(folder: RunDir, settings: ServeSettings, place: Listening) -> Plan:
         run_dir=str(folder.path),
         started_in=started_in.name(),
         socket=place.supervised,
+        socket_permissions=place.permissions,
         descriptor=place.descriptor or 0,
         owns_socket=interface.fd is None,
         backlog=interface.backlog,

@@ -37,6 +37,7 @@ class Plan:
     app: str
     run_dir: str
     socket: str | None  #: as `fcgi-program` writes it; None: the descriptor below is handed down
+    socket_permissions: int = 0o666  #: of a unix socket
     descriptor: int = 0
     owns_socket: bool = True  #: False: somebody else brought it, and may want it when all of this has ended
     backlog: int = 2048
@@ -114,7 +115,7 @@ def _interface(plan: Plan) -> str:
     descriptor = 0 if plan.socket else plan.descriptor
     place = [("socket", plan.socket), ("socket_backlog", str(plan.backlog))] if plan.socket else []
     if plan.socket and plan.socket.startswith("unix:"):
-        place.append(("socket_mode", "0666"))
+        place.append(("socket_mode", f"{plan.socket_permissions:04o}"))
     return _section(f"{'fcgi-program' if plan.socket else 'program'}:{INTERFACE}", [
         ("command", shlex.join((*plan.command, "interface", "--fd", str(descriptor)))),
         *place,

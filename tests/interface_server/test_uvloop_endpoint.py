@@ -97,7 +97,6 @@ async def test_a_unix_socket_takes_the_place_of_a_dead_one_and_is_removed_at_the
     with socket.socket(socket.AF_UNIX) as dead:
         dead.bind(str(path))
     port = await open_endpoint(uds=str(path))
-    assert stat.S_IMODE(path.stat().st_mode) == 0o666
     assert await conversation(*await asyncio.open_unix_connection(str(path))) == b"HELLO!switched later"
     with pytest.raises(OSError):
         remove_stale(path)
@@ -119,6 +118,22 @@ async def test_a_client_is_refused_although_another_process_has_the_listening_so
         port.stopListening()
         with socket.socket(family) as client, pytest.raises(ConnectionRefusedError):
             client.connect(another.getsockname())
+
+
+@pytest.mark.parametrize(
+    ("before", "asked", "then"), [(None, "", 0o666), (0o660, "", 0o660), (0o660, "600", 0o600), (None, "0660", 0o660)]
+)
+async def test_a_unix_socket_is_no_wider_than_the_one_before_it_unless_that_is_asked_for(
+    tmp_path: Path, before: int | None, asked: str, then: int
+):
+    path = tmp_path / "s"
+    if before is not None:
+        with socket.socket(socket.AF_UNIX) as dead:
+            dead.bind(str(path))
+        path.chmod(before)
+    port = await open_endpoint(uds=str(path), uds_permissions=asked)
+    assert stat.S_IMODE(path.stat().st_mode) == then
+    port.stopListening()
 
 
 async def test_what_is_no_socket_is_not_removed(tmp_path: Path):

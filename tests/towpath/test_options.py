@@ -75,7 +75,7 @@ def test_without_a_word_every_setting_has_its_default(command: str) -> None:
 CHANGED = {
     "sticky": "cookie",
     "allow_mixed_apps": "true", "redis_wait": "77",
-    "host": "0.0.0.0", "port": "81", "uds": "/tmp/x", "fd": "3", "request_capacity": "12", "stall_timeout": "8",
+    "host": "0.0.0.0", "port": "81", "uds": "/tmp/x", "uds_permissions": "660", "fd": "3", "request_capacity": "12", "stall_timeout": "8",
     "half_close_timeout": "4",
     "resume_websockets": "true", "resume_wait": "99", "redis_outage_timeout": "44", "drain_delay": "2", "backlog": "7", "redis": "redis://h:1/2",
     "prefix": "p:", "buffer_budget": "2MiB", "queue_wait": "1.5", "app_dir": "src", "interface": "wsgi", "lifespan": "on",

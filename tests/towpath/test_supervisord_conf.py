@@ -5,14 +5,16 @@ from __future__ import annotations
 import dataclasses
 import os
 import resource
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from interface_server.settings import InterfaceSettings
 from tests.facts import wait_until
-from towpath import supervisord_conf
+from towpath import listening, supervisord_conf
 from towpath.errors import StartFailure
 from towpath.serve import SUPERVISE
 from towpath.supervisord_conf import Plan
@@ -43,6 +45,18 @@ def test_a_descriptor_is_handed_down_where_supervisord_cannot_listen() -> None:
     text = supervisord_conf.render(dataclasses.replace(PLAN, socket=None, descriptor=200))
     assert "[program:interface]\ncommand=towpath interface --fd 200\n" in text
     assert f"minfds={200}" in text
+
+
+def test_a_unix_socket_has_the_permissions_that_were_asked_for_or_those_of_the_one_before_it(tmp_path: Path) -> None:
+    """One that was made narrow beforehand is not widened by a start."""
+    path = tmp_path / "s"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+    path.chmod(0o660)
+    for asked, mode in (("", "0660"), ("", "0666"), ("600", "0600")):  # the second time nothing is there any more
+        place = listening.prepare(InterfaceSettings(uds=str(path), uds_permissions=asked))
+        plan = dataclasses.replace(PLAN, socket=place.supervised, socket_permissions=place.permissions)
+        assert f"\nsocket_mode={mode}\n" in supervisord_conf.render(plan)
 
 
 def test_a_percent_sign_in_a_path_is_no_expansion() -> None:
