@@ -13,6 +13,7 @@ from typing import Any
 
 import hiredis
 
+from channel_layer import forked_child
 from channel_layer.errors import LayerUnavailable
 from channel_layer.redis_address import RedisAddress
 
@@ -46,6 +47,7 @@ class Sentinel:
         self._address = address
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._parser = hiredis.Reader(notEnoughData=_INCOMPLETE)
+        forked_child.give_up_in_children(self)
 
     async def ask(self) -> Primary:
         """OSError if it does not answer; hiredis.HiredisError if it does not know the service."""
@@ -61,6 +63,11 @@ class Sentinel:
         if self._streams is not None:
             self._streams[1].transport.abort()
             self._streams = None
+
+    def forked(self) -> None:
+        """See `Inherited`."""
+        if self._streams is not None and not self._streams[1].transport.is_closing():
+            forked_child.close(self._descriptor)
 
     async def _ask(self) -> Primary:
         if self._streams is None:
@@ -78,6 +85,7 @@ class Sentinel:
     async def _connect(self) -> None:
         tls, credentials = self._address.tls, self._address.sentinel_credentials
         self._streams = await asyncio.open_connection(*self._where, ssl=tls.context() if tls else None)
+        self._descriptor = self._streams[1].get_extra_info("socket").fileno()
         self._parser = hiredis.Reader(notEnoughData=_INCOMPLETE)
         if credentials is None:
             return

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from channel_layer import forked_child
 from towpath import control, marks
 from towpath.control import Request
 from towpath.environment import PAUSES, RUN_DIR
@@ -109,6 +110,17 @@ class _Orders(asyncio.Protocol):
         self.first = first
         self._pause = pause
         self._rest = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._descriptor = transport.get_extra_info("socket").fileno()
+        forked_child.give_up_in_children(self)
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self._descriptor = -1
+
+    def forked(self) -> None:
+        """See `Inherited`: `serve` is to see the end of its worker, and not of what the application has started."""
+        forked_child.close(self._descriptor)
 
     def data_received(self, data: bytes) -> None:
         *lines, self._rest = (self._rest + data).split(b"\n")
