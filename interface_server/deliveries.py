@@ -62,7 +62,7 @@ class Deliveries:
     def _hold_for_accept(self, upstream: WireUpstream, pushed: Pushed) -> None:
         held = self._held_of(upstream)
         if held.size_bytes < self._held_bytes_max:
-            held.keep_sent(upstream, pushed)
+            held.keep_sent(pushed)
         else:
             self._no_room(upstream, held)
 
@@ -189,7 +189,7 @@ class Deliveries:
         """Twice a second."""
         for number, held in tuple(self.held.items()):
             upstream = self._connections[number]
-            if held.overdue(upstream):
+            if held.overdue():
                 self.deaf = self.deaf or bool(held.awaited)
                 self._give_up(upstream, held)
                 self.go_on(upstream)
@@ -209,7 +209,6 @@ class Deliveries:
         held = self.held.pop(upstream.number, None)
         if held is None:
             return
-        self._counters["dropped.push_not_open"] += len(held.pushes)
-        held.end()
+        self._counters["dropped.push_not_open"] += held.end()
         if not held.running:
             self._run(upstream, held)

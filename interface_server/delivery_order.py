@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from channel_layer.events import EVENT_OVERHEAD_BYTES, payload_size_bytes
+from channel_layer.events import payload_size_bytes
 from channel_layer.packets import JOIN, LEAVE, SEND
 from interface_server.client import Pushed
 from interface_server.connection import Connection
@@ -24,48 +24,50 @@ from interface_server.connection import Connection
 #: How many looks, two a second, either side waits for the other. Counted, since a loop that was blocked has looked once, and reads
 #: first what came meanwhile.
 LOOKS_MAX = 3
+#: What each takes beside its payload, as objects of Python.
+HELD_OVERHEAD_BYTES = 512
 
 
 class Held:
     """One connection's pushes and packets that wait."""
 
-    __slots__ = ("awaited", "looks", "packets", "pushes", "running", "size_bytes", "told")
+    __slots__ = ("awaited", "looks", "packets", "ready", "running", "size_bytes", "told", "unplaced")
 
     def __init__(self) -> None:
-        self.pushes: deque[Pushed] = deque()
-        self.packets: deque[tuple[str, list[Any]]] = deque()  # with their sender
+        self.ready: deque[Pushed] = deque()  #: nothing but the accept is missing
+        self.unplaced: deque[Pushed] = deque()  #: the first waits for its place, the others for it
+        self.packets: deque[tuple[str, list[Any], int]] = deque()  #: with their senders and sizes
         self.awaited = 0  #: the message to a group that the packets wait for; 0: none
-        self.size_bytes = 0  #: of both
+        self.size_bytes = 0  #: of all of them
         self.looks = 0
         self.running = False  #: packets are being obeyed just now
         self.told = False  #: that something was dropped
 
     def __bool__(self) -> bool:
-        return bool(self.pushes or self.packets or self.awaited)
+        return bool(self.ready or self.unplaced or self.packets or self.awaited)
 
     def keep_push(self, pushed: Pushed) -> None:
         """A group's message waits behind all others."""
-        self._keep(len(self.pushes), pushed)
-
-    def keep_sent(self, connection: Connection, pushed: Pushed) -> None:
-        """What was sent to the reply channel has come by the inbox: in front of what waits for its place there."""
-        places = (at for at, other in enumerate(self.pushes) if not is_placed(connection, other))
-        self._keep(next(places, len(self.pushes)), pushed)
-
-    def _keep(self, at: int, pushed: Pushed) -> None:
-        if not self.pushes and not self.awaited:
+        if not self.unplaced and not self.awaited:
             self.looks = 0
-        self.pushes.insert(at, pushed)
-        self.size_bytes += payload_size_bytes(pushed.event)
+        self.unplaced.append(pushed)
+        self.size_bytes += _push_size_bytes(pushed)
+
+    def keep_sent(self, pushed: Pushed) -> None:
+        """What was sent to the reply channel has come by the inbox: it waits for no place there."""
+        self.ready.append(pushed)
+        self.size_bytes += _push_size_bytes(pushed)
 
     def next_push(self, connection: Connection) -> Pushed | None:
         """The next one that may go now."""
-        if not self.pushes or not may_go(connection, self.pushes[0]):
+        while self.unplaced and is_placed(connection, self.unplaced[0]):
+            self.ready.append(self.unplaced.popleft())
+            if not self.awaited:
+                self.looks = 0
+        if not self.ready or not connection.accepted:
             return None
-        if not self.awaited:
-            self.looks = 0
-        pushed = self.pushes.popleft()
-        self.size_bytes -= payload_size_bytes(pushed.event)
+        pushed = self.ready.popleft()
+        self.size_bytes -= _push_size_bytes(pushed)
         return pushed
 
     def wait_for(self, count: int) -> None:
@@ -73,9 +75,10 @@ class Held:
         self.awaited, self.looks = count, 0
 
     def keep_packet(self, sender: str, packet: list[Any]) -> None:
-        """`packet` waits behind all others."""
-        self.packets.append((sender, packet))
-        self.size_bytes += _size_bytes(packet)
+        """`packet` waits behind all others. Nonsense in it raises here, and is not kept."""
+        size_bytes = _packet_size_bytes(packet)
+        self.packets.append((sender, packet, size_bytes))
+        self.size_bytes += size_bytes
 
     def next_packet(self, connection: Connection) -> tuple[str, list[Any]] | None:
         """The next one that may be obeyed now."""
@@ -84,25 +87,28 @@ class Held:
         self.awaited = 0
         if not self.packets:
             return None
-        sender, packet = self.packets.popleft()
-        self.size_bytes -= _size_bytes(packet)
+        sender, packet, size_bytes = self.packets.popleft()
+        self.size_bytes -= size_bytes
         return sender, packet
 
-    def overdue(self, connection: Connection) -> bool:
+    def overdue(self) -> bool:
         """Look once more: has one side waited for the other for too long? Only the accept is waited for without an end."""
         self.looks += 1
-        return self.looks > LOOKS_MAX and (bool(self.awaited) or (bool(self.pushes) and connection.accepted))
+        return self.looks > LOOKS_MAX and (bool(self.awaited) or bool(self.unplaced))
 
-    def end(self) -> None:
-        """The connection is done: of all that waited only questions are left, which get their answers."""
-        self.pushes.clear()
+    def end(self) -> int:
+        """The connection is done: of all that waited only questions are left, which get their answers. How many pushes are dropped."""
+        dropped = len(self.ready) + len(self.unplaced)
+        self.ready.clear()
+        self.unplaced.clear()
         self.packets = deque(waited for waited in self.packets if waited[1][0] in (JOIN, LEAVE))
         self.awaited = 0
+        return dropped
 
     def give_up(self, connection: Connection) -> None:
         """Neither side waits for the other any more."""
         connection.came = max(connection.came, self.awaited)
-        for pushed in self.pushes:
+        for pushed in self.unplaced:
             if is_own(connection, pushed):
                 pushed.origin = None  # nobody else looks at it
 
@@ -123,6 +129,10 @@ def may_go(connection: Connection, pushed: Pushed) -> bool:
     return connection.accepted and is_placed(connection, pushed)
 
 
-def _size_bytes(packet: list[Any]) -> int:
+def _push_size_bytes(pushed: Pushed) -> int:
+    return payload_size_bytes(pushed.event) + HELD_OVERHEAD_BYTES
+
+
+def _packet_size_bytes(packet: list[Any]) -> int:
     """What credit does not bound already."""
-    return payload_size_bytes(packet[3]) if packet[0] == SEND else EVENT_OVERHEAD_BYTES
+    return (payload_size_bytes(packet[3]) if packet[0] == SEND else 0) + HELD_OVERHEAD_BYTES

@@ -18,7 +18,7 @@ from interface_server.dropped import Dropped
 from interface_server.upstream import WireUpstream
 
 OWNER = "worker.000000000001"
-HELD_BYTES_MAX = 1_000
+HELD_BYTES_MAX = 5_000
 
 
 @dataclass

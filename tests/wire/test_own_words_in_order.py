@@ -88,7 +88,8 @@ async def test_what_is_sent_to_ones_own_channel_right_after_the_accept_arrives_b
 
 
 async def test_who_joins_accepts_and_sends_hears_itself(wire_settings: WireSettings) -> None:
-    """P1, P10. The order in which the tutorial of Channels does it; also what a group says before the accept waits for that."""
+    """P1, P10. The order in which the tutorial of Channels does it; what a group says before the accept waits for that, and the
+    close for what was said to a group before it."""
 
     async def conversation(layer: RedisLayer, me: str, send: Send) -> None:
         room = f"room{me.partition('!')[2]}"
@@ -98,11 +99,14 @@ async def test_who_joins_accepts_and_sends_hears_itself(wire_settings: WireSetti
         await send(ACCEPT)
         await layer.group_send(room, text("hello"))
         await send(text("end"))
+        await layer.group_send(room, text("bye"))
+        await send({"type": "websocket.close"})
 
     async with interface(wire_settings) as door, talking(wire_settings, conversation):
         clients = [enter(door) for _ in range(SOCKETS)]
-        await until(lambda: all(len(client.heard) == 5 for client in clients))
-        assert {tuple(client.heard) for client in clients} == {("websocket.accept", "early", "mine", "hello", "end")}
+        await until(lambda: all(client.heard[-1:] == ["websocket.close"] for client in clients))
+        said = ("websocket.accept", "early", "mine", "hello", "end", "bye", "websocket.close")
+        assert {tuple(client.heard) for client in clients} == {said}
         assert not door._deliveries.held
 
 
