@@ -72,12 +72,15 @@ def url(folder: Path) -> str:
 
 
 def become(folder: Path) -> None:
-    """This process becomes the server; it does not return. OSError if the folder is not ours alone.
+    """This process becomes the server; it does not return. StartFailure if the folder is not ours alone.
 
     It goes last: who asks all processes of a service to leave at once does not mean it. A blocked signal stays so through `exec`, and
     no server of these unblocks any.
     """
-    PrivateFolder.open(folder).close()
+    try:
+        PrivateFolder.open(folder).close()
+    except OSError as error:
+        raise StartFailure(f"the run folder {folder} cannot be used: {error.strerror}") from error
     command = arguments(find_binary(), folder)
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
     processes.end_with_parent(signal.SIGKILL)

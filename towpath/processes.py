@@ -14,7 +14,6 @@ import select
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -116,11 +115,10 @@ def children_of(pid: int) -> list[Identity]:
 
 
 def end_all(processes: Sequence[Identity], patience_s: float) -> None:
-    """SIGTERM to all, and SIGKILL to those that are still there when the patience is over."""
+    """SIGTERM to all, and SIGKILL to those that are still there when the patience is over: so long for each, one after the other."""
     for process in processes:
         process.send(signal.SIGTERM)
-    until = time.monotonic() + patience_s
-    left = [process for process in processes if not process.wait_gone(max(0.0, until - time.monotonic()))]
+    left = [process for process in processes if not process.wait_gone(patience_s)]
     for process in left:
         process.send(signal.SIGKILL)
     for process in left:

@@ -112,6 +112,19 @@ def test_what_a_killed_serve_left_behind_is_ended_first(tmp_path: Path) -> None:
     stranger.wait()
 
 
+def test_a_signal_reaches_the_very_process_that_was_written_down_or_nobody() -> None:
+    """Its number may be another's by now."""
+    with subprocess.Popen(WAITS) as process:
+        known = Identity.of(process.pid)
+        assert known is not None
+        Identity(process.pid, "12").send(signal.SIGKILL)
+        assert Identity(process.pid, "12").wait_gone(0), "that one has gone"
+        assert not known.wait_gone(0)
+        known.send(signal.SIGTERM)
+        assert known.wait_gone(20)
+    assert process.returncode == -signal.SIGTERM
+
+
 def test_an_orphan_that_does_not_listen_is_killed() -> None:
     """Patience ends."""
     code = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); signal.pause()"
