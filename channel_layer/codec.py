@@ -77,6 +77,6 @@ def unpack_batch(packed: bytes) -> tuple[str, list[list[Any]]]:
                 raise WireError(f"a packet of kind {packet[0]} with {len(packet)} fields")
     except (TypeError, ValueError, KeyError, IndexError) as error:
         raise WireError(f"not a batch ({type(error).__name__})") from error
-    if type(packets) is not list or not is_node_name(sender):
+    if type(packets) is not list or type(sender) is not str or not is_node_name(sender):
         raise WireError("not a batch: a sender is the name of a node, packets are an array")
     return sender, packets

