@@ -13,7 +13,7 @@ from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
 from interface_server.uvloop_port import UvloopPort
-from interface_server.uvloop_sockets import be_patient, permissions, remove_stale
+from interface_server.uvloop_sockets import EVERYWHERE, be_patient, listen_everywhere, permissions, remove_stale
 from interface_server.uvloop_transport import UvloopTransport, everybody
 from interface_server.vanished import Patience
 
@@ -71,6 +71,9 @@ class UvloopServerEndpoint:
             return UvloopPort(server, None)
         if self._uds is not None:
             return await self._open_unix(connection, self._uds)
+        if self._host == EVERYWHERE:
+            sock = listen_everywhere(self._port, self._backlog, self._reuse_port)
+            return UvloopPort(await self._loop.create_server(connection, sock=sock, backlog=self._backlog), None)
         server = await self._loop.create_server(
             connection,
             self._host or None,

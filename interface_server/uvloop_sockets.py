@@ -50,6 +50,34 @@ def be_patient(listening: Any, patience: Patience) -> None:
             listening.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
+#: The address at which both families listen; others are of the family that they are written in.
+EVERYWHERE = "::"
+EVERYWHERE_WITHOUT_V6 = "0.0.0.0"
+_MAPPED = "::ffff:"
+
+
+def bindable(host: str) -> str:
+    """`host` as this system can have it: where there is no IPv6, everywhere is all of IPv4."""
+    return EVERYWHERE_WITHOUT_V6 if host == EVERYWHERE and not socket.has_dualstack_ipv6() else host
+
+
+def listen_everywhere(port: int, backlog: int, reuse_port: bool) -> socket.socket:
+    """A socket that listens at all addresses of this machine, of both families. Raises OSError."""
+    dual = bindable(EVERYWHERE) == EVERYWHERE
+    return socket.create_server(
+        (bindable(EVERYWHERE), port),
+        family=socket.AF_INET6 if dual else socket.AF_INET,
+        backlog=backlog,
+        reuse_port=reuse_port,
+        dualstack_ipv6=dual,
+    )
+
+
+def unmapped(host: str) -> str:
+    """The IPv4 address of a client that has come to a socket of both families, as everybody else writes it."""
+    return host[len(_MAPPED) :] if host.startswith(_MAPPED) and "." in host else host
+
+
 #: As open as a TCP port: a proxy usually runs as another user.
 PERMISSIONS = 0o666
 

@@ -26,7 +26,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from interface_server.twisted_address import Address, address_of
-from interface_server.uvloop_sockets import prepare
+from interface_server.uvloop_sockets import prepare, unmapped
 from interface_server.vanished import ERRNOS
 
 HIGH_WATER_BYTES = 64 * 1024
@@ -176,12 +176,12 @@ class UvloopTransport(asyncio.Protocol):
     def peer(self) -> tuple[str, int] | None:
         """Host and port of the peer; None on a unix socket."""
         name = self.uv.get_extra_info("peername")
-        return (name[0], name[1]) if isinstance(name, tuple) else None
+        return (unmapped(name[0]), name[1]) if isinstance(name, tuple) else None
 
     def host(self) -> tuple[str, int | None] | None:
         """Host and port of our end; path and None on a unix socket."""
         name = self.uv.get_extra_info("sockname")
-        return (name[0], name[1]) if isinstance(name, tuple) else ((name, None) if name else None)
+        return (unmapped(name[0]), name[1]) if isinstance(name, tuple) else ((name, None) if name else None)
 
     def is_closing(self) -> bool:
         return bool(self.uv.is_closing())

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from interface_server.settings import InterfaceSettings
-from interface_server.uvloop_sockets import PERMISSIONS, permissions, remove_stale
+from interface_server.uvloop_sockets import PERMISSIONS, bindable, permissions, remove_stale
 from towpath.environment import RUN_DIR
 from towpath.errors import StartFailure
 from towpath.run_dir import SOCKET_PATH_BYTES_MAX
@@ -98,7 +98,7 @@ def close_handed_down() -> None:
 def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[object, ...]]:
     """One address; IPv4 where a name has both, as supervisord can make that one."""
     try:
-        found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        found = socket.getaddrinfo(bindable(host) or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
         raise StartFailure(f"the host {host!r} is not known: {error.strerror}") from error
     family, _, _, _, address = min(found, key=lambda entry: entry[0] != socket.AF_INET)
@@ -110,7 +110,7 @@ def _bind(family: socket.AddressFamily, address: tuple[object, ...], settings: I
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # `::` is of both families
         listener.bind(address)
         listener.listen(settings.backlog)
     except OSError as error:

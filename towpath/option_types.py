@@ -128,7 +128,9 @@ def _permissions(text: str) -> None:
 def _some_address(text: str) -> None:
     """Of an empty one, the system makes all."""
     if not text:
-        raise ValueError("'' is no address; 0.0.0.0 listens on all of this machine")
+        raise ValueError(
+            "'' is no address; 0.0.0.0 listens on all IPv4 addresses of this machine, and :: on all of both families"
+        )
 
 
 HOST = Checked("address", _some_address)

@@ -111,7 +111,7 @@ MANY: dict[str, Any] = {"multiple": True}
 
 ROWS: tuple[Row, ...] = (
     # Where clients come in.
-    Row("--host", DOOR, "Address to listen on.", ("interface.host",), HOST),
+    Row("--host", DOOR, "Address to listen on; `::` is all of this machine, IPv4 and IPv6.", ("interface.host",), HOST),
     Row(
         "--port", DOOR | FIND_SERVE, "Port to listen on; 0: any free one.", ("interface.port",), PORT,
         elsewhere="The `serve` that listens on this port.",

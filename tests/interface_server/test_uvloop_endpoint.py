@@ -11,7 +11,7 @@ import pytest
 from twisted.internet.protocol import Factory, Protocol
 
 from interface_server.uvloop_endpoint import UvloopServerEndpoint
-from interface_server.uvloop_sockets import remove_stale
+from interface_server.uvloop_sockets import remove_stale, unmapped
 
 
 class Shout(Protocol):
@@ -85,6 +85,18 @@ async def test_several_may_share_a_port_if_they_all_say_so():
         assert await conversation(*await asyncio.open_connection("127.0.0.1", number)) == b"HELLO!switched later"
     finally:
         two.stopListening()
+
+
+async def test_both_families_come_in_at_the_one_address_of_everywhere_and_v4_is_called_v4():
+    port = await open_endpoint(host="::")
+    number = port.sockets[0].getsockname()[1]
+    try:
+        for host in ("127.0.0.1", "::1"):
+            assert await conversation(*await asyncio.open_connection(host, number)) == b"HELLO!switched later"
+    finally:
+        port.stopListening()
+    assert unmapped("::ffff:192.0.2.7") == "192.0.2.7"
+    assert [unmapped(host) for host in ("192.0.2.7", "::1", "::ffff:1")] == ["192.0.2.7", "::1", "::ffff:1"]
 
 
 async def test_a_port_that_is_taken_is_an_error_with_nothing_left_behind():

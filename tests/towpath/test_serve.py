@@ -432,9 +432,9 @@ def test_a_unix_socket_is_open_to_the_proxy_and_gone_afterwards(tmp_path: Path, 
     assert not path.exists()
 
 
-@pytest.mark.parametrize("how", ["--fd", "::1"])
+@pytest.mark.parametrize("how", ["--fd", "::"])
 def test_what_supervisord_cannot_listen_on_is_handed_down(tmp_path: Path, project: Path, how: str) -> None:
-    """An inherited descriptor, and IPv6; two interface servers share it."""
+    """An inherited descriptor, and IPv6, which is of both families where it is everywhere; two interface servers share it."""
     family, host = (socket.AF_INET, "127.0.0.1") if how == "--fd" else (socket.AF_INET6, how)
     with socket.create_server((host, 0), family=family) as listener:
         port = listener.getsockname()[1]
@@ -456,8 +456,10 @@ def test_what_supervisord_cannot_listen_on_is_handed_down(tmp_path: Path, projec
         server = Server("serve", process, log_path, tmp_path, host=host, port=port)
         try:
             server.wait_for_log("ready after")
-            shown = f"[{host}]" if ":" in host else host
-            assert httpx.get(f"http://{shown}:{port}/", trust_env=False, timeout=20).text.startswith("first")
+            for shown in ("127.0.0.1",) if how == "--fd" else ("127.0.0.1", "[::1]"):
+                assert httpx.get(f"http://{shown}:{port}/", trust_env=False, timeout=20).text.startswith("first")
+                server.wait_for_log(f"{shown.strip('[]')}:")  # and not ::ffff:127.0.0.1
+            assert "::ffff:" not in server.log
             for other in ("worker-0", "redis"):
                 inherited = os.listdir(f"/proc/{pid_of(server, other)}/fd")
                 assert max(map(int, inherited)) < HANDED_DOWN, "it would go on listening after serve has ended"
