@@ -21,7 +21,7 @@ from worker.asgi_room import AsgiRoom
 from worker.departure_watch import DepartureWatch
 from worker.drain import drain
 from worker.errors import AppBroken, StartupError
-from worker.fork_guard import ForkGuard
+from worker.fork_guard import end_child
 from worker.lifetime import Lifetime
 from worker.lifetime_watch import LifetimeWatch
 from worker.pump import Pump
@@ -159,6 +159,7 @@ def _load(settings: WorkerSettings, loop: SteadfastLoop) -> LoadedApplication:
     try:
         return load_application(settings, loop.call)
     except AppBroken as error:
+        end_child(error)
         if log.isEnabledFor(logging.DEBUG):
             log.debug("%s", error, exc_info=error.__cause__)
             error.detail = ""
@@ -184,7 +185,7 @@ async def _main(
         signals = stop_signals.to_handle()
         for number in signals:
             loop.add_signal_handler(number, worker.stop, number)
-        _guard = ForkGuard(signals)
+        steadfast.guard.took(signals)
         steadfast.begun_again = worker.hear_signals_again
         await worker.run()
     except (LayerUnavailable, ValueError) as error:

@@ -3,6 +3,7 @@
 An application may fork in a request. Its child is a copy of the worker, inside of a copy of the event loop.
 
 * Its signals are its own: the handlers are Python's, and nothing wakes the parent.
+* The loop's own objects are never used in it, nor closed: it would take descriptors out of the epoll set of its parent.
 * A child has to end by itself (`os._exit`, `multiprocessing`). One that returns into the event loop instead, or from a call in a
   thread, would serve what its parent serves: it is ended there, before anything else runs. `sys.exit()` has the exit status that it
   asks for.
@@ -40,13 +41,17 @@ def end_child(error: BaseException | None) -> None:
 
 
 class ForkGuard:
-    """Make it on the loop's thread, inside of the running loop, when the handlers of these signals are set."""
+    """Guards one loop, from before the application is imported. Make it on the loop's thread."""
 
-    def __init__(self, signals: Iterable[signal.Signals]) -> None:
-        self._loop = asyncio.get_running_loop()
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
         self._thread = threading.get_ident()
-        self._handlers = {number: signal.getsignal(number) for number in signals}
+        self._handlers: dict[signal.Signals, Any] = {}
         give_up_in_children(self)
+
+    def took(self, signals: Iterable[signal.Signals]) -> None:
+        """The worker has handlers for these signals now: a child has none."""
+        self._handlers = {number: signal.getsignal(number) for number in signals}
 
     def forked(self) -> None:
         """See `Inherited`."""
@@ -89,8 +94,9 @@ def _from_thread(callback: Callable[..., object], *args: Any, context: object = 
 
 
 def _end(error: BaseException | None) -> NoReturn:
-    if isinstance(error, SystemExit):
-        status = _status(error)
+    exited = _exit_in(error)
+    if exited is not None:
+        status = _status(exited)
     else:
         status = FAILED
         text = "process %d was forked by the application and came back into its worker's code: it ends here"
@@ -98,6 +104,13 @@ def _end(error: BaseException | None) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         stream.flush()
     os._exit(status)
+
+
+def _exit_in(error: BaseException | None) -> SystemExit | None:
+    """What an import raised comes as the cause of something else."""
+    while error is not None and not isinstance(error, SystemExit):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _status(error: SystemExit) -> int:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Coroutine
 from contextvars import Context
 from typing import Any, TypeVar
 
-from worker.fork_guard import end_child
+from worker.fork_guard import ForkGuard, end_child
 
 Result = TypeVar("Result")
 
@@ -33,6 +33,7 @@ class SteadfastLoop:
         self._runner = asyncio.Runner(loop_factory=loop_factory)
         self._loop = self._runner.get_loop()
         asyncio.set_event_loop(self._loop)
+        self.guard = ForkGuard(self._loop)
         #: Called inside of the loop when that has begun again: its descriptor for signals is another one then.
         self.begun_again: Callable[[], object] = lambda: None
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.serving import Server, towpath_serve
+from tests.serving import BIN, Server, environment, towpath_serve
 
 #: Each path is a function of this module, which runs in the request.
 APP = """
@@ -18,6 +20,8 @@ from concurrent.futures import ProcessPoolExecutor
 from asgiref.sync import async_to_sync, sync_to_async
 from channel_layer import LayerUnavailable, get_channel_layer
 
+#: Its child goes on with the import, and would be a second worker.
+AT_IMPORT = os.fork() if "SUPERVISOR_PROCESS_NAME" in os.environ else None
 FORKS = multiprocessing.get_context("fork")
 
 async def worker():
@@ -101,6 +105,9 @@ async def goes_on():
 async def note(what):
     if os.getpid() != WORKER:
         print("CHILD RUNS", what, flush=True)
+
+async def returns_at_import():
+    return await status_of(AT_IMPORT)
 
 async def raises():
     if pid := os.fork():
@@ -192,6 +199,7 @@ def test_a_command_inherits_no_descriptor_of_its_worker(ask: Ask) -> None:
 @pytest.mark.parametrize(
     ("how", "status"),
     [
+        ("returns_at_import", 1),
         ("returns", 1),
         ("goes_on", 1),
         ("raises", 1),
@@ -208,6 +216,22 @@ def test_a_forked_child_that_comes_back_from_the_application_is_ended(
     """It would be a second worker with the requests of the first. Nothing of them runs in it."""
     assert ask(how) == status
     assert "CHILD RUNS" not in server.log
+
+
+@pytest.mark.parametrize(("how", "status"), [("sys.exit(7)", 7), ("raise LookupError", 1)])
+def test_a_child_that_is_forked_at_import_ends_with_it(tmp_path: Path, how: str, status: int) -> None:
+    """The loop is there already: a child that closed it would deafen its parent. Nor does it say that the application is broken."""
+    (tmp_path / "small.py").write_text(
+        f"import os, sys\n"
+        f"child = os.fork()\n"
+        f"if child == 0: {how}\n"
+        f"print('ended with', os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+        f"async def application(scope, receive, send): ...\n"
+    )
+    command = [BIN / "towpath", "worker", "small", "--check", "--app-dir", tmp_path]
+    done = subprocess.run(command, env=environment({}), capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, f"ended with {status}\n")
+    assert "towpath: " not in done.stderr
 
 
 def test_standard_input_is_at_its_end_where_there_is_no_terminal(ask: Ask) -> None:
