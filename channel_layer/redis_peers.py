@@ -55,9 +55,9 @@ class RedisPeers:
         self.held = Peers()
         #: How many live processes have our role, ourselves included; at most two seconds old.
         self.fellows = 1
-        #: What the others of them say of themselves, as old; nothing unless `asks_fellows`.
-        self.fellow_leases: list[dict[str, Any]] = []
-        self.asks_fellows = False
+        #: What all other processes say of themselves, as old; nothing unless `asks_others`.
+        self.other_leases: list[dict[str, Any]] = []
+        self.asks_others = False
         #: What each worker says of itself, as old; nothing unless `asks_workers`.
         self.worker_leases: dict[str, dict[str, Any]] = {}
         self.asks_workers = False
@@ -215,9 +215,9 @@ class RedisPeers:
         self._acquainted.intersection_update(names)
         fellows = [name for name in names if name.startswith(self._role)]
         self.fellows = max(1, len(fellows))
-        others = [self._keys.lease(name) for name in fellows if name != self._name]
-        leases = await connection.execute("MGET", *others) if others and self.asks_fellows else ()
-        self.fellow_leases = list(readable(leases))
+        others = [self._keys.lease(name) for name in names if name != self._name]
+        leases = await connection.execute("MGET", *others) if others and self.asks_others else ()
+        self.other_leases = list(readable(leases))
         if self.asks_workers:
             await self._ask_workers(connection, [name for name in names if name.startswith("worker.")])
 

@@ -17,7 +17,7 @@ import hiredis
 
 from channel_layer import redis_scripts
 from channel_layer.codec import unpack_batch
-from channel_layer.courtesy import Courtesy
+from channel_layer.courtesy import NOTHING, Courtesy
 from channel_layer.errors import WireError
 from channel_layer.keys import GROUP, Keys
 from channel_layer.packets import OPEN, OPEN_WAIT_MS
@@ -130,24 +130,27 @@ class RedisReader:
         self.poke()
 
     def _read(self, connection: RedisConnection, count: int, leaves_s: float) -> None:
-        group = ("GROUP", GROUP, self._name)
-        block_ms = int(leaves_s * 1000) or BLOCK_MS  # who only helps does not wait for more
-        connection.call(
-            self._was_read, "XREADGROUP", *group, "COUNT", count, "BLOCK", block_ms, "STREAMS", self._stream, ">"
-        )
+        block = () if leaves_s else ("BLOCK", BLOCK_MS)  # who only helps does not wait for more
+        command = ("XREADGROUP", "GROUP", GROUP, self._name, "COUNT", count, *block, "STREAMS", self._stream, ">")
+
+        def was_read(answer: Answer) -> None:
+            self._was_read(answer, leaves_s)
+
+        connection.call(was_read, *command)
 
     def _look(self, connection: RedisConnection, count: int, leaves_s: float) -> None:
-        """Whether others take what waits."""
-        old: list[Answer] = []
+        """Whether others read what waits."""
+        before: list[Answer] = []
 
         def looked(newest: Answer) -> None:
-            found = _first_id(old[0]), _first_id(newest)
+            found = _first_id(before[0]), _last_read(before[1]), _first_id(newest)
             if self._courtesy.looked(*found, leaves_s, self._loop.time()):
                 self._read(connection, count, leaves_s)
             else:
                 self._loop.call_later(leaves_s, self._look_again, connection)
 
-        connection.call(old.append, "XRANGE", self._stream, "-", self._courtesy.seen, "COUNT", 1)
+        connection.call(before.append, "XREVRANGE", self._stream, self._courtesy.seen, "-", "COUNT", 1)
+        connection.call(before.append, "XINFO", "GROUPS", self._stream)
         connection.call(looked, "XREVRANGE", self._stream, "+", "-", "COUNT", 1)
 
     def _look_again(self, connection: RedisConnection) -> None:
@@ -164,8 +167,12 @@ class RedisReader:
             self._refusals.worked()
         return not isinstance(answer, Exception)
 
-    def _was_read(self, answer: Answer) -> None:
-        if self._done(answer) and (answer is None or not self._hand_over(answer[0][1])):
+    def _was_read(self, answer: Answer, leaves_s: float) -> None:
+        if not self._done(answer):
+            return
+        if answer is None and leaves_s:
+            self._courtesy.nothing_left()
+        if answer is None or not self._hand_over(answer[0][1]):
             self.poke()
 
     def _claim(self, connection: RedisConnection, count: int) -> None:
@@ -222,6 +229,15 @@ class RedisReader:
         if self.link.connection is not None:
             keys = (self._stream, self._size)
             redis_scripts.CANCEL.call(self.link.connection, ignore, 2, *keys, GROUP, entry_id, size_bytes)
+
+
+def _last_read(groups: Answer) -> bytes:
+    """Up to where the workers' group has read; from its beginning, if there is no answer that says so."""
+    for group in groups if isinstance(groups, list) else ():
+        facts = dict(zip(group[::2], group[1::2], strict=True))
+        if facts.get(b"name") == GROUP.encode():
+            return bytes(facts[b"last-delivered-id"])
+    return NOTHING
 
 
 def _first_id(entries: Answer) -> bytes | None:

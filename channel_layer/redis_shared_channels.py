@@ -22,7 +22,7 @@ from channel_layer.redis_opener import RedisOpener
 from channel_layer.redis_reader import Entry, RedisReader
 from channel_layer.redis_refusals import Refusals
 from channel_layer.settings import WireSettings
-from channel_layer.succession import LEAVES_TO_NEWER_S, Succession
+from channel_layer.succession import Succession
 
 log = logging.getLogger("towpath.node")
 
@@ -113,7 +113,7 @@ class RedisSharedChannels:
             self._address, self._keys, channel, self._name, self._rest_ttl_ms, wanted, on_entries, self._on_garbage
         )
         if leaves_s is not None:
-            reader.leaves_s = lambda: LEAVES_TO_NEWER_S if self.gives_way else leaves_s()
+            reader.leaves_s = leaves_s
         self._readers.append(reader)
         await reader.start()
         return reader

@@ -56,7 +56,7 @@ class Pump:
         self._reachable = False
         self._answer_may_be_late = settings.response_timeout_s > 0
         self._loop = asyncio.get_running_loop()
-        self._opened = 0
+        self._opened = self._websockets = 0
         self._connections: dict[int, WireUpstream] = {}
         self.budget = Budget(settings.wire.buffer_budget_bytes, settings.wire.window_size_bytes_min)
         self._membership = Membership()
@@ -124,8 +124,8 @@ class Pump:
         unheard_s = self.node.own_lease.unheard_s(now)
         for held in waiting_too_long(self._connections.values(), unheard_s, self._settings):
             held.obey(held.happen(Happening.OUTAGE))
-        figures = {"connections": len(self._connections), "queued": len(self._waits), "opened_total": self._opened}
-        self.node.tell(figures, self.counters)
+        figures = {"connections": len(self._connections), "websockets": self._websockets, "queued": len(self._waits)}
+        self.node.tell({**figures, "opened_total": self._opened}, self.counters)
 
     # -- Door
 
@@ -137,6 +137,7 @@ class Pump:
         self._opened += 1
         upstream = WireUpstream(self, client, self._opened, scope, body, more_body, window, expect_continue)
         self._connections[upstream.number] = upstream
+        self._websockets += upstream.kind == "websocket"
         if self._affinity is not None:
             upstream.tie = self._affinity.tie(scope.event)
         self.queue.put(upstream)
@@ -166,6 +167,7 @@ class Pump:
         if self._connections.pop(number, None) is None:
             return
         self.budget.give_back(upstream.incoming.window)
+        self._websockets -= upstream.kind == "websocket"
         self._waits.end(number)
         if upstream.owner is not None:
             self.node.peers.release(upstream.owner)

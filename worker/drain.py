@@ -14,12 +14,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 
 from channel_layer.close_codes import SERVICE_RESTART
 from channel_layer.packets import Close
 from worker.asgi_room import AsgiRoom
-from worker.instance import Instance
+from worker.hand_over import ask_some
 from worker.pace import Pace
 from worker.pump import Pump
 from worker.wire_line import WireLine
@@ -27,7 +26,6 @@ from worker.wire_line import WireLine
 log = logging.getLogger("towpath.worker")
 
 LOOK_S = 0.05
-AT_ONCE = 50  #: hand-offs, or ends of event streams, at one look
 # Parts of the drain time, from its beginning:
 STREAMS_END_FROM = 0.5
 CLOSING_FROM = 0.8  #: WebSockets that nobody takes over
@@ -63,16 +61,6 @@ async def drain(pump: Pump, room: AsgiRoom, timeout_s: float, now: asyncio.Event
     cut(pump.lines)
     while room.running and time() < end and not now.is_set():
         await asyncio.sleep(LOOK_S)
-
-
-def ask_some(lines: list[WireLine], ask: Callable[[Instance], bool]) -> None:
-    """Until so many have said yes. Who has not (no accept so far, a response that has not begun) is asked again next time."""
-    willing = 0
-    for line in lines:
-        if line.open and line.instance is not None and ask(line.instance):
-            willing += 1
-            if willing == AT_ONCE:
-                return
 
 
 def websockets(lines: list[WireLine]) -> list[WireLine]:

@@ -29,7 +29,7 @@ from worker.instance import Room
 from worker.loop_lag import LoopLag
 from worker.neighbours import check_neighbours
 from worker.offers import offers, refusals
-from worker.placement import LEAVES_S, is_laden, may_be_laden, willing
+from worker.placement_watch import PlacementWatch
 from worker.settings import WorkerSettings
 from worker.shortage_log import ShortageLog
 from worker.wire_line import WireLine
@@ -66,7 +66,7 @@ class Pump:
         self._sticky = settings.sticky != "off"
         self._draining = False
         self._paused = False
-        self._laden = False  # with more open WebSockets than its share
+        self._placement = PlacementWatch(self.node, room, self._reserved, self._lines)
         self._figures_timer: asyncio.TimerHandle | None = None
         self._handlers = {
             packets.DATA: self._data,
@@ -84,10 +84,13 @@ class Pump:
             self._settings.wire.app
         ):  # now that our lease is written: of two that start together at least one sees the other
             check_neighbours(self._settings.wire, await self.node.peers.leases())
+        await self.node.peers.look()  # what others hold: sockets may be handed over to us in the next moment
         self._lag.start()
         self._figures()
         for kind, channel in CHANNEL_OF_KIND.items():
-            leaves_s = self._leaves_s if kind == "websocket" else None  # an exchange is soon over, wherever it is
+            leaves_s = (
+                self._placement.leaves_s if kind == "websocket" else None
+            )  # an exchange is soon over, wherever it is
             await self._read(kind, channel, leaves_s)
             if self._sticky:
                 await self._read(kind, own_channel(channel, self.node.name), None)
@@ -173,11 +176,9 @@ class Pump:
         if self._paused:
             return 0  # `pause` reads on
         free = self._room.free(kind) - self._reserved[kind]
-        fellows = self.node.peers.fellows if channel == CHANNEL_OF_KIND[kind] else 1
-        return read_count(free, self._length[channel], fellows, self._lag.late)
-
-    def _leaves_s(self) -> float:
-        return LEAVES_S if self._laden else 0.0
+        shared = channel == CHANNEL_OF_KIND[kind]
+        count = read_count(free, self._length[channel], self.node.peers.fellows if shared else 1, self._lag.late)
+        return self._placement.count(count) if shared and kind == "websocket" else count
 
     def _take(self, kind: str, channel: str, entries: list[Entry]) -> bool:
         """Take what was read, but for what must not be taken (again). True: read no more until that has begun to run.
@@ -384,9 +385,7 @@ class Pump:
 
     def _figures(self) -> None:
         """What `status` shows of this worker, and what its fellows place WebSockets by."""
-        websockets = self._room.websockets
-        self.node.peers.asks_fellows = may_be_laden(websockets)
-        self._laden = is_laden(websockets, willing(self.node.peers.fellow_leases))
+        self._placement.look(stays=not self._draining)
         figures = {
             **self._held(),
             "draining": self._draining,

@@ -266,15 +266,18 @@ class SimulatedRedis:
             del stream.entries[entry_id]
         return len(old)
 
-    def do_xrevrange(self, key: bytes, _high: bytes, _low: bytes, _count: bytes, count: bytes) -> list[Any]:
+    def do_xrevrange(self, key: bytes, high: bytes, _low: bytes, _count: bytes, count: bytes) -> list[Any]:
         stream = self._get(key)
-        newest = list(stream.entries)[-int(count) :] if stream else []
+        found = [entry_id for entry_id in stream.entries if entry_id <= parse(high)] if stream else []
+        newest = found[-int(count) :]
         return [[shown(entry_id), stream.entries[entry_id]] for entry_id in reversed(newest)]
 
-    def do_xinfo(self, _what: bytes, key: bytes) -> list[Any]:
+    def do_xinfo(self, what: bytes, key: bytes) -> list[Any]:
         stream = self._get(key)
         if stream is None:
             raise CommandError("ERR no such key")
+        if what == b"GROUPS":
+            return [[b"name", name, b"last-delivered-id", shown(group.last)] for name, group in stream.groups.items()]
         return [b"length", len(stream.entries), b"last-generated-id", shown(stream.last)]
 
     def do_xgroup(self, what: bytes, key: bytes, group: bytes, *rest: bytes) -> Any:
@@ -318,7 +321,7 @@ class SimulatedRedis:
 
     def _read_or_block(self, session: Session, command: Command) -> Any:
         found = self._try_read(command)
-        if found is not None:
+        if found is not None or b"BLOCK" not in command:
             return found
         key = command[-2]
         session.read = command

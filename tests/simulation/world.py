@@ -147,8 +147,9 @@ class World:
         """SIGTERM to a worker."""
         process.leaving = True
         patient = self.record.weather == "drains"
-        timeout_s = PATIENT_DRAIN_S if patient else self.random.choice(DRAIN_TIMES_S)
+        self._drain(process, PATIENT_DRAIN_S if patient else self.random.choice(DRAIN_TIMES_S))
 
+    def _drain(self, process: Process, timeout_s: float) -> None:
         async def leave() -> None:
             await drain(process.pump, process.room, timeout_s, asyncio.Event())
             await process.pump.close()

@@ -1,4 +1,4 @@
-"""Who leaves WebSockets to others, by the leases: decisions without a server."""
+"""Which worker leaves WebSockets to others, by the leases: decisions without a server."""
 
 from __future__ import annotations
 
@@ -6,7 +6,31 @@ from typing import Any
 
 import pytest
 
-from worker.placement import is_laden, willing
+from channel_layer.succession import LEAVES_TO_NEWER_S
+from worker.placement import ASKS_S, LEAVES_S, LEAVES_TIMES_MAX, SETTLED_S, Placement
+
+LATER = 100.0
+
+
+def worker(websockets: Any = 5, **more: Any) -> dict[str, Any]:
+    return {"role": "worker", "websockets": websockets, "free": {"http": 1, "websocket": 10}, **more}
+
+
+def interface(websockets: Any) -> dict[str, Any]:
+    return {"role": "interface", "websockets": websockets}
+
+
+def placed(own: int, *leases: dict[str, Any]) -> Placement:
+    """A worker that has been there for long, and knows of these others."""
+    placement = Placement()
+    for now in (0.0, LATER):
+        placement.look(own, leases, now)
+    return placement
+
+
+def declines(own: int, others: list[int]) -> bool:
+    placement = placed(own, interface(own + sum(others)), *map(worker, others))
+    return placement.leaves_s(own, gives_way=False) > 0
 
 
 @pytest.mark.parametrize(
@@ -15,33 +39,75 @@ from worker.placement import is_laden, willing
         (20_000, [], False),  # alone: to whom?
         (1000, [0], True),
         (0, [1000], False),
-        (50, [0], False),  # a few more are no burden
+        (24, [0], False),  # a few more are no burden
         (1000, [1000, 1000], False),
-        (1400, [1000, 1000, 1000], False),  # not yet a quarter above the mean, and some
-        (1600, [1000, 1000, 1000], True),
+        (1100, [1000, 1000, 1000], False),  # not yet a tenth above the mean, and some
+        (1200, [1000, 1000, 1000], True),
     ],
 )
-def test_only_who_has_clearly_more_than_the_mean_is_laden(own: int, others: list[int], expected: bool) -> None:
+def test_only_a_worker_with_more_than_the_mean_declines(own: int, others: list[int], expected: bool) -> None:
     """P7. Sockets that are handed off come to those that have room in their hands."""
-    assert is_laden(own, others) is expected
+    assert declines(own, others) is expected
 
 
-def test_not_all_can_be_laden() -> None:
-    """A socket never waits because everybody declines: whoever has the mean or less does not."""
+def test_a_worker_that_is_alone_declines_nothing() -> None:
+    """P7. Its own figures are half a second old: what comes at once would wait for nobody."""
+    assert placed(0, interface(0)).leaves_s(300, gives_way=False) == 0.0
+
+
+def test_not_all_can_decline() -> None:
+    """A socket never waits because everybody declines: a worker with the mean or less does not."""
     for counts in ([500, 500], [0, 10_000], [1, 2, 3, 40_000], [7000, 7000, 0]):
-        laden = [is_laden(own, counts[:place] + counts[place + 1 :]) for place, own in enumerate(counts)]
-        assert not all(laden)
+        assert not all(declines(own, counts[:place] + counts[place + 1 :]) for place, own in enumerate(counts))
 
 
-def lease(**more: Any) -> dict[str, Any]:
-    return {"role": "worker", "websockets": 5, "free": {"http": 1, "websocket": 10}, **more}
+def test_the_mean_stays_the_same_while_sockets_go_from_one_worker_to_another() -> None:
+    """P7. Leases are late: what was handed over stands in two of them for a while, or in none."""
+    before = placed(0, interface(700), worker(200), worker(200), worker(200, draining=True))
+    twice = placed(200, interface(700), worker(200), worker(200), worker(200, draining=True))
+    nowhere = placed(0, interface(700), worker(200), worker(200))
+    assert before.share == twice.share == nowhere.share == pytest.approx(700 / 3 * 1.1 + 25)
+
+
+def test_a_new_worker_may_take_what_its_predecessor_had() -> None:
+    """P7. It is one more as long as that has not said that it leaves: four and a new one are four."""
+    successor = Placement()
+    successor.look(0, [interface(800), *(worker(200) for _ in range(4))], 0.0)
+    assert successor.share == pytest.approx(200 * 1.1 + 25)
+    assert successor.count(0, wanted=16) == 16
+    assert successor.count(240, wanted=16) < 16
+
+
+def test_a_worker_that_leaves_counts_until_its_successor_is_known() -> None:
+    """P7. Else the others would think for a second that there are fewer, and take more than their share."""
+    one = placed(200, interface(800), *(worker(200) for _ in range(3)))
+    one.look(200, [interface(800), worker(200), worker(200), worker(200, draining=True)], LATER + 1)
+    assert one.share == pytest.approx(200 * 1.1 + 25)
+    one.look(200, [interface(800), worker(200), worker(200)], LATER + 1 + SETTLED_S)
+    assert one.share == pytest.approx(800 / 3 * 1.1 + 25)
+
+
+def test_the_more_a_worker_has_the_longer_it_leaves_what_comes_but_never_for_long() -> None:
+    """P7. Where all have more than their share, since figures are late, the one with the fewest comes first."""
+    placement = placed(100, interface(400), *(worker(100) for _ in range(3)))
+    just, twice = int(placement.share) + 1, int(2 * placement.share)
+    assert LEAVES_S <= placement.leaves_s(just, gives_way=False) < placement.leaves_s(twice, gives_way=False)
+    assert placement.leaves_s(10_000, gives_way=False) == LEAVES_S * LEAVES_TIMES_MAX
+
+
+def test_an_old_generation_gives_way_until_all_of_the_new_one_are_at_their_bound() -> None:
+    """P7. Each socket moves once; but one new worker that has begun alone shall not get all that comes for a minute."""
+    early = placed(100, interface(400), worker(100, gives_way=True), worker(100))
+    assert early.leaves_s(100, gives_way=True) == LEAVES_TO_NEWER_S
+    late = placed(100, interface(400), worker(100, gives_way=True), worker(250))
+    assert late.leaves_s(100, gives_way=True) == 0.0
+    unheard = placed(100, interface(400), worker(100, gives_way=True))
+    assert unheard.leaves_s(100, gives_way=True) == LEAVES_TO_NEWER_S
 
 
 @pytest.mark.parametrize(
     "unfit",
     [
-        {"draining": True},
-        {"gives_way": True},
         {"blocked_s": 3.0},
         {"free": {"http": 1, "websocket": 0}},
         {"free": {}},
@@ -50,6 +116,43 @@ def lease(**more: Any) -> dict[str, Any]:
         {"websockets": None},
     ],
 )
-def test_who_could_not_take_one_is_not_counted(unfit: dict[str, Any]) -> None:
+def test_a_worker_that_could_not_take_one_is_not_counted(unfit: dict[str, Any]) -> None:
     """P6. Nothing is left to those that would leave it too; and what strangers write into their leases harms nobody."""
-    assert willing([lease(), lease(**unfit), lease(websockets=7, draining=False, blocked_s=0.0)]) == [5, 7]
+    assert placed(5, interface(30), worker(), {**worker(), **unfit}).takers == [5]
+    assert placed(5, interface(30), worker(), {**worker(), **unfit}).share == pytest.approx(15 * 1.1 + 25)
+
+
+def test_interface_servers_that_do_not_say_what_they_hold_are_made_up_for() -> None:
+    """An upgrade begins with workers or with interface servers, as one likes."""
+    assert placed(100, {"role": "interface"}, worker(300)).share == pytest.approx(200 * 1.1 + 25)
+
+
+def test_what_others_hold_is_asked_by_who_is_new_and_as_long_as_anybody_has_many() -> None:
+    """A fleet without WebSockets need not know."""
+    placement = Placement()
+    placement.look(0, [interface(4), worker(4)], 100.0)
+    assert placement.asks(0, 100.0)
+    assert not placement.asks(0, 100.0 + ASKS_S)
+    assert placement.asks(51, 100.0 + ASKS_S)
+    placement.look(0, [interface(400), worker(400)], 101.0)
+    assert placement.asks(0, 100.0 + ASKS_S)
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "expected"),
+    [
+        (700, [0, 0, 0], 483),  # down to a tenth above the mean, and some
+        (268, [144, 144, 144], 0),  # within its bound
+        (300, [134, 133, 133], 83),
+        (700, [], 0),
+    ],
+)
+def test_a_worker_beyond_its_bound_has_a_surplus(own: int, others: list[int], expected: int) -> None:
+    """P7. 1.25 times the mean and 50; what is handed over is what it has beyond its share."""
+    assert placed(own, interface(own + sum(others)), *map(worker, others)).surplus(own) == expected
+
+
+def test_a_surplus_is_never_more_than_others_have_room_for() -> None:
+    """P7. What nobody takes would come back, and each time cost its application an instance."""
+    full = worker(0, free={"http": 1, "websocket": 0})
+    assert placed(700, interface(1400), worker(690), full, full).surplus(700) == 0

@@ -1,0 +1,146 @@
+"""A fleet of workers under reloads and scalings, with resumable sockets that nobody closes: which worker has how many of them.
+
+Pumps, readers, leases and drains are the real ones, on virtual time. What is played is `serve`, which replaces workers one at a time,
+and the application, which accepts each socket and hands it over when it is asked to.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+
+from channel_layer.events import Event
+from interface_server.pump import Pump as InterfacePump
+from interface_server.settings import InterfaceSettings
+from tests.simulation.process import Process
+from tests.simulation.world import PATIENT, World
+from tests.wire.both_pumps import Recorded, RecordedInstance, RecordedRoom, knock
+from worker.instance import Line
+from worker.pump import Pump as WorkerPump
+from worker.settings import WorkerSettings
+
+STEP_S = 0.05
+STEP_MAX_S = 5.0  #: `serve` waits no longer for an old worker before it starts the next one
+DRAIN_S = 30.0
+WIRE = replace(PATIENT, buffer_budget_bytes=256 * 1024 * 1024, lease_ttl_s=5.0)
+
+
+class Resumable(RecordedInstance):
+    """One instance: it waits for its client, so it is cut as soon as it is asked. `left` is called at its end."""
+
+    left: Callable[[], None]
+
+    def hand_off(self) -> bool:
+        if self.line.resumable and not self.disconnects:
+            self.line.resumable = False
+            self.line.hand_off()
+            return True
+        return False
+
+    def disconnect(self, code: int, reason: str) -> None:
+        super().disconnect(code, reason)
+        self.left()
+
+
+class Hotel(RecordedRoom):
+    """A room whose sockets are resumable and accepted at once. `moves`: by the number of the socket, how many instances it has had."""
+
+    def __init__(self, moves: Counter[int]) -> None:
+        super().__init__(slots=20_000)
+        self._moves = moves
+        self._count = 0
+
+    @property
+    def websockets(self) -> int:
+        return self._count
+
+    @property
+    def running(self) -> int:
+        return self.websockets
+
+    def start(self, scope: Event, body: bytes, more_body: bool, line: Line) -> RecordedInstance:
+        instance = Resumable(scope, body, more_body, line)
+        instance.left = self._left
+        self._count += 1
+        self._moves[line.key[1]] += 1
+        line.resumable = True
+        instance.send({"type": "websocket.accept", "resumable": True})
+        return instance
+
+    def _left(self) -> None:
+        self._count -= 1
+
+
+class SpreadWorld(World):
+    """One fleet behind one interface server."""
+
+    def __init__(self, seed: str) -> None:
+        super().__init__(seed)
+        self.network.delay_s = lambda: self.random.uniform(0.000_05, 0.000_6)  # type: ignore[method-assign]
+        self.moves: Counter[int] = Counter()
+        self.sockets: list[Recorded] = []
+        self._generation = 0
+        self.starts_s = 1.0  #: so long a new process needs until it works
+        self._ready: list[Process] = []
+
+    # -- what an operator does
+
+    def begin(self, workers: int, sockets: int) -> None:
+        """So many workers; then so many sockets, one by one."""
+        self._door = self.start("interface")
+        self.scale(workers)
+        self._until(lambda: self._door.started)
+        for _ in range(sockets):
+            self._door.loop.call_soon(lambda: self.sockets.append(knock(self._door.pump, "websocket")))
+            self.wait(0.005)
+        self.wait(2.0)
+
+    def scale(self, workers: int) -> None:
+        """More workers, or fewer: the newest leave."""
+        spare = self._ready[workers:]
+        for process in spare:
+            self.drain(process)
+        self._ready = self._ready[:workers] + [self.start("worker") for _ in range(workers - len(self._ready))]
+        self._until(lambda: all(process.started for process in self._ready))
+        self._until(lambda: not any(process.alive for process in spare))
+
+    def reload(self) -> None:
+        """As `serve` does it."""
+        self._generation += 1
+        for place, old in enumerate(self._ready):
+            self._ready[place] = new = self.start("worker")
+            self._until(lambda new=new: new.started)
+            self.drain(old)
+            self._until(lambda old=old: not old.alive, STEP_MAX_S)
+
+    def counts(self) -> list[int]:
+        """The sockets of each worker that is ready."""
+        return [process.room.websockets for process in self._ready]
+
+    # -- how
+
+    def start(self, role: str) -> Process:
+        """A new process, under a new name."""
+        process = Process(self.network, f"{role}{len(self.processes)}")
+        process.loop.call_later(self.starts_s, self._make, process)
+        return process
+
+    def _until(self, fact: Callable[[], bool], deadline_s: float = 60.0) -> None:
+        end = self.clock.now + deadline_s
+        while not fact() and self.clock.now < end:
+            self.wait(STEP_S)
+
+    def _make(self, process: Process) -> None:
+        if process.role.startswith("interface"):
+            process.pump = InterfacePump(InterfaceSettings(wire=WIRE), Counter())
+        else:
+            wire = replace(WIRE, generation=f"fleet/{self._generation}")
+            process.room = Hotel(self.moves)
+            process.pump = WorkerPump(WorkerSettings(wire=wire), process.room, Counter())
+        process.loop.create_task(self._started(process))
+
+    def drain(self, process: Process) -> None:
+        """SIGTERM to a worker."""
+        process.leaving = True
+        self._drain(process, DRAIN_S)
