@@ -11,7 +11,7 @@ WINDOW_BYTES_MAX = 262_144
 #: The least while less than half of the budget is granted; the most when it is more.
 WINDOW_BYTES_SMALL = 16_384
 #: One connection gets so small a part of what is left of the first half of the budget, or of all of it when that is gone.
-PARTS_OF_HALF, PARTS_OF_REST = 512, 16_384
+PARTS_OF_HALF, PARTS_OF_REST = 256, 16_384
 #: Of a WebSocket's client towards the application: 250 of the shortest messages, so that a hundred clients that send nothing else
 #: are not seconds ahead of all others in the worker's inbox.
 WINDOW_BYTES_OF_MESSAGES = 16_384
@@ -24,17 +24,19 @@ class Budget:
     what is left, and the sum stays within the budget however many come: but for `least_bytes` each, once all is granted.
     """
 
-    __slots__ = ("_all_bytes", "_half_bytes", "_least_bytes", "granted_bytes")
+    __slots__ = ("_all_bytes", "_half_bytes", "_least_bytes", "_plenty_below_bytes", "granted_bytes")
 
     def __init__(self, budget_bytes: int, least_bytes: int) -> None:
         self._all_bytes = budget_bytes
         self._half_bytes = budget_bytes // 2
+        self._plenty_below_bytes = self._half_bytes - WINDOW_BYTES_MAX * PARTS_OF_HALF
         self._least_bytes = least_bytes
         self.granted_bytes = 0  #: the sum of all windows
 
     def grant(self, connections: int = 1, most_bytes: int = WINDOW_BYTES_MAX) -> int:
         """The window of a new connection, or of each of several."""
-        window = min(self._share(), most_bytes)
+        plenty = self.granted_bytes < self._plenty_below_bytes  # asked first: this stands on the way of every request
+        window = most_bytes if plenty else min(self._share(), most_bytes)
         self.granted_bytes += window * connections
         return window
 
@@ -51,11 +53,8 @@ class Budget:
 
     def _share(self) -> int:
         spare = self._half_bytes - self.granted_bytes
-        if spare > 0:  # plain comparisons: this stands on the way of every request
-            share = spare // PARTS_OF_HALF
-            if share >= WINDOW_BYTES_MAX:
-                return WINDOW_BYTES_MAX
-            return share if share > WINDOW_BYTES_SMALL else WINDOW_BYTES_SMALL
+        if spare > 0:
+            return min(WINDOW_BYTES_MAX, max(WINDOW_BYTES_SMALL, spare // PARTS_OF_HALF))
         share = (self._all_bytes - self.granted_bytes) // PARTS_OF_REST
         return min(WINDOW_BYTES_SMALL, max(self._least_bytes, share))
 
