@@ -13,8 +13,6 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 from urllib.parse import unquote
 
-from redis.connection import parse_url
-
 from channel_layer.redis_tls import Tls
 
 SENTINEL_SCHEMES = ("redis+sentinel://", "rediss+sentinel://")
@@ -81,7 +79,7 @@ class RedisAddress:
 
     @classmethod
     def _of_server(cls, url: str) -> RedisAddress:
-        parts: dict[str, Any] = dict(parse_url(url))
+        parts = _parts(url)
         _, _, path, _ = _split(url)
         if not url.startswith("unix:") and not _DB.fullmatch(path):
             raise ValueError(f"{path!r} is no number of a database")
@@ -105,7 +103,7 @@ class RedisAddress:
         service, slash, db = path.removeprefix("/").partition("/")
         if not service or not hosts or not _DB.fullmatch(slash + db):
             raise ValueError("redis+sentinel://host[:port][,…]/service[/db] would be one")
-        parts: dict[str, Any] = dict(parse_url(f"redis://?{query}"))
+        parts = _parts(f"redis://?{query}")
         own = Credentials.of(parts.pop("sentinel_username", None), parts.pop("sentinel_password", None))
         credentials = Credentials.of(name, password)
         return cls(
@@ -160,3 +158,10 @@ def _tls(url: str, parts: dict[str, Any]) -> Tls | None:
     if unknown := [name for name in parts if name not in (*_PLACE, *known)]:
         raise ValueError(f"{', '.join(unknown)}: no parameter of it")
     return Tls(**{name: parts[name] for name in known if name in parts}) if known else None
+
+
+def _parts(url: str) -> dict[str, Any]:
+    """What redis-py makes of it. Imported when it is needed: it takes longer than all the rest of a command's beginning."""
+    from redis.connection import parse_url
+
+    return dict(parse_url(url))

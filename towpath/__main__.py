@@ -15,6 +15,9 @@ from pathlib import Path
 from types import ModuleType
 
 INTERRUPTED = 130  #: as in errors.py, which may not be there yet
+EMBEDDED = (
+    "embedded"  #: becomes the embedded server of a `serve`: everybody waits for that, so nothing else is imported
+)
 OURS = frozenset({"channel_layer", "interface_server", "worker", "towpath"})
 
 
@@ -55,6 +58,10 @@ def _run() -> int:
     standard_streams.open_closed()
     process_one.stand_in()
     environment.take_up()
+    if sys.argv[1:2] == [EMBEDDED] and len(sys.argv) == 3:
+        from towpath import embedded
+
+        return embedded.run(Path(sys.argv[2]))
     from towpath.command_line import run
 
     try:

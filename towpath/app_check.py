@@ -5,7 +5,6 @@ An application may end the process that imports it: `os._exit`, a crash in C. No
 
 from __future__ import annotations
 
-import faulthandler
 import os
 import signal
 import sys
@@ -44,7 +43,6 @@ def _load(check: Callable[[], int], says: int) -> NoReturn:
     try:
         processes.end_with_parent()
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever waits says what Ctrl-C means
-        faulthandler.enable()  # a crash in C shows the line of Python that led there
         code = check()
         os.write(says, DONE)
     except BaseException:  # noqa: BLE001 - nobody above is there to show it

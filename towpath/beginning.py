@@ -23,11 +23,15 @@ class Newcomer:
 
     pid: int = 0  #: as it ran first; 0: it was not seen to run
     stood: bool = False  #: it held a lease: it has started, whatever becomes of it
+    loaded: bool = False  #: it had loaded the application, in whatever life
     unheard: bool = False  #: it has gone, and how was not said by then
 
     def has_gone(self, process: Process) -> bool:
-        """It may have died and live again between two looks: its number tells."""
-        if process.failed or self.pid not in (0, process.pid):
+        """It may have died and live again between two looks: its number tells.
+
+        Who has not loaded the application is not tried again: the first end says what there is to say.
+        """
+        if process.failed or (process.has_ended and not self.loaded) or self.pid not in (0, process.pid):
             return True
         if process.state == "RUNNING":
             self.pid = process.pid
@@ -47,18 +51,19 @@ class Beginning:
 
     def failure(
         self, processes: Mapping[str, Process], wanted: Iterable[str], ready: frozenset[int] = frozenset()
-    ) -> str | None:
-        """Why the beginning has failed, in one sentence; None while it has not. ready: numbers of those who hold a lease.
+    ) -> Process | None:
+        """The process that made the beginning fail, with how it left; None while none has. ready: numbers of those who hold a lease.
 
         supervisord's answer may overtake what it logged before: how a process left is waited for until the next look.
         """
         for process in [processes[name] for name in wanted if name in processes]:
             newcomer = self._newcomers[process.name]
             newcomer.stood = newcomer.stood or process.pid in ready
+            newcomer.loaded = newcomer.loaded or newcomer.stood or process.loaded
             if not newcomer.stood and newcomer.has_gone(process):
                 end = self._ends.get(process.name)
                 if end or process.cannot_start or newcomer.unheard:
-                    return replace(process, end=end or process.end or "ended").why_not
+                    return replace(process, end=end or process.end or "ended", loaded=newcomer.loaded)
                 newcomer.unheard = True
         return None
 

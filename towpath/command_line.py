@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import faulthandler
 import os
 import re
 import signal
@@ -10,7 +11,6 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,15 +22,12 @@ from channel_layer.process_log import NoLogConfig
 from towpath import (
     app_check,
     control,
-    embedded,
     environment,
     foreign_options,
     listening,
     marks,
-    neighbours,
     options,
     pausing,
-    redis_check,
     run_dir,
     signpost,
     standard_streams,
@@ -127,7 +124,7 @@ class Commands(click.Group):
 
 
 @click.group(cls=Commands, context_settings=CONTEXT)
-@click.version_option(version("towpath"), "--version", message="towpath %(version)s")
+@click.version_option(None, "--version", package_name="towpath", message="towpath %(version)s")
 def towpath() -> None:
     """Sockets in interface servers, applications in workers, joined by Redis.
 
@@ -188,6 +185,8 @@ def worker(call: Call, /, app: str, check: bool, **values: Any) -> int:
         terminal.take()
         _find_redis(values, settings.wire.redis)
         if not settings.wire.allow_mixed_apps:
+            from towpath import neighbours
+
             neighbours.check(settings.wire.redis, settings.wire.prefix, app)
     supervision = pausing.Supervision()
     isolation.import_everything()
@@ -196,6 +195,8 @@ def worker(call: Call, /, app: str, check: bool, **values: Any) -> int:
     hidden = isolation.hidden(settings.app_dir)
     if hidden:
         standard_streams.write(standard_streams.STANDARD_ERROR, f"towpath: {hidden}\n".encode())
+
+    faulthandler.enable()  # a crash in C shows the line of Python that led there
 
     def load_or_run() -> int:
         try:
@@ -273,15 +274,6 @@ def scale(numbers: tuple[str, ...], **values: Any) -> int:
     return _ask(values, {"do": "scale", **counts})
 
 
-@towpath.command("embedded", hidden=True)
-@click.argument("folder", type=click.Path(path_type=Path))
-def embedded_server(folder: Path) -> None:
-    """Become the embedded server of a serve."""
-    marks.enter()
-    listening.close_handed_down()
-    embedded.become(folder)
-
-
 def _ask(values: options.Values, asked: dict[str, Any]) -> int:
     """Ask a running serve, show what it tells, and wait until it is done."""
     path, _ = _running(values)
@@ -302,6 +294,8 @@ def _read_again(call: Call) -> options.Values:
 
 def _find_redis(values: options.Values, url: str) -> None:
     """StartFailure if it is not there, or not fit; who has not said where it is learns how."""
+    from towpath import redis_check
+
     try:
         redis_check.check(url, values["redis_wait"], lambda sentence: click.echo(f"towpath: {sentence}", err=True))
     except StartFailure as failure:

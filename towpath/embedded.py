@@ -12,8 +12,8 @@ import shutil
 import signal
 from pathlib import Path
 
-from towpath import processes
-from towpath.errors import StartFailure
+from towpath import marks, processes, standard_streams
+from towpath.errors import STARTUP_FAILURE, StartFailure
 from towpath.private_folder import PrivateFolder
 
 SOCKET_NAME = "redis.sock"
@@ -69,6 +69,20 @@ def arguments(binary: str, folder: Path) -> list[str]:
 def url(folder: Path) -> str:
     """Where processes find it."""
     return f"unix://{folder / SOCKET_NAME}"
+
+
+def run(folder: Path) -> int:
+    """Become the server of the `serve` in `folder`; the exit code if that cannot be."""
+    from towpath import listening  # which needs this module itself
+
+    try:
+        marks.enter()
+        listening.close_handed_down()
+        become(folder)
+    except StartFailure as failure:
+        marks.leave_word_of_failure(str(failure))
+        standard_streams.write(standard_streams.STANDARD_ERROR, f"towpath: {failure}\n".encode())
+    return STARTUP_FAILURE
 
 
 def become(folder: Path) -> None:

@@ -15,6 +15,7 @@ from towpath import standard_streams
 
 READ_SIZE_BYTES = 65_536
 LINE_SIZE_BYTES_MAX = 65_536  #: a longer line is shown in pieces
+HELD_SIZE_BYTES_MAX = 1_048_576  #: more than that is not held back
 
 #: Lines that are true by design: supervisord's socket stands in a folder that nobody else may enter, and the embedded server
 #: saves nothing, so that it never needs memory twice. Who was asked to leave and did, is "stopped … (exit status 0)"; that server is
@@ -37,6 +38,7 @@ class Lines:
     """Bytes in, whole lines out, each with a name in front."""
 
     def __init__(self, name: str, width: int, drop: tuple[bytes, ...] = ()) -> None:
+        self.name = name
         self._front = f"{name:<{width}} | ".encode()
         self._rest = b""
         self._drop = drop
@@ -55,6 +57,10 @@ class Lines:
         """What was said without an end of line."""
         return self.feed(b"\n") if self._rest else b""
 
+    def bare(self, text: bytes) -> bytes:
+        """Lines that `feed` gave out, as they were said."""
+        return b"".join(line.removeprefix(self._front) for line in text.splitlines(keepends=True))
+
 
 class LogPipes:
     """The pipes of a `serve`, and the thread that reads them. Made before supervisord is started."""
@@ -63,6 +69,9 @@ class LogPipes:
         """folder: a descriptor of the one for the pipes."""
         self._show = show
         self._on_said: dict[int, Callable[[bytes], None]] = {}
+        self._held: list[tuple[Lines, bytes]] | None = None  # None: everything is shown as it comes
+        self._held_size_bytes = 0
+        self._shows = threading.Lock()
         self._selector = selectors.DefaultSelector()
         names = list(names)
         self._width = max(map(len, names))
@@ -81,8 +90,24 @@ class LogPipes:
         self._add(descriptor, name)
 
     def start(self) -> None:
-        """From now on what is said is shown."""
+        """From now on what is said is shown, or held."""
         self._thread.start()
+
+    def hold(self) -> None:
+        """Keep what is said, until `release`, or until it is too much; before `start`."""
+        self._held = []
+
+    def release(self) -> None:
+        """Show what was held, and from now on everything as it comes."""
+        with self._shows:
+            for _, text in self._held or ():
+                self._show(text)
+            self._held = None
+
+    def held_by(self, name: str) -> bytes:
+        """What is held of one process, without its name."""
+        with self._shows:
+            return b"".join(lines.bare(text) for lines, text in self._held or () if lines.name == name)
 
     def close(self) -> None:
         """Show what is still in the pipes, and end the thread."""
@@ -106,7 +131,7 @@ class LogPipes:
             if ending and not events:
                 break
         for key in list(self._selector.get_map().values()):
-            self._show(key.data.end())
+            self._put(key.data, key.data.end())
             os.close(key.fd)
 
     def _pass_on(self, descriptor: int, lines: Lines) -> bool:
@@ -114,7 +139,17 @@ class LogPipes:
             data = os.read(descriptor, READ_SIZE_BYTES)
         except BlockingIOError:
             return True
-        self._show(lines.feed(data))
+        self._put(lines, lines.feed(data))
         if data and descriptor in self._on_said:
             self._on_said[descriptor](data)
         return bool(data)
+
+    def _put(self, lines: Lines, text: bytes) -> None:
+        if self._held is not None and self._held_size_bytes > HELD_SIZE_BYTES_MAX:
+            self.release()
+        with self._shows:
+            if self._held is None:
+                self._show(text)
+            else:
+                self._held.append((lines, text))
+                self._held_size_bytes += len(text)

@@ -2,6 +2,7 @@
 
     pids/<name>           that it is there (processes.py)
     pids/.<name>.failed   that it cannot start, and why: supervisord tells nobody the exit code of whoever it tries again
+    pids/.<name>.loaded   that it has loaded the application
     pids/.<name>.wish     that it asks for its successor, and why
     pids/.<name>.leave    that this process alone is to leave, and others stay
     stopping              that all of it stops; in it, whether the listening socket is of use to nobody any more
@@ -59,6 +60,13 @@ def ask_for_successor(why: str) -> bool:
     except OSError:
         return False
     return True
+
+
+def say_loaded() -> None:
+    """Tell `serve` that this process has loaded the application."""
+    if _own_names():
+        with contextlib.suppress(OSError), _own() as (folder, name):
+            folder.write(loaded_mark(name), "")
 
 
 def everything_stops() -> bool | None:
@@ -127,6 +135,11 @@ def failure_mark(slot: str) -> str:
     return f"{RECORDS}/.{slot}.failed"
 
 
+def loaded_mark(slot: str) -> str:
+    """Where a process says that it has loaded the application."""
+    return f"{RECORDS}/.{slot}.loaded"
+
+
 def wish_mark(slot: str) -> str:
     """Where a process asks for its successor, and says why."""
     return f"{RECORDS}/.{slot}.wish"
@@ -139,7 +152,7 @@ def leave_mark(slot: str) -> str:
 
 def take_back_marks(folder: PrivateFolder, slot: str) -> None:
     """Nothing was said by the process of this slot, nor to it."""
-    for mark in (failure_mark(slot), wish_mark(slot), leave_mark(slot)):
+    for mark in (failure_mark(slot), loaded_mark(slot), wish_mark(slot), leave_mark(slot)):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(mark, dir_fd=folder.descriptor)
 

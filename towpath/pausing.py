@@ -89,6 +89,10 @@ class Supervision:
         while everything and marks.interface_servers_live():
             await asyncio.sleep(LOOK_S)
 
+    def has_loaded(self) -> None:
+        """See there."""
+        marks.say_loaded()
+
     async def follow(self, pause: Pause) -> None:
         """See there. Outside of `serve --reload` nobody pauses anybody."""
         if PAUSES not in os.environ:

@@ -26,12 +26,12 @@ from towpath.environment import WorkerEnvironment
 from towpath.errors import StartFailure
 from towpath.fleet import Fleet, Job
 from towpath.fleet_slot import START_PATIENCE_S
+from towpath.opening import SILENT_S
 from towpath.redis_status import RedisStatus
 from towpath.supervised_process import Process
 from towpath.supervisord_rpc import Supervisor
 
 CHECK_PATIENCE_S = 120.0
-SILENT_S = 5.0  #: so long loading the application needs no word
 SAID_BY_US = "towpath: "
 
 Variables = Mapping[str, str]

@@ -144,6 +144,10 @@ class RunDir:
         """What this process said of why it cannot start; None if it did not say that it cannot."""
         return marks.said(self.folder, marks.failure_mark(name))
 
+    def has_loaded(self, name: str) -> bool:
+        """True if this process has loaded the application."""
+        return self.folder.has(marks.loaded_mark(name))
+
     def wish(self, name: str) -> str:
         """Why this process asks for its successor; empty if it does not."""
         return marks.said(self.folder, marks.wish_mark(name)) or ""

@@ -4,8 +4,9 @@
                                   ├─ interface-0 …  one listening socket, descriptor 0
                                   └─ worker-0 …
 
-The parent finds out beforehand what could not work (the application, the port, Redis), starts processes in order, gives up when
-the beginning fails, replaces workers, translates signals, and shows what all of them say. It leaves nothing behind.
+The parent finds out beforehand what could not work (the port, Redis), starts processes in order, gives up when the beginning
+fails (the first worker finds out whether the application can be loaded), replaces workers, translates signals, and shows what all
+of them say. It leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from channel_layer.redis_address import RedisAddress
 from interface_server.settings import InterfaceSettings
@@ -28,10 +29,8 @@ from interface_server.uvloop_sockets import remove_stale
 from towpath import (
     embedded,
     listening,
-    neighbours,
     options,
     processes,
-    redis_check,
     run_dir,
     standard_streams,
     started_in,
@@ -39,16 +38,18 @@ from towpath import (
     terminal,
 )
 from towpath.environment import APP, FROM_SUPERVISORD, GENERATION, PAUSES, RUN_DIR, WorkerEnvironment
-from towpath.errors import INTERRUPTED, StartFailure
-from towpath.lease_watch import LeaseWatch
+from towpath.errors import StartFailure
 from towpath.listening import Listening
 from towpath.log_lines import LogPipes
-from towpath.reload_watch import Watched
-from towpath.rollout import SILENT_S, Rollout
+from towpath.opening import Opening
 from towpath.run_dir import LOGS, SUPERVISORD, RunDir
-from towpath.serve_loop import Parent
 from towpath.signpost import Signpost
 from towpath.supervisord_conf import Plan
+
+if TYPE_CHECKING:  # what takes long to import is imported while supervisord starts
+    from towpath.reload_watch import Watched
+    from towpath.rollout import Rollout
+    from towpath.serve_loop import Parent
 
 COMMAND = (sys.executable, "-P", str(Path(__file__).resolve().parent / "__main__.py"))
 #: It asks for a folder for temporary files, and sweeps it: there may be none, and in the one of all users it has no business.
@@ -138,30 +139,57 @@ def _serve_in(folder: RunDir, settings: ServeSettings, found: Listening | None) 
     place = found or listening.prepare(settings.door)
     redis, redis_shown = _redis(folder, settings)
     environment = _environment(settings, settings.told, redis, folder)
-    _check_application(settings.app, environment)
-    _greet(settings, place, redis_shown)
     plan = _plan(folder, settings, place)
     conf = folder.path / supervisord_conf.FILE_NAME
     folder.folder.write(supervisord_conf.FILE_NAME, supervisord_conf.render(plan))
     folder.say(redis=redis, prefix=settings.values["prefix"], app=settings.app)
     with folder.folder.below(LOGS) as logs:
         pipes = LogPipes(logs, [*supervisord_conf.names(plan), SUPERVISORD])
+    opening = Opening(settings.app, pipes, lambda: _greet(settings, place, redis_shown))
     supervisord = _start_supervisord(conf, environment, place.descriptor)
     folder.record(SUPERVISORD, supervisord.pid)
-    editions = WorkerEnvironment(folder.folder, environment)
-    leases = LeaseWatch(settings.told["worker_timeout"])
-    parent = Parent(folder, plan, supervisord, redis, settings.values["prefix"], editions, leases, settings.reload)
-    parent.rollout.check_command = (*COMMAND, "worker", settings.app, "--check")
-    parent.rollout.variables = lambda: _variables_again(settings, plan, redis, folder, parent.rollout)
+    try:
+        parent = _parent(settings, folder, plan, supervisord, redis, environment, opening)
+    except BaseException:  # a signal
+        supervisord.terminate()
+        supervisord.wait()
+        raise
     assert supervisord.stdout is not None
     with supervisord.stdout as said:
         pipes.add(os.dup(said.fileno()), SUPERVISORD, parent.look_now)
     pipes.start()
     try:
-        return parent.run()
+        code = parent.run()
     finally:
         pipes.close()
         _remove_socket(settings.door)
+    if parent.refusal is not None:
+        opening.show_what_was_said(parent.refusal.name)
+        raise StartFailure(parent.refusal.sentence)
+    pipes.release()
+    return code
+
+
+def _parent(
+    settings: ServeSettings,
+    folder: RunDir,
+    plan: Plan,
+    supervisord: subprocess.Popen[bytes],
+    redis: str,
+    environment: Mapping[str, str],
+    opening: Opening,
+) -> Parent:
+    from towpath.lease_watch import LeaseWatch
+    from towpath.serve_loop import Parent
+
+    editions = WorkerEnvironment(folder.folder, environment)
+    leases = LeaseWatch(settings.told["worker_timeout"])
+    parent = Parent(
+        folder, plan, supervisord, redis, settings.values["prefix"], editions, leases, settings.reload, opening
+    )
+    parent.rollout.check_command = (*COMMAND, "worker", settings.app, "--check")
+    parent.rollout.variables = lambda: _variables_again(settings, plan, redis, folder, parent.rollout)
+    return parent
 
 
 def _redis(folder: RunDir, settings: ServeSettings) -> tuple[str, str]:
@@ -169,6 +197,8 @@ def _redis(folder: RunDir, settings: ServeSettings) -> tuple[str, str]:
     if settings.redis is None:
         binary = embedded.find_binary()
         return embedded.url(folder.path), f"embedded {Path(binary).name}"
+    from towpath import neighbours, redis_check
+
     kind = redis_check.check(settings.redis, settings.values["redis_wait"], standard_streams.say)
     redis_check.check_rights(settings.redis, settings.values["prefix"])
     if not settings.values["allow_mixed_apps"]:
@@ -207,29 +237,6 @@ def _variables_again(
     old = options.kept_back(settings.values, now)
     rollout.tell_waiting(f"not heeded before `serve` is started again: {', '.join(old)}" if old else "")
     return _environment(settings, options.kept_for_workers(settings.told, settings.as_told(now)), redis, folder)
-
-
-def _check_application(app: str, environment: Mapping[str, str]) -> None:
-    """A wrong APP must never become a restart loop: it is loaded once beforehand. The worker says what is wrong."""
-    with subprocess.Popen([*COMMAND, "worker", app, "--check"], env=environment) as checking:
-        try:
-            code = _patiently(checking, app)
-        except BaseException:  # a signal
-            checking.kill()
-            raise
-    if code == INTERRUPTED:  # a terminal tells everybody at once, and this one may be first
-        raise KeyboardInterrupt
-    if code:
-        raise StartFailure("")
-
-
-def _patiently(checking: subprocess.Popen[bytes], app: str) -> int:
-    """Its exit code. Who waits for long is told what for."""
-    try:
-        return checking.wait(SILENT_S)
-    except subprocess.TimeoutExpired:
-        standard_streams.say(f"still loading {app} …")
-        return checking.wait()
 
 
 def _greet(settings: ServeSettings, place: Listening, redis: str) -> None:

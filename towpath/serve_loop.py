@@ -12,6 +12,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import Enum, auto
 
 from channel_layer.stop_requests import Meaning, StopRequests
@@ -19,9 +20,10 @@ from towpath import marks, processes, redis_check, retries, standard_streams, su
 from towpath.beginning import Beginning
 from towpath.control import ControlSocket, Request
 from towpath.environment import WorkerEnvironment
-from towpath.errors import STARTUP_FAILURE, StartFailure
+from towpath.errors import INTERRUPTED, STARTUP_FAILURE, StartFailure
 from towpath.fleet import Fleet
 from towpath.lease_watch import LeaseWatch
+from towpath.opening import Opening
 from towpath.pausing import FOLLOW, Followers
 from towpath.processes import Identity
 from towpath.redis_status import RedisStatus
@@ -62,6 +64,14 @@ class Sign(Enum):
     LOOK = auto()  # a process may have died
 
 
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why nothing is served at all: the sentence, and the process that found it out."""
+
+    name: str
+    sentence: str
+
+
 class Parent:
     """Everything that `serve` holds while it runs."""
 
@@ -75,6 +85,7 @@ class Parent:
         environment: WorkerEnvironment,
         leases: LeaseWatch,
         reload: Watched | None,
+        opening: Opening,
     ) -> None:
         self._folder = folder
         self._plan = plan
@@ -99,6 +110,8 @@ class Parent:
         self._phase = Phase.REDIS
         self._began_at = time.monotonic()
         self._beginning = Beginning()
+        self._opening = opening
+        self.refusal: Refusal | None = None
         self._retries = retries.Retries()
         self._leases = leases
         self._leases_due_at = 0.0
@@ -152,6 +165,8 @@ class Parent:
             signal.signal(signal.SIGHUP, lambda *_: self._happened.put(meaning))
 
     def _asked_to_stop(self, number: int) -> None:
+        if number == signal.SIGINT and not self._opening.loaded:
+            self._code = INTERRUPTED
         meaning = self._stop_requests.hear(number, time.monotonic())
         self._happened.put(Sign.STOP_AT_ONCE if meaning is Meaning.AT_ONCE else Sign.STOP)
 
@@ -271,7 +286,7 @@ class Parent:
         except StartFailure as failure:
             given_up = self._beginning.failure(seen, (supervisord_conf.REDIS,))
             if given_up or time.monotonic() - self._began_at > REDIS_START_S:
-                self._fail(given_up or str(failure))
+                self._fail(given_up.why_not if given_up else str(failure))
             return
         for name in self.rollout.wanted:
             self._supervisor.start(name)
@@ -280,10 +295,11 @@ class Parent:
     def _look_for_start(self, seen: Mapping[str, Process]) -> None:
         wanted = self.rollout.wanted
         ready = self._status.ready_pids()
-        failure = self._beginning.failure(seen, wanted, ready)
-        if failure is not None:
-            self._fail(failure)
+        failed = self._beginning.failure(seen, wanted, ready)
+        if failed is not None:
+            self._fail_at_start(failed)
             return
+        self._opening.look(any(name in seen and seen[name].loaded for name in self._fleets[WORKER].current))
         if all(name in seen and seen[name].pid in ready for name in wanted):
             self._phase = Phase.SERVING
             self._say(f"ready after {time.monotonic() - self._began_at:.1f} s")
@@ -325,6 +341,25 @@ class Parent:
     def _running(self, kind: str, seen: Mapping[str, Process]) -> dict[str, int]:
         current = [name for name in self._fleets[kind].current if name in seen]
         return {name: seen[name].pid for name in current if seen[name].state == "RUNNING"}
+
+    def _fail_at_start(self, process: Process) -> None:
+        """Until somebody has loaded APP, what is wrong is said as if that had been tried beforehand."""
+        if self._opening.loaded:
+            self._fail(process.why_not)
+        elif process.cannot_start and process.sentence:
+            self._refuse(Refusal(process.name, process.sentence))
+        elif not process.loaded:
+            self._refuse(Refusal(process.name, self._opening.sentence_of_a_death(process.end)))
+        else:
+            self._fail(process.why_not)
+
+    def _refuse(self, refusal: Refusal) -> None:
+        self.refusal = refusal
+        self._code = STARTUP_FAILURE
+        self._phase = Phase.STOPPING  # nobody is being served: nothing has to end properly
+        self._supervisord.kill()  # first, or it would start the others again
+        for process in self._folder.children():
+            process.send(signal.SIGKILL)
 
     def _fail(self, why: str) -> None:
         self._say(f"{why}: giving up")

@@ -11,7 +11,7 @@ from supervisor.xmlrpc import SupervisorTransport
 
 from towpath.run_dir import RunDir
 from towpath.supervised_process import Process
-from towpath.supervisord_conf import GIVEN_UP, SOCKET_NAME
+from towpath.supervisord_conf import GIVEN_UP, SOCKET_NAME, WORKER
 
 GONE = frozenset({"EXITED", "BACKOFF", "FATAL"})
 NOT_THERE = (OSError, http.client.HTTPException, ProtocolError)
@@ -65,4 +65,5 @@ class Supervisor:
             sentence or "",
             self._folder.wish(name),
             end if state in GONE and info["stop"] >= info["start"] else "",  # else it could not even be executed
+            not name.startswith(WORKER) or self._folder.has_loaded(name),
         )

@@ -151,6 +151,7 @@ def run(settings: WorkerSettings, supervision: Supervision = ALONE) -> int:
     _set_up_log(settings)
     with contextlib.closing(SteadfastLoop(LOOPS[settings.loop])) as loop:
         application = _load(settings, loop)
+        supervision.has_loaded()
         process_log.keep_ours()
         return loop.run(_main(settings, application, supervision, loop))
 

@@ -17,6 +17,9 @@ class Supervision(Protocol):
     async def dismissal(self) -> None:
         """The worker was asked to leave: return when nobody may need it to take what waits."""
 
+    def has_loaded(self) -> None:
+        """Hear that the application has been loaded."""
+
     async def follow(self, pause: Callable[[bool], None]) -> None:
         """Call `pause` whenever the worker is to take nothing (True) or may take again (False).
 
@@ -35,6 +38,9 @@ class Unsupervised:
 
     async def dismissal(self) -> None:
         """Others take what waits."""
+
+    def has_loaded(self) -> None:
+        """Nobody waits for that."""
 
     async def follow(self, pause: Callable[[bool], None]) -> None:
         """Nobody pauses it."""

@@ -9,21 +9,24 @@ from towpath.supervised_process import Process
 
 
 @pytest.mark.parametrize(
-    ("state", "cannot_start", "fails"),
+    ("state", "cannot_start", "loaded", "fails"),
     [
-        ("RUNNING", False, False),
-        ("STARTING", True, False),  # that was its last life
-        ("BACKOFF", False, False),  # supervisord tries again
-        ("BACKOFF", True, True),
-        ("EXITED", True, True),
-        ("EXITED", False, True),  # it lived for so long that supervisord would try for ever
-        ("FATAL", False, True),
+        ("RUNNING", False, False, False),
+        ("STARTING", True, False, False),  # that was its last life
+        ("BACKOFF", False, True, False),  # supervisord tries again
+        ("BACKOFF", False, False, True),  # what it is to serve cannot be loaded
+        ("BACKOFF", True, True, True),
+        ("EXITED", True, True, True),
+        ("EXITED", False, True, True),  # it lived for so long that supervisord would try for ever
+        ("FATAL", False, True, True),
     ],
 )
-def test_the_beginning_fails_when_trying_again_cannot_help(state: str, cannot_start: bool, fails: bool) -> None:
+def test_the_beginning_fails_when_trying_again_cannot_help(
+    state: str, cannot_start: bool, loaded: bool, fails: bool
+) -> None:
     """A process may say "I cannot start as I was told to"; any other end in its first second may be bad luck, until supervisord
-    gives up."""
-    process = Process("worker-0", state, cannot_start=cannot_start)
+    gives up, once its application has been loaded."""
+    process = Process("worker-0", state, cannot_start=cannot_start, loaded=loaded)
     beginning = Beginning()
     looks = [beginning.failure({"worker-0": process}, ["worker-0"]) for _ in range(2)]
     assert bool(looks[-1]) is fails
@@ -32,7 +35,8 @@ def test_the_beginning_fails_when_trying_again_cannot_help(state: str, cannot_st
 def test_the_reason_is_told_if_the_process_said_it() -> None:
     """supervisord knows only that it has gone."""
     process = Process("worker-0", "BACKOFF", cannot_start=True, sentence="no database")
-    assert Beginning().failure({"worker-0": process}, ["worker-0"]) == "worker-0 could not start: no database"
+    failed = Beginning().failure({"worker-0": process}, ["worker-0"])
+    assert failed is not None and failed.why_not == "worker-0 could not start: no database"
 
 
 @pytest.mark.parametrize(
@@ -50,7 +54,7 @@ def test_a_death_between_two_looks_is_told_by_the_number_of_the_process(line: by
     assert beginning.failure({"worker-0": Process("worker-0", "RUNNING", 7)}, ["worker-0"]) is None
     beginning.hear(line)
     looks = [beginning.failure({"worker-0": Process("worker-0", "STARTING", 8)}, ["worker-0"]) for _ in range(2)]
-    assert looks[-1] is not None and looks[-1].startswith(sentence)
+    assert looks[-1] is not None and looks[-1].why_not.startswith(sentence)
 
 
 def test_how_a_process_left_is_waited_for_until_the_next_look() -> None:
@@ -59,7 +63,8 @@ def test_how_a_process_left_is_waited_for_until_the_next_look() -> None:
     seen = {"worker-0": Process("worker-0", "EXITED", end="was ended by a signal")}
     assert beginning.failure(seen, ["worker-0"]) is None
     beginning.hear(b"WARN exited: worker-0 (terminated by SIGSEGV; not expected)\n")
-    assert beginning.failure(seen, ["worker-0"]) == "worker-0 was ended by SIGSEGV while it started"
+    failed = beginning.failure(seen, ["worker-0"])
+    assert failed is not None and failed.why_not == "worker-0 was ended by SIGSEGV while it started"
 
 
 def test_whoever_took_connections_has_started_whatever_becomes_of_it() -> None:

@@ -172,6 +172,9 @@ def test_ctrl_c_while_everything_is_being_imported_is_quiet(tmp_path: Path) -> N
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # who runs the tests in the background is deaf to it
     )
     assert started.stdout is not None
     assert started.stdout.readline() == "importing\n"
@@ -183,11 +186,17 @@ def test_ctrl_c_while_everything_is_being_imported_is_quiet(tmp_path: Path) -> N
 def assert_one_sentence(ended: subprocess.CompletedProcess[str], part: str) -> None:
     """Exit code 3 and one line that holds `part`."""
     assert ended.returncode == STARTUP_FAILURE, ended.stderr
-    assert ended.stdout == ""
+    assert_greets_nobody(ended)
     lines = ended.stderr.strip().splitlines()
     assert len(lines) == 1, ended.stderr
     assert lines[0].startswith("towpath: ")
     assert part in lines[0]
+
+
+def assert_greets_nobody(ended: subprocess.CompletedProcess[str]) -> None:
+    """Nothing on standard output; but on a machine where loading takes so long, that it does and what was said meanwhile."""
+    assert ended.stdout == "" or ended.stdout.startswith("still loading ")
+    assert "Towpath serves" not in ended.stdout
 
 
 #: What each file says, and what the sentence must name.
@@ -279,9 +288,9 @@ def test_an_app_that_ends_the_process_that_loads_it_is_one_sentence(projects: Pa
     check = ["--check"] if command == "worker" else ["--port", "0"]
     ended = towpath(command, "deadly:application", "--app-dir", projects, *check)
     assert ended.returncode == STARTUP_FAILURE
-    assert ended.stdout == ""
+    assert_greets_nobody(ended)
     assert f"towpath: the process that loaded 'deadly:application' {part}" in ended.stderr.splitlines()[-1]
-    assert ("deadly.py" in ended.stderr) == ("SIGSEGV" in part)
+    assert ("deadly.py" in ended.stdout + ended.stderr) == ("SIGSEGV" in part)
 
 
 def test_a_thread_that_an_app_starts_does_not_hold_up_the_check(projects: Path) -> None:

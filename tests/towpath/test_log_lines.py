@@ -40,3 +40,24 @@ def test_what_processes_say_through_their_pipes_comes_out_with_names(tmp_path: P
         writer.write("no end of line")
     pipes.close()
     assert shown.endswith(b"interface-0 | no end of line\n")
+
+
+def test_what_was_held_is_shown_in_order_before_what_comes_later(tmp_path: Path) -> None:
+    """`serve` greets first; and of what one process said it can show that alone, as it was said."""
+    shown: list[bytes] = []
+    folder = os.open(tmp_path, os.O_RDONLY)
+    pipes = LogPipes(folder, ["interface-0", "worker-0"], shown.append)
+    os.close(folder)
+    pipes.hold()
+    pipes.start()
+    for name in ("interface-0", "worker-0"):
+        with open(tmp_path / name, "w") as writer:
+            writer.write(f"{name} speaks\n")
+        wait_until(lambda name=name: pipes.held_by(name) == f"{name} speaks\n".encode(), "it is held")
+    assert shown == []
+    pipes.release()
+    with open(tmp_path / "worker-0", "w") as writer:
+        writer.write("more\n")
+    pipes.close()
+    said = [b"interface-0 | interface-0 speaks", b"worker-0    | worker-0 speaks", b"worker-0    | more"]
+    assert b"".join(shown).splitlines() == said
