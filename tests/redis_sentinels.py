@@ -24,7 +24,7 @@ from tests.serving import free_port
 from towpath.embedded import find_binary
 
 SERVICE = "horses"
-DEADLINE_S = 20.0
+DEADLINE_S = 40.0
 DOWN_AFTER_MS = 1_000
 OPTIONS = ("--save", "", "--appendonly", "no", "--loglevel", "warning", "--repl-diskless-sync-delay", "0")
 

@@ -24,8 +24,8 @@ from towpath.processes import Identity
 
 BIN = Path(sys.executable).parent
 LOG_TAIL_CHARS = 12_000
-START_DEADLINE_S = 40.0
-STOP_DEADLINE_S = 25.0
+START_DEADLINE_S = 90.0
+STOP_DEADLINE_S = 40.0
 #: A graceful end is waited for by the server; shorter than its default, so that one hanging instance costs seconds.
 GRACE = ("--timeout-graceful-shutdown", "5")
 READY_PATH = "/-/health/ready"
@@ -77,7 +77,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until(fact: Callable[[], bool], what: str, deadline_s: float = 15.0, server: Server | None = None) -> None:
+def wait_until(fact: Callable[[], bool], what: str, deadline_s: float = 30.0, server: Server | None = None) -> None:
     """Return once `fact()` is true; fail at the deadline, or at once when `server` has ended."""
     end = time.monotonic() + deadline_s
     between = threading.Event()

@@ -18,7 +18,7 @@ from interface_server.settings import InterfaceSettings
 from interface_server.twisted_http import HttpFactory
 from interface_server.uvloop_endpoint import UvloopServerEndpoint
 
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 SWEEP_PERIOD_S = 0.02  #: a second would be a second of waiting in each test of a deadline
 WINDOW_SIZE_BYTES = 256 * 1024
 

@@ -18,7 +18,7 @@ from interface_server.settings import InterfaceSettings
 from interface_server.twisted_http import HttpFactory
 from interface_server.uvloop_endpoint import UvloopServerEndpoint
 
-DEADLINE_S = 10.0
+DEADLINE_S = 30.0
 ACCEPT: Event = {"type": "websocket.accept", "subprotocol": None, "headers": []}
 
 

@@ -13,7 +13,7 @@ from tests.serving import BIN, Server, environment
 def towpath(server: Server, *words: str) -> subprocess.CompletedProcess[str]:
     """A command about this `serve`, to its end."""
     command = [BIN / "towpath", *words, "--run-dir", server.run_dir / "run"]
-    return subprocess.run(command, env=environment({}), capture_output=True, text=True, timeout=90)
+    return subprocess.run(command, env=environment({}), capture_output=True, text=True, timeout=180)
 
 
 def leases(server: Server) -> list[dict[str, Any]]:

@@ -49,7 +49,7 @@ def test_a_slow_reader_of_a_long_response_holds_up_nobody_and_nothing_grows(serv
     client = socket.socket()
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
     client.connect((server.host, server.port))
-    client.settimeout(10)
+    client.settimeout(30)
     client.sendall(get("/big/200"))
     pause = threading.Event()
     received, worst = 0, 0

@@ -122,7 +122,7 @@ def test_an_interface_server_that_leaves_ends_event_streams_and_lets_other_respo
             assert not one.faults
             assert one.numbers == list(range(1, len(one.numbers) + 1))
         assert answer.count(b"id: ") > heard + 20 and not answer.endswith(b"0\r\n\r\n")
-        assert leaving.process.wait(10) == 0
+        assert leaving.process.wait(30) == 0
 
 
 def test_what_is_no_event_stream_is_cut_when_the_time_is_over(tmp_path: Path, traces: Traces) -> None:

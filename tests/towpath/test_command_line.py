@@ -22,7 +22,7 @@ def towpath(*words: str | Path, cwd: Path | None = None, **env: str) -> subproce
     """Run one command to its end."""
     command = [str(word) for word in (BIN / "towpath", *words)]
     return subprocess.run(
-        command, cwd=cwd, env=environment(env), capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL
+        command, cwd=cwd, env=environment(env), capture_output=True, text=True, timeout=180, stdin=subprocess.DEVNULL
     )
 
 
