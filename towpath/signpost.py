@@ -10,7 +10,11 @@ import contextlib
 import os
 from pathlib import Path
 
+from towpath import run_dir
+from towpath.errors import StartFailure
 from towpath.private_folder import PrivateFolder
+
+ENDING = ".run-dir"
 
 
 class Signpost:
@@ -28,6 +32,7 @@ class Signpost:
             return None
         try:
             beside = PrivateFolder.open(place.parent, make=True)
+            _sweep(beside)
             beside.write(_name(place), str(leads_to))
         except OSError:
             return None
@@ -51,5 +56,14 @@ def follow(place: Path) -> Path:
         return place
 
 
+def _sweep(beside: PrivateFolder) -> None:
+    """Take away what a killed `serve` has left."""
+    for name in beside.names():
+        if name.endswith(ENDING):
+            with contextlib.suppress(OSError, ValueError, StartFailure):
+                if run_dir.holder(Path(beside.read(name))) is None:
+                    os.unlink(name, dir_fd=beside.descriptor)
+
+
 def _name(place: Path) -> str:
-    return f"{place.name}.run-dir"
+    return f"{place.name}{ENDING}"

@@ -158,6 +158,8 @@ def test_a_serve_with_a_run_folder_of_its_own_is_found_by_its_place(tmp_path: Pa
     assert Signpost.put_up(place, place) is None, "it is where everybody looks"
     one, two = Signpost.put_up(place, first), Signpost.put_up(place, last)
     assert one is not None and two is not None
+    (tmp_path / "t" / "81.run-dir").write_text(str(tmp_path / "of a killed one"))
+    assert Signpost.put_up(place, last) is not None
     one.take_down()
     assert signpost.follow(place) == last
     two.take_down()
