@@ -55,12 +55,9 @@ class RedisPeers:
         self.held = Peers()
         #: How many live processes have our role, ourselves included; at most two seconds old.
         self.fellows = 1
-        #: What all other processes say of themselves, as old; nothing unless `asks_others`.
-        self.other_leases: list[dict[str, Any]] = []
+        #: What each other process says of itself, by its name, as old; nothing unless `asks_others`.
+        self.other_leases: dict[str, dict[str, Any]] = {}
         self.asks_others = False
-        #: What each worker says of itself, as old; nothing unless `asks_workers`.
-        self.worker_leases: dict[str, dict[str, Any]] = {}
-        self.asks_workers = False
         self._name = name
         self._role = role
         self._keys = keys
@@ -193,19 +190,23 @@ class RedisPeers:
         if self._dead:
             self._begin_burial()
 
-    async def leases(self) -> list[dict[str, Any]]:
-        """What all living processes say of themselves, ourselves included. Raises LayerUnavailable, hiredis.ReplyError."""
+    async def leases(self) -> dict[str, dict[str, Any]]:
+        """What each living process says of itself, by its name, ourselves included. Raises LayerUnavailable, hiredis.ReplyError."""
         connection = self._commands.connection
         if connection is None:
             raise LayerUnavailable("not connected to Redis")
-        names = await self._living(connection)
-        return list(readable(await connection.execute("MGET", *map(self._keys.lease, names)))) if names else []
+        return await self._read(connection, await self._living(connection))
 
     async def _living(self, connection: RedisConnection) -> list[str]:
-        """The names of all who have renewed their lease in time."""
+        """The names of all processes that have renewed their lease in time."""
         since = int((await connection.execute("TIME"))[0]) * 1000 - int(self._own_lease.ttl_s * 1000)
         found = await connection.execute("ZRANGEBYSCORE", self._keys.nodes, since, "+inf")
-        return [name.decode(errors="replace") for name in found]  # written by others, who may write anything
+        return [name.decode(errors="replace") for name in found]  # written by others: it may be anything
+
+    async def _read(self, connection: RedisConnection, names: list[str]) -> dict[str, dict[str, Any]]:
+        """Those of their leases that are there and can be read."""
+        leases = await connection.execute("MGET", *map(self._keys.lease, names)) if names else ()
+        return {name: said for name, lease in zip(names, leases, strict=True) for said in readable([lease])}
 
     async def _count_fellows(self) -> None:
         connection = self._commands.connection
@@ -215,16 +216,8 @@ class RedisPeers:
         self._acquainted.intersection_update(names)
         fellows = [name for name in names if name.startswith(self._role)]
         self.fellows = max(1, len(fellows))
-        others = [self._keys.lease(name) for name in names if name != self._name]
-        leases = await connection.execute("MGET", *others) if others and self.asks_others else ()
-        self.other_leases = list(readable(leases))
-        if self.asks_workers:
-            await self._ask_workers(connection, [name for name in names if name.startswith("worker.")])
-
-    async def _ask_workers(self, connection: RedisConnection, workers: list[str]) -> None:
-        leases = await connection.execute("MGET", *map(self._keys.lease, workers)) if workers else ()
-        found = ((worker, readable([lease])) for worker, lease in zip(workers, leases, strict=True))
-        self.worker_leases = {worker: facts for worker, read in found for facts in read}
+        others = [name for name in names if name != self._name] if self.asks_others else []
+        self.other_leases = await self._read(connection, others)
 
     async def _judge(self, watched: list[str]) -> None:
         """Whose lease is over is dead: unless ours has gone with it, for then Redis has lost them all."""

@@ -45,7 +45,7 @@ class OwnChannels:
         self._workers.announced(worker, self._time())
 
     def listed(self, leases: dict[str, dict[str, Any]]) -> None:
-        """What the leases of workers say."""
+        """What the leases of all processes say, by their names."""
         takes = [worker for worker, facts in leases.items() if facts.get("own_channel") is True]
         self._workers.listed(takes, self._time())
 

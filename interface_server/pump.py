@@ -68,7 +68,7 @@ class Pump:
         self._members = Members(self.node, self._membership, self._connections, self._deliveries, dropped)
         self._affinity = affinity(settings.sticky, settings.root_path)
         self._own = None if self._affinity is None else OwnChannels(self.node, self._affinity)
-        self.node.peers.asks_workers = self._own is not None
+        self.node.peers.asks_others = self._own is not None
         self.queue = WireQueue(self.node, self._connections, self.counters, settings.wire, self._own)
         self._waits = self.queue.waits
         self._queue_log = QueueLog(self._waits)
@@ -119,7 +119,7 @@ class Pump:
         self.queue.look(now)
         self._deliveries.look()
         if self._own is not None:
-            self._own.listed(self.node.peers.worker_leases)
+            self._own.listed(self.node.peers.other_leases)
         self._queue_log.look(now)
         unheard_s = self.node.own_lease.unheard_s(now)
         for held in waiting_too_long(self._connections.values(), unheard_s, self._settings):

@@ -47,7 +47,7 @@ class PlacementWatch:
     def look(self, stays: bool) -> None:
         """Look at what the others hold. stays: this worker has not been asked to leave."""
         own, now, peers = self._own(), self._loop.time(), self._node.peers
-        self._placement.look(own, peers.other_leases, now)
+        self._placement.look(own, peers.other_leases.values(), now)
         peers.asks_others = self._placement.asks(own, now)
         calm = stays and self._placement.calm and not self._node.channels.gives_way
         before = self._levelling.left

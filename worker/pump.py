@@ -80,17 +80,15 @@ class Pump:
     async def start(self) -> None:
         """Stand on the wire, then read the shared channels. Raises LayerUnavailable, MixedApps."""
         await self.node.start()
-        if (
-            self._settings.wire.app
-        ):  # now that our lease is written: of two that start together at least one sees the other
-            check_neighbours(self._settings.wire, await self.node.peers.leases())
+        if self._settings.wire.app:
+            # Our lease is written by now: of two workers that start together at least one sees the other.
+            check_neighbours(self._settings.wire, (await self.node.peers.leases()).values())
         await self.node.peers.look()  # what others hold: sockets may be handed over to us in the next moment
         self._lag.start()
         self._figures()
         for kind, channel in CHANNEL_OF_KIND.items():
-            leaves_s = (
-                self._placement.leaves_s if kind == "websocket" else None
-            )  # an exchange is soon over, wherever it is
+            # What an exchange takes is soon over, wherever it is.
+            leaves_s = self._placement.leaves_s if kind == "websocket" else None
             await self._read(kind, channel, leaves_s)
             if self._sticky:
                 await self._read(kind, own_channel(channel, self.node.name), None)

@@ -139,5 +139,5 @@ async def test_a_worker_says_its_app_and_its_fleet_in_its_lease(wire_settings: W
     """`status` shows who belongs to whom."""
     named = dataclasses.replace(wire_settings, app="shop:app", generation="web/7")
     async with worker(named, RecordedRoom()) as pump:
-        (said,) = await pump.node.peers.leases()
+        (said,) = (await pump.node.peers.leases()).values()
         assert (said["app"], said["fleet"]) == ("shop:app", "web")

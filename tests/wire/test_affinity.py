@@ -51,7 +51,7 @@ async def fill(room: RecordedRoom, door: InterfacePump, cookie: bytes) -> None:
 
 
 def told(pump: WorkerPump, peers: RedisPeers) -> bool:
-    return peers.worker_leases.get(pump.node.name, {}).get("own_channel") is True
+    return peers.other_leases.get(pump.node.name, {}).get("own_channel") is True
 
 
 def counts(workers: list[tuple[WorkerPump, RecordedRoom]]) -> list[int]:
