@@ -215,16 +215,18 @@ def holder(path: Path) -> Identity | None:
     if folder is None:
         return None
     with contextlib.closing(folder):
-        return marks.recorded(folder, HOLDER) if _is_held(folder) else None
+        return _holder(folder)
 
 
 def facts(path: Path) -> dict[str, Any] | None:
     """What the `serve` that runs in `path` said of itself, with its `pid`; None if none runs there. StartFailure as above."""
-    process = holder(path)
-    folder = _look_into(path) if process is not None else None
-    if process is None or folder is None:
+    folder = _look_into(path)
+    if folder is None:
         return None
     with contextlib.closing(folder):
+        process = _holder(folder)
+        if process is None:
+            return None
         try:
             said: dict[str, Any] = json.loads(folder.read(FACTS))
         except (OSError, ValueError):
@@ -241,12 +243,12 @@ def _look_into(path: Path) -> PrivateFolder | None:
         return None
 
 
-def _is_held(folder: PrivateFolder) -> bool:
+def _holder(folder: PrivateFolder) -> Identity | None:
     try:
         fcntl.flock(folder.descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # until it is closed
     except BlockingIOError:
-        return True
-    return False
+        return marks.recorded(folder, HOLDER)
+    return None
 
 
 def _hold(path: Path) -> PrivateFolder:
