@@ -106,9 +106,9 @@ class _OwnFormat(logging.Handler):
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Before the handlers of the root get this line."""
-        for handler in (
-            logging.root.handlers if logging.root.parent is not None else ()
-        ):  # None: --log-config decides alone
+        if logging.root.parent is None:  # --log-config decides alone
+            return False
+        for handler in logging.root.handlers:
             if type(handler) is logging.StreamHandler and _has_default_format(handler):
                 handler.addFilter(_is_not_ours)
         return False

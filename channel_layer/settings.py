@@ -19,9 +19,7 @@ class WireSettings:
     queue_wait_s: float = 30.0  #: how long a connection waits for a worker: then 503
     resume_wait_s: float = 600.0  #: how long an open WebSocket waits for its next worker: then close 1012
     app: str = ""  #: module:attribute of the application that this process serves, as far as it knows; for its lease
-    allow_mixed_apps: bool = (
-        False  #: a worker may start beside others that serve another application, and they beside it
-    )
+    allow_mixed_apps: bool = False  #: a worker may start beside others of another application, and they beside it
     request_capacity: int = 10_000  #: connections waiting in each of the two shared request channels
     queue_size_bytes_max: int = 64 * MEBIBYTE  #: bytes waiting in one shared channel
     #: <fleet>/<number>: to higher numbers of its fleet a worker leaves new WebSockets; empty: to nobody.

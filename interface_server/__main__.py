@@ -32,9 +32,8 @@ log = logging.getLogger("towpath.interface")
 
 STARTUP_FAILURE = 3
 DRAIN_LOOK_S = 0.05
-KNOWN_WITHIN_S = (
-    0.5  #: whether everybody leaves: all may have been told at once, and who says it hears it as late as we do
-)
+#: Whether everybody leaves is known by then: all may have been told at once, and the supervisor hears it as late as we do.
+KNOWN_WITHIN_S = 0.5
 EVICTION_PART = 0.5  #: of the drain time: in which sockets are closed, at the latest
 
 #: True if everybody leaves who accepts from the same listening socket; None if that is not known yet.

@@ -99,9 +99,9 @@ class ByAddress:
     def worker(self, tie: Tie, workers: Collection[str]) -> str | None:
         """See `Affinity.worker`."""
         had = self._workers.get(tie.client)
-        if had in workers or not workers:
-            return had if workers else None
-        return max(workers, key=lambda worker: _weight(tie.client, worker))
+        if had in workers:
+            return had
+        return max(workers, key=lambda worker: _weight(tie.client, worker), default=None)
 
     def adopted(self, tie: Tie, worker: str) -> None:
         """See `Affinity.adopted`."""

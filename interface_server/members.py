@@ -65,13 +65,10 @@ class Members:
     def _origin(self, event: Event) -> tuple[int, int, int] | None:
         """Number, epoch and count of the instance that has published `event`, if its connection is one of ours."""
         origin = event.pop(packets.ORIGIN, None)
-        if (
-            type(origin) is not list
-            or origin[:1] != [self._node.name]
-            or list(map(type, origin[1:])) != [int, int, int]
-        ):
+        if type(origin) is not list or origin[:1] != [self._node.name]:
             return None
-        return origin[1], origin[2], origin[3]
+        _, *place = origin
+        return (place[0], place[1], place[2]) if list(map(type, place)) == [int, int, int] else None
 
     def published(self, upstream: WireUpstream, count: int, group: str) -> None:
         """Its instance said in its own line of packets that it has sent to `group`."""

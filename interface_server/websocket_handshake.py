@@ -26,9 +26,8 @@ _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _KEY_SIZE_BYTES = 16
 _VALUE_HARM = re.compile(rb"[\x00\r\n]")
 _PROTOCOL = b"sec-websocket-protocol"
-SUBPROTOCOLS_MAX = (
-    100  #: the worker keeps each as long as the socket is open, with twenty times its bytes where it is short
-)
+#: The worker keeps each as long as the socket is open, with twenty times its bytes where it is short.
+SUBPROTOCOLS_MAX = 100
 
 #: What the handshake says by itself: an application's accept cannot say it again, or otherwise.
 _OURS = frozenset(

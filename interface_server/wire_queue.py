@@ -122,9 +122,8 @@ class WireQueue:
         self._own.died(worker)
         for number in self.waits.queued():
             upstream = self._connections[number]
-            if (
-                upstream.opener.worker == worker and upstream.entry_id is not None
-            ):  # else its opener says where it stands
+            known = upstream.entry_id is not None  # else its opener says where it stands
+            if upstream.opener.worker == worker and known:
                 upstream.seek()
 
     def _opener_for(self, upstream: WireUpstream) -> RedisOpener:

@@ -15,9 +15,8 @@ from pathlib import Path
 from types import ModuleType
 
 INTERRUPTED = 130  #: as in errors.py, which may not be there yet
-EMBEDDED = (
-    "embedded"  #: becomes the embedded server of a `serve`: everybody waits for that, so nothing else is imported
-)
+#: Becomes the embedded server of a `serve`: everybody waits for that, so nothing else is imported.
+EMBEDDED = "embedded"
 OURS = frozenset({"channel_layer", "interface_server", "worker", "towpath"})
 
 

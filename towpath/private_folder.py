@@ -130,11 +130,8 @@ class _Way:
         self.made = 0
         self.path = Path("/")
         self.here = os.open("/", ON_THE_WAY)
-        self._trusted = {
-            ROOT,
-            os.geteuid(),
-            os.fstat(self.here).st_uid,
-        }  # in a user namespace root may have another number
+        # In a user namespace root may have another number: the owner of `/`.
+        self._trusted = {ROOT, os.geteuid(), os.fstat(self.here).st_uid}
 
     def walk(self, path: Path) -> None:
         for name in path.parts[1:]:

@@ -8,15 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-FIRST_COLUMNS = (
-    "role",
-    "node",
-    "host",
-    "pid",
-    "version",
-    "APP",
-    "fleet",
-)  #: where they are known; then whatever else a lease says
+#: Where they are known; then whatever else a lease says.
+FIRST_COLUMNS = ("role", "node", "host", "pid", "version", "APP", "fleet")
 UP_S = "up_s"  #: for how long a process runs, as its own monotonic clock tells
 FOR_PROGRAMS = ("machine", "born", UP_S)  #: by which processes know one another; no news to a person
 COUNTERS = "counters"  #: the field of a lease with what its process has counted

@@ -44,9 +44,8 @@ def _join(group: int, streams: map[int]) -> bool:
     except OSError:  # `serve` has gone, or its terminal has
         return False
     with contextlib.suppress(ImportError):
-        importlib.import_module(
-            "readline"
-        )  # else `input()` says its prompt on standard error, where only whole lines are shown
+        # Else `input()` says its prompt on standard error, where only whole lines are shown.
+        importlib.import_module("readline")
     return True
 
 

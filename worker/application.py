@@ -167,8 +167,9 @@ def _follow(module: ModuleType, attribute: str) -> Any:
         try:
             found = getattr(found, part)
         except AttributeError as error:
+            hint = _application_hint(module, None)
             raise AppNotFound(
-                f"module {module.__name__!r} ({_file(module)}) has no attribute {attribute!r}{_application_hint(module, None)}"
+                f"module {module.__name__!r} ({_file(module)}) has no attribute {attribute!r}{hint}"
             ) from error
     return found
 

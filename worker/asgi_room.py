@@ -113,14 +113,13 @@ class AsgiRoom:
     def taken(self) -> dict[str, bool]:
         """See Room."""
         settings, free = self._settings, self._places.free
-        threads = [thread.unfinished > 0 for thread in self._threads.threads]
-        if self._is_wsgi and settings.threads <= settings.concurrency:
-            threads, free = [free <= 0], 1
+        by_threads = self._is_wsgi and settings.threads <= settings.concurrency  # which are its places then
+        threads = free <= 0 if by_threads else all(thread.unfinished > 0 for thread in self._threads.threads)
+        sockets = self.websockets >= settings.websockets
         return {
-            f"{settings.concurrency} places for exchanges (--worker-concurrency)": free <= 0,
-            f"{settings.websockets} places for WebSockets (--worker-websockets)": self.websockets
-            >= settings.websockets,
-            f"{settings.threads} threads for sync code (--threads)": all(threads),
+            f"{settings.concurrency} places for exchanges (--worker-concurrency)": free <= 0 and not by_threads,
+            f"{settings.websockets} places for WebSockets (--worker-websockets)": sockets,
+            f"{settings.threads} threads for sync code (--threads)": threads,
         }
 
     def start(self, scope: Event, body: bytes, more_body: bool, line: Line) -> Instance:

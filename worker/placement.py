@@ -60,9 +60,8 @@ class Placement:
         self.calm = not any(lease.get(name) for lease in workers for name in LEAVING)
         self.takers = [lease["websockets"] for lease in staying if not lease.get("gives_way")]
         held = sum(lease["websockets"] for lease in counted if lease.get("role") == "interface")
-        held = held or own + sum(
-            lease["websockets"] for lease in workers
-        )  # interface servers of an earlier version do not say it
+        if not held:  # interface servers of an earlier version do not say it
+            held = own + sum(lease["websockets"] for lease in workers)
         mean = max(held, own) / self._workers(len(staying), now) if staying else math.inf
         self.share = mean * SHARE_FACTOR + SHARE_EXTRA
         self.bound = mean * BOUND_FACTOR + BOUND_EXTRA

@@ -37,9 +37,8 @@ class Places(Generic[Exchange]):
         self.exchanges: set[Exchange] = set()
         self.waiting: set[Exchange] = set()
         self.missed = False  #: a place was asked for, and none was free
-        self.left: Callable[[], None] = (
-            _nobody  #: called when one is left and was missed; perhaps for this turn of the loop only
-        )
+        #: Called when one is left and was missed; perhaps for this turn of the loop only.
+        self.left: Callable[[], None] = _nobody
 
     @property
     def free(self) -> int:
