@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 
-from channel_layer.lasting import LastingCondition, News
+from channel_layer.lasting_condition import LastingCondition, News
 from interface_server.waits import Waits
 
 log = logging.getLogger("towpath.interface")

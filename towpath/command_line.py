@@ -29,7 +29,7 @@ from towpath import (
     options,
     pausing,
     run_dir,
-    signpost,
+    run_dir_pointer,
     standard_streams,
     terminal,
 )
@@ -185,9 +185,9 @@ def worker(call: Call, /, app: str, check: bool, **values: Any) -> int:
         terminal.take()
         _find_redis(values, settings.wire.redis)
         if not settings.wire.allow_mixed_apps:
-            from towpath import neighbours
+            from towpath import mixed_apps
 
-            neighbours.check(settings.wire.redis, settings.wire.prefix, app)
+            mixed_apps.check(settings.wire.redis, settings.wire.prefix, app)
     supervision = pausing.Supervision()
     isolation.import_everything()
     call.retire()
@@ -328,7 +328,7 @@ def _place(values: options.Values) -> Path:
     if values["run_dir"] is not None:
         return Path(values["run_dir"])
     default = run_dir.default_path(values["port"], values["uds"], None)
-    return default if run_dir.holder(default) is not None else signpost.follow(default)
+    return default if run_dir.holder(default) is not None else run_dir_pointer.follow(default)
 
 
 def _runs(values: options.Values) -> bool:

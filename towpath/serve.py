@@ -43,7 +43,7 @@ from towpath.listening import Listening
 from towpath.log_lines import LogPipes
 from towpath.opening import Opening
 from towpath.run_dir import LOGS, SUPERVISORD, RunDir
-from towpath.signpost import Signpost
+from towpath.run_dir_pointer import RunDirPointer
 from towpath.supervisord_conf import Plan
 
 if TYPE_CHECKING:  # what takes long to import is imported while supervisord starts
@@ -109,12 +109,12 @@ def serve(settings: ServeSettings) -> int:
         found = _any_port(settings)
         place = _default_run_dir(settings, found)
         folder = RunDir.hold(settings.run_dir or place)
-        signpost = Signpost.put_up(place, folder.path)
+        pointer = RunDirPointer.write(place, folder.path)
         try:
             return _serve_in(folder, settings, found)
         finally:
-            if signpost is not None:
-                signpost.take_down()
+            if pointer is not None:
+                pointer.remove()
             folder.leave()
     except _AskedToStop:
         return 0
@@ -197,12 +197,12 @@ def _redis(folder: RunDir, settings: ServeSettings) -> tuple[str, str]:
     if settings.redis is None:
         binary = embedded.find_binary()
         return embedded.url(folder.path), f"embedded {Path(binary).name}"
-    from towpath import neighbours, redis_check
+    from towpath import mixed_apps, redis_check
 
     kind = redis_check.check(settings.redis, settings.values["redis_wait"], standard_streams.say)
     redis_check.check_rights(settings.redis, settings.values["prefix"])
     if not settings.values["allow_mixed_apps"]:
-        neighbours.check(settings.redis, settings.values["prefix"], settings.app)
+        mixed_apps.check(settings.redis, settings.values["prefix"], settings.app)
     return settings.redis, f"{kind} at {RedisAddress.parse(settings.redis).shown}"
 
 

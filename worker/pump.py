@@ -27,7 +27,7 @@ from channel_layer.scope import ScopeReader
 from worker.adoption import READ_MAX, Adoption, Key, read_count
 from worker.instance import Room
 from worker.loop_lag import LoopLag
-from worker.neighbours import check_neighbours
+from worker.mixed_apps import check_others
 from worker.offers import offers, refusals
 from worker.placement_watch import PlacementWatch
 from worker.settings import WorkerSettings
@@ -82,7 +82,7 @@ class Pump:
         await self.node.start()
         if self._settings.wire.app:
             # Our lease is written by now: of two workers that start together at least one sees the other.
-            check_neighbours(self._settings.wire, (await self.node.peers.leases()).values())
+            check_others(self._settings.wire, (await self.node.peers.leases()).values())
         await self.node.peers.look()  # what others hold: sockets may be handed over to us in the next moment
         self._lag.start()
         self._figures()

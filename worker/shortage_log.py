@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 
-from channel_layer.lasting import LastingCondition, News
+from channel_layer.lasting_condition import LastingCondition, News
 from worker.instance import Room
 
 log = logging.getLogger("towpath.worker")

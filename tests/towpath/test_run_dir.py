@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from towpath import run_dir, signpost
+from towpath import run_dir, run_dir_pointer
 from towpath.errors import StartFailure
 from towpath.processes import Identity, end_all
 from towpath.run_dir import RunDir
-from towpath.signpost import Signpost
+from towpath.run_dir_pointer import RunDirPointer
 
 WAITS = [sys.executable, "-c", "import signal; signal.pause()"]
 
@@ -155,13 +155,13 @@ def test_every_place_to_listen_at_has_a_folder_of_its_own(
 def test_a_serve_with_a_run_folder_of_its_own_is_found_by_its_place(tmp_path: Path) -> None:
     """As long as it runs; the last one counts, and nothing is left."""
     place, first, last = tmp_path / "t" / "80", tmp_path / "first", tmp_path / "last"
-    assert Signpost.put_up(place, place) is None, "it is where everybody looks"
-    one, two = Signpost.put_up(place, first), Signpost.put_up(place, last)
+    assert RunDirPointer.write(place, place) is None, "it is where everybody looks"
+    one, two = RunDirPointer.write(place, first), RunDirPointer.write(place, last)
     assert one is not None and two is not None
     (tmp_path / "t" / "81.run-dir").write_text(str(tmp_path / "of a killed one"))
-    assert Signpost.put_up(place, last) is not None
-    one.take_down()
-    assert signpost.follow(place) == last
-    two.take_down()
-    assert signpost.follow(place) == place
+    assert RunDirPointer.write(place, last) is not None
+    one.remove()
+    assert run_dir_pointer.follow(place) == last
+    two.remove()
+    assert run_dir_pointer.follow(place) == place
     assert list(tmp_path.glob("t/*")) == []

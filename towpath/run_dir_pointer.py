@@ -17,8 +17,8 @@ from towpath.private_folder import PrivateFolder
 ENDING = ".run-dir"
 
 
-class Signpost:
-    """One such file. Made by `put_up`."""
+class RunDirPointer:
+    """One such file. Made by `write`."""
 
     def __init__(self, beside: PrivateFolder, name: str, leads_to: Path) -> None:
         self._beside = beside
@@ -26,7 +26,7 @@ class Signpost:
         self._leads_to = leads_to
 
     @classmethod
-    def put_up(cls, place: Path, leads_to: Path) -> Signpost | None:
+    def write(cls, place: Path, leads_to: Path) -> RunDirPointer | None:
         """place: the default run folder. None if there is nothing to say, or it cannot be said there."""
         if place.resolve() == leads_to:
             return None
@@ -38,7 +38,7 @@ class Signpost:
             return None
         return cls(beside, _name(place), leads_to)
 
-    def take_down(self) -> None:
+    def remove(self) -> None:
         """The `serve` has ended. What another one has written meanwhile stays."""
         with contextlib.suppress(OSError):
             if self._beside.read(self._name) == str(self._leads_to):

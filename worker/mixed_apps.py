@@ -10,7 +10,7 @@ from channel_layer.settings import WireSettings
 from worker.errors import MixedApps
 
 
-def check_neighbours(settings: WireSettings, leases: Iterable[Mapping[str, Any]]) -> None:
+def check_others(settings: WireSettings, leases: Iterable[Mapping[str, Any]]) -> None:
     """Raises MixedApps. leases: what all living processes say of themselves."""
     other = None if settings.allow_mixed_apps else another_application(settings.app, leases)
     if other is not None:
