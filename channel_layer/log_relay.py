@@ -1,6 +1,6 @@
 """Log lines of a thread that must not wait for a log: a thread of their own says them.
 
-The application may have put a handler of its own at the root of all loggers, which waits for whoever reads standard error, with a
+The application may have put a handler of its own at the root of all loggers, which waits for the reader of standard error, with a
 lock that the next line waits for. A lease is not late for that.
 """
 

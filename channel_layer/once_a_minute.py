@@ -8,7 +8,7 @@ TOLD_AGAIN_S = 60.0
 
 
 class OnceAMinute:
-    """Of one kind of event. No log and no clock: who has one asks whether to say it."""
+    """Of one kind of event. No log and no clock: its owner asks whether to say it."""
 
     __slots__ = ("_told_at", "_untold")
 

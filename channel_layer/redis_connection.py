@@ -127,7 +127,7 @@ class RedisConnection(asyncio.Protocol):
         return self._silence
 
     def close(self, why: str = "") -> None:
-        """End the connection; whoever waits for an answer gets LayerUnavailable. why: for people."""
+        """End the connection; each command that waits for an answer gets LayerUnavailable. why: for people."""
         self.loss = self.loss or why
         if self._transport is not None:
             self._transport.abort()

@@ -126,7 +126,7 @@ class RedisGroups:
         self._probing = False
         connection.write("SUBSCRIBE", self._news, self._probe)
         if not self._confirmed:
-            self._gap_since = None  # whoever missed something has left
+            self._gap_since = None  # all members that missed something have left
         for group in self._confirmed:
             self._ask(connection, group)
 

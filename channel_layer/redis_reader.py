@@ -130,7 +130,7 @@ class RedisReader:
         self.poke()
 
     def _read(self, connection: RedisConnection, count: int, leaves_s: float) -> None:
-        block = () if leaves_s else ("BLOCK", BLOCK_MS)  # who only helps does not wait for more
+        block = () if leaves_s else ("BLOCK", BLOCK_MS)  # a reader that only helps does not wait for more
         command = ("XREADGROUP", "GROUP", GROUP, self._name, "COUNT", count, *block, "STREAMS", self._stream, ">")
 
         def was_read(answer: Answer) -> None:

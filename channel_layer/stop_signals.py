@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-#: SIGHUP: the terminal has gone, or somebody wants a process with a new configuration, which whoever keeps it alive starts.
+#: SIGHUP: the terminal has gone, or an operator wants a process with a new configuration, which its supervisor starts.
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 

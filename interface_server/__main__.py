@@ -36,7 +36,7 @@ DRAIN_LOOK_S = 0.05
 KNOWN_WITHIN_S = 0.5
 EVICTION_PART = 0.5  #: of the drain time: in which sockets are closed, at the latest
 
-#: True if everybody leaves who accepts from the same listening socket; None if that is not known yet.
+#: True if every process leaves that accepts from the same listening socket; None if that is not known yet.
 AllLeave = Callable[[], bool | None]
 
 

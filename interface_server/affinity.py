@@ -2,7 +2,7 @@
 
 Needed by applications that keep sessions in their process. With `cookie` each response of another worker sets a cookie with the
 worker's name, and the client sends it back. With `address` a client is known by its address, and nothing is stored at the client:
-interface servers agree on a first worker by rendezvous hashing, and remember who took it.
+interface servers agree on a first worker by rendezvous hashing, and remember which one took it.
 
 A client whose worker is gone is taken by any other, which is its worker from then on. No I/O here. PROTOCOL.md, "Affinity".
 """

@@ -205,7 +205,7 @@ class Deliveries:
             self.go_on(upstream)
 
     def forget(self, upstream: WireUpstream) -> None:
-        """The connection is done: what waits is dropped with it, and who asked for an answer gets one."""
+        """The connection is done: what waits is dropped with it, and a `join` or `leave` that waits gets its answer."""
         held = self.held.pop(upstream.number, None)
         if held is None:
             return

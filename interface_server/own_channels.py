@@ -50,7 +50,7 @@ class OwnChannels:
         self._workers.listed(takes, self._time())
 
     def left(self, worker: str) -> None:
-        """It takes nothing any more; who waits there is told so by itself."""
+        """It takes nothing any more; each connection that waits there is refused by the worker itself."""
         self._workers.left(worker)
 
     def died(self, worker: str) -> None:

@@ -220,7 +220,7 @@ class Pump:
 
     def on_dead(self, node: str) -> None:
         """See `Receiver.on_dead`."""
-        self.queue.worker_died(node)  # first: who is opened again below is not for this worker
+        self.queue.worker_died(node)  # first: what is opened again below is not for this worker
         held = [upstream for upstream in self._connections.values() if upstream.owner == node]
         if held:
             requests = [upstream.client.request for upstream in held if upstream.kind != "websocket"]

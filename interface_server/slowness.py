@@ -2,7 +2,7 @@
 
 A burst is no slowness: however much comes in one turn of the loop, its reader has had no time for it. So what counts is how old the
 oldest byte is that a client has not taken: all that waited at one moment must be acknowledged within the timeout, and then all that
-waits at that moment. Whoever reads at the speed at which it is sent to stays, and so does who catches up.
+waits at that moment. A client that reads at the speed at which it is sent to stays, and so does one that catches up.
 
 No I/O here: a watched transport brings its numbers, the caller brings `now`. PROTOCOL.md, P5.
 """

@@ -116,7 +116,7 @@ class WireQueue:
             upstream.obey(upstream.happen(Happening.REDIS_EMPTY))
 
     def worker_died(self, worker: str) -> None:
-        """Nobody reads its own channel any more: who waits there is withdrawn, and queued for all."""
+        """Nobody reads its own channel any more: what waits there is withdrawn, and queued for all."""
         if self._own is None:
             return
         self._own.died(worker)

@@ -29,7 +29,7 @@ class Newcomer:
     def has_gone(self, process: Process) -> bool:
         """It may have died and live again between two looks: its number tells.
 
-        Who has not loaded the application is not tried again: the first end says what there is to say.
+        A process that has not loaded the application is not tried again: its first end says what there is to say.
         """
         if process.failed or (process.has_ended and not self.loaded) or self.pid not in (0, process.pid):
             return True
@@ -52,7 +52,7 @@ class Beginning:
     def failure(
         self, processes: Mapping[str, Process], wanted: Iterable[str], ready: frozenset[int] = frozenset()
     ) -> Process | None:
-        """The process that made the beginning fail, with how it left; None while none has. ready: numbers of those who hold a lease.
+        """The process that made the beginning fail, with how it left; None while none has. ready: processes with a lease.
 
         supervisord's answer may overtake what it logged before: how a process left is waited for until the next look.
         """

@@ -293,7 +293,7 @@ def _read_again(call: Call) -> options.Values:
 
 
 def _find_redis(values: options.Values, url: str) -> None:
-    """StartFailure if it is not there, or not fit; who has not said where it is learns how."""
+    """StartFailure if it is not there, or not fit; without --redis the sentence names that option."""
     from towpath import redis_check
 
     try:

@@ -88,7 +88,7 @@ def run(folder: Path) -> int:
 def become(folder: Path) -> None:
     """This process becomes the server; it does not return. StartFailure if the folder is not ours alone.
 
-    It goes last: who asks all processes of a service to leave at once does not mean it. A blocked signal stays so through `exec`, and
+    It goes last: SIGTERM to all processes of a service at once does not mean it. A blocked signal stays so through `exec`, and
     no server of these unblocks any.
     """
     try:

@@ -18,7 +18,7 @@ LINE_SIZE_BYTES_MAX = 65_536  #: a longer line is shown in pieces
 HELD_SIZE_BYTES_MAX = 1_048_576  #: more than that is not held back
 
 #: Lines that are true by design: supervisord's socket stands in a folder that nobody else may enter, and the embedded server
-#: saves nothing, so that it never needs memory twice. Who was asked to leave and did, is "stopped … (exit status 0)"; that server is
+#: saves nothing, so that it never needs memory twice. A process that left as it was asked to is "stopped … (exit status 0)"; that server is
 #: killed when everybody else has left.
 EXPECTED = (
     b"without any HTTP authentication",

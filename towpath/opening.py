@@ -1,7 +1,7 @@
 """What `serve` shows before APP is known to load: nothing at first, then the greeting and all that was said meanwhile.
 
 The first worker that has loaded APP is the proof of it. If none can, its one sentence is all that there is to say, with what the
-process that found it out had said itself. Whoever waits for longer than a few seconds sees everything as it comes.
+process that found it out had said itself. After a few seconds everything is shown as it comes.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ class Identity:
         return 0 < self.pid <= linux_process.PID_MAX and _born(self.pid) == self.born
 
     def send(self, number: signal.Signals) -> None:
-        """A signal; nothing if it has gone meanwhile, whoever may have its number now."""
+        """A signal; nothing if it has gone meanwhile, even if another process has its number now."""
         with contextlib.suppress(ProcessLookupError), _held(self) as descriptor:
             if descriptor is None:
                 os.kill(self.pid, number)

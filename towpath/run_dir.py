@@ -37,7 +37,7 @@ from towpath.private_folder import OTHERS_MAY_WRITE, PRIVATE, NotPrivate, Privat
 from towpath.processes import Identity, end_all
 
 ORPHAN_PATIENCE_S = 5.0
-#: For whoever only looks whether somebody holds the folder, and holds it for that moment.
+#: A command that looks whether a `serve` holds the folder holds it itself for that moment.
 LOCK_PATIENCE_S, LOCK_LOOK_S = 1.0, 0.02
 SUPERVISORD = "supervisord"
 MARK, FACTS, LOGS = ".towpath-run-dir", "facts.json", "logs"
@@ -123,7 +123,7 @@ class RunDir:
         self.folder.write(FACTS, json.dumps(self._facts))
 
     def say_that_all_stops(self, our_socket: bool) -> None:
-        """our_socket: the listening one is of no more use to anybody, and whoever leaves may shut it down."""
+        """our_socket: the listening one is of no more use to anybody, and a process that leaves may shut it down."""
         self.folder.write(marks.STOPPING, marks.OUR_SOCKET if our_socket else "")
 
     def record(self, name: str, pid: int) -> None:

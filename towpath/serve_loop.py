@@ -41,7 +41,7 @@ LEASES_LOOK_S = 2.0
 LEASES_RETRY_S = 10.0  #: Redis did not answer, and takes two seconds for that
 REDIS_START_S = 20.0
 KILLED_PATIENCE_S = 5.0
-REFRESH_INTERVAL_S = 3600.0  #: of the run folder: whoever sweeps temporary files has days in mind
+REFRESH_INTERVAL_S = 3600.0  #: of the run folder: cleaners of temporary files count in days
 FOLDER_LOST = 1  #: the exit code
 
 
@@ -259,7 +259,7 @@ class Parent:
             self._leave_counts()
 
     def _look_for_folder(self) -> None:
-        """Neither supervisord nor the embedded server can make its socket again: whoever dies from now on stays dead."""
+        """Neither supervisord nor the embedded server can make its socket again: a process that dies from now on stays dead."""
         lost = self._folder.lost()
         if lost:
             shown = f"{', '.join(lost[:3])}{' …' if len(lost) > 3 else ''}"

@@ -1,6 +1,6 @@
 """Where a process speaks, if anybody listens.
 
-A terminal goes away or is stopped, the program behind a pipe ends or does not read, a disk is full, whoever started us closed the
+A terminal goes away or is stopped, the program behind a pipe ends or does not read, a disk is full, our parent closed the
 lot: none of that is a reason for what we serve to end, or to wait. Standard library and log_output.py alone: it runs before
 anything else is imported.
 """

@@ -16,7 +16,7 @@ class Process:
     sentence: str = ""  #: why, if it said that too
     wish: str = ""  #: why it asks for its successor, if it does
     end: str = ""  #: how it left, if it did
-    loaded: bool = True  #: it has loaded the application; of whoever does not load one: always
+    loaded: bool = True  #: it has loaded the application; always true of a process that loads none
 
     @property
     def failed(self) -> bool:

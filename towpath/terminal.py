@@ -1,10 +1,10 @@
 """The terminal of a `serve`, which its worker may read from.
 
 `breakpoint()` and `input()` read standard input. supervisord gives each process a pipe there on which nothing ever comes, and which
-never ends: whoever read it would wait for ever.
+never ends: a read from it would wait for ever.
 
 * One worker has the terminal of its `serve`: as standard input, and as standard output if `serve` has it there. Its log goes to
-  standard error and through `serve`, as always. It joins the process group of `serve`: a terminal stops whoever reads from another.
+  standard error and through `serve`, as always. It joins the process group of `serve`: a terminal stops readers of another group.
 * Everywhere else standard input is at its end.
 """
 
@@ -18,7 +18,7 @@ from towpath.environment import SLOT
 from towpath.standard_streams import STANDARD_INPUT, STANDARD_OUTPUT
 
 VARIABLE = "TOWPATH_TERMINAL"  #: the process group of `serve`, and the descriptors that are its terminal
-TERMINAL = "/dev/tty"  #: the one of this session, whoever owns its device
+TERMINAL = "/dev/tty"  #: the one of this session, whichever user owns its device
 
 
 def offered(workers: int) -> dict[str, str]:

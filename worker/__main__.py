@@ -104,7 +104,7 @@ class Worker:
         return True
 
     def stop(self, number: int) -> None:
-        """SIGTERM or SIGINT: drain; once more: now. Who has not started yet has nothing to finish, and leaves at once."""
+        """SIGTERM or SIGINT: drain; once more: now. A worker that has not started yet has nothing to finish, and leaves at once."""
         if self._starting is not None:
             self._starting.cancel()
         if self._requests.hear(number, asyncio.get_running_loop().time()) is Meaning.AT_ONCE:
@@ -130,7 +130,7 @@ def _that_serves(settings: WorkerSettings, application: LoadedApplication) -> Wo
 
 
 def _stuck_s_max(settings: WorkerSettings) -> float:
-    """Whoever works at a terminal may have a debugger hold the loop for as long as it takes."""
+    """At a terminal a debugger may hold the loop for as long as it takes."""
     return 0.0 if os.isatty(sys.stdin.fileno()) else settings.stuck_s_max
 
 

@@ -24,7 +24,7 @@ def fresh_context(loaded: Context) -> Context:
 
 
 def _variable_of_decimal() -> ContextVar[Any]:
-    """`decimal` does not name it, but is the only one who sets anything in an empty context here."""
+    """`decimal` does not name it, but is the only module that sets anything in an empty context here."""
     empty = Context()
     empty.run(decimal.getcontext)
     (variable,) = empty

@@ -16,7 +16,7 @@ _LATE, _ERA = int(Refusal.LATE), int(Refusal.ERA)
 
 
 def offers(taking: list[tuple[Entry, Key]], era: str, window: int) -> list[Offer]:
-    """Adopt each if its wait is not over, but for entries of another era: who knows who has taken them there."""
+    """Adopt each if its wait is not over, but for entries of another era, which may have been taken there."""
     found = []
     for entry, (_, number, epoch) in taking:
         ours = entry.packet[OPEN_ERA] == era

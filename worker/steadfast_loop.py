@@ -44,7 +44,7 @@ class SteadfastLoop:
         while True:
             try:
                 return loop.run_until_complete(task)
-            except (SystemExit, KeyboardInterrupt, RuntimeError) as error:  # the last one of who called loop.stop()
+            except (SystemExit, KeyboardInterrupt, RuntimeError) as error:  # the last one after loop.stop()
                 end_child(error)
                 if task.done() or loop.is_closed() or is_of_ctrl_c(error):
                     raise

@@ -9,7 +9,7 @@ local function keep()
         redis.call('PEXPIRE', KEYS[1], ARGV[2])
     end
 end
-keep() -- first, though nothing may be there: who may not do this leaves no stream that nobody ever deletes
+keep() -- first, though nothing may be there: a user that may not do this leaves no stream that nobody ever deletes
 local made = redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], '0', 'MKSTREAM')
 if type(made) == 'table' and made.err and not string.find(made.err, 'BUSYGROUP', 1, true) then
     return made

@@ -3,7 +3,7 @@
 -- KEYS[1]  the inbox
 -- ARGV[1]  time to live in ms
 -- Result   {1 made or 0 found, id of the last entry ever added}
-redis.call('PEXPIRE', KEYS[1], ARGV[1]) -- first: who may not do this leaves no stream that nobody ever deletes
+redis.call('PEXPIRE', KEYS[1], ARGV[1]) -- first: a user that may not do this leaves no stream that nobody ever deletes
 local made = redis.call('EXISTS', KEYS[1]) == 0
 if made then
     redis.call('XADD', KEYS[1], '*', 'b', '')
