@@ -44,12 +44,12 @@ class PlacementWatch:
         """How many of the `wanted` to read now."""
         return self._placement.count(self._own(), wanted)
 
-    def look(self, stays: bool) -> None:
-        """Look at what the others hold. stays: this worker has not been asked to leave."""
+    def look(self, may_level: bool) -> None:
+        """Look at what the others hold. may_level: sockets may be handed over, so that others have more."""
         own, now, peers = self._own(), self._loop.time(), self._node.peers
         self._placement.look(own, peers.other_leases.values(), now)
         peers.asks_others = self._placement.asks(own, now)
-        calm = stays and self._placement.calm and not self._node.channels.gives_way
+        calm = may_level and self._placement.calm and not self._node.channels.gives_way
         before = self._levelling.left
         due = self._levelling.due(self._placement.surplus(own), peers.fellows, calm, now)
         if due:

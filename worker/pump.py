@@ -383,7 +383,7 @@ class Pump:
 
     def _figures(self) -> None:
         """What `status` shows of this worker, and what its fellows place WebSockets by."""
-        self._placement.look(stays=not self._draining)
+        self._placement.look(may_level=not (self._draining or self._sticky))
         figures = {
             **self._held(),
             "draining": self._draining,

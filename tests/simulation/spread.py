@@ -75,8 +75,9 @@ class Hotel(RecordedRoom):
 class SpreadWorld(World):
     """One fleet behind one interface server."""
 
-    def __init__(self, seed: str) -> None:
+    def __init__(self, seed: str, sticky: str = "off") -> None:
         super().__init__(seed)
+        self._sticky = sticky
         self.network.delay_s = lambda: self.random.uniform(0.000_05, 0.000_6)  # type: ignore[method-assign]
         self.moves: Counter[int] = Counter()
         self.sockets: list[Recorded] = []
@@ -137,7 +138,7 @@ class SpreadWorld(World):
         else:
             wire = replace(WIRE, generation=f"fleet/{self._generation}")
             process.room = Hotel(self.moves)
-            process.pump = WorkerPump(WorkerSettings(wire=wire), process.room, Counter())
+            process.pump = WorkerPump(WorkerSettings(wire=wire, sticky=self._sticky), process.room, Counter())
         process.loop.create_task(self._started(process))
 
     def drain(self, process: Process) -> None:

@@ -68,3 +68,14 @@ def test_what_a_reload_of_an_unbalanced_fleet_leaves_is_levelled_afterwards(worl
     world.wait(2 * CALM_S)
     assert not spread(world)
     assert set(moved(world)) <= {1, 2}
+
+
+def test_a_client_that_is_tied_to_a_worker_stays_with_it_when_the_fleet_grows() -> None:
+    """P7. Under --sticky a socket's session is in its worker: others take it when that leaves, and not to have more alike."""
+    world = SpreadWorld("1", sticky="cookie")
+    world.begin(2, 300)
+    before = world.counts()
+    world.scale(4)
+    world.wait(CALM_S)
+    assert world.counts() == [*before, 0, 0]
+    world.end()
