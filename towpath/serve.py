@@ -48,7 +48,6 @@ from towpath.supervisord_conf import Plan
 
 if TYPE_CHECKING:  # what takes long to import is imported while supervisord starts
     from towpath.reload_watch import Watched
-    from towpath.rollout import Rollout
     from towpath.serve_loop import Parent
 
 COMMAND = (sys.executable, "-P", str(Path(__file__).resolve().parent / "__main__.py"))
@@ -188,7 +187,7 @@ def _parent(
         folder, plan, supervisord, redis, settings.values["prefix"], editions, leases, settings.reload, opening
     )
     parent.rollout.check_command = (*COMMAND, "worker", settings.app, "--check")
-    parent.rollout.variables = lambda: _variables_again(settings, plan, redis, folder, parent.rollout)
+    parent.rollout.variables = lambda: _variables_again(settings, plan, redis, folder, parent)
     return parent
 
 
@@ -228,15 +227,15 @@ def _environment(settings: ServeSettings, told: options.Values, redis: str, fold
     }
 
 
-def _variables_again(
-    settings: ServeSettings, plan: Plan, redis: str, folder: RunDir, rollout: Rollout
-) -> dict[str, str]:
-    """As of now, and where we were started: from here on paths mean what they mean there."""
+def _variables_again(settings: ServeSettings, plan: Plan, redis: str, folder: RunDir, parent: Parent) -> dict[str, str]:
+    """As of now, and where we were started: from here on paths mean what they mean there. What `serve` itself heeds it heeds now."""
     started_in.enter(plan.started_in)
     now = settings.read_again()
     old = options.kept_back(settings.values, now)
-    rollout.tell_waiting(f"not heeded before `serve` is started again: {', '.join(old)}" if old else "")
-    return _environment(settings, options.kept_for_workers(settings.told, settings.as_told(now)), redis, folder)
+    parent.rollout.tell_waiting(f"not heeded before `serve` is started again: {', '.join(old)}" if old else "")
+    told = options.kept_for_workers(settings.told, settings.as_told(now))
+    parent.leases.timeout_s = told["worker_timeout"]
+    return _environment(settings, told, redis, folder)
 
 
 def _greet(settings: ServeSettings, place: Listening, redis: str) -> None:

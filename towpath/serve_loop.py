@@ -113,7 +113,7 @@ class Parent:
         self._opening = opening
         self.refusal: Refusal | None = None
         self._retries = retries.Retries()
-        self._leases = leases
+        self.leases = leases
         self._leases_due_at = 0.0
         self._stop_requests = StopRequests(marks.is_supervised())
         self._refresh_at = self._began_at + REFRESH_INTERVAL_S
@@ -332,7 +332,7 @@ class Parent:
             return
         ready = self._status.ready_pids()
         self._leases_due_at = time.monotonic() + (LEASES_LOOK_S if ready else LEASES_RETRY_S)
-        verdict = self._leases.look(self._running(WORKER, seen), self._running(INTERFACE, seen), ready, now)
+        verdict = self.leases.look(self._running(WORKER, seen), self._running(INTERFACE, seen), ready, now)
         for text in verdict.say:
             self._say(text)
         for process in filter(None, map(Identity.of, verdict.kill)):

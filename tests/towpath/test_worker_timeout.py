@@ -8,6 +8,7 @@ from pathlib import Path
 
 import httpx
 
+from tests.promises.fleet import towpath
 from tests.serving import Server, towpath_serve, wait_until
 
 APP = """
@@ -28,8 +29,15 @@ def served_by(server: Server) -> int:
 
 
 def test_a_stuck_worker_and_a_frozen_one_are_replaced_and_the_log_says_why(tmp_path: Path, project: Path) -> None:
-    """The stuck one ends itself, as it would in a container; the frozen one cannot, and is killed. What they had is named."""
-    with towpath_serve("small", run_dir=tmp_path, app_dir=project, options=("--worker-timeout", "2")) as server:
+    """The stuck one ends itself, as it would in a container; the frozen one cannot, and is killed. What they had is named.
+
+    How long either may be so is what the last reload has read.
+    """
+    file = tmp_path / "env"
+    file.write_text("TOWPATH_WORKER_TIMEOUT=1000\n")
+    with towpath_serve("small", run_dir=tmp_path, app_dir=project, options=("--env-file", str(file))) as server:
+        file.write_text("TOWPATH_WORKER_TIMEOUT=2\n")
+        assert towpath(server, "reload").returncode == 0
         first = served_by(server)
         answer = httpx.post(f"{server.url}/stuck", trust_env=False, timeout=30)
         assert (answer.status_code, answer.text) == (502, "the worker died\n")
@@ -39,5 +47,5 @@ def test_a_stuck_worker_and_a_frozen_one_are_replaced_and_the_log_says_why(tmp_p
         second = served_by(server)
         assert second != first
         os.kill(second, signal.SIGSTOP)
-        server.wait_for_log("worker-0 had no lease for 2 s: killed")
+        server.wait_for_log("worker-1 had no lease for 2 s: killed")
         wait_until(lambda: served_by(server) not in (first, second), "another worker serves", server=server)
