@@ -80,9 +80,9 @@ class Pump:
     async def start(self) -> None:
         """Stand on the wire, then read the shared channels. Raises LayerUnavailable, MixedApps."""
         await self.node.start()
-        if self._settings.wire.app:
+        if self._settings.app:
             # Our lease is written by now: of two workers that start together at least one sees the other.
-            check_others(self._settings.wire, (await self.node.peers.leases()).values())
+            check_others(self._settings, (await self.node.peers.leases()).values())
         await self.node.peers.look()  # what others hold: sockets may be handed over to us in the next moment
         self._lag.start()
         self._figures()

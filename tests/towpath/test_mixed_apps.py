@@ -72,20 +72,32 @@ def test_another_app_under_the_same_prefix_is_refused_in_one_sentence(project: P
             assert sum("shop:app" in row for row in rows) == 2 and sum("yard:app" in row for row in rows) == 1
 
 
+def serving(wire: WireSettings, app: str, found: str = "") -> Pump:
+    """The pump of a worker with this APP, which was found to be `found`."""
+    named = dataclasses.replace(wire, app=found or app)
+    return Pump(WorkerSettings(wire=named, app=app), RecordedRoom(), Counter())
+
+
 async def test_of_two_apps_that_start_at_the_same_moment_at_least_one_is_refused(wire_settings: WireSettings) -> None:
     """P12. Neither finds the other before it starts; so each looks again when its own lease is written."""
 
-    def pump(app: str) -> Pump:
-        return Pump(WorkerSettings(wire=dataclasses.replace(wire_settings, app=app)), RecordedRoom(), Counter())
-
-    pumps = [pump("shop:app"), pump("yard:app")]
+    pumps = [serving(wire_settings, "shop:app"), serving(wire_settings, "yard:app")]
     outcomes = await asyncio.gather(*(each.start() for each in pumps), return_exceptions=True)
     assert any(isinstance(outcome, MixedApps) for outcome in outcomes)
     for each in pumps:
         await each.close()
-    again = pump("yard:app")
+    again = serving(wire_settings, "yard:app")
     await again.start()  # nothing is left of those who were refused
     await again.close()
+
+
+async def test_an_attribute_that_app_does_not_name_may_be_renamed_by_a_reload(wire_settings: WireSettings) -> None:
+    """P12. `towpath serve shop` finds `app`, and after a change of the file `application`: one deployment all the same."""
+    old, new = serving(wire_settings, "shop", "shop:app"), serving(wire_settings, "shop", "shop:application")
+    for each in (old, new):
+        await each.start()
+    for each in (old, new):
+        await each.close()
 
 
 async def test_two_databases_of_one_redis_are_two_deployments_for_groups_too(
