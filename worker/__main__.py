@@ -67,12 +67,12 @@ class Worker:
         if not await self._started():
             log.info("this worker leaves before its application has started")
             return
+        self._departure.serving()  # before the pump, whose first connection may be the one that blocks the loop
         try:
             await self._supervision.follow(self._pump.pause)
             await self._pump.start()
             log.info("%s takes connections", self._pump.node.name)
             self._lifetime.start()
-            self._departure.serving()
             await self._stop.wait()
             await self._dismissed()
             await drain(self._pump, self._room, self._settings.graceful_timeout_s, self._now)
