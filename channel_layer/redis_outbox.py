@@ -164,7 +164,7 @@ class RedisOutbox:
         except MemoryError as error:
             self._refused(destination, error)
         except (TypeError, ValueError):  # what cannot be sent now never can; the receiver finds the gap
-            log.exception("an internal error: what %s was to be told cannot be sent", destination.node)
+            log.exception("an internal error: what %a was to be told cannot be sent", destination.node)
             self.drop(destination.node)
 
     def _send(self, destination: _Destination) -> None:

@@ -41,7 +41,7 @@ LIKELY = {
     "what must not start twice is not queued again on doubt": ("213",),
     "what was forwarded is kept until the instance shows life": ("44",),
     "a batch without an answer is sent again": ("4", "18"),
-    "the inbox is read up before a death is acted upon": ("159",),
+    "the inbox is read up before a death is acted upon": ("929", "1138"),
     "deaths are noticed": ("27",),
     "a worker takes what is of its own era": ("0", "227"),
     "`sync` after every doubt": ("358", "490"),
