@@ -23,13 +23,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from contextvars import Context, ContextVar
+from functools import partial
 from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import Any
 
 from asgiref.sync import ThreadSensitiveContext
 
-from worker.fresh_context import fresh_context
+from worker.fresh_context import DECIMAL, fresh_context
 
 #: How long an exchange that was just pinned may take until its first sync call: so long its thread is not called idle.
 PINNED_FRESH_S = 0.005
@@ -51,6 +52,7 @@ class KeptThread(Executor):
         self.exchanges = 0  #: HTTP exchanges that are pinned to this thread now
         self.pinned_at = 0.0  #: when the last of them was, on the loop's clock
         self._context = fresh_context(loaded)
+        self._copy = self._context.copy if DECIMAL not in loaded else partial(fresh_context, self._context)
         self._used = used
         self._freed = freed
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
@@ -61,7 +63,7 @@ class KeptThread(Executor):
 
     def new_context(self) -> Context:
         """A context for one application instance whose sync code runs in this thread."""
-        return fresh_context(self._context)
+        return self._copy()
 
     @property
     def unfinished(self) -> int:
