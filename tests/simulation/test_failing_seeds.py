@@ -41,7 +41,7 @@ LIKELY = {
     "the outcome of `open` may come when the wait is over": ("972", "214"),
     "who did not start a connection is no longer watched for it": ("13", "132"),
     "a loss during the greeting is noticed": ("306",),
-    "a drain waits for takes under way": ("30572", "31869"),
+    "a drain waits for takes under way": ("sticky 474", "sticky 887"),
     "what is started again gets its whole body": ("204",),
     "credit is told again after a doubt": ("799",),
     "in another life of Redis the inbox is read from its beginning": ("273",),
