@@ -43,7 +43,7 @@ LIKELY = {
     "a loss during the greeting is noticed": ("306",),
     "a drain waits for takes under way": ("sticky 474", "sticky 887"),
     "what is started again gets its whole body": ("204",),
-    "credit is told again after a doubt": ("799",),
+    "credit is told again after a doubt": ("1375",),
     "in another life of Redis the inbox is read from its beginning": ("273",),
     "what the last owner sent takes its part of the next window": ("1277", "848"),
     "between two owners an open socket is read": ("15",),
