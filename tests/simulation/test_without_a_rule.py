@@ -51,13 +51,13 @@ LIKELY = {
     "the name of a node is new at every start": ("45", "54"),
     "the second accept is swallowed": ("1", "3"),
     "what the dead had is not repeated": ("29", "34"),
-    "a worker that leaves refuses what waits for it alone": ("sticky 0", "sticky 45"),
+    "a worker that leaves refuses what waits for it alone": ("sticky 17",),
     "what waits for a worker that died is queued for all": ("sticky 20",),
     "what is pushed waits for the accept": ("talks 0", "talks 1"),
     "a message to a group waits for its place": ("talks 0", "talks 1"),
     "packets wait for the message to a group before them": ("talks 0", "talks 6"),
     "what was sent leaves before what the layer sends": ("talks 0", "talks 1"),
-    "what the layer has sent is counted": ("talks 1", "talks 25"),
+    "what the layer has sent is counted": ("talks 10",),
     "after a crash only who asked for that is resumed": ("2", "17"),
 }
 SEARCHED_MAX = 600
