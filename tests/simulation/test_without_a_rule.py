@@ -66,7 +66,8 @@ PRICE = {
     "a worker claims what it has read itself": "LATE",
     "nobody fences itself": "DIED",
 }
-PAYING_SEEDS = 60
+#: Any, and some that were seen to pay: one schedule in some hundred does.
+PAYING_SEEDS = (*map(str, range(60)), "352", "storms 52", "storms 185")
 
 
 @pytest.mark.parametrize("rule", LIKELY)
@@ -93,4 +94,4 @@ def ends_under_all_rules() -> Counter[str]:
 
 def ends() -> Counter[str]:
     """How many clients ended how, over many schedules."""
-    return Counter(client.over for seed in range(PAYING_SEEDS) for client in run(str(seed))[0].clients)
+    return Counter(client.over for seed in PAYING_SEEDS for client in run(seed)[0].clients)
