@@ -44,10 +44,14 @@ async def answered(door: InterfacePump, kind: str = "http", cookie: bytes = b"",
     return client
 
 
-async def fill(room: RecordedRoom, door: InterfacePump, cookie: bytes) -> None:
-    """No slot is free; the read that was under way when there was one has brought its connection."""
+async def three_that_wait(room: RecordedRoom, door: InterfacePump, cookie: bytes, method: str) -> list[Recorded]:
+    """Clients of a worker without a free slot, in its own channel. (A read from before brings one connection more.)"""
     room.slots = 0
     await answered(door, cookie=cookie)
+    differs = {"headers": [[b"cookie", cookie]]}
+    waiting = [knock(door, method=method, body=b"x" * (method == "POST"), differs=differs) for _ in range(3)]
+    await until(lambda: all(client.upstream.entry_id for client in waiting), "to stand in its own channel")
+    return waiting
 
 
 def told(pump: WorkerPump, peers: RedisPeers) -> bool:
@@ -93,12 +97,7 @@ async def test_who_waits_for_a_worker_that_leaves_is_taken_by_another(wire_setti
     async with interface(wire_settings, sticky="cookie") as door, three_workers(wire_settings) as workers:
         (cookie,) = cookies_of(await answered(door))
         pump, room = workers[index_of(workers, cookie)]
-        await fill(room, door, cookie)
-        waiting = [
-            knock(door, method=method, differs={"headers": [[b"cookie", cookie]]}, body=b"x" * (method == "POST"))
-            for _ in range(3)
-        ]
-        await until(lambda: all(client.upstream.entry_id for client in waiting), "to stand in its own channel")
+        waiting = await three_that_wait(room, door, cookie, method)
         await pump.stop_taking()
         await until(lambda: all(client.events for client in waiting), "others took them")
         (moved,) = cookies_of(await answered(door, cookie=cookie))
@@ -112,9 +111,7 @@ async def test_who_waits_for_a_worker_that_dies_is_taken_by_another(wire_setting
     async with interface(wire_settings, sticky="cookie") as door, three_workers(wire_settings) as workers:
         (cookie,) = cookies_of(await answered(door))
         pump, room = workers[index_of(workers, cookie)]
-        await fill(room, door, cookie)
-        waiting = [knock(door, method=method, differs={"headers": [[b"cookie", cookie]]}) for _ in range(3)]
-        await until(lambda: all(client.upstream.entry_id for client in waiting), "to stand in its own channel")
+        waiting = await three_that_wait(room, door, cookie, method)
         door.node.peers.mourn(pump.node.name, gone=True)
         await until(lambda: all(client.events for client in waiting), "others took them")
         assert sum(counts(workers)) == 5
