@@ -31,10 +31,10 @@ class Deliveries:
         connections: Mapping[int, WireUpstream],
         counters: MutableMapping[str, int],
         dropped: Dropped,
-        obey: Callable[[str, list[Any]], None],
+        obey: Callable[[str, list[list[Any]]], None],
         held_bytes_max: int,
     ) -> None:
-        """obey: does what a packet says, and never raises. held_bytes_max: for one connection."""
+        """obey: does what packets say, and never raises. held_bytes_max: for one connection."""
         self._connections = connections
         self._counters = counters
         self._dropped = dropped
@@ -176,7 +176,8 @@ class Deliveries:
     def _run(self, upstream: WireUpstream, held: Held) -> None:
         held.running = True
         while (waited := held.next_packet(upstream)) is not None:
-            self._obey(*waited)
+            sender, packet = waited
+            self._obey(sender, [packet])
         held.running = False
 
     def _done(self, number: int, held: Held) -> None:
@@ -205,10 +206,8 @@ class Deliveries:
             self.go_on(upstream)
 
     def forget(self, upstream: WireUpstream) -> None:
-        """The connection is done: what waits is dropped with it, and a `join` or `leave` that waits gets its answer."""
-        held = self.held.pop(upstream.number, None)
-        if held is None:
-            return
+        """One of `held` is done: what waits is dropped with it, and a `join` or `leave` that waits gets its answer."""
+        held = self.held.pop(upstream.number)
         self._counters["dropped.push_not_open"] += held.end()
         if not held.running:
             self._run(upstream, held)

@@ -30,18 +30,13 @@ from interface_server.outage import waiting_too_long
 from interface_server.own_channels import OwnChannels
 from interface_server.queue_log import QueueLog
 from interface_server.settings import InterfaceSettings
-from interface_server.upstream import ENDING_OF_CLOSE, WireUpstream
+from interface_server.upstream import ENDING_OF_CLOSE, HAPPENING_OF_REFUSAL, WireUpstream
 from interface_server.wire_queue import WireQueue
 
 log = logging.getLogger("towpath.interface")
 
 SWEEP_INTERVAL_S = 0.5
 
-_HAPPENING_OF_REFUSAL = {
-    int(Refusal.ERA): Happening.REDIS_EMPTY,
-    int(Refusal.NOT_TAKEN): Happening.NOT_STARTED,
-    int(Refusal.LEAVING): Happening.NOT_STARTED,
-}
 _NEXT, _GAP = Order.NEXT, Order.GAP  # see connection.py
 
 
@@ -63,7 +58,7 @@ class Pump:
         self.node = RedisNode(settings.wire, "interface", self)
         dropped = Dropped(self.counters)
         self._deliveries = Deliveries(
-            self._connections, self.counters, dropped, self._on_packet, settings.ws_push_bytes_max
+            self._connections, self.counters, dropped, self.on_packets, settings.ws_push_bytes_max
         )
         self._members = Members(self.node, self._membership, self._connections, self._deliveries, dropped)
         self._affinity = affinity(settings.sticky, settings.root_path)
@@ -91,6 +86,7 @@ class Pump:
 
     async def start(self) -> None:
         """Stand on the wire. Raises LayerUnavailable."""
+        self._tell()  # the first lease says it already
         await self.node.start()
         if self._own is not None:
             await self.node.peers.look()  # clients come back to workers that they had before this process began
@@ -124,6 +120,10 @@ class Pump:
         unheard_s = self.node.own_lease.unheard_s(now)
         for held in waiting_too_long(self._connections.values(), unheard_s, self._settings):
             held.obey(held.happen(Happening.OUTAGE))
+        self._tell()
+
+    def _tell(self) -> None:
+        """What `status` shows of this process."""
         figures = {"connections": len(self._connections), "websockets": self._websockets, "queued": len(self._waits)}
         self.node.tell({**figures, "opened_total": self._opened}, self.counters)
 
@@ -166,12 +166,14 @@ class Pump:
         number = upstream.number
         if self._connections.pop(number, None) is None:
             return
-        self.budget.give_back(upstream.incoming.window)
+        self.budget.granted_bytes -= upstream.incoming.window
         self._websockets -= upstream.kind == "websocket"
-        self._waits.end(number)
         if upstream.owner is not None:
             self.node.peers.release(upstream.owner)
-        self._deliveries.forget(upstream)
+        else:
+            self._waits.end(number)
+        if number in self._deliveries.held:
+            self._deliveries.forget(upstream)
         for group in self._membership.gone(number):
             self.node.groups.unsubscribe(group)
 
@@ -198,9 +200,6 @@ class Pump:
                 log.exception("an internal error: a packet of kind %s led to an illegal move", packet[0])
                 if (upstream := self._connections.get(packet[1])) is not None:
                     upstream.break_off()
-
-    def _on_packet(self, sender: str, packet: list[Any]) -> None:
-        self.on_packets(sender, [packet])
 
     def _missed(self, sender: str, packet: list[Any]) -> None:
         """What its owner said of a connection cannot be understood, and that is a gap. Who else says such things harms nobody."""
@@ -299,7 +298,7 @@ class Pump:
             return
         if packet[3] == Refusal.LEAVING and self._own is not None:
             self._own.left(sender)
-        upstream.obey(upstream.happen(_HAPPENING_OF_REFUSAL.get(packet[3], Happening.REFUSED)))
+        upstream.obey(upstream.happen(HAPPENING_OF_REFUSAL.get(packet[3], Happening.REFUSED)))
 
     def _data(self, sender: str, packet: list[Any]) -> None:
         upstream = self._owned(sender, packet)

@@ -12,7 +12,7 @@ from channel_layer import packets
 from channel_layer.close_codes import ABNORMAL
 from channel_layer.events import Event
 from channel_layer.names import reply_channel
-from channel_layer.packets import Cancel, Close
+from channel_layer.packets import Cancel, Close, Refusal
 from channel_layer.redis_connection import Answer
 from channel_layer.redis_opener import Outcome, RedisOpener
 from channel_layer.scope import Scope
@@ -50,6 +50,13 @@ ENDING_OF_CLOSE = {
     Close.FAILED: Ending.FAILED,
     Close.STOPPING: Ending.STOPPING,
     Close.UNKNOWN: Ending.UNKNOWN,
+}
+
+#: Any other: the worker was too late.
+HAPPENING_OF_REFUSAL = {
+    int(Refusal.ERA): Happening.REDIS_EMPTY,
+    int(Refusal.NOT_TAKEN): Happening.NOT_STARTED,
+    int(Refusal.LEAVING): Happening.NOT_STARTED,
 }
 
 #: Code and reason of a client that went without a word.

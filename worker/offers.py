@@ -12,6 +12,7 @@ from channel_layer.redis_reader import Entry
 from channel_layer.redis_shared_channels import Offer
 from worker.adoption import Key
 
+ADOPTED = 1  #: what the script answers for one that was
 _LATE, _ERA = int(Refusal.LATE), int(Refusal.ERA)
 
 

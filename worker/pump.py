@@ -28,7 +28,7 @@ from worker.adoption import READ_MAX, Adoption, Key, read_count
 from worker.instance import Room
 from worker.loop_lag import LoopLag
 from worker.mixed_apps import check_others
-from worker.offers import offers, refusals
+from worker.offers import ADOPTED, offers, refusals
 from worker.placement_watch import PlacementWatch
 from worker.settings import WorkerSettings
 from worker.shortage_log import ShortageLog
@@ -36,7 +36,6 @@ from worker.wire_line import WireLine
 
 log = logging.getLogger("towpath.worker")
 
-ADOPTED = 1
 FIGURES_INTERVAL_S = 0.5
 
 
@@ -64,8 +63,7 @@ class Pump:
         self._reserved = dict.fromkeys(CHANNEL_OF_KIND, 0)  # slots for what is being taken
         self._length: defaultdict[str, int] = defaultdict(lambda: 1)  # of each channel, as the last take saw it
         self._sticky = settings.sticky != "off"
-        self._draining = False
-        self._paused = False
+        self._draining = self._paused = False
         self._placement = PlacementWatch(self.node, room, self._reserved, self._lines)
         self._figures_timer: asyncio.TimerHandle | None = None
         self._handlers = {
@@ -79,6 +77,7 @@ class Pump:
 
     async def start(self) -> None:
         """Stand on the wire, then read the shared channels. Raises LayerUnavailable, MixedApps."""
+        self._tell()  # the first lease says it already
         await self.node.start()
         if self._settings.app:
             # Our lease is written by now: of two workers that start together at least one sees the other.
@@ -87,8 +86,9 @@ class Pump:
         self._lag.start()
         self._figures()
         for kind, channel in CHANNEL_OF_KIND.items():
-            # What an exchange takes is soon over, wherever it is.
-            leaves_s = self._placement.leaves_s if kind == "websocket" else None
+            leaves_s = (
+                self._placement.leaves_s if kind == "websocket" else None
+            )  # an exchange is soon over, wherever it is
             await self._read(kind, channel, leaves_s)
             if self._sticky:
                 await self._read(kind, own_channel(channel, self.node.name), None)
@@ -151,14 +151,15 @@ class Pump:
     def forget(self, line: WireLine) -> None:
         """A line is over."""
         if self._lines.pop(line.key, None) is not None:
-            self.budget.give_back(line.incoming.window)
+            self.budget.granted_bytes -= line.incoming.window
             self.node.peers.release(line.key[0])
 
     def _flush(self) -> None:
         pending, self._pending = self._pending, []
         for line in pending:
             try:
-                line.flush()
+                if line.pending:  # else it was complete, and has left
+                    line.flush()
             except (MemoryError, InvalidMessage):  # the others of this turn leave all the same
                 log.exception("an internal error: what a connection of %s was to be told cannot be packed", line.key[0])
                 self._break(line)
@@ -298,8 +299,7 @@ class Pump:
 
     def _sync(self, line: WireLine, wants_answer: bool) -> None:
         line.flush()
-        interface, number, epoch = line.key
-        self.node.post(interface, packets.sync(number, epoch, line.sent, wants_answer))
+        self.node.post(line.key[0], packets.sync(line.key[1], line.key[2], line.sent, wants_answer))
         line.credit_again()
 
     def _synced(self, line: WireLine, packet: list[Any]) -> None:
@@ -382,8 +382,13 @@ class Pump:
         return {**self._held(), "free": dict.fromkeys(CHANNEL_OF_KIND, 0), "lag_ms": blocked_s * 1000}
 
     def _figures(self) -> None:
-        """What `status` shows of this worker, and what its fellows place WebSockets by."""
         self._placement.look(may_level=not (self._draining or self._sticky))
+        self._tell()
+        self._shortage_log.look(self._loop.time())
+        self._figures_timer = self._loop.call_later(FIGURES_INTERVAL_S, self._figures)
+
+    def _tell(self) -> None:
+        """What `status` shows of this worker, and what others place connections by."""
         figures = {
             **self._held(),
             "draining": self._draining,
@@ -393,5 +398,3 @@ class Pump:
             "lag_ms": round(self._lag.seconds * 1000, 1),
         }
         self.node.tell(figures, self.counters)
-        self._shortage_log.look(self._loop.time())
-        self._figures_timer = self._loop.call_later(FIGURES_INTERVAL_S, self._figures)

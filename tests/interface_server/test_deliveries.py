@@ -49,8 +49,9 @@ class Played:
         self.upstream.accepted = accepted
         self.connections[1] = self.upstream
 
-    def _obey(self, sender: str, packet: list[Any]) -> None:
+    def _obey(self, sender: str, batch: list[list[Any]]) -> None:
         assert sender == OWNER
+        (packet,) = batch
         if packet[0] == packets.PUBLISHED:
             self.deliveries.placed(self.upstream, packet[3], True)
         else:
@@ -60,7 +61,7 @@ class Played:
     def packet(self, *packet: Any) -> None:
         """By the inbox, from the owner."""
         if not self.deliveries.holds(OWNER, list(packet)):
-            self._obey(OWNER, list(packet))
+            self._obey(OWNER, [list(packet)])
 
     def place(self, count: int) -> None:
         self.packet(packets.PUBLISHED, 1, 1, count, "room")

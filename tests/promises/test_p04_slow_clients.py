@@ -39,7 +39,7 @@ def ask(server: Server, path: str) -> bytes:
 
 def streams(server: Server) -> int:
     # A lease says how it is from its second renewal on.
-    return sum(lease.get("streams", 0) for lease in leases(server) if lease["role"] == "worker")
+    return sum(lease["streams"] for lease in leases(server) if lease["role"] == "worker")
 
 
 def test_event_streams_that_have_said_nothing_yet_hold_no_place(server: Server, many: list[socket.socket]) -> None:

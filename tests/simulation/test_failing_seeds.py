@@ -38,14 +38,14 @@ SEEDS += (
     "28321",
 )
 LIKELY = {
-    "the outcome of `open` may come when the wait is over": ("972", "214"),
-    "who did not start a connection is no longer watched for it": ("13", "132"),
-    "a loss during the greeting is noticed": ("306",),
+    "the outcome of `open` may come when the wait is over": ("92",),
+    "who did not start a connection is no longer watched for it": ("45",),
+    "a loss during the greeting is noticed": ("259",),
     "a drain waits for takes under way": ("sticky 474", "sticky 887"),
-    "what is started again gets its whole body": ("204",),
+    "what is started again gets its whole body": ("268",),
     "credit is told again after a doubt": ("1375",),
-    "in another life of Redis the inbox is read from its beginning": ("273",),
-    "what the last owner sent takes its part of the next window": ("1277", "848"),
+    "in another life of Redis the inbox is read from its beginning": ("225",),
+    "what the last owner sent takes its part of the next window": ("101",),
     "between two owners an open socket is read": ("15",),
 }
 SEARCHED_MAX = 600

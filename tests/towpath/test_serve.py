@@ -68,9 +68,9 @@ def status_of(server: Server) -> dict[str, list[dict[str, object]]]:
 
 
 def takes_nothing(server: Server) -> bool:
-    """True if every worker says that it has room for nobody. A lease says how it is from its second renewal on."""
-    free = [row.get("free") for row in status_of(server)["processes"] if row["role"] == "worker"]
-    return bool(free) and all(each and not any(each.values()) for each in free)  # type: ignore[attr-defined]  # JSON
+    """True if every worker says that it has room for nobody."""
+    free = [row["free"] for row in status_of(server)["processes"] if row["role"] == "worker"]
+    return bool(free) and not any(any(each.values()) for each in free)  # type: ignore[attr-defined]  # JSON
 
 
 def test_the_first_lines_say_what_is_served_and_every_line_says_who_speaks(tmp_path: Path, project: Path) -> None:
