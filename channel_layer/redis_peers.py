@@ -53,6 +53,8 @@ class RedisPeers:
         on_dead: Callable[[str], None],
     ) -> None:
         self.held = Peers()
+        #: One connection less is shared with a process.
+        self.release = self.held.release
         #: How many live processes have our role, ourselves included; at most two seconds old.
         self.fellows = 1
         #: What each other process says of itself, by its name, as old; nothing unless `asks_others`.
@@ -89,10 +91,6 @@ class RedisPeers:
         self.held.hold(node)
         if node not in self._acquainted:
             self._meet(node)
-
-    def release(self, node: str) -> None:
-        """One connection less."""
-        self.held.release(node)
 
     def suspect(self, node: str) -> None:
         """A batch found no inbox: look at the lease at the next occasion."""

@@ -42,7 +42,8 @@ class Responses(HttpSocket):
         upstream, head = self._upstream, self._head
         if upstream is None or head is None:
             return
-        may_stay = self._may_stay()
+        # Not by `_may_stay`: this stands on the way of every request.
+        may_stay = self._request_over and not self._paused and not self.context.draining
         if may_stay and head.common and self._response is None:
             whole = self.context.lines.whole(events)
             if whole is not None:  # the ordinary way: as many a response before
@@ -51,7 +52,7 @@ class Responses(HttpSocket):
                     self._log(events[0]["status"])
                 self._complete(upstream, True)
                 return
-        self._render(head, events, may_stay, size_bytes)
+        self._render(head, events, self._may_stay(), size_bytes)
 
     def push(self, pushed: Pushed) -> None:
         self.context.counters["dropped.pushed_to_http"] += 1

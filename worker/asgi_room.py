@@ -164,7 +164,8 @@ class AsgiRoom:
 
     def _http_ended(self, run: Run) -> None:
         run.thread.exchanges -= 1
-        self._places.end(run)
+        self._places.waiting.discard(run)
+        self._places.exchanges.discard(run)
         if self._turned_away:
             self._tell_freed()
 

@@ -52,7 +52,10 @@ class KeptThread(Executor):
         self.exchanges = 0  #: HTTP exchanges that are pinned to this thread now
         self.pinned_at = 0.0  #: when the last of them was, on the loop's clock
         self._context = fresh_context(loaded)
-        self._copy = self._context.copy if DECIMAL not in loaded else partial(fresh_context, self._context)
+        #: Makes a context for one application instance whose sync code runs in this thread.
+        self.new_context: Callable[[], Context] = self._context.copy
+        if DECIMAL in loaded:
+            self.new_context = partial(fresh_context, self._context)
         self._used = used
         self._freed = freed
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
@@ -60,10 +63,6 @@ class KeptThread(Executor):
         self._thread: Thread | None = None
         self._starting = Lock()
         self._context.run(self._enter)
-
-    def new_context(self) -> Context:
-        """A context for one application instance whose sync code runs in this thread."""
-        return self._copy()
 
     @property
     def unfinished(self) -> int:

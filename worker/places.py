@@ -27,7 +27,7 @@ def _nobody() -> None:
 
 
 class Places(Generic[Exchange]):
-    """Those of one worker. `exchanges`: all that have not ended; `waiting`: those of them that wait for their client."""
+    """Those of one worker. `exchanges`: all whose application has not returned; `waiting`: those of them that wait for their client."""
 
     __slots__ = ("_count", "_waiting_max", "exchanges", "left", "missed", "waiting")
 
@@ -51,8 +51,3 @@ class Places(Generic[Exchange]):
         if self.missed and self.free > 0:
             self.missed = False
             self.left()
-
-    def end(self, exchange: Exchange) -> None:
-        """Its application has returned."""
-        self.waiting.discard(exchange)
-        self.exchanges.discard(exchange)
