@@ -35,7 +35,11 @@ async def crowd(door: InterfacePump, count: int) -> None:
 
 
 async def laden(pump: WorkerPump) -> None:
-    await until(lambda: pump._placement.leaves_s() > 0, "to know that it has more than its share")
+    """Wait until it knows that it has more than its share, by leases that say what was there a moment ago, and not at their start."""
+    watch = pump._placement
+    await until(
+        lambda: watch.leaves_s() > 0 and watch._placement.share > watch._own() / 2, "to know that it has too many"
+    )
 
 
 async def test_who_has_many_leaves_what_comes_to_who_has_none(wire_settings: WireSettings) -> None:
