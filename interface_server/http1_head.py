@@ -49,6 +49,7 @@ HOST = re.compile(
     rb"|\[(?:(?P<v6>[0-9A-Fa-f:.]+)|[vV][0-9A-Fa-f]+\.[A-Za-z0-9\-._~!$&'()*+;=:]+)\])(?::[0-9]*)?"
 )
 HOST_SIZE_BYTES_MAX = 512  #: twice what DNS knows
+SPOKEN = "this server speaks HTTP/1.0 and HTTP/1.1"
 #: Scheme, authority, and what is behind them. A user before the host is no part of what HTTP allows (RFC 9110, 4.2.4).
 ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]*)(.*)", re.DOTALL)
 
@@ -124,7 +125,7 @@ def check_head(method: bytes, target: bytes, version: str, fields: list[tuple[by
     Raises Refusal; the connection cannot be used for another request then, for nobody knows where that would begin.
     """
     if version != "1.1" and version != "1.0":
-        raise Refusal(505 if version[0] > "1" else 400, "this server speaks HTTP/1.0 and HTTP/1.1", "version")
+        raise Refusal(505 if version[0] > "1" else 400, SPOKEN, "version")
     _check_method(method)
     head = Head()
     head.version = version

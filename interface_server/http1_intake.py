@@ -17,9 +17,11 @@ from typing import Any, Protocol
 
 from httptools import HttpParserError, HttpParserInvalidMethodError, HttpParserUpgrade, HttpRequestParser
 
-from interface_server.http1_head import Head, Refusal, check_head, plain_head
+from interface_server.http1_head import SPOKEN, Head, Refusal, check_head, plain_head
 from interface_server.settings import InterfaceSettings
 
+#: The method of the preface with which HTTP/2 begins where the client knows that it is spoken (RFC 9113, 3.4).
+HTTP2 = b"PRI"
 #: Fields that end the connection for llhttp, wherever they stand.
 OF_THE_CONNECTION = frozenset((b"connection", b"proxy-connection"))
 #: What looks like a request, whose method llhttp does not know.
@@ -79,8 +81,9 @@ class Intake:
             if self._last and self._head is None:
                 return None
             self._fed_bytes += len(data)
+            parser = self._parser  # a callback may let it go
             try:
-                self._parser.feed_data(data)
+                parser.feed_data(data)
                 break
             except HttpParserUpgrade as upgrade:
                 data = data[upgrade.args[0] :]
@@ -91,6 +94,8 @@ class Intake:
             except HttpParserError as error:
                 if self._last and self._head is None:
                     return None
+                if parser.get_method() == HTTP2:
+                    raise Refusal(505, SPOKEN, "version") from None
                 raise _refusal(error, b"" if self._behind else data) from None
         if self._fed_bytes > self._head_max:
             raise Refusal(431, "the request head is too large", "head_too_large")

@@ -99,7 +99,7 @@ PROBES = [
     Probe("HTTP/1.2", get(b"Host: a", version=b"HTTP/1.2"), 400),
     Probe("HTTP/9.9", get(b"Host: a", version=b"HTTP/9.9"), 400),
     Probe("a head of HTTP/2.0", get(b"Host: a", version=b"HTTP/2.0"), 505),
-    Probe("the preface of HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400),
+    Probe("the preface of HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, says=b"speaks HTTP/1.0 and HTTP/1.1"),
     Probe("unknown method", get(b"Host: a", method=b"FOO"), 501),
     Probe("lower case method", get(b"Host: a", method=b"get"), 501),
     Probe("a method of ICE", get(b"Host: a", method=b"SOURCE"), 501),
