@@ -45,6 +45,7 @@ class UvloopServerEndpoint:
         self._backlog = backlog
         self._patience = patience
         self._admits = admits
+        self._accepted: set[asyncio.Task[object]] = set()  # asyncio itself holds its tasks only weakly
 
     def listen(self, protocolFactory: Factory) -> Deferred[UvloopPort]:
         """Twisted's face of `open`."""
@@ -62,18 +63,24 @@ class UvloopServerEndpoint:
         def connection() -> UvloopTransport:
             return UvloopTransport(factory, self._admits)
 
+        def accepted(sock: socket.socket) -> None:
+            task = self._loop.create_task(self._loop.connect_accepted_socket(connection, sock))
+            self._accepted.add(task)
+            task.add_done_callback(self._accepted.discard)
+
         if self._fd is not None:
             sock = socket.socket(fileno=self._fd)
             if sock.family == socket.AF_UNIX:
                 server = await self._loop.create_unix_server(connection, sock=sock, backlog=self._backlog)
             else:
                 server = await self._loop.create_server(connection, sock=sock, backlog=self._backlog)
-            return UvloopPort(server, None)
+            return UvloopPort(server, None, accepted, inherited=True)
         if self._uds is not None:
-            return await self._open_unix(connection, self._uds)
+            return UvloopPort(await self._open_unix(connection, self._uds), self._uds, accepted)
         if self._host == EVERYWHERE:
             sock = listen_everywhere(self._port, self._backlog, self._reuse_port)
-            return UvloopPort(await self._loop.create_server(connection, sock=sock, backlog=self._backlog), None)
+            server = await self._loop.create_server(connection, sock=sock, backlog=self._backlog)
+            return UvloopPort(server, None, accepted)
         server = await self._loop.create_server(
             connection,
             self._host or None,
@@ -82,10 +89,10 @@ class UvloopServerEndpoint:
             reuse_address=True,
             reuse_port=self._reuse_port or None,
         )
-        return UvloopPort(server, None)
+        return UvloopPort(server, None, accepted)
 
-    async def _open_unix(self, connection: Callable[[], UvloopTransport], path: Path) -> UvloopPort:
+    async def _open_unix(self, connection: Callable[[], UvloopTransport], path: Path) -> asyncio.Server:
         before = remove_stale(path)
         server = await self._loop.create_unix_server(connection, str(path), backlog=self._backlog)
         path.chmod(permissions(self._uds_permissions, before))  # noqa: ASYNC240 - once, before anybody is served
-        return UvloopPort(server, path)
+        return server

@@ -164,6 +164,39 @@ async def test_stopping_to_listen_leaves_those_who_are_connected_alone():
     assert await conversation(*streams) == b"HELLO!switched later"
 
 
+@pytest.mark.parametrize("refuses", [False, True], ids=["close", "refuse, close"])
+@pytest.mark.parametrize("kind", ["a port", "a unix socket", "an inherited one"])
+async def test_clients_that_wait_to_be_accepted_when_listening_ends_are_served(
+    tmp_path: Path, kind: str, refuses: bool
+):
+    """P7. They have connected, and may have sent a request: the kernel would reset them. (To who has inherited it too, they are left.)"""
+    loop, count = asyncio.get_running_loop(), 20
+    with socket.create_server(("127.0.0.1", 0)) as another:
+        where = {
+            "a port": {},
+            "a unix socket": {"uds": str(tmp_path / "s")},
+            "an inherited one": {"fd": another.dup().detach()},
+        }
+        port = await open_endpoint(**where[kind])
+        clients = [socket.socket(port.sockets[0].family) for _ in range(count)]
+        for client in clients:  # in one turn of the loop, which therefore accepts none of them
+            client.connect(port.sockets[0].getsockname())
+            client.sendall(b"a")
+        if refuses:
+            port.refuse()
+        port.stopListening()
+        left_to_others = kind == "an inherited one" and not refuses
+        for client in clients:
+            client.setblocking(False)
+            with client:
+                if not left_to_others:
+                    assert await asyncio.wait_for(loop.sock_recv(client, 2), 10) == b"A!"
+        if left_to_others:
+            another.setblocking(False)
+            for _ in range(count):
+                (await loop.sock_accept(another))[0].close()
+
+
 async def test_twisteds_face_of_it_is_a_deferred():
     endpoint = UvloopServerEndpoint(asyncio.get_running_loop())
     port = await endpoint.listen(Factory.forProtocol(Shout)).asFuture(asyncio.get_running_loop())
