@@ -111,11 +111,16 @@ class InterfaceServer:
         end = self._loop.time() + self._settings.graceful_timeout_s
         self._port.stopListening()
         await self._pause(DRAIN_LOOK_S)  # whoever was let in a moment ago is about to ask
-        self._factory.drain()
+        new = self._factory.drain()
         await self._pause(DRAIN_LOOK_S)  # what has come as far as the kernel is read
         await self._evict(self._settings.graceful_timeout_s * EVICTION_PART)
-        while (self._pump.connections or self._context.under_way) and self._loop.time() < end and not self._at_once:
+        while (
+            (new or self._pump.connections or self._context.under_way) and self._loop.time() < end and not self._at_once
+        ):
             await asyncio.sleep(DRAIN_LOOK_S)
+            if new:
+                new = self._factory.drain()
+                self._factory.websockets.close_all()
             for stream in self._factory.event_streams():  # begun since: its client does not wait for our last moment
                 stream.evict()
         if self._pump.connections:

@@ -31,11 +31,13 @@ class HttpFactory(Factory):
     def buildProtocol(self, addr: IAddress | None) -> HttpProtocol:
         return HttpProtocol(self)
 
-    def drain(self) -> None:
-        """Keep no connection any longer than its exchange: idle ones are closed now, the others say `close`."""
+    def drain(self) -> bool:
+        """Keep no connection any longer than its exchange: idle ones are closed now, the others say `close`.
+
+        True: new ones are left, whose first request may be on its way. Call it again.
+        """
         self.context.draining = True
-        for connection in tuple(self.connections):
-            connection.close_if_idle()
+        return sum([connection.close_if_idle() for connection in tuple(self.connections)]) > 0
 
     def event_streams(self) -> list[HttpProtocol]:
         """Those whose response may be ended in the middle, by `evict`."""

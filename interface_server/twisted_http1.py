@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 #: Parsed at once, but for the inside of a body. Requests take twenty times their bytes once they are parsed, and some are
 #: answered on the spot: what one client has sent ahead shall neither fill our memory nor hold up everybody else.
 FEED_SIZE_BYTES = 16 * 1024
+#: How much older than one of now the deadline of a new connection may be. Deadlines are made of the last stroke of the sweep, each
+#: second: so a connection is new for 1 to 2 s.
+NEW_S = 1.5
 
 
 class HttpProtocol(Requests, Responses, Protocol):  # type: ignore[misc]  # `transport` is narrower than Twisted's
@@ -175,10 +178,17 @@ class HttpProtocol(Requests, Responses, Protocol):  # type: ignore[misc]  # `tra
         self._retire()
         self.transport.abortConnection()
 
-    def close_if_idle(self) -> None:
-        """A request that has come as far as the kernel is none that may be lost: to close upon it would be a reset."""
-        if self._phase is HEAD and not (self._head_begun or self._ahead or self.transport.has_unread()):
-            self._close()
+    def close_if_idle(self) -> bool:
+        """A request that has come as far as the kernel is none that may be lost: to close upon it would be a reset.
+
+        True: it is idle and left, since it is new. Its client has connected to ask something.
+        """
+        if self._phase is not HEAD or self._head_begun or self._ahead or self.transport.has_unread():
+            return False
+        if not self._request_over and self.deadline > self.context.idle_deadline - NEW_S:
+            return True
+        self._close()
+        return False
 
     def cut_off(self) -> None:
         """The process ends: so does this, whatever it was doing. Who has heard nothing yet hears that nothing will come."""

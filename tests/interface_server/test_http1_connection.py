@@ -479,14 +479,32 @@ async def test_draining_closes_who_is_idle_and_lets_the_others_finish():
     app = Held()
     async with served(app, SETTINGS) as server:
         idle, busy = await server.connect(), await server.connect()
+        idle.write(b"GET /-/health/live HTTP/1.1\r\nHost: a\r\n\r\n")
+        await idle.response()
         busy.write(GET)
         await server.door.next()
-        server.factory.drain()
+        assert not server.factory.drain()
         assert await idle.rest() == b""
         app.go.set()
         status, headers, _ = await busy.response()
         assert (status, headers[b"connection"]) == (200, b"close")
         assert await busy.rest() == b""
+
+
+async def test_draining_lets_a_new_connection_ask_what_it_was_made_for():
+    """P7. The client has connected a moment ago, and its request is on its way; one that stays silent is closed soon."""
+    app = Held()
+    app.go.set()
+    async with served(app, SETTINGS) as server:
+        asking, silent = await server.connect(), await server.connect()
+        await until(lambda: len(server.factory.connections) == 2, "both are accepted")
+        assert server.factory.drain()
+        asking.write(GET)
+        status, headers, _ = await asking.response()
+        assert (status, headers[b"connection"]) == (200, b"close")
+        assert await asking.rest() == b""
+        await until(lambda: not server.factory.drain(), "nothing is new any more")
+        assert await silent.rest() == b""
 
 
 async def test_whoever_is_cut_off_at_the_end_and_has_heard_nothing_yet_hears_that_nothing_will_come():
