@@ -92,7 +92,7 @@ def stop(line: WireLine) -> bool:
 
     False: nothing was cut; it had said its last word, or could be ended cleanly.
     """
-    if line.instance is None or (line.open and line.instance.finish()):
+    if not line.held or (line.open and line.instance is not None and line.instance.finish()):
         return False
     instance, cut_off = line.instance, line.open
     if cut_off:

@@ -144,6 +144,10 @@ class Pump:
         self._pending.append(line)
         self.node.outbox.schedule()
 
+    def holds(self, line: WireLine) -> bool:
+        """Is it among `lines`?"""
+        return self._lines.get(line.key) is line
+
     def forget(self, line: WireLine) -> None:
         """A line is over."""
         if self._lines.pop(line.key, None) is not None:
@@ -186,10 +190,6 @@ class Pump:
         if self._draining:
             self._give_back(channel, entries, Refusal.LEAVING)
             return False
-        if self._sticky:  # two channels of a kind are read: together they may bring more than there is room for
-            room = max(0, self._room.free(kind) - self._reserved[kind])
-            self._give_back(channel, entries[room:], Refusal.NOT_TAKEN)
-            entries = entries[:room]
         keys = [(entry.interface, entry.packet[1], entry.packet[2]) for entry in entries]
         chosen = self._adoption.choose(keys, self._loop.time(), self._lines)
         taking = [(entry, key) for entry, key, free in zip(entries, keys, chosen, strict=True) if free]

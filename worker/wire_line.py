@@ -64,9 +64,7 @@ class WireLine:
         self.pending: list[Event] = []
         self.pending_bytes = 0
         self.open = True
-        self.instance: Instance | None = (
-            None  # until the line is over; while a hand-off waits for its answer, it is not
-        )
+        self.instance: Instance | None = None  # until the line is over
 
     @property
     def reply_channel(self) -> str:
@@ -148,6 +146,11 @@ class WireLine:
             interface, number, epoch = self.key
             self.pump.node.post(interface, packets.handoff(number, epoch, self.sent, self.taken))
             self.open = False  # nothing more is said; the answer is `cancel`
+
+    @property
+    def held(self) -> bool:
+        """Until it is over: also while a hand-off waits for its answer."""
+        return self.pump.holds(self)
 
     def over(self) -> None:
         """The last word was said. Instance and line hold each other no more: what they held is free at once, not when the
