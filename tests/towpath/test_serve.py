@@ -234,7 +234,10 @@ def test_a_run_folder_that_vanishes_ends_serve_with_a_word(tmp_path: Path, proje
 
     What runs is finished, and a person who will not wait for that does not have to.
     """
-    waits = "await __import__('asyncio').sleep(600 if scope['query_string'] else 3)"
+    go_on = tmp_path / "go on"
+    waits = (
+        f"while scope['query_string'] or not os.path.exists({str(go_on)!r}): await __import__('asyncio').sleep(0.05)"
+    )
     (project / "small.py").write_text(APP.replace("os._exit(1)", waits))
     options = ["--timeout-graceful-shutdown", "300"]
     how = {"app_dir": project, "options": options, "exit_codes": (1,)}
@@ -244,6 +247,7 @@ def test_a_run_folder_that_vanishes_ends_serve_with_a_word(tmp_path: Path, proje
         wait_until(lambda: any(row.get("connections") == 2 for row in status_of(server)["processes"]))
         shutil.rmtree(tmp_path / "run")
         server.wait_for_log(f"the run folder {tmp_path}/run has lost")
+        go_on.touch()
         assert short.recv(16).startswith(b"HTTP/1.1 200"), server.log
         server.process.send_signal(signal.SIGTERM)  # it is stopping already
         server.process.send_signal(signal.SIGINT)
