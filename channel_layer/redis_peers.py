@@ -53,7 +53,7 @@ class RedisPeers:
         on_dead: Callable[[str], None],
     ) -> None:
         self.held = Peers()
-        #: One connection less is shared with a process.
+        #: One connection less is shared with a process. (Bound once: it is called for each request.)
         self.release = self.held.release
         #: How many live processes have our role, ourselves included; at most two seconds old.
         self.fellows = 1

@@ -114,19 +114,20 @@ class InterfaceServer:
         new = self._factory.drain()
         await self._pause(DRAIN_LOOK_S)  # what has come as far as the kernel is read
         await self._evict(self._settings.graceful_timeout_s * EVICTION_PART)
-        while (
-            (new or self._pump.connections or self._context.under_way) and self._loop.time() < end and not self._at_once
-        ):
+        while (new or self._busy()) and self._loop.time() < end and not self._at_once:
             await asyncio.sleep(DRAIN_LOOK_S)
-            if new:
-                new = self._factory.drain()
-                self._factory.websockets.close_all()
-            for stream in self._factory.event_streams():  # begun since: its client does not wait for our last moment
+            new = new and self._factory.drain()
+            # Begun since: their clients do not wait for our last moment.
+            self._factory.websockets.close_all()
+            for stream in self._factory.event_streams():
                 stream.evict()
         if self._pump.connections:
             left = self._pump.connections
             log.warning("cutting off %d connection%s that did not finish", left, "s" * (left != 1))
         self._factory.abort_all()
+
+    def _busy(self) -> bool:
+        return bool(self._pump.connections or self._context.under_way)
 
     async def _everybody_leaves(self) -> bool:
         until = self._loop.time() + KNOWN_WITHIN_S

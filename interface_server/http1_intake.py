@@ -94,9 +94,7 @@ class Intake:
             except HttpParserError as error:
                 if self._last and self._head is None:
                     return None
-                if parser.get_method() == HTTP2:
-                    raise Refusal(505, SPOKEN, "version") from None
-                raise _refusal(error, b"" if self._behind else data) from None
+                raise _refusal(error, parser.get_method(), b"" if self._behind else data) from None
         if self._fed_bytes > self._head_max:
             raise Refusal(431, "the request head is too large", "head_too_large")
         if not self._target:
@@ -233,13 +231,15 @@ def _allow_spaces_behind_sizes(parser: Any) -> None:
     parser.set_dangerous_leniencies(lenient_spaces_after_chunk_size=True)
 
 
-def _refusal(error: HttpParserError, data: bytes) -> Refusal:
+def _refusal(error: HttpParserError, method: bytes, data: bytes) -> Refusal:
     """What llhttp, or a callback of ours, had against the bytes. data: with which the request began, if that is known."""
     cause = error.__context__
     if isinstance(cause, Refusal):
         return cause
     if cause is not None:
         raise cause  # a bug of ours must not look like the client's fault
+    if method == HTTP2:
+        return Refusal(505, SPOKEN, "version")
     if isinstance(error, HttpParserInvalidMethodError) and METHOD.match(data):
         return Refusal(501, "this method is not implemented", "method")
     return Refusal(400, str(error), "malformed")

@@ -166,7 +166,7 @@ class Pump:
         number = upstream.number
         if self._connections.pop(number, None) is None:
             return
-        self.budget.granted_bytes -= upstream.incoming.window
+        self.budget.granted_bytes -= upstream.incoming.window  # `give_back`, without a call for each request
         self._websockets -= upstream.kind == "websocket"
         if upstream.owner is not None:
             self.node.peers.release(upstream.owner)

@@ -37,7 +37,8 @@ class HttpFactory(Factory):
         True: new ones are left, whose first request may be on its way. Call it again.
         """
         self.context.draining = True
-        return sum([connection.close_if_idle() for connection in tuple(self.connections)]) > 0
+        new = [connection for connection in tuple(self.connections) if connection.close_if_idle()]
+        return bool(new)
 
     def event_streams(self) -> list[HttpProtocol]:
         """Those whose response may be ended in the middle, by `evict`."""

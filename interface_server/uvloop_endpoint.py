@@ -45,7 +45,7 @@ class UvloopServerEndpoint:
         self._backlog = backlog
         self._patience = patience
         self._admits = admits
-        self._accepted: set[asyncio.Task[object]] = set()  # asyncio itself holds its tasks only weakly
+        self._connecting: set[asyncio.Task[object]] = set()  # asyncio itself holds its tasks only weakly
 
     def listen(self, protocolFactory: Factory) -> Deferred[UvloopPort]:
         """Twisted's face of `open`."""
@@ -65,23 +65,24 @@ class UvloopServerEndpoint:
 
         def accepted(sock: socket.socket) -> None:
             task = self._loop.create_task(self._loop.connect_accepted_socket(connection, sock))
-            self._accepted.add(task)
-            task.add_done_callback(self._accepted.discard)
+            self._connecting.add(task)
+            task.add_done_callback(self._connecting.discard)
 
+        server, inherited = await self._listening(connection), self._fd is not None
+        return UvloopPort(server, None if inherited else self._uds, accepted, inherited)
+
+    async def _listening(self, connection: Callable[[], UvloopTransport]) -> asyncio.Server:
         if self._fd is not None:
             sock = socket.socket(fileno=self._fd)
             if sock.family == socket.AF_UNIX:
-                server = await self._loop.create_unix_server(connection, sock=sock, backlog=self._backlog)
-            else:
-                server = await self._loop.create_server(connection, sock=sock, backlog=self._backlog)
-            return UvloopPort(server, None, accepted, inherited=True)
+                return await self._loop.create_unix_server(connection, sock=sock, backlog=self._backlog)
+            return await self._loop.create_server(connection, sock=sock, backlog=self._backlog)
         if self._uds is not None:
-            return UvloopPort(await self._open_unix(connection, self._uds), self._uds, accepted)
+            return await self._open_unix(connection, self._uds)
         if self._host == EVERYWHERE:
             sock = listen_everywhere(self._port, self._backlog, self._reuse_port)
-            server = await self._loop.create_server(connection, sock=sock, backlog=self._backlog)
-            return UvloopPort(server, None, accepted)
-        server = await self._loop.create_server(
+            return await self._loop.create_server(connection, sock=sock, backlog=self._backlog)
+        return await self._loop.create_server(
             connection,
             self._host or None,
             self._port,
@@ -89,7 +90,6 @@ class UvloopServerEndpoint:
             reuse_address=True,
             reuse_port=self._reuse_port or None,
         )
-        return UvloopPort(server, None, accepted)
 
     async def _open_unix(self, connection: Callable[[], UvloopTransport], path: Path) -> asyncio.Server:
         before = remove_stale(path)

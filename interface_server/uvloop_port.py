@@ -25,7 +25,7 @@ class UvloopPort:
         server: asyncio.Server,
         uds: Path | None,
         accepted: Callable[[socket.socket], None],
-        inherited: bool = False,
+        inherited: bool,
     ) -> None:
         """accepted: serves a connection that was not accepted by `server`. inherited: others may have these sockets too."""
         self._server = server

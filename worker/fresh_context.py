@@ -11,7 +11,9 @@ request would be heard in all others. So each copy has a `decimal` context of it
 from __future__ import annotations
 
 import decimal
+from collections.abc import Callable
 from contextvars import Context, ContextVar
+from functools import partial
 from typing import Any
 
 
@@ -21,6 +23,11 @@ def fresh_context(loaded: Context) -> Context:
     if DECIMAL in context:
         context.run(decimal.setcontext, context[DECIMAL].copy())
     return context
+
+
+def copies_of(context: Context) -> Callable[[], Context]:
+    """What makes one fresh copy of `context` after the other. What it takes is found out here, and not for each of them."""
+    return partial(fresh_context, context) if DECIMAL in context else context.copy
 
 
 def _variable_of_decimal() -> ContextVar[Any]:

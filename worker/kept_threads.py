@@ -23,14 +23,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from contextvars import Context, ContextVar
-from functools import partial
 from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import Any
 
 from asgiref.sync import ThreadSensitiveContext
 
-from worker.fresh_context import DECIMAL, fresh_context
+from worker.fresh_context import copies_of, fresh_context
 
 #: How long an exchange that was just pinned may take until its first sync call: so long its thread is not called idle.
 PINNED_FRESH_S = 0.005
@@ -53,9 +52,7 @@ class KeptThread(Executor):
         self.pinned_at = 0.0  #: when the last of them was, on the loop's clock
         self._context = fresh_context(loaded)
         #: Makes a context for one application instance whose sync code runs in this thread.
-        self.new_context: Callable[[], Context] = self._context.copy
-        if DECIMAL in loaded:
-            self.new_context = partial(fresh_context, self._context)
+        self.new_context = copies_of(self._context)
         self._used = used
         self._freed = freed
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()

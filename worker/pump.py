@@ -86,9 +86,8 @@ class Pump:
         self._lag.start()
         self._figures()
         for kind, channel in CHANNEL_OF_KIND.items():
-            leaves_s = (
-                self._placement.leaves_s if kind == "websocket" else None
-            )  # an exchange is soon over, wherever it is
+            # What an exchange takes is soon over, wherever it is.
+            leaves_s = self._placement.leaves_s if kind == "websocket" else None
             await self._read(kind, channel, leaves_s)
             if self._sticky:
                 await self._read(kind, own_channel(channel, self.node.name), None)
@@ -151,7 +150,7 @@ class Pump:
     def forget(self, line: WireLine) -> None:
         """A line is over."""
         if self._lines.pop(line.key, None) is not None:
-            self.budget.granted_bytes -= line.incoming.window
+            self.budget.granted_bytes -= line.incoming.window  # `give_back`, without a call for each request
             self.node.peers.release(line.key[0])
 
     def _flush(self) -> None:

@@ -193,8 +193,9 @@ async def test_clients_that_wait_to_be_accepted_when_listening_ends_are_served(
                     assert await asyncio.wait_for(loop.sock_recv(client, 2), 10) == b"A!"
         if left_to_others:
             another.setblocking(False)
-            for _ in range(count):
-                (await loop.sock_accept(another))[0].close()
+            async with asyncio.timeout(10):
+                for _ in range(count):
+                    (await loop.sock_accept(another))[0].close()
 
 
 async def test_twisteds_face_of_it_is_a_deferred():

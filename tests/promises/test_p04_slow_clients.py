@@ -38,7 +38,6 @@ def ask(server: Server, path: str) -> bytes:
 
 
 def streams(server: Server) -> int:
-    # A lease says how it is from its second renewal on.
     return sum(lease["streams"] for lease in leases(server) if lease["role"] == "worker")
 
 

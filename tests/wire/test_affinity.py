@@ -12,7 +12,7 @@ from channel_layer.keys import CHANNEL_OF_KIND, own_channel
 from channel_layer.settings import WireSettings
 from interface_server.pump import Pump as InterfacePump
 from tests.facts import until
-from tests.wire.both_pumps import Recorded, RecordedInstance, RecordedRoom, interface, knock, respond, worker
+from tests.wire.both_pumps import Recorded, RecordedInstance, RecordedRoom, adopted, interface, knock, respond, worker
 from worker.pump import Pump as WorkerPump
 
 
@@ -144,3 +144,24 @@ async def test_the_channels_of_a_worker_go_with_it(wire_settings: WireSettings) 
             assert await connection.execute("PTTL", stream) > 0
         assert door._own is not None
         await until(lambda: not door._own._openers, "no way is left")
+
+
+async def test_two_reads_of_a_kind_bring_at_most_twice_what_a_worker_has_room_for(wire_settings: WireSettings) -> None:
+    """OPERATIONS: two at a time with `--worker-concurrency 1`, and no more, however many wait at both channels."""
+    room, at_once = RecordedRoom(), []
+    room.play = lambda _instance: at_once.append(sum(instance.line.open for instance in room.instances))
+    room.free = lambda _kind: 1 - sum(instance.line.open for instance in room.instances)  # type: ignore[method-assign]
+    async with interface(wire_settings, sticky="cookie") as door, worker(wire_settings, room, sticky="on") as pump:
+        first = knock(door)
+        respond(await adopted(room))
+        pump.room_again()
+        await until(lambda: first.body, "an answer")
+        (cookie,) = cookies_of(first)
+        clients = [knock(door, differs={"headers": [[b"cookie", cookie]] * tied}) for tied in (0, 1) for _ in range(5)]
+        while not all(client.body for client in clients):
+            for instance in room.instances:
+                if instance.line.open:
+                    respond(instance)
+            pump.room_again()
+            await until(lambda: any(each.line.open for each in room.instances) or all(each.body for each in clients))
+    assert len(at_once) == 11 and max(at_once) <= 2
