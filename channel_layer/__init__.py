@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from channel_layer.errors import ChannelLayerError, InvalidMessage, InvalidName, LayerUnavailable
 
 if TYPE_CHECKING:
-    from channel_layer.redis_layer import RedisLayer
+    from channel_layer.layer import RedisLayer
 
 _layer: RedisLayer | None = None
 

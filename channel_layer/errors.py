@@ -24,7 +24,7 @@ class InvalidMessage(ChannelLayerError, ValueError):
 
 
 class InvalidName(InvalidMessage):
-    """A channel or group name outside of the rules of names.py. A caller's bug."""
+    """A channel or group name outside of the rules of protocol/names.py. A caller's bug."""
 
 
 class LayerUnavailable(ChannelLayerError):

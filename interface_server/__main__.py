@@ -15,18 +15,19 @@ from typing import Any, Protocol, cast
 import uvloop
 from twisted.internet import asyncioreactor
 
-from channel_layer import process_log, stop_signals
 from channel_layer.errors import LayerUnavailable
-from channel_layer.stop_requests import Meaning, StopRequests
-from interface_server.context import DoorContext
-from interface_server.eviction import eviction_steps
-from interface_server.pump import Pump
+from channel_layer.process import log_setup as process_log
+from channel_layer.process import stop_signals
+from channel_layer.process.stop_requests import Meaning, StopRequests
+from interface_server.connections.dispatcher import Pump
+from interface_server.http.server_context import DoorContext
+from interface_server.protocol_factory import HttpFactory
 from interface_server.settings import InterfaceSettings
-from interface_server.spare_descriptors import SpareDescriptors
-from interface_server.twisted_http import HttpFactory
-from interface_server.uvloop_endpoint import UvloopServerEndpoint
-from interface_server.uvloop_port import UvloopPort
-from interface_server.vanished import Patience
+from interface_server.shutdown_schedule import eviction_steps
+from interface_server.transport.endpoint import UvloopServerEndpoint
+from interface_server.transport.keepalive import Patience
+from interface_server.transport.listening_port import UvloopPort
+from interface_server.transport.spare_descriptors import SpareDescriptors
 
 log = logging.getLogger("towpath.interface")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from redis import Redis
 
-from channel_layer.codec import unpack_batch
-from channel_layer.keys import CHANNEL_OF_KIND, GROUP, Keys
+from channel_layer.protocol.codec import unpack_batch
+from channel_layer.protocol.keys import CHANNEL_OF_KIND, GROUP, Keys
 from channel_layer.settings import WireSettings
 
 KEYS = Keys(WireSettings().prefix)

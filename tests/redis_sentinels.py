@@ -21,7 +21,7 @@ from redis.exceptions import RedisError, ResponseError
 from tests.facts import wait_until
 from tests.guarded_redis import PASSWORD, REDIS, SENTINEL_PASSWORD, Guard
 from tests.serving import free_port
-from towpath.embedded import find_binary
+from towpath.runtime.embedded_redis import find_binary
 
 SERVICE = "horses"
 DEADLINE_S = 40.0

@@ -13,7 +13,7 @@ from pathlib import Path
 from redis import Redis
 
 from tests.facts import wait_until
-from towpath.embedded import find_binary
+from towpath.runtime.embedded_redis import find_binary
 
 DEADLINE_S = 10.0
 

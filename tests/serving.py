@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from towpath.embedded import SOCKET_NAME, arguments, find_binary
-from towpath.processes import Identity
+from towpath.runtime.embedded_redis import SOCKET_NAME, arguments, find_binary
+from towpath.runtime.processes import Identity
 
 BIN = Path(sys.executable).parent
 LOG_TAIL_CHARS = 12_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from towpath.options import ROWS, Row
+from towpath.config.options import ROWS, Row
 
 TEXT = (Path(__file__).resolve().parent.parent / "OPERATIONS.md").read_text("utf-8")
 LISTED = {

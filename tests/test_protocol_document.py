@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from channel_layer import packets
-from channel_layer.codec import batch_head, join_batch, pack
-from channel_layer.packets import LENGTH_MIN, Close, Kind, Refusal
+from channel_layer.protocol import packets
+from channel_layer.protocol.codec import batch_head, join_batch, pack
+from channel_layer.protocol.packets import LENGTH_MIN, Close, Kind, Refusal
 from channel_layer.settings import WireSettings
-from interface_server.client import Ending
-from interface_server.upstream import ENDING_OF_CLOSE
+from interface_server.connections.interfaces import Ending
+from interface_server.connections.upstream import ENDING_OF_CLOSE
 from tests.facts import until
 from tests.wire.both_pumps import interface, knock
 

@@ -52,13 +52,14 @@ def main() -> None:
 def _run() -> int:
     finder = OursFirst()
     sys.meta_path.insert(0, finder)
-    from towpath import environment, process_one, standard_streams
+    from towpath.runtime import process_one, standard_streams
+    from towpath.runtime import worker_environment as environment
 
     standard_streams.open_closed()
     process_one.stand_in()
     environment.take_up()
     if sys.argv[1:2] == [EMBEDDED] and len(sys.argv) == 3:
-        from towpath import embedded
+        from towpath.runtime import embedded_redis as embedded
 
         return embedded.run(Path(sys.argv[2]))
     from towpath.command_line import run

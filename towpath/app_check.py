@@ -11,8 +11,8 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from towpath import processes
 from towpath.errors import StartFailure
+from towpath.runtime import processes
 
 DONE = b"."
 

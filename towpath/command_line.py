@@ -18,26 +18,20 @@ import click
 from click.core import ParameterSource
 
 from channel_layer.errors import LayerUnavailable
-from channel_layer.process_log import NoLogConfig
-from towpath import (
-    app_check,
-    control,
-    environment,
-    foreign_options,
-    listening,
-    marks,
-    options,
-    pausing,
-    run_dir,
-    run_dir_pointer,
-    standard_streams,
-    terminal,
-)
+from channel_layer.process.log_setup import NoLogConfig
+from towpath import app_check
+from towpath.config import foreign_options, options
+from towpath.config.options import INTERFACE, RELOAD, SCALE, SERVE, STATUS, STOP, WORKER, options_of
 from towpath.errors import INTERRUPTED, STARTUP_FAILURE, StartFailure
-from towpath.options import INTERFACE, RELOAD, SCALE, SERVE, STATUS, STOP, WORKER, options_of
+from towpath.runtime import control_socket as control
+from towpath.runtime import listen_address as listening
+from towpath.runtime import process_markers as marks
+from towpath.runtime import run_dir, run_dir_pointer, standard_streams, terminal
+from towpath.runtime import worker_environment as environment
+from towpath.serve import pausing
 
 if TYPE_CHECKING:  # watchfiles is for those alone who asked for it
-    from towpath.reload_watch import Watched
+    from towpath.serve.code_reload import Watched
 
 STOP_PATIENCE_S = 3600.0
 WATCH_INTERVAL_S = 1.0
@@ -137,7 +131,7 @@ def towpath() -> None:
 @click.pass_obj
 def serve(call: Call, /, app: str, **values: Any) -> int:
     """Serve APP (module:attribute) on this machine: Redis, interface servers, workers, kept alive."""
-    from towpath import serve as parent
+    from towpath.serve import serve as parent
 
     settings = parent.ServeSettings(
         app=app,
@@ -175,7 +169,7 @@ def worker(call: Call, /, app: str, check: bool, **values: Any) -> int:
     """Run one worker: APP (module:attribute) for connections from any interface server."""
     # Everything of ours is imported before the application is: it may have packages of the same names.
     import worker.__main__ as room
-    from worker import isolation
+    from worker.application import import_isolation as isolation
     from worker.errors import StartupError
 
     _, settings = options.settings_of({**values, "app": app})
@@ -185,7 +179,7 @@ def worker(call: Call, /, app: str, check: bool, **values: Any) -> int:
         terminal.take()
         _find_redis(values, settings.wire.redis)
         if not settings.wire.allow_mixed_apps:
-            from towpath import mixed_apps
+            from towpath.status import mixed_apps
 
             mixed_apps.check(settings.wire.redis, settings.wire.prefix, app)
     supervision = pausing.Supervision()
@@ -217,8 +211,8 @@ def worker(call: Call, /, app: str, check: bool, **values: Any) -> int:
 @click.option("--watch", is_flag=True, help="Again each second, with rates.")
 def status(json_wanted: bool, watch: bool, **values: Any) -> int:
     """Show who is alive and what waits: of a running serve, or at --redis."""
-    from towpath.redis_status import RedisStatus
-    from towpath.status import Status, as_json, as_table
+    from towpath.status.redis_status import RedisStatus
+    from towpath.status.report import Status, as_json, as_table
 
     redis, prefix, folder = _where(values)
     looks = RedisStatus(redis, prefix)
@@ -294,7 +288,7 @@ def _read_again(call: Call) -> options.Values:
 
 def _find_redis(values: options.Values, url: str) -> None:
     """StartFailure if it is not there, or not fit; without --redis the sentence names that option."""
-    from towpath import redis_check
+    from towpath.status import redis_check
 
     try:
         redis_check.check(url, values["redis_wait"], lambda sentence: click.echo(f"towpath: {sentence}", err=True))
@@ -367,7 +361,7 @@ def _wanted(folder: Path | None) -> dict[str, int]:
 def _watched(values: options.Values) -> Watched | None:
     if not values["reload"]:
         return None
-    from towpath.reload_watch import Watched
+    from towpath.serve.code_reload import Watched
 
     folders = values["reload_dir"] or (values["app_dir"],)
     return Watched(

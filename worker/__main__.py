@@ -13,21 +13,23 @@ from collections import Counter
 
 import uvloop
 
-from channel_layer import process_log, set_channel_layer, stop_signals
+from channel_layer import set_channel_layer
 from channel_layer.errors import LayerUnavailable
-from channel_layer.stop_requests import Meaning, StopRequests
-from worker.application import LoadedApplication, load_application
-from worker.asgi_room import AsgiRoom
-from worker.departure_watch import DepartureWatch
-from worker.drain import drain
+from channel_layer.process import log_setup as process_log
+from channel_layer.process import stop_signals
+from channel_layer.process.stop_requests import Meaning, StopRequests
+from worker.application.fork_guard import end_child
+from worker.application.loader import LoadedApplication, load_application
+from worker.asgi.host import AsgiRoom
+from worker.connections.dispatcher import Pump
 from worker.errors import AppBroken, StartupError
-from worker.fork_guard import end_child
-from worker.lifetime import Lifetime
-from worker.lifetime_watch import LifetimeWatch
-from worker.pump import Pump
+from worker.lifecycle.drain import drain
+from worker.lifecycle.event_loop import SteadfastLoop
+from worker.lifecycle.recycling import Lifetime
+from worker.lifecycle.recycling_watch import LifetimeWatch
+from worker.lifecycle.shutdown_watchdog import DepartureWatch
+from worker.lifecycle.supervision import Supervision, Unsupervised
 from worker.settings import WorkerSettings
-from worker.steadfast_loop import SteadfastLoop
-from worker.supervision import Supervision, Unsupervised
 
 log = logging.getLogger("towpath.worker")
 
@@ -146,7 +148,7 @@ def check(settings: WorkerSettings) -> None:
 def run(settings: WorkerSettings, supervision: Supervision = ALONE) -> int:
     """Run one worker until SIGTERM or SIGINT, or until it has lived long enough; the exit code. StartupError if it cannot begin.
 
-    Call it with nothing of ours left to import (isolation.py).
+    Call it with nothing of ours left to import (application/import_isolation.py).
     """
     _set_up_log(settings)
     with contextlib.closing(SteadfastLoop(LOOPS[settings.loop])) as loop:

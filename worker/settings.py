@@ -22,7 +22,7 @@ class WorkerSettings:
     lifespan_timeout_s: float = 60.0  #: startup and shutdown, each: startup beyond it is a failure, shutdown is cut
 
     concurrency: int = 1_000  #: exchanges that its application works at; sync-only applications: `threads`
-    streams: int = 20_000  #: exchanges besides that wait for their client: see places.py
+    streams: int = 20_000  #: exchanges besides that wait for their client: see asgi/capacity.py
     websockets: int = 20_000  #: WebSockets at once
     sticky: str = "off"  #: any other value: this worker reads a channel of its own, for clients that are tied to it
     resume_websockets: bool = False  #: every accept asks for hand-off; else only those that say `resumable`

@@ -17,7 +17,7 @@ from random import Random
 from benchmarks import processes
 from benchmarks.deploys import facts
 from benchmarks.servers import BINARIES, Server, ServerFailed, free_port, own_folder, started
-from towpath import embedded
+from towpath.runtime import embedded_redis as embedded
 
 APPLICATION = "deploys.application:application"
 WORKERS = 2

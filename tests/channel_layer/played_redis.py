@@ -10,7 +10,7 @@ from typing import cast
 
 import hiredis
 
-from channel_layer.redis_address import RedisAddress
+from channel_layer.redis.address import RedisAddress
 
 INFO = b"run_id:0123456789abcdef\r\nredis_version:7.0.0\r\n"
 

@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channel_layer import codec, packets
-from channel_layer.credit import WINDOW_BYTES_MAX, WINDOW_BYTES_SMALL, Budget, Incoming, Outgoing
 from channel_layer.errors import ChannelLayerError, InvalidMessage, InvalidName, WireError
-from channel_layer.events import check_message, payload_size_bytes
-from channel_layer.groups import Membership
-from channel_layer.lease import OwnLease
-from channel_layer.names import check_channel, check_group, reply_channel
-from channel_layer.peers import Peers
-from channel_layer.redis_address import Credentials, RedisAddress
-from channel_layer.redis_tls import Tls
+from channel_layer.liveness.lease import OwnLease
+from channel_layer.liveness.peer_counts import Peers
+from channel_layer.messaging.membership import Membership
+from channel_layer.protocol import codec, packets
+from channel_layer.protocol.events import check_message, payload_size_bytes
+from channel_layer.protocol.flow_control import WINDOW_BYTES_MAX, WINDOW_BYTES_SMALL, Budget, Incoming, Outgoing
+from channel_layer.protocol.names import check_channel, check_group, reply_channel
+from channel_layer.redis.address import Credentials, RedisAddress
+from channel_layer.redis.tls import Tls
 
 # -- names
 

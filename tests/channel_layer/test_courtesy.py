@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from channel_layer.courtesy import NOTHING, Courtesy
+from channel_layer.messaging.deferral import NOTHING, Courtesy
 
 MOMENT_S = 0.05
 UNREAD = b"6-0"  #: entries up to this one have been read

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from channel_layer.event_stream import resumes_by_itself
+from channel_layer.protocol.server_sent_events import resumes_by_itself
 
 ACCEPT = (b"accept", b"text/event-stream")
 TYPE = (b"content-type", b"text/event-stream; charset=utf-8")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from channel_layer.lasting_condition import LastingCondition, News
+from channel_layer.process.lasting_condition import LastingCondition, News
 
 SETTLES_S = 2.0
 

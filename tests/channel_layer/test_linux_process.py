@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from channel_layer.linux_process import DeathWatch, born, identity
+from channel_layer.process.local_process import DeathWatch, born, identity
 from tests.facts import until
 
 

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from channel_layer.log_output import WAITING_BYTES_MAX, LogOutput
-from channel_layer.log_relay import LogRelay
+from channel_layer.process.log_output import WAITING_BYTES_MAX, LogOutput
+from channel_layer.process.log_relay import LogRelay
 from tests.facts import wait_until
 from tests.redis_server import RedisServer
 from tests.serving import BIN, Server, environment, free_port, is_ready
-from towpath.redis_status import RedisStatus
+from towpath.status.redis_status import RedisStatus
 
 LINE = b"x" * 999 + b"\n"
 MANY = 4 * WAITING_BYTES_MAX // len(LINE)  # more than any pipe and the bound together
@@ -87,7 +87,7 @@ def test_lines_wait_for_their_reader_and_nobody_waits_for_it(ends: tuple[int, in
 def test_a_process_ends_although_nobody_reads_what_it_said(ends: tuple[int, int]) -> None:
     """What still waits has a second, as long as the reader takes something."""
     code = (
-        "import logging\nfrom channel_layer import process_log\nprocess_log.set_up('info', None)\n"
+        "import logging\nfrom channel_layer.process import log_setup\nlog_setup.set_up('info', None)\n"
         f"for _ in range({MANY}): logging.getLogger('towpath.x').info('x' * 999)\n"
     )
     home = {"PYTHONPATH": str(Path(__file__).parents[2])}

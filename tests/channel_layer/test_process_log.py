@@ -13,8 +13,8 @@ import pytest
 #: The logger that Django sets up: its handler shows lines while DEBUG is on, and only then.
 LOGGING = """
 import logging.config, sys
-from channel_layer import process_log
-process_log.set_up("info", None)
+from channel_layer.process import log_setup
+log_setup.set_up("info", None)
 logging.config.dictConfig({
     "version": 1,
     "disable_existing_loggers": False,
@@ -42,7 +42,7 @@ def test_a_line_of_the_application_is_shown_once(debug: bool) -> None:
 
 #: As in many an application, at its top.
 BASIC = "import logging\nlogging.basicConfig(level=logging.INFO, format='BASIC %(name)s %(message)s')\n"
-SET_UP = "from channel_layer import process_log\nprocess_log.set_up('info', None)\n"
+SET_UP = "from channel_layer.process import log_setup\nlog_setup.set_up('info', None)\n"
 
 
 def said(source: str, cwd: Path | None = None) -> str:
@@ -62,7 +62,7 @@ def test_basic_config_of_the_application_works_as_it_does_everywhere() -> None:
 def test_our_lines_keep_their_time_where_nobody_has_chosen_a_format(call: str) -> None:
     """Python's default has no time; the application's own lines stay as they are everywhere. Each is shown once."""
     lines = "logging.getLogger('mine').error('of mine')\nlogging.getLogger('towpath.worker').info('of ours')\n"
-    shown = said(f"{SET_UP}import logging\nprocess_log.keep_ours()\n{call}\n{lines}").splitlines()
+    shown = said(f"{SET_UP}import logging\nlog_setup.keep_ours()\n{call}\n{lines}").splitlines()
     assert shown[-2] == "ERROR:mine:of mine"
     assert re.fullmatch(r"\d{4}-\d\d-\d\d [\d:,]+ INFO towpath.worker: of ours", shown[-1])
     assert len(shown) == 2 + ("warning" in call)
@@ -92,7 +92,7 @@ def test_a_configuration_that_disables_existing_loggers_does_not_silence_us() ->
     ours = "import logging.config\nours = logging.getLogger('towpath.worker')\n"
     django = "logging.config.dictConfig({'version': 1})\n"
     assert "lost?" not in said(f"{SET_UP}{ours}{django}ours.error('lost?')\n")
-    assert "lost?" in said(f"{SET_UP}{ours}{django}process_log.keep_ours()\nours.error('lost?')\n")
+    assert "lost?" in said(f"{SET_UP}{ours}{django}log_setup.keep_ours()\nours.error('lost?')\n")
 
 
 @pytest.mark.parametrize("root", [True, False])

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from channel_layer.redis_absence import Absence
+from channel_layer.redis.connection_log import Absence
 
 LOST, BACK = "lost the connection to Redis (inbox): closed by Redis", "connected to Redis again (inbox)"
 

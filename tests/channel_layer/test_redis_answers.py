@@ -13,15 +13,15 @@ from pathlib import Path
 import hiredis
 import pytest
 
-from channel_layer.codec import pack
 from channel_layer.errors import LayerUnavailable
-from channel_layer.keys import Keys
-from channel_layer.redis_address import RedisAddress
-from channel_layer.redis_connection import Answer, NotSent, RedisConnection, connect
-from channel_layer.redis_groups import RedisGroups
-from channel_layer.redis_link import RedisLink
-from channel_layer.redis_outbox import RedisOutbox
-from channel_layer.redis_sentinel import Sentinel
+from channel_layer.messaging.outbox import RedisOutbox
+from channel_layer.messaging.pubsub import RedisGroups
+from channel_layer.protocol.codec import pack
+from channel_layer.protocol.keys import Keys
+from channel_layer.redis.address import RedisAddress
+from channel_layer.redis.connection import Answer, NotSent, RedisConnection, connect
+from channel_layer.redis.managed_connection import RedisLink
+from channel_layer.redis.sentinel import Sentinel
 from tests.channel_layer.played_redis import Caller, played_redis
 from tests.facts import until
 from tests.redis_server import RedisServer

@@ -11,18 +11,18 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from channel_layer.codec import pack
 from channel_layer.errors import LayerUnavailable
-from channel_layer.keys import Keys
-from channel_layer.redis_address import RedisAddress
-from channel_layer.redis_connection import KEEPALIVE, RedisConnection, connect
-from channel_layer.redis_groups import RedisGroups
-from channel_layer.redis_inbox import RedisInbox
-from channel_layer.redis_layer import RedisLayer
-from channel_layer.redis_link import RedisLink
-from channel_layer.redis_node import RedisNode
-from channel_layer.redis_opener import Outcome, RedisOpener
-from channel_layer.redis_outbox import RedisOutbox
+from channel_layer.layer import RedisLayer
+from channel_layer.messaging.channel_writer import Outcome, RedisOpener
+from channel_layer.messaging.inbox import RedisInbox
+from channel_layer.messaging.outbox import RedisOutbox
+from channel_layer.messaging.pubsub import RedisGroups
+from channel_layer.node import RedisNode
+from channel_layer.protocol.codec import pack
+from channel_layer.protocol.keys import Keys
+from channel_layer.redis.address import RedisAddress
+from channel_layer.redis.connection import KEEPALIVE, RedisConnection, connect
+from channel_layer.redis.managed_connection import RedisLink
 from channel_layer.settings import WireSettings
 from tests.channel_layer.played_redis import Caller, PlayedRedis, bulk, played_redis
 from tests.facts import until

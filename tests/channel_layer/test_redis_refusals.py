@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from channel_layer.redis_refusals import QUIET_S, TOLD_AGAIN_S, Refusals
+from channel_layer.redis.rejection_log import QUIET_S, TOLD_AGAIN_S, Refusals
 
 log = logging.getLogger("towpath.test")
 BEGIN = 1000.0

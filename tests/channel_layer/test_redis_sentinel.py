@@ -12,11 +12,11 @@ import pytest
 from redis.sentinel import MasterNotFoundError
 
 from channel_layer.errors import LayerUnavailable
-from channel_layer.redis_address import RedisAddress
-from channel_layer.redis_blocking import BlockingSentinels
-from channel_layer.redis_connection import CONNECT_TIMEOUT_S, connect
-from channel_layer.redis_link import RedisLink
-from channel_layer.redis_sentinel import Primary, SentinelWatch, find_primary
+from channel_layer.redis.address import RedisAddress
+from channel_layer.redis.blocking_client import BlockingSentinels
+from channel_layer.redis.connection import CONNECT_TIMEOUT_S, connect
+from channel_layer.redis.managed_connection import RedisLink
+from channel_layer.redis.sentinel import Primary, SentinelWatch, find_primary
 from tests.channel_layer.played_redis import INFO, Caller, PlayedRedis, bulk, played_redis
 from tests.facts import until
 

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from channel_layer.codec import pack
-from channel_layer.keys import Keys
-from channel_layer.redis_address import RedisAddress
-from channel_layer.redis_connection import RedisConnection, connect
-from channel_layer.redis_groups import PROBE_ANSWER_LOOKS, PROBE_LOOKS, RedisGroups
-from channel_layer.redis_link import SILENT_LOOKS_MAX, RedisLink
+from channel_layer.messaging.pubsub import PROBE_ANSWER_LOOKS, PROBE_LOOKS, RedisGroups
+from channel_layer.protocol.codec import pack
+from channel_layer.protocol.keys import Keys
+from channel_layer.redis.address import RedisAddress
+from channel_layer.redis.connection import RedisConnection, connect
+from channel_layer.redis.managed_connection import SILENT_LOOKS_MAX, RedisLink
 from tests.channel_layer.played_redis import played_redis
 from tests.facts import until
 from tests.redis_server import RedisServer

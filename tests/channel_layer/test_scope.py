@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from channel_layer import scope as scopes
-from channel_layer.codec import pack
 from channel_layer.errors import WireError
-from channel_layer.packets import MALFORMED
-from channel_layer.scope import Scope, ScopeReader
-from interface_server.http1_head import Head, check_head, plain_head
-from interface_server.http1_scope import Place
+from channel_layer.protocol import scope as scopes
+from channel_layer.protocol.codec import pack
+from channel_layer.protocol.packets import MALFORMED
+from channel_layer.protocol.scope import Scope, ScopeReader
+from interface_server.http.scope import Place
+from interface_server.http1.head import Head, check_head, plain_head
 
 HOST = (b"host", b"a.example")
 PEER, OURS = ("192.0.2.7", 40_000), ("192.0.2.1", 8000)

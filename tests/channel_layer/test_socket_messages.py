@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from channel_layer.errors import InvalidMessage
-from channel_layer.socket_messages import socket_message
+from channel_layer.protocol.socket_messages import socket_message
 
 NOBODY_CAN_TAKE = [
     ({"type": "chat_message", "text": "x"}, "'chat_message'; a socket can be sent websocket.send and websocket.close"),

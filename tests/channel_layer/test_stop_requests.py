@@ -6,7 +6,7 @@ from signal import SIGHUP, SIGINT, SIGTERM
 
 import pytest
 
-from channel_layer.stop_requests import Meaning, StopRequests
+from channel_layer.process.stop_requests import Meaning, StopRequests
 
 STOP, ECHO, AT_ONCE = Meaning
 

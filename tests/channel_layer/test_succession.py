@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from channel_layer.succession import GIVES_WAY_S, Succession
+from channel_layer.messaging.generations import GIVES_WAY_S, Succession
 
 
 def test_a_process_gives_way_to_a_higher_number_of_its_fleet_and_only_for_a_while() -> None:

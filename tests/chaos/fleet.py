@@ -18,8 +18,8 @@ from tests.redis_look import keys_without_a_ttl, read_and_pending
 from tests.redis_sentinels import RedisSentinels
 from tests.redis_server import RedisServer
 from towpath.errors import StartFailure
-from towpath.redis_status import RedisStatus
-from towpath.status import Status
+from towpath.status.redis_status import RedisStatus
+from towpath.status.report import Status
 
 HERE = Path(__file__).parent
 DOORS = WORKERS = 2

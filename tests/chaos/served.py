@@ -18,7 +18,7 @@ from tests.facts import until, until_async
 from tests.redis_look import keys_without_a_ttl
 from tests.serving import BIN, free_port, processes_of, recorded
 from towpath.errors import StartFailure
-from towpath.redis_status import RedisStatus
+from towpath.status.redis_status import RedisStatus
 
 WORKERS = INTERFACES = 2
 READY_DEADLINE_S = 60.0

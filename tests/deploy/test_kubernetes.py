@@ -15,7 +15,7 @@ import kubernetes_validate  # type: ignore[import-untyped]
 import pytest
 import yaml
 
-from interface_server.proxy_headers import TrustedPeers
+from interface_server.http.proxy_headers import TrustedPeers
 from interface_server.settings import InterfaceSettings
 from worker.settings import WorkerSettings
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from interface_server.affinity import ADDRESSES_MAX, ByAddress, ByCookie, Tie, affinity
-from interface_server.sticky_workers import LISTED_FOR_S, StickyWorkers
+from interface_server.affinity.affinity import ADDRESSES_MAX, ByAddress, ByCookie, Tie, affinity
+from interface_server.affinity.sticky_workers import LISTED_FOR_S, StickyWorkers
 
 ONE, OTHER = "worker.aaaaaaaaaaaa", "worker.bbbbbbbbbbbb"
 ANSWER = [{"type": "http.response.start", "status": 200, "headers": []}, {"type": "http.response.body", "body": b""}]

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from channel_layer.scope import Scope
-from interface_server.connection import MOVES, Action, Connection, Happening, Order, State
+from channel_layer.protocol.scope import Scope
+from interface_server.connections.connection import MOVES, Action, Connection, Happening, Order, State
 
 GET = ({"type": "http", "method": "GET"}, b"", False)
 SOCKET = ({"type": "websocket"}, b"", False)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from interface_server.dead_worker import TARGET_CHARS_MAX, in_hand
+from interface_server.connections.dead_worker import TARGET_CHARS_MAX, in_hand
 
 
 @pytest.mark.parametrize(

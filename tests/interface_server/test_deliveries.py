@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from channel_layer import packets
-from channel_layer.scope import Scope
-from interface_server.client import Pushed
-from interface_server.deliveries import Deliveries
-from interface_server.delivery_order import LOOKS_MAX
-from interface_server.dropped import Dropped
-from interface_server.upstream import WireUpstream
+from channel_layer.protocol import packets
+from channel_layer.protocol.scope import Scope
+from interface_server.connections.interfaces import Pushed
+from interface_server.connections.upstream import WireUpstream
+from interface_server.groups.deliveries import Deliveries
+from interface_server.groups.delivery_order import LOOKS_MAX
+from interface_server.groups.dropped_messages import Dropped
 
 OWNER = "worker.000000000001"
 HELD_BYTES_MAX = 5_000

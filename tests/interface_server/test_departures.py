@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from channel_layer.events import Event
+from channel_layer.protocol.events import Event
 from interface_server.settings import InterfaceSettings
 from tests.facts import until
 from tests.interface_server.in_process_door import Client1, Receive, Send, served

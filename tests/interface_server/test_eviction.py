@@ -7,7 +7,7 @@ import random
 
 import pytest
 
-from interface_server.eviction import STEP_MIN, STEP_S, eviction_steps
+from interface_server.shutdown_schedule import STEP_MIN, STEP_S, eviction_steps
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from interface_server.exchange import Exchange, InvalidResponse, State
+from interface_server.http.response import Exchange, InvalidResponse, State
 
 
 def started(status: int = 200, *headers: tuple[bytes, bytes], head_only: bool = False) -> Exchange:

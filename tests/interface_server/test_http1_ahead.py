@@ -5,8 +5,8 @@ Where it matters what one read held, the test brings the bytes to the connection
 
 from __future__ import annotations
 
+from interface_server.http1.connection import FEED_SIZE_BYTES, HttpProtocol
 from interface_server.settings import InterfaceSettings
-from interface_server.twisted_http1 import FEED_SIZE_BYTES, HttpProtocol
 from tests.facts import until
 from tests.interface_server.in_process_door import Client1, Receive, Send, Served, served
 from tests.interface_server.test_http1_probes import hello

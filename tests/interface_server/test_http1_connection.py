@@ -7,8 +7,8 @@ import socket
 
 import pytest
 
-from channel_layer.events import Event
-from interface_server.client import Ending
+from channel_layer.protocol.events import Event
+from interface_server.connections.interfaces import Ending
 from interface_server.settings import InterfaceSettings
 from tests.facts import until
 from tests.interface_server.in_process_door import (

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from channel_layer.events import Event
+from channel_layer.protocol.events import Event
 from interface_server.settings import InterfaceSettings
 from tests.interface_server.in_process_door import WINDOW_SIZE_BYTES, Client1, Receive, Send, Served, served
 

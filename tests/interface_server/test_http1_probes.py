@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from channel_layer.events import Event
+from channel_layer.protocol.events import Event
 from interface_server.settings import InterfaceSettings
 from tests.interface_server.in_process_door import Receive, Send, served
 

@@ -6,13 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interface_server.exchange import Exchange, InvalidResponse, once
-from interface_server.health import Health
-from interface_server.http1_head import Head, Refusal, check_head, plain_head
-from interface_server.http1_response import Http1Response, StandingLines
-from interface_server.http1_turns import Turns
-from interface_server.proxy_headers import TrustedPeers
-from interface_server.stall import StallWatch
+from interface_server.http.health import Health
+from interface_server.http.proxy_headers import TrustedPeers
+from interface_server.http.response import Exchange, InvalidResponse, once
+from interface_server.http1.encoder import Http1Response, StandingLines
+from interface_server.http1.head import Head, Refusal, check_head, plain_head
+from interface_server.http1.pipeline import Turns
+from interface_server.transport.write_timeout import StallWatch
 
 NO_LINES = StandingLines(server=False, date=False)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from channel_layer.scope import Scope
+from channel_layer.protocol.scope import Scope
 from channel_layer.settings import WireSettings
-from interface_server.connection import Connection
-from interface_server.outage import waiting_too_long
+from interface_server.connections.connection import Connection
+from interface_server.connections.redis_outage import waiting_too_long
 from interface_server.settings import InterfaceSettings
 
 

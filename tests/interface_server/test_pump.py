@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from channel_layer import packets
+from channel_layer.protocol import packets
 from channel_layer.settings import WireSettings
-from interface_server.client import Ending
-from interface_server.connection import State
+from interface_server.connections.connection import State
+from interface_server.connections.interfaces import Ending
 from tests.facts import until
 from tests.wire.both_pumps import MALFORMED_EITHER_WAY, RecordedRoom, adopted, interface, knock, worker
 

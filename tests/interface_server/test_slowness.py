@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from interface_server.slowness import SlownessWatch
+from interface_server.transport.slow_consumers import SlownessWatch
 
 
 class Transport:

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import pytest
 
 from channel_layer.settings import WireSettings
-from interface_server.context import DoorContext
-from interface_server.pump import Pump
+from interface_server.connections.dispatcher import Pump
+from interface_server.http.server_context import DoorContext
+from interface_server.protocol_factory import HttpFactory
 from interface_server.settings import InterfaceSettings
-from interface_server.twisted_http import HttpFactory
-from interface_server.uvloop_endpoint import UvloopServerEndpoint
+from interface_server.transport.endpoint import UvloopServerEndpoint
 from tests.interface_server.websocket_door import RawClient, upgrade_request
 from tests.wire.both_pumps import RecordedInstance, RecordedRoom, adopted, interface, worker
-from worker.pump import Pump as WorkerPump
+from worker.connections.dispatcher import Pump as WorkerPump
 
 TEXT_BEGINS, TEXT, CLOSE = 0x01, 0x81, 0x88
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from twisted.internet.protocol import Factory, Protocol
 
-from interface_server.uvloop_endpoint import UvloopServerEndpoint
-from interface_server.uvloop_sockets import remove_stale, unmapped
+from interface_server.transport.endpoint import UvloopServerEndpoint
+from interface_server.transport.socket_options import remove_stale, unmapped
 
 
 class Shout(Protocol):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from interface_server.waits import Waits
+from interface_server.connections.queue_timeouts import Waits
 
 
 def waits() -> Waits:

@@ -6,30 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interface_server.client import Pushed
-from interface_server.exchange import InvalidResponse
-from interface_server.websocket_composer import Composer
-from interface_server.websocket_deadlines import Deadlines
-from interface_server.websocket_frame import (
-    BINARY,
-    CLOSE,
-    CONTINUATION,
-    FIN,
-    TEXT,
-    close_frame,
-    frame,
-    message_frame,
-)
-from interface_server.websocket_handshake import BadHandshake, accept_token, accepted, check
-from interface_server.websocket_session import (
-    Action,
-    BadFrame,
-    State,
-    heard_close,
-    meaning,
-    push_meaning,
-    sendable_code,
-)
+from interface_server.connections.interfaces import Pushed
+from interface_server.http.response import InvalidResponse
+from interface_server.websocket.deadlines import Deadlines
+from interface_server.websocket.frames import BINARY, CLOSE, CONTINUATION, FIN, TEXT, close_frame, frame, message_frame
+from interface_server.websocket.handshake import BadHandshake, accept_token, accepted, check
+from interface_server.websocket.message_encoder import Composer
+from interface_server.websocket.state import Action, BadFrame, State, heard_close, meaning, push_meaning, sendable_code
 
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
 GOOD = [(b"sec-websocket-version", b"13"), (b"sec-websocket-key", KEY)]

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interface_server.autobahn_framing import Framing, Rack, negotiate_deflate
-from interface_server.websocket_session import BadFrame
+from interface_server.websocket.frame_parser import Framing, Rack, negotiate_deflate
+from interface_server.websocket.state import BadFrame
 from tests.interface_server.websocket_door import client_frame
 
 Heard = list[tuple[str, bytes, bool]]

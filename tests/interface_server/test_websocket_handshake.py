@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from interface_server.client import Ending
+from interface_server.connections.interfaces import Ending
 from interface_server.settings import InterfaceSettings
 from tests.facts import until
 from tests.interface_server.websocket_door import ACCEPT, RawClient, Served, client_frame, served, upgrade_request

@@ -5,8 +5,8 @@ from __future__ import annotations
 import websockets
 from websockets.typing import Subprotocol
 
-from channel_layer.events import Event
-from interface_server.client import Pushed
+from channel_layer.protocol.events import Event
+from interface_server.connections.interfaces import Pushed
 from interface_server.settings import InterfaceSettings
 from tests.interface_server.websocket_door import ACCEPT, Line, served
 

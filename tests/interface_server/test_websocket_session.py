@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from interface_server.client import Ending, Pushed
+from interface_server.connections.interfaces import Ending, Pushed
 from interface_server.settings import InterfaceSettings
 from tests.facts import until
 from tests.interface_server.websocket_door import Served, client_frame, served

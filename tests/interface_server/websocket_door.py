@@ -10,13 +10,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from channel_layer.events import Event, payload_size_bytes
-from channel_layer.scope import Scope, ScopeReader
-from interface_server.client import Client
-from interface_server.context import DoorContext
+from channel_layer.protocol.events import Event, payload_size_bytes
+from channel_layer.protocol.scope import Scope, ScopeReader
+from interface_server.connections.interfaces import Client
+from interface_server.http.server_context import DoorContext
+from interface_server.protocol_factory import HttpFactory
 from interface_server.settings import InterfaceSettings
-from interface_server.twisted_http import HttpFactory
-from interface_server.uvloop_endpoint import UvloopServerEndpoint
+from interface_server.transport.endpoint import UvloopServerEndpoint
 
 DEADLINE_S = 30.0
 ACCEPT: Event = {"type": "websocket.accept", "subprotocol": None, "headers": []}

@@ -9,8 +9,8 @@ from urllib.parse import quote
 import pytest
 
 from channel_layer.errors import LayerUnavailable
-from channel_layer.redis_address import RedisAddress
-from channel_layer.redis_connection import connect
+from channel_layer.redis.address import RedisAddress
+from channel_layer.redis.connection import connect
 from tests.guarded_redis import PASSWORD, SENTINEL_PASSWORD, Guard, needs_redis
 from tests.promises.asking import flows_again
 from tests.promises.conftest import PROJECT, Traces

@@ -10,18 +10,18 @@ from collections import deque
 from random import Random
 from typing import Any
 
-from channel_layer.events import Event, payload_size_bytes
-from channel_layer.packets import Close
+from channel_layer.protocol.events import Event, payload_size_bytes
+from channel_layer.protocol.packets import Close
 from tests.simulation.process import Process
 from tests.simulation.record import Record
 from tests.simulation.sockets import Socket
-from worker.instance import Line
+from worker.connections.interfaces import Line
 
 PART_SIZE_BYTES_MAX = 6_000
 
 
 class Instance:
-    """One run of the application. Implements `worker.instance.Instance`."""
+    """One run of the application. Implements `worker.connections.interfaces.Instance`."""
 
     def __init__(self, room: Room, record: Record, number: int, scope: Event, line: Any) -> None:
         self.process = room.process
@@ -57,7 +57,7 @@ class Instance:
             self._heard = 0
             self._echo({"n": 0, "more_body": more_body})
 
-    # -- worker.instance.Instance
+    # -- worker.connections.interfaces.Instance
 
     def feed(self, event: Event, size_bytes: int) -> None:
         check = self._record.check
@@ -169,7 +169,7 @@ class Instance:
 
 
 class Room:
-    """One worker's applications. Implements `worker.instance.Room`."""
+    """One worker's applications. Implements `worker.connections.interfaces.Room`."""
 
     def __init__(self, process: Process, record: Record, instances: list[Instance | Socket], slots: int) -> None:
         self.process = process

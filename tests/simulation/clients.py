@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from random import Random
 from typing import Any
 
-from channel_layer.credit import WINDOW_BYTES_SMALL
-from channel_layer.events import EVENT_OVERHEAD_BYTES, Event, payload_size_bytes
-from channel_layer.scope import Scope
-from interface_server.client import Ending, Pushed
-from interface_server.connection import DEATHS_MAX
+from channel_layer.protocol.events import EVENT_OVERHEAD_BYTES, Event, payload_size_bytes
+from channel_layer.protocol.flow_control import WINDOW_BYTES_SMALL
+from channel_layer.protocol.scope import Scope
+from interface_server.connections.connection import DEATHS_MAX
+from interface_server.connections.interfaces import Ending, Pushed
 from tests.simulation.applications import PART_SIZE_BYTES_MAX
 from tests.simulation.marks import Mark, mark_of
 from tests.simulation.process import Process
@@ -27,7 +27,7 @@ EVENT_SIZE_BYTES_MAX = PART_SIZE_BYTES_MAX + EVENT_OVERHEAD_BYTES
 
 
 class Client:
-    """One client. Implements `interface_server.client.Client`."""
+    """One client. Implements `interface_server.connections.interfaces.Client`."""
 
     def __init__(self, process: Process, record: Record, name: str, kind: str, random: Random) -> None:
         self.process = process
@@ -71,7 +71,7 @@ class Client:
         if self.has_body:
             self._send_soon()
 
-    # -- interface_server.client.Client
+    # -- interface_server.connections.interfaces.Client
 
     def deliver(self, events: Sequence[Event], size_bytes: int) -> None:
         check = self._record.check

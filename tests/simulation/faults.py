@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from channel_layer import redis_scripts
+from channel_layer.redis import scripts as redis_scripts
 from tests.simulation.simulated_redis import WRITES_LOST_MAX
 
 if TYPE_CHECKING:

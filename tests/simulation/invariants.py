@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from channel_layer.codec import unpack_batch
-from interface_server.connection import State
+from channel_layer.protocol.codec import unpack_batch
+from interface_server.connections.connection import State
 from tests.simulation.applications import Instance
 from tests.simulation.clients import Client
 from tests.simulation.sockets import Socket

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from channel_layer.events import Event
+from channel_layer.protocol.events import Event
 
 Mark = dict[str, Any]
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from channel_layer import redis_scripts
-from channel_layer.lease import RENEWAL_INTERVAL_S
-from channel_layer.redis_lease import RedisLease
+from channel_layer.liveness.lease import RENEWAL_INTERVAL_S
+from channel_layer.liveness.lease_renewal import RedisLease
+from channel_layer.redis import scripts as redis_scripts
 from tests.simulation.lua_scripts import CommandError
 from tests.simulation.network import Network, Pipe, loop_of
 from tests.simulation.simulated_redis import Session

@@ -7,28 +7,29 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-import interface_server.pump as interface_pump
-from channel_layer import redis_connection
-from channel_layer.credit import Incoming
-from channel_layer.lease import OwnLease
-from channel_layer.packets import Close
-from channel_layer.redis_connection import RedisConnection
-from channel_layer.redis_inbox import BEYOND, RedisInbox, parse_id
-from channel_layer.redis_layer import NOWHERE, RedisLayer
-from channel_layer.redis_node import RedisNode
-from channel_layer.redis_opener import Outcome, RedisOpener
-from channel_layer.redis_outbox import RedisOutbox
-from channel_layer.redis_peers import RedisPeers
-from interface_server import connection, delivery_order
-from interface_server.client import Pushed
-from interface_server.connection import MOVES, Action, Connection, Happening, Order, State
-from interface_server.deliveries import Deliveries
-from interface_server.upstream import WireUpstream
-from interface_server.wire_queue import WireQueue
+import interface_server.connections.dispatcher as interface_pump
+from channel_layer.layer import NOWHERE, RedisLayer
+from channel_layer.liveness.failure_detector import RedisPeers
+from channel_layer.liveness.lease import OwnLease
+from channel_layer.messaging.channel_writer import Outcome, RedisOpener
+from channel_layer.messaging.inbox import BEYOND, RedisInbox, parse_id
+from channel_layer.messaging.outbox import RedisOutbox
+from channel_layer.node import RedisNode
+from channel_layer.protocol.flow_control import Incoming
+from channel_layer.protocol.packets import Close
+from channel_layer.redis import connection as redis_connection
+from channel_layer.redis.connection import RedisConnection
+from interface_server.connections import connection
+from interface_server.connections.connection import MOVES, Action, Connection, Happening, Order, State
+from interface_server.connections.interfaces import Pushed
+from interface_server.connections.pending_queue import WireQueue
+from interface_server.connections.upstream import WireUpstream
+from interface_server.groups import delivery_order
+from interface_server.groups.deliveries import Deliveries
 from tests.simulation.rules_between import BETWEEN
-from worker.adoption import Adoption
-from worker.pump import Pump as WorkerPump
-from worker.wire_line import WireLine
+from worker.connections.adoption import Adoption
+from worker.connections.dispatcher import Pump as WorkerPump
+from worker.connections.downstream import WireLine
 
 Patch = tuple[Any, str, Any]
 

@@ -9,15 +9,17 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from channel_layer import packets, redis_node, redis_scripts
-from channel_layer.packets import Refusal
-from channel_layer.redis_connection import Argument, OnAnswer, RedisConnection
-from channel_layer.redis_peers import RedisPeers
-from channel_layer.redis_scripts import Script
+from channel_layer import node as redis_node
+from channel_layer.liveness.failure_detector import RedisPeers
+from channel_layer.protocol import packets
+from channel_layer.protocol.packets import Refusal
+from channel_layer.redis import scripts as redis_scripts
+from channel_layer.redis.connection import Argument, OnAnswer, RedisConnection
+from channel_layer.redis.scripts import Script
 from tests.simulation.simulated_streams import Group, Id, Stream
-from worker.adoption import Key
-from worker.pump import ADOPTED
-from worker.pump import Pump as WorkerPump
+from worker.connections.adoption import Key
+from worker.connections.dispatcher import ADOPTED
+from worker.connections.dispatcher import Pump as WorkerPump
 
 REFUSED = 2
 FENCED_AFTER = 0.75  #: of a lease's time to live

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from channel_layer import redis_scripts
+from channel_layer.redis import scripts as redis_scripts
 from tests.simulation.lua_scripts import Command, CommandError, run
 from tests.simulation.simulated_streams import Group, Stream, parse, shown
 from tests.simulation.virtual_loop import VirtualClock

@@ -1,4 +1,4 @@
-"""The WebSockets of the simulated world: an application that echoes, run by the worker's own code (worker/asgi_websocket.py).
+"""The WebSockets of the simulated world: an application that echoes, run by the worker's own code (worker/asgi/websocket.py).
 
 Each numbers what it says. In a world that talks it also speaks to its own client by a group and by its reply channel.
 One that is resumable leaves a state with its socket: how far it has come, which is where the next one begins.
@@ -17,10 +17,10 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 from channel_layer.errors import LayerUnavailable
-from channel_layer.events import Event
-from channel_layer.packets import Close
+from channel_layer.protocol.events import Event
+from channel_layer.protocol.packets import Close
 from tests.simulation.marks import Mark, marked
-from worker.asgi_websocket import WebSocketRun
+from worker.asgi.websocket import WebSocketRun
 from worker.errors import ClientGone
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Socket(WebSocketRun):
         scope["extensions"] = {"towpath.resume": found or {}}
         self.start(self._application, scope)
 
-    # -- worker.instance.Instance
+    # -- worker.connections.interfaces.Instance
 
     def feed(self, event: Event, size_bytes: int) -> None:
         check = self._record.check

@@ -10,14 +10,14 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
-from channel_layer.events import Event
-from interface_server.pump import Pump as InterfacePump
+from channel_layer.protocol.events import Event
+from interface_server.connections.dispatcher import Pump as InterfacePump
 from interface_server.settings import InterfaceSettings
 from tests.simulation.process import Process
 from tests.simulation.world import PATIENT, World
 from tests.wire.both_pumps import Recorded, RecordedInstance, RecordedRoom, knock
-from worker.instance import Line
-from worker.pump import Pump as WorkerPump
+from worker.connections.dispatcher import Pump as WorkerPump
+from worker.connections.interfaces import Line
 from worker.settings import WorkerSettings
 
 STEP_S = 0.05

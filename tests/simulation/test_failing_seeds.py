@@ -10,8 +10,8 @@ from random import Random
 
 import pytest
 
-from channel_layer.redis_address import RedisAddress
-from channel_layer.redis_link import RedisLink
+from channel_layer.redis.address import RedisAddress
+from channel_layer.redis.managed_connection import RedisLink
 from tests.simulation.network import Network
 from tests.simulation.process import Process
 from tests.simulation.rules import FOUND

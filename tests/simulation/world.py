@@ -12,10 +12,13 @@ from random import Random
 from types import SimpleNamespace
 from typing import Any
 
-from channel_layer import redis_comeback, redis_lease, redis_node, redis_peers
+from channel_layer import node as redis_node
 from channel_layer.errors import LayerUnavailable
+from channel_layer.liveness import failure_detector as redis_peers
+from channel_layer.liveness import lease_renewal as redis_lease
+from channel_layer.redis import reconnect as redis_comeback
 from channel_layer.settings import WireSettings
-from interface_server.pump import Pump as InterfacePump
+from interface_server.connections.dispatcher import Pump as InterfacePump
 from interface_server.settings import InterfaceSettings
 from tests.simulation.applications import Instance, Room
 from tests.simulation.clients import Client
@@ -27,8 +30,8 @@ from tests.simulation.record import Record
 from tests.simulation.simulated_redis import SimulatedRedis
 from tests.simulation.sockets import Socket
 from tests.simulation.virtual_loop import VirtualClock
-from worker.drain import drain
-from worker.pump import Pump as WorkerPump
+from worker.connections.dispatcher import Pump as WorkerPump
+from worker.lifecycle.drain import drain
 from worker.settings import WorkerSettings
 
 #: Short waits, so that a schedule is short; a tiny budget, so that every window is the least that is set here.

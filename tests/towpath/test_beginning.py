@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from towpath.beginning import Beginning
-from towpath.supervised_process import Process
+from towpath.serve.startup import Beginning
+from towpath.supervisord.process import Process
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ import pytest
 
 from tests.redis_server import RedisServer
 from tests.serving import BIN, environment
-from towpath import command_line, foreign_options
+from towpath import command_line
+from towpath.config import foreign_options
 from towpath.errors import StartFailure
 
 STARTUP_FAILURE = 3

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
-from towpath.fleet import LEAVE_PATIENCE_S, REFUSED_S, Commands, Fleet, Job
-from towpath.fleet_slot import START_PATIENCE_S, Slot, State
-from towpath.supervised_process import Process
+from towpath.serve.fleet import LEAVE_PATIENCE_S, REFUSED_S, Commands, Fleet, Job
+from towpath.serve.slot import START_PATIENCE_S, Slot, State
+from towpath.supervisord.process import Process
 
 SLOTS = [f"worker-{number}" for number in range(6)]
 #: What may become of a process that was told to start, and of one that was told to stop.

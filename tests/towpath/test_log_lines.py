@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from tests.facts import wait_until
-from towpath.log_lines import LINE_SIZE_BYTES_MAX, Lines, LogPipes
+from towpath.serve.log_pipes import LINE_SIZE_BYTES_MAX, Lines, LogPipes
 
 
 def test_lines_are_whole_however_they_arrive() -> None:

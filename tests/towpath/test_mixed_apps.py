@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from channel_layer.deployment import another_application, same_application
+from channel_layer.protocol.deployment import another_application, same_application
 from channel_layer.settings import WireSettings
 from tests.facts import until
 from tests.promises.fleet import leases_at
 from tests.redis_server import RedisServer
 from tests.serving import BIN, environment, free_port, towpath_worker, wait_until
 from tests.wire.both_pumps import RecordedRoom, interface, worker
+from worker.connections.dispatcher import Pump
 from worker.errors import MixedApps
-from worker.pump import Pump
 from worker.settings import WorkerSettings
 
 APPLICATION = "async def app(scope, receive, send):\n    raise NotImplementedError\n"

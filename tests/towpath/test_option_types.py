@@ -7,7 +7,7 @@ from typing import Any
 import click
 import pytest
 
-from towpath.option_types import MountPath, Seconds, Size
+from towpath.config.option_types import MountPath, Seconds, Size
 
 
 @pytest.mark.parametrize(

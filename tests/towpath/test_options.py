@@ -10,8 +10,8 @@ import click
 import pytest
 
 from interface_server.settings import InterfaceSettings
-from towpath import options
-from towpath.options import INTERFACE, RELOAD, ROWS, SCALE, SERVE, STATUS, STOP, WORKER
+from towpath.config import options
+from towpath.config.options import INTERFACE, RELOAD, ROWS, SCALE, SERVE, STATUS, STOP, WORKER
 from worker.settings import WorkerSettings
 
 COMMANDS = (SERVE, INTERFACE, WORKER, STATUS, STOP, RELOAD, SCALE)

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from tests.serving import BIN, environment
-from towpath import run_dir
 from towpath.errors import StartFailure
-from towpath.private_folder import NotPrivate, PrivateFolder
-from towpath.processes import Identity
-from towpath.run_dir import RunDir
+from towpath.runtime import run_dir
+from towpath.runtime.private_folder import NotPrivate, PrivateFolder
+from towpath.runtime.processes import Identity
+from towpath.runtime.run_dir import RunDir
 
 NOBODY = 65534
 WAITS = [sys.executable, "-c", "import signal; signal.pause()"]

@@ -8,8 +8,8 @@ import pytest
 
 from tests.redis_server import RedisServer
 from tests.serving import free_port
-from towpath import redis_check
 from towpath.errors import StartFailure
+from towpath.status import redis_check
 
 
 def test_a_fit_server_says_what_it_is(redis_server: RedisServer) -> None:

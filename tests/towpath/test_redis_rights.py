@@ -10,11 +10,11 @@ import pytest
 from redis.exceptions import ResponseError
 
 import channel_layer
-from channel_layer.redis_scripts import MAKE_GROUP, MAKE_INBOX, Script
+from channel_layer.redis.scripts import MAKE_GROUP, MAKE_INBOX, Script
 from tests.guarded_redis import permissions
 from tests.redis_server import RedisServer
-from towpath import redis_check, redis_rights
 from towpath.errors import StartFailure
+from towpath.status import redis_check, redis_rights
 
 USER, PASSWORD, PREFIX = "bargee", "secret", "towpath:"
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.facts import wait_until
-from towpath.reload_watch import ReloadWatch, Watched
+from towpath.serve.code_reload import ReloadWatch, Watched
 
 
 @pytest.mark.parametrize(

@@ -17,13 +17,13 @@ import pytest
 
 from tests.facts import wait_until
 from tests.redis_server import RedisServer
-from towpath.control import NAME, ControlSocket, Request
-from towpath.environment import WorkerEnvironment
-from towpath.fleet import Fleet
-from towpath.redis_status import RedisStatus
-from towpath.rollout import Rollout
-from towpath.run_dir import RunDir
-from towpath.supervisord_rpc import Supervisor
+from towpath.runtime.control_socket import NAME, ControlSocket, Request
+from towpath.runtime.run_dir import RunDir
+from towpath.runtime.worker_environment import WorkerEnvironment
+from towpath.serve.fleet import Fleet
+from towpath.serve.rollout import Rollout
+from towpath.status.redis_status import RedisStatus
+from towpath.supervisord.rpc import Supervisor
 
 SLOTS = [f"worker-{number}" for number in range(4)]
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from towpath import run_dir, run_dir_pointer
 from towpath.errors import StartFailure
-from towpath.processes import Identity, end_all
-from towpath.run_dir import RunDir
-from towpath.run_dir_pointer import RunDirPointer
+from towpath.runtime import run_dir, run_dir_pointer
+from towpath.runtime.processes import Identity, end_all
+from towpath.runtime.run_dir import RunDir
+from towpath.runtime.run_dir_pointer import RunDirPointer
 
 WAITS = [sys.executable, "-c", "import signal; signal.pause()"]
 

@@ -31,8 +31,8 @@ from tests.serving import (
     running,
     towpath_serve,
 )
-from towpath import run_dir
-from towpath.listening import HANDED_DOWN
+from towpath.runtime import run_dir
+from towpath.runtime.listen_address import HANDED_DOWN
 
 APP = """
 import os, subprocess

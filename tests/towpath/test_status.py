@@ -8,11 +8,11 @@ import os
 
 import msgpack
 
-from channel_layer.keys import HTTP_CHANNEL, Keys
-from channel_layer.linux_process import identity
+from channel_layer.process.local_process import identity
+from channel_layer.protocol.keys import HTTP_CHANNEL, Keys
 from tests.redis_server import RedisServer
-from towpath.redis_status import RedisStatus
-from towpath.status import Queue, Status, as_json, as_table
+from towpath.status.redis_status import RedisStatus
+from towpath.status.report import Queue, Status, as_json, as_table
 
 LEASE = {"node": "worker.a", "role": "worker", "pid": 7, "started": 90.0, "free": {"http": 3}, "taken_total": 100}
 NOW = Status((LEASE,), (Queue("http.request", 2, 1.25),), 100.0)

@@ -26,8 +26,8 @@ from tests.serving import (
     towpath_serve,
     towpath_worker,
 )
-from towpath import embedded
-from towpath.redis_status import RedisStatus
+from towpath.runtime import embedded_redis as embedded
+from towpath.status.redis_status import RedisStatus
 
 APP = """
 import asyncio, pathlib

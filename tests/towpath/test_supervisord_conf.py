@@ -14,10 +14,11 @@ import pytest
 
 from interface_server.settings import InterfaceSettings
 from tests.facts import wait_until
-from towpath import listening, supervisord_conf
 from towpath.errors import StartFailure
-from towpath.serve import SUPERVISE
-from towpath.supervisord_conf import Plan
+from towpath.runtime import listen_address as listening
+from towpath.serve.serve import SUPERVISE
+from towpath.supervisord import conf as supervisord_conf
+from towpath.supervisord.conf import Plan
 
 DEPLOY = Path(__file__).parents[2] / "deploy" / "supervisord.conf"
 PLAN = Plan(

@@ -8,17 +8,17 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from channel_layer import packets
-from channel_layer.events import Event, payload_size_bytes
-from channel_layer.packets import Close
-from channel_layer.scope import Scope
+from channel_layer.protocol import packets
+from channel_layer.protocol.events import Event, payload_size_bytes
+from channel_layer.protocol.packets import Close
+from channel_layer.protocol.scope import Scope
 from channel_layer.settings import WireSettings
-from interface_server.client import Ending, Pushed
-from interface_server.pump import Pump as InterfacePump
+from interface_server.connections.dispatcher import Pump as InterfacePump
+from interface_server.connections.interfaces import Ending, Pushed
 from interface_server.settings import InterfaceSettings
 from tests.facts import until
-from worker.instance import Line
-from worker.pump import Pump as WorkerPump
+from worker.connections.dispatcher import Pump as WorkerPump
+from worker.connections.interfaces import Line
 from worker.settings import WorkerSettings
 
 #: What either side may say of a connection and the other cannot understand: kind, and what follows number and epoch.

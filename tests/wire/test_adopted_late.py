@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from channel_layer import packets
-from channel_layer.codec import batch_head, join_batch, pack, unpack_batch
+from channel_layer.protocol import packets
+from channel_layer.protocol.codec import batch_head, join_batch, pack, unpack_batch
 from channel_layer.settings import WireSettings
-from interface_server.connection import State
+from interface_server.connections.connection import State
 from tests.facts import until, until_async
 from tests.wire.both_pumps import interface, knock
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from channel_layer.keys import CHANNEL_OF_KIND, own_channel
+from channel_layer.protocol.keys import CHANNEL_OF_KIND, own_channel
 from channel_layer.settings import WireSettings
-from interface_server.pump import Pump as InterfacePump
+from interface_server.connections.dispatcher import Pump as InterfacePump
 from tests.facts import until
 from tests.wire.both_pumps import Recorded, RecordedInstance, RecordedRoom, adopted, interface, knock, respond, worker
-from worker.pump import Pump as WorkerPump
+from worker.connections.dispatcher import Pump as WorkerPump
 
 
 def play(instance: RecordedInstance) -> None:

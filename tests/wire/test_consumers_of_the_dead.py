@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from redis.asyncio import Redis
 
-from channel_layer import redis_scripts
-from channel_layer.keys import CHANNEL_OF_KIND, GROUP, HTTP_CHANNEL, Keys
+from channel_layer.protocol.keys import CHANNEL_OF_KIND, GROUP, HTTP_CHANNEL, Keys
+from channel_layer.redis import scripts as redis_scripts
 from channel_layer.settings import WireSettings
 from tests.facts import until, until_async
 from tests.wire.both_pumps import RecordedRoom, interface, knock, respond, worker

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import redis.asyncio
 
-from channel_layer.lease import readable
+from channel_layer.liveness.lease import readable
 from channel_layer.settings import WireSettings
 from tests.wire.both_pumps import RecordedRoom, interface, worker
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from channel_layer.events import payload_size_bytes
+from channel_layer.protocol.events import payload_size_bytes
 from channel_layer.settings import WireSettings
 from tests.facts import until
 from tests.wire.both_pumps import RecordedRoom, adopted, interface, knock, worker

@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from channel_layer import packets
-from channel_layer.packets import Cancel
+from channel_layer.protocol import packets
+from channel_layer.protocol.packets import Cancel
 from channel_layer.settings import WireSettings
-from interface_server.client import Ending
+from interface_server.connections.interfaces import Ending
 from tests.facts import until
 from tests.wire.both_pumps import RecordedRoom, adopted, interface, knock, respond, worker
-from worker.application import LoadedApplication
-from worker.asgi_room import AsgiRoom
-from worker.drain import CLOSED_BY, CLOSING_FROM, cut, drain
-from worker.pump import Pump as WorkerPump
+from worker.application.loader import LoadedApplication
+from worker.asgi.host import AsgiRoom
+from worker.connections.dispatcher import Pump as WorkerPump
+from worker.lifecycle.drain import CLOSED_BY, CLOSING_FROM, cut, drain
 from worker.settings import WorkerSettings
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from channel_layer import packets
-from channel_layer.codec import pack
 from channel_layer.errors import InvalidMessage
+from channel_layer.protocol import packets
+from channel_layer.protocol.codec import pack
 from channel_layer.settings import WireSettings
 from tests.facts import until
 from tests.wire.both_pumps import RecordedRoom, adopted, interface, knock, worker

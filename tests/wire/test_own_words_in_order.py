@@ -10,17 +10,17 @@ from typing import Any
 
 from asgiref.sync import async_to_sync, sync_to_async
 
-from channel_layer import packets
-from channel_layer.events import Event
-from channel_layer.redis_layer import RedisLayer
-from channel_layer.scope import Scope
+from channel_layer.layer import RedisLayer
+from channel_layer.protocol import packets
+from channel_layer.protocol.events import Event
+from channel_layer.protocol.scope import Scope
 from channel_layer.settings import WireSettings
-from interface_server.client import Pushed
-from interface_server.pump import Pump as InterfacePump
+from interface_server.connections.dispatcher import Pump as InterfacePump
+from interface_server.connections.interfaces import Pushed
 from tests.facts import until
 from tests.wire.both_pumps import Recorded, RecordedRoom, interface, scope_of, worker
-from worker.application import LoadedApplication
-from worker.asgi_room import AsgiRoom
+from worker.application.loader import LoadedApplication
+from worker.asgi.host import AsgiRoom
 from worker.settings import WorkerSettings
 
 SOCKETS, ROUNDS = 30, 100

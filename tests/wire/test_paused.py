@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from redis.asyncio import Redis
 
-from channel_layer.keys import HTTP_CHANNEL, Keys
+from channel_layer.protocol.keys import HTTP_CHANNEL, Keys
 from channel_layer.settings import WireSettings
 from tests.facts import until, until_async
 from tests.wire.both_pumps import RecordedRoom, adopted, interface, knock, respond, worker

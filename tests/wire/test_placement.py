@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from channel_layer.keys import CHANNEL_OF_KIND
+from channel_layer.protocol.keys import CHANNEL_OF_KIND
 from channel_layer.settings import WireSettings
-from interface_server.pump import Pump as InterfacePump
+from interface_server.connections.dispatcher import Pump as InterfacePump
 from tests.facts import until
 from tests.wire.both_pumps import Recorded, RecordedRoom, interface, knock, worker
-from worker.placement import LEAVES_S
-from worker.pump import Pump as WorkerPump
+from worker.connections.dispatcher import Pump as WorkerPump
+from worker.connections.placement import LEAVES_S
 
 
 async def many(door: InterfacePump, count: int) -> float:

@@ -10,7 +10,7 @@ import pytest
 
 from channel_layer.errors import LayerUnavailable
 from channel_layer.settings import WireSettings
-from interface_server.client import Ending
+from interface_server.connections.interfaces import Ending
 from tests.facts import until
 from tests.redis_look import queue_length
 from tests.redis_server import RedisServer

@@ -12,11 +12,11 @@ from functools import partial
 
 import pytest
 
-from channel_layer.redis_address import RedisAddress
-from channel_layer.redis_connection import connect
-from channel_layer.redis_inbox import RedisInbox
+from channel_layer.messaging.inbox import RedisInbox
+from channel_layer.redis.address import RedisAddress
+from channel_layer.redis.connection import connect
 from channel_layer.settings import WireSettings
-from interface_server.client import Ending
+from interface_server.connections.interfaces import Ending
 from tests.facts import until
 from tests.redis_server import RedisServer
 from tests.wire.both_pumps import RecordedRoom, adopted, interface, knock, respond, worker

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from channel_layer import packets
-from channel_layer.codec import join_batch, pack
 from channel_layer.errors import InvalidName
-from channel_layer.keys import HTTP_CHANNEL, Keys
-from channel_layer.names import check_group
+from channel_layer.protocol import packets
+from channel_layer.protocol.codec import join_batch, pack
+from channel_layer.protocol.keys import HTTP_CHANNEL, Keys
+from channel_layer.protocol.names import check_group
 from channel_layer.settings import WireSettings
 from tests.facts import until
 from tests.redis_server import RedisServer
 from tests.wire.both_pumps import RecordedRoom, adopted, interface, knock, respond, scope_of, worker
-from towpath.redis_status import RedisStatus
-from towpath.status import as_json, as_table
+from towpath.status.redis_status import RedisStatus
+from towpath.status.report import as_json, as_table
 
 DEEP = b"\x91" * 1000 + b"\xc0"  #: an array in an array in an array …
 LIAR = "worker.0\n2026-01-01 ERROR towpath.node: all is lost"

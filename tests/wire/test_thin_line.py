@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from channel_layer.settings import WireSettings
-from interface_server.client import Ending
+from interface_server.connections.interfaces import Ending
 from tests.facts import until
 from tests.redis_server import RedisServer
 from tests.wire.both_pumps import RecordedRoom, adopted, interface, knock, respond, worker
-from worker.instance import Close
+from worker.connections.interfaces import Close
 
 
 async def test_a_request_reaches_a_worker_and_its_response_comes_back_in_order(wire_settings: WireSettings) -> None:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from worker.application import LoadedApplication, find_interface
-from worker.asgi_room import AsgiRoom
-from worker.instance import Close
+from worker.application.loader import LoadedApplication, find_interface
+from worker.asgi.host import AsgiRoom
+from worker.connections.interfaces import Close
 from worker.settings import WorkerSettings
 
 DEADLINE_S = 10.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.adoption import READ_MAX, Adoption, read_count
+from worker.connections.adoption import READ_MAX, Adoption, read_count
 
 KEY, OTHER = ("interface.a", 1, 1), ("interface.a", 2, 1)
 

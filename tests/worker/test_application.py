@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.application import find_interface, load_application
+from worker.application.loader import find_interface, load_application
 from worker.errors import AppBroken, AppNotFound, AppUnclear, StartupError
 from worker.settings import WorkerSettings
 

@@ -8,17 +8,17 @@ import logging
 
 import pytest
 
-from channel_layer.scope import Scope, ScopeReader
+from channel_layer.protocol.scope import Scope, ScopeReader
 from tests.facts import until
-from worker.errors import ClientGone, InvalidEvent, WrongOrder
-from worker.http_instance import (
+from worker.asgi.http_state import (
     UNHEARD_EVENTS_AT_ANY_TIME,
     UNHEARD_EVENTS_MAX,
     UNHEARD_S_MAX,
     Unheard,
     announces_length,
 )
-from worker.instance import Close
+from worker.connections.interfaces import Close
+from worker.errors import ClientGone, InvalidEvent, WrongOrder
 
 START = {"type": "http.response.start", "status": 200, "headers": [(b"x-a", b"1")]}
 DEADLINE_S = 10.0

@@ -7,8 +7,8 @@ import asyncio
 import pytest
 
 from tests.facts import until
+from worker.connections.interfaces import Close
 from worker.errors import ClientGone, InvalidEvent, WrongOrder
-from worker.instance import Close
 
 ACCEPT = {"type": "websocket.accept"}
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from channel_layer.stop_requests import SIGINT, SIGTERM
-from worker.departure import BLOCKED_LOOKS, NOW_S, SHUTDOWN_S, Departure
+from channel_layer.process.stop_requests import SIGINT, SIGTERM
+from worker.lifecycle.shutdown_deadline import BLOCKED_LOOKS, NOW_S, SHUTDOWN_S, Departure
 
 GRACEFUL_S = 10.0
 SIGNALS = (SIGTERM, SIGINT, SIGINT)

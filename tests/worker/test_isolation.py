@@ -12,22 +12,22 @@ import pytest
 START = """
 import sys
 sys.path.insert(0, {home!r})
-from worker import isolation
-isolation.import_everything()
-from worker.application import load_application
+from worker.application import import_isolation
+import_isolation.import_everything()
+from worker.application.loader import load_application
 from worker.settings import WorkerSettings
-isolation.leave_names()
+import_isolation.leave_names()
 loaded = load_application(WorkerSettings(app="project.web:app", app_dir={folder!r}))
 print(loaded.target(None, None, None))
-import channel_layer.events
-print(channel_layer.events.__file__.startswith({home!r}))
+import channel_layer.protocol.events
+print(channel_layer.protocol.events.__file__.startswith({home!r}))
 """
 
 
 @pytest.mark.parametrize("environment", [{}, {"PYTHONPATH": "."}])
 def test_a_project_with_modules_of_our_names_gets_its_own(tmp_path, environment):
     """Packages and plain modules alike, from the project's folder and from PYTHONPATH; ours keep working meanwhile."""
-    from worker.isolation import OUR_HOME
+    from worker.application.import_isolation import OUR_HOME
 
     (tmp_path / "worker").mkdir()
     (tmp_path / "worker" / "__init__.py").write_text("name = 'their worker'")
@@ -59,10 +59,10 @@ def test_no_module_of_ours_imports_inside_a_function():
     """After leave_names an import statement of ours would find the user's module, so there is none that runs late."""
     import ast
 
-    from worker.isolation import OUR_HOME
+    from worker.application.import_isolation import OUR_HOME
 
     late = []
-    for path in (OUR_HOME / "worker").glob("*.py"):
+    for path in (OUR_HOME / "worker").rglob("*.py"):
         if path.name == "__main__.py":
             continue
         for function in ast.walk(ast.parse(path.read_text())):

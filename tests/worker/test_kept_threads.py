@@ -227,7 +227,7 @@ async def test_a_view_that_never_returns_does_not_keep_the_process(tmp_path):
     import sys
 
     program = (
-        "import contextvars, threading, worker.kept_threads as kept\n"
+        "import contextvars, threading, worker.application.sync_threads as kept\n"
         "begun = threading.Event()\n"
         "threads = kept.KeptThreads(1, lambda: None, contextvars.Context())\n"
         "threads.pick().submit(lambda: (begun.set(), threading.Event().wait()))\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worker.levelling import AT_ONCE, CALM_S, FRUITLESS_S, Levelling
+from worker.connections.rebalancing import AT_ONCE, CALM_S, FRUITLESS_S, Levelling
 
 
 def calm(workers: int = 4) -> Levelling:

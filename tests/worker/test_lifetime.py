@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.facts import until
-from worker.lifetime import Lifetime
-from worker.lifetime_watch import LifetimeWatch, resident_bytes
+from worker.lifecycle.recycling import Lifetime
+from worker.lifecycle.recycling_watch import LifetimeWatch, resident_bytes
 from worker.settings import WorkerSettings
 
 CHANCES = [0.0, 0.5, 0.999_999]

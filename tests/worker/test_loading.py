@@ -12,10 +12,10 @@ import pytest
 import uvloop
 
 from tests.facts import until
-from worker.application import LoadedApplication, load_application
+from worker.application.loader import LoadedApplication, load_application
 from worker.errors import AppBroken
+from worker.lifecycle.event_loop import SteadfastLoop
 from worker.settings import WorkerSettings
-from worker.steadfast_loop import SteadfastLoop
 
 #: In front of each project: an application, and a task that tells that it runs, and in which loop.
 BEGINNING = """

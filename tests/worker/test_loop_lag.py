@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 
-from worker.loop_lag import LoopLag
+from worker.connections.loop_lag import LoopLag
 
 
 async def test_who_is_early_is_not_late() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from worker.own_traceback import CHARS_MAX, OWN_FRAMES_MAX, SHORTENED, own_traceback
+from worker.application.own_traceback import CHARS_MAX, OWN_FRAMES_MAX, SHORTENED, own_traceback
 
 
 def shown(home: Path, source: str) -> str:

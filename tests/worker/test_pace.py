@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worker.pace import Pace
+from worker.lifecycle.drain_pacing import Pace
 
 
 def test_they_go_evenly_and_at_the_end_all_have_gone() -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from channel_layer.succession import LEAVES_TO_NEWER_S
-from worker.placement import ASKS_S, LEAVES_S, LEAVES_TIMES_MAX, SETTLED_S, Placement
+from channel_layer.messaging.generations import LEAVES_TO_NEWER_S
+from worker.connections.placement import ASKS_S, LEAVES_S, LEAVES_TIMES_MAX, SETTLED_S, Placement
 
 LATER = 100.0
 

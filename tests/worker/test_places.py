@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.facts import until
-from worker.places import Places
+from worker.asgi.capacity import Places
 
 START = {"type": "http.response.start", "status": 200, "headers": []}
 MORE = {"type": "http.response.body", "body": b"x", "more_body": True}

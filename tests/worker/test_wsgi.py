@@ -9,7 +9,7 @@ from wsgiref.validate import validator
 import pytest
 
 from tests.facts import until
-from worker.instance import Close
+from worker.connections.interfaces import Close
 
 DEADLINE_S = 10.0
 

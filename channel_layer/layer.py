@@ -1,0 +1,170 @@
+"""Sending from anywhere: to the client of any connection, and to groups of them.
+
+`get_channel_layer()` in an application served by Towpath returns the layer of its worker. Names and calls are those of the
+Channels layer specification; what is different: membership needs no expiry, and a message to a reply channel
+(`{"type": "websocket.send", "text": …}`) goes straight to the socket, with no worker on its way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import hiredis
+
+from channel_layer.current_connection import OWN_CONNECTION, Key, OwnLine, epoch_of
+from channel_layer.errors import InvalidName, LayerUnavailable
+from channel_layer.node import RedisNode
+from channel_layer.protocol import packets
+from channel_layer.protocol.events import Event, check_message
+from channel_layer.protocol.names import check_channel, check_group
+from channel_layer.protocol.packets import Packet
+from channel_layer.protocol.socket_messages import socket_message
+
+ANSWER_TIMEOUT_S = 5.0
+#: Who sends faster than Redis takes it waits when so much waits for one process.
+BACKLOG_BYTES_MAX = 1_048_576
+BACKLOG_LOOK_S = 0.002
+
+
+#: For a process that runs no application instances.
+NO_LINES: Mapping[Key, OwnLine] = MappingProxyType({})
+NOWHERE: packets.Origin = ("", 0, 0, 0)
+
+
+class RedisLayer:
+    """The layer of one process. Its calls belong to the process' loop; from sync code use `asgiref.sync.async_to_sync`.
+
+    What an instance of a WebSocket says here and what it sends reach its own client in the order in which it said them.
+    """
+
+    def __init__(
+        self, node: RedisNode, lines: Mapping[Key, OwnLine] = NO_LINES, answer_timeout_s: float = ANSWER_TIMEOUT_S
+    ) -> None:
+        """lines: those of the instances that run in this process."""
+        self._node = node
+        self._lines = lines
+        self._answer_timeout_s = answer_timeout_s
+        self._requests = itertools.count(1)
+        self._answers: dict[int, asyncio.Future[bool]] = {}
+
+    async def send(self, channel: str, message: Event) -> None:
+        """Send `message` to `channel`, or raise.
+
+        channel: a reply channel (`<node>!<number>`): straight to its client, outside of flow control; one that is no more drops it.
+        message: `websocket.send` or `websocket.close`, as an application sends them.
+
+        Raises InvalidName and InvalidMessage (a caller's bug), and LayerUnavailable while there is no connection to Redis, or it does
+        not take in time what waits already; nothing was sent then. Delivered at most once, in order. PROTOCOL.md, P1.
+        """
+        node, number = self._local(channel)
+        check_message(message)
+        message = socket_message(message)
+        self._connected()
+        await self._room(node)
+        epoch, count = self._place()[2:] if epoch_of(node, number) else (0, 0)
+        self._node.post(node, packets.send(number, message, epoch, count))
+
+    async def group_add(self, group: str, channel: str) -> None:
+        """Make `channel` a member of `group`. When it returns, whatever is sent to the group afterwards reaches the channel.
+
+        channel: a reply channel. A channel that is no more is not added, silently: it would not be reached anyhow.
+        Raises InvalidName, LayerUnavailable (the outcome is unknown; adding again is harmless). P10.
+        """
+        await self._membership(packets.join, group, channel)
+
+    async def group_discard(self, group: str, channel: str) -> None:
+        """Let `channel` be a member no longer; harmless if it was none. Raises as `group_add`."""
+        await self._membership(packets.leave, group, channel)
+
+    async def group_send(self, group: str, message: Event) -> None:
+        """Send `message` to every member: one publish, whatever their number. Raises InvalidName, InvalidMessage, LayerUnavailable.
+
+        message: `websocket.send` or `websocket.close`, as an application sends them. A socket that does not take what groups send
+        it, in time or at all, is closed with 1013. P10.
+        """
+        check_group(group)
+        check_message(message)
+        message = socket_message(message)
+        self._connected()
+        node, number, epoch, count = origin = self._place()
+        if count:
+            self._node.post(node, packets.published(number, epoch, count, group))
+            message = {**message, packets.ORIGIN: origin}
+        try:
+            async with asyncio.timeout(self._answer_timeout_s):
+                await self._node.publish(group, message)
+        except TimeoutError:
+            raise self._silence("Redis") from None
+
+    def answered(self, request: int, known: bool) -> None:
+        """The room got a `joined` packet."""
+        future = self._answers.pop(request, None)
+        if future is not None and not future.done():
+            future.set_result(known)
+
+    def _place(self) -> packets.Origin:
+        """Where among all that the running instance says its next word by the layer stands; NOWHERE outside of instances."""
+        own = OWN_CONNECTION.get()
+        line = self._lines.get(own) if own is not None else None
+        return (line.place() if line is not None else None) or NOWHERE
+
+    async def _membership(self, packet: Any, group: str, channel: str) -> None:
+        check_group(group)
+        node, number = self._local(channel)
+        self._connected()
+        request = next(self._requests)
+        await self._ask(request, node, packet(number, epoch_of(node, number), group, request))
+
+    async def _ask(self, request: int, node: str, packet: Packet) -> None:
+        future = self._answers[request] = asyncio.get_running_loop().create_future()
+        self._node.post(node, packet)
+        try:
+            async with asyncio.timeout(self._answer_timeout_s):
+                await future
+        except TimeoutError:
+            if await self._may_live(node):
+                raise self._silence(node) from None
+        finally:
+            self._answers.pop(request, None)
+
+    async def _may_live(self, node: str) -> bool:
+        """Its lease is there, or Redis does not say."""
+        connection = self._node.connection
+        if connection is None:
+            return True
+        try:
+            async with asyncio.timeout(self._answer_timeout_s):
+                return bool(await connection.execute("EXISTS", self._node.keys.lease(node)))
+        except (TimeoutError, hiredis.ReplyError):
+            return True
+
+    def _silence(self, who: str) -> LayerUnavailable:
+        return LayerUnavailable(f"{who} did not answer within {self._answer_timeout_s:g} s")
+
+    @staticmethod
+    def _local(channel: str) -> tuple[str, int]:
+        """Node and number of a reply channel."""
+        node, _, number = check_channel(channel).partition("!")
+        if not number.isdecimal():
+            raise InvalidName(f"{channel!r} is not a reply channel: <node>!<number>")
+        return node, int(number)
+
+    async def _room(self, node: str) -> None:
+        """Wait while too much waits for `node` already; LayerUnavailable if that does not change."""
+        outbox = self._node.outbox
+        if outbox.waiting_bytes(node) < BACKLOG_BYTES_MAX:
+            return
+        try:
+            async with asyncio.timeout(self._answer_timeout_s):
+                while outbox.waiting_bytes(node) >= BACKLOG_BYTES_MAX:
+                    await asyncio.sleep(BACKLOG_LOOK_S)
+        except TimeoutError:
+            raise LayerUnavailable(f"{BACKLOG_BYTES_MAX} bytes wait for {node}, and Redis does not take them") from None
+
+    def _connected(self) -> None:
+        if self._node.connection is None:
+            raise LayerUnavailable("not connected to Redis")

@@ -1,0 +1,245 @@
+"""How a worker reads a shared channel: a blocking read that wakes one reader and not the herd.
+
+Reading is not owning: an entry belongs to whoever wins the take script (node.py). Once a second the reader claims what
+has been pending for two seconds, its own included: a reader that died, or an answer that was lost, holds nothing up.
+PROTOCOL.md, "Adoption".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import hiredis
+
+from channel_layer.errors import WireError
+from channel_layer.messaging.deferral import NOTHING, Courtesy
+from channel_layer.protocol.codec import unpack_batch
+from channel_layer.protocol.keys import GROUP, Keys
+from channel_layer.protocol.packets import OPEN, OPEN_WAIT_MS
+from channel_layer.redis import scripts as redis_scripts
+from channel_layer.redis.address import RedisAddress
+from channel_layer.redis.connection import Answer, RedisConnection, ignore
+from channel_layer.redis.managed_connection import RedisLink
+from channel_layer.redis.rejection_log import Refusals
+
+log = logging.getLogger("towpath.reader")
+
+BLOCK_MS = 1_000
+PENDING_MS = 2_000
+#: Number, epoch, pieces of the scope, first body, more, window, wait in ms.
+OPEN_TYPES = (int, int, list, bytes, bool, int, int)
+CLAIM_INTERVAL_S = 1.0
+RETRY_S = 0.25
+
+
+def _leaves_nothing() -> float:
+    """Nobody is there to whom one could leave anything."""
+    return 0.0
+
+
+@dataclass(slots=True)
+class Entry:
+    """One `open` as it was read from a shared channel."""
+
+    entry_id: bytes
+    size_bytes: int
+    interface: str  #: the node that holds the client
+    packet: list[Any]
+
+    @property
+    def deadline_ms(self) -> int:
+        """The last moment of its wait, by Redis' clock."""
+        wait_ms: int = self.packet[OPEN_WAIT_MS]
+        return int(self.entry_id.partition(b"-")[0]) + wait_ms
+
+
+class RedisReader:
+    """One worker's reader of one shared channel.
+
+    `wanted()` says how many entries may be read now (0: none); `on_entries` gets what was read, and answers True
+    if no more is to be read until `poke` is called. Call it then, and when `wanted` may have grown.
+    """
+
+    def __init__(
+        self,
+        address: RedisAddress,
+        keys: Keys,
+        channel: str,
+        name: str,
+        ttl_ms: int,
+        wanted: Callable[[], int],
+        on_entries: Callable[[list[Entry]], bool],
+        on_garbage: Callable[[], None],
+    ) -> None:
+        self._stream = keys.channel(channel)
+        self._size = keys.channel_size(channel)
+        self._name = name
+        self._ttl_ms = ttl_ms
+        self._wanted = wanted
+        self._on_entries = on_entries
+        self._on_garbage = on_garbage
+        self.link = RedisLink(address, f"channel {channel}", self._connected)
+        self._loop = asyncio.get_running_loop()
+        self._refusals = Refusals(log, f"to read {self._stream}")
+        self._reading = False
+        self._claimed_at = 0.0
+        self._courtesy = Courtesy()
+        #: How long is what waits better left to others? What they do not take in this time, or twice this time, we do.
+        self.leaves_s: Callable[[], float] = _leaves_nothing
+
+    async def start(self) -> None:
+        """Connect and read; raises LayerUnavailable."""
+        await self.link.start()
+
+    async def close(self) -> None:
+        """Read no more. A read that waits in Redis ends with its connection: what it would have brought is left to others."""
+        await self.link.close()
+
+    def poke(self) -> None:
+        """Read on, if there is room and no read is under way."""
+        connection = self.link.connection
+        if self._reading or connection is None:
+            return
+        count = self._wanted()
+        if count <= 0:
+            return
+        self._reading = True
+        leaves_s, now = self.leaves_s(), self._loop.time()
+        if now - self._claimed_at >= CLAIM_INTERVAL_S:
+            self._claim(connection, count)
+        elif self._courtesy.declines(leaves_s, now):
+            self._look(connection, count, leaves_s)
+        else:
+            self._read(connection, count, leaves_s)
+
+    def interrupt(self) -> None:
+        """End a read that waits in Redis: what it would have brought is left to others. `wanted` says when it reads on."""
+        self.link.renew()
+
+    def give_way(self) -> None:
+        """`leaves_s` has grown: a read that waits in Redis would be served before those of others. End it."""
+        if self.leaves_s():
+            self.interrupt()
+
+    def _connected(self, _connection: RedisConnection) -> None:
+        self._reading = False
+        self.poke()
+
+    def _read(self, connection: RedisConnection, count: int, leaves_s: float) -> None:
+        block = () if leaves_s else ("BLOCK", BLOCK_MS)  # a reader that only helps does not wait for more
+        command = ("XREADGROUP", "GROUP", GROUP, self._name, "COUNT", count, *block, "STREAMS", self._stream, ">")
+
+        def was_read(answer: Answer) -> None:
+            self._was_read(answer, leaves_s)
+
+        connection.call(was_read, *command)
+
+    def _look(self, connection: RedisConnection, count: int, leaves_s: float) -> None:
+        """Whether others read what waits."""
+        before: list[Answer] = []
+
+        def looked(newest: Answer) -> None:
+            found = _first_id(before[0]), _last_read(before[1]), _first_id(newest)
+            if self._courtesy.looked(*found, leaves_s, self._loop.time()):
+                self._read(connection, count, leaves_s)
+            else:
+                self._loop.call_later(leaves_s, self._look_again, connection)
+
+        connection.call(before.append, "XREVRANGE", self._stream, self._courtesy.seen, "-", "COUNT", 1)
+        connection.call(before.append, "XINFO", "GROUPS", self._stream)
+        connection.call(looked, "XREVRANGE", self._stream, "+", "-", "COUNT", 1)
+
+    def _look_again(self, connection: RedisConnection) -> None:
+        if connection is self.link.connection:
+            self._reading = False
+            self.poke()
+
+    def _done(self, answer: Answer) -> bool:
+        """A call was answered. True: as it should be; else what follows has been seen to, or the link comes back."""
+        self._reading = False
+        if isinstance(answer, hiredis.ReplyError):
+            self._failed(answer)
+        elif self._refusals.times and not isinstance(answer, Exception):
+            self._refusals.worked()
+        return not isinstance(answer, Exception)
+
+    def _was_read(self, answer: Answer, leaves_s: float) -> None:
+        if not self._done(answer):
+            return
+        if answer is None and leaves_s:
+            self._courtesy.nothing_left()
+        if answer is None or not self._hand_over(answer[0][1]):
+            self.poke()
+
+    def _claim(self, connection: RedisConnection, count: int) -> None:
+        self._claimed_at = self._loop.time()
+        command = ("XAUTOCLAIM", self._stream, GROUP, self._name, PENDING_MS, "0-0", "COUNT", count)
+
+        def was_claimed(answer: Answer) -> None:
+            self._was_claimed(answer, count)
+
+        connection.call(was_claimed, *command)
+
+    def _was_claimed(self, answer: Answer, count: int) -> None:
+        if not self._done(answer):
+            return
+        if len(answer[1]) >= count:
+            self._claimed_at = 0.0  # there may be more
+        if not self._hand_over([entry for entry in answer[1] if entry is not None and entry[1]]):
+            self.poke()
+
+    def _failed(self, error: hiredis.ReplyError) -> None:
+        connection = self.link.connection
+        if connection is None:
+            return
+        if str(error).startswith("NOGROUP"):
+            redis_scripts.MAKE_GROUP.call(connection, self._group_made, 1, self._stream, GROUP, self._ttl_ms)
+            self._reading = True
+        elif str(error).startswith("UNBLOCKED"):
+            self.poke()  # the stream is gone, and is made again
+        else:
+            self._refusals.refused(error)
+            self._loop.call_later(RETRY_S, self.poke)
+
+    def _group_made(self, answer: Answer) -> None:
+        if self._done(answer):
+            self.poke()
+
+    def _hand_over(self, found: list[Any]) -> bool:
+        """True: no more until `poke` is called."""
+        entries = []
+        for entry_id, fields in found:
+            try:
+                interface, packets = unpack_batch(fields[1])
+                if len(packets) != 1 or packets[0][0] != OPEN or tuple(map(type, packets[0][1:8])) != OPEN_TYPES:
+                    raise WireError("an entry of this channel carries one `open`")
+                entries.append(Entry(entry_id, len(fields[1]), interface, packets[0]))
+            except WireError as error:
+                log.warning("dropped an entry of %s: %s", self._stream, error)
+                self._on_garbage()
+                self._discard(entry_id, len(fields[1]))
+        return bool(entries) and self._on_entries(entries)
+
+    def _discard(self, entry_id: bytes, size_bytes: int) -> None:
+        """Nobody can take it: out of the queue with it."""
+        if self.link.connection is not None:
+            keys = (self._stream, self._size)
+            redis_scripts.CANCEL.call(self.link.connection, ignore, 2, *keys, GROUP, entry_id, size_bytes)
+
+
+def _last_read(groups: Answer) -> bytes:
+    """Up to where the workers' group has read; from its beginning, if there is no answer that says so."""
+    for group in groups if isinstance(groups, list) else ():
+        facts = dict(zip(group[::2], group[1::2], strict=True))
+        if facts.get(b"name") == GROUP.encode():
+            return bytes(facts[b"last-delivered-id"])
+    return NOTHING
+
+
+def _first_id(entries: Answer) -> bytes | None:
+    """None: there is no entry, or no answer that says so."""
+    return entries[0][0] if isinstance(entries, list) and entries else None

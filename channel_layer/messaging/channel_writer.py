@@ -1,0 +1,201 @@
+"""How connections come onto the shared channels: one script call per channel under way, the rest gathers.
+
+What is sent is never sent twice. The outcome of each goes to its `Applicant`: the entry's id; FULL; UNAVAILABLE (nothing was
+sent); UNKNOWN (sent, and no answer came). PROTOCOL.md, P4 and "Unknown outcomes".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from enum import Enum, auto
+from typing import Protocol
+
+import hiredis
+
+from channel_layer.errors import LayerUnavailable
+from channel_layer.protocol.codec import PACKETS_MAX, batch_head, join_batch, packets_of_one_batch
+from channel_layer.protocol.keys import GROUP, Keys
+from channel_layer.redis import scripts as redis_scripts
+from channel_layer.redis.connection import Answer, OnAnswer, RedisConnection
+from channel_layer.redis.rejection_log import Refusals
+
+log = logging.getLogger("towpath.opener")
+
+TTL_INTERVAL_S = 1.0
+RETRY_S = 0.25
+FEW = 16  #: so many go together without a look at their size
+
+
+class Outcome(Enum):
+    """What became of an `open` that has no entry."""
+
+    FULL = auto()  #: refused by capacity; nothing was added
+    UNAVAILABLE = auto()  #: Redis was not reachable, or refused; nothing was added
+    UNKNOWN = auto()  #: no answer came: it may or may not be there
+
+
+class Applicant(Protocol):
+    """Who waits for the outcome of an `open`."""
+
+    def waits(self, epoch: int) -> bool:
+        """Is it still to be opened? Asked at the moment of sending; if not, nothing is sent and nothing more is said."""
+
+    def opened(self, epoch: int, outcome: bytes | Outcome) -> None:
+        """The entry's id, or why there is none (or none that is known)."""
+
+
+_Opening = tuple[bytes, Applicant, int]
+
+
+class RedisOpener:
+    """The way onto one shared channel, for one process."""
+
+    def __init__(self, name: str, keys: Keys, channel: str, capacity: int, size_bytes_max: int, ttl_ms: int) -> None:
+        self._head = batch_head(name)
+        self._stream = keys.channel(channel)
+        self._size = keys.channel_size(channel)
+        self._limits = (capacity, size_bytes_max, ttl_ms + int(TTL_INTERVAL_S * 1000))
+        self._ttl_due = 0.0  # when the keys' time to live is to be seen to again
+        self._connection: RedisConnection | None = None
+        self._waiting: list[_Opening] = []
+        #: Queued again while Redis is away or full; their wait is counted elsewhere.
+        self._returning: list[_Opening] = []
+        #: To be withdrawn, and nobody knows whether they were: the era, id and size of each, and who wants to know.
+        self._left_behind: list[tuple[str, bytes, int, OnAnswer]] = []
+        #: The worker that alone reads this channel; None: all do.
+        self.worker: str | None = None
+        #: Nobody reads this channel any more: what comes to stand there is withdrawn.
+        self.retired = False
+        self._refusals = Refusals(log, "new connections")
+        self._under_way = False
+        self._scheduled = False
+        self._retry: asyncio.TimerHandle | None = None  # when Redis has refused what is returning
+        self._loop = asyncio.get_running_loop()
+
+    def connected(self, connection: RedisConnection) -> None:
+        """A connection stands (again)."""
+        self._connection = connection
+        self._under_way = False
+        if self._retry is not None:
+            self._retry.cancel()
+        left_behind, self._left_behind = self._left_behind, []
+        for era, entry_id, size_bytes, on_answer in left_behind:
+            if era == connection.era:  # in another life of the data nobody takes it
+                self.withdraw(entry_id, size_bytes, on_answer)
+        self._return()
+
+    @property
+    def idle(self) -> bool:
+        """True if nothing is under way, or will be."""
+        return not (self._waiting or self._returning or self._left_behind or self._under_way or self._scheduled)
+
+    def open(self, packed: bytes, applicant: Applicant, epoch: int) -> None:
+        """Queue one packed packet. The outcome comes by `applicant.opened`."""
+        self._waiting.append((packed, applicant, epoch))
+        if not self._scheduled and not self._under_way:
+            self._scheduled = True
+            self._loop.call_soon(self._flush)
+
+    def withdraw(self, entry_id: bytes, size_bytes: int, on_answer: OnAnswer) -> None:
+        """Run the cancel script: 1 means that nobody will ever take the entry.
+
+        Without an answer it is run again on the next connection: `on_answer` hears LayerUnavailable first, and the answer then.
+        """
+        connection = self._connection
+        if connection is None:
+            on_answer(LayerUnavailable("not connected to Redis"))
+            return
+
+        def answered(answer: Answer) -> None:
+            if isinstance(answer, LayerUnavailable):
+                self._left_behind.append((connection.era, entry_id, size_bytes, on_answer))
+            on_answer(answer)
+
+        redis_scripts.CANCEL.call(connection, answered, 2, self._stream, self._size, GROUP, entry_id, size_bytes)
+
+    def entry_size_bytes(self, packed: bytes) -> int:
+        """What an entry with this packet counts against the channel's bytes."""
+        return len(self._head) + 3 + len(packed)
+
+    def _flush(self) -> None:
+        self._scheduled = False
+        batch = [opening for opening in self._next() if opening[1].waits(opening[2])]
+        if not batch:
+            self._go_on()
+            return
+        connection = self._connection
+        if connection is None or not connection.alive:
+            self._refuse(batch)
+            return
+        self._under_way = True
+
+        def answered(answer: Answer) -> None:
+            self._answered(batch, answer)
+
+        redis_scripts.OPEN.call(
+            connection,
+            answered,
+            2,
+            self._stream,
+            self._size,
+            *self._limits,
+            self._ttl_is_due(),
+            *[join_batch(self._head, [packed]) for packed, _, _ in batch],
+        )
+
+    def _ttl_is_due(self) -> int:
+        now = self._loop.time()
+        if now < self._ttl_due:
+            return 0
+        self._ttl_due = now + TTL_INTERVAL_S
+        return 1
+
+    def _refuse(self, batch: list[_Opening]) -> None:
+        """Redis is away, or takes nothing: who is new is told so; who was in already, and has lost his answer or his owner, waits."""
+        for opening in batch:
+            _, applicant, epoch = opening
+            if epoch > 1:
+                self._returning.append(opening)
+            else:
+                applicant.opened(epoch, Outcome.UNAVAILABLE)
+        self._go_on()
+
+    def _return(self) -> None:
+        self._retry = None
+        self._waiting, self._returning = self._returning + self._waiting, []
+        self._go_on()
+
+    def _next(self) -> list[_Opening]:
+        """As much as one script call takes."""
+        if len(self._waiting) <= FEW:
+            batch, self._waiting = self._waiting, []
+            return batch
+        count = packets_of_one_batch([packed for packed, _, _ in self._waiting[:PACKETS_MAX]])
+        batch, self._waiting = self._waiting[:count], self._waiting[count:]
+        return batch
+
+    def _answered(self, batch: list[_Opening], answer: Answer) -> None:
+        self._under_way = False
+        if isinstance(answer, Exception):
+            self._ttl_due = 0.0  # nobody has seen to it, as far as we know
+        if isinstance(answer, LayerUnavailable):
+            outcomes: list[bytes | Outcome] = [Outcome.UNKNOWN] * len(batch)
+        elif isinstance(answer, hiredis.ReplyError):
+            self._refusals.refused(answer)
+            self._refuse(batch)
+            if self._returning and self._retry is None:
+                self._retry = self._loop.call_later(RETRY_S, self._return)
+            return
+        else:
+            if self._refusals.times:
+                self._refusals.worked()
+            outcomes = [Outcome.FULL if entry_id is None else entry_id for entry_id in answer]
+        for (_, applicant, epoch), outcome in zip(batch, outcomes, strict=True):
+            applicant.opened(epoch, outcome)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        if self._waiting and not self._scheduled and not self._under_way:
+            self._scheduled = True
+            self._loop.call_soon(self._flush)

@@ -1,0 +1,189 @@
+"""What comes to a process: one stream, read by its owner alone with its own offset, and trimmed behind it.
+
+The reader never waits for anybody: it decodes, hands over, and reads on. After every reconnect the owner makes the stream again if it
+is missing; on the same life of Redis that means that its data was lost under us (FLUSHALL), and `on_lost` is told. In a new life of
+Redis' data it reads from the beginning: ids of the old life mean nothing there, since clocks differ, and what it reads twice is dropped
+like everything that was sent twice (PROTOCOL.md, P9).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from channel_layer.errors import LayerUnavailable, WireError
+from channel_layer.protocol.codec import unpack_batch
+from channel_layer.redis import scripts as redis_scripts
+from channel_layer.redis.address import RedisAddress
+from channel_layer.redis.connection import Answer, RedisConnection
+from channel_layer.redis.managed_connection import RedisLink
+from channel_layer.redis.rejection_log import Refusals
+
+log = logging.getLogger("towpath.inbox")
+
+ENTRIES_MAX = 16
+BLOCK_MS = 2_000
+TTL_MS = 60_000
+TRIM_ENTRIES = 64
+TRIM_BYTES = 131_072
+RETRY_S = 0.1
+
+StreamId = tuple[int, int]
+BEYOND: StreamId = (2**64, 0)  # all ids
+OnBatch = Callable[[str, list[list[Any]]], None]
+
+
+def parse_id(text: bytes) -> StreamId:
+    """A stream entry's id as a pair that can be compared."""
+    milliseconds, _, number = text.partition(b"-")
+    return int(milliseconds), int(number)
+
+
+class RedisInbox:
+    """One process' inbox. `on_batch(sender, packets)` is called for each batch, in the order of the stream."""
+
+    def __init__(
+        self,
+        address: RedisAddress,
+        key: str,
+        on_batch: OnBatch,
+        on_garbage: Callable[[], None],
+        on_lost: Callable[[], None],
+    ) -> None:
+        self._key = key
+        self._on_batch = on_batch
+        self._on_garbage = on_garbage
+        self._on_lost = on_lost
+        self.link = RedisLink(address, "inbox", self._connected)
+        self._refusals = Refusals(log, "to make or read the inbox")
+        self._made: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._last_id = b"0-0"
+        self._era = ""
+        self._read_entries = 0
+        self._read_bytes = 0
+        self._waiters: list[tuple[StreamId, asyncio.Future[None]]] = []
+
+    async def start(self) -> None:
+        """Make the inbox and read it; raises LayerUnavailable."""
+        await self.link.start()
+        await self._made
+
+    async def close(self) -> None:
+        """Stop reading."""
+        await self.link.close()
+
+    def make(self, connection: RedisConnection) -> None:
+        """Make it, if it is missing, before anything else that is said on `connection`.
+
+        Whoever takes an `open` of ours answers into it, and that may be sooner than our reader is back.
+        """
+        known = self._era  # now: our reader may be told of another life of the data before we are answered
+
+        def made(answer: Answer) -> None:
+            if isinstance(answer, list) and answer[0] and connection.era == known:
+                self._on_lost()
+
+        # By its text: never a turn later.
+        connection.call(made, "EVAL", redis_scripts.MAKE_INBOX.text, 1, self._key, TTL_MS)
+
+    def make_again(self) -> None:
+        """The lease was found missing: so may the inbox be. Makes it, if it is."""
+        self.link.renew()
+
+    async def read_up(self, connection: RedisConnection) -> None:
+        """Return when everything that is in the inbox now has been handed over. `connection`: another one than ours."""
+        newest = await connection.execute("XREVRANGE", self._key, "+", "-", "COUNT", 1)
+        if not newest:
+            return
+        last = parse_id(newest[0][0])
+        if parse_id(self._last_id) >= last:
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiters.append((last, future))
+        await future
+
+    def _connected(self, connection: RedisConnection) -> None:
+        def made(answer: Answer) -> None:
+            if isinstance(answer, Exception):
+                self._failed(connection, answer)
+                return
+            self._found(connection.era, *answer)
+            if not self._made.done():
+                self._made.set_result(None)
+            self._read(connection)
+
+        redis_scripts.MAKE_INBOX.call(connection, made, 1, self._key, TTL_MS)
+
+    def _found(self, era: str, was_made: int, last_id: bytes) -> None:
+        """Go back where the stream is another one; who waits for what was lost with it need not wait any longer."""
+        lost = was_made and era == self._era
+        if was_made or era != self._era or parse_id(last_id) < parse_id(self._last_id):
+            self._era = era
+            self._last_id = b"0-0"
+            self._wake(BEYOND)
+        if lost:
+            self._on_lost()
+
+    def _read(self, connection: RedisConnection) -> None:
+        if self._read_entries >= TRIM_ENTRIES or self._read_bytes >= TRIM_BYTES:
+            self._trim(connection)
+
+        def answered(answer: Answer) -> None:
+            self._answered(connection, answer)
+
+        connection.call(answered, "XREAD", "COUNT", ENTRIES_MAX, "BLOCK", BLOCK_MS, "STREAMS", self._key, self._last_id)
+
+    def _trim(self, connection: RedisConnection) -> None:
+        """Everything up to the last entry read may go."""
+        milliseconds, number = parse_id(self._last_id)
+        connection.tell("XTRIM", self._key, "MINID", f"{milliseconds}-{number + 1}")
+        self._read_entries = self._read_bytes = 0
+
+    def _answered(self, connection: RedisConnection, answer: Answer) -> None:
+        if isinstance(answer, Exception):
+            self._failed(connection, answer)
+            return
+        if self._refusals.times:
+            self._refusals.worked()
+        if answer is None:
+            if self._read_entries:
+                self._trim(connection)
+        else:
+            self._hand_over(answer[0][1])
+        self._read(connection)
+
+    def _failed(self, connection: RedisConnection, error: Exception) -> None:
+        """Neither made nor read: begin anew, by the link."""
+        if isinstance(error, LayerUnavailable):
+            return  # the link comes back
+        self._refusals.refused(error)
+        if not self._made.done():
+            self._made.set_exception(LayerUnavailable(f"the inbox could not be made: {error}"))
+        asyncio.get_running_loop().call_later(RETRY_S, self._begin_anew, connection)
+
+    def _begin_anew(self, connection: RedisConnection) -> None:
+        if connection is self.link.connection:
+            self.link.renew()
+
+    def _hand_over(self, entries: list[tuple[bytes, list[bytes]]]) -> None:
+        for entry_id, fields in entries:
+            self._last_id = entry_id
+            self._read_entries += 1
+            self._read_bytes += len(fields[1])
+            try:
+                sender, packets = unpack_batch(fields[1])
+            except WireError as error:
+                log.warning("dropped an entry of the inbox: %s", error)
+                self._on_garbage()
+                continue
+            self._on_batch(sender, packets)
+        if self._waiters:
+            self._wake(parse_id(self._last_id))
+
+    def _wake(self, reached: StreamId) -> None:
+        for waiter in [waiter for waiter in self._waiters if waiter[0] <= reached]:
+            self._waiters.remove(waiter)
+            if not waiter[1].done():
+                waiter[1].set_result(None)

@@ -1,0 +1,210 @@
+"""What leaves a process for other processes: one batch per destination under way, the rest waits and leaves together.
+
+During one turn of the loop, and while a batch is under way, packets gather; so a quiet process answers at once, and a busy one sends
+hundreds of packets by one command. A batch whose outcome is unknown is kept and sent again, in order: the receiver drops what it
+has seen. A destination whose inbox is gone keeps its packets until the process is known to be gone (`drop`), or its lease was found missing
+(`drop_marked`: but for what was posted since, as it may live after all). PROTOCOL.md, P1 and "Unknown outcomes".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+import hiredis
+
+from channel_layer.errors import LayerUnavailable
+from channel_layer.protocol.codec import BATCH_SIZE_BYTES_MAX, PACKETS_MAX, batch_head, join_batch, packets_of_one_batch
+from channel_layer.protocol.keys import Keys
+from channel_layer.redis.connection import Answer, RedisConnection
+from channel_layer.redis.rejection_log import Refusals
+
+log = logging.getLogger("towpath.outbox")
+
+RETRY_S = 0.25
+
+
+class _Destination:
+    """One node's mail: what waits, and what is under way."""
+
+    __slots__ = ("flushing", "inbox", "marked", "node", "under_way", "waiting", "waiting_bytes")
+
+    def __init__(self, node: str, inbox: str) -> None:
+        self.node = node
+        self.inbox = inbox
+        self.waiting: list[bytes] = []
+        self.waiting_bytes = 0
+        self.under_way: list[bytes] = []
+        self.flushing = False  # a flush is due in this turn of the loop
+        self.marked = 0  # how many packets were here when somebody looked whether the node lives
+
+    @property
+    def busy(self) -> bool:
+        """Is there mail that Redis has not got, as far as we know?"""
+        return bool(self.waiting or self.under_way)
+
+    def take_back(self) -> None:
+        """What was under way goes again, before all that waits."""
+        self.waiting[:0] = self.under_way
+        self.waiting_bytes += sum(map(len, self.under_way))
+        self.under_way = []
+
+    def next_batch(self) -> list[bytes]:
+        """Move as much as one batch holds from `waiting` to `under_way`, and return it."""
+        waiting = self.waiting
+        if len(waiting) <= PACKETS_MAX and self.waiting_bytes <= BATCH_SIZE_BYTES_MAX:
+            self.under_way, self.waiting, self.waiting_bytes = waiting, [], 0
+            return waiting
+        count = packets_of_one_batch(waiting)
+        self.under_way, self.waiting = waiting[:count], waiting[count:]
+        self.waiting_bytes -= sum(map(len, self.under_way))
+        return self.under_way
+
+
+class RedisOutbox:
+    """All destinations of one process. `on_missing(node)` is called when a node's inbox was not there."""
+
+    def __init__(self, name: str, keys: Keys, on_missing: Callable[[str], None]) -> None:
+        self._head = batch_head(name)
+        self._refusals = Refusals(log, "batches for other processes")
+        self._keys = keys
+        self._on_missing = on_missing
+        self._destinations: dict[str, _Destination] = {}
+        self._connection: RedisConnection | None = None
+        self._due: list[_Destination] = []
+        self._loop = asyncio.get_running_loop()
+        self._scheduled = False
+        #: Called at the start of each flush: a room adds what it gathered during this turn.
+        self.before_flush: Callable[[], None] | None = None
+
+    def connected(self, connection: RedisConnection) -> None:
+        """A connection stands (again): what was under way on the last one goes again, in order."""
+        self._connection = connection
+        for destination in self._destinations.values():
+            destination.take_back()
+            if destination.waiting:
+                self._make_due(destination)
+
+    def post(self, node: str, packed: bytes) -> None:
+        """One packed packet for `node`; it leaves at the end of this turn of the loop, or with the next batch."""
+        destination = self._destinations.get(node)
+        if destination is None:
+            destination = self._destinations[node] = _Destination(node, self._keys.inbox(node))
+        destination.waiting.append(packed)
+        destination.waiting_bytes += len(packed)
+        if not destination.flushing and not destination.under_way:
+            self._make_due(destination)
+
+    def drop(self, node: str) -> None:
+        """`node` is dead: nobody will read its mail."""
+        self._destinations.pop(node, None)
+
+    def mark(self, node: str) -> None:
+        """Somebody is about to look whether `node` lives: so much of its mail was here before."""
+        destination = self._destinations.get(node)
+        if destination is not None:
+            destination.marked = len(destination.under_way) + len(destination.waiting)
+
+    def drop_marked(self, node: str) -> None:
+        """It did not: what was here before that look is dropped, unless some of it is under way or has arrived since."""
+        destination = self._destinations.get(node)
+        if destination is not None and not destination.under_way:
+            del destination.waiting[: destination.marked]
+            destination.waiting_bytes = sum(map(len, destination.waiting))
+            destination.marked = 0
+
+    def __len__(self) -> int:
+        return len(self._destinations)
+
+    def waiting_bytes(self, node: str) -> int:
+        """How much waits for `node`, what is under way not counted."""
+        destination = self._destinations.get(node)
+        return destination.waiting_bytes if destination is not None else 0
+
+    def forget_idle(self) -> None:
+        """Keep nothing for those to whom nothing is to be said: nodes come and go, and never come back by the same name."""
+        self._destinations = {node: kept for node, kept in self._destinations.items() if kept.busy}
+
+    @property
+    def empty(self) -> bool:
+        """Has everything left, as far as Redis has said?"""
+        return not any(destination.busy for destination in self._destinations.values())
+
+    def schedule(self) -> None:
+        """Make sure that a flush comes at the end of this turn of the loop."""
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._flush)
+
+    def _make_due(self, destination: _Destination) -> None:
+        destination.flushing = True
+        self._due.append(destination)
+        self.schedule()
+
+    def _flush(self) -> None:
+        try:
+            if self.before_flush is not None:
+                self.before_flush()
+        finally:
+            self._scheduled = False  # not earlier: what the room adds leaves now
+            self._send_due()
+
+    def _send_due(self) -> None:
+        due, self._due = self._due, []
+        for destination in due:
+            destination.flushing = False
+            if not destination.under_way and destination.waiting:
+                self._try_to_send(destination)
+
+    def _try_to_send(self, destination: _Destination) -> None:
+        """What goes wrong with one destination is no reason to leave the others without their mail."""
+        try:
+            self._send(destination)
+        except MemoryError as error:
+            self._refused(destination, error)
+        except (TypeError, ValueError):  # what cannot be sent now never can; the receiver finds the gap
+            log.exception("an internal error: what %a was to be told cannot be sent", destination.node)
+            self.drop(destination.node)
+
+    def _send(self, destination: _Destination) -> None:
+        connection = self._connection
+        if connection is None or not connection.alive:
+            return  # `connected` takes it up again
+        batch = join_batch(self._head, destination.next_batch())
+
+        def answered(answer: Answer) -> None:
+            self._answered(destination, answer)
+
+        connection.call(answered, "XADD", destination.inbox, "NOMKSTREAM", "*", "b", batch)
+
+    def _answered(self, destination: _Destination, answer: Answer) -> None:
+        if isinstance(answer, LayerUnavailable):
+            return  # unknown: kept under way until `connected`
+        if answer is None or isinstance(answer, hiredis.ReplyError):
+            self._refused(destination, answer)
+            return
+        if self._refusals.times:
+            self._refusals.worked()
+        destination.under_way = []
+        destination.marked = 0
+        if destination.waiting and not destination.flushing:
+            self._make_due(destination)
+
+    def _refused(self, destination: _Destination, answer: Answer) -> None:
+        """The batch was not added: no inbox (yet), out of memory (Redis or we), read-only. It is kept and tried again."""
+        if answer is None:
+            self._on_missing(destination.node)
+        else:
+            self._refusals.refused(answer)
+        destination.take_back()
+        if self._destinations.get(destination.node) is destination:
+            destination.flushing = True
+            self._loop.call_later(RETRY_S, self._retry, destination)
+
+    def _retry(self, destination: _Destination) -> None:
+        if self._destinations.get(destination.node) is destination and destination.waiting:
+            self._due.append(destination)
+            self.schedule()
+        else:
+            destination.flushing = False

@@ -1,0 +1,215 @@
+"""Groups by publish and subscribe: one publish per group send, whatever the number of members.
+
+A process subscribes to a group at its first member there and unsubscribes after its last. `subscribe` returns after Redis has
+confirmed, so that who adds and then sends is certain to reach. After a lost connection everything is subscribed again; what was
+published meanwhile is lost, as with every publish. Such a gap is counted, and told with its length.
+
+Who is subscribed and hears nothing cannot know whether there was nothing to hear. So every 15 s a probe is published to oneself on
+another connection; if it does not come, this one is made again. PROTOCOL.md, "Groups", P10.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+from channel_layer.errors import WireError
+from channel_layer.process.rate_limited_log import OnceAMinute
+from channel_layer.protocol.codec import unpack
+from channel_layer.protocol.keys import Keys
+from channel_layer.redis.address import RedisAddress
+from channel_layer.redis.connection import Answer, RedisConnection
+from channel_layer.redis.managed_connection import RedisLink
+from channel_layer.redis.rejection_log import Refusals
+
+log = logging.getLogger("towpath.groups")
+
+#: Counted in looks, one a second: a loop that was blocked has looked once, and reads first what came meanwhile.
+PROBE_LOOKS = 15
+PROBE_ANSWER_LOOKS = 5
+RETRY_S = 0.5
+
+
+class RedisGroups:
+    """One process' subscriptions. `on_message(group, event)` is called for each message of a group."""
+
+    def __init__(
+        self,
+        address: RedisAddress,
+        keys: Keys,
+        name: str,
+        on_message: Callable[[str, dict[str, Any]], None],
+        on_garbage: Callable[[], None],
+        on_news: Callable[[str, str], None],
+    ) -> None:
+        self.link = RedisLink(address, "groups", self._connected, self._lost, self._pushed)
+        self._prefix = keys.group("")
+        self._news = keys.news
+        self._probe = keys.probe(name)
+        self._probing = False  # a probe was published, and has not come
+        self._looks = 0  # since then, or since the connection stands
+        self._refusals = Refusals(log, "to subscribe")
+        self._heard_at = 0.0  # when anything came last
+        self._gap_since: float | None = None  # groups that have members here are not heard since then
+        self.gaps = 0  #: how often that was so and is over
+        self._on_news = on_news
+        self._on_message = on_message
+        self._on_garbage = on_garbage
+        self._loop = asyncio.get_running_loop()
+        self._nonsense = OnceAMinute()
+        self._confirmed: dict[str, asyncio.Future[None]] = {}  # by group: done once Redis has confirmed
+        self._unanswered: Counter[str] = Counter()  # by group: how often we have asked and not heard
+
+    async def start(self) -> None:
+        """Connect; raises LayerUnavailable."""
+        await self.link.start()
+
+    async def close(self) -> None:
+        """End all subscriptions."""
+        await self.link.close()
+
+    def subscribe(self, group: str) -> asyncio.Future[None]:
+        """Done when Redis has confirmed; the same future for all who ask meanwhile."""
+        future = self._confirmed.get(group)
+        if future is None:
+            future = self._confirmed[group] = self._loop.create_future()
+            if self.link.connection is not None:
+                self._ask(self.link.connection, group)
+        return future
+
+    def hears(self, group: str) -> bool:
+        """True if what is published to the group now will come, as far as we know."""
+        future = self._confirmed.get(group)
+        return future is not None and future.done() and self.link.connection is not None
+
+    def unsubscribe(self, group: str) -> None:
+        """The last member here is gone."""
+        future = self._confirmed.pop(group, None)
+        if future is None:
+            return
+        if not future.done():
+            future.cancel()
+        if self.link.connection is not None:
+            self.link.connection.write("UNSUBSCRIBE", self._prefix + group)
+
+    def look(self, commands: RedisConnection | None) -> bool:
+        """Once a second: would we hear what is published? `commands`: where to publish. True: no, and a new connection is made."""
+        if commands is None or self.link.connection is None:
+            self._probing = False
+            return False
+        if self._refusals.times:
+            self._refusals.worked()
+        self._looks += 1
+        if self._probing and self._looks > PROBE_ANSWER_LOOKS:
+            self._probing = False
+            log.warning("what is published does not come: subscribing anew")
+            self._begin_gap(self._heard_at)
+            self.link.renew()
+            return True
+        if not self._probing and self._looks >= PROBE_LOOKS:
+            self._looks = 0
+            self._probing = True
+            commands.call(self._published, "PUBLISH", self._probe, "")
+        return False
+
+    def _published(self, answer: Answer) -> None:
+        """A probe that was not published proves nothing."""
+        if isinstance(answer, Exception):
+            self._probing = False
+
+    def _connected(self, connection: RedisConnection) -> None:
+        self._unanswered.clear()
+        self._looks = 0
+        self._probing = False
+        connection.write("SUBSCRIBE", self._news, self._probe)
+        if not self._confirmed:
+            self._gap_since = None  # all members that missed something have left
+        for group in self._confirmed:
+            self._ask(connection, group)
+
+    def _lost(self) -> None:
+        """Nothing is confirmed any more: whoever joins now is told when the subscription stands again."""
+        self._begin_gap(self._loop.time())
+        for group, future in self._confirmed.items():
+            if future.done():
+                self._confirmed[group] = self._loop.create_future()
+
+    def _begin_gap(self, since: float) -> None:
+        if self._gap_since is None and any(future.done() for future in self._confirmed.values()):
+            self._gap_since = since
+
+    def _end_gap(self, since: float) -> None:
+        """All subscriptions stand again."""
+        self._gap_since = None
+        self.gaps += 1
+        text = "what was sent to %d group(s) within %.2f s may be lost: their subscriptions were away, and stand again"
+        log.warning(text, len(self._confirmed), self._loop.time() - since)
+
+    def _ask(self, connection: RedisConnection, group: str) -> None:
+        connection.write("SUBSCRIBE", self._prefix + group)
+        self._unanswered[group] += 1
+
+    def _pushed(self, answer: Answer) -> None:
+        if not isinstance(answer, list):
+            self._failed(answer)
+            return
+        self._heard_at = self._loop.time()
+        kind, channel, content = answer[0], answer[1].decode(), answer[2]
+        group = channel[len(self._prefix) :]
+        if kind == b"message":
+            if channel == self._news:
+                self._hear(content)
+            elif channel == self._probe:
+                self._probing = False
+            else:
+                self._deliver(group, content)
+        elif kind == b"subscribe" and channel not in (self._news, self._probe):
+            self._heard(group)
+
+    def _failed(self, answer: Answer) -> None:
+        """A subscription was refused, and nobody knows which, as confirmations are only counted: all are asked for anew."""
+        self._refusals.refused(answer)
+        self._loop.call_later(RETRY_S, self._begin_anew, self.link.connection)
+
+    def _begin_anew(self, connection: RedisConnection | None) -> None:
+        if connection is self.link.connection:
+            self.link.renew()
+
+    def _heard(self, group: str) -> None:
+        """An answer to SUBSCRIBE. An earlier one than the last says nothing: an UNSUBSCRIBE stands between them."""
+        self._unanswered[group] -= 1
+        if self._unanswered[group] > 0:
+            return
+        del self._unanswered[group]
+        if self._gap_since is not None and not self._unanswered:
+            self._end_gap(self._gap_since)
+        future = self._confirmed.get(group)
+        if future is not None and not future.done():
+            future.set_result(None)
+
+    def _hear(self, content: bytes) -> None:
+        """News about a process: [what, node]."""
+        try:
+            what, node = unpack(content)
+            if type(what) is not str or type(node) is not str:
+                raise WireError("news are two strings")
+        except (WireError, TypeError, ValueError) as error:
+            log.warning("dropped news: %s", error)
+            self._on_garbage()
+            return
+        self._on_news(what, node)
+
+    def _deliver(self, group: str, content: bytes) -> None:
+        try:
+            event = unpack(content)
+            if not isinstance(event, dict) or not isinstance(event.get("type"), str):
+                raise WireError("a message is a map with a type")
+        except WireError as error:
+            if times := self._nonsense.count(self._loop.time()):
+                log.warning("dropped a message to group %s: %s; %d such since this was told last", group, error, times)
+            self._on_garbage()
+            return
+        self._on_message(group, event)

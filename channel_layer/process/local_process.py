@@ -1,0 +1,115 @@
+"""Who a process is on its machine, so that another one can tell whether it sees the same process.
+
+A shared host name proves nothing between containers: boot id, pid namespace and the moment of the start do. Where the
+system does not say (not Linux), nobody is thought to be on the same machine, and leases alone tell of deaths.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from channel_layer.process import forked_child
+
+PROC = Path("/proc")
+PID_MAX = 2**31 - 1  #: what the system's calls take; a lease may say anything
+
+
+def identity() -> dict[str, Any]:
+    """What a lease says of this process: `machine` (boot id and pid namespace), `pid`, `born` (in ticks since the boot)."""
+    return {"machine": _machine(), "pid": os.getpid(), "born": born(os.getpid())}
+
+
+def number_here(facts: dict[str, Any]) -> int | None:
+    """The pid of the process that `facts` describe, if it runs on this machine, or ran."""
+    pid, machine = facts.get("pid"), facts.get("machine")
+    return pid if machine and machine == _machine() and type(pid) is int and 0 < pid <= PID_MAX else None
+
+
+def born(pid: int) -> int | None:
+    """When a process was started, in ticks since the boot; None if there is none that runs."""
+    state, birth = _state_and_birth(pid)
+    return None if state in (b"Z", b"X") else birth
+
+
+def children(pid: int) -> list[int]:
+    """The processes that this one has started itself and that live; none where the system does not say."""
+    try:
+        return [int(child) for child in (PROC / f"{pid}/task/{pid}/children").read_bytes().split()]
+    except OSError:
+        return []
+
+
+class DeathWatch:
+    """Tells in milliseconds when a process of this machine dies. One descriptor for each."""
+
+    def __init__(self, on_death: Callable[[str], None]) -> None:
+        self._on_death = on_death
+        self._loop = asyncio.get_running_loop()
+        self._descriptors: dict[str, int] = {}
+        forked_child.give_up_in_children(self)
+
+    def watch(self, node: str, facts: dict[str, Any]) -> None:
+        """Watch the process that `facts` describe; if it has died already, that is told at once. Not if it is not here, or the
+        system cannot tell.
+        """
+        pid = number_here(facts)
+        if pid is None or node in self._descriptors or not hasattr(os, "pidfd_open"):
+            return
+        try:
+            descriptor = os.pidfd_open(pid)
+        except ProcessLookupError:
+            self._on_death(node)
+            return
+        except OSError:
+            return
+        if _state_and_birth(pid)[1] not in (facts.get("born"), None):  # another process has its number
+            os.close(descriptor)
+            return
+        # Also one that has ended, or cannot be looked at: its descriptor tells when all of it is gone.
+        self._descriptors[node] = descriptor
+        self._loop.add_reader(descriptor, self._died, node)
+
+    def forget(self, node: str) -> None:
+        """Its life is of no interest any more."""
+        descriptor = self._descriptors.pop(node, None)
+        if descriptor is not None:
+            self._loop.remove_reader(descriptor)
+            os.close(descriptor)
+
+    def watched(self) -> list[str]:
+        """Whose deaths would be heard."""
+        return list(self._descriptors)
+
+    def close(self) -> None:
+        """Watch nobody any more."""
+        for node in self.watched():
+            self.forget(node)
+
+    def forked(self) -> None:
+        """See `Inherited`."""
+        forked_child.close(*self._descriptors.values())
+        self._descriptors = {}
+
+    def _died(self, node: str) -> None:
+        self.forget(node)
+        self._on_death(node)
+
+
+def _state_and_birth(pid: int) -> tuple[bytes, int | None]:
+    try:
+        fields = (PROC / str(pid) / "stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return b"", None
+    return fields[0], int(fields[19])
+
+
+def _machine() -> str:
+    try:
+        boot = (PROC / "sys/kernel/random/boot_id").read_text().strip()
+        return f"{boot} {(PROC / 'self/ns/pid').readlink()}"
+    except OSError:
+        return ""

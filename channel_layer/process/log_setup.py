@@ -1,0 +1,182 @@
+"""How a process of Towpath logs: to standard error, one line each, or as a configuration file says.
+
+Our own handler never waits for a reader of standard error (log_output.py). One of the application does, if it is of the usual kind.
+
+`--log-level` takes uvicorn's words; `trace` is below debug. `--log-config` is a file in the format of `logging.config`: JSON, YAML or ini.
+
+Our handler stands behind the root of all loggers and not at it. `logging.basicConfig` does nothing where the root has a
+handler, and many an application calls just that: it means its own lines, at its own level and in its own format.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import logging.config
+import logging.handlers
+import sys
+import traceback
+from pathlib import Path
+
+from channel_layer.process.log_output import LogOutput
+
+STANDARD_ERROR = 2
+TRACE = 5
+OURS = "towpath"
+FRAMES_SHOWN = 6
+FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+
+class NoLogConfig(ValueError):
+    """A level or a file that cannot be used; the text is one sentence for a person."""
+
+
+def set_up(level: str, config: str | None) -> None:
+    """Set up who shows what nobody else does, or raise NoLogConfig."""
+    logging.addLevelName(TRACE, "TRACE")
+    number = TRACE if level.lower() == "trace" else logging.getLevelNamesMapping().get(level.upper())
+    if number is None:
+        raise NoLogConfig(f"{level!r} is not a log level: critical, error, warning, info, debug, trace")
+    logging.root.parent = _behind_the_root()
+    logging.getLogger(OURS).setLevel(number)
+    if config is not None:
+        _obey(Path(config))
+
+
+def keep_ours() -> None:
+    """Let our loggers speak, after the application may have set logging up.
+
+    `disable_existing_loggers` is on in a configuration that does not say otherwise, and the tracebacks of the application
+    would be lost with it.
+    """
+    for name, logger in logging.root.manager.loggerDict.items():
+        if _is_ours(name) and isinstance(logger, logging.Logger):
+            logger.disabled = False
+    ours = logging.getLogger(OURS)
+    if not any(isinstance(handler, _OwnFormat) for handler in ours.handlers):
+        ours.addHandler(_OwnFormat())
+
+
+def stack_of(thread: int) -> str:
+    """The lines where a thread stands, by its number (`threading.get_ident`). From any thread."""
+    return "".join(traceback.format_stack(sys._current_frames().get(thread), FRAMES_SHOWN)).rstrip()
+
+
+def _behind_the_root() -> logging.Logger:
+    handler = _OurHandler()
+    handler.addFilter(_not_said_already)
+    behind = logging.Logger("behind the root")
+    behind.addHandler(handler)
+    return behind
+
+
+class _OurHandler(logging.Handler):
+    """Writes to standard error, and waits for nobody."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setFormatter(logging.Formatter(FORMAT))
+        self._output = LogOutput(STANDARD_ERROR, self._lost)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """As a StreamHandler does it."""
+        try:
+            line = self.format(record)
+        except Exception:  # noqa: BLE001 - what a line is made of is the application's
+            self.handleError(record)
+        else:
+            self._output.write(f"{line}\n".encode(errors="backslashreplace"))
+
+    def flush(self) -> None:
+        """At the end of the process."""
+        self._output.flush()
+
+    def _lost(self, lines: int, unread_s: float) -> bytes:
+        text = f"{lines} log lines were lost: nobody read them for {unread_s:.1f} s"
+        line = logging.makeLogRecord({"name": "towpath.log", "levelname": "WARNING", "msg": text})
+        return f"{self.format(line)}\n".encode()
+
+
+class _OwnFormat(logging.Handler):
+    """Shows nothing: keeps our lines from handlers with Python's default format, which has no time.
+
+    The first `logging.warning()` of an application makes one. Nobody has chosen that format; one that somebody has chosen is
+    ours too.
+    """
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Before the handlers of the root get this line."""
+        if logging.root.parent is None:  # --log-config decides alone
+            return False
+        for handler in logging.root.handlers:
+            if type(handler) is logging.StreamHandler and _has_default_format(handler):
+                handler.addFilter(_is_not_ours)
+        return False
+
+
+def _has_default_format(handler: logging.Handler) -> bool:
+    return handler.formatter is not None and handler.formatter._fmt == logging.BASIC_FORMAT
+
+
+def _is_not_ours(record: logging.LogRecord) -> bool:
+    return not _is_ours(record.name)
+
+
+def _is_ours(name: str) -> bool:
+    return name == OURS or name.startswith(f"{OURS}.")
+
+
+def _not_said_already(record: logging.LogRecord) -> bool:
+    """Did no handler up to the root show this line? Django brings one along: each line would come twice.
+
+    Who has handlers at the root has decided what becomes of lines below a warning.
+    """
+    if record.levelno < logging.WARNING and logging.root.handlers and not _is_ours(record.name):
+        return False
+    logger: logging.Logger | None = logging.getLogger(record.name)
+    while logger is not None and logger is not logging.root.parent:
+        if any(_shows(handler, record) for handler in logger.handlers):
+            return False
+        logger = logger.parent
+    return True
+
+
+def _shows(handler: logging.Handler, record: logging.LogRecord) -> bool:
+    """On a stream where our line would stand too, as far as one can tell: a queue ends in one, and so does Rich's console."""
+    here = isinstance(handler, logging.StreamHandler) and handler.stream in (sys.stdout, sys.stderr)
+    here = here or isinstance(handler, logging.handlers.QueueHandler) or hasattr(handler, "console")
+    return here and record.levelno >= handler.level and bool(handler.filter(record))
+
+
+def _obey(path: Path) -> None:
+    """A file that says what becomes of all lines has said it; one that leaves the root alone has not."""
+    untouched = logging.NullHandler()
+    logging.root.addHandler(untouched)
+    try:
+        _read(path)
+    finally:
+        if untouched in logging.root.handlers:
+            logging.root.removeHandler(untouched)
+        else:
+            logging.root.parent = None
+    keep_ours()
+
+
+def _read(path: Path) -> None:
+    try:
+        if path.suffix == ".json":
+            logging.config.dictConfig(json.loads(path.read_text("utf-8")))
+        elif path.suffix in (".yaml", ".yml"):
+            import yaml
+
+            logging.config.dictConfig(yaml.safe_load(path.read_text("utf-8")))
+        else:
+            logging.config.fileConfig(str(path), disable_existing_loggers=False)
+    except Exception as error:  # such a file names classes and arguments: it is the user's code
+        raise NoLogConfig(f"{path} cannot be used as a log configuration: {_shown(error)}") from error
+
+
+def _shown(error: BaseException) -> str:
+    """In one line, with what was underneath: `logging.config` itself says only which part of the file it was."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return f"{text}: {_shown(error.__cause__)}" if error.__cause__ is not None else text

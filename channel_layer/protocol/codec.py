@@ -1,0 +1,82 @@
+"""Bytes on the wire: msgpack batches `[version, from_node, [packet, …]]`, and nothing else knows msgpack.
+
+A batch is put together from packets that were packed one by one, so that a packet is packed once, may wait, and may be
+sent again. Reading is bounded: by the size of the entry, and by msgpack's own limit of depth. PROTOCOL.md, "Batches".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgpack
+
+from channel_layer.errors import InvalidMessage, WireError
+from channel_layer.process.log_values import shown
+from channel_layer.protocol.names import is_node_name
+from channel_layer.protocol.packets import LENGTH_MIN, VERSION
+
+PACKETS_MAX = 512
+BATCH_SIZE_BYTES_MAX = 262_144
+
+_pack = msgpack.Packer(use_bin_type=True).pack  # one per process: only the loop's thread packs
+
+
+def pack(value: Any) -> bytes:
+    """`value` as msgpack; InvalidMessage for what msgpack does not know."""
+    try:
+        packed: bytes = _pack(value)
+        return packed
+    except (TypeError, ValueError, OverflowError) as error:  # ValueError: also surrogates in a str
+        raise InvalidMessage(f"this cannot be packed: {error}") from error
+
+
+def pack_apart(value: Any) -> bytes:
+    """The same from any thread."""
+    packed: bytes = msgpack.packb(value, use_bin_type=True)
+    return packed
+
+
+def unpack(packed: bytes) -> Any:
+    """The value, or WireError."""
+    try:
+        return msgpack.unpackb(packed)
+    except (ValueError, msgpack.exceptions.UnpackException) as error:
+        raise WireError(f"not msgpack: {error}") from error
+
+
+def batch_head(node: str) -> bytes:
+    """What every batch of `node` begins with; array head and packets follow."""
+    return b"\x93" + pack(VERSION) + pack(node)
+
+
+def packets_of_one_batch(packed: list[bytes]) -> int:
+    """How many of `packed`, from the first one on, one batch holds. At least one, whatever its size."""
+    count = size = 0
+    for each in packed[:PACKETS_MAX]:
+        if count and size + len(each) > BATCH_SIZE_BYTES_MAX:
+            break
+        size += len(each)
+        count += 1
+    return count
+
+
+def join_batch(head: bytes, packed: list[bytes]) -> bytes:
+    """A whole batch out of a head and packed packets."""
+    return b"".join((head, b"\xdc", len(packed).to_bytes(2, "big"), *packed))
+
+
+def unpack_batch(packed: bytes) -> tuple[str, list[list[Any]]]:
+    """(sender, packets) of one batch, or WireError. What each packet's tail holds is checked by whoever obeys it."""
+    batch = unpack(packed)
+    try:
+        version, sender, packets = batch
+        if version != VERSION:
+            raise WireError(f"the version of a batch is {shown(version)}; this process speaks {VERSION}")
+        for packet in packets:
+            if len(packet) < LENGTH_MIN[packet[0]] or type(packet[2]) is not int:
+                raise WireError(f"a packet of kind {packet[0]} with {len(packet)} fields")
+    except (TypeError, ValueError, KeyError, IndexError) as error:
+        raise WireError(f"not a batch ({type(error).__name__})") from error
+    if type(packets) is not list or type(sender) is not str or not is_node_name(sender):
+        raise WireError("not a batch: a sender is the name of a node, packets are an array")
+    return sender, packets

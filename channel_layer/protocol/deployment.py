@@ -1,0 +1,51 @@
+"""Whether two processes belong to one deployment: both name the same application.
+
+Nothing but the prefix and the database keeps two deployments apart: under the same ones each worker takes the connections of all. So a
+lease names its application as `module:attribute`. Neither the folder nor the host counts: a reload may change the one, and a
+deployment may have many of the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from channel_layer.process.log_values import shown
+
+#: What APP means without an attribute: the first of these that the module has.
+DEFAULT_ATTRIBUTES = ("application", "app")
+
+
+def same_application(one: str, other: str) -> bool:
+    """True if both may mean the same. An attribute that is not named may be any of the default ones."""
+    module, _, attribute = one.partition(":")
+    other_module, _, other_attribute = other.partition(":")
+    unnamed = ("", *DEFAULT_ATTRIBUTES)
+    either = attribute == other_attribute or (not attribute and other_attribute in unnamed)
+    return module == other_module and (either or (not other_attribute and attribute in unnamed))
+
+
+def another_application(app: str, leases: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The first lease that names another application than `app`.
+
+    A process that names none may serve any. One that was allowed to mix was so for others too: they may be started again.
+    """
+    for lease in leases:
+        named = lease.get("app")
+        if isinstance(named, str) and named and not lease.get("mixed_apps") and not same_application(app, named):
+            return lease
+    return None
+
+
+def why_refused(lease: Mapping[str, Any], prefix: str) -> str:
+    """One sentence for the operator. lease: what `another_application` has found; it may say anything."""
+    where = f"host {shown(lease.get('host'))}, pid {shown(lease.get('pid'))}"
+    return (
+        f"{shown(lease['app'])} is served by this Redis database under the prefix {prefix!r} already ({where}), "
+        "and each would get connections of the other: give every deployment a --prefix of its own, or say --allow-mixed-apps"
+    )
+
+
+def fleet_of(generation: str) -> str:
+    """The fleet in `<fleet>/<number>`; empty without a generation."""
+    return generation.rpartition("/")[0]

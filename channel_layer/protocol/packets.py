@@ -1,0 +1,193 @@
+"""What one process says to another about one connection: the packets of PROTOCOL.md, as the tuples that travel.
+
+A packet is a plain tuple, for the sake of the hot path: its kind, the connection's number, its epoch, and the rest. Each kind has
+one constructor here, whose parameters are its fields in order. Readers get lists of the same shape, checked by `codec.py` for
+kind, length and the type of the epoch; a longer packet than known is of a later version, and its tail is ignored.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import Any
+
+from channel_layer.errors import WireError
+from channel_layer.protocol.close_codes import ABNORMAL
+from channel_layer.protocol.events import Event
+
+VERSION = 1
+
+#: A packet as it is sent; as it is read it is a list of the same shape.
+Packet = tuple[Any, ...]
+
+#: What a malformed packet can make of the code that obeys it; its connection suffers, nobody else.
+MALFORMED = (TypeError, ValueError, KeyError, IndexError, AttributeError, RecursionError, WireError)
+
+
+class Kind(IntEnum):
+    """The first field of every packet."""
+
+    OPEN = 1
+    ADOPTED = 2
+    REFUSED = 3
+    DATA = 4
+    CREDIT = 5
+    CLOSE = 6
+    CANCEL = 7
+    HANDOFF = 8
+    SEND = 9
+    JOIN = 10
+    LEAVE = 11
+    JOINED = 12
+    SYNC = 13
+    PUBLISHED = 14
+
+
+#: How many fields a packet of each kind has at least.
+LENGTH_MIN = {
+    Kind.OPEN: 10,
+    Kind.ADOPTED: 4,
+    Kind.REFUSED: 4,
+    Kind.DATA: 5,
+    Kind.CREDIT: 5,
+    Kind.CLOSE: 4,
+    Kind.CANCEL: 6,
+    Kind.HANDOFF: 6,
+    Kind.SEND: 4,
+    Kind.JOIN: 5,
+    Kind.LEAVE: 5,
+    Kind.JOINED: 5,
+    Kind.SYNC: 5,
+    Kind.PUBLISHED: 5,
+}
+
+# Plain integers for the hot paths: an IntEnum member costs a look-up more at each use.
+(
+    OPEN, ADOPTED, REFUSED, DATA, CREDIT, CLOSE, CANCEL, HANDOFF, SEND, JOIN, LEAVE, JOINED, SYNC, PUBLISHED,
+) = map(int, Kind)  # fmt: skip
+
+#: Where fields of `open` stand that are looked at by themselves.
+OPEN_WAIT_MS, OPEN_EXPECTS, OPEN_ERA, OPEN_RESUME = 7, 8, 9, 10
+
+#: What the owner of a connection alone may say: the connection cannot go on without it.
+OF_THE_OWNER = frozenset((DATA, CREDIT, CLOSE, HANDOFF, SYNC))
+
+
+#: In a message to a group: node, number and epoch of the WebSocket whose instance has published it, and the count of its `published`.
+ORIGIN = "towpath.origin"
+Origin = tuple[str, int, int, int]
+
+
+class Refusal(IntEnum):
+    """Why an entry was taken from the queue and not adopted."""
+
+    LATE = 0  #: past its wait, by Redis' clock
+    ERA = 1  #: of another life of Redis' data
+    NOT_TAKEN = 2  #: it may not be taken by who has read it, and nobody has it: queue it again
+    LEAVING = 3  #: the worker whose own channel this is takes nothing any more: queue it again, for all
+
+
+class Close(IntEnum):
+    """Why a worker says that it is over."""
+
+    FINISHED = 0  #: the application returned (and, for HTTP, before its response was complete)
+    FAILED = 1  #: the application raised, or sent what it may not send
+    STOPPING = 2  #: this worker drains, and the time for the application is over
+    NOT_STARTED = 3  #: the application was not started and will not be, here
+    UNKNOWN = 4  #: this worker knows nothing of such a connection
+
+
+class Cancel(IntEnum):
+    """Why an application instance must end."""
+
+    LEFT = 0  #: the client left, with this code and reason
+    MOVED = 1  #: another worker owns the connection now
+    UNKNOWN = 2  #: the interface server knows nothing of it (any more)
+    DEAD = 3  #: the worker was declared dead
+    HOLE = 4  #: packets were lost
+    SLOW = 5  #: reserved: who took nothing for too long is thrown out, and has left then
+
+
+def open_(
+    number: int,
+    epoch: int,
+    scope: list[bytes],
+    body: bytes,
+    more_body: bool,
+    window: int,
+    wait_ms: int,
+    expects: bool,
+    era: str,
+    resume: Event | None = None,
+) -> Packet:
+    """interface → shared channel. `window`: bytes the interface server takes; `expects`: the client waits for 100.
+
+    scope: its pieces, see scope.py.
+
+    resume: for a WebSocket that is open already, what its next instance finds at `scope["extensions"]["towpath.resume"]`.
+    """
+    return (OPEN, number, epoch, scope, body, more_body, window, wait_ms, expects, era, resume)
+
+
+def adopted(number: int, epoch: int, window: int) -> Packet:
+    """take script → interface; the batch's sender is the owner. `window`: bytes the worker takes."""
+    return (ADOPTED, number, epoch, window)
+
+
+def refused(number: int, epoch: int, why: int) -> Packet:
+    """take script → interface: nobody will run this epoch. why: a Refusal."""
+    return (REFUSED, number, epoch, why)
+
+
+def data(number: int, epoch: int, sequence: int, events: list[Event]) -> Packet:
+    """Both ways: one or more events, in order. `sequence` counts from 1 in each direction and epoch."""
+    return (DATA, number, epoch, sequence, events)
+
+
+def credit(number: int, epoch: int, total: int, consumed: int) -> Packet:
+    """Both ways: the total of bytes allowed since the epoch began, and the last sequence consumed."""
+    return (CREDIT, number, epoch, total, consumed)
+
+
+def close(number: int, epoch: int, why: Close) -> Packet:
+    """worker → interface: the instance is over."""
+    return (CLOSE, number, epoch, int(why))
+
+
+def cancel(number: int, epoch: int, why: Cancel, code: int = ABNORMAL, reason: str = "") -> Packet:
+    """interface → worker: end the instance."""
+    return (CANCEL, number, epoch, int(why), code, reason)
+
+
+def handoff(number: int, epoch: int, sequence: int, consumed: int) -> Packet:
+    """worker → interface: let somebody else own this open WebSocket. `consumed`: the last sequence that `receive()` returned."""
+    return (HANDOFF, number, epoch, sequence, consumed, None)
+
+
+def send(number: int, event: Event, epoch: int = 0, count: int = 0) -> Packet:
+    """anybody → the owner of a reply channel: one event. Its own instance says its epoch, and counts this with its `published`."""
+    return (SEND, number, epoch, event, count)
+
+
+def join(number: int, epoch: int, group: str, request: int) -> Packet:
+    """anybody → the owner of a channel: let it be a member. Epoch 0: from elsewhere than its instance, always obeyed."""
+    return (JOIN, number, epoch, group, request)
+
+
+def leave(number: int, epoch: int, group: str, request: int) -> Packet:
+    """anybody → the owner of a channel: let it be a member no longer."""
+    return (LEAVE, number, epoch, group, request)
+
+
+def joined(number: int, epoch: int, request: int, known: bool) -> Packet:
+    """The answer to `join` and `leave`. `known` False: there is no such channel (any more)."""
+    return (JOINED, number, epoch, request, known)
+
+
+def sync(number: int, epoch: int, count: int, wants_answer: bool) -> Packet:
+    """Both ways, after every doubt: so many numbered packets have I sent in this epoch. Fewer received is a hole."""
+    return (SYNC, number, epoch, count, wants_answer)
+
+
+def published(number: int, epoch: int, count: int, group: str) -> Packet:
+    """worker → interface: here, among all that the instance says, stands the message to `group` that names this `count`."""
+    return (PUBLISHED, number, epoch, count, group)

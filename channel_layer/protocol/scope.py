@@ -1,0 +1,80 @@
+"""A connection's scope as it travels: packed maps, of which it is the union.
+
+Most of a scope has been said before: by the same client a moment ago, or by everybody who asks for the same path. So it is cut
+into pieces along what repeats, and each piece is packed once by whoever says it often, and unpacked once by whoever hears it often.
+PROTOCOL.md, "Events: HTTP".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from channel_layer.errors import WireError
+from channel_layer.protocol.codec import pack, unpack
+from channel_layer.protocol.events import Event
+
+#: Longer pieces are not remembered, on either side, and not more than so many: a client chooses what it sends.
+REMEMBERED_SIZE_BYTES_MAX = 1024
+REMEMBERED_MAX = 1024
+
+Piece = bytes
+#: What cannot be changed by one application instance under the hands of another.
+_PLAIN = frozenset({str, bytes, int, float, bool, type(None), tuple})
+
+
+class Scope:
+    """A scope as its sender holds it. Neither part is changed any more: repeated requests share it.
+
+    event: the scope. pieces: the same, packed.
+    """
+
+    __slots__ = ("event", "pieces")
+
+    def __init__(self, event: Event, pieces: list[Piece] | None = None) -> None:
+        self.event = event
+        self.pieces = [pack(event)] if pieces is None else pieces
+
+
+class ScopeReader:
+    """Puts scopes together again, and remembers pieces."""
+
+    __slots__ = ("_remembered",)
+
+    def __init__(self) -> None:
+        self._remembered: dict[Piece, Event] = {}
+
+    def read(self, pieces: list[Piece]) -> Event:
+        """The scope, which is its caller's alone. Raises WireError, KeyError or TypeError for what is none."""
+        scope: Event = {}
+        for piece in pieces:
+            part = self._remembered.get(piece)
+            scope.update(self._unpacked(piece) if part is None else part)
+        scope["headers"] = list(scope["headers"])
+        if "subprotocols" in scope:
+            scope["subprotocols"] = list(scope["subprotocols"])
+        return scope
+
+    def _unpacked(self, piece: Piece) -> Event:
+        part = unpack(piece)
+        if not isinstance(part, dict):
+            raise WireError(f"a piece of a scope is a map, not {type(part).__name__}")
+        for key, shape in _SHAPES.items():
+            if key in part:
+                part[key] = shape(part[key])
+        if len(piece) <= REMEMBERED_SIZE_BYTES_MAX and all(type(value) in _PLAIN for value in part.values()):
+            if len(self._remembered) >= REMEMBERED_MAX:
+                self._remembered.clear()  # rare, and cheap to fill again
+            self._remembered[piece] = part
+        return part
+
+
+def _pairs(fields: Any) -> Any:
+    return tuple([(name, value) for name, value in fields])
+
+
+def _address(value: Any) -> Any:
+    return value and tuple(value)
+
+
+#: ASGI's pairs and addresses are tuples; msgpack knows only arrays.
+_SHAPES = {"headers": _pairs, "client": _address, "server": _address, "subprotocols": tuple}

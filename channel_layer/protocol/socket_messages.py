@@ -1,0 +1,64 @@
+"""What anybody may say to a WebSocket from outside of its application instance: a message, or a close.
+
+The sender checks, and hears at once what is wrong with it; the process that holds the socket checks too, for not every sender is of
+this code. Source: ASGI specification, "WebSocket"; RFC 6455, sections 5.5.1 and 7.4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from channel_layer.errors import InvalidMessage
+from channel_layer.process.log_values import shown
+from channel_layer.protocol.close_codes import NO_STATUS, NORMAL, REASON_SIZE_BYTES_MAX, may_travel
+from channel_layer.protocol.events import Event
+
+
+def socket_message(message: Event) -> Event:
+    """What a socket is to do, without anything else that `message` holds. Raises InvalidMessage if no socket can do it."""
+    kind = message.get("type")
+    check = CHECKS.get(kind) if isinstance(kind, str) else None
+    if check is None:
+        raise InvalidMessage(f"message['type'] is {shown(kind)}; a socket can be sent {' and '.join(CHECKS)}")
+    return check(message)
+
+
+def _send(message: Event) -> Event:
+    text, payload = message.get("text"), message.get("bytes")
+    if (text is None) == (payload is None):
+        raise InvalidMessage("a websocket.send has either message['text'] or message['bytes'], and exactly one of them")
+    if text is None:
+        return {"type": "websocket.send", "bytes": _of(payload, bytes, "bytes")}
+    _encoded(text, "text")
+    return {"type": "websocket.send", "text": text}
+
+
+def _close(message: Event) -> Event:
+    code, reason = message.get("code"), message.get("reason") or ""
+    if code is None or code == NO_STATUS:
+        code = NORMAL
+    if type(code) is not int or not may_travel(code):
+        raise InvalidMessage(f"message['code'] is {shown(code)}; it is a registered close code, or from 3000 to 4999")
+    if len(_encoded(reason, "reason")) > REASON_SIZE_BYTES_MAX:
+        raise InvalidMessage(f"message['reason'] is longer than {REASON_SIZE_BYTES_MAX} bytes")
+    return {"type": "websocket.close", "code": code, "reason": reason}
+
+
+def _of(value: Any, kind: type, key: str) -> Any:
+    if not isinstance(value, kind):
+        raise InvalidMessage(f"message[{key!r}] is of type {type(value).__name__}; it is {kind.__name__}")
+    return value
+
+
+def _encoded(text: Any, key: str) -> bytes:
+    try:
+        encoded: bytes = _of(text, str, key).encode()
+        return encoded
+    except UnicodeEncodeError as error:
+        raise InvalidMessage(
+            f"message[{key!r}] holds a lone surrogate at {error.start}, which UTF-8 cannot say"
+        ) from None
+
+
+CHECKS: dict[str, Callable[[Event], Event]] = {"websocket.send": _send, "websocket.close": _close}

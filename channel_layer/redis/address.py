@@ -1,0 +1,167 @@
+"""Where Redis is: one URL, understood once.
+
+`redis://[[user]:password@]host[:port][/db]`, `unix:///path/to/socket[?db=N]`, and for Sentinel
+`redis+sentinel://[[user]:password@]host[:port][,host[:port]…]/service[/db]`. `rediss://` and `rediss+sentinel://` are the same by
+TLS; their parameters are those of tls.py. Apart from the commas these are URLs as RFC 3986 has them: an IPv6 address stands in
+brackets. What has no meaning here is refused, as it might be meant for something.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, fields
+from typing import Any
+from urllib.parse import unquote
+
+from channel_layer.redis.tls import Tls
+
+SENTINEL_SCHEMES = ("redis+sentinel://", "rediss+sentinel://")
+SENTINEL_PORT = 26379
+SCHEMES = ("redis://", "rediss://", "unix://", *SENTINEL_SCHEMES)
+#: In front of the first `/`, `?` or `#`: somebody at a place, `[v6]`, `host`, or `host:port`.
+_WHOLE_PLACE = re.compile(r".*@.*|\[.*|[^:]*|[^:]+:\d+")
+#: Scheme, authority, path, query, fragment: RFC 3986, appendix B. (urllib looks into the authority, and knows one host in it.)
+_URL = re.compile(r"([^:/?#]+)://([^/?#]*)([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL)
+_HOST_AND_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+(?:%25[^\]]+)?)\]|([^\[\]:\s]+))(?::(\d{0,5}))?")
+_DB = re.compile(r"/?|/[0-9]{1,9}")
+PORT_MAX = 65_535
+_PLACE = ("host", "port", "path", "db", "username", "password", "connection_class")
+_TLS = tuple(each.name for each in fields(Tls))
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """By which one is let in. Without a username: as the default user."""
+
+    username: str | None
+    password: str = field(repr=False)
+
+    @classmethod
+    def of(cls, username: str | None, password: str | None) -> Credentials | None:
+        """None without a password."""
+        return cls(username or None, password) if password else None
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """To say them."""
+        return ("AUTH", self.username, self.password) if self.username else ("AUTH", self.password)
+
+
+@dataclass(frozen=True, slots=True)
+class RedisAddress:
+    """One server, or the Sentinels that know it. Made by `parse`."""
+
+    url: str = field(repr=False)
+    host: str = "127.0.0.1"
+    port: int = 6379
+    path: str | None = None
+    db: int = 0
+    credentials: Credentials | None = None
+    tls: Tls | None = None
+    sentinels: tuple[tuple[str, int], ...] = ()
+    service: str = ""
+    sentinel_credentials: Credentials | None = None  #: for a Sentinel that asks for some
+
+    @classmethod
+    def parse(cls, url: str) -> RedisAddress:
+        """The address in `url`; ValueError with one sentence for a URL that is none. It does not tell the password."""
+        scheme, separator, rest = url.partition("://")
+        url = scheme.lower() + separator + rest
+        if not url.startswith(SCHEMES):
+            raise ValueError(f"{shown(url)!r} is not a Redis URL: it begins with none of {', '.join(SCHEMES)}")
+        try:
+            _check_password(url)
+            if "#" in url:
+                raise ValueError("a fragment means nothing here; a `#` that is part of something is %23")
+            return cls._of_sentinels(url) if url.startswith(SENTINEL_SCHEMES) else cls._of_server(url)
+        except ValueError as error:
+            raise ValueError(f"{shown(url)!r} is not a Redis URL: {error}") from error
+
+    @classmethod
+    def _of_server(cls, url: str) -> RedisAddress:
+        parts = _parts(url)
+        _, _, path, _ = _split(url)
+        if not url.startswith("unix:") and not _DB.fullmatch(path):
+            raise ValueError(f"{path!r} is no number of a database")
+        if not 0 <= int(parts.get("db", 0)) < 2**31:
+            raise ValueError(f"{parts['db']!r} is no number of a database")
+        return cls(
+            url=url,
+            host=parts.get("host", "127.0.0.1"),
+            port=parts.get("port", 6379),
+            path=parts.get("path"),
+            db=int(parts.get("db", 0)),
+            credentials=Credentials.of(parts.get("username"), parts.get("password")),
+            tls=_tls(url, parts),
+        )
+
+    @classmethod
+    def _of_sentinels(cls, url: str) -> RedisAddress:
+        _, authority, path, query = _split(url)
+        user, _, hosts = authority.rpartition("@")
+        name, _, password = map(unquote, user.partition(":"))
+        service, slash, db = path.removeprefix("/").partition("/")
+        if not service or not hosts or not _DB.fullmatch(slash + db):
+            raise ValueError("redis+sentinel://host[:port][,…]/service[/db] would be one")
+        parts = _parts(f"redis://?{query}")
+        own = Credentials.of(parts.pop("sentinel_username", None), parts.pop("sentinel_password", None))
+        credentials = Credentials.of(name, password)
+        return cls(
+            url=url,
+            db=int(db or 0),
+            credentials=credentials,
+            tls=_tls(url, parts),
+            sentinels=tuple(_host_and_port(each) for each in hosts.split(",")),
+            service=unquote(service),
+            sentinel_credentials=own or credentials,
+        )
+
+    @property
+    def shown(self) -> str:
+        """The URL for people: without its passwords."""
+        return shown(self.url)
+
+
+def shown(url: str) -> str:
+    """Without the passwords that are in it, also when it is no URL that we understand: up to the last `@`."""
+    return re.sub(r"(//[^/?:@]*):.*@", r"\1:***@", re.sub(r"(password=)[^&]*", r"\1***", url))
+
+
+def _check_password(url: str) -> None:
+    """ValueError for one that ends too early: its first half would be taken for a port, and told as a wrong one."""
+    place, _, rest = re.split(r"([/?#]|$)", url.partition("://")[2], maxsplit=1)
+    if "@" in rest and not _WHOLE_PLACE.fullmatch(place):
+        raise ValueError("what is special in a password is percent-encoded: `/` is %2F, `?` is %3F, `#` is %23")
+
+
+def _split(url: str) -> tuple[str, str, str, str]:
+    """Scheme, authority, path and query."""
+    found = _URL.fullmatch(url)
+    if found is None:
+        raise ValueError("it is not one by RFC 3986")
+    scheme, authority, path, query, _ = found.groups("")
+    return scheme, authority, path, query
+
+
+def _host_and_port(place: str) -> tuple[str, int]:
+    """Of one Sentinel; blanks around it are those of a list."""
+    found = _HOST_AND_PORT.fullmatch(place.strip())
+    port = int(found[3] or SENTINEL_PORT) if found is not None else 0
+    if found is None or not 0 < port <= PORT_MAX:
+        raise ValueError(f"{place!r} is no host[:port]")
+    return unquote(found[1] or found[2]), port
+
+
+def _tls(url: str, parts: dict[str, Any]) -> Tls | None:
+    """By the parameters of the URL; ValueError if there are others than these."""
+    known = _TLS if url.startswith("rediss") else ()
+    if unknown := [name for name in parts if name not in (*_PLACE, *known)]:
+        raise ValueError(f"{', '.join(unknown)}: no parameter of it")
+    return Tls(**{name: parts[name] for name in known if name in parts}) if known else None
+
+
+def _parts(url: str) -> dict[str, Any]:
+    """What redis-py makes of it. Imported when it is needed: it takes longer than all the rest of a command's beginning."""
+    from redis.connection import parse_url
+
+    return dict(parse_url(url))

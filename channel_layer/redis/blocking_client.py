@@ -1,0 +1,62 @@
+"""A client of Redis for threads and for the command line, by redis-py."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import asdict
+from typing import Any
+
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+from redis.sentinel import MasterNotFoundError, Sentinel
+
+from channel_layer.errors import LayerUnavailable
+from channel_layer.redis.address import RedisAddress
+from channel_layer.redis.sentinel import find_primary
+
+
+def blocking_client(address: RedisAddress, timeout_s: float) -> Redis:
+    """It connects when it is first used. Its own retries are off: an unknown outcome stays unknown."""
+    options: dict[str, Any] = {
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": timeout_s,
+        "retry": Retry(NoBackoff(), 0),
+        "db": address.db,
+    }
+    if address.credentials:
+        options |= {"username": address.credentials.username, "password": address.credentials.password}
+    if address.tls:
+        options |= {"ssl": True, **asdict(address.tls)}
+    if address.sentinels:
+        sentinels: Any = BlockingSentinels(address)  # redis-py has no types here
+        primary: Redis = sentinels.master_for(address.service, **options)
+        return primary
+    if address.path:
+        return Redis(unix_socket_path=address.path, **options)
+    return Redis(host=address.host, port=address.port, **options)
+
+
+def close_in_child(client: Redis) -> None:
+    """Close what a forked child has inherited. By the sockets: the pool has locks, which another thread may have held."""
+    pool: Any = client.connection_pool
+    for connection in [*pool._available_connections, *pool._in_use_connections]:
+        if connection._sock is not None:
+            os.close(connection._sock.detach())
+
+
+class BlockingSentinels(Sentinel):
+    """Asked like all others ask them, in a loop of its own; so not in a thread that has one."""
+
+    def __init__(self, address: RedisAddress) -> None:
+        super().__init__([])  # type: ignore[no-untyped-call]  # redis-py has no types here
+        self._address = address
+
+    def discover_master(self, service_name: str) -> tuple[str, int]:
+        """Host and port of the primary; redis.ConnectionError if nobody knows it."""
+        try:
+            primary = asyncio.run(find_primary(self._address))
+        except (LayerUnavailable, OSError) as error:  # a loop needs descriptors of its own
+            raise MasterNotFoundError(str(error)) from error
+        return primary.host, primary.port

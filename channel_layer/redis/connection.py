@@ -1,0 +1,236 @@
+"""One connection to Redis: commands out, answers in, in order. Nothing is ever sent twice.
+
+Commands are pipelined: they leave as they come, and each answer goes to the callback of its command. When the connection is
+lost, every command without an answer gets LayerUnavailable: its outcome is unknown, and only the caller knows what that
+means for it (PROTOCOL.md, "Unknown outcomes"). hiredis packs and parses; uvloop moves the bytes.
+
+Answers are matched to commands by their position, which must never slip: a command that cannot be packed is not waited for, and
+after an answer that nobody has asked for (Redis greets a client too many with an error) the connection is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections import deque
+from collections.abc import Callable
+from typing import Any, cast
+
+import hiredis
+
+from channel_layer.errors import LayerUnavailable
+from channel_layer.process import forked_child
+from channel_layer.redis.address import RedisAddress
+from channel_layer.redis.sentinel import Primary, find_primary
+
+log = logging.getLogger("towpath.redis")
+
+CONNECT_TIMEOUT_S = 5.0
+Answer = Any  #: bytes, int, list, None, hiredis.ReplyError, or LayerUnavailable
+OnAnswer = Callable[[Answer], None]
+Argument = Any  #: bytes, str or int
+_INCOMPLETE = object()
+#: What a server calls itself that is not the primary. Redis before 7 says READONLY in the middle of what a script has to say.
+REPLICA_ROLES = ("slave", "replica")
+READ_ONLY = "READONLY"
+
+#: A host that vanishes says no word, and a read that blocks would wait for hours: after 11 s the kernel gives it up (s, and ms).
+KEEPALIVE = (("TCP_KEEPIDLE", 5), ("TCP_KEEPINTVL", 2), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 11_000))
+
+
+def ignore_loss() -> None:
+    """Nobody uses the connection yet. A loss during its greeting is told by the failure of that."""
+
+
+def ignore(_answer: Answer) -> None:
+    """The answer is of no interest."""
+
+
+class NotSent(hiredis.ReplyError):
+    """The command was not sent, for want of memory. To its caller that is the same as a refusal by Redis: nothing was done."""
+
+
+class RedisConnection(asyncio.Protocol):
+    """A connection that stands. Made by `connect`; after `on_lost` was called it is of no more use."""
+
+    def __init__(self) -> None:
+        self.on_lost: Callable[[], None] = ignore_loss
+        self.on_push: OnAnswer | None = None  #: pub/sub: every answer goes here
+        self._waiting: deque[OnAnswer] = deque()
+        self._reader = hiredis.Reader(notEnoughData=_INCOMPLETE)
+        self._transport: asyncio.Transport | None = None
+        self._descriptor = -1
+        self._heard = False  # anything, since `silence` was asked last
+        self._silence = 0
+        self.loss = ""  #: why it was lost, for people; empty while it stands
+        self.run_id = ""
+        self.primary: Primary | None = None  # as which the Sentinels named it
+
+    @property
+    def alive(self) -> bool:
+        """False as soon as the connection is known to be lost."""
+        return self._transport is not None
+
+    @property
+    def era(self) -> str:
+        """One life of one server's data, as `open` names it: the first 8 characters of its run_id."""
+        return self.run_id[:8]
+
+    def call(self, on_answer: OnAnswer, *command: Argument) -> None:
+        """Send one command; `on_answer` gets the answer, a hiredis.ReplyError, or LayerUnavailable.
+
+        Raises TypeError or ValueError for what is no command: a caller's mistake. Nothing was sent then.
+        """
+        if self._transport is None:
+            on_answer(LayerUnavailable("not connected to Redis"))
+            return
+        try:
+            packed = hiredis.pack_command(command)
+        except (MemoryError, RuntimeError):  # the latter is how hiredis says it
+            on_answer(NotSent("there was no memory to send it"))
+            return
+        self._waiting.append(on_answer)
+        self._transport.write(packed)
+
+    def tell(self, *command: Argument) -> None:
+        """Send one command whose answer is of no interest."""
+        self.call(ignore, *command)
+
+    def write(self, *command: Argument) -> None:
+        """Send one command that has no answer of its own: SUBSCRIBE and its kin answer by `on_push`."""
+        if self._transport is not None:
+            self._transport.write(hiredis.pack_command(command))
+
+    async def execute(self, *command: Argument) -> Any:
+        """Send one command and return its answer; raises LayerUnavailable, or hiredis.ReplyError as Redis said it."""
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+
+        def settle(answer: Answer) -> None:
+            if future.done():
+                return
+            if isinstance(answer, Exception):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)
+
+        self.call(settle, *command)
+        return await future
+
+    def silence(self) -> int:
+        """How often in a row this was asked and nothing had been heard since the time before, although an answer is due.
+
+        Ask by a timer: a loop that was blocked for long asks once, and has read what came meanwhile when it asks again.
+        """
+        self._silence = 0 if self._heard or not self._waiting else self._silence + 1
+        self._heard = False
+        return self._silence
+
+    def close(self, why: str = "") -> None:
+        """End the connection; each command that waits for an answer gets LayerUnavailable. why: for people."""
+        self.loss = self.loss or why
+        if self._transport is not None:
+            self._transport.abort()
+
+    def forked(self) -> None:
+        """See `Inherited`. From now on every call finds no connection."""
+        self._left_alone, self._transport = self._transport, None
+        if self._left_alone is not None:
+            forked_child.close(self._descriptor)
+
+    # -- asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's transports inherit from nothing
+        sock = transport.get_extra_info("socket")
+        if sock is None:  # played by a simulation
+            return
+        self._descriptor = sock.fileno()
+        forked_child.give_up_in_children(self)
+        if sock.family != socket.AF_UNIX:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for name, value in KEEPALIVE:
+                if hasattr(socket, name):
+                    sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+
+    def data_received(self, data: bytes) -> None:
+        self._heard = True
+        reader = self._reader
+        reader.feed(data)
+        while True:
+            try:
+                answer = reader.gets()
+            except hiredis.ProtocolError as error:
+                self.close(f"its answer cannot be read: {error}")
+                return
+            if answer is _INCOMPLETE:
+                return
+            if self.on_push is not None:
+                self.on_push(answer)
+            elif self._waiting:
+                self._waiting.popleft()(answer)
+            else:
+                self.close(str(answer) if isinstance(answer, Exception) else f"an answer too many: {answer!r:.80}")
+                return
+            if type(answer) is hiredis.ReplyError:
+                self._refused(answer)  # not before the caller has heard that nothing was done
+
+    def _refused(self, error: hiredis.ReplyError) -> None:
+        if READ_ONLY in str(error) and self._transport is not None and not self._transport.is_closing():
+            log.warning("Redis has become a replica: trying anew")
+            self.close("it has become a replica")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self.loss = self.loss or str(exc or "closed by Redis")
+        waiting, self._waiting = self._waiting, deque()
+        lost = LayerUnavailable(f"the connection to Redis was lost: {self.loss}")
+        try:
+            for on_answer in waiting:
+                on_answer(lost)
+        finally:
+            self.on_lost()
+
+
+async def connect(
+    address: RedisAddress, on_lost: Callable[[], None] = ignore_loss, on_push: OnAnswer | None = None
+) -> RedisConnection:
+    """A connection to the primary that is authenticated, on its database, and knows its server's run_id. Raises LayerUnavailable."""
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            return await _connect(address, on_lost, on_push)
+    except hiredis.ReplyError as error:
+        raise LayerUnavailable(f"Redis at {address.shown} refuses us: {error}") from error
+    except OSError as error:
+        raise LayerUnavailable(f"Redis at {address.shown} is unreachable: {error or 'no answer'}") from error
+
+
+async def _connect(address: RedisAddress, on_lost: Callable[[], None], on_push: OnAnswer | None) -> RedisConnection:
+    loop = asyncio.get_running_loop()
+    connection = RedisConnection()
+    if address.path:
+        await loop.create_unix_connection(lambda: connection, address.path)
+    else:
+        host, port = address.host, address.port
+        if address.sentinels:
+            connection.primary = await find_primary(address)
+            host, port = connection.primary.host, connection.primary.port
+        await loop.create_connection(lambda: connection, host, port, ssl=address.tls.context() if address.tls else None)
+    try:
+        if address.credentials:
+            await connection.execute(*address.credentials.command)
+        if address.db:
+            await connection.execute("SELECT", address.db)
+        info = (await connection.execute("INFO")).decode()  # all of it: of its sections only Redis 7 gives two at once
+        facts = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
+        if facts.get("role") in REPLICA_ROLES:
+            raise LayerUnavailable(f"Redis at {address.shown} is a replica at present")
+    except BaseException:
+        connection.close()
+        raise
+    connection.run_id = facts.get("run_id", "")
+    if not connection.alive:  # lost after the last answer, before we were woken: nobody would ever hear of it
+        raise ConnectionResetError("lost during the greeting")
+    connection.on_lost, connection.on_push = on_lost, on_push
+    return connection

@@ -1,0 +1,133 @@
+"""A link to Redis that comes back: one connection at a time, made again when it is lost (reconnect.py).
+
+A peer that says nothing looks like one that thinks: a proxy may swallow everything, a host may vanish, and TCP goes on. So a
+connection on which an answer has been due for some seconds, and nothing at all is heard, is given up. The longest that Redis may
+be silent for good reason is a read that blocks (2 s).
+
+The link makes no promise about commands: those of a lost connection have an unknown outcome (connection.py). It calls
+`on_up` with each new connection, and `on_down` when one is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from channel_layer.errors import LayerUnavailable
+from channel_layer.process.forked_child import give_up_in_children
+from channel_layer.redis.address import RedisAddress
+from channel_layer.redis.connection import OnAnswer, RedisConnection, connect
+from channel_layer.redis.connection_log import Absence
+from channel_layer.redis.reconnect import come_back
+from channel_layer.redis.sentinel import Primary
+
+log = logging.getLogger("towpath.redis")
+
+LOOK_S = 1.0
+SILENT_LOOKS_MAX = 6
+
+
+def _nothing() -> None:
+    """Nobody asked to be told."""
+
+
+class RedisLink:
+    """Keeps one connection to Redis for one purpose (`what`, for the log)."""
+
+    def __init__(
+        self,
+        address: RedisAddress,
+        what: str,
+        on_up: Callable[[RedisConnection], None],
+        on_down: Callable[[], None] = _nothing,
+        on_push: OnAnswer | None = None,
+    ) -> None:
+        self._address = address
+        self._what = what
+        self._on_up = on_up
+        self._on_down = on_down
+        self._on_push = on_push
+        self._task: asyncio.Task[None] | None = None
+        self._absence = Absence(what)
+        self._closed = False
+        self._look_again: asyncio.TimerHandle | None = None
+        self._followed: Primary | None = None
+        self.connection: RedisConnection | None = None
+        give_up_in_children(self)
+
+    async def start(self) -> None:
+        """Connect once; raises LayerUnavailable. From then on it comes back by itself."""
+        self._stand(await connect(self._address, self._lost, self._on_push))
+
+    async def close(self) -> None:
+        """End it for good."""
+        self._closed = True
+        if self._look_again is not None:
+            self._look_again.cancel()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if self.connection is not None:
+            self.connection.close()
+            self.connection = None
+
+    def forked(self) -> None:
+        """See `Inherited`. What its connection holds is given up there."""
+        self.connection = None
+
+    def renew(self) -> None:
+        """End the connection on purpose: another one takes its place, and what it waits for is asked for no more."""
+        if self.connection is not None:
+            self._absence.expect()
+            self.connection.close()
+
+    def renew_unless(self, era: str) -> None:
+        """Another link of ours has found another life of Redis' data: nobody is to be spoken to in the one before."""
+        if self.connection is not None and self.connection.era != era:
+            self.renew()
+
+    def follow(self, primary: Primary) -> None:
+        """The Sentinels name this one: go there at once, from the one before, and from what is waited for there."""
+        if self.connection is not None:
+            if self.connection.primary is not None and primary.supersedes(self.connection.primary):
+                self.renew()
+        elif self._task is not None and primary != self._followed and not self._closed:
+            self._task.cancel()
+            self._task = asyncio.get_running_loop().create_task(self._come_back())
+        self._followed = primary
+
+    def _stand(self, connection: RedisConnection) -> None:
+        self.connection = connection
+        if self._look_again is None:
+            self._look()
+        self._on_up(connection)
+
+    def _look(self) -> None:
+        """Once a second: does Redis still answer?"""
+        self._look_again = asyncio.get_running_loop().call_later(LOOK_S, self._look)
+        if self.connection is None:
+            self._absence.missed(asyncio.get_running_loop().time())
+        elif self.connection.silence() > SILENT_LOOKS_MAX:
+            log.warning("Redis has said nothing for %.0f s (%s): trying anew", SILENT_LOOKS_MAX * LOOK_S, self._what)
+            self.connection.close("it has said nothing for too long")
+
+    def _lost(self) -> None:
+        lost, self.connection = self.connection, None
+        if self._closed:
+            return
+        loop = asyncio.get_running_loop()
+        self._absence.lost(lost.loss if lost is not None else "", loop.time())
+        self._on_down()
+        self._task = loop.create_task(self._come_back())
+
+    async def _come_back(self) -> None:
+        while not (connection := await come_back(self._address, self._on_push, self._failed)).alive:
+            pass  # lost before anybody could use it
+        connection.on_lost = self._lost
+        self._absence.over()
+        self._stand(connection)
+
+    def _failed(self, error: LayerUnavailable) -> None:
+        """An attempt to come back."""
+        self._absence.why = str(error)

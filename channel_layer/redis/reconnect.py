@@ -1,0 +1,61 @@
+"""The way back to Redis: attempts with backoff and jitter, of which a later one does not wait for those before it.
+
+An attempt may have been swallowed by a network that has healed since: nobody will ever answer it, and whoever waits for its end
+waits for seconds too long. So the next attempt is made in its time, and the first that succeeds is taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+
+from channel_layer.errors import LayerUnavailable
+from channel_layer.redis.address import RedisAddress
+from channel_layer.redis.connection import OnAnswer, RedisConnection, connect
+
+BACKOFF_FIRST_S = 0.05
+BACKOFF_MAX_S = 1.0
+#: Under way at once. For a new one the oldest is given up: the first has had a second or so, each later one two to four.
+ATTEMPTS_MAX = 4
+
+Attempt = asyncio.Task[RedisConnection]
+OnFailure = Callable[[LayerUnavailable], None]
+
+
+async def come_back(address: RedisAddress, on_push: OnAnswer | None, on_failure: OnFailure) -> RedisConnection:
+    """A new connection, however long that takes; it may be lost again already. Cancel it to give up.
+
+    `on_failure` is told why an attempt has failed.
+    """
+    attempts: list[Attempt] = []
+    delay_s = BACKOFF_FIRST_S
+    try:
+        while (connection := await _first(attempts, delay_s * random.uniform(0.5, 1.0), on_failure)) is None:
+            if len(attempts) == ATTEMPTS_MAX:
+                attempts.pop(0).cancel()
+            attempts.append(asyncio.get_running_loop().create_task(connect(address, on_push=on_push)))
+            delay_s = min(BACKOFF_MAX_S, delay_s * 2)
+        return connection
+    finally:
+        for attempt in attempts:
+            if not attempt.cancel() and not attempt.cancelled() and attempt.exception() is None:
+                attempt.result().close()  # it succeeded too, a moment after another
+
+
+async def _first(attempts: list[Attempt], within_s: float, on_failure: OnFailure) -> RedisConnection | None:
+    """What the first of them brings; None after the time, which passes though all have failed."""
+    loop = asyncio.get_running_loop()
+    end = loop.time() + within_s
+    while (left_s := end - loop.time()) > 0:
+        if not attempts:
+            await asyncio.sleep(left_s)
+            return None
+        await asyncio.wait(attempts, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+        for attempt in [attempt for attempt in attempts if attempt.done()]:
+            attempts.remove(attempt)
+            try:
+                return attempt.result()
+            except LayerUnavailable as error:
+                on_failure(error)
+    return None

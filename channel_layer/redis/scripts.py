@@ -1,0 +1,45 @@
+"""The atomic steps: one `.lua` file each, whose header lists KEYS, ARGV, result and promise.
+
+A script is called by its hash. If Redis does not know it (a restart, SCRIPT FLUSH), nothing was done, and the same call
+goes again with the text; that is the one case in which anything is sent a second time, and it is safe.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from importlib import resources
+
+import hiredis
+
+from channel_layer.redis.connection import Answer, Argument, OnAnswer, RedisConnection
+
+
+class Script:
+    """One script, ready to be called."""
+
+    __slots__ = ("digest", "name", "text")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.text = resources.files("channel_layer").joinpath("scripts", f"{name}.lua").read_text("utf-8")
+        self.digest = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+    def call(self, connection: RedisConnection, on_answer: OnAnswer, key_count: int, *arguments: Argument) -> None:
+        """Run it; `arguments` are the keys and then the rest. `on_answer` as in RedisConnection.call."""
+
+        def answered(answer: Answer) -> None:
+            if isinstance(answer, hiredis.ReplyError) and str(answer).startswith("NOSCRIPT"):
+                connection.call(on_answer, "EVAL", self.text, key_count, *arguments)
+            else:
+                on_answer(answer)
+
+        connection.call(answered, "EVALSHA", self.digest, key_count, *arguments)
+
+
+OPEN = Script("open")
+TAKE = Script("take")
+CANCEL = Script("cancel")
+MAKE_INBOX = Script("make_inbox")
+MAKE_GROUP = Script("make_group")
+RENEW = Script("renew")
+LEAVE = Script("leave")

@@ -1,0 +1,190 @@
+"""Which server is the primary now: asked of the Sentinels, who decide it, and of all of them at once.
+
+A Sentinel that was cut off tells of a primary that is none any more. So each answer has the epoch of its decision, which grows with each
+fail-over, and the highest counts. One that wants to know who asks is told; to others no password is said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import hiredis
+
+from channel_layer.errors import LayerUnavailable
+from channel_layer.process import forked_child
+from channel_layer.redis.address import RedisAddress
+
+#: A Sentinel has nothing else to do: who takes longer is away.
+ANSWER_TIMEOUT_S = 1.0
+LOOK_INTERVAL_S = 0.5
+_INCOMPLETE = object()
+
+#: The first names who is promoted at once; the second only when the other replicas have moved, but with the new epoch at once.
+WHERE, STATE = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME"), ("SENTINEL", "MASTER")
+
+
+@dataclass(frozen=True, slots=True)
+class Primary:
+    """A server that was named, and by which decision."""
+
+    host: str
+    port: int
+    epoch: int
+
+    def supersedes(self, other: Primary) -> bool:
+        """Has it been put in the place of `other`? One server under two names is no reason to leave it."""
+        return self.epoch > other.epoch and (self.host, self.port) != (other.host, other.port)
+
+
+class Sentinel:
+    """One of them, by one connection that is made when it is needed."""
+
+    def __init__(self, host: str, port: int, address: RedisAddress) -> None:
+        self._where = (host, port)
+        self._address = address
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._parser = hiredis.Reader(notEnoughData=_INCOMPLETE)
+        forked_child.give_up_in_children(self)
+
+    async def ask(self) -> Primary:
+        """OSError if it does not answer; hiredis.HiredisError if it does not know the service."""
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                return await self._ask()
+        except BaseException:
+            self.close()  # an answer that comes late is none to the next question
+            raise
+
+    def close(self) -> None:
+        """End the connection."""
+        if self._streams is not None:
+            self._streams[1].transport.abort()
+            self._streams = None
+
+    def forked(self) -> None:
+        """See `Inherited`."""
+        if self._streams is not None and not self._streams[1].transport.is_closing():
+            forked_child.close(self._descriptor)
+
+    async def _ask(self) -> Primary:
+        if self._streams is None:
+            await self._connect()
+        service = self._address.service
+        where, facts = await self._exchange((*WHERE, service), (*STATE, service))
+        for answer in (facts, where):
+            if isinstance(answer, hiredis.ReplyError):
+                raise answer
+        if where is None:
+            raise hiredis.ReplyError(f"it names no primary of {service}")
+        epoch = dict(zip(facts[::2], facts[1::2], strict=True)).get(b"config-epoch", b"0")
+        return Primary(where[0].decode(), int(where[1]), int(epoch))
+
+    async def _connect(self) -> None:
+        tls, credentials = self._address.tls, self._address.sentinel_credentials
+        self._streams = await asyncio.open_connection(*self._where, ssl=tls.context() if tls else None)
+        self._descriptor = self._streams[1].get_extra_info("socket").fileno()
+        self._parser = hiredis.Reader(notEnoughData=_INCOMPLETE)
+        if credentials is None:
+            return
+        (answer,) = await self._exchange(("PING",))
+        if isinstance(answer, hiredis.ReplyError) and str(answer).startswith("NOAUTH"):
+            (answer,) = await self._exchange(credentials.command)
+            if isinstance(answer, hiredis.ReplyError):
+                raise answer
+
+    async def _exchange(self, *commands: tuple[str, ...]) -> list[Any]:
+        """The answers, one for each; an error is one too."""
+        assert self._streams is not None
+        reader, writer = self._streams
+        writer.write(b"".join(map(_packed, commands)))
+        answers: list[Any] = []
+        for _ in commands:
+            try:
+                answers.append(await self._answer(reader))
+            except ConnectionResetError:
+                if answers and isinstance(answers[-1], hiredis.ReplyError):
+                    raise answers[-1] from None  # it has said why it hangs up
+                raise
+        return answers
+
+    async def _answer(self, reader: asyncio.StreamReader) -> Any:
+        while (answer := self._parser.gets()) is _INCOMPLETE:
+            data = await reader.read(65_536)
+            if not data:
+                raise ConnectionResetError("the Sentinel hung up")
+            self._parser.feed(data)
+        return answer
+
+
+def _packed(command: tuple[Any, ...]) -> bytes:
+    packed: bytes = hiredis.pack_command(command)
+    return packed
+
+
+async def find_primary(address: RedisAddress) -> Primary:
+    """The primary by the latest decision of which most Sentinels' answers tell; LayerUnavailable if none knows.
+
+    Most of them are enough: one whose host has vanished would cost a second each time.
+    """
+    asked = [Sentinel(host, port, address) for host, port in address.sentinels]
+    asking = [asyncio.ensure_future(sentinel.ask()) for sentinel in asked]
+    found: list[Primary] = []
+    faults: list[str] = []
+    try:
+        for answer in asyncio.as_completed(asking):
+            try:
+                found.append(await answer)
+            except (OSError, hiredis.HiredisError) as error:
+                faults.append(str(error) or "no answer")
+            if len(found) > len(asked) // 2:
+                break
+    finally:
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+        for sentinel in asked:
+            sentinel.close()
+    if not found:
+        raise LayerUnavailable(f"no Sentinel knows {address.service}: {'; '.join(faults)}")
+    return max(found, key=lambda primary: primary.epoch)
+
+
+class SentinelWatch:
+    """Asks each Sentinel twice a second. `on_primary` is told, after each answer, of the latest decision that any of them knows.
+
+    They publish their decisions too; who asks need not find out whether he would hear of one.
+    """
+
+    def __init__(self, address: RedisAddress, on_primary: Callable[[Primary], None]) -> None:
+        self._sentinels = [Sentinel(host, port, address) for host, port in address.sentinels]
+        self._on_primary = on_primary
+        self._latest: Primary | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self) -> None:
+        """Watch from now on."""
+        self._tasks = [asyncio.get_running_loop().create_task(self._watch(sentinel)) for sentinel in self._sentinels]
+
+    async def close(self) -> None:
+        """Watch no more."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for sentinel in self._sentinels:
+            sentinel.close()
+
+    async def _watch(self, sentinel: Sentinel) -> None:
+        while True:
+            try:
+                self._told(await sentinel.ask())
+            except (OSError, hiredis.HiredisError):
+                pass  # there are others; and none of them is needed as long as the primary stays where it is
+            await asyncio.sleep(LOOK_INTERVAL_S)
+
+    def _told(self, primary: Primary) -> None:
+        if self._latest is None or primary.epoch > self._latest.epoch:
+            self._latest = primary
+        self._on_primary(self._latest)

@@ -1,0 +1,63 @@
+"""The ways onto the channels of single workers, for clients that are tied to one of them.
+
+A worker's own channel is a shared channel that only this worker reads. What waits there when it leaves or dies is queued again
+where all others look. PROTOCOL.md, "Affinity".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from channel_layer.messaging.channel_writer import RedisOpener
+from channel_layer.node import RedisNode
+from channel_layer.protocol.keys import CHANNEL_OF_KIND
+from interface_server.affinity.affinity import Affinity, Tie
+from interface_server.affinity.sticky_workers import StickyWorkers
+
+
+class OwnChannels:
+    """Of one interface server with `--sticky`. A worker is watched as long as there is a way to it."""
+
+    def __init__(self, node: RedisNode, affinity: Affinity) -> None:
+        self._node = node
+        self._affinity = affinity
+        self._workers = StickyWorkers()
+        self._openers: dict[str, dict[str, RedisOpener]] = {}  # by worker and kind
+        self._time = asyncio.get_running_loop().time
+
+    def opener(self, tie: Tie | None, kind: str) -> RedisOpener | None:
+        """The way to the worker of this client; None: any worker may have it."""
+        worker = None if tie is None else self._affinity.worker(tie, self._workers)
+        return None if worker is None else self._openers_to(worker)[kind]
+
+    def _openers_to(self, worker: str) -> dict[str, RedisOpener]:
+        openers = self._openers.get(worker)
+        if openers is None:
+            channels = self._node.channels
+            openers = {kind: channels.own_opener(channel, worker) for kind, channel in CHANNEL_OF_KIND.items()}
+            self._openers[worker] = openers
+            self._node.peers.hold(worker)
+        return openers
+
+    def announced(self, worker: str) -> None:
+        """A worker with a channel of its own has started."""
+        self._workers.announced(worker, self._time())
+
+    def listed(self, leases: dict[str, dict[str, Any]]) -> None:
+        """What the leases of all processes say, by their names."""
+        takes = [worker for worker, facts in leases.items() if facts.get("own_channel") is True]
+        self._workers.listed(takes, self._time())
+
+    def left(self, worker: str) -> None:
+        """It takes nothing any more; each connection that waits there is refused by the worker itself."""
+        self._workers.left(worker)
+
+    def died(self, worker: str) -> None:
+        """Nobody reads its channel any more."""
+        self._workers.left(worker)
+        openers = self._openers.pop(worker, None)
+        if openers is not None:
+            self._node.peers.release(worker)
+            for opener in openers.values():
+                opener.retired = True

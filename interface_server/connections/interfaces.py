@@ -1,0 +1,151 @@
+"""The wall inside the door: what the holder of a client's socket and the pump say to each other.
+
+On one side stands a `Client` (http1/connection.py, websocket/connection.py): it knows a socket and its protocol, and nothing
+of Redis, workers or epochs. On the other side stands the pump, which gives each client an `Upstream`: it knows the wire
+and nothing of sockets. Both run on the reactor thread, call each other directly, and never block.
+
+Sizes are those of `channel_layer.events.payload_size_bytes`: payload plus 64 bytes for each event. PROTOCOL.md, P1, P5.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Protocol
+
+from channel_layer.protocol.close_codes import ABNORMAL, INTERNAL_ERROR, NORMAL, SERVICE_RESTART, TRY_AGAIN_LATER
+from channel_layer.protocol.events import Event
+from channel_layer.protocol.scope import Scope
+
+
+class Ending(Enum):
+    """Why the wire has nothing more to say about a connection; the client's side turns it into what its protocol knows.
+
+    HTTP, nothing sent yet: the status below. HTTP, in mid-response: abort, so that the client can tell.
+    WebSocket, not accepted yet: the status below. WebSocket, open: the close code below.
+    """
+
+    FINISHED = ("the application returned without an answer", 500, NORMAL)
+    FAILED = ("the application failed", 500, INTERNAL_ERROR)
+    FULL = ("the queue is full", 503, TRY_AGAIN_LATER)  #: with Retry-After
+    LATE = ("no worker was free in time", 503, TRY_AGAIN_LATER)  #: with Retry-After
+    UNAVAILABLE = ("Redis does not take requests", 503, TRY_AGAIN_LATER)  #: with Retry-After
+    DIED = ("the worker died", 502, SERVICE_RESTART)
+    UNKNOWN = ("the outcome is unknown", 502, SERVICE_RESTART)
+    STOPPING = ("the worker is stopping", 502, SERVICE_RESTART)
+    HOLE = ("messages within the server were lost", 502, SERVICE_RESTART)
+    OUTAGE = ("Redis was unreachable for too long", 502, SERVICE_RESTART)
+
+    def __init__(self, why: str, status: int, close_code: int) -> None:
+        self.why = why
+        self.status = status
+        self.close_code = close_code
+
+
+class Pushed:
+    """One event that third parties sent: by `send` to the reply channel, or by a group. Outside of credit.
+
+    `frame` is a place for the WebSocket frame, built once by the first client that needs it and written by all.
+    """
+
+    __slots__ = ("event", "frame", "group", "origin")
+
+    def __init__(self, event: Event, group: str = "", origin: tuple[int, int, int] | None = None) -> None:
+        """event: checked (channel_layer/protocol/socket_messages.py). group: by which it came. origin: number, epoch and count of
+        the instance of ours that has published it."""
+        self.event = event
+        self.group = group
+        self.origin = origin
+        self.frame: bytes | None = None
+
+
+class Client(Protocol):
+    """One client's side of one connection. The pump calls; nothing here may raise."""
+
+    @property
+    def torn(self) -> bool:
+        """Open WebSocket: has the client been given a part of a message, whose rest its owner has yet to say?"""
+
+    @property
+    def request(self) -> str:
+        """HTTP: method and target, for the log. Empty for a WebSocket."""
+
+    def adopted(self) -> None:
+        """A worker has taken it: from now on the application's answer may be late. Again after each change of owner.
+
+        Said for WebSockets, and for HTTP where there is a `response_timeout_s`.
+        """
+
+    def deliver(self, events: Sequence[Event], size_bytes: int) -> None:
+        """Events of the current owner, in order: `http.response.start`, `websocket.send`, … as the worker checked them.
+
+        When their bytes have left for the kernel (at once while the transport's buffer is below its high-water mark),
+        say `upstream.delivered(size_bytes)`; sizes may be added up. Until then the application waits in `send()`.
+        """
+
+    def push(self, pushed: Pushed) -> None:
+        """An event that third parties sent. What of these its client has not taken is bounded in bytes and in time: then close 1013.
+
+        HTTP knows no such event: it is dropped and counted.
+        """
+
+    def end(self, ending: Ending) -> None:
+        """The wire has said its last word about this connection; `upstream` must not be used again."""
+
+    def resume(self) -> None:
+        """There is room again after `forward` answered False: read the socket on."""
+
+    def wanted(self) -> None:
+        """The application asked for the body: the moment for `100 Continue`, if the client waits for it. At most once."""
+
+
+class Upstream(Protocol):
+    """One connection's line to the wire. The client calls; after `leave`, or after `Client.end`, never again."""
+
+    @property
+    def channel(self) -> str:
+        """The reply channel of this connection, `<node>!<number>`: its name in logs and for `channel_layer.send`."""
+
+    @property
+    def owned(self) -> bool:
+        """Has a worker got it at present? While none has, nothing may be started for a client that is gone (P3).
+
+        So whoever holds a socket that is not read, and would not hear its end, looks for it.
+        """
+
+    def forward(self, event: Event, size_bytes: int) -> bool:
+        """One event from the client (`http.request` with the next part of the body, `websocket.receive`), in order.
+
+        It is always taken. False: there is no more room; stop reading the socket until `Client.resume`.
+        """
+
+    def delivered(self, size_bytes: int) -> None:
+        """So many bytes of delivered events have left for the kernel: credit for the application's `send()`."""
+
+    def leave(self, code: int = ABNORMAL, reason: str = "") -> None:
+        """The client's side is over: the client went away, or the close handshake ended, or it was thrown out.
+
+        The application gets `http.disconnect`, or `websocket.disconnect` with this code and reason. While the connection is
+        queued it is withdrawn, and never started (P3); but whoever has closed an open WebSocket in good order (any code but
+        1006) is heard out first: the next owner gets what waits, and then the disconnect.
+        """
+
+    def complete(self) -> None:
+        """The HTTP response is complete: the connection may be forgotten without a word to the worker."""
+
+
+class Door(Protocol):
+    """Where a client's side brings a new connection: the pump."""
+
+    @property
+    def ready(self) -> bool:
+        """False while Redis does not answer, or while draining: `/-/health/ready` says 503."""
+
+    def open(
+        self, client: Client, scope: Scope, body: bytes, more_body: bool, *, expect_continue: bool = False
+    ) -> Upstream:
+        """Queue one connection for the workers, with the first part of its body (at most 64 KiB, free of credit).
+
+        scope: ASGI's, without `asgi`, `extensions` and `state`, which the worker adds; headers as a list of (name, value).
+        `scope.event["type"]` is `http` or `websocket`. The answer comes later, by `Client.deliver` or `Client.end`.
+        """

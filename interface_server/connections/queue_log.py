@@ -1,0 +1,36 @@
+"""Connections that no worker takes, told to people.
+
+Looked at twice a second. What was queued by other interface servers is theirs to tell.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from channel_layer.process.lasting_condition import LastingCondition, News
+from interface_server.connections.queue_timeouts import Waits
+
+log = logging.getLogger("towpath.interface")
+
+LONG_S = 1.0  #: a wait that is told, if there is such a one for SETTLES_S
+SETTLES_S = 2.0
+
+
+class QueueLog:
+    """Of one interface server's waits."""
+
+    def __init__(self, waits: Waits) -> None:
+        self._waits = waits
+        self._condition = LastingCondition(SETTLES_S)
+
+    def look(self, now: float) -> None:
+        """now: monotonic seconds."""
+        longest_s = self._waits.longest_s(now)
+        news = self._condition.look(longest_s > LONG_S, now)
+        if news is News.ENDED:
+            log.warning(
+                "workers take what is queued again; that it waited lasted %.0f s", self._condition.lasted_s(now)
+            )
+        elif news is not None:
+            text = "%d connections wait for a worker, the first of them for %.0f s: no worker is there, or all are full or slow"
+            log.warning(text, len(self._waits), longest_s)

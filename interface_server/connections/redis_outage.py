@@ -1,0 +1,24 @@
+"""The end of patience with a Redis that is away: what workers have in hand ends visibly, and open WebSockets stay.
+
+Think of a telephone line that is dead: whoever has asked something hangs up after a while; whoever only keeps in touch does not. Who is
+queued has a wait of its own. PROTOCOL.md, "When Redis comes back"; P9.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeVar
+
+from interface_server.connections.connection import Connection, State
+from interface_server.settings import InterfaceSettings
+
+AConnection = TypeVar("AConnection", bound=Connection)
+
+
+def waiting_too_long(
+    connections: Iterable[AConnection], unheard_s: float, settings: InterfaceSettings
+) -> list[AConnection]:
+    """unheard_s: since our lease was renewed last. That happens each second: less than a lease would be a guess."""
+    if unheard_s <= max(settings.redis_outage_timeout_s, settings.wire.lease_ttl_s):
+        return []
+    return [held for held in connections if held.state is State.OWNED and not held.accepted]

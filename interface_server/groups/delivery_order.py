@@ -1,0 +1,138 @@
+"""What is held back for one WebSocket, so that its client gets everything in the order in which its instance said it.
+
+Two ways lead to a socket: the packets of its owner through the inbox, and messages to groups by publish and subscribe. Neither
+waits for the other. So an instance says in its line of packets where each of its own messages to groups stands (`published`), and
+the message names that place (`towpath.origin`). At the socket the two meet, and whichever comes first waits for the other:
+
+* A message whose place has not come waits, and so does whatever is pushed after it: members hear a group in one order.
+* Where the place has come and the message has not, the owner's later packets wait.
+* Nothing can be pushed before the accept; what comes earlier waits for it.
+
+No I/O, and no clock: the caller says when it has looked once more. PROTOCOL.md, "Order"; P1, P5.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any
+
+from channel_layer.protocol.events import payload_size_bytes
+from channel_layer.protocol.packets import JOIN, LEAVE, SEND
+from interface_server.connections.connection import Connection
+from interface_server.connections.interfaces import Pushed
+
+#: How many looks, two a second, either side waits for the other. Counted, since a loop that was blocked has looked once, and reads
+#: first what came meanwhile.
+LOOKS_MAX = 3
+#: What each takes beside its payload, as objects of Python.
+HELD_OVERHEAD_BYTES = 512
+
+
+class Held:
+    """One connection's pushes and packets that wait."""
+
+    __slots__ = ("awaited", "looks", "packets", "ready", "running", "size_bytes", "told", "unplaced")
+
+    def __init__(self) -> None:
+        self.ready: deque[Pushed] = deque()  #: nothing but the accept is missing
+        self.unplaced: deque[Pushed] = deque()  #: the first waits for its place, the others for it
+        self.packets: deque[tuple[str, list[Any], int]] = deque()  #: with their senders and sizes
+        self.awaited = 0  #: the message to a group that the packets wait for; 0: none
+        self.size_bytes = 0  #: of all of them
+        self.looks = 0
+        self.running = False  #: packets are being obeyed just now
+        self.told = False  #: that something was dropped
+
+    def __bool__(self) -> bool:
+        return bool(self.ready or self.unplaced or self.packets or self.awaited)
+
+    def keep_push(self, pushed: Pushed) -> None:
+        """A group's message waits behind all others."""
+        if not self.unplaced and not self.awaited:
+            self.looks = 0
+        self.unplaced.append(pushed)
+        self.size_bytes += _push_size_bytes(pushed)
+
+    def keep_sent(self, pushed: Pushed) -> None:
+        """What was sent to the reply channel has come by the inbox: it waits for no place there."""
+        self.ready.append(pushed)
+        self.size_bytes += _push_size_bytes(pushed)
+
+    def next_push(self, connection: Connection) -> Pushed | None:
+        """The next one that may go now."""
+        while self.unplaced and is_placed(connection, self.unplaced[0]):
+            self.ready.append(self.unplaced.popleft())
+            if not self.awaited:
+                self.looks = 0
+        if not self.ready or not connection.accepted:
+            return None
+        pushed = self.ready.popleft()
+        self.size_bytes -= _push_size_bytes(pushed)
+        return pushed
+
+    def wait_for(self, count: int) -> None:
+        """Packets wait for the `count`th message of their own instance to a group."""
+        self.awaited, self.looks = count, 0
+
+    def keep_packet(self, sender: str, packet: list[Any]) -> None:
+        """`packet` waits behind all others. Nonsense in it raises here, and is not kept."""
+        size_bytes = _packet_size_bytes(packet)
+        self.packets.append((sender, packet, size_bytes))
+        self.size_bytes += size_bytes
+
+    def next_packet(self, connection: Connection) -> tuple[str, list[Any]] | None:
+        """The next one that may be obeyed now."""
+        if self.awaited > connection.came:
+            return None
+        self.awaited = 0
+        if not self.packets:
+            return None
+        sender, packet, size_bytes = self.packets.popleft()
+        self.size_bytes -= size_bytes
+        return sender, packet
+
+    def overdue(self) -> bool:
+        """Look once more: has one side waited for the other for too long? Only the accept is waited for without an end."""
+        self.looks += 1
+        return self.looks > LOOKS_MAX and (bool(self.awaited) or bool(self.unplaced))
+
+    def end(self) -> int:
+        """The connection is done: of all that waited only questions are left, which get their answers. How many pushes are dropped."""
+        dropped = len(self.ready) + len(self.unplaced)
+        self.ready.clear()
+        self.unplaced.clear()
+        self.packets = deque(waited for waited in self.packets if waited[1][0] in (JOIN, LEAVE))
+        self.awaited = 0
+        return dropped
+
+    def give_up(self, connection: Connection) -> None:
+        """Neither side waits for the other any more."""
+        connection.came = max(connection.came, self.awaited)
+        for pushed in self.unplaced:
+            if is_own(connection, pushed):
+                pushed.origin = None  # nobody else looks at it
+
+
+def is_own(connection: Connection, pushed: Pushed) -> bool:
+    """True if the connection's present instance has published it."""
+    origin = pushed.origin
+    return origin is not None and origin[0] == connection.number and origin[1] == connection.epoch
+
+
+def is_placed(connection: Connection, pushed: Pushed) -> bool:
+    """True if all that its instance said before `pushed` has come."""
+    return pushed.origin is None or not is_own(connection, pushed) or pushed.origin[2] <= connection.placed
+
+
+def may_go(connection: Connection, pushed: Pushed) -> bool:
+    """True if it may be written now, as far as it alone is concerned."""
+    return connection.accepted and is_placed(connection, pushed)
+
+
+def _push_size_bytes(pushed: Pushed) -> int:
+    return payload_size_bytes(pushed.event) + HELD_OVERHEAD_BYTES
+
+
+def _packet_size_bytes(packet: list[Any]) -> int:
+    """What credit does not bound already."""
+    return (payload_size_bytes(packet[3]) if packet[0] == SEND else 0) + HELD_OVERHEAD_BYTES

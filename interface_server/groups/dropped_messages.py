@@ -1,0 +1,27 @@
+"""Messages of groups and third parties that reach no socket: each is counted, and a line a minute tells people of one."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import MutableMapping
+
+from channel_layer.process.rate_limited_log import OnceAMinute
+
+log = logging.getLogger("towpath.interface")
+
+
+class Dropped:
+    """Those of one process."""
+
+    def __init__(self, counters: MutableMapping[str, int]) -> None:
+        self._counters = counters
+        self._told: defaultdict[str, OnceAMinute] = defaultdict(OnceAMinute)
+        self._loop = asyncio.get_running_loop()
+
+    def tell(self, counter: str, where: str, why: str) -> None:
+        """One more, for the reason that has this counter. where: the group or the reply channel."""
+        self._counters[counter] += 1
+        if times := self._told[counter].count(self._loop.time()):
+            log.warning("dropped a message to %s: %s; %d such since this was told last", where, why, times)

@@ -1,0 +1,55 @@
+"""What groups send, brought to the sockets: in order, without holding up everybody else.
+
+Ten thousand sockets take longer than the reactor may be away from its other work, so a delivery is cut into pieces. Messages
+stay in order: the next begins when the last has reached its last member.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator
+
+from interface_server.connections.interfaces import Pushed
+
+SOCKETS_PER_TURN = 256
+#: Messages that wait while one is being delivered; the newest beyond it are dropped and counted.
+MESSAGES_MAX = 4096
+
+
+class FanOut:
+    """One process' deliveries. `push(number, pushed)` brings one message to one connection."""
+
+    def __init__(self, push: Callable[[int, Pushed], None]) -> None:
+        self._push = push
+        self._queue: deque[tuple[Pushed, Iterator[int]]] = deque()
+        self._loop = asyncio.get_running_loop()
+
+    def send(self, pushed: Pushed, members: tuple[int, ...]) -> bool:
+        """Bring `pushed` to `members`. False: too much waits already, and it was dropped."""
+        if not self._queue and len(members) <= SOCKETS_PER_TURN:
+            for number in members:
+                self._push(number, pushed)
+            return True
+        if len(self._queue) >= MESSAGES_MAX:
+            return False
+        self._queue.append((pushed, iter(members)))
+        if len(self._queue) == 1:
+            self._loop.call_soon(self._turn)
+        return True
+
+    def _turn(self) -> None:
+        left = SOCKETS_PER_TURN
+        try:
+            while left and self._queue:
+                pushed, members = self._queue[0]
+                for number in members:
+                    self._push(number, pushed)
+                    left -= 1
+                    if not left:
+                        break
+                else:
+                    self._queue.popleft()
+        finally:  # an error at one socket must not be the last that groups deliver here
+            if self._queue:
+                self._loop.call_soon(self._turn)

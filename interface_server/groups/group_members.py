@@ -1,0 +1,113 @@
+"""Which of this process' connections are in which group: what workers ask for, and what groups send.
+
+Who is a member is kept by channel_layer/messaging/membership.py; here Redis is told of it, whoever asked is answered, and a
+message goes to each socket. PROTOCOL.md, "Sending from anywhere, and groups"; P10.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from channel_layer.errors import InvalidMessage
+from channel_layer.messaging.membership import Membership
+from channel_layer.node import RedisNode
+from channel_layer.protocol import packets
+from channel_layer.protocol.events import Event
+from channel_layer.protocol.names import check_group
+from channel_layer.protocol.socket_messages import socket_message
+from interface_server.connections.connection import State
+from interface_server.connections.interfaces import Pushed
+from interface_server.groups.deliveries import Deliveries
+from interface_server.groups.dropped_messages import Dropped
+from interface_server.groups.fan_out import FanOut
+
+if TYPE_CHECKING:
+    from interface_server.connections.upstream import WireUpstream
+
+#: After the accept of a resumed WebSocket's instance: until then it has confirmed the groups that it wants to stay in.
+SWEEP_S = 5.0
+
+
+class Members:
+    """The groups of one pump's connections, which it finds in `connections` by their numbers."""
+
+    def __init__(
+        self,
+        node: RedisNode,
+        membership: Membership,
+        connections: Mapping[int, WireUpstream],
+        deliveries: Deliveries,
+        dropped: Dropped,
+    ) -> None:
+        self._node = node
+        self._membership = membership
+        self._connections = connections
+        self._dropped = dropped
+        self._deliveries = deliveries
+        self._fan_out = FanOut(deliveries.push)
+        self._loop = asyncio.get_running_loop()
+
+    def deliver(self, group: str, event: Event) -> None:
+        """Somebody sent to a group."""
+        self._deliveries.deaf = False
+        origin = self._origin(event)
+        try:
+            pushed = Pushed(socket_message(event), group, origin)
+        except InvalidMessage as error:
+            self._dropped.tell("dropped.push_invalid", f"group {group}", str(error))
+            return
+        if not self._fan_out.send(pushed, self._membership.members(group)):
+            self._dropped.tell("group.dropped", f"group {group}", "too many wait for delivery already")
+            self._deliveries.missed(pushed)
+
+    def _origin(self, event: Event) -> tuple[int, int, int] | None:
+        """Number, epoch and count of the instance that has published `event`, if its connection is one of ours."""
+        origin = event.pop(packets.ORIGIN, None)
+        if type(origin) is not list or origin[:1] != [self._node.name]:
+            return None
+        _, *place = origin
+        return (place[0], place[1], place[2]) if list(map(type, place)) == [int, int, int] else None
+
+    def published(self, upstream: WireUpstream, count: int, group: str) -> None:
+        """Its instance said in its own line of packets that it has sent to `group`."""
+        member = self._membership.has(group, upstream.number)
+        self._deliveries.placed(upstream, count, member and self._node.groups.hears(group))
+
+    def join(self, sender: str, packet: list[Any]) -> None:
+        """A `join` packet; answered when Redis has confirmed, so that who joins and then sends is certain to reach."""
+        _, number, epoch, group, request = packet[:5]
+        check_group(group)
+        if not self._knows(number, epoch):
+            self._node.post(sender, packets.joined(number, epoch, request, False))
+            return
+        self._membership.add(group, number, epoch)
+
+        def confirmed(future: asyncio.Future[None]) -> None:
+            known = not future.cancelled()
+            self._node.post(sender, packets.joined(number, epoch, request, known))
+
+        self._node.groups.subscribe(group).add_done_callback(confirmed)
+
+    def leave(self, sender: str, packet: list[Any]) -> None:
+        """A `leave` packet."""
+        _, number, epoch, group, request = packet[:5]
+        known = self._knows(number, epoch)
+        if known and self._membership.discard(group, number):
+            self._node.groups.unsubscribe(group)
+        self._node.post(sender, packets.joined(number, epoch, request, known))
+
+    def resumed(self, upstream: WireUpstream) -> None:
+        """An instance has accepted a socket that it got from another: what it does not confirm of the memberships ends soon."""
+        self._loop.call_later(SWEEP_S, self._sweep, upstream, upstream.epoch)
+
+    def _sweep(self, upstream: WireUpstream, epoch: int) -> None:
+        if upstream.epoch == epoch and upstream.state is State.OWNED:
+            for group in self._membership.sweep(upstream.number, epoch):
+                self._node.groups.unsubscribe(group)
+
+    def _knows(self, number: int, epoch: int) -> bool:
+        """Epoch 0: from elsewhere than the connection's instance, and always obeyed."""
+        upstream = self._connections.get(number)
+        return upstream is not None and epoch in (0, upstream.epoch)

@@ -1,0 +1,99 @@
+"""What all connections of one interface server share: one of it per process, handed to every protocol.
+
+Whoever opens an exchange or a socket at the door adds one to `under_way` and takes it off again when that is over;
+`limit_concurrency` is judged by it before a new one is opened. Header lines that do not depend on the response stand
+ready in `lines`; `now` is the time of the last stroke of the sweep, good enough for deadlines and free to read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass
+
+from interface_server.connections.interfaces import Door
+from interface_server.http.access_log import AccessLog
+from interface_server.http.health import Health
+from interface_server.http.proxy_headers import TrustedPeers
+from interface_server.http1.encoder import StandingLines
+from interface_server.settings import InterfaceSettings
+from interface_server.timers import Sweep
+from interface_server.transport.slow_consumers import SlownessWatch
+from interface_server.transport.write_timeout import StallWatch
+
+
+@dataclass(slots=True, eq=False)
+class DoorContext:
+    """Made by `DoorContext.of`; `start` and `stop` belong to whoever runs the process."""
+
+    settings: InterfaceSettings
+    door: Door
+    loop: asyncio.AbstractEventLoop
+    #: What users would not want, `<what>.<why>` (`refused.head_too_large`): names come from the code alone, never from a client.
+    counters: Counter[str]
+    access_log: AccessLog
+    trusted: TrustedPeers | None  #: None: proxy headers are not read
+    lines: StandingLines
+    health: Health
+    stalled: StallWatch  #: of those that have bytes to take
+    slow: SlownessWatch  #: WebSockets for which much waits that they have not asked for
+    half_closed: StallWatch  #: of those that have closed their own direction and wait for an answer
+    sweep: Sweep
+    now: float = 0.0  #: loop.time() at the last stroke
+    idle_deadline: float = 0.0  #: what `deadline(keep_alive_timeout_s)` says at present
+    under_way: int = 0  #: exchanges and sockets that are open at the door
+    draining: bool = False  #: every response says `Connection: close`; no idle connection is kept
+
+    @classmethod
+    def of(
+        cls,
+        settings: InterfaceSettings,
+        door: Door,
+        loop: asyncio.AbstractEventLoop,
+        counters: Counter[str],
+        *,
+        sweep_period_s: float = 1.0,
+    ) -> DoorContext:
+        """All parts as `settings` say. counters: the pump's, which tells them. Raises ValueError where a setting cannot be understood."""
+        context = cls(
+            settings=settings,
+            door=door,
+            loop=loop,
+            counters=counters,
+            access_log=AccessLog(settings.access_log),
+            trusted=TrustedPeers(settings.forwarded_allow_ips) if settings.proxy_headers else None,
+            lines=StandingLines(settings.server_header, settings.date_header, settings.headers),
+            health=Health(settings.health_path),
+            stalled=StallWatch(settings.stall_timeout_s),
+            slow=SlownessWatch(settings.ws_push_timeout_s),
+            half_closed=StallWatch(settings.half_close_timeout_s),
+            sweep=Sweep(loop, sweep_period_s),
+        )
+        context._tick(loop.time())
+        context.sweep.add(context._tick)
+        context.sweep.add(context.stalled.sweep)
+        context.sweep.add(context.slow.sweep)
+        context.sweep.add(context.half_closed.sweep)
+        return context
+
+    def start(self) -> None:
+        """Deadlines are looked after from now on."""
+        self.sweep.start()
+
+    def stop(self) -> None:
+        """Nothing is looked after any more."""
+        self.sweep.stop()
+
+    def deadline(self, seconds: float) -> float:
+        """The moment after which something is late: never before `seconds` from now have passed."""
+        return self.now + seconds + self.sweep.period_s
+
+    def full(self) -> bool:
+        """No further exchange or socket may be opened: answer 503."""
+        limit = self.settings.limit_concurrency
+        return limit > 0 and self.under_way >= limit
+
+    def _tick(self, now: float) -> None:
+        self.now = now
+        self.idle_deadline = self.deadline(self.settings.keep_alive_timeout_s)
+        self.lines.refresh()

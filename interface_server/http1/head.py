@@ -1,0 +1,280 @@
+"""Whether the head of an HTTP/1 request is one that we serve, and what it means.
+
+llhttp has taken the bytes apart and refused what is no HTTP at all. What it lets pass and two servers could understand in
+two ways is refused here: versions other than 1.0 and 1.1, a missing or second Host, Transfer-Encoding that is not plain
+`chunked` or stands in 1.0, targets that are no path. The stricter of two readings always wins: what is refused cannot be
+smuggled. RFC 9112, sections 2 to 7; RFC 9110, section 7.
+
+No I/O here: method, target, version and fields in, a `Head` or a `Refusal` out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from ipaddress import IPv6Address
+from urllib.parse import unquote_to_bytes
+
+from channel_layer.protocol.codec import pack
+from channel_layer.protocol.events import Event
+from channel_layer.protocol.scope import Piece
+
+Fields = Sequence[tuple[bytes, bytes]]
+
+#: Fields that mean something to the door. Names arrive in lower case.
+HEEDED = frozenset(
+    (
+        b"host",
+        b"connection",
+        b"proxy-connection",
+        b"content-length",
+        b"transfer-encoding",
+        b"expect",
+        b"upgrade",
+        b"x-forwarded-for",
+        b"x-forwarded-proto",
+    )
+)
+WEBSOCKET = b"websocket"
+#: Of those, the ones that say two things if they stand there twice.
+SINGLE = frozenset((b"host", b"content-length", b"transfer-encoding"))
+#: What llhttp knows beside HTTP's own: RTSP's and ICE's methods, the preface of HTTP/2, and tunnels.
+METHODS_REFUSED = frozenset(
+    b"CONNECT PRI SOURCE DESCRIBE ANNOUNCE SETUP PLAY PAUSE TEARDOWN GET_PARAMETER SET_PARAMETER REDIRECT RECORD FLUSH".split()
+)
+#: host, host:port, [address] or [address]:port, as RFC 3986, 3.2.2 and 3.2.3 say, but without a comma; empty is allowed.
+HOST = re.compile(
+    rb"(?:(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})*"
+    rb"|\[(?:(?P<v6>[0-9A-Fa-f:.]+)|[vV][0-9A-Fa-f]+\.[A-Za-z0-9\-._~!$&'()*+;=:]+)\])(?::[0-9]*)?"
+)
+HOST_SIZE_BYTES_MAX = 512  #: twice what DNS knows
+SPOKEN = "this server speaks HTTP/1.0 and HTTP/1.1"
+#: Scheme, authority, and what is behind them. A user before the host is no part of what HTTP allows (RFC 9110, 4.2.4).
+ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]*)(.*)", re.DOTALL)
+
+
+class Refusal(Exception):
+    """The request is not served. `status` and `why` go to the client; `name` is counted."""
+
+    def __init__(self, status: int, why: str, name: str) -> None:
+        super().__init__(status, why)
+        self.status = status
+        self.why = why
+        self.name = name
+
+
+class Head:
+    """One checked head. What an application hears of it is in the first lines, how to serve it in the last.
+
+    Nobody changes a head once it is checked: equal requests share one.
+    """
+
+    __slots__ = (
+        "common",
+        "expects_continue",
+        "heeded",
+        "keep_alive",
+        "length_bytes",
+        "method",
+        "path",
+        "piece",
+        "scope",
+        "target",
+        "upgrade",
+        "version",
+    )
+
+    method: str
+    target: bytes  #: as it came
+    path: str  #: decoded
+    version: str  #: "1.0" or "1.1"
+    scope: Event  #: what the application hears, as far as the head says it; copied for each request
+    piece: Piece  #: what the first line says of it, packed
+    heeded: dict[bytes, bytes]  #: the HEEDED fields that were there, but a Host that stands alone; repeated ones joined
+    keep_alive: bool  #: the client would send another request after this one
+    common: bool  #: the response needs nothing special: HTTP/1.1, not HEAD, and the connection stays
+    length_bytes: int | None  #: of the body; None: chunked
+    expects_continue: bool
+    upgrade: bool  #: the client asks for WebSocket; other protocols are not spoken here, and not heard of
+
+
+def plain_head(
+    method: bytes, target: bytes, version: Callable[[], str], fields: list[tuple[bytes, bytes]]
+) -> Head | None:
+    """As `check_head`, if nothing but first line and Host (and a `Connection: keep-alive`) is to be heeded; else None.
+
+    To be asked where llhttp says that the connection stays open: with no field about it, it does so in HTTP/1.1 alone.
+    version: asked only where there is one, for the answer costs llhttp's wrapper as much as all that stands here.
+    """
+    host = None
+    for name, value in fields:
+        if name in HEEDED:
+            if name == b"host" and host is None:
+                host = value
+            elif name != b"connection" or value.lower() != b"keep-alive" or version() != "1.1":
+                return None
+    if host is None or target[:1] != b"/":
+        return None
+    return _plain_head(method, target, host)
+
+
+def check_head(method: bytes, target: bytes, version: str, fields: list[tuple[bytes, bytes]]) -> Head:
+    """What the head means. With an absolute target its authority replaces the Host field (RFC 9112, 3.2.2).
+
+    Raises Refusal; the connection cannot be used for another request then, for nobody knows where that would begin.
+    """
+    if version != "1.1" and version != "1.0":
+        raise Refusal(505 if version[0] > "1" else 400, SPOKEN, "version")
+    _check_method(method)
+    head = Head()
+    head.version = version
+    head.heeded = heeded = _heeded(fields)
+    origin = target if target[:1] == b"/" else _origin_form(head, method, target, fields)
+    _read_line(head, method, target, origin)
+    _check_host(heeded.get(b"host"), version)
+    _read_framing(head, heeded)
+    _read_connection(head, heeded)
+    head.common = head.keep_alive and version == "1.1" and method != b"HEAD"
+    return head
+
+
+@lru_cache(maxsize=256)
+def _plain_head(method: bytes, target: bytes, host: bytes) -> Head:
+    """Remembered, as most ask for what others asked for."""
+    _check_method(method)
+    head = Head()
+    head.version = "1.1"
+    head.heeded = {}
+    _read_line(head, method, target, target)
+    _check_host(host, "1.1")
+    head.length_bytes = 0
+    head.expects_continue = head.upgrade = False
+    head.keep_alive = True
+    head.common = method != b"HEAD"
+    return head
+
+
+def _check_method(method: bytes) -> None:
+    if method in METHODS_REFUSED:
+        raise Refusal(501, "this method is not implemented", "method")
+
+
+def _heeded(fields: Fields) -> dict[bytes, bytes]:
+    heeded: dict[bytes, bytes] = {}
+    for name, value in fields:
+        if name in HEEDED:
+            if name not in heeded:
+                heeded[name] = value
+            elif name in SINGLE:
+                raise Refusal(400, f"more than one {name.decode()} field", "repeated_field")
+            else:
+                heeded[name] += b"," + value
+    return heeded
+
+
+def _read_line(head: Head, method: bytes, target: bytes, origin: bytes) -> None:
+    """origin: the target without scheme and authority."""
+    head.target = target
+    head.scope, head.piece = scope, _ = _scope(method, origin, head.version)
+    head.method, head.path = scope["method"], scope["path"]
+
+
+@lru_cache(maxsize=256)
+def _scope(method: bytes, origin: bytes, version: str) -> tuple[Event, Piece]:
+    """What the first line says to the application. Remembered for many heads: to be copied, and never to be changed."""
+    if b"#" in origin:
+        raise Refusal(400, "a fragment has no place in a request", "target")
+    raw_path, _, query_string = origin.partition(b"?")
+    decoded = unquote_to_bytes(raw_path) if b"%" in raw_path else raw_path
+    scope: Event = {
+        "type": "http",
+        "http_version": version,
+        "method": method.decode(),
+        "path": decoded.decode("utf-8", "replace"),
+        "raw_path": raw_path,
+        "query_string": query_string,
+        "root_path": "",
+    }
+    return scope, pack(scope)
+
+
+def _origin_form(head: Head, method: bytes, target: bytes, fields: list[tuple[bytes, bytes]]) -> bytes:
+    if target == b"*" and method == b"OPTIONS":
+        return target
+    absolute = ABSOLUTE.fullmatch(target)
+    if absolute is None:
+        raise Refusal(400, "the request target is neither a path nor a URL", "target")
+    authority, rest = absolute.groups()
+    if authority[:1] in (b"", b":") or not _is_host(authority):
+        raise Refusal(400, "the request target names no host", "target")
+    _check_host(head.heeded.get(b"host"), head.version)  # it is replaced, and must be one all the same
+    head.heeded[b"host"] = authority
+    fields[:] = [(b"host", authority), *(field for field in fields if field[0] != b"host")]
+    return bytes(rest) if rest[:1] == b"/" else b"/" + rest
+
+
+def _check_host(host: bytes | None, version: str) -> None:
+    if host is None:
+        if version == "1.1":
+            raise Refusal(400, "no Host field", "host")
+    elif len(host) > HOST_SIZE_BYTES_MAX or not _is_host(host):
+        raise Refusal(400, "the Host field is no host", "host")
+
+
+@lru_cache(maxsize=256)
+def _is_host(value: bytes) -> bool:
+    """May `value` stand in a Host field? Remembered, as few hosts are asked for again and again."""
+    match = HOST.fullmatch(value)
+    return match is not None and (match["v6"] is None or _is_v6(match["v6"].decode()))
+
+
+def _is_v6(address: str) -> bool:
+    try:
+        IPv6Address(address)
+    except ValueError:
+        return False
+    return True
+
+
+def _read_framing(head: Head, heeded: dict[bytes, bytes]) -> None:
+    coding = heeded.get(b"transfer-encoding")
+    length = heeded.get(b"content-length")
+    if coding is None:
+        head.length_bytes = 0 if length is None else _length(length)
+        return
+    if length is not None:
+        raise Refusal(400, "Content-Length beside Transfer-Encoding", "framing")
+    if head.version == "1.0":
+        raise Refusal(400, "Transfer-Encoding in HTTP/1.0", "framing")
+    if coding.lower() != b"chunked":
+        known = coding.lower() == b"identity"
+        raise Refusal(400 if known else 501, "the only transfer coding here is chunked", "framing")
+    head.length_bytes = None
+
+
+def _length(value: bytes) -> int:
+    if not value.isdigit():
+        raise Refusal(400, "Content-Length is no number", "framing")
+    return int(value)
+
+
+def _read_connection(head: Head, heeded: dict[bytes, bytes]) -> None:
+    modern = head.version == "1.1"
+    head.keep_alive = modern
+    head.upgrade = False
+    connection = heeded.get(b"connection")
+    if connection is not None:
+        tokens = _tokens(connection)
+        head.keep_alive = b"close" not in tokens and (modern or b"keep-alive" in tokens)
+        if modern and b"upgrade" in tokens:
+            head.upgrade = WEBSOCKET in _tokens(heeded.get(b"upgrade", b""))
+    if b"close" in _tokens(heeded.get(b"proxy-connection", b"")):
+        head.keep_alive = False  # no word of HTTP's; but llhttp obeys it, and reads nothing behind such a request
+    head.expects_continue = False
+    if modern and head.length_bytes != 0:
+        head.expects_continue = heeded.get(b"expect", b"").lower() == b"100-continue"
+
+
+def _tokens(value: bytes) -> set[bytes]:
+    return {token.strip() for token in value.lower().split(b",")}

@@ -1,0 +1,245 @@
+"""Requests out of the bytes of one connection: llhttp's callbacks, put in order and under limits.
+
+Whoever listens (`Sink`) hears of each request: its checked head, the parts of its body, its end. What llhttp cannot do is
+done here:
+
+* It buffers partial heads, trailers and chunk extensions inside itself, so the bytes that were fed are counted: more than a
+  head's limit without a head or a part of a body coming out of it ends the connection.
+* It stops at every request for an upgrade and takes its body for the new protocol. We speak none but WebSocket, so for all
+  others a new parser goes on behind the head, told with a head of our own how the body is framed.
+* It complains of bytes behind a request that was the last one. They are nobody's, and ignored.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Protocol
+
+from httptools import HttpParserError, HttpParserInvalidMethodError, HttpParserUpgrade, HttpRequestParser
+
+from interface_server.http1.head import SPOKEN, Head, Refusal, check_head, plain_head
+from interface_server.settings import InterfaceSettings
+
+#: The method of the preface with which HTTP/2 begins where the client knows that it is spoken (RFC 9113, 3.4).
+HTTP2 = b"PRI"
+#: Fields that end the connection for llhttp, wherever they stand.
+OF_THE_CONNECTION = frozenset((b"connection", b"proxy-connection"))
+#: What looks like a request, whose method llhttp does not know.
+METHOD = re.compile(rb"[\r\n]*[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?: |\Z)")
+
+
+class Sink(Protocol):
+    """Hears of requests, in order: `head_came`, any number of `part_came`, `request_over`."""
+
+    def head_came(self, head: Head, fields: list[tuple[bytes, bytes]]) -> None: ...
+
+    def part_came(self, part: bytes) -> None: ...
+
+    def request_over(self) -> None: ...
+
+
+class Intake:
+    """The parser of one connection, from its first byte to its last request."""
+
+    __slots__ = (
+        "_again",
+        "_behind",
+        "_body_bytes",
+        "_fed_bytes",
+        "_fields",
+        "_head",
+        "_head_max",
+        "_last",
+        "_parser",
+        "_settings",
+        "_sink",
+        "_target",
+        "_upgrading",
+    )
+
+    def __init__(self, sink: Sink, settings: InterfaceSettings) -> None:
+        self._sink = sink
+        self._settings = settings
+        self._head_max = settings.head_size_bytes_max
+        self._parser: Any = HttpRequestParser(self)
+        self._target = b""
+        self._fields: list[tuple[bytes, bytes]] = []
+        self._head: Head | None = None  # of the request whose body is coming
+        self._fed_bytes = 0  # since something came out
+        self._behind = False  # did the head begin in the same read as the end of another request?
+        self._body_bytes = 0
+        self._upgrading = False
+        self._again = False  # does the parser read a head of ours?
+        self._last = False  # no request comes behind this one
+
+    def feed(self, data: bytes) -> bytes | None:
+        """Take the bytes of one read. The bytes behind a head that asks for WebSocket are returned, and that is the end.
+
+        Raises Refusal; nothing may be fed afterwards.
+        """
+        while True:
+            if self._last and self._head is None:
+                return None
+            self._fed_bytes += len(data)
+            parser = self._parser  # a callback may let it go
+            try:
+                parser.feed_data(data)
+                break
+            except HttpParserUpgrade as upgrade:
+                data = data[upgrade.args[0] :]
+                if self._head is not None and self._head.upgrade:
+                    return data
+                if not self._go_on_behind_upgrade() or not data:
+                    return None
+            except HttpParserError as error:
+                if self._last and self._head is None:
+                    return None
+                raise _refusal(error, parser.get_method(), b"" if self._behind else data) from None
+        if self._fed_bytes > self._head_max:
+            raise Refusal(431, "the request head is too large", "head_too_large")
+        if not self._target:
+            self._behind = False
+        elif len(self._fields) > self._settings.header_fields_max:  # in here each takes forty times the bytes of `A:`
+            raise Refusal(431, "too many header fields", "too_many_fields")
+        return None
+
+    @property
+    def body_left_bytes(self) -> int:
+        """How much is still to come of a body that has said its length: in there no other request begins."""
+        head = self._head
+        return (head.length_bytes or 0) - self._body_bytes if head is not None else 0
+
+    @property
+    def in_body(self) -> bool:
+        """Has a request's head come, but not its end?"""
+        return self._head is not None
+
+    def in_head(self, data: bytes) -> bool:
+        """Has a head begun to come and not ended, `data` being the last read? Line ends before a head are none of it."""
+        return self._head is None and (self._target != b"" or (self._fed_bytes > 0 and data.strip(b"\r\n") != b""))
+
+    def refused(self) -> tuple[bytes, bytes]:
+        """Method and target of the head that was refused, as far as they were read; empty if there is no target yet."""
+        return (self._parser.get_method(), self._target) if self._target and self._parser is not None else (b"", b"")
+
+    def close(self) -> None:
+        """Nothing is fed any more: the parser, which holds us as we hold it, is let go, and half a head with it."""
+        self._parser = None
+        self._fields = []
+
+    # What llhttp calls.
+
+    def on_url(self, url: bytes) -> None:
+        if self._again:
+            return
+        self._target += url
+        if len(self._target) > self._settings.target_size_bytes_max:
+            raise Refusal(414, "the request target is too long", "target_too_long")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._head is None:  # else it is a trailer, or a head of ours
+            # llhttp leaves white space at the end (and has refused all but spaces and tabs).
+            self._fields.append((name.lower(), value.rstrip()))
+        elif name.lower() in OF_THE_CONNECTION:  # llhttp would obey it, when much is said already (RFC 9110, 6.5.1)
+            raise Refusal(400, f"{name.decode()} has no place in a trailer", "trailer")
+
+    def on_headers_complete(self) -> None:
+        parser = self._parser
+        if self._again or parser is None:  # a head of ours; one behind the last that was served
+            return
+        settings = self._settings
+        target = self._target
+        fields, self._fields = self._fields, []
+        if (self._behind or self._fed_bytes > self._head_max) and _size_bytes(target, fields) > self._head_max:
+            raise Refusal(431, "the request head is too large", "head_too_large")
+        if len(fields) > settings.header_fields_max:
+            raise Refusal(431, "too many header fields", "too_many_fields")
+        method = parser.get_method()
+        head = plain_head(method, target, parser.get_http_version, fields) if parser.should_keep_alive() else None
+        if head is None:
+            head = check_head(method, target, parser.get_http_version(), fields)
+        if head.heeded:
+            length = head.length_bytes
+            if length and 0 < settings.body_size_bytes_max < length:
+                raise Refusal(413, "the request body is too large", "body_too_large")
+            if length is None:
+                _allow_spaces_behind_sizes(parser)
+            if b"upgrade" in head.heeded:
+                self._upgrading = parser.should_upgrade()
+                if head.upgrade:
+                    _check_handshake(head)
+        self._head = head
+        self._target = b""  # kept until here: `refused` tells it
+        self._fed_bytes = self._body_bytes = 0
+        self._last = not head.keep_alive
+        self._sink.head_came(head, fields)
+
+    def on_body(self, part: bytes) -> None:
+        self._fed_bytes = 0
+        self._body_bytes += len(part)
+        limit = self._settings.body_size_bytes_max
+        if 0 < limit < self._body_bytes:
+            raise Refusal(413, "the request body is too large", "body_too_large")
+        self._sink.part_came(part)
+
+    def on_message_complete(self) -> None:
+        self._fed_bytes = 0
+        self._behind = True
+        head = self._head
+        if self._upgrading and head is not None and (head.upgrade or head.length_bytes != 0):
+            return  # a WebSocket's head has no end; a body comes by another parser
+        self._head = None
+        self._sink.request_over()
+
+    # Upgrades.
+
+    def _go_on_behind_upgrade(self) -> bool:
+        """Another parser for what comes behind the head. False: nothing shall be fed any more."""
+        if self._parser is None:
+            return False
+        self._upgrading = False
+        self._parser = HttpRequestParser(self)
+        if self._head is not None:
+            self._again = True
+            self._parser.feed_data(_framing_only(self._head))
+            self._again = False
+            _allow_spaces_behind_sizes(self._parser)
+        return True
+
+
+def _size_bytes(target: bytes, fields: list[tuple[bytes, bytes]]) -> int:
+    return len(target) + sum(len(name) + len(value) + 4 for name, value in fields)
+
+
+def _check_handshake(head: Head) -> None:
+    if head.method != "GET":
+        raise Refusal(405, "a WebSocket begins with GET", "websocket_method")
+    if head.length_bytes != 0:
+        raise Refusal(400, "a WebSocket handshake has no body", "websocket_body")
+
+
+def _framing_only(head: Head) -> bytes:
+    framing = b"transfer-encoding: chunked" if head.length_bytes is None else b"content-length: %d" % head.length_bytes
+    return b"POST / HTTP/1.1\r\nhost: again\r\n%b\r\n\r\n" % framing
+
+
+def _allow_spaces_behind_sizes(parser: Any) -> None:
+    """The size of a chunk may have white space behind it (RFC 9112, 7.1.1), which leads no reader to another size.
+
+    White space elsewhere in a chunk extension llhttp refuses, whatever it is told.
+    """
+    parser.set_dangerous_leniencies(lenient_spaces_after_chunk_size=True)
+
+
+def _refusal(error: HttpParserError, method: bytes, data: bytes) -> Refusal:
+    """What llhttp, or a callback of ours, had against the bytes. data: with which the request began, if that is known."""
+    cause = error.__context__
+    if isinstance(cause, Refusal):
+        return cause
+    if cause is not None:
+        raise cause  # a bug of ours must not look like the client's fault
+    if method == HTTP2:
+        return Refusal(505, SPOKEN, "version")
+    if isinstance(error, HttpParserInvalidMethodError) and METHOD.match(data):
+        return Refusal(501, "this method is not implemented", "method")
+    return Refusal(400, str(error), "malformed")

@@ -1,0 +1,104 @@
+"""Where clients come in: uvloop listens, and each connection gets one of Twisted's protocols (transport.py)."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IStreamServerEndpoint
+from twisted.internet.protocol import Factory
+from zope.interface import implementer
+
+from interface_server.transport.keepalive import Patience
+from interface_server.transport.listening_port import UvloopPort
+from interface_server.transport.socket_options import (
+    EVERYWHERE,
+    be_patient,
+    listen_everywhere,
+    permissions,
+    remove_stale,
+)
+from interface_server.transport.transport import UvloopTransport, everybody
+
+
+@implementer(IStreamServerEndpoint)
+class UvloopServerEndpoint:
+    """The first of `fd`, `uds`, `host` and `port` that is given."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        uds: str | None = None,
+        uds_permissions: str = "",
+        fd: int | None = None,
+        backlog: int = 2048,
+        reuse_port: bool = False,
+        patience: Patience | None = None,
+        admits: Callable[[int], bool] = everybody,
+    ) -> None:
+        """patience: with clients that are no longer there; None: the system's, which has none while nothing is sent."""
+        self._loop = loop
+        self._host, self._port, self._reuse_port = host, port, reuse_port
+        self._uds = Path(uds) if uds else None
+        self._uds_permissions = uds_permissions
+        self._fd = fd
+        self._backlog = backlog
+        self._patience = patience
+        self._admits = admits
+        self._connecting: set[asyncio.Task[object]] = set()  # asyncio itself holds its tasks only weakly
+
+    def listen(self, protocolFactory: Factory) -> Deferred[UvloopPort]:
+        """Twisted's face of `open`."""
+        return Deferred.fromFuture(self._loop.create_task(self.open(protocolFactory)))
+
+    async def open(self, factory: Factory) -> UvloopPort:
+        """Listen; each connection gets a protocol of `factory`. Raises OSError, with nothing left behind."""
+        port = await self._port_of(factory)
+        if self._patience is not None:
+            for listening in port.sockets:
+                be_patient(listening, self._patience)
+        return port
+
+    async def _port_of(self, factory: Factory) -> UvloopPort:
+        def connection() -> UvloopTransport:
+            return UvloopTransport(factory, self._admits)
+
+        def accepted(sock: socket.socket) -> None:
+            task = self._loop.create_task(self._loop.connect_accepted_socket(connection, sock))
+            self._connecting.add(task)
+            task.add_done_callback(self._connecting.discard)
+
+        server, inherited = await self._listening(connection), self._fd is not None
+        return UvloopPort(server, None if inherited else self._uds, accepted, inherited)
+
+    async def _listening(self, connection: Callable[[], UvloopTransport]) -> asyncio.Server:
+        if self._fd is not None:
+            sock = socket.socket(fileno=self._fd)
+            if sock.family == socket.AF_UNIX:
+                return await self._loop.create_unix_server(connection, sock=sock, backlog=self._backlog)
+            return await self._loop.create_server(connection, sock=sock, backlog=self._backlog)
+        if self._uds is not None:
+            return await self._open_unix(connection, self._uds)
+        if self._host == EVERYWHERE:
+            sock = listen_everywhere(self._port, self._backlog, self._reuse_port)
+            return await self._loop.create_server(connection, sock=sock, backlog=self._backlog)
+        return await self._loop.create_server(
+            connection,
+            self._host or None,
+            self._port,
+            backlog=self._backlog,
+            reuse_address=True,
+            reuse_port=self._reuse_port or None,
+        )
+
+    async def _open_unix(self, connection: Callable[[], UvloopTransport], path: Path) -> asyncio.Server:
+        before = remove_stale(path)
+        server = await self._loop.create_unix_server(connection, str(path), backlog=self._backlog)
+        path.chmod(permissions(self._uds_permissions, before))  # noqa: ASYNC240 - once, before anybody is served
+        return server

@@ -1,0 +1,246 @@
+"""An object that looks like one of Twisted's transports and hands everything on to uvloop's.
+
+Twisted's own transports queue each write and change epoll twice for it; uvloop's write goes to the kernel at once.
+
+* Bytes come by a straight way: uvloop calls the protocol's own `dataReceived`, not a method of ours.
+* Beside Twisted's interfaces the protocol may have `pause_writing`, `resume_writing` (the write buffer went above 64 KiB,
+  or below a quarter of it) and `eof_received` (the peer will send nothing more); they mean what asyncio means by them.
+"""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import fcntl
+import select
+import socket
+import struct
+import termios
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from twisted.internet.error import ConnectionLost
+from twisted.internet.interfaces import IConsumer, IPushProducer, ITransport
+from twisted.internet.protocol import Factory, connectionDone
+from twisted.python.failure import Failure
+from zope.interface import implementer
+
+from interface_server.transport.addresses import Address, address_of
+from interface_server.transport.keepalive import ERRNOS
+from interface_server.transport.socket_options import prepare, unmapped
+
+HIGH_WATER_BYTES = 64 * 1024
+SIOCOUTQ = getattr(termios, "TIOCOUTQ", None)
+#: Both directions are closed, or the connection was reset.
+GONE = select.POLLHUP | select.POLLERR
+#: The peer will send nothing more; without POLLRDHUP (not Linux) only a reset is seen while reading is paused.
+HUNG_UP = getattr(select, "POLLRDHUP", 0) | GONE
+
+
+def everybody(_descriptor: int) -> bool:
+    """There is room for all."""
+    return True
+
+
+@implementer(ITransport, IConsumer, IPushProducer)
+class UvloopTransport(asyncio.Protocol):
+    """One connection: asyncio's protocol towards uvloop, Twisted's transport towards our protocol."""
+
+    __slots__ = ("_admits", "_factory", "_producer", "_written", "data_received", "protocol", "uv")
+
+    disconnecting = False  # Twisted asks for it in places; whoever needs the truth asks `is_closing`
+
+    def __init__(self, factory: Factory, admits: Callable[[int], bool] = everybody) -> None:
+        """admits: by its descriptor, whether a connection may stay."""
+        self._admits = admits
+        self._factory: Factory | None = factory
+        self._producer: Any = None
+        self._written = 0
+        self.protocol: Any = None
+        self.uv: Any = None
+        self.data_received: Any = _nobody_listens
+
+    # What uvloop calls.
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.uv = transport
+        self.uv.set_write_buffer_limits(HIGH_WATER_BYTES)
+        sock = self.uv.get_extra_info("socket")
+        if not self._admits(sock.fileno()):
+            self.uv.abort()
+            return
+        prepare(sock)
+        factory, self._factory = self._factory, None
+        assert factory is not None  # a connection is made once
+        protocol: Any = factory.buildProtocol(self.getPeer())  # type: ignore[arg-type]  # zope's interfaces are no types
+        if protocol is None:
+            self.uv.abort()
+            return
+        self.switch_protocol(protocol)
+        self.protocol.makeConnection(self)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        protocol, self.protocol = self.protocol, None
+        self._producer = None
+        self.data_received = _nobody_listens
+        if protocol is not None:
+            protocol.connectionLost(connectionDone if exc is None else _lost(exc))
+
+    def eof_received(self) -> bool | None:
+        heard = getattr(self.protocol, "eof_received", None)
+        return bool(heard()) if heard is not None else False
+
+    def pause_writing(self) -> None:
+        if self._producer is not None:
+            self._producer.pauseProducing()
+        else:
+            _tell(self.protocol, "pause_writing")
+
+    def resume_writing(self) -> None:
+        if self._producer is not None:
+            self._producer.resumeProducing()
+        else:
+            _tell(self.protocol, "resume_writing")
+
+    # What our protocols call.
+
+    def switch_protocol(self, protocol: Any) -> None:
+        """From now on `protocol` gets the bytes and the news. Its `makeConnection` is the caller's business."""
+        self.protocol = protocol
+        self.data_received = protocol.dataReceived
+        self.uv.set_protocol(self)  # uvloop keeps the bound method; this makes it look again
+
+    def write(self, data: bytes) -> None:
+        self._written += len(data)
+        self.uv.write(data)
+
+    def writeSequence(self, data: Iterable[bytes]) -> None:
+        self.write(b"".join(data))
+
+    def write_pieces(self, pieces: list[bytes], size_bytes: int) -> None:
+        """Write all of `pieces`, which have `size_bytes` together, without joining them."""
+        self._written += size_bytes
+        self.uv.writelines(pieces)
+
+    def write_eof(self) -> None:
+        """Say that nothing more will come, once all is written; reading goes on."""
+        if not self.uv.is_closing():
+            self.uv.write_eof()
+
+    def loseConnection(self, *_: object) -> None:
+        """Close after all is written. The peer gets a reset if it has sent what nobody read."""
+        self.uv.close()
+
+    def abortConnection(self) -> None:
+        """Close now and forget what is not written."""
+        self.uv.abort()
+
+    def reset(self, after_writing: bool = False) -> None:
+        """Close so that the peer cannot take it for an orderly end (RST rather than FIN, where there is such a thing).
+
+        after_writing: our buffer goes to the kernel first; what waits there may be lost all the same.
+        """
+        if not self.uv.is_closing() and self.uv.get_extra_info("socket").family != socket.AF_UNIX:
+            self.uv.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        if after_writing:
+            self.uv.close()
+        else:
+            self.uv.abort()
+
+    def pauseProducing(self) -> None:
+        if not self.uv.is_closing():
+            self.uv.pause_reading()
+
+    def resumeProducing(self) -> None:
+        if not self.uv.is_closing():
+            self.uv.resume_reading()
+
+    def stopProducing(self) -> None:
+        self.loseConnection()
+
+    def registerProducer(self, producer: Any, streaming: bool) -> None:
+        """`producer` is paused and resumed instead of the protocol. Pull producers are not served."""
+        if self._producer is not None or not streaming:
+            raise RuntimeError("one push producer at a time can be registered here")
+        self._producer = producer
+
+    def unregisterProducer(self) -> None:
+        self._producer = None
+
+    def getPeer(self) -> Address:
+        return address_of(self.uv.get_extra_info("peername"))
+
+    def getHost(self) -> Address:
+        return address_of(self.uv.get_extra_info("sockname"))
+
+    def peer(self) -> tuple[str, int] | None:
+        """Host and port of the peer; None on a unix socket."""
+        name = self.uv.get_extra_info("peername")
+        return (unmapped(name[0]), name[1]) if isinstance(name, tuple) else None
+
+    def host(self) -> tuple[str, int | None] | None:
+        """Host and port of our end; path and None on a unix socket."""
+        name = self.uv.get_extra_info("sockname")
+        return (unmapped(name[0]), name[1]) if isinstance(name, tuple) else ((name, None) if name else None)
+
+    def is_closing(self) -> bool:
+        return bool(self.uv.is_closing())
+
+    def get_write_buffer_size(self) -> int:
+        return int(self.uv.get_write_buffer_size())
+
+    def unsent_bytes(self) -> int:
+        """What was written and the peer has not acknowledged: our buffer and the kernel's."""
+        waiting = self.get_write_buffer_size()
+        if self.uv.is_closing() or SIOCOUTQ is None:
+            return waiting
+        queued = array.array("i", [0])
+        try:
+            fcntl.ioctl(self.uv.get_extra_info("socket").fileno(), SIOCOUTQ, queued)
+        except OSError:
+            return waiting
+        return waiting + queued[0]
+
+    @property
+    def written_bytes(self) -> int:
+        """What was written since the connection began."""
+        return self._written
+
+    def acknowledged_bytes(self) -> int:
+        return self._written - self.unsent_bytes()
+
+    def has_unread(self) -> bool:
+        """Is there something in the kernel that we have not read yet: bytes, or the peer's end?"""
+        return not self.uv.is_closing() and self._polls(select.POLLIN)
+
+    def hung_up(self) -> bool:
+        """Has the peer closed or reset, as far as the kernel knows? For while reading is paused and nobody would hear."""
+        return self.uv.is_closing() or self._polls(HUNG_UP)
+
+    def is_gone(self) -> bool:
+        """True if the peer has surely left. On TCP only a reset says so, on a unix socket the close as well."""
+        return self.uv.is_closing() or self._polls(GONE)
+
+    def _polls(self, what: int) -> bool:
+        poll = select.poll()
+        poll.register(self.uv.get_extra_info("socket").fileno(), what)
+        return bool(poll.poll(0))
+
+
+class Vanished(ConnectionLost):
+    """The kernel gave the connection up: nothing is heard of the peer any more."""
+
+
+def _lost(exc: Exception) -> Failure:
+    kind = Vanished if isinstance(exc, OSError) and exc.errno in ERRNOS else ConnectionLost
+    return Failure(kind(str(exc)))  # type: ignore[no-untyped-call]  # Twisted's is not typed
+
+
+def _nobody_listens(data: bytes) -> None:
+    """Bytes that arrive while a connection has no protocol, or no longer one, are nobody's."""
+
+
+def _tell(protocol: object, news: str) -> None:
+    heard = getattr(protocol, news, None)
+    if heard is not None:
+        heard()

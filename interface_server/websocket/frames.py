@@ -1,0 +1,76 @@
+"""One WebSocket frame as a server writes it: unmasked, whole, as one `bytes`.
+
+A frame is the same for every socket that does not compress, so what a group sends is built once and written by all.
+RFC 6455, section 5.2; permessage-deflate's bit is RFC 7692, section 6.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+
+from channel_layer.protocol.close_codes import REASON_SIZE_BYTES_MAX
+from channel_layer.protocol.events import Event
+
+CONTINUATION, TEXT, BINARY = 0x0, 0x1, 0x2
+CLOSE, PING, PONG = 0x8, 0x9, 0xA
+
+FIN = 0x80
+COMPRESSED = 0x40  #: RSV1, on the first frame of a compressed message only
+
+_SHORT = Struct("!BB").pack
+_MIDDLE = Struct("!BBH").pack
+_LONG = Struct("!BBQ").pack
+
+#: Heads of whole text and binary messages up to 125 bytes: nearly all of them are, and a look-up is cheaper than packing.
+_TEXT_HEADS = tuple(_SHORT(FIN | TEXT, size) for size in range(126))
+_BINARY_HEADS = tuple(_SHORT(FIN | BINARY, size) for size in range(126))
+
+
+def frame(first_byte: int, payload: bytes) -> bytes:
+    """A frame of `payload`; `first_byte` is the opcode with its flags."""
+    size = len(payload)
+    if size < 126:
+        return _SHORT(first_byte, size) + payload
+    if size < 65_536:
+        return _MIDDLE(first_byte, 126, size) + payload
+    return _LONG(first_byte, 127, size) + payload
+
+
+def message_frame(event: Event) -> bytes:
+    """The frame of one whole `websocket.send`.
+
+    Raises TypeError or UnicodeEncodeError where the event holds neither bytes nor encodable text: a sender's bug.
+    """
+    payload = event.get("bytes")
+    if payload is None:
+        payload = event["text"].encode() if event.get("text") is not None else _nothing()
+        return _TEXT_HEADS[len(payload)] + payload if len(payload) < 126 else frame(FIN | TEXT, payload)
+    return _BINARY_HEADS[len(payload)] + payload if len(payload) < 126 else frame(FIN | BINARY, payload)
+
+
+def message_payload(event: Event) -> tuple[int, bytes]:
+    """Opcode and payload of one `websocket.send`, for those that compress or fragment. Raises like `message_frame`."""
+    payload = event.get("bytes")
+    if payload is not None:
+        return BINARY, payload + b""  # whatever is not bytes fails here, before anything is written
+    text = event.get("text")
+    return TEXT, text.encode() if text is not None else _nothing()
+
+
+def close_frame(code: int | None, reason: str = "") -> bytes:
+    """A close frame. No code: an empty one, the answer to an empty one. A long reason is cut at a character's end."""
+    if code is None:
+        return _SHORT(FIN | CLOSE, 0)
+    return frame(FIN | CLOSE, code.to_bytes(2, "big") + cut_reason(reason))
+
+
+def cut_reason(reason: str) -> bytes:
+    """`reason` in UTF-8, at most 123 bytes, never ending inside of a character."""
+    encoded = reason.encode("utf-8", "replace")
+    if len(encoded) <= REASON_SIZE_BYTES_MAX:
+        return encoded
+    return encoded[:REASON_SIZE_BYTES_MAX].decode("utf-8", "ignore").encode()
+
+
+def _nothing() -> bytes:
+    raise TypeError("websocket.send carries neither bytes nor text")

@@ -1,0 +1,201 @@
+"""The first and only HTTP exchange of a WebSocket: what a head must say, and what is said to it.
+
+The head was parsed already, and once (two parsers that disagree are an attack), and is that of a GET without a body. Here it is
+judged: the version (else 426), the key (else 400), the subprotocols. Then the application decides: its `websocket.accept` becomes a
+101, its `websocket.http.response.start` a response like any other (`http1/encoder.py`), anything else a short refusal.
+
+No I/O here. RFC 6455, sections 4.2 and 11.3; ASGI specification, "WebSocket" and "WebSocket denial response".
+"""
+
+from __future__ import annotations
+
+import re
+from base64 import b64decode, b64encode
+from binascii import Error as Base64Error
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from hashlib import sha1
+
+from channel_layer.protocol.events import Event
+from interface_server.http.access_log import AccessLog
+from interface_server.http.response import TOKEN, Fields, InvalidResponse, kinds_of, once
+from interface_server.http.response import State as ResponseState
+from interface_server.http1.encoder import STATUS_LINES, Http1Response, StandingLines
+
+_MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_KEY_SIZE_BYTES = 16
+_VALUE_HARM = re.compile(rb"[\x00\r\n]")
+_PROTOCOL = b"sec-websocket-protocol"
+#: The worker keeps each as long as the socket is open, with twenty times its bytes where it is short.
+SUBPROTOCOLS_MAX = 100
+
+#: What the handshake says by itself: an application's accept cannot say it again, or otherwise.
+_OURS = frozenset(
+    (
+        b"connection",
+        b"upgrade",
+        b"sec-websocket-accept",
+        b"sec-websocket-extensions",
+        b"content-length",
+        b"transfer-encoding",
+    )
+)
+
+
+class BadHandshake(Exception):
+    """The head is not that of a WebSocket we speak."""
+
+    def __init__(self, status: int, why: str, field_line: bytes = b"") -> None:
+        super().__init__(status, why)
+        self.status = status
+        self.why = why
+        self.field = field_line  #: a line of the response that helps the client, or nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What the client asked for."""
+
+    key: bytes = b""
+    subprotocols: list[str] = field(default_factory=list)
+    extensions: bytes = b""  #: its `Sec-WebSocket-Extensions`, joined; empty when there are none
+
+
+class Handshake:
+    """One handshake, from its head to its answer; dropped then."""
+
+    __slots__ = ("_client", "_lines", "_response", "_start", "_target", "begun", "offer")
+
+    def __init__(self, scope: Event, lines: StandingLines) -> None:
+        """scope: of the connection, for the access log. lines: what the server adds to every response."""
+        query, below = scope["query_string"], len(scope["root_path"].encode())
+        self._client = scope["client"]
+        self._target: bytes = scope["raw_path"][below:] + (b"?" + query if query else b"")  # as it came
+        self._lines = lines
+        self._response: Http1Response | None = None
+        self._start: Event | None = None  # of a denial whose head has not left
+        self.offer = Offer()
+        self.begun = False  #: has any byte of a denial left?
+
+    def check(self, headers: Fields) -> list[str]:
+        """Judge the head; the subprotocols that the client speaks. Raises BadHandshake."""
+        self.offer = check(headers)
+        return self.offer.subprotocols
+
+    def accept(self, event: Event, extension: str) -> bytes:
+        """The 101 that `websocket.accept` asks for. Raises InvalidResponse."""
+        headers = once(event.get("headers") or ())
+        standing = self._lines.beside(kinds_of(headers))
+        subprotocol = event.get("subprotocol")
+        if subprotocol is not None and subprotocol not in self.offer.subprotocols:
+            # The client would have to fail: RFC 6455, 4.1.
+            raise InvalidResponse(f"subprotocol {subprotocol!r} was not offered")
+        return accepted(self.offer.key, subprotocol, headers, extension=extension, standing=standing)
+
+    def refuse(self, status: int, why: str, field_line: bytes) -> bytes:
+        """A complete response of ours: a status, one short sentence, and one more line of the head, or none."""
+        body = why.encode() + b"\n"
+        rest = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+        return b"".join((STATUS_LINES[status], self._lines.all, field_line, rest, body))
+
+    def deny(self, event: Event) -> bytes:
+        """The bytes of one event of a denial response. Raises like Http1Response.render."""
+        event = {**event, "type": event["type"].removeprefix("websocket.")}
+        if self._response is None:
+            self._response = Http1Response(head_only=False, modern=True, keep_alive=False, lines=self._lines)
+            self._start = event
+            return b""
+        start, self._start = self._start, None
+        pieces = self._response.render([event] if start is None else [start, event], may_stay=False)
+        self.begun = True
+        return b"".join(pieces)
+
+    @property
+    def over(self) -> bool:
+        """Has the last byte of a denial left?"""
+        return self._response is not None and self._response.state is ResponseState.OVER
+
+    @property
+    def fault(self) -> str:
+        """Why a denial is not what it declared to be; empty: it is."""
+        return self._response.fault if self._response is not None else ""
+
+    @property
+    def status(self) -> int:
+        """Of the denial."""
+        return self._response.status if self._response is not None else 0
+
+    def log(self, access_log: AccessLog, status: int, why: str = "") -> None:
+        """One line, if lines are wanted. why: of an answer of our own."""
+        if access_log.enabled:
+            access_log.line(self._client, "GET", self._target, "1.1", status, why)
+
+
+def check(headers: Fields) -> Offer:
+    """What a client with this head asked for; names are in lower case. Raises BadHandshake."""
+    said: dict[bytes, list[bytes]] = {}
+    for name, value in headers:
+        if name.startswith(b"sec-websocket-"):
+            said.setdefault(name, []).append(value)
+    if said.get(b"sec-websocket-version") != [b"13"]:
+        raise BadHandshake(426, "this server speaks WebSocket version 13", b"sec-websocket-version: 13\r\n")
+    return Offer(
+        _checked_key(said.get(b"sec-websocket-key", [])),
+        _subprotocols(said.get(_PROTOCOL, [])),
+        b", ".join(said.get(b"sec-websocket-extensions", [])),
+    )
+
+
+def accepted(
+    key: bytes, subprotocol: str | None = None, headers: Fields = (), *, extension: str = "", standing: bytes = b""
+) -> bytes:
+    """The 101. `headers` are the application's, `standing` the lines that the server adds to every response.
+
+    Raises InvalidResponse where one of the application's words would break the head.
+    """
+    silent = _OURS
+    pieces = [b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n", standing]
+    pieces += (b"sec-websocket-accept: ", accept_token(key), b"\r\n")
+    if subprotocol is not None:
+        silent = _OURS | {_PROTOCOL}
+        pieces += (_PROTOCOL, b": ", _checked_subprotocol(subprotocol), b"\r\n")
+    if extension:
+        pieces += (b"sec-websocket-extensions: ", extension.encode("ascii"), b"\r\n")
+    for name, value in headers:
+        if TOKEN.fullmatch(name) is None or _VALUE_HARM.search(value):
+            raise InvalidResponse(f"header {name!r} holds what no header may hold")
+        if name.lower() not in silent:
+            pieces += (name, b": ", value, b"\r\n")
+    pieces.append(b"\r\n")
+    return b"".join(pieces)
+
+
+def accept_token(key: bytes) -> bytes:
+    """`Sec-WebSocket-Accept`: the proof that this server understood. RFC 6455, section 4.2.2."""
+    return b64encode(sha1(key + _MAGIC, usedforsecurity=False).digest())
+
+
+def _checked_key(keys: list[bytes]) -> bytes:
+    try:
+        if len(keys) == 1 and len(b64decode(keys[0], validate=True)) == _KEY_SIZE_BYTES:
+            return keys[0]
+    except Base64Error:
+        pass
+    raise BadHandshake(400, "Sec-WebSocket-Key is not 16 bytes in base64")
+
+
+def _subprotocols(values: Iterable[bytes]) -> list[str]:
+    names = [name.strip(b" \t") for value in values for name in value.split(b",")]
+    names = [name for name in names if name]
+    if len(names) > SUBPROTOCOLS_MAX:
+        raise BadHandshake(400, "too many subprotocols")
+    if not all(TOKEN.fullmatch(name) for name in names):
+        raise BadHandshake(400, "Sec-WebSocket-Protocol is not a list of tokens")
+    return [name.decode("ascii") for name in names]
+
+
+def _checked_subprotocol(subprotocol: str) -> bytes:
+    encoded = subprotocol.encode("utf-8", "replace")
+    if TOKEN.fullmatch(encoded) is None:
+        raise InvalidResponse(f"subprotocol {subprotocol!r} is not a token")
+    return encoded

@@ -1,0 +1,170 @@
+"""What a value on the command line may look like, and what is said when it does not."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from channel_layer.messaging.generations import Succession
+from channel_layer.redis.address import RedisAddress
+from interface_server.http.proxy_headers import TrustedPeers
+
+UNITS_BYTES = {"": 1, "b": 1, "k": 1024, "kib": 1024, "m": 1024**2, "mib": 1024**2, "g": 1024**3, "gib": 1024**3}
+UNITS_BYTES |= {"kb": 1000, "mb": 1000**2, "gb": 1000**3}
+
+
+#: Each is about one message or one connection, so that no standing value can be true; most would break the framing.
+NOT_TO_ADD = frozenset({"content-length", "transfer-encoding", "te", "trailer"})
+NOT_TO_ADD |= {"connection", "keep-alive", "proxy-connection", "upgrade"}
+
+
+class Size(click.ParamType[int]):
+    """Bytes: `262144`, `256KiB`, `256MiB`, `1GiB`."""
+
+    name = "size"
+
+    def __init__(self, least: int = 0, most: int | None = None) -> None:
+        self._least, self._most = least, most
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """The number of bytes."""
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"\s*(\d+)\s*([a-z]*)\s*", str(value).lower())
+        if match is None or match[2] not in UNITS_BYTES:
+            self.fail(f"{value!r} is not a size in bytes such as 65536, 64KiB or 256MiB", param, ctx)
+        size = int(match[1]) * UNITS_BYTES[match[2]]
+        if size < self._least:
+            self.fail(f"{value!r} is less than {self._least}", param, ctx)
+        if self._most is not None and size > self._most:
+            self.fail(f"{value!r} is more than {self._most}", param, ctx)
+        return size
+
+
+class Whole(click.IntRange):
+    """A whole number."""
+
+    name = "integer"
+
+
+class Seconds(click.FloatRange):
+    """A time in seconds: a number, and not the one that compares as nothing."""
+
+    name = "seconds"
+
+    def __init__(self) -> None:
+        super().__init__(min=0, max=10**9)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The seconds."""
+        try:
+            none = math.isnan(float(value))
+        except ValueError:
+            none = True
+        if none:
+            self.fail(f"{value!r} is not a number of seconds", param, ctx)
+        return float(super().convert(value, param, ctx))
+
+
+class Header(click.ParamType[tuple[str, str]]):
+    """A response header, `NAME:VALUE`; in the environment one per line."""
+
+    name = "name:value"
+    envvar_list_splitter = "\n"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, str]:
+        """Name and value, the space around them taken away."""
+        if isinstance(value, tuple):
+            return value
+        name, colon, content = str(value).partition(":")
+        if not colon or not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name.strip()):
+            self.fail(f"{value!r} is not of the form NAME:VALUE", param, ctx)
+        if name.strip().lower() in NOT_TO_ADD:
+            self.fail(f"{name.strip()!r} belongs to one message or one connection, and is no header to add", param, ctx)
+        if re.search(r"[\x00-\x08\x0a-\x1f\x7f]", content):
+            self.fail(f"the value of {name.strip()!r} has control characters", param, ctx)
+        if not all(ord(character) < 256 for character in content):
+            self.fail(f"the value of {name.strip()!r} has characters that are not in Latin-1", param, ctx)
+        return name.strip(), content.strip()
+
+
+class MountPath(click.ParamType[str]):
+    """Where a proxy has mounted the application: empty, or a path with a slash in front."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The path, without a slash behind."""
+        if value and not str(value).startswith("/"):
+            self.fail(f"{value!r} does not begin with a slash", param, ctx)
+        return str(value).rstrip("/")
+
+
+class Checked(click.ParamType[str]):
+    """A text that is taken as it stands, unless `check` raises ValueError with the sentence that says why not."""
+
+    def __init__(self, name: str, check: Callable[[str], object]) -> None:
+        self.name = name
+        self._check = check
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The text as it was given."""
+        try:
+            self._check(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return str(value)
+
+
+def _permissions(text: str) -> None:
+    if text and re.fullmatch(r"(0o)?[0-7]{3,4}", text) is None:
+        raise ValueError(f"{text!r} is no octal number such as 660")
+
+
+def _some_address(text: str) -> None:
+    """Of an empty one, the system makes all."""
+    if not text:
+        raise ValueError(
+            "'' is no address; 0.0.0.0 listens on all IPv4 addresses of this machine, and :: on all of both families"
+        )
+
+
+HOST = Checked("address", _some_address)
+PERMISSIONS = Checked("octal", _permissions)
+#: Peers that are believed: addresses, networks, `unix`, or `*`, with commas between.
+PROXY_LIST = Checked("addresses", TrustedPeers)
+#: A URL that redis-py knows, or `redis+sentinel://host:port,…/service`.
+REDIS_URL = Checked("url", RedisAddress.parse)
+#: `<fleet>/<number>`, or nothing.
+GENERATION = Checked("fleet/number", Succession)
+
+
+class ApplicationInterface(click.Choice[str]):
+    """How the application wants to be called. Many will type the number of interface servers here."""
+
+    def __init__(self) -> None:
+        super().__init__(("auto", "asgi3", "asgi2", "wsgi"))
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The choice, or a hint."""
+        if str(value).isdigit():
+            self.fail(f"{value} is a number; did you mean --interfaces {value}?", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class OffOr(click.ParamType[str]):
+    """A path, or `off` for none: an empty value in the environment would mean "not set"."""
+
+    name = "path|off"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """A path with a slash in front, or an empty text."""
+        if value in ("", "off"):
+            return ""
+        if not str(value).startswith("/"):
+            self.fail(f"{value!r} does not begin with a slash (or is `off`)", param, ctx)
+        return str(value).rstrip("/")

@@ -1,0 +1,366 @@
+"""Every option of every command, once: its name, its meaning, who understands it, and which setting it fills.
+
+Names are uvicorn's where the meaning is the same. Each option is also read from the environment, as `TOWPATH_` and its name,
+the same for all commands. That is also how `serve` hands its options on to the processes that it starts: `environment`.
+Defaults stand with the settings, nowhere else.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import click
+
+from channel_layer.settings import MEBIBYTE, WireSettings
+from interface_server.settings import InterfaceSettings
+from towpath.config.option_types import (
+    GENERATION,
+    HOST,
+    PERMISSIONS,
+    PROXY_LIST,
+    REDIS_URL,
+    ApplicationInterface,
+    Header,
+    MountPath,
+    OffOr,
+    Seconds,
+    Size,
+    Whole,
+)
+from towpath.config.service_links import DeafToLinks
+from worker.settings import WorkerSettings
+
+SERVE, INTERFACE, WORKER, STATUS, STOP = "serve", "interface", "worker", "status", "stop"
+RELOAD, SCALE = "reload", "scale"
+PROCESSES = frozenset({SERVE, INTERFACE, WORKER})
+DOOR = frozenset({SERVE, INTERFACE})
+ROOM = frozenset({SERVE, WORKER})
+ONLY_SERVE = frozenset({SERVE})
+FIND_SERVE = frozenset({SERVE, STATUS, STOP, RELOAD, SCALE})
+
+SECONDS = Seconds()
+COUNT = Whole(min=1, max=10**6)
+COUNT_OR_OFF = Whole(min=0)
+PORT = Whole(0, 65535)
+LEVELS = click.Choice(("critical", "error", "warning", "info", "debug", "trace"), case_sensitive=False)
+
+DEFAULTS: dict[str, Any] = {"wire": WireSettings(), "interface": InterfaceSettings(), "worker": WorkerSettings()}
+
+Values = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One option. `fills`: the settings it becomes, as `interface.port`; `more`: what only click needs to know."""
+
+    flags: str
+    commands: frozenset[str]
+    help: str
+    fills: tuple[str, ...] = ()
+    type: Any = None
+    more: dict[str, Any] = field(default_factory=dict)
+    also_env: tuple[str, ...] = ()
+    elsewhere: str = ""  #: what it means to commands that look for a running `serve`, if that is something else
+
+    @property
+    def name(self) -> str:
+        """The name of the parameter: `--ws-max-size` is `ws_max_size`."""
+        return self.flags.split("/")[0].lstrip("-").replace("-", "_")
+
+    @property
+    def env(self) -> str:
+        """Its name in the environment."""
+        return f"TOWPATH_{self.name.upper()}"
+
+    @property
+    def default(self) -> Any:
+        """What is meant when nothing is said: what the settings say, unless the row says otherwise."""
+        if "default" in self.more or not self.fills:
+            return self.more.get("default")
+        room, _, attribute = self.fills[0].partition(".")
+        return getattr(DEFAULTS[room], attribute)
+
+    def option(self, command: str = SERVE) -> click.Option:
+        """The option, as click wants it for `command`."""
+        more = {name: value for name, value in self.more.items() if name != "default"}
+        default = self.default
+        if default is not None and not more.get("multiple"):
+            more["default"] = default
+            more.setdefault("show_default", default != "")
+        if self.type is not None:
+            more["type"] = self.type
+        env = [self.env, *self.also_env]
+        told = self.elsewhere if self.elsewhere and command not in PROCESSES else self.help
+        return DeafToLinks([self.flags], help=told, envvar=env, show_envvar=False, **more)
+
+
+def _load_env_file(ctx: click.Context, _param: click.Parameter, path: str | None) -> str | None:
+    """Before all other options are looked up: the file may set TOWPATH_… too. What is set already stays."""
+    if path is not None and not ctx.resilient_parsing:
+        from dotenv import load_dotenv
+
+        load_dotenv(path)
+    return path
+
+
+ENV_FILE = {"is_eager": True, "callback": _load_env_file}
+MANY: dict[str, Any] = {"multiple": True}
+
+ROWS: tuple[Row, ...] = (
+    # Where clients come in.
+    Row("--host", DOOR, "Address to listen on; `::` is all of this machine, IPv4 and IPv6.", ("interface.host",), HOST),
+    Row(
+        "--port", DOOR | FIND_SERVE, "Port to listen on; 0: any free one.", ("interface.port",), PORT,
+        elsewhere="The `serve` that listens on this port.",
+    ),
+    Row(
+        "--uds", DOOR | FIND_SERVE, "Listen on a unix socket of this path instead.", ("interface.uds",),
+        elsewhere="The `serve` that listens on the unix socket of this path.",
+    ),
+    Row(
+        "--uds-permissions", DOOR, "Who may connect to the unix socket, in octal; 666, or as it was before, if not given.",
+        ("interface.uds_permissions",), PERMISSIONS,
+    ),
+    Row("--fd", DOOR, "Listen on this inherited descriptor instead.", ("interface.fd",), COUNT_OR_OFF),
+    Row(
+        "--reuse-port", frozenset({INTERFACE}), "Share the port with other interface servers by SO_REUSEPORT.",
+        ("interface.reuse_port",), more={"is_flag": True},
+    ),
+    Row("--backlog", DOOR, "Connections that may wait to be accepted.", ("interface.backlog",), Whole(1, 65535)),
+    # How many processes, and what joins them.
+    Row("--interfaces", ONLY_SERVE, "Number of interface servers.", (), Whole(1, 256), {"default": 1}),
+    Row(
+        "--workers", ONLY_SERVE, "Number of workers.  [also: WEB_CONCURRENCY]", (), Whole(1, 1024),
+        {"default": 1}, ("WEB_CONCURRENCY",),
+    ),
+    Row("--interfaces-max", ONLY_SERVE, "How many `scale` may ask for; 4 times --interfaces if not given.", (), Whole(1, 1024)),
+    Row("--workers-max", ONLY_SERVE, "How many `scale` may ask for; 4 times --workers if not given.", (), Whole(1, 4096)),
+    Row(
+        "--redis", PROCESSES | {STATUS}, "URL of Redis or Valkey. `serve` starts one of its own without it.",
+        ("wire.redis",), REDIS_URL, {"default": None}, elsewhere="Look here, for processes that run without a `serve`.",
+    ),
+    Row("--redis-wait", PROCESSES, "Seconds to wait at the start for a Redis that is not there yet.", ("wire.redis_wait_s",), SECONDS),
+    Row("--prefix", PROCESSES | {STATUS}, "In front of every Redis key.", ("wire.prefix",)),
+    Row(
+        "--run-dir", FIND_SERVE, "Folder for the sockets of a running `serve`; one per user and port if not given.",
+        (), click.Path(file_okay=False), elsewhere="The `serve` that has this folder.",
+    ),
+    Row("--buffer-budget", PROCESSES, "What all windows of one process may add up to.", ("wire.buffer_budget_bytes",), Size()),
+    Row(
+        "--request-capacity", PROCESSES, "Connections that may wait for a worker: beyond it 503.",
+        ("wire.request_capacity",), COUNT,
+    ),
+    Row("--queue-wait", PROCESSES, "Seconds a request waits for a worker: then 503.", ("wire.queue_wait_s",), SECONDS),
+    Row(
+        "--redis-outage-timeout", DOOR, "Seconds a running exchange waits for a Redis that is away: then 502, or an abort.",
+        ("interface.redis_outage_timeout_s",), SECONDS,
+    ),
+    Row("--resume-wait", PROCESSES, "Seconds an open WebSocket waits for its next worker: then 1012.", ("wire.resume_wait_s",), SECONDS),
+    # The application.
+    Row("--app-dir", ROOM, "Folder in which to look for APP.", ("worker.app_dir",)),
+    Row("--factory", ROOM, "APP is called without arguments and returns the application.", ("worker.factory",), more={"is_flag": True}),
+    Row(
+        "--loop", ROOM, "Event loop of the workers; `auto` is uvloop.", ("worker.loop",),
+        click.Choice(("auto", "uvloop", "asyncio")),
+    ),
+    Row("--interface", ROOM, "How the application wants to be called.", ("worker.interface",), ApplicationInterface()),
+    Row("--lifespan", ROOM, "Lifespan events: once per worker.", ("worker.lifespan",), click.Choice(("auto", "on", "off"))),
+    Row("--threads", ROOM, "Kept threads for sync code, per worker.", ("worker.threads",), Whole(1, 1024)),
+    Row("--worker-concurrency", ROOM, "HTTP exchanges that are worked at at once, per worker.", ("worker.concurrency",), COUNT),
+    Row(
+        "--worker-streams", ROOM, "HTTP exchanges besides that stream a response or wait for their client's bytes, per worker.",
+        ("worker.streams",), COUNT,
+    ),
+    Row("--worker-websockets", ROOM, "WebSockets at once, per worker.", ("worker.websockets",), COUNT),
+    Row(
+        "--resume-websockets", ROOM, "Hand every open WebSocket over when a worker leaves; else those whose accept asks for it.",
+        ("worker.resume_websockets",), more={"is_flag": True},
+    ),
+    Row(
+        "--sticky", PROCESSES, "Keep a client with the worker that it had before: by a `cookie` of ours, or by its `address`.",
+        ("interface.sticky", "worker.sticky"), click.Choice(("off", "cookie", "address")),
+    ),
+    Row(
+        "--allow-mixed-apps", PROCESSES, "Start beside workers of another APP under the same --prefix.", ("wire.allow_mixed_apps",),
+        more={"is_flag": True},
+    ),
+    Row(
+        "--generation", frozenset({WORKER}), "FLEET/NUMBER: WebSockets are left to workers of a higher number, if there are any.",
+        ("wire.generation",), GENERATION,
+    ),
+    Row(
+        "--env-file", PROCESSES, "Set environment variables from this file first.", (),
+        click.Path(exists=True, dir_okay=False), ENV_FILE,
+    ),
+    # What the application is told about the outside, and what is said by ourselves.
+    Row(
+        "--root-path", DOOR, "ASGI root_path: where a proxy has mounted the application.",
+        ("interface.root_path",), MountPath(),
+    ),
+    Row(
+        "--proxy-headers/--no-proxy-headers", DOOR, "Believe X-Forwarded-For and X-Forwarded-Proto of trusted peers.",
+        ("interface.proxy_headers",),
+    ),
+    Row(
+        "--forwarded-allow-ips", DOOR, "Trusted peers: addresses, networks, `unix`, or `*`.  [also: FORWARDED_ALLOW_IPS]",
+        ("interface.forwarded_allow_ips",), PROXY_LIST, also_env=("FORWARDED_ALLOW_IPS",),
+    ),
+    Row("--server-header/--no-server-header", DOOR, "Say `server: towpath`.", ("interface.server_header",)),
+    Row("--date-header/--no-date-header", DOOR, "Say the date.", ("interface.date_header",)),
+    Row("--header", DOOR, "Add NAME:VALUE to every response (may be repeated).", ("interface.headers",), Header(), MANY),
+    Row(
+        "--health-path", DOOR, "Answered without a worker, with /live and /ready behind it; `off`: not at all.",
+        ("interface.health_path",), OffOr(),
+    ),
+    Row("--access-log/--no-access-log", DOOR, "One line per exchange.", ("interface.access_log",)),
+    Row("--log-level", PROCESSES, "Least level that is logged.", ("interface.log_level", "worker.log_level"), LEVELS),
+    Row(
+        "--log-config", PROCESSES, "Logging configuration: .json, .yaml, or .ini.",
+        ("interface.log_config", "worker.log_config"), click.Path(exists=True, dir_okay=False),
+    ),
+    # Limits.
+    Row(
+        "--limit-concurrency", DOOR, "Connections under way per interface server: above it 503; 0: off.",
+        ("interface.limit_concurrency",), COUNT_OR_OFF,
+    ),
+    Row(
+        "--limit-max-requests", ROOM, "Connections until a worker is replaced by a new one; 0: any number.",
+        ("worker.requests_max",), COUNT_OR_OFF,
+    ),
+    Row(
+        "--limit-max-requests-jitter", ROOM, "Up to so many more, drawn once by each worker.",
+        ("worker.requests_jitter",), COUNT_OR_OFF,
+    ),
+    Row("--max-worker-age", ROOM, "Seconds until a worker is replaced by a new one; 0: any.", ("worker.age_s_max",), SECONDS),
+    Row("--max-worker-rss", ROOM, "Memory at which a worker is replaced by a new one; 0: any.", ("worker.rss_bytes_max",), Size()),
+    Row(
+        "--worker-timeout", ROOM, "Seconds a worker may be stuck or frozen: then it is replaced; 0: any. Off with --reload.",
+        ("worker.stuck_s_max",), SECONDS,
+    ),
+    Row(
+        "--max-head-size", DOOR, "Largest request head, first line and fields: above it 431.",
+        ("interface.head_size_bytes_max",), Size(least=1024, most=MEBIBYTE),
+    ),
+    Row("--max-target-size", DOOR, "Longest request target: above it 414.", ("interface.target_size_bytes_max",), Size(1, MEBIBYTE)),
+    Row("--max-headers", DOOR, "Most fields of a request: above it 431.", ("interface.header_fields_max",), Whole(1, 10_000)),
+    Row("--max-body-size", DOOR, "Largest request body: above it 413; 0: any.", ("interface.body_size_bytes_max",), Size()),
+    Row(
+        "--body-timeout", DOOR, "Seconds without a byte of a request body that is awaited: then 408; 0: off.",
+        ("interface.body_timeout_s",), SECONDS,
+    ),
+    Row(
+        "--response-timeout", DOOR, "Seconds from adoption to the start of the response: then 504; 0: off.",
+        ("interface.response_timeout_s",), SECONDS,
+    ),
+    Row(
+        "--stall-timeout", DOOR, "Seconds a client may take nothing at all of what is sent: then it is cut off.",
+        ("interface.stall_timeout_s",), SECONDS,
+    ),
+    Row(
+        "--half-close-timeout", DOOR, "Seconds a client that has closed its own direction is waited for; 0: it has left.",
+        ("interface.half_close_timeout_s",), SECONDS,
+    ),
+    Row("--timeout-keep-alive", DOOR, "Seconds an idle connection stays open.", ("interface.keep_alive_timeout_s",), SECONDS),
+    Row(
+        "--timeout-graceful-shutdown", PROCESSES, "Seconds from SIGTERM until a process leaves.",
+        ("interface.graceful_timeout_s", "worker.graceful_timeout_s"), SECONDS,
+    ),
+    Row(
+        "--drain-delay", DOOR, "Seconds an interface server stays open, but unready, after SIGTERM.",
+        ("interface.drain_delay_s",), SECONDS,
+    ),
+    Row("--ws-max-size", DOOR, "Largest WebSocket message: above it close 1009.", ("interface.ws_size_bytes_max",), Size(least=1)),
+    Row("--ws-ping-interval", DOOR, "Seconds between pings; 0: off.", ("interface.ws_ping_interval_s",), SECONDS),
+    Row("--ws-ping-timeout", DOOR, "Seconds to wait for a pong: then close 1011.", ("interface.ws_ping_timeout_s",), SECONDS),
+    Row(
+        "--ws-push-buffer", DOOR, "Bytes of groups and third parties that one client has not taken: above it close 1013.",
+        ("interface.ws_push_bytes_max",), Size(least=1024),
+    ),
+    Row(
+        "--ws-push-timeout", DOOR, "Seconds in which a client takes what of these waits, if that is over 1 MiB: else close 1013; 0: off.",
+        ("interface.ws_push_timeout_s",), SECONDS,
+    ),
+    Row(
+        "--ws-per-message-deflate", DOOR, "Compress WebSocket messages.",
+        ("interface.ws_per_message_deflate",), click.BOOL,
+    ),
+    # Development.
+    Row("--reload", ONLY_SERVE, "Restart the workers when files change.", more={"is_flag": True, "default": False}),
+    Row(
+        "--reload-dir", ONLY_SERVE, "Folder to watch (may be repeated); --app-dir if not given.", (),
+        click.Path(exists=True, file_okay=False), MANY,
+    ),
+    Row("--reload-include", ONLY_SERVE, "Pattern of names to watch, beside *.py (may be repeated).", more=MANY),
+    Row("--reload-exclude", ONLY_SERVE, "Pattern of names not to watch (may be repeated).", more=MANY),
+)  # fmt: skip  # one option, one or three lines: a table that can be read down
+
+
+def default_of(name: str) -> Any:
+    """What the option of this name is if nobody says it."""
+    return next(row.default for row in ROWS if row.name == name)
+
+
+def options_of(command: str) -> Callable[[click.Command], click.Command]:
+    """Add every option that `command` understands, in the order of the table."""
+
+    def add(target: click.Command) -> click.Command:
+        target.params.extend(row.option(command) for row in ROWS if command in row.commands)
+        return target
+
+    return add
+
+
+def settings_of(values: Values) -> tuple[InterfaceSettings, WorkerSettings]:
+    """The settings of both rooms that `values` (option name to value) describe; what is not there keeps its default."""
+    fields: dict[str, dict[str, Any]] = {"wire": {}, "interface": {}, "worker": {"app": values.get("app", "")}}
+    for row in ROWS:
+        value = values.get(row.name)
+        for target in row.fills if value is not None else ():
+            room, _, attribute = target.partition(".")
+            fields[room][attribute] = value
+    wire = WireSettings(**fields["wire"])
+    return (
+        dataclasses.replace(DEFAULTS["interface"], wire=wire, **fields["interface"]),
+        dataclasses.replace(DEFAULTS["worker"], wire=wire, **fields["worker"]),
+    )
+
+
+def kept_for_workers(began: Values, now: Values) -> dict[str, Any]:
+    """The options for workers that start later: `now`, but what interface servers know too is as it `began`.
+
+    They must agree on it (Redis, prefix, waits), and interface servers are not replaced.
+    """
+    return {**began, **{row.name: now[row.name] for row in ROWS if _is_for_workers(row)}}
+
+
+def kept_back(began: Values, now: Values) -> list[str]:
+    """What says something else by now, and is not heeded before `serve` itself is started again."""
+    known = [row for row in ROWS if row.name in began and row.name in now]
+    return [row.flags.split("/")[0] for row in known if began[row.name] != now[row.name] and not _is_for_workers(row)]
+
+
+def _is_for_workers(row: Row) -> bool:
+    return row.commands >= ROOM and INTERFACE not in row.commands
+
+
+def environment(values: Values) -> dict[str, str]:
+    """The options of `values` that are not the default, as variables that say the same to `interface` and `worker`."""
+    told = {}
+    for row in ROWS:
+        value = values.get(row.name)
+        if row.commands & {INTERFACE, WORKER} and value is not None and value != () and value != row.default:
+            told[row.env] = _as_text(row, value)
+    return told
+
+
+def _as_text(row: Row, value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(row.type, Header):
+        return Header.envvar_list_splitter.join(f"{name}:{content}" for name, content in value)
+    if isinstance(row.type, OffOr):
+        return str(value) or "off"
+    return str(value)

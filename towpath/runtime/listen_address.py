@@ -1,0 +1,133 @@
+"""Where clients come in, found out before anything is started.
+
+supervisord makes the listening socket itself where it can (IPv4 with a port, unix sockets); its children get it as descriptor
+0. What it cannot make (IPv6, any free port, an inherited descriptor) `serve` makes, and hands down through it: supervisord
+closes every descriptor below its `minfds` in its children, and leaves those above alone.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from interface_server.settings import InterfaceSettings
+from interface_server.transport.socket_options import PERMISSIONS, bindable, permissions, remove_stale
+from towpath.errors import StartFailure
+from towpath.runtime.run_dir import SOCKET_PATH_BYTES_MAX
+from towpath.runtime.worker_environment import RUN_DIR
+from towpath.supervisord.conf import DESCRIPTORS_CLOSED_BELOW
+
+HANDED_DOWN = DESCRIPTORS_CLOSED_BELOW  #: the number of the descriptor that `serve` hands down
+HANDED_DOWN_END = HANDED_DOWN + 100  #: what is above may be somebody else's
+
+WHY = {
+    errno.EADDRINUSE: "port {port} on {host} is in use",
+    errno.EACCES: "port {port} on {host} needs more rights than this user has",
+    errno.EADDRNOTAVAIL: "{host} is not an address of this machine",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """A place that is free. `supervised`: as supervisord writes it; None: `descriptor` was made by us."""
+
+    shown: str
+    port: int = 0  #: where there is one
+    supervised: str | None = None
+    descriptor: int | None = None
+    permissions: int = PERMISSIONS  #: of a unix socket
+
+
+def prepare(settings: InterfaceSettings) -> Listening:
+    """Check that we can listen there, or make the socket. StartFailure otherwise."""
+    if settings.fd is not None:
+        return Listening(f"descriptor {settings.fd}", descriptor=_hand_down(_inherited(settings.fd)))
+    if settings.uds is not None:
+        path = Path(settings.uds).absolute()
+        allowed = permissions(settings.uds_permissions, check_unix(path))
+        return Listening(f"unix:{path}", supervised=f"unix://{path}", permissions=allowed)
+    family, address = _resolve(settings.host, settings.port)
+    listener = _bind(family, address, settings)
+    host, port = listener.getsockname()[:2]
+    shown = f"http://[{host}]:{port}/" if family == socket.AF_INET6 else f"http://{host}:{port}/"
+    if family == socket.AF_INET6 or settings.port == 0:
+        return Listening(shown, port, descriptor=_hand_down(listener))
+    listener.close()
+    return Listening(shown, port, supervised=f"tcp://{host}:{port}")
+
+
+def check(settings: InterfaceSettings) -> None:
+    """StartFailure if an interface server of these settings could not listen."""
+    if settings.fd is not None or settings.reuse_port or settings.port == 0:
+        return
+    if settings.uds is not None:
+        check_unix(Path(settings.uds))
+        return
+    family, address = _resolve(settings.host, settings.port)
+    _bind(family, address, settings).close()
+
+
+def check_unix(path: Path) -> int | None:
+    """StartFailure if nobody could listen there. What a dead server left is taken away; its permissions are returned."""
+    check_fits(path)
+    if not path.parent.is_dir():
+        raise StartFailure(f"there is no folder {path.parent} for the unix socket")
+    try:
+        return remove_stale(path)
+    except OSError as error:
+        raise StartFailure(f"cannot listen on the unix socket {path}: {error.strerror or error}") from error
+
+
+def check_fits(path: Path) -> None:
+    """StartFailure if the system has no unix socket of such a long path."""
+    if len(os.fsencode(path.absolute())) > SOCKET_PATH_BYTES_MAX:
+        raise StartFailure(f"{path} is too long for the path of a unix socket: at most {SOCKET_PATH_BYTES_MAX} bytes")
+
+
+def close_handed_down() -> None:
+    """For processes of a `serve` that are no interface servers. What the application starts would listen there for as long as it lives,
+    and clients would wait for somebody to serve them.
+    """
+    if RUN_DIR in os.environ:
+        os.closerange(HANDED_DOWN, HANDED_DOWN_END)
+
+
+def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[object, ...]]:
+    """One address; IPv4 where a name has both, as supervisord can make that one."""
+    try:
+        found = socket.getaddrinfo(bindable(host) or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except OSError as error:
+        raise StartFailure(f"the host {host!r} is not known: {error.strerror}") from error
+    family, _, _, _, address = min(found, key=lambda entry: entry[0] != socket.AF_INET)
+    return family, address
+
+
+def _bind(family: socket.AddressFamily, address: tuple[object, ...], settings: InterfaceSettings) -> socket.socket:
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # `::` is of both families
+        listener.bind(address)
+        listener.listen(settings.backlog)
+    except OSError as error:
+        listener.close()
+        why = WHY.get(error.errno or 0, "cannot listen on port {port} of {host}: {error}")
+        raise StartFailure(why.format(port=settings.port, host=settings.host, error=error.strerror)) from error
+    return listener
+
+
+def _inherited(descriptor: int) -> socket.socket:
+    try:
+        return socket.socket(fileno=os.dup(descriptor))
+    except OSError as error:
+        raise StartFailure(f"descriptor {descriptor} is not a socket: {error.strerror}") from error
+
+
+def _hand_down(listener: socket.socket) -> int:
+    os.dup2(listener.fileno(), HANDED_DOWN, inheritable=True)
+    listener.close()
+    return HANDED_DOWN

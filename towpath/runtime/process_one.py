@@ -1,0 +1,54 @@
+"""The first process of a container, which takes over the processes whose parents have gone.
+
+The kernel makes process 1 their parent, and what it does not wait for stays as a zombie. A worker cannot wait for strangers: it would
+take exit statuses away from the `subprocess` of its application. So the command runs in a child, and process 1 does what an init does:
+
+* It waits for whatever ends, and leaves with the exit status of the command.
+* It hands signals on. A terminal sends Ctrl-C to both, so that is left to the terminal.
+
+Standard library alone: it runs before anything else is imported, and stays small.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from typing import NoReturn
+
+from towpath.runtime.standard_streams import STANDARD_INPUT
+
+KILLED_BY = 128  #: as shells say it: the exit code of a command that a signal has ended, without the signal's number
+OF_THE_TERMINAL = frozenset({signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGWINCH})
+
+
+def stand_in() -> None:
+    """In process 1: go on in a child, and look after that. Elsewhere nothing."""
+    if os.getpid() != 1:
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    command = os.fork()
+    if command == 0:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        return
+    _look_after(command)
+
+
+def _look_after(command: int) -> NoReturn:
+    left_to_terminal = OF_THE_TERMINAL if os.isatty(STANDARD_INPUT) else frozenset()
+    while True:
+        number = signal.sigwait(signal.valid_signals())
+        if number == signal.SIGCHLD:
+            _wait_for_ended(command)
+        elif number not in left_to_terminal:
+            os.kill(command, number)
+
+
+def _wait_for_ended(command: int) -> None:
+    """Leave if the command is among them."""
+    while True:
+        pid, status = os.waitpid(-1, os.WNOHANG)
+        if pid == command:
+            code = os.waitstatus_to_exitcode(status)
+            os._exit(code if code >= 0 else KILLED_BY - code)
+        if pid == 0:
+            return

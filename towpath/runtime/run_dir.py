@@ -1,0 +1,309 @@
+"""The folder where a running `serve` keeps its sockets and writes down its processes; nobody else may look into it.
+
+    .towpath-run-dir  the mark of a run folder, with the number of folders on its path that were made for it
+    serve             the process that holds the folder, for `stop` and `status`
+    facts.json        where its Redis is, and how many processes there ought to be
+    supervisord.conf  what was generated; supervisord.sock: how it is talked to
+    stopping          from the moment when all of it stops: nobody will listen after the last one
+    control.sock      how `reload` and `scale` talk to `serve`
+    environment.json  what workers are started with since the last `reload`
+    redis.sock        the embedded server
+    pids/<name>       every process that was started, with the moment of its start
+    logs/<name>       a pipe for each process: what it says
+
+The folder is held by a lock on itself that dies with its holder, so a `serve` that was killed never locks out the next. A folder
+that is neither empty nor marked is somebody's data: nothing in it is touched.
+
+Every reader and writer of ours opens it as private_folder.py does, so no other user can have made it, or what is in it.
+supervisord and the embedded server are told its path: as long as the folder is there, that leads nowhere else.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import re
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from towpath.errors import StartFailure
+from towpath.runtime import control_socket as control
+from towpath.runtime import embedded_redis as embedded
+from towpath.runtime import process_markers as marks
+from towpath.runtime import standard_streams
+from towpath.runtime import worker_environment as environment
+from towpath.runtime.private_folder import OTHERS_MAY_WRITE, PRIVATE, NotPrivate, PrivateFolder
+from towpath.runtime.process_markers import HOLDER, RECORDS
+from towpath.runtime.processes import Identity, end_all
+from towpath.supervisord import conf as supervisord_conf
+
+ORPHAN_PATIENCE_S = 5.0
+#: A command that looks whether a `serve` holds the folder holds it itself for that moment.
+LOCK_PATIENCE_S, LOCK_LOOK_S = 1.0, 0.02
+SUPERVISORD = "supervisord"
+MARK, FACTS, LOGS = ".towpath-run-dir", "facts.json", "logs"
+FOLDERS = (RECORDS, LOGS)
+FILES = (
+    HOLDER,
+    FACTS,
+    marks.STOPPING,
+    control.NAME,
+    embedded.SOCKET_NAME,
+    environment.NAME,
+    supervisord_conf.FILE_NAME,
+    supervisord_conf.SOCKET_NAME,
+)
+#: Without these somebody could not be started, found or told any more.
+NEEDED = (HOLDER, RECORDS, FACTS, control.NAME, environment.NAME, embedded.SOCKET_NAME, supervisord_conf.SOCKET_NAME)
+#: What processes of ours are called, and what they leave beside their records: marks, and drafts of them.
+OF_A_PROCESS = re.compile(r"\.?(supervisord|redis|(interface|worker)-\d+)(\.[\w.]+)?")
+DRAFT = re.compile(rf"\.({'|'.join(map(re.escape, FILES))})\.\d+\.draft")
+
+SOCKET_PATH_BYTES_MAX = 107 if sys.platform == "linux" else 103  #: what the system allows for a unix socket's path
+LONGEST_SOCKET = f"{supervisord_conf.SOCKET_NAME}.4194304"  #: supervisord adds its number while it makes it
+
+
+def default_path(port: int, uds: str | None, fd: int | None) -> Path:
+    """One folder per user and place to listen at. port: the one that is listened at, whatever was asked for."""
+    if fd is not None:
+        place = f"fd-{fd}"
+    elif uds:
+        place = f"uds{Path(uds).absolute()}".replace("/", "-")
+    else:
+        place = str(port)
+    return (_runtime() or Path(f"/tmp/towpath-{os.getuid()}")) / place
+
+
+def _runtime() -> Path | None:
+    """Of the session, if it is this user's: `su` and `sudo -E` leave the variable of another one."""
+    given = os.environ.get("XDG_RUNTIME_DIR")
+    if not given:
+        return None
+    with contextlib.suppress(FileNotFoundError):
+        if Path(given).stat().st_uid != os.geteuid():
+            return None
+    return Path(given) / "towpath"
+
+
+class RunDir:
+    """A run folder that this process holds. Made by `hold`; `leave` takes away all that `serve` put into it."""
+
+    def __init__(self, folder: PrivateFolder) -> None:
+        self.folder = folder
+        self.path = folder.path
+        self._facts: dict[str, Any] = {}
+        self._known: set[str] = set()
+        self._missed: set[str] = set()
+
+    @classmethod
+    def hold(cls, path: Path) -> RunDir:
+        """Make the folder and hold it; what a killed predecessor left is ended and swept first.
+
+        StartFailure if another `serve` holds it, if it or its path is not ours alone, if something else is in it, or if no
+        socket fits into it.
+        """
+        path = path.absolute()
+        if len(os.fsencode(path / LONGEST_SOCKET)) > SOCKET_PATH_BYTES_MAX:
+            raise StartFailure(f"the path of the run folder {path} is too long for a unix socket; say --run-dir")
+        try:
+            folder = _hold(path)
+        except OSError as error:
+            raise StartFailure(f"the run folder {path} cannot be used: {error.strerror}; say --run-dir") from error
+        held = cls(folder)
+        held._end_orphans()
+        held._sweep()
+        for name in FOLDERS:
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(name, PRIVATE, dir_fd=folder.descriptor)
+        folder.write(HOLDER, f"{Identity.of(os.getpid())}")
+        return held
+
+    def say(self, **facts: Any) -> None:
+        """Leave facts for `status`, beside those that were left before: readable by this user alone."""
+        self._facts.update(facts)
+        self.folder.write(FACTS, json.dumps(self._facts))
+
+    def say_that_all_stops(self, our_socket: bool) -> None:
+        """our_socket: the listening one is of no more use to anybody, and a process that leaves may shut it down."""
+        self.folder.write(marks.STOPPING, marks.OUR_SOCKET if our_socket else "")
+
+    def record(self, name: str, pid: int) -> None:
+        """Write a process down."""
+        self.folder.write(marks.record_of(name), f"{Identity.of(pid)}")
+
+    def children(self) -> list[Identity]:
+        """The recorded processes that are alive, the supervisor first: else it would start the others again."""
+        try:
+            names = [name for name in self.folder.names(RECORDS) if not name.startswith(".")]
+        except OSError:
+            return []
+        names.sort(key=lambda name: (name != SUPERVISORD, name))
+        written = (marks.recorded(self.folder, marks.record_of(name)) for name in names)
+        return [process for process in written if process is not None]
+
+    def failure(self, name: str) -> str | None:
+        """What this process said of why it cannot start; None if it did not say that it cannot."""
+        return marks.said(self.folder, marks.failure_mark(name))
+
+    def has_loaded(self, name: str) -> bool:
+        """True if this process has loaded the application."""
+        return self.folder.has(marks.loaded_mark(name))
+
+    def wish(self, name: str) -> str:
+        """Why this process asks for its successor; empty if it does not."""
+        return marks.said(self.folder, marks.wish_mark(name)) or ""
+
+    def say_that_it_leaves(self, name: str) -> None:
+        """This process alone is to leave."""
+        self.folder.write(marks.leave_mark(name), "")
+
+    def forget(self, name: str) -> None:
+        """What the last process of this slot said does not count any more."""
+        marks.take_back_marks(self.folder, name)
+
+    def lost(self) -> list[str]:
+        """What processes need and have found here, and do not find any more; from the second time on that it is missed.
+
+        For a moment a socket may be missing that somebody makes anew.
+        """
+        here = self._here()
+        lost = self._known - here
+        self._known |= here
+        again, self._missed = lost & self._missed, lost
+        return sorted(again)
+
+    def refresh(self) -> None:
+        """Look like new to whatever sweeps old files away. (systemd leaves a folder alone that is locked.)"""
+        for name in (".", *self.folder.names(), *self._here()):
+            with contextlib.suppress(OSError):
+                os.utime(name, dir_fd=self.folder.descriptor, follow_symlinks=False)
+
+    def _here(self) -> set[str]:
+        try:
+            pipes = {f"{LOGS}/{name}" for name in self.folder.names(LOGS)}
+        except OSError:
+            pipes = set()
+        return pipes | {name for name in NEEDED if self.folder.has(name)}
+
+    def leave(self) -> None:
+        """Nothing of ours is left behind; what was there before stays, and so do folders that are not empty."""
+        made = _made(self.folder) or 0
+        self._sweep()
+        if self.folder.is_in_its_place and self.folder.names() == [MARK]:
+            _remove(self.folder, MARK)
+            self.folder.remove(made)
+        self.folder.close()
+
+    def _end_orphans(self) -> None:
+        orphans = self.children()
+        if orphans:
+            standard_streams.say(f"ending {len(orphans)} processes that a killed `towpath serve` left behind")
+            end_all(orphans, ORPHAN_PATIENCE_S)
+
+    def _sweep(self) -> None:
+        for name in FOLDERS:
+            with contextlib.suppress(OSError):  # it is not there, or not empty
+                for each in filter(OF_A_PROCESS.fullmatch, self.folder.names(name)):
+                    _remove(self.folder, f"{name}/{each}")
+                os.rmdir(name, dir_fd=self.folder.descriptor)
+        for name in (*FILES, *filter(DRAFT.fullmatch, self.folder.names())):
+            _remove(self.folder, name)
+
+
+def holder(path: Path) -> Identity | None:
+    """The `serve` that runs in `path`; None if none does. StartFailure if it is not our own folder."""
+    folder = _look_into(path)
+    if folder is None:
+        return None
+    with contextlib.closing(folder):
+        return _holder(folder)
+
+
+def facts(path: Path) -> dict[str, Any] | None:
+    """What the `serve` that runs in `path` said of itself, with its `pid`; None if none runs there. StartFailure as above."""
+    folder = _look_into(path)
+    if folder is None:
+        return None
+    with contextlib.closing(folder):
+        process = _holder(folder)
+        if process is None:
+            return None
+        try:
+            said: dict[str, Any] = json.loads(folder.read(FACTS))
+        except (OSError, ValueError):
+            said = {}
+    return {**said, "pid": process.pid}
+
+
+def _look_into(path: Path) -> PrivateFolder | None:
+    try:
+        return PrivateFolder.open(path)
+    except NotPrivate as error:
+        raise StartFailure(f"the run folder {path} is not to be believed: {error.strerror}") from error
+    except OSError:
+        return None
+
+
+def _holder(folder: PrivateFolder) -> Identity | None:
+    try:
+        fcntl.flock(folder.descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # until it is closed
+    except BlockingIOError:
+        return marks.recorded(folder, HOLDER)
+    return None
+
+
+def _hold(path: Path) -> PrivateFolder:
+    """Hold `path`, made if need be. It may be taken away by its last holder between our steps: then once more."""
+    while True:
+        folder = PrivateFolder.open(path, make=True)
+        try:
+            _lock(folder)
+            if folder.is_in_its_place:
+                _make_ours(folder)
+                return folder
+        except (OSError, StartFailure):
+            folder.close()
+            raise
+        folder.close()
+
+
+def _lock(folder: PrivateFolder) -> None:
+    until = time.monotonic() + LOCK_PATIENCE_S
+    while True:
+        try:
+            fcntl.flock(folder.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            process = marks.recorded(folder, HOLDER)
+            if process is not None or time.monotonic() > until:
+                pid = f" (pid {process.pid})" if process is not None else ""
+                raise StartFailure(
+                    f"another `towpath serve`{pid} runs in {folder.path}; say --run-dir or `towpath stop`"
+                ) from None
+            time.sleep(LOCK_LOOK_S)
+        else:
+            return
+
+
+def _make_ours(folder: PrivateFolder) -> None:
+    """Mark it and close it to others; StartFailure, and nothing is changed, if it holds what is not ours."""
+    names = folder.names()
+    if names and (_made(folder) is None or os.fstat(folder.descriptor).st_mode & OTHERS_MAY_WRITE):
+        raise StartFailure(f"{folder.path} is no run folder of `towpath serve`, and not empty; say another --run-dir")
+    os.fchmod(folder.descriptor, PRIVATE)
+    if not names:
+        folder.write(MARK, str(folder.made))
+
+
+def _made(folder: PrivateFolder) -> int | None:
+    """How many folders at the end of its path were made for it; None if it is not marked as ours."""
+    said = marks.said(folder, MARK) or ""
+    return int(said) if said.isascii() and said.isdecimal() else None
+
+
+def _remove(folder: PrivateFolder, name: str) -> None:
+    with contextlib.suppress(FileNotFoundError, IsADirectoryError, PermissionError):
+        os.unlink(name, dir_fd=folder.descriptor)

@@ -1,0 +1,69 @@
+"""Where the run folder of a `serve` is, if it has another one than its place has by default (`--run-dir`).
+
+`status --port 8000` looks into the default folder of that place. Beside that a `serve` with another one leaves a file with its path.
+Where that cannot be, it is found by its --run-dir alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from towpath.errors import StartFailure
+from towpath.runtime import run_dir
+from towpath.runtime.private_folder import PrivateFolder
+
+ENDING = ".run-dir"
+
+
+class RunDirPointer:
+    """One such file. Made by `write`."""
+
+    def __init__(self, beside: PrivateFolder, name: str, leads_to: Path) -> None:
+        self._beside = beside
+        self._name = name
+        self._leads_to = leads_to
+
+    @classmethod
+    def write(cls, place: Path, leads_to: Path) -> RunDirPointer | None:
+        """place: the default run folder. None if there is nothing to say, or it cannot be said there."""
+        if place.resolve() == leads_to:
+            return None
+        try:
+            beside = PrivateFolder.open(place.parent, make=True)
+            _sweep(beside)
+            beside.write(_name(place), str(leads_to))
+        except OSError:
+            return None
+        return cls(beside, _name(place), leads_to)
+
+    def remove(self) -> None:
+        """The `serve` has ended. What another one has written meanwhile stays."""
+        with contextlib.suppress(OSError):
+            if self._beside.read(self._name) == str(self._leads_to):
+                os.unlink(self._name, dir_fd=self._beside.descriptor)
+        self._beside.remove(self._beside.made)
+        self._beside.close()
+
+
+def follow(place: Path) -> Path:
+    """The run folder that is meant by the default one of a place: that, or the one to which a file beside it leads."""
+    try:
+        with contextlib.closing(PrivateFolder.open(place.parent)) as beside:
+            return Path(beside.read(_name(place)))
+    except (OSError, ValueError):
+        return place
+
+
+def _sweep(beside: PrivateFolder) -> None:
+    """Take away what a killed `serve` has left."""
+    for name in beside.names():
+        if name.endswith(ENDING):
+            with contextlib.suppress(OSError, ValueError, StartFailure):
+                if run_dir.holder(Path(beside.read(name))) is None:
+                    os.unlink(name, dir_fd=beside.descriptor)
+
+
+def _name(place: Path) -> str:
+    return f"{place.name}{ENDING}"

@@ -1,0 +1,55 @@
+"""The terminal of a `serve`, which its worker may read from.
+
+`breakpoint()` and `input()` read standard input. supervisord gives each process a pipe there on which nothing ever comes, and which
+never ends: a read from it would wait for ever.
+
+* One worker has the terminal of its `serve`: as standard input, and as standard output if `serve` has it there. Its log goes to
+  standard error and through `serve`, as always. It joins the process group of `serve`: a terminal stops readers of another group.
+* Everywhere else standard input is at its end.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import os
+
+from towpath.runtime.standard_streams import STANDARD_INPUT, STANDARD_OUTPUT
+from towpath.runtime.worker_environment import SLOT
+
+VARIABLE = "TOWPATH_TERMINAL"  #: the process group of `serve`, and the descriptors that are its terminal
+TERMINAL = "/dev/tty"  #: the one of this session, whichever user owns its device
+
+
+def offered(workers: int) -> dict[str, str]:
+    """The variable for workers, if `serve` has a terminal and one worker; else nothing."""
+    if workers != 1 or not os.isatty(STANDARD_INPUT):
+        return {}
+    streams = [str(number) for number in (STANDARD_INPUT, STANDARD_OUTPUT) if os.isatty(number)]
+    return {VARIABLE: " ".join([str(os.getpgrp()), *streams])}
+
+
+def take() -> None:
+    """In a worker: have the terminal that is offered. Under a supervisor that offers none, have an end of file."""
+    group, *streams = os.environ.pop(VARIABLE, "").split() or [""]
+    if SLOT in os.environ and not (group and _join(int(group), map(int, streams))):
+        _replace(os.devnull, STANDARD_INPUT)
+
+
+def _join(group: int, streams: map[int]) -> bool:
+    try:
+        os.setpgid(0, group)
+        for number in streams:
+            _replace(TERMINAL, number)
+    except OSError:  # `serve` has gone, or its terminal has
+        return False
+    with contextlib.suppress(ImportError):
+        # Else `input()` says its prompt on standard error, where only whole lines are shown.
+        importlib.import_module("readline")
+    return True
+
+
+def _replace(path: str, number: int) -> None:
+    descriptor = os.open(path, os.O_RDWR | os.O_NOCTTY)
+    os.dup2(descriptor, number)
+    os.close(descriptor)

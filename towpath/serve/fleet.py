@@ -1,0 +1,232 @@
+"""How many processes of one kind there are, and how each gives way to its successor while the others work.
+
+Think of relay runners on a track that is never empty: the next one runs before the last one stops. Each has a slot
+(slot.py), and every look moves some of them on.
+
+* Successors come one at a time: started, seen with a lease, and only then is the old process asked to leave. The next step
+  waits until the old one has gone, but not for long: a worker may finish old connections for half a minute.
+* A successor that ends while it starts ends the whole undertaking, and whoever is not replaced yet stays. It is not tried again:
+  others serve meanwhile, and whoever asked wants to know.
+* What is asked of supervisord is asked again at the next look, until it is so.
+
+No process is touched here: facts and `now` in, commands out. PROTOCOL.md, P7.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from towpath.serve.slot import START_PATIENCE_S, Slot, State
+from towpath.supervisord.process import Process
+
+LEAVE_PATIENCE_S = 5.0  #: so long the next successor waits for the process before it to have gone
+REFUSED_S = 30.0  #: after a successor could not start, wishes to be replaced are heard again after so long
+
+GONE = frozenset({"STOPPED", "FATAL"})  #: EXITED is not: supervisord starts it again
+CAN_BE_STOPPED = frozenset({"STARTING", "RUNNING", "BACKOFF"})
+
+
+@dataclass(frozen=True, slots=True)
+class Commands:
+    """What to do now, and what to tell people."""
+
+    start: tuple[str, ...] = ()
+    stop: tuple[str, ...] = ()
+    say: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Job:
+    """Something that was asked for: over when all of `to_leave` have gone and there are `count` processes, or it failed."""
+
+    to_leave: set[Slot] = field(default_factory=set)
+    count: int | None = None
+    failure: str = ""
+    over: bool = False
+
+    def fail(self, why: str) -> None:
+        """It will not happen."""
+        self.failure, self.over = why, True
+
+
+class Fleet:
+    """The slots of one program."""
+
+    def __init__(self, slots: Sequence[str], count: int) -> None:
+        self._slots = {
+            name: Slot(name, State.CURRENT if rank < count else State.IDLE, rank) for rank, name in enumerate(slots)
+        }
+        self._ranks = itertools.count(len(slots))
+        self._count = count
+        self._old: list[Slot] = []  # to be replaced, in this order
+        self._jobs: list[Job] = []
+        self._refused_until = 0.0
+
+    @property
+    def busy(self) -> bool:
+        """Something happens here that ought to be looked at often."""
+        return bool(self._all(State.STARTING) or self._old or self._jobs)
+
+    @property
+    def awaits_leases(self) -> bool:
+        """Does the next look have to know who is ready?"""
+        return bool(self._all(State.STARTING))
+
+    @property
+    def count(self) -> int:
+        """How many there ought to be."""
+        return self._count
+
+    @property
+    def current(self) -> list[str]:
+        """Who ought to be alive and to stay."""
+        return [slot.name for slot in self._all(State.CURRENT)]
+
+    def still_here(self, job: Job) -> bool:
+        """Has somebody of `job` not given way yet? Whoever has may take his time to leave."""
+        return not job.over and any(slot.state is not State.LEAVING for slot in job.to_leave)
+
+    def waits_for_the_first(self, job: Job) -> bool:
+        """True if nobody of `job` has given way yet."""
+        return not job.over and all(slot.state is not State.LEAVING for slot in job.to_leave)
+
+    def _all(self, state: State) -> list[Slot]:
+        return sorted((slot for slot in self._slots.values() if slot.state is state), key=lambda slot: slot.rank)
+
+    @property
+    def _additional(self) -> list[Slot]:
+        """Who is on its way and replaces nobody."""
+        return [slot for slot in self._all(State.STARTING) if slot.instead_of is None]
+
+    @property
+    def _expected(self) -> int:
+        """How many there will be if nothing more is done."""
+        return len(self._all(State.CURRENT)) + len(self._additional)
+
+    # -- what is asked for
+
+    def replace_all(self) -> Job:
+        """Everybody who is here now gives way to a successor, those included that are just starting."""
+        here = [*self._all(State.CURRENT), *self._all(State.STARTING)]
+        self._old += [slot for slot in here if slot not in self._old]
+        return self._take(Job(to_leave=set(here)))
+
+    def wish(self, name: str, now: float) -> bool:
+        """A process asks for its successor. False: it stands in the queue already, or is not heard now."""
+        slot = self._slots[name]
+        if slot.state is not State.CURRENT or slot in self._old or now < self._refused_until:
+            return False
+        self._old.append(slot)
+        return True
+
+    def scale(self, count: int) -> Job:
+        """So many from now on. A request before this one that is not fulfilled yet is overtaken."""
+        self._fail_scaling("another number was asked for meanwhile")
+        self._count = count
+        surplus = self._to_spare()[: max(0, self._expected - count)]
+        for slot in surplus:
+            self._leave(slot)
+        return self._take(Job(to_leave=set(surplus), count=count))
+
+    def _to_spare(self) -> list[Slot]:
+        """Who can be spared first: who is not there yet, then who would be replaced anyway, then the youngest."""
+        current = self._all(State.CURRENT)
+        old = [slot for slot in self._old if slot in current]
+        staying = [slot for slot in current if slot not in old]
+        return [*self._additional[::-1], *old[::-1], *staying[::-1]]
+
+    def _take(self, job: Job) -> Job:
+        self._jobs.append(job)
+        return job
+
+    # -- the look
+
+    def advance(self, processes: Mapping[str, Process], ready: frozenset[int], now: float) -> Commands:
+        """The next step. ready: numbers of the processes of this machine that hold a lease."""
+        states = {name: process.state for name, process in processes.items()}
+        said = self._look_at_starting(processes, ready, now)
+        self._look_at_leaving(states)
+        again = [slot.name for slot in self._all(State.STARTING) if states.get(slot.name) == "STOPPED"]
+        begun = self._begin_next(now)
+        self._end_jobs()
+        to_stop = [slot.name for slot in self._all(State.LEAVING) if states.get(slot.name) in CAN_BE_STOPPED]
+        return Commands(start=(*again, *begun), stop=tuple(sorted(to_stop)), say=tuple(said))
+
+    def _look_at_starting(self, processes: Mapping[str, Process], ready: frozenset[int], now: float) -> Iterable[str]:
+        said = []
+        for slot in self._all(State.STARTING):
+            process = processes.get(slot.name)
+            if process is None:
+                continue
+            if why_not := slot.why_not(process, now):
+                said.append(self._give_up(slot, why_not, now))
+            elif process.pid in ready:
+                said.append(self._serves(slot, now))
+        return said
+
+    def _serves(self, slot: Slot, now: float) -> str:
+        old = slot.instead_of
+        if old is None:
+            slot.move(State.CURRENT, rank=next(self._ranks))
+            return f"{slot.name} serves"
+        if old.state is not State.CURRENT:  # it was dropped meanwhile, and its successor with it
+            self._leave(slot)
+            return f"{slot.name} is not needed any more"
+        slot.move(State.CURRENT, rank=old.rank)
+        self._leave(old, until=now + LEAVE_PATIENCE_S)
+        return f"{slot.name} serves, {old.name} leaves"
+
+    def _give_up(self, slot: Slot, why: str, now: float) -> str:
+        self._leave(slot)
+        if slot.instead_of is None:
+            self._count = self._expected  # who started beside it may stay
+            self._fail_scaling(why)
+            return why
+        for job in self._jobs:
+            if job.count is None and self.still_here(job):
+                job.fail(why)
+        self._old.clear()
+        self._refused_until = now + REFUSED_S
+        return f"{why}; the old ones stay"
+
+    def _fail_scaling(self, why: str) -> None:
+        for job in self._jobs:
+            if job.count is not None:
+                job.fail(why)
+
+    def _leave(self, slot: Slot, until: float = 0.0) -> None:
+        slot.move(State.LEAVING, until=until)
+        if slot in self._old:
+            self._old.remove(slot)
+
+    def _look_at_leaving(self, states: Mapping[str, str]) -> None:
+        for slot in self._all(State.LEAVING):
+            if states.get(slot.name) in GONE:
+                slot.move(State.IDLE)
+                for job in self._jobs:
+                    job.to_leave.discard(slot)
+
+    def _begin_next(self, now: float) -> list[str]:
+        """In the first slots that are idle; without one nothing, and once more at the next look."""
+        beginning: list[Slot | None] = [None] * (self._count - self._expected)
+        if self._may_replace(now):
+            beginning += [slot for slot in self._old if slot.state is State.CURRENT][:1]
+        idle = [slot for slot in self._slots.values() if slot.state is State.IDLE]
+        begun = list(zip(idle, beginning, strict=False))
+        for slot, instead_of in begun:
+            slot.move(State.STARTING, rank=next(self._ranks), until=now + START_PATIENCE_S)
+            slot.instead_of, slot.pid = instead_of, 0
+        return [slot.name for slot, _ in begun]
+
+    def _may_replace(self, now: float) -> bool:
+        """No successor is on its way, and the predecessor of the last is not waited for."""
+        starting, leaving = self._all(State.STARTING), self._all(State.LEAVING)
+        return all(slot.instead_of is None for slot in starting) and all(slot.until <= now for slot in leaving)
+
+    def _end_jobs(self) -> None:
+        for job in self._jobs:
+            if not job.to_leave and (job.count is None or len(self.current) >= job.count):
+                job.over = True
+        self._jobs = [job for job in self._jobs if not job.over]

@@ -1,0 +1,155 @@
+"""What all processes say, on one terminal, each line with the name of who said it.
+
+supervisord writes what a process says into a named pipe; a thread of ours reads all of them. It must be a thread: while
+supervisord waits for room in a pipe it answers nobody, least of all whoever waits for its answer instead of reading.
+"""
+
+from __future__ import annotations
+
+import os
+import selectors
+import threading
+from collections.abc import Callable, Iterable
+
+from towpath.runtime import standard_streams
+
+READ_SIZE_BYTES = 65_536
+LINE_SIZE_BYTES_MAX = 65_536  #: a longer line is shown in pieces
+HELD_SIZE_BYTES_MAX = 1_048_576  #: more than that is not held back
+
+#: Lines that are true by design: supervisord's socket stands in a folder that nobody else may enter, and the embedded server
+#: saves nothing, so that it never needs memory twice. A process that left as it was asked to is "stopped … (exit status 0)"; that server is
+#: killed when everybody else has left.
+EXPECTED = (
+    b"without any HTTP authentication",
+    b"indicating exit request",
+    b"(exit status 0)",
+    b"Memory overcommit must be enabled",
+    b"stopped: redis (terminated by SIGKILL)",
+)
+
+NOT_OURS = ("redis", "supervisord")
+
+#: Shows whole lines; it may not wait, as the pipes must be read on.
+Show = Callable[[bytes], None]
+
+
+class Lines:
+    """Bytes in, whole lines out, each with a name in front."""
+
+    def __init__(self, name: str, width: int, drop: tuple[bytes, ...] = ()) -> None:
+        self.name = name
+        self._front = f"{name:<{width}} | ".encode()
+        self._rest = b""
+        self._drop = drop
+
+    def feed(self, data: bytes) -> bytes:
+        """What can be shown now."""
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        if len(self._rest) > LINE_SIZE_BYTES_MAX:
+            lines.append(self._rest)
+            self._rest = b""
+        return b"".join(
+            self._front + line + b"\n" for line in lines if not any(unwanted in line for unwanted in self._drop)
+        )
+
+    def end(self) -> bytes:
+        """What was said without an end of line."""
+        return self.feed(b"\n") if self._rest else b""
+
+    def bare(self, text: bytes) -> bytes:
+        """Lines that `feed` gave out, as they were said."""
+        return b"".join(line.removeprefix(self._front) for line in text.splitlines(keepends=True))
+
+
+class LogPipes:
+    """The pipes of a `serve`, and the thread that reads them. Made before supervisord is started."""
+
+    def __init__(self, folder: int, names: Iterable[str], show: Show = standard_streams.show) -> None:
+        """folder: a descriptor of the one for the pipes."""
+        self._show = show
+        self._on_said: dict[int, Callable[[bytes], None]] = {}
+        self._held: list[tuple[Lines, bytes]] | None = None  # None: everything is shown as it comes
+        self._held_size_bytes = 0
+        self._shows = threading.Lock()
+        self._selector = selectors.DefaultSelector()
+        names = list(names)
+        self._width = max(map(len, names))
+        for name in names:
+            os.mkfifo(name, 0o600, dir_fd=folder)
+            # For writing too, so that the pipe has no end when its writer has gone.
+            self._add(os.open(name, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW, dir_fd=folder), name)
+        wake, self._waker = os.pipe()
+        self._selector.register(wake, selectors.EVENT_READ, None)
+        self._thread = threading.Thread(target=self._run, name="towpath-logs", daemon=True)
+
+    def add(self, descriptor: int, name: str, on_said: Callable[[bytes], None]) -> None:
+        """Read this one too, and call `on_said` from our thread with whatever it says; before `start`."""
+        os.set_blocking(descriptor, False)
+        self._on_said[descriptor] = on_said
+        self._add(descriptor, name)
+
+    def start(self) -> None:
+        """From now on what is said is shown, or held."""
+        self._thread.start()
+
+    def hold(self) -> None:
+        """Keep what is said, until `release`, or until it is too much; before `start`."""
+        self._held = []
+
+    def release(self) -> None:
+        """Show what was held, and from now on everything as it comes."""
+        with self._shows:
+            for _, text in self._held or ():
+                self._show(text)
+            self._held = None
+
+    def held_by(self, name: str) -> bytes:
+        """What is held of one process, without its name."""
+        with self._shows:
+            return b"".join(lines.bare(text) for lines, text in self._held or () if lines.name == name)
+
+    def close(self) -> None:
+        """Show what is still in the pipes, and end the thread."""
+        os.write(self._waker, b".")
+        self._thread.join()
+
+    def _add(self, descriptor: int, name: str) -> None:
+        lines = Lines(name, self._width, EXPECTED if name in NOT_OURS else ())
+        self._selector.register(descriptor, selectors.EVENT_READ, lines)
+
+    def _run(self) -> None:
+        ending = False
+        while True:
+            events = self._selector.select(0 if ending else None)
+            for key, _ in events:
+                if key.data is None:
+                    self._selector.unregister(key.fd)
+                    ending = True
+                elif not self._pass_on(key.fd, key.data):
+                    self._selector.unregister(key.fd)
+            if ending and not events:
+                break
+        for key in list(self._selector.get_map().values()):
+            self._put(key.data, key.data.end())
+            os.close(key.fd)
+
+    def _pass_on(self, descriptor: int, lines: Lines) -> bool:
+        try:
+            data = os.read(descriptor, READ_SIZE_BYTES)
+        except BlockingIOError:
+            return True
+        self._put(lines, lines.feed(data))
+        if data and descriptor in self._on_said:
+            self._on_said[descriptor](data)
+        return bool(data)
+
+    def _put(self, lines: Lines, text: bytes) -> None:
+        if self._held is not None and self._held_size_bytes > HELD_SIZE_BYTES_MAX:
+            self.release()
+        with self._shows:
+            if self._held is None:
+                self._show(text)
+            else:
+                self._held.append((lines, text))
+                self._held_size_bytes += len(text)

@@ -1,0 +1,135 @@
+"""Pausing workers under `--reload`: from the moment when a file has changed, old code takes no request.
+
+    → {"do": "follow", "began": 81.25}   a worker, once, over the control socket; when it began to load the application
+    ← {"pause": true}                    it takes nothing from now on; false: it takes again. Until one side ends
+
+Requests wait in the queue meanwhile: for a worker with the new code, or until that is known to be unfit and the old workers take
+again. Moments are those of the monotonic clock, which all processes of a machine share.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import math
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from channel_layer.process import forked_child
+from towpath.runtime import control_socket as control
+from towpath.runtime import process_markers as marks
+from towpath.runtime.control_socket import Request
+from towpath.runtime.private_folder import PrivateFolder
+from towpath.runtime.worker_environment import PAUSES, RUN_DIR
+
+FOLLOW = "follow"
+KNOWN_WITHIN_S = 0.5  #: `serve` has heard the same signal by then, and said that all of it stops
+LOOK_S = 0.05
+FIRST_ORDER_S = 5.0  #: a `serve` that does not answer for so long is not waited for
+
+Pause = Callable[[bool], None]
+
+
+class Followers:
+    """`serve`'s end: the workers that are told, and since when code is old."""
+
+    def __init__(self) -> None:
+        self._changed_at = -math.inf
+        self._followers: list[Request] = []
+
+    def add(self, request: Request) -> None:
+        """A worker follows from now on."""
+        self._followers.append(request)
+        self._tell(request)
+
+    def code_changed(self) -> None:
+        """Workers that began to load before this moment take nothing."""
+        self._changed_at = time.monotonic()
+        self._tell_all()
+
+    def old_code_stays(self) -> None:
+        """The new code cannot serve: all workers take again."""
+        self._changed_at = -math.inf
+        self._tell_all()
+
+    def close(self) -> None:
+        """Nobody is told any more."""
+        for request in self._followers:
+            request.close()
+
+    def _tell_all(self) -> None:
+        for request in list(self._followers):
+            self._tell(request)
+
+    def _tell(self, request: Request) -> None:
+        began = request.asked.get("began")
+        if not request.say({"pause": isinstance(began, float) and began < self._changed_at}):
+            self._followers.remove(request)
+            request.close()
+
+
+class Supervision:
+    """A worker's end: `serve`, as worker/lifecycle/supervision.py wants it."""
+
+    def __init__(self) -> None:
+        self._began = time.monotonic()
+        self.says_it_again = marks.is_supervised()
+
+    def ask_for_successor(self, why: str) -> bool:
+        """See there."""
+        return marks.ask_for_successor(why)
+
+    async def dismissal(self) -> None:
+        """See there. If all processes were told at once, workers go on until the last interface server has left."""
+        until = time.monotonic() + KNOWN_WITHIN_S
+        while (everything := marks.everything_stops()) is None and time.monotonic() < until:
+            await asyncio.sleep(LOOK_S)
+        while everything and marks.interface_servers_live():
+            await asyncio.sleep(LOOK_S)
+
+    def has_loaded(self) -> None:
+        """See there."""
+        marks.say_loaded()
+
+    async def follow(self, pause: Pause) -> None:
+        """See there. Outside of `serve --reload` nobody pauses anybody."""
+        if PAUSES not in os.environ:
+            return
+        loop = asyncio.get_running_loop()
+        orders = _Orders(pause, loop.create_future())
+        with contextlib.suppress(OSError, TimeoutError):  # `serve` has gone, and ends this worker too
+            folder = PrivateFolder.open(Path(os.environ[RUN_DIR]))
+            folder.close()
+            transport, _ = await loop.create_unix_connection(lambda: orders, os.fspath(folder.path / control.NAME))
+            transport.write(json.dumps({"do": FOLLOW, "began": self._began}).encode() + b"\n")
+            await asyncio.wait_for(orders.first, FIRST_ORDER_S)
+
+
+class _Orders(asyncio.Protocol):
+    """Lines in, `pause` called."""
+
+    def __init__(self, pause: Pause, first: asyncio.Future[None]) -> None:
+        self.first = first
+        self._pause = pause
+        self._rest = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._descriptor = transport.get_extra_info("socket").fileno()
+        forked_child.give_up_in_children(self)
+
+    def connection_lost(self, _error: Exception | None) -> None:
+        self._descriptor = -1
+
+    def forked(self) -> None:
+        """See `Inherited`: `serve` is to see the end of its worker, and not of what the application has started."""
+        forked_child.close(self._descriptor)
+
+    def data_received(self, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            self._pause(json.loads(line)["pause"])
+        if lines and not self.first.done():
+            self.first.set_result(None)

@@ -1,0 +1,18 @@
+"""Looks, before anything is started, whether another application is served under the same prefix of the same Redis database."""
+
+from __future__ import annotations
+
+from channel_layer.protocol.deployment import another_application, why_refused
+from towpath.errors import StartFailure
+from towpath.status.redis_status import RedisStatus
+
+
+def check(redis: str, prefix: str, app: str) -> None:
+    """StartFailure if there is one. A worker looks once more when its lease is written: others may start at the same moment."""
+    looks = RedisStatus(redis, prefix)
+    try:
+        other = another_application(app, looks.look().processes)
+    finally:
+        looks.close()
+    if other is not None:
+        raise StartFailure(why_refused(other, prefix))

@@ -1,0 +1,90 @@
+"""Is Redis there, and fit? Asked once, before anything is started, so that the answer is one sentence and not a loop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from redis.exceptions import AuthenticationError, ConnectionError, RedisError, ResponseError
+
+from channel_layer.protocol.keys import Keys
+from channel_layer.redis.address import RedisAddress
+from channel_layer.redis.blocking_client import blocking_client
+from channel_layer.redis.connection import REPLICA_ROLES
+from towpath.errors import StartFailure
+from towpath.status import redis_rights
+
+OLDEST = (6, 2)
+ANSWER_TIMEOUT_S = 2.0
+PAUSE_S, PAUSE_S_MAX = 0.05, 0.5
+FIRST_WORD_S, NEXT_WORD_S = 6.0, 60.0  #: by default nobody waits so long, and the one sentence is that of the failure
+
+
+def nobody_listens(_sentence: str) -> None:
+    """Nobody waits to be told."""
+
+
+def check(url: str, patience_s: float = 0.0, say: Callable[[str], None] = nobody_listens) -> str:
+    """`Redis 7.0.15` or the like; waits at most `patience_s` for one that is just starting, and tells `say` so each minute.
+
+    StartFailure when it is unreachable, a replica, refuses us, is one of a cluster, is older than 6.2, or evicts keys.
+    """
+    address = RedisAddress.parse(url)
+    began = time.monotonic()
+    deadline, word_at, pause_s = began + patience_s, began + FIRST_WORD_S, PAUSE_S
+    while True:
+        try:
+            return _facts(address)
+        except (AuthenticationError, ResponseError) as error:
+            why = f"Redis at {address.shown} refuses us: {error}"
+            if "loading" not in str(error).lower() or time.monotonic() > deadline:
+                raise StartFailure(why) from error
+        except (RedisError, OSError) as error:
+            why = f"Redis at {address.shown} is unreachable: {error}"
+            if time.monotonic() > deadline:
+                raise StartFailure(why) from error
+        if time.monotonic() > word_at:
+            word_at += NEXT_WORD_S
+            say(f"waiting for Redis, {max(0.0, deadline - time.monotonic()):.0f} s more: {why}")
+        time.sleep(pause_s)
+        pause_s = min(PAUSE_S_MAX, pause_s * 1.5)
+
+
+def check_rights(url: str, prefix: str) -> None:
+    """StartFailure unless Redis allows us all that a process will ask it for. Nothing is left behind."""
+    address = RedisAddress.parse(url)
+    try:
+        with blocking_client(address, ANSWER_TIMEOUT_S) as client:
+            lacks = redis_rights.missing(client, Keys(prefix, address.db), ANSWER_TIMEOUT_S)
+    except (RedisError, OSError) as error:
+        raise StartFailure(f"Redis at {address.shown} is unreachable: {error}") from error
+    if lacks:
+        raise StartFailure(f"Redis at {address.shown} does not allow us what we need: {' '.join(lacks)} is missing")
+
+
+def _facts(address: RedisAddress) -> str:
+    with blocking_client(address, ANSWER_TIMEOUT_S) as client:
+        server = client.info("server")
+        memory = client.info("memory")
+        if client.info("replication").get("role") in REPLICA_ROLES:  # for now: it may be about to become the primary
+            raise ConnectionError("it is a replica at present")
+    if "cluster" in (server.get("redis_mode"), server.get("server_mode")):
+        raise StartFailure(
+            f"Redis at {address.shown} is part of a Redis Cluster; a single server or Sentinel is needed"
+        )
+    kind, version = (
+        ("Valkey", server["valkey_version"]) if "valkey_version" in server else ("Redis", server["redis_version"])
+    )
+    judge(address.shown, kind, str(version), str(memory.get("maxmemory_policy", "noeviction")))
+    return f"{kind} {version}"
+
+
+def judge(where: str, kind: str, version: str, policy: str) -> None:
+    """StartFailure unless this server can be used. Managed servers may hide CONFIG; INFO they all answer."""
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    if kind == "Redis" and numbers < OLDEST:
+        raise StartFailure(f"Redis at {where} is {version}; 6.2 or newer is needed")
+    if policy != "noeviction":
+        raise StartFailure(
+            f"Redis at {where} has maxmemory-policy {policy}: it would drop messages; noeviction is needed"
+        )

@@ -1,0 +1,84 @@
+"""Reads from Redis who is alive and what waits. PROTOCOL.md, "Keys". Nothing is written, and nothing is scanned."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from redis.exceptions import RedisError
+
+from channel_layer.errors import WireError
+from channel_layer.process.local_process import identity
+from channel_layer.protocol.codec import unpack
+from channel_layer.protocol.keys import HTTP_CHANNEL, WEBSOCKET_CHANNEL, Keys
+from channel_layer.redis.address import RedisAddress
+from channel_layer.redis.blocking_client import blocking_client
+from towpath.errors import StartFailure
+from towpath.status.report import Queue, Status
+
+ANSWER_TIMEOUT_S = 2.0
+SCALARS = (str, int, float, bool, type(None))
+
+
+class RedisStatus:
+    """One connection for many looks. Answers are bytes, which redis-py's types do not say: hence `Any`."""
+
+    def __init__(self, url: str, prefix: str) -> None:
+        self._address = RedisAddress.parse(url)
+        self._client: Any = blocking_client(self._address, ANSWER_TIMEOUT_S)
+        self._keys = Keys(prefix)
+
+    def look(self) -> Status:
+        """Everything as it is now. StartFailure when Redis does not answer."""
+        try:
+            seconds, microseconds = self._client.time()
+            now_ms = seconds * 1000 + microseconds // 1000
+            queues = tuple(self._queue(channel, now_ms) for channel in (HTTP_CHANNEL, WEBSOCKET_CHANNEL))
+            return Status(tuple(self._leases()), queues, now_ms / 1000)
+        except (RedisError, OSError) as error:
+            raise StartFailure(f"Redis at {self._address.shown} is unreachable: {error}") from error
+
+    def ready_pids(self) -> frozenset[int]:
+        """Numbers of the processes of this machine that hold a lease; none while Redis does not answer.
+
+        Other machines may share the Redis and the prefix, and their processes have the same numbers.
+        """
+        here = identity()["machine"]
+        try:
+            said = [lease.get("pid") for lease in self._leases() if lease.get("machine") == here]
+            return frozenset(pid for pid in said if type(pid) is int)
+        except (RedisError, OSError):
+            return frozenset()
+
+    def close(self) -> None:
+        """End the connection."""
+        self._client.close()
+
+    def _leases(self) -> list[dict[str, Any]]:
+        names = [name.decode(errors="replace") for name in self._client.zrange(self._keys.nodes, 0, -1)]
+        if not names:
+            return []
+        packed = self._client.mget([self._keys.lease(name) for name in names])
+        return [_lease(name, lease) for name, lease in zip(names, packed, strict=True) if lease is not None]
+
+    def _queue(self, channel: str, now_ms: int) -> Queue:
+        key = self._keys.channel(channel)
+        depth: int = self._client.xlen(key)
+        first = self._client.xrange(key, count=1)
+        age_ms = now_ms - int(first[0][0].split(b"-")[0]) if first else 0
+        return Queue(channel, depth, max(0, age_ms) / 1000)
+
+
+def _lease(name: str, packed: bytes) -> dict[str, Any]:
+    """What a process says of itself, as far as it is figures and text; one that speaks otherwise is shown by its name alone."""
+    try:
+        said = unpack(packed)
+    except WireError:
+        said = {}
+    plain = {field: value for field, value in said.items() if _is_plain(value)} if isinstance(said, dict) else {}
+    return {**plain, "node": name}
+
+
+def _is_plain(value: Any) -> bool:
+    """True for figures and text, and for a map of them: anything else could be nested too deeply to be shown."""
+    inner = value.values() if isinstance(value, dict) else (value,)
+    return all(isinstance(each, SCALARS) for each in inner)

@@ -1,0 +1,175 @@
+"""What supervisord is told to keep alive, as text.
+
+Only the shape stands here: which programs, how many, in what order. Their options travel in the environment, which no file
+has to quote, and no list of processes shows (a Redis URL may hold a password).
+
+* A lower priority starts earlier and stops later: interface servers leave first, then workers, the embedded server last.
+* There are slots for as many processes as `scale` may ask for, and of workers once more as many: new ones start beside the
+  old ones, which then leave. `serve` starts the slots that it wants, once Redis answers; supervisord starts them again when
+  they die.
+"""
+
+from __future__ import annotations
+
+import math
+import shlex
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from towpath.errors import STARTUP_FAILURE, StartFailure
+
+DESCRIPTORS_CLOSED_BELOW = 200  #: supervisord's `minfds`; what is above reaches its children
+KILL_AFTER_S = 5  #: beyond the graceful time a process gets so long before SIGKILL
+#: The one exit status after which supervisord tries nothing: the process has said why it cannot start. It would be tried again
+#: without a pause, for ever, if finding that out had taken longer than a second; serve/restart_backoff.py waits in between.
+GIVEN_UP = STARTUP_FAILURE
+STARTED_AFTER_S = 1  #: whoever lives so long has started; who dies before is tried again with growing pauses
+
+FILE_NAME, SOCKET_NAME = "supervisord.conf", "supervisord.sock"  #: in the run folder
+REDIS, INTERFACE, WORKER = "redis", "interface", "worker"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that the text depends on."""
+
+    command: tuple[str, ...]  #: how `towpath` is started
+    app: str
+    run_dir: str
+    socket: str | None  #: as `fcgi-program` writes it; None: the descriptor below is handed down
+    socket_permissions: int = 0o666  #: of a unix socket
+    descriptor: int = 0
+    owns_socket: bool = True  #: False: somebody else brought it, and may want it when all of this has ended
+    backlog: int = 2048
+    interfaces: int = 1
+    workers: int = 1
+    interfaces_max: int = 4
+    workers_max: int = 4
+    embedded: bool = True
+    graceful_interface_s: float = 30.0
+    graceful_worker_s: float = 30.0
+    started_in: str | None = None  #: entered by each worker anew; None: it stays where supervisord is
+    worker_in_our_group: bool = False  #: the group of `serve`, so that nobody may kill it as a whole
+    user: str | None = None  #: supervisord insists on hearing that root is meant
+
+
+def slot_names(program: str, count: int) -> list[str]:
+    """The names that supervisord gives to the processes of a program."""
+    return [f"{program}-{number}" for number in range(count)]
+
+
+def names(plan: Plan) -> list[str]:
+    """Every process there can be."""
+    redis = [REDIS] if plan.embedded else []
+    return [*redis, *interface_slots(plan), *worker_slots(plan)]
+
+
+def interface_slots(plan: Plan) -> list[str]:
+    """The first of them are started."""
+    return slot_names(INTERFACE, plan.interfaces_max)
+
+
+def worker_slots(plan: Plan) -> list[str]:
+    """The first of them are started; the others are for more workers, and for successors."""
+    return slot_names(WORKER, 2 * plan.workers_max)
+
+
+def render(plan: Plan) -> str:
+    """The configuration. StartFailure for a path or an APP that the format cannot hold."""
+    sections = [_supervisord(plan)]
+    if plan.embedded:
+        sections.append(_redis(plan))
+    sections += [_interface(plan), _worker(plan)]
+    return "\n".join(sections)
+
+
+def _supervisord(plan: Plan) -> str:
+    return _section("supervisord", [
+        ("nodaemon", "true"),
+        ("logfile", "/dev/null"),
+        ("logfile_maxbytes", "0"),
+        ("loglevel", "warn"),
+        ("pidfile", f"{plan.run_dir}/pids/.supervisord"),
+        ("minfds", str(DESCRIPTORS_CLOSED_BELOW)),
+        *([("user", plan.user)] if plan.user else []),
+    ]) + "\n" + _section("unix_http_server", [
+        ("file", f"{plan.run_dir}/{SOCKET_NAME}"),
+        ("chmod", "0700"),
+    ]) + "\n" + _section("rpcinterface:supervisor", [
+        ("supervisor.rpcinterface_factory", "supervisor.rpcinterface:make_main_rpcinterface"),
+    ])  # fmt: skip  # reads like the file that it becomes
+
+
+def _redis(plan: Plan) -> str:
+    command = (*plan.command, "embedded", plan.run_dir)
+    return _section(f"program:{REDIS}", [
+        ("command", shlex.join(command)),
+        ("process_name", REDIS),
+        ("priority", "10"),
+        *_alive(REDIS, KILL_AFTER_S, plan, "true", "KILL"),  # it is deaf to everything else (runtime/embedded_redis.py), and keeps nothing
+        ("autostart", "true"),
+    ])  # fmt: skip
+
+
+def _interface(plan: Plan) -> str:
+    descriptor = 0 if plan.socket else plan.descriptor
+    place = [("socket", plan.socket), ("socket_backlog", str(plan.backlog))] if plan.socket else []
+    if plan.socket and plan.socket.startswith("unix:"):
+        place.append(("socket_mode", f"{plan.socket_permissions:04o}"))
+    return _section(f"{'fcgi-program' if plan.socket else 'program'}:{INTERFACE}", [
+        ("command", shlex.join((*plan.command, "interface", "--fd", str(descriptor)))),
+        *place,
+        ("process_name", f"{INTERFACE}-%(process_num)d"),
+        ("numprocs", str(len(interface_slots(plan)))),
+        ("priority", "30"),
+        *_alive(f"{INTERFACE}-%(process_num)d", plan.graceful_interface_s + KILL_AFTER_S, plan),
+        ("autostart", "false"),
+    ])  # fmt: skip
+
+
+def _worker(plan: Plan) -> str:
+    return _section(f"program:{WORKER}", [
+        ("command", shlex.join((*plan.command, "worker", plan.app))),
+        ("process_name", f"{WORKER}-%(process_num)d"),
+        ("numprocs", str(len(worker_slots(plan)))),
+        *_directory(plan),
+        ("priority", "20"),
+        *_alive(f"{WORKER}-%(process_num)d", plan.graceful_worker_s + KILL_AFTER_S, plan),
+        ("autostart", "false"),
+    ])  # fmt: skip
+
+
+def _directory(plan: Plan) -> list[tuple[str, str]]:
+    """A folder that the format cannot hold is no reason not to serve what is in it."""
+    return [("directory", plan.started_in)] if plan.started_in and _can_be_written(plan.started_in) else []
+
+
+def _alive(
+    log: str, stop_s: float, plan: Plan, restart: str = "unexpected", stop_signal: str = "TERM"
+) -> list[tuple[str, str]]:
+    return [
+        ("autorestart", restart),
+        ("exitcodes", str(GIVEN_UP)),
+        ("startsecs", str(STARTED_AFTER_S)),
+        ("stopsignal", stop_signal),
+        ("stopwaitsecs", str(math.ceil(min(stop_s, 10**8)))),
+        ("killasgroup", "false" if plan.worker_in_our_group else "true"),
+        ("redirect_stderr", "true"),
+        ("stdout_logfile", f"{plan.run_dir}/logs/{log}"),
+        ("stdout_logfile_maxbytes", "0"),
+    ]
+
+
+def _section(title: str, entries: Iterable[tuple[str, str | None]]) -> str:
+    return "\n".join([f"[{title}]", *(f"{key}={_value(value or '')}" for key, value in entries)]) + "\n"
+
+
+def _can_be_written(text: str) -> bool:
+    return "\n" not in text and not any(f"{space}{mark}" in f" {text}" for space in " \t" for mark in ";#")
+
+
+def _value(text: str) -> str:
+    """As the format wants it: `%` doubled, except where we mean an expansion. Comments cannot be quoted."""
+    if not _can_be_written(text):
+        raise StartFailure(f"{text!r} cannot be written into supervisord's configuration")
+    return text.replace("%", "%%").replace("%%(process_num)d", "%(process_num)d")

@@ -1,0 +1,218 @@
+"""The room itself: one application, run once for each connection that the pump brings.
+
+    room = AsgiRoom(load_application(settings), settings)
+    await room.startup()      # lifespan; StartupError
+    room.freed = …            # told when free() was 0 and is so no longer
+    …                         # the pump calls free() and start()
+    await room.shutdown()
+
+`asgi`, `extensions` and `state` are added to each scope here, and nothing in them is shared with another scope but what the
+application itself has put into its state: what is written into one connection's scope is never found in another's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from asgiref.compatibility import double_to_single_callable
+
+from channel_layer.protocol.events import Event
+from worker.application.django_handlers import django_answers
+from worker.application.loader import LoadedApplication
+from worker.application.sync_threads import PINNED_FRESH_S, KeptThreads
+from worker.asgi.capacity import Places
+from worker.asgi.http import HttpRun, WsgiRun
+from worker.asgi.instance import Application, Run, logger
+from worker.asgi.lifespan import Lifespan
+from worker.asgi.websocket import WebSocketRun
+from worker.connections.interfaces import Instance, Line
+from worker.settings import WorkerSettings
+from worker.wsgi.adapter import WsgiApplication
+from worker.wsgi.input import with_length
+
+#: As uvicorn. An application that hears "2.4" for HTTP (Starlette's do) listens for the disconnect no more, and a stream that
+#: waits for its next item then outlives its client.
+SPEC_VERSIONS = {"http": "2.3", "websocket": "2.5", "lifespan": "2.0"}
+
+
+def ignore() -> None:
+    """Nobody asked to be told."""
+
+
+class AsgiRoom:
+    """Where connections become application instances. A `Room` of worker/connections/interfaces.py."""
+
+    def __init__(self, application: LoadedApplication, settings: WorkerSettings) -> None:
+        """Needs a running loop, and stays on it."""
+        self._loop = asyncio.get_running_loop()
+        self._settings = settings
+        self._application = as_asgi3(application)
+        self._is_wsgi = application.interface == "wsgi"
+        self._http_run = WsgiRun if self._is_wsgi else HttpRun
+        version = "2.0" if application.interface == "asgi2" else "3.0"
+        self._asgi = {kind: {"version": version, "spec_version": spec} for kind, spec in SPEC_VERSIONS.items()}
+        self._threads = KeptThreads(settings.threads, self._thread_is_free, application.context)
+        self._places = self._places_of(settings)
+        self._places.left = self._place_left
+        self._websockets: set[Run] = set()
+        self._state: Event | None = None
+        self._turned_away = False
+        self._look_again: asyncio.TimerHandle | None = None
+        context = self._threads.threads[0].new_context()
+        self._lifespan = Lifespan(self._application, self._asgi["lifespan"], settings, context)
+        if self._is_wsgi:
+            self._lifespan.skip()
+        #: Called on the loop's thread, soon after `free` has answered 0 and there is a slot again.
+        self.freed = ignore
+
+    def _places_of(self, settings: WorkerSettings) -> Places[Run]:
+        if self._is_wsgi:  # it holds a thread also while it waits for its client
+            return Places(min(settings.concurrency, settings.threads), 0)
+        return Places(settings.concurrency, settings.streams)
+
+    async def startup(self) -> None:
+        """Run the application's startup. Raises LifespanFailed."""
+        self._state = await self._lifespan.startup()
+
+    async def shutdown(self) -> None:
+        """End what still runs, then run the application's shutdown; bounded by `lifespan_timeout_s` for each."""
+        await self._stop_all()
+        await self._lifespan.shutdown()
+        self._threads.shutdown()
+
+    @property
+    def running(self) -> int:
+        """Application instances that have not ended, those with background work after their response included."""
+        return len(self._places.exchanges) + len(self._websockets)
+
+    @property
+    def websockets(self) -> int:
+        """See Room."""
+        return len(self._websockets)
+
+    @property
+    def streams(self) -> int:
+        """See Room."""
+        return len(self._places.waiting)
+
+    def free(self, kind: str) -> int:
+        """See Room. While sync code is in use, at most as many exchanges as there are idle threads: a slow view must not
+        hold up a request that another worker could take."""
+        if kind == "websocket":
+            count = self._settings.websockets - len(self._websockets)
+        else:
+            count = self._places.free
+            self._places.missed = count <= 0
+            if self._threads.used and count > 0 and not self._is_wsgi:
+                count = min(count, self._idle_threads())
+        if count > 0:
+            return count
+        self._turned_away = True
+        return 0
+
+    def taken(self) -> dict[str, bool]:
+        """See Room."""
+        settings, free = self._settings, self._places.free
+        by_threads = self._is_wsgi and settings.threads <= settings.concurrency  # which are its places then
+        threads = free <= 0 if by_threads else all(thread.unfinished > 0 for thread in self._threads.threads)
+        sockets = self.websockets >= settings.websockets
+        return {
+            f"{settings.concurrency} places for exchanges (--worker-concurrency)": free <= 0 and not by_threads,
+            f"{settings.websockets} places for WebSockets (--worker-websockets)": sockets,
+            f"{settings.threads} threads for sync code (--threads)": threads,
+        }
+
+    def start(self, scope: Event, body: bytes, more_body: bool, line: Line) -> Instance:
+        """See Room. A scope that is none raises KeyError, TypeError or ValueError, and nothing was started."""
+        kind = scope["type"]
+        if kind not in ("http", "websocket"):
+            raise ValueError(f"a scope of type {kind!r}")
+        self._complete_scope(scope, line)
+        thread = self._threads.pick()
+        run: Run
+        if kind == "http":
+            run = self._http_run(line, self._loop, thread, self._http_ended, self._places, body, more_body)
+            self._places.exchanges.add(run)
+            thread.exchanges += 1
+            if self._threads.used:
+                thread.pinned_at = self._loop.time()
+        else:
+            run = WebSocketRun(line, self._loop, thread, self._websocket_ended, self._settings.resume_websockets)
+            self._websockets.add(run)
+        run.start(self._application, scope)
+        return run
+
+    def _complete_scope(self, scope: Event, line: Line) -> None:
+        scope["asgi"] = self._asgi[scope["type"]].copy()
+        extensions: Event = {"towpath.channel": {"reply_channel": line.reply_channel}}
+        if scope["type"] == "websocket":
+            extensions["websocket.http.response"] = {}
+            extensions["towpath.resume"] = {} if line.resume is None else line.resume
+        scope["extensions"] = extensions
+        if self._state is not None:
+            scope["state"] = self._state.copy()
+
+    def _idle_threads(self) -> int:
+        idle, fresh = self._threads.idle(self._loop.time())
+        if fresh and not idle and self._look_again is None:
+            self._look_again = self._loop.call_later(PINNED_FRESH_S, self._no_longer_fresh)
+        return idle
+
+    def _no_longer_fresh(self) -> None:
+        self._look_again = None
+        self._tell_freed()
+
+    def _http_ended(self, run: Run) -> None:
+        run.thread.exchanges -= 1
+        self._places.waiting.discard(run)
+        self._places.exchanges.discard(run)
+        if self._turned_away:
+            self._tell_freed()
+
+    def _websocket_ended(self, run: Run) -> None:
+        self._websockets.discard(run)
+        if self._turned_away:
+            self._tell_freed()
+
+    def _place_left(self) -> None:
+        self._loop.call_soon(self._tell_place)
+
+    def _tell_place(self) -> None:
+        """A response that is complete in the turn in which it starts has not left its place to anybody."""
+        if self._places.free > 0:
+            self._tell_freed()
+        else:
+            self._places.missed = True
+
+    def _thread_is_free(self) -> None:
+        """In a kept thread."""
+        try:
+            self._loop.call_soon_threadsafe(self._tell_freed)
+        except RuntimeError:
+            return  # the loop is closed: a view outlived the worker, and nobody takes anything any more
+
+    def _tell_freed(self) -> None:
+        if self._turned_away:
+            self._turned_away = False
+            self.freed()
+
+    async def _stop_all(self) -> None:
+        runs = [*self._places.exchanges, *self._websockets]
+        tasks = [run.task for run in runs if run.task is not None]
+        for run in runs:
+            run.stop()
+        if tasks:
+            _, stuck = await asyncio.wait(tasks, timeout=self._settings.lifespan_timeout_s)
+            if stuck:
+                logger.error("%d application instances do not end though they were cancelled", len(stuck))
+
+
+def as_asgi3(application: LoadedApplication) -> Application:
+    """One way to call them all."""
+    if application.interface == "wsgi":
+        wsgi = with_length(application.target) if django_answers() else application.target
+        return WsgiApplication(wsgi, application.context)
+    if application.interface == "asgi2":
+        return double_to_single_callable(application.target)  # type: ignore[no-any-return, no-untyped-call]  # asgiref
+    target: Application = application.target
+    return target

@@ -1,0 +1,199 @@
+"""One HTTP exchange of an application: who may send what is http_state.py's to say, this obeys and waits."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from channel_layer.protocol.close_codes import SERVICE_RESTART
+from channel_layer.protocol.events import EVENT_OVERHEAD_BYTES, Event
+from channel_layer.protocol.packets import Close
+from channel_layer.protocol.server_sent_events import resumes_by_itself
+from worker.application.sync_threads import KeptThread
+from worker.asgi.capacity import Places
+from worker.asgi.http_state import (
+    COMPLETE,
+    DROPPED_AT_ONCE,
+    GONE,
+    SILENT,
+    STARTED,
+    HttpStage,
+    Unheard,
+    announces_length,
+    body_parts,
+    http_step,
+)
+from worker.asgi.instance import PART_WITH_OVERHEAD_BYTES_MAX, Application, Run, describe, log_failure, logger
+from worker.connections.interfaces import Line
+from worker.errors import ClientGone
+
+
+class HttpRun(Run):
+    """One HTTP exchange."""
+
+    __slots__ = ("_body", "_more_body", "_places", "_scope", "_stage", "_start", "_unheard")
+
+    kind = "http"
+
+    def __init__(
+        self,
+        line: Line,
+        loop: asyncio.AbstractEventLoop,
+        thread: KeptThread,
+        ended: Callable[[Run], None],
+        places: Places[Run],
+        body: bytes,
+        more_body: bool,
+    ) -> None:
+        Run.__init__(self, line, loop, thread, ended)
+        self._places = places
+        self._stage = SILENT
+        self._body: bytes | None = body
+        self._more_body = more_body
+        self._scope: Event | None = None
+        self._start: Event | None = None  # how a response that was not complete at once has begun
+        self._unheard: Unheard | None = None
+
+    def start(self, application: Application, scope: Event) -> None:
+        """As Run; what was asked for is remembered, for the case that the response has to be ended in the middle."""
+        self._scope = scope
+        self.task = self._loop.create_task(self._run(application, scope), context=self.thread.new_context())
+
+    async def receive(self) -> Event:
+        """The body part by part; then, or once the response is complete, `http.disconnect` as often as asked."""
+        body = self._body
+        if body is not None and not self._over():
+            self._body = None
+            if self._more_body:
+                self._line.wanted()
+            return {"type": "http.request", "body": body, "more_body": self._more_body}
+        while not self._over():
+            event = self._next_event()
+            if event is not None:
+                self._more_body = bool(event.get("more_body"))
+                return event
+            await self._until_heard()
+        return {"type": "http.disconnect"}
+
+    async def send(self, event: Event) -> None:
+        """Check `event`, hand it to the line, and wait while there is no room. Raises as http_step does, but see `_drop`."""
+        try:
+            checked, size_bytes, stage = http_step(self._stage, event)
+            if size_bytes > PART_WITH_OVERHEAD_BYTES_MAX:
+                return await self._send_in_parts(checked, stage)
+            self._stage = stage
+            self._line.send(checked, size_bytes)
+            if stage is COMPLETE:
+                self._complete()
+            else:
+                if self._start is None:
+                    self._start = checked
+                    self._places.leave(self)
+                if not self._line.room:
+                    await self._until_room()
+        except ClientGone:
+            await self._drop(event)
+        return None
+
+    def disconnect(self, code: int, reason: str) -> None:
+        """See Instance."""
+        self._stage = GONE
+        self._events = self._body = None
+        # Senders first: a stream is then at its own next step when its listener for the disconnect cancels it.
+        self.resume()
+        self._wake_receivers()
+
+    def stop(self) -> None:
+        """As Run."""
+        self._refuse_from_now_on()
+        Run.stop(self)
+
+    @property
+    def exchange(self) -> str:
+        """See Instance."""
+        return describe(self._scope or {}, self._line)
+
+    def finish(self) -> bool:
+        """See Instance. An event stream: its client comes again, and says where it was."""
+        if self._stage is not STARTED or self._scope is None or self._start is None:
+            return False
+        if not resumes_by_itself(self._scope, self._start):
+            return False
+        self._line.send({"type": "http.response.body", "body": b"", "more_body": False}, EVENT_OVERHEAD_BYTES)
+        self._line.complete()
+        self._refuse_from_now_on()
+        self.disconnect(SERVICE_RESTART, "")
+        return True
+
+    async def _drop(self, event: Event) -> None:
+        """The client has left: do nothing, and let others run. Raises ClientGone if the application goes on and on."""
+        now = self._loop.time()
+        if self._unheard is None:
+            self._unheard = Unheard(now, announces_length(self._start or event))
+        if self._unheard.goes_on(now):
+            raise ClientGone(GONE.meaning)
+        if self._unheard.events % DROPPED_AT_ONCE == 0:
+            await asyncio.sleep(0)
+
+    def _refuse_from_now_on(self) -> None:
+        """The worker leaves, and cannot wait for an application that does not listen for the disconnect."""
+        self._unheard = Unheard.enough()
+
+    async def _until_heard(self) -> None:
+        """Wait in `receive()`: for the disconnect, or for a part of the body, and then without a place."""
+        if not self._more_body or self._start is not None:
+            return await self._until_woken()
+        self._places.leave(self)
+        try:
+            await self._until_woken()
+        finally:
+            if self._start is None:
+                self._places.waiting.discard(self)
+        return None
+
+    async def _send_in_parts(self, checked: Event, stage: HttpStage) -> None:
+        """A body of hundreds of megabytes leaves at the client's pace, though the application gave it at once. P5."""
+        for part, size_bytes in body_parts(checked):
+            await self._until_room()
+            self._line.send(part, size_bytes)
+        self._stage = stage
+        if stage is COMPLETE:
+            self._complete()
+        else:
+            await self._until_room()
+
+    def _complete(self) -> None:
+        self._events = self._body = None
+        self._places.waiting.discard(self)
+        self._line.complete()
+        if self._receivers:
+            self._wake_receivers()
+
+    def _over(self) -> bool:
+        return self._stage is COMPLETE or self._stage is GONE
+
+    def _gone(self) -> bool:
+        return self._stage is GONE
+
+    def _returned(self, scope: Event) -> None:
+        if self._stage is not COMPLETE:
+            logger.error("%s returned, but %s", describe(scope, self._line), self._stage.meaning)
+            self._line.close(Close.FINISHED)
+
+    def _raised(self, scope: Event, error: BaseException) -> None:
+        log_failure(describe(scope, self._line), self._stage.meaning, error)
+        if self._stage is not COMPLETE:
+            self._line.close(Close.FAILED)
+
+
+class WsgiRun(HttpRun):
+    """One HTTP exchange of a WSGI application.
+
+    A stream without a reader ends at its next chunk, for its thread is worth more. The application meets no exception, as
+    under gunicorn: its iterator gets its `close()`. Only a call of `write()` raises inside it.
+    """
+
+    __slots__ = ()
+
+    async def _drop(self, event: Event) -> None:
+        raise ClientGone(GONE.meaning)

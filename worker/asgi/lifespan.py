@@ -1,0 +1,169 @@
+"""Startup and shutdown of the application, once per worker process.
+
+Not every application knows lifespan, and ASGI has no way to ask: one tries, and an exception before the first answer means
+"I do not know what this is". So under `auto` an exception is no failure, while `lifespan.startup.failed` always is, and so
+is `sys.exit()`. Who has taken the question and then raises knew it, most likely: that is told with its traceback. The state
+that an application leaves is copied, shallowly, into each scope. Source: ASGI specification, "Lifespan Protocol".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from asyncio import Future, Task
+from contextvars import Context
+from typing import Any
+
+from channel_layer.protocol.events import Event
+from worker.asgi.instance import Application
+from worker.errors import InvalidEvent, LifespanFailed, WrongOrder
+from worker.settings import WorkerSettings
+
+logger = logging.getLogger("towpath.worker")
+
+LAST_MOMENT_S = 1.0  #: from its last answer, or from being cancelled, until nobody waits for it any more
+
+
+class Phase:
+    """One question to the application, startup or shutdown, and its answer: "" for complete, else why not."""
+
+    def __init__(self, name: str, loop: asyncio.AbstractEventLoop) -> None:
+        self.name = name
+        self.asked: Future[None] = loop.create_future()
+        self.answer: Future[str] = loop.create_future()
+
+    def hear(self, kind: str, event: Event) -> bool:
+        """Take `event` if it is this phase's answer; whether it was."""
+        if kind not in (f"lifespan.{self.name}.complete", f"lifespan.{self.name}.failed"):
+            return False
+        if self.answer.done() or not self.asked.done():
+            raise WrongOrder(f"{kind!r} cannot be sent now")
+        failed = kind.endswith(".failed")
+        self.answer.set_result(str(event.get("message") or "").strip() or "no reason was given" if failed else "")
+        return True
+
+
+class Lifespan:
+    """The application's own life in this process."""
+
+    def __init__(self, application: Application, asgi: Event, settings: WorkerSettings, context: Context) -> None:
+        loop = asyncio.get_running_loop()
+        self._application = application
+        self._mode = settings.lifespan
+        self._timeout_s = settings.lifespan_timeout_s
+        self._context = context
+        self._state: Event = {}
+        self._scope: Event = {"type": "lifespan", "asgi": asgi, "state": self._state}
+        self._startup, self._shutdown = Phase("startup", loop), Phase("shutdown", loop)
+        self._received = 0
+        self._task: Task[None] | None = None
+
+    def skip(self) -> None:
+        """This application is of a kind that has no lifespan."""
+        self._mode = "off"
+
+    async def startup(self) -> Event | None:
+        """Ask the application to start, in a context of its own. Its state, or None where it has no lifespan.
+
+        Raises LifespanFailed when it said so, did not answer in time, called sys.exit(), or, under `on`, does not know
+        lifespan. Cancelled: the application is cancelled too.
+        """
+        if self._mode == "off":
+            return None
+        loop = asyncio.get_running_loop()
+        self._task = loop.create_task(self._run(), name="lifespan", context=self._context)
+        self._startup.asked.set_result(None)
+        both = (self._task, self._startup.answer)
+        try:
+            await asyncio.wait(both, timeout=self._timeout_s, return_when="FIRST_COMPLETED")
+        except asyncio.CancelledError:
+            await self._cut()
+            raise
+        if self._startup.answer.done():
+            return self._started(self._startup.answer.result())
+        if not self._task.done():
+            await self._cut()
+            raise LifespanFailed(f"the application's lifespan startup did not answer within {self._timeout_s:g} s")
+        self._look_at(self._task)
+        return None
+
+    async def shutdown(self) -> None:
+        """Ask the application to end; what goes wrong is logged, since the process leaves anyway."""
+        if self._task is None or self._task.done():
+            return
+        self._shutdown.asked.set_result(None)
+        await asyncio.wait((self._task, self._shutdown.answer), timeout=self._timeout_s, return_when="FIRST_COMPLETED")
+        if not self._shutdown.answer.done() and not self._task.done():
+            logger.error("lifespan shutdown did not answer within %g s", self._timeout_s)
+        elif self._shutdown.answer.done() and self._shutdown.answer.result():
+            logger.error("lifespan shutdown failed: %s", self._shutdown.answer.result())
+        await self._cut()
+
+    async def _run(self) -> None:
+        try:
+            await self._application(self._scope, self._receive, self._send)
+        except SystemExit as error:
+            if self._startup.answer.done():
+                raise
+            # It would leave through the event loop without a word.
+            raise LifespanFailed(f"the application's lifespan startup called sys.exit({error.code!r})") from error
+
+    def _started(self, failure: str) -> Event:
+        assert self._task is not None
+        if failure:
+            self._task.cancel()
+            self._task.add_done_callback(read_error)
+            # Frameworks put a whole traceback here. The log gets it; the operator's sentence is its last line.
+            logger.error("lifespan startup failed: %s", failure)
+            raise LifespanFailed(f"the application's lifespan startup failed: {failure.strip().splitlines()[-1]}")
+        self._task.add_done_callback(self._ended)
+        return self._state
+
+    def _look_at(self, task: Task[None]) -> None:
+        """The application ended before it answered: a failure under `on`, or if it meant the process to end."""
+        error = asyncio.CancelledError("cancelled by itself") if task.cancelled() else task.exception()
+        what = f"raised {type(error).__name__}: {error}" if error else "returned without an answer"
+        if isinstance(error, LifespanFailed):
+            logger.error("lifespan startup called sys.exit()", exc_info=error.__cause__)
+            raise error
+        if self._mode == "on":
+            if error is not None:
+                logger.error("lifespan startup failed", exc_info=error)
+            raise LifespanFailed(f"the application's lifespan startup {what} (--lifespan is on)") from error
+        if error is not None and self._received:
+            logger.warning("lifespan startup raised; the application is served without it (--lifespan)", exc_info=error)
+        else:
+            logger.debug("the application seems to have no lifespan: it %s", what, exc_info=error)
+
+    def _ended(self, task: Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()):
+            logger.error("the application's lifespan raised", exc_info=error)
+
+    async def _cut(self) -> None:
+        """Give the lifespan task a moment to end by itself, then end it."""
+        assert self._task is not None
+        self._task.add_done_callback(read_error)
+        _, pending = await asyncio.wait((self._task,), timeout=LAST_MOMENT_S if self._shutdown.answer.done() else 0.0)
+        if pending:
+            self._task.cancel()
+            await asyncio.wait((self._task,), timeout=LAST_MOMENT_S)
+
+    async def _receive(self) -> Event:
+        phase = (self._startup, self._shutdown)[min(self._received, 1)]
+        # Shielded: an application may cancel its receive() and ask again.
+        await asyncio.shield(phase.asked)
+        self._received += 1
+        if self._received > 2:
+            raise WrongOrder("receive() was called after lifespan.shutdown")
+        return {"type": f"lifespan.{phase.name}"}
+
+    async def _send(self, event: Any) -> None:
+        kind = event.get("type") if isinstance(event, dict) else None
+        if not isinstance(kind, str) or not (self._startup.hear(kind, event) or self._shutdown.hear(kind, event)):
+            raise InvalidEvent(f"{kind!r} is no event of the lifespan protocol")
+
+
+def read_error(task: Task[None]) -> None:
+    """Whatever a task that is being cut raises was asked for: read it, so that asyncio does not report it as unread."""
+    if not task.cancelled():
+        task.exception()

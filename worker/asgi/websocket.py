@@ -1,0 +1,182 @@
+"""One WebSocket of an application: who may send what is websocket_state.py's to say, this obeys and waits."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import Future
+from collections import deque
+from collections.abc import Callable, Sequence
+from enum import Enum, auto
+
+from channel_layer.current_connection import OWN_CONNECTION
+from channel_layer.protocol.events import Event
+from channel_layer.protocol.packets import Close
+from worker.application.sync_threads import KeptThread
+from worker.asgi.http_state import body_parts
+from worker.asgi.instance import PART_WITH_OVERHEAD_BYTES_MAX, Application, Run, describe, log_failure, logger
+from worker.asgi.websocket_state import (
+    CLOSED,
+    CONNECTING,
+    DENYING,
+    GONE,
+    OPEN,
+    check_offered,
+    farewell,
+    message_parts,
+    websocket_step,
+)
+from worker.connections.interfaces import Line
+from worker.errors import WrongOrder
+
+
+class Leaving(Enum):
+    """Whether an instance is being handed off."""
+
+    STAYING = auto()
+    ASKED = auto()  #: it gets no further event; the cut comes when it waits in receive()
+    CUT = auto()  #: another instance is being found; whatever this one says waits until it is told to go
+
+
+STAYING, ASKED, CUT = Leaving
+
+
+class WebSocketRun(Run):
+    """One WebSocket."""
+
+    __slots__ = ("_always_resumable", "_farewell", "_leaving", "_offered", "_stage")
+
+    kind = "websocket"
+
+    def __init__(
+        self,
+        line: Line,
+        loop: asyncio.AbstractEventLoop,
+        thread: KeptThread,
+        ended: Callable[[Run], None],
+        always_resumable: bool,
+    ) -> None:
+        """always_resumable: every accept asks for hand-off (`--resume-websockets`)."""
+        Run.__init__(self, line, loop, thread, ended)
+        self._always_resumable = always_resumable
+        self._leaving = STAYING
+        self._offered: Sequence[str] = ()  # subprotocols that its client speaks
+        self._stage = CONNECTING
+        self._events = deque((({"type": "websocket.connect"}, 0),))
+        #: Code and reason of the disconnect that receive() has yet to tell.
+        self._farewell: tuple[int, str] | None = None
+
+    def start(self, application: Application, scope: Event) -> None:
+        """As Run; what the instance says of its own channel is said in the name of its epoch."""
+        self._offered = scope.get("subprotocols") or ()
+        context = self.thread.new_context()
+        context.run(OWN_CONNECTION.set, self._line.key)
+        self.task = self._loop.create_task(self._run(application, scope), context=context)
+
+    async def receive(self) -> Event:
+        """What the client said, in order; then the disconnect, once.
+
+        Raises WrongOrder when asked again after that: a loop that does not look at the type of what it receives would
+        otherwise wait, or turn, for ever. (Servers differ here; an application that stops at the disconnect sees nothing
+        of it.)
+        """
+        while True:
+            event = self._next_event() if self._leaving is STAYING else None
+            if event is not None:
+                return event
+            if self._over():
+                return self._disconnect_event()
+            if self._leaving is ASKED:
+                self._cut()
+            await self._until_woken()
+
+    async def send(self, event: Event) -> None:
+        """Check `event`, hand it to the line, and wait while there is no room. Raises as websocket_step does."""
+        if self._leaving is CUT:
+            await self._until_gone()
+        before = self._stage
+        checked, size_bytes, stage = websocket_step(before, event)
+        if stage is OPEN:
+            if before is CONNECTING:
+                self._accepted(checked)
+            elif not self._line.room:  # another task has filled it: all of them together get one message beyond it
+                await self._until_room()
+                return await self.send(event)
+        self._stage = stage
+        if size_bytes > PART_WITH_OVERHEAD_BYTES_MAX:
+            self._send_in_parts(checked)
+        else:
+            self._line.send(checked, size_bytes)
+        if stage is CLOSED:
+            self._farewell = farewell(before, checked)
+            self._wake_receivers()
+        elif not self._line.room:
+            await self._until_room()
+        return None
+
+    def feed(self, event: Event, size_bytes: int) -> None:
+        """See Instance. After the cut it is kept for the next instance, by who sent it."""
+        if self._leaving is not CUT:
+            Run.feed(self, event, size_bytes)
+
+    def hand_off(self) -> bool:
+        """See Instance."""
+        if self._stage is not OPEN or not self._line.resumable or self._leaving is not STAYING:
+            return False
+        self._leaving = ASKED
+        if self._receivers:
+            self._cut()
+        return True
+
+    def disconnect(self, code: int, reason: str) -> None:
+        """See Instance. What the client had said before is still received, then the disconnect."""
+        if not self._over():
+            self._farewell = (code, reason)
+        self._stage = GONE
+        self._leaving = STAYING
+        self._wake_all()
+
+    def _accepted(self, accept: Event) -> None:
+        check_offered(accept, self._offered)
+        if self._always_resumable:
+            accept.setdefault("resumable", True)
+        self._line.resumable = bool(accept.get("resumable"))
+
+    def _cut(self) -> None:
+        """The application waits for its client, and all that it sent has left: the moment to change horses."""
+        self._leaving = CUT
+        self._events = None  # not consumed: the next instance gets them
+        self._line.hand_off()
+
+    async def _until_gone(self) -> None:
+        """A background task of the application sends after the cut: it waits, and then its client has gone."""
+        while self._leaving is CUT:
+            waiter: Future[None] = self._loop.create_future()
+            self._senders += (waiter,)
+            await waiter
+
+    def _send_in_parts(self, checked: Event) -> None:
+        """All parts at once: several tasks may send on one WebSocket, and nothing may come between parts of a message."""
+        parts = body_parts(checked) if "body" in checked else message_parts(checked)
+        for part, size_bytes in parts:
+            self._line.send(part, size_bytes)
+
+    def _disconnect_event(self) -> Event:
+        if self._farewell is None:
+            raise WrongOrder("receive() was called after it had returned websocket.disconnect")
+        (code, reason), self._farewell = self._farewell, None
+        return {"type": "websocket.disconnect", "code": code, "reason": reason}
+
+    def _over(self) -> bool:
+        return self._stage is CLOSED or self._stage is GONE
+
+    def _gone(self) -> bool:
+        return self._stage is GONE
+
+    def _returned(self, scope: Event) -> None:
+        if self._stage in (CONNECTING, DENYING):
+            logger.error("%s returned, but %s", describe(scope, self._line), self._stage.meaning)
+        self._line.close(Close.FINISHED)
+
+    def _raised(self, scope: Event, error: BaseException) -> None:
+        log_failure(describe(scope, self._line), self._stage.meaning, error)
+        self._line.close(Close.FAILED)

@@ -1,0 +1,192 @@
+"""What an application may say to one WebSocket, and in which order.
+
+    CONNECTING ──accept──▶ OPEN ──close──▶ CLOSED
+        ├──close (a rejection)─────────────▶ CLOSED
+        └──response start──▶ DENYING ──last body──▶ CLOSED
+    any ──client gone──▶ GONE
+
+The twin of http_state.py: who knows one knows the other. Sources: ASGI specification, "HTTP & WebSocket" and
+"WebSocket Denial Response"; RFC 6455.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from enum import Enum
+from typing import Any
+
+from channel_layer.protocol.close_codes import ABNORMAL, NO_STATUS, NORMAL, REASON_SIZE_BYTES_MAX, may_travel
+from channel_layer.protocol.codec import pack_apart
+from channel_layer.protocol.events import EVENT_OVERHEAD_BYTES, Event, check_value
+from worker.asgi.header_fields import checked_fields
+from worker.asgi.http_state import NOTHING, PART_SIZE_BYTES_MAX, as_bytes, checked_body, checked_start, refusal
+from worker.errors import InvalidEvent
+
+Step = tuple[Event, int, "WebSocketStage"]
+
+STATE_SIZE_BYTES_MAX = 16_384
+
+_is_token = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
+
+
+class WebSocketStage(Enum):
+    """How far a WebSocket is. `legal` holds what may be said now: an event's type, and who checks it."""
+
+    CONNECTING = "the handshake has not been answered"
+    OPEN = "the WebSocket is open"
+    DENYING = "the handshake is being answered with a response"
+    CLOSED = "the application has closed the WebSocket"
+    GONE = "the connection has ended"
+
+    def __init__(self, meaning: str) -> None:
+        self.meaning = meaning
+        self.legal: dict[Any, Callable[[Event], Step]] = {}
+
+
+CONNECTING, OPEN, DENYING, CLOSED, GONE = WebSocketStage
+
+
+def websocket_step(stage: WebSocketStage, event: Any) -> Step:
+    """Check one event of the application's in `stage`. Raises as http_step does."""
+    try:
+        check = stage.legal[event["type"]]
+    except (KeyError, TypeError):
+        raise refusal(stage, event, KNOWN) from None
+    return check(event)
+
+
+def check_offered(accept: Event, offered: Iterable[str]) -> None:
+    """A client must fail a connection whose subprotocol it did not ask for (RFC 6455, section 4.1). Raises InvalidEvent."""
+    chosen = accept["subprotocol"]
+    if chosen is not None and chosen not in offered:
+        spoken = ", ".join(offered) or "none"
+        raise InvalidEvent(f"subprotocol is {chosen!r}, which the client did not offer (it offered: {spoken})")
+
+
+def farewell(stage: WebSocketStage, last: Event) -> tuple[int, str]:
+    """What an application hears as the disconnect after its own last event: its code and reason; 1006 if unaccepted."""
+    if stage is OPEN:
+        return last["code"], last["reason"]
+    return ABNORMAL, ""
+
+
+def message_parts(event: Event) -> Iterator[tuple[Event, int]]:
+    """A long message as several events with their sizes; all but the last say `more_body`. Characters stay whole."""
+    if "bytes" in event:
+        yield from _marked("bytes", list(_slices(event["bytes"])))
+    else:
+        yield from _marked("text", list(_text_slices(event["text"].encode())))
+
+
+def _accept(event: Event) -> Step:
+    subprotocol = event.get("subprotocol")
+    if subprotocol is not None and (not isinstance(subprotocol, str) or not _is_token(subprotocol)):
+        raise InvalidEvent(f"subprotocol is {subprotocol!r}, which is not a token")
+    headers = checked_fields(event.get("headers"))
+    checked = {"type": "websocket.accept", "subprotocol": subprotocol and str(subprotocol), "headers": headers}
+    resumable = event.get("resumable", False)
+    if resumable:
+        if resumable is not True and resumable != "crash":
+            raise InvalidEvent(f"resumable is {resumable!r}; it is True or 'crash'")
+        checked["resumable"] = resumable
+    return checked, EVENT_OVERHEAD_BYTES, OPEN
+
+
+def _state(event: Event) -> Step:
+    """What the next instance of this WebSocket is to find at its beginning."""
+    state = event.get("state")
+    check_value(state, "state")
+    size = len(pack_apart(state))
+    if size > STATE_SIZE_BYTES_MAX:
+        raise InvalidEvent(f"state has {size} bytes once packed; at most {STATE_SIZE_BYTES_MAX} may be left")
+    return {"type": "towpath.state", "state": state}, EVENT_OVERHEAD_BYTES, OPEN
+
+
+def _send(event: Event) -> Step:
+    text, payload = event.get("text"), event.get("bytes")
+    if (text is None) == (payload is None):
+        raise InvalidEvent("a message has either text or bytes, and exactly one of them")
+    if text is None:
+        payload = payload if type(payload) is bytes else as_bytes(payload, "bytes")
+        return {"type": "websocket.send", "bytes": payload}, len(payload) + EVENT_OVERHEAD_BYTES, OPEN
+    if type(text) is not str:
+        text = _as_text(text, "text")
+    size = len(text) if text.isascii() else _encoded_size_bytes(text, "text")
+    return {"type": "websocket.send", "text": text}, size + EVENT_OVERHEAD_BYTES, OPEN
+
+
+def _close(event: Event) -> Step:
+    reason = _as_text(event.get("reason") or "", "reason")
+    if _encoded_size_bytes(reason, "reason") > REASON_SIZE_BYTES_MAX:
+        raise InvalidEvent(f"reason is longer than {REASON_SIZE_BYTES_MAX} bytes")
+    checked = {"type": "websocket.close", "code": _close_code(event.get("code")), "reason": reason}
+    return checked, EVENT_OVERHEAD_BYTES, CLOSED
+
+
+def _deny(event: Event) -> Step:
+    return checked_start(event), EVENT_OVERHEAD_BYTES, DENYING
+
+
+def _deny_more(event: Event) -> Step:
+    checked = checked_body(event)
+    stage = DENYING if checked["more_body"] else CLOSED
+    return checked, len(checked["body"]) + EVENT_OVERHEAD_BYTES, stage
+
+
+def _close_code(code: Any) -> int:
+    """The code to send. "None was given" cannot be sent as a number, and is what a normal closure means."""
+    if code is None or code == NO_STATUS:
+        return NORMAL
+    if not isinstance(code, int) or isinstance(code, bool):
+        raise InvalidEvent(f"code is of type {type(code).__name__}; it is an int")
+    if not may_travel(code):
+        raise InvalidEvent(f"code is {code}, which may not be sent: registered codes, or from 3000 to 4999")
+    return int(code)
+
+
+def _as_text(value: Any, path: str) -> str:
+    if not isinstance(value, str):
+        raise InvalidEvent(f"{path} is of type {type(value).__name__}; it is a str")
+    return str.__str__(value)
+
+
+def _encoded_size_bytes(text: str, path: str) -> int:
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError as error:
+        raise InvalidEvent(f"{path} holds a lone surrogate at {error.start}, which UTF-8 cannot say") from None
+
+
+def _slices(payload: bytes) -> Iterator[bytes]:
+    for start in range(0, len(payload), PART_SIZE_BYTES_MAX):
+        yield payload[start : start + PART_SIZE_BYTES_MAX]
+
+
+def _text_slices(encoded: bytes) -> Iterator[str]:
+    start = 0
+    while start < len(encoded):
+        end = min(start + PART_SIZE_BYTES_MAX, len(encoded))
+        while end < len(encoded) and encoded[end] & 0xC0 == 0x80:  # inside a character: back to its first byte
+            end -= 1
+        yield encoded[start:end].decode()
+        start = end
+
+
+def _marked(key: str, parts: list[Any]) -> Iterator[tuple[Event, int]]:
+    for number, part in enumerate(parts, 1):
+        size = len(part) if key == "bytes" else len(part.encode())
+        event: Event = {"type": "websocket.send", key: part}
+        if number < len(parts):
+            event["more_body"] = True
+        yield event, size + EVENT_OVERHEAD_BYTES
+
+
+CONNECTING.legal.update(
+    {"websocket.accept": _accept, "websocket.close": _close, "websocket.http.response.start": _deny}
+)
+OPEN.legal.update({"websocket.send": _send, "websocket.close": _close, "towpath.state": _state})
+DENYING.legal["websocket.http.response.body"] = _deny_more
+GONE.legal = NOTHING
+
+KNOWN = frozenset(kind for stage in WebSocketStage for kind in stage.legal)

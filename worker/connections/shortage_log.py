@@ -1,0 +1,35 @@
+"""A worker that takes nothing more since all its places are taken, told to people.
+
+Looked at with the figures for its lease, twice a second.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from channel_layer.process.lasting_condition import LastingCondition, News
+from worker.connections.interfaces import Room
+
+log = logging.getLogger("towpath.worker")
+
+SETTLES_S = 2.0
+
+
+class ShortageLog:
+    """Of one room."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._conditions: dict[str, LastingCondition] = {}
+
+    def look(self, now: float) -> None:
+        """now: monotonic seconds."""
+        for what, taken in self._room.taken().items():
+            condition = self._conditions.setdefault(what, LastingCondition(SETTLES_S))
+            match condition.look(taken, now):
+                case News.BEGAN:
+                    log.warning("all %s are taken: this worker takes no more until one is free", what)
+                case News.LASTS:
+                    log.warning("all %s have been taken for %.0f s", what, condition.lasted_s(now))
+                case News.ENDED:
+                    log.warning("not all %s are taken any more; they were for %.0f s", what, condition.lasted_s(now))

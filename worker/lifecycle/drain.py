@@ -1,0 +1,104 @@
+"""Leaving: take nothing new, hand open WebSockets over, let what is under way finish, close the rest, in time.
+
+WebSockets that asked for it are handed off at once, some at a time, so that the workers that take them over meet no herd. Those that
+are left near the end are closed one by one, so that their clients do not come back all at once. Their instances get their disconnect
+then, and the rest of the time to act on it; whoever runs on after that is cancelled by the room.
+Event streams hardly ever end by themselves: they have half of the time for it, and are then ended cleanly, since their clients
+go on by themselves.
+All other exchanges have the whole time: a request that ends within it does not fail. What is kept back of it is what the last words
+need on their way to Redis.
+PROTOCOL.md, "Drain".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from channel_layer.protocol.close_codes import SERVICE_RESTART
+from channel_layer.protocol.packets import Close
+from worker.asgi.host import AsgiRoom
+from worker.connections.dispatcher import Pump
+from worker.connections.downstream import WireLine
+from worker.connections.hand_over import ask_some
+from worker.lifecycle.drain_pacing import Pace
+
+log = logging.getLogger("towpath.worker")
+
+LOOK_S = 0.05
+# Parts of the drain time, from its beginning:
+STREAMS_END_FROM = 0.5
+CLOSING_FROM = 0.8  #: WebSockets that nobody takes over
+CLOSED_BY = 0.95  #: who was closed last has the rest to act on it
+# What exchanges do not have of it, the lesser of both:
+LAST_WORDS_S = 0.1
+LAST_WORDS_PART = 0.05
+NAMED = 10  #: requests in one line of the log
+
+
+async def drain(pump: Pump, room: AsgiRoom, timeout_s: float, now: asyncio.Event) -> None:
+    """Return when nothing is under way any more: at the latest after `timeout_s`, or soon after `now` is set.
+
+    What runs on in the background after its response counts too; it is cut when the time is over.
+    """
+    time = asyncio.get_running_loop().time
+    end = time() + timeout_s
+    cut_at = end - min(LAST_WORDS_S, LAST_WORDS_PART * timeout_s)
+    await pump.stop_taking()
+    pace = Pace()
+
+    def passed() -> float:
+        """The part of the time that is over."""
+        return 1.0 - (end - time()) / timeout_s
+
+    while (pump.lines or pump.taking or room.running) and time() < cut_at and not now.is_set():
+        ask_some(pump.lines, lambda instance: instance.hand_off())
+        if passed() >= STREAMS_END_FROM:
+            ask_some(pump.lines, lambda instance: instance.finish())
+        if passed() >= CLOSING_FROM:
+            close_some(websockets(pump.lines), pace, (CLOSED_BY - passed()) / (CLOSED_BY - CLOSING_FROM))
+        await asyncio.sleep(max(0.0, min(LOOK_S, cut_at - time())))
+    cut(pump.lines)
+    while room.running and time() < end and not now.is_set():
+        await asyncio.sleep(LOOK_S)
+
+
+def websockets(lines: list[WireLine]) -> list[WireLine]:
+    """Those that are open, and on their way to nobody."""
+    return [line for line in lines if line.open and line.instance is not None and not line.instance.exchange]
+
+
+def close_some(left: list[WireLine], pace: Pace, rest: float) -> None:
+    """Those whose time is over. rest: the part of it that is left."""
+    if left and pace.count is None:
+        log.info("closing %d WebSockets that nobody takes over", len(left))
+    for line in left[: pace.due(len(left), rest)]:
+        stop(line)
+
+
+def cut(lines: list[WireLine]) -> None:
+    """Close all at once; the requests among them have failed, so they are named."""
+    held = [(line, line.instance) for line in lines]
+    requests = [instance.exchange for line, instance in held if stop(line) and instance is not None]
+    requests = [request for request in requests if request]
+    if requests:
+        more = f" and {len(requests) - NAMED} more" * (len(requests) > NAMED)
+        text = "cutting off %d request%s that did not finish: %s%s"
+        log.warning(text, len(requests), "s" * (len(requests) != 1), ", ".join(requests[:NAMED]), more)
+
+
+def stop(line: WireLine) -> bool:
+    """The drain time is over for this one: its client is told, and so is its application, which may have to tidy up.
+
+    False: nothing was cut; it had said its last word, or could be ended cleanly.
+    """
+    if not line.held or (line.open and line.instance is not None and line.instance.finish()):
+        return False
+    instance, cut_off = line.instance, line.open
+    if cut_off:
+        line.close(Close.STOPPING)
+    else:  # handed off, and not answered (Redis may be away): nobody waits for that any longer
+        line.over()
+    if instance is not None:
+        instance.disconnect(SERVICE_RESTART, "")
+    return cut_off

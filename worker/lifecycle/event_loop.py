@@ -1,0 +1,70 @@
+"""The event loop of a worker, which a task of the application does not end.
+
+Of all exceptions asyncio lets two out of the task that raised them, through the loop, to whoever runs it: SystemExit and
+KeyboardInterrupt. Django runs each view in a task of its own, and many an application works in the background: one
+`sys.exit()` there would end the worker, and with it all that others have under way; so would a `loop.stop()`. So the loop
+is started again where it stood. Whoever waits for that task gets its exception as any other; an instance that dies of it is
+told and logged as always (asgi/instance.py). An application that means its worker to leave sends SIGTERM to its own process.
+
+The loop is there, and is the current one, before it runs: what an application makes for it while it is imported (tasks, gRPC
+channels) belongs to the loop that serves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from typing import Any, TypeVar
+
+from worker.application.fork_guard import ForkGuard, end_child
+
+Result = TypeVar("Result")
+
+log = logging.getLogger("towpath.worker")
+
+
+class SteadfastLoop:
+    """Runs one coroutine after the other, each to its end, and begins again. Needs the main thread."""
+
+    def __init__(self, loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
+        self._runner = asyncio.Runner(loop_factory=loop_factory)
+        self._loop = self._runner.get_loop()
+        asyncio.set_event_loop(self._loop)
+        self.guard = ForkGuard(self._loop)
+        #: Called inside of the loop when that has begun again: its descriptor for signals is another one then.
+        self.begun_again: Callable[[], object] = lambda: None
+
+    def run(self, main: Coroutine[Any, Any, Result], context: Context | None = None) -> Result:
+        """Run `main` to its end; its result, or what it raised."""
+        loop = self._loop
+        task = loop.create_task(main, name="main", context=context)
+        while True:
+            try:
+                return loop.run_until_complete(task)
+            except (SystemExit, KeyboardInterrupt, RuntimeError) as error:  # the last one after loop.stop()
+                end_child(error)
+                if task.done() or loop.is_closed() or is_of_ctrl_c(error):
+                    raise
+                log.error("the application ended the event loop; the worker goes on", exc_info=error)
+                loop.call_soon(self.begun_again)
+
+    def call(self, context: Context, function: Callable[[], Result]) -> Result:
+        """Call `function` in `context` while the loop runs; its result, or what it raised."""
+
+        async def called() -> Result:
+            return function()
+
+        return self.run(called(), context)
+
+    def close(self) -> None:
+        """Cancel what is left, and close the loop."""
+        self._runner.close()
+        asyncio.set_event_loop(None)
+
+
+def is_of_ctrl_c(error: BaseException) -> bool:
+    """Did the signal raise `error`? Not once the loop has a handler for it: then it is the application's own."""
+    return isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -1,0 +1,57 @@
+"""Looks now and then whether this worker has lived long enough (recycling.py), and says so once."""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+from collections.abc import Callable
+from pathlib import Path
+
+from worker.lifecycle.recycling import Lifetime
+
+LOOK_S = 0.1
+MEMORY_LOOK_S = 2.0  #: reading /proc is a call into the kernel, and memory grows slowly
+
+
+class LifetimeWatch:
+    """A timer, and nothing on the way of a connection: a limit is noticed some connections late."""
+
+    def __init__(self, lifetime: Lifetime, adopted: Callable[[], int], over: Callable[[str], None]) -> None:
+        """adopted: connections so far. over: called once, with the reason in words."""
+        self._loop = asyncio.get_running_loop()
+        self._lifetime = lifetime
+        self._adopted = adopted
+        self._over = over
+        self._began_at = self._loop.time()
+        self._memory_at = self._began_at
+        self._rss_bytes = 0
+        self._handle: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Begin to look, if there is any limit."""
+        if self._lifetime.limited:
+            self._handle = self._loop.call_later(LOOK_S, self._look)
+
+    def stop(self) -> None:
+        """Look no more."""
+        if self._handle is not None:
+            self._handle.cancel()
+
+    def _look(self) -> None:
+        now = self._loop.time()
+        if self._lifetime.rss_bytes and now >= self._memory_at:
+            self._memory_at = now + MEMORY_LOOK_S
+            self._rss_bytes = resident_bytes()
+        why = self._lifetime.over(self._adopted(), now - self._began_at, self._rss_bytes)
+        if why:
+            self._over(why)
+        else:
+            self.start()
+
+
+def resident_bytes() -> int:
+    """The memory of this process that is in RAM; 0 where the system does not say (not Linux)."""
+    try:
+        return int(Path("/proc/self/statm").read_bytes().split()[1]) * resource.getpagesize()
+    except OSError:
+        return 0

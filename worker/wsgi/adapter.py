@@ -1,0 +1,169 @@
+"""A WSGI application, called in the kept thread of its connection; to the rest of the room it looks like ASGI 3.
+
+Streams both ways: `wsgi.input` waits for the parts of the body (input.py), and what the application yields leaves at
+once. A hop from the thread to the loop and back costs more than a small response itself, so the thread hops only when there
+is something to say early: at most one hop is under way while the application makes its next chunk, and what it says last
+travels with the end of the call. So an application that announces its Content-Length, as Flask does, hops once at most.
+
+Ours rather than a2wsgi: that one has threads of its own, beside the kept ones, and three tasks for each request.
+
+Source: PEP 3333. The reason phrase of a status is dropped, as ASGI has none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from concurrent.futures import Future
+from contextvars import Context
+from types import TracebackType
+from typing import Any
+
+from channel_layer.protocol.events import Event
+from worker.application.fresh_context import fresh_context
+from worker.application.sync_threads import KEPT_THREAD
+from worker.errors import InvalidEvent, WrongOrder
+from worker.wsgi.environ import environ_of
+from worker.wsgi.input import body_input
+
+Receive = Callable[[], Awaitable[Event]]
+Send = Callable[[Event], Awaitable[None]]
+ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
+
+
+class WsgiApplication:
+    """ASGI 3 outside, WSGI inside."""
+
+    def __init__(self, target: Callable[..., Any], loaded: Context) -> None:
+        """loaded: the context in which `target` was loaded."""
+        self._target = target
+        self._loaded = loaded
+
+    async def __call__(self, scope: Event, receive: Receive, send: Send) -> None:
+        """Answer one request. A WebSocket is rejected: WSGI knows none."""
+        if scope["type"] != "http":
+            return await send({"type": "websocket.close"})
+        loop = asyncio.get_running_loop()
+        first = await receive()
+        if first["type"] == "http.disconnect":
+            return None
+        response = WsgiResponse(send, loop)
+        environ = environ_of(scope, body_input(first, receive, loop))
+        if first["body"] and not first["more_body"]:  # chunked, and here already (RFC 3875, 4.1.2)
+            environ.setdefault("CONTENT_LENGTH", str(len(first["body"])))
+        # A context of its own: what the application leaves in context variables is not the next request's.
+        run = fresh_context(self._loaded).run
+        for event in await loop.run_in_executor(KEPT_THREAD.get(), run, response.run, self._target, environ):
+            await send(event)
+        return None
+
+
+class WsgiResponse:
+    """What one call of a WSGI application says. Lives in the kept thread; only `_send_all` runs on the loop."""
+
+    def __init__(self, send: Send, loop: asyncio.AbstractEventLoop) -> None:
+        self._send = send
+        self._loop = loop
+        self._start: Event | None = None
+        self._started = False
+        self._missing_bytes: int | None = None  #: what is left of an announced Content-Length
+        self._unsent: list[Event] = []
+        self._hop: Future[None] | None = None
+
+    def run(self, target: Callable[..., Any], environ: dict[str, Any]) -> list[Event]:
+        """Call the application and send what it yields. What need not hop is returned."""
+        try:
+            return self._run(target, environ)
+        except StopIteration as error:
+            # No future can hold one: nobody would be told, and the client would wait for ever.
+            raise RuntimeError("the application raised StopIteration") from error
+
+    def _run(self, target: Callable[..., Any], environ: dict[str, Any]) -> list[Event]:
+        chunks: Iterable[bytes] = target(environ, self.start_response)
+        close: Callable[[], None] | None = getattr(chunks, "close", None)
+        try:
+            for chunk in chunks:
+                self.write(chunk)
+            if self._start is None:
+                raise WrongOrder("the application returned without a call of start_response()")
+            self._say(b"", more_body=False)
+            if close is not None:
+                self._take_off()  # close() may take its time, and the client must not wait for it
+        finally:
+            if close is not None:
+                close()
+        self._land()
+        return self._unsent
+
+    def start_response(
+        self, status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None
+    ) -> Callable[[bytes], None]:
+        """As PEP 3333."""
+        if exc_info is not None and self._started:
+            raise exc_info[1].with_traceback(exc_info[2])
+        if exc_info is None and self._start is not None:
+            raise WrongOrder("start_response() was called twice without exc_info")
+        self._start = {"type": "http.response.start", "status": status_code(status), "headers": as_fields(headers)}
+        self._missing_bytes = announced_size_bytes(headers)
+        return self.write
+
+    def write(self, chunk: bytes) -> None:
+        """Send `chunk`; an empty one says nothing, and above all does not start the response."""
+        if self._start is None:
+            raise WrongOrder("a chunk was written before start_response() was called")
+        if type(chunk) is not bytes:
+            if not isinstance(chunk, bytes | bytearray | memoryview):
+                raise InvalidEvent(f"a chunk is of type {type(chunk).__name__}; it is bytes")
+            chunk = bytes(chunk)
+        if chunk:
+            missing = self._missing_bytes
+            self._say(chunk, more_body=True)
+            if missing is None or missing != len(chunk):
+                self._take_off()
+
+    def _say(self, chunk: bytes, more_body: bool) -> None:
+        if not self._started and self._start is not None:
+            self._started = True
+            self._unsent.append(self._start)
+        if self._missing_bytes is not None and chunk:
+            self._missing_bytes -= len(chunk)
+        self._unsent.append({"type": "http.response.body", "body": chunk, "more_body": more_body})
+
+    def _take_off(self) -> None:
+        """Let go what is unsent, once the hop before has landed: that is the application's backpressure."""
+        self._land()
+        events, self._unsent = self._unsent, []
+        self._hop = asyncio.run_coroutine_threadsafe(self._send_all(events), self._loop)
+
+    def _land(self) -> None:
+        hop, self._hop = self._hop, None
+        if hop is not None:
+            hop.result()
+
+    async def _send_all(self, events: list[Event]) -> None:
+        for event in events:
+            await self._send(event)
+
+
+def status_code(status: str) -> int:
+    """The number of a status such as "200 OK"."""
+    code = status[:3] if isinstance(status, str) else ""
+    if not code.isdecimal() or status[3:4] not in ("", " "):
+        raise InvalidEvent(f"status is {status!r}; it is a str such as '200 OK'")
+    return int(code)
+
+
+def as_fields(headers: list[tuple[str, str]]) -> list[tuple[bytes, bytes]]:
+    """Header fields as bytes. `send()` checks what is in them."""
+    try:
+        return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    except (AttributeError, TypeError, ValueError) as error:
+        raise InvalidEvent(f"headers are pairs of str in latin-1: {error}") from error
+
+
+def announced_size_bytes(headers: list[tuple[str, str]]) -> int | None:
+    """The Content-Length, if the application announced one."""
+    for name, value in headers:
+        if name.lower() == "content-length" and value.isdecimal():
+            return int(value)
+    return None
