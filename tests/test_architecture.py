@@ -9,7 +9,8 @@ import ast
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
@@ -26,6 +27,47 @@ WALLS = {
     "interface_server": ("worker", "towpath"),
     "worker": ("interface_server", "towpath"),
 }
+
+#: The layers of each package, from the top: an import, also one for types, goes down only. Names are sub-packages, and modules that
+#: stand beside them; those of one line may not know each other.
+LAYERS: dict[str, tuple[str, ...]] = {
+    "channel_layer": (
+        "__init__",
+        "layer",
+        "node",
+        "liveness",
+        "messaging",
+        "redis",
+        "current_connection",
+        "protocol",
+        "process",
+        "settings errors",
+    ),
+    "interface_server": (
+        "__main__",
+        "protocol_factory",
+        "http1 websocket",
+        "http",
+        "connections",
+        "groups",
+        "affinity transport",
+        "shutdown_schedule timers settings __init__",
+    ),
+    "worker": ("__main__", "lifecycle", "asgi", "wsgi", "application connections", "errors settings __init__"),
+    "towpath": (
+        "__main__",
+        "command_line",
+        "app_check",
+        "serve",
+        "status",
+        "runtime",
+        "supervisord",
+        "config",
+        "errors __init__",
+    ),
+}
+#: The most files that a folder may hold.
+FILES_MAX = 14
 
 #: The doors of each dependency. What is not named here comes in nowhere.
 DOORS: dict[str, tuple[str, ...]] = {
@@ -162,6 +204,50 @@ KNOWN_TO_CORES = {
     "interface_server/websocket/handshake.py": "interface_server.http.access_log",  # is handed one, and says one line to it
 }
 
+#: Imports that go up still.
+KNOWN_UPWARD: set[str] = {
+    "interface_server/groups/deliveries.py -> interface_server/connections/interfaces.py",
+    "interface_server/groups/deliveries.py -> interface_server/connections/upstream.py",
+    "interface_server/groups/delivery_order.py -> interface_server/connections/connection.py",
+    "interface_server/groups/delivery_order.py -> interface_server/connections/interfaces.py",
+    "interface_server/groups/fan_out.py -> interface_server/connections/interfaces.py",
+    "interface_server/groups/group_members.py -> interface_server/connections/connection.py",
+    "interface_server/groups/group_members.py -> interface_server/connections/interfaces.py",
+    "interface_server/groups/group_members.py -> interface_server/connections/upstream.py",
+    "interface_server/http/scope.py -> interface_server/http1/head.py",
+    "interface_server/http/server_context.py -> interface_server/http1/encoder.py",
+    "interface_server/http1/connection.py -> interface_server/protocol_factory.py",
+    "interface_server/http1/connection_base.py -> interface_server/protocol_factory.py",
+    "interface_server/http1/request_reader.py -> interface_server/websocket/connection.py",
+    "interface_server/websocket/handshake.py -> interface_server/http1/encoder.py",
+    "towpath/supervisord/rpc.py -> towpath/runtime/run_dir.py",
+}
+#: Files that import each other still.
+KNOWN_CIRCLES: list[list[str]] = [
+    [
+        "interface_server/connections/closed_client.py",
+        "interface_server/connections/dispatcher.py",
+        "interface_server/connections/pending_queue.py",
+        "interface_server/connections/upstream.py",
+        "interface_server/groups/deliveries.py",
+        "interface_server/groups/group_members.py",
+    ],
+    [
+        "interface_server/http1/connection.py",
+        "interface_server/http1/connection_base.py",
+        "interface_server/http1/request_reader.py",
+        "interface_server/http1/response_writer.py",
+        "interface_server/protocol_factory.py",
+    ],
+    ["towpath/runtime/embedded_redis.py", "towpath/runtime/listen_address.py", "towpath/runtime/run_dir.py"],
+    [
+        "worker/connections/dispatcher.py",
+        "worker/connections/downstream.py",
+        "worker/connections/hand_over.py",
+        "worker/connections/placement_watch.py",
+    ],
+]
+
 LINES_MAX = 400
 
 PROMISE = re.compile(r"^\| (P\d+) \| (kept|partly|later) \|", re.MULTILINE)
@@ -237,6 +323,95 @@ def test_no_room_knows_its_neighbour(room: str, others: tuple[str, ...]) -> None
     assert not found
 
 
+def imported_modules(path: Path) -> set[Path]:
+    """The files of the four packages that a file imports."""
+    found = set()
+    for name in imports_of(path):
+        module = ROOT.joinpath(*name.split("."))
+        for file in (module.with_suffix(".py"), module / "__init__.py"):
+            if name.partition(".")[0] in ROOMS and file.is_file() and file != path:
+                found.add(file)
+    return found
+
+
+def layer_of(path: Path) -> int:
+    """The number of the layer of its package in which a file lies; 0 is the top."""
+    package, *rest = path.relative_to(ROOT).with_suffix("").parts
+    return next(number for number, names in enumerate(LAYERS[package]) if rest[0] in names.split())
+
+
+def upward_imports(files_of: Mapping[Path, set[Path]]) -> set[str]:
+    """Imports within one package that go up, or across to another sub-package of the same layer."""
+    found = set()
+    for path, imported in files_of.items():
+        for other in imported:
+            mine, its = (each.relative_to(ROOT).with_suffix("").parts for each in (path, other))
+            if (
+                other.name != "__init__.py"
+                and mine[0] == its[0]
+                and mine[1] != its[1]
+                and layer_of(other) <= layer_of(path)
+            ):
+                found.add(f"{name_of(path)} -> {name_of(other)}")
+    return found
+
+
+def circles(files_of: Mapping[Path, set[Path]]) -> list[list[str]]:
+    """The sets of files that import each other, by whatever detour."""
+    reached: dict[Path, set[Path]] = {}
+    for path in files_of:
+        reached[path], ahead = set(), [path]
+        while ahead:
+            new = files_of.get(ahead.pop(), set()) - reached[path]
+            reached[path] |= new
+            ahead.extend(new)
+    found = {
+        frozenset({path} | {other for other in reached[path] if path in reached.get(other, ())}) for path in files_of
+    }
+    return sorted(sorted(map(name_of, circle)) for circle in found if len(circle) > 1)
+
+
+def test_every_file_lies_in_a_layer() -> None:
+    """A sub-package that LAYERS does not name could import what it wants."""
+    for path in modules():
+        layer_of(path)
+    for package, layers in LAYERS.items():
+        missing = [name for names in layers for name in names.split() if not any((ROOT / package).glob(f"{name}*"))]
+        assert not missing, package
+
+
+def test_imports_go_down_only() -> None:
+    """Within each package; also those for types."""
+    assert upward_imports({path: imported_modules(path) for path in modules()}) == KNOWN_UPWARD
+
+
+def test_no_files_import_each_other() -> None:
+    """A file can be read, tested and compiled after those below it, and without those above."""
+    assert circles({path: imported_modules(path) for path in modules()}) == KNOWN_CIRCLES
+
+
+def test_an_import_that_goes_up_is_found() -> None:
+    """The checks above can fail: one arrow that goes up, and one that closes a circle."""
+    low, high = ROOT / "worker/connections/adoption.py", ROOT / "worker/asgi/host.py"
+    assert upward_imports({low: {high}, high: {low}}) == {f"{name_of(low)} -> {name_of(high)}"}
+    assert circles({low: {high}, high: {low}}) == [[name_of(high), name_of(low)]]
+
+
+def test_no_folder_holds_more_files_than_can_be_seen_at_once() -> None:
+    """Five to twelve where possible."""
+    counts = Counter(path.parent for path in modules())
+    assert not {folder.relative_to(ROOT).as_posix(): count for folder, count in counts.items() if count > FILES_MAX}
+
+
+def test_each_sub_package_says_what_it_is_and_what_it_may_import() -> None:
+    """In three to six lines, and where to begin reading."""
+    for path in modules():
+        if path.name == "__init__.py" and path.parent.parent != ROOT:
+            text = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+            assert 3 <= len(text.splitlines()) <= 6, name_of(path)
+            assert "mport" in text and "Begin with" in text, name_of(path)
+
+
 def test_every_dependency_comes_in_by_its_own_door() -> None:
     """Who wants to replace a library finds all of its users in one line here."""
     found = []
@@ -253,6 +428,14 @@ def test_every_door_is_used() -> None:
         users = [path for path in modules() if dependency in top_level(imports_of(path))]
         for pattern in patterns:
             assert any(fnmatch(name_of(path), pattern) for path in users), f"{dependency} does not come in by {pattern}"
+
+
+def test_each_pattern_of_the_lists_above_names_a_file() -> None:
+    """A list that names no file any more would go on passing while it checks nothing."""
+    names = [name_of(path) for path in modules()]
+    for pattern in (*SHELLS, *CORES_OF_TOWPATH, *KNOWN_TO_CORES):
+        assert any(fnmatch(name, pattern) for name in names), pattern
+    assert sum(map(is_core, modules())) > 60
 
 
 def test_a_core_touches_nothing_but_values() -> None:

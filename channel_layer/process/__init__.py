@@ -1,1 +1,5 @@
-"""process."""
+"""What every process of ours needs, whatever it does: its identity on this machine, its log, its signals.
+
+Imports nothing else of Towpath but errors.py. It is in this package because both process packages need it.
+Begin with log_setup.py.
+"""

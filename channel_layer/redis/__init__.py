@@ -1,1 +1,5 @@
-"""redis."""
+"""Connections to Redis: address, TLS, Sentinel, reconnection, scripts. Nothing here knows what a packet means.
+
+May import process/ and errors.py. Every file touches the world.
+Begin with connection.py (one connection), then managed_connection.py (one that comes back).
+"""

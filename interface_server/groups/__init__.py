@@ -1,1 +1,5 @@
-"""groups."""
+"""Group messages on their way to sockets: membership, fan-out, and the order relative to what an owner sends.
+
+May import channel_layer; knows of a connection only what it declares itself.
+Begin with group_members.py; delivery_order.py is the core.
+"""

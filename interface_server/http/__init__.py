@@ -1,1 +1,5 @@
-"""http."""
+"""What HTTP means in every version: a request, its response, scope, proxy headers, health, access log.
+
+May import connections/, transport/, timers.py and settings.py, but no version of HTTP.
+Begin with response.py (the state of a response) and server_context.py (what all connections share).
+"""

@@ -55,16 +55,38 @@ def test_a_project_with_modules_of_our_names_gets_its_own(tmp_path, environment)
     ], done.stderr
 
 
+def test_every_module_of_ours_is_imported_before_the_names_are_given_up():
+    """Those of sub-packages too: one that is imported later would be looked for in the user's `worker`."""
+    from worker.application.import_isolation import OUR_HOME
+
+    files = [path for path in (OUR_HOME / "worker").rglob("*.py") if path.name != "__main__.py"]
+    names = [".".join(path.relative_to(OUR_HOME).with_suffix("").parts).removesuffix(".__init__") for path in files]
+    program = (
+        f"import sys; sys.path.insert(0, {str(OUR_HOME)!r})\n"
+        "from worker.application import import_isolation\n"
+        "import_isolation.import_everything()\n"
+        f"print([name for name in {names!r} if name not in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.stdout == "[]\n", done.stderr
+
+
 def test_no_module_of_ours_imports_inside_a_function():
     """After leave_names an import statement of ours would find the user's module, so there is none that runs late."""
     import ast
 
     from worker.application.import_isolation import OUR_HOME
 
-    late = []
-    for path in (OUR_HOME / "worker").rglob("*.py"):
-        if path.name == "__main__.py":
-            continue
+    late, looked_at = [], [path for path in (OUR_HOME / "worker").rglob("*.py") if path.name != "__main__.py"]
+    assert {path.parent.name for path in looked_at} >= {
+        "worker",
+        "application",
+        "asgi",
+        "connections",
+        "lifecycle",
+        "wsgi",
+    }
+    for path in looked_at:
         for function in ast.walk(ast.parse(path.read_text())):
             if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
                 late += [

@@ -75,3 +75,13 @@ def test_it_is_bounded(tmp_path):
     assert shown(tmp_path, deep).count("File ") == OWN_FRAMES_MAX
     text = shown(tmp_path, "raise ValueError('x' * 100_000 + 'end')\n")
     assert len(text) <= CHARS_MAX + len(SHORTENED) and text.endswith("end\n")
+
+
+def test_frames_of_every_sub_package_of_ours_are_left_out_without_a_word(tmp_path):
+    """They are how it was loaded; nobody misses them."""
+    import worker.asgi.lifespan
+
+    ours = f"exec(compile('def call(what): what()', {worker.asgi.lifespan.__file__!r}, 'exec'))"
+    text = shown(tmp_path, f"{ours}\ndef fail():\n    1 / 0\ncall(fail)\n")
+    assert "lifespan.py" not in text
+    assert text.endswith("ZeroDivisionError: division by zero\n")

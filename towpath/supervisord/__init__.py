@@ -1,1 +1,5 @@
-"""supervisord."""
+"""supervisord: its configuration, its XML-RPC interface, one of its processes.
+
+May import errors.py. conf.py and process.py are cores.
+Begin with conf.py.
+"""

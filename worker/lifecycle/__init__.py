@@ -1,1 +1,5 @@
-"""lifecycle."""
+"""How a worker runs and leaves: its event loop, drain, shutdown deadline, watchdog, recycling.
+
+May import asgi/, application/ and connections/.
+Begin with drain.py; shutdown_deadline.py and recycling.py are cores.
+"""
