@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from websockets.sync.client import ClientConnection, connect
 
-from tests.serving import free_port, wait_until
+from tests.support.serving import free_port, wait_until
 
 PROJECT = Path(__file__).parents[1]
 START_DEADLINE_S = 90.0

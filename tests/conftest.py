@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from channel_layer.settings import WireSettings
-from tests.redis_server import RedisServer
+from tests.support.redis_server import RedisServer
 
-pytest_plugins = ("tests.no_skips_in_ci",)
+pytest_plugins = ("tests.support.no_skips_in_ci",)
 
+HERE = Path(__file__).parent
 #: What has the longest files is begun first: several files run at a time, and the last one should be a short one.
 FIRST = ("towpath", "promises", "simulation", "chaos", "benchmarks")
 
@@ -21,7 +23,7 @@ _prefixes = itertools.count(1)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The order of the folders; within each nothing changes."""
     rank = {folder: index for index, folder in enumerate(FIRST)}
-    items.sort(key=lambda item: rank.get(item.path.parent.name, len(rank)))
+    items.sort(key=lambda item: rank.get(item.path.relative_to(HERE).parts[0], len(rank)))
 
 
 @pytest.fixture(scope="session")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser import ChatPage, chromium, needs_chromium
-from tests.serving import Server, towpath_serve
+from tests.support.browser import ChatPage, chromium, needs_chromium
+from tests.support.serving import Server, towpath_serve
 
 CHAT = Path(__file__).parents[1]
 TRIES = 12  #: a newcomer meets either of two workers; twelve times the same one is one chance in two thousand

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.browser import ChatPage, chromium, needs_chromium
-from tests.serving import BIN, Server, environment, towpath_serve
+from tests.support.browser import ChatPage, chromium, needs_chromium
+from tests.support.serving import BIN, Server, environment, towpath_serve
 
 CHAT = Path(__file__).parents[1] / "examples" / "chat"
 OLD, NEW = "socket.gethostname()", '"new-code"'  #: what a worker of the changed code calls its host

@@ -16,8 +16,8 @@ from channel_layer.protocol.packets import LENGTH_MIN, Close, Kind, Refusal
 from channel_layer.settings import WireSettings
 from interface_server.connections.interfaces import Ending
 from interface_server.connections.upstream import ENDING_OF_CLOSE
-from tests.facts import until
-from tests.wire.both_pumps import interface, knock
+from tests.integration.both_pumps import interface, knock
+from tests.support.facts import until
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "PROTOCOL.md").read_text("utf-8")

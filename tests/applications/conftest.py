@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator
 import httpx
 import pytest
 
-from tests.serving import Server
+from tests.support.serving import Server
 
 CLIENT_TIMEOUT_S = 20.0
 

@@ -8,7 +8,7 @@ import socket
 import struct
 from collections.abc import Iterator
 
-from tests.serving import Server
+from tests.support.serving import Server
 
 
 def request_head(method: str, target: str, *headers: str) -> bytes:

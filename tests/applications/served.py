@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests import serving
+from tests.support import serving
 
 PROJECTS = Path(__file__).parent / "projects"
 KINDS = ("uvicorn", "towpath")

@@ -9,7 +9,7 @@ import pytest
 from websockets.sync.client import connect
 
 from tests.applications.served import KINDS, served
-from tests.serving import Server
+from tests.support.serving import Server
 
 APPS = {"class": "asgi2_app:Application", "closure": "asgi2_app:closure"}
 

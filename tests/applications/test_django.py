@@ -17,7 +17,7 @@ import pytest
 
 from tests.applications.rude_clients import request_head, reset
 from tests.applications.served import KINDS, PROJECTS, served
-from tests.serving import Server, environment
+from tests.support.serving import Server, environment
 
 SITE = PROJECTS / "django_site"
 

@@ -13,7 +13,7 @@ from websockets.sync.client import connect
 
 from tests.applications.rude_clients import read_until, request_head, reset
 from tests.applications.served import KINDS, served
-from tests.serving import Server
+from tests.support.serving import Server
 
 
 @pytest.fixture(scope="module", params=KINDS)

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.applications.served import KINDS, ours, served
-from tests.serving import Server
+from tests.support.serving import Server
 
 
 @pytest.fixture(scope="module", params=KINDS)

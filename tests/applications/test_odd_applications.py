@@ -16,7 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from tests.applications.rude_clients import kept_alive, read_until, request_head, reset, whole_answer
 from tests.applications.served import KINDS, ours, served
-from tests.serving import Server
+from tests.support.serving import Server
 
 UPLOAD_SIZE = 20_000_000
 

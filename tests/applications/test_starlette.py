@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from tests.applications.served import KINDS, ours, served
-from tests.serving import Server
+from tests.support.serving import Server
 
 
 @pytest.fixture(scope="module", params=KINDS)

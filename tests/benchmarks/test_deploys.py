@@ -17,7 +17,7 @@ from benchmarks.deploys.asking import Asking, Failure
 from benchmarks.deploys.echoing import Echoes, Talk
 from benchmarks.deploys.page import Demand, demand_line
 from benchmarks.deploys.runs import in_dead_hands
-from tests.facts import until
+from tests.support.facts import until
 
 ROOT = Path(__file__).parents[2]
 SMALL = ["--seconds", "2", "--clients", "5", "--sockets", "6", "--moving", "4", "--reloads", "1"]

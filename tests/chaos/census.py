@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.chaos.process import Process
 from tests.chaos.traces import whole_lines
-from tests.facts import until
+from tests.support.facts import until
 
 #: Threads of the loop's own pool come as they are needed, and stay.
 POOL = "uvloop_"

@@ -13,10 +13,10 @@ from pathlib import Path
 from tests.chaos import census
 from tests.chaos.census import Count
 from tests.chaos.process import Process
-from tests.facts import until, until_async
-from tests.redis_look import keys_without_a_ttl, read_and_pending
-from tests.redis_sentinels import RedisSentinels
-from tests.redis_server import RedisServer
+from tests.support.facts import until, until_async
+from tests.support.redis_look import keys_without_a_ttl, read_and_pending
+from tests.support.redis_sentinels import RedisSentinels
+from tests.support.redis_server import RedisServer
 from towpath.errors import StartFailure
 from towpath.status.redis_status import RedisStatus
 from towpath.status.report import Status

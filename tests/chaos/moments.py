@@ -17,7 +17,7 @@ from tests.chaos.outcomes import Start
 from tests.chaos.process import Process
 from tests.chaos.scenarios import Moment
 from tests.chaos.trouble import Trouble
-from tests.facts import until, until_async
+from tests.support.facts import until, until_async
 
 DEPTH = 8  #: so many wait for a worker, and the queue is one
 READ_WITHIN_S = 2.0  #: less than a lease; in this time a worker whose read waits in Redis is given something

@@ -20,7 +20,7 @@ from tests.chaos.response import read
 from tests.chaos.scenarios import Scenario, steps_of
 from tests.chaos.served import ServedFleet, ServedTrouble
 from tests.chaos.trouble import Trouble
-from tests.facts import until_async
+from tests.support.facts import until_async
 
 BEFORE_S = 0.7
 AFTER_S = 0.5

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.serving import environment
+from tests.support.serving import environment
 
 
 @dataclass(slots=True, eq=False)

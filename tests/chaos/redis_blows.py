@@ -11,8 +11,8 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from tests.chaos.harm import Action
-from tests.redis_sentinels import RedisSentinels
-from tests.redis_server import RedisServer
+from tests.support.redis_sentinels import RedisSentinels
+from tests.support.redis_server import RedisServer
 
 #: Longer than a lease, the look that finds it over, and what a busy machine adds.
 FROZEN_S = 8.0

@@ -14,9 +14,9 @@ from tests.chaos.harm import Action, Blow, Victim
 from tests.chaos.process import Process
 from tests.chaos.redis_blows import FROZEN_S
 from tests.chaos.trouble import SIGNALS
-from tests.facts import until, until_async
-from tests.redis_look import keys_without_a_ttl
-from tests.serving import BIN, free_port, processes_of, recorded
+from tests.support.facts import until, until_async
+from tests.support.redis_look import keys_without_a_ttl
+from tests.support.serving import BIN, free_port, processes_of, recorded
 from towpath.errors import StartFailure
 from towpath.status.redis_status import RedisStatus
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from tests.chaos import census
 from tests.chaos.census import Count
 from tests.chaos.process import Process
-from tests.facts import until
+from tests.support.facts import until
 
 #: Leaks a task and a thread when it is told to by a file.
 LEAKY = """

@@ -10,7 +10,7 @@ import pytest
 
 from tests.chaos.kept_connection import NOTHING, KeptConnection
 from tests.chaos.outcomes import Ending
-from tests.facts import until
+from tests.support.facts import until
 
 REQUEST = b"GET / HTTP/1.1\r\n\r\n"
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"

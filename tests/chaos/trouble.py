@@ -12,8 +12,8 @@ from tests.chaos.fleet import Fleet
 from tests.chaos.harm import Action, Blow, Victim
 from tests.chaos.process import Process
 from tests.chaos.redis_blows import FROZEN_S, strike_primary, strike_server
-from tests.facts import until
-from tests.redis_sentinels import RedisSentinels
+from tests.support.facts import until
+from tests.support.redis_sentinels import RedisSentinels
 
 REPLACED_AFTER_S = 0.5
 LEAVES_WITHIN_S = 25.0

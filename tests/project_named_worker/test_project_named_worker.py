@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.serving import Server, redis_server, redis_url, towpath_interface, towpath_serve, towpath_worker
+from tests.support.serving import Server, redis_server, redis_url, towpath_interface, towpath_serve, towpath_worker
 
 PROJECT = Path(__file__).parent / "project"
 APP = "yard:application"

@@ -9,7 +9,7 @@ import time
 import httpx
 from websockets.sync.client import ClientConnection
 
-from tests.serving import Server
+from tests.support.serving import Server
 
 BACK_S = 2.0  #: from the end of the trouble until new work flows
 ANSWER_TIMEOUT_S = 30.0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.serving import Server, redis_server, redis_url
+from tests.support.serving import Server, redis_server, redis_url
 
 PROJECT = Path(__file__).parent / "project"
 

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from tests.serving import BIN, Server, environment
+from tests.support.serving import BIN, Server, environment
 
 
 def towpath(server: Server, *words: str) -> subprocess.CompletedProcess[str]:

@@ -11,7 +11,7 @@ import httpx
 from websockets.sync.client import connect
 
 from tests.promises.conftest import PROJECT, Traces
-from tests.serving import towpath_serve
+from tests.support.serving import towpath_serve
 
 
 def test_what_goes_in_comes_out_in_the_same_order(tmp_path: Path, traces: Traces) -> None:

@@ -11,7 +11,7 @@ import httpx
 
 from tests.promises.conftest import PROJECT, Traces
 from tests.promises.fleet import processes
-from tests.serving import towpath_serve, wait_until
+from tests.support.serving import towpath_serve, wait_until
 
 
 def test_nobody_gets_anothers_answer_though_processes_die(tmp_path: Path, traces: Traces) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from tests.promises.conftest import PROJECT, Traces
 from tests.promises.fleet import get, whole_answer
-from tests.redis_look import queue_length
-from tests.serving import Server, towpath_interface, towpath_worker, wait_until
+from tests.support.redis_look import queue_length
+from tests.support.serving import Server, towpath_interface, towpath_worker, wait_until
 
 
 def test_a_client_that_leaves_while_queued_is_never_started(tmp_path: Path, traces: Traces, url: str) -> None:

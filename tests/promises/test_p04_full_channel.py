@@ -6,8 +6,8 @@ from pathlib import Path
 
 from tests.promises.conftest import PROJECT, Traces
 from tests.promises.fleet import get, whole_answer
-from tests.redis_look import queue_length
-from tests.serving import towpath_interface, towpath_worker, wait_until
+from tests.support.redis_look import queue_length
+from tests.support.serving import towpath_interface, towpath_worker, wait_until
 
 
 def test_a_full_channel_refuses_the_newest_and_keeps_the_oldest(tmp_path: Path, traces: Traces, url: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from tests.promises.conftest import PROJECT
 from tests.promises.fleet import get, leases, whole_answer
-from tests.serving import Server, towpath_serve, wait_until
+from tests.support.serving import Server, towpath_serve, wait_until
 
 PLACES = 10
 UPLOAD = b"POST /upload HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\nConnection: close\r\n\r\n12345"

@@ -12,7 +12,7 @@ import pytest
 
 from tests.promises.conftest import PROJECT, Traces
 from tests.promises.fleet import get, memory_bytes, processes
-from tests.serving import Server, processes_of, towpath_serve, wait_until
+from tests.support.serving import Server, processes_of, towpath_serve, wait_until
 
 MEBIBYTE = 1024 * 1024
 GROWTH_BYTES_MAX = 24 * MEBIBYTE

@@ -19,10 +19,10 @@ from typing import Any
 import pytest
 from websockets.asyncio.client import connect
 
-from tests.facts import until
 from tests.promises.conftest import PROJECT, Traces
 from tests.promises.fleet import leases_at, memory_bytes
-from tests.serving import Server, redis_server, redis_url, towpath_interface, towpath_worker, wait_until
+from tests.support.facts import until
+from tests.support.serving import Server, redis_server, redis_url, towpath_interface, towpath_worker, wait_until
 
 MEBIBYTE = 1024 * 1024
 HEADS, SILENT, DRIPPING, DEAF, DEAF_SOCKETS = 400, 40, 40, 40, 20

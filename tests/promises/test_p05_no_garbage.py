@@ -17,7 +17,7 @@ from websockets.sync.client import connect
 from tests.promises.collector.sitecustomize import BEGIN, END
 from tests.promises.conftest import PROJECT, Traces
 from tests.promises.fleet import processes
-from tests.serving import Server, towpath_serve, wait_until
+from tests.support.serving import Server, towpath_serve, wait_until
 
 TIMES = 10
 

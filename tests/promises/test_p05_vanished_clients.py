@@ -12,7 +12,7 @@ import pytest
 from tests.promises.conftest import PROJECT, Traces
 from tests.promises.fleet import leases_at
 from tests.promises.lost_network import LostNetwork, lost_network
-from tests.serving import BIN, Server, free_port, running, towpath_worker, wait_until
+from tests.support.serving import BIN, Server, free_port, running, towpath_worker, wait_until
 
 PORT = free_port()
 OPTIONS = (

@@ -12,7 +12,7 @@ from websockets.sync.client import connect
 
 from tests.promises.conftest import PROJECT, Traces
 from tests.promises.fleet import leases, processes
-from tests.serving import Server, towpath_serve, wait_until
+from tests.support.serving import Server, towpath_serve, wait_until
 
 BLOCKED_S = 10
 

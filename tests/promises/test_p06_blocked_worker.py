@@ -9,7 +9,7 @@ from redis import Redis
 
 from tests.promises.conftest import PROJECT, Traces
 from tests.promises.fleet import get, leases, whole_answer
-from tests.serving import towpath_serve, wait_until
+from tests.support.serving import towpath_serve, wait_until
 
 STREAM, GROUP = "towpath:channel:http.request", "workers"
 

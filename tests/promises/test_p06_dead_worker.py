@@ -15,7 +15,7 @@ from websockets.sync.client import connect
 
 from tests.promises.conftest import PROJECT, Traces
 from tests.promises.fleet import get, processes, whole_answer
-from tests.serving import Server, towpath_serve, wait_until
+from tests.support.serving import Server, towpath_serve, wait_until
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ import warnings
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 
-from tests.facts import until
 from tests.promises.conftest import PROJECT, Traces
 from tests.promises.fleet import leases_at
-from tests.serving import Server, towpath_interface, towpath_worker
+from tests.support.facts import until
+from tests.support.serving import Server, towpath_interface, towpath_worker
 
 SOCKETS = 10_000  #: they take four seconds to open
 BESIDE = 500  #: descriptors that a process has besides

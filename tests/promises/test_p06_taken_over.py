@@ -11,7 +11,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
 from tests.promises.conftest import PROJECT, Traces
-from tests.serving import Server, towpath_serve, wait_until
+from tests.support.serving import Server, towpath_serve, wait_until
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import ClientConnection, connect
 
-from tests.interface_server.websocket_door import client_frame, upgrade_request
 from tests.promises.conftest import PROJECT, Traces
 from tests.promises.fleet import leases_at
-from tests.serving import Server, towpath_interface, towpath_worker, wait_until
+from tests.support.serving import Server, towpath_interface, towpath_worker, wait_until
+from tests.support.websocket_server import client_frame, upgrade_request
 
 TEXT, PING, PONG = 1, 9, 10
 #: More than one WebSocket may have waiting: a window of 256 KiB, and what the kernel takes is beside it.

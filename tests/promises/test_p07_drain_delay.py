@@ -9,7 +9,7 @@ import httpx
 from websockets.sync.client import connect
 
 from tests.promises.conftest import PROJECT, Traces
-from tests.serving import READY_PATH, Server, towpath_interface, towpath_worker, wait_until
+from tests.support.serving import READY_PATH, Server, towpath_interface, towpath_worker, wait_until
 
 DELAY_S = 2.0
 OPTIONS = ("--drain-delay", str(DELAY_S))

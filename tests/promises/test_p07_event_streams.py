@@ -11,7 +11,7 @@ import httpx
 
 from tests.promises.conftest import PROJECT, Traces
 from tests.promises.fleet import get, processes, towpath, whole_answer
-from tests.serving import Server, towpath_interface, towpath_serve, towpath_worker, wait_until
+from tests.support.serving import Server, towpath_interface, towpath_serve, towpath_worker, wait_until
 
 DRAIN = ("--timeout-graceful-shutdown", "3")
 

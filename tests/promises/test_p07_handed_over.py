@@ -14,7 +14,7 @@ from websockets.sync.client import connect
 
 from tests.promises.conftest import PROJECT, Traces
 from tests.promises.fleet import processes
-from tests.serving import towpath_interface, towpath_serve, towpath_worker, wait_until
+from tests.support.serving import towpath_interface, towpath_serve, towpath_worker, wait_until
 
 
 def test_sockets_stay_open_while_every_worker_is_replaced(tmp_path: Path) -> None:

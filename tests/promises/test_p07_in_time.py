@@ -15,7 +15,7 @@ from websockets.sync.client import connect
 
 from tests.promises.conftest import PROJECT, Traces
 from tests.promises.fleet import get, whole_answer
-from tests.serving import Server, towpath_interface, towpath_worker, wait_until
+from tests.support.serving import Server, towpath_interface, towpath_worker, wait_until
 
 LONG_S = 60
 ONCE, TWICE = (signal.SIGTERM,), (signal.SIGTERM, signal.SIGINT)  # the kernel may make one of two that are the same

@@ -10,7 +10,7 @@ from websockets.sync.client import connect
 
 from tests.promises.conftest import PROJECT
 from tests.promises.fleet import processes, towpath
-from tests.serving import towpath_serve
+from tests.support.serving import towpath_serve
 
 SOCKETS = 50
 WORKERS = 4

@@ -10,7 +10,7 @@ from websockets.sync.client import connect
 
 from tests.promises.conftest import PROJECT
 from tests.promises.fleet import towpath
-from tests.serving import towpath_serve, wait_until
+from tests.support.serving import towpath_serve, wait_until
 
 SOCKETS = 150
 WORKERS = 3

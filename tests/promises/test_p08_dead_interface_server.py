@@ -13,7 +13,7 @@ from websockets.sync.client import connect
 
 from tests.promises.conftest import PROJECT, Traces
 from tests.promises.fleet import get, processes
-from tests.serving import towpath_serve, wait_until
+from tests.support.serving import towpath_serve, wait_until
 
 
 @pytest.mark.parametrize(("blow", "within_s"), [(signal.SIGKILL, 1.0), (signal.SIGSTOP, 7.0)])

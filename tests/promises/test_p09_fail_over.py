@@ -13,8 +13,8 @@ from websockets.sync.client import connect
 
 from tests.promises.asking import BACK_S, Asking, echo, flows_again
 from tests.promises.conftest import PROJECT, Traces
-from tests.redis_sentinels import RedisSentinels
-from tests.serving import towpath_interface, towpath_worker, wait_until
+from tests.support.redis_sentinels import RedisSentinels
+from tests.support.serving import towpath_interface, towpath_worker, wait_until
 
 AT_ONCE = ("--half-close-timeout", "0")  #: a client that closes has left
 HANG = b"POST /hang HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"

@@ -11,12 +11,12 @@ import pytest
 from channel_layer.errors import LayerUnavailable
 from channel_layer.redis.address import RedisAddress
 from channel_layer.redis.connection import connect
-from tests.guarded_redis import PASSWORD, SENTINEL_PASSWORD, Guard, needs_redis
 from tests.promises.asking import flows_again
 from tests.promises.conftest import PROJECT, Traces
 from tests.promises.fleet import towpath
-from tests.redis_sentinels import RedisSentinels
-from tests.serving import Server, processes_of, towpath_serve
+from tests.support.guarded_redis import PASSWORD, SENTINEL_PASSWORD, Guard, needs_redis
+from tests.support.redis_sentinels import RedisSentinels
+from tests.support.serving import Server, processes_of, towpath_serve
 
 pytestmark = needs_redis
 SECRETS = [each for word in (PASSWORD, SENTINEL_PASSWORD) for each in (word, quote(word, safe=""))]

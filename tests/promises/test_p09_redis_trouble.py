@@ -16,9 +16,9 @@ from websockets.sync.client import connect
 
 from tests.promises.asking import BACK_S, Asking, echo, flows_again
 from tests.promises.conftest import PROJECT
-from tests.redis_server import RedisServer
-from tests.serving import Server, towpath_interface, towpath_worker, wait_until
-from tests.swallowing_proxy import SwallowingProxy
+from tests.support.redis_server import RedisServer
+from tests.support.serving import Server, towpath_interface, towpath_worker, wait_until
+from tests.support.swallowing_proxy import SwallowingProxy
 
 TROUBLE_S = 3.0
 DEBUG = ("--enable-debug-command", "yes")

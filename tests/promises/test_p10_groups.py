@@ -10,7 +10,7 @@ from redis import Redis
 from websockets.sync.client import connect
 
 from tests.promises.conftest import PROJECT
-from tests.serving import towpath_interface, towpath_worker
+from tests.support.serving import towpath_interface, towpath_worker
 
 
 def test_a_group_send_is_one_publish_for_sockets_at_two_interface_servers(tmp_path: Path, url: str) -> None:

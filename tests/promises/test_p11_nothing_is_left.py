@@ -8,8 +8,8 @@ import httpx
 from websockets.sync.client import connect
 
 from tests.promises.conftest import PROJECT, Traces
-from tests.redis_look import keys_without_a_ttl
-from tests.serving import Server, towpath_serve
+from tests.support.redis_look import keys_without_a_ttl
+from tests.support.serving import Server, towpath_serve
 
 
 def test_nothing_is_left_without_a_ttl(tmp_path: Path, traces: Traces, redis: Server, url: str) -> None:

@@ -15,7 +15,7 @@ from websockets.sync.client import connect
 
 from tests.promises.conftest import PROJECT, Traces
 from tests.promises.fleet import get, whole_answer
-from tests.serving import Server, towpath_interface, towpath_serve, towpath_worker
+from tests.support.serving import Server, towpath_interface, towpath_serve, towpath_worker
 
 MALFORMED_REQUESTS = {
     "no request at all": (b"\x16\x03\x01\x02\x00 hello TLS\r\n\r\n", b"HTTP/1.1 400 "),

@@ -13,9 +13,9 @@ from dataclasses import replace
 from channel_layer.protocol.events import Event
 from interface_server.connections.dispatcher import Pump as InterfacePump
 from interface_server.settings import InterfaceSettings
+from tests.integration.both_pumps import Recorded, RecordedInstance, RecordedRoom, knock
 from tests.simulation.process import Process
 from tests.simulation.world import PATIENT, World
-from tests.wire.both_pumps import Recorded, RecordedInstance, RecordedRoom, knock
 from worker.connections.dispatcher import Pump as WorkerPump
 from worker.connections.interfaces import Line
 from worker.settings import WorkerSettings

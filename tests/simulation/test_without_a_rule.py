@@ -4,7 +4,7 @@ Not asked of the search here, since no promise is at stake, another rule stands 
 
 * rare (less than one schedule in a thousand): the owner is compared beside the epoch; nothing is started again after a third death
   (told on real processes by tests/promises/test_p06_dead_worker.py); who is adopted late is asked whether anything is lost (told by
-  tests/wire/test_adopted_late.py).
+  tests/integration/test_adopted_late.py).
 * another rule stands in: who is declared dead and lives is told three times over, since the death is announced, since who hears of its own
   death says `sync`, and since strays are answered; so none of these alone is missed: the dead are told (by either side), what is told
   to them leaves, deaths are announced, who hears of its own death doubts, who finds its lease missing doubts (after a reconnect

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.serving import towpath_serve
+from tests.support.serving import towpath_serve
 
 #: Sets logging up twice as careless applications do: at its import, and when it starts.
 APP = """

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.redis_server import RedisServer
-from tests.serving import BIN, environment
+from tests.support.redis_server import RedisServer
+from tests.support.serving import BIN, environment
 from towpath import command_line
 from towpath.config import foreign_options
 from towpath.errors import StartFailure

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.serving import BIN, Server, environment, towpath_serve
+from tests.support.serving import BIN, Server, environment, towpath_serve
 
 #: Each path is a function of this module, which runs in the request.
 APP = """

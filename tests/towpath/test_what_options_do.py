@@ -14,8 +14,8 @@ import pytest
 from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 
-from tests.facts import wait_until
-from tests.serving import Server, towpath_serve, uvicorn
+from tests.support.facts import wait_until
+from tests.support.serving import Server, towpath_serve, uvicorn
 
 #: Patches the loop, as libraries do that let a call wait for async code within a running loop: uvloop cannot be patched.
 NESTING = """

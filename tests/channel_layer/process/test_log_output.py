@@ -1,0 +1,171 @@
+"""A log whose reader does not read: nobody waits for it, and what is lost is told."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import pty
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from channel_layer.process.log_output import WAITING_BYTES_MAX, LogOutput
+from channel_layer.process.log_relay import LogRelay
+from tests.support.facts import wait_until
+from tests.support.redis_server import RedisServer
+from tests.support.serving import BIN, Server, environment, free_port, is_ready
+from towpath.status.redis_status import RedisStatus
+
+LINE = b"x" * 999 + b"\n"
+MANY = 4 * WAITING_BYTES_MAX // len(LINE)  # more than any pipe and the bound together
+
+
+def lost(lines: int, unread_s: float) -> bytes:
+    assert unread_s >= 0
+    return b"lost: %d\n" % lines
+
+
+def pipe() -> tuple[int, int]:
+    return os.pipe()
+
+
+def terminal() -> tuple[int, int]:
+    """Its reader is the window; `raw`, as a terminal would make two bytes of an end of line."""
+    window, shell = pty.openpty()
+    subprocess.run(["stty", "raw"], stdin=shell, check=True)
+    return window, shell
+
+
+def journal() -> tuple[int, int]:
+    """What systemd gives a service."""
+    reader, writer = socket.socketpair()
+    return reader.detach(), writer.detach()
+
+
+@pytest.fixture(params=[pipe, terminal, journal], ids=lambda make: make.__name__)
+def ends(request: pytest.FixtureRequest) -> Iterator[tuple[int, int]]:
+    """Reader and writer."""
+    make: Callable[[], tuple[int, int]] = request.param
+    descriptors = make()
+    yield descriptors
+    for descriptor in descriptors:
+        os.close(descriptor)
+
+
+def read_until(reader: int, end: bytes) -> bytes:
+    """All that comes until then."""
+    said = b""
+    while not said.endswith(end):
+        said += os.read(reader, 65536)
+    return said
+
+
+def test_lines_wait_for_their_reader_and_nobody_waits_for_it(ends: tuple[int, int]) -> None:
+    """Up to a bound they come whole and in order; the others are counted, and told where they are missing."""
+    reader, writer = ends
+    output = LogOutput(writer, lost)
+    for number in range(MANY):
+        output.write(b"%07d" % number + LINE[7:])  # returns at once, or the test hangs here
+    assert os.get_blocking(writer), "others share it"
+    said = b""
+    while not (b"lost: " in said and said.endswith(b"\n")):
+        said += os.read(reader, 65536)
+    *lines, told = said.splitlines()
+    assert [int(line[:7]) for line in lines] == list(range(len(lines)))
+    assert int(told.split()[-1]) == MANY - len(lines) > 0
+    wait_until(lambda: output._thread is None)
+    output.write(b"again\n")
+    assert read_until(reader, b"again\n").endswith(b"again\n")
+
+
+def test_a_process_ends_although_nobody_reads_what_it_said(ends: tuple[int, int]) -> None:
+    """What still waits has a second, as long as the reader takes something."""
+    code = (
+        "import logging\nfrom channel_layer.process import log_setup\nlog_setup.set_up('info', None)\n"
+        f"for _ in range({MANY}): logging.getLogger('towpath.x').info('x' * 999)\n"
+    )
+    home = {"PYTHONPATH": str(Path(__file__).parents[3])}
+    assert subprocess.run([sys.executable, "-c", code], env=home, stderr=ends[1], timeout=60).returncode == 0
+
+
+def test_a_forked_child_logs_too_and_says_nothing_twice() -> None:
+    """What waits belongs to the parent."""
+    reader, writer = os.pipe()
+    output = LogOutput(writer, lost)
+    for _ in range(100):
+        output.write(LINE)  # more than a pipe holds
+    child = os.fork()
+    if child == 0:
+        output.write(b"child\n")
+        output.flush()
+        os._exit(0)
+    said = read_until(reader, b"child\n")
+    os.waitpid(child, 0)
+    while said.count(LINE) < 100:
+        said += os.read(reader, 65536)
+    assert (said.count(LINE), said.count(b"child\n"), len(said)) == (100, 1, 100_006)
+    os.close(reader)
+    os.close(writer)
+
+
+def test_a_line_to_nobody_is_lost_and_no_error() -> None:
+    """The reader has gone."""
+    reader, writer = os.pipe()
+    output = LogOutput(writer, lost)
+    os.close(reader)
+    output.write(LINE)
+    output.flush()
+    os.close(writer)
+
+
+def test_a_relay_says_lines_in_order_and_its_caller_waits_for_no_handler() -> None:
+    """P8. The thread of a lease logs, and the application has set up a handler that waits for its reader."""
+    may_go_on, said = threading.Event(), list[str]()
+
+    class Stuck(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            may_go_on.wait()
+            said.append(record.getMessage())
+
+    log = logging.Logger("stuck")
+    log.addHandler(Stuck())
+    relay = LogRelay(log)
+    for number in range(3):
+        relay.warning("line %d", number)
+    assert said == []
+    may_go_on.set()
+    wait_until(lambda: said == ["line 0", "line 1", "line 2"])
+
+
+def test_an_interface_server_whose_log_nobody_reads_serves_on_keeps_its_lease_and_leaves(
+    redis_server: RedisServer, prefix: str
+) -> None:
+    """P8, P12. 400 kB of lines for a pipe of 64: each request would wait for the first that does not fit."""
+    port = free_port()
+    command = [BIN / "towpath", "interface", "--redis", redis_server.url, "--prefix", prefix, "--port", str(port)]
+    interface = subprocess.Popen(
+        [*command, "--queue-wait", "0.01"], env=environment({}), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    server = Server("interface", interface, Path(os.devnull), Path(os.devnull), port=port)
+    try:
+        wait_until(lambda: is_ready(server), "ready", 40)
+        with contextlib.ExitStack() as clients:
+            asked = [clients.enter_context(server.connect()) for _ in range(100)]
+            for client in asked:
+                client.sendall(f"GET /{'x' * 4000} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            assert all(client.recv(16).startswith(b"HTTP/1.1 503") for client in asked)
+        status = RedisStatus(redis_server.url, prefix)
+        assert [process["role"] for process in status.look().processes] == ["interface"]
+        status.close()
+        assert is_ready(server)
+        interface.terminate()
+        assert interface.wait(20) == 0
+    finally:
+        interface.kill()
+        interface.communicate()

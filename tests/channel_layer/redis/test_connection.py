@@ -1,0 +1,205 @@
+"""Which answer belongs to which command: whatever goes wrong in between, nobody gets what was meant for another."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import re
+import resource
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import hiredis
+import pytest
+
+from channel_layer.errors import LayerUnavailable
+from channel_layer.messaging.outbox import RedisOutbox
+from channel_layer.messaging.pubsub import RedisGroups
+from channel_layer.protocol.codec import pack
+from channel_layer.protocol.keys import Keys
+from channel_layer.redis.address import RedisAddress
+from channel_layer.redis.connection import Answer, NotSent, RedisConnection, connect
+from channel_layer.redis.managed_connection import RedisLink
+from channel_layer.redis.sentinel import Sentinel
+from tests.support.facts import until
+from tests.support.redis_server import RedisServer
+from tests.support.scripted_redis import Caller, played_redis
+
+TOO_MANY = "ERR max number of clients reached"
+MEBIBYTE = 1024 * 1024
+
+
+@pytest.fixture
+async def connection(redis_server: RedisServer) -> AsyncIterator[RedisConnection]:
+    connection = await connect(RedisAddress.parse(redis_server.url))
+    yield connection
+    connection.close()
+
+
+@contextlib.contextmanager
+def memory_left(size_bytes: int) -> Iterator[None]:
+    """This process gets no more memory than that."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + size_bytes, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, before)
+
+
+@pytest.mark.parametrize("argument", [{}, None, "\udcff"])
+async def test_a_command_that_cannot_be_packed_leaves_every_answer_to_its_own_caller(
+    connection: RedisConnection, argument: object
+) -> None:
+    """P2. It raises, is not waited for, and nobody behind it is answered with what was meant for somebody else."""
+    strayed: list[Answer] = []
+    with pytest.raises((TypeError, ValueError)):
+        connection.call(strayed.append, "ECHO", argument)
+    assert [await connection.execute("ECHO", word) for word in ("a", "b")] == [b"a", b"b"]
+    assert strayed == []
+
+
+async def test_a_command_for_which_there_is_no_memory_is_answered_like_one_that_redis_refuses(
+    connection: RedisConnection,
+) -> None:
+    """P12. Callers know what to do about a refusal: nothing was done, and it may be tried again."""
+    answers: list[Answer] = []
+    large = bytes(64 * MEBIBYTE)
+    with memory_left(16 * MEBIBYTE):
+        connection.call(answers.append, "ECHO", large)
+    assert [type(answer) for answer in answers] == [NotSent]
+    assert isinstance(answers[0], hiredis.ReplyError)
+    assert await connection.execute("ECHO", "a") == b"a"
+
+
+@pytest.mark.parametrize("rebuff", [TOO_MANY, "DENIED Redis is running in protected mode because", "NOAUTH"])
+async def test_what_redis_says_before_it_is_asked_is_told_as_it_says_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, rebuff: str
+) -> None:
+    """P9. A server that is full hangs up with a reason: whoever starts is told that, and the log is, without a traceback."""
+    mistakes: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _loop, context: mistakes.append(context))
+    async with played_redis(tmp_path) as redis:
+        link = RedisLink(redis.address, "commands", lambda _connection: None)
+        await link.start()
+        redis.rebuff = f"-{rebuff}\r\n".encode()
+        with pytest.raises(LayerUnavailable, match=rebuff):
+            await connect(redis.address)
+        redis.callers[0].hang_up()
+        await until(lambda: rebuff in link._absence.why)
+        redis.rebuff = b""
+        await until(lambda: link.connection is not None)
+        await link.close()
+    assert mistakes == [] and all(record.exc_info is None for record in caplog.records)
+
+
+async def test_an_answer_too_many_ends_the_connection_before_anybody_gets_it(tmp_path: Path) -> None:
+    """P2. If one slips in, it must not become the answer to the next command, and so on with all that follow."""
+    async with played_redis(tmp_path) as redis:
+        losses: list[str] = []
+        connection = await connect(redis.address, lambda: losses.append(connection.loss))
+        redis.callers[0].say(b"+ONE\r\n+TWO\r\n")
+        await until(lambda: losses)
+        assert losses == ["an answer too many: b'ONE'"]
+        with pytest.raises(LayerUnavailable):
+            await connection.execute("ECHO", "a")
+
+
+async def test_a_peer_that_does_not_speak_the_protocol_is_told_in_one_sentence(tmp_path: Path) -> None:
+    """P12. A wrong port, most likely. No traceback, and no callback that waits for ever."""
+    async with played_redis(tmp_path) as redis:
+        redis.answers[b"INFO"] = b"HTTP/1.1 400 Bad Request\r\n"
+        with pytest.raises(LayerUnavailable, match="cannot be read: Protocol error"):
+            await connect(redis.address)
+
+
+async def test_a_sentinel_that_hangs_up_is_told_by_what_it_said_before(tmp_path: Path) -> None:
+    """P9. It closes the connection behind its error, and the second of two questions has no answer."""
+    async with played_redis(tmp_path) as redis:
+        redis.rebuff = f"-{TOO_MANY}\r\n".encode()
+        loop = asyncio.get_running_loop()
+        server = await loop.create_server(lambda: Caller(redis), "127.0.0.1", 0)
+        host, port = server.sockets[0].getsockname()[:2]
+        sentinel = Sentinel(host, port, RedisAddress.parse(f"redis+sentinel://{host}:{port}/main"))
+        with pytest.raises(hiredis.ReplyError, match=TOO_MANY):
+            await sentinel.ask()
+        server.close()
+
+
+async def test_a_destination_that_cannot_be_reached_leaves_the_others_of_a_flush_served(
+    connection: RedisConnection, prefix: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """P1. Each has its own mail; what is wrong with one is told, and its mail is given up."""
+    keys = Keys(prefix)
+    nodes = ("worker.a", "worker.\udcff", "worker.b")
+    outbox = RedisOutbox("worker.me", keys, lambda _: None)
+    outbox.connected(connection)
+    for node in (nodes[0], nodes[2]):
+        await connection.execute("XADD", keys.inbox(node), "*", "b", "")
+    for node in nodes:
+        outbox.post(node, pack([5, 1, 1, 1, 1]))
+    await until(lambda: outbox.empty)
+    assert [await connection.execute("XLEN", keys.inbox(node)) for node in (nodes[0], nodes[2])] == [2, 2]
+    assert [record.levelno for record in caplog.records] == [logging.ERROR]
+    await connection.execute("DEL", keys.inbox(nodes[0]), keys.inbox(nodes[2]))
+
+
+async def test_a_gap_in_what_groups_are_sent_is_counted_and_told_with_its_length(
+    own_redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """P10. What is published while nobody is subscribed is lost without a word of Redis; where nobody is a member, nobody cares."""
+    groups = RedisGroups(RedisAddress.parse(own_redis.url), Keys("p:"), "interface.me", print, print, print)
+    await groups.start()
+    with own_redis.client() as redis:
+
+        async def subscriptions_are_killed() -> None:
+            before = groups.link.connection
+            assert redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub") == 1
+            await until(lambda: groups.link.connection not in (None, before))
+
+        await subscriptions_are_killed()
+        await groups.subscribe("a")
+        assert (groups.gaps, told(caplog)) == (0, [])
+        await groups.subscribe("b")
+        for count in (1, 2):
+            await subscriptions_are_killed()
+            await until(lambda count=count: groups.gaps == count)
+        for group in "ab":
+            groups.unsubscribe(group)
+        await subscriptions_are_killed()
+        await groups.subscribe("c")
+        assert groups.gaps == 2
+    await groups.close()
+    assert [re.sub(r"\d+\.\d+", "…", line) for line in told(caplog)] == 2 * [
+        "what was sent to 2 group(s) within … s may be lost: their subscriptions were away, and stand again"
+    ]
+
+
+def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [message for message in caplog.messages if "may be lost" in message]
+
+
+async def test_a_subscription_that_redis_refuses_is_asked_for_again_with_all_others(
+    own_redis: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """P10. Confirmations are counted, so a refusal in between would make the next one another's; and people are told why."""
+    heard: list[object] = []
+    address = RedisAddress.parse(own_redis.url)
+    groups = RedisGroups(address, Keys("p:"), "interface.me", lambda *said: heard.append(said), print, print)
+    allowed = ("resetchannels", "&p:news:0", "&p:probe:*", "&p:group:0:a")
+    with own_redis.client() as redis:
+        redis.execute_command("ACL", "SETUSER", "default", *allowed)
+        await groups.start()
+        await groups.subscribe("a")
+        refused = groups.subscribe("b")
+        await until(lambda: any("Redis refused to subscribe: NOPERM" in message for message in caplog.messages))
+        assert not refused.done()
+        redis.execute_command("ACL", "SETUSER", "default", "&p:group:0:b")
+        await refused
+        await groups.subscribe("a")
+        for group in "ab":
+            redis.publish(f"p:group:0:{group}", pack({"type": "note"}))
+        await until(lambda: len(heard) == 2)
+    await groups.close()

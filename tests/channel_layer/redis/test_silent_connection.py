@@ -1,0 +1,99 @@
+"""A peer that says nothing: whoever waits for an answer, or for what is published, must not wait for ever."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from channel_layer.messaging.pubsub import PROBE_ANSWER_LOOKS, PROBE_LOOKS, RedisGroups
+from channel_layer.protocol.codec import pack
+from channel_layer.protocol.keys import Keys
+from channel_layer.redis.address import RedisAddress
+from channel_layer.redis.connection import RedisConnection, connect
+from channel_layer.redis.managed_connection import SILENT_LOOKS_MAX, RedisLink
+from tests.support.facts import until
+from tests.support.redis_server import RedisServer
+from tests.support.scripted_redis import played_redis
+from tests.support.swallowing_proxy import SwallowingProxy
+
+
+@pytest.fixture
+def proxy(redis_server: RedisServer) -> Iterator[SwallowingProxy]:
+    proxy = SwallowingProxy(redis_server.socket).start()
+    yield proxy
+    proxy.stop()
+
+
+@pytest.fixture
+async def commands(redis_server: RedisServer) -> AsyncIterator[RedisConnection]:
+    """A connection beside the proxy."""
+    connection = await connect(RedisAddress.parse(redis_server.url))
+    yield connection
+    connection.close()
+
+
+async def test_silence_is_counted_only_while_an_answer_is_due(tmp_path: Path) -> None:
+    """P9. Who has asked nothing waits for nothing; and one word is enough to be thought alive."""
+    async with played_redis(tmp_path) as redis:
+        connection = await connect(redis.address)
+        assert [connection.silence() for _ in range(3)] == [0, 0, 0]
+        connection.tell("GET", "x")
+        assert [connection.silence() for _ in range(3)] == [1, 2, 3]
+        connection.tell("GET", "y")
+        await until(lambda: redis.callers[0].names().count(b"GET") == 2)
+        redis.callers[0].say(b"$-1\r\n")
+        await until(lambda: connection.silence() == 0)
+        assert connection.silence() == 1
+        connection.close()
+
+
+async def test_a_link_whose_peer_has_fallen_mute_is_made_anew(proxy: SwallowingProxy, prefix: str) -> None:
+    """P9. A half-open connection: no error ever comes, and TCP is content."""
+    stood: list[RedisConnection] = []
+    link = RedisLink(RedisAddress.parse(proxy.url), "test", stood.append)
+    await link.start()
+    assert proxy.mute() == 1
+    stood[0].tell("BLPOP", f"{prefix}nothing", 2)
+    await until(lambda: len(stood) == 2, deadline_s=SILENT_LOOKS_MAX + 5)
+    assert await stood[1].execute("GET", f"{prefix}nothing") is None
+    await link.close()
+
+
+async def test_who_would_not_hear_what_is_published_finds_out_and_subscribes_anew(
+    proxy: SwallowingProxy, commands: RedisConnection, prefix: str
+) -> None:
+    """P10. The probe comes as long as all is well; once it does not, there is a new subscription, and members are reached again."""
+    heard: list[object] = []
+    keys = Keys(prefix)
+    groups = RedisGroups(
+        RedisAddress.parse(proxy.url), keys, "interface.me", lambda *said: heard.append(said), lambda: None, print
+    )
+    await groups.start()
+    await groups.subscribe("g")
+    for _ in range(3):
+        assert not any(groups.look(commands) for _ in range(PROBE_LOOKS))
+        await until(lambda: not groups._probing)
+    assert proxy.mute() == 1
+    looks = [groups.look(commands) for _ in range(PROBE_LOOKS + PROBE_ANSWER_LOOKS + 1)]
+    assert looks.count(True) == 1 and looks[-1]
+    await until(lambda: groups.link.connection is None)
+    await until(lambda: groups.link.connection is not None)
+    await groups.subscribe("g")
+    assert await commands.execute("PUBLISH", keys.group("g"), pack({"type": "note"})) >= 1
+    await until(lambda: heard == [("g", {"type": "note"})])
+    await groups.close()
+
+
+async def test_a_probe_that_redis_did_not_publish_proves_nothing(
+    proxy: SwallowingProxy, commands: RedisConnection, prefix: str
+) -> None:
+    """P10. An outage is no reason to subscribe anew."""
+    groups = RedisGroups(RedisAddress.parse(proxy.url), Keys(prefix), "interface.me", print, print, print)
+    await groups.start()
+    commands.close()
+    await until(lambda: not commands.alive)
+    assert not any(groups.look(commands) for _ in range(3 * PROBE_LOOKS))
+    assert not any(groups.look(None) for _ in range(3 * PROBE_LOOKS))
+    await groups.close()

@@ -1,0 +1,210 @@
+"""Both pumps in one process, over a real server: what is between a client's side and an application's."""
+
+from __future__ import annotations
+
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from channel_layer.protocol import packets
+from channel_layer.protocol.events import Event, payload_size_bytes
+from channel_layer.protocol.packets import Close
+from channel_layer.protocol.scope import Scope
+from channel_layer.settings import WireSettings
+from interface_server.connections.dispatcher import Pump as InterfacePump
+from interface_server.connections.interfaces import Ending, Pushed
+from interface_server.settings import InterfaceSettings
+from tests.support.facts import until
+from worker.connections.dispatcher import Pump as WorkerPump
+from worker.connections.interfaces import Line
+from worker.settings import WorkerSettings
+
+#: What either side may say of a connection and the other cannot understand: kind, and what follows number and epoch.
+MALFORMED_EITHER_WAY: dict[str, tuple[Any, ...]] = {
+    "events that are no list": (packets.DATA, 1, 5),
+    "an event that is no map": (packets.DATA, 1, ["x"]),
+    "a sequence that is no number": (packets.DATA, "1", []),
+    "a credit of nothing": (packets.CREDIT, None, 0),
+    "a count that is no number": (packets.SYNC, "many", False),
+}
+
+
+@dataclass
+class Recorded:
+    """A client's side that writes down what it is told. `upstream` is set by whoever opens it."""
+
+    events: list[Event] = field(default_factory=list)
+    pushed: list[Event] = field(default_factory=list)
+    ending: Ending | None = None
+    wanted_count: int = 0
+    resumed: int = 0
+    adoptions: int = 0
+    undelivered: int = 0
+    torn: bool = False
+    request: str = "GET /"
+    takes: bool = True  #: False: a client that does not read; nothing counts as delivered
+    upstream: Any = None
+
+    def adopted(self) -> None:
+        self.adoptions += 1
+
+    def deliver(self, events: Sequence[Event], size_bytes: int) -> None:
+        self.events.extend(events)
+        if not self.takes:
+            self.undelivered += size_bytes
+            return
+        self.upstream.delivered(size_bytes)
+        if events and events[-1]["type"] == "http.response.body" and not events[-1]["more_body"]:
+            self.upstream.complete()
+
+    def push(self, pushed: Pushed) -> None:
+        self.pushed.append(pushed.event)
+
+    def end(self, ending: Ending) -> None:
+        self.ending = ending
+
+    def resume(self) -> None:
+        self.resumed += 1
+
+    def wanted(self) -> None:
+        self.wanted_count += 1
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(event.get("body", b"") for event in self.events)
+
+
+@dataclass
+class RecordedInstance:
+    """An application instance that a test plays by hand."""
+
+    scope: Event
+    body: bytes
+    more_body: bool
+    line: Line
+    fed: list[Event] = field(default_factory=list)
+    resumed: int = 0
+    disconnects: list[tuple[int, str]] = field(default_factory=list)
+
+    def feed(self, event: Event, size_bytes: int) -> None:
+        assert size_bytes == payload_size_bytes(event)
+        self.fed.append(event)
+
+    def resume(self) -> None:
+        self.resumed += 1
+
+    def disconnect(self, code: int, reason: str) -> None:
+        self.disconnects.append((code, reason))
+
+    @property
+    def exchange(self) -> str:
+        return "" if self.scope["type"] == "websocket" else f"{self.scope['method']} {self.scope['path']}"
+
+    def hand_off(self) -> bool:
+        return False
+
+    def finish(self) -> bool:
+        return False
+
+    def send(self, event: Event) -> None:
+        self.line.send(event, payload_size_bytes(event))
+
+
+class RecordedRoom:
+    """A room in which each adopted connection becomes a RecordedInstance; `play` may act on it at once."""
+
+    def __init__(self, slots: int = 1000, play: Callable[[RecordedInstance], None] | None = None) -> None:
+        self.slots = slots
+        self.instances: list[RecordedInstance] = []
+        self.play = play
+
+    @property
+    def websockets(self) -> int:
+        return sum(instance.scope["type"] == "websocket" for instance in self.instances)
+
+    @property
+    def streams(self) -> int:
+        return 0
+
+    def free(self, kind: str) -> int:
+        return self.slots
+
+    def taken(self) -> dict[str, bool]:
+        return {}
+
+    def start(self, scope: Event, body: bytes, more_body: bool, line: Line) -> RecordedInstance:
+        instance = RecordedInstance(scope, body, more_body, line)
+        self.instances.append(instance)
+        if self.play is not None:
+            self.play(instance)
+        return instance
+
+
+def scope_of(kind: str = "http", method: str = "GET") -> Event:
+    """A scope as the door makes it."""
+    scope: Event = {
+        "type": kind, "http_version": "1.1", "scheme": "http", "path": "/", "raw_path": b"/", "query_string": b"",
+        "root_path": "", "headers": [[b"host", b"example"]], "client": ["127.0.0.1", 1], "server": ["127.0.0.1", 2],
+    }  # fmt: skip
+    if kind == "http":
+        scope["method"] = method
+    else:
+        scope["subprotocols"] = []
+    return scope
+
+
+def knock(
+    pump: InterfacePump,
+    kind: str = "http",
+    method: str = "GET",
+    body: bytes = b"",
+    more: bool = False,
+    *,
+    differs: Mapping[str, Any] | None = None,
+    **kw: Any,
+) -> Recorded:
+    """Open a connection and return its client's side. differs: what its scope has instead of the usual."""
+    client = Recorded()
+    scope = {**scope_of(kind, method), **(differs or {})}
+    client.upstream = pump.open(client, Scope(scope), body, more, **kw)
+    return client
+
+
+@contextlib.asynccontextmanager
+async def interface(wire: WireSettings, **settings: Any) -> AsyncIterator[InterfacePump]:
+    pump = InterfacePump(InterfaceSettings(wire=wire, **settings), Counter())
+    await pump.start()
+    try:
+        yield pump
+    finally:
+        await pump.close()
+
+
+@contextlib.asynccontextmanager
+async def worker(wire: WireSettings, room: RecordedRoom, **settings: Any) -> AsyncIterator[WorkerPump]:
+    """It leaves as after a drain, with nothing in hand: whoever is told something after it has gone waits for that in vain."""
+    pump = WorkerPump(WorkerSettings(wire=wire, **settings), room, Counter())
+    await pump.start()
+    try:
+        yield pump
+    finally:
+        await pump.stop_taking()
+        await until(lambda: not pump.taking, "every take is answered")
+        for line in pump.lines:
+            line.close(Close.STOPPING)
+        await pump.close()
+
+
+async def adopted(room: RecordedRoom, count: int = 1) -> RecordedInstance:
+    """The newest instance, once there are `count`."""
+    await until(lambda: len(room.instances) >= count, f"{count} adopted")
+    return room.instances[-1]
+
+
+def respond(instance: RecordedInstance) -> None:
+    """A whole small response."""
+    instance.send({"type": "http.response.start", "status": 200, "headers": []})
+    instance.send({"type": "http.response.body", "body": b"hello", "more_body": False})
+    instance.line.complete()

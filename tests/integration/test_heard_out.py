@@ -1,0 +1,34 @@
+"""Who has closed between two owners is heard out, and not for ever."""
+
+from __future__ import annotations
+
+from channel_layer.protocol.events import payload_size_bytes
+from channel_layer.settings import WireSettings
+from tests.integration.both_pumps import RecordedRoom, adopted, interface, knock, worker
+from tests.support.facts import until
+
+
+async def test_an_instance_that_never_accepts_learns_all_the_same_that_its_client_has_gone(
+    wire_settings: WireSettings,
+) -> None:
+    """P7, P8. With a client that is there its answer would be late, or its end be heard; here there is nobody but us."""
+    room = RecordedRoom()
+    async with (
+        interface(wire_settings, ws_accept_timeout_s=0.5) as door,
+        worker(wire_settings, room) as owner,
+    ):
+        client = knock(door, kind="websocket")
+        first = await adopted(room)
+        first.send({"type": "websocket.accept", "resumable": True})
+        await until(lambda: client.events)
+        await owner.stop_taking()
+        first.line.hand_off()
+        await until(lambda: client.upstream.owner is None, "between two owners")
+        last_word = {"type": "websocket.receive", "text": "goodbye"}
+        client.upstream.forward(last_word, payload_size_bytes(last_word))
+        client.upstream.leave(1000, "done")
+        async with worker(wire_settings, room):
+            second = await adopted(room, 2)
+            await until(lambda: second.disconnects, "disconnected", 5.0)
+        assert (second.fed, second.disconnects) == ([last_word], [(1000, "done")])
+        assert door.connections == 0

@@ -1,0 +1,136 @@
+"""What a worker still does, and does no more, when it was asked to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from channel_layer.protocol import packets
+from channel_layer.protocol.packets import Cancel
+from channel_layer.settings import WireSettings
+from interface_server.connections.interfaces import Ending
+from tests.integration.both_pumps import RecordedRoom, adopted, interface, knock, respond, worker
+from tests.support.facts import until
+from worker.application.loader import LoadedApplication
+from worker.asgi.host import AsgiRoom
+from worker.connections.dispatcher import Pump as WorkerPump
+from worker.lifecycle.drain import CLOSED_BY, CLOSING_FROM, cut, drain
+from worker.settings import WorkerSettings
+
+
+async def test_what_was_said_before_the_end_is_sent_before_the_end(wire_settings: WireSettings) -> None:
+    """P7. The application is done, and more waits than one batch holds: a response is not cut by the worker's leaving."""
+    part = {"type": "http.response.body", "body": b"x" * 65_472, "more_body": True}
+    room = RecordedRoom()
+    async with interface(wire_settings) as door:
+        async with worker(wire_settings, room):
+            client = knock(door)
+            instance = await adopted(room)
+            instance.send({"type": "http.response.start", "status": 200, "headers": []})
+            for _ in range(200):
+                instance.send(part)
+            instance.send({**part, "more_body": False})
+            instance.line.complete()
+        await until(lambda: len(client.body) == 201 * 65_472)
+
+
+async def test_what_is_said_to_who_has_left_tells_of_no_death(
+    wire_settings: WireSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """P7. A last word crosses with those of a worker that leaves: no inbox is there then, as after a death, whose line is an alarm."""
+    wire = WireSettings(redis=wire_settings.redis, prefix=wire_settings.prefix, lease_ttl_s=2.0)
+    async with interface(wire) as door:
+        async with worker(wire, RecordedRoom()) as left:
+            pass
+        await until(lambda: door.node.own_lease.may_judge(time.monotonic()), "it may say who is dead")
+        door.node.post(left.node.name, packets.cancel(1, 1, Cancel.LEFT))
+        await until(lambda: door.node.outbox.empty, "nobody will read that")
+    assert "is over" not in caplog.text
+
+
+async def test_who_takes_no_more_does_not_take_what_it_was_waiting_for(wire_settings: WireSettings) -> None:
+    """P7. A read that blocks in Redis when the worker is asked to stop brings nothing any more: others take it, and at once."""
+    leaves, stays = RecordedRoom(), RecordedRoom(play=respond)
+    async with interface(wire_settings) as door, worker(wire_settings, leaves) as leaving:
+        first = knock(door)
+        await adopted(leaves)
+        await leaving.stop_taking()
+        second = knock(door)
+        async with worker(wire_settings, stays):
+            await until(lambda: second.body == b"hello")
+        assert len(leaves.instances) == 1
+        respond(leaves.instances[0])
+        await until(lambda: first.body == b"hello")
+
+
+def test_what_is_closed_at_the_end_of_a_drain_is_closed_one_by_one(wire_settings: WireSettings) -> None:
+    """On a clock that no pause of the machine makes leap: a loop that stands still for a while misses no step."""
+    with asyncio.Runner(loop_factory=SteadyLoop) as runner:
+        runner.run(_closed_one_by_one(wire_settings))
+
+
+async def _closed_one_by_one(wire_settings: WireSettings) -> None:
+    """P7. Clients that nobody can hand over would all come back in one moment; and before the time is over each is told."""
+    now, count, drain_s = asyncio.get_running_loop().time, 12, 2.0
+    ends: list[float] = []
+    settings = WorkerSettings(wire=wire_settings, lifespan="off")
+    room = AsgiRoom(LoadedApplication(silent, "asgi3", "test:silent"), settings)
+    await room.startup()
+    pump = WorkerPump(settings, room, Counter())
+    room.freed = pump.room_again
+    async with interface(wire_settings) as door:
+        await pump.start()
+        clients = [knock(door, kind="websocket") for _ in range(count)]
+        await until(lambda: all(client.events for client in clients), "accepted")
+        for client in clients:
+            client.end = lambda ending, client=client: (ends.append(now()), setattr(client, "ending", ending))
+        began = now()
+        await drain(pump, room, drain_s, asyncio.Event())
+        await until(lambda: len(ends) == count, "all are told")
+        await room.shutdown()
+        await pump.close()
+    assert {client.ending for client in clients} == {Ending.STOPPING}
+    assert ends[0] - began >= CLOSING_FROM * drain_s
+    assert ends[-1] - ends[0] > 0.5 * (CLOSED_BY - CLOSING_FROM) * drain_s
+
+
+async def test_an_instance_whose_hand_off_has_no_answer_is_told_when_the_time_is_over(
+    wire_settings: WireSettings,
+) -> None:
+    """P8. Redis may be away just then, or read-only: the answer never comes, and the application has to tidy up nevertheless, once."""
+    room = RecordedRoom()
+    async with interface(wire_settings) as door, worker(wire_settings, room) as leaving:
+        knock(door, kind="websocket")
+        instance = await adopted(room)
+        instance.send({"type": "websocket.accept", "resumable": True})
+        instance.line.hand_off()
+        cut(leaving.lines)  # in this turn of the loop, so before any answer
+        assert instance.disconnects == [(1012, "")]
+        await adopted(room, 2)
+        assert instance.disconnects == [(1012, "")]
+
+
+class SteadyLoop(asyncio.SelectorEventLoop):
+    """Its clock goes on by a hundredth of a second at the most from one look at it to the next."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._looked_at, self._passed = time.monotonic(), 0.0
+
+    def time(self) -> float:
+        now = time.monotonic()
+        self._passed += min(now - self._looked_at, 0.01)
+        self._looked_at = now
+        return self._passed
+
+
+async def silent(_scope: Any, receive: Any, send: Any) -> None:
+    """Accepts, and says nothing until its client goes."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    while (await receive())["type"] != "websocket.disconnect":
+        pass

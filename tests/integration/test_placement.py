@@ -1,0 +1,115 @@
+"""Where WebSockets go when one worker has many and another has none."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from channel_layer.protocol.keys import CHANNEL_OF_KIND
+from channel_layer.settings import WireSettings
+from interface_server.connections.dispatcher import Pump as InterfacePump
+from tests.integration.both_pumps import Recorded, RecordedRoom, interface, knock, worker
+from tests.support.facts import until
+from worker.connections.dispatcher import Pump as WorkerPump
+from worker.connections.placement import LEAVES_S
+
+
+async def many(door: InterfacePump, count: int) -> float:
+    """WebSockets that come one after the other, as a paced hand-off brings them; how long the slowest waited for its worker, in s."""
+    now, slowest_s = asyncio.get_running_loop().time, 0.0
+    for _ in range(count):
+        began, socket = now(), knock(door, "websocket")
+        await until(lambda socket=socket: socket.adoptions, "to be adopted", 5)
+        slowest_s = max(slowest_s, now() - began)
+    return slowest_s
+
+
+async def crowd(door: InterfacePump, count: int) -> None:
+    """WebSockets that come all at once."""
+    sockets = [knock(door, "websocket") for _ in range(count)]
+    await until(lambda: all(socket.adoptions for socket in sockets), "all adopted")
+
+
+async def laden(pump: WorkerPump) -> None:
+    """Wait until it knows that it has more than its share, by leases that say what was there a moment ago, and not at their start."""
+    watch = pump._placement
+    await until(
+        lambda: watch.leaves_s() > 0 and watch._placement.share > watch._own() / 2, "to know that it has too many"
+    )
+
+
+async def test_who_has_many_leaves_what_comes_to_who_has_none(wire_settings: WireSettings) -> None:
+    """P7. After a rolling restart the first worker would keep what it got when it was the only new one."""
+    old, new = RecordedRoom(), RecordedRoom()
+    async with interface(wire_settings) as door, worker(wire_settings, old) as first:
+        await crowd(door, 200)
+        async with worker(wire_settings, new):
+            await laden(first)
+            before = len(old.instances)
+            await many(door, 60)
+            assert len(new.instances) >= 40
+            assert len(old.instances) - before <= 20
+
+
+@pytest.mark.parametrize("drains", [True, False])
+async def test_what_nobody_else_takes_the_laden_take(wire_settings: WireSettings, drains: bool) -> None:
+    """P7. The other one leaves, or is believed to be there and takes nothing: no socket waits for it."""
+    old, new = RecordedRoom(), RecordedRoom()
+    async with interface(wire_settings) as door, worker(wire_settings, old) as first:
+        await crowd(door, 200)
+        async with worker(wire_settings, new) as second:
+            await laden(first)
+            if drains:
+                await second.stop_taking()
+            else:
+                for reader in second._readers.values():
+                    await reader.close()
+            assert await many(door, 5) < 1.0
+            assert len(old.instances) == 205
+
+
+async def test_during_a_rollout_the_new_share_among_themselves_what_the_old_hand_over(
+    wire_settings: WireSettings,
+) -> None:
+    """P7. The first of the new has its share of all; the second one takes what comes then."""
+    old, first, second = RecordedRoom(), RecordedRoom(), RecordedRoom()
+    one, two = (replace(wire_settings, generation=f"fleet/{number}") for number in (1, 2))
+    async with interface(wire_settings) as door, worker(one, old) as older:
+        await crowd(door, 300)
+        async with worker(two, first) as early:
+            await until(lambda: older.node.channels.gives_way, "the news")
+            await crowd(door, 250)
+            async with worker(two, second):
+                await laden(early)
+                before = len(first.instances)
+                await many(door, 60)
+                assert len(second.instances) >= 40
+                assert len(first.instances) - before <= 20
+
+
+async def test_what_is_left_to_others_waits_for_a_moment_also_while_they_take_something(
+    wire_settings: WireSettings,
+) -> None:
+    """P7. A queue that moves, and is as long as before: the others are not enough."""
+    room = RecordedRoom(slots=0)
+    async with interface(wire_settings) as door, worker(wire_settings, room) as pump:
+        waiting: deque[Recorded] = deque(knock(door, "websocket") for _ in range(20))
+        found: list[Any] = []
+
+        def on_entries(entries: list[Any]) -> bool:
+            found.extend(entries)
+            return True
+
+        await pump.node.channels.read(CHANNEL_OF_KIND["websocket"], lambda: 1, on_entries, lambda: LEAVES_S)
+        end = asyncio.get_running_loop().time() + 2.0
+        while not found and asyncio.get_running_loop().time() < end:
+            waiting.append(knock(door, "websocket"))
+            await until(lambda: waiting[-1].upstream.entry_id)
+            waiting.popleft().upstream.leave()
+        assert found
+        for client in waiting:
+            client.upstream.leave()

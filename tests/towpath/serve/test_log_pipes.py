@@ -1,0 +1,63 @@
+"""Every line on the terminal says who said it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from tests.support.facts import wait_until
+from towpath.serve.log_pipes import LINE_SIZE_BYTES_MAX, Lines, LogPipes
+
+
+def test_lines_are_whole_however_they_arrive() -> None:
+    """Two processes never share a line."""
+    lines = Lines("worker-1", 8)
+    assert lines.feed(b"one\ntw") == b"worker-1 | one\n"
+    assert lines.feed(b"o\n") == b"worker-1 | two\n"
+    assert lines.feed(b"last words") == b""
+    assert lines.end() == b"worker-1 | last words\n"
+
+
+def test_a_line_without_an_end_does_not_grow_without_an_end() -> None:
+    """Beyond 64 KiB it is shown in pieces."""
+    lines = Lines("worker-1", 8)
+    assert len(lines.feed(b"x" * (LINE_SIZE_BYTES_MAX + 1))) > LINE_SIZE_BYTES_MAX
+    assert lines.end() == b""
+
+
+def test_what_processes_say_through_their_pipes_comes_out_with_names(tmp_path: Path) -> None:
+    """The pipe has no end when its writer dies: the next one goes on."""
+    shown = bytearray()
+    folder = os.open(tmp_path, os.O_RDONLY)
+    pipes = LogPipes(folder, ["interface-0", "worker-0"], shown.extend)
+    os.close(folder)
+    pipes.start()
+    for text in ("first life\n", "second life\n"):
+        with open(tmp_path / "worker-0", "w") as writer:
+            writer.write(text)
+    wait_until(lambda: shown == b"worker-0    | first life\nworker-0    | second life\n", repr(shown))
+    with open(tmp_path / "interface-0", "w") as writer:
+        writer.write("no end of line")
+    pipes.close()
+    assert shown.endswith(b"interface-0 | no end of line\n")
+
+
+def test_what_was_held_is_shown_in_order_before_what_comes_later(tmp_path: Path) -> None:
+    """`serve` greets first; and of what one process said it can show that alone, as it was said."""
+    shown: list[bytes] = []
+    folder = os.open(tmp_path, os.O_RDONLY)
+    pipes = LogPipes(folder, ["interface-0", "worker-0"], shown.append)
+    os.close(folder)
+    pipes.hold()
+    pipes.start()
+    for name in ("interface-0", "worker-0"):
+        with open(tmp_path / name, "w") as writer:
+            writer.write(f"{name} speaks\n")
+        wait_until(lambda name=name: pipes.held_by(name) == f"{name} speaks\n".encode(), "it is held")
+    assert shown == []
+    pipes.release()
+    with open(tmp_path / "worker-0", "w") as writer:
+        writer.write("more\n")
+    pipes.close()
+    said = [b"interface-0 | interface-0 speaks", b"worker-0    | worker-0 speaks", b"worker-0    | more"]
+    assert b"".join(shown).splitlines() == said

@@ -1,0 +1,155 @@
+"""What keeps deployments apart that share a Redis: the database, the prefix, and a start that is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import logging
+import subprocess
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from channel_layer.protocol.deployment import another_application, same_application
+from channel_layer.settings import WireSettings
+from tests.integration.both_pumps import RecordedRoom, interface, worker
+from tests.promises.fleet import leases_at
+from tests.support.facts import until
+from tests.support.redis_server import RedisServer
+from tests.support.serving import BIN, environment, free_port, towpath_worker, wait_until
+from worker.connections.dispatcher import Pump
+from worker.errors import MixedApps
+from worker.settings import WorkerSettings
+
+APPLICATION = "async def app(scope, receive, send):\n    raise NotImplementedError\n"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    for name in ("shop", "yard"):
+        (tmp_path / f"{name}.py").write_text(APPLICATION)
+    return tmp_path
+
+
+def towpath(project: Path, *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [BIN / "towpath", *words, "--app-dir", project],
+        env=environment({}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+def test_another_app_under_the_same_prefix_is_refused_in_one_sentence(project: Path, own_redis: RedisServer) -> None:
+    """P12. Each would get connections of the other. The same APP may be written in other ways, and stand in another folder."""
+    url = own_redis.url
+    with towpath_worker("shop", url, app_dir=project, run_dir=project / "shop") as first:
+        wait_until(lambda: len(leases_at(url)) == 1, "the first worker stands", server=first)
+        assert leases_at(url)[0]["app"] == "shop:app"
+        run_dir, port = project / "run", str(free_port())
+        refused = [
+            towpath(project, "worker", "yard", "--redis", url),
+            towpath(project, "serve", "yard:app", "--redis", url, "--port", port, "--run-dir", str(run_dir)),
+        ]
+        for process in refused:
+            said, _ = process.communicate(timeout=40)
+            (sentence,) = said.splitlines()
+            assert process.returncode == 3
+            assert "'shop:app'" in sentence and "--prefix" in sentence and "--allow-mixed-apps" in sentence
+        assert not run_dir.exists()
+        allowed = ("--allow-mixed-apps",)
+        with (
+            towpath_worker("shop:app", url, app_dir=project, run_dir=project / "again") as again,
+            towpath_worker("yard", url, app_dir=project, run_dir=project / "yard", options=allowed) as other,
+        ):
+            wait_until(lambda: len(leases_at(url)) == 3, "all three stand", server=other)
+            assert again.process.poll() is None
+            shown = subprocess.run([BIN / "towpath", "status", "--redis", url], capture_output=True, text=True)
+            heading, *rows = shown.stdout.splitlines()
+            assert "APP" in heading.split()
+            assert sum("shop:app" in row for row in rows) == 2 and sum("yard:app" in row for row in rows) == 1
+
+
+def serving(wire: WireSettings, app: str, found: str = "") -> Pump:
+    """The pump of a worker with this APP, which was found to be `found`."""
+    named = dataclasses.replace(wire, app=found or app)
+    return Pump(WorkerSettings(wire=named, app=app), RecordedRoom(), Counter())
+
+
+async def test_of_two_apps_that_start_at_the_same_moment_at_least_one_is_refused(wire_settings: WireSettings) -> None:
+    """P12. Neither finds the other before it starts; so each looks again when its own lease is written."""
+
+    pumps = [serving(wire_settings, "shop:app"), serving(wire_settings, "yard:app")]
+    outcomes = await asyncio.gather(*(each.start() for each in pumps), return_exceptions=True)
+    assert any(isinstance(outcome, MixedApps) for outcome in outcomes)
+    for each in pumps:
+        await each.close()
+    again = serving(wire_settings, "yard:app")
+    await again.start()  # nothing is left of those who were refused
+    await again.close()
+
+
+async def test_an_attribute_that_app_does_not_name_may_be_renamed_by_a_reload(wire_settings: WireSettings) -> None:
+    """P12. `towpath serve shop` finds `app`, and after a change of the file `application`: one deployment all the same."""
+    old, new = serving(wire_settings, "shop", "shop:app"), serving(wire_settings, "shop", "shop:application")
+    for each in (old, new):
+        await each.start()
+    for each in (old, new):
+        await each.close()
+
+
+async def test_two_databases_of_one_redis_are_two_deployments_for_groups_too(
+    wire_settings: WireSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """P10. What is published reaches all databases of a server, so the number is in the names: of groups, news and probes."""
+    caplog.set_level(logging.WARNING, "towpath")
+    heard: list[tuple[int, str]] = []
+    other = dataclasses.replace(wire_settings, redis=f"{wire_settings.redis}?db=1")
+    async with interface(wire_settings) as here, interface(other) as there:
+        for number, pump in enumerate((here, there)):
+            pump.node.groups._on_message = lambda _group, event, number=number: heard.append((number, event["type"]))
+            await pump.node.groups.subscribe("g")
+        await here.node.publish("g", {"type": "here"})
+        await there.node.publish("g", {"type": "there"})
+        await until(lambda: len(heard) == 2)
+        here.node.peers.announce("dead", there.node.name)
+        await here.node.publish("g", {"type": "behind"})
+        await there.node.publish("g", {"type": "behind"})
+        await until(lambda: len(heard) == 4)
+        assert heard[:2] == [(0, "here"), (1, "there")]
+        assert not caplog.messages
+    assert {name.split(":")[-1] for name in (there.node.keys.news, here.node.keys.news)} == {"0", "1"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("main", "main:app", True),
+        ("main", "main:application", True),
+        ("main:app", "main:app", True),
+        ("main", "main", True),
+        ("main:app", "main:application", False),
+        ("main", "main:create_app", False),
+        ("main:app", "site.main:app", False),
+    ],
+)
+def test_an_app_is_the_same_however_it_is_written(one: str, other: str, same: bool) -> None:
+    """`main` may be `main:app`; a folder is no part of it, as a reload may serve another one."""
+    assert same_application(one, other) is same_application(other, one) is same
+
+
+def test_a_process_that_names_no_app_is_no_reason_to_refuse_anybody() -> None:
+    """Interface servers that run alone, workers in other languages, leases that are nonsense; and one that was allowed to mix."""
+    leases = [{}, {"app": ""}, {"app": 7}, {"app": "yard", "mixed_apps": True}, {"app": "main:app"}]
+    assert another_application("main", leases) is None
+    assert another_application("other", leases) is leases[4]
+
+
+async def test_a_worker_says_its_app_and_its_fleet_in_its_lease(wire_settings: WireSettings) -> None:
+    """`status` shows who belongs to whom."""
+    named = dataclasses.replace(wire_settings, app="shop:app", generation="web/7")
+    async with worker(named, RecordedRoom()) as pump:
+        (said,) = (await pump.node.peers.leases()).values()
+        assert (said["app"], said["fleet"]) == ("shop:app", "web")

@@ -1,0 +1,96 @@
+"""Which right of an ACL user is missing is said at the start, and nothing is left behind."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from redis.exceptions import ResponseError
+
+import channel_layer
+from channel_layer.redis.scripts import MAKE_GROUP, MAKE_INBOX, Script
+from tests.support.guarded_redis import permissions
+from tests.support.redis_server import RedisServer
+from towpath.errors import StartFailure
+from towpath.status import redis_check, redis_rights
+
+USER, PASSWORD, PREFIX = "bargee", "secret", "towpath:"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[RedisServer]:
+    server = RedisServer().start()
+    yield server
+    server.remove()
+
+
+def allow(server: RedisServer, *rules: str) -> str:
+    """A user with no other rights than these; the URL."""
+    with server.client() as redis:
+        redis.execute_command("ACL", "SETUSER", USER, "reset", "on", f">{PASSWORD}", *rules)
+    return f"unix://{USER}:{PASSWORD}@{server.socket}?db=2"
+
+
+def keys_of(server: RedisServer) -> list[str]:
+    with server.client() as redis:
+        redis.select(2)
+        return [str(key) for key in redis.keys("*")]
+
+
+def test_what_the_operations_document_asks_for_is_enough(server: RedisServer) -> None:
+    """P11. It is tried to the last command, and no key stays."""
+    redis_check.check_rights(allow(server, *permissions().split()), PREFIX)
+    assert keys_of(server) == []
+
+
+@pytest.mark.parametrize(
+    ("without", "told"),
+    [
+        ("-pexpire", "+pexpire"),
+        ("-subscribe", "+subscribe"),
+        ("-unsubscribe", "+unsubscribe"),
+        ("-publish", "+publish"),
+        ("-xreadgroup", "+xreadgroup"),
+        ("-evalsha", "+evalsha"),
+        ("-incrby", "+incrby"),
+        ("-time -del", "+del +time"),
+        ("resetchannels", "&towpath:*"),
+        ("resetchannels &towpath:news:*", "&towpath:*"),
+        ("resetkeys", "~towpath:*"),
+        ("resetkeys ~other:*", "~towpath:*"),
+    ],
+)
+def test_a_right_that_is_missing_is_named_and_nothing_is_left_without_an_end(
+    server: RedisServer, without: str, told: str
+) -> None:
+    """P12. Else everything starts, /ready says 200, and groups are dead; or each start leaves an inbox for ever."""
+    url = allow(server, *permissions().split(), *without.split())
+    with pytest.raises(StartFailure, match=re.escape(f"what we need: {told} is missing")) as failure:
+        redis_check.check_rights(url, PREFIX)
+    assert PASSWORD not in str(failure.value)
+    assert keys_of(server) == []
+
+
+def test_every_command_of_the_scripts_is_tried() -> None:
+    """A command that a script begins to use must not be the one that is missing at 3 a.m."""
+    scripts = Path(channel_layer.__file__).parent / "scripts"
+    used = {name for path in scripts.glob("*.lua") for name in re.findall(r"call\('([A-Z]+)'", path.read_text())}
+    tried = set(re.findall(r'\("([A-Z]+)"', Path(redis_rights.__file__).read_text()))
+    assert used and used <= tried
+
+
+@pytest.mark.parametrize(
+    ("script", "arguments"), [(MAKE_INBOX, (1, "inbox:me", 60_000)), (MAKE_GROUP, (1, "c", "g", 60_000))]
+)
+def test_a_script_that_may_set_no_time_to_live_makes_no_key(
+    server: RedisServer, script: Script, arguments: tuple[object, ...]
+) -> None:
+    """P11. Rights may be taken away while processes run."""
+    allow(server, "~*", "+@all", "-pexpire")
+    with server.client() as redis:
+        redis.execute_command("AUTH", USER, PASSWORD)
+        with pytest.raises(ResponseError, match="permission"):
+            redis.execute_command("EVAL", script.text, *arguments)
+        assert redis.keys("*") == []

@@ -1,0 +1,238 @@
+"""Sync code under ASGI: which thread it gets, and that there are no others."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+
+import pytest
+from asgiref.sync import ThreadSensitiveContext, async_to_sync, sync_to_async
+
+from tests.support.facts import until
+
+START = {"type": "http.response.start", "status": 200, "headers": []}
+DEADLINE_S = 10.0
+
+
+def answering(function):
+    """An application as Django's handler is: a context of its own per request, and a sync view inside."""
+
+    async def application(scope, receive, send):
+        async with ThreadSensitiveContext():
+            body = await sync_to_async(function)()
+        await send(START)
+        await send({"type": "http.response.body", "body": str(body).encode()})
+
+    return application
+
+
+async def ask(room, line, http_scope, count):
+    wires = [line() for _ in range(count)]
+    for wire in wires:
+        room.start(http_scope(), b"", False, wire)
+    for wire in wires:
+        assert await wire.over() == ["complete"]
+    return [wire.body for wire in wires]
+
+
+async def test_fifty_requests_use_no_more_than_the_kept_threads(rooms, line, http_scope):
+    """Threads, and with them database connections, are bounded by --threads and used again."""
+    room = await rooms.open(answering(threading.get_ident), threads=3)
+    idents = set()
+    for _ in range(10):
+        idents.update(await ask(room, line, http_scope, 5))
+    assert len(idents) == 3
+
+
+async def test_two_sync_views_run_at_the_same_time(rooms, line, http_scope):
+    """Each waits for the other: in one thread neither would ever end."""
+    barrier = threading.Barrier(2)
+    room = await rooms.open(answering(lambda: barrier.wait(DEADLINE_S)), threads=2)
+    assert sorted(await ask(room, line, http_scope, 2)) == [b"0", b"1"]
+
+
+async def test_all_sync_code_of_a_connection_runs_in_one_thread(rooms, line, http_scope):
+    """What is opened in one call can be used in the next: sqlite connections and the like belong to their thread."""
+
+    async def application(scope, receive, send):
+        idents = {await sync_to_async(threading.get_ident)() for _ in range(5)}
+        idents.add(await asyncio.create_task(sync_to_async(threading.get_ident)()))
+        await send(START)
+        await send({"type": "http.response.body", "body": b"%d" % len(idents)})
+
+    room = await rooms.open(application, threads=4)
+    assert set(await ask(room, line, http_scope, 8)) == {b"1"}
+
+
+async def test_background_work_may_use_its_thread_after_the_response(rooms, line, http_scope):
+    """The kept context is never left, so work that outlives its request is not refused."""
+    done = []
+
+    async def application(scope, receive, send):
+        async def later():
+            done.append(await sync_to_async(lambda: threading.current_thread().name)())
+
+        await send(START)
+        await send({"type": "http.response.body"})
+        tasks.append(asyncio.get_running_loop().create_task(later()))
+
+    tasks = []
+    room = await rooms.open(application, threads=2)
+    await ask(room, line, http_scope, 1)
+    await until(lambda: done)
+    assert done[0].startswith("towpath-sync-")
+
+
+async def test_async_code_called_from_a_sync_view_runs_on_the_loop(rooms, line, http_scope):
+    """async_to_sync inside of a kept thread comes back to this loop, and sync code inside of that to this thread."""
+
+    def view():
+        async def inner():
+            return threading.get_ident(), await sync_to_async(threading.get_ident)()
+
+        return async_to_sync(inner)() == (main, threading.get_ident())
+
+    main = threading.get_ident()
+    room = await rooms.open(answering(view), threads=2)
+    assert await ask(room, line, http_scope, 4) == [b"True"] * 4
+
+
+async def test_a_connection_goes_to_the_thread_with_the_least_work(rooms, line, http_scope):
+    """One slow view holds up nobody while another thread is idle."""
+    release, turn = threading.Event(), iter(range(100))
+
+    def view():
+        return release.wait(DEADLINE_S) if next(turn) == 0 else "fast"
+
+    room = await rooms.open(answering(view), threads=2)
+    slow = line()
+    room.start(http_scope(), b"", False, slow)
+    await until(lambda: any(thread.unfinished for thread in room._threads.threads))
+    for _ in range(6):
+        assert await ask(room, line, http_scope, 1) == [b"fast"]
+    assert not slow.events
+    release.set()
+    await slow.over()
+
+
+async def test_a_worker_whose_threads_are_busy_takes_nothing_and_says_when_it_can(rooms, line, http_scope):
+    """A slow view never holds up a request that another worker could take; the pump need not poll for the end of it."""
+    release, told = threading.Event(), asyncio.Event()
+    room = await rooms.open(answering(lambda: release.wait(DEADLINE_S)), threads=2, concurrency=50)
+    room.freed = told.set
+    assert room.free("http") == 50
+    wires = [line(), line()]
+    for wire in wires:
+        room.start(http_scope(), b"", False, wire)
+    await until(lambda: all(thread.unfinished for thread in room._threads.threads))
+    assert room.free("http") == 0
+    assert room.free("websocket") > 0
+    release.set()
+    await asyncio.wait_for(told.wait(), DEADLINE_S)
+    for wire in wires:
+        await wire.over()
+    await until(lambda: room.free("http") == 2)
+
+
+async def test_a_thread_that_was_just_given_an_exchange_is_not_called_idle(rooms, line, http_scope):
+    """Between its start and its first sync call an exchange looks like nothing: a second slow one must not follow it."""
+    room = await rooms.open(answering(lambda: None), threads=3)
+    await ask(room, line, http_scope, 3)
+    await until(lambda: room.free("http") == 3)
+    wires = [line(), line()]
+    for wire in wires:
+        room.start(http_scope(), b"", False, wire)
+    assert room.free("http") == 1
+    for wire in wires:
+        await wire.over()
+
+
+async def test_exchanges_that_wait_for_something_else_do_not_fill_the_threads(rooms, line, http_scope):
+    """An async view that waits long leaves its thread to others, and the pump is told so."""
+    release, told = asyncio.Event(), asyncio.Event()
+
+    async def application(scope, receive, send):
+        if scope["path"] == "/wait":
+            await release.wait()
+        await answering(lambda: None)(scope, receive, send)
+
+    room = await rooms.open(application, threads=2)
+    await ask(room, line, http_scope, 2)
+    room.freed = told.set
+    wires = [line() for _ in range(2)]
+    for wire in wires:
+        room.start(http_scope(path="/wait"), b"", False, wire)
+    if room.free("http") == 0:
+        await asyncio.wait_for(told.wait(), DEADLINE_S)
+    await until(lambda: room.free("http") == 2)
+    release.set()
+    for wire in wires:
+        await wire.over()
+
+
+async def test_an_async_application_has_no_threads_at_all(rooms, line, http_scope):
+    """Threads are started by the first sync call that needs them."""
+
+    async def application(scope, receive, send):
+        await send(START)
+        await send({"type": "http.response.body"})
+
+    before = threading.active_count()
+    room = await rooms.open(application, threads=8)
+    await ask(room, line, http_scope, 20)
+    assert threading.active_count() == before
+
+
+async def test_a_view_that_raises_leaves_its_thread_in_order(rooms, line, http_scope):
+    """The error is the caller's; the thread goes on."""
+
+    async def application(scope, receive, send):
+        with pytest.raises(SystemExit):
+            await sync_to_async(lambda: (_ for _ in ()).throw(SystemExit(4)))()
+        name = await sync_to_async(lambda: threading.current_thread().name)()
+        await send(START)
+        await send({"type": "http.response.body", "body": name.encode()})
+
+    room = await rooms.open(application, threads=1)
+    assert await ask(room, line, http_scope, 2) == [b"towpath-sync-0"] * 2
+
+
+async def test_a_cancelled_call_that_has_not_begun_never_runs(rooms, line, http_scope):
+    """A client that left while its view was queued behind another: the view is not run for nobody."""
+    release, ran = threading.Event(), []
+
+    async def application(scope, receive, send):
+        if scope["path"] == "/first":
+            await sync_to_async(release.wait)(DEADLINE_S)
+        else:
+            await sync_to_async(ran.append)(1)
+
+    room = await rooms.open(application, threads=1)
+    first, second = line(), line()
+    room.start(http_scope(path="/first"), b"", False, first)
+    run = room.start(http_scope(path="/second"), b"", False, second)
+    await until(lambda: room._threads.threads[0].unfinished == 2)
+    run.stop()
+    await until(lambda: room.running == 1)
+    release.set()
+    await first.over()
+    await until(lambda: not room._threads.threads[0].unfinished)
+    assert ran == []
+
+
+async def test_a_view_that_never_returns_does_not_keep_the_process(tmp_path):
+    """The threads are daemons: after the drain time the process can leave."""
+    import subprocess
+    import sys
+
+    program = (
+        "import contextvars, threading, worker.application.sync_threads as kept\n"
+        "begun = threading.Event()\n"
+        "threads = kept.KeptThreads(1, lambda: None, contextvars.Context())\n"
+        "threads.pick().submit(lambda: (begun.set(), threading.Event().wait()))\n"
+        "begun.wait(10)\n"
+    )
+    began_s = time.monotonic()
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=DEADLINE_S)
+    assert time.monotonic() - began_s < DEADLINE_S
