@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 from channel_layer.errors import ChannelLayerError, InvalidMessage, InvalidName, LayerUnavailable
 
 if TYPE_CHECKING:
-    from channel_layer.layer import RedisLayer
+    from channel_layer.layer import ChannelLayer
 
-_layer: RedisLayer | None = None
+_layer: ChannelLayer | None = None
 
 
-def get_channel_layer() -> RedisLayer:
+def get_channel_layer() -> ChannelLayer:
     """The channel layer of this process. Raises RuntimeError in a process that Towpath does not serve."""
     if _layer is None:
         raise RuntimeError("no channel layer here: the application is not served by a Towpath worker")
     return _layer
 
 
-def set_channel_layer(layer: RedisLayer | None) -> None:
+def set_channel_layer(layer: ChannelLayer | None) -> None:
     """For the composition root of a process: what `get_channel_layer` returns from now on."""
     global _layer
     _layer = layer

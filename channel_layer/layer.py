@@ -17,7 +17,7 @@ import hiredis
 
 from channel_layer.current_connection import OWN_CONNECTION, Key, OwnLine, epoch_of
 from channel_layer.errors import InvalidName, LayerUnavailable
-from channel_layer.node import RedisNode
+from channel_layer.node import Node
 from channel_layer.protocol import packets
 from channel_layer.protocol.events import Event, check_message
 from channel_layer.protocol.names import check_channel, check_group
@@ -35,14 +35,14 @@ NO_LINES: Mapping[Key, OwnLine] = MappingProxyType({})
 NOWHERE: packets.Origin = ("", 0, 0, 0)
 
 
-class RedisLayer:
+class ChannelLayer:
     """The layer of one process. Its calls belong to the process' loop; from sync code use `asgiref.sync.async_to_sync`.
 
     What an instance of a WebSocket says here and what it sends reach its own client in the order in which it said them.
     """
 
     def __init__(
-        self, node: RedisNode, lines: Mapping[Key, OwnLine] = NO_LINES, answer_timeout_s: float = ANSWER_TIMEOUT_S
+        self, node: Node, lines: Mapping[Key, OwnLine] = NO_LINES, answer_timeout_s: float = ANSWER_TIMEOUT_S
     ) -> None:
         """lines: those of the instances that run in this process."""
         self._node = node

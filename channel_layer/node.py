@@ -19,13 +19,13 @@ import hiredis
 from redis.exceptions import RedisError
 
 from channel_layer.errors import LayerUnavailable
-from channel_layer.liveness.failure_detector import RedisPeers
+from channel_layer.liveness.failure_detector import FailureDetector
 from channel_layer.liveness.lease import RENEWAL_INTERVAL_S, OwnLease
-from channel_layer.liveness.lease_renewal import RedisLease
-from channel_layer.messaging.inbox import RedisInbox
-from channel_layer.messaging.outbox import RedisOutbox
-from channel_layer.messaging.pubsub import RedisGroups
-from channel_layer.messaging.shared_channels import RedisSharedChannels
+from channel_layer.liveness.lease_renewal import LeaseRenewal
+from channel_layer.messaging.inbox import Inbox
+from channel_layer.messaging.outbox import Outbox
+from channel_layer.messaging.pubsub import PubSub
+from channel_layer.messaging.shared_channels import SharedChannels
 from channel_layer.process.local_process import identity
 from channel_layer.protocol.codec import pack
 from channel_layer.protocol.deployment import fleet_of
@@ -35,9 +35,9 @@ from channel_layer.protocol.names import node_name
 from channel_layer.protocol.packets import VERSION, Packet
 from channel_layer.redis.address import RedisAddress
 from channel_layer.redis.connection import RedisConnection
-from channel_layer.redis.managed_connection import RedisLink
+from channel_layer.redis.managed_connection import ManagedConnection
 from channel_layer.redis.sentinel import Primary, SentinelWatch
-from channel_layer.settings import WireSettings
+from channel_layer.settings import RedisSettings
 
 log = logging.getLogger("towpath.node")
 
@@ -73,12 +73,12 @@ class Receiver(Protocol):
         """Packets may have been lost between us and anybody: say `sync` about every connection that is held."""
 
 
-class RedisNode:
+class Node:
     """One run of one process. Make it inside of a running loop, `start` it once, `close` it once."""
 
-    def __init__(self, settings: WireSettings, role: str, receiver: Receiver) -> None:
+    def __init__(self, settings: RedisSettings, role: str, receiver: Receiver) -> None:
         self.name = node_name(role, secrets.token_hex(6))
-        self.address = RedisAddress.parse(settings.redis)
+        self.address = RedisAddress.parse(settings.url)
         self.keys = Keys(settings.prefix, self.address.db)
         self.settings = settings
         self.counters: Counter[str] = Counter()
@@ -87,17 +87,17 @@ class RedisNode:
         # Everything but leases lives so long without its owner: twice the longest wait, and never less than a minute.
         rest_ttl_ms = int(2000 * max(settings.queue_wait_s, 30.0))
         self.own_lease = OwnLease(settings.lease_ttl_s)
-        self.outbox = RedisOutbox(self.name, self.keys, lambda node: self.peers.suspect(node))
+        self.outbox = Outbox(self.name, self.keys, lambda node: self.peers.suspect(node))
         said = (receiver.on_group_message, self._garbage, self._heard)
-        self.groups = RedisGroups(self.address, self.keys, self.name, *said)
-        self._commands = RedisLink(self.address, "commands", self._connected, lambda: receiver.on_redis(False))
-        self._inbox = RedisInbox(
+        self.groups = PubSub(self.address, self.keys, self.name, *said)
+        self._commands = ManagedConnection(self.address, "commands", self._connected, lambda: receiver.on_redis(False))
+        self._inbox = Inbox(
             self.address, self.keys.inbox(self.name), receiver.on_packets, self._garbage, receiver.on_loss
         )
-        self.peers = RedisPeers(
+        self.peers = FailureDetector(
             self.name, role, self.keys, self._commands, self._inbox, self.outbox, self.own_lease, self._died
         )
-        self.channels = RedisSharedChannels(
+        self.channels = SharedChannels(
             self.name, self.keys, self.address, settings, self._commands, rest_ttl_ms, self._garbage
         )
         self._era: str | None = None  # of the last connection; None before the first
@@ -117,7 +117,7 @@ class RedisNode:
             **identity(),
             "started": int(time.clock_gettime(time.CLOCK_REALTIME)),
         }
-        self.lease = RedisLease(
+        self.lease = LeaseRenewal(
             self.address,
             self.keys,
             self.name,
@@ -224,7 +224,7 @@ class RedisNode:
         if before is not None:
             self._receiver.on_doubt()
 
-    def _other_links(self) -> list[RedisLink]:
+    def _other_links(self) -> list[ManagedConnection]:
         return [self._inbox.link, self.groups.link, *self.channels.links]
 
     def _follow(self, primary: Primary) -> None:

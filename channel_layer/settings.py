@@ -8,10 +8,10 @@ MEBIBYTE = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class WireSettings:
+class RedisSettings:
     """Where Redis is and what this process may use of it."""
 
-    redis: str = "redis://127.0.0.1:6379/0"  #: redis://, rediss:// or unix:// URL; redis+sentinel://host:port,…/service for Sentinel
+    url: str = "redis://127.0.0.1:6379/0"  #: redis://, rediss:// or unix:// URL; redis+sentinel://host:port,…/service for Sentinel
     redis_wait_s: float = 5.0  #: how long a process waits at its start for a Redis that is not there yet
     prefix: str = "towpath:"  #: in front of every key; keeps two deployments on one Redis apart
     buffer_budget_bytes: int = 256 * MEBIBYTE  #: what all windows of this process may add up to

@@ -19,14 +19,14 @@ from channel_layer.errors import LayerUnavailable
 from channel_layer.process import log_setup as process_log
 from channel_layer.process import stop_signals
 from channel_layer.process.stop_requests import Meaning, StopRequests
-from interface_server.connections.dispatcher import Pump
-from interface_server.http.server_context import DoorContext
+from interface_server.connections.dispatcher import Dispatcher
+from interface_server.http.server_context import ServerContext
 from interface_server.protocol_factory import HttpFactory
 from interface_server.settings import InterfaceSettings
 from interface_server.shutdown_schedule import eviction_steps
-from interface_server.transport.endpoint import UvloopServerEndpoint
-from interface_server.transport.keepalive import Patience
-from interface_server.transport.listening_port import UvloopPort
+from interface_server.transport.endpoint import ServerEndpoint
+from interface_server.transport.keepalive import KeepaliveSettings
+from interface_server.transport.listening_port import ListeningPort
 from interface_server.transport.spare_descriptors import SpareDescriptors
 
 log = logging.getLogger("towpath.interface")
@@ -61,10 +61,10 @@ class InterfaceServer:
         self._all_leave = all_leave
         self._loop = loop
         counters: Counter[str] = Counter()
-        self._pump = Pump(settings, counters)
-        self._context = DoorContext.of(settings, self._pump, loop, counters)
+        self._dispatcher = Dispatcher(settings, counters)
+        self._context = ServerContext.of(settings, self._dispatcher, loop, counters)
         self._factory = HttpFactory(self._context)
-        self._port: UvloopPort | None = None
+        self._port: ListeningPort | None = None
         self._requests = StopRequests(supervised)
         self._stop: asyncio.Event = asyncio.Event()
         self._at_once = False
@@ -72,7 +72,7 @@ class InterfaceServer:
     async def run(self) -> None:
         """Serve until `stop` is called; raises OSError or LayerUnavailable if it cannot begin."""
         settings = self._settings
-        endpoint = UvloopServerEndpoint(
+        endpoint = ServerEndpoint(
             self._loop,
             host=settings.host,
             port=settings.port,
@@ -81,19 +81,19 @@ class InterfaceServer:
             fd=settings.fd,
             backlog=settings.backlog,
             reuse_port=settings.reuse_port,
-            patience=Patience.beside(settings.stall_timeout_s),
+            patience=KeepaliveSettings.beside(settings.stall_timeout_s),
             admits=SpareDescriptors(self._context.counters).admits,
         )
-        await self._pump.start()
+        await self._dispatcher.start()
         self._context.start()
         try:
             self._port = await endpoint.open(self._factory)
-            log.info("%s listens on %s", self._pump.node.name, self._port.shown)
+            log.info("%s listens on %s", self._dispatcher.node.name, self._port.shown)
             await self._stop.wait()
             await self._drain()
         finally:
             self._context.stop()
-            await self._pump.close()
+            await self._dispatcher.close()
 
     def stop(self, number: int) -> None:
         """SIGTERM or SIGINT: drain; once more: now."""
@@ -104,7 +104,7 @@ class InterfaceServer:
     async def _drain(self) -> None:
         """Be unready, listen no more, let what is under way finish, evict sockets step by step, then leave."""
         assert self._port is not None
-        self._pump.draining = True
+        self._dispatcher.draining = True
         await self._pause(self._settings.drain_delay_s)  # balancers look at /ready and send nobody any more
         self._context.draining = True
         if await self._everybody_leaves():
@@ -122,13 +122,13 @@ class InterfaceServer:
             self._factory.websockets.close_all()
             for stream in self._factory.event_streams():
                 stream.evict()
-        if self._pump.connections:
-            left = self._pump.connections
+        if self._dispatcher.connections:
+            left = self._dispatcher.connections
             log.warning("cutting off %d connection%s that did not finish", left, "s" * (left != 1))
         self._factory.abort_all()
 
     def _busy(self) -> bool:
-        return bool(self._pump.connections or self._context.under_way)
+        return bool(self._dispatcher.connections or self._context.under_way)
 
     async def _everybody_leaves(self) -> bool:
         until = self._loop.time() + KNOWN_WITHIN_S

@@ -7,7 +7,7 @@ from typing import Any
 from twisted.internet.interfaces import IAddress
 from twisted.internet.protocol import Factory
 
-from interface_server.http.server_context import DoorContext
+from interface_server.http.server_context import ServerContext
 from interface_server.http1.connection import HttpProtocol
 from interface_server.websocket.connection_base import WebSockets
 
@@ -17,7 +17,7 @@ class HttpFactory(Factory):
 
     noisy = False
 
-    def __init__(self, context: DoorContext) -> None:
+    def __init__(self, context: ServerContext) -> None:
         self.context = context
         #: Those that speak HTTP; whoever became a WebSocket has left.
         self.connections: set[HttpProtocol] = set()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from channel_layer.settings import MEBIBYTE, WireSettings
+from channel_layer.settings import MEBIBYTE, RedisSettings
 
 
 @dataclass(frozen=True, slots=True)
 class InterfaceSettings:
     """One interface server. Limits say in their comment what happens there; each is counted."""
 
-    wire: WireSettings = field(default_factory=WireSettings)
+    redis: RedisSettings = field(default_factory=RedisSettings)
 
     # Where clients come in: the first of fd, uds, host and port that is given.
     host: str = "127.0.0.1"

@@ -2,7 +2,7 @@
 
 * A deadline is a number somewhere; a job walks over its own numbers at each stroke and acts on those that are past.
 * Deadlines are met late by up to one stroke, never early: whoever sets one from `context.now`, the time of the last
-  stroke, adds one period (`DoorContext.deadline`).
+  stroke, adds one period (`ServerContext.deadline`).
 * A job must not raise, and must be short: it runs on the reactor's thread.
 """
 

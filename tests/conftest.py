@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from channel_layer.settings import WireSettings
+from channel_layer.settings import RedisSettings
 from tests.support.redis_server import RedisServer
 
 pytest_plugins = ("tests.support.no_skips_in_ci",)
@@ -49,6 +49,6 @@ def prefix() -> str:
 
 
 @pytest.fixture
-def wire_settings(redis_server: RedisServer, prefix: str) -> WireSettings:
+def redis_settings(redis_server: RedisServer, prefix: str) -> RedisSettings:
     """The wire on the shared server."""
-    return WireSettings(redis=redis_server.url, prefix=prefix)
+    return RedisSettings(url=redis_server.url, prefix=prefix)

@@ -13,8 +13,8 @@ import pytest
 from channel_layer.protocol import packets
 from channel_layer.protocol.codec import batch_head, join_batch, pack
 from channel_layer.protocol.packets import LENGTH_MIN, Close, Kind, Refusal
-from channel_layer.settings import WireSettings
-from interface_server.connections.interfaces import Ending
+from channel_layer.settings import RedisSettings
+from interface_server.connections.interfaces import EndReason
 from interface_server.connections.upstream import ENDING_OF_CLOSE
 from tests.integration.both_pumps import interface, knock
 from tests.support.facts import until
@@ -100,11 +100,11 @@ def test_the_document_has_a_row_for_each_reason_to_close() -> None:
     for why, ending in ENDING_OF_CLOSE.items():
         cells = [cell.strip() for cell in rows[why].split("|")]
         assert cells[1:] == [str(ending.status), "abort", str(ending.status), f"close {ending.close_code}"]
-    assert ENDING_OF_CLOSE[Close.UNKNOWN] is Ending.UNKNOWN
+    assert ENDING_OF_CLOSE[Close.UNKNOWN] is EndReason.UNKNOWN
 
 
 async def test_the_worker_in_the_document_serves_requests_and_leaves_nothing_behind(
-    wire_settings: WireSettings, tmp_path: Path
+    redis_settings: RedisSettings, tmp_path: Path
 ) -> None:
     """P1, P11. It knows the document, the scripts, msgpack and redis-py, and none of our modules."""
     blocks = re.findall(r"```python\n(.+?)```", TEXT, re.DOTALL)
@@ -112,8 +112,8 @@ async def test_the_worker_in_the_document_serves_requests_and_leaves_nothing_beh
     program = tmp_path / "stranger.py"
     program.write_text(blocks[0], "utf-8")
     scripts = str(ROOT / "channel_layer" / "scripts")
-    command = [sys.executable, "-P", str(program), wire_settings.redis, wire_settings.prefix, scripts]
-    async with interface(wire_settings) as door:
+    command = [sys.executable, "-P", str(program), redis_settings.url, redis_settings.prefix, scripts]
+    async with interface(redis_settings) as door:
         clients = [knock(door) for _ in range(20)]
         with subprocess.Popen(command, cwd=tmp_path) as process:
             try:

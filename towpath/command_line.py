@@ -153,9 +153,9 @@ def interface(**values: Any) -> int:
     marks.enter()
     settings, _ = options.settings_of(values)
     listening.check(settings)
-    _find_redis(values, settings.wire.redis)
-    wire = dataclasses.replace(settings.wire, app=os.environ.get(environment.APP, ""))
-    settings = dataclasses.replace(settings, wire=wire)
+    _find_redis(values, settings.redis.url)
+    redis_settings = dataclasses.replace(settings.redis, app=os.environ.get(environment.APP, ""))
+    settings = dataclasses.replace(settings, redis=redis_settings)
     from interface_server.__main__ import run as run_interface
 
     return run_interface(settings, marks.nobody_listens_any_more, marks.is_supervised())
@@ -177,11 +177,11 @@ def worker(call: Call, /, app: str, check: bool, **values: Any) -> int:
         marks.enter()
         listening.close_handed_down()
         terminal.take()
-        _find_redis(values, settings.wire.redis)
-        if not settings.wire.allow_mixed_apps:
+        _find_redis(values, settings.redis.url)
+        if not settings.redis.allow_mixed_apps:
             from towpath.status import mixed_apps
 
-            mixed_apps.check(settings.wire.redis, settings.wire.prefix, app)
+            mixed_apps.check(settings.redis.url, settings.redis.prefix, app)
     supervision = pausing.Supervision()
     isolation.import_everything()
     call.retire()

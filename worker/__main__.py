@@ -20,12 +20,12 @@ from channel_layer.process import stop_signals
 from channel_layer.process.stop_requests import Meaning, StopRequests
 from worker.application.fork_guard import end_child
 from worker.application.loader import LoadedApplication, load_application
-from worker.asgi.host import AsgiRoom
-from worker.connections.dispatcher import Pump
+from worker.asgi.host import AsgiHost
+from worker.connections.dispatcher import Dispatcher
 from worker.errors import AppBroken, StartupError
 from worker.lifecycle.drain import drain
-from worker.lifecycle.event_loop import SteadfastLoop
-from worker.lifecycle.recycling import Lifetime
+from worker.lifecycle.event_loop import LoopRunner
+from worker.lifecycle.recycling import Recycling
 from worker.lifecycle.recycling_watch import LifetimeWatch
 from worker.lifecycle.shutdown_watchdog import DepartureWatch
 from worker.lifecycle.supervision import Supervision, Unsupervised
@@ -47,18 +47,18 @@ class Worker:
     ) -> None:
         self._settings = settings
         self._supervision = supervision
-        self._room = AsgiRoom(application, settings)
-        self._pump = Pump(_that_serves(settings, application), self._room, Counter())
-        self._room.freed = self._pump.room_again
-        lifetime = Lifetime.drawn(settings, random.random())
-        self._lifetime = LifetimeWatch(lifetime, lambda: self._pump.adopted, self._lived_long_enough)
+        self._room = AsgiHost(application, settings)
+        self._dispatcher = Dispatcher(_that_serves(settings, application), self._room, Counter())
+        self._room.freed = self._dispatcher.room_again
+        lifetime = Recycling.drawn(settings, random.random())
+        self._lifetime = LifetimeWatch(lifetime, lambda: self._dispatcher.adopted, self._lived_long_enough)
         again = supervision.says_it_again
         self._departure = DepartureWatch(settings.graceful_timeout_s, _stuck_s_max(settings), again)
         self._requests = StopRequests(again)
         self._stop = asyncio.Event()
         self._now = asyncio.Event()
         self._starting: asyncio.Task[None] | None = None
-        set_channel_layer(self._pump.layer)
+        set_channel_layer(self._dispatcher.layer)
 
     async def run(self) -> None:
         """Work until `stop` is called; raises StartupError or LayerUnavailable if it cannot begin.
@@ -71,17 +71,17 @@ class Worker:
             return
         self._departure.serving()  # before the pump, whose first connection may be the one that blocks the loop
         try:
-            await self._supervision.follow(self._pump.pause)
-            await self._pump.start()
-            log.info("%s takes connections", self._pump.node.name)
+            await self._supervision.follow(self._dispatcher.pause)
+            await self._dispatcher.start()
+            log.info("%s takes connections", self._dispatcher.node.name)
             self._lifetime.start()
             await self._stop.wait()
             await self._dismissed()
-            await drain(self._pump, self._room, self._settings.graceful_timeout_s, self._now)
+            await drain(self._dispatcher, self._room, self._settings.graceful_timeout_s, self._now)
         finally:
             self._lifetime.stop()
             await self._room.shutdown()
-            await self._pump.close()
+            await self._dispatcher.close()
 
     async def _dismissed(self) -> None:
         """Go on until the supervisor needs us no more, or at once is meant. The time for leaving begins then."""
@@ -128,7 +128,7 @@ class Worker:
 
 def _that_serves(settings: WorkerSettings, application: LoadedApplication) -> WorkerSettings:
     """The same settings with the application's full name, however APP was written: for the lease."""
-    return dataclasses.replace(settings, wire=dataclasses.replace(settings.wire, app=application.name))
+    return dataclasses.replace(settings, redis=dataclasses.replace(settings.redis, app=application.name))
 
 
 def _stuck_s_max(settings: WorkerSettings) -> float:
@@ -142,7 +142,7 @@ def check(settings: WorkerSettings) -> None:
     The loop is left as it is, and with it what the application has begun there: the process is to leave at once.
     """
     _set_up_log(settings)
-    _load(settings, SteadfastLoop(LOOPS[settings.loop]))
+    _load(settings, LoopRunner(LOOPS[settings.loop]))
 
 
 def run(settings: WorkerSettings, supervision: Supervision = ALONE) -> int:
@@ -151,14 +151,14 @@ def run(settings: WorkerSettings, supervision: Supervision = ALONE) -> int:
     Call it with nothing of ours left to import (application/import_isolation.py).
     """
     _set_up_log(settings)
-    with contextlib.closing(SteadfastLoop(LOOPS[settings.loop])) as loop:
+    with contextlib.closing(LoopRunner(LOOPS[settings.loop])) as loop:
         application = _load(settings, loop)
         supervision.has_loaded()
         process_log.keep_ours()
         return loop.run(_main(settings, application, supervision, loop))
 
 
-def _load(settings: WorkerSettings, loop: SteadfastLoop) -> LoadedApplication:
+def _load(settings: WorkerSettings, loop: LoopRunner) -> LoadedApplication:
     try:
         return load_application(settings, loop.call)
     except AppBroken as error:
@@ -180,7 +180,7 @@ async def _main(
     settings: WorkerSettings,
     application: LoadedApplication,
     supervision: Supervision,
-    steadfast: SteadfastLoop,
+    steadfast: LoopRunner,
 ) -> int:
     try:
         worker = Worker(settings, application, supervision)

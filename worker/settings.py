@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from channel_layer.settings import WireSettings
+from channel_layer.settings import RedisSettings
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
     """One worker: one application, run for many connections."""
 
-    wire: WireSettings = field(default_factory=WireSettings)
+    redis: RedisSettings = field(default_factory=RedisSettings)
 
     app: str = ""  #: module:attribute; the attribute defaults to `application`, then `app`
     app_dir: str = "."

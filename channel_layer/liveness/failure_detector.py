@@ -7,7 +7,7 @@ is acted upon, once. What a lease proves, and who may judge by it, is decided in
 Two questions are asked of a death, and have different answers. *Are the connections that we share dealt with?* Always: if that was
 wrong, both sides end them, and learn it from each other. *Is the mail for it thrown away?* Only what nobody will ever read: all of it
 where the process is certain to be gone and its inbox is missing; where a lease alone tells of the death, only what was here before
-that look (`RedisOutbox.mark`), since whoever lives says `sync` after it, and waits for an answer.
+that look (`Outbox.mark`), since whoever lives says `sync` after it, and waits for an answer.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ import hiredis
 
 from channel_layer.errors import LayerUnavailable
 from channel_layer.liveness.lease import OwnLease, readable
-from channel_layer.liveness.peer_counts import Peers
-from channel_layer.messaging.inbox import RedisInbox
-from channel_layer.messaging.outbox import RedisOutbox
+from channel_layer.liveness.peer_counts import PeerCounts
+from channel_layer.messaging.inbox import Inbox
+from channel_layer.messaging.outbox import Outbox
 from channel_layer.process.local_process import DeathWatch
 from channel_layer.protocol.codec import pack
 from channel_layer.protocol.keys import Keys
 from channel_layer.redis.connection import Answer, RedisConnection
-from channel_layer.redis.managed_connection import RedisLink
+from channel_layer.redis.managed_connection import ManagedConnection
 
 log = logging.getLogger("towpath.node")
 
@@ -38,7 +38,7 @@ REMEMBERED_MAX = 100
 SETTLE_LOOK_S = 0.005
 
 
-class RedisPeers:
+class FailureDetector:
     """The other processes, as one sees them. `on_dead(node)`: it held connections of ours, and its last words have been read."""
 
     def __init__(
@@ -46,13 +46,13 @@ class RedisPeers:
         name: str,
         role: str,
         keys: Keys,
-        commands: RedisLink,
-        inbox: RedisInbox,
-        outbox: RedisOutbox,
+        commands: ManagedConnection,
+        inbox: Inbox,
+        outbox: Outbox,
         own_lease: OwnLease,
         on_dead: Callable[[str], None],
     ) -> None:
-        self.held = Peers()
+        self.held = PeerCounts()
         #: One connection less is shared with a process. (Bound once: it is called for each request.)
         self.release = self.held.release
         #: How many live processes have our role, ourselves included; at most two seconds old.

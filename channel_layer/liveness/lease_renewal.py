@@ -31,7 +31,7 @@ BLOCKED_S = 2.0
 RETRY_S = 0.1  #: a renewal that failed has used up half a TTL already: the next must be there as soon as Redis is
 
 
-class RedisLease:
+class LeaseRenewal:
     """The lease of one process. From the thread `on_asked()` is called before each renewal, `on_renewed(monotonic, found)` after
     each that worked, and `on_failed()` after each that did not."""
 

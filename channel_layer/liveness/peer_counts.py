@@ -7,7 +7,7 @@ proves stands in lease.py; failure_detector.py looks, and acts. Promises P6 and 
 from __future__ import annotations
 
 
-class Peers:
+class PeerCounts:
     """How many connections are shared with each process, by its name."""
 
     __slots__ = ("_dealt_with", "_held")

@@ -16,15 +16,15 @@ from typing import Any
 import hiredis
 
 from channel_layer.errors import WireError
-from channel_layer.messaging.deferral import NOTHING, Courtesy
+from channel_layer.messaging.deferral import NOTHING, Deferral
 from channel_layer.protocol.codec import unpack_batch
 from channel_layer.protocol.keys import GROUP, Keys
 from channel_layer.protocol.packets import OPEN, OPEN_WAIT_MS
 from channel_layer.redis import scripts as redis_scripts
 from channel_layer.redis.address import RedisAddress
 from channel_layer.redis.connection import Answer, RedisConnection, ignore
-from channel_layer.redis.managed_connection import RedisLink
-from channel_layer.redis.rejection_log import Refusals
+from channel_layer.redis.managed_connection import ManagedConnection
+from channel_layer.redis.rejection_log import RejectionLog
 
 log = logging.getLogger("towpath.reader")
 
@@ -57,7 +57,7 @@ class Entry:
         return int(self.entry_id.partition(b"-")[0]) + wait_ms
 
 
-class RedisReader:
+class ChannelReader:
     """One worker's reader of one shared channel.
 
     `wanted()` says how many entries may be read now (0: none); `on_entries` gets what was read, and answers True
@@ -82,12 +82,12 @@ class RedisReader:
         self._wanted = wanted
         self._on_entries = on_entries
         self._on_garbage = on_garbage
-        self.link = RedisLink(address, f"channel {channel}", self._connected)
+        self.link = ManagedConnection(address, f"channel {channel}", self._connected)
         self._loop = asyncio.get_running_loop()
-        self._refusals = Refusals(log, f"to read {self._stream}")
+        self._refusals = RejectionLog(log, f"to read {self._stream}")
         self._reading = False
         self._claimed_at = 0.0
-        self._courtesy = Courtesy()
+        self._courtesy = Deferral()
         #: How long is what waits better left to others? What they do not take in this time, or twice this time, we do.
         self.leaves_s: Callable[[], float] = _leaves_nothing
 

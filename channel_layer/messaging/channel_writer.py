@@ -1,6 +1,6 @@
 """How connections come onto the shared channels: one script call per channel under way, the rest gathers.
 
-What is sent is never sent twice. The outcome of each goes to its `Applicant`: the entry's id; FULL; UNAVAILABLE (nothing was
+What is sent is never sent twice. The outcome of each goes to its `EnqueueListener`: the entry's id; FULL; UNAVAILABLE (nothing was
 sent); UNKNOWN (sent, and no answer came). PROTOCOL.md, P4 and "Unknown outcomes".
 """
 
@@ -18,7 +18,7 @@ from channel_layer.protocol.codec import PACKETS_MAX, batch_head, join_batch, pa
 from channel_layer.protocol.keys import GROUP, Keys
 from channel_layer.redis import scripts as redis_scripts
 from channel_layer.redis.connection import Answer, OnAnswer, RedisConnection
-from channel_layer.redis.rejection_log import Refusals
+from channel_layer.redis.rejection_log import RejectionLog
 
 log = logging.getLogger("towpath.opener")
 
@@ -35,7 +35,7 @@ class Outcome(Enum):
     UNKNOWN = auto()  #: no answer came: it may or may not be there
 
 
-class Applicant(Protocol):
+class EnqueueListener(Protocol):
     """Who waits for the outcome of an `open`."""
 
     def waits(self, epoch: int) -> bool:
@@ -45,10 +45,10 @@ class Applicant(Protocol):
         """The entry's id, or why there is none (or none that is known)."""
 
 
-_Opening = tuple[bytes, Applicant, int]
+_Opening = tuple[bytes, EnqueueListener, int]
 
 
-class RedisOpener:
+class ChannelWriter:
     """The way onto one shared channel, for one process."""
 
     def __init__(self, name: str, keys: Keys, channel: str, capacity: int, size_bytes_max: int, ttl_ms: int) -> None:
@@ -67,7 +67,7 @@ class RedisOpener:
         self.worker: str | None = None
         #: Nobody reads this channel any more: what comes to stand there is withdrawn.
         self.retired = False
-        self._refusals = Refusals(log, "new connections")
+        self._refusals = RejectionLog(log, "new connections")
         self._under_way = False
         self._scheduled = False
         self._retry: asyncio.TimerHandle | None = None  # when Redis has refused what is returning
@@ -90,7 +90,7 @@ class RedisOpener:
         """True if nothing is under way, or will be."""
         return not (self._waiting or self._returning or self._left_behind or self._under_way or self._scheduled)
 
-    def open(self, packed: bytes, applicant: Applicant, epoch: int) -> None:
+    def open(self, packed: bytes, applicant: EnqueueListener, epoch: int) -> None:
         """Queue one packed packet. The outcome comes by `applicant.opened`."""
         self._waiting.append((packed, applicant, epoch))
         if not self._scheduled and not self._under_way:

@@ -16,7 +16,7 @@ import math
 NOTHING = b"0-0"  #: an id before that of every entry
 
 
-class Courtesy:
+class Deferral:
     """One reader's. `seen`: the newest entry at its last look; whatever is not newer has been there for a moment at the next one."""
 
     __slots__ = ("_helps_until", "_seen_at", "seen")

@@ -15,7 +15,7 @@ GIVES_WAY_S = 60.0
 LEAVES_TO_NEWER_S = 1.0
 
 
-class Succession:
+class Generations:
     """One process among the generations of its fleet. own: empty for a process of no fleet, which gives way to nobody."""
 
     __slots__ = ("_fleet", "_number", "_until")

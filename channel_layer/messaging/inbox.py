@@ -18,8 +18,8 @@ from channel_layer.protocol.codec import unpack_batch
 from channel_layer.redis import scripts as redis_scripts
 from channel_layer.redis.address import RedisAddress
 from channel_layer.redis.connection import Answer, RedisConnection
-from channel_layer.redis.managed_connection import RedisLink
-from channel_layer.redis.rejection_log import Refusals
+from channel_layer.redis.managed_connection import ManagedConnection
+from channel_layer.redis.rejection_log import RejectionLog
 
 log = logging.getLogger("towpath.inbox")
 
@@ -41,7 +41,7 @@ def parse_id(text: bytes) -> StreamId:
     return int(milliseconds), int(number)
 
 
-class RedisInbox:
+class Inbox:
     """One process' inbox. `on_batch(sender, packets)` is called for each batch, in the order of the stream."""
 
     def __init__(
@@ -56,8 +56,8 @@ class RedisInbox:
         self._on_batch = on_batch
         self._on_garbage = on_garbage
         self._on_lost = on_lost
-        self.link = RedisLink(address, "inbox", self._connected)
-        self._refusals = Refusals(log, "to make or read the inbox")
+        self.link = ManagedConnection(address, "inbox", self._connected)
+        self._refusals = RejectionLog(log, "to make or read the inbox")
         self._made: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._last_id = b"0-0"
         self._era = ""

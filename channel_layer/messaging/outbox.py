@@ -18,7 +18,7 @@ from channel_layer.errors import LayerUnavailable
 from channel_layer.protocol.codec import BATCH_SIZE_BYTES_MAX, PACKETS_MAX, batch_head, join_batch, packets_of_one_batch
 from channel_layer.protocol.keys import Keys
 from channel_layer.redis.connection import Answer, RedisConnection
-from channel_layer.redis.rejection_log import Refusals
+from channel_layer.redis.rejection_log import RejectionLog
 
 log = logging.getLogger("towpath.outbox")
 
@@ -62,12 +62,12 @@ class _Destination:
         return self.under_way
 
 
-class RedisOutbox:
+class Outbox:
     """All destinations of one process. `on_missing(node)` is called when a node's inbox was not there."""
 
     def __init__(self, name: str, keys: Keys, on_missing: Callable[[str], None]) -> None:
         self._head = batch_head(name)
-        self._refusals = Refusals(log, "batches for other processes")
+        self._refusals = RejectionLog(log, "batches for other processes")
         self._keys = keys
         self._on_missing = on_missing
         self._destinations: dict[str, _Destination] = {}

@@ -17,13 +17,13 @@ from collections.abc import Callable
 from typing import Any
 
 from channel_layer.errors import WireError
-from channel_layer.process.rate_limited_log import OnceAMinute
+from channel_layer.process.rate_limited_log import RateLimitedLog
 from channel_layer.protocol.codec import unpack
 from channel_layer.protocol.keys import Keys
 from channel_layer.redis.address import RedisAddress
 from channel_layer.redis.connection import Answer, RedisConnection
-from channel_layer.redis.managed_connection import RedisLink
-from channel_layer.redis.rejection_log import Refusals
+from channel_layer.redis.managed_connection import ManagedConnection
+from channel_layer.redis.rejection_log import RejectionLog
 
 log = logging.getLogger("towpath.groups")
 
@@ -33,7 +33,7 @@ PROBE_ANSWER_LOOKS = 5
 RETRY_S = 0.5
 
 
-class RedisGroups:
+class PubSub:
     """One process' subscriptions. `on_message(group, event)` is called for each message of a group."""
 
     def __init__(
@@ -45,13 +45,13 @@ class RedisGroups:
         on_garbage: Callable[[], None],
         on_news: Callable[[str, str], None],
     ) -> None:
-        self.link = RedisLink(address, "groups", self._connected, self._lost, self._pushed)
+        self.link = ManagedConnection(address, "groups", self._connected, self._lost, self._pushed)
         self._prefix = keys.group("")
         self._news = keys.news
         self._probe = keys.probe(name)
         self._probing = False  # a probe was published, and has not come
         self._looks = 0  # since then, or since the connection stands
-        self._refusals = Refusals(log, "to subscribe")
+        self._refusals = RejectionLog(log, "to subscribe")
         self._heard_at = 0.0  # when anything came last
         self._gap_since: float | None = None  # groups that have members here are not heard since then
         self.gaps = 0  #: how often that was so and is over
@@ -59,7 +59,7 @@ class RedisGroups:
         self._on_message = on_message
         self._on_garbage = on_garbage
         self._loop = asyncio.get_running_loop()
-        self._nonsense = OnceAMinute()
+        self._nonsense = RateLimitedLog()
         self._confirmed: dict[str, asyncio.Future[None]] = {}  # by group: done once Redis has confirmed
         self._unanswered: Counter[str] = Counter()  # by group: how often we have asked and not heard
 

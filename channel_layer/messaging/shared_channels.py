@@ -12,17 +12,17 @@ from collections.abc import Callable
 
 import hiredis
 
-from channel_layer.messaging.channel_reader import Entry, RedisReader
-from channel_layer.messaging.channel_writer import RedisOpener
-from channel_layer.messaging.generations import Succession
+from channel_layer.messaging.channel_reader import ChannelReader, Entry
+from channel_layer.messaging.channel_writer import ChannelWriter
+from channel_layer.messaging.generations import Generations
 from channel_layer.protocol.codec import batch_head
 from channel_layer.protocol.keys import GROUP, Keys, own_channel
 from channel_layer.redis import scripts as redis_scripts
 from channel_layer.redis.address import RedisAddress
 from channel_layer.redis.connection import Answer, RedisConnection
-from channel_layer.redis.managed_connection import RedisLink
-from channel_layer.redis.rejection_log import Refusals
-from channel_layer.settings import WireSettings
+from channel_layer.redis.managed_connection import ManagedConnection
+from channel_layer.redis.rejection_log import RejectionLog
+from channel_layer.settings import RedisSettings
 
 log = logging.getLogger("towpath.node")
 
@@ -33,7 +33,7 @@ NEVER_FULL = 2**53  #: the largest number that a script counts exactly
 Offer = tuple[Entry, int, bytes, bytes]
 
 
-class RedisSharedChannels:
+class SharedChannels:
     """One process' part in them. rest_ttl_ms: how long what nobody renews is kept; `commands`: the link on which it asks and takes."""
 
     def __init__(
@@ -41,8 +41,8 @@ class RedisSharedChannels:
         name: str,
         keys: Keys,
         address: RedisAddress,
-        settings: WireSettings,
-        commands: RedisLink,
+        settings: RedisSettings,
+        commands: ManagedConnection,
         rest_ttl_ms: int,
         on_garbage: Callable[[], None],
     ) -> None:
@@ -55,10 +55,10 @@ class RedisSharedChannels:
         self._on_garbage = on_garbage
         self._loop = asyncio.get_running_loop()
         self._head = batch_head(name)
-        self._refusals = Refusals(log, "to give out connections")
-        self._succession = Succession(settings.generation)
-        self._openers: list[RedisOpener] = []
-        self._readers: list[RedisReader] = []
+        self._refusals = RejectionLog(log, "to give out connections")
+        self._succession = Generations(settings.generation)
+        self._openers: list[ChannelWriter] = []
+        self._readers: list[ChannelReader] = []
 
     async def close(self) -> None:
         """Read no more."""
@@ -66,7 +66,7 @@ class RedisSharedChannels:
             await reader.close()
 
     @property
-    def links(self) -> list[RedisLink]:
+    def links(self) -> list[ManagedConnection]:
         """Those of the readers: each has one, as its reads block."""
         return [reader.link for reader in self._readers]
 
@@ -75,25 +75,25 @@ class RedisSharedChannels:
         for opener in self._openers:
             opener.connected(connection)
 
-    def opener(self, channel: str) -> RedisOpener:
+    def opener(self, channel: str) -> ChannelWriter:
         """The way onto a shared channel, as long as there is room."""
         settings = self._settings
         return self._opener(channel, settings.request_capacity, settings.queue_size_bytes_max, self._rest_ttl_ms)
 
-    def reopener(self, channel: str) -> RedisOpener:
+    def reopener(self, channel: str) -> ChannelWriter:
         """A way onto a shared channel that is never full: for what is bounded elsewhere."""
         ttl_ms = max(self._rest_ttl_ms, int(2000 * self._settings.resume_wait_s))
         return self._opener(channel, NEVER_FULL, NEVER_FULL, ttl_ms)
 
-    def own_opener(self, channel: str, worker: str) -> RedisOpener:
+    def own_opener(self, channel: str, worker: str) -> ChannelWriter:
         """The way onto the channel that stands beside `channel` for one worker. Set its `retired` when that worker is dead."""
         self._openers = [opener for opener in self._openers if not (opener.retired and opener.idle)]
         opener = self.opener(own_channel(channel, worker))
         opener.worker = worker
         return opener
 
-    def _opener(self, channel: str, capacity: int, size_bytes_max: int, ttl_ms: int) -> RedisOpener:
-        opener = RedisOpener(self._name, self._keys, channel, capacity, size_bytes_max, ttl_ms)
+    def _opener(self, channel: str, capacity: int, size_bytes_max: int, ttl_ms: int) -> ChannelWriter:
+        opener = ChannelWriter(self._name, self._keys, channel, capacity, size_bytes_max, ttl_ms)
         self._openers.append(opener)
         if self._commands.connection is not None:
             opener.connected(self._commands.connection)
@@ -105,11 +105,11 @@ class RedisSharedChannels:
         wanted: Callable[[], int],
         on_entries: Callable[[list[Entry]], bool],
         leaves_s: Callable[[], float] | None = None,
-    ) -> RedisReader:
-        """Read a shared channel from now on: see `RedisReader`. leaves_s: how long what waits is left to others; longer if there is
+    ) -> ChannelReader:
+        """Read a shared channel from now on: see `ChannelReader`. leaves_s: how long what waits is left to others; longer if there is
         a newer generation. None: it is taken by whoever comes first.
         """
-        reader = RedisReader(
+        reader = ChannelReader(
             self._address, self._keys, channel, self._name, self._rest_ttl_ms, wanted, on_entries, self._on_garbage
         )
         if leaves_s is not None:

@@ -7,7 +7,7 @@ import math
 TOLD_AGAIN_S = 60.0
 
 
-class OnceAMinute:
+class RateLimitedLog:
     """Of one kind of event. No log and no clock: its owner asks whether to say it."""
 
     __slots__ = ("_told_at", "_untold")

@@ -32,7 +32,7 @@ def _nothing() -> None:
     """Nobody asked to be told."""
 
 
-class RedisLink:
+class ManagedConnection:
     """Keeps one connection to Redis for one purpose (`what`, for the log)."""
 
     def __init__(

@@ -13,7 +13,7 @@ TOLD_AGAIN_S = 60.0
 QUIET_S = 1.0
 
 
-class Refusals:
+class RejectionLog:
     """Of one purpose. what: it stands behind "Redis refused". `times`: since it began; while it is 0 there is nothing to be told."""
 
     __slots__ = ("_last_at", "_log", "_told_at", "_what", "times")

@@ -9,29 +9,29 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from channel_layer.messaging.channel_writer import RedisOpener
-from channel_layer.node import RedisNode
+from channel_layer.messaging.channel_writer import ChannelWriter
+from channel_layer.node import Node
 from channel_layer.protocol.keys import CHANNEL_OF_KIND
 from interface_server.affinity.affinity import Affinity, Tie
 from interface_server.affinity.sticky_workers import StickyWorkers
 
 
-class OwnChannels:
+class WorkerChannels:
     """Of one interface server with `--sticky`. A worker is watched as long as there is a way to it."""
 
-    def __init__(self, node: RedisNode, affinity: Affinity) -> None:
+    def __init__(self, node: Node, affinity: Affinity) -> None:
         self._node = node
         self._affinity = affinity
         self._workers = StickyWorkers()
-        self._openers: dict[str, dict[str, RedisOpener]] = {}  # by worker and kind
+        self._openers: dict[str, dict[str, ChannelWriter]] = {}  # by worker and kind
         self._time = asyncio.get_running_loop().time
 
-    def opener(self, tie: Tie | None, kind: str) -> RedisOpener | None:
+    def opener(self, tie: Tie | None, kind: str) -> ChannelWriter | None:
         """The way to the worker of this client; None: any worker may have it."""
         worker = None if tie is None else self._affinity.worker(tie, self._workers)
         return None if worker is None else self._openers_to(worker)[kind]
 
-    def _openers_to(self, worker: str) -> dict[str, RedisOpener]:
+    def _openers_to(self, worker: str) -> dict[str, ChannelWriter]:
         openers = self._openers.get(worker)
         if openers is None:
             channels = self._node.channels

@@ -11,7 +11,7 @@ Who owns it may die. Then it is judged (`replayable`): opened again as long as i
 nobody, and everything that the first instance was given is still here; else it ends visibly.
 
 DONE is forgotten at once. What others still say about a connection that is done is a *stray*: it moves nothing, and its sender
-is told (`obeys`). PROTOCOL.md, "The life of a connection"; promises P1, P2, P3.
+is told (`is_from_owner`). PROTOCOL.md, "The life of a connection"; promises P1, P2, P3.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class State(Enum):
     DONE = auto()
 
 
-class Happening(Enum):
+class Trigger(Enum):
     """What can happen to a connection."""
 
     __hash__ = object.__hash__  # by identity; Enum's own is Python code, and stands in every look-up
@@ -85,16 +85,16 @@ class Action(Enum):
     END_AS_TOLD = auto()  #: for the reason that the owner gave
 
 
-_H, _S, _A = Happening, State, Action
+_H, _S, _A = Trigger, State, Action
 
 #: Every legal move. A pair that is missing is an error in this program, never a shrug.
-MOVES: dict[State, dict[Happening, tuple[State, Action]]] = {
+MOVES: dict[State, dict[Trigger, tuple[State, Action]]] = {
     _S.QUEUED: {
         _H.ADOPTED: (_S.OWNED, _A.FLOW),
         _H.REFUSED: (_S.DONE, _A.END_LATE),
         _H.FULL: (_S.DONE, _A.END_FULL),
         _H.UNAVAILABLE: (_S.DONE, _A.END_UNAVAILABLE),
-        _H.UNKNOWN: (_S.OVERDUE, _A.AWAIT),  # but if it may start twice: see `happen`
+        _H.UNKNOWN: (_S.OVERDUE, _A.AWAIT),  # but if it may start twice: see `transition`
         _H.WAIT_OVER: (_S.OVERDUE, _A.WITHDRAW),
         _H.LEFT: (_S.DONE, _A.WITHDRAW),
         _H.NOT_STARTED: (_S.QUEUED, _A.OPEN_AGAIN),
@@ -118,7 +118,7 @@ MOVES: dict[State, dict[Happening, tuple[State, Action]]] = {
         _H.NOT_STARTED: (_S.QUEUED, _A.OPEN_AGAIN),
         _H.HANDED_OFF: (_S.QUEUED, _A.OPEN_AGAIN),
         _H.ENDED: (_S.DONE, _A.END_AS_TOLD),
-        _H.OWNER_DIED: (_S.DONE, _A.END_DIED),  # but if it is replayable: see `happen`
+        _H.OWNER_DIED: (_S.DONE, _A.END_DIED),  # but if it is replayable: see `transition`
         _H.STOPPED: (_S.DONE, _A.END_AS_TOLD),  # the same
         _H.REDIS_EMPTY: (_S.OWNED, _A.NOTHING),  # `sync` decides
         _H.GAP: (_S.DONE, _A.END_HOLE),
@@ -131,7 +131,7 @@ MOVES: dict[State, dict[Happening, tuple[State, Action]]] = {
         _H.UNKNOWN: (_S.OWNED, _A.NOTHING),
         _H.WITHDRAWN: (_S.OWNED, _A.NOTHING),
     },
-    _S.DONE: dict.fromkeys(Happening, (_S.DONE, _A.NOTHING)),
+    _S.DONE: dict.fromkeys(Trigger, (_S.DONE, _A.NOTHING)),
 }
 
 
@@ -151,8 +151,8 @@ class Order(Enum):
 
 # A member of an Enum is found by a slow way through its class: these stand on the way of every request.
 _QUEUED, _OWNED, _DONE = State.QUEUED, State.OWNED, State.DONE
-_UNKNOWN, _ADOPTED = Happening.UNKNOWN, Happening.ADOPTED
-_OWNER_DIED, _STOPPED, _REDIS_EMPTY = Happening.OWNER_DIED, Happening.STOPPED, Happening.REDIS_EMPTY
+_UNKNOWN, _ADOPTED = Trigger.UNKNOWN, Trigger.ADOPTED
+_OWNER_DIED, _STOPPED, _REDIS_EMPTY = Trigger.OWNER_DIED, Trigger.STOPPED, Trigger.REDIS_EMPTY
 _OPEN_AGAIN = Action.OPEN_AGAIN
 _NEXT, _SEEN, _GAP = Order.NEXT, Order.SEEN, Order.GAP
 
@@ -226,36 +226,36 @@ class Connection:
         self.outgoing = Outgoing(0)
         self.incoming = Incoming(window)
 
-    def happen(self, happening: Happening) -> Action:
+    def transition(self, trigger: Trigger) -> Action:
         """Move by the table and return what has to be done."""
-        if self._opens_again(happening):
+        if self._opens_again(trigger):
             action = _OPEN_AGAIN  # nobody minds a second start: the first is a stray from now on
             self.state = _QUEUED
         else:
-            move = MOVES[self.state].get(happening)
+            move = MOVES[self.state].get(trigger)
             if move is None:
-                raise IllegalMove(f"{happening.name} while {self.state.name}")
+                raise IllegalMove(f"{trigger.name} while {self.state.name}")
             self.state, action = move
         if action is _OPEN_AGAIN:
             self._next_epoch()
         return action
 
-    def _opens_again(self, happening: Happening) -> bool:
+    def _opens_again(self, trigger: Trigger) -> bool:
         """Is this a happening that the table leaves to judgement, and does it lead to another start?"""
-        if happening is _UNKNOWN or happening is _REDIS_EMPTY:
+        if trigger is _UNKNOWN or trigger is _REDIS_EMPTY:
             return self.state is _QUEUED and self.may_start_twice
-        if happening is _OWNER_DIED or happening is _STOPPED:
-            return self.state is _OWNED and self.replayable and not (self.accepted and happening is _STOPPED)
+        if trigger is _OWNER_DIED or trigger is _STOPPED:
+            return self.state is _OWNED and self.replayable and not (self.accepted and trigger is _STOPPED)
         return False
 
-    def owner_died(self, now: float, torn: bool = False) -> Action:
+    def owner_died(self, now: float, mid_message: bool = False) -> Action:
         """Its owner is dead. now: monotonic seconds. torn: in the middle of a message to the client, which no other can finish."""
         if self.accepted:
-            if torn:
+            if mid_message:
                 self.resumable = False  # whatever the next owner said would be the end of that message
             self.kept = None  # each event at most once: what the dead instance had is not repeated
             self.deaths = tuple(at for at in self.deaths if now - at < DEATHS_REMEMBERED_S)
-        action = self.happen(_OWNER_DIED)
+        action = self.transition(_OWNER_DIED)
         self.deaths += (now,)
         return action
 
@@ -270,9 +270,9 @@ class Connection:
         """The take script told us who owns this epoch, and how much it takes."""
         self.outgoing.allow(window)  # first: what is no number raises here, and nothing has happened
         self.owner = owner
-        return self.happen(_ADOPTED)
+        return self.transition(_ADOPTED)
 
-    def obeys(self, sender: str, epoch: int) -> bool:
+    def is_from_owner(self, sender: str, epoch: int) -> bool:
         """Is this the word of the current owner? P2."""
         return self.owner == sender and self.epoch == epoch and self.state is _OWNED
 
@@ -319,12 +319,12 @@ class Connection:
                 self.kept_bytes -= sum(size for _, size in self.kept[:done])
                 del self.kept[:done]
 
-    def hand_off(self, consumed: int, torn: bool = False) -> Action:
+    def hand_off(self, consumed: int, mid_message: bool = False) -> Action:
         """The owner asks for another one, having received our events up to `consumed`. torn: as for `owner_died`."""
-        if torn or not (self.accepted_here and self.resumable):
-            return self.happen(Happening.ENDED)
+        if mid_message or not (self.accepted_here and self.resumable):
+            return self.transition(Trigger.ENDED)
         self.consumed(consumed)
-        return self.happen(Happening.HANDED_OFF)
+        return self.transition(Trigger.HANDED_OFF)
 
     def forget_opening(self) -> None:
         """It will not be opened again: its client has seen something, or too much was forwarded."""

@@ -12,7 +12,7 @@ from collections import Counter
 from typing import Any
 
 from channel_layer.messaging.membership import Membership
-from channel_layer.node import RedisNode
+from channel_layer.node import Node
 from channel_layer.protocol import packets
 from channel_layer.protocol.close_codes import SERVICE_RESTART
 from channel_layer.protocol.events import Event, payload_sizes_bytes
@@ -20,17 +20,17 @@ from channel_layer.protocol.flow_control import Budget
 from channel_layer.protocol.packets import MALFORMED, Cancel, Close, Refusal
 from channel_layer.protocol.scope import Scope
 from interface_server.affinity.affinity import affinity
-from interface_server.affinity.worker_channels import OwnChannels
-from interface_server.connections.connection import Happening, IllegalMove, Order, State
+from interface_server.affinity.worker_channels import WorkerChannels
+from interface_server.connections.connection import IllegalMove, Order, State, Trigger
 from interface_server.connections.dead_worker import in_hand
-from interface_server.connections.interfaces import Client, Ending
-from interface_server.connections.pending_queue import WireQueue
+from interface_server.connections.interfaces import Client, EndReason
+from interface_server.connections.pending_queue import PendingQueue
 from interface_server.connections.queue_log import QueueLog
 from interface_server.connections.redis_outage import waiting_too_long
-from interface_server.connections.upstream import ENDING_OF_CLOSE, HAPPENING_OF_REFUSAL, WireUpstream
+from interface_server.connections.upstream import ENDING_OF_CLOSE, HAPPENING_OF_REFUSAL, UpstreamConnection
 from interface_server.groups.deliveries import Deliveries
-from interface_server.groups.dropped_messages import Dropped
-from interface_server.groups.group_members import Members
+from interface_server.groups.dropped_messages import DroppedMessages
+from interface_server.groups.group_members import GroupMembers
 from interface_server.settings import InterfaceSettings
 
 log = logging.getLogger("towpath.interface")
@@ -40,8 +40,8 @@ SWEEP_INTERVAL_S = 0.5
 _NEXT, _GAP = Order.NEXT, Order.GAP  # see connection.py
 
 
-class Pump:
-    """Implements `Door` for the clients' side and `Receiver` for the wire."""
+class Dispatcher:
+    """Implements `Backend` for the clients' side and `Receiver` for the wire."""
 
     def __init__(self, settings: InterfaceSettings, counters: Counter[str]) -> None:
         """counters: those of the whole process, told with its lease."""
@@ -52,19 +52,19 @@ class Pump:
         self._answer_may_be_late = settings.response_timeout_s > 0
         self._loop = asyncio.get_running_loop()
         self._opened = self._websockets = 0
-        self._connections: dict[int, WireUpstream] = {}
-        self.budget = Budget(settings.wire.buffer_budget_bytes, settings.wire.window_size_bytes_min)
+        self._connections: dict[int, UpstreamConnection] = {}
+        self.budget = Budget(settings.redis.buffer_budget_bytes, settings.redis.window_size_bytes_min)
         self._membership = Membership()
-        self.node = RedisNode(settings.wire, "interface", self)
-        dropped = Dropped(self.counters)
+        self.node = Node(settings.redis, "interface", self)
+        dropped = DroppedMessages(self.counters)
         self._deliveries = Deliveries(
             self._connections, self.counters, dropped, self.on_packets, settings.ws_push_bytes_max
         )
-        self._members = Members(self.node, self._membership, self._connections, self._deliveries, dropped)
+        self._members = GroupMembers(self.node, self._membership, self._connections, self._deliveries, dropped)
         self._affinity = affinity(settings.sticky, settings.root_path)
-        self._own = None if self._affinity is None else OwnChannels(self.node, self._affinity)
+        self._own = None if self._affinity is None else WorkerChannels(self.node, self._affinity)
         self.node.peers.asks_others = self._own is not None
-        self.queue = WireQueue(self.node, self._connections, self.counters, settings.wire, self._own)
+        self.queue = PendingQueue(self.node, self._connections, self.counters, settings.redis, self._own)
         self._waits = self.queue.waits
         self._queue_log = QueueLog(self._waits)
         self._handlers = {
@@ -100,7 +100,7 @@ class Pump:
 
     @property
     def ready(self) -> bool:
-        """See `Door.ready`."""
+        """See `Backend.ready`."""
         return self._reachable and not self.draining
 
     @property
@@ -119,7 +119,7 @@ class Pump:
         self._queue_log.look(now)
         unheard_s = self.node.own_lease.unheard_s(now)
         for held in waiting_too_long(self._connections.values(), unheard_s, self._settings):
-            held.obey(held.happen(Happening.OUTAGE))
+            held.perform(held.transition(Trigger.OUTAGE))
         self._tell()
 
     def _tell(self) -> None:
@@ -131,11 +131,11 @@ class Pump:
 
     def open(
         self, client: Client, scope: Scope, body: bytes, more_body: bool, *, expect_continue: bool = False
-    ) -> WireUpstream:
-        """See `Door.open`."""
+    ) -> UpstreamConnection:
+        """See `Backend.open`."""
         window = self.budget.grant()
         self._opened += 1
-        upstream = WireUpstream(self, client, self._opened, scope, body, more_body, window, expect_continue)
+        upstream = UpstreamConnection(self, client, self._opened, scope, body, more_body, window, expect_continue)
         self._connections[upstream.number] = upstream
         self._websockets += upstream.kind == "websocket"
         if self._affinity is not None:
@@ -143,7 +143,7 @@ class Pump:
         self.queue.put(upstream)
         return upstream
 
-    def adopted(self, upstream: WireUpstream) -> None:
+    def adopted(self, upstream: UpstreamConnection) -> None:
         """A worker owns it now: its life matters to us."""
         self._waits.end(upstream.number)
         if upstream.owner is not None:
@@ -153,15 +153,15 @@ class Pump:
         if self._answer_may_be_late or upstream.kind == "websocket":
             upstream.client.adopted()
 
-    def await_accept(self, upstream: WireUpstream) -> None:
+    def await_accept(self, upstream: UpstreamConnection) -> None:
         """Whoever owns it now has so long to accept it; then its client has left."""
         self._loop.call_later(self._settings.ws_accept_timeout_s, self._accept_overdue, upstream, upstream.epoch)
 
-    def _accept_overdue(self, upstream: WireUpstream, epoch: int) -> None:
+    def _accept_overdue(self, upstream: UpstreamConnection, epoch: int) -> None:
         if upstream.epoch == epoch and upstream.state is State.OWNED and not upstream.accepted_here:
-            upstream.obey(upstream.happen(Happening.LEFT))
+            upstream.perform(upstream.transition(Trigger.LEFT))
 
-    def forget(self, upstream: WireUpstream) -> None:
+    def forget(self, upstream: UpstreamConnection) -> None:
         """It is done."""
         number = upstream.number
         if self._connections.pop(number, None) is None:
@@ -199,14 +199,14 @@ class Pump:
                 self.counters["internal.illegal_move"] += 1
                 log.exception("an internal error: a packet of kind %s led to an illegal move", packet[0])
                 if (upstream := self._connections.get(packet[1])) is not None:
-                    upstream.break_off()
+                    upstream.abort()
 
     def _missed(self, sender: str, packet: list[Any]) -> None:
         """What its owner said of a connection cannot be understood, and that is a gap. Who else says such things harms nobody."""
         kind, number, epoch = packet[:3]
         upstream = self._connections.get(number) if kind in packets.OF_THE_OWNER and type(number) is int else None
-        if upstream is not None and upstream.obeys(sender, epoch):
-            upstream.obey(upstream.happen(Happening.GAP))
+        if upstream is not None and upstream.is_from_owner(sender, epoch):
+            upstream.perform(upstream.transition(Trigger.GAP))
 
     def on_group_message(self, group: str, event: Event) -> None:
         """See `Receiver.on_group_message`."""
@@ -229,8 +229,8 @@ class Pump:
             if upstream.owner != node or upstream.state is not State.OWNED:
                 continue  # its last words have ended that
             self.node.post(node, packets.cancel(upstream.number, upstream.epoch, Cancel.DEAD))
-            torn = upstream.accepted and upstream.client.torn
-            upstream.obey(upstream.owner_died(self._loop.time(), torn))
+            mid_message = upstream.accepted and upstream.client.mid_message
+            upstream.perform(upstream.owner_died(self._loop.time(), mid_message))
             if upstream.owner is None:  # it was opened again
                 self.node.peers.release(node)
 
@@ -249,7 +249,7 @@ class Pump:
         for upstream in self._connections.values():
             self._sync(upstream, wants_answer=True)
 
-    def _sync(self, upstream: WireUpstream, wants_answer: bool) -> None:
+    def _sync(self, upstream: UpstreamConnection, wants_answer: bool) -> None:
         if upstream.owner is not None and upstream.state is State.OWNED:
             self.node.post(upstream.owner, packets.sync(upstream.number, upstream.epoch, upstream.sent, wants_answer))
             upstream.credit_again()
@@ -261,16 +261,16 @@ class Pump:
             return
         if packet[3] > upstream.received:
             self.counters["wire.hole"] += 1
-            upstream.obey(upstream.happen(Happening.GAP))
+            upstream.perform(upstream.transition(Trigger.GAP))
         elif packet[4]:
             self._sync(upstream, wants_answer=False)
 
     # -- packets
 
-    def _owned(self, sender: str, packet: list[Any]) -> WireUpstream | None:
+    def _owned(self, sender: str, packet: list[Any]) -> UpstreamConnection | None:
         """The connection, if this is the word of its owner; else a stray, which is answered."""
         upstream = self._connections.get(packet[1])
-        if upstream is not None and upstream.obeys(sender, packet[2]):
+        if upstream is not None and upstream.is_from_owner(sender, packet[2]):
             return upstream
         self._stray(sender, packet)
         return None
@@ -283,11 +283,11 @@ class Pump:
     def _adopted(self, sender: str, packet: list[Any]) -> None:
         upstream = self._connections.get(packet[1])
         if upstream is None or upstream.epoch != packet[2] or upstream.owner is not None:
-            if upstream is None or not upstream.obeys(sender, packet[2]):
+            if upstream is None or not upstream.is_from_owner(sender, packet[2]):
                 self._stray(sender, packet)
             return
         overdue = upstream.state is State.OVERDUE
-        upstream.obey(upstream.adopted(sender, packet[3]))
+        upstream.perform(upstream.adopted(sender, packet[3]))
         if overdue:  # perhaps it was taken in an earlier life of Redis' data, and what followed is lost
             self._sync(upstream, wants_answer=True)
 
@@ -298,7 +298,7 @@ class Pump:
             return
         if packet[3] == Refusal.LEAVING and self._own is not None:
             self._own.left(sender)
-        upstream.obey(upstream.happen(HAPPENING_OF_REFUSAL.get(packet[3], Happening.REFUSED)))
+        upstream.perform(upstream.transition(HAPPENING_OF_REFUSAL.get(packet[3], Trigger.REFUSED)))
 
     def _data(self, sender: str, packet: list[Any]) -> None:
         upstream = self._owned(sender, packet)
@@ -322,26 +322,26 @@ class Pump:
         elif order is _GAP:
             self._gap(upstream)
 
-    def _tied(self, upstream: WireUpstream, events: list[Event]) -> list[Event]:
+    def _tied(self, upstream: UpstreamConnection, events: list[Event]) -> list[Event]:
         """The beginning of the answer tells the client which worker it has from now on."""
         assert self._affinity is not None and upstream.tie is not None and upstream.owner is not None
         marked = self._affinity.marked(events, upstream.tie, upstream.owner)
         upstream.tie = None
         return marked
 
-    def _gap(self, upstream: WireUpstream) -> None:
+    def _gap(self, upstream: UpstreamConnection) -> None:
         self.counters["wire.gap"] += 1
-        upstream.obey(upstream.happen(Happening.GAP))
+        upstream.perform(upstream.transition(Trigger.GAP))
 
-    def _answer_first(self, upstream: WireUpstream, events: list[Event], size_bytes: int) -> tuple[list[Event], int]:
+    def _answer_first(self, upstream: UpstreamConnection, events: list[Event], size: int) -> tuple[list[Event], int]:
         """Pushes wait for the accept: it goes, then they go. What is left of `events`, and its size."""
         answer = self._screened(upstream, events[:1])
         upstream.client.deliver(answer, payload_sizes_bytes(events[:1]))
         self._deliveries.release(upstream)
         left = events[1:]
-        return self._screened(upstream, left), size_bytes - payload_sizes_bytes(events[:1])
+        return self._screened(upstream, left), size - payload_sizes_bytes(events[:1])
 
-    def _screened(self, upstream: WireUpstream, events: list[Event]) -> list[Event]:
+    def _screened(self, upstream: UpstreamConnection, events: list[Event]) -> list[Event]:
         resumed = upstream.accepted and not upstream.accepted_here
         events = upstream.screen(events)
         if resumed and upstream.accepted_here:
@@ -359,7 +359,7 @@ class Pump:
                 self._gap(upstream)
             return
         self.node.post(sender, packets.cancel(upstream.number, upstream.epoch, Cancel.MOVED, SERVICE_RESTART))
-        upstream.obey(upstream.hand_off(packet[4], upstream.client.torn), Ending.STOPPING)
+        upstream.perform(upstream.hand_off(packet[4], upstream.client.mid_message), EndReason.STOPPING)
         if upstream.owner is None:
             self.counters["websocket.handed_off"] += 1
             self.node.peers.release(sender)
@@ -374,11 +374,11 @@ class Pump:
         if upstream is None:
             return
         if packet[3] == Close.NOT_STARTED and upstream.opening is not None:
-            upstream.obey(upstream.happen(Happening.NOT_STARTED))
+            upstream.perform(upstream.transition(Trigger.NOT_STARTED))
         else:
-            ending = ENDING_OF_CLOSE.get(packet[3], Ending.UNKNOWN)  # first: what is no number raises here
-            happening = Happening.STOPPED if packet[3] == Close.STOPPING else Happening.ENDED
-            upstream.obey(upstream.happen(happening), ending)
+            end_reason = ENDING_OF_CLOSE.get(packet[3], EndReason.UNKNOWN)  # first: what is no number raises here
+            trigger = Trigger.STOPPED if packet[3] == Close.STOPPING else Trigger.ENDED
+            upstream.perform(upstream.transition(trigger), end_reason)
         if upstream.owner is None:  # it was opened again: what it shared with this worker is over
             self.node.peers.release(sender)
 
@@ -393,7 +393,7 @@ class Pump:
             self.counters["send.no_such_channel"] += 1
         elif not packet[2]:
             self._deliveries.send(upstream, packet[3], 0)
-        elif upstream.obeys(sender, packet[2]):
+        elif upstream.is_from_owner(sender, packet[2]):
             self._deliveries.send(upstream, packet[3], packet[4])
         else:
             self.counters["wire.stray"] += 1  # of an earlier instance: read for the second time

@@ -18,7 +18,7 @@ from channel_layer.protocol.events import Event
 from channel_layer.protocol.scope import Scope
 
 
-class Ending(Enum):
+class EndReason(Enum):
     """Why the wire has nothing more to say about a connection; the client's side turns it into what its protocol knows.
 
     HTTP, nothing sent yet: the status below. HTTP, in mid-response: abort, so that the client can tell.
@@ -42,7 +42,7 @@ class Ending(Enum):
         self.close_code = close_code
 
 
-class Pushed:
+class PushedMessage:
     """One event that third parties sent: by `send` to the reply channel, or by a group. Outside of credit.
 
     `frame` is a place for the WebSocket frame, built once by the first client that needs it and written by all.
@@ -63,7 +63,7 @@ class Client(Protocol):
     """One client's side of one connection. The pump calls; nothing here may raise."""
 
     @property
-    def torn(self) -> bool:
+    def mid_message(self) -> bool:
         """Open WebSocket: has the client been given a part of a message, whose rest its owner has yet to say?"""
 
     @property
@@ -83,13 +83,13 @@ class Client(Protocol):
         say `upstream.delivered(size_bytes)`; sizes may be added up. Until then the application waits in `send()`.
         """
 
-    def push(self, pushed: Pushed) -> None:
+    def push(self, pushed: PushedMessage) -> None:
         """An event that third parties sent. What of these its client has not taken is bounded in bytes and in time: then close 1013.
 
         HTTP knows no such event: it is dropped and counted.
         """
 
-    def end(self, ending: Ending) -> None:
+    def end(self, end_reason: EndReason) -> None:
         """The wire has said its last word about this connection; `upstream` must not be used again."""
 
     def resume(self) -> None:
@@ -134,7 +134,7 @@ class Upstream(Protocol):
         """The HTTP response is complete: the connection may be forgotten without a word to the worker."""
 
 
-class Door(Protocol):
+class Backend(Protocol):
     """Where a client's side brings a new connection: the pump."""
 
     @property

@@ -11,39 +11,39 @@ import logging
 from collections.abc import Mapping, MutableMapping
 from typing import TYPE_CHECKING
 
-from channel_layer.messaging.channel_writer import RedisOpener
-from channel_layer.node import RedisNode
+from channel_layer.messaging.channel_writer import ChannelWriter
+from channel_layer.node import Node
 from channel_layer.protocol import packets
 from channel_layer.protocol.codec import pack
 from channel_layer.protocol.keys import CHANNEL_OF_KIND
 from channel_layer.redis.connection import OnAnswer
-from channel_layer.settings import WireSettings
-from interface_server.affinity.worker_channels import OwnChannels
-from interface_server.connections.connection import Happening
-from interface_server.connections.queue_timeouts import Waits
+from channel_layer.settings import RedisSettings
+from interface_server.affinity.worker_channels import WorkerChannels
+from interface_server.connections.connection import Trigger
+from interface_server.connections.queue_timeouts import QueueTimeouts
 
 if TYPE_CHECKING:
-    from interface_server.connections.upstream import WireUpstream
+    from interface_server.connections.upstream import UpstreamConnection
 
 log = logging.getLogger("towpath.interface")
 
 
-class WireQueue:
+class PendingQueue:
     """Of one pump's connections, which it finds in `connections` by their numbers."""
 
     def __init__(
         self,
-        node: RedisNode,
-        connections: Mapping[int, WireUpstream],
+        node: Node,
+        connections: Mapping[int, UpstreamConnection],
         counters: MutableMapping[str, int],
-        settings: WireSettings,
-        own: OwnChannels | None,
+        settings: RedisSettings,
+        own: WorkerChannels | None,
     ) -> None:
         """own: where clients stay with one worker."""
         self._connections = connections
         self._counters = counters
         #: Whoever is adopted or done is taken out of them by the pump.
-        self.waits = Waits(settings.queue_wait_s, settings.resume_wait_s, settings.lease_ttl_s)
+        self.waits = QueueTimeouts(settings.queue_wait_s, settings.resume_wait_s, settings.lease_ttl_s)
         self._wait_ms = int(settings.queue_wait_s * 1000)
         self._resume_wait_ms = int(settings.resume_wait_s * 1000)
         self._openers = {kind: node.channels.opener(channel) for kind, channel in CHANNEL_OF_KIND.items()}
@@ -53,7 +53,7 @@ class WireQueue:
         self._era = ""
         self._loop = asyncio.get_running_loop()
 
-    def put(self, upstream: WireUpstream) -> None:
+    def put(self, upstream: UpstreamConnection) -> None:
         """Queue it; it hears of the outcome."""
         assert upstream.opening is not None
         scope, body, more_body = upstream.opening
@@ -76,16 +76,16 @@ class WireQueue:
         self.waits.begin(upstream.number, upstream.accepted, self._loop.time())
         opener.open(packed, upstream, upstream.epoch)
 
-    def put_again(self, upstream: WireUpstream) -> None:
+    def put_again(self, upstream: UpstreamConnection) -> None:
         """Queue it for its next epoch."""
         self._counters["connection.opened_again"] += 1
         self.put(upstream)
 
-    def doubt(self, upstream: WireUpstream) -> None:
+    def doubt(self, upstream: UpstreamConnection) -> None:
         """Whether it is queued is not known: if somebody took it, that somebody lives and says so soon."""
         self.waits.doubt(upstream.number, self._loop.time())
 
-    def withdraw(self, upstream: WireUpstream, entry_id: bytes, answered: OnAnswer) -> None:
+    def withdraw(self, upstream: UpstreamConnection, entry_id: bytes, answered: OnAnswer) -> None:
         """Take its entry back; answered with 1 if nobody had taken it."""
         upstream.opener.withdraw(entry_id, upstream.entry_size, answered)
 
@@ -94,7 +94,7 @@ class WireQueue:
         for number in self.waits.due(now):
             if (upstream := self._connections.get(number)) is not None:
                 self._counters["queue.wait_over"] += 1
-                upstream.obey(upstream.happen(Happening.WAIT_OVER))
+                upstream.perform(upstream.transition(Trigger.WAIT_OVER))
 
     def seek(self) -> None:
         """Redis has lost data: whose entry is there still?"""
@@ -113,7 +113,7 @@ class WireQueue:
         log.warning("Redis has begun a new life: %d connections were queued", len(self.waits))
         for number in self.waits.queued():
             upstream = self._connections[number]
-            upstream.obey(upstream.happen(Happening.REDIS_EMPTY))
+            upstream.perform(upstream.transition(Trigger.REDIS_EMPTY))
 
     def worker_died(self, worker: str) -> None:
         """Nobody reads its own channel any more: what waits there is withdrawn, and queued for all."""
@@ -126,7 +126,7 @@ class WireQueue:
             if upstream.opener.worker == worker and known:
                 upstream.seek()
 
-    def _opener_for(self, upstream: WireUpstream) -> RedisOpener:
+    def _opener_for(self, upstream: UpstreamConnection) -> ChannelWriter:
         if upstream.accepted:
             return self._reopener
         own = None if self._own is None else self._own.opener(upstream.tie, upstream.kind)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 
 from channel_layer.process.lasting_condition import LastingCondition, News
-from interface_server.connections.queue_timeouts import Waits
+from interface_server.connections.queue_timeouts import QueueTimeouts
 
 log = logging.getLogger("towpath.interface")
 
@@ -19,7 +19,7 @@ SETTLES_S = 2.0
 class QueueLog:
     """Of one interface server's waits."""
 
-    def __init__(self, waits: Waits) -> None:
+    def __init__(self, waits: QueueTimeouts) -> None:
         self._waits = waits
         self._condition = LastingCondition(SETTLES_S)
 

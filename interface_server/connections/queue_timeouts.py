@@ -15,7 +15,7 @@ from itertools import islice, takewhile
 UNKNOWN_EXTRA_S = 2.0
 
 
-class Waits:
+class QueueTimeouts:
     """Connections by number."""
 
     __slots__ = ("_answered_s", "_overdue", "_queue_s", "_queued", "_resume_s", "_resuming", "_unknown_s")

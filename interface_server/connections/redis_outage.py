@@ -19,6 +19,6 @@ def waiting_too_long(
     connections: Iterable[AConnection], unheard_s: float, settings: InterfaceSettings
 ) -> list[AConnection]:
     """unheard_s: since our lease was renewed last. That happens each second: less than a lease would be a guess."""
-    if unheard_s <= max(settings.redis_outage_timeout_s, settings.wire.lease_ttl_s):
+    if unheard_s <= max(settings.redis_outage_timeout_s, settings.redis.lease_ttl_s):
         return []
     return [held for held in connections if held.state is State.OWNED and not held.accepted]

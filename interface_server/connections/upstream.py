@@ -1,6 +1,6 @@
 """One connection's line from its client to the wire: obeys what `connection.py` decides.
 
-It is the connection itself with a hand on either side: `client` holds the socket, `pump` holds the wire. One object per
+It is the connection itself with a hand on either side: `client` holds the socket, `dispatcher` holds the wire. One object per
 connection, for the sake of its memory.
 """
 
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from channel_layer.messaging.channel_writer import Outcome, RedisOpener
+from channel_layer.messaging.channel_writer import ChannelWriter, Outcome
 from channel_layer.protocol import packets
 from channel_layer.protocol.close_codes import ABNORMAL
 from channel_layer.protocol.events import Event
@@ -17,27 +17,27 @@ from channel_layer.protocol.packets import Cancel, Close, Refusal
 from channel_layer.protocol.scope import Scope
 from channel_layer.redis.connection import Answer
 from interface_server.affinity.affinity import Tie
-from interface_server.connections.closed_client import HeardOut
-from interface_server.connections.connection import Action, Connection, Happening, State
-from interface_server.connections.interfaces import Client, Ending
+from interface_server.connections.closed_client import ClosedClient
+from interface_server.connections.connection import Action, Connection, State, Trigger
+from interface_server.connections.interfaces import Client, EndReason
 
 if TYPE_CHECKING:
-    from interface_server.connections.dispatcher import Pump
+    from interface_server.connections.dispatcher import Dispatcher
 
 _HAPPENING_OF_OUTCOME = {
-    Outcome.FULL: Happening.FULL,
-    Outcome.UNAVAILABLE: Happening.UNAVAILABLE,
-    Outcome.UNKNOWN: Happening.UNKNOWN,
+    Outcome.FULL: Trigger.FULL,
+    Outcome.UNAVAILABLE: Trigger.UNAVAILABLE,
+    Outcome.UNKNOWN: Trigger.UNKNOWN,
 }
 
 _ENDING_OF_ACTION = {
-    Action.END_FULL: Ending.FULL,
-    Action.END_LATE: Ending.LATE,
-    Action.END_UNAVAILABLE: Ending.UNAVAILABLE,
-    Action.END_DIED: Ending.DIED,
-    Action.END_UNKNOWN: Ending.UNKNOWN,
-    Action.END_HOLE: Ending.HOLE,
-    Action.END_OUTAGE: Ending.OUTAGE,
+    Action.END_FULL: EndReason.FULL,
+    Action.END_LATE: EndReason.LATE,
+    Action.END_UNAVAILABLE: EndReason.UNAVAILABLE,
+    Action.END_DIED: EndReason.DIED,
+    Action.END_UNKNOWN: EndReason.UNKNOWN,
+    Action.END_HOLE: EndReason.HOLE,
+    Action.END_OUTAGE: EndReason.OUTAGE,
 }
 #: Said of who asks to be let in. Who is open already is told to come again.
 _NOT_LET_IN = frozenset((Action.END_FULL, Action.END_LATE, Action.END_UNAVAILABLE))
@@ -46,17 +46,17 @@ _LAST_WORD = {Action.END_HOLE: Cancel.HOLE, Action.END_OUTAGE: Cancel.LEFT}
 
 #: By the number in a `close` packet: what its client learns.
 ENDING_OF_CLOSE = {
-    Close.FINISHED: Ending.FINISHED,
-    Close.FAILED: Ending.FAILED,
-    Close.STOPPING: Ending.STOPPING,
-    Close.UNKNOWN: Ending.UNKNOWN,
+    Close.FINISHED: EndReason.FINISHED,
+    Close.FAILED: EndReason.FAILED,
+    Close.STOPPING: EndReason.STOPPING,
+    Close.UNKNOWN: EndReason.UNKNOWN,
 }
 
 #: Any other: the worker was too late.
 HAPPENING_OF_REFUSAL = {
-    int(Refusal.ERA): Happening.REDIS_EMPTY,
-    int(Refusal.NOT_TAKEN): Happening.NOT_STARTED,
-    int(Refusal.LEAVING): Happening.NOT_STARTED,
+    int(Refusal.ERA): Trigger.REDIS_EMPTY,
+    int(Refusal.NOT_TAKEN): Trigger.NOT_STARTED,
+    int(Refusal.LEAVING): Trigger.NOT_STARTED,
 }
 
 #: Code and reason of a client that went without a word.
@@ -65,14 +65,14 @@ LOST = (ABNORMAL, "")
 _OWNED, _DONE, _FLOW = State.OWNED, State.DONE, Action.FLOW  # see connection.py
 
 
-class WireUpstream(Connection):
-    """Implements `Upstream` for the client's side and `Applicant` for the opener."""
+class UpstreamConnection(Connection):
+    """Implements `Upstream` for the client's side and `EnqueueListener` for the opener."""
 
-    __slots__ = ("client", "entry_id", "entry_size", "kind", "leaving", "opener", "pump", "tie")
+    __slots__ = ("client", "dispatcher", "entry_id", "entry_size", "kind", "leaving", "opener", "tie")
 
     def __init__(
         self,
-        pump: Pump,
+        dispatcher: Dispatcher,
         client: Client,
         number: int,
         scope: Scope,
@@ -82,10 +82,10 @@ class WireUpstream(Connection):
         expects: bool,
     ) -> None:
         super().__init__(number, scope, body, more_body, window, expects)
-        self.pump = pump
+        self.dispatcher = dispatcher
         self.client = client
         self.kind: str = scope.event["type"]
-        self.opener: RedisOpener  # the way on which it was queued last
+        self.opener: ChannelWriter  # the way on which it was queued last
         self.tie: Tie | None = None  # to the worker that its client had before
         self.entry_id: bytes | None = None  # on the shared channel, once it is known
         self.entry_size = 0
@@ -94,7 +94,7 @@ class WireUpstream(Connection):
     @property
     def channel(self) -> str:
         """The reply channel."""
-        return reply_channel(self.pump.node.name, self.number)
+        return reply_channel(self.dispatcher.node.name, self.number)
 
     # -- from the client's side
 
@@ -119,35 +119,37 @@ class WireUpstream(Connection):
         if self.owner is None:
             self.incoming.consumed += size_bytes  # between two owners: the next one is told
             return
-        total = self.incoming.consume(size_bytes, self.pump.budget)
+        total = self.incoming.consume(size_bytes, self.dispatcher.budget)
         if total is not None:
-            self.pump.node.post(self.owner, packets.credit(self.number, self.epoch, total, self.received))
+            self.dispatcher.node.post(self.owner, packets.credit(self.number, self.epoch, total, self.received))
 
     def credit_again(self) -> None:
         """After a doubt: a credit that was lost is followed by no other, if the application waits for it."""
         if self.owner is not None:
-            self.pump.node.post(self.owner, packets.credit(self.number, self.epoch, self.incoming.told, self.received))
+            self.dispatcher.node.post(
+                self.owner, packets.credit(self.number, self.epoch, self.incoming.told, self.received)
+            )
 
     def leave(self, code: int = ABNORMAL, reason: str = "") -> None:
         """See `Upstream.leave`."""
         self.leaving = (code, reason)
-        if code != ABNORMAL and self.has_last_words and not self.pump.draining:
-            self.client, self.halted = HeardOut(self), True
+        if code != ABNORMAL and self.has_last_words and not self.dispatcher.draining:
+            self.client, self.halted = ClosedClient(self), True
             return
-        self.obey(self.happen(Happening.LEFT))
+        self.perform(self.transition(Trigger.LEFT))
 
     def complete(self) -> None:
         """See `Upstream.complete`."""
         if self.state is _OWNED:  # the common end by the short way: as the table says, and nobody has to be told
             self.state = _DONE
-            self.pump.forget(self)
+            self.dispatcher.forget(self)
         else:
-            self.obey(self.happen(Happening.COMPLETE))
+            self.perform(self.transition(Trigger.COMPLETE))
 
     # -- from the wire
 
     def waits(self, epoch: int) -> bool:
-        """See `Applicant.waits`."""
+        """See `EnqueueListener.waits`."""
         return epoch == self.epoch and self.state is not _DONE
 
     def opened(self, epoch: int, outcome: bytes | Outcome) -> None:
@@ -155,7 +157,7 @@ class WireUpstream(Connection):
         if epoch != self.epoch:
             return
         if isinstance(outcome, Outcome):
-            self.obey(self.happen(_HAPPENING_OF_OUTCOME[outcome]))
+            self.perform(self.transition(_HAPPENING_OF_OUTCOME[outcome]))
             return
         self.entry_id = outcome
         if self.state in (_DONE, State.OVERDUE):
@@ -167,7 +169,7 @@ class WireUpstream(Connection):
         """There is an owner, or none any more, or there is room again: send what may go, then let the client's side go on."""
         while (event := self.next_waiting()) is not None:
             self._post(event)
-        if self.halted and isinstance(self.client, HeardOut):
+        if self.halted and isinstance(self.client, ClosedClient):
             self.client.heard()
         elif self.halted and self.room:
             self.halted = False
@@ -183,71 +185,71 @@ class WireUpstream(Connection):
             self.client.wanted()
         self.flow()
 
-    def obey(self, action: Action, ending: Ending | None = None) -> None:
+    def perform(self, action: Action, end_reason: EndReason | None = None) -> None:
         """Do what the table says."""
         if action is _FLOW:
-            self.pump.adopted(self)
+            self.dispatcher.adopted(self)
             if self.epoch > 1:
                 self.delivered(0)  # what the client has taken since we were queued
             if self.waiting or self.halted:
                 self.flow()
             return
         if action is Action.OPEN_AGAIN:
-            self.pump.queue.put_again(self)
+            self.dispatcher.queue.put_again(self)
             if self.halted:
                 self.flow()
             return
         if action is Action.AWAIT:
-            self.pump.queue.doubt(self)
+            self.dispatcher.queue.doubt(self)
         elif action is Action.WITHDRAW:
             self._withdraw()
         elif action is Action.CANCEL_OWNER:
             self._tell_owner(packets.cancel(self.number, self.epoch, Cancel.LEFT, *self.leaving))
         if self.state is _DONE:
-            self.pump.forget(self)
-            self._end(action, ending)
+            self.dispatcher.forget(self)
+            self._end(action, end_reason)
 
     def seek(self) -> None:
         """Redis has lost data. If our entry is there all the same we take it back: then surely nobody else has it, nor ever will."""
         if self.entry_id is None:
-            self.obey(self.happen(Happening.REDIS_EMPTY))
+            self.perform(self.transition(Trigger.REDIS_EMPTY))
         else:
-            self._withdraw(if_gone=Happening.REDIS_EMPTY)
+            self._withdraw(if_gone=Trigger.REDIS_EMPTY)
 
-    def break_off(self) -> None:
+    def abort(self) -> None:
         """Nobody knows any more how it stands: it ends visibly, on both sides, whatever the table says."""
         if self.state is not _DONE:
             self.state = _DONE
-            self.pump.forget(self)
+            self.dispatcher.forget(self)
             self._end(Action.END_HOLE, None)
 
-    def _end(self, action: Action, ending: Ending | None) -> None:
+    def _end(self, action: Action, end_reason: EndReason | None) -> None:
         if action in _LAST_WORD:
             self._tell_owner(packets.cancel(self.number, self.epoch, _LAST_WORD[action]))
         if action is Action.END_AS_TOLD:
-            self.client.end(ending or Ending.FAILED)
+            self.client.end(end_reason or EndReason.FAILED)
         elif self.accepted and action in _NOT_LET_IN:
-            self.client.end(Ending.STOPPING)
+            self.client.end(EndReason.STOPPING)
         elif action in _ENDING_OF_ACTION:
             self.client.end(_ENDING_OF_ACTION[action])
 
     def _post(self, event: Event) -> None:
         assert self.owner is not None
-        self.pump.node.post(self.owner, packets.data(self.number, self.epoch, self.sent, [event]))
+        self.dispatcher.node.post(self.owner, packets.data(self.number, self.epoch, self.sent, [event]))
 
     def _tell_owner(self, packet: packets.Packet) -> None:
         if self.owner is not None:
-            self.pump.node.post(self.owner, packet)
+            self.dispatcher.node.post(self.owner, packet)
 
-    def _withdraw(self, if_gone: Happening | None = None) -> None:
+    def _withdraw(self, if_gone: Trigger | None = None) -> None:
         """Take our entry out of the queue, if it is there and we know where."""
         if self.entry_id is None:
             return
         epoch = self.epoch
 
         def answered(answer: Answer) -> None:
-            happening = Happening.WITHDRAWN if answer == 1 else if_gone
-            if happening is not None and epoch == self.epoch:
-                self.obey(self.happen(happening))
+            trigger = Trigger.WITHDRAWN if answer == 1 else if_gone
+            if trigger is not None and epoch == self.epoch:
+                self.perform(self.transition(trigger))
 
-        self.pump.queue.withdraw(self, self.entry_id, answered)
+        self.dispatcher.queue.withdraw(self, self.entry_id, answered)

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 from channel_layer.errors import InvalidMessage
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.socket_messages import socket_message
-from interface_server.connections.interfaces import Pushed
+from interface_server.connections.interfaces import PushedMessage
 from interface_server.groups.delivery_order import Held, is_own, may_go
-from interface_server.groups.dropped_messages import Dropped
+from interface_server.groups.dropped_messages import DroppedMessages
 
 if TYPE_CHECKING:
-    from interface_server.connections.upstream import WireUpstream
+    from interface_server.connections.upstream import UpstreamConnection
 
 log = logging.getLogger("towpath.interface")
 
@@ -28,27 +28,27 @@ class Deliveries:
 
     def __init__(
         self,
-        connections: Mapping[int, WireUpstream],
+        connections: Mapping[int, UpstreamConnection],
         counters: MutableMapping[str, int],
-        dropped: Dropped,
-        obey: Callable[[str, list[list[Any]]], None],
+        dropped: DroppedMessages,
+        perform: Callable[[str, list[list[Any]]], None],
         held_bytes_max: int,
     ) -> None:
         """obey: does what packets say, and never raises. held_bytes_max: for one connection."""
         self._connections = connections
         self._counters = counters
         self._dropped = dropped
-        self._obey = obey
+        self._perform = perform
         self._held_bytes_max = held_bytes_max
         self.deaf = False  #: the last message that was waited for has not come, and no other since
         self.held: dict[int, Held] = {}
 
-    def send(self, upstream: WireUpstream, event: Event, count: int) -> None:
+    def send(self, upstream: UpstreamConnection, event: Event, count: int) -> None:
         """What somebody sent to its reply channel: as it comes, but for the accept. count: of its own instance; else 0."""
         if count and not self._is_next(upstream, count):
             return
         try:
-            pushed = Pushed(socket_message(event))
+            pushed = PushedMessage(socket_message(event))
         except InvalidMessage as error:
             self._dropped.tell("dropped.push_invalid", upstream.channel, str(error))
             return
@@ -59,14 +59,14 @@ class Deliveries:
         else:
             self._no_socket(upstream, pushed)
 
-    def _hold_for_accept(self, upstream: WireUpstream, pushed: Pushed) -> None:
+    def _hold_for_accept(self, upstream: UpstreamConnection, pushed: PushedMessage) -> None:
         held = self._held_of(upstream)
         if held.size_bytes < self._held_bytes_max:
             held.keep_sent(pushed)
         else:
             self._no_room(upstream, held)
 
-    def push(self, number: int, pushed: Pushed) -> None:
+    def push(self, number: int, pushed: PushedMessage) -> None:
         """What somebody sent to a group: to one member, if it is still there."""
         upstream = self._connections.get(number)
         if upstream is None:
@@ -77,7 +77,7 @@ class Deliveries:
         else:
             self._in_order(upstream, pushed)
 
-    def _in_order(self, upstream: WireUpstream, pushed: Pushed) -> None:
+    def _in_order(self, upstream: UpstreamConnection, pushed: PushedMessage) -> None:
         self._heard(upstream, pushed)
         if upstream.kind != "websocket":
             self._no_socket(upstream, pushed)
@@ -87,17 +87,17 @@ class Deliveries:
             self._hold(upstream, pushed)
             self.go_on(upstream)
 
-    def _no_socket(self, upstream: WireUpstream, pushed: Pushed) -> None:
+    def _no_socket(self, upstream: UpstreamConnection, pushed: PushedMessage) -> None:
         where = f"group {pushed.group}" if pushed.group else upstream.channel
         self._dropped.tell("dropped.pushed_to_http", where, f"{upstream.channel} is an HTTP exchange")
 
-    def _heard(self, upstream: WireUpstream, pushed: Pushed) -> None:
+    def _heard(self, upstream: UpstreamConnection, pushed: PushedMessage) -> None:
         """Its own message has come."""
         if is_own(upstream, pushed):
             assert pushed.origin is not None
             upstream.came = max(upstream.came, pushed.origin[2])
 
-    def _hold(self, upstream: WireUpstream, pushed: Pushed) -> None:
+    def _hold(self, upstream: UpstreamConnection, pushed: PushedMessage) -> None:
         held = self._held_of(upstream)
         if held.size_bytes < self._held_bytes_max:
             held.keep_push(pushed)
@@ -107,19 +107,19 @@ class Deliveries:
         else:
             self._no_room(upstream, held)
 
-    def _no_room(self, upstream: WireUpstream, held: Held) -> None:
+    def _no_room(self, upstream: UpstreamConnection, held: Held) -> None:
         self._counters["dropped.push_before_accept"] += 1
         if not held.told:
             held.told = True
             text = "%s has not been accepted, and %d bytes wait for that: what comes now is dropped"
             log.warning(text, upstream.channel, held.size_bytes)
 
-    def _held_of(self, upstream: WireUpstream) -> Held:
+    def _held_of(self, upstream: UpstreamConnection) -> Held:
         return self.held.setdefault(upstream.number, Held())
 
     # -- where the two ways meet
 
-    def placed(self, upstream: WireUpstream, count: int, expected: bool) -> None:
+    def placed(self, upstream: UpstreamConnection, count: int, expected: bool) -> None:
         """The place of a message of its own instance to a group has come. expected: the message itself will come here too."""
         if not self._is_next(upstream, count):
             return
@@ -128,14 +128,14 @@ class Deliveries:
         self.release(upstream)
 
     @staticmethod
-    def _is_next(upstream: WireUpstream, count: int) -> bool:
+    def _is_next(upstream: UpstreamConnection, count: int) -> bool:
         """False: it was seen, and sent again after a doubt."""
         if count <= upstream.placed:
             return False
         upstream.placed = count
         return True
 
-    def missed(self, pushed: Pushed) -> None:
+    def missed(self, pushed: PushedMessage) -> None:
         """A message was dropped: nobody needs to wait for it."""
         upstream = self._connections.get(pushed.origin[0]) if pushed.origin is not None else None
         if upstream is not None:
@@ -148,7 +148,7 @@ class Deliveries:
         if held is None or held.running or not (held.awaited or held.packets):
             return False
         upstream = self._connections[packet[1]]
-        if not upstream.obeys(sender, packet[2]):
+        if not upstream.is_from_owner(sender, packet[2]):
             return False
         held.keep_packet(sender, packet)
         if held.size_bytes > self._held_bytes_max:
@@ -156,7 +156,7 @@ class Deliveries:
             self.go_on(upstream)
         return True
 
-    def release(self, upstream: WireUpstream) -> None:
+    def release(self, upstream: UpstreamConnection) -> None:
         """Something has come that pushes may have waited for."""
         held = self.held.get(upstream.number)
         if held is None:
@@ -165,7 +165,7 @@ class Deliveries:
             upstream.client.push(pushed)
         self._done(upstream.number, held)
 
-    def go_on(self, upstream: WireUpstream) -> None:
+    def go_on(self, upstream: UpstreamConnection) -> None:
         """The same for its owner's packets, which may end the connection, or let others wait."""
         self.release(upstream)
         held = self.held.get(upstream.number)
@@ -173,11 +173,11 @@ class Deliveries:
             self._run(upstream, held)
             self._done(upstream.number, held)
 
-    def _run(self, upstream: WireUpstream, held: Held) -> None:
+    def _run(self, upstream: UpstreamConnection, held: Held) -> None:
         held.running = True
         while (waited := held.next_packet(upstream)) is not None:
             sender, packet = waited
-            self._obey(sender, [packet])
+            self._perform(sender, [packet])
         held.running = False
 
     def _done(self, number: int, held: Held) -> None:
@@ -195,17 +195,17 @@ class Deliveries:
                 self._give_up(upstream, held)
                 self.go_on(upstream)
 
-    def _give_up(self, upstream: WireUpstream, held: Held) -> None:
+    def _give_up(self, upstream: UpstreamConnection, held: Held) -> None:
         self._counters["order.given_up"] += 1
         held.give_up(upstream)
 
-    def owner_lost(self, upstream: WireUpstream) -> None:
+    def owner_lost(self, upstream: UpstreamConnection) -> None:
         """Nothing more will come of its owner: what has come is obeyed now."""
         while (held := self.held.get(upstream.number)) is not None and held.awaited:
             held.give_up(upstream)
             self.go_on(upstream)
 
-    def forget(self, upstream: WireUpstream) -> None:
+    def forget(self, upstream: UpstreamConnection) -> None:
         """One of `held` is done: what waits is dropped with it, and a `join` or `leave` that waits gets its answer."""
         held = self.held.pop(upstream.number)
         self._counters["dropped.push_not_open"] += held.end()

@@ -19,7 +19,7 @@ from typing import Any
 from channel_layer.protocol.events import payload_size_bytes
 from channel_layer.protocol.packets import JOIN, LEAVE, SEND
 from interface_server.connections.connection import Connection
-from interface_server.connections.interfaces import Pushed
+from interface_server.connections.interfaces import PushedMessage
 
 #: How many looks, two a second, either side waits for the other. Counted, since a loop that was blocked has looked once, and reads
 #: first what came meanwhile.
@@ -34,8 +34,8 @@ class Held:
     __slots__ = ("awaited", "looks", "packets", "ready", "running", "size_bytes", "told", "unplaced")
 
     def __init__(self) -> None:
-        self.ready: deque[Pushed] = deque()  #: nothing but the accept is missing
-        self.unplaced: deque[Pushed] = deque()  #: the first waits for its place, the others for it
+        self.ready: deque[PushedMessage] = deque()  #: nothing but the accept is missing
+        self.unplaced: deque[PushedMessage] = deque()  #: the first waits for its place, the others for it
         self.packets: deque[tuple[str, list[Any], int]] = deque()  #: with their senders and sizes
         self.awaited = 0  #: the message to a group that the packets wait for; 0: none
         self.size_bytes = 0  #: of all of them
@@ -46,19 +46,19 @@ class Held:
     def __bool__(self) -> bool:
         return bool(self.ready or self.unplaced or self.packets or self.awaited)
 
-    def keep_push(self, pushed: Pushed) -> None:
+    def keep_push(self, pushed: PushedMessage) -> None:
         """A group's message waits behind all others."""
         if not self.unplaced and not self.awaited:
             self.looks = 0
         self.unplaced.append(pushed)
         self.size_bytes += _push_size_bytes(pushed)
 
-    def keep_sent(self, pushed: Pushed) -> None:
+    def keep_sent(self, pushed: PushedMessage) -> None:
         """What was sent to the reply channel has come by the inbox: it waits for no place there."""
         self.ready.append(pushed)
         self.size_bytes += _push_size_bytes(pushed)
 
-    def next_push(self, connection: Connection) -> Pushed | None:
+    def next_push(self, connection: Connection) -> PushedMessage | None:
         """The next one that may go now."""
         while self.unplaced and is_placed(connection, self.unplaced[0]):
             self.ready.append(self.unplaced.popleft())
@@ -113,23 +113,23 @@ class Held:
                 pushed.origin = None  # nobody else looks at it
 
 
-def is_own(connection: Connection, pushed: Pushed) -> bool:
+def is_own(connection: Connection, pushed: PushedMessage) -> bool:
     """True if the connection's present instance has published it."""
     origin = pushed.origin
     return origin is not None and origin[0] == connection.number and origin[1] == connection.epoch
 
 
-def is_placed(connection: Connection, pushed: Pushed) -> bool:
+def is_placed(connection: Connection, pushed: PushedMessage) -> bool:
     """True if all that its instance said before `pushed` has come."""
     return pushed.origin is None or not is_own(connection, pushed) or pushed.origin[2] <= connection.placed
 
 
-def may_go(connection: Connection, pushed: Pushed) -> bool:
+def may_go(connection: Connection, pushed: PushedMessage) -> bool:
     """True if it may be written now, as far as it alone is concerned."""
     return connection.accepted and is_placed(connection, pushed)
 
 
-def _push_size_bytes(pushed: Pushed) -> int:
+def _push_size_bytes(pushed: PushedMessage) -> int:
     return payload_size_bytes(pushed.event) + HELD_OVERHEAD_BYTES
 
 

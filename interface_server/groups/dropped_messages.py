@@ -7,17 +7,17 @@ import logging
 from collections import defaultdict
 from collections.abc import MutableMapping
 
-from channel_layer.process.rate_limited_log import OnceAMinute
+from channel_layer.process.rate_limited_log import RateLimitedLog
 
 log = logging.getLogger("towpath.interface")
 
 
-class Dropped:
+class DroppedMessages:
     """Those of one process."""
 
     def __init__(self, counters: MutableMapping[str, int]) -> None:
         self._counters = counters
-        self._told: defaultdict[str, OnceAMinute] = defaultdict(OnceAMinute)
+        self._told: defaultdict[str, RateLimitedLog] = defaultdict(RateLimitedLog)
         self._loop = asyncio.get_running_loop()
 
     def tell(self, counter: str, where: str, why: str) -> None:

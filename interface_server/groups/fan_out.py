@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from interface_server.connections.interfaces import Pushed
+from interface_server.connections.interfaces import PushedMessage
 
 SOCKETS_PER_TURN = 256
 #: Messages that wait while one is being delivered; the newest beyond it are dropped and counted.
@@ -20,12 +20,12 @@ MESSAGES_MAX = 4096
 class FanOut:
     """One process' deliveries. `push(number, pushed)` brings one message to one connection."""
 
-    def __init__(self, push: Callable[[int, Pushed], None]) -> None:
+    def __init__(self, push: Callable[[int, PushedMessage], None]) -> None:
         self._push = push
-        self._queue: deque[tuple[Pushed, Iterator[int]]] = deque()
+        self._queue: deque[tuple[PushedMessage, Iterator[int]]] = deque()
         self._loop = asyncio.get_running_loop()
 
-    def send(self, pushed: Pushed, members: tuple[int, ...]) -> bool:
+    def send(self, pushed: PushedMessage, members: tuple[int, ...]) -> bool:
         """Bring `pushed` to `members`. False: too much waits already, and it was dropped."""
         if not self._queue and len(members) <= SOCKETS_PER_TURN:
             for number in members:

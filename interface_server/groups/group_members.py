@@ -12,34 +12,34 @@ from typing import TYPE_CHECKING, Any
 
 from channel_layer.errors import InvalidMessage
 from channel_layer.messaging.membership import Membership
-from channel_layer.node import RedisNode
+from channel_layer.node import Node
 from channel_layer.protocol import packets
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.names import check_group
 from channel_layer.protocol.socket_messages import socket_message
 from interface_server.connections.connection import State
-from interface_server.connections.interfaces import Pushed
+from interface_server.connections.interfaces import PushedMessage
 from interface_server.groups.deliveries import Deliveries
-from interface_server.groups.dropped_messages import Dropped
+from interface_server.groups.dropped_messages import DroppedMessages
 from interface_server.groups.fan_out import FanOut
 
 if TYPE_CHECKING:
-    from interface_server.connections.upstream import WireUpstream
+    from interface_server.connections.upstream import UpstreamConnection
 
 #: After the accept of a resumed WebSocket's instance: until then it has confirmed the groups that it wants to stay in.
 SWEEP_S = 5.0
 
 
-class Members:
+class GroupMembers:
     """The groups of one pump's connections, which it finds in `connections` by their numbers."""
 
     def __init__(
         self,
-        node: RedisNode,
+        node: Node,
         membership: Membership,
-        connections: Mapping[int, WireUpstream],
+        connections: Mapping[int, UpstreamConnection],
         deliveries: Deliveries,
-        dropped: Dropped,
+        dropped: DroppedMessages,
     ) -> None:
         self._node = node
         self._membership = membership
@@ -54,7 +54,7 @@ class Members:
         self._deliveries.deaf = False
         origin = self._origin(event)
         try:
-            pushed = Pushed(socket_message(event), group, origin)
+            pushed = PushedMessage(socket_message(event), group, origin)
         except InvalidMessage as error:
             self._dropped.tell("dropped.push_invalid", f"group {group}", str(error))
             return
@@ -70,7 +70,7 @@ class Members:
         _, *place = origin
         return (place[0], place[1], place[2]) if list(map(type, place)) == [int, int, int] else None
 
-    def published(self, upstream: WireUpstream, count: int, group: str) -> None:
+    def published(self, upstream: UpstreamConnection, count: int, group: str) -> None:
         """Its instance said in its own line of packets that it has sent to `group`."""
         member = self._membership.has(group, upstream.number)
         self._deliveries.placed(upstream, count, member and self._node.groups.hears(group))
@@ -98,11 +98,11 @@ class Members:
             self._node.groups.unsubscribe(group)
         self._node.post(sender, packets.joined(number, epoch, request, known))
 
-    def resumed(self, upstream: WireUpstream) -> None:
+    def resumed(self, upstream: UpstreamConnection) -> None:
         """An instance has accepted a socket that it got from another: what it does not confirm of the memberships ends soon."""
         self._loop.call_later(SWEEP_S, self._sweep, upstream, upstream.epoch)
 
-    def _sweep(self, upstream: WireUpstream, epoch: int) -> None:
+    def _sweep(self, upstream: UpstreamConnection, epoch: int) -> None:
         if upstream.epoch == epoch and upstream.state is State.OWNED:
             for group in self._membership.sweep(upstream.number, epoch):
                 self._node.groups.unsubscribe(group)

@@ -11,23 +11,23 @@ import asyncio
 from collections import Counter
 from dataclasses import dataclass
 
-from interface_server.connections.interfaces import Door
+from interface_server.connections.interfaces import Backend
 from interface_server.http.access_log import AccessLog
 from interface_server.http.health import Health
 from interface_server.http.proxy_headers import TrustedPeers
 from interface_server.http1.encoder import StandingLines
 from interface_server.settings import InterfaceSettings
 from interface_server.timers import Sweep
-from interface_server.transport.slow_consumers import SlownessWatch
-from interface_server.transport.write_timeout import StallWatch
+from interface_server.transport.slow_consumers import SlowConsumers
+from interface_server.transport.write_timeout import WriteTimeouts
 
 
 @dataclass(slots=True, eq=False)
-class DoorContext:
-    """Made by `DoorContext.of`; `start` and `stop` belong to whoever runs the process."""
+class ServerContext:
+    """Made by `ServerContext.of`; `start` and `stop` belong to whoever runs the process."""
 
     settings: InterfaceSettings
-    door: Door
+    door: Backend
     loop: asyncio.AbstractEventLoop
     #: What users would not want, `<what>.<why>` (`refused.head_too_large`): names come from the code alone, never from a client.
     counters: Counter[str]
@@ -35,9 +35,9 @@ class DoorContext:
     trusted: TrustedPeers | None  #: None: proxy headers are not read
     lines: StandingLines
     health: Health
-    stalled: StallWatch  #: of those that have bytes to take
-    slow: SlownessWatch  #: WebSockets for which much waits that they have not asked for
-    half_closed: StallWatch  #: of those that have closed their own direction and wait for an answer
+    stalled: WriteTimeouts  #: of those that have bytes to take
+    slow: SlowConsumers  #: WebSockets for which much waits that they have not asked for
+    half_closed: WriteTimeouts  #: of those that have closed their own direction and wait for an answer
     sweep: Sweep
     now: float = 0.0  #: loop.time() at the last stroke
     idle_deadline: float = 0.0  #: what `deadline(keep_alive_timeout_s)` says at present
@@ -48,12 +48,12 @@ class DoorContext:
     def of(
         cls,
         settings: InterfaceSettings,
-        door: Door,
+        door: Backend,
         loop: asyncio.AbstractEventLoop,
         counters: Counter[str],
         *,
         sweep_period_s: float = 1.0,
-    ) -> DoorContext:
+    ) -> ServerContext:
         """All parts as `settings` say. counters: the pump's, which tells them. Raises ValueError where a setting cannot be understood."""
         context = cls(
             settings=settings,
@@ -64,9 +64,9 @@ class DoorContext:
             trusted=TrustedPeers(settings.forwarded_allow_ips) if settings.proxy_headers else None,
             lines=StandingLines(settings.server_header, settings.date_header, settings.headers),
             health=Health(settings.health_path),
-            stalled=StallWatch(settings.stall_timeout_s),
-            slow=SlownessWatch(settings.ws_push_timeout_s),
-            half_closed=StallWatch(settings.half_close_timeout_s),
+            stalled=WriteTimeouts(settings.stall_timeout_s),
+            slow=SlowConsumers(settings.ws_push_timeout_s),
+            half_closed=WriteTimeouts(settings.half_close_timeout_s),
             sweep=Sweep(loop, sweep_period_s),
         )
         context._tick(loop.time())

@@ -1,4 +1,4 @@
-"""HTTP/1 on a client's socket: bytes in, `Door.open` and events out, and back again.
+"""HTTP/1 on a client's socket: bytes in, `Backend.open` and events out, and back again.
 
 parser.py makes requests of the bytes, the door takes them to a worker, encoder.py makes bytes of what comes
 back; `request_reader.py` and `response_writer.py` keep the order of things on either side, and
@@ -21,7 +21,7 @@ from interface_server.http1.parser import Intake
 from interface_server.http1.pipeline import Turns
 from interface_server.http1.request_reader import Requests
 from interface_server.http1.response_writer import Responses
-from interface_server.transport.transport import Vanished
+from interface_server.transport.transport import PeerTimedOut
 
 if TYPE_CHECKING:
     from interface_server.protocol_factory import HttpFactory
@@ -120,7 +120,7 @@ class HttpProtocol(Requests, Responses, Protocol):  # type: ignore[misc]  # `tra
             self._hang_up()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        if isinstance(reason.value, Vanished):
+        if isinstance(reason.value, PeerTimedOut):
             self.context.counters["aborted.vanished"] += 1
         self._leave()
         self._retire()

@@ -23,7 +23,7 @@ from interface_server.http1.encoder import Http1Response
 from interface_server.http1.head import Fields, Head
 from interface_server.http1.parser import Intake
 from interface_server.http1.pipeline import Turns
-from interface_server.transport.transport import UvloopTransport
+from interface_server.transport.transport import Transport
 
 if TYPE_CHECKING:
     from interface_server.protocol_factory import HttpFactory
@@ -80,7 +80,7 @@ class HttpSocket:
         "transport",
     )
 
-    transport: UvloopTransport
+    transport: Transport
     _place: Place  # from `connectionMade` on
     _intake: Intake
     _turns: Turns

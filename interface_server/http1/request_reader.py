@@ -114,7 +114,7 @@ class Requests(HttpSocket):
                 self._open(b"", False)
 
     def _flush(self, more: bool) -> None:
-        """Hand on what has come: first by `Door.open`, then by `forward`, 64 KiB at a time."""
+        """Hand on what has come: first by `Backend.open`, then by `forward`, 64 KiB at a time."""
         parts = self._parts
         if not parts:
             body = b""
@@ -187,7 +187,7 @@ class Requests(HttpSocket):
         self._unpause(NO_ROOM)
 
     @property
-    def torn(self) -> bool:
+    def mid_message(self) -> bool:
         """A response that is cut off is aborted: there is no next owner who could be mistaken for its end."""
         return False
 

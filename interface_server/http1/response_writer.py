@@ -10,7 +10,7 @@ from math import inf
 
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.server_sent_events import resumes_by_itself
-from interface_server.connections.interfaces import Ending, Pushed, Upstream
+from interface_server.connections.interfaces import EndReason, PushedMessage, Upstream
 from interface_server.http.response import OVER, InvalidResponse
 from interface_server.http1.connection_base import HALF_CLOSED, RETRY_AFTER, TEXT, HttpSocket, logger
 from interface_server.http1.encoder import JOINED_SIZE_BYTES_MAX, Http1Response
@@ -54,19 +54,19 @@ class Responses(HttpSocket):
                 return
         self._render(head, events, self._may_stay(), size_bytes)
 
-    def push(self, pushed: Pushed) -> None:
+    def push(self, pushed: PushedMessage) -> None:
         self.context.counters["dropped.pushed_to_http"] += 1
 
-    def end(self, ending: Ending) -> None:
+    def end(self, end_reason: EndReason) -> None:
         if self._upstream is None:
             return
         self._release()
-        self.context.counters[f"ended.{ending.name.lower()}"] += 1
+        self.context.counters[f"ended.{end_reason.name.lower()}"] += 1
         if self._spoken:
             self._break_off()
         else:
-            more = (RETRY_AFTER,) if ending.status == 503 else ()
-            self._answer(ending.status, (TEXT, *more), ending.why.encode() + b"\n")
+            more = (RETRY_AFTER,) if end_reason.status == 503 else ()
+            self._answer(end_reason.status, (TEXT, *more), end_reason.why.encode() + b"\n")
 
     # What is said when the process leaves.
 

@@ -12,8 +12,8 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
-from interface_server.transport.keepalive import Patience
-from interface_server.transport.listening_port import UvloopPort
+from interface_server.transport.keepalive import KeepaliveSettings
+from interface_server.transport.listening_port import ListeningPort
 from interface_server.transport.socket_options import (
     EVERYWHERE,
     be_patient,
@@ -21,11 +21,11 @@ from interface_server.transport.socket_options import (
     permissions,
     remove_stale,
 )
-from interface_server.transport.transport import UvloopTransport, everybody
+from interface_server.transport.transport import Transport, everybody
 
 
 @implementer(IStreamServerEndpoint)
-class UvloopServerEndpoint:
+class ServerEndpoint:
     """The first of `fd`, `uds`, `host` and `port` that is given."""
 
     def __init__(
@@ -39,7 +39,7 @@ class UvloopServerEndpoint:
         fd: int | None = None,
         backlog: int = 2048,
         reuse_port: bool = False,
-        patience: Patience | None = None,
+        patience: KeepaliveSettings | None = None,
         admits: Callable[[int], bool] = everybody,
     ) -> None:
         """patience: with clients that are no longer there; None: the system's, which has none while nothing is sent."""
@@ -53,11 +53,11 @@ class UvloopServerEndpoint:
         self._admits = admits
         self._connecting: set[asyncio.Task[object]] = set()  # asyncio itself holds its tasks only weakly
 
-    def listen(self, protocolFactory: Factory) -> Deferred[UvloopPort]:
+    def listen(self, protocolFactory: Factory) -> Deferred[ListeningPort]:
         """Twisted's face of `open`."""
         return Deferred.fromFuture(self._loop.create_task(self.open(protocolFactory)))
 
-    async def open(self, factory: Factory) -> UvloopPort:
+    async def open(self, factory: Factory) -> ListeningPort:
         """Listen; each connection gets a protocol of `factory`. Raises OSError, with nothing left behind."""
         port = await self._port_of(factory)
         if self._patience is not None:
@@ -65,9 +65,9 @@ class UvloopServerEndpoint:
                 be_patient(listening, self._patience)
         return port
 
-    async def _port_of(self, factory: Factory) -> UvloopPort:
-        def connection() -> UvloopTransport:
-            return UvloopTransport(factory, self._admits)
+    async def _port_of(self, factory: Factory) -> ListeningPort:
+        def connection() -> Transport:
+            return Transport(factory, self._admits)
 
         def accepted(sock: socket.socket) -> None:
             task = self._loop.create_task(self._loop.connect_accepted_socket(connection, sock))
@@ -75,9 +75,9 @@ class UvloopServerEndpoint:
             task.add_done_callback(self._connecting.discard)
 
         server, inherited = await self._listening(connection), self._fd is not None
-        return UvloopPort(server, None if inherited else self._uds, accepted, inherited)
+        return ListeningPort(server, None if inherited else self._uds, accepted, inherited)
 
-    async def _listening(self, connection: Callable[[], UvloopTransport]) -> asyncio.Server:
+    async def _listening(self, connection: Callable[[], Transport]) -> asyncio.Server:
         if self._fd is not None:
             sock = socket.socket(fileno=self._fd)
             if sock.family == socket.AF_UNIX:
@@ -97,7 +97,7 @@ class UvloopServerEndpoint:
             reuse_port=self._reuse_port or None,
         )
 
-    async def _open_unix(self, connection: Callable[[], UvloopTransport], path: Path) -> asyncio.Server:
+    async def _open_unix(self, connection: Callable[[], Transport], path: Path) -> asyncio.Server:
         before = remove_stale(path)
         server = await self._loop.create_unix_server(connection, str(path), backlog=self._backlog)
         path.chmod(permissions(self._uds_permissions, before))  # noqa: ASYNC240 - once, before anybody is served

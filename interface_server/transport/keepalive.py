@@ -27,7 +27,7 @@ STALL_TIMEOUT_S_MAX = 60_000.0  #: the kernel knows no larger numbers than follo
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class KeepaliveSettings:
     """What the kernel is told, in its own units where it has any: whole seconds for calls."""
 
     idle_s: int
@@ -35,7 +35,7 @@ class Patience:
     unacknowledged_s: float
 
     @classmethod
-    def beside(cls, stall_timeout_s: float) -> Patience:
+    def beside(cls, stall_timeout_s: float) -> KeepaliveSettings:
         """As much as fits the time that a client has which takes nothing; a silent one is given up a few seconds later."""
         stall_timeout_s = min(stall_timeout_s, STALL_TIMEOUT_S_MAX)
         return cls(

@@ -17,7 +17,7 @@ from interface_server.transport.addresses import Address, address_of
 
 
 @implementer(IListeningPort)
-class UvloopPort:
+class ListeningPort:
     """A listening server. Stopping it takes no further connection; those that exist live on."""
 
     def __init__(

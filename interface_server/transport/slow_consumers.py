@@ -14,7 +14,7 @@ from typing import Protocol
 
 
 class Watched(Protocol):
-    """What a transport must tell about itself (transport.UvloopTransport does)."""
+    """What a transport must tell about itself (transport.Transport does)."""
 
     @property
     def written_bytes(self) -> int:
@@ -35,7 +35,7 @@ class _Debt:
         self.on_slow = on_slow
 
 
-class SlownessWatch:
+class SlowConsumers:
     """The transports for which much waits."""
 
     __slots__ = ("_debts", "_timeout_s")

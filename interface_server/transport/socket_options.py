@@ -15,7 +15,7 @@ import stat
 from pathlib import Path
 from typing import Any
 
-from interface_server.transport.keepalive import Patience
+from interface_server.transport.keepalive import KeepaliveSettings
 
 NOTSENT_LOWAT_BYTES = 16 * 1024
 TCP_NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", 25)  # the socket module names it on Linux since 3.12
@@ -34,7 +34,7 @@ def prepare(sock: socket.socket) -> None:
         pass  # the peer is gone already, or the kernel does not know the option: neither is needed to be right
 
 
-def be_patient(listening: Any, patience: Patience) -> None:
+def be_patient(listening: Any, patience: KeepaliveSettings) -> None:
     """Those that will be accepted. listening: a socket, or uvloop's picture of one."""
     if listening.family == socket.AF_UNIX:
         return

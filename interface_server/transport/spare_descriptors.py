@@ -7,7 +7,7 @@ import resource
 import time
 from collections.abc import MutableMapping
 
-from channel_layer.process.rate_limited_log import OnceAMinute
+from channel_layer.process.rate_limited_log import RateLimitedLog
 
 log = logging.getLogger("towpath.interface")
 
@@ -19,7 +19,7 @@ class SpareDescriptors:
 
     def __init__(self, counters: MutableMapping[str, int]) -> None:
         self._counters = counters
-        self._told = OnceAMinute()
+        self._told = RateLimitedLog()
         self.limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         #: The system gives out the lowest number that is free: a client with this one would take from the spare.
         self._first = self.limit - min(SPARE, self.limit // 4)

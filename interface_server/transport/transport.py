@@ -43,7 +43,7 @@ def everybody(_descriptor: int) -> bool:
 
 
 @implementer(ITransport, IConsumer, IPushProducer)
-class UvloopTransport(asyncio.Protocol):
+class Transport(asyncio.Protocol):
     """One connection: asyncio's protocol towards uvloop, Twisted's transport towards our protocol."""
 
     __slots__ = ("_admits", "_factory", "_producer", "_written", "data_received", "protocol", "uv")
@@ -227,12 +227,12 @@ class UvloopTransport(asyncio.Protocol):
         return bool(poll.poll(0))
 
 
-class Vanished(ConnectionLost):
+class PeerTimedOut(ConnectionLost):
     """The kernel gave the connection up: nothing is heard of the peer any more."""
 
 
 def _lost(exc: Exception) -> Failure:
-    kind = Vanished if isinstance(exc, OSError) and exc.errno in ERRNOS else ConnectionLost
+    kind = PeerTimedOut if isinstance(exc, OSError) and exc.errno in ERRNOS else ConnectionLost
     return Failure(kind(str(exc)))  # type: ignore[no-untyped-call]  # Twisted's is not typed
 
 

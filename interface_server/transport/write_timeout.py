@@ -14,7 +14,7 @@ from typing import Protocol
 
 
 class Watched(Protocol):
-    """What a transport must tell about itself (transport.UvloopTransport does)."""
+    """What a transport must tell about itself (transport.Transport does)."""
 
     def acknowledged_bytes(self) -> int:
         """Bytes that the peer has acknowledged since the connection began."""
@@ -29,7 +29,7 @@ class _Progress:
         self.on_stalled = on_stalled
 
 
-class StallWatch:
+class WriteTimeouts:
     """The transports whose writing is paused (or that are closing with bytes left), and since when each has not moved."""
 
     __slots__ = ("_timeout_s", "_watched")

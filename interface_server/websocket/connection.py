@@ -17,9 +17,9 @@ from zope.interface import implementer
 from channel_layer.protocol.close_codes import ABNORMAL, INTERNAL_ERROR
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.scope import Scope
-from interface_server.connections.interfaces import Ending
+from interface_server.connections.interfaces import EndReason
 from interface_server.http.response import InvalidResponse
-from interface_server.transport.transport import UvloopTransport, Vanished
+from interface_server.transport.transport import PeerTimedOut, Transport
 from interface_server.websocket.connection_base import RETRY_AFTER, WebSockets
 from interface_server.websocket.frame_parser import negotiate_deflate
 from interface_server.websocket.frames import FIN, PING, frame
@@ -33,7 +33,7 @@ PING_TIMEOUT = "ping timeout"
 _PING_FRAME = frame(FIN | PING, b"")
 
 
-def upgrade(transport: UvloopTransport, scope: Event, remaining_bytes: bytes, shared: WebSockets) -> None:
+def upgrade(transport: Transport, scope: Event, remaining_bytes: bytes, shared: WebSockets) -> None:
     """Take `transport` over from HTTP, whose protocol must not touch it again.
 
     scope: ASGI's, `type` websocket, without `subprotocols`; its head is checked as HTTP's, not yet as a WebSocket's.
@@ -125,7 +125,7 @@ class WebSocket(Reading, Writing):
             if action is Action.SEND:
                 self._send(event)
             else:
-                self._obey(action, event)
+                self._perform(action, event)
         upstream = self._upstream
         if upstream is not None:
             if self._writing_paused:
@@ -133,7 +133,7 @@ class WebSocket(Reading, Writing):
             else:
                 upstream.delivered(size_bytes)
 
-    def _obey(self, action: Action, event: Event) -> None:
+    def _perform(self, action: Action, event: Event) -> None:
         if action is Action.ACCEPT:
             self._accept(event)
         elif action is Action.CLOSE:
@@ -146,14 +146,14 @@ class WebSocket(Reading, Writing):
         elif action is Action.BREAK:
             self._at_fault(f"{event['type']} has no place while the socket is {self._state.name.lower()}")
 
-    def end(self, ending: Ending) -> None:
+    def end(self, end_reason: EndReason) -> None:
         self._upstream = None
         if self._state is State.CONNECTING:
-            self._refuse(ending.status, ending.why, RETRY_AFTER if ending.status == 503 else b"")
+            self._refuse(end_reason.status, end_reason.why, RETRY_AFTER if end_reason.status == 503 else b"")
         elif self._state is State.DENYING:
             self._abort("denial_cut")
         elif self._state is State.OPEN:
-            self._close(ending.close_code, "" if ending is Ending.FINISHED else ending.why)
+            self._close(end_reason.close_code, "" if end_reason is EndReason.FINISHED else end_reason.why)
 
     def resume(self) -> None:
         if self._reading_paused:
@@ -216,7 +216,7 @@ class WebSocket(Reading, Writing):
         self._state = State.CLOSED
         self._clear = False
         context = self._shared.context
-        if isinstance(reason.value, Vanished):
+        if isinstance(reason.value, PeerTimedOut):
             context.counters["aborted.vanished"] += 1
         context.under_way -= 1
         self._shared.alive.discard(self)

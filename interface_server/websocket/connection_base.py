@@ -11,11 +11,11 @@ import logging
 
 from autobahn.websocket.compress import PerMessageDeflate
 
-from channel_layer.process.rate_limited_log import OnceAMinute
+from channel_layer.process.rate_limited_log import RateLimitedLog
 from channel_layer.protocol.close_codes import ABNORMAL, INTERNAL_ERROR, SERVICE_RESTART, TRY_AGAIN_LATER
 from interface_server.connections.interfaces import Upstream
-from interface_server.http.server_context import DoorContext
-from interface_server.transport.transport import UvloopTransport
+from interface_server.http.server_context import ServerContext
+from interface_server.transport.transport import Transport
 from interface_server.websocket.frame_parser import Framing, Rack
 from interface_server.websocket.frames import close_frame
 from interface_server.websocket.handshake import Handshake
@@ -35,12 +35,12 @@ class WebSockets:
 
     __slots__ = ("alive", "context", "given_up", "rack", "turns", "unread", "watch")
 
-    def __init__(self, context: DoorContext) -> None:
+    def __init__(self, context: ServerContext) -> None:
         self.context = context
         self.rack = Rack(context.settings.ws_size_bytes_max)
         self.watch = Watch(context.settings)
         self.turns = ReadingTurns(context.loop)
-        self.given_up = OnceAMinute()
+        self.given_up = RateLimitedLog()
         self.alive: set[Socket] = set()  #: from the upgrade until the transport is gone
         self.unread: set[Socket] = set()  #: those of them that are not read at present
         context.sweep.add(self.watch.sweep)
@@ -79,7 +79,7 @@ class Socket:
         "_writing_paused",
     )
 
-    def __init__(self, shared: WebSockets, transport: UvloopTransport) -> None:
+    def __init__(self, shared: WebSockets, transport: Transport) -> None:
         self._shared = shared
         self._transport = transport
         self._state = State.CONNECTING

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from channel_layer.protocol.events import EVENT_OVERHEAD_BYTES, Event
-from interface_server.connections.interfaces import Pushed
+from interface_server.connections.interfaces import PushedMessage
 from interface_server.websocket.frames import COMPRESSED, CONTINUATION, FIN, frame, message_payload
 
 
@@ -30,7 +30,7 @@ class Composer:
 
     def __init__(self, deflate: Deflate | None = None) -> None:
         self._deflate = deflate
-        self._waiting: list[Pushed] = []
+        self._waiting: list[PushedMessage] = []
         self.waiting_bytes = 0  #: size of what waits for the end of the message; even empty ones have one
         self.inside_message = False
 
@@ -49,12 +49,12 @@ class Composer:
         self.inside_message = more
         return frame(first_byte if more else first_byte | FIN, payload)
 
-    def wait(self, pushed: Pushed) -> None:
+    def wait(self, pushed: PushedMessage) -> None:
         """Keep `pushed` until the message is over. Raises like `message_frame`."""
         self.waiting_bytes += len(message_payload(pushed.event)[1]) + EVENT_OVERHEAD_BYTES
         self._waiting.append(pushed)
 
-    def take_waiting(self) -> list[Pushed]:
+    def take_waiting(self) -> list[PushedMessage]:
         """What waited, in order; nothing waits any more."""
         waiting, self._waiting, self.waiting_bytes = self._waiting, [], 0
         return waiting

@@ -9,7 +9,7 @@ written at once; for a group the very same bytes for all. P1, P5.
 from __future__ import annotations
 
 from channel_layer.protocol.events import Event
-from interface_server.connections.interfaces import Pushed
+from interface_server.connections.interfaces import PushedMessage
 from interface_server.websocket.connection_base import Socket
 from interface_server.websocket.frames import message_frame
 from interface_server.websocket.message_encoder import Composer
@@ -59,7 +59,7 @@ class Writing(Socket):
             self.push(pushed)
 
     @property
-    def torn(self) -> bool:
+    def mid_message(self) -> bool:
         """See `Client.torn`."""
         return self._composer is not None and self._composer.inside_message
 
@@ -68,7 +68,7 @@ class Writing(Socket):
         """See `Client.request`."""
         return ""
 
-    def push(self, pushed: Pushed) -> None:
+    def push(self, pushed: PushedMessage) -> None:
         if self._clear:
             data = pushed.frame
             if data is not None:
@@ -86,7 +86,7 @@ class Writing(Socket):
         else:
             self._shared.context.counters["dropped.push_not_open"] += 1
 
-    def _push_message(self, pushed: Pushed) -> None:
+    def _push_message(self, pushed: PushedMessage) -> None:
         composer = self._composer
         data = b""
         if composer is None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from channel_layer.errors import ChannelLayerError, InvalidMessage, InvalidName, WireError
 from channel_layer.liveness.lease import OwnLease
-from channel_layer.liveness.peer_counts import Peers
+from channel_layer.liveness.peer_counts import PeerCounts
 from channel_layer.messaging.membership import Membership
 from channel_layer.protocol import codec, packets
 from channel_layer.protocol.events import check_message, payload_size_bytes
@@ -279,7 +279,7 @@ def test_a_renewal_that_failed_counts_as_long_as_one_that_found_nothing() -> Non
 
 def test_peers_are_watched_as_long_as_connections_are_shared_with_them() -> None:
     """One lease per process, whatever the number of connections."""
-    peers = Peers()
+    peers = PeerCounts()
     for _ in range(3):
         peers.hold("a")
     peers.hold("b")
@@ -292,7 +292,7 @@ def test_peers_are_watched_as_long_as_connections_are_shared_with_them() -> None
 
 def test_what_is_taken_from_the_queue_of_the_dead_is_not_forgotten_with_what_they_had() -> None:
     """P8. Instances of the dead end in their own time; one that was started behind their burial must be told as well."""
-    peers = Peers()
+    peers = PeerCounts()
     for _ in range(2):
         peers.hold("dead")
     peers.forget("dead")

@@ -16,7 +16,7 @@ from tests.support.facts import until
 #: Threads of the loop's own pool come as they are needed, and stay.
 POOL = "uvloop_"
 #: Whoever has begun has this task until it leaves.
-AT_REST = "RedisNode._look_around"
+AT_REST = "Node._look_around"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,13 +12,13 @@ from channel_layer.protocol import packets
 from channel_layer.protocol.events import Event, payload_size_bytes
 from channel_layer.protocol.packets import Close
 from channel_layer.protocol.scope import Scope
-from channel_layer.settings import WireSettings
-from interface_server.connections.dispatcher import Pump as InterfacePump
-from interface_server.connections.interfaces import Ending, Pushed
+from channel_layer.settings import RedisSettings
+from interface_server.connections.dispatcher import Dispatcher as InterfacePump
+from interface_server.connections.interfaces import EndReason, PushedMessage
 from interface_server.settings import InterfaceSettings
 from tests.support.facts import until
-from worker.connections.dispatcher import Pump as WorkerPump
-from worker.connections.interfaces import Line
+from worker.connections.dispatcher import Dispatcher as WorkerPump
+from worker.connections.interfaces import Downstream
 from worker.settings import WorkerSettings
 
 #: What either side may say of a connection and the other cannot understand: kind, and what follows number and epoch.
@@ -37,12 +37,12 @@ class Recorded:
 
     events: list[Event] = field(default_factory=list)
     pushed: list[Event] = field(default_factory=list)
-    ending: Ending | None = None
+    end_reason: EndReason | None = None
     wanted_count: int = 0
     resumed: int = 0
     adoptions: int = 0
     undelivered: int = 0
-    torn: bool = False
+    mid_message: bool = False
     request: str = "GET /"
     takes: bool = True  #: False: a client that does not read; nothing counts as delivered
     upstream: Any = None
@@ -59,11 +59,11 @@ class Recorded:
         if events and events[-1]["type"] == "http.response.body" and not events[-1]["more_body"]:
             self.upstream.complete()
 
-    def push(self, pushed: Pushed) -> None:
+    def push(self, pushed: PushedMessage) -> None:
         self.pushed.append(pushed.event)
 
-    def end(self, ending: Ending) -> None:
-        self.ending = ending
+    def end(self, end_reason: EndReason) -> None:
+        self.end_reason = end_reason
 
     def resume(self) -> None:
         self.resumed += 1
@@ -83,7 +83,7 @@ class RecordedInstance:
     scope: Event
     body: bytes
     more_body: bool
-    line: Line
+    line: Downstream
     fed: list[Event] = field(default_factory=list)
     resumed: int = 0
     disconnects: list[tuple[int, str]] = field(default_factory=list)
@@ -112,7 +112,7 @@ class RecordedInstance:
         self.line.send(event, payload_size_bytes(event))
 
 
-class RecordedRoom:
+class RecordedHost:
     """A room in which each adopted connection becomes a RecordedInstance; `play` may act on it at once."""
 
     def __init__(self, slots: int = 1000, play: Callable[[RecordedInstance], None] | None = None) -> None:
@@ -134,7 +134,7 @@ class RecordedRoom:
     def taken(self) -> dict[str, bool]:
         return {}
 
-    def start(self, scope: Event, body: bytes, more_body: bool, line: Line) -> RecordedInstance:
+    def start(self, scope: Event, body: bytes, more_body: bool, line: Downstream) -> RecordedInstance:
         instance = RecordedInstance(scope, body, more_body, line)
         self.instances.append(instance)
         if self.play is not None:
@@ -156,7 +156,7 @@ def scope_of(kind: str = "http", method: str = "GET") -> Event:
 
 
 def knock(
-    pump: InterfacePump,
+    dispatcher: InterfacePump,
     kind: str = "http",
     method: str = "GET",
     body: bytes = b"",
@@ -168,36 +168,36 @@ def knock(
     """Open a connection and return its client's side. differs: what its scope has instead of the usual."""
     client = Recorded()
     scope = {**scope_of(kind, method), **(differs or {})}
-    client.upstream = pump.open(client, Scope(scope), body, more, **kw)
+    client.upstream = dispatcher.open(client, Scope(scope), body, more, **kw)
     return client
 
 
 @contextlib.asynccontextmanager
-async def interface(wire: WireSettings, **settings: Any) -> AsyncIterator[InterfacePump]:
-    pump = InterfacePump(InterfaceSettings(wire=wire, **settings), Counter())
-    await pump.start()
+async def interface(redis_settings: RedisSettings, **settings: Any) -> AsyncIterator[InterfacePump]:
+    dispatcher = InterfacePump(InterfaceSettings(redis=redis_settings, **settings), Counter())
+    await dispatcher.start()
     try:
-        yield pump
+        yield dispatcher
     finally:
-        await pump.close()
+        await dispatcher.close()
 
 
 @contextlib.asynccontextmanager
-async def worker(wire: WireSettings, room: RecordedRoom, **settings: Any) -> AsyncIterator[WorkerPump]:
+async def worker(redis_settings: RedisSettings, room: RecordedHost, **settings: Any) -> AsyncIterator[WorkerPump]:
     """It leaves as after a drain, with nothing in hand: whoever is told something after it has gone waits for that in vain."""
-    pump = WorkerPump(WorkerSettings(wire=wire, **settings), room, Counter())
-    await pump.start()
+    dispatcher = WorkerPump(WorkerSettings(redis=redis_settings, **settings), room, Counter())
+    await dispatcher.start()
     try:
-        yield pump
+        yield dispatcher
     finally:
-        await pump.stop_taking()
-        await until(lambda: not pump.taking, "every take is answered")
-        for line in pump.lines:
+        await dispatcher.stop_taking()
+        await until(lambda: not dispatcher.taking, "every take is answered")
+        for line in dispatcher.downstreams:
             line.close(Close.STOPPING)
-        await pump.close()
+        await dispatcher.close()
 
 
-async def adopted(room: RecordedRoom, count: int = 1) -> RecordedInstance:
+async def adopted(room: RecordedHost, count: int = 1) -> RecordedInstance:
     """The newest instance, once there are `count`."""
     await until(lambda: len(room.instances) >= count, f"{count} adopted")
     return room.instances[-1]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from channel_layer.settings import WireSettings
-from tests.integration.both_pumps import RecordedRoom, adopted, interface, knock, worker
+from channel_layer.settings import RedisSettings
+from tests.integration.both_pumps import RecordedHost, adopted, interface, knock, worker
 from tests.support.facts import until
 from tests.support.redis_server import RedisServer
 
@@ -18,27 +18,27 @@ async def test_all_links_of_a_process_go_where_one_has_found_another_server(
     """P9. Who is half at another server hears nobody there: inbox, groups and lease do not wait until their connections end."""
     address = tmp_path / "redis.sock"
     address.symlink_to(own_redis.socket)
-    wire, room = WireSettings(redis=f"unix://{address}", prefix=prefix), RecordedRoom()
-    async with interface(wire) as door, worker(wire, room) as owner:
+    redis_settings, room = RedisSettings(url=f"unix://{address}", prefix=prefix), RecordedHost()
+    async with interface(redis_settings) as door, worker(redis_settings, room) as owner:
         client = knock(door, kind="websocket")
         instance = await adopted(room)
         instance.send({"type": "websocket.accept"})
         await until(lambda: client.events)
         address.unlink()
         address.symlink_to(redis_server.socket)
-        for pump in (door, owner):
-            assert pump.node.connection is not None
-            pump.node.connection.close()
+        for dispatcher in (door, owner):
+            assert dispatcher.node.connection is not None
+            dispatcher.node.connection.close()
         client.upstream.forward({"type": "websocket.receive", "text": "down"}, 68)
         instance.send({"type": "websocket.send", "text": "up"})
         await until(lambda: instance.fed and len(client.events) == 2, "both are heard", SOON_S)
         with redis_server.client() as redis:
-            leases = [door.node.keys.lease(pump.node.name) for pump in (door, owner)]
+            leases = [door.node.keys.lease(dispatcher.node.name) for dispatcher in (door, owner)]
             await until(lambda: redis.exists(*leases) == 2, "leases are held there", SOON_S)
             assert redis.pubsub_numsub(door.node.keys.news) == [(door.node.keys.news, 2)]
         other = knock(door)
         await until(lambda: len(room.instances) == 2, "new work flows", SOON_S)
-        assert client.ending is None
+        assert client.end_reason is None
         for one in (client, other):
             one.upstream.leave()
-        await until(lambda: not owner.lines)
+        await until(lambda: not owner.downstreams)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from channel_layer.protocol import packets
 from channel_layer.protocol.codec import batch_head, join_batch, pack, unpack_batch
-from channel_layer.settings import WireSettings
+from channel_layer.settings import RedisSettings
 from interface_server.connections.connection import State
 from tests.integration.both_pumps import interface, knock
 from tests.support.facts import until, until_async
@@ -12,10 +12,10 @@ from tests.support.facts import until, until_async
 GHOST = "worker.000000000000"
 
 
-async def test_who_is_adopted_late_is_asked_whether_anything_is_lost(wire_settings: WireSettings) -> None:
+async def test_who_is_adopted_late_is_asked_whether_anything_is_lost(redis_settings: RedisSettings) -> None:
     """P9. It may have been taken in an earlier life of Redis' data; what followed is lost then, and nothing else would tell."""
-    wire = WireSettings(redis=wire_settings.redis, prefix=wire_settings.prefix, queue_wait_s=0.3)
-    async with interface(wire) as door:
+    redis_settings = RedisSettings(url=redis_settings.url, prefix=redis_settings.prefix, queue_wait_s=0.3)
+    async with interface(redis_settings) as door:
         client = knock(door, method="POST")
         await until(lambda: client.upstream.entry_id)
         redis, keys = door.node.connection, door.node.keys

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 
 from channel_layer.protocol.keys import CHANNEL_OF_KIND, own_channel
-from channel_layer.settings import WireSettings
-from interface_server.connections.dispatcher import Pump as InterfacePump
+from channel_layer.settings import RedisSettings
+from interface_server.connections.dispatcher import Dispatcher as InterfacePump
 from tests.integration.both_pumps import (
     Recorded,
+    RecordedHost,
     RecordedInstance,
-    RecordedRoom,
     adopted,
     interface,
     knock,
@@ -22,7 +22,7 @@ from tests.integration.both_pumps import (
     worker,
 )
 from tests.support.facts import until
-from worker.connections.dispatcher import Pump as WorkerPump
+from worker.connections.dispatcher import Dispatcher as WorkerPump
 
 
 def play(instance: RecordedInstance) -> None:
@@ -33,10 +33,10 @@ def play(instance: RecordedInstance) -> None:
 
 
 @contextlib.asynccontextmanager
-async def three_workers(wire: WireSettings) -> AsyncIterator[list[tuple[WorkerPump, RecordedRoom]]]:
+async def three_workers(redis_settings: RedisSettings) -> AsyncIterator[list[tuple[WorkerPump, RecordedHost]]]:
     async with contextlib.AsyncExitStack() as stack:
-        rooms = [RecordedRoom(play=play) for _ in range(3)]
-        yield [(await stack.enter_async_context(worker(wire, room, sticky="on")), room) for room in rooms]
+        rooms = [RecordedHost(play=play) for _ in range(3)]
+        yield [(await stack.enter_async_context(worker(redis_settings, room, sticky="on")), room) for room in rooms]
 
 
 def cookies_of(client: Recorded) -> list[bytes]:
@@ -47,12 +47,12 @@ def cookies_of(client: Recorded) -> list[bytes]:
 async def answered(door: InterfacePump, kind: str = "http", cookie: bytes = b"", **differs: Any) -> Recorded:
     fields = [[b"host", b"example"]] + [[b"cookie", cookie]] * bool(cookie)
     client = knock(door, kind, differs={"headers": fields, **differs})
-    await until(lambda: client.events or client.ending, "an answer")
-    assert client.ending is None
+    await until(lambda: client.events or client.end_reason, "an answer")
+    assert client.end_reason is None
     return client
 
 
-async def three_that_wait(room: RecordedRoom, door: InterfacePump, cookie: bytes, method: str) -> list[Recorded]:
+async def three_that_wait(room: RecordedHost, door: InterfacePump, cookie: bytes, method: str) -> list[Recorded]:
     """Clients of a worker without a free slot, in its own channel. (A read from before brings one connection more.)"""
     room.slots = 0
     await answered(door, cookie=cookie)
@@ -62,17 +62,17 @@ async def three_that_wait(room: RecordedRoom, door: InterfacePump, cookie: bytes
     return waiting
 
 
-def counts(workers: list[tuple[WorkerPump, RecordedRoom]]) -> list[int]:
+def counts(workers: list[tuple[WorkerPump, RecordedHost]]) -> list[int]:
     return [len(room.instances) for _, room in workers]
 
 
-def index_of(workers: list[tuple[WorkerPump, RecordedRoom]], cookie: bytes) -> int:
-    return [pump.node.name for pump, _ in workers].index(cookie.partition(b"=")[2].decode())
+def index_of(workers: list[tuple[WorkerPump, RecordedHost]], cookie: bytes) -> int:
+    return [dispatcher.node.name for dispatcher, _ in workers].index(cookie.partition(b"=")[2].decode())
 
 
-async def test_a_client_with_the_cookie_comes_to_its_worker_each_time(wire_settings: WireSettings) -> None:
+async def test_a_client_with_the_cookie_comes_to_its_worker_each_time(redis_settings: RedisSettings) -> None:
     """Requests and WebSockets alike; whoever has no cookie goes to any worker and gets one."""
-    async with interface(wire_settings, sticky="cookie") as door, three_workers(wire_settings) as workers:
+    async with interface(redis_settings, sticky="cookie") as door, three_workers(redis_settings) as workers:
         (cookie,) = cookies_of(await answered(door))
         own = index_of(workers, cookie)
         before = counts(workers)
@@ -83,8 +83,8 @@ async def test_a_client_with_the_cookie_comes_to_its_worker_each_time(wire_setti
         assert counts(workers)[own] == before[own] + 21
 
 
-async def test_an_address_comes_to_its_worker_each_time(wire_settings: WireSettings) -> None:
-    async with interface(wire_settings, sticky="address") as door, three_workers(wire_settings) as workers:
+async def test_an_address_comes_to_its_worker_each_time(redis_settings: RedisSettings) -> None:
+    async with interface(redis_settings, sticky="address") as door, three_workers(redis_settings) as workers:
         for last in range(60):  # so many that each worker has some, whatever it is called
             before = counts(workers)
             await answered(door, client=[f"192.0.2.{last}", 1])
@@ -96,13 +96,15 @@ async def test_an_address_comes_to_its_worker_each_time(wire_settings: WireSetti
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_who_waits_for_a_worker_that_leaves_is_taken_by_another(wire_settings: WireSettings, method: str) -> None:
+async def test_who_waits_for_a_worker_that_leaves_is_taken_by_another(
+    redis_settings: RedisSettings, method: str
+) -> None:
     """P7. Also who comes before the news."""
-    async with interface(wire_settings, sticky="cookie") as door, three_workers(wire_settings) as workers:
+    async with interface(redis_settings, sticky="cookie") as door, three_workers(redis_settings) as workers:
         (cookie,) = cookies_of(await answered(door))
-        pump, room = workers[index_of(workers, cookie)]
+        dispatcher, room = workers[index_of(workers, cookie)]
         waiting = await three_that_wait(room, door, cookie, method)
-        await pump.stop_taking()
+        await dispatcher.stop_taking()
         await until(lambda: all(client.events for client in waiting), "others took them")
         (moved,) = cookies_of(await answered(door, cookie=cookie))
         assert moved != cookie
@@ -110,60 +112,65 @@ async def test_who_waits_for_a_worker_that_leaves_is_taken_by_another(wire_setti
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_who_waits_for_a_worker_that_dies_is_taken_by_another(wire_settings: WireSettings, method: str) -> None:
+async def test_who_waits_for_a_worker_that_dies_is_taken_by_another(redis_settings: RedisSettings, method: str) -> None:
     """P3, P6. Nobody has begun it, which the cancel script proves: a POST, too, is started elsewhere."""
-    async with interface(wire_settings, sticky="cookie") as door, three_workers(wire_settings) as workers:
+    async with interface(redis_settings, sticky="cookie") as door, three_workers(redis_settings) as workers:
         (cookie,) = cookies_of(await answered(door))
-        pump, room = workers[index_of(workers, cookie)]
+        dispatcher, room = workers[index_of(workers, cookie)]
         waiting = await three_that_wait(room, door, cookie, method)
-        door.node.peers.mourn(pump.node.name, gone=True)
+        door.node.peers.mourn(dispatcher.node.name, gone=True)
         await until(lambda: all(client.events for client in waiting), "others took them")
         assert sum(counts(workers)) == 5
 
 
-async def test_a_new_interface_server_knows_the_workers_of_those_who_come_back(wire_settings: WireSettings) -> None:
-    async with three_workers(wire_settings):
-        async with interface(wire_settings, sticky="cookie") as door:
+async def test_a_new_interface_server_knows_the_workers_of_those_who_come_back(redis_settings: RedisSettings) -> None:
+    async with three_workers(redis_settings):
+        async with interface(redis_settings, sticky="cookie") as door:
             (cookie,) = cookies_of(await answered(door))
-        async with interface(wire_settings, sticky="cookie") as door:
+        async with interface(redis_settings, sticky="cookie") as door:
             for _ in range(5):
                 assert cookies_of(await answered(door, cookie=cookie)) == []
 
 
-async def test_workers_that_read_no_channel_of_their_own_are_sent_nobody(wire_settings: WireSettings) -> None:
+async def test_workers_that_read_no_channel_of_their_own_are_sent_nobody(redis_settings: RedisSettings) -> None:
     """An option that only the interface servers know costs nobody an answer."""
-    async with interface(wire_settings, sticky="cookie") as door:
-        room = RecordedRoom(play=play)
-        async with worker(wire_settings, room):
+    async with interface(redis_settings, sticky="cookie") as door:
+        room = RecordedHost(play=play)
+        async with worker(redis_settings, room):
             (cookie,) = cookies_of(await answered(door))
             assert cookies_of(await answered(door, cookie=cookie)) == []
             assert door.node.channels._openers[-1].worker is None
 
 
-async def test_the_channels_of_a_worker_go_with_it(wire_settings: WireSettings) -> None:
+async def test_the_channels_of_a_worker_go_with_it(redis_settings: RedisSettings) -> None:
     """P11. Its channel has a time to live, and its interface server keeps no way to it."""
-    async with interface(wire_settings, sticky="cookie") as door:
-        async with three_workers(wire_settings) as workers:
+    async with interface(redis_settings, sticky="cookie") as door:
+        async with three_workers(redis_settings) as workers:
             (cookie,) = cookies_of(await answered(door))
             await answered(door, cookie=cookie)
-            pump, _ = workers[index_of(workers, cookie)]
+            dispatcher, _ = workers[index_of(workers, cookie)]
             connection = door.node.connection
             assert connection is not None
-            stream = door.node.keys.channel(own_channel(CHANNEL_OF_KIND["http"], pump.node.name))
+            stream = door.node.keys.channel(own_channel(CHANNEL_OF_KIND["http"], dispatcher.node.name))
             assert await connection.execute("PTTL", stream) > 0
         assert door._own is not None
         await until(lambda: not door._own._openers, "no way is left")
 
 
-async def test_two_reads_of_a_kind_bring_at_most_twice_what_a_worker_has_room_for(wire_settings: WireSettings) -> None:
+async def test_two_reads_of_a_kind_bring_at_most_twice_what_a_worker_has_room_for(
+    redis_settings: RedisSettings,
+) -> None:
     """OPERATIONS: two at a time with `--worker-concurrency 1`, and no more, however many wait at both channels."""
-    room, at_once = RecordedRoom(), []
+    room, at_once = RecordedHost(), []
     room.play = lambda _instance: at_once.append(sum(instance.line.open for instance in room.instances))
     room.free = lambda _kind: 1 - sum(instance.line.open for instance in room.instances)  # type: ignore[method-assign]
-    async with interface(wire_settings, sticky="cookie") as door, worker(wire_settings, room, sticky="on") as pump:
+    async with (
+        interface(redis_settings, sticky="cookie") as door,
+        worker(redis_settings, room, sticky="on") as dispatcher,
+    ):
         first = knock(door)
         respond(await adopted(room))
-        pump.room_again()
+        dispatcher.room_again()
         await until(lambda: first.body, "an answer")
         (cookie,) = cookies_of(first)
         clients = [knock(door, differs={"headers": [[b"cookie", cookie]] * tied}) for tied in (0, 1) for _ in range(5)]
@@ -171,6 +178,6 @@ async def test_two_reads_of_a_kind_bring_at_most_twice_what_a_worker_has_room_fo
             for instance in room.instances:
                 if instance.line.open:
                     respond(instance)
-            pump.room_again()
+            dispatcher.room_again()
             await until(lambda: any(each.line.open for each in room.instances) or all(each.body for each in clients))
     assert len(at_once) == 11 and max(at_once) <= 2

@@ -7,8 +7,8 @@ from redis.asyncio import Redis
 
 from channel_layer.protocol.keys import CHANNEL_OF_KIND, GROUP, HTTP_CHANNEL, Keys
 from channel_layer.redis import scripts as redis_scripts
-from channel_layer.settings import WireSettings
-from tests.integration.both_pumps import RecordedRoom, interface, knock, respond, worker
+from channel_layer.settings import RedisSettings
+from tests.integration.both_pumps import RecordedHost, interface, knock, respond, worker
 from tests.support.facts import until, until_async
 
 DEAD = "worker.00000000dead"
@@ -35,12 +35,12 @@ async def is_forgotten(name: str, redis: Redis, keys: Keys) -> bool:
     return name not in await consumers(redis, keys) and await redis.zscore(keys.nodes, name) is None
 
 
-async def test_a_worker_that_was_killed_leaves_no_consumer_for_ever(wire_settings: WireSettings) -> None:
+async def test_a_worker_that_was_killed_leaves_no_consumer_for_ever(redis_settings: RedisSettings) -> None:
     """P11. Workers are killed each day, and their names never come again: what is kept for each would only grow."""
-    keys = Keys(wire_settings.prefix)
+    keys = Keys(redis_settings.prefix)
     async with (
-        Redis.from_url(wire_settings.redis) as redis,
-        worker(wire_settings, RecordedRoom()) as lives,
+        Redis.from_url(redis_settings.url) as redis,
+        worker(redis_settings, RecordedHost()) as lives,
     ):
         assert await read_as(DEAD, redis, keys) == 0
         assert (await consumers(redis, keys)).keys() == {DEAD, lives.node.name}
@@ -51,14 +51,14 @@ async def test_a_worker_that_was_killed_leaves_no_consumer_for_ever(wire_setting
 
 @pytest.mark.parametrize("way", ["killed", "left"])
 async def test_what_a_worker_had_read_is_claimed_before_its_consumer_goes(
-    way: str, wire_settings: WireSettings
+    way: str, redis_settings: RedisSettings
 ) -> None:
     """P3, P11. Redis forgets with a consumer what it has pending: nobody could claim that, and its client would wait in vain."""
-    keys = Keys(wire_settings.prefix)
-    async with Redis.from_url(wire_settings.redis) as redis:
+    keys = Keys(redis_settings.prefix)
+    async with Redis.from_url(redis_settings.url) as redis:
         for channel in CHANNEL_OF_KIND.values():
             await redis.xgroup_create(keys.channel(channel), GROUP, "0", mkstream=True)
-        async with interface(wire_settings) as door:
+        async with interface(redis_settings) as door:
             client = knock(door)
             await until_async(lambda: waits(redis, keys), "it waits for a worker")
             assert await read_as(DEAD, redis, keys) == 1
@@ -70,7 +70,7 @@ async def test_what_a_worker_had_read_is_claimed_before_its_consumer_goes(
             renewed_at = door.node.own_lease.renewed_at
             await until(lambda: door.node.own_lease.renewed_at != renewed_at, "the interface server has looked at it")
             assert (await consumers(redis, keys))[DEAD] == 1
-            async with worker(wire_settings, RecordedRoom(play=respond)):
+            async with worker(redis_settings, RecordedHost(play=respond)):
                 await until(lambda: client.body == b"hello", "somebody else has answered")
                 await until_async(lambda: is_forgotten(DEAD, redis, keys), "the dead is forgotten")
 

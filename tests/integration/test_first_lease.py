@@ -5,15 +5,18 @@ from __future__ import annotations
 import redis.asyncio
 
 from channel_layer.liveness.lease import readable
-from channel_layer.settings import WireSettings
-from tests.integration.both_pumps import RecordedRoom, interface, worker
+from channel_layer.settings import RedisSettings
+from tests.integration.both_pumps import RecordedHost, interface, worker
 
 
-async def test_the_first_lease_says_how_a_process_is(wire_settings: WireSettings) -> None:
+async def test_the_first_lease_says_how_a_process_is(redis_settings: RedisSettings) -> None:
     """The next one comes a second later: until then nobody would hand it a socket, or know its channel, or see it in `status`."""
-    async with interface(wire_settings) as door, worker(wire_settings, RecordedRoom(slots=7), sticky="cookie") as owner:
-        async with redis.asyncio.Redis.from_url(wire_settings.redis) as client:
-            keys = [pump.node.keys.lease(pump.node.name) for pump in (door, owner)]
+    async with (
+        interface(redis_settings) as door,
+        worker(redis_settings, RecordedHost(slots=7), sticky="cookie") as owner,
+    ):
+        async with redis.asyncio.Redis.from_url(redis_settings.url) as client:
+            keys = [dispatcher.node.keys.lease(dispatcher.node.name) for dispatcher in (door, owner)]
             ours, its = readable(await client.mget(keys))
     assert (ours["connections"], ours["websockets"], ours["queued"]) == (0, 0, 0)
     assert its["free"] == {"http": 7, "websocket": 7}

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from channel_layer.settings import WireSettings
-from tests.integration.both_pumps import RecordedRoom, interface, knock, worker
+from channel_layer.settings import RedisSettings
+from tests.integration.both_pumps import RecordedHost, interface, knock, worker
 from tests.support.facts import until
 
 
-def of_generation(wire: WireSettings, number: int) -> WireSettings:
-    return replace(wire, generation=f"fleet/{number}")
+def of_generation(redis_settings: RedisSettings, number: int) -> RedisSettings:
+    return replace(redis_settings, generation=f"fleet/{number}")
 
 
-async def test_a_newer_generation_takes_all_new_websockets_and_any_takes_requests(wire_settings: WireSettings) -> None:
+async def test_a_newer_generation_takes_all_new_websockets_and_any_takes_requests(
+    redis_settings: RedisSettings,
+) -> None:
     """P7. What lasts goes to those who stay; what is short goes to whoever is free."""
-    old, new = RecordedRoom(), RecordedRoom()
+    old, new = RecordedHost(), RecordedHost()
     async with (
-        interface(wire_settings) as door,
-        worker(of_generation(wire_settings, 1), old) as older,
-        worker(of_generation(wire_settings, 2), new),
+        interface(redis_settings) as door,
+        worker(of_generation(redis_settings, 1), old) as older,
+        worker(of_generation(redis_settings, 2), new),
     ):
         await until(lambda: older.node.channels.gives_way, "the news")
         sockets = [knock(door, kind="websocket") for _ in range(40)]
@@ -30,16 +32,16 @@ async def test_a_newer_generation_takes_all_new_websockets_and_any_takes_request
         assert old.instances
         for client in [*sockets, *requests]:
             client.upstream.leave()
-        await until(lambda: not older.lines and all(run.disconnects for run in new.instances))
+        await until(lambda: not older.downstreams and all(run.disconnects for run in new.instances))
 
 
-async def test_what_a_newer_generation_does_not_take_waits_a_few_seconds_only(wire_settings: WireSettings) -> None:
+async def test_what_a_newer_generation_does_not_take_waits_a_few_seconds_only(redis_settings: RedisSettings) -> None:
     """P9's small sister: nobody waits because everybody declines. Here the newer worker has no room."""
-    old = RecordedRoom()
+    old = RecordedHost()
     async with (
-        interface(wire_settings) as door,
-        worker(of_generation(wire_settings, 1), old) as older,
-        worker(of_generation(wire_settings, 2), RecordedRoom(slots=0)),
+        interface(redis_settings) as door,
+        worker(of_generation(redis_settings, 1), old) as older,
+        worker(of_generation(redis_settings, 2), RecordedHost(slots=0)),
     ):
         await until(lambda: older.node.channels.gives_way, "the news")
         sockets = [knock(door, kind="websocket") for _ in range(40)]
@@ -47,4 +49,4 @@ async def test_what_a_newer_generation_does_not_take_waits_a_few_seconds_only(wi
         assert len(old.instances) == 40
         for client in sockets:
             client.upstream.leave()
-        await until(lambda: not older.lines)
+        await until(lambda: not older.downstreams)

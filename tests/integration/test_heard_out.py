@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from channel_layer.protocol.events import payload_size_bytes
-from channel_layer.settings import WireSettings
-from tests.integration.both_pumps import RecordedRoom, adopted, interface, knock, worker
+from channel_layer.settings import RedisSettings
+from tests.integration.both_pumps import RecordedHost, adopted, interface, knock, worker
 from tests.support.facts import until
 
 
 async def test_an_instance_that_never_accepts_learns_all_the_same_that_its_client_has_gone(
-    wire_settings: WireSettings,
+    redis_settings: RedisSettings,
 ) -> None:
     """P7, P8. With a client that is there its answer would be late, or its end be heard; here there is nobody but us."""
-    room = RecordedRoom()
+    room = RecordedHost()
     async with (
-        interface(wire_settings, ws_accept_timeout_s=0.5) as door,
-        worker(wire_settings, room) as owner,
+        interface(redis_settings, ws_accept_timeout_s=0.5) as door,
+        worker(redis_settings, room) as owner,
     ):
         client = knock(door, kind="websocket")
         first = await adopted(room)
@@ -27,7 +27,7 @@ async def test_an_instance_that_never_accepts_learns_all_the_same_that_its_clien
         last_word = {"type": "websocket.receive", "text": "goodbye"}
         client.upstream.forward(last_word, payload_size_bytes(last_word))
         client.upstream.leave(1000, "done")
-        async with worker(wire_settings, room):
+        async with worker(redis_settings, room):
             second = await adopted(room, 2)
             await until(lambda: second.disconnects, "disconnected", 5.0)
         assert (second.fed, second.disconnects) == ([last_word], [(1000, "done")])

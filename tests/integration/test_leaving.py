@@ -11,23 +11,23 @@ import pytest
 
 from channel_layer.protocol import packets
 from channel_layer.protocol.packets import Cancel
-from channel_layer.settings import WireSettings
-from interface_server.connections.interfaces import Ending
-from tests.integration.both_pumps import RecordedRoom, adopted, interface, knock, respond, worker
+from channel_layer.settings import RedisSettings
+from interface_server.connections.interfaces import EndReason
+from tests.integration.both_pumps import RecordedHost, adopted, interface, knock, respond, worker
 from tests.support.facts import until
 from worker.application.loader import LoadedApplication
-from worker.asgi.host import AsgiRoom
-from worker.connections.dispatcher import Pump as WorkerPump
+from worker.asgi.host import AsgiHost
+from worker.connections.dispatcher import Dispatcher as WorkerPump
 from worker.lifecycle.drain import CLOSED_BY, CLOSING_FROM, cut, drain
 from worker.settings import WorkerSettings
 
 
-async def test_what_was_said_before_the_end_is_sent_before_the_end(wire_settings: WireSettings) -> None:
+async def test_what_was_said_before_the_end_is_sent_before_the_end(redis_settings: RedisSettings) -> None:
     """P7. The application is done, and more waits than one batch holds: a response is not cut by the worker's leaving."""
     part = {"type": "http.response.body", "body": b"x" * 65_472, "more_body": True}
-    room = RecordedRoom()
-    async with interface(wire_settings) as door:
-        async with worker(wire_settings, room):
+    room = RecordedHost()
+    async with interface(redis_settings) as door:
+        async with worker(redis_settings, room):
             client = knock(door)
             instance = await adopted(room)
             instance.send({"type": "http.response.start", "status": 200, "headers": []})
@@ -39,12 +39,12 @@ async def test_what_was_said_before_the_end_is_sent_before_the_end(wire_settings
 
 
 async def test_what_is_said_to_who_has_left_tells_of_no_death(
-    wire_settings: WireSettings, caplog: pytest.LogCaptureFixture
+    redis_settings: RedisSettings, caplog: pytest.LogCaptureFixture
 ) -> None:
     """P7. A last word crosses with those of a worker that leaves: no inbox is there then, as after a death, whose line is an alarm."""
-    wire = WireSettings(redis=wire_settings.redis, prefix=wire_settings.prefix, lease_ttl_s=2.0)
-    async with interface(wire) as door:
-        async with worker(wire, RecordedRoom()) as left:
+    redis_settings = RedisSettings(url=redis_settings.url, prefix=redis_settings.prefix, lease_ttl_s=2.0)
+    async with interface(redis_settings) as door:
+        async with worker(redis_settings, RecordedHost()) as left:
             pass
         await until(lambda: door.node.own_lease.may_judge(time.monotonic()), "it may say who is dead")
         door.node.post(left.node.name, packets.cancel(1, 1, Cancel.LEFT))
@@ -52,63 +52,66 @@ async def test_what_is_said_to_who_has_left_tells_of_no_death(
     assert "is over" not in caplog.text
 
 
-async def test_who_takes_no_more_does_not_take_what_it_was_waiting_for(wire_settings: WireSettings) -> None:
+async def test_who_takes_no_more_does_not_take_what_it_was_waiting_for(redis_settings: RedisSettings) -> None:
     """P7. A read that blocks in Redis when the worker is asked to stop brings nothing any more: others take it, and at once."""
-    leaves, stays = RecordedRoom(), RecordedRoom(play=respond)
-    async with interface(wire_settings) as door, worker(wire_settings, leaves) as leaving:
+    leaves, stays = RecordedHost(), RecordedHost(play=respond)
+    async with interface(redis_settings) as door, worker(redis_settings, leaves) as leaving:
         first = knock(door)
         await adopted(leaves)
         await leaving.stop_taking()
         second = knock(door)
-        async with worker(wire_settings, stays):
+        async with worker(redis_settings, stays):
             await until(lambda: second.body == b"hello")
         assert len(leaves.instances) == 1
         respond(leaves.instances[0])
         await until(lambda: first.body == b"hello")
 
 
-def test_what_is_closed_at_the_end_of_a_drain_is_closed_one_by_one(wire_settings: WireSettings) -> None:
+def test_what_is_closed_at_the_end_of_a_drain_is_closed_one_by_one(redis_settings: RedisSettings) -> None:
     """On a clock that no pause of the machine makes leap: a loop that stands still for a while misses no step."""
     with asyncio.Runner(loop_factory=SteadyLoop) as runner:
-        runner.run(_closed_one_by_one(wire_settings))
+        runner.run(_closed_one_by_one(redis_settings))
 
 
-async def _closed_one_by_one(wire_settings: WireSettings) -> None:
+async def _closed_one_by_one(redis_settings: RedisSettings) -> None:
     """P7. Clients that nobody can hand over would all come back in one moment; and before the time is over each is told."""
     now, count, drain_s = asyncio.get_running_loop().time, 12, 2.0
     ends: list[float] = []
-    settings = WorkerSettings(wire=wire_settings, lifespan="off")
-    room = AsgiRoom(LoadedApplication(silent, "asgi3", "test:silent"), settings)
+    settings = WorkerSettings(redis=redis_settings, lifespan="off")
+    room = AsgiHost(LoadedApplication(silent, "asgi3", "test:silent"), settings)
     await room.startup()
-    pump = WorkerPump(settings, room, Counter())
-    room.freed = pump.room_again
-    async with interface(wire_settings) as door:
-        await pump.start()
+    dispatcher = WorkerPump(settings, room, Counter())
+    room.freed = dispatcher.room_again
+    async with interface(redis_settings) as door:
+        await dispatcher.start()
         clients = [knock(door, kind="websocket") for _ in range(count)]
         await until(lambda: all(client.events for client in clients), "accepted")
         for client in clients:
-            client.end = lambda ending, client=client: (ends.append(now()), setattr(client, "ending", ending))
+            client.end = lambda end_reason, client=client: (
+                ends.append(now()),
+                setattr(client, "end_reason", end_reason),
+            )
         began = now()
-        await drain(pump, room, drain_s, asyncio.Event())
+        await drain(dispatcher, room, drain_s, asyncio.Event())
         await until(lambda: len(ends) == count, "all are told")
         await room.shutdown()
-        await pump.close()
-    assert {client.ending for client in clients} == {Ending.STOPPING}
+        await dispatcher.close()
+    assert {client.end_reason for client in clients} == {EndReason.STOPPING}
     assert ends[0] - began >= CLOSING_FROM * drain_s
     assert ends[-1] - ends[0] > 0.5 * (CLOSED_BY - CLOSING_FROM) * drain_s
 
 
 async def test_an_instance_whose_hand_off_has_no_answer_is_told_when_the_time_is_over(
-    wire_settings: WireSettings,
+    redis_settings: RedisSettings,
 ) -> None:
     """P8. Redis may be away just then, or read-only: the answer never comes, and the application has to tidy up nevertheless, once."""
-    room = RecordedRoom()
-    async with interface(wire_settings) as door, worker(wire_settings, room) as leaving:
+    room = RecordedHost()
+    async with interface(redis_settings) as door, worker(redis_settings, room) as leaving:
         knock(door, kind="websocket")
         instance = await adopted(room)
         instance.send({"type": "websocket.accept", "resumable": True})
         instance.line.hand_off()
-        cut(leaving.lines)  # in this turn of the loop, so before any answer
+        cut(leaving.downstreams)  # in this turn of the loop, so before any answer
         assert instance.disconnects == [(1012, "")]
         await adopted(room, 2)
         assert instance.disconnects == [(1012, "")]

@@ -7,8 +7,8 @@ import pytest
 from channel_layer.errors import InvalidMessage
 from channel_layer.protocol import packets
 from channel_layer.protocol.codec import pack
-from channel_layer.settings import WireSettings
-from tests.integration.both_pumps import RecordedRoom, adopted, interface, knock, worker
+from channel_layer.settings import RedisSettings
+from tests.integration.both_pumps import RecordedHost, adopted, interface, knock, worker
 from tests.support.facts import until
 
 NONSENSE = (
@@ -20,26 +20,26 @@ HELLO = {"type": "websocket.send", "text": "hello"}
 
 
 async def test_a_message_that_no_socket_can_take_does_not_vanish(
-    wire_settings: WireSettings, caplog: pytest.LogCaptureFixture
+    redis_settings: RedisSettings, caplog: pytest.LogCaptureFixture
 ) -> None:
     """P12. InvalidMessage at the sender; from elsewhere it is counted, and one line a minute names the group or the channel."""
-    room = RecordedRoom()
-    async with interface(wire_settings) as door, worker(wire_settings, room) as pump:
+    room = RecordedHost()
+    async with interface(redis_settings) as door, worker(redis_settings, room) as dispatcher:
         client = knock(door, kind="websocket")
         (await adopted(room)).send({"type": "websocket.accept"})
         channel = client.upstream.channel
-        await pump.layer.group_add("chat", channel)
+        await dispatcher.layer.group_add("chat", channel)
         for message in NONSENSE:
             with pytest.raises(InvalidMessage):
-                await pump.layer.group_send("chat", message)
+                await dispatcher.layer.group_send("chat", message)
             with pytest.raises(InvalidMessage):
-                await pump.layer.send(channel, message)
-        assert pump.node.connection is not None
+                await dispatcher.layer.send(channel, message)
+        assert dispatcher.node.connection is not None
         for content in (*map(pack, NONSENSE), b"\xc1", b"\xc1"):
-            await pump.node.connection.execute("PUBLISH", pump.node.keys.group("chat"), content)
+            await dispatcher.node.connection.execute("PUBLISH", dispatcher.node.keys.group("chat"), content)
         for message in NONSENSE:
-            pump.node.post(door.node.name, packets.send(client.upstream.number, message))
-        await pump.layer.group_send("chat", HELLO)
+            dispatcher.node.post(door.node.name, packets.send(client.upstream.number, message))
+        await dispatcher.layer.group_send("chat", HELLO)
         await until(lambda: client.pushed == [HELLO] and door.counters["dropped.push_invalid"] == 6)
         assert door.node.counters["wire.garbage"] == 2
         told = [record.getMessage() for record in caplog.records if "dropped a message" in record.getMessage()]

@@ -10,23 +10,23 @@ from typing import Any
 
 from asgiref.sync import async_to_sync, sync_to_async
 
-from channel_layer.layer import RedisLayer
+from channel_layer.layer import ChannelLayer
 from channel_layer.protocol import packets
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.scope import Scope
-from channel_layer.settings import WireSettings
-from interface_server.connections.dispatcher import Pump as InterfacePump
-from interface_server.connections.interfaces import Pushed
-from tests.integration.both_pumps import Recorded, RecordedRoom, interface, scope_of, worker
+from channel_layer.settings import RedisSettings
+from interface_server.connections.dispatcher import Dispatcher as InterfacePump
+from interface_server.connections.interfaces import PushedMessage
+from tests.integration.both_pumps import Recorded, RecordedHost, interface, scope_of, worker
 from tests.support.facts import until
 from worker.application.loader import LoadedApplication
-from worker.asgi.host import AsgiRoom
+from worker.asgi.host import AsgiHost
 from worker.settings import WorkerSettings
 
 SOCKETS, ROUNDS = 30, 100
 
 Send = Callable[[Event], Awaitable[None]]
-Conversation = Callable[[RedisLayer, str, Send], Awaitable[None]]
+Conversation = Callable[[ChannelLayer, str, Send], Awaitable[None]]
 
 ACCEPT: Event = {"type": "websocket.accept"}
 
@@ -45,7 +45,7 @@ class Listener(Recorded):
         self.heard += [event.get("text", event["type"]) for event in events]
         super().deliver(events, size_bytes)
 
-    def push(self, pushed: Pushed) -> None:
+    def push(self, pushed: PushedMessage) -> None:
         self.heard.append(pushed.event["text"])
 
 
@@ -57,41 +57,41 @@ def enter(door: InterfacePump) -> Listener:
 
 
 @contextlib.asynccontextmanager
-async def talking(wire: WireSettings, conversation: Conversation) -> AsyncIterator[None]:
+async def talking(redis_settings: RedisSettings, conversation: Conversation) -> AsyncIterator[None]:
     """A worker whose application is `conversation`, and stays open afterwards."""
 
     async def application(scope: Event, receive: Any, send: Send) -> None:
-        await conversation(pump.layer, scope["extensions"]["towpath.channel"]["reply_channel"], send)
+        await conversation(dispatcher.layer, scope["extensions"]["towpath.channel"]["reply_channel"], send)
         while (await receive())["type"] != "websocket.disconnect":
             pass
 
-    room = AsgiRoom(LoadedApplication(application, "asgi3", "test:application"), WorkerSettings(wire=wire))
-    async with worker(wire, room) as pump:  # type: ignore[arg-type]  # a room like any other
-        room.freed = pump.room_again
+    room = AsgiHost(LoadedApplication(application, "asgi3", "test:application"), WorkerSettings(redis=redis_settings))
+    async with worker(redis_settings, room) as dispatcher:  # type: ignore[arg-type]  # a room like any other
+        room.freed = dispatcher.room_again
         yield
         await room._stop_all()
 
 
 async def test_what_is_sent_to_ones_own_channel_right_after_the_accept_arrives_behind_it(
-    wire_settings: WireSettings,
+    redis_settings: RedisSettings,
 ) -> None:
     """P1. The accept leaves at the end of a turn of the loop; what goes to the reply channel must not overtake it and be lost."""
 
-    async def conversation(layer: RedisLayer, me: str, send: Send) -> None:
+    async def conversation(layer: ChannelLayer, me: str, send: Send) -> None:
         await send(ACCEPT)
         await layer.send(me, text("welcome"))
 
-    async with interface(wire_settings) as door, talking(wire_settings, conversation):
+    async with interface(redis_settings) as door, talking(redis_settings, conversation):
         clients = [enter(door) for _ in range(SOCKETS)]
         await until(lambda: all(len(client.heard) == 2 for client in clients))
         assert {tuple(client.heard) for client in clients} == {("websocket.accept", "welcome")}
 
 
-async def test_who_joins_accepts_and_sends_hears_itself(wire_settings: WireSettings) -> None:
+async def test_who_joins_accepts_and_sends_hears_itself(redis_settings: RedisSettings) -> None:
     """P1, P10. The order in which the tutorial of Channels does it; what a group says before the accept waits for that, and the
     close for what was said to a group before it."""
 
-    async def conversation(layer: RedisLayer, me: str, send: Send) -> None:
+    async def conversation(layer: ChannelLayer, me: str, send: Send) -> None:
         room = f"room{me.partition('!')[2]}"
         await layer.group_add(room, me)
         await layer.group_send(room, text("early"))
@@ -102,7 +102,7 @@ async def test_who_joins_accepts_and_sends_hears_itself(wire_settings: WireSetti
         await layer.group_send(room, text("bye"))
         await send({"type": "websocket.close"})
 
-    async with interface(wire_settings) as door, talking(wire_settings, conversation):
+    async with interface(redis_settings) as door, talking(redis_settings, conversation):
         clients = [enter(door) for _ in range(SOCKETS)]
         await until(lambda: all(client.heard[-1:] == ["websocket.close"] for client in clients))
         said = ("websocket.accept", "early", "mine", "hello", "end", "bye", "websocket.close")
@@ -110,10 +110,10 @@ async def test_who_joins_accepts_and_sends_hears_itself(wire_settings: WireSetti
         assert not door._deliveries.held
 
 
-async def test_send_the_reply_channel_and_a_group_keep_one_order(wire_settings: WireSettings) -> None:
+async def test_send_the_reply_channel_and_a_group_keep_one_order(redis_settings: RedisSettings) -> None:
     """P1. Before and after, in a loop, through both ways, and from a thread of sync code."""
 
-    async def conversation(layer: RedisLayer, me: str, send: Send) -> None:
+    async def conversation(layer: ChannelLayer, me: str, send: Send) -> None:
         await send(ACCEPT)
         await layer.group_add("loop", me)
         for number in range(ROUNDS):
@@ -126,13 +126,13 @@ async def test_send_the_reply_channel_and_a_group_keep_one_order(wire_settings: 
         await layer.group_send("loop", text("nobody hears this"))
         await send(text("end"))
 
-    def in_a_thread(layer: RedisLayer, me: str, send: Send) -> None:
+    def in_a_thread(layer: ChannelLayer, me: str, send: Send) -> None:
         for number in range(10):
             async_to_sync(send)(text(f"sync a{number}"))
             async_to_sync(layer.group_send)("loop", text(f"sync b{number}"))
             async_to_sync(layer.send)(me, text(f"sync c{number}"))
 
-    async with interface(wire_settings) as door, talking(wire_settings, conversation):
+    async with interface(redis_settings) as door, talking(redis_settings, conversation):
         client = enter(door)
         await until(lambda: client.heard[-1:] == ["end"])
         asynchronous = [f"{word}{number}" for number in range(ROUNDS) for word in "abcd"]
@@ -141,12 +141,12 @@ async def test_send_the_reply_channel_and_a_group_keep_one_order(wire_settings: 
         assert door.counters["order.given_up"] == 0
 
 
-async def test_all_members_hear_a_group_in_one_order_those_that_speak_too(wire_settings: WireSettings) -> None:
+async def test_all_members_hear_a_group_in_one_order_those_that_speak_too(redis_settings: RedisSettings) -> None:
     """P10. What an instance says to its group does not come to its own socket by a shorter way than what the others say."""
     joined = asyncio.Event()
     count = 0
 
-    async def conversation(layer: RedisLayer, me: str, send: Send) -> None:
+    async def conversation(layer: ChannelLayer, me: str, send: Send) -> None:
         nonlocal count
         await send(ACCEPT)
         await layer.group_add("all", me)
@@ -158,19 +158,19 @@ async def test_all_members_hear_a_group_in_one_order_those_that_speak_too(wire_s
             await layer.group_send("all", text(f"{me} {number}"))
 
     async with (
-        interface(wire_settings) as one,
-        interface(wire_settings) as two,
-        talking(wire_settings, conversation),
+        interface(redis_settings) as one,
+        interface(redis_settings) as two,
+        talking(redis_settings, conversation),
     ):
         clients = [enter(door) for door in (one, two, one, two)]
         await until(lambda: all(len(client.heard) == 1 + 4 * ROUNDS for client in clients))
         assert all(client.heard == clients[0].heard for client in clients)
 
 
-async def test_a_message_that_never_comes_is_not_waited_for_for_long(wire_settings: WireSettings) -> None:
+async def test_a_message_that_never_comes_is_not_waited_for_for_long(redis_settings: RedisSettings) -> None:
     """P5, P10. Publishes may be lost: then the socket goes on without it, and is not held up by the next ones."""
-    room = RecordedRoom()
-    async with interface(wire_settings) as door, worker(wire_settings, room) as owner:
+    room = RecordedHost()
+    async with interface(redis_settings) as door, worker(redis_settings, room) as owner:
         client = enter(door)
         await until(lambda: room.instances)
         instance = room.instances[0]
@@ -186,4 +186,4 @@ async def test_a_message_that_never_comes_is_not_waited_for_for_long(wire_settin
         await owner.layer.group_send("deaf", text("and here it hears again"))
         await until(lambda: client.heard[-1] == "and here it hears again")
         client.upstream.leave()
-        await until(lambda: not owner.lines)
+        await until(lambda: not owner.downstreams)

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from channel_layer.protocol.keys import CHANNEL_OF_KIND
-from channel_layer.settings import WireSettings
-from interface_server.connections.dispatcher import Pump as InterfacePump
-from tests.integration.both_pumps import Recorded, RecordedRoom, interface, knock, worker
+from channel_layer.settings import RedisSettings
+from interface_server.connections.dispatcher import Dispatcher as InterfacePump
+from tests.integration.both_pumps import Recorded, RecordedHost, interface, knock, worker
 from tests.support.facts import until
-from worker.connections.dispatcher import Pump as WorkerPump
+from worker.connections.dispatcher import Dispatcher as WorkerPump
 from worker.connections.placement import LEAVES_S
 
 
@@ -34,20 +34,20 @@ async def crowd(door: InterfacePump, count: int) -> None:
     await until(lambda: all(socket.adoptions for socket in sockets), "all adopted")
 
 
-async def laden(pump: WorkerPump) -> None:
+async def laden(dispatcher: WorkerPump) -> None:
     """Wait until it knows that it has more than its share, by leases that say what was there a moment ago, and not at their start."""
-    watch = pump._placement
+    watch = dispatcher._placement
     await until(
         lambda: watch.leaves_s() > 0 and watch._placement.share > watch._own() / 2, "to know that it has too many"
     )
 
 
-async def test_who_has_many_leaves_what_comes_to_who_has_none(wire_settings: WireSettings) -> None:
+async def test_who_has_many_leaves_what_comes_to_who_has_none(redis_settings: RedisSettings) -> None:
     """P7. After a rolling restart the first worker would keep what it got when it was the only new one."""
-    old, new = RecordedRoom(), RecordedRoom()
-    async with interface(wire_settings) as door, worker(wire_settings, old) as first:
+    old, new = RecordedHost(), RecordedHost()
+    async with interface(redis_settings) as door, worker(redis_settings, old) as first:
         await crowd(door, 200)
-        async with worker(wire_settings, new):
+        async with worker(redis_settings, new):
             await laden(first)
             before = len(old.instances)
             await many(door, 60)
@@ -56,12 +56,12 @@ async def test_who_has_many_leaves_what_comes_to_who_has_none(wire_settings: Wir
 
 
 @pytest.mark.parametrize("drains", [True, False])
-async def test_what_nobody_else_takes_the_laden_take(wire_settings: WireSettings, drains: bool) -> None:
+async def test_what_nobody_else_takes_the_laden_take(redis_settings: RedisSettings, drains: bool) -> None:
     """P7. The other one leaves, or is believed to be there and takes nothing: no socket waits for it."""
-    old, new = RecordedRoom(), RecordedRoom()
-    async with interface(wire_settings) as door, worker(wire_settings, old) as first:
+    old, new = RecordedHost(), RecordedHost()
+    async with interface(redis_settings) as door, worker(redis_settings, old) as first:
         await crowd(door, 200)
-        async with worker(wire_settings, new) as second:
+        async with worker(redis_settings, new) as second:
             await laden(first)
             if drains:
                 await second.stop_taking()
@@ -73,12 +73,12 @@ async def test_what_nobody_else_takes_the_laden_take(wire_settings: WireSettings
 
 
 async def test_during_a_rollout_the_new_share_among_themselves_what_the_old_hand_over(
-    wire_settings: WireSettings,
+    redis_settings: RedisSettings,
 ) -> None:
     """P7. The first of the new has its share of all; the second one takes what comes then."""
-    old, first, second = RecordedRoom(), RecordedRoom(), RecordedRoom()
-    one, two = (replace(wire_settings, generation=f"fleet/{number}") for number in (1, 2))
-    async with interface(wire_settings) as door, worker(one, old) as older:
+    old, first, second = RecordedHost(), RecordedHost(), RecordedHost()
+    one, two = (replace(redis_settings, generation=f"fleet/{number}") for number in (1, 2))
+    async with interface(redis_settings) as door, worker(one, old) as older:
         await crowd(door, 300)
         async with worker(two, first) as early:
             await until(lambda: older.node.channels.gives_way, "the news")
@@ -92,11 +92,11 @@ async def test_during_a_rollout_the_new_share_among_themselves_what_the_old_hand
 
 
 async def test_what_is_left_to_others_waits_for_a_moment_also_while_they_take_something(
-    wire_settings: WireSettings,
+    redis_settings: RedisSettings,
 ) -> None:
     """P7. A queue that moves, and is as long as before: the others are not enough."""
-    room = RecordedRoom(slots=0)
-    async with interface(wire_settings) as door, worker(wire_settings, room) as pump:
+    room = RecordedHost(slots=0)
+    async with interface(redis_settings) as door, worker(redis_settings, room) as dispatcher:
         waiting: deque[Recorded] = deque(knock(door, "websocket") for _ in range(20))
         found: list[Any] = []
 
@@ -104,7 +104,7 @@ async def test_what_is_left_to_others_waits_for_a_moment_also_while_they_take_so
             found.extend(entries)
             return True
 
-        await pump.node.channels.read(CHANNEL_OF_KIND["websocket"], lambda: 1, on_entries, lambda: LEAVES_S)
+        await dispatcher.node.channels.read(CHANNEL_OF_KIND["websocket"], lambda: 1, on_entries, lambda: LEAVES_S)
         end = asyncio.get_running_loop().time() + 2.0
         while not found and asyncio.get_running_loop().time() < end:
             waiting.append(knock(door, "websocket"))

@@ -9,9 +9,9 @@ import time
 import pytest
 
 from channel_layer.errors import LayerUnavailable
-from channel_layer.settings import WireSettings
-from interface_server.connections.interfaces import Ending
-from tests.integration.both_pumps import RecordedRoom, interface, knock, respond, worker
+from channel_layer.settings import RedisSettings
+from interface_server.connections.interfaces import EndReason
+from tests.integration.both_pumps import RecordedHost, interface, knock, respond, worker
 from tests.support.facts import until
 from tests.support.redis_look import queue_length
 from tests.support.redis_server import RedisServer
@@ -19,8 +19,8 @@ from tests.support.redis_server import RedisServer
 
 async def test_a_client_that_leaves_while_redis_is_away_is_not_queued_again(own_redis: RedisServer) -> None:
     """P3. The answer to its `open` was lost, and it has gone by the time that it could be opened again."""
-    wire = WireSettings(redis=own_redis.url)
-    async with interface(wire) as door:
+    redis_settings = RedisSettings(url=own_redis.url)
+    async with interface(redis_settings) as door:
         own_redis.signal(signal.SIGSTOP)
         leaves, stays = knock(door), knock(door)
         await asyncio.sleep(0)  # a turn of the loop: what was to be sent is under way
@@ -37,8 +37,8 @@ async def test_a_client_that_leaves_while_redis_is_away_is_not_queued_again(own_
 
 async def test_a_client_that_leaves_while_redis_is_away_is_withdrawn_when_it_is_back(own_redis: RedisServer) -> None:
     """P3. Its entry waits for a worker still; whoever is the next to come must not start it, and the others keep their places."""
-    wire = WireSettings(redis=own_redis.url)
-    async with interface(wire) as door:
+    redis_settings = RedisSettings(url=own_redis.url)
+    async with interface(redis_settings) as door:
         leaves, stays = knock(door, method="POST"), knock(door, method="POST")
         await until(lambda: leaves.upstream.entry_id and stays.upstream.entry_id, "queued")
         assert door.node.connection is not None
@@ -46,16 +46,16 @@ async def test_a_client_that_leaves_while_redis_is_away_is_withdrawn_when_it_is_
         await until(lambda: door.node.connection is None)
         leaves.upstream.leave()
         await until(lambda: queue_length(own_redis.url) == 1, "withdrawn")
-        room = RecordedRoom(play=respond)
-        async with worker(wire, room):
+        room = RecordedHost(play=respond)
+        async with worker(redis_settings, room):
             await until(lambda: stays.body == b"hello")
         assert len(room.instances) == 1
 
 
-async def test_whose_lease_could_not_be_looked_at_is_looked_at_later(wire_settings: WireSettings) -> None:
+async def test_whose_lease_could_not_be_looked_at_is_looked_at_later(redis_settings: RedisSettings) -> None:
     """P6. A worker of this machine whose death nobody would see would be dead for as long as a lease lasts."""
-    room = RecordedRoom()
-    async with interface(wire_settings) as door, worker(wire_settings, room) as owner:
+    room = RecordedHost()
+    async with interface(redis_settings) as door, worker(redis_settings, room) as owner:
         client = knock(door, kind="websocket")
         first = door.node.connection
         assert first is not None
@@ -64,12 +64,12 @@ async def test_whose_lease_could_not_be_looked_at_is_looked_at_later(wire_settin
         assert client.upstream.owner == owner.node.name
         await until(lambda: owner.node.name in door.node.peers._deaths.watched())
         client.upstream.leave()
-        await until(lambda: not owner.lines)
+        await until(lambda: not owner.downstreams)
 
 
 async def test_a_name_that_is_none_keeps_nobody_from_looking_after_the_others(own_redis: RedisServer) -> None:
     """P6, P12. Anybody may write into the index of leases: whoever looks at it goes on with those that it can read."""
-    async with interface(WireSettings(redis=own_redis.url)) as door:
+    async with interface(RedisSettings(url=own_redis.url)) as door:
         with own_redis.client() as redis:
             redis.zadd(door.node.keys.nodes, {b"\xff\xfe": 10**15, "interface.another": 10**15})
         await until(lambda: door.node.peers.fellows == 2, "a look", 5.0)
@@ -77,7 +77,7 @@ async def test_a_name_that_is_none_keeps_nobody_from_looking_after_the_others(ow
 
 async def test_what_redis_refuses_to_publish_is_an_error_of_the_layer(own_redis: RedisServer) -> None:
     """P10, P12. An application knows errors of the layer; those of a client library are none that it could expect."""
-    async with worker(WireSettings(redis=own_redis.url), RecordedRoom()) as taker:
+    async with worker(RedisSettings(url=own_redis.url), RecordedHost()) as taker:
         with own_redis.client() as redis:
             redis.execute_command("ACL", "SETUSER", "default", "resetchannels")
         with pytest.raises(LayerUnavailable, match="NOPERM"):
@@ -86,8 +86,8 @@ async def test_what_redis_refuses_to_publish_is_an_error_of_the_layer(own_redis:
 
 async def test_nobody_is_called_dead_because_redis_has_forgotten_everybody(own_redis: RedisServer) -> None:
     """P9. Whoever comes back first finds no lease but those that were written since: that is no massacre."""
-    wire = WireSettings(redis=own_redis.url, lease_ttl_s=2.0)
-    async with interface(wire) as door:
+    redis_settings = RedisSettings(url=own_redis.url, lease_ttl_s=2.0)
+    async with interface(redis_settings) as door:
         lease, judged = door.node.own_lease, []
         await until(lambda: lease.may_judge(time.monotonic()), "to be allowed to judge")
         renewed_at = lease.renewed_at
@@ -107,8 +107,8 @@ async def test_nobody_is_called_dead_because_redis_has_forgotten_everybody(own_r
 
 async def test_a_worker_asks_a_full_redis_no_more_than_it_must(own_redis: RedisServer) -> None:
     """A Redis without memory cannot make what is missing: whoever finds that out asks again after a pause."""
-    room = RecordedRoom()
-    async with worker(WireSettings(redis=own_redis.url), room):
+    room = RecordedHost()
+    async with worker(RedisSettings(url=own_redis.url), room):
         with own_redis.client() as redis:
             redis.config_set("maxmemory", 1)
             redis.flushall()
@@ -120,10 +120,10 @@ async def test_a_worker_asks_a_full_redis_no_more_than_it_must(own_redis: RedisS
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-async def test_a_take_that_was_lost_on_its_way_holds_nobody_up(wire_settings: WireSettings, method: str) -> None:
+async def test_a_take_that_was_lost_on_its_way_holds_nobody_up(redis_settings: RedisSettings, method: str) -> None:
     """P3, P9. The only worker may never take it again, and must not keep it from being queued again either."""
-    room = RecordedRoom(play=respond)
-    async with interface(wire_settings) as door, worker(wire_settings, room) as taker:
+    room = RecordedHost(play=respond)
+    async with interface(redis_settings) as door, worker(redis_settings, room) as taker:
         # As after a take whose connection was lost before Redis had it.
         taker._adoption.unanswered((door.node.name, 1, 1), asyncio.get_running_loop().time())
         client = knock(door, method=method)
@@ -134,8 +134,8 @@ async def test_a_take_that_was_lost_on_its_way_holds_nobody_up(wire_settings: Wi
 
 async def test_running_exchanges_wait_for_redis_so_long_and_open_websockets_longer(own_redis: RedisServer) -> None:
     """P9. What a worker has in hand ends when the outage has lasted too long; its instance learns that afterwards."""
-    wire, room = WireSettings(redis=own_redis.url, lease_ttl_s=1.5), RecordedRoom()
-    async with interface(wire, redis_outage_timeout_s=2.0) as door, worker(wire, room):
+    redis_settings, room = RedisSettings(url=own_redis.url, lease_ttl_s=1.5), RecordedHost()
+    async with interface(redis_settings, redis_outage_timeout_s=2.0) as door, worker(redis_settings, room):
         exchange, handshake, socket = knock(door), knock(door, "websocket"), knock(door, "websocket")
         await until(lambda: len(room.instances) == 3)
         opened = next(one for one in room.instances if one.line.key[1] == socket.upstream.number)
@@ -143,10 +143,10 @@ async def test_running_exchanges_wait_for_redis_so_long_and_open_websockets_long
         await until(lambda: socket.events)
         own_redis.stop()
         late = knock(door)
-        await until(lambda: late.ending is Ending.UNAVAILABLE or late.upstream.epoch == 2)
-        assert exchange.ending is None
-        await until(lambda: exchange.ending is Ending.OUTAGE and handshake.ending is Ending.OUTAGE)
-        assert socket.ending is None
+        await until(lambda: late.end_reason is EndReason.UNAVAILABLE or late.upstream.epoch == 2)
+        assert exchange.end_reason is None
+        await until(lambda: exchange.end_reason is EndReason.OUTAGE and handshake.end_reason is EndReason.OUTAGE)
+        assert socket.end_reason is None
         own_redis.start()
         others = [one for one in room.instances if one is not opened]
         await until(lambda: all(len(one.disconnects) == 1 for one in others))
@@ -157,10 +157,10 @@ async def test_running_exchanges_wait_for_redis_so_long_and_open_websockets_long
 
 async def test_who_has_lost_his_worker_waits_for_a_full_redis_and_who_is_new_is_told(own_redis: RedisServer) -> None:
     """P6, P9. What is queued again was let in already: a Redis that takes nothing for a moment is no worse than one that is away."""
-    room = RecordedRoom()
+    room = RecordedHost()
     async with (
-        interface(WireSettings(redis=own_redis.url)) as door,
-        worker(WireSettings(redis=own_redis.url), room) as owner,
+        interface(RedisSettings(url=own_redis.url)) as door,
+        worker(RedisSettings(url=own_redis.url), room) as owner,
     ):
         client = knock(door)
         await until(lambda: room.instances, "owned")
@@ -168,9 +168,9 @@ async def test_who_has_lost_his_worker_waits_for_a_full_redis_and_who_is_new_is_
             redis.config_set("maxmemory", 1)
             door.on_dead(owner.node.name)
             stranger = knock(door)
-            await until(lambda: stranger.ending is Ending.UNAVAILABLE, "told")
-            assert (client.ending, client.upstream.epoch) == (None, 2)
+            await until(lambda: stranger.end_reason is EndReason.UNAVAILABLE, "told")
+            assert (client.end_reason, client.upstream.epoch) == (None, 2)
             redis.config_set("maxmemory", 0)
         await until(lambda: len(room.instances) == 2, "owned again")
         client.upstream.leave()
-        await until(lambda: not owner.lines)
+        await until(lambda: not owner.downstreams)

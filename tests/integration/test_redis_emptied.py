@@ -12,12 +12,12 @@ from functools import partial
 
 import pytest
 
-from channel_layer.messaging.inbox import RedisInbox
+from channel_layer.messaging.inbox import Inbox
 from channel_layer.redis.address import RedisAddress
 from channel_layer.redis.connection import connect
-from channel_layer.settings import WireSettings
-from interface_server.connections.interfaces import Ending
-from tests.integration.both_pumps import RecordedRoom, adopted, interface, knock, respond, worker
+from channel_layer.settings import RedisSettings
+from interface_server.connections.interfaces import EndReason
+from tests.integration.both_pumps import RecordedHost, adopted, interface, knock, respond, worker
 from tests.support.facts import until
 from tests.support.redis_server import RedisServer
 
@@ -33,12 +33,12 @@ def flush(redis: RedisServer) -> None:
 
 async def test_who_was_queued_when_redis_was_emptied_is_queued_again(own_redis: RedisServer) -> None:
     """P9. Nobody waits until its wait is over for an entry that is gone: it is opened again where nobody minds."""
-    async with interface(WireSettings(redis=own_redis.url)) as door:
+    async with interface(RedisSettings(url=own_redis.url)) as door:
         clients = [knock(door) for _ in range(50)] + [knock(door, kind="websocket") for _ in range(5)]
         await until(lambda: all(client.upstream.entry_id for client in clients), "queued")
         flush(own_redis)
-        room = RecordedRoom(play=lambda run: respond(run) if run.scope["type"] == "http" else None)
-        async with worker(WireSettings(redis=own_redis.url), room):
+        room = RecordedHost(play=lambda run: respond(run) if run.scope["type"] == "http" else None)
+        async with worker(RedisSettings(url=own_redis.url), room):
             await until(lambda: all(client.body == b"hello" for client in clients[:50]), "answered", SOON_S)
             await until(lambda: all(client.adoptions for client in clients[50:]), "adopted", SOON_S)
             assert len(room.instances) == 55
@@ -48,28 +48,28 @@ async def test_who_was_queued_when_redis_was_emptied_is_queued_again(own_redis: 
 
 async def test_what_must_not_start_twice_is_not_queued_again_when_its_entry_is_gone(own_redis: RedisServer) -> None:
     """P3. Gone may mean taken: its taker's word is waited for, one lease and two seconds, and then its client is told what is known."""
-    wire = WireSettings(redis=own_redis.url, lease_ttl_s=TTL_S)
-    async with interface(wire) as door:
+    redis_settings = RedisSettings(url=own_redis.url, lease_ttl_s=TTL_S)
+    async with interface(redis_settings) as door:
         clients = [knock(door, method="POST") for _ in range(5)]
         await until(lambda: all(client.upstream.entry_id for client in clients), "queued")
         flush(own_redis)
-        room = RecordedRoom(play=respond)
-        async with worker(wire, room):
-            await until(lambda: all(client.ending for client in clients), "told", SOON_S + TTL_S + 2.0)
-        assert {client.ending for client in clients} == {Ending.UNKNOWN}
+        room = RecordedHost(play=respond)
+        async with worker(redis_settings, room):
+            await until(lambda: all(client.end_reason for client in clients), "told", SOON_S + TTL_S + 2.0)
+        assert {client.end_reason for client in clients} == {EndReason.UNKNOWN}
         assert not room.instances
 
 
 async def test_what_came_after_redis_was_emptied_is_not_lost_with_it(own_redis: RedisServer) -> None:
     """P3. Before the loss is noticed more come in: their entries are there, so surely nobody has started them."""
-    wire = WireSettings(redis=own_redis.url)
-    async with interface(wire) as door:
+    redis_settings = RedisSettings(url=own_redis.url)
+    async with interface(redis_settings) as door:
         flush(own_redis)
         clients = [knock(door, method="POST") for _ in range(20)]
         await until(lambda: all(client.upstream.entry_id for client in clients), "queued")
         await until(lambda: all(client.upstream.epoch == 2 and client.upstream.entry_id for client in clients), "again")
-        room = RecordedRoom(play=respond)
-        async with worker(wire, room):
+        room = RecordedHost(play=respond)
+        async with worker(redis_settings, room):
             await until(lambda: all(client.body == b"hello" for client in clients), "answered", SOON_S)
         assert len(room.instances) == 20
 
@@ -79,9 +79,9 @@ async def test_open_sockets_do_not_notice_that_redis_was_emptied(
 ) -> None:
     """P6, P9. All leases are gone, and nobody is called dead for that; what is said afterwards arrives on either side."""
     caplog.set_level(logging.INFO, "towpath")
-    wire = WireSettings(redis=own_redis.url, lease_ttl_s=TTL_S)
-    room = RecordedRoom()
-    async with interface(wire) as door, worker(wire, room) as owner:
+    redis_settings = RedisSettings(url=own_redis.url, lease_ttl_s=TTL_S)
+    room = RecordedHost()
+    async with interface(redis_settings) as door, worker(redis_settings, room) as owner:
         client = knock(door, kind="websocket")
         instance = await adopted(room)
         instance.send({"type": "websocket.accept"})
@@ -97,21 +97,21 @@ async def test_open_sockets_do_not_notice_that_redis_was_emptied(
         client.upstream.forward({"type": "websocket.receive", "text": "down"}, 68)
         instance.send({"type": "websocket.send", "text": "up"})
         await until(lambda: instance.fed and len(client.events) == 2)
-        assert (client.ending, instance.disconnects) == (None, [])
+        assert (client.end_reason, instance.disconnects) == (None, [])
         assert not [said for said in caplog.messages if "to Redis" in said], "no connection was lost"
         assert door.node.counters["peers.dead"] == owner.node.counters["peers.dead"] == 0
         client.upstream.leave()
-        await until(lambda: not owner.lines)
+        await until(lambda: not owner.downstreams)
 
 
 async def test_a_lost_inbox_is_noticed_though_the_lease_is_there(own_redis: RedisServer) -> None:
     """P9. Whatever took it away: without an inbox no answer ever comes, so its owner looks for it with each renewal."""
-    wire = replace(WireSettings(redis=own_redis.url), queue_wait_s=30.0)
-    room = RecordedRoom(play=respond)
-    async with interface(wire) as door:
+    redis_settings = replace(RedisSettings(url=own_redis.url), queue_wait_s=30.0)
+    room = RecordedHost(play=respond)
+    async with interface(redis_settings) as door:
         with own_redis.client() as redis:
             redis.delete(door.node.keys.inbox(door.node.name))
-        async with worker(wire, room):
+        async with worker(redis_settings, room):
             client = knock(door)
             await until(lambda: client.body == b"hello", "answered", SOON_S)
             client.upstream.complete()
@@ -123,7 +123,7 @@ async def test_an_inbox_that_another_life_of_redis_lacks_is_no_loss_whoever_hear
     """P3. Who was queued in the life before is queued again for that; as a loss too, it would be queued twice."""
     address = RedisAddress.parse(own_redis.url)
     losses: list[str] = []
-    inbox = RedisInbox(address, "inbox", lambda *_: None, lambda: None, lambda: losses.append("lost"))
+    inbox = Inbox(address, "inbox", lambda *_: None, lambda: None, lambda: losses.append("lost"))
     connection = await connect(address)
     inbox.make(connection)
     inbox._found(connection.era, 0, b"0-0")  # the reader's own connection is answered second, and is heard first
@@ -140,8 +140,8 @@ async def test_a_lease_that_was_written_anew_a_moment_ago_proves_nothing(
     own_redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """P9. Ours is there again, and we have not heard yet that it was gone: whose lease is not there may be about to write it."""
-    wire = WireSettings(redis=own_redis.url, lease_ttl_s=TTL_S)
-    async with interface(wire) as door, worker(wire, RecordedRoom()) as owner:
+    redis_settings = RedisSettings(url=own_redis.url, lease_ttl_s=TTL_S)
+    async with interface(redis_settings) as door, worker(redis_settings, RecordedHost()) as owner:
         await until(lambda: door.node.own_lease.may_judge(time.monotonic()), "to be allowed to judge")
         later, tell = threading.Event(), door.node.lease._on_renewed
         owner.node.lease._on_asked = partial(wait_and_ask, later, owner.node.own_lease.asks)  # it is the last to renew
@@ -164,8 +164,8 @@ async def test_a_lease_that_was_written_anew_a_moment_ago_proves_nothing(
 
 async def test_what_answers_somebody_who_was_thought_dead_reaches_it(own_redis: RedisServer) -> None:
     """P8. It has doubted already, and does so once: who drops the answer with the mail of the dead leaves it running for nobody."""
-    wire, room = WireSettings(redis=own_redis.url), RecordedRoom()
-    async with interface(wire) as door, worker(wire, room) as owner:
+    redis_settings, room = RedisSettings(url=own_redis.url), RecordedHost()
+    async with interface(redis_settings) as door, worker(redis_settings, room) as owner:
         client = knock(door, kind="websocket")
         instance = await adopted(room)
         make_again = owner.node._inbox.make_again

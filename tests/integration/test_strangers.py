@@ -9,8 +9,8 @@ from channel_layer.protocol import packets
 from channel_layer.protocol.codec import join_batch, pack
 from channel_layer.protocol.keys import HTTP_CHANNEL, Keys
 from channel_layer.protocol.names import check_group
-from channel_layer.settings import WireSettings
-from tests.integration.both_pumps import RecordedRoom, adopted, interface, knock, respond, scope_of, worker
+from channel_layer.settings import RedisSettings
+from tests.integration.both_pumps import RecordedHost, adopted, interface, knock, respond, scope_of, worker
 from tests.support.facts import until
 from tests.support.redis_server import RedisServer
 from towpath.status.redis_status import RedisStatus
@@ -33,17 +33,17 @@ NONSENSE = {
 
 
 async def test_nonsense_is_dropped_once_and_shows_nothing_of_itself(
-    wire_settings: WireSettings, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+    redis_settings: RedisSettings, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """P12. It was formatted, which raised, so that every worker claimed it again for ever."""
-    keys, room = Keys(wire_settings.prefix), RecordedRoom()
+    keys, room = Keys(redis_settings.prefix), RecordedHost()
     stream = keys.channel(HTTP_CHANNEL)
-    async with interface(wire_settings) as door, worker(wire_settings, room) as pump:
+    async with interface(redis_settings) as door, worker(redis_settings, room) as dispatcher:
         with redis_server.client() as redis:
             for content in NONSENSE.values():
-                for key in (stream, keys.inbox(door.node.name), keys.inbox(pump.node.name)):
+                for key in (stream, keys.inbox(door.node.name), keys.inbox(dispatcher.node.name)):
                     redis.xadd(key, {"b": content})
-            await until(lambda: pump.node.counters["wire.garbage"] == 2 * len(NONSENSE))
+            await until(lambda: dispatcher.node.counters["wire.garbage"] == 2 * len(NONSENSE))
             await until(lambda: door.node.counters["wire.garbage"] == len(NONSENSE))
             await until(lambda: redis.xlen(stream) == 0)
             assert redis.xpending(stream, "workers")["pending"] == 0
@@ -57,35 +57,35 @@ async def test_nonsense_is_dropped_once_and_shows_nothing_of_itself(
 
 
 async def test_entries_of_strangers_make_no_debt_of_the_bytes_that_wait(
-    wire_settings: WireSettings, redis_server: RedisServer
+    redis_settings: RedisSettings, redis_server: RedisServer
 ) -> None:
     """P4. Who adds an entry without counting it must not let others wait beyond the capacity when it is taken or discarded."""
-    keys, room = Keys(wire_settings.prefix), RecordedRoom()
+    keys, room = Keys(redis_settings.prefix), RecordedHost()
     stream, size = keys.channel(HTTP_CHANNEL), keys.channel_size(HTTP_CHANNEL)
-    async with interface(wire_settings) as door:
+    async with interface(redis_settings) as door:
         head = b"\x93\x01" + pack(door.node.name)
         opening = packets.open_(7, 1, [pack(scope_of())], b"", False, 1 << 18, 30_000, False, "")
         with redis_server.client() as redis:
             redis.xadd(stream, {"b": join_batch(head, [pack(opening)])})
             redis.xadd(stream, {"b": b"no batch"})
             client = knock(door)
-            async with worker(wire_settings, room):
+            async with worker(redis_settings, room):
                 respond(await adopted(room))
                 await until(lambda: client.body == b"hello" and redis.xlen(stream) == 0)
                 assert int(redis.get(size) or 0) == 0
 
 
 async def test_status_shows_a_lease_of_a_stranger_on_one_line(
-    wire_settings: WireSettings, redis_server: RedisServer
+    redis_settings: RedisSettings, redis_server: RedisServer
 ) -> None:
     """P12. Whatever it says: it steers no terminal, and is no reason to show nothing of the others."""
-    keys = Keys(wire_settings.prefix)
+    keys = Keys(redis_settings.prefix)
     said = b"\x83" + pack("role") + pack("\x1b[2Jworker") + pack("deep") + DEEP + pack("node") + pack("other")
     with redis_server.client() as redis:
         for name, lease in (("worker.a", said), ("worker.b", pack({"role": "worker"}))):
             redis.zadd(keys.nodes, {name: 1})
             redis.set(keys.lease(name), lease)
-    looks = RedisStatus(wire_settings.redis, wire_settings.prefix)
+    looks = RedisStatus(redis_settings.url, redis_settings.prefix)
     status = looks.look()
     looks.close()
     table = as_table(status)

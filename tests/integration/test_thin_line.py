@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from channel_layer.settings import WireSettings
-from interface_server.connections.interfaces import Ending
-from tests.integration.both_pumps import RecordedRoom, adopted, interface, knock, respond, worker
+from channel_layer.settings import RedisSettings
+from interface_server.connections.interfaces import EndReason
+from tests.integration.both_pumps import RecordedHost, adopted, interface, knock, respond, worker
 from tests.support.facts import until
 from tests.support.redis_server import RedisServer
 from worker.connections.interfaces import Close
 
 
-async def test_a_request_reaches_a_worker_and_its_response_comes_back_in_order(wire_settings: WireSettings) -> None:
+async def test_a_request_reaches_a_worker_and_its_response_comes_back_in_order(redis_settings: RedisSettings) -> None:
     """P1, P2."""
-    room = RecordedRoom(play=respond)
-    async with interface(wire_settings) as door, worker(wire_settings, room):
+    room = RecordedHost(play=respond)
+    async with interface(redis_settings) as door, worker(redis_settings, room):
         clients = [knock(door) for _ in range(200)]
         await until(lambda: all(client.body == b"hello" for client in clients))
         for client in clients:
@@ -24,25 +24,25 @@ async def test_a_request_reaches_a_worker_and_its_response_comes_back_in_order(w
         assert door.connections == 0
 
 
-async def test_a_client_that_leaves_while_queued_is_never_started(wire_settings: WireSettings) -> None:
+async def test_a_client_that_leaves_while_queued_is_never_started(redis_settings: RedisSettings) -> None:
     """P3. No worker lives yet; what was withdrawn is gone before one comes."""
-    async with interface(wire_settings) as door:
+    async with interface(redis_settings) as door:
         gone = [knock(door, method="POST") for _ in range(20)]
         await until(lambda: all(client.upstream.entry_id for client in gone), "queued")
         for client in gone:
             client.upstream.leave()
         stays = knock(door)
-        room = RecordedRoom(play=respond)
-        async with worker(wire_settings, room):
+        room = RecordedHost(play=respond)
+        async with worker(redis_settings, room):
             await until(lambda: stays.body == b"hello")
             assert len(room.instances) == 1
 
 
 async def test_a_client_that_leaves_before_its_place_in_the_queue_is_known_is_withdrawn_too(
-    wire_settings: WireSettings,
+    redis_settings: RedisSettings,
 ) -> None:
     """P3. The answer to `open` comes after the client has gone."""
-    async with interface(wire_settings) as door:
+    async with interface(redis_settings) as door:
         for client in [knock(door, method="POST") for _ in range(20)]:
             client.upstream.leave()
         connection = door.node.connection
@@ -53,43 +53,43 @@ async def test_a_client_that_leaves_before_its_place_in_the_queue_is_known_is_wi
         assert await connection.execute("XLEN", door.node.keys.channel("http.request")) == 1
 
 
-async def test_a_full_channel_refuses_the_newest_and_keeps_the_oldest(wire_settings: WireSettings) -> None:
+async def test_a_full_channel_refuses_the_newest_and_keeps_the_oldest(redis_settings: RedisSettings) -> None:
     """P4. Those who wait are served; who comes too late is told at once."""
-    wire = replace(wire_settings, request_capacity=3)
-    async with interface(wire) as door:
+    redis_settings = replace(redis_settings, request_capacity=3)
+    async with interface(redis_settings) as door:
         first = [knock(door) for _ in range(3)]
         late = [knock(door) for _ in range(2)]
-        await until(lambda: all(client.ending is Ending.FULL for client in late))
-        async with worker(wire, RecordedRoom(play=respond)):
+        await until(lambda: all(client.end_reason is EndReason.FULL for client in late))
+        async with worker(redis_settings, RecordedHost(play=respond)):
             await until(lambda: all(client.body == b"hello" for client in first))
 
 
-async def test_a_channel_is_full_of_bytes_too(wire_settings: WireSettings) -> None:
+async def test_a_channel_is_full_of_bytes_too(redis_settings: RedisSettings) -> None:
     """P4, P5. First bodies in the queue count, and are given back when they are taken."""
-    wire = replace(wire_settings, queue_size_bytes_max=100_000)
-    async with interface(wire) as door:
+    redis_settings = replace(redis_settings, queue_size_bytes_max=100_000)
+    async with interface(redis_settings) as door:
         clients = [knock(door, method="POST", body=b"x" * 40_000) for _ in range(3)]
-        await until(lambda: clients[2].ending is Ending.FULL)
-        async with worker(wire, RecordedRoom(play=respond)):
+        await until(lambda: clients[2].end_reason is EndReason.FULL)
+        async with worker(redis_settings, RecordedHost(play=respond)):
             await until(lambda: all(client.body == b"hello" for client in clients[:2]))
             again = knock(door, method="POST", body=b"x" * 40_000)
             await until(lambda: again.body == b"hello")
 
 
-async def test_nobody_takes_it_in_time(wire_settings: WireSettings) -> None:
+async def test_nobody_takes_it_in_time(redis_settings: RedisSettings) -> None:
     """A request that no worker takes ends with 503, and its entry is gone."""
-    wire = replace(wire_settings, queue_wait_s=0.2)
-    async with interface(wire) as door:
+    redis_settings = replace(redis_settings, queue_wait_s=0.2)
+    async with interface(redis_settings) as door:
         client = knock(door)
-        await until(lambda: client.ending is Ending.LATE)
+        await until(lambda: client.end_reason is EndReason.LATE)
         assert door.node.connection is not None
         assert await door.node.connection.execute("XLEN", door.node.keys.channel("http.request")) == 0
 
 
-async def test_a_body_flows_under_credit_and_stops_without(wire_settings: WireSettings) -> None:
+async def test_a_body_flows_under_credit_and_stops_without(redis_settings: RedisSettings) -> None:
     """P5. What an application does not consume stays with the client, but for one window."""
-    room = RecordedRoom()
-    async with interface(wire_settings) as door, worker(wire_settings, room):
+    room = RecordedHost()
+    async with interface(redis_settings) as door, worker(redis_settings, room):
         client = knock(door, method="POST", more=True)
         instance = await adopted(room)
         part = {"type": "http.request", "body": b"x" * 16_320, "more_body": True}
@@ -106,10 +106,10 @@ async def test_a_body_flows_under_credit_and_stops_without(wire_settings: WireSe
         await until(lambda: client.resumed == 1)
 
 
-async def test_a_response_stops_when_the_client_does_not_read(wire_settings: WireSettings) -> None:
+async def test_a_response_stops_when_the_client_does_not_read(redis_settings: RedisSettings) -> None:
     """P5. The application's `send()` waits: there is no room until bytes have left."""
-    room = RecordedRoom()
-    async with interface(wire_settings) as door, worker(wire_settings, room):
+    room = RecordedHost()
+    async with interface(redis_settings) as door, worker(redis_settings, room):
         client = knock(door)
         client.takes = False
         instance = await adopted(room)
@@ -122,10 +122,10 @@ async def test_a_response_stops_when_the_client_does_not_read(wire_settings: Wir
         await until(lambda: instance.resumed == 1)
 
 
-async def test_100_continue_waits_for_the_application(wire_settings: WireSettings) -> None:
+async def test_100_continue_waits_for_the_application(redis_settings: RedisSettings) -> None:
     """The client is asked for its body when the application asks, and not before (RFC 9110, 10.1.1)."""
-    room = RecordedRoom()
-    async with interface(wire_settings) as door, worker(wire_settings, room):
+    room = RecordedHost()
+    async with interface(redis_settings) as door, worker(redis_settings, room):
         client = knock(door, method="POST", more=True, expect_continue=True)
         instance = await adopted(room)
         instance.send({"type": "http.response.start", "status": 200, "headers": []})
@@ -137,10 +137,10 @@ async def test_100_continue_waits_for_the_application(wire_settings: WireSetting
         await until(lambda: instance.fed)
 
 
-async def test_a_client_that_leaves_is_one_disconnect_for_its_instance(wire_settings: WireSettings) -> None:
+async def test_a_client_that_leaves_is_one_disconnect_for_its_instance(redis_settings: RedisSettings) -> None:
     """P8's small sister: one event, with its code and reason, and strays are answered, not obeyed."""
-    room = RecordedRoom()
-    async with interface(wire_settings) as door, worker(wire_settings, room):
+    room = RecordedHost()
+    async with interface(redis_settings) as door, worker(redis_settings, room):
         client = knock(door, kind="websocket")
         instance = await adopted(room)
         client.upstream.leave(1001, "going")
@@ -149,26 +149,30 @@ async def test_a_client_that_leaves_is_one_disconnect_for_its_instance(wire_sett
         other = knock(door)
         await adopted(room, 2)
         assert instance.disconnects == [(1001, "going")]
-        assert other.ending is None
+        assert other.end_reason is None
 
 
-async def test_an_instance_that_fails_ends_its_client(wire_settings: WireSettings) -> None:
+async def test_an_instance_that_fails_ends_its_client(redis_settings: RedisSettings) -> None:
     """The client's side learns why."""
-    room = RecordedRoom(play=lambda instance: instance.line.close(Close.FAILED))
-    async with interface(wire_settings) as door, worker(wire_settings, room):
+    room = RecordedHost(play=lambda instance: instance.line.close(Close.FAILED))
+    async with interface(redis_settings) as door, worker(redis_settings, room):
         client = knock(door)
-        await until(lambda: client.ending is Ending.FAILED)
+        await until(lambda: client.end_reason is EndReason.FAILED)
 
 
-async def test_a_group_send_reaches_all_members_after_the_add_returned(wire_settings: WireSettings) -> None:
+async def test_a_group_send_reaches_all_members_after_the_add_returned(redis_settings: RedisSettings) -> None:
     """P10. One publish; members in two interface servers; who left the group hears nothing."""
-    room = RecordedRoom()
-    async with interface(wire_settings) as one, interface(wire_settings) as two, worker(wire_settings, room) as pump:
+    room = RecordedHost()
+    async with (
+        interface(redis_settings) as one,
+        interface(redis_settings) as two,
+        worker(redis_settings, room) as dispatcher,
+    ):
         clients = [knock(door, kind="websocket") for door in (one, two) for _ in range(3)]
         await adopted(room, 6)
         for instance in room.instances:
             instance.send({"type": "websocket.accept"})
-        layer = pump.layer
+        layer = dispatcher.layer
         for client in clients:
             await layer.group_add("chat", client.upstream.channel)
         await layer.group_send("chat", {"type": "websocket.send", "text": "hello"})
@@ -181,27 +185,27 @@ async def test_a_group_send_reaches_all_members_after_the_add_returned(wire_sett
 
 
 async def test_when_all_are_gone_nothing_without_a_ttl_is_left(
-    wire_settings: WireSettings, redis_server: RedisServer
+    redis_settings: RedisSettings, redis_server: RedisServer
 ) -> None:
     """P11."""
-    room = RecordedRoom(play=respond)
-    async with interface(wire_settings) as door, worker(wire_settings, room):
+    room = RecordedHost(play=respond)
+    async with interface(redis_settings) as door, worker(redis_settings, room):
         client = knock(door)
         await until(lambda: client.body == b"hello")
     with redis_server.client() as redis:
-        left = {key: redis.pttl(key) for key in redis.keys(f"{wire_settings.prefix}*")}
+        left = {key: redis.pttl(key) for key in redis.keys(f"{redis_settings.prefix}*")}
     assert all(ttl > 0 for ttl in left.values()), left
 
 
-async def test_who_sends_faster_than_redis_takes_it_waits(wire_settings: WireSettings) -> None:
+async def test_who_sends_faster_than_redis_takes_it_waits(redis_settings: RedisSettings) -> None:
     """P5. Forty MiB in a tight loop: all of it arrives, and never more than a little waits in the sender."""
-    room = RecordedRoom()
-    async with interface(wire_settings) as door, worker(wire_settings, room) as pump:
+    room = RecordedHost()
+    async with interface(redis_settings) as door, worker(redis_settings, room) as dispatcher:
         client = knock(door, kind="websocket")
         (await adopted(room)).send({"type": "websocket.accept"})
         most = 0
         for _ in range(40):
-            await pump.layer.send(client.upstream.channel, {"type": "websocket.send", "text": "x" * 1_048_000})
-            most = max(most, pump.node.outbox.waiting_bytes(door.node.name))
+            await dispatcher.layer.send(client.upstream.channel, {"type": "websocket.send", "text": "x" * 1_048_000})
+            most = max(most, dispatcher.node.outbox.waiting_bytes(door.node.name))
         await until(lambda: len(client.pushed) == 40)
         assert most < 4 * 1_048_576

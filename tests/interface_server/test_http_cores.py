@@ -12,7 +12,7 @@ from interface_server.http.response import Exchange, InvalidResponse, once
 from interface_server.http1.encoder import Http1Response, StandingLines
 from interface_server.http1.head import Head, Refusal, check_head, plain_head
 from interface_server.http1.pipeline import Turns
-from interface_server.transport.write_timeout import StallWatch
+from interface_server.transport.write_timeout import WriteTimeouts
 
 NO_LINES = StandingLines(server=False, date=False)
 
@@ -392,7 +392,7 @@ class Taker:
 
 def test_stalled_is_who_acknowledges_nothing_for_the_whole_time():
     """P5. One byte in time is enough; watching again does not begin anew; it is said once."""
-    watch, taker, said = StallWatch(60.0), Taker(), []
+    watch, taker, said = WriteTimeouts(60.0), Taker(), []
     watch.watch(taker, 0.0, lambda: said.append("stalled"))
     watch.sweep(59.0)
     taker.acknowledged = 1
@@ -407,7 +407,7 @@ def test_stalled_is_who_acknowledges_nothing_for_the_whole_time():
 
 
 def test_whoever_is_forgotten_is_never_called_stalled():
-    watch, taker, said = StallWatch(1.0), Taker(), []
+    watch, taker, said = WriteTimeouts(1.0), Taker(), []
     watch.watch(taker, 0.0, lambda: said.append("stalled"))
     watch.forget(taker)
     watch.sweep(10.0)

@@ -32,12 +32,12 @@ def test_a_process_that_fails_in_a_way_that_nobody_thought_of_says_so() -> None:
 async def test_what_the_door_counts_and_what_the_pump_counts_is_told_together() -> None:
     """P12. A message that was dropped is of no use in a counter that nobody reads."""
     server = InterfaceServer(InterfaceSettings())
-    pump = server._pump
+    dispatcher = server._dispatcher
     for number in range(SOCKETS_PER_TURN + 1):
-        pump._membership.add("room", number)
+        dispatcher._membership.add("room", number)
     for _ in range(MESSAGES_MAX + 3):
-        pump.on_group_message("room", {"type": "websocket.send", "text": "x"})
+        dispatcher.on_group_message("room", {"type": "websocket.send", "text": "x"})
     server._context.counters["refused.test"] += 1
-    pump.node.tell({}, pump.counters)
-    told = pump.node.lease.figures["counters"]
+    dispatcher.node.tell({}, dispatcher.counters)
+    told = dispatcher.node.lease.figures["counters"]
     assert (told["group.dropped"], told["refused.test"]) == (3, 1)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interface_server.connections.interfaces import Pushed
+from interface_server.connections.interfaces import PushedMessage
 from interface_server.http.response import InvalidResponse
 from interface_server.websocket.deadlines import Deadlines
 from interface_server.websocket.frames import BINARY, CLOSE, CONTINUATION, FIN, TEXT, close_frame, frame, message_frame
@@ -55,7 +55,7 @@ def test_a_close_reason_is_cut_at_a_character_and_never_above_what_a_control_fra
 def test_a_message_in_parts_is_one_message_and_what_third_parties_send_waits_for_its_end() -> None:
     composer = Composer()
     assert parsed(composer.compose({"text": "to", "more_body": True})) == (TEXT, b"to")
-    composer.wait(pushed := Pushed({"type": "websocket.send", "text": "12345"}))
+    composer.wait(pushed := PushedMessage({"type": "websocket.send", "text": "12345"}))
     assert composer.waiting_bytes == 5 + 64  # as everywhere: an empty message takes its place too
     assert parsed(composer.compose({"text": "w", "more_body": True})) == (CONTINUATION, b"w")
     assert parsed(composer.compose({"text": "path"})) == (FIN | CONTINUATION, b"path")

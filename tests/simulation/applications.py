@@ -15,7 +15,7 @@ from channel_layer.protocol.packets import Close
 from tests.simulation.process import Process
 from tests.simulation.record import Record
 from tests.simulation.sockets import Socket
-from worker.connections.interfaces import Line
+from worker.connections.interfaces import Downstream
 
 PART_SIZE_BYTES_MAX = 6_000
 
@@ -23,12 +23,12 @@ PART_SIZE_BYTES_MAX = 6_000
 class Instance:
     """One run of the application. Implements `worker.connections.interfaces.Instance`."""
 
-    def __init__(self, room: Room, record: Record, number: int, scope: Event, line: Any) -> None:
+    def __init__(self, room: ApplicationHost, record: Record, number: int, scope: Event, line: Any) -> None:
         self.process = room.process
         self._room = room
         self.client: str = scope["path"]
         self.kind: str = scope["method"]
-        self.line: Line = line
+        self.line: Downstream = line
         self.key = line.key
         self.over = ""  # how it ended
         self.number = number
@@ -168,7 +168,7 @@ class Instance:
         return self._random.uniform(0.0, 1.5) if rare < 0.04 else self._random.uniform(0.0, 0.02)
 
 
-class Room:
+class ApplicationHost:
     """One worker's applications. Implements `worker.connections.interfaces.Room`."""
 
     def __init__(self, process: Process, record: Record, instances: list[Instance | Socket], slots: int) -> None:
@@ -198,9 +198,9 @@ class Room:
 
     def ended(self) -> None:
         """A slot is free again."""
-        self.process.loop.call_soon(self.process.pump.room_again)
+        self.process.loop.call_soon(self.process.dispatcher.room_again)
 
-    def start(self, scope: Event, body: bytes, more_body: bool, line: Line) -> Instance | Socket:
+    def start(self, scope: Event, body: bytes, more_body: bool, line: Downstream) -> Instance | Socket:
         number = len(self._instances)
         instance: Instance | Socket
         if scope["type"] == "websocket":

@@ -11,7 +11,7 @@ from channel_layer.protocol.events import EVENT_OVERHEAD_BYTES, Event, payload_s
 from channel_layer.protocol.flow_control import WINDOW_BYTES_SMALL
 from channel_layer.protocol.scope import Scope
 from interface_server.connections.connection import DEATHS_MAX
-from interface_server.connections.interfaces import Ending, Pushed
+from interface_server.connections.interfaces import EndReason, PushedMessage
 from tests.simulation.applications import PART_SIZE_BYTES_MAX
 from tests.simulation.marks import Mark, mark_of
 from tests.simulation.process import Process
@@ -64,7 +64,7 @@ class Client:
             scope["method"] = self.kind
         body, more = (b"0", self.parts > 1) if self.has_body else (b"", False)
         self.sent_parts = 1 if self.has_body else 0
-        self.upstream = self.process.pump.open(self, Scope(scope), body, more)
+        self.upstream = self.process.dispatcher.open(self, Scope(scope), body, more)
         self._record.tell(f"{self.name} arrives at {self.process.role} as {self.upstream.channel}")
         if self._leaves_after_s is not None:
             self._later(self._leaves_after_s * self._random.uniform(0.5, 1.0), self._leave)
@@ -92,18 +92,18 @@ class Client:
             self._take(size_bytes, shown_bytes)
         self._act(events)
 
-    def push(self, pushed: Pushed) -> None:
+    def push(self, pushed: PushedMessage) -> None:
         self._record.check(self.accepted, f"P1: {self.name} was pushed something before its accept")
         if (
             mark_of(pushed.event)["instance"] == self._instance
         ):  # anybody may send to a group, also an instance that nobody obeys
             self._hear(pushed.event)
 
-    def end(self, ending: Ending) -> None:
+    def end(self, end_reason: EndReason) -> None:
         self._record.check(not self.over, f"{self.name} was ended twice")
-        self._record.check(ending is not Ending.HOLE or self._record.hole, "P1: a packet was lost")
-        self._record.check(not self._promised(ending), f"P6, P7: {self.name} ended as {ending.name}")
-        self._over(ending.name)
+        self._record.check(end_reason is not EndReason.HOLE or self._record.hole, "P1: a packet was lost")
+        self._record.check(not self._promised(end_reason), f"P6, P7: {self.name} ended as {end_reason.name}")
+        self._over(end_reason.name)
 
     def resume(self) -> None:
         self._record.check(not self.over and self._halted, f"{self.name} was resumed without having been halted")
@@ -114,14 +114,14 @@ class Client:
         """A worker has it; no timer of ours depends on that."""
 
     request = ""
-    torn = False  #: messages are small here, and whole
+    mid_message = False  #: messages are small here, and whole
 
     def wanted(self) -> None:
         self._record.check(False, "nobody waits for 100 here")
 
-    def _promised(self, ending: Ending) -> bool:
+    def _promised(self, end_reason: EndReason) -> bool:
         """Was this client promised not to see such an end, whatever is going on?"""
-        if ending in (Ending.FAILED, Ending.FINISHED):
+        if end_reason in (EndReason.FAILED, EndReason.FINISHED):
             return False  # the application's own
         if self._record.weather == "drains":
             return self.kind != "websocket" or not self.accepted or bool(self.resumable)
@@ -141,7 +141,7 @@ class Client:
         due = self._index[task]
         index = mark["index"]
         if task == "said":  # publishes may be lost
-            given_up = self.process.pump.counters["order.given_up"]
+            given_up = self.process.dispatcher.counters["order.given_up"]
             check(index >= due or given_up, f"P1: {self.name} got {index} of what was said where {due} was due")
         else:
             check(index == due, f"P1: {self.name} got {index} {task} where {due} was due")

@@ -62,13 +62,13 @@ def _waiting(world: World, client: Client) -> str:
 def _bound(instance: Instance | Socket, client: Client) -> bool:
     upstream = client.upstream
     interface, number, epoch = instance.key
-    owner = instance.process.pump.node.name
+    owner = instance.process.dispatcher.node.name
     return bool(
         not instance.over
         and upstream is not None
-        and client.process.pump.node.name == interface
+        and client.process.dispatcher.node.name == interface
         and upstream.number == number
-        and upstream.obeys(owner, epoch)
+        and upstream.is_from_owner(owner, epoch)
     )
 
 
@@ -99,34 +99,42 @@ def _started_though_withdrawn(world: World) -> list[str]:
 
 def _malformed(world: World) -> list[str]:
     """Nobody here says anything that is malformed; a mistake of ours must not pass for that."""
-    pumps = [process.pump for process in world.processes if process.started]
+    pumps = [process.dispatcher for process in world.processes if process.started]
     mistakes = ("wire.malformed_packet", "internal.illegal_move")
-    return [f"{pump.node.name}: {kind}" for pump in pumps for kind in mistakes if pump.counters[kind]]
+    return [f"{dispatcher.node.name}: {kind}" for dispatcher in pumps for kind in mistakes if dispatcher.counters[kind]]
 
 
 def leaks(world: World) -> list[str]:
     """What a process remembers beyond the connections that it has. White-box on purpose: memory is a promise too (P5)."""
     found = []
     for process in world.living():
-        pump = process.pump
+        dispatcher = process.dispatcher
         owners: dict[str, int] = {}
         if process.role.startswith("interface"):
-            if pump._own is not None:
-                owners = dict.fromkeys(pump._own._openers, 1)  # a way to a worker's own channel is a reason, too
-            for upstream in pump._connections.values():
+            if dispatcher._own is not None:
+                owners = dict.fromkeys(dispatcher._own._openers, 1)  # a way to a worker's own channel is a reason, too
+            for upstream in dispatcher._connections.values():
                 if upstream.state is State.OWNED:
                     owners[upstream.owner] = owners.get(upstream.owner, 0) + 1
-            waiting = (pump._waits._queued, pump._waits._resuming, pump._waits._overdue, pump._deliveries.held)
+            waiting = (
+                dispatcher._waits._queued,
+                dispatcher._waits._resuming,
+                dispatcher._waits._overdue,
+                dispatcher._deliveries.held,
+            )
         else:
-            for line in pump.lines:
+            for line in dispatcher.downstreams:
                 owners[line.key[0]] = owners.get(line.key[0], 0) + 1
-            waiting = (pump._adoption._under_way, {kind: count for kind, count in pump._reserved.items() if count})
-        held = pump.node.peers.held._held
+            waiting = (
+                dispatcher._adoption._under_way,
+                {kind: count for kind, count in dispatcher._reserved.items() if count},
+            )
+        held = dispatcher.node.peers.held._held
         if held != owners:
             found.append(f"leak: {process.role} watches {held} and shares connections with {owners}")
         if any(waiting):
             found.append(f"leak: {process.role} still waits: {waiting}")
-        kept = [node for node, mail in pump.node.outbox._destinations.items() if mail.waiting or mail.under_way]
+        kept = [node for node, mail in dispatcher.node.outbox._destinations.items() if mail.waiting or mail.under_way]
         if kept:
             found.append(f"leak: {process.role} keeps mail for {kept}")
     return found

@@ -10,7 +10,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from channel_layer.liveness.lease import RENEWAL_INTERVAL_S
-from channel_layer.liveness.lease_renewal import RedisLease
+from channel_layer.liveness.lease_renewal import LeaseRenewal
 from channel_layer.redis import scripts as redis_scripts
 from tests.simulation.lua_scripts import CommandError
 from tests.simulation.network import Network, Pipe, loop_of
@@ -18,7 +18,7 @@ from tests.simulation.simulated_redis import Session
 
 
 class Process:
-    """One run of one process. `pump` is set when it has started."""
+    """One run of one process. `dispatcher` is set when it has started."""
 
     def __init__(self, network: Network, role: str) -> None:
         self.network = network
@@ -34,7 +34,7 @@ class Process:
         self.loop.process = self  # type: ignore[attr-defined]
         self._stopped_until = 0.0
         self.in_trouble_until = 0.0
-        self.pump: Any = None
+        self.dispatcher: Any = None
         self.room: Any = None
         self.started = False
         self.leaving = False
@@ -92,7 +92,7 @@ class _Asked(RedisError):
     """The command has left; its answer comes later."""
 
 
-class SimulatedLease(RedisLease):
+class SimulatedLease(LeaseRenewal):
     """The real lease on virtual time: no thread and no socket, but the same commands at the same times."""
 
     def __init__(self, *arguments: Any) -> None:

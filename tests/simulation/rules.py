@@ -8,33 +8,33 @@ from collections.abc import Iterator
 from typing import Any
 
 import interface_server.connections.dispatcher as interface_pump
-from channel_layer.layer import NOWHERE, RedisLayer
-from channel_layer.liveness.failure_detector import RedisPeers
+from channel_layer.layer import NOWHERE, ChannelLayer
+from channel_layer.liveness.failure_detector import FailureDetector
 from channel_layer.liveness.lease import OwnLease
-from channel_layer.messaging.channel_writer import Outcome, RedisOpener
-from channel_layer.messaging.inbox import BEYOND, RedisInbox, parse_id
-from channel_layer.messaging.outbox import RedisOutbox
-from channel_layer.node import RedisNode
+from channel_layer.messaging.channel_writer import ChannelWriter, Outcome
+from channel_layer.messaging.inbox import BEYOND, Inbox, parse_id
+from channel_layer.messaging.outbox import Outbox
+from channel_layer.node import Node
 from channel_layer.protocol.flow_control import Incoming
 from channel_layer.protocol.packets import Close
 from channel_layer.redis import connection as redis_connection
 from channel_layer.redis.connection import RedisConnection
 from interface_server.connections import connection
-from interface_server.connections.connection import MOVES, Action, Connection, Happening, Order, State
-from interface_server.connections.interfaces import Pushed
-from interface_server.connections.pending_queue import WireQueue
-from interface_server.connections.upstream import WireUpstream
+from interface_server.connections.connection import MOVES, Action, Connection, Order, State, Trigger
+from interface_server.connections.interfaces import PushedMessage
+from interface_server.connections.pending_queue import PendingQueue
+from interface_server.connections.upstream import UpstreamConnection
 from interface_server.groups import delivery_order
 from interface_server.groups.deliveries import Deliveries
 from tests.simulation.rules_between import BETWEEN
 from worker.connections.adoption import Adoption
-from worker.connections.dispatcher import Pump as WorkerPump
-from worker.connections.downstream import WireLine
+from worker.connections.dispatcher import Dispatcher as WorkerPump
+from worker.connections.downstream import DownstreamConnection
 
 Patch = tuple[Any, str, Any]
 
 
-def _forget_the_way_alone(self: WireQueue, worker: str) -> None:
+def _forget_the_way_alone(self: PendingQueue, worker: str) -> None:
     if self._own is not None:
         self._own.died(worker)
 
@@ -77,7 +77,7 @@ def _start_what_was_not_answered(self: WorkerPump, keys: list[Any]) -> None:
         self._adoption.unanswered(key, self._loop.time())
 
 
-def _open_once_more(self: RedisOpener, batch: Any, answer: Any) -> None:
+def _open_once_more(self: ChannelWriter, batch: Any, answer: Any) -> None:
     if isinstance(answer, Exception) and not isinstance(answer, KeyError) and self._connection is not None:
         self._under_way = False
         self._returning[:0] = batch  # as client libraries do by themselves: again, as soon as there is a connection
@@ -85,16 +85,16 @@ def _open_once_more(self: RedisOpener, batch: Any, answer: Any) -> None:
     _opener_answered(self, batch, answer)
 
 
-_opener_answered = RedisOpener._answered
+_opener_answered = ChannelWriter._answered
 
 
-def _forget_what_is_under_way(self: RedisOutbox, connection: Any) -> None:
+def _forget_what_is_under_way(self: Outbox, connection: Any) -> None:
     for destination in self._destinations.values():
         destination.under_way = []
     _outbox_connected(self, connection)
 
 
-_outbox_connected = RedisOutbox.connected
+_outbox_connected = Outbox.connected
 
 
 def _queue_again_in_the_same_epoch(self: Connection) -> None:
@@ -104,14 +104,14 @@ def _queue_again_in_the_same_epoch(self: Connection) -> None:
     self.sent = self.received = 0
 
 
-def _post_again_after_unknown(self: Connection, happening: Happening) -> Action:
-    if happening is Happening.UNKNOWN and self.state is State.QUEUED:
+def _post_again_after_unknown(self: Connection, trigger: Trigger) -> Action:
+    if trigger is Trigger.UNKNOWN and self.state is State.QUEUED:
         self._next_epoch()
         return Action.OPEN_AGAIN
-    return _happen(self, happening)
+    return _happen(self, trigger)
 
 
-_happen = Connection.happen
+_happen = Connection.transition
 
 
 def _forget_what_was_forwarded(self: Connection) -> None:
@@ -122,11 +122,11 @@ def _forget_what_was_forwarded(self: Connection) -> None:
 _next_epoch = Connection._next_epoch
 
 
-async def _read_nothing_up(self: RedisInbox, connection: Any) -> None:
+async def _read_nothing_up(self: Inbox, connection: Any) -> None:
     """Act on a death at once."""
 
 
-async def _judge_nobody(self: RedisPeers, watched: list[str]) -> None:
+async def _judge_nobody(self: FailureDetector, watched: list[str]) -> None:
     """No lease is looked at."""
 
 
@@ -134,12 +134,12 @@ def _nothing(*_: Any) -> None:
     """The rule's deed is not done."""
 
 
-def _opened_without_withdrawing(self: WireUpstream, epoch: int, outcome: Any) -> None:
+def _opened_without_withdrawing(self: UpstreamConnection, epoch: int, outcome: Any) -> None:
     if isinstance(outcome, Outcome) or self.state is not State.DONE:
         _opened(self, epoch, outcome)
 
 
-_opened = WireUpstream.opened
+_opened = UpstreamConnection.opened
 
 
 async def _connect_and_trust(address: Any, on_lost: Any, on_push: Any) -> RedisConnection:
@@ -153,12 +153,12 @@ async def _connect_and_trust(address: Any, on_lost: Any, on_push: Any) -> RedisC
 
 def _watch_who_did_not_start_it(self: Any, sender: str, packet: list[Any]) -> None:
     upstream = self._connections.get(packet[1])
-    if packet[3] == Close.NOT_STARTED and upstream is not None and upstream.obeys(sender, packet[2]):
+    if packet[3] == Close.NOT_STARTED and upstream is not None and upstream.is_from_owner(sender, packet[2]):
         self.node.peers.held.hold(sender)
     _close(self, sender, packet)
 
 
-_close = interface_pump.Pump._close
+_close = interface_pump.Dispatcher._close
 
 
 def _drop_what_is_told_to_the_dead(self: Any, node: str) -> None:
@@ -166,7 +166,7 @@ def _drop_what_is_told_to_the_dead(self: Any, node: str) -> None:
     self.node.outbox.drop(node)
 
 
-_on_dead = interface_pump.Pump.on_dead
+_on_dead = interface_pump.Dispatcher.on_dead
 
 
 def _choose_what_runs(self: Adoption, keys: Any, now: float, running: Any = ()) -> list[bool]:
@@ -215,7 +215,7 @@ _screen = Connection.screen
 
 
 def _repeat_after_a_crash(self: Connection, now: float) -> Action:
-    action = self.happen(Happening.OWNER_DIED)
+    action = self.transition(Trigger.OWNER_DIED)
     self.deaths += (now,)
     return action
 
@@ -239,11 +239,11 @@ def _push_at_once(self: Deliveries, number: int, pushed: Any) -> None:
         self._connections[number].client.push(pushed)
 
 
-def _send_at_once(self: Deliveries, upstream: WireUpstream, event: Any, count: int) -> None:
-    upstream.client.push(Pushed(event))
+def _send_at_once(self: Deliveries, upstream: UpstreamConnection, event: Any, count: int) -> None:
+    upstream.client.push(PushedMessage(event))
 
 
-def _expect_nothing(self: Deliveries, upstream: WireUpstream, count: int, expected: bool) -> None:
+def _expect_nothing(self: Deliveries, upstream: UpstreamConnection, count: int, expected: bool) -> None:
     _placed(self, upstream, count, False)
 
 
@@ -275,26 +275,26 @@ def _adopted_without_doubt(self: Any, sender: str, packet: list[Any]) -> None:
         del self._sync
 
 
-_adopted = interface_pump.Pump._adopted
+_adopted = interface_pump.Dispatcher._adopted
 
 
-def _mourn_and_never_doubt(self: RedisNode, what: str, node: str) -> None:
+def _mourn_and_never_doubt(self: Node, what: str, node: str) -> None:
     if node != self.name:
         self.peers.mourn(node)
 
 
-def _mourn_as_gone_for_good(self: RedisPeers, node: str, gone: bool = False) -> None:
+def _mourn_as_gone_for_good(self: FailureDetector, node: str, gone: bool = False) -> None:
     _mourn(self, node, True)
 
 
-_mourn = RedisPeers.mourn
+_mourn = FailureDetector.mourn
 
 
-def _renewed_and_no_more(self: RedisNode, asked_at: float, found: bool) -> None:
+def _renewed_and_no_more(self: Node, asked_at: float, found: bool) -> None:
     self.own_lease.renewed(asked_at, found)
 
 
-def _go_on_where_the_stream_ends(self: RedisInbox, era: str, was_made: int, last_id: bytes) -> None:
+def _go_on_where_the_stream_ends(self: Inbox, era: str, was_made: int, last_id: bytes) -> None:
     self._era = era
     if was_made:
         self._last_id = b"0-0"
@@ -306,9 +306,9 @@ def _go_on_where_the_stream_ends(self: RedisInbox, era: str, was_made: int, last
 
 
 _MOVES_WITHOUT_LATE_OUTCOMES = {**MOVES, State.OVERDUE: {
-    happening: move
-    for happening, move in MOVES[State.OVERDUE].items()
-    if happening not in (Happening.UNKNOWN, Happening.UNAVAILABLE, Happening.FULL)
+    trigger: move
+    for trigger, move in MOVES[State.OVERDUE].items()
+    if trigger not in (Trigger.UNKNOWN, Trigger.UNAVAILABLE, Trigger.FULL)
 }}  # fmt: skip
 
 #: What this simulation has found in our own code; each was a rule that was missing.
@@ -317,23 +317,21 @@ FOUND: dict[str, list[Patch]] = {
     "the outcome of `open` may come when the wait is over": [(connection, "MOVES", _MOVES_WITHOUT_LATE_OUTCOMES)],
     "what runs here is not taken here again": [(Adoption, "choose", _choose_what_runs)],
     "who did not start a connection is no longer watched for it": [
-        (interface_pump.Pump, "_close", _watch_who_did_not_start_it)
+        (interface_pump.Dispatcher, "_close", _watch_who_did_not_start_it)
     ],
     "a drain waits for takes under way": [(WorkerPump, "taking", 0)],
     "who is adopted late is asked whether anything is lost": [
-        (interface_pump.Pump, "_adopted", _adopted_without_doubt)
+        (interface_pump.Dispatcher, "_adopted", _adopted_without_doubt)
     ],
     "what is started again gets its whole body": [(Connection, "consumed", _forget_what_is_consumed)],
-    "the inbox is made before anything is opened": [(RedisInbox, "make", _nothing)],
-    "in another life of Redis the inbox is read from its beginning": [
-        (RedisInbox, "_found", _go_on_where_the_stream_ends)
-    ],
+    "the inbox is made before anything is opened": [(Inbox, "make", _nothing)],
+    "in another life of Redis the inbox is read from its beginning": [(Inbox, "_found", _go_on_where_the_stream_ends)],
     "credit is told again after a doubt": [
-        (WireLine, "credit_again", _nothing),
-        (WireUpstream, "credit_again", _nothing),
+        (DownstreamConnection, "credit_again", _nothing),
+        (UpstreamConnection, "credit_again", _nothing),
     ],
     "a renewal that is under way may have found nothing": [(OwnLease, "asking", False)],
-    "what answers whoever was thought dead is kept": [(RedisPeers, "mourn", _mourn_as_gone_for_good)],
+    "what answers whoever was thought dead is kept": [(FailureDetector, "mourn", _mourn_as_gone_for_good)],
     "between two owners an open socket is read": [(Connection, "room", property(_room_with_an_owner_alone))],
     "what the last owner sent takes its part of the next window": [
         (connection, "Incoming", lambda window, outstanding=0: Incoming(window))
@@ -343,13 +341,13 @@ FOUND: dict[str, list[Patch]] = {
 #: Each rule, and what the code looks like without it.
 RULES: dict[str, list[Patch]] = {
     "a worker that leaves refuses what waits for it alone": [(WorkerPump, "stop_taking", _stop_taking_without_a_word)],
-    "what waits for a worker that died is queued for all": [(WireQueue, "worker_died", _forget_the_way_alone)],
+    "what waits for a worker that died is queued for all": [(PendingQueue, "worker_died", _forget_the_way_alone)],
     "a packet seen before is dropped, by the interface server": [(Connection, "order", _every_packet_is_next)],
     "a packet seen before is dropped, by the worker": [(WorkerPump, "_data", _worker_feeds_all)],
-    "stray packets are answered, by the interface server": [(interface_pump.Pump, "_stray", _nothing)],
+    "stray packets are answered, by the interface server": [(interface_pump.Dispatcher, "_stray", _nothing)],
     "stray packets are answered, by the worker": [(WorkerPump, "_stray", _nothing)],
-    "the owner is compared beside the epoch": [(Connection, "obeys", _obeys_any_sender)],
-    "the epoch is compared beside the owner": [(Connection, "obeys", _obeys_any_epoch)],
+    "the owner is compared beside the epoch": [(Connection, "is_from_owner", _obeys_any_sender)],
+    "the epoch is compared beside the owner": [(Connection, "is_from_owner", _obeys_any_epoch)],
     "the epoch grows when a connection is queued again": [(Connection, "_next_epoch", _queue_again_in_the_same_epoch)],
     "never again after an unanswered take": [(Adoption, "unanswered", _take_again)],
     "an unanswered take is told to be not started": [(WorkerPump, "_unanswered", _start_what_was_not_answered)],
@@ -361,38 +359,40 @@ RULES: dict[str, list[Patch]] = {
             lambda self, keys, now, running=(): [self._under_way.setdefault(key, []) is not None for key in keys],
         )
     ],
-    "`open` is never sent twice": [(RedisOpener, "_answered", _open_once_more)],
-    "what must not start twice is not queued again on doubt": [(Connection, "happen", _post_again_after_unknown)],
+    "`open` is never sent twice": [(ChannelWriter, "_answered", _open_once_more)],
+    "what must not start twice is not queued again on doubt": [(Connection, "transition", _post_again_after_unknown)],
     "what was forwarded is kept until the instance shows life": [
         (Connection, "_next_epoch", _forget_what_was_forwarded)
     ],
-    "a batch without an answer is sent again": [(RedisOutbox, "connected", _forget_what_is_under_way)],
-    "the inbox is read up before a death is acted upon": [(RedisInbox, "read_up", _read_nothing_up)],
+    "a batch without an answer is sent again": [(Outbox, "connected", _forget_what_is_under_way)],
+    "the inbox is read up before a death is acted upon": [(Inbox, "read_up", _read_nothing_up)],
     "only who holds a lease may judge": [(OwnLease, "may_judge", lambda self, now: True)],
-    "what is told to the dead leaves": [(interface_pump.Pump, "on_dead", _drop_what_is_told_to_the_dead)],
-    "deaths are noticed": [(RedisPeers, "_judge", _judge_nobody)],
+    "what is told to the dead leaves": [(interface_pump.Dispatcher, "on_dead", _drop_what_is_told_to_the_dead)],
+    "deaths are noticed": [(FailureDetector, "_judge", _judge_nobody)],
     "a worker takes what is of its own era": [(WorkerPump, "_take", _take_of_any_era)],
-    "what was queued in another era is queued again": [(WireQueue, "_era_changed", _nothing)],
-    "`sync` after every doubt": [(interface_pump.Pump, "on_doubt", _nothing), (WorkerPump, "on_doubt", _nothing)],
-    "who finds its lease missing doubts": [(RedisNode, "_renewed", _renewed_and_no_more)],
-    "who hears of its own death doubts": [(RedisNode, "_heard", _mourn_and_never_doubt)],
+    "what was queued in another era is queued again": [(PendingQueue, "_era_changed", _nothing)],
+    "`sync` after every doubt": [(interface_pump.Dispatcher, "on_doubt", _nothing), (WorkerPump, "on_doubt", _nothing)],
+    "who finds its lease missing doubts": [(Node, "_renewed", _renewed_and_no_more)],
+    "who hears of its own death doubts": [(Node, "_heard", _mourn_and_never_doubt)],
     "the dead are told, by the interface server": [
-        (interface_pump.Pump, "on_dead", _in_silence(interface_pump.Pump.on_dead))
+        (interface_pump.Dispatcher, "on_dead", _in_silence(interface_pump.Dispatcher.on_dead))
     ],
     "the dead are told, by the worker": [(WorkerPump, "on_dead", _in_silence(WorkerPump.on_dead))],
-    "deaths are announced": [(RedisPeers, "announce", _nothing)],
+    "deaths are announced": [(FailureDetector, "announce", _nothing)],
     "a hand-off keeps what was not consumed": [(Connection, "hand_off", _hand_off_and_forget)],
     "a hand-off repeats nothing that was consumed": [(Connection, "consumed", _nothing)],
-    "a hand-off is answered": [(interface_pump.Pump, "_handoff", _in_silence(interface_pump.Pump._handoff))],
+    "a hand-off is answered": [
+        (interface_pump.Dispatcher, "_handoff", _in_silence(interface_pump.Dispatcher._handoff))
+    ],
     "the second accept is swallowed": [(Connection, "screen", _show_each_accept)],
     "what the dead had is not repeated": [(Connection, "owner_died", _repeat_after_a_crash)],
     "nothing is started again after a third death": [(Connection, "owner_died", _die_often)],
     "after a crash only who asked for that is resumed": [(Connection, "replayable", property(_any_may_start_again))],
-    "who left before its place was known is withdrawn": [(WireUpstream, "opened", _opened_without_withdrawing)],
+    "who left before its place was known is withdrawn": [(UpstreamConnection, "opened", _opened_without_withdrawing)],
     "what is pushed waits for the accept": [(Deliveries, "push", _push_at_once), (Deliveries, "send", _send_at_once)],
     "a message to a group waits for its place": [(delivery_order, "is_placed", lambda connection, pushed: True)],
     "packets wait for the message to a group before them": [(Deliveries, "placed", _expect_nothing)],
-    "what was sent leaves before what the layer sends": [(RedisLayer, "_place", lambda self: NOWHERE)],
+    "what was sent leaves before what the layer sends": [(ChannelLayer, "_place", lambda self: NOWHERE)],
     "what the layer has sent is counted": [(Deliveries, "_is_next", staticmethod(lambda upstream, count: True))],
     **BETWEEN,
 }

@@ -10,7 +10,7 @@ import asyncio
 from typing import Any
 
 from channel_layer import node as redis_node
-from channel_layer.liveness.failure_detector import RedisPeers
+from channel_layer.liveness.failure_detector import FailureDetector
 from channel_layer.protocol import packets
 from channel_layer.protocol.packets import Refusal
 from channel_layer.redis import scripts as redis_scripts
@@ -19,7 +19,7 @@ from channel_layer.redis.scripts import Script
 from tests.simulation.simulated_streams import Group, Id, Stream
 from worker.connections.adoption import Key
 from worker.connections.dispatcher import ADOPTED
-from worker.connections.dispatcher import Pump as WorkerPump
+from worker.connections.dispatcher import Dispatcher as WorkerPump
 
 REFUSED = 2
 FENCED_AFTER = 0.75  #: of a lease's time to live
@@ -29,9 +29,9 @@ def _name_of_a_place(role: str, _random_hex: str) -> str:
     """The first that none of the living has: a process that starts again is called as the one was whose place it takes."""
     loop: Any = asyncio.get_running_loop()
     living = {
-        process.pump.node.name
+        process.dispatcher.node.name
         for process in loop.process.network.processes
-        if process.alive and process.pump is not None
+        if process.alive and process.dispatcher is not None
     }
     return next(name for number in range(len(living) + 1) if (name := f"{role}.{number}") not in living)
 
@@ -82,7 +82,7 @@ def _claim_of_others(
 _claim = Stream.claim
 
 
-async def _look_and_fence(self: RedisPeers) -> None:
+async def _look_and_fence(self: FailureDetector) -> None:
     """Whoever may be thought dead holds nobody's connections any more."""
     await _look(self)
     loop: Any = self._loop
@@ -92,7 +92,7 @@ async def _look_and_fence(self: RedisPeers) -> None:
             self._on_dead(node)
 
 
-_look = RedisPeers.look
+_look = FailureDetector.look
 
 BETWEEN: dict[str, list[tuple[Any, str, Any]]] = {
     "the name of a node is new at every start": [(redis_node, "node_name", _name_of_a_place)],
@@ -101,5 +101,5 @@ BETWEEN: dict[str, list[tuple[Any, str, Any]]] = {
         (WorkerPump, "_answered", _tell_what_was_decided),
     ],
     "a worker claims what it has read itself": [(Stream, "claim", _claim_of_others)],
-    "nobody fences itself": [(RedisPeers, "look", _look_and_fence)],
+    "nobody fences itself": [(FailureDetector, "look", _look_and_fence)],
 }

@@ -24,7 +24,7 @@ from worker.asgi.websocket import WebSocketRun
 from worker.errors import ClientGone
 
 if TYPE_CHECKING:
-    from tests.simulation.applications import Room
+    from tests.simulation.applications import ApplicationHost
 
 Receive = Callable[[], Awaitable[Event]]
 Send = Callable[[Event], Awaitable[None]]
@@ -35,7 +35,7 @@ PADDING_SIZE_BYTES_MAX = 5_800
 class Socket(WebSocketRun):
     """One run of the application, and what may never happen to it."""
 
-    def __init__(self, room: Room, number: int, scope: Event, line: Any) -> None:
+    def __init__(self, room: ApplicationHost, number: int, scope: Event, line: Any) -> None:
         thread: Any = SimpleNamespace(new_context=copy_context)
         super().__init__(line, room.process.loop, thread, lambda _run: self._has_ended(), always_resumable=False)
         self.process = room.process
@@ -146,7 +146,7 @@ class Socket(WebSocketRun):
 
     async def _say_by_the_layer(self) -> None:
         """What has not left is said to nobody: Redis may be away."""
-        layer, group = self.process.pump.layer, self.line.reply_channel.replace("!", ".")
+        layer, group = self.process.dispatcher.layer, self.line.reply_channel.replace("!", ".")
         with contextlib.suppress(LayerUnavailable):
             if not self._joined:
                 await layer.group_add(group, self.line.reply_channel)
@@ -174,7 +174,7 @@ class Socket(WebSocketRun):
     def _raised(self, scope: Event, error: BaseException) -> None:
         on_purpose = isinstance(error, ZeroDivisionError | asyncio.CancelledError | GeneratorExit)
         self._record.check(on_purpose, f"the application raised {error!r}")
-        self._line.close(Close.FAILED)
+        self._downstream.close(Close.FAILED)
 
     def _has_ended(self) -> None:
         self.over = self._last_word

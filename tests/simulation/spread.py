@@ -11,13 +11,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from channel_layer.protocol.events import Event
-from interface_server.connections.dispatcher import Pump as InterfacePump
+from interface_server.connections.dispatcher import Dispatcher as InterfacePump
 from interface_server.settings import InterfaceSettings
-from tests.integration.both_pumps import Recorded, RecordedInstance, RecordedRoom, knock
+from tests.integration.both_pumps import Recorded, RecordedHost, RecordedInstance, knock
 from tests.simulation.process import Process
 from tests.simulation.world import PATIENT, World
-from worker.connections.dispatcher import Pump as WorkerPump
-from worker.connections.interfaces import Line
+from worker.connections.dispatcher import Dispatcher as WorkerPump
+from worker.connections.interfaces import Downstream
 from worker.settings import WorkerSettings
 
 STEP_S = 0.05
@@ -43,7 +43,7 @@ class Resumable(RecordedInstance):
         self.left()
 
 
-class Hotel(RecordedRoom):
+class Hotel(RecordedHost):
     """A room whose sockets are resumable and accepted at once. `moves`: by the number of the socket, how many instances it has had."""
 
     def __init__(self, moves: Counter[int]) -> None:
@@ -59,7 +59,7 @@ class Hotel(RecordedRoom):
     def running(self) -> int:
         return self.websockets
 
-    def start(self, scope: Event, body: bytes, more_body: bool, line: Line) -> RecordedInstance:
+    def start(self, scope: Event, body: bytes, more_body: bool, line: Downstream) -> RecordedInstance:
         instance = Resumable(scope, body, more_body, line)
         instance.left = self._left
         self._count += 1
@@ -93,7 +93,7 @@ class SpreadWorld(World):
         self.scale(workers)
         self._until(lambda: self._door.started)
         for _ in range(sockets):
-            self._door.loop.call_soon(lambda: self.sockets.append(knock(self._door.pump, "websocket")))
+            self._door.loop.call_soon(lambda: self.sockets.append(knock(self._door.dispatcher, "websocket")))
             self.wait(0.005)
         self.wait(2.0)
 
@@ -134,11 +134,13 @@ class SpreadWorld(World):
 
     def _make(self, process: Process) -> None:
         if process.role.startswith("interface"):
-            process.pump = InterfacePump(InterfaceSettings(wire=WIRE), Counter())
+            process.dispatcher = InterfacePump(InterfaceSettings(redis=WIRE), Counter())
         else:
-            wire = replace(WIRE, generation=f"fleet/{self._generation}")
+            redis_settings = replace(WIRE, generation=f"fleet/{self._generation}")
             process.room = Hotel(self.moves)
-            process.pump = WorkerPump(WorkerSettings(wire=wire, sticky=self._sticky), process.room, Counter())
+            process.dispatcher = WorkerPump(
+                WorkerSettings(redis=redis_settings, sticky=self._sticky), process.room, Counter()
+            )
         process.loop.create_task(self._started(process))
 
     def drain(self, process: Process) -> None:

@@ -11,7 +11,7 @@ from random import Random
 import pytest
 
 from channel_layer.redis.address import RedisAddress
-from channel_layer.redis.managed_connection import RedisLink
+from channel_layer.redis.managed_connection import ManagedConnection
 from tests.simulation.network import Network
 from tests.simulation.process import Process
 from tests.simulation.rules import FOUND
@@ -73,7 +73,7 @@ def test_a_connection_that_is_lost_with_its_greeting_is_made_again() -> None:
     network.armed.append((b"", lambda *_: None))
     network.spring = lambda _, pipe, data: pipe.cut() if b"redis_version" in data else None  # type: ignore[assignment,method-assign]
     up: list[object] = []
-    link = RedisLink(RedisAddress.parse("unix:///simulated"), "test", up.append)
+    link = ManagedConnection(RedisAddress.parse("unix:///simulated"), "test", up.append)
 
     async def come_back() -> None:
         await link._come_back()

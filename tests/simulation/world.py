@@ -17,10 +17,10 @@ from channel_layer.errors import LayerUnavailable
 from channel_layer.liveness import failure_detector as redis_peers
 from channel_layer.liveness import lease_renewal as redis_lease
 from channel_layer.redis import reconnect as redis_comeback
-from channel_layer.settings import WireSettings
-from interface_server.connections.dispatcher import Pump as InterfacePump
+from channel_layer.settings import RedisSettings
+from interface_server.connections.dispatcher import Dispatcher as InterfacePump
 from interface_server.settings import InterfaceSettings
-from tests.simulation.applications import Instance, Room
+from tests.simulation.applications import ApplicationHost, Instance
 from tests.simulation.clients import Client
 from tests.simulation.faults import befall, befall_workers
 from tests.simulation.machines import SimulatedDeathWatch, simulated_identity
@@ -30,13 +30,13 @@ from tests.simulation.record import Record
 from tests.simulation.simulated_redis import SimulatedRedis
 from tests.simulation.sockets import Socket
 from tests.simulation.virtual_loop import VirtualClock
-from worker.connections.dispatcher import Pump as WorkerPump
+from worker.connections.dispatcher import Dispatcher as WorkerPump
 from worker.lifecycle.drain import drain
 from worker.settings import WorkerSettings
 
 #: Short waits, so that a schedule is short; a tiny budget, so that every window is the least that is set here.
-WIRE = WireSettings(
-    redis="unix:///simulated",
+WIRE = RedisSettings(
+    url="unix:///simulated",
     buffer_budget_bytes=1,
     window_size_bytes_min=16_384,
     queue_wait_s=4.0,
@@ -129,22 +129,24 @@ class World:
 
     def _make(self, process: Process) -> None:
         if process.role.startswith("interface"):
-            process.pump = InterfacePump(InterfaceSettings(wire=self._wire, sticky=self._sticky), Counter())
+            process.dispatcher = InterfacePump(InterfaceSettings(redis=self._wire, sticky=self._sticky), Counter())
         else:
-            room = Room(process, self.record, self.instances, self.random.choice((50,) if self._calm else (2, 5, 20)))
+            room = ApplicationHost(
+                process, self.record, self.instances, self.random.choice((50,) if self._calm else (2, 5, 20))
+            )
             process.room = room
-            process.pump = WorkerPump(WorkerSettings(wire=self._wire, sticky=self._sticky), room, Counter())
+            process.dispatcher = WorkerPump(WorkerSettings(redis=self._wire, sticky=self._sticky), room, Counter())
         process.loop.create_task(self._started(process))
 
     async def _started(self, process: Process) -> None:
         try:
-            await process.pump.start()
+            await process.dispatcher.start()
         except LayerUnavailable:
             self._exit(process)  # as supervisord would have it: another one comes
             self.clock.at(self.clock.now + 0.5, lambda: self.start(process.role.rstrip("0123456789")))
             return
         process.started = True
-        self.record.tell(f"{process.role} has started as {process.pump.node.name}")
+        self.record.tell(f"{process.role} has started as {process.dispatcher.node.name}")
 
     def drain(self, process: Process) -> None:
         """SIGTERM to a worker."""
@@ -154,8 +156,8 @@ class World:
 
     def _drain(self, process: Process, timeout_s: float) -> None:
         async def leave() -> None:
-            await drain(process.pump, process.room, timeout_s, asyncio.Event())
-            await process.pump.close()
+            await drain(process.dispatcher, process.room, timeout_s, asyncio.Event())
+            await process.dispatcher.close()
             self._exit(process)
 
         process.loop.call_soon(lambda: process.loop.create_task(leave()))
@@ -176,7 +178,7 @@ class World:
 
     def _close(self, process: Process) -> None:
         async def close() -> None:
-            await process.pump.close()
+            await process.dispatcher.close()
             self._exit(process)
 
         process.loop.create_task(close())
@@ -226,7 +228,7 @@ def _standing_in(world: World) -> Iterator[None]:
     clock, random = world.clock, world.random
     time = SimpleNamespace(monotonic=lambda: clock.now, clock_gettime=lambda _: clock.now, CLOCK_REALTIME=0)
     doors: list[tuple[Any, str, Any]] = [
-        (redis_node, "RedisLease", SimulatedLease),
+        (redis_node, "LeaseRenewal", SimulatedLease),
         (redis_peers, "DeathWatch", SimulatedDeathWatch),
         (redis_node, "identity", simulated_identity),
         (redis_node, "time", time),

@@ -12,11 +12,11 @@ from typing import Any
 
 from channel_layer.protocol.events import Event, payload_size_bytes
 from channel_layer.protocol.scope import Scope, ScopeReader
-from interface_server.connections.interfaces import Client, Ending
-from interface_server.http.server_context import DoorContext
+from interface_server.connections.interfaces import Client, EndReason
+from interface_server.http.server_context import ServerContext
 from interface_server.protocol_factory import HttpFactory
 from interface_server.settings import InterfaceSettings
-from interface_server.transport.endpoint import UvloopServerEndpoint
+from interface_server.transport.endpoint import ServerEndpoint
 
 DEADLINE_S = 30.0
 SWEEP_PERIOD_S = 0.02  #: a second would be a second of waiting in each test of a deadline
@@ -27,10 +27,10 @@ Send = Callable[[Event], Awaitable[None]]
 App = Callable[[Event, Receive, Send], Awaitable[None]]
 
 
-class Line:
+class Downstream:
     """One connection: an `Upstream` towards the client's side, `receive` and `send` towards the application."""
 
-    def __init__(self, door: InProcessDoor, client: Client, scope: Event, first: Event, number: int) -> None:
+    def __init__(self, door: InProcessServer, client: Client, scope: Event, first: Event, number: int) -> None:
         self.channel = f"test!{number}"
         self.scope = scope
         self.client = client
@@ -130,17 +130,17 @@ class Line:
         except OSError:
             pass
         except Ended as ended:
-            self._end(ended.ending)
+            self._end(ended.end_reason)
         except Exception:
-            self._end(Ending.FAILED)
+            self._end(EndReason.FAILED)
         else:
-            self._end(Ending.FINISHED)
+            self._end(EndReason.FINISHED)
 
-    def _end(self, ending: Ending) -> None:
+    def _end(self, end_reason: EndReason) -> None:
         self._flush()
         if not self.over():
             self.ended = True
-            self.client.end(ending)
+            self.client.end(end_reason)
 
     async def gone(self) -> None:
         """Until the connection is over, whichever way."""
@@ -152,26 +152,26 @@ class Line:
 class Ended(Exception):
     """Raised by an application of a test: the wire says its last word with this ending."""
 
-    def __init__(self, ending: Ending) -> None:
-        super().__init__(ending)
-        self.ending = ending
+    def __init__(self, end_reason: EndReason) -> None:
+        super().__init__(end_reason)
+        self.end_reason = end_reason
 
 
-class InProcessDoor:
+class InProcessServer:
     """Runs `app` for each connection; `lines` has all of them, `next` waits for the next one."""
 
     def __init__(self, app: App) -> None:
         self.app = app
         self.ready = True
-        self.lines: list[Line] = []
+        self.lines: list[Downstream] = []
         self.openings: list[dict[str, Any]] = []
-        self._arrived: asyncio.Queue[Line] = asyncio.Queue()
+        self._arrived: asyncio.Queue[Downstream] = asyncio.Queue()
 
     def open(
         self, client: Client, scope: Scope, body: bytes, more_body: bool, *, expect_continue: bool = False
-    ) -> Line:
+    ) -> Downstream:
         first = {"type": "http.request", "body": body, "more_body": more_body}
-        line = Line(self, client, ScopeReader().read(scope.pieces), first, len(self.lines))
+        line = Downstream(self, client, ScopeReader().read(scope.pieces), first, len(self.lines))
         if more_body and not body:
             line.unread.clear()
         self.openings.append({"body": body, "more_body": more_body, "expect_continue": expect_continue})
@@ -180,14 +180,14 @@ class InProcessDoor:
         asyncio.get_running_loop().call_soon(client.adopted)
         return line
 
-    async def next(self) -> Line:
+    async def next(self) -> Downstream:
         return await asyncio.wait_for(self._arrived.get(), DEADLINE_S)
 
 
 class Served:
     """A listening door and its address."""
 
-    def __init__(self, door: InProcessDoor, context: DoorContext, factory: HttpFactory, address: Any) -> None:
+    def __init__(self, door: InProcessServer, context: ServerContext, factory: HttpFactory, address: Any) -> None:
         self.door = door
         self.context = context
         self.factory = factory
@@ -260,13 +260,13 @@ async def served(
     app: App, settings: InterfaceSettings | None = None, *, uds: str | None = None
 ) -> AsyncIterator[Served]:
     """`app` behind a door on a free port of 127.0.0.1, or on a unix socket; nothing is left of it afterwards."""
-    door = InProcessDoor(app)
+    door = InProcessServer(app)
     loop = asyncio.get_running_loop()
     settings = settings or InterfaceSettings(access_log=False)
-    context = DoorContext.of(settings, door, loop, Counter(), sweep_period_s=SWEEP_PERIOD_S)
+    context = ServerContext.of(settings, door, loop, Counter(), sweep_period_s=SWEEP_PERIOD_S)
     factory = HttpFactory(context)
     context.start()
-    port = await UvloopServerEndpoint(loop, port=0, uds=uds).open(factory)
+    port = await ServerEndpoint(loop, port=0, uds=uds).open(factory)
     try:
         yield Served(door, context, factory, uds or port.sockets[0].getsockname())
     finally:

@@ -6,9 +6,9 @@ from redis import Redis
 
 from channel_layer.protocol.codec import unpack_batch
 from channel_layer.protocol.keys import CHANNEL_OF_KIND, GROUP, Keys
-from channel_layer.settings import WireSettings
+from channel_layer.settings import RedisSettings
 
-KEYS = Keys(WireSettings().prefix)
+KEYS = Keys(RedisSettings().prefix)
 
 
 def queue_length(url: str, channel: str = "http.request") -> int:

@@ -75,12 +75,12 @@ class SwallowingProxy:
         self._pairs.append(pair)
         self._writers += (writer, redis_writer)
         await asyncio.gather(
-            self._pump(pair, reader, redis_writer, True),
-            self._pump(pair, redis_reader, writer, False),
+            self._dispatcher(pair, reader, redis_writer, True),
+            self._dispatcher(pair, redis_reader, writer, False),
             return_exceptions=True,
         )
 
-    async def _pump(
+    async def _dispatcher(
         self, pair: Pair, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, from_client: bool
     ) -> None:
         try:

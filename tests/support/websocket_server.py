@@ -13,16 +13,16 @@ from typing import Any
 from channel_layer.protocol.events import Event, payload_size_bytes
 from channel_layer.protocol.scope import Scope, ScopeReader
 from interface_server.connections.interfaces import Client
-from interface_server.http.server_context import DoorContext
+from interface_server.http.server_context import ServerContext
 from interface_server.protocol_factory import HttpFactory
 from interface_server.settings import InterfaceSettings
-from interface_server.transport.endpoint import UvloopServerEndpoint
+from interface_server.transport.endpoint import ServerEndpoint
 
 DEADLINE_S = 30.0
 ACCEPT: Event = {"type": "websocket.accept", "subprotocol": None, "headers": []}
 
 
-class Line:
+class Downstream:
     """One connection as the pump sees it: an `Upstream` that remembers, and what the test says to the client's side."""
 
     def __init__(self, client: Client, scope: Event, name: str) -> None:
@@ -73,30 +73,32 @@ class ScriptedDoor:
 
     ready = True
 
-    def __init__(self, on_open: Callable[[Line], None] | None = None) -> None:
+    def __init__(self, on_open: Callable[[Downstream], None] | None = None) -> None:
         self.on_open = on_open
-        self.opened = asyncio.Queue[Line]()
+        self.opened = asyncio.Queue[Downstream]()
         self.count = 0
 
-    def open(self, client: Client, sent: Scope, body: bytes, more_body: bool, *, expect_continue: bool = False) -> Line:
+    def open(
+        self, client: Client, sent: Scope, body: bytes, more_body: bool, *, expect_continue: bool = False
+    ) -> Downstream:
         scope = ScopeReader().read(sent.pieces)
         assert scope["type"] == "websocket" and body == b"" and not more_body
         self.count += 1
-        line = Line(client, scope, f"test!{self.count}")
+        line = Downstream(client, scope, f"test!{self.count}")
         self.opened.put_nowait(line)
         asyncio.get_running_loop().call_soon(client.adopted)
         if self.on_open is not None:
             asyncio.get_running_loop().call_soon(self.on_open, line)
         return line
 
-    async def next(self) -> Line:
+    async def next(self) -> Downstream:
         return await asyncio.wait_for(self.opened.get(), DEADLINE_S)
 
 
 class Served:
     """A listening door and its address."""
 
-    def __init__(self, door: ScriptedDoor, context: DoorContext, factory: HttpFactory, port: int) -> None:
+    def __init__(self, door: ScriptedDoor, context: ServerContext, factory: HttpFactory, port: int) -> None:
         self.door = door
         self.context = context
         self.factory = factory
@@ -106,7 +108,7 @@ class Served:
     def url(self) -> str:
         return f"ws://127.0.0.1:{self.port}/chat?room=lock"
 
-    async def connect(self, *, accept: bool = True, **request: Any) -> tuple[RawClient, Line]:
+    async def connect(self, *, accept: bool = True, **request: Any) -> tuple[RawClient, Downstream]:
         """A raw client whose handshake has arrived; accepted, unless not wanted."""
         client = await RawClient.connect(self.port)
         client.send(upgrade_request(**request))
@@ -120,18 +122,18 @@ class Served:
 @asynccontextmanager
 async def served(
     settings: InterfaceSettings | None = None,
-    on_open: Callable[[Line], None] | None = None,
+    on_open: Callable[[Downstream], None] | None = None,
     sweep_period_s: float = 0.02,
 ) -> AsyncIterator[Served]:
     """A door on a free port of 127.0.0.1; nothing is left of it afterwards."""
     door = ScriptedDoor(on_open)
     loop = asyncio.get_running_loop()
-    context = DoorContext.of(
+    context = ServerContext.of(
         settings or InterfaceSettings(access_log=False), door, loop, Counter(), sweep_period_s=sweep_period_s
     )
     context.start()
     factory = HttpFactory(context)
-    port = await UvloopServerEndpoint(loop, port=0).open(factory)
+    port = await ServerEndpoint(loop, port=0).open(factory)
     try:
         yield Served(door, context, factory, port.sockets[0].getsockname()[1])
     finally:

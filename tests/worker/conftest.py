@@ -1,4 +1,4 @@
-"""A room without a wire: applications run for real, and a small `Line` keeps what they said."""
+"""A room without a wire: applications run for real, and a small `Downstream` keeps what they said."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import pytest
 import pytest_asyncio
 
 from worker.application.loader import LoadedApplication, find_interface
-from worker.asgi.host import AsgiRoom
+from worker.asgi.host import AsgiHost
 from worker.connections.interfaces import Close
 from worker.settings import WorkerSettings
 
 DEADLINE_S = 10.0
 
 
-class RecordingLine:
+class RecordingDownstream:
     """Keeps everything, in order. `changed` is set by each call, so that a test can wait for a fact."""
 
     def __init__(self, reply_channel: str = "door.x1!7") -> None:
@@ -58,7 +58,7 @@ class RecordingLine:
         self.last_words.append("complete")
         self.changed.set()
 
-    async def until(self, fact: Callable[[RecordingLine], Any]) -> Any:
+    async def until(self, fact: Callable[[RecordingDownstream], Any]) -> Any:
         """Wait until `fact` of this line is true."""
         async with asyncio.timeout(DEADLINE_S):
             while not (found := fact(self)):
@@ -101,13 +101,13 @@ class Rooms:
     """Opens rooms for applications, and closes all of them at the end of the test."""
 
     def __init__(self) -> None:
-        self.opened: list[AsgiRoom] = []
+        self.opened: list[AsgiHost] = []
 
-    async def open(self, application: Any, **settings: Any) -> AsgiRoom:
+    async def open(self, application: Any, **settings: Any) -> AsgiHost:
         interface = settings.pop("interface", None) or find_interface(application, "the test's application")
         settings = {"lifespan": "off", "lifespan_timeout_s": 5.0} | settings
         loaded = LoadedApplication(application, interface, "test:application")
-        room = AsgiRoom(loaded, WorkerSettings(**settings))
+        room = AsgiHost(loaded, WorkerSettings(**settings))
         self.opened.append(room)
         await room.startup()
         return room
@@ -127,8 +127,8 @@ def saying() -> Callable[[Sequence[Any]], Saying]:
 
 
 @pytest.fixture
-def line() -> Callable[[], RecordingLine]:
-    return RecordingLine
+def line() -> Callable[[], RecordingDownstream]:
+    return RecordingDownstream
 
 
 @pytest.fixture
@@ -173,7 +173,7 @@ def websocket_scope() -> Callable[..., dict[str, Any]]:
     return make
 
 
-async def settle(room: AsgiRoom) -> None:
+async def settle(room: AsgiHost) -> None:
     """Wait until every application instance has ended."""
     async with asyncio.timeout(DEADLINE_S):
         while room.running:

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from channel_layer.messaging.generations import Succession
+from channel_layer.messaging.generations import Generations
 from channel_layer.redis.address import RedisAddress
 from interface_server.http.proxy_headers import TrustedPeers
 
@@ -140,7 +140,7 @@ PROXY_LIST = Checked("addresses", TrustedPeers)
 #: A URL that redis-py knows, or `redis+sentinel://host:port,…/service`.
 REDIS_URL = Checked("url", RedisAddress.parse)
 #: `<fleet>/<number>`, or nothing.
-GENERATION = Checked("fleet/number", Succession)
+GENERATION = Checked("fleet/number", Generations)
 
 
 class ApplicationInterface(click.Choice[str]):

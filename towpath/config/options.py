@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from channel_layer.settings import MEBIBYTE, WireSettings
+from channel_layer.settings import MEBIBYTE, RedisSettings
 from interface_server.settings import InterfaceSettings
 from towpath.config.option_types import (
     GENERATION,
@@ -47,7 +47,7 @@ COUNT_OR_OFF = Whole(min=0)
 PORT = Whole(0, 65535)
 LEVELS = click.Choice(("critical", "error", "warning", "info", "debug", "trace"), case_sensitive=False)
 
-DEFAULTS: dict[str, Any] = {"wire": WireSettings(), "interface": InterfaceSettings(), "worker": WorkerSettings()}
+DEFAULTS: dict[str, Any] = {"redis": RedisSettings(), "interface": InterfaceSettings(), "worker": WorkerSettings()}
 
 Values = Mapping[str, Any]
 
@@ -140,25 +140,25 @@ ROWS: tuple[Row, ...] = (
     Row("--workers-max", ONLY_SERVE, "How many `scale` may ask for; 4 times --workers if not given.", (), Whole(1, 4096)),
     Row(
         "--redis", PROCESSES | {STATUS}, "URL of Redis or Valkey. `serve` starts one of its own without it.",
-        ("wire.redis",), REDIS_URL, {"default": None}, elsewhere="Look here, for processes that run without a `serve`.",
+        ("redis.url",), REDIS_URL, {"default": None}, elsewhere="Look here, for processes that run without a `serve`.",
     ),
-    Row("--redis-wait", PROCESSES, "Seconds to wait at the start for a Redis that is not there yet.", ("wire.redis_wait_s",), SECONDS),
-    Row("--prefix", PROCESSES | {STATUS}, "In front of every Redis key.", ("wire.prefix",)),
+    Row("--redis-wait", PROCESSES, "Seconds to wait at the start for a Redis that is not there yet.", ("redis.redis_wait_s",), SECONDS),
+    Row("--prefix", PROCESSES | {STATUS}, "In front of every Redis key.", ("redis.prefix",)),
     Row(
         "--run-dir", FIND_SERVE, "Folder for the sockets of a running `serve`; one per user and port if not given.",
         (), click.Path(file_okay=False), elsewhere="The `serve` that has this folder.",
     ),
-    Row("--buffer-budget", PROCESSES, "What all windows of one process may add up to.", ("wire.buffer_budget_bytes",), Size()),
+    Row("--buffer-budget", PROCESSES, "What all windows of one process may add up to.", ("redis.buffer_budget_bytes",), Size()),
     Row(
         "--request-capacity", PROCESSES, "Connections that may wait for a worker: beyond it 503.",
-        ("wire.request_capacity",), COUNT,
+        ("redis.request_capacity",), COUNT,
     ),
-    Row("--queue-wait", PROCESSES, "Seconds a request waits for a worker: then 503.", ("wire.queue_wait_s",), SECONDS),
+    Row("--queue-wait", PROCESSES, "Seconds a request waits for a worker: then 503.", ("redis.queue_wait_s",), SECONDS),
     Row(
         "--redis-outage-timeout", DOOR, "Seconds a running exchange waits for a Redis that is away: then 502, or an abort.",
         ("interface.redis_outage_timeout_s",), SECONDS,
     ),
-    Row("--resume-wait", PROCESSES, "Seconds an open WebSocket waits for its next worker: then 1012.", ("wire.resume_wait_s",), SECONDS),
+    Row("--resume-wait", PROCESSES, "Seconds an open WebSocket waits for its next worker: then 1012.", ("redis.resume_wait_s",), SECONDS),
     # The application.
     Row("--app-dir", ROOM, "Folder in which to look for APP.", ("worker.app_dir",)),
     Row("--factory", ROOM, "APP is called without arguments and returns the application.", ("worker.factory",), more={"is_flag": True}),
@@ -184,12 +184,12 @@ ROWS: tuple[Row, ...] = (
         ("interface.sticky", "worker.sticky"), click.Choice(("off", "cookie", "address")),
     ),
     Row(
-        "--allow-mixed-apps", PROCESSES, "Start beside workers of another APP under the same --prefix.", ("wire.allow_mixed_apps",),
+        "--allow-mixed-apps", PROCESSES, "Start beside workers of another APP under the same --prefix.", ("redis.allow_mixed_apps",),
         more={"is_flag": True},
     ),
     Row(
         "--generation", frozenset({WORKER}), "FLEET/NUMBER: WebSockets are left to workers of a higher number, if there are any.",
-        ("wire.generation",), GENERATION,
+        ("redis.generation",), GENERATION,
     ),
     Row(
         "--env-file", PROCESSES, "Set environment variables from this file first.", (),
@@ -315,16 +315,16 @@ def options_of(command: str) -> Callable[[click.Command], click.Command]:
 
 def settings_of(values: Values) -> tuple[InterfaceSettings, WorkerSettings]:
     """The settings of both rooms that `values` (option name to value) describe; what is not there keeps its default."""
-    fields: dict[str, dict[str, Any]] = {"wire": {}, "interface": {}, "worker": {"app": values.get("app", "")}}
+    fields: dict[str, dict[str, Any]] = {"redis": {}, "interface": {}, "worker": {"app": values.get("app", "")}}
     for row in ROWS:
         value = values.get(row.name)
         for target in row.fills if value is not None else ():
             room, _, attribute = target.partition(".")
             fields[room][attribute] = value
-    wire = WireSettings(**fields["wire"])
+    redis_settings = RedisSettings(**fields["redis"])
     return (
-        dataclasses.replace(DEFAULTS["interface"], wire=wire, **fields["interface"]),
-        dataclasses.replace(DEFAULTS["worker"], wire=wire, **fields["worker"]),
+        dataclasses.replace(DEFAULTS["interface"], redis=redis_settings, **fields["interface"]),
+        dataclasses.replace(DEFAULTS["worker"], redis=redis_settings, **fields["worker"]),
     )
 
 

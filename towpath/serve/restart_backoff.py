@@ -39,7 +39,7 @@ class Retry:
         return PAUSE_MIN_S if lived_long else min(PAUSE_MAX_S, max(PAUSE_MIN_S, 2 * self.pause_s))
 
 
-class Retries:
+class RestartBackoff:
     """Of all slots."""
 
     def __init__(self) -> None:

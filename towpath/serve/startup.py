@@ -38,7 +38,7 @@ class Newcomer:
         return False
 
 
-class Beginning:
+class StartupMonitor:
     """The time until all processes stand."""
 
     def __init__(self) -> None:

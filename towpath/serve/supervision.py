@@ -30,7 +30,7 @@ from towpath.serve.lease_watch import LeaseWatch
 from towpath.serve.opening import Opening
 from towpath.serve.pausing import FOLLOW, Followers
 from towpath.serve.rollout import Rollout
-from towpath.serve.startup import Beginning
+from towpath.serve.startup import StartupMonitor
 from towpath.status import redis_check
 from towpath.status.redis_status import RedisStatus
 from towpath.supervisord import conf as supervisord_conf
@@ -113,10 +113,10 @@ class Parent:
         self._watch = ReloadWatch(reload, self._changed) if reload is not None else None
         self._phase = Phase.REDIS
         self._began_at = time.monotonic()
-        self._beginning = Beginning()
+        self._beginning = StartupMonitor()
         self._opening = opening
         self.refusal: Refusal | None = None
-        self._retries = retries.Retries()
+        self._retries = retries.RestartBackoff()
         self.leases = leases
         self._leases_due_at = 0.0
         self._stop_requests = StopRequests(marks.is_supervised())

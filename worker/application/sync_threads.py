@@ -37,12 +37,12 @@ PINNED_FRESH_S = 0.005
 EXCHANGES_BEYOND = 65_536  #: more than are ever pinned to one thread: one call that is unfinished outweighs them all
 
 #: The kept thread of the application instance that is running.
-KEPT_THREAD: ContextVar[KeptThread] = ContextVar("towpath_kept_thread")
+KEPT_THREAD: ContextVar[SyncThread] = ContextVar("towpath_kept_thread")
 
 Job = tuple[Future[Any], Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
 
-class KeptThread(Executor):
+class SyncThread(Executor):
     """One thread that runs one call after another. A daemon: a view that never returns must not keep the process."""
 
     def __init__(self, name: str, used: Callable[[], None], freed: Callable[[], None], loaded: Context) -> None:
@@ -128,7 +128,7 @@ class KeptThread(Executor):
             future.set_result(result)
 
 
-class KeptThreads:
+class SyncThreads:
     """All kept threads of a worker, and who gets which."""
 
     def __init__(self, count: int, freed: Callable[[], None], loaded: Context) -> None:
@@ -141,10 +141,10 @@ class KeptThreads:
         self._missed = False
         self._turn = 0
         self.threads = [
-            KeptThread(f"towpath-sync-{number}", self._first_use, self._one_is_free, loaded) for number in range(count)
+            SyncThread(f"towpath-sync-{number}", self._first_use, self._one_is_free, loaded) for number in range(count)
         ]
 
-    def pick(self) -> KeptThread:
+    def pick(self) -> SyncThread:
         """The thread for a new connection: the one with the least unfinished work. Pins nothing."""
         threads = self.threads
         self._turn = turn = (self._turn + 1) % len(threads)

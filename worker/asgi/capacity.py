@@ -26,7 +26,7 @@ def _nobody() -> None:
     """Nobody asked to be told."""
 
 
-class Places(Generic[Exchange]):
+class Capacity(Generic[Exchange]):
     """Those of one worker. `exchanges`: all whose application has not returned; `waiting`: those of them that wait for their client."""
 
     __slots__ = ("_count", "_waiting_max", "exchanges", "left", "missed", "waiting")

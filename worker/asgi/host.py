@@ -1,6 +1,6 @@
 """The room itself: one application, run once for each connection that the pump brings.
 
-    room = AsgiRoom(load_application(settings), settings)
+    room = AsgiHost(load_application(settings), settings)
     await room.startup()      # lifespan; StartupError
     room.freed = …            # told when free() was 0 and is so no longer
     …                         # the pump calls free() and start()
@@ -19,13 +19,13 @@ from asgiref.compatibility import double_to_single_callable
 from channel_layer.protocol.events import Event
 from worker.application.django_handlers import django_answers
 from worker.application.loader import LoadedApplication
-from worker.application.sync_threads import PINNED_FRESH_S, KeptThreads
-from worker.asgi.capacity import Places
+from worker.application.sync_threads import PINNED_FRESH_S, SyncThreads
+from worker.asgi.capacity import Capacity
 from worker.asgi.http import HttpRun, WsgiRun
 from worker.asgi.instance import Application, Run, logger
 from worker.asgi.lifespan import Lifespan
 from worker.asgi.websocket import WebSocketRun
-from worker.connections.interfaces import Instance, Line
+from worker.connections.interfaces import Downstream, Instance
 from worker.settings import WorkerSettings
 from worker.wsgi.adapter import WsgiApplication
 from worker.wsgi.input import with_length
@@ -39,8 +39,8 @@ def ignore() -> None:
     """Nobody asked to be told."""
 
 
-class AsgiRoom:
-    """Where connections become application instances. A `Room` of worker/connections/interfaces.py."""
+class AsgiHost:
+    """Where connections become application instances. A `ApplicationHost` of worker/connections/interfaces.py."""
 
     def __init__(self, application: LoadedApplication, settings: WorkerSettings) -> None:
         """Needs a running loop, and stays on it."""
@@ -51,7 +51,7 @@ class AsgiRoom:
         self._http_run = WsgiRun if self._is_wsgi else HttpRun
         version = "2.0" if application.interface == "asgi2" else "3.0"
         self._asgi = {kind: {"version": version, "spec_version": spec} for kind, spec in SPEC_VERSIONS.items()}
-        self._threads = KeptThreads(settings.threads, self._thread_is_free, application.context)
+        self._threads = SyncThreads(settings.threads, self._thread_is_free, application.context)
         self._places = self._places_of(settings)
         self._places.left = self._place_left
         self._websockets: set[Run] = set()
@@ -65,10 +65,10 @@ class AsgiRoom:
         #: Called on the loop's thread, soon after `free` has answered 0 and there is a slot again.
         self.freed = ignore
 
-    def _places_of(self, settings: WorkerSettings) -> Places[Run]:
+    def _places_of(self, settings: WorkerSettings) -> Capacity[Run]:
         if self._is_wsgi:  # it holds a thread also while it waits for its client
-            return Places(min(settings.concurrency, settings.threads), 0)
-        return Places(settings.concurrency, settings.streams)
+            return Capacity(min(settings.concurrency, settings.threads), 0)
+        return Capacity(settings.concurrency, settings.streams)
 
     async def startup(self) -> None:
         """Run the application's startup. Raises LifespanFailed."""
@@ -122,32 +122,32 @@ class AsgiRoom:
             f"{settings.threads} threads for sync code (--threads)": threads,
         }
 
-    def start(self, scope: Event, body: bytes, more_body: bool, line: Line) -> Instance:
+    def start(self, scope: Event, body: bytes, more_body: bool, downstream: Downstream) -> Instance:
         """See Room. A scope that is none raises KeyError, TypeError or ValueError, and nothing was started."""
         kind = scope["type"]
         if kind not in ("http", "websocket"):
             raise ValueError(f"a scope of type {kind!r}")
-        self._complete_scope(scope, line)
+        self._complete_scope(scope, downstream)
         thread = self._threads.pick()
         run: Run
         if kind == "http":
-            run = self._http_run(line, self._loop, thread, self._http_ended, self._places, body, more_body)
+            run = self._http_run(downstream, self._loop, thread, self._http_ended, self._places, body, more_body)
             self._places.exchanges.add(run)
             thread.exchanges += 1
             if self._threads.used:
                 thread.pinned_at = self._loop.time()
         else:
-            run = WebSocketRun(line, self._loop, thread, self._websocket_ended, self._settings.resume_websockets)
+            run = WebSocketRun(downstream, self._loop, thread, self._websocket_ended, self._settings.resume_websockets)
             self._websockets.add(run)
         run.start(self._application, scope)
         return run
 
-    def _complete_scope(self, scope: Event, line: Line) -> None:
+    def _complete_scope(self, scope: Event, downstream: Downstream) -> None:
         scope["asgi"] = self._asgi[scope["type"]].copy()
-        extensions: Event = {"towpath.channel": {"reply_channel": line.reply_channel}}
+        extensions: Event = {"towpath.channel": {"reply_channel": downstream.reply_channel}}
         if scope["type"] == "websocket":
             extensions["websocket.http.response"] = {}
-            extensions["towpath.resume"] = {} if line.resume is None else line.resume
+            extensions["towpath.resume"] = {} if downstream.resume is None else downstream.resume
         scope["extensions"] = extensions
         if self._state is not None:
             scope["state"] = self._state.copy()

@@ -9,8 +9,8 @@ from channel_layer.protocol.close_codes import SERVICE_RESTART
 from channel_layer.protocol.events import EVENT_OVERHEAD_BYTES, Event
 from channel_layer.protocol.packets import Close
 from channel_layer.protocol.server_sent_events import resumes_by_itself
-from worker.application.sync_threads import KeptThread
-from worker.asgi.capacity import Places
+from worker.application.sync_threads import SyncThread
+from worker.asgi.capacity import Capacity
 from worker.asgi.http_state import (
     COMPLETE,
     DROPPED_AT_ONCE,
@@ -24,7 +24,7 @@ from worker.asgi.http_state import (
     http_step,
 )
 from worker.asgi.instance import PART_WITH_OVERHEAD_BYTES_MAX, Application, Run, describe, log_failure, logger
-from worker.connections.interfaces import Line
+from worker.connections.interfaces import Downstream
 from worker.errors import ClientGone
 
 
@@ -37,15 +37,15 @@ class HttpRun(Run):
 
     def __init__(
         self,
-        line: Line,
+        downstream: Downstream,
         loop: asyncio.AbstractEventLoop,
-        thread: KeptThread,
+        thread: SyncThread,
         ended: Callable[[Run], None],
-        places: Places[Run],
+        places: Capacity[Run],
         body: bytes,
         more_body: bool,
     ) -> None:
-        Run.__init__(self, line, loop, thread, ended)
+        Run.__init__(self, downstream, loop, thread, ended)
         self._places = places
         self._stage = SILENT
         self._body: bytes | None = body
@@ -65,7 +65,7 @@ class HttpRun(Run):
         if body is not None and not self._over():
             self._body = None
             if self._more_body:
-                self._line.wanted()
+                self._downstream.wanted()
             return {"type": "http.request", "body": body, "more_body": self._more_body}
         while not self._over():
             event = self._next_event()
@@ -82,14 +82,14 @@ class HttpRun(Run):
             if size_bytes > PART_WITH_OVERHEAD_BYTES_MAX:
                 return await self._send_in_parts(checked, stage)
             self._stage = stage
-            self._line.send(checked, size_bytes)
+            self._downstream.send(checked, size_bytes)
             if stage is COMPLETE:
                 self._complete()
             else:
                 if self._start is None:
                     self._start = checked
                     self._places.leave(self)
-                if not self._line.room:
+                if not self._downstream.room:
                     await self._until_room()
         except ClientGone:
             await self._drop(event)
@@ -111,7 +111,7 @@ class HttpRun(Run):
     @property
     def exchange(self) -> str:
         """See Instance."""
-        return describe(self._scope or {}, self._line)
+        return describe(self._scope or {}, self._downstream)
 
     def finish(self) -> bool:
         """See Instance. An event stream: its client comes again, and says where it was."""
@@ -119,8 +119,8 @@ class HttpRun(Run):
             return False
         if not resumes_by_itself(self._scope, self._start):
             return False
-        self._line.send({"type": "http.response.body", "body": b"", "more_body": False}, EVENT_OVERHEAD_BYTES)
-        self._line.complete()
+        self._downstream.send({"type": "http.response.body", "body": b"", "more_body": False}, EVENT_OVERHEAD_BYTES)
+        self._downstream.complete()
         self._refuse_from_now_on()
         self.disconnect(SERVICE_RESTART, "")
         return True
@@ -155,7 +155,7 @@ class HttpRun(Run):
         """A body of hundreds of megabytes leaves at the client's pace, though the application gave it at once. P5."""
         for part, size_bytes in body_parts(checked):
             await self._until_room()
-            self._line.send(part, size_bytes)
+            self._downstream.send(part, size_bytes)
         self._stage = stage
         if stage is COMPLETE:
             self._complete()
@@ -165,7 +165,7 @@ class HttpRun(Run):
     def _complete(self) -> None:
         self._events = self._body = None
         self._places.waiting.discard(self)
-        self._line.complete()
+        self._downstream.complete()
         if self._receivers:
             self._wake_receivers()
 
@@ -177,13 +177,13 @@ class HttpRun(Run):
 
     def _returned(self, scope: Event) -> None:
         if self._stage is not COMPLETE:
-            logger.error("%s returned, but %s", describe(scope, self._line), self._stage.meaning)
-            self._line.close(Close.FINISHED)
+            logger.error("%s returned, but %s", describe(scope, self._downstream), self._stage.meaning)
+            self._downstream.close(Close.FINISHED)
 
     def _raised(self, scope: Event, error: BaseException) -> None:
-        log_failure(describe(scope, self._line), self._stage.meaning, error)
+        log_failure(describe(scope, self._downstream), self._stage.meaning, error)
         if self._stage is not COMPLETE:
-            self._line.close(Close.FAILED)
+            self._downstream.close(Close.FAILED)
 
 
 class WsgiRun(HttpRun):

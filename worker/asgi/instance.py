@@ -26,9 +26,9 @@ from typing import Any, ClassVar
 from channel_layer.protocol.close_codes import SERVICE_RESTART
 from channel_layer.protocol.events import EVENT_OVERHEAD_BYTES, Event
 from worker.application.fork_guard import end_child
-from worker.application.sync_threads import KeptThread
+from worker.application.sync_threads import SyncThread
 from worker.asgi.http_state import PART_SIZE_BYTES_MAX
-from worker.connections.interfaces import Line
+from worker.connections.interfaces import Downstream
 from worker.errors import ClientGone
 
 Application = Callable[[Event, Callable[[], Awaitable[Event]], Callable[[Event], Awaitable[None]]], Awaitable[Any]]
@@ -41,13 +41,15 @@ logger = logging.getLogger("towpath.worker")
 class Run:
     """What the runs of both protocols have in common: the task, the buffer, and those who wait. An `Instance`."""
 
-    __slots__ = ("_events", "_line", "_loop", "_receivers", "_senders", "ended", "task", "thread")
+    __slots__ = ("_downstream", "_events", "_loop", "_receivers", "_senders", "ended", "task", "thread")
 
     kind: ClassVar[str]
 
-    def __init__(self, line: Line, loop: asyncio.AbstractEventLoop, thread: KeptThread, ended: Callable[[Run], None]):
+    def __init__(
+        self, downstream: Downstream, loop: asyncio.AbstractEventLoop, thread: SyncThread, ended: Callable[[Run], None]
+    ):
         """`ended` is called once, when the application has."""
-        self._line = line
+        self._downstream = downstream
         self._loop = loop
         self.thread = thread
         self.ended: Callable[[Run], None] | None = ended
@@ -132,7 +134,7 @@ class Run:
             else:
                 level = logging.DEBUG if is_of_departure(error) else logging.ERROR
                 logger.log(
-                    level, "%s failed after its connection had ended", describe(scope, self._line), exc_info=error
+                    level, "%s failed after its connection had ended", describe(scope, self._downstream), exc_info=error
                 )
             let_go(error)
         else:
@@ -155,7 +157,7 @@ class Run:
         if not events:
             self._events = None
         if size_bytes and not self._over():
-            self._line.consumed(size_bytes)
+            self._downstream.consumed(size_bytes)
         return event
 
     async def _until_woken(self) -> None:
@@ -178,7 +180,7 @@ class Run:
 
     async def _until_room(self) -> None:
         """Wait until the line has room; ClientGone if that will never be."""
-        while not self._line.room:
+        while not self._downstream.room:
             waiter: Future[None] = self._loop.create_future()
             self._senders += (waiter,)
             try:
@@ -205,10 +207,10 @@ def log_failure(name: str, what: str, error: BaseException) -> None:
         logger.error("%s failed: %s", name, what, exc_info=error)
 
 
-def describe(scope: Event, line: Line) -> str:
+def describe(scope: Event, downstream: Downstream) -> str:
     """The connection's name in logs: with the path as it came, for decoded it might hold line ends."""
     path = scope.get("raw_path") or b""
-    return f"{scope.get('method', 'WebSocket')} {path.decode('latin-1')} ({line.reply_channel})"
+    return f"{scope.get('method', 'WebSocket')} {path.decode('latin-1')} ({downstream.reply_channel})"
 
 
 def is_of_departure(error: BaseException) -> bool:

@@ -11,7 +11,7 @@ from enum import Enum, auto
 from channel_layer.current_connection import OWN_CONNECTION
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.packets import Close
-from worker.application.sync_threads import KeptThread
+from worker.application.sync_threads import SyncThread
 from worker.asgi.http_state import body_parts
 from worker.asgi.instance import PART_WITH_OVERHEAD_BYTES_MAX, Application, Run, describe, log_failure, logger
 from worker.asgi.websocket_state import (
@@ -25,7 +25,7 @@ from worker.asgi.websocket_state import (
     message_parts,
     websocket_step,
 )
-from worker.connections.interfaces import Line
+from worker.connections.interfaces import Downstream
 from worker.errors import WrongOrder
 
 
@@ -49,14 +49,14 @@ class WebSocketRun(Run):
 
     def __init__(
         self,
-        line: Line,
+        downstream: Downstream,
         loop: asyncio.AbstractEventLoop,
-        thread: KeptThread,
+        thread: SyncThread,
         ended: Callable[[Run], None],
         always_resumable: bool,
     ) -> None:
         """always_resumable: every accept asks for hand-off (`--resume-websockets`)."""
-        Run.__init__(self, line, loop, thread, ended)
+        Run.__init__(self, downstream, loop, thread, ended)
         self._always_resumable = always_resumable
         self._leaving = STAYING
         self._offered: Sequence[str] = ()  # subprotocols that its client speaks
@@ -69,7 +69,7 @@ class WebSocketRun(Run):
         """As Run; what the instance says of its own channel is said in the name of its epoch."""
         self._offered = scope.get("subprotocols") or ()
         context = self.thread.new_context()
-        context.run(OWN_CONNECTION.set, self._line.key)
+        context.run(OWN_CONNECTION.set, self._downstream.key)
         self.task = self._loop.create_task(self._run(application, scope), context=context)
 
     async def receive(self) -> Event:
@@ -98,18 +98,20 @@ class WebSocketRun(Run):
         if stage is OPEN:
             if before is CONNECTING:
                 self._accepted(checked)
-            elif not self._line.room:  # another task has filled it: all of them together get one message beyond it
+            elif (
+                not self._downstream.room
+            ):  # another task has filled it: all of them together get one message beyond it
                 await self._until_room()
                 return await self.send(event)
         self._stage = stage
         if size_bytes > PART_WITH_OVERHEAD_BYTES_MAX:
             self._send_in_parts(checked)
         else:
-            self._line.send(checked, size_bytes)
+            self._downstream.send(checked, size_bytes)
         if stage is CLOSED:
             self._farewell = farewell(before, checked)
             self._wake_receivers()
-        elif not self._line.room:
+        elif not self._downstream.room:
             await self._until_room()
         return None
 
@@ -120,7 +122,7 @@ class WebSocketRun(Run):
 
     def hand_off(self) -> bool:
         """See Instance."""
-        if self._stage is not OPEN or not self._line.resumable or self._leaving is not STAYING:
+        if self._stage is not OPEN or not self._downstream.resumable or self._leaving is not STAYING:
             return False
         self._leaving = ASKED
         if self._receivers:
@@ -139,13 +141,13 @@ class WebSocketRun(Run):
         check_offered(accept, self._offered)
         if self._always_resumable:
             accept.setdefault("resumable", True)
-        self._line.resumable = bool(accept.get("resumable"))
+        self._downstream.resumable = bool(accept.get("resumable"))
 
     def _cut(self) -> None:
         """The application waits for its client, and all that it sent has left: the moment to change horses."""
         self._leaving = CUT
         self._events = None  # not consumed: the next instance gets them
-        self._line.hand_off()
+        self._downstream.hand_off()
 
     async def _until_gone(self) -> None:
         """A background task of the application sends after the cut: it waits, and then its client has gone."""
@@ -158,7 +160,7 @@ class WebSocketRun(Run):
         """All parts at once: several tasks may send on one WebSocket, and nothing may come between parts of a message."""
         parts = body_parts(checked) if "body" in checked else message_parts(checked)
         for part, size_bytes in parts:
-            self._line.send(part, size_bytes)
+            self._downstream.send(part, size_bytes)
 
     def _disconnect_event(self) -> Event:
         if self._farewell is None:
@@ -174,9 +176,9 @@ class WebSocketRun(Run):
 
     def _returned(self, scope: Event) -> None:
         if self._stage in (CONNECTING, DENYING):
-            logger.error("%s returned, but %s", describe(scope, self._line), self._stage.meaning)
-        self._line.close(Close.FINISHED)
+            logger.error("%s returned, but %s", describe(scope, self._downstream), self._stage.meaning)
+        self._downstream.close(Close.FINISHED)
 
     def _raised(self, scope: Event, error: BaseException) -> None:
-        log_failure(describe(scope, self._line), self._stage.meaning, error)
-        self._line.close(Close.FAILED)
+        log_failure(describe(scope, self._downstream), self._stage.meaning, error)
+        self._downstream.close(Close.FAILED)

@@ -13,9 +13,9 @@ from functools import partial
 from typing import Any
 
 from channel_layer.errors import InvalidMessage
-from channel_layer.layer import RedisLayer
-from channel_layer.messaging.channel_reader import Entry, RedisReader
-from channel_layer.node import OWN_CHANNEL, RedisNode
+from channel_layer.layer import ChannelLayer
+from channel_layer.messaging.channel_reader import ChannelReader, Entry
+from channel_layer.node import OWN_CHANNEL, Node
 from channel_layer.protocol import packets
 from channel_layer.protocol.close_codes import ABNORMAL
 from channel_layer.protocol.events import Event, payload_size_bytes
@@ -25,8 +25,8 @@ from channel_layer.protocol.packets import MALFORMED, OPEN_ERA, OPEN_RESUME, Clo
 from channel_layer.protocol.scope import ScopeReader
 from channel_layer.redis.connection import ignore
 from worker.connections.adoption import READ_MAX, Adoption, Key, read_count
-from worker.connections.downstream import WireLine
-from worker.connections.interfaces import Room
+from worker.connections.downstream import DownstreamConnection
+from worker.connections.interfaces import ApplicationHost
 from worker.connections.loop_lag import LoopLag
 from worker.connections.mixed_apps import check_others
 from worker.connections.offers import ADOPTED, offers, refusals
@@ -39,32 +39,32 @@ log = logging.getLogger("towpath.worker")
 FIGURES_INTERVAL_S = 0.5
 
 
-class Pump:
-    """Implements `Receiver` for the wire; starts instances in a `Room`."""
+class Dispatcher:
+    """Implements `Receiver` for the wire; starts instances in a `ApplicationHost`."""
 
-    def __init__(self, settings: WorkerSettings, room: Room, counters: Counter[str]) -> None:
+    def __init__(self, settings: WorkerSettings, room: ApplicationHost, counters: Counter[str]) -> None:
         self._settings = settings
         self._room = room
         self._shortage_log = ShortageLog(room)
         self.counters = counters
         self._loop = asyncio.get_running_loop()
-        self.node = RedisNode(settings.wire, "worker", self)
+        self.node = Node(settings.redis, "worker", self)
         self.node.outbox.before_flush = self._flush
         self.node.lease.figures_while_blocked = self._figures_while_blocked
-        self._adoption = Adoption(never_s=4 * settings.wire.queue_wait_s)
+        self._adoption = Adoption(never_s=4 * settings.redis.queue_wait_s)
         self._lag = LoopLag()
         self._scopes = ScopeReader()
-        self._lines: dict[Key, WireLine] = {}
-        self.layer = RedisLayer(self.node, self._lines)
-        self.budget = Budget(settings.wire.buffer_budget_bytes, settings.wire.window_size_bytes_min)
-        self._pending: list[WireLine] = []
+        self._downstreams: dict[Key, DownstreamConnection] = {}
+        self.layer = ChannelLayer(self.node, self._downstreams)
+        self.budget = Budget(settings.redis.buffer_budget_bytes, settings.redis.window_size_bytes_min)
+        self._pending: list[DownstreamConnection] = []
         self.adopted = 0  #: connections since the start, exchanges and WebSockets
-        self._readers: dict[str, RedisReader] = {}
+        self._readers: dict[str, ChannelReader] = {}
         self._reserved = dict.fromkeys(CHANNEL_OF_KIND, 0)  # slots for what is being taken
         self._length: defaultdict[str, int] = defaultdict(lambda: 1)  # of each channel, as the last take saw it
         self._sticky = settings.sticky != "off"
         self._draining = self._paused = False
-        self._placement = PlacementWatch(self.node, room, self._reserved, self._lines)
+        self._placement = PlacementWatch(self.node, room, self._reserved, self._downstreams)
         self._figures_timer: asyncio.TimerHandle | None = None
         self._handlers = {
             packets.DATA: self._data,
@@ -122,9 +122,9 @@ class Pump:
         await self.node.close()
 
     @property
-    def lines(self) -> list[WireLine]:
+    def downstreams(self) -> list[DownstreamConnection]:
         """The connections that this worker owns."""
-        return list(self._lines.values())
+        return list(self._downstreams.values())
 
     @property
     def taking(self) -> int:
@@ -138,30 +138,30 @@ class Pump:
 
     # -- lines
 
-    def gather(self, line: WireLine) -> None:
+    def gather(self, downstream: DownstreamConnection) -> None:
         """A line has something to send at the end of this turn of the loop."""
-        self._pending.append(line)
+        self._pending.append(downstream)
         self.node.outbox.schedule()
 
-    def holds(self, line: WireLine) -> bool:
+    def holds(self, downstream: DownstreamConnection) -> bool:
         """Is it among `lines`?"""
-        return self._lines.get(line.key) is line
+        return self._downstreams.get(downstream.key) is downstream
 
-    def forget(self, line: WireLine) -> None:
+    def forget(self, downstream: DownstreamConnection) -> None:
         """A line is over."""
-        if self._lines.pop(line.key, None) is not None:
-            self.budget.granted_bytes -= line.incoming.window  # `give_back`, without a call for each request
-            self.node.peers.release(line.key[0])
+        if self._downstreams.pop(downstream.key, None) is not None:
+            self.budget.granted_bytes -= downstream.incoming.window  # `give_back`, without a call for each request
+            self.node.peers.release(downstream.key[0])
 
     def _flush(self) -> None:
         pending, self._pending = self._pending, []
-        for line in pending:
+        for downstream in pending:
             try:
-                if line.pending:  # else it was complete, and has left
-                    line.flush()
+                if downstream.pending:  # else it was complete, and has left
+                    downstream.flush()
             except (MemoryError, InvalidMessage):  # the others of this turn leave all the same
-                log.exception("an internal error: what a connection of %s was to be told cannot be packed", line.key[0])
-                self._break(line)
+                log.exception("an internal error: packets for %s cannot be packed", downstream.key[0])
+                self._break(downstream)
 
     # -- adoption
 
@@ -190,7 +190,7 @@ class Pump:
             self._give_back(channel, entries, Refusal.LEAVING)
             return False
         keys = [(entry.interface, entry.packet[1], entry.packet[2]) for entry in entries]
-        chosen = self._adoption.choose(keys, self._loop.time(), self._lines)
+        chosen = self._adoption.choose(keys, self._loop.time(), self._downstreams)
         taking = [(entry, key) for entry, key, free in zip(entries, keys, chosen, strict=True) if free]
         if len(taking) < len(entries):
             spurned = [entry for entry, key in zip(entries, keys, strict=True) if self._adoption.is_spurned(key)]
@@ -234,17 +234,17 @@ class Pump:
             except MALFORMED:
                 self.counters["wire.malformed_packet"] += 1
                 log.exception("a malformed `open` from %s", entry.interface)
-                self._lines[key].close(Close.FAILED)
+                self._downstreams[key].close(Close.FAILED)
         if held:
             self.on_packets(key[0], held)
 
     def _start(self, entry: Entry, key: Key, window: int) -> None:
         _, _, _, pieces, body, more_body, down_window, _, expects_continue = entry.packet[:OPEN_ERA]
         resume = entry.packet[OPEN_RESUME] if len(entry.packet) > OPEN_RESUME else None
-        line = WireLine(self, key, down_window, window, expects_continue, resume)
-        self._lines[key] = line
+        downstream = DownstreamConnection(self, key, down_window, window, expects_continue, resume)
+        self._downstreams[key] = downstream
         self.node.peers.hold(key[0])
-        line.instance = self._room.start(self._scopes.read(pieces), body, more_body, line)
+        downstream.instance = self._room.start(self._scopes.read(pieces), body, more_body, downstream)
 
     def _unanswered(self, keys: list[Key]) -> None:
         """The take was sent and never answered: start nothing of it, and say so to whoever believes that we own it."""
@@ -268,9 +268,9 @@ class Pump:
     def _missed(self, sender: str, packet: list[Any]) -> None:
         """What its interface server said of a connection cannot be understood: that is a gap."""
         kind, number, epoch = packet[:3]
-        line = self._lines.get((sender, number, epoch)) if kind in self._handlers and type(number) is int else None
-        if line is not None:
-            self._break(line)
+        known = kind in self._handlers and type(number) is int
+        if known and (downstream := self._downstreams.get((sender, number, epoch))) is not None:
+            self._break(downstream)
 
     def on_group_message(self, group: str, event: Event) -> None:
         """See `Receiver.on_group_message`. Nothing here is a member of anything."""
@@ -280,8 +280,8 @@ class Pump:
 
     def on_dead(self, node: str) -> None:
         """See `Receiver.on_dead`."""
-        for line in [line for line in self._lines.values() if line.key[0] == node]:
-            self._break(line)
+        for downstream in [each for each in self._downstreams.values() if each.key[0] == node]:
+            self._break(downstream)
 
     def on_redis(self, reachable: bool) -> None:
         """See `Receiver.on_redis`."""
@@ -293,30 +293,31 @@ class Pump:
 
     def on_doubt(self) -> None:
         """See `Receiver.on_doubt`."""
-        for line in self._lines.values():
-            self._sync(line, wants_answer=True)
+        for downstream in self._downstreams.values():
+            self._sync(downstream, wants_answer=True)
 
-    def _sync(self, line: WireLine, wants_answer: bool) -> None:
-        line.flush()
-        self.node.post(line.key[0], packets.sync(line.key[1], line.key[2], line.sent, wants_answer))
-        line.credit_again()
+    def _sync(self, downstream: DownstreamConnection, wants_answer: bool) -> None:
+        downstream.flush()
+        interface, number, epoch = downstream.key
+        self.node.post(interface, packets.sync(number, epoch, downstream.sent, wants_answer))
+        downstream.credit_again()
 
-    def _synced(self, line: WireLine, packet: list[Any]) -> None:
+    def _synced(self, downstream: DownstreamConnection, packet: list[Any]) -> None:
         """The interface server says how much it has sent: all of that stands in front of this packet, or is lost."""
-        if packet[3] > line.received:
+        if packet[3] > downstream.received:
             self.counters["wire.hole"] += 1
-            self._break(line)
+            self._break(downstream)
         elif packet[4]:
-            self._sync(line, wants_answer=False)
+            self._sync(downstream, wants_answer=False)
 
     def _obey(self, sender: str, packet: list[Any]) -> None:
         kind = packet[0]
         handler = self._handlers.get(kind)
         if handler is not None:
             key = (sender, packet[1], packet[2])
-            line = self._lines.get(key)
-            if line is not None:
-                handler(line, packet)
+            downstream = self._downstreams.get(key)
+            if downstream is not None:
+                handler(downstream, packet)
             elif not self._adoption.hold(key, packet):
                 self._stray(sender, packet)
         elif kind == packets.JOINED:
@@ -333,34 +334,34 @@ class Pump:
         self.counters["wire.stray"] += 1
         self.node.post(sender, packets.close(packet[1], packet[2], Close.UNKNOWN))
 
-    def _data(self, line: WireLine, packet: list[Any]) -> None:
+    def _data(self, downstream: DownstreamConnection, packet: list[Any]) -> None:
         sequence = packet[3]
-        if sequence <= line.received:
+        if sequence <= downstream.received:
             return  # seen already: sent again after a doubt
-        if sequence != line.received + 1:
+        if sequence != downstream.received + 1:
             self.counters["wire.gap"] += 1
-            self._break(line)
+            self._break(downstream)
             return
-        line.received = sequence
-        assert line.instance is not None
+        downstream.received = sequence
+        assert downstream.instance is not None
         for event in packet[4]:
-            line.instance.feed(event, payload_size_bytes(event))
+            downstream.instance.feed(event, payload_size_bytes(event))
 
-    def _break(self, line: WireLine) -> None:
+    def _break(self, downstream: DownstreamConnection) -> None:
         """Packets were lost, or its interface server was: the connection ends visibly, on both sides."""
-        self._disconnect(line, ABNORMAL, "")
-        self.node.post(line.key[0], packets.close(line.key[1], line.key[2], Close.UNKNOWN))
+        self._disconnect(downstream, ABNORMAL, "")
+        self.node.post(downstream.key[0], packets.close(downstream.key[1], downstream.key[2], Close.UNKNOWN))
 
-    def _credit(self, line: WireLine, packet: list[Any]) -> None:
-        if line.outgoing.allow(packet[3]) and line.instance is not None:
-            line.instance.resume()
+    def _credit(self, downstream: DownstreamConnection, packet: list[Any]) -> None:
+        if downstream.outgoing.allow(packet[3]) and downstream.instance is not None:
+            downstream.instance.resume()
 
-    def _cancel(self, line: WireLine, packet: list[Any]) -> None:
-        self._disconnect(line, packet[4], packet[5])
+    def _cancel(self, downstream: DownstreamConnection, packet: list[Any]) -> None:
+        self._disconnect(downstream, packet[4], packet[5])
 
-    def _disconnect(self, line: WireLine, code: int, reason: str) -> None:
-        instance = line.instance
-        line.over()
+    def _disconnect(self, downstream: DownstreamConnection, code: int, reason: str) -> None:
+        instance = downstream.instance
+        downstream.over()
         if instance is not None:
             instance.disconnect(code, reason)
 
@@ -369,7 +370,7 @@ class Pump:
     def _held(self) -> dict[str, int]:
         """Numbers that any thread may read."""
         return {
-            "connections": len(self._lines),
+            "connections": len(self._downstreams),
             "websockets": self._room.websockets,
             "streams": self._room.streams,
             "adopted_total": self.adopted,

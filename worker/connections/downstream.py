@@ -13,18 +13,19 @@ from worker.connections.adoption import Key
 from worker.connections.interfaces import Instance
 
 if TYPE_CHECKING:
-    from worker.connections.dispatcher import Pump
+    from worker.connections.dispatcher import Dispatcher
 
 #: Events of one turn of the loop travel as one packet, unless they are large.
 PACKET_SIZE_BYTES = 65_536
 
 
-class WireLine:
-    """Implements `Line`. `open` is True until the last word was said by either side."""
+class DownstreamConnection:
+    """Implements `Downstream`. `open` is True until the last word was said by either side."""
 
     __slots__ = (
         "_credited",
         "_expects_continue",
+        "dispatcher",
         "incoming",
         "instance",
         "key",
@@ -33,7 +34,6 @@ class WireLine:
         "pending",
         "pending_bytes",
         "placed",
-        "pump",
         "received",
         "resumable",
         "resume",
@@ -43,14 +43,14 @@ class WireLine:
 
     def __init__(
         self,
-        pump: Pump,
+        dispatcher: Dispatcher,
         key: Key,
         down_window: int,
         up_window: int,
         expects_continue: bool,
         resume: dict[str, Any] | None,
     ) -> None:
-        self.pump = pump
+        self.dispatcher = dispatcher
         self.key = key
         self.outgoing = Outgoing(down_window)
         self.incoming = Incoming(up_window)
@@ -68,21 +68,21 @@ class WireLine:
 
     @property
     def reply_channel(self) -> str:
-        """See `Line.reply_channel`."""
+        """See `Downstream.reply_channel`."""
         return reply_channel(self.key[0], self.key[1])
 
     @property
     def room(self) -> bool:
-        """See `Line.room`."""
+        """See `Downstream.room`."""
         outgoing = self.outgoing
         return outgoing.sent < outgoing.allowed
 
     def send(self, event: Event, size_bytes: int) -> None:
-        """See `Line.send`."""
+        """See `Downstream.send`."""
         if not self.open:
             return
         if not self.pending:
-            self.pump.gather(self)
+            self.dispatcher.gather(self)
         self.pending.append(event)
         self.pending_bytes += size_bytes
         self.outgoing.sent += size_bytes
@@ -94,7 +94,7 @@ class WireLine:
         if self.pending:
             self.sent += 1
             interface, number, epoch = self.key
-            self.pump.node.post(interface, packets.data(number, epoch, self.sent, self.pending))
+            self.dispatcher.node.post(interface, packets.data(number, epoch, self.sent, self.pending))
             self.pending = []
             self.pending_bytes = 0
 
@@ -107,14 +107,14 @@ class WireLine:
         return (*self.key, self.placed)
 
     def consumed(self, size_bytes: int) -> None:
-        """See `Line.consumed`."""
+        """See `Downstream.consumed`."""
         self.taken += 1
-        total = self.incoming.consume(size_bytes, self.pump.budget)
+        total = self.incoming.consume(size_bytes, self.dispatcher.budget)
         if total is not None and self.open:
             self._credit(total)
 
     def wanted(self) -> None:
-        """See `Line.wanted`."""
+        """See `Downstream.wanted`."""
         if self._expects_continue and self.open:
             self._expects_continue = False
             self._credit(self.incoming.told)
@@ -125,41 +125,41 @@ class WireLine:
             self._credit(self.incoming.told)
 
     def close(self, why: Close) -> None:
-        """See `Line.close`."""
+        """See `Downstream.close`."""
         if self.open:
             self.flush()
             interface, number, epoch = self.key
-            self.pump.node.post(interface, packets.close(number, epoch, why))
+            self.dispatcher.node.post(interface, packets.close(number, epoch, why))
             self.over()
 
     def complete(self) -> None:
-        """See `Line.complete`."""
+        """See `Downstream.complete`."""
         if self.open:
             self.flush()
             self.over()
 
     def hand_off(self) -> None:
-        """See `Line.hand_off`."""
+        """See `Downstream.hand_off`."""
         if self.open:
             self.flush()
             self.sent += 1
             interface, number, epoch = self.key
-            self.pump.node.post(interface, packets.handoff(number, epoch, self.sent, self.taken))
+            self.dispatcher.node.post(interface, packets.handoff(number, epoch, self.sent, self.taken))
             self.open = False  # nothing more is said; the answer is `cancel`
 
     @property
     def held(self) -> bool:
         """Until it is over: also while a hand-off waits for its answer."""
-        return self.pump.holds(self)
+        return self.dispatcher.holds(self)
 
     def over(self) -> None:
         """The last word was said. Instance and line hold each other no more: what they held is free at once, not when the
         garbage collector comes by."""
         self.open = False
         self.instance = None
-        self.pump.forget(self)
+        self.dispatcher.forget(self)
 
     def _credit(self, total: int) -> None:
         self._credited = True
         interface, number, epoch = self.key
-        self.pump.node.post(interface, packets.credit(number, epoch, total, self.taken))
+        self.dispatcher.node.post(interface, packets.credit(number, epoch, total, self.taken))

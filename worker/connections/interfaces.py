@@ -1,7 +1,7 @@
 """The wall inside the room: what an application instance's runner and the pump say to each other.
 
 On one side stands an `Instance` (asgi/instance.py): it knows one run of the user's application and nothing of the wire. On the
-other side stands the pump, which gives each adopted connection a `Line`. Both run on the loop's thread and never block.
+other side stands the pump, which gives each adopted connection a `Downstream`. Both run on the loop's thread and never block.
 
 Sizes are those of `channel_layer.events.payload_size_bytes`: payload plus 64 bytes for each event. PROTOCOL.md, P1, P5.
 """
@@ -14,7 +14,7 @@ from channel_layer.protocol.events import Event
 from channel_layer.protocol.packets import Close
 
 
-class Line(Protocol):
+class Downstream(Protocol):
     """One adopted connection's line to the wire. The instance calls; after `close`, never again."""
 
     @property
@@ -80,7 +80,7 @@ class Instance(Protocol):
     def hand_off(self) -> bool:
         """The worker drains: no further event, and the cut when the application waits in `receive()` next.
 
-        True: it will be handed off (by `Line.hand_off`). False: it is no WebSocket that asked for it, or not accepted yet, or it
+        True: it will be handed off (by `Downstream.hand_off`). False: it is no WebSocket that asked for it, or not accepted yet, or it
         was asked before.
         """
 
@@ -91,7 +91,7 @@ class Instance(Protocol):
         """
 
 
-class Room(Protocol):
+class ApplicationHost(Protocol):
     """Where the pump brings an adopted connection: starts the application for it."""
 
     @property
@@ -108,5 +108,5 @@ class Room(Protocol):
     def taken(self) -> dict[str, bool]:
         """What there is a limited number of, as an operator calls it, and whether all of it is taken now."""
 
-    def start(self, scope: Event, body: bytes, more_body: bool, line: Line) -> Instance:
+    def start(self, scope: Event, body: bytes, more_body: bool, downstream: Downstream) -> Instance:
         """Start one application instance. scope: as the interface server saw it; the room adds `asgi`, `extensions`, `state`."""

@@ -15,7 +15,7 @@ def check_others(settings: WorkerSettings, leases: Iterable[Mapping[str, Any]]) 
 
     APP counts as it was written: one without an attribute may mean another one of the default ones after a reload.
     """
-    wire = settings.wire
-    other = None if wire.allow_mixed_apps else another_application(settings.app, leases)
+    redis_settings = settings.redis
+    other = None if redis_settings.allow_mixed_apps else another_application(settings.app, leases)
     if other is not None:
-        raise MixedApps(why_refused(other, wire.prefix))
+        raise MixedApps(why_refused(other, redis_settings.prefix))

@@ -9,13 +9,13 @@ import asyncio
 import logging
 from collections.abc import Mapping
 
-from channel_layer.node import RedisNode
+from channel_layer.node import Node
 from worker.connections.adoption import Key
-from worker.connections.downstream import WireLine
+from worker.connections.downstream import DownstreamConnection
 from worker.connections.hand_over import ask_some
-from worker.connections.interfaces import Room
+from worker.connections.interfaces import ApplicationHost
 from worker.connections.placement import Placement
-from worker.connections.rebalancing import Levelling
+from worker.connections.rebalancing import Rebalancing
 
 log = logging.getLogger("towpath.worker")
 
@@ -23,14 +23,20 @@ log = logging.getLogger("towpath.worker")
 class PlacementWatch:
     """Of one pump. reserved: how many connections of each kind it is taking; lines: those that it has."""
 
-    def __init__(self, node: RedisNode, room: Room, reserved: Mapping[str, int], lines: Mapping[Key, WireLine]) -> None:
+    def __init__(
+        self,
+        node: Node,
+        room: ApplicationHost,
+        reserved: Mapping[str, int],
+        downstreams: Mapping[Key, DownstreamConnection],
+    ) -> None:
         self._node = node
         self._room = room
         self._reserved = reserved
-        self._lines = lines
+        self._downstreams = downstreams
         self._loop = asyncio.get_running_loop()
         self._placement = Placement()
-        self._levelling = Levelling()
+        self._levelling = Rebalancing()
         node.peers.asks_others = True
 
     def _own(self) -> int:
@@ -53,7 +59,7 @@ class PlacementWatch:
         before = self._levelling.left
         due = self._levelling.due(self._placement.surplus(own), peers.fellows, calm, now)
         if due:
-            count = ask_some(list(self._lines.values()), lambda instance: instance.hand_off(), due)
+            count = ask_some(list(self._downstreams.values()), lambda instance: instance.hand_off(), due)
             if count and not before:
                 log.info("handing over %d WebSockets to workers that have fewer", self._levelling.left)
             self._levelling.handed_over(due, count, now)

@@ -13,7 +13,7 @@ AT_ONCE = 25
 FRUITLESS_S = 60.0  #: until it is tried again where too few could be handed over
 
 
-class Levelling:
+class Rebalancing:
     """One worker's."""
 
     __slots__ = ("_calm_from", "_workers", "left")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 
 from channel_layer.process.lasting_condition import LastingCondition, News
-from worker.connections.interfaces import Room
+from worker.connections.interfaces import ApplicationHost
 
 log = logging.getLogger("towpath.worker")
 
@@ -18,7 +18,7 @@ SETTLES_S = 2.0
 class ShortageLog:
     """Of one room."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: ApplicationHost) -> None:
         self._room = room
         self._conditions: dict[str, LastingCondition] = {}
 

@@ -17,11 +17,11 @@ import logging
 
 from channel_layer.protocol.close_codes import SERVICE_RESTART
 from channel_layer.protocol.packets import Close
-from worker.asgi.host import AsgiRoom
-from worker.connections.dispatcher import Pump
-from worker.connections.downstream import WireLine
+from worker.asgi.host import AsgiHost
+from worker.connections.dispatcher import Dispatcher
+from worker.connections.downstream import DownstreamConnection
 from worker.connections.hand_over import ask_some
-from worker.lifecycle.drain_pacing import Pace
+from worker.lifecycle.drain_pacing import DrainPacing
 
 log = logging.getLogger("towpath.worker")
 
@@ -36,7 +36,7 @@ LAST_WORDS_PART = 0.05
 NAMED = 10  #: requests in one line of the log
 
 
-async def drain(pump: Pump, room: AsgiRoom, timeout_s: float, now: asyncio.Event) -> None:
+async def drain(dispatcher: Dispatcher, room: AsgiHost, timeout_s: float, now: asyncio.Event) -> None:
     """Return when nothing is under way any more: at the latest after `timeout_s`, or soon after `now` is set.
 
     What runs on in the background after its response counts too; it is cut when the time is over.
@@ -44,31 +44,31 @@ async def drain(pump: Pump, room: AsgiRoom, timeout_s: float, now: asyncio.Event
     time = asyncio.get_running_loop().time
     end = time() + timeout_s
     cut_at = end - min(LAST_WORDS_S, LAST_WORDS_PART * timeout_s)
-    await pump.stop_taking()
-    pace = Pace()
+    await dispatcher.stop_taking()
+    pace = DrainPacing()
 
     def passed() -> float:
         """The part of the time that is over."""
         return 1.0 - (end - time()) / timeout_s
 
-    while (pump.lines or pump.taking or room.running) and time() < cut_at and not now.is_set():
-        ask_some(pump.lines, lambda instance: instance.hand_off())
+    while (dispatcher.downstreams or dispatcher.taking or room.running) and time() < cut_at and not now.is_set():
+        ask_some(dispatcher.downstreams, lambda instance: instance.hand_off())
         if passed() >= STREAMS_END_FROM:
-            ask_some(pump.lines, lambda instance: instance.finish())
+            ask_some(dispatcher.downstreams, lambda instance: instance.finish())
         if passed() >= CLOSING_FROM:
-            close_some(websockets(pump.lines), pace, (CLOSED_BY - passed()) / (CLOSED_BY - CLOSING_FROM))
+            close_some(websockets(dispatcher.downstreams), pace, (CLOSED_BY - passed()) / (CLOSED_BY - CLOSING_FROM))
         await asyncio.sleep(max(0.0, min(LOOK_S, cut_at - time())))
-    cut(pump.lines)
+    cut(dispatcher.downstreams)
     while room.running and time() < end and not now.is_set():
         await asyncio.sleep(LOOK_S)
 
 
-def websockets(lines: list[WireLine]) -> list[WireLine]:
+def websockets(lines: list[DownstreamConnection]) -> list[DownstreamConnection]:
     """Those that are open, and on their way to nobody."""
     return [line for line in lines if line.open and line.instance is not None and not line.instance.exchange]
 
 
-def close_some(left: list[WireLine], pace: Pace, rest: float) -> None:
+def close_some(left: list[DownstreamConnection], pace: DrainPacing, rest: float) -> None:
     """Those whose time is over. rest: the part of it that is left."""
     if left and pace.count is None:
         log.info("closing %d WebSockets that nobody takes over", len(left))
@@ -76,7 +76,7 @@ def close_some(left: list[WireLine], pace: Pace, rest: float) -> None:
         stop(line)
 
 
-def cut(lines: list[WireLine]) -> None:
+def cut(lines: list[DownstreamConnection]) -> None:
     """Close all at once; the requests among them have failed, so they are named."""
     held = [(line, line.instance) for line in lines]
     requests = [instance.exchange for line, instance in held if stop(line) and instance is not None]
@@ -87,7 +87,7 @@ def cut(lines: list[WireLine]) -> None:
         log.warning(text, len(requests), "s" * (len(requests) != 1), ", ".join(requests[:NAMED]), more)
 
 
-def stop(line: WireLine) -> bool:
+def stop(line: DownstreamConnection) -> bool:
     """The drain time is over for this one: its client is told, and so is its application, which may have to tidy up.
 
     False: nothing was cut; it had said its last word, or could be ended cleanly.

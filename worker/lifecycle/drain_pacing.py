@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 
 
-class Pace:
+class DrainPacing:
     """Of one stretch, in which nobody is added."""
 
     def __init__(self) -> None:

@@ -26,7 +26,7 @@ Result = TypeVar("Result")
 log = logging.getLogger("towpath.worker")
 
 
-class SteadfastLoop:
+class LoopRunner:
     """Runs one coroutine after the other, each to its end, and begins again. Needs the main thread."""
 
     def __init__(self, loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> None:

@@ -15,7 +15,7 @@ AGE_SPREAD = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Lifetime:
+class Recycling:
     """The limits of one worker; 0: none."""
 
     connections: int = 0
@@ -23,7 +23,7 @@ class Lifetime:
     rss_bytes: int = 0
 
     @classmethod
-    def drawn(cls, settings: WorkerSettings, chance: float) -> Lifetime:
+    def drawn(cls, settings: WorkerSettings, chance: float) -> Recycling:
         """This worker's own limits. chance: from 0 up to, not including, 1."""
         connections = settings.requests_max and settings.requests_max + int(chance * (settings.requests_jitter + 1))
         return cls(connections, settings.age_s_max * (1 - chance * AGE_SPREAD), settings.rss_bytes_max)

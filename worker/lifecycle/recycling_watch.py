@@ -7,7 +7,7 @@ import resource
 from collections.abc import Callable
 from pathlib import Path
 
-from worker.lifecycle.recycling import Lifetime
+from worker.lifecycle.recycling import Recycling
 
 LOOK_S = 0.1
 MEMORY_LOOK_S = 2.0  #: reading /proc is a call into the kernel, and memory grows slowly
@@ -16,7 +16,7 @@ MEMORY_LOOK_S = 2.0  #: reading /proc is a call into the kernel, and memory grow
 class LifetimeWatch:
     """A timer, and nothing on the way of a connection: a limit is noticed some connections late."""
 
-    def __init__(self, lifetime: Lifetime, adopted: Callable[[], int], over: Callable[[str], None]) -> None:
+    def __init__(self, lifetime: Recycling, adopted: Callable[[], int], over: Callable[[str], None]) -> None:
         """adopted: connections so far. over: called once, with the reason in words."""
         self._loop = asyncio.get_running_loop()
         self._lifetime = lifetime

@@ -30,7 +30,7 @@ STUCK_LOOKS_MIN = 4  #: a loop that turns leaves one or two unanswered on a mach
 
 
 @dataclass(slots=True)
-class Departure:
+class ShutdownDeadline:
     """One worker's way out."""
 
     graceful_s: float

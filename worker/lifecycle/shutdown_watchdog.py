@@ -23,7 +23,7 @@ from channel_layer.process import forked_child
 from channel_layer.process.log_setup import stack_of
 from channel_layer.process.stop_requests import StopRequests
 from channel_layer.process.stop_signals import STOP_SIGNALS
-from worker.lifecycle.shutdown_deadline import Departure
+from worker.lifecycle.shutdown_deadline import ShutdownDeadline
 
 log = logging.getLogger("towpath.worker")
 
@@ -36,7 +36,7 @@ class DepartureWatch:
 
     def __init__(self, graceful_s: float, stuck_s_max: float = 0.0, supervised: bool = False) -> None:
         self._loop = asyncio.get_running_loop()
-        self._departure = Departure(graceful_s, stuck_s_max, requests=StopRequests(supervised))
+        self._departure = ShutdownDeadline(graceful_s, stuck_s_max, requests=StopRequests(supervised))
         self._main_thread = threading.get_ident()
         self._said, self._says = os.pipe()
         os.set_blocking(self._says, False)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from channel_layer.messaging.deferral import NOTHING, Courtesy
+from channel_layer.messaging.deferral import NOTHING, Deferral
 
 MOMENT_S = 0.05
 UNREAD = b"6-0"  #: entries up to this one have been read
 
 
-def declining(looks: Iterable[tuple[bytes | None, bytes | None]]) -> Courtesy:
+def declining(looks: Iterable[tuple[bytes | None, bytes | None]]) -> Deferral:
     """A reader after these looks, one moment apart from 100.0 on; it has declined after each."""
-    courtesy = Courtesy()
+    courtesy = Deferral()
     for number, (waited, newest) in enumerate(looks):
         assert not courtesy.looked(waited, UNREAD, newest, MOMENT_S, 100.0 + number * MOMENT_S)
     return courtesy
@@ -20,8 +20,8 @@ def declining(looks: Iterable[tuple[bytes | None, bytes | None]]) -> Courtesy:
 
 def test_who_leaves_nothing_to_anybody_reads() -> None:
     """Every reader, as long as it is not told otherwise."""
-    assert not Courtesy().declines(0.0, 100.0)
-    assert Courtesy().declines(MOMENT_S, 100.0)
+    assert not Deferral().declines(0.0, 100.0)
+    assert Deferral().declines(MOMENT_S, 100.0)
 
 
 def test_what_was_there_at_the_last_look_and_still_is_has_waited_for_long_enough() -> None:

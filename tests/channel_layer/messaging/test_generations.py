@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from channel_layer.messaging.generations import GIVES_WAY_S, Succession
+from channel_layer.messaging.generations import GIVES_WAY_S, Generations
 
 
 def test_a_process_gives_way_to_a_higher_number_of_its_fleet_and_only_for_a_while() -> None:
     """A rollout that stops half-way must not leave the older ones idle."""
-    one = Succession("web/7")
+    one = Generations("web/7")
     for other in ("web/7", "web/6", "mail/8", "8", "web/", "web/-8", "web/eight", ""):
         assert not one.heard(other, 100.0), other
     assert not one.gives_way(100.0)
@@ -20,8 +20,8 @@ def test_a_process_gives_way_to_a_higher_number_of_its_fleet_and_only_for_a_whil
 
 def test_who_is_of_no_fleet_gives_way_to_nobody() -> None:
     """As every worker that was not told anything."""
-    nobody = Succession("")
+    nobody = Generations("")
     assert not nobody.heard("web/8", 100.0)
     assert not nobody.heard("/8", 100.0)
     with pytest.raises(ValueError, match="such as web/7"):
-        Succession("seven")
+        Generations("seven")

@@ -14,13 +14,13 @@ import hiredis
 import pytest
 
 from channel_layer.errors import LayerUnavailable
-from channel_layer.messaging.outbox import RedisOutbox
-from channel_layer.messaging.pubsub import RedisGroups
+from channel_layer.messaging.outbox import Outbox
+from channel_layer.messaging.pubsub import PubSub
 from channel_layer.protocol.codec import pack
 from channel_layer.protocol.keys import Keys
 from channel_layer.redis.address import RedisAddress
 from channel_layer.redis.connection import Answer, NotSent, RedisConnection, connect
-from channel_layer.redis.managed_connection import RedisLink
+from channel_layer.redis.managed_connection import ManagedConnection
 from channel_layer.redis.sentinel import Sentinel
 from tests.support.facts import until
 from tests.support.redis_server import RedisServer
@@ -82,7 +82,7 @@ async def test_what_redis_says_before_it_is_asked_is_told_as_it_says_it(
     mistakes: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _loop, context: mistakes.append(context))
     async with played_redis(tmp_path) as redis:
-        link = RedisLink(redis.address, "commands", lambda _connection: None)
+        link = ManagedConnection(redis.address, "commands", lambda _connection: None)
         await link.start()
         redis.rebuff = f"-{rebuff}\r\n".encode()
         with pytest.raises(LayerUnavailable, match=rebuff):
@@ -134,7 +134,7 @@ async def test_a_destination_that_cannot_be_reached_leaves_the_others_of_a_flush
     """P1. Each has its own mail; what is wrong with one is told, and its mail is given up."""
     keys = Keys(prefix)
     nodes = ("worker.a", "worker.\udcff", "worker.b")
-    outbox = RedisOutbox("worker.me", keys, lambda _: None)
+    outbox = Outbox("worker.me", keys, lambda _: None)
     outbox.connected(connection)
     for node in (nodes[0], nodes[2]):
         await connection.execute("XADD", keys.inbox(node), "*", "b", "")
@@ -150,7 +150,7 @@ async def test_a_gap_in_what_groups_are_sent_is_counted_and_told_with_its_length
     own_redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """P10. What is published while nobody is subscribed is lost without a word of Redis; where nobody is a member, nobody cares."""
-    groups = RedisGroups(RedisAddress.parse(own_redis.url), Keys("p:"), "interface.me", print, print, print)
+    groups = PubSub(RedisAddress.parse(own_redis.url), Keys("p:"), "interface.me", print, print, print)
     await groups.start()
     with own_redis.client() as redis:
 
@@ -187,7 +187,7 @@ async def test_a_subscription_that_redis_refuses_is_asked_for_again_with_all_oth
     """P10. Confirmations are counted, so a refusal in between would make the next one another's; and people are told why."""
     heard: list[object] = []
     address = RedisAddress.parse(own_redis.url)
-    groups = RedisGroups(address, Keys("p:"), "interface.me", lambda *said: heard.append(said), print, print)
+    groups = PubSub(address, Keys("p:"), "interface.me", lambda *said: heard.append(said), print, print)
     allowed = ("resetchannels", "&p:news:0", "&p:probe:*", "&p:group:0:a")
     with own_redis.client() as redis:
         redis.execute_command("ACL", "SETUSER", "default", *allowed)

@@ -12,18 +12,18 @@ import pytest
 import uvloop
 
 from channel_layer.errors import LayerUnavailable
-from channel_layer.layer import RedisLayer
-from channel_layer.messaging.channel_writer import Outcome, RedisOpener
-from channel_layer.messaging.inbox import RedisInbox
-from channel_layer.messaging.outbox import RedisOutbox
-from channel_layer.messaging.pubsub import RedisGroups
-from channel_layer.node import RedisNode
+from channel_layer.layer import ChannelLayer
+from channel_layer.messaging.channel_writer import ChannelWriter, Outcome
+from channel_layer.messaging.inbox import Inbox
+from channel_layer.messaging.outbox import Outbox
+from channel_layer.messaging.pubsub import PubSub
+from channel_layer.node import Node
 from channel_layer.protocol.codec import pack
 from channel_layer.protocol.keys import Keys
 from channel_layer.redis.address import RedisAddress
 from channel_layer.redis.connection import KEEPALIVE, RedisConnection, connect
-from channel_layer.redis.managed_connection import RedisLink
-from channel_layer.settings import WireSettings
+from channel_layer.redis.managed_connection import ManagedConnection
+from channel_layer.settings import RedisSettings
 from tests.support.facts import until
 from tests.support.scripted_redis import Caller, PlayedRedis, bulk, played_redis
 
@@ -45,8 +45,8 @@ def heard() -> list[object]:
 
 
 @pytest.fixture
-async def groups(redis: PlayedRedis, heard: list[object]) -> AsyncIterator[RedisGroups]:
-    groups = RedisGroups(
+async def groups(redis: PlayedRedis, heard: list[object]) -> AsyncIterator[PubSub]:
+    groups = PubSub(
         redis.address, Keys("p:"), "interface.me", lambda *said: heard.append(said), lambda: None, lambda *_: None
     )
     await groups.start()
@@ -54,12 +54,12 @@ async def groups(redis: PlayedRedis, heard: list[object]) -> AsyncIterator[Redis
     await groups.close()
 
 
-def inbox_of(redis: PlayedRedis) -> RedisInbox:
-    return RedisInbox(redis.address, "p:inbox:me", lambda *_: None, lambda: None, lambda: None)
+def inbox_of(redis: PlayedRedis) -> Inbox:
+    return Inbox(redis.address, "p:inbox:me", lambda *_: None, lambda: None, lambda: None)
 
 
 async def test_who_joins_while_the_subscription_is_lost_is_told_when_it_stands_again(
-    redis: PlayedRedis, groups: RedisGroups
+    redis: PlayedRedis, groups: PubSub
 ) -> None:
     """P10. Add, then send, reaches: also if the group had members before the connection was lost."""
     first = groups.subscribe("g")
@@ -74,9 +74,7 @@ async def test_who_joins_while_the_subscription_is_lost_is_told_when_it_stands_a
     await second
 
 
-async def test_a_confirmation_is_of_the_oldest_request(
-    redis: PlayedRedis, groups: RedisGroups, heard: list[object]
-) -> None:
+async def test_a_confirmation_is_of_the_oldest_request(redis: PlayedRedis, groups: PubSub, heard: list[object]) -> None:
     """P10. Join, leave, join: the answer to the first is none to the last, between which nobody is subscribed."""
     first = groups.subscribe("g")
     groups.unsubscribe("g")
@@ -91,7 +89,7 @@ async def test_a_confirmation_is_of_the_oldest_request(
 
 
 async def test_the_confirmation_of_the_probe_is_none_of_a_group_that_is_called_as_its_process(
-    redis: PlayedRedis, groups: RedisGroups, heard: list[object]
+    redis: PlayedRedis, groups: PubSub, heard: list[object]
 ) -> None:
     """P10. Both end in the same name, and mean another channel."""
     joined = groups.subscribe("interface.me")
@@ -143,7 +141,7 @@ async def test_a_connection_that_is_made_anew_on_purpose_is_no_news(
     """At each deploy readers end a read that waits. Only of what was lost, or does not come back, people are told."""
     caplog.set_level(logging.INFO, "towpath")
     stood: list[RedisConnection] = []
-    link = RedisLink(redis.address, "channel x", stood.append)
+    link = ManagedConnection(redis.address, "channel x", stood.append)
     await link.start()
     link.renew()
     await until(lambda: len(stood) == 2)
@@ -188,7 +186,7 @@ class Applicants:
 
 async def test_who_sees_to_a_time_to_live_and_is_refused_sees_to_it_with_the_next_call(redis: PlayedRedis) -> None:
     """P11. Once a second is often enough, if it was done: a Redis that is out of memory has done nothing."""
-    opener = RedisOpener("interface.me", Keys("p:"), "http.request", 100, 10_000, 60_000)
+    opener = ChannelWriter("interface.me", Keys("p:"), "http.request", 100, 10_000, 60_000)
     connection = await connect(redis.address)
     opener.connected(connection)
     applicants, caller = Applicants(), redis.callers[0]
@@ -204,7 +202,7 @@ async def test_who_sees_to_a_time_to_live_and_is_refused_sees_to_it_with_the_nex
 
 async def test_the_outbox_forgets_those_to_whom_nothing_is_to_be_said(redis: PlayedRedis) -> None:
     """P5. Nodes come and go for months; what is kept for each is bounded by what is under way."""
-    outbox = RedisOutbox("worker.me", Keys("p:"), lambda _: None)
+    outbox = Outbox("worker.me", Keys("p:"), lambda _: None)
     connection = await connect(redis.address)
     outbox.connected(connection)
     for number in range(100):
@@ -232,25 +230,25 @@ class Nobody:
 
 
 @pytest.fixture
-async def node(redis: PlayedRedis) -> AsyncIterator[RedisNode]:
+async def node(redis: PlayedRedis) -> AsyncIterator[Node]:
     """One of which only the connection for commands stands."""
-    node = RedisNode(WireSettings(redis=redis.address.url), "worker", Nobody())
+    node = Node(RedisSettings(url=redis.address.url), "worker", Nobody())
     await node._commands.start()
     yield node
     await node._commands.close()
 
 
-async def test_a_group_send_that_redis_does_not_answer_ends_in_time(node: RedisNode) -> None:
+async def test_a_group_send_that_redis_does_not_answer_ends_in_time(node: Node) -> None:
     """P12. A Redis that hangs is told to the caller as what it is: the outcome is unknown."""
-    layer = RedisLayer(node, answer_timeout_s=0.05)
+    layer = ChannelLayer(node, answer_timeout_s=0.05)
     with pytest.raises(LayerUnavailable) as raised:
         await asyncio.wait_for(layer.group_send("g", {"type": "websocket.send", "text": "x"}), 5)
     assert not raised.value.known
 
 
-async def test_a_group_add_that_nobody_answers_ends_in_time(node: RedisNode) -> None:
+async def test_a_group_add_that_nobody_answers_ends_in_time(node: Node) -> None:
     """P12. Neither the owner of the channel nor Redis."""
-    layer = RedisLayer(node, answer_timeout_s=0.05)
+    layer = ChannelLayer(node, answer_timeout_s=0.05)
     with pytest.raises(LayerUnavailable) as raised:
         await asyncio.wait_for(layer.group_add("g", "interface.0!1"), 5)
     assert not raised.value.known

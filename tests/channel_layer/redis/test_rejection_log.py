@@ -6,13 +6,13 @@ import logging
 
 import pytest
 
-from channel_layer.redis.rejection_log import QUIET_S, TOLD_AGAIN_S, Refusals
+from channel_layer.redis.rejection_log import QUIET_S, TOLD_AGAIN_S, RejectionLog
 
 log = logging.getLogger("towpath.test")
 BEGIN = 1000.0
 
 
-def refuse_for(refusals: Refusals, seconds: int, begin: float = BEGIN) -> float:
+def refuse_for(refusals: RejectionLog, seconds: int, begin: float = BEGIN) -> float:
     """A hundred refusals in each second; when the last one was."""
     moments = [begin + number / 100 for number in range(seconds * 100)]
     for now in moments:
@@ -21,7 +21,7 @@ def refuse_for(refusals: Refusals, seconds: int, begin: float = BEGIN) -> float:
 
 
 def test_refusals_are_told_when_they_begin_and_when_they_are_over(caplog: pytest.LogCaptureFixture) -> None:
-    refusals = Refusals(log, "new connections")
+    refusals = RejectionLog(log, "new connections")
     last = refuse_for(refusals, 4)
     assert refusals.times == 400
     refusals.worked(last + QUIET_S)
@@ -35,7 +35,7 @@ def test_refusals_are_told_when_they_begin_and_when_they_are_over(caplog: pytest
 
 def test_who_is_refused_and_served_by_turns_is_no_news(caplog: pytest.LogCaptureFixture) -> None:
     """Near its limit Redis takes one and refuses the next."""
-    refusals = Refusals(log, "new connections")
+    refusals = RejectionLog(log, "new connections")
     for number in range(100):
         refusals.refused("OOM", BEGIN + number / 100)
         refusals.worked(BEGIN + number / 100)
@@ -44,7 +44,7 @@ def test_who_is_refused_and_served_by_turns_is_no_news(caplog: pytest.LogCapture
 
 def test_refusals_that_last_are_told_each_minute(caplog: pytest.LogCaptureFixture) -> None:
     """Who begins to read the log in the middle of it learns what is the matter."""
-    refuse_for(Refusals(log, "new connections"), 2 * int(TOLD_AGAIN_S) + 1)
+    refuse_for(RejectionLog(log, "new connections"), 2 * int(TOLD_AGAIN_S) + 1)
     assert [message.partition(":")[0] for message in caplog.messages] == [
         "Redis refused new connections",
         "Redis refused new connections (6001 times by now)",
@@ -53,7 +53,7 @@ def test_refusals_that_last_are_told_each_minute(caplog: pytest.LogCaptureFixtur
 
 
 def test_the_next_spell_is_news_again(caplog: pytest.LogCaptureFixture) -> None:
-    refusals = Refusals(log, "new connections")
+    refusals = RejectionLog(log, "new connections")
     last = refuse_for(refusals, 1)
     refusals.worked(last + QUIET_S)
     refuse_for(refusals, 1, last + 2 * QUIET_S)

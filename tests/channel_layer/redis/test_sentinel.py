@@ -15,7 +15,7 @@ from channel_layer.errors import LayerUnavailable
 from channel_layer.redis.address import RedisAddress
 from channel_layer.redis.blocking_client import BlockingSentinels
 from channel_layer.redis.connection import CONNECT_TIMEOUT_S, connect
-from channel_layer.redis.managed_connection import RedisLink
+from channel_layer.redis.managed_connection import ManagedConnection
 from channel_layer.redis.sentinel import Primary, SentinelWatch, find_primary
 from tests.support.facts import until
 from tests.support.scripted_redis import INFO, Caller, PlayedRedis, bulk, played_redis
@@ -174,7 +174,7 @@ async def test_who_waits_for_a_frozen_primary_goes_to_the_next_one_at_once(tmp_p
     first, frozen = Primary("127.0.0.1", ports[0], 1), Primary("127.0.0.1", ports[1], 2)
     again = Primary("127.0.0.1", ports[0], 3)
     async with played(first) as (sentinel,):
-        link = RedisLink(addressed(sentinel.port), "x", lambda _: None)
+        link = ManagedConnection(addressed(sentinel.port), "x", lambda _: None)
         await link.start()
         sentinel.primary = frozen
         link.follow(frozen)
@@ -208,7 +208,7 @@ async def test_who_hears_that_redis_is_a_replica_now_looks_for_the_primary_anew(
     heard: list[object] = []
     async with played_redis(tmp_path) as redis:
         redis.answers |= {b"SET": said, b"GET": b"-WRONGTYPE\r\n"}
-        link = RedisLink(redis.address, "x", lambda _: None)
+        link = ManagedConnection(redis.address, "x", lambda _: None)
         await link.start()
         assert link.connection is not None
         link.connection.call(heard.append, "GET", "a")

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from channel_layer.messaging.pubsub import PROBE_ANSWER_LOOKS, PROBE_LOOKS, RedisGroups
+from channel_layer.messaging.pubsub import PROBE_ANSWER_LOOKS, PROBE_LOOKS, PubSub
 from channel_layer.protocol.codec import pack
 from channel_layer.protocol.keys import Keys
 from channel_layer.redis.address import RedisAddress
 from channel_layer.redis.connection import RedisConnection, connect
-from channel_layer.redis.managed_connection import SILENT_LOOKS_MAX, RedisLink
+from channel_layer.redis.managed_connection import SILENT_LOOKS_MAX, ManagedConnection
 from tests.support.facts import until
 from tests.support.redis_server import RedisServer
 from tests.support.scripted_redis import played_redis
@@ -52,7 +52,7 @@ async def test_silence_is_counted_only_while_an_answer_is_due(tmp_path: Path) ->
 async def test_a_link_whose_peer_has_fallen_mute_is_made_anew(proxy: SwallowingProxy, prefix: str) -> None:
     """P9. A half-open connection: no error ever comes, and TCP is content."""
     stood: list[RedisConnection] = []
-    link = RedisLink(RedisAddress.parse(proxy.url), "test", stood.append)
+    link = ManagedConnection(RedisAddress.parse(proxy.url), "test", stood.append)
     await link.start()
     assert proxy.mute() == 1
     stood[0].tell("BLPOP", f"{prefix}nothing", 2)
@@ -67,7 +67,7 @@ async def test_who_would_not_hear_what_is_published_finds_out_and_subscribes_ane
     """P10. The probe comes as long as all is well; once it does not, there is a new subscription, and members are reached again."""
     heard: list[object] = []
     keys = Keys(prefix)
-    groups = RedisGroups(
+    groups = PubSub(
         RedisAddress.parse(proxy.url), keys, "interface.me", lambda *said: heard.append(said), lambda: None, print
     )
     await groups.start()
@@ -90,7 +90,7 @@ async def test_a_probe_that_redis_did_not_publish_proves_nothing(
     proxy: SwallowingProxy, commands: RedisConnection, prefix: str
 ) -> None:
     """P10. An outage is no reason to subscribe anew."""
-    groups = RedisGroups(RedisAddress.parse(proxy.url), Keys(prefix), "interface.me", print, print, print)
+    groups = PubSub(RedisAddress.parse(proxy.url), Keys(prefix), "interface.me", print, print, print)
     await groups.start()
     commands.close()
     await until(lambda: not commands.alive)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from channel_layer.protocol import packets
-from channel_layer.settings import WireSettings
+from channel_layer.settings import RedisSettings
 from interface_server.connections.connection import State
-from interface_server.connections.interfaces import Ending
-from tests.integration.both_pumps import MALFORMED_EITHER_WAY, RecordedRoom, adopted, interface, knock, worker
+from interface_server.connections.interfaces import EndReason
+from tests.integration.both_pumps import MALFORMED_EITHER_WAY, RecordedHost, adopted, interface, knock, worker
 from tests.support.facts import until
 
 #: What only an owner says of a connection, beside what either side says.
@@ -21,44 +21,44 @@ MALFORMED = MALFORMED_EITHER_WAY | {
 
 @pytest.mark.parametrize("name", MALFORMED)
 async def test_what_its_owner_says_and_nobody_understands_ends_a_connection_visibly(
-    wire_settings: WireSettings, name: str
+    redis_settings: RedisSettings, name: str
 ) -> None:
     """P1, P12. It would be open with a hole in it; both sides hear of it, at once, and nobody else does."""
     kind, *rest = MALFORMED[name]
-    room = RecordedRoom()
-    async with interface(wire_settings) as door, worker(wire_settings, room) as owner:
+    room = RecordedHost()
+    async with interface(redis_settings) as door, worker(redis_settings, room) as owner:
         bystander, client = knock(door, kind="websocket"), knock(door, kind="websocket")
         await adopted(room, 2)
         hurt = next(run for run in room.instances if run.line.key[1] == client.upstream.number)
         owner.node.post(door.node.name, (kind, client.upstream.number, 1, *rest))
-        await until(lambda: client.ending is Ending.HOLE and hurt.disconnects)
+        await until(lambda: client.end_reason is EndReason.HOLE and hurt.disconnects)
         assert hurt.disconnects == [(1006, "")]
         assert door.counters["wire.malformed_packet"] == 1
-        assert (bystander.ending, door.connections, len(owner.lines)) == (None, 1, 1)
+        assert (bystander.end_reason, door.connections, len(owner.downstreams)) == (None, 1, 1)
         bystander.upstream.leave()
-        await until(lambda: not owner.lines)
+        await until(lambda: not owner.downstreams)
 
 
-async def test_a_hand_off_behind_a_gap_ends_its_connection_visibly(wire_settings: WireSettings) -> None:
+async def test_a_hand_off_behind_a_gap_ends_its_connection_visibly(redis_settings: RedisSettings) -> None:
     """P1. What its owner had said before is lost; a socket that waits for nobody's answer would stay with nobody behind it."""
-    room = RecordedRoom()
-    async with interface(wire_settings) as door, worker(wire_settings, room) as owner:
+    room = RecordedHost()
+    async with interface(redis_settings) as door, worker(redis_settings, room) as owner:
         client = knock(door, kind="websocket")
         instance = await adopted(room)
         instance.send({"type": "websocket.accept", "resumable": True})
         await until(lambda: client.events)
         owner.node.post(door.node.name, packets.handoff(client.upstream.number, 1, 3, 0))
-        await until(lambda: client.ending is Ending.HOLE and instance.disconnects)
-        assert (door.counters["wire.gap"], door.connections, owner.lines) == (1, 0, [])
+        await until(lambda: client.end_reason is EndReason.HOLE and instance.disconnects)
+        assert (door.counters["wire.gap"], door.connections, owner.downstreams) == (1, 0, [])
 
 
-async def test_nonsense_of_somebody_else_ends_no_connection(wire_settings: WireSettings) -> None:
+async def test_nonsense_of_somebody_else_ends_no_connection(redis_settings: RedisSettings) -> None:
     """P2, P12. Only the owner can make a gap: of a stranger, and of third parties, it is counted and dropped."""
-    room = RecordedRoom()
-    async with interface(wire_settings) as door, worker(wire_settings, room) as owner:
+    room = RecordedHost()
+    async with interface(redis_settings) as door, worker(redis_settings, room) as owner:
         client = knock(door, kind="websocket")
         instance = await adopted(room)
-        async with worker(wire_settings, RecordedRoom(slots=0)) as stranger:
+        async with worker(redis_settings, RecordedHost(slots=0)) as stranger:
             for kind, *rest in MALFORMED.values():
                 stranger.node.post(door.node.name, (kind, client.upstream.number, 1, *rest))
             stranger.node.post(door.node.name, (packets.DATA, [], 1, 1, []))
@@ -67,23 +67,23 @@ async def test_nonsense_of_somebody_else_ends_no_connection(wire_settings: WireS
             await until(lambda: door.counters["wire.malformed_packet"] == 3)
             instance.send({"type": "websocket.accept"})
             await until(lambda: client.events and door.node.outbox.empty)
-            assert (client.ending, instance.disconnects) == (None, [])
+            assert (client.end_reason, instance.disconnects) == (None, [])
             client.upstream.leave()
-            await until(lambda: not owner.lines)
+            await until(lambda: not owner.downstreams)
 
 
 async def test_an_illegal_move_is_logged_as_our_own_error_and_ends_its_connection(
-    wire_settings: WireSettings, caplog: pytest.LogCaptureFixture
+    redis_settings: RedisSettings, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A mistake in our own table must not pass for somebody else's malformed packet."""
-    room = RecordedRoom()
-    async with interface(wire_settings) as door, worker(wire_settings, room) as owner:
+    room = RecordedHost()
+    async with interface(redis_settings) as door, worker(redis_settings, room) as owner:
         client = knock(door)
         await adopted(room)
         client.upstream.owner = None  # no way through the table leads here
         assert client.upstream.state is State.OWNED
         owner.node.post(door.node.name, (packets.REFUSED, client.upstream.number, 1, 0))
-        await until(lambda: client.ending is Ending.HOLE)
+        await until(lambda: client.end_reason is EndReason.HOLE)
         assert door.counters["wire.malformed_packet"] == 0
         assert door.counters["internal.illegal_move"] == 1
         assert "an internal error" in caplog.text and "REFUSED while OWNED" in caplog.text

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from interface_server.connections.queue_timeouts import Waits
+from interface_server.connections.queue_timeouts import QueueTimeouts
 
 
-def waits() -> Waits:
-    return Waits(queue_s=30, resume_s=600, lease_ttl_s=5)
+def waits() -> QueueTimeouts:
+    return QueueTimeouts(queue_s=30, resume_s=600, lease_ttl_s=5)
 
 
 def test_whoever_waited_long_enough_is_due_and_then_waits_for_an_answer_that_may_come() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from channel_layer.protocol.scope import Scope
-from channel_layer.settings import WireSettings
+from channel_layer.settings import RedisSettings
 from interface_server.connections.connection import Connection
 from interface_server.connections.redis_outage import waiting_too_long
 from interface_server.settings import InterfaceSettings
@@ -31,6 +31,6 @@ def test_what_a_worker_has_in_hand_ends_and_open_websockets_stay() -> None:
 
 def test_less_than_a_lease_would_be_a_guess() -> None:
     """A lease is renewed each second, and a slow renewal is no outage."""
-    settings = InterfaceSettings(wire=WireSettings(lease_ttl_s=5.0), redis_outage_timeout_s=0.0)
+    settings = InterfaceSettings(redis=RedisSettings(lease_ttl_s=5.0), redis_outage_timeout_s=0.0)
     assert waiting_too_long(ALL, 5.0, settings) == []
     assert waiting_too_long(ALL, 5.1, settings) == [EXCHANGE, HANDSHAKE]

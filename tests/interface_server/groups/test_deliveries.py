@@ -11,11 +11,11 @@ import pytest
 
 from channel_layer.protocol import packets
 from channel_layer.protocol.scope import Scope
-from interface_server.connections.interfaces import Pushed
-from interface_server.connections.upstream import WireUpstream
+from interface_server.connections.interfaces import PushedMessage
+from interface_server.connections.upstream import UpstreamConnection
 from interface_server.groups.deliveries import Deliveries
 from interface_server.groups.delivery_order import LOOKS_MAX
-from interface_server.groups.dropped_messages import Dropped
+from interface_server.groups.dropped_messages import DroppedMessages
 
 OWNER = "worker.000000000001"
 HELD_BYTES_MAX = 5_000
@@ -27,7 +27,7 @@ class Socket:
 
     heard: list[str] = field(default_factory=list)
 
-    def push(self, pushed: Pushed) -> None:
+    def push(self, pushed: PushedMessage) -> None:
         self.heard.append(pushed.event["text"])
 
 
@@ -35,21 +35,21 @@ class Played:
     """One connection with its deliveries; the test plays both ways to it."""
 
     def __init__(self, kind: str = "websocket", accepted: bool = True) -> None:
-        self.connections: dict[int, WireUpstream] = {}
+        self.connections: dict[int, UpstreamConnection] = {}
         self.counters: Counter[str] = Counter()
         self.obeyed: list[Any] = []
-        dropped = Dropped(self.counters)
-        self.deliveries = Deliveries(self.connections, self.counters, dropped, self._obey, HELD_BYTES_MAX)
+        dropped = DroppedMessages(self.counters)
+        self.deliveries = Deliveries(self.connections, self.counters, dropped, self._perform, HELD_BYTES_MAX)
         self.socket = Socket()
-        pump: Any = SimpleNamespace(node=SimpleNamespace(name="interface.000000000001"))
+        dispatcher: Any = SimpleNamespace(node=SimpleNamespace(name="interface.000000000001"))
         client: Any = self.socket
         scope = Scope({"type": kind, "method": "GET", "headers": []})
-        self.upstream = WireUpstream(pump, client, 1, scope, b"", False, 100_000, False)
+        self.upstream = UpstreamConnection(dispatcher, client, 1, scope, b"", False, 100_000, False)
         self.upstream.adopted(OWNER, 100_000)
         self.upstream.accepted = accepted
         self.connections[1] = self.upstream
 
-    def _obey(self, sender: str, batch: list[list[Any]]) -> None:
+    def _perform(self, sender: str, batch: list[list[Any]]) -> None:
         assert sender == OWNER
         (packet,) = batch
         if packet[0] == packets.PUBLISHED:
@@ -61,7 +61,7 @@ class Played:
     def packet(self, *packet: Any) -> None:
         """By the inbox, from the owner."""
         if not self.deliveries.holds(OWNER, list(packet)):
-            self._obey(OWNER, [list(packet)])
+            self._perform(OWNER, [list(packet)])
 
     def place(self, count: int) -> None:
         self.packet(packets.PUBLISHED, 1, 1, count, "room")
@@ -69,7 +69,7 @@ class Played:
     def group(self, words: str, count: int = 0, epoch: int = 1) -> None:
         """By a group; with a count of its own instance."""
         origin = (1, epoch, count) if count else None
-        self.deliveries.push(1, Pushed({"type": "websocket.send", "text": words}, "room", origin))
+        self.deliveries.push(1, PushedMessage({"type": "websocket.send", "text": words}, "room", origin))
 
     def send(self, words: str, count: int = 0) -> None:
         """By the inbox, to the reply channel."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from interface_server.connections.interfaces import Pushed
+from interface_server.connections.interfaces import PushedMessage
 from interface_server.groups.fan_out import SOCKETS_PER_TURN, FanOut
 from tests.support.facts import until
 
@@ -13,9 +13,9 @@ MEMBERS = tuple(range(3 * SOCKETS_PER_TURN))
 
 async def test_a_small_message_behind_a_large_delivery_does_not_overtake_it() -> None:
     """P10. Messages of one publisher arrive in order, at every member."""
-    heard: list[tuple[int, Pushed]] = []
+    heard: list[tuple[int, PushedMessage]] = []
     fan_out = FanOut(lambda number, pushed: heard.append((number, pushed)))
-    large, small = Pushed({"type": "large"}), Pushed({"type": "small"})
+    large, small = PushedMessage({"type": "large"}), PushedMessage({"type": "small"})
     assert fan_out.send(large, MEMBERS)
     assert fan_out.send(small, (0, 1))
     await until(lambda: len(heard) == len(MEMBERS) + 2)
@@ -26,12 +26,12 @@ async def test_an_error_at_one_socket_costs_the_others_nothing() -> None:
     """P12. Else no group would ever be delivered again in this process."""
     heard: list[int] = []
 
-    def push(number: int, _pushed: Pushed) -> None:
+    def push(number: int, _pushed: PushedMessage) -> None:
         if number == 7:
             raise RuntimeError("a bug")
         heard.append(number)
 
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)
     fan_out = FanOut(push)
-    assert fan_out.send(Pushed({"type": "note"}), MEMBERS)
+    assert fan_out.send(PushedMessage({"type": "note"}), MEMBERS)
     await until(lambda: len(heard) == len(MEMBERS) - 1, deadline_s=5)

@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from channel_layer.protocol.events import Event
-from interface_server.connections.interfaces import Ending
+from interface_server.connections.interfaces import EndReason
 from interface_server.settings import InterfaceSettings
 from tests.support.facts import until
 from tests.support.in_process_server import DEADLINE_S, WINDOW_SIZE_BYTES, Client1, Ended, Receive, Send, Served, served
@@ -366,20 +366,20 @@ async def test_a_client_that_resets_in_mid_response_is_noticed():
         assert line.left == [(1006, "")]
 
 
-@pytest.mark.parametrize("ending", Ending)
-async def test_each_ending_of_the_wire_is_told_to_a_client_that_has_heard_nothing_yet(ending: Ending):
+@pytest.mark.parametrize("end_reason", EndReason)
+async def test_each_ending_of_the_wire_is_told_to_a_client_that_has_heard_nothing_yet(end_reason: EndReason):
     async def ended(scope: Event, receive: Receive, send: Send) -> None:
-        raise Ended(ending)
+        raise Ended(end_reason)
 
     async with served(ended, SETTINGS) as server:
         client = await server.connect()
         client.write(GET)
         status, headers, _ = await client.response()
-        assert status == ending.status
+        assert status == end_reason.status
         assert (b"retry-after" in headers) is (status == 503)
         client.write(GET)
-        assert (await client.response())[0] == ending.status
-        assert server.context.counters[f"ended.{ending.name.lower()}"] == 2
+        assert (await client.response())[0] == end_reason.status
+        assert server.context.counters[f"ended.{end_reason.name.lower()}"] == 2
 
 
 async def test_an_old_client_whose_body_ends_with_the_connection_is_reset_when_it_breaks():
@@ -399,7 +399,7 @@ async def test_an_old_client_whose_body_ends_with_the_connection_is_reset_when_i
         assert (await client.until(b"begun")).endswith(b"\r\n\r\nbegun")
         line.task.cancel()
         line.ended = True
-        line.client.end(Ending.DIED)
+        line.client.end(EndReason.DIED)
         with pytest.raises(ConnectionResetError):
             await client.rest()
 

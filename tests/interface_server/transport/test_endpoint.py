@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from twisted.internet.protocol import Factory, Protocol
 
-from interface_server.transport.endpoint import UvloopServerEndpoint
+from interface_server.transport.endpoint import ServerEndpoint
 from interface_server.transport.socket_options import remove_stale, unmapped
 
 
@@ -49,7 +49,7 @@ async def conversation(reader: asyncio.StreamReader, writer: asyncio.StreamWrite
 
 
 async def open_endpoint(**where: object):
-    return await UvloopServerEndpoint(asyncio.get_running_loop(), **where).open(Factory.forProtocol(Shout))  # type: ignore[arg-type]
+    return await ServerEndpoint(asyncio.get_running_loop(), **where).open(Factory.forProtocol(Shout))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
@@ -199,6 +199,6 @@ async def test_clients_that_wait_to_be_accepted_when_listening_ends_are_served(
 
 
 async def test_twisteds_face_of_it_is_a_deferred():
-    endpoint = UvloopServerEndpoint(asyncio.get_running_loop())
+    endpoint = ServerEndpoint(asyncio.get_running_loop())
     port = await endpoint.listen(Factory.forProtocol(Shout)).asFuture(asyncio.get_running_loop())
     port.stopListening()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from interface_server.transport.slow_consumers import SlownessWatch
+from interface_server.transport.slow_consumers import SlowConsumers
 
 
 class Transport:
@@ -14,8 +14,8 @@ class Transport:
         return self.acknowledged
 
 
-def watched(timeout_s: float = 30.0) -> tuple[SlownessWatch, Transport, list[str]]:
-    watch, transport, said = SlownessWatch(timeout_s), Transport(), list[str]()
+def watched(timeout_s: float = 30.0) -> tuple[SlowConsumers, Transport, list[str]]:
+    watch, transport, said = SlowConsumers(timeout_s), Transport(), list[str]()
     transport.written_bytes = 3_000_000
     watch.watch(transport, 0.0, lambda: said.append("slow"))
     return watch, transport, said

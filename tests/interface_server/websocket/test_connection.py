@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from interface_server.connections.interfaces import Ending, Pushed
+from interface_server.connections.interfaces import EndReason, PushedMessage
 from interface_server.settings import InterfaceSettings
 from tests.support.facts import until
 from tests.support.websocket_server import Served, client_frame, served
@@ -171,7 +171,7 @@ async def test_a_message_in_parts_is_one_fragmented_message_and_pushes_do_not_br
     async with served(QUIET) as server:
         client, line = await server.connect()
         line.say({"type": "websocket.send", "text": "to", "more_body": True})
-        line.client.push(Pushed({"type": "websocket.send", "text": "pushed"}))
+        line.client.push(PushedMessage({"type": "websocket.send", "text": "pushed"}))
         line.say({"type": "websocket.send", "text": "w", "more_body": True}, {"type": "websocket.send", "text": "path"})
         line.say({"type": "websocket.send", "text": "next"})
         frames = [await client.frame() for _ in range(5)]
@@ -182,7 +182,7 @@ async def test_a_pushed_message_is_framed_once_and_written_to_all() -> None:
     """P10, the door's half of it."""
     async with served(QUIET) as server:
         members = [await server.connect() for _ in range(3)]
-        pushed = Pushed({"type": "websocket.send", "bytes": b"to all"})
+        pushed = PushedMessage({"type": "websocket.send", "bytes": b"to all"})
         for _, line in members:
             line.client.push(pushed)
         assert pushed.frame == b"\x82\x06to all"
@@ -194,16 +194,16 @@ async def test_what_third_parties_may_not_say_is_dropped_and_counted() -> None:
     """P12."""
     async with served(QUIET) as server:
         _, waiting_line = await server.connect(accept=False)
-        waiting_line.client.push(Pushed({"type": "websocket.send", "text": "too early"}))
+        waiting_line.client.push(PushedMessage({"type": "websocket.send", "text": "too early"}))
         client, line = await server.connect()
         for event in ({"type": "websocket.accept"}, {"type": "http.response.body"}, {}):
-            line.client.push(Pushed(event))
+            line.client.push(PushedMessage(event))
         for event in ({"type": "websocket.send"}, {"type": "websocket.send", "text": 5}):
-            line.client.push(Pushed(event))
-        line.client.push(Pushed({"type": "websocket.close", "code": 4000, "reason": "kicked"}))
+            line.client.push(PushedMessage(event))
+        line.client.push(PushedMessage({"type": "websocket.close", "code": 4000, "reason": "kicked"}))
         assert await client.frame() == (0x88, code(4000, "kicked"))
         assert await line.left() == (4000, "kicked")
-        line.client.push(Pushed({"type": "websocket.send", "text": "too late"}))
+        line.client.push(PushedMessage({"type": "websocket.send", "text": "too late"}))
         counters = server.context.counters
         assert (counters["dropped.push_not_open"], counters["dropped.push_invalid"]) == (5, 2)
 
@@ -374,7 +374,7 @@ async def test_a_client_that_does_not_read_what_groups_send_is_closed_as_slow() 
     async with served(replace(IMPATIENT, ws_push_bytes_max=2**20)) as server:
         client, line = await server.connect()
         client.stop_reading()
-        pushed = Pushed({"type": "websocket.send", "bytes": bytes(60_000)})
+        pushed = PushedMessage({"type": "websocket.send", "bytes": bytes(60_000)})
         written = 0
         async with asyncio.timeout(10):
             while not line.gone.done():
@@ -392,7 +392,7 @@ async def test_a_burst_to_a_group_is_no_slowness(count: int, size: int) -> None:
     """P5. Three megabytes in one turn of the loop, before any client could read: who reads gets all of it."""
     async with served(QUIET) as server:
         client, line = await server.connect()
-        pushed = Pushed({"type": "websocket.send", "bytes": bytes(size)})
+        pushed = PushedMessage({"type": "websocket.send", "bytes": bytes(size)})
         for _ in range(count):
             line.client.push(pushed)
         for _ in range(count):
@@ -411,7 +411,7 @@ async def test_a_client_that_does_not_catch_up_with_a_burst_in_time_is_closed(ca
             clients.append(client)
             lines.append(line)
             for _ in range(8):
-                line.client.push(Pushed({"type": "websocket.send", "bytes": bytes(1_000_000)}))
+                line.client.push(PushedMessage({"type": "websocket.send", "bytes": bytes(1_000_000)}))
             assert not line.gone.done(), "it has had no time"
         for line in lines:
             assert await line.left() == (1013, "slow")
@@ -430,7 +430,7 @@ async def test_what_an_application_sends_by_itself_is_not_counted_as_what_groups
         part = {"type": "websocket.send", "bytes": bytes(65_536), "more_body": True}
         line.say(*(128 * [part]), {**part, "more_body": False})
         for _ in range(10):
-            line.client.push(Pushed({"type": "websocket.send", "text": "small"}))
+            line.client.push(PushedMessage({"type": "websocket.send", "text": "small"}))
         assert line.client._transport.get_write_buffer_size() > 2 * 2**20
         await strokes(server, 8)  # a stroke each 0.02 s
         assert not line.gone.done()
@@ -444,7 +444,7 @@ async def test_empty_messages_of_third_parties_do_not_pile_up_behind_an_unfinish
         line.say({"type": "websocket.send", "text": "to be continued", "more_body": True})
         for _ in range(2**20 // 64 + 1):
             assert not line.gone.done()
-            line.client.push(Pushed({"type": "websocket.send", "text": ""}))
+            line.client.push(PushedMessage({"type": "websocket.send", "text": ""}))
         assert await line.left() == (1013, "slow")
         client.vanish()
 
@@ -481,7 +481,7 @@ async def test_an_ending_after_the_client_left_is_silent() -> None:
         client, line = await server.connect()
         client.send(client_frame(CLOSE, code(1000)))
         await line.left()
-        line.client.end(Ending.FINISHED)
+        line.client.end(EndReason.FINISHED)
         line.client.deliver([{"type": "websocket.send", "text": "late"}], 68)
         line.client.resume()
         assert await client.frame() == (0x88, code(1000))

@@ -10,26 +10,26 @@ from dataclasses import dataclass
 
 import pytest
 
-from channel_layer.settings import WireSettings
-from interface_server.connections.dispatcher import Pump
-from interface_server.http.server_context import DoorContext
+from channel_layer.settings import RedisSettings
+from interface_server.connections.dispatcher import Dispatcher
+from interface_server.http.server_context import ServerContext
 from interface_server.protocol_factory import HttpFactory
 from interface_server.settings import InterfaceSettings
-from interface_server.transport.endpoint import UvloopServerEndpoint
-from tests.integration.both_pumps import RecordedInstance, RecordedRoom, adopted, interface, worker
+from interface_server.transport.endpoint import ServerEndpoint
+from tests.integration.both_pumps import RecordedHost, RecordedInstance, adopted, interface, worker
 from tests.support.websocket_server import RawClient, upgrade_request
-from worker.connections.dispatcher import Pump as WorkerPump
+from worker.connections.dispatcher import Dispatcher as WorkerPump
 
 TEXT_BEGINS, TEXT, CLOSE = 0x01, 0x81, 0x88
 
 
 @contextlib.asynccontextmanager
-async def listening(pump: Pump, wire: WireSettings) -> AsyncIterator[int]:
+async def listening(dispatcher: Dispatcher, redis_settings: RedisSettings) -> AsyncIterator[int]:
     """The port at which this pump's clients arrive."""
     loop = asyncio.get_running_loop()
-    context = DoorContext.of(InterfaceSettings(wire=wire, access_log=False), pump, loop, Counter())
+    context = ServerContext.of(InterfaceSettings(redis=redis_settings, access_log=False), dispatcher, loop, Counter())
     context.start()
-    port = await UvloopServerEndpoint(loop, port=0).open(HttpFactory(context))
+    port = await ServerEndpoint(loop, port=0).open(HttpFactory(context))
     try:
         yield port.sockets[0].getsockname()[1]
     finally:
@@ -41,33 +41,33 @@ async def listening(pump: Pump, wire: WireSettings) -> AsyncIterator[int]:
 class Stage:
     """A WebSocket whose application wants it to outlive its worker, and all who have to do with it."""
 
-    pump: Pump
+    dispatcher: Dispatcher
     owner: WorkerPump
-    room: RecordedRoom
+    room: RecordedHost
     client: RawClient
     instance: RecordedInstance
 
 
 @pytest.fixture
-async def stage(wire_settings: WireSettings) -> AsyncIterator[Stage]:
-    room = RecordedRoom()
+async def stage(redis_settings: RedisSettings) -> AsyncIterator[Stage]:
+    room = RecordedHost()
     async with (
-        interface(wire_settings) as pump,
-        listening(pump, wire_settings) as port,
-        worker(wire_settings, room) as owner,
+        interface(redis_settings) as dispatcher,
+        listening(dispatcher, redis_settings) as port,
+        worker(redis_settings, room) as owner,
     ):
         client = await RawClient.connect(port)
         client.send(upgrade_request())
         instance = await adopted(room)
         instance.send({"type": "websocket.accept", "subprotocol": None, "headers": [], "resumable": "crash"})
         await client.head()
-        yield Stage(pump, owner, room, client, instance)
+        yield Stage(dispatcher, owner, room, client, instance)
         client.vanish()
 
 
 def died(stage: Stage) -> None:
     """Its owner is found dead."""
-    stage.pump.on_dead(stage.owner.node.name)
+    stage.dispatcher.on_dead(stage.owner.node.name)
 
 
 def lets_go(stage: Stage) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from interface_server.connections.interfaces import Ending
+from interface_server.connections.interfaces import EndReason
 from interface_server.settings import InterfaceSettings
 from tests.support.facts import until
 from tests.support.websocket_server import ACCEPT, RawClient, Served, client_frame, served, upgrade_request
@@ -93,19 +93,19 @@ async def test_a_close_before_the_accept_is_403() -> None:
         await until(lambda: server.context.under_way == 0, "the socket is forgotten")
 
 
-@pytest.mark.parametrize("ending", list(Ending))
-async def test_an_ending_before_the_accept_is_its_status_and_afterwards_its_close_code(ending: Ending) -> None:
+@pytest.mark.parametrize("end_reason", list(EndReason))
+async def test_an_ending_before_the_accept_is_its_status_and_afterwards_its_close_code(end_reason: EndReason) -> None:
     """P6. Whatever happened behind us, the client gets a defined end."""
     async with served() as server:
         client, line = await server.connect(accept=False)
-        line.client.end(ending)
+        line.client.end(end_reason)
         answer = await client.rest()
-        assert answer.startswith(b"HTTP/1.1 %d " % ending.status)
-        assert (b"\r\nretry-after: " in answer) == (ending.status == 503)
+        assert answer.startswith(b"HTTP/1.1 %d " % end_reason.status)
+        assert (b"\r\nretry-after: " in answer) == (end_reason.status == 503)
         client, line = await server.connect()
-        line.client.end(ending)
+        line.client.end(end_reason)
         first, payload = await client.frame()
-        assert (first, int.from_bytes(payload[:2], "big")) == (0x88, ending.close_code)
+        assert (first, int.from_bytes(payload[:2], "big")) == (0x88, end_reason.close_code)
         client.send(client_frame(CLOSE, payload))
         assert await client.rest() == b""
         assert not line.gone.done(), "after an ending the wire hears nothing more"
@@ -145,7 +145,7 @@ async def test_a_denial_that_is_cut_is_seen_to_be_cut() -> None:
         line.say({"type": "websocket.http.response.start", "status": 200, "headers": []})
         line.say({"type": "websocket.http.response.body", "body": b"half", "more_body": True})
         await client.head()
-        line.client.end(Ending.FAILED)
+        line.client.end(EndReason.FAILED)
         assert not (await client.rest()).endswith(b"0\r\n\r\n")
 
 

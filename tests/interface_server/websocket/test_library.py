@@ -6,14 +6,14 @@ import websockets
 from websockets.typing import Subprotocol
 
 from channel_layer.protocol.events import Event
-from interface_server.connections.interfaces import Pushed
+from interface_server.connections.interfaces import PushedMessage
 from interface_server.settings import InterfaceSettings
-from tests.support.websocket_server import ACCEPT, Line, served
+from tests.support.websocket_server import ACCEPT, Downstream, served
 
 DEFLATE = InterfaceSettings(access_log=False, ws_per_message_deflate=True)
 
 
-def accept(line: Line) -> None:
+def accept(line: Downstream) -> None:
     line.say(ACCEPT)
 
 
@@ -48,11 +48,11 @@ async def test_parts_and_pushes_are_compressed_too() -> None:
             {"type": "websocket.send", "text": "story " * 500},
         ]
         line.say(events[0])
-        line.client.push(Pushed({"type": "websocket.send", "text": "pushed"}))
+        line.client.push(PushedMessage({"type": "websocket.send", "text": "pushed"}))
         line.say(events[1])
         assert await client.recv() == "long " * 500 + "story " * 500
         assert await client.recv() == "pushed"
-        line.client.push(Pushed({"type": "websocket.send", "text": "again"}))
+        line.client.push(PushedMessage({"type": "websocket.send", "text": "again"}))
         assert await client.recv() == "again"
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import itertools
 
-from towpath.serve.restart_backoff import Retries
+from towpath.serve.restart_backoff import RestartBackoff
 
 
 def test_who_cannot_start_is_tried_after_pauses_that_grow_and_not_for_ever_less() -> None:
     """However long each try takes; who has lived for long in between is tried soon again."""
-    retries, tried, now = Retries(), [], 100.0
+    retries, tried, now = RestartBackoff(), [], 100.0
     while len(tried) < 6:
         if retries.due(["worker-0"], now):
             tried.append(now)
@@ -23,7 +23,7 @@ def test_who_cannot_start_is_tried_after_pauses_that_grow_and_not_for_ever_less(
 
 def test_whose_start_failed_through_nobodys_fault_is_tried_at_once_when_that_is_over() -> None:
     """P9. Redis may be away for an hour; then it is back, and no pause that has grown meanwhile is to be waited for."""
-    retries = Retries()
+    retries = RestartBackoff()
     times = [now for now in range(100) if retries.due(["worker-0"], now)]
     assert times[-1] - times[-2] > 8
     retries.excuse(["worker-0"], 100.0)

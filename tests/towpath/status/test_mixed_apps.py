@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 from channel_layer.protocol.deployment import another_application, same_application
-from channel_layer.settings import WireSettings
-from tests.integration.both_pumps import RecordedRoom, interface, worker
+from channel_layer.settings import RedisSettings
+from tests.integration.both_pumps import RecordedHost, interface, worker
 from tests.promises.fleet import leases_at
 from tests.support.facts import until
 from tests.support.redis_server import RedisServer
 from tests.support.serving import BIN, environment, free_port, towpath_worker, wait_until
-from worker.connections.dispatcher import Pump
+from worker.connections.dispatcher import Dispatcher
 from worker.errors import MixedApps
 from worker.settings import WorkerSettings
 
@@ -72,28 +72,28 @@ def test_another_app_under_the_same_prefix_is_refused_in_one_sentence(project: P
             assert sum("shop:app" in row for row in rows) == 2 and sum("yard:app" in row for row in rows) == 1
 
 
-def serving(wire: WireSettings, app: str, found: str = "") -> Pump:
+def serving(redis_settings: RedisSettings, app: str, found: str = "") -> Dispatcher:
     """The pump of a worker with this APP, which was found to be `found`."""
-    named = dataclasses.replace(wire, app=found or app)
-    return Pump(WorkerSettings(wire=named, app=app), RecordedRoom(), Counter())
+    named = dataclasses.replace(redis_settings, app=found or app)
+    return Dispatcher(WorkerSettings(redis=named, app=app), RecordedHost(), Counter())
 
 
-async def test_of_two_apps_that_start_at_the_same_moment_at_least_one_is_refused(wire_settings: WireSettings) -> None:
+async def test_of_two_apps_that_start_at_the_same_moment_at_least_one_is_refused(redis_settings: RedisSettings) -> None:
     """P12. Neither finds the other before it starts; so each looks again when its own lease is written."""
 
-    pumps = [serving(wire_settings, "shop:app"), serving(wire_settings, "yard:app")]
+    pumps = [serving(redis_settings, "shop:app"), serving(redis_settings, "yard:app")]
     outcomes = await asyncio.gather(*(each.start() for each in pumps), return_exceptions=True)
     assert any(isinstance(outcome, MixedApps) for outcome in outcomes)
     for each in pumps:
         await each.close()
-    again = serving(wire_settings, "yard:app")
+    again = serving(redis_settings, "yard:app")
     await again.start()  # nothing is left of those who were refused
     await again.close()
 
 
-async def test_an_attribute_that_app_does_not_name_may_be_renamed_by_a_reload(wire_settings: WireSettings) -> None:
+async def test_an_attribute_that_app_does_not_name_may_be_renamed_by_a_reload(redis_settings: RedisSettings) -> None:
     """P12. `towpath serve shop` finds `app`, and after a change of the file `application`: one deployment all the same."""
-    old, new = serving(wire_settings, "shop", "shop:app"), serving(wire_settings, "shop", "shop:application")
+    old, new = serving(redis_settings, "shop", "shop:app"), serving(redis_settings, "shop", "shop:application")
     for each in (old, new):
         await each.start()
     for each in (old, new):
@@ -101,16 +101,18 @@ async def test_an_attribute_that_app_does_not_name_may_be_renamed_by_a_reload(wi
 
 
 async def test_two_databases_of_one_redis_are_two_deployments_for_groups_too(
-    wire_settings: WireSettings, caplog: pytest.LogCaptureFixture
+    redis_settings: RedisSettings, caplog: pytest.LogCaptureFixture
 ) -> None:
     """P10. What is published reaches all databases of a server, so the number is in the names: of groups, news and probes."""
     caplog.set_level(logging.WARNING, "towpath")
     heard: list[tuple[int, str]] = []
-    other = dataclasses.replace(wire_settings, redis=f"{wire_settings.redis}?db=1")
-    async with interface(wire_settings) as here, interface(other) as there:
-        for number, pump in enumerate((here, there)):
-            pump.node.groups._on_message = lambda _group, event, number=number: heard.append((number, event["type"]))
-            await pump.node.groups.subscribe("g")
+    other = dataclasses.replace(redis_settings, redis=f"{redis_settings.redis}?db=1")
+    async with interface(redis_settings) as here, interface(other) as there:
+        for number, dispatcher in enumerate((here, there)):
+            dispatcher.node.groups._on_message = lambda _group, event, number=number: heard.append(
+                (number, event["type"])
+            )
+            await dispatcher.node.groups.subscribe("g")
         await here.node.publish("g", {"type": "here"})
         await there.node.publish("g", {"type": "there"})
         await until(lambda: len(heard) == 2)
@@ -147,9 +149,9 @@ def test_a_process_that_names_no_app_is_no_reason_to_refuse_anybody() -> None:
     assert another_application("other", leases) is leases[4]
 
 
-async def test_a_worker_says_its_app_and_its_fleet_in_its_lease(wire_settings: WireSettings) -> None:
+async def test_a_worker_says_its_app_and_its_fleet_in_its_lease(redis_settings: RedisSettings) -> None:
     """`status` shows who belongs to whom."""
-    named = dataclasses.replace(wire_settings, app="shop:app", generation="web/7")
-    async with worker(named, RecordedRoom()) as pump:
-        (said,) = (await pump.node.peers.leases()).values()
+    named = dataclasses.replace(redis_settings, app="shop:app", generation="web/7")
+    async with worker(named, RecordedHost()) as dispatcher:
+        (said,) = (await dispatcher.node.peers.leases()).values()
         assert (said["app"], said["fleet"]) == ("shop:app", "web")

@@ -75,9 +75,9 @@ async def test_what_was_set_while_loading_is_found_in_every_instance(
     application, found = asgi(see)
     room = await rooms.open(application, lifespan="on", threads=2)
     for scope in (http_scope(), http_scope(), http_scope(), websocket_scope(), websocket_scope()):
-        wire = line()
-        room.start(scope, b"", False, wire)
-        await wire.over()
+        redis_settings = line()
+        room.start(scope, b"", False, redis_settings)
+        await redis_settings.over()
     assert found == [(50, "of the module")] * 6
     assert (decimal.getcontext().prec, LANGUAGE.get()) == (50, "of the module")
 
@@ -88,9 +88,9 @@ async def test_what_was_set_while_loading_is_found_in_every_wsgi_request(rooms, 
     application, found = wsgi()
     room = await rooms.open(application, threads=1)
     for _ in range(3):
-        wire = line()
-        room.start(http_scope(), b"", False, wire)
-        await wire.over()
+        redis_settings = line()
+        room.start(http_scope(), b"", False, redis_settings)
+        await redis_settings.over()
     assert found == [(50, "of the module")] * 3
 
 
@@ -111,10 +111,10 @@ async def test_two_requests_at_once_have_a_decimal_context_each(rooms, line, htt
 
     room = await rooms.open(application, threads=2)
     wires = [line(), line()]
-    for wire in wires:
-        room.start(http_scope(), b"", False, wire)
-    for wire in wires:
-        await wire.over()
+    for redis_settings in wires:
+        room.start(http_scope(), b"", False, redis_settings)
+    for redis_settings in wires:
+        await redis_settings.over()
     assert found == [51, 51]
 
 
@@ -122,7 +122,7 @@ async def test_an_application_that_set_nothing_finds_what_every_new_context_has(
     """As in a thread of its own."""
     decimal.setcontext(decimal.Context())
     application, found = asgi(seen_in_async_code)
-    wire = line()
-    (await rooms.open(application)).start(http_scope(), b"", False, wire)
-    await wire.over()
+    redis_settings = line()
+    (await rooms.open(application)).start(http_scope(), b"", False, redis_settings)
+    await redis_settings.over()
     assert found == [(28, "unset")]

@@ -14,7 +14,7 @@ import uvloop
 from tests.support.facts import until
 from worker.application.loader import LoadedApplication, load_application
 from worker.errors import AppBroken
-from worker.lifecycle.event_loop import SteadfastLoop
+from worker.lifecycle.event_loop import LoopRunner
 from worker.settings import WorkerSettings
 
 #: In front of each project: an application, and a task that tells that it runs, and in which loop.
@@ -43,7 +43,7 @@ def load(request, tmp_path, monkeypatch):
         settings = WorkerSettings(
             app=f"site_one:{'create' if factory else 'app'}", app_dir=str(tmp_path), factory=factory
         )
-        with contextlib.closing(SteadfastLoop(request.param)) as loop:
+        with contextlib.closing(LoopRunner(request.param)) as loop:
             loaded = load_application(settings, loop.call)
 
             async def main() -> None:

@@ -29,11 +29,11 @@ def answering(function):
 
 async def ask(room, line, http_scope, count):
     wires = [line() for _ in range(count)]
-    for wire in wires:
-        room.start(http_scope(), b"", False, wire)
-    for wire in wires:
-        assert await wire.over() == ["complete"]
-    return [wire.body for wire in wires]
+    for redis_settings in wires:
+        room.start(http_scope(), b"", False, redis_settings)
+    for redis_settings in wires:
+        assert await redis_settings.over() == ["complete"]
+    return [redis_settings.body for redis_settings in wires]
 
 
 async def test_fifty_requests_use_no_more_than_the_kept_threads(rooms, line, http_scope):
@@ -123,15 +123,15 @@ async def test_a_worker_whose_threads_are_busy_takes_nothing_and_says_when_it_ca
     room.freed = told.set
     assert room.free("http") == 50
     wires = [line(), line()]
-    for wire in wires:
-        room.start(http_scope(), b"", False, wire)
+    for redis_settings in wires:
+        room.start(http_scope(), b"", False, redis_settings)
     await until(lambda: all(thread.unfinished for thread in room._threads.threads))
     assert room.free("http") == 0
     assert room.free("websocket") > 0
     release.set()
     await asyncio.wait_for(told.wait(), DEADLINE_S)
-    for wire in wires:
-        await wire.over()
+    for redis_settings in wires:
+        await redis_settings.over()
     await until(lambda: room.free("http") == 2)
 
 
@@ -141,11 +141,11 @@ async def test_a_thread_that_was_just_given_an_exchange_is_not_called_idle(rooms
     await ask(room, line, http_scope, 3)
     await until(lambda: room.free("http") == 3)
     wires = [line(), line()]
-    for wire in wires:
-        room.start(http_scope(), b"", False, wire)
+    for redis_settings in wires:
+        room.start(http_scope(), b"", False, redis_settings)
     assert room.free("http") == 1
-    for wire in wires:
-        await wire.over()
+    for redis_settings in wires:
+        await redis_settings.over()
 
 
 async def test_exchanges_that_wait_for_something_else_do_not_fill_the_threads(rooms, line, http_scope):
@@ -161,14 +161,14 @@ async def test_exchanges_that_wait_for_something_else_do_not_fill_the_threads(ro
     await ask(room, line, http_scope, 2)
     room.freed = told.set
     wires = [line() for _ in range(2)]
-    for wire in wires:
-        room.start(http_scope(path="/wait"), b"", False, wire)
+    for redis_settings in wires:
+        room.start(http_scope(path="/wait"), b"", False, redis_settings)
     if room.free("http") == 0:
         await asyncio.wait_for(told.wait(), DEADLINE_S)
     await until(lambda: room.free("http") == 2)
     release.set()
-    for wire in wires:
-        await wire.over()
+    for redis_settings in wires:
+        await redis_settings.over()
 
 
 async def test_an_async_application_has_no_threads_at_all(rooms, line, http_scope):
@@ -229,7 +229,7 @@ async def test_a_view_that_never_returns_does_not_keep_the_process(tmp_path):
     program = (
         "import contextvars, threading, worker.application.sync_threads as kept\n"
         "begun = threading.Event()\n"
-        "threads = kept.KeptThreads(1, lambda: None, contextvars.Context())\n"
+        "threads = kept.SyncThreads(1, lambda: None, contextvars.Context())\n"
         "threads.pick().submit(lambda: (begun.set(), threading.Event().wait()))\n"
         "begun.wait(10)\n"
     )

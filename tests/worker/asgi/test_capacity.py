@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.facts import until
-from worker.asgi.capacity import Places
+from worker.asgi.capacity import Capacity
 
 START = {"type": "http.response.start", "status": 200, "headers": []}
 MORE = {"type": "http.response.body", "body": b"x", "more_body": True}
@@ -46,8 +46,8 @@ async def test_a_response_that_streams_holds_no_place_from_its_start(rooms, line
     room = await rooms.open(application, concurrency=1)
     room.freed = told.set
     assert room.free("http") == 1
-    wire = line()
-    room.start(http_scope(), b"", False, wire)
+    redis_settings = line()
+    room.start(http_scope(), b"", False, redis_settings)
     assert room.free("http") == 0
     await asyncio.wait_for(told.wait(), DEADLINE_S)
     await application.begun.wait()
@@ -55,7 +55,7 @@ async def test_a_response_that_streams_holds_no_place_from_its_start(rooms, line
     application.go_on.set()
     await until(lambda: not room.running)
     assert (room.free("http"), room.streams) == (1, 0)
-    assert wire.last_words == ["complete"]
+    assert redis_settings.last_words == ["complete"]
 
 
 async def test_an_upload_holds_no_place_while_its_bytes_have_not_come(rooms, line, http_scope):
@@ -169,9 +169,9 @@ async def test_a_wsgi_application_holds_its_place_while_it_streams(rooms, line, 
         asyncio.run_coroutine_threadsafe(release.wait(), loop).result(DEADLINE_S)
 
     room = await rooms.open(application, threads=1, concurrency=50)
-    wire = line()
-    room.start(http_scope(), b"", False, wire)
-    await wire.until(lambda line: line.body)
+    redis_settings = line()
+    room.start(http_scope(), b"", False, redis_settings)
+    await redis_settings.until(lambda line: line.body)
     assert room.free("http") == 0
     release.set()
     await until(lambda: not room.running)
@@ -181,7 +181,7 @@ async def test_a_wsgi_application_holds_its_place_while_it_streams(rooms, line, 
 def test_a_response_that_is_complete_at_once_leaves_its_place_to_nobody():
     """`--worker-concurrency 1` is one at a time, for all that does not stream."""
     told = []
-    places: Places[str] = Places(1, 10)
+    places: Capacity[str] = Capacity(1, 10)
     places.left = lambda: told.append(places.free)
     places.exchanges.add("a")
     places.missed = True

@@ -12,11 +12,11 @@ DEADLINE_S = 10.0
 
 async def ask(room, line, http_scope, method="GET", path="/", body=b"", headers=(), **more):
     """One request; the line after its response."""
-    wire = line()
+    redis_settings = line()
     fields = [[b"host", b"example.org"], [b"content-length", b"%d" % len(body)], *headers]
-    room.start(http_scope(method, path, headers=fields, **more), body, False, wire)
-    assert await wire.over() == ["complete"]
-    return wire
+    room.start(http_scope(method, path, headers=fields, **more), body, False, redis_settings)
+    assert await redis_settings.over() == ["complete"]
+    return redis_settings
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +80,8 @@ async def test_django_async_and_sync_views(rooms, line, http_scope, django_appli
     room = await rooms.open(django_applications[0], lifespan="auto", threads=3)
     names = set()
     for _ in range(50):
-        wire = await ask(room, line, http_scope, "PUT", "/sync", b"data")
-        method, data, name = wire.body.decode().split()
+        redis_settings = await ask(room, line, http_scope, "PUT", "/sync", b"data")
+        method, data, name = redis_settings.body.decode().split()
         assert (method, data) == ("PUT", "data")
         names.add(name)
     assert names <= {"towpath-sync-0", "towpath-sync-1", "towpath-sync-2"}
@@ -104,8 +104,10 @@ async def test_django_hears_that_a_client_left(rooms, line, http_scope, django_a
 async def test_django_through_wsgi(rooms, line, http_scope, django_applications):
     """The same project by its other door."""
     room = await rooms.open(django_applications[1], threads=2)
-    wire = await ask(room, line, http_scope, "POST", "/sync", b"data", headers=[[b"content-type", b"text/plain"]])
-    assert wire.body.startswith(b"POST data towpath-sync-")
+    redis_settings = await ask(
+        room, line, http_scope, "POST", "/sync", b"data", headers=[[b"content-type", b"text/plain"]]
+    )
+    assert redis_settings.body.startswith(b"POST data towpath-sync-")
 
 
 @pytest.mark.parametrize(
@@ -114,13 +116,13 @@ async def test_django_through_wsgi(rooms, line, http_scope, django_applications)
 async def test_django_through_wsgi_reads_a_chunked_body(rooms, line, http_scope, django_applications, later):
     """It reads what CONTENT_LENGTH says, and nothing where there is none: so the body is collected before it is called."""
     room = await rooms.open(django_applications[1], threads=2)
-    wire = line()
+    redis_settings = line()
     headers = [[b"host", b"h"], [b"content-type", b"text/plain"], [b"transfer-encoding", b"chunked"]]
-    run = room.start(http_scope("POST", "/sync", headers), b"some ", bool(later), wire)
+    run = room.start(http_scope("POST", "/sync", headers), b"some ", bool(later), redis_settings)
     for number, part in enumerate(later, 1):
         run.feed({"type": "http.request", "body": part, "more_body": number < len(later)}, len(part) + 64)
-    await wire.over()
-    assert wire.body.startswith(b"POST some " + b"".join(later) + b" towpath-sync-")
+    await redis_settings.over()
+    assert redis_settings.body.startswith(b"POST some " + b"".join(later) + b" towpath-sync-")
 
 
 async def test_flask(rooms, line, http_scope):
@@ -195,11 +197,11 @@ async def test_starlette(rooms, line, http_scope, websocket_scope):
     assert b"MainThread" not in (await ask(room, line, http_scope, path="/sync")).body
     assert (await ask(room, line, http_scope, path="/stream")).body == b"012"
 
-    wire = line()
-    run = room.start(websocket_scope(), b"", False, wire)
+    redis_settings = line()
+    run = room.start(websocket_scope(), b"", False, redis_settings)
     run.feed({"type": "websocket.receive", "text": "abc"}, 67)
-    await wire.until(lambda line: len(line.events) == 2)
-    assert wire.events[1] == {"type": "websocket.send", "text": "ABC"}
+    await redis_settings.until(lambda line: len(line.events) == 2)
+    assert redis_settings.events[1] == {"type": "websocket.send", "text": "ABC"}
     run.disconnect(1000, "")
     denied = line()
     room.start(websocket_scope("/deny"), b"", False, denied)
@@ -239,9 +241,9 @@ async def test_fastapi(rooms, line, http_scope):
     assert (await ask(room, line, http_scope, path="/items/7")).body == b'{"number":7}'
     assert (await ask(room, line, http_scope, path="/items/x")).status == 422
     assert (await ask(room, line, http_scope, path="/sync")).body == b'"ok"'
-    wire = line()
-    run = room.start(http_scope(path="/events"), b"", False, wire)
-    await wire.until(lambda line: len(line.events) > 3)
+    redis_settings = line()
+    run = room.start(http_scope(path="/events"), b"", False, redis_settings)
+    await redis_settings.until(lambda line: len(line.events) > 3)
     run.disconnect(1006, "")
     await asyncio.wait_for(ended.wait(), DEADLINE_S)
 
@@ -268,9 +270,9 @@ async def test_a_stream_is_closed_as_soon_as_its_client_has_left(rooms, line, ht
         return StreamingResponse(parts())
 
     room = await rooms.open(Starlette(routes=[Route("/", endless)]))
-    wire = line()
-    run = room.start(http_scope(), b"", False, wire)
-    await wire.until(lambda line: len(line.events) > 3)
+    redis_settings = line()
+    run = room.start(http_scope(), b"", False, redis_settings)
+    await redis_settings.until(lambda line: len(line.events) > 3)
     gc.disable()
     try:
         run.disconnect(1006, "")

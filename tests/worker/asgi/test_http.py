@@ -32,16 +32,16 @@ async def test_a_response_leaves_in_order_and_is_complete_once(rooms, line, http
         await send({"type": "http.response.body", "body": b"one", "more_body": True})
         await send({"type": "http.response.body", "body": b"two"})
 
-    wire = line()
+    redis_settings = line()
     room = await rooms.open(application)
-    room.start(http_scope(), b"", False, wire)
-    assert await wire.over() == ["complete"]
-    assert wire.events == [
+    room.start(http_scope(), b"", False, redis_settings)
+    assert await redis_settings.over() == ["complete"]
+    assert redis_settings.events == [
         START,
         {"type": "http.response.body", "body": b"one", "more_body": True},
         {"type": "http.response.body", "body": b"two", "more_body": False},
     ]
-    assert wire.sizes == [64, 67, 67]
+    assert redis_settings.sizes == [64, 67, 67]
 
 
 async def test_the_scope_is_completed_and_has_the_types_of_asgi(rooms, line, http_scope):
@@ -51,11 +51,11 @@ async def test_the_scope_is_completed_and_has_the_types_of_asgi(rooms, line, htt
     async def application(scope, receive, send):
         seen.update(scope)
 
-    wire = line("door.q9!3")
+    redis_settings = line("door.q9!3")
     room = await rooms.open(application)
     travelled = Scope(http_scope(headers=[[b"a", b"b"], [b"a", b"c"]])).pieces
-    room.start(ScopeReader().read(travelled), b"", False, wire)
-    await wire.over()
+    room.start(ScopeReader().read(travelled), b"", False, redis_settings)
+    await redis_settings.over()
     assert seen["asgi"] == {"version": "3.0", "spec_version": "2.3"}
     assert seen["headers"] == [(b"a", b"b"), (b"a", b"c")]
     assert seen["client"] == ("127.0.0.1", 50_000)
@@ -77,9 +77,9 @@ async def test_what_is_written_into_a_scope_is_not_found_in_the_next(rooms, line
 
     room = await rooms.open(application)
     for _ in range(2):
-        wire = line()
-        room.start(http_scope() if kind == "http" else websocket_scope(), b"", False, wire)
-        await wire.over()
+        redis_settings = line()
+        room.start(http_scope() if kind == "http" else websocket_scope(), b"", False, redis_settings)
+        await redis_settings.over()
     assert seen[0] == seen[1]
 
 
@@ -93,18 +93,18 @@ async def test_the_body_arrives_part_by_part_and_is_paid_for_when_it_is_received
         while received[-1].get("more_body"):
             received.append(await receive())
 
-    wire = line()
+    redis_settings = line()
     room = await rooms.open(application)
-    run = room.start(http_scope("POST"), b"first", True, wire)
+    run = room.start(http_scope("POST"), b"first", True, redis_settings)
     run.feed({"type": "http.request", "body": b"second", "more_body": True}, 70)
     run.feed({"type": "http.request", "body": b"", "more_body": False}, 64)
-    await wire.until(lambda line: line.wanted_calls)
-    assert wire.consumed_bytes == []
+    await redis_settings.until(lambda line: line.wanted_calls)
+    assert redis_settings.consumed_bytes == []
     go_on.set()
-    await wire.over()
+    await redis_settings.over()
     assert [event["body"] for event in received] == [b"first", b"second", b""]
-    assert wire.consumed_bytes == [70, 64]
-    assert wire.wanted_calls == 1
+    assert redis_settings.consumed_bytes == [70, 64]
+    assert redis_settings.wanted_calls == 1
 
 
 async def test_a_body_that_nobody_reads_is_never_wanted(rooms, line, http_scope):
@@ -114,10 +114,10 @@ async def test_a_body_that_nobody_reads_is_never_wanted(rooms, line, http_scope)
         await send(START | {"status": 413})
         await send({"type": "http.response.body"})
 
-    wire = line()
-    (await rooms.open(application)).start(http_scope("POST"), b"", True, wire)
-    await wire.over()
-    assert wire.wanted_calls == 0
+    redis_settings = line()
+    (await rooms.open(application)).start(http_scope("POST"), b"", True, redis_settings)
+    await redis_settings.over()
+    assert redis_settings.wanted_calls == 0
 
 
 async def test_receive_after_the_body_waits_for_the_disconnect_and_then_repeats_it(rooms, line, http_scope):
@@ -130,14 +130,14 @@ async def test_receive_after_the_body_waits_for_the_disconnect_and_then_repeats_
         await send(START)
         await send({"type": "http.response.body"})
 
-    wire = line()
+    redis_settings = line()
     room = await rooms.open(application)
-    run = room.start(http_scope(), b"", False, wire)
+    run = room.start(http_scope(), b"", False, redis_settings)
     await until(lambda: received)
     run.disconnect(1006, "")
     await until(lambda: not room.running)
     assert received == ["http.request", *["http.disconnect"] * 3]
-    assert wire.last_words == [] and wire.events == []
+    assert redis_settings.last_words == [] and redis_settings.events == []
 
 
 async def test_a_complete_response_wakes_whoever_waits_for_the_disconnect(rooms, line, http_scope):
@@ -152,12 +152,12 @@ async def test_a_complete_response_wakes_whoever_waits_for_the_disconnect(rooms,
         await send({"type": "http.response.body"})
         heard.append(await listener)
 
-    wire = line()
+    redis_settings = line()
     room = await rooms.open(application)
-    room.start(http_scope(), b"", False, wire)
+    room.start(http_scope(), b"", False, redis_settings)
     await until(lambda: heard and not room.running)
     assert heard == [{"type": "http.disconnect"}]
-    assert wire.last_words == ["complete"]
+    assert redis_settings.last_words == ["complete"]
 
 
 async def test_send_waits_while_the_line_has_no_room(rooms, line, http_scope):
@@ -170,15 +170,15 @@ async def test_send_waits_while_the_line_has_no_room(rooms, line, http_scope):
             await send({"type": "http.response.body", "body": b"x", "more_body": number < 2})
             sent.append(number)
 
-    wire = line()
-    wire.room = False
+    redis_settings = line()
+    redis_settings.room = False
     room = await rooms.open(application)
-    run = room.start(http_scope(), b"", False, wire)
-    await wire.until(lambda line: line.events)
+    run = room.start(http_scope(), b"", False, redis_settings)
+    await redis_settings.until(lambda line: line.events)
     assert sent == []
-    wire.room = True
+    redis_settings.room = True
     run.resume()
-    assert await wire.over() == ["complete"]
+    assert await redis_settings.over() == ["complete"]
     assert sent == [0, 1, 2]
 
 
@@ -191,11 +191,11 @@ async def test_a_client_that_leaves_ends_a_send_that_waits(rooms, line, http_sco
         went_on.append(await receive())
         went_on.append(await receive())
 
-    wire = line()
-    wire.room = False
+    redis_settings = line()
+    redis_settings.room = False
     room = await rooms.open(application)
-    run = room.start(http_scope(), b"", False, wire)
-    await wire.until(lambda line: line.events)
+    run = room.start(http_scope(), b"", False, redis_settings)
+    await redis_settings.until(lambda line: line.events)
     run.disconnect(1006, "")
     await until(lambda: not room.running)
     assert [event["type"] for event in went_on] == ["http.disconnect", "http.disconnect"]
@@ -216,14 +216,14 @@ async def test_whatever_is_said_to_a_client_that_has_left_is_dropped(rooms, line
 
     room = await rooms.open(application)
     for path in ("/", "/begun"):
-        wire = line()
-        run = room.start(http_scope(path=path), b"", False, wire)
+        redis_settings = line()
+        run = room.start(http_scope(path=path), b"", False, redis_settings)
         if path == "/begun":
-            await wire.until(lambda line: line.events)
-        before = len(wire.events)
+            await redis_settings.until(lambda line: line.events)
+        before = len(redis_settings.events)
         run.disconnect(1006, "")
         await until(lambda: not room.running)
-        assert len(wire.events) == before and wire.last_words == []
+        assert len(redis_settings.events) == before and redis_settings.last_words == []
     assert len(said) == 8 and caplog.text == ""
 
 
@@ -262,16 +262,16 @@ async def test_a_stream_without_an_end_hears_that_its_client_has_left(rooms, lin
         try:
             while True:
                 await send({"type": "http.response.body", "body": b".", "more_body": True})
-                if not wire.room:
+                if not redis_settings.room:
                     turns.append(1)
         except OSError as error:
             caught.append(error)
 
-    turns, wire = [], line()
-    wire.room = False
+    turns, redis_settings = [], line()
+    redis_settings.room = False
     room = await rooms.open(application)
-    run = room.start(http_scope(), b"", False, wire)
-    await wire.until(lambda line: line.events)
+    run = room.start(http_scope(), b"", False, redis_settings)
+    await redis_settings.until(lambda line: line.events)
     run.disconnect(1006, "")
     await until(lambda: turns)
     assert room.running, "it lets others run before it is stopped"
@@ -287,23 +287,23 @@ async def test_two_tasks_that_wait_in_send_do_not_cancel_each_other(rooms, line,
         await send(START)
         first = asyncio.create_task(send({"type": "http.response.body", "body": b"1", "more_body": True}))
         second = asyncio.create_task(send({"type": "http.response.body", "body": b"2", "more_body": True}))
-        await until(lambda: len(wire.events) == 3)
+        await until(lambda: len(redis_settings.events) == 3)
         first.cancel()
-        wire.room = True
+        redis_settings.room = True
         run.resume()
         outcome.extend(await asyncio.gather(first, second, return_exceptions=True))
         await send({"type": "http.response.body"})
 
-    wire = line()
+    redis_settings = line()
     room = await rooms.open(application)
 
-    def close_after_start(event, size_bytes, send=wire.send):
+    def close_after_start(event, size_bytes, send=redis_settings.send):
         send(event, size_bytes)
-        wire.room = event["type"] == "http.response.start"
+        redis_settings.room = event["type"] == "http.response.start"
 
-    wire.send = close_after_start
-    run = room.start(http_scope(), b"", False, wire)
-    assert await wire.over() == ["complete"]
+    redis_settings.send = close_after_start
+    run = room.start(http_scope(), b"", False, redis_settings)
+    assert await redis_settings.over() == ["complete"]
     assert isinstance(outcome[0], asyncio.CancelledError) and outcome[1] is None
 
 
@@ -314,24 +314,24 @@ async def test_a_long_body_is_cut_and_waits_between_its_parts(rooms, line, http_
         await send(START)
         await send({"type": "http.response.body", "body": bytes(200_000)})
 
-    wire = line()
+    redis_settings = line()
     room = await rooms.open(application)
-    one_at_a_time = wire.send
+    one_at_a_time = redis_settings.send
 
     def send(event, size_bytes):
         one_at_a_time(event, size_bytes)
-        wire.room = event["type"] == "http.response.start"
+        redis_settings.room = event["type"] == "http.response.start"
 
-    wire.send = send
-    run = room.start(http_scope(), b"", False, wire)
+    redis_settings.send = send
+    run = room.start(http_scope(), b"", False, redis_settings)
     for parts in range(1, 5):
-        await wire.until(lambda line, parts=parts: len(line.events) > parts)
-        assert len(wire.events) == 1 + parts
-        wire.room = True
+        await redis_settings.until(lambda line, parts=parts: len(line.events) > parts)
+        assert len(redis_settings.events) == 1 + parts
+        redis_settings.room = True
         run.resume()
-    assert await wire.over() == ["complete"]
-    assert [len(event["body"]) for event in wire.events[1:]] == [65_536, 65_536, 65_536, 3392]
-    assert [event["more_body"] for event in wire.events[1:]] == [True, True, True, False]
+    assert await redis_settings.over() == ["complete"]
+    assert [len(event["body"]) for event in redis_settings.events[1:]] == [65_536, 65_536, 65_536, 3392]
+    assert [event["more_body"] for event in redis_settings.events[1:]] == [True, True, True, False]
 
 
 async def test_cancelling_receive_loses_no_event(rooms, line, http_scope):
@@ -348,12 +348,12 @@ async def test_cancelling_receive_loses_no_event(rooms, line, http_scope):
             await asking
         received.append(await receive())
 
-    wire = line()
+    redis_settings = line()
     room = await rooms.open(application)
-    run = room.start(http_scope("POST"), b"", True, wire)
-    await wire.over()
+    run = room.start(http_scope("POST"), b"", True, redis_settings)
+    await redis_settings.over()
     assert received[0]["body"] == b"late"
-    assert wire.consumed_bytes == [68]
+    assert redis_settings.consumed_bytes == [68]
 
 
 async def test_polling_for_the_disconnect_leaves_nothing_behind(rooms, line, http_scope):
@@ -369,10 +369,10 @@ async def test_polling_for_the_disconnect_leaves_nothing_behind(rooms, line, htt
         await send(START)
         await send({"type": "http.response.body", "body": str(len(run._receivers)).encode()})
 
-    wire = line()
-    run = (await rooms.open(application)).start(http_scope(), b"", False, wire)
-    await wire.over()
-    assert wire.body == b"0"
+    redis_settings = line()
+    run = (await rooms.open(application)).start(http_scope(), b"", False, redis_settings)
+    await redis_settings.over()
+    assert redis_settings.body == b"0"
 
 
 @pytest.mark.parametrize(
@@ -407,13 +407,13 @@ async def test_what_may_not_be_sent_raises_inside_the_application(
     rooms, line, saying, http_scope, events, error, words
 ):
     """P12. The traceback shows the line of the application that was wrong, and nothing of it reaches the client."""
-    application, wire = saying(events), line()
+    application, redis_settings = saying(events), line()
     room = await rooms.open(application)
-    room.start(http_scope(), b"", False, wire)
+    room.start(http_scope(), b"", False, redis_settings)
     await until(lambda: application.raised and not room.running)
     with pytest.raises(error, match=words):
         raise application.raised
-    assert len(wire.events) == len(events) - 1
+    assert len(redis_settings.events) == len(events) - 1
 
 
 async def test_values_are_copied_into_plain_types(rooms, line, http_scope):
@@ -430,12 +430,12 @@ async def test_values_are_copied_into_plain_types(rooms, line, http_scope):
         body[:] = b"xyz"
         await send({"type": "http.response.body", "body": None})
 
-    wire = line()
-    (await rooms.open(application)).start(http_scope(), b"", False, wire)
-    await wire.over()
-    assert wire.events[0] == {"type": "http.response.start", "status": 201, "headers": [(b"x-a", b"1")]}
-    assert type(wire.events[0]["status"]) is int
-    assert wire.events[1] == {"type": "http.response.body", "body": b"abc", "more_body": True}
+    redis_settings = line()
+    (await rooms.open(application)).start(http_scope(), b"", False, redis_settings)
+    await redis_settings.over()
+    assert redis_settings.events[0] == {"type": "http.response.start", "status": 201, "headers": [(b"x-a", b"1")]}
+    assert type(redis_settings.events[0]["status"]) is int
+    assert redis_settings.events[1] == {"type": "http.response.body", "body": b"abc", "more_body": True}
 
 
 async def test_an_application_that_raises_is_logged_with_the_name_of_its_connection(rooms, line, http_scope, caplog):
@@ -477,11 +477,11 @@ async def test_an_application_that_raises_after_its_response_harms_no_client(roo
         await send({"type": "http.response.body"})
         raise ValueError("in the background")
 
-    wire = line()
+    redis_settings = line()
     room = await rooms.open(application)
-    room.start(http_scope(), b"", False, wire)
-    await until(lambda: not room.running and wire.last_words)
-    assert wire.last_words == ["complete"]
+    room.start(http_scope(), b"", False, redis_settings)
+    await until(lambda: not room.running and redis_settings.last_words)
+    assert redis_settings.last_words == ["complete"]
     assert "in the background" in caplog.text
 
 
@@ -491,9 +491,9 @@ async def test_an_application_that_returns_early_is_reported(rooms, line, http_s
     async def application(scope, receive, send):
         await send(START)
 
-    wire = line()
-    (await rooms.open(application)).start(http_scope(), b"", False, wire)
-    assert await wire.over() == [Close.FINISHED]
+    redis_settings = line()
+    (await rooms.open(application)).start(http_scope(), b"", False, redis_settings)
+    assert await redis_settings.over() == [Close.FINISHED]
     assert "returned" in caplog.text
 
 
@@ -510,9 +510,9 @@ async def test_the_oserror_of_a_client_that_left_is_no_error(rooms, line, http_s
         except OSError as error:
             raise RuntimeError("wrapped, as frameworks do") from error
 
-    wire = line()
+    redis_settings = line()
     room = await rooms.open(application)
-    run = room.start(http_scope(), b"", False, wire)
+    run = room.start(http_scope(), b"", False, redis_settings)
     run.disconnect(1006, "")
     await until(lambda: not room.running)
     assert caplog.text == ""
@@ -540,15 +540,15 @@ async def test_stop_ends_the_instance_whether_it_has_begun_or_not(rooms, line, h
         entered.append(1)
         await asyncio.Event().wait()
 
-    wire = line()
+    redis_settings = line()
     room = await rooms.open(application)
-    run = room.start(http_scope(), b"", False, wire)
+    run = room.start(http_scope(), b"", False, redis_settings)
     if begun:
         await until(lambda: entered)
     run.stop()
     await until(lambda: not room.running)
     assert len(entered) == begun
-    assert wire.last_words == []
+    assert redis_settings.last_words == []
     assert caplog.text == ""
 
 
@@ -561,12 +561,12 @@ async def test_background_work_counts_as_running_until_it_ends(rooms, line, http
         await send({"type": "http.response.body"})
         await finish.wait()
 
-    wire = line()
+    redis_settings = line()
     room = await rooms.open(application, concurrency=1)
     room.freed = told.set
     assert room.free("http") == 1
-    room.start(http_scope(), b"", False, wire)
-    await wire.over()
+    room.start(http_scope(), b"", False, redis_settings)
+    await redis_settings.over()
     assert room.free("http") == 0
     assert not told.is_set()
     finish.set()
@@ -592,10 +592,10 @@ async def test_an_asgi2_application_is_made_with_its_scope_and_then_called(rooms
         return instance
 
     for application in (Application, closure):
-        wire = line()
-        (await rooms.open(application)).start(http_scope(), b"", False, wire)
-        assert await wire.over() == ["complete"]
-        assert wire.body == b"2.0"
+        redis_settings = line()
+        (await rooms.open(application)).start(http_scope(), b"", False, redis_settings)
+        assert await redis_settings.over() == ["complete"]
+        assert redis_settings.body == b"2.0"
 
 
 @pytest.mark.parametrize("spoil", [{"type": "smtp"}, {"headers": None}, {"headers": [1]}, {"client": 7}])

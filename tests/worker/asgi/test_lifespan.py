@@ -44,9 +44,9 @@ async def test_each_scope_has_a_shallow_copy_of_the_state(rooms, line, http_scop
     heard = []
     room = await rooms.open(living(heard=heard), lifespan="on")
     for _ in range(2):
-        wire = line()
-        room.start(http_scope(), b"", False, wire)
-        await wire.over()
+        redis_settings = line()
+        room.start(http_scope(), b"", False, redis_settings)
+        await redis_settings.over()
     first, second = heard[1:]
     assert second["pool"] is first["pool"]
     assert set(second) == {"pool", "own"} and first is not second

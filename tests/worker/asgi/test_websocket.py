@@ -33,25 +33,25 @@ async def test_an_echo_hears_and_says_everything_in_order(rooms, line, websocket
             else:
                 return
 
-    wire = line()
+    redis_settings = line()
     room = await rooms.open(application)
-    run = room.start(websocket_scope(), b"", False, wire)
-    await wire.until(lambda line: line.events)
+    run = room.start(websocket_scope(), b"", False, redis_settings)
+    await redis_settings.until(lambda line: line.events)
     for value in ("ä", "", "c"):
         run.feed(text(value), 64 + len(value.encode()))
-    await wire.until(lambda line: len(line.events) == 4)
+    await redis_settings.until(lambda line: len(line.events) == 4)
     run.disconnect(4001, "bye")
     await until(lambda: not room.running)
-    assert wire.events == [
+    assert redis_settings.events == [
         ACCEPT | {"subprotocol": "chat", "headers": [(b"x-a", b"1")]},
         {"type": "websocket.send", "text": "ä"},
         {"type": "websocket.send", "text": ""},
         {"type": "websocket.send", "text": "c"},
     ]
-    assert wire.sizes == [64, 66, 64, 65]
-    assert wire.consumed_bytes == [66, 64, 65]
+    assert redis_settings.sizes == [64, 66, 64, 65]
+    assert redis_settings.consumed_bytes == [66, 64, 65]
     assert heard[-1] == {"type": "websocket.disconnect", "code": 4001, "reason": "bye"}
-    assert wire.last_words == []
+    assert redis_settings.last_words == []
 
 
 async def test_messages_that_came_before_the_disconnect_are_heard_before_it(rooms, line, websocket_scope):
@@ -101,10 +101,10 @@ async def test_send_after_the_client_left_is_an_oserror(rooms, line, websocket_s
         except OSError as error:
             raised.append(error)
 
-    wire = line()
+    redis_settings = line()
     room = await rooms.open(application)
-    run = room.start(websocket_scope(), b"", False, wire)
-    await wire.until(lambda line: line.events)
+    run = room.start(websocket_scope(), b"", False, redis_settings)
+    await redis_settings.until(lambda line: line.events)
     run.disconnect(1005, "")
     await until(lambda: not room.running)
     assert isinstance(raised[0], ClientGone)
@@ -121,13 +121,13 @@ async def test_an_application_that_closes_hears_its_own_code_and_then_is_over(ro
         closed.set()
         heard.append(await receive())
 
-    wire = line()
+    redis_settings = line()
     room = await rooms.open(application)
-    run = room.start(websocket_scope(), b"", False, wire)
+    run = room.start(websocket_scope(), b"", False, redis_settings)
     await closed.wait()
     run.feed(text("late"), 68)
-    assert await wire.over() == [Close.FINISHED]
-    assert wire.events[-1] == {"type": "websocket.close", "code": 3000, "reason": "enough"}
+    assert await redis_settings.over() == [Close.FINISHED]
+    assert redis_settings.events[-1] == {"type": "websocket.close", "code": 3000, "reason": "enough"}
     assert heard == [{"type": "websocket.disconnect", "code": 3000, "reason": "enough"}]
 
 
@@ -140,10 +140,10 @@ async def test_a_rejection_is_a_close_before_the_accept(rooms, line, websocket_s
         await send({"type": "websocket.close"})
         heard.append(await receive())
 
-    wire = line()
-    (await rooms.open(application)).start(websocket_scope(), b"", False, wire)
-    await wire.over()
-    assert wire.events == [{"type": "websocket.close", "code": 1000, "reason": ""}]
+    redis_settings = line()
+    (await rooms.open(application)).start(websocket_scope(), b"", False, redis_settings)
+    await redis_settings.over()
+    assert redis_settings.events == [{"type": "websocket.close", "code": 1000, "reason": ""}]
     assert heard[0]["code"] == 1006
 
 
@@ -160,10 +160,10 @@ async def test_a_denial_response_is_an_http_response_to_the_handshake(rooms, lin
         except RuntimeError as error:
             raised.append(error)
 
-    wire = line()
-    (await rooms.open(application)).start(websocket_scope(), b"", False, wire)
-    assert await wire.over() == [Close.FINISHED]
-    assert (wire.status, wire.body) == (401, b"who are you?")
+    redis_settings = line()
+    (await rooms.open(application)).start(websocket_scope(), b"", False, redis_settings)
+    assert await redis_settings.over() == [Close.FINISHED]
+    assert (redis_settings.status, redis_settings.body) == (401, b"who are you?")
     assert isinstance(raised[0], WrongOrder)
 
 
@@ -178,15 +178,15 @@ async def test_a_long_message_is_cut_into_parts_that_nothing_comes_between(rooms
         big = send({"type": "websocket.send"} | message)
         await asyncio.gather(big, send({"type": "websocket.send", "text": "small"}))
 
-    wire = line()
-    (await rooms.open(application)).start(websocket_scope(), b"", False, wire)
-    await wire.over()
+    redis_settings = line()
+    (await rooms.open(application)).start(websocket_scope(), b"", False, redis_settings)
+    await redis_settings.over()
     (key, value) = next(iter(message.items()))
-    parts = wire.events[1:-1]
+    parts = redis_settings.events[1:-1]
     assert value[:0].join(part[key] for part in parts) == value
     assert [part.get("more_body", False) for part in parts] == [True] * (len(parts) - 1) + [False]
-    assert max(wire.sizes) <= 65_536 + 64
-    assert wire.events[-1] == {"type": "websocket.send", "text": "small"}
+    assert max(redis_settings.sizes) <= 65_536 + 64
+    assert redis_settings.events[-1] == {"type": "websocket.send", "text": "small"}
 
 
 @pytest.mark.parametrize(
@@ -214,12 +214,12 @@ async def test_what_may_not_be_sent_raises_inside_the_application(
     rooms, line, saying, websocket_scope, events, error, words
 ):
     """P12. Nothing of it reaches the client."""
-    application, wire = saying(events), line()
-    (await rooms.open(application)).start(websocket_scope(), b"", False, wire)
-    await wire.over()
+    application, redis_settings = saying(events), line()
+    (await rooms.open(application)).start(websocket_scope(), b"", False, redis_settings)
+    await redis_settings.over()
     with pytest.raises(error, match=words):
         raise application.raised
-    assert len(wire.events) == len(events) - 1
+    assert len(redis_settings.events) == len(events) - 1
 
 
 async def test_a_subprotocol_that_was_not_offered_is_the_applications_failure_and_can_be_mended_by_it(

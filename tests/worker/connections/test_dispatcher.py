@@ -5,64 +5,64 @@ from __future__ import annotations
 import pytest
 
 from channel_layer.protocol import packets
-from channel_layer.settings import WireSettings
-from interface_server.connections.interfaces import Ending
-from tests.integration.both_pumps import MALFORMED_EITHER_WAY, RecordedRoom, adopted, interface, knock, worker
+from channel_layer.settings import RedisSettings
+from interface_server.connections.interfaces import EndReason
+from tests.integration.both_pumps import MALFORMED_EITHER_WAY, RecordedHost, adopted, interface, knock, worker
 from tests.support.facts import until
 
 
 @pytest.mark.parametrize("name", MALFORMED_EITHER_WAY)
 async def test_what_its_interface_server_says_and_nobody_understands_ends_a_connection_visibly(
-    wire_settings: WireSettings, name: str
+    redis_settings: RedisSettings, name: str
 ) -> None:
     """P1, P12. The instance hears its disconnect, the client its end, and nobody else anything."""
     kind, *rest = MALFORMED_EITHER_WAY[name]
-    room = RecordedRoom()
-    async with interface(wire_settings) as door, worker(wire_settings, room) as pump:
+    room = RecordedHost()
+    async with interface(redis_settings) as door, worker(redis_settings, room) as dispatcher:
         bystander, client = knock(door, kind="websocket"), knock(door, kind="websocket")
         await adopted(room, 2)
         other, hurt = sorted(room.instances, key=lambda run: run.line.key[1] == client.upstream.number)
-        door.node.post(pump.node.name, (kind, client.upstream.number, 1, *rest))
-        await until(lambda: client.ending is Ending.UNKNOWN and hurt.disconnects)
+        door.node.post(dispatcher.node.name, (kind, client.upstream.number, 1, *rest))
+        await until(lambda: client.end_reason is EndReason.UNKNOWN and hurt.disconnects)
         assert hurt.disconnects == [(1006, "")]
-        assert pump.counters["wire.malformed_packet"] == 1
-        assert (bystander.ending, other.disconnects, len(pump.lines)) == (None, [], 1)
+        assert dispatcher.counters["wire.malformed_packet"] == 1
+        assert (bystander.end_reason, other.disconnects, len(dispatcher.downstreams)) == (None, [], 1)
         bystander.upstream.leave()
-        await until(lambda: not pump.lines)
+        await until(lambda: not dispatcher.downstreams)
 
 
-async def test_nonsense_of_somebody_else_ends_no_connection(wire_settings: WireSettings) -> None:
+async def test_nonsense_of_somebody_else_ends_no_connection(redis_settings: RedisSettings) -> None:
     """P2, P12. A connection has one interface server: the number and epoch of another's are another connection's."""
-    room = RecordedRoom()
-    async with interface(wire_settings) as door, worker(wire_settings, room) as pump:
+    room = RecordedHost()
+    async with interface(redis_settings) as door, worker(redis_settings, room) as dispatcher:
         client = knock(door, kind="websocket")
         instance = await adopted(room)
-        async with interface(wire_settings) as stranger:
+        async with interface(redis_settings) as stranger:
             for kind, *rest in MALFORMED_EITHER_WAY.values():
-                stranger.node.post(pump.node.name, (kind, client.upstream.number, 1, *rest))
-            stranger.node.post(pump.node.name, (packets.DATA, [], 1, 1, []))
-            await until(lambda: pump.counters["wire.malformed_packet"] == 1)
+                stranger.node.post(dispatcher.node.name, (kind, client.upstream.number, 1, *rest))
+            stranger.node.post(dispatcher.node.name, (packets.DATA, [], 1, 1, []))
+            await until(lambda: dispatcher.counters["wire.malformed_packet"] == 1)
             client.upstream.forward({"type": "websocket.receive", "text": "still here"}, 74)
-            await until(lambda: instance.fed and pump.node.outbox.empty)
-            assert (client.ending, instance.disconnects) == (None, [])
+            await until(lambda: instance.fed and dispatcher.node.outbox.empty)
+            assert (client.end_reason, instance.disconnects) == (None, [])
             client.upstream.leave()
-            await until(lambda: not pump.lines)
+            await until(lambda: not dispatcher.downstreams)
 
 
 async def test_a_connection_that_says_what_cannot_be_packed_costs_the_others_of_its_turn_nothing(
-    wire_settings: WireSettings,
+    redis_settings: RedisSettings,
 ) -> None:
     """P1, P12. All of one turn leave together; one mistake ends its own connection, visibly, and holds up nobody."""
-    room = RecordedRoom()
-    async with interface(wire_settings) as door, worker(wire_settings, room) as pump:
+    room = RecordedHost()
+    async with interface(redis_settings) as door, worker(redis_settings, room) as dispatcher:
         clients = [knock(door, kind="websocket") for _ in range(3)]
         await adopted(room, 3)
         first, hurt, last = sorted(room.instances, key=lambda run: run.line.key[1])
         for instance, text in ((first, "one"), (hurt, object()), (last, "three")):
             instance.line.send({"type": "websocket.send", "text": text}, 74)
-        await until(lambda: clients[1].ending is Ending.UNKNOWN and clients[0].events and clients[2].events)
-        assert [client.ending for client in clients] == [None, Ending.UNKNOWN, None]
-        assert hurt.disconnects == [(1006, "")] and len(pump.lines) == 2
+        await until(lambda: clients[1].end_reason is EndReason.UNKNOWN and clients[0].events and clients[2].events)
+        assert [client.end_reason for client in clients] == [None, EndReason.UNKNOWN, None]
+        assert hurt.disconnects == [(1006, "")] and len(dispatcher.downstreams) == 2
         for client in (clients[0], clients[2]):
             client.upstream.leave()
-        await until(lambda: not pump.lines)
+        await until(lambda: not dispatcher.downstreams)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from worker.connections.rebalancing import AT_ONCE, CALM_S, FRUITLESS_S, Levelling
+from worker.connections.rebalancing import AT_ONCE, CALM_S, FRUITLESS_S, Rebalancing
 
 
-def calm(workers: int = 4) -> Levelling:
-    levelling = Levelling()
+def calm(workers: int = 4) -> Rebalancing:
+    levelling = Rebalancing()
     assert levelling.due(100, workers, calm=True, now=0.0) == 0
     return levelling
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from worker.lifecycle.drain_pacing import Pace
+from worker.lifecycle.drain_pacing import DrainPacing
 
 
 def test_they_go_evenly_and_at_the_end_all_have_gone() -> None:
     """P7. So that their clients do not come back all at once."""
-    pace, left, gone = Pace(), 100, []
+    pace, left, gone = DrainPacing(), 100, []
     for tenths in range(10, -1, -1):
         gone.append(pace.due(left, tenths / 10))
         left -= gone[-1]
@@ -16,7 +16,7 @@ def test_they_go_evenly_and_at_the_end_all_have_gone() -> None:
 
 def test_who_goes_by_himself_leaves_more_time_to_the_others() -> None:
     """Half of them have gone before half of the time is over: nobody has to go until then."""
-    pace = Pace()
+    pace = DrainPacing()
     assert pace.due(100, 1.0) == 0
     assert pace.due(50, 0.6) == 0
     assert pace.due(50, 0.5) == 0
@@ -25,5 +25,5 @@ def test_who_goes_by_himself_leaves_more_time_to_the_others() -> None:
 
 def test_when_the_time_is_over_all_go() -> None:
     """Also where there was no look in time, and where nobody is left."""
-    assert Pace().due(7, -0.5) == 7
-    assert Pace().due(0, 0.5) == 0
+    assert DrainPacing().due(7, -0.5) == 7
+    assert DrainPacing().due(0, 0.5) == 0

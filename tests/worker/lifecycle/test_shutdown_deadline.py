@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from channel_layer.process.stop_requests import SIGINT, SIGTERM
-from worker.lifecycle.shutdown_deadline import BLOCKED_LOOKS, NOW_S, SHUTDOWN_S, Departure
+from worker.lifecycle.shutdown_deadline import BLOCKED_LOOKS, NOW_S, SHUTDOWN_S, ShutdownDeadline
 
 GRACEFUL_S = 10.0
 SIGNALS = (SIGTERM, SIGINT, SIGINT)
 
 
-def departure(*asked_at: float, blocked: bool = False) -> Departure:
+def departure(*asked_at: float, blocked: bool = False) -> ShutdownDeadline:
     """Asked at these moments; by now its loop turns, or does not."""
-    it = Departure(GRACEFUL_S)
+    it = ShutdownDeadline(GRACEFUL_S)
     for number, when in zip(SIGNALS, asked_at, strict=False):
         it.ask(number, when)
     for _ in range(BLOCKED_LOOKS + 1):
@@ -53,14 +53,14 @@ def test_asked_twice_means_now() -> None:
 
 def test_a_process_that_was_stopped_is_not_taken_for_a_blocked_one() -> None:
     """Time has gone by, and the loop was never looked at: it is given its moment."""
-    it = Departure(GRACEFUL_S)
+    it = ShutdownDeadline(GRACEFUL_S)
     it.ask(SIGTERM, 100.0)
     assert not it.overdue(111.0)
 
 
-def stuck(looks: int, serving: bool = True) -> Departure:
+def stuck(looks: int, serving: bool = True) -> ShutdownDeadline:
     """Nobody has asked it to leave, and its loop has left so many looks unanswered. The limit is 10 s."""
-    it = Departure(GRACEFUL_S, stuck_s_max=10.0, serving=serving)
+    it = ShutdownDeadline(GRACEFUL_S, stuck_s_max=10.0, serving=serving)
     for _ in range(looks):
         it.look()
     return it
@@ -84,6 +84,6 @@ def test_what_a_worker_starts_with_may_take_its_time() -> None:
 
 def test_a_short_limit_is_looked_at_more_often() -> None:
     """On an overloaded machine one look or two may stay unanswered for a moment."""
-    assert Departure(GRACEFUL_S, stuck_s_max=1.0, serving=True).look_s == 0.25
-    assert Departure(GRACEFUL_S, stuck_s_max=120.0, serving=True).look_s == 1.0
-    assert Departure(GRACEFUL_S, stuck_s_max=0.0, serving=True).look_s is None
+    assert ShutdownDeadline(GRACEFUL_S, stuck_s_max=1.0, serving=True).look_s == 0.25
+    assert ShutdownDeadline(GRACEFUL_S, stuck_s_max=120.0, serving=True).look_s == 1.0
+    assert ShutdownDeadline(GRACEFUL_S, stuck_s_max=0.0, serving=True).look_s is None

@@ -24,12 +24,12 @@ def plain(*chunks, status="200 OK", headers=()):
 
 async def test_a_small_response(rooms, line, http_scope):
     """Status, fields, body, in order, once."""
-    wire = line()
+    redis_settings = line()
     room = await rooms.open(plain(b"hello ", b"world", status="201 Created"))
-    room.start(http_scope(), b"", False, wire)
-    assert await wire.over() == ["complete"]
-    assert wire.events[0] == {"type": "http.response.start", "status": 201, "headers": [(b"X-A", b"1")]}
-    assert wire.body == b"hello world"
+    room.start(http_scope(), b"", False, redis_settings)
+    assert await redis_settings.over() == ["complete"]
+    assert redis_settings.events[0] == {"type": "http.response.start", "status": 201, "headers": [(b"X-A", b"1")]}
+    assert redis_settings.body == b"hello world"
 
 
 async def test_the_reference_validator_finds_nothing(rooms, line, http_scope):
@@ -41,13 +41,13 @@ async def test_the_reference_validator_finds_nothing(rooms, line, http_scope):
         start_response("200 OK", [("Content-Type", "text/plain")])
         return [body]
 
-    wire = line()
+    redis_settings = line()
     room = await rooms.open(application, interface="wsgi")
     headers = [[b"host", b"h"], [b"content-type", b"text/plain"], [b"content-length", b"6"]]
-    run = room.start(http_scope("POST", headers=headers), b"abc", True, wire)
+    run = room.start(http_scope("POST", headers=headers), b"abc", True, redis_settings)
     run.feed({"type": "http.request", "body": b"def", "more_body": False}, 67)
-    assert await wire.over() == ["complete"]
-    assert wire.body == b"abcdef"
+    assert await redis_settings.over() == ["complete"]
+    assert redis_settings.body == b"abcdef"
 
 
 async def test_the_environ_says_what_the_request_said(rooms, line, http_scope):
@@ -72,9 +72,9 @@ async def test_the_environ_says_what_the_request_said(rooms, line, http_scope):
     scope = http_scope(
         headers=headers, path="/app/ü\ufffd", raw_path=b"/app/%C3%BC%FF", root_path="/app", query_string=b"q=%20"
     )
-    wire = line()
-    (await rooms.open(application)).start(scope, b"", False, wire)
-    await wire.over()
+    redis_settings = line()
+    (await rooms.open(application)).start(scope, b"", False, redis_settings)
+    await redis_settings.over()
     assert (seen["SCRIPT_NAME"], seen["PATH_INFO"]) == ("/app", "/\xc3\xbc\xff")
     assert (seen["QUERY_STRING"], seen["REMOTE_ADDR"], seen["SERVER_PORT"]) == ("q=%20", "127.0.0.1", "8000")
     assert (seen["HTTP_ACCEPT"], seen["HTTP_COOKIE"], seen["CONTENT_LENGTH"]) == ("a,b", "a=1; b=2", "0")
@@ -98,9 +98,11 @@ async def test_the_length_of_a_body_that_is_here_is_told(rooms, line, http_scope
         start_response("204 No Content", [])
         return []
 
-    wire = line()
-    (await rooms.open(application)).start(http_scope("POST", headers=[[b"host", b"h"], *headers]), body, False, wire)
-    await wire.over()
+    redis_settings = line()
+    (await rooms.open(application)).start(
+        http_scope("POST", headers=[[b"host", b"h"], *headers]), body, False, redis_settings
+    )
+    await redis_settings.over()
     assert (seen.get("CONTENT_LENGTH"), seen["read"]) == (length, body)
 
 
@@ -116,10 +118,10 @@ async def test_chunks_may_be_whatever_is_bytes_at_heart(rooms, line, http_scope)
         yield memoryview(b"")
         yield b"three"
 
-    wire = line()
-    (await rooms.open(application, interface="wsgi")).start(http_scope(), b"", False, wire)
-    assert await wire.over() == ["complete"]
-    assert wire.body == b"one two three"
+    redis_settings = line()
+    (await rooms.open(application, interface="wsgi")).start(http_scope(), b"", False, redis_settings)
+    assert await redis_settings.over() == ["complete"]
+    assert redis_settings.body == b"one two three"
 
 
 @pytest.mark.parametrize(("scheme", "port"), [("http", "80"), ("https", "443")])
@@ -132,10 +134,10 @@ async def test_behind_a_unix_socket_every_variable_is_there_and_none_is_a_path(r
         start_response("204 No Content", [])
         return []
 
-    wire = line()
+    redis_settings = line()
     scope = http_scope(client=None, server=("/run/site.sock", None), scheme=scheme)
-    (await rooms.open(application)).start(scope, b"", False, wire)
-    await wire.over()
+    (await rooms.open(application)).start(scope, b"", False, redis_settings)
+    await redis_settings.over()
     assert (seen["SERVER_NAME"], seen["SERVER_PORT"], seen["REMOTE_ADDR"]) == ("localhost", port, "")
 
 
@@ -151,12 +153,12 @@ async def test_chunks_leave_while_the_application_still_works(rooms, line, http_
         yield b"two"
         yield b"six"
 
-    wire = line()
-    (await rooms.open(application, interface="wsgi")).start(http_scope(), b"", False, wire)
-    await wire.until(lambda line: line.body == b"one")
+    redis_settings = line()
+    (await rooms.open(application, interface="wsgi")).start(http_scope(), b"", False, redis_settings)
+    await redis_settings.until(lambda line: line.body == b"one")
     seen.set()
-    assert await wire.over() == ["complete"]
-    assert wire.body == b"onetwosix"
+    assert await redis_settings.over() == ["complete"]
+    assert redis_settings.body == b"onetwosix"
 
 
 async def test_a_client_that_does_not_read_holds_the_application(rooms, line, http_scope):
@@ -169,16 +171,16 @@ async def test_a_client_that_does_not_read_holds_the_application(rooms, line, ht
             made.append(number)
             yield b"x" * 1000
 
-    wire = line()
-    wire.room = False
-    run = (await rooms.open(application, interface="wsgi")).start(http_scope(), b"", False, wire)
-    await wire.until(lambda line: line.events)
+    redis_settings = line()
+    redis_settings.room = False
+    run = (await rooms.open(application, interface="wsgi")).start(http_scope(), b"", False, redis_settings)
+    await redis_settings.until(lambda line: line.events)
     await asyncio.to_thread(lambda: None)
     assert len(made) <= 2
-    wire.room = True
+    redis_settings.room = True
     run.resume()
-    assert await wire.over() == ["complete"]
-    assert len(wire.body) == 50_000
+    assert await redis_settings.over() == ["complete"]
+    assert len(redis_settings.body) == 50_000
 
 
 async def test_an_upload_is_fetched_as_it_is_read(rooms, line, http_scope):
@@ -192,15 +194,15 @@ async def test_an_upload_is_fetched_as_it_is_read(rooms, line, http_scope):
         start_response("200 OK", [])
         return [first, b"|", rest]
 
-    wire = line()
-    run = (await rooms.open(application)).start(http_scope("POST"), b"abc", True, wire)
+    redis_settings = line()
+    run = (await rooms.open(application)).start(http_scope("POST"), b"abc", True, redis_settings)
     run.feed({"type": "http.request", "body": b"def", "more_body": True}, 67)
     run.feed({"type": "http.request", "body": b"ghi", "more_body": False}, 67)
-    await wire.until(lambda line: line.wanted_calls)
-    assert wire.consumed_bytes == []
+    await redis_settings.until(lambda line: line.wanted_calls)
+    assert redis_settings.consumed_bytes == []
     go_on.set()
-    await wire.over()
-    assert wire.body == b"abc|defghi"
+    await redis_settings.over()
+    assert redis_settings.body == b"abc|defghi"
 
 
 async def test_a_client_that_leaves_in_mid_upload_ends_the_read(rooms, line, http_scope):
@@ -214,10 +216,10 @@ async def test_a_client_that_leaves_in_mid_upload_ends_the_read(rooms, line, htt
             raised.append(error)
             raise
 
-    wire = line()
+    redis_settings = line()
     room = await rooms.open(application)
-    run = room.start(http_scope("POST"), b"abc", True, wire)
-    await wire.until(lambda line: line.wanted_calls)
+    run = room.start(http_scope("POST"), b"abc", True, redis_settings)
+    await redis_settings.until(lambda line: line.wanted_calls)
     run.disconnect(1006, "")
     await until(lambda: not room.running)
     assert raised
@@ -237,10 +239,10 @@ async def test_a_stream_whose_client_has_left_ends_at_its_next_chunk(rooms, line
             closed.append(type(error))
             raise
 
-    wire = line()
+    redis_settings = line()
     room = await rooms.open(application, interface="wsgi")
-    run = room.start(http_scope(), b"", False, wire)
-    await wire.until(lambda line: line.body)
+    run = room.start(http_scope(), b"", False, redis_settings)
+    await redis_settings.until(lambda line: line.body)
     run.disconnect(1006, "")
     go_on.set()
     await until(lambda: not room.running)
@@ -263,10 +265,10 @@ async def test_close_is_called_and_the_client_does_not_wait_for_it(rooms, line, 
         start_response("200 OK", [("Content-Length", "4")])
         return Chunks()
 
-    wire = line()
+    redis_settings = line()
     room = await rooms.open(application)
-    room.start(http_scope(), b"", False, wire)
-    assert await wire.over() == ["complete"]
+    room.start(http_scope(), b"", False, redis_settings)
+    assert await redis_settings.over() == ["complete"]
     go_on.set()
     await until(lambda: closed and not room.running)
     assert closed[0].startswith("towpath-sync-")
@@ -288,11 +290,11 @@ async def test_close_is_called_and_the_client_does_not_wait_for_it(rooms, line, 
 )
 async def test_a_wrong_application_fails_loudly_and_alone(rooms, line, http_scope, application, words, caplog):
     """P12. The client's side hears `failed`, the log has the reason, and nothing was sent."""
-    wire = line()
-    (await rooms.open(application)).start(http_scope(), b"", False, wire)
-    assert await wire.over() == [Close.FAILED]
+    redis_settings = line()
+    (await rooms.open(application)).start(http_scope(), b"", False, redis_settings)
+    assert await redis_settings.over() == [Close.FAILED]
     assert words in caplog.text
-    assert wire.events == []
+    assert redis_settings.events == []
 
 
 async def test_an_error_handler_may_replace_a_response_that_has_not_left(rooms, line, http_scope):
@@ -307,10 +309,10 @@ async def test_an_error_handler_may_replace_a_response_that_has_not_left(rooms, 
             start_response("500 Sorry", [], sys.exc_info())
         return [b"sorry"]
 
-    wire = line()
-    (await rooms.open(application)).start(http_scope(), b"", False, wire)
-    await wire.over()
-    assert (wire.status, wire.body) == (500, b"sorry")
+    redis_settings = line()
+    (await rooms.open(application)).start(http_scope(), b"", False, redis_settings)
+    await redis_settings.over()
+    assert (redis_settings.status, redis_settings.body) == (500, b"sorry")
 
 
 async def test_slots_are_threads(rooms, line, http_scope):
@@ -325,18 +327,18 @@ async def test_slots_are_threads(rooms, line, http_scope):
     room = await rooms.open(application, threads=3, concurrency=100)
     assert room.free("http") == 3
     wires = [line() for _ in range(3)]
-    for wire in wires:
-        room.start(http_scope(), b"", False, wire)
+    for redis_settings in wires:
+        room.start(http_scope(), b"", False, redis_settings)
     assert room.free("http") == 0
     release.set()
-    for wire in wires:
-        await wire.over()
-    assert len({wire.body for wire in wires}) == 3
+    for redis_settings in wires:
+        await redis_settings.over()
+    assert len({redis_settings.body for redis_settings in wires}) == 3
 
 
 async def test_a_websocket_is_rejected(rooms, line, websocket_scope):
     """WSGI knows none: a close before the accept, which the client sees as 403."""
-    wire = line()
-    (await rooms.open(plain(b""))).start(websocket_scope(), b"", False, wire)
-    assert await wire.over() == [Close.FINISHED]
-    assert wire.events == [{"type": "websocket.close", "code": 1000, "reason": ""}]
+    redis_settings = line()
+    (await rooms.open(plain(b""))).start(websocket_scope(), b"", False, redis_settings)
+    assert await redis_settings.over() == [Close.FINISHED]
+    assert redis_settings.events == [{"type": "websocket.close", "code": 1000, "reason": ""}]
