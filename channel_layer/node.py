@@ -237,7 +237,7 @@ class Node:
             link.follow(primary)
 
     def _garbage(self) -> None:
-        self.counters["wire.garbage"] += 1
+        self.counters["packets.malformed_batch"] += 1
 
     # -- leases
 
@@ -256,6 +256,6 @@ class Node:
         while True:
             await asyncio.sleep(RENEWAL_INTERVAL_S)
             self.outbox.forget_idle()
-            self.counters["groups.deaf"] += self.groups.look(self.connection)
-            self.counters["groups.gaps"] = self.groups.gaps
+            self.counters["groups.subscription_dead"] += self.groups.look(self.connection)
+            self.counters["groups.interrupted"] = self.groups.gaps
             await self.peers.look()

@@ -185,18 +185,18 @@ class Dispatcher:
         for packet in batch:
             handler = self._handlers.get(packet[0])
             if handler is None:
-                self.counters["wire.unknown_packet"] += 1
+                self.counters["packets.unknown_kind"] += 1
                 continue
             try:
                 if held and packet[1] in held and self._deliveries.holds(sender, packet):
                     continue
                 handler(sender, packet)
             except MALFORMED:
-                self.counters["wire.malformed_packet"] += 1
+                self.counters["packets.malformed"] += 1
                 log.exception("a malformed packet from %s", sender)
                 self._missed(sender, packet)
             except IllegalMove:
-                self.counters["internal.illegal_move"] += 1
+                self.counters["internal.illegal_transition"] += 1
                 log.exception("an internal error: a packet of kind %s led to an illegal move", packet[0])
                 if (upstream := self._connections.get(packet[1])) is not None:
                     upstream.abort()
@@ -260,7 +260,7 @@ class Dispatcher:
         if upstream is None:
             return
         if packet[3] > upstream.received:
-            self.counters["wire.hole"] += 1
+            self.counters["packets.lost"] += 1
             upstream.perform(upstream.transition(Trigger.GAP))
         elif packet[4]:
             self._sync(upstream, wants_answer=False)
@@ -276,7 +276,7 @@ class Dispatcher:
         return None
 
     def _stray(self, sender: str, packet: list[Any]) -> None:
-        self.counters["wire.stray"] += 1
+        self.counters["packets.stale"] += 1
         if packet[0] not in (packets.CLOSE, packets.REFUSED):
             self.node.post(sender, packets.cancel(packet[1], packet[2], Cancel.UNKNOWN))
 
@@ -330,7 +330,7 @@ class Dispatcher:
         return marked
 
     def _gap(self, upstream: UpstreamConnection) -> None:
-        self.counters["wire.gap"] += 1
+        self.counters["packets.lost"] += 1
         upstream.perform(upstream.transition(Trigger.GAP))
 
     def _answer_first(self, upstream: UpstreamConnection, events: list[Event], size: int) -> tuple[list[Event], int]:
@@ -390,10 +390,10 @@ class Dispatcher:
     def _send(self, sender: str, packet: list[Any]) -> None:
         upstream = self._connections.get(packet[1])
         if upstream is None:
-            self.counters["send.no_such_channel"] += 1
+            self.counters["dropped.no_such_channel"] += 1
         elif not packet[2]:
             self._deliveries.send(upstream, packet[3], 0)
         elif upstream.is_from_owner(sender, packet[2]):
             self._deliveries.send(upstream, packet[3], packet[4])
         else:
-            self.counters["wire.stray"] += 1  # of an earlier instance: read for the second time
+            self.counters["packets.stale"] += 1  # of an earlier instance: read for the second time

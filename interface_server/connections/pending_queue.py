@@ -78,7 +78,7 @@ class PendingQueue:
 
     def put_again(self, upstream: UpstreamConnection) -> None:
         """Queue it for its next epoch."""
-        self._counters["connection.opened_again"] += 1
+        self._counters["connection.requeued"] += 1
         self.put(upstream)
 
     def doubt(self, upstream: UpstreamConnection) -> None:
@@ -93,7 +93,7 @@ class PendingQueue:
         """Whose wait is over?"""
         for number in self.waits.due(now):
             if (upstream := self._connections.get(number)) is not None:
-                self._counters["queue.wait_over"] += 1
+                self._counters["queue.timeout"] += 1
                 upstream.perform(upstream.transition(Trigger.WAIT_OVER))
 
     def seek(self) -> None:

@@ -89,7 +89,7 @@ class Deliveries:
 
     def _no_socket(self, upstream: UpstreamConnection, pushed: PushedMessage) -> None:
         where = f"group {pushed.group}" if pushed.group else upstream.channel
-        self._dropped.tell("dropped.pushed_to_http", where, f"{upstream.channel} is an HTTP exchange")
+        self._dropped.tell("dropped.push_to_http", where, f"{upstream.channel} is an HTTP exchange")
 
     def _heard(self, upstream: UpstreamConnection, pushed: PushedMessage) -> None:
         """Its own message has come."""

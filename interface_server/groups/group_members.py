@@ -59,7 +59,7 @@ class GroupMembers:
             self._dropped.tell("dropped.push_invalid", f"group {group}", str(error))
             return
         if not self._fan_out.send(pushed, self._membership.members(group)):
-            self._dropped.tell("group.dropped", f"group {group}", "too many wait for delivery already")
+            self._dropped.tell("dropped.push_queue_full", f"group {group}", "too many wait for delivery already")
             self._deliveries.missed(pushed)
 
     def _origin(self, event: Event) -> tuple[int, int, int] | None:

@@ -121,7 +121,7 @@ class HttpProtocol(Requests, Responses, Protocol):  # type: ignore[misc]  # `tra
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if isinstance(reason.value, PeerTimedOut):
-            self.context.counters["aborted.vanished"] += 1
+            self.context.counters["aborted.peer_timed_out"] += 1
         self._leave()
         self._retire()
         self.context.stalled.forget(self.transport)

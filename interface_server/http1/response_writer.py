@@ -55,7 +55,7 @@ class Responses(HttpSocket):
         self._render(head, events, self._may_stay(), size_bytes)
 
     def push(self, pushed: PushedMessage) -> None:
-        self.context.counters["dropped.pushed_to_http"] += 1
+        self.context.counters["dropped.push_to_http"] += 1
 
     def end(self, end_reason: EndReason) -> None:
         if self._upstream is None:

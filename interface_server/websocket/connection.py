@@ -217,7 +217,7 @@ class WebSocket(Reading, Writing):
         self._clear = False
         context = self._shared.context
         if isinstance(reason.value, PeerTimedOut):
-            context.counters["aborted.vanished"] += 1
+            context.counters["aborted.peer_timed_out"] += 1
         context.under_way -= 1
         self._shared.alive.discard(self)
         self._shared.unread.discard(self)

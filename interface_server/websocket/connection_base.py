@@ -146,7 +146,7 @@ class Socket:
     def _at_fault(self, what: str) -> None:
         """The application (or its worker) broke the rules; the client is told as far as it still can be."""
         logger.error("%s: %s", self._upstream.channel if self._upstream is not None else "?", what)
-        self._shared.context.counters["closed.application_fault"] += 1
+        self._shared.context.counters["closed.application_error"] += 1
         if self._state is State.OPEN:
             self._close(INTERNAL_ERROR, "the application failed")
             return

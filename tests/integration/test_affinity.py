@@ -108,7 +108,7 @@ async def test_who_waits_for_a_worker_that_leaves_is_taken_by_another(
         await until(lambda: all(client.events for client in waiting), "others took them")
         (moved,) = cookies_of(await answered(door, cookie=cookie))
         assert moved != cookie
-        assert door.counters["connection.opened_again"] == 3  # who comes afterwards is not sent there any more
+        assert door.counters["connection.requeued"] == 3  # who comes afterwards is not sent there any more
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

@@ -41,7 +41,7 @@ async def test_a_message_that_no_socket_can_take_does_not_vanish(
             dispatcher.node.post(door.node.name, packets.send(client.upstream.number, message))
         await dispatcher.layer.group_send("chat", HELLO)
         await until(lambda: client.pushed == [HELLO] and door.counters["dropped.push_invalid"] == 6)
-        assert door.node.counters["wire.garbage"] == 2
+        assert door.node.counters["packets.malformed_batch"] == 2
         told = [record.getMessage() for record in caplog.records if "dropped a message" in record.getMessage()]
         assert sorted(line.partition(":")[0] for line in told) == 2 * ["dropped a message to group chat"]
-        assert door.counters["wire.malformed_packet"] == 0
+        assert door.counters["packets.malformed"] == 0

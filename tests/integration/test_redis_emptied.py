@@ -172,7 +172,7 @@ async def test_what_answers_somebody_who_was_thought_dead_reaches_it(own_redis: 
         owner.node._inbox.make_again = lambda: None  # type: ignore[method-assign]  # its way back takes long
         flush(own_redis)
         client.upstream.leave()
-        await until(lambda: door.counters["wire.stray"], "asked, and answered")
+        await until(lambda: door.counters["packets.stale"], "asked, and answered")
         door.node.peers.mourn(owner.node.name)  # as somebody says who was wrong
         await until(lambda: not door.node.peers._dead, "buried")
         make_again()

@@ -43,8 +43,8 @@ async def test_nonsense_is_dropped_once_and_shows_nothing_of_itself(
             for content in NONSENSE.values():
                 for key in (stream, keys.inbox(door.node.name), keys.inbox(dispatcher.node.name)):
                     redis.xadd(key, {"b": content})
-            await until(lambda: dispatcher.node.counters["wire.garbage"] == 2 * len(NONSENSE))
-            await until(lambda: door.node.counters["wire.garbage"] == len(NONSENSE))
+            await until(lambda: dispatcher.node.counters["packets.malformed_batch"] == 2 * len(NONSENSE))
+            await until(lambda: door.node.counters["packets.malformed_batch"] == len(NONSENSE))
             await until(lambda: redis.xlen(stream) == 0)
             assert redis.xpending(stream, "workers")["pending"] == 0
         client = knock(door)

@@ -40,4 +40,4 @@ async def test_what_the_door_counts_and_what_the_pump_counts_is_told_together() 
     server._context.counters["refused.test"] += 1
     dispatcher.node.tell({}, dispatcher.counters)
     told = dispatcher.node.lease.figures["counters"]
-    assert (told["group.dropped"], told["refused.test"]) == (3, 1)
+    assert (told["dropped.push_queue_full"], told["refused.test"]) == (3, 1)

@@ -91,7 +91,7 @@ def test_clients_that_vanish_without_a_word_are_given_up_in_time(
 
         wait_until(are_given_up, "all are told, and no connection is left", GIVEN_UP_S_MAX, interface)
         assert told_by(traces) == ends
-        wait_until(lambda: counters(url).get("aborted.vanished", 0) >= 2, "the kernel's verdicts are counted")
+        wait_until(lambda: counters(url).get("aborted.peer_timed_out", 0) >= 2, "the kernel's verdicts are counted")
     assert told_by(traces) == ends, "nobody was told twice"
 
 

@@ -222,7 +222,7 @@ class Dispatcher:
         connection = self.node.connection
         if not entries or connection is None:
             return
-        self.counters["take.given_back"] += len(entries)
+        self.counters["take.returned"] += len(entries)
         self.node.channels.take(channel, refusals(entries, connection.era, reason), ignore)
 
     def _answered(self, entry: Entry, key: Key, verdict: int, window: int) -> None:
@@ -232,7 +232,7 @@ class Dispatcher:
             try:
                 self._start(entry, key, window)
             except MALFORMED:
-                self.counters["wire.malformed_packet"] += 1
+                self.counters["packets.malformed"] += 1
                 log.exception("a malformed `open` from %s", entry.interface)
                 self._downstreams[key].close(Close.FAILED)
         if held:
@@ -248,7 +248,7 @@ class Dispatcher:
 
     def _unanswered(self, keys: list[Key]) -> None:
         """The take was sent and never answered: start nothing of it, and say so to whoever believes that we own it."""
-        self.counters["take.unanswered"] += len(keys)
+        self.counters["take.outcome_unknown"] += len(keys)
         for key in keys:
             self._adoption.unanswered(key, self._loop.time())
             self.node.post(key[0], packets.close(key[1], key[2], Close.NOT_STARTED))
@@ -261,7 +261,7 @@ class Dispatcher:
             try:
                 self._obey(sender, packet)
             except MALFORMED:
-                self.counters["wire.malformed_packet"] += 1
+                self.counters["packets.malformed"] += 1
                 log.exception("a malformed packet from %s", sender)
                 self._missed(sender, packet)
 
@@ -305,7 +305,7 @@ class Dispatcher:
     def _synced(self, downstream: DownstreamConnection, packet: list[Any]) -> None:
         """The interface server says how much it has sent: all of that stands in front of this packet, or is lost."""
         if packet[3] > downstream.received:
-            self.counters["wire.hole"] += 1
+            self.counters["packets.lost"] += 1
             self._break(downstream)
         elif packet[4]:
             self._sync(downstream, wants_answer=False)
@@ -325,13 +325,13 @@ class Dispatcher:
         elif kind in (packets.JOIN, packets.LEAVE):
             self.node.post(sender, packets.joined(packet[1], packet[2], packet[4], False))
         else:
-            self.counters["wire.unknown_packet"] += 1
+            self.counters["packets.unknown_kind"] += 1
 
     def _stray(self, sender: str, packet: list[Any]) -> None:
         """Of a connection that we do not own (any more): whoever believes that we do is told."""
         if packet[0] == packets.CANCEL:
             return
-        self.counters["wire.stray"] += 1
+        self.counters["packets.stale"] += 1
         self.node.post(sender, packets.close(packet[1], packet[2], Close.UNKNOWN))
 
     def _data(self, downstream: DownstreamConnection, packet: list[Any]) -> None:
@@ -339,7 +339,7 @@ class Dispatcher:
         if sequence <= downstream.received:
             return  # seen already: sent again after a doubt
         if sequence != downstream.received + 1:
-            self.counters["wire.gap"] += 1
+            self.counters["packets.lost"] += 1
             self._break(downstream)
             return
         downstream.received = sequence

@@ -33,7 +33,7 @@ async def test_what_its_owner_says_and_nobody_understands_ends_a_connection_visi
         owner.node.post(door.node.name, (kind, client.upstream.number, 1, *rest))
         await until(lambda: client.end_reason is EndReason.HOLE and hurt.disconnects)
         assert hurt.disconnects == [(1006, "")]
-        assert door.counters["wire.malformed_packet"] == 1
+        assert door.counters["packets.malformed"] == 1
         assert (bystander.end_reason, door.connections, len(owner.downstreams)) == (None, 1, 1)
         bystander.upstream.leave()
         await until(lambda: not owner.downstreams)
@@ -49,7 +49,7 @@ async def test_a_hand_off_behind_a_gap_ends_its_connection_visibly(redis_setting
         await until(lambda: client.events)
         owner.node.post(door.node.name, packets.handoff(client.upstream.number, 1, 3, 0))
         await until(lambda: client.end_reason is EndReason.HOLE and instance.disconnects)
-        assert (door.counters["wire.gap"], door.connections, owner.downstreams) == (1, 0, [])
+        assert (door.counters["packets.lost"], door.connections, owner.downstreams) == (1, 0, [])
 
 
 async def test_nonsense_of_somebody_else_ends_no_connection(redis_settings: RedisSettings) -> None:
@@ -64,7 +64,7 @@ async def test_nonsense_of_somebody_else_ends_no_connection(redis_settings: Redi
             stranger.node.post(door.node.name, (packets.DATA, [], 1, 1, []))
             for node in (stranger.node, owner.node):
                 node.post(door.node.name, (packets.JOIN, client.upstream.number, 0, None, None))
-            await until(lambda: door.counters["wire.malformed_packet"] == 3)
+            await until(lambda: door.counters["packets.malformed"] == 3)
             instance.send({"type": "websocket.accept"})
             await until(lambda: client.events and door.node.outbox.empty)
             assert (client.end_reason, instance.disconnects) == (None, [])
@@ -84,6 +84,6 @@ async def test_an_illegal_move_is_logged_as_our_own_error_and_ends_its_connectio
         assert client.upstream.state is State.OWNED
         owner.node.post(door.node.name, (packets.REFUSED, client.upstream.number, 1, 0))
         await until(lambda: client.end_reason is EndReason.HOLE)
-        assert door.counters["wire.malformed_packet"] == 0
-        assert door.counters["internal.illegal_move"] == 1
+        assert door.counters["packets.malformed"] == 0
+        assert door.counters["internal.illegal_transition"] == 1
         assert "an internal error" in caplog.text and "REFUSED while OWNED" in caplog.text

@@ -230,5 +230,5 @@ async def test_an_exchange_over_http_is_no_member_and_that_is_told(caplog: pytes
         played.group("b")
         played.send("a")
     assert played.heard == [] and not played.deliveries.held
-    assert played.counters["dropped.pushed_to_http"] == 20
+    assert played.counters["dropped.push_to_http"] == 20
     assert caplog.text.count("dropped a message to group room: interface.000000000001!1 is an HTTP exchange") == 1

@@ -25,7 +25,7 @@ async def test_what_its_interface_server_says_and_nobody_understands_ends_a_conn
         door.node.post(dispatcher.node.name, (kind, client.upstream.number, 1, *rest))
         await until(lambda: client.end_reason is EndReason.UNKNOWN and hurt.disconnects)
         assert hurt.disconnects == [(1006, "")]
-        assert dispatcher.counters["wire.malformed_packet"] == 1
+        assert dispatcher.counters["packets.malformed"] == 1
         assert (bystander.end_reason, other.disconnects, len(dispatcher.downstreams)) == (None, [], 1)
         bystander.upstream.leave()
         await until(lambda: not dispatcher.downstreams)
@@ -41,7 +41,7 @@ async def test_nonsense_of_somebody_else_ends_no_connection(redis_settings: Redi
             for kind, *rest in MALFORMED_EITHER_WAY.values():
                 stranger.node.post(dispatcher.node.name, (kind, client.upstream.number, 1, *rest))
             stranger.node.post(dispatcher.node.name, (packets.DATA, [], 1, 1, []))
-            await until(lambda: dispatcher.counters["wire.malformed_packet"] == 1)
+            await until(lambda: dispatcher.counters["packets.malformed"] == 1)
             client.upstream.forward({"type": "websocket.receive", "text": "still here"}, 74)
             await until(lambda: instance.fed and dispatcher.node.outbox.empty)
             assert (client.end_reason, instance.disconnects) == (None, [])
