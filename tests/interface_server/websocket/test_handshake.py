@@ -1,15 +1,82 @@
-"""The first exchange of a WebSocket, over real sockets."""
+"""The first exchange of a WebSocket: as values, then over real sockets."""
 
 from __future__ import annotations
 
 import pytest
 
 from interface_server.connections.interfaces import EndReason
+from interface_server.http.response import InvalidResponse
 from interface_server.settings import InterfaceSettings
+from interface_server.websocket.handshake import BadHandshake, accept_token, accepted, check
 from tests.support.facts import until
 from tests.support.websocket_server import ACCEPT, RawClient, Served, client_frame, served, upgrade_request
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
+KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
+GOOD = [(b"sec-websocket-version", b"13"), (b"sec-websocket-key", KEY)]
+
+
+def test_the_accept_token_is_that_of_the_rfc() -> None:
+    """RFC 6455, section 1.3."""
+    assert accept_token(KEY) == b"s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
+
+
+def test_a_good_head_gives_its_subprotocols_in_order_from_all_its_lines() -> None:
+    offer = check([*GOOD, (b"sec-websocket-protocol", b"a, b"), (b"sec-websocket-protocol", b" c ,")])
+    assert (offer.key, offer.subprotocols, offer.extensions) == (KEY, ["a", "b", "c"], b"")
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        (GOOD[1:], 426),
+        ([(b"sec-websocket-version", b"12"), GOOD[1]], 426),
+        ([(b"sec-websocket-version", b"13"), *GOOD], 426),
+        (GOOD[:1], 400),
+        ([GOOD[0], (b"sec-websocket-key", b"AAAA")], 400),
+        ([GOOD[0], (b"sec-websocket-key", KEY[:-2])], 400),
+        ([GOOD[0], (b"sec-websocket-key", b"*" + KEY[1:])], 400),
+        ([*GOOD, GOOD[1]], 400),
+        ([*GOOD, (b"sec-websocket-protocol", b"a b")], 400),
+    ],
+)
+def test_a_head_that_is_no_websocket_of_ours_is_refused(headers: list[tuple[bytes, bytes]], status: int) -> None:
+    """P12."""
+    with pytest.raises(BadHandshake) as refusal:
+        check(headers)
+    assert refusal.value.status == status
+    assert (b"sec-websocket-version: 13" in refusal.value.field) == (status == 426)
+
+
+def test_the_101_carries_the_applications_headers_but_not_its_framing() -> None:
+    head = accepted(
+        KEY, "chat", [(b"set-cookie", b"a=b"), (b"Connection", b"close"), (b"sec-websocket-protocol", b"x")]
+    )
+    lines = head.split(b"\r\n")
+    assert lines[0] == b"HTTP/1.1 101 Switching Protocols" and lines[-2:] == [b"", b""]
+    assert b"sec-websocket-protocol: chat" in lines and b"set-cookie: a=b" in lines
+    assert b"Connection: close" not in lines and b"sec-websocket-protocol: x" not in lines
+
+
+@pytest.mark.parametrize(
+    ("subprotocol", "headers"),
+    [
+        ("a\r\nb: c", ()),
+        ("", ()),
+        ("ü", ()),
+        (None, [(b"a", b"b\r\nc: d")]),
+        (None, [(b"a", b"b\nc")]),
+        (None, [(b"a", b"\0")]),
+        (None, [(b"a b", b"c")]),
+        (None, [(b"", b"c")]),
+    ],
+)
+def test_no_word_of_the_application_breaks_the_head(
+    subprotocol: str | None, headers: list[tuple[bytes, bytes]]
+) -> None:
+    """P12. What would be read as more than one head never becomes bytes."""
+    with pytest.raises(InvalidResponse):
+        accepted(KEY, subprotocol, headers)
 
 
 async def test_the_scope_is_that_of_asgi_and_the_connection_opens_when_the_application_accepts() -> None:

@@ -1,0 +1,33 @@
+"""Batches of packets: bytes in, packets or a WireError out."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from channel_layer.errors import WireError
+from channel_layer.protocol import codec, packets
+
+
+def test_a_batch_is_put_together_from_packed_packets() -> None:
+    """A packet is packed once, may wait, and may be sent again."""
+    sent = [packets.data(7, 1, number, [{"type": "x"}]) for number in range(300)]
+    batch = codec.join_batch(codec.batch_head("worker.a"), [codec.pack(packet) for packet in sent])
+    sender, received = codec.unpack_batch(batch)
+    assert sender == "worker.a"
+    assert [tuple(packet) for packet in received] == sent
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_a_batch_or_a_wire_error(garbage: bytes) -> None:
+    """P12. Nothing else comes out of the decoder."""
+    try:
+        codec.unpack_batch(garbage)
+    except WireError:
+        pass
+
+
+def test_a_longer_packet_is_of_a_later_version_and_its_tail_is_ignored() -> None:
+    """One version back must go on working while processes are replaced."""
+    batch = codec.join_batch(codec.batch_head("w"), [codec.pack((packets.CREDIT, 1, 1, 5, 0, "new field"))])
+    assert codec.unpack_batch(batch)[1][0][:5] == [packets.CREDIT, 1, 1, 5, 0]

@@ -1,0 +1,89 @@
+"""Windows and credit: how much may be sent, and when the receiver allows more."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from channel_layer.protocol.flow_control import WINDOW_BYTES_MAX, WINDOW_BYTES_SMALL, Budget, Incoming, Outgoing
+
+
+def test_a_whole_message_may_go_while_any_room_is_left() -> None:
+    """P5. The bound of a buffer is its window and one message."""
+    window = Outgoing(100)
+    window.sent += 99
+    assert window.room
+    window.sent += 1_000
+    assert not window.room
+    assert not window.allow(1_000)
+    assert window.allow(1_100)
+    assert window.room
+
+
+def test_credit_may_be_repeated_and_lost() -> None:
+    """Totals, never increments."""
+    window = Outgoing(100)
+    window.sent = 150
+    assert window.allow(300)
+    assert not window.allow(200)
+    assert window.allowed == 300
+
+
+def budget_of_small_windows() -> Budget:
+    return Budget(1, WINDOW_BYTES_SMALL)
+
+
+@given(st.lists(st.integers(64, 5_000), max_size=200))
+def test_a_receiver_tells_at_half_a_window_and_never_allows_more_than_a_window(sizes: list[int]) -> None:
+    """P5. Between two words of the receiver at most half a window is consumed; what is allowed is consumed + window."""
+    window, budget = Incoming(16_384), budget_of_small_windows()
+    consumed = 0
+    for size in sizes:
+        consumed += size
+        told = window.consume(size, budget)
+        assert told is None or told == consumed + 16_384
+        assert consumed + 16_384 - window.told < 16_384 // 2
+
+
+def test_the_windows_of_a_process_add_up_to_its_budget_however_many_connections_come() -> None:
+    """P5. Also of those that never take anything, and of those that take all the while."""
+    budget, windows = Budget(256 << 20, 1024), []
+    for number in range(50_000):
+        windows.append(Incoming(budget.grant()))
+        assert number > 250 or windows[-1].window == WINDOW_BYTES_MAX
+        assert number > 1000 or windows[-1].window >= WINDOW_BYTES_SMALL
+        if number % 10 == 0:
+            taker = windows[number // 2]
+            taker.consume(taker.window, budget)
+    assert sum(window.window for window in windows) == budget.granted_bytes < 256 << 20
+    assert min(window.window for window in windows) >= 1024
+    for window in windows:
+        budget.give_back(window.window)
+    assert budget.granted_bytes == 0 and budget.grant() == WINDOW_BYTES_MAX
+
+
+def test_beyond_the_budget_each_connection_gets_the_least_there_is() -> None:
+    budget = Budget(1 << 20, 1024)
+    windows = [budget.grant() for _ in range(10_000)]
+    assert set(windows[1000:]) == {1024} and budget.granted_bytes < (1 << 20) + 10_000 * 1024
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(1, 300_000)), max_size=100))
+def test_a_window_that_grows_or_shrinks_never_leaves_its_sender_without_a_way_on(steps: list[tuple[int, int]]) -> None:
+    """P5. A sender who has used what it was told, all of which was consumed, is told of more; no total ever shrinks."""
+    budget = Budget(4 << 20, 1024)
+    windows = [(Incoming(window), Outgoing(window)) for window in (budget.grant() for _ in range(4))]
+    crowd: list[int] = []
+    for which, size in steps:
+        incoming, outgoing = windows[which]
+        crowd.append(budget.grant())
+        if size % 3 == 0:
+            while crowd:
+                budget.give_back(crowd.pop())
+        assert outgoing.room
+        outgoing.sent += size
+        before = incoming.told
+        if (total := incoming.consume(size, budget)) is not None:
+            assert total > before
+            outgoing.allow(total)
+        assert outgoing.allowed - outgoing.sent <= incoming.window
