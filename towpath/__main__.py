@@ -52,8 +52,8 @@ def main() -> None:
 def _run() -> int:
     finder = OursFirst()
     sys.meta_path.insert(0, finder)
-    from towpath.runtime import process_one, standard_streams
     from towpath.runtime import worker_environment as environment
+    from towpath.system import process_one, standard_streams
 
     standard_streams.open_closed()
     process_one.stand_in()

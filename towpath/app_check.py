@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from towpath.errors import StartFailure
-from towpath.runtime import processes
+from towpath.system import processes
 
 DONE = b"."
 

@@ -26,9 +26,10 @@ from towpath.errors import INTERRUPTED, STARTUP_FAILURE, StartFailure
 from towpath.runtime import control_socket as control
 from towpath.runtime import listen_address as listening
 from towpath.runtime import process_markers as marks
-from towpath.runtime import run_dir, run_dir_pointer, standard_streams, terminal
+from towpath.runtime import run_dir, run_dir_pointer, terminal
 from towpath.runtime import worker_environment as environment
 from towpath.serve import pausing
+from towpath.system import standard_streams
 
 if TYPE_CHECKING:  # watchfiles is for those alone who asked for it
     from towpath.serve.code_reload import Watched

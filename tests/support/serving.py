@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from towpath.runtime.embedded_redis import SOCKET_NAME, arguments, find_binary
-from towpath.runtime.processes import Identity
+from towpath.system.processes import Identity
 
 BIN = Path(sys.executable).parent
 LOG_TAIL_CHARS = 12_000

@@ -1,5 +1,5 @@
-"""What `serve` and the commands touch on this machine: run folder, processes, listen address, embedded Redis.
+"""What `serve` and the commands share on this machine: run folder, markers, control socket, listen address, embedded Redis.
 
-May import supervisord/ and errors.py.
+May import supervisord/, system/ and errors.py.
 Begin with run_dir.py.
 """

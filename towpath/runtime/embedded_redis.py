@@ -14,8 +14,8 @@ from pathlib import Path
 
 from towpath.errors import STARTUP_FAILURE, StartFailure
 from towpath.runtime import process_markers as marks
-from towpath.runtime import processes, standard_streams
-from towpath.runtime.private_folder import PrivateFolder
+from towpath.system import processes, standard_streams
+from towpath.system.private_folder import PrivateFolder
 
 SOCKET_NAME = "redis.sock"
 NAMES_ON_PATH = ("valkey-server", "redis-server")

@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from towpath.errors import StartFailure
-from towpath.runtime.private_folder import PrivateFolder
-from towpath.runtime.processes import Identity, end_with_parent, raise_descriptor_limit
 from towpath.runtime.worker_environment import RUN_DIR, SLOT
+from towpath.system.private_folder import PrivateFolder
+from towpath.system.processes import Identity, end_with_parent, raise_descriptor_limit
 
 HOLDER, RECORDS, STOPPING = "serve", "pids", "stopping"
 OUR_SOCKET = "our socket"

@@ -34,12 +34,12 @@ from towpath.errors import StartFailure
 from towpath.runtime import control_socket as control
 from towpath.runtime import embedded_redis as embedded
 from towpath.runtime import process_markers as marks
-from towpath.runtime import standard_streams
 from towpath.runtime import worker_environment as environment
-from towpath.runtime.private_folder import OTHERS_MAY_WRITE, PRIVATE, NotPrivate, PrivateFolder
 from towpath.runtime.process_markers import HOLDER, RECORDS
-from towpath.runtime.processes import Identity, end_all
 from towpath.supervisord import conf as supervisord_conf
+from towpath.system import standard_streams
+from towpath.system.private_folder import OTHERS_MAY_WRITE, PRIVATE, NotPrivate, PrivateFolder
+from towpath.system.processes import Identity, end_all
 
 ORPHAN_PATIENCE_S = 5.0
 #: A command that looks whether a `serve` holds the folder holds it itself for that moment.

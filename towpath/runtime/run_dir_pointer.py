@@ -12,7 +12,7 @@ from pathlib import Path
 
 from towpath.errors import StartFailure
 from towpath.runtime import run_dir
-from towpath.runtime.private_folder import PrivateFolder
+from towpath.system.private_folder import PrivateFolder
 
 ENDING = ".run-dir"
 

@@ -14,8 +14,8 @@ import contextlib
 import importlib
 import os
 
-from towpath.runtime.standard_streams import STANDARD_INPUT, STANDARD_OUTPUT
 from towpath.runtime.worker_environment import SLOT
+from towpath.system.standard_streams import STANDARD_INPUT, STANDARD_OUTPUT
 
 VARIABLE = "TOWPATH_TERMINAL"  #: the process group of `serve`, and the descriptors that are its terminal
 TERMINAL = "/dev/tty"  #: the one of this session, whichever user owns its device

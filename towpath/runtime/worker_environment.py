@@ -16,7 +16,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from towpath.runtime.private_folder import PrivateFolder
+from towpath.system.private_folder import PrivateFolder
 
 NAME = "environment.json"
 APP = "TOWPATH_APP"  #: interface servers have no other way to know which application they are for

@@ -1,5 +1,5 @@
-"""`towpath serve`: starts a fleet, supervises it, replaces its processes one after another.
+"""`towpath serve`: starts the processes, supervises them, replaces them one after another.
 
-May import status/, runtime/, supervisord/ and config/. fleet.py, slot.py, startup.py, restart_backoff.py are cores.
+May import status/, fleet/, runtime/, supervisord/, system/ and config/.
 Begin with serve.py, then supervision.py and rollout.py.
 """

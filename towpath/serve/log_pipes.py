@@ -11,7 +11,7 @@ import selectors
 import threading
 from collections.abc import Callable, Iterable
 
-from towpath.runtime import standard_streams
+from towpath.system import standard_streams
 
 READ_SIZE_BYTES = 65_536
 LINE_SIZE_BYTES_MAX = 65_536  #: a longer line is shown in pieces

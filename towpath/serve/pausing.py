@@ -22,8 +22,8 @@ from channel_layer.process import forked_child
 from towpath.runtime import control_socket as control
 from towpath.runtime import process_markers as marks
 from towpath.runtime.control_socket import Request
-from towpath.runtime.private_folder import PrivateFolder
 from towpath.runtime.worker_environment import PAUSES, RUN_DIR
+from towpath.system.private_folder import PrivateFolder
 
 FOLLOW = "follow"
 KNOWN_WITHIN_S = 0.5  #: `serve` has heard the same signal by then, and said that all of it stops

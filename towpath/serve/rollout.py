@@ -21,15 +21,15 @@ from dataclasses import dataclass, field
 from typing import IO, Any
 
 from towpath.errors import StartFailure
-from towpath.runtime import processes, standard_streams
+from towpath.fleet.fleet import Fleet, Job
+from towpath.fleet.slot import START_PATIENCE_S
 from towpath.runtime.control_socket import Request
 from towpath.runtime.worker_environment import WorkerEnvironment
-from towpath.serve.fleet import Fleet, Job
-from towpath.serve.opening import SILENT_S
-from towpath.serve.slot import START_PATIENCE_S
+from towpath.serve.startup_output import SILENT_S
 from towpath.status.redis_status import RedisStatus
 from towpath.supervisord.process import Process
 from towpath.supervisord.rpc import Supervisor
+from towpath.system import processes, standard_streams
 
 CHECK_PATIENCE_S = 120.0
 SAID_BY_US = "towpath: "

@@ -30,16 +30,17 @@ from towpath.config import options
 from towpath.errors import StartFailure
 from towpath.runtime import embedded_redis as embedded
 from towpath.runtime import listen_address as listening
-from towpath.runtime import processes, run_dir, standard_streams, terminal
-from towpath.runtime import working_directory as started_in
+from towpath.runtime import run_dir, terminal
 from towpath.runtime.listen_address import Listening
 from towpath.runtime.run_dir import LOGS, SUPERVISORD, RunDir
 from towpath.runtime.run_dir_pointer import RunDirPointer
 from towpath.runtime.worker_environment import APP, FROM_SUPERVISORD, GENERATION, PAUSES, RUN_DIR, WorkerEnvironment
 from towpath.serve.log_pipes import LogPipes
-from towpath.serve.opening import Opening
+from towpath.serve.startup_output import Opening
 from towpath.supervisord import conf as supervisord_conf
 from towpath.supervisord.conf import Plan
+from towpath.system import processes, standard_streams
+from towpath.system import working_directory as started_in
 
 if TYPE_CHECKING:  # what takes long to import is imported while supervisord starts
     from towpath.serve.code_reload import Watched
@@ -173,7 +174,7 @@ def _parent(
     environment: Mapping[str, str],
     opening: Opening,
 ) -> Parent:
-    from towpath.serve.lease_watch import LeaseWatch
+    from towpath.fleet.lease_watch import LeaseWatch
     from towpath.serve.supervision import Parent
 
     editions = WorkerEnvironment(folder.folder, environment)

@@ -17,26 +17,26 @@ from enum import Enum, auto
 
 from channel_layer.process.stop_requests import Meaning, StopRequests
 from towpath.errors import INTERRUPTED, STARTUP_FAILURE, StartFailure
+from towpath.fleet import restart_backoff as retries
+from towpath.fleet.fleet import Fleet
+from towpath.fleet.lease_watch import LeaseWatch
+from towpath.fleet.startup import StartupMonitor
 from towpath.runtime import process_markers as marks
-from towpath.runtime import processes, standard_streams
 from towpath.runtime.control_socket import ControlSocket, Request
-from towpath.runtime.processes import Identity
 from towpath.runtime.run_dir import RunDir
 from towpath.runtime.worker_environment import WorkerEnvironment
-from towpath.serve import restart_backoff as retries
 from towpath.serve.code_reload import ReloadWatch, Watched
-from towpath.serve.fleet import Fleet
-from towpath.serve.lease_watch import LeaseWatch
-from towpath.serve.opening import Opening
 from towpath.serve.pausing import FOLLOW, Followers
 from towpath.serve.rollout import Rollout
-from towpath.serve.startup import StartupMonitor
+from towpath.serve.startup_output import Opening
 from towpath.status import redis_check
 from towpath.status.redis_status import RedisStatus
 from towpath.supervisord import conf as supervisord_conf
 from towpath.supervisord.conf import INTERFACE, WORKER, Plan
 from towpath.supervisord.process import Process
 from towpath.supervisord.rpc import Supervisor
+from towpath.system import processes, standard_streams
+from towpath.system.processes import Identity
 
 #: While something is under way; supervisord itself looks up only when it is spoken to, or each second.
 LOOK_OFTEN_S = 0.1

@@ -21,7 +21,7 @@ from towpath.errors import STARTUP_FAILURE, StartFailure
 DESCRIPTORS_CLOSED_BELOW = 200  #: supervisord's `minfds`; what is above reaches its children
 KILL_AFTER_S = 5  #: beyond the graceful time a process gets so long before SIGKILL
 #: The one exit status after which supervisord tries nothing: the process has said why it cannot start. It would be tried again
-#: without a pause, for ever, if finding that out had taken longer than a second; serve/restart_backoff.py waits in between.
+#: without a pause, for ever, if finding that out had taken longer than a second; fleet/restart_backoff.py waits in between.
 GIVEN_UP = STARTUP_FAILURE
 STARTED_AFTER_S = 1  #: whoever lives so long has started; who dies before is tried again with growing pauses
 

@@ -14,9 +14,9 @@ import pytest
 
 from towpath.errors import StartFailure
 from towpath.runtime import run_dir, run_dir_pointer
-from towpath.runtime.processes import Identity, end_all
 from towpath.runtime.run_dir import RunDir
 from towpath.runtime.run_dir_pointer import RunDirPointer
+from towpath.system.processes import Identity, end_all
 
 WAITS = [sys.executable, "-c", "import signal; signal.pause()"]
 

@@ -17,10 +17,10 @@ import pytest
 
 from tests.support.facts import wait_until
 from tests.support.redis_server import RedisServer
+from towpath.fleet.fleet import Fleet
 from towpath.runtime.control_socket import NAME, ControlSocket, Request
 from towpath.runtime.run_dir import RunDir
 from towpath.runtime.worker_environment import WorkerEnvironment
-from towpath.serve.fleet import Fleet
 from towpath.serve.rollout import Rollout
 from towpath.status.redis_status import RedisStatus
 from towpath.supervisord.rpc import Supervisor

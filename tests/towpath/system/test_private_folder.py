@@ -15,9 +15,9 @@ import pytest
 from tests.support.serving import BIN, environment
 from towpath.errors import StartFailure
 from towpath.runtime import run_dir
-from towpath.runtime.private_folder import NotPrivate, PrivateFolder
-from towpath.runtime.processes import Identity
 from towpath.runtime.run_dir import RunDir
+from towpath.system.private_folder import NotPrivate, PrivateFolder
+from towpath.system.processes import Identity
 
 NOBODY = 65534
 WAITS = [sys.executable, "-c", "import signal; signal.pause()"]

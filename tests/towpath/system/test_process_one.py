@@ -17,7 +17,7 @@ UNSHARE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
 #: What a command is here: it starts one whose child is left alone and ends, and says when process 1 has no such child any more.
 COMMAND = """
 import os, pathlib, signal, subprocess, sys
-from towpath.runtime.process_one import stand_in
+from towpath.system.process_one import stand_in
 
 signal.signal(signal.SIGUSR1, lambda *_: sys.exit(7))
 stand_in()

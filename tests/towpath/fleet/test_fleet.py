@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from towpath.serve.fleet import LEAVE_PATIENCE_S, REFUSED_S, Commands, Fleet, Job
-from towpath.serve.slot import START_PATIENCE_S, Slot, State
+from towpath.fleet.fleet import LEAVE_PATIENCE_S, REFUSED_S, Commands, Fleet, Job
+from towpath.fleet.slot import START_PATIENCE_S, Slot, State
 from towpath.supervisord.process import Process
 
 SLOTS = [f"worker-{number}" for number in range(6)]

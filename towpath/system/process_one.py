@@ -15,7 +15,7 @@ import os
 import signal
 from typing import NoReturn
 
-from towpath.runtime.standard_streams import STANDARD_INPUT
+from towpath.system.standard_streams import STANDARD_INPUT
 
 KILLED_BY = 128  #: as shells say it: the exit code of a command that a signal has ended, without the signal's number
 OF_THE_TERMINAL = frozenset({signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGWINCH})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from towpath.serve.startup import StartupMonitor
+from towpath.fleet.startup import StartupMonitor
 from towpath.supervisord.process import Process
 
 

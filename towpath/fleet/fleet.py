@@ -18,7 +18,7 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from towpath.serve.slot import START_PATIENCE_S, Slot, State
+from towpath.fleet.slot import START_PATIENCE_S, Slot, State
 from towpath.supervisord.process import Process
 
 LEAVE_PATIENCE_S = 5.0  #: so long the next successor waits for the process before it to have gone

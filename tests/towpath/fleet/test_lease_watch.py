@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from towpath.serve.lease_watch import TOLD_AFTER_S, LeaseWatch, Verdict
-from towpath.serve.slot import START_PATIENCE_S
+from towpath.fleet.lease_watch import TOLD_AFTER_S, LeaseWatch, Verdict
+from towpath.fleet.slot import START_PATIENCE_S
 
 DOOR, OTHER, WORKER = 1, 2, 3
 ALL = frozenset({DOOR, WORKER})

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from towpath.serve.slot import START_PATIENCE_S
+from towpath.fleet.slot import START_PATIENCE_S
 
 TOLD_AFTER_S = 5.0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 
-from towpath.serve.restart_backoff import RestartBackoff
+from towpath.fleet.restart_backoff import RestartBackoff
 
 
 def test_who_cannot_start_is_tried_after_pauses_that_grow_and_not_for_ever_less() -> None:
