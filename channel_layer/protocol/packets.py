@@ -103,7 +103,7 @@ class Cancel(IntEnum):
     MOVED = 1  #: another worker owns the connection now
     UNKNOWN = 2  #: the interface server knows nothing of it (any more)
     DEAD = 3  #: the worker was declared dead
-    HOLE = 4  #: packets were lost
+    PACKETS_LOST = 4  #: packets were lost
     SLOW = 5  #: reserved: who took nothing for too long is thrown out, and has left then
 
 

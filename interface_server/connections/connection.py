@@ -80,7 +80,7 @@ class Action(Enum):
     END_UNAVAILABLE = auto()
     END_DIED = auto()
     END_UNKNOWN = auto()
-    END_HOLE = auto()  #: and tell the owner
+    END_PACKETS_LOST = auto()  #: and tell the owner
     END_OUTAGE = auto()  #: and tell the owner, once that is possible
     END_AS_TOLD = auto()  #: for the reason that the owner gave
 
@@ -121,7 +121,7 @@ MOVES: dict[State, dict[Trigger, tuple[State, Action]]] = {
         _H.OWNER_DIED: (_S.DONE, _A.END_DIED),  # but if it is replayable: see `transition`
         _H.STOPPED: (_S.DONE, _A.END_AS_TOLD),  # the same
         _H.REDIS_EMPTY: (_S.OWNED, _A.NOTHING),  # `sync` decides
-        _H.GAP: (_S.DONE, _A.END_HOLE),
+        _H.GAP: (_S.DONE, _A.END_PACKETS_LOST),
         _H.OUTAGE: (_S.DONE, _A.END_OUTAGE),  # who is queued has a wait of its own
         _H.LEFT: (_S.DONE, _A.CANCEL_OWNER),
         _H.COMPLETE: (_S.DONE, _A.NOTHING),

@@ -33,7 +33,7 @@ class EndReason(Enum):
     DIED = ("the worker died", 502, SERVICE_RESTART)
     UNKNOWN = ("the outcome is unknown", 502, SERVICE_RESTART)
     STOPPING = ("the worker is stopping", 502, SERVICE_RESTART)
-    HOLE = ("messages within the server were lost", 502, SERVICE_RESTART)
+    PACKETS_LOST = ("messages within the server were lost", 502, SERVICE_RESTART)
     OUTAGE = ("Redis was unreachable for too long", 502, SERVICE_RESTART)
 
     def __init__(self, why: str, status: int, close_code: int) -> None:

@@ -36,13 +36,13 @@ _ENDING_OF_ACTION = {
     Action.END_UNAVAILABLE: EndReason.UNAVAILABLE,
     Action.END_DIED: EndReason.DIED,
     Action.END_UNKNOWN: EndReason.UNKNOWN,
-    Action.END_HOLE: EndReason.HOLE,
+    Action.END_PACKETS_LOST: EndReason.PACKETS_LOST,
     Action.END_OUTAGE: EndReason.OUTAGE,
 }
 #: Said of who asks to be let in. Who is open already is told to come again.
 _NOT_LET_IN = frozenset((Action.END_FULL, Action.END_LATE, Action.END_UNAVAILABLE))
 #: What the owner is told of an end that he cannot know of.
-_LAST_WORD = {Action.END_HOLE: Cancel.HOLE, Action.END_OUTAGE: Cancel.LEFT}
+_LAST_WORD = {Action.END_PACKETS_LOST: Cancel.PACKETS_LOST, Action.END_OUTAGE: Cancel.LEFT}
 
 #: By the number in a `close` packet: what its client learns.
 ENDING_OF_CLOSE = {
@@ -221,7 +221,7 @@ class UpstreamConnection(Connection):
         if self.state is not _DONE:
             self.state = _DONE
             self.dispatcher.forget(self)
-            self._end(Action.END_HOLE, None)
+            self._end(Action.END_PACKETS_LOST, None)
 
     def _end(self, action: Action, end_reason: EndReason | None) -> None:
         if action in _LAST_WORD:

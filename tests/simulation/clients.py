@@ -101,7 +101,7 @@ class Client:
 
     def end(self, end_reason: EndReason) -> None:
         self._record.check(not self.over, f"{self.name} was ended twice")
-        self._record.check(end_reason is not EndReason.HOLE or self._record.hole, "P1: a packet was lost")
+        self._record.check(end_reason is not EndReason.PACKETS_LOST or self._record.hole, "P1: a packet was lost")
         self._record.check(not self._promised(end_reason), f"P6, P7: {self.name} ended as {end_reason.name}")
         self._over(end_reason.name)
 

@@ -70,7 +70,7 @@ def test_packets_count_from_one_and_what_was_seen_is_dropped() -> None:
     assert [held.order(number) for number in (1, 2, 2, 1, 3, 5)] == [
         Order.NEXT, Order.NEXT, Order.SEEN, Order.SEEN, Order.NEXT, Order.GAP,
     ]  # fmt: skip
-    assert held.transition(Trigger.GAP) is Action.END_HOLE
+    assert held.transition(Trigger.GAP) is Action.END_PACKETS_LOST
 
 
 def test_an_open_of_unknown_outcome_is_sent_again_only_where_a_second_start_harms_nobody() -> None:

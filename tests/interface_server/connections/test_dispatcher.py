@@ -31,7 +31,7 @@ async def test_what_its_owner_says_and_nobody_understands_ends_a_connection_visi
         await adopted(room, 2)
         hurt = next(run for run in room.instances if run.line.key[1] == client.upstream.number)
         owner.node.post(door.node.name, (kind, client.upstream.number, 1, *rest))
-        await until(lambda: client.end_reason is EndReason.HOLE and hurt.disconnects)
+        await until(lambda: client.end_reason is EndReason.PACKETS_LOST and hurt.disconnects)
         assert hurt.disconnects == [(1006, "")]
         assert door.counters["packets.malformed"] == 1
         assert (bystander.end_reason, door.connections, len(owner.downstreams)) == (None, 1, 1)
@@ -48,7 +48,7 @@ async def test_a_hand_off_behind_a_gap_ends_its_connection_visibly(redis_setting
         instance.send({"type": "websocket.accept", "resumable": True})
         await until(lambda: client.events)
         owner.node.post(door.node.name, packets.handoff(client.upstream.number, 1, 3, 0))
-        await until(lambda: client.end_reason is EndReason.HOLE and instance.disconnects)
+        await until(lambda: client.end_reason is EndReason.PACKETS_LOST and instance.disconnects)
         assert (door.counters["packets.lost"], door.connections, owner.downstreams) == (1, 0, [])
 
 
@@ -83,7 +83,7 @@ async def test_an_illegal_move_is_logged_as_our_own_error_and_ends_its_connectio
         client.upstream.owner = None  # no way through the table leads here
         assert client.upstream.state is State.OWNED
         owner.node.post(door.node.name, (packets.REFUSED, client.upstream.number, 1, 0))
-        await until(lambda: client.end_reason is EndReason.HOLE)
+        await until(lambda: client.end_reason is EndReason.PACKETS_LOST)
         assert door.counters["packets.malformed"] == 0
         assert door.counters["internal.illegal_transition"] == 1
         assert "an internal error" in caplog.text and "REFUSED while OWNED" in caplog.text
