@@ -6,15 +6,29 @@ and its socket is gone; what it had said waits for the next owner, who gets it, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import MutableMapping, Sequence
+from typing import Protocol
 
 from channel_layer.protocol.events import Event
-from interface_server.connections.connection import Trigger
-from interface_server.connections.interfaces import EndReason, PushedMessage
+from interface_server.connections.interfaces import EndReason
+from interface_server.groups.interfaces import PushedMessage
 
-if TYPE_CHECKING:
-    from interface_server.connections.upstream import UpstreamConnection
+
+class EndingConnection(Protocol):
+    """The connection of a client that has closed."""
+
+    @property
+    def counters(self) -> MutableMapping[str, int]:
+        """Those of the process."""
+
+    def delivered(self, size_bytes: int) -> None:
+        """See `Upstream.delivered`."""
+
+    def await_accept(self) -> None:
+        """Its client has left when its owner has not accepted it in time."""
+
+    def leave_if_heard_out(self) -> None:
+        """Has an instance that has accepted, as it would be refused to after the disconnect, got all? Now the client has left."""
 
 
 class ClosedClient:
@@ -22,14 +36,12 @@ class ClosedClient:
 
     __slots__ = ("_upstream",)
 
-    def __init__(self, upstream: UpstreamConnection) -> None:
+    def __init__(self, upstream: EndingConnection) -> None:
         self._upstream = upstream
-        # What was on its way to the client when it closed is in nobody's hands.
-        upstream.incoming.consumed = upstream.delivered_bytes
 
     def adopted(self) -> None:
         """There is no socket whose end could be heard: an instance that does not accept is told of it when that is late."""
-        self._upstream.dispatcher.await_accept(self._upstream)
+        self._upstream.await_accept()
 
     @property
     def mid_message(self) -> bool:
@@ -41,18 +53,12 @@ class ClosedClient:
         """It was a WebSocket."""
         return ""
 
-    def heard(self) -> None:
-        """Has an instance that has accepted, as it would be refused to after the disconnect, got all? Now the client has left."""
-        upstream = self._upstream
-        if upstream.accepted_here and not upstream.waiting:
-            upstream.perform(upstream.transition(Trigger.LEFT))
-
     def deliver(self, events: Sequence[Event], size_bytes: int) -> None:
         self._upstream.delivered(size_bytes)
-        self.heard()
+        self._upstream.leave_if_heard_out()
 
     def push(self, pushed: PushedMessage) -> None:
-        self._upstream.dispatcher.counters["dropped.push_not_open"] += 1
+        self._upstream.counters["dropped.push_not_open"] += 1
 
     def end(self, end_reason: EndReason) -> None: ...
     def resume(self) -> None: ...

@@ -21,6 +21,7 @@ from enum import Enum, auto
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.flow_control import Incoming, Outgoing
 from channel_layer.protocol.scope import Piece, Scope
+from interface_server.affinity.affinity import Tie
 
 #: A scope's pieces, the first part of the body, and whether more follows.
 Opening = tuple[list[Piece], bytes, bool]
@@ -180,6 +181,7 @@ class Connection:
         "incoming",
         "kept",
         "kept_bytes",
+        "kind",
         "may_start_twice",
         "number",
         "opening",
@@ -192,6 +194,7 @@ class Connection:
         "started",
         "state",
         "state_blob",
+        "tie",
         "waiting",
         "waiting_bytes",
     )
@@ -203,7 +206,9 @@ class Connection:
         self.epoch = 1
         self.state = _QUEUED
         self.owner: str | None = None
-        self.may_start_twice = scope.event["type"] != "http" or scope.event["method"] in IDEMPOTENT
+        self.kind: str = scope.event["type"]
+        self.tie: Tie | None = None  # to the worker that its client had before
+        self.may_start_twice = self.kind != "http" or scope.event["method"] in IDEMPOTENT
         self.expects_continue = expects_continue
         self.deaths: tuple[float, ...] = ()
         self.delivered_bytes = 0  # WebSocket: what its client was given in this epoch, or what was swallowed

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from channel_layer.messaging.membership import Membership
@@ -21,7 +22,7 @@ from channel_layer.protocol.packets import MALFORMED, Cancel, Close, Refusal
 from channel_layer.protocol.scope import Scope
 from interface_server.affinity.affinity import affinity
 from interface_server.affinity.worker_channels import WorkerChannels
-from interface_server.connections.connection import IllegalMove, Order, State, Trigger
+from interface_server.connections.connection import Connection, IllegalMove, Order, State, Trigger
 from interface_server.connections.dead_worker import in_hand
 from interface_server.connections.interfaces import Client, EndReason
 from interface_server.connections.pending_queue import PendingQueue
@@ -49,13 +50,15 @@ class Dispatcher:
         self.counters = counters
         self.draining = False
         self._reachable = False
-        self._answer_may_be_late = settings.response_timeout_s > 0
+        self.answer_may_be_late = settings.response_timeout_s > 0
         self._loop = asyncio.get_running_loop()
         self._opened = self._websockets = 0
         self._connections: dict[int, UpstreamConnection] = {}
         self.budget = Budget(settings.redis.buffer_budget_bytes, settings.redis.window_size_bytes_min)
         self._membership = Membership()
         self.node = Node(settings.redis, "interface", self)
+        self.name = self.node.name
+        self.post: Callable[[str, packets.Packet], None] = self.node.post
         dropped = DroppedMessages(self.counters)
         self._deliveries = Deliveries(
             self._connections, self.counters, dropped, self.on_packets, settings.ws_push_bytes_max
@@ -143,28 +146,25 @@ class Dispatcher:
         self.queue.put(upstream)
         return upstream
 
-    def adopted(self, upstream: UpstreamConnection) -> None:
-        """A worker owns it now: its life matters to us."""
-        self._waits.end(upstream.number)
-        if upstream.owner is not None:
-            self.node.peers.hold(upstream.owner)
-            if self._affinity is not None and upstream.tie is not None:
-                self._affinity.adopted(upstream.tie, upstream.owner)
-        if self._answer_may_be_late or upstream.kind == "websocket":
-            upstream.client.adopted()
+    # -- ConnectionServices
 
-    def await_accept(self, upstream: UpstreamConnection) -> None:
-        """Whoever owns it now has so long to accept it; then its client has left."""
-        self._loop.call_later(self._settings.ws_accept_timeout_s, self._accept_overdue, upstream, upstream.epoch)
+    def adopted(self, connection: Connection) -> None:
+        """See `ConnectionServices.adopted`."""
+        self._waits.end(connection.number)
+        if connection.owner is not None:
+            self.node.peers.hold(connection.owner)
+            if self._affinity is not None and connection.tie is not None:
+                self._affinity.adopted(connection.tie, connection.owner)
 
-    def _accept_overdue(self, upstream: UpstreamConnection, epoch: int) -> None:
-        if upstream.epoch == epoch and upstream.state is State.OWNED and not upstream.accepted_here:
-            upstream.perform(upstream.transition(Trigger.LEFT))
+    def after_accept_timeout(self, callback: Callable[[int], None], epoch: int) -> None:
+        """See `ConnectionServices.after_accept_timeout`."""
+        self._loop.call_later(self._settings.ws_accept_timeout_s, callback, epoch)
 
-    def forget(self, upstream: UpstreamConnection) -> None:
-        """It is done."""
-        number = upstream.number
-        if self._connections.pop(number, None) is None:
+    def forget(self, connection: Connection) -> None:
+        """See `ConnectionServices.forget`."""
+        number = connection.number
+        upstream = self._connections.pop(number, None)
+        if upstream is None:
             return
         self.budget.granted_bytes -= upstream.incoming.window  # `give_back`, without a call for each request
         self._websockets -= upstream.kind == "websocket"

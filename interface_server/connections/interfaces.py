@@ -16,6 +16,7 @@ from typing import Protocol
 from channel_layer.protocol.close_codes import ABNORMAL, INTERNAL_ERROR, NORMAL, SERVICE_RESTART, TRY_AGAIN_LATER
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.scope import Scope
+from interface_server.groups.interfaces import PushedMessage
 
 
 class EndReason(Enum):
@@ -40,23 +41,6 @@ class EndReason(Enum):
         self.why = why
         self.status = status
         self.close_code = close_code
-
-
-class PushedMessage:
-    """One event that third parties sent: by `send` to the reply channel, or by a group. Outside of credit.
-
-    `frame` is a place for the WebSocket frame, built once by the first client that needs it and written by all.
-    """
-
-    __slots__ = ("event", "frame", "group", "origin")
-
-    def __init__(self, event: Event, group: str = "", origin: tuple[int, int, int] | None = None) -> None:
-        """event: checked (channel_layer/protocol/socket_messages.py). group: by which it came. origin: number, epoch and count of
-        the instance of ours that has published it."""
-        self.event = event
-        self.group = group
-        self.origin = origin
-        self.frame: bytes | None = None
 
 
 class Client(Protocol):

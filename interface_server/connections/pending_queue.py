@@ -9,23 +9,50 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, MutableMapping
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-from channel_layer.messaging.channel_writer import ChannelWriter
+from channel_layer.messaging.channel_writer import ChannelWriter, EnqueueListener
 from channel_layer.node import Node
 from channel_layer.protocol import packets
 from channel_layer.protocol.codec import pack
+from channel_layer.protocol.flow_control import Incoming
 from channel_layer.protocol.keys import CHANNEL_OF_KIND
 from channel_layer.redis.connection import OnAnswer
 from channel_layer.settings import RedisSettings
+from interface_server.affinity.affinity import Tie
 from interface_server.affinity.worker_channels import WorkerChannels
-from interface_server.connections.connection import Trigger
+from interface_server.connections.connection import Opening
 from interface_server.connections.queue_timeouts import QueueTimeouts
 
-if TYPE_CHECKING:
-    from interface_server.connections.upstream import UpstreamConnection
-
 log = logging.getLogger("towpath.interface")
+
+
+class QueuedConnection(EnqueueListener, Protocol):
+    """What the queue needs of a connection."""
+
+    number: int
+    epoch: int
+    kind: str
+    accepted: bool
+    expects_continue: bool
+    incoming: Incoming
+    opening: Opening | None
+    state_blob: object
+    tie: Tie | None
+    opener: ChannelWriter
+    """The way on which it was queued last; set by the queue."""
+    entry_id: bytes | None
+    """On the shared channel, once it is known."""
+    entry_size: int
+
+    def wait_over(self) -> None:
+        """No worker has adopted it in time."""
+
+    def queue_lost(self) -> None:
+        """Redis holds other data now: its entry is gone."""
+
+    def seek(self) -> None:
+        """Redis has lost data, or its entry is where nobody reads: take it back if it is there."""
 
 
 class PendingQueue:
@@ -34,7 +61,7 @@ class PendingQueue:
     def __init__(
         self,
         node: Node,
-        connections: Mapping[int, UpstreamConnection],
+        connections: Mapping[int, QueuedConnection],
         counters: MutableMapping[str, int],
         settings: RedisSettings,
         own: WorkerChannels | None,
@@ -53,48 +80,48 @@ class PendingQueue:
         self._era = ""
         self._loop = asyncio.get_running_loop()
 
-    def put(self, upstream: UpstreamConnection) -> None:
+    def put(self, connection: QueuedConnection) -> None:
         """Queue it; it hears of the outcome."""
-        assert upstream.opening is not None
-        scope, body, more_body = upstream.opening
+        assert connection.opening is not None
+        scope, body, more_body = connection.opening
         packed = pack(
             packets.open_(
-                upstream.number,
-                upstream.epoch,
+                connection.number,
+                connection.epoch,
                 scope,
                 body,
                 more_body,
-                max(0, upstream.incoming.told),
-                self._resume_wait_ms if upstream.accepted else self._wait_ms,
-                upstream.expects_continue,
+                max(0, connection.incoming.told),
+                self._resume_wait_ms if connection.accepted else self._wait_ms,
+                connection.expects_continue,
                 self._era,
-                {"state": upstream.state_blob} if upstream.accepted else None,
+                {"state": connection.state_blob} if connection.accepted else None,
             )
         )
-        upstream.opener = opener = self._opener_for(upstream)
-        upstream.entry_id, upstream.entry_size = None, opener.entry_size_bytes(packed)
-        self.waits.begin(upstream.number, upstream.accepted, self._loop.time())
-        opener.open(packed, upstream, upstream.epoch)
+        connection.opener = opener = self._opener_for(connection)
+        connection.entry_id, connection.entry_size = None, opener.entry_size_bytes(packed)
+        self.waits.begin(connection.number, connection.accepted, self._loop.time())
+        opener.open(packed, connection, connection.epoch)
 
-    def put_again(self, upstream: UpstreamConnection) -> None:
+    def put_again(self, connection: QueuedConnection) -> None:
         """Queue it for its next epoch."""
         self._counters["connection.requeued"] += 1
-        self.put(upstream)
+        self.put(connection)
 
-    def doubt(self, upstream: UpstreamConnection) -> None:
+    def doubt(self, connection: QueuedConnection) -> None:
         """Whether it is queued is not known: if somebody took it, that somebody lives and says so soon."""
-        self.waits.doubt(upstream.number, self._loop.time())
+        self.waits.doubt(connection.number, self._loop.time())
 
-    def withdraw(self, upstream: UpstreamConnection, entry_id: bytes, answered: OnAnswer) -> None:
+    def withdraw(self, connection: QueuedConnection, entry_id: bytes, answered: OnAnswer) -> None:
         """Take its entry back; answered with 1 if nobody had taken it."""
-        upstream.opener.withdraw(entry_id, upstream.entry_size, answered)
+        connection.opener.withdraw(entry_id, connection.entry_size, answered)
 
     def look(self, now: float) -> None:
         """Whose wait is over?"""
         for number in self.waits.due(now):
-            if (upstream := self._connections.get(number)) is not None:
+            if (connection := self._connections.get(number)) is not None:
                 self._counters["queue.timeout"] += 1
-                upstream.perform(upstream.transition(Trigger.WAIT_OVER))
+                connection.wait_over()
 
     def seek(self) -> None:
         """Redis has lost data: whose entry is there still?"""
@@ -112,8 +139,7 @@ class PendingQueue:
         """Redis has lost its data, or another server is Redis now: who is queued is queued no more."""
         log.warning("Redis has begun a new life: %d connections were queued", len(self.waits))
         for number in self.waits.queued():
-            upstream = self._connections[number]
-            upstream.perform(upstream.transition(Trigger.REDIS_EMPTY))
+            self._connections[number].queue_lost()
 
     def worker_died(self, worker: str) -> None:
         """Nobody reads its own channel any more: what waits there is withdrawn, and queued for all."""
@@ -121,13 +147,13 @@ class PendingQueue:
             return
         self._own.died(worker)
         for number in self.waits.queued():
-            upstream = self._connections[number]
-            known = upstream.entry_id is not None  # else its opener says where it stands
-            if upstream.opener.worker == worker and known:
-                upstream.seek()
+            connection = self._connections[number]
+            known = connection.entry_id is not None  # else its opener says where it stands
+            if connection.opener.worker == worker and known:
+                connection.seek()
 
-    def _opener_for(self, upstream: UpstreamConnection) -> ChannelWriter:
-        if upstream.accepted:
+    def _opener_for(self, connection: QueuedConnection) -> ChannelWriter:
+        if connection.accepted:
             return self._reopener
-        own = None if self._own is None else self._own.opener(upstream.tie, upstream.kind)
-        return own or self._openers[upstream.kind]
+        own = None if self._own is None else self._own.opener(connection.tie, connection.kind)
+        return own or self._openers[connection.kind]

@@ -1,12 +1,12 @@
 """One connection's line from its client to the wire: obeys what `connection.py` decides.
 
-It is the connection itself with a hand on either side: `client` holds the socket, `dispatcher` holds the wire. One object per
-connection, for the sake of its memory.
+It is the connection itself with a hand on either side: `client` holds the socket, `services` lead to workers and to Redis. One
+object per connection, for the sake of its memory.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import MutableMapping
 
 from channel_layer.messaging.channel_writer import ChannelWriter, Outcome
 from channel_layer.protocol import packets
@@ -16,13 +16,10 @@ from channel_layer.protocol.names import reply_channel
 from channel_layer.protocol.packets import Cancel, Close, Refusal
 from channel_layer.protocol.scope import Scope
 from channel_layer.redis.connection import Answer
-from interface_server.affinity.affinity import Tie
 from interface_server.connections.closed_client import ClosedClient
 from interface_server.connections.connection import Action, Connection, State, Trigger
 from interface_server.connections.interfaces import Client, EndReason
-
-if TYPE_CHECKING:
-    from interface_server.connections.dispatcher import Dispatcher
+from interface_server.connections.services import ConnectionServices
 
 _HAPPENING_OF_OUTCOME = {
     Outcome.FULL: Trigger.FULL,
@@ -68,11 +65,11 @@ _OWNED, _DONE, _FLOW = State.OWNED, State.DONE, Action.FLOW  # see connection.py
 class UpstreamConnection(Connection):
     """Implements `Upstream` for the client's side and `EnqueueListener` for the opener."""
 
-    __slots__ = ("client", "dispatcher", "entry_id", "entry_size", "kind", "leaving", "opener", "tie")
+    __slots__ = ("client", "entry_id", "entry_size", "leaving", "opener", "services")
 
     def __init__(
         self,
-        dispatcher: Dispatcher,
+        services: ConnectionServices,
         client: Client,
         number: int,
         scope: Scope,
@@ -82,11 +79,9 @@ class UpstreamConnection(Connection):
         expects: bool,
     ) -> None:
         super().__init__(number, scope, body, more_body, window, expects)
-        self.dispatcher = dispatcher
+        self.services = services
         self.client = client
-        self.kind: str = scope.event["type"]
         self.opener: ChannelWriter  # the way on which it was queued last
-        self.tie: Tie | None = None  # to the worker that its client had before
         self.entry_id: bytes | None = None  # on the shared channel, once it is known
         self.entry_size = 0
         self.leaving = LOST
@@ -94,7 +89,7 @@ class UpstreamConnection(Connection):
     @property
     def channel(self) -> str:
         """The reply channel."""
-        return reply_channel(self.dispatcher.node.name, self.number)
+        return reply_channel(self.services.name, self.number)
 
     # -- from the client's side
 
@@ -119,22 +114,21 @@ class UpstreamConnection(Connection):
         if self.owner is None:
             self.incoming.consumed += size_bytes  # between two owners: the next one is told
             return
-        total = self.incoming.consume(size_bytes, self.dispatcher.budget)
+        total = self.incoming.consume(size_bytes, self.services.budget)
         if total is not None:
-            self.dispatcher.node.post(self.owner, packets.credit(self.number, self.epoch, total, self.received))
+            self.services.post(self.owner, packets.credit(self.number, self.epoch, total, self.received))
 
     def credit_again(self) -> None:
         """After a doubt: a credit that was lost is followed by no other, if the application waits for it."""
         if self.owner is not None:
-            self.dispatcher.node.post(
-                self.owner, packets.credit(self.number, self.epoch, self.incoming.told, self.received)
-            )
+            self.services.post(self.owner, packets.credit(self.number, self.epoch, self.incoming.told, self.received))
 
     def leave(self, code: int = ABNORMAL, reason: str = "") -> None:
         """See `Upstream.leave`."""
         self.leaving = (code, reason)
-        if code != ABNORMAL and self.has_last_words and not self.dispatcher.draining:
+        if code != ABNORMAL and self.has_last_words and not self.services.draining:
             self.client, self.halted = ClosedClient(self), True
+            self.incoming.consumed = self.delivered_bytes  # what was on its way when it closed is in nobody's hands
             return
         self.perform(self.transition(Trigger.LEFT))
 
@@ -142,9 +136,29 @@ class UpstreamConnection(Connection):
         """See `Upstream.complete`."""
         if self.state is _OWNED:  # the common end by the short way: as the table says, and nobody has to be told
             self.state = _DONE
-            self.dispatcher.forget(self)
+            self.services.forget(self)
         else:
             self.perform(self.transition(Trigger.COMPLETE))
+
+    # -- of a client that has closed
+
+    @property
+    def counters(self) -> MutableMapping[str, int]:
+        """See `EndingConnection.counters`."""
+        return self.services.counters
+
+    def await_accept(self) -> None:
+        """See `EndingConnection.await_accept`."""
+        self.services.after_accept_timeout(self._accept_overdue, self.epoch)
+
+    def _accept_overdue(self, epoch: int) -> None:
+        if epoch == self.epoch and self.state is _OWNED and not self.accepted_here:
+            self.perform(self.transition(Trigger.LEFT))
+
+    def leave_if_heard_out(self) -> None:
+        """See `EndingConnection.leave_if_heard_out`."""
+        if self.accepted_here and not self.waiting:
+            self.perform(self.transition(Trigger.LEFT))
 
     # -- from the wire
 
@@ -170,7 +184,7 @@ class UpstreamConnection(Connection):
         while (event := self.next_waiting()) is not None:
             self._post(event)
         if self.halted and isinstance(self.client, ClosedClient):
-            self.client.heard()
+            self.leave_if_heard_out()
         elif self.halted and self.room:
             self.halted = False
             self.client.resume()
@@ -188,26 +202,36 @@ class UpstreamConnection(Connection):
     def perform(self, action: Action, end_reason: EndReason | None = None) -> None:
         """Do what the table says."""
         if action is _FLOW:
-            self.dispatcher.adopted(self)
+            self.services.adopted(self)
+            if self.kind == "websocket" or self.services.answer_may_be_late:
+                self.client.adopted()
             if self.epoch > 1:
                 self.delivered(0)  # what the client has taken since we were queued
             if self.waiting or self.halted:
                 self.flow()
             return
         if action is Action.OPEN_AGAIN:
-            self.dispatcher.queue.put_again(self)
+            self.services.queue.put_again(self)
             if self.halted:
                 self.flow()
             return
         if action is Action.AWAIT:
-            self.dispatcher.queue.doubt(self)
+            self.services.queue.doubt(self)
         elif action is Action.WITHDRAW:
             self._withdraw()
         elif action is Action.CANCEL_OWNER:
             self._tell_owner(packets.cancel(self.number, self.epoch, Cancel.LEFT, *self.leaving))
         if self.state is _DONE:
-            self.dispatcher.forget(self)
+            self.services.forget(self)
             self._end(action, end_reason)
+
+    def wait_over(self) -> None:
+        """See `QueuedConnection.wait_over`."""
+        self.perform(self.transition(Trigger.WAIT_OVER))
+
+    def queue_lost(self) -> None:
+        """See `QueuedConnection.queue_lost`."""
+        self.perform(self.transition(Trigger.REDIS_EMPTY))
 
     def seek(self) -> None:
         """Redis has lost data. If our entry is there all the same we take it back: then surely nobody else has it, nor ever will."""
@@ -220,7 +244,7 @@ class UpstreamConnection(Connection):
         """Nobody knows any more how it stands: it ends visibly, on both sides, whatever the table says."""
         if self.state is not _DONE:
             self.state = _DONE
-            self.dispatcher.forget(self)
+            self.services.forget(self)
             self._end(Action.END_PACKETS_LOST, None)
 
     def _end(self, action: Action, end_reason: EndReason | None) -> None:
@@ -235,11 +259,11 @@ class UpstreamConnection(Connection):
 
     def _post(self, event: Event) -> None:
         assert self.owner is not None
-        self.dispatcher.node.post(self.owner, packets.data(self.number, self.epoch, self.sent, [event]))
+        self.services.post(self.owner, packets.data(self.number, self.epoch, self.sent, [event]))
 
     def _tell_owner(self, packet: packets.Packet) -> None:
         if self.owner is not None:
-            self.dispatcher.node.post(self.owner, packet)
+            self.services.post(self.owner, packet)
 
     def _withdraw(self, if_gone: Trigger | None = None) -> None:
         """Take our entry out of the queue, if it is there and we know where."""
@@ -252,4 +276,4 @@ class UpstreamConnection(Connection):
             if trigger is not None and epoch == self.epoch:
                 self.perform(self.transition(trigger))
 
-        self.dispatcher.queue.withdraw(self, self.entry_id, answered)
+        self.services.queue.withdraw(self, self.entry_id, answered)

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, MutableMapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from channel_layer.errors import InvalidMessage
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.socket_messages import socket_message
-from interface_server.connections.interfaces import PushedMessage
 from interface_server.groups.delivery_order import Held, is_own, may_go
 from interface_server.groups.dropped_messages import DroppedMessages
-
-if TYPE_CHECKING:
-    from interface_server.connections.upstream import UpstreamConnection
+from interface_server.groups.interfaces import PushedMessage, Recipient
 
 log = logging.getLogger("towpath.interface")
 
@@ -28,7 +25,7 @@ class Deliveries:
 
     def __init__(
         self,
-        connections: Mapping[int, UpstreamConnection],
+        connections: Mapping[int, Recipient],
         counters: MutableMapping[str, int],
         dropped: DroppedMessages,
         perform: Callable[[str, list[list[Any]]], None],
@@ -43,139 +40,139 @@ class Deliveries:
         self.deaf = False  #: the last message that was waited for has not come, and no other since
         self.held: dict[int, Held] = {}
 
-    def send(self, upstream: UpstreamConnection, event: Event, count: int) -> None:
+    def send(self, recipient: Recipient, event: Event, count: int) -> None:
         """What somebody sent to its reply channel: as it comes, but for the accept. count: of its own instance; else 0."""
-        if count and not self._is_next(upstream, count):
+        if count and not self._is_next(recipient, count):
             return
         try:
             pushed = PushedMessage(socket_message(event))
         except InvalidMessage as error:
-            self._dropped.tell("dropped.push_invalid", upstream.channel, str(error))
+            self._dropped.tell("dropped.push_invalid", recipient.channel, str(error))
             return
-        if upstream.accepted:
-            upstream.client.push(pushed)
-        elif upstream.kind == "websocket":
-            self._hold_for_accept(upstream, pushed)
+        if recipient.accepted:
+            recipient.client.push(pushed)
+        elif recipient.kind == "websocket":
+            self._hold_for_accept(recipient, pushed)
         else:
-            self._no_socket(upstream, pushed)
+            self._no_socket(recipient, pushed)
 
-    def _hold_for_accept(self, upstream: UpstreamConnection, pushed: PushedMessage) -> None:
-        held = self._held_of(upstream)
+    def _hold_for_accept(self, recipient: Recipient, pushed: PushedMessage) -> None:
+        held = self._held_of(recipient)
         if held.size_bytes < self._held_bytes_max:
             held.keep_sent(pushed)
         else:
-            self._no_room(upstream, held)
+            self._no_room(recipient, held)
 
     def push(self, number: int, pushed: PushedMessage) -> None:
         """What somebody sent to a group: to one member, if it is still there."""
-        upstream = self._connections.get(number)
-        if upstream is None:
+        recipient = self._connections.get(number)
+        if recipient is None:
             return
         origin = pushed.origin  # plain comparisons: this is done for each member of a group
-        if upstream.accepted and (origin is None or origin[0] != number) and number not in self.held:
-            upstream.client.push(pushed)
+        if recipient.accepted and (origin is None or origin[0] != number) and number not in self.held:
+            recipient.client.push(pushed)
         else:
-            self._in_order(upstream, pushed)
+            self._in_order(recipient, pushed)
 
-    def _in_order(self, upstream: UpstreamConnection, pushed: PushedMessage) -> None:
-        self._heard(upstream, pushed)
-        if upstream.kind != "websocket":
-            self._no_socket(upstream, pushed)
-        elif upstream.number not in self.held and may_go(upstream, pushed):
-            upstream.client.push(pushed)
+    def _in_order(self, recipient: Recipient, pushed: PushedMessage) -> None:
+        self._heard(recipient, pushed)
+        if recipient.kind != "websocket":
+            self._no_socket(recipient, pushed)
+        elif recipient.number not in self.held and may_go(recipient, pushed):
+            recipient.client.push(pushed)
         else:
-            self._hold(upstream, pushed)
-            self.go_on(upstream)
+            self._hold(recipient, pushed)
+            self.go_on(recipient)
 
-    def _no_socket(self, upstream: UpstreamConnection, pushed: PushedMessage) -> None:
-        where = f"group {pushed.group}" if pushed.group else upstream.channel
-        self._dropped.tell("dropped.push_to_http", where, f"{upstream.channel} is an HTTP exchange")
+    def _no_socket(self, recipient: Recipient, pushed: PushedMessage) -> None:
+        where = f"group {pushed.group}" if pushed.group else recipient.channel
+        self._dropped.tell("dropped.push_to_http", where, f"{recipient.channel} is an HTTP exchange")
 
-    def _heard(self, upstream: UpstreamConnection, pushed: PushedMessage) -> None:
+    def _heard(self, recipient: Recipient, pushed: PushedMessage) -> None:
         """Its own message has come."""
-        if is_own(upstream, pushed):
+        if is_own(recipient, pushed):
             assert pushed.origin is not None
-            upstream.came = max(upstream.came, pushed.origin[2])
+            recipient.came = max(recipient.came, pushed.origin[2])
 
-    def _hold(self, upstream: UpstreamConnection, pushed: PushedMessage) -> None:
-        held = self._held_of(upstream)
+    def _hold(self, recipient: Recipient, pushed: PushedMessage) -> None:
+        held = self._held_of(recipient)
         if held.size_bytes < self._held_bytes_max:
             held.keep_push(pushed)
-        elif upstream.accepted:  # order is worth so much memory, and no more
+        elif recipient.accepted:  # order is worth so much memory, and no more
             held.keep_push(pushed)
-            self._give_up(upstream, held)
+            self._give_up(recipient, held)
         else:
-            self._no_room(upstream, held)
+            self._no_room(recipient, held)
 
-    def _no_room(self, upstream: UpstreamConnection, held: Held) -> None:
+    def _no_room(self, recipient: Recipient, held: Held) -> None:
         self._counters["dropped.push_before_accept"] += 1
         if not held.told:
             held.told = True
             text = "%s has not been accepted, and %d bytes wait for that: what comes now is dropped"
-            log.warning(text, upstream.channel, held.size_bytes)
+            log.warning(text, recipient.channel, held.size_bytes)
 
-    def _held_of(self, upstream: UpstreamConnection) -> Held:
-        return self.held.setdefault(upstream.number, Held())
+    def _held_of(self, recipient: Recipient) -> Held:
+        return self.held.setdefault(recipient.number, Held())
 
     # -- where the two ways meet
 
-    def placed(self, upstream: UpstreamConnection, count: int, expected: bool) -> None:
+    def placed(self, recipient: Recipient, count: int, expected: bool) -> None:
         """The place of a message of its own instance to a group has come. expected: the message itself will come here too."""
-        if not self._is_next(upstream, count):
+        if not self._is_next(recipient, count):
             return
-        if expected and not self.deaf and upstream.came < count:
-            self._held_of(upstream).wait_for(count)
-        self.release(upstream)
+        if expected and not self.deaf and recipient.came < count:
+            self._held_of(recipient).wait_for(count)
+        self.release(recipient)
 
     @staticmethod
-    def _is_next(upstream: UpstreamConnection, count: int) -> bool:
+    def _is_next(recipient: Recipient, count: int) -> bool:
         """False: it was seen, and sent again after a doubt."""
-        if count <= upstream.placed:
+        if count <= recipient.placed:
             return False
-        upstream.placed = count
+        recipient.placed = count
         return True
 
     def missed(self, pushed: PushedMessage) -> None:
         """A message was dropped: nobody needs to wait for it."""
-        upstream = self._connections.get(pushed.origin[0]) if pushed.origin is not None else None
-        if upstream is not None:
-            self._heard(upstream, pushed)
-            self.go_on(upstream)
+        recipient = self._connections.get(pushed.origin[0]) if pushed.origin is not None else None
+        if recipient is not None:
+            self._heard(recipient, pushed)
+            self.go_on(recipient)
 
     def holds(self, sender: str, packet: list[Any]) -> bool:
         """True if `packet` is its owner's, and has to wait."""
         held = self.held.get(packet[1])
         if held is None or held.running or not (held.awaited or held.packets):
             return False
-        upstream = self._connections[packet[1]]
-        if not upstream.is_from_owner(sender, packet[2]):
+        recipient = self._connections[packet[1]]
+        if not recipient.is_from_owner(sender, packet[2]):
             return False
         held.keep_packet(sender, packet)
         if held.size_bytes > self._held_bytes_max:
-            self._give_up(upstream, held)
-            self.go_on(upstream)
+            self._give_up(recipient, held)
+            self.go_on(recipient)
         return True
 
-    def release(self, upstream: UpstreamConnection) -> None:
+    def release(self, recipient: Recipient) -> None:
         """Something has come that pushes may have waited for."""
-        held = self.held.get(upstream.number)
+        held = self.held.get(recipient.number)
         if held is None:
             return
-        while (pushed := held.next_push(upstream)) is not None:
-            upstream.client.push(pushed)
-        self._done(upstream.number, held)
+        while (pushed := held.next_push(recipient)) is not None:
+            recipient.client.push(pushed)
+        self._done(recipient.number, held)
 
-    def go_on(self, upstream: UpstreamConnection) -> None:
+    def go_on(self, recipient: Recipient) -> None:
         """The same for its owner's packets, which may end the connection, or let others wait."""
-        self.release(upstream)
-        held = self.held.get(upstream.number)
+        self.release(recipient)
+        held = self.held.get(recipient.number)
         if held is not None and not held.running:
-            self._run(upstream, held)
-            self._done(upstream.number, held)
+            self._run(recipient, held)
+            self._done(recipient.number, held)
 
-    def _run(self, upstream: UpstreamConnection, held: Held) -> None:
+    def _run(self, recipient: Recipient, held: Held) -> None:
         held.running = True
-        while (waited := held.next_packet(upstream)) is not None:
+        while (waited := held.next_packet(recipient)) is not None:
             sender, packet = waited
             self._perform(sender, [packet])
         held.running = False
@@ -189,25 +186,25 @@ class Deliveries:
     def look(self) -> None:
         """Twice a second."""
         for number, held in tuple(self.held.items()):
-            upstream = self._connections[number]
+            recipient = self._connections[number]
             if held.overdue():
                 self.deaf = self.deaf or bool(held.awaited)
-                self._give_up(upstream, held)
-                self.go_on(upstream)
+                self._give_up(recipient, held)
+                self.go_on(recipient)
 
-    def _give_up(self, upstream: UpstreamConnection, held: Held) -> None:
+    def _give_up(self, recipient: Recipient, held: Held) -> None:
         self._counters["order.given_up"] += 1
-        held.give_up(upstream)
+        held.give_up(recipient)
 
-    def owner_lost(self, upstream: UpstreamConnection) -> None:
+    def owner_lost(self, recipient: Recipient) -> None:
         """Nothing more will come of its owner: what has come is obeyed now."""
-        while (held := self.held.get(upstream.number)) is not None and held.awaited:
-            held.give_up(upstream)
-            self.go_on(upstream)
+        while (held := self.held.get(recipient.number)) is not None and held.awaited:
+            held.give_up(recipient)
+            self.go_on(recipient)
 
-    def forget(self, upstream: UpstreamConnection) -> None:
+    def forget(self, recipient: Recipient) -> None:
         """One of `held` is done: what waits is dropped with it, and a `join` or `leave` that waits gets its answer."""
-        held = self.held.pop(upstream.number)
+        held = self.held.pop(recipient.number)
         self._counters["dropped.push_not_open"] += held.end()
         if not held.running:
-            self._run(upstream, held)
+            self._run(recipient, held)

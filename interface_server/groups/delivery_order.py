@@ -18,8 +18,7 @@ from typing import Any
 
 from channel_layer.protocol.events import payload_size_bytes
 from channel_layer.protocol.packets import JOIN, LEAVE, SEND
-from interface_server.connections.connection import Connection
-from interface_server.connections.interfaces import PushedMessage
+from interface_server.groups.interfaces import PushedMessage, Recipient
 
 #: How many looks, two a second, either side waits for the other. Counted, since a loop that was blocked has looked once, and reads
 #: first what came meanwhile.
@@ -58,13 +57,13 @@ class Held:
         self.ready.append(pushed)
         self.size_bytes += _push_size_bytes(pushed)
 
-    def next_push(self, connection: Connection) -> PushedMessage | None:
+    def next_push(self, recipient: Recipient) -> PushedMessage | None:
         """The next one that may go now."""
-        while self.unplaced and is_placed(connection, self.unplaced[0]):
+        while self.unplaced and is_placed(recipient, self.unplaced[0]):
             self.ready.append(self.unplaced.popleft())
             if not self.awaited:
                 self.looks = 0
-        if not self.ready or not connection.accepted:
+        if not self.ready or not recipient.accepted:
             return None
         pushed = self.ready.popleft()
         self.size_bytes -= _push_size_bytes(pushed)
@@ -80,9 +79,9 @@ class Held:
         self.packets.append((sender, packet, size_bytes))
         self.size_bytes += size_bytes
 
-    def next_packet(self, connection: Connection) -> tuple[str, list[Any]] | None:
+    def next_packet(self, recipient: Recipient) -> tuple[str, list[Any]] | None:
         """The next one that may be obeyed now."""
-        if self.awaited > connection.came:
+        if self.awaited > recipient.came:
             return None
         self.awaited = 0
         if not self.packets:
@@ -105,28 +104,28 @@ class Held:
         self.awaited = 0
         return dropped
 
-    def give_up(self, connection: Connection) -> None:
+    def give_up(self, recipient: Recipient) -> None:
         """Neither side waits for the other any more."""
-        connection.came = max(connection.came, self.awaited)
+        recipient.came = max(recipient.came, self.awaited)
         for pushed in self.unplaced:
-            if is_own(connection, pushed):
+            if is_own(recipient, pushed):
                 pushed.origin = None  # nobody else looks at it
 
 
-def is_own(connection: Connection, pushed: PushedMessage) -> bool:
+def is_own(recipient: Recipient, pushed: PushedMessage) -> bool:
     """True if the connection's present instance has published it."""
     origin = pushed.origin
-    return origin is not None and origin[0] == connection.number and origin[1] == connection.epoch
+    return origin is not None and origin[0] == recipient.number and origin[1] == recipient.epoch
 
 
-def is_placed(connection: Connection, pushed: PushedMessage) -> bool:
+def is_placed(recipient: Recipient, pushed: PushedMessage) -> bool:
     """True if all that its instance said before `pushed` has come."""
-    return pushed.origin is None or not is_own(connection, pushed) or pushed.origin[2] <= connection.placed
+    return pushed.origin is None or not is_own(recipient, pushed) or pushed.origin[2] <= recipient.placed
 
 
-def may_go(connection: Connection, pushed: PushedMessage) -> bool:
+def may_go(recipient: Recipient, pushed: PushedMessage) -> bool:
     """True if it may be written now, as far as it alone is concerned."""
-    return connection.accepted and is_placed(connection, pushed)
+    return recipient.accepted and is_placed(recipient, pushed)
 
 
 def _push_size_bytes(pushed: PushedMessage) -> int:

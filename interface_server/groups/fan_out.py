@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
 
-from interface_server.connections.interfaces import PushedMessage
+from interface_server.groups.interfaces import PushedMessage
 
 SOCKETS_PER_TURN = 256
 #: Messages that wait while one is being delivered; the newest beyond it are dropped and counted.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from channel_layer.errors import InvalidMessage
 from channel_layer.messaging.membership import Membership
@@ -17,14 +17,10 @@ from channel_layer.protocol import packets
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.names import check_group
 from channel_layer.protocol.socket_messages import socket_message
-from interface_server.connections.connection import State
-from interface_server.connections.interfaces import PushedMessage
 from interface_server.groups.deliveries import Deliveries
 from interface_server.groups.dropped_messages import DroppedMessages
 from interface_server.groups.fan_out import FanOut
-
-if TYPE_CHECKING:
-    from interface_server.connections.upstream import UpstreamConnection
+from interface_server.groups.interfaces import PushedMessage, Recipient
 
 #: After the accept of a resumed WebSocket's instance: until then it has confirmed the groups that it wants to stay in.
 SWEEP_S = 5.0
@@ -37,7 +33,7 @@ class GroupMembers:
         self,
         node: Node,
         membership: Membership,
-        connections: Mapping[int, UpstreamConnection],
+        connections: Mapping[int, Recipient],
         deliveries: Deliveries,
         dropped: DroppedMessages,
     ) -> None:
@@ -70,10 +66,10 @@ class GroupMembers:
         _, *place = origin
         return (place[0], place[1], place[2]) if list(map(type, place)) == [int, int, int] else None
 
-    def published(self, upstream: UpstreamConnection, count: int, group: str) -> None:
+    def published(self, recipient: Recipient, count: int, group: str) -> None:
         """Its instance said in its own line of packets that it has sent to `group`."""
-        member = self._membership.has(group, upstream.number)
-        self._deliveries.placed(upstream, count, member and self._node.groups.hears(group))
+        member = self._membership.has(group, recipient.number)
+        self._deliveries.placed(recipient, count, member and self._node.groups.hears(group))
 
     def join(self, sender: str, packet: list[Any]) -> None:
         """A `join` packet; answered when Redis has confirmed, so that who joins and then sends is certain to reach."""
@@ -98,16 +94,16 @@ class GroupMembers:
             self._node.groups.unsubscribe(group)
         self._node.post(sender, packets.joined(number, epoch, request, known))
 
-    def resumed(self, upstream: UpstreamConnection) -> None:
+    def resumed(self, recipient: Recipient) -> None:
         """An instance has accepted a socket that it got from another: what it does not confirm of the memberships ends soon."""
-        self._loop.call_later(SWEEP_S, self._sweep, upstream, upstream.epoch)
+        self._loop.call_later(SWEEP_S, self._sweep, recipient, recipient.epoch)
 
-    def _sweep(self, upstream: UpstreamConnection, epoch: int) -> None:
-        if upstream.epoch == epoch and upstream.state is State.OWNED:
-            for group in self._membership.sweep(upstream.number, epoch):
+    def _sweep(self, recipient: Recipient, epoch: int) -> None:
+        if recipient.epoch == epoch and recipient.owned:
+            for group in self._membership.sweep(recipient.number, epoch):
                 self._node.groups.unsubscribe(group)
 
     def _knows(self, number: int, epoch: int) -> bool:
         """Epoch 0: from elsewhere than the connection's instance, and always obeyed."""
-        upstream = self._connections.get(number)
-        return upstream is not None and epoch in (0, upstream.epoch)
+        recipient = self._connections.get(number)
+        return recipient is not None and epoch in (0, recipient.epoch)

@@ -10,7 +10,8 @@ from math import inf
 
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.server_sent_events import resumes_by_itself
-from interface_server.connections.interfaces import EndReason, PushedMessage, Upstream
+from interface_server.connections.interfaces import EndReason, Upstream
+from interface_server.groups.interfaces import PushedMessage
 from interface_server.http.response import OVER, InvalidResponse
 from interface_server.http1.connection_base import HALF_CLOSED, RETRY_AFTER, TEXT, HttpSocket, logger
 from interface_server.http1.encoder import JOINED_SIZE_BYTES_MAX, Http1Response

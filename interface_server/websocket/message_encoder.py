@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from channel_layer.protocol.events import EVENT_OVERHEAD_BYTES, Event
-from interface_server.connections.interfaces import PushedMessage
+from interface_server.groups.interfaces import PushedMessage
 from interface_server.websocket.frames import COMPRESSED, CONTINUATION, FIN, frame, message_payload
 
 

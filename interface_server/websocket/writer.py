@@ -9,7 +9,7 @@ written at once; for a group the very same bytes for all. P1, P5.
 from __future__ import annotations
 
 from channel_layer.protocol.events import Event
-from interface_server.connections.interfaces import PushedMessage
+from interface_server.groups.interfaces import PushedMessage
 from interface_server.websocket.connection_base import Socket
 from interface_server.websocket.frames import message_frame
 from interface_server.websocket.message_encoder import Composer

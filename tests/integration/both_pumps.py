@@ -14,7 +14,8 @@ from channel_layer.protocol.packets import Close
 from channel_layer.protocol.scope import Scope
 from channel_layer.settings import RedisSettings
 from interface_server.connections.dispatcher import Dispatcher as InterfacePump
-from interface_server.connections.interfaces import EndReason, PushedMessage
+from interface_server.connections.interfaces import EndReason
+from interface_server.groups.interfaces import PushedMessage
 from interface_server.settings import InterfaceSettings
 from tests.support.facts import until
 from worker.connections.dispatcher import Dispatcher as WorkerPump

@@ -16,7 +16,7 @@ from channel_layer.protocol.events import Event
 from channel_layer.protocol.scope import Scope
 from channel_layer.settings import RedisSettings
 from interface_server.connections.dispatcher import Dispatcher as InterfacePump
-from interface_server.connections.interfaces import PushedMessage
+from interface_server.groups.interfaces import PushedMessage
 from tests.integration.both_pumps import Recorded, RecordedHost, interface, scope_of, worker
 from tests.support.facts import until
 from worker.application.loader import LoadedApplication

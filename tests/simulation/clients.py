@@ -11,7 +11,8 @@ from channel_layer.protocol.events import EVENT_OVERHEAD_BYTES, Event, payload_s
 from channel_layer.protocol.flow_control import WINDOW_BYTES_SMALL
 from channel_layer.protocol.scope import Scope
 from interface_server.connections.connection import DEATHS_MAX
-from interface_server.connections.interfaces import EndReason, PushedMessage
+from interface_server.connections.interfaces import EndReason
+from interface_server.groups.interfaces import PushedMessage
 from tests.simulation.applications import PART_SIZE_BYTES_MAX
 from tests.simulation.marks import Mark, mark_of
 from tests.simulation.process import Process

@@ -21,11 +21,11 @@ from channel_layer.redis import connection as redis_connection
 from channel_layer.redis.connection import RedisConnection
 from interface_server.connections import connection
 from interface_server.connections.connection import MOVES, Action, Connection, Order, State, Trigger
-from interface_server.connections.interfaces import PushedMessage
 from interface_server.connections.pending_queue import PendingQueue
 from interface_server.connections.upstream import UpstreamConnection
 from interface_server.groups import delivery_order
 from interface_server.groups.deliveries import Deliveries
+from interface_server.groups.interfaces import PushedMessage
 from tests.simulation.rules_between import BETWEEN
 from worker.connections.adoption import Adoption
 from worker.connections.dispatcher import Dispatcher as WorkerPump
@@ -254,11 +254,13 @@ def _in_silence(deed: Any) -> Any:
     """The same deed, and nobody is told."""
 
     def done(self: Any, *arguments: Any) -> None:
-        self.node.post = _nothing
+        post = self.post
+        self.node.post = self.post = _nothing
         try:
             deed(self, *arguments)
         finally:
             del self.node.post
+            self.post = post
 
     return done
 

@@ -11,11 +11,11 @@ import pytest
 
 from channel_layer.protocol import packets
 from channel_layer.protocol.scope import Scope
-from interface_server.connections.interfaces import PushedMessage
 from interface_server.connections.upstream import UpstreamConnection
 from interface_server.groups.deliveries import Deliveries
 from interface_server.groups.delivery_order import LOOKS_MAX
 from interface_server.groups.dropped_messages import DroppedMessages
+from interface_server.groups.interfaces import PushedMessage
 
 OWNER = "worker.000000000001"
 HELD_BYTES_MAX = 5_000
@@ -41,10 +41,10 @@ class Played:
         dropped = DroppedMessages(self.counters)
         self.deliveries = Deliveries(self.connections, self.counters, dropped, self._perform, HELD_BYTES_MAX)
         self.socket = Socket()
-        dispatcher: Any = SimpleNamespace(node=SimpleNamespace(name="interface.000000000001"))
+        services: Any = SimpleNamespace(name="interface.000000000001")
         client: Any = self.socket
         scope = Scope({"type": kind, "method": "GET", "headers": []})
-        self.upstream = UpstreamConnection(dispatcher, client, 1, scope, b"", False, 100_000, False)
+        self.upstream = UpstreamConnection(services, client, 1, scope, b"", False, 100_000, False)
         self.upstream.adopted(OWNER, 100_000)
         self.upstream.accepted = accepted
         self.connections[1] = self.upstream

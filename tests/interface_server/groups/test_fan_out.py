@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from interface_server.connections.interfaces import PushedMessage
 from interface_server.groups.fan_out import SOCKETS_PER_TURN, FanOut
+from interface_server.groups.interfaces import PushedMessage
 from tests.support.facts import until
 
 MEMBERS = tuple(range(3 * SOCKETS_PER_TURN))

@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from interface_server.connections.interfaces import EndReason, PushedMessage
+from interface_server.connections.interfaces import EndReason
+from interface_server.groups.interfaces import PushedMessage
 from interface_server.settings import InterfaceSettings
 from tests.support.facts import until
 from tests.support.websocket_server import Served, client_frame, served

@@ -6,7 +6,7 @@ import websockets
 from websockets.typing import Subprotocol
 
 from channel_layer.protocol.events import Event
-from interface_server.connections.interfaces import PushedMessage
+from interface_server.groups.interfaces import PushedMessage
 from interface_server.settings import InterfaceSettings
 from tests.support.websocket_server import ACCEPT, Downstream, served
 

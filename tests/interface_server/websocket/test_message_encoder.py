@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from interface_server.connections.interfaces import PushedMessage
+from interface_server.groups.interfaces import PushedMessage
 from interface_server.websocket.frames import CONTINUATION, FIN, TEXT
 from interface_server.websocket.message_encoder import Composer
 

@@ -1,0 +1,70 @@
+"""The interface between group messages and the connections that receive them.
+
+A `Recipient` is one connection, as this sub-package sees it; the connection itself lives above, in connections/. Both run on the
+reactor thread, call each other directly, and never block. PROTOCOL.md, "Order"; P1, P10.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from channel_layer.protocol.events import Event
+
+
+class PushedMessage:
+    """One event that third parties sent: by `send` to the reply channel, or by a group. Outside of credit.
+
+    `frame` is a place for the WebSocket frame, built once by the first client that needs it and written by all.
+    """
+
+    __slots__ = ("event", "frame", "group", "origin")
+
+    def __init__(self, event: Event, group: str = "", origin: tuple[int, int, int] | None = None) -> None:
+        """event: checked (channel_layer/protocol/socket_messages.py). group: by which it came. origin: number, epoch and count of
+        the instance of ours that has published it."""
+        self.event = event
+        self.group = group
+        self.origin = origin
+        self.frame: bytes | None = None
+
+
+class Socket(Protocol):
+    """The client's side of a recipient. Nothing here may raise."""
+
+    def push(self, pushed: PushedMessage) -> None:
+        """An event that third parties sent. What of these its client has not taken is bounded in bytes and in time: then close 1013.
+
+        HTTP knows no such event: it is dropped and counted.
+        """
+
+
+class Recipient(Protocol):
+    """One connection that groups and third parties send to."""
+
+    number: int
+    epoch: int
+    kind: str
+    """`http` or `websocket`."""
+    placed: int
+    """How many messages its present instance has sent by the layer, as far as its packets have come."""
+    came: int
+    """How many of these that were for groups have come by publish and subscribe, or are waited for no more."""
+
+    @property
+    def accepted(self) -> bool:
+        """True if its client has been accepted, by whichever instance."""
+
+    @property
+    def owned(self) -> bool:
+        """True while a worker has it."""
+
+    @property
+    def channel(self) -> str:
+        """Its reply channel, `<node>!<number>`."""
+
+    @property
+    def client(self) -> Socket:
+        """Read directly, and without a call of the recipient between, since each member of a group is sent to in this way."""
+
+    def is_from_owner(self, sender: str, epoch: int) -> bool:
+        """True if `sender` owns it in this epoch."""
