@@ -213,7 +213,6 @@ KNOWN_UPWARD: set[str] = {
     "interface_server/http1/connection_base.py -> interface_server/protocol_factory.py",
     "interface_server/http1/request_reader.py -> interface_server/websocket/connection.py",
     "interface_server/websocket/handshake.py -> interface_server/http1/encoder.py",
-    "towpath/supervisord/rpc.py -> towpath/runtime/run_dir.py",
 }
 #: Files that import each other still.
 KNOWN_CIRCLES: list[list[str]] = [
@@ -224,7 +223,6 @@ KNOWN_CIRCLES: list[list[str]] = [
         "interface_server/http1/response_writer.py",
         "interface_server/protocol_factory.py",
     ],
-    ["towpath/runtime/embedded_redis.py", "towpath/runtime/listen_address.py", "towpath/runtime/run_dir.py"],
     [
         "worker/connections/dispatcher.py",
         "worker/connections/downstream.py",

@@ -13,6 +13,7 @@ import signal
 from pathlib import Path
 
 from towpath.errors import STARTUP_FAILURE, StartFailure
+from towpath.runtime import listen_address as listening
 from towpath.runtime import process_markers as marks
 from towpath.system import processes, standard_streams
 from towpath.system.private_folder import PrivateFolder
@@ -74,8 +75,6 @@ def url(folder: Path) -> str:
 
 def run(folder: Path) -> int:
     """Become the server of the `serve` in `folder`; the exit code if that cannot be."""
-    from towpath.runtime import listen_address as listening  # which needs this module itself
-
     try:
         marks.enter()
         listening.close_handed_down()

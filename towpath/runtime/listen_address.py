@@ -16,9 +16,9 @@ from pathlib import Path
 from interface_server.settings import InterfaceSettings
 from interface_server.transport.socket_options import PERMISSIONS, bindable, permissions, remove_stale
 from towpath.errors import StartFailure
-from towpath.runtime.run_dir import SOCKET_PATH_BYTES_MAX
 from towpath.runtime.worker_environment import RUN_DIR
 from towpath.supervisord.conf import DESCRIPTORS_CLOSED_BELOW
+from towpath.system import unix_sockets
 
 HANDED_DOWN = DESCRIPTORS_CLOSED_BELOW  #: the number of the descriptor that `serve` hands down
 HANDED_DOWN_END = HANDED_DOWN + 100  #: what is above may be somebody else's
@@ -72,19 +72,13 @@ def check(settings: InterfaceSettings) -> None:
 
 def check_unix(path: Path) -> int | None:
     """StartFailure if nobody could listen there. What a dead server left is taken away; its permissions are returned."""
-    check_fits(path)
+    unix_sockets.check_path(path)
     if not path.parent.is_dir():
         raise StartFailure(f"there is no folder {path.parent} for the unix socket")
     try:
         return remove_stale(path)
     except OSError as error:
         raise StartFailure(f"cannot listen on the unix socket {path}: {error.strerror or error}") from error
-
-
-def check_fits(path: Path) -> None:
-    """StartFailure if the system has no unix socket of such a long path."""
-    if len(os.fsencode(path.absolute())) > SOCKET_PATH_BYTES_MAX:
-        raise StartFailure(f"{path} is too long for the path of a unix socket: at most {SOCKET_PATH_BYTES_MAX} bytes")
 
 
 def close_handed_down() -> None:

@@ -25,7 +25,6 @@ import fcntl
 import json
 import os
 import re
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -37,7 +36,7 @@ from towpath.runtime import process_markers as marks
 from towpath.runtime import worker_environment as environment
 from towpath.runtime.process_markers import HOLDER, RECORDS
 from towpath.supervisord import conf as supervisord_conf
-from towpath.system import standard_streams
+from towpath.system import standard_streams, unix_sockets
 from towpath.system.private_folder import OTHERS_MAY_WRITE, PRIVATE, NotPrivate, PrivateFolder
 from towpath.system.processes import Identity, end_all
 
@@ -63,7 +62,6 @@ NEEDED = (HOLDER, RECORDS, FACTS, control.NAME, environment.NAME, embedded.SOCKE
 OF_A_PROCESS = re.compile(r"\.?(supervisord|redis|(interface|worker)-\d+)(\.[\w.]+)?")
 DRAFT = re.compile(rf"\.({'|'.join(map(re.escape, FILES))})\.\d+\.draft")
 
-SOCKET_PATH_BYTES_MAX = 107 if sys.platform == "linux" else 103  #: what the system allows for a unix socket's path
 LONGEST_SOCKET = f"{supervisord_conf.SOCKET_NAME}.4194304"  #: supervisord adds its number while it makes it
 
 
@@ -107,7 +105,7 @@ class RunDir:
         socket fits into it.
         """
         path = path.absolute()
-        if len(os.fsencode(path / LONGEST_SOCKET)) > SOCKET_PATH_BYTES_MAX:
+        if not unix_sockets.fits(path / LONGEST_SOCKET):
             raise StartFailure(f"the path of the run folder {path} is too long for a unix socket; say --run-dir")
         try:
             folder = _hold(path)

@@ -25,10 +25,10 @@ from towpath.fleet.fleet import Fleet, Job
 from towpath.fleet.slot import START_PATIENCE_S
 from towpath.runtime.control_socket import Request
 from towpath.runtime.worker_environment import WorkerEnvironment
+from towpath.serve.process_table import ProcessTable
 from towpath.serve.startup_output import SILENT_S
 from towpath.status.redis_status import RedisStatus
 from towpath.supervisord.process import Process
-from towpath.supervisord.rpc import Supervisor
 from towpath.system import processes, standard_streams
 
 CHECK_PATIENCE_S = 120.0
@@ -115,7 +115,7 @@ class Rollout:
 
     def __init__(
         self,
-        supervisor: Supervisor,
+        process_table: ProcessTable,
         status: RedisStatus,
         fleets: dict[str, Fleet],
         maxima: Mapping[str, int],
@@ -123,7 +123,7 @@ class Rollout:
         say: Callable[[str], None],
     ) -> None:
         """fleets, maxima: by kind, `interface` and `worker`."""
-        self._supervisor = supervisor
+        self._processes = process_table
         self._status = status
         self._fleets = fleets
         self._maxima = maxima
@@ -291,9 +291,9 @@ class Rollout:
     def _step(self, fleet: Fleet, seen: Mapping[str, Process], ready: frozenset[int], now: float) -> None:
         commands = fleet.advance(seen, ready, now)
         for name in commands.start:
-            self._supervisor.start(name)
+            self._processes.start(name)
         for name in commands.stop:
-            self._supervisor.stop(name)
+            self._processes.stop(name)
         for text in commands.say:
             self._say(text)
 

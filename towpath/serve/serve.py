@@ -39,7 +39,7 @@ from towpath.serve.log_pipes import LogPipes
 from towpath.serve.startup_output import Opening
 from towpath.supervisord import conf as supervisord_conf
 from towpath.supervisord.conf import Plan
-from towpath.system import processes, standard_streams
+from towpath.system import processes, standard_streams, unix_sockets
 from towpath.system import working_directory as started_in
 
 if TYPE_CHECKING:  # what takes long to import is imported while supervisord starts
@@ -100,7 +100,7 @@ def serve(settings: ServeSettings) -> int:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started us deaf to it
     try:
         if socket_path is not None:
-            listening.check_fits(socket_path)
+            unix_sockets.check_path(socket_path)
         found = _any_port(settings)
         place = _default_run_dir(settings, found)
         folder = RunDir.hold(settings.run_dir or place)

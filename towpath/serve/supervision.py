@@ -27,6 +27,7 @@ from towpath.runtime.run_dir import RunDir
 from towpath.runtime.worker_environment import WorkerEnvironment
 from towpath.serve.code_reload import ReloadWatch, Watched
 from towpath.serve.pausing import FOLLOW, Followers
+from towpath.serve.process_table import ProcessTable
 from towpath.serve.rollout import Rollout
 from towpath.serve.startup_output import Opening
 from towpath.status import redis_check
@@ -34,7 +35,6 @@ from towpath.status.redis_status import RedisStatus
 from towpath.supervisord import conf as supervisord_conf
 from towpath.supervisord.conf import INTERFACE, WORKER, Plan
 from towpath.supervisord.process import Process
-from towpath.supervisord.rpc import Supervisor
 from towpath.system import processes, standard_streams
 from towpath.system.processes import Identity
 
@@ -94,7 +94,7 @@ class Parent:
         self._folder = folder
         self._plan = plan
         self._supervisord = supervisord
-        self._supervisor = Supervisor(folder)
+        self._processes = ProcessTable(folder)
         self._redis = redis
         self._status = RedisStatus(redis, prefix)
         fleets = {
@@ -103,7 +103,7 @@ class Parent:
         }
         self._fleets = fleets
         maxima = {INTERFACE: plan.interfaces_max, WORKER: plan.workers_max}
-        self.rollout = Rollout(self._supervisor, self._status, fleets, maxima, environment, self._say)
+        self.rollout = Rollout(self._processes, self._status, fleets, maxima, environment, self._say)
         self._followers = Followers()
         if reload is not None:
             self.rollout.let_successors_judge(self._followers.old_code_stays)
@@ -249,7 +249,7 @@ class Parent:
     def _look(self) -> None:
         if self._phase is not Phase.STOPPING:
             self._look_for_folder()
-        seen = self._supervisor.processes()
+        seen = self._processes.processes()
         if seen is None:
             return
         if self._phase is Phase.REDIS:
@@ -293,7 +293,7 @@ class Parent:
                 self._fail(given_up.why_not if given_up else str(failure))
             return
         for name in self.rollout.wanted:
-            self._supervisor.start(name)
+            self._processes.start(name)
         self._phase = Phase.STARTING
 
     def _look_for_start(self, seen: Mapping[str, Process]) -> None:
@@ -328,7 +328,7 @@ class Parent:
             self._say(
                 f"{name} does not stay alive; starting it again (up to {retries.PAUSE_MAX_S:.0f} s after each failure)"
             )
-            self._supervisor.start(name)
+            self._processes.start(name)
 
     def _look_for_frozen(self, seen: Mapping[str, Process]) -> None:
         now = time.monotonic()

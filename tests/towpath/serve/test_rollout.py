@@ -21,9 +21,9 @@ from towpath.fleet.fleet import Fleet
 from towpath.runtime.control_socket import NAME, ControlSocket, Request
 from towpath.runtime.run_dir import RunDir
 from towpath.runtime.worker_environment import WorkerEnvironment
+from towpath.serve.process_table import ProcessTable
 from towpath.serve.rollout import Rollout
 from towpath.status.redis_status import RedisStatus
-from towpath.supervisord.rpc import Supervisor
 
 SLOTS = [f"worker-{number}" for number in range(4)]
 
@@ -36,7 +36,7 @@ class Asked:
         self.fleet = Fleet(SLOTS, 2)
         fleets, maxima = {"worker": self.fleet}, {"worker": 2}
         environment = WorkerEnvironment(folder.folder, {})
-        self.rollout = Rollout(Supervisor(folder), status, fleets, maxima, environment, self.said.append)
+        self.rollout = Rollout(ProcessTable(folder), status, fleets, maxima, environment, self.said.append)
         self.rollout.variables = lambda: {"TOWPATH_GENERATION": "fleet/0"}
 
     def reload(self) -> dict[str, object]:

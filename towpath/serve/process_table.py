@@ -1,0 +1,45 @@
+"""The processes of a `serve`: supervisord's facts about each, joined with the markers that each has left in the run folder."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import replace
+
+from towpath.runtime.run_dir import RunDir
+from towpath.supervisord.conf import WORKER
+from towpath.supervisord.process import Process
+from towpath.supervisord.rpc import Supervisor
+
+
+class ProcessTable:
+    """Every process slot of one `serve`, by name."""
+
+    def __init__(self, folder: RunDir) -> None:
+        self._folder = folder
+        self._supervisor = Supervisor(folder.path)
+
+    def processes(self) -> dict[str, Process] | None:
+        """Every process by its name; None while supervisord does not answer."""
+        processes = self._supervisor.processes()
+        return None if processes is None else {process.name: self._with_markers(process) for process in processes}
+
+    def start(self, name: str) -> None:
+        """Start one process without waiting for it. The markers of its predecessor in the slot are removed first."""
+        self._folder.forget(name)
+        self._supervisor.start(name)
+
+    def stop(self, name: str) -> None:
+        """Ask one process to leave, without waiting for it."""
+        with contextlib.suppress(OSError):  # it finds out a moment later
+            self._folder.say_that_it_leaves(name)
+        self._supervisor.stop(name)
+
+    def _with_markers(self, process: Process) -> Process:
+        sentence = self._folder.failure(process.name)
+        return replace(
+            process,
+            cannot_start=sentence is not None,
+            sentence=sentence or "",
+            wish=self._folder.wish(process.name),
+            loaded=not process.name.startswith(WORKER) or self._folder.has_loaded(process.name),
+        )

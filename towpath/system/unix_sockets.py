@@ -1,0 +1,22 @@
+"""The length that the system allows for the path of a unix socket."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from towpath.errors import StartFailure
+
+SOCKET_PATH_BYTES_MAX = 107 if sys.platform == "linux" else 103
+
+
+def fits(path: Path) -> bool:
+    """True if a unix socket can have this path."""
+    return len(os.fsencode(path.absolute())) <= SOCKET_PATH_BYTES_MAX
+
+
+def check_path(path: Path) -> None:
+    """Raise StartFailure if the path is too long for a unix socket."""
+    if not fits(path):
+        raise StartFailure(f"{path} is too long for the path of a unix socket: at most {SOCKET_PATH_BYTES_MAX} bytes")
