@@ -7,19 +7,20 @@ from __future__ import annotations
 
 import ast
 import re
-import subprocess
 import sys
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatch
-from functools import cache
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
-ROOMS = ("channel_layer", "interface_server", "worker", "towpath")
-OURS = frozenset((*ROOMS, "benchmarks", "deploy", "examples", "tests"))
+from tests.architecture.known import check_against_known
+from tests.architecture.test_objects import *  # noqa: F403  the checks of tests/architecture run wherever this file does
+from tests.architecture.test_words import *  # noqa: F403  the same
+from tests.support.sources import PACKAGES, ROOT, files, imports_of, matches, modules, name_of, top_level, tree_of
+
+OURS = frozenset((*PACKAGES, "benchmarks", "deploy", "examples", "tests"))
 
 #: From room to the rooms that it may not know.
 WALLS = {
@@ -236,50 +237,6 @@ LINES_MAX = 400
 PROMISE = re.compile(r"^\| (P\d+) \| (kept|partly|later) \|", re.MULTILINE)
 
 
-def modules() -> list[Path]:
-    """The Python files of the four rooms."""
-    return sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
-
-
-@cache
-def files() -> tuple[Path, ...]:
-    """Every file that belongs to the project, also one that has just been written."""
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return tuple(path for name in listed.stdout.split("\0") if name and (path := ROOT / name).is_file())
-
-
-def name_of(path: Path) -> str:
-    return path.relative_to(ROOT).as_posix()
-
-
-@cache
-def imports_of(path: Path) -> frozenset[str]:
-    """Everything that a file imports, at its top, inside functions and for types: full names."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-        if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, f"{name_of(path)} imports relatively: say the room"
-            found.add(node.module or "")
-            found.update(f"{node.module}.{alias.name}" for alias in node.names)
-    return frozenset(found)
-
-
-def top_level(names: frozenset[str]) -> set[str]:
-    return {name.partition(".")[0] for name in names}
-
-
-def matches(path: Path, patterns: tuple[str, ...]) -> bool:
-    return any(fnmatch(name_of(path), pattern) for pattern in patterns)
-
-
 def is_core(path: Path) -> bool:
     if name_of(path).startswith("towpath/"):
         return path.name == "__init__.py" or matches(path, CORES_OF_TOWPATH)
@@ -312,7 +269,7 @@ def imported_modules(path: Path) -> set[Path]:
     for name in imports_of(path):
         module = ROOT.joinpath(*name.split("."))
         for file in (module.with_suffix(".py"), module / "__init__.py"):
-            if name.partition(".")[0] in ROOMS and file.is_file() and file != path:
+            if name.partition(".")[0] in PACKAGES and file.is_file() and file != path:
                 found.add(file)
     return found
 
@@ -390,7 +347,7 @@ def test_each_sub_package_says_what_it_is_and_what_it_may_import() -> None:
     """In three to six lines, and where to begin reading."""
     for path in modules():
         if path.name == "__init__.py" and path.parent.parent != ROOT:
-            text = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or ""
+            text = ast.get_docstring(tree_of(path)) or ""
             assert 3 <= len(text.splitlines()) <= 6, name_of(path)
             assert "mport" in text and "Begin with" in text, name_of(path)
 
@@ -442,6 +399,21 @@ def test_a_core_knows_no_shell() -> None:
         and (known := imports_of(path) & shells - {KNOWN_TO_CORES.get(name_of(path))})
     }
     assert not found
+
+
+def cores_without_mirror() -> set[str]:
+    """Cores, but for errors and settings, beside whose tests there is none of their name."""
+    return {
+        f"{name}: no tests/{mirror}"
+        for path in modules()
+        if is_core(path) and path.stem not in ("__init__", "errors", "settings")
+        if not (ROOT / "tests" / (mirror := (name := name_of(path)).replace(path.name, f"test_{path.name}"))).is_file()
+    }
+
+
+def test_each_core_has_a_test_file_of_its_own() -> None:
+    """Values in, values out, in the folder and by the name of what it tests."""
+    check_against_known("mirror", cores_without_mirror(), "a core needs its mirror, with tests of what it decides")
 
 
 def test_the_global_reactor_is_known_to_main_alone() -> None:
