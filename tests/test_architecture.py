@@ -46,6 +46,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     ),
     "interface_server": (
         "__main__",
+        "server",
         "protocol_factory",
         "http1 websocket",
         "http",
@@ -132,6 +133,7 @@ SHELLS = (
     "channel_layer/messaging/shared_channels.py",
     "channel_layer/redis/*.py",
     "interface_server/protocol_factory.py",
+    "interface_server/server.py",
     "interface_server/timers.py",
     "interface_server/affinity/worker_channels.py",
     "interface_server/connections/closed_client.py",
@@ -147,6 +149,7 @@ SHELLS = (
     "interface_server/http/access_log.py",
     "interface_server/http/server_context.py",
     "interface_server/http1/connection*.py",
+    "interface_server/http1/registry.py",
     "interface_server/http1/request_reader.py",
     "interface_server/http1/response_writer.py",
     "interface_server/transport/addresses.py",
@@ -207,23 +210,9 @@ KNOWN_TO_CORES = {
 }
 
 #: Imports that go up still.
-KNOWN_UPWARD: set[str] = {
-    "interface_server/http/scope.py -> interface_server/http1/head.py",
-    "interface_server/http/server_context.py -> interface_server/http1/encoder.py",
-    "interface_server/http1/connection.py -> interface_server/protocol_factory.py",
-    "interface_server/http1/connection_base.py -> interface_server/protocol_factory.py",
-    "interface_server/http1/request_reader.py -> interface_server/websocket/connection.py",
-    "interface_server/websocket/handshake.py -> interface_server/http1/encoder.py",
-}
+KNOWN_UPWARD: set[str] = set()
 #: Files that import each other still.
 KNOWN_CIRCLES: list[list[str]] = [
-    [
-        "interface_server/http1/connection.py",
-        "interface_server/http1/connection_base.py",
-        "interface_server/http1/request_reader.py",
-        "interface_server/http1/response_writer.py",
-        "interface_server/protocol_factory.py",
-    ],
     [
         "worker/connections/dispatcher.py",
         "worker/connections/downstream.py",

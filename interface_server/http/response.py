@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from enum import Enum, auto
+from typing import Protocol
 
 from channel_layer.protocol.events import Event
 
@@ -63,6 +64,20 @@ TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 #: Name as it came to its kind. Grows with the names that applications use, up to the limit; then it is begun anew.
 _kinds: dict[bytes, int] = dict(KNOWN_KINDS)
+
+
+class ResponseEncoder(Protocol):
+    """Turns the events of one response into bytes, in the framing of one version of HTTP."""
+
+    state: State
+    status: int
+    fault: str  #: why the response is not what it declared to be; empty: it is
+
+    def render(self, events: Sequence[Event], may_stay: bool) -> list[bytes]:
+        """The bytes of `events`, in pieces. may_stay: the connection could be kept.
+
+        Raises InvalidResponse, KeyError, TypeError or ValueError for events that are no response; `state` may have moved then.
+        """
 
 
 class InvalidResponse(Exception):

@@ -10,7 +10,7 @@ from channel_layer.protocol.codec import pack
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.scope import REMEMBERED_SIZE_BYTES_MAX, Piece, Scope
 from interface_server.http.proxy_headers import TrustedPeers
-from interface_server.http1.head import Fields, Head
+from interface_server.http.request import Fields, Head
 
 Peer = tuple[str, int] | None
 

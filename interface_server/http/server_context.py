@@ -2,7 +2,7 @@
 
 Whoever opens an exchange or a socket at the door adds one to `under_way` and takes it off again when that is over;
 `limit_concurrency` is judged by it before a new one is opened. Header lines that do not depend on the response stand
-ready in `lines`; `now` is the time of the last stroke of the sweep, good enough for deadlines and free to read.
+ready in `default_headers`; `now` is the time of the last stroke of the sweep, good enough for deadlines and free to read.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from interface_server.connections.interfaces import Backend
 from interface_server.http.access_log import AccessLog
+from interface_server.http.default_headers import DefaultHeaders
 from interface_server.http.health import Health
 from interface_server.http.proxy_headers import TrustedPeers
-from interface_server.http1.encoder import StandingLines
 from interface_server.settings import InterfaceSettings
 from interface_server.timers import Sweep
 from interface_server.transport.slow_consumers import SlowConsumers
@@ -33,7 +33,7 @@ class ServerContext:
     counters: Counter[str]
     access_log: AccessLog
     trusted: TrustedPeers | None  #: None: proxy headers are not read
-    lines: StandingLines
+    default_headers: DefaultHeaders
     health: Health
     stalled: WriteTimeouts  #: of those that have bytes to take
     slow: SlowConsumers  #: WebSockets for which much waits that they have not asked for
@@ -62,7 +62,7 @@ class ServerContext:
             counters=counters,
             access_log=AccessLog(settings.access_log),
             trusted=TrustedPeers(settings.forwarded_allow_ips) if settings.proxy_headers else None,
-            lines=StandingLines(settings.server_header, settings.date_header, settings.headers),
+            default_headers=DefaultHeaders(settings.server_header, settings.date_header, settings.headers),
             health=Health(settings.health_path),
             stalled=WriteTimeouts(settings.stall_timeout_s),
             slow=SlowConsumers(settings.ws_push_timeout_s),
@@ -96,4 +96,4 @@ class ServerContext:
     def _tick(self, now: float) -> None:
         self.now = now
         self.idle_deadline = self.deadline(self.settings.keep_alive_timeout_s)
-        self.lines.refresh()
+        self.default_headers.refresh()

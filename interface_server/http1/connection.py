@@ -4,28 +4,25 @@ parser.py makes requests of the bytes, the door takes them to a worker, encoder.
 back; `request_reader.py` and `response_writer.py` keep the order of things on either side, and
 `connection_base.py` knows the ends. What stands here is what the transport and the sweep say.
 
-Deadlines are numbers, looked at by one sweep for all connections (protocol_factory.py). PROTOCOL.md, P1, P5, P12.
+Deadlines are numbers, looked at by one sweep for all connections (registry.py). PROTOCOL.md, P1, P5, P12.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.internet.protocol import Protocol, connectionDone
 from twisted.python.failure import Failure
 
+from interface_server.http.errors import RequestError
 from interface_server.http.scope import Place
-from interface_server.http1.connection_base import EXCHANGE, GONE, HALF_CLOSED, HEAD, LINGERING, TEXT
-from interface_server.http1.head import Refusal
+from interface_server.http1.connection_base import EXCHANGE, GONE, HALF_CLOSED, HEAD, LINGERING, TEXT, OnUpgrade
 from interface_server.http1.parser import Intake
 from interface_server.http1.pipeline import Turns
+from interface_server.http1.registry import Http1Registry
 from interface_server.http1.request_reader import Requests
 from interface_server.http1.response_writer import Responses
 from interface_server.transport.transport import PeerTimedOut
-
-if TYPE_CHECKING:
-    from interface_server.protocol_factory import HttpFactory
-
 
 #: Parsed at once, but for the inside of a body. Requests take twenty times their bytes once they are parsed, and some are
 #: answered on the spot: what one client has sent ahead shall neither fill our memory nor hold up everybody else.
@@ -40,10 +37,10 @@ class HttpProtocol(Requests, Responses, Protocol):  # type: ignore[misc]  # `tra
 
     __slots__ = ()
 
-    factory: Any  # Twisted's word for it; HttpSocket knows it better
+    factory: Any  # Twisted's word for it; not used
 
-    def __init__(self, factory: HttpFactory) -> None:
-        super().__init__(factory)
+    def __init__(self, registry: Http1Registry, on_upgrade: OnUpgrade) -> None:
+        super().__init__(registry, on_upgrade)
         self._intake = Intake(self, self.context.settings)
         self._turns = Turns(self._free)
 
@@ -52,7 +49,7 @@ class HttpProtocol(Requests, Responses, Protocol):  # type: ignore[misc]  # `tra
     def connectionMade(self) -> None:
         context, transport = self.context, self.transport
         self._place = Place(transport.peer(), transport.host(), context.settings.root_path, context.trusted)
-        self.factory.connections.add(self)
+        self.registry.connections.add(self)
         self.deadline = context.idle_deadline
 
     def dataReceived(self, data: bytes) -> None:
@@ -73,7 +70,7 @@ class HttpProtocol(Requests, Responses, Protocol):  # type: ignore[misc]  # `tra
         """Parse `data`, a part of `read` that ends there. False: nothing may be parsed behind it."""
         try:
             behind_upgrade = self._intake.feed(data)
-        except Refusal as refusal:
+        except RequestError as refusal:
             self._turns.take(not self._intake.in_body, self._refuse, refusal)
             return False
         if behind_upgrade is None:
@@ -146,7 +143,7 @@ class HttpProtocol(Requests, Responses, Protocol):  # type: ignore[misc]  # `tra
     def late(self, now: float) -> None:
         """The deadline is past; which one it was, the phase tells."""
         if self._phase is HEAD and self._head_begun:
-            self._refuse(Refusal(408, "the request head did not come in time", "head_timeout"))
+            self._refuse(RequestError(408, "the request head did not come in time", "head_timeout"))
         elif self._phase is HEAD:
             self.context.counters["closed.idle"] += 1
             self._close()
@@ -160,11 +157,11 @@ class HttpProtocol(Requests, Responses, Protocol):  # type: ignore[misc]  # `tra
     def body_late(self, now: float) -> None:
         """Nothing of the request's body has come for the whole time; is that the client's doing, and does anybody wait for it?"""
         if self._phase is not EXCHANGE or self._request_over or self._spoken:
-            del self.factory.uploading[self]
+            del self.registry.uploading[self]
         elif self._paused or self._continue_owed:
-            self.factory.uploading[self] = now
+            self.registry.uploading[self] = now
         else:
-            self._refuse(Refusal(408, "the request body did not come in time", "body_timeout"))
+            self._refuse(RequestError(408, "the request body did not come in time", "body_timeout"))
 
     def hung_up(self) -> None:
         """The client closed while nobody read its socket: what it has sent before may be the rest of a request, or several."""

@@ -14,25 +14,30 @@ from __future__ import annotations
 import logging
 from enum import Enum, auto
 from math import inf
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from channel_layer.protocol.events import Event
 from channel_layer.protocol.scope import Scope
 from interface_server.connections.interfaces import Upstream
+from interface_server.http.request import Fields, Head
 from interface_server.http.scope import Place
 from interface_server.http1.encoder import Http1Response
-from interface_server.http1.head import Fields, Head
 from interface_server.http1.parser import Intake
 from interface_server.http1.pipeline import Turns
+from interface_server.http1.registry import Http1Registry
 from interface_server.transport.transport import Transport
-
-if TYPE_CHECKING:
-    from interface_server.protocol_factory import HttpFactory
 
 logger = logging.getLogger("towpath.interface")
 
 LINGER_S = 5.0  #: how long we listen after our last word
 RETRY_AFTER = (b"retry-after", b"1")
 TEXT = (b"content-type", b"text/plain; charset=utf-8")
+
+
+class OnUpgrade(Protocol):
+    """Takes the transport over for a WebSocket: the scope of its handshake, and the bytes that were read behind its head."""
+
+    def __call__(self, transport: Transport, scope: Event, remaining_bytes: bytes) -> None: ...
 
 
 class Phase(Enum):
@@ -60,6 +65,7 @@ class HttpSocket:
         "_head",
         "_head_begun",
         "_intake",
+        "_on_upgrade",
         "_opened",
         "_parts",
         "_paused",
@@ -77,6 +83,7 @@ class HttpSocket:
         "context",
         "deadline",
         "factory",
+        "registry",
         "transport",
     )
 
@@ -86,9 +93,10 @@ class HttpSocket:
     _turns: Turns
     _scope: Scope  # of the exchange under way
 
-    def __init__(self, factory: HttpFactory) -> None:
-        self.factory = factory
-        self.context = factory.context
+    def __init__(self, registry: Http1Registry, on_upgrade: OnUpgrade) -> None:
+        self.registry = registry
+        self.context = registry.context
+        self._on_upgrade = on_upgrade
         self.deadline = inf  #: loop.time() after which `late` is called
         self._phase = HEAD
         self._head_begun = False
@@ -155,11 +163,11 @@ class HttpSocket:
         """Nothing more will be said; read until the client has read it all, for a while."""
         self._forget_ahead()
         self._intake.close()
-        self.factory.uploading.pop(self, None)
+        self.registry.uploading.pop(self, None)
         self._phase = LINGERING
         self._parts = []
         self._paused = 0
-        self.factory.unread.discard(self)
+        self.registry.unread.discard(self)
         self.transport.resumeProducing()
         self.transport.write_eof()
         self.deadline = self.context.deadline(LINGER_S)
@@ -197,9 +205,9 @@ class HttpSocket:
         self.deadline = inf
         self._forget_ahead()
         self._intake.close()
-        self.factory.connections.discard(self)
-        self.factory.uploading.pop(self, None)
-        self.factory.unread.discard(self)
+        self.registry.connections.discard(self)
+        self.registry.uploading.pop(self, None)
+        self.registry.unread.discard(self)
         self.context.half_closed.forget(self.transport)
 
     def _let_go(self) -> None:
@@ -223,12 +231,12 @@ class HttpSocket:
     def _pause(self, why: int) -> None:
         if not self._paused:
             self.transport.pauseProducing()
-            self.factory.unread.add(self)  # type: ignore[arg-type]  # this is an HttpProtocol
+            self.registry.unread.add(self)  # type: ignore[arg-type]  # this is an HttpProtocol
         self._paused |= why
 
     def _unpause(self, why: int) -> None:
         if self._paused & why:
             self._paused &= ~why
             if not self._paused:
-                self.factory.unread.discard(self)
+                self.registry.unread.discard(self)
                 self.transport.resumeProducing()

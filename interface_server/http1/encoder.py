@@ -8,16 +8,15 @@ HTTP/1.0 ends with the connection.
   lines. What breaks this is InvalidResponse before a byte of it is out (the caller answers 500).
 * `Connection: close` is said whenever we will close.
 
-No I/O and no clock here: `StandingLines.refresh` is told to look at the wall clock by whoever has one. RFC 9112, 6 and 7.
+No I/O and no clock here. RFC 9112, 6 and 7.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from email.utils import formatdate
-from http import HTTPStatus
+from collections.abc import Sequence
 
 from channel_layer.protocol.events import Event
+from interface_server.http.default_headers import DefaultHeaders, has_line_ends
 from interface_server.http.response import (
     CONNECTION,
     DATE,
@@ -29,63 +28,32 @@ from interface_server.http.response import (
     Exchange,
     Fields,
     InvalidResponse,
-    kinds_of,
 )
+from interface_server.http.status_lines import STATUS_LINES
 
 #: Of a whole response that is joined into one piece of bytes; what is larger is written in pieces, uncopied.
 JOINED_SIZE_BYTES_MAX = 16 * 1024
 HEAD_REMEMBERED_SIZE_BYTES_MAX = 1024
 HEADS_REMEMBERED_MAX = 1024
 
-SERVER_LINE = b"server: towpath\r\n"
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-NUL = 0  #: a number, since `in` would first try to make one of b"\0", which takes longer than the search
 LAST_CHUNK = b"0\r\n\r\n"
 
-#: All status lines that there can be: 800 small ones are cheaper than a question for each response.
-STATUS_LINES = {
-    status: f"HTTP/1.1 {status} {HTTPStatus(status).phrase if status in set(HTTPStatus) else ''}\r\n".encode()
-    for status in range(100, 1000)
-}
 
-
-class StandingLines:
-    """What responses have in common: the lines of this second (date, server, what the operator adds), and whole heads.
+class RenderedHeadCache:
+    """Response heads that were checked and put together before.
 
     Applications say the same head again and again. The bytes of one that was checked and put together are found by the
     size of the response's body, and used again if status and fields are equal: a comparison costs a tenth of the work.
     """
 
-    __slots__ = ("_clock", "_date", "_extra", "_remembered", "_server", "all", "date_wanted")
+    __slots__ = ("_remembered", "default_headers")
 
-    def __init__(
-        self,
-        server: bool = True,
-        date: bool = True,
-        extra: Sequence[tuple[str, str]] = (),
-        clock: Callable[[], str] = lambda: formatdate(usegmt=True),
-    ) -> None:
-        """clock: this moment as an IMF-fixdate. Raises ValueError for an extra field that cannot be one."""
-        pairs = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in extra]
-        try:
-            kinds = kinds_of(pairs)
-        except InvalidResponse as error:
-            raise ValueError(str(error)) from error
-        self._extra = b"".join(b"%b: %b\r\n" % pair for pair in pairs)
-        if not _is_whole(self._extra, len(pairs)):
-            raise ValueError("a value of an additional header holds a line end or NUL")
-        self._server = SERVER_LINE if server and not kinds & SERVER else b""
-        self._clock = clock
-        self.date_wanted = date and not kinds & DATE
+    def __init__(self, default_headers: DefaultHeaders) -> None:
+        self.default_headers = default_headers
         self._remembered: dict[int, tuple[int, Fields, bytes, bytes]] = {}
-        self.refresh()
 
-    def refresh(self) -> None:
-        """Another second: look at the clock again."""
-        self._date = f"date: {self._clock()}\r\n".encode() if self.date_wanted else b""
-        self.all = self._date + self._server + self._extra
-
-    def whole(self, events: Sequence[Event]) -> bytes | None:
+    def lookup(self, events: Sequence[Event]) -> bytes | None:
         """All bytes of a response to a request that is `Head.common`, if `events` are all of it and it is remembered."""
         if len(events) != 2:
             return None
@@ -103,39 +71,33 @@ class StandingLines:
                 and start.get("type") == "http.response.start"
                 and end.get("type") == "http.response.body"
             ):
-                return b"".join((above, self.all, below, body))
+                return b"".join((above, self.default_headers.all, below, body))
         except AttributeError:
             pass  # no event at all: whoever takes it apart says so
         return None
 
     def remember(self, size_bytes: int, status: int, fields: Fields, above: bytes, below: bytes) -> None:
-        """For `whole`: what stands above and below our lines in a response with so large a body."""
+        """For `lookup`: what stands above and below our lines in a response with so large a body."""
         if size_bytes > JOINED_SIZE_BYTES_MAX or len(above) > HEAD_REMEMBERED_SIZE_BYTES_MAX:
             return
         if len(self._remembered) >= HEADS_REMEMBERED_MAX:
             self._remembered.clear()
         self._remembered[size_bytes] = status, fields, above, below
 
-    def beside(self, kinds: int) -> bytes:
-        """The lines to add to a response whose own fields are of `kinds`: the application's own date or server wins."""
-        if not kinds & (DATE | SERVER):
-            return self.all
-        return (b"" if kinds & DATE else self._date) + (b"" if kinds & SERVER else self._server) + self._extra
-
 
 class Http1Response(Exchange):
     """One response on its way into an HTTP/1 connection."""
 
-    __slots__ = ("_chunked", "_lines", "_modern", "_pending", "keep_alive")
+    __slots__ = ("_chunked", "_heads", "_modern", "_pending", "keep_alive")
 
-    def __init__(self, head_only: bool, modern: bool, keep_alive: bool, lines: StandingLines) -> None:
+    def __init__(self, head_only: bool, modern: bool, keep_alive: bool, heads: RenderedHeadCache) -> None:
         """modern: the request was HTTP/1.1. keep_alive: the client would send another request on this connection."""
         super().__init__(head_only)
         self._chunked = False
         self._pending = False  # the status is known; its head is not written
         self.keep_alive = keep_alive  #: may the connection serve another request afterwards?
         self._modern = modern
-        self._lines = lines
+        self._heads = heads
 
     @property
     def framed(self) -> bool:
@@ -183,9 +145,9 @@ class Http1Response(Exchange):
         for name, value in self.fields:
             own += (name, b": ", value, b"\r\n")
         above = b"".join(own)
-        if not _is_whole(above, len(self.fields) + 1):
+        if not has_line_ends(above, len(self.fields) + 1):
             raise InvalidResponse("a value of a response field holds a line end or NUL")
-        kinds, lines = self.kinds, self._lines
+        kinds, lines = self.kinds, self._heads.default_headers
         below = b"" if kinds & LENGTH or self.bodiless else self._framing(whole_length)
         if not (self.keep_alive and may_stay) or self.close:
             self.keep_alive = False
@@ -193,7 +155,7 @@ class Http1Response(Exchange):
         elif self._modern:
             below += b"\r\n"
             if whole_length is not None and self._may_be_remembered(whole_length):
-                lines.remember(whole_length, self.status, self.fields, above, below)
+                self._heads.remember(whole_length, self.status, self.fields, above, below)
         else:
             below += b"connection: keep-alive\r\n\r\n"
         pieces += (above, lines.beside(kinds) if kinds & (DATE | SERVER) else lines.all, below)
@@ -210,8 +172,3 @@ class Http1Response(Exchange):
             return b"transfer-encoding: chunked\r\n"
         self.keep_alive = False
         return b""
-
-
-def _is_whole(head: bytes, lines: int) -> bool:
-    """Does `head` have exactly `lines` line ends and nothing that might pass for another?"""
-    return head.count(b"\n") == lines and head.count(b"\r") == lines and NUL not in head

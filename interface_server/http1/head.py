@@ -5,22 +5,18 @@ two ways is refused here: versions other than 1.0 and 1.1, a missing or second H
 `chunked` or stands in 1.0, targets that are no path. The stricter of two readings always wins: what is refused cannot be
 smuggled. RFC 9112, sections 2 to 7; RFC 9110, section 7.
 
-No I/O here: method, target, version and fields in, a `Head` or a `Refusal` out.
+No I/O here: method, target, version and fields in, a `Head` or a `RequestError` out.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import lru_cache
 from ipaddress import IPv6Address
-from urllib.parse import unquote_to_bytes
 
-from channel_layer.protocol.codec import pack
-from channel_layer.protocol.events import Event
-from channel_layer.protocol.scope import Piece
-
-Fields = Sequence[tuple[bytes, bytes]]
+from interface_server.http.errors import RequestError
+from interface_server.http.request import Fields, Head, line_scope
 
 #: Fields that mean something to the door. Names arrive in lower case.
 HEEDED = frozenset(
@@ -54,51 +50,6 @@ SPOKEN = "this server speaks HTTP/1.0 and HTTP/1.1"
 ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]*)(.*)", re.DOTALL)
 
 
-class Refusal(Exception):
-    """The request is not served. `status` and `why` go to the client; `name` is counted."""
-
-    def __init__(self, status: int, why: str, name: str) -> None:
-        super().__init__(status, why)
-        self.status = status
-        self.why = why
-        self.name = name
-
-
-class Head:
-    """One checked head. What an application hears of it is in the first lines, how to serve it in the last.
-
-    Nobody changes a head once it is checked: equal requests share one.
-    """
-
-    __slots__ = (
-        "common",
-        "expects_continue",
-        "heeded",
-        "keep_alive",
-        "length_bytes",
-        "method",
-        "path",
-        "piece",
-        "scope",
-        "target",
-        "upgrade",
-        "version",
-    )
-
-    method: str
-    target: bytes  #: as it came
-    path: str  #: decoded
-    version: str  #: "1.0" or "1.1"
-    scope: Event  #: what the application hears, as far as the head says it; copied for each request
-    piece: Piece  #: what the first line says of it, packed
-    heeded: dict[bytes, bytes]  #: the HEEDED fields that were there, but a Host that stands alone; repeated ones joined
-    keep_alive: bool  #: the client would send another request after this one
-    common: bool  #: the response needs nothing special: HTTP/1.1, not HEAD, and the connection stays
-    length_bytes: int | None  #: of the body; None: chunked
-    expects_continue: bool
-    upgrade: bool  #: the client asks for WebSocket; other protocols are not spoken here, and not heard of
-
-
 def plain_head(
     method: bytes, target: bytes, version: Callable[[], str], fields: list[tuple[bytes, bytes]]
 ) -> Head | None:
@@ -122,10 +73,10 @@ def plain_head(
 def check_head(method: bytes, target: bytes, version: str, fields: list[tuple[bytes, bytes]]) -> Head:
     """What the head means. With an absolute target its authority replaces the Host field (RFC 9112, 3.2.2).
 
-    Raises Refusal; the connection cannot be used for another request then, for nobody knows where that would begin.
+    Raises RequestError; the connection cannot be used for another request then, for nobody knows where that would begin.
     """
     if version != "1.1" and version != "1.0":
-        raise Refusal(505 if version[0] > "1" else 400, SPOKEN, "version")
+        raise RequestError(505 if version[0] > "1" else 400, SPOKEN, "version")
     _check_method(method)
     head = Head()
     head.version = version
@@ -157,7 +108,7 @@ def _plain_head(method: bytes, target: bytes, host: bytes) -> Head:
 
 def _check_method(method: bytes) -> None:
     if method in METHODS_REFUSED:
-        raise Refusal(501, "this method is not implemented", "method")
+        raise RequestError(501, "this method is not implemented", "method")
 
 
 def _heeded(fields: Fields) -> dict[bytes, bytes]:
@@ -167,7 +118,7 @@ def _heeded(fields: Fields) -> dict[bytes, bytes]:
             if name not in heeded:
                 heeded[name] = value
             elif name in SINGLE:
-                raise Refusal(400, f"more than one {name.decode()} field", "repeated_field")
+                raise RequestError(400, f"more than one {name.decode()} field", "repeated_field")
             else:
                 heeded[name] += b"," + value
     return heeded
@@ -176,27 +127,8 @@ def _heeded(fields: Fields) -> dict[bytes, bytes]:
 def _read_line(head: Head, method: bytes, target: bytes, origin: bytes) -> None:
     """origin: the target without scheme and authority."""
     head.target = target
-    head.scope, head.piece = scope, _ = _scope(method, origin, head.version)
+    head.scope, head.piece = scope, _ = line_scope(method, origin, head.version)
     head.method, head.path = scope["method"], scope["path"]
-
-
-@lru_cache(maxsize=256)
-def _scope(method: bytes, origin: bytes, version: str) -> tuple[Event, Piece]:
-    """What the first line says to the application. Remembered for many heads: to be copied, and never to be changed."""
-    if b"#" in origin:
-        raise Refusal(400, "a fragment has no place in a request", "target")
-    raw_path, _, query_string = origin.partition(b"?")
-    decoded = unquote_to_bytes(raw_path) if b"%" in raw_path else raw_path
-    scope: Event = {
-        "type": "http",
-        "http_version": version,
-        "method": method.decode(),
-        "path": decoded.decode("utf-8", "replace"),
-        "raw_path": raw_path,
-        "query_string": query_string,
-        "root_path": "",
-    }
-    return scope, pack(scope)
 
 
 def _origin_form(head: Head, method: bytes, target: bytes, fields: list[tuple[bytes, bytes]]) -> bytes:
@@ -204,10 +136,10 @@ def _origin_form(head: Head, method: bytes, target: bytes, fields: list[tuple[by
         return target
     absolute = ABSOLUTE.fullmatch(target)
     if absolute is None:
-        raise Refusal(400, "the request target is neither a path nor a URL", "target")
+        raise RequestError(400, "the request target is neither a path nor a URL", "target")
     authority, rest = absolute.groups()
     if authority[:1] in (b"", b":") or not _is_host(authority):
-        raise Refusal(400, "the request target names no host", "target")
+        raise RequestError(400, "the request target names no host", "target")
     _check_host(head.heeded.get(b"host"), head.version)  # it is replaced, and must be one all the same
     head.heeded[b"host"] = authority
     fields[:] = [(b"host", authority), *(field for field in fields if field[0] != b"host")]
@@ -217,9 +149,9 @@ def _origin_form(head: Head, method: bytes, target: bytes, fields: list[tuple[by
 def _check_host(host: bytes | None, version: str) -> None:
     if host is None:
         if version == "1.1":
-            raise Refusal(400, "no Host field", "host")
+            raise RequestError(400, "no Host field", "host")
     elif len(host) > HOST_SIZE_BYTES_MAX or not _is_host(host):
-        raise Refusal(400, "the Host field is no host", "host")
+        raise RequestError(400, "the Host field is no host", "host")
 
 
 @lru_cache(maxsize=256)
@@ -244,18 +176,18 @@ def _read_framing(head: Head, heeded: dict[bytes, bytes]) -> None:
         head.length_bytes = 0 if length is None else _length(length)
         return
     if length is not None:
-        raise Refusal(400, "Content-Length beside Transfer-Encoding", "framing")
+        raise RequestError(400, "Content-Length beside Transfer-Encoding", "framing")
     if head.version == "1.0":
-        raise Refusal(400, "Transfer-Encoding in HTTP/1.0", "framing")
+        raise RequestError(400, "Transfer-Encoding in HTTP/1.0", "framing")
     if coding.lower() != b"chunked":
         known = coding.lower() == b"identity"
-        raise Refusal(400 if known else 501, "the only transfer coding here is chunked", "framing")
+        raise RequestError(400 if known else 501, "the only transfer coding here is chunked", "framing")
     head.length_bytes = None
 
 
 def _length(value: bytes) -> int:
     if not value.isdigit():
-        raise Refusal(400, "Content-Length is no number", "framing")
+        raise RequestError(400, "Content-Length is no number", "framing")
     return int(value)
 
 

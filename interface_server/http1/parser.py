@@ -17,7 +17,9 @@ from typing import Any, Protocol
 
 from httptools import HttpParserError, HttpParserInvalidMethodError, HttpParserUpgrade, HttpRequestParser
 
-from interface_server.http1.head import SPOKEN, Head, Refusal, check_head, plain_head
+from interface_server.http.errors import RequestError
+from interface_server.http.request import Head
+from interface_server.http1.head import SPOKEN, check_head, plain_head
 from interface_server.settings import InterfaceSettings
 
 #: The method of the preface with which HTTP/2 begins where the client knows that it is spoken (RFC 9113, 3.4).
@@ -75,7 +77,7 @@ class Intake:
     def feed(self, data: bytes) -> bytes | None:
         """Take the bytes of one read. The bytes behind a head that asks for WebSocket are returned, and that is the end.
 
-        Raises Refusal; nothing may be fed afterwards.
+        Raises RequestError; nothing may be fed afterwards.
         """
         while True:
             if self._last and self._head is None:
@@ -96,11 +98,11 @@ class Intake:
                     return None
                 raise _refusal(error, parser.get_method(), b"" if self._behind else data) from None
         if self._fed_bytes > self._head_max:
-            raise Refusal(431, "the request head is too large", "head_too_large")
+            raise RequestError(431, "the request head is too large", "head_too_large")
         if not self._target:
             self._behind = False
         elif len(self._fields) > self._settings.header_fields_max:  # in here each takes forty times the bytes of `A:`
-            raise Refusal(431, "too many header fields", "too_many_fields")
+            raise RequestError(431, "too many header fields", "too_many_fields")
         return None
 
     @property
@@ -134,14 +136,14 @@ class Intake:
             return
         self._target += url
         if len(self._target) > self._settings.target_size_bytes_max:
-            raise Refusal(414, "the request target is too long", "target_too_long")
+            raise RequestError(414, "the request target is too long", "target_too_long")
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._head is None:  # else it is a trailer, or a head of ours
             # llhttp leaves white space at the end (and has refused all but spaces and tabs).
             self._fields.append((name.lower(), value.rstrip()))
         elif name.lower() in OF_THE_CONNECTION:  # llhttp would obey it, when much is said already (RFC 9110, 6.5.1)
-            raise Refusal(400, f"{name.decode()} has no place in a trailer", "trailer")
+            raise RequestError(400, f"{name.decode()} has no place in a trailer", "trailer")
 
     def on_headers_complete(self) -> None:
         parser = self._parser
@@ -151,9 +153,9 @@ class Intake:
         target = self._target
         fields, self._fields = self._fields, []
         if (self._behind or self._fed_bytes > self._head_max) and _size_bytes(target, fields) > self._head_max:
-            raise Refusal(431, "the request head is too large", "head_too_large")
+            raise RequestError(431, "the request head is too large", "head_too_large")
         if len(fields) > settings.header_fields_max:
-            raise Refusal(431, "too many header fields", "too_many_fields")
+            raise RequestError(431, "too many header fields", "too_many_fields")
         method = parser.get_method()
         head = plain_head(method, target, parser.get_http_version, fields) if parser.should_keep_alive() else None
         if head is None:
@@ -161,7 +163,7 @@ class Intake:
         if head.heeded:
             length = head.length_bytes
             if length and 0 < settings.body_size_bytes_max < length:
-                raise Refusal(413, "the request body is too large", "body_too_large")
+                raise RequestError(413, "the request body is too large", "body_too_large")
             if length is None:
                 _allow_spaces_behind_sizes(parser)
             if b"upgrade" in head.heeded:
@@ -179,7 +181,7 @@ class Intake:
         self._body_bytes += len(part)
         limit = self._settings.body_size_bytes_max
         if 0 < limit < self._body_bytes:
-            raise Refusal(413, "the request body is too large", "body_too_large")
+            raise RequestError(413, "the request body is too large", "body_too_large")
         self._sink.part_came(part)
 
     def on_message_complete(self) -> None:
@@ -213,9 +215,9 @@ def _size_bytes(target: bytes, fields: list[tuple[bytes, bytes]]) -> int:
 
 def _check_handshake(head: Head) -> None:
     if head.method != "GET":
-        raise Refusal(405, "a WebSocket begins with GET", "websocket_method")
+        raise RequestError(405, "a WebSocket begins with GET", "websocket_method")
     if head.length_bytes != 0:
-        raise Refusal(400, "a WebSocket handshake has no body", "websocket_body")
+        raise RequestError(400, "a WebSocket handshake has no body", "websocket_body")
 
 
 def _framing_only(head: Head) -> bytes:
@@ -231,15 +233,15 @@ def _allow_spaces_behind_sizes(parser: Any) -> None:
     parser.set_dangerous_leniencies(lenient_spaces_after_chunk_size=True)
 
 
-def _refusal(error: HttpParserError, method: bytes, data: bytes) -> Refusal:
+def _refusal(error: HttpParserError, method: bytes, data: bytes) -> RequestError:
     """What llhttp, or a callback of ours, had against the bytes. data: with which the request began, if that is known."""
     cause = error.__context__
-    if isinstance(cause, Refusal):
+    if isinstance(cause, RequestError):
         return cause
     if cause is not None:
         raise cause  # a bug of ours must not look like the client's fault
     if method == HTTP2:
-        return Refusal(505, SPOKEN, "version")
+        return RequestError(505, SPOKEN, "version")
     if isinstance(error, HttpParserInvalidMethodError) and METHOD.match(data):
-        return Refusal(501, "this method is not implemented", "method")
-    return Refusal(400, str(error), "malformed")
+        return RequestError(501, "this method is not implemented", "method")
+    return RequestError(400, str(error), "malformed")

@@ -10,6 +10,8 @@ from __future__ import annotations
 from math import inf
 
 from channel_layer.protocol.events import EVENT_OVERHEAD_BYTES
+from interface_server.http.errors import RequestError
+from interface_server.http.request import Head
 from interface_server.http.scope import websocket_scope
 from interface_server.http1.connection_base import (
     AHEAD,
@@ -23,8 +25,6 @@ from interface_server.http1.connection_base import (
     HttpSocket,
 )
 from interface_server.http1.encoder import CONTINUE
-from interface_server.http1.head import Head, Refusal
-from interface_server.websocket import connection as autobahn_websocket
 
 PART_SIZE_BYTES_MAX = 64 * 1024  #: of a request's body in one event
 
@@ -74,7 +74,7 @@ class Requests(HttpSocket):
         if self._phase is EXCHANGE and not self._request_over and (self._parts or not self._opened):
             self._flush(more=True)
             if self._upstream is not None:
-                self.factory.uploading[self] = self.context.now
+                self.registry.uploading[self] = self.context.now
 
     def _wait_for_turn(self) -> None:
         """Whoever is ahead of its responses is not read."""
@@ -108,7 +108,7 @@ class Requests(HttpSocket):
         if self._phase is EXCHANGE:
             self._request_over = True
             if self._opened or self._parts:
-                self.factory.uploading.pop(self, None)
+                self.registry.uploading.pop(self, None)
                 self._flush(more=False)
             else:
                 self._open(b"", False)
@@ -160,10 +160,10 @@ class Requests(HttpSocket):
         scope = websocket_scope(self._scope.event)
         self._unpause(AHEAD)
         self._retire()
-        autobahn_websocket.upgrade(self.transport, scope, rest, self.factory.websockets)
+        self._on_upgrade(self.transport, scope, rest)
         self._let_go()
 
-    def _refuse(self, refusal: Refusal) -> None:
+    def _refuse(self, refusal: RequestError) -> None:
         """The request is not served; what was read of it, and what may follow, cannot be trusted."""
         self.context.counters["refused." + refusal.name] += 1
         self._request_over = False
@@ -182,8 +182,8 @@ class Requests(HttpSocket):
     # What the pump says (`Client`; the rest is in response_writer.py).
 
     def resume(self) -> None:
-        if self in self.factory.uploading:
-            self.factory.uploading[self] = self.context.now  # it could not say anything, until now
+        if self in self.registry.uploading:
+            self.registry.uploading[self] = self.context.now  # it could not say anything, until now
         self._unpause(NO_ROOM)
 
     @property
@@ -194,5 +194,5 @@ class Requests(HttpSocket):
     def wanted(self) -> None:
         if self._continue_owed and not self._spoken:
             self._continue_owed = False
-            self.factory.uploading[self] = self.context.now
+            self.registry.uploading[self] = self.context.now
             self.transport.write(CONTINUE)

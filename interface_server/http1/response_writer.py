@@ -12,10 +12,10 @@ from channel_layer.protocol.events import Event
 from channel_layer.protocol.server_sent_events import resumes_by_itself
 from interface_server.connections.interfaces import EndReason, Upstream
 from interface_server.groups.interfaces import PushedMessage
+from interface_server.http.request import Fields, Head
 from interface_server.http.response import OVER, InvalidResponse
 from interface_server.http1.connection_base import HALF_CLOSED, RETRY_AFTER, TEXT, HttpSocket, logger
 from interface_server.http1.encoder import JOINED_SIZE_BYTES_MAX, Http1Response
-from interface_server.http1.head import Fields, Head
 
 #: What events that break their own rules can make of the code that reads them.
 BROKEN = (InvalidResponse, KeyError, TypeError, ValueError, AttributeError)
@@ -46,7 +46,7 @@ class Responses(HttpSocket):
         # Not by `_may_stay`: this stands on the way of every request.
         may_stay = self._request_over and not self._paused and not self.context.draining
         if may_stay and head.common and self._response is None:
-            whole = self.context.lines.whole(events)
+            whole = self.registry.heads.lookup(events)
             if whole is not None:  # the ordinary way: as many a response before
                 self.transport.write(whole)
                 if self.context.access_log.enabled:
@@ -123,7 +123,7 @@ class Responses(HttpSocket):
             self._upstream.delivered(size_bytes)
 
     def _response_to(self, head: Head) -> Http1Response:
-        return Http1Response(head.method == "HEAD", head.version == "1.1", head.keep_alive, self.context.lines)
+        return Http1Response(head.method == "HEAD", head.version == "1.1", head.keep_alive, self.registry.heads)
 
     def _write(self, pieces: list[bytes], size_bytes: int) -> None:
         """size_bytes: about how large they are together; only large ones are not worth a copy."""
@@ -174,7 +174,7 @@ class Responses(HttpSocket):
     def _answer(self, status: int, headers: Fields, body: bytes) -> None:
         """Answer ourselves. Without a head nothing is known about what follows, and the connection ends."""
         head = self._head
-        response = Http1Response(False, True, False, self.context.lines) if head is None else self._response_to(head)
+        response = Http1Response(False, True, False, self.registry.heads) if head is None else self._response_to(head)
         start: Event = {"type": "http.response.start", "status": status, "headers": headers}
         events = [start, {"type": "http.response.body", "body": body}]
         self._write(response.render(events, self._may_stay()), len(body))

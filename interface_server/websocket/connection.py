@@ -60,7 +60,7 @@ class WebSocket(Reading, Writing):
         full = context.full()
         context.under_way += 1
         self._shared.alive.add(self)
-        self._handshake = handshake = Handshake(scope, context.lines)
+        self._handshake = handshake = Handshake(scope, context.default_headers, self._shared.encode_denial)
         try:
             scope["subprotocols"] = handshake.check(scope["headers"])
         except BadHandshake as bad:

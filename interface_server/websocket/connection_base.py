@@ -8,12 +8,14 @@ One object, and no dictionary in it: there may be a hundred thousand of them, id
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from autobahn.websocket.compress import PerMessageDeflate
 
 from channel_layer.process.rate_limited_log import RateLimitedLog
 from channel_layer.protocol.close_codes import ABNORMAL, INTERNAL_ERROR, SERVICE_RESTART, TRY_AGAIN_LATER
 from interface_server.connections.interfaces import Upstream
+from interface_server.http.response import ResponseEncoder
 from interface_server.http.server_context import ServerContext
 from interface_server.transport.transport import Transport
 from interface_server.websocket.frame_parser import Framing, Rack
@@ -33,10 +35,12 @@ logger = logging.getLogger("towpath.interface")
 class WebSockets:
     """What all WebSockets of one door share."""
 
-    __slots__ = ("alive", "context", "given_up", "rack", "turns", "unread", "watch")
+    __slots__ = ("alive", "context", "encode_denial", "given_up", "rack", "turns", "unread", "watch")
 
-    def __init__(self, context: ServerContext) -> None:
+    def __init__(self, context: ServerContext, encode_denial: Callable[[], ResponseEncoder]) -> None:
+        """encode_denial: a new encoder, for a response with which an application refuses a handshake."""
         self.context = context
+        self.encode_denial = encode_denial
         self.rack = Rack(context.settings.ws_size_bytes_max)
         self.watch = Watch(context.settings)
         self.turns = ReadingTurns(context.loop)

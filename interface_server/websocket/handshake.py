@@ -2,7 +2,7 @@
 
 The head was parsed already, and once (two parsers that disagree are an attack), and is that of a GET without a body. Here it is
 judged: the version (else 426), the key (else 400), the subprotocols. Then the application decides: its `websocket.accept` becomes a
-101, its `websocket.http.response.start` a response like any other (`http1/encoder.py`), anything else a short refusal.
+101, its `websocket.http.response.start` a response like any other (`ResponseEncoder`), anything else a short refusal.
 
 No I/O here. RFC 6455, sections 4.2 and 11.3; ASGI specification, "WebSocket" and "WebSocket denial response".
 """
@@ -12,15 +12,16 @@ from __future__ import annotations
 import re
 from base64 import b64decode, b64encode
 from binascii import Error as Base64Error
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from hashlib import sha1
 
 from channel_layer.protocol.events import Event
 from interface_server.http.access_log import AccessLog
-from interface_server.http.response import TOKEN, Fields, InvalidResponse, kinds_of, once
+from interface_server.http.default_headers import DefaultHeaders
+from interface_server.http.response import TOKEN, Fields, InvalidResponse, ResponseEncoder, kinds_of, once
 from interface_server.http.response import State as ResponseState
-from interface_server.http1.encoder import STATUS_LINES, Http1Response, StandingLines
+from interface_server.http.status_lines import STATUS_LINES
 
 _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _KEY_SIZE_BYTES = 16
@@ -64,15 +65,19 @@ class Offer:
 class Handshake:
     """One handshake, from its head to its answer; dropped then."""
 
-    __slots__ = ("_client", "_lines", "_response", "_start", "_target", "begun", "offer")
+    __slots__ = ("_client", "_encode_denial", "_lines", "_response", "_start", "_target", "begun", "offer")
 
-    def __init__(self, scope: Event, lines: StandingLines) -> None:
-        """scope: of the connection, for the access log. lines: what the server adds to every response."""
+    def __init__(self, scope: Event, lines: DefaultHeaders, encode_denial: Callable[[], ResponseEncoder]) -> None:
+        """scope: of the connection, for the access log. lines: what the server adds to every response.
+
+        encode_denial: a new encoder, for a response of the application's own, after which the connection closes.
+        """
         query, below = scope["query_string"], len(scope["root_path"].encode())
         self._client = scope["client"]
         self._target: bytes = scope["raw_path"][below:] + (b"?" + query if query else b"")  # as it came
         self._lines = lines
-        self._response: Http1Response | None = None
+        self._encode_denial = encode_denial
+        self._response: ResponseEncoder | None = None
         self._start: Event | None = None  # of a denial whose head has not left
         self.offer = Offer()
         self.begun = False  #: has any byte of a denial left?
@@ -99,10 +104,10 @@ class Handshake:
         return b"".join((STATUS_LINES[status], self._lines.all, field_line, rest, body))
 
     def deny(self, event: Event) -> bytes:
-        """The bytes of one event of a denial response. Raises like Http1Response.render."""
+        """The bytes of one event of a denial response. Raises like ResponseEncoder.render."""
         event = {**event, "type": event["type"].removeprefix("websocket.")}
         if self._response is None:
-            self._response = Http1Response(head_only=False, modern=True, keep_alive=False, lines=self._lines)
+            self._response = self._encode_denial()
             self._start = event
             return b""
         start, self._start = self._start, None

@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from interface_server.__main__ import InterfaceServer
 from interface_server.groups.fan_out import MESSAGES_MAX, SOCKETS_PER_TURN
+from interface_server.server import InterfaceServer
 from interface_server.settings import InterfaceSettings
 
 BROKEN = """

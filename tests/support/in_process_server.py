@@ -14,7 +14,7 @@ from channel_layer.protocol.events import Event, payload_size_bytes
 from channel_layer.protocol.scope import Scope, ScopeReader
 from interface_server.connections.interfaces import Client, EndReason
 from interface_server.http.server_context import ServerContext
-from interface_server.protocol_factory import HttpFactory
+from interface_server.protocol_factory import ProtocolFactory
 from interface_server.settings import InterfaceSettings
 from interface_server.transport.endpoint import ServerEndpoint
 
@@ -187,7 +187,7 @@ class InProcessServer:
 class Served:
     """A listening door and its address."""
 
-    def __init__(self, door: InProcessServer, context: ServerContext, factory: HttpFactory, address: Any) -> None:
+    def __init__(self, door: InProcessServer, context: ServerContext, factory: ProtocolFactory, address: Any) -> None:
         self.door = door
         self.context = context
         self.factory = factory
@@ -264,14 +264,14 @@ async def served(
     loop = asyncio.get_running_loop()
     settings = settings or InterfaceSettings(access_log=False)
     context = ServerContext.of(settings, door, loop, Counter(), sweep_period_s=SWEEP_PERIOD_S)
-    factory = HttpFactory(context)
+    factory = ProtocolFactory(context)
     context.start()
     port = await ServerEndpoint(loop, port=0, uds=uds).open(factory)
     try:
         yield Served(door, context, factory, uds or port.sockets[0].getsockname())
     finally:
         port.stopListening()
-        factory.abort_all()
+        factory.http1.abort_all()
         context.stop()
         for line in door.lines:
             line.task.cancel()

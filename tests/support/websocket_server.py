@@ -14,7 +14,7 @@ from channel_layer.protocol.events import Event, payload_size_bytes
 from channel_layer.protocol.scope import Scope, ScopeReader
 from interface_server.connections.interfaces import Client
 from interface_server.http.server_context import ServerContext
-from interface_server.protocol_factory import HttpFactory
+from interface_server.protocol_factory import ProtocolFactory
 from interface_server.settings import InterfaceSettings
 from interface_server.transport.endpoint import ServerEndpoint
 
@@ -98,7 +98,7 @@ class ScriptedDoor:
 class Served:
     """A listening door and its address."""
 
-    def __init__(self, door: ScriptedDoor, context: ServerContext, factory: HttpFactory, port: int) -> None:
+    def __init__(self, door: ScriptedDoor, context: ServerContext, factory: ProtocolFactory, port: int) -> None:
         self.door = door
         self.context = context
         self.factory = factory
@@ -132,7 +132,7 @@ async def served(
         settings or InterfaceSettings(access_log=False), door, loop, Counter(), sweep_period_s=sweep_period_s
     )
     context.start()
-    factory = HttpFactory(context)
+    factory = ProtocolFactory(context)
     port = await ServerEndpoint(loop, port=0).open(factory)
     try:
         yield Served(door, context, factory, port.sockets[0].getsockname()[1])

@@ -11,8 +11,9 @@ from channel_layer.protocol import scope as scopes
 from channel_layer.protocol.codec import pack
 from channel_layer.protocol.packets import MALFORMED
 from channel_layer.protocol.scope import Scope, ScopeReader
+from interface_server.http.request import Head
 from interface_server.http.scope import Place
-from interface_server.http1.head import Head, check_head, plain_head
+from interface_server.http1.head import check_head, plain_head
 
 HOST = (b"host", b"a.example")
 PEER, OURS = ("192.0.2.7", 40_000), ("192.0.2.1", 8000)

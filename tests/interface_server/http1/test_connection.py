@@ -241,7 +241,7 @@ async def test_a_client_is_read_only_as_fast_as_the_application_reads():
         size = 20_000_000
         client.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size + bytes(size))
         line = await server.door.next()
-        await until(lambda: server.factory.unread)
+        await until(lambda: server.factory.http1.unread)
         assert line.unread_bytes <= 2 * WINDOW_SIZE_BYTES
         app_reads.set()
         assert (await client.response())[2] == b"%d" % size
@@ -272,7 +272,7 @@ async def test_an_application_sends_only_as_fast_as_the_client_takes():
         client.write(GET)
         line = await server.door.next()
         await until(lambda: line.unacknowledged_bytes >= WINDOW_SIZE_BYTES)
-        (connection,) = server.factory.connections
+        (connection,) = server.factory.http1.connections
         assert connection.transport.get_write_buffer_size() < 3 * WINDOW_SIZE_BYTES
         await client.exactly(1_000_000)
         client.close()
@@ -349,7 +349,7 @@ async def test_a_client_that_leaves_in_mid_body_is_noticed_even_while_its_socket
         client = await server.connect()
         client.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 90000000\r\n\r\n" + bytes(8_000_000))
         line = await server.door.next()
-        await until(lambda: server.factory.unread)
+        await until(lambda: server.factory.http1.unread)
         client.reset()
         await line.gone()
         assert line.left == [(1006, "")]
@@ -474,7 +474,7 @@ async def test_draining_closes_who_is_idle_and_lets_the_others_finish():
         await idle.response()
         busy.write(GET)
         await server.door.next()
-        assert not server.factory.drain()
+        assert not server.factory.http1.drain()
         assert await idle.rest() == b""
         app.go.set()
         status, headers, _ = await busy.response()
@@ -488,13 +488,13 @@ async def test_draining_lets_a_new_connection_ask_what_it_was_made_for():
     app.go.set()
     async with served(app, SETTINGS) as server:
         asking, silent = await server.connect(), await server.connect()
-        await until(lambda: len(server.factory.connections) == 2, "both are accepted")
-        assert server.factory.drain()
+        await until(lambda: len(server.factory.http1.connections) == 2, "both are accepted")
+        assert server.factory.http1.drain()
         asking.write(GET)
         status, headers, _ = await asking.response()
         assert (status, headers[b"connection"]) == (200, b"close")
         assert await asking.rest() == b""
-        await until(lambda: not server.factory.drain(), "nothing is new any more")
+        await until(lambda: not server.factory.http1.drain(), "nothing is new any more")
         assert await silent.rest() == b""
 
 
@@ -504,8 +504,8 @@ async def test_whoever_is_cut_off_at_the_end_and_has_heard_nothing_yet_hears_tha
         client = await server.connect()
         client.write(GET)
         line = await server.door.next()
-        server.factory.drain()
-        server.factory.abort_all()
+        server.factory.http1.drain()
+        server.factory.http1.abort_all()
         status, headers, _ = await client.response()
         assert (status, headers[b"connection"]) == (502, b"close")
         assert await client.rest() == b""
@@ -520,7 +520,7 @@ async def test_draining_answers_what_has_come_and_was_not_read_yet():
     async with served(app, SETTINGS) as server:
         client = await server.connect()
         client.write(GET)
-        server.factory.drain()
+        server.factory.http1.drain()
         status, headers, _ = await client.response()
         assert (status, headers[b"connection"]) == (200, b"close")
 
@@ -654,7 +654,7 @@ async def test_one_clients_nonsense_costs_nobody_else_anything():
                 bad.reset()
             good.write(GET)
             assert (await good.response())[0] == 200
-        await until(lambda: len(server.factory.connections) == 1)
+        await until(lambda: len(server.factory.http1.connections) == 1)
 
 
 async def test_a_late_last_word_after_a_response_with_a_fault_reaches_nobody(caplog):

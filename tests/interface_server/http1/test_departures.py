@@ -46,11 +46,11 @@ async def test_whoever_leaves_at_whichever_byte_leaves_nothing_behind(request_by
             client = await server.connect()
             client.write(request_bytes[:said])
             if said % 2:
-                await until(lambda: server.factory.connections or server.context.under_way)
+                await until(lambda: server.factory.http1.connections or server.context.under_way)
             way(client)
             await client.reader.read() if way is not Client1.reset else None
             client.close()
-        await until(lambda: not server.factory.connections and not server.context.under_way)
+        await until(lambda: not server.factory.http1.connections and not server.context.under_way)
         assert all(line.over() for line in server.door.lines)
         assert (await server.ask(get(b"Host: a", b"Connection: close"))).startswith(b"HTTP/1.1 200 ")
 
@@ -80,7 +80,7 @@ async def test_a_client_that_closes_its_own_direction_gets_the_answers_to_its_re
     async def echo_when_nobody_reads(scope: Event, receive: Receive, send: Send) -> None:
         while (await receive())["more_body"]:
             pass
-        await until(lambda: server.factory.unread, "the client's end, or its next request, is known")
+        await until(lambda: server.factory.http1.unread, "the client's end, or its next request, is known")
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"here you are"})
 
@@ -135,7 +135,7 @@ async def test_a_client_that_closed_its_direction_and_takes_what_it_is_sent_is_s
         line = await server.door.next()
         client.writer.write_eof()
         await until(lambda: len(server.context.half_closed))
-        (connection,) = server.factory.connections
+        (connection,) = server.factory.http1.connections
         now = asyncio.get_running_loop().time()
         for round in range(1, 4):
             drop.set()
@@ -163,7 +163,7 @@ async def test_a_client_that_has_really_left_is_known_by_its_reset_or_on_a_unix_
         client.write(get(b"Host: a"))
         line = await server.door.next()
         client.close()
-        await until(lambda: server.factory.unread)
+        await until(lambda: server.factory.http1.unread)
         told.set()
         await line.gone()
         assert line.left == [(1006, "")]

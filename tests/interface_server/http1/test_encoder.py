@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from interface_server.http.default_headers import DefaultHeaders
 from interface_server.http.response import Exchange, InvalidResponse, once
-from interface_server.http1.encoder import Http1Response, StandingLines
+from interface_server.http1.encoder import Http1Response, RenderedHeadCache
 
-NO_LINES = StandingLines(server=False, date=False)
+NO_LINES = RenderedHeadCache(DefaultHeaders(server=False, date=False))
 
 
 def render(headers: list[tuple[bytes, bytes]], *parts: bytes, modern: bool = True) -> bytes:
@@ -78,12 +79,12 @@ def response(body: bytes = b"abc", /, **start: object) -> list[dict]:
 
 @pytest.mark.parametrize("headers", [None, [], [[b"a", b"b"]], [[b"Content-Length", b"3"], [b"b", b"c"]]])
 def test_a_response_that_is_remembered_is_the_same_to_the_byte(headers: object):
-    lines = StandingLines(extra=[("x", "y")], clock=lambda: "now")
-    assert lines.whole(response(headers=headers)) is None
-    first = b"".join(Http1Response(False, True, True, lines).render(response(headers=headers), True))
-    assert lines.whole(response(headers=headers)) == first
-    again = lines.whole(response(b"xyz", headers=headers))
-    assert again == b"".join(Http1Response(False, True, True, lines).render(response(b"xyz", headers=headers), True))
+    heads = RenderedHeadCache(DefaultHeaders(extra=[("x", "y")], clock=lambda: "now"))
+    assert heads.lookup(response(headers=headers)) is None
+    first = b"".join(Http1Response(False, True, True, heads).render(response(headers=headers), True))
+    assert heads.lookup(response(headers=headers)) == first
+    again = heads.lookup(response(b"xyz", headers=headers))
+    assert again == b"".join(Http1Response(False, True, True, heads).render(response(b"xyz", headers=headers), True))
 
 
 @pytest.mark.parametrize(
@@ -108,10 +109,10 @@ def test_a_response_that_is_remembered_is_the_same_to_the_byte(headers: object):
 )
 def test_what_is_not_quite_the_response_that_is_remembered_goes_the_long_way(events: list):
     """P12. Also what is no response at all: it is refused there."""
-    lines = StandingLines()
-    Http1Response(False, True, True, lines).render(response(), True)
-    assert lines.whole(response()) is not None
-    assert lines.whole(events) is None
+    heads = RenderedHeadCache(DefaultHeaders())
+    Http1Response(False, True, True, heads).render(response(), True)
+    assert heads.lookup(response()) is not None
+    assert heads.lookup(events) is None
 
 
 @pytest.mark.parametrize(
@@ -132,20 +133,6 @@ def test_what_is_not_quite_the_response_that_is_remembered_goes_the_long_way(eve
 def test_what_holds_for_one_request_alone_is_not_remembered(
     events: list, head_only: bool, modern: bool, may_stay: bool
 ):
-    lines = StandingLines()
-    Http1Response(head_only, modern, True, lines).render(events, may_stay)
-    assert lines.whole(events) is None
-
-
-def test_standing_lines_change_with_the_clock_and_give_way_to_the_operators():
-    moments = iter(("one", "two"))
-    lines = StandingLines(extra=[("Server", "mine")], clock=lambda: next(moments))
-    assert lines.all == b"date: one\r\nserver: mine\r\n"
-    lines.refresh()
-    assert lines.all == b"date: two\r\nserver: mine\r\n"
-
-
-@pytest.mark.parametrize("pair", [("x y", "a"), ("x", "a\r\nb: c"), ("", "a")])
-def test_an_additional_header_that_cannot_be_one_is_refused_at_start(pair: tuple[str, str]):
-    with pytest.raises(ValueError):
-        StandingLines(extra=[pair])
+    heads = RenderedHeadCache(DefaultHeaders())
+    Http1Response(head_only, modern, True, heads).render(events, may_stay)
+    assert heads.lookup(events) is None

@@ -6,7 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interface_server.http1.head import Head, Refusal, check_head, plain_head
+from interface_server.http.errors import RequestError
+from interface_server.http.request import Head
+from interface_server.http1.head import check_head, plain_head
 
 
 @given(st.binary(max_size=40), st.lists(st.tuples(st.binary(max_size=20), st.binary(max_size=20)), max_size=5))
@@ -14,7 +16,7 @@ def test_whatever_llhttp_lets_pass_is_a_head_or_a_refusal(target: bytes, fields:
     """P12. Never another exception. llhttp refuses targets outside of ASCII, so they do not get here."""
     try:
         check_head(b"GET", bytes(byte & 0x7F for byte in target), "1.1", [(b"host", b"a"), *fields])
-    except Refusal as refusal:
+    except RequestError as refusal:
         assert 400 <= refusal.status < 600
 
 
@@ -53,14 +55,14 @@ def test_an_absolute_target_is_a_scheme_a_host_a_port_and_what_is_behind_them(ho
 def test_a_host_that_is_none_is_refused_in_a_target_and_in_its_field(host: bytes):
     """P12. So is a user before it (RFC 9110, 4.2.4): two servers could take it for the host."""
     for target, field in ((b"http://%b/foo" % host, b"a"), (b"HTTPS://%b" % host, b"a"), (b"/", host)):
-        with pytest.raises(Refusal) as refused:
+        with pytest.raises(RequestError) as refused:
             check_head(b"GET", target, "1.1", [(b"host", field)])
         assert refused.value.status == 400
 
 
 @pytest.mark.parametrize("target", b"http:// http:///x http://:80/x http://@/ http:a ftp://a/ a".split())
 def test_a_target_that_names_no_host_and_is_no_path_is_refused(target: bytes):
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(RequestError) as refused:
         check_head(b"GET", target, "1.1", [(b"host", b"b")])
     assert refused.value.status == 400
     assert check_head(b"GET", b"//a", "1.1", [(b"host", b"b")]).path == "//a"  # but this is a path: RFC 9112, 3.2.1
@@ -87,8 +89,8 @@ def test_the_short_way_to_a_head_ends_where_the_long_one_does(method: bytes, tar
     """P12. What is remembered is what would be found out again; what must not be served is refused on either way."""
     try:
         plain = plain_head(method, target, lambda: "1.1", fields)
-    except Refusal as refusal:
-        with pytest.raises(Refusal) as found:
+    except RequestError as refusal:
+        with pytest.raises(RequestError) as found:
             check_head(method, target, "1.1", fields)
         assert found.value.args == refusal.args
     else:

@@ -26,8 +26,8 @@ async def waiting(scope: object, receive: Receive, send: Send) -> None:
 async def connected(server: Served) -> tuple[Client1, HttpProtocol]:
     """A client, and the connection that serves it."""
     client = await server.connect()
-    await until(lambda: server.factory.connections)
-    (connection,) = server.factory.connections
+    await until(lambda: server.factory.http1.connections)
+    (connection,) = server.factory.http1.connections
     return client, connection
 
 
@@ -82,10 +82,10 @@ async def test_of_what_waits_for_its_turn_little_is_parsed():
         ):
             client, connection = await connected(server)
             connection.dataReceived((b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" + ahead)[:READ_SIZE_BYTES])
-            assert connection in server.factory.unread
+            assert connection in server.factory.http1.unread
             assert len(connection._turns.waiting or ()) < FEED_SIZE_BYTES / 5
             client.reset()
-            await until(lambda: not server.factory.connections)
+            await until(lambda: not server.factory.http1.connections)
 
 
 async def test_what_is_answered_on_the_spot_holds_nobody_up():

@@ -25,7 +25,7 @@ async def stream(scope, receive, send):
 
 
 def evict(server: Served) -> None:
-    for connection in server.factory.event_streams():
+    for connection in server.factory.http1.event_streams():
         connection.evict()
 
 
@@ -65,8 +65,8 @@ async def test_whoever_would_take_it_for_the_end_is_not_evicted(request_head: by
         line = await server.door.next()
         if b"/mute" not in request_head:
             await client.until(EVENT)
-        assert server.factory.event_streams() == []
-        for connection in server.factory.connections:
+        assert server.factory.http1.event_streams() == []
+        for connection in server.factory.http1.connections:
             connection.evict()
         assert not line.over()
         client.reset()

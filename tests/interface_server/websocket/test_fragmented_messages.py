@@ -13,7 +13,7 @@ import pytest
 from channel_layer.settings import RedisSettings
 from interface_server.connections.dispatcher import Dispatcher
 from interface_server.http.server_context import ServerContext
-from interface_server.protocol_factory import HttpFactory
+from interface_server.protocol_factory import ProtocolFactory
 from interface_server.settings import InterfaceSettings
 from interface_server.transport.endpoint import ServerEndpoint
 from tests.integration.both_pumps import RecordedHost, RecordedInstance, adopted, interface, worker
@@ -29,7 +29,7 @@ async def listening(dispatcher: Dispatcher, redis_settings: RedisSettings) -> As
     loop = asyncio.get_running_loop()
     context = ServerContext.of(InterfaceSettings(redis=redis_settings, access_log=False), dispatcher, loop, Counter())
     context.start()
-    port = await ServerEndpoint(loop, port=0).open(HttpFactory(context))
+    port = await ServerEndpoint(loop, port=0).open(ProtocolFactory(context))
     try:
         yield port.sockets[0].getsockname()[1]
     finally:

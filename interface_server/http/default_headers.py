@@ -1,0 +1,57 @@
+"""The header lines that the server adds to every response.
+
+No clock here: `DefaultHeaders.refresh` is told to look at the wall clock by the owner of a timer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from email.utils import formatdate
+
+from interface_server.http.response import DATE, SERVER, InvalidResponse, kinds_of
+
+SERVER_LINE = b"server: towpath\r\n"
+NUL = 0  #: a number, since `in` would first try to make one of b"\0", which takes longer than the search
+
+
+class DefaultHeaders:
+    """Header lines that every response has, unless the application says them itself: date, server, what the operator adds."""
+
+    __slots__ = ("_clock", "_date", "_extra", "_server", "all", "date_wanted")
+
+    def __init__(
+        self,
+        server: bool = True,
+        date: bool = True,
+        extra: Sequence[tuple[str, str]] = (),
+        clock: Callable[[], str] = lambda: formatdate(usegmt=True),
+    ) -> None:
+        """clock: this moment as an IMF-fixdate. Raises ValueError for an extra field that cannot be one."""
+        pairs = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in extra]
+        try:
+            kinds = kinds_of(pairs)
+        except InvalidResponse as error:
+            raise ValueError(str(error)) from error
+        self._extra = b"".join(b"%b: %b\r\n" % pair for pair in pairs)
+        if not has_line_ends(self._extra, len(pairs)):
+            raise ValueError("a value of an additional header holds a line end or NUL")
+        self._server = SERVER_LINE if server and not kinds & SERVER else b""
+        self._clock = clock
+        self.date_wanted = date and not kinds & DATE
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Another second: look at the clock again."""
+        self._date = f"date: {self._clock()}\r\n".encode() if self.date_wanted else b""
+        self.all = self._date + self._server + self._extra
+
+    def beside(self, kinds: int) -> bytes:
+        """The lines to add to a response whose own fields are of `kinds`: the application's own date or server wins."""
+        if not kinds & (DATE | SERVER):
+            return self.all
+        return (b"" if kinds & DATE else self._date) + (b"" if kinds & SERVER else self._server) + self._extra
+
+
+def has_line_ends(head: bytes, lines: int) -> bool:
+    """Does `head` have exactly `lines` line ends and nothing that might pass for another?"""
+    return head.count(b"\n") == lines and head.count(b"\r") == lines and NUL not in head

@@ -1,0 +1,147 @@
+"""One interface server: what it is made of, and how it comes and goes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections import Counter
+from collections.abc import Callable
+from typing import Protocol
+
+from channel_layer.process.stop_requests import Meaning, StopRequests
+from interface_server.connections.dispatcher import Dispatcher
+from interface_server.http.server_context import ServerContext
+from interface_server.protocol_factory import ProtocolFactory
+from interface_server.settings import InterfaceSettings
+from interface_server.shutdown_schedule import eviction_steps
+from interface_server.transport.endpoint import ServerEndpoint
+from interface_server.transport.keepalive import KeepaliveSettings
+from interface_server.transport.listening_port import ListeningPort
+from interface_server.transport.spare_descriptors import SpareDescriptors
+
+log = logging.getLogger("towpath.interface")
+
+DRAIN_LOOK_S = 0.05
+#: Whether everybody leaves is known by then: all may have been told at once, and the supervisor hears it as late as we do.
+KNOWN_WITHIN_S = 0.5
+EVICTION_PART = 0.5  #: of the drain time: in which sockets are closed, at the latest
+
+#: True if every process leaves that accepts from the same listening socket; None if that is not known yet.
+AllLeave = Callable[[], bool | None]
+
+
+def never() -> bool:
+    """Whoever runs alone cannot know who else has its listening socket."""
+    return False
+
+
+class Evicted(Protocol):
+    """A client's side that ends itself in the way that its state allows."""
+
+    def evict(self) -> None: ...
+
+
+class InterfaceServer:
+    """One interface server: a door, a pump, and the sockets that listen."""
+
+    def __init__(self, settings: InterfaceSettings, all_leave: AllLeave = never, supervised: bool = False) -> None:
+        loop = asyncio.get_running_loop()
+        self._settings = settings
+        self._all_leave = all_leave
+        self._loop = loop
+        counters: Counter[str] = Counter()
+        self._dispatcher = Dispatcher(settings, counters)
+        self._context = ServerContext.of(settings, self._dispatcher, loop, counters)
+        self._factory = ProtocolFactory(self._context)
+        self._port: ListeningPort | None = None
+        self._requests = StopRequests(supervised)
+        self._stop: asyncio.Event = asyncio.Event()
+        self._at_once = False
+
+    async def run(self) -> None:
+        """Serve until `stop` is called; raises OSError or LayerUnavailable if it cannot begin."""
+        settings = self._settings
+        endpoint = ServerEndpoint(
+            self._loop,
+            host=settings.host,
+            port=settings.port,
+            uds=settings.uds,
+            uds_permissions=settings.uds_permissions,
+            fd=settings.fd,
+            backlog=settings.backlog,
+            reuse_port=settings.reuse_port,
+            patience=KeepaliveSettings.beside(settings.stall_timeout_s),
+            admits=SpareDescriptors(self._context.counters).admits,
+        )
+        await self._dispatcher.start()
+        self._context.start()
+        try:
+            self._port = await endpoint.open(self._factory)
+            log.info("%s listens on %s", self._dispatcher.node.name, self._port.shown)
+            await self._stop.wait()
+            await self._drain()
+        finally:
+            self._context.stop()
+            await self._dispatcher.close()
+
+    def stop(self, number: int) -> None:
+        """SIGTERM or SIGINT: drain; once more: now."""
+        if self._requests.hear(number, self._loop.time()) is Meaning.AT_ONCE:
+            self._at_once = True
+        self._stop.set()
+
+    async def _drain(self) -> None:
+        """Be unready, listen no more, let what is under way finish, evict sockets step by step, then leave."""
+        assert self._port is not None
+        self._dispatcher.draining = True
+        await self._pause(self._settings.drain_delay_s)  # balancers look at /ready and send nobody any more
+        self._context.draining = True
+        if await self._everybody_leaves():
+            self._port.refuse()
+        end = self._loop.time() + self._settings.graceful_timeout_s
+        self._port.stopListening()
+        await self._pause(DRAIN_LOOK_S)  # whoever was let in a moment ago is about to ask
+        new = self._factory.http1.drain()
+        await self._pause(DRAIN_LOOK_S)  # what has come as far as the kernel is read
+        await self._evict(self._settings.graceful_timeout_s * EVICTION_PART)
+        while (new or self._busy()) and self._loop.time() < end and not self._at_once:
+            await asyncio.sleep(DRAIN_LOOK_S)
+            new = new and self._factory.http1.drain()
+            # Begun since: their clients do not wait for our last moment.
+            self._factory.websockets.close_all()
+            for stream in self._factory.http1.event_streams():
+                stream.evict()
+        if self._dispatcher.connections:
+            left = self._dispatcher.connections
+            log.warning("cutting off %d connection%s that did not finish", left, "s" * (left != 1))
+        self._factory.http1.abort_all()
+
+    def _busy(self) -> bool:
+        return bool(self._dispatcher.connections or self._context.under_way)
+
+    async def _everybody_leaves(self) -> bool:
+        until = self._loop.time() + KNOWN_WITHIN_S
+        while (known := self._all_leave()) is None and self._loop.time() < until:
+            await self._pause(DRAIN_LOOK_S)
+        return bool(known)
+
+    async def _evict(self, over_s: float) -> None:
+        """End what could go on for ever, some at a time and in no order, so that clients do not come back as a herd.
+
+        WebSockets are closed with 1012, event streams get their last chunk.
+        """
+        leaving: list[Evicted] = [*self._factory.http1.event_streams(), *self._factory.websockets.alive]
+        random.shuffle(leaving)
+        begin = self._loop.time()
+        for moment_s, some in eviction_steps(leaving, over_s, random.random):
+            await self._pause(begin + moment_s - self._loop.time())
+            for each in some:
+                each.evict()
+        await self._pause(DRAIN_LOOK_S)
+        self._factory.websockets.close_all()  # whoever came in between
+
+    async def _pause(self, seconds: float) -> None:
+        end = self._loop.time() + seconds
+        while (left_s := end - self._loop.time()) > 0 and not self._at_once:
+            await asyncio.sleep(min(DRAIN_LOOK_S, left_s))

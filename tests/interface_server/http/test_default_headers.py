@@ -1,0 +1,21 @@
+"""The header lines that the server adds to every response."""
+
+from __future__ import annotations
+
+import pytest
+
+from interface_server.http.default_headers import DefaultHeaders
+
+
+def test_standing_lines_change_with_the_clock_and_give_way_to_the_operators():
+    moments = iter(("one", "two"))
+    lines = DefaultHeaders(extra=[("Server", "mine")], clock=lambda: next(moments))
+    assert lines.all == b"date: one\r\nserver: mine\r\n"
+    lines.refresh()
+    assert lines.all == b"date: two\r\nserver: mine\r\n"
+
+
+@pytest.mark.parametrize("pair", [("x y", "a"), ("x", "a\r\nb: c"), ("", "a")])
+def test_an_additional_header_that_cannot_be_one_is_refused_at_start(pair: tuple[str, str]):
+    with pytest.raises(ValueError):
+        DefaultHeaders(extra=[pair])
