@@ -1,0 +1,38 @@
+"""The documents hold together: links lead to sections that exist, and code cites sections that exist."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDERS = ("", "docs", "docs/protocol", "decisions")
+DOCUMENTS = [path for folder in FOLDERS for path in sorted((ROOT / folder).glob("*.md"))]
+PACKAGES = ("channel_layer", "interface_server", "worker", "towpath")
+
+
+@cache
+def titles(path: Path) -> list[str]:
+    """The headings of a document, outside of its examples."""
+    text = re.sub(r"```.*?```", "", path.read_text("utf-8"), flags=re.DOTALL)
+    return re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+
+
+def anchor(title: str) -> str:
+    """As GitHub makes it: lower case, no punctuation, dashes for spaces."""
+    return re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_each_link_leads_to_a_file_and_a_section(path: Path) -> None:
+    """A heading that is renamed takes its links along."""
+    lost = []
+    for target in re.findall(r"\]\((?!https?:)([^)\s]+)\)", path.read_text("utf-8")):
+        name, _, section = target.partition("#")
+        file = (path.parent / name).resolve() if name else path
+        if not file.exists() or (section and section not in map(anchor, titles(file))):
+            lost.append(target)
+    assert not lost
