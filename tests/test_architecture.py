@@ -172,12 +172,14 @@ SHELLS = (
     "worker/asgi/instance.py",
     "worker/asgi/lifespan.py",
     "worker/asgi/websocket.py",
+    "worker/connections/context.py",
     "worker/connections/dispatcher.py",
     "worker/connections/downstream.py",
-    "worker/connections/hand_over.py",
+    "worker/connections/load_report.py",
     "worker/connections/loop_lag.py",
-    "worker/connections/offers.py",
     "worker/connections/placement_watch.py",
+    "worker/connections/queue_consumer.py",
+    "worker/connections/registry.py",
     "worker/connections/shortage_log.py",
     "worker/lifecycle/drain.py",
     "worker/lifecycle/event_loop.py",
@@ -212,14 +214,7 @@ KNOWN_TO_CORES = {
 #: Imports that go up still.
 KNOWN_UPWARD: set[str] = set()
 #: Files that import each other still.
-KNOWN_CIRCLES: list[list[str]] = [
-    [
-        "worker/connections/dispatcher.py",
-        "worker/connections/downstream.py",
-        "worker/connections/hand_over.py",
-        "worker/connections/placement_watch.py",
-    ],
-]
+KNOWN_CIRCLES: list[list[str]] = []
 
 LINES_MAX = 400
 

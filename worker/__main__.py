@@ -51,7 +51,7 @@ class Worker:
         self._dispatcher = Dispatcher(_that_serves(settings, application), self._room, Counter())
         self._room.freed = self._dispatcher.room_again
         lifetime = Recycling.drawn(settings, random.random())
-        self._lifetime = LifetimeWatch(lifetime, lambda: self._dispatcher.adopted, self._lived_long_enough)
+        self._lifetime = LifetimeWatch(lifetime, lambda: self._dispatcher.consumer.adopted, self._lived_long_enough)
         again = supervision.says_it_again
         self._departure = DepartureWatch(settings.graceful_timeout_s, _stuck_s_max(settings), again)
         self._requests = StopRequests(again)

@@ -125,7 +125,7 @@ async def test_a_take_that_was_lost_on_its_way_holds_nobody_up(redis_settings: R
     room = RecordedHost(play=respond)
     async with interface(redis_settings) as door, worker(redis_settings, room) as taker:
         # As after a take whose connection was lost before Redis had it.
-        taker._adoption.unanswered((door.node.name, 1, 1), asyncio.get_running_loop().time())
+        taker.consumer.adoption.unanswered((door.node.name, 1, 1), asyncio.get_running_loop().time())
         client = knock(door, method=method)
         await until(lambda: client.body == b"hello", "to be served", 10.0)
     assert client.upstream.epoch == 2

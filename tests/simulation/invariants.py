@@ -126,8 +126,8 @@ def leaks(world: World) -> list[str]:
             for line in dispatcher.downstreams:
                 owners[line.key[0]] = owners.get(line.key[0], 0) + 1
             waiting = (
-                dispatcher._adoption._under_way,
-                {kind: count for kind, count in dispatcher._reserved.items() if count},
+                dispatcher.consumer.adoption._under_way,
+                {kind: count for kind, count in dispatcher.registry.reserved.items() if count},
             )
         held = dispatcher.node.peers.held._held
         if held != owners:

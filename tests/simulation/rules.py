@@ -15,6 +15,7 @@ from channel_layer.messaging.channel_writer import ChannelWriter, Outcome
 from channel_layer.messaging.inbox import BEYOND, Inbox, parse_id
 from channel_layer.messaging.outbox import Outbox
 from channel_layer.node import Node
+from channel_layer.protocol.close_codes import ABNORMAL
 from channel_layer.protocol.flow_control import Incoming
 from channel_layer.protocol.packets import Close
 from channel_layer.redis import connection as redis_connection
@@ -30,6 +31,7 @@ from tests.simulation.rules_between import BETWEEN
 from worker.connections.adoption import Adoption
 from worker.connections.dispatcher import Dispatcher as WorkerPump
 from worker.connections.downstream import DownstreamConnection
+from worker.connections.queue_consumer import Admission, QueueConsumer
 
 Patch = tuple[Any, str, Any]
 
@@ -39,9 +41,9 @@ def _forget_the_way_alone(self: PendingQueue, worker: str) -> None:
         self._own.died(worker)
 
 
-async def _stop_taking_without_a_word(self: WorkerPump) -> None:
+async def _stop_taking_without_a_word(self: QueueConsumer) -> None:
     """What waits for this worker alone goes on waiting."""
-    self._draining = True
+    self.admission = Admission.DRAINING
     for reader in self._readers.values():
         await reader.close()
 
@@ -71,10 +73,10 @@ def _take_again(self: Adoption, key: Any, now: float) -> None:
     self._under_way.pop(key, None)
 
 
-def _start_what_was_not_answered(self: WorkerPump, keys: list[Any]) -> None:
+def _start_what_was_not_answered(self: QueueConsumer, keys: list[Any]) -> None:
     """A worker that says nothing about a take without an answer."""
     for key in keys:
-        self._adoption.unanswered(key, self._loop.time())
+        self.adoption.unanswered(key, self._loop.time())
 
 
 def _open_once_more(self: ChannelWriter, batch: Any, answer: Any) -> None:
@@ -176,13 +178,13 @@ def _choose_what_runs(self: Adoption, keys: Any, now: float, running: Any = ()) 
 _choose = Adoption.choose
 
 
-def _take_of_any_era(self: WorkerPump, kind: str, channel: str, entries: list[Any]) -> bool:
+def _take_of_any_era(self: QueueConsumer, kind: str, channel: str, entries: list[Any]) -> bool:
     for entry in entries:
-        entry.packet[9] = self.node.connection.era if self.node.connection is not None else ""
+        entry.packet[9] = self._node.connection.era if self._node.connection is not None else ""
     return _worker_take(self, kind, channel, entries)
 
 
-_worker_take = WorkerPump._take
+_worker_take = QueueConsumer._take
 
 
 def _room_with_an_owner_alone(self: Connection) -> bool:
@@ -265,6 +267,13 @@ def _in_silence(deed: Any) -> Any:
     return done
 
 
+def _end_what_the_dead_had(self: WorkerPump, node: str) -> None:
+    """A worker that ends its own side alone."""
+    for downstream in self.downstreams:
+        if downstream.key[0] == node:
+            downstream.disconnect(ABNORMAL, "")
+
+
 def _no_sync(_upstream: Any, wants_answer: bool) -> None:
     """Nobody asks."""
 
@@ -342,7 +351,7 @@ FOUND: dict[str, list[Patch]] = {
 
 #: Each rule, and what the code looks like without it.
 RULES: dict[str, list[Patch]] = {
-    "a worker that leaves refuses what waits for it alone": [(WorkerPump, "stop_taking", _stop_taking_without_a_word)],
+    "a worker that leaves refuses what waits for it alone": [(QueueConsumer, "stop", _stop_taking_without_a_word)],
     "what waits for a worker that died is queued for all": [(PendingQueue, "worker_died", _forget_the_way_alone)],
     "a packet seen before is dropped, by the interface server": [(Connection, "order", _every_packet_is_next)],
     "a packet seen before is dropped, by the worker": [(WorkerPump, "_data", _worker_feeds_all)],
@@ -352,7 +361,7 @@ RULES: dict[str, list[Patch]] = {
     "the epoch is compared beside the owner": [(Connection, "is_from_owner", _obeys_any_epoch)],
     "the epoch grows when a connection is queued again": [(Connection, "_next_epoch", _queue_again_in_the_same_epoch)],
     "never again after an unanswered take": [(Adoption, "unanswered", _take_again)],
-    "an unanswered take is told to be not started": [(WorkerPump, "_unanswered", _start_what_was_not_answered)],
+    "an unanswered take is told to be not started": [(QueueConsumer, "_unanswered", _start_what_was_not_answered)],
     "packets are held during a take in flight": [(Adoption, "hold", lambda self, key, packet: False)],
     "never two takes of one connection": [
         (
@@ -371,7 +380,7 @@ RULES: dict[str, list[Patch]] = {
     "only who holds a lease may judge": [(OwnLease, "may_judge", lambda self, now: True)],
     "what is told to the dead leaves": [(interface_pump.Dispatcher, "on_dead", _drop_what_is_told_to_the_dead)],
     "deaths are noticed": [(FailureDetector, "_judge", _judge_nobody)],
-    "a worker takes what is of its own era": [(WorkerPump, "_take", _take_of_any_era)],
+    "a worker takes what is of its own era": [(QueueConsumer, "_take", _take_of_any_era)],
     "what was queued in another era is queued again": [(PendingQueue, "_era_changed", _nothing)],
     "`sync` after every doubt": [(interface_pump.Dispatcher, "on_doubt", _nothing), (WorkerPump, "on_doubt", _nothing)],
     "who finds its lease missing doubts": [(Node, "_renewed", _renewed_and_no_more)],
@@ -379,7 +388,7 @@ RULES: dict[str, list[Patch]] = {
     "the dead are told, by the interface server": [
         (interface_pump.Dispatcher, "on_dead", _in_silence(interface_pump.Dispatcher.on_dead))
     ],
-    "the dead are told, by the worker": [(WorkerPump, "on_dead", _in_silence(WorkerPump.on_dead))],
+    "the dead are told, by the worker": [(WorkerPump, "on_dead", _end_what_the_dead_had)],
     "deaths are announced": [(FailureDetector, "announce", _nothing)],
     "a hand-off keeps what was not consumed": [(Connection, "hand_off", _hand_off_and_forget)],
     "a hand-off repeats nothing that was consumed": [(Connection, "consumed", _nothing)],

@@ -18,8 +18,7 @@ from channel_layer.redis.connection import Argument, OnAnswer, RedisConnection
 from channel_layer.redis.scripts import Script
 from tests.simulation.simulated_streams import Group, Id, Stream
 from worker.connections.adoption import Key
-from worker.connections.dispatcher import ADOPTED
-from worker.connections.dispatcher import Dispatcher as WorkerPump
+from worker.connections.queue_consumer import ADOPTED, QueueConsumer
 
 REFUSED = 2
 FENCED_AFTER = 0.75  #: of a lease's time to live
@@ -53,17 +52,17 @@ class _TakeThatTellsNobody(Script):
         connection.call(on_answer, "EVAL", self.text, key_count, *arguments)
 
 
-def _tell_what_was_decided(self: WorkerPump, entry: Any, key: Key, verdict: int, window: int) -> None:
+def _tell_what_was_decided(self: QueueConsumer, entry: Any, key: Key, verdict: int, window: int) -> None:
     """The worker says so itself, when it has begun."""
     _answered(self, entry, key, verdict, window)
     interface, number, epoch = key
     if verdict == ADOPTED:
-        self.node.post(interface, packets.adopted(number, epoch, 0 if entry.packet[8] else window))
+        self._node.post(interface, packets.adopted(number, epoch, 0 if entry.packet[8] else window))
     elif verdict == REFUSED:
-        self.node.post(interface, packets.refused(number, epoch, int(Refusal.LATE)))
+        self._node.post(interface, packets.refused(number, epoch, int(Refusal.LATE)))
 
 
-_answered = WorkerPump._answered
+_answered = QueueConsumer._answered
 
 
 def _claim_of_others(
@@ -98,7 +97,7 @@ BETWEEN: dict[str, list[tuple[Any, str, Any]]] = {
     "the name of a node is new at every start": [(redis_node, "node_name", _name_of_a_place)],
     "who takes is told by the take itself": [
         (redis_scripts, "TAKE", _TakeThatTellsNobody()),
-        (WorkerPump, "_answered", _tell_what_was_decided),
+        (QueueConsumer, "_answered", _tell_what_was_decided),
     ],
     "a worker claims what it has read itself": [(Stream, "claim", _claim_of_others)],
     "nobody fences itself": [(FailureDetector, "look", _look_and_fence)],

@@ -58,7 +58,7 @@ class Adoption:
             chosen.append(free)
         return chosen
 
-    def is_spurned(self, key: Key) -> bool:
+    def is_abandoned(self, key: Key) -> bool:
         """Was its take once without an answer? Then somebody else has to start it."""
         return key in self._never
 

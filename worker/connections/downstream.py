@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from channel_layer.protocol import packets
+from channel_layer.protocol.close_codes import ABNORMAL
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.flow_control import Incoming, Outgoing
 from channel_layer.protocol.names import reply_channel
 from channel_layer.protocol.packets import Close
 from worker.connections.adoption import Key
-from worker.connections.interfaces import Instance
-
-if TYPE_CHECKING:
-    from worker.connections.dispatcher import Dispatcher
+from worker.connections.interfaces import Instance, Registry
 
 #: Events of one turn of the loop travel as one packet, unless they are large.
 PACKET_SIZE_BYTES = 65_536
@@ -25,7 +23,7 @@ class DownstreamConnection:
     __slots__ = (
         "_credited",
         "_expects_continue",
-        "dispatcher",
+        "_registry",
         "incoming",
         "instance",
         "key",
@@ -43,14 +41,16 @@ class DownstreamConnection:
 
     def __init__(
         self,
-        dispatcher: Dispatcher,
+        registry: Registry[DownstreamConnection],
         key: Key,
         down_window: int,
         up_window: int,
+        *,
         expects_continue: bool,
         resume: dict[str, Any] | None,
     ) -> None:
-        self.dispatcher = dispatcher
+        # Keyword-only: two facts of `open` that few connections have, beside two windows that all have.
+        self._registry = registry
         self.key = key
         self.outgoing = Outgoing(down_window)
         self.incoming = Incoming(up_window)
@@ -82,7 +82,7 @@ class DownstreamConnection:
         if not self.open:
             return
         if not self.pending:
-            self.dispatcher.gather(self)
+            self._registry.gather(self)
         self.pending.append(event)
         self.pending_bytes += size_bytes
         self.outgoing.sent += size_bytes
@@ -94,7 +94,7 @@ class DownstreamConnection:
         if self.pending:
             self.sent += 1
             interface, number, epoch = self.key
-            self.dispatcher.node.post(interface, packets.data(number, epoch, self.sent, self.pending))
+            self._registry.post(interface, packets.data(number, epoch, self.sent, self.pending))
             self.pending = []
             self.pending_bytes = 0
 
@@ -109,7 +109,7 @@ class DownstreamConnection:
     def consumed(self, size_bytes: int) -> None:
         """See `Downstream.consumed`."""
         self.taken += 1
-        total = self.incoming.consume(size_bytes, self.dispatcher.budget)
+        total = self.incoming.consume(size_bytes, self._registry.budget)
         if total is not None and self.open:
             self._credit(total)
 
@@ -129,7 +129,7 @@ class DownstreamConnection:
         if self.open:
             self.flush()
             interface, number, epoch = self.key
-            self.dispatcher.node.post(interface, packets.close(number, epoch, why))
+            self._registry.post(interface, packets.close(number, epoch, why))
             self.over()
 
     def complete(self) -> None:
@@ -144,22 +144,34 @@ class DownstreamConnection:
             self.flush()
             self.sent += 1
             interface, number, epoch = self.key
-            self.dispatcher.node.post(interface, packets.handoff(number, epoch, self.sent, self.taken))
+            self._registry.post(interface, packets.handoff(number, epoch, self.sent, self.taken))
             self.open = False  # nothing more is said; the answer is `cancel`
 
     @property
     def held(self) -> bool:
         """Until it is over: also while a hand-off waits for its answer."""
-        return self.dispatcher.holds(self)
+        return self._registry.holds(self)
+
+    def disconnect(self, code: int, reason: str) -> None:
+        """The connection is over, and its instance gets the disconnect event."""
+        instance = self.instance
+        self.over()
+        if instance is not None:
+            instance.disconnect(code, reason)
+
+    def abort(self) -> None:
+        """Packets were lost, or its interface server was: the connection ends visibly, on both sides."""
+        self.disconnect(ABNORMAL, "")
+        self._registry.post(self.key[0], packets.close(self.key[1], self.key[2], Close.UNKNOWN))
 
     def over(self) -> None:
         """The last word was said. Instance and line hold each other no more: what they held is free at once, not when the
         garbage collector comes by."""
         self.open = False
         self.instance = None
-        self.dispatcher.forget(self)
+        self._registry.forget(self)
 
     def _credit(self, total: int) -> None:
         self._credited = True
         interface, number, epoch = self.key
-        self.dispatcher.node.post(interface, packets.credit(number, epoch, total, self.taken))
+        self._registry.post(interface, packets.credit(number, epoch, total, self.taken))

@@ -8,10 +8,33 @@ Sizes are those of `channel_layer.events.payload_size_bytes`: payload plus 64 by
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable
+from typing import Protocol, TypeVar
 
 from channel_layer.protocol.events import Event
-from channel_layer.protocol.packets import Close
+from channel_layer.protocol.flow_control import Budget
+from channel_layer.protocol.packets import Close, Packet
+
+Connection = TypeVar("Connection", contravariant=True)
+
+
+class Registry(Protocol[Connection]):
+    """What an adopted connection needs of its dispatcher."""
+
+    budget: Budget
+
+    @property
+    def post(self) -> Callable[[str, Packet], None]:
+        """Sends one packet to a node, with all others of this turn of the loop."""
+
+    def gather(self, downstream: Connection) -> None:
+        """Flush this connection at the end of this turn of the loop: it has something to send."""
+
+    def holds(self, downstream: Connection) -> bool:
+        """True if this worker still owns the connection."""
+
+    def forget(self, downstream: Connection) -> None:
+        """The connection is over: what is left of its window goes back to the budget."""
 
 
 class Downstream(Protocol):

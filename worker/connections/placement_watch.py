@@ -7,40 +7,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
 
-from channel_layer.node import Node
-from worker.connections.adoption import Key
-from worker.connections.downstream import DownstreamConnection
-from worker.connections.hand_over import ask_some
-from worker.connections.interfaces import ApplicationHost
+from worker.connections.context import WorkerContext
 from worker.connections.placement import Placement
 from worker.connections.rebalancing import Rebalancing
+from worker.connections.registry import ConnectionRegistry
 
 log = logging.getLogger("towpath.worker")
 
 
 class PlacementWatch:
-    """Of one pump. reserved: how many connections of each kind it is taking; lines: those that it has."""
+    """Of one worker."""
 
-    def __init__(
-        self,
-        node: Node,
-        room: ApplicationHost,
-        reserved: Mapping[str, int],
-        downstreams: Mapping[Key, DownstreamConnection],
-    ) -> None:
-        self._node = node
-        self._room = room
-        self._reserved = reserved
-        self._downstreams = downstreams
+    def __init__(self, context: WorkerContext, registry: ConnectionRegistry) -> None:
+        self._node = context.node
+        self._room = context.host
+        self._registry = registry
         self._loop = asyncio.get_running_loop()
         self._placement = Placement()
         self._levelling = Rebalancing()
-        node.peers.asks_others = True
+        self._node.peers.asks_others = True
 
     def _own(self) -> int:
-        return self._room.websockets + self._reserved["websocket"]
+        return self._room.websockets + self._registry.reserved["websocket"]
 
     def leaves_s(self) -> float:
         """How long what comes is left to others."""
@@ -59,7 +48,7 @@ class PlacementWatch:
         before = self._levelling.left
         due = self._levelling.due(self._placement.surplus(own), peers.fellows, calm, now)
         if due:
-            count = ask_some(list(self._downstreams.values()), lambda instance: instance.hand_off(), due)
+            count = self._registry.ask_some(lambda instance: instance.hand_off(), due)
             if count and not before:
                 log.info("handing over %d WebSockets to workers that have fewer", self._levelling.left)
             self._levelling.handed_over(due, count, now)

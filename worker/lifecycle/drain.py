@@ -20,7 +20,6 @@ from channel_layer.protocol.packets import Close
 from worker.asgi.host import AsgiHost
 from worker.connections.dispatcher import Dispatcher
 from worker.connections.downstream import DownstreamConnection
-from worker.connections.hand_over import ask_some
 from worker.lifecycle.drain_pacing import DrainPacing
 
 log = logging.getLogger("towpath.worker")
@@ -52,9 +51,9 @@ async def drain(dispatcher: Dispatcher, room: AsgiHost, timeout_s: float, now: a
         return 1.0 - (end - time()) / timeout_s
 
     while (dispatcher.downstreams or dispatcher.taking or room.running) and time() < cut_at and not now.is_set():
-        ask_some(dispatcher.downstreams, lambda instance: instance.hand_off())
+        dispatcher.registry.ask_some(lambda instance: instance.hand_off())
         if passed() >= STREAMS_END_FROM:
-            ask_some(dispatcher.downstreams, lambda instance: instance.finish())
+            dispatcher.registry.ask_some(lambda instance: instance.finish())
         if passed() >= CLOSING_FROM:
             close_some(websockets(dispatcher.downstreams), pace, (CLOSED_BY - passed()) / (CLOSED_BY - CLOSING_FROM))
         await asyncio.sleep(max(0.0, min(LOOK_S, cut_at - time())))

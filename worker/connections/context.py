@@ -1,0 +1,19 @@
+"""What the parts of one dispatcher share."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from channel_layer.node import Node
+from worker.connections.interfaces import ApplicationHost
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerContext:
+    """Made once by the dispatcher."""
+
+    node: Node
+    host: ApplicationHost
+    counters: Counter[str]
+    sticky: bool  #: the worker also reads channels of its own (`--sticky`)

@@ -1,0 +1,78 @@
+"""What a worker writes into its lease about its load, twice a second, and while its event loop is blocked.
+
+`towpath status` shows these figures, and other workers place connections by them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from channel_layer.protocol.keys import CHANNEL_OF_KIND
+from worker.connections.context import WorkerContext
+from worker.connections.placement_watch import PlacementWatch
+from worker.connections.queue_consumer import Admission, QueueConsumer
+from worker.connections.registry import ConnectionRegistry
+from worker.connections.shortage_log import ShortageLog
+
+INTERVAL_S = 0.5
+
+
+class LoadReport:
+    """Of one worker. `start` it once; what depends on the same figures (placement, log) is looked at in the same tick."""
+
+    def __init__(
+        self,
+        context: WorkerContext,
+        registry: ConnectionRegistry,
+        consumer: QueueConsumer,
+        placement: PlacementWatch,
+    ) -> None:
+        self._context = context
+        self._registry = registry
+        self._consumer = consumer
+        self._placement = placement
+        self._shortage_log = ShortageLog(context.host)
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Report now, and then every half second."""
+        draining = self._consumer.admission is Admission.DRAINING
+        self._placement.look(may_level=not (draining or self._context.sticky))
+        self.send()
+        self._shortage_log.look(self._loop.time())
+        self._timer = self._loop.call_later(INTERVAL_S, self.start)
+
+    def stop(self) -> None:
+        """Report no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def send(self) -> None:
+        """Give the lease the figures of this moment."""
+        context, admission, node = self._context, self._consumer.admission, self._context.node
+        figures = {
+            **self._held(),
+            "draining": admission is Admission.DRAINING,
+            "gives_way": node.channels.gives_way,
+            "fellows": node.peers.fellows,
+            "free": {kind: 0 if admission is Admission.PAUSED else context.host.free(kind) for kind in CHANNEL_OF_KIND},
+            "lag_ms": round(self._consumer.lag.seconds * 1000, 1),
+        }
+        node.tell(figures, context.counters)
+
+    def while_blocked(self, blocked_s: float) -> dict[str, Any]:
+        """What the loop told last was true before the block: it takes nothing now, and is late by all of it."""
+        return {**self._held(), "free": dict.fromkeys(CHANNEL_OF_KIND, 0), "lag_ms": blocked_s * 1000}
+
+    def _held(self) -> dict[str, int]:
+        """Numbers that any thread may read."""
+        host = self._context.host
+        return {
+            "connections": len(self._registry.by_key),
+            "websockets": host.websockets,
+            "streams": host.streams,
+            "adopted_total": self._consumer.adopted,
+            "own_channel": self._context.sticky and self._consumer.admission is not Admission.DRAINING,
+        }

@@ -1,0 +1,77 @@
+"""The connections that one worker owns, and their packets of this turn of the event loop."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from channel_layer.errors import InvalidMessage
+from channel_layer.node import Node
+from channel_layer.protocol.flow_control import Budget
+from channel_layer.protocol.keys import CHANNEL_OF_KIND
+from worker.connections.adoption import Key
+from worker.connections.downstream import DownstreamConnection
+from worker.connections.interfaces import Instance
+
+log = logging.getLogger("towpath.worker")
+
+AT_ONCE = 50  #: hand-offs, or ends of event streams, at one look
+
+
+class ConnectionRegistry:
+    """Implements `Registry` for `DownstreamConnection`."""
+
+    __slots__ = ("_node", "_pending", "budget", "by_key", "post", "reserved")
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self.post = node.post  #: one packet for an interface server
+        self.budget = Budget(node.settings.buffer_budget_bytes, node.settings.window_size_bytes_min)
+        self.by_key: dict[Key, DownstreamConnection] = {}
+        #: How many connections of each kind are being adopted: they are here as soon as Redis has answered.
+        self.reserved = dict.fromkeys(CHANNEL_OF_KIND, 0)
+        self._pending: list[DownstreamConnection] = []
+
+    def add(self, downstream: DownstreamConnection) -> None:
+        """This worker owns one more connection."""
+        self.by_key[downstream.key] = downstream
+        self._node.peers.hold(downstream.key[0])
+
+    def gather(self, downstream: DownstreamConnection) -> None:
+        """See `Registry.gather`."""
+        self._pending.append(downstream)
+        self._node.outbox.schedule()
+
+    def holds(self, downstream: DownstreamConnection) -> bool:
+        """See `Registry.holds`."""
+        return self.by_key.get(downstream.key) is downstream
+
+    def forget(self, downstream: DownstreamConnection) -> None:
+        """See `Registry.forget`."""
+        if self.by_key.pop(downstream.key, None) is not None:
+            self.budget.granted_bytes -= downstream.incoming.window  # `give_back`, without a call for each request
+            self._node.peers.release(downstream.key[0])
+
+    def flush(self) -> None:
+        """Post what connections have gathered in this turn of the loop."""
+        pending, self._pending = self._pending, []
+        for downstream in pending:
+            try:
+                if downstream.pending:  # else it was complete, and has left
+                    downstream.flush()
+            except (MemoryError, InvalidMessage):  # the others of this turn leave all the same
+                log.exception("an internal error: packets for %s cannot be packed", downstream.key[0])
+                downstream.abort()
+
+    def ask_some(self, ask: Callable[[Instance], bool], most: int = AT_ONCE) -> int:
+        """Ask instances to leave, at most `most` of them, so that the workers that take over meet no herd.
+
+        Returns how many have agreed. Others (no accept so far, a response that has not begun) may be asked again.
+        """
+        agreed = 0
+        for downstream in list(self.by_key.values()):
+            if agreed == most:
+                break
+            if downstream.open and downstream.instance is not None and ask(downstream.instance):
+                agreed += 1
+        return agreed
