@@ -18,7 +18,18 @@ import pytest
 from tests.architecture.known import check_against_known
 from tests.architecture.test_objects import *  # noqa: F403  the checks of tests/architecture run wherever this file does
 from tests.architecture.test_words import *  # noqa: F403  the same
-from tests.support.sources import PACKAGES, ROOT, files, imports_of, matches, modules, name_of, top_level, tree_of
+from tests.support.sources import (
+    PACKAGES,
+    ROOT,
+    files,
+    imports_of,
+    matches,
+    modules,
+    name_of,
+    nodes_of,
+    top_level,
+    tree_of,
+)
 
 OURS = frozenset((*PACKAGES, "benchmarks", "deploy", "examples", "tests"))
 
@@ -385,12 +396,23 @@ def test_a_core_knows_no_shell() -> None:
     assert not found
 
 
+def decides(path: Path) -> bool:
+    """True if a file has a function that does more than keep its arguments: interfaces and tables alone decide nothing."""
+    return any(
+        not isinstance(statement, ast.Expr | ast.Pass)
+        and not re.match(r"self\.\w+(: [^=]+)? = ", ast.unparse(statement))
+        for function in nodes_of(path)
+        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef)
+        for statement in function.body
+    )
+
+
 def cores_without_mirror() -> set[str]:
-    """Cores, but for errors and settings, beside whose tests there is none of their name."""
+    """Cores that decide something, beside whose tests there is no file of their name."""
     return {
         f"{name}: no tests/{mirror}"
         for path in modules()
-        if is_core(path) and path.stem not in ("__init__", "errors", "settings")
+        if is_core(path) and decides(path) and path.name != "__init__.py"
         if not (ROOT / "tests" / (mirror := (name := name_of(path)).replace(path.name, f"test_{path.name}"))).is_file()
     }
 

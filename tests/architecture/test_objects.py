@@ -8,14 +8,14 @@ from functools import cache
 from pathlib import Path
 
 from tests.architecture.known import check_against_known
-from tests.support.sources import ROOT, modules, name_of, tree_of
+from tests.support.sources import ROOT, modules, name_of, nodes_of, tree_of
 
 ARGUMENTS_MAX = 5
 CLASS_LINES_MAX = 300
 
 
 def classes_of(path: Path) -> Iterator[ast.ClassDef]:
-    return (node for node in ast.walk(tree_of(path)) if isinstance(node, ast.ClassDef))
+    return (node for node in nodes_of(path) if isinstance(node, ast.ClassDef))
 
 
 def constructor_of(cls: ast.ClassDef) -> ast.FunctionDef | None:
@@ -59,10 +59,10 @@ def defined_classes() -> dict[str, ast.ClassDef]:
 def bases_of(cls_name: str) -> set[str]:
     """Full names of the classes of ours that a class inherits from, directly or not."""
     module, _, _ = cls_name.rpartition(".")
-    tree = tree_of(ROOT / f"{module.replace('.', '/')}.py")
+    path = ROOT / f"{module.replace('.', '/')}.py"
     imported = {
         alias.asname or alias.name: f"{node.module}.{alias.name}"
-        for node in ast.walk(tree)
+        for node in nodes_of(path)
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     }
@@ -98,7 +98,7 @@ def callback_names() -> frozenset[str]:
     """Names of attributes that hold something to call: annotated so, or taken from an argument that is."""
     annotated: dict[bool, set[str]] = {True: set(), False: set()}
     for path in modules():
-        for node in ast.walk(tree_of(path)):
+        for node in nodes_of(path):
             if isinstance(node, ast.AnnAssign):
                 name = node.target.attr if isinstance(node.target, ast.Attribute) else ast.unparse(node.target)
                 annotated[is_callable_type(node.annotation)].add(name)
@@ -124,7 +124,7 @@ def kept_callbacks(function: ast.FunctionDef) -> set[str]:
 def method_names() -> frozenset[str]:
     """Names that are functions, and never an attribute with a value or a property, in the four packages."""
     functions, values = set(), set()
-    for node in (node for path in modules() for node in ast.walk(tree_of(path))):
+    for node in (node for path in modules() for node in nodes_of(path)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             is_property = any(ast.unparse(decorator).endswith("property") for decorator in node.decorator_list)
             (values if is_property else functions).add(node.name)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-import tokenize
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from tests.architecture.known import check_against_known
-from tests.support.sources import PACKAGES, ROOT, modules, name_of, prose_of, tokens_of
+from tests.support.sources import PACKAGES, ROOT, modules, name_of, names_and_comments_of, prose_of
 
 #: Parts of identifiers that had a meaning in this project alone. What each is called now is in ARCHITECTURE.md or in the code beside it.
 RETIRED = frozenset(
@@ -47,6 +47,7 @@ PRONOUNS_PER_1000_MAX = 1.0
 KNOWN_PRONOUNS_PER_1000 = {"channel_layer": 14.0, "interface_server": 13.0, "worker": 13.0, "towpath": 15.0}
 
 
+@cache
 def retired_parts(identifier: str) -> set[str]:
     """The retired words of which an identifier is made."""
     parts = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", identifier).lower().strip("_").split("_")
@@ -58,8 +59,8 @@ def retired_words(paths: Iterable[Path] | None = None) -> set[str]:
     """A line for each file and retired word in its name or in an identifier of it."""
     found = set()
     for path in modules() if paths is None else paths:
-        names = {token.string for token in tokens_of(path) if token.type == tokenize.NAME} | {path.stem}
-        found |= {f"{name_of(path)}: {word}" for name in names for word in retired_parts(name)}
+        names, _ = names_and_comments_of(path)
+        found |= {f"{name_of(path)}: {word}" for name in (path.stem, *names) for word in retired_parts(name)}
     return found
 
 

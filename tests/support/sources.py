@@ -6,7 +6,6 @@ import ast
 import io
 import subprocess
 import tokenize
-from collections.abc import Iterator
 from fnmatch import fnmatch
 from functools import cache
 from pathlib import Path
@@ -47,10 +46,16 @@ def tree_of(path: Path) -> ast.Module:
 
 
 @cache
+def nodes_of(path: Path) -> tuple[ast.AST, ...]:
+    """All nodes of a file's tree."""
+    return tuple(ast.walk(tree_of(path)))
+
+
+@cache
 def imports_of(path: Path) -> frozenset[str]:
     """Everything that a file imports, at its top, inside functions and for types: full names."""
     found = set()
-    for node in ast.walk(tree_of(path)):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -64,13 +69,22 @@ def top_level(names: frozenset[str]) -> set[str]:
     return {name.partition(".")[0] for name in names}
 
 
-def tokens_of(path: Path) -> Iterator[tokenize.TokenInfo]:
-    return tokenize.generate_tokens(io.StringIO(path.read_text("utf-8")).readline)
+@cache
+def names_and_comments_of(path: Path) -> tuple[frozenset[str], tuple[str, ...]]:
+    """All names that stand in a file's code, and its comments in order."""
+    names, comments = set(), []
+    for token in tokenize.generate_tokens(io.StringIO(path.read_text("utf-8")).readline):
+        if token.type == tokenize.NAME:
+            names.add(token.string)
+        elif token.type == tokenize.COMMENT:
+            comments.append(token.string)
+    return frozenset(names), tuple(comments)
 
 
+@cache
 def prose_of(path: Path) -> str:
     """The docstrings and comments of a file."""
-    comments = [token.string for token in tokens_of(path) if token.type == tokenize.COMMENT]
+    _, comments = names_and_comments_of(path)
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-    docstrings = [ast.get_docstring(node) or "" for node in ast.walk(tree_of(path)) if isinstance(node, documented)]
-    return "\n".join(comments + docstrings)
+    docstrings = [ast.get_docstring(node) or "" for node in nodes_of(path) if isinstance(node, documented)]
+    return "\n".join([*comments, *docstrings])
