@@ -36,3 +36,25 @@ def test_each_link_leads_to_a_file_and_a_section(path: Path) -> None:
         if not file.exists() or (section and section not in map(anchor, titles(file))):
             lost.append(target)
     assert not lost
+
+
+def cited() -> list[tuple[str, str]]:
+    """File and title of each citation `PROTOCOL.md, "Title"` in the four packages."""
+    found = []
+    for package in PACKAGES:
+        for path in sorted((ROOT / package).rglob("*.*")):
+            if path.suffix in (".py", ".lua"):
+                text = re.sub(r"\s*\n\s*(#|--)?:?\s*", " ", path.read_text("utf-8"))
+                for sentence in re.findall(r"PROTOCOL\.md((?:[^.\"]|\"[^\"]+\")*)", text):
+                    found += [
+                        (path.relative_to(ROOT).as_posix(), title) for title in re.findall(r'"([A-Z][^"]+)"', sentence)
+                    ]
+    return found
+
+
+def test_each_section_of_the_protocol_that_code_cites_exists() -> None:
+    """A reader of the code finds the section by its title, in PROTOCOL.md or in one of its parts."""
+    parts = [ROOT / "PROTOCOL.md", *sorted((ROOT / "docs" / "protocol").glob("*.md"))]
+    known = {title for part in parts for title in titles(part)}
+    assert len(cited()) > 25
+    assert not [where for where in cited() if where[1] not in known]

@@ -1,4 +1,4 @@
-"""PROTOCOL.md says what the code does: its bytes are the code's bytes, and its worker is a worker."""
+"""PROTOCOL.md and its parts say what the code does: their bytes are the code's bytes, and their worker is a worker."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from tests.integration.both_pumps import interface, knock
 from tests.support.facts import until
 
 ROOT = Path(__file__).resolve().parent.parent
-TEXT = (ROOT / "PROTOCOL.md").read_text("utf-8")
+PARTS = [ROOT / "PROTOCOL.md", *sorted((ROOT / "docs" / "protocol").glob("*.md"))]
+TEXT = "\n".join(part.read_text("utf-8") for part in PARTS)
 STOPS_WITHIN_S = 10.0
 
 INTERFACE, WORKER = "interface.0123456789ab", "worker.ba9876543210"

@@ -24,7 +24,7 @@ from channel_layer.protocol.events import EVENT_OVERHEAD_BYTES, Event
 from worker.asgi.header_fields import checked_fields
 from worker.errors import ApplicationError, ClientGone, InvalidEvent, WrongOrder
 
-#: The most that one event carries; what is longer is cut. PROTOCOL.md, "Events".
+#: The most that one event carries; what is longer is cut. PROTOCOL.md, "Events: HTTP".
 PART_SIZE_BYTES_MAX = 65_536
 
 #: What may be said to a client that has left, before `send()` raises: so many events, and a few of them at any time, others
