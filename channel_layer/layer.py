@@ -13,8 +13,6 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-import hiredis
-
 from channel_layer.current_connection import OWN_CONNECTION, Key, OwnLine, epoch_of
 from channel_layer.errors import InvalidName, LayerUnavailable
 from channel_layer.node import Node
@@ -133,13 +131,10 @@ class ChannelLayer:
 
     async def _may_live(self, node: str) -> bool:
         """Its lease is there, or Redis does not say."""
-        connection = self._node.connection
-        if connection is None:
-            return True
         try:
             async with asyncio.timeout(self._answer_timeout_s):
-                return bool(await connection.execute("EXISTS", self._node.keys.lease(node)))
-        except (TimeoutError, hiredis.ReplyError):
+                return await self._node.has_lease(node)
+        except (TimeoutError, LayerUnavailable):
             return True
 
     def _silence(self, who: str) -> LayerUnavailable:
@@ -155,16 +150,15 @@ class ChannelLayer:
 
     async def _room(self, node: str) -> None:
         """Wait while too much waits for `node` already; LayerUnavailable if that does not change."""
-        outbox = self._node.outbox
-        if outbox.waiting_bytes(node) < BACKLOG_BYTES_MAX:
+        if self._node.waiting_bytes(node) < BACKLOG_BYTES_MAX:
             return
         try:
             async with asyncio.timeout(self._answer_timeout_s):
-                while outbox.waiting_bytes(node) >= BACKLOG_BYTES_MAX:
+                while self._node.waiting_bytes(node) >= BACKLOG_BYTES_MAX:
                     await asyncio.sleep(BACKLOG_LOOK_S)
         except TimeoutError:
             raise LayerUnavailable(f"{BACKLOG_BYTES_MAX} bytes wait for {node}, and Redis does not take them") from None
 
     def _connected(self) -> None:
-        if self._node.connection is None:
+        if not self._node.connected:
             raise LayerUnavailable("not connected to Redis")

@@ -9,10 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-import socket
-import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import hiredis
@@ -21,19 +19,19 @@ from redis.exceptions import RedisError
 from channel_layer.errors import LayerUnavailable
 from channel_layer.liveness.failure_detector import FailureDetector
 from channel_layer.liveness.lease import RENEWAL_INTERVAL_S, OwnLease
+from channel_layer.liveness.lease_facts import lease_facts
 from channel_layer.liveness.lease_renewal import LeaseRenewal
+from channel_layer.messaging.channel_reader import ChannelReader, EntryConsumer
+from channel_layer.messaging.channel_writer import ChannelWriter
 from channel_layer.messaging.inbox import Inbox
+from channel_layer.messaging.node_context import NodeContext
 from channel_layer.messaging.outbox import Outbox
 from channel_layer.messaging.pubsub import PubSub
 from channel_layer.messaging.shared_channels import SharedChannels
-from channel_layer.process.local_process import identity
 from channel_layer.protocol.codec import pack
-from channel_layer.protocol.deployment import fleet_of
 from channel_layer.protocol.events import Event
-from channel_layer.protocol.keys import Keys
 from channel_layer.protocol.names import node_name
-from channel_layer.protocol.packets import VERSION, Packet
-from channel_layer.redis.address import RedisAddress
+from channel_layer.protocol.packets import Packet
 from channel_layer.redis.connection import RedisConnection
 from channel_layer.redis.managed_connection import ManagedConnection
 from channel_layer.redis.sentinel import Primary, SentinelWatch
@@ -48,8 +46,16 @@ LAST_WORDS_S = 5.0
 LAST_WORDS_LOOK_S = 0.005
 
 
+FiguresWhileBlocked = Callable[[float], dict[str, Any]]
+
+
+def _no_figures(_blocked_s: float) -> dict[str, Any]:
+    """Nothing is known of what a blocked loop serves."""
+    return {}
+
+
 class Receiver(Protocol):
-    """What a room does with what comes. Nothing here may raise or wait."""
+    """What a dispatcher does with what comes. Nothing here may raise or wait."""
 
     def on_packets(self, sender: str, packets: list[list[Any]]) -> None:
         """Packets of one batch, in order."""
@@ -76,58 +82,49 @@ class Receiver(Protocol):
 class Node:
     """One run of one process. Make it inside of a running loop, `start` it once, `close` it once."""
 
-    def __init__(self, settings: RedisSettings, role: str, receiver: Receiver) -> None:
-        self.name = node_name(role, secrets.token_hex(6))
-        self.address = RedisAddress.parse(settings.url)
-        self.keys = Keys(settings.prefix, self.address.db)
-        self.settings = settings
+    def __init__(
+        self,
+        settings: RedisSettings,
+        role: str,
+        receiver: Receiver,
+        before_flush: Callable[[], None] | None = None,
+        figures_while_blocked: FiguresWhileBlocked = _no_figures,
+    ) -> None:
+        """before_flush: called before packets leave, to add what was gathered during this turn of the loop.
+
+        figures_while_blocked: what the lease says instead while the loop is blocked. The thread of the lease calls it: it may look, and
+        no more.
+        """
+        self.context = context = NodeContext.of(node_name(role, secrets.token_hex(6)), role, settings)
+        self.name = context.name
         self.counters: Counter[str] = Counter()
         self._receiver = receiver
         self._loop = asyncio.get_running_loop()
-        # Everything but leases lives so long without its owner: twice the longest wait, and never less than a minute.
-        rest_ttl_ms = int(2000 * max(settings.queue_wait_s, 30.0))
-        self.own_lease = OwnLease(settings.lease_ttl_s)
-        self.outbox = Outbox(self.name, self.keys, lambda node: self.peers.suspect(node))
-        said = (receiver.on_group_message, self._garbage, self._heard)
-        self.groups = PubSub(self.address, self.keys, self.name, *said)
-        self._commands = ManagedConnection(self.address, "commands", self._connected, lambda: receiver.on_redis(False))
-        self._inbox = Inbox(
-            self.address, self.keys.inbox(self.name), receiver.on_packets, self._garbage, receiver.on_loss
-        )
-        self.peers = FailureDetector(
-            self.name, role, self.keys, self._commands, self._inbox, self.outbox, self.own_lease, self._died
-        )
-        self.channels = SharedChannels(
-            self.name, self.keys, self.address, settings, self._commands, rest_ttl_ms, self._garbage
-        )
         self._era: str | None = None  # of the last connection; None before the first
         self._primary: Primary | None = None  # as the Sentinels say, if there are any
         self._looks: asyncio.Task[None] | None = None
-        self._sentinels = SentinelWatch(self.address, self._follow)
-        belongs_to = {
-            "app": settings.app,
-            "mixed_apps": settings.allow_mixed_apps,
-            "fleet": fleet_of(settings.generation),
-        }
-        facts = {
-            "role": role,
-            "version": VERSION,
-            **{name: value for name, value in belongs_to.items() if value},
-            "host": socket.gethostname(),
-            **identity(),
-            "started": int(time.clock_gettime(time.CLOCK_REALTIME)),
-        }
-        self.lease = LeaseRenewal(
-            self.address,
-            self.keys,
-            self.name,
-            facts,
-            settings.lease_ttl_s,
-            rest_ttl_ms,
-            self.own_lease.asks,
-            self._renewed_in_thread,
-            lambda: self._loop.call_soon_threadsafe(self.own_lease.failed),
+        self._own_lease = OwnLease(settings.lease_ttl_s)
+        observer = _Observer(self, receiver)
+        self._commands = ManagedConnection(context.address, "commands", self._connected, self._disconnected)
+        self._inbox = Inbox(context, observer)
+        self._outbox = Outbox(context, self._inbox_missing, before_flush)
+        self._groups = PubSub(context, observer)
+        self._channels = SharedChannels(context, self._commands, observer.on_malformed)
+        self._peers = FailureDetector(
+            context,
+            commands=self._commands,
+            inbox=self._inbox,
+            outbox=self._outbox,
+            own_lease=self._own_lease,
+            on_dead=self._died,
         )
+        self._sentinels = SentinelWatch(context.address, self._follow)
+        self._lease = LeaseRenewal(context, lease_facts(context), _RenewalObserver(self, figures_while_blocked))
+        # Bound once: each is called for each connection.
+        self.acquire_peer = self._peers.hold
+        self.release_peer = self._peers.release
+        self.take = self._channels.take
+        self.schedule_flush = self._outbox.schedule
 
     # -- life
 
@@ -135,57 +132,144 @@ class Node:
         """Stand on the wire: connected, with an inbox that is read and a lease that is written. Raises LayerUnavailable."""
         await self._commands.start()
         await self._inbox.start()
-        await self.groups.start()
+        await self._groups.start()
         try:
-            await asyncio.to_thread(self.lease.start)
+            await asyncio.to_thread(self._lease.start)
         except RedisError as error:
             raise LayerUnavailable(f"the first lease could not be written: {error}") from error
         self._looks = self._loop.create_task(self._look_around())
         self._sentinels.start()
-        if self.settings.generation:
-            self.peers.announce("generation", self.settings.generation)
+        if self.context.settings.generation:
+            self._peers.announce("generation", self.context.settings.generation)
 
     async def close(self) -> None:
         """Leave on purpose: what was posted goes out, then lease, inbox and consumers go, connections end."""
         last_moment = self._loop.time() + LAST_WORDS_S
-        while not self.outbox.empty and self.connection is not None and self._loop.time() < last_moment:
+        while not self._outbox.empty and self._commands.connection is not None and self._loop.time() < last_moment:
             await asyncio.sleep(LAST_WORDS_LOOK_S)
         if self._looks is not None:
             self._looks.cancel()
             await asyncio.gather(self._looks, return_exceptions=True)
         await self._sentinels.close()
-        await self.peers.close()
-        await self.channels.close()
-        self.peers.announce("leaving", self.name)
+        await self._peers.close()
+        await self._channels.close()
+        self._peers.announce("leaving", self.name)
         await self._inbox.close()
-        await asyncio.to_thread(self.lease.stop)
-        await self.groups.close()
+        await asyncio.to_thread(self._lease.stop)
+        await self._groups.close()
         await self._commands.close()
 
     @property
-    def connection(self) -> RedisConnection | None:
-        """The connection for commands; None while Redis is unreachable."""
-        return self._commands.connection
+    def connected(self) -> bool:
+        """False while Redis is unreachable."""
+        return self._commands.connection is not None
 
-    def tell(self, figures: dict[str, Any], counters: Mapping[str, int]) -> None:
+    @property
+    def era(self) -> str | None:
+        """The life of Redis' data on the connection for commands; None while Redis is unreachable."""
+        connection = self._commands.connection
+        return None if connection is None else connection.era
+
+    def report(self, figures: dict[str, Any], counters: Mapping[str, int]) -> None:
         """What `status` shows of this process from the next renewal on: its figures, and all that it has counted."""
-        self.lease.turned_at = time.monotonic()
-        self.lease.figures = {**figures, "counters": {**self.counters, **counters}}
+        self._lease.report({**figures, "counters": {**self.counters, **counters}})
 
     # -- packets
 
     def post(self, node: str, packet: Packet) -> None:
         """One packet for another process; it leaves with the others of this turn of the loop."""
-        self.outbox.post(node, pack(packet))
+        self._outbox.post(node, pack(packet))
+
+    def waiting_bytes(self, node: str) -> int:
+        """How much waits for `node`, what is under way not counted."""
+        return self._outbox.waiting_bytes(node)
 
     async def publish(self, group: str, event: Event) -> None:
         """One publish. Raises LayerUnavailable, InvalidMessage."""
-        if self.connection is None:
+        if self._commands.connection is None:
             raise LayerUnavailable("not connected to Redis")
         try:
-            await self.connection.execute("PUBLISH", self.keys.group(group), pack(event))
+            await self._commands.connection.execute("PUBLISH", self.context.keys.group(group), pack(event))
         except hiredis.ReplyError as error:
             raise LayerUnavailable(f"Redis refused to publish: {error}") from error
+
+    # -- groups
+
+    def subscribe(self, group: str) -> asyncio.Future[None]:
+        """See `PubSub.subscribe`."""
+        return self._groups.subscribe(group)
+
+    def unsubscribe(self, group: str) -> None:
+        """The last member here is gone."""
+        self._groups.unsubscribe(group)
+
+    def is_subscribed(self, group: str) -> bool:
+        """True if what is published to the group now will come, as far as we know."""
+        return self._groups.hears(group)
+
+    # -- shared channels
+
+    def channel_writer(self, channel: str) -> ChannelWriter:
+        """The way onto a shared channel, as long as there is room."""
+        return self._channels.opener(channel)
+
+    def requeue_writer(self, channel: str) -> ChannelWriter:
+        """A way onto a shared channel that is never full: for what is bounded elsewhere."""
+        return self._channels.reopener(channel)
+
+    def worker_channel_writer(self, channel: str, worker: str) -> ChannelWriter:
+        """The way onto the channel that stands beside `channel` for one worker. To be abandoned when that worker is dead."""
+        return self._channels.own_opener(channel, worker)
+
+    async def read_channel(self, channel: str, consumer: EntryConsumer) -> ChannelReader:
+        """Read a shared channel from now on. Raises LayerUnavailable."""
+        return await self._channels.read(channel, consumer)
+
+    @property
+    def yields_to_newer(self) -> bool:
+        """Is there a newer generation, to which we leave what lasts?"""
+        return self._channels.gives_way
+
+    # -- peers
+
+    def announce_own_channel(self) -> None:
+        """Tell all that this process reads channels of its own."""
+        self._peers.announce(OWN_CHANNEL, self.name)
+
+    async def check_peers(self) -> None:
+        """Look at the leases now; it is done once a second anyhow."""
+        await self._peers.look()
+
+    async def leases(self) -> dict[str, dict[str, Any]]:
+        """See `FailureDetector.leases`."""
+        return await self._peers.leases()
+
+    async def has_lease(self, node: str) -> bool:
+        """True if the lease of `node` is there. Raises LayerUnavailable if Redis does not say."""
+        if (connection := self._commands.connection) is None:
+            raise LayerUnavailable("not connected to Redis")
+        try:
+            return bool(await connection.execute("EXISTS", self.context.keys.lease(node)))
+        except hiredis.ReplyError as error:
+            raise LayerUnavailable(f"Redis refused to say whether {node} lives: {error}") from error
+
+    def read_peer_leases(self, wanted: bool) -> None:
+        """Whether `peer_leases` is filled from now on."""
+        self._peers.read_other_leases(wanted)
+
+    @property
+    def peer_leases(self) -> dict[str, dict[str, Any]]:
+        """What each other process says of itself, by its name; at most two seconds old, and nothing unless `read_peer_leases` asks."""
+        return self._peers.other_leases
+
+    @property
+    def same_role_count(self) -> int:
+        """How many live processes have our role, ourselves included; at most two seconds old."""
+        return self._peers.fellows
+
+    def since_last_renewal_s(self, now: float) -> float:
+        """How long ago the last renewal of our lease that worked was asked for."""
+        return self._own_lease.unheard_s(now)
 
     # -- news
 
@@ -196,13 +280,13 @@ class Node:
                 log.warning("%s was declared dead, and is not", node)
                 self._receiver.on_doubt()
         elif what == "generation":
-            self.channels.heard_generation(node)
+            self._channels.heard_generation(node)
         elif what == OWN_CHANNEL:
             self._receiver.on_own_channel(node)
         elif what == "leaving":
-            self.peers.bid_farewell(node)
+            self._peers.bid_farewell(node)
         elif what == "dead":
-            self.peers.mourn(node)
+            self._peers.mourn(node)
 
     def _died(self, node: str) -> None:
         self.counters["peers.dead"] += 1
@@ -213,39 +297,40 @@ class Node:
     def _connected(self, connection: RedisConnection) -> None:
         before, self._era = self._era, connection.era
         if before != connection.era:  # all leases are gone, and ours is not yet found to be
-            self.own_lease.doubt()
-            self.lease.moved = before is not None
+            self._own_lease.doubt()
+            if before is not None:
+                self._lease.server_moved()
             for link in self._other_links():
                 link.renew_unless(connection.era)
         self._inbox.make(connection)
-        self.outbox.connected(connection)
-        self.channels.connected(connection)
+        self._outbox.connected(connection)
+        self._channels.connected(connection)
         self._receiver.on_redis(True)
         if before is not None:
             self._receiver.on_doubt()
 
+    def _disconnected(self) -> None:
+        self._receiver.on_redis(False)
+
+    def _inbox_missing(self, node: str) -> None:
+        self._peers.suspect(node)
+
     def _other_links(self) -> list[ManagedConnection]:
-        return [self._inbox.link, self.groups.link, *self.channels.links]
+        return [self._inbox.link, self._groups.link, *self._channels.links]
 
     def _follow(self, primary: Primary) -> None:
         """All links, and the lease, are at one server: who is half at another hears nobody, and is heard by nobody."""
         if self._primary is not None and primary.supersedes(self._primary):
             log.warning("Redis is at %s:%d now, say the Sentinels", primary.host, primary.port)
-            self.lease.moved = True
+            self._lease.server_moved()
         self._primary = primary
         for link in (self._commands, *self._other_links()):
             link.follow(primary)
 
-    def _garbage(self) -> None:
-        self.counters["packets.malformed_batch"] += 1
-
     # -- leases
 
-    def _renewed_in_thread(self, asked_at: float, found: bool) -> None:
-        self._loop.call_soon_threadsafe(self._renewed, asked_at, found)
-
     def _renewed(self, asked_at: float, found: bool) -> None:
-        if self.own_lease.renewed(asked_at, found):
+        if self._own_lease.renewed(asked_at, found):
             self.counters["lease.lapsed"] += 1
             log.warning("the lease of %s had lapsed: others may have thought it dead", self.name)
             self._inbox.make_again()
@@ -255,7 +340,44 @@ class Node:
         """Once a second: is everybody alive whose death would matter? And who need not be remembered?"""
         while True:
             await asyncio.sleep(RENEWAL_INTERVAL_S)
-            self.outbox.forget_idle()
-            self.counters["groups.subscription_dead"] += self.groups.look(self.connection)
-            self.counters["groups.interrupted"] = self.groups.gaps
-            await self.peers.look()
+            self._outbox.forget_idle()
+            self.counters["groups.subscription_dead"] += self._groups.look(self._commands.connection)
+            self.counters["groups.interrupted"] = self._groups.gaps
+            await self._peers.look()
+
+
+class _Observer:
+    """Implements `InboxObserver` and `PubSubObserver` for a node: what comes goes straight to its receiver."""
+
+    def __init__(self, node: Node, receiver: Receiver) -> None:
+        self.on_packets = receiver.on_packets
+        self.on_group_message = receiver.on_group_message
+        self.on_loss = receiver.on_loss
+        self.on_news = node._heard
+        self._counters = node.counters
+
+    def on_malformed(self) -> None:
+        """See `InboxObserver.on_malformed`."""
+        self._counters["packets.malformed_batch"] += 1
+
+
+class _RenewalObserver:
+    """Implements `RenewalObserver` for a node: what the thread of the lease tells reaches the loop's thread."""
+
+    def __init__(self, node: Node, figures_while_blocked: FiguresWhileBlocked) -> None:
+        self._node = node
+        self._own_lease = node._own_lease
+        self._loop = asyncio.get_running_loop()
+        self.figures_while_blocked = figures_while_blocked
+
+    def on_renewal_started(self) -> None:
+        """See `RenewalObserver`."""
+        self._own_lease.asks()
+
+    def on_renewed(self, asked_at: float, found: bool) -> None:
+        """See `RenewalObserver`."""
+        self._loop.call_soon_threadsafe(self._node._renewed, asked_at, found)
+
+    def on_renewal_failed(self) -> None:
+        """See `RenewalObserver`."""
+        self._loop.call_soon_threadsafe(self._own_lease.failed)

@@ -94,7 +94,6 @@ DOORS: dict[str, tuple[str, ...]] = {
     ),
     "dotenv": ("towpath/config/options.py",),
     "hiredis": (
-        "channel_layer/layer.py",
         "channel_layer/node.py",
         "channel_layer/redis/*.py",
         "channel_layer/messaging/*.py",
@@ -135,6 +134,7 @@ SHELLS = (
     "channel_layer/process/log_setup.py",
     "channel_layer/process/stop_signals.py",
     "channel_layer/liveness/failure_detector.py",
+    "channel_layer/liveness/lease_facts.py",
     "channel_layer/liveness/lease_renewal.py",
     "channel_layer/messaging/channel_reader.py",
     "channel_layer/messaging/channel_writer.py",
@@ -220,6 +220,7 @@ WORLD = frozenset(
 #: A core that names a shell, and why that is not worse than the alternative.
 KNOWN_TO_CORES = {
     "interface_server/websocket/handshake.py": "interface_server.http.access_log",  # is handed one, and says one line to it
+    "channel_layer/messaging/node_context.py": "channel_layer.redis.address",  # a value, in the folder of its users
 }
 
 #: Imports that go up still.

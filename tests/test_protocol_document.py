@@ -125,6 +125,6 @@ async def test_the_worker_in_the_document_serves_requests_and_leaves_nothing_beh
                 assert process.wait(STOPS_WITHIN_S) == 0
         for client in clients:
             client.upstream.complete()
-        connection = door.node.connection
+        connection = door.node._commands.connection
         assert connection is not None
-        assert await connection.execute("ZRANGE", door.node.keys.nodes, 0, -1) == [door.node.name.encode()]
+        assert await connection.execute("ZRANGE", door.node.context.keys.nodes, 0, -1) == [door.node.name.encode()]

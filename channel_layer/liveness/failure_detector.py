@@ -25,10 +25,10 @@ from channel_layer.errors import LayerUnavailable
 from channel_layer.liveness.lease import OwnLease, readable
 from channel_layer.liveness.peer_counts import PeerCounts
 from channel_layer.messaging.inbox import Inbox
+from channel_layer.messaging.node_context import NodeContext
 from channel_layer.messaging.outbox import Outbox
 from channel_layer.process.local_process import DeathWatch
 from channel_layer.protocol.codec import pack
-from channel_layer.protocol.keys import Keys
 from channel_layer.redis.connection import Answer, RedisConnection
 from channel_layer.redis.managed_connection import ManagedConnection
 
@@ -43,9 +43,8 @@ class FailureDetector:
 
     def __init__(
         self,
-        name: str,
-        role: str,
-        keys: Keys,
+        context: NodeContext,
+        *,  # parts of one node, of which none is made here: their order would mean nothing
         commands: ManagedConnection,
         inbox: Inbox,
         outbox: Outbox,
@@ -57,12 +56,12 @@ class FailureDetector:
         self.release = self.held.release
         #: How many live processes have our role, ourselves included; at most two seconds old.
         self.fellows = 1
-        #: What each other process says of itself, by its name, as old; nothing unless `asks_others`.
+        #: What each other process says of itself, by its name, as old; nothing unless `read_other_leases` asks for it.
         self.other_leases: dict[str, dict[str, Any]] = {}
-        self.asks_others = False
-        self._name = name
-        self._role = role
-        self._keys = keys
+        self._asks_others = False
+        self._name = context.name
+        self._role = context.role
+        self._keys = context.keys
         self._commands = commands
         self._inbox = inbox
         self._outbox = outbox
@@ -173,6 +172,10 @@ class FailureDetector:
 
     # -- leases of others
 
+    def read_other_leases(self, wanted: bool) -> None:
+        """Whether each look from now on reads what the leases of all other processes say."""
+        self._asks_others = wanted
+
     async def look(self) -> None:
         """Once a second: is everybody alive whose death would matter, and how many do what we do?"""
         watched = {*self.held.watched(), *self._suspects}
@@ -214,7 +217,7 @@ class FailureDetector:
         self._acquainted.intersection_update(names)
         fellows = [name for name in names if name.startswith(self._role)]
         self.fellows = max(1, len(fellows))
-        others = [name for name in names if name != self._name] if self.asks_others else []
+        others = [name for name in names if name != self._name] if self._asks_others else []
         self.other_leases = await self._read(connection, others)
 
     async def _judge(self, watched: list[str]) -> None:

@@ -9,19 +9,18 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from redis.exceptions import NoScriptError, RedisError
 
 from channel_layer.liveness.lease import RENEWAL_INTERVAL_S
+from channel_layer.messaging.node_context import NodeContext
 from channel_layer.process.forked_child import give_up_in_children
 from channel_layer.process.log_relay import LogRelay
 from channel_layer.process.log_setup import stack_of
 from channel_layer.protocol.codec import pack_apart
-from channel_layer.protocol.keys import CHANNEL_OF_KIND, GROUP, Keys
+from channel_layer.protocol.keys import CHANNEL_OF_KIND, GROUP
 from channel_layer.redis import scripts as redis_scripts
-from channel_layer.redis.address import RedisAddress
 from channel_layer.redis.blocking_client import blocking_client, close_in_child
 
 log = logging.getLogger("towpath.lease")
@@ -31,44 +30,42 @@ BLOCKED_S = 2.0
 RETRY_S = 0.1  #: a renewal that failed has used up half a TTL already: the next must be there as soon as Redis is
 
 
-class LeaseRenewal:
-    """The lease of one process. From the thread `on_asked()` is called before each renewal, `on_renewed(monotonic, found)` after
-    each that worked, and `on_failed()` after each that did not."""
+class RenewalObserver(Protocol):
+    """What is to be done at each renewal. Each method is called by the thread of the lease: it may look, hand over, and no more."""
 
-    def __init__(
-        self,
-        address: RedisAddress,
-        keys: Keys,
-        name: str,
-        facts: dict[str, Any],
-        ttl_s: float,
-        rest_ttl_ms: int,
-        on_asked: Callable[[], None],
-        on_renewed: Callable[[float, bool], None],
-        on_failed: Callable[[], object],
-    ) -> None:
-        self._client = blocking_client(address, timeout_s=ttl_s / 2)
+    def on_renewal_started(self) -> None:
+        """Before each renewal."""
+
+    def on_renewed(self, asked_at: float, found: bool) -> None:
+        """A renewal of `asked_at` (monotonic) worked. found: the old lease was still there."""
+
+    def on_renewal_failed(self) -> None:
+        """A renewal had no answer, or was refused."""
+
+    def figures_while_blocked(self, blocked_s: float) -> dict[str, Any]:
+        """What is to be said while the loop is blocked and tells nothing."""
+
+
+class LeaseRenewal:
+    """The lease of one process."""
+
+    def __init__(self, context: NodeContext, facts: dict[str, Any], observer: RenewalObserver) -> None:
+        keys, name, ttl_s = context.keys, context.name, context.settings.lease_ttl_s
+        self._client = blocking_client(context.address, timeout_s=ttl_s / 2)
         self._name = name
         self._facts = facts
         self._own_keys = [keys.lease(name), keys.nodes, keys.inbox(name)]
         self._streams = [keys.channel(channel) for channel in CHANNEL_OF_KIND.values()]
         self._sizes = [keys.channel_size(channel) for channel in CHANNEL_OF_KIND.values()]
         self._ttl_ms = int(ttl_s * 1000)
-        self._rest_ttl_ms = rest_ttl_ms
-        self._on_asked = on_asked
-        self._on_renewed = on_renewed
-        self._on_failed = on_failed
+        self._orphan_ttl_ms = context.orphan_ttl_ms
+        self._observer = observer
         self._began = time.monotonic()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="towpath-lease", daemon=True)
-        #: What `status` shows of this process; replaced as a whole.
-        self.figures: dict[str, Any] = {}
-        #: What is to be said instead while the loop is blocked and tells nothing. Called by this thread: it may look, and no more.
-        self.figures_while_blocked: Callable[[float], dict[str, Any]] = lambda _blocked_s: {}
-        #: Redis is another server now, says the loop's thread: the next renewal is to find it.
-        self.moved = False
-        #: When the loop was last seen to turn (monotonic); the loop's thread says so. A blocked process is slow, not dead.
-        self.turned_at = time.monotonic()
+        self._figures: dict[str, Any] = {}  # what `status` shows of this process; replaced as a whole
+        self._moved = False
+        self._turned_at = time.monotonic()  # when the loop was last seen to turn
         self._blocked_since: float | None = None
         self._loop_thread = threading.get_ident()
         give_up_in_children(self)
@@ -89,6 +86,18 @@ class LeaseRenewal:
             log.warning("leaving Redis without a word: %s", error)
         self._client.close()
 
+    def report(self, figures: dict[str, Any]) -> None:
+        """What `status` shows of this process from the next renewal on. By the loop's thread, often: so it is seen to turn.
+
+        A blocked process is slow, not dead.
+        """
+        self._turned_at = time.monotonic()
+        self._figures = figures
+
+    def server_moved(self) -> None:
+        """Redis is another server now, says the loop's thread: the next renewal is to find it."""
+        self._moved = True
+
     def forked(self) -> None:
         """See `Inherited`. The thread does not exist in a child."""
         close_in_child(self._client)
@@ -104,38 +113,38 @@ class LeaseRenewal:
                     relay.warning("the lease could not be renewed: %s", error)
                 pause_s = RETRY_S
                 self._client.connection_pool.disconnect()  # the next one may lead to another server
-                self._on_failed()
+                self._observer.on_renewal_failed()
 
     def _renew(self) -> None:
-        if self.moved:
-            self.moved = False
+        if self._moved:
+            self._moved = False
             self._client.connection_pool.disconnect()
         asked_at = time.monotonic()
-        self._on_asked()
+        self._observer.on_renewal_started()
         said = pack_apart(self._said(asked_at))
         keys = [*self._own_keys, *self._streams, *self._sizes]
-        arguments = (said, self._ttl_ms, self._rest_ttl_ms, self._name, GROUP, len(self._streams))
+        arguments = (said, self._ttl_ms, self._orphan_ttl_ms, self._name, GROUP, len(self._streams))
         found = self._eval(redis_scripts.RENEW, keys, *arguments)
-        self._on_renewed(asked_at, bool(found))
+        self._observer.on_renewed(asked_at, bool(found))
 
     def _said(self, now: float) -> dict[str, Any]:
         blocked_s = self._blocked_s(now)
-        said = {**self._facts, **self.figures, "up_s": round(now - self._began, 1), "blocked_s": blocked_s}
+        said = {**self._facts, **self._figures, "up_s": round(now - self._began, 1), "blocked_s": blocked_s}
         if blocked_s:
-            said.update(self.figures_while_blocked(blocked_s))
+            said.update(self._observer.figures_while_blocked(blocked_s))
         return said
 
     def _blocked_s(self, now: float) -> float:
         """How long the loop has not turned, if that is worth telling."""
-        blocked_s = now - self.turned_at
+        blocked_s = now - self._turned_at
         since = self._blocked_since
         if blocked_s < BLOCKED_S:
             if since is not None:
-                relay.warning("the event loop of %s turns again after %.1f s", self._name, self.turned_at - since)
+                relay.warning("the event loop of %s turns again after %.1f s", self._name, self._turned_at - since)
             self._blocked_since = None
             return 0.0
         if since is None:
-            self._blocked_since = self.turned_at
+            self._blocked_since = self._turned_at
             text = "the event loop of %s is blocked since %.1f s: what it serves waits for this\n%s"
             relay.warning(text, self._name, blocked_s, stack_of(self._loop_thread))
         return round(blocked_s, 1)

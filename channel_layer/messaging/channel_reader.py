@@ -10,18 +10,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import hiredis
 
 from channel_layer.errors import WireError
 from channel_layer.messaging.deferral import NOTHING, Deferral
+from channel_layer.messaging.entry import Entry
+from channel_layer.messaging.node_context import NodeContext
 from channel_layer.protocol.codec import unpack_batch
-from channel_layer.protocol.keys import GROUP, Keys
-from channel_layer.protocol.packets import OPEN, OPEN_WAIT_MS
+from channel_layer.protocol.keys import GROUP
+from channel_layer.protocol.packets import OPEN
 from channel_layer.redis import scripts as redis_scripts
-from channel_layer.redis.address import RedisAddress
 from channel_layer.redis.connection import Answer, RedisConnection, ignore
 from channel_layer.redis.managed_connection import ManagedConnection
 from channel_layer.redis.rejection_log import RejectionLog
@@ -36,60 +36,37 @@ CLAIM_INTERVAL_S = 1.0
 RETRY_S = 0.25
 
 
-def _leaves_nothing() -> float:
-    """Nobody is there to whom one could leave anything."""
-    return 0.0
+class EntryConsumer(Protocol):
+    """How much of one shared channel is to be read, and what is to be done with it."""
 
+    def read_limit(self) -> int:
+        """How many entries may be read now (0: none). When that may have grown, `poke` is to be called."""
 
-@dataclass(slots=True)
-class Entry:
-    """One `open` as it was read from a shared channel."""
+    def leaves_s(self) -> float:
+        """How long is what waits better left to others? What they do not take in this time, or twice this time, we do."""
 
-    entry_id: bytes
-    size_bytes: int
-    interface: str  #: the node that holds the client
-    packet: list[Any]
-
-    @property
-    def deadline_ms(self) -> int:
-        """The last moment of its wait, by Redis' clock."""
-        wait_ms: int = self.packet[OPEN_WAIT_MS]
-        return int(self.entry_id.partition(b"-")[0]) + wait_ms
+    def on_entries(self, entries: list[Entry]) -> bool:
+        """What was read. True: no more is to be read until `poke` is called."""
 
 
 class ChannelReader:
-    """One worker's reader of one shared channel.
-
-    `wanted()` says how many entries may be read now (0: none); `on_entries` gets what was read, and answers True
-    if no more is to be read until `poke` is called. Call it then, and when `wanted` may have grown.
-    """
+    """One worker's reader of one shared channel."""
 
     def __init__(
-        self,
-        address: RedisAddress,
-        keys: Keys,
-        channel: str,
-        name: str,
-        ttl_ms: int,
-        wanted: Callable[[], int],
-        on_entries: Callable[[list[Entry]], bool],
-        on_garbage: Callable[[], None],
+        self, context: NodeContext, channel: str, consumer: EntryConsumer, on_malformed: Callable[[], None]
     ) -> None:
-        self._stream = keys.channel(channel)
-        self._size = keys.channel_size(channel)
-        self._name = name
-        self._ttl_ms = ttl_ms
-        self._wanted = wanted
-        self._on_entries = on_entries
-        self._on_garbage = on_garbage
-        self.link = ManagedConnection(address, f"channel {channel}", self._connected)
+        self._stream = context.keys.channel(channel)
+        self._size = context.keys.channel_size(channel)
+        self._name = context.name
+        self._ttl_ms = context.orphan_ttl_ms
+        self._consumer = consumer
+        self._on_malformed = on_malformed
+        self.link = ManagedConnection(context.address, f"channel {channel}", self._connected)
         self._loop = asyncio.get_running_loop()
         self._refusals = RejectionLog(log, f"to read {self._stream}")
         self._reading = False
         self._claimed_at = 0.0
         self._courtesy = Deferral()
-        #: How long is what waits better left to others? What they do not take in this time, or twice this time, we do.
-        self.leaves_s: Callable[[], float] = _leaves_nothing
 
     async def start(self) -> None:
         """Connect and read; raises LayerUnavailable."""
@@ -104,11 +81,11 @@ class ChannelReader:
         connection = self.link.connection
         if self._reading or connection is None:
             return
-        count = self._wanted()
+        count = self._consumer.read_limit()
         if count <= 0:
             return
         self._reading = True
-        leaves_s, now = self.leaves_s(), self._loop.time()
+        leaves_s, now = self._consumer.leaves_s(), self._loop.time()
         if now - self._claimed_at >= CLAIM_INTERVAL_S:
             self._claim(connection, count)
         elif self._courtesy.declines(leaves_s, now):
@@ -117,12 +94,12 @@ class ChannelReader:
             self._read(connection, count, leaves_s)
 
     def interrupt(self) -> None:
-        """End a read that waits in Redis: what it would have brought is left to others. `wanted` says when it reads on."""
+        """End a read that waits in Redis: what it would have brought is left to others. `poke` says when it reads on."""
         self.link.renew()
 
     def give_way(self) -> None:
         """`leaves_s` has grown: a read that waits in Redis would be served before those of others. End it."""
-        if self.leaves_s():
+        if self._consumer.leaves_s():
             self.interrupt()
 
     def _connected(self, _connection: RedisConnection) -> None:
@@ -220,9 +197,9 @@ class ChannelReader:
                 entries.append(Entry(entry_id, len(fields[1]), interface, packets[0]))
             except WireError as error:
                 log.warning("dropped an entry of %s: %s", self._stream, error)
-                self._on_garbage()
+                self._on_malformed()
                 self._discard(entry_id, len(fields[1]))
-        return bool(entries) and self._on_entries(entries)
+        return bool(entries) and self._consumer.on_entries(entries)
 
     def _discard(self, entry_id: bytes, size_bytes: int) -> None:
         """Nobody can take it: out of the queue with it."""

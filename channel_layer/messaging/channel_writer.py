@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
 
 import hiredis
 
 from channel_layer.errors import LayerUnavailable
+from channel_layer.messaging.node_context import NodeContext
 from channel_layer.protocol.codec import PACKETS_MAX, batch_head, join_batch, packets_of_one_batch
-from channel_layer.protocol.keys import GROUP, Keys
+from channel_layer.protocol.keys import GROUP
 from channel_layer.redis import scripts as redis_scripts
 from channel_layer.redis.connection import Answer, OnAnswer, RedisConnection
 from channel_layer.redis.rejection_log import RejectionLog
@@ -48,14 +50,24 @@ class EnqueueListener(Protocol):
 _Opening = tuple[bytes, EnqueueListener, int]
 
 
-class ChannelWriter:
-    """The way onto one shared channel, for one process."""
+@dataclass(frozen=True, slots=True)
+class ChannelLimits:
+    """How much one process lets wait on a shared channel, and how long the keys of the channel live at least."""
 
-    def __init__(self, name: str, keys: Keys, channel: str, capacity: int, size_bytes_max: int, ttl_ms: int) -> None:
-        self._head = batch_head(name)
-        self._stream = keys.channel(channel)
-        self._size = keys.channel_size(channel)
-        self._limits = (capacity, size_bytes_max, ttl_ms + int(TTL_INTERVAL_S * 1000))
+    capacity: int
+    size_bytes_max: int
+    ttl_ms: int
+
+
+class ChannelWriter:
+    """The way onto one shared channel, for one process. worker: the one that alone reads this channel; None: all do."""
+
+    def __init__(self, context: NodeContext, channel: str, limits: ChannelLimits, worker: str | None = None) -> None:
+        self.worker = worker
+        self._head = batch_head(context.name)
+        self._stream = context.keys.channel(channel)
+        self._size = context.keys.channel_size(channel)
+        self._limits = (limits.capacity, limits.size_bytes_max, limits.ttl_ms + int(TTL_INTERVAL_S * 1000))
         self._ttl_due = 0.0  # when the keys' time to live is to be seen to again
         self._connection: RedisConnection | None = None
         self._waiting: list[_Opening] = []
@@ -63,10 +75,7 @@ class ChannelWriter:
         self._returning: list[_Opening] = []
         #: To be withdrawn, and nobody knows whether they were: the era, id and size of each, and who wants to know.
         self._left_behind: list[tuple[str, bytes, int, OnAnswer]] = []
-        #: The worker that alone reads this channel; None: all do.
-        self.worker: str | None = None
-        #: Nobody reads this channel any more: what comes to stand there is withdrawn.
-        self.retired = False
+        self._abandoned = False
         self._refusals = RejectionLog(log, "new connections")
         self._under_way = False
         self._scheduled = False
@@ -84,6 +93,15 @@ class ChannelWriter:
             if era == connection.era:  # in another life of the data nobody takes it
                 self.withdraw(entry_id, size_bytes, on_answer)
         self._return()
+
+    def abandon(self) -> None:
+        """Nobody reads this channel any more: what comes to stand there is withdrawn."""
+        self._abandoned = True
+
+    @property
+    def abandoned(self) -> bool:
+        """True after `abandon`."""
+        return self._abandoned
 
     @property
     def idle(self) -> bool:

@@ -1,7 +1,7 @@
 """What comes to a process: one stream, read by its owner alone with its own offset, and trimmed behind it.
 
 The reader never waits for anybody: it decodes, hands over, and reads on. After every reconnect the owner makes the stream again if it
-is missing; on the same life of Redis that means that its data was lost under us (FLUSHALL), and `on_lost` is told. In a new life of
+is missing; on the same life of Redis that means that its data was lost under us (FLUSHALL), and its observer is told. In a new life of
 Redis' data it reads from the beginning: ids of the old life mean nothing there, since clocks differ, and what it reads twice is dropped
 like everything that was sent twice (PROTOCOL.md, P9).
 """
@@ -10,13 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from channel_layer.errors import LayerUnavailable, WireError
+from channel_layer.messaging.node_context import NodeContext
 from channel_layer.protocol.codec import unpack_batch
 from channel_layer.redis import scripts as redis_scripts
-from channel_layer.redis.address import RedisAddress
 from channel_layer.redis.connection import Answer, RedisConnection
 from channel_layer.redis.managed_connection import ManagedConnection
 from channel_layer.redis.rejection_log import RejectionLog
@@ -32,7 +31,6 @@ RETRY_S = 0.1
 
 StreamId = tuple[int, int]
 BEYOND: StreamId = (2**64, 0)  # all ids
-OnBatch = Callable[[str, list[list[Any]]], None]
 
 
 def parse_id(text: bytes) -> StreamId:
@@ -41,22 +39,27 @@ def parse_id(text: bytes) -> StreamId:
     return int(milliseconds), int(number)
 
 
-class Inbox:
-    """One process' inbox. `on_batch(sender, packets)` is called for each batch, in the order of the stream."""
+class InboxObserver(Protocol):
+    """What is to be done with what comes."""
 
-    def __init__(
-        self,
-        address: RedisAddress,
-        key: str,
-        on_batch: OnBatch,
-        on_garbage: Callable[[], None],
-        on_lost: Callable[[], None],
-    ) -> None:
-        self._key = key
-        self._on_batch = on_batch
-        self._on_garbage = on_garbage
-        self._on_lost = on_lost
-        self.link = ManagedConnection(address, "inbox", self._connected)
+    def on_packets(self, sender: str, packets: list[list[Any]]) -> None:
+        """One batch, in the order of the stream."""
+
+    def on_malformed(self) -> None:
+        """An entry was dropped: it holds no batch."""
+
+    def on_loss(self) -> None:
+        """The inbox is gone, on the same life of Redis: its data was lost under us."""
+
+
+class Inbox:
+    """One process' inbox."""
+
+    def __init__(self, context: NodeContext, observer: InboxObserver) -> None:
+        self._key = context.keys.inbox(context.name)
+        self._observer = observer
+        self._on_packets = observer.on_packets  # bound once: it is called for each batch
+        self.link = ManagedConnection(context.address, "inbox", self._connected)
         self._refusals = RejectionLog(log, "to make or read the inbox")
         self._made: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._last_id = b"0-0"
@@ -83,7 +86,7 @@ class Inbox:
 
         def made(answer: Answer) -> None:
             if isinstance(answer, list) and answer[0] and connection.era == known:
-                self._on_lost()
+                self._observer.on_loss()
 
         # By its text: never a turn later.
         connection.call(made, "EVAL", redis_scripts.MAKE_INBOX.text, 1, self._key, TTL_MS)
@@ -124,7 +127,7 @@ class Inbox:
             self._last_id = b"0-0"
             self._wake(BEYOND)
         if lost:
-            self._on_lost()
+            self._observer.on_loss()
 
     def _read(self, connection: RedisConnection) -> None:
         if self._read_entries >= TRIM_ENTRIES or self._read_bytes >= TRIM_BYTES:
@@ -176,9 +179,9 @@ class Inbox:
                 sender, packets = unpack_batch(fields[1])
             except WireError as error:
                 log.warning("dropped an entry of the inbox: %s", error)
-                self._on_garbage()
+                self._observer.on_malformed()
                 continue
-            self._on_batch(sender, packets)
+            self._on_packets(sender, packets)
         if self._waiters:
             self._wake(parse_id(self._last_id))
 

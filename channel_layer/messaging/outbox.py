@@ -15,8 +15,8 @@ from collections.abc import Callable
 import hiredis
 
 from channel_layer.errors import LayerUnavailable
+from channel_layer.messaging.node_context import NodeContext
 from channel_layer.protocol.codec import BATCH_SIZE_BYTES_MAX, PACKETS_MAX, batch_head, join_batch, packets_of_one_batch
-from channel_layer.protocol.keys import Keys
 from channel_layer.redis.connection import Answer, RedisConnection
 from channel_layer.redis.rejection_log import RejectionLog
 
@@ -63,20 +63,25 @@ class _Destination:
 
 
 class Outbox:
-    """All destinations of one process. `on_missing(node)` is called when a node's inbox was not there."""
+    """All destinations of one process.
 
-    def __init__(self, name: str, keys: Keys, on_missing: Callable[[str], None]) -> None:
-        self._head = batch_head(name)
+    `on_missing(node)` is called when a node's inbox was not there; `before_flush()` at the start of each flush: a room adds what it
+    gathered during this turn.
+    """
+
+    def __init__(
+        self, context: NodeContext, on_missing: Callable[[str], None], before_flush: Callable[[], None] | None = None
+    ) -> None:
+        self._head = batch_head(context.name)
         self._refusals = RejectionLog(log, "batches for other processes")
-        self._keys = keys
+        self._keys = context.keys
         self._on_missing = on_missing
         self._destinations: dict[str, _Destination] = {}
         self._connection: RedisConnection | None = None
         self._due: list[_Destination] = []
         self._loop = asyncio.get_running_loop()
         self._scheduled = False
-        #: Called at the start of each flush: a room adds what it gathered during this turn.
-        self.before_flush: Callable[[], None] | None = None
+        self._before_flush = before_flush
 
     def connected(self, connection: RedisConnection) -> None:
         """A connection stands (again): what was under way on the last one goes again, in order."""
@@ -144,8 +149,8 @@ class Outbox:
 
     def _flush(self) -> None:
         try:
-            if self.before_flush is not None:
-                self.before_flush()
+            if self._before_flush is not None:
+                self._before_flush()
         finally:
             self._scheduled = False  # not earlier: what the room adds leaves now
             self._send_due()

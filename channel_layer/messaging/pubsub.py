@@ -13,14 +13,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable
-from typing import Any
+from typing import Protocol
 
 from channel_layer.errors import WireError
+from channel_layer.messaging.node_context import NodeContext
 from channel_layer.process.rate_limited_log import RateLimitedLog
 from channel_layer.protocol.codec import unpack
-from channel_layer.protocol.keys import Keys
-from channel_layer.redis.address import RedisAddress
+from channel_layer.protocol.events import Event
 from channel_layer.redis.connection import Answer, RedisConnection
 from channel_layer.redis.managed_connection import ManagedConnection
 from channel_layer.redis.rejection_log import RejectionLog
@@ -33,31 +32,34 @@ PROBE_ANSWER_LOOKS = 5
 RETRY_S = 0.5
 
 
-class PubSub:
-    """One process' subscriptions. `on_message(group, event)` is called for each message of a group."""
+class PubSubObserver(Protocol):
+    """What is to be done with what is published."""
 
-    def __init__(
-        self,
-        address: RedisAddress,
-        keys: Keys,
-        name: str,
-        on_message: Callable[[str, dict[str, Any]], None],
-        on_garbage: Callable[[], None],
-        on_news: Callable[[str, str], None],
-    ) -> None:
-        self.link = ManagedConnection(address, "groups", self._connected, self._lost, self._pushed)
-        self._prefix = keys.group("")
-        self._news = keys.news
-        self._probe = keys.probe(name)
+    def on_group_message(self, group: str, event: Event) -> None:
+        """A message of a group that is subscribed to."""
+
+    def on_news(self, what: str, node: str) -> None:
+        """News about a process; of a generation there is its name instead of the process'."""
+
+    def on_malformed(self) -> None:
+        """Something was dropped: it is neither a message nor news."""
+
+
+class PubSub:
+    """One process' subscriptions."""
+
+    def __init__(self, context: NodeContext, observer: PubSubObserver) -> None:
+        self.link = ManagedConnection(context.address, "groups", self._connected, self._lost, self._pushed)
+        self._observer = observer
+        self._prefix = context.keys.group("")
+        self._news = context.keys.news
+        self._probe = context.keys.probe(context.name)
         self._probing = False  # a probe was published, and has not come
         self._looks = 0  # since then, or since the connection stands
         self._refusals = RejectionLog(log, "to subscribe")
         self._heard_at = 0.0  # when anything came last
         self._gap_since: float | None = None  # groups that have members here are not heard since then
         self.gaps = 0  #: how often that was so and is over
-        self._on_news = on_news
-        self._on_message = on_message
-        self._on_garbage = on_garbage
         self._loop = asyncio.get_running_loop()
         self._nonsense = RateLimitedLog()
         self._confirmed: dict[str, asyncio.Future[None]] = {}  # by group: done once Redis has confirmed
@@ -198,9 +200,9 @@ class PubSub:
                 raise WireError("news are two strings")
         except (WireError, TypeError, ValueError) as error:
             log.warning("dropped news: %s", error)
-            self._on_garbage()
+            self._observer.on_malformed()
             return
-        self._on_news(what, node)
+        self._observer.on_news(what, node)
 
     def _deliver(self, group: str, content: bytes) -> None:
         try:
@@ -210,6 +212,6 @@ class PubSub:
         except WireError as error:
             if times := self._nonsense.count(self._loop.time()):
                 log.warning("dropped a message to group %s: %s; %d such since this was told last", group, error, times)
-            self._on_garbage()
+            self._observer.on_malformed()
             return
-        self._on_message(group, event)
+        self._observer.on_group_message(group, event)

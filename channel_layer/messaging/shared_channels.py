@@ -12,17 +12,17 @@ from collections.abc import Callable
 
 import hiredis
 
-from channel_layer.messaging.channel_reader import ChannelReader, Entry
-from channel_layer.messaging.channel_writer import ChannelWriter
+from channel_layer.messaging.channel_reader import ChannelReader, EntryConsumer
+from channel_layer.messaging.channel_writer import ChannelLimits, ChannelWriter
+from channel_layer.messaging.entry import Entry
 from channel_layer.messaging.generations import Generations
+from channel_layer.messaging.node_context import NodeContext
 from channel_layer.protocol.codec import batch_head
-from channel_layer.protocol.keys import GROUP, Keys, own_channel
+from channel_layer.protocol.keys import GROUP, own_channel
 from channel_layer.redis import scripts as redis_scripts
-from channel_layer.redis.address import RedisAddress
 from channel_layer.redis.connection import Answer, RedisConnection
 from channel_layer.redis.managed_connection import ManagedConnection
 from channel_layer.redis.rejection_log import RejectionLog
-from channel_layer.settings import RedisSettings
 
 log = logging.getLogger("towpath.node")
 
@@ -34,29 +34,17 @@ Offer = tuple[Entry, int, bytes, bytes]
 
 
 class SharedChannels:
-    """One process' part in them. rest_ttl_ms: how long what nobody renews is kept; `commands`: the link on which it asks and takes."""
+    """One process' part in them. commands: the link on which it asks and takes."""
 
-    def __init__(
-        self,
-        name: str,
-        keys: Keys,
-        address: RedisAddress,
-        settings: RedisSettings,
-        commands: ManagedConnection,
-        rest_ttl_ms: int,
-        on_garbage: Callable[[], None],
-    ) -> None:
-        self._name = name
-        self._keys = keys
-        self._address = address
-        self._settings = settings
+    def __init__(self, context: NodeContext, commands: ManagedConnection, on_malformed: Callable[[], None]) -> None:
+        self._context = context
+        self._keys = context.keys
         self._commands = commands
-        self._rest_ttl_ms = rest_ttl_ms
-        self._on_garbage = on_garbage
+        self._on_malformed = on_malformed
         self._loop = asyncio.get_running_loop()
-        self._head = batch_head(name)
+        self._head = batch_head(context.name)
         self._refusals = RejectionLog(log, "to give out connections")
-        self._succession = Generations(settings.generation)
+        self._succession = Generations(context.settings.generation)
         self._openers: list[ChannelWriter] = []
         self._readers: list[ChannelReader] = []
 
@@ -77,43 +65,32 @@ class SharedChannels:
 
     def opener(self, channel: str) -> ChannelWriter:
         """The way onto a shared channel, as long as there is room."""
-        settings = self._settings
-        return self._opener(channel, settings.request_capacity, settings.queue_size_bytes_max, self._rest_ttl_ms)
+        return self._opener(channel, self._shared_limits())
 
     def reopener(self, channel: str) -> ChannelWriter:
         """A way onto a shared channel that is never full: for what is bounded elsewhere."""
-        ttl_ms = max(self._rest_ttl_ms, int(2000 * self._settings.resume_wait_s))
-        return self._opener(channel, NEVER_FULL, NEVER_FULL, ttl_ms)
+        ttl_ms = max(self._context.orphan_ttl_ms, int(2000 * self._context.settings.resume_wait_s))
+        return self._opener(channel, ChannelLimits(NEVER_FULL, NEVER_FULL, ttl_ms))
 
     def own_opener(self, channel: str, worker: str) -> ChannelWriter:
-        """The way onto the channel that stands beside `channel` for one worker. Set its `retired` when that worker is dead."""
-        self._openers = [opener for opener in self._openers if not (opener.retired and opener.idle)]
-        opener = self.opener(own_channel(channel, worker))
-        opener.worker = worker
-        return opener
+        """The way onto the channel that stands beside `channel` for one worker. To be abandoned when that worker is dead."""
+        self._openers = [opener for opener in self._openers if not (opener.abandoned and opener.idle)]
+        return self._opener(own_channel(channel, worker), self._shared_limits(), worker)
 
-    def _opener(self, channel: str, capacity: int, size_bytes_max: int, ttl_ms: int) -> ChannelWriter:
-        opener = ChannelWriter(self._name, self._keys, channel, capacity, size_bytes_max, ttl_ms)
+    def _shared_limits(self) -> ChannelLimits:
+        settings = self._context.settings
+        return ChannelLimits(settings.request_capacity, settings.queue_size_bytes_max, self._context.orphan_ttl_ms)
+
+    def _opener(self, channel: str, limits: ChannelLimits, worker: str | None = None) -> ChannelWriter:
+        opener = ChannelWriter(self._context, channel, limits, worker)
         self._openers.append(opener)
         if self._commands.connection is not None:
             opener.connected(self._commands.connection)
         return opener
 
-    async def read(
-        self,
-        channel: str,
-        wanted: Callable[[], int],
-        on_entries: Callable[[list[Entry]], bool],
-        leaves_s: Callable[[], float] | None = None,
-    ) -> ChannelReader:
-        """Read a shared channel from now on: see `ChannelReader`. leaves_s: how long what waits is left to others; longer if there is
-        a newer generation. None: it is taken by whoever comes first.
-        """
-        reader = ChannelReader(
-            self._address, self._keys, channel, self._name, self._rest_ttl_ms, wanted, on_entries, self._on_garbage
-        )
-        if leaves_s is not None:
-            reader.leaves_s = leaves_s
+    async def read(self, channel: str, consumer: EntryConsumer) -> ChannelReader:
+        """Read a shared channel from now on. Raises LayerUnavailable."""
+        reader = ChannelReader(self._context, channel, consumer, self._on_malformed)
         self._readers.append(reader)
         await reader.start()
         return reader

@@ -34,10 +34,10 @@ class WorkerChannels:
     def _openers_to(self, worker: str) -> dict[str, ChannelWriter]:
         openers = self._openers.get(worker)
         if openers is None:
-            channels = self._node.channels
-            openers = {kind: channels.own_opener(channel, worker) for kind, channel in CHANNEL_OF_KIND.items()}
+            to = self._node.worker_channel_writer
+            openers = {kind: to(channel, worker) for kind, channel in CHANNEL_OF_KIND.items()}
             self._openers[worker] = openers
-            self._node.peers.hold(worker)
+            self._node.acquire_peer(worker)
         return openers
 
     def announced(self, worker: str) -> None:
@@ -58,6 +58,6 @@ class WorkerChannels:
         self._workers.left(worker)
         openers = self._openers.pop(worker, None)
         if openers is not None:
-            self._node.peers.release(worker)
+            self._node.release_peer(worker)
             for opener in openers.values():
-                opener.retired = True
+                opener.abandon()

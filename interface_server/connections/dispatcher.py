@@ -66,7 +66,7 @@ class Dispatcher:
         self._members = GroupMembers(self.node, self._membership, self._connections, self._deliveries, dropped)
         self._affinity = affinity(settings.sticky, settings.root_path)
         self._own = None if self._affinity is None else WorkerChannels(self.node, self._affinity)
-        self.node.peers.asks_others = self._own is not None
+        self.node.read_peer_leases(self._own is not None)
         self.queue = PendingQueue(self.node, self._connections, self.counters, settings.redis, self._own)
         self._waits = self.queue.waits
         self._queue_log = QueueLog(self._waits)
@@ -92,7 +92,7 @@ class Dispatcher:
         self._tell()  # the first lease says it already
         await self.node.start()
         if self._own is not None:
-            await self.node.peers.look()  # clients come back to workers that they had before this process began
+            await self.node.check_peers()  # clients come back to workers that they had before this process began
         self._sweep()
 
     async def close(self) -> None:
@@ -118,17 +118,17 @@ class Dispatcher:
         self.queue.look(now)
         self._deliveries.look()
         if self._own is not None:
-            self._own.listed(self.node.peers.other_leases)
+            self._own.listed(self.node.peer_leases)
         self._queue_log.look(now)
-        unheard_s = self.node.own_lease.unheard_s(now)
-        for held in waiting_too_long(self._connections.values(), unheard_s, self._settings):
+        since_s = self.node.since_last_renewal_s(now)
+        for held in waiting_too_long(self._connections.values(), since_s, self._settings):
             held.perform(held.transition(Trigger.OUTAGE))
         self._tell()
 
     def _tell(self) -> None:
         """What `status` shows of this process."""
         figures = {"connections": len(self._connections), "websockets": self._websockets, "queued": len(self._waits)}
-        self.node.tell({**figures, "opened_total": self._opened}, self.counters)
+        self.node.report({**figures, "opened_total": self._opened}, self.counters)
 
     # -- Door
 
@@ -152,7 +152,7 @@ class Dispatcher:
         """See `ConnectionServices.adopted`."""
         self._waits.end(connection.number)
         if connection.owner is not None:
-            self.node.peers.hold(connection.owner)
+            self.node.acquire_peer(connection.owner)
             if self._affinity is not None and connection.tie is not None:
                 self._affinity.adopted(connection.tie, connection.owner)
 
@@ -169,13 +169,13 @@ class Dispatcher:
         self.budget.granted_bytes -= upstream.incoming.window  # `give_back`, without a call for each request
         self._websockets -= upstream.kind == "websocket"
         if upstream.owner is not None:
-            self.node.peers.release(upstream.owner)
+            self.node.release_peer(upstream.owner)
         else:
             self._waits.end(number)
         if number in self._deliveries.held:
             self._deliveries.forget(upstream)
         for group in self._membership.gone(number):
-            self.node.groups.unsubscribe(group)
+            self.node.unsubscribe(group)
 
     # -- Receiver
 
@@ -232,13 +232,13 @@ class Dispatcher:
             mid_message = upstream.accepted and upstream.client.mid_message
             upstream.perform(upstream.owner_died(self._loop.time(), mid_message))
             if upstream.owner is None:  # it was opened again
-                self.node.peers.release(node)
+                self.node.release_peer(node)
 
     def on_redis(self, reachable: bool) -> None:
         """See `Receiver.on_redis`."""
         self._reachable = reachable
-        if self.node.connection is not None:
-            self.queue.enter(self.node.connection.era)
+        if (era := self.node.era) is not None:
+            self.queue.enter(era)
 
     def on_loss(self) -> None:
         """See `Receiver.on_loss`."""
@@ -362,7 +362,7 @@ class Dispatcher:
         upstream.perform(upstream.hand_off(packet[4], upstream.client.mid_message), EndReason.STOPPING)
         if upstream.owner is None:
             self.counters["websocket.handed_off"] += 1
-            self.node.peers.release(sender)
+            self.node.release_peer(sender)
 
     def _credit(self, sender: str, packet: list[Any]) -> None:
         upstream = self._owned(sender, packet)
@@ -380,7 +380,7 @@ class Dispatcher:
             trigger = Trigger.STOPPED if packet[3] == Close.STOPPING else Trigger.ENDED
             upstream.perform(upstream.transition(trigger), end_reason)
         if upstream.owner is None:  # it was opened again: what it shared with this worker is over
-            self.node.peers.release(sender)
+            self.node.release_peer(sender)
 
     def _published(self, sender: str, packet: list[Any]) -> None:
         upstream = self._owned(sender, packet)

@@ -73,9 +73,9 @@ class PendingQueue:
         self.waits = QueueTimeouts(settings.queue_wait_s, settings.resume_wait_s, settings.lease_ttl_s)
         self._wait_ms = int(settings.queue_wait_s * 1000)
         self._resume_wait_ms = int(settings.resume_wait_s * 1000)
-        self._openers = {kind: node.channels.opener(channel) for kind, channel in CHANNEL_OF_KIND.items()}
+        self._openers = {kind: node.channel_writer(channel) for kind, channel in CHANNEL_OF_KIND.items()}
         #: Open sockets that wait for their next owner are bounded by the sockets that there are, and never refused.
-        self._reopener = node.channels.reopener(CHANNEL_OF_KIND["websocket"])
+        self._reopener = node.requeue_writer(CHANNEL_OF_KIND["websocket"])
         self._own = own
         self._era = ""
         self._loop = asyncio.get_running_loop()

@@ -176,7 +176,7 @@ class UpstreamConnection(Connection):
         self.entry_id = outcome
         if self.state in (_DONE, State.OVERDUE):
             self._withdraw()  # the client left, or its wait was over, before we knew what to withdraw
-        elif self.opener.retired and self.state is State.QUEUED:
+        elif self.opener.abandoned and self.state is State.QUEUED:
             self.seek()  # the worker whose channel this is died in between
 
     def flow(self) -> None:

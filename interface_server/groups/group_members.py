@@ -69,7 +69,7 @@ class GroupMembers:
     def published(self, recipient: Recipient, count: int, group: str) -> None:
         """Its instance said in its own line of packets that it has sent to `group`."""
         member = self._membership.has(group, recipient.number)
-        self._deliveries.placed(recipient, count, member and self._node.groups.hears(group))
+        self._deliveries.placed(recipient, count, member and self._node.is_subscribed(group))
 
     def join(self, sender: str, packet: list[Any]) -> None:
         """A `join` packet; answered when Redis has confirmed, so that who joins and then sends is certain to reach."""
@@ -84,14 +84,14 @@ class GroupMembers:
             known = not future.cancelled()
             self._node.post(sender, packets.joined(number, epoch, request, known))
 
-        self._node.groups.subscribe(group).add_done_callback(confirmed)
+        self._node.subscribe(group).add_done_callback(confirmed)
 
     def leave(self, sender: str, packet: list[Any]) -> None:
         """A `leave` packet."""
         _, number, epoch, group, request = packet[:5]
         known = self._knows(number, epoch)
         if known and self._membership.discard(group, number):
-            self._node.groups.unsubscribe(group)
+            self._node.unsubscribe(group)
         self._node.post(sender, packets.joined(number, epoch, request, known))
 
     def resumed(self, recipient: Recipient) -> None:
@@ -101,7 +101,7 @@ class GroupMembers:
     def _sweep(self, recipient: Recipient, epoch: int) -> None:
         if recipient.epoch == epoch and recipient.owned:
             for group in self._membership.sweep(recipient.number, epoch):
-                self._node.groups.unsubscribe(group)
+                self._node.unsubscribe(group)
 
     def _knows(self, number: int, epoch: int) -> bool:
         """Epoch 0: from elsewhere than the connection's instance, and always obeyed."""

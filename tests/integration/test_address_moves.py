@@ -27,15 +27,15 @@ async def test_all_links_of_a_process_go_where_one_has_found_another_server(
         address.unlink()
         address.symlink_to(redis_server.socket)
         for dispatcher in (door, owner):
-            assert dispatcher.node.connection is not None
-            dispatcher.node.connection.close()
+            assert dispatcher.node._commands.connection is not None
+            dispatcher.node._commands.connection.close()
         client.upstream.forward({"type": "websocket.receive", "text": "down"}, 68)
         instance.send({"type": "websocket.send", "text": "up"})
         await until(lambda: instance.fed and len(client.events) == 2, "both are heard", SOON_S)
         with redis_server.client() as redis:
-            leases = [door.node.keys.lease(dispatcher.node.name) for dispatcher in (door, owner)]
+            leases = [door.node.context.keys.lease(dispatcher.node.name) for dispatcher in (door, owner)]
             await until(lambda: redis.exists(*leases) == 2, "leases are held there", SOON_S)
-            assert redis.pubsub_numsub(door.node.keys.news) == [(door.node.keys.news, 2)]
+            assert redis.pubsub_numsub(door.node.context.keys.news) == [(door.node.context.keys.news, 2)]
         other = knock(door)
         await until(lambda: len(room.instances) == 2, "new work flows", SOON_S)
         assert client.end_reason is None

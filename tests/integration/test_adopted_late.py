@@ -18,7 +18,7 @@ async def test_who_is_adopted_late_is_asked_whether_anything_is_lost(redis_setti
     async with interface(redis_settings) as door:
         client = knock(door, method="POST")
         await until(lambda: client.upstream.entry_id)
-        redis, keys = door.node.connection, door.node.keys
+        redis, keys = door.node._commands.connection, door.node.context.keys
         assert redis is not None
         await redis.execute("XADD", keys.inbox(GHOST), "*", "b", b"")
         assert await redis.execute("XDEL", keys.channel("http.request"), client.upstream.entry_id) == 1  # as if taken
@@ -34,5 +34,5 @@ async def test_who_is_adopted_late_is_asked_whether_anything_is_lost(redis_setti
         await until_async(asked, "to be asked")
         assert [packets.SYNC, client.upstream.number, 1, 0, True] in await asked()
         client.upstream.leave()
-        await until(lambda: door.node.outbox.empty)
+        await until(lambda: door.node._outbox.empty)
         await redis.execute("DEL", keys.inbox(GHOST))

@@ -67,8 +67,8 @@ async def test_what_a_worker_had_read_is_claimed_before_its_consumer_goes(
                 streams = [keys.channel(channel) for channel in CHANNEL_OF_KIND.values()]
                 names = [keys.lease(DEAD), keys.nodes, keys.inbox(DEAD), *streams]
                 await redis.eval(redis_scripts.LEAVE.text, len(names), *names, DEAD, GROUP)
-            renewed_at = door.node.own_lease.renewed_at
-            await until(lambda: door.node.own_lease.renewed_at != renewed_at, "the interface server has looked at it")
+            renewed_at = door.node._own_lease.renewed_at
+            await until(lambda: door.node._own_lease.renewed_at != renewed_at, "the interface server has looked at it")
             assert (await consumers(redis, keys))[DEAD] == 1
             async with worker(redis_settings, RecordedHost(play=respond)):
                 await until(lambda: client.body == b"hello", "somebody else has answered")

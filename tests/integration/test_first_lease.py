@@ -16,7 +16,7 @@ async def test_the_first_lease_says_how_a_process_is(redis_settings: RedisSettin
         worker(redis_settings, RecordedHost(slots=7), sticky="cookie") as owner,
     ):
         async with redis.asyncio.Redis.from_url(redis_settings.url) as client:
-            keys = [dispatcher.node.keys.lease(dispatcher.node.name) for dispatcher in (door, owner)]
+            keys = [dispatcher.node.context.keys.lease(dispatcher.node.name) for dispatcher in (door, owner)]
             ours, its = readable(await client.mget(keys))
     assert (ours["connections"], ours["websockets"], ours["queued"]) == (0, 0, 0)
     assert its["free"] == {"http": 7, "websocket": 7}

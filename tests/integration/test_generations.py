@@ -23,7 +23,7 @@ async def test_a_newer_generation_takes_all_new_websockets_and_any_takes_request
         worker(of_generation(redis_settings, 1), old) as older,
         worker(of_generation(redis_settings, 2), new),
     ):
-        await until(lambda: older.node.channels.gives_way, "the news")
+        await until(lambda: older.node.yields_to_newer, "the news")
         sockets = [knock(door, kind="websocket") for _ in range(40)]
         await until(lambda: all(client.adoptions for client in sockets))
         assert len(new.instances) == 40
@@ -43,7 +43,7 @@ async def test_what_a_newer_generation_does_not_take_waits_a_few_seconds_only(re
         worker(of_generation(redis_settings, 1), old) as older,
         worker(of_generation(redis_settings, 2), RecordedHost(slots=0)),
     ):
-        await until(lambda: older.node.channels.gives_way, "the news")
+        await until(lambda: older.node.yields_to_newer, "the news")
         sockets = [knock(door, kind="websocket") for _ in range(40)]
         await until(lambda: all(client.adoptions for client in sockets), "adopted", 6.0)
         assert len(old.instances) == 40

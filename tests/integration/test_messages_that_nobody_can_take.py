@@ -34,9 +34,11 @@ async def test_a_message_that_no_socket_can_take_does_not_vanish(
                 await dispatcher.layer.group_send("chat", message)
             with pytest.raises(InvalidMessage):
                 await dispatcher.layer.send(channel, message)
-        assert dispatcher.node.connection is not None
+        assert dispatcher.node._commands.connection is not None
         for content in (*map(pack, NONSENSE), b"\xc1", b"\xc1"):
-            await dispatcher.node.connection.execute("PUBLISH", dispatcher.node.keys.group("chat"), content)
+            await dispatcher.node._commands.connection.execute(
+                "PUBLISH", dispatcher.node.context.keys.group("chat"), content
+            )
         for message in NONSENSE:
             dispatcher.node.post(door.node.name, packets.send(client.upstream.number, message))
         await dispatcher.layer.group_send("chat", HELLO)

@@ -81,7 +81,7 @@ async def test_during_a_rollout_the_new_share_among_themselves_what_the_old_hand
     async with interface(redis_settings) as door, worker(one, old) as older:
         await crowd(door, 300)
         async with worker(two, first) as early:
-            await until(lambda: older.node.channels.gives_way, "the news")
+            await until(lambda: older.node.yields_to_newer, "the news")
             await crowd(door, 250)
             async with worker(two, second):
                 await laden(early)
@@ -100,11 +100,18 @@ async def test_what_is_left_to_others_waits_for_a_moment_also_while_they_take_so
         waiting: deque[Recorded] = deque(knock(door, "websocket") for _ in range(20))
         found: list[Any] = []
 
-        def on_entries(entries: list[Any]) -> bool:
-            found.extend(entries)
-            return True
+        class Patient:
+            def read_limit(self) -> int:
+                return 1
 
-        await dispatcher.node.channels.read(CHANNEL_OF_KIND["websocket"], lambda: 1, on_entries, lambda: LEAVES_S)
+            def leaves_s(self) -> float:
+                return LEAVES_S
+
+            def on_entries(self, entries: list[Any]) -> bool:
+                found.extend(entries)
+                return True
+
+        await dispatcher.node.read_channel(CHANNEL_OF_KIND["websocket"], Patient())
         end = asyncio.get_running_loop().time() + 2.0
         while not found and asyncio.get_running_loop().time() < end:
             waiting.append(knock(door, "websocket"))

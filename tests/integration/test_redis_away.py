@@ -29,9 +29,9 @@ async def test_a_client_that_leaves_while_redis_is_away_is_not_queued_again(own_
         leaves.upstream.leave()
         own_redis.start()
         await until(lambda: stays.upstream.entry_id)
-        connection = door.node.connection
+        connection = door.node._commands.connection
         assert connection is not None
-        facts = await connection.execute("XINFO", "STREAM", door.node.keys.channel("http.request"))
+        facts = await connection.execute("XINFO", "STREAM", door.node.context.keys.channel("http.request"))
         assert facts[facts.index(b"entries-added") + 1] == 1
 
 
@@ -41,9 +41,9 @@ async def test_a_client_that_leaves_while_redis_is_away_is_withdrawn_when_it_is_
     async with interface(redis_settings) as door:
         leaves, stays = knock(door, method="POST"), knock(door, method="POST")
         await until(lambda: leaves.upstream.entry_id and stays.upstream.entry_id, "queued")
-        assert door.node.connection is not None
-        door.node.connection.close()
-        await until(lambda: door.node.connection is None)
+        assert door.node._commands.connection is not None
+        door.node._commands.connection.close()
+        await until(lambda: door.node._commands.connection is None)
         leaves.upstream.leave()
         await until(lambda: queue_length(own_redis.url) == 1, "withdrawn")
         room = RecordedHost(play=respond)
@@ -57,12 +57,12 @@ async def test_whose_lease_could_not_be_looked_at_is_looked_at_later(redis_setti
     room = RecordedHost()
     async with interface(redis_settings) as door, worker(redis_settings, room) as owner:
         client = knock(door, kind="websocket")
-        first = door.node.connection
+        first = door.node._commands.connection
         assert first is not None
         client.adopted = first.close  # type: ignore[method-assign]  # the question is on its way then
-        await until(lambda: door.node.connection not in (None, first), "another connection")
+        await until(lambda: door.node._commands.connection not in (None, first), "another connection")
         assert client.upstream.owner == owner.node.name
-        await until(lambda: owner.node.name in door.node.peers._deaths.watched())
+        await until(lambda: owner.node.name in door.node._peers._deaths.watched())
         client.upstream.leave()
         await until(lambda: not owner.downstreams)
 
@@ -71,8 +71,8 @@ async def test_a_name_that_is_none_keeps_nobody_from_looking_after_the_others(ow
     """P6, P12. Anybody may write into the index of leases: whoever looks at it goes on with those that it can read."""
     async with interface(RedisSettings(url=own_redis.url)) as door:
         with own_redis.client() as redis:
-            redis.zadd(door.node.keys.nodes, {b"\xff\xfe": 10**15, "interface.another": 10**15})
-        await until(lambda: door.node.peers.fellows == 2, "a look", 5.0)
+            redis.zadd(door.node.context.keys.nodes, {b"\xff\xfe": 10**15, "interface.another": 10**15})
+        await until(lambda: door.node.same_role_count == 2, "a look", 5.0)
 
 
 async def test_what_redis_refuses_to_publish_is_an_error_of_the_layer(own_redis: RedisServer) -> None:
@@ -88,7 +88,7 @@ async def test_nobody_is_called_dead_because_redis_has_forgotten_everybody(own_r
     """P9. Whoever comes back first finds no lease but those that were written since: that is no massacre."""
     redis_settings = RedisSettings(url=own_redis.url, lease_ttl_s=2.0)
     async with interface(redis_settings) as door:
-        lease, judged = door.node.own_lease, []
+        lease, judged = door.node._own_lease, []
         await until(lambda: lease.may_judge(time.monotonic()), "to be allowed to judge")
         renewed_at = lease.renewed_at
         await until(lambda: lease.renewed_at != renewed_at, "a second until the next renewal, which must not fail now")

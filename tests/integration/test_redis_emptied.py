@@ -13,12 +13,12 @@ from functools import partial
 import pytest
 
 from channel_layer.messaging.inbox import Inbox
-from channel_layer.redis.address import RedisAddress
 from channel_layer.redis.connection import connect
 from channel_layer.settings import RedisSettings
 from interface_server.connections.interfaces import EndReason
 from tests.integration.both_pumps import RecordedHost, adopted, interface, knock, respond, worker
 from tests.support.facts import until
+from tests.support.node_parts import RecordedObserver, context
 from tests.support.redis_server import RedisServer
 
 #: Far below the wait for a worker (30 s): a loss is noticed with the next renewal of a lease.
@@ -88,10 +88,10 @@ async def test_open_sockets_do_not_notice_that_redis_was_emptied(
         await until(lambda: client.events)
         nodes = (door.node, owner.node)
         for judge, judged in (nodes, nodes[::-1]):
-            await until(lambda judge=judge: judge.own_lease.may_judge(asyncio.get_running_loop().time()), "may judge")
+            await until(lambda judge=judge: judge._own_lease.may_judge(asyncio.get_running_loop().time()), "may judge")
             lapsed = [node.counters["lease.lapsed"] for node in nodes]
             flush(own_redis)
-            await judge.peers._judge([judged.name])  # the look that comes once a second, at the worst moment
+            await judge._peers._judge([judged.name])  # the look that comes once a second, at the worst moment
             for node, before in zip(nodes, lapsed, strict=True):
                 await until(lambda node=node, before=before: node.counters["lease.lapsed"] > before, "noticed")
         client.upstream.forward({"type": "websocket.receive", "text": "down"}, 68)
@@ -110,7 +110,7 @@ async def test_a_lost_inbox_is_noticed_though_the_lease_is_there(own_redis: Redi
     room = RecordedHost(play=respond)
     async with interface(redis_settings) as door:
         with own_redis.client() as redis:
-            redis.delete(door.node.keys.inbox(door.node.name))
+            redis.delete(door.node.context.keys.inbox(door.node.name))
         async with worker(redis_settings, room):
             client = knock(door)
             await until(lambda: client.body == b"hello", "answered", SOON_S)
@@ -121,18 +121,17 @@ async def test_an_inbox_that_another_life_of_redis_lacks_is_no_loss_whoever_hear
     own_redis: RedisServer,
 ) -> None:
     """P3. Who was queued in the life before is queued again for that; as a loss too, it would be queued twice."""
-    address = RedisAddress.parse(own_redis.url)
-    losses: list[str] = []
-    inbox = Inbox(address, "inbox", lambda *_: None, lambda: None, lambda: losses.append("lost"))
-    connection = await connect(address)
+    node, observer = context(own_redis.url), RecordedObserver()
+    inbox = Inbox(node, observer)
+    connection = await connect(node.address)
     inbox.make(connection)
     inbox._found(connection.era, 0, b"0-0")  # the reader's own connection is answered second, and is heard first
     await connection.execute("PING")
-    assert not losses
+    assert not observer.losses
     flush(own_redis)
     inbox.make(connection)
     await connection.execute("PING")
-    assert losses == ["lost"]
+    assert observer.losses == 1
     connection.close()
 
 
@@ -142,20 +141,23 @@ async def test_a_lease_that_was_written_anew_a_moment_ago_proves_nothing(
     """P9. Ours is there again, and we have not heard yet that it was gone: whose lease is not there may be about to write it."""
     redis_settings = RedisSettings(url=own_redis.url, lease_ttl_s=TTL_S)
     async with interface(redis_settings) as door, worker(redis_settings, RecordedHost()) as owner:
-        await until(lambda: door.node.own_lease.may_judge(time.monotonic()), "to be allowed to judge")
-        later, tell = threading.Event(), door.node.lease._on_renewed
-        owner.node.lease._on_asked = partial(wait_and_ask, later, owner.node.own_lease.asks)  # it is the last to renew
+        await until(lambda: door.node._own_lease.may_judge(time.monotonic()), "to be allowed to judge")
+        later, observer = threading.Event(), door.node._lease._observer
+        tell = observer.on_renewed
+        owner.node._lease._observer.on_renewal_started = partial(
+            wait_and_ask, later, owner.node._own_lease.asks
+        )  # it is the last to renew
         unheard: list[tuple[float, bool]] = []
-        door.node.lease._on_renewed = lambda *renewed: unheard.append(renewed)
+        observer.on_renewed = lambda *renewed: unheard.append(renewed)
         flush(own_redis)
         with own_redis.client() as redis:
-            await until(lambda: redis.exists(door.node.keys.lease(door.node.name)), "written anew")
-        look = asyncio.ensure_future(door.node.peers._judge([owner.node.name]))
-        assert door.node.connection is not None
-        await door.node.connection.execute("PING")  # behind the look
+            await until(lambda: redis.exists(door.node.context.keys.lease(door.node.name)), "written anew")
+        look = asyncio.ensure_future(door.node._peers._judge([owner.node.name]))
+        assert door.node._commands.connection is not None
+        await door.node._commands.connection.execute("PING")  # behind the look
         for renewed in unheard:
             tell(*renewed)
-        door.node.lease._on_renewed = tell
+        observer.on_renewed = tell
         await look
         later.set()
         await until(lambda: owner.node.counters["lease.lapsed"], "to have a lease again")
@@ -173,8 +175,8 @@ async def test_what_answers_somebody_who_was_thought_dead_reaches_it(own_redis: 
         flush(own_redis)
         client.upstream.leave()
         await until(lambda: door.counters["packets.stale"], "asked, and answered")
-        door.node.peers.mourn(owner.node.name)  # as somebody says who was wrong
-        await until(lambda: not door.node.peers._dead, "buried")
+        door.node._peers.mourn(owner.node.name)  # as somebody says who was wrong
+        await until(lambda: not door.node._peers._dead, "buried")
         make_again()
         await until(lambda: instance.disconnects, "told", SOON_S)
 

@@ -45,12 +45,12 @@ async def test_a_client_that_leaves_before_its_place_in_the_queue_is_known_is_wi
     async with interface(redis_settings) as door:
         for client in [knock(door, method="POST") for _ in range(20)]:
             client.upstream.leave()
-        connection = door.node.connection
+        connection = door.node._commands.connection
         assert connection is not None
 
         stays = knock(door)
         await until(lambda: stays.upstream.entry_id)
-        assert await connection.execute("XLEN", door.node.keys.channel("http.request")) == 1
+        assert await connection.execute("XLEN", door.node.context.keys.channel("http.request")) == 1
 
 
 async def test_a_full_channel_refuses_the_newest_and_keeps_the_oldest(redis_settings: RedisSettings) -> None:
@@ -82,8 +82,8 @@ async def test_nobody_takes_it_in_time(redis_settings: RedisSettings) -> None:
     async with interface(redis_settings) as door:
         client = knock(door)
         await until(lambda: client.end_reason is EndReason.LATE)
-        assert door.node.connection is not None
-        assert await door.node.connection.execute("XLEN", door.node.keys.channel("http.request")) == 0
+        assert door.node._commands.connection is not None
+        assert await door.node._commands.connection.execute("XLEN", door.node.context.keys.channel("http.request")) == 0
 
 
 async def test_a_body_flows_under_credit_and_stops_without(redis_settings: RedisSettings) -> None:
@@ -206,6 +206,6 @@ async def test_who_sends_faster_than_redis_takes_it_waits(redis_settings: RedisS
         most = 0
         for _ in range(40):
             await dispatcher.layer.send(client.upstream.channel, {"type": "websocket.send", "text": "x" * 1_048_000})
-            most = max(most, dispatcher.node.outbox.waiting_bytes(door.node.name))
+            most = max(most, dispatcher.node._outbox.waiting_bytes(door.node.name))
         await until(lambda: len(client.pushed) == 40)
         assert most < 4 * 1_048_576

@@ -38,6 +38,6 @@ async def test_what_the_door_counts_and_what_the_pump_counts_is_told_together() 
     for _ in range(MESSAGES_MAX + 3):
         dispatcher.on_group_message("room", {"type": "websocket.send", "text": "x"})
     server._context.counters["refused.test"] += 1
-    dispatcher.node.tell({}, dispatcher.counters)
-    told = dispatcher.node.lease.figures["counters"]
+    dispatcher.node.report({}, dispatcher.counters)
+    told = dispatcher.node._lease._figures["counters"]
     assert (told["dropped.push_queue_full"], told["refused.test"]) == (3, 1)

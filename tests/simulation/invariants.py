@@ -129,12 +129,12 @@ def leaks(world: World) -> list[str]:
                 dispatcher.consumer.adoption._under_way,
                 {kind: count for kind, count in dispatcher.registry.reserved.items() if count},
             )
-        held = dispatcher.node.peers.held._held
+        held = dispatcher.node._peers.held._held
         if held != owners:
             found.append(f"leak: {process.role} watches {held} and shares connections with {owners}")
         if any(waiting):
             found.append(f"leak: {process.role} still waits: {waiting}")
-        kept = [node for node, mail in dispatcher.node.outbox._destinations.items() if mail.waiting or mail.under_way]
+        kept = [node for node, mail in dispatcher.node._outbox._destinations.items() if mail.waiting or mail.under_way]
         if kept:
             found.append(f"leak: {process.role} keeps mail for {kept}")
     return found

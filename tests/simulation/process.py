@@ -134,9 +134,9 @@ class SimulatedLease(LeaseRenewal):
         def answered(found: Any) -> None:
             if not self._stop.is_set():
                 if found is None:
-                    self._on_failed()
+                    self._observer.on_renewal_failed()
                 else:
-                    self._on_renewed(asked_at, bool(found))
+                    self._observer.on_renewed(asked_at, bool(found))
             done(found is not None)
 
         self._send(answered)

@@ -156,7 +156,7 @@ async def _connect_and_trust(address: Any, on_lost: Any, on_push: Any) -> RedisC
 def _watch_who_did_not_start_it(self: Any, sender: str, packet: list[Any]) -> None:
     upstream = self._connections.get(packet[1])
     if packet[3] == Close.NOT_STARTED and upstream is not None and upstream.is_from_owner(sender, packet[2]):
-        self.node.peers.held.hold(sender)
+        self.node._peers.held.hold(sender)
     _close(self, sender, packet)
 
 
@@ -165,7 +165,7 @@ _close = interface_pump.Dispatcher._close
 
 def _drop_what_is_told_to_the_dead(self: Any, node: str) -> None:
     _on_dead(self, node)
-    self.node.outbox.drop(node)
+    self.node._outbox.drop(node)
 
 
 _on_dead = interface_pump.Dispatcher.on_dead
@@ -180,7 +180,7 @@ _choose = Adoption.choose
 
 def _take_of_any_era(self: QueueConsumer, kind: str, channel: str, entries: list[Any]) -> bool:
     for entry in entries:
-        entry.packet[9] = self._node.connection.era if self._node.connection is not None else ""
+        entry.packet[9] = self._node.era or ""
     return _worker_take(self, kind, channel, entries)
 
 
@@ -291,7 +291,7 @@ _adopted = interface_pump.Dispatcher._adopted
 
 def _mourn_and_never_doubt(self: Node, what: str, node: str) -> None:
     if node != self.name:
-        self.peers.mourn(node)
+        self._peers.mourn(node)
 
 
 def _mourn_as_gone_for_good(self: FailureDetector, node: str, gone: bool = False) -> None:
@@ -302,7 +302,7 @@ _mourn = FailureDetector.mourn
 
 
 def _renewed_and_no_more(self: Node, asked_at: float, found: bool) -> None:
-    self.own_lease.renewed(asked_at, found)
+    self._own_lease.renewed(asked_at, found)
 
 
 def _go_on_where_the_stream_ends(self: Inbox, era: str, was_made: int, last_id: bytes) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from channel_layer import node as redis_node
 from channel_layer.errors import LayerUnavailable
 from channel_layer.liveness import failure_detector as redis_peers
+from channel_layer.liveness import lease_facts
 from channel_layer.liveness import lease_renewal as redis_lease
 from channel_layer.redis import reconnect as redis_comeback
 from channel_layer.settings import RedisSettings
@@ -230,8 +231,8 @@ def _standing_in(world: World) -> Iterator[None]:
     doors: list[tuple[Any, str, Any]] = [
         (redis_node, "LeaseRenewal", SimulatedLease),
         (redis_peers, "DeathWatch", SimulatedDeathWatch),
-        (redis_node, "identity", simulated_identity),
-        (redis_node, "time", time),
+        (lease_facts, "identity", simulated_identity),
+        (lease_facts, "time", time),
         (redis_peers, "time", time),
         (redis_lease, "time", time),
         (redis_node, "secrets", SimpleNamespace(token_hex=lambda size: f"{random.getrandbits(8 * size):0{2 * size}x}")),

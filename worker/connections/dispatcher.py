@@ -10,7 +10,7 @@ from collections import Counter
 from typing import Any
 
 from channel_layer.layer import ChannelLayer
-from channel_layer.node import OWN_CHANNEL, Node
+from channel_layer.node import Node
 from channel_layer.protocol import packets
 from channel_layer.protocol.deployment import another_application, why_refused
 from channel_layer.protocol.events import Event, payload_size_bytes
@@ -34,15 +34,19 @@ class Dispatcher:
     def __init__(self, settings: WorkerSettings, room: ApplicationHost, counters: Counter[str]) -> None:
         self._settings = settings
         self.counters = counters
-        self.node = Node(settings.redis, "worker", self)
+        self.node = Node(
+            settings.redis,
+            "worker",
+            self,
+            before_flush=lambda: self.registry.flush(),
+            figures_while_blocked=lambda blocked_s: self._report.while_blocked(blocked_s),
+        )
         self.registry = ConnectionRegistry(self.node)
         self.layer = ChannelLayer(self.node, self.registry.by_key)
         context = WorkerContext(self.node, room, counters, settings.sticky != "off")
         placement = PlacementWatch(context, self.registry)
         self.consumer = QueueConsumer(context, self.registry, placement, self.on_packets)
         self._report = LoadReport(context, self.registry, self.consumer, placement)
-        self.node.outbox.before_flush = self.registry.flush
-        self.node.lease.figures_while_blocked = self._report.while_blocked
         self._handlers = {
             packets.DATA: self._data,
             packets.CREDIT: self._credit,
@@ -59,12 +63,12 @@ class Dispatcher:
         if self._settings.app:
             # Our lease is written by now: of two workers that start together at least one sees the other.
             await self._check_others()
-        await self.node.peers.look()  # what others hold: sockets may be handed over to us in the next moment
+        await self.node.check_peers()  # what others hold: sockets may be handed over to us in the next moment
         self.consumer.lag.start()
         self._report.start()
         await self.consumer.start()
         if self._settings.sticky != "off":
-            self.node.peers.announce(OWN_CHANNEL, self.node.name)
+            self.node.announce_own_channel()
 
     async def _check_others(self) -> None:
         """Raises MixedApps if a living process serves another application.
@@ -72,7 +76,7 @@ class Dispatcher:
         APP counts as it was written: one without an attribute may mean another one of the default ones after a reload.
         """
         redis_settings = self._settings.redis
-        leases = (await self.node.peers.leases()).values()
+        leases = (await self.node.leases()).values()
         other = None if redis_settings.allow_mixed_apps else another_application(self._settings.app, leases)
         if other is not None:
             raise MixedApps(why_refused(other, redis_settings.prefix))

@@ -55,12 +55,12 @@ class LoadReport:
         figures = {
             **self._held(),
             "draining": admission is Admission.DRAINING,
-            "gives_way": node.channels.gives_way,
-            "fellows": node.peers.fellows,
+            "gives_way": node.yields_to_newer,
+            "fellows": node.same_role_count,
             "free": {kind: 0 if admission is Admission.PAUSED else context.host.free(kind) for kind in CHANNEL_OF_KIND},
             "lag_ms": round(self._consumer.lag.seconds * 1000, 1),
         }
-        node.tell(figures, context.counters)
+        node.report(figures, context.counters)
 
     def while_blocked(self, blocked_s: float) -> dict[str, Any]:
         """What the loop told last was true before the block: it takes nothing now, and is late by all of it."""

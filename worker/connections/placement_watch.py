@@ -26,14 +26,14 @@ class PlacementWatch:
         self._loop = asyncio.get_running_loop()
         self._placement = Placement()
         self._levelling = Rebalancing()
-        self._node.peers.asks_others = True
+        self._node.read_peer_leases(True)
 
     def _own(self) -> int:
         return self._room.websockets + self._registry.reserved["websocket"]
 
     def leaves_s(self) -> float:
         """How long what comes is left to others."""
-        return self._placement.leaves_s(self._own(), self._node.channels.gives_way)
+        return self._placement.leaves_s(self._own(), self._node.yields_to_newer)
 
     def count(self, wanted: int) -> int:
         """How many of the `wanted` to read now."""
@@ -41,12 +41,12 @@ class PlacementWatch:
 
     def look(self, may_level: bool) -> None:
         """Look at what the others hold. may_level: sockets may be handed over, so that others have more."""
-        own, now, peers = self._own(), self._loop.time(), self._node.peers
-        self._placement.look(own, peers.other_leases.values(), now)
-        peers.asks_others = self._placement.asks(own, now)
-        calm = may_level and self._placement.calm and not self._node.channels.gives_way
+        own, now = self._own(), self._loop.time()
+        self._placement.look(own, self._node.peer_leases.values(), now)
+        self._node.read_peer_leases(self._placement.asks(own, now))
+        calm = may_level and self._placement.calm and not self._node.yields_to_newer
         before = self._levelling.left
-        due = self._levelling.due(self._placement.surplus(own), peers.fellows, calm, now)
+        due = self._levelling.due(self._placement.surplus(own), self._node.same_role_count, calm, now)
         if due:
             count = self._registry.ask_some(lambda instance: instance.hand_off(), due)
             if count and not before:

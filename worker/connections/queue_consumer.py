@@ -10,11 +10,13 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import Enum, auto
 from functools import partial
 from typing import Any
 
-from channel_layer.messaging.channel_reader import ChannelReader, Entry
+from channel_layer.messaging.channel_reader import ChannelReader
+from channel_layer.messaging.entry import Entry
 from channel_layer.messaging.shared_channels import Offer
 from channel_layer.protocol import packets
 from channel_layer.protocol.codec import pack
@@ -46,6 +48,20 @@ class Admission(Enum):
     DRAINING = auto()  #: what waits for this worker alone is read, and refused
 
 
+def _nothing_s() -> float:
+    """What waits is left to nobody."""
+    return 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _ChannelConsumer:
+    """Implements `EntryConsumer` by three functions."""
+
+    read_limit: Callable[[], int]
+    leaves_s: Callable[[], float]
+    on_entries: Callable[[list[Entry]], bool]
+
+
 class QueueConsumer:
     """The readers of one worker. `on_packets` gets those that came for a connection while it was being adopted."""
 
@@ -64,7 +80,7 @@ class QueueConsumer:
         self._placement = placement
         self._on_packets = on_packets
         self._loop = asyncio.get_running_loop()
-        self.adoption = Adoption(never_s=NEVER_WAITS * self._node.settings.queue_wait_s)
+        self.adoption = Adoption(never_s=NEVER_WAITS * self._node.context.settings.queue_wait_s)
         self.lag = LoopLag()
         self.admission = Admission.OPEN
         self.adopted = 0  #: connections since the start, exchanges and WebSockets
@@ -76,14 +92,14 @@ class QueueConsumer:
         """Read the shared channels, and with `--sticky` this worker's own. Raises LayerUnavailable."""
         for kind, channel in CHANNEL_OF_KIND.items():
             # What an exchange takes is soon over, wherever it is.
-            leaves_s = self._placement.leaves_s if kind == "websocket" else None
+            leaves_s = self._placement.leaves_s if kind == "websocket" else _nothing_s
             await self._read(kind, channel, leaves_s)
             if self._sticky:
-                await self._read(kind, own_channel(channel, self._node.name), None)
+                await self._read(kind, own_channel(channel, self._node.name), _nothing_s)
 
-    async def _read(self, kind: str, channel: str, leaves_s: Callable[[], float] | None) -> None:
+    async def _read(self, kind: str, channel: str, leaves_s: Callable[[], float]) -> None:
         wanted, take = partial(self._wanted, kind, channel), partial(self._take, kind, channel)
-        self._readers[channel] = await self._node.channels.read(channel, wanted, take, leaves_s)
+        self._readers[channel] = await self._node.read_channel(channel, _ChannelConsumer(wanted, leaves_s, take))
 
     async def stop(self) -> None:
         """Take nothing new from now on. What waits for this worker alone is read on, and refused."""
@@ -109,7 +125,7 @@ class QueueConsumer:
 
     def _wanted(self, kind: str, channel: str) -> int:
         """How many entries may be read now."""
-        if self._node.connection is None:
+        if not self._node.connected:
             return 0  # what is read now could not be taken; `on_redis` reads on
         if self.admission is Admission.DRAINING:
             return READ_MAX
@@ -117,7 +133,7 @@ class QueueConsumer:
             return 0  # `pause` reads on
         free = self._host.free(kind) - self._registry.reserved[kind]
         shared = channel == CHANNEL_OF_KIND[kind]
-        count = read_count(free, self._length[channel], self._node.peers.fellows if shared else 1, self.lag.late)
+        count = read_count(free, self._length[channel], self._node.same_role_count if shared else 1, self.lag.late)
         return self._placement.count(count) if shared and kind == "websocket" else count
 
     def _take(self, kind: str, channel: str, entries: list[Entry]) -> bool:
@@ -125,8 +141,8 @@ class QueueConsumer:
 
         Where there are others: what blocks this loop in its first step shall hold up nobody that they could serve.
         """
-        connection = self._node.connection
-        if connection is None:
+        era = self._node.era
+        if era is None:
             return False  # nothing was sent, so it may be claimed again, by us too
         if self.admission is Admission.DRAINING:
             self._give_back(channel, entries, Refusal.LEAVING)
@@ -150,8 +166,8 @@ class QueueConsumer:
                     self._answered(entry, key, verdict, window)
             self._loop.call_soon(self._readers[channel].poke)  # behind the first step of each instance
 
-        self._node.channels.take(channel, offers(taking, connection.era, window), on_verdicts)
-        return self._node.peers.fellows > 1
+        self._node.take(channel, offers(taking, era, window), on_verdicts)
+        return self._node.same_role_count > 1
 
     def _choose(self, channel: str, entries: list[Entry]) -> list[tuple[Entry, Key]]:
         """Those that may be taken. What was once without an answer is given back to others."""
@@ -168,11 +184,11 @@ class QueueConsumer:
 
         The same script that finds out that nobody has them removes them, and their interface server queues them anew.
         """
-        connection = self._node.connection
-        if not entries or connection is None:
+        era = self._node.era
+        if not entries or era is None:
             return
         self._counters["take.returned"] += len(entries)
-        self._node.channels.take(channel, rejections(entries, connection.era, reason), ignore)
+        self._node.take(channel, rejections(entries, era, reason), ignore)
 
     def _answered(self, entry: Entry, key: Key, verdict: int, window: int) -> None:
         held = self.adoption.answered(key)

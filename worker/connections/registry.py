@@ -26,7 +26,7 @@ class ConnectionRegistry:
     def __init__(self, node: Node) -> None:
         self._node = node
         self.post = node.post  #: one packet for an interface server
-        self.budget = Budget(node.settings.buffer_budget_bytes, node.settings.window_size_bytes_min)
+        self.budget = Budget(node.context.settings.buffer_budget_bytes, node.context.settings.window_size_bytes_min)
         self.by_key: dict[Key, DownstreamConnection] = {}
         #: How many connections of each kind are being adopted: they are here as soon as Redis has answered.
         self.reserved = dict.fromkeys(CHANNEL_OF_KIND, 0)
@@ -35,12 +35,12 @@ class ConnectionRegistry:
     def add(self, downstream: DownstreamConnection) -> None:
         """This worker owns one more connection."""
         self.by_key[downstream.key] = downstream
-        self._node.peers.hold(downstream.key[0])
+        self._node.acquire_peer(downstream.key[0])
 
     def gather(self, downstream: DownstreamConnection) -> None:
         """See `Registry.gather`."""
         self._pending.append(downstream)
-        self._node.outbox.schedule()
+        self._node.schedule_flush()
 
     def holds(self, downstream: DownstreamConnection) -> bool:
         """See `Registry.holds`."""
@@ -50,7 +50,7 @@ class ConnectionRegistry:
         """See `Registry.forget`."""
         if self.by_key.pop(downstream.key, None) is not None:
             self.budget.granted_bytes -= downstream.incoming.window  # `give_back`, without a call for each request
-            self._node.peers.release(downstream.key[0])
+            self._node.release_peer(downstream.key[0])
 
     def flush(self) -> None:
         """Post what connections have gathered in this turn of the loop."""

@@ -17,12 +17,12 @@ from channel_layer.errors import LayerUnavailable
 from channel_layer.messaging.outbox import Outbox
 from channel_layer.messaging.pubsub import PubSub
 from channel_layer.protocol.codec import pack
-from channel_layer.protocol.keys import Keys
 from channel_layer.redis.address import RedisAddress
 from channel_layer.redis.connection import Answer, NotSent, RedisConnection, connect
 from channel_layer.redis.managed_connection import ManagedConnection
 from channel_layer.redis.sentinel import Sentinel
 from tests.support.facts import until
+from tests.support.node_parts import RecordedObserver, context
 from tests.support.redis_server import RedisServer
 from tests.support.scripted_redis import Caller, played_redis
 
@@ -129,12 +129,13 @@ async def test_a_sentinel_that_hangs_up_is_told_by_what_it_said_before(tmp_path:
 
 
 async def test_a_destination_that_cannot_be_reached_leaves_the_others_of_a_flush_served(
-    connection: RedisConnection, prefix: str, caplog: pytest.LogCaptureFixture
+    redis_server: RedisServer, connection: RedisConnection, prefix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """P1. Each has its own mail; what is wrong with one is told, and its mail is given up."""
-    keys = Keys(prefix)
+    node_context = context(redis_server.url, "worker.me", prefix)
+    keys = node_context.keys
     nodes = ("worker.a", "worker.\udcff", "worker.b")
-    outbox = Outbox("worker.me", keys, lambda _: None)
+    outbox = Outbox(node_context, lambda _: None)
     outbox.connected(connection)
     for node in (nodes[0], nodes[2]):
         await connection.execute("XADD", keys.inbox(node), "*", "b", "")
@@ -150,7 +151,7 @@ async def test_a_gap_in_what_groups_are_sent_is_counted_and_told_with_its_length
     own_redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """P10. What is published while nobody is subscribed is lost without a word of Redis; where nobody is a member, nobody cares."""
-    groups = PubSub(RedisAddress.parse(own_redis.url), Keys("p:"), "interface.me", print, print, print)
+    groups = PubSub(context(own_redis.url), RecordedObserver())
     await groups.start()
     with own_redis.client() as redis:
 
@@ -185,9 +186,8 @@ async def test_a_subscription_that_redis_refuses_is_asked_for_again_with_all_oth
     own_redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """P10. Confirmations are counted, so a refusal in between would make the next one another's; and people are told why."""
-    heard: list[object] = []
-    address = RedisAddress.parse(own_redis.url)
-    groups = PubSub(address, Keys("p:"), "interface.me", lambda *said: heard.append(said), print, print)
+    observer = RecordedObserver()
+    groups = PubSub(context(own_redis.url), observer)
     allowed = ("resetchannels", "&p:news:0", "&p:probe:*", "&p:group:0:a")
     with own_redis.client() as redis:
         redis.execute_command("ACL", "SETUSER", "default", *allowed)
@@ -201,5 +201,5 @@ async def test_a_subscription_that_redis_refuses_is_asked_for_again_with_all_oth
         await groups.subscribe("a")
         for group in "ab":
             redis.publish(f"p:group:0:{group}", pack({"type": "note"}))
-        await until(lambda: len(heard) == 2)
+        await until(lambda: len(observer.messages) == 2)
     await groups.close()

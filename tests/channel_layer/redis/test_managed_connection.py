@@ -13,18 +13,18 @@ import uvloop
 
 from channel_layer.errors import LayerUnavailable
 from channel_layer.layer import ChannelLayer
-from channel_layer.messaging.channel_writer import ChannelWriter, Outcome
+from channel_layer.messaging.channel_writer import ChannelLimits, ChannelWriter, Outcome
 from channel_layer.messaging.inbox import Inbox
 from channel_layer.messaging.outbox import Outbox
 from channel_layer.messaging.pubsub import PubSub
 from channel_layer.node import Node
 from channel_layer.protocol.codec import pack
-from channel_layer.protocol.keys import Keys
 from channel_layer.redis.address import RedisAddress
 from channel_layer.redis.connection import KEEPALIVE, RedisConnection, connect
 from channel_layer.redis.managed_connection import ManagedConnection
 from channel_layer.settings import RedisSettings
 from tests.support.facts import until
+from tests.support.node_parts import RecordedObserver, context
 from tests.support.scripted_redis import Caller, PlayedRedis, bulk, played_redis
 
 SUBSCRIBED = b"*3\r\n" + bulk(b"subscribe") + bulk(b"p:group:0:g") + b":1\r\n"
@@ -39,23 +39,21 @@ async def redis(tmp_path: Path) -> AsyncIterator[PlayedRedis]:
 
 
 @pytest.fixture
-def heard() -> list[object]:
-    """The messages of groups that came."""
-    return []
+def observer() -> RecordedObserver:
+    """Keeps the messages of groups that came."""
+    return RecordedObserver()
 
 
 @pytest.fixture
-async def groups(redis: PlayedRedis, heard: list[object]) -> AsyncIterator[PubSub]:
-    groups = PubSub(
-        redis.address, Keys("p:"), "interface.me", lambda *said: heard.append(said), lambda: None, lambda *_: None
-    )
+async def groups(redis: PlayedRedis, observer: RecordedObserver) -> AsyncIterator[PubSub]:
+    groups = PubSub(context(redis.address.url), observer)
     await groups.start()
     yield groups
     await groups.close()
 
 
 def inbox_of(redis: PlayedRedis) -> Inbox:
-    return Inbox(redis.address, "p:inbox:me", lambda *_: None, lambda: None, lambda: None)
+    return Inbox(context(redis.address.url), RecordedObserver())
 
 
 async def test_who_joins_while_the_subscription_is_lost_is_told_when_it_stands_again(
@@ -74,7 +72,9 @@ async def test_who_joins_while_the_subscription_is_lost_is_told_when_it_stands_a
     await second
 
 
-async def test_a_confirmation_is_of_the_oldest_request(redis: PlayedRedis, groups: PubSub, heard: list[object]) -> None:
+async def test_a_confirmation_is_of_the_oldest_request(
+    redis: PlayedRedis, groups: PubSub, observer: RecordedObserver
+) -> None:
     """P10. Join, leave, join: the answer to the first is none to the last, between which nobody is subscribed."""
     first = groups.subscribe("g")
     groups.unsubscribe("g")
@@ -82,20 +82,20 @@ async def test_a_confirmation_is_of_the_oldest_request(redis: PlayedRedis, group
     await until(lambda: redis.callers[0].names().count(b"SUBSCRIBE") == 3)  # the first is for the news
     assert first.cancelled()
     redis.callers[0].say(SUBSCRIBED + MESSAGE)
-    await until(lambda: heard)
+    await until(lambda: observer.messages)
     assert not last.done()
     redis.callers[0].say(SUBSCRIBED)
     await last
 
 
 async def test_the_confirmation_of_the_probe_is_none_of_a_group_that_is_called_as_its_process(
-    redis: PlayedRedis, groups: PubSub, heard: list[object]
+    redis: PlayedRedis, groups: PubSub, observer: RecordedObserver
 ) -> None:
     """P10. Both end in the same name, and mean another channel."""
     joined = groups.subscribe("interface.me")
     await until(lambda: redis.callers[0].names().count(b"SUBSCRIBE") == 2)
     redis.callers[0].say(b"*3\r\n" + bulk(b"subscribe") + bulk(b"p:probe:0:interface.me") + b":2\r\n" + MESSAGE)
-    await until(lambda: heard)
+    await until(lambda: observer.messages)
     assert not joined.done()
 
 
@@ -186,7 +186,7 @@ class Applicants:
 
 async def test_who_sees_to_a_time_to_live_and_is_refused_sees_to_it_with_the_next_call(redis: PlayedRedis) -> None:
     """P11. Once a second is often enough, if it was done: a Redis that is out of memory has done nothing."""
-    opener = ChannelWriter("interface.me", Keys("p:"), "http.request", 100, 10_000, 60_000)
+    opener = ChannelWriter(context(redis.address.url), "http.request", ChannelLimits(100, 10_000, 60_000))
     connection = await connect(redis.address)
     opener.connected(connection)
     applicants, caller = Applicants(), redis.callers[0]
@@ -202,7 +202,7 @@ async def test_who_sees_to_a_time_to_live_and_is_refused_sees_to_it_with_the_nex
 
 async def test_the_outbox_forgets_those_to_whom_nothing_is_to_be_said(redis: PlayedRedis) -> None:
     """P5. Nodes come and go for months; what is kept for each is bounded by what is under way."""
-    outbox = Outbox("worker.me", Keys("p:"), lambda _: None)
+    outbox = Outbox(context(redis.address.url, "worker.me"), lambda _: None)
     connection = await connect(redis.address)
     outbox.connected(connection)
     for number in range(100):

@@ -9,11 +9,11 @@ import pytest
 
 from channel_layer.messaging.pubsub import PROBE_ANSWER_LOOKS, PROBE_LOOKS, PubSub
 from channel_layer.protocol.codec import pack
-from channel_layer.protocol.keys import Keys
 from channel_layer.redis.address import RedisAddress
 from channel_layer.redis.connection import RedisConnection, connect
 from channel_layer.redis.managed_connection import SILENT_LOOKS_MAX, ManagedConnection
 from tests.support.facts import until
+from tests.support.node_parts import RecordedObserver, context
 from tests.support.redis_server import RedisServer
 from tests.support.scripted_redis import played_redis
 from tests.support.swallowing_proxy import SwallowingProxy
@@ -65,11 +65,8 @@ async def test_who_would_not_hear_what_is_published_finds_out_and_subscribes_ane
     proxy: SwallowingProxy, commands: RedisConnection, prefix: str
 ) -> None:
     """P10. The probe comes as long as all is well; once it does not, there is a new subscription, and members are reached again."""
-    heard: list[object] = []
-    keys = Keys(prefix)
-    groups = PubSub(
-        RedisAddress.parse(proxy.url), keys, "interface.me", lambda *said: heard.append(said), lambda: None, print
-    )
+    observer, node = RecordedObserver(), context(proxy.url, prefix=prefix)
+    groups = PubSub(node, observer)
     await groups.start()
     await groups.subscribe("g")
     for _ in range(3):
@@ -81,8 +78,8 @@ async def test_who_would_not_hear_what_is_published_finds_out_and_subscribes_ane
     await until(lambda: groups.link.connection is None)
     await until(lambda: groups.link.connection is not None)
     await groups.subscribe("g")
-    assert await commands.execute("PUBLISH", keys.group("g"), pack({"type": "note"})) >= 1
-    await until(lambda: heard == [("g", {"type": "note"})])
+    assert await commands.execute("PUBLISH", node.keys.group("g"), pack({"type": "note"})) >= 1
+    await until(lambda: observer.messages == [("g", {"type": "note"})])
     await groups.close()
 
 
@@ -90,7 +87,7 @@ async def test_a_probe_that_redis_did_not_publish_proves_nothing(
     proxy: SwallowingProxy, commands: RedisConnection, prefix: str
 ) -> None:
     """P10. An outage is no reason to subscribe anew."""
-    groups = PubSub(RedisAddress.parse(proxy.url), Keys(prefix), "interface.me", print, print, print)
+    groups = PubSub(context(proxy.url, prefix=prefix), RecordedObserver())
     await groups.start()
     commands.close()
     await until(lambda: not commands.alive)

@@ -66,7 +66,7 @@ async def test_nonsense_of_somebody_else_ends_no_connection(redis_settings: Redi
                 node.post(door.node.name, (packets.JOIN, client.upstream.number, 0, None, None))
             await until(lambda: door.counters["packets.malformed"] == 3)
             instance.send({"type": "websocket.accept"})
-            await until(lambda: client.events and door.node.outbox.empty)
+            await until(lambda: client.events and door.node._outbox.empty)
             assert (client.end_reason, instance.disconnects) == (None, [])
             client.upstream.leave()
             await until(lambda: not owner.downstreams)

@@ -106,23 +106,23 @@ async def test_two_databases_of_one_redis_are_two_deployments_for_groups_too(
     """P10. What is published reaches all databases of a server, so the number is in the names: of groups, news and probes."""
     caplog.set_level(logging.WARNING, "towpath")
     heard: list[tuple[int, str]] = []
-    other = dataclasses.replace(redis_settings, redis=f"{redis_settings.redis}?db=1")
+    other = dataclasses.replace(redis_settings, url=f"{redis_settings.url}?db=1")
     async with interface(redis_settings) as here, interface(other) as there:
         for number, dispatcher in enumerate((here, there)):
-            dispatcher.node.groups._on_message = lambda _group, event, number=number: heard.append(
+            dispatcher.node._groups._observer.on_group_message = lambda _group, event, number=number: heard.append(
                 (number, event["type"])
             )
-            await dispatcher.node.groups.subscribe("g")
+            await dispatcher.node.subscribe("g")
         await here.node.publish("g", {"type": "here"})
         await there.node.publish("g", {"type": "there"})
         await until(lambda: len(heard) == 2)
-        here.node.peers.announce("dead", there.node.name)
+        here.node._peers.announce("dead", there.node.name)
         await here.node.publish("g", {"type": "behind"})
         await there.node.publish("g", {"type": "behind"})
         await until(lambda: len(heard) == 4)
         assert heard[:2] == [(0, "here"), (1, "there")]
         assert not caplog.messages
-    assert {name.split(":")[-1] for name in (there.node.keys.news, here.node.keys.news)} == {"0", "1"}
+    assert {name.split(":")[-1] for name in (there.node.context.keys.news, here.node.context.keys.news)} == {"0", "1"}
 
 
 @pytest.mark.parametrize(
@@ -153,5 +153,5 @@ async def test_a_worker_says_its_app_and_its_fleet_in_its_lease(redis_settings: 
     """`status` shows who belongs to whom."""
     named = dataclasses.replace(redis_settings, app="shop:app", generation="web/7")
     async with worker(named, RecordedHost()) as dispatcher:
-        (said,) = (await dispatcher.node.peers.leases()).values()
+        (said,) = (await dispatcher.node.leases()).values()
         assert (said["app"], said["fleet"]) == ("shop:app", "web")

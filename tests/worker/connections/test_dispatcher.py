@@ -43,7 +43,7 @@ async def test_nonsense_of_somebody_else_ends_no_connection(redis_settings: Redi
             stranger.node.post(dispatcher.node.name, (packets.DATA, [], 1, 1, []))
             await until(lambda: dispatcher.counters["packets.malformed"] == 1)
             client.upstream.forward({"type": "websocket.receive", "text": "still here"}, 74)
-            await until(lambda: instance.fed and dispatcher.node.outbox.empty)
+            await until(lambda: instance.fed and dispatcher.node._outbox.empty)
             assert (client.end_reason, instance.disconnects) == (None, [])
             client.upstream.leave()
             await until(lambda: not dispatcher.downstreams)

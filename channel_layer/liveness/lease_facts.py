@@ -1,0 +1,30 @@
+"""What a lease says of its process as long as that runs: what it is, where it runs, and to which deployment it belongs."""
+
+from __future__ import annotations
+
+import socket
+import time
+from typing import Any
+
+from channel_layer.messaging.node_context import NodeContext
+from channel_layer.process.local_process import identity
+from channel_layer.protocol.deployment import fleet_of
+from channel_layer.protocol.packets import VERSION
+
+
+def lease_facts(context: NodeContext) -> dict[str, Any]:
+    """What the lease says of this process as long as it runs."""
+    settings = context.settings
+    belongs_to = {
+        "app": settings.app,
+        "mixed_apps": settings.allow_mixed_apps,
+        "fleet": fleet_of(settings.generation),
+    }
+    return {
+        "role": context.role,
+        "version": VERSION,
+        **{name: value for name, value in belongs_to.items() if value},
+        "host": socket.gethostname(),
+        **identity(),
+        "started": int(time.clock_gettime(time.CLOCK_REALTIME)),
+    }

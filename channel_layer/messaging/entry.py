@@ -1,0 +1,24 @@
+"""One entry of a shared channel: a connection that waits for a worker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from channel_layer.protocol.packets import OPEN_WAIT_MS
+
+
+@dataclass(slots=True)
+class Entry:
+    """One `open` as it was read from a shared channel."""
+
+    entry_id: bytes
+    size_bytes: int
+    interface: str  #: the node that holds the client
+    packet: list[Any]
+
+    @property
+    def deadline_ms(self) -> int:
+        """The last moment of its wait, by Redis' clock."""
+        wait_ms: int = self.packet[OPEN_WAIT_MS]
+        return int(self.entry_id.partition(b"-")[0]) + wait_ms

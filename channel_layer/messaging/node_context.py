@@ -1,0 +1,35 @@
+"""What all parts of one node share: its name, its role, the keys, the address and the settings of its Redis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from channel_layer.protocol.keys import Keys
+from channel_layer.redis.address import RedisAddress
+from channel_layer.settings import RedisSettings
+
+#: Everything but leases outlives its owner by twice the longest wait, and never by less than a minute.
+ORPHAN_WAITS = 2
+ORPHAN_WAIT_S_MIN = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class NodeContext:
+    """One run of one process on one Redis. Made by `of`, once per node."""
+
+    name: str
+    role: str
+    keys: Keys
+    address: RedisAddress
+    settings: RedisSettings
+
+    @classmethod
+    def of(cls, name: str, role: str, settings: RedisSettings) -> NodeContext:
+        """The context of the node `name`. Raises ValueError for a URL that is none."""
+        address = RedisAddress.parse(settings.url)
+        return cls(name, role, Keys(settings.prefix, address.db), address, settings)
+
+    @property
+    def orphan_ttl_ms(self) -> int:
+        """How long the keys of a process outlive it, leases excepted."""
+        return int(ORPHAN_WAITS * 1000 * max(self.settings.queue_wait_s, ORPHAN_WAIT_S_MIN))

@@ -1,0 +1,40 @@
+"""What the parts of a node need beside Redis, where a test has one part alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from channel_layer.messaging.node_context import NodeContext
+from channel_layer.settings import RedisSettings
+
+
+def context(url: str, name: str = "interface.me", prefix: str = "p:") -> NodeContext:
+    """The context of a node of that name."""
+    return NodeContext.of(name, name.partition(".")[0], RedisSettings(url=url, prefix=prefix))
+
+
+@dataclass
+class RecordedObserver:
+    """Implements `InboxObserver` and `PubSubObserver`: keeps what comes."""
+
+    batches: list[tuple[str, list[list[Any]]]] = field(default_factory=list)
+    messages: list[object] = field(default_factory=list)
+    news: list[tuple[str, str]] = field(default_factory=list)
+    losses: int = 0
+    malformed: int = 0
+
+    def on_packets(self, sender: str, packets: list[list[Any]]) -> None:
+        self.batches.append((sender, packets))
+
+    def on_group_message(self, group: str, event: dict[str, Any]) -> None:
+        self.messages.append((group, event))
+
+    def on_news(self, what: str, node: str) -> None:
+        self.news.append((what, node))
+
+    def on_loss(self) -> None:
+        self.losses += 1
+
+    def on_malformed(self) -> None:
+        self.malformed += 1
