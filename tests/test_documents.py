@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from functools import cache
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ("", "docs", "docs/protocol", "decisions")
 DOCUMENTS = [path for folder in FOLDERS for path in sorted((ROOT / folder).glob("*.md"))]
+PRONOUNS = re.compile(r"\b(who|whom|whoever|whose|nobody|somebody|anybody|everybody)\b", re.IGNORECASE)
+PRONOUNS_MAX = 1.0  #: of a thousand words
 PACKAGES = ("channel_layer", "interface_server", "worker", "towpath")
 
 
@@ -58,3 +61,23 @@ def test_each_section_of_the_protocol_that_code_cites_exists() -> None:
     known = {title for part in parts for title in titles(part)}
     assert len(cited()) > 25
     assert not [where for where in cited() if where[1] not in known]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_the_subject_of_a_sentence_is_a_thing_with_a_name(path: Path) -> None:
+    """Client, connection, worker, operator: not "who". One of a thousand words at most."""
+    words = path.read_text("utf-8").split()
+    assert len(PRONOUNS.findall(" ".join(words))) <= max(1.0, PRONOUNS_MAX * len(words) / 1000)
+
+
+def test_each_file_that_a_document_names_exists() -> None:
+    """`http1/head.py` names interface_server/http1/head.py; a file that is renamed is renamed in the documents."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
+    names = [f"/{name}" for name in listed.stdout.splitlines()]
+    missing = [
+        f"{path.name}: {file}"
+        for path in DOCUMENTS
+        for file in re.findall(r"`([\w/.]+/[\w.]+\.(?:py|lua|md))`", path.read_text("utf-8"))
+        if not any(name.endswith(f"/{file}") for name in names)
+    ]
+    assert not missing
