@@ -47,9 +47,8 @@ class Worker:
     ) -> None:
         self._settings = settings
         self._supervision = supervision
-        self._room = AsgiHost(application, settings)
+        self._room = AsgiHost(application, settings, lambda: self._dispatcher.room_again())
         self._dispatcher = Dispatcher(_that_serves(settings, application), self._room, Counter())
-        self._room.freed = self._dispatcher.room_again
         lifetime = Recycling.drawn(settings, random.random())
         self._lifetime = LifetimeWatch(lifetime, lambda: self._dispatcher.consumer.adopted, self._lived_long_enough)
         again = supervision.says_it_again
@@ -189,7 +188,7 @@ async def _main(
         for number in signals:
             loop.add_signal_handler(number, worker.stop, number)
         steadfast.guard.took(signals)
-        steadfast.begun_again = worker.hear_signals_again
+        steadfast.on_restart(worker.hear_signals_again)
         await worker.run()
     except (LayerUnavailable, ValueError) as error:
         raise StartupError(f"the worker cannot start: {error}") from error

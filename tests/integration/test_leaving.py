@@ -78,10 +78,10 @@ async def _closed_one_by_one(redis_settings: RedisSettings) -> None:
     now, count, drain_s = asyncio.get_running_loop().time, 12, 2.0
     ends: list[float] = []
     settings = WorkerSettings(redis=redis_settings, lifespan="off")
-    room = AsgiHost(LoadedApplication(silent, "asgi3", "test:silent"), settings)
+    application = LoadedApplication(silent, "asgi3", "test:silent")
+    room = AsgiHost(application, settings, lambda: dispatcher.room_again())
     await room.startup()
     dispatcher = WorkerPump(settings, room, Counter())
-    room.freed = dispatcher.room_again
     async with interface(redis_settings) as door:
         await dispatcher.start()
         clients = [knock(door, kind="websocket") for _ in range(count)]

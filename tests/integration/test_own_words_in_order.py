@@ -65,9 +65,9 @@ async def talking(redis_settings: RedisSettings, conversation: Conversation) -> 
         while (await receive())["type"] != "websocket.disconnect":
             pass
 
-    room = AsgiHost(LoadedApplication(application, "asgi3", "test:application"), WorkerSettings(redis=redis_settings))
+    loaded = LoadedApplication(application, "asgi3", "test:application")
+    room = AsgiHost(loaded, WorkerSettings(redis=redis_settings), lambda: dispatcher.room_again())
     async with worker(redis_settings, room) as dispatcher:  # type: ignore[arg-type]  # a room like any other
-        room.freed = dispatcher.room_again
         yield
         await room._stop_all()
 

@@ -20,6 +20,8 @@ from channel_layer.errors import LayerUnavailable
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.packets import Close
 from tests.simulation.marks import Mark, marked
+from worker.asgi.capacity import Capacity
+from worker.asgi.instance import HostContext
 from worker.asgi.websocket import WebSocketRun
 from worker.errors import ClientGone
 
@@ -37,7 +39,8 @@ class Socket(WebSocketRun):
 
     def __init__(self, room: ApplicationHost, number: int, scope: Event, line: Any) -> None:
         thread: Any = SimpleNamespace(new_context=copy_context)
-        super().__init__(line, room.process.loop, thread, lambda _run: self._has_ended(), always_resumable=False)
+        context = HostContext(room.process.loop, lambda _run: self._has_ended(), Capacity(0, 0, lambda: None))
+        super().__init__(line, thread, context)
         self.process = room.process
         self.kind = "websocket"  # type: ignore[misc]
         self.client: str = scope["path"]

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from worker.application.loader import LoadedApplication, find_interface
-from worker.asgi.host import AsgiHost
+from worker.asgi.host import AsgiHost, ignore
 from worker.connections.interfaces import Close
 from worker.settings import WorkerSettings
 
@@ -103,11 +103,11 @@ class Rooms:
     def __init__(self) -> None:
         self.opened: list[AsgiHost] = []
 
-    async def open(self, application: Any, **settings: Any) -> AsgiHost:
+    async def open(self, application: Any, *, freed: Callable[[], object] = ignore, **settings: Any) -> AsgiHost:
         interface = settings.pop("interface", None) or find_interface(application, "the test's application")
         settings = {"lifespan": "off", "lifespan_timeout_s": 5.0} | settings
         loaded = LoadedApplication(application, interface, "test:application")
-        room = AsgiHost(loaded, WorkerSettings(**settings))
+        room = AsgiHost(loaded, WorkerSettings(**settings), freed)
         self.opened.append(room)
         await room.startup()
         return room

@@ -22,23 +22,19 @@ from typing import Generic, TypeVar
 Exchange = TypeVar("Exchange")
 
 
-def _nobody() -> None:
-    """Nobody asked to be told."""
-
-
 class Capacity(Generic[Exchange]):
     """Those of one worker. `exchanges`: all whose application has not returned; `waiting`: those of them that wait for their client."""
 
-    __slots__ = ("_count", "_waiting_max", "exchanges", "left", "missed", "waiting")
+    __slots__ = ("_count", "_on_left", "_waiting_max", "exchanges", "missed", "waiting")
 
-    def __init__(self, count: int, waiting_max: int) -> None:
+    def __init__(self, count: int, waiting_max: int, on_left: Callable[[], None]) -> None:
+        """on_left: called when a place is left and was missed; perhaps for this turn of the loop only."""
         self._count = count
         self._waiting_max = waiting_max
         self.exchanges: set[Exchange] = set()
         self.waiting: set[Exchange] = set()
         self.missed = False  #: a place was asked for, and none was free
-        #: Called when one is left and was missed; perhaps for this turn of the loop only.
-        self.left: Callable[[], None] = _nobody
+        self._on_left = on_left
 
     @property
     def free(self) -> int:
@@ -50,4 +46,4 @@ class Capacity(Generic[Exchange]):
         self.waiting.add(exchange)
         if self.missed and self.free > 0:
             self.missed = False
-            self.left()
+            self._on_left()

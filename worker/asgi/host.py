@@ -1,8 +1,7 @@
 """The room itself: one application, run once for each connection that the pump brings.
 
-    room = AsgiHost(load_application(settings), settings)
+    room = AsgiHost(load_application(settings), settings, freed)
     await room.startup()      # lifespan; StartupError
-    room.freed = …            # told when free() was 0 and is so no longer
     …                         # the pump calls free() and start()
     await room.shutdown()
 
@@ -13,6 +12,7 @@ application itself has put into its state: what is written into one connection's
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from asgiref.compatibility import double_to_single_callable
 
@@ -21,8 +21,8 @@ from worker.application.django_handlers import django_answers
 from worker.application.loader import LoadedApplication
 from worker.application.sync_threads import PINNED_FRESH_S, SyncThreads
 from worker.asgi.capacity import Capacity
-from worker.asgi.http import HttpRun, WsgiRun
-from worker.asgi.instance import Application, Run, logger
+from worker.asgi.http import HttpRun
+from worker.asgi.instance import Application, HostContext, Run, logger
 from worker.asgi.lifespan import Lifespan
 from worker.asgi.websocket import WebSocketRun
 from worker.connections.interfaces import Downstream, Instance
@@ -42,18 +42,24 @@ def ignore() -> None:
 class AsgiHost:
     """Where connections become application instances. A `ApplicationHost` of worker/connections/interfaces.py."""
 
-    def __init__(self, application: LoadedApplication, settings: WorkerSettings) -> None:
-        """Needs a running loop, and stays on it."""
+    def __init__(
+        self, application: LoadedApplication, settings: WorkerSettings, freed: Callable[[], object] = ignore
+    ) -> None:
+        """Needs a running loop, and stays on it.
+
+        freed: called on the loop's thread, soon after `free` has answered 0 and there is a slot again.
+        """
         self._loop = asyncio.get_running_loop()
         self._settings = settings
         self._application = as_asgi3(application)
         self._is_wsgi = application.interface == "wsgi"
-        self._http_run = WsgiRun if self._is_wsgi else HttpRun
         version = "2.0" if application.interface == "asgi2" else "3.0"
         self._asgi = {kind: {"version": version, "spec_version": spec} for kind, spec in SPEC_VERSIONS.items()}
         self._threads = SyncThreads(settings.threads, self._thread_is_free, application.context)
         self._places = self._places_of(settings)
-        self._places.left = self._place_left
+        self._context = HostContext(
+            self._loop, self._ended, self._places, settings.resume_websockets, is_wsgi=self._is_wsgi
+        )
         self._websockets: set[Run] = set()
         self._state: Event | None = None
         self._turned_away = False
@@ -62,13 +68,12 @@ class AsgiHost:
         self._lifespan = Lifespan(self._application, self._asgi["lifespan"], settings, context)
         if self._is_wsgi:
             self._lifespan.skip()
-        #: Called on the loop's thread, soon after `free` has answered 0 and there is a slot again.
-        self.freed = ignore
+        self._freed = freed
 
     def _places_of(self, settings: WorkerSettings) -> Capacity[Run]:
         if self._is_wsgi:  # it holds a thread also while it waits for its client
-            return Capacity(min(settings.concurrency, settings.threads), 0)
-        return Capacity(settings.concurrency, settings.streams)
+            return Capacity(min(settings.concurrency, settings.threads), 0, self._place_left)
+        return Capacity(settings.concurrency, settings.streams, self._place_left)
 
     async def startup(self) -> None:
         """Run the application's startup. Raises LifespanFailed."""
@@ -131,13 +136,13 @@ class AsgiHost:
         thread = self._threads.pick()
         run: Run
         if kind == "http":
-            run = self._http_run(downstream, self._loop, thread, self._http_ended, self._places, body, more_body)
+            run = HttpRun(downstream, thread, self._context, body, more_body)
             self._places.exchanges.add(run)
             thread.exchanges += 1
             if self._threads.used:
                 thread.pinned_at = self._loop.time()
         else:
-            run = WebSocketRun(downstream, self._loop, thread, self._websocket_ended, self._settings.resume_websockets)
+            run = WebSocketRun(downstream, thread, self._context)
             self._websockets.add(run)
         run.start(self._application, scope)
         return run
@@ -162,15 +167,13 @@ class AsgiHost:
         self._look_again = None
         self._tell_freed()
 
-    def _http_ended(self, run: Run) -> None:
-        run.thread.exchanges -= 1
-        self._places.waiting.discard(run)
-        self._places.exchanges.discard(run)
-        if self._turned_away:
-            self._tell_freed()
-
-    def _websocket_ended(self, run: Run) -> None:
-        self._websockets.discard(run)
+    def _ended(self, run: Run) -> None:
+        if run.kind == "http":
+            run.thread.exchanges -= 1
+            self._places.waiting.discard(run)
+            self._places.exchanges.discard(run)
+        else:
+            self._websockets.discard(run)
         if self._turned_away:
             self._tell_freed()
 
@@ -194,7 +197,7 @@ class AsgiHost:
     def _tell_freed(self) -> None:
         if self._turned_away:
             self._turned_away = False
-            self.freed()
+            self._freed()
 
     async def _stop_all(self) -> None:
         runs = [*self._places.exchanges, *self._websockets]

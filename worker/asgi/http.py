@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 from channel_layer.protocol.close_codes import SERVICE_RESTART
 from channel_layer.protocol.events import EVENT_OVERHEAD_BYTES, Event
 from channel_layer.protocol.packets import Close
 from channel_layer.protocol.server_sent_events import resumes_by_itself
 from worker.application.sync_threads import SyncThread
-from worker.asgi.capacity import Capacity
 from worker.asgi.http_state import (
     COMPLETE,
     DROPPED_AT_ONCE,
@@ -23,7 +21,15 @@ from worker.asgi.http_state import (
     body_parts,
     http_step,
 )
-from worker.asgi.instance import PART_WITH_OVERHEAD_BYTES_MAX, Application, Run, describe, log_failure, logger
+from worker.asgi.instance import (
+    PART_WITH_OVERHEAD_BYTES_MAX,
+    Application,
+    HostContext,
+    Run,
+    describe,
+    log_failure,
+    logger,
+)
 from worker.connections.interfaces import Downstream
 from worker.errors import ClientGone
 
@@ -31,22 +37,19 @@ from worker.errors import ClientGone
 class HttpRun(Run):
     """One HTTP exchange."""
 
-    __slots__ = ("_body", "_more_body", "_places", "_scope", "_stage", "_start", "_unheard")
+    __slots__ = ("_body", "_more_body", "_scope", "_stage", "_start", "_unheard")
 
     kind = "http"
 
     def __init__(
         self,
         downstream: Downstream,
-        loop: asyncio.AbstractEventLoop,
         thread: SyncThread,
-        ended: Callable[[Run], None],
-        places: Capacity[Run],
+        context: HostContext,
         body: bytes,
         more_body: bool,
     ) -> None:
-        Run.__init__(self, downstream, loop, thread, ended)
-        self._places = places
+        Run.__init__(self, downstream, thread, context)
         self._stage = SILENT
         self._body: bytes | None = body
         self._more_body = more_body
@@ -57,7 +60,7 @@ class HttpRun(Run):
     def start(self, application: Application, scope: Event) -> None:
         """As Run; what was asked for is remembered, for the case that the response has to be ended in the middle."""
         self._scope = scope
-        self.task = self._loop.create_task(self._run(application, scope), context=self.thread.new_context())
+        self.task = self._context.loop.create_task(self._run(application, scope), context=self.thread.new_context())
 
     async def receive(self) -> Event:
         """The body part by part; then, or once the response is complete, `http.disconnect` as often as asked."""
@@ -88,7 +91,7 @@ class HttpRun(Run):
             else:
                 if self._start is None:
                     self._start = checked
-                    self._places.leave(self)
+                    self._context.capacity.leave(self)
                 if not self._downstream.room:
                     await self._until_room()
         except ClientGone:
@@ -126,9 +129,15 @@ class HttpRun(Run):
         return True
 
     async def _drop(self, event: Event) -> None:
-        """The client has left: do nothing, and let others run. Raises ClientGone if the application goes on and on."""
-        now = self._loop.time()
+        """The client has left: do nothing, and let others run. Raises ClientGone if the application goes on and on.
+
+        A WSGI stream without a reader ends at its next chunk, for its thread is worth more. The application meets no
+        exception, as under gunicorn: its iterator gets its `close()`. Only a call of `write()` raises inside it.
+        """
+        now = self._context.loop.time()
         if self._unheard is None:
+            if self._context.is_wsgi:
+                raise ClientGone(GONE.meaning)
             self._unheard = Unheard(now, announces_length(self._start or event))
         if self._unheard.goes_on(now):
             raise ClientGone(GONE.meaning)
@@ -143,12 +152,12 @@ class HttpRun(Run):
         """Wait in `receive()`: for the disconnect, or for a part of the body, and then without a place."""
         if not self._more_body or self._start is not None:
             return await self._until_woken()
-        self._places.leave(self)
+        self._context.capacity.leave(self)
         try:
             await self._until_woken()
         finally:
             if self._start is None:
-                self._places.waiting.discard(self)
+                self._context.capacity.waiting.discard(self)
         return None
 
     async def _send_in_parts(self, checked: Event, stage: HttpStage) -> None:
@@ -164,7 +173,7 @@ class HttpRun(Run):
 
     def _complete(self) -> None:
         self._events = self._body = None
-        self._places.waiting.discard(self)
+        self._context.capacity.waiting.discard(self)
         self._downstream.complete()
         if self._receivers:
             self._wake_receivers()
@@ -184,16 +193,3 @@ class HttpRun(Run):
         log_failure(describe(scope, self._downstream), self._stage.meaning, error)
         if self._stage is not COMPLETE:
             self._downstream.close(Close.FAILED)
-
-
-class WsgiRun(HttpRun):
-    """One HTTP exchange of a WSGI application.
-
-    A stream without a reader ends at its next chunk, for its thread is worth more. The application meets no exception, as
-    under gunicorn: its iterator gets its `close()`. Only a call of `write()` raises inside it.
-    """
-
-    __slots__ = ()
-
-    async def _drop(self, event: Event) -> None:
-        raise ClientGone(GONE.meaning)

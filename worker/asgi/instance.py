@@ -21,12 +21,14 @@ from abc import abstractmethod
 from asyncio import Future, Task
 from collections import deque
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from channel_layer.protocol.close_codes import SERVICE_RESTART
 from channel_layer.protocol.events import EVENT_OVERHEAD_BYTES, Event
 from worker.application.fork_guard import end_child
 from worker.application.sync_threads import SyncThread
+from worker.asgi.capacity import Capacity
 from worker.asgi.http_state import PART_SIZE_BYTES_MAX
 from worker.connections.interfaces import Downstream
 from worker.errors import ClientGone
@@ -38,29 +40,36 @@ PART_WITH_OVERHEAD_BYTES_MAX = PART_SIZE_BYTES_MAX + EVENT_OVERHEAD_BYTES
 logger = logging.getLogger("towpath.worker")
 
 
+@dataclass(frozen=True, slots=True)
+class HostContext:
+    """What all application instances of one host share."""
+
+    loop: asyncio.AbstractEventLoop
+    on_end: Callable[[Run], None]  #: called once for each instance, when its application has ended
+    capacity: Capacity[Run]
+    resume_websockets: bool = False  #: every accept asks for hand-off (`--resume-websockets`)
+    is_wsgi: bool = False
+
+
 class Run:
     """What the runs of both protocols have in common: the task, the buffer, and those who wait. An `Instance`."""
 
-    __slots__ = ("_downstream", "_events", "_loop", "_receivers", "_senders", "ended", "task", "thread")
+    __slots__ = ("_context", "_downstream", "_events", "_receivers", "_senders", "task", "thread")
 
     kind: ClassVar[str]
 
-    def __init__(
-        self, downstream: Downstream, loop: asyncio.AbstractEventLoop, thread: SyncThread, ended: Callable[[Run], None]
-    ):
-        """`ended` is called once, when the application has."""
+    def __init__(self, downstream: Downstream, thread: SyncThread, context: HostContext) -> None:
         self._downstream = downstream
-        self._loop = loop
+        self._context = context
         self.thread = thread
-        self.ended: Callable[[Run], None] | None = ended
-        self.task: Task[None] | None = None
+        self.task: Task[None] | None = None  #: from `start` until the application has ended
         self._events: deque[tuple[Event, int]] | None = None
         self._receivers: tuple[Future[None], ...] = ()
         self._senders: tuple[Future[None], ...] = ()
 
     def start(self, application: Application, scope: Event) -> None:
         """Start the application in a context of its own."""
-        self.task = self._loop.create_task(self._run(application, scope), context=self.thread.new_context())
+        self.task = self._context.loop.create_task(self._run(application, scope), context=self.thread.new_context())
 
     def feed(self, event: Event, size_bytes: int) -> None:
         """See Instance. What comes after the end is dropped: nobody will ask for it."""
@@ -127,15 +136,12 @@ class Run:
     async def _run(self, application: Application, scope: Event) -> None:
         try:
             await application(scope, self.receive, self.send)
-        except BaseException as error:  # not even SystemExit of the user's code may end the worker
+        except BaseException as error:  # noqa: BLE001 - not even SystemExit of the user's code may end the worker
             end_child(error)
-            if not self._gone():
-                self._raised(scope, error)
+            if self._gone():
+                log_late_failure(describe(scope, self._downstream), error)
             else:
-                level = logging.DEBUG if is_of_departure(error) else logging.ERROR
-                logger.log(
-                    level, "%s failed after its connection had ended", describe(scope, self._downstream), exc_info=error
-                )
+                self._raised(scope, error)
             let_go(error)
         else:
             if not self._gone():
@@ -144,10 +150,9 @@ class Run:
             self._end()
 
     def _end(self, _task: Task[None] | None = None) -> None:
-        ended, self.ended = self.ended, None
-        if ended is not None:
+        if self.task is not None:
             self.task = None  # we hold the task, its frames hold us
-            ended(self)
+            self._context.on_end(self)
 
     def _next_event(self) -> Event | None:
         events = self._events
@@ -162,7 +167,7 @@ class Run:
 
     async def _until_woken(self) -> None:
         """Wait in `receive()` until there is something to look at."""
-        waiter: Future[None] = self._loop.create_future()
+        waiter: Future[None] = self._context.loop.create_future()
         self._receivers += (waiter,)
         try:
             await waiter
@@ -174,14 +179,10 @@ class Run:
         waiting, self._receivers = self._receivers, ()
         wake(waiting)
 
-    def _wake_all(self) -> None:
-        self._wake_receivers()
-        self.resume()
-
     async def _until_room(self) -> None:
         """Wait until the line has room; ClientGone if that will never be."""
         while not self._downstream.room:
-            waiter: Future[None] = self._loop.create_future()
+            waiter: Future[None] = self._context.loop.create_future()
             self._senders += (waiter,)
             try:
                 await waiter
@@ -205,6 +206,12 @@ def log_failure(name: str, what: str, error: BaseException) -> None:
         logger.error("%s was cancelled, not by the worker: %s", name, what)
     else:
         logger.error("%s failed: %s", name, what, exc_info=error)
+
+
+def log_late_failure(name: str, error: BaseException) -> None:
+    """An error of an application whose client has gone; for developers alone if it says nothing else."""
+    level = logging.DEBUG if is_of_departure(error) else logging.ERROR
+    logger.log(level, "%s failed after its connection had ended", name, exc_info=error)
 
 
 def describe(scope: Event, downstream: Downstream) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from asyncio import Future
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import Enum, auto
 
 from channel_layer.current_connection import OWN_CONNECTION
@@ -13,7 +12,15 @@ from channel_layer.protocol.events import Event
 from channel_layer.protocol.packets import Close
 from worker.application.sync_threads import SyncThread
 from worker.asgi.http_state import body_parts
-from worker.asgi.instance import PART_WITH_OVERHEAD_BYTES_MAX, Application, Run, describe, log_failure, logger
+from worker.asgi.instance import (
+    PART_WITH_OVERHEAD_BYTES_MAX,
+    Application,
+    HostContext,
+    Run,
+    describe,
+    log_failure,
+    logger,
+)
 from worker.asgi.websocket_state import (
     CLOSED,
     CONNECTING,
@@ -43,21 +50,12 @@ STAYING, ASKED, CUT = Leaving
 class WebSocketRun(Run):
     """One WebSocket."""
 
-    __slots__ = ("_always_resumable", "_farewell", "_leaving", "_offered", "_stage")
+    __slots__ = ("_farewell", "_leaving", "_offered", "_stage")
 
     kind = "websocket"
 
-    def __init__(
-        self,
-        downstream: Downstream,
-        loop: asyncio.AbstractEventLoop,
-        thread: SyncThread,
-        ended: Callable[[Run], None],
-        always_resumable: bool,
-    ) -> None:
-        """always_resumable: every accept asks for hand-off (`--resume-websockets`)."""
-        Run.__init__(self, downstream, loop, thread, ended)
-        self._always_resumable = always_resumable
+    def __init__(self, downstream: Downstream, thread: SyncThread, context: HostContext) -> None:
+        Run.__init__(self, downstream, thread, context)
         self._leaving = STAYING
         self._offered: Sequence[str] = ()  # subprotocols that its client speaks
         self._stage = CONNECTING
@@ -70,7 +68,7 @@ class WebSocketRun(Run):
         self._offered = scope.get("subprotocols") or ()
         context = self.thread.new_context()
         context.run(OWN_CONNECTION.set, self._downstream.key)
-        self.task = self._loop.create_task(self._run(application, scope), context=context)
+        self.task = self._context.loop.create_task(self._run(application, scope), context=context)
 
     async def receive(self) -> Event:
         """What the client said, in order; then the disconnect, once.
@@ -135,11 +133,12 @@ class WebSocketRun(Run):
             self._farewell = (code, reason)
         self._stage = GONE
         self._leaving = STAYING
-        self._wake_all()
+        self._wake_receivers()
+        self.resume()
 
     def _accepted(self, accept: Event) -> None:
         check_offered(accept, self._offered)
-        if self._always_resumable:
+        if self._context.resume_websockets:
             accept.setdefault("resumable", True)
         self._downstream.resumable = bool(accept.get("resumable"))
 
@@ -152,7 +151,7 @@ class WebSocketRun(Run):
     async def _until_gone(self) -> None:
         """A background task of the application sends after the cut: it waits, and then its client has gone."""
         while self._leaving is CUT:
-            waiter: Future[None] = self._loop.create_future()
+            waiter: Future[None] = self._context.loop.create_future()
             self._senders += (waiter,)
             await waiter
 

@@ -34,8 +34,11 @@ class LoopRunner:
         self._loop = self._runner.get_loop()
         asyncio.set_event_loop(self._loop)
         self.guard = ForkGuard(self._loop)
-        #: Called inside of the loop when that has begun again: its descriptor for signals is another one then.
-        self.begun_again: Callable[[], object] = lambda: None
+        self._restart_listeners: list[Callable[[], object]] = []
+
+    def on_restart(self, listener: Callable[[], object]) -> None:
+        """Call `listener` inside of the loop whenever that has begun again: its descriptor for signals is another one then."""
+        self._restart_listeners.append(listener)
 
     def run(self, main: Coroutine[Any, Any, Result], context: Context | None = None) -> Result:
         """Run `main` to its end; its result, or what it raised."""
@@ -49,7 +52,8 @@ class LoopRunner:
                 if task.done() or loop.is_closed() or is_of_ctrl_c(error):
                     raise
                 log.error("the application ended the event loop; the worker goes on", exc_info=error)
-                loop.call_soon(self.begun_again)
+                for listener in self._restart_listeners:
+                    loop.call_soon(listener)
 
     def call(self, context: Context, function: Callable[[], Result]) -> Result:
         """Call `function` in `context` while the loop runs; its result, or what it raised."""

@@ -50,6 +50,10 @@ class ShutdownDeadline:
         elif meaning is Meaning.AT_ONCE and self.asked_again_at is None:
             self.asked_again_at = now
 
+    def begin_serving(self) -> None:
+        """Its application has started: from now on its loop has to turn."""
+        self.serving = True
+
     def begin(self, now: float) -> None:
         """It leaves from now on, says its loop: until then others needed it."""
         self.asked_at = now

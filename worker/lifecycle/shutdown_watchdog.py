@@ -58,7 +58,7 @@ class DepartureWatch:
 
     def serving(self) -> None:
         """The application has started: from now on its loop has to turn (`--worker-timeout`)."""
-        self._departure.serving = True
+        self._departure.begin_serving()
         os.write(self._says, b"\0")
 
     def ask(self) -> None:

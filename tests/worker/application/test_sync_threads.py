@@ -119,8 +119,8 @@ async def test_a_connection_goes_to_the_thread_with_the_least_work(rooms, line, 
 async def test_a_worker_whose_threads_are_busy_takes_nothing_and_says_when_it_can(rooms, line, http_scope):
     """A slow view never holds up a request that another worker could take; the pump need not poll for the end of it."""
     release, told = threading.Event(), asyncio.Event()
-    room = await rooms.open(answering(lambda: release.wait(DEADLINE_S)), threads=2, concurrency=50)
-    room.freed = told.set
+    application = answering(lambda: release.wait(DEADLINE_S))
+    room = await rooms.open(application, freed=told.set, threads=2, concurrency=50)
     assert room.free("http") == 50
     wires = [line(), line()]
     for redis_settings in wires:
@@ -157,9 +157,9 @@ async def test_exchanges_that_wait_for_something_else_do_not_fill_the_threads(ro
             await release.wait()
         await answering(lambda: None)(scope, receive, send)
 
-    room = await rooms.open(application, threads=2)
+    room = await rooms.open(application, freed=told.set, threads=2)
     await ask(room, line, http_scope, 2)
-    room.freed = told.set
+    told.clear()
     wires = [line() for _ in range(2)]
     for redis_settings in wires:
         room.start(http_scope(path="/wait"), b"", False, redis_settings)

@@ -43,8 +43,7 @@ async def read_it_up(scope: Any, receive: Any, send: Any) -> None:
 async def test_a_response_that_streams_holds_no_place_from_its_start(rooms, line, http_scope, sent):
     """A hundred event streams leave a worker as free as none; also those that have nothing to say yet."""
     application, told = Steps(*sent, after=(LAST,)), asyncio.Event()
-    room = await rooms.open(application, concurrency=1)
-    room.freed = told.set
+    room = await rooms.open(application, freed=told.set, concurrency=1)
     assert room.free("http") == 1
     redis_settings = line()
     room.start(http_scope(), b"", False, redis_settings)
@@ -181,8 +180,7 @@ async def test_a_wsgi_application_holds_its_place_while_it_streams(rooms, line, 
 def test_a_response_that_is_complete_at_once_leaves_its_place_to_nobody():
     """`--worker-concurrency 1` is one at a time, for all that does not stream."""
     told = []
-    places: Capacity[str] = Capacity(1, 10)
-    places.left = lambda: told.append(places.free)
+    places: Capacity[str] = Capacity(1, 10, lambda: told.append(places.free))
     places.exchanges.add("a")
     places.missed = True
     places.leave("a")

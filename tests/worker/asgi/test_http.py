@@ -562,8 +562,7 @@ async def test_background_work_counts_as_running_until_it_ends(rooms, line, http
         await finish.wait()
 
     redis_settings = line()
-    room = await rooms.open(application, concurrency=1)
-    room.freed = told.set
+    room = await rooms.open(application, freed=told.set, concurrency=1)
     assert room.free("http") == 1
     room.start(http_scope(), b"", False, redis_settings)
     await redis_settings.over()
