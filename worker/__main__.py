@@ -47,7 +47,7 @@ class Worker:
     ) -> None:
         self._settings = settings
         self._supervision = supervision
-        self._room = AsgiHost(application, settings, lambda: self._dispatcher.room_again())
+        self._room = AsgiHost(application, settings, lambda: self._dispatcher.read_more())
         self._dispatcher = Dispatcher(_that_serves(settings, application), self._room, Counter())
         lifetime = Recycling.drawn(settings, random.random())
         self._lifetime = LifetimeWatch(lifetime, lambda: self._dispatcher.consumer.adopted, self._lived_long_enough)

@@ -89,7 +89,7 @@ class RecordedInstance:
     resumed: int = 0
     disconnects: list[tuple[int, str]] = field(default_factory=list)
 
-    def feed(self, event: Event, size_bytes: int) -> None:
+    def deliver(self, event: Event, size_bytes: int) -> None:
         assert size_bytes == payload_size_bytes(event)
         self.fed.append(event)
 
@@ -106,7 +106,7 @@ class RecordedInstance:
     def hand_off(self) -> bool:
         return False
 
-    def finish(self) -> bool:
+    def end_event_stream(self) -> bool:
         return False
 
     def send(self, event: Event) -> None:

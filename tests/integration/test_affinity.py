@@ -170,7 +170,7 @@ async def test_two_reads_of_a_kind_bring_at_most_twice_what_a_worker_has_room_fo
     ):
         first = knock(door)
         respond(await adopted(room))
-        dispatcher.room_again()
+        dispatcher.read_more()
         await until(lambda: first.body, "an answer")
         (cookie,) = cookies_of(first)
         clients = [knock(door, differs={"headers": [[b"cookie", cookie]] * tied}) for tied in (0, 1) for _ in range(5)]
@@ -178,6 +178,6 @@ async def test_two_reads_of_a_kind_bring_at_most_twice_what_a_worker_has_room_fo
             for instance in room.instances:
                 if instance.line.open:
                     respond(instance)
-            dispatcher.room_again()
+            dispatcher.read_more()
             await until(lambda: any(each.line.open for each in room.instances) or all(each.body for each in clients))
     assert len(at_once) == 11 and max(at_once) <= 2

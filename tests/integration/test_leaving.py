@@ -79,7 +79,7 @@ async def _closed_one_by_one(redis_settings: RedisSettings) -> None:
     ends: list[float] = []
     settings = WorkerSettings(redis=redis_settings, lifespan="off")
     application = LoadedApplication(silent, "asgi3", "test:silent")
-    room = AsgiHost(application, settings, lambda: dispatcher.room_again())
+    room = AsgiHost(application, settings, lambda: dispatcher.read_more())
     await room.startup()
     dispatcher = WorkerPump(settings, room, Counter())
     async with interface(redis_settings) as door:

@@ -66,7 +66,7 @@ async def talking(redis_settings: RedisSettings, conversation: Conversation) -> 
             pass
 
     loaded = LoadedApplication(application, "asgi3", "test:application")
-    room = AsgiHost(loaded, WorkerSettings(redis=redis_settings), lambda: dispatcher.room_again())
+    room = AsgiHost(loaded, WorkerSettings(redis=redis_settings), lambda: dispatcher.read_more())
     async with worker(redis_settings, room) as dispatcher:  # type: ignore[arg-type]  # a room like any other
         yield
         await room._stop_all()

@@ -114,7 +114,7 @@ async def test_a_response_stops_when_the_client_does_not_read(redis_settings: Re
         client.takes = False
         instance = await adopted(room)
         instance.send({"type": "http.response.start", "status": 200, "headers": []})
-        while instance.line.room:
+        while instance.line.has_credit:
             instance.send({"type": "http.response.body", "body": b"x" * 65_472, "more_body": True})
         await until(lambda: client.undelivered >= 262_144)
         assert instance.resumed == 0
@@ -131,7 +131,7 @@ async def test_100_continue_waits_for_the_application(redis_settings: RedisSetti
         instance.send({"type": "http.response.start", "status": 200, "headers": []})
         await until(lambda: client.events)
         assert client.wanted_count == 0
-        instance.line.wanted()
+        instance.line.request_body()
         await until(lambda: client.wanted_count == 1)
         assert client.upstream.forward({"type": "http.request", "body": b"now", "more_body": False}, 67)
         await until(lambda: instance.fed)

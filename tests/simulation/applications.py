@@ -59,7 +59,7 @@ class Instance:
 
     # -- worker.connections.interfaces.Instance
 
-    def feed(self, event: Event, size_bytes: int) -> None:
+    def deliver(self, event: Event, size_bytes: int) -> None:
         check = self._record.check
         check(not self.over, "an instance that is over was fed")
         check(event["client"] == self.client, f"P2: {self.client} was fed {event['client']}'s event")
@@ -87,7 +87,7 @@ class Instance:
     def hand_off(self) -> bool:
         return False
 
-    def finish(self) -> bool:
+    def end_event_stream(self) -> bool:
         return False
 
     # -- what comes
@@ -134,7 +134,7 @@ class Instance:
         self._go_on()
 
     def _go_on(self) -> None:
-        if self._to_say and not self._saying and not self.over and self.line.room:
+        if self._to_say and not self._saying and not self.over and self.line.has_credit:
             self._saying = True
             self.process.loop.call_later(self._pause_s(), self._send)
 
@@ -198,7 +198,7 @@ class ApplicationHost:
 
     def ended(self) -> None:
         """A slot is free again."""
-        self.process.loop.call_soon(self.process.dispatcher.room_again)
+        self.process.loop.call_soon(self.process.dispatcher.read_more)
 
     def start(self, scope: Event, body: bytes, more_body: bool, line: Downstream) -> Instance | Socket:
         number = len(self._instances)

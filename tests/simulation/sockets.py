@@ -69,13 +69,13 @@ class Socket(WebSocketRun):
 
     # -- worker.connections.interfaces.Instance
 
-    def feed(self, event: Event, size_bytes: int) -> None:
+    def deliver(self, event: Event, size_bytes: int) -> None:
         check = self._record.check
         check(not self.over or self.line.open, "an instance that is over was fed")
         check(event["client"] == self.client, f"P2: {self.client} was fed {event['client']}'s event")
         check(self._heard in (None, event["n"] - 1), f"P1: part {event['n']} after {self._heard} up")
         self._heard = event["n"]
-        super().feed(event, size_bytes)
+        super().deliver(event, size_bytes)
         unread_bytes = sum(size for _, size in self._events or ())
         check(unread_bytes <= self.line.incoming.window + size_bytes, "P5: more than a window and one message unread")
 

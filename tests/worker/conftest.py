@@ -22,7 +22,7 @@ class RecordingDownstream:
 
     def __init__(self, reply_channel: str = "door.x1!7") -> None:
         self.reply_channel = reply_channel
-        self.room = True
+        self.has_credit = True
         self.key = ("door.x1", 7, 1)
         self.resume: dict[str, Any] | None = None
         self.resumable = False
@@ -46,7 +46,7 @@ class RecordingDownstream:
         self.consumed_bytes.append(size_bytes)
         self.changed.set()
 
-    def wanted(self) -> None:
+    def request_body(self) -> None:
         self.wanted_calls += 1
         self.changed.set()
 

@@ -68,7 +68,7 @@ class HttpRun(Run):
         if body is not None and not self._over():
             self._body = None
             if self._more_body:
-                self._downstream.wanted()
+                self._downstream.request_body()
             return {"type": "http.request", "body": body, "more_body": self._more_body}
         while not self._over():
             event = self._next_event()
@@ -92,7 +92,7 @@ class HttpRun(Run):
                 if self._start is None:
                     self._start = checked
                     self._context.capacity.leave(self)
-                if not self._downstream.room:
+                if not self._downstream.has_credit:
                     await self._until_room()
         except ClientGone:
             await self._drop(event)
@@ -116,7 +116,7 @@ class HttpRun(Run):
         """See Instance."""
         return describe(self._scope or {}, self._downstream)
 
-    def finish(self) -> bool:
+    def end_event_stream(self) -> bool:
         """See Instance. An event stream: its client comes again, and says where it was."""
         if self._stage is not STARTED or self._scope is None or self._start is None:
             return False

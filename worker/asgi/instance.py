@@ -71,7 +71,7 @@ class Run:
         """Start the application in a context of its own."""
         self.task = self._context.loop.create_task(self._run(application, scope), context=self.thread.new_context())
 
-    def feed(self, event: Event, size_bytes: int) -> None:
+    def deliver(self, event: Event, size_bytes: int) -> None:
         """See Instance. What comes after the end is dropped: nobody will ask for it."""
         if self._over():
             return
@@ -96,7 +96,7 @@ class Run:
         """See Instance. Only a WebSocket can be."""
         return False
 
-    def finish(self) -> bool:
+    def end_event_stream(self) -> bool:
         """See Instance. Only an event stream can be."""
         return False
 
@@ -181,7 +181,7 @@ class Run:
 
     async def _until_room(self) -> None:
         """Wait until the line has room; ClientGone if that will never be."""
-        while not self._downstream.room:
+        while not self._downstream.has_credit:
             waiter: Future[None] = self._context.loop.create_future()
             self._senders += (waiter,)
             try:

@@ -97,7 +97,7 @@ class WebSocketRun(Run):
             if before is CONNECTING:
                 self._accepted(checked)
             elif (
-                not self._downstream.room
+                not self._downstream.has_credit
             ):  # another task has filled it: all of them together get one message beyond it
                 await self._until_room()
                 return await self.send(event)
@@ -109,14 +109,14 @@ class WebSocketRun(Run):
         if stage is CLOSED:
             self._farewell = farewell(before, checked)
             self._wake_receivers()
-        elif not self._downstream.room:
+        elif not self._downstream.has_credit:
             await self._until_room()
         return None
 
-    def feed(self, event: Event, size_bytes: int) -> None:
+    def deliver(self, event: Event, size_bytes: int) -> None:
         """See Instance. After the cut it is kept for the next instance, by who sent it."""
         if self._leaving is not CUT:
-            Run.feed(self, event, size_bytes)
+            Run.deliver(self, event, size_bytes)
 
     def hand_off(self) -> bool:
         """See Instance."""

@@ -106,7 +106,7 @@ class Dispatcher:
         """How many connections this worker may own as soon as Redis has answered."""
         return len(self.consumer.adoption)
 
-    def room_again(self) -> None:
+    def read_more(self) -> None:
         """A slot may be free again: read on."""
         self.consumer.read_more()
 
@@ -143,7 +143,7 @@ class Dispatcher:
     def on_redis(self, reachable: bool) -> None:
         """See `Receiver.on_redis`."""
         if reachable:
-            self.room_again()
+            self.read_more()
 
     def on_loss(self) -> None:
         """See `Receiver.on_loss`. Nothing here was queued; what else is missing is found by `sync`."""
@@ -202,7 +202,7 @@ class Dispatcher:
         downstream.received = sequence
         assert downstream.instance is not None
         for event in packet[4]:
-            downstream.instance.feed(event, payload_size_bytes(event))
+            downstream.instance.deliver(event, payload_size_bytes(event))
 
     def _credit(self, downstream: DownstreamConnection, packet: list[Any]) -> None:
         if downstream.outgoing.allow(packet[3]) and downstream.instance is not None:

@@ -72,8 +72,8 @@ class DownstreamConnection:
         return reply_channel(self.key[0], self.key[1])
 
     @property
-    def room(self) -> bool:
-        """See `Downstream.room`."""
+    def has_credit(self) -> bool:
+        """See `Downstream.has_credit`."""
         outgoing = self.outgoing
         return outgoing.sent < outgoing.allowed
 
@@ -113,8 +113,8 @@ class DownstreamConnection:
         if total is not None and self.open:
             self._credit(total)
 
-    def wanted(self) -> None:
-        """See `Downstream.wanted`."""
+    def request_body(self) -> None:
+        """See `Downstream.request_body`."""
         if self._expects_continue and self.open:
             self._expects_continue = False
             self._credit(self.incoming.told)

@@ -45,19 +45,19 @@ class Downstream(Protocol):
         """`<node>!<number>` of the interface server's end: for logs, and for `channel_layer.send` from anywhere."""
 
     @property
-    def room(self) -> bool:
+    def has_credit(self) -> bool:
         """True while the interface server's window is open: `send()` of the application may return at once."""
 
     def send(self, event: Event, size_bytes: int) -> None:
         """One checked event towards the client, in order; leaves with all others of this turn of the loop.
 
-        A body or message above 64 KiB must have been cut by the caller. Always taken; look at `room` afterwards.
+        A body or message above 64 KiB must have been cut by the caller. Always taken; look at `has_credit` afterwards.
         """
 
     def consumed(self, size_bytes: int) -> None:
         """The application's `receive()` has returned so many bytes of events: credit for the client's side."""
 
-    def wanted(self) -> None:
+    def request_body(self) -> None:
         """The application called `receive()` for the first time: sends the first credit where the client waits for 100."""
 
     def close(self, why: Close) -> None:
@@ -88,7 +88,7 @@ class Instance(Protocol):
     def exchange(self) -> str:
         """What it answers, for logs: method, path and reply channel. Empty for a WebSocket."""
 
-    def feed(self, event: Event, size_bytes: int) -> None:
+    def deliver(self, event: Event, size_bytes: int) -> None:
         """One event from the client, in order: the application's `receive()` returns it."""
 
     def resume(self) -> None:
@@ -107,7 +107,7 @@ class Instance(Protocol):
         was asked before.
         """
 
-    def finish(self) -> bool:
+    def end_event_stream(self) -> bool:
         """The worker drains, and has waited for long enough: end the response cleanly, if its client then goes on by itself.
 
         True: it was one, and has ended; the application learns that its client has gone. False: nothing was done.

@@ -53,7 +53,7 @@ async def drain(dispatcher: Dispatcher, room: AsgiHost, timeout_s: float, now: a
     while (dispatcher.downstreams or dispatcher.taking or room.running) and time() < cut_at and not now.is_set():
         dispatcher.registry.ask_some(lambda instance: instance.hand_off())
         if passed() >= STREAMS_END_FROM:
-            dispatcher.registry.ask_some(lambda instance: instance.finish())
+            dispatcher.registry.ask_some(lambda instance: instance.end_event_stream())
         if passed() >= CLOSING_FROM:
             close_some(websockets(dispatcher.downstreams), pace, (CLOSED_BY - passed()) / (CLOSED_BY - CLOSING_FROM))
         await asyncio.sleep(max(0.0, min(LOOK_S, cut_at - time())))
@@ -91,7 +91,7 @@ def stop(line: DownstreamConnection) -> bool:
 
     False: nothing was cut; it had said its last word, or could be ended cleanly.
     """
-    if not line.held or (line.open and line.instance is not None and line.instance.finish()):
+    if not line.held or (line.open and line.instance is not None and line.instance.end_event_stream()):
         return False
     instance, cut_off = line.instance, line.open
     if cut_off:

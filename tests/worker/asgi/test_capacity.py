@@ -65,7 +65,7 @@ async def test_an_upload_holds_no_place_while_its_bytes_have_not_come(rooms, lin
     await until(lambda: room.streams == 3)
     assert room.free("http") == 1
     for run in runs:
-        run.feed({"type": "http.request", "body": b"", "more_body": False}, 64)
+        run.deliver({"type": "http.request", "body": b"", "more_body": False}, 64)
     await until(lambda: not room.running)
     assert (room.free("http"), room.streams) == (1, 0)
 
@@ -76,8 +76,8 @@ async def test_work_that_goes_on_counts_above_the_limit_until_it_is_done(rooms, 
     runs = [room.start(http_scope("POST"), b"first", True, line()) for _ in range(3)]
     await until(lambda: room.streams == 3)
     for run in runs:
-        run.feed({"type": "http.request", "body": b"", "more_body": True}, 64)
-        run.feed({"type": "http.request", "body": b"", "more_body": False}, 64)
+        run.deliver({"type": "http.request", "body": b"", "more_body": True}, 64)
+        run.deliver({"type": "http.request", "body": b"", "more_body": False}, 64)
         await until(lambda run=run: run.task is None)
     assert room.free("http") == 1
 

@@ -120,7 +120,7 @@ async def test_django_through_wsgi_reads_a_chunked_body(rooms, line, http_scope,
     headers = [[b"host", b"h"], [b"content-type", b"text/plain"], [b"transfer-encoding", b"chunked"]]
     run = room.start(http_scope("POST", "/sync", headers), b"some ", bool(later), redis_settings)
     for number, part in enumerate(later, 1):
-        run.feed({"type": "http.request", "body": part, "more_body": number < len(later)}, len(part) + 64)
+        run.deliver({"type": "http.request", "body": part, "more_body": number < len(later)}, len(part) + 64)
     await redis_settings.over()
     assert redis_settings.body.startswith(b"POST some " + b"".join(later) + b" towpath-sync-")
 
@@ -199,7 +199,7 @@ async def test_starlette(rooms, line, http_scope, websocket_scope):
 
     redis_settings = line()
     run = room.start(websocket_scope(), b"", False, redis_settings)
-    run.feed({"type": "websocket.receive", "text": "abc"}, 67)
+    run.deliver({"type": "websocket.receive", "text": "abc"}, 67)
     await redis_settings.until(lambda line: len(line.events) == 2)
     assert redis_settings.events[1] == {"type": "websocket.send", "text": "ABC"}
     run.disconnect(1000, "")

@@ -96,8 +96,8 @@ async def test_the_body_arrives_part_by_part_and_is_paid_for_when_it_is_received
     redis_settings = line()
     room = await rooms.open(application)
     run = room.start(http_scope("POST"), b"first", True, redis_settings)
-    run.feed({"type": "http.request", "body": b"second", "more_body": True}, 70)
-    run.feed({"type": "http.request", "body": b"", "more_body": False}, 64)
+    run.deliver({"type": "http.request", "body": b"second", "more_body": True}, 70)
+    run.deliver({"type": "http.request", "body": b"", "more_body": False}, 64)
     await redis_settings.until(lambda line: line.wanted_calls)
     assert redis_settings.consumed_bytes == []
     go_on.set()
@@ -171,12 +171,12 @@ async def test_send_waits_while_the_line_has_no_room(rooms, line, http_scope):
             sent.append(number)
 
     redis_settings = line()
-    redis_settings.room = False
+    redis_settings.has_credit = False
     room = await rooms.open(application)
     run = room.start(http_scope(), b"", False, redis_settings)
     await redis_settings.until(lambda line: line.events)
     assert sent == []
-    redis_settings.room = True
+    redis_settings.has_credit = True
     run.resume()
     assert await redis_settings.over() == ["complete"]
     assert sent == [0, 1, 2]
@@ -192,7 +192,7 @@ async def test_a_client_that_leaves_ends_a_send_that_waits(rooms, line, http_sco
         went_on.append(await receive())
 
     redis_settings = line()
-    redis_settings.room = False
+    redis_settings.has_credit = False
     room = await rooms.open(application)
     run = room.start(http_scope(), b"", False, redis_settings)
     await redis_settings.until(lambda line: line.events)
@@ -262,13 +262,13 @@ async def test_a_stream_without_an_end_hears_that_its_client_has_left(rooms, lin
         try:
             while True:
                 await send({"type": "http.response.body", "body": b".", "more_body": True})
-                if not redis_settings.room:
+                if not redis_settings.has_credit:
                     turns.append(1)
         except OSError as error:
             caught.append(error)
 
     turns, redis_settings = [], line()
-    redis_settings.room = False
+    redis_settings.has_credit = False
     room = await rooms.open(application)
     run = room.start(http_scope(), b"", False, redis_settings)
     await redis_settings.until(lambda line: line.events)
@@ -289,7 +289,7 @@ async def test_two_tasks_that_wait_in_send_do_not_cancel_each_other(rooms, line,
         second = asyncio.create_task(send({"type": "http.response.body", "body": b"2", "more_body": True}))
         await until(lambda: len(redis_settings.events) == 3)
         first.cancel()
-        redis_settings.room = True
+        redis_settings.has_credit = True
         run.resume()
         outcome.extend(await asyncio.gather(first, second, return_exceptions=True))
         await send({"type": "http.response.body"})
@@ -299,7 +299,7 @@ async def test_two_tasks_that_wait_in_send_do_not_cancel_each_other(rooms, line,
 
     def close_after_start(event, size_bytes, send=redis_settings.send):
         send(event, size_bytes)
-        redis_settings.room = event["type"] == "http.response.start"
+        redis_settings.has_credit = event["type"] == "http.response.start"
 
     redis_settings.send = close_after_start
     run = room.start(http_scope(), b"", False, redis_settings)
@@ -320,14 +320,14 @@ async def test_a_long_body_is_cut_and_waits_between_its_parts(rooms, line, http_
 
     def send(event, size_bytes):
         one_at_a_time(event, size_bytes)
-        redis_settings.room = event["type"] == "http.response.start"
+        redis_settings.has_credit = event["type"] == "http.response.start"
 
     redis_settings.send = send
     run = room.start(http_scope(), b"", False, redis_settings)
     for parts in range(1, 5):
         await redis_settings.until(lambda line, parts=parts: len(line.events) > parts)
         assert len(redis_settings.events) == 1 + parts
-        redis_settings.room = True
+        redis_settings.has_credit = True
         run.resume()
     assert await redis_settings.over() == ["complete"]
     assert [len(event["body"]) for event in redis_settings.events[1:]] == [65_536, 65_536, 65_536, 3392]
@@ -342,7 +342,7 @@ async def test_cancelling_receive_loses_no_event(rooms, line, http_scope):
         await receive()
         asking = asyncio.create_task(receive())
         await asyncio.sleep(0)
-        run.feed({"type": "http.request", "body": b"late", "more_body": False}, 68)
+        run.deliver({"type": "http.request", "body": b"late", "more_body": False}, 68)
         asking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asking

@@ -38,7 +38,7 @@ async def test_an_echo_hears_and_says_everything_in_order(rooms, line, websocket
     run = room.start(websocket_scope(), b"", False, redis_settings)
     await redis_settings.until(lambda line: line.events)
     for value in ("ä", "", "c"):
-        run.feed(text(value), 64 + len(value.encode()))
+        run.deliver(text(value), 64 + len(value.encode()))
     await redis_settings.until(lambda line: len(line.events) == 4)
     run.disconnect(4001, "bye")
     await until(lambda: not room.running)
@@ -64,7 +64,7 @@ async def test_messages_that_came_before_the_disconnect_are_heard_before_it(room
 
     room = await rooms.open(application)
     run = room.start(websocket_scope(), b"", False, line())
-    run.feed(text("last words"), 74)
+    run.deliver(text("last words"), 74)
     run.disconnect(1001, "")
     await until(lambda: not room.running)
     assert [event["type"] for event in heard] == ["websocket.connect", "websocket.receive", "websocket.disconnect"]
@@ -125,7 +125,7 @@ async def test_an_application_that_closes_hears_its_own_code_and_then_is_over(ro
     room = await rooms.open(application)
     run = room.start(websocket_scope(), b"", False, redis_settings)
     await closed.wait()
-    run.feed(text("late"), 68)
+    run.deliver(text("late"), 68)
     assert await redis_settings.over() == [Close.FINISHED]
     assert redis_settings.events[-1] == {"type": "websocket.close", "code": 3000, "reason": "enough"}
     assert heard == [{"type": "websocket.disconnect", "code": 3000, "reason": "enough"}]

@@ -45,7 +45,7 @@ async def test_the_reference_validator_finds_nothing(rooms, line, http_scope):
     room = await rooms.open(application, interface="wsgi")
     headers = [[b"host", b"h"], [b"content-type", b"text/plain"], [b"content-length", b"6"]]
     run = room.start(http_scope("POST", headers=headers), b"abc", True, redis_settings)
-    run.feed({"type": "http.request", "body": b"def", "more_body": False}, 67)
+    run.deliver({"type": "http.request", "body": b"def", "more_body": False}, 67)
     assert await redis_settings.over() == ["complete"]
     assert redis_settings.body == b"abcdef"
 
@@ -172,12 +172,12 @@ async def test_a_client_that_does_not_read_holds_the_application(rooms, line, ht
             yield b"x" * 1000
 
     redis_settings = line()
-    redis_settings.room = False
+    redis_settings.has_credit = False
     run = (await rooms.open(application, interface="wsgi")).start(http_scope(), b"", False, redis_settings)
     await redis_settings.until(lambda line: line.events)
     await asyncio.to_thread(lambda: None)
     assert len(made) <= 2
-    redis_settings.room = True
+    redis_settings.has_credit = True
     run.resume()
     assert await redis_settings.over() == ["complete"]
     assert len(redis_settings.body) == 50_000
@@ -196,8 +196,8 @@ async def test_an_upload_is_fetched_as_it_is_read(rooms, line, http_scope):
 
     redis_settings = line()
     run = (await rooms.open(application)).start(http_scope("POST"), b"abc", True, redis_settings)
-    run.feed({"type": "http.request", "body": b"def", "more_body": True}, 67)
-    run.feed({"type": "http.request", "body": b"ghi", "more_body": False}, 67)
+    run.deliver({"type": "http.request", "body": b"def", "more_body": True}, 67)
+    run.deliver({"type": "http.request", "body": b"ghi", "more_body": False}, 67)
     await redis_settings.until(lambda line: line.wanted_calls)
     assert redis_settings.consumed_bytes == []
     go_on.set()
