@@ -14,6 +14,11 @@ FOLDERS = ("", "docs", "docs/protocol", "decisions")
 DOCUMENTS = [path for folder in FOLDERS for path in sorted((ROOT / folder).glob("*.md"))]
 PRONOUNS = re.compile(r"\b(who|whom|whoever|whose|nobody|somebody|anybody|everybody)\b", re.IGNORECASE)
 PRONOUNS_MAX = 1.0  #: of a thousand words
+#: Words of a private language that this project once had; names in code spans are the code's affair.
+RETIRED = re.compile(
+    r"\b(pumps?|kept threads?|the wire|strays?|heard out|steadfast|laden|mourn\w*|buried|the door|walls?(?!-clock)|fellows)\b",
+    re.IGNORECASE,
+)
 PACKAGES = ("channel_layer", "interface_server", "worker", "towpath")
 
 
@@ -81,3 +86,29 @@ def test_each_file_that_a_document_names_exists() -> None:
         if not any(name.endswith(f"/{file}") for name in names)
     ]
     assert not missing
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_no_document_uses_a_retired_word(path: Path) -> None:
+    """Dispatcher, sync threads, stale packet, interface server: the words that the field uses."""
+    text = re.sub(r"```.*?```|`[^`\n]*`", "", path.read_text("utf-8"), flags=re.DOTALL)
+    assert not RETIRED.findall(text)
+
+
+def test_architecture_names_every_sub_package() -> None:
+    """One column for each package; the order within it is for tests/test_architecture.py to keep."""
+    rows = re.findall(
+        r"^\|(.+)\|$", (ROOT / "ARCHITECTURE.md").read_text("utf-8").partition("## Packages")[2], re.MULTILINE
+    )
+    table = [row.split("|") for row in rows]
+    packages = [re.findall(r"`(\w+)/`", cell)[0] for cell in table[0]]
+    assert sorted(packages) == sorted(PACKAGES)
+    for column, package in enumerate(packages):
+        named = set()
+        for row in table[2:]:
+            if len(row) != len(packages):
+                break
+            named.update(re.findall(r"`(\w+)`", row[column].partition(":")[0]))
+        folders = {init.parent.name for init in (ROOT / package).glob("*/__init__.py")}
+        modules = {module.stem for module in (ROOT / package).glob("*.py")}
+        assert folders <= named <= folders | modules, package
