@@ -68,10 +68,6 @@ LENGTH_MIN = {
 #: Where fields of `open` stand that are looked at by themselves.
 OPEN_WAIT_MS, OPEN_EXPECTS, OPEN_ERA, OPEN_RESUME = 7, 8, 9, 10
 
-#: What the owner of a connection alone may say: the connection cannot go on without it.
-OF_THE_OWNER = frozenset((DATA, CREDIT, CLOSE, HANDOFF, SYNC))
-
-
 #: In a message to a group: node, number and epoch of the WebSocket whose instance has published it, and the count of its `published`.
 ORIGIN = "towpath.origin"
 Origin = tuple[str, int, int, int]

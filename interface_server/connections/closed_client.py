@@ -6,29 +6,26 @@ and its socket is gone; what it had said waits for the next owner, who gets it, 
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from channel_layer.protocol.events import Event
-from interface_server.connections.interfaces import EndReason
+from interface_server.connections.interfaces import EndReason, Upstream
+from interface_server.connections.services import ConnectionServices
 from interface_server.groups.interfaces import PushedMessage
 
 
-class EndingConnection(Protocol):
+class EndingConnection(Upstream, Protocol):
     """The connection of a client that has closed."""
 
+    epoch: int
+    waiting: list[tuple[Event, int]] | None
+    leaving: tuple[int, str]
+    services: ConnectionServices
+
     @property
-    def counters(self) -> MutableMapping[str, int]:
-        """Those of the process."""
-
-    def delivered(self, size_bytes: int) -> None:
-        """See `Upstream.delivered`."""
-
-    def await_accept(self) -> None:
-        """Its client has left when its owner has not accepted it in time."""
-
-    def leave_if_heard_out(self) -> None:
-        """Has an instance that has accepted, as it would be refused to after the disconnect, got all? Now the client has left."""
+    def accepted_here(self) -> bool:
+        """True if the instance of this epoch has accepted it."""
 
 
 class ClosedClient:
@@ -41,7 +38,18 @@ class ClosedClient:
 
     def adopted(self) -> None:
         """There is no socket whose end could be heard: an instance that does not accept is told of it when that is late."""
-        self._upstream.await_accept()
+        self._upstream.services.after_accept_timeout(self._accept_overdue, self._upstream.epoch)
+
+    def _accept_overdue(self, epoch: int) -> None:
+        upstream = self._upstream
+        if epoch == upstream.epoch and upstream.owned and not upstream.accepted_here:
+            upstream.leave(*upstream.leaving)
+
+    def heard(self) -> None:
+        """Has an instance that has accepted, as it would be refused to after the disconnect, got all? Now the client has left."""
+        upstream = self._upstream
+        if upstream.accepted_here and not upstream.waiting:
+            upstream.leave(*upstream.leaving)
 
     @property
     def mid_message(self) -> bool:
@@ -55,10 +63,10 @@ class ClosedClient:
 
     def deliver(self, events: Sequence[Event], size_bytes: int) -> None:
         self._upstream.delivered(size_bytes)
-        self._upstream.leave_if_heard_out()
+        self.heard()
 
     def push(self, pushed: PushedMessage) -> None:
-        self._upstream.counters["dropped.push_not_open"] += 1
+        self._upstream.services.counters["dropped.push_not_open"] += 1
 
     def end(self, end_reason: EndReason) -> None: ...
     def resume(self) -> None: ...

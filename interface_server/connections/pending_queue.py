@@ -17,12 +17,13 @@ from channel_layer.protocol import packets
 from channel_layer.protocol.codec import pack
 from channel_layer.protocol.flow_control import Incoming
 from channel_layer.protocol.keys import CHANNEL_OF_KIND
-from channel_layer.redis.connection import OnAnswer
+from channel_layer.redis.connection import Answer
 from channel_layer.settings import RedisSettings
 from interface_server.affinity.affinity import Tie
 from interface_server.affinity.worker_channels import WorkerChannels
 from interface_server.connections.connection import Opening
 from interface_server.connections.queue_timeouts import QueueTimeouts
+from interface_server.connections.transitions import Trigger
 
 log = logging.getLogger("towpath.interface")
 
@@ -33,7 +34,6 @@ class QueuedConnection(EnqueueListener, Protocol):
     number: int
     epoch: int
     kind: str
-    accepted: bool
     expects_continue: bool
     incoming: Incoming
     opening: Opening | None
@@ -45,14 +45,12 @@ class QueuedConnection(EnqueueListener, Protocol):
     """On the shared channel, once it is known."""
     entry_size: int
 
-    def wait_over(self) -> None:
-        """No worker has adopted it in time."""
+    @property
+    def accepted(self) -> bool:
+        """True for an open WebSocket, which waits for its next owner."""
 
-    def queue_lost(self) -> None:
-        """Redis holds other data now: its entry is gone."""
-
-    def seek(self) -> None:
-        """Redis has lost data, or its entry is where nobody reads: take it back if it is there."""
+    def apply(self, trigger: Trigger) -> None:
+        """Move by the table of states, and do what it says."""
 
 
 class PendingQueue:
@@ -83,6 +81,7 @@ class PendingQueue:
     def put(self, connection: QueuedConnection) -> None:
         """Queue it; it hears of the outcome."""
         assert connection.opening is not None
+        accepted = connection.accepted
         scope, body, more_body = connection.opening
         packed = pack(
             packets.open_(
@@ -92,15 +91,15 @@ class PendingQueue:
                 body,
                 more_body,
                 max(0, connection.incoming.told),
-                self._resume_wait_ms if connection.accepted else self._wait_ms,
+                self._resume_wait_ms if accepted else self._wait_ms,
                 connection.expects_continue,
                 self._era,
-                {"state": connection.state_blob} if connection.accepted else None,
+                {"state": connection.state_blob} if accepted else None,
             )
         )
-        connection.opener = opener = self._opener_for(connection)
+        connection.opener = opener = self._reopener if accepted else self._opener_for(connection)
         connection.entry_id, connection.entry_size = None, opener.entry_size_bytes(packed)
-        self.waits.begin(connection.number, connection.accepted, self._loop.time())
+        self.waits.begin(connection.number, accepted, self._loop.time())
         opener.open(packed, connection, connection.epoch)
 
     def put_again(self, connection: QueuedConnection) -> None:
@@ -112,22 +111,38 @@ class PendingQueue:
         """Whether it is queued is not known: if somebody took it, that somebody lives and says so soon."""
         self.waits.doubt(connection.number, self._loop.time())
 
-    def withdraw(self, connection: QueuedConnection, entry_id: bytes, answered: OnAnswer) -> None:
-        """Take its entry back; answered with 1 if nobody had taken it."""
-        connection.opener.withdraw(entry_id, connection.entry_size, answered)
+    def withdraw(self, connection: QueuedConnection, if_gone: Trigger | None = None) -> None:
+        """Take its entry back, if it is there and we know where. if_gone: what happens to the connection if it is not there."""
+        if connection.entry_id is None:
+            return
+        epoch = connection.epoch
+
+        def answered(answer: Answer) -> None:
+            trigger = Trigger.WITHDRAWN if answer == 1 else if_gone
+            if trigger is not None and epoch == connection.epoch:
+                connection.apply(trigger)
+
+        connection.opener.withdraw(connection.entry_id, connection.entry_size, answered)
+
+    def seek(self, connection: QueuedConnection) -> None:
+        """If its entry is there all the same we take it back: then surely nobody else has it, nor ever will."""
+        if connection.entry_id is None:
+            connection.apply(Trigger.REDIS_EMPTY)
+        else:
+            self.withdraw(connection, if_gone=Trigger.REDIS_EMPTY)
 
     def look(self, now: float) -> None:
         """Whose wait is over?"""
         for number in self.waits.due(now):
             if (connection := self._connections.get(number)) is not None:
                 self._counters["queue.timeout"] += 1
-                connection.wait_over()
+                connection.apply(Trigger.WAIT_OVER)
 
-    def seek(self) -> None:
+    def seek_all(self) -> None:
         """Redis has lost data: whose entry is there still?"""
         log.warning("Redis has lost its data: %d connections were queued", len(self.waits))
         for number in self.waits.queued():
-            self._connections[number].seek()
+            self.seek(self._connections[number])
 
     def enter(self, era: str) -> None:
         """This is the life of Redis' data from now on."""
@@ -139,7 +154,7 @@ class PendingQueue:
         """Redis has lost its data, or another server is Redis now: who is queued is queued no more."""
         log.warning("Redis has begun a new life: %d connections were queued", len(self.waits))
         for number in self.waits.queued():
-            self._connections[number].queue_lost()
+            self._connections[number].apply(Trigger.REDIS_EMPTY)
 
     def worker_died(self, worker: str) -> None:
         """Nobody reads its own channel any more: what waits there is withdrawn, and queued for all."""
@@ -150,10 +165,8 @@ class PendingQueue:
             connection = self._connections[number]
             known = connection.entry_id is not None  # else its opener says where it stands
             if connection.opener.worker == worker and known:
-                connection.seek()
+                self.seek(connection)
 
     def _opener_for(self, connection: QueuedConnection) -> ChannelWriter:
-        if connection.accepted:
-            return self._reopener
         own = None if self._own is None else self._own.opener(connection.tie, connection.kind)
         return own or self._openers[connection.kind]

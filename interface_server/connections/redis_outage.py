@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TypeVar
 
-from interface_server.connections.connection import Connection, State
+from interface_server.connections.connection import Connection
+from interface_server.connections.transitions import State
 from interface_server.settings import InterfaceSettings
 
 AConnection = TypeVar("AConnection", bound=Connection)

@@ -11,8 +11,11 @@ from typing import Protocol
 
 from channel_layer.protocol.flow_control import Budget
 from channel_layer.protocol.packets import Packet
+from interface_server.affinity.affinity import Affinity
 from interface_server.connections.connection import Connection
 from interface_server.connections.pending_queue import PendingQueue
+from interface_server.groups.deliveries import Deliveries
+from interface_server.groups.group_members import GroupMembers
 
 
 class ConnectionServices(Protocol):
@@ -25,12 +28,18 @@ class ConnectionServices(Protocol):
     counters: Counter[str]
     budget: Budget
     queue: PendingQueue
+    deliveries: Deliveries
+    members: GroupMembers
+    affinity: Affinity | None
     draining: bool
     answer_may_be_late: bool
     """HTTP clients hear of an adoption too, as their answers are timed."""
 
     def adopted(self, connection: Connection) -> None:
         """A worker owns it now: it waits no longer, and the life of its owner matters."""
+
+    def release(self, owner: str) -> None:
+        """A connection has this owner no more, and goes on."""
 
     def forget(self, connection: Connection) -> None:
         """It is done. Called again, it does nothing."""

@@ -6,20 +6,18 @@ object per connection, for the sake of its memory.
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping
-
 from channel_layer.messaging.channel_writer import ChannelWriter, Outcome
 from channel_layer.protocol import packets
-from channel_layer.protocol.close_codes import ABNORMAL
-from channel_layer.protocol.events import Event
+from channel_layer.protocol.close_codes import ABNORMAL, SERVICE_RESTART
+from channel_layer.protocol.events import Event, payload_sizes_bytes
+from channel_layer.protocol.link import Order
 from channel_layer.protocol.names import reply_channel
 from channel_layer.protocol.packets import Cancel, Close, Refusal
-from channel_layer.protocol.scope import Scope
-from channel_layer.redis.connection import Answer
 from interface_server.connections.closed_client import ClosedClient
-from interface_server.connections.connection import Action, Connection, State, Trigger
+from interface_server.connections.connection import Connection, Request
 from interface_server.connections.interfaces import Client, EndReason
 from interface_server.connections.services import ConnectionServices
+from interface_server.connections.transitions import AFTER_COMPLETE, Action, State, Trigger
 
 _HAPPENING_OF_OUTCOME = {
     Outcome.FULL: Trigger.FULL,
@@ -42,7 +40,7 @@ _NOT_LET_IN = frozenset((Action.END_FULL, Action.END_LATE, Action.END_UNAVAILABL
 _LAST_WORD = {Action.END_PACKETS_LOST: Cancel.PACKETS_LOST, Action.END_OUTAGE: Cancel.LEFT}
 
 #: By the number in a `close` packet: what its client learns.
-ENDING_OF_CLOSE = {
+ENDING_OF_CLOSE: dict[int, EndReason] = {
     Close.FINISHED: EndReason.FINISHED,
     Close.FAILED: EndReason.FAILED,
     Close.STOPPING: EndReason.STOPPING,
@@ -60,25 +58,19 @@ HAPPENING_OF_REFUSAL = {
 LOST = (ABNORMAL, "")
 
 _OWNED, _DONE, _FLOW = State.OWNED, State.DONE, Action.FLOW  # see connection.py
+_NEXT, _LOST = Order.NEXT, Order.LOST
 
 
 class UpstreamConnection(Connection):
-    """Implements `Upstream` for the client's side and `EnqueueListener` for the opener."""
+    """Implements `Upstream` for the client's side, `QueuedConnection` for the queue, and `Recipient` for groups."""
 
     __slots__ = ("client", "entry_id", "entry_size", "leaving", "opener", "services")
 
     def __init__(
-        self,
-        services: ConnectionServices,
-        client: Client,
-        number: int,
-        scope: Scope,
-        body: bytes,
-        more_body: bool,
-        window: int,
-        expects: bool,
+        self, services: ConnectionServices, client: Client, number: int, request: Request, window: int
     ) -> None:
-        super().__init__(number, scope, body, more_body, window, expects)
+        """window: as for `Connection`."""
+        super().__init__(number, request, window)
         self.services = services
         self.client = client
         self.opener: ChannelWriter  # the way on which it was queued last
@@ -100,8 +92,9 @@ class UpstreamConnection(Connection):
 
     def forward(self, event: Event, size_bytes: int) -> bool:
         """See `Upstream.forward`."""
-        if self.offer(event, size_bytes):
-            self._post(event)
+        packet = self.offer(event, size_bytes)
+        if packet is not None:
+            self._post(packet)
             if self.outgoing.room:
                 return True
         elif self.room:
@@ -116,12 +109,7 @@ class UpstreamConnection(Connection):
             return
         total = self.incoming.consume(size_bytes, self.services.budget)
         if total is not None:
-            self.services.post(self.owner, packets.credit(self.number, self.epoch, total, self.received))
-
-    def credit_again(self) -> None:
-        """After a doubt: a credit that was lost is followed by no other, if the application waits for it."""
-        if self.owner is not None:
-            self.services.post(self.owner, packets.credit(self.number, self.epoch, self.incoming.told, self.received))
+            self.services.post(self.owner, self.credit(total))
 
     def leave(self, code: int = ABNORMAL, reason: str = "") -> None:
         """See `Upstream.leave`."""
@@ -130,37 +118,17 @@ class UpstreamConnection(Connection):
             self.client, self.halted = ClosedClient(self), True
             self.incoming.consumed = self.delivered_bytes  # what was on its way when it closed is in nobody's hands
             return
-        self.perform(self.transition(Trigger.LEFT))
+        self.apply(Trigger.LEFT)
 
     def complete(self) -> None:
         """See `Upstream.complete`."""
-        if self.state is _OWNED:  # the common end by the short way: as the table says, and nobody has to be told
-            self.state = _DONE
+        if self.state is _OWNED:  # as the table says, without the way through it: this ends every exchange
+            self.state = AFTER_COMPLETE
             self.services.forget(self)
         else:
-            self.perform(self.transition(Trigger.COMPLETE))
+            self.apply(Trigger.COMPLETE)
 
-    # -- of a client that has closed
-
-    @property
-    def counters(self) -> MutableMapping[str, int]:
-        """See `EndingConnection.counters`."""
-        return self.services.counters
-
-    def await_accept(self) -> None:
-        """See `EndingConnection.await_accept`."""
-        self.services.after_accept_timeout(self._accept_overdue, self.epoch)
-
-    def _accept_overdue(self, epoch: int) -> None:
-        if epoch == self.epoch and self.state is _OWNED and not self.accepted_here:
-            self.perform(self.transition(Trigger.LEFT))
-
-    def leave_if_heard_out(self) -> None:
-        """See `EndingConnection.leave_if_heard_out`."""
-        if self.accepted_here and not self.waiting:
-            self.perform(self.transition(Trigger.LEFT))
-
-    # -- from the wire
+    # -- from the queue
 
     def waits(self, epoch: int) -> bool:
         """See `EnqueueListener.waits`."""
@@ -171,25 +139,47 @@ class UpstreamConnection(Connection):
         if epoch != self.epoch:
             return
         if isinstance(outcome, Outcome):
-            self.perform(self.transition(_HAPPENING_OF_OUTCOME[outcome]))
+            self.apply(_HAPPENING_OF_OUTCOME[outcome])
             return
         self.entry_id = outcome
         if self.state in (_DONE, State.OVERDUE):
-            self._withdraw()  # the client left, or its wait was over, before we knew what to withdraw
+            self.services.queue.withdraw(self)  # the client left, or its wait was over, before we knew what to withdraw
         elif self.opener.abandoned and self.state is State.QUEUED:
-            self.seek()  # the worker whose channel this is died in between
+            self.services.queue.seek(self)  # the worker whose channel this is died in between
 
-    def flow(self) -> None:
-        """There is an owner, or none any more, or there is room again: send what may go, then let the client's side go on."""
-        while (event := self.next_waiting()) is not None:
-            self._post(event)
-        if self.halted and isinstance(self.client, ClosedClient):
-            self.leave_if_heard_out()
-        elif self.halted and self.room:
-            self.halted = False
-            self.client.resume()
+    def on_refused(self, why: int) -> None:
+        """Nobody will run this epoch. why: a Refusal, or a number that is not known yet."""
+        self.apply(HAPPENING_OF_REFUSAL.get(why, Trigger.REFUSED))
 
-    def credited(self, total: int, consumed: int) -> None:
+    def on_adopted(self, owner: str, window: int) -> None:
+        """A worker has taken it from the queue."""
+        overdue = self.state is State.OVERDUE
+        self.perform(self.adopted(owner, window))
+        if overdue:  # perhaps it was taken in an earlier life of Redis' data, and what followed is lost
+            self.ask_what_is_lost()
+
+    # -- from its owner
+
+    def on_data(self, sequence: int, events: list[Event]) -> None:
+        """Events for the client."""
+        order = self.order(sequence)
+        if order is _NEXT:
+            size_bytes = payload_sizes_bytes(events)
+            if self.tie is not None:
+                events = self._marked(events)
+            if self.kind == "websocket":
+                self.delivered_bytes += size_bytes
+                if not self.accepted and self.number in self.services.deliveries.held:
+                    events, size_bytes = self._answer_first(events, size_bytes)
+                else:
+                    events = self._screened(events)
+            elif self.opening is not None:
+                self.forget_opening()
+            self.client.deliver(events, size_bytes)
+        elif order is _LOST:
+            self._packets_lost()
+
+    def on_credit(self, total: int, consumed: int) -> None:
         """The worker's application has consumed our events up to a sequence, or asked for the first time."""
         self.takes()
         self.consumed(consumed)
@@ -198,6 +188,103 @@ class UpstreamConnection(Connection):
             self.expects_continue = False
             self.client.wanted()
         self.flow()
+
+    def on_handoff(self, sequence: int, consumed: int) -> None:
+        """The worker asks for another owner. consumed: the last sequence that its application has received."""
+        order = self.order(sequence)
+        if order is _NEXT:
+            owner = self._post(packets.cancel(self.number, self.epoch, Cancel.MOVED, SERVICE_RESTART))
+            self.perform(self.hand_off(consumed, self.client.mid_message), EndReason.STOPPING)
+            if self.owner is None:
+                self.services.counters["websocket.handed_off"] += 1
+                self.services.release(owner)
+        elif order is _LOST:
+            self._packets_lost()
+
+    def on_close(self, why: int) -> None:
+        """The instance is over. why: a Close, or a number that is not known yet."""
+        owner = self.owner
+        if why == Close.NOT_STARTED and self.opening is not None:
+            self.apply(Trigger.NOT_STARTED)
+        else:
+            end_reason = ENDING_OF_CLOSE.get(why, EndReason.UNKNOWN)  # first: what is no number raises here
+            trigger = Trigger.STOPPED if why == Close.STOPPING else Trigger.ENDED
+            self.perform(self.transition(trigger), end_reason)
+        if self.owner is None and owner is not None:  # it was opened again: what it shared with this worker is over
+            self.services.release(owner)
+
+    def on_sync(self, count: int, wants_answer: bool) -> None:
+        """The worker has sent `count` numbered packets: all of them stand in front of this one, or are lost."""
+        if self.has_lost(count):
+            self._packets_lost()
+        elif wants_answer:
+            self._resync(wants_answer=False)
+
+    def on_published(self, count: int, group: str) -> None:
+        """Here, in the worker's line of packets, is the place of its instance's message to `group`."""
+        self.services.members.published(self, count, group)
+
+    def on_malformed(self) -> None:
+        """A packet of the owner cannot be understood: what it was to say is lost."""
+        self.apply(Trigger.PACKETS_LOST)
+
+    def on_owner_died(self, now: float) -> None:
+        """now: monotonic seconds."""
+        owner = self._post(packets.cancel(self.number, self.epoch, Cancel.DEAD))
+        self.perform(self.owner_died(now, self.accepted and self.client.mid_message))
+        if self.owner is None:  # it was opened again
+            self.services.release(owner)
+
+    def ask_what_is_lost(self) -> None:
+        """Packets may be lost in either direction: let both ends find out."""
+        if self.state is _OWNED:
+            self._resync(wants_answer=True)
+
+    def _resync(self, wants_answer: bool) -> None:
+        for packet in self.resync(wants_answer):
+            self._post(packet)
+
+    def _packets_lost(self) -> None:
+        self.services.counters["packets.lost"] += 1
+        self.apply(Trigger.PACKETS_LOST)
+
+    def _marked(self, events: list[Event]) -> list[Event]:
+        """The beginning of the answer tells the client which worker it has from now on."""
+        assert self.services.affinity is not None and self.tie is not None and self.owner is not None
+        marked = self.services.affinity.marked(events, self.tie, self.owner)
+        self.tie = None
+        return marked
+
+    def _answer_first(self, events: list[Event], size_bytes: int) -> tuple[list[Event], int]:
+        """Pushes wait for the accept: it goes, then they go. What is left of `events`, and its size."""
+        answer_size_bytes = payload_sizes_bytes(events[:1])
+        self.client.deliver(self._screened(events[:1]), answer_size_bytes)
+        self.services.deliveries.release(self)
+        return self._screened(events[1:]), size_bytes - answer_size_bytes
+
+    def _screened(self, events: list[Event]) -> list[Event]:
+        resumed = self.accepted and not self.accepted_here
+        events = self.screen(events)
+        if resumed and self.accepted_here:
+            self.services.counters["websocket.resumed"] += 1
+            self.services.members.resumed(self)
+        return events
+
+    # -- what follows
+
+    def flow(self) -> None:
+        """There is an owner, or none any more, or there is room again: send what may go, then let the client's side go on."""
+        while (packet := self.next_waiting()) is not None:
+            self._post(packet)
+        if self.halted and isinstance(self.client, ClosedClient):
+            self.client.heard()
+        elif self.halted and self.room:
+            self.halted = False
+            self.client.resume()
+
+    def apply(self, trigger: Trigger) -> None:
+        """Move by the table, and do what it says."""
+        self.perform(self.transition(trigger))
 
     def perform(self, action: Action, end_reason: EndReason | None = None) -> None:
         """Do what the table says."""
@@ -218,34 +305,16 @@ class UpstreamConnection(Connection):
         if action is Action.AWAIT:
             self.services.queue.doubt(self)
         elif action is Action.WITHDRAW:
-            self._withdraw()
+            self.services.queue.withdraw(self)
         elif action is Action.CANCEL_OWNER:
             self._tell_owner(packets.cancel(self.number, self.epoch, Cancel.LEFT, *self.leaving))
         if self.state is _DONE:
             self.services.forget(self)
             self._end(action, end_reason)
 
-    def wait_over(self) -> None:
-        """See `QueuedConnection.wait_over`."""
-        self.perform(self.transition(Trigger.WAIT_OVER))
-
-    def queue_lost(self) -> None:
-        """See `QueuedConnection.queue_lost`."""
-        self.perform(self.transition(Trigger.REDIS_EMPTY))
-
-    def seek(self) -> None:
-        """Redis has lost data. If our entry is there all the same we take it back: then surely nobody else has it, nor ever will."""
-        if self.entry_id is None:
-            self.perform(self.transition(Trigger.REDIS_EMPTY))
-        else:
-            self._withdraw(if_gone=Trigger.REDIS_EMPTY)
-
     def abort(self) -> None:
-        """Nobody knows any more how it stands: it ends visibly, on both sides, whatever the table says."""
-        if self.state is not _DONE:
-            self.state = _DONE
-            self.services.forget(self)
-            self._end(Action.END_PACKETS_LOST, None)
+        """Nobody knows any more how it stands: it ends visibly, on both sides."""
+        self.apply(Trigger.ABORTED)
 
     def _end(self, action: Action, end_reason: EndReason | None) -> None:
         if action in _LAST_WORD:
@@ -257,23 +326,12 @@ class UpstreamConnection(Connection):
         elif action in _ENDING_OF_ACTION:
             self.client.end(_ENDING_OF_ACTION[action])
 
-    def _post(self, event: Event) -> None:
+    def _post(self, packet: packets.Packet) -> str:
+        """Send a packet to the owner, which there must be. Its name."""
         assert self.owner is not None
-        self.services.post(self.owner, packets.data(self.number, self.epoch, self.sent, [event]))
+        self.services.post(self.owner, packet)
+        return self.owner
 
     def _tell_owner(self, packet: packets.Packet) -> None:
         if self.owner is not None:
             self.services.post(self.owner, packet)
-
-    def _withdraw(self, if_gone: Trigger | None = None) -> None:
-        """Take our entry out of the queue, if it is there and we know where."""
-        if self.entry_id is None:
-            return
-        epoch = self.epoch
-
-        def answered(answer: Answer) -> None:
-            trigger = Trigger.WITHDRAWN if answer == 1 else if_gone
-            if trigger is not None and epoch == self.epoch:
-                self.perform(self.transition(trigger))
-
-        self.services.queue.withdraw(self, self.entry_id, answered)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from channel_layer.protocol import packets
 from channel_layer.protocol.codec import batch_head, join_batch, pack, unpack_batch
 from channel_layer.settings import RedisSettings
-from interface_server.connections.connection import State
+from interface_server.connections.transitions import State
 from tests.integration.both_pumps import interface, knock
 from tests.support.facts import until, until_async
 

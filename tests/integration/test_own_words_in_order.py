@@ -107,7 +107,7 @@ async def test_who_joins_accepts_and_sends_hears_itself(redis_settings: RedisSet
         await until(lambda: all(client.heard[-1:] == ["websocket.close"] for client in clients))
         said = ("websocket.accept", "early", "mine", "hello", "end", "bye", "websocket.close")
         assert {tuple(client.heard) for client in clients} == {said}
-        assert not door._deliveries.held
+        assert not door.deliveries.held
 
 
 async def test_send_the_reply_channel_and_a_group_keep_one_order(redis_settings: RedisSettings) -> None:

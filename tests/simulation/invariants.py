@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from channel_layer.protocol.codec import unpack_batch
-from interface_server.connections.connection import State
+from interface_server.connections.transitions import State
 from tests.simulation.applications import Instance
 from tests.simulation.clients import Client
 from tests.simulation.sockets import Socket
@@ -120,7 +120,7 @@ def leaks(world: World) -> list[str]:
                 dispatcher._waits._queued,
                 dispatcher._waits._resuming,
                 dispatcher._waits._overdue,
-                dispatcher._deliveries.held,
+                dispatcher.deliveries.held,
             )
         else:
             for line in dispatcher.downstreams:

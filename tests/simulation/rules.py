@@ -17,12 +17,14 @@ from channel_layer.messaging.outbox import Outbox
 from channel_layer.node import Node
 from channel_layer.protocol.close_codes import ABNORMAL
 from channel_layer.protocol.flow_control import Incoming
+from channel_layer.protocol.link import Order
 from channel_layer.protocol.packets import Close
 from channel_layer.redis import connection as redis_connection
 from channel_layer.redis.connection import RedisConnection
 from interface_server.connections import connection
-from interface_server.connections.connection import MOVES, Action, Connection, Order, State, Trigger
+from interface_server.connections.connection import Connection, Handshake
 from interface_server.connections.pending_queue import PendingQueue
+from interface_server.connections.transitions import MOVES, Action, State, Trigger
 from interface_server.connections.upstream import UpstreamConnection
 from interface_server.groups import delivery_order
 from interface_server.groups.deliveries import Deliveries
@@ -50,7 +52,7 @@ async def _stop_taking_without_a_word(self: QueueConsumer) -> None:
 
 def _every_packet_is_next(self: Connection, sequence: int) -> Order:
     self.received = sequence
-    return interface_pump._NEXT
+    return Order.NEXT
 
 
 def _worker_feeds_all(self: WorkerPump, line: Any, packet: list[Any]) -> None:
@@ -153,14 +155,13 @@ async def _connect_and_trust(address: Any, on_lost: Any, on_push: Any) -> RedisC
     return connection
 
 
-def _watch_who_did_not_start_it(self: Any, sender: str, packet: list[Any]) -> None:
-    upstream = self._connections.get(packet[1])
-    if packet[3] == Close.NOT_STARTED and upstream is not None and upstream.is_from_owner(sender, packet[2]):
-        self.node._peers.held.hold(sender)
-    _close(self, sender, packet)
+def _watch_who_did_not_start_it(self: Any, why: int) -> None:
+    if why == Close.NOT_STARTED:
+        self.services.node._peers.held.hold(self.owner)
+    _close(self, why)
 
 
-_close = interface_pump.Dispatcher._close
+_close = UpstreamConnection.on_close
 
 
 def _drop_what_is_told_to_the_dead(self: Any, node: str) -> None:
@@ -200,9 +201,9 @@ _hand_off = Connection.hand_off
 
 
 def _forget_what_is_consumed(self: Connection, sequence: int) -> None:
-    accepted, self.accepted = self.accepted, True
+    handshake, self.handshake = self.handshake, Handshake.ACCEPTED
     _consumed(self, sequence)
-    self.accepted = accepted
+    self.handshake = handshake
 
 
 _consumed = Connection.consumed
@@ -256,13 +257,12 @@ def _in_silence(deed: Any) -> Any:
     """The same deed, and nobody is told."""
 
     def done(self: Any, *arguments: Any) -> None:
-        post = self.post
-        self.node.post = self.post = _nothing
+        dispatcher = getattr(self, "services", self)
+        post, dispatcher.post = dispatcher.post, _nothing
         try:
             deed(self, *arguments)
         finally:
-            del self.node.post
-            self.post = post
+            dispatcher.post = post
 
     return done
 
@@ -274,19 +274,8 @@ def _end_what_the_dead_had(self: WorkerPump, node: str) -> None:
             downstream.disconnect(ABNORMAL, "")
 
 
-def _no_sync(_upstream: Any, wants_answer: bool) -> None:
-    """Nobody asks."""
-
-
-def _adopted_without_doubt(self: Any, sender: str, packet: list[Any]) -> None:
-    self._sync = _no_sync
-    try:
-        _adopted(self, sender, packet)
-    finally:
-        del self._sync
-
-
-_adopted = interface_pump.Dispatcher._adopted
+def _adopted_without_doubt(self: UpstreamConnection, owner: str, window: int) -> None:
+    self.perform(self.adopted(owner, window))
 
 
 def _mourn_and_never_doubt(self: Node, what: str, node: str) -> None:
@@ -328,11 +317,11 @@ FOUND: dict[str, list[Patch]] = {
     "the outcome of `open` may come when the wait is over": [(connection, "MOVES", _MOVES_WITHOUT_LATE_OUTCOMES)],
     "what runs here is not taken here again": [(Adoption, "choose", _choose_what_runs)],
     "who did not start a connection is no longer watched for it": [
-        (interface_pump.Dispatcher, "_close", _watch_who_did_not_start_it)
+        (UpstreamConnection, "on_close", _watch_who_did_not_start_it)
     ],
     "a drain waits for takes under way": [(WorkerPump, "taking", 0)],
     "who is adopted late is asked whether anything is lost": [
-        (interface_pump.Dispatcher, "_adopted", _adopted_without_doubt)
+        (UpstreamConnection, "on_adopted", _adopted_without_doubt)
     ],
     "what is started again gets its whole body": [(Connection, "consumed", _forget_what_is_consumed)],
     "the inbox is made before anything is opened": [(Inbox, "make", _nothing)],
@@ -355,7 +344,7 @@ RULES: dict[str, list[Patch]] = {
     "what waits for a worker that died is queued for all": [(PendingQueue, "worker_died", _forget_the_way_alone)],
     "a packet seen before is dropped, by the interface server": [(Connection, "order", _every_packet_is_next)],
     "a packet seen before is dropped, by the worker": [(WorkerPump, "_data", _worker_feeds_all)],
-    "stray packets are answered, by the interface server": [(interface_pump.Dispatcher, "_stray", _nothing)],
+    "stray packets are answered, by the interface server": [(interface_pump.Dispatcher, "_stale", _nothing)],
     "stray packets are answered, by the worker": [(WorkerPump, "_stray", _nothing)],
     "the owner is compared beside the epoch": [(Connection, "is_from_owner", _obeys_any_sender)],
     "the epoch is compared beside the owner": [(Connection, "is_from_owner", _obeys_any_epoch)],
@@ -392,9 +381,7 @@ RULES: dict[str, list[Patch]] = {
     "deaths are announced": [(FailureDetector, "announce", _nothing)],
     "a hand-off keeps what was not consumed": [(Connection, "hand_off", _hand_off_and_forget)],
     "a hand-off repeats nothing that was consumed": [(Connection, "consumed", _nothing)],
-    "a hand-off is answered": [
-        (interface_pump.Dispatcher, "_handoff", _in_silence(interface_pump.Dispatcher._handoff))
-    ],
+    "a hand-off is answered": [(UpstreamConnection, "on_handoff", _in_silence(UpstreamConnection.on_handoff))],
     "the second accept is swallowed": [(Connection, "screen", _show_each_accept)],
     "what the dead had is not repeated": [(Connection, "owner_died", _repeat_after_a_crash)],
     "nothing is started again after a third death": [(Connection, "owner_died", _die_often)],
@@ -409,15 +396,21 @@ RULES: dict[str, list[Patch]] = {
 }
 
 
+_INHERITED = object()  #: the class has the attribute from its base
+
+
 @contextlib.contextmanager
 def switched_off(rule: str) -> Iterator[None]:
     """The rooms without this rule."""
     patches = {**FOUND, **RULES}[rule]
-    before = [(owner, name, owner.__dict__[name]) for owner, name, _ in patches]
+    before = [(owner, name, owner.__dict__.get(name, _INHERITED)) for owner, name, _ in patches]
     try:
         for owner, name, instead in patches:
             setattr(owner, name, instead)
         yield
     finally:
         for owner, name, value in before:
-            setattr(owner, name, value)
+            if value is _INHERITED:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, value)

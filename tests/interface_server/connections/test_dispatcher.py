@@ -6,8 +6,8 @@ import pytest
 
 from channel_layer.protocol import packets
 from channel_layer.settings import RedisSettings
-from interface_server.connections.connection import State
 from interface_server.connections.interfaces import EndReason
+from interface_server.connections.transitions import State
 from tests.integration.both_pumps import MALFORMED_EITHER_WAY, RecordedHost, adopted, interface, knock, worker
 from tests.support.facts import until
 

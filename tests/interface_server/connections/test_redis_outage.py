@@ -10,10 +10,11 @@ from interface_server.settings import InterfaceSettings
 
 
 def connection(kind: str, owned: bool = True, accepted: bool = False) -> Connection:
-    held = Connection(1, Scope({"type": kind, "method": "GET"}), b"", False, 1000, False)
+    held = Connection(1, (Scope({"type": kind, "method": "GET"}), b"", False, False), 1000)
     if owned:
         held.adopted("worker.a", 100)
-    held.accepted = accepted
+    if accepted:
+        held.screen([{"type": "websocket.accept"}])
     return held
 
 

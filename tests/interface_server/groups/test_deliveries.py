@@ -44,10 +44,14 @@ class Played:
         services: Any = SimpleNamespace(name="interface.000000000001")
         client: Any = self.socket
         scope = Scope({"type": kind, "method": "GET", "headers": []})
-        self.upstream = UpstreamConnection(services, client, 1, scope, b"", False, 100_000, False)
+        self.upstream = UpstreamConnection(services, client, 1, (scope, b"", False, False), 100_000)
         self.upstream.adopted(OWNER, 100_000)
-        self.upstream.accepted = accepted
+        if accepted:
+            self.accept()
         self.connections[1] = self.upstream
+
+    def accept(self) -> None:
+        self.upstream.screen([{"type": "websocket.accept"}])
 
     def _perform(self, sender: str, batch: list[list[Any]]) -> None:
         assert sender == OWNER
@@ -167,7 +171,7 @@ async def test_what_is_pushed_before_the_accept_waits_for_it_in_order(caplog: py
     for _ in range(20):
         played.send("x" * 100)
         played.group("x" * 100)
-    played.upstream.accepted = True
+    played.accept()
     played.deliveries.release(played.upstream)
     assert played.heard[:3] == ["mine", "own", "another's"]
     assert played.counters["dropped.push_before_accept"] + len(played.heard) == 43

@@ -1,0 +1,133 @@
+"""The states of a connection at the interface server, and every legal move between them.
+
+                  ┌───────────────────────────── open again, next epoch ─────────────────────────────┐
+                  ▼                                                                                   │
+    QUEUED: open is on its channel; nobody owns us yet  ── adopted ──▶  OWNED: events flow both ways ─┤
+       │ wait over, or the outcome of `open` is unknown                      ▲                        │
+       ▼                                                                     │                        │
+    OVERDUE: whoever took us has said so in our inbox already  ── adopted ───┘          DONE ◀────────┘
+
+The moves that depend on more than the state are `Connection.transition`'s. PROTOCOL.md, "The life of a connection".
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+
+class State(Enum):
+    """Where a connection is."""
+
+    __hash__ = object.__hash__  # by identity; Enum's own is Python code, and stands in every look-up
+
+    QUEUED = auto()
+    OVERDUE = auto()
+    OWNED = auto()
+    DONE = auto()
+
+
+class Trigger(Enum):
+    """What can happen to a connection."""
+
+    __hash__ = object.__hash__  # by identity; Enum's own is Python code, and stands in every look-up
+
+    ADOPTED = auto()  #: a worker won it
+    REFUSED = auto()  #: it was taken from the queue too late
+    FULL = auto()  #: the channel was full
+    UNAVAILABLE = auto()  #: Redis was not reachable; nothing was added
+    UNKNOWN = auto()  #: `open` was sent and never answered
+    WAIT_OVER = auto()  #: nobody adopted it in time
+    WITHDRAWN = auto()  #: the cancel script won
+    NOT_STARTED = auto()  #: the owner says that it will not start it, or somebody that nobody has taken it
+    ENDED = auto()  #: the owner says that the instance is over
+    OWNER_DIED = auto()
+    HANDED_OFF = auto()  #: the owner asks for another one; the WebSocket stays open
+    STOPPED = auto()  #: the owner's time to finish is over
+    REDIS_EMPTY = auto()  #: what was queued is queued no more, or in another life of Redis' data
+    PACKETS_LOST = auto()
+    OUTAGE = auto()  #: Redis has been away for longer than anybody wants to wait
+    LEFT = auto()  #: the client is gone
+    COMPLETE = auto()  #: the response is complete
+    ABORTED = auto()  #: an error in this program: how it stands is not known any more
+
+
+class Action(Enum):
+    """What the shell then has to do."""
+
+    __hash__ = object.__hash__  # by identity; Enum's own is Python code, and stands in every look-up
+
+    NOTHING = auto()
+    FLOW = auto()  #: send what waits, as far as there is room
+    OPEN_AGAIN = auto()  #: queue it again; the epoch was raised
+    AWAIT = auto()  #: wait for an adoption that may come, and not for long
+    WITHDRAW = auto()  #: run the cancel script
+    CANCEL_OWNER = auto()  #: tell the owner that it is over
+    END_FULL = auto()
+    END_LATE = auto()
+    END_UNAVAILABLE = auto()
+    END_DIED = auto()
+    END_UNKNOWN = auto()
+    END_PACKETS_LOST = auto()  #: and tell the owner
+    END_OUTAGE = auto()  #: and tell the owner, once that is possible
+    END_AS_TOLD = auto()  #: for the reason that the owner gave
+
+
+_T, _S, _A = Trigger, State, Action
+
+#: Every legal move. A pair that is missing is an error in this program, never a shrug.
+MOVES: dict[State, dict[Trigger, tuple[State, Action]]] = {
+    _S.QUEUED: {
+        _T.ADOPTED: (_S.OWNED, _A.FLOW),
+        _T.REFUSED: (_S.DONE, _A.END_LATE),
+        _T.FULL: (_S.DONE, _A.END_FULL),
+        _T.UNAVAILABLE: (_S.DONE, _A.END_UNAVAILABLE),
+        _T.UNKNOWN: (_S.OVERDUE, _A.AWAIT),  # but if it may start twice: see `transition`
+        _T.WAIT_OVER: (_S.OVERDUE, _A.WITHDRAW),
+        _T.LEFT: (_S.DONE, _A.WITHDRAW),
+        _T.NOT_STARTED: (_S.QUEUED, _A.OPEN_AGAIN),
+        _T.REDIS_EMPTY: (_S.OVERDUE, _A.AWAIT),  # as UNKNOWN: it may have been taken before
+        # Redis lost data, and our entry was there all the same: nobody has it.
+        _T.WITHDRAWN: (_S.QUEUED, _A.OPEN_AGAIN),
+        _T.ABORTED: (_S.DONE, _A.END_PACKETS_LOST),
+    },
+    _S.OVERDUE: {
+        _T.ADOPTED: (_S.OWNED, _A.FLOW),
+        _T.REFUSED: (_S.DONE, _A.END_LATE),
+        _T.WITHDRAWN: (_S.DONE, _A.END_LATE),
+        _T.NOT_STARTED: (_S.DONE, _A.END_LATE),
+        _T.FULL: (_S.DONE, _A.END_FULL),
+        _T.UNAVAILABLE: (_S.DONE, _A.END_UNAVAILABLE),
+        _T.UNKNOWN: (_S.OVERDUE, _A.NOTHING),  # it waits for an adoption already
+        _T.WAIT_OVER: (_S.DONE, _A.END_UNKNOWN),
+        _T.REDIS_EMPTY: (_S.OVERDUE, _A.NOTHING),
+        _T.LEFT: (_S.DONE, _A.NOTHING),  # an adoption that comes is a stray, and is told so
+        _T.ABORTED: (_S.DONE, _A.END_PACKETS_LOST),
+    },
+    _S.OWNED: {
+        _T.NOT_STARTED: (_S.QUEUED, _A.OPEN_AGAIN),
+        _T.HANDED_OFF: (_S.QUEUED, _A.OPEN_AGAIN),
+        _T.ENDED: (_S.DONE, _A.END_AS_TOLD),
+        _T.OWNER_DIED: (_S.DONE, _A.END_DIED),  # but if it is replayable: see `transition`
+        _T.STOPPED: (_S.DONE, _A.END_AS_TOLD),  # the same
+        _T.REDIS_EMPTY: (_S.OWNED, _A.NOTHING),  # `sync` decides
+        _T.PACKETS_LOST: (_S.DONE, _A.END_PACKETS_LOST),
+        _T.OUTAGE: (_S.DONE, _A.END_OUTAGE),  # who is queued has a wait of its own
+        _T.LEFT: (_S.DONE, _A.CANCEL_OWNER),
+        _T.COMPLETE: (_S.DONE, _A.NOTHING),
+        _T.ABORTED: (_S.DONE, _A.END_PACKETS_LOST),
+        # The answers about our way to the owner come after it: late, ordinary, and without meaning.
+        _T.FULL: (_S.OWNED, _A.NOTHING),
+        _T.UNAVAILABLE: (_S.OWNED, _A.NOTHING),
+        _T.UNKNOWN: (_S.OWNED, _A.NOTHING),
+        _T.WITHDRAWN: (_S.OWNED, _A.NOTHING),
+    },
+    _S.DONE: dict.fromkeys(Trigger, (_S.DONE, _A.NOTHING)),
+}
+
+
+class IllegalMove(Exception):
+    """A happening for which the table has no place: an error in this program, whoever's packet brought it to light."""
+
+
+#: The usual end of an exchange, looked up once: it needs no action, and comes with every request.
+AFTER_COMPLETE = MOVES[State.OWNED][Trigger.COMPLETE][0]
