@@ -82,17 +82,17 @@ class Outgoing:
 
 
 class Incoming:
-    """What we have agreed to take. `consumed` and `told` are totals since the epoch began.
+    """What we have agreed to take. `consumed` and `announced` are totals since the epoch began.
 
     outstanding: bytes of an earlier epoch that are in our hands still; they take their part of the window.
     """
 
-    __slots__ = ("consumed", "most", "told", "window")
+    __slots__ = ("announced", "consumed", "most", "window")
 
     def __init__(self, window: int, outstanding: int = 0) -> None:
         self.window = self.most = window  # it may become less, and never more than it was
         self.consumed = -outstanding
-        self.told = window - outstanding
+        self.announced = window - outstanding
 
     def consume(self, size_bytes: int, budget: Budget) -> int | None:
         """So many bytes are out of our hands. The total to tell the sender, if it is time: at half a window, not before.
@@ -100,11 +100,11 @@ class Incoming:
         The next window may be smaller, down to half of this one: so much the sender has already.
         """
         self.consumed += size_bytes
-        if self.consumed + self.window - self.told < self.window // 2:
+        if self.consumed + self.window - self.announced < self.window // 2:
             return None
         self.window = budget.adapted(self.window, self.most)
         total = self.consumed + self.window
-        if total <= self.told:
+        if total <= self.announced:
             return None
-        self.told = total
+        self.announced = total
         return total

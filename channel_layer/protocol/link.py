@@ -80,7 +80,7 @@ class Link:
 
     def credit_again(self) -> Packet | None:
         """The last credit, since one that was lost is followed by no other while the peer waits for it. None: there was none."""
-        return self.credit(self.incoming.told)
+        return self.credit(self.incoming.announced)
 
     def resync(self, wants_answer: bool) -> list[Packet]:
         """The packets by which the peer learns what it has lost. wants_answer: the peer does the same."""

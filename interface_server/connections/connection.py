@@ -179,7 +179,7 @@ class Connection(Link):
         if not self.may_start_twice or (self.kept_bytes > REPLAY_SIZE_BYTES_MAX and self.resume is _NEVER):
             self.forget_opening()
 
-    def screen(self, events: list[Event]) -> list[Event]:
+    def filter_events(self, events: list[Event]) -> list[Event]:
         """What of an instance's events its WebSocket's client is to see: not a second accept, and not what is for us."""
         shown = []
         for event in events:

@@ -293,7 +293,7 @@ class Dispatcher:
     def _send(self, sender: str, packet: list[Any]) -> None:
         upstream = self._connections.get(packet[1])
         if upstream is None:
-            self.counters["send.no_such_channel"] += 1
+            self.counters["dropped.no_such_channel"] += 1
         elif not packet[2]:
             self.deliveries.send(upstream, packet[3], 0)
         elif upstream.is_from_owner(sender, packet[2]):

@@ -90,7 +90,7 @@ class PendingQueue:
                 scope,
                 body,
                 more_body,
-                max(0, connection.incoming.told),
+                max(0, connection.incoming.announced),
                 self._resume_wait_ms if accepted else self._wait_ms,
                 connection.expects_continue,
                 self._era,

@@ -69,7 +69,7 @@ class Action(Enum):
     END_UNKNOWN = auto()
     END_PACKETS_LOST = auto()  #: and tell the owner
     END_OUTAGE = auto()  #: and tell the owner, once that is possible
-    END_AS_TOLD = auto()  #: for the reason that the owner gave
+    END_AS_REPORTED = auto()  #: for the reason that the owner gave
 
 
 _T, _S, _A = Trigger, State, Action
@@ -106,9 +106,9 @@ MOVES: dict[State, dict[Trigger, tuple[State, Action]]] = {
     _S.OWNED: {
         _T.NOT_STARTED: (_S.QUEUED, _A.OPEN_AGAIN),
         _T.HANDED_OFF: (_S.QUEUED, _A.OPEN_AGAIN),
-        _T.ENDED: (_S.DONE, _A.END_AS_TOLD),
+        _T.ENDED: (_S.DONE, _A.END_AS_REPORTED),
         _T.OWNER_DIED: (_S.DONE, _A.END_DIED),  # but if it is replayable: see `transition`
-        _T.STOPPED: (_S.DONE, _A.END_AS_TOLD),  # the same
+        _T.STOPPED: (_S.DONE, _A.END_AS_REPORTED),  # the same
         _T.REDIS_EMPTY: (_S.OWNED, _A.NOTHING),  # `sync` decides
         _T.PACKETS_LOST: (_S.DONE, _A.END_PACKETS_LOST),
         _T.OUTAGE: (_S.DONE, _A.END_OUTAGE),  # who is queued has a wait of its own

@@ -172,7 +172,7 @@ class UpstreamConnection(Connection):
                 if not self.accepted and self.number in self.services.deliveries.held:
                     events, size_bytes = self._answer_first(events, size_bytes)
                 else:
-                    events = self._screened(events)
+                    events = self._filtered(events)
             elif self.opening is not None:
                 self.forget_opening()
             self.client.deliver(events, size_bytes)
@@ -258,13 +258,13 @@ class UpstreamConnection(Connection):
     def _answer_first(self, events: list[Event], size_bytes: int) -> tuple[list[Event], int]:
         """Pushes wait for the accept: it goes, then they go. What is left of `events`, and its size."""
         answer_size_bytes = payload_sizes_bytes(events[:1])
-        self.client.deliver(self._screened(events[:1]), answer_size_bytes)
+        self.client.deliver(self._filtered(events[:1]), answer_size_bytes)
         self.services.deliveries.release(self)
-        return self._screened(events[1:]), size_bytes - answer_size_bytes
+        return self._filtered(events[1:]), size_bytes - answer_size_bytes
 
-    def _screened(self, events: list[Event]) -> list[Event]:
+    def _filtered(self, events: list[Event]) -> list[Event]:
         resumed = self.accepted and not self.accepted_here
-        events = self.screen(events)
+        events = self.filter_events(events)
         if resumed and self.accepted_here:
             self.services.counters["websocket.resumed"] += 1
             self.services.members.resumed(self)
@@ -319,7 +319,7 @@ class UpstreamConnection(Connection):
     def _end(self, action: Action, end_reason: EndReason | None) -> None:
         if action in _LAST_WORD:
             self._tell_owner(packets.cancel(self.number, self.epoch, _LAST_WORD[action]))
-        if action is Action.END_AS_TOLD:
+        if action is Action.END_AS_REPORTED:
             self.client.end(end_reason or EndReason.FAILED)
         elif self.accepted and action in _NOT_LET_IN:
             self.client.end(EndReason.STOPPING)

@@ -211,10 +211,10 @@ _consumed = Connection.consumed
 
 def _show_each_accept(self: Connection, events: list[Any]) -> list[Any]:
     accepts = [event for event in events if event["type"] == "websocket.accept" and self.accepted]
-    return accepts + _screen(self, events)
+    return accepts + _filter_events(self, events)
 
 
-_screen = Connection.screen
+_filter_events = Connection.filter_events
 
 
 def _repeat_after_a_crash(self: Connection, now: float) -> Action:
@@ -382,7 +382,7 @@ RULES: dict[str, list[Patch]] = {
     "a hand-off keeps what was not consumed": [(Connection, "hand_off", _hand_off_and_forget)],
     "a hand-off repeats nothing that was consumed": [(Connection, "consumed", _nothing)],
     "a hand-off is answered": [(UpstreamConnection, "on_handoff", _in_silence(UpstreamConnection.on_handoff))],
-    "the second accept is swallowed": [(Connection, "screen", _show_each_accept)],
+    "the second accept is swallowed": [(Connection, "filter_events", _show_each_accept)],
     "what the dead had is not repeated": [(Connection, "owner_died", _repeat_after_a_crash)],
     "nothing is started again after a third death": [(Connection, "owner_died", _die_often)],
     "after a crash only who asked for that is resumed": [(Connection, "replayable", property(_any_may_start_again))],

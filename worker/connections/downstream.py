@@ -117,12 +117,12 @@ class DownstreamConnection:
         """See `Downstream.request_body`."""
         if self._expects_continue and self.open:
             self._expects_continue = False
-            self._credit(self.incoming.told)
+            self._credit(self.incoming.announced)
 
     def credit_again(self) -> None:
         """After a doubt: a credit that was lost is followed by no other, if the client's side waits for it."""
         if self._credited:
-            self._credit(self.incoming.told)
+            self._credit(self.incoming.announced)
 
     def close(self, why: Close) -> None:
         """See `Downstream.close`."""

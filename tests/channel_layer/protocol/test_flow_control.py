@@ -42,7 +42,7 @@ def test_a_receiver_tells_at_half_a_window_and_never_allows_more_than_a_window(s
         consumed += size
         told = window.consume(size, budget)
         assert told is None or told == consumed + 16_384
-        assert consumed + 16_384 - window.told < 16_384 // 2
+        assert consumed + 16_384 - window.announced < 16_384 // 2
 
 
 def test_the_windows_of_a_process_add_up_to_its_budget_however_many_connections_come() -> None:
@@ -82,7 +82,7 @@ def test_a_window_that_grows_or_shrinks_never_leaves_its_sender_without_a_way_on
                 budget.give_back(crowd.pop())
         assert outgoing.room
         outgoing.sent += size
-        before = incoming.told
+        before = incoming.announced
         if (total := incoming.consume(size, budget)) is not None:
             assert total > before
             outgoing.allow(total)

@@ -177,7 +177,7 @@ def test_a_refusal_that_comes_after_the_adoption_is_without_meaning() -> None:
 def socket_of(resumable: bool | str) -> Connection:
     """An open WebSocket whose application has asked for this."""
     held = owned(SOCKET)
-    assert held.screen([{"type": "websocket.accept", "resumable": resumable}])
+    assert held.filter_events([{"type": "websocket.accept", "resumable": resumable}])
     return held
 
 
@@ -214,7 +214,7 @@ def test_a_websocket_that_asked_for_it_outlives_two_deaths_a_minute_and_nothing_
         assert held.owner_died(at) is Action.OPEN_AGAIN
         assert (held.epoch, held.waiting) == (number, [])
         held.adopted("worker.b", 100)
-        held.screen([{"type": "websocket.accept", "resumable": "crash"}])
+        held.filter_events([{"type": "websocket.accept", "resumable": "crash"}])
     assert held.owner_died(166.0) is Action.END_DIED
 
 
@@ -264,7 +264,7 @@ def test_only_an_open_socket_between_two_owners_has_last_words() -> None:
     held.hand_off(consumed=0)
     assert held.has_last_words
     held.adopted("worker.b", 1000)
-    held.screen([{"type": "websocket.accept", "resumable": True}])
+    held.filter_events([{"type": "websocket.accept", "resumable": True}])
     assert held.next_waiting() is not None
     held.hand_off(consumed=1)
     assert not held.has_last_words, "nothing waits"
@@ -283,18 +283,18 @@ def test_who_has_not_been_let_in_is_not_read_before_it_is_owned(opening: tuple) 
 
 def test_who_did_not_ask_for_it_or_was_not_accepted_by_this_instance_is_not_handed_off() -> None:
     """P7. It ends as if its worker had said that its time is over."""
-    assert socket_of(False).hand_off(consumed=0) is Action.END_AS_TOLD
+    assert socket_of(False).hand_off(consumed=0) is Action.END_AS_REPORTED
     held = socket_of(True)
     held.hand_off(consumed=0)
     held.adopted("worker.b", 100)
-    assert held.hand_off(consumed=0) is Action.END_AS_TOLD
+    assert held.hand_off(consumed=0) is Action.END_AS_REPORTED
 
 
 def test_the_second_accept_is_swallowed_and_the_state_is_kept() -> None:
     """P7. The client has one accept already; what is left for the next instance is not for the client."""
     held, said = socket_of(True), {"type": "websocket.send", "text": "hello"}
-    assert held.screen([{"type": "towpath.state", "state": 41}, said]) == [said]
+    assert held.filter_events([{"type": "towpath.state", "state": 41}, said]) == [said]
     assert held.state_blob == 41
     held.hand_off(consumed=0)
     held.adopted("worker.b", 100)
-    assert held.screen([{"type": "websocket.accept", "resumable": True}, said]) == [said]
+    assert held.filter_events([{"type": "websocket.accept", "resumable": True}, said]) == [said]

@@ -14,7 +14,7 @@ def connection(kind: str, owned: bool = True, accepted: bool = False) -> Connect
     if owned:
         held.adopted("worker.a", 100)
     if accepted:
-        held.screen([{"type": "websocket.accept"}])
+        held.filter_events([{"type": "websocket.accept"}])
     return held
 
 

@@ -51,7 +51,7 @@ class Played:
         self.connections[1] = self.upstream
 
     def accept(self) -> None:
-        self.upstream.screen([{"type": "websocket.accept"}])
+        self.upstream.filter_events([{"type": "websocket.accept"}])
 
     def _perform(self, sender: str, batch: list[list[Any]]) -> None:
         assert sender == OWNER
