@@ -11,7 +11,7 @@ from interface_server.http.server_context import ServerContext
 from interface_server.http1.connection import HttpProtocol
 from interface_server.http1.registry import Http1Registry
 from interface_server.websocket.connection import upgrade
-from interface_server.websocket.connection_base import WebSockets
+from interface_server.websocket.registry import WebSocketRegistry
 
 
 class ProtocolFactory(Factory):
@@ -21,8 +21,8 @@ class ProtocolFactory(Factory):
 
     def __init__(self, context: ServerContext) -> None:
         self.http1 = Http1Registry(context)
-        self.websockets = WebSockets(context, self.http1.encode_denial)
-        self._on_upgrade = partial(upgrade, shared=self.websockets)
+        self.websockets = WebSocketRegistry(context, self.http1.encode_denial)
+        self._on_upgrade = partial(upgrade, registry=self.websockets)
 
     def buildProtocol(self, addr: IAddress | None) -> HttpProtocol:
         return HttpProtocol(self.http1, self._on_upgrade)

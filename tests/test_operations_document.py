@@ -62,8 +62,8 @@ FAMILIES: dict[str, Callable[[], set[str]]] = {
     "broken.": lambda: {"longer", "shorter"},
     "closed.websocket_": lambda: {"<code>"},
     "refused.websocket_": lambda: {"<status>"},
-    "closed.": lambda: first_arguments("_give_up", "_close_as_slow"),
-    "aborted.": lambda: first_arguments("_abort"),
+    "closed.": lambda: first_arguments("_end_slow"),
+    "aborted.": lambda: counters_of_terminations(),
 }
 
 
@@ -91,6 +91,12 @@ def first_arguments(*names: str) -> set[str]:
     """The texts that the calls of these begin with."""
     calls = [node for node in nodes() if isinstance(node, ast.Call) and node.args and called(node) in names]
     return {text for call in calls for text in texts(call.args[0])}
+
+
+def counters_of_terminations() -> set[str]:
+    """What counts the WebSockets that are cut off: the keyword argument `counter`."""
+    calls = [node for node in nodes() if isinstance(node, ast.Call) and called(node) == "Termination"]
+    return {text for call in calls for each in call.keywords if each.arg == "counter" for text in texts(each.value)}
 
 
 def request_errors() -> set[str]:

@@ -127,11 +127,11 @@ class Transport(asyncio.Protocol):
         if not self.uv.is_closing():
             self.uv.write_eof()
 
-    def loseConnection(self, *_: object) -> None:
+    def close(self) -> None:
         """Close after all is written. The peer gets a reset if it has sent what nobody read."""
         self.uv.close()
 
-    def abortConnection(self) -> None:
+    def abort(self) -> None:
         """Close now and forget what is not written."""
         self.uv.abort()
 
@@ -147,16 +147,25 @@ class Transport(asyncio.Protocol):
         else:
             self.uv.abort()
 
-    def pauseProducing(self) -> None:
+    def pause_reading(self) -> None:
         if not self.uv.is_closing():
             self.uv.pause_reading()
 
-    def resumeProducing(self) -> None:
+    def resume_reading(self) -> None:
         if not self.uv.is_closing():
             self.uv.resume_reading()
 
+    # Twisted's names for some of these.
+
+    abortConnection = abort
+    pauseProducing = pause_reading
+    resumeProducing = resume_reading
+
+    def loseConnection(self, *_: object) -> None:
+        self.close()
+
     def stopProducing(self) -> None:
-        self.loseConnection()
+        self.close()
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
         """`producer` is paused and resumed instead of the protocol. Pull producers are not served."""

@@ -1,234 +1,349 @@
-"""One client's WebSocket: the handshake, what the pump says, and the deadlines.
+"""One client's WebSocket: its state, the handshake, the dispatcher's calls, and the deadlines.
 
-`upgrade` takes a connection over from HTTP. Until the application answers, a socket is a place in a queue and a few slots.
-What each event of the application then means stands in `websocket_session.MOVES`; this file obeys.
+`upgrade` takes a byte stream over from HTTP. Until the application answers, a connection is a place in a queue and a few slots.
+What each event then means stands in state.py, and is performed here: `_enter` is the one place where the state changes.
+Messages pass through reader.py and writer.py.
+
+There may be a hundred thousand of these, idle: three small objects each, and no dictionary.
 """
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
-from typing import Any
 
-from twisted.internet.interfaces import IProtocol
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
-from channel_layer.protocol.close_codes import ABNORMAL, INTERNAL_ERROR
+from channel_layer.protocol.close_codes import ABNORMAL
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.scope import Scope
-from interface_server.connections.interfaces import EndReason
+from interface_server.connections.interfaces import EndReason, Upstream
+from interface_server.groups.interfaces import PushedMessage
 from interface_server.http.response import InvalidResponse
-from interface_server.transport.transport import PeerTimedOut, Transport
-from interface_server.websocket.connection_base import RETRY_AFTER, WebSockets
-from interface_server.websocket.frame_parser import negotiate_deflate
-from interface_server.websocket.frames import FIN, PING, frame
-from interface_server.websocket.handshake import BadHandshake, Handshake
-from interface_server.websocket.message_encoder import Composer
-from interface_server.websocket.reader import Reading
-from interface_server.websocket.state import Action, State, meaning, sendable_code
-from interface_server.websocket.writer import Writing
+from interface_server.transport.byte_stream import ByteStream
+from interface_server.transport.transport import PeerTimedOut
+from interface_server.websocket import termination
+from interface_server.websocket.frames import FIN, PING, PONG, BadFrame, close_frame, frame, heard_close
+from interface_server.websocket.handshake import BadHandshake
+from interface_server.websocket.opening import Opening
+from interface_server.websocket.reader import FrameReader
+from interface_server.websocket.registry import WebSocketRegistry
+from interface_server.websocket.state import Action, Move, State, Trigger, application_move, push_move, transition
+from interface_server.websocket.termination import Termination
+from interface_server.websocket.writer import MessageWriter
 
-PING_TIMEOUT = "ping timeout"
-_PING_FRAME = frame(FIN | PING, b"")
+PING_FRAME = frame(FIN | PING, b"")
+# A member of an Enum is found by a slow way through its class: these stand on the way of every message.
+CONNECTING, DENYING, OPEN, CLOSING, DRAINING, CLOSED = State
+SEND = Action.SEND
+
+logger = logging.getLogger("towpath.interface")
 
 
-def upgrade(transport: Transport, scope: Event, remaining_bytes: bytes, shared: WebSockets) -> None:
-    """Take `transport` over from HTTP, whose protocol must not touch it again.
+def upgrade(stream: ByteStream, scope: Event, remaining_bytes: bytes, registry: WebSocketRegistry) -> None:
+    """Take `stream` over from HTTP, whose protocol must not touch it again.
 
     scope: ASGI's, `type` websocket, without `subprotocols`; its head is checked as HTTP's, not yet as a WebSocket's.
     remaining_bytes: what was read behind the head.
     """
-    socket = WebSocket(shared, transport)
-    transport.switch_protocol(socket)
-    socket.begin(scope, remaining_bytes)
+    connection = WebSocketConnection(registry, stream)
+    stream.switch_protocol(connection)
+    connection.begin(scope, remaining_bytes)
 
 
-@implementer(IProtocol)
-class WebSocket(Reading, Writing):
-    """One WebSocket: towards the transport Twisted's protocol, towards the pump a `Client`."""
+class WebSocketConnection:
+    """One WebSocket: towards its stream a `ByteReceiver`, towards the dispatcher a `Client`."""
 
-    __slots__ = ()
+    __slots__ = ("_opening", "_reader", "_registry", "_state", "_stream", "_writer", "upstream")
 
-    factory = None
+    def __init__(self, registry: WebSocketRegistry, stream: ByteStream) -> None:
+        self._registry = registry
+        self._stream = stream
+        self._state = CONNECTING
+        self._opening: Opening | None = None  # until the handshake is answered
+        self.upstream: Upstream | None = None  #: until either side has ended the connection
+        self._reader = FrameReader(self, stream, registry)
+        self._writer = MessageWriter(self, stream, registry)
 
     # The handshake.
 
     def begin(self, scope: Event, remaining_bytes: bytes) -> None:
-        """Judge the head and bring the connection to the door, or refuse it."""
-        context = self._shared.context
+        """Check the head and bring the connection to the dispatcher, or refuse it."""
+        context = self._registry.context
         full = context.full()
-        context.under_way += 1
-        self._shared.alive.add(self)
-        self._handshake = handshake = Handshake(scope, context.default_headers, self._shared.encode_denial)
+        self._registry.add(self)
+        self._opening = opening = Opening(scope, self._stream, self._registry)
         try:
-            scope["subprotocols"] = handshake.check(scope["headers"])
+            opening.check(scope)
         except BadHandshake as bad:
-            self._refuse(bad.status, bad.why, bad.field)
+            self._end(Trigger.REFUSED, Termination(bad.status, bad.why, bad.field))
             return
         if full:
-            self._refuse(503, "too many connections", RETRY_AFTER)
+            self._end(Trigger.REFUSED, termination.FULL)
             return
-        self._held = remaining_bytes
-        self._upstream = context.door.open(self, Scope(scope), b"", False)
+        self._reader.hold(remaining_bytes)
+        self.upstream = context.door.open(self, Scope(scope), b"", False)
 
-    def _accept(self, event: Event) -> None:
-        context, handshake, extension = self._shared.context, self._handshake, ""
-        assert handshake is not None
-        if context.settings.ws_per_message_deflate and handshake.offer.extensions:
-            agreed = negotiate_deflate(handshake.offer.extensions)
-            if agreed is not None:
-                self._deflate, extension = agreed
+    def _accept(self, state: State, event: Event) -> None:
+        assert self._opening is not None
         try:
-            answer = handshake.accept(event, extension)
+            deflate = self._opening.accept(event)
         except InvalidResponse as error:
-            self._at_fault(str(error))
+            self.at_fault(str(error))
             return
-        self._handshake = None
-        self._transport.write(answer)
-        self._composer = None if self._deflate is None else Composer(self._deflate)
-        self._state = State.OPEN
-        self._clear = self._composer is None and not self._writing_paused
-        self._shared.watch.opened(self, context.loop.time())
-        handshake.log(context.access_log, 101)
-        self._read_on()
+        self._opening = None
+        self._enter(state)
+        self._writer.start(deflate)
+        self._reader.start(deflate)
 
-    def _deny(self, event: Event) -> None:
-        """A response of the application's own; its head leaves with the first part of its body."""
-        handshake = self._handshake
-        assert handshake is not None
+    def _deny(self, state: State, event: Event) -> None:
+        assert self._opening is not None
+        self._enter(state)
         try:
-            data = handshake.deny(event)
+            if self._opening.deny(event):
+                self._end(Trigger.DENIED, termination.NOTHING_MORE)
         except (InvalidResponse, KeyError, TypeError, ValueError) as error:
-            self._at_fault(f"{error!r}")
-            return
-        self._shared.watch.accepting.disarm(self)
-        self._state = State.DENYING
-        if data:
-            self._transport.write(data)
-        if handshake.fault:
-            self._at_fault(f"a denial response {handshake.fault}")
-        elif handshake.over:
-            handshake.log(self._shared.context.access_log, handshake.status)
-            self._leave(ABNORMAL)
-            self._drain()
+            self.at_fault(f"{error!r}")
 
-    # What the pump says (`Client`; `push` is in writer.py).
+    # What the dispatcher calls (`Client`).
 
     def adopted(self) -> None:
-        if self._state is State.CONNECTING:
-            self._shared.watch.accepting.arm(self, self._shared.context.loop.time())
+        if self._state is CONNECTING:
+            self._registry.watch.accepting.arm(self, self._registry.now())
 
     def deliver(self, events: Sequence[Event], size_bytes: int) -> None:
         for event in events:
-            action = meaning(self._state, event["type"])
-            if action is Action.SEND:
-                self._send(event)
+            move = application_move(self._state, event["type"])
+            if move[1] is SEND:
+                self._writer.send(event)
             else:
-                self._perform(action, event)
-        upstream = self._upstream
+                self._answer(move, event)
+        upstream = self.upstream
         if upstream is not None:
-            if self._writing_paused:
-                self._undelivered += size_bytes
-            else:
-                upstream.delivered(size_bytes)
+            self._writer.delivered(upstream, size_bytes)
 
-    def _perform(self, action: Action, event: Event) -> None:
-        if action is Action.ACCEPT:
-            self._accept(event)
-        elif action is Action.CLOSE:
-            self._close(sendable_code(event.get("code")), event.get("reason") or "")
-        elif action is Action.REJECT:
-            self._leave(ABNORMAL)
-            self._refuse(403, "the application refused the WebSocket")
-        elif action is Action.DENY:
-            self._deny(event)
-        elif action is Action.BREAK:
-            self._at_fault(f"{event['type']} has no place while the socket is {self._state.name.lower()}")
+    def push(self, pushed: PushedMessage) -> None:
+        if not self._writer.obstacles:
+            data = pushed.frame
+            if data is not None:
+                self._stream.write(data)
+                return
+        move = push_move(self._state, pushed.event.get("type"))
+        if move[1] is SEND:
+            self._writer.push(pushed)
+        elif move[1] is Action.CLOSE:
+            self._perform(move, termination.asked_for(pushed.event))
+        else:
+            self._registry.context.counters["dropped.push_not_open"] += 1
 
     def end(self, end_reason: EndReason) -> None:
-        self._upstream = None
-        if self._state is State.CONNECTING:
-            self._refuse(end_reason.status, end_reason.why, RETRY_AFTER if end_reason.status == 503 else b"")
-        elif self._state is State.DENYING:
-            self._abort("denial_cut")
-        elif self._state is State.OPEN:
-            self._close(end_reason.close_code, "" if end_reason is EndReason.FINISHED else end_reason.why)
+        self.upstream = None
+        self._end(Trigger.ENDED, termination.ended_by_dispatcher(end_reason))
 
     def resume(self) -> None:
-        if self._reading_paused:
-            self._read_on()
+        if self._reader.paused:
+            self._reader.resume()
 
     def wanted(self) -> None:
         """A WebSocket has no body."""
 
-    # Deadlines (`websocket_watch.Overdue`).
+    @property
+    def mid_message(self) -> bool:
+        """See `Client.mid_message`."""
+        return self._writer.mid_message
 
-    def accept_overdue(self) -> None:
-        if self._state is State.CONNECTING:
-            self._leave(ABNORMAL)
-            self._refuse(504, "the application did not answer the handshake in time")
+    @property
+    def request(self) -> str:
+        """See `Client.request`."""
+        return ""
 
-    def ping_due(self) -> None:
-        if self._state is not State.OPEN:
-            return
-        watch, now = self._shared.watch, self._shared.context.loop.time()
-        if self._reading_paused and not self._breathing:
-            # Who is not read cannot be heard, neither its pong nor its end. The kernel knows of the latter.
-            if self._transport.hung_up():
-                self._abort("hung_up")
-                return
-        elif not self._writing_paused and not self._pinged:  # who does not read is looked after by the stall watch
-            self._transport.write(_PING_FRAME)
-            if watch.ponging.delay_s > 0:
-                self._pinged = True
-                watch.ponging.arm(self, now)
-        watch.pinging.arm(self, now)
+    # What the reader and the writer call.
+
+    def heard_ping(self, payload: bytes) -> None:
+        if self._state is OPEN:
+            self._writer.write_control(frame(FIN | PONG, payload))
+
+    @property
+    def writing_paused(self) -> bool:
+        return self._writer.paused
+
+    def ping(self) -> bool:
+        return self._writer.write_control(PING_FRAME)
+
+    def gone(self) -> None:
+        self._end(Trigger.HUNG_UP, termination.HUNG_UP)
 
     def pong_overdue(self) -> None:
-        if self._state is not State.OPEN:
-            return
-        if self._reading_paused or self._writing_paused:
-            self._shared.watch.ponging.arm(self, self._shared.context.loop.time())
-            return
-        self._shared.context.counters["closed.ping_timeout"] += 1
-        self._leave(ABNORMAL, PING_TIMEOUT)  # nobody has closed it: its client is gone, as far as anybody can tell
-        self._close(INTERNAL_ERROR, PING_TIMEOUT)
+        # Nobody has closed it: its client is gone, as far as anybody can tell.
+        self._registry.context.counters["closed.ping_timeout"] += 1
+        self._leave(ABNORMAL, termination.PING_TIMEOUT)
+        self._end(Trigger.PONG_OVERDUE, termination.PONG_TOO_LATE)
+
+    def heard_close_frame(self, payload: bytes) -> None:
+        state, action = transition(self._state, Trigger.CLOSE_RECEIVED)
+        if action is Action.ANSWER_CLOSE:
+            answer, code, reason = heard_close(payload)
+            self._stream.write(close_frame(answer))
+            self._hang_up(state)
+            self._leave(code, reason)
+        elif action is Action.HANG_UP:
+            self._hang_up(state)
+
+    def failed(self, bad: BadFrame) -> None:
+        self._end(Trigger.BAD_FRAME, Termination(code=bad.code, reason=bad.reason))
+
+    def at_fault(self, what: str) -> None:
+        """The application (or its worker) broke the rules; the client is answered as far as that is possible still."""
+        logger.error("%s: %s", self.upstream.channel if self.upstream is not None else "?", what)
+        self._registry.context.counters["closed.application_error"] += 1
+        begun = self._opening is not None and self._opening.begun
+        self._end(Trigger.DENIAL_BROKEN if begun else Trigger.APPLICATION_FAILED, termination.APPLICATION_FAILED)
+
+    def too_slow(self) -> None:
+        self._end_slow("slow", Trigger.SLOW)
+
+    def stalled(self) -> None:
+        self._end_slow("stalled", Trigger.STALLED)
+
+    def _end_slow(self, why: str, trigger: Trigger) -> None:
+        if self._state is OPEN:
+            self._writer.close_as_slow(why)
+        self._end(trigger, termination.TOO_SLOW)
+
+    # Deadlines, and the end of the process.
+
+    def accept_overdue(self) -> None:
+        self._end(Trigger.ACCEPT_OVERDUE, termination.ACCEPT_TOO_LATE)
 
     def close_overdue(self) -> None:
         """The client did not hang up: do it ourselves, unless it is honestly slow and still takes what we wrote."""
-        context = self._shared.context
-        if self._transport.get_write_buffer_size() == 0:  # what the kernel has of ours still leaves
-            self._state = State.CLOSED
-            self._transport.loseConnection()
-        elif self._given_up:
-            self._state = State.CLOSED
-            self._transport.abortConnection()
+        context = self._registry.context
+        if self._stream.get_write_buffer_size() == 0:  # what the kernel has of ours still leaves
+            self._end(Trigger.CLOSE_OVERDUE, termination.NOTHING_MORE)
+        elif self._writer.closed_as_slow:
+            self._end(Trigger.SLOW_CLOSE_OVERDUE, termination.NOTHING_MORE)
         else:
-            context.stalled.watch(self._transport, context.now, self._stalled)
-            self._shared.watch.closing.arm(self, context.loop.time())
+            context.stalled.watch(self._stream, context.now, self.stalled)
+            self._registry.watch.closing.arm(self, self._registry.now())
 
-    # The transport's last and first word.
+    def evict(self) -> None:
+        self._end(Trigger.SHUTDOWN, termination.LEAVING)
+
+    # What the moves of the table mean.
+
+    def _answer(self, move: Move, event: Event) -> None:
+        """Perform the move of an event of the application's, but for a message."""
+        state, action = move
+        if action is Action.ACCEPT:
+            self._accept(state, event)
+        elif action is Action.DENY:
+            self._deny(state, event)
+        elif action is Action.PROTOCOL_ERROR:
+            self.at_fault(f"{event['type']} has no place while the socket is {self._state.name.lower()}")
+        else:
+            self._perform(move, termination.asked_for(event))
+
+    def _end(self, trigger: Trigger, how: Termination) -> None:
+        """Perform a move of our own, which ends the connection, or comes too late for that."""
+        self._perform(transition(self._state, trigger), how)
+
+    def _perform(self, move: Move, how: Termination) -> None:
+        state, action = move
+        if action is Action.CLOSE:
+            self._close(state, how)
+        elif action is Action.REFUSE:
+            self._refuse(state, how)
+        elif action is Action.FAIL:
+            self._fail(state, how)
+        elif action is Action.DRAIN:
+            self._leave(how.application_code)
+            self._drain(state)
+        elif action is Action.HANG_UP:
+            self._hang_up(state)
+        elif action is Action.ABORT:
+            self._abort(state, how)
+
+    def _enter(self, state: State) -> None:
+        """Change the state. In the last three only the end is waited for, and not for long."""
+        self._state = state
+        if state is OPEN or state is DENYING:
+            self._registry.watch.accepting.disarm(self)
+        else:
+            self._writer.stop()
+            self._reader.stop_pings()
+            self._registry.watch.closing_down(self, self._registry.now())
+
+    def _close(self, state: State, how: Termination) -> None:
+        """Our close frame; the client answers it, or is cut off."""
+        self._stream.write(close_frame(how.code, how.reason))
+        self._enter(state)
+        self._leave(how.code, how.reason)
+        self._reader.resume()
+
+    def _fail(self, state: State, how: Termination) -> None:
+        """Our close frame; no answer would be understood."""
+        self._registry.context.counters[f"closed.websocket_{how.code}"] += 1
+        self._stream.write(close_frame(how.code, how.reason))
+        self._leave(how.code, how.reason)
+        self._drain(state)
+
+    def _refuse(self, state: State, how: Termination) -> None:
+        self._leave(how.application_code)
+        opening, self._opening = self._opening, None
+        assert opening is not None
+        opening.refuse(how)
+        self._drain(state)
+
+    def _drain(self, state: State) -> None:
+        """All is written: close our direction, and wait until the client closes its own."""
+        self._enter(state)
+        self._stream.write_eof()
+        self._reader.discard()
+
+    def _hang_up(self, state: State) -> None:
+        """Close the stream; after both close frames the server is the first to do so. RFC 6455, section 7.1.1."""
+        self._enter(state)
+        self._reader.discard()
+        self._stream.close()
+
+    def _abort(self, state: State, how: Termination) -> None:
+        """End without a close frame, so that the client can tell that something is missing."""
+        if how.counter:
+            self._registry.context.counters[f"aborted.{how.counter}"] += 1
+        self._leave(how.application_code)
+        self._enter(state)
+        self._reader.discard()
+        self._stream.abort()
+
+    def _leave(self, code: int, reason: str = "") -> None:
+        upstream, self.upstream = self.upstream, None
+        if upstream is not None:
+            upstream.leave(code, reason)
+
+    # What the stream calls (`ByteReceiver`).
+
+    def dataReceived(self, data: bytes) -> None:
+        state = self._state
+        if state is OPEN or state is CLOSING:
+            self._reader.receive_data(data)
+        elif state is CONNECTING:
+            self._reader.hold(data)
+
+    def pause_writing(self) -> None:
+        self._writer.pause()
+
+    def resume_writing(self) -> None:
+        self._writer.resume()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        while self._held and self._state is State.OPEN:
-            self._read_on()  # what was read before the end still counts; it is one read at most
-        self._state = State.CLOSED
-        self._clear = False
-        context = self._shared.context
+        if self._state is OPEN:
+            self._reader.finish()
         if isinstance(reason.value, PeerTimedOut):
-            context.counters["aborted.peer_timed_out"] += 1
-        context.under_way -= 1
-        self._shared.alive.discard(self)
-        self._shared.unread.discard(self)
-        context.stalled.forget(self._transport)
-        context.slow.forget(self._transport)
-        self._shared.watch.forget(self)
+            self._registry.context.counters["aborted.peer_timed_out"] += 1
+        self._enter(transition(self._state, Trigger.LOST)[0])
+        self._registry.remove(self, self._stream)
         self._leave(ABNORMAL)
-        self._framing = self._handshake = self._composer = None
-
-    def makeConnection(self, transport: Any) -> None:
-        """Twisted's word for a new transport; ours is known from the beginning."""
-
-    def connectionMade(self) -> None:
-        """Said to HTTP already."""
+        self._opening = None
+        self._reader.detach()
+        self._writer.detach()

@@ -19,8 +19,7 @@ from autobahn.websocket.protocol import TrafficStats, WebSocketServerProtocol
 from autobahn.websocket.xormasker import create_xor_masker  # type: ignore[attr-defined]  # re-exported, unsaid
 
 from channel_layer.protocol.close_codes import TOO_BIG
-from interface_server.websocket.frames import CLOSE, PING
-from interface_server.websocket.state import BadFrame
+from interface_server.websocket.frames import CLOSE, PING, BadFrame
 
 #: Up to here an xor of two long integers is faster than the call into C (0.7 µs instead of 3.3 for 64 bytes).
 _MASK_BY_INTEGER_BYTES_MAX = 1024
@@ -161,6 +160,14 @@ class Deflate(PerMessageDeflate):
         inflated: bytes = super().decompress_message_data(data, more)  # type: ignore[no-untyped-call]  # Autobahn says nothing of it
         return inflated
 
+    def drop_compressor(self) -> None:
+        """Forget the window of what was sent: 100 KiB each, and without takeover of no further use."""
+        self._compressor = None
+
+    def drop_decompressor(self) -> None:
+        """Forget the window of what was received: it is of no use for the next message, and large."""
+        self._decompressor = None
+
 
 class Rack:
     """Parsers that nobody needs just now."""
@@ -171,7 +178,7 @@ class Rack:
         self._message_size_bytes_max = message_size_bytes_max
         self._free: list[Framing] = []
 
-    def borrow(self, listener: Listener, deflate: PerMessageDeflate | None) -> Framing:
+    def borrow(self, listener: Listener, deflate: Deflate | None) -> Framing:
         """A parser that tells `listener`, and inflates with `deflate`."""
         framing = self._free.pop() if self._free else Framing(self._message_size_bytes_max)
         framing.listener = listener
@@ -194,7 +201,7 @@ class Rack:
 OFFERS_SIZE_BYTES_MAX = 1024
 
 
-def negotiate_deflate(offers: bytes) -> tuple[PerMessageDeflate, str] | None:
+def negotiate_deflate(offers: bytes) -> tuple[Deflate, str] | None:
     """The first offer of permessage-deflate that we can take, and the answer to it.
 
     Both sides forget their window after each message where the client can: a kept one costs 100 KiB per socket.

@@ -1,4 +1,4 @@
-"""One WebSocket frame as a server writes it: unmasked, whole, as one `bytes`.
+"""Frames as a server writes them: unmasked, whole, as one `bytes`; and what a client's close frame carries.
 
 A frame is the same for every socket that does not compress, so what a group sends is built once and written by all.
 RFC 6455, section 5.2; permessage-deflate's bit is RFC 7692, section 6.
@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from struct import Struct
 
-from channel_layer.protocol.close_codes import REASON_SIZE_BYTES_MAX
+from channel_layer.protocol.close_codes import (
+    INVALID_PAYLOAD,
+    NO_STATUS,
+    PROTOCOL_ERROR,
+    REASON_SIZE_BYTES_MAX,
+    may_travel,
+)
 from channel_layer.protocol.events import Event
 
 CONTINUATION, TEXT, BINARY = 0x0, 0x1, 0x2
@@ -24,6 +30,15 @@ _LONG = Struct("!BBQ").pack
 #: Heads of whole text and binary messages up to 125 bytes: nearly all of them are, and a look-up is cheaper than packing.
 _TEXT_HEADS = tuple(_SHORT(FIN | TEXT, size) for size in range(126))
 _BINARY_HEADS = tuple(_SHORT(FIN | BINARY, size) for size in range(126))
+
+
+class BadFrame(Exception):
+    """The client broke the rules of the protocol: the connection fails with `code`."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(code, reason)
+        self.code = code
+        self.reason = reason
 
 
 def frame(first_byte: int, payload: bytes) -> bytes:
@@ -62,6 +77,22 @@ def close_frame(code: int | None, reason: str = "") -> bytes:
     if code is None:
         return _SHORT(FIN | CLOSE, 0)
     return frame(FIN | CLOSE, code.to_bytes(2, "big") + cut_reason(reason))
+
+
+def heard_close(payload: bytes) -> tuple[int | None, int, str]:
+    """The client's close frame: (code to answer with, code for the application, reason).
+
+    An empty one is answered by an empty one, and is 1005 to the application. Raises BadFrame with the code of the failure.
+    """
+    if not payload:
+        return None, NO_STATUS, ""
+    code = int.from_bytes(payload[:2], "big")
+    if len(payload) == 1 or not may_travel(code):
+        raise BadFrame(PROTOCOL_ERROR, "invalid close code")
+    try:
+        return code, code, payload[2:].decode()
+    except UnicodeDecodeError:
+        raise BadFrame(INVALID_PAYLOAD, "close reason is not UTF-8") from None
 
 
 def cut_reason(reason: str) -> bytes:

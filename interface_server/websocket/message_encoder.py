@@ -21,6 +21,7 @@ class Deflate(Protocol):
     def start_compress_message(self) -> None: ...
     def compress_message_data(self, data: bytes) -> bytes: ...
     def end_compress_message(self) -> bytes: ...
+    def drop_compressor(self) -> None: ...
 
 
 class Composer:
@@ -34,6 +35,11 @@ class Composer:
         self.waiting_bytes = 0  #: size of what waits for the end of the message; even empty ones have one
         self.inside_message = False
 
+    @property
+    def compresses(self) -> bool:
+        """True if every message of this socket goes through here."""
+        return self._deflate is not None
+
     def compose(self, event: Event) -> bytes:
         """The frame of one `websocket.send`; with `more_body` the message goes on. Raises like `message_frame`."""
         opcode, payload = message_payload(event)
@@ -46,6 +52,7 @@ class Composer:
             payload = self._deflate.compress_message_data(payload)
             if not more:
                 payload += self._deflate.end_compress_message()
+                self._deflate.drop_compressor()
         self.inside_message = more
         return frame(first_byte if more else first_byte | FIN, payload)
 

@@ -1,79 +1,207 @@
-"""What a WebSocket's client says, as events for the application.
+"""Frames of a WebSocket's client, as events for the application.
 
-Bytes go through a borrowed parser (`frame_parser.py`). Held here, and bounded by no longer reading the socket, is what
+Bytes go through a borrowed parser (`frame_parser.py`). Held here, and bounded by no longer reading the stream, is what
 came before the handshake was answered, and what was read already when the application's window ended. P1, P5, P12.
 """
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from channel_layer.protocol.close_codes import INVALID_PAYLOAD
 from channel_layer.protocol.events import EVENT_OVERHEAD_BYTES, Event
-from interface_server.websocket.connection_base import Socket
-from interface_server.websocket.frame_parser import Framing
-from interface_server.websocket.frames import FIN, PONG, close_frame, frame
-from interface_server.websocket.state import BadFrame, State, heard_close
+from interface_server.connections.interfaces import Upstream
+from interface_server.transport.byte_stream import ByteStream
+from interface_server.websocket.frame_parser import Deflate, Framing
+from interface_server.websocket.frames import BadFrame
+from interface_server.websocket.registry import WebSocketRegistry
 
-#: What a client may send before it is accepted: above it the socket is not read.
+#: What a client may send before it is accepted: above it the stream is not read.
 HELD_SIZE_BYTES_MAX = 65_536
 #: Bytes per step of the parser at a frame's boundary: it copies what is left after each frame, so that a read full of tiny
 #: frames would cost the square of its size. A longer read is parsed only as far as all sockets together have time (ReadingTurns).
 FEED_SIZE_BYTES = 1024
 
+#: Why the stream is not read, as bits: the application's window is used up, or too much came before the accept; the time of all
+#: long reads is used up until the loop's next turn.
+NO_CREDIT, YIELDED = 1, 2
 
-class Reading(Socket):
-    """The half that listens: of the transport the protocol, of the parser the listener."""
 
-    __slots__ = ()
+class FrameReceiver(Protocol):
+    """The connection of a reader."""
 
-    def dataReceived(self, data: bytes) -> None:
-        state = self._state
-        if state is State.OPEN or state is State.CLOSING:
-            if self._pinged:  # any byte is a sign of life
-                self._pinged = False
-                self._shared.watch.ponging.disarm(self)  # type: ignore[arg-type]  # a WebSocket
-            if self._reading_paused:
-                self._held += data
-            else:
-                self._parse(data)
-        elif state is State.CONNECTING:
+    #: Gets the messages; None once the application's side is over: messages are dropped then.
+    upstream: Upstream | None
+
+    @property
+    def writing_paused(self) -> bool:
+        """True while the client does not take what it is sent."""
+
+    def ping(self) -> bool:
+        """Write a ping. False: the client does not read, so that it would not answer either."""
+
+    def pong_overdue(self) -> None:
+        """Nothing has come since a ping."""
+
+    def gone(self) -> None:
+        """The client has hung up while its stream was not read."""
+
+    def heard_ping(self, payload: bytes) -> None: ...
+    def heard_close_frame(self, payload: bytes) -> None:
+        """Raises BadFrame."""
+
+    def failed(self, bad: BadFrame) -> None:
+        """The client broke the rules; the reader parses nothing more once it is told to `discard`."""
+
+
+class FrameReader:
+    """Reads one connection's stream, and is the listener of its parser."""
+
+    __slots__ = ("_awaiting_pong", "_connection", "_deflate", "_framing", "_held", "_registry", "_stream", "paused")
+
+    def __init__(self, connection: FrameReceiver, stream: ByteStream, registry: WebSocketRegistry) -> None:
+        self._connection = connection
+        self._stream = stream
+        self._registry = registry
+        self._deflate: Deflate | None = None
+        self._framing: Framing | None = None  # while the client is inside of a message
+        self._held = b""  # read, and not yet parsed
+        self._awaiting_pong = False
+        self.paused = 0  #: why the stream is not read, as bits; 0: it is
+
+    def hold(self, data: bytes) -> None:
+        """Keep what came before the handshake was answered."""
+        self._held += data
+        if len(self._held) > HELD_SIZE_BYTES_MAX:
+            self._pause(NO_CREDIT)
+
+    def start(self, deflate: Deflate | None) -> None:
+        """The handshake is accepted: parse from now on, beginning with what was held."""
+        self._deflate = deflate
+        self._registry.watch.start_pings(self, self._registry.now())
+        self.resume()
+
+    def receive_data(self, data: bytes) -> None:
+        """Parse a read, or hold it until the application has room."""
+        if self._awaiting_pong:  # any byte is a sign of life
+            self._awaiting_pong = False
+            self._registry.watch.ponging.disarm(self)
+        if self.paused:
             self._held += data
-            if len(self._held) > HELD_SIZE_BYTES_MAX:
-                self._pause_reading()
+        else:
+            self._parse(data)
+
+    def resume(self) -> None:
+        """Parse what was held, and read the stream again if that did not use up the window."""
+        paused, self.paused = self.paused, 0
+        held, self._held = self._held, b""
+        if held:
+            self._parse(held)
+        if paused and not self.paused:
+            self._registry.unread.discard(self)
+            self._stream.resume_reading()
+
+    def stop_pings(self) -> None:
+        """Only the end is awaited: the client may be silent."""
+        self._awaiting_pong = False
+        self._registry.watch.stop_pings(self)
+
+    def discard(self) -> None:
+        """Nothing that the client sends has a meaning any more: drop what is held, and read the stream on for its end alone."""
+        self._held = b""
+        self._framing = None
+        self.resume()
+
+    def finish(self) -> None:
+        """The stream is gone: what was read before its end still counts; it is one read at most."""
+        while self._held:
+            self.resume()
+
+    def detach(self) -> None:
+        """Drop everything, the connection too: this cycle of references would wait for the garbage collector."""
+        self._registry.unread.discard(self)
+        self._held = b""
+        self._framing = None
+        self.paused = 0
+        del self._connection
 
     def _parse(self, data: bytes) -> None:
         framing = self._framing
         if framing is None:
-            framing = self._framing = self._shared.rack.borrow(self, self._deflate)
+            framing = self._framing = self._registry.rack.borrow(self, self._deflate)
         try:
             if len(data) <= FEED_SIZE_BYTES:
                 framing.feed(data)
             else:
                 self._feed_slowly(framing, data)
         except BadFrame as bad:
-            self._fail(bad.code, bad.reason)
+            self._framing = None
+            self._connection.failed(bad)
             return
         if framing.between_messages():
             self._framing = None
-            self._shared.rack.give_back(framing)
+            self._registry.rack.give_back(framing)
 
     def _feed_slowly(self, framing: Framing, data: bytes) -> None:
         """A long read in small parts, and no further than the window and the time of this turn go."""
         position = 0
         while position < len(data):
-            if not (self._reading_paused or self._transport.is_closing() or self._shared.turns.has_time()):
-                self._breathe()
-            if self._reading_paused:
+            if not (self.paused or self._stream.is_closing() or self._registry.turns.has_time()):
+                self._yield_to_loop()
+            if self.paused:
                 self._held = data[position:]
                 return
             step = max(FEED_SIZE_BYTES, framing.wanted_size_bytes())
             framing.feed(data[position : position + step])
             position += step
 
+    def _pause(self, why: int) -> None:
+        if not self.paused:
+            self._registry.unread.add(self)
+            self._stream.pause_reading()
+        self.paused |= why
+
+    def _yield_to_loop(self) -> None:
+        self._pause(YIELDED)
+        self._registry.turns.wait(self._next_turn)
+
+    def _next_turn(self) -> None:
+        if self.paused & YIELDED:
+            self.resume()
+
+    # What the timeouts and the registry call.
+
+    def ping_due(self) -> None:
+        watch, now = self._registry.watch, self._registry.now()
+        if self.paused & NO_CREDIT:
+            # From a client that is not read comes neither a pong nor its end. The kernel knows of the latter.
+            if self._stream.hung_up():
+                self._connection.gone()
+                return
+        elif not self._awaiting_pong and self._connection.ping() and watch.ponging.delay_s > 0:
+            self._awaiting_pong = True
+            watch.ponging.arm(self, now)
+        watch.pinging.arm(self, now)
+
+    def pong_overdue(self) -> None:
+        if self.paused or self._connection.writing_paused:
+            self._registry.watch.ponging.arm(self, self._registry.now())
+        else:
+            self._connection.pong_overdue()
+
+    def check_unread(self) -> None:
+        """An application must not be started for a client that has left; one that runs may still receive what it sent."""
+        upstream = self._connection.upstream
+        if upstream is not None and not upstream.owned and self._stream.hung_up():
+            self._connection.gone()
+
+    # What the parser calls.
+
     def heard_message(self, payload: bytes, binary: bool) -> None:
         if self._deflate is not None:
-            self._deflate._decompressor = None  # its window is of no use for the next message, and large
-        upstream = self._upstream
-        if upstream is None:  # closing: what comes late is nobody's
+            self._deflate.drop_decompressor()
+        upstream = self._connection.upstream
+        if upstream is None:  # closing
             return
         event: Event
         if binary:
@@ -84,52 +212,13 @@ class Reading(Socket):
             except UnicodeDecodeError:
                 raise BadFrame(INVALID_PAYLOAD, "text is not UTF-8") from None
         if not upstream.forward(event, len(payload) + EVENT_OVERHEAD_BYTES):
-            self._pause_reading()
+            self._pause(NO_CREDIT)
 
     def heard_ping(self, payload: bytes) -> None:
-        # Who pings and never reads would fill our buffer: while writing is paused there is no answer.
-        if self._state is State.OPEN and not self._writing_paused:
-            self._transport.write(frame(FIN | PONG, payload))
+        self._connection.heard_ping(payload)
 
     def heard_pong(self) -> None:
-        """`dataReceived` has taken note."""
+        """Any byte is a sign of life, and the connection has noted it."""
 
     def heard_close_frame(self, payload: bytes) -> None:
-        if self._state is State.OPEN:
-            answer, code, reason = heard_close(payload)
-            self._transport.write(close_frame(answer))
-            self._hang_up()
-            self._leave(code, reason)
-        elif self._state is State.CLOSING:
-            self._hang_up()
-
-    def _hang_up(self) -> None:
-        """Both have said their close: the server is the first to hang up. RFC 6455, section 7.1.1."""
-        self._say_last(State.CLOSED)
-        self._transport.loseConnection()
-
-    def _pause_reading(self) -> None:
-        if not self._reading_paused:
-            self._reading_paused = True
-            self._shared.unread.add(self)
-            self._transport.pauseProducing()
-
-    def _breathe(self) -> None:
-        self._pause_reading()
-        self._breathing = True
-        self._shared.turns.wait(self._breathed)
-
-    def _breathed(self) -> None:
-        if self._breathing:
-            self._read_on()
-
-    def _read_on(self) -> None:
-        """Parse what was held, and read the socket again if that did not use up the window."""
-        paused, self._reading_paused = self._reading_paused, False
-        self._breathing = False
-        held, self._held = self._held, b""
-        if held and (self._state is State.OPEN or self._state is State.CLOSING):
-            self._parse(held)
-        if paused and not self._reading_paused:
-            self._shared.unread.discard(self)
-            self._transport.resumeProducing()
+        self._connection.heard_close_frame(payload)

@@ -1,14 +1,16 @@
-"""The life of one WebSocket as its client's side sees it: from the upgrade to the last byte.
+"""The states of one WebSocket as its client's side sees it, from the upgrade to the last byte, and every move between them.
 
-    CONNECTING ──accept──▶ OPEN ──our close──▶ CLOSING ──their close──▶ CLOSED
-        │                    └──their close, or a frame that breaks the rules──▶ DRAINING ──▶ CLOSED
-        ├──response start──▶ DENYING ──last body──▶ DRAINING
-        └──close, or the end of the application──▶ DRAINING
+    CONNECTING ──accept──▶ OPEN ──our close──▶ CLOSING ──their close, or too late──▶ CLOSED
+        │                   ├──their close, which we answer──▶ CLOSED
+        │                   └──a frame that breaks the rules──▶ DRAINING ──the client hangs up, or too late──▶ CLOSED
+        ├──response start──▶ DENYING ──last of its body──▶ DRAINING
+        └──close, or a refusal of ours──▶ DRAINING
 
-DRAINING has said its last word and only waits, for a bounded time, until the client hangs up: closing while bytes of the
-client are unread would make the kernel send a reset, and a reset destroys what we said. RFC 6455, section 7.1.1.
+A stream that is lost or aborted goes to CLOSED from every state. After our last byte a socket waits, for a bounded time, until the client
+hangs up: closing while bytes of the client are unread would make the kernel send a reset, and a reset destroys what we wrote
+last. RFC 6455, section 7.1.1.
 
-No socket here: the shell asks what an event means, and obeys. Sources: ASGI specification, "WebSocket"; RFC 6455.
+No socket here: the connection looks up what an event means, and performs it. Sources: ASGI specification, "WebSocket"; RFC 6455.
 """
 
 from __future__ import annotations
@@ -16,116 +18,161 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import Any
 
-from channel_layer.protocol.close_codes import (
-    INTERNAL_ERROR,
-    INVALID_PAYLOAD,
-    NO_STATUS,
-    NORMAL,
-    PROTOCOL_ERROR,
-    may_travel,
-)
-
 
 class State(Enum):
     CONNECTING = auto()  #: the application has not answered the handshake
     DENYING = auto()  #: it answers with an HTTP response of its own
     OPEN = auto()  #: messages flow both ways
-    CLOSING = auto()  #: our close frame is on its way; what the client still says is read and dropped
-    DRAINING = auto()  #: nothing of the client's is understood any more; waiting for it to hang up
-    CLOSED = auto()  #: the transport is gone, or told to go
+    CLOSING = auto()  #: our close frame is written; messages that the client still sends are dropped
+    DRAINING = auto()  #: what the client sends is not parsed any more; it has to hang up
+    CLOSED = auto()  #: the stream is gone, or closing
+
+    __hash__ = object.__hash__  # Enum's is a function in Python, and each event of an application looks its state up
+
+
+class Trigger(Enum):
+    """What moves a WebSocket beside the application's events, whose `type` is a trigger of its own."""
+
+    REFUSED = auto()  #: the server refuses the handshake by itself
+    ACCEPT_OVERDUE = auto()  #: the application did not answer the handshake in time
+    APPLICATION_FAILED = auto()  #: it sent an event that is illegal or cannot be sent; nothing of a denial was written
+    DENIAL_BROKEN = auto()  #: the same in the middle of a denial response
+    DENIED = auto()  #: a denial response is complete
+    ENDED = auto()  #: the dispatcher ends the connection
+    SHUTDOWN = auto()  #: the process leaves
+    CLOSE_RECEIVED = auto()  #: a close frame of the client's
+    BAD_FRAME = auto()  #: the client broke the rules of the protocol
+    PONG_OVERDUE = auto()  #: nothing has come since a ping
+    SLOW = auto()  #: the client did not keep up with what groups and third parties send
+    STALLED = auto()  #: the client takes nothing at all
+    HUNG_UP = auto()  #: the client left while its stream was not read
+    CLOSE_OVERDUE = auto()  #: the client did not hang up in time; all that we wrote has left
+    SLOW_CLOSE_OVERDUE = auto()  #: the same, of a slow client: bytes wait for it still
+    LOST = auto()  #: the stream is gone
+
+    __hash__ = object.__hash__
 
 
 class Action(Enum):
-    """What the shell must do with an event."""
+    """What the connection does, beside entering the next state."""
 
     ACCEPT = auto()  #: write the 101
-    REJECT = auto()  #: 403
+    REFUSE = auto()  #: write a short response of ours, and close our direction
     DENY = auto()  #: write a part of the application's own response
     SEND = auto()  #: write a message
     CLOSE = auto()  #: write a close frame
-    SWALLOW = auto()  #: legal and without effect: the client has it already
-    LATE = auto()  #: the application had not heard yet that it is over: drop
-    BREAK = auto()  #: the event is not legal here; the application is at fault
+    ANSWER_CLOSE = auto()  #: write the answer to the client's close frame, and hang up
+    FAIL = auto()  #: write a close frame, and close our direction
+    DRAIN = auto()  #: close our direction
+    HANG_UP = auto()  #: close the stream; what is written leaves first
+    ABORT = auto()  #: close the stream at once
+    IGNORE = auto()  #: legal and without effect
+    TOO_LATE = auto()  #: the sender did not know yet that the socket is closed: drop the event
+    PROTOCOL_ERROR = auto()  #: the event is not legal here, and its application failed
 
 
-#: What each event of the application means. A pair that is missing is Action.BREAK.
-MOVES: dict[State, dict[str, Action]] = {
+Move = tuple[State, Action]
+
+#: What an application may still send when the socket is closed for it.
+_LATE_EVENTS = (
+    "websocket.accept",
+    "websocket.send",
+    "websocket.close",
+    "websocket.http.response.start",
+    "websocket.http.response.body",
+)
+
+
+def _stays(state: State, *triggers: Trigger) -> dict[str | Trigger, Move]:
+    """Triggers that come too late in `state`, which is ordinary, and move nothing."""
+    return dict.fromkeys(triggers, (state, Action.IGNORE))
+
+
+def _over(state: State) -> dict[str | Trigger, Move]:
+    """The rows of a state in which all is written that the client will get."""
+    moves: dict[str | Trigger, Move] = dict.fromkeys(_LATE_EVENTS, (state, Action.TOO_LATE))
+    return moves | {
+        Trigger.CLOSE_OVERDUE: (State.CLOSED, Action.HANG_UP),
+        Trigger.SLOW_CLOSE_OVERDUE: (State.CLOSED, Action.ABORT),
+        Trigger.STALLED: (State.CLOSED, Action.ABORT),
+        Trigger.LOST: (State.CLOSED, Action.IGNORE),
+        **_stays(state, Trigger.ACCEPT_OVERDUE, Trigger.ENDED, Trigger.SHUTDOWN, Trigger.PONG_OVERDUE, Trigger.SLOW),
+    }
+
+
+#: Every move: the next state, and what to do. A missing event of an application is its PROTOCOL_ERROR; a missing Trigger cannot occur.
+MOVES: dict[State, dict[str | Trigger, Move]] = {
     State.CONNECTING: {
-        "websocket.accept": Action.ACCEPT,
-        "websocket.close": Action.REJECT,
-        "websocket.http.response.start": Action.DENY,
+        "websocket.accept": (State.OPEN, Action.ACCEPT),
+        "websocket.close": (State.DRAINING, Action.REFUSE),
+        "websocket.http.response.start": (State.DENYING, Action.DENY),
+        Trigger.REFUSED: (State.DRAINING, Action.REFUSE),
+        Trigger.ACCEPT_OVERDUE: (State.DRAINING, Action.REFUSE),
+        Trigger.APPLICATION_FAILED: (State.DRAINING, Action.REFUSE),
+        Trigger.ENDED: (State.DRAINING, Action.REFUSE),
+        Trigger.SHUTDOWN: (State.DRAINING, Action.REFUSE),
+        Trigger.HUNG_UP: (State.CLOSED, Action.ABORT),
+        Trigger.STALLED: (State.CLOSED, Action.ABORT),
+        Trigger.LOST: (State.CLOSED, Action.IGNORE),
     },
     State.DENYING: {
-        "websocket.http.response.body": Action.DENY,
+        "websocket.http.response.body": (State.DENYING, Action.DENY),
+        Trigger.APPLICATION_FAILED: (State.DRAINING, Action.REFUSE),
+        # A response that ends in the middle must not look complete.
+        Trigger.DENIAL_BROKEN: (State.CLOSED, Action.ABORT),
+        Trigger.ENDED: (State.CLOSED, Action.ABORT),
+        Trigger.DENIED: (State.DRAINING, Action.DRAIN),
+        Trigger.HUNG_UP: (State.CLOSED, Action.ABORT),
+        Trigger.STALLED: (State.CLOSED, Action.ABORT),
+        Trigger.LOST: (State.CLOSED, Action.IGNORE),
+        **_stays(State.DENYING, Trigger.ACCEPT_OVERDUE, Trigger.SHUTDOWN),
     },
     State.OPEN: {
-        "websocket.send": Action.SEND,
-        "websocket.close": Action.CLOSE,
-        # A new owner of an open socket accepts it as it knows no better.
-        "websocket.accept": Action.SWALLOW,
+        "websocket.send": (State.OPEN, Action.SEND),
+        "websocket.close": (State.CLOSING, Action.CLOSE),
+        # The next owner of an open socket accepts it, since it cannot know that it is open.
+        "websocket.accept": (State.OPEN, Action.IGNORE),
+        Trigger.APPLICATION_FAILED: (State.CLOSING, Action.CLOSE),
+        Trigger.ENDED: (State.CLOSING, Action.CLOSE),
+        Trigger.SHUTDOWN: (State.CLOSING, Action.CLOSE),
+        Trigger.PONG_OVERDUE: (State.CLOSING, Action.CLOSE),
+        Trigger.SLOW: (State.CLOSING, Action.CLOSE),
+        Trigger.STALLED: (State.CLOSING, Action.CLOSE),
+        Trigger.CLOSE_RECEIVED: (State.CLOSED, Action.ANSWER_CLOSE),
+        Trigger.BAD_FRAME: (State.DRAINING, Action.FAIL),
+        Trigger.HUNG_UP: (State.CLOSED, Action.ABORT),
+        Trigger.LOST: (State.CLOSED, Action.IGNORE),
+        **_stays(State.OPEN, Trigger.ACCEPT_OVERDUE),
+    },
+    State.CLOSING: {
+        **_over(State.CLOSING),
+        Trigger.CLOSE_RECEIVED: (State.CLOSED, Action.HANG_UP),
+        Trigger.BAD_FRAME: (State.DRAINING, Action.DRAIN),
+    },
+    State.DRAINING: _over(State.DRAINING),
+    # A read is parsed to its end: frames may stand behind the one that closed the socket.
+    State.CLOSED: {**_over(State.CLOSED), **_stays(State.CLOSED, Trigger.CLOSE_RECEIVED, Trigger.BAD_FRAME)},
+}
+
+#: Third parties know a channel's name and nothing of its state: what they may send, and when.
+PUSH_MOVES: dict[State, dict[str, Move]] = {
+    State.OPEN: {
+        "websocket.send": (State.OPEN, Action.SEND),
+        "websocket.close": (State.CLOSING, Action.CLOSE),
     },
 }
-#: What still comes when the last word is said.
-_OVER = dict.fromkeys(
-    (
-        "websocket.accept",
-        "websocket.send",
-        "websocket.close",
-        "websocket.http.response.start",
-        "websocket.http.response.body",
-    ),
-    Action.LATE,
-)
-MOVES |= dict.fromkeys((State.CLOSING, State.DRAINING, State.CLOSED), _OVER)
-
-#: Third parties know a channel's name and nothing of its state: what they may say, and when.
-PUSH_MOVES: dict[State, dict[str, Action]] = {
-    State.OPEN: {"websocket.send": Action.SEND, "websocket.close": Action.CLOSE},
-}
 
 
-def meaning(state: State, event_type: Any) -> Action:
-    """What an event of the application's means in `state`."""
-    return MOVES[state].get(event_type, Action.BREAK)
+def transition(state: State, trigger: Trigger) -> Move:
+    """What `trigger` means in `state`: the next state, and what to do. Raises KeyError where it cannot occur."""
+    return MOVES[state][trigger]
 
 
-def push_meaning(state: State, event_type: Any) -> Action:
-    """What an event of a third party's means in `state`: Action.LATE where it can only be dropped, and counted."""
-    return PUSH_MOVES.get(state, {}).get(event_type, Action.LATE)
+def application_move(state: State, event_type: Any) -> Move:
+    """What an event of the application means in `state`: the next state, and what to do."""
+    return MOVES[state].get(event_type) or (state, Action.PROTOCOL_ERROR)
 
 
-def sendable_code(code: object) -> int:
-    """The code that is sent for an application's `code`: what may not travel would make the client report our fault.
-
-    None and 1005 ("none was given") are a normal close; whatever else may not travel is the application's error.
-    """
-    if code is None or code == NO_STATUS:
-        return NORMAL
-    if isinstance(code, int) and may_travel(code):
-        return code
-    return INTERNAL_ERROR
-
-
-def heard_close(payload: bytes) -> tuple[int | None, int, str]:
-    """The client's close frame: (code to answer with, code for the application, reason).
-
-    An empty one is answered by an empty one, and is 1005 to the application. Raises BadFrame with the code of the failure.
-    """
-    if not payload:
-        return None, NO_STATUS, ""
-    code = int.from_bytes(payload[:2], "big")
-    if len(payload) == 1 or not may_travel(code):
-        raise BadFrame(PROTOCOL_ERROR, "invalid close code")
-    try:
-        return code, code, payload[2:].decode()
-    except UnicodeDecodeError:
-        raise BadFrame(INVALID_PAYLOAD, "close reason is not UTF-8") from None
-
-
-class BadFrame(Exception):
-    """The client broke the rules of the protocol: the connection fails with `code`."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(code, reason)
-        self.code = code
-        self.reason = reason
+def push_move(state: State, event_type: Any) -> Move:
+    """What an event of a third party means in `state`: Action.TOO_LATE where it can only be dropped, and counted."""
+    return PUSH_MOVES.get(state, {}).get(event_type) or (state, Action.TOO_LATE)

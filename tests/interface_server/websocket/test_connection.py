@@ -293,7 +293,7 @@ async def test_a_read_full_of_the_smallest_frames_holds_nobody_up(opcode: int) -
             line.say({"type": "websocket.close", "code": 1000, "reason": ""})
             frames = client_frame(BINARY) * 40_000 + frames
         socket.dataReceived(frames + client_frame(0 if opcode == CONTINUATION else BINARY, b"at last"))
-        assert len(socket._held) > len(frames) * 9 // 10
+        assert len(socket._reader._held) > len(frames) * 9 // 10
         if opcode == CLOSE:
             await client.rest()
             return
@@ -344,8 +344,8 @@ async def test_what_was_read_before_the_client_vanished_is_delivered_before_the_
         client.send(client_frame(TEXT, b"x" * 100) * 100 + client_frame(CLOSE, code(1000, "done")))
         await line.heard()
         socket = line.client
-        await until(lambda: socket._held, "some of it is held")
-        socket._transport.abortConnection()
+        await until(lambda: socket._reader._held, "some of it is held")
+        socket._stream.abort()
         assert await line.left() == (1000, "done")
         assert line.unread.qsize() == 99
 
@@ -358,7 +358,7 @@ async def test_credit_comes_back_when_bytes_have_left_and_not_before() -> None:
         start = line.delivered_bytes
         size, sent = 65_536, 0
         socket = line.client
-        while not socket._writing_paused:
+        while not socket.writing_paused:
             line.say({"type": "websocket.send", "bytes": bytes(size)})
             sent += size + 64
             await asyncio.sleep(0)
@@ -432,7 +432,7 @@ async def test_what_an_application_sends_by_itself_is_not_counted_as_what_groups
         line.say(*(128 * [part]), {**part, "more_body": False})
         for _ in range(10):
             line.client.push(PushedMessage({"type": "websocket.send", "text": "small"}))
-        assert line.client._transport.get_write_buffer_size() > 2 * 2**20
+        assert line.client._stream.get_write_buffer_size() > 2 * 2**20
         await strokes(server, 8)  # a stroke each 0.02 s
         assert not line.gone.done()
         client.vanish()
@@ -457,7 +457,7 @@ async def test_a_client_that_takes_nothing_at_all_is_closed() -> None:
         client.stop_reading()
         async with asyncio.timeout(10):
             while not line.gone.done():
-                if line.delivered_bytes < 2**30 and not line.client._writing_paused:
+                if line.delivered_bytes < 2**30 and not line.client.writing_paused:
                     line.say({"type": "websocket.send", "bytes": bytes(65_536)})
                 await asyncio.sleep(0)
         assert await line.left() == (1013, "slow")
@@ -471,10 +471,10 @@ async def test_an_idle_socket_borrows_no_parser() -> None:
         client, line = await server.connect()
         socket = line.client
         client.send(client_frame(TEXT, b"a", fin=False))
-        await until(lambda: socket._framing is not None, "inside of a message")
+        await until(lambda: socket._reader._framing is not None, "inside of a message")
         client.send(client_frame(CONTINUATION, b"b"))
         await line.heard()
-        assert socket._framing is None
+        assert socket._reader._framing is None
 
 
 async def test_an_ending_after_the_client_left_is_silent() -> None:
@@ -526,7 +526,7 @@ async def test_a_client_that_hangs_up_before_it_is_accepted_is_noticed_however_m
         client, line = await server.connect(accept=False)
         line.owned = False
         client.send(client_frame(BINARY, bytes(80_000)))
-        await until(lambda: line.client._reading_paused, "it is not read any more")
+        await until(lambda: line.client._reader.paused, "it is not read any more")
         client.vanish()
         assert await line.left() == (1006, "")
 
@@ -537,7 +537,7 @@ async def test_a_slow_reader_gets_all_that_was_sent_before_the_close() -> None:
         client, line = await server.connect()
         client.stop_reading()
         count, socket = 0, line.client
-        while not socket._writing_paused:
+        while not socket.writing_paused:
             line.say({"type": "websocket.send", "bytes": bytes(65_536)})
             count += 1
             await asyncio.sleep(0)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interface_server.websocket.frame_parser import Framing, Rack, negotiate_deflate
-from interface_server.websocket.state import BadFrame
+from interface_server.websocket.frames import BadFrame
 from tests.support.websocket_server import client_frame
 
 Heard = list[tuple[str, bytes, bool]]

@@ -6,7 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interface_server.websocket.frames import BINARY, CLOSE, FIN, TEXT, close_frame, frame, message_frame
+from interface_server.websocket.frames import (
+    BINARY,
+    CLOSE,
+    FIN,
+    TEXT,
+    BadFrame,
+    close_frame,
+    frame,
+    heard_close,
+    message_frame,
+)
 from interface_server.websocket.message_encoder import Composer
 
 
@@ -42,3 +52,22 @@ def test_a_close_reason_is_cut_at_a_character_and_never_above_what_a_control_fra
     first, payload = parsed(close_frame(1000, reason))
     assert first == FIN | CLOSE and len(payload) <= 125 and payload[:2] == b"\x03\xe8"
     payload[2:].decode()
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 4999])
+def test_a_legal_close_code_is_answered_by_itself_and_reaches_the_application(code: int) -> None:
+    assert heard_close(code.to_bytes(2, "big") + "früh".encode()) == (code, code, "früh")
+
+
+@pytest.mark.parametrize("code", [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65_535])
+def test_an_illegal_close_code_is_a_protocol_error(code: int) -> None:
+    with pytest.raises(BadFrame) as bad:
+        heard_close(code.to_bytes(2, "big"))
+    assert bad.value.code == 1002
+
+
+def test_a_close_without_a_code_is_1005_to_the_application() -> None:
+    assert heard_close(b"") == (None, 1005, "")
+    with pytest.raises(BadFrame) as bad:
+        heard_close(b"\x03\xe8\xff")
+    assert bad.value.code == 1007

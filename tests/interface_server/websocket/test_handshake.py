@@ -274,8 +274,8 @@ async def test_what_is_held_before_the_accept_is_bounded() -> None:
         size, count = 60_000, 100
         client.send(client_frame(BINARY, bytes(size)) * count)
         socket = line.client
-        await until(lambda: socket._reading_paused, "reading is paused")
-        assert len(socket._held) < 65_536 + 262_144 + 1  # the bound and one read
+        await until(lambda: socket._reader.paused, "reading is paused")
+        assert len(socket._reader._held) < 65_536 + 262_144 + 1  # the bound and one read
         line.say(ACCEPT)
         for _ in range(count):
             assert len((await line.heard())["bytes"]) == size

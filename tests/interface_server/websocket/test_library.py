@@ -35,7 +35,7 @@ async def test_a_compressed_socket_speaks_in_both_directions_and_forgets_its_win
             assert (await line.heard())["text"] == "towpath " * 1000
             line.say({"type": "websocket.send", "bytes": b"barge " * 1000})
             assert await client.recv() == b"barge " * 1000
-        deflate = line.client._deflate
+        deflate = line.client._reader._deflate
         assert deflate._compressor is None and deflate._decompressor is None
 
 

@@ -1,42 +1,124 @@
-"""What each event means in each state of a WebSocket, and which close codes are legal."""
+"""What each event means in each state of a WebSocket, and which state comes next."""
 
 from __future__ import annotations
 
 import pytest
 
-from interface_server.websocket.state import Action, BadFrame, State, heard_close, meaning, push_meaning, sendable_code
+from interface_server.websocket.state import MOVES, Action, State, Trigger, application_move, push_move, transition
+
+CONNECTING, DENYING, OPEN, CLOSING, DRAINING, CLOSED = State
+OVER = (CLOSING, DRAINING, CLOSED)
+
+#: The arrows of the picture in state.py.
+PICTURE = {
+    (CONNECTING, OPEN),
+    (CONNECTING, DENYING),
+    (CONNECTING, DRAINING),
+    (DENYING, DRAINING),
+    (OPEN, CLOSING),
+    (OPEN, CLOSED),
+    (OPEN, DRAINING),
+    (CLOSING, DRAINING),
+    (CLOSING, CLOSED),
+    (DRAINING, CLOSED),
+}
+#: Moves of these are aborts, or the loss of the stream, which the picture mentions and does not draw.
+NOT_DRAWN = {(CONNECTING, CLOSED), (DENYING, CLOSED)}
+
+#: What cannot occur, and so has no move.
+IMPOSSIBLE = {
+    CONNECTING: {
+        Trigger.DENIAL_BROKEN,
+        Trigger.DENIED,
+        Trigger.CLOSE_RECEIVED,
+        Trigger.BAD_FRAME,
+        Trigger.PONG_OVERDUE,
+        Trigger.SLOW,
+        Trigger.CLOSE_OVERDUE,
+        Trigger.SLOW_CLOSE_OVERDUE,
+    },
+    DENYING: {
+        Trigger.REFUSED,
+        Trigger.CLOSE_RECEIVED,
+        Trigger.BAD_FRAME,
+        Trigger.PONG_OVERDUE,
+        Trigger.SLOW,
+        Trigger.CLOSE_OVERDUE,
+        Trigger.SLOW_CLOSE_OVERDUE,
+    },
+    OPEN: {
+        Trigger.REFUSED,
+        Trigger.DENIAL_BROKEN,
+        Trigger.DENIED,
+        Trigger.CLOSE_OVERDUE,
+        Trigger.SLOW_CLOSE_OVERDUE,
+    },
+    CLOSING: {
+        Trigger.REFUSED,
+        Trigger.APPLICATION_FAILED,
+        Trigger.DENIAL_BROKEN,
+        Trigger.DENIED,
+        Trigger.HUNG_UP,
+    },
+    DRAINING: {
+        Trigger.REFUSED,
+        Trigger.APPLICATION_FAILED,
+        Trigger.DENIAL_BROKEN,
+        Trigger.DENIED,
+        Trigger.HUNG_UP,
+        Trigger.CLOSE_RECEIVED,
+        Trigger.BAD_FRAME,
+    },
+    CLOSED: {
+        Trigger.REFUSED,
+        Trigger.APPLICATION_FAILED,
+        Trigger.DENIAL_BROKEN,
+        Trigger.DENIED,
+        Trigger.HUNG_UP,
+    },
+}
 
 
-def test_each_event_has_a_meaning_in_each_state() -> None:
-    """What is illegal is the application's fault; what is late is ordinary, and moves nothing."""
-    assert meaning(State.CONNECTING, "websocket.send") is Action.BREAK
-    assert meaning(State.OPEN, "websocket.accept") is Action.SWALLOW
-    assert meaning(State.OPEN, "http.response.body") is Action.BREAK
-    assert meaning(State.DENYING, "websocket.accept") is Action.BREAK
-    for state in (State.CLOSING, State.DRAINING, State.CLOSED):
-        assert meaning(state, "websocket.send") is Action.LATE
+def test_each_event_of_an_application_has_a_meaning_in_each_state() -> None:
+    """An illegal event is the application's fault; a late one is ordinary, and moves nothing."""
+    assert application_move(CONNECTING, "websocket.send") == (CONNECTING, Action.PROTOCOL_ERROR)
+    assert application_move(OPEN, "websocket.accept") == (OPEN, Action.IGNORE)
+    assert application_move(OPEN, "http.response.body") == (OPEN, Action.PROTOCOL_ERROR)
+    assert application_move(DENYING, "websocket.accept") == (DENYING, Action.PROTOCOL_ERROR)
+    for state in OVER:
+        assert application_move(state, "websocket.send") == (state, Action.TOO_LATE)
     for state in State:
-        expected = Action.SEND if state is State.OPEN else Action.LATE
-        assert push_meaning(state, "websocket.send") is expected
-        assert push_meaning(state, None) is Action.LATE
+        expected = Action.SEND if state is OPEN else Action.TOO_LATE
+        assert push_move(state, "websocket.send") == (state, expected)
+        assert push_move(state, None) == (state, Action.TOO_LATE)
 
 
-@pytest.mark.parametrize("code", [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 4999])
-def test_a_legal_close_code_is_answered_by_itself_and_reaches_the_application(code: int) -> None:
-    assert heard_close(code.to_bytes(2, "big") + "früh".encode()) == (code, code, "früh")
-    assert sendable_code(code) == code
+@pytest.mark.parametrize("state", State)
+def test_each_trigger_has_a_move_where_it_can_occur(state: State) -> None:
+    for trigger in Trigger:
+        if trigger in IMPOSSIBLE[state]:
+            with pytest.raises(KeyError):
+                transition(state, trigger)
+        else:
+            transition(state, trigger)
 
 
-@pytest.mark.parametrize("code", [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65_535])
-def test_an_illegal_close_code_is_a_protocol_error(code: int) -> None:
-    with pytest.raises(BadFrame) as bad:
-        heard_close(code.to_bytes(2, "big"))
-    assert bad.value.code == 1002
-    assert sendable_code(code) == (1000 if code == 1005 else 1011)
+def test_the_picture_shows_every_move_between_two_states_and_no_other() -> None:
+    moves = {(state, move[0]) for state, row in MOVES.items() for move in row.values() if move[0] is not state}
+    assert moves == PICTURE | NOT_DRAWN
+    for state, following in NOT_DRAWN:
+        triggers = {trigger for trigger, move in MOVES[state].items() if move[0] is following}
+        assert all(MOVES[state][each][1] is Action.ABORT or each is Trigger.LOST for each in triggers)
 
 
-def test_a_close_without_a_code_is_1005_to_the_application() -> None:
-    assert heard_close(b"") == (None, 1005, "")
-    with pytest.raises(BadFrame) as bad:
-        heard_close(b"\x03\xe8\xff")
-    assert bad.value.code == 1007
+@pytest.mark.parametrize("state", State)
+def test_a_stream_that_is_lost_closes_every_state(state: State) -> None:
+    assert transition(state, Trigger.LOST) == (CLOSED, Action.IGNORE)
+
+
+@pytest.mark.parametrize("state", OVER)
+def test_nothing_that_comes_late_opens_a_socket_again_or_writes_to_it(state: State) -> None:
+    """P12. Our last byte is written."""
+    last = {Action.IGNORE, Action.TOO_LATE, Action.DRAIN, Action.HANG_UP, Action.ABORT}
+    for following, action in MOVES[state].values():
+        assert following in OVER and action in last

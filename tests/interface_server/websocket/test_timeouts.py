@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from interface_server.settings import InterfaceSettings
-from interface_server.websocket.timeouts import Watch
+from interface_server.websocket.timeouts import Deadlines, Watch
 
 SETTINGS = InterfaceSettings(
     ws_accept_timeout_s=10.0, ws_close_timeout_s=5.0, ws_ping_interval_s=20.0, ws_ping_timeout_s=30.0
@@ -29,6 +29,18 @@ class Socket:
 
     def pong_overdue(self) -> None:
         self.calls.append("pong overdue")
+
+
+def test_deadlines_come_in_order_and_only_when_due() -> None:
+    deadlines: Deadlines[str] = Deadlines(10.0)
+    deadlines.arm("a", 0.0)
+    deadlines.arm("b", 1.0)
+    deadlines.arm("c", 2.0)
+    deadlines.arm("a", 3.0)  # heard of again: its old deadline is forgotten
+    deadlines.disarm("b")
+    assert deadlines.take_due(11.9) == []
+    assert deadlines.take_due(12.0) == ["c"]
+    assert deadlines.take_due(99.0) == ["a"] and len(deadlines) == 0
 
 
 def calls_after(watch: Watch, socket: Socket, now: float) -> list[str]:
@@ -56,22 +68,24 @@ def test_each_timeout_calls_its_socket_once_when_its_own_time_is_over(queue: str
 def test_an_accepted_socket_is_pinged_and_waits_for_no_accept() -> None:
     watch, socket = Watch(SETTINGS), Socket()
     watch.accepting.arm(socket, 0.0)
-    watch.opened(socket, 1.0)
+    watch.accepting.disarm(socket)
+    watch.start_pings(socket, 1.0)
     assert calls_after(watch, socket, 20.9) == []
     assert calls_after(watch, socket, 21.0) == ["ping due"]
 
 
 def test_without_an_interval_no_socket_is_pinged() -> None:
     watch, socket = Watch(InterfaceSettings(ws_ping_interval_s=0.0)), Socket()
-    watch.opened(socket, 0.0)
+    watch.start_pings(socket, 0.0)
     assert calls_after(watch, socket, 1e6) == []
 
 
 def test_a_socket_that_closes_waits_for_its_close_alone() -> None:
     """Neither pings nor pongs matter any more."""
     watch, socket = Watch(SETTINGS), Socket()
-    watch.opened(socket, 0.0)
+    watch.start_pings(socket, 0.0)
     watch.ponging.arm(socket, 0.0)
+    watch.stop_pings(socket)
     watch.closing_down(socket, 1.0)
     assert calls_after(watch, socket, 1000.0) == ["close overdue"]
 
@@ -80,6 +94,7 @@ def test_a_socket_that_is_gone_is_called_no_more() -> None:
     watch, socket = Watch(SETTINGS), Socket()
     for queue in (watch.accepting, watch.closing, watch.pinging, watch.ponging):
         queue.arm(socket, 0.0)
+    watch.stop_pings(socket)
     watch.forget(socket)
     assert calls_after(watch, socket, 1000.0) == []
 
@@ -94,6 +109,6 @@ def test_a_socket_may_arm_its_next_timeout_while_it_is_called() -> None:
             watch.ponging.arm(self, 20.0)
 
     socket = Pinging()
-    watch.opened(socket, 0.0)
+    watch.start_pings(socket, 0.0)
     assert calls_after(watch, socket, 20.0) == ["ping due"]
     assert calls_after(watch, socket, 50.0) == ["ping due", "pong overdue"]

@@ -1,0 +1,85 @@
+"""What all WebSockets of one interface server share, and the sets of those that exist."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+from channel_layer.process.rate_limited_log import RateLimitedLog
+from interface_server.connections.interfaces import Upstream
+from interface_server.http.response import ResponseEncoder
+from interface_server.http.server_context import ServerContext
+from interface_server.transport.byte_stream import ByteStream
+from interface_server.websocket.frame_parser import Rack
+from interface_server.websocket.read_budget import ReadingTurns
+from interface_server.websocket.timeouts import ConnectionTimeouts, Watch
+
+logger = logging.getLogger("towpath.interface")
+
+
+class Registered(ConnectionTimeouts, Protocol):
+    """One WebSocket, as the registry calls it."""
+
+    def evict(self) -> None:
+        """The process leaves: end in the way that the state allows."""
+
+
+class Unread(Protocol):
+    """A stream that is not read at present, so that nothing tells that its client has left."""
+
+    def check_unread(self) -> None:
+        """Look."""
+
+
+class WebSocketRegistry:
+    """One per process."""
+
+    __slots__ = ("_slow_log", "alive", "context", "encode_denial", "rack", "turns", "unread", "watch")
+
+    def __init__(self, context: ServerContext, encode_denial: Callable[[], ResponseEncoder]) -> None:
+        """encode_denial: a new encoder, for a response with which an application refuses a handshake."""
+        self.context = context
+        self.encode_denial = encode_denial
+        self.rack = Rack(context.settings.ws_size_bytes_max)
+        self.watch = Watch(context.settings)
+        self.turns = ReadingTurns(context.loop)
+        self.alive: set[Registered] = set()  #: from the upgrade until the stream is gone
+        self.unread: set[Unread] = set()
+        self._slow_log = RateLimitedLog()
+        context.sweep.add(self.watch.sweep)
+        context.sweep.add(self._check_unread)
+
+    def close_all(self) -> None:
+        """The server is stopping: close what is open, refuse what is not yet; each then has the usual time to answer."""
+        for connection in tuple(self.alive):
+            connection.evict()
+
+    def add(self, connection: Registered) -> None:
+        """It takes part in the server's limit of connections, and in its end."""
+        self.context.under_way += 1
+        self.alive.add(connection)
+
+    def remove(self, connection: Registered, stream: ByteStream) -> None:
+        """Its stream is gone: nothing watches it any more."""
+        self.context.under_way -= 1
+        self.alive.discard(connection)
+        self.context.stalled.forget(stream)
+        self.context.slow.forget(stream)
+        self.watch.forget(connection)
+
+    def now(self) -> float:
+        """The loop's time."""
+        return self.context.loop.time()
+
+    def log_slow(self, upstream: Upstream | None, why: str, waiting_bytes: int) -> None:
+        """Count a client that does not take what it is sent, and log it, but not each of many."""
+        self.context.counters[f"closed.{why}"] += 1
+        if times := self._slow_log.count(self.now()):
+            channel = upstream.channel if upstream is not None else "?"
+            text = "%s does not take what it is sent (%s): closed with 1013, and %d bytes are dropped; %d such since this was told last"
+            logger.warning(text, channel, why, waiting_bytes, times)
+
+    def _check_unread(self, _now: float) -> None:
+        for reader in tuple(self.unread):
+            reader.check_unread()

@@ -1,0 +1,93 @@
+"""How the server ends a WebSocket by itself: what an open client, a waiting client and the application are given.
+
+No I/O here: which of these applies in a state stands in state.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from channel_layer.protocol.close_codes import (
+    ABNORMAL,
+    INTERNAL_ERROR,
+    NO_STATUS,
+    NORMAL,
+    SERVICE_RESTART,
+    TRY_AGAIN_LATER,
+    may_travel,
+)
+from channel_layer.protocol.events import Event
+from interface_server.connections.interfaces import EndReason
+
+RETRY_AFTER = b"retry-after: 1\r\n"
+PING_TIMEOUT = "ping timeout"
+
+
+@dataclass(frozen=True, slots=True)
+class Termination:
+    """One way to end. `why` and `reason` are short sentences for people."""
+
+    status: int = 0  #: of the response, during the handshake
+    why: str = ""  #: the body of that response
+    field_line: bytes = b""  #: one more line of its head, or nothing
+    code: int = ABNORMAL  #: of the close frame, while open
+    reason: str = ""
+    application_code: int = ABNORMAL  #: of the application's disconnect, where no close frame is written
+    counter: str = ""  #: `aborted.<counter>` counts streams that are cut off in this way
+
+
+FULL = Termination(503, why="too many connections", field_line=RETRY_AFTER)
+ACCEPT_TOO_LATE = Termination(504, why="the application did not answer the handshake in time")
+LEAVING = Termination(
+    503,
+    why="the server is stopping",
+    field_line=RETRY_AFTER,
+    code=SERVICE_RESTART,
+    reason="the server is stopping",
+)
+APPLICATION_FAILED = Termination(
+    500,
+    why="the application failed",
+    code=INTERNAL_ERROR,
+    reason="the application failed",
+    application_code=INTERNAL_ERROR,
+    counter="denial_cut",
+)
+NOTHING_MORE = Termination()  #: all is written
+PONG_TOO_LATE = Termination(code=INTERNAL_ERROR, reason=PING_TIMEOUT)
+TOO_SLOW = Termination(code=TRY_AGAIN_LATER, reason="slow", counter="stalled")
+HUNG_UP = Termination(counter="hung_up")
+
+
+def asked_for(event: Event) -> Termination:
+    """A `websocket.close` of the application's, or of a third party's."""
+    return Termination(
+        403,
+        why="the application refused the WebSocket",
+        code=sendable_code(event.get("code")),
+        reason=str(event.get("reason") or ""),
+    )
+
+
+def ended_by_dispatcher(end_reason: EndReason) -> Termination:
+    """An end that the dispatcher decided: FINISHED is a normal close, which needs no reason."""
+    return Termination(
+        end_reason.status,
+        why=end_reason.why,
+        field_line=RETRY_AFTER if end_reason.status == 503 else b"",
+        code=end_reason.close_code,
+        reason="" if end_reason is EndReason.FINISHED else end_reason.why,
+        counter="denial_cut",
+    )
+
+
+def sendable_code(code: object) -> int:
+    """The code that is sent for an application's `code`. One that may not travel would make the client report our fault.
+
+    None and 1005 ("none was given") are a normal close; whatever else may not travel is the application's error.
+    """
+    if code is None or code == NO_STATUS:
+        return NORMAL
+    if isinstance(code, int) and may_travel(code):
+        return code
+    return INTERNAL_ERROR
