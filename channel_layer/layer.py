@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from channel_layer.current_connection import OWN_CONNECTION, Key, OwnLine, epoch_of
+from channel_layer.current_connection import CURRENT_CONNECTION, Key, OwnDownstream, epoch_of
 from channel_layer.errors import InvalidName, LayerUnavailable
 from channel_layer.node import Node
 from channel_layer.protocol import packets
@@ -25,12 +25,12 @@ from channel_layer.protocol.socket_messages import socket_message
 ANSWER_TIMEOUT_S = 5.0
 #: Who sends faster than Redis takes it waits when so much waits for one process.
 BACKLOG_BYTES_MAX = 1_048_576
-BACKLOG_LOOK_S = 0.002
+BACKLOG_POLL_S = 0.002
 
 
 #: For a process that runs no application instances.
-NO_LINES: Mapping[Key, OwnLine] = MappingProxyType({})
-NOWHERE: packets.Origin = ("", 0, 0, 0)
+NO_DOWNSTREAMS: Mapping[Key, OwnDownstream] = MappingProxyType({})
+NO_ORIGIN: packets.Origin = ("", 0, 0, 0)
 
 
 class ChannelLayer:
@@ -40,11 +40,14 @@ class ChannelLayer:
     """
 
     def __init__(
-        self, node: Node, lines: Mapping[Key, OwnLine] = NO_LINES, answer_timeout_s: float = ANSWER_TIMEOUT_S
+        self,
+        node: Node,
+        downstreams: Mapping[Key, OwnDownstream] = NO_DOWNSTREAMS,
+        answer_timeout_s: float = ANSWER_TIMEOUT_S,
     ) -> None:
-        """lines: those of the instances that run in this process."""
+        """downstreams: those of the instances that run in this process."""
         self._node = node
-        self._lines = lines
+        self._downstreams = downstreams
         self._answer_timeout_s = answer_timeout_s
         self._requests = itertools.count(1)
         self._answers: dict[int, asyncio.Future[bool]] = {}
@@ -62,8 +65,8 @@ class ChannelLayer:
         check_message(message)
         message = socket_message(message)
         self._connected()
-        await self._room(node)
-        epoch, count = self._place()[2:] if epoch_of(node, number) else (0, 0)
+        await self._wait_for_space(node)
+        epoch, count = self._next_origin()[2:] if epoch_of(node, number) else (0, 0)
         self._node.post(node, packets.send(number, message, epoch, count))
 
     async def group_add(self, group: str, channel: str) -> None:
@@ -88,7 +91,7 @@ class ChannelLayer:
         check_message(message)
         message = socket_message(message)
         self._connected()
-        node, number, epoch, count = origin = self._place()
+        node, number, epoch, count = origin = self._next_origin()
         if count:
             self._node.post(node, packets.published(number, epoch, count, group))
             message = {**message, packets.ORIGIN: origin}
@@ -96,7 +99,7 @@ class ChannelLayer:
             async with asyncio.timeout(self._answer_timeout_s):
                 await self._node.publish(group, message)
         except TimeoutError:
-            raise self._silence("Redis") from None
+            raise self._no_answer("Redis") from None
 
     def answered(self, request: int, known: bool) -> None:
         """The room got a `joined` packet."""
@@ -104,11 +107,11 @@ class ChannelLayer:
         if future is not None and not future.done():
             future.set_result(known)
 
-    def _place(self) -> packets.Origin:
-        """Where among all that the running instance says its next word by the layer stands; NOWHERE outside of instances."""
-        own = OWN_CONNECTION.get()
-        line = self._lines.get(own) if own is not None else None
-        return (line.place() if line is not None else None) or NOWHERE
+    def _next_origin(self) -> packets.Origin:
+        """Where among all that the running instance says its next word by the layer stands; NO_ORIGIN outside of instances."""
+        own = CURRENT_CONNECTION.get()
+        downstream = self._downstreams.get(own) if own is not None else None
+        return (downstream.next_origin() if downstream is not None else None) or NO_ORIGIN
 
     async def _membership(self, packet: Any, group: str, channel: str) -> None:
         check_group(group)
@@ -125,7 +128,7 @@ class ChannelLayer:
                 await future
         except TimeoutError:
             if await self._may_live(node):
-                raise self._silence(node) from None
+                raise self._no_answer(node) from None
         finally:
             self._answers.pop(request, None)
 
@@ -137,7 +140,7 @@ class ChannelLayer:
         except (TimeoutError, LayerUnavailable):
             return True
 
-    def _silence(self, who: str) -> LayerUnavailable:
+    def _no_answer(self, who: str) -> LayerUnavailable:
         return LayerUnavailable(f"{who} did not answer within {self._answer_timeout_s:g} s")
 
     @staticmethod
@@ -148,14 +151,14 @@ class ChannelLayer:
             raise InvalidName(f"{channel!r} is not a reply channel: <node>!<number>")
         return node, int(number)
 
-    async def _room(self, node: str) -> None:
+    async def _wait_for_space(self, node: str) -> None:
         """Wait while too much waits for `node` already; LayerUnavailable if that does not change."""
         if self._node.waiting_bytes(node) < BACKLOG_BYTES_MAX:
             return
         try:
             async with asyncio.timeout(self._answer_timeout_s):
                 while self._node.waiting_bytes(node) >= BACKLOG_BYTES_MAX:
-                    await asyncio.sleep(BACKLOG_LOOK_S)
+                    await asyncio.sleep(BACKLOG_POLL_S)
         except TimeoutError:
             raise LayerUnavailable(f"{BACKLOG_BYTES_MAX} bytes wait for {node}, and Redis does not take them") from None
 

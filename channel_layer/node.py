@@ -42,8 +42,8 @@ log = logging.getLogger("towpath.node")
 #: News: a worker has started that reads a channel of its own.
 OWN_CHANNEL = "own channel"
 #: How long a process that leaves waits for what it has said to be in Redis. Mail for the dead never is.
-LAST_WORDS_S = 5.0
-LAST_WORDS_LOOK_S = 0.005
+FLUSH_TIMEOUT_S = 5.0
+FLUSH_POLL_S = 0.005
 
 
 FiguresWhileBlocked = Callable[[float], dict[str, Any]]
@@ -72,10 +72,10 @@ class Receiver(Protocol):
     def on_redis(self, reachable: bool) -> None:
         """Redis is reachable (again), or it is not."""
 
-    def on_loss(self) -> None:
+    def on_data_lost(self) -> None:
         """Redis has lost our inbox, and most likely everything, without having been away: what was queued may be queued no more."""
 
-    def on_doubt(self) -> None:
+    def on_resync_needed(self) -> None:
         """Packets may have been lost between us and anybody: say `sync` about every connection that is held."""
 
 
@@ -102,7 +102,7 @@ class Node:
         self._loop = asyncio.get_running_loop()
         self._era: str | None = None  # of the last connection; None before the first
         self._primary: Primary | None = None  # as the Sentinels say, if there are any
-        self._looks: asyncio.Task[None] | None = None
+        self._checks: asyncio.Task[None] | None = None
         self._own_lease = OwnLease(settings.lease_ttl_s)
         observer = _Observer(self, receiver)
         self._commands = ManagedConnection(context.address, "commands", self._connected, self._disconnected)
@@ -116,12 +116,12 @@ class Node:
             inbox=self._inbox,
             outbox=self._outbox,
             own_lease=self._own_lease,
-            on_dead=self._died,
+            on_dead=self._on_peer_dead,
         )
         self._sentinels = SentinelWatch(context.address, self._follow)
         self._lease = LeaseRenewal(context, lease_facts(context), _RenewalObserver(self, figures_while_blocked))
         # Bound once: each is called for each connection.
-        self.acquire_peer = self._peers.hold
+        self.acquire_peer = self._peers.acquire
         self.release_peer = self._peers.release
         self.take = self._channels.take
         self.schedule_flush = self._outbox.schedule
@@ -137,19 +137,19 @@ class Node:
             await asyncio.to_thread(self._lease.start)
         except RedisError as error:
             raise LayerUnavailable(f"the first lease could not be written: {error}") from error
-        self._looks = self._loop.create_task(self._look_around())
+        self._checks = self._loop.create_task(self._check_regularly())
         self._sentinels.start()
         if self.context.settings.generation:
             self._peers.announce("generation", self.context.settings.generation)
 
     async def close(self) -> None:
         """Leave on purpose: what was posted goes out, then lease, inbox and consumers go, connections end."""
-        last_moment = self._loop.time() + LAST_WORDS_S
+        last_moment = self._loop.time() + FLUSH_TIMEOUT_S
         while not self._outbox.empty and self._commands.connection is not None and self._loop.time() < last_moment:
-            await asyncio.sleep(LAST_WORDS_LOOK_S)
-        if self._looks is not None:
-            self._looks.cancel()
-            await asyncio.gather(self._looks, return_exceptions=True)
+            await asyncio.sleep(FLUSH_POLL_S)
+        if self._checks is not None:
+            self._checks.cancel()
+            await asyncio.gather(self._checks, return_exceptions=True)
         await self._sentinels.close()
         await self._peers.close()
         await self._channels.close()
@@ -205,21 +205,21 @@ class Node:
 
     def is_subscribed(self, group: str) -> bool:
         """True if what is published to the group now will come, as far as we know."""
-        return self._groups.hears(group)
+        return self._groups.is_subscribed(group)
 
     # -- shared channels
 
     def channel_writer(self, channel: str) -> ChannelWriter:
         """The way onto a shared channel, as long as there is room."""
-        return self._channels.opener(channel)
+        return self._channels.channel_writer(channel)
 
     def requeue_writer(self, channel: str) -> ChannelWriter:
         """A way onto a shared channel that is never full: for what is bounded elsewhere."""
-        return self._channels.reopener(channel)
+        return self._channels.requeue_writer(channel)
 
     def worker_channel_writer(self, channel: str, worker: str) -> ChannelWriter:
         """The way onto the channel that stands beside `channel` for one worker. To be abandoned when that worker is dead."""
-        return self._channels.own_opener(channel, worker)
+        return self._channels.worker_channel_writer(channel, worker)
 
     async def read_channel(self, channel: str, consumer: EntryConsumer) -> ChannelReader:
         """Read a shared channel from now on. Raises LayerUnavailable."""
@@ -228,7 +228,7 @@ class Node:
     @property
     def yields_to_newer(self) -> bool:
         """Is there a newer generation, to which we leave what lasts?"""
-        return self._channels.gives_way
+        return self._channels.yields_to_newer
 
     # -- peers
 
@@ -238,7 +238,7 @@ class Node:
 
     async def check_peers(self) -> None:
         """Look at the leases now; it is done once a second anyhow."""
-        await self._peers.look()
+        await self._peers.check()
 
     async def leases(self) -> dict[str, dict[str, Any]]:
         """See `FailureDetector.leases`."""
@@ -265,30 +265,30 @@ class Node:
     @property
     def same_role_count(self) -> int:
         """How many live processes have our role, ourselves included; at most two seconds old."""
-        return self._peers.fellows
+        return self._peers.same_role_count
 
     def since_last_renewal_s(self, now: float) -> float:
         """How long ago the last renewal of our lease that worked was asked for."""
-        return self._own_lease.unheard_s(now)
+        return self._own_lease.since_last_renewal_s(now)
 
     # -- news
 
-    def _heard(self, what: str, node: str) -> None:
+    def _on_news(self, what: str, node: str) -> None:
         """News about a process; of a generation there is its name instead of the process'."""
         if node == self.name:
             if what == "dead":
                 log.warning("%s was declared dead, and is not", node)
-                self._receiver.on_doubt()
+                self._receiver.on_resync_needed()
         elif what == "generation":
-            self._channels.heard_generation(node)
+            self._channels.generation_announced(node)
         elif what == OWN_CHANNEL:
             self._receiver.on_own_channel(node)
         elif what == "leaving":
-            self._peers.bid_farewell(node)
+            self._peers.peer_left(node)
         elif what == "dead":
-            self._peers.mourn(node)
+            self._peers.confirm_dead(node)
 
-    def _died(self, node: str) -> None:
+    def _on_peer_dead(self, node: str) -> None:
         self.counters["peers.dead"] += 1
         self._receiver.on_dead(node)
 
@@ -297,17 +297,17 @@ class Node:
     def _connected(self, connection: RedisConnection) -> None:
         before, self._era = self._era, connection.era
         if before != connection.era:  # all leases are gone, and ours is not yet found to be
-            self._own_lease.doubt()
+            self._own_lease.mark_interrupted()
             if before is not None:
                 self._lease.server_moved()
-            for link in self._other_links():
-                link.renew_unless(connection.era)
+            for managed in self._other_connections():
+                managed.renew_unless(connection.era)
         self._inbox.make(connection)
         self._outbox.connected(connection)
         self._channels.connected(connection)
         self._receiver.on_redis(True)
         if before is not None:
-            self._receiver.on_doubt()
+            self._receiver.on_resync_needed()
 
     def _disconnected(self) -> None:
         self._receiver.on_redis(False)
@@ -315,8 +315,8 @@ class Node:
     def _inbox_missing(self, node: str) -> None:
         self._peers.suspect(node)
 
-    def _other_links(self) -> list[ManagedConnection]:
-        return [self._inbox.link, self._groups.link, *self._channels.links]
+    def _other_connections(self) -> list[ManagedConnection]:
+        return [self._inbox.managed, self._groups.managed, *self._channels.connections]
 
     def _follow(self, primary: Primary) -> None:
         """All links, and the lease, are at one server: who is half at another hears nobody, and is heard by nobody."""
@@ -324,26 +324,26 @@ class Node:
             log.warning("Redis is at %s:%d now, say the Sentinels", primary.host, primary.port)
             self._lease.server_moved()
         self._primary = primary
-        for link in (self._commands, *self._other_links()):
-            link.follow(primary)
+        for managed in (self._commands, *self._other_connections()):
+            managed.follow(primary)
 
     # -- leases
 
-    def _renewed(self, asked_at: float, found: bool) -> None:
+    def _on_renewed(self, asked_at: float, found: bool) -> None:
         if self._own_lease.renewed(asked_at, found):
             self.counters["lease.lapsed"] += 1
             log.warning("the lease of %s had lapsed: others may have thought it dead", self.name)
             self._inbox.make_again()
-            self._receiver.on_doubt()
+            self._receiver.on_resync_needed()
 
-    async def _look_around(self) -> None:
+    async def _check_regularly(self) -> None:
         """Once a second: is everybody alive whose death would matter? And who need not be remembered?"""
         while True:
             await asyncio.sleep(RENEWAL_INTERVAL_S)
-            self._outbox.forget_idle()
-            self.counters["groups.subscription_dead"] += self._groups.look(self._commands.connection)
-            self.counters["groups.interrupted"] = self._groups.gaps
-            await self._peers.look()
+            self._outbox.drop_idle()
+            self.counters["groups.subscription_dead"] += self._groups.check(self._commands.connection)
+            self.counters["groups.interrupted"] = self._groups.interruptions
+            await self._peers.check()
 
 
 class _Observer:
@@ -352,8 +352,8 @@ class _Observer:
     def __init__(self, node: Node, receiver: Receiver) -> None:
         self.on_packets = receiver.on_packets
         self.on_group_message = receiver.on_group_message
-        self.on_loss = receiver.on_loss
-        self.on_news = node._heard
+        self.on_data_lost = receiver.on_data_lost
+        self.on_news = node._on_news
         self._counters = node.counters
 
     def on_malformed(self) -> None:
@@ -372,12 +372,12 @@ class _RenewalObserver:
 
     def on_renewal_started(self) -> None:
         """See `RenewalObserver`."""
-        self._own_lease.asks()
+        self._own_lease.renewal_started()
 
     def on_renewed(self, asked_at: float, found: bool) -> None:
         """See `RenewalObserver`."""
-        self._loop.call_soon_threadsafe(self._node._renewed, asked_at, found)
+        self._loop.call_soon_threadsafe(self._node._on_renewed, asked_at, found)
 
     def on_renewal_failed(self) -> None:
         """See `RenewalObserver`."""
-        self._loop.call_soon_threadsafe(self._own_lease.failed)
+        self._loop.call_soon_threadsafe(self._own_lease.renewal_failed)

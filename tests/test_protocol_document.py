@@ -12,7 +12,7 @@ import pytest
 
 from channel_layer.protocol import packets
 from channel_layer.protocol.codec import batch_head, join_batch, pack
-from channel_layer.protocol.packets import LENGTH_MIN, Close, Kind, Refusal
+from channel_layer.protocol.packets import LENGTH_MIN, AdoptionRefusal, Close, Kind
 from channel_layer.settings import RedisSettings
 from interface_server.connections.interfaces import EndReason
 from interface_server.connections.upstream import ENDING_OF_CLOSE
@@ -72,7 +72,7 @@ def batch(node: str, packet: packets.Packet) -> bytes:
         ),
         ("head", batch_head(WORKER)),
         ("adopted", pack(packets.adopted(1, 1, 262_144))),
-        ("refused", pack(packets.refused(1, 1, Refusal.LATE))),
+        ("refused", pack(packets.refused(1, 1, AdoptionRefusal.LATE))),
         ("adoption", batch(WORKER, packets.adopted(1, 1, 262_144))),
         ("data", batch(WORKER, packets.data(1, 1, 1, RESPONSE))),
     ],

@@ -1,7 +1,7 @@
 """The lives of those that one process deals with.
 
 Think of neighbours. A death is seen (a process of this machine), heard of (somebody else says so), or found out, since a lease
-that is looked at each second has ended. However it was learnt, it goes one way: `mourn`, the last words are read, and only then it
+that is looked at each second has ended. However it was learnt, it goes one way: `confirm_dead`, the last words are read, and only then it
 is acted upon, once. What a lease proves, and who may judge by it, is decided in lease.py. PROTOCOL.md, "Deaths"; P6 and P8.
 
 Two questions are asked of a death, and have different answers. *Are the connections that we share dealt with?* Always: if that was
@@ -35,7 +35,7 @@ from channel_layer.redis.managed_connection import ManagedConnection
 log = logging.getLogger("towpath.node")
 
 REMEMBERED_MAX = 100
-SETTLE_LOOK_S = 0.005
+SETTLE_POLL_S = 0.005
 
 
 class FailureDetector:
@@ -51,14 +51,14 @@ class FailureDetector:
         own_lease: OwnLease,
         on_dead: Callable[[str], None],
     ) -> None:
-        self.held = PeerCounts()
+        self.counts = PeerCounts()
         #: One connection less is shared with a process. (Bound once: it is called for each request.)
-        self.release = self.held.release
+        self.release = self.counts.release
         #: How many live processes have our role, ourselves included; at most two seconds old.
-        self.fellows = 1
+        self.same_role_count = 1
         #: What each other process says of itself, by its name, as old; nothing unless `read_other_leases` asks for it.
         self.other_leases: dict[str, dict[str, Any]] = {}
-        self._asks_others = False
+        self._reads_other_leases = False
         self._name = context.name
         self._role = context.role
         self._keys = context.keys
@@ -68,49 +68,49 @@ class FailureDetector:
         self._own_lease = own_lease
         self._on_dead = on_dead
         self._loop = asyncio.get_running_loop()
-        self._acquainted: set[str] = set()  # whose lease was looked at, to watch the process itself if it is here
+        self._watched_peers: set[str] = set()  # whose lease was looked at, to watch the process itself if it is here
         self._suspects: set[str] = set()  # whose inbox was missing, so that their leases matter, whoever holds what
         self._dead: dict[str, bool] = {}  # not yet acted upon; True: certain never to come back
-        self._deaths = DeathWatch(self._saw_death)
+        self._deaths = DeathWatch(self._on_death_seen)
         self._seen_dead: deque[str] = deque(maxlen=REMEMBERED_MAX)  # the last of them, for the log
         self._left: deque[str] = deque(maxlen=REMEMBERED_MAX)  # the last who said so
-        self._burial: asyncio.Task[None] | None = None
+        self._processing: asyncio.Task[None] | None = None
 
     async def close(self) -> None:
         """Watch nobody any more."""
-        if self._burial is not None:
-            self._burial.cancel()
-            await asyncio.gather(self._burial, return_exceptions=True)
+        if self._processing is not None:
+            self._processing.cancel()
+            await asyncio.gather(self._processing, return_exceptions=True)
         self._deaths.close()
 
     # -- whose lives matter
 
-    def hold(self, node: str) -> None:
+    def acquire(self, node: str) -> None:
         """One connection more is shared with `node`: its life matters."""
-        self.held.hold(node)
-        if node not in self._acquainted:
-            self._meet(node)
+        self.counts.acquire(node)
+        if node not in self._watched_peers:
+            self._watch_peer(node)
 
     def suspect(self, node: str) -> None:
         """A batch found no inbox: look at the lease at the next occasion."""
         self._suspects.add(node)
 
-    def _meet(self, node: str) -> None:
+    def _watch_peer(self, node: str) -> None:
         """Look at its lease, where it says who it is. While Redis is away that has to wait for the next look at all of them."""
         connection = self._commands.connection
         if connection is None:
             return
-        self._acquainted.add(node)
+        self._watched_peers.add(node)
 
         def answered(lease: Answer) -> None:
-            self._acquaint(node, lease)
+            self._watch_process(node, lease)
 
         connection.call(answered, "GET", self._keys.lease(node))
 
-    def _acquaint(self, node: str, lease: Answer) -> None:
+    def _watch_process(self, node: str, lease: Answer) -> None:
         """If it runs on this machine, its death is seen at once, and not when its lease ends."""
         if not isinstance(lease, bytes):
-            self._acquainted.discard(node)
+            self._watched_peers.discard(node)
             self._suspects.add(node)
             return
         for facts in readable([lease]):
@@ -121,36 +121,36 @@ class FailureDetector:
     def announce(self, what: str, node: str) -> None:
         """News for everybody: see `keys.news` in PROTOCOL.md. Nobody hears it while Redis is away."""
         if self._commands.connection is not None:
-            self._commands.connection.tell("PUBLISH", self._keys.news, pack([what, node]))
+            self._commands.connection.send("PUBLISH", self._keys.news, pack([what, node]))
 
-    def mourn(self, node: str, gone: bool = False) -> None:
+    def confirm_dead(self, node: str, gone: bool = False) -> None:
         """`node` is dead, or leaves: act upon it as soon as its last words have been read.
 
         gone: it is certain never to come back, as it said so itself, or was seen to die. A lease that is over proves less.
         """
-        self._deaths.forget(node)
-        self._acquainted.discard(node)
+        self._deaths.unwatch(node)
+        self._watched_peers.discard(node)
         self._dead[node] = gone or self._dead.get(node, False)
-        self._begin_burial()
+        self._start_processing_deaths()
 
-    def bid_farewell(self, node: str) -> None:
+    def peer_left(self, node: str) -> None:
         """`node` leaves on purpose: what still finds no inbox there tells of no death."""
         self._left.append(node)
-        self.mourn(node, gone=True)
+        self.confirm_dead(node, gone=True)
 
-    def _saw_death(self, node: str) -> None:
+    def _on_death_seen(self, node: str) -> None:
         """We saw the process itself die: others shall not have to wait for its lease."""
         if node not in self._seen_dead:  # seen again each time when somebody takes what it had queued
             self._seen_dead.append(node)
             log.warning("saw %s die", node)
         self.announce("dead", node)
-        self.mourn(node, gone=True)
+        self.confirm_dead(node, gone=True)
 
-    def _begin_burial(self) -> None:
-        if self._burial is None or self._burial.done():
-            self._burial = self._loop.create_task(self._bury())
+    def _start_processing_deaths(self) -> None:
+        if self._processing is None or self._processing.done():
+            self._processing = self._loop.create_task(self._process_deaths())
 
-    async def _bury(self) -> None:
+    async def _process_deaths(self) -> None:
         """What the dead said is in our inbox already; only then are their connections dealt with. Tried again each second."""
         try:
             while self._dead and (connection := self._commands.connection) is not None:
@@ -158,38 +158,38 @@ class FailureDetector:
                 async with asyncio.timeout(self._own_lease.ttl_s):
                     await self._inbox.read_up(connection)
                 for node in dead:
-                    self._act_upon(node, gone=self._dead.pop(node))
+                    self._process_death(node, gone=self._dead.pop(node))
         except (LayerUnavailable, TimeoutError, hiredis.ReplyError) as error:
             log.debug("the dead are not buried yet: %s", error)
 
-    def _act_upon(self, node: str, gone: bool) -> None:
+    def _process_death(self, node: str, gone: bool) -> None:
         if gone and node in self._suspects:  # its inbox is gone too: nobody will read that mail
             self._suspects.discard(node)
             self._outbox.drop(node)
-        if node in self.held:
-            self.held.forget(node)
+        if node in self.counts:
+            self.counts.process_death(node)
             self._on_dead(node)  # last: what is said to the dead must leave, since they may live
 
     # -- leases of others
 
     def read_other_leases(self, wanted: bool) -> None:
         """Whether each look from now on reads what the leases of all other processes say."""
-        self._asks_others = wanted
+        self._reads_other_leases = wanted
 
-    async def look(self) -> None:
+    async def check(self) -> None:
         """Once a second: is everybody alive whose death would matter, and how many do what we do?"""
-        watched = {*self.held.watched(), *self._suspects}
+        watched = {*self.counts.watched(), *self._suspects}
         try:
-            await self._count_fellows()
-            if watched and self._own_lease.may_judge(time.monotonic()):
-                await self._judge(list(watched))
+            await self._count_same_role()
+            if watched and self._own_lease.may_declare_dead(time.monotonic()):
+                await self._check_leases(list(watched))
         except (LayerUnavailable, hiredis.ReplyError) as error:
             log.debug("leases could not be read: %s", error)
-        for node in self.held.watched():
-            if node not in self._acquainted:
-                self._meet(node)
+        for node in self.counts.watched():
+            if node not in self._watched_peers:
+                self._watch_peer(node)
         if self._dead:
-            self._begin_burial()
+            self._start_processing_deaths()
 
     async def leases(self) -> dict[str, dict[str, Any]]:
         """What each living process says of itself, by its name, ourselves included. Raises LayerUnavailable, hiredis.ReplyError."""
@@ -207,20 +207,20 @@ class FailureDetector:
     async def _read(self, connection: RedisConnection, names: list[str]) -> dict[str, dict[str, Any]]:
         """Those of their leases that are there and can be read."""
         leases = await connection.execute("MGET", *map(self._keys.lease, names)) if names else ()
-        return {name: said for name, lease in zip(names, leases, strict=True) for said in readable([lease])}
+        return {name: facts for name, lease in zip(names, leases, strict=True) for facts in readable([lease])}
 
-    async def _count_fellows(self) -> None:
+    async def _count_same_role(self) -> None:
         connection = self._commands.connection
         if connection is None:
             return
         names = await self._living(connection)
-        self._acquainted.intersection_update(names)
-        fellows = [name for name in names if name.startswith(self._role)]
-        self.fellows = max(1, len(fellows))
-        others = [name for name in names if name != self._name] if self._asks_others else []
+        self._watched_peers.intersection_update(names)
+        same_role = [name for name in names if name.startswith(self._role)]
+        self.same_role_count = max(1, len(same_role))
+        others = [name for name in names if name != self._name] if self._reads_other_leases else []
         self.other_leases = await self._read(connection, others)
 
-    async def _judge(self, watched: list[str]) -> None:
+    async def _check_leases(self, watched: list[str]) -> None:
         """Whose lease is over is dead: unless ours has gone with it, for then Redis has lost them all."""
         connection = self._commands.connection
         if connection is None:
@@ -228,7 +228,7 @@ class FailureDetector:
         for node in watched:
             self._outbox.mark(node)
         ours, *leases = await connection.execute("MGET", *map(self._keys.lease, (self._name, *watched)))
-        if ours is None or not await self._still_judge():
+        if ours is None or not await self._may_still_declare_dead():
             return
         dead = [node for node, lease in zip(watched, leases, strict=True) if lease is None]
         suspects = self._suspects.intersection(dead)
@@ -239,13 +239,13 @@ class FailureDetector:
             if node not in self._left:
                 log.warning("the lease of %s is over", node)
                 self.announce("dead", node)
-            self.mourn(node)
+            self.confirm_dead(node)
 
-    async def _still_judge(self) -> bool:
+    async def _may_still_declare_dead(self) -> bool:
         """May we, after all that may have happened to our own lease until now? A renewal may have written it anew a moment ago."""
         end = self._loop.time() + self._own_lease.ttl_s
-        while self._own_lease.asking:
+        while self._own_lease.renewal_pending:
             if self._loop.time() >= end:
                 return False
-            await asyncio.sleep(SETTLE_LOOK_S)
-        return self._own_lease.may_judge(time.monotonic())
+            await asyncio.sleep(SETTLE_POLL_S)
+        return self._own_lease.may_declare_dead(time.monotonic())

@@ -26,46 +26,46 @@ RENEWAL_INTERVAL_S = 1.0
 class OwnLease:
     """Our own ticket: since when has it been valid without a gap?"""
 
-    __slots__ = ("_answered", "_asked", "renewed_at", "ttl_s", "unbroken_since")
+    __slots__ = ("_finished", "_started", "renewed_at", "ttl_s", "unbroken_since")
 
     def __init__(self, ttl_s: float) -> None:
         self.ttl_s = ttl_s
-        self._asked = self._answered = 0
+        self._started = self._finished = 0
         self.unbroken_since: float | None = None
         self.renewed_at: float | None = None
 
-    def asks(self) -> None:
+    def renewal_started(self) -> None:
         """A renewal begins. From any thread, but always the same one."""
-        self._asked += 1
+        self._started += 1
 
     @property
-    def asking(self) -> bool:
+    def renewal_pending(self) -> bool:
         """Is a renewal under way, or its answer not heard yet? It may have put a lease where there was none any more."""
-        return self._asked != self._answered
+        return self._started != self._finished
 
     def renewed(self, now: float, found: bool) -> bool:
         """A renewal was answered; `found`: the old lease was still there. True: others may have thought us dead."""
-        self._answered += 1
+        self._finished += 1
         lapsed = not found and self.renewed_at is not None
         if not found or self.unbroken_since is None or now - (self.renewed_at or now) > self.ttl_s:
             self.unbroken_since = now
         self.renewed_at = now
         return lapsed
 
-    def failed(self) -> None:
+    def renewal_failed(self) -> None:
         """A renewal had no answer, or was refused."""
-        self._answered += 1
-        self.doubt()
+        self._finished += 1
+        self.mark_interrupted()
 
-    def doubt(self) -> None:
+    def mark_interrupted(self) -> None:
         """A renewal failed, or Redis has begun a new life: what happened to our ticket may have happened to everybody's."""
         self.unbroken_since = None
 
-    def unheard_s(self, now: float) -> float:
+    def since_last_renewal_s(self, now: float) -> float:
         """How long ago the last renewal that worked was asked for."""
         return 0.0 if self.renewed_at is None else now - self.renewed_at
 
-    def may_judge(self, now: float) -> bool:
+    def may_declare_dead(self, now: float) -> bool:
         """May we call others' leases expired? Only after a whole TTL of renewals that worked."""
         return (
             self.unbroken_since is not None
@@ -79,8 +79,8 @@ def readable(leases: Iterable[bytes | None]) -> Iterator[dict[str, Any]]:
     """What those that are there say. Nobody need trust it: it was written by others."""
     for lease in leases:
         try:
-            said = None if lease is None else unpack(lease)
+            facts = None if lease is None else unpack(lease)
         except WireError:
             continue
-        if isinstance(said, dict):
-            yield said
+        if isinstance(facts, dict):
+            yield facts

@@ -18,7 +18,7 @@ from channel_layer.messaging.node_context import NodeContext
 from channel_layer.process.forked_child import give_up_in_children
 from channel_layer.process.log_relay import LogRelay
 from channel_layer.process.log_setup import stack_of
-from channel_layer.protocol.codec import pack_apart
+from channel_layer.protocol.codec import pack_threadsafe
 from channel_layer.protocol.keys import CHANNEL_OF_KIND, GROUP
 from channel_layer.redis import scripts as redis_scripts
 from channel_layer.redis.blocking_client import blocking_client, close_in_child
@@ -121,18 +121,18 @@ class LeaseRenewal:
             self._client.connection_pool.disconnect()
         asked_at = time.monotonic()
         self._observer.on_renewal_started()
-        said = pack_apart(self._said(asked_at))
+        content = pack_threadsafe(self._content(asked_at))
         keys = [*self._own_keys, *self._streams, *self._sizes]
-        arguments = (said, self._ttl_ms, self._orphan_ttl_ms, self._name, GROUP, len(self._streams))
+        arguments = (content, self._ttl_ms, self._orphan_ttl_ms, self._name, GROUP, len(self._streams))
         found = self._eval(redis_scripts.RENEW, keys, *arguments)
         self._observer.on_renewed(asked_at, bool(found))
 
-    def _said(self, now: float) -> dict[str, Any]:
+    def _content(self, now: float) -> dict[str, Any]:
         blocked_s = self._blocked_s(now)
-        said = {**self._facts, **self._figures, "up_s": round(now - self._began, 1), "blocked_s": blocked_s}
+        content = {**self._facts, **self._figures, "up_s": round(now - self._began, 1), "blocked_s": blocked_s}
         if blocked_s:
-            said.update(self._observer.figures_while_blocked(blocked_s))
-        return said
+            content.update(self._observer.figures_while_blocked(blocked_s))
+        return content
 
     def _blocked_s(self, now: float) -> float:
         """How long the loop has not turned, if that is worth telling."""

@@ -10,13 +10,13 @@ from __future__ import annotations
 class PeerCounts:
     """How many connections are shared with each process, by its name."""
 
-    __slots__ = ("_dealt_with", "_held")
+    __slots__ = ("_held", "_unreleased")
 
     def __init__(self) -> None:
         self._held: dict[str, int] = {}
-        self._dealt_with: dict[str, int] = {}  # connections of the dead that are not released yet
+        self._unreleased: dict[str, int] = {}  # connections of the dead that are not released yet
 
-    def hold(self, node: str) -> None:
+    def acquire(self, node: str) -> None:
         """One connection more is shared with `node`."""
         self._held[node] = self._held.get(node, 0) + 1
 
@@ -25,21 +25,21 @@ class PeerCounts:
 
     def release(self, node: str) -> None:
         """One connection less."""
-        counts = self._dealt_with if node in self._dealt_with else self._held
+        counts = self._unreleased if node in self._unreleased else self._held
         left = counts.get(node, 0) - 1
         if left > 0:
             counts[node] = left
         else:
             counts.pop(node, None)
 
-    def forget(self, node: str) -> None:
+    def process_death(self, node: str) -> None:
         """The process is dead and its connections are dealt with.
 
         Each of them is still to be released; one that is taken from its queue from now on is another matter: it is held anew.
         """
         count = self._held.pop(node, 0)
         if count:
-            self._dealt_with[node] = self._dealt_with.get(node, 0) + count
+            self._unreleased[node] = self._unreleased.get(node, 0) + count
 
     def watched(self) -> list[str]:
         """Whose leases to look at."""

@@ -40,13 +40,13 @@ class EntryConsumer(Protocol):
     """How much of one shared channel is to be read, and what is to be done with it."""
 
     def read_limit(self) -> int:
-        """How many entries may be read now (0: none). When that may have grown, `poke` is to be called."""
+        """How many entries may be read now (0: none). When that may have grown, `read_more` is to be called."""
 
-    def leaves_s(self) -> float:
+    def defer_s(self) -> float:
         """How long is what waits better left to others? What they do not take in this time, or twice this time, we do."""
 
     def on_entries(self, entries: list[Entry]) -> bool:
-        """What was read. True: no more is to be read until `poke` is called."""
+        """What was read. True: no more is to be read until `read_more` is called."""
 
 
 class ChannelReader:
@@ -61,96 +61,96 @@ class ChannelReader:
         self._ttl_ms = context.orphan_ttl_ms
         self._consumer = consumer
         self._on_malformed = on_malformed
-        self.link = ManagedConnection(context.address, f"channel {channel}", self._connected)
+        self.managed = ManagedConnection(context.address, f"channel {channel}", self._connected)
         self._loop = asyncio.get_running_loop()
-        self._refusals = RejectionLog(log, f"to read {self._stream}")
+        self._rejections = RejectionLog(log, f"to read {self._stream}")
         self._reading = False
         self._claimed_at = 0.0
-        self._courtesy = Deferral()
+        self._deferral = Deferral()
 
     async def start(self) -> None:
         """Connect and read; raises LayerUnavailable."""
-        await self.link.start()
+        await self.managed.start()
 
     async def close(self) -> None:
         """Read no more. A read that waits in Redis ends with its connection: what it would have brought is left to others."""
-        await self.link.close()
+        await self.managed.close()
 
-    def poke(self) -> None:
+    def read_more(self) -> None:
         """Read on, if there is room and no read is under way."""
-        connection = self.link.connection
+        connection = self.managed.connection
         if self._reading or connection is None:
             return
         count = self._consumer.read_limit()
         if count <= 0:
             return
         self._reading = True
-        leaves_s, now = self._consumer.leaves_s(), self._loop.time()
+        defer_s, now = self._consumer.defer_s(), self._loop.time()
         if now - self._claimed_at >= CLAIM_INTERVAL_S:
             self._claim(connection, count)
-        elif self._courtesy.declines(leaves_s, now):
-            self._look(connection, count, leaves_s)
+        elif self._deferral.should_defer(defer_s, now):
+            self._check_queue(connection, count, defer_s)
         else:
-            self._read(connection, count, leaves_s)
+            self._read(connection, count, defer_s)
 
     def interrupt(self) -> None:
-        """End a read that waits in Redis: what it would have brought is left to others. `poke` says when it reads on."""
-        self.link.renew()
+        """End a read that waits in Redis: what it would have brought is left to others. `read_more` says when it reads on."""
+        self.managed.renew()
 
-    def give_way(self) -> None:
-        """`leaves_s` has grown: a read that waits in Redis would be served before those of others. End it."""
-        if self._consumer.leaves_s():
+    def yield_to_newer(self) -> None:
+        """`defer_s` has grown: a read that waits in Redis would be served before those of others. End it."""
+        if self._consumer.defer_s():
             self.interrupt()
 
     def _connected(self, _connection: RedisConnection) -> None:
         self._reading = False
-        self.poke()
+        self.read_more()
 
-    def _read(self, connection: RedisConnection, count: int, leaves_s: float) -> None:
-        block = () if leaves_s else ("BLOCK", BLOCK_MS)  # a reader that only helps does not wait for more
+    def _read(self, connection: RedisConnection, count: int, defer_s: float) -> None:
+        block = () if defer_s else ("BLOCK", BLOCK_MS)  # a reader that only helps does not wait for more
         command = ("XREADGROUP", "GROUP", GROUP, self._name, "COUNT", count, *block, "STREAMS", self._stream, ">")
 
         def was_read(answer: Answer) -> None:
-            self._was_read(answer, leaves_s)
+            self._was_read(answer, defer_s)
 
         connection.call(was_read, *command)
 
-    def _look(self, connection: RedisConnection, count: int, leaves_s: float) -> None:
+    def _check_queue(self, connection: RedisConnection, count: int, defer_s: float) -> None:
         """Whether others read what waits."""
         before: list[Answer] = []
 
-        def looked(newest: Answer) -> None:
+        def checked(newest: Answer) -> None:
             found = _first_id(before[0]), _last_read(before[1]), _first_id(newest)
-            if self._courtesy.looked(*found, leaves_s, self._loop.time()):
-                self._read(connection, count, leaves_s)
+            if self._deferral.record_look(*found, defer_s, self._loop.time()):
+                self._read(connection, count, defer_s)
             else:
-                self._loop.call_later(leaves_s, self._look_again, connection)
+                self._loop.call_later(defer_s, self._check_again, connection)
 
-        connection.call(before.append, "XREVRANGE", self._stream, self._courtesy.seen, "-", "COUNT", 1)
+        connection.call(before.append, "XREVRANGE", self._stream, self._deferral.seen, "-", "COUNT", 1)
         connection.call(before.append, "XINFO", "GROUPS", self._stream)
-        connection.call(looked, "XREVRANGE", self._stream, "+", "-", "COUNT", 1)
+        connection.call(checked, "XREVRANGE", self._stream, "+", "-", "COUNT", 1)
 
-    def _look_again(self, connection: RedisConnection) -> None:
-        if connection is self.link.connection:
+    def _check_again(self, connection: RedisConnection) -> None:
+        if connection is self.managed.connection:
             self._reading = False
-            self.poke()
+            self.read_more()
 
     def _done(self, answer: Answer) -> bool:
         """A call was answered. True: as it should be; else what follows has been seen to, or the link comes back."""
         self._reading = False
         if isinstance(answer, hiredis.ReplyError):
             self._failed(answer)
-        elif self._refusals.times and not isinstance(answer, Exception):
-            self._refusals.worked()
+        elif self._rejections.count and not isinstance(answer, Exception):
+            self._rejections.accepted()
         return not isinstance(answer, Exception)
 
-    def _was_read(self, answer: Answer, leaves_s: float) -> None:
+    def _was_read(self, answer: Answer, defer_s: float) -> None:
         if not self._done(answer):
             return
-        if answer is None and leaves_s:
-            self._courtesy.nothing_left()
+        if answer is None and defer_s:
+            self._deferral.nothing_left()
         if answer is None or not self._hand_over(answer[0][1]):
-            self.poke()
+            self.read_more()
 
     def _claim(self, connection: RedisConnection, count: int) -> None:
         self._claimed_at = self._loop.time()
@@ -167,27 +167,27 @@ class ChannelReader:
         if len(answer[1]) >= count:
             self._claimed_at = 0.0  # there may be more
         if not self._hand_over([entry for entry in answer[1] if entry is not None and entry[1]]):
-            self.poke()
+            self.read_more()
 
     def _failed(self, error: hiredis.ReplyError) -> None:
-        connection = self.link.connection
+        connection = self.managed.connection
         if connection is None:
             return
         if str(error).startswith("NOGROUP"):
             redis_scripts.MAKE_GROUP.call(connection, self._group_made, 1, self._stream, GROUP, self._ttl_ms)
             self._reading = True
         elif str(error).startswith("UNBLOCKED"):
-            self.poke()  # the stream is gone, and is made again
+            self.read_more()  # the stream is gone, and is made again
         else:
-            self._refusals.refused(error)
-            self._loop.call_later(RETRY_S, self.poke)
+            self._rejections.rejected(error)
+            self._loop.call_later(RETRY_S, self.read_more)
 
     def _group_made(self, answer: Answer) -> None:
         if self._done(answer):
-            self.poke()
+            self.read_more()
 
     def _hand_over(self, found: list[Any]) -> bool:
-        """True: no more until `poke` is called."""
+        """True: no more until `read_more` is called."""
         entries = []
         for entry_id, fields in found:
             try:
@@ -203,9 +203,9 @@ class ChannelReader:
 
     def _discard(self, entry_id: bytes, size_bytes: int) -> None:
         """Nobody can take it: out of the queue with it."""
-        if self.link.connection is not None:
+        if self.managed.connection is not None:
             keys = (self._stream, self._size)
-            redis_scripts.CANCEL.call(self.link.connection, ignore, 2, *keys, GROUP, entry_id, size_bytes)
+            redis_scripts.CANCEL.call(self.managed.connection, ignore, 2, *keys, GROUP, entry_id, size_bytes)
 
 
 def _last_read(groups: Answer) -> bytes:

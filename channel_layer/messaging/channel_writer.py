@@ -72,11 +72,11 @@ class ChannelWriter:
         self._connection: RedisConnection | None = None
         self._waiting: list[_Opening] = []
         #: Queued again while Redis is away or full; their wait is counted elsewhere.
-        self._returning: list[_Opening] = []
+        self._requeueing: list[_Opening] = []
         #: To be withdrawn, and nobody knows whether they were: the era, id and size of each, and who wants to know.
-        self._left_behind: list[tuple[str, bytes, int, OnAnswer]] = []
+        self._unanswered_withdrawals: list[tuple[str, bytes, int, OnAnswer]] = []
         self._abandoned = False
-        self._refusals = RejectionLog(log, "new connections")
+        self._rejections = RejectionLog(log, "new connections")
         self._under_way = False
         self._scheduled = False
         self._retry: asyncio.TimerHandle | None = None  # when Redis has refused what is returning
@@ -88,11 +88,11 @@ class ChannelWriter:
         self._under_way = False
         if self._retry is not None:
             self._retry.cancel()
-        left_behind, self._left_behind = self._left_behind, []
-        for era, entry_id, size_bytes, on_answer in left_behind:
+        unanswered, self._unanswered_withdrawals = self._unanswered_withdrawals, []
+        for era, entry_id, size_bytes, on_answer in unanswered:
             if era == connection.era:  # in another life of the data nobody takes it
                 self.withdraw(entry_id, size_bytes, on_answer)
-        self._return()
+        self._requeue()
 
     def abandon(self) -> None:
         """Nobody reads this channel any more: what comes to stand there is withdrawn."""
@@ -106,11 +106,13 @@ class ChannelWriter:
     @property
     def idle(self) -> bool:
         """True if nothing is under way, or will be."""
-        return not (self._waiting or self._returning or self._left_behind or self._under_way or self._scheduled)
+        return not (
+            self._waiting or self._requeueing or self._unanswered_withdrawals or self._under_way or self._scheduled
+        )
 
-    def open(self, packed: bytes, applicant: EnqueueListener, epoch: int) -> None:
-        """Queue one packed packet. The outcome comes by `applicant.opened`."""
-        self._waiting.append((packed, applicant, epoch))
+    def open(self, packed: bytes, listener: EnqueueListener, epoch: int) -> None:
+        """Queue one packed packet. The outcome comes by `listener.opened`."""
+        self._waiting.append((packed, listener, epoch))
         if not self._scheduled and not self._under_way:
             self._scheduled = True
             self._loop.call_soon(self._flush)
@@ -127,7 +129,7 @@ class ChannelWriter:
 
         def answered(answer: Answer) -> None:
             if isinstance(answer, LayerUnavailable):
-                self._left_behind.append((connection.era, entry_id, size_bytes, on_answer))
+                self._unanswered_withdrawals.append((connection.era, entry_id, size_bytes, on_answer))
             on_answer(answer)
 
         redis_scripts.CANCEL.call(connection, answered, 2, self._stream, self._size, GROUP, entry_id, size_bytes)
@@ -144,7 +146,7 @@ class ChannelWriter:
             return
         connection = self._connection
         if connection is None or not connection.alive:
-            self._refuse(batch)
+            self._reject(batch)
             return
         self._under_way = True
 
@@ -169,19 +171,19 @@ class ChannelWriter:
         self._ttl_due = now + TTL_INTERVAL_S
         return 1
 
-    def _refuse(self, batch: list[_Opening]) -> None:
+    def _reject(self, batch: list[_Opening]) -> None:
         """Redis is away, or takes nothing: who is new is told so; who was in already, and has lost his answer or his owner, waits."""
         for opening in batch:
-            _, applicant, epoch = opening
+            _, listener, epoch = opening
             if epoch > 1:
-                self._returning.append(opening)
+                self._requeueing.append(opening)
             else:
-                applicant.opened(epoch, Outcome.UNAVAILABLE)
+                listener.opened(epoch, Outcome.UNAVAILABLE)
         self._go_on()
 
-    def _return(self) -> None:
+    def _requeue(self) -> None:
         self._retry = None
-        self._waiting, self._returning = self._returning + self._waiting, []
+        self._waiting, self._requeueing = self._requeueing + self._waiting, []
         self._go_on()
 
     def _next(self) -> list[_Opening]:
@@ -200,17 +202,17 @@ class ChannelWriter:
         if isinstance(answer, LayerUnavailable):
             outcomes: list[bytes | Outcome] = [Outcome.UNKNOWN] * len(batch)
         elif isinstance(answer, hiredis.ReplyError):
-            self._refusals.refused(answer)
-            self._refuse(batch)
-            if self._returning and self._retry is None:
-                self._retry = self._loop.call_later(RETRY_S, self._return)
+            self._rejections.rejected(answer)
+            self._reject(batch)
+            if self._requeueing and self._retry is None:
+                self._retry = self._loop.call_later(RETRY_S, self._requeue)
             return
         else:
-            if self._refusals.times:
-                self._refusals.worked()
+            if self._rejections.count:
+                self._rejections.accepted()
             outcomes = [Outcome.FULL if entry_id is None else entry_id for entry_id in answer]
-        for (_, applicant, epoch), outcome in zip(batch, outcomes, strict=True):
-            applicant.opened(epoch, outcome)
+        for (_, listener, epoch), outcome in zip(batch, outcomes, strict=True):
+            listener.opened(epoch, outcome)
         self._go_on()
 
     def _go_on(self) -> None:

@@ -19,37 +19,37 @@ NOTHING = b"0-0"  #: an id before that of every entry
 class Deferral:
     """One reader's. `seen`: the newest entry at its last look; whatever is not newer has been there for a moment at the next one."""
 
-    __slots__ = ("_helps_until", "_seen_at", "seen")
+    __slots__ = ("_helping_until", "_seen_at", "seen")
 
     def __init__(self) -> None:
         self.seen = NOTHING
         self._seen_at = -math.inf
-        self._helps_until = 0.0
+        self._helping_until = 0.0
 
-    def declines(self, leaves_s: float, now: float) -> bool:
-        """Better look than read? leaves_s: for how long things are left to others; 0: they are not."""
-        return leaves_s > 0 and now >= self._helps_until
+    def should_defer(self, defer_s: float, now: float) -> bool:
+        """Better look than read? defer_s: for how long things are left to others; 0: they are not."""
+        return defer_s > 0 and now >= self._helping_until
 
-    def looked(self, waited: bytes | None, read: bytes, newest: bytes | None, leaves_s: float, now: float) -> bool:
-        """What a look has found. True: others were not quick enough, so read now, and for `leaves_s` from now on at the most.
+    def record_look(self, waited: bytes | None, read: bytes, newest: bytes | None, defer_s: float, now: float) -> bool:
+        """What a look has found. True: others were not quick enough, so read now, and for `defer_s` from now on at the most.
 
         waited: the last entry up to `seen`, None if all those are gone. read: up to where entries were read by anybody. newest: the
         last one of all, None if there is none. A look that comes early, since a connection was made anew, tells nothing: what it
         finds has not been there for a moment.
         """
-        if now < self._seen_at + leaves_s and self.seen != NOTHING:
+        if now < self._seen_at + defer_s and self.seen != NOTHING:
             return False
         self.seen, self._seen_at = newest or NOTHING, now
-        if waited is None or _place(waited) <= _place(read):
+        if waited is None or _position(waited) <= _position(read):
             return False
-        self._helps_until = now + leaves_s
+        self._helping_until = now + defer_s
         return True
 
     def nothing_left(self) -> None:
         """Everything was read: no more help is needed."""
-        self._helps_until = 0.0
+        self._helping_until = 0.0
 
 
-def _place(entry_id: bytes) -> tuple[int, int]:
+def _position(entry_id: bytes) -> tuple[int, int]:
     milliseconds, _, number = entry_id.partition(b"-")
     return int(milliseconds), int(number)

@@ -10,9 +10,9 @@ No clock here: the caller brings `now` (monotonic, seconds). PROTOCOL.md, "Gener
 from __future__ import annotations
 
 #: After the last newcomer was heard of; longer than it takes until the next one.
-GIVES_WAY_S = 60.0
+YIELD_S = 60.0
 #: What they have not taken in this time, or twice this time, is taken all the same.
-LEAVES_TO_NEWER_S = 1.0
+DEFER_TO_NEWER_S = 1.0
 
 
 class Generations:
@@ -25,7 +25,7 @@ class Generations:
         self._fleet, self._number = parse(own) if own else ("", 0)
         self._until = 0.0
 
-    def heard(self, generation: str, now: float) -> bool:
+    def announced(self, generation: str, now: float) -> bool:
         """Somebody has started. True: we give way to it from now on."""
         try:
             fleet, number = parse(generation)
@@ -33,10 +33,10 @@ class Generations:
             return False
         if fleet != self._fleet or number <= self._number:
             return False
-        self._until = now + GIVES_WAY_S
+        self._until = now + YIELD_S
         return True
 
-    def gives_way(self, now: float) -> bool:
+    def yields_to_newer(self, now: float) -> bool:
         """Is what can wait for a moment better left to others?"""
         return now < self._until
 

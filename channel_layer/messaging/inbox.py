@@ -48,7 +48,7 @@ class InboxObserver(Protocol):
     def on_malformed(self) -> None:
         """An entry was dropped: it holds no batch."""
 
-    def on_loss(self) -> None:
+    def on_data_lost(self) -> None:
         """The inbox is gone, on the same life of Redis: its data was lost under us."""
 
 
@@ -59,8 +59,8 @@ class Inbox:
         self._key = context.keys.inbox(context.name)
         self._observer = observer
         self._on_packets = observer.on_packets  # bound once: it is called for each batch
-        self.link = ManagedConnection(context.address, "inbox", self._connected)
-        self._refusals = RejectionLog(log, "to make or read the inbox")
+        self.managed = ManagedConnection(context.address, "inbox", self._connected)
+        self._rejections = RejectionLog(log, "to make or read the inbox")
         self._made: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._last_id = b"0-0"
         self._era = ""
@@ -70,12 +70,12 @@ class Inbox:
 
     async def start(self) -> None:
         """Make the inbox and read it; raises LayerUnavailable."""
-        await self.link.start()
+        await self.managed.start()
         await self._made
 
     async def close(self) -> None:
         """Stop reading."""
-        await self.link.close()
+        await self.managed.close()
 
     def make(self, connection: RedisConnection) -> None:
         """Make it, if it is missing, before anything else that is said on `connection`.
@@ -86,14 +86,14 @@ class Inbox:
 
         def made(answer: Answer) -> None:
             if isinstance(answer, list) and answer[0] and connection.era == known:
-                self._observer.on_loss()
+                self._observer.on_data_lost()
 
         # By its text: never a turn later.
         connection.call(made, "EVAL", redis_scripts.MAKE_INBOX.text, 1, self._key, TTL_MS)
 
     def make_again(self) -> None:
         """The lease was found missing: so may the inbox be. Makes it, if it is."""
-        self.link.renew()
+        self.managed.renew()
 
     async def read_up(self, connection: RedisConnection) -> None:
         """Return when everything that is in the inbox now has been handed over. `connection`: another one than ours."""
@@ -127,7 +127,7 @@ class Inbox:
             self._last_id = b"0-0"
             self._wake(BEYOND)
         if lost:
-            self._observer.on_loss()
+            self._observer.on_data_lost()
 
     def _read(self, connection: RedisConnection) -> None:
         if self._read_entries >= TRIM_ENTRIES or self._read_bytes >= TRIM_BYTES:
@@ -141,15 +141,15 @@ class Inbox:
     def _trim(self, connection: RedisConnection) -> None:
         """Everything up to the last entry read may go."""
         milliseconds, number = parse_id(self._last_id)
-        connection.tell("XTRIM", self._key, "MINID", f"{milliseconds}-{number + 1}")
+        connection.send("XTRIM", self._key, "MINID", f"{milliseconds}-{number + 1}")
         self._read_entries = self._read_bytes = 0
 
     def _answered(self, connection: RedisConnection, answer: Answer) -> None:
         if isinstance(answer, Exception):
             self._failed(connection, answer)
             return
-        if self._refusals.times:
-            self._refusals.worked()
+        if self._rejections.count:
+            self._rejections.accepted()
         if answer is None:
             if self._read_entries:
                 self._trim(connection)
@@ -161,14 +161,14 @@ class Inbox:
         """Neither made nor read: begin anew, by the link."""
         if isinstance(error, LayerUnavailable):
             return  # the link comes back
-        self._refusals.refused(error)
+        self._rejections.rejected(error)
         if not self._made.done():
             self._made.set_exception(LayerUnavailable(f"the inbox could not be made: {error}"))
         asyncio.get_running_loop().call_later(RETRY_S, self._begin_anew, connection)
 
     def _begin_anew(self, connection: RedisConnection) -> None:
-        if connection is self.link.connection:
-            self.link.renew()
+        if connection is self.managed.connection:
+            self.managed.renew()
 
     def _hand_over(self, entries: list[tuple[bytes, list[bytes]]]) -> None:
         for entry_id, fields in entries:

@@ -35,13 +35,13 @@ class Membership:
             del self._members_of[group]
         return not members
 
-    def gone(self, member: int) -> list[str]:
+    def remove(self, member: int) -> list[str]:
         """The member is no more. The groups that lost their last member here: unsubscribe from them."""
         if member not in self._groups_of:
             return []
         return [group for group in tuple(self._groups_of[member]) if self.discard(group, member)]
 
-    def sweep(self, member: int, epoch: int) -> list[str]:
+    def expire_stale(self, member: int, epoch: int) -> list[str]:
         """Memberships that an earlier instance asked for and the one of `epoch` did not confirm end. Groups to unsubscribe."""
         stale = [group for group in self._groups_of.get(member, ()) if 0 < self._members_of[group][member] < epoch]
         return [group for group in stale if self.discard(group, member)]

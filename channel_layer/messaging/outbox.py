@@ -73,7 +73,7 @@ class Outbox:
         self, context: NodeContext, on_missing: Callable[[str], None], before_flush: Callable[[], None] | None = None
     ) -> None:
         self._head = batch_head(context.name)
-        self._refusals = RejectionLog(log, "batches for other processes")
+        self._rejections = RejectionLog(log, "batches for other processes")
         self._keys = context.keys
         self._on_missing = on_missing
         self._destinations: dict[str, _Destination] = {}
@@ -127,7 +127,7 @@ class Outbox:
         destination = self._destinations.get(node)
         return destination.waiting_bytes if destination is not None else 0
 
-    def forget_idle(self) -> None:
+    def drop_idle(self) -> None:
         """Keep nothing for those to whom nothing is to be said: nodes come and go, and never come back by the same name."""
         self._destinations = {node: kept for node, kept in self._destinations.items() if kept.busy}
 
@@ -167,7 +167,7 @@ class Outbox:
         try:
             self._send(destination)
         except MemoryError as error:
-            self._refused(destination, error)
+            self._rejected(destination, error)
         except (TypeError, ValueError):  # what cannot be sent now never can; the receiver finds the gap
             log.exception("an internal error: what %a was to be told cannot be sent", destination.node)
             self.drop(destination.node)
@@ -187,21 +187,21 @@ class Outbox:
         if isinstance(answer, LayerUnavailable):
             return  # unknown: kept under way until `connected`
         if answer is None or isinstance(answer, hiredis.ReplyError):
-            self._refused(destination, answer)
+            self._rejected(destination, answer)
             return
-        if self._refusals.times:
-            self._refusals.worked()
+        if self._rejections.count:
+            self._rejections.accepted()
         destination.under_way = []
         destination.marked = 0
         if destination.waiting and not destination.flushing:
             self._make_due(destination)
 
-    def _refused(self, destination: _Destination, answer: Answer) -> None:
+    def _rejected(self, destination: _Destination, answer: Answer) -> None:
         """The batch was not added: no inbox (yet), out of memory (Redis or we), read-only. It is kept and tried again."""
         if answer is None:
             self._on_missing(destination.node)
         else:
-            self._refusals.refused(answer)
+            self._rejections.rejected(answer)
         destination.take_back()
         if self._destinations.get(destination.node) is destination:
             destination.flushing = True

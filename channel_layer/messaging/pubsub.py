@@ -4,7 +4,7 @@ A process subscribes to a group at its first member there and unsubscribes after
 confirmed, so that who adds and then sends is certain to reach. After a lost connection everything is subscribed again; what was
 published meanwhile is lost, as with every publish. Such a gap is counted, and told with its length.
 
-Who is subscribed and hears nothing cannot know whether there was nothing to hear. So every 15 s a probe is published to oneself on
+Who is subscribed and is_subscribed nothing cannot know whether there was nothing to hear. So every 15 s a probe is published to oneself on
 another connection; if it does not come, this one is made again. PROTOCOL.md, "Groups", P10.
 """
 
@@ -27,8 +27,8 @@ from channel_layer.redis.rejection_log import RejectionLog
 log = logging.getLogger("towpath.groups")
 
 #: Counted in looks, one a second: a loop that was blocked has looked once, and reads first what came meanwhile.
-PROBE_LOOKS = 15
-PROBE_ANSWER_LOOKS = 5
+PROBE_CHECKS = 15
+PROBE_ANSWER_CHECKS = 5
 RETRY_S = 0.5
 
 
@@ -49,43 +49,43 @@ class PubSub:
     """One process' subscriptions."""
 
     def __init__(self, context: NodeContext, observer: PubSubObserver) -> None:
-        self.link = ManagedConnection(context.address, "groups", self._connected, self._lost, self._pushed)
+        self.managed = ManagedConnection(context.address, "groups", self._connected, self._lost, self._pushed)
         self._observer = observer
         self._prefix = context.keys.group("")
         self._news = context.keys.news
         self._probe = context.keys.probe(context.name)
         self._probing = False  # a probe was published, and has not come
-        self._looks = 0  # since then, or since the connection stands
-        self._refusals = RejectionLog(log, "to subscribe")
-        self._heard_at = 0.0  # when anything came last
-        self._gap_since: float | None = None  # groups that have members here are not heard since then
-        self.gaps = 0  #: how often that was so and is over
+        self._checks = 0  # since then, or since the connection stands
+        self._rejections = RejectionLog(log, "to subscribe")
+        self._last_message_at = 0.0  # when anything came last
+        self._interrupted_since: float | None = None  # groups that have members here are not heard since then
+        self.interruptions = 0  #: how often that was so and is over
         self._loop = asyncio.get_running_loop()
-        self._nonsense = RateLimitedLog()
+        self._malformed_log = RateLimitedLog()
         self._confirmed: dict[str, asyncio.Future[None]] = {}  # by group: done once Redis has confirmed
         self._unanswered: Counter[str] = Counter()  # by group: how often we have asked and not heard
 
     async def start(self) -> None:
         """Connect; raises LayerUnavailable."""
-        await self.link.start()
+        await self.managed.start()
 
     async def close(self) -> None:
         """End all subscriptions."""
-        await self.link.close()
+        await self.managed.close()
 
     def subscribe(self, group: str) -> asyncio.Future[None]:
         """Done when Redis has confirmed; the same future for all who ask meanwhile."""
         future = self._confirmed.get(group)
         if future is None:
             future = self._confirmed[group] = self._loop.create_future()
-            if self.link.connection is not None:
-                self._ask(self.link.connection, group)
+            if self.managed.connection is not None:
+                self._ask(self.managed.connection, group)
         return future
 
-    def hears(self, group: str) -> bool:
+    def is_subscribed(self, group: str) -> bool:
         """True if what is published to the group now will come, as far as we know."""
         future = self._confirmed.get(group)
-        return future is not None and future.done() and self.link.connection is not None
+        return future is not None and future.done() and self.managed.connection is not None
 
     def unsubscribe(self, group: str) -> None:
         """The last member here is gone."""
@@ -94,25 +94,25 @@ class PubSub:
             return
         if not future.done():
             future.cancel()
-        if self.link.connection is not None:
-            self.link.connection.write("UNSUBSCRIBE", self._prefix + group)
+        if self.managed.connection is not None:
+            self.managed.connection.write("UNSUBSCRIBE", self._prefix + group)
 
-    def look(self, commands: RedisConnection | None) -> bool:
+    def check(self, commands: RedisConnection | None) -> bool:
         """Once a second: would we hear what is published? `commands`: where to publish. True: no, and a new connection is made."""
-        if commands is None or self.link.connection is None:
+        if commands is None or self.managed.connection is None:
             self._probing = False
             return False
-        if self._refusals.times:
-            self._refusals.worked()
-        self._looks += 1
-        if self._probing and self._looks > PROBE_ANSWER_LOOKS:
+        if self._rejections.count:
+            self._rejections.accepted()
+        self._checks += 1
+        if self._probing and self._checks > PROBE_ANSWER_CHECKS:
             self._probing = False
             log.warning("what is published does not come: subscribing anew")
-            self._begin_gap(self._heard_at)
-            self.link.renew()
+            self._begin_interruption(self._last_message_at)
+            self.managed.renew()
             return True
-        if not self._probing and self._looks >= PROBE_LOOKS:
-            self._looks = 0
+        if not self._probing and self._checks >= PROBE_CHECKS:
+            self._checks = 0
             self._probing = True
             commands.call(self._published, "PUBLISH", self._probe, "")
         return False
@@ -124,29 +124,29 @@ class PubSub:
 
     def _connected(self, connection: RedisConnection) -> None:
         self._unanswered.clear()
-        self._looks = 0
+        self._checks = 0
         self._probing = False
         connection.write("SUBSCRIBE", self._news, self._probe)
         if not self._confirmed:
-            self._gap_since = None  # all members that missed something have left
+            self._interrupted_since = None  # all members that missed something have left
         for group in self._confirmed:
             self._ask(connection, group)
 
     def _lost(self) -> None:
         """Nothing is confirmed any more: whoever joins now is told when the subscription stands again."""
-        self._begin_gap(self._loop.time())
+        self._begin_interruption(self._loop.time())
         for group, future in self._confirmed.items():
             if future.done():
                 self._confirmed[group] = self._loop.create_future()
 
-    def _begin_gap(self, since: float) -> None:
-        if self._gap_since is None and any(future.done() for future in self._confirmed.values()):
-            self._gap_since = since
+    def _begin_interruption(self, since: float) -> None:
+        if self._interrupted_since is None and any(future.done() for future in self._confirmed.values()):
+            self._interrupted_since = since
 
-    def _end_gap(self, since: float) -> None:
+    def _end_interruption(self, since: float) -> None:
         """All subscriptions stand again."""
-        self._gap_since = None
-        self.gaps += 1
+        self._interrupted_since = None
+        self.interruptions += 1
         text = "what was sent to %d group(s) within %.2f s may be lost: their subscriptions were away, and stand again"
         log.warning(text, len(self._confirmed), self._loop.time() - since)
 
@@ -158,41 +158,41 @@ class PubSub:
         if not isinstance(answer, list):
             self._failed(answer)
             return
-        self._heard_at = self._loop.time()
+        self._last_message_at = self._loop.time()
         kind, channel, content = answer[0], answer[1].decode(), answer[2]
         group = channel[len(self._prefix) :]
         if kind == b"message":
             if channel == self._news:
-                self._hear(content)
+                self._on_news(content)
             elif channel == self._probe:
                 self._probing = False
             else:
                 self._deliver(group, content)
         elif kind == b"subscribe" and channel not in (self._news, self._probe):
-            self._heard(group)
+            self._on_subscribed(group)
 
     def _failed(self, answer: Answer) -> None:
         """A subscription was refused, and nobody knows which, as confirmations are only counted: all are asked for anew."""
-        self._refusals.refused(answer)
-        self._loop.call_later(RETRY_S, self._begin_anew, self.link.connection)
+        self._rejections.rejected(answer)
+        self._loop.call_later(RETRY_S, self._begin_anew, self.managed.connection)
 
     def _begin_anew(self, connection: RedisConnection | None) -> None:
-        if connection is self.link.connection:
-            self.link.renew()
+        if connection is self.managed.connection:
+            self.managed.renew()
 
-    def _heard(self, group: str) -> None:
+    def _on_subscribed(self, group: str) -> None:
         """An answer to SUBSCRIBE. An earlier one than the last says nothing: an UNSUBSCRIBE stands between them."""
         self._unanswered[group] -= 1
         if self._unanswered[group] > 0:
             return
         del self._unanswered[group]
-        if self._gap_since is not None and not self._unanswered:
-            self._end_gap(self._gap_since)
+        if self._interrupted_since is not None and not self._unanswered:
+            self._end_interruption(self._interrupted_since)
         future = self._confirmed.get(group)
         if future is not None and not future.done():
             future.set_result(None)
 
-    def _hear(self, content: bytes) -> None:
+    def _on_news(self, content: bytes) -> None:
         """News about a process: [what, node]."""
         try:
             what, node = unpack(content)
@@ -210,7 +210,7 @@ class PubSub:
             if not isinstance(event, dict) or not isinstance(event.get("type"), str):
                 raise WireError("a message is a map with a type")
         except WireError as error:
-            if times := self._nonsense.count(self._loop.time()):
+            if times := self._malformed_log.count(self._loop.time()):
                 log.warning("dropped a message to group %s: %s; %d such since this was told last", group, error, times)
             self._observer.on_malformed()
             return

@@ -43,9 +43,9 @@ class SharedChannels:
         self._on_malformed = on_malformed
         self._loop = asyncio.get_running_loop()
         self._head = batch_head(context.name)
-        self._refusals = RejectionLog(log, "to give out connections")
-        self._succession = Generations(context.settings.generation)
-        self._openers: list[ChannelWriter] = []
+        self._rejections = RejectionLog(log, "to give out connections")
+        self._generations = Generations(context.settings.generation)
+        self._writers: list[ChannelWriter] = []
         self._readers: list[ChannelReader] = []
 
     async def close(self) -> None:
@@ -54,39 +54,39 @@ class SharedChannels:
             await reader.close()
 
     @property
-    def links(self) -> list[ManagedConnection]:
+    def connections(self) -> list[ManagedConnection]:
         """Those of the readers: each has one, as its reads block."""
-        return [reader.link for reader in self._readers]
+        return [reader.managed for reader in self._readers]
 
     def connected(self, connection: RedisConnection) -> None:
         """A connection for commands stands (again)."""
-        for opener in self._openers:
-            opener.connected(connection)
+        for writer in self._writers:
+            writer.connected(connection)
 
-    def opener(self, channel: str) -> ChannelWriter:
+    def channel_writer(self, channel: str) -> ChannelWriter:
         """The way onto a shared channel, as long as there is room."""
-        return self._opener(channel, self._shared_limits())
+        return self._add_writer(channel, self._shared_limits())
 
-    def reopener(self, channel: str) -> ChannelWriter:
+    def requeue_writer(self, channel: str) -> ChannelWriter:
         """A way onto a shared channel that is never full: for what is bounded elsewhere."""
         ttl_ms = max(self._context.orphan_ttl_ms, int(2000 * self._context.settings.resume_wait_s))
-        return self._opener(channel, ChannelLimits(NEVER_FULL, NEVER_FULL, ttl_ms))
+        return self._add_writer(channel, ChannelLimits(NEVER_FULL, NEVER_FULL, ttl_ms))
 
-    def own_opener(self, channel: str, worker: str) -> ChannelWriter:
+    def worker_channel_writer(self, channel: str, worker: str) -> ChannelWriter:
         """The way onto the channel that stands beside `channel` for one worker. To be abandoned when that worker is dead."""
-        self._openers = [opener for opener in self._openers if not (opener.abandoned and opener.idle)]
-        return self._opener(own_channel(channel, worker), self._shared_limits(), worker)
+        self._writers = [writer for writer in self._writers if not (writer.abandoned and writer.idle)]
+        return self._add_writer(own_channel(channel, worker), self._shared_limits(), worker)
 
     def _shared_limits(self) -> ChannelLimits:
         settings = self._context.settings
         return ChannelLimits(settings.request_capacity, settings.queue_size_bytes_max, self._context.orphan_ttl_ms)
 
-    def _opener(self, channel: str, limits: ChannelLimits, worker: str | None = None) -> ChannelWriter:
-        opener = ChannelWriter(self._context, channel, limits, worker)
-        self._openers.append(opener)
+    def _add_writer(self, channel: str, limits: ChannelLimits, worker: str | None = None) -> ChannelWriter:
+        writer = ChannelWriter(self._context, channel, limits, worker)
+        self._writers.append(writer)
         if self._commands.connection is not None:
-            opener.connected(self._commands.connection)
-        return opener
+            writer.connected(self._commands.connection)
+        return writer
 
     async def read(self, channel: str, consumer: EntryConsumer) -> ChannelReader:
         """Read a shared channel from now on. Raises LayerUnavailable."""
@@ -96,15 +96,15 @@ class SharedChannels:
         return reader
 
     @property
-    def gives_way(self) -> bool:
+    def yields_to_newer(self) -> bool:
         """Is there a newer generation, to which we leave what lasts?"""
-        return self._succession.gives_way(self._loop.time())
+        return self._generations.yields_to_newer(self._loop.time())
 
-    def heard_generation(self, generation: str) -> None:
+    def generation_announced(self, generation: str) -> None:
         """Somebody of it has started: a read that waits in Redis would be served before his."""
-        if self._succession.heard(generation, self._loop.time()):
+        if self._generations.announced(generation, self._loop.time()):
             for reader in self._readers:
-                reader.give_way()
+                reader.yield_to_newer()
 
     def take(self, channel: str, offers: list[Offer], on_verdicts: Callable[[list[int] | None], None]) -> None:
         """Run the take script.
@@ -114,9 +114,9 @@ class SharedChannels:
 
         def answered(answer: Answer) -> None:
             if isinstance(answer, hiredis.ReplyError):
-                self._refusals.refused(answer)
-            elif self._refusals.times and isinstance(answer, list):
-                self._refusals.worked()
+                self._rejections.rejected(answer)
+            elif self._rejections.count and isinstance(answer, list):
+                self._rejections.accepted()
             on_verdicts(answer if isinstance(answer, list) else None)
 
         connection = self._commands.connection

@@ -27,7 +27,7 @@ class Inherited(Protocol):
 
 
 _inherited: WeakSet[Inherited] = WeakSet()
-_given_up: list[Inherited] = []  # in a child: a finalizer would close descriptors whose numbers are others' by then
+_released: list[Inherited] = []  # in a child: a finalizer would close descriptors whose numbers are others' by then
 _blocked = threading.local()  # two threads may fork at once
 _ALL = signal.valid_signals()
 
@@ -55,9 +55,9 @@ def _after() -> None:
 
 def _in_child() -> None:
     try:
-        _given_up.extend(_inherited)
+        _released.extend(_inherited)
         _inherited.clear()
-        for each in _given_up:
+        for each in _released:
             each.forked()
     finally:
         _after()

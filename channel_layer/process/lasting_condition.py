@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-TOLD_AGAIN_S = 60.0
+REPEAT_S = 60.0
 
 
 class News(Enum):
@@ -24,15 +24,15 @@ class News(Enum):
 class LastingCondition:
     """One condition. Nothing of it is true at first."""
 
-    __slots__ = ("_changes_at", "_holds", "_settles_s", "_since", "_told_at")
+    __slots__ = ("_changes_at", "_holds", "_logged_at", "_settles_s", "_since")
 
     def __init__(self, settles_s: float) -> None:
         self._settles_s = settles_s
         self._holds = False
-        self._since = self._told_at = 0.0
+        self._since = self._logged_at = 0.0
         self._changes_at: float | None = None  # since when each look has found the opposite
 
-    def look(self, holds: bool, now: float) -> News | None:
+    def observe(self, holds: bool, now: float) -> News | None:
         """One look has found it so."""
         if holds is self._holds:
             self._changes_at = None
@@ -42,7 +42,7 @@ class LastingCondition:
         if now - self._changes_at < self._settles_s:
             return None
         if holds:
-            self._since, self._told_at = self._changes_at, now
+            self._since, self._logged_at = self._changes_at, now
         self._holds, self._changes_at = holds, None
         return News.BEGAN if holds else News.ENDED
 
@@ -51,7 +51,7 @@ class LastingCondition:
         return now - self._since
 
     def _again(self, now: float) -> News | None:
-        if now - self._told_at < TOLD_AGAIN_S:
+        if now - self._logged_at < REPEAT_S:
             return None
-        self._told_at = now
+        self._logged_at = now
         return News.LASTS

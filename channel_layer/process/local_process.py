@@ -73,7 +73,7 @@ class DeathWatch:
         self._descriptors[node] = descriptor
         self._loop.add_reader(descriptor, self._died, node)
 
-    def forget(self, node: str) -> None:
+    def unwatch(self, node: str) -> None:
         """Its life is of no interest any more."""
         descriptor = self._descriptors.pop(node, None)
         if descriptor is not None:
@@ -87,7 +87,7 @@ class DeathWatch:
     def close(self) -> None:
         """Watch nobody any more."""
         for node in self.watched():
-            self.forget(node)
+            self.unwatch(node)
 
     def forked(self) -> None:
         """See `Inherited`."""
@@ -95,7 +95,7 @@ class DeathWatch:
         self._descriptors = {}
 
     def _died(self, node: str) -> None:
-        self.forget(node)
+        self.unwatch(node)
         self._on_death(node)
 
 

@@ -21,7 +21,7 @@ class LogRelay:
         self._log = log
         self._waiting: deque[tuple[Any, ...]] = deque()
         self._lock = threading.Lock()
-        self._saying = False
+        self._running = False
 
     def warning(self, text: str, *arguments: object) -> None:
         """As a logger takes it."""
@@ -29,16 +29,16 @@ class LogRelay:
             if len(self._waiting) >= LINES_MAX:
                 return
             self._waiting.append((text, *arguments))
-            if self._saying:
+            if self._running:
                 return
-            self._saying = True
+            self._running = True
         threading.Thread(target=self._run, name="towpath-log-relay", daemon=True).start()
 
     def _run(self) -> None:
         while True:
             with self._lock:
                 if not self._waiting:
-                    self._saying = False
+                    self._running = False
                     return
                 line = self._waiting.popleft()
             self._log.warning(*line)

@@ -40,7 +40,7 @@ def set_up(level: str, config: str | None) -> None:
     logging.root.parent = _behind_the_root()
     logging.getLogger(OURS).setLevel(number)
     if config is not None:
-        _obey(Path(config))
+        _apply(Path(config))
 
 
 def keep_ours() -> None:
@@ -64,7 +64,7 @@ def stack_of(thread: int) -> str:
 
 def _behind_the_root() -> logging.Logger:
     handler = _OurHandler()
-    handler.addFilter(_not_said_already)
+    handler.addFilter(_not_logged_already)
     behind = logging.Logger("behind the root")
     behind.addHandler(handler)
     return behind
@@ -126,7 +126,7 @@ def _is_ours(name: str) -> bool:
     return name == OURS or name.startswith(f"{OURS}.")
 
 
-def _not_said_already(record: logging.LogRecord) -> bool:
+def _not_logged_already(record: logging.LogRecord) -> bool:
     """Did no handler up to the root show this line? Django brings one along: each line would come twice.
 
     Who has handlers at the root has decided what becomes of lines below a warning.
@@ -148,7 +148,7 @@ def _shows(handler: logging.Handler, record: logging.LogRecord) -> bool:
     return here and record.levelno >= handler.level and bool(handler.filter(record))
 
 
-def _obey(path: Path) -> None:
+def _apply(path: Path) -> None:
     """A file that says what becomes of all lines has said it; one that leaves the root alone has not."""
     untouched = logging.NullHandler()
     logging.root.addHandler(untouched)

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 import math
 
-TOLD_AGAIN_S = 60.0
+REPEAT_S = 60.0
 
 
 class RateLimitedLog:
     """Of one kind of event. No log and no clock: its owner asks whether to say it."""
 
-    __slots__ = ("_told_at", "_untold")
+    __slots__ = ("_logged_at", "_unreported")
 
     def __init__(self) -> None:
-        self._told_at = -math.inf
-        self._untold = 0
+        self._logged_at = -math.inf
+        self._unreported = 0
 
     def count(self, now: float) -> int:
         """It has happened once more. How often since it was told last, if it is to be told now; else 0. now: monotonic seconds."""
-        self._untold += 1
-        if now - self._told_at < TOLD_AGAIN_S:
+        self._unreported += 1
+        if now - self._logged_at < REPEAT_S:
             return 0
-        self._told_at = now
-        untold, self._untold = self._untold, 0
-        return untold
+        self._logged_at = now
+        unreported, self._unreported = self._unreported, 0
+        return unreported

@@ -30,7 +30,7 @@ def pack(value: Any) -> bytes:
         raise InvalidMessage(f"this cannot be packed: {error}") from error
 
 
-def pack_apart(value: Any) -> bytes:
+def pack_threadsafe(value: Any) -> bytes:
     """The same from any thread."""
     packed: bytes = msgpack.packb(value, use_bin_type=True)
     return packed

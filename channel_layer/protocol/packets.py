@@ -73,7 +73,7 @@ ORIGIN = "towpath.origin"
 Origin = tuple[str, int, int, int]
 
 
-class Refusal(IntEnum):
+class AdoptionRefusal(IntEnum):
     """Why an entry was taken from the queue and not adopted."""
 
     LATE = 0  #: past its wait, by Redis' clock
@@ -130,7 +130,7 @@ def adopted(number: int, epoch: int, window: int) -> Packet:
 
 
 def refused(number: int, epoch: int, why: int) -> Packet:
-    """take script → interface: nobody will run this epoch. why: a Refusal."""
+    """take script → interface: nobody will run this epoch. why: a AdoptionRefusal."""
     return (REFUSED, number, epoch, why)
 
 

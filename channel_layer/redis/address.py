@@ -19,13 +19,13 @@ SENTINEL_SCHEMES = ("redis+sentinel://", "rediss+sentinel://")
 SENTINEL_PORT = 26379
 SCHEMES = ("redis://", "rediss://", "unix://", *SENTINEL_SCHEMES)
 #: In front of the first `/`, `?` or `#`: somebody at a place, `[v6]`, `host`, or `host:port`.
-_WHOLE_PLACE = re.compile(r".*@.*|\[.*|[^:]*|[^:]+:\d+")
+_WHOLE_AUTHORITY = re.compile(r".*@.*|\[.*|[^:]*|[^:]+:\d+")
 #: Scheme, authority, path, query, fragment: RFC 3986, appendix B. (urllib looks into the authority, and knows one host in it.)
 _URL = re.compile(r"([^:/?#]+)://([^/?#]*)([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL)
 _HOST_AND_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+(?:%25[^\]]+)?)\]|([^\[\]:\s]+))(?::(\d{0,5}))?")
 _DB = re.compile(r"/?|/[0-9]{1,9}")
 PORT_MAX = 65_535
-_PLACE = ("host", "port", "path", "db", "username", "password", "connection_class")
+_LOCATION = ("host", "port", "path", "db", "username", "password", "connection_class")
 _TLS = tuple(each.name for each in fields(Tls))
 
 
@@ -130,7 +130,7 @@ def shown(url: str) -> str:
 def _check_password(url: str) -> None:
     """ValueError for one that ends too early: its first half would be taken for a port, and told as a wrong one."""
     place, _, rest = re.split(r"([/?#]|$)", url.partition("://")[2], maxsplit=1)
-    if "@" in rest and not _WHOLE_PLACE.fullmatch(place):
+    if "@" in rest and not _WHOLE_AUTHORITY.fullmatch(place):
         raise ValueError("what is special in a password is percent-encoded: `/` is %2F, `?` is %3F, `#` is %23")
 
 
@@ -155,7 +155,7 @@ def _host_and_port(place: str) -> tuple[str, int]:
 def _tls(url: str, parts: dict[str, Any]) -> Tls | None:
     """By the parameters of the URL; ValueError if there are others than these."""
     known = _TLS if url.startswith("rediss") else ()
-    if unknown := [name for name in parts if name not in (*_PLACE, *known)]:
+    if unknown := [name for name in parts if name not in (*_LOCATION, *known)]:
         raise ValueError(f"{', '.join(unknown)}: no parameter of it")
     return Tls(**{name: parts[name] for name in known if name in parts}) if known else None
 

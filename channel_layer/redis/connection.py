@@ -61,9 +61,9 @@ class RedisConnection(asyncio.Protocol):
         self._reader = hiredis.Reader(notEnoughData=_INCOMPLETE)
         self._transport: asyncio.Transport | None = None
         self._descriptor = -1
-        self._heard = False  # anything, since `silence` was asked last
-        self._silence = 0
-        self.loss = ""  #: why it was lost, for people; empty while it stands
+        self._data_received = False  # anything, since `checks_without_data` was asked last
+        self._checks_without_data = 0
+        self.loss_reason = ""  #: why it was lost, for people; empty while it stands
         self.run_id = ""
         self.primary: Primary | None = None  # as which the Sentinels named it
 
@@ -93,7 +93,7 @@ class RedisConnection(asyncio.Protocol):
         self._waiting.append(on_answer)
         self._transport.write(packed)
 
-    def tell(self, *command: Argument) -> None:
+    def send(self, *command: Argument) -> None:
         """Send one command whose answer is of no interest."""
         self.call(ignore, *command)
 
@@ -117,18 +117,18 @@ class RedisConnection(asyncio.Protocol):
         self.call(settle, *command)
         return await future
 
-    def silence(self) -> int:
+    def checks_without_data(self) -> int:
         """How often in a row this was asked and nothing had been heard since the time before, although an answer is due.
 
         Ask by a timer: a loop that was blocked for long asks once, and has read what came meanwhile when it asks again.
         """
-        self._silence = 0 if self._heard or not self._waiting else self._silence + 1
-        self._heard = False
-        return self._silence
+        self._checks_without_data = 0 if self._data_received or not self._waiting else self._checks_without_data + 1
+        self._data_received = False
+        return self._checks_without_data
 
     def close(self, why: str = "") -> None:
         """End the connection; each command that waits for an answer gets LayerUnavailable. why: for people."""
-        self.loss = self.loss or why
+        self.loss_reason = self.loss_reason or why
         if self._transport is not None:
             self._transport.abort()
 
@@ -155,7 +155,7 @@ class RedisConnection(asyncio.Protocol):
                     sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
     def data_received(self, data: bytes) -> None:
-        self._heard = True
+        self._data_received = True
         reader = self._reader
         reader.feed(data)
         while True:
@@ -174,18 +174,18 @@ class RedisConnection(asyncio.Protocol):
                 self.close(str(answer) if isinstance(answer, Exception) else f"an answer too many: {answer!r:.80}")
                 return
             if type(answer) is hiredis.ReplyError:
-                self._refused(answer)  # not before the caller has heard that nothing was done
+                self._on_error_reply(answer)  # not before the caller has heard that nothing was done
 
-    def _refused(self, error: hiredis.ReplyError) -> None:
+    def _on_error_reply(self, error: hiredis.ReplyError) -> None:
         if READ_ONLY in str(error) and self._transport is not None and not self._transport.is_closing():
             log.warning("Redis has become a replica: trying anew")
             self.close("it has become a replica")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        self.loss = self.loss or str(exc or "closed by Redis")
+        self.loss_reason = self.loss_reason or str(exc or "closed by Redis")
         waiting, self._waiting = self._waiting, deque()
-        lost = LayerUnavailable(f"the connection to Redis was lost: {self.loss}")
+        lost = LayerUnavailable(f"the connection to Redis was lost: {self.loss_reason}")
         try:
             for on_answer in waiting:
                 on_answer(lost)

@@ -16,57 +16,61 @@ FIRST_REMINDER_S = 5.0
 REMINDER_S = 60.0
 
 
-class State(Enum):
+class ConnectionState(Enum):
     """What is known of a connection."""
 
     HERE = auto()
     EXPECTED = auto()  # it is ended on purpose, and another will stand in a moment
     MISSED = auto()  # one look has found that it does not stand yet
-    TOLD = auto()  # people have heard that it is lost
+    REPORTED = auto()  # people have heard that it is lost
 
 
-class Absence:
+class ConnectionLog:
     """Of the connection for one purpose (`what`). why: the latest reason, as the last attempt to connect has met it."""
 
-    __slots__ = ("_remind_at", "_since", "_state", "_what", "why")
+    __slots__ = ("_remind_at", "_since", "_state", "_what", "_why")
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self._state = State.HERE
+        self._state = ConnectionState.HERE
         self._since = self._remind_at = 0.0
-        self.why = ""
+        self._why = ""
 
-    def expect(self) -> None:
+    def expect_loss(self) -> None:
         """It will be lost on purpose."""
-        self._state = State.EXPECTED
+        self._state = ConnectionState.EXPECTED
 
     def lost(self, why: str, now: float) -> None:
         """It is lost."""
-        self.why, self._since = why, now
-        if self._state is State.HERE:
-            self._tell(now)
+        self._why, self._since = why, now
+        if self._state is ConnectionState.HERE:
+            self._report(now)
+
+    def attempt_failed(self, why: str) -> None:
+        """An attempt to connect again has failed."""
+        self._why = why
 
     def missed(self, now: float) -> None:
         """A look finds none. Once a second."""
-        if self._state is State.TOLD:
+        if self._state is ConnectionState.REPORTED:
             self._remind(now)
-        elif self._state is State.MISSED:
-            self._tell(now)
-        elif self._state is State.EXPECTED:
-            self._state = State.MISSED
+        elif self._state is ConnectionState.MISSED:
+            self._report(now)
+        elif self._state is ConnectionState.EXPECTED:
+            self._state = ConnectionState.MISSED
 
-    def over(self) -> None:
+    def restored(self) -> None:
         """Another stands."""
-        level = logging.INFO if self._state is State.TOLD else logging.DEBUG
+        level = logging.INFO if self._state is ConnectionState.REPORTED else logging.DEBUG
         log.log(level, "connected to Redis again (%s)", self._what)
-        self._state = State.HERE
+        self._state = ConnectionState.HERE
 
-    def _tell(self, now: float) -> None:
-        self._state = State.TOLD
+    def _report(self, now: float) -> None:
+        self._state = ConnectionState.REPORTED
         self._remind_at = now + FIRST_REMINDER_S
-        log.warning("lost the connection to Redis (%s): %s", self._what, self.why)
+        log.warning("lost the connection to Redis (%s): %s", self._what, self._why)
 
     def _remind(self, now: float) -> None:
         if now >= self._remind_at:
             self._remind_at = now + REMINDER_S
-            log.warning("no connection to Redis for %.0f s (%s): %s", now - self._since, self._what, self.why)
+            log.warning("no connection to Redis for %.0f s (%s): %s", now - self._since, self._what, self._why)

@@ -18,14 +18,14 @@ from channel_layer.errors import LayerUnavailable
 from channel_layer.process.forked_child import give_up_in_children
 from channel_layer.redis.address import RedisAddress
 from channel_layer.redis.connection import OnAnswer, RedisConnection, connect
-from channel_layer.redis.connection_log import Absence
-from channel_layer.redis.reconnect import come_back
+from channel_layer.redis.connection_log import ConnectionLog
+from channel_layer.redis.reconnect import reconnect
 from channel_layer.redis.sentinel import Primary
 
 log = logging.getLogger("towpath.redis")
 
-LOOK_S = 1.0
-SILENT_LOOKS_MAX = 6
+CHECK_S = 1.0
+SILENT_CHECKS_MAX = 6
 
 
 def _nothing() -> None:
@@ -49,22 +49,22 @@ class ManagedConnection:
         self._on_down = on_down
         self._on_push = on_push
         self._task: asyncio.Task[None] | None = None
-        self._absence = Absence(what)
+        self._connection_log = ConnectionLog(what)
         self._closed = False
-        self._look_again: asyncio.TimerHandle | None = None
+        self._check_timer: asyncio.TimerHandle | None = None
         self._followed: Primary | None = None
         self.connection: RedisConnection | None = None
         give_up_in_children(self)
 
     async def start(self) -> None:
         """Connect once; raises LayerUnavailable. From then on it comes back by itself."""
-        self._stand(await connect(self._address, self._lost, self._on_push))
+        self._up(await connect(self._address, self._lost, self._on_push))
 
     async def close(self) -> None:
         """End it for good."""
         self._closed = True
-        if self._look_again is not None:
-            self._look_again.cancel()
+        if self._check_timer is not None:
+            self._check_timer.cancel()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
@@ -79,7 +79,7 @@ class ManagedConnection:
     def renew(self) -> None:
         """End the connection on purpose: another one takes its place, and what it waits for is asked for no more."""
         if self.connection is not None:
-            self._absence.expect()
+            self._connection_log.expect_loss()
             self.connection.close()
 
     def renew_unless(self, era: str) -> None:
@@ -94,22 +94,22 @@ class ManagedConnection:
                 self.renew()
         elif self._task is not None and primary != self._followed and not self._closed:
             self._task.cancel()
-            self._task = asyncio.get_running_loop().create_task(self._come_back())
+            self._task = asyncio.get_running_loop().create_task(self._reconnect())
         self._followed = primary
 
-    def _stand(self, connection: RedisConnection) -> None:
+    def _up(self, connection: RedisConnection) -> None:
         self.connection = connection
-        if self._look_again is None:
-            self._look()
+        if self._check_timer is None:
+            self._check()
         self._on_up(connection)
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         """Once a second: does Redis still answer?"""
-        self._look_again = asyncio.get_running_loop().call_later(LOOK_S, self._look)
+        self._check_timer = asyncio.get_running_loop().call_later(CHECK_S, self._check)
         if self.connection is None:
-            self._absence.missed(asyncio.get_running_loop().time())
-        elif self.connection.silence() > SILENT_LOOKS_MAX:
-            log.warning("Redis has said nothing for %.0f s (%s): trying anew", SILENT_LOOKS_MAX * LOOK_S, self._what)
+            self._connection_log.missed(asyncio.get_running_loop().time())
+        elif self.connection.checks_without_data() > SILENT_CHECKS_MAX:
+            log.warning("Redis has said nothing for %.0f s (%s): trying anew", SILENT_CHECKS_MAX * CHECK_S, self._what)
             self.connection.close("it has said nothing for too long")
 
     def _lost(self) -> None:
@@ -117,17 +117,17 @@ class ManagedConnection:
         if self._closed:
             return
         loop = asyncio.get_running_loop()
-        self._absence.lost(lost.loss if lost is not None else "", loop.time())
+        self._connection_log.lost(lost.loss_reason if lost is not None else "", loop.time())
         self._on_down()
-        self._task = loop.create_task(self._come_back())
+        self._task = loop.create_task(self._reconnect())
 
-    async def _come_back(self) -> None:
-        while not (connection := await come_back(self._address, self._on_push, self._failed)).alive:
+    async def _reconnect(self) -> None:
+        while not (connection := await reconnect(self._address, self._on_push, self._failed)).alive:
             pass  # lost before anybody could use it
         connection.on_lost = self._lost
-        self._absence.over()
-        self._stand(connection)
+        self._connection_log.restored()
+        self._up(connection)
 
     def _failed(self, error: LayerUnavailable) -> None:
         """An attempt to come back."""
-        self._absence.why = str(error)
+        self._connection_log.attempt_failed(str(error))

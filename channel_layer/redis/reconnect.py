@@ -23,7 +23,7 @@ Attempt = asyncio.Task[RedisConnection]
 OnFailure = Callable[[LayerUnavailable], None]
 
 
-async def come_back(address: RedisAddress, on_push: OnAnswer | None, on_failure: OnFailure) -> RedisConnection:
+async def reconnect(address: RedisAddress, on_push: OnAnswer | None, on_failure: OnFailure) -> RedisConnection:
     """A new connection, however long that takes; it may be lost again already. Cancel it to give up.
 
     `on_failure` is told why an attempt has failed.

@@ -19,7 +19,7 @@ from channel_layer.redis.address import RedisAddress
 
 #: A Sentinel has nothing else to do: who takes longer is away.
 ANSWER_TIMEOUT_S = 1.0
-LOOK_INTERVAL_S = 0.5
+ASK_INTERVAL_S = 0.5
 _INCOMPLETE = object()
 
 #: The first names who is promoted at once; the second only when the other replicas have moved, but with the new epoch at once.
@@ -179,12 +179,12 @@ class SentinelWatch:
     async def _watch(self, sentinel: Sentinel) -> None:
         while True:
             try:
-                self._told(await sentinel.ask())
+                self._on_answer(await sentinel.ask())
             except (OSError, hiredis.HiredisError):
                 pass  # there are others; and none of them is needed as long as the primary stays where it is
-            await asyncio.sleep(LOOK_INTERVAL_S)
+            await asyncio.sleep(ASK_INTERVAL_S)
 
-    def _told(self, primary: Primary) -> None:
+    def _on_answer(self, primary: Primary) -> None:
         if self._latest is None or primary.epoch > self._latest.epoch:
             self._latest = primary
         self._on_primary(self._latest)

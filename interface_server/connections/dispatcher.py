@@ -18,7 +18,7 @@ from channel_layer.protocol import packets
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.flow_control import Budget
 from channel_layer.protocol.link import INTERFACE_SERVER
-from channel_layer.protocol.packets import MALFORMED, Refusal
+from channel_layer.protocol.packets import MALFORMED, AdoptionRefusal
 from channel_layer.protocol.scope import Scope
 from interface_server.affinity.affinity import affinity
 from interface_server.affinity.worker_channels import WorkerChannels
@@ -182,7 +182,7 @@ class Dispatcher:
             self._waits.end(number)
         if number in self.deliveries.held:
             self.deliveries.forget(upstream)
-        for group in self._membership.gone(number):
+        for group in self._membership.remove(number):
             self.node.unsubscribe(group)
 
     # -- Receiver
@@ -252,12 +252,12 @@ class Dispatcher:
         if (era := self.node.era) is not None:
             self.queue.enter(era)
 
-    def on_loss(self) -> None:
-        """See `Receiver.on_loss`."""
+    def on_data_lost(self) -> None:
+        """See `Receiver.on_data_lost`."""
         self.queue.seek_all()
 
-    def on_doubt(self) -> None:
-        """See `Receiver.on_doubt`."""
+    def on_resync_needed(self) -> None:
+        """See `Receiver.on_resync_needed`."""
         for upstream in self._connections.values():
             upstream.ask_what_is_lost()
 
@@ -286,7 +286,7 @@ class Dispatcher:
     def _refused(self, sender: str, packet: list[Any]) -> None:
         upstream = self._queued(sender, packet)
         if upstream is not None:
-            if packet[3] == Refusal.LEAVING and self._own is not None:
+            if packet[3] == AdoptionRefusal.LEAVING and self._own is not None:
                 self._own.left(sender)
             upstream.on_refused(packet[3])
 

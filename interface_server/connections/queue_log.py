@@ -26,7 +26,7 @@ class QueueLog:
     def look(self, now: float) -> None:
         """now: monotonic seconds."""
         longest_s = self._waits.longest_s(now)
-        news = self._condition.look(longest_s > LONG_S, now)
+        news = self._condition.observe(longest_s > LONG_S, now)
         if news is News.ENDED:
             log.warning(
                 "workers take what is queued again; that it waited lasted %.0f s", self._condition.lasted_s(now)

@@ -17,9 +17,9 @@ AConnection = TypeVar("AConnection", bound=Connection)
 
 
 def waiting_too_long(
-    connections: Iterable[AConnection], unheard_s: float, settings: InterfaceSettings
+    connections: Iterable[AConnection], since_last_renewal_s: float, settings: InterfaceSettings
 ) -> list[AConnection]:
-    """unheard_s: since our lease was renewed last. That happens each second: less than a lease would be a guess."""
-    if unheard_s <= max(settings.redis_outage_timeout_s, settings.redis.lease_ttl_s):
+    """since_last_renewal_s: since our lease was renewed last. That happens each second: less than a lease would be a guess."""
+    if since_last_renewal_s <= max(settings.redis_outage_timeout_s, settings.redis.lease_ttl_s):
         return []
     return [held for held in connections if held.state is State.OWNED and not held.accepted]

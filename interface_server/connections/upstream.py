@@ -12,7 +12,7 @@ from channel_layer.protocol.close_codes import ABNORMAL, SERVICE_RESTART
 from channel_layer.protocol.events import Event, payload_sizes_bytes
 from channel_layer.protocol.link import Order
 from channel_layer.protocol.names import reply_channel
-from channel_layer.protocol.packets import Cancel, Close, Refusal
+from channel_layer.protocol.packets import AdoptionRefusal, Cancel, Close
 from interface_server.connections.closed_client import ClosedClient
 from interface_server.connections.connection import Connection, Request
 from interface_server.connections.interfaces import Client, EndReason
@@ -49,9 +49,9 @@ ENDING_OF_CLOSE: dict[int, EndReason] = {
 
 #: Any other: the worker was too late.
 HAPPENING_OF_REFUSAL = {
-    int(Refusal.ERA): Trigger.REDIS_EMPTY,
-    int(Refusal.NOT_TAKEN): Trigger.NOT_STARTED,
-    int(Refusal.LEAVING): Trigger.NOT_STARTED,
+    int(AdoptionRefusal.ERA): Trigger.REDIS_EMPTY,
+    int(AdoptionRefusal.NOT_TAKEN): Trigger.NOT_STARTED,
+    int(AdoptionRefusal.LEAVING): Trigger.NOT_STARTED,
 }
 
 #: Code and reason of a client that went without a word.
@@ -148,7 +148,7 @@ class UpstreamConnection(Connection):
             self.services.queue.seek(self)  # the worker whose channel this is died in between
 
     def on_refused(self, why: int) -> None:
-        """Nobody will run this epoch. why: a Refusal, or a number that is not known yet."""
+        """Nobody will run this epoch. why: an AdoptionRefusal, or a number that is not known yet."""
         self.apply(HAPPENING_OF_REFUSAL.get(why, Trigger.REFUSED))
 
     def on_adopted(self, owner: str, window: int) -> None:

@@ -100,7 +100,7 @@ class GroupMembers:
 
     def _sweep(self, recipient: Recipient, epoch: int) -> None:
         if recipient.epoch == epoch and recipient.owned:
-            for group in self._membership.sweep(recipient.number, epoch):
+            for group in self._membership.expire_stale(recipient.number, epoch):
                 self._node.unsubscribe(group)
 
     def _knows(self, number: int, epoch: int) -> bool:

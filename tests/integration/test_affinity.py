@@ -118,7 +118,7 @@ async def test_who_waits_for_a_worker_that_dies_is_taken_by_another(redis_settin
         (cookie,) = cookies_of(await answered(door))
         dispatcher, room = workers[index_of(workers, cookie)]
         waiting = await three_that_wait(room, door, cookie, method)
-        door.node._peers.mourn(dispatcher.node.name, gone=True)
+        door.node._peers.confirm_dead(dispatcher.node.name, gone=True)
         await until(lambda: all(client.events for client in waiting), "others took them")
         assert sum(counts(workers)) == 5
 
@@ -139,7 +139,7 @@ async def test_workers_that_read_no_channel_of_their_own_are_sent_nobody(redis_s
         async with worker(redis_settings, room):
             (cookie,) = cookies_of(await answered(door))
             assert cookies_of(await answered(door, cookie=cookie)) == []
-            assert door.node._channels._openers[-1].worker is None
+            assert door.node._channels._writers[-1].worker is None
 
 
 async def test_the_channels_of_a_worker_go_with_it(redis_settings: RedisSettings) -> None:

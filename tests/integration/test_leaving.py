@@ -46,7 +46,7 @@ async def test_what_is_said_to_who_has_left_tells_of_no_death(
     async with interface(redis_settings) as door:
         async with worker(redis_settings, RecordedHost()) as left:
             pass
-        await until(lambda: door.node._own_lease.may_judge(time.monotonic()), "it may say who is dead")
+        await until(lambda: door.node._own_lease.may_declare_dead(time.monotonic()), "it may say who is dead")
         door.node.post(left.node.name, packets.cancel(1, 1, Cancel.LEFT))
         await until(lambda: door.node._outbox.empty, "nobody will read that")
     assert "is over" not in caplog.text

@@ -15,7 +15,7 @@ from interface_server.connections.dispatcher import Dispatcher as InterfacePump
 from tests.integration.both_pumps import Recorded, RecordedHost, interface, knock, worker
 from tests.support.facts import until
 from worker.connections.dispatcher import Dispatcher as WorkerPump
-from worker.connections.placement import LEAVES_S
+from worker.connections.placement import DEFER_S
 
 
 async def many(door: InterfacePump, count: int) -> float:
@@ -38,7 +38,7 @@ async def laden(dispatcher: WorkerPump) -> None:
     """Wait until it knows that it has more than its share, by leases that say what was there a moment ago, and not at their start."""
     watch = dispatcher.consumer._placement
     await until(
-        lambda: watch.leaves_s() > 0 and watch._placement.share > watch._own() / 2, "to know that it has too many"
+        lambda: watch.defer_s() > 0 and watch._placement.share > watch._own() / 2, "to know that it has too many"
     )
 
 
@@ -104,8 +104,8 @@ async def test_what_is_left_to_others_waits_for_a_moment_also_while_they_take_so
             def read_limit(self) -> int:
                 return 1
 
-            def leaves_s(self) -> float:
-                return LEAVES_S
+            def defer_s(self) -> float:
+                return DEFER_S
 
             def on_entries(self, entries: list[Any]) -> bool:
                 found.extend(entries)

@@ -89,13 +89,13 @@ async def test_nobody_is_called_dead_because_redis_has_forgotten_everybody(own_r
     redis_settings = RedisSettings(url=own_redis.url, lease_ttl_s=2.0)
     async with interface(redis_settings) as door:
         lease, judged = door.node._own_lease, []
-        await until(lambda: lease.may_judge(time.monotonic()), "to be allowed to judge")
+        await until(lambda: lease.may_declare_dead(time.monotonic()), "to be allowed to judge")
         renewed_at = lease.renewed_at
         await until(lambda: lease.renewed_at != renewed_at, "a second until the next renewal, which must not fail now")
         announce = door.on_redis
 
         def on_redis(reachable: bool) -> None:
-            judged.append((reachable, lease.may_judge(time.monotonic())))
+            judged.append((reachable, lease.may_declare_dead(time.monotonic())))
             announce(reachable)
 
         door.on_redis = on_redis  # type: ignore[method-assign]

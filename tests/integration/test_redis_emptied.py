@@ -88,10 +88,12 @@ async def test_open_sockets_do_not_notice_that_redis_was_emptied(
         await until(lambda: client.events)
         nodes = (door.node, owner.node)
         for judge, judged in (nodes, nodes[::-1]):
-            await until(lambda judge=judge: judge._own_lease.may_judge(asyncio.get_running_loop().time()), "may judge")
+            await until(
+                lambda judge=judge: judge._own_lease.may_declare_dead(asyncio.get_running_loop().time()), "may judge"
+            )
             lapsed = [node.counters["lease.lapsed"] for node in nodes]
             flush(own_redis)
-            await judge._peers._judge([judged.name])  # the look that comes once a second, at the worst moment
+            await judge._peers._check_leases([judged.name])  # the look that comes once a second, at the worst moment
             for node, before in zip(nodes, lapsed, strict=True):
                 await until(lambda node=node, before=before: node.counters["lease.lapsed"] > before, "noticed")
         client.upstream.forward({"type": "websocket.receive", "text": "down"}, 68)
@@ -141,18 +143,18 @@ async def test_a_lease_that_was_written_anew_a_moment_ago_proves_nothing(
     """P9. Ours is there again, and we have not heard yet that it was gone: whose lease is not there may be about to write it."""
     redis_settings = RedisSettings(url=own_redis.url, lease_ttl_s=TTL_S)
     async with interface(redis_settings) as door, worker(redis_settings, RecordedHost()) as owner:
-        await until(lambda: door.node._own_lease.may_judge(time.monotonic()), "to be allowed to judge")
+        await until(lambda: door.node._own_lease.may_declare_dead(time.monotonic()), "to be allowed to judge")
         later, observer = threading.Event(), door.node._lease._observer
         tell = observer.on_renewed
         owner.node._lease._observer.on_renewal_started = partial(
-            wait_and_ask, later, owner.node._own_lease.asks
+            wait_and_ask, later, owner.node._own_lease.renewal_started
         )  # it is the last to renew
         unheard: list[tuple[float, bool]] = []
         observer.on_renewed = lambda *renewed: unheard.append(renewed)
         flush(own_redis)
         with own_redis.client() as redis:
             await until(lambda: redis.exists(door.node.context.keys.lease(door.node.name)), "written anew")
-        look = asyncio.ensure_future(door.node._peers._judge([owner.node.name]))
+        look = asyncio.ensure_future(door.node._peers._check_leases([owner.node.name]))
         assert door.node._commands.connection is not None
         await door.node._commands.connection.execute("PING")  # behind the look
         for renewed in unheard:
@@ -175,7 +177,7 @@ async def test_what_answers_somebody_who_was_thought_dead_reaches_it(own_redis: 
         flush(own_redis)
         client.upstream.leave()
         await until(lambda: door.counters["packets.stale"], "asked, and answered")
-        door.node._peers.mourn(owner.node.name)  # as somebody says who was wrong
+        door.node._peers.confirm_dead(owner.node.name)  # as somebody says who was wrong
         await until(lambda: not door.node._peers._dead, "buried")
         make_again()
         await until(lambda: instance.disconnects, "told", SOON_S)

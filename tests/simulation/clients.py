@@ -137,7 +137,7 @@ class Client:
         check, mark = self._record.check, mark_of(event)
         check(mark["client"] == self.name, f"P2: {self.name} got the output of {mark['client']}")
         if mark["instance"] != self._instance:
-            self._meet(mark["instance"])
+            self._watch_peer(mark["instance"])
         task = mark.get("task", "")
         due = self._index[task]
         index = mark["index"]
@@ -150,7 +150,7 @@ class Client:
         if "echo" in mark:
             self._hear_echo(mark)
 
-    def _meet(self, instance: int) -> None:
+    def _watch_peer(self, instance: int) -> None:
         """The first word of an instance: only a WebSocket that asked for it may meet another one than its first."""
         check, deaths = self._record.check, self.upstream.deaths
         if self._instance is not None:

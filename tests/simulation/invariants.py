@@ -129,7 +129,7 @@ def leaks(world: World) -> list[str]:
                 dispatcher.consumer.adoption._under_way,
                 {kind: count for kind, count in dispatcher.registry.reserved.items() if count},
             )
-        held = dispatcher.node._peers.held._held
+        held = dispatcher.node._peers.counts._held
         if held != owners:
             found.append(f"leak: {process.role} watches {held} and shares connections with {owners}")
         if any(waiting):

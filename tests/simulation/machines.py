@@ -39,9 +39,9 @@ class SimulatedDeathWatch:
             self._on_death(node)
             return
         self._watched.add(node)
-        other.mourners.append(lambda: self._tell(node))
+        other.death_watchers.append(lambda: self._tell(node))
 
-    def forget(self, node: str) -> None:
+    def unwatch(self, node: str) -> None:
         """See DeathWatch.forget."""
         self._watched.discard(node)
 

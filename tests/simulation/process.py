@@ -26,7 +26,7 @@ class Process:
         self.number = len(network.processes)
         network.processes.append(self)
         self.machine = network.random.choice(("one", "one", "another"))
-        self.mourners: list[Callable[[], None]] = []  # who sees its death
+        self.death_watchers: list[Callable[[], None]] = []  # who sees its death
         self.pipes: list[Pipe] = []
         self.alive = True
         self.cut_off_until = 0.0
@@ -45,7 +45,7 @@ class Process:
         self.loop.kill()
         for pipe in list(self.pipes):
             pipe.cut()
-        for tell in self.mourners:
+        for tell in self.death_watchers:
             tell()
 
     def stop(self, seconds: float) -> None:

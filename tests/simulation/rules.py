@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import interface_server.connections.dispatcher as interface_pump
-from channel_layer.layer import NOWHERE, ChannelLayer
+from channel_layer.layer import NO_ORIGIN, ChannelLayer
 from channel_layer.liveness.failure_detector import FailureDetector
 from channel_layer.liveness.lease import OwnLease
 from channel_layer.messaging.channel_writer import ChannelWriter, Outcome
@@ -84,7 +84,7 @@ def _start_what_was_not_answered(self: QueueConsumer, keys: list[Any]) -> None:
 def _open_once_more(self: ChannelWriter, batch: Any, answer: Any) -> None:
     if isinstance(answer, Exception) and not isinstance(answer, KeyError) and self._connection is not None:
         self._under_way = False
-        self._returning[:0] = batch  # as client libraries do by themselves: again, as soon as there is a connection
+        self._requeueing[:0] = batch  # as client libraries do by themselves: again, as soon as there is a connection
         return
     _opener_answered(self, batch, answer)
 
@@ -130,7 +130,7 @@ async def _read_nothing_up(self: Inbox, connection: Any) -> None:
     """Act on a death at once."""
 
 
-async def _judge_nobody(self: FailureDetector, watched: list[str]) -> None:
+async def _check_no_lease(self: FailureDetector, watched: list[str]) -> None:
     """No lease is looked at."""
 
 
@@ -157,7 +157,7 @@ async def _connect_and_trust(address: Any, on_lost: Any, on_push: Any) -> RedisC
 
 def _watch_who_did_not_start_it(self: Any, why: int) -> None:
     if why == Close.NOT_STARTED:
-        self.services.node._peers.held.hold(self.owner)
+        self.services.node._peers.counts.acquire(self.owner)
     _close(self, why)
 
 
@@ -278,16 +278,16 @@ def _adopted_without_doubt(self: UpstreamConnection, owner: str, window: int) ->
     self.perform(self.adopted(owner, window))
 
 
-def _mourn_and_never_doubt(self: Node, what: str, node: str) -> None:
+def _confirm_and_never_resync(self: Node, what: str, node: str) -> None:
     if node != self.name:
-        self._peers.mourn(node)
+        self._peers.confirm_dead(node)
 
 
-def _mourn_as_gone_for_good(self: FailureDetector, node: str, gone: bool = False) -> None:
-    _mourn(self, node, True)
+def _confirm_gone_for_good(self: FailureDetector, node: str, gone: bool = False) -> None:
+    _confirm_dead(self, node, True)
 
 
-_mourn = FailureDetector.mourn
+_confirm_dead = FailureDetector.confirm_dead
 
 
 def _renewed_and_no_more(self: Node, asked_at: float, found: bool) -> None:
@@ -330,8 +330,8 @@ FOUND: dict[str, list[Patch]] = {
         (DownstreamConnection, "credit_again", _nothing),
         (UpstreamConnection, "credit_again", _nothing),
     ],
-    "a renewal that is under way may have found nothing": [(OwnLease, "asking", False)],
-    "what answers whoever was thought dead is kept": [(FailureDetector, "mourn", _mourn_as_gone_for_good)],
+    "a renewal that is under way may have found nothing": [(OwnLease, "renewal_pending", False)],
+    "what answers whoever was thought dead is kept": [(FailureDetector, "confirm_dead", _confirm_gone_for_good)],
     "between two owners an open socket is read": [(Connection, "room", property(_room_with_an_owner_alone))],
     "what the last owner sent takes its part of the next window": [
         (connection, "Incoming", lambda window, outstanding=0: Incoming(window))
@@ -366,14 +366,17 @@ RULES: dict[str, list[Patch]] = {
     ],
     "a batch without an answer is sent again": [(Outbox, "connected", _forget_what_is_under_way)],
     "the inbox is read up before a death is acted upon": [(Inbox, "read_up", _read_nothing_up)],
-    "only who holds a lease may judge": [(OwnLease, "may_judge", lambda self, now: True)],
+    "only who holds a lease may judge": [(OwnLease, "may_declare_dead", lambda self, now: True)],
     "what is told to the dead leaves": [(interface_pump.Dispatcher, "on_dead", _drop_what_is_told_to_the_dead)],
-    "deaths are noticed": [(FailureDetector, "_judge", _judge_nobody)],
+    "deaths are noticed": [(FailureDetector, "_check_leases", _check_no_lease)],
     "a worker takes what is of its own era": [(QueueConsumer, "_take", _take_of_any_era)],
     "what was queued in another era is queued again": [(PendingQueue, "_era_changed", _nothing)],
-    "`sync` after every doubt": [(interface_pump.Dispatcher, "on_doubt", _nothing), (WorkerPump, "on_doubt", _nothing)],
-    "who finds its lease missing doubts": [(Node, "_renewed", _renewed_and_no_more)],
-    "who hears of its own death doubts": [(Node, "_heard", _mourn_and_never_doubt)],
+    "`sync` after every doubt": [
+        (interface_pump.Dispatcher, "on_resync_needed", _nothing),
+        (WorkerPump, "on_resync_needed", _nothing),
+    ],
+    "who finds its lease missing doubts": [(Node, "_on_renewed", _renewed_and_no_more)],
+    "who hears of its own death doubts": [(Node, "_on_news", _confirm_and_never_resync)],
     "the dead are told, by the interface server": [
         (interface_pump.Dispatcher, "on_dead", _in_silence(interface_pump.Dispatcher.on_dead))
     ],
@@ -390,7 +393,7 @@ RULES: dict[str, list[Patch]] = {
     "what is pushed waits for the accept": [(Deliveries, "push", _push_at_once), (Deliveries, "send", _send_at_once)],
     "a message to a group waits for its place": [(delivery_order, "is_placed", lambda connection, pushed: True)],
     "packets wait for the message to a group before them": [(Deliveries, "placed", _expect_nothing)],
-    "what was sent leaves before what the layer sends": [(ChannelLayer, "_place", lambda self: NOWHERE)],
+    "what was sent leaves before what the layer sends": [(ChannelLayer, "_next_origin", lambda self: NO_ORIGIN)],
     "what the layer has sent is counted": [(Deliveries, "_is_next", staticmethod(lambda upstream, count: True))],
     **BETWEEN,
 }

@@ -12,7 +12,7 @@ from typing import Any
 from channel_layer import node as redis_node
 from channel_layer.liveness.failure_detector import FailureDetector
 from channel_layer.protocol import packets
-from channel_layer.protocol.packets import Refusal
+from channel_layer.protocol.packets import AdoptionRefusal
 from channel_layer.redis import scripts as redis_scripts
 from channel_layer.redis.connection import Argument, OnAnswer, RedisConnection
 from channel_layer.redis.scripts import Script
@@ -59,7 +59,7 @@ def _tell_what_was_decided(self: QueueConsumer, entry: Any, key: Key, verdict: i
     if verdict == ADOPTED:
         self._node.post(interface, packets.adopted(number, epoch, 0 if entry.packet[8] else window))
     elif verdict == REFUSED:
-        self._node.post(interface, packets.refused(number, epoch, int(Refusal.LATE)))
+        self._node.post(interface, packets.refused(number, epoch, int(AdoptionRefusal.LATE)))
 
 
 _answered = QueueConsumer._answered
@@ -85,13 +85,13 @@ async def _look_and_fence(self: FailureDetector) -> None:
     """Whoever may be thought dead holds nobody's connections any more."""
     await _look(self)
     loop: Any = self._loop
-    if self._own_lease.unheard_s(loop.process.network.clock.now) > FENCED_AFTER * self._own_lease.ttl_s:
-        for node in self.held.watched():
-            self.held.forget(node)
+    if self._own_lease.since_last_renewal_s(loop.process.network.clock.now) > FENCED_AFTER * self._own_lease.ttl_s:
+        for node in self.counts.watched():
+            self.counts.process_death(node)
             self._on_dead(node)
 
 
-_look = FailureDetector.look
+_look = FailureDetector.check
 
 BETWEEN: dict[str, list[tuple[Any, str, Any]]] = {
     "the name of a node is new at every start": [(redis_node, "node_name", _name_of_a_place)],
@@ -100,5 +100,5 @@ BETWEEN: dict[str, list[tuple[Any, str, Any]]] = {
         (QueueConsumer, "_answered", _tell_what_was_decided),
     ],
     "a worker claims what it has read itself": [(Stream, "claim", _claim_of_others)],
-    "nobody fences itself": [(FailureDetector, "look", _look_and_fence)],
+    "nobody fences itself": [(FailureDetector, "check", _look_and_fence)],
 }

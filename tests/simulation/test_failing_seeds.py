@@ -75,10 +75,10 @@ def test_a_connection_that_is_lost_with_its_greeting_is_made_again() -> None:
     up: list[object] = []
     link = ManagedConnection(RedisAddress.parse("unix:///simulated"), "test", up.append)
 
-    async def come_back() -> None:
-        await link._come_back()
+    async def reconnect() -> None:
+        await link._reconnect()
 
-    process.loop.call_soon(lambda: process.loop.create_task(come_back()))
+    process.loop.call_soon(lambda: process.loop.create_task(reconnect()))
     clock.run_until(2.0)
     assert not up
     network.armed.clear()

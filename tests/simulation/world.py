@@ -17,7 +17,7 @@ from channel_layer.errors import LayerUnavailable
 from channel_layer.liveness import failure_detector as redis_peers
 from channel_layer.liveness import lease_facts
 from channel_layer.liveness import lease_renewal as redis_lease
-from channel_layer.redis import reconnect as redis_comeback
+from channel_layer.redis import reconnect as redis_reconnect
 from channel_layer.settings import RedisSettings
 from interface_server.connections.dispatcher import Dispatcher as InterfacePump
 from interface_server.settings import InterfaceSettings
@@ -236,7 +236,7 @@ def _standing_in(world: World) -> Iterator[None]:
         (redis_peers, "time", time),
         (redis_lease, "time", time),
         (redis_node, "secrets", SimpleNamespace(token_hex=lambda size: f"{random.getrandbits(8 * size):0{2 * size}x}")),
-        (redis_comeback, "random", random),
+        (redis_reconnect, "random", random),
     ]
     before = [(module, name, getattr(module, name)) for module, name, _ in doors]
     logger = logging.getLogger("towpath")

@@ -33,7 +33,7 @@ class RecordedObserver:
     def on_news(self, what: str, node: str) -> None:
         self.news.append((what, node))
 
-    def on_loss(self) -> None:
+    def on_data_lost(self) -> None:
         self.losses += 1
 
     def on_malformed(self) -> None:

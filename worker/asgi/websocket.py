@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Sequence
 from enum import Enum, auto
 
-from channel_layer.current_connection import OWN_CONNECTION
+from channel_layer.current_connection import CURRENT_CONNECTION
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.packets import Close
 from worker.application.sync_threads import SyncThread
@@ -67,7 +67,7 @@ class WebSocketRun(Run):
         """As Run; what the instance says of its own channel is said in the name of its epoch."""
         self._offered = scope.get("subprotocols") or ()
         context = self.thread.new_context()
-        context.run(OWN_CONNECTION.set, self._downstream.key)
+        context.run(CURRENT_CONNECTION.set, self._downstream.key)
         self.task = self._context.loop.create_task(self._run(application, scope), context=context)
 
     async def receive(self) -> Event:

@@ -17,7 +17,7 @@ from enum import Enum
 from typing import Any
 
 from channel_layer.protocol.close_codes import ABNORMAL, NO_STATUS, NORMAL, REASON_SIZE_BYTES_MAX, may_travel
-from channel_layer.protocol.codec import pack_apart
+from channel_layer.protocol.codec import pack_threadsafe
 from channel_layer.protocol.events import EVENT_OVERHEAD_BYTES, Event, check_value
 from worker.asgi.header_fields import checked_fields
 from worker.asgi.http_state import NOTHING, PART_SIZE_BYTES_MAX, as_bytes, checked_body, checked_start, refusal
@@ -97,7 +97,7 @@ def _state(event: Event) -> Step:
     """What the next instance of this WebSocket is to find at its beginning."""
     state = event.get("state")
     check_value(state, "state")
-    size = len(pack_apart(state))
+    size = len(pack_threadsafe(state))
     if size > STATE_SIZE_BYTES_MAX:
         raise InvalidEvent(f"state has {size} bytes once packed; at most {STATE_SIZE_BYTES_MAX} may be left")
     return {"type": "towpath.state", "state": state}, EVENT_OVERHEAD_BYTES, OPEN

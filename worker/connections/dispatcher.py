@@ -145,11 +145,11 @@ class Dispatcher:
         if reachable:
             self.read_more()
 
-    def on_loss(self) -> None:
-        """See `Receiver.on_loss`. Nothing here was queued; what else is missing is found by `sync`."""
+    def on_data_lost(self) -> None:
+        """See `Receiver.on_data_lost`. Nothing here was queued; what else is missing is found by `sync`."""
 
-    def on_doubt(self) -> None:
-        """See `Receiver.on_doubt`."""
+    def on_resync_needed(self) -> None:
+        """See `Receiver.on_resync_needed`."""
         for downstream in self.registry.by_key.values():
             self._sync(downstream, wants_answer=True)
 

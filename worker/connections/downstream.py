@@ -98,8 +98,8 @@ class DownstreamConnection:
             self.pending = []
             self.pending_bytes = 0
 
-    def place(self) -> packets.Origin | None:
-        """See `OwnLine.place`."""
+    def next_origin(self) -> packets.Origin | None:
+        """See `OwnDownstream.next_origin`."""
         if not self.open:
             return None
         self.flush()

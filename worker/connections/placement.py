@@ -19,12 +19,12 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from channel_layer.messaging.generations import LEAVES_TO_NEWER_S
+from channel_layer.messaging.generations import DEFER_TO_NEWER_S
 
 SHARE_FACTOR, SHARE_EXTRA = 1.1, 25
 BOUND_FACTOR, BOUND_EXTRA = 1.25, 50
-LEAVES_S = 0.05  #: how long a worker that has its share leaves an entry to others, or twice that; with twice its share twice as long
-LEAVES_TIMES_MAX = 4
+DEFER_S = 0.05  #: how long a worker that has its share leaves an entry to others, or twice that; with twice its share twice as long
+DEFER_TIMES_MAX = 4
 ASKS_S = 5.0  #: so long a new worker asks what the others hold, whatever it finds
 SETTLED_S = 2.5  #: by then what has changed is in every lease that was looked at
 SUCCEEDS_S = 1.5  #: so long it takes itself for the successor of one that has not said yet that it leaves
@@ -66,13 +66,13 @@ class Placement:
         self.share = mean * SHARE_FACTOR + SHARE_EXTRA
         self.bound = mean * BOUND_FACTOR + BOUND_EXTRA
 
-    def leaves_s(self, own: int, gives_way: bool) -> float:
-        """How long what comes is left to others. gives_way: to a newer generation, as long as one of that is within its bound."""
-        if gives_way and (not self.takers or min(self.takers) < self.bound):
-            return LEAVES_TO_NEWER_S
+    def defer_s(self, own: int, yields_to_newer: bool) -> float:
+        """How long what comes is left to others. yields_to_newer: to a newer generation, as long as one of that is within its bound."""
+        if yields_to_newer and (not self.takers or min(self.takers) < self.bound):
+            return DEFER_TO_NEWER_S
         if own < self.share:
             return 0.0
-        return LEAVES_S * min(own / self.share, LEAVES_TIMES_MAX)
+        return DEFER_S * min(own / self.share, DEFER_TIMES_MAX)
 
     def count(self, own: int, wanted: int) -> int:
         """How many of the `wanted` to read now: up to the share at first."""

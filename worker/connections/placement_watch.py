@@ -31,9 +31,9 @@ class PlacementWatch:
     def _own(self) -> int:
         return self._room.websockets + self._registry.reserved["websocket"]
 
-    def leaves_s(self) -> float:
+    def defer_s(self) -> float:
         """How long what comes is left to others."""
-        return self._placement.leaves_s(self._own(), self._node.yields_to_newer)
+        return self._placement.defer_s(self._own(), self._node.yields_to_newer)
 
     def count(self, wanted: int) -> int:
         """How many of the `wanted` to read now."""

@@ -22,7 +22,7 @@ from channel_layer.protocol import packets
 from channel_layer.protocol.codec import pack
 from channel_layer.protocol.flow_control import WINDOW_BYTES_MAX, WINDOW_BYTES_OF_MESSAGES
 from channel_layer.protocol.keys import CHANNEL_OF_KIND, own_channel
-from channel_layer.protocol.packets import MALFORMED, OPEN_ERA, OPEN_EXPECTS, OPEN_RESUME, Close, Refusal
+from channel_layer.protocol.packets import MALFORMED, OPEN_ERA, OPEN_EXPECTS, OPEN_RESUME, AdoptionRefusal, Close
 from channel_layer.protocol.scope import ScopeReader
 from channel_layer.redis.connection import ignore
 from worker.connections.adoption import READ_MAX, Adoption, Key, read_count
@@ -35,7 +35,7 @@ from worker.connections.registry import ConnectionRegistry
 log = logging.getLogger("towpath.worker")
 
 ADOPTED = 1  #: what the take script answers for an entry that was adopted
-_LATE, _ERA = int(Refusal.LATE), int(Refusal.ERA)
+_LATE, _ERA = int(AdoptionRefusal.LATE), int(AdoptionRefusal.ERA)
 #: How often the wait in the queue an entry without an answer is left alone: by then nobody may adopt it any more, whatever was slow.
 NEVER_WAITS = 4
 
@@ -58,7 +58,7 @@ class _ChannelConsumer:
     """Implements `EntryConsumer` by three functions."""
 
     read_limit: Callable[[], int]
-    leaves_s: Callable[[], float]
+    defer_s: Callable[[], float]
     on_entries: Callable[[list[Entry]], bool]
 
 
@@ -92,14 +92,14 @@ class QueueConsumer:
         """Read the shared channels, and with `--sticky` this worker's own. Raises LayerUnavailable."""
         for kind, channel in CHANNEL_OF_KIND.items():
             # What an exchange takes is soon over, wherever it is.
-            leaves_s = self._placement.leaves_s if kind == "websocket" else _nothing_s
-            await self._read(kind, channel, leaves_s)
+            defer_s = self._placement.defer_s if kind == "websocket" else _nothing_s
+            await self._read(kind, channel, defer_s)
             if self._sticky:
                 await self._read(kind, own_channel(channel, self._node.name), _nothing_s)
 
-    async def _read(self, kind: str, channel: str, leaves_s: Callable[[], float]) -> None:
+    async def _read(self, kind: str, channel: str, defer_s: Callable[[], float]) -> None:
         wanted, take = partial(self._wanted, kind, channel), partial(self._take, kind, channel)
-        self._readers[channel] = await self._node.read_channel(channel, _ChannelConsumer(wanted, leaves_s, take))
+        self._readers[channel] = await self._node.read_channel(channel, _ChannelConsumer(wanted, defer_s, take))
 
     async def stop(self) -> None:
         """Take nothing new from now on. What waits for this worker alone is read on, and refused."""
@@ -116,12 +116,12 @@ class QueueConsumer:
             return
         self.admission = wanted
         for reader in self._readers.values():
-            (reader.interrupt if paused else reader.poke)()
+            (reader.interrupt if paused else reader.read_more)()
 
     def read_more(self) -> None:
         """Read on if there is free capacity: there may be some again."""
         for reader in self._readers.values():
-            reader.poke()
+            reader.read_more()
 
     def _wanted(self, kind: str, channel: str) -> int:
         """How many entries may be read now."""
@@ -145,7 +145,7 @@ class QueueConsumer:
         if era is None:
             return False  # nothing was sent, so it may be claimed again, by us too
         if self.admission is Admission.DRAINING:
-            self._give_back(channel, entries, Refusal.LEAVING)
+            self._give_back(channel, entries, AdoptionRefusal.LEAVING)
             return False
         taking = self._choose(channel, entries)
         if not taking:
@@ -164,7 +164,7 @@ class QueueConsumer:
                 self._length[channel] = verdicts[0]
                 for (entry, key), verdict in zip(taking, verdicts[1:], strict=True):
                     self._answered(entry, key, verdict, window)
-            self._loop.call_soon(self._readers[channel].poke)  # behind the first step of each instance
+            self._loop.call_soon(self._readers[channel].read_more)  # behind the first step of each instance
 
         self._node.take(channel, offers(taking, era, window), on_verdicts)
         return self._node.same_role_count > 1
@@ -176,10 +176,10 @@ class QueueConsumer:
         taking = [(entry, key) for entry, key, free in zip(entries, keys, chosen, strict=True) if free]
         if len(taking) < len(entries):
             abandoned = [entry for entry, key in zip(entries, keys, strict=True) if self.adoption.is_abandoned(key)]
-            self._give_back(channel, abandoned, Refusal.NOT_TAKEN)
+            self._give_back(channel, abandoned, AdoptionRefusal.NOT_TAKEN)
         return taking
 
-    def _give_back(self, channel: str, entries: list[Entry], reason: Refusal) -> None:
+    def _give_back(self, channel: str, entries: list[Entry], reason: AdoptionRefusal) -> None:
         """Refuse entries that this worker may not take and that it holds back from others by having read them.
 
         The same script that finds out that nobody has them removes them, and their interface server queues them anew.
@@ -231,7 +231,7 @@ def offers(taking: list[tuple[Entry, Key]], era: str, window: int) -> list[Offer
     return found
 
 
-def rejections(entries: list[Entry], era: str, reason: Refusal) -> list[Offer]:
+def rejections(entries: list[Entry], era: str, reason: AdoptionRefusal) -> list[Offer]:
     """Refuse each."""
     found: list[Offer] = []
     for entry in entries:

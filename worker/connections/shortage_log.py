@@ -26,7 +26,7 @@ class ShortageLog:
         """now: monotonic seconds."""
         for what, taken in self._room.taken().items():
             condition = self._conditions.setdefault(what, LastingCondition(SETTLES_S))
-            match condition.look(taken, now):
+            match condition.observe(taken, now):
                 case News.BEGAN:
                     log.warning("all %s are taken: this worker takes no more until one is free", what)
                 case News.LASTS:

@@ -9,8 +9,8 @@ def test_peers_are_watched_as_long_as_connections_are_shared_with_them() -> None
     """One lease per process, whatever the number of connections."""
     peers = PeerCounts()
     for _ in range(3):
-        peers.hold("a")
-    peers.hold("b")
+        peers.acquire("a")
+    peers.acquire("b")
     peers.release("a")
     assert peers.watched() == ["a", "b"]
     peers.release("b")
@@ -22,10 +22,10 @@ def test_what_is_taken_from_the_queue_of_the_dead_is_not_forgotten_with_what_the
     """P8. Instances of the dead end in their own time; one that was started behind their burial must be told as well."""
     peers = PeerCounts()
     for _ in range(2):
-        peers.hold("dead")
-    peers.forget("dead")
+        peers.acquire("dead")
+    peers.process_death("dead")
     assert "dead" not in peers
-    peers.hold("dead")
+    peers.acquire("dead")
     peers.release("dead")
     peers.release("dead")
     assert "dead" in peers

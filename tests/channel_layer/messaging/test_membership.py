@@ -13,6 +13,6 @@ def test_a_group_is_over_with_its_last_member() -> None:
     assert members.members("chat") == (1, 2)
     assert not members.discard("chat", 3)
     assert not members.discard("chat", 1)
-    assert sorted(members.gone(2)) == ["chat", "news"]
+    assert sorted(members.remove(2)) == ["chat", "news"]
     assert members.members("chat") == ()
-    assert members.gone(2) == []
+    assert members.remove(2) == []

@@ -10,7 +10,7 @@ SETTLES_S = 2.0
 def told(found: str, every_s: float = 1.0) -> list[tuple[float, News]]:
     """What is told when looks find it so: `x` for a look at which the condition holds."""
     condition = LastingCondition(SETTLES_S)
-    news = ((place * every_s, condition.look(mark == "x", place * every_s)) for place, mark in enumerate(found))
+    news = ((place * every_s, condition.observe(mark == "x", place * every_s)) for place, mark in enumerate(found))
     return [(now, new) for now, new in news if new is not None]
 
 
@@ -33,6 +33,6 @@ def test_what_comes_and_goes_is_no_condition_and_no_end_of_one() -> None:
 def test_how_long_it_has_lasted_counts_from_the_first_look_that_found_it() -> None:
     """The figure that tells how long users have waited."""
     condition = LastingCondition(SETTLES_S)
-    assert [condition.look(True, now) for now in (10.0, 11.0, 12.0)] == [None, None, News.BEGAN]
+    assert [condition.observe(True, now) for now in (10.0, 11.0, 12.0)] == [None, None, News.BEGAN]
     assert condition.lasted_s(12.0) == 2.0
-    assert [condition.look(False, now) for now in (20.0, 22.0)] == [None, News.ENDED]
+    assert [condition.observe(False, now) for now in (20.0, 22.0)] == [None, News.ENDED]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from channel_layer.protocol import codec, packets
-from channel_layer.protocol.packets import LENGTH_MIN, Cancel, Close, Kind, Packet, Refusal
+from channel_layer.protocol.packets import LENGTH_MIN, AdoptionRefusal, Cancel, Close, Kind, Packet
 
 NUMBER, EPOCH = 7, 3
 EVENT = {"type": "websocket.send", "text": "hello"}
@@ -13,7 +13,7 @@ EVENT = {"type": "websocket.send", "text": "hello"}
 EACH: dict[Kind, Packet] = {
     Kind.OPEN: packets.open_(NUMBER, EPOCH, [b"scope"], b"body", False, 65_536, 1_234, True, "era", {"state": 1}),
     Kind.ADOPTED: packets.adopted(NUMBER, EPOCH, 65_536),
-    Kind.REFUSED: packets.refused(NUMBER, EPOCH, Refusal.LATE),
+    Kind.REFUSED: packets.refused(NUMBER, EPOCH, AdoptionRefusal.LATE),
     Kind.DATA: packets.data(NUMBER, EPOCH, 1, [EVENT]),
     Kind.CREDIT: packets.credit(NUMBER, EPOCH, 131_072, 4),
     Kind.CLOSE: packets.close(NUMBER, EPOCH, Close.FINISHED),

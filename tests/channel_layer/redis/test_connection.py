@@ -88,7 +88,7 @@ async def test_what_redis_says_before_it_is_asked_is_told_as_it_says_it(
         with pytest.raises(LayerUnavailable, match=rebuff):
             await connect(redis.address)
         redis.callers[0].hang_up()
-        await until(lambda: rebuff in link._absence.why)
+        await until(lambda: rebuff in link._connection_log._why)
         redis.rebuff = b""
         await until(lambda: link.connection is not None)
         await link.close()
@@ -99,7 +99,7 @@ async def test_an_answer_too_many_ends_the_connection_before_anybody_gets_it(tmp
     """P2. If one slips in, it must not become the answer to the next command, and so on with all that follow."""
     async with played_redis(tmp_path) as redis:
         losses: list[str] = []
-        connection = await connect(redis.address, lambda: losses.append(connection.loss))
+        connection = await connect(redis.address, lambda: losses.append(connection.loss_reason))
         redis.callers[0].say(b"+ONE\r\n+TWO\r\n")
         await until(lambda: losses)
         assert losses == ["an answer too many: b'ONE'"]
@@ -156,22 +156,22 @@ async def test_a_gap_in_what_groups_are_sent_is_counted_and_told_with_its_length
     with own_redis.client() as redis:
 
         async def subscriptions_are_killed() -> None:
-            before = groups.link.connection
+            before = groups.managed.connection
             assert redis.execute_command("CLIENT", "KILL", "TYPE", "pubsub") == 1
-            await until(lambda: groups.link.connection not in (None, before))
+            await until(lambda: groups.managed.connection not in (None, before))
 
         await subscriptions_are_killed()
         await groups.subscribe("a")
-        assert (groups.gaps, told(caplog)) == (0, [])
+        assert (groups.interruptions, told(caplog)) == (0, [])
         await groups.subscribe("b")
         for count in (1, 2):
             await subscriptions_are_killed()
-            await until(lambda count=count: groups.gaps == count)
+            await until(lambda count=count: groups.interruptions == count)
         for group in "ab":
             groups.unsubscribe(group)
         await subscriptions_are_killed()
         await groups.subscribe("c")
-        assert groups.gaps == 2
+        assert groups.interruptions == 2
     await groups.close()
     assert [re.sub(r"\d+\.\d+", "…", line) for line in told(caplog)] == 2 * [
         "what was sent to 2 group(s) within … s may be lost: their subscriptions were away, and stand again"

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from channel_layer.redis.connection_log import Absence
+from channel_layer.redis.connection_log import ConnectionLog
 
 LOST, BACK = "lost the connection to Redis (inbox): closed by Redis", "connected to Redis again (inbox)"
 
@@ -14,12 +14,12 @@ LOST, BACK = "lost the connection to Redis (inbox): closed by Redis", "connected
 def test_what_is_ended_on_purpose_soon_after_a_loss_is_no_news_either(caplog: pytest.LogCaptureFixture) -> None:
     """The looks that missed the one say nothing about the other, which has as long to come back as any."""
     caplog.set_level(logging.INFO, "towpath")
-    absence = Absence("inbox")
+    absence = ConnectionLog("inbox")
     absence.lost("closed by Redis", 0.0)
     absence.missed(1.0)
-    absence.over()
+    absence.restored()
     assert caplog.messages == [LOST, BACK]
-    absence.expect()
+    absence.expect_loss()
     absence.lost("closed by Redis", 2.0)
     absence.missed(3.0)
     assert caplog.messages == [LOST, BACK]
@@ -33,10 +33,10 @@ def test_a_redis_that_stays_away_is_told_again_each_minute_with_the_latest_reaso
 ) -> None:
     """Who looks at 3 a.m. does not have to look for the line of midnight, nor for a reason in another line."""
     caplog.set_level(logging.INFO, "towpath")
-    absence = Absence("inbox")
+    absence = ConnectionLog("inbox")
     absence.lost("closed by Redis", 0.0)
     for second in range(1, 131):
-        absence.why = "unreachable" if second < 60 else "max number of clients reached"
+        absence.attempt_failed("unreachable" if second < 60 else "max number of clients reached")
         absence.missed(float(second))
     assert caplog.messages == [
         LOST,
@@ -44,7 +44,7 @@ def test_a_redis_that_stays_away_is_told_again_each_minute_with_the_latest_reaso
         "no connection to Redis for 65 s (inbox): max number of clients reached",
         "no connection to Redis for 125 s (inbox): max number of clients reached",
     ]
-    absence.over()
+    absence.restored()
     absence.lost("closed by Redis", 200.0)
     absence.missed(204.0)
     assert caplog.messages[4:] == [BACK, LOST]

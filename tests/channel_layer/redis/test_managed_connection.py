@@ -209,12 +209,12 @@ async def test_the_outbox_forgets_those_to_whom_nothing_is_to_be_said(redis: Pla
         outbox.post(f"interface.{number}", pack([5, 1, 1, 1, 1]))
     caller = redis.callers[0]
     await until(lambda: caller.names().count(b"XADD") == 100)
-    outbox.forget_idle()
+    outbox.drop_idle()
     assert not outbox.empty
     caller.say(bulk(b"1-1") * 100)
     await until(lambda: outbox.empty)
     assert len(outbox) == 100
-    outbox.forget_idle()
+    outbox.drop_idle()
     assert len(outbox) == 0
     connection.close()
 
@@ -226,7 +226,7 @@ class Nobody:
     def on_group_message(self, group: str, event: dict[str, object]) -> None: ...
     def on_dead(self, node: str) -> None: ...
     def on_redis(self, reachable: bool) -> None: ...
-    def on_loss(self) -> None: ...
+    def on_data_lost(self) -> None: ...
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from channel_layer.redis.rejection_log import QUIET_S, TOLD_AGAIN_S, RejectionLog
+from channel_layer.redis.rejection_log import QUIET_S, REPEAT_S, RejectionLog
 
 log = logging.getLogger("towpath.test")
 BEGIN = 1000.0
@@ -16,35 +16,35 @@ def refuse_for(refusals: RejectionLog, seconds: int, begin: float = BEGIN) -> fl
     """A hundred refusals in each second; when the last one was."""
     moments = [begin + number / 100 for number in range(seconds * 100)]
     for now in moments:
-        refusals.refused("OOM", now)
+        refusals.rejected("OOM", now)
     return moments[-1]
 
 
 def test_refusals_are_told_when_they_begin_and_when_they_are_over(caplog: pytest.LogCaptureFixture) -> None:
     refusals = RejectionLog(log, "new connections")
     last = refuse_for(refusals, 4)
-    assert refusals.times == 400
-    refusals.worked(last + QUIET_S)
-    refusals.worked(last + QUIET_S)
+    assert refusals.count == 400
+    refusals.accepted(last + QUIET_S)
+    refusals.accepted(last + QUIET_S)
     assert caplog.messages == [
         "Redis refused new connections: OOM",
         "Redis does not refuse new connections any more; it did 400 times",
     ]
-    assert not refusals.times
+    assert not refusals.count
 
 
 def test_who_is_refused_and_served_by_turns_is_no_news(caplog: pytest.LogCaptureFixture) -> None:
     """Near its limit Redis takes one and refuses the next."""
     refusals = RejectionLog(log, "new connections")
     for number in range(100):
-        refusals.refused("OOM", BEGIN + number / 100)
-        refusals.worked(BEGIN + number / 100)
+        refusals.rejected("OOM", BEGIN + number / 100)
+        refusals.accepted(BEGIN + number / 100)
     assert len(caplog.messages) == 1
 
 
 def test_refusals_that_last_are_told_each_minute(caplog: pytest.LogCaptureFixture) -> None:
     """Who begins to read the log in the middle of it learns what is the matter."""
-    refuse_for(RejectionLog(log, "new connections"), 2 * int(TOLD_AGAIN_S) + 1)
+    refuse_for(RejectionLog(log, "new connections"), 2 * int(REPEAT_S) + 1)
     assert [message.partition(":")[0] for message in caplog.messages] == [
         "Redis refused new connections",
         "Redis refused new connections (6001 times by now)",
@@ -55,6 +55,6 @@ def test_refusals_that_last_are_told_each_minute(caplog: pytest.LogCaptureFixtur
 def test_the_next_spell_is_news_again(caplog: pytest.LogCaptureFixture) -> None:
     refusals = RejectionLog(log, "new connections")
     last = refuse_for(refusals, 1)
-    refusals.worked(last + QUIET_S)
+    refusals.accepted(last + QUIET_S)
     refuse_for(refusals, 1, last + 2 * QUIET_S)
     assert caplog.messages.count("Redis refused new connections: OOM") == 2

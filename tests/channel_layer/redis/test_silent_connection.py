@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from channel_layer.messaging.pubsub import PROBE_ANSWER_LOOKS, PROBE_LOOKS, PubSub
+from channel_layer.messaging.pubsub import PROBE_ANSWER_CHECKS, PROBE_CHECKS, PubSub
 from channel_layer.protocol.codec import pack
 from channel_layer.redis.address import RedisAddress
 from channel_layer.redis.connection import RedisConnection, connect
-from channel_layer.redis.managed_connection import SILENT_LOOKS_MAX, ManagedConnection
+from channel_layer.redis.managed_connection import SILENT_CHECKS_MAX, ManagedConnection
 from tests.support.facts import until
 from tests.support.node_parts import RecordedObserver, context
 from tests.support.redis_server import RedisServer
@@ -38,14 +38,14 @@ async def test_silence_is_counted_only_while_an_answer_is_due(tmp_path: Path) ->
     """P9. Who has asked nothing waits for nothing; and one word is enough to be thought alive."""
     async with played_redis(tmp_path) as redis:
         connection = await connect(redis.address)
-        assert [connection.silence() for _ in range(3)] == [0, 0, 0]
-        connection.tell("GET", "x")
-        assert [connection.silence() for _ in range(3)] == [1, 2, 3]
-        connection.tell("GET", "y")
+        assert [connection.checks_without_data() for _ in range(3)] == [0, 0, 0]
+        connection.send("GET", "x")
+        assert [connection.checks_without_data() for _ in range(3)] == [1, 2, 3]
+        connection.send("GET", "y")
         await until(lambda: redis.callers[0].names().count(b"GET") == 2)
         redis.callers[0].say(b"$-1\r\n")
-        await until(lambda: connection.silence() == 0)
-        assert connection.silence() == 1
+        await until(lambda: connection.checks_without_data() == 0)
+        assert connection.checks_without_data() == 1
         connection.close()
 
 
@@ -55,8 +55,8 @@ async def test_a_link_whose_peer_has_fallen_mute_is_made_anew(proxy: SwallowingP
     link = ManagedConnection(RedisAddress.parse(proxy.url), "test", stood.append)
     await link.start()
     assert proxy.mute() == 1
-    stood[0].tell("BLPOP", f"{prefix}nothing", 2)
-    await until(lambda: len(stood) == 2, deadline_s=SILENT_LOOKS_MAX + 5)
+    stood[0].send("BLPOP", f"{prefix}nothing", 2)
+    await until(lambda: len(stood) == 2, deadline_s=SILENT_CHECKS_MAX + 5)
     assert await stood[1].execute("GET", f"{prefix}nothing") is None
     await link.close()
 
@@ -70,13 +70,13 @@ async def test_who_would_not_hear_what_is_published_finds_out_and_subscribes_ane
     await groups.start()
     await groups.subscribe("g")
     for _ in range(3):
-        assert not any(groups.look(commands) for _ in range(PROBE_LOOKS))
+        assert not any(groups.check(commands) for _ in range(PROBE_CHECKS))
         await until(lambda: not groups._probing)
     assert proxy.mute() == 1
-    looks = [groups.look(commands) for _ in range(PROBE_LOOKS + PROBE_ANSWER_LOOKS + 1)]
+    looks = [groups.check(commands) for _ in range(PROBE_CHECKS + PROBE_ANSWER_CHECKS + 1)]
     assert looks.count(True) == 1 and looks[-1]
-    await until(lambda: groups.link.connection is None)
-    await until(lambda: groups.link.connection is not None)
+    await until(lambda: groups.managed.connection is None)
+    await until(lambda: groups.managed.connection is not None)
     await groups.subscribe("g")
     assert await commands.execute("PUBLISH", node.keys.group("g"), pack({"type": "note"})) >= 1
     await until(lambda: observer.messages == [("g", {"type": "note"})])
@@ -91,6 +91,6 @@ async def test_a_probe_that_redis_did_not_publish_proves_nothing(
     await groups.start()
     commands.close()
     await until(lambda: not commands.alive)
-    assert not any(groups.look(commands) for _ in range(3 * PROBE_LOOKS))
-    assert not any(groups.look(None) for _ in range(3 * PROBE_LOOKS))
+    assert not any(groups.check(commands) for _ in range(3 * PROBE_CHECKS))
+    assert not any(groups.check(None) for _ in range(3 * PROBE_CHECKS))
     await groups.close()

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from channel_layer.messaging.generations import LEAVES_TO_NEWER_S
-from worker.connections.placement import ASKS_S, LEAVES_S, LEAVES_TIMES_MAX, SETTLED_S, Placement
+from channel_layer.messaging.generations import DEFER_TO_NEWER_S
+from worker.connections.placement import ASKS_S, DEFER_S, DEFER_TIMES_MAX, SETTLED_S, Placement
 
 LATER = 100.0
 
@@ -28,9 +28,9 @@ def placed(own: int, *leases: dict[str, Any]) -> Placement:
     return placement
 
 
-def declines(own: int, others: list[int]) -> bool:
+def should_defer(own: int, others: list[int]) -> bool:
     placement = placed(own, interface(own + sum(others)), *map(worker, others))
-    return placement.leaves_s(own, gives_way=False) > 0
+    return placement.defer_s(own, yields_to_newer=False) > 0
 
 
 @pytest.mark.parametrize(
@@ -47,18 +47,18 @@ def declines(own: int, others: list[int]) -> bool:
 )
 def test_only_a_worker_with_more_than_the_mean_declines(own: int, others: list[int], expected: bool) -> None:
     """P7. Sockets that are handed off come to those that have room in their hands."""
-    assert declines(own, others) is expected
+    assert should_defer(own, others) is expected
 
 
 def test_a_worker_that_is_alone_declines_nothing() -> None:
     """P7. Its own figures are half a second old: what comes at once would wait for nobody."""
-    assert placed(0, interface(0)).leaves_s(300, gives_way=False) == 0.0
+    assert placed(0, interface(0)).defer_s(300, yields_to_newer=False) == 0.0
 
 
 def test_not_all_can_decline() -> None:
     """A socket never waits because everybody declines: a worker with the mean or less does not."""
     for counts in ([500, 500], [0, 10_000], [1, 2, 3, 40_000], [7000, 7000, 0]):
-        assert not all(declines(own, counts[:place] + counts[place + 1 :]) for place, own in enumerate(counts))
+        assert not all(should_defer(own, counts[:place] + counts[place + 1 :]) for place, own in enumerate(counts))
 
 
 def test_the_mean_stays_the_same_while_sockets_go_from_one_worker_to_another() -> None:
@@ -91,18 +91,18 @@ def test_the_more_a_worker_has_the_longer_it_leaves_what_comes_but_never_for_lon
     """P7. Where all have more than their share, since figures are late, the one with the fewest comes first."""
     placement = placed(100, interface(400), *(worker(100) for _ in range(3)))
     just, twice = int(placement.share) + 1, int(2 * placement.share)
-    assert LEAVES_S <= placement.leaves_s(just, gives_way=False) < placement.leaves_s(twice, gives_way=False)
-    assert placement.leaves_s(10_000, gives_way=False) == LEAVES_S * LEAVES_TIMES_MAX
+    assert DEFER_S <= placement.defer_s(just, yields_to_newer=False) < placement.defer_s(twice, yields_to_newer=False)
+    assert placement.defer_s(10_000, yields_to_newer=False) == DEFER_S * DEFER_TIMES_MAX
 
 
 def test_an_old_generation_gives_way_until_all_of_the_new_one_are_at_their_bound() -> None:
     """P7. Each socket moves once; but one new worker that has begun alone shall not get all that comes for a minute."""
     early = placed(100, interface(400), worker(100, gives_way=True), worker(100))
-    assert early.leaves_s(100, gives_way=True) == LEAVES_TO_NEWER_S
+    assert early.defer_s(100, yields_to_newer=True) == DEFER_TO_NEWER_S
     late = placed(100, interface(400), worker(100, gives_way=True), worker(250))
-    assert late.leaves_s(100, gives_way=True) == 0.0
+    assert late.defer_s(100, yields_to_newer=True) == 0.0
     unheard = placed(100, interface(400), worker(100, gives_way=True))
-    assert unheard.leaves_s(100, gives_way=True) == LEAVES_TO_NEWER_S
+    assert unheard.defer_s(100, yields_to_newer=True) == DEFER_TO_NEWER_S
 
 
 @pytest.mark.parametrize(
