@@ -186,7 +186,7 @@ def worker(call: Call, /, app: str, check: bool, **values: Any) -> int:
     supervision = pausing.Supervision()
     isolation.import_everything()
     call.retire()
-    isolation.leave_names()
+    isolation.release_package_names()
     hidden = isolation.hidden(settings.app_dir)
     if hidden:
         standard_streams.write(standard_streams.STANDARD_ERROR, f"towpath: {hidden}\n".encode())

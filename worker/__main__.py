@@ -26,8 +26,8 @@ from worker.errors import AppBroken, StartupError
 from worker.lifecycle.drain import drain
 from worker.lifecycle.event_loop import LoopRunner
 from worker.lifecycle.recycling import Recycling
-from worker.lifecycle.recycling_watch import LifetimeWatch
-from worker.lifecycle.shutdown_watchdog import DepartureWatch
+from worker.lifecycle.recycling_watch import RecyclingWatch
+from worker.lifecycle.shutdown_watchdog import ShutdownWatchdog
 from worker.lifecycle.supervision import Supervision, Unsupervised
 from worker.settings import WorkerSettings
 
@@ -47,12 +47,12 @@ class Worker:
     ) -> None:
         self._settings = settings
         self._supervision = supervision
-        self._room = AsgiHost(application, settings, lambda: self._dispatcher.read_more())
-        self._dispatcher = Dispatcher(_that_serves(settings, application), self._room, Counter())
-        lifetime = Recycling.drawn(settings, random.random())
-        self._lifetime = LifetimeWatch(lifetime, lambda: self._dispatcher.consumer.adopted, self._lived_long_enough)
+        self._host = AsgiHost(application, settings, lambda: self._dispatcher.read_more())
+        self._dispatcher = Dispatcher(_that_serves(settings, application), self._host, Counter())
+        recycling = Recycling.drawn(settings, random.random())
+        self._recycling = RecyclingWatch(recycling, lambda: self._dispatcher.consumer.adopted, self._recycle)
         again = supervision.says_it_again
-        self._departure = DepartureWatch(settings.graceful_timeout_s, _stuck_s_max(settings), again)
+        self._watchdog = ShutdownWatchdog(settings.graceful_timeout_s, _stuck_s_max(settings), again)
         self._requests = StopRequests(again)
         self._stop = asyncio.Event()
         self._now = asyncio.Event()
@@ -64,35 +64,35 @@ class Worker:
 
         Needs the main thread, and handlers that call `stop` for the signals that ask a process to leave.
         """
-        self._departure.start()
+        self._watchdog.start()
         if not await self._started():
             log.info("this worker leaves before its application has started")
             return
-        self._departure.serving()  # before the pump, whose first connection may be the one that blocks the loop
+        self._watchdog.serving()  # before the pump, whose first connection may be the one that blocks the loop
         try:
             await self._supervision.follow(self._dispatcher.pause)
             await self._dispatcher.start()
             log.info("%s takes connections", self._dispatcher.node.name)
-            self._lifetime.start()
+            self._recycling.start()
             await self._stop.wait()
-            await self._dismissed()
-            await drain(self._dispatcher, self._room, self._settings.graceful_timeout_s, self._now)
+            await self._until_dismissed()
+            await drain(self._dispatcher, self._host, self._settings.graceful_timeout_s, self._now)
         finally:
-            self._lifetime.stop()
-            await self._room.shutdown()
+            self._recycling.stop()
+            await self._host.shutdown()
             await self._dispatcher.close()
 
-    async def _dismissed(self) -> None:
+    async def _until_dismissed(self) -> None:
         """Go on until the supervisor needs us no more, or at once is meant. The time for leaving begins then."""
         ways = [asyncio.ensure_future(way) for way in (self._supervision.dismissal(), self._now.wait())]
         await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         for way in ways:
             way.cancel()
-        self._departure.begin()
+        self._watchdog.begin()
 
     async def _started(self) -> bool:
         """Run the application's startup. False: `stop` was called meanwhile, and it was cut."""
-        self._starting = asyncio.get_running_loop().create_task(self._room.startup(), name="startup")
+        self._starting = asyncio.get_running_loop().create_task(self._host.startup(), name="startup")
         try:
             await self._starting
         except asyncio.CancelledError:
@@ -112,17 +112,17 @@ class Worker:
             self._now.set()
         self._stop.set()
 
-    def hear_signals_again(self) -> None:
+    def watch_signals_again(self) -> None:
         """The loop has begun again."""
-        self._departure.hear_again()
+        self._watchdog.watch_again()
 
-    def _lived_long_enough(self, why: str) -> None:
+    def _recycle(self, why: str) -> None:
         """Go on until the successor is there and SIGTERM comes. Alone: leave; whoever keeps workers alive starts another."""
         if self._supervision.ask_for_successor(why):
             log.info("this worker asks for its successor: %s", why)
         elif not self._stop.is_set():
             log.info("this worker leaves: %s", why)
-            self._departure.ask()
+            self._watchdog.request_stop()
 
 
 def _that_serves(settings: WorkerSettings, application: LoadedApplication) -> WorkerSettings:
@@ -179,7 +179,7 @@ async def _main(
     settings: WorkerSettings,
     application: LoadedApplication,
     supervision: Supervision,
-    steadfast: LoopRunner,
+    runner: LoopRunner,
 ) -> int:
     try:
         worker = Worker(settings, application, supervision)
@@ -187,8 +187,8 @@ async def _main(
         signals = stop_signals.to_handle()
         for number in signals:
             loop.add_signal_handler(number, worker.stop, number)
-        steadfast.guard.took(signals)
-        steadfast.on_restart(worker.hear_signals_again)
+        runner.guard.took(signals)
+        runner.on_restart(worker.watch_signals_again)
         await worker.run()
     except (LayerUnavailable, ValueError) as error:
         raise StartupError(f"the worker cannot start: {error}") from error

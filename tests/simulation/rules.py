@@ -351,7 +351,7 @@ RULES: dict[str, list[Patch]] = {
     "the epoch grows when a connection is queued again": [(Connection, "_next_epoch", _queue_again_in_the_same_epoch)],
     "never again after an unanswered take": [(Adoption, "unanswered", _take_again)],
     "an unanswered take is told to be not started": [(QueueConsumer, "_unanswered", _start_what_was_not_answered)],
-    "packets are held during a take in flight": [(Adoption, "hold", lambda self, key, packet: False)],
+    "packets are held during a take in flight": [(Adoption, "buffer", lambda self, key, packet: False)],
     "never two takes of one connection": [
         (
             Adoption,

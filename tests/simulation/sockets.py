@@ -22,7 +22,7 @@ from channel_layer.protocol.packets import Close
 from tests.simulation.marks import Mark, marked
 from worker.asgi.capacity import Capacity
 from worker.asgi.instance import HostContext
-from worker.asgi.websocket import WebSocketRun
+from worker.asgi.websocket import WebSocketInstance
 from worker.errors import ClientGone
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ Send = Callable[[Event], Awaitable[None]]
 PADDING_SIZE_BYTES_MAX = 5_800
 
 
-class Socket(WebSocketRun):
+class Socket(WebSocketInstance):
     """One run of the application, and what may never happen to it."""
 
     def __init__(self, room: ApplicationHost, number: int, scope: Event, line: Any) -> None:

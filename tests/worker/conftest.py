@@ -103,11 +103,11 @@ class Rooms:
     def __init__(self) -> None:
         self.opened: list[AsgiHost] = []
 
-    async def open(self, application: Any, *, freed: Callable[[], object] = ignore, **settings: Any) -> AsgiHost:
+    async def open(self, application: Any, *, on_capacity: Callable[[], object] = ignore, **settings: Any) -> AsgiHost:
         interface = settings.pop("interface", None) or find_interface(application, "the test's application")
         settings = {"lifespan": "off", "lifespan_timeout_s": 5.0} | settings
         loaded = LoadedApplication(application, interface, "test:application")
-        room = AsgiHost(loaded, WorkerSettings(**settings), freed)
+        room = AsgiHost(loaded, WorkerSettings(**settings), on_capacity)
         self.opened.append(room)
         await room.startup()
         return room

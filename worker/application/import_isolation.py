@@ -7,7 +7,7 @@ in hand goes on working, for a module needs its entry in `sys.modules` only whil
 * The start is `python -P`: without it the current folder, where the user's `worker` may lie, comes before ours.
 * PYTHONPATH comes before installed packages whatever we do, so whoever starts us sees to it that our names mean ours
   while we import.
-* From `leave_names` on, an import statement of ours inside a function would find the user's module. There is none, and
+* From `release_package_names` on, an import statement of ours inside a function would find the user's module. There is none, and
   `import_everything` sees to it that nothing is left to import.
 * `channel_layer` keeps its name: applications import it, to send and to join groups. A project that has one of its own cannot
   import that, and is told so.
@@ -21,7 +21,7 @@ import sys
 from pathlib import Path
 
 #: Top-level packages of ours that a user's project may have too.
-GIVEN_UP = ("worker", "interface_server", "towpath")
+RELEASED = ("worker", "interface_server", "towpath")
 KEPT = "channel_layer"
 
 OUR_HOME = Path(__file__).resolve().parents[2]
@@ -34,13 +34,13 @@ def import_everything() -> None:
             importlib.import_module(module.name)
 
 
-def leave_names() -> None:
+def release_package_names() -> None:
     """Give our names up to the user's project, and our home's place at the front of the path.
 
     Call it last of all imports, and before the user's folder is on the path.
     """
     for module in list(sys.modules):
-        if module.partition(".")[0] in GIVEN_UP:
+        if module.partition(".")[0] in RELEASED:
             del sys.modules[module]
     if sys.path[:1] == [str(OUR_HOME)]:
         del sys.path[0]

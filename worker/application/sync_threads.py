@@ -37,7 +37,7 @@ PINNED_FRESH_S = 0.005
 EXCHANGES_BEYOND = 65_536  #: more than are ever pinned to one thread: one call that is unfinished outweighs them all
 
 #: The kept thread of the application instance that is running.
-KEPT_THREAD: ContextVar[SyncThread] = ContextVar("towpath_kept_thread")
+SYNC_THREAD: ContextVar[SyncThread] = ContextVar("towpath_sync_thread")
 
 Job = tuple[Future[Any], Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
@@ -45,16 +45,18 @@ Job = tuple[Future[Any], Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 class SyncThread(Executor):
     """One thread that runs one call after another. A daemon: a view that never returns must not keep the process."""
 
-    def __init__(self, name: str, used: Callable[[], None], freed: Callable[[], None], loaded: Context) -> None:
-        """`used` is called at the first call, by the caller; `freed` after each call, in the thread."""
+    def __init__(
+        self, name: str, on_first_use: Callable[[], None], on_idle: Callable[[], None], loaded: Context
+    ) -> None:
+        """`used` is called at the first call, by the caller; `on_idle` after each call, in the thread."""
         self.name = name
         self.exchanges = 0  #: HTTP exchanges that are pinned to this thread now
         self.pinned_at = 0.0  #: when the last of them was, on the loop's clock
         self._context = fresh_context(loaded)
         #: Makes a context for one application instance whose sync code runs in this thread.
         self.new_context = copies_of(self._context)
-        self._used = used
-        self._freed = freed
+        self._on_first_use = on_first_use
+        self._on_idle = on_idle
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._busy = False
         self._thread: Thread | None = None
@@ -87,7 +89,7 @@ class SyncThread(Executor):
             self._thread.join()
 
     def _enter(self) -> None:
-        KEPT_THREAD.set(self)
+        SYNC_THREAD.set(self)
         context: Any = ThreadSensitiveContext(executor=self)
         entering = context.__aenter__()
         try:
@@ -101,7 +103,7 @@ class SyncThread(Executor):
             if self._thread is None:
                 self._thread = Thread(target=self._work, name=self.name, daemon=True)
                 self._thread.start()
-                self._used()
+                self._on_first_use()
 
     def _work(self) -> None:
         while True:
@@ -111,7 +113,7 @@ class SyncThread(Executor):
             self._busy = True
             self._run(*job)
             del job  # else the last call's arguments live until the next call
-            self._freed()
+            self._on_idle()
 
     def _run(self, future: Future[Any], fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if not future.set_running_or_notify_cancel():
@@ -131,17 +133,17 @@ class SyncThread(Executor):
 class SyncThreads:
     """All kept threads of a worker, and who gets which."""
 
-    def __init__(self, count: int, freed: Callable[[], None], loaded: Context) -> None:
-        """`freed` is called, in any of the threads, when one has become idle after `idle()` was 0.
+    def __init__(self, count: int, on_idle: Callable[[], None], loaded: Context) -> None:
+        """`on_idle` is called, in any of the threads, when one has become idle after `idle()` was 0.
 
         loaded: the context in which the application was loaded.
         """
         self.used = False  #: whether this application has sync code at all, as far as we have seen
-        self._freed = freed
+        self._on_idle = on_idle
         self._missed = False
         self._turn = 0
         self.threads = [
-            SyncThread(f"towpath-sync-{number}", self._first_use, self._one_is_free, loaded) for number in range(count)
+            SyncThread(f"towpath-sync-{number}", self._first_use, self._thread_idle, loaded) for number in range(count)
         ]
 
     def pick(self) -> SyncThread:
@@ -162,7 +164,7 @@ class SyncThreads:
     def idle(self, now: float) -> tuple[int, int]:
         """How many threads have nothing to do, and how many only look so: an exchange has just been pinned to them.
 
-        After (0, 0), `freed` is called when that has changed. After (0, n), ask again in PINNED_FRESH_S: an exchange that
+        After (0, 0), `on_idle` is called when that has changed. After (0, n), ask again in PINNED_FRESH_S: an exchange that
         waits for something else than sync code leaves its thread idle, and no thread will ever report that.
         """
         # Said first, looked second: a thread that ends in between sees that it was missed.
@@ -185,7 +187,7 @@ class SyncThreads:
     def _first_use(self) -> None:
         self.used = True
 
-    def _one_is_free(self) -> None:
+    def _thread_idle(self) -> None:
         if self._missed:
             self._missed = False
-            self._freed()
+            self._on_idle()

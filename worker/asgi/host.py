@@ -1,6 +1,6 @@
-"""The room itself: one application, run once for each connection that the pump brings.
+"""The host itself: one application, run once for each connection that the pump brings.
 
-    room = AsgiHost(load_application(settings), settings, freed)
+    room = AsgiHost(load_application(settings), settings, on_capacity)
     await room.startup()      # lifespan; StartupError
     …                         # the pump calls free() and start()
     await room.shutdown()
@@ -21,10 +21,10 @@ from worker.application.django_handlers import django_answers
 from worker.application.loader import LoadedApplication
 from worker.application.sync_threads import PINNED_FRESH_S, SyncThreads
 from worker.asgi.capacity import Capacity
-from worker.asgi.http import HttpRun
-from worker.asgi.instance import Application, HostContext, Run, logger
+from worker.asgi.http import HttpInstance
+from worker.asgi.instance import Application, AsgiInstance, HostContext, logger
 from worker.asgi.lifespan import Lifespan
-from worker.asgi.websocket import WebSocketRun
+from worker.asgi.websocket import WebSocketInstance
 from worker.connections.interfaces import Downstream, Instance
 from worker.settings import WorkerSettings
 from worker.wsgi.adapter import WsgiApplication
@@ -43,11 +43,11 @@ class AsgiHost:
     """Where connections become application instances. A `ApplicationHost` of worker/connections/interfaces.py."""
 
     def __init__(
-        self, application: LoadedApplication, settings: WorkerSettings, freed: Callable[[], object] = ignore
+        self, application: LoadedApplication, settings: WorkerSettings, on_capacity: Callable[[], object] = ignore
     ) -> None:
         """Needs a running loop, and stays on it.
 
-        freed: called on the loop's thread, soon after `free` has answered 0 and there is a slot again.
+        on_capacity: called on the loop's thread, soon after `free` has answered 0 and there is a slot again.
         """
         self._loop = asyncio.get_running_loop()
         self._settings = settings
@@ -55,25 +55,25 @@ class AsgiHost:
         self._is_wsgi = application.interface == "wsgi"
         version = "2.0" if application.interface == "asgi2" else "3.0"
         self._asgi = {kind: {"version": version, "spec_version": spec} for kind, spec in SPEC_VERSIONS.items()}
-        self._threads = SyncThreads(settings.threads, self._thread_is_free, application.context)
-        self._places = self._places_of(settings)
+        self._threads = SyncThreads(settings.threads, self._on_thread_free, application.context)
+        self._capacity = self._capacity_of(settings)
         self._context = HostContext(
-            self._loop, self._ended, self._places, settings.resume_websockets, is_wsgi=self._is_wsgi
+            self._loop, self._ended, self._capacity, settings.resume_websockets, is_wsgi=self._is_wsgi
         )
-        self._websockets: set[Run] = set()
+        self._websockets: set[AsgiInstance] = set()
         self._state: Event | None = None
-        self._turned_away = False
-        self._look_again: asyncio.TimerHandle | None = None
+        self._was_full = False
+        self._recheck: asyncio.TimerHandle | None = None
         context = self._threads.threads[0].new_context()
         self._lifespan = Lifespan(self._application, self._asgi["lifespan"], settings, context)
         if self._is_wsgi:
             self._lifespan.skip()
-        self._freed = freed
+        self._on_capacity = on_capacity
 
-    def _places_of(self, settings: WorkerSettings) -> Capacity[Run]:
+    def _capacity_of(self, settings: WorkerSettings) -> Capacity[AsgiInstance]:
         if self._is_wsgi:  # it holds a thread also while it waits for its client
-            return Capacity(min(settings.concurrency, settings.threads), 0, self._place_left)
-        return Capacity(settings.concurrency, settings.streams, self._place_left)
+            return Capacity(min(settings.concurrency, settings.threads), 0, self._on_place_left)
+        return Capacity(settings.concurrency, settings.streams, self._on_place_left)
 
     async def startup(self) -> None:
         """Run the application's startup. Raises LifespanFailed."""
@@ -88,7 +88,7 @@ class AsgiHost:
     @property
     def running(self) -> int:
         """Application instances that have not ended, those with background work after their response included."""
-        return len(self._places.exchanges) + len(self._websockets)
+        return len(self._capacity.exchanges) + len(self._websockets)
 
     @property
     def websockets(self) -> int:
@@ -98,7 +98,7 @@ class AsgiHost:
     @property
     def streams(self) -> int:
         """See Room."""
-        return len(self._places.waiting)
+        return len(self._capacity.waiting)
 
     def free(self, kind: str) -> int:
         """See Room. While sync code is in use, at most as many exchanges as there are idle threads: a slow view must not
@@ -106,18 +106,18 @@ class AsgiHost:
         if kind == "websocket":
             count = self._settings.websockets - len(self._websockets)
         else:
-            count = self._places.free
-            self._places.missed = count <= 0
+            count = self._capacity.free
+            self._capacity.missed = count <= 0
             if self._threads.used and count > 0 and not self._is_wsgi:
                 count = min(count, self._idle_threads())
         if count > 0:
             return count
-        self._turned_away = True
+        self._was_full = True
         return 0
 
     def taken(self) -> dict[str, bool]:
         """See Room."""
-        settings, free = self._settings, self._places.free
+        settings, free = self._settings, self._capacity.free
         by_threads = self._is_wsgi and settings.threads <= settings.concurrency  # which are its places then
         threads = free <= 0 if by_threads else all(thread.unfinished > 0 for thread in self._threads.threads)
         sockets = self.websockets >= settings.websockets
@@ -134,18 +134,18 @@ class AsgiHost:
             raise ValueError(f"a scope of type {kind!r}")
         self._complete_scope(scope, downstream)
         thread = self._threads.pick()
-        run: Run
+        instance: AsgiInstance
         if kind == "http":
-            run = HttpRun(downstream, thread, self._context, body, more_body)
-            self._places.exchanges.add(run)
+            instance = HttpInstance(downstream, thread, self._context, body, more_body)
+            self._capacity.exchanges.add(instance)
             thread.exchanges += 1
             if self._threads.used:
                 thread.pinned_at = self._loop.time()
         else:
-            run = WebSocketRun(downstream, thread, self._context)
-            self._websockets.add(run)
-        run.start(self._application, scope)
-        return run
+            instance = WebSocketInstance(downstream, thread, self._context)
+            self._websockets.add(instance)
+        instance.start(self._application, scope)
+        return instance
 
     def _complete_scope(self, scope: Event, downstream: Downstream) -> None:
         scope["asgi"] = self._asgi[scope["type"]].copy()
@@ -159,51 +159,51 @@ class AsgiHost:
 
     def _idle_threads(self) -> int:
         idle, fresh = self._threads.idle(self._loop.time())
-        if fresh and not idle and self._look_again is None:
-            self._look_again = self._loop.call_later(PINNED_FRESH_S, self._no_longer_fresh)
+        if fresh and not idle and self._recheck is None:
+            self._recheck = self._loop.call_later(PINNED_FRESH_S, self._no_longer_fresh)
         return idle
 
     def _no_longer_fresh(self) -> None:
-        self._look_again = None
-        self._tell_freed()
+        self._recheck = None
+        self._announce_capacity()
 
-    def _ended(self, run: Run) -> None:
-        if run.kind == "http":
-            run.thread.exchanges -= 1
-            self._places.waiting.discard(run)
-            self._places.exchanges.discard(run)
+    def _ended(self, instance: AsgiInstance) -> None:
+        if instance.kind == "http":
+            instance.thread.exchanges -= 1
+            self._capacity.waiting.discard(instance)
+            self._capacity.exchanges.discard(instance)
         else:
-            self._websockets.discard(run)
-        if self._turned_away:
-            self._tell_freed()
+            self._websockets.discard(instance)
+        if self._was_full:
+            self._announce_capacity()
 
-    def _place_left(self) -> None:
-        self._loop.call_soon(self._tell_place)
+    def _on_place_left(self) -> None:
+        self._loop.call_soon(self._announce_place)
 
-    def _tell_place(self) -> None:
+    def _announce_place(self) -> None:
         """A response that is complete in the turn in which it starts has not left its place to anybody."""
-        if self._places.free > 0:
-            self._tell_freed()
+        if self._capacity.free > 0:
+            self._announce_capacity()
         else:
-            self._places.missed = True
+            self._capacity.missed = True
 
-    def _thread_is_free(self) -> None:
+    def _on_thread_free(self) -> None:
         """In a kept thread."""
         try:
-            self._loop.call_soon_threadsafe(self._tell_freed)
+            self._loop.call_soon_threadsafe(self._announce_capacity)
         except RuntimeError:
             return  # the loop is closed: a view outlived the worker, and nobody takes anything any more
 
-    def _tell_freed(self) -> None:
-        if self._turned_away:
-            self._turned_away = False
-            self._freed()
+    def _announce_capacity(self) -> None:
+        if self._was_full:
+            self._was_full = False
+            self._on_capacity()
 
     async def _stop_all(self) -> None:
-        runs = [*self._places.exchanges, *self._websockets]
-        tasks = [run.task for run in runs if run.task is not None]
-        for run in runs:
-            run.stop()
+        runs = [*self._capacity.exchanges, *self._websockets]
+        tasks = [instance.task for instance in runs if instance.task is not None]
+        for instance in runs:
+            instance.stop()
         if tasks:
             _, stuck = await asyncio.wait(tasks, timeout=self._settings.lifespan_timeout_s)
             if stuck:

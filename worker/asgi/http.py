@@ -11,12 +11,12 @@ from channel_layer.protocol.server_sent_events import resumes_by_itself
 from worker.application.sync_threads import SyncThread
 from worker.asgi.http_state import (
     COMPLETE,
-    DROPPED_AT_ONCE,
+    DISCARDED_AT_ONCE,
     GONE,
     SILENT,
     STARTED,
+    DiscardedEvents,
     HttpStage,
-    Unheard,
     announces_length,
     body_parts,
     http_step,
@@ -24,8 +24,8 @@ from worker.asgi.http_state import (
 from worker.asgi.instance import (
     PART_WITH_OVERHEAD_BYTES_MAX,
     Application,
+    AsgiInstance,
     HostContext,
-    Run,
     describe,
     log_failure,
     logger,
@@ -34,10 +34,10 @@ from worker.connections.interfaces import Downstream
 from worker.errors import ClientGone
 
 
-class HttpRun(Run):
+class HttpInstance(AsgiInstance):
     """One HTTP exchange."""
 
-    __slots__ = ("_body", "_more_body", "_scope", "_stage", "_start", "_unheard")
+    __slots__ = ("_body", "_discarded", "_more_body", "_scope", "_stage", "_start")
 
     kind = "http"
 
@@ -49,16 +49,16 @@ class HttpRun(Run):
         body: bytes,
         more_body: bool,
     ) -> None:
-        Run.__init__(self, downstream, thread, context)
+        AsgiInstance.__init__(self, downstream, thread, context)
         self._stage = SILENT
         self._body: bytes | None = body
         self._more_body = more_body
         self._scope: Event | None = None
         self._start: Event | None = None  # how a response that was not complete at once has begun
-        self._unheard: Unheard | None = None
+        self._discarded: DiscardedEvents | None = None
 
     def start(self, application: Application, scope: Event) -> None:
-        """As Run; what was asked for is remembered, for the case that the response has to be ended in the middle."""
+        """As AsgiInstance; what was asked for is remembered, for the case that the response has to be ended in the middle."""
         self._scope = scope
         self.task = self._context.loop.create_task(self._run(application, scope), context=self.thread.new_context())
 
@@ -75,11 +75,11 @@ class HttpRun(Run):
             if event is not None:
                 self._more_body = bool(event.get("more_body"))
                 return event
-            await self._until_heard()
+            await self._until_body_or_disconnect()
         return {"type": "http.disconnect"}
 
     async def send(self, event: Event) -> None:
-        """Check `event`, hand it to the line, and wait while there is no room. Raises as http_step does, but see `_drop`."""
+        """Check `event`, hand it to the line, and wait while there is no room. Raises as http_step does, but see `_discard`."""
         try:
             checked, size_bytes, stage = http_step(self._stage, event)
             if size_bytes > PART_WITH_OVERHEAD_BYTES_MAX:
@@ -93,9 +93,9 @@ class HttpRun(Run):
                     self._start = checked
                     self._context.capacity.leave(self)
                 if not self._downstream.has_credit:
-                    await self._until_room()
+                    await self._until_credit()
         except ClientGone:
-            await self._drop(event)
+            await self._discard(event)
         return None
 
     def disconnect(self, code: int, reason: str) -> None:
@@ -107,9 +107,9 @@ class HttpRun(Run):
         self._wake_receivers()
 
     def stop(self) -> None:
-        """As Run."""
-        self._refuse_from_now_on()
-        Run.stop(self)
+        """As AsgiInstance."""
+        self._refuse_further_sends()
+        AsgiInstance.stop(self)
 
     @property
     def exchange(self) -> str:
@@ -124,31 +124,31 @@ class HttpRun(Run):
             return False
         self._downstream.send({"type": "http.response.body", "body": b"", "more_body": False}, EVENT_OVERHEAD_BYTES)
         self._downstream.complete()
-        self._refuse_from_now_on()
+        self._refuse_further_sends()
         self.disconnect(SERVICE_RESTART, "")
         return True
 
-    async def _drop(self, event: Event) -> None:
+    async def _discard(self, event: Event) -> None:
         """The client has left: do nothing, and let others run. Raises ClientGone if the application goes on and on.
 
         A WSGI stream without a reader ends at its next chunk, for its thread is worth more. The application meets no
         exception, as under gunicorn: its iterator gets its `close()`. Only a call of `write()` raises inside it.
         """
         now = self._context.loop.time()
-        if self._unheard is None:
+        if self._discarded is None:
             if self._context.is_wsgi:
                 raise ClientGone(GONE.meaning)
-            self._unheard = Unheard(now, announces_length(self._start or event))
-        if self._unheard.goes_on(now):
+            self._discarded = DiscardedEvents(now, announces_length(self._start or event))
+        if self._discarded.goes_on(now):
             raise ClientGone(GONE.meaning)
-        if self._unheard.events % DROPPED_AT_ONCE == 0:
+        if self._discarded.events % DISCARDED_AT_ONCE == 0:
             await asyncio.sleep(0)
 
-    def _refuse_from_now_on(self) -> None:
+    def _refuse_further_sends(self) -> None:
         """The worker leaves, and cannot wait for an application that does not listen for the disconnect."""
-        self._unheard = Unheard.enough()
+        self._discarded = DiscardedEvents.exhausted()
 
-    async def _until_heard(self) -> None:
+    async def _until_body_or_disconnect(self) -> None:
         """Wait in `receive()`: for the disconnect, or for a part of the body, and then without a place."""
         if not self._more_body or self._start is not None:
             return await self._until_woken()
@@ -163,13 +163,13 @@ class HttpRun(Run):
     async def _send_in_parts(self, checked: Event, stage: HttpStage) -> None:
         """A body of hundreds of megabytes leaves at the client's pace, though the application gave it at once. P5."""
         for part, size_bytes in body_parts(checked):
-            await self._until_room()
+            await self._until_credit()
             self._downstream.send(part, size_bytes)
         self._stage = stage
         if stage is COMPLETE:
             self._complete()
         else:
-            await self._until_room()
+            await self._until_credit()
 
     def _complete(self) -> None:
         self._events = self._body = None

@@ -7,7 +7,7 @@ Each event is copied into a dict of ASGI's types alone: what leaves for the wire
 still holds and may change. Unknown keys are left out, as the specification asks for.
 
 Once the client has left, what the application says is dropped without a word: that is ASGI 2.3, which the scope announces.
-Background work, `yield` dependencies and cleanup after a response then run as if it had been read. `Unheard` bounds that.
+Background work, `yield` dependencies and cleanup after a response then run as if it had been read. `DiscardedEvents` bounds that.
 
 No task, line or clock here; the shell (http.py) obeys. Source: ASGI specification, "HTTP & WebSocket".
 """
@@ -30,12 +30,12 @@ PART_SIZE_BYTES_MAX = 65_536
 #: What may be said to a client that has left, before `send()` raises: so many events, and a few of them at any time, others
 #: for so long. An endless stream comes to an end of both. What answers a request, tidies up behind it, or writes down what it
 #: has streamed comes to neither.
-UNHEARD_EVENTS_MAX = 10_000
-UNHEARD_EVENTS_AT_ANY_TIME, UNHEARD_S_MAX = 10, 60.0
+DISCARDED_EVENTS_MAX = 10_000
+DISCARDED_EVENTS_AT_ANY_TIME, DISCARDED_S_MAX = 10, 60.0
 
 #: Between such events others run. Not after each: frameworks cancel a stream whose client has left, and the cancellation
 #: has to meet it where it waits for its next item, to close what it has open there, rather than in `send()`.
-DROPPED_AT_ONCE = 10
+DISCARDED_AT_ONCE = 10
 
 #: The event as it travels, its size, and the stage that follows.
 Step = tuple[Event, int, "HttpStage"]
@@ -66,12 +66,12 @@ def http_step(stage: HttpStage, event: Any) -> Step:
     try:
         check = stage.legal[event["type"]]
     except (KeyError, TypeError):
-        raise refusal(stage, event, KNOWN) from None
+        raise wrong_event(stage, event, KNOWN) from None
     return check(event)
 
 
 @dataclass(slots=True)
-class Unheard:
+class DiscardedEvents:
     """Counts what an application says to a client that has left, since the first such event at `since` (seconds).
 
     finite: the response has announced its length. A file is sent to its end, for what its sender does afterwards (the
@@ -83,16 +83,16 @@ class Unheard:
     events: int = 0
 
     @classmethod
-    def enough(cls) -> Unheard:
+    def exhausted(cls) -> DiscardedEvents:
         """A count to which each further event is one too many."""
-        return cls(-inf, finite=False, events=UNHEARD_EVENTS_MAX)
+        return cls(-inf, finite=False, events=DISCARDED_EVENTS_MAX)
 
     def goes_on(self, now: float) -> bool:
         """Count one event more. True if there seems to be no end of them."""
         self.events += 1
-        if self.events > UNHEARD_EVENTS_MAX and not self.finite:
+        if self.events > DISCARDED_EVENTS_MAX and not self.finite:
             return True
-        return self.events > UNHEARD_EVENTS_AT_ANY_TIME and now - self.since >= UNHEARD_S_MAX
+        return self.events > DISCARDED_EVENTS_AT_ANY_TIME and now - self.since >= DISCARDED_S_MAX
 
 
 def announces_length(start: Any) -> bool:
@@ -142,7 +142,7 @@ def body_parts(event: Event) -> Iterator[tuple[Event, int]]:
         yield {"type": event["type"], "body": part, "more_body": more}, len(part) + EVENT_OVERHEAD_BYTES
 
 
-def refusal(stage: Any, event: Any, known: frozenset[str]) -> Exception:
+def wrong_event(stage: Any, event: Any, known: frozenset[str]) -> Exception:
     """The error for an event that is not legal now. `known`: types that are legal at some time, in this protocol."""
     if stage.legal is NOTHING:
         return ClientGone(stage.meaning)

@@ -45,13 +45,13 @@ class HostContext:
     """What all application instances of one host share."""
 
     loop: asyncio.AbstractEventLoop
-    on_end: Callable[[Run], None]  #: called once for each instance, when its application has ended
-    capacity: Capacity[Run]
+    on_end: Callable[[AsgiInstance], None]  #: called once for each instance, when its application has ended
+    capacity: Capacity[AsgiInstance]
     resume_websockets: bool = False  #: every accept asks for hand-off (`--resume-websockets`)
     is_wsgi: bool = False
 
 
-class Run:
+class AsgiInstance:
     """What the runs of both protocols have in common: the task, the buffer, and those who wait. An `Instance`."""
 
     __slots__ = ("_context", "_downstream", "_events", "_receivers", "_senders", "task", "thread")
@@ -142,7 +142,7 @@ class Run:
                 log_late_failure(describe(scope, self._downstream), error)
             else:
                 self._raised(scope, error)
-            let_go(error)
+            clear_frames(error)
         else:
             if not self._gone():
                 self._returned(scope)
@@ -179,7 +179,7 @@ class Run:
         waiting, self._receivers = self._receivers, ()
         wake(waiting)
 
-    async def _until_room(self) -> None:
+    async def _until_credit(self) -> None:
         """Wait until the line has room; ClientGone if that will never be."""
         while not self._downstream.has_credit:
             waiter: Future[None] = self._context.loop.create_future()
@@ -210,7 +210,7 @@ def log_failure(name: str, what: str, error: BaseException) -> None:
 
 def log_late_failure(name: str, error: BaseException) -> None:
     """An error of an application whose client has gone; for developers alone if it says nothing else."""
-    level = logging.DEBUG if is_of_departure(error) else logging.ERROR
+    level = logging.DEBUG if is_disconnect(error) else logging.ERROR
     logger.log(level, "%s failed after its connection had ended", name, exc_info=error)
 
 
@@ -220,17 +220,17 @@ def describe(scope: Event, downstream: Downstream) -> str:
     return f"{scope.get('method', 'WebSocket')} {path.decode('latin-1')} ({downstream.reply_channel})"
 
 
-def is_of_departure(error: BaseException) -> bool:
+def is_disconnect(error: BaseException) -> bool:
     """Whether `error` only says, through whatever wraps it, that the client has gone or the instance was stopped."""
     if isinstance(error, ClientGone | asyncio.CancelledError):
         return True
     if isinstance(error, BaseExceptionGroup):
-        return all(is_of_departure(inner) for inner in error.exceptions)
+        return all(is_disconnect(inner) for inner in error.exceptions)
     cause = error.__cause__ or error.__context__
-    return cause is not None and is_of_departure(cause)
+    return cause is not None and is_disconnect(cause)
 
 
-def let_go(error: BaseException | None) -> None:
+def clear_frames(error: BaseException | None) -> None:
     """Empty the frames that `error` came through.
 
     They and the error often hold each other, and with them what the application had open: an async generator would be

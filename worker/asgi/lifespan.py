@@ -21,7 +21,7 @@ from worker.settings import WorkerSettings
 
 logger = logging.getLogger("towpath.worker")
 
-LAST_MOMENT_S = 1.0  #: from its last answer, or from being cancelled, until nobody waits for it any more
+END_TIMEOUT_S = 1.0  #: from its last answer, or from being cancelled, until nobody waits for it any more
 
 
 class Phase:
@@ -32,7 +32,7 @@ class Phase:
         self.asked: Future[None] = loop.create_future()
         self.answer: Future[str] = loop.create_future()
 
-    def hear(self, kind: str, event: Event) -> bool:
+    def accept_answer(self, kind: str, event: Event) -> bool:
         """Take `event` if it is this phase's answer; whether it was."""
         if kind not in (f"lifespan.{self.name}.complete", f"lifespan.{self.name}.failed"):
             return False
@@ -77,14 +77,14 @@ class Lifespan:
         try:
             await asyncio.wait(both, timeout=self._timeout_s, return_when="FIRST_COMPLETED")
         except asyncio.CancelledError:
-            await self._cut()
+            await self._end_task()
             raise
         if self._startup.answer.done():
             return self._started(self._startup.answer.result())
         if not self._task.done():
-            await self._cut()
+            await self._end_task()
             raise LifespanFailed(f"the application's lifespan startup did not answer within {self._timeout_s:g} s")
-        self._look_at(self._task)
+        self._check_early_end(self._task)
         return None
 
     async def shutdown(self) -> None:
@@ -97,7 +97,7 @@ class Lifespan:
             logger.error("lifespan shutdown did not answer within %g s", self._timeout_s)
         elif self._shutdown.answer.done() and self._shutdown.answer.result():
             logger.error("lifespan shutdown failed: %s", self._shutdown.answer.result())
-        await self._cut()
+        await self._end_task()
 
     async def _run(self) -> None:
         try:
@@ -119,7 +119,7 @@ class Lifespan:
         self._task.add_done_callback(self._ended)
         return self._state
 
-    def _look_at(self, task: Task[None]) -> None:
+    def _check_early_end(self, task: Task[None]) -> None:
         """The application ended before it answered: a failure under `on`, or if it meant the process to end."""
         error = asyncio.CancelledError("cancelled by itself") if task.cancelled() else task.exception()
         what = f"raised {type(error).__name__}: {error}" if error else "returned without an answer"
@@ -139,14 +139,14 @@ class Lifespan:
         if not task.cancelled() and (error := task.exception()):
             logger.error("the application's lifespan raised", exc_info=error)
 
-    async def _cut(self) -> None:
+    async def _end_task(self) -> None:
         """Give the lifespan task a moment to end by itself, then end it."""
         assert self._task is not None
         self._task.add_done_callback(read_error)
-        _, pending = await asyncio.wait((self._task,), timeout=LAST_MOMENT_S if self._shutdown.answer.done() else 0.0)
+        _, pending = await asyncio.wait((self._task,), timeout=END_TIMEOUT_S if self._shutdown.answer.done() else 0.0)
         if pending:
             self._task.cancel()
-            await asyncio.wait((self._task,), timeout=LAST_MOMENT_S)
+            await asyncio.wait((self._task,), timeout=END_TIMEOUT_S)
 
     async def _receive(self) -> Event:
         phase = (self._startup, self._shutdown)[min(self._received, 1)]
@@ -159,7 +159,9 @@ class Lifespan:
 
     async def _send(self, event: Any) -> None:
         kind = event.get("type") if isinstance(event, dict) else None
-        if not isinstance(kind, str) or not (self._startup.hear(kind, event) or self._shutdown.hear(kind, event)):
+        if not isinstance(kind, str) or not (
+            self._startup.accept_answer(kind, event) or self._shutdown.accept_answer(kind, event)
+        ):
             raise InvalidEvent(f"{kind!r} is no event of the lifespan protocol")
 
 

@@ -15,8 +15,8 @@ from worker.asgi.http_state import body_parts
 from worker.asgi.instance import (
     PART_WITH_OVERHEAD_BYTES_MAX,
     Application,
+    AsgiInstance,
     HostContext,
-    Run,
     describe,
     log_failure,
     logger,
@@ -28,7 +28,7 @@ from worker.asgi.websocket_state import (
     GONE,
     OPEN,
     check_offered,
-    farewell,
+    close_event,
     message_parts,
     websocket_step,
 )
@@ -36,35 +36,35 @@ from worker.connections.interfaces import Downstream
 from worker.errors import WrongOrder
 
 
-class Leaving(Enum):
+class HandOff(Enum):
     """Whether an instance is being handed off."""
 
-    STAYING = auto()
+    NOT_ASKED = auto()
     ASKED = auto()  #: it gets no further event; the cut comes when it waits in receive()
-    CUT = auto()  #: another instance is being found; whatever this one says waits until it is told to go
+    SENT = auto()  #: another instance is being found; whatever this one says waits until it is told to go
 
 
-STAYING, ASKED, CUT = Leaving
+NOT_ASKED, ASKED, SENT = HandOff
 
 
-class WebSocketRun(Run):
+class WebSocketInstance(AsgiInstance):
     """One WebSocket."""
 
-    __slots__ = ("_farewell", "_leaving", "_offered", "_stage")
+    __slots__ = ("_close_event", "_hand_off", "_offered", "_stage")
 
     kind = "websocket"
 
     def __init__(self, downstream: Downstream, thread: SyncThread, context: HostContext) -> None:
-        Run.__init__(self, downstream, thread, context)
-        self._leaving = STAYING
+        AsgiInstance.__init__(self, downstream, thread, context)
+        self._hand_off = NOT_ASKED
         self._offered: Sequence[str] = ()  # subprotocols that its client speaks
         self._stage = CONNECTING
         self._events = deque((({"type": "websocket.connect"}, 0),))
         #: Code and reason of the disconnect that receive() has yet to tell.
-        self._farewell: tuple[int, str] | None = None
+        self._close_event: tuple[int, str] | None = None
 
     def start(self, application: Application, scope: Event) -> None:
-        """As Run; what the instance says of its own channel is said in the name of its epoch."""
+        """As AsgiInstance; what the instance says of its own channel is said in the name of its epoch."""
         self._offered = scope.get("subprotocols") or ()
         context = self.thread.new_context()
         context.run(CURRENT_CONNECTION.set, self._downstream.key)
@@ -78,18 +78,18 @@ class WebSocketRun(Run):
         of it.)
         """
         while True:
-            event = self._next_event() if self._leaving is STAYING else None
+            event = self._next_event() if self._hand_off is NOT_ASKED else None
             if event is not None:
                 return event
             if self._over():
                 return self._disconnect_event()
-            if self._leaving is ASKED:
-                self._cut()
+            if self._hand_off is ASKED:
+                self._send_hand_off()
             await self._until_woken()
 
     async def send(self, event: Event) -> None:
         """Check `event`, hand it to the line, and wait while there is no room. Raises as websocket_step does."""
-        if self._leaving is CUT:
+        if self._hand_off is SENT:
             await self._until_gone()
         before = self._stage
         checked, size_bytes, stage = websocket_step(before, event)
@@ -99,7 +99,7 @@ class WebSocketRun(Run):
             elif (
                 not self._downstream.has_credit
             ):  # another task has filled it: all of them together get one message beyond it
-                await self._until_room()
+                await self._until_credit()
                 return await self.send(event)
         self._stage = stage
         if size_bytes > PART_WITH_OVERHEAD_BYTES_MAX:
@@ -107,32 +107,32 @@ class WebSocketRun(Run):
         else:
             self._downstream.send(checked, size_bytes)
         if stage is CLOSED:
-            self._farewell = farewell(before, checked)
+            self._close_event = close_event(before, checked)
             self._wake_receivers()
         elif not self._downstream.has_credit:
-            await self._until_room()
+            await self._until_credit()
         return None
 
     def deliver(self, event: Event, size_bytes: int) -> None:
         """See Instance. After the cut it is kept for the next instance, by who sent it."""
-        if self._leaving is not CUT:
-            Run.deliver(self, event, size_bytes)
+        if self._hand_off is not SENT:
+            AsgiInstance.deliver(self, event, size_bytes)
 
     def hand_off(self) -> bool:
         """See Instance."""
-        if self._stage is not OPEN or not self._downstream.resumable or self._leaving is not STAYING:
+        if self._stage is not OPEN or not self._downstream.resumable or self._hand_off is not NOT_ASKED:
             return False
-        self._leaving = ASKED
+        self._hand_off = ASKED
         if self._receivers:
-            self._cut()
+            self._send_hand_off()
         return True
 
     def disconnect(self, code: int, reason: str) -> None:
         """See Instance. What the client had said before is still received, then the disconnect."""
         if not self._over():
-            self._farewell = (code, reason)
+            self._close_event = (code, reason)
         self._stage = GONE
-        self._leaving = STAYING
+        self._hand_off = NOT_ASKED
         self._wake_receivers()
         self.resume()
 
@@ -142,15 +142,15 @@ class WebSocketRun(Run):
             accept.setdefault("resumable", True)
         self._downstream.resumable = bool(accept.get("resumable"))
 
-    def _cut(self) -> None:
+    def _send_hand_off(self) -> None:
         """The application waits for its client, and all that it sent has left: the moment to change horses."""
-        self._leaving = CUT
+        self._hand_off = SENT
         self._events = None  # not consumed: the next instance gets them
         self._downstream.hand_off()
 
     async def _until_gone(self) -> None:
         """A background task of the application sends after the cut: it waits, and then its client has gone."""
-        while self._leaving is CUT:
+        while self._hand_off is SENT:
             waiter: Future[None] = self._context.loop.create_future()
             self._senders += (waiter,)
             await waiter
@@ -162,9 +162,9 @@ class WebSocketRun(Run):
             self._downstream.send(part, size_bytes)
 
     def _disconnect_event(self) -> Event:
-        if self._farewell is None:
+        if self._close_event is None:
             raise WrongOrder("receive() was called after it had returned websocket.disconnect")
-        (code, reason), self._farewell = self._farewell, None
+        (code, reason), self._close_event = self._close_event, None
         return {"type": "websocket.disconnect", "code": code, "reason": reason}
 
     def _over(self) -> bool:

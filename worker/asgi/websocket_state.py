@@ -20,7 +20,7 @@ from channel_layer.protocol.close_codes import ABNORMAL, NO_STATUS, NORMAL, REAS
 from channel_layer.protocol.codec import pack_threadsafe
 from channel_layer.protocol.events import EVENT_OVERHEAD_BYTES, Event, check_value
 from worker.asgi.header_fields import checked_fields
-from worker.asgi.http_state import NOTHING, PART_SIZE_BYTES_MAX, as_bytes, checked_body, checked_start, refusal
+from worker.asgi.http_state import NOTHING, PART_SIZE_BYTES_MAX, as_bytes, checked_body, checked_start, wrong_event
 from worker.errors import InvalidEvent
 
 Step = tuple[Event, int, "WebSocketStage"]
@@ -52,7 +52,7 @@ def websocket_step(stage: WebSocketStage, event: Any) -> Step:
     try:
         check = stage.legal[event["type"]]
     except (KeyError, TypeError):
-        raise refusal(stage, event, KNOWN) from None
+        raise wrong_event(stage, event, KNOWN) from None
     return check(event)
 
 
@@ -60,11 +60,11 @@ def check_offered(accept: Event, offered: Iterable[str]) -> None:
     """A client must fail a connection whose subprotocol it did not ask for (RFC 6455, section 4.1). Raises InvalidEvent."""
     chosen = accept["subprotocol"]
     if chosen is not None and chosen not in offered:
-        spoken = ", ".join(offered) or "none"
-        raise InvalidEvent(f"subprotocol is {chosen!r}, which the client did not offer (it offered: {spoken})")
+        listed = ", ".join(offered) or "none"
+        raise InvalidEvent(f"subprotocol is {chosen!r}, which the client did not offer (it offered: {listed})")
 
 
-def farewell(stage: WebSocketStage, last: Event) -> tuple[int, str]:
+def close_event(stage: WebSocketStage, last: Event) -> tuple[int, str]:
     """What an application hears as the disconnect after its own last event: its code and reason; 1006 if unaccepted."""
     if stage is OPEN:
         return last["code"], last["reason"]

@@ -31,12 +31,12 @@ def read_count(free: int, queue_length: int, workers: int, lagging: bool) -> int
 class Adoption:
     """What one worker has under way."""
 
-    __slots__ = ("_never", "_never_s", "_under_way")
+    __slots__ = ("_abandon_s", "_abandoned", "_under_way")
 
-    def __init__(self, never_s: float) -> None:
+    def __init__(self, abandon_s: float) -> None:
         self._under_way: dict[Key, list[list[object]]] = {}  # with the packets that came before the answer
-        self._never: dict[Key, float] = {}  # until when; by then the entry is past its wait
-        self._never_s = never_s
+        self._abandoned: dict[Key, float] = {}  # until when; by then the entry is past its wait
+        self._abandon_s = abandon_s
 
     def __len__(self) -> int:
         """How many takes are not answered yet."""
@@ -48,11 +48,11 @@ class Adoption:
         Never two takes of one connection at once, nor one whose take was once without an answer, nor one of the `running`:
         what we claimed before our own take was executed may reach us after that take's answer.
         """
-        for key in [key for key, until in self._never.items() if until <= now]:
-            del self._never[key]
+        for key in [key for key, until in self._abandoned.items() if until <= now]:
+            del self._abandoned[key]
         chosen = []
         for key in keys:
-            free = key not in self._under_way and key not in self._never and key not in running
+            free = key not in self._under_way and key not in self._abandoned and key not in running
             if free:
                 self._under_way[key] = []
             chosen.append(free)
@@ -60,9 +60,9 @@ class Adoption:
 
     def is_abandoned(self, key: Key) -> bool:
         """Was its take once without an answer? Then somebody else has to start it."""
-        return key in self._never
+        return key in self._abandoned
 
-    def hold(self, key: Key, packet: list[object]) -> bool:
+    def buffer(self, key: Key, packet: list[object]) -> bool:
         """A packet for a connection came. True: its take is not answered yet, and the packet waits for that."""
         held = self._under_way.get(key)
         if held is None:
@@ -77,4 +77,4 @@ class Adoption:
     def unanswered(self, key: Key, now: float) -> None:
         """The outcome of the take is unknown, for good: never again."""
         self._under_way.pop(key, None)
-        self._never[key] = now + self._never_s
+        self._abandoned[key] = now + self._abandon_s

@@ -31,7 +31,7 @@ log = logging.getLogger("towpath.worker")
 class Dispatcher:
     """Implements `Receiver` for the node; starts instances in an `ApplicationHost`."""
 
-    def __init__(self, settings: WorkerSettings, room: ApplicationHost, counters: Counter[str]) -> None:
+    def __init__(self, settings: WorkerSettings, host: ApplicationHost, counters: Counter[str]) -> None:
         self._settings = settings
         self.counters = counters
         self.node = Node(
@@ -43,7 +43,7 @@ class Dispatcher:
         )
         self.registry = ConnectionRegistry(self.node)
         self.layer = ChannelLayer(self.node, self.registry.by_key)
-        context = WorkerContext(self.node, room, counters, settings.sticky != "off")
+        context = WorkerContext(self.node, host, counters, settings.sticky != "off")
         placement = PlacementWatch(context, self.registry)
         self.consumer = QueueConsumer(context, self.registry, placement, self.on_packets)
         self._report = LoadReport(context, self.registry, self.consumer, placement)
@@ -175,7 +175,7 @@ class Dispatcher:
             downstream = self.registry.by_key.get(key)
             if downstream is not None:
                 handler(downstream, packet)
-            elif not self.consumer.adoption.hold(key, packet):
+            elif not self.consumer.adoption.buffer(key, packet):
                 self._stray(sender, packet)
         elif kind == packets.JOINED:
             self.layer.answered(packet[3], packet[4])

@@ -39,9 +39,9 @@ class LoadReport:
     def start(self) -> None:
         """Report now, and then every half second."""
         draining = self._consumer.admission is Admission.DRAINING
-        self._placement.look(may_level=not (draining or self._context.sticky))
+        self._placement.update(may_rebalance=not (draining or self._context.sticky))
         self.send()
-        self._shortage_log.look(self._loop.time())
+        self._shortage_log.check(self._loop.time())
         self._timer = self._loop.call_later(INTERVAL_S, self.start)
 
     def stop(self) -> None:

@@ -25,7 +25,7 @@ SHARE_FACTOR, SHARE_EXTRA = 1.1, 25
 BOUND_FACTOR, BOUND_EXTRA = 1.25, 50
 DEFER_S = 0.05  #: how long a worker that has its share leaves an entry to others, or twice that; with twice its share twice as long
 DEFER_TIMES_MAX = 4
-ASKS_S = 5.0  #: so long a new worker asks what the others hold, whatever it finds
+ASKING_S = 5.0  #: so long a new worker asks what the others hold, whatever it finds
 SETTLED_S = 2.5  #: by then what has changed is in every lease that was looked at
 SUCCEEDS_S = 1.5  #: so long it takes itself for the successor of one that has not said yet that it leaves
 
@@ -46,11 +46,11 @@ class Placement:
         self._began = math.inf
         self._counts: list[tuple[float, int]] = []
 
-    def asks(self, own: int, now: float) -> bool:
+    def needs_leases(self, own: int, now: float) -> bool:
         """True if what the others hold is worth asking: for a fleet without WebSockets it is not."""
-        return now < self._began + ASKS_S or max(own, self._most) > BOUND_EXTRA
+        return now < self._began + ASKING_S or max(own, self._most) > BOUND_EXTRA
 
-    def look(self, own: int, leases: Iterable[Mapping[str, Any]], now: float) -> None:
+    def update(self, own: int, leases: Iterable[Mapping[str, Any]], now: float) -> None:
         """own: sockets of this worker; leases: those of all other processes."""
         self._began = min(self._began, now)
         counted = [lease for lease in leases if type(lease.get("websockets")) is int]
@@ -82,8 +82,8 @@ class Placement:
         """How many of its sockets a worker beyond its bound has beyond its share, as far as others have less than theirs."""
         if own <= self.bound:
             return 0
-        room = sum(max(0, int(self.share) - count) for count in self.takers)
-        return min(own - int(self.share), room)
+        capacity = sum(max(0, int(self.share) - count) for count in self.takers)
+        return min(own - int(self.share), capacity)
 
     def _workers(self, others: int, now: float) -> int:
         """How many stay. One that leaves may be known before its successor is, so the most of the last seconds counts."""
@@ -95,5 +95,5 @@ class Placement:
 def can_take(lease: Mapping[str, Any]) -> bool:
     """True if a worker would take one more socket, by what its lease says."""
     free = lease.get("free")
-    room = free.get("websocket") if type(free) is dict else None
-    return type(room) is int and room > 0 and not lease.get("blocked_s")
+    capacity = free.get("websocket") if type(free) is dict else None
+    return type(capacity) is int and capacity > 0 and not lease.get("blocked_s")

@@ -21,15 +21,15 @@ class PlacementWatch:
 
     def __init__(self, context: WorkerContext, registry: ConnectionRegistry) -> None:
         self._node = context.node
-        self._room = context.host
+        self._host = context.host
         self._registry = registry
         self._loop = asyncio.get_running_loop()
         self._placement = Placement()
-        self._levelling = Rebalancing()
+        self._rebalancing = Rebalancing()
         self._node.read_peer_leases(True)
 
     def _own(self) -> int:
-        return self._room.websockets + self._registry.reserved["websocket"]
+        return self._host.websockets + self._registry.reserved["websocket"]
 
     def defer_s(self) -> float:
         """How long what comes is left to others."""
@@ -39,16 +39,16 @@ class PlacementWatch:
         """How many of the `wanted` to read now."""
         return self._placement.count(self._own(), wanted)
 
-    def look(self, may_level: bool) -> None:
-        """Look at what the others hold. may_level: sockets may be handed over, so that others have more."""
+    def update(self, may_rebalance: bool) -> None:
+        """Look at what the others hold. may_rebalance: sockets may be handed over, so that others have more."""
         own, now = self._own(), self._loop.time()
-        self._placement.look(own, self._node.peer_leases.values(), now)
-        self._node.read_peer_leases(self._placement.asks(own, now))
-        calm = may_level and self._placement.calm and not self._node.yields_to_newer
-        before = self._levelling.left
-        due = self._levelling.due(self._placement.surplus(own), self._node.same_role_count, calm, now)
+        self._placement.update(own, self._node.peer_leases.values(), now)
+        self._node.read_peer_leases(self._placement.needs_leases(own, now))
+        calm = may_rebalance and self._placement.calm and not self._node.yields_to_newer
+        before = self._rebalancing.left
+        due = self._rebalancing.due(self._placement.surplus(own), self._node.same_role_count, calm, now)
         if due:
             count = self._registry.ask_some(lambda instance: instance.hand_off(), due)
             if count and not before:
-                log.info("handing over %d WebSockets to workers that have fewer", self._levelling.left)
-            self._levelling.handed_over(due, count, now)
+                log.info("handing over %d WebSockets to workers that have fewer", self._rebalancing.left)
+            self._rebalancing.handed_over(due, count, now)

@@ -37,7 +37,7 @@ log = logging.getLogger("towpath.worker")
 ADOPTED = 1  #: what the take script answers for an entry that was adopted
 _LATE, _ERA = int(AdoptionRefusal.LATE), int(AdoptionRefusal.ERA)
 #: How often the wait in the queue an entry without an answer is left alone: by then nobody may adopt it any more, whatever was slow.
-NEVER_WAITS = 4
+ABANDONED_WAITS = 4
 
 
 class Admission(Enum):
@@ -80,7 +80,7 @@ class QueueConsumer:
         self._placement = placement
         self._on_packets = on_packets
         self._loop = asyncio.get_running_loop()
-        self.adoption = Adoption(never_s=NEVER_WAITS * self._node.context.settings.queue_wait_s)
+        self.adoption = Adoption(abandon_s=ABANDONED_WAITS * self._node.context.settings.queue_wait_s)
         self.lag = LoopLag()
         self.admission = Admission.OPEN
         self.adopted = 0  #: connections since the start, exchanges and WebSockets

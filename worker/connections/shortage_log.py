@@ -16,15 +16,15 @@ SETTLES_S = 2.0
 
 
 class ShortageLog:
-    """Of one room."""
+    """Of one host."""
 
-    def __init__(self, room: ApplicationHost) -> None:
-        self._room = room
+    def __init__(self, host: ApplicationHost) -> None:
+        self._host = host
         self._conditions: dict[str, LastingCondition] = {}
 
-    def look(self, now: float) -> None:
+    def check(self, now: float) -> None:
         """now: monotonic seconds."""
-        for what, taken in self._room.taken().items():
+        for what, taken in self._host.taken().items():
             condition = self._conditions.setdefault(what, LastingCondition(SETTLES_S))
             match condition.observe(taken, now):
                 case News.BEGAN:

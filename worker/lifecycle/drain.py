@@ -2,7 +2,7 @@
 
 WebSockets that asked for it are handed off at once, some at a time, so that the workers that take them over meet no herd. Those that
 are left near the end are closed one by one, so that their clients do not come back all at once. Their instances get their disconnect
-then, and the rest of the time to act on it; whoever runs on after that is cancelled by the room.
+then, and the rest of the time to act on it; whoever runs on after that is cancelled by the host.
 Event streams hardly ever end by themselves: they have half of the time for it, and are then ended cleanly, since their clients
 go on by themselves.
 All other exchanges have the whole time: a request that ends within it does not fail. What is kept back of it is what the last words
@@ -24,61 +24,65 @@ from worker.lifecycle.drain_pacing import DrainPacing
 
 log = logging.getLogger("towpath.worker")
 
-LOOK_S = 0.05
+CHECK_INTERVAL_S = 0.05
 # Parts of the drain time, from its beginning:
 STREAMS_END_FROM = 0.5
 CLOSING_FROM = 0.8  #: WebSockets that nobody takes over
 CLOSED_BY = 0.95  #: who was closed last has the rest to act on it
 # What exchanges do not have of it, the lesser of both:
-LAST_WORDS_S = 0.1
-LAST_WORDS_PART = 0.05
+FINAL_PACKETS_S = 0.1
+FINAL_PACKETS_PART = 0.05
 NAMED = 10  #: requests in one line of the log
 
 
-async def drain(dispatcher: Dispatcher, room: AsgiHost, timeout_s: float, now: asyncio.Event) -> None:
+async def drain(dispatcher: Dispatcher, host: AsgiHost, timeout_s: float, now: asyncio.Event) -> None:
     """Return when nothing is under way any more: at the latest after `timeout_s`, or soon after `now` is set.
 
     What runs on in the background after its response counts too; it is cut when the time is over.
     """
     time = asyncio.get_running_loop().time
     end = time() + timeout_s
-    cut_at = end - min(LAST_WORDS_S, LAST_WORDS_PART * timeout_s)
+    cut_at = end - min(FINAL_PACKETS_S, FINAL_PACKETS_PART * timeout_s)
     await dispatcher.stop_taking()
-    pace = DrainPacing()
+    pacing = DrainPacing()
 
     def passed() -> float:
         """The part of the time that is over."""
         return 1.0 - (end - time()) / timeout_s
 
-    while (dispatcher.downstreams or dispatcher.taking or room.running) and time() < cut_at and not now.is_set():
+    while (dispatcher.downstreams or dispatcher.taking or host.running) and time() < cut_at and not now.is_set():
         dispatcher.registry.ask_some(lambda instance: instance.hand_off())
         if passed() >= STREAMS_END_FROM:
             dispatcher.registry.ask_some(lambda instance: instance.end_event_stream())
         if passed() >= CLOSING_FROM:
-            close_some(websockets(dispatcher.downstreams), pace, (CLOSED_BY - passed()) / (CLOSED_BY - CLOSING_FROM))
-        await asyncio.sleep(max(0.0, min(LOOK_S, cut_at - time())))
+            close_some(websockets(dispatcher.downstreams), pacing, (CLOSED_BY - passed()) / (CLOSED_BY - CLOSING_FROM))
+        await asyncio.sleep(max(0.0, min(CHECK_INTERVAL_S, cut_at - time())))
     cut(dispatcher.downstreams)
-    while room.running and time() < end and not now.is_set():
-        await asyncio.sleep(LOOK_S)
+    while host.running and time() < end and not now.is_set():
+        await asyncio.sleep(CHECK_INTERVAL_S)
 
 
-def websockets(lines: list[DownstreamConnection]) -> list[DownstreamConnection]:
+def websockets(downstreams: list[DownstreamConnection]) -> list[DownstreamConnection]:
     """Those that are open, and on their way to nobody."""
-    return [line for line in lines if line.open and line.instance is not None and not line.instance.exchange]
+    return [
+        downstream
+        for downstream in downstreams
+        if downstream.open and downstream.instance is not None and not downstream.instance.exchange
+    ]
 
 
-def close_some(left: list[DownstreamConnection], pace: DrainPacing, rest: float) -> None:
+def close_some(left: list[DownstreamConnection], pacing: DrainPacing, rest: float) -> None:
     """Those whose time is over. rest: the part of it that is left."""
-    if left and pace.count is None:
+    if left and pacing.count is None:
         log.info("closing %d WebSockets that nobody takes over", len(left))
-    for line in left[: pace.due(len(left), rest)]:
-        stop(line)
+    for downstream in left[: pacing.due(len(left), rest)]:
+        stop(downstream)
 
 
-def cut(lines: list[DownstreamConnection]) -> None:
+def cut(downstreams: list[DownstreamConnection]) -> None:
     """Close all at once; the requests among them have failed, so they are named."""
-    held = [(line, line.instance) for line in lines]
-    requests = [instance.exchange for line, instance in held if stop(line) and instance is not None]
+    held = [(downstream, downstream.instance) for downstream in downstreams]
+    requests = [instance.exchange for downstream, instance in held if stop(downstream) and instance is not None]
     requests = [request for request in requests if request]
     if requests:
         more = f" and {len(requests) - NAMED} more" * (len(requests) > NAMED)
@@ -86,18 +90,20 @@ def cut(lines: list[DownstreamConnection]) -> None:
         log.warning(text, len(requests), "s" * (len(requests) != 1), ", ".join(requests[:NAMED]), more)
 
 
-def stop(line: DownstreamConnection) -> bool:
+def stop(downstream: DownstreamConnection) -> bool:
     """The drain time is over for this one: its client is told, and so is its application, which may have to tidy up.
 
     False: nothing was cut; it had said its last word, or could be ended cleanly.
     """
-    if not line.held or (line.open and line.instance is not None and line.instance.end_event_stream()):
+    if not downstream.held or (
+        downstream.open and downstream.instance is not None and downstream.instance.end_event_stream()
+    ):
         return False
-    instance, cut_off = line.instance, line.open
+    instance, cut_off = downstream.instance, downstream.open
     if cut_off:
-        line.close(Close.STOPPING)
+        downstream.close(Close.STOPPING)
     else:  # handed off, and not answered (Redis may be away): nobody waits for that any longer
-        line.over()
+        downstream.over()
     if instance is not None:
         instance.disconnect(SERVICE_RESTART, "")
     return cut_off

@@ -49,7 +49,7 @@ class LoopRunner:
                 return loop.run_until_complete(task)
             except (SystemExit, KeyboardInterrupt, RuntimeError) as error:  # the last one after loop.stop()
                 end_child(error)
-                if task.done() or loop.is_closed() or is_of_ctrl_c(error):
+                if task.done() or loop.is_closed() or is_from_ctrl_c(error):
                     raise
                 log.error("the application ended the event loop; the worker goes on", exc_info=error)
                 for listener in self._restart_listeners:
@@ -69,6 +69,6 @@ class LoopRunner:
         asyncio.set_event_loop(None)
 
 
-def is_of_ctrl_c(error: BaseException) -> bool:
+def is_from_ctrl_c(error: BaseException) -> bool:
     """Did the signal raise `error`? Not once the loop has a handler for it: then it is the application's own."""
     return isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is signal.default_int_handler

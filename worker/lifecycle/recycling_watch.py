@@ -9,17 +9,17 @@ from pathlib import Path
 
 from worker.lifecycle.recycling import Recycling
 
-LOOK_S = 0.1
-MEMORY_LOOK_S = 2.0  #: reading /proc is a call into the kernel, and memory grows slowly
+CHECK_INTERVAL_S = 0.1
+MEMORY_CHECK_INTERVAL_S = 2.0  #: reading /proc is a call into the kernel, and memory grows slowly
 
 
-class LifetimeWatch:
+class RecyclingWatch:
     """A timer, and nothing on the way of a connection: a limit is noticed some connections late."""
 
-    def __init__(self, lifetime: Recycling, adopted: Callable[[], int], over: Callable[[str], None]) -> None:
+    def __init__(self, recycling: Recycling, adopted: Callable[[], int], over: Callable[[str], None]) -> None:
         """adopted: connections so far. over: called once, with the reason in words."""
         self._loop = asyncio.get_running_loop()
-        self._lifetime = lifetime
+        self._recycling = recycling
         self._adopted = adopted
         self._over = over
         self._began_at = self._loop.time()
@@ -29,20 +29,20 @@ class LifetimeWatch:
 
     def start(self) -> None:
         """Begin to look, if there is any limit."""
-        if self._lifetime.limited:
-            self._handle = self._loop.call_later(LOOK_S, self._look)
+        if self._recycling.limited:
+            self._handle = self._loop.call_later(CHECK_INTERVAL_S, self._check)
 
     def stop(self) -> None:
         """Look no more."""
         if self._handle is not None:
             self._handle.cancel()
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         now = self._loop.time()
-        if self._lifetime.rss_bytes and now >= self._memory_at:
-            self._memory_at = now + MEMORY_LOOK_S
+        if self._recycling.rss_bytes and now >= self._memory_at:
+            self._memory_at = now + MEMORY_CHECK_INTERVAL_S
             self._rss_bytes = resident_bytes()
-        why = self._lifetime.over(self._adopted(), now - self._began_at, self._rss_bytes)
+        why = self._recycling.over(self._adopted(), now - self._began_at, self._rss_bytes)
         if why:
             self._over(why)
         else:

@@ -22,11 +22,11 @@ from dataclasses import dataclass, field
 from channel_layer.process.stop_requests import Meaning, StopRequests
 
 SHUTDOWN_S = 4.0  #: beyond the graceful time; supervisord kills after 5
-NOW_S = 1.0  #: from the second request
-LOOK_S = 0.2
-BLOCKED_LOOKS = 5  #: so many in a row without an answer, and the loop does not turn
-STUCK_LOOK_S = 1.0  #: while nobody has asked it to leave
-STUCK_LOOKS_MIN = 4  #: a loop that turns leaves one or two unanswered on a machine that is overloaded
+SECOND_REQUEST_S = 1.0  #: from the second request
+PROBE_INTERVAL_S = 0.2
+BLOCKED_PROBES = 5  #: so many in a row without an answer, and the loop does not turn
+STUCK_PROBE_INTERVAL_S = 1.0  #: while nobody has asked it to leave
+STUCK_PROBES_MIN = 4  #: a loop that turns leaves one or two unanswered on a machine that is overloaded
 
 
 @dataclass(slots=True)
@@ -42,7 +42,7 @@ class ShutdownDeadline:
     unanswered: int = 0
     unanswered_s: float = 0.0
 
-    def ask(self, number: int, now: float) -> None:
+    def request_stop(self, number: int, now: float) -> None:
         """It ought to leave, says a signal."""
         meaning = self.requests.hear(number, now)
         if meaning is Meaning.STOP:
@@ -59,18 +59,22 @@ class ShutdownDeadline:
         self.asked_at = now
 
     @property
-    def look_s(self) -> float | None:
-        """How long until the next look; None: there is nothing to look at."""
+    def probe_interval_s(self) -> float | None:
+        """How long until the next probe; None: none is sent."""
         if self.asked_at is not None:
-            return LOOK_S
-        return min(STUCK_LOOK_S, self.stuck_s_max / STUCK_LOOKS_MIN) if self.serving and self.stuck_s_max else None
+            return PROBE_INTERVAL_S
+        return (
+            min(STUCK_PROBE_INTERVAL_S, self.stuck_s_max / STUCK_PROBES_MIN)
+            if self.serving and self.stuck_s_max
+            else None
+        )
 
-    def look(self) -> None:
-        """The loop is asked for a sign of life, `look_s` after the last time."""
+    def probe_sent(self) -> None:
+        """The loop is asked for a sign of life, `probe_interval_s` after the last time."""
         self.unanswered += 1
-        self.unanswered_s += self.look_s or 0.0
+        self.unanswered_s += self.probe_interval_s or 0.0
 
-    def turned(self) -> None:
+    def probe_answered(self) -> None:
         """It gave one."""
         self.unanswered, self.unanswered_s = 0, 0.0
 
@@ -79,8 +83,8 @@ class ShutdownDeadline:
         if self.asked_at is None:
             stuck = self.stuck_s_max and self.unanswered_s > self.stuck_s_max
             return f"its event loop has been blocked for {self.stuck_s_max:g} s (--worker-timeout)" if stuck else ""
-        blocked = self.unanswered > BLOCKED_LOOKS
-        if self.asked_again_at is not None and (blocked or now >= self.asked_again_at + NOW_S):
+        blocked = self.unanswered > BLOCKED_PROBES
+        if self.asked_again_at is not None and (blocked or now >= self.asked_again_at + SECOND_REQUEST_S):
             return f"it was asked twice{' and its event loop is blocked' * blocked}"
         if blocked and now >= self.asked_at + self.graceful_s:
             return f"{self.graceful_s:g} s are over and its event loop is blocked"

@@ -21,7 +21,7 @@ from typing import Any
 
 from channel_layer.protocol.events import Event
 from worker.application.fresh_context import fresh_context
-from worker.application.sync_threads import KEPT_THREAD
+from worker.application.sync_threads import SYNC_THREAD
 from worker.errors import InvalidEvent, WrongOrder
 from worker.wsgi.environ import environ_of
 from worker.wsgi.input import body_input
@@ -53,7 +53,7 @@ class WsgiApplication:
             environ.setdefault("CONTENT_LENGTH", str(len(first["body"])))
         # A context of its own: what the application leaves in context variables is not the next request's.
         run = fresh_context(self._loaded).run
-        for event in await loop.run_in_executor(KEPT_THREAD.get(), run, response.run, self._target, environ):
+        for event in await loop.run_in_executor(SYNC_THREAD.get(), run, response.run, self._target, environ):
             await send(event)
         return None
 
@@ -86,13 +86,13 @@ class WsgiResponse:
                 self.write(chunk)
             if self._start is None:
                 raise WrongOrder("the application returned without a call of start_response()")
-            self._say(b"", more_body=False)
+            self._queue(b"", more_body=False)
             if close is not None:
-                self._take_off()  # close() may take its time, and the client must not wait for it
+                self._start_hop()  # close() may take its time, and the client must not wait for it
         finally:
             if close is not None:
                 close()
-        self._land()
+        self._finish_hop()
         return self._unsent
 
     def start_response(
@@ -117,11 +117,11 @@ class WsgiResponse:
             chunk = bytes(chunk)
         if chunk:
             missing = self._missing_bytes
-            self._say(chunk, more_body=True)
+            self._queue(chunk, more_body=True)
             if missing is None or missing != len(chunk):
-                self._take_off()
+                self._start_hop()
 
-    def _say(self, chunk: bytes, more_body: bool) -> None:
+    def _queue(self, chunk: bytes, more_body: bool) -> None:
         if not self._started and self._start is not None:
             self._started = True
             self._unsent.append(self._start)
@@ -129,13 +129,13 @@ class WsgiResponse:
             self._missing_bytes -= len(chunk)
         self._unsent.append({"type": "http.response.body", "body": chunk, "more_body": more_body})
 
-    def _take_off(self) -> None:
+    def _start_hop(self) -> None:
         """Let go what is unsent, once the hop before has landed: that is the application's backpressure."""
-        self._land()
+        self._finish_hop()
         events, self._unsent = self._unsent, []
         self._hop = asyncio.run_coroutine_threadsafe(self._send_all(events), self._loop)
 
-    def _land(self) -> None:
+    def _finish_hop(self) -> None:
         hop, self._hop = self._hop, None
         if hop is not None:
             hop.result()

@@ -16,7 +16,7 @@ from worker.application import import_isolation
 import_isolation.import_everything()
 from worker.application.loader import load_application
 from worker.settings import WorkerSettings
-import_isolation.leave_names()
+import_isolation.release_package_names()
 loaded = load_application(WorkerSettings(app="project.web:app", app_dir={folder!r}))
 print(loaded.target(None, None, None))
 import channel_layer.protocol.events
@@ -72,7 +72,7 @@ def test_every_module_of_ours_is_imported_before_the_names_are_given_up():
 
 
 def test_no_module_of_ours_imports_inside_a_function():
-    """After leave_names an import statement of ours would find the user's module, so there is none that runs late."""
+    """After release_package_names an import statement of ours would find the user's module, so there is none that runs late."""
     import ast
 
     from worker.application.import_isolation import OUR_HOME

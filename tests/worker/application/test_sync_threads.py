@@ -120,7 +120,7 @@ async def test_a_worker_whose_threads_are_busy_takes_nothing_and_says_when_it_ca
     """A slow view never holds up a request that another worker could take; the pump need not poll for the end of it."""
     release, told = threading.Event(), asyncio.Event()
     application = answering(lambda: release.wait(DEADLINE_S))
-    room = await rooms.open(application, freed=told.set, threads=2, concurrency=50)
+    room = await rooms.open(application, on_capacity=told.set, threads=2, concurrency=50)
     assert room.free("http") == 50
     wires = [line(), line()]
     for redis_settings in wires:
@@ -157,7 +157,7 @@ async def test_exchanges_that_wait_for_something_else_do_not_fill_the_threads(ro
             await release.wait()
         await answering(lambda: None)(scope, receive, send)
 
-    room = await rooms.open(application, freed=told.set, threads=2)
+    room = await rooms.open(application, on_capacity=told.set, threads=2)
     await ask(room, line, http_scope, 2)
     told.clear()
     wires = [line() for _ in range(2)]

@@ -43,7 +43,7 @@ async def read_it_up(scope: Any, receive: Any, send: Any) -> None:
 async def test_a_response_that_streams_holds_no_place_from_its_start(rooms, line, http_scope, sent):
     """A hundred event streams leave a worker as free as none; also those that have nothing to say yet."""
     application, told = Steps(*sent, after=(LAST,)), asyncio.Event()
-    room = await rooms.open(application, freed=told.set, concurrency=1)
+    room = await rooms.open(application, on_capacity=told.set, concurrency=1)
     assert room.free("http") == 1
     redis_settings = line()
     room.start(http_scope(), b"", False, redis_settings)

@@ -11,10 +11,10 @@ import pytest
 from channel_layer.protocol.scope import Scope, ScopeReader
 from tests.support.facts import until
 from worker.asgi.http_state import (
-    UNHEARD_EVENTS_AT_ANY_TIME,
-    UNHEARD_EVENTS_MAX,
-    UNHEARD_S_MAX,
-    Unheard,
+    DISCARDED_EVENTS_AT_ANY_TIME,
+    DISCARDED_EVENTS_MAX,
+    DISCARDED_S_MAX,
+    DiscardedEvents,
     announces_length,
 )
 from worker.connections.interfaces import Close
@@ -230,21 +230,21 @@ async def test_whatever_is_said_to_a_client_that_has_left_is_dropped(rooms, line
 @pytest.mark.parametrize(
     ("headers", "events", "passed_s", "goes_on"),
     [
-        ([], UNHEARD_EVENTS_MAX, 1.0, False),
-        ([], UNHEARD_EVENTS_MAX + 1, 1.0, True),
-        ([(b"Content-Length", b"7")], UNHEARD_EVENTS_MAX + 1, 1.0, False),
-        ([], UNHEARD_EVENTS_AT_ANY_TIME, 2 * UNHEARD_S_MAX, False),
-        ([], UNHEARD_EVENTS_AT_ANY_TIME + 1, UNHEARD_S_MAX - 1.0, False),
-        ([], UNHEARD_EVENTS_AT_ANY_TIME + 1, UNHEARD_S_MAX, True),
-        ([(b"content-length", b"7")], UNHEARD_EVENTS_AT_ANY_TIME + 1, UNHEARD_S_MAX, True),
+        ([], DISCARDED_EVENTS_MAX, 1.0, False),
+        ([], DISCARDED_EVENTS_MAX + 1, 1.0, True),
+        ([(b"Content-Length", b"7")], DISCARDED_EVENTS_MAX + 1, 1.0, False),
+        ([], DISCARDED_EVENTS_AT_ANY_TIME, 2 * DISCARDED_S_MAX, False),
+        ([], DISCARDED_EVENTS_AT_ANY_TIME + 1, DISCARDED_S_MAX - 1.0, False),
+        ([], DISCARDED_EVENTS_AT_ANY_TIME + 1, DISCARDED_S_MAX, True),
+        ([(b"content-length", b"7")], DISCARDED_EVENTS_AT_ANY_TIME + 1, DISCARDED_S_MAX, True),
     ],
 )
 def test_an_application_goes_on_and_on_by_number_or_by_time(headers, events, passed_s, goes_on):
     """P5. On both sides of each limit. A response that has said its length ends by itself, but not at any time."""
-    unheard = Unheard(100.0, announces_length(START | {"headers": headers}))
-    before = [unheard.goes_on(100.0) for _ in range(events - 1)]
+    discarded = DiscardedEvents(100.0, announces_length(START | {"headers": headers}))
+    before = [discarded.goes_on(100.0) for _ in range(events - 1)]
     assert not any(before)
-    assert unheard.goes_on(100.0 + passed_s) is goes_on
+    assert discarded.goes_on(100.0 + passed_s) is goes_on
 
 
 @pytest.mark.parametrize("start", [None, {}, "start", {"type": "http.response.body"}, START, START | {"headers": 7}])
@@ -562,7 +562,7 @@ async def test_background_work_counts_as_running_until_it_ends(rooms, line, http
         await finish.wait()
 
     redis_settings = line()
-    room = await rooms.open(application, freed=told.set, concurrency=1)
+    room = await rooms.open(application, on_capacity=told.set, concurrency=1)
     assert room.free("http") == 1
     room.start(http_scope(), b"", False, redis_settings)
     await redis_settings.over()

@@ -29,7 +29,7 @@ def test_a_worker_reads_its_share(free: int, length: int, workers: int, lagging:
 
 def test_never_two_takes_of_one_connection_at_once() -> None:
     """P3. Read, and then claimed by itself before the first take was answered: the second is left alone."""
-    adoption = Adoption(never_s=60)
+    adoption = Adoption(abandon_s=60)
     assert adoption.choose([KEY, OTHER], now=0) == [True, True]
     assert adoption.choose([KEY], now=1) == [False]
     adoption.answered(KEY)
@@ -38,7 +38,7 @@ def test_never_two_takes_of_one_connection_at_once() -> None:
 
 def test_what_was_taken_without_an_answer_is_never_taken_again() -> None:
     """P3. Somebody else may: this worker has said that it will not."""
-    adoption = Adoption(never_s=60)
+    adoption = Adoption(abandon_s=60)
     adoption.choose([KEY], now=0)
     adoption.unanswered(KEY, now=1)
     assert adoption.choose([KEY], now=60) == [False]
@@ -49,9 +49,9 @@ def test_what_was_taken_without_an_answer_is_never_taken_again() -> None:
 
 def test_packets_that_come_before_the_answer_wait_for_it() -> None:
     """P1. In order; without a take under way nobody holds anything."""
-    adoption = Adoption(never_s=60)
-    assert not adoption.hold(KEY, [4])
+    adoption = Adoption(abandon_s=60)
+    assert not adoption.buffer(KEY, [4])
     adoption.choose([KEY], now=0)
-    assert adoption.hold(KEY, [4]) and adoption.hold(KEY, [5])
+    assert adoption.buffer(KEY, [4]) and adoption.buffer(KEY, [5])
     assert adoption.answered(KEY) == [[4], [5]]
     assert adoption.answered(KEY) == []

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from channel_layer.messaging.generations import DEFER_TO_NEWER_S
-from worker.connections.placement import ASKS_S, DEFER_S, DEFER_TIMES_MAX, SETTLED_S, Placement
+from worker.connections.placement import ASKING_S, DEFER_S, DEFER_TIMES_MAX, SETTLED_S, Placement
 
 LATER = 100.0
 
@@ -24,7 +24,7 @@ def placed(own: int, *leases: dict[str, Any]) -> Placement:
     """A worker that has been there for long, and knows of these others."""
     placement = Placement()
     for now in (0.0, LATER):
-        placement.look(own, leases, now)
+        placement.update(own, leases, now)
     return placement
 
 
@@ -72,7 +72,7 @@ def test_the_mean_stays_the_same_while_sockets_go_from_one_worker_to_another() -
 def test_a_new_worker_may_take_what_its_predecessor_had() -> None:
     """P7. It is one more as long as that has not said that it leaves: four and a new one are four."""
     successor = Placement()
-    successor.look(0, [interface(800), *(worker(200) for _ in range(4))], 0.0)
+    successor.update(0, [interface(800), *(worker(200) for _ in range(4))], 0.0)
     assert successor.share == pytest.approx(200 * 1.1 + 25)
     assert successor.count(0, wanted=16) == 16
     assert successor.count(240, wanted=16) < 16
@@ -81,9 +81,9 @@ def test_a_new_worker_may_take_what_its_predecessor_had() -> None:
 def test_a_worker_that_leaves_counts_until_its_successor_is_known() -> None:
     """P7. Else the others would think for a second that there are fewer, and take more than their share."""
     one = placed(200, interface(800), *(worker(200) for _ in range(3)))
-    one.look(200, [interface(800), worker(200), worker(200), worker(200, draining=True)], LATER + 1)
+    one.update(200, [interface(800), worker(200), worker(200), worker(200, draining=True)], LATER + 1)
     assert one.share == pytest.approx(200 * 1.1 + 25)
-    one.look(200, [interface(800), worker(200), worker(200)], LATER + 1 + SETTLED_S)
+    one.update(200, [interface(800), worker(200), worker(200)], LATER + 1 + SETTLED_S)
     assert one.share == pytest.approx(800 / 3 * 1.1 + 25)
 
 
@@ -130,12 +130,12 @@ def test_interface_servers_that_do_not_say_what_they_hold_are_made_up_for() -> N
 def test_what_others_hold_is_asked_by_who_is_new_and_as_long_as_anybody_has_many() -> None:
     """A fleet without WebSockets need not know."""
     placement = Placement()
-    placement.look(0, [interface(4), worker(4)], 100.0)
-    assert placement.asks(0, 100.0)
-    assert not placement.asks(0, 100.0 + ASKS_S)
-    assert placement.asks(51, 100.0 + ASKS_S)
-    placement.look(0, [interface(400), worker(400)], 101.0)
-    assert placement.asks(0, 100.0 + ASKS_S)
+    placement.update(0, [interface(4), worker(4)], 100.0)
+    assert placement.needs_leases(0, 100.0)
+    assert not placement.needs_leases(0, 100.0 + ASKING_S)
+    assert placement.needs_leases(51, 100.0 + ASKING_S)
+    placement.update(0, [interface(400), worker(400)], 101.0)
+    assert placement.needs_leases(0, 100.0 + ASKING_S)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.facts import until
 from worker.lifecycle.recycling import Recycling
-from worker.lifecycle.recycling_watch import LifetimeWatch, resident_bytes
+from worker.lifecycle.recycling_watch import RecyclingWatch, resident_bytes
 from worker.settings import WorkerSettings
 
 CHANCES = [0.0, 0.5, 0.999_999]
@@ -44,7 +44,7 @@ async def test_the_end_is_told_once() -> None:
     """And nothing is looked at any more."""
     told: list[str] = []
     adopted = [0]
-    watch = LifetimeWatch(Recycling(connections=3), lambda: adopted[0], told.append)
+    watch = RecyclingWatch(Recycling(connections=3), lambda: adopted[0], told.append)
     watch.start()
     adopted[0] = 4
     await until(lambda: told)
@@ -55,7 +55,7 @@ async def test_memory_is_that_of_this_process() -> None:
     """Resident, in bytes."""
     assert 10 * 2**20 < resident_bytes() < 4 * 2**30
     told: list[str] = []
-    watch = LifetimeWatch(Recycling(rss_bytes=2**20), int, told.append)
+    watch = RecyclingWatch(Recycling(rss_bytes=2**20), int, told.append)
     watch.start()
     await until(lambda: told)
     watch.stop()
