@@ -71,14 +71,14 @@ class InterfaceServer:
             fd=settings.fd,
             backlog=settings.backlog,
             reuse_port=settings.reuse_port,
-            patience=KeepaliveSettings.beside(settings.stall_timeout_s),
+            keepalive=KeepaliveSettings.beside(settings.stall_timeout_s),
             admits=SpareDescriptors(self._context.counters).admits,
         )
         await self._dispatcher.start()
         self._context.start()
         try:
             self._port = await endpoint.open(self._factory)
-            log.info("%s listens on %s", self._dispatcher.node.name, self._port.shown)
+            log.info("%s listens on %s", self._dispatcher.node.name, self._port.display_address)
             await self._stop.wait()
             await self._drain()
         finally:

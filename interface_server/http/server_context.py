@@ -71,9 +71,9 @@ class ServerContext:
         )
         context._tick(loop.time())
         context.sweep.add(context._tick)
-        context.sweep.add(context.stalled.sweep)
-        context.sweep.add(context.slow.sweep)
-        context.sweep.add(context.half_closed.sweep)
+        context.sweep.add(context.stalled.check)
+        context.sweep.add(context.slow.check)
+        context.sweep.add(context.half_closed.check)
         return context
 
     def start(self) -> None:

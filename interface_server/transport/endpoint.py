@@ -16,12 +16,12 @@ from interface_server.transport.keepalive import KeepaliveSettings
 from interface_server.transport.listening_port import ListeningPort
 from interface_server.transport.socket_options import (
     EVERYWHERE,
-    be_patient,
     listen_everywhere,
     permissions,
     remove_stale,
+    set_keepalive,
 )
-from interface_server.transport.transport import Transport, everybody
+from interface_server.transport.transport import Transport, admit_all
 
 
 @implementer(IStreamServerEndpoint)
@@ -31,7 +31,7 @@ class ServerEndpoint:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
-        *,
+        *,  # one address in four alternative forms, and options of the system's that all have a default
         host: str = "127.0.0.1",
         port: int = 0,
         uds: str | None = None,
@@ -39,17 +39,17 @@ class ServerEndpoint:
         fd: int | None = None,
         backlog: int = 2048,
         reuse_port: bool = False,
-        patience: KeepaliveSettings | None = None,
-        admits: Callable[[int], bool] = everybody,
+        keepalive: KeepaliveSettings | None = None,
+        admits: Callable[[int], bool] = admit_all,
     ) -> None:
-        """patience: with clients that are no longer there; None: the system's, which has none while nothing is sent."""
+        """keepalive: with clients that are no longer there; None: the system's, which has none while nothing is sent."""
         self._loop = loop
         self._host, self._port, self._reuse_port = host, port, reuse_port
         self._uds = Path(uds) if uds else None
         self._uds_permissions = uds_permissions
         self._fd = fd
         self._backlog = backlog
-        self._patience = patience
+        self._keepalive = keepalive
         self._admits = admits
         self._connecting: set[asyncio.Task[object]] = set()  # asyncio itself holds its tasks only weakly
 
@@ -60,9 +60,9 @@ class ServerEndpoint:
     async def open(self, factory: Factory) -> ListeningPort:
         """Listen; each connection gets a protocol of `factory`. Raises OSError, with nothing left behind."""
         port = await self._port_of(factory)
-        if self._patience is not None:
+        if self._keepalive is not None:
             for listening in port.sockets:
-                be_patient(listening, self._patience)
+                set_keepalive(listening, self._keepalive)
         return port
 
     async def _port_of(self, factory: Factory) -> ListeningPort:

@@ -22,8 +22,8 @@ from dataclasses import dataclass
 #: How a connection ends that the kernel has given up, where nobody said so.
 ERRNOS = frozenset({errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH})
 
-LATER_THAN_STALLED_S = 5.0
-STALL_TIMEOUT_S_MAX = 60_000.0  #: the kernel knows no larger numbers than follow from it
+LATER_THAN_WRITE_TIMEOUT_S = 5.0
+WRITE_TIMEOUT_S_MAX = 60_000.0  #: the kernel knows no larger numbers than follow from it
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +35,11 @@ class KeepaliveSettings:
     unacknowledged_s: float
 
     @classmethod
-    def beside(cls, stall_timeout_s: float) -> KeepaliveSettings:
+    def beside(cls, write_timeout_s: float) -> KeepaliveSettings:
         """As much as fits the time that a client has which takes nothing; a silent one is given up a few seconds later."""
-        stall_timeout_s = min(stall_timeout_s, STALL_TIMEOUT_S_MAX)
+        write_timeout_s = min(write_timeout_s, WRITE_TIMEOUT_S_MAX)
         return cls(
-            idle_s=max(1, int(stall_timeout_s / 2)),
-            interval_s=max(1, int(stall_timeout_s / 6)),
-            unacknowledged_s=stall_timeout_s + LATER_THAN_STALLED_S,
+            idle_s=max(1, int(write_timeout_s / 2)),
+            interval_s=max(1, int(write_timeout_s / 6)),
+            unacknowledged_s=write_timeout_s + LATER_THAN_WRITE_TIMEOUT_S,
         )

@@ -75,7 +75,7 @@ class ListeningPort:
         return address_of(self._server.sockets[0].getsockname())
 
     @property
-    def shown(self) -> str:
+    def display_address(self) -> str:
         """Where we listen, for people."""
         name = self._server.sockets[0].getsockname()
         if not isinstance(name, tuple):

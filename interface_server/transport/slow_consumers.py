@@ -60,7 +60,7 @@ class SlowConsumers:
         """Little waits for it, or it is gone."""
         self._debts.pop(transport, None)
 
-    def sweep(self, now: float) -> None:
+    def check(self, now: float) -> None:
         """Begin anew for each that has taken what it had to; call `on_slow` of those that have not in time."""
         for transport, debt in tuple(self._debts.items()):
             if transport.acknowledged_bytes() >= debt.due_bytes:

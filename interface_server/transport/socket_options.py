@@ -34,14 +34,14 @@ def prepare(sock: socket.socket) -> None:
         pass  # the peer is gone already, or the kernel does not know the option: neither is needed to be right
 
 
-def be_patient(listening: Any, patience: KeepaliveSettings) -> None:
+def set_keepalive(listening: Any, keepalive: KeepaliveSettings) -> None:
     """Those that will be accepted. listening: a socket, or uvloop's picture of one."""
     if listening.family == socket.AF_UNIX:
         return
-    milliseconds = int(patience.unacknowledged_s * 1000)
+    milliseconds = int(keepalive.unacknowledged_s * 1000)
     wanted = (
-        (TCP_KEEPIDLE, patience.idle_s),
-        (socket.TCP_KEEPINTVL, patience.interval_s),
+        (TCP_KEEPIDLE, keepalive.idle_s),
+        (socket.TCP_KEEPINTVL, keepalive.interval_s),
         (TCP_USER_TIMEOUT, milliseconds),
     )
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

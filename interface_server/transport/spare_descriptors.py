@@ -19,7 +19,7 @@ class SpareDescriptors:
 
     def __init__(self, counters: MutableMapping[str, int]) -> None:
         self._counters = counters
-        self._told = RateLimitedLog()
+        self._log = RateLimitedLog()
         self.limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         #: The system gives out the lowest number that is free: a client with this one would take from the spare.
         self._first = self.limit - min(SPARE, self.limit // 4)
@@ -29,7 +29,7 @@ class SpareDescriptors:
         if descriptor < self._first or self.limit == resource.RLIM_INFINITY:
             return True
         self._counters["refused.no_descriptor"] += 1
-        if times := self._told.count(time.monotonic()):
+        if times := self._log.count(time.monotonic()):
             text = "no file descriptor is left for clients (the limit is %d): %d new connection(s) closed since this was told last"
             log.warning(text, self.limit, times)
         return False

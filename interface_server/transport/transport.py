@@ -37,7 +37,7 @@ GONE = select.POLLHUP | select.POLLERR
 HUNG_UP = getattr(select, "POLLRDHUP", 0) | GONE
 
 
-def everybody(_descriptor: int) -> bool:
+def admit_all(_descriptor: int) -> bool:
     """There is room for all."""
     return True
 
@@ -50,7 +50,7 @@ class Transport(asyncio.Protocol):
 
     disconnecting = False  # Twisted asks for it in places; whoever needs the truth asks `is_closing`
 
-    def __init__(self, factory: Factory, admits: Callable[[int], bool] = everybody) -> None:
+    def __init__(self, factory: Factory, admits: Callable[[int], bool] = admit_all) -> None:
         """admits: by its descriptor, whether a connection may stay."""
         self._admits = admits
         self._factory: Factory | None = factory
@@ -58,7 +58,7 @@ class Transport(asyncio.Protocol):
         self._written = 0
         self.protocol: Any = None
         self.uv: Any = None
-        self.data_received: Any = _nobody_listens
+        self.data_received: Any = _drop_data
 
     # What uvloop calls.
 
@@ -82,7 +82,7 @@ class Transport(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         protocol, self.protocol = self.protocol, None
         self._producer = None
-        self.data_received = _nobody_listens
+        self.data_received = _drop_data
         if protocol is not None:
             protocol.connectionLost(connectionDone if exc is None else _lost(exc))
 
@@ -94,13 +94,13 @@ class Transport(asyncio.Protocol):
         if self._producer is not None:
             self._producer.pauseProducing()
         else:
-            _tell(self.protocol, "pause_writing")
+            _notify(self.protocol, "pause_writing")
 
     def resume_writing(self) -> None:
         if self._producer is not None:
             self._producer.resumeProducing()
         else:
-            _tell(self.protocol, "resume_writing")
+            _notify(self.protocol, "resume_writing")
 
     # What our protocols call.
 
@@ -245,11 +245,11 @@ def _lost(exc: Exception) -> Failure:
     return Failure(kind(str(exc)))  # type: ignore[no-untyped-call]  # Twisted's is not typed
 
 
-def _nobody_listens(data: bytes) -> None:
+def _drop_data(data: bytes) -> None:
     """Bytes that arrive while a connection has no protocol, or no longer one, are nobody's."""
 
 
-def _tell(protocol: object, news: str) -> None:
-    heard = getattr(protocol, news, None)
+def _notify(protocol: object, method: str) -> None:
+    heard = getattr(protocol, method, None)
     if heard is not None:
         heard()

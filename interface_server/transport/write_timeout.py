@@ -53,7 +53,7 @@ class WriteTimeouts:
         """Nothing is expected of `transport` any more: it moved below its mark, or it is gone."""
         self._watched.pop(transport, None)
 
-    def sweep(self, now: float) -> None:
+    def check(self, now: float) -> None:
         """Note who has moved since the last time; call `on_stalled` of those who have not for too long."""
         for transport, progress in tuple(self._watched.items()):
             acknowledged = transport.acknowledged_bytes()

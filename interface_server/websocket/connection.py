@@ -24,7 +24,7 @@ from interface_server.http.response import InvalidResponse
 from interface_server.transport.byte_stream import ByteStream
 from interface_server.transport.transport import PeerTimedOut
 from interface_server.websocket import termination
-from interface_server.websocket.frames import FIN, PING, PONG, BadFrame, close_frame, frame, heard_close
+from interface_server.websocket.frames import FIN, PING, PONG, BadFrame, close_frame, frame, parse_close
 from interface_server.websocket.handshake import BadHandshake
 from interface_server.websocket.opening import Opening
 from interface_server.websocket.reader import FrameReader
@@ -90,7 +90,7 @@ class WebSocketConnection:
         try:
             deflate = self._opening.accept(event)
         except InvalidResponse as error:
-            self.at_fault(str(error))
+            self.fail_application(str(error))
             return
         self._opening = None
         self._enter(state)
@@ -104,13 +104,13 @@ class WebSocketConnection:
             if self._opening.deny(event):
                 self._end(Trigger.DENIED, termination.NOTHING_MORE)
         except (InvalidResponse, KeyError, TypeError, ValueError) as error:
-            self.at_fault(f"{error!r}")
+            self.fail_application(f"{error!r}")
 
     # What the dispatcher calls (`Client`).
 
     def adopted(self) -> None:
         if self._state is CONNECTING:
-            self._registry.watch.accepting.arm(self, self._registry.now())
+            self._registry.timeouts.accepting.arm(self, self._registry.now())
 
     def deliver(self, events: Sequence[Event], size_bytes: int) -> None:
         for event in events:
@@ -160,7 +160,7 @@ class WebSocketConnection:
 
     # What the reader and the writer call.
 
-    def heard_ping(self, payload: bytes) -> None:
+    def ping_received(self, payload: bytes) -> None:
         if self._state is OPEN:
             self._writer.write_control(frame(FIN | PONG, payload))
 
@@ -180,20 +180,20 @@ class WebSocketConnection:
         self._leave(ABNORMAL, termination.PING_TIMEOUT)
         self._end(Trigger.PONG_OVERDUE, termination.PONG_TOO_LATE)
 
-    def heard_close_frame(self, payload: bytes) -> None:
+    def close_received(self, payload: bytes) -> None:
         state, action = transition(self._state, Trigger.CLOSE_RECEIVED)
         if action is Action.ANSWER_CLOSE:
-            answer, code, reason = heard_close(payload)
+            answer, code, reason = parse_close(payload)
             self._stream.write(close_frame(answer))
             self._hang_up(state)
             self._leave(code, reason)
         elif action is Action.HANG_UP:
             self._hang_up(state)
 
-    def failed(self, bad: BadFrame) -> None:
+    def protocol_failed(self, bad: BadFrame) -> None:
         self._end(Trigger.BAD_FRAME, Termination(code=bad.code, reason=bad.reason))
 
-    def at_fault(self, what: str) -> None:
+    def fail_application(self, what: str) -> None:
         """The application (or its worker) broke the rules; the client is answered as far as that is possible still."""
         logger.error("%s: %s", self.upstream.channel if self.upstream is not None else "?", what)
         self._registry.context.counters["closed.application_error"] += 1
@@ -225,7 +225,7 @@ class WebSocketConnection:
             self._end(Trigger.SLOW_CLOSE_OVERDUE, termination.NOTHING_MORE)
         else:
             context.stalled.watch(self._stream, context.now, self.stalled)
-            self._registry.watch.closing.arm(self, self._registry.now())
+            self._registry.timeouts.closing.arm(self, self._registry.now())
 
     def evict(self) -> None:
         self._end(Trigger.SHUTDOWN, termination.LEAVING)
@@ -240,7 +240,7 @@ class WebSocketConnection:
         elif action is Action.DENY:
             self._deny(state, event)
         elif action is Action.PROTOCOL_ERROR:
-            self.at_fault(f"{event['type']} has no place while the socket is {self._state.name.lower()}")
+            self.fail_application(f"{event['type']} has no place while the socket is {self._state.name.lower()}")
         else:
             self._perform(move, termination.asked_for(event))
 
@@ -268,11 +268,11 @@ class WebSocketConnection:
         """Change the state. In the last three only the end is waited for, and not for long."""
         self._state = state
         if state is OPEN or state is DENYING:
-            self._registry.watch.accepting.disarm(self)
+            self._registry.timeouts.accepting.disarm(self)
         else:
             self._writer.stop()
             self._reader.stop_pings()
-            self._registry.watch.closing_down(self, self._registry.now())
+            self._registry.timeouts.closing_down(self, self._registry.now())
 
     def _close(self, state: State, how: Termination) -> None:
         """Our close frame; the client answers it, or is cut off."""

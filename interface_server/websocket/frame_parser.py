@@ -24,16 +24,16 @@ from interface_server.websocket.frames import CLOSE, PING, BadFrame
 #: Up to here an xor of two long integers is faster than the call into C (0.7 µs instead of 3.3 for 64 bytes).
 _MASK_BY_INTEGER_BYTES_MAX = 1024
 #: Parsers that wait in the rack; what was made beyond it is thrown away. A parser takes about 1.5 KiB.
-_RACK_SIZE_MAX = 64
+_POOL_SIZE_MAX = 64
 
 
 class Listener(Protocol):
     """Who is told what was read."""
 
-    def heard_message(self, payload: bytes, binary: bool) -> None: ...
-    def heard_ping(self, payload: bytes) -> None: ...
-    def heard_pong(self) -> None: ...
-    def heard_close_frame(self, payload: bytes) -> None: ...
+    def message_received(self, payload: bytes, binary: bool) -> None: ...
+    def ping_received(self, payload: bytes) -> None: ...
+    def pong_received(self) -> None: ...
+    def close_received(self, payload: bytes) -> None: ...
 
 
 class _Server:
@@ -42,7 +42,7 @@ class _Server:
     isServer = True
 
 
-class Framing(WebSocketServerProtocol):
+class FrameParser(WebSocketServerProtocol):
     """One parser. `listener` is set while it is borrowed."""
 
     log = logging.getLogger("towpath.interface.autobahn")
@@ -72,7 +72,7 @@ class Framing(WebSocketServerProtocol):
         self.frame_payload: bytes | bytearray = b""  # of the frame that is being read, as masked as it came
         self.message_payload: bytes | bytearray = b""  # of the frames before it
 
-    def feed(self, data: bytes) -> None:
+    def receive_data(self, data: bytes) -> None:
         """Parse; the listener hears of each message and control frame. Raises BadFrame: this parser is then spoilt."""
         self.data = self.data + data if self.data else data
         while self.processData():
@@ -111,18 +111,18 @@ class Framing(WebSocketServerProtocol):
     def _onMessageEnd(self) -> None:
         payload, self.message_payload = self.message_payload, b""
         assert self.listener is not None
-        self.listener.heard_message(bytes(payload), self.message_is_binary)
+        self.listener.message_received(bytes(payload), self.message_is_binary)
 
     def processControlFrame(self) -> bool:
         payload = self._unmasked(b"".join(self.control_frame_data))
         opcode, listener = self.current_frame.opcode, self.listener
         assert listener is not None
         if opcode == CLOSE:
-            listener.heard_close_frame(payload)
+            listener.close_received(payload)
         elif opcode == PING:
-            listener.heard_ping(payload)
+            listener.ping_received(payload)
         else:
-            listener.heard_pong()
+            listener.pong_received()
         return True
 
     def _fail_connection(self, code: int = 1001, reason: str = "going away") -> None:
@@ -169,32 +169,32 @@ class Deflate(PerMessageDeflate):
         self._decompressor = None
 
 
-class Rack:
+class ParserPool:
     """Parsers that nobody needs just now."""
 
     __slots__ = ("_free", "_message_size_bytes_max")
 
     def __init__(self, message_size_bytes_max: int) -> None:
         self._message_size_bytes_max = message_size_bytes_max
-        self._free: list[Framing] = []
+        self._free: list[FrameParser] = []
 
-    def borrow(self, listener: Listener, deflate: Deflate | None) -> Framing:
+    def acquire(self, listener: Listener, deflate: Deflate | None) -> FrameParser:
         """A parser that tells `listener`, and inflates with `deflate`."""
-        framing = self._free.pop() if self._free else Framing(self._message_size_bytes_max)
-        framing.listener = listener
+        parser = self._free.pop() if self._free else FrameParser(self._message_size_bytes_max)
+        parser.listener = listener
         if deflate is not None:
-            framing._perMessageCompress = deflate
-            framing.applyMask = True
-        return framing
+            parser._perMessageCompress = deflate
+            parser.applyMask = True
+        return parser
 
-    def give_back(self, framing: Framing) -> None:
+    def release(self, parser: FrameParser) -> None:
         """Only between messages; a spoilt parser is dropped instead."""
-        framing.listener = None
-        if framing._perMessageCompress is not None:
-            framing._perMessageCompress = None
-            framing.applyMask = False
-        if len(self._free) < _RACK_SIZE_MAX:
-            self._free.append(framing)
+        parser.listener = None
+        if parser._perMessageCompress is not None:
+            parser._perMessageCompress = None
+            parser.applyMask = False
+        if len(self._free) < _POOL_SIZE_MAX:
+            self._free.append(parser)
 
 
 #: Of all extension offers of one client. Browsers say 70 bytes; Autobahn takes 1.6 µs for each of a long list.

@@ -79,7 +79,7 @@ def close_frame(code: int | None, reason: str = "") -> bytes:
     return frame(FIN | CLOSE, code.to_bytes(2, "big") + cut_reason(reason))
 
 
-def heard_close(payload: bytes) -> tuple[int | None, int, str]:
+def parse_close(payload: bytes) -> tuple[int | None, int, str]:
     """The client's close frame: (code to answer with, code for the application, reason).
 
     An empty one is answered by an empty one, and is 1005 to the application. Raises BadFrame with the code of the failure.

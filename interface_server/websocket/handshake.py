@@ -90,12 +90,12 @@ class Handshake:
     def accept(self, event: Event, extension: str) -> bytes:
         """The 101 that `websocket.accept` asks for. Raises InvalidResponse."""
         headers = once(event.get("headers") or ())
-        standing = self._lines.beside(kinds_of(headers))
+        default_lines = self._lines.beside(kinds_of(headers))
         subprotocol = event.get("subprotocol")
         if subprotocol is not None and subprotocol not in self.offer.subprotocols:
             # The client would have to fail: RFC 6455, 4.1.
             raise InvalidResponse(f"subprotocol {subprotocol!r} was not offered")
-        return accepted(self.offer.key, subprotocol, headers, extension=extension, standing=standing)
+        return accepted(self.offer.key, subprotocol, headers, extension=extension, default_lines=default_lines)
 
     def refuse(self, status: int, why: str, field_line: bytes) -> bytes:
         """A complete response of ours: a status, one short sentence, and one more line of the head, or none."""
@@ -138,38 +138,38 @@ class Handshake:
 
 def check(headers: Fields) -> Offer:
     """What a client with this head asked for; names are in lower case. Raises BadHandshake."""
-    said: dict[bytes, list[bytes]] = {}
+    values: dict[bytes, list[bytes]] = {}
     for name, value in headers:
         if name.startswith(b"sec-websocket-"):
-            said.setdefault(name, []).append(value)
-    if said.get(b"sec-websocket-version") != [b"13"]:
+            values.setdefault(name, []).append(value)
+    if values.get(b"sec-websocket-version") != [b"13"]:
         raise BadHandshake(426, "this server speaks WebSocket version 13", b"sec-websocket-version: 13\r\n")
     return Offer(
-        _checked_key(said.get(b"sec-websocket-key", [])),
-        _subprotocols(said.get(_PROTOCOL, [])),
-        b", ".join(said.get(b"sec-websocket-extensions", [])),
+        _checked_key(values.get(b"sec-websocket-key", [])),
+        _subprotocols(values.get(_PROTOCOL, [])),
+        b", ".join(values.get(b"sec-websocket-extensions", [])),
     )
 
 
 def accepted(
-    key: bytes, subprotocol: str | None = None, headers: Fields = (), *, extension: str = "", standing: bytes = b""
+    key: bytes, subprotocol: str | None = None, headers: Fields = (), *, extension: str = "", default_lines: bytes = b""
 ) -> bytes:
     """The 101. `headers` are the application's, `standing` the lines that the server adds to every response.
 
     Raises InvalidResponse where one of the application's words would break the head.
     """
-    silent = _OURS
-    pieces = [b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n", standing]
+    left_out = _OURS
+    pieces = [b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n", default_lines]
     pieces += (b"sec-websocket-accept: ", accept_token(key), b"\r\n")
     if subprotocol is not None:
-        silent = _OURS | {_PROTOCOL}
+        left_out = _OURS | {_PROTOCOL}
         pieces += (_PROTOCOL, b": ", _checked_subprotocol(subprotocol), b"\r\n")
     if extension:
         pieces += (b"sec-websocket-extensions: ", extension.encode("ascii"), b"\r\n")
     for name, value in headers:
         if TOKEN.fullmatch(name) is None or _VALUE_HARM.search(value):
             raise InvalidResponse(f"header {name!r} holds what no header may hold")
-        if name.lower() not in silent:
+        if name.lower() not in left_out:
             pieces += (name, b": ", value, b"\r\n")
     pieces.append(b"\r\n")
     return b"".join(pieces)

@@ -1,7 +1,7 @@
 """Messages that cannot be built by one look at the event: sent in fragments, or compressed.
 
 A worker cuts a long message, and each part leaves as a fragment when it comes; until the last one is out no other message
-may begin, so what third parties send in the meantime waits here. Most sockets never need a composer, and have none.
+may begin, so what third parties send in the meantime waits here. Most sockets never need a encoder, and have none.
 
 No zlib here: whoever negotiated the compression brings it. RFC 6455, section 5.4; RFC 7692, section 7.2.1.
 """
@@ -24,7 +24,7 @@ class Deflate(Protocol):
     def drop_compressor(self) -> None: ...
 
 
-class Composer:
+class MessageEncoder:
     """What is under way on one socket."""
 
     __slots__ = ("_deflate", "_waiting", "inside_message", "waiting_bytes")
@@ -40,7 +40,7 @@ class Composer:
         """True if every message of this socket goes through here."""
         return self._deflate is not None
 
-    def compose(self, event: Event) -> bytes:
+    def encode(self, event: Event) -> bytes:
         """The frame of one `websocket.send`; with `more_body` the message goes on. Raises like `message_frame`."""
         opcode, payload = message_payload(event)
         more = bool(event.get("more_body"))
@@ -56,7 +56,7 @@ class Composer:
         self.inside_message = more
         return frame(first_byte if more else first_byte | FIN, payload)
 
-    def wait(self, pushed: PushedMessage) -> None:
+    def hold(self, pushed: PushedMessage) -> None:
         """Keep `pushed` until the message is over. Raises like `message_frame`."""
         self.waiting_bytes += len(message_payload(pushed.event)[1]) + EVENT_OVERHEAD_BYTES
         self._waiting.append(pushed)

@@ -15,7 +15,7 @@ from time import perf_counter
 TIME_PER_TURN_S = 0.005
 
 
-class ReadingTurns:
+class ReadBudget:
     """The time that is left of this turn, and the sockets that wait for the next one."""
 
     __slots__ = ("_ends", "_loop", "_waiting", "time_s")

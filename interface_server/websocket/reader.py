@@ -12,15 +12,15 @@ from channel_layer.protocol.close_codes import INVALID_PAYLOAD
 from channel_layer.protocol.events import EVENT_OVERHEAD_BYTES, Event
 from interface_server.connections.interfaces import Upstream
 from interface_server.transport.byte_stream import ByteStream
-from interface_server.websocket.frame_parser import Deflate, Framing
+from interface_server.websocket.frame_parser import Deflate, FrameParser
 from interface_server.websocket.frames import BadFrame
 from interface_server.websocket.registry import WebSocketRegistry
 
 #: What a client may send before it is accepted: above it the stream is not read.
 HELD_SIZE_BYTES_MAX = 65_536
 #: Bytes per step of the parser at a frame's boundary: it copies what is left after each frame, so that a read full of tiny
-#: frames would cost the square of its size. A longer read is parsed only as far as all sockets together have time (ReadingTurns).
-FEED_SIZE_BYTES = 1024
+#: frames would cost the square of its size. A longer read is parsed only as far as all sockets together have time (ReadBudget).
+PARSE_SIZE_BYTES = 1024
 
 #: Why the stream is not read, as bits: the application's window is used up, or too much came before the accept; the time of all
 #: long reads is used up until the loop's next turn.
@@ -46,25 +46,25 @@ class FrameReceiver(Protocol):
     def gone(self) -> None:
         """The client has hung up while its stream was not read."""
 
-    def heard_ping(self, payload: bytes) -> None: ...
-    def heard_close_frame(self, payload: bytes) -> None:
+    def ping_received(self, payload: bytes) -> None: ...
+    def close_received(self, payload: bytes) -> None:
         """Raises BadFrame."""
 
-    def failed(self, bad: BadFrame) -> None:
+    def protocol_failed(self, bad: BadFrame) -> None:
         """The client broke the rules; the reader parses nothing more once it is told to `discard`."""
 
 
 class FrameReader:
     """Reads one connection's stream, and is the listener of its parser."""
 
-    __slots__ = ("_awaiting_pong", "_connection", "_deflate", "_framing", "_held", "_registry", "_stream", "paused")
+    __slots__ = ("_awaiting_pong", "_connection", "_deflate", "_held", "_parser", "_registry", "_stream", "paused")
 
     def __init__(self, connection: FrameReceiver, stream: ByteStream, registry: WebSocketRegistry) -> None:
         self._connection = connection
         self._stream = stream
         self._registry = registry
         self._deflate: Deflate | None = None
-        self._framing: Framing | None = None  # while the client is inside of a message
+        self._parser: FrameParser | None = None  # while the client is inside of a message
         self._held = b""  # read, and not yet parsed
         self._awaiting_pong = False
         self.paused = 0  #: why the stream is not read, as bits; 0: it is
@@ -78,14 +78,14 @@ class FrameReader:
     def start(self, deflate: Deflate | None) -> None:
         """The handshake is accepted: parse from now on, beginning with what was held."""
         self._deflate = deflate
-        self._registry.watch.start_pings(self, self._registry.now())
+        self._registry.timeouts.start_pings(self, self._registry.now())
         self.resume()
 
     def receive_data(self, data: bytes) -> None:
         """Parse a read, or hold it until the application has room."""
         if self._awaiting_pong:  # any byte is a sign of life
             self._awaiting_pong = False
-            self._registry.watch.ponging.disarm(self)
+            self._registry.timeouts.ponging.disarm(self)
         if self.paused:
             self._held += data
         else:
@@ -104,12 +104,12 @@ class FrameReader:
     def stop_pings(self) -> None:
         """Only the end is awaited: the client may be silent."""
         self._awaiting_pong = False
-        self._registry.watch.stop_pings(self)
+        self._registry.timeouts.stop_pings(self)
 
     def discard(self) -> None:
         """Nothing that the client sends has a meaning any more: drop what is held, and read the stream on for its end alone."""
         self._held = b""
-        self._framing = None
+        self._parser = None
         self.resume()
 
     def finish(self) -> None:
@@ -121,38 +121,38 @@ class FrameReader:
         """Drop everything, the connection too: this cycle of references would wait for the garbage collector."""
         self._registry.unread.discard(self)
         self._held = b""
-        self._framing = None
+        self._parser = None
         self.paused = 0
         del self._connection
 
     def _parse(self, data: bytes) -> None:
-        framing = self._framing
-        if framing is None:
-            framing = self._framing = self._registry.rack.borrow(self, self._deflate)
+        parser = self._parser
+        if parser is None:
+            parser = self._parser = self._registry.parsers.acquire(self, self._deflate)
         try:
-            if len(data) <= FEED_SIZE_BYTES:
-                framing.feed(data)
+            if len(data) <= PARSE_SIZE_BYTES:
+                parser.receive_data(data)
             else:
-                self._feed_slowly(framing, data)
+                self._parse_slowly(parser, data)
         except BadFrame as bad:
-            self._framing = None
-            self._connection.failed(bad)
+            self._parser = None
+            self._connection.protocol_failed(bad)
             return
-        if framing.between_messages():
-            self._framing = None
-            self._registry.rack.give_back(framing)
+        if parser.between_messages():
+            self._parser = None
+            self._registry.parsers.release(parser)
 
-    def _feed_slowly(self, framing: Framing, data: bytes) -> None:
+    def _parse_slowly(self, parser: FrameParser, data: bytes) -> None:
         """A long read in small parts, and no further than the window and the time of this turn go."""
         position = 0
         while position < len(data):
-            if not (self.paused or self._stream.is_closing() or self._registry.turns.has_time()):
+            if not (self.paused or self._stream.is_closing() or self._registry.read_budget.has_time()):
                 self._yield_to_loop()
             if self.paused:
                 self._held = data[position:]
                 return
-            step = max(FEED_SIZE_BYTES, framing.wanted_size_bytes())
-            framing.feed(data[position : position + step])
+            step = max(PARSE_SIZE_BYTES, parser.wanted_size_bytes())
+            parser.receive_data(data[position : position + step])
             position += step
 
     def _pause(self, why: int) -> None:
@@ -163,7 +163,7 @@ class FrameReader:
 
     def _yield_to_loop(self) -> None:
         self._pause(YIELDED)
-        self._registry.turns.wait(self._next_turn)
+        self._registry.read_budget.wait(self._next_turn)
 
     def _next_turn(self) -> None:
         if self.paused & YIELDED:
@@ -172,20 +172,20 @@ class FrameReader:
     # What the timeouts and the registry call.
 
     def ping_due(self) -> None:
-        watch, now = self._registry.watch, self._registry.now()
+        timeouts, now = self._registry.timeouts, self._registry.now()
         if self.paused & NO_CREDIT:
             # From a client that is not read comes neither a pong nor its end. The kernel knows of the latter.
             if self._stream.hung_up():
                 self._connection.gone()
                 return
-        elif not self._awaiting_pong and self._connection.ping() and watch.ponging.delay_s > 0:
+        elif not self._awaiting_pong and self._connection.ping() and timeouts.ponging.delay_s > 0:
             self._awaiting_pong = True
-            watch.ponging.arm(self, now)
-        watch.pinging.arm(self, now)
+            timeouts.ponging.arm(self, now)
+        timeouts.pinging.arm(self, now)
 
     def pong_overdue(self) -> None:
         if self.paused or self._connection.writing_paused:
-            self._registry.watch.ponging.arm(self, self._registry.now())
+            self._registry.timeouts.ponging.arm(self, self._registry.now())
         else:
             self._connection.pong_overdue()
 
@@ -197,7 +197,7 @@ class FrameReader:
 
     # What the parser calls.
 
-    def heard_message(self, payload: bytes, binary: bool) -> None:
+    def message_received(self, payload: bytes, binary: bool) -> None:
         if self._deflate is not None:
             self._deflate.drop_decompressor()
         upstream = self._connection.upstream
@@ -214,11 +214,11 @@ class FrameReader:
         if not upstream.forward(event, len(payload) + EVENT_OVERHEAD_BYTES):
             self._pause(NO_CREDIT)
 
-    def heard_ping(self, payload: bytes) -> None:
-        self._connection.heard_ping(payload)
+    def ping_received(self, payload: bytes) -> None:
+        self._connection.ping_received(payload)
 
-    def heard_pong(self) -> None:
+    def pong_received(self) -> None:
         """Any byte is a sign of life, and the connection has noted it."""
 
-    def heard_close_frame(self, payload: bytes) -> None:
-        self._connection.heard_close_frame(payload)
+    def close_received(self, payload: bytes) -> None:
+        self._connection.close_received(payload)

@@ -11,9 +11,9 @@ from interface_server.connections.interfaces import Upstream
 from interface_server.http.response import ResponseEncoder
 from interface_server.http.server_context import ServerContext
 from interface_server.transport.byte_stream import ByteStream
-from interface_server.websocket.frame_parser import Rack
-from interface_server.websocket.read_budget import ReadingTurns
-from interface_server.websocket.timeouts import ConnectionTimeouts, Watch
+from interface_server.websocket.frame_parser import ParserPool
+from interface_server.websocket.read_budget import ReadBudget
+from interface_server.websocket.timeouts import ConnectionTimeouts, Timeouts
 
 logger = logging.getLogger("towpath.interface")
 
@@ -35,19 +35,19 @@ class Unread(Protocol):
 class WebSocketRegistry:
     """One per process."""
 
-    __slots__ = ("_slow_log", "alive", "context", "encode_denial", "rack", "turns", "unread", "watch")
+    __slots__ = ("_slow_log", "alive", "context", "encode_denial", "parsers", "read_budget", "timeouts", "unread")
 
     def __init__(self, context: ServerContext, encode_denial: Callable[[], ResponseEncoder]) -> None:
         """encode_denial: a new encoder, for a response with which an application refuses a handshake."""
         self.context = context
         self.encode_denial = encode_denial
-        self.rack = Rack(context.settings.ws_size_bytes_max)
-        self.watch = Watch(context.settings)
-        self.turns = ReadingTurns(context.loop)
+        self.parsers = ParserPool(context.settings.ws_size_bytes_max)
+        self.timeouts = Timeouts(context.settings)
+        self.read_budget = ReadBudget(context.loop)
         self.alive: set[Registered] = set()  #: from the upgrade until the stream is gone
         self.unread: set[Unread] = set()
         self._slow_log = RateLimitedLog()
-        context.sweep.add(self.watch.sweep)
+        context.sweep.add(self.timeouts.check)
         context.sweep.add(self._check_unread)
 
     def close_all(self) -> None:
@@ -66,7 +66,7 @@ class WebSocketRegistry:
         self.alive.discard(connection)
         self.context.stalled.forget(stream)
         self.context.slow.forget(stream)
-        self.watch.forget(connection)
+        self.timeouts.forget(connection)
 
     def now(self) -> float:
         """The loop's time."""

@@ -66,7 +66,7 @@ class PingTimeouts(Protocol):
     def pong_overdue(self) -> None: ...
 
 
-class Watch:
+class Timeouts:
     """The four queues, and the stroke over them."""
 
     __slots__ = ("accepting", "closing", "pinging", "ponging")
@@ -77,7 +77,7 @@ class Watch:
         self.pinging: Deadlines[PingTimeouts] = Deadlines(settings.ws_ping_interval_s)
         self.ponging: Deadlines[PingTimeouts] = Deadlines(settings.ws_ping_timeout_s)
 
-    def sweep(self, now: float) -> None:
+    def check(self, now: float) -> None:
         """Tell everybody whose moment has come. A socket that is told may arm and disarm as it likes."""
         for socket in self.accepting.take_due(now):
             socket.accept_overdue()

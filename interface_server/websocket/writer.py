@@ -16,7 +16,7 @@ from interface_server.groups.interfaces import PushedMessage
 from interface_server.transport.byte_stream import ByteStream
 from interface_server.websocket.frame_parser import Deflate
 from interface_server.websocket.frames import message_frame
-from interface_server.websocket.message_encoder import Composer
+from interface_server.websocket.message_encoder import MessageEncoder
 from interface_server.websocket.registry import WebSocketRegistry
 
 #: What a sender's nonsense raises while a frame is built of it; nothing was written then.
@@ -35,7 +35,7 @@ class MessageSender(Protocol):
     #: Gets the credit; None once the application's side is over.
     upstream: Upstream | None
 
-    def at_fault(self, what: str) -> None:
+    def fail_application(self, what: str) -> None:
         """The application sent what cannot be sent."""
 
     def push(self, pushed: PushedMessage) -> None:
@@ -51,13 +51,13 @@ class MessageSender(Protocol):
 class MessageWriter:
     """Writes one connection's messages to its stream."""
 
-    __slots__ = ("_composer", "_connection", "_pushed_bytes", "_registry", "_stream", "_undelivered_bytes", "obstacles")
+    __slots__ = ("_connection", "_encoder", "_pushed_bytes", "_registry", "_stream", "_undelivered_bytes", "obstacles")
 
     def __init__(self, connection: MessageSender, stream: ByteStream, registry: WebSocketRegistry) -> None:
         self._connection = connection
         self._stream = stream
         self._registry = registry
-        self._composer: Composer | None = None  # while the application is inside of a message; with deflate always
+        self._encoder: MessageEncoder | None = None  # while the application is inside of a message; with deflate always
         self._pushed_bytes = 0  # size of what groups and third parties sent since the buffer was full
         self._undelivered_bytes = 0  # size of what the application sent since then
         self.obstacles = NOT_OPEN  #: why a whole frame may not be written at once, as bits; 0: it may
@@ -66,13 +66,13 @@ class MessageWriter:
         """The handshake is accepted."""
         self.obstacles &= ~NOT_OPEN
         if deflate is not None:
-            self._composer = Composer(deflate)
+            self._encoder = MessageEncoder(deflate)
             self.obstacles |= ENCODING
 
     def stop(self) -> None:
         """Our close is written, or will never be: no message may follow."""
         self.obstacles |= NOT_OPEN
-        self._composer = None
+        self._encoder = None
 
     def detach(self) -> None:
         """Drop the connection: this cycle of references would wait for the garbage collector."""
@@ -81,18 +81,18 @@ class MessageWriter:
     @property
     def mid_message(self) -> bool:
         """True while a message of the application's is under way in parts."""
-        return self._composer is not None and self._composer.inside_message
+        return self._encoder is not None and self._encoder.inside_message
 
     def send(self, event: Event) -> None:
         """One `websocket.send` of the application's: a message, or with `more_body` a part of one."""
         try:
-            data = message_frame(event) if not self.obstacles and "more_body" not in event else self._compose(event)
+            data = message_frame(event) if not self.obstacles and "more_body" not in event else self._encode(event)
         except _NO_MESSAGE as error:
-            self._connection.at_fault(f"websocket.send cannot be sent: {error!r}")
+            self._connection.fail_application(f"websocket.send cannot be sent: {error!r}")
             return
         self._stream.write(data)
-        if self._composer is not None and not self._composer.inside_message:
-            self._message_end(self._composer)
+        if self._encoder is not None and not self._encoder.inside_message:
+            self._end_message(self._encoder)
 
     def push(self, pushed: PushedMessage) -> None:
         """A message of a third party's."""
@@ -134,7 +134,7 @@ class MessageWriter:
 
     def close_as_slow(self, why: str) -> None:
         """The client does not take what it is sent, and is about to be closed for that."""
-        waiting_bytes = self._stream.get_write_buffer_size() + (self._composer.waiting_bytes if self._composer else 0)
+        waiting_bytes = self._stream.get_write_buffer_size() + (self._encoder.waiting_bytes if self._encoder else 0)
         self._registry.log_slow(self._connection.upstream, why, waiting_bytes)
         self.obstacles |= CLOSED_AS_SLOW
 
@@ -148,46 +148,46 @@ class MessageWriter:
         """True if the client was too slow."""
         return bool(self.obstacles & CLOSED_AS_SLOW)
 
-    def _compose(self, event: Event) -> bytes:
-        composer = self._composer
-        if composer is None:
+    def _encode(self, event: Event) -> bytes:
+        encoder = self._encoder
+        if encoder is None:
             if not event.get("more_body"):
                 return message_frame(event)
-            composer = Composer()
-        data = composer.compose(event)
-        self._composer = composer
+            encoder = MessageEncoder()
+        data = encoder.encode(event)
+        self._encoder = encoder
         self.obstacles |= ENCODING
         return data
 
-    def _message_end(self, composer: Composer) -> None:
+    def _end_message(self, encoder: MessageEncoder) -> None:
         """A composed message is over: what waited for that may go."""
-        if not composer.compresses:
-            self._composer = None
+        if not encoder.compresses:
+            self._encoder = None
             self.obstacles &= ~ENCODING
-        for pushed in composer.take_waiting():
+        for pushed in encoder.take_waiting():
             self._connection.push(pushed)
 
     def _push(self, pushed: PushedMessage) -> None:
-        composer = self._composer
+        encoder = self._encoder
         data = b""
-        if composer is None:
+        if encoder is None:
             if pushed.frame is None:
                 pushed.frame = message_frame(pushed.event)
             data = pushed.frame
-        elif composer.inside_message:
-            composer.wait(pushed)
+        elif encoder.inside_message:
+            encoder.hold(pushed)
         else:
-            data = composer.compose({**pushed.event, "more_body": False})
-            self._message_end(composer)
+            data = encoder.encode({**pushed.event, "more_body": False})
+            self._end_message(encoder)
         if data:
             self._stream.write(data)
         if self.obstacles & BUFFER_FULL:
             self._pushed_bytes += len(data)
-        self._look_at_what_waits(composer)
+        self._check_waiting(encoder)
 
-    def _look_at_what_waits(self, composer: Composer | None) -> None:
+    def _check_waiting(self, encoder: MessageEncoder | None) -> None:
         """Much of it has time; more than is allowed at all has none."""
-        waiting = self._pushed_waiting() + (composer.waiting_bytes if composer is not None else 0)
+        waiting = self._pushed_waiting() + (encoder.waiting_bytes if encoder is not None else 0)
         context = self._registry.context
         if waiting > context.settings.ws_push_bytes_max:
             self._connection.too_slow()

@@ -141,9 +141,9 @@ async def test_a_client_that_closed_its_direction_and_takes_what_it_is_sent_is_s
             drop.set()
             await client.until(b"drop\r\n")
             await until(lambda: connection.transport.unsent_bytes() == 0)
-            server.context.half_closed.sweep(now + round * 1001)
+            server.context.half_closed.check(now + round * 1001)
             assert not line.over()
-        server.context.half_closed.sweep(now + 5005)
+        server.context.half_closed.check(now + 5005)
         assert line.left == [(1006, "")]
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from interface_server.transport.keepalive import STALL_TIMEOUT_S_MAX, KeepaliveSettings
+from interface_server.transport.keepalive import WRITE_TIMEOUT_S_MAX, KeepaliveSettings
 
 
 @pytest.mark.parametrize("timeout_s", [0.0, 0.5, 1.0, 7.0, 60.0, 3600.0, 1e9])
 def test_a_client_that_is_there_and_takes_nothing_is_found_by_us_first(timeout_s: float) -> None:
     """The write timeout ends it, and names it; the kernel knows no more than that it is silent."""
     found = KeepaliveSettings.beside(timeout_s)
-    assert found.unacknowledged_s > min(timeout_s, STALL_TIMEOUT_S_MAX)
+    assert found.unacknowledged_s > min(timeout_s, WRITE_TIMEOUT_S_MAX)
 
 
 def test_an_idle_client_is_probed_within_the_time_that_a_stalled_one_has() -> None:

@@ -25,10 +25,10 @@ def test_slow_is_who_has_not_taken_in_time_what_waited_at_its_beginning() -> Non
     """P5. Once, at the end of the time and not before."""
     watch, transport, said = watched()
     transport.acknowledged = 2_999_999
-    watch.sweep(29.9)
+    watch.check(29.9)
     assert said == []
-    watch.sweep(30.0)
-    watch.sweep(31.0)
+    watch.check(30.0)
+    watch.check(31.0)
     assert said == ["slow"] and len(watch) == 0
 
 
@@ -38,19 +38,19 @@ def test_who_keeps_up_is_never_slow_however_much_is_under_way() -> None:
     for second in range(0, 600, 20):
         transport.acknowledged = transport.written_bytes
         transport.written_bytes += 3_000_000
-        watch.sweep(float(second))
+        watch.check(float(second))
         watch.watch(transport, float(second), lambda: said.append("watched anew"))
     assert said == []
 
 
 def test_without_a_time_nobody_is_slow() -> None:
     watch, _, said = watched(timeout_s=0.0)
-    watch.sweep(1000.0)
+    watch.check(1000.0)
     assert said == [] and len(watch) == 0
 
 
 def test_who_is_forgotten_is_never_slow() -> None:
     watch, transport, said = watched()
     watch.forget(transport)
-    watch.sweep(1000.0)
+    watch.check(1000.0)
     assert said == []

@@ -19,14 +19,14 @@ def test_stalled_is_who_acknowledges_nothing_for_the_whole_time():
     """P5. One byte in time is enough; watching again does not begin anew; it is said once."""
     watch, taker, said = WriteTimeouts(60.0), Taker(), []
     watch.watch(taker, 0.0, lambda: said.append("stalled"))
-    watch.sweep(59.0)
+    watch.check(59.0)
     taker.acknowledged = 1
-    watch.sweep(59.9)
+    watch.check(59.9)
     watch.watch(taker, 100.0, lambda: said.append("never"))
-    watch.sweep(119.0)
+    watch.check(119.0)
     assert said == []
-    watch.sweep(120.0)
-    watch.sweep(500.0)
+    watch.check(120.0)
+    watch.check(500.0)
     assert said == ["stalled"]
     assert len(watch) == 0
 
@@ -35,5 +35,5 @@ def test_whoever_is_forgotten_is_never_called_stalled():
     watch, taker, said = WriteTimeouts(1.0), Taker(), []
     watch.watch(taker, 0.0, lambda: said.append("stalled"))
     watch.forget(taker)
-    watch.sweep(10.0)
+    watch.check(10.0)
     assert said == []

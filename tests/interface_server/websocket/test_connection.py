@@ -305,7 +305,7 @@ async def test_all_long_reads_of_one_turn_share_one_time_so_that_many_who_flood_
     """P12. Here the time is one step of the parser for all of them, each turn; all that they have said arrives."""
     flooders, count = 10, 3000
     async with served(QUIET) as server:
-        server.factory.websockets.turns.time_s = 0.0
+        server.factory.websockets.read_budget.time_s = 0.0
         clients = [await server.connect() for _ in range(flooders)]
         for client, _ in clients:
             client.send(client_frame(BINARY, b"x") * count)
@@ -471,10 +471,10 @@ async def test_an_idle_socket_borrows_no_parser() -> None:
         client, line = await server.connect()
         socket = line.client
         client.send(client_frame(TEXT, b"a", fin=False))
-        await until(lambda: socket._reader._framing is not None, "inside of a message")
+        await until(lambda: socket._reader._parser is not None, "inside of a message")
         client.send(client_frame(CONTINUATION, b"b"))
         await line.heard()
-        assert socket._reader._framing is None
+        assert socket._reader._parser is None
 
 
 async def test_an_ending_after_the_client_left_is_silent() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interface_server.websocket.frame_parser import Framing, Rack, negotiate_deflate
+from interface_server.websocket.frame_parser import FrameParser, ParserPool, negotiate_deflate
 from interface_server.websocket.frames import BadFrame
 from tests.support.websocket_server import client_frame
 
@@ -22,26 +22,26 @@ class Ear:
     def __init__(self) -> None:
         self.heard: Heard = []
 
-    def heard_message(self, payload: bytes, binary: bool) -> None:
+    def message_received(self, payload: bytes, binary: bool) -> None:
         self.heard.append(("message", payload, binary))
 
-    def heard_ping(self, payload: bytes) -> None:
+    def ping_received(self, payload: bytes) -> None:
         self.heard.append(("ping", payload, True))
 
-    def heard_pong(self) -> None:
+    def pong_received(self) -> None:
         self.heard.append(("pong", b"", True))
 
-    def heard_close_frame(self, payload: bytes) -> None:
+    def close_received(self, payload: bytes) -> None:
         self.heard.append(("close", payload, True))
 
 
 def read(pieces: list[bytes], offers: bytes = b"", limit: int = 2000) -> tuple[Heard, int | None]:
     """What is heard of `pieces`, and the code of the failure."""
     ear, agreed = Ear(), negotiate_deflate(offers)
-    framing = Rack(limit).borrow(ear, agreed[0] if agreed else None)
+    parser = ParserPool(limit).acquire(ear, agreed[0] if agreed else None)
     try:
         for piece in pieces:
-            framing.feed(piece)
+            parser.receive_data(piece)
     except BadFrame as bad:
         return ear.heard, bad.code
     return ear.heard, None
@@ -79,17 +79,17 @@ def test_a_masked_payload_is_read_as_it_was_meant(payload: bytes, final: bool) -
 
 
 def test_a_parser_comes_back_clean_and_is_lent_again() -> None:
-    rack = Rack(2000)
+    pool = ParserPool(2000)
     first, second = Ear(), Ear()
     agreed = negotiate_deflate(b"permessage-deflate")
     assert agreed is not None
-    framing = rack.borrow(first, agreed[0])
-    assert isinstance(framing, Framing) and framing.applyMask
-    rack.give_back(framing)
-    assert rack.borrow(second, None) is framing
-    framing.feed(client_frame(1, b"hello"))
+    parser = pool.acquire(first, agreed[0])
+    assert isinstance(parser, FrameParser) and parser.applyMask
+    pool.release(parser)
+    assert pool.acquire(second, None) is parser
+    parser.receive_data(client_frame(1, b"hello"))
     assert first.heard == [] and second.heard == [("message", b"hello", False)]
-    assert framing.between_messages()
+    assert parser.between_messages()
 
 
 def test_offers_of_extensions_that_are_too_long_to_be_read_are_declined() -> None:
@@ -149,35 +149,35 @@ FRAGMENTS = {"empty": b"", "of two bytes": b"ab"}
 @pytest.mark.parametrize("part", FRAGMENTS.values(), ids=FRAGMENTS)
 def test_a_message_in_many_fragments_takes_hardly_more_than_its_bytes(part: bytes) -> None:
     """P5. Fragments may be small or empty, and there may be any number of empty ones."""
-    framing = Rack(100_000).borrow(Ear(), None)
+    parser = ParserPool(100_000).acquire(Ear(), None)
     many = client_frame(0, part, fin=False) * 1000
-    framing.feed(client_frame(2, part, fin=False))
+    parser.receive_data(client_frame(2, part, fin=False))
     tracemalloc.start()
     try:
         for _ in range(40):
-            framing.feed(many)
+            parser.receive_data(many)
         assert tracemalloc.get_traced_memory()[0] < 2 * 40_000 * len(part) + 10_000
     finally:
         tracemalloc.stop()
-    assert isinstance(framing.listener, Ear)
-    framing.feed(client_frame(0, b"!"))
-    assert framing.listener.heard == [("message", part * 40_001 + b"!", True)]
+    assert isinstance(parser.listener, Ear)
+    parser.receive_data(client_frame(0, b"!"))
+    assert parser.listener.heard == [("message", part * 40_001 + b"!", True)]
 
 
 def test_a_frame_in_many_reads_takes_hardly_more_than_its_bytes() -> None:
     """P5. Its client decides how the network cuts it."""
-    framing, payload = Rack(100_000).borrow(Ear(), None), bytes(range(200)) * 400
+    parser, payload = ParserPool(100_000).acquire(Ear(), None), bytes(range(200)) * 400
     frame = client_frame(2, payload)
-    framing.feed(frame[:20])
+    parser.receive_data(frame[:20])
     tracemalloc.start()
     try:
         for place in range(20, len(frame) - 2, 2):
-            framing.feed(frame[place : place + 2])
+            parser.receive_data(frame[place : place + 2])
         assert tracemalloc.get_traced_memory()[0] < 2 * len(payload)
     finally:
         tracemalloc.stop()
-    framing.feed(frame[-2:])
-    assert isinstance(framing.listener, Ear) and framing.listener.heard == [("message", payload, True)]
+    parser.receive_data(frame[-2:])
+    assert isinstance(parser.listener, Ear) and parser.listener.heard == [("message", payload, True)]
 
 
 @pytest.mark.parametrize("size", [8192, 8193, 8194, 9000])

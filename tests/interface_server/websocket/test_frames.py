@@ -14,10 +14,10 @@ from interface_server.websocket.frames import (
     BadFrame,
     close_frame,
     frame,
-    heard_close,
     message_frame,
+    parse_close,
 )
-from interface_server.websocket.message_encoder import Composer
+from interface_server.websocket.message_encoder import MessageEncoder
 
 
 def parsed(data: bytes) -> tuple[int, bytes]:
@@ -44,7 +44,7 @@ def test_what_is_no_message_raises_before_anything_is_written(event: dict[str, o
     with pytest.raises((TypeError, ValueError, AttributeError)):
         message_frame(event)
     with pytest.raises((TypeError, ValueError, AttributeError)):
-        Composer().compose(event)
+        MessageEncoder().encode(event)
 
 
 @given(st.text(max_size=200))
@@ -56,18 +56,18 @@ def test_a_close_reason_is_cut_at_a_character_and_never_above_what_a_control_fra
 
 @pytest.mark.parametrize("code", [1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014, 3000, 4999])
 def test_a_legal_close_code_is_answered_by_itself_and_reaches_the_application(code: int) -> None:
-    assert heard_close(code.to_bytes(2, "big") + "früh".encode()) == (code, code, "früh")
+    assert parse_close(code.to_bytes(2, "big") + "früh".encode()) == (code, code, "früh")
 
 
 @pytest.mark.parametrize("code", [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65_535])
 def test_an_illegal_close_code_is_a_protocol_error(code: int) -> None:
     with pytest.raises(BadFrame) as bad:
-        heard_close(code.to_bytes(2, "big"))
+        parse_close(code.to_bytes(2, "big"))
     assert bad.value.code == 1002
 
 
 def test_a_close_without_a_code_is_1005_to_the_application() -> None:
-    assert heard_close(b"") == (None, 1005, "")
+    assert parse_close(b"") == (None, 1005, "")
     with pytest.raises(BadFrame) as bad:
-        heard_close(b"\x03\xe8\xff")
+        parse_close(b"\x03\xe8\xff")
     assert bad.value.code == 1007

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from interface_server.groups.interfaces import PushedMessage
 from interface_server.websocket.frames import CONTINUATION, FIN, TEXT
-from interface_server.websocket.message_encoder import Composer
+from interface_server.websocket.message_encoder import MessageEncoder
 
 
 def parsed(data: bytes) -> tuple[int, bytes]:
@@ -17,10 +17,10 @@ def parsed(data: bytes) -> tuple[int, bytes]:
 
 
 def test_a_message_in_parts_is_one_message_and_what_third_parties_send_waits_for_its_end() -> None:
-    composer = Composer()
-    assert parsed(composer.compose({"text": "to", "more_body": True})) == (TEXT, b"to")
-    composer.wait(pushed := PushedMessage({"type": "websocket.send", "text": "12345"}))
-    assert composer.waiting_bytes == 5 + 64  # as everywhere: an empty message takes its place too
-    assert parsed(composer.compose({"text": "w", "more_body": True})) == (CONTINUATION, b"w")
-    assert parsed(composer.compose({"text": "path"})) == (FIN | CONTINUATION, b"path")
-    assert not composer.inside_message and composer.take_waiting() == [pushed] and composer.waiting_bytes == 0
+    encoder = MessageEncoder()
+    assert parsed(encoder.encode({"text": "to", "more_body": True})) == (TEXT, b"to")
+    encoder.hold(pushed := PushedMessage({"type": "websocket.send", "text": "12345"}))
+    assert encoder.waiting_bytes == 5 + 64  # as everywhere: an empty message takes its place too
+    assert parsed(encoder.encode({"text": "w", "more_body": True})) == (CONTINUATION, b"w")
+    assert parsed(encoder.encode({"text": "path"})) == (FIN | CONTINUATION, b"path")
+    assert not encoder.inside_message and encoder.take_waiting() == [pushed] and encoder.waiting_bytes == 0

@@ -52,9 +52,9 @@ class Stage:
         """All deadlines are looked at, so much later."""
         now = asyncio.get_running_loop().time() + later_s
         self.context.now = now
-        self.registry.watch.sweep(now)
-        self.context.stalled.sweep(now)
-        self.context.slow.sweep(now)
+        self.registry.timeouts.check(now)
+        self.context.stalled.check(now)
+        self.context.slow.check(now)
 
 
 async def test_messages_and_closes_pass_in_both_directions() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from interface_server.settings import InterfaceSettings
-from interface_server.websocket.timeouts import Deadlines, Watch
+from interface_server.websocket.timeouts import Deadlines, Timeouts
 
 SETTINGS = InterfaceSettings(
     ws_accept_timeout_s=10.0, ws_close_timeout_s=5.0, ws_ping_interval_s=20.0, ws_ping_timeout_s=30.0
@@ -43,8 +43,8 @@ def test_deadlines_come_in_order_and_only_when_due() -> None:
     assert deadlines.take_due(99.0) == ["a"] and len(deadlines) == 0
 
 
-def calls_after(watch: Watch, socket: Socket, now: float) -> list[str]:
-    watch.sweep(now)
+def calls_after(timeouts: Timeouts, socket: Socket, now: float) -> list[str]:
+    timeouts.check(now)
     return socket.calls
 
 
@@ -58,57 +58,57 @@ def calls_after(watch: Watch, socket: Socket, now: float) -> list[str]:
     ],
 )
 def test_each_timeout_calls_its_socket_once_when_its_own_time_is_over(queue: str, due_s: float, call: str) -> None:
-    watch, socket = Watch(SETTINGS), Socket()
-    getattr(watch, queue).arm(socket, 100.0)
-    assert calls_after(watch, socket, 100.0 + due_s - 0.1) == []
-    assert calls_after(watch, socket, 100.0 + due_s) == [call]
-    assert calls_after(watch, socket, 1000.0) == [call]
+    timeouts, socket = Timeouts(SETTINGS), Socket()
+    getattr(timeouts, queue).arm(socket, 100.0)
+    assert calls_after(timeouts, socket, 100.0 + due_s - 0.1) == []
+    assert calls_after(timeouts, socket, 100.0 + due_s) == [call]
+    assert calls_after(timeouts, socket, 1000.0) == [call]
 
 
 def test_an_accepted_socket_is_pinged_and_waits_for_no_accept() -> None:
-    watch, socket = Watch(SETTINGS), Socket()
-    watch.accepting.arm(socket, 0.0)
-    watch.accepting.disarm(socket)
-    watch.start_pings(socket, 1.0)
-    assert calls_after(watch, socket, 20.9) == []
-    assert calls_after(watch, socket, 21.0) == ["ping due"]
+    timeouts, socket = Timeouts(SETTINGS), Socket()
+    timeouts.accepting.arm(socket, 0.0)
+    timeouts.accepting.disarm(socket)
+    timeouts.start_pings(socket, 1.0)
+    assert calls_after(timeouts, socket, 20.9) == []
+    assert calls_after(timeouts, socket, 21.0) == ["ping due"]
 
 
 def test_without_an_interval_no_socket_is_pinged() -> None:
-    watch, socket = Watch(InterfaceSettings(ws_ping_interval_s=0.0)), Socket()
-    watch.start_pings(socket, 0.0)
-    assert calls_after(watch, socket, 1e6) == []
+    timeouts, socket = Timeouts(InterfaceSettings(ws_ping_interval_s=0.0)), Socket()
+    timeouts.start_pings(socket, 0.0)
+    assert calls_after(timeouts, socket, 1e6) == []
 
 
 def test_a_socket_that_closes_waits_for_its_close_alone() -> None:
     """Neither pings nor pongs matter any more."""
-    watch, socket = Watch(SETTINGS), Socket()
-    watch.start_pings(socket, 0.0)
-    watch.ponging.arm(socket, 0.0)
-    watch.stop_pings(socket)
-    watch.closing_down(socket, 1.0)
-    assert calls_after(watch, socket, 1000.0) == ["close overdue"]
+    timeouts, socket = Timeouts(SETTINGS), Socket()
+    timeouts.start_pings(socket, 0.0)
+    timeouts.ponging.arm(socket, 0.0)
+    timeouts.stop_pings(socket)
+    timeouts.closing_down(socket, 1.0)
+    assert calls_after(timeouts, socket, 1000.0) == ["close overdue"]
 
 
 def test_a_socket_that_is_gone_is_called_no_more() -> None:
-    watch, socket = Watch(SETTINGS), Socket()
-    for queue in (watch.accepting, watch.closing, watch.pinging, watch.ponging):
+    timeouts, socket = Timeouts(SETTINGS), Socket()
+    for queue in (timeouts.accepting, timeouts.closing, timeouts.pinging, timeouts.ponging):
         queue.arm(socket, 0.0)
-    watch.stop_pings(socket)
-    watch.forget(socket)
-    assert calls_after(watch, socket, 1000.0) == []
+    timeouts.stop_pings(socket)
+    timeouts.forget(socket)
+    assert calls_after(timeouts, socket, 1000.0) == []
 
 
 def test_a_socket_may_arm_its_next_timeout_while_it_is_called() -> None:
     """As one does that sends a ping, and then waits for the pong."""
-    watch = Watch(SETTINGS)
+    timeouts = Timeouts(SETTINGS)
 
     class Pinging(Socket):
         def ping_due(self) -> None:
             super().ping_due()
-            watch.ponging.arm(self, 20.0)
+            timeouts.ponging.arm(self, 20.0)
 
     socket = Pinging()
-    watch.start_pings(socket, 0.0)
-    assert calls_after(watch, socket, 20.0) == ["ping due"]
-    assert calls_after(watch, socket, 50.0) == ["ping due", "pong overdue"]
+    timeouts.start_pings(socket, 0.0)
+    assert calls_after(timeouts, socket, 20.0) == ["ping due"]
+    assert calls_after(timeouts, socket, 50.0) == ["ping due", "pong overdue"]
