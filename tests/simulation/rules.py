@@ -55,12 +55,12 @@ def _every_packet_is_next(self: Connection, sequence: int) -> Order:
     return Order.NEXT
 
 
-def _worker_feeds_all(self: WorkerPump, line: Any, packet: list[Any]) -> None:
-    line.received = packet[3] - 1
-    _worker_data(self, line, packet)
+def _worker_delivers_all(self: DownstreamConnection, sequence: int, events: list[Any]) -> None:
+    self.received = sequence - 1
+    _worker_data(self, sequence, events)
 
 
-_worker_data = WorkerPump._data
+_worker_data = DownstreamConnection.on_data
 
 
 def _obeys_any_sender(self: Connection, sender: str, epoch: int) -> bool:
@@ -343,9 +343,9 @@ RULES: dict[str, list[Patch]] = {
     "a worker that leaves refuses what waits for it alone": [(QueueConsumer, "stop", _stop_taking_without_a_word)],
     "what waits for a worker that died is queued for all": [(PendingQueue, "worker_died", _forget_the_way_alone)],
     "a packet seen before is dropped, by the interface server": [(Connection, "order", _every_packet_is_next)],
-    "a packet seen before is dropped, by the worker": [(WorkerPump, "_data", _worker_feeds_all)],
+    "a packet seen before is dropped, by the worker": [(DownstreamConnection, "on_data", _worker_delivers_all)],
     "stray packets are answered, by the interface server": [(interface_pump.Dispatcher, "_stale", _nothing)],
-    "stray packets are answered, by the worker": [(WorkerPump, "_stray", _nothing)],
+    "stray packets are answered, by the worker": [(WorkerPump, "_stale", _nothing)],
     "the owner is compared beside the epoch": [(Connection, "is_from_owner", _obeys_any_sender)],
     "the epoch is compared beside the owner": [(Connection, "is_from_owner", _obeys_any_epoch)],
     "the epoch grows when a connection is queued again": [(Connection, "_next_epoch", _queue_again_in_the_same_epoch)],

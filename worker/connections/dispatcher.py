@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from channel_layer.layer import ChannelLayer
 from channel_layer.node import Node
 from channel_layer.protocol import packets
 from channel_layer.protocol.deployment import another_application, why_refused
-from channel_layer.protocol.events import Event, payload_size_bytes
-from channel_layer.protocol.packets import MALFORMED, Close
+from channel_layer.protocol.events import Event
+from channel_layer.protocol.link import WORKER
+from channel_layer.protocol.packets import MALFORMED
 from worker.connections.context import WorkerContext
 from worker.connections.downstream import DownstreamConnection
 from worker.connections.interfaces import ApplicationHost
@@ -26,6 +28,14 @@ from worker.errors import MixedApps
 from worker.settings import WorkerSettings
 
 log = logging.getLogger("towpath.worker")
+
+#: What the interface server of a connection alone may send, handed to the connection.
+_OF_INTERFACE_SERVER: dict[int, Callable[[DownstreamConnection, list[Any]], None]] = {
+    packets.DATA: lambda downstream, packet: downstream.on_data(packet[3], packet[4]),
+    packets.CREDIT: lambda downstream, packet: downstream.on_credit(packet[3]),
+    packets.CANCEL: lambda downstream, packet: downstream.on_cancel(packet[4], packet[5]),
+    packets.SYNC: lambda downstream, packet: downstream.on_sync(packet[3], packet[4]),
+}
 
 
 class Dispatcher:
@@ -41,18 +51,12 @@ class Dispatcher:
             before_flush=lambda: self.registry.flush(),
             figures_while_blocked=lambda blocked_s: self._report.while_blocked(blocked_s),
         )
-        self.registry = ConnectionRegistry(self.node)
+        self.registry = ConnectionRegistry(self.node, counters)
         self.layer = ChannelLayer(self.node, self.registry.by_key)
         context = WorkerContext(self.node, host, counters, settings.sticky != "off")
         placement = PlacementWatch(context, self.registry)
         self.consumer = QueueConsumer(context, self.registry, placement, self.on_packets)
         self._report = LoadReport(context, self.registry, self.consumer, placement)
-        self._handlers = {
-            packets.DATA: self._data,
-            packets.CREDIT: self._credit,
-            packets.CANCEL: self._cancel,
-            packets.SYNC: self._synced,
-        }
 
     # -- life
 
@@ -120,13 +124,13 @@ class Dispatcher:
             except MALFORMED:
                 self.counters["packets.malformed"] += 1
                 log.exception("a malformed packet from %s", sender)
-                self._missed(sender, packet)
+                self._malformed(sender, packet)
 
-    def _missed(self, sender: str, packet: list[Any]) -> None:
-        """What its interface server said of a connection cannot be understood: that is a gap."""
-        kind, number, epoch = packet[:3]
-        known = kind in self._handlers and type(number) is int
-        if known and (downstream := self.registry.by_key.get((sender, number, epoch))) is not None:
+    def _malformed(self, sender: str, packet: list[Any]) -> None:
+        """A packet of its interface server cannot be understood: what it was to say is lost."""
+        number = WORKER.connection_of(packet)
+        downstream = None if number is None else self.registry.by_key.get((sender, number, packet[2]))
+        if downstream is not None:
             downstream.abort()
 
     def on_group_message(self, group: str, event: Event) -> None:
@@ -151,32 +155,18 @@ class Dispatcher:
     def on_resync_needed(self) -> None:
         """See `Receiver.on_resync_needed`."""
         for downstream in self.registry.by_key.values():
-            self._sync(downstream, wants_answer=True)
-
-    def _sync(self, downstream: DownstreamConnection, wants_answer: bool) -> None:
-        downstream.flush()
-        interface, number, epoch = downstream.key
-        self.node.post(interface, packets.sync(number, epoch, downstream.sent, wants_answer))
-        downstream.credit_again()
-
-    def _synced(self, downstream: DownstreamConnection, packet: list[Any]) -> None:
-        """The interface server says how much it has sent: all of that stands in front of this packet, or is lost."""
-        if packet[3] > downstream.received:
-            self.counters["packets.lost"] += 1
-            downstream.abort()
-        elif packet[4]:
-            self._sync(downstream, wants_answer=False)
+            downstream.ask_what_is_lost()
 
     def _obey(self, sender: str, packet: list[Any]) -> None:
         kind = packet[0]
-        handler = self._handlers.get(kind)
-        if handler is not None:
+        receive = _OF_INTERFACE_SERVER.get(kind)
+        if receive is not None:
             key = (sender, packet[1], packet[2])
             downstream = self.registry.by_key.get(key)
             if downstream is not None:
-                handler(downstream, packet)
+                receive(downstream, packet)
             elif not self.consumer.adoption.buffer(key, packet):
-                self._stray(sender, packet)
+                self._stale(sender, packet)
         elif kind == packets.JOINED:
             self.layer.answered(packet[3], packet[4])
         elif kind in (packets.JOIN, packets.LEAVE):
@@ -184,29 +174,9 @@ class Dispatcher:
         else:
             self.counters["packets.unknown_kind"] += 1
 
-    def _stray(self, sender: str, packet: list[Any]) -> None:
-        """Of a connection that we do not own (any more): whoever believes that we do is told."""
-        if packet[0] == packets.CANCEL:
-            return
-        self.counters["packets.stale"] += 1
-        self.node.post(sender, packets.close(packet[1], packet[2], Close.UNKNOWN))
-
-    def _data(self, downstream: DownstreamConnection, packet: list[Any]) -> None:
-        sequence = packet[3]
-        if sequence <= downstream.received:
-            return  # seen already: sent again after a doubt
-        if sequence != downstream.received + 1:
-            self.counters["packets.lost"] += 1
-            downstream.abort()
-            return
-        downstream.received = sequence
-        assert downstream.instance is not None
-        for event in packet[4]:
-            downstream.instance.deliver(event, payload_size_bytes(event))
-
-    def _credit(self, downstream: DownstreamConnection, packet: list[Any]) -> None:
-        if downstream.outgoing.allow(packet[3]) and downstream.instance is not None:
-            downstream.instance.resume()
-
-    def _cancel(self, downstream: DownstreamConnection, packet: list[Any]) -> None:
-        downstream.disconnect(packet[4], packet[5])
+    def _stale(self, sender: str, packet: list[Any]) -> None:
+        """This worker does not own the connection (any more), and its interface server believes that it does."""
+        answer = WORKER.answer_to_stale(packet)
+        if answer is not None:
+            self.counters["packets.stale"] += 1
+            self.node.post(sender, answer)

@@ -6,36 +6,35 @@ from typing import Any
 
 from channel_layer.protocol import packets
 from channel_layer.protocol.close_codes import ABNORMAL
-from channel_layer.protocol.events import Event
+from channel_layer.protocol.events import Event, payload_size_bytes
 from channel_layer.protocol.flow_control import Incoming, Outgoing
+from channel_layer.protocol.link import Link, Order
 from channel_layer.protocol.names import reply_channel
-from channel_layer.protocol.packets import Close
+from channel_layer.protocol.packets import Close, Packet
 from worker.connections.adoption import Key
 from worker.connections.interfaces import Instance, Registry
 
 #: Events of one turn of the loop travel as one packet, unless they are large.
 PACKET_SIZE_BYTES = 65_536
 
+_NEXT, _LOST = Order.NEXT, Order.LOST  # enum members are slow to find, and this is done for each packet
 
-class DownstreamConnection:
+
+class DownstreamConnection(Link):
     """Implements `Downstream`. `open` is True until the last word was said by either side."""
 
     __slots__ = (
         "_credited",
         "_expects_continue",
         "_registry",
-        "incoming",
         "instance",
         "key",
         "open",
-        "outgoing",
         "pending",
         "pending_bytes",
         "placed",
-        "received",
         "resumable",
         "resume",
-        "sent",
         "taken",
     )
 
@@ -50,13 +49,11 @@ class DownstreamConnection:
         resume: dict[str, Any] | None,
     ) -> None:
         # Keyword-only: two facts of `open` that few connections have, beside two windows that all have.
+        super().__init__(key[1], key[2], Outgoing(down_window), Incoming(up_window))
         self._registry = registry
         self.key = key
-        self.outgoing = Outgoing(down_window)
-        self.incoming = Incoming(up_window)
         self._expects_continue = expects_continue
         self._credited = False
-        self.sent = self.received = 0
         self.placed = 0  # what the instance has said by the layer, to its own client or to a group
         self.taken = 0  # events that `receive()` has returned: the last sequence consumed, as each travels in a packet of its own
         self.resume = resume
@@ -92,9 +89,7 @@ class DownstreamConnection:
     def flush(self) -> None:
         """What was sent in this turn of the loop leaves as one packet."""
         if self.pending:
-            self.sent += 1
-            interface, number, epoch = self.key
-            self._registry.post(interface, packets.data(number, epoch, self.sent, self.pending))
+            self._registry.post(self.key[0], self.data(self.pending))
             self.pending = []
             self.pending_bytes = 0
 
@@ -111,18 +106,22 @@ class DownstreamConnection:
         self.taken += 1
         total = self.incoming.consume(size_bytes, self._registry.budget)
         if total is not None and self.open:
-            self._credit(total)
+            self._post_credit(total)
 
     def request_body(self) -> None:
         """See `Downstream.request_body`."""
         if self._expects_continue and self.open:
             self._expects_continue = False
-            self._credit(self.incoming.announced)
+            self._post_credit(self.incoming.announced)
 
-    def credit_again(self) -> None:
-        """After a doubt: a credit that was lost is followed by no other, if the client's side waits for it."""
-        if self._credited:
-            self._credit(self.incoming.announced)
+    @property
+    def consumed_sequence(self) -> int:
+        """See `Link.consumed_sequence`: an event that was received waits for the application."""
+        return self.taken
+
+    def credit_again(self) -> Packet | None:
+        """See `Link.credit_again`. The first credit says that the application has asked for the body: a repeated one may not."""
+        return super().credit_again() if self._credited else None
 
     def close(self, why: Close) -> None:
         """See `Downstream.close`."""
@@ -171,7 +170,47 @@ class DownstreamConnection:
         self.instance = None
         self._registry.forget(self)
 
-    def _credit(self, total: int) -> None:
+    def _post_credit(self, total: int) -> None:
         self._credited = True
-        interface, number, epoch = self.key
-        self._registry.post(interface, packets.credit(number, epoch, total, self.taken))
+        self._registry.post(self.key[0], self.credit(total))
+
+    # -- from its interface server
+
+    def on_data(self, sequence: int, events: list[Event]) -> None:
+        """Events of the client for the application."""
+        order = self.order(sequence)
+        if order is _NEXT:
+            assert self.instance is not None
+            for event in events:
+                self.instance.deliver(event, payload_size_bytes(event))
+        elif order is _LOST:
+            self._packets_lost()
+
+    def on_credit(self, total: int) -> None:
+        """The client has taken bytes: the application may send up to `total`."""
+        if self.outgoing.allow(total) and self.instance is not None:
+            self.instance.resume()
+
+    def on_cancel(self, code: int, reason: str) -> None:
+        """The client has left, or another worker owns the connection now."""
+        self.disconnect(code, reason)
+
+    def on_sync(self, count: int, wants_answer: bool) -> None:
+        """The interface server has sent `count` numbered packets: all of them stand in front of this one, or are lost."""
+        if self.has_lost(count):
+            self._packets_lost()
+        elif wants_answer:
+            self._resync(wants_answer=False)
+
+    def ask_what_is_lost(self) -> None:
+        """Packets may be lost in either direction: let both ends find out."""
+        self._resync(wants_answer=True)
+
+    def _resync(self, wants_answer: bool) -> None:
+        self.flush()
+        for packet in self.resync(wants_answer):
+            self._registry.post(self.key[0], packet)
+
+    def _packets_lost(self) -> None:
+        self._registry.counters["packets.lost"] += 1
+        self.abort()

@@ -8,6 +8,7 @@ Sizes are those of `channel_layer.events.payload_size_bytes`: payload plus 64 by
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
@@ -22,6 +23,7 @@ class Registry(Protocol[Connection]):
     """What an adopted connection needs of its dispatcher."""
 
     budget: Budget
+    counters: Counter[str]
 
     @property
     def post(self) -> Callable[[str, Packet], None]:

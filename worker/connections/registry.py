@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 
 from channel_layer.errors import InvalidMessage
@@ -21,10 +22,12 @@ AT_ONCE = 50  #: hand-offs, or ends of event streams, at one look
 class ConnectionRegistry:
     """Implements `Registry` for `DownstreamConnection`."""
 
-    __slots__ = ("_node", "_pending", "budget", "by_key", "post", "reserved")
+    __slots__ = ("_node", "_pending", "budget", "by_key", "counters", "post", "reserved")
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, counters: Counter[str]) -> None:
+        """counters: those of the process."""
         self._node = node
+        self.counters = counters
         self.post = node.post  #: one packet for an interface server
         self.budget = Budget(node.context.settings.buffer_budget_bytes, node.context.settings.window_size_bytes_min)
         self.by_key: dict[Key, DownstreamConnection] = {}
