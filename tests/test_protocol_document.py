@@ -16,7 +16,7 @@ from channel_layer.protocol.packets import LENGTH_MIN, AdoptionRefusal, Close, K
 from channel_layer.settings import RedisSettings
 from interface_server.connections.interfaces import EndReason
 from interface_server.connections.upstream import ENDING_OF_CLOSE
-from tests.integration.both_pumps import interface, knock
+from tests.support.both_dispatchers import interface, knock
 from tests.support.facts import until
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -114,8 +114,8 @@ async def test_the_worker_in_the_document_serves_requests_and_leaves_nothing_beh
     program.write_text(blocks[0], "utf-8")
     scripts = str(ROOT / "channel_layer" / "scripts")
     command = [sys.executable, "-P", str(program), redis_settings.url, redis_settings.prefix, scripts]
-    async with interface(redis_settings) as door:
-        clients = [knock(door) for _ in range(20)]
+    async with interface(redis_settings) as server:
+        clients = [knock(server) for _ in range(20)]
         with subprocess.Popen(command, cwd=tmp_path) as process:
             try:
                 await until(lambda: all(b"hello from worker." in client.body for client in clients))
@@ -125,6 +125,6 @@ async def test_the_worker_in_the_document_serves_requests_and_leaves_nothing_beh
                 assert process.wait(STOPS_WITHIN_S) == 0
         for client in clients:
             client.upstream.complete()
-        connection = door.node._commands.connection
+        connection = server.node._commands.connection
         assert connection is not None
-        assert await connection.execute("ZRANGE", door.node.context.keys.nodes, 0, -1) == [door.node.name.encode()]
+        assert await connection.execute("ZRANGE", server.node.context.keys.nodes, 0, -1) == [server.node.name.encode()]

@@ -49,8 +49,8 @@ def test_a_profile_has_a_page_of_each_room_and_harms_no_process(tmp_path: Path) 
     done = bench("--rows", "hello", "--servers", "towpath", "--profile", str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
     profiled = [page.read_text().splitlines()[0] for page in tmp_path.iterdir()]
-    for room in ("interface", "worker"):
-        assert any(f" {room} " in command for command in profiled), profiled
+    for role in ("interface", "worker"):
+        assert any(f" {role} " in command for command in profiled), profiled
 
 
 def test_a_partial_run_leaves_the_published_results_alone() -> None:

@@ -59,7 +59,7 @@ class Load:
     def __init__(self, ports: Sequence[int], seed: str) -> None:
         self.exchanges: list[Exchange] = []
         self.sockets: list[Socket] = []
-        self.doors: dict[str, int] = {}  #: at which one each exchange was begun
+        self.interfaces: dict[str, int] = {}  #: at which one each exchange was begun
         self.answered: set[str] = set()  #: exchanges whose first byte has come
         self._ports = ports
         self._seed = seed
@@ -68,25 +68,25 @@ class Load:
         self._tasks: list[asyncio.Task[None]] = []
 
     def begin(self) -> None:
-        for door in range(len(self._ports)):
+        for interface in range(len(self._ports)):
             for method, kind, size_bytes, count in EXCHANGES:
                 for _ in range(count):
-                    self._own(self._exchanges(door, method, kind, size_bytes, self._random()))
-            self._begin_sockets(door, SOCKETS)
-        for door in range(len(self._ports)):
+                    self._own(self._exchanges(interface, method, kind, size_bytes, self._random()))
+            self._begin_sockets(interface, SOCKETS)
+        for interface in range(len(self._ports)):
             for method, kind, size_bytes, count in KEEPERS:
                 for _ in range(count):
-                    self._own(self._keeper(door, method, kind, size_bytes, self._random()))
+                    self._own(self._keeper(interface, method, kind, size_bytes, self._random()))
 
     def begin_sockets(self, sockets: Sequence[tuple[str, int, int]]) -> None:
         """More of them, at each door; they stay like all others."""
-        for door in range(len(self._ports)):
-            self._begin_sockets(door, sockets)
+        for interface in range(len(self._ports)):
+            self._begin_sockets(interface, sockets)
 
-    def _begin_sockets(self, door: int, sockets: Sequence[tuple[str, int, int]]) -> None:
+    def _begin_sockets(self, interface: int, sockets: Sequence[tuple[str, int, int]]) -> None:
         for kind, echoing, silent in sockets:
             for number in range(echoing + silent):
-                self._own(self._socket_loop(door, kind, number < echoing, self._random()))
+                self._own(self._socket_loop(interface, kind, number < echoing, self._random()))
 
     async def finish(self) -> None:
         """Nobody begins anything any more; whoever is open says one thing more, hears it, and goes."""
@@ -113,22 +113,22 @@ class Load:
 
     # Exchanges
 
-    async def _exchanges(self, door: int, method: str, kind: str, size_bytes: int, random: Random) -> None:
+    async def _exchanges(self, interface: int, method: str, kind: str, size_bytes: int, random: Random) -> None:
         while not self._over.is_set():
             await self._pause(PAUSE_S * random.random())
             try:
-                reader, writer = await asyncio.open_connection("127.0.0.1", self._ports[door])
+                reader, writer = await asyncio.open_connection("127.0.0.1", self._ports[interface])
             except OSError:
                 continue
             name = self._name(kind)
-            self.doors[name] = door
+            self.interfaces[name] = interface
             path = f"/{'quick' if kind == 'leaver' else kind}/{name}"
             writer.write(_request(method, path, size_bytes))
             began_s = time.monotonic()
             ending, status, body = await self._outcome(name, kind, reader, random)
             writer.transport.abort()
             seen = (ending, status, body, size_bytes, began_s, time.monotonic())
-            self.exchanges.append(Exchange(name, method, kind, door, *seen))
+            self.exchanges.append(Exchange(name, method, kind, interface, *seen))
 
     async def _outcome(
         self, name: str, kind: str, reader: asyncio.StreamReader, random: Random
@@ -158,8 +158,8 @@ class Load:
             received += first
             await _read(reader, received, pause_s=pause_s)
 
-    async def _keeper(self, door: int, method: str, kind: str, size_bytes: int, random: Random) -> None:
-        connection = KeptConnection(self._ports[door])
+    async def _keeper(self, interface: int, method: str, kind: str, size_bytes: int, random: Random) -> None:
+        connection = KeptConnection(self._ports[interface])
         try:
             while not self._over.is_set():
                 await self._pause(KEPT_PAUSE_S * random.random())
@@ -172,19 +172,19 @@ class Load:
                 except OSError:
                     continue
                 seen = (*outcome, size_bytes, began_s, time.monotonic(), connection.reused)
-                self.exchanges.append(Exchange(name, method, kind, door, *seen))
+                self.exchanges.append(Exchange(name, method, kind, interface, *seen))
         finally:
             connection.close()
 
     # Sockets
 
-    async def _socket_loop(self, door: int, kind: str, echoes: bool, random: Random) -> None:
+    async def _socket_loop(self, interface: int, kind: str, echoes: bool, random: Random) -> None:
         while not self._over.is_set():
             await self._pause(PAUSE_S * random.random())
             name = self._name(kind)
-            talk = Talk(name, kind, door, silent=not echoes)
+            talk = Talk(name, kind, interface, silent=not echoes)
             try:
-                url = f"ws://127.0.0.1:{self._ports[door]}/{kind}/{name}"
+                url = f"ws://127.0.0.1:{self._ports[interface]}/{kind}/{name}"
                 async with asyncio.timeout(HUNG_S):
                     socket = await connect(
                         url, ping_interval=None, open_timeout=None, compression=None, close_timeout=5
@@ -239,10 +239,10 @@ class Load:
 class Talk:
     """What was said and heard over one WebSocket."""
 
-    def __init__(self, name: str, kind: str, door: int, silent: bool) -> None:
+    def __init__(self, name: str, kind: str, interface: int, silent: bool) -> None:
         self.name = name
         self.kind = kind
-        self.door = door
+        self.interface = interface
         self.silent = silent
         self.sent = 0
         self.greetings = 0
@@ -284,7 +284,7 @@ class Talk:
         return Socket(
             self.name,
             self.kind,
-            self.door,
+            self.interface,
             ending,
             status,
             code,

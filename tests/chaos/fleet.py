@@ -22,7 +22,7 @@ from towpath.status.redis_status import RedisStatus
 from towpath.status.report import Status
 
 HERE = Path(__file__).parent
-DOORS = WORKERS = 2
+INTERFACES = WORKERS = 2
 READY_DEADLINE_S = 40.0
 STOP_DEADLINE_S = 30.0
 LEAK_DEADLINE_S = 5.0
@@ -43,16 +43,16 @@ class Fleet:
         self.traces.mkdir()
         self.redis = RedisSentinels() if watched else RedisServer()
         self._status = RedisStatus(self.redis.url, "towpath:")
-        self.listeners = [socket.create_server(("127.0.0.1", 0), backlog=1024) for _ in range(DOORS)]
+        self.listeners = [socket.create_server(("127.0.0.1", 0), backlog=1024) for _ in range(INTERFACES)]
         self.ports = [listener.getsockname()[1] for listener in self.listeners]
-        self.doors: list[Process] = []
+        self.interfaces: list[Process] = []
         self.workers: list[Process] = []
         self.fallen: list[Process] = []
         self._before: dict[str, Count] = {}  # at the beginning
 
     async def start(self) -> None:
         await asyncio.to_thread(self.redis.start)
-        self.doors = [self._door(number) for number in range(DOORS)]
+        self.interfaces = [self._interface(number) for number in range(INTERFACES)]
         self.workers = [self._worker(number) for number in range(WORKERS)]
         await self.until_ready()
         await until_async(self._have_begun, "all do what they do at rest")
@@ -63,22 +63,22 @@ class Fleet:
         return all(census.AT_REST in count.tasks for count in self._before.values())
 
     async def _count(self) -> dict[str, Count]:
-        return await census.take((*self.doors, *self.workers), self.traces)
+        return await census.take((*self.interfaces, *self.workers), self.traces)
 
     async def until_ready(self) -> None:
         """All hold a lease. Who could not start since Redis was unfit is started again: so does everybody's supervisor."""
 
         async def stand() -> bool:
-            for process in (*self.doors, *self.workers):
+            for process in (*self.interfaces, *self.workers):
                 if process.popen.poll() == NOT_STARTED:
                     self.replace(process)
-            return await self._are_leased({process.pid for process in (*self.doors, *self.workers)})
+            return await self._are_leased({process.pid for process in (*self.interfaces, *self.workers)})
 
         await until_async(stand, "all hold a lease", READY_DEADLINE_S)
 
     def close(self) -> None:
         """Whatever happened: nobody outlives this."""
-        for process in (*self.doors, *self.workers, *self.fallen):
+        for process in (*self.interfaces, *self.workers, *self.fallen):
             process.end_by_force()
         for listener in self.listeners:
             listener.close()
@@ -91,14 +91,14 @@ class Fleet:
         """The next one in the same place."""
         self.fallen.append(process)
         process.ended_by_us = True
-        for places, begin in ((self.doors, self._door), (self.workers, self._worker)):
+        for places, begin in ((self.interfaces, self._interface), (self.workers, self._worker)):
             if process in places:
                 number = places.index(process)
                 places[number] = begin(number)
                 return places[number]
         raise AssertionError(f"{process.name} has no place here")
 
-    def _door(self, number: int) -> Process:
+    def _interface(self, number: int) -> Process:
         descriptor = self.listeners[number].fileno()
         words = ["interface", "--fd", str(descriptor), "--redis", self.redis.url, *INTERFACE_OPTIONS]
         return self._start(f"interface-{number}", words, (descriptor,))
@@ -129,10 +129,12 @@ class Fleet:
         """Which worker has read entries of which interface server, and nobody has taken them."""
         status = await self.look()
         leases = [lease for lease in status.processes if "pid" in lease] if status else []
-        places = {process.pid: process for process in (*self.doors, *self.workers)}
+        places = {process.pid: process for process in (*self.interfaces, *self.workers)}
         nodes = {lease["node"]: places[lease["pid"]] for lease in leases if lease["pid"] in places}
         found = await asyncio.to_thread(read_and_pending, self.redis.server_url)
-        return {(nodes[worker], nodes[door]) for worker, door in found if worker in nodes and door in nodes}
+        return {
+            (nodes[worker], nodes[interface]) for worker, interface in found if worker in nodes and interface in nodes
+        }
 
     async def _are_leased(self, pids: set[int]) -> bool:
         status = await self.look()
@@ -147,7 +149,7 @@ class Fleet:
 
     def descriptors(self) -> dict[int, int]:
         """How many files each living process has open."""
-        return {process.pid: process.descriptors for process in (*self.doors, *self.workers)}
+        return {process.pid: process.descriptors for process in (*self.interfaces, *self.workers)}
 
     async def leaks(self) -> list[str]:
         """Who has tasks or threads that nobody in his place had at the beginning, and keeps them: some may just be about to end."""
@@ -174,13 +176,13 @@ class Fleet:
         """Who has ended though nobody meant him to."""
         return [
             f"{process.name} ({process.pid}) has ended: {process.popen.returncode}"
-            for process in (*self.doors, *self.workers)
+            for process in (*self.interfaces, *self.workers)
             if not process.alive
         ]
 
     async def stop(self) -> list[str]:
         """SIGTERM to all; who does not leave in time, or not with 0."""
-        processes = [*self.doors, *self.workers, *self.fallen]
+        processes = [*self.interfaces, *self.workers, *self.fallen]
         for process in processes:
             process.signal(signal.SIGTERM)
         with contextlib.suppress(AssertionError):

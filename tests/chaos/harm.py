@@ -42,7 +42,7 @@ class Blow:
     victim: Victim
     action: Action
     pid: int
-    door: int | None = None
+    interface: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +72,8 @@ class Harm:
         return self.pids(Victim.WORKER, Action.BLOCK)
 
     @property
-    def blocked_doors(self) -> frozenset[int]:
-        return self._doors(Action.BLOCK)
+    def blocked_interfaces(self) -> frozenset[int]:
+        return self._interfaces(Action.BLOCK)
 
     @property
     def killed(self) -> frozenset[int]:
@@ -81,13 +81,13 @@ class Harm:
         return frozenset(blow.pid for blow in self.blows if blow.action is Action.KILL)
 
     @property
-    def lost_doors(self) -> frozenset[int]:
+    def lost_interfaces(self) -> frozenset[int]:
         """Interface servers whose clients had no one left, or that were thought dead."""
-        return self._doors(Action.KILL, Action.FREEZE)
+        return self._interfaces(Action.KILL, Action.FREEZE)
 
     @property
-    def leaving_doors(self) -> frozenset[int]:
-        return self._doors(Action.TERM)
+    def leaving_interfaces(self) -> frozenset[int]:
+        return self._interfaces(Action.TERM)
 
     @property
     def redis_forgot(self) -> bool:
@@ -112,5 +112,5 @@ class Harm:
             blow.victim in (Victim.SUPERVISOR, Victim.SERVE) for blow in self.blows if blow.action is Action.KILL
         )
 
-    def _doors(self, *actions: Action) -> frozenset[int]:
-        return frozenset(blow.door for blow in self.blows if blow.door is not None and blow.action in actions)
+    def _interfaces(self, *actions: Action) -> frozenset[int]:
+        return frozenset(blow.interface for blow in self.blows if blow.interface is not None and blow.action in actions)

@@ -44,7 +44,7 @@ def _called(outcome: Exchange | Socket) -> str:
     ending = outcome.ending.name.lower()
     said = outcome.status or (outcome.code if isinstance(outcome, Socket) else None) or "nothing"
     kept = ", on a kept connection" if isinstance(outcome, Exchange) and outcome.reused else ""
-    return f"{outcome.kind} {outcome.name} at door {outcome.door} ({ending}, {said}{kept})"
+    return f"{outcome.kind} {outcome.name} at interface server {outcome.interface} ({ending}, {said}{kept})"
 
 
 # Exchanges
@@ -89,7 +89,7 @@ def _failure_is_excused(exchange: Exchange, pids: Sequence[int], harm: Harm) -> 
         return True
     if exchange.ending is Ending.HUNG:  # was said already
         return True
-    if harm.everything_fell or exchange.door in harm.lost_doors:
+    if harm.everything_fell or exchange.interface in harm.lost_interfaces:
         return True
     if exchange.ending is Ending.CUT and _was_out_of_time(exchange, pids, harm):
         return True
@@ -104,7 +104,7 @@ def _failure_is_excused(exchange: Exchange, pids: Sequence[int], harm: Harm) -> 
 
 def _was_out_of_time(exchange: Exchange, pids: Sequence[int], harm: Harm) -> bool:
     """Who leaves waits for a Redis that is away only as long as his time to leave lasts, and then ends what is left."""
-    return (harm.redis_was_away and exchange.door in harm.leaving_doors) or _could_not_say_goodbye(pids, harm)
+    return (harm.redis_was_away and exchange.interface in harm.leaving_interfaces) or _could_not_say_goodbye(pids, harm)
 
 
 def _could_not_say_goodbye(pids: Sequence[int], harm: Harm) -> bool:
@@ -114,15 +114,15 @@ def _could_not_say_goodbye(pids: Sequence[int], harm: Harm) -> bool:
 
 def _met_nobody_in_time(exchange: Exchange, pids: Sequence[int], harm: Harm) -> bool:
     """Who leaves waits no longer than that for the other side, whose loop stands still: for credit, a body, or what is to be sent."""
-    owner_leaves = bool(pids) and pids[-1] in harm.leaving_workers and exchange.door in harm.blocked_doors
-    door_leaves = bool(pids) and pids[-1] in harm.blocked_workers and exchange.door in harm.leaving_doors
+    owner_leaves = bool(pids) and pids[-1] in harm.leaving_workers and exchange.interface in harm.blocked_interfaces
+    interface_leaves = bool(pids) and pids[-1] in harm.blocked_workers and exchange.interface in harm.leaving_interfaces
     ended = exchange.ending is Ending.CUT or (exchange.status == 502 and not exchange.idempotent)
-    return (owner_leaves and ended) or (door_leaves and (ended or exchange.status == 502))
+    return (owner_leaves and ended) or (interface_leaves and (ended or exchange.status == 502))
 
 
 def _was_not_read(exchange: Exchange, pids: Sequence[int], harm: Harm) -> bool:
     """Who leaves ends connections that are idle, and a request may be on its way just then. It has not been started."""
-    return exchange.reused and exchange.door in harm.leaving_doors and not pids
+    return exchange.reused and exchange.interface in harm.leaving_interfaces and not pids
 
 
 def _never(_exchange: Exchange, _pids: Sequence[int], _harm: Harm) -> bool:
@@ -186,7 +186,7 @@ def _order(socket: Socket, harm: Harm) -> Iterator[str]:
 def _end_is_excused(socket: Socket, pids: Sequence[int], harm: Harm) -> bool:
     if socket.ending in (Ending.WHOLE, Ending.LEFT, Ending.HUNG):
         return True
-    if harm.everything_fell or socket.door in harm.lost_doors:
+    if harm.everything_fell or socket.interface in harm.lost_interfaces:
         return True
     if socket.status is not None:
         return _handshake_is_excused(socket, harm)
@@ -195,13 +195,13 @@ def _end_is_excused(socket: Socket, pids: Sequence[int], harm: Harm) -> bool:
 
 def _handshake_is_excused(socket: Socket, harm: Harm) -> bool:
     if socket.status == 503:
-        return harm.redis_was_away or socket.door in harm.leaving_doors
+        return harm.redis_was_away or socket.interface in harm.leaving_interfaces
     return socket.status == 502 and (harm.redis_forgot or len(harm.lost_workers) >= STARTS_MAX)
 
 
 def _restart_is_excused(socket: Socket, pids: Sequence[int], harm: Harm) -> bool:
     """1012: whoever owned it has gone, and nobody may take his place."""
-    if socket.door in harm.leaving_doors or (harm.redis_forgot and not _has_nothing_to_lose(socket, harm)):
+    if socket.interface in harm.leaving_interfaces or (harm.redis_forgot and not _has_nothing_to_lose(socket, harm)):
         return True
     if socket.kind in SURVIVES_DEATH:
         return len(harm.lost_workers) >= STARTS_MAX
@@ -259,7 +259,7 @@ def _notes(seen: Seen, harm: Harm) -> list[str]:
     for socket in (socket for socket in seen.sockets if socket.kind == "member"):
         heard = Counter(socket.notes)
         found += [f"P10: {_called(socket)} heard {name} {times} times" for name, times in heard.items() if times > 1]
-        if not harm.redis_was_away and socket.door not in harm.lost_doors and not harm.everything_fell:
+        if not harm.redis_was_away and socket.interface not in harm.lost_interfaces and not harm.everything_fell:
             missed = [exchange.name for exchange in told if _must_hear(socket, exchange) and not heard[exchange.name]]
             found += [f"P10: {_called(socket)} has not heard {name}" for name in missed]
     return found

@@ -97,16 +97,20 @@ async def _first_byte(scene: Scene) -> AsyncIterator[None]:
 @contextlib.asynccontextmanager
 async def _held(scene: Scene, moment: str, is_there: Callable[[str], bool]) -> AsyncIterator[None]:
     """The application goes no further with exchanges that have come so far."""
-    fleet, doors, gate = scene.fleet, scene.load.doors, scene.fleet.traces / f"hold-{moment}"
+    fleet, interfaces, gate = scene.fleet, scene.load.interfaces, scene.fleet.traces / f"hold-{moment}"
 
     def held() -> list[Start]:
-        return [start for start in traces.held(fleet.traces, moment) if start.name in doors and is_there(start.name)]
+        return [
+            start for start in traces.held(fleet.traces, moment) if start.name in interfaces and is_there(start.name)
+        ]
 
     gate.touch()
     try:
-        await until(lambda: {doors[start.name] for start in held()} == {*range(len(fleet.doors))}, f"held: {moment}")
+        await until(
+            lambda: {interfaces[start.name] for start in held()} == {*range(len(fleet.interfaces))}, f"held: {moment}"
+        )
         pids = {start.pid for start in held()}
-        scene.trouble.aim([*fleet.doors, *(worker for worker in fleet.workers if worker.pid in pids)])
+        scene.trouble.aim([*fleet.interfaces, *(worker for worker in fleet.workers if worker.pid in pids)])
         yield
     finally:
         gate.unlink()

@@ -27,7 +27,7 @@ class Exchange:
     name: str
     method: str
     kind: str
-    door: int  #: which interface server it came to
+    interface: int  #: which interface server it came to
     ending: Ending
     status: int | None = None
     body: bytes = b""
@@ -47,7 +47,7 @@ class Socket:
 
     name: str
     kind: str
-    door: int
+    interface: int
     ending: Ending
     status: int | None = None  #: what a handshake that failed was answered
     code: int | None = None  #: what an open one was closed with

@@ -18,8 +18,8 @@ CLOSED = replace(SOCKET, ending=Ending.CLOSED, code=1012)
 A, B = 101, 102
 
 
-def harm(*blows: tuple[Victim, Action, int], door: int | None = None) -> Harm:
-    return Harm(tuple(Blow(victim, action, pid, door) for victim, action, pid in blows))
+def harm(*blows: tuple[Victim, Action, int], interface: int | None = None) -> Harm:
+    return Harm(tuple(Blow(victim, action, pid, interface) for victim, action, pid in blows))
 
 
 PEACE = harm()
@@ -27,8 +27,8 @@ WORKER_KILLED = harm((Victim.WORKER, Action.KILL, A))
 WORKER_LEAVES = harm((Victim.WORKER, Action.TERM, A))
 REDIS_FORGOT = harm((Victim.REDIS, Action.KILL, 1))
 REDIS_AWAY = harm((Victim.REDIS, Action.FREEZE, 1))
-DOOR_KILLED = harm((Victim.INTERFACE, Action.KILL, 2), door=0)
-DOOR_LEAVES = harm((Victim.INTERFACE, Action.TERM, 2), door=0)
+INTERFACE_KILLED = harm((Victim.INTERFACE, Action.KILL, 2), interface=0)
+INTERFACE_LEAVES = harm((Victim.INTERFACE, Action.TERM, 2), interface=0)
 
 
 def judged(outcome: Exchange | Socket, harm: Harm, *pids: int, ends: tuple[End, ...] | None = None) -> list[str]:
@@ -43,7 +43,7 @@ def judged(outcome: Exchange | Socket, harm: Harm, *pids: int, ends: tuple[End, 
 @pytest.mark.parametrize("outcome", [POST, GET, LONG, SOCKET], ids=lambda outcome: outcome.name)
 def test_what_went_well_is_no_fault(outcome: Exchange | Socket) -> None:
     """Whatever was done to others."""
-    for done in (PEACE, WORKER_KILLED, REDIS_FORGOT, DOOR_KILLED):
+    for done in (PEACE, WORKER_KILLED, REDIS_FORGOT, INTERFACE_KILLED):
         assert judged(outcome, done, B) == []
 
 
@@ -78,21 +78,21 @@ def test_what_may_never_be_is_found(what: str, done: Harm) -> None:
 #: What happened, who ran it, what excuses it, and what does not.
 EXCUSES = {
     "a POST whose worker died": (replace(POST, status=502), A, WORKER_KILLED, WORKER_LEAVES),
-    "a POST whose open has no answer": (replace(POST, status=502), None, REDIS_AWAY, DOOR_LEAVES),
+    "a POST whose open has no answer": (replace(POST, status=502), None, REDIS_AWAY, INTERFACE_LEAVES),
     "a GET that was lost with the data": (replace(GET, status=502), A, REDIS_FORGOT, WORKER_KILLED),
     "a request while Redis is away": (replace(GET, status=503), None, REDIS_AWAY, WORKER_KILLED),
     "a response whose worker died": (replace(LONG, ending=Ending.CUT), A, WORKER_KILLED, WORKER_LEAVES),
     "a response that was lost with the data": (replace(LONG, ending=Ending.CUT), A, REDIS_FORGOT, REDIS_AWAY),
     "a POST on a kept connection whose interface server left just then": (
-        replace(POST, ending=Ending.RESET, status=None, reused=True), None, DOOR_LEAVES, PEACE,
+        replace(POST, ending=Ending.RESET, status=None, reused=True), None, INTERFACE_LEAVES, PEACE,
     ),
     "a GET whose interface server left, and could not wait any longer for Redis": (
         replace(GET, status=502), None,
-        harm((Victim.INTERFACE, Action.TERM, 2), (Victim.REDIS, Action.KILL, 1), door=0), DOOR_LEAVES,
+        harm((Victim.INTERFACE, Action.TERM, 2), (Victim.REDIS, Action.KILL, 1), interface=0), INTERFACE_LEAVES,
     ),
     "a response whose interface server left, and could not wait any longer for Redis": (
         replace(LONG, ending=Ending.CUT), A,
-        harm((Victim.INTERFACE, Action.TERM, 2), (Victim.REDIS, Action.FREEZE, 1), door=0), REDIS_AWAY,
+        harm((Victim.INTERFACE, Action.TERM, 2), (Victim.REDIS, Action.FREEZE, 1), interface=0), REDIS_AWAY,
     ),
     "a response whose worker left, and could not wait any longer for Redis": (
         replace(LONG, ending=Ending.CUT), A,
@@ -106,25 +106,25 @@ EXCUSES = {
     ),
     "a response whose worker left while the loop of its interface server stood still": (
         replace(LONG, ending=Ending.CUT), A,
-        harm((Victim.INTERFACE, Action.BLOCK, 2), (Victim.WORKER, Action.TERM, A), door=0), WORKER_LEAVES,
+        harm((Victim.INTERFACE, Action.BLOCK, 2), (Victim.WORKER, Action.TERM, A), interface=0), WORKER_LEAVES,
     ),
     "a response whose interface server left while the loop of its worker stood still": (
         replace(LONG, ending=Ending.CUT), A,
-        harm((Victim.WORKER, Action.BLOCK, A), (Victim.INTERFACE, Action.TERM, 2), door=0), DOOR_LEAVES,
+        harm((Victim.WORKER, Action.BLOCK, A), (Victim.INTERFACE, Action.TERM, 2), interface=0), INTERFACE_LEAVES,
     ),
     "a client whose interface server died": (
-        replace(GET, ending=Ending.RESET, status=None), None, DOOR_KILLED, DOOR_LEAVES,
+        replace(GET, ending=Ending.RESET, status=None), None, INTERFACE_KILLED, INTERFACE_LEAVES,
     ),
     "a socket whose worker died": (CLOSED, A, WORKER_KILLED, REDIS_AWAY),
     "a socket whose worker left": (CLOSED, A, WORKER_LEAVES, PEACE),
     "a socket that may not move, though its worker only left": (
         replace(CLOSED, kind="resumable"), A, WORKER_KILLED, WORKER_LEAVES,
     ),
-    "a socket that survives a death": (replace(CLOSED, kind="crash"), A, DOOR_LEAVES, WORKER_KILLED),
-    "a silent socket": (replace(CLOSED, silent=True), A, DOOR_LEAVES, REDIS_FORGOT),
-    "a socket whose interface server left": (CLOSED, A, DOOR_LEAVES, REDIS_AWAY),
+    "a socket that survives a death": (replace(CLOSED, kind="crash"), A, INTERFACE_LEAVES, WORKER_KILLED),
+    "a silent socket": (replace(CLOSED, silent=True), A, INTERFACE_LEAVES, REDIS_FORGOT),
+    "a socket whose interface server left": (CLOSED, A, INTERFACE_LEAVES, REDIS_AWAY),
     "a socket whose interface server died": (
-        replace(SOCKET, ending=Ending.RESET), A, DOOR_KILLED, WORKER_KILLED,
+        replace(SOCKET, ending=Ending.RESET), A, INTERFACE_KILLED, WORKER_KILLED,
     ),
     "a handshake while Redis is away": (replace(SOCKET, ending=Ending.CLOSED, status=503), None, REDIS_AWAY, WORKER_KILLED),
     "a gap in what was forwarded to a worker that left, and could not hand it over": (
@@ -150,9 +150,9 @@ def test_only_the_right_blow_excuses(what: str) -> None:
 def test_what_got_no_answer_may_not_have_been_started_nor_been_asked_on_a_new_connection() -> None:
     """P3. Only a connection that was idle may end without a word, and only for what nobody has read."""
     nothing = replace(POST, ending=Ending.RESET, status=None, reused=True)
-    assert judged(nothing, DOOR_LEAVES) == []
-    assert judged(nothing, DOOR_LEAVES, A)
-    assert judged(replace(nothing, reused=False), DOOR_LEAVES)
+    assert judged(nothing, INTERFACE_LEAVES) == []
+    assert judged(nothing, INTERFACE_LEAVES, A)
+    assert judged(replace(nothing, reused=False), INTERFACE_LEAVES)
 
 
 def test_a_fail_over_excuses_what_a_loss_of_data_does() -> None:
@@ -175,7 +175,7 @@ def test_the_death_of_one_worker_does_not_excuse_what_another_had_in_hands() -> 
 
 def test_the_death_of_one_interface_server_is_not_felt_at_the_other() -> None:
     """Its sockets are its own."""
-    assert judged(replace(GET, door=1, ending=Ending.RESET, status=None), DOOR_KILLED)
+    assert judged(replace(GET, interface=1, ending=Ending.RESET, status=None), INTERFACE_KILLED)
 
 
 def test_everybody_is_told_exactly_once_that_his_client_has_gone() -> None:

@@ -36,7 +36,7 @@ class Trouble:
         self._frozen: set[int] = set()
         self._fleet = fleet
         self._random = random
-        self._first = {process.pid for process in (*fleet.doors, *fleet.workers)}
+        self._first = {process.pid for process in (*fleet.interfaces, *fleet.workers)}
         self._at_redis = asyncio.Lock()  # there is one, and it is hit when it stands again
 
     async def strike(self, victim: Victim, action: Action) -> None:
@@ -62,7 +62,7 @@ class Trouble:
 
         Who has only just been started comes last; he may not even know yet what SIGTERM means.
         """
-        there = self._fleet.doors if victim is Victim.INTERFACE else self._fleet.workers
+        there = self._fleet.interfaces if victim is Victim.INTERFACE else self._fleet.workers
         hurt = {blow.pid for blow in self.blows}
         first = [process for process in there if process.pid in self._first and process.pid not in hurt]
         others = [] if action in (Action.TERM, Action.BLOCK) else there
@@ -71,8 +71,8 @@ class Trouble:
 
     def hit(self, victim: Victim, process: Process, action: Action) -> None:
         """The blow alone."""
-        door = self._fleet.doors.index(process) if victim is Victim.INTERFACE else None
-        self.blows.append(Blow(victim, action, process.pid, door))
+        interface = self._fleet.interfaces.index(process) if victim is Victim.INTERFACE else None
+        self.blows.append(Blow(victim, action, process.pid, interface))
         if action is Action.FREEZE:
             self._frozen.add(process.pid)
         process.signal(SIGNALS[action])

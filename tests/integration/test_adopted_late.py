@@ -6,7 +6,7 @@ from channel_layer.protocol import packets
 from channel_layer.protocol.codec import batch_head, join_batch, pack, unpack_batch
 from channel_layer.settings import RedisSettings
 from interface_server.connections.transitions import State
-from tests.integration.both_pumps import interface, knock
+from tests.support.both_dispatchers import interface, knock
 from tests.support.facts import until, until_async
 
 GHOST = "worker.000000000000"
@@ -15,16 +15,16 @@ GHOST = "worker.000000000000"
 async def test_who_is_adopted_late_is_asked_whether_anything_is_lost(redis_settings: RedisSettings) -> None:
     """P9. It may have been taken in an earlier life of Redis' data; what followed is lost then, and nothing else would tell."""
     redis_settings = RedisSettings(url=redis_settings.url, prefix=redis_settings.prefix, queue_wait_s=0.3)
-    async with interface(redis_settings) as door:
-        client = knock(door, method="POST")
+    async with interface(redis_settings) as server:
+        client = knock(server, method="POST")
         await until(lambda: client.upstream.entry_id)
-        redis, keys = door.node._commands.connection, door.node.context.keys
+        redis, keys = server.node._commands.connection, server.node.context.keys
         assert redis is not None
         await redis.execute("XADD", keys.inbox(GHOST), "*", "b", b"")
         assert await redis.execute("XDEL", keys.channel("http.request"), client.upstream.entry_id) == 1  # as if taken
         await until(lambda: client.upstream.state is State.OVERDUE, "its wait to be over")
         adopted = pack(packets.adopted(client.upstream.number, 1, 1000))
-        await redis.execute("XADD", keys.inbox(door.node.name), "*", "b", join_batch(batch_head(GHOST), [adopted]))
+        await redis.execute("XADD", keys.inbox(server.node.name), "*", "b", join_batch(batch_head(GHOST), [adopted]))
         await until(lambda: client.upstream.state is State.OWNED, "to be adopted")
 
         async def asked() -> list[list[object]]:
@@ -34,5 +34,5 @@ async def test_who_is_adopted_late_is_asked_whether_anything_is_lost(redis_setti
         await until_async(asked, "to be asked")
         assert [packets.SYNC, client.upstream.number, 1, 0, True] in await asked()
         client.upstream.leave()
-        await until(lambda: door.node._outbox.empty)
+        await until(lambda: server.node._outbox.empty)
         await redis.execute("DEL", keys.inbox(GHOST))

@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 from channel_layer.protocol.keys import CHANNEL_OF_KIND, GROUP, HTTP_CHANNEL, Keys
 from channel_layer.redis import scripts as redis_scripts
 from channel_layer.settings import RedisSettings
-from tests.integration.both_pumps import RecordedHost, interface, knock, respond, worker
+from tests.support.both_dispatchers import RecordedHost, interface, knock, respond, worker
 from tests.support.facts import until, until_async
 
 DEAD = "worker.00000000dead"
@@ -58,8 +58,8 @@ async def test_what_a_worker_had_read_is_claimed_before_its_consumer_goes(
     async with Redis.from_url(redis_settings.url) as redis:
         for channel in CHANNEL_OF_KIND.values():
             await redis.xgroup_create(keys.channel(channel), GROUP, "0", mkstream=True)
-        async with interface(redis_settings) as door:
-            client = knock(door)
+        async with interface(redis_settings) as server:
+            client = knock(server)
             await until_async(lambda: waits(redis, keys), "it waits for a worker")
             assert await read_as(DEAD, redis, keys) == 1
             await redis.zadd(keys.nodes, {DEAD: LONG_AGO_MS if way == "killed" else JUST_NOW_MS})
@@ -67,8 +67,10 @@ async def test_what_a_worker_had_read_is_claimed_before_its_consumer_goes(
                 streams = [keys.channel(channel) for channel in CHANNEL_OF_KIND.values()]
                 names = [keys.lease(DEAD), keys.nodes, keys.inbox(DEAD), *streams]
                 await redis.eval(redis_scripts.LEAVE.text, len(names), *names, DEAD, GROUP)
-            renewed_at = door.node._own_lease.renewed_at
-            await until(lambda: door.node._own_lease.renewed_at != renewed_at, "the interface server has looked at it")
+            renewed_at = server.node._own_lease.renewed_at
+            await until(
+                lambda: server.node._own_lease.renewed_at != renewed_at, "the interface server has looked at it"
+            )
             assert (await consumers(redis, keys))[DEAD] == 1
             async with worker(redis_settings, RecordedHost(play=respond)):
                 await until(lambda: client.body == b"hello", "somebody else has answered")

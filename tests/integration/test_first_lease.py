@@ -6,17 +6,17 @@ import redis.asyncio
 
 from channel_layer.liveness.lease import readable
 from channel_layer.settings import RedisSettings
-from tests.integration.both_pumps import RecordedHost, interface, worker
+from tests.support.both_dispatchers import RecordedHost, interface, worker
 
 
 async def test_the_first_lease_says_how_a_process_is(redis_settings: RedisSettings) -> None:
     """The next one comes a second later: until then nobody would hand it a socket, or know its channel, or see it in `status`."""
     async with (
-        interface(redis_settings) as door,
+        interface(redis_settings) as server,
         worker(redis_settings, RecordedHost(slots=7), sticky="cookie") as owner,
     ):
         async with redis.asyncio.Redis.from_url(redis_settings.url) as client:
-            keys = [dispatcher.node.context.keys.lease(dispatcher.node.name) for dispatcher in (door, owner)]
+            keys = [dispatcher.node.context.keys.lease(dispatcher.node.name) for dispatcher in (server, owner)]
             ours, its = readable(await client.mget(keys))
     assert (ours["connections"], ours["websockets"], ours["queued"]) == (0, 0, 0)
     assert its["free"] == {"http": 7, "websocket": 7}

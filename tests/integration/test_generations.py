@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from channel_layer.settings import RedisSettings
-from tests.integration.both_pumps import RecordedHost, interface, knock, worker
+from tests.support.both_dispatchers import RecordedHost, interface, knock, worker
 from tests.support.facts import until
 
 
@@ -19,15 +19,15 @@ async def test_a_newer_generation_takes_all_new_websockets_and_any_takes_request
     """P7. What lasts goes to those who stay; what is short goes to whoever is free."""
     old, new = RecordedHost(), RecordedHost()
     async with (
-        interface(redis_settings) as door,
+        interface(redis_settings) as server,
         worker(of_generation(redis_settings, 1), old) as older,
         worker(of_generation(redis_settings, 2), new),
     ):
         await until(lambda: older.node.yields_to_newer, "the news")
-        sockets = [knock(door, kind="websocket") for _ in range(40)]
+        sockets = [knock(server, kind="websocket") for _ in range(40)]
         await until(lambda: all(client.adoptions for client in sockets))
         assert len(new.instances) == 40
-        requests = [knock(door) for _ in range(40)]
+        requests = [knock(server) for _ in range(40)]
         await until(lambda: len(old.instances) + len(new.instances) == 80)
         assert old.instances
         for client in [*sockets, *requests]:
@@ -39,12 +39,12 @@ async def test_what_a_newer_generation_does_not_take_waits_a_few_seconds_only(re
     """P9's small sister: nobody waits because everybody declines. Here the newer worker has no room."""
     old = RecordedHost()
     async with (
-        interface(redis_settings) as door,
+        interface(redis_settings) as server,
         worker(of_generation(redis_settings, 1), old) as older,
         worker(of_generation(redis_settings, 2), RecordedHost(slots=0)),
     ):
         await until(lambda: older.node.yields_to_newer, "the news")
-        sockets = [knock(door, kind="websocket") for _ in range(40)]
+        sockets = [knock(server, kind="websocket") for _ in range(40)]
         await until(lambda: all(client.adoptions for client in sockets), "adopted", 6.0)
         assert len(old.instances) == 40
         for client in sockets:

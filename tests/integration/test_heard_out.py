@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from channel_layer.protocol.events import payload_size_bytes
 from channel_layer.settings import RedisSettings
-from tests.integration.both_pumps import RecordedHost, adopted, interface, knock, worker
+from tests.support.both_dispatchers import RecordedHost, adopted, interface, knock, worker
 from tests.support.facts import until
 
 
@@ -12,23 +12,23 @@ async def test_an_instance_that_never_accepts_learns_all_the_same_that_its_clien
     redis_settings: RedisSettings,
 ) -> None:
     """P7, P8. With a client that is there its answer would be late, or its end be heard; here there is nobody but us."""
-    room = RecordedHost()
+    host = RecordedHost()
     async with (
-        interface(redis_settings, ws_accept_timeout_s=0.5) as door,
-        worker(redis_settings, room) as owner,
+        interface(redis_settings, ws_accept_timeout_s=0.5) as server,
+        worker(redis_settings, host) as owner,
     ):
-        client = knock(door, kind="websocket")
-        first = await adopted(room)
+        client = knock(server, kind="websocket")
+        first = await adopted(host)
         first.send({"type": "websocket.accept", "resumable": True})
         await until(lambda: client.events)
         await owner.stop_taking()
-        first.line.hand_off()
+        first.downstream.hand_off()
         await until(lambda: client.upstream.owner is None, "between two owners")
         last_word = {"type": "websocket.receive", "text": "goodbye"}
         client.upstream.forward(last_word, payload_size_bytes(last_word))
         client.upstream.leave(1000, "done")
-        async with worker(redis_settings, room):
-            second = await adopted(room, 2)
+        async with worker(redis_settings, host):
+            second = await adopted(host, 2)
             await until(lambda: second.disconnects, "disconnected", 5.0)
         assert (second.fed, second.disconnects) == ([last_word], [(1000, "done")])
-        assert door.connections == 0
+        assert server.connections == 0

@@ -13,11 +13,11 @@ from channel_layer.protocol import packets
 from channel_layer.protocol.packets import Cancel
 from channel_layer.settings import RedisSettings
 from interface_server.connections.interfaces import EndReason
-from tests.integration.both_pumps import RecordedHost, adopted, interface, knock, respond, worker
+from tests.support.both_dispatchers import RecordedHost, adopted, interface, knock, respond, worker
 from tests.support.facts import until
 from worker.application.loader import LoadedApplication
 from worker.asgi.host import AsgiHost
-from worker.connections.dispatcher import Dispatcher as WorkerPump
+from worker.connections.dispatcher import Dispatcher as WorkerDispatcher
 from worker.lifecycle.drain import CLOSED_BY, CLOSING_FROM, cut, drain
 from worker.settings import WorkerSettings
 
@@ -25,16 +25,16 @@ from worker.settings import WorkerSettings
 async def test_what_was_said_before_the_end_is_sent_before_the_end(redis_settings: RedisSettings) -> None:
     """P7. The application is done, and more waits than one batch holds: a response is not cut by the worker's leaving."""
     part = {"type": "http.response.body", "body": b"x" * 65_472, "more_body": True}
-    room = RecordedHost()
-    async with interface(redis_settings) as door:
-        async with worker(redis_settings, room):
-            client = knock(door)
-            instance = await adopted(room)
+    host = RecordedHost()
+    async with interface(redis_settings) as server:
+        async with worker(redis_settings, host):
+            client = knock(server)
+            instance = await adopted(host)
             instance.send({"type": "http.response.start", "status": 200, "headers": []})
             for _ in range(200):
                 instance.send(part)
             instance.send({**part, "more_body": False})
-            instance.line.complete()
+            instance.downstream.complete()
         await until(lambda: len(client.body) == 201 * 65_472)
 
 
@@ -43,23 +43,23 @@ async def test_what_is_said_to_who_has_left_tells_of_no_death(
 ) -> None:
     """P7. A last word crosses with those of a worker that leaves: no inbox is there then, as after a death, whose line is an alarm."""
     redis_settings = RedisSettings(url=redis_settings.url, prefix=redis_settings.prefix, lease_ttl_s=2.0)
-    async with interface(redis_settings) as door:
+    async with interface(redis_settings) as server:
         async with worker(redis_settings, RecordedHost()) as left:
             pass
-        await until(lambda: door.node._own_lease.may_declare_dead(time.monotonic()), "it may say who is dead")
-        door.node.post(left.node.name, packets.cancel(1, 1, Cancel.LEFT))
-        await until(lambda: door.node._outbox.empty, "nobody will read that")
+        await until(lambda: server.node._own_lease.may_declare_dead(time.monotonic()), "it may say who is dead")
+        server.node.post(left.node.name, packets.cancel(1, 1, Cancel.LEFT))
+        await until(lambda: server.node._outbox.empty, "nobody will read that")
     assert "is over" not in caplog.text
 
 
 async def test_who_takes_no_more_does_not_take_what_it_was_waiting_for(redis_settings: RedisSettings) -> None:
     """P7. A read that blocks in Redis when the worker is asked to stop brings nothing any more: others take it, and at once."""
     leaves, stays = RecordedHost(), RecordedHost(play=respond)
-    async with interface(redis_settings) as door, worker(redis_settings, leaves) as leaving:
-        first = knock(door)
+    async with interface(redis_settings) as server, worker(redis_settings, leaves) as leaving:
+        first = knock(server)
         await adopted(leaves)
         await leaving.stop_taking()
-        second = knock(door)
+        second = knock(server)
         async with worker(redis_settings, stays):
             await until(lambda: second.body == b"hello")
         assert len(leaves.instances) == 1
@@ -79,12 +79,12 @@ async def _closed_one_by_one(redis_settings: RedisSettings) -> None:
     ends: list[float] = []
     settings = WorkerSettings(redis=redis_settings, lifespan="off")
     application = LoadedApplication(silent, "asgi3", "test:silent")
-    room = AsgiHost(application, settings, lambda: dispatcher.read_more())
-    await room.startup()
-    dispatcher = WorkerPump(settings, room, Counter())
-    async with interface(redis_settings) as door:
+    host = AsgiHost(application, settings, lambda: dispatcher.read_more())
+    await host.startup()
+    dispatcher = WorkerDispatcher(settings, host, Counter())
+    async with interface(redis_settings) as server:
         await dispatcher.start()
-        clients = [knock(door, kind="websocket") for _ in range(count)]
+        clients = [knock(server, kind="websocket") for _ in range(count)]
         await until(lambda: all(client.events for client in clients), "accepted")
         for client in clients:
             client.end = lambda end_reason, client=client: (
@@ -92,9 +92,9 @@ async def _closed_one_by_one(redis_settings: RedisSettings) -> None:
                 setattr(client, "end_reason", end_reason),
             )
         began = now()
-        await drain(dispatcher, room, drain_s, asyncio.Event())
+        await drain(dispatcher, host, drain_s, asyncio.Event())
         await until(lambda: len(ends) == count, "all are told")
-        await room.shutdown()
+        await host.shutdown()
         await dispatcher.close()
     assert {client.end_reason for client in clients} == {EndReason.STOPPING}
     assert ends[0] - began >= CLOSING_FROM * drain_s
@@ -105,15 +105,15 @@ async def test_an_instance_whose_hand_off_has_no_answer_is_told_when_the_time_is
     redis_settings: RedisSettings,
 ) -> None:
     """P8. Redis may be away just then, or read-only: the answer never comes, and the application has to tidy up nevertheless, once."""
-    room = RecordedHost()
-    async with interface(redis_settings) as door, worker(redis_settings, room) as leaving:
-        knock(door, kind="websocket")
-        instance = await adopted(room)
+    host = RecordedHost()
+    async with interface(redis_settings) as server, worker(redis_settings, host) as leaving:
+        knock(server, kind="websocket")
+        instance = await adopted(host)
         instance.send({"type": "websocket.accept", "resumable": True})
-        instance.line.hand_off()
+        instance.downstream.hand_off()
         cut(leaving.downstreams)  # in this turn of the loop, so before any answer
         assert instance.disconnects == [(1012, "")]
-        await adopted(room, 2)
+        await adopted(host, 2)
         assert instance.disconnects == [(1012, "")]
 
 

@@ -8,7 +8,7 @@ from channel_layer.errors import InvalidMessage
 from channel_layer.protocol import packets
 from channel_layer.protocol.codec import pack
 from channel_layer.settings import RedisSettings
-from tests.integration.both_pumps import RecordedHost, adopted, interface, knock, worker
+from tests.support.both_dispatchers import RecordedHost, adopted, interface, knock, worker
 from tests.support.facts import until
 
 NONSENSE = (
@@ -23,10 +23,10 @@ async def test_a_message_that_no_socket_can_take_does_not_vanish(
     redis_settings: RedisSettings, caplog: pytest.LogCaptureFixture
 ) -> None:
     """P12. InvalidMessage at the sender; from elsewhere it is counted, and one line a minute names the group or the channel."""
-    room = RecordedHost()
-    async with interface(redis_settings) as door, worker(redis_settings, room) as dispatcher:
-        client = knock(door, kind="websocket")
-        (await adopted(room)).send({"type": "websocket.accept"})
+    host = RecordedHost()
+    async with interface(redis_settings) as server, worker(redis_settings, host) as dispatcher:
+        client = knock(server, kind="websocket")
+        (await adopted(host)).send({"type": "websocket.accept"})
         channel = client.upstream.channel
         await dispatcher.layer.group_add("chat", channel)
         for message in NONSENSE:
@@ -40,10 +40,10 @@ async def test_a_message_that_no_socket_can_take_does_not_vanish(
                 "PUBLISH", dispatcher.node.context.keys.group("chat"), content
             )
         for message in NONSENSE:
-            dispatcher.node.post(door.node.name, packets.send(client.upstream.number, message))
+            dispatcher.node.post(server.node.name, packets.send(client.upstream.number, message))
         await dispatcher.layer.group_send("chat", HELLO)
-        await until(lambda: client.pushed == [HELLO] and door.counters["dropped.push_invalid"] == 6)
-        assert door.node.counters["packets.malformed_batch"] == 2
+        await until(lambda: client.pushed == [HELLO] and server.counters["dropped.push_invalid"] == 6)
+        assert server.node.counters["packets.malformed_batch"] == 2
         told = [record.getMessage() for record in caplog.records if "dropped a message" in record.getMessage()]
         assert sorted(line.partition(":")[0] for line in told) == 2 * ["dropped a message to group chat"]
-        assert door.counters["packets.malformed"] == 0
+        assert server.counters["packets.malformed"] == 0

@@ -15,9 +15,9 @@ from channel_layer.protocol import packets
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.scope import Scope
 from channel_layer.settings import RedisSettings
-from interface_server.connections.dispatcher import Dispatcher as InterfacePump
+from interface_server.connections.dispatcher import Dispatcher as InterfaceDispatcher
 from interface_server.groups.interfaces import PushedMessage
-from tests.integration.both_pumps import Recorded, RecordedHost, interface, scope_of, worker
+from tests.support.both_dispatchers import Recorded, RecordedHost, interface, scope_of, worker
 from tests.support.facts import until
 from worker.application.loader import LoadedApplication
 from worker.asgi.host import AsgiHost
@@ -49,10 +49,10 @@ class Listener(Recorded):
         self.heard.append(pushed.event["text"])
 
 
-def enter(door: InterfacePump) -> Listener:
+def enter(server: InterfaceDispatcher) -> Listener:
     """Open a WebSocket."""
     client = Listener()
-    client.upstream = door.open(client, Scope(scope_of("websocket")), b"", False)
+    client.upstream = server.open(client, Scope(scope_of("websocket")), b"", False)
     return client
 
 
@@ -66,10 +66,10 @@ async def talking(redis_settings: RedisSettings, conversation: Conversation) -> 
             pass
 
     loaded = LoadedApplication(application, "asgi3", "test:application")
-    room = AsgiHost(loaded, WorkerSettings(redis=redis_settings), lambda: dispatcher.read_more())
-    async with worker(redis_settings, room) as dispatcher:  # type: ignore[arg-type]  # a room like any other
+    host = AsgiHost(loaded, WorkerSettings(redis=redis_settings), lambda: dispatcher.read_more())
+    async with worker(redis_settings, host) as dispatcher:  # type: ignore[arg-type]  # a room like any other
         yield
-        await room._stop_all()
+        await host._stop_all()
 
 
 async def test_what_is_sent_to_ones_own_channel_right_after_the_accept_arrives_behind_it(
@@ -81,8 +81,8 @@ async def test_what_is_sent_to_ones_own_channel_right_after_the_accept_arrives_b
         await send(ACCEPT)
         await layer.send(me, text("welcome"))
 
-    async with interface(redis_settings) as door, talking(redis_settings, conversation):
-        clients = [enter(door) for _ in range(SOCKETS)]
+    async with interface(redis_settings) as server, talking(redis_settings, conversation):
+        clients = [enter(server) for _ in range(SOCKETS)]
         await until(lambda: all(len(client.heard) == 2 for client in clients))
         assert {tuple(client.heard) for client in clients} == {("websocket.accept", "welcome")}
 
@@ -92,22 +92,22 @@ async def test_who_joins_accepts_and_sends_hears_itself(redis_settings: RedisSet
     close for what was said to a group before it."""
 
     async def conversation(layer: ChannelLayer, me: str, send: Send) -> None:
-        room = f"room{me.partition('!')[2]}"
-        await layer.group_add(room, me)
-        await layer.group_send(room, text("early"))
+        host = f"room{me.partition('!')[2]}"
+        await layer.group_add(host, me)
+        await layer.group_send(host, text("early"))
         await layer.send(me, text("mine"))
         await send(ACCEPT)
-        await layer.group_send(room, text("hello"))
+        await layer.group_send(host, text("hello"))
         await send(text("end"))
-        await layer.group_send(room, text("bye"))
+        await layer.group_send(host, text("bye"))
         await send({"type": "websocket.close"})
 
-    async with interface(redis_settings) as door, talking(redis_settings, conversation):
-        clients = [enter(door) for _ in range(SOCKETS)]
+    async with interface(redis_settings) as server, talking(redis_settings, conversation):
+        clients = [enter(server) for _ in range(SOCKETS)]
         await until(lambda: all(client.heard[-1:] == ["websocket.close"] for client in clients))
         said = ("websocket.accept", "early", "mine", "hello", "end", "bye", "websocket.close")
         assert {tuple(client.heard) for client in clients} == {said}
-        assert not door.deliveries.held
+        assert not server.deliveries.held
 
 
 async def test_send_the_reply_channel_and_a_group_keep_one_order(redis_settings: RedisSettings) -> None:
@@ -132,13 +132,13 @@ async def test_send_the_reply_channel_and_a_group_keep_one_order(redis_settings:
             async_to_sync(layer.group_send)("loop", text(f"sync b{number}"))
             async_to_sync(layer.send)(me, text(f"sync c{number}"))
 
-    async with interface(redis_settings) as door, talking(redis_settings, conversation):
-        client = enter(door)
+    async with interface(redis_settings) as server, talking(redis_settings, conversation):
+        client = enter(server)
         await until(lambda: client.heard[-1:] == ["end"])
         asynchronous = [f"{word}{number}" for number in range(ROUNDS) for word in "abcd"]
         synchronous = [f"sync {word}{number}" for number in range(10) for word in "abc"]
         assert client.heard == ["websocket.accept", *asynchronous, *synchronous, "end"]
-        assert door.counters["order.given_up"] == 0
+        assert server.counters["order.given_up"] == 0
 
 
 async def test_all_members_hear_a_group_in_one_order_those_that_speak_too(redis_settings: RedisSettings) -> None:
@@ -162,27 +162,27 @@ async def test_all_members_hear_a_group_in_one_order_those_that_speak_too(redis_
         interface(redis_settings) as two,
         talking(redis_settings, conversation),
     ):
-        clients = [enter(door) for door in (one, two, one, two)]
+        clients = [enter(server) for server in (one, two, one, two)]
         await until(lambda: all(len(client.heard) == 1 + 4 * ROUNDS for client in clients))
         assert all(client.heard == clients[0].heard for client in clients)
 
 
 async def test_a_message_that_never_comes_is_not_waited_for_for_long(redis_settings: RedisSettings) -> None:
     """P5, P10. Publishes may be lost: then the socket goes on without it, and is not held up by the next ones."""
-    room = RecordedHost()
-    async with interface(redis_settings) as door, worker(redis_settings, room) as owner:
-        client = enter(door)
-        await until(lambda: room.instances)
-        instance = room.instances[0]
+    host = RecordedHost()
+    async with interface(redis_settings) as server, worker(redis_settings, host) as owner:
+        client = enter(server)
+        await until(lambda: host.instances)
+        instance = host.instances[0]
         instance.send(ACCEPT)
         await owner.layer.group_add("deaf", client.upstream.channel)
         for number in range(1, 101):
-            owner.node.post(door.node.name, packets.published(client.upstream.number, 1, number, "deaf"))
+            owner.node.post(server.node.name, packets.published(client.upstream.number, 1, number, "deaf"))
             instance.send(text(f"word {number}"))
-            instance.line.flush()
+            instance.downstream.flush()
         await until(lambda: len(client.heard) == 101)
         assert client.heard[1:] == [f"word {number}" for number in range(1, 101)]
-        assert door.counters["order.given_up"] == 1
+        assert server.counters["order.given_up"] == 1
         await owner.layer.group_send("deaf", text("and here it hears again"))
         await until(lambda: client.heard[-1] == "and here it hears again")
         client.upstream.leave()

@@ -11,30 +11,30 @@ import pytest
 
 from channel_layer.protocol.keys import CHANNEL_OF_KIND
 from channel_layer.settings import RedisSettings
-from interface_server.connections.dispatcher import Dispatcher as InterfacePump
-from tests.integration.both_pumps import Recorded, RecordedHost, interface, knock, worker
+from interface_server.connections.dispatcher import Dispatcher as InterfaceDispatcher
+from tests.support.both_dispatchers import Recorded, RecordedHost, interface, knock, worker
 from tests.support.facts import until
-from worker.connections.dispatcher import Dispatcher as WorkerPump
+from worker.connections.dispatcher import Dispatcher as WorkerDispatcher
 from worker.connections.placement import DEFER_S
 
 
-async def many(door: InterfacePump, count: int) -> float:
+async def many(server: InterfaceDispatcher, count: int) -> float:
     """WebSockets that come one after the other, as a paced hand-off brings them; how long the slowest waited for its worker, in s."""
     now, slowest_s = asyncio.get_running_loop().time, 0.0
     for _ in range(count):
-        began, socket = now(), knock(door, "websocket")
+        began, socket = now(), knock(server, "websocket")
         await until(lambda socket=socket: socket.adoptions, "to be adopted", 5)
         slowest_s = max(slowest_s, now() - began)
     return slowest_s
 
 
-async def crowd(door: InterfacePump, count: int) -> None:
+async def crowd(server: InterfaceDispatcher, count: int) -> None:
     """WebSockets that come all at once."""
-    sockets = [knock(door, "websocket") for _ in range(count)]
+    sockets = [knock(server, "websocket") for _ in range(count)]
     await until(lambda: all(socket.adoptions for socket in sockets), "all adopted")
 
 
-async def laden(dispatcher: WorkerPump) -> None:
+async def laden(dispatcher: WorkerDispatcher) -> None:
     """Wait until it knows that it has more than its share, by leases that say what was there a moment ago, and not at their start."""
     watch = dispatcher.consumer._placement
     await until(
@@ -45,12 +45,12 @@ async def laden(dispatcher: WorkerPump) -> None:
 async def test_who_has_many_leaves_what_comes_to_who_has_none(redis_settings: RedisSettings) -> None:
     """P7. After a rolling restart the first worker would keep what it got when it was the only new one."""
     old, new = RecordedHost(), RecordedHost()
-    async with interface(redis_settings) as door, worker(redis_settings, old) as first:
-        await crowd(door, 200)
+    async with interface(redis_settings) as server, worker(redis_settings, old) as first:
+        await crowd(server, 200)
         async with worker(redis_settings, new):
             await laden(first)
             before = len(old.instances)
-            await many(door, 60)
+            await many(server, 60)
             assert len(new.instances) >= 40
             assert len(old.instances) - before <= 20
 
@@ -59,8 +59,8 @@ async def test_who_has_many_leaves_what_comes_to_who_has_none(redis_settings: Re
 async def test_what_nobody_else_takes_the_laden_take(redis_settings: RedisSettings, drains: bool) -> None:
     """P7. The other one leaves, or is believed to be there and takes nothing: no socket waits for it."""
     old, new = RecordedHost(), RecordedHost()
-    async with interface(redis_settings) as door, worker(redis_settings, old) as first:
-        await crowd(door, 200)
+    async with interface(redis_settings) as server, worker(redis_settings, old) as first:
+        await crowd(server, 200)
         async with worker(redis_settings, new) as second:
             await laden(first)
             if drains:
@@ -68,7 +68,7 @@ async def test_what_nobody_else_takes_the_laden_take(redis_settings: RedisSettin
             else:
                 for reader in second.consumer._readers.values():
                     await reader.close()
-            assert await many(door, 5) < 1.0
+            assert await many(server, 5) < 1.0
             assert len(old.instances) == 205
 
 
@@ -78,15 +78,15 @@ async def test_during_a_rollout_the_new_share_among_themselves_what_the_old_hand
     """P7. The first of the new has its share of all; the second one takes what comes then."""
     old, first, second = RecordedHost(), RecordedHost(), RecordedHost()
     one, two = (replace(redis_settings, generation=f"fleet/{number}") for number in (1, 2))
-    async with interface(redis_settings) as door, worker(one, old) as older:
-        await crowd(door, 300)
+    async with interface(redis_settings) as server, worker(one, old) as older:
+        await crowd(server, 300)
         async with worker(two, first) as early:
             await until(lambda: older.node.yields_to_newer, "the news")
-            await crowd(door, 250)
+            await crowd(server, 250)
             async with worker(two, second):
                 await laden(early)
                 before = len(first.instances)
-                await many(door, 60)
+                await many(server, 60)
                 assert len(second.instances) >= 40
                 assert len(first.instances) - before <= 20
 
@@ -95,9 +95,9 @@ async def test_what_is_left_to_others_waits_for_a_moment_also_while_they_take_so
     redis_settings: RedisSettings,
 ) -> None:
     """P7. A queue that moves, and is as long as before: the others are not enough."""
-    room = RecordedHost(slots=0)
-    async with interface(redis_settings) as door, worker(redis_settings, room) as dispatcher:
-        waiting: deque[Recorded] = deque(knock(door, "websocket") for _ in range(20))
+    host = RecordedHost(slots=0)
+    async with interface(redis_settings) as server, worker(redis_settings, host) as dispatcher:
+        waiting: deque[Recorded] = deque(knock(server, "websocket") for _ in range(20))
         found: list[Any] = []
 
         class Patient:
@@ -114,7 +114,7 @@ async def test_what_is_left_to_others_waits_for_a_moment_also_while_they_take_so
         await dispatcher.node.read_channel(CHANNEL_OF_KIND["websocket"], Patient())
         end = asyncio.get_running_loop().time() + 2.0
         while not found and asyncio.get_running_loop().time() < end:
-            waiting.append(knock(door, "websocket"))
+            waiting.append(knock(server, "websocket"))
             await until(lambda: waiting[-1].upstream.entry_id)
             waiting.popleft().upstream.leave()
         assert found

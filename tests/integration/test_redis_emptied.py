@@ -16,7 +16,7 @@ from channel_layer.messaging.inbox import Inbox
 from channel_layer.redis.connection import connect
 from channel_layer.settings import RedisSettings
 from interface_server.connections.interfaces import EndReason
-from tests.integration.both_pumps import RecordedHost, adopted, interface, knock, respond, worker
+from tests.support.both_dispatchers import RecordedHost, adopted, interface, knock, respond, worker
 from tests.support.facts import until
 from tests.support.node_parts import RecordedObserver, context
 from tests.support.redis_server import RedisServer
@@ -33,15 +33,15 @@ def flush(redis: RedisServer) -> None:
 
 async def test_who_was_queued_when_redis_was_emptied_is_queued_again(own_redis: RedisServer) -> None:
     """P9. Nobody waits until its wait is over for an entry that is gone: it is opened again where nobody minds."""
-    async with interface(RedisSettings(url=own_redis.url)) as door:
-        clients = [knock(door) for _ in range(50)] + [knock(door, kind="websocket") for _ in range(5)]
+    async with interface(RedisSettings(url=own_redis.url)) as server:
+        clients = [knock(server) for _ in range(50)] + [knock(server, kind="websocket") for _ in range(5)]
         await until(lambda: all(client.upstream.entry_id for client in clients), "queued")
         flush(own_redis)
-        room = RecordedHost(play=lambda run: respond(run) if run.scope["type"] == "http" else None)
-        async with worker(RedisSettings(url=own_redis.url), room):
+        host = RecordedHost(play=lambda run: respond(run) if run.scope["type"] == "http" else None)
+        async with worker(RedisSettings(url=own_redis.url), host):
             await until(lambda: all(client.body == b"hello" for client in clients[:50]), "answered", SOON_S)
             await until(lambda: all(client.adoptions for client in clients[50:]), "adopted", SOON_S)
-            assert len(room.instances) == 55
+            assert len(host.instances) == 55
             for client in clients:
                 client.upstream.leave()
 
@@ -49,29 +49,29 @@ async def test_who_was_queued_when_redis_was_emptied_is_queued_again(own_redis: 
 async def test_what_must_not_start_twice_is_not_queued_again_when_its_entry_is_gone(own_redis: RedisServer) -> None:
     """P3. Gone may mean taken: its taker's word is waited for, one lease and two seconds, and then its client is told what is known."""
     redis_settings = RedisSettings(url=own_redis.url, lease_ttl_s=TTL_S)
-    async with interface(redis_settings) as door:
-        clients = [knock(door, method="POST") for _ in range(5)]
+    async with interface(redis_settings) as server:
+        clients = [knock(server, method="POST") for _ in range(5)]
         await until(lambda: all(client.upstream.entry_id for client in clients), "queued")
         flush(own_redis)
-        room = RecordedHost(play=respond)
-        async with worker(redis_settings, room):
+        host = RecordedHost(play=respond)
+        async with worker(redis_settings, host):
             await until(lambda: all(client.end_reason for client in clients), "told", SOON_S + TTL_S + 2.0)
         assert {client.end_reason for client in clients} == {EndReason.UNKNOWN}
-        assert not room.instances
+        assert not host.instances
 
 
 async def test_what_came_after_redis_was_emptied_is_not_lost_with_it(own_redis: RedisServer) -> None:
     """P3. Before the loss is noticed more come in: their entries are there, so surely nobody has started them."""
     redis_settings = RedisSettings(url=own_redis.url)
-    async with interface(redis_settings) as door:
+    async with interface(redis_settings) as server:
         flush(own_redis)
-        clients = [knock(door, method="POST") for _ in range(20)]
+        clients = [knock(server, method="POST") for _ in range(20)]
         await until(lambda: all(client.upstream.entry_id for client in clients), "queued")
         await until(lambda: all(client.upstream.epoch == 2 and client.upstream.entry_id for client in clients), "again")
-        room = RecordedHost(play=respond)
-        async with worker(redis_settings, room):
+        host = RecordedHost(play=respond)
+        async with worker(redis_settings, host):
             await until(lambda: all(client.body == b"hello" for client in clients), "answered", SOON_S)
-        assert len(room.instances) == 20
+        assert len(host.instances) == 20
 
 
 async def test_open_sockets_do_not_notice_that_redis_was_emptied(
@@ -80,13 +80,13 @@ async def test_open_sockets_do_not_notice_that_redis_was_emptied(
     """P6, P9. All leases are gone, and nobody is called dead for that; what is said afterwards arrives on either side."""
     caplog.set_level(logging.INFO, "towpath")
     redis_settings = RedisSettings(url=own_redis.url, lease_ttl_s=TTL_S)
-    room = RecordedHost()
-    async with interface(redis_settings) as door, worker(redis_settings, room) as owner:
-        client = knock(door, kind="websocket")
-        instance = await adopted(room)
+    host = RecordedHost()
+    async with interface(redis_settings) as server, worker(redis_settings, host) as owner:
+        client = knock(server, kind="websocket")
+        instance = await adopted(host)
         instance.send({"type": "websocket.accept"})
         await until(lambda: client.events)
-        nodes = (door.node, owner.node)
+        nodes = (server.node, owner.node)
         for judge, judged in (nodes, nodes[::-1]):
             await until(
                 lambda judge=judge: judge._own_lease.may_declare_dead(asyncio.get_running_loop().time()), "may judge"
@@ -101,7 +101,7 @@ async def test_open_sockets_do_not_notice_that_redis_was_emptied(
         await until(lambda: instance.fed and len(client.events) == 2)
         assert (client.end_reason, instance.disconnects) == (None, [])
         assert not [said for said in caplog.messages if "to Redis" in said], "no connection was lost"
-        assert door.node.counters["peers.dead"] == owner.node.counters["peers.dead"] == 0
+        assert server.node.counters["peers.dead"] == owner.node.counters["peers.dead"] == 0
         client.upstream.leave()
         await until(lambda: not owner.downstreams)
 
@@ -109,12 +109,12 @@ async def test_open_sockets_do_not_notice_that_redis_was_emptied(
 async def test_a_lost_inbox_is_noticed_though_the_lease_is_there(own_redis: RedisServer) -> None:
     """P9. Whatever took it away: without an inbox no answer ever comes, so its owner looks for it with each renewal."""
     redis_settings = replace(RedisSettings(url=own_redis.url), queue_wait_s=30.0)
-    room = RecordedHost(play=respond)
-    async with interface(redis_settings) as door:
+    host = RecordedHost(play=respond)
+    async with interface(redis_settings) as server:
         with own_redis.client() as redis:
-            redis.delete(door.node.context.keys.inbox(door.node.name))
-        async with worker(redis_settings, room):
-            client = knock(door)
+            redis.delete(server.node.context.keys.inbox(server.node.name))
+        async with worker(redis_settings, host):
+            client = knock(server)
             await until(lambda: client.body == b"hello", "answered", SOON_S)
             client.upstream.complete()
 
@@ -142,9 +142,9 @@ async def test_a_lease_that_was_written_anew_a_moment_ago_proves_nothing(
 ) -> None:
     """P9. Ours is there again, and we have not heard yet that it was gone: whose lease is not there may be about to write it."""
     redis_settings = RedisSettings(url=own_redis.url, lease_ttl_s=TTL_S)
-    async with interface(redis_settings) as door, worker(redis_settings, RecordedHost()) as owner:
-        await until(lambda: door.node._own_lease.may_declare_dead(time.monotonic()), "to be allowed to judge")
-        later, observer = threading.Event(), door.node._lease._observer
+    async with interface(redis_settings) as server, worker(redis_settings, RecordedHost()) as owner:
+        await until(lambda: server.node._own_lease.may_declare_dead(time.monotonic()), "to be allowed to judge")
+        later, observer = threading.Event(), server.node._lease._observer
         tell = observer.on_renewed
         owner.node._lease._observer.on_renewal_started = partial(
             wait_and_ask, later, owner.node._own_lease.renewal_started
@@ -153,10 +153,10 @@ async def test_a_lease_that_was_written_anew_a_moment_ago_proves_nothing(
         observer.on_renewed = lambda *renewed: unheard.append(renewed)
         flush(own_redis)
         with own_redis.client() as redis:
-            await until(lambda: redis.exists(door.node.context.keys.lease(door.node.name)), "written anew")
-        look = asyncio.ensure_future(door.node._peers._check_leases([owner.node.name]))
-        assert door.node._commands.connection is not None
-        await door.node._commands.connection.execute("PING")  # behind the look
+            await until(lambda: redis.exists(server.node.context.keys.lease(server.node.name)), "written anew")
+        look = asyncio.ensure_future(server.node._peers._check_leases([owner.node.name]))
+        assert server.node._commands.connection is not None
+        await server.node._commands.connection.execute("PING")  # behind the look
         for renewed in unheard:
             tell(*renewed)
         observer.on_renewed = tell
@@ -168,17 +168,17 @@ async def test_a_lease_that_was_written_anew_a_moment_ago_proves_nothing(
 
 async def test_what_answers_somebody_who_was_thought_dead_reaches_it(own_redis: RedisServer) -> None:
     """P8. It has doubted already, and does so once: who drops the answer with the mail of the dead leaves it running for nobody."""
-    redis_settings, room = RedisSettings(url=own_redis.url), RecordedHost()
-    async with interface(redis_settings) as door, worker(redis_settings, room) as owner:
-        client = knock(door, kind="websocket")
-        instance = await adopted(room)
+    redis_settings, host = RedisSettings(url=own_redis.url), RecordedHost()
+    async with interface(redis_settings) as server, worker(redis_settings, host) as owner:
+        client = knock(server, kind="websocket")
+        instance = await adopted(host)
         make_again = owner.node._inbox.make_again
         owner.node._inbox.make_again = lambda: None  # type: ignore[method-assign]  # its way back takes long
         flush(own_redis)
         client.upstream.leave()
-        await until(lambda: door.counters["packets.stale"], "asked, and answered")
-        door.node._peers.confirm_dead(owner.node.name)  # as somebody says who was wrong
-        await until(lambda: not door.node._peers._dead, "buried")
+        await until(lambda: server.counters["packets.stale"], "asked, and answered")
+        server.node._peers.confirm_dead(owner.node.name)  # as somebody says who was wrong
+        await until(lambda: not server.node._peers._dead, "buried")
         make_again()
         await until(lambda: instance.disconnects, "told", SOON_S)
 

@@ -10,7 +10,7 @@ from channel_layer.protocol.codec import join_batch, pack
 from channel_layer.protocol.keys import HTTP_CHANNEL, Keys
 from channel_layer.protocol.names import check_group
 from channel_layer.settings import RedisSettings
-from tests.integration.both_pumps import RecordedHost, adopted, interface, knock, respond, scope_of, worker
+from tests.support.both_dispatchers import RecordedHost, adopted, interface, knock, respond, scope_of, worker
 from tests.support.facts import until
 from tests.support.redis_server import RedisServer
 from towpath.status.redis_status import RedisStatus
@@ -36,19 +36,19 @@ async def test_nonsense_is_dropped_once_and_shows_nothing_of_itself(
     redis_settings: RedisSettings, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """P12. It was formatted, which raised, so that every worker claimed it again for ever."""
-    keys, room = Keys(redis_settings.prefix), RecordedHost()
+    keys, host = Keys(redis_settings.prefix), RecordedHost()
     stream = keys.channel(HTTP_CHANNEL)
-    async with interface(redis_settings) as door, worker(redis_settings, room) as dispatcher:
+    async with interface(redis_settings) as server, worker(redis_settings, host) as dispatcher:
         with redis_server.client() as redis:
             for content in NONSENSE.values():
-                for key in (stream, keys.inbox(door.node.name), keys.inbox(dispatcher.node.name)):
+                for key in (stream, keys.inbox(server.node.name), keys.inbox(dispatcher.node.name)):
                     redis.xadd(key, {"b": content})
             await until(lambda: dispatcher.node.counters["packets.malformed_batch"] == 2 * len(NONSENSE))
-            await until(lambda: door.node.counters["packets.malformed_batch"] == len(NONSENSE))
+            await until(lambda: server.node.counters["packets.malformed_batch"] == len(NONSENSE))
             await until(lambda: redis.xlen(stream) == 0)
             assert redis.xpending(stream, "workers")["pending"] == 0
-        client = knock(door)
-        respond(await adopted(room))
+        client = knock(server)
+        respond(await adopted(host))
         await until(lambda: client.body == b"hello")
     dropped = [message for message in caplog.messages if message.startswith("dropped an entry")]
     assert len(dropped) == 3 * len(NONSENSE)
@@ -60,17 +60,17 @@ async def test_entries_of_strangers_make_no_debt_of_the_bytes_that_wait(
     redis_settings: RedisSettings, redis_server: RedisServer
 ) -> None:
     """P4. Who adds an entry without counting it must not let others wait beyond the capacity when it is taken or discarded."""
-    keys, room = Keys(redis_settings.prefix), RecordedHost()
+    keys, host = Keys(redis_settings.prefix), RecordedHost()
     stream, size = keys.channel(HTTP_CHANNEL), keys.channel_size(HTTP_CHANNEL)
-    async with interface(redis_settings) as door:
-        head = b"\x93\x01" + pack(door.node.name)
+    async with interface(redis_settings) as server:
+        head = b"\x93\x01" + pack(server.node.name)
         opening = packets.open_(7, 1, [pack(scope_of())], b"", False, 1 << 18, 30_000, False, "")
         with redis_server.client() as redis:
             redis.xadd(stream, {"b": join_batch(head, [pack(opening)])})
             redis.xadd(stream, {"b": b"no batch"})
-            client = knock(door)
-            async with worker(redis_settings, room):
-                respond(await adopted(room))
+            client = knock(server)
+            async with worker(redis_settings, host):
+                respond(await adopted(host))
                 await until(lambda: client.body == b"hello" and redis.xlen(stream) == 0)
                 assert int(redis.get(size) or 0) == 0
 

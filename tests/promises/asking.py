@@ -18,12 +18,12 @@ ANSWER_TIMEOUT_S = 30.0
 class Asking:
     """Clients in a closed loop: none of them may ever hang."""
 
-    def __init__(self, door: Server, clients: int = 3) -> None:
+    def __init__(self, interface: Server, clients: int = 3) -> None:
         self.answers: list[tuple[float, int]] = []  # when, and the status
         self.faults: list[str] = []
         self._over = threading.Event()
         self._names = itertools.count(1)
-        self._url = door.url
+        self._url = interface.url
         self._threads = [threading.Thread(target=self._ask, args=(number,)) for number in range(clients)]
 
     def _ask(self, number: int) -> None:
@@ -56,17 +56,17 @@ def echo(socket: ClientConnection, text: str, timeout_s: float = 15) -> None:
     assert socket.recv(timeout=timeout_s) == text
 
 
-def answered(door: Server) -> bool:
+def answered(interface: Server) -> bool:
     """Does new work flow?"""
     try:
-        return httpx.get(f"{door.url}/hello", trust_env=False, timeout=BACK_S).status_code == 200
+        return httpx.get(f"{interface.url}/hello", trust_env=False, timeout=BACK_S).status_code == 200
     except httpx.HTTPError:
         return False
 
 
-def flows_again(door: Server) -> float:
+def flows_again(interface: Server) -> float:
     """After how long new work flows."""
     began = time.monotonic()
-    while not answered(door):
-        assert time.monotonic() - began < 40, f"no new work flows\n{door.log[-4000:]}"
+    while not answered(interface):
+        assert time.monotonic() - began < 40, f"no new work flows\n{interface.log[-4000:]}"
     return time.monotonic() - began

@@ -92,8 +92,8 @@ def _socket_in(namespace: str) -> socket.socket:
 
     def make() -> None:
         libc = ctypes.CDLL(None, use_errno=True)
-        with open(f"/run/netns/{namespace}") as door:
-            if libc.setns(door.fileno(), CLONE_NEWNET):
+        with open(f"/run/netns/{namespace}") as server:
+            if libc.setns(server.fileno(), CLONE_NEWNET):
                 raise OSError(ctypes.get_errno(), "setns")
         made.append(socket.socket())
 

@@ -12,13 +12,13 @@ from tests.support.serving import towpath_interface, towpath_worker, wait_until
 
 def test_a_full_channel_refuses_the_newest_and_keeps_the_oldest(tmp_path: Path, traces: Traces, url: str) -> None:
     """P4. Three places, five clients: two are told at once when to come again, three are served later."""
-    with towpath_interface(url, run_dir=tmp_path / "interface", options=("--request-capacity", "3")) as door:
-        early = [door.connect(timeout_s=40) for _ in range(3)]
+    with towpath_interface(url, run_dir=tmp_path / "interface", options=("--request-capacity", "3")) as interface:
+        early = [interface.connect(timeout_s=40) for _ in range(3)]
         for number, client in enumerate(early):
             client.sendall(get(f"/early/{number}"))
-        wait_until(lambda: queue_length(url) == 3, "three are queued", server=door)
+        wait_until(lambda: queue_length(url) == 3, "three are queued", server=interface)
         for _ in range(2):
-            with door.connect() as late:
+            with interface.connect() as late:
                 late.sendall(get("/late"))
                 answer = whole_answer(late)
             assert answer.startswith(b"HTTP/1.1 503 ")

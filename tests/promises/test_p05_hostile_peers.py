@@ -1,6 +1,6 @@
 """P5: slow and hostile clients get no more than their limits, all of them at once, and cost polite ones nothing.
 
-One siege for all tests of this file: its clients need the same seconds, and are worse together.
+One run for all tests of this file: its clients need the same seconds, and are worse together.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ DRIP_S = 0.5  #: between two bytes of a client that drips
 SIEGE_S_MAX = 40.0
 #: A window, our buffer, and what the interpreter needs beside them.
 GROWTH_BYTES_MAX = (DEAF + DEAF_SOCKETS) * 512 * 1024 + 24 * MEBIBYTE
-#: Polite clients share their cores with the besiegers, and with whatever else a machine does: one answer may be unlucky.
+#: Polite clients share their cores with the hostile clients, and with whatever else a machine does: one answer may be unlucky.
 POLITE_ANSWER_S_MAX, POLITE_ANSWER_S_MEDIAN_MAX = 8.0, 0.5
 SLOW_BODY = b"slow is no offence"
 
 
 @dataclass
-class Siege:
+class Outcome:
     """What the clients saw; what the applications saw is in `traces`."""
 
     traces: Traces
@@ -52,16 +52,18 @@ class Siege:
 
 
 @pytest.fixture(scope="module")
-def siege(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Siege]:
-    folder = tmp_path_factory.mktemp("siege")
+def outcome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Outcome]:
+    folder = tmp_path_factory.mktemp("hostile_clients")
     traces = Traces(folder / "traces")
-    seen = Siege(traces)
+    seen = Outcome(traces)
     with redis_server(folder / "redis") as redis, ExitStack() as stack:
         url = redis_url(redis)
         for name in ("one", "two"):
-            stack.enter_context(towpath_worker("siege", url, app_dir=PROJECT, run_dir=folder / name, env=traces.env))
+            stack.enter_context(
+                towpath_worker("hostile_clients", url, app_dir=PROJECT, run_dir=folder / name, env=traces.env)
+            )
         server = stack.enter_context(towpath_interface(url, run_dir=folder / "interface", options=OPTIONS))
-        asyncio.run(besiege(server, seen))
+        asyncio.run(let_all_loose(server, seen))
         told = DEAF + DEAF_SOCKETS + SILENT + DRIPPING
         wait_until(
             lambda: len(ends_of(traces, "/pour/", "/flood/", "/digest/silent", "/digest/dripping")) >= told,
@@ -71,14 +73,14 @@ def siege(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Siege]:
     yield seen
 
 
-def counted(url: str, seen: Siege) -> bool:
+def counted(url: str, seen: Outcome) -> bool:
     """A lease tells what was counted up to a second ago."""
     (lease,) = (lease for lease in leases_at(url) if lease["role"] == "interface")
     seen.counters = lease["counters"]
     return sum(seen.counters.values()) >= HEADS + SILENT + DEAF + DEAF_SOCKETS
 
 
-async def besiege(server: Server, seen: Siege) -> None:
+async def let_all_loose(server: Server, seen: Outcome) -> None:
     """Everybody at once; the polite ones ask until the last of the others has ended."""
     over = asyncio.Event()
     polite = [
@@ -115,21 +117,21 @@ def handshake(path: str) -> str:
 # Hostile ones.
 
 
-async def slow_head(server: Server, seen: Siege) -> None:
+async def slow_head(server: Server, seen: Outcome) -> None:
     """A head that grows by a byte now and then, and never ends."""
     words = itertools.chain(b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ", itertools.repeat(ord("x")))
     reader, writer = await asyncio.open_connection(server.host, server.port)
     seen.heads.append(await answered(reader, writer, (bytes((each,)) for each in words)))
 
 
-async def silent_body(server: Server, seen: Siege) -> None:
+async def silent_body(server: Server, seen: Outcome) -> None:
     """Half of a body, and then nothing."""
     reader, writer = await asyncio.open_connection(server.host, server.port)
     writer.write(b"POST /digest/silent HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nhalf ")
     seen.silent.append(await answered(reader, writer, iter(())))
 
 
-async def dripping_body(server: Server, seen: Siege) -> None:
+async def dripping_body(server: Server, seen: Outcome) -> None:
     """A body of which a byte comes now and then, until it is whole."""
     reader, writer = await asyncio.open_connection(server.host, server.port)
     head = b"POST /digest/dripping HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
@@ -174,7 +176,7 @@ async def deaf_ones(server: Server, traces: Traces) -> None:
 # Polite ones, and the one who watches.
 
 
-async def asks(server: Server, seen: Siege, over: asyncio.Event) -> None:
+async def asks(server: Server, seen: Outcome, over: asyncio.Event) -> None:
     await in_turn(
         server,
         seen,
@@ -183,7 +185,7 @@ async def asks(server: Server, seen: Siege, over: asyncio.Event) -> None:
     )
 
 
-async def posts(server: Server, seen: Siege, over: asyncio.Event) -> None:
+async def posts(server: Server, seen: Outcome, over: asyncio.Event) -> None:
     def question(number: int) -> tuple[bytes, bytes]:
         body = b"%d" % number * 30_000
         head = b"POST /digest/polite HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
@@ -192,7 +194,7 @@ async def posts(server: Server, seen: Siege, over: asyncio.Event) -> None:
     await in_turn(server, seen, over, question)
 
 
-async def in_turn(server: Server, seen: Siege, over: asyncio.Event, question: Any) -> None:
+async def in_turn(server: Server, seen: Outcome, over: asyncio.Event, question: Any) -> None:
     """One question after another on one connection; each answer is judged by its bytes and its time."""
     with noted(seen):
         reader, writer = await asyncio.open_connection(server.host, server.port)
@@ -212,7 +214,7 @@ async def in_turn(server: Server, seen: Siege, over: asyncio.Event, question: An
         writer.close()
 
 
-async def echoes(server: Server, seen: Siege, over: asyncio.Event) -> None:
+async def echoes(server: Server, seen: Outcome, over: asyncio.Event) -> None:
     with noted(seen):
         async with connect(f"{server.websocket_url}/echo") as client:
             for number in itertools.count():
@@ -227,7 +229,7 @@ async def echoes(server: Server, seen: Siege, over: asyncio.Event) -> None:
 
 
 @contextmanager
-def noted(seen: Siege) -> Iterator[None]:
+def noted(seen: Outcome) -> Iterator[None]:
     """What a polite client had to see is judged by a test, and not by whoever happens to wait for it."""
     try:
         yield
@@ -235,7 +237,7 @@ def noted(seen: Siege) -> Iterator[None]:
         seen.impolite.append(repr(error))
 
 
-async def watch_memory(pid: int, seen: Siege, over: asyncio.Event) -> None:
+async def watch_memory(pid: int, seen: Outcome, over: asyncio.Event) -> None:
     before = memory_bytes(pid)
     while not over.is_set():
         seen.growth_bytes = max(seen.growth_bytes, memory_bytes(pid) - before)
@@ -245,47 +247,47 @@ async def watch_memory(pid: int, seen: Siege, over: asyncio.Event) -> None:
 # What must be true.
 
 
-def test_each_head_that_drips_is_refused_when_its_time_is_over(siege: Siege) -> None:
+def test_each_head_that_drips_is_refused_when_its_time_is_over(outcome: Outcome) -> None:
     """P5, P12. 408, not before the 10 s that a slow but honest client has, and for each of them."""
-    assert len(siege.heads) == HEADS
-    assert {line for line, _ in siege.heads} == {b"HTTP/1.1 408 Request Timeout\r\n"}
-    assert min(took for _, took in siege.heads) > 9.5 and max(took for _, took in siege.heads) < 18
-    assert siege.counters["refused.head_timeout"] == HEADS
+    assert len(outcome.heads) == HEADS
+    assert {line for line, _ in outcome.heads} == {b"HTTP/1.1 408 Request Timeout\r\n"}
+    assert min(took for _, took in outcome.heads) > 9.5 and max(took for _, took in outcome.heads) < 18
+    assert outcome.counters["refused.head_timeout"] == HEADS
 
 
-def test_a_body_that_stops_is_refused_and_its_application_is_told_once(siege: Siege) -> None:
+def test_a_body_that_stops_is_refused_and_its_application_is_told_once(outcome: Outcome) -> None:
     """P5. It holds its place in a worker no longer than its limit says."""
-    assert {line for line, _ in siege.silent} == {b"HTTP/1.1 408 Request Timeout\r\n"}
-    assert min(took for _, took in siege.silent) > LIMIT_S - 0.5
-    assert max(took for _, took in siege.silent) < LIMIT_S + 6
-    assert ends_of(siege.traces, "/digest/silent") == ["/digest/silent disconnect"] * SILENT
-    assert siege.counters["refused.body_timeout"] == SILENT
+    assert {line for line, _ in outcome.silent} == {b"HTTP/1.1 408 Request Timeout\r\n"}
+    assert min(took for _, took in outcome.silent) > LIMIT_S - 0.5
+    assert max(took for _, took in outcome.silent) < LIMIT_S + 6
+    assert ends_of(outcome.traces, "/digest/silent") == ["/digest/silent disconnect"] * SILENT
+    assert outcome.counters["refused.body_timeout"] == SILENT
 
 
-def test_a_body_that_drips_arrives_whole_however_long_it_takes(siege: Siege) -> None:
+def test_a_body_that_drips_arrives_whole_however_long_it_takes(outcome: Outcome) -> None:
     """P5. Three times as long as it may pause."""
     expected = hashlib.sha256(SLOW_BODY).hexdigest().encode()
     assert len(SLOW_BODY) * DRIP_S >= LIMIT_S * 3
-    assert [answer[-64:] for answer in siege.dripping] == [expected] * DRIPPING
-    assert ends_of(siege.traces, "/digest/dripping") == ["/digest/dripping done"] * DRIPPING
+    assert [answer[-64:] for answer in outcome.dripping] == [expected] * DRIPPING
+    assert ends_of(outcome.traces, "/digest/dripping") == ["/digest/dripping done"] * DRIPPING
 
 
-def test_whoever_takes_nothing_is_cut_off_and_its_application_is_told_once(siege: Siege) -> None:
+def test_whoever_takes_nothing_is_cut_off_and_its_application_is_told_once(outcome: Outcome) -> None:
     """P5. Responses are reset, WebSockets are closed with 1013; nobody is told twice."""
-    assert ends_of(siege.traces, "/pour/") == sorted(f"/pour/{number} disconnect" for number in range(DEAF))
-    assert ends_of(siege.traces, "/flood/") == sorted(f"/flood/{number} 1013" for number in range(DEAF_SOCKETS))
-    assert siege.counters["aborted.stalled"] == DEAF
-    assert siege.counters["closed.stalled"] == DEAF_SOCKETS
+    assert ends_of(outcome.traces, "/pour/") == sorted(f"/pour/{number} disconnect" for number in range(DEAF))
+    assert ends_of(outcome.traces, "/flood/") == sorted(f"/flood/{number} 1013" for number in range(DEAF_SOCKETS))
+    assert outcome.counters["aborted.stalled"] == DEAF
+    assert outcome.counters["closed.stalled"] == DEAF_SOCKETS
 
 
-def test_polite_clients_are_answered_meanwhile(siege: Siege) -> None:
-    """P5, P12. Short questions, bodies and a WebSocket: each answer is the right one, and none waits for a besieger's limit."""
-    assert not siege.impolite
-    assert len(siege.polite) > 300
-    assert max(siege.polite) < POLITE_ANSWER_S_MAX
-    assert median(siege.polite) < POLITE_ANSWER_S_MEDIAN_MAX
+def test_polite_clients_are_answered_meanwhile(outcome: Outcome) -> None:
+    """P5, P12. Short questions, bodies and a WebSocket: each answer is the right one, and none waits for a limit of the hostile ones."""
+    assert not outcome.impolite
+    assert len(outcome.polite) > 300
+    assert max(outcome.polite) < POLITE_ANSWER_S_MAX
+    assert median(outcome.polite) < POLITE_ANSWER_S_MEDIAN_MAX
 
 
-def test_the_interface_server_grows_by_no_more_than_its_windows(siege: Siege) -> None:
+def test_the_interface_server_grows_by_no_more_than_its_windows(outcome: Outcome) -> None:
     """P5. Forty endless responses and twenty endless sockets wait outside, and not in its memory."""
-    assert siege.growth_bytes < GROWTH_BYTES_MAX, f"grew by {siege.growth_bytes / MEBIBYTE:.1f} MiB"
+    assert outcome.growth_bytes < GROWTH_BYTES_MAX, f"grew by {outcome.growth_bytes / MEBIBYTE:.1f} MiB"

@@ -65,7 +65,7 @@ def test_clients_that_vanish_without_a_word_are_given_up_in_time(
             return False
 
     with (
-        towpath_worker("siege", url, app_dir=PROJECT, run_dir=tmp_path / "worker", env=traces.env),
+        towpath_worker("hostile_clients", url, app_dir=PROJECT, run_dir=tmp_path / "worker", env=traces.env),
         running("interface", command, run_dir=tmp_path / "interface", ready=is_ready) as interface,
         ExitStack() as stack,
     ):

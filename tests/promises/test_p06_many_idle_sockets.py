@@ -61,10 +61,10 @@ def room_for_sockets() -> int:
     """As many as this process may hold, and those whom it starts; that they are fewer is told by name."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    room = SOCKETS if hard == resource.RLIM_INFINITY else min(SOCKETS, hard - BESIDE)
-    if room < SOCKETS:
-        warnings.warn(f"{room} sockets, not {SOCKETS}: the hard limit of file descriptors is {hard}", stacklevel=2)
-    return room
+    count = SOCKETS if hard == resource.RLIM_INFINITY else min(SOCKETS, hard - BESIDE)
+    if count < SOCKETS:
+        warnings.warn(f"{count} sockets, not {SOCKETS}: the hard limit of file descriptors is {hard}", stacklevel=2)
+    return count
 
 
 async def opened(server: Server, count: int) -> list[Idle]:
@@ -91,7 +91,7 @@ async def test_nobody_loses_a_socket_while_one_worker_loops_and_the_other_answer
         with ExitStack() as stack:
             workers = [stack.enter_context(worker(url, tmp_path / name, traces)) for name in ("one", "two")]
             server = stack.enter_context(
-                towpath_interface(url, run_dir=tmp_path / "door", options=("--no-access-log",))
+                towpath_interface(url, run_dir=tmp_path / "interface", options=("--no-access-log",))
             )
             stack.callback(lambda: [each.transport.abort() for each in idle])
             idle += await opened(server, count)
@@ -103,7 +103,7 @@ async def test_nobody_loses_a_socket_while_one_worker_loops_and_the_other_answer
 
 
 def worker(url: str, run_dir: Path, traces: Traces) -> AbstractContextManager[Server]:
-    return towpath_worker("siege", url, app_dir=PROJECT, run_dir=run_dir, env=traces.env)
+    return towpath_worker("hostile_clients", url, app_dir=PROJECT, run_dir=run_dir, env=traces.env)
 
 
 async def one_loops(server: Server, workers: list[Server], traces: Traces, idle: list[Idle]) -> None:

@@ -17,7 +17,9 @@ from tests.support.serving import Server, towpath_serve, wait_until
 @pytest.fixture
 def server(tmp_path: Path, traces: Traces) -> Iterator[Server]:
     options = ("--workers", "2")
-    with towpath_serve("mules", app_dir=PROJECT, run_dir=tmp_path, env=traces.env, options=options) as server:
+    with towpath_serve(
+        "crash_resumable_echo", app_dir=PROJECT, run_dir=tmp_path, env=traces.env, options=options
+    ) as server:
         yield server
 
 

@@ -24,16 +24,16 @@ TOO_MUCH = [client_frame(TEXT, b"x" * 1000)] * 300
 
 
 @pytest.fixture
-def door(url: str, tmp_path: Path) -> Iterator[Server]:
-    with towpath_interface(url, run_dir=tmp_path / "interface") as door:
-        yield door
+def interface(url: str, tmp_path: Path) -> Iterator[Server]:
+    with towpath_interface(url, run_dir=tmp_path / "interface") as interface:
+        yield interface
 
 
 class Raw:
     """A client whose end is only that of its TCP connection."""
 
-    def __init__(self, door: Server, name: str) -> None:
-        self.socket = door.connect()
+    def __init__(self, interface: Server, name: str) -> None:
+        self.socket = interface.connect()
         self.socket.sendall(upgrade_request().replace(b"/chat?room=lock", name.encode()))
         assert b" 101 " in self._heard(b"\r\n\r\n")
         self.socket.sendall(client_frame(TEXT, b"hello"))
@@ -78,14 +78,14 @@ def echo(client: ClientConnection, text: str) -> None:
 
 
 def test_between_two_owners_pings_and_closes_are_answered_and_messages_wait_in_order(
-    door: Server, url: str, tmp_path: Path, traces: Traces
+    interface: Server, url: str, tmp_path: Path, traces: Traces
 ) -> None:
     """P1, P7. No worker is there; the client goes on speaking, and its keep-alive finds nothing wrong."""
     how = {"app_dir": PROJECT, "run_dir": tmp_path, "env": traces.env}
     with ExitStack() as stack:
-        with towpath_worker("mules", url, **how):
-            stays = stack.enter_context(connect(f"{door.websocket_url}/true"))
-            closes = stack.enter_context(connect(f"{door.websocket_url}/true", close_timeout=20))
+        with towpath_worker("crash_resumable_echo", url, **how):
+            stays = stack.enter_context(connect(f"{interface.websocket_url}/true"))
+            closes = stack.enter_context(connect(f"{interface.websocket_url}/true", close_timeout=20))
             for client in (stays, closes):
                 echo(client, "hello")
         wait_until_queued(url, 2)
@@ -98,7 +98,7 @@ def test_between_two_owners_pings_and_closes_are_answered_and_messages_wait_in_o
         closes.close(1000)
         assert time.monotonic() - began < 5 and closes.close_code == 1000
         wait_until_queued(url, 1)
-        with towpath_worker("mules", url, **how):
+        with towpath_worker("crash_resumable_echo", url, **how):
             for number, text in enumerate(texts):
                 assert str(stays.recv(timeout=20)).startswith(f"{text} {number + 2} ")
     assert traces.lines("consumed") == ["hello", "hello", *texts]
@@ -106,20 +106,20 @@ def test_between_two_owners_pings_and_closes_are_answered_and_messages_wait_in_o
 
 
 def test_who_closes_between_two_owners_is_answered_at_once_and_heard_out_by_the_next(
-    door: Server, url: str, tmp_path: Path, traces: Traces
+    interface: Server, url: str, tmp_path: Path, traces: Traces
 ) -> None:
     """P1, P7. What was said before a close that was answered is not lost because of a deploy; then the instance is disconnected."""
     how = {"app_dir": PROJECT, "run_dir": tmp_path, "env": traces.env}
     with ExitStack() as stack:
-        with towpath_worker("mules", url, **how):
-            client = stack.enter_context(connect(f"{door.websocket_url}/true", close_timeout=20))
+        with towpath_worker("crash_resumable_echo", url, **how):
+            client = stack.enter_context(connect(f"{interface.websocket_url}/true", close_timeout=20))
             echo(client, "hello")
         wait_until_queued(url, 1)
         client.send("farewell")
         began = time.monotonic()
         client.close(1000)
         assert time.monotonic() - began < 5 and client.close_code == 1000
-    with towpath_worker("mules", url, **how) as worker:
+    with towpath_worker("crash_resumable_echo", url, **how) as worker:
         wait_until(lambda: traces.lines("consumed") == ["hello", "farewell"], "its last words", 20, worker)
         wait_until_queued(url, 0)
     assert len(traces.lines("started")) == 2
@@ -127,12 +127,12 @@ def test_who_closes_between_two_owners_is_answered_at_once_and_heard_out_by_the_
 
 @pytest.mark.parametrize("end", [Raw.hang_up, Raw.reset])
 def test_a_client_that_vanishes_between_two_owners_is_withdrawn_and_never_started(
-    end: Callable[[Raw], None], door: Server, url: str, tmp_path: Path, traces: Traces
+    end: Callable[[Raw], None], interface: Server, url: str, tmp_path: Path, traces: Traces
 ) -> None:
     """P3, P5. Silent, after a few messages, or after so many that it is not read any more: its end is noticed in seconds."""
     how = {"app_dir": PROJECT, "run_dir": tmp_path, "env": traces.env}
-    with towpath_worker("mules", url, **how):
-        silent, spoke, floods = (Raw(door, "/true") for _ in range(3))
+    with towpath_worker("crash_resumable_echo", url, **how):
+        silent, spoke, floods = (Raw(interface, "/true") for _ in range(3))
     wait_until_queued(url, 3)
     silent.wait_for_pong()
     spoke.say(client_frame(TEXT, b"early"))
@@ -141,7 +141,7 @@ def test_a_client_that_vanishes_between_two_owners_is_withdrawn_and_never_starte
     for left, client in ((2, silent), (1, spoke), (0, floods)):
         end(client)
         wait_until_queued(url, left)
-    with towpath_worker("mules", url, **how), connect(f"{door.websocket_url}/true") as other:
+    with towpath_worker("crash_resumable_echo", url, **how), connect(f"{interface.websocket_url}/true") as other:
         echo(other, "other")
     assert len(traces.lines("started")) == 4
     assert traces.lines("consumed") == ["hello", "hello", "hello", "other"]
@@ -151,13 +151,13 @@ def test_who_is_between_two_owners_for_too_long_is_closed_with_1012(url: str, tm
     """P6. Whatever it has said meanwhile: it may come again."""
     how = {"app_dir": PROJECT, "run_dir": tmp_path, "env": traces.env}
     with (
-        towpath_interface(url, run_dir=tmp_path / "interface", options=("--resume-wait", "2")) as door,
+        towpath_interface(url, run_dir=tmp_path / "interface", options=("--resume-wait", "2")) as interface,
         ExitStack() as stack,
     ):
-        with towpath_worker("mules", url, **how):
-            silent = stack.enter_context(connect(f"{door.websocket_url}/true"))
-            spoke = stack.enter_context(connect(f"{door.websocket_url}/true"))
-            floods = stack.enter_context(connect(f"{door.websocket_url}/true"))
+        with towpath_worker("crash_resumable_echo", url, **how):
+            silent = stack.enter_context(connect(f"{interface.websocket_url}/true"))
+            spoke = stack.enter_context(connect(f"{interface.websocket_url}/true"))
+            floods = stack.enter_context(connect(f"{interface.websocket_url}/true"))
             for client in (silent, spoke, floods):
                 echo(client, "hello")
         spoke.send("early")

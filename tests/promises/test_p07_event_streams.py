@@ -78,7 +78,7 @@ def events_of(response: httpx.Response) -> Iterator[tuple[int, str]]:
 def test_an_event_stream_goes_on_over_a_reload_and_no_event_is_lost(tmp_path: Path) -> None:
     """P7. Each response ends by its last chunk; the next one begins behind the last event that was seen."""
     options = ("--workers", "2", *DRAIN)
-    with towpath_serve("bell", app_dir=PROJECT, run_dir=tmp_path, options=options) as server:
+    with towpath_serve("event_stream", app_dir=PROJECT, run_dir=tmp_path, options=options) as server:
         listeners = [EventSource(server) for _ in range(4)]
         try:
             wait_until(lambda: all(len(one.numbers) > 10 for one in listeners), "all hear the bell", server=server)
@@ -100,7 +100,7 @@ def test_an_interface_server_that_leaves_ends_event_streams_and_lets_other_respo
     """P7. At the beginning of its time, by their last chunk: so their clients are back, elsewhere, long before it is over."""
     others_time = ("--timeout-graceful-shutdown", "3")
     with (
-        towpath_worker("bell", url, app_dir=PROJECT, run_dir=tmp_path / "worker"),
+        towpath_worker("event_stream", url, app_dir=PROJECT, run_dir=tmp_path / "worker"),
         towpath_interface(url, run_dir=tmp_path / "leaving", options=others_time) as leaving,
         towpath_interface(url, run_dir=tmp_path / "staying") as staying,
     ):

@@ -19,7 +19,7 @@ from tests.support.serving import towpath_interface, towpath_serve, towpath_work
 
 def test_sockets_stay_open_while_every_worker_is_replaced(tmp_path: Path) -> None:
     """P7. Ten sockets echo numbered messages, and others ask, while all workers are replaced twice: nothing is lost or doubled."""
-    with towpath_serve("horses", app_dir=PROJECT, run_dir=tmp_path, options=("--workers", "2")) as server:
+    with towpath_serve("resumable_echo", app_dir=PROJECT, run_dir=tmp_path, options=("--workers", "2")) as server:
         over = threading.Event()
         faults: list[str] = []
         served: list[set[str]] = []
@@ -76,9 +76,9 @@ def test_an_instance_that_nobody_takes_over_is_told_and_may_tidy_up(tmp_path: Pa
     """P7. A worker leaves, and a WebSocket did not ask to be handed over: 1012 for its client, a disconnect for its application."""
     options = ("--timeout-graceful-shutdown", "1")
     with (
-        towpath_interface(url, run_dir=tmp_path / "interface") as door,
+        towpath_interface(url, run_dir=tmp_path / "interface") as interface,
         towpath_worker("witness", url, app_dir=PROJECT, run_dir=tmp_path, env=traces.env, options=options) as worker,
-        connect(f"{door.websocket_url}/socket") as socket,
+        connect(f"{interface.websocket_url}/socket") as socket,
     ):
         socket.send("hello")
         assert socket.recv() == "hello"

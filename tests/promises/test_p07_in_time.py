@@ -27,9 +27,9 @@ def test_a_request_that_ends_shortly_before_the_time_is_over_is_answered(
 ) -> None:
     """P7. WebSockets that nobody takes over are closed before that, so that they do not all come back at once; it is not."""
     with (
-        both(tmp_path, traces, url, 4) as (door, worker),
-        asked(door, traces, "/deaf") as client,
-        connect(f"{door.websocket_url}/socket") as websocket,
+        both(tmp_path, traces, url, 4) as (interface, worker),
+        asked(interface, traces, "/deaf") as client,
+        connect(f"{interface.websocket_url}/socket") as websocket,
     ):
         websocket.send("hello")
         assert websocket.recv() == "hello"
@@ -48,7 +48,7 @@ def test_what_is_cut_is_told_and_the_worker_is_gone_in_time(
     tmp_path: Path, traces: Traces, url: str, signals: tuple[int, ...], graceful_s: int, within_s: int
 ) -> None:
     """P7. A second signal means now. The log names what has failed."""
-    with both(tmp_path, traces, url, graceful_s) as (door, worker), asked(door, traces, "/hang") as client:
+    with both(tmp_path, traces, url, graceful_s) as (interface, worker), asked(interface, traces, "/hang") as client:
         began = time.monotonic()
         for number in signals:
             worker.process.send_signal(number)
@@ -66,7 +66,10 @@ def test_a_blocked_loop_does_not_keep_a_worker(
 ) -> None:
     """P7. Its clients get the end that those of the dead get, and the log says what held it."""
     forced = (1,)
-    with both(tmp_path, traces, url, graceful_s, forced) as (door, worker), asked(door, traces, path) as client:
+    with (
+        both(tmp_path, traces, url, graceful_s, forced) as (interface, worker),
+        asked(interface, traces, path) as client,
+    ):
         began = time.monotonic()
         for number in signals:
             worker.process.send_signal(number)
@@ -81,7 +84,7 @@ def test_a_blocked_loop_does_not_keep_a_worker(
 def test_threads_of_the_application_do_not_keep_a_worker(tmp_path: Path, traces: Traces, url: str) -> None:
     """P7. Python waits for them at the end; whoever asked for the end does not."""
     forced = (1,)
-    with both(tmp_path, traces, url, 1, forced) as (door, worker), asked(door, traces, "/thread") as client:
+    with both(tmp_path, traces, url, 1, forced) as (interface, worker), asked(interface, traces, "/thread") as client:
         began = time.monotonic()
         worker.process.terminate()
         assert whole_answer(client).startswith(b"HTTP/1.1 502")
@@ -95,15 +98,15 @@ def test_a_worker_whose_application_called_exit_lives_on_and_still_leaves_in_tim
 ) -> None:
     """P7, P12. In a task of its own, as Django runs each view: nobody else notices, and the loop that begins again hears signals."""
     forced = (1,)
-    with both(tmp_path, traces, url, 2, forced) as (door, worker), asked(door, traces, "/hang"):
+    with both(tmp_path, traces, url, 2, forced) as (interface, worker), asked(interface, traces, "/hang"):
         for _ in range(2):
-            with asked(door, traces, "/exit_in_a_task") as client:
+            with asked(interface, traces, "/exit_in_a_task") as client:
                 assert whole_answer(client).startswith(b"HTTP/1.1 500")
         assert "SystemExit: 7" in worker.log
-        with asked(door, traces, "/stop_the_loop") as client:
+        with asked(interface, traces, "/stop_the_loop") as client:
             assert whole_answer(client).startswith(b"HTTP/1.1 200")
         assert worker.process.poll() is None
-        with asked(door, traces, f"/block/{LONG_S}"):
+        with asked(interface, traces, f"/block/{LONG_S}"):
             began = time.monotonic()
             worker.process.terminate()
             assert worker.process.wait(LONG_S) in forced
@@ -119,16 +122,16 @@ def both(
     options = ("--timeout-graceful-shutdown", str(graceful_s))
     how = {"app_dir": PROJECT, "env": traces.env, "options": options, "exit_codes": exit_codes}
     with (
-        towpath_interface(url, run_dir=tmp_path / "interface") as door,
+        towpath_interface(url, run_dir=tmp_path / "interface") as interface,
         towpath_worker("witness", url, run_dir=tmp_path / "worker", **how) as worker,
     ):
-        yield door, worker
+        yield interface, worker
 
 
 @contextlib.contextmanager
-def asked(door: Server, traces: Traces, path: str) -> Iterator[socket.socket]:
+def asked(interface: Server, traces: Traces, path: str) -> Iterator[socket.socket]:
     """A client whose request, which nobody may start twice, is under way."""
-    with door.connect(timeout_s=30) as client:
+    with interface.connect(timeout_s=30) as client:
         client.sendall(get(path).replace(b"GET", b"POST").replace(b"Host", b"Content-Length: 0\r\nHost"))
-        wait_until(lambda: path in traces.starts("POST"), "it is under way", server=door)
+        wait_until(lambda: path in traces.starts("POST"), "it is under way", server=interface)
         yield client

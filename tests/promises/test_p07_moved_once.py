@@ -20,7 +20,7 @@ def test_a_rolling_restart_moves_each_socket_once(tmp_path: Path) -> None:
     """P7. Workers that are about to be replaced themselves take over nothing as long as a newer one is there to do it."""
     options = ("--workers", str(WORKERS))
     with (
-        towpath_serve("journey", app_dir=PROJECT, run_dir=tmp_path, options=options) as server,
+        towpath_serve("owner_count", app_dir=PROJECT, run_dir=tmp_path, options=options) as server,
         contextlib.ExitStack() as stack,
     ):
         sockets = [stack.enter_context(connect(server.websocket_url)) for _ in range(SOCKETS)]

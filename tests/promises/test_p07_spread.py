@@ -19,7 +19,7 @@ BOUND = 1.25 * SOCKETS / WORKERS + 50
 
 def test_workers_that_are_added_are_handed_sockets_until_none_has_too_many(tmp_path: Path) -> None:
     """P7. 150 sockets on one worker; with three the bound is 112."""
-    with towpath_serve("journey", app_dir=PROJECT, run_dir=tmp_path) as server, contextlib.ExitStack() as stack:
+    with towpath_serve("owner_count", app_dir=PROJECT, run_dir=tmp_path) as server, contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(connect(server.websocket_url)) for _ in range(SOCKETS)]
 
         def owners() -> Counter[str]:

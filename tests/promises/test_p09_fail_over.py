@@ -58,13 +58,17 @@ def test_all_goes_on_at_the_next_primary(
     """
     sentinels.until_whole()
     with (
-        towpath_interface(sentinels.url, run_dir=tmp_path / "door", options=AT_ONCE) as door,
+        towpath_interface(sentinels.url, run_dir=tmp_path / "interface", options=AT_ONCE) as interface,
         towpath_worker(
             "witness", sentinels.url, run_dir=tmp_path / "worker", app_dir=PROJECT, env=traces.env
         ) as worker,
     ):
-        flows_again(door)
-        with connect(f"{door.websocket_url}/survivor") as socket, door.connect() as hanging, Asking(door) as asking:
+        flows_again(interface)
+        with (
+            connect(f"{interface.websocket_url}/survivor") as socket,
+            interface.connect() as hanging,
+            Asking(interface) as asking,
+        ):
             echo(socket, "before")
             hanging.sendall(HANG)
             wait_until(lambda: traces.lines("hanging"), "a worker has it in hand")
@@ -72,12 +76,12 @@ def test_all_goes_on_at_the_next_primary(
             recover = trouble(sentinels)
             sentinels.wait_for_promotion(before)
             promoted = time.monotonic()
-            assert flows_again(door) < BACK_S
+            assert flows_again(interface) < BACK_S
             echo(socket, "after", BACK_S)
             recover()
             sentinels.until_whole()
             whole = time.monotonic()
-            assert flows_again(door) < BACK_S
+            assert flows_again(interface) < BACK_S
             echo(socket, "when all is whole", BACK_S)
             wait_until(lambda: 200 in asking.after(whole), "who has asked all the while is answered")
             hanging.close()
@@ -85,7 +89,7 @@ def test_all_goes_on_at_the_next_primary(
         answered = [promoted, *(when for when, status in asking.answers if status == 200 and when > promoted)]
         assert max(later - earlier for earlier, later in pairwise(answered)) < BACK_S
         assert_nobody_suffers(asking, traces)
-        assert door.process.poll() is None and worker.process.poll() is None
+        assert interface.process.poll() is None and worker.process.poll() is None
 
 
 def assert_nobody_suffers(asking: Asking, traces: Traces) -> None:

@@ -29,7 +29,7 @@ class Fleet:
     """One interface server, one worker, and the Redis between them."""
 
     redis: RedisServer
-    door: Server
+    interface: Server
     worker: Server
 
 
@@ -38,11 +38,11 @@ def fleet_on(redis: RedisServer, url: str, folder: Path, *options: str) -> Itera
     (folder / "traces").mkdir(parents=True)
     env = {"TRACES": str(folder / "traces")}
     with (
-        towpath_interface(url, run_dir=folder / "door", options=options) as door,
+        towpath_interface(url, run_dir=folder / "interface", options=options) as interface,
         towpath_worker("witness", url, run_dir=folder / "worker", app_dir=PROJECT, env=env) as worker,
     ):
-        yield Fleet(redis, door, worker)
-        assert door.process.poll() is None and worker.process.poll() is None
+        yield Fleet(redis, interface, worker)
+        assert interface.process.poll() is None and worker.process.poll() is None
 
 
 @pytest.fixture(scope="module")
@@ -113,18 +113,18 @@ TROUBLES: tuple[Trouble, ...] = (
 @pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: trouble.__name__)
 def test_all_goes_on_after(fleet: Fleet, trouble: Trouble) -> None:
     """P9. New work flows within 2 s of Redis coming back, open sockets echo again, and nobody who asked meanwhile hangs."""
-    with connect(f"{fleet.door.websocket_url}/survivor") as socket, Asking(fleet.door) as asking:
+    with connect(f"{fleet.interface.websocket_url}/survivor") as socket, Asking(fleet.interface) as asking:
         echo(socket, "before")
         with fleet.redis.client() as client, contextlib.suppress(RedisError):
             trouble(fleet.redis, client)
         back = time.monotonic()
-        assert flows_again(fleet.door) < BACK_S
+        assert flows_again(fleet.interface) < BACK_S
         echo(socket, "after")
         assert time.monotonic() - back < 2 * BACK_S
         wait_until(lambda: 200 in asking.after(back), "who has asked all the while is answered")
     assert not asking.faults, asking.faults
     assert {status for _, status in asking.answers} <= {200, 502, 503}
-    assert fleet.door.process.poll() is None and fleet.worker.process.poll() is None
+    assert fleet.interface.process.poll() is None and fleet.worker.process.poll() is None
 
 
 @pytest.mark.parametrize("new_too", [False, True], ids=["those that stood", "for a while also new ones"])
@@ -134,18 +134,18 @@ def test_half_open_connections_are_given_up(tmp_path: Path, redis_server: RedisS
     try:
         with (
             fleet_on(redis_server, proxy.url, tmp_path, "--redis-outage-timeout", "12") as fleet,
-            connect(f"{fleet.door.websocket_url}/survivor") as socket,
-            fleet.door.connect(timeout_s=40) as hanging,
+            connect(f"{fleet.interface.websocket_url}/survivor") as socket,
+            fleet.interface.connect(timeout_s=40) as hanging,
         ):
             echo(socket, "before")
             hanging.sendall(b"POST /hang HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
             wait_until((tmp_path / "traces" / "hanging").exists, "a worker has it in hand")
-            with Asking(fleet.door) as asking:
+            with Asking(fleet.interface) as asking:
                 assert proxy.mute(new=new_too) >= 10
                 if new_too:
                     assert hanging.recv(64).startswith(b"HTTP/1.1 502 ")
                     proxy.heal()
-                took_s = flows_again(fleet.door)
+                took_s = flows_again(fleet.interface)
                 if new_too:
                     assert took_s < BACK_S
                 echo(socket, "after")

@@ -25,7 +25,11 @@ def test_a_group_send_is_one_publish_for_sockets_at_two_interface_servers(tmp_pa
         Redis.from_url(url) as redis,
         contextlib.ExitStack() as stack,
     ):
-        sockets = [stack.enter_context(connect(f"{door.websocket_url}/lock")) for door in (one, two) for _ in range(6)]
+        sockets = [
+            stack.enter_context(connect(f"{interface.websocket_url}/lock"))
+            for interface in (one, two)
+            for _ in range(6)
+        ]
         for number, socket in enumerate(sockets):
             assert json.loads(socket.recv(timeout=20)) == {"joined": True}, number
         before = publishes(redis)

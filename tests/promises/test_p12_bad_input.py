@@ -148,10 +148,10 @@ GARBAGE = {
 def test_garbage_on_the_wire_ends_nobody(tmp_path: Path, traces: Traces, url: str) -> None:
     """P12. In inboxes, on shared channels and in groups: dropped and counted; connections go on, and processes live."""
     with (
-        towpath_interface(url, run_dir=tmp_path / "interface") as door,
+        towpath_interface(url, run_dir=tmp_path / "interface") as interface,
         towpath_worker("rooms", url, app_dir=PROJECT, run_dir=tmp_path / "rooms") as worker,
         Redis.from_url(url) as redis,
-        connect(f"{door.websocket_url}/bystander") as bystander,
+        connect(f"{interface.websocket_url}/bystander") as bystander,
     ):
         assert bystander.recv(timeout=20) == '{"joined": true}'
         inboxes = redis.keys("towpath:inbox:*")
@@ -165,11 +165,11 @@ def test_garbage_on_the_wire_ends_nobody(tmp_path: Path, traces: Traces, url: st
         redis.xadd("towpath:channel:http.request", {"b": packed([1, 1, 1, {}, b"", False, 1, 30_000, False, "", None])})
         bystander.send("still here")
         assert bystander.recv(timeout=20) == "still here"
-        assert worker.process.poll() is None and door.process.poll() is None
+        assert worker.process.poll() is None and interface.process.poll() is None
     with (
-        towpath_interface(url, run_dir=tmp_path / "interface2") as door,
+        towpath_interface(url, run_dir=tmp_path / "interface2") as interface,
         towpath_worker("witness", url, app_dir=PROJECT, run_dir=tmp_path / "witness", env=traces.env),
-        door.connect(timeout_s=40) as client,
+        interface.connect(timeout_s=40) as client,
     ):
         client.sendall(get("/after"))
         assert b"/after" in whole_answer(client)

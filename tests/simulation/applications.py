@@ -23,9 +23,9 @@ PART_SIZE_BYTES_MAX = 6_000
 class Instance:
     """One run of the application. Implements `worker.connections.interfaces.Instance`."""
 
-    def __init__(self, room: ApplicationHost, record: Record, number: int, scope: Event, line: Any) -> None:
-        self.process = room.process
-        self._room = room
+    def __init__(self, host: ApplicationHost, record: Record, number: int, scope: Event, line: Any) -> None:
+        self.process = host.process
+        self._host = host
         self.client: str = scope["path"]
         self.kind: str = scope["method"]
         self.line: Downstream = line
@@ -158,7 +158,7 @@ class Instance:
         if not self.over:
             self.over = how
             self._record.tell(f"instance {self.number} of {self.client} is over: {how}")
-            self._room.ended()
+            self._host.ended()
 
     def _payload(self) -> bytes:
         return bytes(self._random.randint(0, PART_SIZE_BYTES_MAX))

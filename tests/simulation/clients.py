@@ -216,20 +216,20 @@ class Client:
             event.update(type="websocket.receive", bytes=payload)
         else:
             event.update(type="http.request", body=payload, more_body=self.sent_parts < self.parts)
-        room = self.upstream.forward(event, payload_size_bytes(event))
+        has_credit = self.upstream.forward(event, payload_size_bytes(event))
         if self.kind == "websocket":
-            self._look_at_what_waits(room)
-        if room:
+            self._look_at_what_waits(has_credit)
+        if has_credit:
             self._send_soon()
         else:
             self._halted = True
 
-    def _look_at_what_waits(self, room: bool) -> None:
+    def _look_at_what_waits(self, has_credit: bool) -> None:
         """Between two owners an open socket is read up to a window, and no further."""
         waiting_bytes = sum(size for _, size in self.upstream.waiting or ())
         bound = WINDOW_BYTES + 2 * EVENT_SIZE_BYTES_MAX
         self._record.check(waiting_bytes <= bound, f"P5: {waiting_bytes} bytes up wait: more than a window")
-        deaf = self.accepted and not self.upstream.owned and not room and waiting_bytes < WINDOW_BYTES
+        deaf = self.accepted and not self.upstream.owned and not has_credit and waiting_bytes < WINDOW_BYTES
         self._record.check(not deaf, f"P7: {self.name} is between two owners, and nobody would hear its ping")
 
     def _leave(self) -> None:

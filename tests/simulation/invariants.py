@@ -99,9 +99,14 @@ def _started_though_withdrawn(world: World) -> list[str]:
 
 def _malformed(world: World) -> list[str]:
     """Nobody here says anything that is malformed; a mistake of ours must not pass for that."""
-    pumps = [process.dispatcher for process in world.processes if process.started]
+    dispatchers = [process.dispatcher for process in world.processes if process.started]
     mistakes = ("packets.malformed", "internal.illegal_transition")
-    return [f"{dispatcher.node.name}: {kind}" for dispatcher in pumps for kind in mistakes if dispatcher.counters[kind]]
+    return [
+        f"{dispatcher.node.name}: {kind}"
+        for dispatcher in dispatchers
+        for kind in mistakes
+        if dispatcher.counters[kind]
+    ]
 
 
 def leaks(world: World) -> list[str]:

@@ -35,7 +35,7 @@ class Process:
         self._stopped_until = 0.0
         self.in_trouble_until = 0.0
         self.dispatcher: Any = None
-        self.room: Any = None
+        self.host: Any = None
         self.started = False
         self.leaving = False
 

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
-import interface_server.connections.dispatcher as interface_pump
+import interface_server.connections.dispatcher as interface_dispatcher
 from channel_layer.layer import NO_ORIGIN, ChannelLayer
 from channel_layer.liveness.failure_detector import FailureDetector
 from channel_layer.liveness.lease import OwnLease
@@ -31,7 +31,7 @@ from interface_server.groups.deliveries import Deliveries
 from interface_server.groups.interfaces import PushedMessage
 from tests.simulation.rules_between import BETWEEN
 from worker.connections.adoption import Adoption
-from worker.connections.dispatcher import Dispatcher as WorkerPump
+from worker.connections.dispatcher import Dispatcher as WorkerDispatcher
 from worker.connections.downstream import DownstreamConnection
 from worker.connections.queue_consumer import Admission, QueueConsumer
 
@@ -169,7 +169,7 @@ def _drop_what_is_told_to_the_dead(self: Any, node: str) -> None:
     self.node._outbox.drop(node)
 
 
-_on_dead = interface_pump.Dispatcher.on_dead
+_on_dead = interface_dispatcher.Dispatcher.on_dead
 
 
 def _choose_what_runs(self: Adoption, keys: Any, now: float, running: Any = ()) -> list[bool]:
@@ -188,7 +188,7 @@ def _take_of_any_era(self: QueueConsumer, kind: str, channel: str, entries: list
 _worker_take = QueueConsumer._take
 
 
-def _room_with_an_owner_alone(self: Connection) -> bool:
+def _credit_with_an_owner_alone(self: Connection) -> bool:
     return self.state is State.OWNED and not self.waiting and self.outgoing.room
 
 
@@ -267,7 +267,7 @@ def _in_silence(deed: Any) -> Any:
     return done
 
 
-def _end_what_the_dead_had(self: WorkerPump, node: str) -> None:
+def _end_what_the_dead_had(self: WorkerDispatcher, node: str) -> None:
     """A worker that ends its own side alone."""
     for downstream in self.downstreams:
         if downstream.key[0] == node:
@@ -319,7 +319,7 @@ FOUND: dict[str, list[Patch]] = {
     "who did not start a connection is no longer watched for it": [
         (UpstreamConnection, "on_close", _watch_who_did_not_start_it)
     ],
-    "a drain waits for takes under way": [(WorkerPump, "taking", 0)],
+    "a drain waits for takes under way": [(WorkerDispatcher, "taking", 0)],
     "who is adopted late is asked whether anything is lost": [
         (UpstreamConnection, "on_adopted", _adopted_without_doubt)
     ],
@@ -332,7 +332,7 @@ FOUND: dict[str, list[Patch]] = {
     ],
     "a renewal that is under way may have found nothing": [(OwnLease, "renewal_pending", False)],
     "what answers whoever was thought dead is kept": [(FailureDetector, "confirm_dead", _confirm_gone_for_good)],
-    "between two owners an open socket is read": [(Connection, "room", property(_room_with_an_owner_alone))],
+    "between two owners an open socket is read": [(Connection, "room", property(_credit_with_an_owner_alone))],
     "what the last owner sent takes its part of the next window": [
         (connection, "Incoming", lambda window, outstanding=0: Incoming(window))
     ],
@@ -344,8 +344,8 @@ RULES: dict[str, list[Patch]] = {
     "what waits for a worker that died is queued for all": [(PendingQueue, "worker_died", _forget_the_way_alone)],
     "a packet seen before is dropped, by the interface server": [(Connection, "order", _every_packet_is_next)],
     "a packet seen before is dropped, by the worker": [(DownstreamConnection, "on_data", _worker_delivers_all)],
-    "stray packets are answered, by the interface server": [(interface_pump.Dispatcher, "_stale", _nothing)],
-    "stray packets are answered, by the worker": [(WorkerPump, "_stale", _nothing)],
+    "stray packets are answered, by the interface server": [(interface_dispatcher.Dispatcher, "_stale", _nothing)],
+    "stray packets are answered, by the worker": [(WorkerDispatcher, "_stale", _nothing)],
     "the owner is compared beside the epoch": [(Connection, "is_from_owner", _obeys_any_sender)],
     "the epoch is compared beside the owner": [(Connection, "is_from_owner", _obeys_any_epoch)],
     "the epoch grows when a connection is queued again": [(Connection, "_next_epoch", _queue_again_in_the_same_epoch)],
@@ -367,20 +367,20 @@ RULES: dict[str, list[Patch]] = {
     "a batch without an answer is sent again": [(Outbox, "connected", _forget_what_is_under_way)],
     "the inbox is read up before a death is acted upon": [(Inbox, "read_up", _read_nothing_up)],
     "only who holds a lease may judge": [(OwnLease, "may_declare_dead", lambda self, now: True)],
-    "what is told to the dead leaves": [(interface_pump.Dispatcher, "on_dead", _drop_what_is_told_to_the_dead)],
+    "what is told to the dead leaves": [(interface_dispatcher.Dispatcher, "on_dead", _drop_what_is_told_to_the_dead)],
     "deaths are noticed": [(FailureDetector, "_check_leases", _check_no_lease)],
     "a worker takes what is of its own era": [(QueueConsumer, "_take", _take_of_any_era)],
     "what was queued in another era is queued again": [(PendingQueue, "_era_changed", _nothing)],
     "`sync` after every doubt": [
-        (interface_pump.Dispatcher, "on_resync_needed", _nothing),
-        (WorkerPump, "on_resync_needed", _nothing),
+        (interface_dispatcher.Dispatcher, "on_resync_needed", _nothing),
+        (WorkerDispatcher, "on_resync_needed", _nothing),
     ],
     "who finds its lease missing doubts": [(Node, "_on_renewed", _renewed_and_no_more)],
     "who hears of its own death doubts": [(Node, "_on_news", _confirm_and_never_resync)],
     "the dead are told, by the interface server": [
-        (interface_pump.Dispatcher, "on_dead", _in_silence(interface_pump.Dispatcher.on_dead))
+        (interface_dispatcher.Dispatcher, "on_dead", _in_silence(interface_dispatcher.Dispatcher.on_dead))
     ],
-    "the dead are told, by the worker": [(WorkerPump, "on_dead", _end_what_the_dead_had)],
+    "the dead are told, by the worker": [(WorkerDispatcher, "on_dead", _end_what_the_dead_had)],
     "deaths are announced": [(FailureDetector, "announce", _nothing)],
     "a hand-off keeps what was not consumed": [(Connection, "hand_off", _hand_off_and_forget)],
     "a hand-off repeats nothing that was consumed": [(Connection, "consumed", _nothing)],

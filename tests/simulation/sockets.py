@@ -37,23 +37,23 @@ PADDING_SIZE_BYTES_MAX = 5_800
 class Socket(WebSocketInstance):
     """One run of the application, and what may never happen to it."""
 
-    def __init__(self, room: ApplicationHost, number: int, scope: Event, line: Any) -> None:
+    def __init__(self, host: ApplicationHost, number: int, scope: Event, line: Any) -> None:
         thread: Any = SimpleNamespace(new_context=copy_context)
-        context = HostContext(room.process.loop, lambda _run: self._has_ended(), Capacity(0, 0, lambda: None))
+        context = HostContext(host.process.loop, lambda _run: self._has_ended(), Capacity(0, 0, lambda: None))
         super().__init__(line, thread, context)
-        self.process = room.process
+        self.process = host.process
         self.kind = "websocket"  # type: ignore[misc]
         self.client: str = scope["path"]
         self.number = number
         self.key = line.key
         self.line = line
         self.over = ""
-        self._room = room
-        self._record = room.record
-        self._random = Random(f"{room.record.seed} {self.client} {number}")
+        self._host = host
+        self._record = host.record
+        self._random = Random(f"{host.record.seed} {self.client} {number}")
         self._resumable = scope["resumable"]
         self._joined = False
-        self._talks = room.record.talks
+        self._talks = host.record.talks
         self._told = Counter[str]()  # by task: who waits for room may be overtaken by another task
         self._found: int | None = None  # where the last instance has stopped, as this one was told
         self._heard: int | None = None
@@ -182,4 +182,4 @@ class Socket(WebSocketInstance):
     def _has_ended(self) -> None:
         self.over = self._last_word
         self._record.tell(f"instance {self.number} of {self.client} is over: {self.over}")
-        self._room.ended()
+        self._host.ended()

@@ -11,19 +11,19 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from channel_layer.protocol.events import Event
-from interface_server.connections.dispatcher import Dispatcher as InterfacePump
+from interface_server.connections.dispatcher import Dispatcher as InterfaceDispatcher
 from interface_server.settings import InterfaceSettings
-from tests.integration.both_pumps import Recorded, RecordedHost, RecordedInstance, knock
 from tests.simulation.process import Process
 from tests.simulation.world import PATIENT, World
-from worker.connections.dispatcher import Dispatcher as WorkerPump
+from tests.support.both_dispatchers import Recorded, RecordedHost, RecordedInstance, knock
+from worker.connections.dispatcher import Dispatcher as WorkerDispatcher
 from worker.connections.interfaces import Downstream
 from worker.settings import WorkerSettings
 
 STEP_S = 0.05
 STEP_MAX_S = 5.0  #: `serve` waits no longer for an old worker before it starts the next one
 DRAIN_S = 30.0
-WIRE = replace(PATIENT, buffer_budget_bytes=256 * 1024 * 1024, lease_ttl_s=5.0)
+REDIS_SETTINGS = replace(PATIENT, buffer_budget_bytes=256 * 1024 * 1024, lease_ttl_s=5.0)
 
 
 class Resumable(RecordedInstance):
@@ -89,11 +89,11 @@ class SpreadWorld(World):
 
     def begin(self, workers: int, sockets: int) -> None:
         """So many workers; then so many sockets, one by one."""
-        self._door = self.start("interface")
+        self._interface = self.start("interface")
         self.scale(workers)
-        self._until(lambda: self._door.started)
+        self._until(lambda: self._interface.started)
         for _ in range(sockets):
-            self._door.loop.call_soon(lambda: self.sockets.append(knock(self._door.dispatcher, "websocket")))
+            self._interface.loop.call_soon(lambda: self.sockets.append(knock(self._interface.dispatcher, "websocket")))
             self.wait(0.005)
         self.wait(2.0)
 
@@ -117,7 +117,7 @@ class SpreadWorld(World):
 
     def counts(self) -> list[int]:
         """The sockets of each worker that is ready."""
-        return [process.room.websockets for process in self._ready]
+        return [process.host.websockets for process in self._ready]
 
     # -- how
 
@@ -134,12 +134,12 @@ class SpreadWorld(World):
 
     def _make(self, process: Process) -> None:
         if process.role.startswith("interface"):
-            process.dispatcher = InterfacePump(InterfaceSettings(redis=WIRE), Counter())
+            process.dispatcher = InterfaceDispatcher(InterfaceSettings(redis=REDIS_SETTINGS), Counter())
         else:
-            redis_settings = replace(WIRE, generation=f"fleet/{self._generation}")
-            process.room = Hotel(self.moves)
-            process.dispatcher = WorkerPump(
-                WorkerSettings(redis=redis_settings, sticky=self._sticky), process.room, Counter()
+            redis_settings = replace(REDIS_SETTINGS, generation=f"fleet/{self._generation}")
+            process.host = Hotel(self.moves)
+            process.dispatcher = WorkerDispatcher(
+                WorkerSettings(redis=redis_settings, sticky=self._sticky), process.host, Counter()
             )
         process.loop.create_task(self._started(process))
 

@@ -19,7 +19,7 @@ from channel_layer.liveness import lease_facts
 from channel_layer.liveness import lease_renewal as redis_lease
 from channel_layer.redis import reconnect as redis_reconnect
 from channel_layer.settings import RedisSettings
-from interface_server.connections.dispatcher import Dispatcher as InterfacePump
+from interface_server.connections.dispatcher import Dispatcher as InterfaceDispatcher
 from interface_server.settings import InterfaceSettings
 from tests.simulation.applications import ApplicationHost, Instance
 from tests.simulation.clients import Client
@@ -31,12 +31,12 @@ from tests.simulation.record import Record
 from tests.simulation.simulated_redis import SimulatedRedis
 from tests.simulation.sockets import Socket
 from tests.simulation.virtual_loop import VirtualClock
-from worker.connections.dispatcher import Dispatcher as WorkerPump
+from worker.connections.dispatcher import Dispatcher as WorkerDispatcher
 from worker.lifecycle.drain import drain
 from worker.settings import WorkerSettings
 
 #: Short waits, so that a schedule is short; a tiny budget, so that every window is the least that is set here.
-WIRE = RedisSettings(
+REDIS_SETTINGS = RedisSettings(
     url="unix:///simulated",
     buffer_budget_bytes=1,
     window_size_bytes_min=16_384,
@@ -45,7 +45,7 @@ WIRE = RedisSettings(
     lease_ttl_s=3.0,
 )
 #: Where nothing but workers is in trouble, nobody may find the wait too short.
-PATIENT = replace(WIRE, queue_wait_s=12.0, resume_wait_s=30.0)
+PATIENT = replace(REDIS_SETTINGS, queue_wait_s=12.0, resume_wait_s=30.0)
 DRAIN_TIMES_S = (0.5, 2.0, 6.0)
 PATIENT_DRAIN_S = 30.0
 #: What can happen in a world: anything; mostly what tears holes into Redis' data; a planned exchange of workers; their deaths alone.
@@ -77,7 +77,7 @@ class World:
         self.record.weather = "flushes" if "flushes" in seed else drawn
         self.record.talks = "talks" in seed
         self._calm = self.record.weather in ("drains", "kills")
-        self._wire = PATIENT if self._calm else WIRE
+        self._redis_settings = PATIENT if self._calm else REDIS_SETTINGS
 
     def run(self, until_quiet: Any) -> None:
         """Trouble, healing, and quiet (until `until_quiet(self)` says so, or for 60 s)."""
@@ -89,7 +89,7 @@ class World:
             end = self.clock.now + 60.0
             while self.clock.now < end and until_quiet(self):
                 self.clock.run_until(self.clock.now + 1.0)
-            self.clock.run_until(self.clock.now + 2 * WIRE.queue_wait_s)
+            self.clock.run_until(self.clock.now + 2 * REDIS_SETTINGS.queue_wait_s)
 
     def wait(self, seconds: float) -> None:
         """Time goes by."""
@@ -130,13 +130,17 @@ class World:
 
     def _make(self, process: Process) -> None:
         if process.role.startswith("interface"):
-            process.dispatcher = InterfacePump(InterfaceSettings(redis=self._wire, sticky=self._sticky), Counter())
+            process.dispatcher = InterfaceDispatcher(
+                InterfaceSettings(redis=self._redis_settings, sticky=self._sticky), Counter()
+            )
         else:
-            room = ApplicationHost(
+            host = ApplicationHost(
                 process, self.record, self.instances, self.random.choice((50,) if self._calm else (2, 5, 20))
             )
-            process.room = room
-            process.dispatcher = WorkerPump(WorkerSettings(redis=self._wire, sticky=self._sticky), room, Counter())
+            process.host = host
+            process.dispatcher = WorkerDispatcher(
+                WorkerSettings(redis=self._redis_settings, sticky=self._sticky), host, Counter()
+            )
         process.loop.create_task(self._started(process))
 
     async def _started(self, process: Process) -> None:
@@ -157,7 +161,7 @@ class World:
 
     def _drain(self, process: Process, timeout_s: float) -> None:
         async def leave() -> None:
-            await drain(process.dispatcher, process.room, timeout_s, asyncio.Event())
+            await drain(process.dispatcher, process.host, timeout_s, asyncio.Event())
             await process.dispatcher.close()
             self._exit(process)
 
@@ -203,10 +207,12 @@ class World:
             self.clock.at(random.uniform(0.1, TROUBLE_S), lambda: (befall_workers if self._calm else befall)(self))
 
     def _arrive(self, number: int, kind: str) -> None:
-        doors = self.living("interface")
-        if not doors:
+        interfaces = self.living("interface")
+        if not interfaces:
             return
-        client = Client(self.random.choice(doors), self.record, f"/{kind}/{number}", kind, Random(self.random.random()))
+        client = Client(
+            self.random.choice(interfaces), self.record, f"/{kind}/{number}", kind, Random(self.random.random())
+        )
         self.clients.append(client)
         client.process.loop.call_soon(client.arrive)
 
@@ -228,7 +234,7 @@ def _standing_in(world: World) -> Iterator[None]:
     """The doors to threads, time and chance, as far as a process has them beside its loop."""
     clock, random = world.clock, world.random
     time = SimpleNamespace(monotonic=lambda: clock.now, clock_gettime=lambda _: clock.now, CLOCK_REALTIME=0)
-    doors: list[tuple[Any, str, Any]] = [
+    interfaces: list[tuple[Any, str, Any]] = [
         (redis_node, "LeaseRenewal", SimulatedLease),
         (redis_peers, "DeathWatch", SimulatedDeathWatch),
         (lease_facts, "identity", simulated_identity),
@@ -238,12 +244,12 @@ def _standing_in(world: World) -> Iterator[None]:
         (redis_node, "secrets", SimpleNamespace(token_hex=lambda size: f"{random.getrandbits(8 * size):0{2 * size}x}")),
         (redis_reconnect, "random", random),
     ]
-    before = [(module, name, getattr(module, name)) for module, name, _ in doors]
+    before = [(module, name, getattr(module, name)) for module, name, _ in interfaces]
     logger = logging.getLogger("towpath")
     disabled, logger.disabled = logger.disabled, True
     logging.disable(logging.CRITICAL)
     try:
-        for module, name, value in doors:
+        for module, name, value in interfaces:
             setattr(module, name, value)
         yield
     finally:

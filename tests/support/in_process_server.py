@@ -30,7 +30,7 @@ App = Callable[[Event, Receive, Send], Awaitable[None]]
 class Downstream:
     """One connection: an `Upstream` towards the client's side, `receive` and `send` towards the application."""
 
-    def __init__(self, door: InProcessServer, client: Client, scope: Event, first: Event, number: int) -> None:
+    def __init__(self, backend: InProcessServer, client: Client, scope: Event, first: Event, number: int) -> None:
         self.channel = f"test!{number}"
         self.scope = scope
         self.client = client
@@ -47,7 +47,7 @@ class Downstream:
         self._outbox: list[tuple[Event, int]] = []
         self._paused = False
         self._news = asyncio.Event()
-        self.task = asyncio.get_running_loop().create_task(self._run(door.app))
+        self.task = asyncio.get_running_loop().create_task(self._run(backend.app))
 
     # What the client's side calls.
 
@@ -187,8 +187,10 @@ class InProcessServer:
 class Served:
     """A listening door and its address."""
 
-    def __init__(self, door: InProcessServer, context: ServerContext, factory: ProtocolFactory, address: Any) -> None:
-        self.door = door
+    def __init__(
+        self, backend: InProcessServer, context: ServerContext, factory: ProtocolFactory, address: Any
+    ) -> None:
+        self.backend = backend
         self.context = context
         self.factory = factory
         self.address = address
@@ -260,20 +262,20 @@ async def served(
     app: App, settings: InterfaceSettings | None = None, *, uds: str | None = None
 ) -> AsyncIterator[Served]:
     """`app` behind a door on a free port of 127.0.0.1, or on a unix socket; nothing is left of it afterwards."""
-    door = InProcessServer(app)
+    backend = InProcessServer(app)
     loop = asyncio.get_running_loop()
     settings = settings or InterfaceSettings(access_log=False)
-    context = ServerContext.of(settings, door, loop, Counter(), sweep_period_s=SWEEP_PERIOD_S)
+    context = ServerContext.of(settings, backend, loop, Counter(), sweep_period_s=SWEEP_PERIOD_S)
     factory = ProtocolFactory(context)
     context.start()
     port = await ServerEndpoint(loop, port=0, uds=uds).open(factory)
     try:
-        yield Served(door, context, factory, uds or port.sockets[0].getsockname())
+        yield Served(backend, context, factory, uds or port.sockets[0].getsockname())
     finally:
         port.stopListening()
         factory.http1.abort_all()
         context.stop()
-        for line in door.lines:
+        for line in backend.lines:
             line.task.cancel()
-        await asyncio.gather(*(line.task for line in door.lines), return_exceptions=True)
+        await asyncio.gather(*(line.task for line in backend.lines), return_exceptions=True)
         assert context.under_way == 0, "every opening was taken off again"

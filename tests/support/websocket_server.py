@@ -68,7 +68,7 @@ class Downstream:
                 await self.credited.wait()
 
 
-class ScriptedDoor:
+class ScriptedBackend:
     """Where connections arrive; `on_open` may answer at the next turn of the loop."""
 
     ready = True
@@ -98,8 +98,8 @@ class ScriptedDoor:
 class Served:
     """A listening door and its address."""
 
-    def __init__(self, door: ScriptedDoor, context: ServerContext, factory: ProtocolFactory, port: int) -> None:
-        self.door = door
+    def __init__(self, backend: ScriptedBackend, context: ServerContext, factory: ProtocolFactory, port: int) -> None:
+        self.backend = backend
         self.context = context
         self.factory = factory
         self.port = port
@@ -112,7 +112,7 @@ class Served:
         """A raw client whose handshake has arrived; accepted, unless not wanted."""
         client = await RawClient.connect(self.port)
         client.send(upgrade_request(**request))
-        line = await self.door.next()
+        line = await self.backend.next()
         if accept:
             line.say(ACCEPT)
             await client.head()
@@ -126,16 +126,16 @@ async def served(
     sweep_period_s: float = 0.02,
 ) -> AsyncIterator[Served]:
     """A door on a free port of 127.0.0.1; nothing is left of it afterwards."""
-    door = ScriptedDoor(on_open)
+    backend = ScriptedBackend(on_open)
     loop = asyncio.get_running_loop()
     context = ServerContext.of(
-        settings or InterfaceSettings(access_log=False), door, loop, Counter(), sweep_period_s=sweep_period_s
+        settings or InterfaceSettings(access_log=False), backend, loop, Counter(), sweep_period_s=sweep_period_s
     )
     context.start()
     factory = ProtocolFactory(context)
     port = await ServerEndpoint(loop, port=0).open(factory)
     try:
-        yield Served(door, context, factory, port.sockets[0].getsockname()[1])
+        yield Served(backend, context, factory, port.sockets[0].getsockname()[1])
     finally:
         port.stopListening()
         context.stop()

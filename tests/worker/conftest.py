@@ -20,10 +20,10 @@ DEADLINE_S = 10.0
 class RecordingDownstream:
     """Keeps everything, in order. `changed` is set by each call, so that a test can wait for a fact."""
 
-    def __init__(self, reply_channel: str = "door.x1!7") -> None:
+    def __init__(self, reply_channel: str = "interface.x1!7") -> None:
         self.reply_channel = reply_channel
         self.has_credit = True
-        self.key = ("door.x1", 7, 1)
+        self.key = ("interface.x1", 7, 1)
         self.resume: dict[str, Any] | None = None
         self.resumable = False
         self.events: list[dict[str, Any]] = []
@@ -68,7 +68,7 @@ class RecordingDownstream:
 
     async def over(self) -> list[Close | str]:
         """Wait for the last word."""
-        await self.until(lambda line: line.last_words)
+        await self.until(lambda downstream: downstream.last_words)
         return self.last_words
 
     @property
@@ -97,7 +97,7 @@ class Saying:
             self.raised = caught
 
 
-class Rooms:
+class Hosts:
     """Opens rooms for applications, and closes all of them at the end of the test."""
 
     def __init__(self) -> None:
@@ -107,18 +107,18 @@ class Rooms:
         interface = settings.pop("interface", None) or find_interface(application, "the test's application")
         settings = {"lifespan": "off", "lifespan_timeout_s": 5.0} | settings
         loaded = LoadedApplication(application, interface, "test:application")
-        room = AsgiHost(loaded, WorkerSettings(**settings), on_capacity)
-        self.opened.append(room)
-        await room.startup()
-        return room
+        host = AsgiHost(loaded, WorkerSettings(**settings), on_capacity)
+        self.opened.append(host)
+        await host.startup()
+        return host
 
 
 @pytest_asyncio.fixture
-async def rooms() -> AsyncIterator[Rooms]:
-    opened = Rooms()
+async def hosts() -> AsyncIterator[Hosts]:
+    opened = Hosts()
     yield opened
-    for room in opened.opened:
-        await room.shutdown()
+    for host in opened.opened:
+        await host.shutdown()
 
 
 @pytest.fixture
@@ -127,7 +127,7 @@ def saying() -> Callable[[Sequence[Any]], Saying]:
 
 
 @pytest.fixture
-def line() -> Callable[[], RecordingDownstream]:
+def new_downstream() -> Callable[[], RecordingDownstream]:
     return RecordingDownstream
 
 
@@ -173,8 +173,8 @@ def websocket_scope() -> Callable[..., dict[str, Any]]:
     return make
 
 
-async def settle(room: AsgiHost) -> None:
+async def settle(host: AsgiHost) -> None:
     """Wait until every application instance has ended."""
     async with asyncio.timeout(DEADLINE_S):
-        while room.running:
+        while host.running:
             await asyncio.sleep(0)

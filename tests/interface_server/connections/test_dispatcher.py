@@ -8,7 +8,7 @@ from channel_layer.protocol import packets
 from channel_layer.settings import RedisSettings
 from interface_server.connections.interfaces import EndReason
 from interface_server.connections.transitions import State
-from tests.integration.both_pumps import MALFORMED_EITHER_WAY, RecordedHost, adopted, interface, knock, worker
+from tests.support.both_dispatchers import MALFORMED_EITHER_WAY, RecordedHost, adopted, interface, knock, worker
 from tests.support.facts import until
 
 #: What only an owner says of a connection, beside what either side says.
@@ -25,48 +25,48 @@ async def test_what_its_owner_says_and_nobody_understands_ends_a_connection_visi
 ) -> None:
     """P1, P12. It would be open with a hole in it; both sides hear of it, at once, and nobody else does."""
     kind, *rest = MALFORMED[name]
-    room = RecordedHost()
-    async with interface(redis_settings) as door, worker(redis_settings, room) as owner:
-        bystander, client = knock(door, kind="websocket"), knock(door, kind="websocket")
-        await adopted(room, 2)
-        hurt = next(run for run in room.instances if run.line.key[1] == client.upstream.number)
-        owner.node.post(door.node.name, (kind, client.upstream.number, 1, *rest))
+    host = RecordedHost()
+    async with interface(redis_settings) as server, worker(redis_settings, host) as owner:
+        bystander, client = knock(server, kind="websocket"), knock(server, kind="websocket")
+        await adopted(host, 2)
+        hurt = next(run for run in host.instances if run.downstream.key[1] == client.upstream.number)
+        owner.node.post(server.node.name, (kind, client.upstream.number, 1, *rest))
         await until(lambda: client.end_reason is EndReason.PACKETS_LOST and hurt.disconnects)
         assert hurt.disconnects == [(1006, "")]
-        assert door.counters["packets.malformed"] == 1
-        assert (bystander.end_reason, door.connections, len(owner.downstreams)) == (None, 1, 1)
+        assert server.counters["packets.malformed"] == 1
+        assert (bystander.end_reason, server.connections, len(owner.downstreams)) == (None, 1, 1)
         bystander.upstream.leave()
         await until(lambda: not owner.downstreams)
 
 
 async def test_a_hand_off_behind_a_gap_ends_its_connection_visibly(redis_settings: RedisSettings) -> None:
     """P1. What its owner had said before is lost; a socket that waits for nobody's answer would stay with nobody behind it."""
-    room = RecordedHost()
-    async with interface(redis_settings) as door, worker(redis_settings, room) as owner:
-        client = knock(door, kind="websocket")
-        instance = await adopted(room)
+    host = RecordedHost()
+    async with interface(redis_settings) as server, worker(redis_settings, host) as owner:
+        client = knock(server, kind="websocket")
+        instance = await adopted(host)
         instance.send({"type": "websocket.accept", "resumable": True})
         await until(lambda: client.events)
-        owner.node.post(door.node.name, packets.handoff(client.upstream.number, 1, 3, 0))
+        owner.node.post(server.node.name, packets.handoff(client.upstream.number, 1, 3, 0))
         await until(lambda: client.end_reason is EndReason.PACKETS_LOST and instance.disconnects)
-        assert (door.counters["packets.lost"], door.connections, owner.downstreams) == (1, 0, [])
+        assert (server.counters["packets.lost"], server.connections, owner.downstreams) == (1, 0, [])
 
 
 async def test_nonsense_of_somebody_else_ends_no_connection(redis_settings: RedisSettings) -> None:
     """P2, P12. Only the owner can make a gap: of a stranger, and of third parties, it is counted and dropped."""
-    room = RecordedHost()
-    async with interface(redis_settings) as door, worker(redis_settings, room) as owner:
-        client = knock(door, kind="websocket")
-        instance = await adopted(room)
+    host = RecordedHost()
+    async with interface(redis_settings) as server, worker(redis_settings, host) as owner:
+        client = knock(server, kind="websocket")
+        instance = await adopted(host)
         async with worker(redis_settings, RecordedHost(slots=0)) as stranger:
             for kind, *rest in MALFORMED.values():
-                stranger.node.post(door.node.name, (kind, client.upstream.number, 1, *rest))
-            stranger.node.post(door.node.name, (packets.DATA, [], 1, 1, []))
+                stranger.node.post(server.node.name, (kind, client.upstream.number, 1, *rest))
+            stranger.node.post(server.node.name, (packets.DATA, [], 1, 1, []))
             for node in (stranger.node, owner.node):
-                node.post(door.node.name, (packets.JOIN, client.upstream.number, 0, None, None))
-            await until(lambda: door.counters["packets.malformed"] == 3)
+                node.post(server.node.name, (packets.JOIN, client.upstream.number, 0, None, None))
+            await until(lambda: server.counters["packets.malformed"] == 3)
             instance.send({"type": "websocket.accept"})
-            await until(lambda: client.events and door.node._outbox.empty)
+            await until(lambda: client.events and server.node._outbox.empty)
             assert (client.end_reason, instance.disconnects) == (None, [])
             client.upstream.leave()
             await until(lambda: not owner.downstreams)
@@ -76,14 +76,14 @@ async def test_an_illegal_move_is_logged_as_our_own_error_and_ends_its_connectio
     redis_settings: RedisSettings, caplog: pytest.LogCaptureFixture
 ) -> None:
     """A mistake in our own table must not pass for somebody else's malformed packet."""
-    room = RecordedHost()
-    async with interface(redis_settings) as door, worker(redis_settings, room) as owner:
-        client = knock(door)
-        await adopted(room)
+    host = RecordedHost()
+    async with interface(redis_settings) as server, worker(redis_settings, host) as owner:
+        client = knock(server)
+        await adopted(host)
         client.upstream.owner = None  # no way through the table leads here
         assert client.upstream.state is State.OWNED
-        owner.node.post(door.node.name, (packets.REFUSED, client.upstream.number, 1, 0))
+        owner.node.post(server.node.name, (packets.REFUSED, client.upstream.number, 1, 0))
         await until(lambda: client.end_reason is EndReason.PACKETS_LOST)
-        assert door.counters["packets.malformed"] == 0
-        assert door.counters["internal.illegal_transition"] == 1
+        assert server.counters["packets.malformed"] == 0
+        assert server.counters["internal.illegal_transition"] == 1
         assert "an internal error" in caplog.text and "REFUSED while OWNED" in caplog.text

@@ -11,36 +11,36 @@ def waits() -> QueueTimeouts:
 
 def test_whoever_waited_long_enough_is_due_and_then_waits_for_an_answer_that_may_come() -> None:
     """First withdrawn, and two lease TTLs later given up."""
-    rooms = waits()
-    rooms.begin(1, resumed=False, now=0)
-    rooms.begin(2, resumed=True, now=0)
-    assert rooms.due(29) == []
-    assert rooms.due(30) == [1]
-    assert rooms.due(39) == []
-    assert rooms.due(40) == [1]
-    assert rooms.due(599) == []
-    assert rooms.due(600) == [2]
-    assert len(rooms) == 0
+    timeouts = waits()
+    timeouts.begin(1, resumed=False, now=0)
+    timeouts.begin(2, resumed=True, now=0)
+    assert timeouts.due(29) == []
+    assert timeouts.due(30) == [1]
+    assert timeouts.due(39) == []
+    assert timeouts.due(40) == [1]
+    assert timeouts.due(599) == []
+    assert timeouts.due(600) == [2]
+    assert len(timeouts) == 0
 
 
 def test_who_is_queued_again_stands_behind_all_others() -> None:
     """The order is that of the ends; else one in front would hide those behind."""
-    rooms = waits()
-    rooms.begin(1, resumed=False, now=0)
-    rooms.begin(2, resumed=False, now=10)
-    rooms.begin(1, resumed=False, now=20)
-    assert rooms.queued() == [2, 1]
-    assert rooms.due(40) == [2]
-    assert rooms.due(50) == [2, 1]
+    timeouts = waits()
+    timeouts.begin(1, resumed=False, now=0)
+    timeouts.begin(2, resumed=False, now=10)
+    timeouts.begin(1, resumed=False, now=20)
+    assert timeouts.queued() == [2, 1]
+    assert timeouts.due(40) == [2]
+    assert timeouts.due(50) == [2, 1]
 
 
 def test_a_doubt_is_over_soon_and_whoever_is_taken_is_due_no_more() -> None:
     """One lease TTL and two seconds."""
-    rooms = waits()
-    rooms.begin(1, resumed=False, now=0)
-    rooms.doubt(1, now=1)
-    assert rooms.queued() == []
-    rooms.begin(2, resumed=True, now=0)
-    rooms.end(2)
-    assert rooms.due(8) == [1]
-    assert rooms.due(1000) == []
+    timeouts = waits()
+    timeouts.begin(1, resumed=False, now=0)
+    timeouts.doubt(1, now=1)
+    assert timeouts.queued() == []
+    timeouts.begin(2, resumed=True, now=0)
+    timeouts.end(2)
+    assert timeouts.due(8) == [1]
+    assert timeouts.due(1000) == []

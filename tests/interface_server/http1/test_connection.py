@@ -68,9 +68,9 @@ async def test_requests_that_were_sent_ahead_are_answered_one_after_another_in_o
     async with served(app, SETTINGS) as server:
         client = await server.connect()
         client.write(b"".join(b"GET /%d HTTP/1.1\r\nHost: a\r\n\r\n" % number for number in range(50)))
-        await server.door.next()
+        await server.backend.next()
         await asyncio.sleep(0)
-        assert len(server.door.lines) == 1
+        assert len(server.backend.lines) == 1
         app.go.set()
         assert [(await client.response())[2] for _ in range(50)] == [b"/%d" % number for number in range(50)]
 
@@ -96,7 +96,7 @@ async def test_a_head_may_come_byte_by_byte():
             await client.writer.drain()
             await asyncio.sleep(0)
         assert (await client.response())[2] == b"/slow"
-        assert (b"x-long-name", b"value") in server.door.lines[0].scope["headers"]
+        assert (b"x-long-name", b"value") in server.backend.lines[0].scope["headers"]
 
 
 async def test_a_small_body_travels_with_the_opening_and_a_large_one_in_parts_of_64_kib():
@@ -105,12 +105,12 @@ async def test_a_small_body_travels_with_the_opening_and_a_large_one_in_parts_of
         client = await server.connect()
         client.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc")
         await client.response()
-        assert server.door.openings[0] == {"body": b"abc", "more_body": False, "expect_continue": False}
+        assert server.backend.openings[0] == {"body": b"abc", "more_body": False, "expect_continue": False}
         sent = bytes(range(256)) * 4096
         client.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % len(sent) + sent)
         assert (await client.response())[2] == sent
-        assert max(server.door.lines[1].sizes) <= 65_536
-        assert len(server.door.openings[1]["body"]) <= 65_536
+        assert max(server.backend.lines[1].sizes) <= 65_536
+        assert len(server.backend.openings[1]["body"]) <= 65_536
 
 
 async def test_the_scope_tells_the_request_as_it_came():
@@ -118,7 +118,7 @@ async def test_the_scope_tells_the_request_as_it_came():
         client = await server.connect()
         client.write(b"GET /a%20b?x=%31&y HTTP/1.1\r\nHost: h:1\r\nX-A: 1 \r\nx-b: \xff\r\nX-A:2\r\n\r\n")
         await client.response()
-        scope = dict(server.door.lines[0].scope)
+        scope = dict(server.backend.lines[0].scope)
         assert scope.pop("client")[0] == "127.0.0.1"
         assert scope.pop("server") == tuple(server.address)
         assert scope == {
@@ -139,7 +139,7 @@ async def test_an_absolute_target_names_the_host():
         client = await server.connect()
         client.write(b"GET http://right/x HTTP/1.1\r\nHost: wrong\r\n\r\n")
         await client.response()
-        assert [value for name, value in server.door.lines[0].scope["headers"] if name == b"host"] == [b"right"]
+        assert [value for name, value in server.backend.lines[0].scope["headers"] if name == b"host"] == [b"right"]
 
 
 async def test_a_trusted_proxy_tells_client_and_scheme():
@@ -147,8 +147,8 @@ async def test_a_trusted_proxy_tells_client_and_scheme():
         client = await server.connect()
         client.write(b"GET / HTTP/1.1\r\nHost: a\r\nX-Forwarded-For: 9.9.9.9\r\nX-Forwarded-Proto: https\r\n\r\n")
         await client.response()
-        assert server.door.lines[0].scope["client"] == ("9.9.9.9", 0)
-        assert server.door.lines[0].scope["scheme"] == "https"
+        assert server.backend.lines[0].scope["client"] == ("9.9.9.9", 0)
+        assert server.backend.lines[0].scope["scheme"] == "https"
 
 
 async def test_a_unix_socket_serves_and_is_removed(tmp_path):
@@ -157,8 +157,8 @@ async def test_a_unix_socket_serves_and_is_removed(tmp_path):
         client = await server.connect()
         client.write(GET)
         assert (await client.response())[2] == b"/"
-        assert server.door.lines[0].scope["client"] is None
-        assert server.door.lines[0].scope["server"] == (path, None)
+        assert server.backend.lines[0].scope["client"] is None
+        assert server.backend.lines[0].scope["server"] == (path, None)
     assert not (tmp_path / "http.sock").exists()
 
 
@@ -173,7 +173,7 @@ async def test_continue_is_said_when_the_application_first_asks_for_the_body():
         client = await server.connect()
         client.write(EXPECTING)
         assert await client.until(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
-        assert server.door.openings[0]["expect_continue"]
+        assert server.backend.openings[0]["expect_continue"]
         client.write(b"abc")
         assert (await client.response())[2] == b"abc"
 
@@ -210,7 +210,7 @@ async def test_a_declared_body_above_the_limit_is_413_before_anybody_hears_of_it
         assert (await server.ask(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 11\r\n\r\n")).startswith(
             b"HTTP/1.1 413 "
         )
-        assert not server.door.lines
+        assert not server.backend.lines
         assert server.context.counters["refused.body_too_large"] == 1
 
 
@@ -218,7 +218,7 @@ async def test_a_chunked_body_above_the_limit_is_413_and_its_application_hears_o
     async with served(waiting, settings(body_size_bytes_max=10)) as server:
         client = await server.connect()
         client.write(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n9\r\n123456789\r\n")
-        line = await server.door.next()
+        line = await server.backend.next()
         client.write(b"9\r\n123456789\r\n")
         assert (await client.response())[0] == 413
         await line.gone()
@@ -240,7 +240,7 @@ async def test_a_client_is_read_only_as_fast_as_the_application_reads():
         client = await server.connect()
         size = 20_000_000
         client.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n" % size + bytes(size))
-        line = await server.door.next()
+        line = await server.backend.next()
         await until(lambda: server.factory.http1.unread)
         assert line.unread_bytes <= 2 * WINDOW_SIZE_BYTES
         app_reads.set()
@@ -270,7 +270,7 @@ async def test_an_application_sends_only_as_fast_as_the_client_takes():
     async with served(flood, SETTINGS) as server:
         client = await small_client(server)
         client.write(GET)
-        line = await server.door.next()
+        line = await server.backend.next()
         await until(lambda: line.unacknowledged_bytes >= WINDOW_SIZE_BYTES)
         (connection,) = server.factory.http1.connections
         assert connection.transport.get_write_buffer_size() < 3 * WINDOW_SIZE_BYTES
@@ -296,9 +296,9 @@ async def test_a_client_that_takes_nothing_at_all_is_cut_off_and_one_that_takes_
     async with served(flood, settings(stall_timeout_s=0.6)) as server:
         stalled, slow = await small_client(server), await small_client(server)
         stalled.write(GET)
-        stalled_line = await server.door.next()
+        stalled_line = await server.backend.next()
         slow.write(GET)
-        slow_line = await server.door.next()
+        slow_line = await server.backend.next()
         async with asyncio.timeout(DEADLINE_S):
             while not stalled_line.left:
                 await slow.exactly(20_000)
@@ -317,14 +317,14 @@ async def test_the_next_request_waits_until_the_response_before_it_has_left():
     async with served(megabyte, SETTINGS) as server:
         client = await small_client(server)
         client.write(GET * 20)
-        line = await server.door.next()
+        line = await server.backend.next()
         await line.gone()
         for _ in range(20):
             await asyncio.sleep(0)
-        assert len(server.door.lines) == 1
+        assert len(server.backend.lines) == 1
         await client.response()
         await client.response()
-        assert 2 <= len(server.door.lines) <= 4
+        assert 2 <= len(server.backend.lines) <= 4
 
 
 # Whoever leaves.
@@ -335,7 +335,7 @@ async def test_a_client_that_leaves_while_queued_is_withdrawn():
     async with served(waiting, SETTINGS) as server:
         client = await server.connect()
         client.write(GET)
-        line = await server.door.next()
+        line = await server.backend.next()
         client.close()
         await line.gone()
         assert line.left == [(1006, "")]
@@ -348,7 +348,7 @@ async def test_a_client_that_leaves_in_mid_body_is_noticed_even_while_its_socket
     async with served(deaf, SETTINGS) as server:
         client = await server.connect()
         client.write(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 90000000\r\n\r\n" + bytes(8_000_000))
-        line = await server.door.next()
+        line = await server.backend.next()
         await until(lambda: server.factory.http1.unread)
         client.reset()
         await line.gone()
@@ -359,7 +359,7 @@ async def test_a_client_that_resets_in_mid_response_is_noticed():
     async with served(flood, SETTINGS) as server:
         client = await server.connect()
         client.write(GET)
-        line = await server.door.next()
+        line = await server.backend.next()
         await client.exactly(100_000)
         client.reset()
         await line.gone()
@@ -395,7 +395,7 @@ async def test_an_old_client_whose_body_ends_with_the_connection_is_reset_when_i
     async with served(breaking, SETTINGS) as server:
         client = await server.connect()
         client.write(b"GET / HTTP/1.0\r\n\r\n")
-        line = await server.door.next()
+        line = await server.backend.next()
         assert (await client.until(b"begun")).endswith(b"\r\n\r\nbegun")
         line.task.cancel()
         line.ended = True
@@ -448,7 +448,7 @@ async def test_an_application_that_does_not_begin_to_answer_in_time_is_504():
         client = await server.connect()
         client.write(GET)
         assert (await client.response())[0] == 504
-        assert server.door.lines[0].left
+        assert server.backend.lines[0].left
 
 
 async def test_what_is_above_the_limit_of_concurrency_is_503_at_once():
@@ -456,7 +456,7 @@ async def test_what_is_above_the_limit_of_concurrency_is_503_at_once():
     async with served(app, settings(limit_concurrency=1)) as server:
         first, second = await server.connect(), await server.connect()
         first.write(GET)
-        await server.door.next()
+        await server.backend.next()
         second.write(GET)
         status, headers, _ = await second.response()
         assert (status, b"retry-after" in headers) == (503, True)
@@ -473,7 +473,7 @@ async def test_draining_closes_who_is_idle_and_lets_the_others_finish():
         idle.write(b"GET /-/health/live HTTP/1.1\r\nHost: a\r\n\r\n")
         await idle.response()
         busy.write(GET)
-        await server.door.next()
+        await server.backend.next()
         assert not server.factory.http1.drain()
         assert await idle.rest() == b""
         app.go.set()
@@ -503,7 +503,7 @@ async def test_whoever_is_cut_off_at_the_end_and_has_heard_nothing_yet_hears_tha
     async with served(Held(), SETTINGS) as server:
         client = await server.connect()
         client.write(GET)
-        line = await server.door.next()
+        line = await server.backend.next()
         server.factory.http1.drain()
         server.factory.http1.abort_all()
         status, headers, _ = await client.response()
@@ -537,14 +537,14 @@ async def test_health_is_answered_without_a_worker_and_tells_whether_the_door_is
             (b"live", False, 200),
             (b"ready", False, 503),
         ):
-            server.door.ready = ready
+            server.backend.ready = ready
             client.write(b"GET /-/health/%b HTTP/1.1\r\nHost: a\r\n\r\n" % path)
             assert (await client.response())[0] == status
         client.write(b"HEAD /-/health/live HTTP/1.1\r\nHost: a\r\n\r\n")
         assert (await client.until(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
         client.write(b"POST /-/health/live HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc")
         assert (await client.response())[0] == 405
-        assert not server.door.lines
+        assert not server.backend.lines
 
 
 async def test_health_can_be_turned_off():

@@ -51,7 +51,7 @@ async def test_whoever_leaves_at_whichever_byte_leaves_nothing_behind(request_by
             await client.reader.read() if way is not Client1.reset else None
             client.close()
         await until(lambda: not server.factory.http1.connections and not server.context.under_way)
-        assert all(line.over() for line in server.door.lines)
+        assert all(line.over() for line in server.backend.lines)
         assert (await server.ask(get(b"Host: a", b"Connection: close"))).startswith(b"HTTP/1.1 200 ")
 
 
@@ -92,7 +92,7 @@ async def test_a_client_that_closes_its_own_direction_gets_the_answers_to_its_re
             responses = await client.rest()
             assert responses.count(b"HTTP/1.1 200 ") == answers
             assert b"connection: close\r\n" in responses[responses.rindex(b"HTTP/1.1 ") :]
-            assert [line.completed for line in server.door.lines] == [1] * answers
+            assert [line.completed for line in server.backend.lines] == [1] * answers
 
 
 async def test_what_is_no_whole_request_is_not_waited_for_once_its_client_has_closed_its_direction() -> None:
@@ -103,7 +103,7 @@ async def test_what_is_no_whole_request_is_not_waited_for_once_its_client_has_cl
             client.write(part)
             client.writer.write_eof()
             assert await client.rest() == b""
-        assert [line.left for line in server.door.lines] == [[(1006, "")]]
+        assert [line.left for line in server.backend.lines] == [[(1006, "")]]
 
 
 async def test_a_client_that_closed_its_direction_and_hears_nothing_for_the_whole_time_has_left() -> None:
@@ -111,7 +111,7 @@ async def test_a_client_that_closed_its_direction_and_hears_nothing_for_the_whol
     async with served(waiting, InterfaceSettings(access_log=False, half_close_timeout_s=0.1)) as server:
         client = await server.connect()
         client.write(get(b"Host: a"))
-        line = await server.door.next()
+        line = await server.backend.next()
         client.writer.write_eof()
         assert await client.rest() == b""
         await line.gone()
@@ -132,7 +132,7 @@ async def test_a_client_that_closed_its_direction_and_takes_what_it_is_sent_is_s
     async with served(dripping, InterfaceSettings(access_log=False, half_close_timeout_s=1000)) as server:
         client = await server.connect()
         client.write(get(b"Host: a"))
-        line = await server.door.next()
+        line = await server.backend.next()
         client.writer.write_eof()
         await until(lambda: len(server.context.half_closed))
         (connection,) = server.factory.http1.connections
@@ -161,7 +161,7 @@ async def test_a_client_that_has_really_left_is_known_by_its_reset_or_on_a_unix_
     async with served(tells, settings) as server:
         client = await server.connect()
         client.write(get(b"Host: a"))
-        line = await server.door.next()
+        line = await server.backend.next()
         client.close()
         await until(lambda: server.factory.http1.unread)
         told.set()
@@ -170,7 +170,7 @@ async def test_a_client_that_has_really_left_is_known_by_its_reset_or_on_a_unix_
     async with served(waiting, settings, uds=str(tmp_path / "http.sock")) as server:
         client = await server.connect()
         client.write(get(b"Host: a"))
-        line = await server.door.next()
+        line = await server.backend.next()
         client.close()
         await line.gone()
         assert line.left == [(1006, "")]
@@ -180,7 +180,7 @@ async def test_without_a_half_close_timeout_a_client_that_closes_its_direction_h
     async with served(waiting, InterfaceSettings(access_log=False, half_close_timeout_s=0)) as server:
         client = await server.connect()
         client.write(get(b"Host: a"))
-        line = await server.door.next()
+        line = await server.backend.next()
         client.writer.write_eof()
         assert await client.rest() == b""
         assert line.left == [(1006, "")]

@@ -44,7 +44,7 @@ async def test_a_body_of_which_nothing_comes_any_more_is_408() -> None:
         status, headers, text = await client.response()
         assert (status, headers[b"connection"]) == (408, b"close")
         assert b"body" in text and await client.rest() == b""
-        assert server.door.lines[0].left == [(1006, "")]
+        assert server.backend.lines[0].left == [(1006, "")]
         assert server.context.counters["refused.body_timeout"] == 1
         client.close()
 
@@ -77,7 +77,7 @@ async def test_who_cannot_send_or_is_answered_already_is_not_late(words: bytes) 
     async with served(application, SETTINGS) as server:
         client = await server.connect()
         client.write(words)
-        line = await server.door.next()
+        line = await server.backend.next()
         for _ in range(2):
             late = await silent(server)
             assert (await late.response())[0] == 408

@@ -107,7 +107,7 @@ async def test_a_websocket_behind_a_long_read_gets_what_stands_behind_its_head()
         connection.dataReceived(HEALTH * 1000 + upgrade_request(behind=frames))
         for _ in range(1000):
             assert (await client.response())[2] == b"live\n"
-        line = await server.door.next()
+        line = await server.backend.next()
         assert line.scope["type"] == "websocket" and line.client._held == frames
         client.reset()
         await until(lambda: not server.context.under_way)

@@ -182,7 +182,7 @@ async def judge(probe: Probe) -> bytes:
         rest = await client.rest()
         assert probe.says in rest
         assert (b"/again" in rest) is not probe.closed
-        reached = [line for line in server.door.lines if line.scope["path"] != "/again" and not line.left]
+        reached = [line for line in server.backend.lines if line.scope["path"] != "/again" and not line.left]
         assert len(reached) == probe.opened
         client.close()
         return rest

@@ -40,7 +40,7 @@ async def test_an_event_stream_ends_as_if_it_were_whole(version: bytes, last: by
         head = await client.until(EVENT)
         evict(server)
         assert (head + await client.rest()).endswith(last)
-        line = await server.door.next()
+        line = await server.backend.next()
         await line.gone()
         assert line.left == [(1006, "")]
         assert server.context.counters["ended.event_stream"] == 1
@@ -62,7 +62,7 @@ async def test_whoever_would_take_it_for_the_end_is_not_evicted(request_head: by
     async with served(stream, QUIET) as server:
         client = await server.connect()
         client.write(request_head)
-        line = await server.door.next()
+        line = await server.backend.next()
         if b"/mute" not in request_head:
             await client.until(EVENT)
         assert server.factory.http1.event_streams() == []

@@ -16,9 +16,9 @@ from interface_server.http.server_context import ServerContext
 from interface_server.protocol_factory import ProtocolFactory
 from interface_server.settings import InterfaceSettings
 from interface_server.transport.endpoint import ServerEndpoint
-from tests.integration.both_pumps import RecordedHost, RecordedInstance, adopted, interface, worker
+from tests.support.both_dispatchers import RecordedHost, RecordedInstance, adopted, interface, worker
 from tests.support.websocket_server import RawClient, upgrade_request
-from worker.connections.dispatcher import Dispatcher as WorkerPump
+from worker.connections.dispatcher import Dispatcher as WorkerDispatcher
 
 TEXT_BEGINS, TEXT, CLOSE = 0x01, 0x81, 0x88
 
@@ -42,26 +42,26 @@ class Stage:
     """A WebSocket whose application wants it to outlive its worker, and all who have to do with it."""
 
     dispatcher: Dispatcher
-    owner: WorkerPump
-    room: RecordedHost
+    owner: WorkerDispatcher
+    host: RecordedHost
     client: RawClient
     instance: RecordedInstance
 
 
 @pytest.fixture
 async def stage(redis_settings: RedisSettings) -> AsyncIterator[Stage]:
-    room = RecordedHost()
+    host = RecordedHost()
     async with (
         interface(redis_settings) as dispatcher,
         listening(dispatcher, redis_settings) as port,
-        worker(redis_settings, room) as owner,
+        worker(redis_settings, host) as owner,
     ):
         client = await RawClient.connect(port)
         client.send(upgrade_request())
-        instance = await adopted(room)
+        instance = await adopted(host)
         instance.send({"type": "websocket.accept", "subprotocol": None, "headers": [], "resumable": "crash"})
         await client.head()
-        yield Stage(dispatcher, owner, room, client, instance)
+        yield Stage(dispatcher, owner, host, client, instance)
         client.vanish()
 
 
@@ -72,7 +72,7 @@ def died(stage: Stage) -> None:
 
 def lets_go(stage: Stage) -> None:
     """Its owner hands it off too early."""
-    stage.instance.line.hand_off()
+    stage.instance.downstream.hand_off()
 
 
 @pytest.mark.parametrize("loss", [died, lets_go])
@@ -85,7 +85,7 @@ async def test_who_has_heard_half_a_message_is_closed_and_hears_no_other_end_of_
     loss(stage)
     first_byte, payload = await stage.client.frame()
     assert (first_byte, payload[:2]) == (CLOSE, (1012).to_bytes(2, "big"))
-    assert len(stage.room.instances) == 1
+    assert len(stage.host.instances) == 1
 
 
 async def test_who_has_heard_whole_messages_goes_on_with_the_next_owner(stage: Stage) -> None:
@@ -94,7 +94,7 @@ async def test_who_has_heard_whole_messages_goes_on_with_the_next_owner(stage: S
     stage.instance.send({"type": "websocket.send", "text": "le"})
     assert [(await stage.client.frame())[1] for _ in range(2)] == [b"who", b"le"]
     died(stage)
-    successor = await adopted(stage.room, 2)
+    successor = await adopted(stage.host, 2)
     successor.send({"type": "websocket.accept", "resumable": "crash"})
     successor.send({"type": "websocket.send", "text": "next"})
     assert await stage.client.frame() == (TEXT, b"next")

@@ -127,7 +127,7 @@ async def test_a_bad_handshake_is_refused_and_never_reaches_the_wire(
         client.send(request_bytes)
         answer = await client.rest()
         assert answer.startswith(b"HTTP/1.1 %d " % status) and line in answer
-        assert server.door.count == 0
+        assert server.backend.count == 0
 
 
 @pytest.mark.parametrize("count", [100, 101])
@@ -140,9 +140,9 @@ async def test_a_client_may_offer_a_hundred_subprotocols_in_whatever_lines(count
         client.send(upgrade_request(extra=lines.encode()))
         if count > 100:
             assert (await client.rest()).startswith(b"HTTP/1.1 400 ")
-            assert server.door.count == 0
+            assert server.backend.count == 0
         else:
-            assert (await server.door.next()).scope["subprotocols"] == names
+            assert (await server.backend.next()).scope["subprotocols"] == names
             client.vanish()
 
 

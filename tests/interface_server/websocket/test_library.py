@@ -22,13 +22,13 @@ async def test_compression_is_off_unless_it_is_asked_for() -> None:
         async with websockets.connect(server.url) as client:
             assert client.protocol.extensions == []
             await client.send("plain")
-            line = await server.door.next()
+            line = await server.backend.next()
             assert await line.heard() == {"type": "websocket.receive", "text": "plain"}
 
 
 async def test_a_compressed_socket_speaks_in_both_directions_and_forgets_its_windows() -> None:
     async with served(DEFLATE, accept) as server, websockets.connect(server.url) as client:
-        line = await server.door.next()
+        line = await server.backend.next()
         assert [extension.name for extension in client.protocol.extensions] == ["permessage-deflate"]
         for _ in range(3):
             await client.send("towpath " * 1000)
@@ -42,7 +42,7 @@ async def test_a_compressed_socket_speaks_in_both_directions_and_forgets_its_win
 async def test_parts_and_pushes_are_compressed_too() -> None:
     """P1."""
     async with served(DEFLATE, accept) as server, websockets.connect(server.url) as client:
-        line = await server.door.next()
+        line = await server.backend.next()
         events: list[Event] = [
             {"type": "websocket.send", "text": "long " * 500, "more_body": True},
             {"type": "websocket.send", "text": "story " * 500},
@@ -60,7 +60,7 @@ async def test_a_small_frame_that_inflates_beyond_the_limit_is_1009() -> None:
     """P12, P5. The limit is that of what was inflated, and no more than it is ever inflated."""
     settings = InterfaceSettings(access_log=False, ws_per_message_deflate=True, ws_size_bytes_max=10_000)
     async with served(settings, accept) as server, websockets.connect(server.url) as client:
-        line = await server.door.next()
+        line = await server.backend.next()
         await client.send("x" * 9_999)
         assert len((await line.heard())["text"]) == 9_999
         await client.send("x" * 1_000_000)
@@ -72,11 +72,11 @@ async def test_a_small_frame_that_inflates_beyond_the_limit_is_1009() -> None:
 async def test_closes_carry_code_and_reason_both_ways() -> None:
     async with served(DEFLATE, accept) as server:
         async with websockets.connect(server.url) as client:
-            line = await server.door.next()
+            line = await server.backend.next()
             await client.close(4002, "genug")
             assert await line.left() == (4002, "genug")
         async with websockets.connect(server.url) as client:
-            line = await server.door.next()
+            line = await server.backend.next()
             line.say({"type": "websocket.close", "code": 4003, "reason": "enough"})
             await client.wait_closed()
             assert (client.close_code, client.close_reason) == (4003, "enough")
@@ -84,6 +84,6 @@ async def test_closes_carry_code_and_reason_both_ways() -> None:
 
 async def test_subprotocols_are_negotiated_by_the_application() -> None:
     async with served(DEFLATE) as server:
-        server.door.on_open = lambda line: line.say({**ACCEPT, "subprotocol": line.scope["subprotocols"][1]})
+        server.backend.on_open = lambda line: line.say({**ACCEPT, "subprotocol": line.scope["subprotocols"][1]})
         async with websockets.connect(server.url, subprotocols=[Subprotocol("a"), Subprotocol("b")]) as client:
             assert client.subprotocol == "b"

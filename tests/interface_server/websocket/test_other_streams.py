@@ -15,7 +15,7 @@ from interface_server.protocol_factory import ProtocolFactory
 from interface_server.settings import InterfaceSettings
 from interface_server.websocket.connection import upgrade
 from tests.support.memory_stream import MemoryStream
-from tests.support.websocket_server import ACCEPT, Downstream, ScriptedDoor, client_frame
+from tests.support.websocket_server import ACCEPT, Downstream, ScriptedBackend, client_frame
 
 TEXT, BINARY, CLOSE, PING = 1, 2, 8, 9
 QUIET = InterfaceSettings(access_log=False, ws_ping_interval_s=0, ws_close_timeout_s=5, stall_timeout_s=60)
@@ -26,8 +26,8 @@ class Stage:
     """One WebSocket over a `MemoryStream`, and the time that its deadlines see."""
 
     def __init__(self, settings: InterfaceSettings = QUIET, behind: bytes = b"", version: bytes = b"13") -> None:
-        self.door = ScriptedDoor()
-        self.context = ServerContext.of(settings, self.door, asyncio.get_running_loop(), Counter())
+        self.backend = ScriptedBackend()
+        self.context = ServerContext.of(settings, self.backend, asyncio.get_running_loop(), Counter())
         self.registry = ProtocolFactory(self.context).websockets
         self.stream = MemoryStream()
         scope: Event = {
@@ -42,7 +42,7 @@ class Stage:
         upgrade(self.stream, scope, behind, self.registry)
 
     async def line(self, accept: bool = True) -> Downstream:
-        line = await self.door.next()
+        line = await self.backend.next()
         if accept:
             line.say(ACCEPT)
             assert self.stream.take().startswith(b"HTTP/1.1 101 ")
@@ -79,7 +79,7 @@ async def test_a_bad_handshake_is_refused_and_our_direction_is_closed() -> None:
     stage = Stage(version=b"8")
     assert stage.stream.take().startswith(b"HTTP/1.1 426 ") and stage.stream.eof and not stage.stream.lost
     stage.stream.leave()
-    assert stage.context.under_way == 0 and stage.door.count == 0
+    assert stage.context.under_way == 0 and stage.backend.count == 0
 
 
 async def test_a_full_buffer_holds_credit_back_and_an_application_without_room_stops_the_stream() -> None:

@@ -62,8 +62,8 @@ def test_an_option_has_one_name_in_the_environment_for_all_commands(row: options
 def test_an_option_fills_settings_that_exist(row: options.Row) -> None:
     """A renamed setting breaks this test, not a user's command line."""
     for target in row.fills:
-        room, _, attribute = target.partition(".")
-        assert attribute in {field.name for field in dataclasses.fields(options.DEFAULTS[room])}
+        group, _, attribute = target.partition(".")
+        assert attribute in {field.name for field in dataclasses.fields(options.DEFAULTS[group])}
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -96,7 +96,7 @@ def test_a_reload_brings_new_code_and_configuration_and_no_request_fails(tmp_pat
     file.write_text("NAME=anna\nTOWPATH_THREADS=3\n")
     options = ["--workers", "2", "--env-file", str(file)]
     with towpath_serve("small", run_dir=tmp_path, app_dir=project, options=options) as server:
-        before, doors = workers(server), processes(server, "interface")
+        before, interfaces = workers(server), processes(server, "interface")
         with asked(server) as asking:
             asking.hear("first anna")
             (project / "small.py").write_text(APP.replace("first", "second"))
@@ -114,7 +114,7 @@ def test_a_reload_brings_new_code_and_configuration_and_no_request_fails(tmp_pat
             assert towpath(server, "reload").returncode == 0
             asking.forget()
             asking.hear("second - ")
-        assert processes(server, "interface") == doors
+        assert processes(server, "interface") == interfaces
         assert len(workers(server)) == 2
 
 

@@ -143,10 +143,10 @@ def test_sighup_ends_a_worker_and_an_interface_server_in_good_order(tmp_path: Pa
     """The terminal has gone, or whoever keeps them alive is to start new ones: what they have in hand is finished first."""
     with (
         redis_server(tmp_path / "redis") as redis,
-        towpath_interface(redis_url(redis), run_dir=tmp_path) as door,
+        towpath_interface(redis_url(redis), run_dir=tmp_path) as interface,
         towpath_worker("small", redis_url(redis), run_dir=tmp_path, app_dir=project) as worker,
     ):
-        with slow_request(door, project):
+        with slow_request(interface, project):
             worker.process.send_signal(signal.SIGHUP)
-            door.process.send_signal(signal.SIGHUP)
-        assert [server.process.wait(20) for server in (worker, door)] == [0, 0]
+            interface.process.send_signal(signal.SIGHUP)
+        assert [server.process.wait(20) for server in (worker, interface)] == [0, 0]

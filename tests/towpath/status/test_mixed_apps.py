@@ -13,8 +13,8 @@ import pytest
 
 from channel_layer.protocol.deployment import another_application, same_application
 from channel_layer.settings import RedisSettings
-from tests.integration.both_pumps import RecordedHost, interface, worker
 from tests.promises.fleet import leases_at
+from tests.support.both_dispatchers import RecordedHost, interface, worker
 from tests.support.facts import until
 from tests.support.redis_server import RedisServer
 from tests.support.serving import BIN, environment, free_port, towpath_worker, wait_until
@@ -81,10 +81,10 @@ def serving(redis_settings: RedisSettings, app: str, found: str = "") -> Dispatc
 async def test_of_two_apps_that_start_at_the_same_moment_at_least_one_is_refused(redis_settings: RedisSettings) -> None:
     """P12. Neither finds the other before it starts; so each looks again when its own lease is written."""
 
-    pumps = [serving(redis_settings, "shop:app"), serving(redis_settings, "yard:app")]
-    outcomes = await asyncio.gather(*(each.start() for each in pumps), return_exceptions=True)
+    dispatchers = [serving(redis_settings, "shop:app"), serving(redis_settings, "yard:app")]
+    outcomes = await asyncio.gather(*(each.start() for each in dispatchers), return_exceptions=True)
     assert any(isinstance(outcome, MixedApps) for outcome in outcomes)
-    for each in pumps:
+    for each in dispatchers:
         await each.close()
     again = serving(redis_settings, "yard:app")
     await again.start()  # nothing is left of those who were refused

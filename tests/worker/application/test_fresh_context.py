@@ -68,33 +68,35 @@ def loaded_here():
 
 @pytest.mark.parametrize("see", [seen_in_async_code, sync_to_async(seen_and_changed)], ids=["async", "sync"])
 async def test_what_was_set_while_loading_is_found_in_every_instance(
-    rooms, line, http_scope, websocket_scope, loaded_here, see
+    hosts, new_downstream, http_scope, websocket_scope, loaded_here, see
 ):
     """In HTTP, WebSockets, lifespan, and their threads; and what one of them changes is not found by the next."""
     loaded_here()
     application, found = asgi(see)
-    room = await rooms.open(application, lifespan="on", threads=2)
+    host = await hosts.open(application, lifespan="on", threads=2)
     for scope in (http_scope(), http_scope(), http_scope(), websocket_scope(), websocket_scope()):
-        redis_settings = line()
-        room.start(scope, b"", False, redis_settings)
-        await redis_settings.over()
+        downstream = new_downstream()
+        host.start(scope, b"", False, downstream)
+        await downstream.over()
     assert found == [(50, "of the module")] * 6
     assert (decimal.getcontext().prec, LANGUAGE.get()) == (50, "of the module")
 
 
-async def test_what_was_set_while_loading_is_found_in_every_wsgi_request(rooms, line, http_scope, loaded_here):
+async def test_what_was_set_while_loading_is_found_in_every_wsgi_request(
+    hosts, new_downstream, http_scope, loaded_here
+):
     """In one thread, one request after the other."""
     loaded_here()
     application, found = wsgi()
-    room = await rooms.open(application, threads=1)
+    host = await hosts.open(application, threads=1)
     for _ in range(3):
-        redis_settings = line()
-        room.start(http_scope(), b"", False, redis_settings)
-        await redis_settings.over()
+        downstream = new_downstream()
+        host.start(http_scope(), b"", False, downstream)
+        await downstream.over()
     assert found == [(50, "of the module")] * 3
 
 
-async def test_two_requests_at_once_have_a_decimal_context_each(rooms, line, http_scope, loaded_here):
+async def test_two_requests_at_once_have_a_decimal_context_each(hosts, new_downstream, http_scope, loaded_here):
     """P2. It is changed in place, so a copy of the reference to it would be no copy."""
     loaded_here()
     both, found = threading.Barrier(2, timeout=10.0), []
@@ -109,20 +111,20 @@ async def test_two_requests_at_once_have_a_decimal_context_each(rooms, line, htt
         await send(START)
         await send({"type": "http.response.body"})
 
-    room = await rooms.open(application, threads=2)
-    wires = [line(), line()]
-    for redis_settings in wires:
-        room.start(http_scope(), b"", False, redis_settings)
-    for redis_settings in wires:
-        await redis_settings.over()
+    host = await hosts.open(application, threads=2)
+    downstreams = [new_downstream(), new_downstream()]
+    for downstream in downstreams:
+        host.start(http_scope(), b"", False, downstream)
+    for downstream in downstreams:
+        await downstream.over()
     assert found == [51, 51]
 
 
-async def test_an_application_that_set_nothing_finds_what_every_new_context_has(rooms, line, http_scope):
+async def test_an_application_that_set_nothing_finds_what_every_new_context_has(hosts, new_downstream, http_scope):
     """As in a thread of its own."""
     decimal.setcontext(decimal.Context())
     application, found = asgi(seen_in_async_code)
-    redis_settings = line()
-    (await rooms.open(application)).start(http_scope(), b"", False, redis_settings)
-    await redis_settings.over()
+    downstream = new_downstream()
+    (await hosts.open(application)).start(http_scope(), b"", False, downstream)
+    await downstream.over()
     assert found == [(28, "unset")]

@@ -27,32 +27,32 @@ def answering(function):
     return application
 
 
-async def ask(room, line, http_scope, count):
-    wires = [line() for _ in range(count)]
-    for redis_settings in wires:
-        room.start(http_scope(), b"", False, redis_settings)
-    for redis_settings in wires:
-        assert await redis_settings.over() == ["complete"]
-    return [redis_settings.body for redis_settings in wires]
+async def ask(host, new_downstream, http_scope, count):
+    downstreams = [new_downstream() for _ in range(count)]
+    for downstream in downstreams:
+        host.start(http_scope(), b"", False, downstream)
+    for downstream in downstreams:
+        assert await downstream.over() == ["complete"]
+    return [downstream.body for downstream in downstreams]
 
 
-async def test_fifty_requests_use_no_more_than_the_kept_threads(rooms, line, http_scope):
+async def test_fifty_requests_use_no_more_than_the_kept_threads(hosts, new_downstream, http_scope):
     """Threads, and with them database connections, are bounded by --threads and used again."""
-    room = await rooms.open(answering(threading.get_ident), threads=3)
+    host = await hosts.open(answering(threading.get_ident), threads=3)
     idents = set()
     for _ in range(10):
-        idents.update(await ask(room, line, http_scope, 5))
+        idents.update(await ask(host, new_downstream, http_scope, 5))
     assert len(idents) == 3
 
 
-async def test_two_sync_views_run_at_the_same_time(rooms, line, http_scope):
+async def test_two_sync_views_run_at_the_same_time(hosts, new_downstream, http_scope):
     """Each waits for the other: in one thread neither would ever end."""
     barrier = threading.Barrier(2)
-    room = await rooms.open(answering(lambda: barrier.wait(DEADLINE_S)), threads=2)
-    assert sorted(await ask(room, line, http_scope, 2)) == [b"0", b"1"]
+    host = await hosts.open(answering(lambda: barrier.wait(DEADLINE_S)), threads=2)
+    assert sorted(await ask(host, new_downstream, http_scope, 2)) == [b"0", b"1"]
 
 
-async def test_all_sync_code_of_a_connection_runs_in_one_thread(rooms, line, http_scope):
+async def test_all_sync_code_of_a_connection_runs_in_one_thread(hosts, new_downstream, http_scope):
     """What is opened in one call can be used in the next: sqlite connections and the like belong to their thread."""
 
     async def application(scope, receive, send):
@@ -61,11 +61,11 @@ async def test_all_sync_code_of_a_connection_runs_in_one_thread(rooms, line, htt
         await send(START)
         await send({"type": "http.response.body", "body": b"%d" % len(idents)})
 
-    room = await rooms.open(application, threads=4)
-    assert set(await ask(room, line, http_scope, 8)) == {b"1"}
+    host = await hosts.open(application, threads=4)
+    assert set(await ask(host, new_downstream, http_scope, 8)) == {b"1"}
 
 
-async def test_background_work_may_use_its_thread_after_the_response(rooms, line, http_scope):
+async def test_background_work_may_use_its_thread_after_the_response(hosts, new_downstream, http_scope):
     """The kept context is never left, so work that outlives its request is not refused."""
     done = []
 
@@ -78,13 +78,13 @@ async def test_background_work_may_use_its_thread_after_the_response(rooms, line
         tasks.append(asyncio.get_running_loop().create_task(later()))
 
     tasks = []
-    room = await rooms.open(application, threads=2)
-    await ask(room, line, http_scope, 1)
+    host = await hosts.open(application, threads=2)
+    await ask(host, new_downstream, http_scope, 1)
     await until(lambda: done)
     assert done[0].startswith("towpath-sync-")
 
 
-async def test_async_code_called_from_a_sync_view_runs_on_the_loop(rooms, line, http_scope):
+async def test_async_code_called_from_a_sync_view_runs_on_the_loop(hosts, new_downstream, http_scope):
     """async_to_sync inside of a kept thread comes back to this loop, and sync code inside of that to this thread."""
 
     def view():
@@ -94,61 +94,61 @@ async def test_async_code_called_from_a_sync_view_runs_on_the_loop(rooms, line, 
         return async_to_sync(inner)() == (main, threading.get_ident())
 
     main = threading.get_ident()
-    room = await rooms.open(answering(view), threads=2)
-    assert await ask(room, line, http_scope, 4) == [b"True"] * 4
+    host = await hosts.open(answering(view), threads=2)
+    assert await ask(host, new_downstream, http_scope, 4) == [b"True"] * 4
 
 
-async def test_a_connection_goes_to_the_thread_with_the_least_work(rooms, line, http_scope):
+async def test_a_connection_goes_to_the_thread_with_the_least_work(hosts, new_downstream, http_scope):
     """One slow view holds up nobody while another thread is idle."""
     release, turn = threading.Event(), iter(range(100))
 
     def view():
         return release.wait(DEADLINE_S) if next(turn) == 0 else "fast"
 
-    room = await rooms.open(answering(view), threads=2)
-    slow = line()
-    room.start(http_scope(), b"", False, slow)
-    await until(lambda: any(thread.unfinished for thread in room._threads.threads))
+    host = await hosts.open(answering(view), threads=2)
+    slow = new_downstream()
+    host.start(http_scope(), b"", False, slow)
+    await until(lambda: any(thread.unfinished for thread in host._threads.threads))
     for _ in range(6):
-        assert await ask(room, line, http_scope, 1) == [b"fast"]
+        assert await ask(host, new_downstream, http_scope, 1) == [b"fast"]
     assert not slow.events
     release.set()
     await slow.over()
 
 
-async def test_a_worker_whose_threads_are_busy_takes_nothing_and_says_when_it_can(rooms, line, http_scope):
+async def test_a_worker_whose_threads_are_busy_takes_nothing_and_says_when_it_can(hosts, new_downstream, http_scope):
     """A slow view never holds up a request that another worker could take; the pump need not poll for the end of it."""
     release, told = threading.Event(), asyncio.Event()
     application = answering(lambda: release.wait(DEADLINE_S))
-    room = await rooms.open(application, on_capacity=told.set, threads=2, concurrency=50)
-    assert room.free("http") == 50
-    wires = [line(), line()]
-    for redis_settings in wires:
-        room.start(http_scope(), b"", False, redis_settings)
-    await until(lambda: all(thread.unfinished for thread in room._threads.threads))
-    assert room.free("http") == 0
-    assert room.free("websocket") > 0
+    host = await hosts.open(application, on_capacity=told.set, threads=2, concurrency=50)
+    assert host.free("http") == 50
+    downstreams = [new_downstream(), new_downstream()]
+    for downstream in downstreams:
+        host.start(http_scope(), b"", False, downstream)
+    await until(lambda: all(thread.unfinished for thread in host._threads.threads))
+    assert host.free("http") == 0
+    assert host.free("websocket") > 0
     release.set()
     await asyncio.wait_for(told.wait(), DEADLINE_S)
-    for redis_settings in wires:
-        await redis_settings.over()
-    await until(lambda: room.free("http") == 2)
+    for downstream in downstreams:
+        await downstream.over()
+    await until(lambda: host.free("http") == 2)
 
 
-async def test_a_thread_that_was_just_given_an_exchange_is_not_called_idle(rooms, line, http_scope):
+async def test_a_thread_that_was_just_given_an_exchange_is_not_called_idle(hosts, new_downstream, http_scope):
     """Between its start and its first sync call an exchange looks like nothing: a second slow one must not follow it."""
-    room = await rooms.open(answering(lambda: None), threads=3)
-    await ask(room, line, http_scope, 3)
-    await until(lambda: room.free("http") == 3)
-    wires = [line(), line()]
-    for redis_settings in wires:
-        room.start(http_scope(), b"", False, redis_settings)
-    assert room.free("http") == 1
-    for redis_settings in wires:
-        await redis_settings.over()
+    host = await hosts.open(answering(lambda: None), threads=3)
+    await ask(host, new_downstream, http_scope, 3)
+    await until(lambda: host.free("http") == 3)
+    downstreams = [new_downstream(), new_downstream()]
+    for downstream in downstreams:
+        host.start(http_scope(), b"", False, downstream)
+    assert host.free("http") == 1
+    for downstream in downstreams:
+        await downstream.over()
 
 
-async def test_exchanges_that_wait_for_something_else_do_not_fill_the_threads(rooms, line, http_scope):
+async def test_exchanges_that_wait_for_something_else_do_not_fill_the_threads(hosts, new_downstream, http_scope):
     """An async view that waits long leaves its thread to others, and the pump is told so."""
     release, told = asyncio.Event(), asyncio.Event()
 
@@ -157,21 +157,21 @@ async def test_exchanges_that_wait_for_something_else_do_not_fill_the_threads(ro
             await release.wait()
         await answering(lambda: None)(scope, receive, send)
 
-    room = await rooms.open(application, on_capacity=told.set, threads=2)
-    await ask(room, line, http_scope, 2)
+    host = await hosts.open(application, on_capacity=told.set, threads=2)
+    await ask(host, new_downstream, http_scope, 2)
     told.clear()
-    wires = [line() for _ in range(2)]
-    for redis_settings in wires:
-        room.start(http_scope(path="/wait"), b"", False, redis_settings)
-    if room.free("http") == 0:
+    downstreams = [new_downstream() for _ in range(2)]
+    for downstream in downstreams:
+        host.start(http_scope(path="/wait"), b"", False, downstream)
+    if host.free("http") == 0:
         await asyncio.wait_for(told.wait(), DEADLINE_S)
-    await until(lambda: room.free("http") == 2)
+    await until(lambda: host.free("http") == 2)
     release.set()
-    for redis_settings in wires:
-        await redis_settings.over()
+    for downstream in downstreams:
+        await downstream.over()
 
 
-async def test_an_async_application_has_no_threads_at_all(rooms, line, http_scope):
+async def test_an_async_application_has_no_threads_at_all(hosts, new_downstream, http_scope):
     """Threads are started by the first sync call that needs them."""
 
     async def application(scope, receive, send):
@@ -179,12 +179,12 @@ async def test_an_async_application_has_no_threads_at_all(rooms, line, http_scop
         await send({"type": "http.response.body"})
 
     before = threading.active_count()
-    room = await rooms.open(application, threads=8)
-    await ask(room, line, http_scope, 20)
+    host = await hosts.open(application, threads=8)
+    await ask(host, new_downstream, http_scope, 20)
     assert threading.active_count() == before
 
 
-async def test_a_view_that_raises_leaves_its_thread_in_order(rooms, line, http_scope):
+async def test_a_view_that_raises_leaves_its_thread_in_order(hosts, new_downstream, http_scope):
     """The error is the caller's; the thread goes on."""
 
     async def application(scope, receive, send):
@@ -194,11 +194,11 @@ async def test_a_view_that_raises_leaves_its_thread_in_order(rooms, line, http_s
         await send(START)
         await send({"type": "http.response.body", "body": name.encode()})
 
-    room = await rooms.open(application, threads=1)
-    assert await ask(room, line, http_scope, 2) == [b"towpath-sync-0"] * 2
+    host = await hosts.open(application, threads=1)
+    assert await ask(host, new_downstream, http_scope, 2) == [b"towpath-sync-0"] * 2
 
 
-async def test_a_cancelled_call_that_has_not_begun_never_runs(rooms, line, http_scope):
+async def test_a_cancelled_call_that_has_not_begun_never_runs(hosts, new_downstream, http_scope):
     """A client that left while its view was queued behind another: the view is not run for nobody."""
     release, ran = threading.Event(), []
 
@@ -208,16 +208,16 @@ async def test_a_cancelled_call_that_has_not_begun_never_runs(rooms, line, http_
         else:
             await sync_to_async(ran.append)(1)
 
-    room = await rooms.open(application, threads=1)
-    first, second = line(), line()
-    room.start(http_scope(path="/first"), b"", False, first)
-    run = room.start(http_scope(path="/second"), b"", False, second)
-    await until(lambda: room._threads.threads[0].unfinished == 2)
+    host = await hosts.open(application, threads=1)
+    first, second = new_downstream(), new_downstream()
+    host.start(http_scope(path="/first"), b"", False, first)
+    run = host.start(http_scope(path="/second"), b"", False, second)
+    await until(lambda: host._threads.threads[0].unfinished == 2)
     run.stop()
-    await until(lambda: room.running == 1)
+    await until(lambda: host.running == 1)
     release.set()
     await first.over()
-    await until(lambda: not room._threads.threads[0].unfinished)
+    await until(lambda: not host._threads.threads[0].unfinished)
     assert ran == []
 
 

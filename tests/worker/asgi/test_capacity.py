@@ -40,62 +40,62 @@ async def read_it_up(scope: Any, receive: Any, send: Any) -> None:
 
 
 @pytest.mark.parametrize("sent", [(START,), (START, MORE), (START, MORE, MORE)], ids=["start", "one part", "two"])
-async def test_a_response_that_streams_holds_no_place_from_its_start(rooms, line, http_scope, sent):
+async def test_a_response_that_streams_holds_no_place_from_its_start(hosts, new_downstream, http_scope, sent):
     """A hundred event streams leave a worker as free as none; also those that have nothing to say yet."""
     application, told = Steps(*sent, after=(LAST,)), asyncio.Event()
-    room = await rooms.open(application, on_capacity=told.set, concurrency=1)
-    assert room.free("http") == 1
-    redis_settings = line()
-    room.start(http_scope(), b"", False, redis_settings)
-    assert room.free("http") == 0
+    host = await hosts.open(application, on_capacity=told.set, concurrency=1)
+    assert host.free("http") == 1
+    downstream = new_downstream()
+    host.start(http_scope(), b"", False, downstream)
+    assert host.free("http") == 0
     await asyncio.wait_for(told.wait(), DEADLINE_S)
     await application.begun.wait()
-    assert (room.free("http"), room.streams) == (1, 1)
+    assert (host.free("http"), host.streams) == (1, 1)
     application.go_on.set()
-    await until(lambda: not room.running)
-    assert (room.free("http"), room.streams) == (1, 0)
-    assert redis_settings.last_words == ["complete"]
+    await until(lambda: not host.running)
+    assert (host.free("http"), host.streams) == (1, 0)
+    assert downstream.last_words == ["complete"]
 
 
-async def test_an_upload_holds_no_place_while_its_bytes_have_not_come(rooms, line, http_scope):
+async def test_an_upload_holds_no_place_while_its_bytes_have_not_come(hosts, new_downstream, http_scope):
     """A hundred slow uploads leave a worker as free as none; when bytes come the work goes on, whoever has the place."""
-    room = await rooms.open(read_it_up, concurrency=1)
-    runs = [room.start(http_scope("POST"), b"first", True, line()) for _ in range(3)]
-    assert room.free("http") == 0
-    await until(lambda: room.streams == 3)
-    assert room.free("http") == 1
+    host = await hosts.open(read_it_up, concurrency=1)
+    runs = [host.start(http_scope("POST"), b"first", True, new_downstream()) for _ in range(3)]
+    assert host.free("http") == 0
+    await until(lambda: host.streams == 3)
+    assert host.free("http") == 1
     for run in runs:
         run.deliver({"type": "http.request", "body": b"", "more_body": False}, 64)
-    await until(lambda: not room.running)
-    assert (room.free("http"), room.streams) == (1, 0)
+    await until(lambda: not host.running)
+    assert (host.free("http"), host.streams) == (1, 0)
 
 
-async def test_work_that_goes_on_counts_above_the_limit_until_it_is_done(rooms, line, http_scope):
+async def test_work_that_goes_on_counts_above_the_limit_until_it_is_done(hosts, new_downstream, http_scope):
     """Nothing waits for a place in the middle; nothing new is taken until there are fewer than places again."""
-    room = await rooms.open(read_it_up, concurrency=1)
-    runs = [room.start(http_scope("POST"), b"first", True, line()) for _ in range(3)]
-    await until(lambda: room.streams == 3)
+    host = await hosts.open(read_it_up, concurrency=1)
+    runs = [host.start(http_scope("POST"), b"first", True, new_downstream()) for _ in range(3)]
+    await until(lambda: host.streams == 3)
     for run in runs:
         run.deliver({"type": "http.request", "body": b"", "more_body": True}, 64)
         run.deliver({"type": "http.request", "body": b"", "more_body": False}, 64)
         await until(lambda run=run: run.task is None)
-    assert room.free("http") == 1
+    assert host.free("http") == 1
 
 
 @pytest.mark.parametrize("sent", [(), (START, LAST)], ids=["before its response", "in the background"])
-async def test_an_exchange_that_is_worked_at_holds_its_place(rooms, line, http_scope, sent):
+async def test_an_exchange_that_is_worked_at_holds_its_place(hosts, new_downstream, http_scope, sent):
     """Before the response starts, and again when it is complete: that is work, and it is what the places are for."""
     application = Steps(*sent, after=() if sent else (START, LAST))
-    room = await rooms.open(application, concurrency=1)
-    room.start(http_scope(), b"", False, line())
+    host = await hosts.open(application, concurrency=1)
+    host.start(http_scope(), b"", False, new_downstream())
     await application.begun.wait()
-    assert (room.free("http"), room.streams) == (0, 0)
+    assert (host.free("http"), host.streams) == (0, 0)
     application.go_on.set()
-    await until(lambda: not room.running)
-    assert room.free("http") == 1
+    await until(lambda: not host.running)
+    assert host.free("http") == 1
 
 
-async def test_who_listens_for_the_disconnect_before_its_response_holds_its_place(rooms, line, http_scope):
+async def test_who_listens_for_the_disconnect_before_its_response_holds_its_place(hosts, new_downstream, http_scope):
     """Frameworks listen in a task of their own from the beginning, while the view works in another."""
     application, listening = Steps(after=(START, LAST)), []
 
@@ -104,17 +104,17 @@ async def test_who_listens_for_the_disconnect_before_its_response_holds_its_plac
         listening.append(asyncio.get_running_loop().create_task(receive()))
         await application(scope, receive, send)
 
-    room = await rooms.open(listener, concurrency=1)
-    room.start(http_scope(), b"", False, line())
+    host = await hosts.open(listener, concurrency=1)
+    host.start(http_scope(), b"", False, new_downstream())
     await application.begun.wait()
     await asyncio.sleep(0)
-    assert (room.free("http"), room.streams) == (0, 0)
+    assert (host.free("http"), host.streams) == (0, 0)
     application.go_on.set()
-    await until(lambda: not room.running)
+    await until(lambda: not host.running)
     assert await listening[0] == {"type": "http.disconnect"}
 
 
-async def test_a_receive_that_is_given_up_takes_the_place_again(rooms, line, http_scope):
+async def test_a_receive_that_is_given_up_takes_the_place_again(hosts, new_downstream, http_scope):
     """`is_disconnected()` of frameworks asks for a moment and cancels."""
     application = Steps(after=(START, LAST))
 
@@ -124,40 +124,40 @@ async def test_a_receive_that_is_given_up_takes_the_place_again(rooms, line, htt
             await asyncio.wait_for(receive(), 0.001)
         await application(scope, receive, send)
 
-    room = await rooms.open(impatient, concurrency=1)
-    room.start(http_scope("POST"), b"", True, line())
+    host = await hosts.open(impatient, concurrency=1)
+    host.start(http_scope("POST"), b"", True, new_downstream())
     await application.begun.wait()
-    assert (room.free("http"), room.streams) == (0, 0)
+    assert (host.free("http"), host.streams) == (0, 0)
     application.go_on.set()
-    await until(lambda: not room.running)
+    await until(lambda: not host.running)
 
 
-async def test_a_stream_whose_client_has_left_holds_no_place(rooms, line, http_scope):
+async def test_a_stream_whose_client_has_left_holds_no_place(hosts, new_downstream, http_scope):
     """A hundred that do not notice it would end the site as before."""
     application = Steps(START, MORE)
-    room = await rooms.open(application, concurrency=1)
-    run = room.start(http_scope(), b"", False, line())
+    host = await hosts.open(application, concurrency=1)
+    run = host.start(http_scope(), b"", False, new_downstream())
     await application.begun.wait()
     run.disconnect(1006, "")
-    assert (room.free("http"), room.streams) == (1, 1)
+    assert (host.free("http"), host.streams) == (1, 1)
     application.go_on.set()
-    await until(lambda: not room.running)
-    assert (room.free("http"), room.streams) == (1, 0)
+    await until(lambda: not host.running)
+    assert (host.free("http"), host.streams) == (1, 0)
 
 
-async def test_beyond_the_limit_of_streams_they_keep_their_places(rooms, line, http_scope):
+async def test_beyond_the_limit_of_streams_they_keep_their_places(hosts, new_downstream, http_scope):
     """Memory is bounded: so many stream, and then so many as there are places."""
     application = Steps(START, MORE)
-    room = await rooms.open(application, concurrency=2, streams=3)
+    host = await hosts.open(application, concurrency=2, streams=3)
     for expected in (2, 2, 2, 1, 0):
-        room.start(http_scope(), b"", False, line())
-        await until(lambda expected=expected: room.free("http") == expected)
+        host.start(http_scope(), b"", False, new_downstream())
+        await until(lambda expected=expected: host.free("http") == expected)
     application.go_on.set()
-    await until(lambda: not room.running)
-    assert room.free("http") == 2
+    await until(lambda: not host.running)
+    assert host.free("http") == 2
 
 
-async def test_a_wsgi_application_holds_its_place_while_it_streams(rooms, line, http_scope):
+async def test_a_wsgi_application_holds_its_place_while_it_streams(hosts, new_downstream, http_scope):
     """It holds a thread, and no other request could have that."""
     release = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -167,14 +167,14 @@ async def test_a_wsgi_application_holds_its_place_while_it_streams(rooms, line, 
         yield b"x"
         asyncio.run_coroutine_threadsafe(release.wait(), loop).result(DEADLINE_S)
 
-    room = await rooms.open(application, threads=1, concurrency=50)
-    redis_settings = line()
-    room.start(http_scope(), b"", False, redis_settings)
-    await redis_settings.until(lambda line: line.body)
-    assert room.free("http") == 0
+    host = await hosts.open(application, threads=1, concurrency=50)
+    downstream = new_downstream()
+    host.start(http_scope(), b"", False, downstream)
+    await downstream.until(lambda downstream: downstream.body)
+    assert host.free("http") == 0
     release.set()
-    await until(lambda: not room.running)
-    assert room.free("http") == 1
+    await until(lambda: not host.running)
+    assert host.free("http") == 1
 
 
 def test_a_response_that_is_complete_at_once_leaves_its_place_to_nobody():

@@ -10,13 +10,13 @@ import pytest
 DEADLINE_S = 10.0
 
 
-async def ask(room, line, http_scope, method="GET", path="/", body=b"", headers=(), **more):
+async def ask(host, new_downstream, http_scope, method="GET", path="/", body=b"", headers=(), **more):
     """One request; the line after its response."""
-    redis_settings = line()
+    downstream = new_downstream()
     fields = [[b"host", b"example.org"], [b"content-length", b"%d" % len(body)], *headers]
-    room.start(http_scope(method, path, headers=fields, **more), body, False, redis_settings)
-    assert await redis_settings.over() == ["complete"]
-    return redis_settings
+    host.start(http_scope(method, path, headers=fields, **more), body, False, downstream)
+    assert await downstream.over() == ["complete"]
+    return downstream
 
 
 @pytest.fixture(scope="module")
@@ -75,57 +75,57 @@ class Urls:
 urlpatterns = Urls()
 
 
-async def test_django_async_and_sync_views(rooms, line, http_scope, django_applications):
+async def test_django_async_and_sync_views(hosts, new_downstream, http_scope, django_applications):
     """Sync views run in kept threads, though Django enters a thread-sensitive context of its own for each request."""
-    room = await rooms.open(django_applications[0], lifespan="auto", threads=3)
+    host = await hosts.open(django_applications[0], lifespan="auto", threads=3)
     names = set()
     for _ in range(50):
-        redis_settings = await ask(room, line, http_scope, "PUT", "/sync", b"data")
-        method, data, name = redis_settings.body.decode().split()
+        downstream = await ask(host, new_downstream, http_scope, "PUT", "/sync", b"data")
+        method, data, name = downstream.body.decode().split()
         assert (method, data) == ("PUT", "data")
         names.add(name)
     assert names <= {"towpath-sync-0", "towpath-sync-1", "towpath-sync-2"}
-    assert (await ask(room, line, http_scope, path="/async")).body.startswith(b"GET  MainThread")
-    assert (await ask(room, line, http_scope, path="/stream")).body == b"012"
-    assert (await ask(room, line, http_scope, path="/none")).status == 404
+    assert (await ask(host, new_downstream, http_scope, path="/async")).body.startswith(b"GET  MainThread")
+    assert (await ask(host, new_downstream, http_scope, path="/stream")).body == b"012"
+    assert (await ask(host, new_downstream, http_scope, path="/none")).status == 404
 
 
-async def test_django_hears_that_a_client_left(rooms, line, http_scope, django_applications, caplog):
+async def test_django_hears_that_a_client_left(hosts, new_downstream, http_scope, django_applications, caplog):
     """A view that waits is cancelled by Django itself, and nothing of it is an error."""
-    room = await rooms.open(django_applications[0])
-    run = room.start(http_scope(path="/stream"), b"", True, line())
+    host = await hosts.open(django_applications[0])
+    run = host.start(http_scope(path="/stream"), b"", True, new_downstream())
     run.disconnect(1006, "")
     async with asyncio.timeout(DEADLINE_S):
-        while room.running:
+        while host.running:
             await asyncio.sleep(0)
     assert caplog.text == ""
 
 
-async def test_django_through_wsgi(rooms, line, http_scope, django_applications):
+async def test_django_through_wsgi(hosts, new_downstream, http_scope, django_applications):
     """The same project by its other door."""
-    room = await rooms.open(django_applications[1], threads=2)
-    redis_settings = await ask(
-        room, line, http_scope, "POST", "/sync", b"data", headers=[[b"content-type", b"text/plain"]]
+    host = await hosts.open(django_applications[1], threads=2)
+    downstream = await ask(
+        host, new_downstream, http_scope, "POST", "/sync", b"data", headers=[[b"content-type", b"text/plain"]]
     )
-    assert redis_settings.body.startswith(b"POST data towpath-sync-")
+    assert downstream.body.startswith(b"POST data towpath-sync-")
 
 
 @pytest.mark.parametrize(
     "later", [(), (b"da", b"ta"), (b"d" * 700_000, b"a" * 700_000)], ids=["at once", "later", "large"]
 )
-async def test_django_through_wsgi_reads_a_chunked_body(rooms, line, http_scope, django_applications, later):
+async def test_django_through_wsgi_reads_a_chunked_body(hosts, new_downstream, http_scope, django_applications, later):
     """It reads what CONTENT_LENGTH says, and nothing where there is none: so the body is collected before it is called."""
-    room = await rooms.open(django_applications[1], threads=2)
-    redis_settings = line()
+    host = await hosts.open(django_applications[1], threads=2)
+    downstream = new_downstream()
     headers = [[b"host", b"h"], [b"content-type", b"text/plain"], [b"transfer-encoding", b"chunked"]]
-    run = room.start(http_scope("POST", "/sync", headers), b"some ", bool(later), redis_settings)
+    run = host.start(http_scope("POST", "/sync", headers), b"some ", bool(later), downstream)
     for number, part in enumerate(later, 1):
         run.deliver({"type": "http.request", "body": part, "more_body": number < len(later)}, len(part) + 64)
-    await redis_settings.over()
-    assert redis_settings.body.startswith(b"POST some " + b"".join(later) + b" towpath-sync-")
+    await downstream.over()
+    assert downstream.body.startswith(b"POST some " + b"".join(later) + b" towpath-sync-")
 
 
-async def test_flask(rooms, line, http_scope):
+async def test_flask(hosts, new_downstream, http_scope):
     """Routing, upload, streaming, and its own 500 page."""
     from flask import Flask, Response, request
 
@@ -143,14 +143,14 @@ async def test_flask(rooms, line, http_scope):
     def broken():
         raise ZeroDivisionError
 
-    room = await rooms.open(flask)
-    assert (await ask(room, line, http_scope, "POST", "/upload/a", b"x" * 5000)).body == b"a 5000"
-    assert (await ask(room, line, http_scope, path="/stream")).body == b"01234"
-    assert (await ask(room, line, http_scope, path="/broken")).status == 500
-    assert (await ask(room, line, http_scope, path="/none")).status == 404
+    host = await hosts.open(flask)
+    assert (await ask(host, new_downstream, http_scope, "POST", "/upload/a", b"x" * 5000)).body == b"a 5000"
+    assert (await ask(host, new_downstream, http_scope, path="/stream")).body == b"01234"
+    assert (await ask(host, new_downstream, http_scope, path="/broken")).status == 500
+    assert (await ask(host, new_downstream, http_scope, path="/none")).status == 404
 
 
-async def test_starlette(rooms, line, http_scope, websocket_scope):
+async def test_starlette(hosts, new_downstream, http_scope, websocket_scope):
     """Lifespan state, background task, streaming, sync endpoint, WebSocket, denial response."""
     from contextlib import asynccontextmanager
 
@@ -191,25 +191,25 @@ async def test_starlette(rooms, line, http_scope, websocket_scope):
 
     routes = [Route("/", hello), Route("/sync", sync), Route("/stream", stream)]
     routes += [WebSocketRoute("/ws", echo), WebSocketRoute("/deny", echo)]
-    room = await rooms.open(Starlette(routes=routes, lifespan=lifespan), lifespan="on")
-    assert (await ask(room, line, http_scope)).body == b"hi"
+    host = await hosts.open(Starlette(routes=routes, lifespan=lifespan), lifespan="on")
+    assert (await ask(host, new_downstream, http_scope)).body == b"hi"
     await asyncio.wait_for(ran.wait(), DEADLINE_S)
-    assert b"MainThread" not in (await ask(room, line, http_scope, path="/sync")).body
-    assert (await ask(room, line, http_scope, path="/stream")).body == b"012"
+    assert b"MainThread" not in (await ask(host, new_downstream, http_scope, path="/sync")).body
+    assert (await ask(host, new_downstream, http_scope, path="/stream")).body == b"012"
 
-    redis_settings = line()
-    run = room.start(websocket_scope(), b"", False, redis_settings)
+    downstream = new_downstream()
+    run = host.start(websocket_scope(), b"", False, downstream)
     run.deliver({"type": "websocket.receive", "text": "abc"}, 67)
-    await redis_settings.until(lambda line: len(line.events) == 2)
-    assert redis_settings.events[1] == {"type": "websocket.send", "text": "ABC"}
+    await downstream.until(lambda downstream: len(downstream.events) == 2)
+    assert downstream.events[1] == {"type": "websocket.send", "text": "ABC"}
     run.disconnect(1000, "")
-    denied = line()
-    room.start(websocket_scope("/deny"), b"", False, denied)
+    denied = new_downstream()
+    host.start(websocket_scope("/deny"), b"", False, denied)
     await denied.over()
     assert (denied.status, denied.body) == (401, b"not you")
 
 
-async def test_fastapi(rooms, line, http_scope):
+async def test_fastapi(hosts, new_downstream, http_scope):
     """Validation errors, sync and async endpoints, server-sent events that end with their client."""
     from fastapi import FastAPI
     from fastapi.responses import StreamingResponse
@@ -237,18 +237,18 @@ async def test_fastapi(rooms, line, http_scope):
 
         return StreamingResponse(parts(), media_type="text/event-stream")
 
-    room = await rooms.open(app, lifespan="on")
-    assert (await ask(room, line, http_scope, path="/items/7")).body == b'{"number":7}'
-    assert (await ask(room, line, http_scope, path="/items/x")).status == 422
-    assert (await ask(room, line, http_scope, path="/sync")).body == b'"ok"'
-    redis_settings = line()
-    run = room.start(http_scope(path="/events"), b"", False, redis_settings)
-    await redis_settings.until(lambda line: len(line.events) > 3)
+    host = await hosts.open(app, lifespan="on")
+    assert (await ask(host, new_downstream, http_scope, path="/items/7")).body == b'{"number":7}'
+    assert (await ask(host, new_downstream, http_scope, path="/items/x")).status == 422
+    assert (await ask(host, new_downstream, http_scope, path="/sync")).body == b'"ok"'
+    downstream = new_downstream()
+    run = host.start(http_scope(path="/events"), b"", False, downstream)
+    await downstream.until(lambda downstream: len(downstream.events) > 3)
     run.disconnect(1006, "")
     await asyncio.wait_for(ended.wait(), DEADLINE_S)
 
 
-async def test_a_stream_is_closed_as_soon_as_its_client_has_left(rooms, line, http_scope):
+async def test_a_stream_is_closed_as_soon_as_its_client_has_left(hosts, new_downstream, http_scope):
     """Its `finally` gives back what it holds; waiting for the garbage collector is no way to give back a connection."""
     import gc
 
@@ -269,10 +269,10 @@ async def test_a_stream_is_closed_as_soon_as_its_client_has_left(rooms, line, ht
 
         return StreamingResponse(parts())
 
-    room = await rooms.open(Starlette(routes=[Route("/", endless)]))
-    redis_settings = line()
-    run = room.start(http_scope(), b"", False, redis_settings)
-    await redis_settings.until(lambda line: len(line.events) > 3)
+    host = await hosts.open(Starlette(routes=[Route("/", endless)]))
+    downstream = new_downstream()
+    run = host.start(http_scope(), b"", False, downstream)
+    await downstream.until(lambda downstream: len(downstream.events) > 3)
     gc.disable()
     try:
         run.disconnect(1006, "")

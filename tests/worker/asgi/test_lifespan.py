@@ -30,23 +30,23 @@ def living(startup=COMPLETE, shutdown=None, heard=None):
     return application
 
 
-async def test_startup_and_shutdown_run_once_each(rooms):
+async def test_startup_and_shutdown_run_once_each(hosts):
     """Once per worker process, and shutdown is waited for."""
     heard = []
-    room = await rooms.open(living(heard=heard), lifespan="auto")
+    host = await hosts.open(living(heard=heard), lifespan="auto")
     assert heard == ["lifespan.startup"]
-    await room.shutdown()
+    await host.shutdown()
     assert heard == ["lifespan.startup", "lifespan.shutdown"]
 
 
-async def test_each_scope_has_a_shallow_copy_of_the_state(rooms, line, http_scope):
+async def test_each_scope_has_a_shallow_copy_of_the_state(hosts, new_downstream, http_scope):
     """What one connection puts in is not seen by the next; what startup made is shared."""
     heard = []
-    room = await rooms.open(living(heard=heard), lifespan="on")
+    host = await hosts.open(living(heard=heard), lifespan="on")
     for _ in range(2):
-        redis_settings = line()
-        room.start(http_scope(), b"", False, redis_settings)
-        await redis_settings.over()
+        downstream = new_downstream()
+        host.start(http_scope(), b"", False, downstream)
+        await downstream.over()
     first, second = heard[1:]
     assert second["pool"] is first["pool"]
     assert set(second) == {"pool", "own"} and first is not second
@@ -61,11 +61,11 @@ async def silent(scope, receive, send):
 
 
 @pytest.mark.parametrize("application", [raising, silent])
-async def test_an_application_without_lifespan_starts_under_auto_and_not_under_on(rooms, application):
+async def test_an_application_without_lifespan_starts_under_auto_and_not_under_on(hosts, application):
     """ASGI: an exception means that lifespan is not supported. `--lifespan on` insists."""
-    await rooms.open(application, lifespan="auto")
+    await hosts.open(application, lifespan="auto")
     with pytest.raises(LifespanFailed, match="--lifespan is on"):
-        await rooms.open(application, lifespan="on")
+        await hosts.open(application, lifespan="on")
 
 
 async def failing(scope, receive, send):
@@ -73,32 +73,32 @@ async def failing(scope, receive, send):
     raise ConnectionError("no database")
 
 
-async def test_a_startup_that_fails_without_saying_so_is_told_with_its_traceback(rooms, caplog):
+async def test_a_startup_that_fails_without_saying_so_is_told_with_its_traceback(hosts, caplog):
     """It took the question, so it knows lifespan. Under auto it is served all the same; its operator must hear of it."""
-    await rooms.open(failing, lifespan="auto")
+    await hosts.open(failing, lifespan="auto")
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "in failing" in caplog.text and "ConnectionError: no database" in caplog.text
 
 
-async def test_under_on_a_startup_that_raises_shows_its_traceback_once(rooms, caplog):
+async def test_under_on_a_startup_that_raises_shows_its_traceback_once(hosts, caplog):
     """The sentence alone does not say where."""
     with pytest.raises(LifespanFailed, match="raised ConnectionError: no database"):
-        await rooms.open(failing, lifespan="on")
+        await hosts.open(failing, lifespan="on")
     assert caplog.text.count("Traceback") == 1 and "in failing" in caplog.text
 
 
-async def test_a_startup_that_leaves_the_process_is_a_failure_with_a_sentence(rooms, caplog):
+async def test_a_startup_that_leaves_the_process_is_a_failure_with_a_sentence(hosts, caplog):
     """Under auto too: whoever calls sys.exit() does not want to be served."""
 
     async def leaving(scope, receive, send):
         sys.exit(5)
 
     with pytest.raises(LifespanFailed, match=r"called sys\.exit\(5\)"):
-        await rooms.open(leaving, lifespan="auto")
+        await hosts.open(leaving, lifespan="auto")
     assert "in leaving" in caplog.text
 
 
-async def test_a_startup_that_is_cut_cancels_the_application(rooms):
+async def test_a_startup_that_is_cut_cancels_the_application(hosts):
     """Who is asked to leave meanwhile has nothing to wait for."""
     heard = []
 
@@ -110,7 +110,7 @@ async def test_a_startup_that_is_cut_cancels_the_application(rooms):
             heard.append("cancelled")
             raise
 
-    opening = asyncio.create_task(rooms.open(waiting, lifespan="auto"))
+    opening = asyncio.create_task(hosts.open(waiting, lifespan="auto"))
     await until(lambda: heard)
     opening.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -119,53 +119,53 @@ async def test_a_startup_that_is_cut_cancels_the_application(rooms):
 
 
 @pytest.mark.parametrize("mode", ["auto", "on"])
-async def test_a_failed_startup_ends_the_worker_with_its_reason(rooms, mode, caplog):
+async def test_a_failed_startup_ends_the_worker_with_its_reason(hosts, mode, caplog):
     """Even under auto: the application knows lifespan and said no. The sentence is the message's last line."""
     failed = {"type": "lifespan.startup.failed", "message": "Traceback …\nConnectionError: no database"}
     with pytest.raises(LifespanFailed, match=r"failed: ConnectionError: no database$"):
-        await rooms.open(living(startup=failed, heard=[]), lifespan=mode)
+        await hosts.open(living(startup=failed, heard=[]), lifespan=mode)
     assert "Traceback" in caplog.text
 
 
-async def test_a_startup_that_never_answers_is_a_failure(rooms):
+async def test_a_startup_that_never_answers_is_a_failure(hosts):
     """Rather than a worker that is up and takes nothing."""
 
     async def application(scope, receive, send):
         await asyncio.Event().wait()
 
     with pytest.raises(LifespanFailed, match=r"within 0\.05 s"):
-        await rooms.open(application, lifespan="auto", lifespan_timeout_s=0.05)
+        await hosts.open(application, lifespan="auto", lifespan_timeout_s=0.05)
 
 
-async def test_a_shutdown_that_fails_or_hangs_is_logged_and_cut(rooms, caplog):
+async def test_a_shutdown_that_fails_or_hangs_is_logged_and_cut(hosts, caplog):
     """The process leaves anyway; the log says why the shutdown was not clean."""
     failed = {"type": "lifespan.shutdown.failed", "message": "still writing"}
-    room = await rooms.open(living(shutdown=failed, heard=[]), lifespan="on")
-    await room.shutdown()
+    host = await hosts.open(living(shutdown=failed, heard=[]), lifespan="on")
+    await host.shutdown()
     assert "still writing" in caplog.text
 
     async def application(scope, receive, send):
         await send(COMPLETE)
         await asyncio.Event().wait()
 
-    room = await rooms.open(application, lifespan="on", lifespan_timeout_s=0.05)
-    await room.shutdown()
+    host = await hosts.open(application, lifespan="on", lifespan_timeout_s=0.05)
+    await host.shutdown()
     assert "did not answer within 0.05 s" in caplog.text
 
 
-async def test_off_never_calls_the_application(rooms):
+async def test_off_never_calls_the_application(hosts):
     """Nor does a WSGI application ever see a lifespan."""
     calls = []
 
     async def application(scope, receive, send):
         calls.append(scope)
 
-    await rooms.open(application, lifespan="off")
-    await rooms.open(lambda environ, start_response: calls.append(environ), lifespan="on")
+    await hosts.open(application, lifespan="off")
+    await hosts.open(lambda environ, start_response: calls.append(environ), lifespan="on")
     assert calls == []
 
 
-async def test_an_asgi2_application_has_its_lifespan_too(rooms):
+async def test_an_asgi2_application_has_its_lifespan_too(hosts):
     """The scope goes to the maker, the events to the instance."""
     heard = []
 
@@ -177,11 +177,11 @@ async def test_an_asgi2_application_has_its_lifespan_too(rooms):
             heard.append((await receive())["type"])
             await send(COMPLETE)
 
-    await rooms.open(Application, lifespan="on")
+    await hosts.open(Application, lifespan="on")
     assert heard == ["lifespan", "lifespan.startup"]
 
 
-async def test_an_unknown_answer_raises_inside_the_application(rooms):
+async def test_an_unknown_answer_raises_inside_the_application(hosts):
     """P12. As everywhere, nonsense is refused where it is said."""
     raised = []
 
@@ -193,5 +193,5 @@ async def test_an_unknown_answer_raises_inside_the_application(rooms):
                 raised.append(type(error).__name__)
         await send(COMPLETE)
 
-    await rooms.open(application, lifespan="on")
+    await hosts.open(application, lifespan="on")
     assert raised == ["InvalidEvent", "WrongOrder"]

@@ -17,7 +17,7 @@ def text(value: str) -> dict[str, str]:
     return {"type": "websocket.receive", "text": value}
 
 
-async def test_an_echo_hears_and_says_everything_in_order(rooms, line, websocket_scope):
+async def test_an_echo_hears_and_says_everything_in_order(hosts, new_downstream, websocket_scope):
     """P1. connect, messages (the empty one too), and one disconnect with its code and reason."""
     heard = []
 
@@ -33,28 +33,28 @@ async def test_an_echo_hears_and_says_everything_in_order(rooms, line, websocket
             else:
                 return
 
-    redis_settings = line()
-    room = await rooms.open(application)
-    run = room.start(websocket_scope(), b"", False, redis_settings)
-    await redis_settings.until(lambda line: line.events)
+    downstream = new_downstream()
+    host = await hosts.open(application)
+    run = host.start(websocket_scope(), b"", False, downstream)
+    await downstream.until(lambda downstream: downstream.events)
     for value in ("ä", "", "c"):
         run.deliver(text(value), 64 + len(value.encode()))
-    await redis_settings.until(lambda line: len(line.events) == 4)
+    await downstream.until(lambda downstream: len(downstream.events) == 4)
     run.disconnect(4001, "bye")
-    await until(lambda: not room.running)
-    assert redis_settings.events == [
+    await until(lambda: not host.running)
+    assert downstream.events == [
         ACCEPT | {"subprotocol": "chat", "headers": [(b"x-a", b"1")]},
         {"type": "websocket.send", "text": "ä"},
         {"type": "websocket.send", "text": ""},
         {"type": "websocket.send", "text": "c"},
     ]
-    assert redis_settings.sizes == [64, 66, 64, 65]
-    assert redis_settings.consumed_bytes == [66, 64, 65]
+    assert downstream.sizes == [64, 66, 64, 65]
+    assert downstream.consumed_bytes == [66, 64, 65]
     assert heard[-1] == {"type": "websocket.disconnect", "code": 4001, "reason": "bye"}
-    assert redis_settings.last_words == []
+    assert downstream.last_words == []
 
 
-async def test_messages_that_came_before_the_disconnect_are_heard_before_it(rooms, line, websocket_scope):
+async def test_messages_that_came_before_the_disconnect_are_heard_before_it(hosts, new_downstream, websocket_scope):
     """P1. A client that says something and leaves at once was heard."""
     heard = []
 
@@ -62,15 +62,15 @@ async def test_messages_that_came_before_the_disconnect_are_heard_before_it(room
         while not heard or heard[-1]["type"] != "websocket.disconnect":
             heard.append(await receive())
 
-    room = await rooms.open(application)
-    run = room.start(websocket_scope(), b"", False, line())
+    host = await hosts.open(application)
+    run = host.start(websocket_scope(), b"", False, new_downstream())
     run.deliver(text("last words"), 74)
     run.disconnect(1001, "")
-    await until(lambda: not room.running)
+    await until(lambda: not host.running)
     assert [event["type"] for event in heard] == ["websocket.connect", "websocket.receive", "websocket.disconnect"]
 
 
-async def test_the_disconnect_is_told_exactly_once(rooms, line, websocket_scope):
+async def test_the_disconnect_is_told_exactly_once(hosts, new_downstream, websocket_scope):
     """P8. Asking again is an error of the application's: neither an endless wait nor an endless loop."""
     raised = []
 
@@ -82,13 +82,13 @@ async def test_the_disconnect_is_told_exactly_once(rooms, line, websocket_scope)
         except RuntimeError as error:
             raised.append(error)
 
-    room = await rooms.open(application)
-    room.start(websocket_scope(), b"", False, line()).disconnect(1006, "")
-    await until(lambda: not room.running)
+    host = await hosts.open(application)
+    host.start(websocket_scope(), b"", False, new_downstream()).disconnect(1006, "")
+    await until(lambda: not host.running)
     assert isinstance(raised[0], WrongOrder)
 
 
-async def test_send_after_the_client_left_is_an_oserror(rooms, line, websocket_scope):
+async def test_send_after_the_client_left_is_an_oserror(hosts, new_downstream, websocket_scope):
     """ASGI 2.4: whoever sends into a closed socket hears it from `send()` itself."""
     raised = []
 
@@ -101,16 +101,16 @@ async def test_send_after_the_client_left_is_an_oserror(rooms, line, websocket_s
         except OSError as error:
             raised.append(error)
 
-    redis_settings = line()
-    room = await rooms.open(application)
-    run = room.start(websocket_scope(), b"", False, redis_settings)
-    await redis_settings.until(lambda line: line.events)
+    downstream = new_downstream()
+    host = await hosts.open(application)
+    run = host.start(websocket_scope(), b"", False, downstream)
+    await downstream.until(lambda downstream: downstream.events)
     run.disconnect(1005, "")
-    await until(lambda: not room.running)
+    await until(lambda: not host.running)
     assert isinstance(raised[0], ClientGone)
 
 
-async def test_an_application_that_closes_hears_its_own_code_and_then_is_over(rooms, line, websocket_scope):
+async def test_an_application_that_closes_hears_its_own_code_and_then_is_over(hosts, new_downstream, websocket_scope):
     """The application's close ends both directions for it; what the client still says is dropped."""
     heard, closed = [], asyncio.Event()
 
@@ -121,17 +121,17 @@ async def test_an_application_that_closes_hears_its_own_code_and_then_is_over(ro
         closed.set()
         heard.append(await receive())
 
-    redis_settings = line()
-    room = await rooms.open(application)
-    run = room.start(websocket_scope(), b"", False, redis_settings)
+    downstream = new_downstream()
+    host = await hosts.open(application)
+    run = host.start(websocket_scope(), b"", False, downstream)
     await closed.wait()
     run.deliver(text("late"), 68)
-    assert await redis_settings.over() == [Close.FINISHED]
-    assert redis_settings.events[-1] == {"type": "websocket.close", "code": 3000, "reason": "enough"}
+    assert await downstream.over() == [Close.FINISHED]
+    assert downstream.events[-1] == {"type": "websocket.close", "code": 3000, "reason": "enough"}
     assert heard == [{"type": "websocket.disconnect", "code": 3000, "reason": "enough"}]
 
 
-async def test_a_rejection_is_a_close_before_the_accept(rooms, line, websocket_scope):
+async def test_a_rejection_is_a_close_before_the_accept(hosts, new_downstream, websocket_scope):
     """The interface server makes 403 of it; the application hears 1006."""
     heard = []
 
@@ -140,14 +140,14 @@ async def test_a_rejection_is_a_close_before_the_accept(rooms, line, websocket_s
         await send({"type": "websocket.close"})
         heard.append(await receive())
 
-    redis_settings = line()
-    (await rooms.open(application)).start(websocket_scope(), b"", False, redis_settings)
-    await redis_settings.over()
-    assert redis_settings.events == [{"type": "websocket.close", "code": 1000, "reason": ""}]
+    downstream = new_downstream()
+    (await hosts.open(application)).start(websocket_scope(), b"", False, downstream)
+    await downstream.over()
+    assert downstream.events == [{"type": "websocket.close", "code": 1000, "reason": ""}]
     assert heard[0]["code"] == 1006
 
 
-async def test_a_denial_response_is_an_http_response_to_the_handshake(rooms, line, websocket_scope):
+async def test_a_denial_response_is_an_http_response_to_the_handshake(hosts, new_downstream, websocket_scope):
     """ASGI's extension `websocket.http.response`: status, fields, and a streamed body; nothing after it."""
     raised = []
 
@@ -160,17 +160,19 @@ async def test_a_denial_response_is_an_http_response_to_the_handshake(rooms, lin
         except RuntimeError as error:
             raised.append(error)
 
-    redis_settings = line()
-    (await rooms.open(application)).start(websocket_scope(), b"", False, redis_settings)
-    assert await redis_settings.over() == [Close.FINISHED]
-    assert (redis_settings.status, redis_settings.body) == (401, b"who are you?")
+    downstream = new_downstream()
+    (await hosts.open(application)).start(websocket_scope(), b"", False, downstream)
+    assert await downstream.over() == [Close.FINISHED]
+    assert (downstream.status, downstream.body) == (401, b"who are you?")
     assert isinstance(raised[0], WrongOrder)
 
 
 @pytest.mark.parametrize(
     "message", [{"text": "ä€" * 60_000}, {"bytes": bytes(range(256)) * 800}, {"text": "x" * 65_537}]
 )
-async def test_a_long_message_is_cut_into_parts_that_nothing_comes_between(rooms, line, websocket_scope, message):
+async def test_a_long_message_is_cut_into_parts_that_nothing_comes_between(
+    hosts, new_downstream, websocket_scope, message
+):
     """P1. Parts of at most 64 KiB, characters whole, `more_body` on all but the last; a second sender waits its turn."""
 
     async def application(scope, receive, send):
@@ -178,15 +180,15 @@ async def test_a_long_message_is_cut_into_parts_that_nothing_comes_between(rooms
         big = send({"type": "websocket.send"} | message)
         await asyncio.gather(big, send({"type": "websocket.send", "text": "small"}))
 
-    redis_settings = line()
-    (await rooms.open(application)).start(websocket_scope(), b"", False, redis_settings)
-    await redis_settings.over()
+    downstream = new_downstream()
+    (await hosts.open(application)).start(websocket_scope(), b"", False, downstream)
+    await downstream.over()
     (key, value) = next(iter(message.items()))
-    parts = redis_settings.events[1:-1]
+    parts = downstream.events[1:-1]
     assert value[:0].join(part[key] for part in parts) == value
     assert [part.get("more_body", False) for part in parts] == [True] * (len(parts) - 1) + [False]
-    assert max(redis_settings.sizes) <= 65_536 + 64
-    assert redis_settings.events[-1] == {"type": "websocket.send", "text": "small"}
+    assert max(downstream.sizes) <= 65_536 + 64
+    assert downstream.events[-1] == {"type": "websocket.send", "text": "small"}
 
 
 @pytest.mark.parametrize(
@@ -211,19 +213,19 @@ async def test_a_long_message_is_cut_into_parts_that_nothing_comes_between(rooms
     ],
 )
 async def test_what_may_not_be_sent_raises_inside_the_application(
-    rooms, line, saying, websocket_scope, events, error, words
+    hosts, new_downstream, saying, websocket_scope, events, error, words
 ):
     """P12. Nothing of it reaches the client."""
-    application, redis_settings = saying(events), line()
-    (await rooms.open(application)).start(websocket_scope(), b"", False, redis_settings)
-    await redis_settings.over()
+    application, downstream = saying(events), new_downstream()
+    (await hosts.open(application)).start(websocket_scope(), b"", False, downstream)
+    await downstream.over()
     with pytest.raises(error, match=words):
         raise application.raised
-    assert len(redis_settings.events) == len(events) - 1
+    assert len(downstream.events) == len(events) - 1
 
 
 async def test_a_subprotocol_that_was_not_offered_is_the_applications_failure_and_can_be_mended_by_it(
-    rooms, line, websocket_scope, caplog
+    hosts, new_downstream, websocket_scope, caplog
 ):
     """P12. RFC 6455, 4.1: the client would have to fail the connection. Who catches the error may accept without it."""
 
@@ -237,20 +239,22 @@ async def test_a_subprotocol_that_was_not_offered_is_the_applications_failure_an
             await receive()
             await receive()
 
-    room = await rooms.open(application)
-    failed, mended = line(), line("door.y!5")
-    room.start(websocket_scope("/raise", subprotocols=[]), b"", False, failed)
+    host = await hosts.open(application)
+    failed, mended = new_downstream(), new_downstream("interface.y!5")
+    host.start(websocket_scope("/raise", subprotocols=[]), b"", False, failed)
     assert await failed.over() == [Close.FAILED]
     assert failed.events == []
     assert "InvalidEvent: subprotocol is 'v2', which the client did not offer (it offered: none)" in caplog.text
-    run = room.start(websocket_scope(subprotocols=[]), b"", False, mended)
-    await mended.until(lambda line: line.events)
+    run = host.start(websocket_scope(subprotocols=[]), b"", False, mended)
+    await mended.until(lambda downstream: downstream.events)
     assert [event["subprotocol"] for event in mended.events] == [None]
     run.disconnect(1000, "")
 
 
 @pytest.mark.parametrize("accepted", [True, False])
-async def test_how_an_application_ends_is_told_to_the_clients_side(rooms, line, websocket_scope, accepted, caplog):
+async def test_how_an_application_ends_is_told_to_the_clients_side(
+    hosts, new_downstream, websocket_scope, accepted, caplog
+):
     """Returned: finished; raised: failed, with a traceback in the log. Whether it had accepted, the door knows."""
 
     async def application(scope, receive, send):
@@ -259,26 +263,26 @@ async def test_how_an_application_ends_is_told_to_the_clients_side(rooms, line, 
         if scope["path"] == "/raise":
             raise LookupError("lost")
 
-    room = await rooms.open(application)
-    returned, failed = line(), line("door.y!5")
-    room.start(websocket_scope(), b"", False, returned)
+    host = await hosts.open(application)
+    returned, failed = new_downstream(), new_downstream("interface.y!5")
+    host.start(websocket_scope(), b"", False, returned)
     assert await returned.over() == [Close.FINISHED]
     assert ("returned" in caplog.text) is not accepted
-    room.start(websocket_scope("/raise"), b"", False, failed)
+    host.start(websocket_scope("/raise"), b"", False, failed)
     assert await failed.over() == [Close.FAILED]
-    assert "door.y!5" in caplog.text and "LookupError: lost" in caplog.text
+    assert "interface.y!5" in caplog.text and "LookupError: lost" in caplog.text
 
 
-async def test_slots_of_websockets_are_counted_apart_from_exchanges(rooms, line, websocket_scope, http_scope):
+async def test_slots_of_websockets_are_counted_apart_from_exchanges(hosts, new_downstream, websocket_scope, http_scope):
     """Sockets that are open for days must not use up the room for requests."""
 
     async def application(scope, receive, send):
         while (await receive())["type"] != "websocket.disconnect":
             pass
 
-    room = await rooms.open(application, websockets=2, concurrency=5)
-    runs = [room.start(websocket_scope(), b"", False, line()) for _ in range(2)]
-    assert (room.free("websocket"), room.free("http")) == (0, 5)
+    host = await hosts.open(application, websockets=2, concurrency=5)
+    runs = [host.start(websocket_scope(), b"", False, new_downstream()) for _ in range(2)]
+    assert (host.free("websocket"), host.free("http")) == (0, 5)
     runs[0].disconnect(1000, "")
-    await until(lambda: room.running == 1)
-    assert room.free("websocket") == 1
+    await until(lambda: host.running == 1)
+    assert host.free("websocket") == 1

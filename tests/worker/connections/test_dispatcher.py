@@ -7,7 +7,7 @@ import pytest
 from channel_layer.protocol import packets
 from channel_layer.settings import RedisSettings
 from interface_server.connections.interfaces import EndReason
-from tests.integration.both_pumps import MALFORMED_EITHER_WAY, RecordedHost, adopted, interface, knock, worker
+from tests.support.both_dispatchers import MALFORMED_EITHER_WAY, RecordedHost, adopted, interface, knock, worker
 from tests.support.facts import until
 
 
@@ -17,12 +17,12 @@ async def test_what_its_interface_server_says_and_nobody_understands_ends_a_conn
 ) -> None:
     """P1, P12. The instance hears its disconnect, the client its end, and nobody else anything."""
     kind, *rest = MALFORMED_EITHER_WAY[name]
-    room = RecordedHost()
-    async with interface(redis_settings) as door, worker(redis_settings, room) as dispatcher:
-        bystander, client = knock(door, kind="websocket"), knock(door, kind="websocket")
-        await adopted(room, 2)
-        other, hurt = sorted(room.instances, key=lambda run: run.line.key[1] == client.upstream.number)
-        door.node.post(dispatcher.node.name, (kind, client.upstream.number, 1, *rest))
+    host = RecordedHost()
+    async with interface(redis_settings) as server, worker(redis_settings, host) as dispatcher:
+        bystander, client = knock(server, kind="websocket"), knock(server, kind="websocket")
+        await adopted(host, 2)
+        other, hurt = sorted(host.instances, key=lambda run: run.downstream.key[1] == client.upstream.number)
+        server.node.post(dispatcher.node.name, (kind, client.upstream.number, 1, *rest))
         await until(lambda: client.end_reason is EndReason.UNKNOWN and hurt.disconnects)
         assert hurt.disconnects == [(1006, "")]
         assert dispatcher.counters["packets.malformed"] == 1
@@ -33,10 +33,10 @@ async def test_what_its_interface_server_says_and_nobody_understands_ends_a_conn
 
 async def test_nonsense_of_somebody_else_ends_no_connection(redis_settings: RedisSettings) -> None:
     """P2, P12. A connection has one interface server: the number and epoch of another's are another connection's."""
-    room = RecordedHost()
-    async with interface(redis_settings) as door, worker(redis_settings, room) as dispatcher:
-        client = knock(door, kind="websocket")
-        instance = await adopted(room)
+    host = RecordedHost()
+    async with interface(redis_settings) as server, worker(redis_settings, host) as dispatcher:
+        client = knock(server, kind="websocket")
+        instance = await adopted(host)
         async with interface(redis_settings) as stranger:
             for kind, *rest in MALFORMED_EITHER_WAY.values():
                 stranger.node.post(dispatcher.node.name, (kind, client.upstream.number, 1, *rest))
@@ -53,13 +53,13 @@ async def test_a_connection_that_says_what_cannot_be_packed_costs_the_others_of_
     redis_settings: RedisSettings,
 ) -> None:
     """P1, P12. All of one turn leave together; one mistake ends its own connection, visibly, and holds up nobody."""
-    room = RecordedHost()
-    async with interface(redis_settings) as door, worker(redis_settings, room) as dispatcher:
-        clients = [knock(door, kind="websocket") for _ in range(3)]
-        await adopted(room, 3)
-        first, hurt, last = sorted(room.instances, key=lambda run: run.line.key[1])
+    host = RecordedHost()
+    async with interface(redis_settings) as server, worker(redis_settings, host) as dispatcher:
+        clients = [knock(server, kind="websocket") for _ in range(3)]
+        await adopted(host, 3)
+        first, hurt, last = sorted(host.instances, key=lambda run: run.downstream.key[1])
         for instance, text in ((first, "one"), (hurt, object()), (last, "three")):
-            instance.line.send({"type": "websocket.send", "text": text}, 74)
+            instance.downstream.send({"type": "websocket.send", "text": text}, 74)
         await until(lambda: clients[1].end_reason is EndReason.UNKNOWN and clients[0].events and clients[2].events)
         assert [client.end_reason for client in clients] == [None, EndReason.UNKNOWN, None]
         assert hurt.disconnects == [(1006, "")] and len(dispatcher.downstreams) == 2

@@ -22,17 +22,17 @@ def plain(*chunks, status="200 OK", headers=()):
     return application
 
 
-async def test_a_small_response(rooms, line, http_scope):
+async def test_a_small_response(hosts, new_downstream, http_scope):
     """Status, fields, body, in order, once."""
-    redis_settings = line()
-    room = await rooms.open(plain(b"hello ", b"world", status="201 Created"))
-    room.start(http_scope(), b"", False, redis_settings)
-    assert await redis_settings.over() == ["complete"]
-    assert redis_settings.events[0] == {"type": "http.response.start", "status": 201, "headers": [(b"X-A", b"1")]}
-    assert redis_settings.body == b"hello world"
+    downstream = new_downstream()
+    host = await hosts.open(plain(b"hello ", b"world", status="201 Created"))
+    host.start(http_scope(), b"", False, downstream)
+    assert await downstream.over() == ["complete"]
+    assert downstream.events[0] == {"type": "http.response.start", "status": 201, "headers": [(b"X-A", b"1")]}
+    assert downstream.body == b"hello world"
 
 
-async def test_the_reference_validator_finds_nothing(rooms, line, http_scope):
+async def test_the_reference_validator_finds_nothing(hosts, new_downstream, http_scope):
     """The standard library's checker of PEP 3333, on both sides of it."""
 
     @validator
@@ -41,16 +41,16 @@ async def test_the_reference_validator_finds_nothing(rooms, line, http_scope):
         start_response("200 OK", [("Content-Type", "text/plain")])
         return [body]
 
-    redis_settings = line()
-    room = await rooms.open(application, interface="wsgi")
+    downstream = new_downstream()
+    host = await hosts.open(application, interface="wsgi")
     headers = [[b"host", b"h"], [b"content-type", b"text/plain"], [b"content-length", b"6"]]
-    run = room.start(http_scope("POST", headers=headers), b"abc", True, redis_settings)
+    run = host.start(http_scope("POST", headers=headers), b"abc", True, downstream)
     run.deliver({"type": "http.request", "body": b"def", "more_body": False}, 67)
-    assert await redis_settings.over() == ["complete"]
-    assert redis_settings.body == b"abcdef"
+    assert await downstream.over() == ["complete"]
+    assert downstream.body == b"abcdef"
 
 
-async def test_the_environ_says_what_the_request_said(rooms, line, http_scope):
+async def test_the_environ_says_what_the_request_said(hosts, new_downstream, http_scope):
     """CGI's variables: root path and path as bytes in disguise, repeated fields joined, spoofable ones left out."""
     seen = {}
 
@@ -72,9 +72,9 @@ async def test_the_environ_says_what_the_request_said(rooms, line, http_scope):
     scope = http_scope(
         headers=headers, path="/app/ü\ufffd", raw_path=b"/app/%C3%BC%FF", root_path="/app", query_string=b"q=%20"
     )
-    redis_settings = line()
-    (await rooms.open(application)).start(scope, b"", False, redis_settings)
-    await redis_settings.over()
+    downstream = new_downstream()
+    (await hosts.open(application)).start(scope, b"", False, downstream)
+    await downstream.over()
     assert (seen["SCRIPT_NAME"], seen["PATH_INFO"]) == ("/app", "/\xc3\xbc\xff")
     assert (seen["QUERY_STRING"], seen["REMOTE_ADDR"], seen["SERVER_PORT"]) == ("q=%20", "127.0.0.1", "8000")
     assert (seen["HTTP_ACCEPT"], seen["HTTP_COOKIE"], seen["CONTENT_LENGTH"]) == ("a,b", "a=1; b=2", "0")
@@ -89,7 +89,7 @@ async def test_the_environ_says_what_the_request_said(rooms, line, http_scope):
         ([], b"", None),
     ],
 )
-async def test_the_length_of_a_body_that_is_here_is_told(rooms, line, http_scope, headers, body, length):
+async def test_the_length_of_a_body_that_is_here_is_told(hosts, new_downstream, http_scope, headers, body, length):
     """RFC 3875, 4.1.2: CONTENT_LENGTH is there if and only if there is a body, however it was sent."""
     seen = {}
 
@@ -98,15 +98,15 @@ async def test_the_length_of_a_body_that_is_here_is_told(rooms, line, http_scope
         start_response("204 No Content", [])
         return []
 
-    redis_settings = line()
-    (await rooms.open(application)).start(
-        http_scope("POST", headers=[[b"host", b"h"], *headers]), body, False, redis_settings
+    downstream = new_downstream()
+    (await hosts.open(application)).start(
+        http_scope("POST", headers=[[b"host", b"h"], *headers]), body, False, downstream
     )
-    await redis_settings.over()
+    await downstream.over()
     assert (seen.get("CONTENT_LENGTH"), seen["read"]) == (length, body)
 
 
-async def test_chunks_may_be_whatever_is_bytes_at_heart(rooms, line, http_scope):
+async def test_chunks_may_be_whatever_is_bytes_at_heart(hosts, new_downstream, http_scope):
     """A memoryview of a file, a bytearray that is used again: what was said is said, whatever becomes of it."""
     buffer = bytearray(b"two ")
 
@@ -118,14 +118,16 @@ async def test_chunks_may_be_whatever_is_bytes_at_heart(rooms, line, http_scope)
         yield memoryview(b"")
         yield b"three"
 
-    redis_settings = line()
-    (await rooms.open(application, interface="wsgi")).start(http_scope(), b"", False, redis_settings)
-    assert await redis_settings.over() == ["complete"]
-    assert redis_settings.body == b"one two three"
+    downstream = new_downstream()
+    (await hosts.open(application, interface="wsgi")).start(http_scope(), b"", False, downstream)
+    assert await downstream.over() == ["complete"]
+    assert downstream.body == b"one two three"
 
 
 @pytest.mark.parametrize(("scheme", "port"), [("http", "80"), ("https", "443")])
-async def test_behind_a_unix_socket_every_variable_is_there_and_none_is_a_path(rooms, line, http_scope, scheme, port):
+async def test_behind_a_unix_socket_every_variable_is_there_and_none_is_a_path(
+    hosts, new_downstream, http_scope, scheme, port
+):
     """PEP 3333: host and port are never missing or empty. Views read REMOTE_ADDR without asking."""
     seen = {}
 
@@ -134,15 +136,15 @@ async def test_behind_a_unix_socket_every_variable_is_there_and_none_is_a_path(r
         start_response("204 No Content", [])
         return []
 
-    redis_settings = line()
+    downstream = new_downstream()
     scope = http_scope(client=None, server=("/run/site.sock", None), scheme=scheme)
-    (await rooms.open(application)).start(scope, b"", False, redis_settings)
-    await redis_settings.over()
+    (await hosts.open(application)).start(scope, b"", False, downstream)
+    await downstream.over()
     assert (seen["SERVER_NAME"], seen["SERVER_PORT"], seen["REMOTE_ADDR"]) == ("localhost", port, "")
 
 
 @pytest.mark.parametrize("length", [None, "9", "12"])
-async def test_chunks_leave_while_the_application_still_works(rooms, line, http_scope, length):
+async def test_chunks_leave_while_the_application_still_works(hosts, new_downstream, http_scope, length):
     """A chunk is not held back for the next one, whether a length was announced or not."""
     seen = threading.Event()
 
@@ -153,15 +155,15 @@ async def test_chunks_leave_while_the_application_still_works(rooms, line, http_
         yield b"two"
         yield b"six"
 
-    redis_settings = line()
-    (await rooms.open(application, interface="wsgi")).start(http_scope(), b"", False, redis_settings)
-    await redis_settings.until(lambda line: line.body == b"one")
+    downstream = new_downstream()
+    (await hosts.open(application, interface="wsgi")).start(http_scope(), b"", False, downstream)
+    await downstream.until(lambda downstream: downstream.body == b"one")
     seen.set()
-    assert await redis_settings.over() == ["complete"]
-    assert redis_settings.body == b"onetwosix"
+    assert await downstream.over() == ["complete"]
+    assert downstream.body == b"onetwosix"
 
 
-async def test_a_client_that_does_not_read_holds_the_application(rooms, line, http_scope):
+async def test_a_client_that_does_not_read_holds_the_application(hosts, new_downstream, http_scope):
     """P5. At most one chunk is under way while the next is made."""
     made = []
 
@@ -171,19 +173,19 @@ async def test_a_client_that_does_not_read_holds_the_application(rooms, line, ht
             made.append(number)
             yield b"x" * 1000
 
-    redis_settings = line()
-    redis_settings.has_credit = False
-    run = (await rooms.open(application, interface="wsgi")).start(http_scope(), b"", False, redis_settings)
-    await redis_settings.until(lambda line: line.events)
+    downstream = new_downstream()
+    downstream.has_credit = False
+    run = (await hosts.open(application, interface="wsgi")).start(http_scope(), b"", False, downstream)
+    await downstream.until(lambda downstream: downstream.events)
     await asyncio.to_thread(lambda: None)
     assert len(made) <= 2
-    redis_settings.has_credit = True
+    downstream.has_credit = True
     run.resume()
-    assert await redis_settings.over() == ["complete"]
-    assert len(redis_settings.body) == 50_000
+    assert await downstream.over() == ["complete"]
+    assert len(downstream.body) == 50_000
 
 
-async def test_an_upload_is_fetched_as_it_is_read(rooms, line, http_scope):
+async def test_an_upload_is_fetched_as_it_is_read(hosts, new_downstream, http_scope):
     """P5. What the application has not read is not paid for."""
     go_on = threading.Event()
 
@@ -194,18 +196,18 @@ async def test_an_upload_is_fetched_as_it_is_read(rooms, line, http_scope):
         start_response("200 OK", [])
         return [first, b"|", rest]
 
-    redis_settings = line()
-    run = (await rooms.open(application)).start(http_scope("POST"), b"abc", True, redis_settings)
+    downstream = new_downstream()
+    run = (await hosts.open(application)).start(http_scope("POST"), b"abc", True, downstream)
     run.deliver({"type": "http.request", "body": b"def", "more_body": True}, 67)
     run.deliver({"type": "http.request", "body": b"ghi", "more_body": False}, 67)
-    await redis_settings.until(lambda line: line.wanted_calls)
-    assert redis_settings.consumed_bytes == []
+    await downstream.until(lambda downstream: downstream.wanted_calls)
+    assert downstream.consumed_bytes == []
     go_on.set()
-    await redis_settings.over()
-    assert redis_settings.body == b"abc|defghi"
+    await downstream.over()
+    assert downstream.body == b"abc|defghi"
 
 
-async def test_a_client_that_leaves_in_mid_upload_ends_the_read(rooms, line, http_scope):
+async def test_a_client_that_leaves_in_mid_upload_ends_the_read(hosts, new_downstream, http_scope):
     """The thread is free again: a read that can never end raises OSError."""
     raised = []
 
@@ -216,16 +218,16 @@ async def test_a_client_that_leaves_in_mid_upload_ends_the_read(rooms, line, htt
             raised.append(error)
             raise
 
-    redis_settings = line()
-    room = await rooms.open(application)
-    run = room.start(http_scope("POST"), b"abc", True, redis_settings)
-    await redis_settings.until(lambda line: line.wanted_calls)
+    downstream = new_downstream()
+    host = await hosts.open(application)
+    run = host.start(http_scope("POST"), b"abc", True, downstream)
+    await downstream.until(lambda downstream: downstream.wanted_calls)
     run.disconnect(1006, "")
-    await until(lambda: not room.running)
+    await until(lambda: not host.running)
     assert raised
 
 
-async def test_a_stream_whose_client_has_left_ends_at_its_next_chunk(rooms, line, http_scope, caplog):
+async def test_a_stream_whose_client_has_left_ends_at_its_next_chunk(hosts, new_downstream, http_scope, caplog):
     """Its thread is free again. As under gunicorn nothing is raised inside: the iterator is closed, and nobody is told."""
     go_on, closed = threading.Event(), []
 
@@ -239,17 +241,17 @@ async def test_a_stream_whose_client_has_left_ends_at_its_next_chunk(rooms, line
             closed.append(type(error))
             raise
 
-    redis_settings = line()
-    room = await rooms.open(application, interface="wsgi")
-    run = room.start(http_scope(), b"", False, redis_settings)
-    await redis_settings.until(lambda line: line.body)
+    downstream = new_downstream()
+    host = await hosts.open(application, interface="wsgi")
+    run = host.start(http_scope(), b"", False, downstream)
+    await downstream.until(lambda downstream: downstream.body)
     run.disconnect(1006, "")
     go_on.set()
-    await until(lambda: not room.running)
+    await until(lambda: not host.running)
     assert closed == [GeneratorExit] and caplog.text == ""
 
 
-async def test_close_is_called_and_the_client_does_not_wait_for_it(rooms, line, http_scope):
+async def test_close_is_called_and_the_client_does_not_wait_for_it(hosts, new_downstream, http_scope):
     """Work after the response, as Werkzeug's call_on_close, happens after the response."""
     go_on, closed = threading.Event(), []
 
@@ -265,12 +267,12 @@ async def test_close_is_called_and_the_client_does_not_wait_for_it(rooms, line, 
         start_response("200 OK", [("Content-Length", "4")])
         return Chunks()
 
-    redis_settings = line()
-    room = await rooms.open(application)
-    room.start(http_scope(), b"", False, redis_settings)
-    assert await redis_settings.over() == ["complete"]
+    downstream = new_downstream()
+    host = await hosts.open(application)
+    host.start(http_scope(), b"", False, downstream)
+    assert await downstream.over() == ["complete"]
     go_on.set()
-    await until(lambda: closed and not room.running)
+    await until(lambda: closed and not host.running)
     assert closed[0].startswith("towpath-sync-")
 
 
@@ -288,16 +290,18 @@ async def test_close_is_called_and_the_client_does_not_wait_for_it(rooms, line, 
         (plain(b"x", headers=[("a", "€")]), "latin-1"),
     ],
 )
-async def test_a_wrong_application_fails_loudly_and_alone(rooms, line, http_scope, application, words, caplog):
+async def test_a_wrong_application_fails_loudly_and_alone(
+    hosts, new_downstream, http_scope, application, words, caplog
+):
     """P12. The client's side hears `failed`, the log has the reason, and nothing was sent."""
-    redis_settings = line()
-    (await rooms.open(application)).start(http_scope(), b"", False, redis_settings)
-    assert await redis_settings.over() == [Close.FAILED]
+    downstream = new_downstream()
+    (await hosts.open(application)).start(http_scope(), b"", False, downstream)
+    assert await downstream.over() == [Close.FAILED]
     assert words in caplog.text
-    assert redis_settings.events == []
+    assert downstream.events == []
 
 
-async def test_an_error_handler_may_replace_a_response_that_has_not_left(rooms, line, http_scope):
+async def test_an_error_handler_may_replace_a_response_that_has_not_left(hosts, new_downstream, http_scope):
     """start_response with exc_info: replaces the start while nothing was sent, raises once something was."""
     import sys
 
@@ -309,13 +313,13 @@ async def test_an_error_handler_may_replace_a_response_that_has_not_left(rooms, 
             start_response("500 Sorry", [], sys.exc_info())
         return [b"sorry"]
 
-    redis_settings = line()
-    (await rooms.open(application)).start(http_scope(), b"", False, redis_settings)
-    await redis_settings.over()
-    assert (redis_settings.status, redis_settings.body) == (500, b"sorry")
+    downstream = new_downstream()
+    (await hosts.open(application)).start(http_scope(), b"", False, downstream)
+    await downstream.over()
+    assert (downstream.status, downstream.body) == (500, b"sorry")
 
 
-async def test_slots_are_threads(rooms, line, http_scope):
+async def test_slots_are_threads(hosts, new_downstream, http_scope):
     """A WSGI application takes as many requests as there are threads, however large --worker-concurrency is."""
     release = threading.Event()
 
@@ -324,21 +328,21 @@ async def test_slots_are_threads(rooms, line, http_scope):
         start_response("200 OK", [])
         return [threading.current_thread().name.encode()]
 
-    room = await rooms.open(application, threads=3, concurrency=100)
-    assert room.free("http") == 3
-    wires = [line() for _ in range(3)]
-    for redis_settings in wires:
-        room.start(http_scope(), b"", False, redis_settings)
-    assert room.free("http") == 0
+    host = await hosts.open(application, threads=3, concurrency=100)
+    assert host.free("http") == 3
+    downstreams = [new_downstream() for _ in range(3)]
+    for downstream in downstreams:
+        host.start(http_scope(), b"", False, downstream)
+    assert host.free("http") == 0
     release.set()
-    for redis_settings in wires:
-        await redis_settings.over()
-    assert len({redis_settings.body for redis_settings in wires}) == 3
+    for downstream in downstreams:
+        await downstream.over()
+    assert len({downstream.body for downstream in downstreams}) == 3
 
 
-async def test_a_websocket_is_rejected(rooms, line, websocket_scope):
+async def test_a_websocket_is_rejected(hosts, new_downstream, websocket_scope):
     """WSGI knows none: a close before the accept, which the client sees as 403."""
-    redis_settings = line()
-    (await rooms.open(plain(b""))).start(websocket_scope(), b"", False, redis_settings)
-    assert await redis_settings.over() == [Close.FINISHED]
-    assert redis_settings.events == [{"type": "websocket.close", "code": 1000, "reason": ""}]
+    downstream = new_downstream()
+    (await hosts.open(plain(b""))).start(websocket_scope(), b"", False, downstream)
+    assert await downstream.over() == [Close.FINISHED]
+    assert downstream.events == [{"type": "websocket.close", "code": 1000, "reason": ""}]

@@ -13,12 +13,12 @@ from channel_layer.protocol.events import Event, payload_size_bytes
 from channel_layer.protocol.packets import Close
 from channel_layer.protocol.scope import Scope
 from channel_layer.settings import RedisSettings
-from interface_server.connections.dispatcher import Dispatcher as InterfacePump
+from interface_server.connections.dispatcher import Dispatcher as InterfaceDispatcher
 from interface_server.connections.interfaces import EndReason
 from interface_server.groups.interfaces import PushedMessage
 from interface_server.settings import InterfaceSettings
 from tests.support.facts import until
-from worker.connections.dispatcher import Dispatcher as WorkerPump
+from worker.connections.dispatcher import Dispatcher as WorkerDispatcher
 from worker.connections.interfaces import Downstream
 from worker.settings import WorkerSettings
 
@@ -84,7 +84,7 @@ class RecordedInstance:
     scope: Event
     body: bytes
     more_body: bool
-    line: Downstream
+    downstream: Downstream
     fed: list[Event] = field(default_factory=list)
     resumed: int = 0
     disconnects: list[tuple[int, str]] = field(default_factory=list)
@@ -110,7 +110,7 @@ class RecordedInstance:
         return False
 
     def send(self, event: Event) -> None:
-        self.line.send(event, payload_size_bytes(event))
+        self.downstream.send(event, payload_size_bytes(event))
 
 
 class RecordedHost:
@@ -135,8 +135,8 @@ class RecordedHost:
     def taken(self) -> dict[str, bool]:
         return {}
 
-    def start(self, scope: Event, body: bytes, more_body: bool, line: Downstream) -> RecordedInstance:
-        instance = RecordedInstance(scope, body, more_body, line)
+    def start(self, scope: Event, body: bytes, more_body: bool, downstream: Downstream) -> RecordedInstance:
+        instance = RecordedInstance(scope, body, more_body, downstream)
         self.instances.append(instance)
         if self.play is not None:
             self.play(instance)
@@ -157,7 +157,7 @@ def scope_of(kind: str = "http", method: str = "GET") -> Event:
 
 
 def knock(
-    dispatcher: InterfacePump,
+    dispatcher: InterfaceDispatcher,
     kind: str = "http",
     method: str = "GET",
     body: bytes = b"",
@@ -174,8 +174,8 @@ def knock(
 
 
 @contextlib.asynccontextmanager
-async def interface(redis_settings: RedisSettings, **settings: Any) -> AsyncIterator[InterfacePump]:
-    dispatcher = InterfacePump(InterfaceSettings(redis=redis_settings, **settings), Counter())
+async def interface(redis_settings: RedisSettings, **settings: Any) -> AsyncIterator[InterfaceDispatcher]:
+    dispatcher = InterfaceDispatcher(InterfaceSettings(redis=redis_settings, **settings), Counter())
     await dispatcher.start()
     try:
         yield dispatcher
@@ -184,28 +184,28 @@ async def interface(redis_settings: RedisSettings, **settings: Any) -> AsyncIter
 
 
 @contextlib.asynccontextmanager
-async def worker(redis_settings: RedisSettings, room: RecordedHost, **settings: Any) -> AsyncIterator[WorkerPump]:
+async def worker(redis_settings: RedisSettings, host: RecordedHost, **settings: Any) -> AsyncIterator[WorkerDispatcher]:
     """It leaves as after a drain, with nothing in hand: whoever is told something after it has gone waits for that in vain."""
-    dispatcher = WorkerPump(WorkerSettings(redis=redis_settings, **settings), room, Counter())
+    dispatcher = WorkerDispatcher(WorkerSettings(redis=redis_settings, **settings), host, Counter())
     await dispatcher.start()
     try:
         yield dispatcher
     finally:
         await dispatcher.stop_taking()
         await until(lambda: not dispatcher.taking, "every take is answered")
-        for line in dispatcher.downstreams:
-            line.close(Close.STOPPING)
+        for downstream in dispatcher.downstreams:
+            downstream.close(Close.STOPPING)
         await dispatcher.close()
 
 
-async def adopted(room: RecordedHost, count: int = 1) -> RecordedInstance:
+async def adopted(host: RecordedHost, count: int = 1) -> RecordedInstance:
     """The newest instance, once there are `count`."""
-    await until(lambda: len(room.instances) >= count, f"{count} adopted")
-    return room.instances[-1]
+    await until(lambda: len(host.instances) >= count, f"{count} adopted")
+    return host.instances[-1]
 
 
 def respond(instance: RecordedInstance) -> None:
     """A whole small response."""
     instance.send({"type": "http.response.start", "status": 200, "headers": []})
     instance.send({"type": "http.response.body", "body": b"hello", "more_body": False})
-    instance.line.complete()
+    instance.downstream.complete()
