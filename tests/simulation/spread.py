@@ -32,9 +32,9 @@ class Resumable(RecordedInstance):
     left: Callable[[], None]
 
     def hand_off(self) -> bool:
-        if self.line.resumable and not self.disconnects:
-            self.line.resumable = False
-            self.line.hand_off()
+        if self.downstream.resumable and not self.disconnects:
+            self.downstream.resumable = False
+            self.downstream.hand_off()
             return True
         return False
 
@@ -44,7 +44,7 @@ class Resumable(RecordedInstance):
 
 
 class Hotel(RecordedHost):
-    """A room whose sockets are resumable and accepted at once. `moves`: by the number of the socket, how many instances it has had."""
+    """A host whose sockets are resumable and accepted at once. `moves`: by the number of the socket, how many instances it has had."""
 
     def __init__(self, moves: Counter[int]) -> None:
         super().__init__(slots=20_000)
@@ -59,12 +59,12 @@ class Hotel(RecordedHost):
     def running(self) -> int:
         return self.websockets
 
-    def start(self, scope: Event, body: bytes, more_body: bool, line: Downstream) -> RecordedInstance:
-        instance = Resumable(scope, body, more_body, line)
+    def start(self, scope: Event, body: bytes, more_body: bool, downstream: Downstream) -> RecordedInstance:
+        instance = Resumable(scope, body, more_body, downstream)
         instance.left = self._left
         self._count += 1
-        self._moves[line.key[1]] += 1
-        line.resumable = True
+        self._moves[downstream.key[1]] += 1
+        downstream.resumable = True
         instance.send({"type": "websocket.accept", "resumable": True})
         return instance
 
