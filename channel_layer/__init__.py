@@ -1,4 +1,7 @@
-"""The wire: shared channels, inboxes, packets and groups over Redis. Applications import this package, and nothing else of Towpath."""
+"""The channel layer: shared channels, inboxes, packets and groups over Redis.
+
+Applications import this package, and nothing else of Towpath.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +23,7 @@ def get_channel_layer() -> ChannelLayer:
 
 
 def set_channel_layer(layer: ChannelLayer | None) -> None:
-    """For the composition root of a process: what `get_channel_layer` returns from now on."""
+    """Set what `get_channel_layer` returns from now on. For the composition root of a process."""
     global _layer
     _layer = layer
 

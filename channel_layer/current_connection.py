@@ -1,8 +1,8 @@
-"""Which connection the running code is an application instance of, and where its words to its own client stand.
+"""The connection whose application instance the running code belongs to, and the order of what it sends.
 
-An instance that was replaced may still be running its last lines. What it says about its own channel must not touch what its
-successor has said since; so its words carry the epoch in which it was started, wherever in its tasks and threads they are said.
-What it says through the layer and what it sends reach its own client in the order in which it said them: `OwnDownstream`.
+An instance that was replaced may still run its last lines. What it sends to its own channel must not affect what its successor
+has sent since. So its packets carry the epoch in which it was started, from whichever of its tasks and threads they come.
+`OwnDownstream` keeps the order between what it sends by the layer and by its own `send`.
 """
 
 from __future__ import annotations
@@ -15,18 +15,20 @@ from channel_layer.protocol.packets import Origin
 #: Node, number and epoch of a connection.
 Key = tuple[str, int, int]
 
-#: The WebSocket whose instance this is; nothing outside of instances.
+#: The WebSocket of the running instance; None outside of instances.
 CURRENT_CONNECTION: ContextVar[Key | None] = ContextVar("towpath_own_connection", default=None)
 
 
 class OwnDownstream(Protocol):
-    """An instance's line to its own client, as far as the layer uses it."""
+    """The connection of an instance to its own client, as far as the layer uses it."""
 
     def next_origin(self) -> Origin | None:
-        """Post all that the instance has sent so far, and count what the layer is about to say behind it. None: the line is over."""
+        """Post all that the instance has sent so far, and return the position of the layer's next message. None: the connection
+        is over.
+        """
 
 
 def epoch_of(node: str, number: int) -> int:
-    """The epoch in which the running instance was started, if the connection is its own; else 0."""
+    """The epoch of the running instance if the connection is its own, else 0."""
     own = CURRENT_CONNECTION.get()
     return own[2] if own is not None and own[:2] == (node, number) else 0

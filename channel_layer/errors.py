@@ -13,7 +13,7 @@ from typing import ClassVar
 
 
 class ChannelLayerError(Exception):
-    """Everything this package raises on purpose. Two questions, answered per class."""
+    """Everything that this package raises on purpose. Each class answers two questions."""
 
     retry: ClassVar[bool] = False  #: may the same call succeed later?
     known: ClassVar[bool] = True  #: is it known that nothing was sent?
@@ -24,7 +24,7 @@ class InvalidMessage(ChannelLayerError, ValueError):
 
 
 class InvalidName(InvalidMessage):
-    """A channel or group name outside of the rules of protocol/names.py. A caller's bug."""
+    """A channel or group name is outside of the rules of protocol/names.py. A caller's bug."""
 
 
 class LayerUnavailable(ChannelLayerError):
@@ -34,4 +34,4 @@ class LayerUnavailable(ChannelLayerError):
 
 
 class WireError(ChannelLayerError):
-    """Bytes from a peer are not what PROTOCOL.md says. Drop them and count; never let them end the reader."""
+    """Bytes from a peer do not follow PROTOCOL.md. Drop them and count; never let them end the reader."""

@@ -1,8 +1,8 @@
-"""Sending from anywhere: to the client of any connection, and to groups of them.
+"""The channel layer: sends to the client of any connection, and to groups of them.
 
 `get_channel_layer()` in an application served by Towpath returns the layer of its worker. Names and calls are those of the
-Channels layer specification; what is different: membership needs no expiry, and a message to a reply channel
-(`{"type": "websocket.send", "text": …}`) goes straight to the socket, with no worker on its way.
+Channels layer specification. Two things differ: memberships do not expire, and a message to a reply channel (`{"type":
+"websocket.send", "text": …}`) goes straight to the socket without passing a worker.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from channel_layer.protocol.packets import Packet
 from channel_layer.protocol.socket_messages import socket_message
 
 ANSWER_TIMEOUT_S = 5.0
-#: Who sends faster than Redis takes it waits when so much waits for one process.
+#: A sender that is faster than Redis waits when so many bytes wait for one process.
 BACKLOG_BYTES_MAX = 1_048_576
 BACKLOG_POLL_S = 0.002
 
@@ -34,9 +34,9 @@ NO_ORIGIN: packets.Origin = ("", 0, 0, 0)
 
 
 class ChannelLayer:
-    """The layer of one process. Its calls belong to the process' loop; from sync code use `asgiref.sync.async_to_sync`.
+    """The layer of one process. Its calls belong to the process' loop; synchronous code uses `asgiref.sync.async_to_sync`.
 
-    What an instance of a WebSocket says here and what it sends reach its own client in the order in which it said them.
+    What an instance of a WebSocket sends by its `send` and by the layer reaches its own client in the order of those calls.
     """
 
     def __init__(
@@ -53,13 +53,13 @@ class ChannelLayer:
         self._answers: dict[int, asyncio.Future[bool]] = {}
 
     async def send(self, channel: str, message: Event) -> None:
-        """Send `message` to `channel`, or raise.
+        """Send `message` to `channel`, or raise and send nothing.
 
-        channel: a reply channel (`<node>!<number>`): straight to its client, outside of flow control; one that is no more drops it.
-        message: `websocket.send` or `websocket.close`, as an application sends them.
+        channel: a reply channel (`<node>!<number>`). The message goes straight to its client, outside of flow control; it is
+        dropped if that connection is over. message: `websocket.send` or `websocket.close`, as an application sends them.
 
-        Raises InvalidName and InvalidMessage (a caller's bug), and LayerUnavailable while there is no connection to Redis, or it does
-        not take in time what waits already; nothing was sent then. Delivered at most once, in order. PROTOCOL.md, P1.
+        Raises InvalidName and InvalidMessage (a caller's bug), and LayerUnavailable while Redis is unreachable, or if it does not
+        take what waits already in time. Delivered at most once, in order. PROTOCOL.md, P1.
         """
         node, number = self._local(channel)
         check_message(message)
@@ -70,19 +70,19 @@ class ChannelLayer:
         self._node.post(node, packets.send(number, message, epoch, count))
 
     async def group_add(self, group: str, channel: str) -> None:
-        """Make `channel` a member of `group`. When it returns, whatever is sent to the group afterwards reaches the channel.
+        """Make `channel` a member of `group`. What is sent to the group after this call has returned reaches the channel.
 
-        channel: a reply channel. A channel that is no more is not added, silently: it would not be reached anyhow.
-        Raises InvalidName, LayerUnavailable (the outcome is unknown; adding again is harmless). P10.
+        channel: a reply channel. A channel whose connection is over is not added and raises nothing: no message would reach it
+        anyhow. Raises InvalidName, LayerUnavailable (the outcome is unknown; adding again is harmless). P10.
         """
         await self._membership(packets.join, group, channel)
 
     async def group_discard(self, group: str, channel: str) -> None:
-        """Let `channel` be a member no longer; harmless if it was none. Raises as `group_add`."""
+        """Remove `channel` from `group`; harmless if it was no member. Raises as `group_add`."""
         await self._membership(packets.leave, group, channel)
 
     async def group_send(self, group: str, message: Event) -> None:
-        """Send `message` to every member: one publish, whatever their number. Raises InvalidName, InvalidMessage, LayerUnavailable.
+        """Send `message` to every member by one publish. Raises InvalidName, InvalidMessage, LayerUnavailable.
 
         message: `websocket.send` or `websocket.close`, as an application sends them. A socket that does not take what groups send
         it, in time or at all, is closed with 1013. P10.
@@ -102,13 +102,13 @@ class ChannelLayer:
             raise self._no_answer("Redis") from None
 
     def answered(self, request: int, known: bool) -> None:
-        """The room got a `joined` packet."""
+        """Complete the call that waits for this `joined` packet."""
         future = self._answers.pop(request, None)
         if future is not None and not future.done():
             future.set_result(known)
 
     def _next_origin(self) -> packets.Origin:
-        """Where among all that the running instance says its next word by the layer stands; NO_ORIGIN outside of instances."""
+        """The position of the next message of the running instance among all that it sends; NO_ORIGIN outside of instances."""
         own = CURRENT_CONNECTION.get()
         downstream = self._downstreams.get(own) if own is not None else None
         return (downstream.next_origin() if downstream is not None else None) or NO_ORIGIN
@@ -133,7 +133,7 @@ class ChannelLayer:
             self._answers.pop(request, None)
 
     async def _may_live(self, node: str) -> bool:
-        """Its lease is there, or Redis does not say."""
+        """True if the lease of `node` exists, or Redis does not answer that."""
         try:
             async with asyncio.timeout(self._answer_timeout_s):
                 return await self._node.has_lease(node)
@@ -152,7 +152,7 @@ class ChannelLayer:
         return node, int(number)
 
     async def _wait_for_space(self, node: str) -> None:
-        """Wait while too much waits for `node` already; LayerUnavailable if that does not change."""
+        """Wait until less than BACKLOG_BYTES_MAX waits for `node`. Raises LayerUnavailable if that takes too long."""
         if self._node.waiting_bytes(node) < BACKLOG_BYTES_MAX:
             return
         try:

@@ -1,7 +1,8 @@
-"""One process on the wire: its name, inbox, outbox, lease, groups, its part in the shared channels, and those it deals with.
+"""A node: one run of one process on Redis, with its inbox, outbox, lease, groups, shared channels and peers.
 
-Both rooms have one, and it is all they see of Redis: packets out by `post`, packets in by `receiver.on_packets`, deaths by
-`receiver.on_dead`. Everything runs on the loop's thread, but for the lease. PROTOCOL.md is about this file's behaviour.
+Both process packages have one, and it is all that they see of Redis: packets out by `post`, packets in by `Receiver.on_packets`,
+deaths by `Receiver.on_dead`. Everything but the lease runs on the loop's thread. PROTOCOL.md describes the behaviour of this
+file.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ log = logging.getLogger("towpath.node")
 
 #: News: a worker has started that reads a channel of its own.
 OWN_CHANNEL = "own channel"
-#: How long a process that leaves waits for what it has said to be in Redis. Mail for the dead never is.
+#: How long a process that shuts down waits until Redis has its packets. Packets for dead processes never get there.
 FLUSH_TIMEOUT_S = 5.0
 FLUSH_POLL_S = 0.005
 
@@ -50,37 +51,37 @@ FiguresWhileBlocked = Callable[[float], dict[str, Any]]
 
 
 def _no_figures(_blocked_s: float) -> dict[str, Any]:
-    """Nothing is known of what a blocked loop serves."""
+    """No figures: this process knows nothing that would still be true of a blocked loop."""
     return {}
 
 
 class Receiver(Protocol):
-    """What a dispatcher does with what comes. Nothing here may raise or wait."""
+    """What a dispatcher does with what comes from Redis. No method may raise or wait."""
 
     def on_packets(self, sender: str, packets: list[list[Any]]) -> None:
-        """Packets of one batch, in order."""
+        """Handle the packets of one batch, in order."""
 
     def on_group_message(self, group: str, event: Event) -> None:
-        """Somebody sent to a group that has members here."""
+        """Handle a message to a group that has members in this process."""
 
     def on_own_channel(self, worker: str) -> None:
-        """`worker` has started, and reads a channel of its own."""
+        """A worker has started that reads a channel of its own."""
 
     def on_dead(self, node: str) -> None:
-        """`node` held connections of ours and its lease is over; its last words have been read."""
+        """A process that shared connections with this one is dead; all packets that it had sent have been handled."""
 
     def on_redis(self, reachable: bool) -> None:
-        """Redis is reachable (again), or it is not."""
+        """Redis has become reachable or unreachable."""
 
     def on_data_lost(self) -> None:
-        """Redis has lost our inbox, and most likely everything, without having been away: what was queued may be queued no more."""
+        """Redis lost its data while it kept running (FLUSHALL): our inbox is gone, and queued connections may be too."""
 
     def on_resync_needed(self) -> None:
-        """Packets may have been lost between us and anybody: say `sync` about every connection that is held."""
+        """Packets may have been lost in either direction: send `sync` for every connection that has an owner."""
 
 
 class Node:
-    """One run of one process. Make it inside of a running loop, `start` it once, `close` it once."""
+    """One run of one process. Make it inside a running loop, `start` it once, `close` it once."""
 
     def __init__(
         self,
@@ -90,10 +91,12 @@ class Node:
         before_flush: Callable[[], None] | None = None,
         figures_while_blocked: FiguresWhileBlocked = _no_figures,
     ) -> None:
-        """before_flush: called before packets leave, to add what was gathered during this turn of the loop.
+        """Make the node without connecting it. Raises ValueError for a URL that is none.
 
-        figures_while_blocked: what the lease says instead while the loop is blocked. The thread of the lease calls it: it may look, and
-        no more.
+        before_flush: called before packets leave, to add what was gathered during this turn of the loop.
+
+        figures_while_blocked: returns what the lease contains instead of the last figures while the loop is blocked. The thread
+        of the lease calls it, so it may read and must change nothing.
         """
         self.context = context = NodeContext.of(node_name(role, secrets.token_hex(6)), role, settings)
         self.name = context.name
@@ -101,7 +104,7 @@ class Node:
         self._receiver = receiver
         self._loop = asyncio.get_running_loop()
         self._era: str | None = None  # of the last connection; None before the first
-        self._primary: Primary | None = None  # as the Sentinels say, if there are any
+        self._primary: Primary | None = None  # as the Sentinels name it, if there are any
         self._checks: asyncio.Task[None] | None = None
         self._own_lease = OwnLease(settings.lease_ttl_s)
         observer = _Observer(self, receiver)
@@ -120,7 +123,7 @@ class Node:
         )
         self._sentinels = SentinelWatch(context.address, self._follow)
         self._lease = LeaseRenewal(context, lease_facts(context), _RenewalObserver(self, figures_while_blocked))
-        # Bound once: each is called for each connection.
+        # Bound once, since each is called for each connection.
         self.acquire_peer = self._peers.acquire
         self.release_peer = self._peers.release
         self.take = self._channels.take
@@ -129,7 +132,7 @@ class Node:
     # -- life
 
     async def start(self) -> None:
-        """Stand on the wire: connected, with an inbox that is read and a lease that is written. Raises LayerUnavailable."""
+        """Connect, make and read the inbox, and write the first lease. Raises LayerUnavailable."""
         await self._commands.start()
         await self._inbox.start()
         await self._groups.start()
@@ -143,7 +146,7 @@ class Node:
             self._peers.announce("generation", self.context.settings.generation)
 
     async def close(self) -> None:
-        """Leave on purpose: what was posted goes out, then lease, inbox and consumers go, connections end."""
+        """Shut down: send what was posted, then delete lease, inbox and consumers, then end the connections."""
         last_moment = self._loop.time() + FLUSH_TIMEOUT_S
         while not self._outbox.empty and self._commands.connection is not None and self._loop.time() < last_moment:
             await asyncio.sleep(FLUSH_POLL_S)
@@ -166,26 +169,26 @@ class Node:
 
     @property
     def era(self) -> str | None:
-        """The life of Redis' data on the connection for commands; None while Redis is unreachable."""
+        """The era of Redis' data on the connection for commands; None while Redis is unreachable."""
         connection = self._commands.connection
         return None if connection is None else connection.era
 
     def report(self, figures: dict[str, Any], counters: Mapping[str, int]) -> None:
-        """What `status` shows of this process from the next renewal on: its figures, and all that it has counted."""
+        """Set the figures and counters that the lease contains from the next renewal on, for `status` and for peers."""
         self._lease.report({**figures, "counters": {**self.counters, **counters}})
 
     # -- packets
 
     def post(self, node: str, packet: Packet) -> None:
-        """One packet for another process; it leaves with the others of this turn of the loop."""
+        """Queue one packet for another process; it leaves with the others of this turn of the loop."""
         self._outbox.post(node, pack(packet))
 
     def waiting_bytes(self, node: str) -> int:
-        """How much waits for `node`, what is under way not counted."""
+        """The bytes that wait for `node`, without those of the batch under way."""
         return self._outbox.waiting_bytes(node)
 
     async def publish(self, group: str, event: Event) -> None:
-        """One publish. Raises LayerUnavailable, InvalidMessage."""
+        """Publish one message to a group. Raises LayerUnavailable, InvalidMessage."""
         if self._commands.connection is None:
             raise LayerUnavailable("not connected to Redis")
         try:
@@ -200,25 +203,25 @@ class Node:
         return self._groups.subscribe(group)
 
     def unsubscribe(self, group: str) -> None:
-        """The last member here is gone."""
+        """Unsubscribe: the group's last member in this process has gone."""
         self._groups.unsubscribe(group)
 
     def is_subscribed(self, group: str) -> bool:
-        """True if what is published to the group now will come, as far as we know."""
+        """True if, as far as is known, what is published to the group now will arrive."""
         return self._groups.is_subscribed(group)
 
     # -- shared channels
 
     def channel_writer(self, channel: str) -> ChannelWriter:
-        """The way onto a shared channel, as long as there is room."""
+        """The writer for a shared channel, which refuses connections beyond the channel's capacity."""
         return self._channels.channel_writer(channel)
 
     def requeue_writer(self, channel: str) -> ChannelWriter:
-        """A way onto a shared channel that is never full: for what is bounded elsewhere."""
+        """A writer for a shared channel that is never full, for connections that are bounded elsewhere."""
         return self._channels.requeue_writer(channel)
 
     def worker_channel_writer(self, channel: str, worker: str) -> ChannelWriter:
-        """The way onto the channel that stands beside `channel` for one worker. To be abandoned when that worker is dead."""
+        """The writer for the channel beside `channel` that one worker reads. Abandon it when that worker is dead."""
         return self._channels.worker_channel_writer(channel, worker)
 
     async def read_channel(self, channel: str, consumer: EntryConsumer) -> ChannelReader:
@@ -227,17 +230,17 @@ class Node:
 
     @property
     def yields_to_newer(self) -> bool:
-        """Is there a newer generation, to which we leave what lasts?"""
+        """True if a newer generation has started, to which this process leaves long-lived connections."""
         return self._channels.yields_to_newer
 
     # -- peers
 
     def announce_own_channel(self) -> None:
-        """Tell all that this process reads channels of its own."""
+        """Publish that this process reads channels of its own."""
         self._peers.announce(OWN_CHANNEL, self.name)
 
     async def check_peers(self) -> None:
-        """Look at the leases now; it is done once a second anyhow."""
+        """Check the leases of the peers now, and not only once a second."""
         await self._peers.check()
 
     async def leases(self) -> dict[str, dict[str, Any]]:
@@ -245,7 +248,7 @@ class Node:
         return await self._peers.leases()
 
     async def has_lease(self, node: str) -> bool:
-        """True if the lease of `node` is there. Raises LayerUnavailable if Redis does not say."""
+        """True if the lease of `node` exists. Raises LayerUnavailable if Redis does not answer that."""
         if (connection := self._commands.connection) is None:
             raise LayerUnavailable("not connected to Redis")
         try:
@@ -254,27 +257,27 @@ class Node:
             raise LayerUnavailable(f"Redis refused to say whether {node} lives: {error}") from error
 
     def read_peer_leases(self, wanted: bool) -> None:
-        """Whether `peer_leases` is filled from now on."""
+        """Set whether each check of the peers fills `peer_leases`."""
         self._peers.read_other_leases(wanted)
 
     @property
     def peer_leases(self) -> dict[str, dict[str, Any]]:
-        """What each other process says of itself, by its name; at most two seconds old, and nothing unless `read_peer_leases` asks."""
+        """The lease of each other process by its name, at most two seconds old. Empty unless `read_peer_leases` asks for it."""
         return self._peers.other_leases
 
     @property
     def same_role_count(self) -> int:
-        """How many live processes have our role, ourselves included; at most two seconds old."""
+        """How many live processes have the role of this one, itself included; at most two seconds old."""
         return self._peers.same_role_count
 
     def since_last_renewal_s(self, now: float) -> float:
-        """How long ago the last renewal of our lease that worked was asked for."""
+        """The time since the start of the last renewal of our lease that succeeded."""
         return self._own_lease.since_last_renewal_s(now)
 
     # -- news
 
     def _on_news(self, what: str, node: str) -> None:
-        """News about a process; of a generation there is its name instead of the process'."""
+        """Handle news about a process, or about a generation, with its name in the place of the process'."""
         if node == self.name:
             if what == "dead":
                 log.warning("%s was declared dead, and is not", node)
@@ -292,11 +295,11 @@ class Node:
         self.counters["peers.dead"] += 1
         self._receiver.on_dead(node)
 
-    # -- what Redis tells
+    # -- events of Redis
 
     def _connected(self, connection: RedisConnection) -> None:
         before, self._era = self._era, connection.era
-        if before != connection.era:  # all leases are gone, and ours is not yet found to be
+        if before != connection.era:  # all leases are gone, and the next renewal has not yet found out about ours
             self._own_lease.mark_interrupted()
             if before is not None:
                 self._lease.server_moved()
@@ -319,7 +322,9 @@ class Node:
         return [self._inbox.managed, self._groups.managed, *self._channels.connections]
 
     def _follow(self, primary: Primary) -> None:
-        """All links, and the lease, are at one server: who is half at another hears nobody, and is heard by nobody."""
+        """Move all connections and the lease to the primary. A process that is half on another server hears no peer, and no peer
+        hears it.
+        """
         if self._primary is not None and primary.supersedes(self._primary):
             log.warning("Redis is at %s:%d now, say the Sentinels", primary.host, primary.port)
             self._lease.server_moved()
@@ -337,7 +342,7 @@ class Node:
             self._receiver.on_resync_needed()
 
     async def _check_regularly(self) -> None:
-        """Once a second: is everybody alive whose death would matter? And who need not be remembered?"""
+        """Check once a second whether peers are alive and subscriptions work, and drop destinations that have no packets."""
         while True:
             await asyncio.sleep(RENEWAL_INTERVAL_S)
             self._outbox.drop_idle()
@@ -347,7 +352,7 @@ class Node:
 
 
 class _Observer:
-    """Implements `InboxObserver` and `PubSubObserver` for a node: what comes goes straight to its receiver."""
+    """Passes what the inbox and the subscriptions deliver straight to the node's receiver."""
 
     def __init__(self, node: Node, receiver: Receiver) -> None:
         self.on_packets = receiver.on_packets
@@ -362,7 +367,7 @@ class _Observer:
 
 
 class _RenewalObserver:
-    """Implements `RenewalObserver` for a node: what the thread of the lease tells reaches the loop's thread."""
+    """Passes what the lease's thread reports to the loop's thread."""
 
     def __init__(self, node: Node, figures_while_blocked: FiguresWhileBlocked) -> None:
         self._node = node

@@ -1,4 +1,4 @@
-"""How a process reaches the wire: what interface servers and workers have in common."""
+"""Settings for Redis that interface servers and workers have in common."""
 
 from __future__ import annotations
 
@@ -9,19 +9,21 @@ MEBIBYTE = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class RedisSettings:
-    """Where Redis is and what this process may use of it."""
+    """Where Redis is, and what this process may use of it."""
 
     url: str = "redis://127.0.0.1:6379/0"  #: redis://, rediss:// or unix:// URL; redis+sentinel://host:port,…/service for Sentinel
-    redis_wait_s: float = 5.0  #: how long a process waits at its start for a Redis that is not there yet
-    prefix: str = "towpath:"  #: in front of every key; keeps two deployments on one Redis apart
-    buffer_budget_bytes: int = 256 * MEBIBYTE  #: what all windows of this process may add up to
-    window_size_bytes_min: int = 1024  #: what a connection gets when all of that is granted
+    redis_wait_s: float = 5.0  #: how long a starting process waits for a Redis that is not there yet
+    prefix: str = "towpath:"  #: stands before every key; keeps two deployments on one Redis apart
+    buffer_budget_bytes: int = 256 * MEBIBYTE  #: the sum of all windows of this process
+    window_size_bytes_min: int = 1024  #: the window of a connection when all of that is granted
     queue_wait_s: float = 30.0  #: how long a connection waits for a worker: then 503
     resume_wait_s: float = 600.0  #: how long an open WebSocket waits for its next worker: then close 1012
-    app: str = ""  #: module:attribute of the application that this process serves, as far as it knows; for its lease
-    allow_mixed_apps: bool = False  #: a worker may start beside others of another application, and they beside it
+    app: str = (
+        ""  #: module:attribute of the application that this process serves, as far as it knows; stands in its lease
+    )
+    allow_mixed_apps: bool = False  #: this worker may start beside workers of another application, and they beside it
     request_capacity: int = 10_000  #: connections waiting in each of the two shared request channels
     queue_size_bytes_max: int = 64 * MEBIBYTE  #: bytes waiting in one shared channel
-    #: <fleet>/<number>: to higher numbers of its fleet a worker leaves new WebSockets; empty: to nobody.
+    #: <fleet>/<number>: a worker leaves new WebSockets to higher numbers of its fleet. Empty: to none.
     generation: str = ""
-    lease_ttl_s: float = 5.0  #: a process that has not renewed for so long may be called dead
+    lease_ttl_s: float = 5.0  #: a process that has not renewed its lease for so long may be declared dead

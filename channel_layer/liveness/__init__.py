@@ -1,5 +1,5 @@
-"""Which processes are alive: leases that are renewed, and the detection of peers whose lease has expired.
+"""Leases: how a process shows that it is alive, and how it detects that a peer's lease has expired.
 
-May import messaging/, redis/, protocol/ and process/. lease.py and peer_counts.py are cores; the other two talk to Redis.
+May import messaging/, redis/, protocol/ and process/. lease.py and peer_counts.py are cores; the other files talk to Redis.
 Begin with lease.py.
 """

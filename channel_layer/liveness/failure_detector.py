@@ -1,13 +1,15 @@
-"""The lives of those that one process deals with.
+"""Detects the death of processes that share connections with this one.
 
-Think of neighbours. A death is seen (a process of this machine), heard of (somebody else says so), or found out, since a lease
-that is looked at each second has ended. However it was learnt, it goes one way: `confirm_dead`, the last words are read, and only then it
-is acted upon, once. What a lease proves, and who may judge by it, is decided in lease.py. PROTOCOL.md, "Deaths"; P6 and P8.
+A death is seen (the process runs on this machine), announced by another process, or found, since a lease that is checked each
+second has expired. All three ways lead to `confirm_dead`: the packets that the dead process had sent are read first, and only
+then its connections are handled, once. lease.py decides what a lease proves and which process may call it expired. PROTOCOL.md,
+"Deaths"; P6 and P8.
 
-Two questions are asked of a death, and have different answers. *Are the connections that we share dealt with?* Always: if that was
-wrong, both sides end them, and learn it from each other. *Is the mail for it thrown away?* Only what nobody will ever read: all of it
-where the process is certain to be gone and its inbox is missing; where a lease alone tells of the death, only what was here before
-that look (`Outbox.mark`), since whoever lives says `sync` after it, and waits for an answer.
+A death raises two questions with different answers. *What becomes of the shared connections?* They are always handled: if the
+process was alive after all, both sides end them, and each learns it from the other. *Which packets for it are dropped?* Only
+those that no process will ever read. If the process is certain to be gone and its inbox is missing, that is all of them. If only
+an expired lease tells of the death, it is those from before the check (`Outbox.mark`), since a process that lives sends `sync`
+after it and waits for the answer.
 """
 
 from __future__ import annotations
@@ -39,12 +41,14 @@ SETTLE_POLL_S = 0.005
 
 
 class FailureDetector:
-    """The other processes, as one sees them. `on_dead(node)`: it held connections of ours, and its last words have been read."""
+    """The peers of one process. `on_dead(node)` is called for a peer that shared connections, after its last packets were
+    handled.
+    """
 
     def __init__(
         self,
         context: NodeContext,
-        *,  # parts of one node, of which none is made here: their order would mean nothing
+        *,  # all are parts of one node and made there, so their order means nothing
         commands: ManagedConnection,
         inbox: Inbox,
         outbox: Outbox,
@@ -52,11 +56,11 @@ class FailureDetector:
         on_dead: Callable[[str], None],
     ) -> None:
         self.counts = PeerCounts()
-        #: One connection less is shared with a process. (Bound once: it is called for each request.)
+        #: Subtract one connection that is shared with a process. Bound once, since it is called for each request.
         self.release = self.counts.release
-        #: How many live processes have our role, ourselves included; at most two seconds old.
+        #: How many live processes have the role of this one, itself included; at most two seconds old.
         self.same_role_count = 1
-        #: What each other process says of itself, by its name, as old; nothing unless `read_other_leases` asks for it.
+        #: The lease of each other process by its name, as old; empty unless `read_other_leases` asks for it.
         self.other_leases: dict[str, dict[str, Any]] = {}
         self._reads_other_leases = False
         self._name = context.name
@@ -68,35 +72,35 @@ class FailureDetector:
         self._own_lease = own_lease
         self._on_dead = on_dead
         self._loop = asyncio.get_running_loop()
-        self._watched_peers: set[str] = set()  # whose lease was looked at, to watch the process itself if it is here
-        self._suspects: set[str] = set()  # whose inbox was missing, so that their leases matter, whoever holds what
-        self._dead: dict[str, bool] = {}  # not yet acted upon; True: certain never to come back
+        self._watched_peers: set[str] = set()  # their leases were read, to find the processes of this machine
+        self._suspects: set[str] = set()  # their inboxes were missing: their leases are checked in any case
+        self._dead: dict[str, bool] = {}  # to be processed; True: certain never to come back
         self._deaths = DeathWatch(self._on_death_seen)
-        self._seen_dead: deque[str] = deque(maxlen=REMEMBERED_MAX)  # the last of them, for the log
-        self._left: deque[str] = deque(maxlen=REMEMBERED_MAX)  # the last who said so
+        self._seen_dead: deque[str] = deque(maxlen=REMEMBERED_MAX)  # the last deaths that were seen, for the log
+        self._left: deque[str] = deque(maxlen=REMEMBERED_MAX)  # the last that announced their shutdown
         self._processing: asyncio.Task[None] | None = None
 
     async def close(self) -> None:
-        """Watch nobody any more."""
+        """Stop watching."""
         if self._processing is not None:
             self._processing.cancel()
             await asyncio.gather(self._processing, return_exceptions=True)
         self._deaths.close()
 
-    # -- whose lives matter
+    # -- which peers are watched
 
     def acquire(self, node: str) -> None:
-        """One connection more is shared with `node`: its life matters."""
+        """Count one more connection that is shared with `node`, and watch that process."""
         self.counts.acquire(node)
         if node not in self._watched_peers:
             self._watch_peer(node)
 
     def suspect(self, node: str) -> None:
-        """A batch found no inbox: look at the lease at the next occasion."""
+        """Check the lease of `node` at the next occasion: a batch found no inbox there."""
         self._suspects.add(node)
 
     def _watch_peer(self, node: str) -> None:
-        """Look at its lease, where it says who it is. While Redis is away that has to wait for the next look at all of them."""
+        """Read the lease of `node`, which tells where the process runs. While Redis is unreachable, the next `check` does it."""
         connection = self._commands.connection
         if connection is None:
             return
@@ -108,7 +112,7 @@ class FailureDetector:
         connection.call(answered, "GET", self._keys.lease(node))
 
     def _watch_process(self, node: str, lease: Answer) -> None:
-        """If it runs on this machine, its death is seen at once, and not when its lease ends."""
+        """Watch the process itself if it runs on this machine, so that its death is seen before its lease expires."""
         if not isinstance(lease, bytes):
             self._watched_peers.discard(node)
             self._suspects.add(node)
@@ -119,14 +123,14 @@ class FailureDetector:
     # -- deaths
 
     def announce(self, what: str, node: str) -> None:
-        """News for everybody: see `keys.news` in PROTOCOL.md. Nobody hears it while Redis is away."""
+        """Publish news to all processes: see `keys.news` in PROTOCOL.md. They are lost while Redis is unreachable."""
         if self._commands.connection is not None:
             self._commands.connection.send("PUBLISH", self._keys.news, pack([what, node]))
 
     def confirm_dead(self, node: str, gone: bool = False) -> None:
-        """`node` is dead, or leaves: act upon it as soon as its last words have been read.
+        """Process the death or the shutdown of `node` as soon as its last packets have been read.
 
-        gone: it is certain never to come back, as it said so itself, or was seen to die. A lease that is over proves less.
+        gone: the process is certain never to come back, since it announced that or was seen to die. An expired lease proves less.
         """
         self._deaths.unwatch(node)
         self._watched_peers.discard(node)
@@ -134,13 +138,13 @@ class FailureDetector:
         self._start_processing_deaths()
 
     def peer_left(self, node: str) -> None:
-        """`node` leaves on purpose: what still finds no inbox there tells of no death."""
+        """Process the shutdown of `node`, so that packets that find no inbox there are no sign of a death."""
         self._left.append(node)
         self.confirm_dead(node, gone=True)
 
     def _on_death_seen(self, node: str) -> None:
-        """We saw the process itself die: others shall not have to wait for its lease."""
-        if node not in self._seen_dead:  # seen again each time when somebody takes what it had queued
+        """Announce a death on this machine, so that other processes need not wait for the lease to expire."""
+        if node not in self._seen_dead:  # it is seen again each time that a connection is adopted which it had queued
             self._seen_dead.append(node)
             log.warning("saw %s die", node)
         self.announce("dead", node)
@@ -151,7 +155,10 @@ class FailureDetector:
             self._processing = self._loop.create_task(self._process_deaths())
 
     async def _process_deaths(self) -> None:
-        """What the dead said is in our inbox already; only then are their connections dealt with. Tried again each second."""
+        """Read our inbox up to its present end, then process all confirmed deaths. Retried each second.
+
+        What the dead processes sent is in our inbox already, and may have ended some of the connections.
+        """
         try:
             while self._dead and (connection := self._commands.connection) is not None:
                 dead = tuple(self._dead)
@@ -163,21 +170,21 @@ class FailureDetector:
             log.debug("the dead are not buried yet: %s", error)
 
     def _process_death(self, node: str, gone: bool) -> None:
-        if gone and node in self._suspects:  # its inbox is gone too: nobody will read that mail
+        if gone and node in self._suspects:  # its inbox is gone too: no process will read those packets
             self._suspects.discard(node)
             self._outbox.drop(node)
         if node in self.counts:
             self.counts.process_death(node)
-            self._on_dead(node)  # last: what is said to the dead must leave, since they may live
+            self._on_dead(node)  # last, since packets to the dead must leave: it may be alive
 
-    # -- leases of others
+    # -- leases of peers
 
     def read_other_leases(self, wanted: bool) -> None:
-        """Whether each look from now on reads what the leases of all other processes say."""
+        """Set whether each check from now on reads the leases of all other processes."""
         self._reads_other_leases = wanted
 
     async def check(self) -> None:
-        """Once a second: is everybody alive whose death would matter, and how many do what we do?"""
+        """Check once a second whether watched peers are alive, and count the processes of our role."""
         watched = {*self.counts.watched(), *self._suspects}
         try:
             await self._count_same_role()
@@ -192,7 +199,7 @@ class FailureDetector:
             self._start_processing_deaths()
 
     async def leases(self) -> dict[str, dict[str, Any]]:
-        """What each living process says of itself, by its name, ourselves included. Raises LayerUnavailable, hiredis.ReplyError."""
+        """The lease of each living process by its name, our own included. Raises LayerUnavailable, hiredis.ReplyError."""
         connection = self._commands.connection
         if connection is None:
             raise LayerUnavailable("not connected to Redis")
@@ -202,10 +209,10 @@ class FailureDetector:
         """The names of all processes that have renewed their lease in time."""
         since = int((await connection.execute("TIME"))[0]) * 1000 - int(self._own_lease.ttl_s * 1000)
         found = await connection.execute("ZRANGEBYSCORE", self._keys.nodes, since, "+inf")
-        return [name.decode(errors="replace") for name in found]  # written by others: it may be anything
+        return [name.decode(errors="replace") for name in found]  # other processes wrote it: it may contain anything
 
     async def _read(self, connection: RedisConnection, names: list[str]) -> dict[str, dict[str, Any]]:
-        """Those of their leases that are there and can be read."""
+        """Those of the leases that exist and can be read."""
         leases = await connection.execute("MGET", *map(self._keys.lease, names)) if names else ()
         return {name: facts for name, lease in zip(names, leases, strict=True) for facts in readable([lease])}
 
@@ -221,7 +228,9 @@ class FailureDetector:
         self.other_leases = await self._read(connection, others)
 
     async def _check_leases(self, watched: list[str]) -> None:
-        """Whose lease is over is dead: unless ours has gone with it, for then Redis has lost them all."""
+        """Confirm the death of each peer with an expired lease. If ours is gone too, Redis has lost all leases, and none proves
+        a death.
+        """
         connection = self._commands.connection
         if connection is None:
             return
@@ -242,7 +251,7 @@ class FailureDetector:
             self.confirm_dead(node)
 
     async def _may_still_declare_dead(self) -> bool:
-        """May we, after all that may have happened to our own lease until now? A renewal may have written it anew a moment ago."""
+        """True if our own lease still proves that we are connected. A renewal under way may have written it anew a moment ago."""
         end = self._loop.time() + self._own_lease.ttl_s
         while self._own_lease.renewal_pending:
             if self._loop.time() >= end:

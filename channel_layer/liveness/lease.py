@@ -1,15 +1,15 @@
-"""Whether a process is still alive, as others see it.
+"""Process leases: whether a process is still alive, as its peers see it.
 
-Think of a parking ticket. A process buys five seconds and buys again each second. If it dies, nobody tells us; the ticket
-runs out.
+A process renews a lease of five seconds once a second (a parking ticket: no message reports a death, the ticket runs out).
 
-* A slow process looks exactly like a dead one. So death is never assumed to be true: whoever declares it tells the dead, and
-  obeys only the current owner of each connection.
-* Only somebody whose own renewals all worked for a whole while may call another's expired, and all with the same life of Redis'
-  data: else an outage of Redis looks like a massacre.
-* Before it acts on a death it has read its inbox as far as it was then: the dead may have said its last word in time.
+* A slow process looks exactly like a dead one, so no death is assumed to be true. A process that declares one tells the dead
+  process so, and accepts packets only from the current owner of each connection.
+* A process may call a peer's lease expired only if its own renewals succeeded for a whole TTL, all in the same era of Redis'
+  data. Otherwise an outage of Redis looks like a massacre.
+* Before a process acts on a death it has read its inbox up to the end that it had then: the dead process may have finished in
+  time.
 
-No I/O here: the caller brings `now` (seconds, monotonic) and what Redis said, and takes away a decision. Promises P6 and P8.
+No I/O: callers pass `now` (monotonic seconds) and Redis' replies, and get decisions. Promises P6 and P8.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ RENEWAL_INTERVAL_S = 1.0
 
 
 class OwnLease:
-    """Our own ticket: since when has it been valid without a gap?"""
+    """The lease of this process: since when it has been renewed without interruption."""
 
     __slots__ = ("_finished", "_started", "renewed_at", "ttl_s", "unbroken_since")
 
@@ -35,16 +35,20 @@ class OwnLease:
         self.renewed_at: float | None = None
 
     def renewal_started(self) -> None:
-        """A renewal begins. From any thread, but always the same one."""
+        """Count a renewal that begins. Called from any one thread, always the same one."""
         self._started += 1
 
     @property
     def renewal_pending(self) -> bool:
-        """Is a renewal under way, or its answer not heard yet? It may have put a lease where there was none any more."""
+        """True while a renewal has no known outcome. It may have written a lease that had been gone."""
         return self._started != self._finished
 
     def renewed(self, now: float, found: bool) -> bool:
-        """A renewal was answered; `found`: the old lease was still there. True: others may have thought us dead."""
+        """Record a renewal that succeeded. Returns True if the lease had lapsed, so that peers may have declared this process
+        dead.
+
+        found: the previous lease still existed.
+        """
         self._finished += 1
         lapsed = not found and self.renewed_at is not None
         if not found or self.unbroken_since is None or now - (self.renewed_at or now) > self.ttl_s:
@@ -53,20 +57,20 @@ class OwnLease:
         return lapsed
 
     def renewal_failed(self) -> None:
-        """A renewal had no answer, or was refused."""
+        """Record a renewal without an answer, or one that Redis rejected."""
         self._finished += 1
         self.mark_interrupted()
 
     def mark_interrupted(self) -> None:
-        """A renewal failed, or Redis has begun a new life: what happened to our ticket may have happened to everybody's."""
+        """Start the uninterrupted time anew. What happened to our lease may have happened to every lease."""
         self.unbroken_since = None
 
     def since_last_renewal_s(self, now: float) -> float:
-        """How long ago the last renewal that worked was asked for."""
+        """The time since the start of the last renewal that succeeded."""
         return 0.0 if self.renewed_at is None else now - self.renewed_at
 
     def may_declare_dead(self, now: float) -> bool:
-        """May we call others' leases expired? Only after a whole TTL of renewals that worked."""
+        """True if this process may call peers' leases expired: its own renewals have succeeded for a whole TTL."""
         return (
             self.unbroken_since is not None
             and self.renewed_at is not None
@@ -76,7 +80,7 @@ class OwnLease:
 
 
 def readable(leases: Iterable[bytes | None]) -> Iterator[dict[str, Any]]:
-    """What those that are there say. Nobody need trust it: it was written by others."""
+    """The contents of those leases that exist and are maps. Other processes wrote them, so no value can be trusted."""
     for lease in leases:
         try:
             facts = None if lease is None else unpack(lease)

@@ -1,4 +1,4 @@
-"""What a lease says of its process as long as that runs: what it is, where it runs, and to which deployment it belongs."""
+"""The part of a lease that stays the same as long as its process runs: what it is, where, and in which deployment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from channel_layer.protocol.packets import VERSION
 
 
 def lease_facts(context: NodeContext) -> dict[str, Any]:
-    """What the lease says of this process as long as it runs."""
+    """What the lease contains as long as the process runs."""
     settings = context.settings
     belongs_to = {
         "app": settings.app,

@@ -1,7 +1,7 @@
-"""Buying the next seconds, from a thread: an application that blocks the loop is slow, not dead.
+"""Renews the lease from a thread of its own, since an application that blocks the event loop is slow and not dead.
 
-The thread has a connection of its own and does nothing but renew. What the lease says is replaced as a whole by the loop's
-thread (`figures`), so no lock is needed. PROTOCOL.md, P6 and P8.
+The thread has its own connection and does nothing but renew. The loop's thread replaces the figures as a whole, so no lock is
+needed. PROTOCOL.md, P6 and P8.
 """
 
 from __future__ import annotations
@@ -24,26 +24,26 @@ from channel_layer.redis import scripts as redis_scripts
 from channel_layer.redis.blocking_client import blocking_client, close_in_child
 
 log = logging.getLogger("towpath.lease")
-relay = LogRelay(log)  #: for the thread of a lease, which waits for nothing but Redis
+relay = LogRelay(log)  #: for the lease's thread, which waits for nothing but Redis
 
 BLOCKED_S = 2.0
-RETRY_S = 0.1  #: a renewal that failed has used up half a TTL already: the next must be there as soon as Redis is
+RETRY_S = 0.1  #: a renewal that failed has used up half a TTL: the next must be sent as soon as Redis is back
 
 
 class RenewalObserver(Protocol):
-    """What is to be done at each renewal. Each method is called by the thread of the lease: it may look, hand over, and no more."""
+    """What happens at each renewal. The lease's thread calls each method: it may read, pass on, and no more."""
 
     def on_renewal_started(self) -> None:
-        """Before each renewal."""
+        """Called before each renewal."""
 
     def on_renewed(self, asked_at: float, found: bool) -> None:
-        """A renewal of `asked_at` (monotonic) worked. found: the old lease was still there."""
+        """A renewal that began at `asked_at` (monotonic) succeeded. found: the previous lease still existed."""
 
     def on_renewal_failed(self) -> None:
-        """A renewal had no answer, or was refused."""
+        """A renewal had no answer, or Redis rejected it."""
 
     def figures_while_blocked(self, blocked_s: float) -> dict[str, Any]:
-        """What is to be said while the loop is blocked and tells nothing."""
+        """What the lease contains instead of the last figures while the loop is blocked."""
 
 
 class LeaseRenewal:
@@ -65,18 +65,18 @@ class LeaseRenewal:
         self._thread = threading.Thread(target=self._run, name="towpath-lease", daemon=True)
         self._figures: dict[str, Any] = {}  # what `status` shows of this process; replaced as a whole
         self._moved = False
-        self._turned_at = time.monotonic()  # when the loop was last seen to turn
+        self._turned_at = time.monotonic()  # when the loop last showed that it turns
         self._blocked_since: float | None = None
         self._loop_thread = threading.get_ident()
         give_up_in_children(self)
 
     def start(self) -> None:
-        """Write the first lease (raises RedisError), then renew once a second."""
+        """Write the first lease (raises RedisError), then renew it once a second."""
         self._renew()
         self._thread.start()
 
     def stop(self) -> None:
-        """Give the lease back, and leave nothing behind. Blocks for as long as Redis does not answer: half a TTL per attempt."""
+        """Delete the lease and all that belongs to it. Blocks while Redis does not answer: half a TTL for each attempt."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join()
@@ -87,15 +87,15 @@ class LeaseRenewal:
         self._client.close()
 
     def report(self, figures: dict[str, Any]) -> None:
-        """What `status` shows of this process from the next renewal on. By the loop's thread, often: so it is seen to turn.
+        """Set the figures that the lease contains from the next renewal on. Each call also shows that the loop turns.
 
-        A blocked process is slow, not dead.
+        To be called often, by the loop's thread. A process with a blocked loop is slow, not dead.
         """
         self._turned_at = time.monotonic()
         self._figures = figures
 
     def server_moved(self) -> None:
-        """Redis is another server now, says the loop's thread: the next renewal is to find it."""
+        """Connect anew for the next renewal: Redis is on another server now. Called by the loop's thread."""
         self._moved = True
 
     def forked(self) -> None:
@@ -108,11 +108,11 @@ class LeaseRenewal:
             try:
                 self._renew()
                 pause_s = RENEWAL_INTERVAL_S
-            except (RedisError, MemoryError) as error:  # whatever is short at present: this thread must outlast it
+            except (RedisError, MemoryError) as error:  # whatever is short, this thread must outlast it
                 if pause_s == RENEWAL_INTERVAL_S:
                     relay.warning("the lease could not be renewed: %s", error)
                 pause_s = RETRY_S
-                self._client.connection_pool.disconnect()  # the next one may lead to another server
+                self._client.connection_pool.disconnect()  # the next connection may lead to another server
                 self._observer.on_renewal_failed()
 
     def _renew(self) -> None:
@@ -135,7 +135,7 @@ class LeaseRenewal:
         return content
 
     def _blocked_s(self, now: float) -> float:
-        """How long the loop has not turned, if that is worth telling."""
+        """How long the loop has not turned, or 0.0 below BLOCKED_S. Logs the beginning and the end."""
         blocked_s = now - self._turned_at
         since = self._blocked_since
         if blocked_s < BLOCKED_S:

@@ -1,8 +1,8 @@
-"""How a worker reads a shared channel: a blocking read that wakes one reader and not the herd.
+"""Reads one shared channel for a worker, by a blocking read that wakes one reader and not the herd.
 
-Reading is not owning: an entry belongs to whoever wins the take script (node.py). Once a second the reader claims what
-has been pending for two seconds, its own included: a reader that died, or an answer that was lost, holds nothing up.
-PROTOCOL.md, "Adoption".
+To read an entry is not to own it: the take script decides which worker adopts it (shared_channels.py). Once a second the reader
+claims entries that have been pending for two seconds, its own included, so that a reader that died, or an answer that was lost,
+holds up no connection. PROTOCOL.md, "Adoption".
 """
 
 from __future__ import annotations
@@ -37,20 +37,22 @@ RETRY_S = 0.25
 
 
 class EntryConsumer(Protocol):
-    """How much of one shared channel is to be read, and what is to be done with it."""
+    """Decides how much of one shared channel is read, and gets what was read."""
 
     def read_limit(self) -> int:
-        """How many entries may be read now (0: none). When that may have grown, `read_more` is to be called."""
+        """How many entries may be read now (0: none). Call `read_more` when that may have grown."""
 
     def defer_s(self) -> float:
-        """How long is what waits better left to others? What they do not take in this time, or twice this time, we do."""
+        """How long waiting entries are better left to other workers. After once or twice this time, this worker reads what they
+        have not.
+        """
 
     def on_entries(self, entries: list[Entry]) -> bool:
-        """What was read. True: no more is to be read until `read_more` is called."""
+        """Handle entries that were read. Returns True to read no more until `read_more` is called."""
 
 
 class ChannelReader:
-    """One worker's reader of one shared channel."""
+    """The reader of one shared channel, for one worker."""
 
     def __init__(
         self, context: NodeContext, channel: str, consumer: EntryConsumer, on_malformed: Callable[[], None]
@@ -69,15 +71,15 @@ class ChannelReader:
         self._deferral = Deferral()
 
     async def start(self) -> None:
-        """Connect and read; raises LayerUnavailable."""
+        """Connect and read. Raises LayerUnavailable."""
         await self.managed.start()
 
     async def close(self) -> None:
-        """Read no more. A read that waits in Redis ends with its connection: what it would have brought is left to others."""
+        """Stop reading. A read that blocks in Redis ends with its connection, and leaves its entries to other workers."""
         await self.managed.close()
 
     def read_more(self) -> None:
-        """Read on, if there is room and no read is under way."""
+        """Read on, if the consumer's limit permits and no read is under way."""
         connection = self.managed.connection
         if self._reading or connection is None:
             return
@@ -94,11 +96,11 @@ class ChannelReader:
             self._read(connection, count, defer_s)
 
     def interrupt(self) -> None:
-        """End a read that waits in Redis: what it would have brought is left to others. `read_more` says when it reads on."""
+        """End a read that blocks in Redis, which leaves its entries to other workers. `read_more` decides when to read on."""
         self.managed.renew()
 
     def yield_to_newer(self) -> None:
-        """`defer_s` has grown: a read that waits in Redis would be served before those of others. End it."""
+        """End a read that blocks in Redis, since `defer_s` has grown: Redis would serve it before the reads of other workers."""
         if self._consumer.defer_s():
             self.interrupt()
 
@@ -116,7 +118,7 @@ class ChannelReader:
         connection.call(was_read, *command)
 
     def _check_queue(self, connection: RedisConnection, count: int, defer_s: float) -> None:
-        """Whether others read what waits."""
+        """Check whether other workers read what waits."""
         before: list[Answer] = []
 
         def checked(newest: Answer) -> None:
@@ -136,7 +138,7 @@ class ChannelReader:
             self.read_more()
 
     def _done(self, answer: Answer) -> bool:
-        """A call was answered. True: as it should be; else what follows has been seen to, or the link comes back."""
+        """True if a call succeeded. Otherwise a retry is arranged, or the connection is made again."""
         self._reading = False
         if isinstance(answer, hiredis.ReplyError):
             self._failed(answer)
@@ -187,7 +189,7 @@ class ChannelReader:
             self.read_more()
 
     def _hand_over(self, found: list[Any]) -> bool:
-        """True: no more until `read_more` is called."""
+        """Pass entries on. Returns True if nothing is to be read until `read_more` is called."""
         entries = []
         for entry_id, fields in found:
             try:
@@ -202,14 +204,14 @@ class ChannelReader:
         return bool(entries) and self._consumer.on_entries(entries)
 
     def _discard(self, entry_id: bytes, size_bytes: int) -> None:
-        """Nobody can take it: out of the queue with it."""
+        """Remove an entry from the channel, since no worker could adopt it."""
         if self.managed.connection is not None:
             keys = (self._stream, self._size)
             redis_scripts.CANCEL.call(self.managed.connection, ignore, 2, *keys, GROUP, entry_id, size_bytes)
 
 
 def _last_read(groups: Answer) -> bytes:
-    """Up to where the workers' group has read; from its beginning, if there is no answer that says so."""
+    """The id up to which the workers' group has read; the id before every entry if the answer does not contain it."""
     for group in groups if isinstance(groups, list) else ():
         facts = dict(zip(group[::2], group[1::2], strict=True))
         if facts.get(b"name") == GROUP.encode():
@@ -218,5 +220,5 @@ def _last_read(groups: Answer) -> bytes:
 
 
 def _first_id(entries: Answer) -> bytes | None:
-    """None: there is no entry, or no answer that says so."""
+    """The id of the first entry; None if there is no entry, or no such answer."""
     return entries[0][0] if isinstance(entries, list) and entries else None

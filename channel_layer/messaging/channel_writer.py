@@ -1,7 +1,7 @@
-"""How connections come onto the shared channels: one script call per channel under way, the rest gathers.
+"""Queues connections on one shared channel: one script call is under way, and what comes meanwhile gathers.
 
-What is sent is never sent twice. The outcome of each goes to its `EnqueueListener`: the entry's id; FULL; UNAVAILABLE (nothing was
-sent); UNKNOWN (sent, and no answer came). PROTOCOL.md, P4 and "Unknown outcomes".
+Nothing is sent twice. The outcome of each goes to its `EnqueueListener`: the entry's id; FULL; UNAVAILABLE (nothing was sent);
+UNKNOWN (sent, and no answer came). PROTOCOL.md, P4 and "Unknown outcomes".
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ log = logging.getLogger("towpath.opener")
 
 TTL_INTERVAL_S = 1.0
 RETRY_S = 0.25
-FEW = 16  #: so many go together without a look at their size
+FEW = 16  #: so many go together without adding up their sizes
 
 
 class Outcome(Enum):
-    """What became of an `open` that has no entry."""
+    """What became of an `open` that has no known entry."""
 
-    FULL = auto()  #: refused by capacity; nothing was added
-    UNAVAILABLE = auto()  #: Redis was not reachable, or refused; nothing was added
-    UNKNOWN = auto()  #: no answer came: it may or may not be there
+    FULL = auto()  #: the channel is at its capacity; nothing was added
+    UNAVAILABLE = auto()  #: Redis was unreachable or rejected the call; nothing was added
+    UNKNOWN = auto()  #: no answer came: the entry may exist or not
 
 
 class EnqueueListener(Protocol):
-    """Who waits for the outcome of an `open`."""
+    """Gets the outcome of an `open`."""
 
     def waits(self, epoch: int) -> bool:
-        """Is it still to be opened? Asked at the moment of sending; if not, nothing is sent and nothing more is said."""
+        """True if the connection still waits to be queued. Asked at the moment of sending; if False, nothing is sent or reported."""
 
     def opened(self, epoch: int, outcome: bytes | Outcome) -> None:
-        """The entry's id, or why there is none (or none that is known)."""
+        """Handle the outcome: the entry's id, or why there is none, or none that is known."""
 
 
 _Opening = tuple[bytes, EnqueueListener, int]
@@ -52,7 +52,7 @@ _Opening = tuple[bytes, EnqueueListener, int]
 
 @dataclass(frozen=True, slots=True)
 class ChannelLimits:
-    """How much one process lets wait on a shared channel, and how long the keys of the channel live at least."""
+    """How much one process lets wait on a shared channel, and how long the channel's keys live at least."""
 
     capacity: int
     size_bytes_max: int
@@ -60,7 +60,7 @@ class ChannelLimits:
 
 
 class ChannelWriter:
-    """The way onto one shared channel, for one process. worker: the one that alone reads this channel; None: all do."""
+    """Queues connections on one shared channel, for one process. worker: the only one that reads the channel; None: all do."""
 
     def __init__(self, context: NodeContext, channel: str, limits: ChannelLimits, worker: str | None = None) -> None:
         self.worker = worker
@@ -68,34 +68,34 @@ class ChannelWriter:
         self._stream = context.keys.channel(channel)
         self._size = context.keys.channel_size(channel)
         self._limits = (limits.capacity, limits.size_bytes_max, limits.ttl_ms + int(TTL_INTERVAL_S * 1000))
-        self._ttl_due = 0.0  # when the keys' time to live is to be seen to again
+        self._ttl_due = 0.0  # when the keys' time to live is to be renewed
         self._connection: RedisConnection | None = None
         self._waiting: list[_Opening] = []
-        #: Queued again while Redis is away or full; their wait is counted elsewhere.
+        #: Connections that are requeued while Redis is unreachable or full; their wait is bounded elsewhere.
         self._requeueing: list[_Opening] = []
-        #: To be withdrawn, and nobody knows whether they were: the era, id and size of each, and who wants to know.
+        #: Withdrawals without an answer: era, id and size of each entry, and the callback for its outcome.
         self._unanswered_withdrawals: list[tuple[str, bytes, int, OnAnswer]] = []
         self._abandoned = False
         self._rejections = RejectionLog(log, "new connections")
         self._under_way = False
         self._scheduled = False
-        self._retry: asyncio.TimerHandle | None = None  # when Redis has refused what is returning
+        self._retry: asyncio.TimerHandle | None = None  # set when Redis has rejected connections that are requeued
         self._loop = asyncio.get_running_loop()
 
     def connected(self, connection: RedisConnection) -> None:
-        """A connection stands (again)."""
+        """Use a new connection: repeat withdrawals without an answer, and requeue what waited for Redis."""
         self._connection = connection
         self._under_way = False
         if self._retry is not None:
             self._retry.cancel()
         unanswered, self._unanswered_withdrawals = self._unanswered_withdrawals, []
         for era, entry_id, size_bytes, on_answer in unanswered:
-            if era == connection.era:  # in another life of the data nobody takes it
+            if era == connection.era:  # in another era of the data, no worker can take the entry
                 self.withdraw(entry_id, size_bytes, on_answer)
         self._requeue()
 
     def abandon(self) -> None:
-        """Nobody reads this channel any more: what comes to stand there is withdrawn."""
+        """Mark the channel as one that no worker reads any more: connections that are queued there are withdrawn."""
         self._abandoned = True
 
     @property
@@ -105,22 +105,23 @@ class ChannelWriter:
 
     @property
     def idle(self) -> bool:
-        """True if nothing is under way, or will be."""
+        """True if nothing is under way or waiting."""
         return not (
             self._waiting or self._requeueing or self._unanswered_withdrawals or self._under_way or self._scheduled
         )
 
     def open(self, packed: bytes, listener: EnqueueListener, epoch: int) -> None:
-        """Queue one packed packet. The outcome comes by `listener.opened`."""
+        """Queue one packed packet. The outcome is passed to `listener.opened`."""
         self._waiting.append((packed, listener, epoch))
         if not self._scheduled and not self._under_way:
             self._scheduled = True
             self._loop.call_soon(self._flush)
 
     def withdraw(self, entry_id: bytes, size_bytes: int, on_answer: OnAnswer) -> None:
-        """Run the cancel script: 1 means that nobody will ever take the entry.
+        """Run the cancel script. The answer 1 means that no worker will ever take the entry.
 
-        Without an answer it is run again on the next connection: `on_answer` hears LayerUnavailable first, and the answer then.
+        Without an answer the script runs again on the next connection: `on_answer` gets LayerUnavailable first, and then the
+        answer.
         """
         connection = self._connection
         if connection is None:
@@ -135,7 +136,7 @@ class ChannelWriter:
         redis_scripts.CANCEL.call(connection, answered, 2, self._stream, self._size, GROUP, entry_id, size_bytes)
 
     def entry_size_bytes(self, packed: bytes) -> int:
-        """What an entry with this packet counts against the channel's bytes."""
+        """The size by which an entry with this packet counts against the channel's bytes."""
         return len(self._head) + 3 + len(packed)
 
     def _flush(self) -> None:
@@ -172,7 +173,11 @@ class ChannelWriter:
         return 1
 
     def _reject(self, batch: list[_Opening]) -> None:
-        """Redis is away, or takes nothing: who is new is told so; who was in already, and has lost his answer or his owner, waits."""
+        """Handle connections that Redis cannot take now. New ones fail at once (503); those that are requeued wait and are
+        retried.
+
+        A connection is requeued when its answer or its owner was lost: it was accepted once, so an outage must not end it.
+        """
         for opening in batch:
             _, listener, epoch = opening
             if epoch > 1:
@@ -187,7 +192,7 @@ class ChannelWriter:
         self._go_on()
 
     def _next(self) -> list[_Opening]:
-        """As much as one script call takes."""
+        """As many waiting connections as one script call takes."""
         if len(self._waiting) <= FEW:
             batch, self._waiting = self._waiting, []
             return batch
@@ -198,7 +203,7 @@ class ChannelWriter:
     def _answered(self, batch: list[_Opening], answer: Answer) -> None:
         self._under_way = False
         if isinstance(answer, Exception):
-            self._ttl_due = 0.0  # nobody has seen to it, as far as we know
+            self._ttl_due = 0.0  # as far as is known, the time to live was not renewed
         if isinstance(answer, LayerUnavailable):
             outcomes: list[bytes | Outcome] = [Outcome.UNKNOWN] * len(batch)
         elif isinstance(answer, hiredis.ReplyError):

@@ -1,12 +1,12 @@
-"""Whether a reader of a shared channel leaves what comes to others, and when it helps them all the same.
+"""Whether a reader of a shared channel leaves waiting entries to other workers, and when it reads them after all.
 
-Think of a door at which several people arrive at once: who has time lets the others go first, and after a moment walks through if
-somebody still stands there. So a reader that declines does not read; it looks, after each such moment, whether anything of what was
-there at its last look has still been read by nobody. The others are full, slow or gone then, and it reads until nothing is left, or for
-as long a moment. Nothing waits longer than two of them because everybody is polite. (What was read and not taken is another matter: it
-is claimed. Were it counted here, one entry that a dead reader holds would make all others believe for two seconds that nobody reads.)
+A reader that defers does not read. It checks, after each delay, whether any entry that was there at its last check has still not
+been read. If so, the other workers are full, slow or gone, and it reads until nothing is left, or for another delay at most. So
+no entry waits longer than two delays because every worker defers. An entry that was read and not taken is another matter: it is
+claimed. If it were counted here, one entry that a dead reader holds would make all other workers believe for two seconds that
+none of them reads.
 
-No Redis and no clock here: the caller brings what it found and `now` (monotonic, seconds). PROTOCOL.md, "Adoption"; P7.
+No I/O: callers pass what they found and `now` (monotonic seconds). PROTOCOL.md, "Adoption"; P7.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ NOTHING = b"0-0"  #: an id before that of every entry
 
 
 class Deferral:
-    """One reader's. `seen`: the newest entry at its last look; whatever is not newer has been there for a moment at the next one."""
+    """The deferral of one reader. `seen` is the newest entry at its last check: any older one has waited for a delay at the next
+    check.
+    """
 
     __slots__ = ("_helping_until", "_seen_at", "seen")
 
@@ -27,15 +29,16 @@ class Deferral:
         self._helping_until = 0.0
 
     def should_defer(self, defer_s: float, now: float) -> bool:
-        """Better look than read? defer_s: for how long things are left to others; 0: they are not."""
+        """True if the reader should check instead of reading. defer_s: how long entries are left to others; 0: not at all."""
         return defer_s > 0 and now >= self._helping_until
 
     def record_look(self, waited: bytes | None, read: bytes, newest: bytes | None, defer_s: float, now: float) -> bool:
-        """What a look has found. True: others were not quick enough, so read now, and for `defer_s` from now on at the most.
+        """Record a check. Returns True if other workers were too slow, so that this one reads now, and for at most `defer_s` from
+        now on.
 
-        waited: the last entry up to `seen`, None if all those are gone. read: up to where entries were read by anybody. newest: the
-        last one of all, None if there is none. A look that comes early, since a connection was made anew, tells nothing: what it
-        finds has not been there for a moment.
+        waited: the last entry up to `seen`, None if all those are gone. read: the id up to which entries were read by any worker.
+        newest: the last entry of all, None if there is none. A check that comes early, since a connection was made anew, proves
+        nothing: what it finds has not waited for a delay.
         """
         if now < self._seen_at + defer_s and self.seen != NOTHING:
             return False
@@ -46,7 +49,7 @@ class Deferral:
         return True
 
     def nothing_left(self) -> None:
-        """Everything was read: no more help is needed."""
+        """End the help early: all entries were read."""
         self._helping_until = 0.0
 
 

@@ -19,6 +19,6 @@ class Entry:
 
     @property
     def deadline_ms(self) -> int:
-        """The last moment of its wait, by Redis' clock."""
+        """The end of its wait, by Redis' clock."""
         wait_ms: int = self.packet[OPEN_WAIT_MS]
         return int(self.entry_id.partition(b"-")[0]) + wait_ms

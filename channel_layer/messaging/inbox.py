@@ -1,9 +1,9 @@
-"""What comes to a process: one stream, read by its owner alone with its own offset, and trimmed behind it.
+"""The inbox of a process: one stream, read by its owner alone with its own offset, and trimmed behind it.
 
-The reader never waits for anybody: it decodes, hands over, and reads on. After every reconnect the owner makes the stream again if it
-is missing; on the same life of Redis that means that its data was lost under us (FLUSHALL), and its observer is told. In a new life of
-Redis' data it reads from the beginning: ids of the old life mean nothing there, since clocks differ, and what it reads twice is dropped
-like everything that was sent twice (PROTOCOL.md, P9).
+The reader never waits for its observer: it decodes, passes on, and reads on. After each reconnect the owner makes the stream
+again if it is missing. In the same era that means that Redis lost its data while it kept running (FLUSHALL), and the observer
+gets to know it. In a new era the inbox is read from its beginning: ids of the old era mean nothing there, since clocks differ,
+and what is read twice is dropped like everything that was sent twice (PROTOCOL.md, P9).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TRIM_BYTES = 131_072
 RETRY_S = 0.1
 
 StreamId = tuple[int, int]
-BEYOND: StreamId = (2**64, 0)  # all ids
+BEYOND: StreamId = (2**64, 0)  # greater than every id
 
 
 def parse_id(text: bytes) -> StreamId:
@@ -40,25 +40,25 @@ def parse_id(text: bytes) -> StreamId:
 
 
 class InboxObserver(Protocol):
-    """What is to be done with what comes."""
+    """Gets what arrives in the inbox."""
 
     def on_packets(self, sender: str, packets: list[list[Any]]) -> None:
-        """One batch, in the order of the stream."""
+        """Handle one batch; batches come in the order of the stream."""
 
     def on_malformed(self) -> None:
-        """An entry was dropped: it holds no batch."""
+        """An entry was dropped, since it holds no batch."""
 
     def on_data_lost(self) -> None:
-        """The inbox is gone, on the same life of Redis: its data was lost under us."""
+        """The inbox is missing in the same era: Redis lost its data while it kept running."""
 
 
 class Inbox:
-    """One process' inbox."""
+    """The inbox of one process."""
 
     def __init__(self, context: NodeContext, observer: InboxObserver) -> None:
         self._key = context.keys.inbox(context.name)
         self._observer = observer
-        self._on_packets = observer.on_packets  # bound once: it is called for each batch
+        self._on_packets = observer.on_packets  # bound once, since it is called for each batch
         self.managed = ManagedConnection(context.address, "inbox", self._connected)
         self._rejections = RejectionLog(log, "to make or read the inbox")
         self._made: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -69,7 +69,7 @@ class Inbox:
         self._waiters: list[tuple[StreamId, asyncio.Future[None]]] = []
 
     async def start(self) -> None:
-        """Make the inbox and read it; raises LayerUnavailable."""
+        """Make the inbox and read it. Raises LayerUnavailable."""
         await self.managed.start()
         await self._made
 
@@ -78,25 +78,25 @@ class Inbox:
         await self.managed.close()
 
     def make(self, connection: RedisConnection) -> None:
-        """Make it, if it is missing, before anything else that is said on `connection`.
+        """Make the inbox if it is missing, before any other command is sent on `connection`.
 
-        Whoever takes an `open` of ours answers into it, and that may be sooner than our reader is back.
+        A worker that adopts a connection answers into the inbox, possibly before our reader is connected again.
         """
-        known = self._era  # now: our reader may be told of another life of the data before we are answered
+        known = self._era  # as it is now: our reader may learn of another era before this call is answered
 
         def made(answer: Answer) -> None:
             if isinstance(answer, list) and answer[0] and connection.era == known:
                 self._observer.on_data_lost()
 
-        # By its text: never a turn later.
+        # By its text and not by its digest, so that it never runs a turn later.
         connection.call(made, "EVAL", redis_scripts.MAKE_INBOX.text, 1, self._key, TTL_MS)
 
     def make_again(self) -> None:
-        """The lease was found missing: so may the inbox be. Makes it, if it is."""
+        """Make the inbox if it is missing: the lease was found missing, and so may be the inbox."""
         self.managed.renew()
 
     async def read_up(self, connection: RedisConnection) -> None:
-        """Return when everything that is in the inbox now has been handed over. `connection`: another one than ours."""
+        """Return when everything that is in the inbox now has been handled. connection: another one than the reader's."""
         newest = await connection.execute("XREVRANGE", self._key, "+", "-", "COUNT", 1)
         if not newest:
             return
@@ -120,7 +120,9 @@ class Inbox:
         redis_scripts.MAKE_INBOX.call(connection, made, 1, self._key, TTL_MS)
 
     def _found(self, era: str, was_made: int, last_id: bytes) -> None:
-        """Go back where the stream is another one; who waits for what was lost with it need not wait any longer."""
+        """Read from the beginning if this is another stream, and wake those that wait for packets which were lost with the last
+        one.
+        """
         lost = was_made and era == self._era
         if was_made or era != self._era or parse_id(last_id) < parse_id(self._last_id):
             self._era = era
@@ -139,7 +141,7 @@ class Inbox:
         connection.call(answered, "XREAD", "COUNT", ENTRIES_MAX, "BLOCK", BLOCK_MS, "STREAMS", self._key, self._last_id)
 
     def _trim(self, connection: RedisConnection) -> None:
-        """Everything up to the last entry read may go."""
+        """Trim all entries that have been read."""
         milliseconds, number = parse_id(self._last_id)
         connection.send("XTRIM", self._key, "MINID", f"{milliseconds}-{number + 1}")
         self._read_entries = self._read_bytes = 0
@@ -158,9 +160,9 @@ class Inbox:
         self._read(connection)
 
     def _failed(self, connection: RedisConnection, error: Exception) -> None:
-        """Neither made nor read: begin anew, by the link."""
+        """Connect anew after a moment: the inbox could not be made or read."""
         if isinstance(error, LayerUnavailable):
-            return  # the link comes back
+            return  # the connection is made again by itself
         self._rejections.rejected(error)
         if not self._made.done():
             self._made.set_exception(LayerUnavailable(f"the inbox could not be made: {error}"))

@@ -1,14 +1,14 @@
-"""Who is a member of what, in the process that owns the members.
+"""The members of groups in the process that holds their connections.
 
-Membership lives where the member lives and dies with it; nothing has to expire and nobody else has to know. Redis hears only of the
-first member of a group in a process and of the last. PROTOCOL.md, "Groups", P10.
+A membership ends with its connection, so it needs no expiry, and no other process has to know it. Redis is told only about the
+first member of a group in a process and about the last. PROTOCOL.md, "Groups", P10.
 """
 
 from __future__ import annotations
 
 
 class Membership:
-    """Members are the numbers of this process' connections."""
+    """The members of each group, by the numbers of this process' connections."""
 
     __slots__ = ("_groups_of", "_members_of")
 
@@ -17,12 +17,12 @@ class Membership:
         self._groups_of: dict[int, set[str]] = {}
 
     def add(self, group: str, member: int, epoch: int = 0) -> None:
-        """epoch: of the instance that asked; 0: somebody else. Adding again only renews the epoch."""
+        """Add a member; adding it again only renews the epoch. epoch: that of the instance that asked; 0: another sender."""
         self._members_of.setdefault(group, {})[member] = epoch
         self._groups_of.setdefault(member, set()).add(group)
 
     def discard(self, group: str, member: int) -> bool:
-        """True if it was the group's last member here: unsubscribe."""
+        """Remove a member of one group. Returns True if it was the last one here: unsubscribe."""
         members = self._members_of.get(group)
         if members is None or member not in members:
             return False
@@ -36,20 +36,20 @@ class Membership:
         return not members
 
     def remove(self, member: int) -> list[str]:
-        """The member is no more. The groups that lost their last member here: unsubscribe from them."""
+        """Remove a member of all groups. Returns the groups that lost their last member here: unsubscribe from them."""
         if member not in self._groups_of:
             return []
         return [group for group in tuple(self._groups_of[member]) if self.discard(group, member)]
 
     def expire_stale(self, member: int, epoch: int) -> list[str]:
-        """Memberships that an earlier instance asked for and the one of `epoch` did not confirm end. Groups to unsubscribe."""
+        """End memberships of earlier instances that the one of `epoch` did not confirm. Returns the groups to unsubscribe from."""
         stale = [group for group in self._groups_of.get(member, ()) if 0 < self._members_of[group][member] < epoch]
         return [group for group in stale if self.discard(group, member)]
 
     def has(self, group: str, member: int) -> bool:
-        """True if it is a member of the group now."""
+        """True if `member` belongs to the group now."""
         return member in self._members_of.get(group, ())
 
     def members(self, group: str) -> tuple[int, ...]:
-        """Members of a group in this process as they are now, in the order of joining."""
+        """The members of a group in this process now, in the order of joining."""
         return tuple(self._members_of.get(group, ()))

@@ -1,4 +1,4 @@
-"""What all parts of one node share: its name, its role, the keys, the address and the settings of its Redis."""
+"""The values that all parts of one node share: its name and role, and the keys, address and settings of its Redis."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from channel_layer.protocol.keys import Keys
 from channel_layer.redis.address import RedisAddress
 from channel_layer.settings import RedisSettings
 
-#: Everything but leases outlives its owner by twice the longest wait, and never by less than a minute.
+#: All keys but leases outlive their owner by twice the longest wait, and by a minute at least.
 ORPHAN_WAITS = 2
 ORPHAN_WAIT_S_MIN = 30.0
 

@@ -1,9 +1,10 @@
-"""What leaves a process for other processes: one batch per destination under way, the rest waits and leaves together.
+"""Sends packets to other processes: one batch per destination is under way, and what comes meanwhile leaves together.
 
-During one turn of the loop, and while a batch is under way, packets gather; so a quiet process answers at once, and a busy one sends
-hundreds of packets by one command. A batch whose outcome is unknown is kept and sent again, in order: the receiver drops what it
-has seen. A destination whose inbox is gone keeps its packets until the process is known to be gone (`drop`), or its lease was found missing
-(`drop_marked`: but for what was posted since, as it may live after all). PROTOCOL.md, P1 and "Unknown outcomes".
+Packets gather during one turn of the loop, and while a batch is under way. So a quiet process answers at once, and a busy one
+sends hundreds of packets by one command. A batch with an unknown outcome is kept and sent again, in order: the receiver drops
+what it has received. A destination without an inbox keeps its packets until the process is known to be gone (`drop`), or
+until its lease was found missing (`drop_marked`: without those that were posted since, as the process may be alive). PROTOCOL.md,
+P1 and "Unknown outcomes".
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ RETRY_S = 0.25
 
 
 class _Destination:
-    """One node's mail: what waits, and what is under way."""
+    """The packets for one node: those that wait, and those under way."""
 
     __slots__ = ("flushing", "inbox", "marked", "node", "under_way", "waiting", "waiting_bytes")
 
@@ -37,15 +38,15 @@ class _Destination:
         self.waiting_bytes = 0
         self.under_way: list[bytes] = []
         self.flushing = False  # a flush is due in this turn of the loop
-        self.marked = 0  # how many packets were here when somebody looked whether the node lives
+        self.marked = 0  # how many packets were here when a check of the node's lease began
 
     @property
     def busy(self) -> bool:
-        """Is there mail that Redis has not got, as far as we know?"""
+        """True if there are packets that Redis, as far as is known, has not got."""
         return bool(self.waiting or self.under_way)
 
     def take_back(self) -> None:
-        """What was under way goes again, before all that waits."""
+        """Put what was under way before all that waits, to send it again."""
         self.waiting[:0] = self.under_way
         self.waiting_bytes += sum(map(len, self.under_way))
         self.under_way = []
@@ -65,8 +66,8 @@ class _Destination:
 class Outbox:
     """All destinations of one process.
 
-    `on_missing(node)` is called when a node's inbox was not there; `before_flush()` at the start of each flush: a room adds what it
-    gathered during this turn.
+    `on_missing(node)` is called when a node's inbox was missing. `before_flush()` is called at the start of each flush: the
+    dispatcher adds what it gathered during this turn.
     """
 
     def __init__(
@@ -84,7 +85,7 @@ class Outbox:
         self._before_flush = before_flush
 
     def connected(self, connection: RedisConnection) -> None:
-        """A connection stands (again): what was under way on the last one goes again, in order."""
+        """Use a new connection: what was under way on the last one is sent again, in order."""
         self._connection = connection
         for destination in self._destinations.values():
             destination.take_back()
@@ -92,7 +93,7 @@ class Outbox:
                 self._make_due(destination)
 
     def post(self, node: str, packed: bytes) -> None:
-        """One packed packet for `node`; it leaves at the end of this turn of the loop, or with the next batch."""
+        """Queue one packed packet for `node`; it leaves at the end of this turn of the loop, or with the next batch."""
         destination = self._destinations.get(node)
         if destination is None:
             destination = self._destinations[node] = _Destination(node, self._keys.inbox(node))
@@ -102,17 +103,17 @@ class Outbox:
             self._make_due(destination)
 
     def drop(self, node: str) -> None:
-        """`node` is dead: nobody will read its mail."""
+        """Drop all packets for `node`: it is dead, and no process will read them."""
         self._destinations.pop(node, None)
 
     def mark(self, node: str) -> None:
-        """Somebody is about to look whether `node` lives: so much of its mail was here before."""
+        """Mark the packets for `node` that are here now, before its lease is checked."""
         destination = self._destinations.get(node)
         if destination is not None:
             destination.marked = len(destination.under_way) + len(destination.waiting)
 
     def drop_marked(self, node: str) -> None:
-        """It did not: what was here before that look is dropped, unless some of it is under way or has arrived since."""
+        """Drop the marked packets, since the lease was missing, unless some are under way or have arrived since."""
         destination = self._destinations.get(node)
         if destination is not None and not destination.under_way:
             del destination.waiting[: destination.marked]
@@ -123,17 +124,17 @@ class Outbox:
         return len(self._destinations)
 
     def waiting_bytes(self, node: str) -> int:
-        """How much waits for `node`, what is under way not counted."""
+        """The bytes that wait for `node`, without those of the batch under way."""
         destination = self._destinations.get(node)
         return destination.waiting_bytes if destination is not None else 0
 
     def drop_idle(self) -> None:
-        """Keep nothing for those to whom nothing is to be said: nodes come and go, and never come back by the same name."""
+        """Drop destinations without packets: nodes come and go, and never return under the same name."""
         self._destinations = {node: kept for node, kept in self._destinations.items() if kept.busy}
 
     @property
     def empty(self) -> bool:
-        """Has everything left, as far as Redis has said?"""
+        """True if Redis has confirmed everything that was posted."""
         return not any(destination.busy for destination in self._destinations.values())
 
     def schedule(self) -> None:
@@ -152,7 +153,7 @@ class Outbox:
             if self._before_flush is not None:
                 self._before_flush()
         finally:
-            self._scheduled = False  # not earlier: what the room adds leaves now
+            self._scheduled = False  # not earlier: what the dispatcher adds in `before_flush` leaves now
             self._send_due()
 
     def _send_due(self) -> None:
@@ -163,19 +164,19 @@ class Outbox:
                 self._try_to_send(destination)
 
     def _try_to_send(self, destination: _Destination) -> None:
-        """What goes wrong with one destination is no reason to leave the others without their mail."""
+        """Send one batch. A fault of one destination must not keep back the packets of the others."""
         try:
             self._send(destination)
         except MemoryError as error:
             self._rejected(destination, error)
-        except (TypeError, ValueError):  # what cannot be sent now never can; the receiver finds the gap
+        except (TypeError, ValueError):  # it never can be sent; the receiver finds out that packets are lost
             log.exception("an internal error: what %a was to be told cannot be sent", destination.node)
             self.drop(destination.node)
 
     def _send(self, destination: _Destination) -> None:
         connection = self._connection
         if connection is None or not connection.alive:
-            return  # `connected` takes it up again
+            return  # `connected` sends it again
         batch = join_batch(self._head, destination.next_batch())
 
         def answered(answer: Answer) -> None:
@@ -197,7 +198,9 @@ class Outbox:
             self._make_due(destination)
 
     def _rejected(self, destination: _Destination, answer: Answer) -> None:
-        """The batch was not added: no inbox (yet), out of memory (Redis or we), read-only. It is kept and tried again."""
+        """Keep a batch that was not added and retry it. The inbox is missing, memory is short (Redis' or ours), or Redis is
+        read-only.
+        """
         if answer is None:
             self._on_missing(destination.node)
         else:

@@ -1,11 +1,12 @@
 """Groups by publish and subscribe: one publish per group send, whatever the number of members.
 
-A process subscribes to a group at its first member there and unsubscribes after its last. `subscribe` returns after Redis has
-confirmed, so that who adds and then sends is certain to reach. After a lost connection everything is subscribed again; what was
-published meanwhile is lost, as with every publish. Such a gap is counted, and told with its length.
+A process subscribes to a group at its first member there and unsubscribes after its last. `subscribe` completes after Redis has
+confirmed, so that a group send after it is certain to arrive. After a lost connection everything is subscribed again; what was
+published meanwhile is lost, as with every publish. Such an interruption is counted, and logged with its length.
 
-Who is subscribed and is_subscribed nothing cannot know whether there was nothing to hear. So every 15 s a probe is published to oneself on
-another connection; if it does not come, this one is made again. PROTOCOL.md, "Groups", P10.
+A subscription that receives nothing cannot know whether anything was published. So every 15 s the process publishes a probe to
+itself on another connection; if it does not arrive, the connection of the subscriptions is made again. PROTOCOL.md, "Groups",
+P10.
 """
 
 from __future__ import annotations
@@ -26,27 +27,27 @@ from channel_layer.redis.rejection_log import RejectionLog
 
 log = logging.getLogger("towpath.groups")
 
-#: Counted in looks, one a second: a loop that was blocked has looked once, and reads first what came meanwhile.
+#: Counted in checks, one a second: a loop that was blocked has checked once, and reads first what came meanwhile.
 PROBE_CHECKS = 15
 PROBE_ANSWER_CHECKS = 5
 RETRY_S = 0.5
 
 
 class PubSubObserver(Protocol):
-    """What is to be done with what is published."""
+    """Gets what is published to this process."""
 
     def on_group_message(self, group: str, event: Event) -> None:
-        """A message of a group that is subscribed to."""
+        """Handle a message to a group that is subscribed to."""
 
     def on_news(self, what: str, node: str) -> None:
-        """News about a process; of a generation there is its name instead of the process'."""
+        """Handle news about a process, or about a generation, with its name in the place of the process'."""
 
     def on_malformed(self) -> None:
-        """Something was dropped: it is neither a message nor news."""
+        """Something was dropped that is neither a message nor news."""
 
 
 class PubSub:
-    """One process' subscriptions."""
+    """The subscriptions of one process."""
 
     def __init__(self, context: NodeContext, observer: PubSubObserver) -> None:
         self.managed = ManagedConnection(context.address, "groups", self._connected, self._lost, self._pushed)
@@ -54,19 +55,19 @@ class PubSub:
         self._prefix = context.keys.group("")
         self._news = context.keys.news
         self._probe = context.keys.probe(context.name)
-        self._probing = False  # a probe was published, and has not come
-        self._checks = 0  # since then, or since the connection stands
+        self._probing = False  # a probe was published and has not arrived
+        self._checks = 0  # since then, or since the connection was made
         self._rejections = RejectionLog(log, "to subscribe")
-        self._last_message_at = 0.0  # when anything came last
-        self._interrupted_since: float | None = None  # groups that have members here are not heard since then
-        self.interruptions = 0  #: how often that was so and is over
+        self._last_message_at = 0.0  # when anything arrived last
+        self._interrupted_since: float | None = None  # groups with members here receive nothing
+        self.interruptions = 0  #: how many interruptions are over
         self._loop = asyncio.get_running_loop()
         self._malformed_log = RateLimitedLog()
         self._confirmed: dict[str, asyncio.Future[None]] = {}  # by group: done once Redis has confirmed
-        self._unanswered: Counter[str] = Counter()  # by group: how often we have asked and not heard
+        self._unanswered: Counter[str] = Counter()  # by group: requests without an answer
 
     async def start(self) -> None:
-        """Connect; raises LayerUnavailable."""
+        """Connect. Raises LayerUnavailable."""
         await self.managed.start()
 
     async def close(self) -> None:
@@ -74,7 +75,7 @@ class PubSub:
         await self.managed.close()
 
     def subscribe(self, group: str) -> asyncio.Future[None]:
-        """Done when Redis has confirmed; the same future for all who ask meanwhile."""
+        """Subscribe to a group. Returns a future that is done when Redis has confirmed; the same one for all callers meanwhile."""
         future = self._confirmed.get(group)
         if future is None:
             future = self._confirmed[group] = self._loop.create_future()
@@ -83,12 +84,12 @@ class PubSub:
         return future
 
     def is_subscribed(self, group: str) -> bool:
-        """True if what is published to the group now will come, as far as we know."""
+        """True if, as far as is known, what is published to the group now will arrive."""
         future = self._confirmed.get(group)
         return future is not None and future.done() and self.managed.connection is not None
 
     def unsubscribe(self, group: str) -> None:
-        """The last member here is gone."""
+        """Unsubscribe from a group: its last member here has gone."""
         future = self._confirmed.pop(group, None)
         if future is None:
             return
@@ -98,7 +99,9 @@ class PubSub:
             self.managed.connection.write("UNSUBSCRIBE", self._prefix + group)
 
     def check(self, commands: RedisConnection | None) -> bool:
-        """Once a second: would we hear what is published? `commands`: where to publish. True: no, and a new connection is made."""
+        """Check once a second, by probes on `commands`, whether publishes arrive. Returns True if they do not; the connection is
+        then made again.
+        """
         if commands is None or self.managed.connection is None:
             self._probing = False
             return False
@@ -118,7 +121,7 @@ class PubSub:
         return False
 
     def _published(self, answer: Answer) -> None:
-        """A probe that was not published proves nothing."""
+        """Ignore a probe that was not published: it proves nothing."""
         if isinstance(answer, Exception):
             self._probing = False
 
@@ -133,7 +136,7 @@ class PubSub:
             self._ask(connection, group)
 
     def _lost(self) -> None:
-        """Nothing is confirmed any more: whoever joins now is told when the subscription stands again."""
+        """Forget all confirmations: a join completes when its group is subscribed again."""
         self._begin_interruption(self._loop.time())
         for group, future in self._confirmed.items():
             if future.done():
@@ -144,7 +147,7 @@ class PubSub:
             self._interrupted_since = since
 
     def _end_interruption(self, since: float) -> None:
-        """All subscriptions stand again."""
+        """Count and log an interruption: everything is subscribed again."""
         self._interrupted_since = None
         self.interruptions += 1
         text = "what was sent to %d group(s) within %.2f s may be lost: their subscriptions were away, and stand again"
@@ -172,7 +175,7 @@ class PubSub:
             self._on_subscribed(group)
 
     def _failed(self, answer: Answer) -> None:
-        """A subscription was refused, and nobody knows which, as confirmations are only counted: all are asked for anew."""
+        """Connect anew after a moment. Confirmations are only counted, so it is not known which subscription was rejected."""
         self._rejections.rejected(answer)
         self._loop.call_later(RETRY_S, self._begin_anew, self.managed.connection)
 
@@ -181,7 +184,7 @@ class PubSub:
             self.managed.renew()
 
     def _on_subscribed(self, group: str) -> None:
-        """An answer to SUBSCRIBE. An earlier one than the last says nothing: an UNSUBSCRIBE stands between them."""
+        """Count an answer to SUBSCRIBE. Only the last one confirms: an UNSUBSCRIBE stands between it and earlier ones."""
         self._unanswered[group] -= 1
         if self._unanswered[group] > 0:
             return
@@ -193,7 +196,7 @@ class PubSub:
             future.set_result(None)
 
     def _on_news(self, content: bytes) -> None:
-        """News about a process: [what, node]."""
+        """Pass on news about a process: [what, node]."""
         try:
             what, node = unpack(content)
             if type(what) is not str or type(node) is not str:

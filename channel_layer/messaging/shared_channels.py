@@ -1,7 +1,7 @@
-"""The shared channels, as one process has a part in them: ways onto them, readers of them, and who owns what was read.
+"""The shared channels as one process uses them: its writers, its readers, and the take script, which decides on the owner.
 
-A process that brings connections has openers, one that takes them has readers. Whether a reader leaves what waits to others is its
-room's to say, and that of a newer generation (generations.py). PROTOCOL.md, "Opening", "Adoption", "Generations".
+An interface server has writers and a worker has readers. Whether a reader leaves entries to others is decided by its worker, and
+by newer generations (generations.py). PROTOCOL.md, "Opening", "Adoption", "Generations".
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ log = logging.getLogger("towpath.node")
 
 NEVER_FULL = 2**53  #: the largest number that a script counts exactly
 
-#: What the take script is to do with an entry: itself, the last moment in ms at which it may be adopted (0: refuse it), and the
-#: packed `adopted` and `refused`, of which its interface server is told one.
+#: What the take script does with an entry: the entry, the last moment in ms at which it may be adopted (0: refuse it), and the
+#: packed `adopted` and `refused`, one of which is sent to its interface server.
 Offer = tuple[Entry, int, bytes, bytes]
 
 
 class SharedChannels:
-    """One process' part in them. commands: the link on which it asks and takes."""
+    """The writers and readers of one process. commands: the connection for scripts."""
 
     def __init__(self, context: NodeContext, commands: ManagedConnection, on_malformed: Callable[[], None]) -> None:
         self._context = context
@@ -49,31 +49,31 @@ class SharedChannels:
         self._readers: list[ChannelReader] = []
 
     async def close(self) -> None:
-        """Read no more."""
+        """Stop reading."""
         for reader in self._readers:
             await reader.close()
 
     @property
     def connections(self) -> list[ManagedConnection]:
-        """Those of the readers: each has one, as its reads block."""
+        """The connections of the readers: each has its own, since its reads block."""
         return [reader.managed for reader in self._readers]
 
     def connected(self, connection: RedisConnection) -> None:
-        """A connection for commands stands (again)."""
+        """Use a new connection for commands."""
         for writer in self._writers:
             writer.connected(connection)
 
     def channel_writer(self, channel: str) -> ChannelWriter:
-        """The way onto a shared channel, as long as there is room."""
+        """The writer for a shared channel, which refuses connections beyond the channel's capacity."""
         return self._add_writer(channel, self._shared_limits())
 
     def requeue_writer(self, channel: str) -> ChannelWriter:
-        """A way onto a shared channel that is never full: for what is bounded elsewhere."""
+        """A writer for a shared channel that is never full, for connections that are bounded elsewhere."""
         ttl_ms = max(self._context.orphan_ttl_ms, int(2000 * self._context.settings.resume_wait_s))
         return self._add_writer(channel, ChannelLimits(NEVER_FULL, NEVER_FULL, ttl_ms))
 
     def worker_channel_writer(self, channel: str, worker: str) -> ChannelWriter:
-        """The way onto the channel that stands beside `channel` for one worker. To be abandoned when that worker is dead."""
+        """The writer for the channel beside `channel` that one worker reads. Abandon it when that worker is dead."""
         self._writers = [writer for writer in self._writers if not (writer.abandoned and writer.idle)]
         return self._add_writer(own_channel(channel, worker), self._shared_limits(), worker)
 
@@ -97,11 +97,13 @@ class SharedChannels:
 
     @property
     def yields_to_newer(self) -> bool:
-        """Is there a newer generation, to which we leave what lasts?"""
+        """True if a newer generation has started, to which this process leaves long-lived connections."""
         return self._generations.yields_to_newer(self._loop.time())
 
     def generation_announced(self, generation: str) -> None:
-        """Somebody of it has started: a read that waits in Redis would be served before his."""
+        """Yield if this generation is newer: end reads that block, since Redis would serve them before those of the newer
+        process.
+        """
         if self._generations.announced(generation, self._loop.time()):
             for reader in self._readers:
                 reader.yield_to_newer()
@@ -109,7 +111,7 @@ class SharedChannels:
     def take(self, channel: str, offers: list[Offer], on_verdicts: Callable[[list[int] | None], None]) -> None:
         """Run the take script.
 
-        `on_verdicts` gets [queue length, verdict, …] (1 adopted, 2 refused, 0 not ours), or None: the outcome is unknown.
+        `on_verdicts` gets [queue length, verdict, …] (1 adopted, 2 refused, 0 not ours), or None if the outcome is unknown.
         """
 
         def answered(answer: Answer) -> None:

@@ -1,4 +1,4 @@
-"""What every process of ours needs, whatever it does: its identity on this machine, its log, its signals.
+"""What every process of Towpath needs: its identity on this machine, its log, its signals.
 
 Imports nothing else of Towpath but errors.py. It is in this package because both process packages need it.
 Begin with log_setup.py.

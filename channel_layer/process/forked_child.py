@@ -1,12 +1,12 @@
-"""What a forked child does not keep of the process that it is a copy of.
+"""Closes in a forked child what it inherits from its parent and must not use.
 
-An application may fork: `multiprocessing`, `os.fork`. The child has one thread, and every descriptor of its parent. Redis would not see
-the end of the parent's connections while the child lives, and what the child said on them would be taken for its parent's words.
+An application may fork: `multiprocessing`, `os.fork`. The child has one thread, and every descriptor of its parent. Redis would
+not see the end of the parent's connections while the child lives, and would take what the child sends for packets of the parent.
 
-* Signals are blocked from before the fork until everything is given up: the parent may end a child that has only just begun.
-* Descriptors are closed by `os.close` and in no other way. An event loop shares its epoll set with the parent: closing a descriptor
-  here leaves that as it is, removing it from the set would deafen the parent.
-* A command that is started by `subprocess` inherits nothing of ours: `exec` closes it.
+* Signals are blocked from before the fork until everything is closed: the parent may end a child that has only just begun.
+* Descriptors are closed by `os.close` and in no other way. An event loop shares its epoll set with the parent: to close a
+  descriptor here leaves the set as it is, to remove the descriptor from it would deafen the parent.
+* A command that is started by `subprocess` inherits nothing of this: `exec` closes it.
 """
 
 from __future__ import annotations
@@ -20,20 +20,21 @@ from weakref import WeakSet
 
 
 class Inherited(Protocol):
-    """Something that belongs to one process and not to its children."""
+    """An object that belongs to one process and not to its children."""
 
     def forked(self) -> None:
-        """In a child: give it up. Runs before anything else of Python does; it may not wait or take a lock."""
+        """Close in a child what the object holds. Runs before any other Python code there; must not wait or take a lock."""
 
 
 _inherited: WeakSet[Inherited] = WeakSet()
-_released: list[Inherited] = []  # in a child: a finalizer would close descriptors whose numbers are others' by then
+#: In a child: a finalizer would close descriptors that are used for something else by then.
+_released: list[Inherited] = []
 _blocked = threading.local()  # two threads may fork at once
 _ALL = signal.valid_signals()
 
 
 def give_up_in_children(what: Inherited) -> None:
-    """Call `what.forked()` in each child that is forked from now on, as long as somebody holds `what`."""
+    """Call `what.forked()` in each child that is forked from now on, as long as `what` is referenced."""
     _inherited.add(what)
 
 

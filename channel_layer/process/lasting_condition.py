@@ -1,9 +1,9 @@
-"""A condition that lasts, and when people are told of it: at its beginning, each minute, and at its end.
+"""When to log a condition that lasts: at its beginning, each minute, and at its end.
 
-It begins when every look for `settles_s` has found it, and ends when none has for as long: what comes and goes between two looks is
-one condition, and not a hundred lines.
+It begins when every check for `settles_s` has found it, and ends when none has for as long. So what comes and goes between two
+checks is one condition, and not a hundred lines.
 
-No clock and no log here: the caller looks a few times a second, and brings `now` (monotonic, seconds).
+No I/O: the caller checks a few times a second, and passes `now` (monotonic seconds).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ REPEAT_S = 60.0
 
 
 class News(Enum):
-    """What there is to be told."""
+    """What there is to log."""
 
     BEGAN = auto()
     LASTS = auto()
@@ -22,7 +22,7 @@ class News(Enum):
 
 
 class LastingCondition:
-    """One condition. Nothing of it is true at first."""
+    """One condition, which does not hold at first."""
 
     __slots__ = ("_changes_at", "_holds", "_logged_at", "_settles_s", "_since")
 
@@ -30,10 +30,10 @@ class LastingCondition:
         self._settles_s = settles_s
         self._holds = False
         self._since = self._logged_at = 0.0
-        self._changes_at: float | None = None  # since when each look has found the opposite
+        self._changes_at: float | None = None  # since when each check has found the opposite
 
     def observe(self, holds: bool, now: float) -> News | None:
-        """One look has found it so."""
+        """Record what one check has found. Returns what there is to log, or None."""
         if holds is self._holds:
             self._changes_at = None
             return self._again(now) if holds else None
@@ -47,7 +47,7 @@ class LastingCondition:
         return News.BEGAN if holds else News.ENDED
 
     def lasted_s(self, now: float) -> float:
-        """For how long, as of what was told last."""
+        """How long the condition has lasted, as of what was logged last."""
         return now - self._since
 
     def _again(self, now: float) -> News | None:

@@ -1,7 +1,7 @@
-"""Who a process is on its machine, so that another one can tell whether it sees the same process.
+"""The identity of a process on its machine, by which another process can tell whether it sees the same one.
 
-A shared host name proves nothing between containers: boot id, pid namespace and the moment of the start do. Where the
-system does not say (not Linux), nobody is thought to be on the same machine, and leases alone tell of deaths.
+A shared host name proves nothing between containers: boot id, pid namespace and the moment of the start do. Where the system does
+not provide them (not Linux), no process counts as on the same machine, and only leases tell of deaths.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from typing import Any
 from channel_layer.process import forked_child
 
 PROC = Path("/proc")
-PID_MAX = 2**31 - 1  #: what the system's calls take; a lease may say anything
+PID_MAX = 2**31 - 1  #: the largest pid that system calls take; a lease may contain any number
 
 
 def identity() -> dict[str, Any]:
-    """What a lease says of this process: `machine` (boot id and pid namespace), `pid`, `born` (in ticks since the boot)."""
+    """What a lease contains about this process: `machine` (boot id and pid namespace), `pid`, `born` (in ticks since the boot)."""
     return {"machine": _machine(), "pid": os.getpid(), "born": born(os.getpid())}
 
 
 def number_here(facts: dict[str, Any]) -> int | None:
-    """The pid of the process that `facts` describe, if it runs on this machine, or ran."""
+    """The pid of the process that `facts` describe, if it runs or ran on this machine."""
     pid, machine = facts.get("pid"), facts.get("machine")
     return pid if machine and machine == _machine() and type(pid) is int and 0 < pid <= PID_MAX else None
 
 
 def born(pid: int) -> int | None:
-    """When a process was started, in ticks since the boot; None if there is none that runs."""
+    """When a process was started, in ticks since the boot; None if it does not run."""
     state, birth = _state_and_birth(pid)
     return None if state in (b"Z", b"X") else birth
 
 
 def children(pid: int) -> list[int]:
-    """The processes that this one has started itself and that live; none where the system does not say."""
+    """The living processes that this one has started itself; none where the system does not provide them."""
     try:
         return [int(child) for child in (PROC / f"{pid}/task/{pid}/children").read_bytes().split()]
     except OSError:
@@ -44,7 +44,7 @@ def children(pid: int) -> list[int]:
 
 
 class DeathWatch:
-    """Tells in milliseconds when a process of this machine dies. One descriptor for each."""
+    """Detects within milliseconds that a process of this machine dies, by one descriptor for each."""
 
     def __init__(self, on_death: Callable[[str], None]) -> None:
         self._on_death = on_death
@@ -53,8 +53,9 @@ class DeathWatch:
         forked_child.give_up_in_children(self)
 
     def watch(self, node: str, facts: dict[str, Any]) -> None:
-        """Watch the process that `facts` describe; if it has died already, that is told at once. Not if it is not here, or the
-        system cannot tell.
+        """Watch the process that `facts` describe, and report at once if it has died already.
+
+        A process of another machine is not watched, nor one that the system cannot identify.
         """
         pid = number_here(facts)
         if pid is None or node in self._descriptors or not hasattr(os, "pidfd_open"):
@@ -69,23 +70,23 @@ class DeathWatch:
         if _state_and_birth(pid)[1] not in (facts.get("born"), None):  # another process has its number
             os.close(descriptor)
             return
-        # Also one that has ended, or cannot be looked at: its descriptor tells when all of it is gone.
+        # Watched also if it has ended or cannot be read: its descriptor becomes ready when all of its threads are gone.
         self._descriptors[node] = descriptor
         self._loop.add_reader(descriptor, self._died, node)
 
     def unwatch(self, node: str) -> None:
-        """Its life is of no interest any more."""
+        """Stop watching the process of `node`."""
         descriptor = self._descriptors.pop(node, None)
         if descriptor is not None:
             self._loop.remove_reader(descriptor)
             os.close(descriptor)
 
     def watched(self) -> list[str]:
-        """Whose deaths would be heard."""
+        """The nodes of the watched processes."""
         return list(self._descriptors)
 
     def close(self) -> None:
-        """Watch nobody any more."""
+        """Stop watching."""
         for node in self.watched():
             self.unwatch(node)
 

@@ -1,12 +1,14 @@
-"""Log lines to a descriptor, without ever waiting for its reader.
+"""Writes log lines to a descriptor without ever waiting for its reader.
 
 A terminal is stopped by Ctrl-S, `less` is not paged on, a journal is stuck: the reader of a log may not read for as long as it
-likes. What it does not take is kept, up to a bound, until it reads again; what comes beyond that is lost, counted, and told then.
+likes. What it does not take is kept, up to a bound, until it reads again. Lines beyond that are lost and counted, and the count
+is logged then.
 
-* Non-blocking is a property of what was opened, which others share: the shell's terminal must not become so. So a pipe and a
-  terminal are opened once more, for us alone; a socket is asked for each write. Where that cannot be had, it is asked before each
-  small write whether it has room: as good, unless another process writes to it at the same moment.
-* A write fails for good (no reader is left, a full disk): that line is lost, as nobody could be told.
+* Non-blocking is a property of what was opened, which other processes share: the shell's terminal must not become so. So a pipe
+  and a terminal are opened once more, for this process alone; a socket is asked not to block at each write. Where neither is
+  possible, a poll before each small write asks whether there is space: as good, unless another process writes to it at the same
+  moment.
+* If a write fails for good (no reader is left, a full disk), that line is lost, since there is no place to report it.
 
 Standard library alone.
 """
@@ -25,17 +27,17 @@ from collections import deque
 from collections.abc import Callable
 
 WAITING_BYTES_MAX = 1024 * 1024
-FLUSH_STEP_S = 1.0  #: at the end of a process: so long for a reader that takes nothing,
-FLUSH_S = 3.0  #: and so long for one that takes little
-PIECE_BYTES = 512  #: what a descriptor that is ready has room for, whatever it is
+FLUSH_STEP_S = 1.0  #: the wait at the end of a process for a reader that takes nothing,
+FLUSH_S = 3.0  #: and for one that takes little
+PIECE_BYTES = 512  #: what a descriptor that is ready has space for, whatever it is
 
 Write = Callable[[bytes], int]
-#: What is written when lines were lost: how many, and for how many seconds nobody took any.
+#: Makes the line that is written when lines were lost, from their number and the seconds without a reader.
 Notice = Callable[[int, float], bytes]
 
 
 class LogOutput:
-    """One descriptor, from any thread. Nothing waits but `flush`."""
+    """The output to one descriptor, from any thread. Only `flush` waits."""
 
     def __init__(self, descriptor: int, notice: Notice) -> None:
         self._descriptor = descriptor
@@ -46,7 +48,7 @@ class LogOutput:
         self._lost = 0
         self._stuck_at = 0.0
         self._thread: threading.Thread | None = None
-        self._lock = threading.RLock()  # a handler of signals may log in the middle of a line
+        self._lock = threading.RLock()  # reentrant, since a signal handler may log in the middle of a line
         OUTPUTS.add(self)
 
     def write(self, lines: bytes) -> None:
@@ -57,14 +59,14 @@ class LogOutput:
                 self._keep(rest)
 
     def flush(self) -> None:
-        """Let the reader take what waits, as long as it does; for a few seconds at most."""
+        """Let the reader take what waits, as long as it takes something; for a few seconds at most."""
         until, before = time.monotonic() + FLUSH_S, -1
         while (thread := self._thread) is not None and self._waiting_bytes != before and time.monotonic() < until:
             before = self._waiting_bytes
             thread.join(FLUSH_STEP_S)
 
     def begin_anew(self) -> None:
-        """In a forked child: what waits is the parent's to write."""
+        """Drop what waits, in a forked child: its parent writes that."""
         self._lock = threading.RLock()
         self._waiting.clear()
         self._waiting_bytes = self._lost = 0
@@ -82,7 +84,7 @@ class LogOutput:
         self._waiting_bytes += len(lines)
 
     def _try(self, lines: bytes) -> bytes:
-        """Write what there is room for; the rest."""
+        """Write what there is space for, and return the rest."""
         try:
             while lines:
                 lines = lines[self._write(lines) :]
@@ -129,17 +131,17 @@ os.register_at_fork(after_in_child=_begin_anew)
 
 
 def _never_waiting(descriptor: int) -> Write:
-    """A function that writes what there is room for, or raises BlockingIOError."""
+    """A function that writes what there is space for, or raises BlockingIOError."""
     try:
         kind = os.fstat(descriptor).st_mode
-    except OSError:  # it was closed: each write will say so
+    except OSError:  # it is closed: each write will raise
         kind = stat.S_IFREG
     if stat.S_ISSOCK(kind):
         shared = socket.socket(fileno=os.dup(descriptor))
         return lambda data: shared.send(data, socket.MSG_DONTWAIT)
     if not (stat.S_ISFIFO(kind) or os.isatty(descriptor)):
-        return lambda data: os.write(descriptor, data)  # files do not wait for anybody
-    with contextlib.suppress(OSError):  # not Linux, a terminal of another user, or nobody reads at present
+        return lambda data: os.write(descriptor, data)  # writes to files do not block
+    with contextlib.suppress(OSError):  # not Linux, a terminal of another user, or a pipe without a reader at present
         own = os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         return lambda data: os.write(own, data)
     return lambda data: _when_ready(descriptor, data)

@@ -1,7 +1,7 @@
-"""Log lines of a thread that must not wait for a log: a thread of their own says them.
+"""Logs lines for a thread that must not wait for a log, from another thread.
 
-The application may have put a handler of its own at the root of all loggers, which waits for the reader of standard error, with a
-lock that the next line waits for. A lease is not late for that.
+The application may have put a handler of its own at the root of all loggers, which waits for the reader of standard error while
+it holds a lock that the next line waits for. A lease is not renewed late for that.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import threading
 from collections import deque
 from typing import Any
 
-LINES_MAX = 100  #: that wait; the newest are lost beyond that
+LINES_MAX = 100  #: waiting lines; the newest are lost beyond that
 
 
 class LogRelay:
-    """Says lines on a logger, in order, and not from the calling thread."""
+    """Logs lines on a logger, in order, and not from the calling thread."""
 
     def __init__(self, log: logging.Logger) -> None:
         self._log = log
@@ -24,7 +24,7 @@ class LogRelay:
         self._running = False
 
     def warning(self, text: str, *arguments: object) -> None:
-        """As a logger takes it."""
+        """Queue a warning, with the arguments of `Logger.warning`."""
         with self._lock:
             if len(self._waiting) >= LINES_MAX:
                 return

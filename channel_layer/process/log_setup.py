@@ -1,11 +1,13 @@
-"""How a process of Towpath logs: to standard error, one line each, or as a configuration file says.
+"""Sets up the logging of a process: to standard error, one line each, or by a configuration file.
 
-Our own handler never waits for a reader of standard error (log_output.py). One of the application does, if it is of the usual kind.
+Our own handler never waits for a reader of standard error (log_output.py). A handler of the application does, if it is of the
+usual kind.
 
-`--log-level` takes uvicorn's words; `trace` is below debug. `--log-config` is a file in the format of `logging.config`: JSON, YAML or ini.
+`--log-level` takes the levels of uvicorn; `trace` is below debug. `--log-config` is a file in a format of `logging.config`: JSON,
+YAML or ini.
 
-Our handler stands behind the root of all loggers and not at it. `logging.basicConfig` does nothing where the root has a
-handler, and many an application calls just that: it means its own lines, at its own level and in its own format.
+Our handler stands behind the root of all loggers and not at it. `logging.basicConfig` does nothing if the root has a handler, and
+many applications call it: they want their own lines, at their own level and in their own format.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ class NoLogConfig(ValueError):
 
 
 def set_up(level: str, config: str | None) -> None:
-    """Set up who shows what nobody else does, or raise NoLogConfig."""
+    """Set up the handler that shows lines which no other handler shows. Raises NoLogConfig."""
     logging.addLevelName(TRACE, "TRACE")
     number = TRACE if level.lower() == "trace" else logging.getLevelNamesMapping().get(level.upper())
     if number is None:
@@ -44,10 +46,10 @@ def set_up(level: str, config: str | None) -> None:
 
 
 def keep_ours() -> None:
-    """Let our loggers speak, after the application may have set logging up.
+    """Enable our loggers again, after the application may have set up logging.
 
-    `disable_existing_loggers` is on in a configuration that does not say otherwise, and the tracebacks of the application
-    would be lost with it.
+    `disable_existing_loggers` is on in a configuration that does not set it, and the tracebacks of the application would be lost
+    with it.
     """
     for name, logger in logging.root.manager.loggerDict.items():
         if _is_ours(name) and isinstance(logger, logging.Logger):
@@ -58,7 +60,7 @@ def keep_ours() -> None:
 
 
 def stack_of(thread: int) -> str:
-    """The lines where a thread stands, by its number (`threading.get_ident`). From any thread."""
+    """The stack of a thread, by its number (`threading.get_ident`). From any thread."""
     return "".join(traceback.format_stack(sys._current_frames().get(thread), FRAMES_SHOWN)).rstrip()
 
 
@@ -71,7 +73,7 @@ def _behind_the_root() -> logging.Logger:
 
 
 class _OurHandler(logging.Handler):
-    """Writes to standard error, and waits for nobody."""
+    """Writes to standard error without waiting."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -79,7 +81,7 @@ class _OurHandler(logging.Handler):
         self._output = LogOutput(STANDARD_ERROR, self._lost)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """As a StreamHandler does it."""
+        """Write a line, as a StreamHandler does."""
         try:
             line = self.format(record)
         except Exception:  # noqa: BLE001 - what a line is made of is the application's
@@ -88,7 +90,7 @@ class _OurHandler(logging.Handler):
             self._output.write(f"{line}\n".encode(errors="backslashreplace"))
 
     def flush(self) -> None:
-        """At the end of the process."""
+        """Flush at the end of the process."""
         self._output.flush()
 
     def _lost(self, lines: int, unread_s: float) -> bytes:
@@ -100,12 +102,12 @@ class _OurHandler(logging.Handler):
 class _OwnFormat(logging.Handler):
     """Shows nothing: keeps our lines from handlers with Python's default format, which has no time.
 
-    The first `logging.warning()` of an application makes one. Nobody has chosen that format; one that somebody has chosen is
-    ours too.
+    The first `logging.warning()` of an application makes such a handler, so its format is not a choice. A handler with a chosen
+    format gets our lines too.
     """
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Before the handlers of the root get this line."""
+        """Filter handlers of the root before they get this line."""
         if logging.root.parent is None:  # --log-config decides alone
             return False
         for handler in logging.root.handlers:
@@ -127,9 +129,9 @@ def _is_ours(name: str) -> bool:
 
 
 def _not_logged_already(record: logging.LogRecord) -> bool:
-    """Did no handler up to the root show this line? Django brings one along: each line would come twice.
+    """True if no handler up to the root showed this line. Django brings such a handler, and each line would appear twice.
 
-    Who has handlers at the root has decided what becomes of lines below a warning.
+    An application with handlers at the root has decided what becomes of lines below a warning.
     """
     if record.levelno < logging.WARNING and logging.root.handlers and not _is_ours(record.name):
         return False
@@ -142,14 +144,17 @@ def _not_logged_already(record: logging.LogRecord) -> bool:
 
 
 def _shows(handler: logging.Handler, record: logging.LogRecord) -> bool:
-    """On a stream where our line would stand too, as far as one can tell: a queue ends in one, and so does Rich's console."""
+    """True if the handler shows this record on a stream where our line would stand too, as far as one can tell.
+
+    A queue ends in such a stream, and so does Rich's console.
+    """
     here = isinstance(handler, logging.StreamHandler) and handler.stream in (sys.stdout, sys.stderr)
     here = here or isinstance(handler, logging.handlers.QueueHandler) or hasattr(handler, "console")
     return here and record.levelno >= handler.level and bool(handler.filter(record))
 
 
 def _apply(path: Path) -> None:
-    """A file that says what becomes of all lines has said it; one that leaves the root alone has not."""
+    """Apply a configuration file. If it configures the root logger, our handler gets no lines."""
     untouched = logging.NullHandler()
     logging.root.addHandler(untouched)
     try:
@@ -177,6 +182,6 @@ def _read(path: Path) -> None:
 
 
 def _shown(error: BaseException) -> str:
-    """In one line, with what was underneath: `logging.config` itself says only which part of the file it was."""
+    """An error in one line with its causes: `logging.config` itself tells only which part of the file failed."""
     text = " ".join(str(error).split()) or type(error).__name__
     return f"{text}: {_shown(error.__cause__)}" if error.__cause__ is not None else text

@@ -1,4 +1,4 @@
-"""How a value that came from elsewhere stands in a log line or an error: on one line, and bounded."""
+"""Formats a value that came from elsewhere for a log line or an error: on one line, and bounded."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ SCALARS = (int, float, bool, type(None))
 
 
 def shown(value: object) -> str:
-    """A string, bytes or number as Python writes it, at most 80 characters; of anything else the type alone.
+    """A string, bytes or number as Python writes it, at most 80 characters; of any other value the type alone.
 
-    A container is never formatted: nested deeply enough it raises RecursionError, and it may be megabytes long.
+    A container is never formatted: if nested deeply enough it raises RecursionError, and it may be megabytes long.
     """
     if isinstance(value, str | bytes):
         return repr(value[:CHARS_MAX])[:CHARS_MAX]

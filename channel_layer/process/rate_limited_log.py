@@ -1,4 +1,4 @@
-"""What happens often and is told seldom: at once, and then each minute with how often it has happened."""
+"""Decides when to log a frequent event: at once, and then each minute with its number."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ REPEAT_S = 60.0
 
 
 class RateLimitedLog:
-    """Of one kind of event. No log and no clock: its owner asks whether to say it."""
+    """The limit for one kind of event. No I/O: its owner logs."""
 
     __slots__ = ("_logged_at", "_unreported")
 
@@ -17,7 +17,7 @@ class RateLimitedLog:
         self._unreported = 0
 
     def count(self, now: float) -> int:
-        """It has happened once more. How often since it was told last, if it is to be told now; else 0. now: monotonic seconds."""
+        """Count one event. Returns the number of events since the last line if one is due now, else 0. now: monotonic seconds."""
         self._unreported += 1
         if now - self._logged_at < REPEAT_S:
             return 0

@@ -1,12 +1,12 @@
 """Whether a signal that asks a process to stop is the first one, an echo of it, or a person who will wait no longer.
 
-Signals come again without anybody being impatient. A service manager tells every process of a service (systemd by default, `kill`
-of a process group); a supervisor among those tells each of its processes again, the last of them half a minute later; a wrapper
-such as npm repeats the Ctrl-C that the terminal has sent to everybody. So a further signal is an echo if it is the same one shortly
-after the first, or SIGTERM below a supervisor, at any time. SIGHUP speaks of a terminal that has gone, and never of impatience; what
-comes shortly after it has the same reason.
+Signals come again without impatience. A service manager signals every process of a service (systemd by default, `kill` of a
+process group); a supervisor among those signals each of its processes again, the last of them half a minute later; a wrapper such
+as npm repeats the Ctrl-C that the terminal has sent to the whole group. So a further signal is an echo if it is the same one
+shortly after the first, or SIGTERM below a supervisor, at any time. SIGHUP means that a terminal has gone, and never impatience;
+what comes shortly after it has the same reason.
 
-No clock here: the caller brings `now` (monotonic, seconds).
+No I/O: the caller passes `now` (monotonic seconds).
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum, auto
 
-SIGHUP, SIGINT, SIGTERM = 1, 2, 15  #: everywhere
-ECHO_S = {SIGTERM: 2.0, SIGINT: 0.1}  #: nobody presses Ctrl-C twice as fast
+SIGHUP, SIGINT, SIGTERM = 1, 2, 15  #: on every system
+ECHO_S = {SIGTERM: 2.0, SIGINT: 0.1}  #: no person presses Ctrl-C twice as fast
 
 
 class Meaning(Enum):
@@ -28,14 +28,14 @@ class Meaning(Enum):
 
 @dataclass(slots=True)
 class StopRequests:
-    """Those of one process. supervised: a supervisor stops it by SIGTERM."""
+    """The stop signals of one process. supervised: a supervisor stops it by SIGTERM."""
 
     supervised: bool = False
     _first: int = 0
     _first_at: float = 0.0
 
     def hear(self, number: int, now: float) -> Meaning:
-        """SIGTERM, SIGINT or SIGHUP has come."""
+        """Classify a SIGTERM, SIGINT or SIGHUP that has arrived."""
         if not self._first:
             self._first, self._first_at = number, now
             return Meaning.STOP

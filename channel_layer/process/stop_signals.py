@@ -1,4 +1,4 @@
-"""The signals that ask a process to leave."""
+"""The signals that ask a process to stop."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def to_handle() -> list[signal.Signals]:
-    """Those that this process was not started deaf to, as `nohup` does it with SIGHUP. A shell's `&` does the same with SIGINT, for
-    the sake of its terminal alone, so that counts nevertheless."""
+    """The stop signals to handle: not SIGHUP if the process was started to ignore it, as `nohup` does.
+
+    A shell's `&` makes a process ignore SIGINT, for the sake of its terminal alone, so SIGINT is handled nevertheless.
+    """
     return [each for each in STOP_SIGNALS if each != signal.SIGHUP or signal.getsignal(signal.SIGHUP) != signal.SIG_IGN]

@@ -1,7 +1,7 @@
-"""The numbers with which a WebSocket ends, as both rooms and their applications understand them.
+"""WebSocket close codes, as interface servers, workers and applications use them.
 
-They travel in `cancel` and in `websocket.close`. Not all of them may stand in a close frame: 1005 and 1006 say that there was none.
-RFC 6455, section 7.4, and the registry at IANA; PROTOCOL.md, "Events: WebSocket".
+They travel in `cancel` and in `websocket.close`. Not all of them may stand in a close frame: 1005 and 1006 mean that there was
+none. RFC 6455, section 7.4, and the registry at IANA; PROTOCOL.md, "Events: WebSocket".
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 NORMAL = 1000
 PROTOCOL_ERROR = 1002
 NO_STATUS = 1005  #: a close frame without a code
-ABNORMAL = 1006  #: no close frame: whoever it was has gone
+ABNORMAL = 1006  #: no close frame: the peer has gone
 INVALID_PAYLOAD = 1007
 TOO_BIG = 1009
 INTERNAL_ERROR = 1011
@@ -22,5 +22,5 @@ _REGISTERED = frozenset((1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1
 
 
 def may_travel(code: int) -> bool:
-    """Whether `code` may stand in a close frame: registered, or from 3000 to 4999."""
+    """True if `code` may stand in a close frame: registered, or from 3000 to 4999."""
     return code in _REGISTERED or 3000 <= code <= 4999

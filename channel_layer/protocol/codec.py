@@ -1,7 +1,7 @@
-"""Bytes on the wire: msgpack batches `[version, from_node, [packet, …]]`, and nothing else knows msgpack.
+"""Batches as bytes: msgpack `[version, from_node, [packet, …]]`. No other file knows msgpack.
 
-A batch is put together from packets that were packed one by one, so that a packet is packed once, may wait, and may be
-sent again. Reading is bounded: by the size of the entry, and by msgpack's own limit of depth. PROTOCOL.md, "Batches".
+A batch is joined from packets that were packed one by one. So a packet is packed once, may wait, and may be sent again. Reading
+is bounded by the size of the entry, and by msgpack's own limit of depth. PROTOCOL.md, "Batches".
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ _pack = msgpack.Packer(use_bin_type=True).pack  # one per process: only the loop
 
 
 def pack(value: Any) -> bytes:
-    """`value` as msgpack; InvalidMessage for what msgpack does not know."""
+    """`value` as msgpack. Raises InvalidMessage for a type that msgpack does not know."""
     try:
         packed: bytes = _pack(value)
         return packed
-    except (TypeError, ValueError, OverflowError) as error:  # ValueError: also surrogates in a str
+    except (TypeError, ValueError, OverflowError) as error:  # ValueError: also for surrogates in a str
         raise InvalidMessage(f"this cannot be packed: {error}") from error
 
 
 def pack_threadsafe(value: Any) -> bytes:
-    """The same from any thread."""
+    """`value` as msgpack, from any thread."""
     packed: bytes = msgpack.packb(value, use_bin_type=True)
     return packed
 
 
 def unpack(packed: bytes) -> Any:
-    """The value, or WireError."""
+    """The value in `packed`. Raises WireError."""
     try:
         return msgpack.unpackb(packed)
     except (ValueError, msgpack.exceptions.UnpackException) as error:
@@ -45,12 +45,12 @@ def unpack(packed: bytes) -> Any:
 
 
 def batch_head(node: str) -> bytes:
-    """What every batch of `node` begins with; array head and packets follow."""
+    """The beginning of every batch of `node`; array head and packets follow."""
     return b"\x93" + pack(VERSION) + pack(node)
 
 
 def packets_of_one_batch(packed: list[bytes]) -> int:
-    """How many of `packed`, from the first one on, one batch holds. At least one, whatever its size."""
+    """How many of `packed`, from the first on, fit into one batch. At least one, whatever its size."""
     count = size = 0
     for each in packed[:PACKETS_MAX]:
         if count and size + len(each) > BATCH_SIZE_BYTES_MAX:
@@ -61,12 +61,12 @@ def packets_of_one_batch(packed: list[bytes]) -> int:
 
 
 def join_batch(head: bytes, packed: list[bytes]) -> bytes:
-    """A whole batch out of a head and packed packets."""
+    """A batch of a head and packed packets."""
     return b"".join((head, b"\xdc", len(packed).to_bytes(2, "big"), *packed))
 
 
 def unpack_batch(packed: bytes) -> tuple[str, list[list[Any]]]:
-    """(sender, packets) of one batch, or WireError. What each packet's tail holds is checked by whoever obeys it."""
+    """(sender, packets) of one batch. Raises WireError. The fields after a packet's epoch are checked by its handler."""
     batch = unpack(packed)
     try:
         version, sender, packets = batch

@@ -1,6 +1,6 @@
-"""Whether two processes belong to one deployment: both name the same application.
+"""Whether two processes belong to one deployment, which they do if both name the same application.
 
-Nothing but the prefix and the database keeps two deployments apart: under the same ones each worker takes the connections of all. So a
+Only the prefix and the database keep two deployments apart: under the same ones each worker takes the connections of both. So a
 lease names its application as `module:attribute`. Neither the folder nor the host counts: a reload may change the one, and a
 deployment may have many of the other.
 """
@@ -17,7 +17,7 @@ DEFAULT_ATTRIBUTES = ("application", "app")
 
 
 def same_application(one: str, other: str) -> bool:
-    """True if both may mean the same. An attribute that is not named may be any of the default ones."""
+    """True if both may mean the same application. An attribute that is not named may be any of the default ones."""
     module, _, attribute = one.partition(":")
     other_module, _, other_attribute = other.partition(":")
     unnamed = ("", *DEFAULT_ATTRIBUTES)
@@ -28,7 +28,8 @@ def same_application(one: str, other: str) -> bool:
 def another_application(app: str, leases: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     """The first lease that names another application than `app`.
 
-    A process that names none may serve any. One that was allowed to mix was so for others too: they may be started again.
+    A process that names none may serve any. A process that was allowed to mix is no obstacle for other applications: their
+    processes may be started again.
     """
     for lease in leases:
         named = lease.get("app")
@@ -38,7 +39,7 @@ def another_application(app: str, leases: Iterable[Mapping[str, Any]]) -> Mappin
 
 
 def why_refused(lease: Mapping[str, Any], prefix: str) -> str:
-    """One sentence for the operator. lease: what `another_application` has found; it may say anything."""
+    """One sentence for the operator. lease: what `another_application` has found; it may contain anything."""
     where = f"host {shown(lease.get('host'))}, pid {shown(lease.get('pid'))}"
     return (
         f"{shown(lease['app'])} is served by this Redis database under the prefix {prefix!r} already ({where}), "

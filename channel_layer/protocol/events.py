@@ -1,8 +1,8 @@
-"""What an event is, how much of a window it takes, and what a value in it may be.
+"""Events: the types of their values, and how much of a window each takes.
 
-Scopes and events are ASGI's: dicts with string keys whose values are bytes, str, int64, finite float, list (tuples
-become lists), dict, bool or None. Nothing else crosses the wire; whoever brings something else hears at once where
-it stands in the message. Source: ASGI specification, section "Events"; PROTOCOL.md, "Values".
+Scopes and events are ASGI's: dicts with string keys and values of the types bytes, str, int64, finite float, list (tuples become
+lists), dict, bool or None. No other type is sent between processes: the error for one contains its path in the message, at once.
+Source: ASGI specification, section "Events"; PROTOCOL.md, "Values".
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from channel_layer.errors import InvalidMessage
 
 Event = dict[str, Any]
 
-#: What every event takes of a window beside its payload: an empty message is not free of memory either.
+#: What every event takes of a window beside its payload: an empty message needs memory too.
 EVENT_OVERHEAD_BYTES = 64
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
@@ -59,7 +59,7 @@ def check_message(message: Any) -> None:
 
 
 def payload_size_bytes(event: Event) -> int:
-    """Bytes that `event` takes of a window: its body, bytes or text (UTF-8 length), and the overhead."""
+    """The bytes that `event` takes of a window: its body, bytes or text (UTF-8 length), and the overhead."""
     payload = event.get("body") or event.get("bytes")
     if payload:
         return EVENT_OVERHEAD_BYTES + len(payload)
@@ -70,7 +70,7 @@ def payload_size_bytes(event: Event) -> int:
 
 
 def payload_sizes_bytes(events: Sequence[Event]) -> int:
-    """The same for several."""
+    """The bytes that several events take of a window."""
     if len(events) == 1:
         return payload_size_bytes(events[0])
     return sum(map(payload_size_bytes, events))

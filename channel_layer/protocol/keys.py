@@ -1,4 +1,4 @@
-"""Every Redis key there is, in one place. Types, makers and lives of each: PROTOCOL.md, "Keys"."""
+"""Every Redis key, in one place. Types, makers and lifetimes of each: PROTOCOL.md, "Keys"."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ CHANNEL_OF_KIND = {"http": HTTP_CHANNEL, "websocket": WEBSOCKET_CHANNEL}
 
 
 def own_channel(channel: str, worker: str) -> str:
-    """The channel that only this worker reads, for connections that would else wait on `channel`. No application can name it."""
+    """The channel beside `channel` that only this worker reads. No application can name it."""
     return f"{channel}@{worker}"
 
 
@@ -19,9 +19,10 @@ GROUP = "workers"
 
 
 class Keys:
-    """The keys of one deployment; `prefix` keeps two of them in one database apart.
+    """The keys of one deployment; `prefix` keeps two deployments in one database apart.
 
-    db: the number of the database. It is part of all pub/sub names: a server's publishes reach the clients of all its databases.
+    db: the number of the database. It is part of all pub/sub names, since a server's publishes reach the clients of all its
+    databases.
     """
 
     __slots__ = ("db", "prefix")
@@ -35,7 +36,7 @@ class Keys:
         return f"{self.prefix}channel:{name}"
 
     def channel_size(self, name: str) -> str:
-        """Integer: bytes waiting in a shared channel."""
+        """Integer: the bytes that wait in a shared channel."""
         return f"{self.prefix}channel-size:{name}"
 
     def inbox(self, node: str) -> str:
@@ -43,7 +44,7 @@ class Keys:
         return f"{self.prefix}inbox:{node}"
 
     def lease(self, node: str) -> str:
-        """String with a TTL: the process is thought alive while it exists."""
+        """String with a TTL: the process counts as alive while it exists."""
         return f"{self.prefix}node:{node}"
 
     @property
@@ -56,10 +57,10 @@ class Keys:
         return f"{self.prefix}group:{self.db}:{name}"
 
     def probe(self, node: str) -> str:
-        """Pub/sub channel: what a process publishes to itself, to hear whether it would hear."""
+        """Pub/sub channel: what a process publishes to itself, to find out whether it would receive anything."""
         return f"{self.prefix}probe:{self.db}:{node}"
 
     @property
     def news(self) -> str:
-        """Pub/sub channel: about processes: who died, who leaves."""
+        """Pub/sub channel: news about processes that started, died, or shut down."""
         return f"{self.prefix}news:{self.db}"

@@ -1,8 +1,8 @@
-"""Names of nodes, channels and groups: what they look like, and whose they are.
+"""Names of nodes, channels and groups, and their rules.
 
-A node name is new at every start of a process and never used again (`worker.9f86d081c3a2`), so nobody inherits the mail of
-a dead namesake. A process-local channel is `<node>!<local part>`: its name tells whose inbox carries it. Everything else
-is a shared channel. Source: Channels specification, "Channel names"; PROTOCOL.md, "Names".
+A node name is new at every start of a process and never used again (`worker.9f86d081c3a2`), so no process gets packets for a dead
+one of the same name. A process-local channel is `<node>!<local part>`: its name tells which inbox carries it. Every other channel
+is a shared one. Source: Channels specification, "Channel names"; PROTOCOL.md, "Names".
 """
 
 from __future__ import annotations
@@ -25,13 +25,16 @@ def node_name(role: str, random_hex: str) -> str:
 
 
 def reply_channel(node: str, number: int) -> str:
-    """The channel of one connection: anybody who knows it may send to its client."""
+    """The channel of one connection: any process that knows it may send to its client."""
     return f"{node}!{number}"
 
 
 @lru_cache(maxsize=1024)
 def is_node_name(name: str) -> bool:
-    """True if it may be the name of a node. It stands in keys and in log lines. (Asked for each batch: a match costs 0.5 µs.)"""
+    """True if `name` may be the name of a node, which stands in keys and log lines.
+
+    Cached, since it is called for each batch: a match costs 0.5 µs.
+    """
     return _NODE.match(name) is not None
 
 

@@ -1,8 +1,8 @@
-"""What one process says to another about one connection: the packets of PROTOCOL.md, as the tuples that travel.
+"""The packets of PROTOCOL.md, which two processes exchange about one connection, as the tuples that travel.
 
 A packet is a plain tuple, for the sake of the hot path: its kind, the connection's number, its epoch, and the rest. Each kind has
-one constructor here, whose parameters are its fields in order. Readers get lists of the same shape, checked by `codec.py` for
-kind, length and the type of the epoch; a longer packet than known is of a later version, and its tail is ignored.
+one constructor here with the fields as its parameters, in order. Readers get lists of the same shape, checked by `codec.py` for
+kind, length and the type of the epoch; a packet that is longer than known is of a later version, and its tail is ignored.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ VERSION = 1
 #: A packet as it is sent; as it is read it is a list of the same shape.
 Packet = tuple[Any, ...]
 
-#: What a malformed packet can make of the code that obeys it; its connection suffers, nobody else.
+#: What a malformed packet may raise in its handler. It ends its own connection, and affects no other.
 MALFORMED = (TypeError, ValueError, KeyError, IndexError, AttributeError, RecursionError, WireError)
 
 
@@ -42,7 +42,7 @@ class Kind(IntEnum):
     PUBLISHED = 14
 
 
-#: How many fields a packet of each kind has at least.
+#: The least number of fields in a packet of each kind.
 LENGTH_MIN = {
     Kind.OPEN: 10,
     Kind.ADOPTED: 4,
@@ -60,15 +60,16 @@ LENGTH_MIN = {
     Kind.PUBLISHED: 5,
 }
 
-# Plain integers for the hot paths: an IntEnum member costs a look-up more at each use.
+# Plain integers for the hot paths: an IntEnum member costs one more look-up at each use.
 (
     OPEN, ADOPTED, REFUSED, DATA, CREDIT, CLOSE, CANCEL, HANDOFF, SEND, JOIN, LEAVE, JOINED, SYNC, PUBLISHED,
 ) = map(int, Kind)  # fmt: skip
 
-#: Where fields of `open` stand that are looked at by themselves.
+#: The positions of those fields of `open` that are read one by one.
 OPEN_WAIT_MS, OPEN_EXPECTS, OPEN_ERA, OPEN_RESUME = 7, 8, 9, 10
 
-#: In a message to a group: node, number and epoch of the WebSocket whose instance has published it, and the count of its `published`.
+#: In a message to a group: node, number and epoch of the WebSocket from whose instance it comes, and the count of its
+#: `published`.
 ORIGIN = "towpath.origin"
 Origin = tuple[str, int, int, int]
 
@@ -77,19 +78,19 @@ class AdoptionRefusal(IntEnum):
     """Why an entry was taken from the queue and not adopted."""
 
     LATE = 0  #: past its wait, by Redis' clock
-    ERA = 1  #: of another life of Redis' data
-    NOT_TAKEN = 2  #: it may not be taken by who has read it, and nobody has it: queue it again
-    LEAVING = 3  #: the worker whose own channel this is takes nothing any more: queue it again, for all
+    ERA = 1  #: of another era of Redis' data
+    NOT_TAKEN = 2  #: the worker that has read it may not take it, and no other has it: queue it again
+    LEAVING = 3  #: the worker with this channel of its own takes nothing any more: queue it again, for all workers
 
 
 class Close(IntEnum):
-    """Why a worker says that it is over."""
+    """Why a worker reports that an instance is over."""
 
     FINISHED = 0  #: the application returned (and, for HTTP, before its response was complete)
     FAILED = 1  #: the application raised, or sent what it may not send
     STOPPING = 2  #: this worker drains, and the time for the application is over
     NOT_STARTED = 3  #: the application was not started and will not be, here
-    UNKNOWN = 4  #: this worker knows nothing of such a connection
+    UNKNOWN = 4  #: this worker does not know the connection
 
 
 class Cancel(IntEnum):
@@ -97,10 +98,10 @@ class Cancel(IntEnum):
 
     LEFT = 0  #: the client left, with this code and reason
     MOVED = 1  #: another worker owns the connection now
-    UNKNOWN = 2  #: the interface server knows nothing of it (any more)
+    UNKNOWN = 2  #: the interface server does not know the connection (any more)
     DEAD = 3  #: the worker was declared dead
     PACKETS_LOST = 4  #: packets were lost
-    SLOW = 5  #: reserved: who took nothing for too long is thrown out, and has left then
+    SLOW = 5  #: reserved: a client that takes nothing for too long is disconnected, and has left then
 
 
 def open_(
@@ -130,7 +131,7 @@ def adopted(number: int, epoch: int, window: int) -> Packet:
 
 
 def refused(number: int, epoch: int, why: int) -> Packet:
-    """take script → interface: nobody will run this epoch. why: a AdoptionRefusal."""
+    """take script → interface: no worker will run this epoch. why: an AdoptionRefusal."""
     return (REFUSED, number, epoch, why)
 
 
@@ -155,22 +156,26 @@ def cancel(number: int, epoch: int, why: Cancel, code: int = ABNORMAL, reason: s
 
 
 def handoff(number: int, epoch: int, sequence: int, consumed: int) -> Packet:
-    """worker → interface: let somebody else own this open WebSocket. `consumed`: the last sequence that `receive()` returned."""
+    """worker → interface: requeue this open WebSocket for another worker. `consumed`: the last sequence that `receive()`
+    returned.
+    """
     return (HANDOFF, number, epoch, sequence, consumed, None)
 
 
 def send(number: int, event: Event, epoch: int = 0, count: int = 0) -> Packet:
-    """anybody → the owner of a reply channel: one event. Its own instance says its epoch, and counts this with its `published`."""
+    """any process → the owner of a reply channel: one event. The connection's own instance adds its epoch, and a count (see
+    `published`).
+    """
     return (SEND, number, epoch, event, count)
 
 
 def join(number: int, epoch: int, group: str, request: int) -> Packet:
-    """anybody → the owner of a channel: let it be a member. Epoch 0: from elsewhere than its instance, always obeyed."""
+    """any process → the owner of a channel: make it a member. Epoch 0: not from its own instance, always accepted."""
     return (JOIN, number, epoch, group, request)
 
 
 def leave(number: int, epoch: int, group: str, request: int) -> Packet:
-    """anybody → the owner of a channel: let it be a member no longer."""
+    """any process → the owner of a channel: end its membership."""
     return (LEAVE, number, epoch, group, request)
 
 
@@ -180,10 +185,12 @@ def joined(number: int, epoch: int, request: int, known: bool) -> Packet:
 
 
 def sync(number: int, epoch: int, count: int, wants_answer: bool) -> Packet:
-    """Both ways, after every doubt: so many numbered packets have I sent in this epoch. Fewer received is a hole."""
+    """Both ways, whenever packets may have been lost: how many numbered packets were sent in this epoch. Fewer received: some
+    were lost.
+    """
     return (SYNC, number, epoch, count, wants_answer)
 
 
 def published(number: int, epoch: int, count: int, group: str) -> Packet:
-    """worker → interface: here, among all that the instance says, stands the message to `group` that names this `count`."""
+    """worker → interface: the message to `group` that names this `count` has this position among all that the instance sends."""
     return (PUBLISHED, number, epoch, count, group)

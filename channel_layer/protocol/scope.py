@@ -1,8 +1,7 @@
 """A connection's scope as it travels: packed maps, of which it is the union.
 
-Most of a scope has been said before: by the same client a moment ago, or by everybody who asks for the same path. So it is cut
-into pieces along what repeats, and each piece is packed once by whoever says it often, and unpacked once by whoever hears it often.
-PROTOCOL.md, "Events: HTTP".
+Most of a scope repeats: the same client sent it a moment ago, or other clients requested the same path. So it is cut into pieces
+along what repeats. Its sender packs each frequent piece once, and its receiver unpacks it once. PROTOCOL.md, "Events: HTTP".
 """
 
 from __future__ import annotations
@@ -13,17 +12,17 @@ from channel_layer.errors import WireError
 from channel_layer.protocol.codec import pack, unpack
 from channel_layer.protocol.events import Event
 
-#: Longer pieces are not remembered, on either side, and not more than so many: a client chooses what it sends.
+#: Longer pieces are not remembered, on either side, nor more than so many: a client chooses what it sends.
 REMEMBERED_SIZE_BYTES_MAX = 1024
 REMEMBERED_MAX = 1024
 
 Piece = bytes
-#: What cannot be changed by one application instance under the hands of another.
+#: Types of values that one application instance cannot change for another.
 _PLAIN = frozenset({str, bytes, int, float, bool, type(None), tuple})
 
 
 class Scope:
-    """A scope as its sender holds it. Neither part is changed any more: repeated requests share it.
+    """A scope as its sender holds it. Neither part changes any more: repeated requests share it.
 
     event: the scope. pieces: the same, packed.
     """
@@ -44,7 +43,9 @@ class ScopeReader:
         self._remembered: dict[Piece, Event] = {}
 
     def read(self, pieces: list[Piece]) -> Event:
-        """The scope, which is its caller's alone. Raises WireError, KeyError or TypeError for what is none."""
+        """The scope in these pieces, which belongs to the caller alone. Raises WireError, KeyError or TypeError for a malformed
+        one.
+        """
         scope: Event = {}
         for piece in pieces:
             part = self._remembered.get(piece)

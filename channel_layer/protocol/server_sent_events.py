@@ -1,9 +1,9 @@
-"""Server-sent events: the one kind of response that may be ended in the middle, because its client then goes on where it was.
+"""Server-sent events: the one kind of response that may end in the middle, since its client then resumes where it was.
 
-An `EventSource` whose response ends comes again by itself, and says the id of the last event that it has seen; half an event at
-the end it forgets. That is known of nobody else: a `fetch` that reads the same media type by POST would take the end for the end.
-A worker that leaves ends such responses, and an interface server that leaves does: each asks here.
-Source: HTML Living Standard, "Server-sent events".
+An `EventSource` reconnects by itself when its response ends, and sends the id of the last event that it has received; it drops an
+incomplete event at the end. No other client is known to do so: a `fetch` that reads the same media type by POST would take the
+end for the end. A worker that shuts down ends such responses, and so does an interface server: both ask here. Source: HTML Living
+Standard, "Server-sent events".
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ MEDIA_TYPE = b"text/event-stream"
 
 
 def resumes_by_itself(scope: Event, start: Event) -> bool:
-    """Will the client of this exchange come again with `Last-Event-ID`? start: the `http.response.start` that it was given."""
+    """True if the client of this exchange will reconnect with `Last-Event-ID`. start: the `http.response.start` that it was sent."""
     if scope["method"] != "GET" or not any(MEDIA_TYPE in value for value in _values(scope["headers"], b"accept")):
         return False
     fields = start["headers"]

@@ -1,7 +1,7 @@
-"""What anybody may say to a WebSocket from outside of its application instance: a message, or a close.
+"""Messages to a WebSocket from outside of its application instance: a message, or a close.
 
-The sender checks, and hears at once what is wrong with it; the process that holds the socket checks too, for not every sender is of
-this code. Source: ASGI specification, "WebSocket"; RFC 6455, sections 5.5.1 and 7.4.
+The sender checks, so that an error is raised where it was made. The process that holds the socket checks too, since not every
+sender runs this code. Source: ASGI specification, "WebSocket"; RFC 6455, sections 5.5.1 and 7.4.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from channel_layer.protocol.events import Event
 
 
 def socket_message(message: Event) -> Event:
-    """What a socket is to do, without anything else that `message` holds. Raises InvalidMessage if no socket can do it."""
+    """What a socket is to do, without all else that `message` holds. Raises InvalidMessage if no socket can do it."""
     kind = message.get("type")
     check = CHECKS.get(kind) if isinstance(kind, str) else None
     if check is None:

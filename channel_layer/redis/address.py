@@ -1,9 +1,9 @@
-"""Where Redis is: one URL, understood once.
+"""The address of Redis, parsed from one URL.
 
 `redis://[[user]:password@]host[:port][/db]`, `unix:///path/to/socket[?db=N]`, and for Sentinel
-`redis+sentinel://[[user]:password@]host[:port][,host[:port]…]/service[/db]`. `rediss://` and `rediss+sentinel://` are the same by
-TLS; their parameters are those of tls.py. Apart from the commas these are URLs as RFC 3986 has them: an IPv6 address stands in
-brackets. What has no meaning here is refused, as it might be meant for something.
+`redis+sentinel://[[user]:password@]host[:port][,host[:port]…]/service[/db]`. `rediss://` and `rediss+sentinel://` mean the same
+by TLS; tls.py lists their parameters. Apart from the commas these are URLs by RFC 3986: an IPv6 address stands in brackets.
+Whatever has no meaning here is an error, since the operator may have meant something by it.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from channel_layer.redis.tls import Tls
 SENTINEL_SCHEMES = ("redis+sentinel://", "rediss+sentinel://")
 SENTINEL_PORT = 26379
 SCHEMES = ("redis://", "rediss://", "unix://", *SENTINEL_SCHEMES)
-#: In front of the first `/`, `?` or `#`: somebody at a place, `[v6]`, `host`, or `host:port`.
+#: Before the first `/`, `?` or `#`: user and host, `[v6]`, `host`, or `host:port`.
 _WHOLE_AUTHORITY = re.compile(r".*@.*|\[.*|[^:]*|[^:]+:\d+")
-#: Scheme, authority, path, query, fragment: RFC 3986, appendix B. (urllib looks into the authority, and knows one host in it.)
+#: Scheme, authority, path, query, fragment: RFC 3986, appendix B. (urllib parses the authority, and accepts one host in it.)
 _URL = re.compile(r"([^:/?#]+)://([^/?#]*)([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL)
 _HOST_AND_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+(?:%25[^\]]+)?)\]|([^\[\]:\s]+))(?::(\d{0,5}))?")
 _DB = re.compile(r"/?|/[0-9]{1,9}")
@@ -31,19 +31,19 @@ _TLS = tuple(each.name for each in fields(Tls))
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """By which one is let in. Without a username: as the default user."""
+    """A user's name and password. Without a name: the default user."""
 
     username: str | None
     password: str = field(repr=False)
 
     @classmethod
     def of(cls, username: str | None, password: str | None) -> Credentials | None:
-        """None without a password."""
+        """The credentials, or None without a password."""
         return cls(username or None, password) if password else None
 
     @property
     def command(self) -> tuple[str, ...]:
-        """To say them."""
+        """The command that authenticates."""
         return ("AUTH", self.username, self.password) if self.username else ("AUTH", self.password)
 
 
@@ -60,11 +60,11 @@ class RedisAddress:
     tls: Tls | None = None
     sentinels: tuple[tuple[str, int], ...] = ()
     service: str = ""
-    sentinel_credentials: Credentials | None = None  #: for a Sentinel that asks for some
+    sentinel_credentials: Credentials | None = None  #: for a Sentinel that requires authentication
 
     @classmethod
     def parse(cls, url: str) -> RedisAddress:
-        """The address in `url`; ValueError with one sentence for a URL that is none. It does not tell the password."""
+        """The address in `url`. Raises ValueError with one sentence, which does not contain the password."""
         scheme, separator, rest = url.partition("://")
         url = scheme.lower() + separator + rest
         if not url.startswith(SCHEMES):
@@ -118,24 +118,24 @@ class RedisAddress:
 
     @property
     def shown(self) -> str:
-        """The URL for people: without its passwords."""
+        """The URL without its passwords, for people."""
         return shown(self.url)
 
 
 def shown(url: str) -> str:
-    """Without the passwords that are in it, also when it is no URL that we understand: up to the last `@`."""
+    """`url` without its passwords. Works also for a URL that cannot be parsed: the password then ends at the last `@`."""
     return re.sub(r"(//[^/?:@]*):.*@", r"\1:***@", re.sub(r"(password=)[^&]*", r"\1***", url))
 
 
 def _check_password(url: str) -> None:
-    """ValueError for one that ends too early: its first half would be taken for a port, and told as a wrong one."""
+    """Raise ValueError for a password that ends too early: its first half would be taken for a port, and shown in an error."""
     place, _, rest = re.split(r"([/?#]|$)", url.partition("://")[2], maxsplit=1)
     if "@" in rest and not _WHOLE_AUTHORITY.fullmatch(place):
         raise ValueError("what is special in a password is percent-encoded: `/` is %2F, `?` is %3F, `#` is %23")
 
 
 def _split(url: str) -> tuple[str, str, str, str]:
-    """Scheme, authority, path and query."""
+    """Scheme, authority, path and query of `url`."""
     found = _URL.fullmatch(url)
     if found is None:
         raise ValueError("it is not one by RFC 3986")
@@ -144,7 +144,7 @@ def _split(url: str) -> tuple[str, str, str, str]:
 
 
 def _host_and_port(place: str) -> tuple[str, int]:
-    """Of one Sentinel; blanks around it are those of a list."""
+    """Host and port of one Sentinel; blanks around them belong to the list."""
     found = _HOST_AND_PORT.fullmatch(place.strip())
     port = int(found[3] or SENTINEL_PORT) if found is not None else 0
     if found is None or not 0 < port <= PORT_MAX:
@@ -153,7 +153,7 @@ def _host_and_port(place: str) -> tuple[str, int]:
 
 
 def _tls(url: str, parts: dict[str, Any]) -> Tls | None:
-    """By the parameters of the URL; ValueError if there are others than these."""
+    """TLS by the parameters of the URL. Raises ValueError if it has other parameters."""
     known = _TLS if url.startswith("rediss") else ()
     if unknown := [name for name in parts if name not in (*_LOCATION, *known)]:
         raise ValueError(f"{', '.join(unknown)}: no parameter of it")
@@ -161,7 +161,9 @@ def _tls(url: str, parts: dict[str, Any]) -> Tls | None:
 
 
 def _parts(url: str) -> dict[str, Any]:
-    """What redis-py makes of it. Imported when it is needed: it takes longer than all the rest of a command's beginning."""
+    """The parts as redis-py parses them. Imported late, since the import takes longer than all else that a command does at its
+    start.
+    """
     from redis.connection import parse_url
 
     return dict(parse_url(url))

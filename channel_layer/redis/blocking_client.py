@@ -1,4 +1,4 @@
-"""A client of Redis for threads and for the command line, by redis-py."""
+"""A blocking client of Redis for threads and for the command line, by redis-py."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from channel_layer.redis.sentinel import find_primary
 
 
 def blocking_client(address: RedisAddress, timeout_s: float) -> Redis:
-    """It connects when it is first used. Its own retries are off: an unknown outcome stays unknown."""
+    """A client that connects when it is first used. It does not retry by itself: an unknown outcome stays unknown."""
     options: dict[str, Any] = {
         "socket_timeout": timeout_s,
         "socket_connect_timeout": timeout_s,
@@ -39,7 +39,7 @@ def blocking_client(address: RedisAddress, timeout_s: float) -> Redis:
 
 
 def close_in_child(client: Redis) -> None:
-    """Close what a forked child has inherited. By the sockets: the pool has locks, which another thread may have held."""
+    """Close what a forked child has inherited, by the sockets: the pool has locks that another thread may have held."""
     pool: Any = client.connection_pool
     for connection in [*pool._available_connections, *pool._in_use_connections]:
         if connection._sock is not None:
@@ -47,14 +47,14 @@ def close_in_child(client: Redis) -> None:
 
 
 class BlockingSentinels(Sentinel):
-    """Asked like all others ask them, in a loop of its own; so not in a thread that has one."""
+    """Finds the primary as find_primary does, in an event loop of its own; so not in a thread that runs one."""
 
     def __init__(self, address: RedisAddress) -> None:
         super().__init__([])  # type: ignore[no-untyped-call]  # redis-py has no types here
         self._address = address
 
     def discover_master(self, service_name: str) -> tuple[str, int]:
-        """Host and port of the primary; redis.ConnectionError if nobody knows it."""
+        """Host and port of the primary. Raises redis.ConnectionError if no Sentinel knows it."""
         try:
             primary = asyncio.run(find_primary(self._address))
         except (LayerUnavailable, OSError) as error:  # a loop needs descriptors of its own

@@ -1,11 +1,11 @@
-"""One connection to Redis: commands out, answers in, in order. Nothing is ever sent twice.
+"""One connection to Redis: commands out, replies in, in order. No command is ever sent twice.
 
-Commands are pipelined: they leave as they come, and each answer goes to the callback of its command. When the connection is
-lost, every command without an answer gets LayerUnavailable: its outcome is unknown, and only the caller knows what that
-means for it (PROTOCOL.md, "Unknown outcomes"). hiredis packs and parses; uvloop moves the bytes.
+Commands are pipelined: they leave as they come, and each reply goes to the callback of its command. When the connection is lost,
+every command without a reply gets LayerUnavailable: its outcome is unknown, and only the caller knows what that means
+(PROTOCOL.md, "Unknown outcomes"). hiredis packs and parses; uvloop moves the bytes.
 
-Answers are matched to commands by their position, which must never slip: a command that cannot be packed is not waited for, and
-after an answer that nobody has asked for (Redis greets a client too many with an error) the connection is closed.
+Replies are matched to commands by their position, which must never slip. So no reply is expected to a command that cannot be
+packed, and after a reply without a command (Redis greets a client beyond its limit with an error) the connection is closed.
 """
 
 from __future__ import annotations
@@ -31,41 +31,41 @@ Answer = Any  #: bytes, int, list, None, hiredis.ReplyError, or LayerUnavailable
 OnAnswer = Callable[[Answer], None]
 Argument = Any  #: bytes, str or int
 _INCOMPLETE = object()
-#: What a server calls itself that is not the primary. Redis before 7 says READONLY in the middle of what a script has to say.
+#: The roles of a server that is not the primary. In the error of a script, Redis before 7 writes READONLY in the middle.
 REPLICA_ROLES = ("slave", "replica")
 READ_ONLY = "READONLY"
 
-#: A host that vanishes says no word, and a read that blocks would wait for hours: after 11 s the kernel gives it up (s, and ms).
+#: A host that vanishes sends nothing, and a blocking read would wait for hours: after 11 s the kernel gives it up (s, and ms).
 KEEPALIVE = (("TCP_KEEPIDLE", 5), ("TCP_KEEPINTVL", 2), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 11_000))
 
 
 def ignore_loss() -> None:
-    """Nobody uses the connection yet. A loss during its greeting is told by the failure of that."""
+    """Do nothing: no caller uses the connection yet. A loss during the greeting is reported by the failure of the greeting."""
 
 
 def ignore(_answer: Answer) -> None:
-    """The answer is of no interest."""
+    """Ignore an answer."""
 
 
 class NotSent(hiredis.ReplyError):
-    """The command was not sent, for want of memory. To its caller that is the same as a refusal by Redis: nothing was done."""
+    """The command was not sent, for want of memory. To its caller that equals a rejection by Redis: nothing was done."""
 
 
 class RedisConnection(asyncio.Protocol):
-    """A connection that stands. Made by `connect`; after `on_lost` was called it is of no more use."""
+    """A connection that is established. Made by `connect`; of no use after `on_lost` was called."""
 
     def __init__(self) -> None:
         self.on_lost: Callable[[], None] = ignore_loss
-        self.on_push: OnAnswer | None = None  #: pub/sub: every answer goes here
+        self.on_push: OnAnswer | None = None  #: pub/sub: gets every reply
         self._waiting: deque[OnAnswer] = deque()
         self._reader = hiredis.Reader(notEnoughData=_INCOMPLETE)
         self._transport: asyncio.Transport | None = None
         self._descriptor = -1
-        self._data_received = False  # anything, since `checks_without_data` was asked last
+        self._data_received = False  # any, since the last call of `checks_without_data`
         self._checks_without_data = 0
-        self.loss_reason = ""  #: why it was lost, for people; empty while it stands
+        self.loss_reason = ""  #: why it was lost, for people; empty as long as it is not
         self.run_id = ""
-        self.primary: Primary | None = None  # as which the Sentinels named it
+        self.primary: Primary | None = None  # as the Sentinels named it
 
     @property
     def alive(self) -> bool:
@@ -74,36 +74,36 @@ class RedisConnection(asyncio.Protocol):
 
     @property
     def era(self) -> str:
-        """One life of one server's data, as `open` names it: the first 8 characters of its run_id."""
+        """The era of the server's data, as `open` names it: the first 8 characters of its run_id."""
         return self.run_id[:8]
 
     def call(self, on_answer: OnAnswer, *command: Argument) -> None:
-        """Send one command; `on_answer` gets the answer, a hiredis.ReplyError, or LayerUnavailable.
+        """Send one command; `on_answer` gets the reply, a hiredis.ReplyError, or LayerUnavailable.
 
-        Raises TypeError or ValueError for what is no command: a caller's mistake. Nothing was sent then.
+        Raises TypeError or ValueError for what is no command, which is a caller's mistake. Nothing was sent then.
         """
         if self._transport is None:
             on_answer(LayerUnavailable("not connected to Redis"))
             return
         try:
             packed = hiredis.pack_command(command)
-        except (MemoryError, RuntimeError):  # the latter is how hiredis says it
+        except (MemoryError, RuntimeError):  # hiredis raises the latter for it
             on_answer(NotSent("there was no memory to send it"))
             return
         self._waiting.append(on_answer)
         self._transport.write(packed)
 
     def send(self, *command: Argument) -> None:
-        """Send one command whose answer is of no interest."""
+        """Send one command and ignore its reply."""
         self.call(ignore, *command)
 
     def write(self, *command: Argument) -> None:
-        """Send one command that has no answer of its own: SUBSCRIBE and its kin answer by `on_push`."""
+        """Send one command that has no reply of its own: SUBSCRIBE and the like answer by `on_push`."""
         if self._transport is not None:
             self._transport.write(hiredis.pack_command(command))
 
     async def execute(self, *command: Argument) -> Any:
-        """Send one command and return its answer; raises LayerUnavailable, or hiredis.ReplyError as Redis said it."""
+        """Send one command and return its reply. Raises LayerUnavailable, or hiredis.ReplyError as Redis sent it."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
         def settle(answer: Answer) -> None:
@@ -118,16 +118,17 @@ class RedisConnection(asyncio.Protocol):
         return await future
 
     def checks_without_data(self) -> int:
-        """How often in a row this was asked and nothing had been heard since the time before, although an answer is due.
+        """The number of consecutive checks during which no byte arrived while a reply was outstanding.
 
-        Ask by a timer: a loop that was blocked for long asks once, and has read what came meanwhile when it asks again.
+        To be called by a timer: a loop that was blocked for long checks once, and has read what came meanwhile when it checks
+        again.
         """
         self._checks_without_data = 0 if self._data_received or not self._waiting else self._checks_without_data + 1
         self._data_received = False
         return self._checks_without_data
 
     def close(self, why: str = "") -> None:
-        """End the connection; each command that waits for an answer gets LayerUnavailable. why: for people."""
+        """End the connection; each command that waits for a reply gets LayerUnavailable. why: for people."""
         self.loss_reason = self.loss_reason or why
         if self._transport is not None:
             self._transport.abort()
@@ -143,7 +144,7 @@ class RedisConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's transports inherit from nothing
         sock = transport.get_extra_info("socket")
-        if sock is None:  # played by a simulation
+        if sock is None:  # in a simulation
             return
         self._descriptor = sock.fileno()
         forked_child.give_up_in_children(self)
@@ -174,7 +175,7 @@ class RedisConnection(asyncio.Protocol):
                 self.close(str(answer) if isinstance(answer, Exception) else f"an answer too many: {answer!r:.80}")
                 return
             if type(answer) is hiredis.ReplyError:
-                self._on_error_reply(answer)  # not before the caller has heard that nothing was done
+                self._on_error_reply(answer)  # not before the caller got to know that nothing was done
 
     def _on_error_reply(self, error: hiredis.ReplyError) -> None:
         if READ_ONLY in str(error) and self._transport is not None and not self._transport.is_closing():
@@ -196,7 +197,7 @@ class RedisConnection(asyncio.Protocol):
 async def connect(
     address: RedisAddress, on_lost: Callable[[], None] = ignore_loss, on_push: OnAnswer | None = None
 ) -> RedisConnection:
-    """A connection to the primary that is authenticated, on its database, and knows its server's run_id. Raises LayerUnavailable."""
+    """A connection to the primary: authenticated, on its database, and with the run_id of its server. Raises LayerUnavailable."""
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             return await _connect(address, on_lost, on_push)
@@ -222,7 +223,7 @@ async def _connect(address: RedisAddress, on_lost: Callable[[], None], on_push: 
             await connection.execute(*address.credentials.command)
         if address.db:
             await connection.execute("SELECT", address.db)
-        info = (await connection.execute("INFO")).decode()  # all of it: of its sections only Redis 7 gives two at once
+        info = (await connection.execute("INFO")).decode()  # the whole of it: only Redis 7 gives two sections at once
         facts = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
         if facts.get("role") in REPLICA_ROLES:
             raise LayerUnavailable(f"Redis at {address.shown} is a replica at present")
@@ -230,7 +231,7 @@ async def _connect(address: RedisAddress, on_lost: Callable[[], None], on_push: 
         connection.close()
         raise
     connection.run_id = facts.get("run_id", "")
-    if not connection.alive:  # lost after the last answer, before we were woken: nobody would ever hear of it
+    if not connection.alive:  # lost before this task ran again: `on_lost` would never be called
         raise ConnectionResetError("lost during the greeting")
     connection.on_lost, connection.on_push = on_lost, on_push
     return connection

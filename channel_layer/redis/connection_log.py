@@ -1,7 +1,7 @@
 """Logs the loss of one connection to Redis with its reason: at once, again while it lasts, and its return.
 
-A connection that is ended on purpose comes back at once and is no news; it becomes news when two looks have found it missing.
-No clock here: `now` is monotonic, in seconds.
+A connection that is ended on purpose returns at once and is not logged, unless two checks have found it missing. No I/O but the
+log: `now` is monotonic, in seconds.
 """
 
 from __future__ import annotations
@@ -11,22 +11,22 @@ from enum import Enum, auto
 
 log = logging.getLogger("towpath.redis")
 
-#: The reason of the loss ("closed by Redis") says little; what the attempts to come back meet with says more.
+#: The reason of the loss ("closed by Redis") tells little; the errors of the attempts to reconnect tell more.
 FIRST_REMINDER_S = 5.0
 REMINDER_S = 60.0
 
 
 class ConnectionState(Enum):
-    """What is known of a connection."""
+    """The state of a connection as far as the log is concerned."""
 
     HERE = auto()
-    EXPECTED = auto()  # it is ended on purpose, and another will stand in a moment
-    MISSED = auto()  # one look has found that it does not stand yet
-    REPORTED = auto()  # people have heard that it is lost
+    EXPECTED = auto()  # it is ended on purpose, and another will be made in a moment
+    MISSED = auto()  # one check has found that the other is not there yet
+    REPORTED = auto()  # the loss is logged
 
 
 class ConnectionLog:
-    """Of the connection for one purpose (`what`). why: the latest reason, as the last attempt to connect has met it."""
+    """The log of the connection for one purpose (`what`)."""
 
     __slots__ = ("_remind_at", "_since", "_state", "_what", "_why")
 
@@ -37,21 +37,21 @@ class ConnectionLog:
         self._why = ""
 
     def expect_loss(self) -> None:
-        """It will be lost on purpose."""
+        """Expect a loss that is caused on purpose."""
         self._state = ConnectionState.EXPECTED
 
     def lost(self, why: str, now: float) -> None:
-        """It is lost."""
+        """Record the loss of the connection."""
         self._why, self._since = why, now
         if self._state is ConnectionState.HERE:
             self._report(now)
 
     def attempt_failed(self, why: str) -> None:
-        """An attempt to connect again has failed."""
+        """Record why the last attempt to reconnect failed."""
         self._why = why
 
     def missed(self, now: float) -> None:
-        """A look finds none. Once a second."""
+        """Record that a check found no connection. Once a second."""
         if self._state is ConnectionState.REPORTED:
             self._remind(now)
         elif self._state is ConnectionState.MISSED:
@@ -60,7 +60,7 @@ class ConnectionLog:
             self._state = ConnectionState.MISSED
 
     def restored(self) -> None:
-        """Another stands."""
+        """Record that a new connection is established."""
         level = logging.INFO if self._state is ConnectionState.REPORTED else logging.DEBUG
         log.log(level, "connected to Redis again (%s)", self._what)
         self._state = ConnectionState.HERE

@@ -1,11 +1,11 @@
-"""A link to Redis that comes back: one connection at a time, made again when it is lost (reconnect.py).
+"""Keeps one connection to Redis, and makes a new one when it is lost (reconnect.py).
 
-A peer that says nothing looks like one that thinks: a proxy may swallow everything, a host may vanish, and TCP goes on. So a
-connection on which an answer has been due for some seconds, and nothing at all is heard, is given up. The longest that Redis may
-be silent for good reason is a read that blocks (2 s).
+A peer that is gone looks like one that is busy: a proxy may swallow everything, a host may vanish, and TCP goes on. So a
+connection is given up if a reply has been due for some seconds and nothing at all arrives. The longest that Redis may be silent
+for good reason is a blocking read (2 s).
 
-The link makes no promise about commands: those of a lost connection have an unknown outcome (connection.py). It calls
-`on_up` with each new connection, and `on_down` when one is lost.
+It promises nothing about commands: the outcome of those on a lost connection is unknown (connection.py). It calls `on_up` with
+each new connection, and `on_down` when one is lost.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ SILENT_CHECKS_MAX = 6
 
 
 def _nothing() -> None:
-    """Nobody asked to be told."""
+    """Do nothing about a lost connection."""
 
 
 class ManagedConnection:
@@ -57,11 +57,11 @@ class ManagedConnection:
         give_up_in_children(self)
 
     async def start(self) -> None:
-        """Connect once; raises LayerUnavailable. From then on it comes back by itself."""
+        """Connect once; raises LayerUnavailable. After that a lost connection is replaced."""
         self._up(await connect(self._address, self._lost, self._on_push))
 
     async def close(self) -> None:
-        """End it for good."""
+        """End the connection for good."""
         self._closed = True
         if self._check_timer is not None:
             self._check_timer.cancel()
@@ -73,22 +73,24 @@ class ManagedConnection:
             self.connection = None
 
     def forked(self) -> None:
-        """See `Inherited`. What its connection holds is given up there."""
+        """See `Inherited`. The connection closes its descriptor itself."""
         self.connection = None
 
     def renew(self) -> None:
-        """End the connection on purpose: another one takes its place, and what it waits for is asked for no more."""
+        """End the connection on purpose: another one takes its place, and commands under way are given up."""
         if self.connection is not None:
             self._connection_log.expect_loss()
             self.connection.close()
 
     def renew_unless(self, era: str) -> None:
-        """Another link of ours has found another life of Redis' data: nobody is to be spoken to in the one before."""
+        """End the connection unless it is of this era, which another connection of ours has found: the data before it are gone."""
         if self.connection is not None and self.connection.era != era:
             self.renew()
 
     def follow(self, primary: Primary) -> None:
-        """The Sentinels name this one: go there at once, from the one before, and from what is waited for there."""
+        """Connect to the primary that the Sentinels name, at once: end a connection to its predecessor, and attempts to reach
+        that.
+        """
         if self.connection is not None:
             if self.connection.primary is not None and primary.supersedes(self.connection.primary):
                 self.renew()
@@ -104,7 +106,7 @@ class ManagedConnection:
         self._on_up(connection)
 
     def _check(self) -> None:
-        """Once a second: does Redis still answer?"""
+        """Check once a second whether Redis still answers."""
         self._check_timer = asyncio.get_running_loop().call_later(CHECK_S, self._check)
         if self.connection is None:
             self._connection_log.missed(asyncio.get_running_loop().time())
@@ -123,11 +125,11 @@ class ManagedConnection:
 
     async def _reconnect(self) -> None:
         while not (connection := await reconnect(self._address, self._on_push, self._failed)).alive:
-            pass  # lost before anybody could use it
+            pass  # lost before it could be used
         connection.on_lost = self._lost
         self._connection_log.restored()
         self._up(connection)
 
     def _failed(self, error: LayerUnavailable) -> None:
-        """An attempt to come back."""
+        """Record the failure of an attempt to reconnect."""
         self._connection_log.attempt_failed(str(error))

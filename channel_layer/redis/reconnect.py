@@ -1,7 +1,7 @@
-"""The way back to Redis: attempts with backoff and jitter, of which a later one does not wait for those before it.
+"""Reconnects to Redis: attempts with backoff and jitter, each of which starts without waiting for the ones before it.
 
-An attempt may have been swallowed by a network that has healed since: nobody will ever answer it, and whoever waits for its end
-waits for seconds too long. So the next attempt is made in its time, and the first that succeeds is taken.
+A network that has healed since may have swallowed an attempt: it will never be answered, and to wait for its timeout takes
+seconds too long. So the next attempt starts when it is due, and the first that succeeds is used.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from channel_layer.redis.connection import OnAnswer, RedisConnection, connect
 
 BACKOFF_FIRST_S = 0.05
 BACKOFF_MAX_S = 1.0
-#: Under way at once. For a new one the oldest is given up: the first has had a second or so, each later one two to four.
+#: Attempts under way. A new one replaces the oldest: the first has had a second or so, each later one two to four.
 ATTEMPTS_MAX = 4
 
 Attempt = asyncio.Task[RedisConnection]
@@ -24,9 +24,9 @@ OnFailure = Callable[[LayerUnavailable], None]
 
 
 async def reconnect(address: RedisAddress, on_push: OnAnswer | None, on_failure: OnFailure) -> RedisConnection:
-    """A new connection, however long that takes; it may be lost again already. Cancel it to give up.
+    """Make a new connection, however long that takes; it may be lost again already. Cancel it to stop.
 
-    `on_failure` is told why an attempt has failed.
+    `on_failure` is called with the error of each attempt that has failed.
     """
     attempts: list[Attempt] = []
     delay_s = BACKOFF_FIRST_S
@@ -44,7 +44,7 @@ async def reconnect(address: RedisAddress, on_push: OnAnswer | None, on_failure:
 
 
 async def _first(attempts: list[Attempt], within_s: float, on_failure: OnFailure) -> RedisConnection | None:
-    """What the first of them brings; None after the time, which passes though all have failed."""
+    """The connection of the first attempt that succeeds; None if none does within the time, which passes in any case."""
     loop = asyncio.get_running_loop()
     end = loop.time() + within_s
     while (left_s := end - loop.time()) > 0:

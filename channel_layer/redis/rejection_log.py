@@ -1,6 +1,7 @@
-"""What Redis refuses, told to people: when it begins, each minute, and when it is over. A full Redis refuses all that it is asked for.
+"""Rate-limited log of commands that Redis rejects (out of memory, read-only, no permission).
 
-"Over" is said with the next command that works, once none was refused for a second: near its limit Redis refuses and takes by turns.
+It logs when rejections begin, each minute, and when they are over. A full Redis rejects every write. Rejections are over with the
+next command that succeeds, once none was rejected for a second: near its limit Redis rejects and accepts by turns.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ QUIET_S = 1.0
 
 
 class RejectionLog:
-    """Of one purpose. what: it stands behind "Redis refused". `times`: since it began; while it is 0 there is nothing to be told."""
+    """The log for one purpose. what: stands behind "Redis refused". `count`: rejections since they began; while it is 0 there is
+    nothing to log.
+    """
 
     __slots__ = ("_last_at", "_log", "_logged_at", "_what", "count")
 
@@ -26,7 +29,7 @@ class RejectionLog:
         self.count = 0
 
     def rejected(self, why: object, now: float | None = None) -> None:
-        """Once more. now: monotonic seconds."""
+        """Count a rejection. now: monotonic seconds."""
         self._last_at = time.monotonic() if now is None else now
         self.count += 1
         if self._last_at - self._logged_at >= REPEAT_S:
@@ -35,7 +38,7 @@ class RejectionLog:
             self._log.warning("Redis refused %s%s: %s", self._what, so_often, why)
 
     def accepted(self, now: float | None = None) -> None:
-        """Something was not refused. To be called while there are `times`."""
+        """Record a command that succeeded. Need not be called while `count` is 0."""
         now = time.monotonic() if now is None else now
         if self.count and now - self._last_at >= QUIET_S:
             self._log.warning("Redis does not refuse %s any more; it did %d times", self._what, self.count)

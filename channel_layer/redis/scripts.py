@@ -1,7 +1,7 @@
-"""The atomic steps: one `.lua` file each, whose header lists KEYS, ARGV, result and promise.
+"""The atomic steps: one `.lua` file each, with KEYS, ARGV, result and promise in its header.
 
-A script is called by its hash. If Redis does not know it (a restart, SCRIPT FLUSH), nothing was done, and the same call
-goes again with the text; that is the one case in which anything is sent a second time, and it is safe.
+A script is called by its hash. If Redis does not know it (a restart, SCRIPT FLUSH), nothing was done, and the same call is sent
+with the text. That is the one case in which anything is sent a second time, and it is safe.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Script:
         self.digest = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
     def call(self, connection: RedisConnection, on_answer: OnAnswer, key_count: int, *arguments: Argument) -> None:
-        """Run it; `arguments` are the keys and then the rest. `on_answer` as in RedisConnection.call."""
+        """Run the script. arguments: the keys, then the rest. `on_answer` as in RedisConnection.call."""
 
         def answered(answer: Answer) -> None:
             if isinstance(answer, hiredis.ReplyError) and str(answer).startswith("NOSCRIPT"):

@@ -1,7 +1,7 @@
-"""Which server is the primary now: asked of the Sentinels, who decide it, and of all of them at once.
+"""Finds the primary by asking all Sentinels, which decide on it, at once.
 
-A Sentinel that was cut off tells of a primary that is none any more. So each answer has the epoch of its decision, which grows with each
-fail-over, and the highest counts. One that wants to know who asks is told; to others no password is said.
+A Sentinel that was cut off names a server that is the primary no longer. So each answer has the epoch of its decision, which
+grows with each fail-over, and the highest counts. A password is sent only to a Sentinel that requires authentication.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from channel_layer.errors import LayerUnavailable
 from channel_layer.process import forked_child
 from channel_layer.redis.address import RedisAddress
 
-#: A Sentinel has nothing else to do: who takes longer is away.
+#: A Sentinel has nothing else to do: one that takes longer is away.
 ANSWER_TIMEOUT_S = 1.0
 ASK_INTERVAL_S = 0.5
 _INCOMPLETE = object()
 
-#: The first names who is promoted at once; the second only when the other replicas have moved, but with the new epoch at once.
+#: The first names a promoted server at once; the second only when the other replicas have moved, but with the new epoch at once.
 WHERE, STATE = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME"), ("SENTINEL", "MASTER")
 
 
 @dataclass(frozen=True, slots=True)
 class Primary:
-    """A server that was named, and by which decision."""
+    """A server that was named the primary, and the epoch of that decision."""
 
     host: str
     port: int
     epoch: int
 
     def supersedes(self, other: Primary) -> bool:
-        """Has it been put in the place of `other`? One server under two names is no reason to leave it."""
+        """True if this server has replaced `other`. One server under two names is no reason to leave it."""
         return self.epoch > other.epoch and (self.host, self.port) != (other.host, other.port)
 
 
 class Sentinel:
-    """One of them, by one connection that is made when it is needed."""
+    """One Sentinel, over one connection that is made when it is needed."""
 
     def __init__(self, host: str, port: int, address: RedisAddress) -> None:
         self._where = (host, port)
@@ -50,12 +50,12 @@ class Sentinel:
         forked_child.give_up_in_children(self)
 
     async def ask(self) -> Primary:
-        """OSError if it does not answer; hiredis.HiredisError if it does not know the service."""
+        """The primary that it names. Raises OSError without an answer; hiredis.HiredisError if it does not know the service."""
         try:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 return await self._ask()
         except BaseException:
-            self.close()  # an answer that comes late is none to the next question
+            self.close()  # a late answer must not be taken for that to the next question
             raise
 
     def close(self) -> None:
@@ -96,7 +96,7 @@ class Sentinel:
                 raise answer
 
     async def _exchange(self, *commands: tuple[str, ...]) -> list[Any]:
-        """The answers, one for each; an error is one too."""
+        """The answers to the commands, one for each; an error is one too."""
         assert self._streams is not None
         reader, writer = self._streams
         writer.write(b"".join(map(_packed, commands)))
@@ -106,7 +106,7 @@ class Sentinel:
                 answers.append(await self._answer(reader))
             except ConnectionResetError:
                 if answers and isinstance(answers[-1], hiredis.ReplyError):
-                    raise answers[-1] from None  # it has said why it hangs up
+                    raise answers[-1] from None  # the reason why it hangs up
                 raise
         return answers
 
@@ -125,9 +125,9 @@ def _packed(command: tuple[Any, ...]) -> bytes:
 
 
 async def find_primary(address: RedisAddress) -> Primary:
-    """The primary by the latest decision of which most Sentinels' answers tell; LayerUnavailable if none knows.
+    """The primary by the latest decision among the answers of most Sentinels. Raises LayerUnavailable if none knows it.
 
-    Most of them are enough: one whose host has vanished would cost a second each time.
+    Most of them are enough: one on a host that has vanished would cost a second each time.
     """
     asked = [Sentinel(host, port, address) for host, port in address.sentinels]
     asking = [asyncio.ensure_future(sentinel.ask()) for sentinel in asked]
@@ -153,9 +153,9 @@ async def find_primary(address: RedisAddress) -> Primary:
 
 
 class SentinelWatch:
-    """Asks each Sentinel twice a second. `on_primary` is told, after each answer, of the latest decision that any of them knows.
+    """Asks each Sentinel twice a second. `on_primary` gets, after each answer, the latest decision that any of them knows.
 
-    They publish their decisions too; who asks need not find out whether he would hear of one.
+    Sentinels publish their decisions too, but a subscriber cannot know whether it would receive one.
     """
 
     def __init__(self, address: RedisAddress, on_primary: Callable[[Primary], None]) -> None:
@@ -165,11 +165,11 @@ class SentinelWatch:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        """Watch from now on."""
+        """Start asking."""
         self._tasks = [asyncio.get_running_loop().create_task(self._watch(sentinel)) for sentinel in self._sentinels]
 
     async def close(self) -> None:
-        """Watch no more."""
+        """Stop asking."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -181,7 +181,7 @@ class SentinelWatch:
             try:
                 self._on_answer(await sentinel.ask())
             except (OSError, hiredis.HiredisError):
-                pass  # there are others; and none of them is needed as long as the primary stays where it is
+                pass  # there are others; and none is needed as long as the primary stays where it is
             await asyncio.sleep(ASK_INTERVAL_S)
 
     def _on_answer(self, primary: Primary) -> None:

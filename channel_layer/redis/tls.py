@@ -1,4 +1,4 @@
-"""How TLS is spoken to Redis, by the names and the values that redis-py has for it."""
+"""TLS to Redis, with the names and values that redis-py has for it."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ CERT_REQS = ("required", "none")
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """Paths are of PEM files. ValueError for what is none of the values."""
+    """The parameters of TLS; paths are those of PEM files. Raises ValueError for a value that does not exist."""
 
     ssl_ca_certs: str | None = None  #: instead of the system's certificates
-    ssl_certfile: str | None = None  #: our own, for a server that asks for one
+    ssl_certfile: str | None = None  #: our own, for a server that requires one
     ssl_keyfile: str | None = None
-    ssl_cert_reqs: str = "required"  #: `none`: whoever answers is believed
+    ssl_cert_reqs: str = "required"  #: `none`: any certificate is accepted
     ssl_check_hostname: bool = True  #: False: the certificate may be for another name
 
     def __post_init__(self) -> None:
@@ -25,14 +25,16 @@ class Tls:
             raise ValueError(f"ssl_cert_reqs is one of {', '.join(CERT_REQS)}")
 
     def context(self) -> ssl.SSLContext:
-        """For a connection: the same one, until one of its files is written anew. OSError for a file that cannot be read."""
+        """The context for a connection, the same one until one of its files changes. Raises OSError for a file that cannot be
+        read.
+        """
         files = filter(None, (self.ssl_ca_certs, self.ssl_certfile, self.ssl_keyfile))
         return _context(self, tuple(Path(file).stat().st_mtime_ns for file in files))
 
 
 @lru_cache(maxsize=2)
 def _context(tls: Tls, _written: tuple[int, ...]) -> ssl.SSLContext:
-    """To read the system's certificates takes some 30 ms, in which the loop does nothing else."""
+    """Make a context. To read the system's certificates takes some 30 ms, in which the loop does nothing else."""
     context = ssl.create_default_context(cafile=tls.ssl_ca_certs)
     if tls.ssl_certfile:
         context.load_cert_chain(tls.ssl_certfile, tls.ssl_keyfile)

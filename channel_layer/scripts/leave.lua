@@ -1,4 +1,4 @@
--- leave: a process goes on purpose and leaves nothing behind but what others still need. Promise P11.
+-- leave: a process shuts down, and leaves nothing behind but what other processes still need. Promise P11.
 --
 -- KEYS[1]  lease of the process
 -- KEYS[2]  index of all leases
@@ -20,7 +20,7 @@ for i = 4, #KEYS do
 end
 if settled then
     redis.call('ZREM', KEYS[2], ARGV[1])
-else -- renew deletes that consumer when others have claimed what it has pending
+else -- renew deletes that consumer when other workers have claimed its pending entries
     redis.call('ZADD', KEYS[2], 'XX', 0, ARGV[1])
 end
 return deleted

@@ -1,4 +1,4 @@
--- make_group: a reader finds a shared channel without its consumer group, and makes it, from the beginning.
+-- make_group: makes the consumer group of a shared channel, from the beginning of its stream, for a reader that found none.
 --
 -- KEYS[1]  stream of the channel
 -- ARGV[1]  consumer group
@@ -9,7 +9,7 @@ local function keep()
         redis.call('PEXPIRE', KEYS[1], ARGV[2])
     end
 end
-keep() -- first, though nothing may be there: a user that may not do this leaves no stream that nobody ever deletes
+keep() -- first, though the key may not exist: a user without the right to do this must not leave a stream without a time to live
 local made = redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], '0', 'MKSTREAM')
 if type(made) == 'table' and made.err and not string.find(made.err, 'BUSYGROUP', 1, true) then
     return made

@@ -1,11 +1,11 @@
--- open: queue messages on a shared channel, or refuse the newest. Promise P4.
+-- open: queues messages on a shared channel, and refuses the newest beyond its capacity. Promise P4.
 --
 -- KEYS[1]  stream of the channel
 -- KEYS[2]  bytes waiting in it
 -- ARGV[1]  capacity in messages
 -- ARGV[2]  capacity in bytes (an empty channel takes one larger message)
 -- ARGV[3]  least time to live in ms, never shortened
--- ARGV[4]  1 see to the time to live; 0 this caller did so within the last second
+-- ARGV[4]  1 renew the time to live; 0 this caller did so within the last second
 -- ARGV[5…] one batch each
 -- Result   for each batch the id of its entry, or false where the channel was full
 local call = redis.call

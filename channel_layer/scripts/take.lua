@@ -1,4 +1,4 @@
--- take: decide who owns entries of a shared channel, and tell their interface servers in the same breath. Promises P2, P3.
+-- take: decides which worker owns entries of a shared channel, and tells their interface servers in the same step. Promises P2, P3.
 --
 -- KEYS[1]  stream of the channel
 -- KEYS[2]  bytes waiting in it
@@ -7,7 +7,7 @@
 -- ARGV[2]  head of a batch from the worker
 -- ARGV[3…] for each entry six: its id; its size; the last moment in ms at which it may be adopted (0: refuse it);
 --          which of the inboxes (1 = KEYS[3]); the packet `adopted`; the packet `refused`
--- Result   the queue's length, then for each entry: 1 adopted, 2 refused, 0 somebody else has it or nobody waits for it
+-- Result   the queue's length, then for each entry: 1 adopted, 2 refused, 0 another worker has it or its client waits no more
 local call = redis.call
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -35,7 +35,7 @@ if n > 0 then
     call('XACK', stream, ARGV[1], unpack(acks))
 end
 if freed > 0 and call('DECRBY', KEYS[2], freed) < 0 then
-    call('DEL', KEYS[2]) -- the data was lost in between, or somebody has added entries without counting them
+    call('DEL', KEYS[2]) -- the data was lost in between, or entries were added without being counted
 end
 for inbox, packets in pairs(parts) do
     local batch = ARGV[2] .. '\220' .. string.char(math.floor(#packets / 256), #packets % 256) .. table.concat(packets)
