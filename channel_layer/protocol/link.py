@@ -5,7 +5,7 @@
 * After each event that may have lost packets both ends send how many they have sent (`sync`), and their last credit again.
 * A packet for a connection that its receiver does not have is *stale*. It is answered, so that its sender gives the connection up.
 
-No I/O: packets come in and go out as values, and the owner of a link posts them. PROTOCOL.md, "Order" and "Backpressure"; P1, P2, P5.
+No I/O: packets come in and go out as values, and the owner of a link posts them. PROTOCOL.md, "Order" and "Flow control"; P1, P2, P5.
 """
 
 from __future__ import annotations
