@@ -1,4 +1,4 @@
-"""THE ROOM WHERE APPLICATIONS LIVE. Starts one application instance per connection; knows no sockets.
+"""The worker: runs one application instance per connection; knows no sockets.
 
-This file makes us a regular package on purpose: a namespace package would lose its name to any later `worker` on the path.
+This file exists so that this is a regular package: a namespace package would lose its name to any later `worker` on the path.
 """

@@ -1,4 +1,4 @@
-"""The composition root of a worker: what it is made of, and how it comes and goes."""
+"""Composes a worker, runs it, and stops it."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ log = logging.getLogger("towpath.worker")
 
 ALONE = Unsupervised()
 
-#: By what `--loop` says.
+#: By the value of `--loop`.
 LOOPS = {"auto": uvloop.new_event_loop, "uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
 
 
 class Worker:
-    """One worker: a room for one application, and a pump."""
+    """One worker: a host for one application, and a dispatcher."""
 
     def __init__(
         self, settings: WorkerSettings, application: LoadedApplication, supervision: Supervision = ALONE
@@ -60,15 +60,15 @@ class Worker:
         set_channel_layer(self._dispatcher.layer)
 
     async def run(self) -> None:
-        """Work until `stop` is called; raises StartupError or LayerUnavailable if it cannot begin.
+        """Work until `stop` is called. Raises StartupError or LayerUnavailable if the worker cannot start.
 
-        Needs the main thread, and handlers that call `stop` for the signals that ask a process to leave.
+        Needs the main thread, and handlers that call `stop` for the stop signals.
         """
         self._watchdog.start()
         if not await self._started():
             log.info("this worker leaves before its application has started")
             return
-        self._watchdog.serving()  # before the pump, whose first connection may be the one that blocks the loop
+        self._watchdog.serving()  # before the dispatcher: its first connection may block the loop
         try:
             await self._supervision.follow(self._dispatcher.pause)
             await self._dispatcher.start()
@@ -83,7 +83,7 @@ class Worker:
             await self._dispatcher.close()
 
     async def _until_dismissed(self) -> None:
-        """Go on until the supervisor needs us no more, or at once is meant. The time for leaving begins then."""
+        """Go on until the supervisor dismisses this worker, or asks it to stop at once. The graceful timeout begins then."""
         ways = [asyncio.ensure_future(way) for way in (self._supervision.dismissal(), self._now.wait())]
         await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
         for way in ways:
@@ -91,7 +91,7 @@ class Worker:
         self._watchdog.begin()
 
     async def _started(self) -> bool:
-        """Run the application's startup. False: `stop` was called meanwhile, and it was cut."""
+        """Run the application's startup. False: `stop` was called meanwhile, and the startup was cancelled."""
         self._starting = asyncio.get_running_loop().create_task(self._host.startup(), name="startup")
         try:
             await self._starting
@@ -105,7 +105,7 @@ class Worker:
         return True
 
     def stop(self, number: int) -> None:
-        """SIGTERM or SIGINT: drain; once more: now. A worker that has not started yet has nothing to finish, and leaves at once."""
+        """Handle SIGTERM or SIGINT: drain, and at the second signal exit at once. A worker that has not started yet leaves at once."""
         if self._starting is not None:
             self._starting.cancel()
         if self._requests.hear(number, asyncio.get_running_loop().time()) is Meaning.AT_ONCE:
@@ -113,11 +113,11 @@ class Worker:
         self._stop.set()
 
     def watch_signals_again(self) -> None:
-        """The loop has begun again."""
+        """The event loop was restarted."""
         self._watchdog.watch_again()
 
     def _recycle(self, why: str) -> None:
-        """Go on until the successor is there and SIGTERM comes. Alone: leave; whoever keeps workers alive starts another."""
+        """Ask for a successor, and go on until SIGTERM comes. Without a supervisor: leave; the process manager starts another worker."""
         if self._supervision.ask_for_successor(why):
             log.info("this worker asks for its successor: %s", why)
         elif not self._stop.is_set():
@@ -126,28 +126,28 @@ class Worker:
 
 
 def _that_serves(settings: WorkerSettings, application: LoadedApplication) -> WorkerSettings:
-    """The same settings with the application's full name, however APP was written: for the lease."""
+    """The same settings with the application's full name, however APP was written. The lease shows it."""
     return dataclasses.replace(settings, redis=dataclasses.replace(settings.redis, app=application.name))
 
 
 def _stuck_s_max(settings: WorkerSettings) -> float:
-    """At a terminal a debugger may hold the loop for as long as it takes."""
+    """The time after which a blocked loop ends the worker: none at a terminal, where a debugger may hold the loop."""
     return 0.0 if os.isatty(sys.stdin.fileno()) else settings.stuck_s_max
 
 
 def check(settings: WorkerSettings) -> None:
-    """Set the log up and load the application, and nothing else; raises StartupError.
+    """Set up the log and load the application, and nothing else. Raises StartupError.
 
-    The loop is left as it is, and with it what the application has begun there: the process is to leave at once.
+    The loop is not closed, nor is what the application has begun there: the process is about to exit.
     """
     _set_up_log(settings)
     _load(settings, LoopRunner(LOOPS[settings.loop]))
 
 
 def run(settings: WorkerSettings, supervision: Supervision = ALONE) -> int:
-    """Run one worker until SIGTERM or SIGINT, or until it has lived long enough; the exit code. StartupError if it cannot begin.
+    """Run one worker until SIGTERM, SIGINT or recycling. Returns the exit code; raises StartupError if it cannot start.
 
-    Call it with nothing of ours left to import (application/import_isolation.py).
+    Every module of this package must be imported before (application/import_isolation.py).
     """
     _set_up_log(settings)
     with contextlib.closing(LoopRunner(LOOPS[settings.loop])) as loop:

@@ -1,21 +1,22 @@
-"""Everything that the worker raises on purpose, named by whose turn it is to act.
+"""Everything that the worker raises on purpose, named by the party that has to act.
 
-StartupError            an operator's turn: the process ends with exit code 3, and the text is all they get to see
+StartupError            the operator: the process ends with exit code 3, and the text is all that the operator sees
 ├── AppNotFound         no such folder, module or attribute
-├── AppBroken           it is there, and raised while it was imported or made
-├── AppUnclear          it is there, and is nothing that can be run
-└── LifespanFailed      it refused to start, or took too long to
-ApplicationError        the application's turn: raised inside it, out of the call that was wrong; nothing was sent
+├── AppBroken           it exists, but raised an exception while it was imported or called
+├── AppUnclear          it exists, but cannot be run
+├── MixedApps           another application is served already
+└── LifespanFailed      it refused to start, or took too long
+ApplicationError        the application: raised inside it, by the call that was wrong; nothing was sent
 ├── InvalidEvent        a value is missing, of the wrong type, or would break the protocol; the text names its place
-└── WrongOrder          the event is known, and not now
-ClientGone              nobody's fault: an OSError, as ASGI 2.4 demands; in HTTP, where we announce 2.3, only for a stream without end
+└── WrongOrder          the event is known, but not legal now
+ClientGone              no fault: an OSError, as ASGI 2.4 demands; in HTTP, which announces 2.3 here, only for a stream without end
 """
 
 from __future__ import annotations
 
 
 class StartupError(Exception):
-    """The worker cannot start as it was told to. `str()` is one sentence for a person, `detail` what may be shown above it."""
+    """The worker cannot start with these settings. `str()` is one sentence for the operator; `detail` may be shown above it."""
 
     def __init__(self, sentence: str, detail: str = "") -> None:
         super().__init__(sentence)
@@ -27,11 +28,11 @@ class AppNotFound(StartupError):
 
 
 class AppBroken(StartupError):
-    """Importing the module, or calling the factory, raised. `__cause__` is what it raised."""
+    """Importing the module, or calling the factory, raised an exception, which is the `__cause__`."""
 
 
 class AppUnclear(StartupError):
-    """What was found cannot be called, or not in any way that we know."""
+    """The object cannot be called, or its interface is unknown."""
 
 
 class MixedApps(StartupError):
@@ -39,20 +40,20 @@ class MixedApps(StartupError):
 
 
 class LifespanFailed(StartupError):
-    """The application said `lifespan.startup.failed`, raised under `--lifespan on`, called sys.exit(), or did not answer in time."""
+    """The application sent `lifespan.startup.failed`, raised under `--lifespan on`, called sys.exit(), or did not answer in time."""
 
 
 class ApplicationError(Exception):
-    """The application did what it may not do. Raised inside it; nothing was sent."""
+    """The application has broken the protocol. Raised inside it; nothing was sent."""
 
 
 class InvalidEvent(ApplicationError, ValueError):
-    """An event that cannot be sent as it is; the text names the place."""
+    """An event that cannot be sent; the text names the place."""
 
 
 class WrongOrder(ApplicationError, RuntimeError):
-    """A known event at the wrong time, or `receive()` after the disconnect was already told."""
+    """A known event at the wrong time, or `receive()` after the disconnect was already returned."""
 
 
 class ClientGone(OSError):
-    """Nobody is left to hear it: the client went away, or the connection was taken away. ASGI specification, 2.4."""
+    """The client has left, or the connection was taken away. ASGI specification, 2.4."""

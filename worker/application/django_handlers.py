@@ -1,4 +1,4 @@
-"""Whether Django answers the requests of an application, as far as its imports tell."""
+"""Finds out from the imported modules whether Django answers the requests of an application."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ HANDLERS = ("django.core.handlers.asgi", "django.core.handlers.wsgi")
 
 
 def django_answers() -> bool:
-    """True if one of Django's handlers was imported. It is not where Django's models alone are wanted."""
+    """True if one of Django's handlers was imported. An application that only uses Django's models imports none."""
     return any(handler in sys.modules for handler in HANDLERS)

@@ -1,7 +1,7 @@
-"""What Django imports only at its first request: the module of its URLs, and with that the views.
+"""Finds the module of Django's URLs, which Django imports only at the first request, and the views with it.
 
-They belong to the application as it was deployed. Imported with it, a view that cannot be imported is told before any worker is
-replaced (P7), and the first request finds everything there.
+Towpath imports it together with the application: then a view that cannot be imported is reported before any worker is replaced (P7),
+and the first request finds everything loaded.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from worker.application.django_handlers import django_answers
 
 
 def module_of_urls() -> str | None:
-    """Its name, if the application that was just imported answers requests with Django; None where it does not, or has no URLs."""
+    """The module's name. None if the application does not answer requests with Django, or has no URLs."""
     if not django_answers():
         return None
     settings = sys.modules["django.conf"].settings

@@ -1,11 +1,11 @@
 """Keeps a forked child of a worker from being a second worker.
 
-An application may fork in a request. Its child is a copy of the worker, inside of a copy of the event loop.
+An application may fork in a request. The child is a copy of the worker, inside of a copy of the event loop.
 
-* Its signals are its own: the handlers are Python's, and nothing wakes the parent.
-* The loop's own objects are never used in it, nor closed: it would take descriptors out of the epoll set of its parent.
+* The child has signals of its own: the handlers are Python's, and nothing wakes the parent.
+* The objects of the event loop are neither used nor closed in the child: that would remove descriptors from its parent's epoll set.
 * A child has to end by itself (`os._exit`, `multiprocessing`). One that returns into the event loop instead, or from a call in a
-  thread, would serve what its parent serves: it is ended there, before anything else runs. `sys.exit()` has the exit status that it
+  thread, would serve what its parent serves: it is ended there, before anything else runs. `sys.exit()` gets the exit status that it
   asks for.
 """
 
@@ -27,21 +27,21 @@ from channel_layer.process.forked_child import give_up_in_children
 
 log = logging.getLogger("towpath.worker")
 
-FAILED = 1  #: the exit status of a child that came back
-#: Where the callbacks are defined by which a thread hands over what a call has returned or raised.
+FAILED = 1  #: the exit status of a child that returned into the worker's code
+#: Modules of the callbacks by which a thread hands over what a call has returned or raised.
 RESULTS_COME_FROM = ("asyncio.futures", "anyio._backends._asyncio")
 
 _in_child = False
 
 
 def end_child(error: BaseException | None) -> None:
-    """If this process is a forked child of a worker it has come back with `error`: end it. Else nothing."""
+    """End this process if it is a forked child, which has returned into the worker's code with `error`. Else do nothing."""
     if _in_child:
         _end(error)
 
 
 class ForkGuard:
-    """Guards one loop, from before the application is imported. Make it on the loop's thread."""
+    """Guards one event loop, from before the application is imported. Construct it on the loop's thread."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -50,7 +50,7 @@ class ForkGuard:
         give_up_in_children(self)
 
     def took(self, signals: Iterable[signal.Signals]) -> None:
-        """The worker has handlers for these signals now: a child has none."""
+        """The worker has handlers for these signals now. A child resets them."""
         self._handlers = {number: signal.getsignal(number) for number in signals}
 
     def forked(self) -> None:
@@ -64,11 +64,11 @@ class ForkGuard:
         if threading.get_ident() == self._thread:
             self._end_in_loop()
         else:
-            loop: Any = self._loop  # nobody else runs in a child: this is the loop's word to its threads
+            loop: Any = self._loop  # no other code of the loop runs in a child; its threads call this
             loop.call_soon_threadsafe = _from_thread
 
     def _end_in_loop(self) -> None:
-        """When the loop has control again this runs first, whatever was ready to run at the fork."""
+        """Make sure that `_from_task` runs first when the loop has control again, whatever was ready to run at the fork."""
         self._loop.call_soon(_from_task, asyncio.current_task(self._loop))
         ready = _ready(self._loop)
         if ready is not None:
@@ -76,7 +76,7 @@ class ForkGuard:
 
 
 def _ready(loop: asyncio.AbstractEventLoop) -> deque[Any] | None:
-    """What the loop runs next. uvloop shows it to the garbage collector alone; None: the loop has no such thing."""
+    """The queue of callbacks that the loop runs next. uvloop shows it to the garbage collector alone. None: the loop has none."""
     found: deque[Any] | None = getattr(loop, "_ready", None)
     return next((each for each in gc.get_referents(loop) if isinstance(each, deque)), None) if found is None else found
 
@@ -87,7 +87,7 @@ def _from_task(forked_in: asyncio.Task[Any] | None) -> None:
 
 
 def _from_thread(callback: Callable[..., object], *args: Any, context: object = None) -> None:
-    """Instead of `call_soon_threadsafe`: the result of a call ends the child, all else has nobody to run it."""
+    """Replaces `call_soon_threadsafe` in a child: the result of a call ends it, and no loop would run anything else."""
     if getattr(callback, "__module__", None) in RESULTS_COME_FROM:
         last = args[-1] if args else None
         _end(last.exception() if isinstance(last, Future) else last if isinstance(last, BaseException) else None)
@@ -107,14 +107,14 @@ def _end(error: BaseException | None) -> NoReturn:
 
 
 def _exit_in(error: BaseException | None) -> SystemExit | None:
-    """What an import raised comes as the cause of something else."""
+    """The SystemExit among `error` and its causes: one that was raised in an import is the cause of another exception."""
     while error is not None and not isinstance(error, SystemExit):
         error = error.__cause__ or error.__context__
     return error
 
 
 def _status(error: SystemExit) -> int:
-    """As the interpreter understands it."""
+    """The exit status, as the interpreter derives it."""
     if error.code is None or isinstance(error.code, int):
         return (error.code or 0) & 0xFF
     sys.stderr.write(f"{error.code}\n")

@@ -1,16 +1,16 @@
-"""Two tenants of one name: our packages, and the user's.
+"""Import isolation: lets a user's project have packages of its own with the names of Towpath's.
 
-`worker` is a name that many projects have for something of their own. A Python process knows one module of each name, so
-ours moves out before theirs moves in: everything of ours is imported, then our names are taken off the door. What we have
-in hand goes on working, for a module needs its entry in `sys.modules` only while it is being looked up.
+Many projects have a package called `worker`. A Python process knows one module of each name, so Towpath's names are released
+before the user's are imported: first every module of Towpath is imported, then its names are removed from `sys.modules`. The
+modules go on working, since a module needs its entry there only while it is looked up.
 
-* The start is `python -P`: without it the current folder, where the user's `worker` may lie, comes before ours.
-* PYTHONPATH comes before installed packages whatever we do, so whoever starts us sees to it that our names mean ours
-  while we import.
-* From `release_package_names` on, an import statement of ours inside a function would find the user's module. There is none, and
-  `import_everything` sees to it that nothing is left to import.
-* `channel_layer` keeps its name: applications import it, to send and to join groups. A project that has one of its own cannot
-  import that, and is told so.
+* A worker is started with `python -P`: without it the current folder, where the user's `worker` may be, comes before Towpath.
+* PYTHONPATH always comes before installed packages, so the process that starts a worker has to make sure that the names mean
+  Towpath's packages while they are imported.
+* After `release_package_names`, an import statement of Towpath inside a function would find the user's module. There is none, and
+  `import_everything` makes sure that nothing is left to import.
+* `channel_layer` keeps its name: applications import it, to send and to join groups. A project with a package of that name
+  cannot import it, and gets a message that explains it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import pkgutil
 import sys
 from pathlib import Path
 
-#: Top-level packages of ours that a user's project may have too.
+#: Top-level packages of Towpath whose names a user's project may have too.
 RELEASED = ("worker", "interface_server", "towpath")
 KEPT = "channel_layer"
 
@@ -28,16 +28,16 @@ OUR_HOME = Path(__file__).resolve().parents[2]
 
 
 def import_everything() -> None:
-    """Import every module of this room but its `__main__`."""
+    """Import every module of this package but its `__main__`."""
     for module in pkgutil.walk_packages([str(OUR_HOME / "worker")], "worker."):
         if not module.name.endswith(".__main__"):
             importlib.import_module(module.name)
 
 
 def release_package_names() -> None:
-    """Give our names up to the user's project, and our home's place at the front of the path.
+    """Release the names for the user's project, and Towpath's place at the front of the module path.
 
-    Call it last of all imports, and before the user's folder is on the path.
+    Call it after all imports, and before the user's folder is on the path.
     """
     for module in list(sys.modules):
         if module.partition(".")[0] in RELEASED:
@@ -48,7 +48,7 @@ def release_package_names() -> None:
 
 
 def hidden(app_dir: str) -> str:
-    """One sentence about a module of the project in `app_dir` that ours keeps it from importing; empty if there is none."""
+    """A message about a module of the project in `app_dir` that cannot be imported because of Towpath's; empty if there is none."""
     for path in (Path(app_dir).resolve() / KEPT, Path(app_dir).resolve() / f"{KEPT}.py"):
         if path.exists() and not path.is_relative_to(OUR_HOME):
             return f"`import {KEPT}` means Towpath's here, and not {path}: give that another name"

@@ -1,7 +1,7 @@
-"""Finding the user's application, and finding out what kind it is.
+"""Imports the user's application, and finds out which interface it has.
 
-`module:attribute` is all that we are told. Each way in which that can be wrong ends in one sentence that names what was
-tried and where: it is the only thing that an operator sees before the process leaves with exit code 3.
+`module:attribute` is all that is given. Each way in which that can be wrong ends in one sentence that names what was tried
+and where: it is the only thing that an operator sees before the process exits with code 3.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from worker.settings import WorkerSettings
 
 INTERFACES = ("asgi3", "asgi2", "wsgi")
 
-#: Of what an exception says: some say it on many lines, and the second may be the one that helps.
+#: The most of an exception's text: some have many lines, and the second may be the one that helps.
 REASON_CHARS_MAX = 400
 
 #: By the number of positional arguments of one call: (scope), (environ, start_response), (scope, receive, send).
@@ -36,18 +36,18 @@ INTERFACE_BY_ARGUMENTS = {1: "asgi2", 2: "wsgi", 3: "asgi3"}
 
 @dataclass(frozen=True, slots=True)
 class LoadedApplication:
-    """The user's application as it was found."""
+    """The user's application, and how it was loaded."""
 
     target: Callable[..., Any]
     interface: str  #: asgi3, asgi2 or wsgi
     name: str  #: module:attribute
-    context: Context = field(default_factory=copy_context)  #: as loading has left it; to be copied (fresh_context.py)
+    context: Context = field(default_factory=copy_context)  #: in which it was loaded; to be copied (fresh_context.py)
 
 
 def load_application(settings: WorkerSettings, in_loop: InLoop = without_loop) -> LoadedApplication:
     """Import the application that `settings` names, with its folder in front of the module path.
 
-    in_loop: runs a call within the loop that will serve.
+    in_loop: runs a call within the event loop that will serve.
     Raises AppNotFound, AppBroken or AppUnclear. Runs the user's module, so call it after isolation.release_package_names.
     """
     module_name, _, attribute = settings.app.partition(":")
@@ -70,7 +70,7 @@ def load_application(settings: WorkerSettings, in_loop: InLoop = without_loop) -
 
 
 def put_in_front(app_dir: str) -> None:
-    """Make `app_dir` the first place where modules are looked for."""
+    """Put `app_dir` at the front of the module path."""
     folder = Path(app_dir).resolve()
     if not folder.is_dir():
         raise AppNotFound(f"the application's folder {folder} does not exist (--app-dir)")
@@ -79,15 +79,15 @@ def put_in_front(app_dir: str) -> None:
 
 
 def find_interface(target: Callable[..., Any], name: str) -> str:
-    """asgi3, asgi2 or wsgi, by what `target` is and takes. Raises AppUnclear when both say nothing."""
-    if getattr(target, "_asgi_single_callable", False):  # marks that asgiref knows
+    """The interface of `target` (asgi3, asgi2 or wsgi), from its kind and arguments. Raises AppUnclear if neither decides."""
+    if getattr(target, "_asgi_single_callable", False):  # marks that asgiref sets
         return "asgi3"
     if getattr(target, "_asgi_double_callable", False):
         return "asgi2"
     if inspect.isclass(target):
         if hasattr(target, "__await__"):
             return "asgi3"
-        if inspect.iscoroutinefunction(getattr(target, "__call__", None)):  # noqa: B004 - asks of what kind, not whether
+        if inspect.iscoroutinefunction(getattr(target, "__call__", None)):  # noqa: B004 - checks its kind, not whether it exists
             if not _takes_one(target):
                 raise AppUnclear(
                     f"{name} is a class and cannot be made with a scope; if it makes the application, use --factory"
@@ -116,7 +116,7 @@ def _check_name(app: str, module_name: str) -> None:
 
 
 def _guesses(path: Path) -> list[str]:
-    """What could be meant by `path`: a module within packages, or one in a folder of its own."""
+    """What `path` could mean: a module within packages, or one in a folder of its own."""
     within = [] if path.is_absolute() or ".." in path.parts else [repr(".".join(path.parts))]
     return within if path.parent == Path() else [*within, f"{path.name!r} with --app-dir {path.parent}"]
 
@@ -138,13 +138,13 @@ def _import(module_name: str, app_dir: str) -> ModuleType:
 
 
 def _colon_hint(module_name: str) -> str:
-    """For who wrote a dot where the colon belongs: the module before it is there by now, and has that attribute."""
+    """A hint at a dot in the place of the colon: the module before it was imported, and has that attribute."""
     parent, _, attribute = module_name.rpartition(".")
     return f"; perhaps {parent}:{attribute}" if hasattr(sys.modules.get(parent), attribute) else ""
 
 
 def _application_hint(module: ModuleType, named: Any) -> str:
-    """Where the application may be, if what was named is none: in a module of that name, or where it is by default."""
+    """A hint at where the application may be, if the named object is none: in a module of that name, or under a default name."""
     if isinstance(named, ModuleType):
         return f"; perhaps {named.__name__}"
     names = [name for name in DEFAULT_ATTRIBUTES if callable(getattr(module, name, None))]
@@ -184,13 +184,13 @@ def _make(factory: Any, name: str, app_dir: str) -> Any:
     except BaseException as error:
         raise _broken(f"the factory {name}", error, app_dir) from error
     if inspect.iscoroutine(made):
-        made.close()  # else Python complains that nobody awaited it
+        made.close()  # else Python warns that it was never awaited
         raise AppUnclear(f"the factory {name} is an async function: it has to return the application when it is called")
     return made
 
 
 def _broken(what: str, error: BaseException, app_dir: str) -> AppBroken:
-    """One sentence with what was raised, and where; in detail, how the project's own code came there."""
+    """The exception with one sentence on what was raised and where, and with the traceback of the project's own code as detail."""
     text = " ".join(str(error).split())
     text = text if len(text) <= REASON_CHARS_MAX else f"{text[:REASON_CHARS_MAX]}…"
     home = Path(app_dir).resolve()
@@ -200,7 +200,7 @@ def _broken(what: str, error: BaseException, app_dir: str) -> AppBroken:
 
 
 def _place(error: BaseException, home: Path) -> str:
-    """Where it was raised; and, if that is in a library, which line of the user's own code led there."""
+    """The line that raised it; and if that is in a library, the line of the user's own code that led there."""
     if isinstance(error, SyntaxError) and error.filename:
         return f" ({error.filename}:{error.lineno})"
     _, *frames = (frame for frame in extract_tb(error.__traceback__) if not is_of_import_system(frame.filename))
@@ -216,18 +216,18 @@ def _takes_one(target: Callable[..., Any]) -> bool:
         inspect.signature(target).bind(None)
     except TypeError:
         return False
-    except ValueError:  # it says nothing of its arguments
+    except ValueError:  # its arguments are unknown
         pass
     return True
 
 
 def _is_async(target: Callable[..., Any]) -> bool:
-    call = getattr(target, "__call__", None)  # noqa: B004 - asks of what kind it is, not whether it is there
+    call = getattr(target, "__call__", None)  # noqa: B004 - checks its kind, not whether it exists
     return inspect.iscoroutinefunction(inspect.unwrap(target)) or inspect.iscoroutinefunction(call)
 
 
 def _argument_count(target: Callable[..., Any]) -> int:
-    """How many positional arguments a call must have; 0 if that is not said."""
+    """The number of positional arguments that a call must have; 0 if it is unknown."""
     try:
         parameters = inspect.signature(target).parameters.values()
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""The part of a traceback that lies in a project's own files: what its author looks for first."""
+"""Shortens a traceback to the frames in a project's own files, which its author looks for first."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ SHORTENED = "(only the project's own files; --log-level debug shows all of it)\n
 
 
 def own_traceback(error: BaseException, home: Path) -> str:
-    """`error`, and what it came from, as Python shows them, without the lines of other files than those of the project in `home`.
+    """`error` and its causes as Python shows them, with the frames of the project in `home` alone.
 
-    Lines, each with its end; the last one says if something was left out.
+    Returns lines, each with its line end; the last one tells if something was left out.
     """
     shown = TracebackException.from_exception(error)
     shortened = sum(_keep_own(each, home) for each in _with_causes(shown)) > 0
@@ -26,13 +26,13 @@ def own_traceback(error: BaseException, home: Path) -> str:
 
 
 def is_own(filename: str, home: Path) -> bool:
-    """True if it is below the application's folder, and not installed in an environment that lies there too."""
+    """True if the file is below the application's folder, and not in a virtual environment there."""
     path = Path(filename)
     return path.is_relative_to(home) and "site-packages" not in path.parts
 
 
 def is_of_import_system(filename: str) -> bool:
-    """True if it only says that something was imported."""
+    """True if the file belongs to the import system."""
     return filename.startswith("<frozen ") or filename == importlib.__file__
 
 
@@ -44,7 +44,7 @@ def _with_causes(shown: TracebackException) -> Iterator[TracebackException]:
 
 
 def _keep_own(shown: TracebackException, home: Path) -> bool:
-    """True if others stood there."""
+    """Keep the project's own frames. True if others were left out."""
     own = [frame for frame in shown.stack if is_own(frame.filename, home)]
     others = [frame for frame in shown.stack if not is_own(frame.filename, home) and not _is_of_loading(frame)]
     shown.stack = StackSummary.from_list(own[-OWN_FRAMES_MAX:])

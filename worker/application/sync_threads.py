@@ -1,21 +1,21 @@
-"""The threads that sync code runs in: few, kept for the life of the process, each with its own place in asgiref.
+"""Sync threads: a fixed pool of threads for sync code; each connection is pinned to one.
 
-A view that is not async has to run in a thread. asgiref makes one for each context and forgets it afterwards, Django opens
+A view that is not async has to run in a thread. asgiref makes one for each context and drops it afterwards, and Django opens
 such a context for each request: a thread, and with it a database connection, per request. Here a connection is pinned to
-one of `--threads` kept threads instead. Threads and database connections are bounded, CONN_MAX_AGE works again, and a sync
-view costs about half.
+one of `--threads` threads instead. Threads and database connections are bounded, CONN_MAX_AGE works again, and a sync view
+costs about half.
 
-How a kept thread wins. `ThreadSensitiveContext(executor=…)` is entered once per thread, in a contextvars.Context of its
-own, and is never left. That context begins as a copy of the one in which the application was loaded, and each application
-instance runs in a copy of it. The ThreadSensitiveContext() that Django
-enters for each request finds one that is entered already and does nothing: without an executor only the outermost counts.
+How a sync thread replaces those of asgiref: `ThreadSensitiveContext(executor=…)` is entered once per thread, in a
+contextvars.Context of its own, and is never left. That context begins as a copy of the one in which the application was
+loaded, and each application instance runs in a copy of it. The ThreadSensitiveContext() that Django enters for each request
+finds one that is entered already and does nothing: without an executor only the outermost counts.
 
 * Entered per connection it would have to be left per connection, and asgiref refuses work of tasks that outlive it.
 * It has to be entered on the loop's thread: asgiref tags what it keeps in the context with the thread that put it there.
 * `async_to_sync` inside of a sync view still works: asgiref prefers the thread that waits there to any context.
-* What goes round asgiref (anyio's worker threads, as Starlette uses them) is not seen here, and not bounded by us.
-* Doubt: two connections on one thread wait for each other if a sync view waits for what another connection's sync view
-  is to do. In asgiref's own single thread it would be the same.
+* Threads that asgiref does not manage (anyio's worker threads, as Starlette uses them) are not seen here, and not bounded.
+* Doubt: two connections on one thread wait for each other if a sync view waits for another connection's sync view. In
+  asgiref's own single thread it would be the same.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ from asgiref.sync import ThreadSensitiveContext
 
 from worker.application.fresh_context import copies_of, fresh_context
 
-#: How long an exchange that was just pinned may take until its first sync call: so long its thread is not called idle.
+#: How long a new exchange may take until its first sync call: its thread does not count as idle for so long.
 PINNED_FRESH_S = 0.005
 
 EXCHANGES_BEYOND = 65_536  #: more than are ever pinned to one thread: one call that is unfinished outweighs them all
 
-#: The kept thread of the application instance that is running.
+#: The sync thread of the application instance that is running.
 SYNC_THREAD: ContextVar[SyncThread] = ContextVar("towpath_sync_thread")
 
 Job = tuple[Future[Any], Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
 
 class SyncThread(Executor):
-    """One thread that runs one call after another. A daemon: a view that never returns must not keep the process."""
+    """One thread that runs one call after another. A daemon: a view that never returns must not keep the process alive."""
 
     def __init__(
         self, name: str, on_first_use: Callable[[], None], on_idle: Callable[[], None], loaded: Context
     ) -> None:
-        """`used` is called at the first call, by the caller; `on_idle` after each call, in the thread."""
+        """`on_first_use` is called at the first call, by the caller; `on_idle` after each call, in the thread."""
         self.name = name
         self.exchanges = 0  #: HTTP exchanges that are pinned to this thread now
         self.pinned_at = 0.0  #: when the last of them was, on the loop's clock
@@ -65,11 +65,11 @@ class SyncThread(Executor):
 
     @property
     def unfinished(self) -> int:
-        """Calls that wait or run. Read without a lock: a moment's error moves a connection to the next best thread."""
+        """The number of calls that wait or run. Read without a lock: a wrong value moves a connection to the next best thread."""
         return self._jobs.qsize() + self._busy
 
     def load(self) -> int:
-        """What decides between threads: unfinished work, then connections that may bring some. 0: nothing at all."""
+        """The load, by which threads are compared: unfinished calls, then connections that may bring some. 0: none of both."""
         return (self._jobs.qsize() + self._busy) * EXCHANGES_BEYOND + self.exchanges
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
@@ -81,7 +81,7 @@ class SyncThread(Executor):
         return future
 
     def shutdown(self, wait: bool = False, *, cancel_futures: bool = False) -> None:
-        """End the thread after the calls that are queued. By default nobody waits: they may never return."""
+        """End the thread after the calls that are queued. By default it does not wait: they may never return."""
         if self._thread is None:
             return
         self._jobs.put(None)
@@ -125,20 +125,20 @@ class SyncThread(Executor):
             self._busy = False
             future.set_exception(error)
         else:
-            # First idle, then done: whoever is woken by the result may at once ask for a free thread.
+            # First idle, then done: the task that the result wakes may ask for an idle thread at once.
             self._busy = False
             future.set_result(result)
 
 
 class SyncThreads:
-    """All kept threads of a worker, and who gets which."""
+    """All sync threads of a worker. Picks the thread of each connection."""
 
     def __init__(self, count: int, on_idle: Callable[[], None], loaded: Context) -> None:
         """`on_idle` is called, in any of the threads, when one has become idle after `idle()` was 0.
 
         loaded: the context in which the application was loaded.
         """
-        self.used = False  #: whether this application has sync code at all, as far as we have seen
+        self.used = False  #: whether this application has run sync code so far
         self._on_idle = on_idle
         self._missed = False
         self._turn = 0
@@ -147,11 +147,11 @@ class SyncThreads:
         ]
 
     def pick(self) -> SyncThread:
-        """The thread for a new connection: the one with the least unfinished work. Pins nothing."""
+        """The thread for a new connection: the one with the least load. Does not pin it."""
         threads = self.threads
         self._turn = turn = (self._turn + 1) % len(threads)
         best = threads[turn]
-        # An application that is async through and through pays for a turn, not for a comparison.
+        # A purely async application does not pay for the comparison.
         if self.used and (least := best.load()):
             for thread in threads:
                 load = thread.load()
@@ -162,12 +162,12 @@ class SyncThreads:
         return best
 
     def idle(self, now: float) -> tuple[int, int]:
-        """How many threads have nothing to do, and how many only look so: an exchange has just been pinned to them.
+        """The number of idle threads, and of those that only seem idle: an exchange has just been pinned to them.
 
-        After (0, 0), `on_idle` is called when that has changed. After (0, n), ask again in PINNED_FRESH_S: an exchange that
-        waits for something else than sync code leaves its thread idle, and no thread will ever report that.
+        After (0, 0), `on_idle` is called when that has changed. After (0, n), call it again in PINNED_FRESH_S: an exchange
+        that waits for something other than sync code leaves its thread idle, and no thread will ever report that.
         """
-        # Said first, looked second: a thread that ends in between sees that it was missed.
+        # Set before the threads are checked: a thread that becomes idle in between sees that one is wanted.
         self._missed = True
         idle = fresh = 0
         for thread in self.threads:
@@ -180,7 +180,7 @@ class SyncThreads:
         return idle, fresh
 
     def shutdown(self) -> None:
-        """End the threads after what they are doing; waits for none of them."""
+        """End each thread after its queued calls, without waiting for them."""
         for thread in self.threads:
             thread.shutdown()
 

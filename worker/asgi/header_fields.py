@@ -1,9 +1,9 @@
-"""Header fields of an application's answer, as they may travel.
+"""Checks the header fields of an application's response.
 
-What reaches the client is the application's word. One line break smuggled into a value, out of a cookie or a redirect,
-and the client reads a header, or a whole response, that nobody wrote. Other control characters make strict clients throw
-the response away. So all of them but the tab stop here, inside the application's own `send()`, where the traceback shows
-the line that did it. Source: RFC 9110, sections 5.1 and 5.5.
+If a line break is smuggled into a value, from a cookie or a redirect, the client reads a header, or a whole response, that
+the application never wrote. Other control characters make strict clients reject the response. So every control character but the
+tab is refused here, inside the application's own `send()`, where the traceback shows the line that sent it.
+Source: RFC 9110, sections 5.1 and 5.5.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ _breaks_out = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
 
 @lru_cache(maxsize=512)
 def is_field_name(name: bytes) -> bool:
-    """Whether `name` is a token. Kept for the few names that an application ever uses; the bound is for odd ones."""
+    """True if `name` is a token. Cached for the few names that an application ever uses; the bound is for unusual applications."""
     return _is_token(name) is not None
 
 
 def checked_fields(fields: Any) -> Fields:
-    """The same fields as pairs of bytes, names as the application wrote them; raises InvalidEvent with the place."""
+    """The same fields as pairs of bytes, with names as the application wrote them. Raises InvalidEvent with the field's index."""
     checked: Fields = []
     if not fields:
         return checked
@@ -44,7 +44,7 @@ def checked_fields(fields: Any) -> Fields:
 
 
 def _checked_field(name: Any, value: Any, path: str) -> tuple[bytes, bytes]:
-    """The slow way, for what is not plain bytes: subclasses are taken, everything else gets its sentence."""
+    """The slow path, for what is not plain bytes: subclasses are accepted, everything else is explained in the exception."""
     for index, part in enumerate((name, value)):
         if not isinstance(part, bytes):
             raise InvalidEvent(f"{path}[{index}] is of type {type(part).__name__}; header fields are bytes")

@@ -1,12 +1,12 @@
-"""The host itself: one application, run once for each connection that the pump brings.
+"""Runs one application: one instance for each connection that the dispatcher hands over.
 
-    room = AsgiHost(load_application(settings), settings, on_capacity)
-    await room.startup()      # lifespan; StartupError
-    …                         # the pump calls free() and start()
-    await room.shutdown()
+    host = AsgiHost(load_application(settings), settings, on_capacity)
+    await host.startup()      # lifespan; StartupError
+    …                         # the dispatcher calls free() and start()
+    await host.shutdown()
 
-`asgi`, `extensions` and `state` are added to each scope here, and nothing in them is shared with another scope but what the
-application itself has put into its state: what is written into one connection's scope is never found in another's.
+Each scope gets `asgi`, `extensions` and `state` here. Scopes share nothing but the values that the application has put into its
+state: what is written into one connection's scope is never found in another's.
 """
 
 from __future__ import annotations
@@ -30,24 +30,24 @@ from worker.settings import WorkerSettings
 from worker.wsgi.adapter import WsgiApplication
 from worker.wsgi.input import with_length
 
-#: As uvicorn. An application that hears "2.4" for HTTP (Starlette's do) listens for the disconnect no more, and a stream that
-#: waits for its next item then outlives its client.
+#: As in uvicorn. Under "2.4" applications (those of Starlette) no longer listen for the HTTP disconnect, and a stream that waits
+#: for its next item then outlives its client.
 SPEC_VERSIONS = {"http": "2.3", "websocket": "2.5", "lifespan": "2.0"}
 
 
 def ignore() -> None:
-    """Nobody asked to be told."""
+    """Does nothing when capacity is free again."""
 
 
 class AsgiHost:
-    """Where connections become application instances. A `ApplicationHost` of worker/connections/interfaces.py."""
+    """Starts application instances. Implements `ApplicationHost` (worker/connections/interfaces.py)."""
 
     def __init__(
         self, application: LoadedApplication, settings: WorkerSettings, on_capacity: Callable[[], object] = ignore
     ) -> None:
         """Needs a running loop, and stays on it.
 
-        on_capacity: called on the loop's thread, soon after `free` has answered 0 and there is a slot again.
+        on_capacity: called on the loop's thread, soon after `free` has returned 0 and there is capacity again.
         """
         self._loop = asyncio.get_running_loop()
         self._settings = settings
@@ -71,7 +71,7 @@ class AsgiHost:
         self._on_capacity = on_capacity
 
     def _capacity_of(self, settings: WorkerSettings) -> Capacity[AsgiInstance]:
-        if self._is_wsgi:  # it holds a thread also while it waits for its client
+        if self._is_wsgi:  # an exchange holds a thread also while it waits for its client
             return Capacity(min(settings.concurrency, settings.threads), 0, self._on_place_left)
         return Capacity(settings.concurrency, settings.streams, self._on_place_left)
 
@@ -80,29 +80,29 @@ class AsgiHost:
         self._state = await self._lifespan.startup()
 
     async def shutdown(self) -> None:
-        """End what still runs, then run the application's shutdown; bounded by `lifespan_timeout_s` for each."""
+        """End the instances that still run, then run the application's shutdown; each takes at most `lifespan_timeout_s`."""
         await self._stop_all()
         await self._lifespan.shutdown()
         self._threads.shutdown()
 
     @property
     def running(self) -> int:
-        """Application instances that have not ended, those with background work after their response included."""
+        """The number of application instances that have not ended, including those with background work after their response."""
         return len(self._capacity.exchanges) + len(self._websockets)
 
     @property
     def websockets(self) -> int:
-        """See Room."""
+        """See ApplicationHost."""
         return len(self._websockets)
 
     @property
     def streams(self) -> int:
-        """See Room."""
+        """See ApplicationHost."""
         return len(self._capacity.waiting)
 
     def free(self, kind: str) -> int:
-        """See Room. While sync code is in use, at most as many exchanges as there are idle threads: a slow view must not
-        hold up a request that another worker could take."""
+        """See ApplicationHost. While sync code is in use, at most as many exchanges as there are idle threads: a slow view
+        must not delay a request that another worker could take."""
         if kind == "websocket":
             count = self._settings.websockets - len(self._websockets)
         else:
@@ -116,9 +116,9 @@ class AsgiHost:
         return 0
 
     def taken(self) -> dict[str, bool]:
-        """See Room."""
+        """See ApplicationHost."""
         settings, free = self._settings, self._capacity.free
-        by_threads = self._is_wsgi and settings.threads <= settings.concurrency  # which are its places then
+        by_threads = self._is_wsgi and settings.threads <= settings.concurrency  # the threads are its places then
         threads = free <= 0 if by_threads else all(thread.unfinished > 0 for thread in self._threads.threads)
         sockets = self.websockets >= settings.websockets
         return {
@@ -128,7 +128,7 @@ class AsgiHost:
         }
 
     def start(self, scope: Event, body: bytes, more_body: bool, downstream: Downstream) -> Instance:
-        """See Room. A scope that is none raises KeyError, TypeError or ValueError, and nothing was started."""
+        """See ApplicationHost. An invalid scope raises KeyError, TypeError or ValueError, and nothing was started."""
         kind = scope["type"]
         if kind not in ("http", "websocket"):
             raise ValueError(f"a scope of type {kind!r}")
@@ -181,18 +181,18 @@ class AsgiHost:
         self._loop.call_soon(self._announce_place)
 
     def _announce_place(self) -> None:
-        """A response that is complete in the turn in which it starts has not left its place to anybody."""
+        """A response that is complete in the turn of the loop in which it starts has not freed its place meanwhile."""
         if self._capacity.free > 0:
             self._announce_capacity()
         else:
             self._capacity.missed = True
 
     def _on_thread_free(self) -> None:
-        """In a kept thread."""
+        """Called in a sync thread."""
         try:
             self._loop.call_soon_threadsafe(self._announce_capacity)
         except RuntimeError:
-            return  # the loop is closed: a view outlived the worker, and nobody takes anything any more
+            return  # the loop is closed: a view has outlived the worker, which takes nothing any more
 
     def _announce_capacity(self) -> None:
         if self._was_full:
@@ -211,7 +211,7 @@ class AsgiHost:
 
 
 def as_asgi3(application: LoadedApplication) -> Application:
-    """One way to call them all."""
+    """The application as ASGI 3, whatever its interface."""
     if application.interface == "wsgi":
         wsgi = with_length(application.target) if django_answers() else application.target
         return WsgiApplication(wsgi, application.context)

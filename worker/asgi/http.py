@@ -1,4 +1,4 @@
-"""One HTTP exchange of an application: who may send what is http_state.py's to say, this obeys and waits."""
+"""Runs an application instance for one HTTP exchange. http_state.py decides what it may send; this file sends and waits."""
 
 from __future__ import annotations
 
@@ -54,16 +54,16 @@ class HttpInstance(AsgiInstance):
         self._body: bytes | None = body
         self._more_body = more_body
         self._scope: Event | None = None
-        self._start: Event | None = None  # how a response that was not complete at once has begun
+        self._start: Event | None = None  # the start of a response that was not complete at once
         self._discarded: DiscardedEvents | None = None
 
     def start(self, application: Application, scope: Event) -> None:
-        """As AsgiInstance; what was asked for is remembered, for the case that the response has to be ended in the middle."""
+        """As AsgiInstance. The scope is kept for the case that the response has to be ended in the middle."""
         self._scope = scope
         self.task = self._context.loop.create_task(self._run(application, scope), context=self.thread.new_context())
 
     async def receive(self) -> Event:
-        """The body part by part; then, or once the response is complete, `http.disconnect` as often as asked."""
+        """Return the body part by part; then, or once the response is complete, `http.disconnect` at every call."""
         body = self._body
         if body is not None and not self._over():
             self._body = None
@@ -79,7 +79,7 @@ class HttpInstance(AsgiInstance):
         return {"type": "http.disconnect"}
 
     async def send(self, event: Event) -> None:
-        """Check `event`, hand it to the line, and wait while there is no room. Raises as http_step does, but see `_discard`."""
+        """Check `event`, send it, and wait while there is no credit. Raises as http_step does, but see `_discard`."""
         try:
             checked, size_bytes, stage = http_step(self._stage, event)
             if size_bytes > PART_WITH_OVERHEAD_BYTES_MAX:
@@ -102,7 +102,7 @@ class HttpInstance(AsgiInstance):
         """See Instance."""
         self._stage = GONE
         self._events = self._body = None
-        # Senders first: a stream is then at its own next step when its listener for the disconnect cancels it.
+        # Senders first: then a stream is at its own next step when its listener for the disconnect cancels it.
         self.resume()
         self._wake_receivers()
 
@@ -117,7 +117,7 @@ class HttpInstance(AsgiInstance):
         return describe(self._scope or {}, self._downstream)
 
     def end_event_stream(self) -> bool:
-        """See Instance. An event stream: its client comes again, and says where it was."""
+        """See Instance. The client of an event stream reconnects, and reports the last event that it got."""
         if self._stage is not STARTED or self._scope is None or self._start is None:
             return False
         if not resumes_by_itself(self._scope, self._start):
@@ -129,10 +129,10 @@ class HttpInstance(AsgiInstance):
         return True
 
     async def _discard(self, event: Event) -> None:
-        """The client has left: do nothing, and let others run. Raises ClientGone if the application goes on and on.
+        """The client has left: do nothing, and let other tasks run. Raises ClientGone if the application sends without end.
 
-        A WSGI stream without a reader ends at its next chunk, for its thread is worth more. The application meets no
-        exception, as under gunicorn: its iterator gets its `close()`. Only a call of `write()` raises inside it.
+        A WSGI stream without a reader ends at its next chunk, to free its thread. As under gunicorn, the application meets no
+        exception: its iterator gets its `close()`. Only a call of `write()` raises inside it.
         """
         now = self._context.loop.time()
         if self._discarded is None:
@@ -145,11 +145,11 @@ class HttpInstance(AsgiInstance):
             await asyncio.sleep(0)
 
     def _refuse_further_sends(self) -> None:
-        """The worker leaves, and cannot wait for an application that does not listen for the disconnect."""
+        """Raise ClientGone at every `send()` from now on: the worker leaves, and the application may not listen for the disconnect."""
         self._discarded = DiscardedEvents.exhausted()
 
     async def _until_body_or_disconnect(self) -> None:
-        """Wait in `receive()`: for the disconnect, or for a part of the body, and then without a place."""
+        """Wait in `receive()` for the disconnect, or for a part of the body; the latter without a place."""
         if not self._more_body or self._start is not None:
             return await self._until_woken()
         self._context.capacity.leave(self)
@@ -161,7 +161,7 @@ class HttpInstance(AsgiInstance):
         return None
 
     async def _send_in_parts(self, checked: Event, stage: HttpStage) -> None:
-        """A body of hundreds of megabytes leaves at the client's pace, though the application gave it at once. P5."""
+        """Send a body of hundreds of megabytes at the client's pace, though the application gave it at once. P5."""
         for part, size_bytes in body_parts(checked):
             await self._until_credit()
             self._downstream.send(part, size_bytes)

@@ -1,15 +1,15 @@
-"""What an application may say to answer one HTTP request, and in which order.
+"""Checks the events of an HTTP response: which ones an application may send, and in which order.
 
     SILENT ──start──▶ STARTED ──last body──▶ COMPLETE
        └────────────────┴──client gone──▶ GONE
 
-Each event is copied into a dict of ASGI's types alone: what leaves for the wire is never an object that the application
-still holds and may change. Unknown keys are left out, as the specification asks for.
+Each event is copied into a dict of ASGI's types alone: an object that the application still holds and may change is never
+sent. Unknown keys are left out, as the specification demands.
 
-Once the client has left, what the application says is dropped without a word: that is ASGI 2.3, which the scope announces.
+Once the client has left, the application's events are discarded silently: so ASGI 2.3 demands, which the scope announces.
 Background work, `yield` dependencies and cleanup after a response then run as if it had been read. `DiscardedEvents` bounds that.
 
-No task, line or clock here; the shell (http.py) obeys. Source: ASGI specification, "HTTP & WebSocket".
+No task, connection or clock here; http.py is the shell. Source: ASGI specification, "HTTP & WebSocket".
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from worker.errors import ApplicationError, ClientGone, InvalidEvent, WrongOrder
 #: The most that one event carries; what is longer is cut. PROTOCOL.md, "Events: HTTP".
 PART_SIZE_BYTES_MAX = 65_536
 
-#: What may be said to a client that has left, before `send()` raises: so many events, and a few of them at any time, others
-#: for so long. An endless stream comes to an end of both. What answers a request, tidies up behind it, or writes down what it
-#: has streamed comes to neither.
+#: Events that are discarded after the client has left, before `send()` raises: so many in total; a few of them at any time, the
+#: others for so long. An endless stream reaches both limits. An application that answers a request, cleans up after it, or records
+#: what it has streamed reaches neither.
 DISCARDED_EVENTS_MAX = 10_000
 DISCARDED_EVENTS_AT_ANY_TIME, DISCARDED_S_MAX = 10, 60.0
 
-#: Between such events others run. Not after each: frameworks cancel a stream whose client has left, and the cancellation
-#: has to meet it where it waits for its next item, to close what it has open there, rather than in `send()`.
+#: After so many such events other tasks run. Not after each: when a client has left, frameworks cancel its stream, and the cancellation
+#: must reach it where it waits for its next item, to close what it has open there, rather than in `send()`.
 DISCARDED_AT_ONCE = 10
 
 #: The event as it travels, its size, and the stage that follows.
@@ -42,7 +42,7 @@ Step = tuple[Event, int, "HttpStage"]
 
 
 class HttpStage(Enum):
-    """How far a response is. `legal` holds what may be said now: an event's type, and who checks it."""
+    """The state of a response. `legal` maps the type of each event that may be sent now to the function that checks it."""
 
     SILENT = "the response has not started"
     STARTED = "the response has started"
@@ -54,14 +54,14 @@ class HttpStage(Enum):
         self.legal: dict[Any, Callable[[Event], Step]] = {}
 
 
-# Looking a member up in its class costs more than the rest of a step.
+# Looking up a member in its class costs more than the rest of a step.
 SILENT, STARTED, COMPLETE, GONE = HttpStage
 
 
 def http_step(stage: HttpStage, event: Any) -> Step:
-    """Check one event of the application's in `stage`.
+    """Check one event of the application in `stage`.
 
-    Raises InvalidEvent for what no response may hold, WrongOrder for what this one may not hold now, and ClientGone.
+    Raises InvalidEvent for an event that no response may have, WrongOrder for one that may not come now, and ClientGone.
     """
     try:
         check = stage.legal[event["type"]]
@@ -72,10 +72,10 @@ def http_step(stage: HttpStage, event: Any) -> Step:
 
 @dataclass(slots=True)
 class DiscardedEvents:
-    """Counts what an application says to a client that has left, since the first such event at `since` (seconds).
+    """Counts the events that an application sends to a client that has left, from the first one, at `since` (seconds).
 
-    finite: the response has announced its length. A file is sent to its end, for what its sender does afterwards (the
-    removal of a temporary file) is worth more than the reading that is spared.
+    finite: the response has announced its length. A file is read to its end, since what the application does afterwards
+    (removing a temporary file) is worth more than the reading that would be saved.
     """
 
     since: float
@@ -84,11 +84,11 @@ class DiscardedEvents:
 
     @classmethod
     def exhausted(cls) -> DiscardedEvents:
-        """A count to which each further event is one too many."""
+        """A count that no further event may increase."""
         return cls(-inf, finite=False, events=DISCARDED_EVENTS_MAX)
 
     def goes_on(self, now: float) -> bool:
-        """Count one event more. True if there seems to be no end of them."""
+        """Count one more event. True if the events seem to be endless."""
         self.events += 1
         if self.events > DISCARDED_EVENTS_MAX and not self.finite:
             return True
@@ -96,7 +96,7 @@ class DiscardedEvents:
 
 
 def announces_length(start: Any) -> bool:
-    """True if `start` is the start of a response, with a Content-Length."""
+    """True if `start` is the start of a response with a Content-Length."""
     try:
         checked, _, _ = http_step(SILENT, start)
     except ApplicationError:
@@ -105,7 +105,7 @@ def announces_length(start: Any) -> bool:
 
 
 def checked_start(event: Event) -> Event:
-    """A `….response.start`: status from 200 to 999 (nothing interim is an answer), and header fields that cannot break out."""
+    """A checked `….response.start`: status from 200 to 999 (interim responses are not allowed), and safe header fields."""
     status = event.get("status")
     if type(status) is not int:
         if not isinstance(status, int) or isinstance(status, bool):
@@ -117,7 +117,7 @@ def checked_start(event: Event) -> Event:
 
 
 def checked_body(event: Event) -> Event:
-    """A `….response.body`: the body as bytes of its own, and whether more follows."""
+    """A checked `….response.body`: the body as a copy, and whether more follows."""
     body = event.get("body", b"")
     if type(body) is not bytes:
         body = as_bytes(body, "body")
@@ -125,7 +125,7 @@ def checked_body(event: Event) -> Event:
 
 
 def as_bytes(value: Any, path: str) -> bytes:
-    """Bytes out of anything that is bytes at heart: frameworks stream memoryviews and bytearrays as they come."""
+    """Bytes from anything like bytes: frameworks stream memoryviews and bytearrays as they come."""
     if value is None:
         return b""
     if not isinstance(value, bytes | bytearray | memoryview):
@@ -134,7 +134,7 @@ def as_bytes(value: Any, path: str) -> bytes:
 
 
 def body_parts(event: Event) -> Iterator[tuple[Event, int]]:
-    """A long body as several events with their sizes; all but the last say that more follows."""
+    """A long body as several events with their sizes; all but the last have `more_body`."""
     body, last_start = event["body"], len(event["body"]) - PART_SIZE_BYTES_MAX
     for start in range(0, len(body), PART_SIZE_BYTES_MAX):
         part = body[start : start + PART_SIZE_BYTES_MAX]
@@ -143,7 +143,7 @@ def body_parts(event: Event) -> Iterator[tuple[Event, int]]:
 
 
 def wrong_event(stage: Any, event: Any, known: frozenset[str]) -> Exception:
-    """The error for an event that is not legal now. `known`: types that are legal at some time, in this protocol."""
+    """The exception for an event that is not legal now. `known`: types that are legal in some state of this protocol."""
     if stage.legal is NOTHING:
         return ClientGone(stage.meaning)
     if not isinstance(event, dict):
@@ -157,7 +157,7 @@ def wrong_event(stage: Any, event: Any, known: frozenset[str]) -> Exception:
     return WrongOrder(f"{kind!r} cannot be sent now: {stage.meaning}; expected {legal}")
 
 
-#: What may be said to nobody: the mark of a stage where every `send()` is ClientGone.
+#: Marks a stage in which every `send()` raises ClientGone.
 NOTHING: dict[Any, Any] = {}
 
 

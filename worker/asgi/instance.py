@@ -1,15 +1,15 @@
-"""One run of the application for one connection: an asyncio task, and the `receive` and `send` that it is given.
+"""One run of the application for one connection: an asyncio task, and the `receive` and `send` that it gets.
 
-Here is what both protocols share; http.py and websocket.py have the rest, and their cores (http_state.py,
-websocket_state.py) decide what may be said. Here one waits and wakes. There are 20 000 of
-these in a worker and most of them only wait, so a run is one task, one slotted object, and nothing that is not needed yet:
-no queue, no lock, no timer; the list of buffered events exists while it holds some.
+This file has what both protocols share: buffering, waiting and waking. http.py and websocket.py have the rest, and their
+cores (http_state.py, websocket_state.py) decide which events are legal. A worker has 20 000 instances, and most of them only
+wait; so an instance is one task, one slotted object, and nothing that is not needed yet: no queue, no lock, no timer; the
+deque of buffered events exists while it holds some.
 
-The last word to the line is said once: `complete()` with the last event of an HTTP response, or `close(why)` when the
-application has ended without that. After the pump has said `disconnect` or `stop` the line is never used again.
+A connection is ended once: by `complete()` with the last event of an HTTP response, or by `close(why)` when the application
+has ended without that. After `disconnect` or `stop` the connection is not used again.
 
-Whoever waits is woken by a future of its own: an application may cancel a `receive()` at any time (frameworks poll for the
-disconnect like that). The future only says "look again", the event stays in the buffer, so none is lost.
+Each call that waits has a future of its own: an application may cancel a `receive()` at any time (frameworks poll for the
+disconnect that way). The future only wakes the call; the event stays in the buffer, so none is lost.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ logger = logging.getLogger("towpath.worker")
 
 @dataclass(frozen=True, slots=True)
 class HostContext:
-    """What all application instances of one host share."""
+    """Values that all application instances of one host share."""
 
     loop: asyncio.AbstractEventLoop
     on_end: Callable[[AsgiInstance], None]  #: called once for each instance, when its application has ended
@@ -52,7 +52,7 @@ class HostContext:
 
 
 class AsgiInstance:
-    """What the runs of both protocols have in common: the task, the buffer, and those who wait. An `Instance`."""
+    """The common part of both protocols: the task, the buffer, and the calls that wait. Implements `Instance`."""
 
     __slots__ = ("_context", "_downstream", "_events", "_receivers", "_senders", "task", "thread")
 
@@ -72,7 +72,7 @@ class AsgiInstance:
         self.task = self._context.loop.create_task(self._run(application, scope), context=self.thread.new_context())
 
     def deliver(self, event: Event, size_bytes: int) -> None:
-        """See Instance. What comes after the end is dropped: nobody will ask for it."""
+        """See Instance. Events after the end are dropped."""
         if self._over():
             return
         if self._events is None:
@@ -89,19 +89,19 @@ class AsgiInstance:
 
     @property
     def exchange(self) -> str:
-        """See Instance. Only an HTTP exchange is one."""
+        """See Instance. Only HTTP exchanges have one."""
         return ""
 
     def hand_off(self) -> bool:
-        """See Instance. Only a WebSocket can be."""
+        """See Instance. Only WebSockets can be handed off."""
         return False
 
     def end_event_stream(self) -> bool:
-        """See Instance. Only an event stream can be."""
+        """See Instance. Only HTTP exchanges can be event streams."""
         return False
 
     def stop(self) -> None:
-        """Its time is over: the application is cancelled once; if it goes on all the same, it finds the client gone."""
+        """Cancel the application once. If it goes on all the same, its client has left."""
         self.disconnect(SERVICE_RESTART, "")
         if self.task is not None:
             # A task that is cancelled before its first step never enters _run.
@@ -119,19 +119,19 @@ class AsgiInstance:
 
     @abstractmethod
     def _over(self) -> bool:
-        """Whether there is nothing more to come from the client."""
+        """True if nothing more is received from the client."""
 
     @abstractmethod
     def _gone(self) -> bool:
-        """Whether the line may not be used any more."""
+        """True if the connection may not be used any more."""
 
     @abstractmethod
     def _returned(self, scope: Event) -> None:
-        """The application has returned, and the client has not gone."""
+        """The application has returned while its client was there."""
 
     @abstractmethod
     def _raised(self, scope: Event, error: BaseException) -> None:
-        """The application has raised, and the client has not gone."""
+        """The application has raised an exception while its client was there."""
 
     async def _run(self, application: Application, scope: Event) -> None:
         try:
@@ -151,7 +151,7 @@ class AsgiInstance:
 
     def _end(self, _task: Task[None] | None = None) -> None:
         if self.task is not None:
-            self.task = None  # we hold the task, its frames hold us
+            self.task = None  # breaks a reference cycle: the frames of the task hold this object
             self._context.on_end(self)
 
     def _next_event(self) -> Event | None:
@@ -166,7 +166,7 @@ class AsgiInstance:
         return event
 
     async def _until_woken(self) -> None:
-        """Wait in `receive()` until there is something to look at."""
+        """Wait in `receive()` until something has changed."""
         waiter: Future[None] = self._context.loop.create_future()
         self._receivers += (waiter,)
         try:
@@ -180,7 +180,7 @@ class AsgiInstance:
         wake(waiting)
 
     async def _until_credit(self) -> None:
-        """Wait until the line has room; ClientGone if that will never be."""
+        """Wait until the connection has credit. Raises ClientGone if it ends before."""
         while not self._downstream.has_credit:
             waiter: Future[None] = self._context.loop.create_future()
             self._senders += (waiter,)
@@ -194,14 +194,14 @@ class AsgiInstance:
 
 
 def wake(waiting: tuple[Future[None], ...]) -> None:
-    """Tell everybody in `waiting` to look again."""
+    """Wake every call in `waiting`."""
     for waiter in waiting:
         if not waiter.done():
             waiter.set_result(None)
 
 
 def log_failure(name: str, what: str, error: BaseException) -> None:
-    """One error with its traceback; a cancellation has none that would tell who did it."""
+    """Log one error with its traceback. That of a cancellation is left out: it does not show what cancelled the task."""
     if isinstance(error, asyncio.CancelledError):
         logger.error("%s was cancelled, not by the worker: %s", name, what)
     else:
@@ -209,19 +209,19 @@ def log_failure(name: str, what: str, error: BaseException) -> None:
 
 
 def log_late_failure(name: str, error: BaseException) -> None:
-    """An error of an application whose client has gone; for developers alone if it says nothing else."""
+    """Log an error after the client has left: at debug level if it only reports that."""
     level = logging.DEBUG if is_disconnect(error) else logging.ERROR
     logger.log(level, "%s failed after its connection had ended", name, exc_info=error)
 
 
 def describe(scope: Event, downstream: Downstream) -> str:
-    """The connection's name in logs: with the path as it came, for decoded it might hold line ends."""
+    """The connection's name in logs, with the path as it came: decoded, it could contain line breaks."""
     path = scope.get("raw_path") or b""
     return f"{scope.get('method', 'WebSocket')} {path.decode('latin-1')} ({downstream.reply_channel})"
 
 
 def is_disconnect(error: BaseException) -> bool:
-    """Whether `error` only says, through whatever wraps it, that the client has gone or the instance was stopped."""
+    """True if `error`, however it is wrapped, only means that the client has left or the instance was stopped."""
     if isinstance(error, ClientGone | asyncio.CancelledError):
         return True
     if isinstance(error, BaseExceptionGroup):
@@ -231,10 +231,10 @@ def is_disconnect(error: BaseException) -> bool:
 
 
 def clear_frames(error: BaseException | None) -> None:
-    """Empty the frames that `error` came through.
+    """Clear the frames through which `error` came.
 
-    They and the error often hold each other, and with them what the application had open: an async generator would be
-    closed, and its `finally` run, only when the garbage collector comes by, which on a quiet worker may be never.
+    They and the error often reference each other, and what the application had open: an async generator would be closed, and
+    its `finally` executed, only when the garbage collector runs, which on an idle worker may be never.
     """
     seen: set[int] = set()
     left = [error]

@@ -1,9 +1,11 @@
-"""Startup and shutdown of the application, once per worker process.
+"""Runs the application's lifespan: startup and shutdown, once per worker process.
 
-Not every application knows lifespan, and ASGI has no way to ask: one tries, and an exception before the first answer means
-"I do not know what this is". So under `auto` an exception is no failure, while `lifespan.startup.failed` always is, and so
-is `sys.exit()`. Who has taken the question and then raises knew it, most likely: that is told with its traceback. The state
-that an application leaves is copied, shallowly, into each scope. Source: ASGI specification, "Lifespan Protocol".
+Not every application knows lifespan, and ASGI has no way to ask: the server tries, and an exception before the first answer
+means that the application does not know it. So under `auto` an exception is no failure, while `lifespan.startup.failed`
+always is, and so is `sys.exit()`. An application that has received the event and then raises probably knew it: that is logged
+with its traceback. The state that an application leaves is copied, shallowly, into each scope.
+
+Source: ASGI specification, "Lifespan Protocol".
 """
 
 from __future__ import annotations
@@ -21,11 +23,11 @@ from worker.settings import WorkerSettings
 
 logger = logging.getLogger("towpath.worker")
 
-END_TIMEOUT_S = 1.0  #: from its last answer, or from being cancelled, until nobody waits for it any more
+END_TIMEOUT_S = 1.0  #: how long to wait for the task to end, after its last answer and after its cancellation
 
 
 class Phase:
-    """One question to the application, startup or shutdown, and its answer: "" for complete, else why not."""
+    """One request to the application, startup or shutdown, and its answer: "" for complete, else the reason."""
 
     def __init__(self, name: str, loop: asyncio.AbstractEventLoop) -> None:
         self.name = name
@@ -33,7 +35,7 @@ class Phase:
         self.answer: Future[str] = loop.create_future()
 
     def accept_answer(self, kind: str, event: Event) -> bool:
-        """Take `event` if it is this phase's answer; whether it was."""
+        """Accept `event` if it answers this phase. False: it does not."""
         if kind not in (f"lifespan.{self.name}.complete", f"lifespan.{self.name}.failed"):
             return False
         if self.answer.done() or not self.asked.done():
@@ -44,7 +46,7 @@ class Phase:
 
 
 class Lifespan:
-    """The application's own life in this process."""
+    """The lifespan of the application in this process."""
 
     def __init__(self, application: Application, asgi: Event, settings: WorkerSettings, context: Context) -> None:
         loop = asyncio.get_running_loop()
@@ -59,14 +61,14 @@ class Lifespan:
         self._task: Task[None] | None = None
 
     def skip(self) -> None:
-        """This application is of a kind that has no lifespan."""
+        """The application's interface has no lifespan."""
         self._mode = "off"
 
     async def startup(self) -> Event | None:
-        """Ask the application to start, in a context of its own. Its state, or None where it has no lifespan.
+        """Ask the application to start, in a context of its own. Returns its state, or None if it has no lifespan.
 
-        Raises LifespanFailed when it said so, did not answer in time, called sys.exit(), or, under `on`, does not know
-        lifespan. Cancelled: the application is cancelled too.
+        Raises LifespanFailed if the application answered so, did not answer in time, called sys.exit(), or, under `on`, does
+        not know lifespan. A cancellation cancels the application too.
         """
         if self._mode == "off":
             return None
@@ -88,7 +90,7 @@ class Lifespan:
         return None
 
     async def shutdown(self) -> None:
-        """Ask the application to end; what goes wrong is logged, since the process leaves anyway."""
+        """Ask the application to end. Failures are only logged, since the process exits anyway."""
         if self._task is None or self._task.done():
             return
         self._shutdown.asked.set_result(None)
@@ -105,7 +107,7 @@ class Lifespan:
         except SystemExit as error:
             if self._startup.answer.done():
                 raise
-            # It would leave through the event loop without a word.
+            # It would end the event loop silently.
             raise LifespanFailed(f"the application's lifespan startup called sys.exit({error.code!r})") from error
 
     def _started(self, failure: str) -> Event:
@@ -113,14 +115,14 @@ class Lifespan:
         if failure:
             self._task.cancel()
             self._task.add_done_callback(read_error)
-            # Frameworks put a whole traceback here. The log gets it; the operator's sentence is its last line.
+            # Frameworks put a whole traceback here. It is logged; the exception has its last line.
             logger.error("lifespan startup failed: %s", failure)
             raise LifespanFailed(f"the application's lifespan startup failed: {failure.strip().splitlines()[-1]}")
         self._task.add_done_callback(self._ended)
         return self._state
 
     def _check_early_end(self, task: Task[None]) -> None:
-        """The application ended before it answered: a failure under `on`, or if it meant the process to end."""
+        """The application ended before it answered: a failure under `on`, or if it called sys.exit()."""
         error = asyncio.CancelledError("cancelled by itself") if task.cancelled() else task.exception()
         what = f"raised {type(error).__name__}: {error}" if error else "returned without an answer"
         if isinstance(error, LifespanFailed):
@@ -140,7 +142,7 @@ class Lifespan:
             logger.error("the application's lifespan raised", exc_info=error)
 
     async def _end_task(self) -> None:
-        """Give the lifespan task a moment to end by itself, then end it."""
+        """Give the lifespan task a moment to end by itself, then cancel it."""
         assert self._task is not None
         self._task.add_done_callback(read_error)
         _, pending = await asyncio.wait((self._task,), timeout=END_TIMEOUT_S if self._shutdown.answer.done() else 0.0)
@@ -166,6 +168,6 @@ class Lifespan:
 
 
 def read_error(task: Task[None]) -> None:
-    """Whatever a task that is being cut raises was asked for: read it, so that asyncio does not report it as unread."""
+    """Read the exception of a task that is being cancelled, so that asyncio does not report it as never retrieved."""
     if not task.cancelled():
         task.exception()

@@ -1,4 +1,4 @@
-"""One WebSocket of an application: who may send what is websocket_state.py's to say, this obeys and waits."""
+"""Runs an application instance for one WebSocket. websocket_state.py decides what it may send; this file sends and waits."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ from worker.errors import WrongOrder
 
 
 class HandOff(Enum):
-    """Whether an instance is being handed off."""
+    """How far the hand-off of an instance is. `disconnect` ends it from any state."""
 
     NOT_ASKED = auto()
-    ASKED = auto()  #: it gets no further event; the cut comes when it waits in receive()
-    SENT = auto()  #: another instance is being found; whatever this one says waits until it is told to go
+    ASKED = auto()  #: it gets no further event; the hand-off is sent when it waits in receive()
+    SENT = auto()  #: another worker is being found; sends of this instance wait until it gets its disconnect
 
 
 NOT_ASKED, ASKED, SENT = HandOff
@@ -57,25 +57,24 @@ class WebSocketInstance(AsgiInstance):
     def __init__(self, downstream: Downstream, thread: SyncThread, context: HostContext) -> None:
         AsgiInstance.__init__(self, downstream, thread, context)
         self._hand_off = NOT_ASKED
-        self._offered: Sequence[str] = ()  # subprotocols that its client speaks
+        self._offered: Sequence[str] = ()  # subprotocols that its client offers
         self._stage = CONNECTING
         self._events = deque((({"type": "websocket.connect"}, 0),))
-        #: Code and reason of the disconnect that receive() has yet to tell.
+        #: Code and reason of the disconnect event that receive() has not returned yet.
         self._close_event: tuple[int, str] | None = None
 
     def start(self, application: Application, scope: Event) -> None:
-        """As AsgiInstance; what the instance says of its own channel is said in the name of its epoch."""
+        """As AsgiInstance. In this context, calls of the channel layer about the own channel carry the instance's epoch."""
         self._offered = scope.get("subprotocols") or ()
         context = self.thread.new_context()
         context.run(CURRENT_CONNECTION.set, self._downstream.key)
         self.task = self._context.loop.create_task(self._run(application, scope), context=context)
 
     async def receive(self) -> Event:
-        """What the client said, in order; then the disconnect, once.
+        """Return the client's events, in order, then the disconnect event, once.
 
-        Raises WrongOrder when asked again after that: a loop that does not look at the type of what it receives would
-        otherwise wait, or turn, for ever. (Servers differ here; an application that stops at the disconnect sees nothing
-        of it.)
+        Raises WrongOrder when called again after that: a loop that does not check the type of what it receives would
+        otherwise wait, or run, for ever. (Servers differ here; an application that stops at the disconnect does not notice.)
         """
         while True:
             event = self._next_event() if self._hand_off is NOT_ASKED else None
@@ -88,7 +87,7 @@ class WebSocketInstance(AsgiInstance):
             await self._until_woken()
 
     async def send(self, event: Event) -> None:
-        """Check `event`, hand it to the line, and wait while there is no room. Raises as websocket_step does."""
+        """Check `event`, send it, and wait while there is no credit. Raises as websocket_step does."""
         if self._hand_off is SENT:
             await self._until_gone()
         before = self._stage
@@ -114,7 +113,7 @@ class WebSocketInstance(AsgiInstance):
         return None
 
     def deliver(self, event: Event, size_bytes: int) -> None:
-        """See Instance. After the cut it is kept for the next instance, by who sent it."""
+        """See Instance. After the hand-off was sent, the interface server keeps the event for the next instance."""
         if self._hand_off is not SENT:
             AsgiInstance.deliver(self, event, size_bytes)
 
@@ -128,7 +127,7 @@ class WebSocketInstance(AsgiInstance):
         return True
 
     def disconnect(self, code: int, reason: str) -> None:
-        """See Instance. What the client had said before is still received, then the disconnect."""
+        """See Instance. Events that came before are still received, then the disconnect."""
         if not self._over():
             self._close_event = (code, reason)
         self._stage = GONE
@@ -143,20 +142,20 @@ class WebSocketInstance(AsgiInstance):
         self._downstream.resumable = bool(accept.get("resumable"))
 
     def _send_hand_off(self) -> None:
-        """The application waits for its client, and all that it sent has left: the moment to change horses."""
+        """Send the hand-off: the application waits for its client, and everything that it sent is on its way."""
         self._hand_off = SENT
-        self._events = None  # not consumed: the next instance gets them
+        self._events = None  # not consumed, so the next instance gets them
         self._downstream.hand_off()
 
     async def _until_gone(self) -> None:
-        """A background task of the application sends after the cut: it waits, and then its client has gone."""
+        """Let a background task that sends after the hand-off wait; then its client has left."""
         while self._hand_off is SENT:
             waiter: Future[None] = self._context.loop.create_future()
             self._senders += (waiter,)
             await waiter
 
     def _send_in_parts(self, checked: Event) -> None:
-        """All parts at once: several tasks may send on one WebSocket, and nothing may come between parts of a message."""
+        """Send all parts at once: several tasks may send on one WebSocket, and nothing may come between the parts of a message."""
         parts = body_parts(checked) if "body" in checked else message_parts(checked)
         for part, size_bytes in parts:
             self._downstream.send(part, size_bytes)

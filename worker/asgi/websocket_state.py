@@ -1,11 +1,11 @@
-"""What an application may say to one WebSocket, and in which order.
+"""Checks the events of a WebSocket: which ones an application may send, and in which order.
 
     CONNECTING ──accept──▶ OPEN ──close──▶ CLOSED
         ├──close (a rejection)─────────────▶ CLOSED
         └──response start──▶ DENYING ──last body──▶ CLOSED
     any ──client gone──▶ GONE
 
-The twin of http_state.py: who knows one knows the other. Sources: ASGI specification, "HTTP & WebSocket" and
+The twin of http_state.py. Sources: ASGI specification, "HTTP & WebSocket" and
 "WebSocket Denial Response"; RFC 6455.
 """
 
@@ -31,7 +31,7 @@ _is_token = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 
 
 class WebSocketStage(Enum):
-    """How far a WebSocket is. `legal` holds what may be said now: an event's type, and who checks it."""
+    """The state of a WebSocket. `legal` maps the type of each event that may be sent now to the function that checks it."""
 
     CONNECTING = "the handshake has not been answered"
     OPEN = "the WebSocket is open"
@@ -48,7 +48,7 @@ CONNECTING, OPEN, DENYING, CLOSED, GONE = WebSocketStage
 
 
 def websocket_step(stage: WebSocketStage, event: Any) -> Step:
-    """Check one event of the application's in `stage`. Raises as http_step does."""
+    """Check one event of the application in `stage`. Raises as http_step does."""
     try:
         check = stage.legal[event["type"]]
     except (KeyError, TypeError):
@@ -57,7 +57,7 @@ def websocket_step(stage: WebSocketStage, event: Any) -> Step:
 
 
 def check_offered(accept: Event, offered: Iterable[str]) -> None:
-    """A client must fail a connection whose subprotocol it did not ask for (RFC 6455, section 4.1). Raises InvalidEvent."""
+    """Raise InvalidEvent if the client did not offer the subprotocol: it would fail the connection (RFC 6455, section 4.1)."""
     chosen = accept["subprotocol"]
     if chosen is not None and chosen not in offered:
         listed = ", ".join(offered) or "none"
@@ -65,14 +65,14 @@ def check_offered(accept: Event, offered: Iterable[str]) -> None:
 
 
 def close_event(stage: WebSocketStage, last: Event) -> tuple[int, str]:
-    """What an application hears as the disconnect after its own last event: its code and reason; 1006 if unaccepted."""
+    """Code and reason of the disconnect event that an application gets after its own last event; 1006 if it had not accepted."""
     if stage is OPEN:
         return last["code"], last["reason"]
     return ABNORMAL, ""
 
 
 def message_parts(event: Event) -> Iterator[tuple[Event, int]]:
-    """A long message as several events with their sizes; all but the last say `more_body`. Characters stay whole."""
+    """A long message as several events with their sizes; all but the last have `more_body`. Characters are not split."""
     if "bytes" in event:
         yield from _marked("bytes", list(_slices(event["bytes"])))
     else:
@@ -94,7 +94,7 @@ def _accept(event: Event) -> Step:
 
 
 def _state(event: Event) -> Step:
-    """What the next instance of this WebSocket is to find at its beginning."""
+    """The state that the next instance of this WebSocket gets."""
     state = event.get("state")
     check_value(state, "state")
     size = len(pack_threadsafe(state))
@@ -135,7 +135,7 @@ def _deny_more(event: Event) -> Step:
 
 
 def _close_code(code: Any) -> int:
-    """The code to send. "None was given" cannot be sent as a number, and is what a normal closure means."""
+    """The code to send: 1000 if the application gave none, since 1005 ("no status") may not be sent."""
     if code is None or code == NO_STATUS:
         return NORMAL
     if not isinstance(code, int) or isinstance(code, bool):
@@ -167,7 +167,7 @@ def _text_slices(encoded: bytes) -> Iterator[str]:
     start = 0
     while start < len(encoded):
         end = min(start + PART_SIZE_BYTES_MAX, len(encoded))
-        while end < len(encoded) and encoded[end] & 0xC0 == 0x80:  # inside a character: back to its first byte
+        while end < len(encoded) and encoded[end] & 0xC0 == 0x80:  # inside a character: go back to its first byte
             end -= 1
         yield encoded[start:end].decode()
         start = end

@@ -1,7 +1,7 @@
-"""Which connections a worker takes, how many at a time, and which never again.
+"""Decides which connections a worker takes, how many at a time, and which it never takes again.
 
-Reading is not owning: what was read is taken by a script, and until that script has answered nothing is started. If its
-answer is lost, nothing of it is ever started here: somebody else may. PROTOCOL.md, "Adoption" and "Unknown outcomes"; P2, P3.
+Reading is not owning: a script takes what was read, and nothing is started before that script has answered. If its answer
+is lost, this worker never starts any of those connections; another worker may. PROTOCOL.md, "Adoption" and "Unknown outcomes"; P2, P3.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ Key = tuple[str, int, int]
 
 
 def read_count(free: int, queue_length: int, workers: int, lagging: bool) -> int:
-    """How many entries to read now. 0 without a free slot; a fair share of the queue; 1 while the loop lags.
+    """The number of entries to read now: 0 without free capacity, a fair share of the queue, 1 while the loop lags.
 
-    queue_length: what the last take left behind. A worker that is alone leaves nothing to others by reading more.
+    queue_length: what the last take left behind. A worker without peers takes nothing from others by reading more.
     """
     if free <= 0:
         return 0
@@ -29,24 +29,24 @@ def read_count(free: int, queue_length: int, workers: int, lagging: bool) -> int
 
 
 class Adoption:
-    """What one worker has under way."""
+    """The takes of one worker that are not answered yet, and those that never were."""
 
     __slots__ = ("_abandon_s", "_abandoned", "_under_way")
 
     def __init__(self, abandon_s: float) -> None:
         self._under_way: dict[Key, list[list[object]]] = {}  # with the packets that came before the answer
-        self._abandoned: dict[Key, float] = {}  # until when; by then the entry is past its wait
+        self._abandoned: dict[Key, float] = {}  # until when; by then the wait of the entry is over
         self._abandon_s = abandon_s
 
     def __len__(self) -> int:
-        """How many takes are not answered yet."""
+        """The number of takes that are not answered yet."""
         return len(self._under_way)
 
     def choose(self, keys: Iterable[Key], now: float, running: Container[Key] = ()) -> list[bool]:
-        """For each that was read: may it be taken? True marks it as under way.
+        """Whether each entry that was read may be taken. True marks it as under way.
 
-        Never two takes of one connection at once, nor one whose take was once without an answer, nor one of the `running`:
-        what we claimed before our own take was executed may reach us after that take's answer.
+        There are never two takes of one connection at once; an abandoned connection is not taken, nor one of the `running`:
+        an entry that was claimed before this worker's own take was executed may arrive after the answer to that take.
         """
         for key in [key for key, until in self._abandoned.items() if until <= now]:
             del self._abandoned[key]
@@ -59,11 +59,11 @@ class Adoption:
         return chosen
 
     def is_abandoned(self, key: Key) -> bool:
-        """Was its take once without an answer? Then somebody else has to start it."""
+        """True if a take of this connection was never answered: another worker has to start it."""
         return key in self._abandoned
 
     def buffer(self, key: Key, packet: list[object]) -> bool:
-        """A packet for a connection came. True: its take is not answered yet, and the packet waits for that."""
+        """Keep a packet until the take of its connection is answered. False: no such take is under way."""
         held = self._under_way.get(key)
         if held is None:
             return False
@@ -71,10 +71,10 @@ class Adoption:
         return True
 
     def answered(self, key: Key) -> list[list[object]]:
-        """The take was answered: the packets that waited for it, in order."""
+        """The take was answered. Returns the packets that were buffered meanwhile, in order."""
         return self._under_way.pop(key, [])
 
     def unanswered(self, key: Key, now: float) -> None:
-        """The outcome of the take is unknown, for good: never again."""
+        """The outcome of the take stays unknown: never take this connection again."""
         self._under_way.pop(key, None)
         self._abandoned[key] = now + self._abandon_s

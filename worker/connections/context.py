@@ -1,4 +1,4 @@
-"""What the parts of one dispatcher share."""
+"""Values that the parts of one dispatcher share."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Between Redis and the applications: composes what takes connections, and brings each packet to its connection.
+"""Composes the parts that take connections, and dispatches each packet from Redis to its connection.
 
-Which connections are taken: queue_consumer.py. This file knows no application (interfaces.py). PROTOCOL.md, "Adoption".
+queue_consumer.py takes the connections. This file knows no application (interfaces.py). PROTOCOL.md, "Adoption".
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from worker.settings import WorkerSettings
 
 log = logging.getLogger("towpath.worker")
 
-#: What the interface server of a connection alone may send, handed to the connection.
+#: Packets that only the interface server of a connection may send, and the method of the connection that gets each.
 _OF_INTERFACE_SERVER: dict[int, Callable[[DownstreamConnection, list[Any]], None]] = {
     packets.DATA: lambda downstream, packet: downstream.on_data(packet[3], packet[4]),
     packets.CREDIT: lambda downstream, packet: downstream.on_credit(packet[3]),
@@ -61,13 +61,15 @@ class Dispatcher:
     # -- life
 
     async def start(self) -> None:
-        """Stand on the wire, then read the shared channels. Raises LayerUnavailable, MixedApps."""
-        self._report.send()  # the first lease says it already
+        """Connect to Redis, then read the shared channels. Raises LayerUnavailable, MixedApps."""
+        self._report.send()  # so that the first lease has the figures
         await self.node.start()
         if self._settings.app:
-            # Our lease is written by now: of two workers that start together at least one sees the other.
+            # This worker's lease is written by now: of two workers that start together at least one sees the other.
             await self._check_others()
-        await self.node.check_peers()  # what others hold: sockets may be handed over to us in the next moment
+        await (
+            self.node.check_peers()
+        )  # reads the figures of other workers: WebSockets may be handed over to this one at once
         self.consumer.lag.start()
         self._report.start()
         await self.consumer.start()
@@ -75,9 +77,9 @@ class Dispatcher:
             self.node.announce_own_channel()
 
     async def _check_others(self) -> None:
-        """Raises MixedApps if a living process serves another application.
+        """Raise MixedApps if a living process serves another application.
 
-        APP counts as it was written: one without an attribute may mean another one of the default ones after a reload.
+        APP is compared as it was written: without an attribute it may mean another of the default ones after a reload.
         """
         redis_settings = self._settings.redis
         leases = (await self.node.leases()).values()
@@ -86,15 +88,15 @@ class Dispatcher:
             raise MixedApps(why_refused(other, redis_settings.prefix))
 
     async def stop_taking(self) -> None:
-        """Take nothing new from now on. What waits for this worker alone is read on, and refused."""
+        """Take nothing new from now on. Entries of this worker's own channels are still read, and refused."""
         await self.consumer.stop()
 
     def pause(self, paused: bool) -> None:
-        """Take nothing until it is called with False. What this worker has in hand goes on."""
+        """Take nothing until it is called with False. Connections that this worker owns go on."""
         self.consumer.pause(paused)
 
     async def close(self) -> None:
-        """Leave the wire."""
+        """Send what is pending, and disconnect from Redis."""
         self.consumer.lag.stop()
         self._report.stop()
         self.registry.flush()
@@ -107,11 +109,11 @@ class Dispatcher:
 
     @property
     def taking(self) -> int:
-        """How many connections this worker may own as soon as Redis has answered."""
+        """The number of connections that this worker may own as soon as Redis has answered."""
         return len(self.consumer.adoption)
 
     def read_more(self) -> None:
-        """A slot may be free again: read on."""
+        """Read on, if there is free capacity (again)."""
         self.consumer.read_more()
 
     # -- Receiver
@@ -127,17 +129,17 @@ class Dispatcher:
                 self._malformed(sender, packet)
 
     def _malformed(self, sender: str, packet: list[Any]) -> None:
-        """A packet of its interface server cannot be understood: what it was to say is lost."""
+        """End the connection of a packet that cannot be read: the content of the packet is lost."""
         number = WORKER.connection_of(packet)
         downstream = None if number is None else self.registry.by_key.get((sender, number, packet[2]))
         if downstream is not None:
             downstream.abort()
 
     def on_group_message(self, group: str, event: Event) -> None:
-        """See `Receiver.on_group_message`. Nothing here is a member of anything."""
+        """See `Receiver.on_group_message`. Workers have no members of groups."""
 
     def on_own_channel(self, worker: str) -> None:
-        """See `Receiver.on_own_channel`. Connections do not come from here."""
+        """See `Receiver.on_own_channel`. Only interface servers write into those."""
 
     def on_dead(self, node: str) -> None:
         """See `Receiver.on_dead`."""
@@ -150,7 +152,7 @@ class Dispatcher:
             self.read_more()
 
     def on_data_lost(self) -> None:
-        """See `Receiver.on_data_lost`. Nothing here was queued; what else is missing is found by `sync`."""
+        """See `Receiver.on_data_lost`. Workers queue nothing; other losses are found by `sync`."""
 
     def on_resync_needed(self) -> None:
         """See `Receiver.on_resync_needed`."""
@@ -175,7 +177,7 @@ class Dispatcher:
             self.counters["packets.unknown_kind"] += 1
 
     def _stale(self, sender: str, packet: list[Any]) -> None:
-        """This worker does not own the connection (any more), and its interface server believes that it does."""
+        """Answer a packet for a connection that this worker does not own (any more), though its interface server assumes so."""
         answer = WORKER.answer_to_stale(packet)
         if answer is not None:
             self.counters["packets.stale"] += 1

@@ -1,4 +1,4 @@
-"""One adopted connection's line from its application instance to the wire."""
+"""The worker's end of one adopted connection, between its application instance and its interface server."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from channel_layer.protocol.packets import Close, Packet
 from worker.connections.adoption import Key
 from worker.connections.interfaces import Instance, Registry
 
-#: Events of one turn of the loop travel as one packet, unless they are large.
+#: Events of one turn of the event loop travel as one packet, unless they are larger.
 PACKET_SIZE_BYTES = 65_536
 
-_NEXT, _LOST = Order.NEXT, Order.LOST  # enum members are slow to find, and this is done for each packet
+_NEXT, _LOST = Order.NEXT, Order.LOST  # looking up enum members is slow, and each packet needs it
 
 
 class DownstreamConnection(Link):
-    """Implements `Downstream`. `open` is True until the last word was said by either side."""
+    """Implements `Downstream`. `open` is True until either side has ended the connection."""
 
     __slots__ = (
         "_credited",
@@ -54,14 +54,14 @@ class DownstreamConnection(Link):
         self.key = key
         self._expects_continue = expects_continue
         self._credited = False
-        self.placed = 0  # what the instance has said by the layer, to its own client or to a group
-        self.taken = 0  # events that `receive()` has returned: the last sequence consumed, as each travels in a packet of its own
+        self.placed = 0  # messages that the instance has sent by the channel layer, to its own client or to a group
+        self.taken = 0  # events that `receive()` has returned: the last consumed sequence number, as each has a packet of its own
         self.resume = resume
-        self.resumable = False  # the application asked to be handed off
+        self.resumable = False  # the application asked for hand-off
         self.pending: list[Event] = []
         self.pending_bytes = 0
         self.open = True
-        self.instance: Instance | None = None  # until the line is over
+        self.instance: Instance | None = None  # until the connection is over
 
     @property
     def reply_channel(self) -> str:
@@ -87,7 +87,7 @@ class DownstreamConnection(Link):
             self.flush()
 
     def flush(self) -> None:
-        """What was sent in this turn of the loop leaves as one packet."""
+        """Post the events that were sent in this turn of the event loop, as one packet."""
         if self.pending:
             self._registry.post(self.key[0], self.data(self.pending))
             self.pending = []
@@ -116,11 +116,11 @@ class DownstreamConnection(Link):
 
     @property
     def consumed_sequence(self) -> int:
-        """See `Link.consumed_sequence`: an event that was received waits for the application."""
+        """See `Link.consumed_sequence`: an event that has arrived may still wait for the application."""
         return self.taken
 
     def credit_again(self) -> Packet | None:
-        """See `Link.credit_again`. The first credit says that the application has asked for the body: a repeated one may not."""
+        """See `Link.credit_again`. The first credit requests the body, so it is not repeated before it was sent."""
         return super().credit_again() if self._credited else None
 
     def close(self, why: Close) -> None:
@@ -144,28 +144,27 @@ class DownstreamConnection(Link):
             self.sent += 1
             interface, number, epoch = self.key
             self._registry.post(interface, packets.handoff(number, epoch, self.sent, self.taken))
-            self.open = False  # nothing more is said; the answer is `cancel`
+            self.open = False  # nothing more is sent; the answer is `cancel`
 
     @property
     def held(self) -> bool:
-        """Until it is over: also while a hand-off waits for its answer."""
+        """True until the connection is over, also while a hand-off waits for its answer."""
         return self._registry.holds(self)
 
     def disconnect(self, code: int, reason: str) -> None:
-        """The connection is over, and its instance gets the disconnect event."""
+        """End the connection, and give its instance the disconnect event."""
         instance = self.instance
         self.over()
         if instance is not None:
             instance.disconnect(code, reason)
 
     def abort(self) -> None:
-        """Packets were lost, or its interface server was: the connection ends visibly, on both sides."""
+        """End the connection visibly on both sides: packets were lost, or its interface server is dead."""
         self.disconnect(ABNORMAL, "")
         self._registry.post(self.key[0], packets.close(self.key[1], self.key[2], Close.UNKNOWN))
 
     def over(self) -> None:
-        """The last word was said. Instance and line hold each other no more: what they held is free at once, not when the
-        garbage collector comes by."""
+        """Release the connection and its instance from each other, so that both are freed at once, without the garbage collector."""
         self.open = False
         self.instance = None
         self._registry.forget(self)

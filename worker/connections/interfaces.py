@@ -1,9 +1,9 @@
-"""The wall inside the room: what an application instance's runner and the pump say to each other.
+"""The boundary between application instances and the dispatcher, and between the dispatcher and its connections.
 
-On one side stands an `Instance` (asgi/instance.py): it knows one run of the user's application and nothing of the wire. On the
-other side stands the pump, which gives each adopted connection a `Downstream`. Both run on the loop's thread and never block.
+An `Instance` (asgi/instance.py) is one run of the user's application and knows nothing of Redis. The dispatcher gives each
+adopted connection a `Downstream`. Both run on the event loop's thread and never block.
 
-Sizes are those of `channel_layer.events.payload_size_bytes`: payload plus 64 bytes for each event. PROTOCOL.md, P1, P5.
+Sizes are those of `channel_layer.protocol.events.payload_size_bytes`: payload plus 64 bytes for each event. PROTOCOL.md, P1, P5.
 """
 
 from __future__ import annotations
@@ -40,30 +40,30 @@ class Registry(Protocol[Connection]):
 
 
 class Downstream(Protocol):
-    """One adopted connection's line to the wire. The instance calls; after `close`, never again."""
+    """An adopted connection, as its instance sees it. The instance makes no call after `close`."""
 
     @property
     def reply_channel(self) -> str:
-        """`<node>!<number>` of the interface server's end: for logs, and for `channel_layer.send` from anywhere."""
+        """`<node>!<number>` of the client's connection: for logs, and for `channel_layer.send` from anywhere."""
 
     @property
     def has_credit(self) -> bool:
         """True while the interface server's window is open: `send()` of the application may return at once."""
 
     def send(self, event: Event, size_bytes: int) -> None:
-        """One checked event towards the client, in order; leaves with all others of this turn of the loop.
+        """Send one checked event to the client, in order, together with all others of this turn of the event loop.
 
-        A body or message above 64 KiB must have been cut by the caller. Always taken; look at `has_credit` afterwards.
+        The caller must have cut a body or message above 64 KiB. The event is always accepted; check `has_credit` afterwards.
         """
 
     def consumed(self, size_bytes: int) -> None:
-        """The application's `receive()` has returned so many bytes of events: credit for the client's side."""
+        """The application's `receive()` has returned so many bytes of events: the client's side gets credit for them."""
 
     def request_body(self) -> None:
-        """The application called `receive()` for the first time: sends the first credit where the client waits for 100."""
+        """Send the first credit, if the client waits for status 100: the application has called `receive()` for the first time."""
 
     def close(self, why: Close) -> None:
-        """The instance is over. For HTTP with a complete response nothing is said; the client's side knows."""
+        """The instance has ended. After a complete HTTP response nothing is sent: the client's side knows."""
 
     @property
     def key(self) -> tuple[str, int, int]:
@@ -71,67 +71,68 @@ class Downstream(Protocol):
 
     @property
     def resume(self) -> Event | None:
-        """For a WebSocket that another instance has left open: what that one left, `{"state": …}`. None: it is new."""
+        """`{"state": …}` from the previous instance of a WebSocket that was handed off. None: the connection is new."""
 
     resumable: bool
-    """WebSocket: set by the instance when the application's accept asked for hand-off."""
+    """Set by the instance when the application's accept asked for hand-off (WebSocket only)."""
 
     def hand_off(self) -> None:
-        """Let somebody else own this open WebSocket. Everything was sent; `disconnect` (1012) is the answer."""
+        """Give this open WebSocket to another worker, after everything was sent. The answer is `disconnect` (1012)."""
 
     def complete(self) -> None:
-        """HTTP: the last event of the response was sent. The line is over for the wire; the instance may run on."""
+        """The last event of an HTTP response was sent. The connection is over; the instance may run on."""
 
 
 class Instance(Protocol):
-    """One run of the application for one connection. The pump calls; nothing here may raise."""
+    """One run of the application for one connection. The dispatcher calls these methods; none may raise."""
 
     @property
     def exchange(self) -> str:
-        """What it answers, for logs: method, path and reply channel. Empty for a WebSocket."""
+        """The HTTP request, for logs: method, path and reply channel. Empty for a WebSocket."""
 
     def deliver(self, event: Event, size_bytes: int) -> None:
-        """One event from the client, in order: the application's `receive()` returns it."""
+        """Queue one event from the client, in order, for the application's `receive()`."""
 
     def resume(self) -> None:
-        """There is room again: whoever waits in `send()` goes on."""
+        """The connection has credit again: calls of `send()` that wait go on."""
 
     def disconnect(self, code: int, reason: str) -> None:
-        """The client has gone (or the connection was taken away): exactly one disconnect event.
+        """The client has left, or the connection was taken away: the application gets exactly one disconnect event.
 
-        WebSocket: `send()` raises OSError. HTTP: what is sent is dropped.
+        After it, `send()` of a WebSocket raises OSError, and what an HTTP exchange sends is discarded.
         """
 
     def hand_off(self) -> bool:
-        """The worker drains: no further event, and the cut when the application waits in `receive()` next.
+        """Prepare for hand-off, as the worker drains: no further event is delivered.
 
-        True: it will be handed off (by `Downstream.hand_off`). False: it is no WebSocket that asked for it, or not accepted yet, or it
-        was asked before.
+        `Downstream.hand_off` follows when the application waits in `receive()` next. False: it is no WebSocket that asked
+        for hand-off, or it is not accepted yet, or it was asked before.
         """
 
     def end_event_stream(self) -> bool:
-        """The worker drains, and has waited for long enough: end the response cleanly, if its client then goes on by itself.
+        """End the response cleanly if it is an event stream, whose client then reconnects by itself.
 
-        True: it was one, and has ended; the application learns that its client has gone. False: nothing was done.
+        Called when the worker drains and has waited for long enough. True: the stream has ended, and the application gets its
+        disconnect event. False: nothing was done.
         """
 
 
 class ApplicationHost(Protocol):
-    """Where the pump brings an adopted connection: starts the application for it."""
+    """Starts the application for each adopted connection that the dispatcher hands over."""
 
     @property
     def websockets(self) -> int:
-        """How many WebSockets are in it."""
+        """The number of WebSockets that it runs."""
 
     @property
     def streams(self) -> int:
-        """How many exchanges in it hold no place, as they wait for their client."""
+        """The number of exchanges that hold no place, as they wait for their client."""
 
     def free(self, kind: str) -> int:
-        """How many more connections of `kind` (`http`, `websocket`) this worker can take now."""
+        """The number of further connections of `kind` (`http`, `websocket`) that this worker can take now."""
 
     def taken(self) -> dict[str, bool]:
-        """What there is a limited number of, as an operator calls it, and whether all of it is taken now."""
+        """Each limited resource, by the name that operators know, and whether all of it is taken now."""
 
     def start(self, scope: Event, body: bytes, more_body: bool, downstream: Downstream) -> Instance:
-        """Start one application instance. scope: as the interface server saw it; the room adds `asgi`, `extensions`, `state`."""
+        """Start one application instance. scope: as the interface server made it; the host adds `asgi`, `extensions`, `state`."""

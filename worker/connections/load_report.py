@@ -1,4 +1,4 @@
-"""What a worker writes into its lease about its load, twice a second, and while its event loop is blocked.
+"""Writes the load of a worker into its lease, twice a second, and also while its event loop is blocked.
 
 `towpath status` shows these figures, and other workers place connections by them.
 """
@@ -19,7 +19,7 @@ INTERVAL_S = 0.5
 
 
 class LoadReport:
-    """Of one worker. `start` it once; what depends on the same figures (placement, log) is looked at in the same tick."""
+    """The report of one worker. `start` it once. Placement and the log of shortages use the same figures in the same tick."""
 
     def __init__(
         self,
@@ -63,11 +63,11 @@ class LoadReport:
         node.report(figures, context.counters)
 
     def while_blocked(self, blocked_s: float) -> dict[str, Any]:
-        """What the loop told last was true before the block: it takes nothing now, and is late by all of it."""
+        """Figures that replace those from before the block: the worker takes nothing now, and lags by all of its length."""
         return {**self._held(), "free": dict.fromkeys(CHANNEL_OF_KIND, 0), "lag_ms": blocked_s * 1000}
 
     def _held(self) -> dict[str, int]:
-        """Numbers that any thread may read."""
+        """Figures that any thread may read."""
         host = self._context.host
         return {
             "connections": len(self._registry.by_key),

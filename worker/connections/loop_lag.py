@@ -1,4 +1,4 @@
-"""Whether the loop is late: a worker whose loop lags takes one connection at a time, so that nobody waits behind it."""
+"""Measures how late the event loop is: a worker whose loop lags takes one connection at a time, so that no client waits behind it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ LAG_S = 0.005
 
 
 class LoopLag:
-    """Measures by a timer how late the loop is. Start it once; `late` is as of the last tick, or of the tick that is due."""
+    """Measures the lag by a timer. Start it once; `late` counts from the last tick, or from the tick that is due."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -18,18 +18,18 @@ class LoopLag:
         self.seconds = 0.0
 
     def start(self) -> None:
-        """Begin to measure."""
+        """Start the timer."""
         self._due = self._loop.time() + INTERVAL_S
         self._handle = self._loop.call_at(self._due, self._tick)
 
     def stop(self) -> None:
-        """End it."""
+        """Stop the timer."""
         if self._handle is not None:
             self._handle.cancel()
 
     @property
     def late(self) -> bool:
-        """Does the loop lag by more than 5 ms?"""
+        """True if the loop lags by more than 5 ms."""
         return max(self.seconds, self._loop.time() - self._due) > LAG_S
 
     def _tick(self) -> None:

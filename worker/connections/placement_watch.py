@@ -1,6 +1,6 @@
-"""One worker's part in how WebSockets are spread over all workers: what it leaves to others, and what it hands over to them.
+"""One worker's part in spreading WebSockets over all workers: when it defers to others, and what it hands over to them.
 
-placement.py and rebalancing.py decide; here they are told what there is, twice a second, and the sockets are asked to go.
+placement.py and rebalancing.py decide. This file gives them the figures, twice a second, and asks WebSockets to leave.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ log = logging.getLogger("towpath.worker")
 
 
 class PlacementWatch:
-    """Of one worker."""
+    """The placement of one worker's WebSockets."""
 
     def __init__(self, context: WorkerContext, registry: ConnectionRegistry) -> None:
         self._node = context.node
@@ -32,15 +32,15 @@ class PlacementWatch:
         return self._host.websockets + self._registry.reserved["websocket"]
 
     def defer_s(self) -> float:
-        """How long what comes is left to others."""
+        """How long this worker defers to others, for each entry that waits."""
         return self._placement.defer_s(self._own(), self._node.yields_to_newer)
 
     def count(self, wanted: int) -> int:
-        """How many of the `wanted` to read now."""
+        """The number of entries to read now, of the `wanted`."""
         return self._placement.count(self._own(), wanted)
 
     def update(self, may_rebalance: bool) -> None:
-        """Look at what the others hold. may_rebalance: sockets may be handed over, so that others have more."""
+        """Read the figures of other workers. may_rebalance: WebSockets may be handed over to workers that have fewer."""
         own, now = self._own(), self._loop.time()
         self._placement.update(own, self._node.peer_leases.values(), now)
         self._node.read_peer_leases(self._placement.needs_leases(own, now))

@@ -1,6 +1,6 @@
-"""Reads shared channels and takes connections from them: how many at a time, for which application instance.
+"""Reads the shared channels, takes connections from them, and starts their application instances.
 
-Which entries may be taken is decided in adoption.py, and to which worker a WebSocket is left in placement.py.
+Which entries may be taken is decided in adoption.py, and when a WebSocket is left to another worker in placement.py.
 PROTOCOL.md, "Adoption".
 """
 
@@ -36,20 +36,20 @@ log = logging.getLogger("towpath.worker")
 
 ADOPTED = 1  #: what the take script answers for an entry that was adopted
 _LATE, _ERA = int(AdoptionRefusal.LATE), int(AdoptionRefusal.ERA)
-#: How often the wait in the queue an entry without an answer is left alone: by then nobody may adopt it any more, whatever was slow.
+#: An abandoned connection is refused for so many times the longest wait in the queue: its entry is certainly past its wait then.
 ABANDONED_WAITS = 4
 
 
 class Admission(Enum):
-    """Whether new connections are taken. `DRAINING` is the last."""
+    """Whether new connections are taken. `OPEN` and `PAUSED` alternate; `DRAINING` is final."""
 
     OPEN = auto()
     PAUSED = auto()  #: until `pause(False)`
-    DRAINING = auto()  #: what waits for this worker alone is read, and refused
+    DRAINING = auto()  #: entries of this worker's own channels are read, and refused
 
 
 def _nothing_s() -> float:
-    """What waits is left to nobody."""
+    """Does not defer to other workers."""
     return 0.0
 
 
@@ -63,7 +63,7 @@ class _ChannelConsumer:
 
 
 class QueueConsumer:
-    """The readers of one worker. `on_packets` gets those that came for a connection while it was being adopted."""
+    """The readers of one worker. `on_packets` gets the packets that came for a connection while it was being adopted."""
 
     def __init__(
         self,
@@ -86,12 +86,14 @@ class QueueConsumer:
         self.adopted = 0  #: connections since the start, exchanges and WebSockets
         self._scopes = ScopeReader()
         self._readers: dict[str, ChannelReader] = {}
-        self._length: defaultdict[str, int] = defaultdict(lambda: 1)  # of each channel, as the last take saw it
+        self._length: defaultdict[str, int] = defaultdict(
+            lambda: 1
+        )  # entries in each channel, as the last take reported
 
     async def start(self) -> None:
         """Read the shared channels, and with `--sticky` this worker's own. Raises LayerUnavailable."""
         for kind, channel in CHANNEL_OF_KIND.items():
-            # What an exchange takes is soon over, wherever it is.
+            # An exchange is soon over, whichever worker has it.
             defer_s = self._placement.defer_s if kind == "websocket" else _nothing_s
             await self._read(kind, channel, defer_s)
             if self._sticky:
@@ -102,7 +104,7 @@ class QueueConsumer:
         self._readers[channel] = await self._node.read_channel(channel, _ChannelConsumer(wanted, defer_s, take))
 
     async def stop(self) -> None:
-        """Take nothing new from now on. What waits for this worker alone is read on, and refused."""
+        """Take nothing new from now on. Entries of this worker's own channels are still read, and refused."""
         self.admission = Admission.DRAINING
         for channel, reader in self._readers.items():
             if channel in CHANNEL_OF_KIND.values():
@@ -110,7 +112,7 @@ class QueueConsumer:
         self.read_more()
 
     def pause(self, paused: bool) -> None:
-        """Take nothing until it is called with False. What this worker has in hand goes on."""
+        """Take nothing until it is called with False. Connections that this worker owns go on."""
         wanted = Admission.PAUSED if paused else Admission.OPEN
         if self.admission in (wanted, Admission.DRAINING):
             return
@@ -119,12 +121,12 @@ class QueueConsumer:
             (reader.interrupt if paused else reader.read_more)()
 
     def read_more(self) -> None:
-        """Read on if there is free capacity: there may be some again."""
+        """Read on, if there is free capacity (again)."""
         for reader in self._readers.values():
             reader.read_more()
 
     def _wanted(self, kind: str, channel: str) -> int:
-        """How many entries may be read now."""
+        """The number of entries to read now."""
         if not self._node.connected:
             return 0  # what is read now could not be taken; `on_redis` reads on
         if self.admission is Admission.DRAINING:
@@ -137,13 +139,14 @@ class QueueConsumer:
         return self._placement.count(count) if shared and kind == "websocket" else count
 
     def _take(self, kind: str, channel: str, entries: list[Entry]) -> bool:
-        """Take what was read, but for what must not be taken (again). True: read no more until that has begun to run.
+        """Take the entries that were read, except those that must not be taken (again).
 
-        Where there are others: what blocks this loop in its first step shall hold up nobody that they could serve.
+        True: read no more until they have begun to run. So it is if there are other workers: an instance that blocks this
+        event loop in its first step must not delay connections that they could serve.
         """
         era = self._node.era
         if era is None:
-            return False  # nothing was sent, so it may be claimed again, by us too
+            return False  # nothing was sent, so the entries may be claimed again, also by this worker
         if self.admission is Admission.DRAINING:
             self._give_back(channel, entries, AdoptionRefusal.LEAVING)
             return False
@@ -170,7 +173,7 @@ class QueueConsumer:
         return self._node.same_role_count > 1
 
     def _choose(self, channel: str, entries: list[Entry]) -> list[tuple[Entry, Key]]:
-        """Those that may be taken. What was once without an answer is given back to others."""
+        """The entries that may be taken, with their keys. Abandoned ones are given back."""
         keys = [(entry.interface, entry.packet[1], entry.packet[2]) for entry in entries]
         chosen = self.adoption.choose(keys, self._loop.time(), self._registry.by_key)
         taking = [(entry, key) for entry, key, free in zip(entries, keys, chosen, strict=True) if free]
@@ -180,9 +183,9 @@ class QueueConsumer:
         return taking
 
     def _give_back(self, channel: str, entries: list[Entry], reason: AdoptionRefusal) -> None:
-        """Refuse entries that this worker may not take and that it holds back from others by having read them.
+        """Refuse entries that this worker may not take: because it has read them, no other worker gets them.
 
-        The same script that finds out that nobody has them removes them, and their interface server queues them anew.
+        The take script removes those that no worker has taken, and their interface server queues the connections anew.
         """
         era = self._node.era
         if not entries or era is None:
@@ -213,7 +216,7 @@ class QueueConsumer:
         downstream.instance = self._host.start(self._scopes.read(pieces), body, more_body, downstream)
 
     def _unanswered(self, keys: list[Key]) -> None:
-        """The take was sent and never answered: start nothing of it, and say so to whoever believes that we own it."""
+        """The take was sent and never answered: start nothing, and tell the interface servers, which may count this worker as owner."""
         self._counters["take.outcome_unknown"] += len(keys)
         for key in keys:
             self.adoption.unanswered(key, self._loop.time())
@@ -221,7 +224,7 @@ class QueueConsumer:
 
 
 def offers(taking: list[tuple[Entry, Key]], era: str, window: int) -> list[Offer]:
-    """Adopt each if its wait is not over, but for entries of another era, which may have been taken there."""
+    """Offers to adopt each entry in its wait, except those of another era, which may have been taken in it."""
     found = []
     for entry, (_, number, epoch) in taking:
         ours = entry.packet[OPEN_ERA] == era
@@ -232,7 +235,7 @@ def offers(taking: list[tuple[Entry, Key]], era: str, window: int) -> list[Offer
 
 
 def rejections(entries: list[Entry], era: str, reason: AdoptionRefusal) -> list[Offer]:
-    """Refuse each."""
+    """Offers that refuse each entry."""
     found: list[Offer] = []
     for entry in entries:
         why = int(reason) if entry.packet[OPEN_ERA] == era else _ERA

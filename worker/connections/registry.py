@@ -16,7 +16,7 @@ from worker.connections.interfaces import Instance
 
 log = logging.getLogger("towpath.worker")
 
-AT_ONCE = 50  #: hand-offs, or ends of event streams, at one look
+AT_ONCE = 50  #: hand-offs, or ends of event streams, in one call of `ask_some`
 
 
 class ConnectionRegistry:
@@ -60,16 +60,16 @@ class ConnectionRegistry:
         pending, self._pending = self._pending, []
         for downstream in pending:
             try:
-                if downstream.pending:  # else it was complete, and has left
+                if downstream.pending:  # else it was complete, and is flushed already
                     downstream.flush()
-            except (MemoryError, InvalidMessage):  # the others of this turn leave all the same
+            except (MemoryError, InvalidMessage):  # the packets of other connections are still sent
                 log.exception("an internal error: packets for %s cannot be packed", downstream.key[0])
                 downstream.abort()
 
     def ask_some(self, ask: Callable[[Instance], bool], most: int = AT_ONCE) -> int:
-        """Ask instances to leave, at most `most` of them, so that the workers that take over meet no herd.
+        """Ask instances to leave, at most `most` of them, so that other workers are not flooded.
 
-        Returns how many have agreed. Others (no accept so far, a response that has not begun) may be asked again.
+        Returns the number that agreed. Others (no accept so far, a response that has not begun) may be asked again.
         """
         agreed = 0
         for downstream in list(self.by_key.values()):

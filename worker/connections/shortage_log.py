@@ -1,6 +1,6 @@
-"""A worker that takes nothing more since all its places are taken, told to people.
+"""Logs that a worker takes no more connections, as all its capacity is used: when it begins, while it lasts, when it ends.
 
-Looked at with the figures for its lease, twice a second.
+Checked twice a second, together with the figures for the lease.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ SETTLES_S = 2.0
 
 
 class ShortageLog:
-    """Of one host."""
+    """The log of one application host."""
 
     def __init__(self, host: ApplicationHost) -> None:
         self._host = host
         self._conditions: dict[str, LastingCondition] = {}
 
     def check(self, now: float) -> None:
-        """now: monotonic seconds."""
+        """Check each limited resource. now: monotonic seconds."""
         for what, taken in self._host.taken().items():
             condition = self._conditions.setdefault(what, LastingCondition(SETTLES_S))
             match condition.observe(taken, now):

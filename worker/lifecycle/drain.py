@@ -1,12 +1,12 @@
-"""Leaving: take nothing new, hand open WebSockets over, let what is under way finish, close the rest, in time.
+"""Drains a worker: takes nothing new, hands WebSockets over, lets exchanges finish, and closes the rest in time.
 
-WebSockets that asked for it are handed off at once, some at a time, so that the workers that take them over meet no herd. Those that
-are left near the end are closed one by one, so that their clients do not come back all at once. Their instances get their disconnect
-then, and the rest of the time to act on it; whoever runs on after that is cancelled by the host.
-Event streams hardly ever end by themselves: they have half of the time for it, and are then ended cleanly, since their clients
-go on by themselves.
-All other exchanges have the whole time: a request that ends within it does not fail. What is kept back of it is what the last words
-need on their way to Redis.
+* WebSockets whose application asked for hand-off are handed off at once, some at a time, so that other workers are not flooded.
+* Those that are left near the end are closed one by one, so that their clients do not reconnect all at once. Their instances get
+  the disconnect event then, and the rest of the time to act on it; instances that still run after that are cancelled by the host.
+* Event streams hardly ever end by themselves: after half of the time they are ended cleanly, since their clients reconnect by themselves.
+* All other exchanges have the whole time: a request that ends within it does not fail. Only what the final packets need on their way
+  to Redis is kept back.
+
 PROTOCOL.md, "Drain".
 """
 
@@ -25,20 +25,20 @@ from worker.lifecycle.drain_pacing import DrainPacing
 log = logging.getLogger("towpath.worker")
 
 CHECK_INTERVAL_S = 0.05
-# Parts of the drain time, from its beginning:
+# Fractions of the drain time, from its beginning:
 STREAMS_END_FROM = 0.5
-CLOSING_FROM = 0.8  #: WebSockets that nobody takes over
-CLOSED_BY = 0.95  #: who was closed last has the rest to act on it
-# What exchanges do not have of it, the lesser of both:
+CLOSING_FROM = 0.8  #: WebSockets that no worker takes over
+CLOSED_BY = 0.95  #: the instance that was closed last has the rest to act on it
+# Kept back for the final packets, the lesser of both:
 FINAL_PACKETS_S = 0.1
 FINAL_PACKETS_PART = 0.05
-NAMED = 10  #: requests in one line of the log
+NAMED = 10  #: requests that one log line names
 
 
 async def drain(dispatcher: Dispatcher, host: AsgiHost, timeout_s: float, now: asyncio.Event) -> None:
     """Return when nothing is under way any more: at the latest after `timeout_s`, or soon after `now` is set.
 
-    What runs on in the background after its response counts too; it is cut when the time is over.
+    Background work after a response counts too; it is cut off when the time is over.
     """
     time = asyncio.get_running_loop().time
     end = time() + timeout_s
@@ -47,7 +47,7 @@ async def drain(dispatcher: Dispatcher, host: AsgiHost, timeout_s: float, now: a
     pacing = DrainPacing()
 
     def passed() -> float:
-        """The part of the time that is over."""
+        """The fraction of the time that has passed."""
         return 1.0 - (end - time()) / timeout_s
 
     while (dispatcher.downstreams or dispatcher.taking or host.running) and time() < cut_at and not now.is_set():
@@ -63,7 +63,7 @@ async def drain(dispatcher: Dispatcher, host: AsgiHost, timeout_s: float, now: a
 
 
 def websockets(downstreams: list[DownstreamConnection]) -> list[DownstreamConnection]:
-    """Those that are open, and on their way to nobody."""
+    """The open WebSockets that are not being handed off."""
     return [
         downstream
         for downstream in downstreams
@@ -72,15 +72,15 @@ def websockets(downstreams: list[DownstreamConnection]) -> list[DownstreamConnec
 
 
 def close_some(left: list[DownstreamConnection], pacing: DrainPacing, rest: float) -> None:
-    """Those whose time is over. rest: the part of it that is left."""
+    """Close the WebSockets that are due. rest: the fraction of the closing time that is left."""
     if left and pacing.count is None:
-        log.info("closing %d WebSockets that nobody takes over", len(left))
+        log.info("closing %d WebSockets that no worker takes over", len(left))
     for downstream in left[: pacing.due(len(left), rest)]:
         stop(downstream)
 
 
 def cut(downstreams: list[DownstreamConnection]) -> None:
-    """Close all at once; the requests among them have failed, so they are named."""
+    """Close all at once. The requests among them have failed, so the log names them."""
     held = [(downstream, downstream.instance) for downstream in downstreams]
     requests = [instance.exchange for downstream, instance in held if stop(downstream) and instance is not None]
     requests = [request for request in requests if request]
@@ -91,9 +91,9 @@ def cut(downstreams: list[DownstreamConnection]) -> None:
 
 
 def stop(downstream: DownstreamConnection) -> bool:
-    """The drain time is over for this one: its client is told, and so is its application, which may have to tidy up.
+    """Close one connection, as its drain time is over: its client is closed, and its application may clean up.
 
-    False: nothing was cut; it had said its last word, or could be ended cleanly.
+    False: nothing was cut off; the connection was over already, or could be ended cleanly.
     """
     if not downstream.held or (
         downstream.open and downstream.instance is not None and downstream.instance.end_event_stream()
@@ -102,7 +102,7 @@ def stop(downstream: DownstreamConnection) -> bool:
     instance, cut_off = downstream.instance, downstream.open
     if cut_off:
         downstream.close(Close.STOPPING)
-    else:  # handed off, and not answered (Redis may be away): nobody waits for that any longer
+    else:  # handed off, and not answered (Redis may be unreachable): there is no time left to wait for that
         downstream.over()
     if instance is not None:
         instance.disconnect(SERVICE_RESTART, "")

@@ -1,6 +1,6 @@
-"""How many of those that are left are closed at a look, so that they go evenly over a stretch of time.
+"""Spreads the closing of connections evenly over a period of time.
 
-Whoever goes by himself meanwhile leaves more time to the others. No clock here: the caller says how much of the stretch is left.
+A connection that ends by itself meanwhile leaves more time to the others. No clock here: the caller passes the fraction that is left.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ import math
 
 
 class DrainPacing:
-    """Of one stretch, in which nobody is added."""
+    """The pacing of one period, in which no connection is added."""
 
     def __init__(self) -> None:
-        self.count: int | None = None  #: how many there were at the first look; None before it
+        self.count: int | None = None  #: connections at the first call of `due`; None before it
 
     def due(self, left: int, rest: float) -> int:
-        """How many of the `left` have to go now. rest: the part of the stretch that is left, from 1.0 down; at 0.0 all go."""
+        """The number of the `left` to close now. rest: the fraction of the period that is left, from 1.0 down; at 0.0 all are due."""
         if self.count is None:
             self.count = left
         may_stay = math.floor(self.count * max(0.0, rest))

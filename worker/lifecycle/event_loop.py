@@ -1,12 +1,12 @@
-"""The event loop of a worker, which a task of the application does not end.
+"""Runs the event loop of a worker, and starts it again if a task of the application ends it.
 
-Of all exceptions asyncio lets two out of the task that raised them, through the loop, to whoever runs it: SystemExit and
-KeyboardInterrupt. Django runs each view in a task of its own, and many an application works in the background: one
-`sys.exit()` there would end the worker, and with it all that others have under way; so would a `loop.stop()`. So the loop
-is started again where it stood. Whoever waits for that task gets its exception as any other; an instance that dies of it is
-told and logged as always (asgi/instance.py). An application that means its worker to leave sends SIGTERM to its own process.
+asyncio lets two exceptions out of the task that raised them, through the loop, to its caller: SystemExit and
+KeyboardInterrupt. Django runs each view in a task of its own, and many applications work in the background: one
+`sys.exit()` there would end the worker, and with it all other connections; so would `loop.stop()`. So the loop is started
+again where it stopped. A task that awaits the failed one gets the exception like any other; an instance that fails with it
+is ended and logged as always (asgi/instance.py). To stop its worker, an application sends SIGTERM to its own process.
 
-The loop is there, and is the current one, before it runs: what an application makes for it while it is imported (tasks, gRPC
+The loop exists, and is the current one, before it runs: what an application creates while it is imported (tasks, gRPC
 channels) belongs to the loop that serves.
 """
 
@@ -27,7 +27,7 @@ log = logging.getLogger("towpath.worker")
 
 
 class LoopRunner:
-    """Runs one coroutine after the other, each to its end, and begins again. Needs the main thread."""
+    """Runs one coroutine after the other, each to its end, across restarts of the loop. Needs the main thread."""
 
     def __init__(self, loop_factory: Callable[[], asyncio.AbstractEventLoop]) -> None:
         self._runner = asyncio.Runner(loop_factory=loop_factory)
@@ -37,11 +37,11 @@ class LoopRunner:
         self._restart_listeners: list[Callable[[], object]] = []
 
     def on_restart(self, listener: Callable[[], object]) -> None:
-        """Call `listener` inside of the loop whenever that has begun again: its descriptor for signals is another one then."""
+        """Call `listener` inside of the loop after each restart: the loop's descriptor for signals is another one then."""
         self._restart_listeners.append(listener)
 
     def run(self, main: Coroutine[Any, Any, Result], context: Context | None = None) -> Result:
-        """Run `main` to its end; its result, or what it raised."""
+        """Run `main` to its end. Returns its result, or raises its exception."""
         loop = self._loop
         task = loop.create_task(main, name="main", context=context)
         while True:
@@ -56,7 +56,7 @@ class LoopRunner:
                     loop.call_soon(listener)
 
     def call(self, context: Context, function: Callable[[], Result]) -> Result:
-        """Call `function` in `context` while the loop runs; its result, or what it raised."""
+        """Call `function` in `context` while the loop runs. Returns its result, or raises its exception."""
 
         async def called() -> Result:
             return function()
@@ -64,11 +64,11 @@ class LoopRunner:
         return self.run(called(), context)
 
     def close(self) -> None:
-        """Cancel what is left, and close the loop."""
+        """Cancel the tasks that are left, and close the loop."""
         self._runner.close()
         asyncio.set_event_loop(None)
 
 
 def is_from_ctrl_c(error: BaseException) -> bool:
-    """Did the signal raise `error`? Not once the loop has a handler for it: then it is the application's own."""
+    """True if SIGINT raised `error`. Once the loop has a handler for the signal, the application did."""
     return isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is signal.default_int_handler

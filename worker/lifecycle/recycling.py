@@ -1,7 +1,7 @@
-"""How long a worker may live: connections, seconds, memory. Which limit comes first is told; what follows is not decided here.
+"""Decides when a worker is recycled: after so many connections, seconds, or so much memory.
 
-Workers that were started together must not leave together. So the limit of connections is drawn from a range that the operator
-says (as uvicorn and gunicorn do), and the age from the last tenth before its limit.
+Workers that were started together must not leave together. So the limit of connections is drawn at random from a range that the
+operator sets (as in uvicorn and gunicorn), and the age from the last tenth before its limit. What follows is decided elsewhere.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ AGE_SPREAD = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Recycling:
-    """The limits of one worker; 0: none."""
+    """The limits of one worker. 0 means no limit."""
 
     connections: int = 0
     age_s: float = 0.0
@@ -30,11 +30,11 @@ class Recycling:
 
     @property
     def limited(self) -> bool:
-        """Is there anything to look at?"""
+        """True if there is any limit."""
         return bool(self.connections or self.age_s or self.rss_bytes)
 
     def over(self, connections: int, age_s: float, rss_bytes: int) -> str:
-        """Which limit has been reached, in words; empty while none has."""
+        """The limit that has been reached, as a text; empty while there is none."""
         if 0 < self.connections <= connections:
             return f"{connections} connections were served (--limit-max-requests)"
         if 0 < self.age_s <= age_s:

@@ -1,4 +1,4 @@
-"""Looks now and then whether this worker has lived long enough (recycling.py), and says so once."""
+"""Checks periodically whether this worker has reached a limit of its life (recycling.py), and reports it once."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ MEMORY_CHECK_INTERVAL_S = 2.0  #: reading /proc is a call into the kernel, and m
 
 
 class RecyclingWatch:
-    """A timer, and nothing on the way of a connection: a limit is noticed some connections late."""
+    """A timer, beside the path of connections: a limit is noticed some connections late."""
 
     def __init__(self, recycling: Recycling, adopted: Callable[[], int], over: Callable[[str], None]) -> None:
-        """adopted: connections so far. over: called once, with the reason in words."""
+        """adopted: returns the connections so far. over: called once, with the reason as a text."""
         self._loop = asyncio.get_running_loop()
         self._recycling = recycling
         self._adopted = adopted
@@ -28,12 +28,12 @@ class RecyclingWatch:
         self._handle: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Begin to look, if there is any limit."""
+        """Start the timer, if there is any limit."""
         if self._recycling.limited:
             self._handle = self._loop.call_later(CHECK_INTERVAL_S, self._check)
 
     def stop(self) -> None:
-        """Look no more."""
+        """Stop the timer."""
         if self._handle is not None:
             self._handle.cancel()
 

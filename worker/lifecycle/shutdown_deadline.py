@@ -1,18 +1,15 @@
-"""How long a worker that was asked to leave may still be here, whatever its application does.
+"""Decides when a worker that was asked to stop has to exit by force, whatever its application does.
 
-Think of the last bus. Whoever is ready in time walks out by the door; the bus leaves all the same, also without a word from those who
-sit fast inside.
+* The graceful timeout is for the event loop to drain (drain.py). If the loop is blocked when that time is over, the application holds
+  it, and no connection can be ended properly any more.
+* A loop that runs has a few seconds beyond it, for the application's shutdown and the final packets. The process manager kills the
+  worker a moment later.
+* A second request means: wait for nothing.
+* A worker that was not asked to stop exits when its loop has been blocked for `--worker-timeout`: all that it serves waits, and will
+  not be served. Its start (imports, the application's startup) may take any time.
 
-* The graceful time is the loop's to use (drain.py), as long as it turns. If it does not turn when that time is over, the application
-  holds it, and nothing of what is under way can be ended any more.
-* A loop that turns has a few seconds beyond it, for the application's shutdown and the last words. Whoever manages the process kills
-  it a moment later.
-* Whoever asks twice does not want to wait for anything.
-* A worker that nobody has asked leaves when its loop has not turned for `--worker-timeout`: all that it serves waits, and will not be
-  served. What it starts with (imports, the application's startup) may take its time.
-
-That a loop does not turn is said by looks that it left unanswered, not by a clock: a process that was stopped for a while, loop and
-watch alike, has missed none but the last. No thread and no clock here: shutdown_watchdog.py brings `now`.
+A blocked loop is recognised by probes that it leaves unanswered, not by a clock: a process that was stopped for a while, with its loop
+and its watchdog, has missed none but the last. No thread and no clock here: shutdown_watchdog.py passes `now`.
 """
 
 from __future__ import annotations
@@ -21,20 +18,20 @@ from dataclasses import dataclass, field
 
 from channel_layer.process.stop_requests import Meaning, StopRequests
 
-SHUTDOWN_S = 4.0  #: beyond the graceful time; supervisord kills after 5
+SHUTDOWN_S = 4.0  #: beyond the graceful timeout; supervisord kills after 5
 SECOND_REQUEST_S = 1.0  #: from the second request
 PROBE_INTERVAL_S = 0.2
-BLOCKED_PROBES = 5  #: so many in a row without an answer, and the loop does not turn
-STUCK_PROBE_INTERVAL_S = 1.0  #: while nobody has asked it to leave
-STUCK_PROBES_MIN = 4  #: a loop that turns leaves one or two unanswered on a machine that is overloaded
+BLOCKED_PROBES = 5  #: with more unanswered ones in a row, the loop is blocked
+STUCK_PROBE_INTERVAL_S = 1.0  #: while the worker has not been asked to stop
+STUCK_PROBES_MIN = 4  #: on an overloaded machine a loop that runs may leave one or two unanswered
 
 
 @dataclass(slots=True)
 class ShutdownDeadline:
-    """One worker's way out."""
+    """The deadline of one worker."""
 
     graceful_s: float
-    stuck_s_max: float = 0.0  #: 0: any time
+    stuck_s_max: float = 0.0  #: 0: no limit
     serving: bool = False  #: its application has started
     requests: StopRequests = field(default_factory=StopRequests)
     asked_at: float | None = None
@@ -43,7 +40,7 @@ class ShutdownDeadline:
     unanswered_s: float = 0.0
 
     def request_stop(self, number: int, now: float) -> None:
-        """It ought to leave, says a signal."""
+        """A signal asks the worker to stop."""
         meaning = self.requests.hear(number, now)
         if meaning is Meaning.STOP:
             self.asked_at = now
@@ -51,16 +48,16 @@ class ShutdownDeadline:
             self.asked_again_at = now
 
     def begin_serving(self) -> None:
-        """Its application has started: from now on its loop has to turn."""
+        """The application has started: from now on `--worker-timeout` applies."""
         self.serving = True
 
     def begin(self, now: float) -> None:
-        """It leaves from now on, says its loop: until then others needed it."""
+        """The worker begins to drain: until now its supervisor needed it. The graceful timeout counts from here."""
         self.asked_at = now
 
     @property
     def probe_interval_s(self) -> float | None:
-        """How long until the next probe; None: none is sent."""
+        """Seconds until the next probe. None: none is needed."""
         if self.asked_at is not None:
             return PROBE_INTERVAL_S
         return (
@@ -70,16 +67,16 @@ class ShutdownDeadline:
         )
 
     def probe_sent(self) -> None:
-        """The loop is asked for a sign of life, `probe_interval_s` after the last time."""
+        """A probe was sent to the loop, `probe_interval_s` after the last one."""
         self.unanswered += 1
         self.unanswered_s += self.probe_interval_s or 0.0
 
     def probe_answered(self) -> None:
-        """It gave one."""
+        """The loop has answered a probe."""
         self.unanswered, self.unanswered_s = 0, 0.0
 
     def overdue(self, now: float) -> str:
-        """Why it may not be here any more, in words; empty while it may."""
+        """The reason for a forced exit, as a text; empty while there is none."""
         if self.asked_at is None:
             stuck = self.stuck_s_max and self.unanswered_s > self.stuck_s_max
             return f"its event loop has been blocked for {self.stuck_s_max:g} s (--worker-timeout)" if stuck else ""

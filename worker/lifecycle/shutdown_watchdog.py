@@ -1,10 +1,10 @@
-"""Sees to it that a worker that was asked to leave does, or is stuck (shutdown_deadline.py), from a thread.
+"""Ends the process by force when its shutdown deadline is over (shutdown_deadline.py), from a thread.
 
-The application may hold the loop.
+It has a thread because the application may block the event loop.
 
-Signals come by the wakeup descriptor: Python writes each into it at once, whatever the main thread is doing, while a handler waits
-until that thread executes Python again. The loop has a descriptor of its own for that; ours takes its place, and the thread hands
-each signal on. A call in C that holds the interpreter lock stops this thread too: then only SIGKILL helps.
+Signals arrive through the wakeup descriptor: Python writes each into it at once, whatever the main thread is doing, while a handler
+waits until that thread executes Python again. The loop has a descriptor of its own for that; the watchdog's replaces it, and the
+thread forwards each signal. A call in C that holds the interpreter lock stops this thread too: then only SIGKILL helps.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from worker.lifecycle.shutdown_deadline import ShutdownDeadline
 
 log = logging.getLogger("towpath.worker")
 
-FORCED_EXIT_STATUS = 1  #: the exit code
-LOG_TIMEOUT_S = 1.0  #: for a last line in the log, whose pipe may be full
+FORCED_EXIT_STATUS = 1
+LOG_TIMEOUT_S = 1.0  #: for the last log line: its pipe may be full
 
 
 class ShutdownWatchdog:
-    """Make it on the main thread, inside of the running loop; the loop has to have handlers for the signals."""
+    """Construct it on the main thread, inside of the running loop, which must have handlers for the signals."""
 
     def __init__(self, graceful_s: float, stuck_s_max: float = 0.0, supervised: bool = False) -> None:
         self._loop = asyncio.get_running_loop()
@@ -44,20 +44,20 @@ class ShutdownWatchdog:
         forked_child.give_up_in_children(self)
 
     def start(self) -> None:
-        """Hear signals from now on, as long as the process lives."""
-        # A copy: what we hand on late must not reach whoever has the loop's descriptor after it.
+        """Receive signals from now on, for the life of the process."""
+        # A copy: a signal that is forwarded late must not reach another file that got the number of the loop's descriptor.
         self._forward_fd = os.dup(signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False))
         threading.Thread(target=self._run, name="towpath-departure", daemon=True).start()
 
     def watch_again(self) -> None:
-        """The loop has begun again (event_loop.py), with perhaps another descriptor: as `start`, in the same thread."""
+        """As `start`, in the same thread: the loop was restarted (event_loop.py), perhaps with another descriptor."""
         loops_own = signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
         if loops_own != self._write_fd:  # only uvloop makes another one
             os.dup2(loops_own, self._forward_fd, inheritable=False)
-        os.write(self._write_fd, b"\0")  # no signal: only lets the loop look whether one came in between
+        os.write(self._write_fd, b"\0")  # no signal: only lets the loop check for one that came in between
 
     def serving(self) -> None:
-        """The application has started: from now on its loop has to turn (`--worker-timeout`)."""
+        """The application has started: from now on `--worker-timeout` applies."""
         self._deadline.begin_serving()
         os.write(self._write_fd, b"\0")
 
@@ -66,7 +66,7 @@ class ShutdownWatchdog:
         os.write(self._write_fd, bytes([signal.SIGTERM]))
 
     def begin(self) -> None:
-        """From now on it leaves: there was something to do first."""
+        """The worker begins to drain: there was something to do before that."""
         self._deadline.begin(time.monotonic())
 
     def forked(self) -> None:
@@ -82,7 +82,7 @@ class ShutdownWatchdog:
         force_exit(why, self._main_thread)
 
     def _forward(self, signals: bytes) -> None:
-        with contextlib.suppress(OSError):  # the loop is closed, or so full of signals that it will come
+        with contextlib.suppress(OSError):  # the loop is closed, or has so many signals that it wakes up anyway
             os.write(self._forward_fd, signals)
         for number in signals:
             if number in STOP_SIGNALS:
@@ -92,13 +92,13 @@ class ShutdownWatchdog:
         self._deadline.probe_sent()
         try:
             self._loop.call_soon_threadsafe(self._deadline.probe_answered)
-        except RuntimeError:  # it is closed, so nothing blocks it
+        except RuntimeError:  # the loop is closed, so nothing blocks it
             self._deadline.probe_answered()
 
 
 def force_exit(why: str, main_thread: int) -> None:
-    """End this process at once. Peers find it dead, and end what it had in hand (PROTOCOL.md, "Deaths")."""
-    # In a thread of its own: the log may be what everything waits for.
+    """End this process at once. Peers detect its death, and end its connections (PROTOCOL.md, "Deaths")."""
+    # In a thread of its own: it may be the log that blocks the process.
     logger_thread = threading.Thread(target=log_forced_exit, args=(why, stack_of(main_thread)), daemon=True)
     logger_thread.start()
     logger_thread.join(LOG_TIMEOUT_S)
@@ -106,7 +106,7 @@ def force_exit(why: str, main_thread: int) -> None:
 
 
 def log_forced_exit(why: str, where: str) -> None:
-    """Why, and what the main thread is doing; and whatever else was said and has not left yet."""
+    """Log the reason and what the main thread is doing, and flush everything that was logged before."""
     log.error("this worker leaves by force: %s\n%s", why, where)
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):

@@ -1,4 +1,4 @@
-"""What a worker asks of the process that supervises it, and what it is told by it. `towpath serve` is one; most have none."""
+"""The interface between a worker and its supervisor. `towpath serve` is one; most workers have none."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ class Supervision(Protocol):
     says_it_again: bool  #: it may have been told to stop together with the worker, and then tells the worker too
 
     def ask_for_successor(self, why: str) -> bool:
-        """Ask for another worker in this one's place. False: nobody could send one first."""
+        """Ask for a worker that replaces this one. False: the supervisor cannot start one before this one leaves."""
 
     async def dismissal(self) -> None:
-        """The worker was asked to leave: return when nobody may need it to take what waits."""
+        """Wait until this worker, which was asked to stop, is no longer needed to take connections."""
 
     def has_loaded(self) -> None:
-        """Hear that the application has been loaded."""
+        """The application has been loaded."""
 
     async def follow(self, pause: Callable[[bool], None]) -> None:
-        """Call `pause` whenever the worker is to take nothing (True) or may take again (False).
+        """Call `pause` whenever the worker must take nothing (True) or may take connections again (False).
 
         Returns when it is known which of them is true at the start.
         """
@@ -33,14 +33,14 @@ class Unsupervised:
     says_it_again = False
 
     def ask_for_successor(self, why: str) -> bool:
-        """Nobody could send one."""
+        """There is no supervisor that could start one."""
         return False
 
     async def dismissal(self) -> None:
-        """Others take what waits."""
+        """Other workers take what waits."""
 
     def has_loaded(self) -> None:
-        """Nobody waits for that."""
+        """No supervisor waits for that."""
 
     async def follow(self, pause: Callable[[bool], None]) -> None:
-        """Nobody pauses it."""
+        """No supervisor pauses it."""

@@ -1,11 +1,11 @@
-"""A WSGI application, called in the kept thread of its connection; to the rest of the room it looks like ASGI 3.
+"""Adapts a WSGI application to ASGI 3, and calls it in the sync thread of its connection.
 
-Streams both ways: `wsgi.input` waits for the parts of the body (input.py), and what the application yields leaves at
-once. A hop from the thread to the loop and back costs more than a small response itself, so the thread hops only when there
-is something to say early: at most one hop is under way while the application makes its next chunk, and what it says last
-travels with the end of the call. So an application that announces its Content-Length, as Flask does, hops once at most.
+It streams both ways: `wsgi.input` waits for the parts of the body (input.py), and what the application yields is sent at
+once. A hop from the thread to the event loop and back costs more than a small response itself, so the thread hops only to
+send something early: at most one hop is under way while the application makes its next chunk, and the last events travel
+with the end of the call. So an application that announces its Content-Length, as Flask does, hops once at most.
 
-Ours rather than a2wsgi: that one has threads of its own, beside the kept ones, and three tasks for each request.
+Not a2wsgi: that has threads of its own, beside the sync threads, and three tasks for each request.
 
 Source: PEP 3333. The reason phrase of a status is dropped, as ASGI has none.
 """
@@ -32,7 +32,7 @@ ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
 
 class WsgiApplication:
-    """ASGI 3 outside, WSGI inside."""
+    """A WSGI application as ASGI 3."""
 
     def __init__(self, target: Callable[..., Any], loaded: Context) -> None:
         """loaded: the context in which `target` was loaded."""
@@ -49,9 +49,9 @@ class WsgiApplication:
             return None
         response = WsgiResponse(send, loop)
         environ = environ_of(scope, body_input(first, receive, loop))
-        if first["body"] and not first["more_body"]:  # chunked, and here already (RFC 3875, 4.1.2)
+        if first["body"] and not first["more_body"]:  # chunked, and complete already (RFC 3875, 4.1.2)
             environ.setdefault("CONTENT_LENGTH", str(len(first["body"])))
-        # A context of its own: what the application leaves in context variables is not the next request's.
+        # A context of its own: context variables that the application sets do not reach the next request.
         run = fresh_context(self._loaded).run
         for event in await loop.run_in_executor(SYNC_THREAD.get(), run, response.run, self._target, environ):
             await send(event)
@@ -59,23 +59,23 @@ class WsgiApplication:
 
 
 class WsgiResponse:
-    """What one call of a WSGI application says. Lives in the kept thread; only `_send_all` runs on the loop."""
+    """The response of one call of a WSGI application. Used in the sync thread; only `_send_all` runs on the loop."""
 
     def __init__(self, send: Send, loop: asyncio.AbstractEventLoop) -> None:
         self._send = send
         self._loop = loop
         self._start: Event | None = None
         self._started = False
-        self._missing_bytes: int | None = None  #: what is left of an announced Content-Length
+        self._missing_bytes: int | None = None  #: the rest of an announced Content-Length
         self._unsent: list[Event] = []
         self._hop: Future[None] | None = None
 
     def run(self, target: Callable[..., Any], environ: dict[str, Any]) -> list[Event]:
-        """Call the application and send what it yields. What need not hop is returned."""
+        """Call the application and send what it yields. Returns the events that need no hop of their own."""
         try:
             return self._run(target, environ)
         except StopIteration as error:
-            # No future can hold one: nobody would be told, and the client would wait for ever.
+            # No future can hold a StopIteration: it would be lost, and the client would wait for ever.
             raise RuntimeError("the application raised StopIteration") from error
 
     def _run(self, target: Callable[..., Any], environ: dict[str, Any]) -> list[Event]:
@@ -88,7 +88,7 @@ class WsgiResponse:
                 raise WrongOrder("the application returned without a call of start_response()")
             self._queue(b"", more_body=False)
             if close is not None:
-                self._start_hop()  # close() may take its time, and the client must not wait for it
+                self._start_hop()  # close() may take long, and the client must not wait for it
         finally:
             if close is not None:
                 close()
@@ -108,7 +108,7 @@ class WsgiResponse:
         return self.write
 
     def write(self, chunk: bytes) -> None:
-        """Send `chunk`; an empty one says nothing, and above all does not start the response."""
+        """Send `chunk`. An empty one sends nothing; above all it does not start the response."""
         if self._start is None:
             raise WrongOrder("a chunk was written before start_response() was called")
         if type(chunk) is not bytes:
@@ -130,7 +130,7 @@ class WsgiResponse:
         self._unsent.append({"type": "http.response.body", "body": chunk, "more_body": more_body})
 
     def _start_hop(self) -> None:
-        """Let go what is unsent, once the hop before has landed: that is the application's backpressure."""
+        """Send the unsent events, once the hop before has finished: that is the application's backpressure."""
         self._finish_hop()
         events, self._unsent = self._unsent, []
         self._hop = asyncio.run_coroutine_threadsafe(self._send_all(events), self._loop)

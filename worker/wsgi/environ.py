@@ -1,10 +1,10 @@
-"""A WSGI environ out of an ASGI scope. Sources: PEP 3333; CGI, RFC 3875, section 4.1.
+"""Makes a WSGI environ from an ASGI scope. Sources: PEP 3333; CGI, RFC 3875, section 4.1.
 
-WSGI's strings are bytes in disguise: each character stands for one byte (latin-1). The path is taken from `raw_path`, since
-the decoded `path` has lost what was no UTF-8.
+WSGI's strings hold bytes: each character stands for one byte (latin-1). The path is taken from `raw_path`, since the
+decoded `path` has lost everything that was not UTF-8.
 
-Two headers never become variables. A name with an underscore would be mistaken for the one with a dash (`X_User` for
-`X-User`, which a proxy in front may have cleared). And `Proxy` would become HTTP_PROXY, which HTTP clients obey.
+Two kinds of headers never become variables. A name with an underscore would be taken for the one with a dash (`X_User` for
+`X-User`, which a proxy in front may have removed). And `Proxy` would become HTTP_PROXY, which HTTP clients use.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ UNPREFIXED = {b"content-type": "CONTENT_TYPE", b"content-length": "CONTENT_LENGT
 
 
 def environ_of(scope: Event, body: Any) -> Environ:
-    """The environ for one request. body: what `wsgi.input` shall be."""
+    """The environ of one request. body: the file for `wsgi.input`."""
     script_name, path_info = split_path(scope)
     scheme = scope.get("scheme", "http")
     server, port = scope.get("server") or ("", None)
-    if port is None:  # a unix socket: its path is no host, and there is none
+    if port is None:  # a unix socket: its path is no host name, and it has no port
         server, port = "localhost", DEFAULT_PORTS.get(scheme, 0)
     environ: Environ = {
         "REQUEST_METHOD": scope["method"],
@@ -45,7 +45,7 @@ def environ_of(scope: Event, body: Any) -> Environ:
         "wsgi.multiprocess": True,
         "wsgi.run_once": False,
         "asgi.scope": scope,
-        "REMOTE_ADDR": "",  # through a unix socket, nobody knows it; it is looked up without asking
+        "REMOTE_ADDR": "",  # unknown through a unix socket; applications read it without a check
     }
     client = scope.get("client")
     if client:
@@ -55,7 +55,7 @@ def environ_of(scope: Event, body: Any) -> Environ:
 
 
 def split_path(scope: Event) -> tuple[str, str]:
-    """SCRIPT_NAME and PATH_INFO. In ASGI the path starts with the root path; where a proxy cut that off, it does not."""
+    """SCRIPT_NAME and PATH_INFO. In ASGI the path starts with the root path; unless a proxy has removed it."""
     script_name = scope.get("root_path", "").rstrip("/").encode().decode("latin-1")
     raw_path = scope.get("raw_path")
     path = (unquote_to_bytes(raw_path) if raw_path else scope["path"].encode()).decode("latin-1")
@@ -65,7 +65,7 @@ def split_path(scope: Event) -> tuple[str, str]:
 
 
 def add_headers(environ: Environ, headers: list[tuple[bytes, bytes]]) -> None:
-    """Header fields as variables; repeated ones are joined as their grammar has it."""
+    """Add header fields as variables; repeated ones are joined as their grammar demands."""
     for name, value in headers:
         if b"_" in name or name == b"proxy":
             continue

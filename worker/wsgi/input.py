@@ -1,8 +1,8 @@
-"""The request's body as a WSGI application reads it: a file that waits, or for Django one that was collected.
+"""The request's body as a file for a WSGI application: one that waits, or for Django one that was collected before.
 
-The application runs in a kept thread and reads when it likes; the parts arrive on the loop's thread, under credit. So a read
-that finds nothing asks the loop for the next part and waits for it: what is not read is never fetched, and an upload into an
-application that does not read stops at the client. P5.
+The application runs in a sync thread and reads at any time; the parts arrive on the loop's thread, under credit. So a read
+that finds nothing asks the loop for the next part and waits for it: a part that is not read is never fetched, and an upload
+to an application that does not read stops at the client. P5.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from typing import Any
 from channel_layer.protocol.events import Event
 from worker.errors import ClientGone
 
-#: Of a body that has to be collected; what is beyond it is on the disk.
+#: The most of a collected body that is kept in memory; a longer body is on the disk.
 COLLECTED_IN_MEMORY_BYTES = 1_048_576
 
 Receive = Callable[[], Awaitable[Event]]
 
 
 class BodyInput(io.RawIOBase):
-    """Body parts as a raw file. Read in the kept thread only."""
+    """Body parts as a raw file. Read in the sync thread only."""
 
     def __init__(self, first: bytes, receive: Receive, loop: asyncio.AbstractEventLoop) -> None:
         self._part = memoryview(first)
@@ -56,7 +56,7 @@ class BodyInput(io.RawIOBase):
 
 
 async def received(receive: Receive) -> Event:
-    """`receive()` as a coroutine, which is what a thread may hand to the loop."""
+    """`receive()` as a coroutine, which a thread can hand to the loop."""
     return await receive()
 
 
@@ -69,7 +69,7 @@ def body_input(first: Event, receive: Receive, loop: asyncio.AbstractEventLoop) 
 
 
 def with_length(application: Callable[..., Any]) -> Callable[..., Any]:
-    """`application`, which reads no more than CONTENT_LENGTH says, as Django: a chunked body is collected first, to tell its length."""
+    """Wrap an `application` that reads no more than CONTENT_LENGTH, as Django: collect a chunked body first, to know its length."""
 
     def measured(environ: dict[str, Any], start_response: Callable[..., Any]) -> Any:
         if "HTTP_TRANSFER_ENCODING" in environ and "CONTENT_LENGTH" not in environ:
