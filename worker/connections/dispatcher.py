@@ -122,7 +122,7 @@ class Dispatcher:
         """See `Receiver.on_packets`."""
         for packet in batch:
             try:
-                self._obey(sender, packet)
+                self._dispatch(sender, packet)
             except MALFORMED:
                 self.counters["packets.malformed"] += 1
                 log.exception("a malformed packet from %s", sender)
@@ -159,7 +159,7 @@ class Dispatcher:
         for downstream in self.registry.by_key.values():
             downstream.ask_what_is_lost()
 
-    def _obey(self, sender: str, packet: list[Any]) -> None:
+    def _dispatch(self, sender: str, packet: list[Any]) -> None:
         kind = packet[0]
         receive = _OF_INTERFACE_SERVER.get(kind)
         if receive is not None:
