@@ -222,7 +222,6 @@ WORLD = frozenset(
 )
 #: A core that names a shell, and why that is not worse than the alternative.
 KNOWN_TO_CORES = {
-    "interface_server/websocket/handshake.py": "interface_server.http.access_log",  # is handed one, and says one line to it
     "channel_layer/messaging/node_context.py": "channel_layer.redis.address",  # a value, in the folder of its users
 }
 

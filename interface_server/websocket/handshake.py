@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from hashlib import sha1
 
 from channel_layer.protocol.events import Event
-from interface_server.http.access_log import AccessLog
 from interface_server.http.default_headers import DefaultHeaders
 from interface_server.http.response import TOKEN, Fields, InvalidResponse, ResponseEncoder, kinds_of, once
 from interface_server.http.response import State as ResponseState
@@ -65,7 +64,7 @@ class Offer:
 class Handshake:
     """One handshake, from its head to its answer; dropped then."""
 
-    __slots__ = ("_client", "_encode_denial", "_lines", "_response", "_start", "_target", "begun", "offer")
+    __slots__ = ("_encode_denial", "_lines", "_response", "_start", "begun", "client", "offer", "target")
 
     def __init__(self, scope: Event, lines: DefaultHeaders, encode_denial: Callable[[], ResponseEncoder]) -> None:
         """scope: of the connection, for the access log. lines: what the server adds to every response.
@@ -73,8 +72,8 @@ class Handshake:
         encode_denial: a new encoder, for a response of the application's own, after which the connection closes.
         """
         query, below = scope["query_string"], len(scope["root_path"].encode())
-        self._client = scope["client"]
-        self._target: bytes = scope["raw_path"][below:] + (b"?" + query if query else b"")  # as it came
+        self.client = scope["client"]
+        self.target: bytes = scope["raw_path"][below:] + (b"?" + query if query else b"")  #: as it came
         self._lines = lines
         self._encode_denial = encode_denial
         self._response: ResponseEncoder | None = None
@@ -129,11 +128,6 @@ class Handshake:
     def status(self) -> int:
         """Of the denial."""
         return self._response.status if self._response is not None else 0
-
-    def log(self, access_log: AccessLog, status: int, why: str = "") -> None:
-        """One line, if lines are wanted. why: of an answer of our own."""
-        if access_log.enabled:
-            access_log.line(self._client, "GET", self._target, "1.1", status, why)
 
 
 def check(headers: Fields) -> Offer:

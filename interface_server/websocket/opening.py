@@ -37,7 +37,7 @@ class Opening:
             agreed = negotiate_deflate(handshake.offer.extensions)
         deflate, extension = agreed or (None, "")
         self._stream.write(handshake.accept(event, extension))
-        handshake.log(self._context.access_log, 101)
+        self._log(101)
         return deflate
 
     def deny(self, event: Event) -> bool:
@@ -52,11 +52,17 @@ class Opening:
         if handshake.fault:
             raise InvalidResponse(f"a denial response {handshake.fault}")
         if handshake.over:
-            handshake.log(self._context.access_log, handshake.status)
+            self._log(handshake.status)
         return handshake.over
 
     def refuse(self, how: Termination) -> None:
         """Answer by ourselves."""
         self._context.counters[f"refused.websocket_{how.status}"] += 1
         self._stream.write(self._handshake.refuse(how.status, how.why, how.field_line))
-        self._handshake.log(self._context.access_log, how.status, how.why)
+        self._log(how.status, how.why)
+
+    def _log(self, status: int, why: str = "") -> None:
+        """One line, if lines are wanted. why: of an answer of our own."""
+        access_log = self._context.access_log
+        if access_log.enabled:
+            access_log.line(self._handshake.client, "GET", self._handshake.target, "1.1", status, why)
