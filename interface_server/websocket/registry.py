@@ -66,7 +66,7 @@ class WebSocketRegistry:
         self.alive.discard(connection)
         self.context.stalled.forget(stream)
         self.context.slow.forget(stream)
-        self.timeouts.forget(connection)
+        self.timeouts.remove(connection)
 
     def now(self) -> float:
         """The loop's time."""

@@ -103,7 +103,7 @@ class Timeouts:
         self.accepting.disarm(socket)
         self.closing.arm(socket, now)
 
-    def forget(self, socket: ConnectionTimeouts) -> None:
+    def remove(self, socket: ConnectionTimeouts) -> None:
         """The socket is gone."""
         self.accepting.disarm(socket)
         self.closing.disarm(socket)

@@ -95,7 +95,7 @@ def test_a_socket_that_is_gone_is_called_no_more() -> None:
     for queue in (timeouts.accepting, timeouts.closing, timeouts.pinging, timeouts.ponging):
         queue.arm(socket, 0.0)
     timeouts.stop_pings(socket)
-    timeouts.forget(socket)
+    timeouts.remove(socket)
     assert calls_after(timeouts, socket, 1000.0) == []
 
 
