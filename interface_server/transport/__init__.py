@@ -1,5 +1,5 @@
-"""Bytes: uvloop under Twisted's interfaces, listening sockets, kernel options, keepalive, write timeouts.
+"""Transport of bytes: uvloop with Twisted's interfaces, listening sockets, kernel options, keepalive, write timeouts.
 
-Imports nothing else of Towpath but channel_layer/process/ and settings.py; TLS will live here.
-Begin with endpoint.py and transport.py.
+Imports nothing else of Towpath but channel_layer/process/ and settings.py. TLS will be added here.
+Begin with transport.py and endpoint.py; byte_stream.py is what a WebSocket needs of a transport.
 """

@@ -1,4 +1,4 @@
-"""What Twisted calls the addresses of sockets."""
+"""Addresses of sockets as Twisted's objects."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Address = IPv4Address | IPv6Address | UNIXAddress
 
 
 def address_of(name: Any) -> Address:
-    """name: as sockets say it."""
+    """name: as `getsockname` and `getpeername` return it."""
     if not isinstance(name, tuple):
         return UNIXAddress(name or None)
     kind = IPv4Address if len(name) == 2 else IPv6Address

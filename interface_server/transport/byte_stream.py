@@ -1,6 +1,6 @@
-"""What a WebSocket needs of the stream that it runs over: a socket (transport.py), or a stream within another connection (RFC 8441).
+"""Interface of a stream of bytes under a WebSocket: a socket (transport.py), or a stream within another connection (RFC 8441).
 
-Peer and host are not asked for: they came with the request that became a WebSocket.
+It has no addresses: peer and host are in the scope of the request that became a WebSocket.
 """
 
 from __future__ import annotations
@@ -14,31 +14,31 @@ from interface_server.transport.slow_consumers import Watched
 
 
 class ByteReceiver(Protocol):
-    """Gets the bytes of one stream, and its news."""
+    """Receives the bytes and events of one stream."""
 
     def dataReceived(self, data: bytes) -> None: ...
 
     def pause_writing(self) -> None:
-        """More waits to be written than the stream's high-water mark."""
+        """The write buffer is above its high-water mark."""
 
     def resume_writing(self) -> None:
-        """Most of it has left."""
+        """The write buffer is below its low-water mark."""
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
-        """The last call. `reason.value` is a PeerTimedOut where nothing is heard of the peer any more."""
+        """The last call. `reason.value` is a PeerTimedOut if the peer no longer answers."""
 
 
 class ByteStream(Watched, Protocol):
-    """Bytes in both directions, in order. The watches of slow clients and of write timeouts ask it for its numbers (`Watched`)."""
+    """Bytes in both directions, in order. Its numbers (`Watched`) are for SlowConsumers and WriteTimeouts."""
 
     def switch_protocol(self, protocol: ByteReceiver) -> None:
-        """From now on `protocol` gets the bytes and the news."""
+        """Give bytes and events to `protocol` from now on."""
 
     def write(self, data: bytes) -> None:
-        """Never blocks. After `close` and `abort` it does nothing."""
+        """Write `data` without blocking; after `close` or `abort` do nothing."""
 
     def write_eof(self) -> None:
-        """Nothing more will be written; reading goes on."""
+        """Close our direction when all is written; reading goes on."""
 
     def close(self) -> None:
         """Close when all is written. `connectionLost` follows."""
@@ -47,16 +47,16 @@ class ByteStream(Watched, Protocol):
         """Close now, and drop what is not written. `connectionLost` follows."""
 
     def pause_reading(self) -> None:
-        """No `dataReceived` from now on; what the peer sends waits with it. Harmless when it is paused."""
+        """Call `dataReceived` no more; the peer has to wait. Harmless if reading is paused."""
 
     def resume_reading(self) -> None:
-        """The opposite. Harmless when it is not paused, or closing."""
+        """Read on. Harmless if reading is not paused, or the stream is closing."""
 
     def is_closing(self) -> bool:
         """True from `close` or `abort` on, and while `connectionLost` is called."""
 
     def hung_up(self) -> bool:
-        """True if the peer has closed, although the stream is not read."""
+        """True if the peer has closed, also while reading is paused."""
 
     def get_write_buffer_size(self) -> int:
-        """Bytes that wait here to be written."""
+        """Bytes that wait to be written."""

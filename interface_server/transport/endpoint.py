@@ -1,4 +1,4 @@
-"""Where clients come in: uvloop listens, and each connection gets one of Twisted's protocols (transport.py)."""
+"""Endpoint of uvloop: listens, and makes a transport and a Twisted protocol for each connection."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from interface_server.transport.transport import Transport, admit_all
 
 @implementer(IStreamServerEndpoint)
 class ServerEndpoint:
-    """The first of `fd`, `uds`, `host` and `port` that is given."""
+    """Listens at the first of `fd`, `uds`, and `host` with `port` that is given."""
 
     def __init__(
         self,
@@ -42,7 +42,7 @@ class ServerEndpoint:
         keepalive: KeepaliveSettings | None = None,
         admits: Callable[[int], bool] = admit_all,
     ) -> None:
-        """keepalive: with clients that are no longer there; None: the system's, which has none while nothing is sent."""
+        """keepalive: when to give up clients that are no longer there; None: the system's default, which never does while idle."""
         self._loop = loop
         self._host, self._port, self._reuse_port = host, port, reuse_port
         self._uds = Path(uds) if uds else None
@@ -51,14 +51,14 @@ class ServerEndpoint:
         self._backlog = backlog
         self._keepalive = keepalive
         self._admits = admits
-        self._connecting: set[asyncio.Task[object]] = set()  # asyncio itself holds its tasks only weakly
+        self._connecting: set[asyncio.Task[object]] = set()  # asyncio keeps only weak references to tasks
 
     def listen(self, protocolFactory: Factory) -> Deferred[ListeningPort]:
-        """Twisted's face of `open`."""
+        """Twisted's form of `open`."""
         return Deferred.fromFuture(self._loop.create_task(self.open(protocolFactory)))
 
     async def open(self, factory: Factory) -> ListeningPort:
-        """Listen; each connection gets a protocol of `factory`. Raises OSError, with nothing left behind."""
+        """Listen; `factory` makes the protocol of each connection. Raises OSError and leaves nothing behind."""
         port = await self._port_of(factory)
         if self._keepalive is not None:
             for listening in port.sockets:
@@ -100,5 +100,5 @@ class ServerEndpoint:
     async def _open_unix(self, connection: Callable[[], Transport], path: Path) -> asyncio.Server:
         before = remove_stale(path)
         server = await self._loop.create_unix_server(connection, str(path), backlog=self._backlog)
-        path.chmod(permissions(self._uds_permissions, before))  # noqa: ASYNC240 - once, before anybody is served
+        path.chmod(permissions(self._uds_permissions, before))  # noqa: ASYNC240 - once, before any client is served
         return server

@@ -1,15 +1,13 @@
-"""How long the kernel believes in a client that says nothing any more.
+"""TCP keepalive settings: how soon the kernel gives up a client that no longer answers.
 
-Think of a ship that is called by radio. As long as there is something to tell it, silence is telling; while there is
-nothing, somebody must call now and then and hear "still here". A client that goes without a word (a phone in a tunnel, a
-laptop lid, a firewall that forgets) leaves a connection that looks exactly like a quiet one, and an event stream or a long
-poll would stay for ever.
+A client that disappears without closing (a phone in a tunnel, a closed laptop, a firewall that drops its state) leaves a connection that
+looks exactly like a quiet one. An event stream or a long poll would stay open for ever.
 
-* While bytes wait for it, it must acknowledge some of them within `unacknowledged_s`. That is a little more than our own
-  patience (write_timeout.py), so that who is there and takes nothing is found by us, and is called what it is.
-* While nothing waits, it is called after `idle_s`, and again each `interval_s`. No application sees these calls.
+* While bytes wait for the client, it must acknowledge some within `unacknowledged_s`. That is slightly longer than our own write timeout
+  (write_timeout.py), so that a client that is there but takes nothing is found by us, and is counted as what it is.
+* While nothing waits, the kernel probes the client after `idle_s`, and again each `interval_s`. No application sees these probes.
 
-WebSockets have their pings, requests that wait for their next byte have deadlines; this holds for what has neither.
+WebSockets have pings, and requests that wait for their next byte have deadlines. These settings cover connections that have neither.
 
 No I/O here. Sources: RFC 9293, section 3.8.4; RFC 5482; tcp(7), TCP_USER_TIMEOUT.
 """
@@ -19,16 +17,16 @@ from __future__ import annotations
 import errno
 from dataclasses import dataclass
 
-#: How a connection ends that the kernel has given up, where nobody said so.
+#: Errors of a connection that the kernel has given up by itself.
 ERRNOS = frozenset({errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH})
 
 LATER_THAN_WRITE_TIMEOUT_S = 5.0
-WRITE_TIMEOUT_S_MAX = 60_000.0  #: the kernel knows no larger numbers than follow from it
+WRITE_TIMEOUT_S_MAX = 60_000.0  #: larger values would exceed the kernel's limits
 
 
 @dataclass(frozen=True, slots=True)
 class KeepaliveSettings:
-    """What the kernel is told, in its own units where it has any: whole seconds for calls."""
+    """Keepalive settings in the kernel's units: probes in whole seconds."""
 
     idle_s: int
     interval_s: int
@@ -36,7 +34,7 @@ class KeepaliveSettings:
 
     @classmethod
     def beside(cls, write_timeout_s: float) -> KeepaliveSettings:
-        """As much as fits the time that a client has which takes nothing; a silent one is given up a few seconds later."""
+        """Settings that match a write timeout: the kernel gives up a silent client a few seconds after that."""
         write_timeout_s = min(write_timeout_s, WRITE_TIMEOUT_S_MAX)
         return cls(
             idle_s=max(1, int(write_timeout_s / 2)),

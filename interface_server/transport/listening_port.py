@@ -1,4 +1,4 @@
-"""What listens, as Twisted knows it: a server of uvloop's."""
+"""Listening port of uvloop with Twisted's interface."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from interface_server.transport.addresses import Address, address_of
 
 @implementer(IListeningPort)
 class ListeningPort:
-    """A listening server. Stopping it takes no further connection; those that exist live on."""
+    """A listening server. When it stops, existing connections stay open."""
 
     def __init__(
         self,
@@ -27,7 +27,7 @@ class ListeningPort:
         accepted: Callable[[socket.socket], None],
         inherited: bool,
     ) -> None:
-        """accepted: serves a connection that was not accepted by `server`. inherited: others may have these sockets too."""
+        """accepted: serves a connection that `server` did not accept. inherited: other processes may have these sockets too."""
         self._server = server
         self._uds = uds
         self._accepted = accepted
@@ -38,13 +38,13 @@ class ListeningPort:
         return tuple(self._server.sockets)
 
     def startListening(self) -> None:
-        """It listens from the moment it exists."""
+        """Do nothing: the port listens from its creation on."""
 
     def refuse(self) -> None:
-        """Before `stopListening`: from now on the kernel refuses every client, whoever else has these sockets open.
+        """Let the kernel refuse every client, although other processes have these sockets open. Call it before `stopListening`.
 
-        Else clients wait in the backlog as long as any process has them, though nobody accepts. Where the system cannot do that
-        (not Linux), they wait.
+        Otherwise clients wait in the backlog while any process has the sockets open, even if none accepts. Only Linux can refuse; on
+        other systems they wait.
         """
         self._accept_waiting()
         for listening in self._server.sockets:
@@ -61,9 +61,9 @@ class ListeningPort:
         return None
 
     def _accept_waiting(self) -> None:
-        """Accept all clients that wait in the backlog: the end of a listening socket would reset them, though they have connected.
+        """Accept all clients that wait in the backlog: closing a listening socket would reset them, although they have connected.
 
-        In one go with that end, which no turn of the loop could be. It is over when nobody waits, or no descriptor is left.
+        This happens in the same turn of the loop as the close. It ends when no client waits, or no descriptor is left.
         """
         for listening in self._server.sockets:
             with contextlib.suppress(OSError), socket.socket(fileno=os.dup(listening.fileno())) as ours:
@@ -76,7 +76,7 @@ class ListeningPort:
 
     @property
     def display_address(self) -> str:
-        """Where we listen, for people."""
+        """The address, for people."""
         name = self._server.sockets[0].getsockname()
         if not isinstance(name, tuple):
             return f"unix:{name if isinstance(name, str) else name.decode()}"

@@ -1,10 +1,10 @@
-"""Which clients take too slowly what groups and third parties send them.
+"""Finds clients that are too slow for what groups and third parties send them.
 
-A burst is no slowness: however much comes in one turn of the loop, its reader has had no time for it. So what counts is how old the
-oldest byte is that a client has not taken: all that waited at one moment must be acknowledged within the timeout, and then all that
-waits at that moment. A client that reads at the speed at which it is sent to stays, and so does one that catches up.
+A burst does not make a client slow: it has had no time to read what comes in one turn of the loop. What counts is the age of the oldest
+byte that a client has not taken. All bytes that wait at one moment must be acknowledged within the timeout, and then all bytes that wait
+at that moment. A client that reads as fast as it is sent to is never slow, nor is one that catches up.
 
-No I/O here: a watched transport brings its numbers, the caller brings `now`. PROTOCOL.md, P5.
+No I/O here: a watched transport supplies its numbers, the caller passes `now`. PROTOCOL.md, P5.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from typing import Protocol
 
 
 class Watched(Protocol):
-    """What a transport must tell about itself (transport.Transport does)."""
+    """The numbers of a transport that is watched (transport.Transport has them)."""
 
     @property
     def written_bytes(self) -> int:
-        """Bytes that were written to it since the connection began."""
+        """Bytes that were written since the connection began."""
 
     def acknowledged_bytes(self) -> int:
-        """Those of them that the peer has acknowledged."""
+        """Bytes of these that the peer has acknowledged."""
 
 
 class _Debt:
-    """What a client has to take, and since when."""
+    """The bytes that a client has to take, and since when."""
 
     __slots__ = ("due_bytes", "on_slow", "since")
 
@@ -36,12 +36,12 @@ class _Debt:
 
 
 class SlowConsumers:
-    """The transports for which much waits."""
+    """Transports for which many bytes wait."""
 
     __slots__ = ("_debts", "_timeout_s")
 
     def __init__(self, timeout_s: float) -> None:
-        """timeout_s: 0: nobody is slow."""
+        """timeout_s: 0 turns the watch off."""
         self._timeout_s = timeout_s
         self._debts: dict[Watched, _Debt] = {}
 
@@ -49,19 +49,19 @@ class SlowConsumers:
         return len(self._debts)
 
     def watch(self, transport: Watched, now: float, on_slow: Callable[[], None]) -> None:
-        """What waits for `transport` now must be taken within the timeout, else `on_slow` is called, once.
+        """Call `on_slow` once if `transport` does not take within the timeout what waits for it now.
 
-        Watching again what is watched already keeps its history.
+        A transport that is already watched keeps its history.
         """
         if self._timeout_s > 0 and transport not in self._debts:
             self._debts[transport] = _Debt(transport.written_bytes, now, on_slow)
 
     def forget(self, transport: Watched) -> None:
-        """Little waits for it, or it is gone."""
+        """Stop watching `transport`: little waits for it, or it has ended."""
         self._debts.pop(transport, None)
 
     def check(self, now: float) -> None:
-        """Begin anew for each that has taken what it had to; call `on_slow` of those that have not in time."""
+        """Restart the timeout of each transport that has taken its bytes; call `on_slow` of those that are late."""
         for transport, debt in tuple(self._debts.items()):
             if transport.acknowledged_bytes() >= debt.due_bytes:
                 debt.due_bytes, debt.since = transport.written_bytes, now

@@ -1,11 +1,10 @@
-"""What the kernel is told about our sockets.
+"""Options of sockets, and files of unix sockets.
 
-* It is asked to take no more than 16 KiB that it cannot send yet (`TCP_NOTSENT_LOWAT`): what waits, waits in our buffer,
-  where it is counted.
-* It is asked to give up clients that are no longer there (keepalive.py). That is said to the listening socket, once for
-  all: each connection inherits it, where four more system calls for each would be felt. (So it is on Linux; elsewhere as
-  much is said as can be. Who stood in the backlog of an inherited socket before its first owner came is not covered.)
-* A unix socket is a file, which a server that was killed leaves behind: it stands in the way of the next one.
+* The kernel takes at most 16 KiB that it cannot send yet (`TCP_NOTSENT_LOWAT`), so that bytes wait in our buffer, where they are counted.
+* The kernel gives up clients that are no longer there (keepalive.py). These options are set once on the listening socket, and accepted
+  sockets inherit them: four more system calls per connection would be felt. (Linux only: elsewhere, the options that exist are set.
+  Connections already in the backlog of an inherited socket are not covered.)
+* A unix socket is a file. A server that was killed leaves it behind, and the next server could not listen there.
 """
 
 from __future__ import annotations
@@ -24,18 +23,18 @@ TCP_USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", None)
 
 
 def prepare(sock: socket.socket) -> None:
-    """One that was accepted."""
+    """Set the options of an accepted socket."""
     if sock.family == socket.AF_UNIX:
         return
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.setsockopt(socket.IPPROTO_TCP, TCP_NOTSENT_LOWAT, NOTSENT_LOWAT_BYTES)
     except OSError:
-        pass  # the peer is gone already, or the kernel does not know the option: neither is needed to be right
+        pass  # the peer has left, or the kernel does not know the option: both are harmless
 
 
 def set_keepalive(listening: Any, keepalive: KeepaliveSettings) -> None:
-    """Those that will be accepted. listening: a socket, or uvloop's picture of one."""
+    """Set the keepalive of sockets that will be accepted. listening: a socket, or uvloop's object for one."""
     if listening.family == socket.AF_UNIX:
         return
     milliseconds = int(keepalive.unacknowledged_s * 1000)
@@ -50,19 +49,19 @@ def set_keepalive(listening: Any, keepalive: KeepaliveSettings) -> None:
             listening.setsockopt(socket.IPPROTO_TCP, option, value)
 
 
-#: The address at which both families listen; others are of the family that they are written in.
+#: The address for listening in both families. Other addresses belong to the family in which they are written.
 EVERYWHERE = "::"
 EVERYWHERE_WITHOUT_V6 = "0.0.0.0"
 _MAPPED = "::ffff:"
 
 
 def bindable(host: str) -> str:
-    """`host` as this system can have it: where there is no IPv6, everywhere is all of IPv4."""
+    """`host` as this system supports it: without IPv6, `::` means all IPv4 addresses."""
     return EVERYWHERE_WITHOUT_V6 if host == EVERYWHERE and not socket.has_dualstack_ipv6() else host
 
 
 def listen_everywhere(port: int, backlog: int, reuse_port: bool) -> socket.socket:
-    """A socket that listens at all addresses of this machine, of both families. Raises OSError."""
+    """A socket that listens at all addresses of this machine, in both families. Raises OSError."""
     dual = bindable(EVERYWHERE) == EVERYWHERE
     return socket.create_server(
         (bindable(EVERYWHERE), port),
@@ -74,25 +73,25 @@ def listen_everywhere(port: int, backlog: int, reuse_port: bool) -> socket.socke
 
 
 def unmapped(host: str) -> str:
-    """The IPv4 address of a client that has come to a socket of both families, as everybody else writes it."""
+    """The host in its usual form: a socket of both families reports IPv4 clients as `::ffff:192.0.2.7`."""
     return host[len(_MAPPED) :] if host.startswith(_MAPPED) and "." in host else host
 
 
-#: As open as a TCP port: a proxy usually runs as another user.
+#: As open as a TCP port, since a proxy usually runs as another user.
 PERMISSIONS = 0o666
 
 
 def permissions(asked: str, before: int | None) -> int:
-    """What a unix socket's file may be used for, and by whom. before: of the one whose place it takes, which is not widened."""
+    """The permissions of a unix socket's file. before: those of the file that it replaces, which are not widened."""
     if asked:
         return int(asked, 8)
     return PERMISSIONS if before is None else before
 
 
 def remove_stale(path: Path) -> int | None:
-    """Remove a socket file that nobody listens on, and return its permissions; None if there is none.
+    """Remove a socket file on which no process listens, and return its permissions; None if there is no file.
 
-    Raises OSError when somebody listens, or when it is no socket.
+    Raises OSError if a process listens on it, or if it is not a socket.
     """
     try:
         mode = path.lstat().st_mode

@@ -1,10 +1,10 @@
-"""An object that looks like one of Twisted's transports and hands everything on to uvloop's.
+"""Transport of one client's socket: Twisted's interface, and a `ByteStream`, over a transport of uvloop.
 
-Twisted's own transports queue each write and change epoll twice for it; uvloop's write goes to the kernel at once.
+Twisted's own transports queue each write and change epoll twice for it. uvloop writes to the kernel at once.
 
-* Bytes come by a straight way: uvloop calls the protocol's own `dataReceived`, not a method of ours.
-* Beside Twisted's interfaces the protocol may have `pause_writing`, `resume_writing` (the write buffer went above 64 KiB,
-  or below a quarter of it) and `eof_received` (the peer will send nothing more); they mean what asyncio means by them.
+* uvloop calls `dataReceived` of the protocol directly, without a method of this class between them.
+* Beside the methods of Twisted's interface, a protocol may have `pause_writing` and `resume_writing` (the write buffer is above 64 KiB,
+  or below a quarter of that) and `eof_received` (the peer will send nothing more), with the meaning that asyncio gives them.
 """
 
 from __future__ import annotations
@@ -38,20 +38,20 @@ HUNG_UP = getattr(select, "POLLRDHUP", 0) | GONE
 
 
 def admit_all(_descriptor: int) -> bool:
-    """There is room for all."""
+    """Admit every connection."""
     return True
 
 
 @implementer(ITransport, IConsumer, IPushProducer)
 class Transport(asyncio.Protocol):
-    """One connection: asyncio's protocol towards uvloop, Twisted's transport towards our protocol."""
+    """One connection: asyncio's protocol for uvloop, Twisted's transport for our protocol."""
 
     __slots__ = ("_admits", "_factory", "_producer", "_written", "data_received", "protocol", "uv")
 
-    disconnecting = False  # Twisted asks for it in places; whoever needs the truth asks `is_closing`
+    disconnecting = False  # read by Twisted in places; `is_closing` is exact
 
     def __init__(self, factory: Factory, admits: Callable[[int], bool] = admit_all) -> None:
-        """admits: by its descriptor, whether a connection may stay."""
+        """admits: decides by the descriptor whether a connection may stay."""
         self._admits = admits
         self._factory: Factory | None = factory
         self._producer: Any = None
@@ -60,7 +60,7 @@ class Transport(asyncio.Protocol):
         self.uv: Any = None
         self.data_received: Any = _drop_data
 
-    # What uvloop calls.
+    # Calls of uvloop.
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.uv = transport
@@ -102,13 +102,13 @@ class Transport(asyncio.Protocol):
         else:
             _notify(self.protocol, "resume_writing")
 
-    # What our protocols call.
+    # Calls of our protocols.
 
     def switch_protocol(self, protocol: Any) -> None:
-        """From now on `protocol` gets the bytes and the news. Its `makeConnection` is the caller's business."""
+        """Give bytes and events to `protocol` from now on. The caller calls its `makeConnection`, if it has one."""
         self.protocol = protocol
         self.data_received = protocol.dataReceived
-        self.uv.set_protocol(self)  # uvloop keeps the bound method; this makes it look again
+        self.uv.set_protocol(self)  # uvloop keeps the bound method; this makes it look the method up again
 
     def write(self, data: bytes) -> None:
         self._written += len(data)
@@ -123,22 +123,22 @@ class Transport(asyncio.Protocol):
         self.uv.writelines(pieces)
 
     def write_eof(self) -> None:
-        """Say that nothing more will come, once all is written; reading goes on."""
+        """Close our direction when all is written; reading goes on."""
         if not self.uv.is_closing():
             self.uv.write_eof()
 
     def close(self) -> None:
-        """Close after all is written. The peer gets a reset if it has sent what nobody read."""
+        """Close when all is written. The peer gets a reset if bytes of it are unread."""
         self.uv.close()
 
     def abort(self) -> None:
-        """Close now and forget what is not written."""
+        """Close now, and drop what is not written."""
         self.uv.abort()
 
     def reset(self, after_writing: bool = False) -> None:
         """Close so that the peer cannot take it for an orderly end (RST rather than FIN, where there is such a thing).
 
-        after_writing: our buffer goes to the kernel first; what waits there may be lost all the same.
+        after_writing: our buffer goes to the kernel first, but what waits there may still be lost.
         """
         if not self.uv.is_closing() and self.uv.get_extra_info("socket").family != socket.AF_UNIX:
             self.uv.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -155,7 +155,7 @@ class Transport(asyncio.Protocol):
         if not self.uv.is_closing():
             self.uv.resume_reading()
 
-    # Twisted's names for some of these.
+    # Twisted's names of some methods.
 
     abortConnection = abort
     pauseProducing = pause_reading
@@ -168,7 +168,7 @@ class Transport(asyncio.Protocol):
         self.close()
 
     def registerProducer(self, producer: Any, streaming: bool) -> None:
-        """`producer` is paused and resumed instead of the protocol. Pull producers are not served."""
+        """Pause and resume `producer` instead of the protocol. Pull producers are not supported."""
         if self._producer is not None or not streaming:
             raise RuntimeError("one push producer at a time can be registered here")
         self._producer = producer
@@ -199,7 +199,7 @@ class Transport(asyncio.Protocol):
         return int(self.uv.get_write_buffer_size())
 
     def unsent_bytes(self) -> int:
-        """What was written and the peer has not acknowledged: our buffer and the kernel's."""
+        """Bytes that the peer has not acknowledged, in our buffer and in the kernel's."""
         waiting = self.get_write_buffer_size()
         if self.uv.is_closing() or SIOCOUTQ is None:
             return waiting
@@ -212,22 +212,22 @@ class Transport(asyncio.Protocol):
 
     @property
     def written_bytes(self) -> int:
-        """What was written since the connection began."""
+        """Bytes that were written since the connection began."""
         return self._written
 
     def acknowledged_bytes(self) -> int:
         return self._written - self.unsent_bytes()
 
     def has_unread(self) -> bool:
-        """Is there something in the kernel that we have not read yet: bytes, or the peer's end?"""
+        """True if the kernel has bytes, or the end of the peer's direction, that are not read yet."""
         return not self.uv.is_closing() and self._polls(select.POLLIN)
 
     def hung_up(self) -> bool:
-        """Has the peer closed or reset, as far as the kernel knows? For while reading is paused and nobody would hear."""
+        """True if the kernel knows that the peer has closed or reset. Needed while reading is paused."""
         return self.uv.is_closing() or self._polls(HUNG_UP)
 
     def is_gone(self) -> bool:
-        """True if the peer has surely left. On TCP only a reset says so, on a unix socket the close as well."""
+        """True if the peer has certainly left. On TCP only a reset shows it, on a unix socket its close as well."""
         return self.uv.is_closing() or self._polls(GONE)
 
     def _polls(self, what: int) -> bool:
@@ -237,7 +237,7 @@ class Transport(asyncio.Protocol):
 
 
 class PeerTimedOut(ConnectionLost):
-    """The kernel gave the connection up: nothing is heard of the peer any more."""
+    """The kernel gave the connection up, since the peer no longer answers."""
 
 
 def _lost(exc: Exception) -> Failure:
@@ -246,7 +246,7 @@ def _lost(exc: Exception) -> Failure:
 
 
 def _drop_data(data: bytes) -> None:
-    """Bytes that arrive while a connection has no protocol, or no longer one, are nobody's."""
+    """Drop bytes that arrive while a connection has no protocol."""
 
 
 def _notify(protocol: object, method: str) -> None:

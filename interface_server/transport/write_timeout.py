@@ -1,10 +1,10 @@
-"""Which clients take nothing at all, although bytes wait for them.
+"""Write timeouts: finds clients that take nothing although bytes wait for them.
 
-Think of a post box that nobody empties. Slow is no offence: whoever takes one byte within the limit stays. So the question
-is not how much waits, nor whether our own buffer moved (the kernel's buffers are large, and an honest reader of 10 kB/s
-moves ours once in minutes), but whether what the *peer acknowledged* has grown. PROTOCOL.md, P5.
+A slow client is allowed: one that takes a single byte within the timeout stays. So neither the size of what waits counts, nor progress
+of our own buffer: the kernel's buffers are large, and an honest reader of 10 kB/s moves ours once in minutes. What counts is whether the
+number of bytes that the *peer acknowledged* has grown. PROTOCOL.md, P5.
 
-No I/O here: a watched transport brings its numbers, the caller brings `now`.
+No I/O here: a watched transport supplies its numbers, the caller passes `now`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Protocol
 
 
 class Watched(Protocol):
-    """What a transport must tell about itself (transport.Transport does)."""
+    """The numbers of a transport that is watched (transport.Transport has them)."""
 
     def acknowledged_bytes(self) -> int:
         """Bytes that the peer has acknowledged since the connection began."""
@@ -30,7 +30,7 @@ class _Progress:
 
 
 class WriteTimeouts:
-    """The transports whose writing is paused (or that are closing with bytes left), and since when each has not moved."""
+    """Transports with paused writing, or closing with bytes left, and the time of their last progress."""
 
     __slots__ = ("_timeout_s", "_watched")
 
@@ -42,19 +42,19 @@ class WriteTimeouts:
         return len(self._watched)
 
     def watch(self, transport: Watched, now: float, on_stalled: Callable[[], None]) -> None:
-        """From now on expect progress of `transport`; without any for the timeout, `on_stalled` is called, once.
+        """Expect progress of `transport` from now on; after a timeout without any, `on_stalled` is called once.
 
-        Watching again what is watched already keeps its history.
+        A transport that is already watched keeps its history.
         """
         if transport not in self._watched:
             self._watched[transport] = _Progress(transport.acknowledged_bytes(), now, on_stalled)
 
     def forget(self, transport: Watched) -> None:
-        """Nothing is expected of `transport` any more: it moved below its mark, or it is gone."""
+        """Stop watching `transport`: its buffer is below the mark, or it has ended."""
         self._watched.pop(transport, None)
 
     def check(self, now: float) -> None:
-        """Note who has moved since the last time; call `on_stalled` of those who have not for too long."""
+        """Note the progress of each transport; call `on_stalled` of those that made none for the timeout."""
         for transport, progress in tuple(self._watched.items()):
             acknowledged = transport.acknowledged_bytes()
             if acknowledged > progress.acknowledged:

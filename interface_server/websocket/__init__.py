@@ -1,5 +1,5 @@
-"""WebSockets (RFC 6455): handshake, frames, the states of a socket, its timeouts.
+"""WebSockets (RFC 6455): handshake, frames, the states of a connection, its timeouts.
 
-May import http/, connections/, transport/ and settings.py. connection.py, reader.py, writer.py and frame_parser.py touch a socket.
+May import http/, connections/, groups/, transport/ and settings.py. connection.py, opening.py, reader.py and writer.py touch a stream.
 Begin with state.py, then connection.py.
 """

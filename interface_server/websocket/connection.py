@@ -1,10 +1,9 @@
-"""One client's WebSocket: its state, the handshake, the dispatcher's calls, and the deadlines.
+"""The connection of one WebSocket client: owns the state, and performs the moves of its table.
 
 `upgrade` takes a byte stream over from HTTP. Until the application answers, a connection is a place in a queue and a few slots.
-What each event then means stands in state.py, and is performed here: `_enter` is the one place where the state changes.
-Messages pass through reader.py and writer.py.
+state.py defines what each event means. `_enter` is the only place where the state changes. Messages pass through reader.py and writer.py.
 
-There may be a hundred thousand of these, idle: three small objects each, and no dictionary.
+There may be a hundred thousand idle connections: each is three small objects without a dictionary.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ from interface_server.websocket.termination import Termination
 from interface_server.websocket.writer import MessageWriter
 
 PING_FRAME = frame(FIN | PING, b"")
-# A member of an Enum is found by a slow way through its class: these stand on the way of every message.
+# The lookup of an Enum's member through its class is slow, and every message needs these.
 CONNECTING, DENYING, OPEN, CLOSING, DRAINING, CLOSED = State
 SEND = Action.SEND
 
@@ -42,10 +41,10 @@ logger = logging.getLogger("towpath.interface")
 
 
 def upgrade(stream: ByteStream, scope: Event, remaining_bytes: bytes, registry: WebSocketRegistry) -> None:
-    """Take `stream` over from HTTP, whose protocol must not touch it again.
+    """Take `stream` over from HTTP/1; its connection must not touch the stream again.
 
-    scope: ASGI's, `type` websocket, without `subprotocols`; its head is checked as HTTP's, not yet as a WebSocket's.
-    remaining_bytes: what was read behind the head.
+    scope: ASGI's, of type `websocket`, without `subprotocols`. Its head is valid HTTP, and not yet checked as a WebSocket's.
+    remaining_bytes: bytes that were read after the head.
     """
     connection = WebSocketConnection(registry, stream)
     stream.switch_protocol(connection)
@@ -53,7 +52,7 @@ def upgrade(stream: ByteStream, scope: Event, remaining_bytes: bytes, registry: 
 
 
 class WebSocketConnection:
-    """One WebSocket: towards its stream a `ByteReceiver`, towards the dispatcher a `Client`."""
+    """One WebSocket: a `ByteReceiver` for its stream, and a `Client` for the dispatcher."""
 
     __slots__ = ("_opening", "_reader", "_registry", "_state", "_stream", "_writer", "upstream")
 
@@ -69,7 +68,7 @@ class WebSocketConnection:
     # The handshake.
 
     def begin(self, scope: Event, remaining_bytes: bytes) -> None:
-        """Check the head and bring the connection to the dispatcher, or refuse it."""
+        """Check the head, then open the connection at the dispatcher, or refuse it."""
         context = self._registry.context
         full = context.full()
         self._registry.add(self)
@@ -106,7 +105,7 @@ class WebSocketConnection:
         except (InvalidResponse, KeyError, TypeError, ValueError) as error:
             self.fail_application(f"{error!r}")
 
-    # What the dispatcher calls (`Client`).
+    # Calls of the dispatcher (`Client`).
 
     def adopted(self) -> None:
         if self._state is CONNECTING:
@@ -158,7 +157,7 @@ class WebSocketConnection:
         """See `Client.request`."""
         return ""
 
-    # What the reader and the writer call.
+    # Calls of the reader and the writer.
 
     def ping_received(self, payload: bytes) -> None:
         if self._state is OPEN:
@@ -175,7 +174,7 @@ class WebSocketConnection:
         self._end(Trigger.HUNG_UP, termination.HUNG_UP)
 
     def pong_overdue(self) -> None:
-        # Nobody has closed it: its client is gone, as far as anybody can tell.
+        # Neither side has closed: the client is most likely gone, so the application gets 1006.
         self._registry.context.counters["closed.ping_timeout"] += 1
         self._leave(ABNORMAL, termination.PING_TIMEOUT)
         self._end(Trigger.PONG_OVERDUE, termination.PONG_TOO_LATE)
@@ -194,7 +193,7 @@ class WebSocketConnection:
         self._end(Trigger.BAD_FRAME, Termination(code=bad.code, reason=bad.reason))
 
     def fail_application(self, what: str) -> None:
-        """The application (or its worker) broke the rules; the client is answered as far as that is possible still."""
+        """End the connection because the application (or its worker) broke the rules; the client gets the best answer that is left."""
         logger.error("%s: %s", self.upstream.channel if self.upstream is not None else "?", what)
         self._registry.context.counters["closed.application_error"] += 1
         begun = self._opening is not None and self._opening.begun
@@ -217,9 +216,9 @@ class WebSocketConnection:
         self._end(Trigger.ACCEPT_OVERDUE, termination.ACCEPT_TOO_LATE)
 
     def close_overdue(self) -> None:
-        """The client did not hang up: do it ourselves, unless it is honestly slow and still takes what we wrote."""
+        """Hang up, since the client did not; but wait on for a slow client that still takes what was written."""
         context = self._registry.context
-        if self._stream.get_write_buffer_size() == 0:  # what the kernel has of ours still leaves
+        if self._stream.get_write_buffer_size() == 0:  # the kernel still sends what it has
             self._end(Trigger.CLOSE_OVERDUE, termination.NOTHING_MORE)
         elif self._writer.closed_as_slow:
             self._end(Trigger.SLOW_CLOSE_OVERDUE, termination.NOTHING_MORE)
@@ -230,10 +229,10 @@ class WebSocketConnection:
     def evict(self) -> None:
         self._end(Trigger.SHUTDOWN, termination.LEAVING)
 
-    # What the moves of the table mean.
+    # How the moves of the table are performed.
 
     def _answer(self, move: Move, event: Event) -> None:
-        """Perform the move of an event of the application's, but for a message."""
+        """Perform the move of an application's event that is not a message."""
         state, action = move
         if action is Action.ACCEPT:
             self._accept(state, event)
@@ -245,7 +244,7 @@ class WebSocketConnection:
             self._perform(move, termination.asked_for(event))
 
     def _end(self, trigger: Trigger, how: Termination) -> None:
-        """Perform a move of our own, which ends the connection, or comes too late for that."""
+        """Perform the move of a trigger that ends the connection, unless it comes too late."""
         self._perform(transition(self._state, trigger), how)
 
     def _perform(self, move: Move, how: Termination) -> None:
@@ -265,7 +264,7 @@ class WebSocketConnection:
             self._abort(state, how)
 
     def _enter(self, state: State) -> None:
-        """Change the state. In the last three only the end is waited for, and not for long."""
+        """Change the state. In the last three states the connection only waits for its end, for a bounded time."""
         self._state = state
         if state is OPEN or state is DENYING:
             self._registry.timeouts.accepting.disarm(self)
@@ -275,14 +274,14 @@ class WebSocketConnection:
             self._registry.timeouts.closing_down(self, self._registry.now())
 
     def _close(self, state: State, how: Termination) -> None:
-        """Our close frame; the client answers it, or is cut off."""
+        """Write a close frame. A client that does not answer it in time is cut off."""
         self._stream.write(close_frame(how.code, how.reason))
         self._enter(state)
         self._leave(how.code, how.reason)
         self._reader.resume()
 
     def _fail(self, state: State, how: Termination) -> None:
-        """Our close frame; no answer would be understood."""
+        """Write a close frame after a protocol error; nothing that follows can be parsed."""
         self._registry.context.counters[f"closed.websocket_{how.code}"] += 1
         self._stream.write(close_frame(how.code, how.reason))
         self._leave(how.code, how.reason)
@@ -296,19 +295,19 @@ class WebSocketConnection:
         self._drain(state)
 
     def _drain(self, state: State) -> None:
-        """All is written: close our direction, and wait until the client closes its own."""
+        """Close our direction, and wait until the client closes its own."""
         self._enter(state)
         self._stream.write_eof()
         self._reader.discard()
 
     def _hang_up(self, state: State) -> None:
-        """Close the stream; after both close frames the server is the first to do so. RFC 6455, section 7.1.1."""
+        """Close the stream. After both close frames the server closes first: RFC 6455, section 7.1.1."""
         self._enter(state)
         self._reader.discard()
         self._stream.close()
 
     def _abort(self, state: State, how: Termination) -> None:
-        """End without a close frame, so that the client can tell that something is missing."""
+        """Abort without a close frame, so that the client can tell that something is missing."""
         if how.counter:
             self._registry.context.counters[f"aborted.{how.counter}"] += 1
         self._leave(how.application_code)
@@ -321,7 +320,7 @@ class WebSocketConnection:
         if upstream is not None:
             upstream.leave(code, reason)
 
-    # What the stream calls (`ByteReceiver`).
+    # Calls of the stream (`ByteReceiver`).
 
     def dataReceived(self, data: bytes) -> None:
         state = self._state

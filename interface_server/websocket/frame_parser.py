@@ -1,12 +1,12 @@
-"""Autobahn's frame parser, borrowed for the length of a message.
+"""Pool of Autobahn's frame parsers; a socket acquires one for the length of a message.
 
-Between two messages a parser remembers nothing, so an idle socket needs none: parsers stand in a rack, a socket takes one
-when bytes arrive and puts it back at the end of a message. A hundred thousand idle sockets share a handful.
+Between two messages a parser has no state, so an idle socket needs none: a socket acquires a parser when bytes arrive, and releases it
+at the end of a message. A hundred thousand idle sockets share a handful of parsers.
 
-What Autobahn does: the frames' rules (RSV, opcodes, fragmentation, control frames, masks required, lengths), inflation and
-its limit, the negotiation of permessage-deflate. What we do around it, for speed: the options stand in the class instead
-of being copied into each object, unmasking happens once per frame, and UTF-8 is checked by the decoding that is needed
-anyhow. A broken rule raises BadFrame out of `feed`. RFC 6455, section 5; RFC 7692.
+Autobahn checks the rules of frames (RSV, opcodes, fragmentation, control frames, required masks, lengths), inflates up to a limit, and
+negotiates permessage-deflate. Changed here, for speed: options are attributes of the class instead of being copied into each object,
+a payload is unmasked once per frame, and the decoding that is needed anyway checks UTF-8. A broken rule raises BadFrame from
+`receive_data`. RFC 6455, section 5; RFC 7692.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from autobahn.websocket.xormasker import create_xor_masker  # type: ignore[attr-
 from channel_layer.protocol.close_codes import TOO_BIG
 from interface_server.websocket.frames import CLOSE, PING, BadFrame
 
-#: Up to here an xor of two long integers is faster than the call into C (0.7 µs instead of 3.3 for 64 bytes).
+#: Up to this size an xor of two long integers is faster than the call into C (0.7 µs instead of 3.3 for 64 bytes).
 _MASK_BY_INTEGER_BYTES_MAX = 1024
-#: Parsers that wait in the rack; what was made beyond it is thrown away. A parser takes about 1.5 KiB.
+#: Idle parsers that the pool keeps; more are dropped on release. A parser takes about 1.5 KiB.
 _POOL_SIZE_MAX = 64
 
 
 class Listener(Protocol):
-    """Who is told what was read."""
+    """Receives what a parser has read."""
 
     def message_received(self, payload: bytes, binary: bool) -> None: ...
     def ping_received(self, payload: bytes) -> None: ...
@@ -37,18 +37,18 @@ class Listener(Protocol):
 
 
 class _Server:
-    """All that the parser asks of its factory."""
+    """The only attribute of a factory that the parser uses."""
 
     isServer = True
 
 
 class FrameParser(WebSocketServerProtocol):
-    """One parser. `listener` is set while it is borrowed."""
+    """One parser. `listener` is set while it is acquired."""
 
     log = logging.getLogger("towpath.interface.autobahn")
     factory = _Server()
     state = WebSocketServerProtocol.STATE_OPEN
-    trafficStats = TrafficStats()  # type: ignore[no-untyped-call]  # nobody reads it
+    trafficStats = TrafficStats()  # type: ignore[no-untyped-call]  # never read
     trackedTimings = None  # type: ignore[assignment]  # as Autobahn itself does
     requireMaskedClientFrames = True
     applyMask = False  # we unmask a frame at its end; with deflate Autobahn must do it, before it inflates
@@ -61,33 +61,33 @@ class FrameParser(WebSocketServerProtocol):
     autoPingPending = None
 
     def __init__(self, message_size_bytes_max: int) -> None:
-        # Not Autobahn's: it makes two Deferreds and a description of a transport that this parser does not have.
+        # Autobahn's own constructor is not called: it makes two Deferreds, and describes a transport that this parser does not have.
         self.maxMessagePayloadSize = message_size_bytes_max
         self.listener: Listener | None = None
-        self._perMessageCompress: Any = None  # PerMessageDeflate, while a socket that compresses has borrowed it
+        self._perMessageCompress: Any = None  # PerMessageDeflate, while it is acquired by a socket that compresses
         self.data = b""
         self.current_frame: Any = None
         self.current_frame_masker: Any = None
         self.inside_message = False
-        self.frame_payload: bytes | bytearray = b""  # of the frame that is being read, as masked as it came
+        self.frame_payload: bytes | bytearray = b""  # of the frame that is being read, still masked
         self.message_payload: bytes | bytearray = b""  # of the frames before it
 
     def receive_data(self, data: bytes) -> None:
-        """Parse; the listener hears of each message and control frame. Raises BadFrame: this parser is then spoilt."""
+        """Parse `data`; the listener gets each message and control frame. Raises BadFrame, and the parser is then broken."""
         self.data = self.data + data if self.data else data
         while self.processData():
             pass
 
     def between_messages(self) -> bool:
-        """Nothing is remembered: the parser may serve another socket."""
+        """True if the parser has no state, so that it may serve another socket."""
         return self.current_frame is None and not self.inside_message and not self.data
 
     def wanted_size_bytes(self) -> int:
-        """How much is missing of the frame that is being read."""
+        """The bytes that are missing of the frame that is being read."""
         frame = self.current_frame
         return frame.length - self.current_frame_masker.pointer() if frame is not None else 0
 
-    # What Autobahn calls.
+    # Calls of Autobahn.
 
     def _onMessageBegin(self, isBinary: bool) -> None:
         self.message_is_binary = isBinary
@@ -129,7 +129,7 @@ class FrameParser(WebSocketServerProtocol):
         raise BadFrame(code, reason)
 
     def _unmasked(self, payload: bytes | bytearray) -> bytes:
-        payload = bytes(payload)  # which costs nothing where it came in one piece
+        payload = bytes(payload)  # costs nothing if the payload came in one piece
         if self.applyMask or not payload:
             return payload
         mask, size = self.current_frame.mask, len(payload)
@@ -141,7 +141,7 @@ class FrameParser(WebSocketServerProtocol):
 
 
 def _longer(payload: bytes | bytearray, part: bytes) -> bytes | bytearray:
-    """Both as one. A list of parts would cost what it holds forty times over where a client cuts them small, or empty."""
+    """Join both. A list of parts would take forty times their size if a client sends small or empty ones."""
     if not isinstance(payload, bytearray):
         payload = bytearray(payload)
     payload += part
@@ -149,28 +149,28 @@ def _longer(payload: bytes | bytearray, part: bytes) -> bytes | bytearray:
 
 
 class Deflate(PerMessageDeflate):
-    """Autobahn's, but for messages a little above the limit.
+    """Autobahn's PerMessageDeflate, corrected for messages slightly above the limit.
 
-    zlib stops at a limit in the middle of what it repeats, with all of its input taken: Autobahn thinks that was all, and
-    the message would lose its end. One byte more tells the difference, and Autobahn refuses what is longer than the limit.
+    At the limit zlib may stop within a repetition although it has taken all of its input. Autobahn then takes the message for complete,
+    and it would lose its end. With a limit one byte higher the difference shows, and Autobahn refuses the message.
     """
 
     def decompress_message_data(self, data: bytes, max_output_len: int | None = None) -> bytes:
         more = None if max_output_len is None else max_output_len + 1
-        inflated: bytes = super().decompress_message_data(data, more)  # type: ignore[no-untyped-call]  # Autobahn says nothing of it
+        inflated: bytes = super().decompress_message_data(data, more)  # type: ignore[no-untyped-call]  # not annotated by Autobahn
         return inflated
 
     def drop_compressor(self) -> None:
-        """Forget the window of what was sent: 100 KiB each, and without takeover of no further use."""
+        """Free the compressor's window: 100 KiB, and of no further use without context takeover."""
         self._compressor = None
 
     def drop_decompressor(self) -> None:
-        """Forget the window of what was received: it is of no use for the next message, and large."""
+        """Free the decompressor's window: it is large, and of no use for the next message."""
         self._decompressor = None
 
 
 class ParserPool:
-    """Parsers that nobody needs just now."""
+    """Idle parsers."""
 
     __slots__ = ("_free", "_message_size_bytes_max")
 
@@ -179,7 +179,7 @@ class ParserPool:
         self._free: list[FrameParser] = []
 
     def acquire(self, listener: Listener, deflate: Deflate | None) -> FrameParser:
-        """A parser that tells `listener`, and inflates with `deflate`."""
+        """A parser that calls `listener`, and inflates with `deflate`."""
         parser = self._free.pop() if self._free else FrameParser(self._message_size_bytes_max)
         parser.listener = listener
         if deflate is not None:
@@ -188,7 +188,7 @@ class ParserPool:
         return parser
 
     def release(self, parser: FrameParser) -> None:
-        """Only between messages; a spoilt parser is dropped instead."""
+        """Take back a parser between two messages. A broken parser must be dropped instead."""
         parser.listener = None
         if parser._perMessageCompress is not None:
             parser._perMessageCompress = None
@@ -197,18 +197,18 @@ class ParserPool:
             self._free.append(parser)
 
 
-#: Of all extension offers of one client. Browsers say 70 bytes; Autobahn takes 1.6 µs for each of a long list.
+#: Size of all extension offers of one client. Browsers send 70 bytes; Autobahn takes 1.6 µs per offer of a long list.
 OFFERS_SIZE_BYTES_MAX = 1024
 
 
 def negotiate_deflate(offers: bytes) -> tuple[Deflate, str] | None:
-    """The first offer of permessage-deflate that we can take, and the answer to it.
+    """Accept the first usable offer of permessage-deflate: the compression, and the answer. None: no compression.
 
-    Both sides forget their window after each message where the client can: a kept one costs 100 KiB per socket.
+    Neither side keeps its window between messages if the client agrees: a window costs 100 KiB per socket.
     """
     if len(offers) > OFFERS_SIZE_BYTES_MAX:
-        return None  # as the server is free to: the socket is open without compression
-    # Autobahn has annotated little of this; what it calls `self` is not used there.
+        return None  # the server may decline: the socket opens without compression
+    # Autobahn annotates little of this; `_parseExtensionsHeader` does not use its `self`.
     parse, offer_of, accept_of, deflate_of = cast(
         Any,
         (
@@ -230,6 +230,6 @@ def negotiate_deflate(offers: bytes) -> tuple[Deflate, str] | None:
         )
         answer = accept.get_extension_string()
         if not offer.request_no_context_takeover:
-            answer += "; server_no_context_takeover"  # may be said unasked: RFC 7692, section 7.1.1.1
+            answer += "; server_no_context_takeover"  # allowed without an offer: RFC 7692, section 7.1.1.1
         return deflate_of(True, accept), answer
     return None

@@ -1,6 +1,6 @@
-"""Frames as a server writes them: unmasked, whole, as one `bytes`; and what a client's close frame carries.
+"""Frames as a server writes them: unmasked and whole, each as one `bytes`; the payload of a client's close frame.
 
-A frame is the same for every socket that does not compress, so what a group sends is built once and written by all.
+A frame is the same for every socket that does not compress, so a message to a group is built once and written by all.
 RFC 6455, section 5.2; permessage-deflate's bit is RFC 7692, section 6.
 """
 
@@ -27,13 +27,13 @@ _SHORT = Struct("!BB").pack
 _MIDDLE = Struct("!BBH").pack
 _LONG = Struct("!BBQ").pack
 
-#: Heads of whole text and binary messages up to 125 bytes: nearly all of them are, and a look-up is cheaper than packing.
+#: Heads of whole text and binary messages of up to 125 bytes. Nearly all messages are, and a look-up is cheaper than packing.
 _TEXT_HEADS = tuple(_SHORT(FIN | TEXT, size) for size in range(126))
 _BINARY_HEADS = tuple(_SHORT(FIN | BINARY, size) for size in range(126))
 
 
 class BadFrame(Exception):
-    """The client broke the rules of the protocol: the connection fails with `code`."""
+    """The client broke the rules of the protocol. The connection fails with `code`."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(code, reason)
@@ -42,7 +42,7 @@ class BadFrame(Exception):
 
 
 def frame(first_byte: int, payload: bytes) -> bytes:
-    """A frame of `payload`; `first_byte` is the opcode with its flags."""
+    """A frame with `payload`. `first_byte` is the opcode with its flags."""
     size = len(payload)
     if size < 126:
         return _SHORT(first_byte, size) + payload
@@ -54,7 +54,7 @@ def frame(first_byte: int, payload: bytes) -> bytes:
 def message_frame(event: Event) -> bytes:
     """The frame of one whole `websocket.send`.
 
-    Raises TypeError or UnicodeEncodeError where the event holds neither bytes nor encodable text: a sender's bug.
+    Raises TypeError or UnicodeEncodeError if the event has neither bytes nor encodable text: a bug of its sender.
     """
     payload = event.get("bytes")
     if payload is None:
@@ -64,25 +64,25 @@ def message_frame(event: Event) -> bytes:
 
 
 def message_payload(event: Event) -> tuple[int, bytes]:
-    """Opcode and payload of one `websocket.send`, for those that compress or fragment. Raises like `message_frame`."""
+    """Opcode and payload of one `websocket.send` that is compressed or fragmented. Raises like `message_frame`."""
     payload = event.get("bytes")
     if payload is not None:
-        return BINARY, payload + b""  # whatever is not bytes fails here, before anything is written
+        return BINARY, payload + b""  # fails here if it is not bytes, before anything is written
     text = event.get("text")
     return TEXT, text.encode() if text is not None else _nothing()
 
 
 def close_frame(code: int | None, reason: str = "") -> bytes:
-    """A close frame. No code: an empty one, the answer to an empty one. A long reason is cut at a character's end."""
+    """A close frame; an empty one if there is no code. A long reason is cut at the end of a character."""
     if code is None:
         return _SHORT(FIN | CLOSE, 0)
     return frame(FIN | CLOSE, code.to_bytes(2, "big") + cut_reason(reason))
 
 
 def parse_close(payload: bytes) -> tuple[int | None, int, str]:
-    """The client's close frame: (code to answer with, code for the application, reason).
+    """Parse a client's close frame: (code to answer with, code for the application, reason).
 
-    An empty one is answered by an empty one, and is 1005 to the application. Raises BadFrame with the code of the failure.
+    An empty one is answered by an empty one, and the application gets 1005. Raises BadFrame with the code of the failure.
     """
     if not payload:
         return None, NO_STATUS, ""
@@ -96,7 +96,7 @@ def parse_close(payload: bytes) -> tuple[int | None, int, str]:
 
 
 def cut_reason(reason: str) -> bytes:
-    """`reason` in UTF-8, at most 123 bytes, never ending inside of a character."""
+    """`reason` in UTF-8, cut to at most 123 bytes at the end of a character."""
     encoded = reason.encode("utf-8", "replace")
     if len(encoded) <= REASON_SIZE_BYTES_MAX:
         return encoded

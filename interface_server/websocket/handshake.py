@@ -1,8 +1,9 @@
-"""The first and only HTTP exchange of a WebSocket: what a head must say, and what is said to it.
+"""Handshake of a WebSocket: checks the head of its request, and renders the answer.
 
-The head was parsed already, and once (two parsers that disagree are an attack), and is that of a GET without a body. Here it is
-judged: the version (else 426), the key (else 400), the subprotocols. Then the application decides: its `websocket.accept` becomes a
-101, its `websocket.http.response.start` a response like any other (`ResponseEncoder`), anything else a short refusal.
+The head is that of a GET without a body. HTTP/1's parser has parsed it, and it is not parsed a second time: two parsers that disagree
+are an attack. Checked here are the version (else 426), the key (else 400) and the subprotocols. Then the application decides: its
+`websocket.accept` becomes a 101, its `websocket.http.response.start` a response like any other (`ResponseEncoder`), anything else a
+short refusal.
 
 No I/O here. RFC 6455, sections 4.2 and 11.3; ASGI specification, "WebSocket" and "WebSocket denial response".
 """
@@ -26,10 +27,10 @@ _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _KEY_SIZE_BYTES = 16
 _VALUE_HARM = re.compile(rb"[\x00\r\n]")
 _PROTOCOL = b"sec-websocket-protocol"
-#: The worker keeps each as long as the socket is open, with twenty times its bytes where it is short.
+#: The worker keeps every subprotocol while the socket is open; a short one takes twenty times its bytes.
 SUBPROTOCOLS_MAX = 100
 
-#: What the handshake says by itself: an application's accept cannot say it again, or otherwise.
+#: Header fields of the handshake itself, which an application's accept cannot repeat or change.
 _OURS = frozenset(
     (
         b"connection",
@@ -43,18 +44,18 @@ _OURS = frozenset(
 
 
 class BadHandshake(Exception):
-    """The head is not that of a WebSocket we speak."""
+    """The head is not that of a supported WebSocket handshake."""
 
     def __init__(self, status: int, why: str, field_line: bytes = b"") -> None:
         super().__init__(status, why)
         self.status = status
         self.why = why
-        self.field = field_line  #: a line of the response that helps the client, or nothing
+        self.field = field_line  #: a header line of the response that helps the client, or nothing
 
 
 @dataclass(frozen=True, slots=True)
 class Offer:
-    """What the client asked for."""
+    """The client's key, subprotocols and extensions."""
 
     key: bytes = b""
     subprotocols: list[str] = field(default_factory=list)
@@ -62,14 +63,14 @@ class Offer:
 
 
 class Handshake:
-    """One handshake, from its head to its answer; dropped then."""
+    """One handshake, from its head to its answer."""
 
     __slots__ = ("_encode_denial", "_lines", "_response", "_start", "begun", "client", "offer", "target")
 
     def __init__(self, scope: Event, lines: DefaultHeaders, encode_denial: Callable[[], ResponseEncoder]) -> None:
-        """scope: of the connection, for the access log. lines: what the server adds to every response.
+        """scope: of the connection, for the access log. lines: the header lines that the server adds to every response.
 
-        encode_denial: a new encoder, for a response of the application's own, after which the connection closes.
+        encode_denial: makes an encoder for a response of the application's own, after which the connection closes.
         """
         query, below = scope["query_string"], len(scope["root_path"].encode())
         self.client = scope["client"]
@@ -77,17 +78,17 @@ class Handshake:
         self._lines = lines
         self._encode_denial = encode_denial
         self._response: ResponseEncoder | None = None
-        self._start: Event | None = None  # of a denial whose head has not left
+        self._start: Event | None = None  # of a denial: the head is sent with the first part of the body
         self.offer = Offer()
-        self.begun = False  #: has any byte of a denial left?
+        self.begun = False  #: True if any byte of a denial is sent
 
     def check(self, headers: Fields) -> list[str]:
-        """Judge the head; the subprotocols that the client speaks. Raises BadHandshake."""
+        """Check the head and return the subprotocols that the client offers. Raises BadHandshake."""
         self.offer = check(headers)
         return self.offer.subprotocols
 
     def accept(self, event: Event, extension: str) -> bytes:
-        """The 101 that `websocket.accept` asks for. Raises InvalidResponse."""
+        """Render the 101 for a `websocket.accept`. Raises InvalidResponse."""
         headers = once(event.get("headers") or ())
         default_lines = self._lines.beside(kinds_of(headers))
         subprotocol = event.get("subprotocol")
@@ -97,7 +98,7 @@ class Handshake:
         return accepted(self.offer.key, subprotocol, headers, extension=extension, default_lines=default_lines)
 
     def refuse(self, status: int, why: str, field_line: bytes) -> bytes:
-        """A complete response of ours: a status, one short sentence, and one more line of the head, or none."""
+        """Render a complete response of the server's own. field_line: one more line of the head, or nothing."""
         body = why.encode() + b"\n"
         rest = b"content-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
         return b"".join((STATUS_LINES[status], self._lines.all, field_line, rest, body))
@@ -116,22 +117,22 @@ class Handshake:
 
     @property
     def over(self) -> bool:
-        """Has the last byte of a denial left?"""
+        """True if the last byte of a denial is rendered."""
         return self._response is not None and self._response.state is ResponseState.OVER
 
     @property
     def fault(self) -> str:
-        """Why a denial is not what it declared to be; empty: it is."""
+        """Why the body of a denial differs from its declared length; empty if it does not."""
         return self._response.fault if self._response is not None else ""
 
     @property
     def status(self) -> int:
-        """Of the denial."""
+        """The status of the denial."""
         return self._response.status if self._response is not None else 0
 
 
 def check(headers: Fields) -> Offer:
-    """What a client with this head asked for; names are in lower case. Raises BadHandshake."""
+    """The offer of a client with these header fields, names in lower case. Raises BadHandshake."""
     values: dict[bytes, list[bytes]] = {}
     for name, value in headers:
         if name.startswith(b"sec-websocket-"):
@@ -148,9 +149,9 @@ def check(headers: Fields) -> Offer:
 def accepted(
     key: bytes, subprotocol: str | None = None, headers: Fields = (), *, extension: str = "", default_lines: bytes = b""
 ) -> bytes:
-    """The 101. `headers` are the application's, `standing` the lines that the server adds to every response.
+    """The 101. `headers` are the application's; `default_lines` are the header lines that the server adds to every response.
 
-    Raises InvalidResponse where one of the application's words would break the head.
+    Raises InvalidResponse if a value of the application would break the head.
     """
     left_out = _OURS
     pieces = [b"HTTP/1.1 101 Switching Protocols\r\nupgrade: websocket\r\nconnection: Upgrade\r\n", default_lines]
@@ -170,7 +171,7 @@ def accepted(
 
 
 def accept_token(key: bytes) -> bytes:
-    """`Sec-WebSocket-Accept`: the proof that this server understood. RFC 6455, section 4.2.2."""
+    """`Sec-WebSocket-Accept`, which proves that the server has understood the handshake. RFC 6455, section 4.2.2."""
     return b64encode(sha1(key + _MAGIC, usedforsecurity=False).digest())
 
 

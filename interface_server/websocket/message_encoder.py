@@ -1,9 +1,9 @@
-"""Messages that cannot be built by one look at the event: sent in fragments, or compressed.
+"""Encoder of messages that are sent in fragments or compressed.
 
-A worker cuts a long message, and each part leaves as a fragment when it comes; until the last one is out no other message
-may begin, so what third parties send in the meantime waits here. Most sockets never need a encoder, and have none.
+A worker cuts a long message into parts, and each part is sent as a fragment when it arrives. Until the last one is sent no other message
+may begin, so messages of third parties wait here. Most sockets never need an encoder, and have none.
 
-No zlib here: whoever negotiated the compression brings it. RFC 6455, section 5.4; RFC 7692, section 7.2.1.
+No zlib here: the compression is passed in. RFC 6455, section 5.4; RFC 7692, section 7.2.1.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from interface_server.websocket.frames import COMPRESSED, CONTINUATION, FIN, fra
 
 
 class Deflate(Protocol):
-    """One direction's compression, as Autobahn shapes it."""
+    """Compression of what is sent, with the methods of Autobahn's."""
 
     def start_compress_message(self) -> None: ...
     def compress_message_data(self, data: bytes) -> bytes: ...
@@ -25,23 +25,23 @@ class Deflate(Protocol):
 
 
 class MessageEncoder:
-    """What is under way on one socket."""
+    """The message that is being sent on one socket, and the messages that wait for its end."""
 
     __slots__ = ("_deflate", "_waiting", "inside_message", "waiting_bytes")
 
     def __init__(self, deflate: Deflate | None = None) -> None:
         self._deflate = deflate
         self._waiting: list[PushedMessage] = []
-        self.waiting_bytes = 0  #: size of what waits for the end of the message; even empty ones have one
+        self.waiting_bytes = 0  #: size of the messages that wait; an empty one counts too
         self.inside_message = False
 
     @property
     def compresses(self) -> bool:
-        """True if every message of this socket goes through here."""
+        """True if every message of this socket is compressed, and so passes through the encoder."""
         return self._deflate is not None
 
     def encode(self, event: Event) -> bytes:
-        """The frame of one `websocket.send`; with `more_body` the message goes on. Raises like `message_frame`."""
+        """The frame of one `websocket.send`. With `more_body` the message continues. Raises like `message_frame`."""
         opcode, payload = message_payload(event)
         more = bool(event.get("more_body"))
         first_byte = CONTINUATION if self.inside_message else opcode
@@ -57,11 +57,11 @@ class MessageEncoder:
         return frame(first_byte if more else first_byte | FIN, payload)
 
     def hold(self, pushed: PushedMessage) -> None:
-        """Keep `pushed` until the message is over. Raises like `message_frame`."""
+        """Hold `pushed` until the message has ended. Raises like `message_frame`."""
         self.waiting_bytes += len(message_payload(pushed.event)[1]) + EVENT_OVERHEAD_BYTES
         self._waiting.append(pushed)
 
     def take_waiting(self) -> list[PushedMessage]:
-        """What waited, in order; nothing waits any more."""
+        """Remove and return the messages that waited, in order."""
         waiting, self._waiting, self.waiting_bytes = self._waiting, [], 0
         return waiting

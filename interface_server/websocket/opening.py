@@ -1,4 +1,4 @@
-"""The answer to a WebSocket's handshake, written to its stream: a 101, the application's denial, or a refusal of ours."""
+"""Writes the answer to a WebSocket's handshake: a 101, the application's denial, or the server's refusal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from interface_server.websocket.termination import Termination
 
 
 class Opening:
-    """One handshake, until it is answered. What it means for the connection, the connection decides."""
+    """One handshake, until it is answered. The connection decides which answer."""
 
     __slots__ = ("_context", "_handshake", "_stream")
 
@@ -23,15 +23,15 @@ class Opening:
 
     @property
     def begun(self) -> bool:
-        """True if a part of a denial is written."""
+        """True if part of a denial response is written."""
         return self._handshake.begun
 
     def check(self, scope: Event) -> None:
-        """Judge the head, and complete the scope with its subprotocols. Raises BadHandshake."""
+        """Check the head, and add its subprotocols to the scope. Raises BadHandshake."""
         scope["subprotocols"] = self._handshake.check(scope["headers"])
 
     def accept(self, event: Event) -> Deflate | None:
-        """Write the 101; the compression that was agreed upon. Raises InvalidResponse, with nothing written."""
+        """Write the 101 and return the negotiated compression. Raises InvalidResponse before anything is written."""
         handshake, agreed = self._handshake, None
         if self._context.settings.ws_per_message_deflate and handshake.offer.extensions:
             agreed = negotiate_deflate(handshake.offer.extensions)
@@ -41,9 +41,9 @@ class Opening:
         return deflate
 
     def deny(self, event: Event) -> bool:
-        """Write a part of the application's own response, whose head leaves with the first part of its body. True: it is complete.
+        """Write a part of the application's response; its head is sent with the first part of the body. True if it is complete.
 
-        Raises InvalidResponse, KeyError, TypeError or ValueError where it is none.
+        Raises InvalidResponse, KeyError, TypeError or ValueError if the event is not valid.
         """
         handshake = self._handshake
         data = handshake.deny(event)
@@ -56,13 +56,13 @@ class Opening:
         return handshake.over
 
     def refuse(self, how: Termination) -> None:
-        """Answer by ourselves."""
+        """Write a response of the server's own."""
         self._context.counters[f"refused.websocket_{how.status}"] += 1
         self._stream.write(self._handshake.refuse(how.status, how.why, how.field_line))
         self._log(how.status, how.why)
 
     def _log(self, status: int, why: str = "") -> None:
-        """One line, if lines are wanted. why: of an answer of our own."""
+        """Write an access log line. why: of a response of the server's own."""
         access_log = self._context.access_log
         if access_log.enabled:
             access_log.line(self._handshake.client, "GET", self._handshake.target, "1.1", status, why)

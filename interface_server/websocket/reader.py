@@ -1,7 +1,7 @@
-"""Frames of a WebSocket's client, as events for the application.
+"""Reader of a WebSocket's stream: turns frames into events for the application, and pings a silent client.
 
-Bytes go through a borrowed parser (`frame_parser.py`). Held here, and bounded by no longer reading the stream, is what
-came before the handshake was answered, and what was read already when the application's window ended. P1, P5, P12.
+Bytes pass through a parser that is acquired from a pool (frame_parser.py). The reader holds bytes that came before the handshake was
+answered, and bytes that were read before the application's window was used up. Pausing the stream bounds both. P1, P5, P12.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ from interface_server.websocket.frame_parser import Deflate, FrameParser
 from interface_server.websocket.frames import BadFrame
 from interface_server.websocket.registry import WebSocketRegistry
 
-#: What a client may send before it is accepted: above it the stream is not read.
+#: Bytes that a client may send before it is accepted. Above this the stream is paused.
 HELD_SIZE_BYTES_MAX = 65_536
-#: Bytes per step of the parser at a frame's boundary: it copies what is left after each frame, so that a read full of tiny
-#: frames would cost the square of its size. A longer read is parsed only as far as all sockets together have time (ReadBudget).
+#: Bytes per step of the parser at a frame's boundary. The parser copies the rest after each frame, so a read full of tiny frames
+#: would cost the square of its size. Longer reads of all sockets share one time per turn of the loop (ReadBudget).
 PARSE_SIZE_BYTES = 1024
 
-#: Why the stream is not read, as bits: the application's window is used up, or too much came before the accept; the time of all
-#: long reads is used up until the loop's next turn.
+#: Reasons to pause the stream, as bits. NO_CREDIT: the application's window is used up, or too much came before the accept.
+#: YIELDED: the time of all long reads is used up until the loop's next turn.
 NO_CREDIT, YIELDED = 1, 2
 
 
 class FrameReceiver(Protocol):
-    """The connection of a reader."""
+    """What a reader needs of its connection."""
 
-    #: Gets the messages; None once the application's side is over: messages are dropped then.
+    #: Receives the messages. None when the application's side has ended: messages are then dropped.
     upstream: Upstream | None
 
     @property
@@ -38,24 +38,24 @@ class FrameReceiver(Protocol):
         """True while the client does not take what it is sent."""
 
     def ping(self) -> bool:
-        """Write a ping. False: the client does not read, so that it would not answer either."""
+        """Write a ping. Returns False if the client does not read, since then it would not answer either."""
 
     def pong_overdue(self) -> None:
-        """Nothing has come since a ping."""
+        """Close: no byte has come since a ping."""
 
     def gone(self) -> None:
-        """The client has hung up while its stream was not read."""
+        """Abort: the client has hung up while its stream was paused."""
 
     def ping_received(self, payload: bytes) -> None: ...
     def close_received(self, payload: bytes) -> None:
         """Raises BadFrame."""
 
     def protocol_failed(self, bad: BadFrame) -> None:
-        """The client broke the rules; the reader parses nothing more once it is told to `discard`."""
+        """Fail the connection: the client broke the protocol. The reader parses nothing after `discard`."""
 
 
 class FrameReader:
-    """Reads one connection's stream, and is the listener of its parser."""
+    """Reads the stream of one connection; the listener of its parser."""
 
     __slots__ = ("_awaiting_pong", "_connection", "_deflate", "_held", "_parser", "_registry", "_stream", "paused")
 
@@ -64,25 +64,25 @@ class FrameReader:
         self._stream = stream
         self._registry = registry
         self._deflate: Deflate | None = None
-        self._parser: FrameParser | None = None  # while the client is inside of a message
-        self._held = b""  # read, and not yet parsed
+        self._parser: FrameParser | None = None  # while a message is incomplete
+        self._held = b""  # read, but not parsed yet
         self._awaiting_pong = False
-        self.paused = 0  #: why the stream is not read, as bits; 0: it is
+        self.paused = 0  #: reasons why the stream is paused, as bits
 
     def hold(self, data: bytes) -> None:
-        """Keep what came before the handshake was answered."""
+        """Hold bytes that came before the handshake was answered."""
         self._held += data
         if len(self._held) > HELD_SIZE_BYTES_MAX:
             self._pause(NO_CREDIT)
 
     def start(self, deflate: Deflate | None) -> None:
-        """The handshake is accepted: parse from now on, beginning with what was held."""
+        """Begin to parse, with what was held: the handshake is accepted."""
         self._deflate = deflate
         self._registry.timeouts.start_pings(self, self._registry.now())
         self.resume()
 
     def receive_data(self, data: bytes) -> None:
-        """Parse a read, or hold it until the application has room."""
+        """Parse `data`, or hold it while the stream is paused."""
         if self._awaiting_pong:  # any byte is a sign of life
             self._awaiting_pong = False
             self._registry.timeouts.ponging.disarm(self)
@@ -92,7 +92,7 @@ class FrameReader:
             self._parse(data)
 
     def resume(self) -> None:
-        """Parse what was held, and read the stream again if that did not use up the window."""
+        """Parse what was held, and resume the stream unless that used up the window again."""
         paused, self.paused = self.paused, 0
         held, self._held = self._held, b""
         if held:
@@ -102,23 +102,23 @@ class FrameReader:
             self._stream.resume_reading()
 
     def stop_pings(self) -> None:
-        """Only the end is awaited: the client may be silent."""
+        """Expect no more signs of life: the connection only waits for its end."""
         self._awaiting_pong = False
         self._registry.timeouts.stop_pings(self)
 
     def discard(self) -> None:
-        """Nothing that the client sends has a meaning any more: drop what is held, and read the stream on for its end alone."""
+        """Drop what is held, and read on only to notice the end: nothing that the client sends has a meaning any more."""
         self._held = b""
         self._parser = None
         self.resume()
 
     def finish(self) -> None:
-        """The stream is gone: what was read before its end still counts; it is one read at most."""
+        """Parse what was read before the stream ended; it is at most one read."""
         while self._held:
             self.resume()
 
     def detach(self) -> None:
-        """Drop everything, the connection too: this cycle of references would wait for the garbage collector."""
+        """Drop everything, and break the reference cycle with the connection, so that both are freed at once."""
         self._registry.unread.discard(self)
         self._held = b""
         self._parser = None
@@ -143,7 +143,7 @@ class FrameReader:
             self._registry.parsers.release(parser)
 
     def _parse_slowly(self, parser: FrameParser, data: bytes) -> None:
-        """A long read in small parts, and no further than the window and the time of this turn go."""
+        """Parse a long read in small parts, as far as the window and the time of this turn allow."""
         position = 0
         while position < len(data):
             if not (self.paused or self._stream.is_closing() or self._registry.read_budget.has_time()):
@@ -169,12 +169,12 @@ class FrameReader:
         if self.paused & YIELDED:
             self.resume()
 
-    # What the timeouts and the registry call.
+    # Calls of the timeouts and of the registry.
 
     def ping_due(self) -> None:
         timeouts, now = self._registry.timeouts, self._registry.now()
         if self.paused & NO_CREDIT:
-            # From a client that is not read comes neither a pong nor its end. The kernel knows of the latter.
+            # While the stream is paused neither a pong nor the end of the client can arrive. The stream knows of the end.
             if self._stream.hung_up():
                 self._connection.gone()
                 return
@@ -190,12 +190,15 @@ class FrameReader:
             self._connection.pong_overdue()
 
     def check_unread(self) -> None:
-        """An application must not be started for a client that has left; one that runs may still receive what it sent."""
+        """End the connection if the client has left and no worker has it: no application may be started for it (P3).
+
+        An application that runs may still receive what the client sent.
+        """
         upstream = self._connection.upstream
         if upstream is not None and not upstream.owned and self._stream.hung_up():
             self._connection.gone()
 
-    # What the parser calls.
+    # Calls of the parser.
 
     def message_received(self, payload: bytes, binary: bool) -> None:
         if self._deflate is not None:
@@ -218,7 +221,7 @@ class FrameReader:
         self._connection.ping_received(payload)
 
     def pong_received(self) -> None:
-        """Any byte is a sign of life, and the connection has noted it."""
+        """Does nothing: `receive_data` takes any byte as a sign of life."""
 
     def close_received(self, payload: bytes) -> None:
         self._connection.close_received(payload)

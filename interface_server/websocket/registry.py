@@ -1,4 +1,4 @@
-"""What all WebSockets of one interface server share, and the sets of those that exist."""
+"""Registry of all WebSockets of one interface server, and what they share."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ class Registered(ConnectionTimeouts, Protocol):
     """One WebSocket, as the registry calls it."""
 
     def evict(self) -> None:
-        """The process leaves: end in the way that the state allows."""
+        """End in the way that the state allows: the process stops."""
 
 
 class Unread(Protocol):
-    """A stream that is not read at present, so that nothing tells that its client has left."""
+    """A reader of a paused stream, which does not notice when its client leaves."""
 
     def check_unread(self) -> None:
-        """Look."""
+        """End the connection if the client has left and no worker has it."""
 
 
 class WebSocketRegistry:
-    """One per process."""
+    """The WebSockets that exist; one registry per process."""
 
     __slots__ = ("_slow_log", "alive", "context", "encode_denial", "parsers", "read_budget", "timeouts", "unread")
 
     def __init__(self, context: ServerContext, encode_denial: Callable[[], ResponseEncoder]) -> None:
-        """encode_denial: a new encoder, for a response with which an application refuses a handshake."""
+        """encode_denial: makes an encoder for a response with which an application refuses a handshake."""
         self.context = context
         self.encode_denial = encode_denial
         self.parsers = ParserPool(context.settings.ws_size_bytes_max)
@@ -51,17 +51,17 @@ class WebSocketRegistry:
         context.sweep.add(self._check_unread)
 
     def close_all(self) -> None:
-        """The server is stopping: close what is open, refuse what is not yet; each then has the usual time to answer."""
+        """Close open sockets and refuse those in their handshake: the server stops. Each has the usual time to answer."""
         for connection in tuple(self.alive):
             connection.evict()
 
     def add(self, connection: Registered) -> None:
-        """It takes part in the server's limit of connections, and in its end."""
+        """Count `connection` against the limit of connections, and end it when the server stops."""
         self.context.under_way += 1
         self.alive.add(connection)
 
     def remove(self, connection: Registered, stream: ByteStream) -> None:
-        """Its stream is gone: nothing watches it any more."""
+        """Forget `connection` and its timeouts: its stream has ended."""
         self.context.under_way -= 1
         self.alive.discard(connection)
         self.context.stalled.forget(stream)
@@ -73,11 +73,11 @@ class WebSocketRegistry:
         return self.context.loop.time()
 
     def log_slow(self, upstream: Upstream | None, why: str, waiting_bytes: int) -> None:
-        """Count a client that does not take what it is sent, and log it, but not each of many."""
+        """Count a client that does not take what it is sent, and log it, with a rate limit."""
         self.context.counters[f"closed.{why}"] += 1
         if times := self._slow_log.count(self.now()):
             channel = upstream.channel if upstream is not None else "?"
-            text = "%s does not take what it is sent (%s): closed with 1013, and %d bytes are dropped; %d such since this was told last"
+            text = "%s does not take what it is sent (%s): closed with 1013, and %d bytes are dropped; %d such since the last such line"
             logger.warning(text, channel, why, waiting_bytes, times)
 
     def _check_unread(self, _now: float) -> None:

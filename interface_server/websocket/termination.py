@@ -1,6 +1,6 @@
-"""How the server ends a WebSocket by itself: what an open client, a waiting client and the application are given.
+"""Ways in which the server ends a WebSocket: the close frame, the response during the handshake, the application's code.
 
-No I/O here: which of these applies in a state stands in state.py.
+No I/O here. The table in state.py decides which of these applies.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ PING_TIMEOUT = "ping timeout"
 
 @dataclass(frozen=True, slots=True)
 class Termination:
-    """One way to end. `why` and `reason` are short sentences for people."""
+    """One way to end. `why` and `reason` are short texts for people."""
 
-    status: int = 0  #: of the response, during the handshake
+    status: int = 0  #: of the response during the handshake
     why: str = ""  #: the body of that response
     field_line: bytes = b""  #: one more line of its head, or nothing
     code: int = ABNORMAL  #: of the close frame, while open
     reason: str = ""
-    application_code: int = ABNORMAL  #: of the application's disconnect, where no close frame is written
-    counter: str = ""  #: `aborted.<counter>` counts streams that are cut off in this way
+    application_code: int = ABNORMAL  #: of the application's disconnect, if no close frame is written
+    counter: str = ""  #: `aborted.<counter>` counts streams that are aborted in this way
 
 
 FULL = Termination(503, why="too many connections", field_line=RETRY_AFTER)
@@ -60,7 +60,7 @@ HUNG_UP = Termination(counter="hung_up")
 
 
 def asked_for(event: Event) -> Termination:
-    """A `websocket.close` of the application's, or of a third party's."""
+    """The end that a `websocket.close` asks for, of the application or of a third party."""
     return Termination(
         403,
         why="the application refused the WebSocket",
@@ -70,7 +70,7 @@ def asked_for(event: Event) -> Termination:
 
 
 def ended_by_dispatcher(end_reason: EndReason) -> Termination:
-    """An end that the dispatcher decided: FINISHED is a normal close, which needs no reason."""
+    """The end that the dispatcher decided. FINISHED is a normal close, which needs no reason."""
     return Termination(
         end_reason.status,
         why=end_reason.why,
@@ -82,9 +82,9 @@ def ended_by_dispatcher(end_reason: EndReason) -> Termination:
 
 
 def sendable_code(code: object) -> int:
-    """The code that is sent for an application's `code`. One that may not travel would make the client report our fault.
+    """The code to send for an application's `code`. A code that may not travel would make the client report a protocol error.
 
-    None and 1005 ("none was given") are a normal close; whatever else may not travel is the application's error.
+    None and 1005 ("none was given") are a normal close. Any other code that may not travel becomes 1011: the application's error.
     """
     if code is None or code == NO_STATUS:
         return NORMAL

@@ -1,10 +1,9 @@
-"""Who looks after the deadlines of all WebSockets of a process, so that none of them needs a timer.
+"""Timeouts of all WebSockets of a process, so that no socket needs a timer of its own.
 
-Four queues, each with one delay for everybody: the application's answer to the handshake, the client's answer to our
-close, the next ping, the pong. As all of a queue wait equally long, they stand in the order in which they came, and a look at the front
-is enough: 50 000 sockets cost no more than those due now. One stroke of the process's sweep takes what is due and tells the socket.
+There are four queues of timeouts of equal length: the application's answer to the handshake, the client's answer to a close, the next
+ping, the pong. Entries of a queue are in order of expiry, so that a check costs only what has expired, also with 50 000 sockets.
 
-No clock here: the caller brings `now` (monotonic, seconds).
+No clock here: the caller passes `now` (monotonic, seconds).
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ Item = TypeVar("Item")
 
 
 class Deadlines(Generic[Item]):
-    """Items and the moment at which each is due, `delay_s` after it was armed."""
+    """A queue of items, each of which is due `delay_s` after it was armed."""
 
     __slots__ = ("_due", "delay_s")
 
@@ -32,16 +31,16 @@ class Deadlines(Generic[Item]):
         return item in self._due
 
     def arm(self, item: Item, now: float) -> None:
-        """`item` is due `delay_s` after `now`; an earlier deadline of it is forgotten."""
+        """Let `item` be due `delay_s` after `now`, and no longer at an earlier deadline."""
         self._due.pop(item, None)
         self._due[item] = now + self.delay_s
 
     def disarm(self, item: Item) -> None:
-        """Nothing is expected of `item` any more."""
+        """Remove the deadline of `item`, if it has one."""
         self._due.pop(item, None)
 
     def take_due(self, now: float) -> list[Item]:
-        """Those whose moment has come, oldest first; they are no longer armed."""
+        """Remove and return the items that are due, oldest first."""
         due = []
         for item, moment in self._due.items():
             if moment > now:
@@ -53,21 +52,21 @@ class Deadlines(Generic[Item]):
 
 
 class ConnectionTimeouts(Protocol):
-    """What a socket is told."""
+    """Calls to a connection at the end of a timeout."""
 
     def accept_overdue(self) -> None: ...
     def close_overdue(self) -> None: ...
 
 
 class PingTimeouts(Protocol):
-    """What its reader is told, while the socket is open."""
+    """Calls to the reader of an open socket at the end of a timeout."""
 
     def ping_due(self) -> None: ...
     def pong_overdue(self) -> None: ...
 
 
 class Timeouts:
-    """The four queues, and the stroke over them."""
+    """The four queues."""
 
     __slots__ = ("accepting", "closing", "pinging", "ponging")
 
@@ -78,7 +77,7 @@ class Timeouts:
         self.ponging: Deadlines[PingTimeouts] = Deadlines(settings.ws_ping_timeout_s)
 
     def check(self, now: float) -> None:
-        """Tell everybody whose moment has come. A socket that is told may arm and disarm as it likes."""
+        """Call the sockets of all expired timeouts. A socket may arm and disarm timeouts while it is called."""
         for socket in self.accepting.take_due(now):
             socket.accept_overdue()
         for socket in self.closing.take_due(now):
@@ -89,21 +88,21 @@ class Timeouts:
             reader.ping_due()
 
     def start_pings(self, reader: PingTimeouts, now: float) -> None:
-        """The socket is open: ping it from now on, where pings are wanted."""
+        """Ping the client of an open socket from now on, unless the interval is 0."""
         if self.pinging.delay_s > 0:
             self.pinging.arm(reader, now)
 
     def stop_pings(self, reader: PingTimeouts) -> None:
-        """Its client may be silent from now on."""
+        """Neither ping the client nor expect a pong from now on."""
         self.pinging.disarm(reader)
         self.ponging.disarm(reader)
 
     def closing_down(self, socket: ConnectionTimeouts, now: float) -> None:
-        """All is written: only the end is awaited."""
+        """Expect the end of `socket` in time: all is written."""
         self.accepting.disarm(socket)
         self.closing.arm(socket, now)
 
     def remove(self, socket: ConnectionTimeouts) -> None:
-        """The socket is gone."""
+        """Remove every timeout of a connection that has ended."""
         self.accepting.disarm(socket)
         self.closing.disarm(socket)

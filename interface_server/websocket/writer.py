@@ -1,9 +1,10 @@
-"""Messages to a WebSocket's client: the application's, and those of third parties.
+"""Writer of messages to a WebSocket's client: those of the application, and those of groups and third parties.
 
-The application's are bounded by credit, which is given back while the stream's buffer is below its high-water mark.
-Third parties cannot wait for 50 000 clients: what they send to a client that does not read is bounded here, in bytes and in time, and
-beyond it the socket is closed. What the application sends by itself does not count for that. Nearly always a message is one frame,
-written at once; for a group the very same bytes for all. P1, P5.
+* Credit bounds the application's messages. It is returned while the stream's buffer is below its high-water mark.
+* Third parties cannot wait for 50 000 clients. Their messages to a client that does not read are bounded here, in bytes and in time;
+  beyond either bound the socket is closed. Messages of the application do not count.
+
+Nearly every message is one frame, written at once. For a group, all sockets write the same bytes. P1, P5.
 """
 
 from __future__ import annotations
@@ -19,37 +20,37 @@ from interface_server.websocket.frames import message_frame
 from interface_server.websocket.message_encoder import MessageEncoder
 from interface_server.websocket.registry import WebSocketRegistry
 
-#: What a sender's nonsense raises while a frame is built of it; nothing was written then.
+#: Raised while a frame is built of an invalid event, before anything is written.
 _NO_MESSAGE = (TypeError, ValueError, AttributeError)
-#: Of groups and third parties. So much may wait for a client as long as it likes; with more it has to keep up.
+#: Bytes of groups and third parties that may wait for a client without a time limit. With more it has to keep up.
 PUSHED_TOLERATED_BYTES = 1_048_576
 
-#: Why a whole frame may not be written at once, as bits: the socket is not open; the stream's buffer is over its mark; a message is
-#: compressed, or under way in parts; the client was too slow, and is given no more time than any other for a close.
+#: Reasons why a whole frame may not be written at once, as bits. BUFFER_FULL: the stream's buffer is above its mark. ENCODING:
+#: messages are compressed, or one is being sent in parts. CLOSED_AS_SLOW: no time is granted beyond that for a close.
 NOT_OPEN, BUFFER_FULL, ENCODING, CLOSED_AS_SLOW = 1, 2, 4, 8
 
 
 class MessageSender(Protocol):
-    """The connection of a writer."""
+    """What a writer needs of its connection."""
 
-    #: Gets the credit; None once the application's side is over.
+    #: Receives the credit. None when the application's side has ended.
     upstream: Upstream | None
 
     def fail_application(self, what: str) -> None:
-        """The application sent what cannot be sent."""
+        """End the connection: the application sent an invalid event."""
 
     def push(self, pushed: PushedMessage) -> None:
-        """Send it, as the state allows."""
+        """Send `pushed` if the state allows it."""
 
     def too_slow(self) -> None:
-        """The client does not keep up with what groups and third parties send."""
+        """Close: the client does not keep up with groups and third parties."""
 
     def stalled(self) -> None:
-        """The client takes nothing at all."""
+        """Close or abort: the client takes nothing at all."""
 
 
 class MessageWriter:
-    """Writes one connection's messages to its stream."""
+    """Writes the messages of one connection to its stream."""
 
     __slots__ = ("_connection", "_encoder", "_pushed_bytes", "_registry", "_stream", "_undelivered_bytes", "obstacles")
 
@@ -57,34 +58,34 @@ class MessageWriter:
         self._connection = connection
         self._stream = stream
         self._registry = registry
-        self._encoder: MessageEncoder | None = None  # while the application is inside of a message; with deflate always
-        self._pushed_bytes = 0  # size of what groups and third parties sent since the buffer was full
-        self._undelivered_bytes = 0  # size of what the application sent since then
-        self.obstacles = NOT_OPEN  #: why a whole frame may not be written at once, as bits; 0: it may
+        self._encoder: MessageEncoder | None = None  # while a message is incomplete; with compression always
+        self._pushed_bytes = 0  # sent by groups and third parties since the buffer was full
+        self._undelivered_bytes = 0  # sent by the application since the buffer was full
+        self.obstacles = NOT_OPEN  #: why a whole frame may not be written at once, as bits
 
     def start(self, deflate: Deflate | None) -> None:
-        """The handshake is accepted."""
+        """Allow messages: the handshake is accepted."""
         self.obstacles &= ~NOT_OPEN
         if deflate is not None:
             self._encoder = MessageEncoder(deflate)
             self.obstacles |= ENCODING
 
     def stop(self) -> None:
-        """Our close is written, or will never be: no message may follow."""
+        """Allow no more messages: the close frame is written, or never will be."""
         self.obstacles |= NOT_OPEN
         self._encoder = None
 
     def detach(self) -> None:
-        """Drop the connection: this cycle of references would wait for the garbage collector."""
+        """Break the reference cycle with the connection, so that both are freed at once."""
         del self._connection
 
     @property
     def mid_message(self) -> bool:
-        """True while a message of the application's is under way in parts."""
+        """True while a message of the application is incomplete."""
         return self._encoder is not None and self._encoder.inside_message
 
     def send(self, event: Event) -> None:
-        """One `websocket.send` of the application's: a message, or with `more_body` a part of one."""
+        """Send one `websocket.send` of the application: a message, or with `more_body` a part of one."""
         try:
             data = message_frame(event) if not self.obstacles and "more_body" not in event else self._encode(event)
         except _NO_MESSAGE as error:
@@ -95,34 +96,34 @@ class MessageWriter:
             self._end_message(self._encoder)
 
     def push(self, pushed: PushedMessage) -> None:
-        """A message of a third party's."""
+        """Send a message of a group or a third party."""
         try:
             self._push(pushed)
         except _NO_MESSAGE:
             self._registry.context.counters["dropped.push_invalid"] += 1
 
     def delivered(self, upstream: Upstream, size_bytes: int) -> None:
-        """So much of the application's was sent: give the credit back as soon as it has left."""
+        """Return credit for `size_bytes` of the application's events, now or when the buffer has drained."""
         if self.obstacles & BUFFER_FULL:
             self._undelivered_bytes += size_bytes
         else:
             upstream.delivered(size_bytes)
 
     def write_control(self, data: bytes) -> bool:
-        """Write a ping or a pong. Not to a client that does not read: one that pings for ever would fill our buffer."""
+        """Write a ping or a pong. Returns False for a client that does not read: one that only pings would fill the buffer."""
         if self.obstacles & BUFFER_FULL:
             return False
         self._stream.write(data)
         return True
 
     def pause(self) -> None:
-        """The stream's buffer is over its mark."""
+        """Return no credit for now: the stream's buffer is above its mark."""
         self.obstacles |= BUFFER_FULL
         context = self._registry.context
         context.stalled.watch(self._stream, context.now, self._connection.stalled)
 
     def resume(self) -> None:
-        """The client has taken most of it."""
+        """Return the credit: the client has taken most of the buffer."""
         self.obstacles &= ~BUFFER_FULL
         self._pushed_bytes = 0
         self._registry.context.slow.forget(self._stream)
@@ -133,14 +134,14 @@ class MessageWriter:
             upstream.delivered(size_bytes)
 
     def close_as_slow(self, why: str) -> None:
-        """The client does not take what it is sent, and is about to be closed for that."""
+        """Log that the client does not take what it is sent; the connection closes it."""
         waiting_bytes = self._stream.get_write_buffer_size() + (self._encoder.waiting_bytes if self._encoder else 0)
         self._registry.log_slow(self._connection.upstream, why, waiting_bytes)
         self.obstacles |= CLOSED_AS_SLOW
 
     @property
     def paused(self) -> bool:
-        """True while the stream's buffer is over its mark."""
+        """True while the stream's buffer is above its mark."""
         return bool(self.obstacles & BUFFER_FULL)
 
     @property
@@ -160,7 +161,7 @@ class MessageWriter:
         return data
 
     def _end_message(self, encoder: MessageEncoder) -> None:
-        """A composed message is over: what waited for that may go."""
+        """Send what had to wait for the end of a message."""
         if not encoder.compresses:
             self._encoder = None
             self.obstacles &= ~ENCODING
@@ -186,7 +187,7 @@ class MessageWriter:
         self._check_waiting(encoder)
 
     def _check_waiting(self, encoder: MessageEncoder | None) -> None:
-        """Much of it has time; more than is allowed at all has none."""
+        """Close the socket if too much waits; if much waits, watch whether the client keeps up."""
         waiting = self._pushed_waiting() + (encoder.waiting_bytes if encoder is not None else 0)
         context = self._registry.context
         if waiting > context.settings.ws_push_bytes_max:
@@ -195,10 +196,10 @@ class MessageWriter:
             context.slow.watch(self._stream, context.now, self._too_slow)
 
     def _pushed_waiting(self) -> int:
-        """At most so much of what groups and third parties sent has not left for the kernel."""
+        """An upper bound of the bytes from groups and third parties that wait in the stream's buffer."""
         return min(self._pushed_bytes, self._stream.get_write_buffer_size()) if self._pushed_bytes else 0
 
     def _too_slow(self) -> None:
-        """The client has not kept up; no matter if little waits for it."""
+        """Close the socket, since the client has not kept up; unless little waits by now."""
         if self._pushed_waiting() > PUSHED_TOLERATED_BYTES:
             self._connection.too_slow()
