@@ -1,6 +1,7 @@
-"""The walls, kept by a machine: who may import whom, where a dependency comes in, and what every file owes its reader.
+"""The boundaries, kept by a machine: which file may import which, where a library is used, and what a core may touch.
 
-ARCHITECTURE.md says the same in prose. Whoever has a good reason to move a wall moves it here, in the same change.
+ARCHITECTURE.md says the same in prose. A good reason to move a boundary moves it here, in the same change. What every file and
+object must look like is in tests/architecture/.
 """
 
 from __future__ import annotations
@@ -8,33 +9,31 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
 
 from tests.architecture.known import check_against_known
+from tests.architecture.test_files import *  # noqa: F403  the same
 from tests.architecture.test_objects import *  # noqa: F403  the checks of tests/architecture run wherever this file does
 from tests.architecture.test_words import *  # noqa: F403  the same
 from tests.support.sources import (
     PACKAGES,
     ROOT,
-    files,
     imports_of,
     matches,
     modules,
     name_of,
     nodes_of,
     top_level,
-    tree_of,
 )
 
 OURS = frozenset((*PACKAGES, "benchmarks", "deploy", "examples", "tests"))
 
-#: From room to the rooms that it may not know.
-WALLS = {
+#: From package to the packages that it may not import.
+FORBIDDEN = {
     "channel_layer": ("interface_server", "worker", "towpath"),
     "interface_server": ("worker", "towpath"),
     "worker": ("interface_server", "towpath"),
@@ -79,11 +78,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "errors __init__",
     ),
 }
-#: The most files that a folder may hold.
-FILES_MAX = 14
-
-#: The doors of each dependency. What is not named here comes in nowhere.
-DOORS: dict[str, tuple[str, ...]] = {
+#: The files that may import each library. A library that is not named here is imported nowhere.
+IMPORTERS: dict[str, tuple[str, ...]] = {
     "asgiref": ("worker/asgi/host.py", "worker/application/sync_threads.py"),
     "autobahn": ("interface_server/websocket/*.py",),
     "click": (
@@ -230,10 +226,6 @@ KNOWN_UPWARD: set[str] = set()
 #: Files that import each other still.
 KNOWN_CIRCLES: list[list[str]] = []
 
-LINES_MAX = 400
-
-PROMISE = re.compile(r"^\| (P\d+) \| (kept|partly|later) \|", re.MULTILINE)
-
 
 def is_core(path: Path) -> bool:
     if name_of(path).startswith("towpath/"):
@@ -241,21 +233,12 @@ def is_core(path: Path) -> bool:
     return not matches(path, SHELLS)
 
 
-def lines_with(pattern: str) -> Iterator[tuple[str, str]]:
-    """Name with line number, and line, of each line in a Python file that has the pattern."""
-    for path in files():
-        if path.suffix == ".py" and path != Path(__file__).resolve():
-            for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
-                if re.search(pattern, line):
-                    yield f"{name_of(path)}:{number}", line
-
-
-@pytest.mark.parametrize(("room", "others"), WALLS.items())
-def test_no_room_knows_its_neighbour(room: str, others: tuple[str, ...]) -> None:
-    """The two process rooms meet on the wire alone, and the wire knows neither."""
+@pytest.mark.parametrize(("package", "others"), FORBIDDEN.items())
+def test_no_package_imports_its_neighbour(package: str, others: tuple[str, ...]) -> None:
+    """The packages of the two processes meet in Redis alone, and the channel layer knows neither."""
     found = {
         name_of(path): known
-        for path in (ROOT / room).rglob("*.py")
+        for path in (ROOT / package).rglob("*.py")
         if (known := top_level(imports_of(path)) & set(others))
     }
     assert not found
@@ -335,37 +318,22 @@ def test_an_import_that_goes_up_is_found() -> None:
     assert circles({low: {high}, high: {low}}) == [[name_of(high), name_of(low)]]
 
 
-def test_no_folder_holds_more_files_than_can_be_seen_at_once() -> None:
-    """Five to twelve where possible."""
-    counts = Counter(path.parent for path in modules())
-    assert not {folder.relative_to(ROOT).as_posix(): count for folder, count in counts.items() if count > FILES_MAX}
-
-
-def test_each_sub_package_says_what_it_is_and_what_it_may_import() -> None:
-    """In three to six lines, and where to begin reading."""
-    for path in modules():
-        if path.name == "__init__.py" and path.parent.parent != ROOT:
-            text = ast.get_docstring(tree_of(path)) or ""
-            assert 3 <= len(text.splitlines()) <= 6, name_of(path)
-            assert "mport" in text and "Begin with" in text, name_of(path)
-
-
-def test_every_dependency_comes_in_by_its_own_door() -> None:
-    """Who wants to replace a library finds all of its users in one line here."""
+def test_every_library_is_imported_by_its_own_files_alone() -> None:
+    """To replace a library, look at one line here: it has all of its users."""
     found = []
     for path in modules():
         for name in top_level(imports_of(path)) - OURS - sys.stdlib_module_names:
-            if not matches(path, DOORS.get(name, ())):
+            if not matches(path, IMPORTERS.get(name, ())):
                 found.append(f"{name_of(path)} imports {name}")
     assert not found
 
 
-def test_every_door_is_used() -> None:
-    """A pattern that nothing goes through any more is a wall with a hole in it."""
-    for dependency, patterns in DOORS.items():
+def test_each_file_that_may_import_a_library_does() -> None:
+    """A pattern that matches no importer any more would allow a new one unseen."""
+    for dependency, patterns in IMPORTERS.items():
         users = [path for path in modules() if dependency in top_level(imports_of(path))]
         for pattern in patterns:
-            assert any(fnmatch(name_of(path), pattern) for path in users), f"{dependency} does not come in by {pattern}"
+            assert any(fnmatch(name_of(path), pattern) for path in users), f"{pattern} does not import {dependency}"
 
 
 def test_each_pattern_of_the_lists_above_names_a_file() -> None:
@@ -426,75 +394,6 @@ def test_each_core_has_a_test_file_of_its_own() -> None:
 
 
 def test_the_global_reactor_is_known_to_main_alone() -> None:
-    """Everybody else is handed a loop."""
+    """All other code is given a loop."""
     found = [name_of(path) for path in modules() if "twisted.internet.reactor" in imports_of(path)]
     assert found == ["interface_server/__main__.py"]
-
-
-def test_no_module_grows_beyond_what_can_be_read_at_once() -> None:
-    """Tests may: they are lists."""
-    found = {
-        name: count
-        for path in files()
-        if path.suffix == ".py"
-        and not (name := name_of(path)).startswith("tests/")
-        and (count := len(path.read_text("utf-8").splitlines())) > LINES_MAX
-    }
-    assert not found
-
-
-def test_each_promise_that_is_kept_is_named_by_a_test() -> None:
-    """PROTOCOL.md may not say "kept" where nobody looks."""
-    promises = dict(PROMISE.findall((ROOT / "PROTOCOL.md").read_text("utf-8")))
-    assert list(promises) == [f"P{number}" for number in range(1, 13)]
-    own = Path(__file__).resolve()
-    tests = [path for path in (ROOT / "tests").rglob("test_*.py") if path != own]
-    named = {word for path in tests for word in re.findall(r"\bP\d+\b", path.read_text("utf-8"))}
-    assert not [promise for promise, state in promises.items() if state == "kept" and promise not in named]
-
-
-@pytest.mark.parametrize(
-    "script", sorted((ROOT / "channel_layer" / "scripts").glob("*.lua")), ids=lambda path: path.stem
-)
-def test_each_script_says_what_it_takes_and_answers(script: Path) -> None:
-    """A script is a part of the protocol, and its header is the reference."""
-    head = []
-    for line in script.read_text("utf-8").splitlines():
-        if not line.startswith("--"):
-            break
-        head.append(line)
-    assert head[0].startswith(f"-- {script.stem}: ")
-    for word in ("KEYS[1]", "ARGV[1]", "Result "):
-        assert any(line.startswith(f"-- {word}") for line in head), f"no line for {word}"
-
-
-def test_each_exception_from_a_lint_has_its_reason_on_the_line() -> None:
-    """`noqa` and `type: ignore` say which rule, and why not here. Tests are not typed strictly, and reach into what they test."""
-    found = [
-        where
-        for where, line in lines_with(r"#\s*(noqa|type:\s*ignore)")
-        if not (where.startswith("tests/") and "type: ignore[" in line)
-        and not re.search(r"# noqa: [A-Z]+\d+(, ?[A-Z]+\d+)*\s+\S|# type: ignore\[[a-z-]+(, ?[a-z-]+)*\]\s+# \S", line)
-    ]
-    assert not found
-
-
-def test_no_test_mocks() -> None:
-    """What would have to be mocked is a core, and takes values."""
-    assert not [
-        where for where, _ in lines_with(r"^\s*(import|from) (unittest\.)?mock\b|^\s*from unittest import .*mock")
-    ]
-
-
-def test_no_file_knows_the_machine_that_it_was_written_on() -> None:
-    """A path of one machine is a bug on every other."""
-    machine = re.compile("/" + "(?:work|root)" + "/|/tmp/" + "brief")
-    found = []
-    for path in files():
-        try:
-            text = path.read_text("utf-8")
-        except UnicodeDecodeError:
-            continue
-        if machine.search(text):
-            found.append(name_of(path))
-    assert not found

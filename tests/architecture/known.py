@@ -1,6 +1,6 @@
 """What is still against a check while the rules are being carried through: one line per fact, in a file per sub-package.
 
-`python -m tests.architecture.known` strikes out every line that is no longer true. Nothing adds a line but a person.
+`python -m tests.architecture.known` strikes out every line that is no longer true. Only a person adds one.
 """
 
 from __future__ import annotations
