@@ -52,11 +52,11 @@ class NotSent(hiredis.ReplyError):
 
 
 class RedisConnection(asyncio.Protocol):
-    """A connection that is established. Made by `connect`; of no use after `on_lost` was called."""
+    """A connection that is established. Made by `connect`; of no use after its loss was reported."""
 
     def __init__(self) -> None:
-        self.on_lost: Callable[[], None] = ignore_loss
-        self.on_push: OnAnswer | None = None  #: pub/sub: gets every reply
+        self._on_lost: Callable[[], None] = ignore_loss
+        self._on_push: OnAnswer | None = None
         self._waiting: deque[OnAnswer] = deque()
         self._reader = hiredis.Reader(notEnoughData=_INCOMPLETE)
         self._transport: asyncio.Transport | None = None
@@ -76,6 +76,10 @@ class RedisConnection(asyncio.Protocol):
     def era(self) -> str:
         """The era of the server's data, as `open` names it: the first 8 characters of its run_id."""
         return self.run_id[:8]
+
+    def report_to(self, on_lost: Callable[[], None], on_push: OnAnswer | None) -> None:
+        """Call `on_lost` when the connection is lost, and `on_push`, for pub/sub, with every reply."""
+        self._on_lost, self._on_push = on_lost, on_push
 
     def call(self, on_answer: OnAnswer, *command: Argument) -> None:
         """Send one command; `on_answer` gets the reply, a hiredis.ReplyError, or LayerUnavailable.
@@ -167,8 +171,8 @@ class RedisConnection(asyncio.Protocol):
                 return
             if answer is _INCOMPLETE:
                 return
-            if self.on_push is not None:
-                self.on_push(answer)
+            if self._on_push is not None:
+                self._on_push(answer)
             elif self._waiting:
                 self._waiting.popleft()(answer)
             else:
@@ -191,7 +195,7 @@ class RedisConnection(asyncio.Protocol):
             for on_answer in waiting:
                 on_answer(lost)
         finally:
-            self.on_lost()
+            self._on_lost()
 
 
 async def connect(
@@ -233,5 +237,5 @@ async def _connect(address: RedisAddress, on_lost: Callable[[], None], on_push: 
     connection.run_id = facts.get("run_id", "")
     if not connection.alive:  # lost before this task ran again: `on_lost` would never be called
         raise ConnectionResetError("lost during the greeting")
-    connection.on_lost, connection.on_push = on_lost, on_push
+    connection.report_to(on_lost, on_push)
     return connection

@@ -126,7 +126,7 @@ class ManagedConnection:
     async def _reconnect(self) -> None:
         while not (connection := await reconnect(self._address, self._on_push, self._failed)).alive:
             pass  # lost before it could be used
-        connection.on_lost = self._lost
+        connection.report_to(self._lost, self._on_push)
         self._connection_log.restored()
         self._up(connection)
 

@@ -151,7 +151,7 @@ async def _connect_and_trust(address: Any, on_lost: Any, on_push: Any) -> RedisC
     connection = RedisConnection()
     await asyncio.get_running_loop().create_unix_connection(lambda: connection, address.path)
     await connection.execute("INFO", "server")
-    connection.on_lost, connection.on_push = on_lost, on_push
+    connection.report_to(on_lost, on_push)
     return connection
 
 
