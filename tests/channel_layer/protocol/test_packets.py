@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from channel_layer.protocol import codec, packets
+from channel_layer.protocol.link import INTERFACE_SERVER
 from channel_layer.protocol.packets import LENGTH_MIN, AdoptionRefusal, Cancel, Close, Kind, Packet
 
 NUMBER, EPOCH = 7, 3
@@ -65,7 +66,7 @@ def test_a_send_from_outside_of_the_instance_names_no_epoch() -> None:
 
 def test_a_connection_depends_on_its_owner_for_what_it_cannot_go_on_without() -> None:
     """P2. From any other sender these are stale."""
-    assert {Kind(kind) for kind in packets.OF_THE_OWNER} == {
+    assert {Kind(kind) for kind in INTERFACE_SERVER.kinds} == {
         Kind.DATA,
         Kind.CREDIT,
         Kind.CLOSE,
