@@ -4,7 +4,7 @@ ChannelLayerError
 ├── InvalidMessage     a caller's bug; the text names the path of the offending value
 │   └── InvalidName    a caller's bug; a channel or group name outside of the rules
 ├── LayerUnavailable   Redis did not answer: the outcome is unknown
-└── WireError          a peer's bytes are not what PROTOCOL.md says; drop them and count
+└── ProtocolError      a peer's bytes are not what PROTOCOL.md says; drop them and count
 """
 
 from __future__ import annotations
@@ -33,5 +33,5 @@ class LayerUnavailable(ChannelLayerError):
     retry, known = True, False
 
 
-class WireError(ChannelLayerError):
+class ProtocolError(ChannelLayerError):
     """Bytes from a peer do not follow PROTOCOL.md. Drop them and count; never let them end the reader."""

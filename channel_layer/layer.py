@@ -140,8 +140,8 @@ class ChannelLayer:
         except (TimeoutError, LayerUnavailable):
             return True
 
-    def _no_answer(self, who: str) -> LayerUnavailable:
-        return LayerUnavailable(f"{who} did not answer within {self._answer_timeout_s:g} s")
+    def _no_answer(self, peer: str) -> LayerUnavailable:
+        return LayerUnavailable(f"{peer} did not answer within {self._answer_timeout_s:g} s")
 
     @staticmethod
     def _local(channel: str) -> tuple[str, int]:

@@ -254,7 +254,7 @@ class Node:
         try:
             return bool(await connection.execute("EXISTS", self.context.keys.lease(node)))
         except hiredis.ReplyError as error:
-            raise LayerUnavailable(f"Redis refused to say whether {node} lives: {error}") from error
+            raise LayerUnavailable(f"Redis did not answer whether {node} lives: {error}") from error
 
     def read_peer_leases(self, wanted: bool) -> None:
         """Set whether each check of the peers fills `peer_leases`."""
@@ -326,7 +326,7 @@ class Node:
         hears it.
         """
         if self._primary is not None and primary.supersedes(self._primary):
-            log.warning("Redis is at %s:%d now, say the Sentinels", primary.host, primary.port)
+            log.warning("Redis is at %s:%d now, by the Sentinels", primary.host, primary.port)
             self._lease.server_moved()
         self._primary = primary
         for managed in (self._commands, *self._other_connections()):

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from channel_layer.errors import WireError
+from channel_layer.errors import ProtocolError
 from channel_layer.protocol.codec import unpack
 
 RENEWAL_INTERVAL_S = 1.0
@@ -84,7 +84,7 @@ def readable(leases: Iterable[bytes | None]) -> Iterator[dict[str, Any]]:
     for lease in leases:
         try:
             facts = None if lease is None else unpack(lease)
-        except WireError:
+        except ProtocolError:
             continue
         if isinstance(facts, dict):
             yield facts

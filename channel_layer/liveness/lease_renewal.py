@@ -83,7 +83,7 @@ class LeaseRenewal:
         try:
             self._eval(redis_scripts.LEAVE, [*self._own_keys, *self._streams], self._name, GROUP)
         except RedisError as error:
-            log.warning("leaving Redis without a word: %s", error)
+            log.warning("the lease could not be deleted: %s", error)
         self._client.close()
 
     def report(self, figures: dict[str, Any]) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import hiredis
 
-from channel_layer.errors import WireError
+from channel_layer.errors import ProtocolError
 from channel_layer.messaging.deferral import NOTHING, Deferral
 from channel_layer.messaging.entry import Entry
 from channel_layer.messaging.node_context import NodeContext
@@ -123,7 +123,7 @@ class ChannelReader:
 
         def checked(newest: Answer) -> None:
             found = _first_id(before[0]), _last_read(before[1]), _first_id(newest)
-            if self._deferral.record_look(*found, defer_s, self._loop.time()):
+            if self._deferral.record_check(*found, defer_s, self._loop.time()):
                 self._read(connection, count, defer_s)
             else:
                 self._loop.call_later(defer_s, self._check_again, connection)
@@ -195,9 +195,9 @@ class ChannelReader:
             try:
                 interface, packets = unpack_batch(fields[1])
                 if len(packets) != 1 or packets[0][0] != OPEN or tuple(map(type, packets[0][1:8])) != OPEN_TYPES:
-                    raise WireError("an entry of this channel carries one `open`")
+                    raise ProtocolError("an entry of this channel carries one `open`")
                 entries.append(Entry(entry_id, len(fields[1]), interface, packets[0]))
-            except WireError as error:
+            except ProtocolError as error:
                 log.warning("dropped an entry of %s: %s", self._stream, error)
                 self._on_malformed()
                 self._discard(entry_id, len(fields[1]))

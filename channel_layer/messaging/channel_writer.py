@@ -40,7 +40,7 @@ class Outcome(Enum):
 class EnqueueListener(Protocol):
     """Gets the outcome of an `open`."""
 
-    def waits(self, epoch: int) -> bool:
+    def is_pending(self, epoch: int) -> bool:
         """True if the connection still waits to be queued. Asked at the moment of sending; if False, nothing is sent or reported."""
 
     def opened(self, epoch: int, outcome: bytes | Outcome) -> None:
@@ -141,7 +141,7 @@ class ChannelWriter:
 
     def _flush(self) -> None:
         self._scheduled = False
-        batch = [opening for opening in self._next() if opening[1].waits(opening[2])]
+        batch = [opening for opening in self._next() if opening[1].is_pending(opening[2])]
         if not batch:
             self._go_on()
             return

@@ -32,7 +32,7 @@ class Deferral:
         """True if the reader should check instead of reading. defer_s: how long entries are left to others; 0: not at all."""
         return defer_s > 0 and now >= self._helping_until
 
-    def record_look(self, waited: bytes | None, read: bytes, newest: bytes | None, defer_s: float, now: float) -> bool:
+    def record_check(self, waited: bytes | None, read: bytes, newest: bytes | None, defer_s: float, now: float) -> bool:
         """Record a check. Returns True if other workers were too slow, so that this one reads now, and for at most `defer_s` from
         now on.
 

@@ -12,7 +12,7 @@ import asyncio
 import logging
 from typing import Any, Protocol
 
-from channel_layer.errors import LayerUnavailable, WireError
+from channel_layer.errors import LayerUnavailable, ProtocolError
 from channel_layer.messaging.node_context import NodeContext
 from channel_layer.protocol.codec import unpack_batch
 from channel_layer.redis import scripts as redis_scripts
@@ -179,7 +179,7 @@ class Inbox:
             self._read_bytes += len(fields[1])
             try:
                 sender, packets = unpack_batch(fields[1])
-            except WireError as error:
+            except ProtocolError as error:
                 log.warning("dropped an entry of the inbox: %s", error)
                 self._observer.on_malformed()
                 continue

@@ -170,7 +170,7 @@ class Outbox:
         except MemoryError as error:
             self._rejected(destination, error)
         except (TypeError, ValueError):  # it never can be sent; the receiver finds out that packets are lost
-            log.exception("an internal error: what %a was to be told cannot be sent", destination.node)
+            log.exception("an internal error: packets for %a cannot be sent", destination.node)
             self.drop(destination.node)
 
     def _send(self, destination: _Destination) -> None:

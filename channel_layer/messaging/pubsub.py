@@ -16,7 +16,7 @@ import logging
 from collections import Counter
 from typing import Protocol
 
-from channel_layer.errors import WireError
+from channel_layer.errors import ProtocolError
 from channel_layer.messaging.node_context import NodeContext
 from channel_layer.process.rate_limited_log import RateLimitedLog
 from channel_layer.protocol.codec import unpack
@@ -200,8 +200,8 @@ class PubSub:
         try:
             what, node = unpack(content)
             if type(what) is not str or type(node) is not str:
-                raise WireError("news are two strings")
-        except (WireError, TypeError, ValueError) as error:
+                raise ProtocolError("news are two strings")
+        except (ProtocolError, TypeError, ValueError) as error:
             log.warning("dropped news: %s", error)
             self._observer.on_malformed()
             return
@@ -211,8 +211,8 @@ class PubSub:
         try:
             event = unpack(content)
             if not isinstance(event, dict) or not isinstance(event.get("type"), str):
-                raise WireError("a message is a map with a type")
-        except WireError as error:
+                raise ProtocolError("a message is a map with a type")
+        except ProtocolError as error:
             if times := self._malformed_log.count(self._loop.time()):
                 log.warning("dropped a message to group %s: %s; %d such since this was told last", group, error, times)
             self._observer.on_malformed()

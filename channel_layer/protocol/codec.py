@@ -10,7 +10,7 @@ from typing import Any
 
 import msgpack
 
-from channel_layer.errors import InvalidMessage, WireError
+from channel_layer.errors import InvalidMessage, ProtocolError
 from channel_layer.process.log_values import shown
 from channel_layer.protocol.names import is_node_name
 from channel_layer.protocol.packets import LENGTH_MIN, VERSION
@@ -37,11 +37,11 @@ def pack_threadsafe(value: Any) -> bytes:
 
 
 def unpack(packed: bytes) -> Any:
-    """The value in `packed`. Raises WireError."""
+    """The value in `packed`. Raises ProtocolError."""
     try:
         return msgpack.unpackb(packed)
     except (ValueError, msgpack.exceptions.UnpackException) as error:
-        raise WireError(f"not msgpack: {error}") from error
+        raise ProtocolError(f"not msgpack: {error}") from error
 
 
 def batch_head(node: str) -> bytes:
@@ -66,17 +66,17 @@ def join_batch(head: bytes, packed: list[bytes]) -> bytes:
 
 
 def unpack_batch(packed: bytes) -> tuple[str, list[list[Any]]]:
-    """(sender, packets) of one batch. Raises WireError. The fields after a packet's epoch are checked by its handler."""
+    """(sender, packets) of one batch. Raises ProtocolError. The fields after a packet's epoch are checked by its handler."""
     batch = unpack(packed)
     try:
         version, sender, packets = batch
         if version != VERSION:
-            raise WireError(f"the version of a batch is {shown(version)}; this process speaks {VERSION}")
+            raise ProtocolError(f"the version of a batch is {shown(version)}; this process speaks {VERSION}")
         for packet in packets:
             if len(packet) < LENGTH_MIN[packet[0]] or type(packet[2]) is not int:
-                raise WireError(f"a packet of kind {packet[0]} with {len(packet)} fields")
+                raise ProtocolError(f"a packet of kind {packet[0]} with {len(packet)} fields")
     except (TypeError, ValueError, KeyError, IndexError) as error:
-        raise WireError(f"not a batch ({type(error).__name__})") from error
+        raise ProtocolError(f"not a batch ({type(error).__name__})") from error
     if type(packets) is not list or type(sender) is not str or not is_node_name(sender):
-        raise WireError("not a batch: a sender is the name of a node, packets are an array")
+        raise ProtocolError("not a batch: a sender is the name of a node, packets are an array")
     return sender, packets

@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Any
 
-from channel_layer.errors import WireError
+from channel_layer.errors import ProtocolError
 from channel_layer.protocol.close_codes import ABNORMAL
 from channel_layer.protocol.events import Event
 
@@ -20,7 +20,7 @@ VERSION = 1
 Packet = tuple[Any, ...]
 
 #: What a malformed packet may raise in its handler. It ends its own connection, and affects no other.
-MALFORMED = (TypeError, ValueError, KeyError, IndexError, AttributeError, RecursionError, WireError)
+MALFORMED = (TypeError, ValueError, KeyError, IndexError, AttributeError, RecursionError, ProtocolError)
 
 
 class Kind(IntEnum):

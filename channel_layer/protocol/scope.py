@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from channel_layer.errors import WireError
+from channel_layer.errors import ProtocolError
 from channel_layer.protocol.codec import pack, unpack
 from channel_layer.protocol.events import Event
 
@@ -43,7 +43,7 @@ class ScopeReader:
         self._remembered: dict[Piece, Event] = {}
 
     def read(self, pieces: list[Piece]) -> Event:
-        """The scope in these pieces, which belongs to the caller alone. Raises WireError, KeyError or TypeError for a malformed
+        """The scope in these pieces, which belongs to the caller alone. Raises ProtocolError, KeyError or TypeError for a malformed
         one.
         """
         scope: Event = {}
@@ -58,7 +58,7 @@ class ScopeReader:
     def _unpacked(self, piece: Piece) -> Event:
         part = unpack(piece)
         if not isinstance(part, dict):
-            raise WireError(f"a piece of a scope is a map, not {type(part).__name__}")
+            raise ProtocolError(f"a piece of a scope is a map, not {type(part).__name__}")
         for key, shape in _SHAPES.items():
             if key in part:
                 part[key] = shape(part[key])

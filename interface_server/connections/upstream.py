@@ -130,8 +130,8 @@ class UpstreamConnection(Connection):
 
     # -- from the queue
 
-    def waits(self, epoch: int) -> bool:
-        """See `EnqueueListener.waits`."""
+    def is_pending(self, epoch: int) -> bool:
+        """See `EnqueueListener.is_pending`."""
         return epoch == self.epoch and self.state is not _DONE
 
     def opened(self, epoch: int, outcome: bytes | Outcome) -> None:

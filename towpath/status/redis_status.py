@@ -6,7 +6,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from channel_layer.errors import WireError
+from channel_layer.errors import ProtocolError
 from channel_layer.process.local_process import identity
 from channel_layer.protocol.codec import unpack
 from channel_layer.protocol.keys import HTTP_CHANNEL, WEBSOCKET_CHANNEL, Keys
@@ -72,7 +72,7 @@ def _lease(name: str, packed: bytes) -> dict[str, Any]:
     """What a process says of itself, as far as it is figures and text; one that speaks otherwise is shown by its name alone."""
     try:
         said = unpack(packed)
-    except WireError:
+    except ProtocolError:
         said = {}
     plain = {field: value for field, value in said.items() if _is_plain(value)} if isinstance(said, dict) else {}
     return {**plain, "node": name}

@@ -1,11 +1,11 @@
-"""Batches of packets: bytes in, packets or a WireError out."""
+"""Batches of packets: bytes in, packets or a ProtocolError out."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channel_layer.errors import WireError
+from channel_layer.errors import ProtocolError
 from channel_layer.protocol import codec, packets
 
 
@@ -23,7 +23,7 @@ def test_any_bytes_are_a_batch_or_a_wire_error(garbage: bytes) -> None:
     """P12. Nothing else comes out of the decoder."""
     try:
         codec.unpack_batch(garbage)
-    except WireError:
+    except ProtocolError:
         pass
 
 

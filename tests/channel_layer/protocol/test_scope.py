@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from channel_layer.errors import WireError
+from channel_layer.errors import ProtocolError
 from channel_layer.protocol import scope as scopes
 from channel_layer.protocol.codec import pack
 from channel_layer.protocol.packets import MALFORMED
@@ -83,4 +83,4 @@ def test_what_is_no_scope_is_refused(pieces: Any) -> None:
     """P12."""
     with pytest.raises(MALFORMED):
         ScopeReader().read(pieces)
-    assert WireError in MALFORMED
+    assert ProtocolError in MALFORMED

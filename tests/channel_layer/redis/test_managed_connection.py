@@ -171,13 +171,13 @@ async def test_a_link_comes_back_whatever_its_callers_make_of_the_loss(redis: Pl
     await until(lambda: losses)
 
 
-class Applicants:
+class RecordedOutcomes:
     """All who want to be queued: what became of each, in order."""
 
     def __init__(self) -> None:
         self.outcomes: list[bytes | Outcome] = []
 
-    def waits(self, epoch: int) -> bool:
+    def is_pending(self, epoch: int) -> bool:
         return True
 
     def opened(self, epoch: int, outcome: bytes | Outcome) -> None:
@@ -186,16 +186,16 @@ class Applicants:
 
 async def test_who_sees_to_a_time_to_live_and_is_refused_sees_to_it_with_the_next_call(redis: PlayedRedis) -> None:
     """P11. Once a second is often enough, if it was done: a Redis that is out of memory has done nothing."""
-    opener = ChannelWriter(context(redis.address.url), "http.request", ChannelLimits(100, 10_000, 60_000))
+    writer = ChannelWriter(context(redis.address.url), "http.request", ChannelLimits(100, 10_000, 60_000))
     connection = await connect(redis.address)
-    opener.connected(connection)
-    applicants, caller = Applicants(), redis.callers[0]
+    writer.connected(connection)
+    listener, caller = RecordedOutcomes(), redis.callers[0]
     for number, answer in enumerate([b"-OOM command not allowed\r\n", *[b"*1\r\n" + bulk(b"1-0")] * 2], 1):
-        opener.open(b"packed", applicants, 1)
+        writer.open(b"packed", listener, 1)
         await until(lambda number=number: caller.names().count(b"EVALSHA") == number)
         caller.say(answer)
-        await until(lambda number=number: len(applicants.outcomes) == number)
-    assert applicants.outcomes == [Outcome.UNAVAILABLE, b"1-0", b"1-0"]
+        await until(lambda number=number: len(listener.outcomes) == number)
+    assert listener.outcomes == [Outcome.UNAVAILABLE, b"1-0", b"1-0"]
     assert [command[8] for command in caller.commands if command[0] == b"EVALSHA"] == [b"1", b"1", b"0"]
     connection.close()
 

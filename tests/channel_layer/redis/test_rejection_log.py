@@ -12,33 +12,33 @@ log = logging.getLogger("towpath.test")
 BEGIN = 1000.0
 
 
-def refuse_for(refusals: RejectionLog, seconds: int, begin: float = BEGIN) -> float:
-    """A hundred refusals in each second; when the last one was."""
+def refuse_for(rejections: RejectionLog, seconds: int, begin: float = BEGIN) -> float:
+    """A hundred rejections in each second; when the last one was."""
     moments = [begin + number / 100 for number in range(seconds * 100)]
     for now in moments:
-        refusals.rejected("OOM", now)
+        rejections.rejected("OOM", now)
     return moments[-1]
 
 
 def test_refusals_are_told_when_they_begin_and_when_they_are_over(caplog: pytest.LogCaptureFixture) -> None:
-    refusals = RejectionLog(log, "new connections")
-    last = refuse_for(refusals, 4)
-    assert refusals.count == 400
-    refusals.accepted(last + QUIET_S)
-    refusals.accepted(last + QUIET_S)
+    rejections = RejectionLog(log, "new connections")
+    last = refuse_for(rejections, 4)
+    assert rejections.count == 400
+    rejections.accepted(last + QUIET_S)
+    rejections.accepted(last + QUIET_S)
     assert caplog.messages == [
         "Redis refused new connections: OOM",
         "Redis does not refuse new connections any more; it did 400 times",
     ]
-    assert not refusals.count
+    assert not rejections.count
 
 
 def test_who_is_refused_and_served_by_turns_is_no_news(caplog: pytest.LogCaptureFixture) -> None:
     """Near its limit Redis takes one and refuses the next."""
-    refusals = RejectionLog(log, "new connections")
+    rejections = RejectionLog(log, "new connections")
     for number in range(100):
-        refusals.rejected("OOM", BEGIN + number / 100)
-        refusals.accepted(BEGIN + number / 100)
+        rejections.rejected("OOM", BEGIN + number / 100)
+        rejections.accepted(BEGIN + number / 100)
     assert len(caplog.messages) == 1
 
 
@@ -53,8 +53,8 @@ def test_refusals_that_last_are_told_each_minute(caplog: pytest.LogCaptureFixtur
 
 
 def test_the_next_spell_is_news_again(caplog: pytest.LogCaptureFixture) -> None:
-    refusals = RejectionLog(log, "new connections")
-    last = refuse_for(refusals, 1)
-    refusals.accepted(last + QUIET_S)
-    refuse_for(refusals, 1, last + 2 * QUIET_S)
+    rejections = RejectionLog(log, "new connections")
+    last = refuse_for(rejections, 1)
+    rejections.accepted(last + QUIET_S)
+    refuse_for(rejections, 1, last + 2 * QUIET_S)
     assert caplog.messages.count("Redis refused new connections: OOM") == 2
