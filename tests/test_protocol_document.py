@@ -15,7 +15,7 @@ from channel_layer.protocol.codec import batch_head, join_batch, pack
 from channel_layer.protocol.packets import LENGTH_MIN, AdoptionRefusal, Close, Kind
 from channel_layer.settings import RedisSettings
 from interface_server.connections.interfaces import EndReason
-from interface_server.connections.upstream import ENDING_OF_CLOSE
+from interface_server.connections.upstream import END_REASON_OF_CLOSE
 from tests.support.both_dispatchers import interface, knock
 from tests.support.facts import until
 
@@ -98,10 +98,10 @@ def test_the_document_has_a_row_for_each_reason_to_close() -> None:
     table = TEXT[TEXT.index("**close** (6)") : TEXT.index("Any other number is treated as 4")]
     rows = {int(row[1]): row[2] for row in re.finditer(r"^\| (\d) \| (.*) \|$", table, re.MULTILINE)}
     assert sorted(rows) == sorted(Close)
-    for why, ending in ENDING_OF_CLOSE.items():
+    for why, ending in END_REASON_OF_CLOSE.items():
         cells = [cell.strip() for cell in rows[why].split("|")]
         assert cells[1:] == [str(ending.status), "abort", str(ending.status), f"close {ending.close_code}"]
-    assert ENDING_OF_CLOSE[Close.UNKNOWN] is EndReason.UNKNOWN
+    assert END_REASON_OF_CLOSE[Close.UNKNOWN] is EndReason.UNKNOWN
 
 
 async def test_the_worker_in_the_document_serves_requests_and_leaves_nothing_behind(

@@ -69,7 +69,7 @@ class Outgoing:
         self.allowed = window
 
     @property
-    def room(self) -> bool:
+    def has_credit(self) -> bool:
         """May another message go?"""
         return self.sent < self.allowed
 

@@ -23,22 +23,22 @@ class WorkerChannels:
         self._node = node
         self._affinity = affinity
         self._workers = StickyWorkers()
-        self._openers: dict[str, dict[str, ChannelWriter]] = {}  # by worker and kind
+        self._writers: dict[str, dict[str, ChannelWriter]] = {}  # by worker and kind
         self._time = asyncio.get_running_loop().time
 
-    def opener(self, tie: Tie | None, kind: str) -> ChannelWriter | None:
+    def writer(self, tie: Tie | None, kind: str) -> ChannelWriter | None:
         """The way to the worker of this client; None: any worker may have it."""
         worker = None if tie is None else self._affinity.worker(tie, self._workers)
-        return None if worker is None else self._openers_to(worker)[kind]
+        return None if worker is None else self._writers_to(worker)[kind]
 
-    def _openers_to(self, worker: str) -> dict[str, ChannelWriter]:
-        openers = self._openers.get(worker)
-        if openers is None:
+    def _writers_to(self, worker: str) -> dict[str, ChannelWriter]:
+        writers = self._writers.get(worker)
+        if writers is None:
             to = self._node.worker_channel_writer
-            openers = {kind: to(channel, worker) for kind, channel in CHANNEL_OF_KIND.items()}
-            self._openers[worker] = openers
+            writers = {kind: to(channel, worker) for kind, channel in CHANNEL_OF_KIND.items()}
+            self._writers[worker] = writers
             self._node.acquire_peer(worker)
-        return openers
+        return writers
 
     def announced(self, worker: str) -> None:
         """A worker with a channel of its own has started."""
@@ -56,8 +56,8 @@ class WorkerChannels:
     def died(self, worker: str) -> None:
         """Nobody reads its channel any more."""
         self._workers.left(worker)
-        openers = self._openers.pop(worker, None)
-        if openers is not None:
+        writers = self._writers.pop(worker, None)
+        if writers is not None:
             self._node.release_peer(worker)
-            for opener in openers.values():
-                opener.abandon()
+            for writer in writers.values():
+                writer.abandon()

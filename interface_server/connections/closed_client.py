@@ -15,7 +15,7 @@ from interface_server.connections.services import ConnectionServices
 from interface_server.groups.interfaces import PushedMessage
 
 
-class EndingConnection(Upstream, Protocol):
+class ClosedConnection(Upstream, Protocol):
     """The connection of a client that has closed."""
 
     epoch: int
@@ -33,7 +33,7 @@ class ClosedClient:
 
     __slots__ = ("_upstream",)
 
-    def __init__(self, upstream: EndingConnection) -> None:
+    def __init__(self, upstream: ClosedConnection) -> None:
         self._upstream = upstream
 
     def adopted(self) -> None:
@@ -45,7 +45,7 @@ class ClosedClient:
         if epoch == upstream.epoch and upstream.owned and not upstream.accepted_here:
             upstream.leave(*upstream.leaving)
 
-    def heard(self) -> None:
+    def disconnect_if_delivered(self) -> None:
         """Has an instance that has accepted, as it would be refused to after the disconnect, got all? Now the client has left."""
         upstream = self._upstream
         if upstream.accepted_here and not upstream.waiting:
@@ -63,7 +63,7 @@ class ClosedClient:
 
     def deliver(self, events: Sequence[Event], size_bytes: int) -> None:
         self._upstream.delivered(size_bytes)
-        self.heard()
+        self.disconnect_if_delivered()
 
     def push(self, pushed: PushedMessage) -> None:
         self._upstream.services.counters["dropped.push_not_open"] += 1

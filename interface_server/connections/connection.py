@@ -69,7 +69,6 @@ class Connection(Link):
         "deaths",
         "delivered_bytes",
         "expects_continue",
-        "halted",
         "handshake",
         "kept",
         "kept_bytes",
@@ -78,6 +77,7 @@ class Connection(Link):
         "opening",
         "owner",
         "placed",
+        "reading_paused",
         "resume",
         "started",
         "state",
@@ -110,7 +110,7 @@ class Connection(Link):
         #: Events from the client for which there was no owner or no room.
         self.waiting: list[tuple[Event, int]] | None = None
         self.waiting_bytes = 0
-        self.halted = False  # the client's side was told that there is no room
+        self.reading_paused = False  # the client's side was told that there is no room
         self.placed = self.came = 0  # of what its instance says by the layer: in its packets, and to groups
 
     @property
@@ -177,7 +177,7 @@ class Connection(Link):
         """The instance consumes: it was started. What must not start twice is not kept any longer, nor what is too long."""
         self.started = True
         if not self.may_start_twice or (self.kept_bytes > REPLAY_SIZE_BYTES_MAX and self.resume is _NEVER):
-            self.forget_opening()
+            self.drop_opening()
 
     def filter_events(self, events: list[Event]) -> list[Event]:
         """What of an instance's events its WebSocket's client is to see: not a second accept, and not what is for us."""
@@ -195,7 +195,7 @@ class Connection(Link):
             else:
                 shown.append(event)
         if self.resume is _NEVER:
-            self.forget_opening()
+            self.drop_opening()
         return shown
 
     def consumed(self, sequence: int) -> None:
@@ -216,14 +216,14 @@ class Connection(Link):
         self.consumed(consumed)
         return self.transition(Trigger.HANDED_OFF)
 
-    def forget_opening(self) -> None:
+    def drop_opening(self) -> None:
         """It will not be opened again: its client has seen something, or too much was forwarded."""
         self.opening = None
         self.kept = None
 
     def offer(self, event: Event, size_bytes: int) -> Packet | None:
         """An event from the client: its packet, if it may go now; None: it waits."""
-        if self.state is _OWNED and not self.waiting and self.outgoing.room:
+        if self.state is _OWNED and not self.waiting and self.outgoing.has_credit:
             return self._packet(event, size_bytes)
         if self.waiting is None:
             self.waiting = []
@@ -233,25 +233,25 @@ class Connection(Link):
 
     def next_waiting(self) -> Packet | None:
         """The packet of the next event that waited and may go now."""
-        if not self.waiting or not self.outgoing.room or self.state is not _OWNED:
+        if not self.waiting or not self.outgoing.has_credit or self.state is not _OWNED:
             return None
         event, size_bytes = self.waiting.pop(0)
         self.waiting_bytes -= size_bytes
         return self._packet(event, size_bytes)
 
     @property
-    def room(self) -> bool:
+    def may_read(self) -> bool:
         """May the client's side go on reading?
 
         Between two owners an open WebSocket has a window here, as it had one with its owner: who is not read gets no answer to
         its pings and its close, and nobody hears it leave.
         """
         if self.state is _OWNED:
-            return not self.waiting and self.outgoing.room
+            return not self.waiting and self.outgoing.has_credit
         return self.accepted and self.state is not _DONE and self.waiting_bytes < self.incoming.window
 
     @property
-    def has_last_words(self) -> bool:
+    def has_undelivered_events(self) -> bool:
         """Between two owners: has the client of an open WebSocket said what nobody has received? One that closes is heard out."""
         return self.accepted and self.state is _QUEUED and bool(self.waiting)
 
@@ -263,7 +263,7 @@ class Connection(Link):
             self.kept.append((event, size_bytes))
             self.kept_bytes += size_bytes
             if self.started and self.kept_bytes > REPLAY_SIZE_BYTES_MAX and self.resume is _NEVER:
-                self.forget_opening()
+                self.drop_opening()
         return self.data([event])
 
     def _next_epoch(self) -> None:

@@ -10,7 +10,7 @@ TARGET_CHARS_MAX = 200
 
 def in_hand(worker: str, requests: Iterable[str], websockets: int) -> str:
     """One line for the log. requests: method and target of each, in order of arrival."""
-    shown = [request if len(request) <= TARGET_CHARS_MAX else f"{request[:TARGET_CHARS_MAX]}…" for request in requests]
-    named = ", ".join(shown[:NAMED]) + f" and {len(shown) - NAMED} more" * (len(shown) > NAMED)
+    texts = [request if len(request) <= TARGET_CHARS_MAX else f"{request[:TARGET_CHARS_MAX]}…" for request in requests]
+    named = ", ".join(texts[:NAMED]) + f" and {len(texts) - NAMED} more" * (len(texts) > NAMED)
     sockets = f"{websockets} WebSocket{'s' * (websockets != 1)}" if websockets else ""
     return f"{worker} died while it had {' and '.join(filter(None, (named, sockets)))}"

@@ -27,7 +27,7 @@ from interface_server.connections.dead_worker import in_hand
 from interface_server.connections.interfaces import Client
 from interface_server.connections.pending_queue import PendingQueue
 from interface_server.connections.queue_log import QueueLog
-from interface_server.connections.redis_outage import waiting_too_long
+from interface_server.connections.redis_outage import connections_to_end_after_outage
 from interface_server.connections.transitions import IllegalMove, State, Trigger
 from interface_server.connections.upstream import UpstreamConnection
 from interface_server.groups.deliveries import Deliveries
@@ -37,7 +37,7 @@ from interface_server.settings import InterfaceSettings
 
 log = logging.getLogger("towpath.interface")
 
-SWEEP_INTERVAL_S = 0.5
+TICK_INTERVAL_S = 0.5
 
 #: What the owner of a connection alone may send, handed to the connection.
 _OF_OWNER: dict[int, Callable[[UpstreamConnection, list[Any]], None]] = {
@@ -77,8 +77,8 @@ class Dispatcher:
         self._own = None if self.affinity is None else WorkerChannels(self.node, self.affinity)
         self.node.read_peer_leases(self._own is not None)
         self.queue = PendingQueue(self.node, self._connections, self.counters, settings.redis, self._own)
-        self._waits = self.queue.waits
-        self._queue_log = QueueLog(self._waits)
+        self._timeouts = self.queue.timeouts
+        self._queue_log = QueueLog(self._timeouts)
         self._handlers = {
             packets.ADOPTED: self._adopted,
             packets.REFUSED: self._refused,
@@ -86,22 +86,22 @@ class Dispatcher:
             packets.JOIN: self.members.join,
             packets.LEAVE: self.members.leave,
         }
-        self._sweeper: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     # -- life
 
     async def start(self) -> None:
         """Stand on the wire. Raises LayerUnavailable."""
-        self._tell()  # the first lease says it already
+        self._report()  # the first lease says it already
         await self.node.start()
         if self._own is not None:
             await self.node.check_peers()  # clients come back to workers that they had before this process began
-        self._sweep()
+        self._tick()
 
     async def close(self) -> None:
         """Leave the wire; whoever still holds a connection of ours learns it by our lease, which ends."""
-        if self._sweeper is not None:
-            self._sweeper.cancel()
+        if self._timer is not None:
+            self._timer.cancel()
         await self.node.close()
 
     @property
@@ -114,23 +114,23 @@ class Dispatcher:
         """How many connections are open (queued or owned)."""
         return len(self._connections)
 
-    def _sweep(self) -> None:
+    def _tick(self) -> None:
         """Twice a second: who has waited for too long, and what is there to tell?"""
-        self._sweeper = self._loop.call_later(SWEEP_INTERVAL_S, self._sweep)  # first: whatever happens below
+        self._timer = self._loop.call_later(TICK_INTERVAL_S, self._tick)  # first: whatever happens below
         now = self._loop.time()
-        self.queue.look(now)
-        self.deliveries.look()
+        self.queue.check_timeouts(now)
+        self.deliveries.check_timeouts()
         if self._own is not None:
             self._own.listed(self.node.peer_leases)
-        self._queue_log.look(now)
+        self._queue_log.check(now)
         since_renewal_s = self.node.since_last_renewal_s(now)
-        for held in waiting_too_long(self._connections.values(), since_renewal_s, self._settings):
+        for held in connections_to_end_after_outage(self._connections.values(), since_renewal_s, self._settings):
             held.apply(Trigger.OUTAGE)
-        self._tell()
+        self._report()
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         """What `status` shows of this process."""
-        figures = {"connections": len(self._connections), "websockets": self._websockets, "queued": len(self._waits)}
+        figures = {"connections": len(self._connections), "websockets": self._websockets, "queued": len(self._timeouts)}
         self.node.report({**figures, "opened_total": self._opened}, self.counters)
 
     # -- Door
@@ -154,7 +154,7 @@ class Dispatcher:
 
     def adopted(self, connection: Connection) -> None:
         """See `ConnectionServices.adopted`."""
-        self._waits.end(connection.number)
+        self._timeouts.end(connection.number)
         if connection.owner is not None:
             self.node.acquire_peer(connection.owner)
             if self.affinity is not None and connection.tie is not None:
@@ -168,8 +168,8 @@ class Dispatcher:
         """See `ConnectionServices.release`."""
         self.node.release_peer(owner)
 
-    def forget(self, connection: Connection) -> None:
-        """See `ConnectionServices.forget`."""
+    def remove(self, connection: Connection) -> None:
+        """See `ConnectionServices.remove`."""
         number = connection.number
         upstream = self._connections.pop(number, None)
         if upstream is None:
@@ -179,9 +179,9 @@ class Dispatcher:
         if upstream.owner is not None:
             self.node.release_peer(upstream.owner)
         else:
-            self._waits.end(number)
+            self._timeouts.end(number)
         if number in self.deliveries.held:
-            self.deliveries.forget(upstream)
+            self.deliveries.discard(upstream)
         for group in self._membership.remove(number):
             self.node.unsubscribe(group)
 
@@ -254,12 +254,12 @@ class Dispatcher:
 
     def on_data_lost(self) -> None:
         """See `Receiver.on_data_lost`."""
-        self.queue.seek_all()
+        self.queue.recheck_queued()
 
     def on_resync_needed(self) -> None:
         """See `Receiver.on_resync_needed`."""
         for upstream in self._connections.values():
-            upstream.ask_what_is_lost()
+            upstream.start_resync()
 
     # -- packets
 

@@ -39,7 +39,7 @@ class QueuedConnection(EnqueueListener, Protocol):
     opening: Opening | None
     state_blob: object
     tie: Tie | None
-    opener: ChannelWriter
+    writer: ChannelWriter
     """The way on which it was queued last; set by the queue."""
     entry_id: bytes | None
     """On the shared channel, once it is known."""
@@ -68,12 +68,12 @@ class PendingQueue:
         self._connections = connections
         self._counters = counters
         #: Whoever is adopted or done is taken out of them by the pump.
-        self.waits = QueueTimeouts(settings.queue_wait_s, settings.resume_wait_s, settings.lease_ttl_s)
+        self.timeouts = QueueTimeouts(settings.queue_wait_s, settings.resume_wait_s, settings.lease_ttl_s)
         self._wait_ms = int(settings.queue_wait_s * 1000)
         self._resume_wait_ms = int(settings.resume_wait_s * 1000)
-        self._openers = {kind: node.channel_writer(channel) for kind, channel in CHANNEL_OF_KIND.items()}
+        self._writers = {kind: node.channel_writer(channel) for kind, channel in CHANNEL_OF_KIND.items()}
         #: Open sockets that wait for their next owner are bounded by the sockets that there are, and never refused.
-        self._reopener = node.requeue_writer(CHANNEL_OF_KIND["websocket"])
+        self._requeue_writer = node.requeue_writer(CHANNEL_OF_KIND["websocket"])
         self._own = own
         self._era = ""
         self._loop = asyncio.get_running_loop()
@@ -97,19 +97,19 @@ class PendingQueue:
                 {"state": connection.state_blob} if accepted else None,
             )
         )
-        connection.opener = opener = self._reopener if accepted else self._opener_for(connection)
-        connection.entry_id, connection.entry_size = None, opener.entry_size_bytes(packed)
-        self.waits.begin(connection.number, accepted, self._loop.time())
-        opener.open(packed, connection, connection.epoch)
+        connection.writer = writer = self._requeue_writer if accepted else self._writer_for(connection)
+        connection.entry_id, connection.entry_size = None, writer.entry_size_bytes(packed)
+        self.timeouts.begin(connection.number, accepted, self._loop.time())
+        writer.open(packed, connection, connection.epoch)
 
     def put_again(self, connection: QueuedConnection) -> None:
         """Queue it for its next epoch."""
         self._counters["connection.requeued"] += 1
         self.put(connection)
 
-    def doubt(self, connection: QueuedConnection) -> None:
+    def await_outcome(self, connection: QueuedConnection) -> None:
         """Whether it is queued is not known: if somebody took it, that somebody lives and says so soon."""
-        self.waits.doubt(connection.number, self._loop.time())
+        self.timeouts.await_outcome(connection.number, self._loop.time())
 
     def withdraw(self, connection: QueuedConnection, if_gone: Trigger | None = None) -> None:
         """Take its entry back, if it is there and we know where. if_gone: what happens to the connection if it is not there."""
@@ -122,27 +122,27 @@ class PendingQueue:
             if trigger is not None and epoch == connection.epoch:
                 connection.apply(trigger)
 
-        connection.opener.withdraw(connection.entry_id, connection.entry_size, answered)
+        connection.writer.withdraw(connection.entry_id, connection.entry_size, answered)
 
-    def seek(self, connection: QueuedConnection) -> None:
+    def recheck(self, connection: QueuedConnection) -> None:
         """If its entry is there all the same we take it back: then surely nobody else has it, nor ever will."""
         if connection.entry_id is None:
             connection.apply(Trigger.REDIS_EMPTY)
         else:
             self.withdraw(connection, if_gone=Trigger.REDIS_EMPTY)
 
-    def look(self, now: float) -> None:
+    def check_timeouts(self, now: float) -> None:
         """Whose wait is over?"""
-        for number in self.waits.due(now):
+        for number in self.timeouts.due(now):
             if (connection := self._connections.get(number)) is not None:
                 self._counters["queue.timeout"] += 1
                 connection.apply(Trigger.WAIT_OVER)
 
-    def seek_all(self) -> None:
+    def recheck_queued(self) -> None:
         """Redis has lost data: whose entry is there still?"""
-        log.warning("Redis has lost its data: %d connections were queued", len(self.waits))
-        for number in self.waits.queued():
-            self.seek(self._connections[number])
+        log.warning("Redis has lost its data: %d connections were queued", len(self.timeouts))
+        for number in self.timeouts.queued():
+            self.recheck(self._connections[number])
 
     def enter(self, era: str) -> None:
         """This is the life of Redis' data from now on."""
@@ -152,8 +152,8 @@ class PendingQueue:
 
     def _era_changed(self) -> None:
         """Redis has lost its data, or another server is Redis now: who is queued is queued no more."""
-        log.warning("Redis has begun a new life: %d connections were queued", len(self.waits))
-        for number in self.waits.queued():
+        log.warning("Redis has begun a new life: %d connections were queued", len(self.timeouts))
+        for number in self.timeouts.queued():
             self._connections[number].apply(Trigger.REDIS_EMPTY)
 
     def worker_died(self, worker: str) -> None:
@@ -161,12 +161,12 @@ class PendingQueue:
         if self._own is None:
             return
         self._own.died(worker)
-        for number in self.waits.queued():
+        for number in self.timeouts.queued():
             connection = self._connections[number]
             known = connection.entry_id is not None  # else its opener says where it stands
-            if connection.opener.worker == worker and known:
-                self.seek(connection)
+            if connection.writer.worker == worker and known:
+                self.recheck(connection)
 
-    def _opener_for(self, connection: QueuedConnection) -> ChannelWriter:
-        own = None if self._own is None else self._own.opener(connection.tie, connection.kind)
-        return own or self._openers[connection.kind]
+    def _writer_for(self, connection: QueuedConnection) -> ChannelWriter:
+        own = None if self._own is None else self._own.writer(connection.tie, connection.kind)
+        return own or self._writers[connection.kind]

@@ -19,13 +19,13 @@ SETTLES_S = 2.0
 class QueueLog:
     """Of one interface server's waits."""
 
-    def __init__(self, waits: QueueTimeouts) -> None:
-        self._waits = waits
+    def __init__(self, timeouts: QueueTimeouts) -> None:
+        self._timeouts = timeouts
         self._condition = LastingCondition(SETTLES_S)
 
-    def look(self, now: float) -> None:
+    def check(self, now: float) -> None:
         """now: monotonic seconds."""
-        longest_s = self._waits.longest_s(now)
+        longest_s = self._timeouts.longest_s(now)
         news = self._condition.observe(longest_s > LONG_S, now)
         if news is News.ENDED:
             log.warning(
@@ -33,4 +33,4 @@ class QueueLog:
             )
         elif news is not None:
             text = "%d connections wait for a worker, the first of them for %.0f s: no worker is there, or all are full or slow"
-            log.warning(text, len(self._waits), longest_s)
+            log.warning(text, len(self._timeouts), longest_s)

@@ -41,7 +41,7 @@ class QueueTimeouts:
         else:
             self._queued[number] = now + self._queue_s
 
-    def doubt(self, number: int, now: float) -> None:
+    def await_outcome(self, number: int, now: float) -> None:
         """Whether it is queued is not known: if somebody took it, that somebody lives and says so soon."""
         self.end(number)
         self._overdue[number] = now + self._unknown_s
@@ -55,8 +55,8 @@ class QueueTimeouts:
     def longest_s(self, now: float) -> float:
         """How long the one has waited that waits longest; 0.0 if nobody does."""
         begun = [now]
-        for waits, wait_s in ((self._queued, self._queue_s), (self._resuming, self._resume_s)):
-            begun += [end - wait_s for end in islice(waits.values(), 1)]
+        for queue, wait_s in ((self._queued, self._queue_s), (self._resuming, self._resume_s)):
+            begun += [end - wait_s for end in islice(queue.values(), 1)]
         return now - min(begun)
 
     def queued(self) -> list[int]:
@@ -68,14 +68,14 @@ class QueueTimeouts:
         due = [number for number, end in self._overdue.items() if end <= now]
         for number in due:
             del self._overdue[number]
-        for waits in (self._queued, self._resuming):
-            for number in _over(waits, now):
-                del waits[number]
+        for queue in (self._queued, self._resuming):
+            for number in _over(queue, now):
+                del queue[number]
                 self._overdue[number] = now + self._answered_s
                 due.append(number)
         return due
 
 
-def _over(waits: dict[int, float], now: float) -> list[int]:
+def _over(queue: dict[int, float], now: float) -> list[int]:
     """Those in front whose end has come."""
-    return list(takewhile(lambda number: waits[number] <= now, waits))
+    return list(takewhile(lambda number: queue[number] <= now, queue))

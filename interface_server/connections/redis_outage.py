@@ -16,7 +16,7 @@ from interface_server.settings import InterfaceSettings
 AConnection = TypeVar("AConnection", bound=Connection)
 
 
-def waiting_too_long(
+def connections_to_end_after_outage(
     connections: Iterable[AConnection], since_last_renewal_s: float, settings: InterfaceSettings
 ) -> list[AConnection]:
     """since_last_renewal_s: since our lease was renewed last. That happens each second: less than a lease would be a guess."""

@@ -41,7 +41,7 @@ class ConnectionServices(Protocol):
     def release(self, owner: str) -> None:
         """A connection has this owner no more, and goes on."""
 
-    def forget(self, connection: Connection) -> None:
+    def remove(self, connection: Connection) -> None:
         """It is done. Called again, it does nothing."""
 
     def after_accept_timeout(self, callback: Callable[[int], None], epoch: int) -> None:

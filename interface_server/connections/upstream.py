@@ -19,13 +19,13 @@ from interface_server.connections.interfaces import Client, EndReason
 from interface_server.connections.services import ConnectionServices
 from interface_server.connections.transitions import AFTER_COMPLETE, Action, State, Trigger
 
-_HAPPENING_OF_OUTCOME = {
+_TRIGGER_OF_OUTCOME = {
     Outcome.FULL: Trigger.FULL,
     Outcome.UNAVAILABLE: Trigger.UNAVAILABLE,
     Outcome.UNKNOWN: Trigger.UNKNOWN,
 }
 
-_ENDING_OF_ACTION = {
+_END_REASON_OF_ACTION = {
     Action.END_FULL: EndReason.FULL,
     Action.END_LATE: EndReason.LATE,
     Action.END_UNAVAILABLE: EndReason.UNAVAILABLE,
@@ -35,12 +35,12 @@ _ENDING_OF_ACTION = {
     Action.END_OUTAGE: EndReason.OUTAGE,
 }
 #: Said of who asks to be let in. Who is open already is told to come again.
-_NOT_LET_IN = frozenset((Action.END_FULL, Action.END_LATE, Action.END_UNAVAILABLE))
+_NOT_ACCEPTED = frozenset((Action.END_FULL, Action.END_LATE, Action.END_UNAVAILABLE))
 #: What the owner is told of an end that he cannot know of.
-_LAST_WORD = {Action.END_PACKETS_LOST: Cancel.PACKETS_LOST, Action.END_OUTAGE: Cancel.LEFT}
+_CANCEL_OF_ACTION = {Action.END_PACKETS_LOST: Cancel.PACKETS_LOST, Action.END_OUTAGE: Cancel.LEFT}
 
 #: By the number in a `close` packet: what its client learns.
-ENDING_OF_CLOSE: dict[int, EndReason] = {
+END_REASON_OF_CLOSE: dict[int, EndReason] = {
     Close.FINISHED: EndReason.FINISHED,
     Close.FAILED: EndReason.FAILED,
     Close.STOPPING: EndReason.STOPPING,
@@ -48,7 +48,7 @@ ENDING_OF_CLOSE: dict[int, EndReason] = {
 }
 
 #: Any other: the worker was too late.
-HAPPENING_OF_REFUSAL = {
+TRIGGER_OF_REFUSAL = {
     int(AdoptionRefusal.ERA): Trigger.REDIS_EMPTY,
     int(AdoptionRefusal.NOT_TAKEN): Trigger.NOT_STARTED,
     int(AdoptionRefusal.LEAVING): Trigger.NOT_STARTED,
@@ -64,7 +64,7 @@ _NEXT, _LOST = Order.NEXT, Order.LOST
 class UpstreamConnection(Connection):
     """Implements `Upstream` for the client's side, `QueuedConnection` for the queue, and `Recipient` for groups."""
 
-    __slots__ = ("client", "entry_id", "entry_size", "leaving", "opener", "services")
+    __slots__ = ("client", "entry_id", "entry_size", "leaving", "services", "writer")
 
     def __init__(
         self, services: ConnectionServices, client: Client, number: int, request: Request, window: int
@@ -73,7 +73,7 @@ class UpstreamConnection(Connection):
         super().__init__(number, request, window)
         self.services = services
         self.client = client
-        self.opener: ChannelWriter  # the way on which it was queued last
+        self.writer: ChannelWriter  # the way on which it was queued last
         self.entry_id: bytes | None = None  # on the shared channel, once it is known
         self.entry_size = 0
         self.leaving = LOST
@@ -95,11 +95,11 @@ class UpstreamConnection(Connection):
         packet = self.offer(event, size_bytes)
         if packet is not None:
             self._post(packet)
-            if self.outgoing.room:
+            if self.outgoing.has_credit:
                 return True
-        elif self.room:
+        elif self.may_read:
             return True
-        self.halted = True
+        self.reading_paused = True
         return False
 
     def delivered(self, size_bytes: int) -> None:
@@ -114,8 +114,8 @@ class UpstreamConnection(Connection):
     def leave(self, code: int = ABNORMAL, reason: str = "") -> None:
         """See `Upstream.leave`."""
         self.leaving = (code, reason)
-        if code != ABNORMAL and self.has_last_words and not self.services.draining:
-            self.client, self.halted = ClosedClient(self), True
+        if code != ABNORMAL and self.has_undelivered_events and not self.services.draining:
+            self.client, self.reading_paused = ClosedClient(self), True
             self.incoming.consumed = self.delivered_bytes  # what was on its way when it closed is in nobody's hands
             return
         self.apply(Trigger.LEFT)
@@ -124,7 +124,7 @@ class UpstreamConnection(Connection):
         """See `Upstream.complete`."""
         if self.state is _OWNED:  # as the table says, without the way through it: this ends every exchange
             self.state = AFTER_COMPLETE
-            self.services.forget(self)
+            self.services.remove(self)
         else:
             self.apply(Trigger.COMPLETE)
 
@@ -139,24 +139,24 @@ class UpstreamConnection(Connection):
         if epoch != self.epoch:
             return
         if isinstance(outcome, Outcome):
-            self.apply(_HAPPENING_OF_OUTCOME[outcome])
+            self.apply(_TRIGGER_OF_OUTCOME[outcome])
             return
         self.entry_id = outcome
         if self.state in (_DONE, State.OVERDUE):
             self.services.queue.withdraw(self)  # the client left, or its wait was over, before we knew what to withdraw
-        elif self.opener.abandoned and self.state is State.QUEUED:
-            self.services.queue.seek(self)  # the worker whose channel this is died in between
+        elif self.writer.abandoned and self.state is State.QUEUED:
+            self.services.queue.recheck(self)  # the worker whose channel this is died in between
 
     def on_refused(self, why: int) -> None:
         """Nobody will run this epoch. why: an AdoptionRefusal, or a number that is not known yet."""
-        self.apply(HAPPENING_OF_REFUSAL.get(why, Trigger.REFUSED))
+        self.apply(TRIGGER_OF_REFUSAL.get(why, Trigger.REFUSED))
 
     def on_adopted(self, owner: str, window: int) -> None:
         """A worker has taken it from the queue."""
         overdue = self.state is State.OVERDUE
         self.perform(self.adopted(owner, window))
         if overdue:  # perhaps it was taken in an earlier life of Redis' data, and what followed is lost
-            self.ask_what_is_lost()
+            self.start_resync()
 
     # -- from its owner
 
@@ -174,7 +174,7 @@ class UpstreamConnection(Connection):
                 else:
                     events = self._filtered(events)
             elif self.opening is not None:
-                self.forget_opening()
+                self.drop_opening()
             self.client.deliver(events, size_bytes)
         elif order is _LOST:
             self._packets_lost()
@@ -207,7 +207,7 @@ class UpstreamConnection(Connection):
         if why == Close.NOT_STARTED and self.opening is not None:
             self.apply(Trigger.NOT_STARTED)
         else:
-            end_reason = ENDING_OF_CLOSE.get(why, EndReason.UNKNOWN)  # first: what is no number raises here
+            end_reason = END_REASON_OF_CLOSE.get(why, EndReason.UNKNOWN)  # first: what is no number raises here
             trigger = Trigger.STOPPED if why == Close.STOPPING else Trigger.ENDED
             self.perform(self.transition(trigger), end_reason)
         if self.owner is None and owner is not None:  # it was opened again: what it shared with this worker is over
@@ -235,7 +235,7 @@ class UpstreamConnection(Connection):
         if self.owner is None:  # it was opened again
             self.services.release(owner)
 
-    def ask_what_is_lost(self) -> None:
+    def start_resync(self) -> None:
         """Packets may be lost in either direction: let both ends find out."""
         if self.state is _OWNED:
             self._resync(wants_answer=True)
@@ -276,10 +276,10 @@ class UpstreamConnection(Connection):
         """There is an owner, or none any more, or there is room again: send what may go, then let the client's side go on."""
         while (packet := self.next_waiting()) is not None:
             self._post(packet)
-        if self.halted and isinstance(self.client, ClosedClient):
-            self.client.heard()
-        elif self.halted and self.room:
-            self.halted = False
+        if self.reading_paused and isinstance(self.client, ClosedClient):
+            self.client.disconnect_if_delivered()
+        elif self.reading_paused and self.may_read:
+            self.reading_paused = False
             self.client.resume()
 
     def apply(self, trigger: Trigger) -> None:
@@ -294,22 +294,22 @@ class UpstreamConnection(Connection):
                 self.client.adopted()
             if self.epoch > 1:
                 self.delivered(0)  # what the client has taken since we were queued
-            if self.waiting or self.halted:
+            if self.waiting or self.reading_paused:
                 self.flow()
             return
         if action is Action.OPEN_AGAIN:
             self.services.queue.put_again(self)
-            if self.halted:
+            if self.reading_paused:
                 self.flow()
             return
         if action is Action.AWAIT:
-            self.services.queue.doubt(self)
+            self.services.queue.await_outcome(self)
         elif action is Action.WITHDRAW:
             self.services.queue.withdraw(self)
         elif action is Action.CANCEL_OWNER:
-            self._tell_owner(packets.cancel(self.number, self.epoch, Cancel.LEFT, *self.leaving))
+            self._notify_owner(packets.cancel(self.number, self.epoch, Cancel.LEFT, *self.leaving))
         if self.state is _DONE:
-            self.services.forget(self)
+            self.services.remove(self)
             self._end(action, end_reason)
 
     def abort(self) -> None:
@@ -317,14 +317,14 @@ class UpstreamConnection(Connection):
         self.apply(Trigger.ABORTED)
 
     def _end(self, action: Action, end_reason: EndReason | None) -> None:
-        if action in _LAST_WORD:
-            self._tell_owner(packets.cancel(self.number, self.epoch, _LAST_WORD[action]))
+        if action in _CANCEL_OF_ACTION:
+            self._notify_owner(packets.cancel(self.number, self.epoch, _CANCEL_OF_ACTION[action]))
         if action is Action.END_AS_REPORTED:
             self.client.end(end_reason or EndReason.FAILED)
-        elif self.accepted and action in _NOT_LET_IN:
+        elif self.accepted and action in _NOT_ACCEPTED:
             self.client.end(EndReason.STOPPING)
-        elif action in _ENDING_OF_ACTION:
-            self.client.end(_ENDING_OF_ACTION[action])
+        elif action in _END_REASON_OF_ACTION:
+            self.client.end(_END_REASON_OF_ACTION[action])
 
     def _post(self, packet: packets.Packet) -> str:
         """Send a packet to the owner, which there must be. Its name."""
@@ -332,6 +332,6 @@ class UpstreamConnection(Connection):
         self.services.post(self.owner, packet)
         return self.owner
 
-    def _tell_owner(self, packet: packets.Packet) -> None:
+    def _notify_owner(self, packet: packets.Packet) -> None:
         if self.owner is not None:
             self.services.post(self.owner, packet)

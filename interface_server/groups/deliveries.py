@@ -47,21 +47,21 @@ class Deliveries:
         try:
             pushed = PushedMessage(socket_message(event))
         except InvalidMessage as error:
-            self._dropped.tell("dropped.push_invalid", recipient.channel, str(error))
+            self._dropped.log("dropped.push_invalid", recipient.channel, str(error))
             return
         if recipient.accepted:
             recipient.client.push(pushed)
         elif recipient.kind == "websocket":
             self._hold_for_accept(recipient, pushed)
         else:
-            self._no_socket(recipient, pushed)
+            self._drop_without_socket(recipient, pushed)
 
     def _hold_for_accept(self, recipient: Recipient, pushed: PushedMessage) -> None:
         held = self._held_of(recipient)
         if held.size_bytes < self._held_bytes_max:
             held.keep_sent(pushed)
         else:
-            self._no_room(recipient, held)
+            self._drop_before_accept(recipient, held)
 
     def push(self, number: int, pushed: PushedMessage) -> None:
         """What somebody sent to a group: to one member, if it is still there."""
@@ -77,16 +77,16 @@ class Deliveries:
     def _in_order(self, recipient: Recipient, pushed: PushedMessage) -> None:
         self._heard(recipient, pushed)
         if recipient.kind != "websocket":
-            self._no_socket(recipient, pushed)
+            self._drop_without_socket(recipient, pushed)
         elif recipient.number not in self.held and may_go(recipient, pushed):
             recipient.client.push(pushed)
         else:
             self._hold(recipient, pushed)
             self.go_on(recipient)
 
-    def _no_socket(self, recipient: Recipient, pushed: PushedMessage) -> None:
+    def _drop_without_socket(self, recipient: Recipient, pushed: PushedMessage) -> None:
         where = f"group {pushed.group}" if pushed.group else recipient.channel
-        self._dropped.tell("dropped.push_to_http", where, f"{recipient.channel} is an HTTP exchange")
+        self._dropped.log("dropped.push_to_http", where, f"{recipient.channel} is an HTTP exchange")
 
     def _heard(self, recipient: Recipient, pushed: PushedMessage) -> None:
         """Its own message has come."""
@@ -102,12 +102,12 @@ class Deliveries:
             held.keep_push(pushed)
             self._give_up(recipient, held)
         else:
-            self._no_room(recipient, held)
+            self._drop_before_accept(recipient, held)
 
-    def _no_room(self, recipient: Recipient, held: Held) -> None:
+    def _drop_before_accept(self, recipient: Recipient, held: Held) -> None:
         self._counters["dropped.push_before_accept"] += 1
-        if not held.told:
-            held.told = True
+        if not held.drop_logged:
+            held.drop_logged = True
             text = "%s has not been accepted, and %d bytes wait for that: what comes now is dropped"
             log.warning(text, recipient.channel, held.size_bytes)
 
@@ -183,7 +183,7 @@ class Deliveries:
 
     # -- the ends of waiting
 
-    def look(self) -> None:
+    def check_timeouts(self) -> None:
         """Twice a second."""
         for number, held in tuple(self.held.items()):
             recipient = self._connections[number]
@@ -202,7 +202,7 @@ class Deliveries:
             held.give_up(recipient)
             self.go_on(recipient)
 
-    def forget(self, recipient: Recipient) -> None:
+    def discard(self, recipient: Recipient) -> None:
         """One of `held` is done: what waits is dropped with it, and a `join` or `leave` that waits gets its answer."""
         held = self.held.pop(recipient.number)
         self._counters["dropped.push_not_open"] += held.end()

@@ -20,9 +20,9 @@ from channel_layer.protocol.events import payload_size_bytes
 from channel_layer.protocol.packets import JOIN, LEAVE, SEND
 from interface_server.groups.interfaces import PushedMessage, Recipient
 
-#: How many looks, two a second, either side waits for the other. Counted, since a loop that was blocked has looked once, and reads
+#: How many checks, two a second, either side waits for the other. Counted, since a loop that was blocked has looked once, and reads
 #: first what came meanwhile.
-LOOKS_MAX = 3
+CHECKS_MAX = 3
 #: What each takes beside its payload, as objects of Python.
 HELD_OVERHEAD_BYTES = 512
 
@@ -30,7 +30,7 @@ HELD_OVERHEAD_BYTES = 512
 class Held:
     """One connection's pushes and packets that wait."""
 
-    __slots__ = ("awaited", "looks", "packets", "ready", "running", "size_bytes", "told", "unplaced")
+    __slots__ = ("awaited", "checks", "drop_logged", "packets", "ready", "running", "size_bytes", "unplaced")
 
     def __init__(self) -> None:
         self.ready: deque[PushedMessage] = deque()  #: nothing but the accept is missing
@@ -38,9 +38,9 @@ class Held:
         self.packets: deque[tuple[str, list[Any], int]] = deque()  #: with their senders and sizes
         self.awaited = 0  #: the message to a group that the packets wait for; 0: none
         self.size_bytes = 0  #: of all of them
-        self.looks = 0
+        self.checks = 0
         self.running = False  #: packets are being obeyed just now
-        self.told = False  #: that something was dropped
+        self.drop_logged = False  #: that something was dropped
 
     def __bool__(self) -> bool:
         return bool(self.ready or self.unplaced or self.packets or self.awaited)
@@ -48,7 +48,7 @@ class Held:
     def keep_push(self, pushed: PushedMessage) -> None:
         """A group's message waits behind all others."""
         if not self.unplaced and not self.awaited:
-            self.looks = 0
+            self.checks = 0
         self.unplaced.append(pushed)
         self.size_bytes += _push_size_bytes(pushed)
 
@@ -62,7 +62,7 @@ class Held:
         while self.unplaced and is_placed(recipient, self.unplaced[0]):
             self.ready.append(self.unplaced.popleft())
             if not self.awaited:
-                self.looks = 0
+                self.checks = 0
         if not self.ready or not recipient.accepted:
             return None
         pushed = self.ready.popleft()
@@ -71,7 +71,7 @@ class Held:
 
     def wait_for(self, count: int) -> None:
         """Packets wait for the `count`th message of their own instance to a group."""
-        self.awaited, self.looks = count, 0
+        self.awaited, self.checks = count, 0
 
     def keep_packet(self, sender: str, packet: list[Any]) -> None:
         """`packet` waits behind all others. Nonsense in it raises here, and is not kept."""
@@ -92,8 +92,8 @@ class Held:
 
     def overdue(self) -> bool:
         """Look once more: has one side waited for the other for too long? Only the accept is waited for without an end."""
-        self.looks += 1
-        return self.looks > LOOKS_MAX and (bool(self.awaited) or bool(self.unplaced))
+        self.checks += 1
+        return self.checks > CHECKS_MAX and (bool(self.awaited) or bool(self.unplaced))
 
     def end(self) -> int:
         """The connection is done: of all that waited only questions are left, which get their answers. How many pushes are dropped."""

@@ -17,11 +17,11 @@ class DroppedMessages:
 
     def __init__(self, counters: MutableMapping[str, int]) -> None:
         self._counters = counters
-        self._told: defaultdict[str, RateLimitedLog] = defaultdict(RateLimitedLog)
+        self._logs: defaultdict[str, RateLimitedLog] = defaultdict(RateLimitedLog)
         self._loop = asyncio.get_running_loop()
 
-    def tell(self, counter: str, where: str, why: str) -> None:
+    def log(self, counter: str, where: str, why: str) -> None:
         """One more, for the reason that has this counter. where: the group or the reply channel."""
         self._counters[counter] += 1
-        if times := self._told[counter].count(self._loop.time()):
+        if times := self._logs[counter].count(self._loop.time()):
             log.warning("dropped a message to %s: %s; %d such since this was told last", where, why, times)

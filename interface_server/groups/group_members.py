@@ -23,7 +23,7 @@ from interface_server.groups.fan_out import FanOut
 from interface_server.groups.interfaces import PushedMessage, Recipient
 
 #: After the accept of a resumed WebSocket's instance: until then it has confirmed the groups that it wants to stay in.
-SWEEP_S = 5.0
+CONFIRMATION_TIMEOUT_S = 5.0
 
 
 class GroupMembers:
@@ -52,10 +52,10 @@ class GroupMembers:
         try:
             pushed = PushedMessage(socket_message(event), group, origin)
         except InvalidMessage as error:
-            self._dropped.tell("dropped.push_invalid", f"group {group}", str(error))
+            self._dropped.log("dropped.push_invalid", f"group {group}", str(error))
             return
         if not self._fan_out.send(pushed, self._membership.members(group)):
-            self._dropped.tell("dropped.push_queue_full", f"group {group}", "too many wait for delivery already")
+            self._dropped.log("dropped.push_queue_full", f"group {group}", "too many wait for delivery already")
             self._deliveries.missed(pushed)
 
     def _origin(self, event: Event) -> tuple[int, int, int] | None:
@@ -96,9 +96,9 @@ class GroupMembers:
 
     def resumed(self, recipient: Recipient) -> None:
         """An instance has accepted a socket that it got from another: what it does not confirm of the memberships ends soon."""
-        self._loop.call_later(SWEEP_S, self._sweep, recipient, recipient.epoch)
+        self._loop.call_later(CONFIRMATION_TIMEOUT_S, self._remove_unconfirmed, recipient, recipient.epoch)
 
-    def _sweep(self, recipient: Recipient, epoch: int) -> None:
+    def _remove_unconfirmed(self, recipient: Recipient, epoch: int) -> None:
         if recipient.epoch == epoch and recipient.owned:
             for group in self._membership.expire_stale(recipient.number, epoch):
                 self._node.unsubscribe(group)

@@ -156,7 +156,7 @@ async def test_the_channels_of_a_worker_go_with_it(redis_settings: RedisSettings
             stream = server.node.context.keys.channel(own_channel(CHANNEL_OF_KIND["http"], dispatcher.node.name))
             assert await connection.execute("PTTL", stream) > 0
         assert server._own is not None
-        await until(lambda: not server._own._openers, "no way is left")
+        await until(lambda: not server._own._writers, "no way is left")
 
 
 async def test_two_reads_of_a_kind_bring_at_most_twice_what_a_worker_has_room_for(

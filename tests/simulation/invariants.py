@@ -117,14 +117,14 @@ def leaks(world: World) -> list[str]:
         owners: dict[str, int] = {}
         if process.role.startswith("interface"):
             if dispatcher._own is not None:
-                owners = dict.fromkeys(dispatcher._own._openers, 1)  # a way to a worker's own channel is a reason, too
+                owners = dict.fromkeys(dispatcher._own._writers, 1)  # a way to a worker's own channel is a reason, too
             for upstream in dispatcher._connections.values():
                 if upstream.state is State.OWNED:
                     owners[upstream.owner] = owners.get(upstream.owner, 0) + 1
             waiting = (
-                dispatcher._waits._queued,
-                dispatcher._waits._resuming,
-                dispatcher._waits._overdue,
+                dispatcher._timeouts._queued,
+                dispatcher._timeouts._resuming,
+                dispatcher._timeouts._overdue,
                 dispatcher.deliveries.held,
             )
         else:

@@ -189,7 +189,7 @@ _worker_take = QueueConsumer._take
 
 
 def _credit_with_an_owner_alone(self: Connection) -> bool:
-    return self.state is State.OWNED and not self.waiting and self.outgoing.room
+    return self.state is State.OWNED and not self.waiting and self.outgoing.has_credit
 
 
 def _hand_off_and_forget(self: Connection, consumed: int) -> Action:
@@ -332,7 +332,7 @@ FOUND: dict[str, list[Patch]] = {
     ],
     "a renewal that is under way may have found nothing": [(OwnLease, "renewal_pending", False)],
     "what answers whoever was thought dead is kept": [(FailureDetector, "confirm_dead", _confirm_gone_for_good)],
-    "between two owners an open socket is read": [(Connection, "room", property(_credit_with_an_owner_alone))],
+    "between two owners an open socket is read": [(Connection, "may_read", property(_credit_with_an_owner_alone))],
     "what the last owner sent takes its part of the next window": [
         (connection, "Incoming", lambda window, outstanding=0: Incoming(window))
     ],

@@ -157,7 +157,7 @@ class Dispatcher:
     def on_resync_needed(self) -> None:
         """See `Receiver.on_resync_needed`."""
         for downstream in self.registry.by_key.values():
-            downstream.ask_what_is_lost()
+            downstream.start_resync()
 
     def _dispatch(self, sender: str, packet: list[Any]) -> None:
         kind = packet[0]

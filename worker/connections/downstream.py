@@ -201,7 +201,7 @@ class DownstreamConnection(Link):
         elif wants_answer:
             self._resync(wants_answer=False)
 
-    def ask_what_is_lost(self) -> None:
+    def start_resync(self) -> None:
         """Packets may be lost in either direction: let both ends find out."""
         self._resync(wants_answer=True)
 

@@ -12,12 +12,12 @@ def test_a_whole_message_may_go_while_any_room_is_left() -> None:
     """P5. The bound of a buffer is its window and one message."""
     window = Outgoing(100)
     window.sent += 99
-    assert window.room
+    assert window.has_credit
     window.sent += 1_000
-    assert not window.room
+    assert not window.has_credit
     assert not window.allow(1_000)
     assert window.allow(1_100)
-    assert window.room
+    assert window.has_credit
 
 
 def test_credit_may_be_repeated_and_lost() -> None:
@@ -80,7 +80,7 @@ def test_a_window_that_grows_or_shrinks_never_leaves_its_sender_without_a_way_on
         if size % 3 == 0:
             while crowd:
                 budget.give_back(crowd.pop())
-        assert outgoing.room
+        assert outgoing.has_credit
         outgoing.sent += size
         before = incoming.announced
         if (total := incoming.consume(size, budget)) is not None:

@@ -147,7 +147,7 @@ def test_a_whole_event_may_go_while_any_room_is_left() -> None:
     """P5. And then nothing more until credit comes."""
     held = owned(POST, window=1)
     assert held.offer(PART, 10_000)
-    assert not held.room
+    assert not held.may_read
     assert not held.offer(PART, 68)
     held.outgoing.allow(10_001)
     assert event_of(held.next_waiting()) == PART
@@ -195,7 +195,7 @@ def test_who_has_shown_nothing_to_its_client_is_opened_again_at_most_twice() -> 
 def test_who_has_shown_something_is_not_opened_again() -> None:
     """P6. Half a response cannot be taken back."""
     held = owned(GET)
-    held.forget_opening()
+    held.drop_opening()
     assert held.owner_died(100.0) is Action.END_DIED
 
 
@@ -240,13 +240,13 @@ def test_between_two_owners_a_socket_is_read_up_to_a_window_and_keeps_its_order(
     held = socket_of(True)
     held.offer({"type": "websocket.receive", "text": "not consumed"}, 600)
     held.hand_off(consumed=0)
-    assert held.room
+    assert held.may_read
     assert not held.offer({"type": "websocket.receive", "text": "early"}, 399)
-    assert held.room, "the window is 1000 bytes"
+    assert held.may_read, "the window is 1000 bytes"
     held.offer({"type": "websocket.receive", "text": "the last that fits"}, 1)
-    assert not held.room
+    assert not held.may_read
     held.transition(Trigger.UNKNOWN)
-    assert (held.epoch, held.room) == (3, False), "another epoch makes no room"
+    assert (held.epoch, held.may_read) == (3, False), "another epoch makes no room"
     held.adopted("worker.b", 1000)
     texts = []
     while (packet := held.next_waiting()) is not None:
@@ -260,25 +260,25 @@ def test_only_an_open_socket_between_two_owners_has_last_words() -> None:
     held, queued = socket_of(True), connection(POST)
     held.offer({"type": "websocket.receive", "text": "not consumed"}, 600)
     queued.offer(PART, 68)
-    assert not held.has_last_words and not queued.has_last_words
+    assert not held.has_undelivered_events and not queued.has_undelivered_events
     held.hand_off(consumed=0)
-    assert held.has_last_words
+    assert held.has_undelivered_events
     held.adopted("worker.b", 1000)
     held.filter_events([{"type": "websocket.accept", "resumable": True}])
     assert held.next_waiting() is not None
     held.hand_off(consumed=1)
-    assert not held.has_last_words, "nothing waits"
+    assert not held.has_undelivered_events, "nothing waits"
 
 
 @pytest.mark.parametrize("opening", [POST, SOCKET])
 def test_who_has_not_been_let_in_is_not_read_before_it_is_owned(opening: tuple) -> None:
     """P5. Nobody has granted it anything yet."""
     held = connection(opening)
-    assert not held.room
+    assert not held.may_read
     held.adopted("worker.a", 100)
-    assert held.room
+    assert held.may_read
     held.owner_died(100.0)
-    assert not held.room
+    assert not held.may_read
 
 
 def test_who_did_not_ask_for_it_or_was_not_accepted_by_this_instance_is_not_handed_off() -> None:

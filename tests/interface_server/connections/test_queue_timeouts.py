@@ -38,7 +38,7 @@ def test_a_doubt_is_over_soon_and_whoever_is_taken_is_due_no_more() -> None:
     """One lease TTL and two seconds."""
     timeouts = waits()
     timeouts.begin(1, resumed=False, now=0)
-    timeouts.doubt(1, now=1)
+    timeouts.await_outcome(1, now=1)
     assert timeouts.queued() == []
     timeouts.begin(2, resumed=True, now=0)
     timeouts.end(2)

@@ -13,7 +13,7 @@ from channel_layer.protocol import packets
 from channel_layer.protocol.scope import Scope
 from interface_server.connections.upstream import UpstreamConnection
 from interface_server.groups.deliveries import Deliveries
-from interface_server.groups.delivery_order import LOOKS_MAX
+from interface_server.groups.delivery_order import CHECKS_MAX
 from interface_server.groups.dropped_messages import DroppedMessages
 from interface_server.groups.interfaces import PushedMessage
 
@@ -79,9 +79,9 @@ class Played:
         """By the inbox, to the reply channel."""
         self.deliveries.send(self.upstream, {"type": "websocket.send", "text": words}, count)
 
-    def look(self, times: int = 1) -> None:
+    def check_timeouts(self, times: int = 1) -> None:
         for _ in range(times):
-            self.deliveries.look()
+            self.deliveries.check_timeouts()
 
     @property
     def heard(self) -> list[str]:
@@ -122,17 +122,17 @@ async def test_neither_side_waits_for_the_other_for_ever() -> None:
     played = Played()
     played.place(1)
     played.packet(packets.DATA, 1, 1, "behind it")
-    played.look(LOOKS_MAX)
+    played.check_timeouts(CHECKS_MAX)
     assert played.heard == []
-    played.look()
+    played.check_timeouts()
     assert played.heard == ["behind it"] and played.counters["order.given_up"] == 1
     played.place(2)
     played.packet(packets.DATA, 1, 1, "not held up")
     assert played.heard[-1] == "not held up"
     played.group("early", count=4)
-    played.look(LOOKS_MAX)
+    played.check_timeouts(CHECKS_MAX)
     assert played.heard[-1] == "not held up"
-    played.look()
+    played.check_timeouts()
     assert played.heard[-1] == "early" and not played.deliveries.held
 
 
@@ -141,9 +141,9 @@ async def test_others_messages_do_not_lengthen_the_wait_for_one_that_was_lost() 
     played = Played()
     played.place(1)
     played.packet(packets.DATA, 1, 1, "behind it")
-    for _ in range(LOOKS_MAX + 1):
+    for _ in range(CHECKS_MAX + 1):
         played.group("another's")
-        played.look()
+        played.check_timeouts()
     assert played.heard[-1] == "behind it"
 
 
@@ -188,7 +188,7 @@ async def test_a_connection_that_is_refused_takes_along_what_waited_for_its_acce
     played.packet(packets.DATA, 1, 1, "neither this")
     played.group("nor this")
     del played.connections[1]
-    played.deliveries.forget(played.upstream)
+    played.deliveries.discard(played.upstream)
     assert played.obeyed == ["room"]
     assert played.counters["dropped.push_not_open"] == 2 and not played.deliveries.held
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from channel_layer.protocol import packets
-from interface_server.groups.delivery_order import HELD_OVERHEAD_BYTES, LOOKS_MAX, Held, is_own, is_placed, may_go
+from interface_server.groups.delivery_order import CHECKS_MAX, HELD_OVERHEAD_BYTES, Held, is_own, is_placed, may_go
 from interface_server.groups.interfaces import PushedMessage
 
 NUMBER, EPOCH, OWNER = 7, 2, "worker.1"
@@ -94,12 +94,12 @@ def test_packets_wait_for_the_message_that_was_published_before_them() -> None:
 
 
 def test_the_wait_of_either_side_has_an_end_and_that_for_the_accept_has_none() -> None:
-    """P5. Counted in looks, for a loop that was blocked has looked once."""
+    """P5. Counted in checks, for a loop that was blocked has looked once."""
     packets_wait, push_waits, accept_missing = Held(), Held(), Held()
     packets_wait.wait_for(1)
     push_waits.keep_push(pushed("own", count=1))
     accept_missing.keep_sent(pushed("early"))
-    for _ in range(LOOKS_MAX):
+    for _ in range(CHECKS_MAX):
         assert not any(held.overdue() for held in (packets_wait, push_waits, accept_missing))
     assert [held.overdue() for held in (packets_wait, push_waits, accept_missing)] == [True, True, False]
 
