@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum, auto
 from typing import Any
 
 from channel_layer.protocol import packets
@@ -20,8 +21,19 @@ PACKET_SIZE_BYTES = 65_536
 _NEXT, _LOST = Order.NEXT, Order.LOST  # looking up enum members is slow, and each packet needs it
 
 
+class Ownership(Enum):
+    """Whether this worker owns a connection: OWNED, then HANDED_OFF or at once OVER, and never back."""
+
+    OWNED = auto()
+    HANDED_OFF = auto()  #: nothing more is sent; the answer is `cancel`
+    OVER = auto()  #: either side has ended it
+
+
+_OWNED, _HANDED_OFF, _OVER = Ownership
+
+
 class DownstreamConnection(Link):
-    """Implements `Downstream`. `open` is True until either side has ended the connection."""
+    """Implements `Downstream`."""
 
     __slots__ = (
         "_credited",
@@ -29,7 +41,7 @@ class DownstreamConnection(Link):
         "_registry",
         "instance",
         "key",
-        "open",
+        "ownership",
         "pending",
         "pending_bytes",
         "placed",
@@ -60,7 +72,7 @@ class DownstreamConnection(Link):
         self.resumable = False  # the application asked for hand-off
         self.pending: list[Event] = []
         self.pending_bytes = 0
-        self.open = True
+        self.ownership = _OWNED
         self.instance: Instance | None = None  # until the connection is over
 
     @property
@@ -76,7 +88,7 @@ class DownstreamConnection(Link):
 
     def send(self, event: Event, size_bytes: int) -> None:
         """See `Downstream.send`."""
-        if not self.open:
+        if self.ownership is not _OWNED:
             return
         if not self.pending:
             self._registry.gather(self)
@@ -95,7 +107,7 @@ class DownstreamConnection(Link):
 
     def next_origin(self) -> packets.Origin | None:
         """See `OwnDownstream.next_origin`."""
-        if not self.open:
+        if self.ownership is not _OWNED:
             return None
         self.flush()
         self.placed += 1
@@ -105,12 +117,12 @@ class DownstreamConnection(Link):
         """See `Downstream.consumed`."""
         self.taken += 1
         total = self.incoming.consume(size_bytes, self._registry.budget)
-        if total is not None and self.open:
+        if total is not None and self.ownership is _OWNED:
             self._post_credit(total)
 
     def request_body(self) -> None:
         """See `Downstream.request_body`."""
-        if self._expects_continue and self.open:
+        if self._expects_continue and self.ownership is _OWNED:
             self._expects_continue = False
             self._post_credit(self.incoming.announced)
 
@@ -125,7 +137,7 @@ class DownstreamConnection(Link):
 
     def close(self, why: Close) -> None:
         """See `Downstream.close`."""
-        if self.open:
+        if self.ownership is _OWNED:
             self.flush()
             interface, number, epoch = self.key
             self._registry.post(interface, packets.close(number, epoch, why))
@@ -133,23 +145,28 @@ class DownstreamConnection(Link):
 
     def complete(self) -> None:
         """See `Downstream.complete`."""
-        if self.open:
+        if self.ownership is _OWNED:
             self.flush()
             self.over()
 
     def hand_off(self) -> None:
         """See `Downstream.hand_off`."""
-        if self.open:
+        if self.ownership is _OWNED:
             self.flush()
             self.sent += 1
             interface, number, epoch = self.key
             self._registry.post(interface, packets.handoff(number, epoch, self.sent, self.taken))
-            self.open = False  # nothing more is sent; the answer is `cancel`
+            self.ownership = _HANDED_OFF
+
+    @property
+    def open(self) -> bool:
+        """True until the connection is handed off or over."""
+        return self.ownership is _OWNED
 
     @property
     def held(self) -> bool:
         """True until the connection is over, also while a hand-off waits for its answer."""
-        return self._registry.holds(self)
+        return self.ownership is not _OVER
 
     def disconnect(self, code: int, reason: str) -> None:
         """End the connection, and give its instance the disconnect event."""
@@ -165,7 +182,7 @@ class DownstreamConnection(Link):
 
     def over(self) -> None:
         """Release the connection and its instance from each other, so that both are freed at once, without the garbage collector."""
-        self.open = False
+        self.ownership = _OVER
         self.instance = None
         self._registry.forget(self)
 

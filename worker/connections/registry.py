@@ -45,10 +45,6 @@ class ConnectionRegistry:
         self._pending.append(downstream)
         self._node.schedule_flush()
 
-    def holds(self, downstream: DownstreamConnection) -> bool:
-        """See `Registry.holds`."""
-        return self.by_key.get(downstream.key) is downstream
-
     def forget(self, downstream: DownstreamConnection) -> None:
         """See `Registry.forget`."""
         if self.by_key.pop(downstream.key, None) is not None:
