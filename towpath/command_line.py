@@ -133,8 +133,9 @@ def towpath() -> None:
 def serve(call: Call, /, app: str, **values: Any) -> int:
     """Serve APP (module:attribute) on this machine: Redis, interface servers, workers, kept alive."""
     from towpath.serve import serve as parent
+    from towpath.serve.serve_settings import ServeSettings
 
-    settings = parent.ServeSettings(
+    settings = ServeSettings(
         app=app,
         values=values,
         interfaces=values["interfaces"],

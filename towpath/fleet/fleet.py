@@ -54,7 +54,10 @@ class Job:
 class Fleet:
     """The slots of one program."""
 
-    def __init__(self, slots: Sequence[str], count: int) -> None:
+    def __init__(self, slots: Sequence[str], count: int, count_min: int = 0, count_max: int | None = None) -> None:
+        """The first `count` of `slots` are to be alive. count_min, count_max: what `scale` may ask for."""
+        self.count_min = count_min
+        self.count_max = len(slots) if count_max is None else count_max
         self._slots = {
             name: Slot(name, State.CURRENT if rank < count else State.IDLE, rank) for rank, name in enumerate(slots)
         }
@@ -78,6 +81,10 @@ class Fleet:
     def count(self) -> int:
         """How many there ought to be."""
         return self._count
+
+    def allows(self, count: object) -> bool:
+        """True if `scale` may ask for so many."""
+        return type(count) is int and self.count_min <= count <= self.count_max
 
     @property
     def current(self) -> list[str]:

@@ -45,6 +45,10 @@ class LeaseWatch:
     _have_stood: set[int] = field(default_factory=set)
     _absences: dict[int, Absence] = field(default_factory=dict)
 
+    def set_timeout(self, timeout_s: float) -> None:
+        """A worker may be frozen for so long from now on."""
+        self.timeout_s = timeout_s
+
     def look(
         self, workers: Mapping[str, int], interfaces: Mapping[str, int], ready: frozenset[int], now: float
     ) -> Verdict:

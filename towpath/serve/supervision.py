@@ -1,6 +1,6 @@
 """The life of a `serve` after its supervisor was started: wait for something to happen, look, act.
 
-What happens is a signal, a request, a changed file, or the next look at the processes. startup.py, restart_backoff.py and fleet.py decide.
+What happens is a signal, a request, a changed file, or the next look at the processes. The cores of towpath/fleet/ decide.
 """
 
 from __future__ import annotations
@@ -12,68 +12,47 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from enum import Enum, auto
 
 from channel_layer.process.stop_requests import Meaning, StopRequests
-from towpath.errors import INTERRUPTED, STARTUP_FAILURE, StartFailure
-from towpath.fleet import restart_backoff as retries
+from towpath.errors import INTERRUPTED, STARTUP_FAILURE
 from towpath.fleet.fleet import Fleet
-from towpath.fleet.lease_watch import LeaseWatch
-from towpath.fleet.startup import StartupMonitor
 from towpath.runtime import process_markers as marks
 from towpath.runtime.control_socket import ControlSocket, Request
-from towpath.runtime.run_dir import RunDir
 from towpath.runtime.worker_environment import WorkerEnvironment
-from towpath.serve.code_reload import ReloadWatch, Watched
+from towpath.serve import process_environment
+from towpath.serve.code_reload import ReloadWatch
 from towpath.serve.pausing import FOLLOW, Followers
+from towpath.serve.phase import MOVES, Phase, Trigger
+from towpath.serve.process_environment import NewOptions
+from towpath.serve.process_health import ProcessHealth
 from towpath.serve.process_table import ProcessTable
+from towpath.serve.reload import NewCode, Reload
 from towpath.serve.rollout import Rollout
+from towpath.serve.serve_log import log, shortened
+from towpath.serve.serve_settings import ServeContext
+from towpath.serve.start_sequence import FailedStart, StartSequence
 from towpath.serve.startup_output import Opening
-from towpath.status import redis_check
+from towpath.serve.undertakings import Undertakings
 from towpath.status.redis_status import RedisStatus
 from towpath.supervisord import conf as supervisord_conf
 from towpath.supervisord.conf import INTERFACE, WORKER, Plan
 from towpath.supervisord.process import Process
 from towpath.system import processes, standard_streams
-from towpath.system.processes import Identity
 
 #: While something is under way; supervisord itself looks up only when it is spoken to, or each second.
 LOOK_OFTEN_S = 0.1
 LOOK_SELDOM_S = 1.0
-LEASES_LOOK_S = 2.0
-LEASES_RETRY_S = 10.0  #: Redis did not answer, and takes two seconds for that
-REDIS_START_S = 20.0
 KILLED_PATIENCE_S = 5.0
 REFRESH_INTERVAL_S = 3600.0  #: of the run folder: cleaners of temporary files count in days
 FOLDER_LOST = 1  #: the exit code
+ENDED = "`towpath serve` has ended"
 
 
-class Phase(Enum):
-    """How far the whole is."""
-
-    REDIS = auto()  # the embedded server is starting; nothing else is
-    STARTING = auto()  # everything is started, not everything holds a lease: whoever fails now ends the whole
-    SERVING = auto()  # from now on whoever fails is started again
-    STOPPING = auto()
-
-
-class Sign(Enum):
-    """What can happen, beside a request."""
-
-    STOP = auto()
-    STOP_AT_ONCE = auto()
-    RELOAD = auto()
-    CHANGED = auto()  # files of the application, under --reload
-    LOOK = auto()  # a process may have died
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """Why nothing is served at all: the sentence, and the process that found it out."""
-
-    name: str
-    sentence: str
+def _fleets(plan: Plan) -> dict[str, Fleet]:
+    return {
+        INTERFACE: Fleet(supervisord_conf.interface_slots(plan), plan.interfaces, 1, plan.interfaces_max),
+        WORKER: Fleet(supervisord_conf.worker_slots(plan), plan.workers, 0, plan.workers_max),
+    }
 
 
 class Parent:
@@ -81,48 +60,53 @@ class Parent:
 
     def __init__(
         self,
-        folder: RunDir,
-        plan: Plan,
+        context: ServeContext,
         supervisord: subprocess.Popen[bytes],
-        redis: str,
-        prefix: str,
-        environment: WorkerEnvironment,
-        leases: LeaseWatch,
-        reload: Watched | None,
+        environment: Mapping[str, str],
         opening: Opening,
     ) -> None:
-        self._folder = folder
-        self._plan = plan
+        """environment: what the processes were started with."""
+        self._context = context
+        self._folder = context.folder
         self._supervisord = supervisord
-        self._processes = ProcessTable(folder)
-        self._redis = redis
-        self._status = RedisStatus(redis, prefix)
-        fleets = {
-            INTERFACE: Fleet(supervisord_conf.interface_slots(plan), plan.interfaces),
-            WORKER: Fleet(supervisord_conf.worker_slots(plan), plan.workers),
-        }
-        self._fleets = fleets
-        maxima = {INTERFACE: plan.interfaces_max, WORKER: plan.workers_max}
-        self.rollout = Rollout(self._processes, self._status, fleets, maxima, environment, self._say)
-        self._followers = Followers()
-        if reload is not None:
-            self.rollout.let_successors_judge(self._followers.old_code_stays)
-        self._happened: queue.SimpleQueue[Sign | Request] = queue.SimpleQueue()
-        self._held: list[Sign | Request] = []  # what came too early
-        self._control = ControlSocket(folder.path, self._happened.put)
-        self._watch = ReloadWatch(reload, self._changed) if reload is not None else None
-        self._phase = Phase.REDIS
-        self._began_at = time.monotonic()
-        self._beginning = StartupMonitor()
         self._opening = opening
-        self.refusal: Refusal | None = None
-        self._retries = retries.RestartBackoff()
-        self.leases = leases
-        self._leases_due_at = 0.0
+        self._processes = ProcessTable(context.folder)
+        self._status = RedisStatus(context.redis, context.prefix)
+        self._fleets = _fleets(context.plan)
+        self._start = StartSequence(context.redis, opening)
+        worker_timeout_s = context.settings.process_options["worker_timeout"]
+        self._health = ProcessHealth(self._processes, self._status, context.redis, worker_timeout_s)
+        self._followers = Followers()
+        self._rollout = self._make_rollout(environment)
+        self._triggers: queue.SimpleQueue[Trigger | Request] = queue.SimpleQueue()
+        self._held: list[Trigger | Request] = []  # what came too early
+        self._control = ControlSocket(context.folder.path, self._triggers.put)
+        watched = context.settings.reload
+        self._watch = ReloadWatch(watched, self._changed) if watched is not None else None
         self._stop_requests = StopRequests(marks.is_supervised())
-        self._refresh_at = self._began_at + REFRESH_INTERVAL_S
+        self._phase = Phase.REDIS
+        self._refresh_at = time.monotonic() + REFRESH_INTERVAL_S
         self._counts: dict[str, int] = {}
         self._code = 0
+        self.failure: FailedStart | None = None  #: why APP cannot be served at all, with the process that found it out
+
+    def _make_rollout(self, environment: Mapping[str, str]) -> Rollout:
+        old_code_stays = None if self._context.settings.reload is None else self._followers.old_code_stays
+        check = (*self._context.plan.command, "worker", self._context.settings.app, "--check")
+        undertakings = Undertakings(log)
+        reload = Reload(
+            self._fleets[WORKER],
+            NewCode(self._read_options, check, old_code_stays),
+            WorkerEnvironment(self._folder.folder, environment),
+            undertakings,
+        )
+        return Rollout(self._processes, self._status, self._fleets, reload, undertakings)
+
+    def _read_options(self) -> NewOptions:
+        """As of now, for new workers; what `serve` itself heeds of them it heeds now."""
+        new = process_environment.read_again(self._context)
+        self._health.set_worker_timeout(new.worker_timeout_s)
+        return new
 
     def run(self) -> int:
         """Until everything has ended; the exit code."""
@@ -133,30 +117,39 @@ class Parent:
         try:
             while self._supervisord.poll() is None:
                 try:
-                    self._happen(self._happened.get(timeout=self._pause_s))
+                    self._handle(self._triggers.get(timeout=self._pause_s))
                 except queue.Empty:
                     self._look()
             return self._ended()
         finally:
-            self._control.close()
-            self._followers.close()
-            self._turn_away()
-            if self._watch is not None:
-                self._watch.close()
-            self._status.close()
+            self._close()
 
-    def look_now(self, said: bytes) -> None:
+    def _close(self) -> None:
+        self._control.close()
+        self._followers.close()
+        self._turn_away()
+        if self._watch is not None:
+            self._watch.close()
+        self._status.close()
+
+    def look_now(self, logged: bytes) -> None:
         """supervisord said something, most likely that a process has died. From any thread.
 
         It would start that process again at its next look, up to a second later, unless it is spoken to.
         """
-        self._beginning.hear(said)
-        self._happened.put(Sign.LOOK)
+        self._start.hear(logged)
+        self._triggers.put(Trigger.LOOK)
 
     @property
     def _pause_s(self) -> float:
-        quiet = self._phase is Phase.SERVING and not self.rollout.busy
+        quiet = self._phase is Phase.SERVING and not self._rollout.busy
         return LOOK_SELDOM_S if quiet else LOOK_OFTEN_S
+
+    def _enter(self, phase: Phase) -> None:
+        """Raises ValueError where there is no such move."""
+        if phase not in MOVES[self._phase]:
+            raise ValueError(f"`serve` is {self._phase.name} and cannot become {phase.name}")
+        self._phase = phase
 
     # -- what happens
 
@@ -165,64 +158,66 @@ class Parent:
             signal.signal(number, lambda number, _: self._asked_to_stop(number))
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             # A terminal that goes away means the end; from anybody else it means new workers, as elsewhere.
-            meaning = Sign.STOP if os.isatty(standard_streams.STANDARD_INPUT) else Sign.RELOAD
-            signal.signal(signal.SIGHUP, lambda *_: self._happened.put(meaning))
+            meaning = Trigger.STOP if os.isatty(standard_streams.STANDARD_INPUT) else Trigger.RELOAD
+            signal.signal(signal.SIGHUP, lambda *_: self._triggers.put(meaning))
 
     def _asked_to_stop(self, number: int) -> None:
         if number == signal.SIGINT and not self._opening.loaded:
             self._code = INTERRUPTED
         meaning = self._stop_requests.hear(number, time.monotonic())
-        self._happened.put(Sign.STOP_AT_ONCE if meaning is Meaning.AT_ONCE else Sign.STOP)
+        self._triggers.put(Trigger.STOP_AT_ONCE if meaning is Meaning.AT_ONCE else Trigger.STOP)
 
     def _changed(self, paths: Sequence[str]) -> None:
-        self._say(f"changed: {', '.join(paths[:3])}{' …' if len(paths) > 3 else ''}")
-        self._happened.put(Sign.CHANGED)
+        log(f"changed: {shortened(paths)}")
+        self._triggers.put(Trigger.CHANGED)
 
-    def _happen(self, what: Sign | Request) -> None:
-        if what is Sign.STOP:
+    def _handle(self, what: Trigger | Request) -> None:
+        if what is Trigger.STOP:
             self._stop()
-        elif what is Sign.STOP_AT_ONCE:
+        elif what is Trigger.STOP_AT_ONCE:
             self._stop_now()
-        elif what is Sign.LOOK:
+        elif what is Trigger.LOOK:
             self._look()
         elif isinstance(what, Request) and what.asked.get("do") == FOLLOW:
             self._followers.add(what)
-        elif what is Sign.CHANGED:
+        elif what is Trigger.CHANGED:
             self._followers.code_changed()
-            self._happen(Sign.RELOAD)
+            self._handle(Trigger.RELOAD)
         elif self._phase is not Phase.SERVING:
             self._held.append(what)
         elif isinstance(what, Request):
-            self.rollout.obey(what)
+            self._rollout.obey(what)
         else:
-            self.rollout.reload()
+            self._rollout.reload()
             self._look()
 
     def _turn_away(self) -> None:
         """Whoever still waits for an answer gets one."""
-        self.rollout.close("`towpath serve` has ended")
-        while not self._happened.empty():
-            self._held.append(self._happened.get())
+        self._rollout.close(ENDED)
+        while not self._triggers.empty():
+            self._held.append(self._triggers.get())
         for what in self._held:
             if isinstance(what, Request):
-                what.end(1, "`towpath serve` has ended")
+                what.end(1, ENDED)
+
+    # -- the end
 
     def _stop(self) -> None:
         if self._phase is not Phase.STOPPING:
-            self._say("stopping; once more to stop at once")
+            log("stopping; once more to stop at once")
             self._end_supervisor()
         elif self._code == STARTUP_FAILURE:  # it has given up: nobody is being served
             self._stop_now()
 
     def _stop_now(self) -> None:
-        self._say("stopping now")
+        log("stopping now")
         self._kill()
 
     def _end_supervisor(self) -> None:
         """It asks all processes to leave, and leaves after the last."""
-        self._phase = Phase.STOPPING
+        self._enter(Phase.STOPPING)
         with contextlib.suppress(OSError):  # the folder may have gone, or the disk be full
-            self._folder.say_that_all_stops(self._plan.owns_socket)
+            self._folder.say_that_all_stops(self._context.plan.owns_socket)
         self._supervisord.terminate()
 
     def _kill(self) -> None:
@@ -239,10 +234,22 @@ class Parent:
     def _ended(self) -> int:
         left = self._folder.children()
         if self._phase is not Phase.STOPPING:
-            self._say(f"the supervisor has died ({self._supervisord.returncode}); ending everything")
+            log(f"the supervisor has died ({self._supervisord.returncode}); ending everything")
             self._code = 1
         processes.end_all(left, KILLED_PATIENCE_S)
         return self._code
+
+    def _fail(self, failure: FailedStart) -> None:
+        self._code = STARTUP_FAILURE
+        if not failure.name:
+            log(f"{failure.sentence}: giving up")
+            self._end_supervisor()
+            return
+        self.failure = failure
+        self._enter(Phase.STOPPING)  # nobody is being served: nothing has to end properly
+        self._supervisord.kill()  # first, or it would start the others again
+        for process in self._folder.children():
+            process.send(signal.SIGKILL)
 
     # -- the look at the processes
 
@@ -257,18 +264,17 @@ class Parent:
         elif self._phase is Phase.STARTING:
             self._look_for_start(seen)
         elif self._phase is Phase.SERVING:
-            self._look_for_lost(seen)
-            self._look_for_frozen(seen)
-            self.rollout.look(seen)
+            self._health.restart_lost(seen, self._rollout.wanted)
+            self._health.kill_frozen(seen, self._fleets)
+            self._rollout.look(seen)
             self._leave_counts()
 
     def _look_for_folder(self) -> None:
         """Neither supervisord nor the embedded server can make its socket again: a process that dies from now on stays dead."""
         lost = self._folder.lost()
         if lost:
-            shown = f"{', '.join(lost[:3])}{' …' if len(lost) > 3 else ''}"
-            self._say(
-                f"the run folder {self._folder.path} has lost {shown}: stopping, as what dies could not be started again"
+            log(
+                f"the run folder {self._folder.path} has lost {shortened(lost)}: stopping, as what dies could not be started again"
             )
             self._code = FOLDER_LOST
             self._end_supervisor()
@@ -278,97 +284,29 @@ class Parent:
 
     def _leave_counts(self) -> None:
         """For `status`, which sees only who is there. What cannot be written now is tried again at the next look."""
-        counts = self.rollout.counts
+        counts = self._rollout.counts
         if counts != self._counts:
             with contextlib.suppress(OSError):
                 self._folder.say(wanted=counts)
                 self._counts = counts
 
     def _look_for_redis(self, seen: Mapping[str, Process]) -> None:
-        try:
-            redis_check.check(self._redis)
-        except StartFailure as failure:
-            given_up = self._beginning.failure(seen, (supervisord_conf.REDIS,))
-            if given_up or time.monotonic() - self._began_at > REDIS_START_S:
-                self._fail(given_up.why_not if given_up else str(failure))
-            return
-        for name in self.rollout.wanted:
-            self._processes.start(name)
-        self._phase = Phase.STARTING
+        outcome = self._start.poll_redis(seen)
+        if isinstance(outcome, FailedStart):
+            self._fail(outcome)
+        elif outcome:
+            for name in self._rollout.wanted:
+                self._processes.start(name)
+            self._enter(Phase.STARTING)
 
     def _look_for_start(self, seen: Mapping[str, Process]) -> None:
-        wanted = self.rollout.wanted
         ready = self._status.ready_pids()
-        failed = self._beginning.failure(seen, wanted, ready)
-        if failed is not None:
-            self._fail_at_start(failed)
-            return
-        self._opening.look(any(name in seen and seen[name].loaded for name in self._fleets[WORKER].current))
-        if all(name in seen and seen[name].pid in ready for name in wanted):
-            self._phase = Phase.SERVING
-            self._say(f"ready after {time.monotonic() - self._began_at:.1f} s")
+        outcome = self._start.poll_processes(seen, self._rollout.wanted, self._fleets[WORKER].current, ready)
+        if isinstance(outcome, FailedStart):
+            self._fail(outcome)
+        elif outcome:
+            self._enter(Phase.SERVING)
+            log(f"ready after {self._start.passed_s:.1f} s")
             for what in self._held:
-                self._happened.put(what)
+                self._triggers.put(what)
             self._held.clear()
-
-    def _redis_stands(self) -> bool:
-        """Can anybody start at all?"""
-        try:
-            redis_check.check(self._redis)
-        except StartFailure:
-            return False
-        return True
-
-    def _look_for_lost(self, seen: Mapping[str, Process]) -> None:
-        lost, now = retries.lost(seen, self.rollout.wanted), time.monotonic()
-        if lost and not self._redis_stands():
-            self._retries.excuse(lost, now)
-            return
-        for name in self._retries.due(lost, now):
-            self._say(
-                f"{name} does not stay alive; starting it again (up to {retries.PAUSE_MAX_S:.0f} s after each failure)"
-            )
-            self._processes.start(name)
-
-    def _look_for_frozen(self, seen: Mapping[str, Process]) -> None:
-        now = time.monotonic()
-        if now < self._leases_due_at:
-            return
-        ready = self._status.ready_pids()
-        self._leases_due_at = time.monotonic() + (LEASES_LOOK_S if ready else LEASES_RETRY_S)
-        verdict = self.leases.look(self._running(WORKER, seen), self._running(INTERFACE, seen), ready, now)
-        for text in verdict.say:
-            self._say(text)
-        for process in filter(None, map(Identity.of, verdict.kill)):
-            process.send(signal.SIGKILL)
-
-    def _running(self, kind: str, seen: Mapping[str, Process]) -> dict[str, int]:
-        current = [name for name in self._fleets[kind].current if name in seen]
-        return {name: seen[name].pid for name in current if seen[name].state == "RUNNING"}
-
-    def _fail_at_start(self, process: Process) -> None:
-        """Until somebody has loaded APP, what is wrong is said as if that had been tried beforehand."""
-        if self._opening.loaded:
-            self._fail(process.why_not)
-        elif process.cannot_start and process.sentence:
-            self._refuse(Refusal(process.name, process.sentence))
-        elif not process.loaded:
-            self._refuse(Refusal(process.name, self._opening.sentence_of_a_death(process.end)))
-        else:
-            self._fail(process.why_not)
-
-    def _refuse(self, refusal: Refusal) -> None:
-        self.refusal = refusal
-        self._code = STARTUP_FAILURE
-        self._phase = Phase.STOPPING  # nobody is being served: nothing has to end properly
-        self._supervisord.kill()  # first, or it would start the others again
-        for process in self._folder.children():
-            process.send(signal.SIGKILL)
-
-    def _fail(self, why: str) -> None:
-        self._say(f"{why}: giving up")
-        self._code = STARTUP_FAILURE
-        self._end_supervisor()
-
-    def _say(self, text: str) -> None:
-        standard_streams.say(f"{'serve':<11} | {text}")

@@ -10,7 +10,7 @@ import resource
 import shutil
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -21,8 +21,11 @@ from towpath.fleet.fleet import Fleet
 from towpath.runtime.control_socket import NAME, ControlSocket, Request
 from towpath.runtime.run_dir import RunDir
 from towpath.runtime.worker_environment import WorkerEnvironment
+from towpath.serve.process_environment import NewOptions
 from towpath.serve.process_table import ProcessTable
+from towpath.serve.reload import NewCode, Reload
 from towpath.serve.rollout import Rollout
+from towpath.serve.undertakings import Undertakings
 from towpath.status.redis_status import RedisStatus
 
 SLOTS = [f"worker-{number}" for number in range(4)]
@@ -31,13 +34,13 @@ SLOTS = [f"worker-{number}" for number in range(4)]
 class Asked:
     """A rollout without processes, and somebody who asks for things."""
 
-    def __init__(self, folder: RunDir, status: RedisStatus) -> None:
+    def __init__(self, folder: RunDir, status: RedisStatus, check_command: Sequence[str]) -> None:
         self.said: list[str] = []
-        self.fleet = Fleet(SLOTS, 2)
-        fleets, maxima = {"worker": self.fleet}, {"worker": 2}
-        environment = WorkerEnvironment(folder.folder, {})
-        self.rollout = Rollout(ProcessTable(folder), status, fleets, maxima, environment, self.said.append)
-        self.rollout.variables = lambda: {"TOWPATH_GENERATION": "fleet/0"}
+        self.fleet = Fleet(SLOTS, 2, count_max=2)
+        undertakings = Undertakings(self.said.append)
+        new_code = NewCode(lambda: NewOptions({"TOWPATH_GENERATION": "fleet/0"}, 0.0), check_command)
+        reload = Reload(self.fleet, new_code, WorkerEnvironment(folder.folder, {}), undertakings)
+        self.rollout = Rollout(ProcessTable(folder), status, {"worker": self.fleet}, reload, undertakings)
 
     def reload(self) -> dict[str, object]:
         """The answer to one request."""
@@ -59,27 +62,31 @@ class Asked:
             return answers[-1]
 
 
+Asking = Callable[[Sequence[str]], Asked]
+
+
 @pytest.fixture
-def asked(tmp_path: Path, redis_server: RedisServer, prefix: str) -> Iterator[Asked]:
+def asking(tmp_path: Path, redis_server: RedisServer, prefix: str) -> Iterator[Asking]:
+    """Makes an `Asked` that checks the application with the given command."""
     folder = RunDir.hold(tmp_path / "run")
     status = RedisStatus(redis_server.url, prefix)
-    yield Asked(folder, status)
+    yield lambda check_command: Asked(folder, status, check_command)
     status.close()
     folder.leave()
 
 
-def test_a_reload_while_there_is_no_interpreter_leaves_the_old_workers(asked: Asked, tmp_path: Path) -> None:
+def test_a_reload_while_there_is_no_interpreter_leaves_the_old_workers(asking: Asking, tmp_path: Path) -> None:
     """P7. A deployment that is just replacing its environment must not end what serves."""
-    asked.rollout.check_command = (str(tmp_path / "removed" / "python"), "-m", "towpath")
+    asked = asking((str(tmp_path / "removed" / "python"), "-m", "towpath"))
     answer = asked.reload()
     assert answer["code"] == 1 and "the application cannot be loaded" in str(answer["say"])
     assert asked.said[-1].endswith("the old workers stay")
     assert asked.fleet.current == SLOTS[:2] and not asked.rollout.busy
 
 
-def test_a_reload_that_cannot_leave_its_environment_leaves_the_old_workers(asked: Asked, tmp_path: Path) -> None:
+def test_a_reload_that_cannot_leave_its_environment_leaves_the_old_workers(asking: Asking, tmp_path: Path) -> None:
     """P7. A disk may be full, or somebody may have swept the folder."""
-    asked.rollout.check_command = (sys.executable, "-c", "")
+    asked = asking((sys.executable, "-c", ""))
     shutil.rmtree(tmp_path / "run")
     answer = asked.reload()
     assert answer["code"] == 1 and "the new environment cannot be written" in str(answer["say"])

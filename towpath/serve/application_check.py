@@ -1,0 +1,84 @@
+"""Loading the application once in a process of its own, before workers are replaced.
+
+`serve` polls that process, so that it can be stopped meanwhile.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from typing import IO
+
+from towpath.serve.startup_output import SILENT_S
+from towpath.system import processes, standard_streams
+
+CHECK_PATIENCE_S = 120.0
+SAID_BY_US = "towpath: "
+
+
+class SlowLoadNotice:
+    """One sentence for those who wait, once loading the application takes long."""
+
+    def __init__(self, timeout_s: float) -> None:
+        """timeout_s: after how long loading is given up."""
+        self._due_at = time.monotonic() + SILENT_S
+        self._timeout_s = timeout_s
+
+    def take(self) -> str:
+        """The sentence when it is due, once; otherwise empty."""
+        if time.monotonic() < self._due_at:
+            return ""
+        self._due_at = math.inf
+        return f"still loading the application; given up after {self._timeout_s:.0f} s …"
+
+
+def _scratch() -> IO[str]:
+    """A file that has no name. In memory where the system has that: there may be no folder for temporary files."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("towpath-check"), "w+", errors="replace")
+    return tempfile.TemporaryFile("w+", errors="replace")
+
+
+class ApplicationCheck:
+    """`towpath worker APP --check`, under way."""
+
+    def __init__(self, command: Sequence[str], variables: Mapping[str, str]) -> None:
+        self.variables = variables
+        self.slow = SlowLoadNotice(CHECK_PATIENCE_S)
+        self._output = _scratch()
+        self._deadline = time.monotonic() + CHECK_PATIENCE_S
+        self._process = subprocess.Popen(
+            command,
+            env=dict(variables),
+            stdin=subprocess.DEVNULL,
+            stdout=self._output,
+            stderr=self._output,
+            preexec_fn=processes.end_with_parent,
+        )
+
+    def outcome(self) -> str | None:
+        """None: not yet. Empty: all is well. Else why not, in one sentence; the rest of what was said is shown."""
+        if self._process.poll() is None:
+            if time.monotonic() < self._deadline:
+                return None
+            self.end()
+            return f"the application was not loaded within {CHECK_PATIENCE_S:.0f} s"
+        return "" if self._process.returncode == 0 else self._failure()
+
+    def _failure(self) -> str:
+        self._output.seek(0)
+        lines = self._output.read().rstrip().splitlines()
+        if not lines or not lines[-1].startswith(SAID_BY_US):
+            lines.append(f"{SAID_BY_US}loading the application ended with {self._process.returncode}")
+        for line in lines[:-1]:
+            standard_streams.say(line)
+        return lines[-1].removeprefix(SAID_BY_US)
+
+    def end(self) -> None:
+        """Kill it, whatever it is doing."""
+        self._process.kill()
+        self._process.wait()

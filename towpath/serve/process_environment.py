@@ -1,0 +1,65 @@
+"""The environment variables that the processes of a `serve` start with: at the start, and again for each reload."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from towpath.config import options
+from towpath.runtime import terminal
+from towpath.runtime.worker_environment import APP, FROM_SUPERVISORD, GENERATION, PAUSES, RUN_DIR
+from towpath.serve.serve_settings import ServeContext
+from towpath.system import working_directory
+
+
+@dataclass(frozen=True, slots=True)
+class NewOptions:
+    """The options of a `serve` as they are now. unheeded: the changed ones that count only after `serve` is started again."""
+
+    variables: Mapping[str, str]
+    worker_timeout_s: float
+    unheeded: tuple[str, ...] = ()
+
+
+def first(context: ServeContext) -> dict[str, str]:
+    """The variables of every process that is started first."""
+    return _environment(context, context.settings.process_options)
+
+
+def read_again(context: ServeContext) -> NewOptions:
+    """The options as of now, for workers that start from now on. StartFailure if they cannot be read.
+
+    The folder that `serve` was started in is entered again before, so that relative paths mean what they mean there now.
+    """
+    working_directory.enter(context.plan.started_in)
+    settings = context.settings
+    now = settings.read_again()
+    told = options.kept_for_workers(settings.process_options, settings.with_reload_defaults(now))
+    unheeded = tuple(options.kept_back(settings.values, now))
+    return NewOptions(_environment(context, told), told["worker_timeout"], unheeded)
+
+
+def _environment(context: ServeContext, told: Mapping[str, Any]) -> dict[str, str]:
+    """The inherited variables with every option that was given, in whichever way it was given.
+
+    Those of a supervisord that runs above this `serve` are left out: the processes would take its process name for their own.
+    """
+    settings = context.settings
+    ours = {APP, PAUSES, terminal.VARIABLE, *(name for row in options.ROWS for name in (row.env, *row.also_env))}
+    inherited = {
+        name: value for name, value in os.environ.items() if name not in ours and not name.startswith(FROM_SUPERVISORD)
+    }
+    return {
+        **inherited,
+        **options.environment(told),
+        "TOWPATH_REDIS": context.redis,
+        APP: settings.app,
+        RUN_DIR: str(context.folder.path),
+        GENERATION: f"{socket.gethostname()}.{os.getpid()}/0",
+        "PYTHONUNBUFFERED": "1",
+        **({PAUSES: "1"} if settings.reload else {}),
+        **terminal.offered(settings.workers),
+    }

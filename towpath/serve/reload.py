@@ -1,0 +1,189 @@
+"""A reload: new options and new code for all workers.
+
+    IDLE ──▶ CHECKING ──▶ REPLACING ──▶ IDLE    read the options, load the application once, apart, then replace the workers
+    IDLE ─────────────▶ REPLACING ──▶ IDLE      under --reload: old workers are paused, and the first successor loads it
+
+What is asked for meanwhile is one more reload at the end: the check that runs, or a successor that starts, may have read what was there
+before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from towpath.errors import StartFailure
+from towpath.fleet.fleet import Fleet, Job
+from towpath.fleet.slot import START_PATIENCE_S
+from towpath.runtime.control_socket import Request
+from towpath.runtime.worker_environment import WorkerEnvironment
+from towpath.serve.application_check import ApplicationCheck, SlowLoadNotice
+from towpath.serve.process_environment import NewOptions
+from towpath.serve.undertakings import Undertakings
+
+
+class State(Enum):
+    """What a reload is doing."""
+
+    IDLE = auto()  # nothing
+    CHECKING = auto()  # the application is being loaded in a process of its own
+    REPLACING = auto()  # successors start with the new environment, which is taken back if none can start with it
+
+
+#: Every legal move.
+MOVES = {
+    State.IDLE: (State.CHECKING, State.REPLACING),
+    State.CHECKING: (State.IDLE, State.REPLACING),
+    State.REPLACING: (State.IDLE,),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class NewCode:
+    """How a reload gets new options, and how it finds out whether the application can be loaded.
+
+    read: the options as they are now; StartFailure if they cannot be read.
+    old_code_stays: if given, nothing is loaded beforehand; called when a successor has failed, unless more has changed since.
+    """
+
+    read: Callable[[], NewOptions]
+    check_command: Sequence[str]
+    old_code_stays: Callable[[], None] | None = None
+
+
+class Reload:
+    """The reloads of one `serve`, one after the other."""
+
+    def __init__(
+        self, workers: Fleet, new_code: NewCode, environment: WorkerEnvironment, undertakings: Undertakings
+    ) -> None:
+        self._workers = workers
+        self._new_code = new_code
+        self._environment = environment
+        self._undertakings = undertakings
+        self._state = State.IDLE
+        self._check: ApplicationCheck | None = None  # while CHECKING
+        self._job: Job | None = None  # while REPLACING
+        self._slow = SlowLoadNotice(START_PATIENCE_S)
+        self._requests: list[Request] = []  # of the reload that is under way
+        self._next: list[Request] = []  # of the one after it
+        self._is_due = False  # another reload has been asked for
+
+    @property
+    def is_checking(self) -> bool:
+        """True while the application is loaded apart, which ought to be polled often."""
+        return self._state is State.CHECKING
+
+    def ask(self, request: Request | None = None) -> None:
+        """Reload, or reload once more when the reload that is under way has ended."""
+        self._is_due = True
+        if request is not None:
+            self._next.append(request)
+            if self._state is not State.IDLE:
+                request.tell("a reload is under way; this one begins at its end")
+        self.begin_if_due()
+
+    def begin_if_due(self) -> None:
+        """Begin the reload that was asked for, unless one is under way."""
+        if not self._is_due or self._state is not State.IDLE:
+            return
+        self._is_due = False
+        self._requests, self._next = self._next, []
+        try:
+            self._begin(self._new_code.read())
+        except StartFailure as failure:
+            self._refuse(str(failure))
+        except OSError as error:  # no room, no memory, or nothing to run: a deployment may be replacing it just now
+            self._refuse(f"the application cannot be loaded: {error}")
+
+    def poll_check(self) -> None:
+        """Go on if the application has been loaded, or could not be."""
+        if self._state is not State.CHECKING or self._check is None:
+            return
+        outcome = self._check.outcome()
+        if outcome is None:
+            self._tell_waiting(self._check.slow.take())
+            return
+        variables, self._check = self._check.variables, None
+        if outcome:
+            self._refuse(outcome)
+            self._move(State.IDLE)
+        else:
+            self._replace_workers(variables)
+
+    def poll_successors(self) -> None:
+        """End the reload when every worker of before has given way: one may take half a minute to leave, which need not be waited for."""
+        if self._state is not State.REPLACING or self._job is None:
+            return
+        if not self._workers.still_here(self._job):
+            self._end(self._job)
+        elif self._new_code.old_code_stays is not None and self._workers.waits_for_the_first(self._job):
+            self._tell_waiting(self._slow.take())
+
+    def close(self, why: str) -> None:
+        """End the check, and answer every request that nothing else will answer."""
+        checked = self._requests if self._state is State.CHECKING else []
+        if self._check is not None:
+            self._check.end()
+        for request in [*checked, *self._next]:
+            request.end(1, why)
+
+    def _move(self, state: State) -> None:
+        """Raises ValueError where there is no such move."""
+        if state not in MOVES[self._state]:
+            raise ValueError(f"a reload is {self._state.name} and cannot become {state.name}")
+        self._state = state
+
+    def _begin(self, new: NewOptions) -> None:
+        if new.unheeded:
+            self._tell_waiting(f"not heeded before `serve` is started again: {', '.join(new.unheeded)}")
+        if self._new_code.old_code_stays is None:
+            self._check = ApplicationCheck(self._new_code.check_command, new.variables)
+            self._move(State.CHECKING)
+        else:
+            self._replace_workers(new.variables)
+
+    def _replace_workers(self, variables: Mapping[str, str]) -> None:
+        try:
+            self._environment.renew(variables)
+        except OSError as error:
+            self._refuse(f"the new environment cannot be written: {error}")
+            if self._state is not State.IDLE:
+                self._move(State.IDLE)
+            return
+        self._move(State.REPLACING)
+        self._job = self._workers.replace_all()
+        self._slow = SlowLoadNotice(START_PATIENCE_S)
+        count = self._workers.count
+        self._undertakings.add(self._requests, [self._job], f"{count} worker{'s' * (count != 1)} replaced")
+
+    def _end(self, job: Job) -> None:
+        self._move(State.IDLE)
+        self._job = None
+        try:
+            (self._environment.take_back if job.failure else self._environment.keep)()
+        except OSError as error:
+            self._undertakings.report(
+                f"the old environment cannot be written: {error}; whoever starts now has the new one"
+            )
+        if job.failure:
+            self._keep_old_code()
+
+    def _refuse(self, why: str) -> None:
+        self._undertakings.report(f"{why}; the old workers stay")
+        for request in self._requests:
+            request.end(1, why)
+        self._keep_old_code()
+
+    def _keep_old_code(self) -> None:
+        """The new code cannot serve. If there is newer code already, that decides."""
+        if self._new_code.old_code_stays is not None and not self._is_due:
+            self._new_code.old_code_stays()
+
+    def _tell_waiting(self, text: str) -> None:
+        """Log it, and report it to those who wait for a reload. Nothing, if there is nothing to say."""
+        if text:
+            self._undertakings.log(text)
+            for request in [*self._requests, *self._next]:
+                request.tell(text)

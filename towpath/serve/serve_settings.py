@@ -1,0 +1,77 @@
+"""What `towpath serve` was asked for, and what it found out before it starts anything."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from interface_server.settings import InterfaceSettings
+from towpath.config import options
+from towpath.runtime.listen_address import Listening
+from towpath.runtime.run_dir import RunDir
+from towpath.supervisord.conf import Plan
+
+if TYPE_CHECKING:  # watchfiles is imported under --reload only
+    from towpath.serve.code_reload import Watched
+
+#: With --reload, unless set otherwise: nobody wants to wait for an old connection, and a debugger may hold the event loop.
+WITH_RELOAD = {"timeout_graceful_shutdown": 1.0, "worker_timeout": 0.0}
+
+
+@dataclass(frozen=True, slots=True)
+class ServeSettings:
+    """The options of one `serve`.
+
+    values: the options by name, as they were given; read_again: returns them as they are now.
+    run_dir: None for the default folder of the listen address.
+    """
+
+    app: str
+    values: Mapping[str, Any]
+    interfaces: int
+    workers: int
+    run_dir: Path | None
+    redis: str | None
+    reload: Watched | None
+    read_again: Callable[[], Mapping[str, Any]]
+
+    @property
+    def listen(self) -> InterfaceSettings:
+        """The settings that say where to listen, as they were given."""
+        return options.settings_of(self.values)[0]
+
+    @property
+    def socket_path(self) -> Path | None:
+        """The path of the unix socket to listen on, if one was given."""
+        return Path(self.values["uds"]).absolute() if self.values.get("uds") else None
+
+    @property
+    def process_options(self) -> Mapping[str, Any]:
+        """The options that the processes get."""
+        return self.with_reload_defaults(self.values)
+
+    def with_reload_defaults(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """`values`, where those that --reload changes and that were left at their default are changed."""
+        if self.reload is None:
+            return values
+        unset = {name: short for name, short in WITH_RELOAD.items() if values[name] == options.default_of(name)}
+        return {**values, **unset}
+
+
+@dataclass(frozen=True, slots=True)
+class ServeContext:
+    """One `serve` that is about to start its processes. redis: the URL."""
+
+    settings: ServeSettings
+    folder: RunDir
+    address: Listening
+    redis: str
+    plan: Plan
+
+    @property
+    def prefix(self) -> str:
+        """The prefix of every Redis key."""
+        prefix: str = self.settings.values["prefix"]
+        return prefix

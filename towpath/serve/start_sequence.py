@@ -1,0 +1,74 @@
+"""The start of a `serve`, as far as its parent polls it: the embedded server answers, then all processes hold a lease."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from towpath.errors import StartFailure
+from towpath.fleet.startup import StartupMonitor
+from towpath.serve.startup_output import Opening
+from towpath.status import redis_check
+from towpath.supervisord import conf as supervisord_conf
+from towpath.supervisord.process import Process
+
+REDIS_START_S = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class FailedStart:
+    """Why the start failed. name: the process that found out that APP cannot be loaded; empty for any other reason."""
+
+    sentence: str
+    name: str = ""
+
+
+class StartSequence:
+    """The start of one `serve`. redis: the URL."""
+
+    def __init__(self, redis: str, opening: Opening) -> None:
+        self._redis = redis
+        self._opening = opening
+        self._monitor = StartupMonitor()
+        self._began_at = time.monotonic()
+
+    @property
+    def passed_s(self) -> float:
+        """The time since the start began."""
+        return time.monotonic() - self._began_at
+
+    def hear(self, logged: bytes) -> None:
+        """What supervisord logs. From any thread."""
+        self._monitor.hear(logged)
+
+    def poll_redis(self, seen: Mapping[str, Process]) -> FailedStart | bool:
+        """True if Redis answers; False if it does not answer yet."""
+        try:
+            redis_check.check(self._redis)
+        except StartFailure as failure:
+            process = self._monitor.failure(seen, (supervisord_conf.REDIS,))
+            if process is not None:
+                return FailedStart(process.why_not)
+            return FailedStart(str(failure)) if self.passed_s > REDIS_START_S else False
+        return True
+
+    def poll_processes(
+        self, seen: Mapping[str, Process], wanted: Sequence[str], workers: Sequence[str], ready: frozenset[int]
+    ) -> FailedStart | bool:
+        """True if all of `wanted` hold a lease; False if not all do yet. workers: those of `wanted` that load the application."""
+        failed = self._monitor.failure(seen, wanted, ready)
+        if failed is not None:
+            return self._failed_start(failed)
+        self._opening.look(any(name in seen and seen[name].loaded for name in workers))
+        return all(name in seen and seen[name].pid in ready for name in wanted)
+
+    def _failed_start(self, process: Process) -> FailedStart:
+        """Until somebody has loaded APP, what is wrong is said as if that had been tried beforehand."""
+        if self._opening.loaded:
+            return FailedStart(process.why_not)
+        if process.cannot_start and process.sentence:
+            return FailedStart(process.sentence, process.name)
+        if not process.loaded:
+            return FailedStart(self._opening.sentence_of_a_death(process.end), process.name)
+        return FailedStart(process.why_not)
