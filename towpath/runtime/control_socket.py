@@ -4,7 +4,7 @@
     ← {"say": "worker-2 serves, worker-0 leaves"}   any number of these, for people
     ← {"code": 0, "say": "2 workers replaced"}      the last one: the exit code of the command
 
-Workers are told by it when to pause (serve/pausing.py).
+Workers are told by it when to pause (rollout/pausing.py).
 
 The folder is closed to other users, and so is the socket. When `serve` ends before its last line, the command sees the end of
 the stream. When the command ends first, what it asked for goes on.

@@ -1,5 +1,5 @@
-"""`towpath serve`: starts the processes, supervises them, replaces them one after another.
+"""`towpath serve`: starts the processes, supervises them, and stops them.
 
-May import status/, fleet/, runtime/, supervisord/, system/ and config/.
-Begin with serve.py, then supervision.py and rollout.py.
+May import rollout/, status/, fleet/, runtime/, supervisord/, system/ and config/.
+Begin with serve.py, then supervision.py.
 """

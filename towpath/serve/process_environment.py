@@ -5,23 +5,14 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from towpath.config import options
+from towpath.rollout.reload import NewOptions
 from towpath.runtime import terminal
 from towpath.runtime.worker_environment import APP, FROM_SUPERVISORD, GENERATION, PAUSES, RUN_DIR
 from towpath.serve.serve_settings import ServeContext
 from towpath.system import working_directory
-
-
-@dataclass(frozen=True, slots=True)
-class NewOptions:
-    """The options of a `serve` as they are now. unheeded: the changed ones that count only after `serve` is started again."""
-
-    variables: Mapping[str, str]
-    worker_timeout_s: float
-    unheeded: tuple[str, ...] = ()
 
 
 def first(context: ServeContext) -> dict[str, str]:

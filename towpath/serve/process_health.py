@@ -10,7 +10,7 @@ from towpath.errors import StartFailure
 from towpath.fleet import restart_backoff as retries
 from towpath.fleet.fleet import Fleet
 from towpath.fleet.lease_watch import LeaseWatch
-from towpath.serve.process_table import ProcessTable
+from towpath.runtime.process_table import ProcessTable
 from towpath.serve.serve_log import log
 from towpath.status import redis_check
 from towpath.status.redis_status import RedisStatus

@@ -14,7 +14,7 @@ from towpath.runtime.run_dir import RunDir
 from towpath.supervisord.conf import Plan
 
 if TYPE_CHECKING:  # watchfiles is imported under --reload only
-    from towpath.serve.code_reload import Watched
+    from towpath.rollout.code_reload import Watched
 
 #: With --reload, unless set otherwise: nobody wants to wait for an old connection, and a debugger may hold the event loop.
 WITH_RELOAD = {"timeout_graceful_shutdown": 1.0, "worker_timeout": 0.0}

@@ -10,10 +10,10 @@ import math
 import time
 from collections.abc import Callable
 
+from towpath.rollout.application_check import SILENT_S
 from towpath.serve.log_pipes import LogPipes
 from towpath.system import standard_streams
 
-SILENT_S = 5.0  #: so long loading the application needs no word
 SAID_BY_US = b"towpath: "
 
 

@@ -16,23 +16,22 @@ from collections.abc import Mapping, Sequence
 from channel_layer.process.stop_requests import Meaning, StopRequests
 from towpath.errors import INTERRUPTED, STARTUP_FAILURE
 from towpath.fleet.fleet import Fleet
+from towpath.rollout.code_reload import ReloadWatch
+from towpath.rollout.pausing import FOLLOW, Followers
+from towpath.rollout.reload import NewCode, NewOptions, Reload
+from towpath.rollout.rollout import Rollout
+from towpath.rollout.undertakings import Undertakings
 from towpath.runtime import process_markers as marks
 from towpath.runtime.control_socket import ControlSocket, Request
+from towpath.runtime.process_table import ProcessTable
 from towpath.runtime.worker_environment import WorkerEnvironment
 from towpath.serve import process_environment
-from towpath.serve.code_reload import ReloadWatch
-from towpath.serve.pausing import FOLLOW, Followers
 from towpath.serve.phase import MOVES, Phase, Trigger
-from towpath.serve.process_environment import NewOptions
 from towpath.serve.process_health import ProcessHealth
-from towpath.serve.process_table import ProcessTable
-from towpath.serve.reload import NewCode, Reload
-from towpath.serve.rollout import Rollout
 from towpath.serve.serve_log import log, shortened
 from towpath.serve.serve_settings import ServeContext
 from towpath.serve.start_sequence import FailedStart, StartSequence
 from towpath.serve.startup_output import Opening
-from towpath.serve.undertakings import Undertakings
 from towpath.status.redis_status import RedisStatus
 from towpath.supervisord import conf as supervisord_conf
 from towpath.supervisord.conf import INTERFACE, WORKER, Plan

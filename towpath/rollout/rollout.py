@@ -14,10 +14,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from towpath.fleet.fleet import Fleet
+from towpath.rollout.reload import Reload
+from towpath.rollout.undertakings import Undertakings
 from towpath.runtime.control_socket import Request
-from towpath.serve.process_table import ProcessTable
-from towpath.serve.reload import Reload
-from towpath.serve.undertakings import Undertakings
+from towpath.runtime.process_table import ProcessTable
 from towpath.status.redis_status import RedisStatus
 from towpath.supervisord.conf import WORKER
 from towpath.supervisord.process import Process

@@ -13,9 +13,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import IO
 
-from towpath.serve.startup_output import SILENT_S
 from towpath.system import processes, standard_streams
 
+SILENT_S = 5.0  #: so long loading the application needs no word
 CHECK_PATIENCE_S = 120.0
 SAID_BY_US = "towpath: "
 

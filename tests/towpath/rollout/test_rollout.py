@@ -18,14 +18,13 @@ import pytest
 from tests.support.facts import wait_until
 from tests.support.redis_server import RedisServer
 from towpath.fleet.fleet import Fleet
+from towpath.rollout.reload import NewCode, NewOptions, Reload
+from towpath.rollout.rollout import Rollout
+from towpath.rollout.undertakings import Undertakings
 from towpath.runtime.control_socket import NAME, ControlSocket, Request
+from towpath.runtime.process_table import ProcessTable
 from towpath.runtime.run_dir import RunDir
 from towpath.runtime.worker_environment import WorkerEnvironment
-from towpath.serve.process_environment import NewOptions
-from towpath.serve.process_table import ProcessTable
-from towpath.serve.reload import NewCode, Reload
-from towpath.serve.rollout import Rollout
-from towpath.serve.undertakings import Undertakings
 from towpath.status.redis_status import RedisStatus
 
 SLOTS = [f"worker-{number}" for number in range(4)]

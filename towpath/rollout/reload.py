@@ -16,11 +16,10 @@ from enum import Enum, auto
 from towpath.errors import StartFailure
 from towpath.fleet.fleet import Fleet, Job
 from towpath.fleet.slot import START_PATIENCE_S
+from towpath.rollout.application_check import ApplicationCheck, SlowLoadNotice
+from towpath.rollout.undertakings import Undertakings
 from towpath.runtime.control_socket import Request
 from towpath.runtime.worker_environment import WorkerEnvironment
-from towpath.serve.application_check import ApplicationCheck, SlowLoadNotice
-from towpath.serve.process_environment import NewOptions
-from towpath.serve.undertakings import Undertakings
 
 
 class State(Enum):
@@ -37,6 +36,15 @@ MOVES = {
     State.CHECKING: (State.IDLE, State.REPLACING),
     State.REPLACING: (State.IDLE,),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class NewOptions:
+    """The options of a `serve` as they are now. unheeded: the changed ones that count only after `serve` is started again."""
+
+    variables: Mapping[str, str]
+    worker_timeout_s: float
+    unheeded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.facts import wait_until
-from towpath.serve.code_reload import ReloadWatch, Watched
+from towpath.rollout.code_reload import ReloadWatch, Watched
 
 
 @pytest.mark.parametrize(
