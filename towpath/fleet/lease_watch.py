@@ -1,10 +1,9 @@
-"""Which processes of a `serve` are frozen: they run, and have no lease. Workers are killed then, interface servers only told of.
+"""Which processes of a `serve` are frozen: they run, and have no lease. Workers are killed then; interface servers are only reported.
 
 A worker whose event loop is blocked keeps its lease, and ends itself (worker/lifecycle/shutdown_deadline.py). One that is stopped
-by a signal, or in a
-call in C that holds the interpreter lock, cannot: it is for `serve` to kill it.
+by a signal, or in a call in C that holds the interpreter lock, cannot: it is for `serve` to kill it.
 
-* While Redis is away nobody has a lease. So a process is judged only while another one of the same `serve` has its own.
+* While Redis is away no process has a lease. So a process is judged only while another one of the same `serve` has its own.
 * A process that has never had a lease is starting, and has the time of a successor (slot.py).
 
 No process is touched here: facts and `now` in, what to do out.
@@ -14,78 +13,101 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import Enum, auto
 
 from towpath.fleet.slot import START_PATIENCE_S
 
-TOLD_AFTER_S = 5.0
+REPORTED_AFTER_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The processes to kill now, and what to tell people."""
+    """The processes to kill now, and the lines to log."""
 
     kill: tuple[int, ...] = ()
-    say: tuple[str, ...] = ()
+    log: tuple[str, ...] = ()
+
+
+class Stage(Enum):
+    """What was done about one process without a lease."""
+
+    UNREPORTED = auto()
+    REPORTED = auto()
+    KILLED = auto()
+
+
+#: Every legal move.
+MOVES = {
+    Stage.UNREPORTED: (Stage.REPORTED, Stage.KILLED),
+    Stage.REPORTED: (Stage.KILLED,),
+    Stage.KILLED: (),
+}
 
 
 @dataclass(slots=True)
-class Absence:
+class LeaseAbsence:
     """The time in which one process has no lease."""
 
     since: float
-    told: bool = False
-    killed: bool = False
+    stage: Stage = Stage.UNREPORTED
+
+    def may_become(self, stage: Stage) -> bool:
+        """True if the table has this move."""
+        return stage in MOVES[self.stage]
 
 
 @dataclass(slots=True)
 class LeaseWatch:
-    """The workers of one `serve`. timeout_s: how long one may be frozen; 0: any time."""
+    """The processes of one `serve`. timeout_s: how long a worker may be frozen; 0: for any time."""
 
     timeout_s: float
-    _have_stood: set[int] = field(default_factory=set)
-    _absences: dict[int, Absence] = field(default_factory=dict)
+    _were_ready: set[int] = field(default_factory=set)
+    _absences: dict[int, LeaseAbsence] = field(default_factory=dict)
 
     def set_timeout(self, timeout_s: float) -> None:
-        """A worker may be frozen for so long from now on."""
+        """Let a worker be frozen for so long from now on."""
         self.timeout_s = timeout_s
 
-    def look(
+    def poll(
         self, workers: Mapping[str, int], interfaces: Mapping[str, int], ready: frozenset[int], now: float
     ) -> Verdict:
-        """workers, interfaces: the processes that run. ready: those that have a lease."""
-        self._keep(frozenset((*workers.values(), *interfaces.values())))
+        """What to do now. workers, interfaces: the processes that run. ready: those that have a lease."""
         processes = {**workers, **interfaces}
-        kill, say = [], []
+        self._keep(frozenset(processes.values()))
+        kill, log = [], []
         for name, pid in processes.items():
             if pid in ready:
-                self._have_stood.add(pid)
-                absence = self._absences.pop(pid, None)
-                if absence is not None and absence.told:
-                    say.append(f"{name} has its lease again")
+                log += self._has_lease(name, pid)
             elif ready.isdisjoint(processes.values()):
                 self._absences.pop(pid, None)
             elif text := self._judge(name, pid, self.timeout_s if name in workers else 0.0, now):
-                say.append(text)
-                if self._absences[pid].killed:
+                log.append(text)
+                if self._absences[pid].stage is Stage.KILLED:
                     kill.append(pid)
-        return Verdict(tuple(kill), tuple(say))
+        return Verdict(tuple(kill), tuple(log))
 
     def _keep(self, pids: frozenset[int]) -> None:
-        self._have_stood &= pids
+        self._were_ready &= pids
         for pid in self._absences.keys() - pids:
             del self._absences[pid]
 
+    def _has_lease(self, name: str, pid: int) -> list[str]:
+        self._were_ready.add(pid)
+        absence = self._absences.pop(pid, None)
+        was_reported = absence is not None and absence.stage is not Stage.UNREPORTED
+        return [f"{name} has its lease again"] if was_reported else []
+
     def _judge(self, name: str, pid: int, timeout_s: float, now: float) -> str:
-        """What is to be said of a process without a lease, if anything new is. timeout_s: 0: it is not killed."""
-        absence = self._absences.setdefault(pid, Absence(now))
-        stood = pid in self._have_stood
-        limit_s = timeout_s if stood else max(timeout_s, START_PATIENCE_S)
-        if timeout_s and now - absence.since >= limit_s and not absence.killed:
-            absence.killed = True
-            what = "had no lease" if stood else "was not ready"
+        """The line to log about a process without a lease; empty if there is nothing new. timeout_s: 0: it is not killed."""
+        absence = self._absences.setdefault(pid, LeaseAbsence(now))
+        was_ready = pid in self._were_ready
+        limit_s = timeout_s if was_ready else max(timeout_s, START_PATIENCE_S)
+        if timeout_s and now - absence.since >= limit_s and absence.may_become(Stage.KILLED):
+            absence.stage = Stage.KILLED
+            what = "had no lease" if was_ready else "was not ready"
             return f"{name} {what} for {limit_s:g} s: killed, and started again (--worker-timeout)"
-        if stood and now - absence.since >= TOLD_AFTER_S and not absence.told:
-            absence.told = True
+        if was_ready and now - absence.since >= REPORTED_AFTER_S and absence.may_become(Stage.REPORTED):
+            absence.stage = Stage.REPORTED
             then = f"; it is killed after {timeout_s:g} s" if timeout_s else ""
             return f"{name} has no lease: it is frozen, or a call in C holds its interpreter{then}"
         return ""

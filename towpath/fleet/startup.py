@@ -1,7 +1,7 @@
-"""When `serve` gives up, before all of its processes stand.
+"""When `serve` gives up its start: a process failed in a way that another try cannot mend.
 
-supervisord starts again what dies. That is right for what once worked, and wrong for what never can; only whoever watches the
-beginning can tell the two apart. No process is touched here. Who dies later: restart_backoff.py.
+supervisord starts again what dies. That is right for what once worked, and wrong for what never can; only a monitor of the start can
+tell the two apart. No process is touched here. Processes that fail later: restart_backoff.py.
 """
 
 from __future__ import annotations
@@ -10,28 +10,53 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from enum import Enum, auto
 
 from towpath.supervisord.process import Process
 
-#: What supervisord logs when a process has gone that it did not stop. It tells the signal nowhere else.
+#: What supervisord logs when a process has gone that it did not stop. It reports the signal nowhere else.
 GONE = re.compile(rb"exited: (\S+) \((?:exit status (\d+)|terminated by (\w+))")
 
 
+class Progress(Enum):
+    """How far one process has come, in whichever of its lives."""
+
+    STARTING = auto()  # it has not loaded the application
+    LOADED = auto()  # it has; supervisord may try it again if it ends
+    READY = auto()  # it held a lease: it has started, whatever becomes of it
+
+
+#: Every legal move: progress is never lost.
+MOVES = {
+    Progress.STARTING: (Progress.LOADED, Progress.READY),
+    Progress.LOADED: (Progress.READY,),
+    Progress.READY: (),
+}
+
+
 @dataclass(slots=True)
-class Newcomer:
-    """One process at the beginning, as far as it was seen."""
+class StartingProcess:
+    """One process during the start, as far as it was seen."""
 
     pid: int = 0  #: as it ran first; 0: it was not seen to run
-    stood: bool = False  #: it held a lease: it has started, whatever becomes of it
-    loaded: bool = False  #: it had loaded the application, in whatever life
-    unheard: bool = False  #: it has gone, and how was not said by then
+    progress: Progress = Progress.STARTING
+    awaits_end: bool = False  #: it has gone, and supervisord had not logged how by then
 
-    def has_gone(self, process: Process) -> bool:
-        """It may have died and live again between two looks: its number tells.
+    def advance(self, process: Process, is_ready: bool) -> None:
+        """Note what is seen of it now."""
+        seen = Progress.READY if is_ready else Progress.LOADED if process.loaded else Progress.STARTING
+        if seen in MOVES[self.progress]:
+            self.progress = seen
 
-        A process that has not loaded the application is not tried again: its first end says what there is to say.
+    def has_failed(self, process: Process) -> bool:
+        """True if it has ended and will not be tried again, or has been tried again between two polls: its number tells.
+
+        A process that has not loaded the application is not tried again: its first end shows what there is to show.
         """
-        if process.failed or (process.has_ended and not self.loaded) or self.pid not in (0, process.pid):
+        if self.progress is Progress.READY:
+            return False
+        ended = process.has_ended and self.progress is Progress.STARTING
+        if process.failed or ended or self.pid not in (0, process.pid):
             return True
         if process.state == "RUNNING":
             self.pid = process.pid
@@ -39,38 +64,38 @@ class Newcomer:
 
 
 class StartupMonitor:
-    """The time until all processes stand."""
+    """The time until all processes have a lease."""
 
     def __init__(self) -> None:
-        self._newcomers: defaultdict[str, Newcomer] = defaultdict(Newcomer)
+        self._starting: defaultdict[str, StartingProcess] = defaultdict(StartingProcess)
         self._ends: dict[str, str] = {}
 
-    def hear(self, said: bytes) -> None:
-        """What supervisord logs. From any thread."""
-        self._ends.update(ends(said))
+    def hear(self, logged: bytes) -> None:
+        """Note what supervisord logs. From any thread."""
+        self._ends.update(ends(logged))
 
     def failure(
         self, processes: Mapping[str, Process], wanted: Iterable[str], ready: frozenset[int] = frozenset()
     ) -> Process | None:
-        """The process that made the beginning fail, with how it left; None while none has. ready: processes with a lease.
+        """The process that made the start fail, with how it left; None while none has. ready: processes with a lease.
 
-        supervisord's answer may overtake what it logged before: how a process left is waited for until the next look.
+        supervisord's answer may overtake what it logged before: the reason is waited for until the next poll.
         """
         for process in [processes[name] for name in wanted if name in processes]:
-            newcomer = self._newcomers[process.name]
-            newcomer.stood = newcomer.stood or process.pid in ready
-            newcomer.loaded = newcomer.loaded or newcomer.stood or process.loaded
-            if not newcomer.stood and newcomer.has_gone(process):
+            starting = self._starting[process.name]
+            starting.advance(process, process.pid in ready)
+            if starting.has_failed(process):
                 end = self._ends.get(process.name)
-                if end or process.cannot_start or newcomer.unheard:
-                    return replace(process, end=end or process.end or "ended", loaded=newcomer.loaded)
-                newcomer.unheard = True
+                if end or process.cannot_start or starting.awaits_end:
+                    loaded = starting.progress is not Progress.STARTING
+                    return replace(process, end=end or process.end or "ended", loaded=loaded)
+                starting.awaits_end = True
         return None
 
 
-def ends(said: bytes) -> dict[str, str]:
+def ends(logged: bytes) -> dict[str, str]:
     """How processes left, by their names, as supervisord logs it."""
     return {
         name.decode(): f"left with exit status {status.decode()}" if status else f"was ended by {signal.decode()}"
-        for name, status, signal in GONE.findall(said)
+        for name, status, signal in GONE.findall(logged)
     }

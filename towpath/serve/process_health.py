@@ -63,8 +63,8 @@ class ProcessHealth:
         ready = self._status.ready_pids()
         self._leases_due_at = time.monotonic() + (LEASES_LOOK_S if ready else LEASES_RETRY_S)
         running = {kind: _running(fleet, seen) for kind, fleet in fleets.items()}
-        verdict = self._leases.look(running[WORKER], running[INTERFACE], ready, now)
-        for text in verdict.say:
+        verdict = self._leases.poll(running[WORKER], running[INTERFACE], ready, now)
+        for text in verdict.log:
             log(text)
         for process in filter(None, map(Identity.of, verdict.kill)):
             process.send(signal.SIGKILL)

@@ -32,7 +32,7 @@ from towpath.runtime.run_dir_pointer import RunDirPointer
 from towpath.serve import process_environment, supervisord_start
 from towpath.serve.log_pipes import LogPipes
 from towpath.serve.serve_settings import ServeContext, ServeSettings
-from towpath.serve.startup_output import Opening
+from towpath.serve.startup_output import StartupOutput
 from towpath.supervisord import conf as supervisord_conf
 from towpath.system import processes, standard_streams, unix_sockets
 
@@ -92,12 +92,12 @@ def _serve(folder: RunDir, settings: ServeSettings, address: Listening) -> int:
     conf = supervisord_start.write_configuration(context)
     folder.say(redis=redis, prefix=context.prefix, app=settings.app)
     pipes = _pipes(context)
-    opening = Opening(settings.app, pipes, lambda: _greet(context, redis_shown))
+    output = StartupOutput(settings.app, pipes, lambda: _greet(context, redis_shown))
     supervisord = supervisord_start.start(conf, environment, address.descriptor)
     folder.record(SUPERVISORD, supervisord.pid)
-    parent = _parent(context, supervisord, environment, opening)
+    parent = _parent(context, supervisord, environment, output)
     _read_logs_of(supervisord, pipes, parent)
-    return _run(parent, settings, pipes, opening)
+    return _run(parent, settings, pipes, output)
 
 
 def _redis(folder: RunDir, settings: ServeSettings) -> tuple[str, str]:
@@ -129,13 +129,13 @@ def _greet(context: ServeContext, redis: str) -> None:
 
 
 def _parent(
-    context: ServeContext, supervisord: subprocess.Popen[bytes], environment: Mapping[str, str], opening: Opening
+    context: ServeContext, supervisord: subprocess.Popen[bytes], environment: Mapping[str, str], output: StartupOutput
 ) -> Parent:
     """The parent of a supervisord that has just been started, and that is ended again if this cannot be."""
     try:
         from towpath.serve.supervision import Parent
 
-        return Parent(context, supervisord, environment, opening)
+        return Parent(context, supervisord, environment, output)
     except BaseException:  # a signal
         supervisord.terminate()
         supervisord.wait()
@@ -149,14 +149,14 @@ def _read_logs_of(supervisord: subprocess.Popen[bytes], pipes: LogPipes, parent:
     pipes.start()
 
 
-def _run(parent: Parent, settings: ServeSettings, pipes: LogPipes, opening: Opening) -> int:
+def _run(parent: Parent, settings: ServeSettings, pipes: LogPipes, output: StartupOutput) -> int:
     try:
         code = parent.run()
     finally:
         pipes.close()
         _remove_socket(settings)
     if parent.failure is not None:
-        opening.show_what_was_said(parent.failure.name)
+        output.show_held(parent.failure.name)
         raise StartFailure(parent.failure.sentence)
     pipes.release()
     return code

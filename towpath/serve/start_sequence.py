@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from towpath.errors import StartFailure
 from towpath.fleet.startup import StartupMonitor
-from towpath.serve.startup_output import Opening
+from towpath.serve.startup_output import StartupOutput
 from towpath.status import redis_check
 from towpath.supervisord import conf as supervisord_conf
 from towpath.supervisord.process import Process
@@ -27,9 +27,9 @@ class FailedStart:
 class StartSequence:
     """The start of one `serve`. redis: the URL."""
 
-    def __init__(self, redis: str, opening: Opening) -> None:
+    def __init__(self, redis: str, output: StartupOutput) -> None:
         self._redis = redis
-        self._opening = opening
+        self._output = output
         self._monitor = StartupMonitor()
         self._began_at = time.monotonic()
 
@@ -60,15 +60,15 @@ class StartSequence:
         failed = self._monitor.failure(seen, wanted, ready)
         if failed is not None:
             return self._failed_start(failed)
-        self._opening.look(any(name in seen and seen[name].loaded for name in workers))
+        self._output.poll(any(name in seen and seen[name].loaded for name in workers))
         return all(name in seen and seen[name].pid in ready for name in wanted)
 
     def _failed_start(self, process: Process) -> FailedStart:
         """Until somebody has loaded APP, what is wrong is said as if that had been tried beforehand."""
-        if self._opening.loaded:
+        if self._output.loaded:
             return FailedStart(process.why_not)
         if process.cannot_start and process.sentence:
             return FailedStart(process.sentence, process.name)
         if not process.loaded:
-            return FailedStart(self._opening.sentence_of_a_death(process.end), process.name)
+            return FailedStart(self._output.early_end_sentence(process.end), process.name)
         return FailedStart(process.why_not)

@@ -1,52 +1,83 @@
-"""What `serve` shows before APP is known to load: nothing at first, then the greeting and all that was said meanwhile.
+"""What `serve` shows before APP is known to load: nothing at first, then the greeting and all log lines that were held meanwhile.
 
-The first worker that has loaded APP is the proof of it. If none can, its one sentence is all that there is to say, with what the
-process that found it out had said itself. After a few seconds everything is shown as it comes.
+The first worker that has loaded APP is the proof of it. If none can, one sentence about that is all there is to show, below the log
+lines of the process that found it out. After a few seconds every line is shown as it comes.
 """
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
+from enum import Enum, auto
 
 from towpath.rollout.application_check import SILENT_S
 from towpath.serve.log_pipes import LogPipes
 from towpath.system import standard_streams
 
-SAID_BY_US = b"towpath: "
+OUR_PREFIX = b"towpath: "
 
 
-class Opening:
-    """The beginning of one `serve`, as people see it."""
+class Stage(Enum):
+    """How far loading APP is."""
+
+    WAITING = auto()  # no worker was started yet
+    LOADING = auto()  # log lines are held
+    SLOW = auto()  # it takes long, which was shown; log lines are shown as they come
+    LOADED = auto()  # a worker has loaded APP
+
+
+#: Every legal move.
+MOVES = {
+    Stage.WAITING: (Stage.LOADING,),
+    Stage.LOADING: (Stage.SLOW, Stage.LOADED),
+    Stage.SLOW: (Stage.LOADED,),
+    Stage.LOADED: (),
+}
+
+
+class StartupOutput:
+    """The start of one `serve`, as people see it."""
 
     def __init__(self, app: str, pipes: LogPipes, greet: Callable[[], None]) -> None:
-        """greet: says what is served, and where."""
+        """greet: shows what is served, and where."""
         self._app = app
         self._pipes = pipes
         self._greet = greet
-        self._word_at: float | None = None
-        self.loaded = False  #: APP has been loaded by somebody
+        self._stage = Stage.WAITING
+        self._slow_at = 0.0
         pipes.hold()
 
-    def look(self, loaded: bool) -> None:
-        """Now and then from when workers were started: whether one has loaded APP."""
-        self._word_at = self._word_at or time.monotonic() + SILENT_S
-        if loaded and not self.loaded:
-            self.loaded = True
+    @property
+    def loaded(self) -> bool:
+        """True if a worker has loaded APP."""
+        return self._stage is Stage.LOADED
+
+    def poll(self, loaded: bool) -> None:
+        """Show what is due. Called now and then once workers are started. loaded: one of them has loaded APP."""
+        if self._stage is Stage.WAITING:
+            self._slow_at = time.monotonic() + SILENT_S
+            self._enter(Stage.LOADING)
+        if loaded and self._stage is not Stage.LOADED:
+            self._enter(Stage.LOADED)
             self._greet()
             self._pipes.release()
-        elif not self.loaded and time.monotonic() > self._word_at:
-            self._word_at = math.inf
+        elif self._stage is Stage.LOADING and time.monotonic() > self._slow_at:
+            self._enter(Stage.SLOW)
             standard_streams.say(f"still loading {self._app} …")
             self._pipes.release()
 
-    def sentence_of_a_death(self, end: str) -> str:
-        """About a worker that left before it had loaded APP."""
+    def _enter(self, stage: Stage) -> None:
+        """Raises ValueError where there is no such move."""
+        if stage not in MOVES[self._stage]:
+            raise ValueError(f"the output is {self._stage.name} and cannot become {stage.name}")
+        self._stage = stage
+
+    def early_end_sentence(self, end: str) -> str:
+        """The sentence about a worker that left before it had loaded APP."""
         return f"the process that loaded {self._app!r} {end} before the application was there"
 
-    def show_what_was_said(self, name: str) -> None:
-        """On standard error, what this process had said; but not our own sentence, which comes at the end."""
+    def show_held(self, name: str) -> None:
+        """Show the held log lines of this process on standard error, without our own sentence, which comes at the end."""
         lines = self._pipes.held_by(name).splitlines(keepends=True)
-        text = b"".join(line for line in lines if not line.startswith(SAID_BY_US))
+        text = b"".join(line for line in lines if not line.startswith(OUR_PREFIX))
         standard_streams.write(standard_streams.STANDARD_ERROR, text)

@@ -31,7 +31,7 @@ from towpath.serve.process_health import ProcessHealth
 from towpath.serve.serve_log import log, shortened
 from towpath.serve.serve_settings import ServeContext
 from towpath.serve.start_sequence import FailedStart, StartSequence
-from towpath.serve.startup_output import Opening
+from towpath.serve.startup_output import StartupOutput
 from towpath.status.redis_status import RedisStatus
 from towpath.supervisord import conf as supervisord_conf
 from towpath.supervisord.conf import INTERFACE, WORKER, Plan
@@ -62,17 +62,17 @@ class Parent:
         context: ServeContext,
         supervisord: subprocess.Popen[bytes],
         environment: Mapping[str, str],
-        opening: Opening,
+        output: StartupOutput,
     ) -> None:
         """environment: what the processes were started with."""
         self._context = context
         self._folder = context.folder
         self._supervisord = supervisord
-        self._opening = opening
+        self._output = output
         self._processes = ProcessTable(context.folder)
         self._status = RedisStatus(context.redis, context.prefix)
         self._fleets = _fleets(context.plan)
-        self._start = StartSequence(context.redis, opening)
+        self._start = StartSequence(context.redis, output)
         worker_timeout_s = context.settings.process_options["worker_timeout"]
         self._health = ProcessHealth(self._processes, self._status, context.redis, worker_timeout_s)
         self._followers = Followers()
@@ -161,7 +161,7 @@ class Parent:
             signal.signal(signal.SIGHUP, lambda *_: self._triggers.put(meaning))
 
     def _asked_to_stop(self, number: int) -> None:
-        if number == signal.SIGINT and not self._opening.loaded:
+        if number == signal.SIGINT and not self._output.loaded:
             self._code = INTERRUPTED
         meaning = self._stop_requests.hear(number, time.monotonic())
         self._triggers.put(Trigger.STOP_AT_ONCE if meaning is Meaning.AT_ONCE else Trigger.STOP)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from towpath.fleet.lease_watch import TOLD_AFTER_S, LeaseWatch, Verdict
+from towpath.fleet.lease_watch import REPORTED_AFTER_S, LeaseWatch, Verdict
 from towpath.fleet.slot import START_PATIENCE_S
 
 DOOR, OTHER, WORKER = 1, 2, 3
@@ -21,15 +21,15 @@ class Serve:
         assert self.look(0.0, ALL) == Verdict()
 
     def look(self, now: float, ready: frozenset[int], pid: int = WORKER) -> Verdict:
-        verdict = self.watch.look({"worker-0": pid}, {"interface-0": DOOR}, ready, now)
-        self.said += verdict.say
+        verdict = self.watch.poll({"worker-0": pid}, {"interface-0": DOOR}, ready, now)
+        self.said += verdict.log
         return verdict
 
 
 def test_a_worker_without_a_lease_is_told_and_later_killed_once() -> None:
     """What is killed may take its time to go: nobody is told twice."""
     serve = Serve()
-    for now in (1.0, 1.0 + TOLD_AFTER_S, 1.0 + TIMEOUT_S - 1):
+    for now in (1.0, 1.0 + REPORTED_AFTER_S, 1.0 + TIMEOUT_S - 1):
         assert not serve.look(now, frozenset({DOOR})).kill
     assert serve.look(1.0 + TIMEOUT_S, frozenset({DOOR})).kill == (WORKER,)
     assert serve.look(2.0 + TIMEOUT_S, frozenset({DOOR})) == Verdict()
