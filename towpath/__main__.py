@@ -34,7 +34,7 @@ class OursFirst(MetaPathFinder):
             return PathFinder.find_spec(fullname, [self.root])
         return None
 
-    def retire(self) -> None:
+    def remove(self) -> None:
         """From now on our names are looked up like all others."""
         if self in sys.meta_path:
             sys.meta_path.remove(self)
@@ -52,20 +52,20 @@ def main() -> None:
 def _run() -> int:
     finder = OursFirst()
     sys.meta_path.insert(0, finder)
-    from towpath.runtime import worker_environment as environment
+    from towpath.runtime import worker_environment
     from towpath.system import process_one, standard_streams
 
     standard_streams.open_closed()
-    process_one.stand_in()
-    environment.take_up()
+    process_one.become_init()
+    worker_environment.take_up()
     if sys.argv[1:2] == [EMBEDDED] and len(sys.argv) == 3:
-        from towpath.runtime import embedded_redis as embedded
+        from towpath.runtime import embedded_redis
 
-        return embedded.run(Path(sys.argv[2]))
+        return embedded_redis.run(Path(sys.argv[2]))
     from towpath.command_line import run
 
     try:
-        return run(sys.argv[1:], finder.retire)
+        return run(sys.argv[1:], finder.remove)
     finally:
         standard_streams.flush()
 

@@ -19,32 +19,32 @@ DONE = b"."
 
 def in_child(app: str, check: Callable[[], int]) -> int:
     """The exit code that `check` returns, called in a child. StartFailure if the child ended before it had returned."""
-    hears, says = os.pipe()
-    os.set_blocking(hears, False)  # somebody whom the application started may hold the other end
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)  # somebody whom the application started may hold the other end
     pid = os.fork()
     if pid == 0:
-        _load(check, says)
-    os.close(says)
+        _load(check, writer)
+    os.close(writer)
     _, status = os.waitpid(pid, 0)
     code = os.waitstatus_to_exitcode(status)
     try:
-        returned = os.read(hears, len(DONE)) == DONE
+        returned = os.read(reader, len(DONE)) == DONE
     except BlockingIOError:
         returned = False
-    os.close(hears)
+    os.close(reader)
     if not returned:
-        raise StartFailure(f"the process that loaded {app!r} {_shown(code)} before the application was there")
+        raise StartFailure(f"the process that loaded {app!r} {_outcome(code)} before the application was there")
     return code
 
 
-def _load(check: Callable[[], int], says: int) -> NoReturn:
+def _load(check: Callable[[], int], writer: int) -> NoReturn:
     """Leave without waiting for threads and without exit hooks: those are for an application that runs."""
     code = 1
     try:
         processes.end_with_parent()
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever waits says what Ctrl-C means
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever waits decides what Ctrl-C means
         code = check()
-        os.write(says, DONE)
+        os.write(writer, DONE)
     except BaseException:  # noqa: BLE001 - nobody above is there to show it
         sys.excepthook(*sys.exc_info())
     finally:
@@ -53,7 +53,7 @@ def _load(check: Callable[[], int], says: int) -> NoReturn:
         os._exit(code)
 
 
-def _shown(code: int) -> str:
+def _outcome(code: int) -> str:
     if code >= 0:
         return f"left with exit status {code}"
     try:

@@ -24,17 +24,21 @@ from towpath.config import foreign_options, options
 from towpath.config.options import INTERFACE, RELOAD, SCALE, SERVE, STATUS, STOP, WORKER, options_of
 from towpath.errors import INTERRUPTED, STARTUP_FAILURE, StartFailure
 from towpath.rollout import pausing
-from towpath.runtime import control_socket as control
-from towpath.runtime import listen_address as listening
-from towpath.runtime import process_markers as marks
-from towpath.runtime import run_dir, run_dir_pointer, terminal
-from towpath.runtime import worker_environment as environment
+from towpath.runtime import (
+    control_socket,
+    listen_address,
+    process_markers,
+    run_dir,
+    run_dir_pointer,
+    terminal,
+    worker_environment,
+)
 from towpath.system import standard_streams
 
 if TYPE_CHECKING:  # watchfiles is for those alone who asked for it
     from towpath.rollout.code_reload import Watched
 
-STOP_PATIENCE_S = 3600.0
+STOP_TIMEOUT_S = 3600.0
 WATCH_INTERVAL_S = 1.0
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 
@@ -54,7 +58,7 @@ def run(arguments: Sequence[str], retire: Retire) -> int:
     """Run one command; its exit code. retire: called when the names of our packages may be the project's again."""
     code = _run(Call(retire, tuple(arguments)))
     if code == STARTUP_FAILURE:
-        marks.leave_word_of_failure()
+        process_markers.leave_failure_marker()
     return code
 
 
@@ -94,7 +98,7 @@ def _found_in(error: click.BadParameter) -> str:
 def _complain(sentence: str) -> int:
     """Say it once; an empty sentence was said already by whoever found it out."""
     if sentence:
-        marks.leave_word_of_failure(sentence)
+        process_markers.leave_failure_marker(sentence)
         click.echo(f"towpath: {sentence}", err=True)
     return STARTUP_FAILURE
 
@@ -152,15 +156,15 @@ def serve(call: Call, /, app: str, **values: Any) -> int:
 @towpath.command()
 def interface(**values: Any) -> int:
     """Run one interface server: sockets here, applications elsewhere."""
-    marks.enter()
+    process_markers.enter()
     settings, _ = options.settings_of(values)
-    listening.check(settings)
+    listen_address.check(settings)
     _find_redis(values, settings.redis.url)
-    redis_settings = dataclasses.replace(settings.redis, app=os.environ.get(environment.APP, ""))
+    redis_settings = dataclasses.replace(settings.redis, app=os.environ.get(worker_environment.APP, ""))
     settings = dataclasses.replace(settings, redis=redis_settings)
     from interface_server.__main__ import run as run_interface
 
-    return run_interface(settings, marks.nobody_listens_any_more, marks.is_supervised())
+    return run_interface(settings, process_markers.listening_socket_is_unused, process_markers.is_supervised())
 
 
 @options_of(WORKER)
@@ -171,13 +175,13 @@ def worker(call: Call, /, app: str, check: bool, **values: Any) -> int:
     """Run one worker: APP (module:attribute) for connections from any interface server."""
     # Everything of ours is imported before the application is: it may have packages of the same names.
     import worker.__main__ as room
-    from worker.application import import_isolation as isolation
+    from worker.application import import_isolation
     from worker.errors import StartupError
 
     _, settings = options.settings_of({**values, "app": app})
     if not check:
-        marks.enter()
-        listening.close_handed_down()
+        process_markers.enter()
+        listen_address.close_handed_down()
         terminal.take()
         _find_redis(values, settings.redis.url)
         if not settings.redis.allow_mixed_apps:
@@ -185,10 +189,10 @@ def worker(call: Call, /, app: str, check: bool, **values: Any) -> int:
 
             mixed_apps.check(settings.redis.url, settings.redis.prefix, app)
     supervision = pausing.Supervision()
-    isolation.import_everything()
+    import_isolation.import_everything()
     call.retire()
-    isolation.release_package_names()
-    hidden = isolation.hidden(settings.app_dir)
+    import_isolation.release_package_names()
+    hidden = import_isolation.hidden(settings.app_dir)
     if hidden:
         standard_streams.write(standard_streams.STANDARD_ERROR, f"towpath: {hidden}\n".encode())
 
@@ -217,11 +221,11 @@ def status(json_wanted: bool, watch: bool, **values: Any) -> int:
     from towpath.status.report import Status, as_json, as_table
 
     redis, prefix, folder = _where(values)
-    looks = RedisStatus(redis, prefix)
+    redis_status = RedisStatus(redis, prefix)
     before: Status | None = None
     while True:
         try:
-            now = dataclasses.replace(looks.look(), wanted=_wanted(folder))
+            now = dataclasses.replace(redis_status.read(), wanted=_wanted(folder))
             text = as_json(now) if json_wanted else as_table(now, before, WATCH_INTERVAL_S)
             before = now
         except StartFailure as failure:
@@ -246,7 +250,7 @@ def stop(**values: Any) -> int:
     if running is None:  # it has ended by itself
         return 0
     running.send(signal.SIGTERM)
-    return 0 if running.wait_gone(STOP_PATIENCE_S) else 1
+    return 0 if running.wait_gone(STOP_TIMEOUT_S) else 1
 
 
 @options_of(RELOAD)
@@ -273,7 +277,7 @@ def scale(numbers: tuple[str, ...], **values: Any) -> int:
 def _ask(values: options.Values, asked: dict[str, Any]) -> int:
     """Ask a running serve, show what it tells, and wait until it is done."""
     path, _ = _running(values)
-    code, sentence = control.ask(path, asked, click.echo)
+    code, sentence = control_socket.ask(path, asked, click.echo)
     click.echo(f"towpath: {sentence}" if code else sentence, err=bool(code))
     return code
 
@@ -339,7 +343,7 @@ def _where(values: options.Values) -> tuple[str, str, Path | None]:
 
     TOWPATH_REDIS is most likely there for that `serve`, and says nothing of its prefix: so it counts where none runs.
     """
-    if _said("redis") or (values["redis"] is not None and not _said("port", "uds", "run_dir") and not _runs(values)):
+    if _given("redis") or (values["redis"] is not None and not _given("port", "uds", "run_dir") and not _runs(values)):
         return values["redis"], values["prefix"], None
     path, facts = _running(values, ", and --redis where processes run without it")
     if "redis" not in facts:
@@ -347,7 +351,7 @@ def _where(values: options.Values) -> tuple[str, str, Path | None]:
     return facts["redis"], facts["prefix"], path
 
 
-def _said(*names: str) -> bool:
+def _given(*names: str) -> bool:
     """On the command line."""
     source = click.get_current_context().get_parameter_source
     return any(source(name) is ParameterSource.COMMANDLINE for name in names)

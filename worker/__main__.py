@@ -51,7 +51,7 @@ class Worker:
         self._dispatcher = Dispatcher(_that_serves(settings, application), self._host, Counter())
         recycling = Recycling.drawn(settings, random.random())
         self._recycling = RecyclingWatch(recycling, lambda: self._dispatcher.consumer.adopted, self._recycle)
-        again = supervision.says_it_again
+        again = supervision.may_repeat_stop_signal
         self._watchdog = ShutdownWatchdog(settings.graceful_timeout_s, _stuck_s_max(settings), again)
         self._requests = StopRequests(again)
         self._stop = asyncio.Event()

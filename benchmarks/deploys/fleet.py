@@ -17,7 +17,7 @@ from random import Random
 from benchmarks import processes
 from benchmarks.deploys import facts
 from benchmarks.servers import BINARIES, Server, ServerFailed, free_port, own_folder, started
-from towpath.runtime import embedded_redis as embedded
+from towpath.runtime import embedded_redis
 
 APPLICATION = "deploys.application:application"
 WORKERS = 2
@@ -136,13 +136,13 @@ class Redis:
     """A server of the Redis protocol that keeps nothing, in a folder of its own."""
 
     def __init__(self, folder: Path) -> None:
-        self.url = f"unix://{folder / embedded.SOCKET_NAME}"
+        self.url = f"unix://{folder / embedded_redis.SOCKET_NAME}"
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Returns when it answers."""
-        command = embedded.arguments(embedded.find_binary(), self._folder)
+        command = embedded_redis.arguments(embedded_redis.find_binary(), self._folder)
         self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         end_s = time.monotonic() + REDIS_DEADLINE_S
         while not self._answers():

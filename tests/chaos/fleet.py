@@ -116,7 +116,7 @@ class Fleet:
     async def look(self) -> Status | None:
         """What `towpath status` would show; None while Redis does not answer."""
         try:
-            return await asyncio.to_thread(self._status.look)
+            return await asyncio.to_thread(self._status.read)
         except StartFailure:
             return None
 

@@ -80,13 +80,13 @@ class ServedFleet:
         return ready and roles.count("worker") == WORKERS and roles.count("interface") == INTERFACES
 
     def _look(self) -> list[dict[str, object]] | None:
-        looks = RedisStatus(self.redis_url, "towpath:")
+        redis_status = RedisStatus(self.redis_url, "towpath:")
         try:
-            status = looks.look()
+            status = redis_status.read()
         except StartFailure:
             return None
         finally:
-            looks.close()
+            redis_status.close()
         return [*status.processes, *({"connections": queue.depth} for queue in status.queues)]
 
     # What can be seen

@@ -85,9 +85,9 @@ async def test_status_shows_a_lease_of_a_stranger_on_one_line(
         for name, lease in (("worker.a", said), ("worker.b", pack({"role": "worker"}))):
             redis.zadd(keys.nodes, {name: 1})
             redis.set(keys.lease(name), lease)
-    looks = RedisStatus(redis_settings.url, redis_settings.prefix)
-    status = looks.look()
-    looks.close()
+    redis_status = RedisStatus(redis_settings.url, redis_settings.prefix)
+    status = redis_status.read()
+    redis_status.close()
     table = as_table(status)
     assert "\x1b" not in table and "worker.a" in table and "worker.b" in table
     assert "\x1b" not in as_json(status)

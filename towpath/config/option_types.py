@@ -156,7 +156,7 @@ class ApplicationInterface(click.Choice[str]):
         return super().convert(value, param, ctx)
 
 
-class OffOr(click.ParamType[str]):
+class PathOrOff(click.ParamType[str]):
     """A path, or `off` for none: an empty value in the environment would mean "not set"."""
 
     name = "path|off"

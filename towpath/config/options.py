@@ -25,19 +25,19 @@ from towpath.config.option_types import (
     ApplicationInterface,
     Header,
     MountPath,
-    OffOr,
+    PathOrOff,
     Seconds,
     Size,
     Whole,
 )
-from towpath.config.service_links import DeafToLinks
+from towpath.config.service_links import OptionIgnoringLinks
 from worker.settings import WorkerSettings
 
 SERVE, INTERFACE, WORKER, STATUS, STOP = "serve", "interface", "worker", "status", "stop"
 RELOAD, SCALE = "reload", "scale"
 PROCESSES = frozenset({SERVE, INTERFACE, WORKER})
-DOOR = frozenset({SERVE, INTERFACE})
-ROOM = frozenset({SERVE, WORKER})
+FOR_INTERFACE = frozenset({SERVE, INTERFACE})
+FOR_WORKER = frozenset({SERVE, WORKER})
 ONLY_SERVE = frozenset({SERVE})
 FIND_SERVE = frozenset({SERVE, STATUS, STOP, RELOAD, SCALE})
 
@@ -80,8 +80,8 @@ class Row:
         """What is meant when nothing is said: what the settings say, unless the row says otherwise."""
         if "default" in self.more or not self.fills:
             return self.more.get("default")
-        room, _, attribute = self.fills[0].partition(".")
-        return getattr(DEFAULTS[room], attribute)
+        group, _, attribute = self.fills[0].partition(".")
+        return getattr(DEFAULTS[group], attribute)
 
     def option(self, command: str = SERVE) -> click.Option:
         """The option, as click wants it for `command`."""
@@ -93,8 +93,8 @@ class Row:
         if self.type is not None:
             more["type"] = self.type
         env = [self.env, *self.also_env]
-        told = self.elsewhere if self.elsewhere and command not in PROCESSES else self.help
-        return DeafToLinks([self.flags], help=told, envvar=env, show_envvar=False, **more)
+        text = self.elsewhere if self.elsewhere and command not in PROCESSES else self.help
+        return OptionIgnoringLinks([self.flags], help=text, envvar=env, show_envvar=False, **more)
 
 
 def _load_env_file(ctx: click.Context, _param: click.Parameter, path: str | None) -> str | None:
@@ -111,25 +111,28 @@ MANY: dict[str, Any] = {"multiple": True}
 
 ROWS: tuple[Row, ...] = (
     # Where clients come in.
-    Row("--host", DOOR, "Address to listen on; `::` is all of this machine, IPv4 and IPv6.", ("interface.host",), HOST),
     Row(
-        "--port", DOOR | FIND_SERVE, "Port to listen on; 0: any free one.", ("interface.port",), PORT,
+        "--host", FOR_INTERFACE, "Address to listen on; `::` is all of this machine, IPv4 and IPv6.",
+        ("interface.host",), HOST,
+    ),
+    Row(
+        "--port", FOR_INTERFACE | FIND_SERVE, "Port to listen on; 0: any free one.", ("interface.port",), PORT,
         elsewhere="The `serve` that listens on this port.",
     ),
     Row(
-        "--uds", DOOR | FIND_SERVE, "Listen on a unix socket of this path instead.", ("interface.uds",),
+        "--uds", FOR_INTERFACE | FIND_SERVE, "Listen on a unix socket of this path instead.", ("interface.uds",),
         elsewhere="The `serve` that listens on the unix socket of this path.",
     ),
     Row(
-        "--uds-permissions", DOOR, "Who may connect to the unix socket, in octal; 666, or as it was before, if not given.",
+        "--uds-permissions", FOR_INTERFACE, "Who may connect to the unix socket, in octal; 666, or as it was before, if not given.",
         ("interface.uds_permissions",), PERMISSIONS,
     ),
-    Row("--fd", DOOR, "Listen on this inherited descriptor instead.", ("interface.fd",), COUNT_OR_OFF),
+    Row("--fd", FOR_INTERFACE, "Listen on this inherited descriptor instead.", ("interface.fd",), COUNT_OR_OFF),
     Row(
         "--reuse-port", frozenset({INTERFACE}), "Share the port with other interface servers by SO_REUSEPORT.",
         ("interface.reuse_port",), more={"is_flag": True},
     ),
-    Row("--backlog", DOOR, "Connections that may wait to be accepted.", ("interface.backlog",), Whole(1, 65535)),
+    Row("--backlog", FOR_INTERFACE, "Connections that may wait to be accepted.", ("interface.backlog",), Whole(1, 65535)),
     # How many processes, and what joins them.
     Row("--interfaces", ONLY_SERVE, "Number of interface servers.", (), Whole(1, 256), {"default": 1}),
     Row(
@@ -142,7 +145,10 @@ ROWS: tuple[Row, ...] = (
         "--redis", PROCESSES | {STATUS}, "URL of Redis or Valkey. `serve` starts one of its own without it.",
         ("redis.url",), REDIS_URL, {"default": None}, elsewhere="Look here, for processes that run without a `serve`.",
     ),
-    Row("--redis-wait", PROCESSES, "Seconds to wait at the start for a Redis that is not there yet.", ("redis.redis_wait_s",), SECONDS),
+    Row(
+        "--redis-wait", PROCESSES, "Seconds to wait at the start for a Redis that is not there yet.",
+        ("redis.redis_wait_s",), SECONDS,
+    ),
     Row("--prefix", PROCESSES | {STATUS}, "In front of every Redis key.", ("redis.prefix",)),
     Row(
         "--run-dir", FIND_SERVE, "Folder for the sockets of a running `serve`; one per user and port if not given.",
@@ -155,28 +161,40 @@ ROWS: tuple[Row, ...] = (
     ),
     Row("--queue-wait", PROCESSES, "Seconds a request waits for a worker: then 503.", ("redis.queue_wait_s",), SECONDS),
     Row(
-        "--redis-outage-timeout", DOOR, "Seconds a running exchange waits for a Redis that is away: then 502, or an abort.",
+        "--redis-outage-timeout", FOR_INTERFACE, "Seconds a running exchange waits for a Redis that is away: then 502, or an abort.",
         ("interface.redis_outage_timeout_s",), SECONDS,
     ),
-    Row("--resume-wait", PROCESSES, "Seconds an open WebSocket waits for its next worker: then 1012.", ("redis.resume_wait_s",), SECONDS),
-    # The application.
-    Row("--app-dir", ROOM, "Folder in which to look for APP.", ("worker.app_dir",)),
-    Row("--factory", ROOM, "APP is called without arguments and returns the application.", ("worker.factory",), more={"is_flag": True}),
     Row(
-        "--loop", ROOM, "Event loop of the workers; `auto` is uvloop.", ("worker.loop",),
+        "--resume-wait", PROCESSES, "Seconds an open WebSocket waits for its next worker: then 1012.",
+        ("redis.resume_wait_s",), SECONDS,
+    ),
+    # The application.
+    Row("--app-dir", FOR_WORKER, "Folder in which to look for APP.", ("worker.app_dir",)),
+    Row(
+        "--factory", FOR_WORKER, "APP is called without arguments and returns the application.",
+        ("worker.factory",), more={"is_flag": True},
+    ),
+    Row(
+        "--loop", FOR_WORKER, "Event loop of the workers; `auto` is uvloop.", ("worker.loop",),
         click.Choice(("auto", "uvloop", "asyncio")),
     ),
-    Row("--interface", ROOM, "How the application wants to be called.", ("worker.interface",), ApplicationInterface()),
-    Row("--lifespan", ROOM, "Lifespan events: once per worker.", ("worker.lifespan",), click.Choice(("auto", "on", "off"))),
-    Row("--threads", ROOM, "Kept threads for sync code, per worker.", ("worker.threads",), Whole(1, 1024)),
-    Row("--worker-concurrency", ROOM, "HTTP exchanges that are worked at at once, per worker.", ("worker.concurrency",), COUNT),
+    Row("--interface", FOR_WORKER, "How the application wants to be called.", ("worker.interface",), ApplicationInterface()),
     Row(
-        "--worker-streams", ROOM, "HTTP exchanges besides that stream a response or wait for their client's bytes, per worker.",
+        "--lifespan", FOR_WORKER, "Lifespan events: once per worker.",
+        ("worker.lifespan",), click.Choice(("auto", "on", "off")),
+    ),
+    Row("--threads", FOR_WORKER, "Kept threads for sync code, per worker.", ("worker.threads",), Whole(1, 1024)),
+    Row(
+        "--worker-concurrency", FOR_WORKER, "HTTP exchanges that are worked at at once, per worker.",
+        ("worker.concurrency",), COUNT,
+    ),
+    Row(
+        "--worker-streams", FOR_WORKER, "HTTP exchanges besides that stream a response or wait for their client's bytes, per worker.",
         ("worker.streams",), COUNT,
     ),
-    Row("--worker-websockets", ROOM, "WebSockets at once, per worker.", ("worker.websockets",), COUNT),
+    Row("--worker-websockets", FOR_WORKER, "WebSockets at once, per worker.", ("worker.websockets",), COUNT),
     Row(
-        "--resume-websockets", ROOM, "Hand every open WebSocket over when a worker leaves; else those whose accept asks for it.",
+        "--resume-websockets", FOR_WORKER, "Hand every open WebSocket over when a worker leaves; else those whose accept asks for it.",
         ("worker.resume_websockets",), more={"is_flag": True},
     ),
     Row(
@@ -197,25 +215,28 @@ ROWS: tuple[Row, ...] = (
     ),
     # What the application is told about the outside, and what is said by ourselves.
     Row(
-        "--root-path", DOOR, "ASGI root_path: where a proxy has mounted the application.",
+        "--root-path", FOR_INTERFACE, "ASGI root_path: where a proxy has mounted the application.",
         ("interface.root_path",), MountPath(),
     ),
     Row(
-        "--proxy-headers/--no-proxy-headers", DOOR, "Believe X-Forwarded-For and X-Forwarded-Proto of trusted peers.",
+        "--proxy-headers/--no-proxy-headers", FOR_INTERFACE, "Believe X-Forwarded-For and X-Forwarded-Proto of trusted peers.",
         ("interface.proxy_headers",),
     ),
     Row(
-        "--forwarded-allow-ips", DOOR, "Trusted peers: addresses, networks, `unix`, or `*`.  [also: FORWARDED_ALLOW_IPS]",
+        "--forwarded-allow-ips", FOR_INTERFACE, "Trusted peers: addresses, networks, `unix`, or `*`.  [also: FORWARDED_ALLOW_IPS]",
         ("interface.forwarded_allow_ips",), PROXY_LIST, also_env=("FORWARDED_ALLOW_IPS",),
     ),
-    Row("--server-header/--no-server-header", DOOR, "Say `server: towpath`.", ("interface.server_header",)),
-    Row("--date-header/--no-date-header", DOOR, "Say the date.", ("interface.date_header",)),
-    Row("--header", DOOR, "Add NAME:VALUE to every response (may be repeated).", ("interface.headers",), Header(), MANY),
+    Row("--server-header/--no-server-header", FOR_INTERFACE, "Say `server: towpath`.", ("interface.server_header",)),
+    Row("--date-header/--no-date-header", FOR_INTERFACE, "Say the date.", ("interface.date_header",)),
     Row(
-        "--health-path", DOOR, "Answered without a worker, with /live and /ready behind it; `off`: not at all.",
-        ("interface.health_path",), OffOr(),
+        "--header", FOR_INTERFACE, "Add NAME:VALUE to every response (may be repeated).",
+        ("interface.headers",), Header(), MANY,
     ),
-    Row("--access-log/--no-access-log", DOOR, "One line per exchange.", ("interface.access_log",)),
+    Row(
+        "--health-path", FOR_INTERFACE, "Answered without a worker, with /live and /ready behind it; `off`: not at all.",
+        ("interface.health_path",), PathOrOff(),
+    ),
+    Row("--access-log/--no-access-log", FOR_INTERFACE, "One line per exchange.", ("interface.access_log",)),
     Row("--log-level", PROCESSES, "Least level that is logged.", ("interface.log_level", "worker.log_level"), LEVELS),
     Row(
         "--log-config", PROCESSES, "Logging configuration: .json, .yaml, or .ini.",
@@ -223,68 +244,93 @@ ROWS: tuple[Row, ...] = (
     ),
     # Limits.
     Row(
-        "--limit-concurrency", DOOR, "Connections under way per interface server: above it 503; 0: off.",
+        "--limit-concurrency", FOR_INTERFACE, "Connections under way per interface server: above it 503; 0: off.",
         ("interface.limit_concurrency",), COUNT_OR_OFF,
     ),
     Row(
-        "--limit-max-requests", ROOM, "Connections until a worker is replaced by a new one; 0: any number.",
+        "--limit-max-requests", FOR_WORKER, "Connections until a worker is replaced by a new one; 0: any number.",
         ("worker.requests_max",), COUNT_OR_OFF,
     ),
     Row(
-        "--limit-max-requests-jitter", ROOM, "Up to so many more, drawn once by each worker.",
+        "--limit-max-requests-jitter", FOR_WORKER, "Up to so many more, drawn once by each worker.",
         ("worker.requests_jitter",), COUNT_OR_OFF,
     ),
-    Row("--max-worker-age", ROOM, "Seconds until a worker is replaced by a new one; 0: any.", ("worker.age_s_max",), SECONDS),
-    Row("--max-worker-rss", ROOM, "Memory at which a worker is replaced by a new one; 0: any.", ("worker.rss_bytes_max",), Size()),
     Row(
-        "--worker-timeout", ROOM, "Seconds a worker may be stuck or frozen: then it is replaced; 0: any. Off with --reload.",
+        "--max-worker-age", FOR_WORKER, "Seconds until a worker is replaced by a new one; 0: any.",
+        ("worker.age_s_max",), SECONDS,
+    ),
+    Row(
+        "--max-worker-rss", FOR_WORKER, "Memory at which a worker is replaced by a new one; 0: any.",
+        ("worker.rss_bytes_max",), Size(),
+    ),
+    Row(
+        "--worker-timeout", FOR_WORKER, "Seconds a worker may be stuck or frozen: then it is replaced; 0: any. Off with --reload.",
         ("worker.stuck_s_max",), SECONDS,
     ),
     Row(
-        "--max-head-size", DOOR, "Largest request head, first line and fields: above it 431.",
+        "--max-head-size", FOR_INTERFACE, "Largest request head, first line and fields: above it 431.",
         ("interface.head_size_bytes_max",), Size(least=1024, most=MEBIBYTE),
     ),
-    Row("--max-target-size", DOOR, "Longest request target: above it 414.", ("interface.target_size_bytes_max",), Size(1, MEBIBYTE)),
-    Row("--max-headers", DOOR, "Most fields of a request: above it 431.", ("interface.header_fields_max",), Whole(1, 10_000)),
-    Row("--max-body-size", DOOR, "Largest request body: above it 413; 0: any.", ("interface.body_size_bytes_max",), Size()),
     Row(
-        "--body-timeout", DOOR, "Seconds without a byte of a request body that is awaited: then 408; 0: off.",
+        "--max-target-size", FOR_INTERFACE, "Longest request target: above it 414.",
+        ("interface.target_size_bytes_max",), Size(1, MEBIBYTE),
+    ),
+    Row(
+        "--max-headers", FOR_INTERFACE, "Most fields of a request: above it 431.",
+        ("interface.header_fields_max",), Whole(1, 10_000),
+    ),
+    Row(
+        "--max-body-size", FOR_INTERFACE, "Largest request body: above it 413; 0: any.",
+        ("interface.body_size_bytes_max",), Size(),
+    ),
+    Row(
+        "--body-timeout", FOR_INTERFACE, "Seconds without a byte of a request body that is awaited: then 408; 0: off.",
         ("interface.body_timeout_s",), SECONDS,
     ),
     Row(
-        "--response-timeout", DOOR, "Seconds from adoption to the start of the response: then 504; 0: off.",
+        "--response-timeout", FOR_INTERFACE, "Seconds from adoption to the start of the response: then 504; 0: off.",
         ("interface.response_timeout_s",), SECONDS,
     ),
     Row(
-        "--stall-timeout", DOOR, "Seconds a client may take nothing at all of what is sent: then it is cut off.",
+        "--stall-timeout", FOR_INTERFACE, "Seconds a client may take nothing at all of what is sent: then it is cut off.",
         ("interface.stall_timeout_s",), SECONDS,
     ),
     Row(
-        "--half-close-timeout", DOOR, "Seconds a client that has closed its own direction is waited for; 0: it has left.",
+        "--half-close-timeout", FOR_INTERFACE, "Seconds a client that has closed its own direction is waited for; 0: it has left.",
         ("interface.half_close_timeout_s",), SECONDS,
     ),
-    Row("--timeout-keep-alive", DOOR, "Seconds an idle connection stays open.", ("interface.keep_alive_timeout_s",), SECONDS),
+    Row(
+        "--timeout-keep-alive", FOR_INTERFACE, "Seconds an idle connection stays open.",
+        ("interface.keep_alive_timeout_s",), SECONDS,
+    ),
     Row(
         "--timeout-graceful-shutdown", PROCESSES, "Seconds from SIGTERM until a process leaves.",
         ("interface.graceful_timeout_s", "worker.graceful_timeout_s"), SECONDS,
     ),
     Row(
-        "--drain-delay", DOOR, "Seconds an interface server stays open, but unready, after SIGTERM.",
+        "--drain-delay", FOR_INTERFACE, "Seconds an interface server stays open, but unready, after SIGTERM.",
         ("interface.drain_delay_s",), SECONDS,
     ),
-    Row("--ws-max-size", DOOR, "Largest WebSocket message: above it close 1009.", ("interface.ws_size_bytes_max",), Size(least=1)),
-    Row("--ws-ping-interval", DOOR, "Seconds between pings; 0: off.", ("interface.ws_ping_interval_s",), SECONDS),
-    Row("--ws-ping-timeout", DOOR, "Seconds to wait for a pong: then close 1011.", ("interface.ws_ping_timeout_s",), SECONDS),
     Row(
-        "--ws-push-buffer", DOOR, "Bytes of groups and third parties that one client has not taken: above it close 1013.",
+        "--ws-max-size", FOR_INTERFACE, "Largest WebSocket message: above it close 1009.",
+        ("interface.ws_size_bytes_max",), Size(least=1),
+    ),
+    Row("--ws-ping-interval", FOR_INTERFACE, "Seconds between pings; 0: off.", ("interface.ws_ping_interval_s",), SECONDS),
+    Row(
+        "--ws-ping-timeout", FOR_INTERFACE, "Seconds to wait for a pong: then close 1011.",
+        ("interface.ws_ping_timeout_s",), SECONDS,
+    ),
+    Row(
+        "--ws-push-buffer", FOR_INTERFACE, "Bytes of groups and third parties that one client has not taken: above it close 1013.",
         ("interface.ws_push_bytes_max",), Size(least=1024),
     ),
     Row(
-        "--ws-push-timeout", DOOR, "Seconds in which a client takes what of these waits, if that is over 1 MiB: else close 1013; 0: off.",
+        "--ws-push-timeout", FOR_INTERFACE,
+        "Seconds in which a client takes what of these waits, if that is over 1 MiB: else close 1013; 0: off.",
         ("interface.ws_push_timeout_s",), SECONDS,
     ),
     Row(
-        "--ws-per-message-deflate", DOOR, "Compress WebSocket messages.",
+        "--ws-per-message-deflate", FOR_INTERFACE, "Compress WebSocket messages.",
         ("interface.ws_per_message_deflate",), click.BOOL,
     ),
     # Development.
@@ -319,8 +365,8 @@ def settings_of(values: Values) -> tuple[InterfaceSettings, WorkerSettings]:
     for row in ROWS:
         value = values.get(row.name)
         for target in row.fills if value is not None else ():
-            room, _, attribute = target.partition(".")
-            fields[room][attribute] = value
+            group, _, attribute = target.partition(".")
+            fields[group][attribute] = value
     redis_settings = RedisSettings(**fields["redis"])
     return (
         dataclasses.replace(DEFAULTS["interface"], redis=redis_settings, **fields["interface"]),
@@ -328,7 +374,7 @@ def settings_of(values: Values) -> tuple[InterfaceSettings, WorkerSettings]:
     )
 
 
-def kept_for_workers(began: Values, now: Values) -> dict[str, Any]:
+def merged_for_workers(began: Values, now: Values) -> dict[str, Any]:
     """The options for workers that start later: `now`, but what interface servers know too is as it `began`.
 
     They must agree on it (Redis, prefix, waits), and interface servers are not replaced.
@@ -336,24 +382,24 @@ def kept_for_workers(began: Values, now: Values) -> dict[str, Any]:
     return {**began, **{row.name: now[row.name] for row in ROWS if _is_for_workers(row)}}
 
 
-def kept_back(began: Values, now: Values) -> list[str]:
+def ignored_changes(began: Values, now: Values) -> list[str]:
     """What says something else by now, and is not heeded before `serve` itself is started again."""
     known = [row for row in ROWS if row.name in began and row.name in now]
     return [row.flags.split("/")[0] for row in known if began[row.name] != now[row.name] and not _is_for_workers(row)]
 
 
 def _is_for_workers(row: Row) -> bool:
-    return row.commands >= ROOM and INTERFACE not in row.commands
+    return row.commands >= FOR_WORKER and INTERFACE not in row.commands
 
 
 def environment(values: Values) -> dict[str, str]:
     """The options of `values` that are not the default, as variables that say the same to `interface` and `worker`."""
-    told = {}
+    variables = {}
     for row in ROWS:
         value = values.get(row.name)
         if row.commands & {INTERFACE, WORKER} and value is not None and value != () and value != row.default:
-            told[row.env] = _as_text(row, value)
-    return told
+            variables[row.env] = _as_text(row, value)
+    return variables
 
 
 def _as_text(row: Row, value: Any) -> str:
@@ -361,6 +407,6 @@ def _as_text(row: Row, value: Any) -> str:
         return "true" if value else "false"
     if isinstance(row.type, Header):
         return Header.envvar_list_splitter.join(f"{name}:{content}" for name, content in value)
-    if isinstance(row.type, OffOr):
+    if isinstance(row.type, PathOrOff):
         return str(value) or "off"
     return str(value)

@@ -10,10 +10,10 @@ import re
 import click
 
 LINK = re.compile(r"(tcp|udp|sctp)://\S+")
-SAYS_SO = frozenset({"serve", "interface"})  #: commands that run on; the others answer one question
+REPORTING = frozenset({"serve", "interface"})  #: commands that run on; the others answer one question
 
 
-class DeafToLinks(click.Option):
+class OptionIgnoringLinks(click.Option):
     """An option that ignores a service link in its variable, and says so once at the start of a process."""
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
@@ -21,7 +21,7 @@ class DeafToLinks(click.Option):
         value = super().resolve_envvar_value(ctx)
         if value is None or not LINK.fullmatch(value):
             return value
-        if ctx.command.name in SAYS_SO:
+        if ctx.command.name in REPORTING:
             names = [self.envvar] if isinstance(self.envvar, str) else self.envvar or [self.name]
             click.echo(f"towpath: {names[0]}={value} is Kubernetes' address of a Service, and is ignored", err=True)
         return None

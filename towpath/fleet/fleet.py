@@ -18,11 +18,11 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from towpath.fleet.slot import START_PATIENCE_S, Slot, State
+from towpath.fleet.slot import START_TIMEOUT_S, Slot, State
 from towpath.supervisord.process import Process
 
-LEAVE_PATIENCE_S = 5.0  #: so long the next successor waits for the process before it to have gone
-REFUSED_S = 30.0  #: after a successor could not start, wishes to be replaced are heard again after so long
+LEAVE_TIMEOUT_S = 5.0  #: so long the next successor waits for the process before it to have gone
+REQUESTS_IGNORED_S = 30.0  #: after a successor could not start, wishes to be replaced are heard again after so long
 
 GONE = frozenset({"STOPPED", "FATAL"})  #: EXITED is not: supervisord starts it again
 CAN_BE_STOPPED = frozenset({"STARTING", "RUNNING", "BACKOFF"})
@@ -34,7 +34,7 @@ class Commands:
 
     start: tuple[str, ...] = ()
     stop: tuple[str, ...] = ()
-    say: tuple[str, ...] = ()
+    log: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ class Fleet:
         self._count = count
         self._old: list[Slot] = []  # to be replaced, in this order
         self._jobs: list[Job] = []
-        self._refused_until = 0.0
+        self._requests_ignored_until = 0.0
 
     @property
     def busy(self) -> bool:
@@ -95,7 +95,7 @@ class Fleet:
         """Has somebody of `job` not given way yet? Whoever has may take his time to leave."""
         return not job.over and any(slot.state is not State.LEAVING for slot in job.to_leave)
 
-    def waits_for_the_first(self, job: Job) -> bool:
+    def waits_for_first_successor(self, job: Job) -> bool:
         """True if nobody of `job` has given way yet."""
         return not job.over and all(slot.state is not State.LEAVING for slot in job.to_leave)
 
@@ -120,10 +120,10 @@ class Fleet:
         self._old += [slot for slot in here if slot not in self._old]
         return self._take(Job(to_leave=set(here)))
 
-    def wish(self, name: str, now: float) -> bool:
+    def request_replacement(self, name: str, now: float) -> bool:
         """A process asks for its successor. False: it stands in the queue already, or is not heard now."""
         slot = self._slots[name]
-        if slot.state is not State.CURRENT or slot in self._old or now < self._refused_until:
+        if slot.state is not State.CURRENT or slot in self._old or now < self._requests_ignored_until:
             return False
         self._old.append(slot)
         return True
@@ -132,12 +132,12 @@ class Fleet:
         """So many from now on. A request before this one that is not fulfilled yet is overtaken."""
         self._fail_scaling("another number was asked for meanwhile")
         self._count = count
-        surplus = self._to_spare()[: max(0, self._expected - count)]
+        surplus = self._expendable()[: max(0, self._expected - count)]
         for slot in surplus:
             self._leave(slot)
         return self._take(Job(to_leave=set(surplus), count=count))
 
-    def _to_spare(self) -> list[Slot]:
+    def _expendable(self) -> list[Slot]:
         """Who can be spared first: who is not there yet, then who would be replaced anyway, then the youngest."""
         current = self._all(State.CURRENT)
         old = [slot for slot in self._old if slot in current]
@@ -153,25 +153,25 @@ class Fleet:
     def advance(self, processes: Mapping[str, Process], ready: frozenset[int], now: float) -> Commands:
         """The next step. ready: numbers of the processes of this machine that hold a lease."""
         states = {name: process.state for name, process in processes.items()}
-        said = self._look_at_starting(processes, ready, now)
-        self._look_at_leaving(states)
+        lines = self._poll_starting(processes, ready, now)
+        self._poll_leaving(states)
         again = [slot.name for slot in self._all(State.STARTING) if states.get(slot.name) == "STOPPED"]
-        begun = self._begin_next(now)
+        started = self._start_next(now)
         self._end_jobs()
         to_stop = [slot.name for slot in self._all(State.LEAVING) if states.get(slot.name) in CAN_BE_STOPPED]
-        return Commands(start=(*again, *begun), stop=tuple(sorted(to_stop)), say=tuple(said))
+        return Commands(start=(*again, *started), stop=tuple(sorted(to_stop)), log=tuple(lines))
 
-    def _look_at_starting(self, processes: Mapping[str, Process], ready: frozenset[int], now: float) -> Iterable[str]:
-        said = []
+    def _poll_starting(self, processes: Mapping[str, Process], ready: frozenset[int], now: float) -> Iterable[str]:
+        lines = []
         for slot in self._all(State.STARTING):
             process = processes.get(slot.name)
             if process is None:
                 continue
-            if why_not := slot.why_not(process, now):
-                said.append(self._give_up(slot, why_not, now))
+            if failure_sentence := slot.failure_sentence(process, now):
+                lines.append(self._give_up(slot, failure_sentence, now))
             elif process.pid in ready:
-                said.append(self._serves(slot, now))
-        return said
+                lines.append(self._serves(slot, now))
+        return lines
 
     def _serves(self, slot: Slot, now: float) -> str:
         old = slot.instead_of
@@ -182,7 +182,7 @@ class Fleet:
             self._leave(slot)
             return f"{slot.name} is not needed any more"
         slot.move(State.CURRENT, rank=old.rank)
-        self._leave(old, until=now + LEAVE_PATIENCE_S)
+        self._leave(old, until=now + LEAVE_TIMEOUT_S)
         return f"{slot.name} serves, {old.name} leaves"
 
     def _give_up(self, slot: Slot, why: str, now: float) -> str:
@@ -195,7 +195,7 @@ class Fleet:
             if job.count is None and self.still_here(job):
                 job.fail(why)
         self._old.clear()
-        self._refused_until = now + REFUSED_S
+        self._requests_ignored_until = now + REQUESTS_IGNORED_S
         return f"{why}; the old ones stay"
 
     def _fail_scaling(self, why: str) -> None:
@@ -208,24 +208,24 @@ class Fleet:
         if slot in self._old:
             self._old.remove(slot)
 
-    def _look_at_leaving(self, states: Mapping[str, str]) -> None:
+    def _poll_leaving(self, states: Mapping[str, str]) -> None:
         for slot in self._all(State.LEAVING):
             if states.get(slot.name) in GONE:
                 slot.move(State.IDLE)
                 for job in self._jobs:
                     job.to_leave.discard(slot)
 
-    def _begin_next(self, now: float) -> list[str]:
+    def _start_next(self, now: float) -> list[str]:
         """In the first slots that are idle; without one nothing, and once more at the next look."""
-        beginning: list[Slot | None] = [None] * (self._count - self._expected)
+        to_fill: list[Slot | None] = [None] * (self._count - self._expected)
         if self._may_replace(now):
-            beginning += [slot for slot in self._old if slot.state is State.CURRENT][:1]
+            to_fill += [slot for slot in self._old if slot.state is State.CURRENT][:1]
         idle = [slot for slot in self._slots.values() if slot.state is State.IDLE]
-        begun = list(zip(idle, beginning, strict=False))
-        for slot, instead_of in begun:
-            slot.move(State.STARTING, rank=next(self._ranks), until=now + START_PATIENCE_S)
+        started = list(zip(idle, to_fill, strict=False))
+        for slot, instead_of in started:
+            slot.move(State.STARTING, rank=next(self._ranks), until=now + START_TIMEOUT_S)
             slot.instead_of, slot.pid = instead_of, 0
-        return [slot.name for slot, _ in begun]
+        return [slot.name for slot, _ in started]
 
     def _may_replace(self, now: float) -> bool:
         """No successor is on its way, and the predecessor of the last is not waited for."""

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from towpath.fleet.slot import START_PATIENCE_S
+from towpath.fleet.slot import START_TIMEOUT_S
 
 REPORTED_AFTER_S = 5.0
 
@@ -101,7 +101,7 @@ class LeaseWatch:
         """The line to log about a process without a lease; empty if there is nothing new. timeout_s: 0: it is not killed."""
         absence = self._absences.setdefault(pid, LeaseAbsence(now))
         was_ready = pid in self._were_ready
-        limit_s = timeout_s if was_ready else max(timeout_s, START_PATIENCE_S)
+        limit_s = timeout_s if was_ready else max(timeout_s, START_TIMEOUT_S)
         if timeout_s and now - absence.since >= limit_s and absence.may_become(Stage.KILLED):
             absence.stage = Stage.KILLED
             what = "had no lease" if was_ready else "was not ready"

@@ -10,7 +10,7 @@ from enum import Enum, auto
 
 from towpath.supervisord.process import Process
 
-START_PATIENCE_S = 150.0  #: whoever has no lease by then never will; a lifespan alone may take 60 s
+START_TIMEOUT_S = 150.0  #: whoever has no lease by then never will; a lifespan alone may take 60 s
 
 
 class State(Enum):
@@ -48,11 +48,11 @@ class Slot:
             raise ValueError(f"{self.name} is {self.state.name} and cannot become {state.name}")
         self.state, self.rank, self.until = state, rank, until
 
-    def why_not(self, process: Process, now: float) -> str:
+    def failure_sentence(self, process: Process, now: float) -> str:
         """Of one that starts: it is late, or has left, whatever has become of it since; empty if neither is so."""
         before, self.pid = self.pid, process.pid or self.pid
         if process.has_ended:
-            return process.why_not
+            return process.failure_sentence
         if before not in (0, self.pid):
-            return replace(process, end="ended").why_not
-        return f"{self.name} was not ready within {START_PATIENCE_S:.0f} s" if now > self.until else ""
+            return replace(process, end="ended").failure_sentence
+        return f"{self.name} was not ready within {START_TIMEOUT_S:.0f} s" if now > self.until else ""

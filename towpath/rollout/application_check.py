@@ -16,8 +16,8 @@ from typing import IO
 from towpath.system import processes, standard_streams
 
 SILENT_S = 5.0  #: so long loading the application needs no word
-CHECK_PATIENCE_S = 120.0
-SAID_BY_US = "towpath: "
+CHECK_TIMEOUT_S = 120.0
+OUR_PREFIX = "towpath: "
 
 
 class SlowLoadNotice:
@@ -36,11 +36,11 @@ class SlowLoadNotice:
         return f"still loading the application; given up after {self._timeout_s:.0f} s …"
 
 
-def _scratch() -> IO[str]:
+def _scratch() -> IO[bytes]:
     """A file that has no name. In memory where the system has that: there may be no folder for temporary files."""
     if hasattr(os, "memfd_create"):
-        return os.fdopen(os.memfd_create("towpath-check"), "w+", errors="replace")
-    return tempfile.TemporaryFile("w+", errors="replace")
+        return os.fdopen(os.memfd_create("towpath-check"), "w+b")
+    return tempfile.TemporaryFile("w+b")
 
 
 class ApplicationCheck:
@@ -48,9 +48,9 @@ class ApplicationCheck:
 
     def __init__(self, command: Sequence[str], variables: Mapping[str, str]) -> None:
         self.variables = variables
-        self.slow = SlowLoadNotice(CHECK_PATIENCE_S)
+        self.slow = SlowLoadNotice(CHECK_TIMEOUT_S)
         self._output = _scratch()
-        self._deadline = time.monotonic() + CHECK_PATIENCE_S
+        self._deadline = time.monotonic() + CHECK_TIMEOUT_S
         self._process = subprocess.Popen(
             command,
             env=dict(variables),
@@ -66,17 +66,17 @@ class ApplicationCheck:
             if time.monotonic() < self._deadline:
                 return None
             self.end()
-            return f"the application was not loaded within {CHECK_PATIENCE_S:.0f} s"
+            return f"the application was not loaded within {CHECK_TIMEOUT_S:.0f} s"
         return "" if self._process.returncode == 0 else self._failure()
 
     def _failure(self) -> str:
-        self._output.seek(0)
-        lines = self._output.read().rstrip().splitlines()
-        if not lines or not lines[-1].startswith(SAID_BY_US):
-            lines.append(f"{SAID_BY_US}loading the application ended with {self._process.returncode}")
+        size_bytes = os.fstat(self._output.fileno()).st_size
+        lines = os.pread(self._output.fileno(), size_bytes, 0).decode(errors="replace").rstrip().splitlines()
+        if not lines or not lines[-1].startswith(OUR_PREFIX):
+            lines.append(f"{OUR_PREFIX}loading the application ended with {self._process.returncode}")
         for line in lines[:-1]:
-            standard_streams.say(line)
-        return lines[-1].removeprefix(SAID_BY_US)
+            standard_streams.write_line(line)
+        return lines[-1].removeprefix(OUR_PREFIX)
 
     def end(self) -> None:
         """Kill it, whatever it is doing."""

@@ -60,7 +60,7 @@ class ReloadWatch:
 
     def __init__(self, watched: Watched, changed: Callable[[Sequence[str]], None]) -> None:
         self._watched = watched
-        self._changed = changed
+        self._on_change = changed
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="towpath-reload", daemon=True)
 
@@ -84,4 +84,4 @@ class ReloadWatch:
             raise_interrupt=False,
         )
         for burst in changes:
-            self._changed(sorted(path for _, path in burst))
+            self._on_change(sorted(path for _, path in burst))

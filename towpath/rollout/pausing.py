@@ -19,16 +19,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from channel_layer.process import forked_child
-from towpath.runtime import control_socket as control
-from towpath.runtime import process_markers as marks
+from towpath.runtime import control_socket, process_markers
 from towpath.runtime.control_socket import Request
 from towpath.runtime.worker_environment import PAUSES, RUN_DIR
 from towpath.system.private_folder import PrivateFolder
 
 FOLLOW = "follow"
-KNOWN_WITHIN_S = 0.5  #: `serve` has heard the same signal by then, and said that all of it stops
-LOOK_S = 0.05
-FIRST_ORDER_S = 5.0  #: a `serve` that does not answer for so long is not waited for
+STOPPING_KNOWN_WITHIN_S = 0.5  #: `serve` has heard the same signal by then, and said that all of it stops
+POLL_S = 0.05
+FIRST_ANSWER_TIMEOUT_S = 5.0  #: a `serve` that does not answer for so long is not waited for
 
 Pause = Callable[[bool], None]
 
@@ -43,30 +42,30 @@ class Followers:
     def add(self, request: Request) -> None:
         """A worker follows from now on."""
         self._followers.append(request)
-        self._tell(request)
+        self._send(request)
 
     def code_changed(self) -> None:
         """Workers that began to load before this moment take nothing."""
         self._changed_at = time.monotonic()
-        self._tell_all()
+        self._send_to_all()
 
-    def old_code_stays(self) -> None:
+    def on_old_code_kept(self) -> None:
         """The new code cannot serve: all workers take again."""
         self._changed_at = -math.inf
-        self._tell_all()
+        self._send_to_all()
 
     def close(self) -> None:
         """Nobody is told any more."""
         for request in self._followers:
             request.close()
 
-    def _tell_all(self) -> None:
+    def _send_to_all(self) -> None:
         for request in list(self._followers):
-            self._tell(request)
+            self._send(request)
 
-    def _tell(self, request: Request) -> None:
+    def _send(self, request: Request) -> None:
         began = request.asked.get("began")
-        if not request.say({"pause": isinstance(began, float) and began < self._changed_at}):
+        if not request.send({"pause": isinstance(began, float) and began < self._changed_at}):
             self._followers.remove(request)
             request.close()
 
@@ -76,40 +75,42 @@ class Supervision:
 
     def __init__(self) -> None:
         self._began = time.monotonic()
-        self.says_it_again = marks.is_supervised()
+        self.may_repeat_stop_signal = process_markers.is_supervised()
 
     def ask_for_successor(self, why: str) -> bool:
         """See there."""
-        return marks.ask_for_successor(why)
+        return process_markers.ask_for_successor(why)
 
     async def dismissal(self) -> None:
         """See there. If all processes were told at once, workers go on until the last interface server has left."""
-        until = time.monotonic() + KNOWN_WITHIN_S
-        while (everything := marks.everything_stops()) is None and time.monotonic() < until:
-            await asyncio.sleep(LOOK_S)
-        while everything and marks.interface_servers_live():
-            await asyncio.sleep(LOOK_S)
+        until = time.monotonic() + STOPPING_KNOWN_WITHIN_S
+        while (everything := process_markers.everything_stops()) is None and time.monotonic() < until:
+            await asyncio.sleep(POLL_S)
+        while everything and process_markers.interface_servers_live():
+            await asyncio.sleep(POLL_S)
 
     def has_loaded(self) -> None:
         """See there."""
-        marks.say_loaded()
+        process_markers.mark_loaded()
 
     async def follow(self, pause: Pause) -> None:
         """See there. Outside of `serve --reload` nobody pauses anybody."""
         if PAUSES not in os.environ:
             return
         loop = asyncio.get_running_loop()
-        orders = _Orders(pause, loop.create_future())
+        orders = _PauseOrders(pause, loop.create_future())
         with contextlib.suppress(OSError, TimeoutError):  # `serve` has gone, and ends this worker too
             folder = PrivateFolder.open(Path(os.environ[RUN_DIR]))
             folder.close()
-            transport, _ = await loop.create_unix_connection(lambda: orders, os.fspath(folder.path / control.NAME))
+            transport, _ = await loop.create_unix_connection(
+                lambda: orders, os.fspath(folder.path / control_socket.NAME)
+            )
             transport.write(json.dumps({"do": FOLLOW, "began": self._began}).encode() + b"\n")
-            await asyncio.wait_for(orders.first, FIRST_ORDER_S)
+            await asyncio.wait_for(orders.first, FIRST_ANSWER_TIMEOUT_S)
 
 
-class _Orders(asyncio.Protocol):
-    """Lines in, `pause` called."""
+class _PauseOrders(asyncio.Protocol):
+    """LineBuffer in, `pause` called."""
 
     def __init__(self, pause: Pause, first: asyncio.Future[None]) -> None:
         self.first = first

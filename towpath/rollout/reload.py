@@ -15,7 +15,7 @@ from enum import Enum, auto
 
 from towpath.errors import StartFailure
 from towpath.fleet.fleet import Fleet, Job
-from towpath.fleet.slot import START_PATIENCE_S
+from towpath.fleet.slot import START_TIMEOUT_S
 from towpath.rollout.application_check import ApplicationCheck, SlowLoadNotice
 from towpath.rollout.undertakings import Undertakings
 from towpath.runtime.control_socket import Request
@@ -40,11 +40,11 @@ MOVES = {
 
 @dataclass(frozen=True, slots=True)
 class NewOptions:
-    """The options of a `serve` as they are now. unheeded: the changed ones that count only after `serve` is started again."""
+    """The options of a `serve` as they are now. ignored: the changed ones that count only after `serve` is started again."""
 
     variables: Mapping[str, str]
     worker_timeout_s: float
-    unheeded: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +52,12 @@ class NewCode:
     """How a reload gets new options, and how it finds out whether the application can be loaded.
 
     read: the options as they are now; StartFailure if they cannot be read.
-    old_code_stays: if given, nothing is loaded beforehand; called when a successor has failed, unless more has changed since.
+    on_old_code_kept: if given, nothing is loaded beforehand; called when a successor has failed, unless more has changed since.
     """
 
     read: Callable[[], NewOptions]
     check_command: Sequence[str]
-    old_code_stays: Callable[[], None] | None = None
+    on_old_code_kept: Callable[[], None] | None = None
 
 
 class Reload:
@@ -73,7 +73,7 @@ class Reload:
         self._state = State.IDLE
         self._check: ApplicationCheck | None = None  # while CHECKING
         self._job: Job | None = None  # while REPLACING
-        self._slow = SlowLoadNotice(START_PATIENCE_S)
+        self._slow = SlowLoadNotice(START_TIMEOUT_S)
         self._requests: list[Request] = []  # of the reload that is under way
         self._next: list[Request] = []  # of the one after it
         self._is_due = False  # another reload has been asked for
@@ -89,7 +89,7 @@ class Reload:
         if request is not None:
             self._next.append(request)
             if self._state is not State.IDLE:
-                request.tell("a reload is under way; this one begins at its end")
+                request.report("a reload is under way; this one begins at its end")
         self.begin_if_due()
 
     def begin_if_due(self) -> None:
@@ -111,7 +111,7 @@ class Reload:
             return
         outcome = self._check.outcome()
         if outcome is None:
-            self._tell_waiting(self._check.slow.take())
+            self._report_waiting(self._check.slow.take())
             return
         variables, self._check = self._check.variables, None
         if outcome:
@@ -126,8 +126,8 @@ class Reload:
             return
         if not self._workers.still_here(self._job):
             self._end(self._job)
-        elif self._new_code.old_code_stays is not None and self._workers.waits_for_the_first(self._job):
-            self._tell_waiting(self._slow.take())
+        elif self._new_code.on_old_code_kept is not None and self._workers.waits_for_first_successor(self._job):
+            self._report_waiting(self._slow.take())
 
     def close(self, why: str) -> None:
         """End the check, and answer every request that nothing else will answer."""
@@ -135,7 +135,7 @@ class Reload:
         if self._check is not None:
             self._check.end()
         for request in [*checked, *self._next]:
-            request.end(1, why)
+            request.answer(1, why)
 
     def _move(self, state: State) -> None:
         """Raises ValueError where there is no such move."""
@@ -144,9 +144,9 @@ class Reload:
         self._state = state
 
     def _begin(self, new: NewOptions) -> None:
-        if new.unheeded:
-            self._tell_waiting(f"not heeded before `serve` is started again: {', '.join(new.unheeded)}")
-        if self._new_code.old_code_stays is None:
+        if new.ignored:
+            self._report_waiting(f"not heeded before `serve` is started again: {', '.join(new.ignored)}")
+        if self._new_code.on_old_code_kept is None:
             self._check = ApplicationCheck(self._new_code.check_command, new.variables)
             self._move(State.CHECKING)
         else:
@@ -162,7 +162,7 @@ class Reload:
             return
         self._move(State.REPLACING)
         self._job = self._workers.replace_all()
-        self._slow = SlowLoadNotice(START_PATIENCE_S)
+        self._slow = SlowLoadNotice(START_TIMEOUT_S)
         count = self._workers.count
         self._undertakings.add(self._requests, [self._job], f"{count} worker{'s' * (count != 1)} replaced")
 
@@ -176,22 +176,22 @@ class Reload:
                 f"the old environment cannot be written: {error}; whoever starts now has the new one"
             )
         if job.failure:
-            self._keep_old_code()
+            self._report_old_code_kept()
 
     def _refuse(self, why: str) -> None:
         self._undertakings.report(f"{why}; the old workers stay")
         for request in self._requests:
-            request.end(1, why)
-        self._keep_old_code()
+            request.answer(1, why)
+        self._report_old_code_kept()
 
-    def _keep_old_code(self) -> None:
+    def _report_old_code_kept(self) -> None:
         """The new code cannot serve. If there is newer code already, that decides."""
-        if self._new_code.old_code_stays is not None and not self._is_due:
-            self._new_code.old_code_stays()
+        if self._new_code.on_old_code_kept is not None and not self._is_due:
+            self._new_code.on_old_code_kept()
 
-    def _tell_waiting(self, text: str) -> None:
+    def _report_waiting(self, text: str) -> None:
         """Log it, and report it to those who wait for a reload. Nothing, if there is nothing to say."""
         if text:
             self._undertakings.log(text)
             for request in [*self._requests, *self._next]:
-                request.tell(text)
+                request.report(text)

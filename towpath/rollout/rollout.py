@@ -58,7 +58,7 @@ class Rollout:
 
     # -- what is asked for
 
-    def obey(self, request: Request) -> None:
+    def apply(self, request: Request) -> None:
         """Begin what was asked for; the answer comes when it is done."""
         asked = request.asked
         if asked.get("do") == "reload":
@@ -66,7 +66,7 @@ class Rollout:
         elif asked.get("do") == "scale":
             self._scale(request, {kind: asked[kind] for kind in self._fleets if kind in asked})
         else:
-            request.end(1, "this `towpath serve` does not know that")
+            request.answer(1, "this `towpath serve` does not know that")
 
     def reload(self) -> None:
         """Replace all workers, once the application is known to load; while that is under way, once more at its end."""
@@ -76,7 +76,7 @@ class Rollout:
         for kind, count in counts.items():
             fleet = self._fleets[kind]
             if not fleet.allows(count):
-                request.end(
+                request.answer(
                     1,
                     f"{kind}={count}: from {fleet.count_min} to {fleet.count_max} (`serve --{kind}s-max` says more)",
                 )
@@ -86,21 +86,21 @@ class Rollout:
 
     # -- the look at the processes
 
-    def look(self, seen: Mapping[str, Process]) -> None:
+    def poll(self, seen: Mapping[str, Process]) -> None:
         """Take the next steps."""
         self._reload.poll_check()
         now = time.monotonic()
-        self._hear_wishes(seen, now)
+        self._take_replacement_requests(seen, now)
         self._step_all(seen, now)
         self._reload.poll_successors()
-        self._undertakings.answer()
+        self._undertakings.answer_finished()
         self._reload.begin_if_due()
 
-    def _hear_wishes(self, seen: Mapping[str, Process], now: float) -> None:
+    def _take_replacement_requests(self, seen: Mapping[str, Process], now: float) -> None:
         workers = self._fleets[WORKER]
         for name in list(workers.current):
-            if name in seen and seen[name].wish and workers.wish(name, now):
-                self._undertakings.report(f"{name} asks for its successor: {seen[name].wish}")
+            if name in seen and seen[name].replacement_request and workers.request_replacement(name, now):
+                self._undertakings.report(f"{name} asks for its successor: {seen[name].replacement_request}")
 
     def _step_all(self, seen: Mapping[str, Process], now: float) -> None:
         awaits = any(fleet.awaits_leases for fleet in self._fleets.values())
@@ -114,7 +114,7 @@ class Rollout:
             self._processes.start(name)
         for name in commands.stop:
             self._processes.stop(name)
-        for text in commands.say:
+        for text in commands.log:
             self._undertakings.report(text)
 
     def close(self, why: str) -> None:

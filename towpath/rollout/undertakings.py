@@ -46,9 +46,9 @@ class Undertakings:
         self.log(text)
         for undertaking in self._under_way:
             for request in undertaking.requests:
-                request.tell(text)
+                request.report(text)
 
-    def answer(self) -> None:
+    def answer_finished(self) -> None:
         """Answer the requests of all that is over."""
         for undertaking in [each for each in self._under_way if each.is_over]:
             self._under_way.remove(undertaking)
@@ -58,10 +58,10 @@ class Undertakings:
             if not failure:
                 self.log(text)
             for request in undertaking.requests:
-                request.end(1 if failure else 0, text)
+                request.answer(1 if failure else 0, text)
 
     def close(self, why: str) -> None:
         """Answer every request: what it waits for will not be done."""
         for undertaking in self._under_way:
             for request in undertaking.requests:
-                request.end(1, why)
+                request.answer(1, why)

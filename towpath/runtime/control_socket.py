@@ -4,7 +4,7 @@
     ← {"say": "worker-2 serves, worker-0 leaves"}   any number of these, for people
     ← {"code": 0, "say": "2 workers replaced"}      the last one: the exit code of the command
 
-Workers are told by it when to pause (rollout/pausing.py).
+Workers are on_progress by it when to pause (rollout/pausing.py).
 
 The folder is closed to other users, and so is the socket. When `serve` ends before its last line, the command sees the end of
 the stream. When the command ends first, what it asked for goes on.
@@ -36,25 +36,25 @@ class Request:
         self.asked = asked
         self._connection = connection
 
-    def tell(self, text: str) -> None:
-        """What is happening. Whoever does not listen any more is not told."""
-        self.say({"say": text})
+    def report(self, text: str) -> None:
+        """What is happening. Whoever does not listen any more is not on_progress."""
+        self.send({"say": text})
 
-    def end(self, code: int, text: str) -> None:
+    def answer(self, code: int, text: str) -> None:
         """The last word."""
-        self.say({"code": code, "say": text})
+        self.send({"code": code, "say": text})
         self.close()
 
-    def say(self, words: dict[str, Any]) -> bool:
+    def send(self, message: dict[str, Any]) -> bool:
         """One line. False: nobody listens any more."""
         try:
-            self._connection.sendall(json.dumps(words).encode() + b"\n")
+            self._connection.sendall(json.dumps(message).encode() + b"\n")
         except OSError:
             return False
         return True
 
     def close(self) -> None:
-        """Nothing more is said."""
+        """Nothing more is line."""
         self._connection.close()
 
 
@@ -101,16 +101,16 @@ class ControlSocket:
 
 
 def _line(connection: socket.socket) -> bytes:
-    said = b""
-    while not said.endswith(b"\n"):
+    line = b""
+    while not line.endswith(b"\n"):
         part = connection.recv(REQUEST_SIZE_BYTES_MAX)
-        said += part
-        if not part or len(said) > REQUEST_SIZE_BYTES_MAX:
+        line += part
+        if not part or len(line) > REQUEST_SIZE_BYTES_MAX:
             raise ValueError("no request")
-    return said
+    return line
 
 
-def ask(folder: Path, asked: dict[str, Any], told: Callable[[str], None]) -> tuple[int, str]:
+def ask(folder: Path, asked: dict[str, Any], on_progress: Callable[[str], None]) -> tuple[int, str]:
     """Ask the `serve` in `folder`, pass on what it tells, and wait for its last word: exit code and sentence."""
     with socket.socket(socket.AF_UNIX) as connection:
         try:
@@ -120,7 +120,7 @@ def ask(folder: Path, asked: dict[str, Any], told: Callable[[str], None]) -> tup
                 answer = json.loads(line)
                 if "code" in answer:
                     return answer["code"], answer["say"]
-                told(answer["say"])
+                on_progress(answer["say"])
         except ConnectionResetError:
             pass
         except OSError as error:

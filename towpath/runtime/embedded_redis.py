@@ -13,8 +13,7 @@ import signal
 from pathlib import Path
 
 from towpath.errors import STARTUP_FAILURE, StartFailure
-from towpath.runtime import listen_address as listening
-from towpath.runtime import process_markers as marks
+from towpath.runtime import listen_address, process_markers
 from towpath.system import processes, standard_streams
 from towpath.system.private_folder import PrivateFolder
 
@@ -76,11 +75,11 @@ def url(folder: Path) -> str:
 def run(folder: Path) -> int:
     """Become the server of the `serve` in `folder`; the exit code if that cannot be."""
     try:
-        marks.enter()
-        listening.close_handed_down()
+        process_markers.enter()
+        listen_address.close_handed_down()
         become(folder)
     except StartFailure as failure:
-        marks.leave_word_of_failure(str(failure))
+        process_markers.leave_failure_marker(str(failure))
         standard_streams.write(standard_streams.STANDARD_ERROR, f"towpath: {failure}\n".encode())
     return STARTUP_FAILURE
 

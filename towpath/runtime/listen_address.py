@@ -23,7 +23,7 @@ from towpath.system import unix_sockets
 HANDED_DOWN = DESCRIPTORS_CLOSED_BELOW  #: the number of the descriptor that `serve` hands down
 HANDED_DOWN_END = HANDED_DOWN + 100  #: what is above may be somebody else's
 
-WHY = {
+REASONS = {
     errno.EADDRINUSE: "port {port} on {host} is in use",
     errno.EACCES: "port {port} on {host} needs more rights than this user has",
     errno.EADDRNOTAVAIL: "{host} is not an address of this machine",
@@ -31,32 +31,32 @@ WHY = {
 
 
 @dataclass(frozen=True, slots=True)
-class Listening:
+class ListenAddress:
     """A place that is free. `supervised`: as supervisord writes it; None: `descriptor` was made by us."""
 
-    shown: str
+    label: str
     port: int = 0  #: where there is one
     supervised: str | None = None
     descriptor: int | None = None
     permissions: int = PERMISSIONS  #: of a unix socket
 
 
-def prepare(settings: InterfaceSettings) -> Listening:
+def prepare(settings: InterfaceSettings) -> ListenAddress:
     """Check that we can listen there, or make the socket. StartFailure otherwise."""
     if settings.fd is not None:
-        return Listening(f"descriptor {settings.fd}", descriptor=_hand_down(_inherited(settings.fd)))
+        return ListenAddress(f"descriptor {settings.fd}", descriptor=_hand_down(_inherited(settings.fd)))
     if settings.uds is not None:
         path = Path(settings.uds).absolute()
         allowed = permissions(settings.uds_permissions, check_unix(path))
-        return Listening(f"unix:{path}", supervised=f"unix://{path}", permissions=allowed)
+        return ListenAddress(f"unix:{path}", supervised=f"unix://{path}", permissions=allowed)
     family, address = _resolve(settings.host, settings.port)
     listener = _bind(family, address, settings)
     host, port = listener.getsockname()[:2]
-    shown = f"http://[{host}]:{port}/" if family == socket.AF_INET6 else f"http://{host}:{port}/"
+    label = f"http://[{host}]:{port}/" if family == socket.AF_INET6 else f"http://{host}:{port}/"
     if family == socket.AF_INET6 or settings.port == 0:
-        return Listening(shown, port, descriptor=_hand_down(listener))
+        return ListenAddress(label, port, descriptor=_hand_down(listener))
     listener.close()
-    return Listening(shown, port, supervised=f"tcp://{host}:{port}")
+    return ListenAddress(label, port, supervised=f"tcp://{host}:{port}")
 
 
 def check(settings: InterfaceSettings) -> None:
@@ -109,7 +109,7 @@ def _bind(family: socket.AddressFamily, address: tuple[object, ...], settings: I
         listener.listen(settings.backlog)
     except OSError as error:
         listener.close()
-        why = WHY.get(error.errno or 0, "cannot listen on port {port} of {host}: {error}")
+        why = REASONS.get(error.errno or 0, "cannot listen on port {port} of {host}: {error}")
         raise StartFailure(why.format(port=settings.port, host=settings.host, error=error.strerror)) from error
     return listener
 

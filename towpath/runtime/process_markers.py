@@ -36,16 +36,16 @@ def enter() -> None:
     if os.getppid() != parent:
         raise StartFailure("the supervisor has gone")
     with contextlib.suppress(OSError), _own() as (folder, name):
-        take_back_marks(folder, name)
+        remove_markers(folder, name)
         folder.write(record_of(name), f"{Identity.of(os.getpid())}")
 
 
-def leave_word_of_failure(sentence: str = "") -> None:
+def leave_failure_marker(sentence: str = "") -> None:
     """Tell `serve` that this process cannot start."""
     if _own_names():
         with contextlib.suppress(OSError), _own() as (folder, name):
-            if sentence or not folder.has(failure_mark(name)):
-                folder.write(failure_mark(name), sentence)
+            if sentence or not folder.has(failure_marker(name)):
+                folder.write(failure_marker(name), sentence)
 
 
 def ask_for_successor(why: str) -> bool:
@@ -56,17 +56,17 @@ def ask_for_successor(why: str) -> bool:
         with _own() as (folder, name):
             if recorded(folder, HOLDER) is None:
                 return False
-            folder.write(wish_mark(name), why)
+            folder.write(replacement_request_marker(name), why)
     except OSError:
         return False
     return True
 
 
-def say_loaded() -> None:
+def mark_loaded() -> None:
     """Tell `serve` that this process has loaded the application."""
     if _own_names():
         with contextlib.suppress(OSError), _own() as (folder, name):
-            folder.write(loaded_mark(name), "")
+            folder.write(loaded_marker(name), "")
 
 
 def everything_stops() -> bool | None:
@@ -78,14 +78,14 @@ def everything_stops() -> bool | None:
         return False
     try:
         with _own() as (folder, name):
-            return True if folder.has(STOPPING) else False if folder.has(leave_mark(name)) else None
+            return True if folder.has(STOPPING) else False if folder.has(leave_marker(name)) else None
     except FileNotFoundError:  # `serve` stops when its folder has gone
         return True
     except OSError:
         return False
 
 
-def nobody_listens_any_more() -> bool | None:
+def listening_socket_is_unused() -> bool | None:
     """The same of the listening socket: False also if somebody else brought it, and may want it afterwards."""
     stops = everything_stops()
     if not stops:
@@ -114,10 +114,10 @@ def is_supervised() -> bool:
 
 def recorded(folder: PrivateFolder, name: str) -> Identity | None:
     """The process that a file names, if it is still that process and alive."""
-    return Identity.written(said(folder, name) or "")
+    return Identity.parse(read_marker(folder, name) or "")
 
 
-def said(folder: PrivateFolder, name: str) -> str | None:
+def read_marker(folder: PrivateFolder, name: str) -> str | None:
     """What stands in a mark; None if it is not there."""
     try:
         return folder.read(name)
@@ -130,31 +130,31 @@ def record_of(slot: str) -> str:
     return f"{RECORDS}/{slot}"
 
 
-def failure_mark(slot: str) -> str:
+def failure_marker(slot: str) -> str:
     """Where a process says that it cannot start, and why."""
     return f"{RECORDS}/.{slot}.failed"
 
 
-def loaded_mark(slot: str) -> str:
+def loaded_marker(slot: str) -> str:
     """Where a process says that it has loaded the application."""
     return f"{RECORDS}/.{slot}.loaded"
 
 
-def wish_mark(slot: str) -> str:
+def replacement_request_marker(slot: str) -> str:
     """Where a process asks for its successor, and says why."""
     return f"{RECORDS}/.{slot}.wish"
 
 
-def leave_mark(slot: str) -> str:
+def leave_marker(slot: str) -> str:
     """Where `serve` says that a process is to leave, before it asks for that."""
     return f"{RECORDS}/.{slot}.leave"
 
 
-def take_back_marks(folder: PrivateFolder, slot: str) -> None:
+def remove_markers(folder: PrivateFolder, slot: str) -> None:
     """Nothing was said by the process of this slot, nor to it."""
-    for mark in (failure_mark(slot), loaded_mark(slot), wish_mark(slot), leave_mark(slot)):
+    for marker in (failure_marker(slot), loaded_marker(slot), replacement_request_marker(slot), leave_marker(slot)):
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(mark, dir_fd=folder.descriptor)
+            os.unlink(marker, dir_fd=folder.descriptor)
 
 
 def _own_names() -> tuple[str, str] | None:

@@ -25,13 +25,13 @@ class ProcessTable:
 
     def start(self, name: str) -> None:
         """Start one process without waiting for it. The markers of its predecessor in the slot are removed first."""
-        self._folder.forget(name)
+        self._folder.remove_markers(name)
         self._supervisor.start(name)
 
     def stop(self, name: str) -> None:
         """Ask one process to leave, without waiting for it."""
         with contextlib.suppress(OSError):  # it finds out a moment later
-            self._folder.say_that_it_leaves(name)
+            self._folder.mark_leaving(name)
         self._supervisor.stop(name)
 
     def _with_markers(self, process: Process) -> Process:
@@ -39,7 +39,7 @@ class ProcessTable:
         return replace(
             process,
             cannot_start=sentence is not None,
-            sentence=sentence or "",
-            wish=self._folder.wish(process.name),
+            reason=sentence or "",
+            replacement_request=self._folder.replacement_request(process.name),
             loaded=not process.name.startswith(WORKER) or self._folder.has_loaded(process.name),
         )

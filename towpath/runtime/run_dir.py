@@ -5,8 +5,8 @@
     facts.json        where its Redis is, and how many processes there ought to be
     supervisord.conf  what was generated; supervisord.sock: how it is talked to
     stopping          from the moment when all of it stops: nobody will listen after the last one
-    control.sock      how `reload` and `scale` talk to `serve`
-    environment.json  what workers are started with since the last `reload`
+    control_socket.sock      how `reload` and `scale` talk to `serve`
+    worker_environment.json  what workers are started with since the last `reload`
     redis.sock        the embedded server
     pids/<name>       every process that was started, with the moment of its start
     logs/<name>       a pipe for each process: what it says
@@ -30,34 +30,39 @@ from pathlib import Path
 from typing import Any
 
 from towpath.errors import StartFailure
-from towpath.runtime import control_socket as control
-from towpath.runtime import embedded_redis as embedded
-from towpath.runtime import process_markers as marks
-from towpath.runtime import worker_environment as environment
+from towpath.runtime import control_socket, embedded_redis, process_markers, worker_environment
 from towpath.runtime.process_markers import HOLDER, RECORDS
 from towpath.supervisord import conf as supervisord_conf
 from towpath.system import standard_streams, unix_sockets
 from towpath.system.private_folder import OTHERS_MAY_WRITE, PRIVATE, NotPrivate, PrivateFolder
 from towpath.system.processes import Identity, end_all
 
-ORPHAN_PATIENCE_S = 5.0
+ORPHAN_TIMEOUT_S = 5.0
 #: A command that looks whether a `serve` holds the folder holds it itself for that moment.
-LOCK_PATIENCE_S, LOCK_LOOK_S = 1.0, 0.02
+LOCK_TIMEOUT_S, LOCK_POLL_S = 1.0, 0.02
 SUPERVISORD = "supervisord"
-MARK, FACTS, LOGS = ".towpath-run-dir", "facts.json", "logs"
+MARKER, FACTS, LOGS = ".towpath-run-dir", "facts.json", "logs"
 FOLDERS = (RECORDS, LOGS)
 FILES = (
     HOLDER,
     FACTS,
-    marks.STOPPING,
-    control.NAME,
-    embedded.SOCKET_NAME,
-    environment.NAME,
+    process_markers.STOPPING,
+    control_socket.NAME,
+    embedded_redis.SOCKET_NAME,
+    worker_environment.NAME,
     supervisord_conf.FILE_NAME,
     supervisord_conf.SOCKET_NAME,
 )
 #: Without these somebody could not be started, found or told any more.
-NEEDED = (HOLDER, RECORDS, FACTS, control.NAME, environment.NAME, embedded.SOCKET_NAME, supervisord_conf.SOCKET_NAME)
+NEEDED = (
+    HOLDER,
+    RECORDS,
+    FACTS,
+    control_socket.NAME,
+    worker_environment.NAME,
+    embedded_redis.SOCKET_NAME,
+    supervisord_conf.SOCKET_NAME,
+)
 #: What processes of ours are called, and what they leave beside their records: marks, and drafts of them.
 OF_A_PROCESS = re.compile(r"\.?(supervisord|redis|(interface|worker)-\d+)(\.[\w.]+)?")
 DRAFT = re.compile(rf"\.({'|'.join(map(re.escape, FILES))})\.\d+\.draft")
@@ -68,12 +73,12 @@ LONGEST_SOCKET = f"{supervisord_conf.SOCKET_NAME}.4194304"  #: supervisord adds 
 def default_path(port: int, uds: str | None, fd: int | None) -> Path:
     """One folder per user and place to listen at. port: the one that is listened at, whatever was asked for."""
     if fd is not None:
-        place = f"fd-{fd}"
+        name = f"fd-{fd}"
     elif uds:
-        place = f"uds{Path(uds).absolute()}".replace("/", "-")
+        name = f"uds{Path(uds).absolute()}".replace("/", "-")
     else:
-        place = str(port)
-    return (_runtime() or Path(f"/tmp/towpath-{os.getuid()}")) / place
+        name = str(port)
+    return (_runtime() or Path(f"/tmp/towpath-{os.getuid()}")) / name
 
 
 def _runtime() -> Path | None:
@@ -88,7 +93,7 @@ def _runtime() -> Path | None:
 
 
 class RunDir:
-    """A run folder that this process holds. Made by `hold`; `leave` takes away all that `serve` put into it."""
+    """A run folder that this process holds. Made by `acquire`; `release` takes away all that `serve` put into it."""
 
     def __init__(self, folder: PrivateFolder) -> None:
         self.folder = folder
@@ -98,7 +103,7 @@ class RunDir:
         self._missed: set[str] = set()
 
     @classmethod
-    def hold(cls, path: Path) -> RunDir:
+    def acquire(cls, path: Path) -> RunDir:
         """Make the folder and hold it; what a killed predecessor left is ended and swept first.
 
         StartFailure if another `serve` holds it, if it or its path is not ours alone, if something else is in it, or if no
@@ -108,30 +113,30 @@ class RunDir:
         if not unix_sockets.fits(path / LONGEST_SOCKET):
             raise StartFailure(f"the path of the run folder {path} is too long for a unix socket; say --run-dir")
         try:
-            folder = _hold(path)
+            folder = _acquire(path)
         except OSError as error:
             raise StartFailure(f"the run folder {path} cannot be used: {error.strerror}; say --run-dir") from error
         held = cls(folder)
         held._end_orphans()
-        held._sweep()
+        held._remove_files()
         for name in FOLDERS:
             with contextlib.suppress(FileExistsError):
                 os.mkdir(name, PRIVATE, dir_fd=folder.descriptor)
         folder.write(HOLDER, f"{Identity.of(os.getpid())}")
         return held
 
-    def say(self, **facts: Any) -> None:
+    def publish_facts(self, **facts: Any) -> None:
         """Leave facts for `status`, beside those that were left before: readable by this user alone."""
         self._facts.update(facts)
         self.folder.write(FACTS, json.dumps(self._facts))
 
-    def say_that_all_stops(self, our_socket: bool) -> None:
+    def mark_stopping(self, our_socket: bool) -> None:
         """our_socket: the listening one is of no more use to anybody, and a process that leaves may shut it down."""
-        self.folder.write(marks.STOPPING, marks.OUR_SOCKET if our_socket else "")
+        self.folder.write(process_markers.STOPPING, process_markers.OUR_SOCKET if our_socket else "")
 
     def record(self, name: str, pid: int) -> None:
         """Write a process down."""
-        self.folder.write(marks.record_of(name), f"{Identity.of(pid)}")
+        self.folder.write(process_markers.record_of(name), f"{Identity.of(pid)}")
 
     def children(self) -> list[Identity]:
         """The recorded processes that are alive, the supervisor first: else it would start the others again."""
@@ -140,28 +145,28 @@ class RunDir:
         except OSError:
             return []
         names.sort(key=lambda name: (name != SUPERVISORD, name))
-        written = (marks.recorded(self.folder, marks.record_of(name)) for name in names)
+        written = (process_markers.recorded(self.folder, process_markers.record_of(name)) for name in names)
         return [process for process in written if process is not None]
 
     def failure(self, name: str) -> str | None:
-        """What this process said of why it cannot start; None if it did not say that it cannot."""
-        return marks.said(self.folder, marks.failure_mark(name))
+        """What this process facts_text of why it cannot start; None if it did not say that it cannot."""
+        return process_markers.read_marker(self.folder, process_markers.failure_marker(name))
 
     def has_loaded(self, name: str) -> bool:
         """True if this process has loaded the application."""
-        return self.folder.has(marks.loaded_mark(name))
+        return self.folder.has(process_markers.loaded_marker(name))
 
-    def wish(self, name: str) -> str:
+    def replacement_request(self, name: str) -> str:
         """Why this process asks for its successor; empty if it does not."""
-        return marks.said(self.folder, marks.wish_mark(name)) or ""
+        return process_markers.read_marker(self.folder, process_markers.replacement_request_marker(name)) or ""
 
-    def say_that_it_leaves(self, name: str) -> None:
+    def mark_leaving(self, name: str) -> None:
         """This process alone is to leave."""
-        self.folder.write(marks.leave_mark(name), "")
+        self.folder.write(process_markers.leave_marker(name), "")
 
-    def forget(self, name: str) -> None:
-        """What the last process of this slot said does not count any more."""
-        marks.take_back_marks(self.folder, name)
+    def remove_markers(self, name: str) -> None:
+        """What the last process of this slot facts_text does not count any more."""
+        process_markers.remove_markers(self.folder, name)
 
     def lost(self) -> list[str]:
         """What processes need and have found here, and do not find any more; from the second time on that it is missed.
@@ -187,22 +192,22 @@ class RunDir:
             pipes = set()
         return pipes | {name for name in NEEDED if self.folder.has(name)}
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """Nothing of ours is left behind; what was there before stays, and so do folders that are not empty."""
         made = _made(self.folder) or 0
-        self._sweep()
-        if self.folder.is_in_its_place and self.folder.names() == [MARK]:
-            _remove(self.folder, MARK)
+        self._remove_files()
+        if self.folder.is_at_its_path and self.folder.names() == [MARKER]:
+            _remove(self.folder, MARKER)
             self.folder.remove(made)
         self.folder.close()
 
     def _end_orphans(self) -> None:
         orphans = self.children()
         if orphans:
-            standard_streams.say(f"ending {len(orphans)} processes that a killed `towpath serve` left behind")
-            end_all(orphans, ORPHAN_PATIENCE_S)
+            standard_streams.write_line(f"ending {len(orphans)} processes that a killed `towpath serve` left behind")
+            end_all(orphans, ORPHAN_TIMEOUT_S)
 
-    def _sweep(self) -> None:
+    def _remove_files(self) -> None:
         for name in FOLDERS:
             with contextlib.suppress(OSError):  # it is not there, or not empty
                 for each in filter(OF_A_PROCESS.fullmatch, self.folder.names(name)):
@@ -214,7 +219,7 @@ class RunDir:
 
 def holder(path: Path) -> Identity | None:
     """The `serve` that runs in `path`; None if none does. StartFailure if it is not our own folder."""
-    folder = _look_into(path)
+    folder = _open(path)
     if folder is None:
         return None
     with contextlib.closing(folder):
@@ -222,8 +227,8 @@ def holder(path: Path) -> Identity | None:
 
 
 def facts(path: Path) -> dict[str, Any] | None:
-    """What the `serve` that runs in `path` said of itself, with its `pid`; None if none runs there. StartFailure as above."""
-    folder = _look_into(path)
+    """What the `serve` that runs in `path` facts_text of itself, with its `pid`; None if none runs there. StartFailure as above."""
+    folder = _open(path)
     if folder is None:
         return None
     with contextlib.closing(folder):
@@ -231,13 +236,13 @@ def facts(path: Path) -> dict[str, Any] | None:
         if process is None:
             return None
         try:
-            said: dict[str, Any] = json.loads(folder.read(FACTS))
+            facts_text: dict[str, Any] = json.loads(folder.read(FACTS))
         except (OSError, ValueError):
-            said = {}
-    return {**said, "pid": process.pid}
+            facts_text = {}
+    return {**facts_text, "pid": process.pid}
 
 
-def _look_into(path: Path) -> PrivateFolder | None:
+def _open(path: Path) -> PrivateFolder | None:
     try:
         return PrivateFolder.open(path)
     except NotPrivate as error:
@@ -250,17 +255,17 @@ def _holder(folder: PrivateFolder) -> Identity | None:
     try:
         fcntl.flock(folder.descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # until it is closed
     except BlockingIOError:
-        return marks.recorded(folder, HOLDER)
+        return process_markers.recorded(folder, HOLDER)
     return None
 
 
-def _hold(path: Path) -> PrivateFolder:
+def _acquire(path: Path) -> PrivateFolder:
     """Hold `path`, made if need be. It may be taken away by its last holder between our steps: then once more."""
     while True:
         folder = PrivateFolder.open(path, make=True)
         try:
             _lock(folder)
-            if folder.is_in_its_place:
+            if folder.is_at_its_path:
                 _make_ours(folder)
                 return folder
         except (OSError, StartFailure):
@@ -270,18 +275,18 @@ def _hold(path: Path) -> PrivateFolder:
 
 
 def _lock(folder: PrivateFolder) -> None:
-    until = time.monotonic() + LOCK_PATIENCE_S
+    until = time.monotonic() + LOCK_TIMEOUT_S
     while True:
         try:
             fcntl.flock(folder.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            process = marks.recorded(folder, HOLDER)
+            process = process_markers.recorded(folder, HOLDER)
             if process is not None or time.monotonic() > until:
                 pid = f" (pid {process.pid})" if process is not None else ""
                 raise StartFailure(
                     f"another `towpath serve`{pid} runs in {folder.path}; say --run-dir or `towpath stop`"
                 ) from None
-            time.sleep(LOCK_LOOK_S)
+            time.sleep(LOCK_POLL_S)
         else:
             return
 
@@ -293,13 +298,13 @@ def _make_ours(folder: PrivateFolder) -> None:
         raise StartFailure(f"{folder.path} is no run folder of `towpath serve`, and not empty; say another --run-dir")
     os.fchmod(folder.descriptor, PRIVATE)
     if not names:
-        folder.write(MARK, str(folder.made))
+        folder.write(MARKER, str(folder.made))
 
 
 def _made(folder: PrivateFolder) -> int | None:
     """How many folders at the end of its path were made for it; None if it is not marked as ours."""
-    said = marks.said(folder, MARK) or ""
-    return int(said) if said.isascii() and said.isdecimal() else None
+    facts_text = process_markers.read_marker(folder, MARKER) or ""
+    return int(facts_text) if facts_text.isascii() and facts_text.isdecimal() else None
 
 
 def _remove(folder: PrivateFolder, name: str) -> None:

@@ -1,6 +1,6 @@
-"""Where the run folder of a `serve` is, if it has another one than its place has by default (`--run-dir`).
+"""Where the run folder of a `serve` is, if it has another one than its default has by default (`--run-dir`).
 
-`status --port 8000` looks into the default folder of that place. Beside that a `serve` with another one leaves a file with its path.
+`status --port 8000` looks into the default folder of that default. Beside that a `serve` with another one leaves a file with its path.
 Where that cannot be, it is found by its --run-dir alone.
 """
 
@@ -14,7 +14,7 @@ from towpath.errors import StartFailure
 from towpath.runtime import run_dir
 from towpath.system.private_folder import PrivateFolder
 
-ENDING = ".run-dir"
+SUFFIX = ".run-dir"
 
 
 class RunDirPointer:
@@ -26,17 +26,17 @@ class RunDirPointer:
         self._leads_to = leads_to
 
     @classmethod
-    def write(cls, place: Path, leads_to: Path) -> RunDirPointer | None:
-        """place: the default run folder. None if there is nothing to say, or it cannot be said there."""
-        if place.resolve() == leads_to:
+    def write(cls, default: Path, leads_to: Path) -> RunDirPointer | None:
+        """default: the default run folder. None if there is nothing to say, or it cannot be said there."""
+        if default.resolve() == leads_to:
             return None
         try:
-            beside = PrivateFolder.open(place.parent, make=True)
-            _sweep(beside)
-            beside.write(_name(place), str(leads_to))
+            beside = PrivateFolder.open(default.parent, make=True)
+            _remove_files(beside)
+            beside.write(_name(default), str(leads_to))
         except OSError:
             return None
-        return cls(beside, _name(place), leads_to)
+        return cls(beside, _name(default), leads_to)
 
     def remove(self) -> None:
         """The `serve` has ended. What another one has written meanwhile stays."""
@@ -47,23 +47,23 @@ class RunDirPointer:
         self._beside.close()
 
 
-def follow(place: Path) -> Path:
-    """The run folder that is meant by the default one of a place: that, or the one to which a file beside it leads."""
+def follow(default: Path) -> Path:
+    """The run folder that is meant by the default one of a default: that, or the one to which a file beside it leads."""
     try:
-        with contextlib.closing(PrivateFolder.open(place.parent)) as beside:
-            return Path(beside.read(_name(place)))
+        with contextlib.closing(PrivateFolder.open(default.parent)) as beside:
+            return Path(beside.read(_name(default)))
     except (OSError, ValueError):
-        return place
+        return default
 
 
-def _sweep(beside: PrivateFolder) -> None:
+def _remove_files(beside: PrivateFolder) -> None:
     """Take away what a killed `serve` has left."""
     for name in beside.names():
-        if name.endswith(ENDING):
+        if name.endswith(SUFFIX):
             with contextlib.suppress(OSError, ValueError, StartFailure):
                 if run_dir.holder(Path(beside.read(name))) is None:
                     os.unlink(name, dir_fd=beside.descriptor)
 
 
-def _name(place: Path) -> str:
-    return f"{place.name}{ENDING}"
+def _name(default: Path) -> str:
+    return f"{default.name}{SUFFIX}"

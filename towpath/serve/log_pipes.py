@@ -17,7 +17,7 @@ READ_SIZE_BYTES = 65_536
 LINE_SIZE_BYTES_MAX = 65_536  #: a longer line is shown in pieces
 HELD_SIZE_BYTES_MAX = 1_048_576  #: more than that is not held back
 
-#: Lines that are true by design: supervisord's socket stands in a folder that nobody else may enter, and the embedded server
+#: LineBuffer that are true by design: supervisord's socket stands in a folder that nobody else may enter, and the embedded server
 #: saves nothing, so that it never needs memory twice. A process that left as it was asked to is "stopped … (exit status 0)"; that server is
 #: killed when everybody else has left.
 EXPECTED = (
@@ -34,7 +34,7 @@ NOT_OURS = ("redis", "supervisord")
 Show = Callable[[bytes], None]
 
 
-class Lines:
+class LineBuffer:
     """Bytes in, whole lines out, each with a name in front."""
 
     def __init__(self, name: str, width: int, drop: tuple[bytes, ...] = ()) -> None:
@@ -43,7 +43,7 @@ class Lines:
         self._rest = b""
         self._drop = drop
 
-    def feed(self, data: bytes) -> bytes:
+    def receive(self, data: bytes) -> bytes:
         """What can be shown now."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > LINE_SIZE_BYTES_MAX:
@@ -55,23 +55,23 @@ class Lines:
 
     def end(self) -> bytes:
         """What was said without an end of line."""
-        return self.feed(b"\n") if self._rest else b""
+        return self.receive(b"\n") if self._rest else b""
 
     def bare(self, text: bytes) -> bytes:
-        """Lines that `feed` gave out, as they were said."""
+        """LineBuffer that `receive` gave out, as they were said."""
         return b"".join(line.removeprefix(self._front) for line in text.splitlines(keepends=True))
 
 
 class LogPipes:
     """The pipes of a `serve`, and the thread that reads them. Made before supervisord is started."""
 
-    def __init__(self, folder: int, names: Iterable[str], show: Show = standard_streams.show) -> None:
+    def __init__(self, folder: int, names: Iterable[str], show: Show = standard_streams.write_lines) -> None:
         """folder: a descriptor of the one for the pipes."""
         self._show = show
-        self._on_said: dict[int, Callable[[bytes], None]] = {}
-        self._held: list[tuple[Lines, bytes]] | None = None  # None: everything is shown as it comes
+        self._on_output: dict[int, Callable[[bytes], None]] = {}
+        self._held: list[tuple[LineBuffer, bytes]] | None = None  # None: everything is shown as it comes
         self._held_size_bytes = 0
-        self._shows = threading.Lock()
+        self._lock = threading.Lock()
         self._selector = selectors.DefaultSelector()
         names = list(names)
         self._width = max(map(len, names))
@@ -83,10 +83,10 @@ class LogPipes:
         self._selector.register(wake, selectors.EVENT_READ, None)
         self._thread = threading.Thread(target=self._run, name="towpath-logs", daemon=True)
 
-    def add(self, descriptor: int, name: str, on_said: Callable[[bytes], None]) -> None:
-        """Read this one too, and call `on_said` from our thread with whatever it says; before `start`."""
+    def add(self, descriptor: int, name: str, on_output: Callable[[bytes], None]) -> None:
+        """Read this one too, and call `on_output` from our thread with whatever it says; before `start`."""
         os.set_blocking(descriptor, False)
-        self._on_said[descriptor] = on_said
+        self._on_output[descriptor] = on_output
         self._add(descriptor, name)
 
     def start(self) -> None:
@@ -99,14 +99,14 @@ class LogPipes:
 
     def release(self) -> None:
         """Show what was held, and from now on everything as it comes."""
-        with self._shows:
+        with self._lock:
             for _, text in self._held or ():
                 self._show(text)
             self._held = None
 
     def held_by(self, name: str) -> bytes:
         """What is held of one process, without its name."""
-        with self._shows:
+        with self._lock:
             return b"".join(lines.bare(text) for lines, text in self._held or () if lines.name == name)
 
     def close(self) -> None:
@@ -115,39 +115,39 @@ class LogPipes:
         self._thread.join()
 
     def _add(self, descriptor: int, name: str) -> None:
-        lines = Lines(name, self._width, EXPECTED if name in NOT_OURS else ())
+        lines = LineBuffer(name, self._width, EXPECTED if name in NOT_OURS else ())
         self._selector.register(descriptor, selectors.EVENT_READ, lines)
 
     def _run(self) -> None:
-        ending = False
+        is_closing = False
         while True:
-            events = self._selector.select(0 if ending else None)
+            events = self._selector.select(0 if is_closing else None)
             for key, _ in events:
                 if key.data is None:
                     self._selector.unregister(key.fd)
-                    ending = True
+                    is_closing = True
                 elif not self._pass_on(key.fd, key.data):
                     self._selector.unregister(key.fd)
-            if ending and not events:
+            if is_closing and not events:
                 break
         for key in list(self._selector.get_map().values()):
             self._put(key.data, key.data.end())
             os.close(key.fd)
 
-    def _pass_on(self, descriptor: int, lines: Lines) -> bool:
+    def _pass_on(self, descriptor: int, lines: LineBuffer) -> bool:
         try:
             data = os.read(descriptor, READ_SIZE_BYTES)
         except BlockingIOError:
             return True
-        self._put(lines, lines.feed(data))
-        if data and descriptor in self._on_said:
-            self._on_said[descriptor](data)
+        self._put(lines, lines.receive(data))
+        if data and descriptor in self._on_output:
+            self._on_output[descriptor](data)
         return bool(data)
 
-    def _put(self, lines: Lines, text: bytes) -> None:
+    def _put(self, lines: LineBuffer, text: bytes) -> None:
         if self._held is not None and self._held_size_bytes > HELD_SIZE_BYTES_MAX:
             self.release()
-        with self._shows:
+        with self._lock:
             if self._held is None:
                 self._show(text)
             else:

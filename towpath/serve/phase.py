@@ -30,4 +30,4 @@ class Trigger(Enum):
     STOP_AT_ONCE = auto()
     RELOAD = auto()
     CHANGED = auto()  # files of the application, under --reload
-    LOOK = auto()  # a process may have died
+    POLL = auto()  # a process may have died

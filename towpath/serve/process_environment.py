@@ -25,15 +25,15 @@ def read_again(context: ServeContext) -> NewOptions:
 
     The folder that `serve` was started in is entered again before, so that relative paths mean what they mean there now.
     """
-    working_directory.enter(context.plan.started_in)
+    working_directory.change_to(context.plan.working_directory)
     settings = context.settings
     now = settings.read_again()
-    told = options.kept_for_workers(settings.process_options, settings.with_reload_defaults(now))
-    unheeded = tuple(options.kept_back(settings.values, now))
-    return NewOptions(_environment(context, told), told["worker_timeout"], unheeded)
+    values = options.merged_for_workers(settings.process_options, settings.with_reload_defaults(now))
+    ignored = tuple(options.ignored_changes(settings.values, now))
+    return NewOptions(_environment(context, values), values["worker_timeout"], ignored)
 
 
-def _environment(context: ServeContext, told: Mapping[str, Any]) -> dict[str, str]:
+def _environment(context: ServeContext, values: Mapping[str, Any]) -> dict[str, str]:
     """The inherited variables with every option that was given, in whichever way it was given.
 
     Those of a supervisord that runs above this `serve` are left out: the processes would take its process name for their own.
@@ -45,7 +45,7 @@ def _environment(context: ServeContext, told: Mapping[str, Any]) -> dict[str, st
     }
     return {
         **inherited,
-        **options.environment(told),
+        **options.environment(values),
         "TOWPATH_REDIS": context.redis,
         APP: settings.app,
         RUN_DIR: str(context.folder.path),

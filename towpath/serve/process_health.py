@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 
 from towpath.errors import StartFailure
-from towpath.fleet import restart_backoff as retries
+from towpath.fleet import restart_backoff
 from towpath.fleet.fleet import Fleet
 from towpath.fleet.lease_watch import LeaseWatch
 from towpath.runtime.process_table import ProcessTable
@@ -18,7 +18,7 @@ from towpath.supervisord.conf import INTERFACE, WORKER
 from towpath.supervisord.process import Process
 from towpath.system.processes import Identity
 
-LEASES_LOOK_S = 2.0
+LEASES_POLL_S = 2.0
 LEASES_RETRY_S = 10.0  #: Redis did not answer, and takes two seconds for that
 
 
@@ -30,7 +30,7 @@ class ProcessHealth:
         self._processes = processes
         self._status = status
         self._redis = redis
-        self._retries = retries.RestartBackoff()
+        self._retries = restart_backoff.RestartBackoff()
         self._leases = LeaseWatch(worker_timeout_s)
         self._leases_due_at = 0.0
 
@@ -40,12 +40,14 @@ class ProcessHealth:
 
     def restart_lost(self, seen: Mapping[str, Process], wanted: Sequence[str]) -> None:
         """Start again what supervisord has given up, with growing pauses, and not while Redis is away: nothing can start then."""
-        lost, now = retries.lost(seen, wanted), time.monotonic()
+        lost, now = restart_backoff.lost(seen, wanted), time.monotonic()
         if lost and not self._redis_answers():
             self._retries.excuse(lost, now)
             return
         for name in self._retries.due(lost, now):
-            log(f"{name} does not stay alive; starting it again (up to {retries.PAUSE_MAX_S:.0f} s after each failure)")
+            log(
+                f"{name} does not stay alive; starting it again (up to {restart_backoff.PAUSE_MAX_S:.0f} s after each failure)"
+            )
             self._processes.start(name)
 
     def _redis_answers(self) -> bool:
@@ -61,7 +63,7 @@ class ProcessHealth:
         if now < self._leases_due_at:
             return
         ready = self._status.ready_pids()
-        self._leases_due_at = time.monotonic() + (LEASES_LOOK_S if ready else LEASES_RETRY_S)
+        self._leases_due_at = time.monotonic() + (LEASES_POLL_S if ready else LEASES_RETRY_S)
         running = {kind: _running(fleet, seen) for kind, fleet in fleets.items()}
         verdict = self._leases.poll(running[WORKER], running[INTERFACE], ready, now)
         for text in verdict.log:

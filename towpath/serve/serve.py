@@ -23,10 +23,8 @@ from typing import TYPE_CHECKING, NoReturn
 from channel_layer.redis.address import RedisAddress
 from interface_server.transport.socket_options import remove_stale
 from towpath.errors import StartFailure
-from towpath.runtime import embedded_redis as embedded
-from towpath.runtime import listen_address as listening
-from towpath.runtime import run_dir
-from towpath.runtime.listen_address import Listening
+from towpath.runtime import embedded_redis, listen_address, run_dir
+from towpath.runtime.listen_address import ListenAddress
 from towpath.runtime.run_dir import LOGS, SUPERVISORD, RunDir
 from towpath.runtime.run_dir_pointer import RunDirPointer
 from towpath.serve import process_environment, supervisord_start
@@ -57,42 +55,42 @@ def serve(settings: ServeSettings) -> int:
         return 0
 
 
-def _any_port(settings: ServeSettings) -> Listening | None:
+def _any_port(settings: ServeSettings) -> ListenAddress | None:
     """Where we listen, if any port will do: found first, as it names the run folder.
 
     None for a fixed place. A killed `serve` may have left somebody there, and whoever holds the folder ends them first.
     """
     listen = settings.listen
     any_will_do = listen.port == 0 and listen.uds is None and listen.fd is None
-    return listening.prepare(listen) if any_will_do else None
+    return listen_address.prepare(listen) if any_will_do else None
 
 
-def _serve_in_run_dir(settings: ServeSettings, found: Listening | None) -> int:
+def _serve_in_run_dir(settings: ServeSettings, found: ListenAddress | None) -> int:
     default = _default_run_dir(settings, found)
-    folder = RunDir.hold(settings.run_dir or default)
+    folder = RunDir.acquire(settings.run_dir or default)
     pointer = RunDirPointer.write(default, folder.path)
     try:
-        return _serve(folder, settings, found or listening.prepare(settings.listen))
+        return _serve(folder, settings, found or listen_address.prepare(settings.listen))
     finally:
         if pointer is not None:
             pointer.remove()
-        folder.leave()
+        folder.release()
 
 
-def _default_run_dir(settings: ServeSettings, found: Listening | None) -> Path:
+def _default_run_dir(settings: ServeSettings, found: ListenAddress | None) -> Path:
     listen = settings.listen
     return run_dir.default_path(found.port if found else listen.port, listen.uds, listen.fd)
 
 
-def _serve(folder: RunDir, settings: ServeSettings, address: Listening) -> int:
-    redis, redis_shown = _redis(folder, settings)
+def _serve(folder: RunDir, settings: ServeSettings, address: ListenAddress) -> int:
+    redis, redis_label = _redis(folder, settings)
     plan = supervisord_start.plan(folder, settings, address)
     context = ServeContext(settings, folder, address, redis, plan)
     environment = process_environment.first(context)
     conf = supervisord_start.write_configuration(context)
-    folder.say(redis=redis, prefix=context.prefix, app=settings.app)
+    folder.publish_facts(redis=redis, prefix=context.prefix, app=settings.app)
     pipes = _pipes(context)
-    output = StartupOutput(settings.app, pipes, lambda: _greet(context, redis_shown))
+    output = StartupOutput(settings.app, pipes, lambda: _greet(context, redis_label))
     supervisord = supervisord_start.start(conf, environment, address.descriptor)
     folder.record(SUPERVISORD, supervisord.pid)
     parent = _parent(context, supervisord, environment, output)
@@ -103,11 +101,11 @@ def _serve(folder: RunDir, settings: ServeSettings, address: Listening) -> int:
 def _redis(folder: RunDir, settings: ServeSettings) -> tuple[str, str]:
     """URL of Redis, and how it is shown."""
     if settings.redis is None:
-        binary = embedded.find_binary()
-        return embedded.url(folder.path), f"embedded {Path(binary).name}"
+        binary = embedded_redis.find_binary()
+        return embedded_redis.url(folder.path), f"embedded {Path(binary).name}"
     from towpath.status import mixed_apps, redis_check
 
-    kind = redis_check.check(settings.redis, settings.values["redis_wait"], standard_streams.say)
+    kind = redis_check.check(settings.redis, settings.values["redis_wait"], standard_streams.write_line)
     redis_check.check_rights(settings.redis, settings.values["prefix"])
     if not settings.values["allow_mixed_apps"]:
         mixed_apps.check(settings.redis, settings.values["prefix"], settings.app)
@@ -124,8 +122,8 @@ def _greet(context: ServeContext, redis: str) -> None:
     interfaces = f"{settings.interfaces} interface server{'s' * (settings.interfaces > 1)}"
     workers = f"{settings.workers} worker{'s' * (settings.workers > 1)}"
     reload = "; workers restart when files change" if settings.reload else ""
-    standard_streams.say(f"Towpath serves {settings.app} at {context.address.shown}")
-    standard_streams.say(f"  {interfaces}, {workers}, {redis}{reload}. Ctrl-C stops all of it.")
+    standard_streams.write_line(f"Towpath serves {settings.app} at {context.address.label}")
+    standard_streams.write_line(f"  {interfaces}, {workers}, {redis}{reload}. Ctrl-C stops all of it.")
 
 
 def _parent(
@@ -145,7 +143,7 @@ def _parent(
 def _read_logs_of(supervisord: subprocess.Popen[bytes], pipes: LogPipes, parent: Parent) -> None:
     assert supervisord.stdout is not None
     with supervisord.stdout as stdout:
-        pipes.add(os.dup(stdout.fileno()), SUPERVISORD, parent.look_now)
+        pipes.add(os.dup(stdout.fileno()), SUPERVISORD, parent.poll_soon)
     pipes.start()
 
 

@@ -11,7 +11,7 @@ SHOWN_MAX = 3  #: names in one line
 
 def log(text: str) -> None:
     """One line on standard output."""
-    standard_streams.say(f"{'serve':<11} | {text}")
+    standard_streams.write_line(f"{'serve':<11} | {text}")
 
 
 def shortened(names: Sequence[str]) -> str:

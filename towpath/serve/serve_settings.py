@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from interface_server.settings import InterfaceSettings
 from towpath.config import options
-from towpath.runtime.listen_address import Listening
+from towpath.runtime.listen_address import ListenAddress
 from towpath.runtime.run_dir import RunDir
 from towpath.supervisord.conf import Plan
 
@@ -66,7 +66,7 @@ class ServeContext:
 
     settings: ServeSettings
     folder: RunDir
-    address: Listening
+    address: ListenAddress
     redis: str
     plan: Plan
 

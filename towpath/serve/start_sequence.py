@@ -49,7 +49,7 @@ class StartSequence:
         except StartFailure as failure:
             process = self._monitor.failure(seen, (supervisord_conf.REDIS,))
             if process is not None:
-                return FailedStart(process.why_not)
+                return FailedStart(process.failure_sentence)
             return FailedStart(str(failure)) if self.passed_s > REDIS_START_S else False
         return True
 
@@ -66,9 +66,9 @@ class StartSequence:
     def _failed_start(self, process: Process) -> FailedStart:
         """Until somebody has loaded APP, what is wrong is said as if that had been tried beforehand."""
         if self._output.loaded:
-            return FailedStart(process.why_not)
-        if process.cannot_start and process.sentence:
-            return FailedStart(process.sentence, process.name)
+            return FailedStart(process.failure_sentence)
+        if process.cannot_start and process.reason:
+            return FailedStart(process.reason, process.name)
         if not process.loaded:
             return FailedStart(self._output.early_end_sentence(process.end), process.name)
-        return FailedStart(process.why_not)
+        return FailedStart(process.failure_sentence)

@@ -63,7 +63,7 @@ class StartupOutput:
             self._pipes.release()
         elif self._stage is Stage.LOADING and time.monotonic() > self._slow_at:
             self._enter(Stage.SLOW)
-            standard_streams.say(f"still loading {self._app} …")
+            standard_streams.write_line(f"still loading {self._app} …")
             self._pipes.release()
 
     def _enter(self, stage: Stage) -> None:

@@ -21,7 +21,7 @@ from towpath.rollout.pausing import FOLLOW, Followers
 from towpath.rollout.reload import NewCode, NewOptions, Reload
 from towpath.rollout.rollout import Rollout
 from towpath.rollout.undertakings import Undertakings
-from towpath.runtime import process_markers as marks
+from towpath.runtime import process_markers
 from towpath.runtime.control_socket import ControlSocket, Request
 from towpath.runtime.process_table import ProcessTable
 from towpath.runtime.worker_environment import WorkerEnvironment
@@ -39,9 +39,9 @@ from towpath.supervisord.process import Process
 from towpath.system import processes, standard_streams
 
 #: While something is under way; supervisord itself looks up only when it is spoken to, or each second.
-LOOK_OFTEN_S = 0.1
-LOOK_SELDOM_S = 1.0
-KILLED_PATIENCE_S = 5.0
+POLL_BUSY_S = 0.1
+POLL_QUIET_S = 1.0
+KILL_TIMEOUT_S = 5.0
 REFRESH_INTERVAL_S = 3600.0  #: of the run folder: cleaners of temporary files count in days
 FOLDER_LOST = 1  #: the exit code
 ENDED = "`towpath serve` has ended"
@@ -81,8 +81,8 @@ class Parent:
         self._held: list[Trigger | Request] = []  # what came too early
         self._control = ControlSocket(context.folder.path, self._triggers.put)
         watched = context.settings.reload
-        self._watch = ReloadWatch(watched, self._changed) if watched is not None else None
-        self._stop_requests = StopRequests(marks.is_supervised())
+        self._watch = ReloadWatch(watched, self._on_change) if watched is not None else None
+        self._stop_requests = StopRequests(process_markers.is_supervised())
         self._phase = Phase.REDIS
         self._refresh_at = time.monotonic() + REFRESH_INTERVAL_S
         self._counts: dict[str, int] = {}
@@ -90,12 +90,12 @@ class Parent:
         self.failure: FailedStart | None = None  #: why APP cannot be served at all, with the process that found it out
 
     def _make_rollout(self, environment: Mapping[str, str]) -> Rollout:
-        old_code_stays = None if self._context.settings.reload is None else self._followers.old_code_stays
+        on_old_code_kept = None if self._context.settings.reload is None else self._followers.on_old_code_kept
         check = (*self._context.plan.command, "worker", self._context.settings.app, "--check")
         undertakings = Undertakings(log)
         reload = Reload(
             self._fleets[WORKER],
-            NewCode(self._read_options, check, old_code_stays),
+            NewCode(self._read_options, check, on_old_code_kept),
             WorkerEnvironment(self._folder.folder, environment),
             undertakings,
         )
@@ -118,7 +118,7 @@ class Parent:
                 try:
                     self._handle(self._triggers.get(timeout=self._pause_s))
                 except queue.Empty:
-                    self._look()
+                    self._poll()
             return self._ended()
         finally:
             self._close()
@@ -126,23 +126,23 @@ class Parent:
     def _close(self) -> None:
         self._control.close()
         self._followers.close()
-        self._turn_away()
+        self._answer_pending()
         if self._watch is not None:
             self._watch.close()
         self._status.close()
 
-    def look_now(self, logged: bytes) -> None:
+    def poll_soon(self, logged: bytes) -> None:
         """supervisord said something, most likely that a process has died. From any thread.
 
         It would start that process again at its next look, up to a second later, unless it is spoken to.
         """
         self._start.hear(logged)
-        self._triggers.put(Trigger.LOOK)
+        self._triggers.put(Trigger.POLL)
 
     @property
     def _pause_s(self) -> float:
         quiet = self._phase is Phase.SERVING and not self._rollout.busy
-        return LOOK_SELDOM_S if quiet else LOOK_OFTEN_S
+        return POLL_QUIET_S if quiet else POLL_BUSY_S
 
     def _enter(self, phase: Phase) -> None:
         """Raises ValueError where there is no such move."""
@@ -154,19 +154,19 @@ class Parent:
 
     def _listen_to_signals(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, lambda number, _: self._asked_to_stop(number))
+            signal.signal(number, lambda number, _: self._on_stop_signal(number))
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             # A terminal that goes away means the end; from anybody else it means new workers, as elsewhere.
             meaning = Trigger.STOP if os.isatty(standard_streams.STANDARD_INPUT) else Trigger.RELOAD
             signal.signal(signal.SIGHUP, lambda *_: self._triggers.put(meaning))
 
-    def _asked_to_stop(self, number: int) -> None:
+    def _on_stop_signal(self, number: int) -> None:
         if number == signal.SIGINT and not self._output.loaded:
             self._code = INTERRUPTED
         meaning = self._stop_requests.hear(number, time.monotonic())
         self._triggers.put(Trigger.STOP_AT_ONCE if meaning is Meaning.AT_ONCE else Trigger.STOP)
 
-    def _changed(self, paths: Sequence[str]) -> None:
+    def _on_change(self, paths: Sequence[str]) -> None:
         log(f"changed: {shortened(paths)}")
         self._triggers.put(Trigger.CHANGED)
 
@@ -175,8 +175,8 @@ class Parent:
             self._stop()
         elif what is Trigger.STOP_AT_ONCE:
             self._stop_now()
-        elif what is Trigger.LOOK:
-            self._look()
+        elif what is Trigger.POLL:
+            self._poll()
         elif isinstance(what, Request) and what.asked.get("do") == FOLLOW:
             self._followers.add(what)
         elif what is Trigger.CHANGED:
@@ -185,19 +185,19 @@ class Parent:
         elif self._phase is not Phase.SERVING:
             self._held.append(what)
         elif isinstance(what, Request):
-            self._rollout.obey(what)
+            self._rollout.apply(what)
         else:
             self._rollout.reload()
-            self._look()
+            self._poll()
 
-    def _turn_away(self) -> None:
+    def _answer_pending(self) -> None:
         """Whoever still waits for an answer gets one."""
         self._rollout.close(ENDED)
         while not self._triggers.empty():
             self._held.append(self._triggers.get())
         for what in self._held:
             if isinstance(what, Request):
-                what.end(1, ENDED)
+                what.answer(1, ENDED)
 
     # -- the end
 
@@ -216,7 +216,7 @@ class Parent:
         """It asks all processes to leave, and leaves after the last."""
         self._enter(Phase.STOPPING)
         with contextlib.suppress(OSError):  # the folder may have gone, or the disk be full
-            self._folder.say_that_all_stops(self._context.plan.owns_socket)
+            self._folder.mark_stopping(self._context.plan.owns_socket)
         self._supervisord.terminate()
 
     def _kill(self) -> None:
@@ -225,7 +225,7 @@ class Parent:
             if process.pid != self._supervisord.pid:
                 process.send(signal.SIGKILL)
         try:
-            self._supervisord.wait(KILLED_PATIENCE_S)
+            self._supervisord.wait(KILL_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             self._supervisord.kill()
             self._supervisord.wait()
@@ -235,7 +235,7 @@ class Parent:
         if self._phase is not Phase.STOPPING:
             log(f"the supervisor has died ({self._supervisord.returncode}); ending everything")
             self._code = 1
-        processes.end_all(left, KILLED_PATIENCE_S)
+        processes.end_all(left, KILL_TIMEOUT_S)
         return self._code
 
     def _fail(self, failure: FailedStart) -> None:
@@ -252,23 +252,23 @@ class Parent:
 
     # -- the look at the processes
 
-    def _look(self) -> None:
+    def _poll(self) -> None:
         if self._phase is not Phase.STOPPING:
-            self._look_for_folder()
+            self._check_folder()
         seen = self._processes.processes()
         if seen is None:
             return
         if self._phase is Phase.REDIS:
-            self._look_for_redis(seen)
+            self._poll_redis(seen)
         elif self._phase is Phase.STARTING:
-            self._look_for_start(seen)
+            self._poll_start(seen)
         elif self._phase is Phase.SERVING:
             self._health.restart_lost(seen, self._rollout.wanted)
             self._health.kill_frozen(seen, self._fleets)
-            self._rollout.look(seen)
-            self._leave_counts()
+            self._rollout.poll(seen)
+            self._publish_counts()
 
-    def _look_for_folder(self) -> None:
+    def _check_folder(self) -> None:
         """Neither supervisord nor the embedded server can make its socket again: a process that dies from now on stays dead."""
         lost = self._folder.lost()
         if lost:
@@ -281,15 +281,15 @@ class Parent:
             self._folder.refresh()
             self._refresh_at = time.monotonic() + REFRESH_INTERVAL_S
 
-    def _leave_counts(self) -> None:
+    def _publish_counts(self) -> None:
         """For `status`, which sees only who is there. What cannot be written now is tried again at the next look."""
         counts = self._rollout.counts
         if counts != self._counts:
             with contextlib.suppress(OSError):
-                self._folder.say(wanted=counts)
+                self._folder.publish_facts(wanted=counts)
                 self._counts = counts
 
-    def _look_for_redis(self, seen: Mapping[str, Process]) -> None:
+    def _poll_redis(self, seen: Mapping[str, Process]) -> None:
         outcome = self._start.poll_redis(seen)
         if isinstance(outcome, FailedStart):
             self._fail(outcome)
@@ -298,7 +298,7 @@ class Parent:
                 self._processes.start(name)
             self._enter(Phase.STARTING)
 
-    def _look_for_start(self, seen: Mapping[str, Process]) -> None:
+    def _poll_start(self, seen: Mapping[str, Process]) -> None:
         ready = self._status.ready_pids()
         outcome = self._start.poll_processes(seen, self._rollout.wanted, self._fleets[WORKER].current, ready)
         if isinstance(outcome, FailedStart):

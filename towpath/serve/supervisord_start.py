@@ -10,7 +10,7 @@ from pathlib import Path
 
 from towpath.config import options
 from towpath.runtime import terminal
-from towpath.runtime.listen_address import Listening
+from towpath.runtime.listen_address import ListenAddress
 from towpath.runtime.run_dir import RunDir
 from towpath.serve.serve_settings import ServeContext, ServeSettings
 from towpath.supervisord import conf as supervisord_conf
@@ -23,14 +23,14 @@ SUPERVISE = "import sys, tempfile; tempfile.tempdir = sys.argv.pop(1); from supe
 MORE = 4  #: `scale` may ask for so many times what there is at the beginning, unless said otherwise
 
 
-def plan(folder: RunDir, settings: ServeSettings, address: Listening) -> Plan:
+def plan(folder: RunDir, settings: ServeSettings, address: ListenAddress) -> Plan:
     """Everything that supervisord's configuration depends on."""
     interface, worker = options.settings_of(settings.process_options)
     return Plan(
         command=COMMAND,
         app=settings.app,
         run_dir=str(folder.path),
-        started_in=working_directory.name(),
+        working_directory=working_directory.current(),
         socket=address.supervised,
         socket_permissions=address.permissions,
         descriptor=address.descriptor or 0,

@@ -8,11 +8,11 @@ from towpath.status.redis_status import RedisStatus
 
 
 def check(redis: str, prefix: str, app: str) -> None:
-    """StartFailure if there is one. A worker looks once more when its lease is written: others may start at the same moment."""
-    looks = RedisStatus(redis, prefix)
+    """StartFailure if there is one. A worker status once more when its lease is written: others may start at the same moment."""
+    status = RedisStatus(redis, prefix)
     try:
-        other = another_application(app, looks.look().processes)
+        other = another_application(app, status.read().processes)
     finally:
-        looks.close()
+        status.close()
     if other is not None:
         raise StartFailure(why_refused(other, prefix))

@@ -17,21 +17,24 @@ from towpath.status import redis_rights
 OLDEST = (6, 2)
 ANSWER_TIMEOUT_S = 2.0
 PAUSE_S, PAUSE_S_MAX = 0.05, 0.5
-FIRST_WORD_S, NEXT_WORD_S = 6.0, 60.0  #: by default nobody waits so long, and the one sentence is that of the failure
+FIRST_REPORT_S, REPORT_INTERVAL_S = (
+    6.0,
+    60.0,
+)  #: by default nobody waits so long, and the one sentence is that of the failure
 
 
-def nobody_listens(_sentence: str) -> None:
+def no_report(_sentence: str) -> None:
     """Nobody waits to be told."""
 
 
-def check(url: str, patience_s: float = 0.0, say: Callable[[str], None] = nobody_listens) -> str:
-    """`Redis 7.0.15` or the like; waits at most `patience_s` for one that is just starting, and tells `say` so each minute.
+def check(url: str, wait_s: float = 0.0, report: Callable[[str], None] = no_report) -> str:
+    """`Redis 7.0.15` or the like; waits at most `wait_s` for one that is just starting, and calls `report` each minute.
 
     StartFailure when it is unreachable, a replica, refuses us, is one of a cluster, is older than 6.2, or evicts keys.
     """
     address = RedisAddress.parse(url)
     began = time.monotonic()
-    deadline, word_at, pause_s = began + patience_s, began + FIRST_WORD_S, PAUSE_S
+    deadline, report_at, pause_s = began + wait_s, began + FIRST_REPORT_S, PAUSE_S
     while True:
         try:
             return _facts(address)
@@ -43,9 +46,9 @@ def check(url: str, patience_s: float = 0.0, say: Callable[[str], None] = nobody
             why = f"Redis at {address.shown} is unreachable: {error}"
             if time.monotonic() > deadline:
                 raise StartFailure(why) from error
-        if time.monotonic() > word_at:
-            word_at += NEXT_WORD_S
-            say(f"waiting for Redis, {max(0.0, deadline - time.monotonic()):.0f} s more: {why}")
+        if time.monotonic() > report_at:
+            report_at += REPORT_INTERVAL_S
+            report(f"waiting for Redis, {max(0.0, deadline - time.monotonic()):.0f} s more: {why}")
         time.sleep(pause_s)
         pause_s = min(PAUSE_S_MAX, pause_s * 1.5)
 
@@ -75,11 +78,11 @@ def _facts(address: RedisAddress) -> str:
     kind, version = (
         ("Valkey", server["valkey_version"]) if "valkey_version" in server else ("Redis", server["redis_version"])
     )
-    judge(address.shown, kind, str(version), str(memory.get("maxmemory_policy", "noeviction")))
+    check_server(address.shown, kind, str(version), str(memory.get("maxmemory_policy", "noeviction")))
     return f"{kind} {version}"
 
 
-def judge(where: str, kind: str, version: str, policy: str) -> None:
+def check_server(where: str, kind: str, version: str, policy: str) -> None:
     """StartFailure unless this server can be used. Managed servers may hide CONFIG; INFO they all answer."""
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
     if kind == "Redis" and numbers < OLDEST:

@@ -27,7 +27,7 @@ class RedisStatus:
         self._client: Any = blocking_client(self._address, ANSWER_TIMEOUT_S)
         self._keys = Keys(prefix)
 
-    def look(self) -> Status:
+    def read(self) -> Status:
         """Everything as it is now. StartFailure when Redis does not answer."""
         try:
             seconds, microseconds = self._client.time()
@@ -44,8 +44,8 @@ class RedisStatus:
         """
         here = identity()["machine"]
         try:
-            said = [lease.get("pid") for lease in self._leases() if lease.get("machine") == here]
-            return frozenset(pid for pid in said if type(pid) is int)
+            pids = [lease.get("pid") for lease in self._leases() if lease.get("machine") == here]
+            return frozenset(pid for pid in pids if type(pid) is int)
         except (RedisError, OSError):
             return frozenset()
 
@@ -71,10 +71,10 @@ class RedisStatus:
 def _lease(name: str, packed: bytes) -> dict[str, Any]:
     """What a process says of itself, as far as it is figures and text; one that speaks otherwise is shown by its name alone."""
     try:
-        said = unpack(packed)
+        fields = unpack(packed)
     except ProtocolError:
-        said = {}
-    plain = {field: value for field, value in said.items() if _is_plain(value)} if isinstance(said, dict) else {}
+        fields = {}
+    plain = {field: value for field, value in fields.items() if _is_plain(value)} if isinstance(fields, dict) else {}
     return {**plain, "node": name}
 
 

@@ -98,25 +98,25 @@ def _with_rates(lease: dict[str, Any], earlier: dict[str, Any] | None, passed_s:
 
 def _for_people(lease: dict[str, Any], now_s: float) -> dict[str, Any]:
     """Figures within figures become columns of their own; the moment of the start becomes how long ago it was."""
-    shown: dict[str, Any] = {}
+    row: dict[str, Any] = {}
     for name, value in lease.items():
         if name == COUNTERS or name in FOR_PROGRAMS:
             continue
         if isinstance(value, dict):
-            shown.update({f"{name} {inner}": figure for inner, figure in value.items()})
+            row.update({f"{name} {inner}": figure for inner, figure in value.items()})
         elif name == "app":
-            shown["APP"] = value
+            row["APP"] = value
         elif name == "started" and isinstance(value, int | float):
-            shown["up"] = f"{_up_s(lease, value, now_s):.0f} s"
+            row["up"] = f"{_up_s(lease, value, now_s):.0f} s"
         else:
-            shown[name] = value
-    return shown
+            row[name] = value
+    return row
 
 
 def _up_s(lease: dict[str, Any], started: float, now_s: float) -> float:
     """As the process says it; else by the moment of its start, which is as wrong as its host's clock."""
-    said = lease.get(UP_S)
-    return said if isinstance(said, int | float) else max(0, now_s - started)
+    up_s = lease.get(UP_S)
+    return up_s if isinstance(up_s, int | float) else max(0, now_s - started)
 
 
 def _columns(rows: Iterable[dict[str, Any]]) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ DESCRIPTORS_CLOSED_BELOW = 200  #: supervisord's `minfds`; what is above reaches
 KILL_AFTER_S = 5  #: beyond the graceful time a process gets so long before SIGKILL
 #: The one exit status after which supervisord tries nothing: the process has said why it cannot start. It would be tried again
 #: without a pause, for ever, if finding that out had taken longer than a second; fleet/restart_backoff.py waits in between.
-GIVEN_UP = STARTUP_FAILURE
+NO_RETRY_STATUS = STARTUP_FAILURE
 STARTED_AFTER_S = 1  #: whoever lives so long has started; who dies before is tried again with growing pauses
 
 FILE_NAME, SOCKET_NAME = "supervisord.conf", "supervisord.sock"  #: in the run folder
@@ -48,7 +48,7 @@ class Plan:
     embedded: bool = True
     graceful_interface_s: float = 30.0
     graceful_worker_s: float = 30.0
-    started_in: str | None = None  #: entered by each worker anew; None: it stays where supervisord is
+    working_directory: str | None = None  #: entered by each worker anew; None: it stays where supervisord is
     worker_in_our_group: bool = False  #: the group of `serve`, so that nobody may kill it as a whole
     user: str | None = None  #: supervisord insists on hearing that root is meant
 
@@ -141,7 +141,11 @@ def _worker(plan: Plan) -> str:
 
 def _directory(plan: Plan) -> list[tuple[str, str]]:
     """A folder that the format cannot hold is no reason not to serve what is in it."""
-    return [("directory", plan.started_in)] if plan.started_in and _can_be_written(plan.started_in) else []
+    return (
+        [("directory", plan.working_directory)]
+        if plan.working_directory and _can_be_written(plan.working_directory)
+        else []
+    )
 
 
 def _alive(
@@ -149,7 +153,7 @@ def _alive(
 ) -> list[tuple[str, str]]:
     return [
         ("autorestart", restart),
-        ("exitcodes", str(GIVEN_UP)),
+        ("exitcodes", str(NO_RETRY_STATUS)),
         ("startsecs", str(STARTED_AFTER_S)),
         ("stopsignal", stop_signal),
         ("stopwaitsecs", str(math.ceil(min(stop_s, 10**8)))),

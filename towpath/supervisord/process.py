@@ -13,8 +13,8 @@ class Process:
     state: str
     pid: int = 0
     cannot_start: bool = False  #: it said so itself
-    sentence: str = ""  #: why, if it said that too
-    wish: str = ""  #: why it asks for its successor, if it does
+    reason: str = ""  #: why, if it said that too
+    replacement_request: str = ""  #: why it asks for its successor, if it does
     end: str = ""  #: how it left, if it did
     loaded: bool = True  #: it has loaded the application; always true of a process that loads none
 
@@ -32,8 +32,8 @@ class Process:
         return self.failed or self.state == "BACKOFF"
 
     @property
-    def why_not(self) -> str:
-        """One sentence about its failure."""
+    def failure_sentence(self) -> str:
+        """One reason about its failure."""
         if self.cannot_start or not self.end:
-            return f"{self.name} could not start{f': {self.sentence}' if self.sentence else ''}"
+            return f"{self.name} could not start{f': {self.reason}' if self.reason else ''}"
         return f"{self.name} {self.end} while it started"

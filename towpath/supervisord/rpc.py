@@ -10,7 +10,7 @@ from xmlrpc.client import Fault, ProtocolError, ServerProxy
 
 from supervisor.xmlrpc import SupervisorTransport
 
-from towpath.supervisord.conf import GIVEN_UP, SOCKET_NAME
+from towpath.supervisord.conf import NO_RETRY_STATUS, SOCKET_NAME
 from towpath.supervisord.process import Process
 
 GONE = frozenset({"EXITED", "BACKOFF", "FATAL"})
@@ -51,6 +51,6 @@ class Supervisor:
 def _process(info: dict[str, Any]) -> Process:
     state, status = info["statename"], info["exitstatus"]
     end = f"left with exit status {status}" if status >= 0 else "was ended by a signal"
-    given_up = state == "EXITED" and status == GIVEN_UP  # by everybody, as after the last of its tries
+    is_final = state == "EXITED" and status == NO_RETRY_STATUS  # by everybody, as after the last of its tries
     was_executed = state in GONE and info["stop"] >= info["start"]
-    return Process(info["name"], "FATAL" if given_up else state, info["pid"], end=end if was_executed else "")
+    return Process(info["name"], "FATAL" if is_final else state, info["pid"], end=end if was_executed else "")

@@ -44,7 +44,7 @@ class PrivateFolder:
     @classmethod
     def open(cls, path: Path, make: bool = False) -> PrivateFolder:
         """Open `path`; make: with everything on the way that is missing. NotPrivate, or another OSError."""
-        way = _Way(make)
+        way = _PathWalk(make)
         try:
             way.walk(path.absolute())
             descriptor = os.open(".", FOLDER, dir_fd=way.here)
@@ -59,7 +59,7 @@ class PrivateFolder:
         return folder
 
     @property
-    def is_in_its_place(self) -> bool:
+    def is_at_its_path(self) -> bool:
         """True if its path still leads to it."""
         try:
             return os.path.samestat(os.fstat(self.descriptor), self.path.lstat())
@@ -121,7 +121,7 @@ class PrivateFolder:
             raise _not_private(self.path, f"belongs to another user (uid {status.st_uid})")
 
 
-class _Way:
+class _PathWalk:
     """One walk along a path. here, path: the folder that was reached."""
 
     def __init__(self, make: bool) -> None:

@@ -21,7 +21,7 @@ KILLED_BY = 128  #: as shells say it: the exit code of a command that a signal h
 OF_THE_TERMINAL = frozenset({signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGWINCH})
 
 
-def stand_in() -> None:
+def become_init() -> None:
     """In process 1: go on in a child, and look after that. Elsewhere nothing."""
     if os.getpid() != 1:
         return
@@ -30,10 +30,10 @@ def stand_in() -> None:
     if command == 0:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return
-    _look_after(command)
+    _supervise(command)
 
 
-def _look_after(command: int) -> NoReturn:
+def _supervise(command: int) -> NoReturn:
     left_to_terminal = OF_THE_TERMINAL if os.isatty(STANDARD_INPUT) else frozenset()
     while True:
         number = signal.sigwait(signal.valid_signals())

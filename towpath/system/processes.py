@@ -17,10 +17,10 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from channel_layer.process import local_process as linux_process
+from channel_layer.process import local_process
 
 PR_SET_PDEATHSIG = 1
-LOOK_S = 0.05  #: where the system does not tell when a process ends
+POLL_S = 0.05  #: where the system does not tell when a process ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Identity:
         return None if born is None else cls(pid, born)
 
     @classmethod
-    def written(cls, text: str) -> Identity | None:
+    def parse(cls, text: str) -> Identity | None:
         """The process that was written down as `text`, if it is still alive."""
         number, _, born = text.strip().partition(" ")
         if not (number.isascii() and number.isdecimal() and born):
@@ -51,7 +51,7 @@ class Identity:
     @property
     def is_alive(self) -> bool:
         """True if its number is still its own."""
-        return 0 < self.pid <= linux_process.PID_MAX and _born(self.pid) == self.born
+        return 0 < self.pid <= local_process.PID_MAX and _born(self.pid) == self.born
 
     def send(self, number: signal.Signals) -> None:
         """A signal; nothing if it has gone meanwhile, even if another process has its number now."""
@@ -72,10 +72,10 @@ class Identity:
             return True
 
     def _gone_by_asking(self, timeout_s: float) -> bool:
-        for _ in range(int(timeout_s / LOOK_S) + 1):
+        for _ in range(int(timeout_s / POLL_S) + 1):
             if not self.is_alive:
                 return True
-            select.select([], [], [], LOOK_S)
+            select.select([], [], [], POLL_S)
         return False
 
 
@@ -103,7 +103,7 @@ def _pidfd(pid: int) -> int | None:
 
 def _born(pid: int) -> str | None:
     if sys.platform == "linux":
-        ticks = linux_process.born(pid)
+        ticks = local_process.born(pid)
         return None if ticks is None else str(ticks)
     shown = subprocess.run(["ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return shown.stdout.strip() or None
@@ -111,18 +111,18 @@ def _born(pid: int) -> str | None:
 
 def children_of(pid: int) -> list[Identity]:
     """Those whom this process has started itself, where the system tells that."""
-    return [child for child in map(Identity.of, linux_process.children(pid)) if child is not None]
+    return [child for child in map(Identity.of, local_process.children(pid)) if child is not None]
 
 
-def end_all(processes: Sequence[Identity], patience_s: float) -> None:
+def end_all(processes: Sequence[Identity], timeout_s: float) -> None:
     """SIGTERM to all, and SIGKILL to those that are still there when the patience is over: so long for each, one after the other."""
     for process in processes:
         process.send(signal.SIGTERM)
-    left = [process for process in processes if not process.wait_gone(patience_s)]
+    left = [process for process in processes if not process.wait_gone(timeout_s)]
     for process in left:
         process.send(signal.SIGKILL)
     for process in left:
-        process.wait_gone(patience_s)
+        process.wait_gone(timeout_s)
 
 
 def raise_descriptor_limit() -> None:

@@ -30,12 +30,12 @@ def open_closed() -> None:
     sys.stderr = sys.stderr or os.fdopen(STANDARD_ERROR, "w", closefd=False)
 
 
-def say(text: str) -> None:
+def write_line(text: str) -> None:
     """A line on standard output, for whoever is there to read it."""
     write(STANDARD_OUTPUT, f"{text}\n".encode(errors="replace"))
 
 
-def show(lines: bytes) -> None:
+def write_lines(lines: bytes) -> None:
     """The same of lines that are whole."""
     write(STANDARD_OUTPUT, lines)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from towpath.errors import StartFailure
 
 
-def name() -> str | None:
+def current() -> str | None:
     """Absolute. None if the folder can be entered by no name: somebody with other rights may have put us here."""
     try:
         here = str(Path.cwd())
@@ -29,7 +29,7 @@ def _leads_here(path: str) -> bool:
         return False
 
 
-def enter(path: str | None) -> None:
+def change_to(path: str | None) -> None:
     """Be where `path` leads now. StartFailure if it leads nowhere."""
     if path is None:
         return

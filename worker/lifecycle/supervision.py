@@ -9,7 +9,9 @@ from typing import Protocol
 class Supervision(Protocol):
     """The supervisor, as its worker sees it."""
 
-    says_it_again: bool  #: it may have been told to stop together with the worker, and then tells the worker too
+    may_repeat_stop_signal: (
+        bool  #: it may have been told to stop together with the worker, and then tells the worker too
+    )
 
     def ask_for_successor(self, why: str) -> bool:
         """Ask for a worker that replaces this one. False: the supervisor cannot start one before this one leaves."""
@@ -30,7 +32,7 @@ class Supervision(Protocol):
 class Unsupervised:
     """A worker that runs alone."""
 
-    says_it_again = False
+    may_repeat_stop_signal = False
 
     def ask_for_successor(self, why: str) -> bool:
         """There is no supervisor that could start one."""

@@ -161,7 +161,7 @@ def test_an_interface_server_whose_log_nobody_reads_serves_on_keeps_its_lease_an
                 client.sendall(f"GET /{'x' * 4000} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
             assert all(client.recv(16).startswith(b"HTTP/1.1 503") for client in asked)
         status = RedisStatus(redis_server.url, prefix)
-        assert [process["role"] for process in status.look().processes] == ["interface"]
+        assert [process["role"] for process in status.read().processes] == ["interface"]
         status.close()
         assert is_ready(server)
         interface.terminate()

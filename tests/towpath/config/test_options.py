@@ -109,9 +109,9 @@ def test_a_reload_changes_what_concerns_workers_alone() -> None:
     """Interface servers stay as they are; what they and workers must agree on stays with them."""
     began = parse(SERVE, "--queue-wait", "9", "--threads", "2")
     now = parse(SERVE, "--queue-wait", "8", "--threads", "3", "--port", "81", "--redis", "redis://h")
-    assert options.kept_for_workers(began, now) == {**began, "threads": 3}
-    assert sorted(options.kept_back(began, now)) == ["--port", "--queue-wait", "--redis"]
-    assert options.kept_back(began, began) == []
+    assert options.merged_for_workers(began, now) == {**began, "threads": 3}
+    assert sorted(options.ignored_changes(began, now)) == ["--port", "--queue-wait", "--redis"]
+    assert options.ignored_changes(began, began) == []
 
 
 def test_several_headers_travel_with_their_spaces_and_marks() -> None:

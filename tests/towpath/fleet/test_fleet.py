@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from towpath.fleet.fleet import LEAVE_PATIENCE_S, REFUSED_S, Commands, Fleet, Job
-from towpath.fleet.slot import START_PATIENCE_S, Slot, State
+from towpath.fleet.fleet import LEAVE_TIMEOUT_S, REQUESTS_IGNORED_S, Commands, Fleet, Job
+from towpath.fleet.slot import START_TIMEOUT_S, Slot, State
 from towpath.supervisord.process import Process
 
 SLOTS = [f"worker-{number}" for number in range(6)]
@@ -27,9 +27,9 @@ class Supervisord:
         self.now = 0.0
         self.ready_min = count
         self.started: list[str] = []
-        self.said: list[str] = []
+        self.logged: list[str] = []
 
-    def look(self) -> Commands:
+    def poll(self) -> Commands:
         """One look, and what supervisord then does."""
         processes = {
             name: Process(
@@ -45,20 +45,20 @@ class Supervisord:
         for name in commands.start:
             self.states[name] = "BACKOFF" if name in self.broken else START
             self.started.append(name)
-        self.said += commands.say
+        self.logged += commands.log
         return commands
 
-    def look_until(self, fact: Callable[[], object]) -> None:
+    def poll_until(self, fact: Callable[[], object]) -> None:
         """Look, at most often enough."""
         for _ in range(60):
             if fact():
                 return
-            self.look()
+            self.poll()
         raise AssertionError(self.states)
 
     def do(self, job: Job) -> Job:
         """Look until it is over."""
-        self.look_until(lambda: job.over)
+        self.poll_until(lambda: job.over)
         return job
 
     @property
@@ -72,7 +72,7 @@ def test_workers_are_replaced_one_at_a_time_and_never_fewer_are_ready() -> None:
     job = it.fleet.replace_all()
     most = 0
     while not job.over:
-        it.look()
+        it.poll()
         most = max(most, len(it.alive))
     assert not job.failure
     assert (most, it.ready_min, len(it.started), len(it.alive)) == (4, 3, 3, 3)
@@ -86,11 +86,11 @@ def test_a_successor_without_a_lease_replaces_nobody() -> None:
     it.unready = {"worker-1"}
     job = it.fleet.replace_all()
     for _ in range(5):
-        it.look()
+        it.poll()
     assert it.alive == ["worker-0", "worker-1"]
-    it.now = START_PATIENCE_S + 1
+    it.now = START_TIMEOUT_S + 1
     assert it.do(job).failure == "worker-1 was not ready within 150 s"
-    it.look()
+    it.poll()
     assert it.alive == it.fleet.current == ["worker-0"]
 
 
@@ -100,7 +100,7 @@ def test_who_cannot_start_ends_it_and_the_old_ones_stay() -> None:
     it.broken = {"worker-2"}
     assert it.do(it.fleet.replace_all()).failure == "worker-2 could not start: no database"
     assert it.fleet.current == it.alive == ["worker-0", "worker-1"]
-    it.look()
+    it.poll()
     assert it.states["worker-2"] == STOP
     it.broken = set()
     assert not it.do(it.fleet.replace_all()).failure
@@ -112,10 +112,10 @@ def test_a_slow_leaver_is_waited_for_a_while_and_not_forever() -> None:
     it.slow = {"worker-0"}
     job = it.fleet.replace_all()
     for _ in range(5):
-        it.look()
+        it.poll()
     assert it.started == ["worker-2"]
-    it.now = LEAVE_PATIENCE_S
-    it.look_until(lambda: sorted(it.fleet.current) == ["worker-2", "worker-3"])
+    it.now = LEAVE_TIMEOUT_S
+    it.poll_until(lambda: sorted(it.fleet.current) == ["worker-2", "worker-3"])
     assert not job.over
     it.states["worker-0"] = STOP
     assert not it.do(job).failure
@@ -129,7 +129,7 @@ def test_a_slot_that_leaves_a_second_time_is_not_waited_for_as_a_predecessor() -
     it.slow = {"worker-0"}
     it.fleet.scale(1)
     it.fleet.replace_all()
-    it.look_until(lambda: it.fleet.current == ["worker-2"])
+    it.poll_until(lambda: it.fleet.current == ["worker-2"])
     assert it.states["worker-0"] == "STOPPING"
 
 
@@ -139,8 +139,8 @@ def test_without_an_idle_slot_the_next_step_waits() -> None:
     it.slow = {"worker-0"}
     job = it.fleet.replace_all()
     for _ in range(5):
-        it.look()
-        it.now += LEAVE_PATIENCE_S
+        it.poll()
+        it.now += LEAVE_TIMEOUT_S
     assert it.started == ["worker-2"]
     it.states["worker-0"] = STOP
     assert not it.do(job).failure
@@ -150,7 +150,7 @@ def test_a_reload_in_the_middle_of_another_replaces_the_new_ones_too() -> None:
     """Who started before the last change has not got it."""
     it = Supervisord(2)
     first = it.fleet.replace_all()
-    it.look()
+    it.poll()
     second = it.fleet.replace_all()
     it.do(second)
     assert first.over
@@ -164,10 +164,10 @@ def test_a_process_that_supervisord_starts_again_meanwhile_is_stopped_again() ->
     it = Supervisord(1)
     it.slow = {"worker-0"}
     job = it.fleet.replace_all()
-    it.look_until(lambda: it.states["worker-0"] == "STOPPING")
+    it.poll_until(lambda: it.states["worker-0"] == "STOPPING")
     it.slow = set()
     it.states["worker-0"] = "EXITED"
-    it.look()
+    it.poll()
     assert not job.over
     it.states["worker-0"] = START
     it.do(job)
@@ -182,7 +182,7 @@ def test_more_and_fewer() -> None:
     it.slow = {"worker-2"}
     job = it.fleet.scale(1)
     for _ in range(3):
-        it.look()
+        it.poll()
     assert not job.over
     it.states["worker-2"] = STOP
     it.do(job)
@@ -198,7 +198,7 @@ def test_more_that_cannot_start_leave_the_number_as_it_was() -> None:
     it.broken = {"worker-2"}
     assert it.do(it.fleet.scale(3)).failure == "worker-2 could not start: no database"
     for _ in range(5):
-        it.look()
+        it.poll()
     assert it.started.count("worker-2") == 1
     assert it.fleet.current == it.alive == ["worker-0", "worker-1"]
 
@@ -209,7 +209,7 @@ def test_who_starts_beside_one_that_cannot_is_counted() -> None:
     it.broken, it.unready = {"worker-2"}, {"worker-3"}
     assert it.do(it.fleet.scale(4)).failure
     it.unready = set()
-    it.look_until(lambda: not it.fleet.busy)
+    it.poll_until(lambda: not it.fleet.busy)
     assert it.fleet.current == it.alive == ["worker-0", "worker-1", "worker-3"]
     assert it.fleet.count == 3
 
@@ -219,13 +219,13 @@ def test_fewer_while_more_are_on_their_way_and_all_are_to_be_replaced() -> None:
     it = Supervisord(2)
     it.unready = {"worker-2", "worker-3"}
     it.fleet.scale(4)
-    it.look()
+    it.poll()
     reload = it.fleet.replace_all()
     scale = it.fleet.scale(1)
     it.unready = set()
     it.do(reload)
     it.do(scale)
-    it.look_until(lambda: not it.fleet.busy)
+    it.poll_until(lambda: not it.fleet.busy)
     assert len(it.fleet.current) == it.fleet.count == 1
     assert it.fleet.current == it.alive
 
@@ -235,14 +235,14 @@ def test_fewer_while_all_are_being_replaced() -> None:
     it = Supervisord(3)
     it.unready = {"worker-3"}
     reload = it.fleet.replace_all()
-    it.look()
+    it.poll()
     scale = it.fleet.scale(1)
-    it.look()
+    it.poll()
     it.unready = set()
     it.do(reload)
     it.do(scale)
-    it.look_until(lambda: not it.fleet.busy)
-    it.look()
+    it.poll_until(lambda: not it.fleet.busy)
+    it.poll()
     assert it.fleet.current == it.alive == it.started == ["worker-3"]
 
 
@@ -251,12 +251,12 @@ def test_the_successor_of_whoever_was_dropped_is_not_kept() -> None:
     it = Supervisord(1)
     it.unready = {"worker-1"}
     reload = it.fleet.replace_all()
-    it.look()
+    it.poll()
     it.do(it.fleet.scale(0))
     it.unready = set()
     it.do(reload)
-    it.look()
-    it.look()
+    it.poll()
+    it.poll()
     assert it.fleet.current == it.alive == []
 
 
@@ -265,11 +265,11 @@ def test_the_last_number_counts() -> None:
     it = Supervisord(1)
     it.unready = {"worker-1"}
     first = it.fleet.scale(2)
-    it.look()
+    it.poll()
     second = it.fleet.scale(1)
     assert first.failure == "another number was asked for meanwhile"
     it.do(second)
-    it.look()
+    it.poll()
     assert it.alive == ["worker-0"]
 
 
@@ -279,11 +279,11 @@ def test_who_has_given_way_and_takes_its_time_is_not_waited_for_by_the_next_relo
     it.slow = {"worker-0"}
     first = it.fleet.replace_all()
     assert it.fleet.still_here(first)
-    it.look_until(lambda: it.fleet.current == ["worker-1"])
+    it.poll_until(lambda: it.fleet.current == ["worker-1"])
     assert not it.fleet.still_here(first)
     assert not first.over
     it.broken = {"worker-2"}
-    it.now = LEAVE_PATIENCE_S
+    it.now = LEAVE_TIMEOUT_S
     assert it.do(it.fleet.replace_all()).failure
     assert not first.over
     it.states["worker-0"] = STOP
@@ -293,9 +293,11 @@ def test_who_has_given_way_and_takes_its_time_is_not_waited_for_by_the_next_relo
 def test_wishes_stand_in_the_same_queue() -> None:
     """Never all workers at once, also when all of them reach their limit at the same moment."""
     it = Supervisord(3)
-    assert [it.fleet.wish(name, 0) for name in (*it.fleet.current, "worker-0", "worker-5")] == [True] * 3 + [False] * 2
-    it.look_until(lambda: not it.fleet.busy)
-    it.look()
+    assert [it.fleet.request_replacement(name, 0) for name in (*it.fleet.current, "worker-0", "worker-5")] == [
+        True
+    ] * 3 + [False] * 2
+    it.poll_until(lambda: not it.fleet.busy)
+    it.poll()
     assert (len(it.started), it.ready_min, len(it.alive)) == (3, 3, 3)
 
 
@@ -303,11 +305,11 @@ def test_a_wish_that_could_not_be_granted_is_heard_again_later() -> None:
     """The code on the disk may be broken: the worker serves on, and nothing loops."""
     it = Supervisord(1)
     it.broken = {"worker-1"}
-    assert it.fleet.wish("worker-0", it.now)
-    it.look_until(lambda: it.said)
-    assert it.said == ["worker-1 could not start: no database; the old ones stay"]
-    assert not it.fleet.wish("worker-0", it.now + REFUSED_S - 1)
-    assert it.fleet.wish("worker-0", it.now + REFUSED_S)
+    assert it.fleet.request_replacement("worker-0", it.now)
+    it.poll_until(lambda: it.logged)
+    assert it.logged == ["worker-1 could not start: no database; the old ones stay"]
+    assert not it.fleet.request_replacement("worker-0", it.now + REQUESTS_IGNORED_S - 1)
+    assert it.fleet.request_replacement("worker-0", it.now + REQUESTS_IGNORED_S)
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from towpath.fleet.lease_watch import REPORTED_AFTER_S, LeaseWatch, Verdict
-from towpath.fleet.slot import START_PATIENCE_S
+from towpath.fleet.slot import START_TIMEOUT_S
 
-DOOR, OTHER, WORKER = 1, 2, 3
-ALL = frozenset({DOOR, WORKER})
+INTERFACE, OTHER, WORKER = 1, 2, 3
+ALL = frozenset({INTERFACE, WORKER})
 TIMEOUT_S = 60.0
 
 
@@ -18,10 +18,10 @@ class Serve:
     def __init__(self, timeout_s: float = TIMEOUT_S) -> None:
         self.watch = LeaseWatch(timeout_s)
         self.said: list[str] = []
-        assert self.look(0.0, ALL) == Verdict()
+        assert self.poll(0.0, ALL) == Verdict()
 
-    def look(self, now: float, ready: frozenset[int], pid: int = WORKER) -> Verdict:
-        verdict = self.watch.poll({"worker-0": pid}, {"interface-0": DOOR}, ready, now)
+    def poll(self, now: float, ready: frozenset[int], pid: int = WORKER) -> Verdict:
+        verdict = self.watch.poll({"worker-0": pid}, {"interface-0": INTERFACE}, ready, now)
         self.said += verdict.log
         return verdict
 
@@ -30,9 +30,9 @@ def test_a_worker_without_a_lease_is_told_and_later_killed_once() -> None:
     """What is killed may take its time to go: nobody is told twice."""
     serve = Serve()
     for now in (1.0, 1.0 + REPORTED_AFTER_S, 1.0 + TIMEOUT_S - 1):
-        assert not serve.look(now, frozenset({DOOR})).kill
-    assert serve.look(1.0 + TIMEOUT_S, frozenset({DOOR})).kill == (WORKER,)
-    assert serve.look(2.0 + TIMEOUT_S, frozenset({DOOR})) == Verdict()
+        assert not serve.poll(now, frozenset({INTERFACE})).kill
+    assert serve.poll(1.0 + TIMEOUT_S, frozenset({INTERFACE})).kill == (WORKER,)
+    assert serve.poll(2.0 + TIMEOUT_S, frozenset({INTERFACE})) == Verdict()
     assert serve.said == [
         "worker-0 has no lease: it is frozen, or a call in C holds its interpreter; it is killed after 60 s",
         "worker-0 had no lease for 60 s: killed, and started again (--worker-timeout)",
@@ -42,10 +42,10 @@ def test_a_worker_without_a_lease_is_told_and_later_killed_once() -> None:
 def test_a_worker_that_goes_on_begins_anew() -> None:
     """A laptop lid, a snapshot of a virtual machine."""
     serve = Serve()
-    serve.look(1.0, frozenset({DOOR}))
-    serve.look(50.0, frozenset({DOOR}))
-    serve.look(51.0, ALL)
-    assert not serve.look(100.0, frozenset({DOOR})).kill
+    serve.poll(1.0, frozenset({INTERFACE}))
+    serve.poll(50.0, frozenset({INTERFACE}))
+    serve.poll(51.0, ALL)
+    assert not serve.poll(100.0, frozenset({INTERFACE})).kill
     assert serve.said[1:] == ["worker-0 has its lease again"]
 
 
@@ -53,31 +53,31 @@ def test_a_worker_that_goes_on_begins_anew() -> None:
 def test_nobody_is_judged_while_nobody_else_of_the_same_serve_has_a_lease(ready: frozenset[int]) -> None:
     """Redis is away, and all leases are gone. Others may share it, and have theirs already."""
     serve = Serve()
-    serve.look(1.0, frozenset({DOOR}))
-    assert serve.look(500.0, ready) == Verdict()
-    assert serve.look(501.0, frozenset({DOOR})) == Verdict()
+    serve.poll(1.0, frozenset({INTERFACE}))
+    assert serve.poll(500.0, ready) == Verdict()
+    assert serve.poll(501.0, frozenset({INTERFACE})) == Verdict()
 
 
 def test_an_interface_server_is_told_of_and_stays() -> None:
     """It has the clients, who may wait; `status` says that the log says why it is missing."""
     serve = Serve()
     for now in (1.0, 6.0, 1e6):
-        assert not serve.look(now, frozenset({WORKER})).kill
+        assert not serve.poll(now, frozenset({WORKER})).kill
     assert serve.said == ["interface-0 has no lease: it is frozen, or a call in C holds its interpreter"]
 
 
 def test_a_process_that_starts_has_the_time_of_a_successor() -> None:
     """It may import for a minute. But one that never comes is told and replaced too."""
     serve = Serve()
-    assert serve.look(1.0, frozenset({DOOR}), pid=OTHER) == Verdict()
-    assert serve.look(START_PATIENCE_S, frozenset({DOOR}), pid=OTHER) == Verdict()
-    assert serve.look(1.0 + START_PATIENCE_S, frozenset({DOOR}), pid=OTHER).kill == (OTHER,)
+    assert serve.poll(1.0, frozenset({INTERFACE}), pid=OTHER) == Verdict()
+    assert serve.poll(START_TIMEOUT_S, frozenset({INTERFACE}), pid=OTHER) == Verdict()
+    assert serve.poll(1.0 + START_TIMEOUT_S, frozenset({INTERFACE}), pid=OTHER).kill == (OTHER,)
     assert serve.said == ["worker-0 was not ready for 150 s: killed, and started again (--worker-timeout)"]
 
 
 def test_without_a_timeout_it_is_told_and_stays() -> None:
     """`status` says that it is missing, and that the log says why."""
     serve = Serve(timeout_s=0.0)
-    serve.look(1.0, frozenset({DOOR}))
-    assert not serve.look(1e6, frozenset({DOOR})).kill
+    serve.poll(1.0, frozenset({INTERFACE}))
+    assert not serve.poll(1e6, frozenset({INTERFACE})).kill
     assert serve.said == ["worker-0 has no lease: it is frozen, or a call in C holds its interpreter"]

@@ -36,7 +36,7 @@ def test_the_reason_is_told_if_the_process_said_it() -> None:
     """supervisord knows only that it has gone."""
     process = Process("worker-0", "BACKOFF", cannot_start=True, sentence="no database")
     failed = StartupMonitor().failure({"worker-0": process}, ["worker-0"])
-    assert failed is not None and failed.why_not == "worker-0 could not start: no database"
+    assert failed is not None and failed.failure_sentence == "worker-0 could not start: no database"
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_a_death_between_two_looks_is_told_by_the_number_of_the_process(line: by
     assert beginning.failure({"worker-0": Process("worker-0", "RUNNING", 7)}, ["worker-0"]) is None
     beginning.hear(line)
     looks = [beginning.failure({"worker-0": Process("worker-0", "STARTING", 8)}, ["worker-0"]) for _ in range(2)]
-    assert looks[-1] is not None and looks[-1].why_not.startswith(sentence)
+    assert looks[-1] is not None and looks[-1].failure_sentence.startswith(sentence)
 
 
 def test_how_a_process_left_is_waited_for_until_the_next_look() -> None:
@@ -64,7 +64,7 @@ def test_how_a_process_left_is_waited_for_until_the_next_look() -> None:
     assert beginning.failure(seen, ["worker-0"]) is None
     beginning.hear(b"WARN exited: worker-0 (terminated by SIGSEGV; not expected)\n")
     failed = beginning.failure(seen, ["worker-0"])
-    assert failed is not None and failed.why_not == "worker-0 was ended by SIGSEGV while it started"
+    assert failed is not None and failed.failure_sentence == "worker-0 was ended by SIGSEGV while it started"
 
 
 def test_whoever_took_connections_has_started_whatever_becomes_of_it() -> None:

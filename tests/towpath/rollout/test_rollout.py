@@ -46,11 +46,11 @@ class Asked:
         here, there = socket.socketpair()
         with here, there:
             there.setblocking(False)
-            self.rollout.obey(Request({"do": "reload"}, here))
+            self.rollout.apply(Request({"do": "reload"}, here))
             answers: list[dict[str, object]] = []
 
             def answered() -> bool:
-                self.rollout.look({})
+                self.rollout.poll({})
                 try:
                     answers.extend(map(json.loads, there.recv(4096).splitlines()))
                 except BlockingIOError:
@@ -67,11 +67,11 @@ Asking = Callable[[Sequence[str]], Asked]
 @pytest.fixture
 def asking(tmp_path: Path, redis_server: RedisServer, prefix: str) -> Iterator[Asking]:
     """Makes an `Asked` that checks the application with the given command."""
-    folder = RunDir.hold(tmp_path / "run")
+    folder = RunDir.acquire(tmp_path / "run")
     status = RedisStatus(redis_server.url, prefix)
     yield lambda check_command: Asked(folder, status, check_command)
     status.close()
-    folder.leave()
+    folder.release()
 
 
 def test_a_reload_while_there_is_no_interpreter_leaves_the_old_workers(asking: Asking, tmp_path: Path) -> None:

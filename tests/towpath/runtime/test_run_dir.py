@@ -24,11 +24,11 @@ WAITS = [sys.executable, "-c", "import signal; signal.pause()"]
 def test_a_folder_has_one_holder_and_is_closed_to_others(tmp_path: Path) -> None:
     """0700, and the second comer hears who was first."""
     path = tmp_path / "run"
-    folder = RunDir.hold(path)
+    folder = RunDir.acquire(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o700
     with pytest.raises(StartFailure, match=f"pid {os.getpid()}"):
-        RunDir.hold(path)
-    folder.leave()
+        RunDir.acquire(path)
+    folder.release()
 
 
 @pytest.mark.parametrize(("length", "fits"), [(82, True), (83, False)])
@@ -37,28 +37,28 @@ def test_a_path_too_long_for_the_sockets_in_it_is_refused_before_anything_is_mad
     with tempfile.TemporaryDirectory() as parent:
         path = Path(parent) / ("x" * (length - len(parent) - 1))
         if fits:
-            RunDir.hold(path).leave()
+            RunDir.acquire(path).release()
         else:
             with pytest.raises(StartFailure, match="too long for a unix socket; say --run-dir"):
-                RunDir.hold(path)
+                RunDir.acquire(path)
         assert not path.exists()
 
 
 def test_nothing_is_left_of_a_folder_that_was_made(tmp_path: Path) -> None:
     """And a folder that was there before stays, empty; so does one above it."""
-    RunDir.hold(tmp_path / "t" / "80").leave()
+    RunDir.acquire(tmp_path / "t" / "80").release()
     assert list(tmp_path.iterdir()) == []
-    RunDir.hold(tmp_path).leave()
+    RunDir.acquire(tmp_path).release()
     assert list(tmp_path.iterdir()) == []
     (tmp_path / "before").mkdir()
-    RunDir.hold(tmp_path / "before" / "80").leave()
+    RunDir.acquire(tmp_path / "before" / "80").release()
     assert list((tmp_path / "before").iterdir()) == []
 
 
 def test_who_comes_after_a_killed_serve_takes_away_what_that_one_had_made(tmp_path: Path) -> None:
     """The folder itself says what was made for it."""
-    os.close(RunDir.hold(tmp_path / "t" / "80").folder.descriptor)
-    RunDir.hold(tmp_path / "t" / "80").leave()
+    os.close(RunDir.acquire(tmp_path / "t" / "80").folder.descriptor)
+    RunDir.acquire(tmp_path / "t" / "80").release()
     assert list(tmp_path.iterdir()) == []
 
 
@@ -70,44 +70,44 @@ def test_a_folder_with_data_of_somebody_is_refused_untouched(tmp_path: Path) -> 
     tmp_path.chmod(0o755)
     before = sorted((path, path.lstat().st_mtime_ns) for path in tmp_path.rglob("*"))
     with pytest.raises(StartFailure, match="is no run folder of `towpath serve`, and not empty; say another --run-dir"):
-        RunDir.hold(tmp_path)
+        RunDir.acquire(tmp_path)
     assert sorted((path, path.lstat().st_mtime_ns) for path in tmp_path.rglob("*")) == before
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
 
 
 def test_what_somebody_puts_into_a_run_folder_stays(tmp_path: Path) -> None:
     """Also where it looks like ours; and the folder is a run folder still."""
-    folder = RunDir.hold(tmp_path / "run")
+    folder = RunDir.acquire(tmp_path / "run")
     (folder.path / "logs" / "mine.log").write_text("mine")
     (folder.path / "core.12").write_text("mine")
-    folder.leave()
-    RunDir.hold(tmp_path / "run").leave()
+    folder.release()
+    RunDir.acquire(tmp_path / "run").release()
     left = sorted(path.relative_to(tmp_path / "run").as_posix() for path in (tmp_path / "run").rglob("*"))
     assert left == [".towpath-run-dir", "core.12", "logs", "logs/mine.log"]
 
 
 def test_facts_are_told_only_of_a_serve_that_is_alive(tmp_path: Path) -> None:
     """A number alone says nothing: it may be another process by now."""
-    folder = RunDir.hold(tmp_path / "run")
-    folder.say(redis="unix:///x")
+    folder = RunDir.acquire(tmp_path / "run")
+    folder.publish_facts(redis="unix:///x")
     assert run_dir.facts(folder.path) == {"redis": "unix:///x", "pid": os.getpid()}
     (folder.path / "serve").write_text(f"{os.getpid()} 12\n")
     assert run_dir.facts(folder.path) is None
-    folder.leave()
+    folder.release()
 
 
 def test_what_a_killed_serve_left_behind_is_ended_first(tmp_path: Path) -> None:
     """Orphans would hold the port; a process that only has the number of an orphan is left alone."""
     orphan, stranger = subprocess.Popen(WAITS), subprocess.Popen(WAITS)
-    killed = RunDir.hold(tmp_path / "run")
+    killed = RunDir.acquire(tmp_path / "run")
     killed.record("worker-0", orphan.pid)
     (killed.path / "pids" / "worker-1").write_text(f"{stranger.pid} 12\n")
     killed.folder.close()
-    folder = RunDir.hold(tmp_path / "run")
+    folder = RunDir.acquire(tmp_path / "run")
     assert orphan.wait(10) == -signal.SIGTERM
     assert stranger.poll() is None
     assert folder.children() == []
-    folder.leave()
+    folder.release()
     stranger.kill()
     stranger.wait()
 

@@ -6,22 +6,22 @@ import os
 from pathlib import Path
 
 from tests.support.facts import wait_until
-from towpath.serve.log_pipes import LINE_SIZE_BYTES_MAX, Lines, LogPipes
+from towpath.serve.log_pipes import LINE_SIZE_BYTES_MAX, LineBuffer, LogPipes
 
 
 def test_lines_are_whole_however_they_arrive() -> None:
     """Two processes never share a line."""
-    lines = Lines("worker-1", 8)
-    assert lines.feed(b"one\ntw") == b"worker-1 | one\n"
-    assert lines.feed(b"o\n") == b"worker-1 | two\n"
-    assert lines.feed(b"last words") == b""
+    lines = LineBuffer("worker-1", 8)
+    assert lines.receive(b"one\ntw") == b"worker-1 | one\n"
+    assert lines.receive(b"o\n") == b"worker-1 | two\n"
+    assert lines.receive(b"last words") == b""
     assert lines.end() == b"worker-1 | last words\n"
 
 
 def test_a_line_without_an_end_does_not_grow_without_an_end() -> None:
     """Beyond 64 KiB it is shown in pieces."""
-    lines = Lines("worker-1", 8)
-    assert len(lines.feed(b"x" * (LINE_SIZE_BYTES_MAX + 1))) > LINE_SIZE_BYTES_MAX
+    lines = LineBuffer("worker-1", 8)
+    assert len(lines.receive(b"x" * (LINE_SIZE_BYTES_MAX + 1))) > LINE_SIZE_BYTES_MAX
     assert lines.end() == b""
 
 

@@ -26,7 +26,7 @@ from tests.support.serving import (
     towpath_serve,
     towpath_worker,
 )
-from towpath.runtime import embedded_redis as embedded
+from towpath.runtime import embedded_redis
 from towpath.status.redis_status import RedisStatus
 
 APP = """
@@ -69,9 +69,9 @@ def is_refused(server: Server) -> bool:
 
 def waits_for_a_worker(run_dir: Path) -> bool:
     """True if a connection does."""
-    status = RedisStatus(embedded.url(run_dir), "towpath:")
+    status = RedisStatus(embedded_redis.url(run_dir), "towpath:")
     try:
-        return any(process.get("queued") for process in status.look().processes)
+        return any(process.get("queued") for process in status.read().processes)
     finally:
         status.close()
 

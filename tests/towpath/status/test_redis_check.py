@@ -51,7 +51,7 @@ def test_a_replica_is_refused_unless_it_becomes_the_primary_soon(own_redis: Redi
         redis_check.check(own_redis.url)
     promotion = threading.Timer(0.2, own_redis.client().execute_command, ("REPLICAOF", "NO", "ONE"))
     promotion.start()
-    redis_check.check(own_redis.url, patience_s=10)
+    redis_check.check(own_redis.url, wait_s=10)
     promotion.join()
 
 
@@ -59,7 +59,7 @@ def test_who_waits_for_a_redis_that_is_not_there_yet_says_so_and_starts_when_it_
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """P9. `--redis-wait`: a Redis that starts last is no reason to leave, and nobody has to guess what is waited for."""
-    monkeypatch.setattr(redis_check, "FIRST_WORD_S", 0.0)
+    monkeypatch.setattr(redis_check, "FIRST_REPORT_S", 0.0)
     server = RedisServer()
     said: list[str] = []
 
@@ -70,7 +70,7 @@ def test_who_waits_for_a_redis_that_is_not_there_yet_says_so_and_starts_when_it_
     try:
         with pytest.raises(StartFailure, match="is unreachable"):
             redis_check.check(server.url)
-        assert redis_check.check(server.url, patience_s=30, say=starts).startswith(("Valkey ", "Redis "))
+        assert redis_check.check(server.url, wait_s=30, report=starts).startswith(("Valkey ", "Redis "))
     finally:
         server.remove()
     (sentence,) = said
@@ -84,17 +84,17 @@ def test_who_waits_for_a_redis_that_is_not_there_yet_says_so_and_starts_when_it_
 def test_redis_before_6_2_is_refused(kind: str, version: str, fit: bool) -> None:
     """The scripts need what came with it."""
     if fit:
-        redis_check.judge("here", kind, version, "noeviction")
+        redis_check.check_server("here", kind, version, "noeviction")
     else:
         with pytest.raises(StartFailure, match=version):
-            redis_check.judge("here", kind, version, "noeviction")
+            redis_check.check_server("here", kind, version, "noeviction")
 
 
 def test_a_password_is_asked_for_in_one_sentence_that_does_not_tell_it(own_redis: RedisServer) -> None:
     """A wrong one is not worth a second try."""
     own_redis.client().config_set("requirepass", "right")
     with pytest.raises(StartFailure, match="refuses us") as failure:
-        redis_check.check(own_redis.url, patience_s=30)
+        redis_check.check(own_redis.url, wait_s=30)
     assert "right" not in str(failure.value)
 
 
@@ -105,5 +105,5 @@ def test_patience_is_for_a_server_that_is_just_starting() -> None:
     with pytest.raises(StartFailure, match="unreachable"):
         redis_check.check(server.url)
     server.start()
-    assert redis_check.check(server.url, patience_s=10)
+    assert redis_check.check(server.url, wait_s=10)
     server.remove()

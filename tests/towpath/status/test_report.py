@@ -79,14 +79,14 @@ def test_only_processes_whose_lease_still_stands_are_shown(redis_server: RedisSe
     client.set(keys.lease("worker.a"), msgpack.packb({"role": "worker", "pid": 7}))
     client.set(keys.lease("odd.b"), b"\xc1")
     client.xadd(keys.channel(HTTP_CHANNEL), {"b": "1"})
-    looks = RedisStatus(redis_server.url, prefix)
-    status = looks.look()
+    redis_status = RedisStatus(redis_server.url, prefix)
+    status = redis_status.read()
     assert sorted(status.processes, key=lambda lease: str(lease["node"])) == [
         {"node": "odd.b"},
         {"node": "worker.a", "role": "worker", "pid": 7},
     ]
     assert [(queue.channel, queue.depth) for queue in status.queues] == [("http.request", 1), ("websocket.connect", 0)]
-    looks.close()
+    redis_status.close()
 
 
 def test_processes_of_other_machines_are_not_taken_for_ours(redis_server: RedisServer, prefix: str) -> None:
@@ -95,9 +95,9 @@ def test_processes_of_other_machines_are_not_taken_for_ours(redis_server: RedisS
     client.zadd(keys.nodes, {"worker.here": 1, "worker.there": 1})
     client.set(keys.lease("worker.here"), msgpack.packb({"role": "worker", **identity()}))
     client.set(keys.lease("worker.there"), msgpack.packb({"role": "worker", "machine": "another", "pid": 7}))
-    looks = RedisStatus(redis_server.url, prefix)
-    assert looks.ready_pids() == {os.getpid()}
-    looks.close()
+    redis_status = RedisStatus(redis_server.url, prefix)
+    assert redis_status.ready_pids() == {os.getpid()}
+    redis_status.close()
 
 
 def test_what_others_write_into_the_index_harms_no_look(redis_server: RedisServer, prefix: str) -> None:
@@ -107,8 +107,8 @@ def test_what_others_write_into_the_index_harms_no_look(redis_server: RedisServe
     client.set(keys.lease("worker.here"), msgpack.packb({"role": "worker", **identity()}))
     odd = {"role": "worker", **identity(), "pid": "seven", "counters": ["many"]}
     client.set(keys.lease("worker.odd"), msgpack.packb(odd))
-    looks = RedisStatus(redis_server.url, prefix)
-    assert looks.ready_pids() == {os.getpid()}
-    assert len(looks.look().processes) == 2
-    assert "seven" in as_table(looks.look())
-    looks.close()
+    redis_status = RedisStatus(redis_server.url, prefix)
+    assert redis_status.ready_pids() == {os.getpid()}
+    assert len(redis_status.read().processes) == 2
+    assert "seven" in as_table(redis_status.read())
+    redis_status.close()

@@ -15,7 +15,7 @@ import pytest
 from interface_server.settings import InterfaceSettings
 from tests.support.facts import wait_until
 from towpath.errors import StartFailure
-from towpath.runtime import listen_address as listening
+from towpath.runtime import listen_address
 from towpath.serve.serve import SUPERVISE
 from towpath.supervisord import conf as supervisord_conf
 from towpath.supervisord.conf import Plan
@@ -55,7 +55,7 @@ def test_a_unix_socket_has_the_permissions_that_were_asked_for_or_those_of_the_o
         dead.bind(str(path))
     path.chmod(0o660)
     for asked, mode in (("", "0660"), ("", "0666"), ("600", "0600")):  # the second time nothing is there any more
-        place = listening.prepare(InterfaceSettings(uds=str(path), uds_permissions=asked))
+        place = listen_address.prepare(InterfaceSettings(uds=str(path), uds_permissions=asked))
         plan = dataclasses.replace(PLAN, socket=place.supervised, socket_permissions=place.permissions)
         assert f"\nsocket_mode={mode}\n" in supervisord_conf.render(plan)
 
@@ -68,8 +68,10 @@ def test_a_percent_sign_in_a_path_is_no_expansion() -> None:
 
 def test_workers_enter_the_folder_of_serve_by_its_name_if_the_format_can_hold_it() -> None:
     """P7. What stands behind the name may be another release by then."""
-    assert "\ndirectory=/srv/current\n" in supervisord_conf.render(dataclasses.replace(PLAN, started_in="/srv/current"))
-    assert "directory=" not in supervisord_conf.render(dataclasses.replace(PLAN, started_in="/srv/a ;b"))
+    assert "\ndirectory=/srv/current\n" in supervisord_conf.render(
+        dataclasses.replace(PLAN, working_directory="/srv/current")
+    )
+    assert "directory=" not in supervisord_conf.render(dataclasses.replace(PLAN, working_directory="/srv/a ;b"))
 
 
 @pytest.mark.parametrize("run_dir", ["/tmp/a ;b", "/tmp/a #b", "/tmp/a\nb"])

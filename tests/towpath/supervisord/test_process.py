@@ -41,4 +41,4 @@ def test_a_process_has_failed_when_another_try_would_not_help(
     ],
 )
 def test_its_own_reason_comes_before_how_it_ended(process: Process, sentence: str) -> None:
-    assert process.why_not == sentence
+    assert process.failure_sentence == sentence

@@ -76,7 +76,7 @@ def test_what_another_user_has_made_on_the_way_is_refused(shared: Path, what: st
     with pytest.raises(NotPrivate, match=f"another user \\(uid {NOBODY}\\)"):
         PrivateFolder.open(path, make=True)
     with pytest.raises(StartFailure, match="another user"):
-        RunDir.hold(path)
+        RunDir.acquire(path)
     with pytest.raises(StartFailure, match="is not to be believed"):
         run_dir.facts(path)
     assert list((ours / "run").iterdir()) == []

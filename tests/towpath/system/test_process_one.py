@@ -17,10 +17,10 @@ UNSHARE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
 #: What a command is here: it starts one whose child is left alone and ends, and says when process 1 has no such child any more.
 COMMAND = """
 import os, pathlib, signal, subprocess, sys
-from towpath.system.process_one import stand_in
+from towpath.system.process_one import become_init
 
 signal.signal(signal.SIGUSR1, lambda *_: sys.exit(7))
-stand_in()
+become_init()
 orphan = int(subprocess.run(["sh", "-c", "sleep 0.01 >&- & echo $!"], capture_output=True).stdout)
 while pathlib.Path(f"/proc/{orphan}").exists():
     pass

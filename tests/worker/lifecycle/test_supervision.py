@@ -10,7 +10,7 @@ async def test_a_worker_that_runs_alone_gets_no_successor_and_waits_for_nothing(
     alone = Unsupervised()
     paused: list[bool] = []
     assert not alone.ask_for_successor("it has grown too large")
-    assert not alone.says_it_again
+    assert not alone.may_repeat_stop_signal
     alone.has_loaded()
     await alone.dismissal()
     await alone.follow(paused.append)
