@@ -69,6 +69,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "towpath": (
         "__main__",
         "command_line",
+        "commands",
         "app_check",
         "serve",
         "rollout",
@@ -85,6 +86,7 @@ IMPORTERS: dict[str, tuple[str, ...]] = {
     "autobahn": ("interface_server/websocket/*.py",),
     "click": (
         "towpath/command_line.py",
+        "towpath/commands/*.py",
         "towpath/config/options.py",
         "towpath/config/option_types.py",
         "towpath/config/service_links.py",

@@ -13,6 +13,7 @@ import pytest
 from tests.support.redis_server import RedisServer
 from tests.support.serving import BIN, environment
 from towpath import command_line
+from towpath.commands import processes
 from towpath.config import foreign_options
 from towpath.errors import StartFailure
 
@@ -356,9 +357,9 @@ def test_who_has_not_said_where_redis_is_is_told_of_the_option() -> None:
         unused.bind(("127.0.0.1", 0))
         url = f"redis://127.0.0.1:{unused.getsockname()[1]}/0"
         with pytest.raises(StartFailure, match=r"is unreachable: .*; say --redis where another is"):
-            command_line._find_redis({"redis": None, "redis_wait": 0.0}, url)
+            processes._find_redis({"redis": None, "redis_wait": 0.0}, url)
         with pytest.raises(StartFailure) as said:
-            command_line._find_redis({"redis": url, "redis_wait": 0.0}, url)
+            processes._find_redis({"redis": url, "redis_wait": 0.0}, url)
     assert "--redis" not in str(said.value)
 
 

@@ -7,7 +7,7 @@ import socket
 from collections.abc import Mapping
 from typing import Any
 
-from towpath.config import options
+from towpath.config import option_values, options
 from towpath.rollout.reload import NewOptions
 from towpath.runtime import terminal
 from towpath.runtime.worker_environment import APP, FROM_SUPERVISORD, GENERATION, PAUSES, RUN_DIR
@@ -28,8 +28,8 @@ def read_again(context: ServeContext) -> NewOptions:
     working_directory.change_to(context.plan.working_directory)
     settings = context.settings
     now = settings.read_again()
-    values = options.merged_for_workers(settings.process_options, settings.with_reload_defaults(now))
-    ignored = tuple(options.ignored_changes(settings.values, now))
+    values = option_values.merged_for_workers(settings.process_options, settings.with_reload_defaults(now))
+    ignored = tuple(option_values.ignored_changes(settings.values, now))
     return NewOptions(_environment(context, values), values["worker_timeout"], ignored)
 
 
@@ -45,7 +45,7 @@ def _environment(context: ServeContext, values: Mapping[str, Any]) -> dict[str, 
     }
     return {
         **inherited,
-        **options.environment(values),
+        **option_values.environment(values),
         "TOWPATH_REDIS": context.redis,
         APP: settings.app,
         RUN_DIR: str(context.folder.path),

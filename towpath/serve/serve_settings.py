@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from interface_server.settings import InterfaceSettings
-from towpath.config import options
+from towpath.config import option_values, options
 from towpath.runtime.listen_address import ListenAddress
 from towpath.runtime.run_dir import RunDir
 from towpath.supervisord.conf import Plan
@@ -40,7 +40,7 @@ class ServeSettings:
     @property
     def listen(self) -> InterfaceSettings:
         """The settings that say where to listen, as they were given."""
-        return options.settings_of(self.values)[0]
+        return option_values.settings_of(self.values)[0]
 
     @property
     def socket_path(self) -> Path | None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from towpath.config import options
+from towpath.config import option_values
 from towpath.runtime import terminal
 from towpath.runtime.listen_address import ListenAddress
 from towpath.runtime.run_dir import RunDir
@@ -25,7 +25,7 @@ MORE = 4  #: `scale` may ask for so many times what there is at the beginning, u
 
 def plan(folder: RunDir, settings: ServeSettings, address: ListenAddress) -> Plan:
     """Everything that supervisord's configuration depends on."""
-    interface, worker = options.settings_of(settings.process_options)
+    interface, worker = option_values.settings_of(settings.process_options)
     return Plan(
         command=COMMAND,
         app=settings.app,

@@ -10,7 +10,7 @@ import click
 import pytest
 
 from interface_server.settings import InterfaceSettings
-from towpath.config import options
+from towpath.config import option_values, options
 from towpath.config.options import INTERFACE, RELOAD, ROWS, SCALE, SERVE, STATUS, STOP, WORKER
 from worker.settings import WorkerSettings
 
@@ -69,7 +69,7 @@ def test_an_option_fills_settings_that_exist(row: options.Row) -> None:
 @pytest.mark.parametrize("command", COMMANDS)
 def test_without_a_word_every_setting_has_its_default(command: str) -> None:
     """Defaults stand with the settings and nowhere else."""
-    assert options.settings_of(parse(command)) == (InterfaceSettings(), WorkerSettings())
+    assert option_values.settings_of(parse(command)) == (InterfaceSettings(), WorkerSettings())
 
 
 CHANGED = {
@@ -95,10 +95,10 @@ CHANGED = {
 def test_serve_hands_on_every_option_by_the_environment() -> None:
     """What `serve` was told, its interface servers and workers are told, whatever the value needs no quoting for."""
     given = parse(SERVE, env={f"TOWPATH_{name.upper()}": value for name, value in CHANGED.items()})
-    told = options.environment(given)
-    interface, worker = options.settings_of(given)
-    assert options.settings_of(parse(INTERFACE, env=told))[0] == interface
-    assert options.settings_of(parse(WORKER, env=told))[1] == worker
+    told = option_values.environment(given)
+    interface, worker = option_values.settings_of(given)
+    assert option_values.settings_of(parse(INTERFACE, env=told))[0] == interface
+    assert option_values.settings_of(parse(WORKER, env=told))[1] == worker
     assert {row.name for row in ROWS if row.fills} - set(CHANGED) == {
         "log_config",  # which needs a file
         "generation",  # which `serve` says by itself
@@ -109,22 +109,22 @@ def test_a_reload_changes_what_concerns_workers_alone() -> None:
     """Interface servers stay as they are; what they and workers must agree on stays with them."""
     began = parse(SERVE, "--queue-wait", "9", "--threads", "2")
     now = parse(SERVE, "--queue-wait", "8", "--threads", "3", "--port", "81", "--redis", "redis://h")
-    assert options.merged_for_workers(began, now) == {**began, "threads": 3}
-    assert sorted(options.ignored_changes(began, now)) == ["--port", "--queue-wait", "--redis"]
-    assert options.ignored_changes(began, began) == []
+    assert option_values.merged_for_workers(began, now) == {**began, "threads": 3}
+    assert sorted(option_values.ignored_changes(began, now)) == ["--port", "--queue-wait", "--redis"]
+    assert option_values.ignored_changes(began, began) == []
 
 
 def test_several_headers_travel_with_their_spaces_and_marks() -> None:
     """Whoever writes headers into a configuration file has to think of `;`, `#` and `%`; we do not write them there."""
     given = parse(SERVE, "--header", "X-A: 1 ; #2 %s", "--header", "X-B:é")
-    assert parse(INTERFACE, env=options.environment(given))["header"] == (("X-A", "1 ; #2 %s"), ("X-B", "é"))
+    assert parse(INTERFACE, env=option_values.environment(given))["header"] == (("X-A", "1 ; #2 %s"), ("X-B", "é"))
 
 
 def test_health_can_be_turned_off_through_the_environment() -> None:
     """An empty variable means "not set" to click: hence a word for it."""
     given = parse(SERVE, "--health-path", "off")
-    told = options.environment(given)
-    assert options.settings_of(parse(INTERFACE, env=told))[0].health_path == ""
+    told = option_values.environment(given)
+    assert option_values.settings_of(parse(INTERFACE, env=told))[0].health_path == ""
 
 
 def test_the_number_of_workers_is_found_where_platforms_put_it() -> None:

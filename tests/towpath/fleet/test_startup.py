@@ -34,7 +34,7 @@ def test_the_beginning_fails_when_trying_again_cannot_help(
 
 def test_the_reason_is_told_if_the_process_said_it() -> None:
     """supervisord knows only that it has gone."""
-    process = Process("worker-0", "BACKOFF", cannot_start=True, sentence="no database")
+    process = Process("worker-0", "BACKOFF", cannot_start=True, reason="no database")
     failed = StartupMonitor().failure({"worker-0": process}, ["worker-0"])
     assert failed is not None and failed.failure_sentence == "worker-0 could not start: no database"
 

@@ -16,7 +16,7 @@ from interface_server.settings import InterfaceSettings
 from tests.support.facts import wait_until
 from towpath.errors import StartFailure
 from towpath.runtime import listen_address
-from towpath.serve.serve import SUPERVISE
+from towpath.serve.supervisord_start import SUPERVISE
 from towpath.supervisord import conf as supervisord_conf
 from towpath.supervisord.conf import Plan
 

@@ -33,9 +33,9 @@ def test_a_process_has_failed_when_another_try_would_not_help(
     [
         (Process("worker-0", "FATAL"), "worker-0 could not start"),
         (Process("worker-0", "FATAL", end="exited with 1"), "worker-0 exited with 1 while it started"),
-        (Process("worker-0", "FATAL", sentence="no such module"), "worker-0 could not start: no such module"),
+        (Process("worker-0", "FATAL", reason="no such module"), "worker-0 could not start: no such module"),
         (
-            Process("worker-0", "EXITED", cannot_start=True, sentence="no such module", end="exited with 3"),
+            Process("worker-0", "EXITED", cannot_start=True, reason="no such module", end="exited with 3"),
             "worker-0 could not start: no such module",
         ),
     ],

@@ -1,0 +1,16 @@
+"""How a command that cannot start reports why: on standard error, and to the `serve` that it belongs to."""
+
+from __future__ import annotations
+
+import click
+
+from towpath.errors import STARTUP_FAILURE
+from towpath.runtime import process_markers
+
+
+def report(sentence: str) -> int:
+    """Report it once, and return the exit code. An empty sentence was reported before, where it was found out."""
+    if sentence:
+        process_markers.leave_failure_marker(sentence)
+        click.echo(f"towpath: {sentence}", err=True)
+    return STARTUP_FAILURE

@@ -1,0 +1,49 @@
+"""The `towpath` command and what its subcommands have in common."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import click
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
+APP = click.Argument(["app"], envvar="TOWPATH_APP", metavar="APP")
+SERVE_ELSEWHERE = frozenset({"run", "start", "dev", "runserver"})  #: what other servers call `serve`
+
+ReleaseNames = Callable[[], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of the command: its arguments and environment, before any file was read.
+
+    release_names: called when the names of our packages may be the project's again.
+    """
+
+    release_names: ReleaseNames
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+
+class Commands(click.Group):
+    """Our subcommands. Other servers serve an APP without any."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As click does it, with a hint if an APP, or the command of another server, stands where the subcommand belongs."""
+        app = args[1:] if args[0] in SERVE_ELSEWHERE else args if {":", "."} & {*args[0]} else None
+        if app is not None:
+            ctx.fail(f"No such command {args[0]!r}. Did you mean: towpath serve {' '.join(app) or 'APP'}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Commands, context_settings=CONTEXT)
+@click.version_option(None, "--version", package_name="towpath", message="towpath %(version)s")
+def towpath() -> None:
+    """Sockets in interface servers, applications in workers, joined by Redis.
+
+    Every option can also be set in the environment: --ws-max-size is TOWPATH_WS_MAX_SIZE.
+    """

@@ -1,0 +1,148 @@
+"""The commands that run on: `serve`, `interface` and `worker`."""
+
+from __future__ import annotations
+
+import dataclasses
+import faulthandler
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from towpath import app_check
+from towpath.commands import failures
+from towpath.commands.group import APP, Call, towpath
+from towpath.config import option_values
+from towpath.config.options import INTERFACE, SERVE, WORKER, Values, options_of
+from towpath.errors import StartFailure
+from towpath.rollout import pausing
+from towpath.runtime import listen_address, process_markers, terminal, worker_environment
+from towpath.system import standard_streams
+
+if TYPE_CHECKING:  # watchfiles is imported under --reload only
+    from towpath.rollout.code_reload import Watched
+    from worker.settings import WorkerSettings
+
+
+@options_of(SERVE)
+@towpath.command(params=[APP])
+@click.pass_obj
+def serve(call: Call, /, app: str, **values: Any) -> int:
+    """Serve APP (module:attribute) on this machine: Redis, interface servers, workers, kept alive."""
+    from towpath.serve import serve as parent
+    from towpath.serve.serve_settings import ServeSettings
+
+    settings = ServeSettings(
+        app=app,
+        values=values,
+        interfaces=values["interfaces"],
+        workers=values["workers"],
+        run_dir=Path(values["run_dir"]) if values["run_dir"] is not None else None,
+        redis=values["redis"],
+        reload=_watched(values),
+        read_again=lambda: _read_again(call),
+    )
+    return parent.serve(settings)
+
+
+@options_of(INTERFACE)
+@towpath.command()
+def interface(**values: Any) -> int:
+    """Run one interface server: sockets here, applications elsewhere."""
+    process_markers.enter()
+    settings, _ = option_values.settings_of(values)
+    listen_address.check(settings)
+    _find_redis(values, settings.redis.url)
+    redis_settings = dataclasses.replace(settings.redis, app=os.environ.get(worker_environment.APP, ""))
+    settings = dataclasses.replace(settings, redis=redis_settings)
+    from interface_server.__main__ import run as run_interface
+
+    return run_interface(settings, process_markers.listening_socket_is_unused, process_markers.is_supervised())
+
+
+@options_of(WORKER)
+@towpath.command(params=[APP])
+@click.option("--check", is_flag=True, help="Load the application, say what is wrong with it, and leave.")
+@click.pass_obj
+def worker(call: Call, /, app: str, check: bool, **values: Any) -> int:
+    """Run one worker: APP (module:attribute) for connections from any interface server."""
+    # Everything of ours is imported before the application is: it may have packages of the same names.
+    import worker.__main__ as worker_main
+    from worker.errors import StartupError
+
+    _, settings = option_values.settings_of({**values, "app": app})
+    if not check:
+        _join_serve(settings, values, app)
+    supervision = pausing.Supervision()
+    _release_names(call, settings)
+    faulthandler.enable()  # a crash in C shows the line of Python that led there
+
+    def load_or_run() -> int:
+        try:
+            if check:
+                worker_main.check(settings)
+                return 0
+            return worker_main.run(settings, supervision)
+        except StartupError as error:
+            click.echo(error.detail, err=True, nl=False)
+            return failures.report(str(error))
+
+    return app_check.in_child(app, load_or_run) if check else load_or_run()
+
+
+def _join_serve(settings: WorkerSettings, values: Values, app: str) -> None:
+    """What a worker does before it loads the application. StartFailure if it cannot work."""
+    process_markers.enter()
+    listen_address.close_handed_down()
+    terminal.take()
+    _find_redis(values, settings.redis.url)
+    if not settings.redis.allow_mixed_apps:
+        from towpath.status import mixed_apps
+
+        mixed_apps.check(settings.redis.url, settings.redis.prefix, app)
+
+
+def _release_names(call: Call, settings: WorkerSettings) -> None:
+    """Import everything of ours, and let the project have the names of our packages."""
+    from worker.application import import_isolation
+
+    import_isolation.import_everything()
+    call.release_names()
+    import_isolation.release_package_names()
+    hidden = import_isolation.hidden(settings.app_dir)
+    if hidden:
+        standard_streams.write(standard_streams.STANDARD_ERROR, f"towpath: {hidden}\n".encode())
+
+
+def _read_again(call: Call) -> Values:
+    """The options of `serve` as they are now: the same arguments and environment, and what --env-file contains today."""
+    os.environ.clear()
+    os.environ.update(call.environment)
+    try:
+        return serve.make_context("serve", list(call.arguments[1:]), obj=call).params
+    except click.ClickException as error:
+        raise StartFailure(error.format_message()) from error
+
+
+def _find_redis(values: Values, url: str) -> None:
+    """StartFailure if Redis cannot be reached or used; without --redis the sentence names that option."""
+    from towpath.status import redis_check
+
+    try:
+        redis_check.check(url, values["redis_wait"], lambda sentence: click.echo(f"towpath: {sentence}", err=True))
+    except StartFailure as failure:
+        hint = "" if values["redis"] else "; say --redis where another is (`towpath serve` brings one of its own)"
+        raise StartFailure(f"{failure}{hint}") from failure
+    redis_check.check_rights(url, values["prefix"])
+
+
+def _watched(values: Values) -> Watched | None:
+    if not values["reload"]:
+        return None
+    from towpath.rollout.code_reload import Watched
+
+    folders = values["reload_dir"] or (values["app_dir"],)
+    return Watched(
+        tuple(Path(folder).resolve() for folder in folders), values["reload_include"], values["reload_exclude"]
+    )

@@ -1,0 +1,93 @@
+"""The commands that ask a running `serve` for something: `status`, `stop`, `reload` and `scale`."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import signal
+import sys
+import time
+from typing import Any
+
+import click
+
+from towpath.commands import running_serve
+from towpath.commands.group import towpath
+from towpath.config.options import RELOAD, SCALE, STATUS, STOP, Values, options_of
+from towpath.errors import StartFailure
+from towpath.runtime import control_socket, run_dir
+
+STOP_TIMEOUT_S = 3600.0
+WATCH_INTERVAL_S = 1.0
+CLEAR_TERMINAL = "\x1b[H\x1b[2J"
+
+
+@options_of(STATUS)
+@towpath.command()
+@click.option("--json", "json_wanted", is_flag=True, help="For programs.")
+@click.option("--watch", is_flag=True, help="Again each second, with rates.")
+def status(json_wanted: bool, watch: bool, **values: Any) -> int:
+    """Show who is alive and what waits: of a running serve, or at --redis."""
+    from towpath.status.redis_status import RedisStatus
+    from towpath.status.report import Status, as_json, as_table
+
+    redis, prefix, folder = running_serve.redis_of(values)
+    redis_status = RedisStatus(redis, prefix)
+    before: Status | None = None
+    while True:
+        try:
+            now = dataclasses.replace(redis_status.read(), wanted=running_serve.wanted_counts(folder))
+            text = as_json(now) if json_wanted else as_table(now, before, WATCH_INTERVAL_S)
+            before = now
+        except StartFailure as failure:
+            if not watch or json_wanted:
+                raise
+            text = str(failure)  # the watch goes on, so that it shows when Redis is back
+        click.echo((CLEAR_TERMINAL if watch and not json_wanted and sys.stdout.isatty() else "") + text)
+        if not watch:
+            return 0
+        try:
+            time.sleep(WATCH_INTERVAL_S)
+        except KeyboardInterrupt:
+            return 0
+
+
+@options_of(STOP)
+@towpath.command()
+def stop(**values: Any) -> int:
+    """Stop a running serve, and wait until it has gone."""
+    path, _ = running_serve.find(values)
+    running = run_dir.holder(path)
+    if running is None:  # it has ended by itself
+        return 0
+    running.send(signal.SIGTERM)
+    return 0 if running.wait_gone(STOP_TIMEOUT_S) else 1
+
+
+@options_of(RELOAD)
+@towpath.command()
+def reload(**values: Any) -> int:
+    """Replace the workers of a running serve, one at a time, by new ones with the code and settings of now."""
+    return _ask(values, {"do": "reload"})
+
+
+@options_of(SCALE)
+@towpath.command()
+@click.argument("numbers", nargs=-1, required=True, metavar="worker=N [interface=N]")
+def scale(numbers: tuple[str, ...], **values: Any) -> int:
+    """Change how many workers or interface servers a running serve has."""
+    counts = {}
+    for text in numbers:
+        match = re.fullmatch(r"(worker|interface)=(\d{1,6})", text)
+        if match is None or match[1] in counts:
+            raise click.UsageError(f"{text!r} is not worker=N or interface=N, each at most once")
+        counts[match[1]] = int(match[2])
+    return _ask(values, {"do": "scale", **counts})
+
+
+def _ask(values: Values, asked: dict[str, Any]) -> int:
+    """Ask a running `serve`, show its reports, and wait for its answer; the exit code."""
+    path, _ = running_serve.find(values)
+    code, sentence = control_socket.ask(path, asked, click.echo)
+    click.echo(f"towpath: {sentence}" if code else sentence, err=bool(code))
+    return code

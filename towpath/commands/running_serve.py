@@ -1,0 +1,70 @@
+"""Which running `serve` a command is for, found by its port, its unix socket or its run folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+from click.core import ParameterSource
+
+from towpath.config.options import Values
+from towpath.errors import StartFailure
+from towpath.runtime import run_dir, run_dir_pointer
+
+
+def find(values: Values, or_else: str = "") -> tuple[Path, dict[str, Any]]:
+    """Run folder and facts of the `serve` that is meant; ClickException if none runs there.
+
+    A `serve` with `--fd` is found by its --run-dir alone. or_else: the end of the sentence, with one more way to find it.
+    """
+    try:
+        path = _path(values)
+        facts = run_dir.facts(path)
+    except StartFailure as failure:
+        raise click.ClickException(str(failure)) from failure
+    if facts is None:
+        which = "--port, --uds or --run-dir says which one is meant"
+        raise click.ClickException(f"no `towpath serve` runs in {path}; {which}{or_else}")
+    return path, facts
+
+
+def redis_of(values: Values) -> tuple[str, str, Path | None]:
+    """URL and prefix for `status`: those that were given, else those of the `serve` that is meant, with its run folder.
+
+    TOWPATH_REDIS is most likely set for that `serve`, and does not contain its prefix: so it counts where none runs.
+    """
+    found = _is_given("port", "uds", "run_dir") or _runs(values)
+    if _is_given("redis") or (values["redis"] is not None and not found):
+        return values["redis"], values["prefix"], None
+    path, facts = find(values, ", and --redis where processes run without it")
+    if "redis" not in facts:
+        raise click.ClickException(f"the `towpath serve` in {path} is only starting")
+    return facts["redis"], facts["prefix"], path
+
+
+def wanted_counts(folder: Path | None) -> dict[str, int]:
+    """How many processes there ought to be by role, as the `serve` in this folder publishes it."""
+    facts = run_dir.facts(folder) if folder is not None else None
+    counts: dict[str, int] = (facts or {}).get("wanted", {})
+    return counts
+
+
+def _path(values: Values) -> Path:
+    if values["run_dir"] is not None:
+        return Path(values["run_dir"])
+    default = run_dir.default_path(values["port"], values["uds"], None)
+    return default if run_dir.holder(default) is not None else run_dir_pointer.follow(default)
+
+
+def _runs(values: Values) -> bool:
+    try:
+        return run_dir.holder(_path(values)) is not None
+    except StartFailure:
+        return False
+
+
+def _is_given(*names: str) -> bool:
+    """True if one of these options is on the command line."""
+    source = click.get_current_context().get_parameter_source
+    return any(source(name) is ParameterSource.COMMANDLINE for name in names)

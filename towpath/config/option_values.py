@@ -1,0 +1,65 @@
+"""From the values of the options to settings, to variables for other processes, and to the difference that a reload makes."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+from channel_layer.settings import RedisSettings
+from interface_server.settings import InterfaceSettings
+from towpath.config.option_types import Header, PathOrOff
+from towpath.config.options import DEFAULTS, FOR_WORKER, INTERFACE, ROWS, WORKER, Row, Values
+from worker.settings import WorkerSettings
+
+
+def settings_of(values: Values) -> tuple[InterfaceSettings, WorkerSettings]:
+    """The settings of both rooms that `values` (option name to value) describe; what is not there keeps its default."""
+    fields: dict[str, dict[str, Any]] = {"redis": {}, "interface": {}, "worker": {"app": values.get("app", "")}}
+    for row in ROWS:
+        value = values.get(row.name)
+        for target in row.fills if value is not None else ():
+            group, _, attribute = target.partition(".")
+            fields[group][attribute] = value
+    redis_settings = RedisSettings(**fields["redis"])
+    return (
+        dataclasses.replace(DEFAULTS["interface"], redis=redis_settings, **fields["interface"]),
+        dataclasses.replace(DEFAULTS["worker"], redis=redis_settings, **fields["worker"]),
+    )
+
+
+def merged_for_workers(began: Values, now: Values) -> dict[str, Any]:
+    """The options for workers that start later: `now`, but what interface servers know too is as it `began`.
+
+    They must agree on it (Redis, prefix, waits), and interface servers are not replaced.
+    """
+    return {**began, **{row.name: now[row.name] for row in ROWS if _is_for_workers(row)}}
+
+
+def ignored_changes(began: Values, now: Values) -> list[str]:
+    """What says something else by now, and is not heeded before `serve` itself is started again."""
+    known = [row for row in ROWS if row.name in began and row.name in now]
+    return [row.flags.split("/")[0] for row in known if began[row.name] != now[row.name] and not _is_for_workers(row)]
+
+
+def _is_for_workers(row: Row) -> bool:
+    return row.commands >= FOR_WORKER and INTERFACE not in row.commands
+
+
+def environment(values: Values) -> dict[str, str]:
+    """The options of `values` that are not the default, as variables that say the same to `interface` and `worker`."""
+    variables = {}
+    for row in ROWS:
+        value = values.get(row.name)
+        if row.commands & {INTERFACE, WORKER} and value is not None and value != () and value != row.default:
+            variables[row.env] = _as_text(row, value)
+    return variables
+
+
+def _as_text(row: Row, value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(row.type, Header):
+        return Header.envvar_list_splitter.join(f"{name}:{content}" for name, content in value)
+    if isinstance(row.type, PathOrOff):
+        return str(value) or "off"
+    return str(value)
