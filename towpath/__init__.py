@@ -1,1 +1,1 @@
-"""The command line: finds out what was asked for, starts it, and keeps it alive. Thin on purpose."""
+"""The command line: parses a command, starts the processes for it, and keeps them alive. Thin on purpose."""

@@ -1,8 +1,8 @@
-"""The door of the `towpath` command, also as `python -P <this file>`.
+"""The entry point of the `towpath` command, also as `python -P <this file>`.
 
-A project may have packages called `worker` or `towpath` of its own, and put them on PYTHONPATH. Until everything of ours
-is imported, our names mean ours; afterwards the finder below is retired, and the names are the project's again. That is why
-processes are started by the path of this file: `-m towpath` would look on PYTHONPATH first.
+A project may have packages of its own called `worker` or `towpath`, and put them on PYTHONPATH. Until every package of ours is
+imported, these names mean ours; then the finder below is removed, and the names are the project's again. For the same reason
+processes are started by the path of this file: `-m towpath` would search PYTHONPATH first.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from pathlib import Path
 from types import ModuleType
 
 INTERRUPTED = 130  #: as in errors.py, which may not be there yet
-#: Becomes the embedded server of a `serve`: everybody waits for that, so nothing else is imported.
+#: Becomes the embedded server of a `serve`. All other processes wait for it, so nothing else is imported.
 EMBEDDED = "embedded"
 OURS = frozenset({"channel_layer", "interface_server", "worker", "towpath"})
 
 
 class OursFirst(MetaPathFinder):
-    """Finds our packages beside this one, whatever stands in front of them on `sys.path`."""
+    """Finds our packages beside this one, whatever comes before them on `sys.path`."""
 
     def __init__(self) -> None:
         self.root = str(Path(__file__).resolve().parent.parent)
@@ -35,13 +35,13 @@ class OursFirst(MetaPathFinder):
         return None
 
     def remove(self) -> None:
-        """From now on our names are looked up like all others."""
+        """Let our names be looked up like all others from now on."""
         if self in sys.meta_path:
             sys.meta_path.remove(self)
 
 
 def main() -> None:
-    """Run the command that `sys.argv` names, and leave with its exit code. Ctrl-C may come while all is being imported."""
+    """Run the command that `sys.argv` names, and exit with its code. Ctrl-C may come during the imports."""
     try:
         code = _run()
     except KeyboardInterrupt:

@@ -1,6 +1,6 @@
-"""Loading APP in a process of its own, so that somebody is left to say how it went.
+"""Loads APP in a process of its own, so that its parent can report how that went.
 
-An application may end the process that imports it: `os._exit`, a crash in C. Nobody within can say a word then; whoever waits can.
+An application may end the process that imports it: by `os._exit`, or a crash in C. Only the parent can report it then.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ DONE = b"."
 def in_child(app: str, check: Callable[[], int]) -> int:
     """The exit code that `check` returns, called in a child. StartFailure if the child ended before it had returned."""
     reader, writer = os.pipe()
-    os.set_blocking(reader, False)  # somebody whom the application started may hold the other end
+    os.set_blocking(reader, False)  # a process that the application started may hold the other end
     pid = os.fork()
     if pid == 0:
         _load(check, writer)
@@ -38,14 +38,14 @@ def in_child(app: str, check: Callable[[], int]) -> int:
 
 
 def _load(check: Callable[[], int], writer: int) -> NoReturn:
-    """Leave without waiting for threads and without exit hooks: those are for an application that runs."""
+    """Run `check` and exit without waiting for threads and without exit hooks: those are for an application that runs."""
     code = 1
     try:
         processes.end_with_parent()
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # whoever waits decides what Ctrl-C means
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # the parent decides what Ctrl-C means
         code = check()
         os.write(writer, DONE)
-    except BaseException:  # noqa: BLE001 - nobody above is there to show it
+    except BaseException:  # noqa: BLE001 - there is no caller that could show it
         sys.excepthook(*sys.exc_info())
     finally:
         sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""What keeps a command from starting, said in one sentence to the person who typed it."""
+"""The error that keeps a command from starting, with one sentence for its user."""
 
 from __future__ import annotations
 

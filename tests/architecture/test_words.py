@@ -44,7 +44,7 @@ RETIRED_TOGETHER = (
 PRONOUN = re.compile(r"\b(who|whom|whoever|whose|nobody|somebody|anybody|everybody)\b", re.IGNORECASE)
 PRONOUNS_PER_1000_MAX = 1.0
 #: What a package has still, per 1 000 words.
-KNOWN_PRONOUNS_PER_1000 = {"interface_server": 13.0, "towpath": 15.0}
+KNOWN_PRONOUNS_PER_1000 = {"interface_server": 13.0}
 
 
 @cache

@@ -27,7 +27,7 @@ CLEAR_TERMINAL = "\x1b[H\x1b[2J"
 @click.option("--json", "json_wanted", is_flag=True, help="For programs.")
 @click.option("--watch", is_flag=True, help="Again each second, with rates.")
 def status(json_wanted: bool, watch: bool, **values: Any) -> int:
-    """Show who is alive and what waits: of a running serve, or at --redis."""
+    """Show which processes are alive and what waits: of a running serve, or at --redis."""
     from towpath.status.redis_status import RedisStatus
     from towpath.status.report import Status, as_json, as_table
 

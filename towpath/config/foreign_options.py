@@ -43,5 +43,5 @@ ANSWERS = {
 
 
 def answer(option: str) -> str | None:
-    """What to say about `option`; None if they do not know it either."""
+    """The message for `option`; None if those servers do not have it either."""
     return NO_TLS if option.startswith("--ssl-") else ANSWERS.get(option)

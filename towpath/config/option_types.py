@@ -1,4 +1,4 @@
-"""What a value on the command line may look like, and what is said when it does not."""
+"""Types of option values: each parses a text, or fails with a sentence about it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ UNITS_BYTES = {"": 1, "b": 1, "k": 1024, "kib": 1024, "m": 1024**2, "mib": 1024*
 UNITS_BYTES |= {"kb": 1000, "mb": 1000**2, "gb": 1000**3}
 
 
-#: Each is about one message or one connection, so that no standing value can be true; most would break the framing.
+#: Headers of one message or one connection: no constant value can be right, and most would break the framing.
 NOT_TO_ADD = frozenset({"content-length", "transfer-encoding", "te", "trailer"})
 NOT_TO_ADD |= {"connection", "keep-alive", "proxy-connection", "upgrade"}
 
@@ -52,7 +52,7 @@ class Whole(click.IntRange):
 
 
 class Seconds(click.FloatRange):
-    """A time in seconds: a number, and not the one that compares as nothing."""
+    """A time in seconds: any number but NaN."""
 
     name = "seconds"
 
@@ -105,7 +105,7 @@ class MountPath(click.ParamType[str]):
 
 
 class Checked(click.ParamType[str]):
-    """A text that is taken as it stands, unless `check` raises ValueError with the sentence that says why not."""
+    """A text that is taken as it is, unless `check` raises ValueError with a sentence about it."""
 
     def __init__(self, name: str, check: Callable[[str], object]) -> None:
         self.name = name
@@ -126,7 +126,7 @@ def _permissions(text: str) -> None:
 
 
 def _some_address(text: str) -> None:
-    """Of an empty one, the system makes all."""
+    """An empty address would mean all of them to the system."""
     if not text:
         raise ValueError(
             "'' is no address; 0.0.0.0 listens on all IPv4 addresses of this machine, and :: on all of both families"
@@ -135,7 +135,7 @@ def _some_address(text: str) -> None:
 
 HOST = Checked("address", _some_address)
 PERMISSIONS = Checked("octal", _permissions)
-#: Peers that are believed: addresses, networks, `unix`, or `*`, with commas between.
+#: Trusted peers: addresses, networks, `unix`, or `*`, with commas between.
 PROXY_LIST = Checked("addresses", TrustedPeers)
 #: A URL that redis-py knows, or `redis+sentinel://host:port,…/service`.
 REDIS_URL = Checked("url", RedisAddress.parse)
@@ -144,7 +144,7 @@ GENERATION = Checked("fleet/number", Generations)
 
 
 class ApplicationInterface(click.Choice[str]):
-    """How the application wants to be called. Many will type the number of interface servers here."""
+    """The interface of the application. A number here is most likely meant as the number of interface servers."""
 
     def __init__(self) -> None:
         super().__init__(("auto", "asgi3", "asgi2", "wsgi"))

@@ -13,7 +13,7 @@ from worker.settings import WorkerSettings
 
 
 def settings_of(values: Values) -> tuple[InterfaceSettings, WorkerSettings]:
-    """The settings of both rooms that `values` (option name to value) describe; what is not there keeps its default."""
+    """The settings of both process packages, from option names and values; an option that is missing keeps its default."""
     fields: dict[str, dict[str, Any]] = {"redis": {}, "interface": {}, "worker": {"app": values.get("app", "")}}
     for row in ROWS:
         value = values.get(row.name)
@@ -28,15 +28,15 @@ def settings_of(values: Values) -> tuple[InterfaceSettings, WorkerSettings]:
 
 
 def merged_for_workers(began: Values, now: Values) -> dict[str, Any]:
-    """The options for workers that start later: `now`, but what interface servers know too is as it `began`.
+    """The options for workers that start later: those of `now`, but those that interface servers have too as they `began`.
 
-    They must agree on it (Redis, prefix, waits), and interface servers are not replaced.
+    Both must agree on them (Redis, prefix, waits), and interface servers are not replaced.
     """
     return {**began, **{row.name: now[row.name] for row in ROWS if _is_for_workers(row)}}
 
 
 def ignored_changes(began: Values, now: Values) -> list[str]:
-    """What says something else by now, and is not heeded before `serve` itself is started again."""
+    """The changed options that take effect only when `serve` itself is started again."""
     known = [row for row in ROWS if row.name in began and row.name in now]
     return [row.flags.split("/")[0] for row in known if began[row.name] != now[row.name] and not _is_for_workers(row)]
 
@@ -46,7 +46,7 @@ def _is_for_workers(row: Row) -> bool:
 
 
 def environment(values: Values) -> dict[str, str]:
-    """The options of `values` that are not the default, as variables that say the same to `interface` and `worker`."""
+    """The options that differ from their default, as variables that `interface` and `worker` read as the same options."""
     variables = {}
     for row in ROWS:
         value = values.get(row.name)

@@ -1,8 +1,8 @@
-"""Every option of every command, once: its name, its meaning, who understands it, and which setting it fills.
+"""Every option of every command, once: its name, its meaning, its commands, and the setting that it fills.
 
 Names are uvicorn's where the meaning is the same. Each option is also read from the environment, as `TOWPATH_` and its name,
-the same for all commands. That is also how `serve` hands its options on to the processes that it starts: `environment`.
-Defaults stand with the settings, nowhere else.
+the same for all commands. `serve` passes its options to the processes that it starts in the same way (option_values.py).
+Defaults are defined with the settings, and nowhere else.
 """
 
 from __future__ import annotations
@@ -62,7 +62,9 @@ class Row:
     type: Any = None
     more: dict[str, Any] = field(default_factory=dict)
     also_env: tuple[str, ...] = ()
-    elsewhere: str = ""  #: what it means to commands that look for a running `serve`, if that is something else
+    elsewhere: str = (
+        ""  #: what it means to commands that search for a running `serve`, if it means something else there
+    )
 
     @property
     def name(self) -> str:
@@ -76,7 +78,7 @@ class Row:
 
     @property
     def default(self) -> Any:
-        """What is meant when nothing is said: what the settings say, unless the row says otherwise."""
+        """The value of an option that is not given: that of the settings, unless the row has another."""
         if "default" in self.more or not self.fills:
             return self.more.get("default")
         group, _, attribute = self.fills[0].partition(".")
@@ -97,7 +99,7 @@ class Row:
 
 
 def _load_env_file(ctx: click.Context, _param: click.Parameter, path: str | None) -> str | None:
-    """Before all other options are looked up: the file may set TOWPATH_… too. What is set already stays."""
+    """Load the file before any other option is read: it may set TOWPATH_… too. A variable that is already set keeps its value."""
     if path is not None and not ctx.resilient_parsing:
         from dotenv import load_dotenv
 
@@ -109,7 +111,7 @@ ENV_FILE = {"is_eager": True, "callback": _load_env_file}
 MANY: dict[str, Any] = {"multiple": True}
 
 ROWS: tuple[Row, ...] = (
-    # Where clients come in.
+    # Listening.
     Row(
         "--host", FOR_INTERFACE, "Address to listen on; `::` is all of this machine, IPv4 and IPv6.",
         ("interface.host",), HOST,
@@ -123,7 +125,7 @@ ROWS: tuple[Row, ...] = (
         elsewhere="The `serve` that listens on the unix socket of this path.",
     ),
     Row(
-        "--uds-permissions", FOR_INTERFACE, "Who may connect to the unix socket, in octal; 666, or as it was before, if not given.",
+        "--uds-permissions", FOR_INTERFACE, "Permissions of the unix socket, in octal; 666, or as it was before, if not given.",
         ("interface.uds_permissions",), PERMISSIONS,
     ),
     Row("--fd", FOR_INTERFACE, "Listen on this inherited descriptor instead.", ("interface.fd",), COUNT_OR_OFF),
@@ -132,7 +134,7 @@ ROWS: tuple[Row, ...] = (
         ("interface.reuse_port",), more={"is_flag": True},
     ),
     Row("--backlog", FOR_INTERFACE, "Connections that may wait to be accepted.", ("interface.backlog",), Whole(1, 65535)),
-    # How many processes, and what joins them.
+    # Processes, and the Redis that joins them.
     Row("--interfaces", ONLY_SERVE, "Number of interface servers.", (), Whole(1, 256), {"default": 1}),
     Row(
         "--workers", ONLY_SERVE, "Number of workers.  [also: WEB_CONCURRENCY]", (), Whole(1, 1024),
@@ -153,7 +155,7 @@ ROWS: tuple[Row, ...] = (
         "--run-dir", FIND_SERVE, "Folder for the sockets of a running `serve`; one per user and port if not given.",
         (), click.Path(file_okay=False), elsewhere="The `serve` that has this folder.",
     ),
-    Row("--buffer-budget", PROCESSES, "What all windows of one process may add up to.", ("redis.buffer_budget_bytes",), Size()),
+    Row("--buffer-budget", PROCESSES, "Largest sum of all windows of one process.", ("redis.buffer_budget_bytes",), Size()),
     Row(
         "--request-capacity", PROCESSES, "Connections that may wait for a worker: beyond it 503.",
         ("redis.request_capacity",), COUNT,
@@ -177,27 +179,31 @@ ROWS: tuple[Row, ...] = (
         "--loop", FOR_WORKER, "Event loop of the workers; `auto` is uvloop.", ("worker.loop",),
         click.Choice(("auto", "uvloop", "asyncio")),
     ),
-    Row("--interface", FOR_WORKER, "How the application wants to be called.", ("worker.interface",), ApplicationInterface()),
+    Row("--interface", FOR_WORKER, "Interface of the application; `auto` detects it.", ("worker.interface",), ApplicationInterface()),
     Row(
         "--lifespan", FOR_WORKER, "Lifespan events: once per worker.",
         ("worker.lifespan",), click.Choice(("auto", "on", "off")),
     ),
-    Row("--threads", FOR_WORKER, "Kept threads for sync code, per worker.", ("worker.threads",), Whole(1, 1024)),
     Row(
-        "--worker-concurrency", FOR_WORKER, "HTTP exchanges that are worked at at once, per worker.",
+        "--threads", FOR_WORKER, "Threads for sync code, per worker; each connection is pinned to one.",
+        ("worker.threads",), Whole(1, 1024),
+    ),
+    Row(
+        "--worker-concurrency", FOR_WORKER, "HTTP exchanges that are processed at once, per worker.",
         ("worker.concurrency",), COUNT,
     ),
     Row(
-        "--worker-streams", FOR_WORKER, "HTTP exchanges besides that stream a response or wait for their client's bytes, per worker.",
+        "--worker-streams", FOR_WORKER, "Further HTTP exchanges that stream a response or wait for their client's bytes, per worker.",
         ("worker.streams",), COUNT,
     ),
     Row("--worker-websockets", FOR_WORKER, "WebSockets at once, per worker.", ("worker.websockets",), COUNT),
     Row(
-        "--resume-websockets", FOR_WORKER, "Hand every open WebSocket over when a worker leaves; else those whose accept asks for it.",
+        "--resume-websockets", FOR_WORKER,
+        "Hand over every open WebSocket when a worker leaves; without it only those whose accept asks for it.",
         ("worker.resume_websockets",), more={"is_flag": True},
     ),
     Row(
-        "--sticky", PROCESSES, "Keep a client with the worker that it had before: by a `cookie` of ours, or by its `address`.",
+        "--sticky", PROCESSES, "Keep a client with the worker that it had before: by a `cookie`, or by its `address`.",
         ("interface.sticky", "worker.sticky"), click.Choice(("off", "cookie", "address")),
     ),
     Row(
@@ -205,37 +211,37 @@ ROWS: tuple[Row, ...] = (
         more={"is_flag": True},
     ),
     Row(
-        "--generation", frozenset({WORKER}), "FLEET/NUMBER: WebSockets are left to workers of a higher number, if there are any.",
+        "--generation", frozenset({WORKER}), "FLEET/NUMBER: WebSockets are left to workers with a higher number, if there are any.",
         ("redis.generation",), GENERATION,
     ),
     Row(
         "--env-file", PROCESSES, "Set environment variables from this file first.", (),
         click.Path(exists=True, dir_okay=False), ENV_FILE,
     ),
-    # What the application is told about the outside, and what is said by ourselves.
+    # What the application sees of its clients, and what the interface server adds and logs.
     Row(
         "--root-path", FOR_INTERFACE, "ASGI root_path: where a proxy has mounted the application.",
         ("interface.root_path",), MountPath(),
     ),
     Row(
-        "--proxy-headers/--no-proxy-headers", FOR_INTERFACE, "Believe X-Forwarded-For and X-Forwarded-Proto of trusted peers.",
+        "--proxy-headers/--no-proxy-headers", FOR_INTERFACE, "Use X-Forwarded-For and X-Forwarded-Proto of trusted peers.",
         ("interface.proxy_headers",),
     ),
     Row(
         "--forwarded-allow-ips", FOR_INTERFACE, "Trusted peers: addresses, networks, `unix`, or `*`.  [also: FORWARDED_ALLOW_IPS]",
         ("interface.forwarded_allow_ips",), PROXY_LIST, also_env=("FORWARDED_ALLOW_IPS",),
     ),
-    Row("--server-header/--no-server-header", FOR_INTERFACE, "Say `server: towpath`.", ("interface.server_header",)),
-    Row("--date-header/--no-date-header", FOR_INTERFACE, "Say the date.", ("interface.date_header",)),
+    Row("--server-header/--no-server-header", FOR_INTERFACE, "Send `server: towpath`.", ("interface.server_header",)),
+    Row("--date-header/--no-date-header", FOR_INTERFACE, "Send the date.", ("interface.date_header",)),
     Row(
         "--header", FOR_INTERFACE, "Add NAME:VALUE to every response (may be repeated).",
         ("interface.headers",), Header(), MANY,
     ),
     Row(
-        "--health-path", FOR_INTERFACE, "Answered without a worker, with /live and /ready behind it; `off`: not at all.",
+        "--health-path", FOR_INTERFACE, "Health checks, answered without a worker, with /live and /ready below it; `off`: none.",
         ("interface.health_path",), PathOrOff(),
     ),
-    Row("--access-log/--no-access-log", FOR_INTERFACE, "One line per exchange.", ("interface.access_log",)),
+    Row("--access-log/--no-access-log", FOR_INTERFACE, "Log one line per exchange.", ("interface.access_log",)),
     Row("--log-level", PROCESSES, "Least level that is logged.", ("interface.log_level", "worker.log_level"), LEVELS),
     Row(
         "--log-config", PROCESSES, "Logging configuration: .json, .yaml, or .ini.",
@@ -251,7 +257,7 @@ ROWS: tuple[Row, ...] = (
         ("worker.requests_max",), COUNT_OR_OFF,
     ),
     Row(
-        "--limit-max-requests-jitter", FOR_WORKER, "Up to so many more, drawn once by each worker.",
+        "--limit-max-requests-jitter", FOR_WORKER, "Random addition to --limit-max-requests, up to this, drawn once by each worker.",
         ("worker.requests_jitter",), COUNT_OR_OFF,
     ),
     Row(
@@ -263,7 +269,7 @@ ROWS: tuple[Row, ...] = (
         ("worker.rss_bytes_max",), Size(),
     ),
     Row(
-        "--worker-timeout", FOR_WORKER, "Seconds a worker may be stuck or frozen: then it is replaced; 0: any. Off with --reload.",
+        "--worker-timeout", FOR_WORKER, "Seconds a worker may be stuck or frozen before it is replaced; 0: any. Off with --reload.",
         ("worker.stuck_s_max",), SECONDS,
     ),
     Row(
@@ -291,11 +297,11 @@ ROWS: tuple[Row, ...] = (
         ("interface.response_timeout_s",), SECONDS,
     ),
     Row(
-        "--stall-timeout", FOR_INTERFACE, "Seconds a client may take nothing at all of what is sent: then it is cut off.",
+        "--stall-timeout", FOR_INTERFACE, "Seconds a client may read nothing of what is sent: then it is cut off.",
         ("interface.stall_timeout_s",), SECONDS,
     ),
     Row(
-        "--half-close-timeout", FOR_INTERFACE, "Seconds a client that has closed its own direction is waited for; 0: it has left.",
+        "--half-close-timeout", FOR_INTERFACE, "Seconds to wait for a client that has closed its own direction; 0: it has left.",
         ("interface.half_close_timeout_s",), SECONDS,
     ),
     Row(
@@ -320,12 +326,12 @@ ROWS: tuple[Row, ...] = (
         ("interface.ws_ping_timeout_s",), SECONDS,
     ),
     Row(
-        "--ws-push-buffer", FOR_INTERFACE, "Bytes of groups and third parties that one client has not taken: above it close 1013.",
+        "--ws-push-buffer", FOR_INTERFACE, "Bytes of group and third-party messages that one client has not read: above it close 1013.",
         ("interface.ws_push_bytes_max",), Size(least=1024),
     ),
     Row(
         "--ws-push-timeout", FOR_INTERFACE,
-        "Seconds in which a client takes what of these waits, if that is over 1 MiB: else close 1013; 0: off.",
+        "Seconds in which a client must read these messages if more than 1 MiB of them waits: else close 1013; 0: off.",
         ("interface.ws_push_timeout_s",), SECONDS,
     ),
     Row(
@@ -344,7 +350,7 @@ ROWS: tuple[Row, ...] = (
 
 
 def default_of(name: str) -> Any:
-    """What the option of this name is if nobody says it."""
+    """The default of the option of this name."""
     return next(row.default for row in ROWS if row.name == name)
 
 

@@ -1,6 +1,7 @@
-"""Variables that Kubernetes makes of a Service: one called `towpath` sets `TOWPATH_PORT=tcp://10.96.0.7:80` in every pod.
+"""Options that ignore the variables that Kubernetes makes of a Service.
 
-They are addresses, and no values of ours: an option whose variable holds one is as if the variable were not set.
+One called `towpath` sets `TOWPATH_PORT=tcp://10.96.0.7:80` in every pod. These are addresses and not values of our options: a variable
+that holds one counts as not set.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ REPORTING = frozenset({"serve", "interface"})  #: commands that run on; the othe
 
 
 class OptionIgnoringLinks(click.Option):
-    """An option that ignores a service link in its variable, and says so once at the start of a process."""
+    """An option that ignores a service link in its variable, and reports it once at the start of a process."""
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
         """The value of the variable; None if it is not set or holds a link."""

@@ -1,4 +1,4 @@
-"""Decisions about the processes of a `serve`: when one is replaced, restarted, killed, or ends the whole start. All are cores.
+"""Decisions about the processes of a `serve`: when to replace, restart or kill one, and when to give up. All files are cores.
 
 May import supervisord/process.py.
 Begin with slot.py, then fleet.py.

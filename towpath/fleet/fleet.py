@@ -1,13 +1,13 @@
-"""How many processes of one kind there are, and how each gives way to its successor while the others work.
+"""The number of processes of one kind, and how each is replaced by its successor while the others work.
 
-Think of relay runners on a track that is never empty: the next one runs before the last one stops. Each has a slot
-(slot.py), and every look moves some of them on.
+Think of relay runners on a track that is never empty: the next one runs before the last one stops. Each process has a slot
+(slot.py), and every poll moves some of them on.
 
 * Successors come one at a time: started, seen with a lease, and only then is the old process asked to leave. The next step
   waits until the old one has gone, but not for long: a worker may finish old connections for half a minute.
-* A successor that ends while it starts ends the whole undertaking, and whoever is not replaced yet stays. It is not tried again:
-  others serve meanwhile, and whoever asked wants to know.
-* What is asked of supervisord is asked again at the next look, until it is so.
+* A successor that ends while it starts ends the whole job, and the processes that are not replaced yet stay. It is not tried again:
+  the others serve meanwhile, and the person that asked for it is to know.
+* A command to supervisord is repeated at the next poll until it has been carried out.
 
 No process is touched here: facts and `now` in, commands out. PROTOCOL.md, P7.
 """
@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from towpath.fleet.slot import START_TIMEOUT_S, Slot, State
 from towpath.supervisord.process import Process
 
-LEAVE_TIMEOUT_S = 5.0  #: so long the next successor waits for the process before it to have gone
-REQUESTS_IGNORED_S = 30.0  #: after a successor could not start, wishes to be replaced are heard again after so long
+LEAVE_TIMEOUT_S = 5.0  #: how long the next successor waits until the process before it has gone
+REQUESTS_IGNORED_S = 30.0  #: how long requests for a replacement are ignored after a successor could not start
 
 GONE = frozenset({"STOPPED", "FATAL"})  #: EXITED is not: supervisord starts it again
 CAN_BE_STOPPED = frozenset({"STARTING", "RUNNING", "BACKOFF"})
@@ -30,7 +30,7 @@ CAN_BE_STOPPED = frozenset({"STARTING", "RUNNING", "BACKOFF"})
 
 @dataclass(frozen=True, slots=True)
 class Commands:
-    """What to do now, and what to tell people."""
+    """The processes to start and to stop now, and the lines to log."""
 
     start: tuple[str, ...] = ()
     stop: tuple[str, ...] = ()
@@ -39,7 +39,7 @@ class Commands:
 
 @dataclass(slots=True)
 class Job:
-    """Something that was asked for: over when all of `to_leave` have gone and there are `count` processes, or it failed."""
+    """A change that was asked for: over when all of `to_leave` have gone and there are `count` processes, or when it failed."""
 
     to_leave: set[Slot] = field(default_factory=set)
     count: int | None = None
@@ -47,7 +47,7 @@ class Job:
     over: bool = False
 
     def fail(self, why: str) -> None:
-        """It will not happen."""
+        """Note that it will not be done, and why."""
         self.failure, self.over = why, True
 
 
@@ -69,34 +69,34 @@ class Fleet:
 
     @property
     def busy(self) -> bool:
-        """Something happens here that ought to be looked at often."""
+        """True if a change is under way, which ought to be polled often."""
         return bool(self._all(State.STARTING) or self._old or self._jobs)
 
     @property
     def awaits_leases(self) -> bool:
-        """Does the next look have to know who is ready?"""
+        """True if the next poll has to know which processes are ready."""
         return bool(self._all(State.STARTING))
 
     @property
     def count(self) -> int:
-        """How many there ought to be."""
+        """How many processes there ought to be."""
         return self._count
 
     def allows(self, count: object) -> bool:
-        """True if `scale` may ask for so many."""
+        """True if `scale` may ask for this number."""
         return type(count) is int and self.count_min <= count <= self.count_max
 
     @property
     def current(self) -> list[str]:
-        """Who ought to be alive and to stay."""
+        """The slots that ought to be alive and to stay."""
         return [slot.name for slot in self._all(State.CURRENT)]
 
     def still_here(self, job: Job) -> bool:
-        """Has somebody of `job` not given way yet? Whoever has may take his time to leave."""
+        """True if a process of `job` has no successor yet. One that has may still be leaving."""
         return not job.over and any(slot.state is not State.LEAVING for slot in job.to_leave)
 
     def waits_for_first_successor(self, job: Job) -> bool:
-        """True if nobody of `job` has given way yet."""
+        """True if no process of `job` has a successor yet."""
         return not job.over and all(slot.state is not State.LEAVING for slot in job.to_leave)
 
     def _all(self, state: State) -> list[Slot]:
@@ -104,24 +104,24 @@ class Fleet:
 
     @property
     def _additional(self) -> list[Slot]:
-        """Who is on its way and replaces nobody."""
+        """The starting slots that replace no other."""
         return [slot for slot in self._all(State.STARTING) if slot.instead_of is None]
 
     @property
     def _expected(self) -> int:
-        """How many there will be if nothing more is done."""
+        """How many processes there will be if nothing more is started or stopped."""
         return len(self._all(State.CURRENT)) + len(self._additional)
 
     # -- what is asked for
 
     def replace_all(self) -> Job:
-        """Everybody who is here now gives way to a successor, those included that are just starting."""
+        """Replace every process that is here now, also those that are just starting."""
         here = [*self._all(State.CURRENT), *self._all(State.STARTING)]
         self._old += [slot for slot in here if slot not in self._old]
         return self._take(Job(to_leave=set(here)))
 
     def request_replacement(self, name: str, now: float) -> bool:
-        """A process asks for its successor. False: it stands in the queue already, or is not heard now."""
+        """Replace one process at its own request. False if it is queued already, or if requests are ignored now."""
         slot = self._slots[name]
         if slot.state is not State.CURRENT or slot in self._old or now < self._requests_ignored_until:
             return False
@@ -129,7 +129,7 @@ class Fleet:
         return True
 
     def scale(self, count: int) -> Job:
-        """So many from now on. A request before this one that is not fulfilled yet is overtaken."""
+        """Have this number of processes from now on. An earlier call that is not fulfilled yet fails."""
         self._fail_scaling("another number was asked for meanwhile")
         self._count = count
         surplus = self._expendable()[: max(0, self._expected - count)]
@@ -138,7 +138,7 @@ class Fleet:
         return self._take(Job(to_leave=set(surplus), count=count))
 
     def _expendable(self) -> list[Slot]:
-        """Who can be spared first: who is not there yet, then who would be replaced anyway, then the youngest."""
+        """The slots to stop when scaling down: starting ones first, then those due for replacement, then the newest."""
         current = self._all(State.CURRENT)
         old = [slot for slot in self._old if slot in current]
         staying = [slot for slot in current if slot not in old]
@@ -148,7 +148,7 @@ class Fleet:
         self._jobs.append(job)
         return job
 
-    # -- the look
+    # -- polling
 
     def advance(self, processes: Mapping[str, Process], ready: frozenset[int], now: float) -> Commands:
         """The next step. ready: numbers of the processes of this machine that hold a lease."""
@@ -178,7 +178,7 @@ class Fleet:
         if old is None:
             slot.move(State.CURRENT, rank=next(self._ranks))
             return f"{slot.name} serves"
-        if old.state is not State.CURRENT:  # it was dropped meanwhile, and its successor with it
+        if old.state is not State.CURRENT:  # it was stopped meanwhile, so its successor is not needed
             self._leave(slot)
             return f"{slot.name} is not needed any more"
         slot.move(State.CURRENT, rank=old.rank)
@@ -188,7 +188,7 @@ class Fleet:
     def _give_up(self, slot: Slot, why: str, now: float) -> str:
         self._leave(slot)
         if slot.instead_of is None:
-            self._count = self._expected  # who started beside it may stay
+            self._count = self._expected  # what started beside it may stay
             self._fail_scaling(why)
             return why
         for job in self._jobs:
@@ -216,7 +216,7 @@ class Fleet:
                     job.to_leave.discard(slot)
 
     def _start_next(self, now: float) -> list[str]:
-        """In the first slots that are idle; without one nothing, and once more at the next look."""
+        """Start what is due in the first idle slots. Without an idle slot it is tried again at the next poll."""
         to_fill: list[Slot | None] = [None] * (self._count - self._expected)
         if self._may_replace(now):
             to_fill += [slot for slot in self._old if slot.state is State.CURRENT][:1]
@@ -228,7 +228,7 @@ class Fleet:
         return [slot.name for slot, _ in started]
 
     def _may_replace(self, now: float) -> bool:
-        """No successor is on its way, and the predecessor of the last is not waited for."""
+        """True if no successor is starting, and the predecessor of the last one has gone or has had its time."""
         starting, leaving = self._all(State.STARTING), self._all(State.LEAVING)
         return all(slot.instead_of is None for slot in starting) and all(slot.until <= now for slot in leaving)
 

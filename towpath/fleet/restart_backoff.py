@@ -1,6 +1,6 @@
-"""When those are started again whom supervisord has given up.
+"""Restart backoff for processes that supervisord no longer retries (FATAL).
 
-With growing pauses: an import may cost a core. No process is touched here. Before all stood: startup.py.
+The pauses grow, because an import may cost a core. No process is touched here. Failures before all processes are ready: startup.py.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from dataclasses import dataclass
 
 from towpath.supervisord.process import Process
 
-PAUSE_MIN_S, PAUSE_MAX_S = 1.0, 10.0  #: before somebody who cannot start is tried again: doubled each time
+PAUSE_MIN_S, PAUSE_MAX_S = 1.0, 10.0  #: before a process that cannot start is tried again: doubled each time
 LIVED_LONG_S = 60.0
 
 
 @dataclass(slots=True)
 class Retry:
-    """What is known of a slot that supervisord has given up."""
+    """The retries of one slot that supervisord has given up."""
 
     pause_s: float = 0.0  #: before the last try
     tried_at: float = -math.inf
     due: float | None = None  #: when it is tried next, if it is lost
 
     def is_due(self, now: float) -> bool:
-        """It is lost. True: its pause is over, and it is tried now."""
+        """True if the pause of a lost slot is over: it is tried now."""
         if self.due is None:
             self.pause_s = self._next_pause_s(now)
             self.due = now + self.pause_s
@@ -40,21 +40,21 @@ class Retry:
 
 
 class RestartBackoff:
-    """Of all slots."""
+    """The retries of all slots."""
 
     def __init__(self) -> None:
         self._slots: defaultdict[str, Retry] = defaultdict(Retry)
 
     def due(self, lost: Iterable[str], now: float) -> list[str]:
-        """Those of `lost` whose pause is over; they will be started now. Who was not lost for a minute begins anew."""
+        """Those of `lost` whose pause is over, to be started now. A slot that was not lost for a minute begins with the shortest pause."""
         return [name for name in lost if self._slots[name].is_due(now)]
 
     def excuse(self, lost: Iterable[str], now: float) -> None:
-        """It was not their doing: they are tried at once, as if it were the first time, when that is over."""
+        """Forget earlier failures: the processes were not the cause. They are tried at once when the cause is over."""
         for name in lost:
             self._slots[name] = Retry(due=now)
 
 
 def lost(processes: Mapping[str, Process], wanted: Iterable[str]) -> list[str]:
-    """Those of `wanted` that supervisord has given up."""
+    """The slots of `wanted` that supervisord has given up."""
     return [name for name in wanted if name in processes and processes[name].state == "FATAL"]

@@ -1,4 +1,4 @@
-"""A name that supervisord knows, and what it is good for at present: the track of one process after the other.
+"""The state of one slot: a name that supervisord knows, under which one process runs after the other.
 
 No process is touched here, and none is counted: fleet.py does that.
 """
@@ -10,16 +10,16 @@ from enum import Enum, auto
 
 from towpath.supervisord.process import Process
 
-START_TIMEOUT_S = 150.0  #: whoever has no lease by then never will; a lifespan alone may take 60 s
+START_TIMEOUT_S = 150.0  #: a process without a lease by then will never have one; a lifespan alone may take 60 s
 
 
 class State(Enum):
-    """What a slot's process is to the others, whatever supervisord calls it."""
+    """What a slot's process is to its fleet, whatever supervisord calls its state."""
 
-    IDLE = auto()  # there is none; whoever starts next may have the slot
-    STARTING = auto()  # it is not counted on yet
-    CURRENT = auto()  # it ought to be alive and to stay
-    LEAVING = auto()  # it is to go, however often supervisord starts it again
+    IDLE = auto()  # there is no process; the next one to start may have the slot
+    STARTING = auto()  # the process is not ready yet
+    CURRENT = auto()  # the process ought to be alive and to stay
+    LEAVING = auto()  # the process is to go, however often supervisord starts it again
 
 
 #: Every legal move.
@@ -33,23 +33,23 @@ MOVES = {
 
 @dataclass(slots=True, eq=False)
 class Slot:
-    """One of a fleet."""
+    """One slot of a fleet."""
 
     name: str
     state: State
-    rank: int  #: orders those that start, and those that are current, where a successor takes over its predecessor's
-    until: float = 0.0  #: so long the others wait for it: to serve, or to have gone
-    instead_of: Slot | None = None  #: whom it replaces; None: one more
-    pid: int = 0  #: the last that was seen while it starts: supervisord may have tried again between two looks
+    rank: int  #: orders the starting and the current slots; a successor takes over its predecessor's
+    until: float = 0.0  #: how long the others wait for it to be ready, or to have gone
+    instead_of: Slot | None = None  #: the slot that it replaces; None: it is an additional one
+    pid: int = 0  #: the last that was seen while it starts: supervisord may have tried again between two polls
 
     def move(self, state: State, *, rank: int = 0, until: float = 0.0) -> None:
-        """Raises ValueError where there is no such move."""
+        """Change the state. Raises ValueError if the table has no such move."""
         if state not in MOVES[self.state]:
             raise ValueError(f"{self.name} is {self.state.name} and cannot become {state.name}")
         self.state, self.rank, self.until = state, rank, until
 
     def failure_sentence(self, process: Process, now: float) -> str:
-        """Of one that starts: it is late, or has left, whatever has become of it since; empty if neither is so."""
+        """Why a starting process has failed: it is late, or it has left, even if it runs again by now. Empty if it has not failed."""
         before, self.pid = self.pid, process.pid or self.pid
         if process.has_ended:
             return process.failure_sentence

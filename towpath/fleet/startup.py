@@ -49,7 +49,7 @@ class StartingProcess:
             self.progress = seen
 
     def has_failed(self, process: Process) -> bool:
-        """True if it has ended and will not be tried again, or has been tried again between two polls: its number tells.
+        """True if it has ended and will not be tried again, or has been tried again between two polls, which its number shows.
 
         A process that has not loaded the application is not tried again: its first end shows what there is to show.
         """

@@ -15,13 +15,13 @@ from typing import IO
 
 from towpath.system import processes, standard_streams
 
-SILENT_S = 5.0  #: so long loading the application needs no word
+SILENT_S = 5.0  #: how long loading the application may take without a notice
 CHECK_TIMEOUT_S = 120.0
 OUR_PREFIX = "towpath: "
 
 
 class SlowLoadNotice:
-    """One sentence for those who wait, once loading the application takes long."""
+    """A notice that loading the application takes long, given once."""
 
     def __init__(self, timeout_s: float) -> None:
         """timeout_s: after how long loading is given up."""
@@ -37,14 +37,14 @@ class SlowLoadNotice:
 
 
 def _scratch() -> IO[bytes]:
-    """A file that has no name. In memory where the system has that: there may be no folder for temporary files."""
+    """A file without a name; in memory where the system can do that, as there may be no folder for temporary files."""
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("towpath-check"), "w+b")
     return tempfile.TemporaryFile("w+b")
 
 
 class ApplicationCheck:
-    """`towpath worker APP --check`, under way."""
+    """One run of `towpath worker APP --check`."""
 
     def __init__(self, command: Sequence[str], variables: Mapping[str, str]) -> None:
         self.variables = variables
@@ -61,7 +61,7 @@ class ApplicationCheck:
         )
 
     def outcome(self) -> str | None:
-        """None: not yet. Empty: all is well. Else why not, in one sentence; the rest of what was said is shown."""
+        """None while it runs; empty if the application was loaded; else one sentence about the failure. All other output is shown."""
         if self._process.poll() is None:
             if time.monotonic() < self._deadline:
                 return None
@@ -79,6 +79,6 @@ class ApplicationCheck:
         return lines[-1].removeprefix(OUR_PREFIX)
 
     def end(self) -> None:
-        """Kill it, whatever it is doing."""
+        """Kill the process."""
         self._process.kill()
         self._process.wait()

@@ -1,4 +1,4 @@
-"""--reload: tell when files of the application have changed. What then happens is rollout.py's."""
+"""--reload: reports changed files of the application. reload.py replaces the workers then."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 from watchfiles import Change, DefaultFilter, watch
 
-#: From the save to the word of it: old code serves so long. A burst that goes on is one more reload.
+#: The time from a save to its report, during which old code serves. A burst that goes on is one more reload.
 STEP_MS, QUIET_MS = 10, 20
 
 
@@ -23,9 +23,9 @@ class Watched:
     exclude: tuple[str, ...] = ()
 
     def concerns(self, path: str) -> bool:
-        """Does a change of this file concern the application? A pattern means a file's name, or a part of its path.
+        """True if a change of this file concerns the application. A pattern matches a file's name, or a part of its path.
 
-        What stands above the folder that is watched is not meant: a project may lie in a folder called `tests`.
+        Folders above the watched one are not matched: a project may lie in a folder called `tests`.
         """
         within = self._within(path)
         if any(_matches(path, within, pattern) for pattern in self.exclude):
@@ -45,7 +45,7 @@ def _matches(path: str, within: str, pattern: str) -> bool:
 
 
 class _Filter(DefaultFilter):
-    """watchfiles' own idea of what is never meant (`.git`, `__pycache__`, editors' drafts), and ours of what is."""
+    """The filter of watchfiles, which excludes `.git`, `__pycache__` and editors' drafts, combined with ours."""
 
     def __init__(self, watched: Watched) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class ReloadWatch:
         self._thread = threading.Thread(target=self._run, name="towpath-reload", daemon=True)
 
     def start(self) -> None:
-        """Watch from now on."""
+        """Begin to watch."""
         self._thread.start()
 
     def close(self) -> None:

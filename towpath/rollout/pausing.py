@@ -1,10 +1,10 @@
 """Pausing workers under `--reload`: from the moment when a file has changed, old code takes no request.
 
-    → {"do": "follow", "began": 81.25}   a worker, once, over the control socket; when it began to load the application
-    ← {"pause": true}                    it takes nothing from now on; false: it takes again. Until one side ends
+    → {"do": "follow", "began": 81.25}   from a worker, once, over the control socket; when it began to load the application
+    ← {"pause": true}                    it takes no requests from now on; false: it takes them again. Until one side ends
 
-Requests wait in the queue meanwhile: for a worker with the new code, or until that is known to be unfit and the old workers take
-again. Moments are those of the monotonic clock, which all processes of a machine share.
+Requests wait in the queue meanwhile: for a worker with the new code, or until that code is known to fail and the old workers take
+them again. Moments are those of the monotonic clock, which all processes of a machine share.
 """
 
 from __future__ import annotations
@@ -25,37 +25,37 @@ from towpath.runtime.worker_environment import PAUSES, RUN_DIR
 from towpath.system.private_folder import PrivateFolder
 
 FOLLOW = "follow"
-STOPPING_KNOWN_WITHIN_S = 0.5  #: `serve` has heard the same signal by then, and said that all of it stops
+STOPPING_KNOWN_WITHIN_S = 0.5  #: a `serve` that got the same signal has marked by then that all of it stops
 POLL_S = 0.05
-FIRST_ANSWER_TIMEOUT_S = 5.0  #: a `serve` that does not answer for so long is not waited for
+FIRST_ANSWER_TIMEOUT_S = 5.0  #: how long to wait for a `serve` that does not answer
 
 Pause = Callable[[bool], None]
 
 
 class Followers:
-    """`serve`'s end: the workers that are told, and since when code is old."""
+    """The side of `serve`: the workers that follow, and the moment since which code is old."""
 
     def __init__(self) -> None:
         self._changed_at = -math.inf
         self._followers: list[Request] = []
 
     def add(self, request: Request) -> None:
-        """A worker follows from now on."""
+        """Let a worker follow from now on."""
         self._followers.append(request)
         self._send(request)
 
     def code_changed(self) -> None:
-        """Workers that began to load before this moment take nothing."""
+        """Pause the workers that began to load before this moment."""
         self._changed_at = time.monotonic()
         self._send_to_all()
 
     def on_old_code_kept(self) -> None:
-        """The new code cannot serve: all workers take again."""
+        """Resume all workers: the new code cannot serve."""
         self._changed_at = -math.inf
         self._send_to_all()
 
     def close(self) -> None:
-        """Nobody is told any more."""
+        """Close the connections to all followers."""
         for request in self._followers:
             request.close()
 
@@ -71,18 +71,18 @@ class Followers:
 
 
 class Supervision:
-    """A worker's end: `serve`, as worker/lifecycle/supervision.py wants it."""
+    """The side of a worker: `serve` as its `Supervision` (worker/lifecycle/supervision.py)."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
         self.may_repeat_stop_signal = process_markers.is_supervised()
 
     def ask_for_successor(self, why: str) -> bool:
-        """See there."""
+        """See `Supervision`."""
         return process_markers.ask_for_successor(why)
 
     async def dismissal(self) -> None:
-        """See there. If all processes were told at once, workers go on until the last interface server has left."""
+        """See `Supervision`. If all processes were told to stop at once, workers go on until the last interface server has left."""
         until = time.monotonic() + STOPPING_KNOWN_WITHIN_S
         while (everything := process_markers.everything_stops()) is None and time.monotonic() < until:
             await asyncio.sleep(POLL_S)
@@ -90,16 +90,16 @@ class Supervision:
             await asyncio.sleep(POLL_S)
 
     def has_loaded(self) -> None:
-        """See there."""
+        """See `Supervision`."""
         process_markers.mark_loaded()
 
     async def follow(self, pause: Pause) -> None:
-        """See there. Outside of `serve --reload` nobody pauses anybody."""
+        """See `Supervision`. Only `serve --reload` pauses workers."""
         if PAUSES not in os.environ:
             return
         loop = asyncio.get_running_loop()
         orders = _PauseOrders(pause, loop.create_future())
-        with contextlib.suppress(OSError, TimeoutError):  # `serve` has gone, and ends this worker too
+        with contextlib.suppress(OSError, TimeoutError):  # `serve` has gone, and this worker ends with it
             folder = PrivateFolder.open(Path(os.environ[RUN_DIR]))
             folder.close()
             transport, _ = await loop.create_unix_connection(
@@ -110,7 +110,7 @@ class Supervision:
 
 
 class _PauseOrders(asyncio.Protocol):
-    """LineBuffer in, `pause` called."""
+    """The protocol of a following worker: calls `pause` for each line."""
 
     def __init__(self, pause: Pause, first: asyncio.Future[None]) -> None:
         self.first = first
@@ -125,7 +125,7 @@ class _PauseOrders(asyncio.Protocol):
         self._descriptor = -1
 
     def forked(self) -> None:
-        """See `Inherited`: `serve` is to see the end of its worker, and not of what the application has started."""
+        """See `Inherited`: `serve` is to see the end of its worker, and not of processes that the application has started."""
         forked_child.close(self._descriptor)
 
     def data_received(self, data: bytes) -> None:

@@ -3,7 +3,7 @@
     IDLE ──▶ CHECKING ──▶ REPLACING ──▶ IDLE    read the options, load the application once, apart, then replace the workers
     IDLE ─────────────▶ REPLACING ──▶ IDLE      under --reload: old workers are paused, and the first successor loads it
 
-What is asked for meanwhile is one more reload at the end: the check that runs, or a successor that starts, may have read what was there
+A request meanwhile leads to one more reload at the end: the check that runs, or a successor that starts, may have read the files of
 before.
 """
 
@@ -121,7 +121,7 @@ class Reload:
             self._replace_workers(variables)
 
     def poll_successors(self) -> None:
-        """End the reload when every worker of before has given way: one may take half a minute to leave, which need not be waited for."""
+        """End the reload when every old worker has a successor. It may take half a minute to leave, which is not waited for."""
         if self._state is not State.REPLACING or self._job is None:
             return
         if not self._workers.still_here(self._job):
@@ -138,7 +138,7 @@ class Reload:
             request.answer(1, why)
 
     def _move(self, state: State) -> None:
-        """Raises ValueError where there is no such move."""
+        """Change the state. Raises ValueError if the table has no such move."""
         if state not in MOVES[self._state]:
             raise ValueError(f"a reload is {self._state.name} and cannot become {state.name}")
         self._state = state
@@ -173,7 +173,7 @@ class Reload:
             (self._environment.take_back if job.failure else self._environment.keep)()
         except OSError as error:
             self._undertakings.report(
-                f"the old environment cannot be written: {error}; whoever starts now has the new one"
+                f"the old environment cannot be written: {error}; workers that start now have the new one"
             )
         if job.failure:
             self._report_old_code_kept()
@@ -185,12 +185,12 @@ class Reload:
         self._report_old_code_kept()
 
     def _report_old_code_kept(self) -> None:
-        """The new code cannot serve. If there is newer code already, that decides."""
+        """Report that the old code stays, unless another reload is due: newer code decides then."""
         if self._new_code.on_old_code_kept is not None and not self._is_due:
             self._new_code.on_old_code_kept()
 
     def _report_waiting(self, text: str) -> None:
-        """Log it, and report it to those who wait for a reload. Nothing, if there is nothing to say."""
+        """Log a text, and report it to every request for a reload. An empty text is dropped."""
         if text:
             self._undertakings.log(text)
             for request in [*self._requests, *self._next]:

@@ -1,10 +1,10 @@
-"""What changes in a running `serve`: new code and configuration, other numbers, workers that have lived long enough.
+"""Changes of a running `serve`: new code and options, other numbers of processes, replacements at a worker's own request.
 
-    reload     replace all workers, one at a time (reload.py)
-    scale      more or fewer slots
-    a wish     one worker asks for its successor
+    reload        replace all workers, one at a time (reload.py)
+    scale         run more or fewer processes
+    replacement   replace one worker that requests it
 
-fleet.py decides the order; here supervisord is told, and whoever asked.
+fleet.py decides the order; here supervisord starts and stops processes, and requests are answered.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from towpath.supervisord.process import Process
 
 
 class Rollout:
-    """Everything that `serve` knows of its interface servers and workers as they come and go."""
+    """The interface servers and workers of one `serve`, as they come and go."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class Rollout:
 
     @property
     def busy(self) -> bool:
-        """Something is under way that ought to be looked at often."""
+        """True if a change is under way, which ought to be polled often."""
         return self._reload.is_checking or any(fleet.busy for fleet in self._fleets.values())
 
     @property
@@ -53,13 +53,13 @@ class Rollout:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many there ought to be, by kind."""
+        """How many processes there ought to be, by kind."""
         return {kind: fleet.count for kind, fleet in self._fleets.items()}
 
-    # -- what is asked for
+    # -- requests
 
     def apply(self, request: Request) -> None:
-        """Begin what was asked for; the answer comes when it is done."""
+        """Begin what the request asks for; it is answered when that is done."""
         asked = request.asked
         if asked.get("do") == "reload":
             self._reload.ask(request)
@@ -84,10 +84,10 @@ class Rollout:
         jobs = [self._fleets[kind].scale(count) for kind, count in counts.items()]
         self._undertakings.add([request], jobs, ", ".join(f"{kind}={count}" for kind, count in counts.items()))
 
-    # -- the look at the processes
+    # -- polling
 
     def poll(self, seen: Mapping[str, Process]) -> None:
-        """Take the next steps."""
+        """Take the next steps. seen: all processes."""
         self._reload.poll_check()
         now = time.monotonic()
         self._take_replacement_requests(seen, now)
@@ -118,6 +118,6 @@ class Rollout:
             self._undertakings.report(text)
 
     def close(self, why: str) -> None:
-        """Nothing of what is under way will be done."""
+        """Answer every request: nothing of what is under way will be done."""
         self._reload.close(why)
         self._undertakings.close(why)

@@ -1,4 +1,4 @@
-"""What people have asked a `serve` for, and what has to happen before each request is answered."""
+"""Requests to a `serve` that are under way, and the jobs that each waits for."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Undertaking:
 
 
 class Undertakings:
-    """Those of one `serve` that are under way."""
+    """All undertakings of one `serve`."""
 
     def __init__(self, log: Callable[[str], None]) -> None:
         self.log = log
@@ -49,7 +49,7 @@ class Undertakings:
                 request.report(text)
 
     def answer_finished(self) -> None:
-        """Answer the requests of all that is over."""
+        """Answer the requests of every undertaking that is over."""
         for undertaking in [each for each in self._under_way if each.is_over]:
             self._under_way.remove(undertaking)
             passed_s = time.monotonic() - undertaking.began_at

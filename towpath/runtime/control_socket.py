@@ -1,13 +1,13 @@
-"""How `towpath reload` and `scale` talk to a running `serve`: a unix socket in its run folder, one line of JSON each way.
+"""The control socket of a running `serve`, for `reload` and `scale`: a unix socket in its run folder, with lines of JSON.
 
     → {"do": "reload"}                      or {"do": "scale", "worker": 4}
-    ← {"say": "worker-2 serves, worker-0 leaves"}   any number of these, for people
-    ← {"code": 0, "say": "2 workers replaced"}      the last one: the exit code of the command
+    ← {"say": "worker-2 serves, worker-0 leaves"}   any number of reports, for people
+    ← {"code": 0, "say": "2 workers replaced"}      the answer, with the exit code of the command
 
-Workers are on_progress by it when to pause (rollout/pausing.py).
+Workers learn from it when to pause (rollout/pausing.py).
 
-The folder is closed to other users, and so is the socket. When `serve` ends before its last line, the command sees the end of
-the stream. When the command ends first, what it asked for goes on.
+The folder is closed to other users, and so is the socket. When `serve` ends before it has answered, the command sees the end of
+the stream. When the command ends first, what it asked for is still carried out.
 """
 
 from __future__ import annotations
@@ -24,29 +24,29 @@ from typing import Any
 from towpath.errors import StartFailure
 
 NAME = "control.sock"
-REQUEST_TIMEOUT_S = 2.0  #: who connects must say so soon what is wanted: others wait
+REQUEST_TIMEOUT_S = 2.0  #: for the request of a new connection: others wait
 REQUEST_SIZE_BYTES_MAX = 4096
-ACCEPT_PAUSE_S = 0.5  #: until a descriptor may be free again
+ACCEPT_PAUSE_S = 0.5  #: before the next try, when no descriptor is free
 
 
 class Request:
-    """Something that a person asked for, and the way back to them."""
+    """A request to `serve`, and the connection for its answer."""
 
     def __init__(self, asked: dict[str, Any], connection: socket.socket) -> None:
         self.asked = asked
         self._connection = connection
 
     def report(self, text: str) -> None:
-        """What is happening. Whoever does not listen any more is not on_progress."""
+        """Report progress. It is dropped if the other side has closed the connection."""
         self.send({"say": text})
 
     def answer(self, code: int, text: str) -> None:
-        """The last word."""
+        """Send the answer and close the connection."""
         self.send({"code": code, "say": text})
         self.close()
 
     def send(self, message: dict[str, Any]) -> bool:
-        """One line. False: nobody listens any more."""
+        """Send one line. False if the other side has closed the connection."""
         try:
             self._connection.sendall(json.dumps(message).encode() + b"\n")
         except OSError:
@@ -54,12 +54,12 @@ class Request:
         return True
 
     def close(self) -> None:
-        """Nothing more is line."""
+        """Close the connection."""
         self._connection.close()
 
 
 class ControlSocket:
-    """The end of `serve`: a thread that calls `on_request` for each."""
+    """The listening side, in `serve`: a thread that calls `on_request` for each request."""
 
     def __init__(self, folder: Path, on_request: Callable[[Request], None]) -> None:
         self._path = folder / NAME
@@ -69,14 +69,14 @@ class ControlSocket:
         self._thread = threading.Thread(target=self._run, name="towpath-control", daemon=True)
 
     def start(self) -> None:
-        """Listen from now on."""
+        """Begin to listen."""
         self._listener.bind(str(self._path))
         self._path.chmod(0o600)
         self._listener.listen()
         self._thread.start()
 
     def close(self) -> None:
-        """Listen no more, and end the thread."""
+        """Stop listening, and end the thread."""
         self._closed.set()
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -111,7 +111,7 @@ def _line(connection: socket.socket) -> bytes:
 
 
 def ask(folder: Path, asked: dict[str, Any], on_progress: Callable[[str], None]) -> tuple[int, str]:
-    """Ask the `serve` in `folder`, pass on what it tells, and wait for its last word: exit code and sentence."""
+    """Send a request to the `serve` in `folder`, pass on its reports, and wait for its answer: exit code and sentence."""
     with socket.socket(socket.AF_UNIX) as connection:
         try:
             connection.connect(os.fspath(folder / NAME))

@@ -1,7 +1,7 @@
-"""The server of the Redis protocol that `serve` brings along: which binary, and how it is set up.
+"""The embedded server of the Redis protocol that `serve` starts: its binary and its settings.
 
-It keeps nothing on disk and is reached by a unix socket in the run folder alone, so that it needs neither port nor
-password. It never evicts: what was accepted must not vanish (PROTOCOL.md, P4).
+It keeps nothing on disk, and is reached only by a unix socket in the run folder, so that it needs neither a port nor a
+password. It never evicts: what was accepted must not be lost (PROTOCOL.md, P4).
 """
 
 from __future__ import annotations
@@ -62,18 +62,18 @@ def arguments(binary: str, folder: Path) -> list[str]:
         "daemonize": "no",
         "loglevel": "warning",
     }
-    if Path(binary).name == "valkey-server":  # an older redis-server does not know it, and would not start
-        settings["latency-tracking"] = "no"  # histograms that nobody asks for take a fifteenth of its time
+    if Path(binary).name == "valkey-server":  # an older redis-server does not have it, and would not start
+        settings["latency-tracking"] = "no"  # histograms that are never read take a fifteenth of its time
     return [binary, *(word for name, value in settings.items() for word in (f"--{name}", value))]
 
 
 def url(folder: Path) -> str:
-    """Where processes find it."""
+    """The URL of the server in this folder."""
     return f"unix://{folder / SOCKET_NAME}"
 
 
 def run(folder: Path) -> int:
-    """Become the server of the `serve` in `folder`; the exit code if that cannot be."""
+    """Become the server of the `serve` in `folder`; the exit code if that fails."""
     try:
         process_markers.enter()
         listen_address.close_handed_down()
@@ -85,10 +85,10 @@ def run(folder: Path) -> int:
 
 
 def become(folder: Path) -> None:
-    """This process becomes the server; it does not return. StartFailure if the folder is not ours alone.
+    """Become the server, and do not return. StartFailure if the folder is not ours alone.
 
-    It goes last: SIGTERM to all processes of a service at once does not mean it. A blocked signal stays so through `exec`, and
-    no server of these unblocks any.
+    The server leaves last: SIGTERM to all processes of a service at once is not for it. A blocked signal stays blocked through
+    `exec`, and none of these servers unblocks it.
     """
     try:
         PrivateFolder.open(folder).close()

@@ -1,8 +1,8 @@
-"""Where clients come in, found out before anything is started.
+"""The listen address, checked before anything is started.
 
 supervisord makes the listening socket itself where it can (IPv4 with a port, unix sockets); its children get it as descriptor
-0. What it cannot make (IPv6, any free port, an inherited descriptor) `serve` makes, and hands down through it: supervisord
-closes every descriptor below its `minfds` in its children, and leaves those above alone.
+0. A socket that it cannot make (IPv6, any free port, an inherited descriptor) is made by `serve` and passed through: supervisord
+closes every descriptor below its `minfds` in its children, and leaves those above open.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from towpath.runtime.worker_environment import RUN_DIR
 from towpath.supervisord.conf import DESCRIPTORS_CLOSED_BELOW
 from towpath.system import unix_sockets
 
-HANDED_DOWN = DESCRIPTORS_CLOSED_BELOW  #: the number of the descriptor that `serve` hands down
-HANDED_DOWN_END = HANDED_DOWN + 100  #: what is above may be somebody else's
+HANDED_DOWN = DESCRIPTORS_CLOSED_BELOW  #: the number of the descriptor that `serve` passes to its processes
+HANDED_DOWN_END = HANDED_DOWN + 100  #: descriptors above may belong to the application
 
 REASONS = {
     errno.EADDRINUSE: "port {port} on {host} is in use",
@@ -32,7 +32,7 @@ REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class ListenAddress:
-    """A place that is free. `supervised`: as supervisord writes it; None: `descriptor` was made by us."""
+    """An address that is free. `supervised`: as supervisord writes it; None: `descriptor` was made by us."""
 
     label: str
     port: int = 0  #: where there is one
@@ -42,7 +42,7 @@ class ListenAddress:
 
 
 def prepare(settings: InterfaceSettings) -> ListenAddress:
-    """Check that we can listen there, or make the socket. StartFailure otherwise."""
+    """Check that we can listen there, or make the socket; StartFailure if we cannot."""
     if settings.fd is not None:
         return ListenAddress(f"descriptor {settings.fd}", descriptor=_hand_down(_inherited(settings.fd)))
     if settings.uds is not None:
@@ -60,7 +60,7 @@ def prepare(settings: InterfaceSettings) -> ListenAddress:
 
 
 def check(settings: InterfaceSettings) -> None:
-    """StartFailure if an interface server of these settings could not listen."""
+    """Raise StartFailure if an interface server with these settings could not listen."""
     if settings.fd is not None or settings.reuse_port or settings.port == 0:
         return
     if settings.uds is not None:
@@ -71,7 +71,7 @@ def check(settings: InterfaceSettings) -> None:
 
 
 def check_unix(path: Path) -> int | None:
-    """StartFailure if nobody could listen there. What a dead server left is taken away; its permissions are returned."""
+    """Raise StartFailure if we cannot listen there. The socket of a dead server is removed, and its permissions are returned."""
     unix_sockets.check_path(path)
     if not path.parent.is_dir():
         raise StartFailure(f"there is no folder {path.parent} for the unix socket")
@@ -82,15 +82,16 @@ def check_unix(path: Path) -> int | None:
 
 
 def close_handed_down() -> None:
-    """For processes of a `serve` that are no interface servers. What the application starts would listen there for as long as it lives,
-    and clients would wait for somebody to serve them.
+    """Close the inherited listening socket in a process of a `serve` that is no interface server.
+
+    A process that the application starts would keep it open for as long as it lives, and clients would wait there for ever.
     """
     if RUN_DIR in os.environ:
         os.closerange(HANDED_DOWN, HANDED_DOWN_END)
 
 
 def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[object, ...]]:
-    """One address; IPv4 where a name has both, as supervisord can make that one."""
+    """One address of the host; IPv4 where it has both families, as supervisord can make that socket."""
     try:
         found = socket.getaddrinfo(bindable(host) or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     except OSError as error:
@@ -104,7 +105,7 @@ def _bind(family: socket.AddressFamily, address: tuple[object, ...], settings: I
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if family == socket.AF_INET6:
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # `::` is of both families
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)  # `::` is for both families
         listener.bind(address)
         listener.listen(settings.backlog)
     except OSError as error:

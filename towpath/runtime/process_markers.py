@@ -1,13 +1,13 @@
-"""What a process of a `serve` leaves in the run folder for `serve` to read, and the other way round.
+"""Marker files in the run folder, by which `serve` and its processes inform each other.
 
-    pids/<name>           that it is there (processes.py)
-    pids/.<name>.failed   that it cannot start, and why: supervisord tells nobody the exit code of whoever it tries again
-    pids/.<name>.loaded   that it has loaded the application
-    pids/.<name>.wish     that it asks for its successor, and why
-    pids/.<name>.leave    that this process alone is to leave, and others stay
-    stopping              that all of it stops; in it, whether the listening socket is of use to nobody any more
+    pids/<name>           the process runs (processes.py)
+    pids/.<name>.failed   it cannot start, and why: supervisord does not report the exit code of a process that it tries again
+    pids/.<name>.loaded   it has loaded the application
+    pids/.<name>.wish     it requests its replacement, and why
+    pids/.<name>.leave    this process alone is to leave, and the others stay
+    stopping              all of this `serve` stops; the content tells whether the listening socket is of no more use
 
-Which process one is, and of which `serve`, stands in the environment. A process that runs alone leaves no marks.
+A process gets its name and its `serve` from the environment. A process that runs alone leaves no markers.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ OUR_SOCKET = "our socket"
 
 
 def enter() -> None:
-    """What every process of ours does first: room for sockets; and under `serve`, be known and do not outlive it."""
+    """What every process of ours does first: raise its descriptor limit; under `serve`, record itself and end with its parent."""
     raise_descriptor_limit()
     if not _own_names():
         return
@@ -41,7 +41,7 @@ def enter() -> None:
 
 
 def leave_failure_marker(sentence: str = "") -> None:
-    """Tell `serve` that this process cannot start."""
+    """Mark that this process cannot start, and why."""
     if _own_names():
         with contextlib.suppress(OSError), _own() as (folder, name):
             if sentence or not folder.has(failure_marker(name)):
@@ -49,7 +49,7 @@ def leave_failure_marker(sentence: str = "") -> None:
 
 
 def ask_for_successor(why: str) -> bool:
-    """Tell `serve` that this process should be replaced. False: it runs alone, and nobody could send a successor first."""
+    """Request a replacement of this process. False if it runs alone, so that no successor could be started first."""
     if not _own_names():
         return False
     try:
@@ -63,7 +63,7 @@ def ask_for_successor(why: str) -> bool:
 
 
 def mark_loaded() -> None:
-    """Tell `serve` that this process has loaded the application."""
+    """Mark that this process has loaded the application."""
     if _own_names():
         with contextlib.suppress(OSError), _own() as (folder, name):
             folder.write(loaded_marker(name), "")
@@ -72,7 +72,7 @@ def mark_loaded() -> None:
 def everything_stops() -> bool | None:
     """True if the `serve` of this process stops as a whole; False if others stay, or this process runs alone.
 
-    None while `serve` has said neither: somebody else may have told all processes at once, or this one.
+    None while `serve` has marked neither: another program may have sent the signal to all processes at once, or to this one.
     """
     if not _own_names():
         return False
@@ -86,7 +86,7 @@ def everything_stops() -> bool | None:
 
 
 def listening_socket_is_unused() -> bool | None:
-    """The same of the listening socket: False also if somebody else brought it, and may want it afterwards."""
+    """The same for the listening socket: False also if it was inherited, as its owner may use it afterwards."""
     stops = everything_stops()
     if not stops:
         return stops
@@ -108,7 +108,7 @@ def interface_servers_live() -> bool:
 
 
 def is_supervised() -> bool:
-    """True if supervisord stands above: that of a `serve`, or of somebody's own."""
+    """True if this process runs under supervisord: that of a `serve`, or the user's own."""
     return SLOT in os.environ
 
 
@@ -118,7 +118,7 @@ def recorded(folder: PrivateFolder, name: str) -> Identity | None:
 
 
 def read_marker(folder: PrivateFolder, name: str) -> str | None:
-    """What stands in a mark; None if it is not there."""
+    """The content of a marker; None if it is not there."""
     try:
         return folder.read(name)
     except (OSError, ValueError):
@@ -126,32 +126,32 @@ def read_marker(folder: PrivateFolder, name: str) -> str | None:
 
 
 def record_of(slot: str) -> str:
-    """Where a process is written down. Names are relative to the run folder."""
+    """The name of the file that records a process. Names are relative to the run folder."""
     return f"{RECORDS}/{slot}"
 
 
 def failure_marker(slot: str) -> str:
-    """Where a process says that it cannot start, and why."""
+    """The name of the marker of a process that cannot start."""
     return f"{RECORDS}/.{slot}.failed"
 
 
 def loaded_marker(slot: str) -> str:
-    """Where a process says that it has loaded the application."""
+    """The name of the marker of a process that has loaded the application."""
     return f"{RECORDS}/.{slot}.loaded"
 
 
 def replacement_request_marker(slot: str) -> str:
-    """Where a process asks for its successor, and says why."""
+    """The name of the marker of a process that requests its replacement."""
     return f"{RECORDS}/.{slot}.wish"
 
 
 def leave_marker(slot: str) -> str:
-    """Where `serve` says that a process is to leave, before it asks for that."""
+    """The name of the marker that a process is to leave, left by `serve` before it asks for that."""
     return f"{RECORDS}/.{slot}.leave"
 
 
 def remove_markers(folder: PrivateFolder, slot: str) -> None:
-    """Nothing was said by the process of this slot, nor to it."""
+    """Remove every marker by or for the process of this slot."""
     for marker in (failure_marker(slot), loaded_marker(slot), replacement_request_marker(slot), leave_marker(slot)):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(marker, dir_fd=folder.descriptor)
@@ -165,7 +165,7 @@ def _own_names() -> tuple[str, str] | None:
 
 @contextlib.contextmanager
 def _own() -> Iterator[tuple[PrivateFolder, str]]:
-    """The same, opened. OSError if the folder has gone, or is another one by now."""
+    """The run folder, opened, and the slot. OSError if the folder has gone, or is another one by now."""
     run_dir, name = _own_names() or ("", "")
     with contextlib.closing(PrivateFolder.open(Path(run_dir))) as folder:
         yield folder, name

@@ -1,21 +1,21 @@
-"""The folder where a running `serve` keeps its sockets and writes down its processes; nobody else may look into it.
+"""The run folder, in which a running `serve` keeps its sockets and records its processes; it is closed to other users.
 
-    .towpath-run-dir  the mark of a run folder, with the number of folders on its path that were made for it
+    .towpath-run-dir  marks a run folder, with the number of folders on its path that were made for it
     serve             the process that holds the folder, for `stop` and `status`
-    facts.json        where its Redis is, and how many processes there ought to be
-    supervisord.conf  what was generated; supervisord.sock: how it is talked to
-    stopping          from the moment when all of it stops: nobody will listen after the last one
-    control_socket.sock      how `reload` and `scale` talk to `serve`
-    worker_environment.json  what workers are started with since the last `reload`
+    facts.json        the URL of its Redis, and how many processes there ought to be
+    supervisord.conf  the generated configuration; supervisord.sock: its socket
+    stopping          exists from the moment when all of the `serve` stops
+    control.sock      the socket for `reload` and `scale`
+    environment.json  the environment of workers since the last `reload`
     redis.sock        the embedded server
     pids/<name>       every process that was started, with the moment of its start
-    logs/<name>       a pipe for each process: what it says
+    logs/<name>       a pipe for the output of each process
 
 The folder is held by a lock on itself that dies with its holder, so a `serve` that was killed never locks out the next. A folder
-that is neither empty nor marked is somebody's data: nothing in it is touched.
+that is neither empty nor marked holds a user's data: nothing in it is touched.
 
 Every reader and writer of ours opens it as private_folder.py does, so no other user can have made it, or what is in it.
-supervisord and the embedded server are told its path: as long as the folder is there, that leads nowhere else.
+supervisord and the embedded server get its path: as long as the folder exists, that leads nowhere else.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from towpath.system.private_folder import OTHERS_MAY_WRITE, PRIVATE, NotPrivate,
 from towpath.system.processes import Identity, end_all
 
 ORPHAN_TIMEOUT_S = 5.0
-#: A command that looks whether a `serve` holds the folder holds it itself for that moment.
+#: A command that checks whether a `serve` holds the folder locks it for that moment.
 LOCK_TIMEOUT_S, LOCK_POLL_S = 1.0, 0.02
 SUPERVISORD = "supervisord"
 MARKER, FACTS, LOGS = ".towpath-run-dir", "facts.json", "logs"
@@ -53,7 +53,7 @@ FILES = (
     supervisord_conf.FILE_NAME,
     supervisord_conf.SOCKET_NAME,
 )
-#: Without these somebody could not be started, found or told any more.
+#: Without these a process could not be started, found or asked for anything any more.
 NEEDED = (
     HOLDER,
     RECORDS,
@@ -63,7 +63,7 @@ NEEDED = (
     embedded_redis.SOCKET_NAME,
     supervisord_conf.SOCKET_NAME,
 )
-#: What processes of ours are called, and what they leave beside their records: marks, and drafts of them.
+#: Names of our processes, and of what they leave beside their records: markers, and drafts of them.
 OF_A_PROCESS = re.compile(r"\.?(supervisord|redis|(interface|worker)-\d+)(\.[\w.]+)?")
 DRAFT = re.compile(rf"\.({'|'.join(map(re.escape, FILES))})\.\d+\.draft")
 
@@ -71,7 +71,7 @@ LONGEST_SOCKET = f"{supervisord_conf.SOCKET_NAME}.4194304"  #: supervisord adds 
 
 
 def default_path(port: int, uds: str | None, fd: int | None) -> Path:
-    """One folder per user and place to listen at. port: the one that is listened at, whatever was asked for."""
+    """The default run folder: one per user and listen address. port: the actual one, also if any free port was asked for."""
     if fd is not None:
         name = f"fd-{fd}"
     elif uds:
@@ -82,7 +82,7 @@ def default_path(port: int, uds: str | None, fd: int | None) -> Path:
 
 
 def _runtime() -> Path | None:
-    """Of the session, if it is this user's: `su` and `sudo -E` leave the variable of another one."""
+    """The runtime folder of the session, if it is this user's: `su` and `sudo -E` leave the variable of another user."""
     given = os.environ.get("XDG_RUNTIME_DIR")
     if not given:
         return None
@@ -93,7 +93,7 @@ def _runtime() -> Path | None:
 
 
 class RunDir:
-    """A run folder that this process holds. Made by `acquire`; `release` takes away all that `serve` put into it."""
+    """A run folder that this process holds. Made by `acquire`; `release` removes all that `serve` put into it."""
 
     def __init__(self, folder: PrivateFolder) -> None:
         self.folder = folder
@@ -104,7 +104,7 @@ class RunDir:
 
     @classmethod
     def acquire(cls, path: Path) -> RunDir:
-        """Make the folder and hold it; what a killed predecessor left is ended and swept first.
+        """Make the folder and lock it; processes and files that a killed predecessor left are ended and removed first.
 
         StartFailure if another `serve` holds it, if it or its path is not ours alone, if something else is in it, or if no
         socket fits into it.
@@ -126,16 +126,19 @@ class RunDir:
         return held
 
     def publish_facts(self, **facts: Any) -> None:
-        """Leave facts for `status`, beside those that were left before: readable by this user alone."""
+        """Publish facts for `status`, beside those of before; only this user can read them."""
         self._facts.update(facts)
         self.folder.write(FACTS, json.dumps(self._facts))
 
     def mark_stopping(self, our_socket: bool) -> None:
-        """our_socket: the listening one is of no more use to anybody, and a process that leaves may shut it down."""
+        """Mark that all of this `serve` stops.
+
+        our_socket: the listening socket is of no more use, and a process that leaves may shut it down.
+        """
         self.folder.write(process_markers.STOPPING, process_markers.OUR_SOCKET if our_socket else "")
 
     def record(self, name: str, pid: int) -> None:
-        """Write a process down."""
+        """Record a process."""
         self.folder.write(process_markers.record_of(name), f"{Identity.of(pid)}")
 
     def children(self) -> list[Identity]:
@@ -149,7 +152,7 @@ class RunDir:
         return [process for process in written if process is not None]
 
     def failure(self, name: str) -> str | None:
-        """What this process facts_text of why it cannot start; None if it did not say that it cannot."""
+        """Why this process cannot start, as it marked it; None if it has not."""
         return process_markers.read_marker(self.folder, process_markers.failure_marker(name))
 
     def has_loaded(self, name: str) -> bool:
@@ -157,22 +160,19 @@ class RunDir:
         return self.folder.has(process_markers.loaded_marker(name))
 
     def replacement_request(self, name: str) -> str:
-        """Why this process asks for its successor; empty if it does not."""
+        """Why this process requests its replacement; empty if it does not."""
         return process_markers.read_marker(self.folder, process_markers.replacement_request_marker(name)) or ""
 
     def mark_leaving(self, name: str) -> None:
-        """This process alone is to leave."""
+        """Mark that this process alone is to leave."""
         self.folder.write(process_markers.leave_marker(name), "")
 
     def remove_markers(self, name: str) -> None:
-        """What the last process of this slot facts_text does not count any more."""
+        """Remove the markers of the last process of this slot."""
         process_markers.remove_markers(self.folder, name)
 
     def lost(self) -> list[str]:
-        """What processes need and have found here, and do not find any more; from the second time on that it is missed.
-
-        For a moment a socket may be missing that somebody makes anew.
-        """
+        """Needed files that were here and are missing, at two polls in a row: a socket that is being made anew is missing for a moment."""
         here = self._here()
         lost = self._known - here
         self._known |= here
@@ -180,7 +180,7 @@ class RunDir:
         return sorted(again)
 
     def refresh(self) -> None:
-        """Look like new to whatever sweeps old files away. (systemd leaves a folder alone that is locked.)"""
+        """Give every file a new time, so that cleaners of old files spare it. (systemd spares a locked folder.)"""
         for name in (".", *self.folder.names(), *self._here()):
             with contextlib.suppress(OSError):
                 os.utime(name, dir_fd=self.folder.descriptor, follow_symlinks=False)
@@ -193,7 +193,7 @@ class RunDir:
         return pipes | {name for name in NEEDED if self.folder.has(name)}
 
     def release(self) -> None:
-        """Nothing of ours is left behind; what was there before stays, and so do folders that are not empty."""
+        """Remove everything of ours, and unlock the folder. Files that were there before stay, and so do folders that are not empty."""
         made = _made(self.folder) or 0
         self._remove_files()
         if self.folder.is_at_its_path and self.folder.names() == [MARKER]:
@@ -227,7 +227,7 @@ def holder(path: Path) -> Identity | None:
 
 
 def facts(path: Path) -> dict[str, Any] | None:
-    """What the `serve` that runs in `path` facts_text of itself, with its `pid`; None if none runs there. StartFailure as above."""
+    """The facts that the `serve` in `path` has published, with its `pid`; None if none runs there. StartFailure as above."""
     folder = _open(path)
     if folder is None:
         return None
@@ -236,10 +236,10 @@ def facts(path: Path) -> dict[str, Any] | None:
         if process is None:
             return None
         try:
-            facts_text: dict[str, Any] = json.loads(folder.read(FACTS))
+            published: dict[str, Any] = json.loads(folder.read(FACTS))
         except (OSError, ValueError):
-            facts_text = {}
-    return {**facts_text, "pid": process.pid}
+            published = {}
+    return {**published, "pid": process.pid}
 
 
 def _open(path: Path) -> PrivateFolder | None:
@@ -260,7 +260,7 @@ def _holder(folder: PrivateFolder) -> Identity | None:
 
 
 def _acquire(path: Path) -> PrivateFolder:
-    """Hold `path`, made if need be. It may be taken away by its last holder between our steps: then once more."""
+    """Make and lock `path`. Its last holder may remove it between our steps: then it is tried again."""
     while True:
         folder = PrivateFolder.open(path, make=True)
         try:
@@ -292,7 +292,7 @@ def _lock(folder: PrivateFolder) -> None:
 
 
 def _make_ours(folder: PrivateFolder) -> None:
-    """Mark it and close it to others; StartFailure, and nothing is changed, if it holds what is not ours."""
+    """Mark the folder and close it to others. StartFailure, and no change, if it contains anything that is not ours."""
     names = folder.names()
     if names and (_made(folder) is None or os.fstat(folder.descriptor).st_mode & OTHERS_MAY_WRITE):
         raise StartFailure(f"{folder.path} is no run folder of `towpath serve`, and not empty; say another --run-dir")
@@ -303,8 +303,8 @@ def _make_ours(folder: PrivateFolder) -> None:
 
 def _made(folder: PrivateFolder) -> int | None:
     """How many folders at the end of its path were made for it; None if it is not marked as ours."""
-    facts_text = process_markers.read_marker(folder, MARKER) or ""
-    return int(facts_text) if facts_text.isascii() and facts_text.isdecimal() else None
+    text = process_markers.read_marker(folder, MARKER) or ""
+    return int(text) if text.isascii() and text.isdecimal() else None
 
 
 def _remove(folder: PrivateFolder, name: str) -> None:

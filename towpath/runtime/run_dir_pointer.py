@@ -1,7 +1,7 @@
-"""Where the run folder of a `serve` is, if it has another one than its default has by default (`--run-dir`).
+"""A file that leads from the default run folder of a listen address to the one that a `serve` really has (`--run-dir`).
 
-`status --port 8000` looks into the default folder of that default. Beside that a `serve` with another one leaves a file with its path.
-Where that cannot be, it is found by its --run-dir alone.
+`status --port 8000` looks in the default folder of that port. A `serve` with another run folder leaves a file with its path beside
+that. Where it cannot write one, it is found by its --run-dir alone.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class RunDirPointer:
 
     @classmethod
     def write(cls, default: Path, leads_to: Path) -> RunDirPointer | None:
-        """default: the default run folder. None if there is nothing to say, or it cannot be said there."""
+        """Write the file beside the default run folder. None if the default is used, or if the file cannot be written."""
         if default.resolve() == leads_to:
             return None
         try:
@@ -39,7 +39,7 @@ class RunDirPointer:
         return cls(beside, _name(default), leads_to)
 
     def remove(self) -> None:
-        """The `serve` has ended. What another one has written meanwhile stays."""
+        """Remove the file, unless another `serve` has written it meanwhile."""
         with contextlib.suppress(OSError):
             if self._beside.read(self._name) == str(self._leads_to):
                 os.unlink(self._name, dir_fd=self._beside.descriptor)
@@ -48,7 +48,7 @@ class RunDirPointer:
 
 
 def follow(default: Path) -> Path:
-    """The run folder that is meant by the default one of a default: that, or the one to which a file beside it leads."""
+    """The run folder to use for a default one: the default itself, or the one to which the file beside it leads."""
     try:
         with contextlib.closing(PrivateFolder.open(default.parent)) as beside:
             return Path(beside.read(_name(default)))
@@ -57,7 +57,7 @@ def follow(default: Path) -> Path:
 
 
 def _remove_files(beside: PrivateFolder) -> None:
-    """Take away what a killed `serve` has left."""
+    """Remove the files that killed `serve`s have left."""
     for name in beside.names():
         if name.endswith(SUFFIX):
             with contextlib.suppress(OSError, ValueError, StartFailure):

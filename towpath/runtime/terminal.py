@@ -1,11 +1,11 @@
 """The terminal of a `serve`, which its worker may read from.
 
-`breakpoint()` and `input()` read standard input. supervisord gives each process a pipe there on which nothing ever comes, and which
-never ends: a read from it would wait for ever.
+`breakpoint()` and `input()` read standard input. supervisord gives each process a pipe there that never has data
+and never ends: a read from it would wait for ever.
 
-* One worker has the terminal of its `serve`: as standard input, and as standard output if `serve` has it there. Its log goes to
+* A single worker gets the terminal of its `serve` as standard input, and as standard output if `serve` has it there. Its log goes to
   standard error and through `serve`, as always. It joins the process group of `serve`: a terminal stops readers of another group.
-* Everywhere else standard input is at its end.
+* Every other process gets an end of file from standard input.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def offered(workers: int) -> dict[str, str]:
 
 
 def take() -> None:
-    """In a worker: have the terminal that is offered. Under a supervisor that offers none, have an end of file."""
+    """Use the terminal that is offered to this worker. Under a supervisor that offers none, standard input is an end of file."""
     group, *streams = os.environ.pop(VARIABLE, "").split() or [""]
     if SLOT in os.environ and not (group and _join(int(group), map(int, streams))):
         _replace(os.devnull, STANDARD_INPUT)
@@ -44,7 +44,7 @@ def _join(group: int, streams: map[int]) -> bool:
     except OSError:  # `serve` has gone, or its terminal has
         return False
     with contextlib.suppress(ImportError):
-        # Else `input()` says its prompt on standard error, where only whole lines are shown.
+        # Without it `input()` writes its prompt to standard error, where only whole lines are shown.
         importlib.import_module("readline")
     return True
 

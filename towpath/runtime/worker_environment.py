@@ -1,8 +1,8 @@
-"""The environment in which `serve` starts workers, and how a new one reaches those that start later.
+"""The environment in which `serve` starts workers, and how a new one reaches workers that start later.
 
-supervisord hands on the environment that it was started with, for as long as it lives. So a changed one is left in the run
-folder, and whoever starts as a worker there becomes itself once more with that: by `exec`, since some variables (PYTHONPATH,
-LD_PRELOAD) mean something to the interpreter's first moments only.
+supervisord passes on the environment that it was started with, for as long as it lives. So a changed one is left in the run
+folder, and a worker that starts there executes itself again with it: by `exec`, since some variables (PYTHONPATH, LD_PRELOAD)
+count only when the interpreter starts.
 
 Standard library and private_folder.py alone: it runs before anything else is imported.
 """
@@ -19,17 +19,17 @@ from pathlib import Path
 from towpath.system.private_folder import PrivateFolder
 
 NAME = "environment.json"
-APP = "TOWPATH_APP"  #: interface servers have no other way to know which application they are for
+APP = "TOWPATH_APP"  #: interface servers learn from it which application they are for
 GENERATION = "TOWPATH_GENERATION"  #: <fleet>/<number>; the number grows with each edition that replaces all workers
 EDITION = "TOWPATH_ENVIRONMENT"  #: which edition a process has; the first one has none
 RUN_DIR = "TOWPATH_RUN_DIR"  #: of the `serve` that a process belongs to
 FROM_SUPERVISORD = "SUPERVISOR_"
 SLOT = "SUPERVISOR_PROCESS_NAME"
-PAUSES = "TOWPATH_PAUSES"  # set if the `serve` of a worker pauses it when files change
+PAUSES = "TOWPATH_PAUSES"  #: set if the `serve` of a worker pauses it when files change
 
 
 class WorkerEnvironment:
-    """`serve`'s end: the editions, of which the last one counts."""
+    """The side of `serve`: the editions, of which the last one counts."""
 
     def __init__(self, folder: PrivateFolder, first: Mapping[str, str]) -> None:
         self._folder = folder
@@ -37,17 +37,17 @@ class WorkerEnvironment:
         self._edition = 0
 
     def renew(self, variables: Mapping[str, str]) -> None:
-        """Whoever starts from now on has these."""
+        """Give these variables to workers that start from now on."""
         fleet, _, _ = variables[GENERATION].rpartition("/")
         self._now = {**variables, GENERATION: f"{fleet}/{self._edition + 1}"}
         self._publish()
 
     def keep(self) -> None:
-        """Workers have started with them."""
+        """Note that workers have started with the newest variables."""
         self._proven = self._now
 
     def take_back(self) -> None:
-        """Nobody could start with them: the last ones again with which workers have started."""
+        """Return to the last variables with which workers have started."""
         if self._now != self._proven:
             self._now = self._proven
             self._publish()
@@ -58,7 +58,7 @@ class WorkerEnvironment:
 
 
 def take_up() -> None:
-    """If this is a worker of a `serve` and has not the last edition of its environment: begin once more with that."""
+    """Execute this process again if it is a worker of a `serve` that lacks the last edition of its environment."""
     run_dir, name = os.environ.get(RUN_DIR), os.environ.get(SLOT, "")
     if run_dir is None or not name.startswith("worker-"):
         return

@@ -1,7 +1,7 @@
-"""What all processes say, on one terminal, each line with the name of who said it.
+"""The output of all processes on one terminal, each line with the name of its process.
 
-supervisord writes what a process says into a named pipe; a thread of ours reads all of them. It must be a thread: while
-supervisord waits for room in a pipe it answers nobody, least of all whoever waits for its answer instead of reading.
+supervisord writes the output of a process into a named pipe; a thread of ours reads all of them. It must be a thread: while
+supervisord waits for space in a pipe it answers no request, and a parent that waits for an answer would not read the pipe.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from towpath.system import standard_streams
 
 READ_SIZE_BYTES = 65_536
 LINE_SIZE_BYTES_MAX = 65_536  #: a longer line is shown in pieces
-HELD_SIZE_BYTES_MAX = 1_048_576  #: more than that is not held back
+HELD_SIZE_BYTES_MAX = 1_048_576  #: beyond it everything is shown
 
-#: LineBuffer that are true by design: supervisord's socket stands in a folder that nobody else may enter, and the embedded server
-#: saves nothing, so that it never needs memory twice. A process that left as it was asked to is "stopped … (exit status 0)"; that server is
-#: killed when everybody else has left.
+#: Warnings that do not apply: supervisord's socket lies in a folder that is closed to other users, and the embedded server
+#: saves nothing, so that it never needs memory twice. A process that left as it was asked to is "stopped … (exit status 0)"; that server
+#: is killed when all other processes have left.
 EXPECTED = (
     b"without any HTTP authentication",
     b"indicating exit request",
@@ -30,12 +30,12 @@ EXPECTED = (
 
 NOT_OURS = ("redis", "supervisord")
 
-#: Shows whole lines; it may not wait, as the pipes must be read on.
+#: Shows whole lines. It must not block, as the pipes must be read on.
 Show = Callable[[bytes], None]
 
 
 class LineBuffer:
-    """Bytes in, whole lines out, each with a name in front."""
+    """Turns bytes into whole lines, each with a name in front."""
 
     def __init__(self, name: str, width: int, drop: tuple[bytes, ...] = ()) -> None:
         self.name = name
@@ -44,7 +44,7 @@ class LineBuffer:
         self._drop = drop
 
     def receive(self, data: bytes) -> bytes:
-        """What can be shown now."""
+        """The lines that can be shown now."""
         *lines, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > LINE_SIZE_BYTES_MAX:
             lines.append(self._rest)
@@ -54,11 +54,11 @@ class LineBuffer:
         )
 
     def end(self) -> bytes:
-        """What was said without an end of line."""
+        """The last line, if it has no end."""
         return self.receive(b"\n") if self._rest else b""
 
     def bare(self, text: bytes) -> bytes:
-        """LineBuffer that `receive` gave out, as they were said."""
+        """Lines that `receive` returned, without the name."""
         return b"".join(line.removeprefix(self._front) for line in text.splitlines(keepends=True))
 
 
@@ -84,33 +84,33 @@ class LogPipes:
         self._thread = threading.Thread(target=self._run, name="towpath-logs", daemon=True)
 
     def add(self, descriptor: int, name: str, on_output: Callable[[bytes], None]) -> None:
-        """Read this one too, and call `on_output` from our thread with whatever it says; before `start`."""
+        """Read this pipe too, and call `on_output` from our thread with all that comes. To be called before `start`."""
         os.set_blocking(descriptor, False)
         self._on_output[descriptor] = on_output
         self._add(descriptor, name)
 
     def start(self) -> None:
-        """From now on what is said is shown, or held."""
+        """Begin to read: output is shown, or held."""
         self._thread.start()
 
     def hold(self) -> None:
-        """Keep what is said, until `release`, or until it is too much; before `start`."""
+        """Hold all output until `release`, or until it is too much. To be called before `start`."""
         self._held = []
 
     def release(self) -> None:
-        """Show what was held, and from now on everything as it comes."""
+        """Show the held output, and from now on all output as it comes."""
         with self._lock:
             for _, text in self._held or ():
                 self._show(text)
             self._held = None
 
     def held_by(self, name: str) -> bytes:
-        """What is held of one process, without its name."""
+        """The held output of one process, without its name."""
         with self._lock:
             return b"".join(lines.bare(text) for lines, text in self._held or () if lines.name == name)
 
     def close(self) -> None:
-        """Show what is still in the pipes, and end the thread."""
+        """Show all output that is still in the pipes, and end the thread."""
         os.write(self._waker, b".")
         self._thread.join()
 

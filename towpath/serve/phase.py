@@ -1,4 +1,4 @@
-"""How far a `serve` is, and what can happen to it."""
+"""The phases of a `serve`, and the triggers that it handles."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from enum import Enum, auto
 
 
 class Phase(Enum):
-    """How far the whole is."""
+    """How far a `serve` is."""
 
-    REDIS = auto()  # the embedded server is starting; nothing else is
-    STARTING = auto()  # everything is started, not everything holds a lease: whoever fails now ends the whole
-    SERVING = auto()  # from now on whoever fails is started again
+    REDIS = auto()  # the embedded server is starting, and nothing else
+    STARTING = auto()  # all processes are started, and not all hold a lease: one that fails now ends the whole
+    SERVING = auto()  # a process that fails is started again
     STOPPING = auto()
 
 
@@ -24,7 +24,7 @@ MOVES = {
 
 
 class Trigger(Enum):
-    """What can happen, beside a request."""
+    """What the parent handles, beside requests."""
 
     STOP = auto()
     STOP_AT_ONCE = auto()

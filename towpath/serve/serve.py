@@ -4,9 +4,9 @@
                                   ├─ interface-0 …  one listening socket, descriptor 0
                                   └─ worker-0 …
 
-The parent finds out beforehand what could not work (the port, Redis), starts processes in order, gives up when the beginning
-fails (the first worker finds out whether the application can be loaded), replaces workers, translates signals, and shows what all
-of them say. It leaves nothing behind.
+The parent checks beforehand what could fail (the port, Redis), starts the processes in order, gives up when the start fails (the
+first worker shows whether the application can be loaded), replaces workers, translates signals, and shows the output of all
+processes. It leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ if TYPE_CHECKING:  # what takes long to import is imported while supervisord sta
 
 
 class _AskedToStop(Exception):
-    """SIGTERM came before there was anything to stop. SIGINT is a KeyboardInterrupt then, as everywhere."""
+    """SIGTERM came before there was anything to stop. SIGINT raises KeyboardInterrupt then, as in any program."""
 
 
 def serve(settings: ServeSettings) -> int:
     """Serve until asked to stop; the exit code. StartFailure when it cannot begin."""
     processes.raise_descriptor_limit()
     signal.signal(signal.SIGTERM, _stop_early)
-    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started us deaf to it
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started us with this signal ignored
     try:
         if settings.socket_path is not None:
             unix_sockets.check_path(settings.socket_path)
@@ -56,9 +56,9 @@ def serve(settings: ServeSettings) -> int:
 
 
 def _any_port(settings: ServeSettings) -> ListenAddress | None:
-    """Where we listen, if any port will do: found first, as it names the run folder.
+    """The listen address, if any free port will do: found first, as the run folder is named after it.
 
-    None for a fixed place. A killed `serve` may have left somebody there, and whoever holds the folder ends them first.
+    None for a fixed address. A process of a killed `serve` may listen there still; acquiring the run folder ends it first.
     """
     listen = settings.listen
     any_will_do = listen.port == 0 and listen.uds is None and listen.fd is None
@@ -99,7 +99,7 @@ def _serve(folder: RunDir, settings: ServeSettings, address: ListenAddress) -> i
 
 
 def _redis(folder: RunDir, settings: ServeSettings) -> tuple[str, str]:
-    """URL of Redis, and how it is shown."""
+    """The URL of Redis, and the text by which it is shown."""
     if settings.redis is None:
         binary = embedded_redis.find_binary()
         return embedded_redis.url(folder.path), f"embedded {Path(binary).name}"
@@ -129,7 +129,7 @@ def _greet(context: ServeContext, redis: str) -> None:
 def _parent(
     context: ServeContext, supervisord: subprocess.Popen[bytes], environment: Mapping[str, str], output: StartupOutput
 ) -> Parent:
-    """The parent of a supervisord that has just been started, and that is ended again if this cannot be."""
+    """The parent of a supervisord that has just been started. If it cannot be made, supervisord is ended."""
     try:
         from towpath.serve.supervision import Parent
 
@@ -161,7 +161,7 @@ def _run(parent: Parent, settings: ServeSettings, pipes: LogPipes, output: Start
 
 
 def _remove_socket(settings: ServeSettings) -> None:
-    """The unix socket that our supervisor made; not one at which somebody listens by now."""
+    """Remove the unix socket that our supervisor made, unless another process listens on it by now."""
     if settings.socket_path is not None and settings.listen.fd is None:
         with contextlib.suppress(OSError):
             remove_stale(settings.socket_path)

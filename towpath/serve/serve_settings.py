@@ -1,4 +1,4 @@
-"""What `towpath serve` was asked for, and what it found out before it starts anything."""
+"""The settings of one `towpath serve`, and what it has found out before it starts anything."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from towpath.supervisord.conf import Plan
 if TYPE_CHECKING:  # watchfiles is imported under --reload only
     from towpath.rollout.code_reload import Watched
 
-#: With --reload, unless set otherwise: nobody wants to wait for an old connection, and a debugger may hold the event loop.
+#: Defaults with --reload: a developer does not want to wait for old connections, and a debugger may block the event loop.
 WITH_RELOAD = {"timeout_graceful_shutdown": 1.0, "worker_timeout": 0.0}
 
 
@@ -39,7 +39,7 @@ class ServeSettings:
 
     @property
     def listen(self) -> InterfaceSettings:
-        """The settings that say where to listen, as they were given."""
+        """The listen address and its settings, as they were given."""
         return option_values.settings_of(self.values)[0]
 
     @property

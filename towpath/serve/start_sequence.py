@@ -39,7 +39,7 @@ class StartSequence:
         return time.monotonic() - self._began_at
 
     def hear(self, logged: bytes) -> None:
-        """What supervisord logs. From any thread."""
+        """Note what supervisord logs. From any thread."""
         self._monitor.hear(logged)
 
     def poll_redis(self, seen: Mapping[str, Process]) -> FailedStart | bool:
@@ -64,7 +64,7 @@ class StartSequence:
         return all(name in seen and seen[name].pid in ready for name in wanted)
 
     def _failed_start(self, process: Process) -> FailedStart:
-        """Until somebody has loaded APP, what is wrong is said as if that had been tried beforehand."""
+        """Why the start failed. Until a worker has loaded APP, the sentence reads as if loading had been tried beforehand."""
         if self._output.loaded:
             return FailedStart(process.failure_sentence)
         if process.cannot_start and process.reason:

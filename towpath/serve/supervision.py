@@ -1,6 +1,6 @@
-"""The life of a `serve` after its supervisor was started: wait for something to happen, look, act.
+"""The parent of a `serve` once its supervisor was started: waits for a trigger, polls the processes, and acts.
 
-What happens is a signal, a request, a changed file, or the next look at the processes. The cores of towpath/fleet/ decide.
+A trigger is a signal, a request, a changed file, or the time of the next poll. The cores of towpath/fleet/ decide.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from towpath.supervisord.conf import INTERFACE, WORKER, Plan
 from towpath.supervisord.process import Process
 from towpath.system import processes, standard_streams
 
-#: While something is under way; supervisord itself looks up only when it is spoken to, or each second.
+#: While a change is under way; supervisord itself checks its processes only when it gets a request, or each second.
 POLL_BUSY_S = 0.1
 POLL_QUIET_S = 1.0
 KILL_TIMEOUT_S = 5.0
@@ -55,7 +55,7 @@ def _fleets(plan: Plan) -> dict[str, Fleet]:
 
 
 class Parent:
-    """Everything that `serve` holds while it runs."""
+    """The parent process of one `serve`."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class Parent:
         environment: Mapping[str, str],
         output: StartupOutput,
     ) -> None:
-        """environment: what the processes were started with."""
+        """environment: the variables with which the processes were started."""
         self._context = context
         self._folder = context.folder
         self._supervisord = supervisord
@@ -78,7 +78,7 @@ class Parent:
         self._followers = Followers()
         self._rollout = self._make_rollout(environment)
         self._triggers: queue.SimpleQueue[Trigger | Request] = queue.SimpleQueue()
-        self._held: list[Trigger | Request] = []  # what came too early
+        self._held: list[Trigger | Request] = []  # triggers and requests that came too early
         self._control = ControlSocket(context.folder.path, self._triggers.put)
         watched = context.settings.reload
         self._watch = ReloadWatch(watched, self._on_change) if watched is not None else None
@@ -87,7 +87,7 @@ class Parent:
         self._refresh_at = time.monotonic() + REFRESH_INTERVAL_S
         self._counts: dict[str, int] = {}
         self._code = 0
-        self.failure: FailedStart | None = None  #: why APP cannot be served at all, with the process that found it out
+        self.failure: FailedStart | None = None  #: why APP cannot be served, with the process that found it out
 
     def _make_rollout(self, environment: Mapping[str, str]) -> Rollout:
         on_old_code_kept = None if self._context.settings.reload is None else self._followers.on_old_code_kept
@@ -102,13 +102,13 @@ class Parent:
         return Rollout(self._processes, self._status, self._fleets, reload, undertakings)
 
     def _read_options(self) -> NewOptions:
-        """As of now, for new workers; what `serve` itself heeds of them it heeds now."""
+        """The options as of now, for new workers. The worker timeout, which `serve` itself applies, is set at once."""
         new = process_environment.read_again(self._context)
         self._health.set_worker_timeout(new.worker_timeout_s)
         return new
 
     def run(self) -> int:
-        """Until everything has ended; the exit code."""
+        """Run until every process has ended; the exit code."""
         self._listen_to_signals()
         self._control.start()
         if self._watch is not None:
@@ -132,9 +132,9 @@ class Parent:
         self._status.close()
 
     def poll_soon(self, logged: bytes) -> None:
-        """supervisord said something, most likely that a process has died. From any thread.
+        """Poll at once: supervisord has logged something, most likely that a process has died. From any thread.
 
-        It would start that process again at its next look, up to a second later, unless it is spoken to.
+        It would start that process again up to a second later, unless it gets a request.
         """
         self._start.hear(logged)
         self._triggers.put(Trigger.POLL)
@@ -145,18 +145,18 @@ class Parent:
         return POLL_QUIET_S if quiet else POLL_BUSY_S
 
     def _enter(self, phase: Phase) -> None:
-        """Raises ValueError where there is no such move."""
+        """Change the phase. Raises ValueError if the table has no such move."""
         if phase not in MOVES[self._phase]:
             raise ValueError(f"`serve` is {self._phase.name} and cannot become {phase.name}")
         self._phase = phase
 
-    # -- what happens
+    # -- triggers
 
     def _listen_to_signals(self) -> None:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda number, _: self._on_stop_signal(number))
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-            # A terminal that goes away means the end; from anybody else it means new workers, as elsewhere.
+            # A terminal that goes away means the end; from any other sender it means new workers, as in other servers.
             meaning = Trigger.STOP if os.isatty(standard_streams.STANDARD_INPUT) else Trigger.RELOAD
             signal.signal(signal.SIGHUP, lambda *_: self._triggers.put(meaning))
 
@@ -191,7 +191,7 @@ class Parent:
             self._poll()
 
     def _answer_pending(self) -> None:
-        """Whoever still waits for an answer gets one."""
+        """Answer every request that still waits."""
         self._rollout.close(ENDED)
         while not self._triggers.empty():
             self._held.append(self._triggers.get())
@@ -205,7 +205,7 @@ class Parent:
         if self._phase is not Phase.STOPPING:
             log("stopping; once more to stop at once")
             self._end_supervisor()
-        elif self._code == STARTUP_FAILURE:  # it has given up: nobody is being served
+        elif self._code == STARTUP_FAILURE:  # it has given up, and serves no client
             self._stop_now()
 
     def _stop_now(self) -> None:
@@ -213,14 +213,14 @@ class Parent:
         self._kill()
 
     def _end_supervisor(self) -> None:
-        """It asks all processes to leave, and leaves after the last."""
+        """Stop supervisord: it asks all processes to leave, and leaves after the last."""
         self._enter(Phase.STOPPING)
         with contextlib.suppress(OSError):  # the folder may have gone, or the disk be full
             self._folder.mark_stopping(self._context.plan.owns_socket)
         self._supervisord.terminate()
 
     def _kill(self) -> None:
-        """The supervisor ends by itself when its processes have; it is killed last, and only if it does not."""
+        """Kill all processes. The supervisor ends by itself when they have; it is killed last, and only if it does not."""
         for process in {*self._folder.children(), *processes.children_of(self._supervisord.pid)}:
             if process.pid != self._supervisord.pid:
                 process.send(signal.SIGKILL)
@@ -245,12 +245,12 @@ class Parent:
             self._end_supervisor()
             return
         self.failure = failure
-        self._enter(Phase.STOPPING)  # nobody is being served: nothing has to end properly
+        self._enter(Phase.STOPPING)  # no client is being served: nothing has to end properly
         self._supervisord.kill()  # first, or it would start the others again
         for process in self._folder.children():
             process.send(signal.SIGKILL)
 
-    # -- the look at the processes
+    # -- polling
 
     def _poll(self) -> None:
         if self._phase is not Phase.STOPPING:
@@ -269,7 +269,7 @@ class Parent:
             self._publish_counts()
 
     def _check_folder(self) -> None:
-        """Neither supervisord nor the embedded server can make its socket again: a process that dies from now on stays dead."""
+        """Stop if the run folder has lost files: neither supervisord nor the embedded server can make its socket again."""
         lost = self._folder.lost()
         if lost:
             log(
@@ -282,7 +282,7 @@ class Parent:
             self._refresh_at = time.monotonic() + REFRESH_INTERVAL_S
 
     def _publish_counts(self) -> None:
-        """For `status`, which sees only who is there. What cannot be written now is tried again at the next look."""
+        """Publish the wanted counts for `status`, which sees only living processes. A failed write is tried again later."""
         counts = self._rollout.counts
         if counts != self._counts:
             with contextlib.suppress(OSError):

@@ -18,9 +18,9 @@ from towpath.supervisord.conf import Plan
 from towpath.system import processes, working_directory
 
 COMMAND = (sys.executable, "-P", str(Path(__file__).resolve().parents[1] / "__main__.py"))
-#: It asks for a folder for temporary files, and sweeps it: there may be none, and in the one of all users it has no business.
+#: supervisord needs a folder for temporary files, and deletes files in it: there may be none, and in that of all users it must not.
 SUPERVISE = "import sys, tempfile; tempfile.tempdir = sys.argv.pop(1); from supervisor.supervisord import main; main()"
-MORE = 4  #: `scale` may ask for so many times what there is at the beginning, unless said otherwise
+MORE = 4  #: `scale` may ask for this multiple of the first number, unless an option gives another maximum
 
 
 def plan(folder: RunDir, settings: ServeSettings, address: ListenAddress) -> Plan:
@@ -57,7 +57,7 @@ def write_configuration(context: ServeContext) -> Path:
 def start(conf: Path, environment: Mapping[str, str], descriptor: int | None) -> subprocess.Popen[bytes]:
     """Start supervisord in a process group of its own: Ctrl-C reaches it through `serve` alone."""
     return subprocess.Popen(
-        # Its own warnings are nobody's here; with PYTHONWARNINGS=error they would end every call of it.
+        # Warnings of its own code are of no use here; with PYTHONWARNINGS=error they would end every call of it.
         [sys.executable, "-P", "-W", "ignore", "-c", SUPERVISE, str(conf.parent), "-n", "-c", str(conf)],
         env=environment,
         stdin=subprocess.DEVNULL,

@@ -1,4 +1,4 @@
-"""Looks, before anything is started, whether another application is served under the same prefix of the same Redis database."""
+"""A check, before anything is started, for another application under the same prefix of the same Redis database."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from towpath.status.redis_status import RedisStatus
 
 
 def check(redis: str, prefix: str, app: str) -> None:
-    """StartFailure if there is one. A worker status once more when its lease is written: others may start at the same moment."""
+    """Raise StartFailure if there is one. A worker checks again when it has written its lease: others may start at the same moment."""
     status = RedisStatus(redis, prefix)
     try:
         other = another_application(app, status.read().processes)

@@ -1,4 +1,4 @@
-"""Is Redis there, and fit? Asked once, before anything is started, so that the answer is one sentence and not a loop."""
+"""Checks that Redis can be reached and used, before anything is started: a failure is one sentence and not a loop."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ PAUSE_S, PAUSE_S_MAX = 0.05, 0.5
 FIRST_REPORT_S, REPORT_INTERVAL_S = (
     6.0,
     60.0,
-)  #: by default nobody waits so long, and the one sentence is that of the failure
+)  #: longer than the default wait, so that the failure is the only sentence then
 
 
 def no_report(_sentence: str) -> None:
-    """Nobody waits to be told."""
+    """Drop the sentence."""
 
 
 def check(url: str, wait_s: float = 0.0, report: Callable[[str], None] = no_report) -> str:
@@ -54,7 +54,7 @@ def check(url: str, wait_s: float = 0.0, report: Callable[[str], None] = no_repo
 
 
 def check_rights(url: str, prefix: str) -> None:
-    """StartFailure unless Redis allows us all that a process will ask it for. Nothing is left behind."""
+    """Raise StartFailure unless Redis allows every command that a process will send. Nothing is left behind."""
     address = RedisAddress.parse(url)
     try:
         with blocking_client(address, ANSWER_TIMEOUT_S) as client:
@@ -69,7 +69,7 @@ def _facts(address: RedisAddress) -> str:
     with blocking_client(address, ANSWER_TIMEOUT_S) as client:
         server = client.info("server")
         memory = client.info("memory")
-        if client.info("replication").get("role") in REPLICA_ROLES:  # for now: it may be about to become the primary
+        if client.info("replication").get("role") in REPLICA_ROLES:  # for now: it may become the primary soon
             raise ConnectionError("it is a replica at present")
     if "cluster" in (server.get("redis_mode"), server.get("server_mode")):
         raise StartFailure(
@@ -83,7 +83,7 @@ def _facts(address: RedisAddress) -> str:
 
 
 def check_server(where: str, kind: str, version: str, policy: str) -> None:
-    """StartFailure unless this server can be used. Managed servers may hide CONFIG; INFO they all answer."""
+    """Raise StartFailure unless this server can be used. Managed servers may hide CONFIG, but all answer INFO."""
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
     if kind == "Redis" and numbers < OLDEST:
         raise StartFailure(f"Redis at {where} is {version}; 6.2 or newer is needed")

@@ -1,7 +1,7 @@
-"""Tries each command that a process will send to Redis, so that a right that is missing is told at the start.
+"""Tries each command that a process will send to Redis, so that a missing permission is reported at the start.
 
-Redis checks rights before it looks at keys and arguments. So every command is tried where it finds nothing, or with an argument that
-it refuses: nothing is written, and any other answer than a lack of permission means that it is allowed.
+Redis checks permissions before keys and arguments. So every command is tried on keys that do not exist, or with an argument that
+it refuses: nothing is written, and any answer other than a lack of permission means that the command is allowed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ NO_SCRIPT = "0" * 40
 
 
 def missing(client: Redis, keys: Keys, answer_timeout_s: float) -> list[str]:
-    """What is not allowed, as `ACL SETUSER` would allow it: `+pexpire`, `~towpath:*`, `&towpath:*`. Raises RedisError."""
+    """The permissions that are missing, in the form of `ACL SETUSER`: `+pexpire`, `~towpath:*`, `&towpath:*`. Raises RedisError."""
     name = f"check.{secrets.token_hex(6)}"
     commands = _on_keys(keys, name)
     pipeline = client.pipeline(transaction=False)
@@ -72,7 +72,7 @@ def _on_keys(keys: Keys, name: str) -> list[Command]:
 
 
 def _right(command: str, answer: Any, keys: Keys) -> str:
-    """The right that is missing; empty if none is."""
+    """The permission that is missing; empty if none is."""
     if not isinstance(answer, NoPermissionError):
         return ""
     why = str(answer)

@@ -1,4 +1,4 @@
-"""Reads from Redis who is alive and what waits. PROTOCOL.md, "Keys". Nothing is written, and nothing is scanned."""
+"""Reads from Redis which processes are alive and what waits. PROTOCOL.md, "Keys". Nothing is written or scanned."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SCALARS = (str, int, float, bool, type(None))
 
 
 class RedisStatus:
-    """One connection for many looks. Answers are bytes, which redis-py's types do not say: hence `Any`."""
+    """One connection for many reads. Answers are bytes, which redis-py's types do not express: hence `Any`."""
 
     def __init__(self, url: str, prefix: str) -> None:
         self._address = RedisAddress.parse(url)
@@ -28,7 +28,7 @@ class RedisStatus:
         self._keys = Keys(prefix)
 
     def read(self) -> Status:
-        """Everything as it is now. StartFailure when Redis does not answer."""
+        """The state of now. StartFailure when Redis does not answer."""
         try:
             seconds, microseconds = self._client.time()
             now_ms = seconds * 1000 + microseconds // 1000
@@ -38,7 +38,7 @@ class RedisStatus:
             raise StartFailure(f"Redis at {self._address.shown} is unreachable: {error}") from error
 
     def ready_pids(self) -> frozenset[int]:
-        """Numbers of the processes of this machine that hold a lease; none while Redis does not answer.
+        """The process numbers on this machine that hold a lease; none while Redis does not answer.
 
         Other machines may share the Redis and the prefix, and their processes have the same numbers.
         """
@@ -50,7 +50,7 @@ class RedisStatus:
             return frozenset()
 
     def close(self) -> None:
-        """End the connection."""
+        """Close the connection."""
         self._client.close()
 
     def _leases(self) -> list[dict[str, Any]]:
@@ -69,7 +69,7 @@ class RedisStatus:
 
 
 def _lease(name: str, packed: bytes) -> dict[str, Any]:
-    """What a process says of itself, as far as it is figures and text; one that speaks otherwise is shown by its name alone."""
+    """The plain fields of a lease: figures and text. A lease that cannot be decoded is shown by its name alone."""
     try:
         fields = unpack(packed)
     except ProtocolError:

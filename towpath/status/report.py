@@ -1,4 +1,4 @@
-"""Who is alive and what waits, as a person or a program wants to read it."""
+"""The state of a deployment as a table for people, and as JSON for programs."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-#: Where they are known; then whatever else a lease says.
+#: The first columns, where a lease has them; all its other fields follow.
 FIRST_COLUMNS = ("role", "node", "host", "pid", "version", "APP", "fleet")
-UP_S = "up_s"  #: for how long a process runs, as its own monotonic clock tells
-FOR_PROGRAMS = ("machine", "born", UP_S)  #: by which processes know one another; no news to a person
+UP_S = "up_s"  #: how long a process has run, by its own monotonic clock
+FOR_PROGRAMS = ("machine", "born", UP_S)  #: by which processes recognise one another; of no use to people
 COUNTERS = "counters"  #: the field of a lease with what its process has counted
 TOTAL_SUFFIX = "_total"  #: figures that only grow: shown as a rate as well
 
@@ -27,22 +27,22 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One look."""
+    """The state at one moment."""
 
     processes: tuple[dict[str, Any], ...]
     queues: tuple[Queue, ...]
     now_s: float = 0.0  #: Redis' clock
-    wanted: Mapping[str, int] = field(default_factory=dict)  #: by role, where a `serve` says it
+    wanted: Mapping[str, int] = field(default_factory=dict)  #: by role, where a `serve` has published it
 
 
 def as_json(status: Status) -> str:
-    """For programs."""
+    """The state as JSON, for programs."""
     wanted = {"wanted": dict(status.wanted)} if status.wanted else {}
     return json.dumps({"processes": status.processes, "queues": [*map(asdict, status.queues)], **wanted}, default=str)
 
 
 def as_table(status: Status, before: Status | None = None, passed_s: float = 0.0) -> str:
-    """For people. before, passed_s: an earlier look and how long ago it was, for rates."""
+    """The state as a table, for people. before, passed_s: an earlier state and how long ago that was, for rates."""
     rows = [
         _for_people(_with_rates(lease, _same(before, lease), passed_s), status.now_s)
         for lease in sorted(status.processes, key=_order)
@@ -61,7 +61,7 @@ def as_table(status: Status, before: Status | None = None, passed_s: float = 0.0
 
 
 def _missing(status: Status) -> Iterable[str]:
-    """An empty row would be overlooked."""
+    """A line for each role with too few processes: an absent row would be overlooked."""
     here = Counter(str(lease.get("role")) for lease in status.processes)
     for role, count in sorted(status.wanted.items()):
         if here[role] < count:
@@ -69,11 +69,13 @@ def _missing(status: Status) -> Iterable[str]:
 
 
 def _counted(status: Status) -> list[dict[str, Any]]:
-    """What all processes of a role that live now have refused, dropped, closed and cut, by reason."""
+    """The counters of all living processes of a role, added up: what they refused, dropped, closed and cut, by reason."""
     sums: Counter[tuple[str, str]] = Counter()
     for lease in status.processes:
         counted = lease.get(COUNTERS)
-        for name, times in counted.items() if isinstance(counted, dict) else ():  # a stranger's lease may say anything
+        for name, times in (
+            counted.items() if isinstance(counted, dict) else ()
+        ):  # a stranger's lease may contain anything
             if type(times) is int:
                 sums[str(name), str(lease.get("role", ""))] += times
     return [{"counted": name, "role": role, "times": times} for (name, role), times in sorted(sums.items()) if times]
@@ -97,7 +99,7 @@ def _with_rates(lease: dict[str, Any], earlier: dict[str, Any] | None, passed_s:
 
 
 def _for_people(lease: dict[str, Any], now_s: float) -> dict[str, Any]:
-    """Figures within figures become columns of their own; the moment of the start becomes how long ago it was."""
+    """One row: nested figures become columns of their own; the moment of the start becomes how long ago it was."""
     row: dict[str, Any] = {}
     for name, value in lease.items():
         if name == COUNTERS or name in FOR_PROGRAMS:
@@ -114,7 +116,7 @@ def _for_people(lease: dict[str, Any], now_s: float) -> dict[str, Any]:
 
 
 def _up_s(lease: dict[str, Any], started: float, now_s: float) -> float:
-    """As the process says it; else by the moment of its start, which is as wrong as its host's clock."""
+    """The uptime that the process reports; else the time since its start, which is as wrong as the clock of its host."""
     up_s = lease.get(UP_S)
     return up_s if isinstance(up_s, int | float) else max(0, now_s - started)
 
@@ -134,4 +136,4 @@ def _cell(value: Any) -> str:
     if value is None:
         return "-"
     text = f"{value:.3g}" if isinstance(value, float) else str(value)
-    return text if text.isprintable() else repr(text)  # a stranger's lease may hold what steers a terminal
+    return text if text.isprintable() else repr(text)  # a stranger's lease may contain control sequences of a terminal

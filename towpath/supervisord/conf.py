@@ -1,12 +1,11 @@
-"""What supervisord is told to keep alive, as text.
+"""The configuration of supervisord, as text.
 
-Only the shape stands here: which programs, how many, in what order. Their options travel in the environment, which no file
-has to quote, and no list of processes shows (a Redis URL may hold a password).
+It has only the shape: the programs, their numbers and their order. Options are passed in the environment, which no file has to
+quote, and no list of processes shows (a Redis URL may contain a password).
 
 * A lower priority starts earlier and stops later: interface servers leave first, then workers, the embedded server last.
-* There are slots for as many processes as `scale` may ask for, and of workers once more as many: new ones start beside the
-  old ones, which then leave. `serve` starts the slots that it wants, once Redis answers; supervisord starts them again when
-  they die.
+* There are slots for as many processes as `scale` may ask for, and twice as many for workers: new ones start beside the old ones,
+  which then leave. `serve` starts the slots that it needs, once Redis answers; supervisord starts them again when they die.
 """
 
 from __future__ import annotations
@@ -18,12 +17,14 @@ from dataclasses import dataclass
 
 from towpath.errors import STARTUP_FAILURE, StartFailure
 
-DESCRIPTORS_CLOSED_BELOW = 200  #: supervisord's `minfds`; what is above reaches its children
-KILL_AFTER_S = 5  #: beyond the graceful time a process gets so long before SIGKILL
-#: The one exit status after which supervisord tries nothing: the process has said why it cannot start. It would be tried again
-#: without a pause, for ever, if finding that out had taken longer than a second; fleet/restart_backoff.py waits in between.
+DESCRIPTORS_CLOSED_BELOW = 200  #: supervisord's `minfds`; descriptors above are inherited by its children
+KILL_AFTER_S = 5  #: from the end of the graceful time to SIGKILL
+#: The one exit status after which supervisord does not retry: the process has reported why it cannot start. It would be tried again
+#: without a pause, for ever, if finding that out had taken longer than a second; fleet/restart_backoff.py pauses in between.
 NO_RETRY_STATUS = STARTUP_FAILURE
-STARTED_AFTER_S = 1  #: whoever lives so long has started; who dies before is tried again with growing pauses
+STARTED_AFTER_S = (
+    1  #: a process that lives this long has started; one that dies before is tried again with growing pauses
+)
 
 FILE_NAME, SOCKET_NAME = "supervisord.conf", "supervisord.sock"  #: in the run folder
 REDIS, INTERFACE, WORKER = "redis", "interface", "worker"
@@ -31,15 +32,15 @@ REDIS, INTERFACE, WORKER = "redis", "interface", "worker"
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything that the text depends on."""
+    """Everything that the configuration depends on."""
 
     command: tuple[str, ...]  #: how `towpath` is started
     app: str
     run_dir: str
-    socket: str | None  #: as `fcgi-program` writes it; None: the descriptor below is handed down
+    socket: str | None  #: in the form of `fcgi-program`; None: the descriptor below is inherited
     socket_permissions: int = 0o666  #: of a unix socket
     descriptor: int = 0
-    owns_socket: bool = True  #: False: somebody else brought it, and may want it when all of this has ended
+    owns_socket: bool = True  #: False: it was inherited, and its owner may use it when this `serve` has ended
     backlog: int = 2048
     interfaces: int = 1
     workers: int = 1
@@ -48,9 +49,9 @@ class Plan:
     embedded: bool = True
     graceful_interface_s: float = 30.0
     graceful_worker_s: float = 30.0
-    working_directory: str | None = None  #: entered by each worker anew; None: it stays where supervisord is
-    worker_in_our_group: bool = False  #: the group of `serve`, so that nobody may kill it as a whole
-    user: str | None = None  #: supervisord insists on hearing that root is meant
+    working_directory: str | None = None  #: entered by each worker anew; None: a worker stays where supervisord is
+    worker_in_our_group: bool = False  #: the group of `serve`, which must not be killed as a whole
+    user: str | None = None  #: supervisord demands that root is named explicitly
 
 
 def slot_names(program: str, count: int) -> list[str]:
@@ -59,23 +60,23 @@ def slot_names(program: str, count: int) -> list[str]:
 
 
 def names(plan: Plan) -> list[str]:
-    """Every process there can be."""
+    """The name of every process that there can be."""
     redis = [REDIS] if plan.embedded else []
     return [*redis, *interface_slots(plan), *worker_slots(plan)]
 
 
 def interface_slots(plan: Plan) -> list[str]:
-    """The first of them are started."""
+    """The slots of interface servers; the first ones are started."""
     return slot_names(INTERFACE, plan.interfaces_max)
 
 
 def worker_slots(plan: Plan) -> list[str]:
-    """The first of them are started; the others are for more workers, and for successors."""
+    """The slots of workers; the first ones are started, the others are for more workers and for successors."""
     return slot_names(WORKER, 2 * plan.workers_max)
 
 
 def render(plan: Plan) -> str:
-    """The configuration. StartFailure for a path or an APP that the format cannot hold."""
+    """The text of the configuration. StartFailure for a path or an APP that the format cannot hold."""
     sections = [_supervisord(plan)]
     if plan.embedded:
         sections.append(_redis(plan))
@@ -106,7 +107,7 @@ def _redis(plan: Plan) -> str:
         ("command", shlex.join(command)),
         ("process_name", REDIS),
         ("priority", "10"),
-        *_alive(REDIS, KILL_AFTER_S, plan, "true", "KILL"),  # it is deaf to everything else (runtime/embedded_redis.py), and keeps nothing
+        *_alive(REDIS, KILL_AFTER_S, plan, "true", "KILL"),  # it blocks other signals (runtime/embedded_redis.py), and keeps nothing
         ("autostart", "true"),
     ])  # fmt: skip
 
@@ -140,7 +141,7 @@ def _worker(plan: Plan) -> str:
 
 
 def _directory(plan: Plan) -> list[tuple[str, str]]:
-    """A folder that the format cannot hold is no reason not to serve what is in it."""
+    """The `directory` entry. A path that the format cannot hold is left out: what is in it is served all the same."""
     return (
         [("directory", plan.working_directory)]
         if plan.working_directory and _can_be_written(plan.working_directory)
@@ -173,7 +174,7 @@ def _can_be_written(text: str) -> bool:
 
 
 def _value(text: str) -> str:
-    """As the format wants it: `%` doubled, except where we mean an expansion. Comments cannot be quoted."""
+    """A value in the form that the format needs: `%` doubled, except in our expansion. Comments cannot be quoted."""
     if not _can_be_written(text):
         raise StartFailure(f"{text!r} cannot be written into supervisord's configuration")
     return text.replace("%", "%%").replace("%%(process_num)d", "%(process_num)d")

@@ -1,4 +1,4 @@
-"""One process as supervisord sees it, with what it said itself before it left."""
+"""One process: its state in supervisord, and what it has marked itself."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One slot, in supervisord's words for its state."""
+    """One slot. state: in supervisord's terms."""
 
     name: str
     state: str
     pid: int = 0
-    cannot_start: bool = False  #: it said so itself
-    reason: str = ""  #: why, if it said that too
-    replacement_request: str = ""  #: why it asks for its successor, if it does
-    end: str = ""  #: how it left, if it did
+    cannot_start: bool = False  #: it has marked that itself
+    reason: str = ""  #: why it cannot start, if it gave a reason
+    replacement_request: str = ""  #: why it requests its replacement, if it does
+    end: str = ""  #: how it left, if it has left
     loaded: bool = True  #: it has loaded the application; always true of a process that loads none
 
     @property
     def failed(self) -> bool:
-        """Of a process that is starting: trying again will not help, or supervisord has tried often enough.
+        """True if a starting process has failed for good: another try will not help, or supervisord has tried often enough.
 
-        EXITED: it lived for longer than supervisord counts the tries (`startsecs`), who would never stop trying.
+        EXITED: it lived longer than supervisord counts its tries (`startsecs`), so supervisord would never stop trying.
         """
         return self.state in ("FATAL", "EXITED") or (self.state == "BACKOFF" and self.cannot_start)
 
     @property
     def has_ended(self) -> bool:
-        """Of a process that is starting: it has left, at least once. supervisord may be about to try again."""
+        """True if a starting process has left at least once. supervisord may be about to try again."""
         return self.failed or self.state == "BACKOFF"
 
     @property

@@ -1,4 +1,4 @@
-"""Talking to supervisord: XML-RPC over a unix socket in the run folder."""
+"""The client of supervisord: XML-RPC over a unix socket in the run folder."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOT_THERE = (OSError, http.client.HTTPException, ProtocolError)
 
 
 class Supervisor:
-    """One supervisord. Whatever it refuses because it is so already, is no error here: look at `processes` again."""
+    """One supervisord. A command that it refuses, as its effect is there already, is no error here: poll `processes` again."""
 
     def __init__(self, run_dir: Path) -> None:
         transport = SupervisorTransport(None, None, f"unix://{run_dir / SOCKET_NAME}")
@@ -35,11 +35,11 @@ class Supervisor:
         return [_process(info) for info in answered]
 
     def start(self, name: str) -> None:
-        """Start one process, and do not wait for it."""
+        """Start one process, without waiting for it."""
         self._ask("startProcess", name)
 
     def stop(self, name: str) -> None:
-        """Ask one process to leave, and do not wait for it."""
+        """Ask one process to leave, without waiting for it."""
         self._ask("stopProcess", name)
 
     def _ask(self, method: str, name: str) -> None:
@@ -51,6 +51,8 @@ class Supervisor:
 def _process(info: dict[str, Any]) -> Process:
     state, status = info["statename"], info["exitstatus"]
     end = f"left with exit status {status}" if status >= 0 else "was ended by a signal"
-    is_final = state == "EXITED" and status == NO_RETRY_STATUS  # by everybody, as after the last of its tries
+    is_final = (
+        state == "EXITED" and status == NO_RETRY_STATUS
+    )  # supervisord does not retry, as after the last of its tries
     was_executed = state in GONE and info["stop"] >= info["start"]
     return Process(info["name"], "FATAL" if is_final else state, info["pid"], end=end if was_executed else "")

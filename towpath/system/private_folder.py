@@ -1,12 +1,11 @@
-"""A folder that nobody but its owner and root can change or exchange, held by a descriptor.
+"""A folder that only its owner and root can change or replace, held by a descriptor.
 
 Its path is walked from the root, one component after the other, each opened with O_NOFOLLOW. A component is refused if it belongs
-to somebody else than us and root, or if others may write into it without the sticky bit. A link is followed if it is ours or
+to a user other than us and root, or if others may write into it without the sticky bit. A link is followed if it is ours or
 root's (`/tmp` on macOS, `/var/run`), and what it leads to is walked in the same manner.
 
-So nobody else can put another folder in the place of one that was opened, for as long as it is there, and its path may be
-handed to programs that know only paths. When it has been removed, the descriptor leads nowhere, while its path may lead to
-another user's folder: we use the descriptor.
+So no other user can replace an opened folder for as long as it exists, and its path may be given to programs that know only
+paths. When it has been removed, the descriptor leads nowhere, while its path may lead to another user's folder: we use the descriptor.
 
 Standard library alone: workers need it before anything else is imported.
 """
@@ -30,11 +29,11 @@ ON_THE_WAY = FOLDER | getattr(os, "O_PATH", 0)
 
 
 class NotPrivate(PermissionError):
-    """Another user could change what stands there; `strerror` is one sentence about it."""
+    """Another user could change the folder; `strerror` is one sentence about it."""
 
 
 class PrivateFolder:
-    """Made by `open`. Names of files are relative to it. made: how many components of its path did not exist before."""
+    """An open private folder, made by `open`. File names are relative to it. made: how many components of its path were new."""
 
     def __init__(self, path: Path, descriptor: int, made: int) -> None:
         self.path = path
@@ -68,7 +67,7 @@ class PrivateFolder:
 
     @contextlib.contextmanager
     def below(self, name: str) -> Iterator[int]:
-        """A descriptor of a folder in it, for a while."""
+        """A descriptor of a folder in it, while the context lasts."""
         descriptor = os.open(name, FOLDER, dir_fd=self.descriptor)
         try:
             yield descriptor
@@ -76,7 +75,7 @@ class PrivateFolder:
             os.close(descriptor)
 
     def names(self, below: str = ".") -> list[str]:
-        """What is in it, or in a folder in it."""
+        """The names of what is in it, or in a folder in it."""
         with self.below(below) as descriptor:
             return os.listdir(descriptor)  # noqa: PTH208 it has no path
 
@@ -89,7 +88,7 @@ class PrivateFolder:
             return file.read()
 
     def write(self, name: str, text: str) -> None:
-        """Whole or not at all, as others see it."""
+        """Write a file, so that readers see all of it or nothing."""
         above, slash, last = name.rpartition("/")
         draft = f"{above}{slash}.{last}.{os.getpid()}.draft"
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -106,13 +105,13 @@ class PrivateFolder:
         return True
 
     def remove(self, levels: int) -> None:
-        """Take away so many folders at the end of its path, as far as they are empty."""
+        """Remove this many folders at the end of its path, as far as they are empty."""
         for folder in (self.path, *self.path.parents)[:levels]:
-            with contextlib.suppress(OSError):  # others may have theirs beside it
+            with contextlib.suppress(OSError):  # other folders may be in it
                 folder.rmdir()
 
     def close(self) -> None:
-        """Hold it no longer."""
+        """Close the descriptor."""
         os.close(self.descriptor)
 
     def _must_be_ours(self) -> None:
@@ -157,7 +156,7 @@ class _PathWalk:
     def _make_folder(self, name: str) -> None:
         try:
             os.mkdir(name, PRIVATE, dir_fd=self.here)
-        except FileExistsError:  # somebody was quicker
+        except FileExistsError:  # another process was quicker
             return
         self.made += 1
 

@@ -1,10 +1,11 @@
 """The first process of a container, which takes over the processes whose parents have gone.
 
-The kernel makes process 1 their parent, and what it does not wait for stays as a zombie. A worker cannot wait for strangers: it would
-take exit statuses away from the `subprocess` of its application. So the command runs in a child, and process 1 does what an init does:
+The kernel makes process 1 their parent, and a process that it does not wait for stays as a zombie. A worker cannot wait for unknown
+processes: it would take exit statuses away from the `subprocess` of its application. So the command runs in a child, and process 1 does
+what an init does:
 
-* It waits for whatever ends, and leaves with the exit status of the command.
-* It hands signals on. A terminal sends Ctrl-C to both, so that is left to the terminal.
+* It waits for every process that ends, and exits with the exit status of the command.
+* It forwards signals. A terminal sends Ctrl-C to both, so that is left to the terminal.
 
 Standard library alone: it runs before anything else is imported, and stays small.
 """
@@ -17,12 +18,12 @@ from typing import NoReturn
 
 from towpath.system.standard_streams import STANDARD_INPUT
 
-KILLED_BY = 128  #: as shells say it: the exit code of a command that a signal has ended, without the signal's number
+KILLED_BY = 128  #: the exit code of a command that a signal has ended, less the number of the signal, as in shells
 OF_THE_TERMINAL = frozenset({signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGWINCH})
 
 
 def become_init() -> None:
-    """In process 1: go on in a child, and look after that. Elsewhere nothing."""
+    """In process 1, return in a child, and stay behind as its init. Elsewhere, return at once."""
     if os.getpid() != 1:
         return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
@@ -44,7 +45,7 @@ def _supervise(command: int) -> NoReturn:
 
 
 def _wait_for_ended(command: int) -> None:
-    """Leave if the command is among them."""
+    """Wait for every process that has ended, and exit if the command is one of them."""
     while True:
         pid, status = os.waitpid(-1, os.WNOHANG)
         if pid == command:

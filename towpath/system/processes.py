@@ -1,7 +1,7 @@
-"""Processes as the system knows them: by number and by the moment of their start, since numbers are used again.
+"""Processes as the system identifies them: by number and by the moment of their start, since numbers are used again.
 
-What `serve` starts is written down in the run folder (process_markers.py), so that whoever comes after a `serve` that was killed knows
-what it left behind. On Linux the system also tells each process when the one above it has died.
+`serve` records the processes that it starts in the run folder (process_markers.py), so that the `serve` after one that was killed knows
+what that left behind. On Linux the system also signals each process when its parent has died.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from dataclasses import dataclass
 from channel_layer.process import local_process
 
 PR_SET_PDEATHSIG = 1
-POLL_S = 0.05  #: where the system does not tell when a process ends
+POLL_S = 0.05  #: where the system does not report the end of a process
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """One process, told from others that had or will have its number. born: as the system says it."""
+    """One process, distinct from others that had or will have its number. born: the moment of its start, in the form of the system."""
 
     pid: int
     born: str
@@ -38,7 +38,7 @@ class Identity:
 
     @classmethod
     def parse(cls, text: str) -> Identity | None:
-        """The process that was written down as `text`, if it is still alive."""
+        """The process that was recorded as `text`, if it is still alive."""
         number, _, born = text.strip().partition(" ")
         if not (number.isascii() and number.isdecimal() and born):
             return None
@@ -54,7 +54,7 @@ class Identity:
         return 0 < self.pid <= local_process.PID_MAX and _born(self.pid) == self.born
 
     def send(self, number: signal.Signals) -> None:
-        """A signal; nothing if it has gone meanwhile, even if another process has its number now."""
+        """Send a signal. Nothing is sent if the process has gone, even if another one has its number now."""
         with contextlib.suppress(ProcessLookupError), _held(self) as descriptor:
             if descriptor is None:
                 os.kill(self.pid, number)
@@ -62,7 +62,7 @@ class Identity:
                 signal.pidfd_send_signal(descriptor, number)
 
     def wait_gone(self, timeout_s: float) -> bool:
-        """Wait until it has gone, at most so long. False: it is still there."""
+        """Wait until the process has gone, at most `timeout_s`. False if it is still there."""
         try:
             with _held(self) as descriptor:
                 if descriptor is None:
@@ -81,7 +81,7 @@ class Identity:
 
 @contextlib.contextmanager
 def _held(process: Identity) -> Iterator[int | None]:
-    """A descriptor of this very process, where the system has such. ProcessLookupError if it has gone."""
+    """A descriptor of exactly this process, where the system has such descriptors. ProcessLookupError if it has gone."""
     descriptor = _pidfd(process.pid)
     try:
         if not process.is_alive:
@@ -110,12 +110,12 @@ def _born(pid: int) -> str | None:
 
 
 def children_of(pid: int) -> list[Identity]:
-    """Those whom this process has started itself, where the system tells that."""
+    """The processes that this one has started itself, where the system reports them."""
     return [child for child in map(Identity.of, local_process.children(pid)) if child is not None]
 
 
 def end_all(processes: Sequence[Identity], timeout_s: float) -> None:
-    """SIGTERM to all, and SIGKILL to those that are still there when the patience is over: so long for each, one after the other."""
+    """Send SIGTERM to all, and SIGKILL to each that is still there after `timeout_s`; they are waited for one after the other."""
     for process in processes:
         process.send(signal.SIGTERM)
     left = [process for process in processes if not process.wait_gone(timeout_s)]
@@ -126,13 +126,13 @@ def end_all(processes: Sequence[Identity], timeout_s: float) -> None:
 
 
 def raise_descriptor_limit() -> None:
-    """The soft limit of file descriptors becomes the hard one: each socket is one."""
+    """Raise the soft limit of file descriptors to the hard one: each socket is one."""
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(ValueError, OSError):  # macOS calls its hard limit endless and takes less
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def end_with_parent(number: signal.Signals = signal.SIGTERM) -> None:
-    """Ask the system for a signal when the parent dies. Elsewhere than on Linux the next `serve` ends what is left."""
+    """Ask the system for a signal when the parent dies. On systems other than Linux the next `serve` ends such processes."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, number, 0, 0, 0)

@@ -1,9 +1,8 @@
-"""Where a process speaks, if anybody listens.
+"""Standard input, output and error, which never end or block the process.
 
-A terminal goes away or is stopped, the program behind a pipe ends or does not read, a disk is full, our parent closed the
-lot: none of that is a reason for what we serve to end, or to wait. Standard library and channel_layer/process/log_output.py alone: it
-runs before
-anything else is imported.
+A terminal goes away or is stopped, the program behind a pipe ends or does not read, a disk is full, our parent has closed all of
+them: none of that may end what we serve, or make it wait. Imports the standard library and channel_layer/process/log_output.py only:
+it runs before anything else is imported.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ _outputs: dict[int, LogOutput] = {}
 
 
 def open_closed() -> None:
-    """What came closed leads nowhere from now on: else the next socket gets its number, and hears what is said."""
+    """Open each stream that was closed on /dev/null: otherwise the next socket gets its number, and with it our output."""
     for number in (STANDARD_INPUT, STANDARD_OUTPUT, STANDARD_ERROR):
         try:
             os.fstat(number)
@@ -31,24 +30,24 @@ def open_closed() -> None:
 
 
 def write_line(text: str) -> None:
-    """A line on standard output, for whoever is there to read it."""
+    """Write a line to standard output."""
     write(STANDARD_OUTPUT, f"{text}\n".encode(errors="replace"))
 
 
 def write_lines(lines: bytes) -> None:
-    """The same of lines that are whole."""
+    """Write whole lines to standard output."""
     write(STANDARD_OUTPUT, lines)
 
 
 def write(descriptor: int, lines: bytes) -> None:
-    """On standard output or standard error, without waiting for a reader."""
+    """Write lines to standard output or standard error, without waiting for a reader."""
     if descriptor not in _outputs:
         _outputs[descriptor] = LogOutput(descriptor, _lost)
     _outputs[descriptor].write(lines)
 
 
 def flush() -> None:
-    """At the end of the process: what still waits for a reader has a moment more."""
+    """Give lines that still wait for a reader a moment more, at the end of the process."""
     for output in _outputs.values():
         output.flush()
 

@@ -1,8 +1,8 @@
-"""The folder that `serve` was started in, under the name that its user has for it.
+"""The working directory of `serve`, under the name that its user has for it.
 
-A deploy often leaves the name and changes what stands behind it: `current` is a link to another release, or the folder was
-taken away and made anew. Whoever is in a folder stays in the old one, unseen, and would load the old code for ever. So it is
-entered by its name again before anything is loaded; the shell tells the name in PWD, the system only where it has led to.
+A deployment often keeps the name and changes the folder: `current` is a link to another release, or the folder was removed and made
+anew. A process stays in the old folder without noticing, and would load the old code for ever. So the folder is entered by its
+name again before anything is loaded. The shell has the name in PWD; the system knows only the folder that it led to.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from towpath.errors import StartFailure
 
 
 def current() -> str | None:
-    """Absolute. None if the folder can be entered by no name: somebody with other rights may have put us here."""
+    """The absolute path. None if no path leads here: a process with other rights may have started us here."""
     try:
         here = str(Path.cwd())
     except FileNotFoundError:
@@ -30,7 +30,7 @@ def _leads_here(path: str) -> bool:
 
 
 def change_to(path: str | None) -> None:
-    """Be where `path` leads now. StartFailure if it leads nowhere."""
+    """Change to the folder to which `path` leads now. StartFailure if it leads nowhere."""
     if path is None:
         return
     try:
