@@ -64,7 +64,7 @@ def arguments(binary: str, folder: Path) -> list[str]:
     }
     if Path(binary).name == "valkey-server":  # an older redis-server does not have it, and would not start
         settings["latency-tracking"] = "no"  # histograms that are never read take a fifteenth of its time
-    return [binary, *(word for name, value in settings.items() for word in (f"--{name}", value))]
+    return [binary, *(part for name, value in settings.items() for part in (f"--{name}", value))]
 
 
 def url(folder: Path) -> str:
