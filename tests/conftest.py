@@ -50,5 +50,5 @@ def prefix() -> str:
 
 @pytest.fixture
 def redis_settings(redis_server: RedisServer, prefix: str) -> RedisSettings:
-    """The wire on the shared server."""
+    """Settings for the shared server."""
     return RedisSettings(url=redis_server.url, prefix=prefix)

@@ -94,7 +94,7 @@ def test_the_document_has_a_row_for_each_kind_of_packet_with_as_many_fields_as_a
 
 
 def test_the_document_has_a_row_for_each_reason_to_close() -> None:
-    """Numbers, statuses and close codes are those of both rooms."""
+    """Numbers, statuses and close codes are those of both packages."""
     table = TEXT[TEXT.index("**close** (6)") : TEXT.index("Any other number is treated as 4")]
     rows = {int(row[1]): row[2] for row in re.finditer(r"^\| (\d) \| (.*) \|$", table, re.MULTILINE)}
     assert sorted(rows) == sorted(Close)

@@ -44,7 +44,7 @@ def test_sockets_and_downloads_are_measured_too(tmp_path: Path) -> None:
     assert measured.count("| uvicorn |") == 4
 
 
-def test_a_profile_has_a_page_of_each_room_and_harms_no_process(tmp_path: Path) -> None:
+def test_a_profile_has_a_page_of_each_package_and_harms_no_process(tmp_path: Path) -> None:
     """The timer that interrupts Python would end the server of Redis' protocol, which a Python process becomes."""
     done = bench("--rows", "hello", "--servers", "towpath", "--profile", str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr

@@ -25,7 +25,7 @@ SLOWLY_S = 0.02  #: between two reads of a client that takes its time
 SAY_AGAIN_S = 1.0
 BEAT_S = 0.05  #: between two messages of an echoing socket
 
-#: For each door: method, kind, size of the body, how many clients.
+#: For each interface server: method, kind, size of the body, how many clients.
 EXCHANGES = (
     ("GET", "quick", 0, 2),
     ("POST", "quick", 10, 2),
@@ -49,12 +49,12 @@ KEEPERS = (
     ("POST", "long", 10, 1),
     ("PUT", "quick", 20_000, 1),
 )
-#: For each door: kind, how many that echo all the time, how many that are silent until the end.
+#: For each interface server: kind, how many that echo all the time, how many that are silent until the end.
 SOCKETS = (("plain", 2, 1), ("resumable", 3, 2), ("crash", 3, 2), ("hesitant", 2, 0), ("member", 2, 1))
 
 
 class Load:
-    """All clients of all doors. `begin`, then `finish`, then look at what they saw."""
+    """All clients of all interface servers. `begin`, then `finish`, then look at what they saw."""
 
     def __init__(self, ports: Sequence[int], seed: str) -> None:
         self.exchanges: list[Exchange] = []
@@ -79,7 +79,7 @@ class Load:
                     self._own(self._keeper(interface, method, kind, size_bytes, self._random()))
 
     def begin_sockets(self, sockets: Sequence[tuple[str, int, int]]) -> None:
-        """More of them, at each door; they stay like all others."""
+        """More of them, at each interface server; they stay like all others."""
         for interface in range(len(self._ports)):
             self._begin_sockets(interface, sockets)
 

@@ -37,7 +37,7 @@ MOVING = (Action.KILL, Action.FREEZE, Action.MOVE)
 
 @dataclass(frozen=True, slots=True)
 class Blow:
-    """One thing that was done. pid: to whom; door: which one, if it was an interface server."""
+    """One thing that was done to process `pid`; interface: the number of the interface server, if it was one."""
 
     victim: Victim
     action: Action

@@ -22,7 +22,7 @@ from tests.support.facts import until, until_async
 DEPTH = 8  #: so many wait for a worker, and the queue is one
 READ_WITHIN_S = 2.0  #: less than a lease; in this time a worker whose read waits in Redis is given something
 STOPPED_TIMES_MAX = 5
-#: Sockets that come while no worker moves: kind, how many at each door that echo, and that are silent.
+#: Sockets that come while no worker moves: kind, how many at each interface server that echo, and that are silent.
 LATECOMERS = (("plain", 1, 0), ("crash", 1, 0))
 
 
@@ -82,14 +82,14 @@ async def _readers(fleet: Fleet) -> list[Process]:
 
 @contextlib.asynccontextmanager
 async def _taken(scene: Scene) -> AsyncIterator[None]:
-    """Exchanges of each door have begun in a worker, and nothing of a response goes out."""
+    """Exchanges of each interface server have begun in a worker, and nothing of a response goes out."""
     async with _held(scene, "taken", lambda _name: True):
         yield
 
 
 @contextlib.asynccontextmanager
 async def _first_byte(scene: Scene) -> AsyncIterator[None]:
-    """Clients of each door have the first byte of a response, and the rest does not come."""
+    """Clients of each interface server have the first byte of a response, and the rest does not come."""
     async with _held(scene, "first_byte", scene.load.answered.__contains__):
         yield
 

@@ -140,7 +140,7 @@ def _judge(fleet: Fleet | ServedFleet, load: Load, harm: Harm, report: Report) -
 
 
 async def _answer(fleet: Fleet | ServedFleet, since: float, report: Report) -> None:
-    """New work flows: through each door, soon."""
+    """New work flows: through each interface server, soon."""
     for port in fleet.ports:
         await until_async(lambda port=port: _asked(port), f"an answer at port {port}", report.recovery_max_s)
     report.recovered_s = time.monotonic() - since

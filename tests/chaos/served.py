@@ -40,7 +40,7 @@ def send(pid: int, number: signal.Signals) -> None:
 
 
 class ServedFleet:
-    """All processes of one `serve`. There is one door: the listening socket that its interface servers share."""
+    """All processes of one `serve`. There is one way in: the listening socket that its interface servers share."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

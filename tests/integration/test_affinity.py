@@ -159,7 +159,7 @@ async def test_the_channels_of_a_worker_go_with_it(redis_settings: RedisSettings
         await until(lambda: not server._own._writers, "no way is left")
 
 
-async def test_two_reads_of_a_kind_bring_at_most_twice_what_a_worker_has_room_for(
+async def test_two_reads_of_a_kind_bring_at_most_twice_the_capacity_of_a_worker(
     redis_settings: RedisSettings,
 ) -> None:
     """OPERATIONS: two at a time with `--worker-concurrency 1`, and no more, however many wait at both channels."""

@@ -36,7 +36,7 @@ async def test_a_newer_generation_takes_all_new_websockets_and_any_takes_request
 
 
 async def test_what_a_newer_generation_does_not_take_waits_a_few_seconds_only(redis_settings: RedisSettings) -> None:
-    """P9's small sister: nobody waits because everybody declines. Here the newer worker has no room."""
+    """P9's small sister: nobody waits because everybody declines. Here the newer worker has no free capacity."""
     old = RecordedHost()
     async with (
         interface(redis_settings) as server,

@@ -1,4 +1,4 @@
-"""The door runs on uvloop, so its tests do."""
+"""The interface server runs on uvloop, so its tests do."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def test_a_process_that_fails_in_a_way_that_nobody_thought_of_says_so() -> None:
     assert "a bug of ours" in ended.stderr
 
 
-async def test_what_the_door_counts_and_what_the_pump_counts_is_told_together() -> None:
+async def test_what_connections_count_and_what_the_dispatcher_counts_is_reported_together() -> None:
     """P12. A message that was dropped is of no use in a counter that nobody reads."""
     server = InterfaceServer(InterfaceSettings())
     dispatcher = server._dispatcher

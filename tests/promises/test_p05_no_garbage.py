@@ -63,7 +63,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, P
 
 @pytest.mark.parametrize("load", [on_one_connection, each_on_its_own, sockets, refused])
 def test_nothing_is_left_to_the_garbage_collector(served: tuple[Server, Path], load: Callable[[Server], None]) -> None:
-    """P5. Neither at the door nor in the worker."""
+    """P5. Neither in the interface server nor in the worker."""
     server, told = served
     pids = [pid for role in ("interface", "worker") for pid in processes(server, role)]
     load(server)  # what is made once is made now

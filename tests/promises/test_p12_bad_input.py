@@ -145,7 +145,7 @@ GARBAGE = {
 }
 
 
-def test_garbage_on_the_wire_ends_nobody(tmp_path: Path, traces: Traces, url: str) -> None:
+def test_garbage_in_redis_ends_no_connection_of_others(tmp_path: Path, traces: Traces, url: str) -> None:
     """P12. In inboxes, on shared channels and in groups: dropped and counted; connections go on, and processes live."""
     with (
         towpath_interface(url, run_dir=tmp_path / "interface") as interface,

@@ -56,7 +56,7 @@ class Client:
         self._leaves_after_s = random.choice((0.0, 0.001, 0.01, 0.1, 1.0, 3.0)) if random.random() < 0.35 else None
 
     def arrive(self) -> None:
-        """The door opens. Runs on the loop of the interface server, as everything here."""
+        """The client connects. Runs on the loop of the interface server, as everything here."""
         scope: Event = {"type": "websocket" if self.kind == "websocket" else "http", "path": self.name, "headers": []}
         scope["client"] = [f"192.0.2.{int(self.name.rpartition('/')[2]) % ADDRESSES}", 1]
         if self.kind == "websocket":

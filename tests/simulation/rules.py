@@ -1,4 +1,4 @@
-"""The rules of the wire, each with a way to switch it off: what the simulation is worth is what it finds without them."""
+"""The rules of the Redis protocol, each with a way to switch it off: what the simulation is worth is what it finds without them."""
 
 from __future__ import annotations
 
@@ -404,7 +404,7 @@ _INHERITED = object()  #: the class has the attribute from its base
 
 @contextlib.contextmanager
 def switched_off(rule: str) -> Iterator[None]:
-    """The rooms without this rule."""
+    """The packages without this rule."""
     patches = {**FOUND, **RULES}[rule]
     before = [(owner, name, owner.__dict__.get(name, _INHERITED)) for owner, name, _ in patches]
     try:

@@ -1,4 +1,4 @@
-"""A server of the commands that the wire uses, in one process with everybody else and on virtual time.
+"""A server of the commands that Towpath uses, in one process with all others and on virtual time.
 
 It knows nothing of the network (network.py decides when a command arrives, and whether its answer does). Scripts are the real ones,
 run by a real Lua. What Redis would refuse or does not know here is an error, so that the simulation cannot flatter the code.

@@ -1,4 +1,4 @@
-"""Streams as Redis has them, as far as the wire uses them. No clock: the caller brings the moment in milliseconds."""
+"""Streams as Redis has them, as far as Towpath uses them. No clock: the caller brings the moment in milliseconds."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ class Socket(WebSocketInstance):
         self._resumable = scope["resumable"]
         self._joined = False
         self._talks = host.record.talks
-        self._told = Counter[str]()  # by task: who waits for room may be overtaken by another task
+        self._told = Counter[str]()  # by task: a task that waits for credit may be overtaken by another task
         self._found: int | None = None  # where the last instance has stopped, as this one was told
         self._heard: int | None = None
         self._disconnects = 0

@@ -1,4 +1,4 @@
-"""Both rooms, as they are shipped, on virtual time between a simulated network and simulated clients.
+"""Both processes, as they are shipped, on virtual time between a simulated network and simulated clients.
 
 `SIMULATION_SCHEDULES` says how many schedules run, `SIMULATION_FROM` where to begin: CI or a long night may look further than a developer.
 """

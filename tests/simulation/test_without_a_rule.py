@@ -1,4 +1,4 @@
-"""What the simulation is worth: with one rule of the wire switched off, some schedule breaks a promise.
+"""What the simulation is worth: with one rule of the protocol switched off, some schedule breaks a promise.
 
 Not asked of the search here, since no promise is at stake, another rule stands in, or the schedule is too rare:
 

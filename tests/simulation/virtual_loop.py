@@ -93,7 +93,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
             self._ready.append(handle)
             self._wake()
 
-    # -- asyncio.AbstractEventLoop, as far as the rooms use it
+    # -- asyncio.AbstractEventLoop, as far as the packages use it
 
     def time(self) -> float:
         return self.clock.now

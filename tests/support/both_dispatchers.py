@@ -1,4 +1,4 @@
-"""Both pumps in one process, over a real server: what is between a client's side and an application's."""
+"""Both dispatchers in one process, over a real Redis: what is between a client's side and an application's."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class RecordedInstance:
 
 
 class RecordedHost:
-    """A room in which each adopted connection becomes a RecordedInstance; `play` may act on it at once."""
+    """A host in which each adopted connection becomes a RecordedInstance; `play` may act on it at once."""
 
     def __init__(self, slots: int = 1000, play: Callable[[RecordedInstance], None] | None = None) -> None:
         self.slots = slots
@@ -144,7 +144,7 @@ class RecordedHost:
 
 
 def scope_of(kind: str = "http", method: str = "GET") -> Event:
-    """A scope as the door makes it."""
+    """A scope as the interface server makes it."""
     scope: Event = {
         "type": kind, "http_version": "1.1", "scheme": "http", "path": "/", "raw_path": b"/", "query_string": b"",
         "root_path": "", "headers": [[b"host", b"example"]], "client": ["127.0.0.1", 1], "server": ["127.0.0.1", 2],

@@ -1,4 +1,4 @@
-"""A door without a wire, for the tests of HTTP: an ASGI 3 application runs beside the real sockets, under real credit."""
+"""An interface server without Redis, for the tests of HTTP: an ASGI 3 application runs beside the real sockets, under real credit."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class Downstream:
             await self._wait()
 
     def _flush(self) -> None:
-        """What was sent in one turn of the loop arrives as one batch, as it does from the wire."""
+        """What was sent in one turn of the loop arrives as one batch, as it does from Redis."""
         outbox, self._outbox = self._outbox, []
         if outbox and not self.over():
             self.client.deliver([event for event, _ in outbox], sum(size for _, size in outbox))
@@ -150,7 +150,7 @@ class Downstream:
 
 
 class Ended(Exception):
-    """Raised by an application of a test: the wire says its last word with this ending."""
+    """Raised by an application of a test: the connection ends for this reason."""
 
     def __init__(self, end_reason: EndReason) -> None:
         super().__init__(end_reason)
@@ -185,7 +185,7 @@ class InProcessServer:
 
 
 class Served:
-    """A listening door and its address."""
+    """A listening server and its address."""
 
     def __init__(
         self, backend: InProcessServer, context: ServerContext, factory: ProtocolFactory, address: Any
@@ -261,7 +261,7 @@ class Client1:
 async def served(
     app: App, settings: InterfaceSettings | None = None, *, uds: str | None = None
 ) -> AsyncIterator[Served]:
-    """`app` behind a door on a free port of 127.0.0.1, or on a unix socket; nothing is left of it afterwards."""
+    """`app` behind a server on a free port of 127.0.0.1, or on a unix socket; nothing is left of it afterwards."""
     backend = InProcessServer(app)
     loop = asyncio.get_running_loop()
     settings = settings or InterfaceSettings(access_log=False)

@@ -1,4 +1,4 @@
-"""A door without a wire, for the tests of WebSockets: the test plays the pump and the application; the sockets are real."""
+"""An interface server without Redis, for the tests of WebSockets: the test plays dispatcher and application; the sockets are real."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ACCEPT: Event = {"type": "websocket.accept", "subprotocol": None, "headers": []}
 
 
 class Downstream:
-    """One connection as the pump sees it: an `Upstream` that remembers, and what the test says to the client's side."""
+    """One connection as the dispatcher sees it: an `Upstream` that remembers, and what the test sends to the client's side."""
 
     def __init__(self, client: Client, scope: Event, name: str) -> None:
         self.client: Any = client  # tests look at its slots
@@ -96,7 +96,7 @@ class ScriptedBackend:
 
 
 class Served:
-    """A listening door and its address."""
+    """A listening server and its address."""
 
     def __init__(self, backend: ScriptedBackend, context: ServerContext, factory: ProtocolFactory, port: int) -> None:
         self.backend = backend
@@ -125,7 +125,7 @@ async def served(
     on_open: Callable[[Downstream], None] | None = None,
     sweep_period_s: float = 0.02,
 ) -> AsyncIterator[Served]:
-    """A door on a free port of 127.0.0.1; nothing is left of it afterwards."""
+    """A server on a free port of 127.0.0.1; nothing is left of it afterwards."""
     backend = ScriptedBackend(on_open)
     loop = asyncio.get_running_loop()
     context = ServerContext.of(

@@ -192,7 +192,7 @@ def test_without_a_word_what_is_on_by_default_is_on(tmp_path: Path, project: Pat
             assert not socket.protocol.extensions
 
 
-def test_options_that_are_ours_reach_the_door(tmp_path: Path, project: Path) -> None:
+def test_options_that_are_ours_reach_the_interface_server(tmp_path: Path, project: Path) -> None:
     """Limits, health elsewhere, compression, and nobody believed."""
     values = {"limit-concurrency": "1", "max-body-size": "10", "health-path": "/up", "ws-per-message-deflate": "true"}
     values |= {"max-head-size": "2KiB", "max-target-size": "50", "max-headers": "12"}
@@ -211,7 +211,7 @@ def test_options_that_are_ours_reach_the_door(tmp_path: Path, project: Path) -> 
 
 
 def test_a_client_comes_back_to_the_worker_that_has_its_session(tmp_path: Path, project: Path) -> None:
-    """--sticky. Requests and WebSockets of one browser, among three workers; others go where there is room."""
+    """--sticky. Requests and WebSockets of one browser, among three workers; others go where there is free capacity."""
     (project / "remembering.py").write_text(REMEMBERING)
     values = {"sticky": "cookie", "workers": "3", "interfaces": "2"}
     with towpath_serve("remembering", run_dir=tmp_path, cwd=project, options=as_options(values)) as server:

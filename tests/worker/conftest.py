@@ -1,4 +1,4 @@
-"""A room without a wire: applications run for real, and a small `Downstream` keeps what they said."""
+"""An application host without Redis: applications run for real, and a small `Downstream` keeps what they sent."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ class Saying:
 
 
 class Hosts:
-    """Opens rooms for applications, and closes all of them at the end of the test."""
+    """Opens hosts for applications, and closes all of them at the end of the test."""
 
     def __init__(self) -> None:
         self.opened: list[AsgiHost] = []

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from channel_layer.protocol.flow_control import WINDOW_BYTES_MAX, WINDOW_BYTES_SMALL, Budget, Incoming, Outgoing
 
 
-def test_a_whole_message_may_go_while_any_room_is_left() -> None:
+def test_a_whole_message_may_go_while_any_credit_is_left() -> None:
     """P5. The bound of a buffer is its window and one message."""
     window = Outgoing(100)
     window.sent += 99

@@ -31,7 +31,7 @@ def test_the_union_of_the_pieces_is_the_scope_with_the_types_of_asgi() -> None:
     assert ScopeReader().read([pack({"type": "http"}), pack({"headers": []})]) == {"type": "http", "headers": []}
 
 
-def test_what_the_door_says_of_a_request_arrives() -> None:
+def test_what_the_interface_server_packs_of_a_request_arrives() -> None:
     """The pieces and the dict of one scope say the same, below a root path and behind a proxy too."""
     for place in (Place(PEER, OURS), Place(PEER, OURS, root_path="/under"), Place(None, ("/run/a.sock", None))):
         for asked in (head(), head(b"/%C3%A4", (HOST, (b"content-length", b"3")))):

@@ -1,4 +1,4 @@
-"""What the wire's shells do when an answer comes late, not at all, or as an error: on a server that the test plays."""
+"""A managed connection whose answers come late, not at all, or as errors: on a server that the test plays."""
 
 from __future__ import annotations
 
@@ -220,7 +220,7 @@ async def test_the_outbox_forgets_those_to_whom_nothing_is_to_be_said(redis: Pla
 
 
 class Nobody:
-    """A room in which nothing happens."""
+    """A host in which nothing happens."""
 
     def on_packets(self, sender: str, packets: list[list[object]]) -> None: ...
     def on_group_message(self, group: str, event: dict[str, object]) -> None: ...

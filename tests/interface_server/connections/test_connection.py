@@ -1,4 +1,4 @@
-"""The life of one connection, by its table: no wire, no socket, no clock."""
+"""The life of one connection, by its table: no Redis, no socket, no clock."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def test_once_the_instance_has_shown_life_nothing_is_kept() -> None:
     assert held.kept is None
 
 
-def test_a_whole_event_may_go_while_any_room_is_left() -> None:
+def test_a_whole_event_may_go_while_any_credit_is_left() -> None:
     """P5. And then nothing more until credit comes."""
     held = owned(POST, window=1)
     assert held.offer(PART, 10_000)

@@ -1,4 +1,4 @@
-"""What the pump does with packets that nobody can obey: over a real server, a played application on the other side."""
+"""Malformed packets at the interface server's dispatcher: over a real Redis, with an application that the test plays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who waits for a worker, and until when: no clock, no wire."""
+"""Connections that wait for a worker, and until when: no clock, no Redis."""
 
 from __future__ import annotations
 

@@ -331,7 +331,7 @@ async def test_the_next_request_waits_until_the_response_before_it_has_left():
 
 
 async def test_a_client_that_leaves_while_queued_is_withdrawn():
-    """P3. The pump hears of it once, and at once."""
+    """P3. The upstream is left once, and at once."""
     async with served(waiting, SETTINGS) as server:
         client = await server.connect()
         client.write(GET)
@@ -367,7 +367,7 @@ async def test_a_client_that_resets_in_mid_response_is_noticed():
 
 
 @pytest.mark.parametrize("end_reason", EndReason)
-async def test_each_ending_of_the_wire_is_told_to_a_client_that_has_heard_nothing_yet(end_reason: EndReason):
+async def test_each_end_reason_has_its_status_while_nothing_has_been_sent(end_reason: EndReason):
     async def ended(scope: Event, receive: Receive, send: Send) -> None:
         raise Ended(end_reason)
 
@@ -528,7 +528,7 @@ async def test_draining_answers_what_has_come_and_was_not_read_yet():
 # What we say ourselves.
 
 
-async def test_health_is_answered_without_a_worker_and_tells_whether_the_door_is_ready():
+async def test_health_is_answered_without_a_worker_and_tells_whether_the_server_is_ready():
     async with served(waiting, SETTINGS) as server:
         client = await server.connect()
         for path, ready, status in (

@@ -180,7 +180,7 @@ async def test_a_message_in_parts_is_one_fragmented_message_and_pushes_do_not_br
 
 
 async def test_a_pushed_message_is_framed_once_and_written_to_all() -> None:
-    """P10, the door's half of it."""
+    """P10, the interface server's half of it."""
     async with served(QUIET) as server:
         members = [await server.connect() for _ in range(3)]
         pushed = PushedMessage({"type": "websocket.send", "bytes": b"to all"})
@@ -321,7 +321,7 @@ async def test_all_long_reads_of_one_turn_share_one_time_so_that_many_who_flood_
 
 
 async def test_the_window_holds_also_where_a_long_read_is_cut() -> None:
-    """P5. Whoever waits for room does not go on because others have had their turn."""
+    """P5. A client that waits for credit does not go on because others have had their turn."""
     async with served(QUIET) as server:
         client, line = await server.connect()
         line.room = False

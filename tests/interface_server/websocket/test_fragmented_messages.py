@@ -25,7 +25,7 @@ TEXT_BEGINS, TEXT, CLOSE = 0x01, 0x81, 0x88
 
 @contextlib.asynccontextmanager
 async def listening(dispatcher: Dispatcher, redis_settings: RedisSettings) -> AsyncIterator[int]:
-    """The port at which this pump's clients arrive."""
+    """The port at which this dispatcher's clients arrive."""
     loop = asyncio.get_running_loop()
     context = ServerContext.of(InterfaceSettings(redis=redis_settings, access_log=False), dispatcher, loop, Counter())
     context.start()

@@ -118,9 +118,7 @@ async def test_the_access_log_shows_a_handshake_as_it_came(caplog: pytest.LogCap
         (upgrade_request(extra=b"Sec-WebSocket-Protocol: a b\r\n"), 400, b"connection: close"),
     ],
 )
-async def test_a_bad_handshake_is_refused_and_never_reaches_the_wire(
-    request_bytes: bytes, status: int, line: bytes
-) -> None:
+async def test_a_bad_handshake_is_refused_and_never_queued(request_bytes: bytes, status: int, line: bytes) -> None:
     """P12."""
     async with served() as server:
         client = await client_of(server)
@@ -175,7 +173,7 @@ async def test_an_ending_before_the_accept_is_its_status_and_afterwards_its_clos
         assert (first, int.from_bytes(payload[:2], "big")) == (0x88, end_reason.close_code)
         client.send(client_frame(CLOSE, payload))
         assert await client.rest() == b""
-        assert not line.gone.done(), "after an ending the wire hears nothing more"
+        assert not line.gone.done(), "after its end the upstream hears nothing more"
 
 
 async def test_a_denial_response_is_the_applications_own_and_streams() -> None:
@@ -228,7 +226,7 @@ async def test_a_denial_that_is_cut_is_seen_to_be_cut() -> None:
         {"type": "websocket.http.response.start", "status": 200, "headers": [(b"x", b"a\r\ny: z")]},
     ],
 )
-async def test_an_illegal_answer_of_the_application_is_500_and_never_on_the_wire(accept: dict[str, object]) -> None:
+async def test_an_illegal_answer_of_the_application_is_500_and_never_sent(accept: dict[str, object]) -> None:
     """P12."""
     async with served() as server:
         client, line = await server.connect(accept=False)

@@ -1,4 +1,4 @@
-"""A room in a few lines: whoever connects joins, and whatever one says all hear. At /tutorial one hears oneself, by each way."""
+"""A chat room in a few lines: clients join and all hear what one says. At /tutorial a client hears itself, by each way."""
 
 from __future__ import annotations
 

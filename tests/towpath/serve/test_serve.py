@@ -68,7 +68,7 @@ def status_of(server: Server) -> dict[str, list[dict[str, object]]]:
 
 
 def takes_nothing(server: Server) -> bool:
-    """True if every worker says that it has room for nobody."""
+    """True if every worker reports no free capacity."""
     free = [row["free"] for row in status_of(server)["processes"] if row["role"] == "worker"]
     return bool(free) and not any(any(each.values()) for each in free)  # type: ignore[attr-defined]  # JSON
 

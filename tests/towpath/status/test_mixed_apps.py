@@ -73,7 +73,7 @@ def test_another_app_under_the_same_prefix_is_refused_in_one_sentence(project: P
 
 
 def serving(redis_settings: RedisSettings, app: str, found: str = "") -> Dispatcher:
-    """The pump of a worker with this APP, which was found to be `found`."""
+    """The dispatcher of a worker with this APP, which was found to be `found`."""
     named = dataclasses.replace(redis_settings, app=found or app)
     return Dispatcher(WorkerSettings(redis=named, app=app), RecordedHost(), Counter())
 

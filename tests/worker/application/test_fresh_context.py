@@ -57,7 +57,7 @@ def wsgi():
 
 @pytest.fixture
 def loaded_here():
-    """What a module may do while it is imported, here: the room is opened in this context, as after loading."""
+    """What a module may do while it is imported, here: the host is opened in this context, as after loading."""
 
     def load():
         decimal.setcontext(decimal.Context(prec=50))

@@ -117,7 +117,7 @@ async def test_a_connection_goes_to_the_thread_with_the_least_work(hosts, new_do
 
 
 async def test_a_worker_whose_threads_are_busy_takes_nothing_and_says_when_it_can(hosts, new_downstream, http_scope):
-    """A slow view never holds up a request that another worker could take; the pump need not poll for the end of it."""
+    """A slow view never holds up a request that another worker could take; the dispatcher need not poll for the end of it."""
     release, told = threading.Event(), asyncio.Event()
     application = answering(lambda: release.wait(DEADLINE_S))
     host = await hosts.open(application, on_capacity=told.set, threads=2, concurrency=50)
@@ -149,7 +149,7 @@ async def test_a_thread_that_was_just_given_an_exchange_is_not_called_idle(hosts
 
 
 async def test_exchanges_that_wait_for_something_else_do_not_fill_the_threads(hosts, new_downstream, http_scope):
-    """An async view that waits long leaves its thread to others, and the pump is told so."""
+    """An async view that waits long leaves its thread to others, and the dispatcher is told so."""
     release, told = asyncio.Event(), asyncio.Event()
 
     async def application(scope, receive, send):

@@ -1,4 +1,4 @@
-"""Django, Starlette, FastAPI and Flask, unmodified, in the room. The same through real sockets: tests/applications."""
+"""Django, Starlette, FastAPI and Flask, unmodified, in the application host. The same through real sockets: tests/applications."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ async def test_django_hears_that_a_client_left(hosts, new_downstream, http_scope
 
 
 async def test_django_through_wsgi(hosts, new_downstream, http_scope, django_applications):
-    """The same project by its other door."""
+    """The same project by its other entry."""
     host = await hosts.open(django_applications[1], threads=2)
     downstream = await ask(
         host, new_downstream, http_scope, "POST", "/sync", b"data", headers=[[b"content-type", b"text/plain"]]

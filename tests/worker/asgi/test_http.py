@@ -45,7 +45,7 @@ async def test_a_response_leaves_in_order_and_is_complete_once(hosts, new_downst
 
 
 async def test_the_scope_is_completed_and_has_the_types_of_asgi(hosts, new_downstream, http_scope):
-    """Lists of the wire become ASGI's tuples; `asgi` and the reply channel are added; no lifespan means no state."""
+    """Lists of a packet become ASGI's tuples; `asgi` and the reply channel are added; no lifespan means no state."""
     seen = {}
 
     async def application(scope, receive, send):
@@ -162,7 +162,7 @@ async def test_a_complete_response_wakes_whoever_waits_for_the_disconnect(hosts,
     assert downstream.last_words == ["complete"]
 
 
-async def test_send_waits_while_the_line_has_no_room(hosts, new_downstream, http_scope):
+async def test_send_waits_while_there_is_no_credit(hosts, new_downstream, http_scope):
     """P5. The application goes at the client's pace."""
     sent = []
 
@@ -310,7 +310,7 @@ async def test_two_tasks_that_wait_in_send_do_not_cancel_each_other(hosts, new_d
 
 
 async def test_a_long_body_is_cut_and_waits_between_its_parts(hosts, new_downstream, http_scope):
-    """P5. A body of 200 000 bytes in one event leaves in parts of at most 64 KiB, each when there is room."""
+    """P5. A body of 200 000 bytes in one event leaves in parts of at most 64 KiB, each when there is credit."""
 
     async def application(scope, receive, send):
         await send(START)
@@ -559,7 +559,7 @@ async def test_stop_ends_the_instance_whether_it_has_begun_or_not(hosts, new_dow
 
 
 async def test_background_work_counts_as_running_until_it_ends(hosts, new_downstream, http_scope):
-    """The response is out, yet the worker is not free: what runs is counted, and the pump is told when it has ended."""
+    """The response is out, yet the worker is not free: what runs is counted, and the dispatcher is told when it has ended."""
     finish, told = asyncio.Event(), asyncio.Event()
 
     async def application(scope, receive, send):

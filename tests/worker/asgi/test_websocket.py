@@ -255,7 +255,7 @@ async def test_a_subprotocol_that_was_not_offered_is_the_applications_failure_an
 async def test_how_an_application_ends_is_told_to_the_clients_side(
     hosts, new_downstream, websocket_scope, accepted, caplog
 ):
-    """Returned: finished; raised: failed, with a traceback in the log. Whether it had accepted, the door knows."""
+    """Returned: finished; raised: failed, with a traceback in the log. The interface server knows whether it had accepted."""
 
     async def application(scope, receive, send):
         if accepted:
@@ -274,7 +274,7 @@ async def test_how_an_application_ends_is_told_to_the_clients_side(
 
 
 async def test_slots_of_websockets_are_counted_apart_from_exchanges(hosts, new_downstream, websocket_scope, http_scope):
-    """Sockets that are open for days must not use up the room for requests."""
+    """Sockets that are open for days must not use up the capacity for requests."""
 
     async def application(scope, receive, send):
         while (await receive())["type"] != "websocket.disconnect":

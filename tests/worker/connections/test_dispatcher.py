@@ -1,4 +1,4 @@
-"""What the worker's pump does with packets that nobody can obey: over a real server, a played client on the other side."""
+"""Malformed packets at the worker's dispatcher: over a real Redis, with a client that the test plays."""
 
 from __future__ import annotations
 

@@ -46,7 +46,7 @@ def should_defer(own: int, others: list[int]) -> bool:
     ],
 )
 def test_only_a_worker_with_more_than_the_mean_declines(own: int, others: list[int], expected: bool) -> None:
-    """P7. Sockets that are handed off come to those that have room in their hands."""
+    """P7. Sockets that are handed off come to workers that have free capacity."""
     assert should_defer(own, others) is expected
 
 
@@ -152,7 +152,7 @@ def test_a_worker_beyond_its_bound_has_a_surplus(own: int, others: list[int], ex
     assert placed(own, interface(own + sum(others)), *map(worker, others)).surplus(own) == expected
 
 
-def test_a_surplus_is_never_more_than_others_have_room_for() -> None:
+def test_a_surplus_is_never_more_than_others_have_capacity_for() -> None:
     """P7. What nobody takes would come back, and each time cost its application an instance."""
     full = worker(0, free={"http": 1, "websocket": 0})
     assert placed(700, interface(1400), worker(690), full, full).surplus(700) == 0

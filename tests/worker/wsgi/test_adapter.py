@@ -1,4 +1,4 @@
-"""WSGI applications in the room: PEP 3333, streams both ways, kept threads."""
+"""WSGI applications in the application host: PEP 3333, streams both ways, sync threads."""
 
 from __future__ import annotations
 

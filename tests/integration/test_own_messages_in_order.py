@@ -67,7 +67,7 @@ async def talking(redis_settings: RedisSettings, conversation: Conversation) -> 
 
     loaded = LoadedApplication(application, "asgi3", "test:application")
     host = AsgiHost(loaded, WorkerSettings(redis=redis_settings), lambda: dispatcher.read_more())
-    async with worker(redis_settings, host) as dispatcher:  # type: ignore[arg-type]  # a room like any other
+    async with worker(redis_settings, host) as dispatcher:  # type: ignore[arg-type]  # a host like any other
         yield
         await host._stop_all()
 
@@ -92,14 +92,14 @@ async def test_who_joins_accepts_and_sends_hears_itself(redis_settings: RedisSet
     close for what was said to a group before it."""
 
     async def conversation(layer: ChannelLayer, me: str, send: Send) -> None:
-        host = f"room{me.partition('!')[2]}"
-        await layer.group_add(host, me)
-        await layer.group_send(host, text("early"))
+        group = f"room{me.partition('!')[2]}"
+        await layer.group_add(group, me)
+        await layer.group_send(group, text("early"))
         await layer.send(me, text("mine"))
         await send(ACCEPT)
-        await layer.group_send(host, text("hello"))
+        await layer.group_send(group, text("hello"))
         await send(text("end"))
-        await layer.group_send(host, text("bye"))
+        await layer.group_send(group, text("bye"))
         await send({"type": "websocket.close"})
 
     async with interface(redis_settings) as server, talking(redis_settings, conversation):

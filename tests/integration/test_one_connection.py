@@ -1,4 +1,4 @@
-"""The way of a connection over the wire, with nothing but pumps on either side."""
+"""The way of a connection through Redis, with nothing but dispatchers on either side."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ async def test_a_body_flows_under_credit_and_stops_without(redis_settings: Redis
 
 
 async def test_a_response_stops_when_the_client_does_not_read(redis_settings: RedisSettings) -> None:
-    """P5. The application's `send()` waits: there is no room until bytes have left."""
+    """P5. The application's `send()` waits: there is no credit until bytes have left."""
     host = RecordedHost()
     async with interface(redis_settings) as server, worker(redis_settings, host):
         client = knock(server)
