@@ -156,6 +156,14 @@ def test_every_close_code_that_towpath_uses_is_listed_and_no_other() -> None:
 # Log lines
 
 
+def test_every_logger_is_listed_and_no_other() -> None:
+    """What an operator may set a level for; Autobahn's is a part of the interface server's."""
+    line = TEXT[TEXT.index("Loggers: ") : TEXT.index("Lines about one connection")]
+    listed = {name if name.startswith("towpath") else f"towpath{name}" for name in re.findall(r"`([\w.]+)`", line)}
+    made = {text for text in first_arguments("getLogger") if text.startswith("towpath.")}
+    assert listed == made - {"towpath.interface.autobahn"}
+
+
 def test_every_line_that_deserves_an_alarm_is_a_line_that_is_logged() -> None:
     """An alarm on a line that is worded otherwise never rings."""
     written = "\n".join(

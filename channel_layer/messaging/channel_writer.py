@@ -22,7 +22,7 @@ from channel_layer.redis import scripts as redis_scripts
 from channel_layer.redis.connection import Answer, OnAnswer, RedisConnection
 from channel_layer.redis.rejection_log import RejectionLog
 
-log = logging.getLogger("towpath.opener")
+log = logging.getLogger("towpath.writer")
 
 TTL_INTERVAL_S = 1.0
 RETRY_S = 0.25
