@@ -75,7 +75,7 @@ class Link:
 
     @property
     def consumed_sequence(self) -> int:
-        """The last number whose packet is consumed here. An end that consumes later than it receives overrides this."""
+        """The number of the last packet that is consumed here. An end that consumes later than it receives overrides this."""
         return self.received
 
     def credit_again(self) -> Packet | None:

@@ -4,7 +4,7 @@ Needed by applications that keep sessions in their process. With `cookie` each r
 worker's name, and the client sends it back. With `address` a client is known by its address, and nothing is stored at the client:
 interface servers agree on a first worker by rendezvous hashing, and remember which one took it.
 
-A client whose worker is gone is taken by any other, which is its worker from then on. No I/O here. PROTOCOL.md, "Affinity".
+If the worker of a client is gone, any other takes the client, and is its worker from then on. No I/O here. PROTOCOL.md, "Affinity".
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import NamedTuple, Protocol
 from channel_layer.protocol.events import Event
 
 COOKIE = "towpath-worker"
-#: Addresses of which the worker is remembered; beyond it the one that was heard of longest ago is forgotten.
+#: Addresses of which the worker is remembered; beyond it the one that connected longest ago is forgotten.
 ADDRESSES_MAX = 65_536
 
 _WITH_FIELDS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
@@ -30,7 +30,7 @@ class Tie(NamedTuple):
 
 
 class Affinity(Protocol):
-    """How clients are told apart, and tied to workers."""
+    """How clients are recognized, and tied to workers."""
 
     def tie(self, scope: Event) -> Tie | None:
         """The client of a connection; None: there is nothing to know it by."""
@@ -46,7 +46,7 @@ class Affinity(Protocol):
 
 
 class ByCookie:
-    """The client itself says which worker it had, in a cookie that our responses set."""
+    """The client sends the name of its worker in a cookie, which our responses set."""
 
     def __init__(self, root_path: str) -> None:
         self._path = root_path or "/"
@@ -67,11 +67,11 @@ class ByCookie:
         return ""
 
     def worker(self, tie: Tie, workers: Collection[str]) -> str | None:
-        """See `Affinity.worker`. A name that a client made up is the name of nobody, or of a worker that serves it like any other."""
+        """See `Affinity.worker`. A name that a client made up belongs to no worker, or to one that serves it like any other."""
         return tie.client if tie.client in workers else None
 
     def adopted(self, tie: Tie, worker: str) -> None:
-        """See `Affinity.adopted`. The response tells the client."""
+        """See `Affinity.adopted`. The response has the cookie."""
 
     def marked(self, events: list[Event], tie: Tie, worker: str) -> list[Event]:
         """See `Affinity.marked`: a cookie for the session of the browser, where the client has not got it already."""
@@ -86,10 +86,10 @@ class ByCookie:
 
 
 class ByAddress:
-    """A client is its address: behind a proxy, what X-Forwarded-For of a trusted peer says."""
+    """A client is its address: behind a proxy, the one in X-Forwarded-For of a trusted peer."""
 
     def __init__(self) -> None:
-        self._workers: dict[str, str] = {}  # by address; the last that was heard of stands last
+        self._workers: dict[str, str] = {}  # by address; the last that connected is last
 
     def tie(self, scope: Event) -> Tie | None:
         """See `Affinity.tie`. Behind a unix socket without a trusted proxy there is no address."""

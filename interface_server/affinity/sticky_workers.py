@@ -1,6 +1,6 @@
 """The workers that read a channel of their own, as one interface server knows them.
 
-A worker announces itself when it starts, its lease says so as long as it lives, and it is out of the question from the moment at
+A worker announces itself when it starts, its lease shows it as long as it lives, and it is not chosen any more from the moment at
 which it leaves or dies. What is not listed for a while is not there any more: an announcement may be newer than a list.
 No I/O here: `now` is monotonic seconds. PROTOCOL.md, "Affinity".
 """
@@ -38,7 +38,7 @@ class StickyWorkers:
             self._until[worker] = now + LISTED_FOR_S
 
     def listed(self, workers: Iterable[str], now: float) -> None:
-        """Those whose leases say that they take connections from a channel of their own, at this moment or a second ago."""
+        """The workers that take connections from a channel of their own, by their leases of this moment or a second ago."""
         for worker in workers:
             self.announced(worker, now)
         for worker in [worker for worker, until in self._until.items() if until < now]:

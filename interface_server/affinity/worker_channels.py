@@ -1,4 +1,4 @@
-"""The ways onto the channels of single workers, for clients that are tied to one of them.
+"""The writers to the channels of single workers, for clients that are tied to one of them.
 
 A worker's own channel is a shared channel that only this worker reads. What waits there when it leaves or dies is queued again
 where all others look. PROTOCOL.md, "Affinity".
@@ -17,7 +17,7 @@ from interface_server.affinity.sticky_workers import StickyWorkers
 
 
 class WorkerChannels:
-    """Of one interface server with `--sticky`. A worker is watched as long as there is a way to it."""
+    """The writers of one interface server with `--sticky`. A worker is watched as long as there is a writer to it."""
 
     def __init__(self, node: Node, affinity: Affinity) -> None:
         self._node = node
@@ -27,7 +27,7 @@ class WorkerChannels:
         self._time = asyncio.get_running_loop().time
 
     def writer(self, tie: Tie | None, kind: str) -> ChannelWriter | None:
-        """The way to the worker of this client; None: any worker may have it."""
+        """The writer to the worker of this client; None: any worker may have it."""
         worker = None if tie is None else self._affinity.worker(tie, self._workers)
         return None if worker is None else self._writers_to(worker)[kind]
 
@@ -45,7 +45,7 @@ class WorkerChannels:
         self._workers.announced(worker, self._time())
 
     def listed(self, leases: dict[str, dict[str, Any]]) -> None:
-        """What the leases of all processes say, by their names."""
+        """The contents of the leases of all processes, by their names."""
         takes = [worker for worker, facts in leases.items() if facts.get("own_channel") is True]
         self._workers.listed(takes, self._time())
 
@@ -54,7 +54,7 @@ class WorkerChannels:
         self._workers.left(worker)
 
     def died(self, worker: str) -> None:
-        """Nobody reads its channel any more."""
+        """It is dead: no process reads its channel any more."""
         self._workers.left(worker)
         writers = self._writers.pop(worker, None)
         if writers is not None:

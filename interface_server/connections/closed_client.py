@@ -1,7 +1,7 @@
-"""Stands in for the client of a WebSocket that was closed in good order between two owners, and is to be heard out.
+"""Stands in for the client of a WebSocket that closed in good order between two owners.
 
-Think of a letter whose writer has died: it is delivered all the same, and answers go nowhere. The client has been answered
-and its socket is gone; what it had said waits for the next owner, who gets it, and then the disconnect. P1, P7.
+The close handshake is complete and the socket is gone. Events of the client still wait for the next owner: it receives them, and
+then the disconnect. What it sends is dropped. P1, P7.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class ClosedConnection(Upstream, Protocol):
 
 
 class ClosedClient:
-    """A `Client` without a socket: takes all that it is sent, at once."""
+    """A `Client` without a socket: takes everything at once."""
 
     __slots__ = ("_upstream",)
 
@@ -37,7 +37,7 @@ class ClosedClient:
         self._upstream = upstream
 
     def adopted(self) -> None:
-        """There is no socket whose end could be heard: an instance that does not accept is told of it when that is late."""
+        """Disconnect an instance that does not accept in time: no socket is left that could end the wait."""
         self._upstream.services.after_accept_timeout(self._accept_overdue, self._upstream.epoch)
 
     def _accept_overdue(self, epoch: int) -> None:
@@ -46,19 +46,22 @@ class ClosedClient:
             upstream.leave(*upstream.leaving)
 
     def disconnect_if_delivered(self) -> None:
-        """Has an instance that has accepted, as it would be refused to after the disconnect, got all? Now the client has left."""
+        """Report the disconnect when the new instance has accepted and received everything that was waiting.
+
+        It must accept first: after the disconnect its accept would fail.
+        """
         upstream = self._upstream
         if upstream.accepted_here and not upstream.waiting:
             upstream.leave(*upstream.leaving)
 
     @property
     def mid_message(self) -> bool:
-        """There is nobody who could miss the rest of a message."""
+        """False: no client is left that could miss the rest of a message."""
         return False
 
     @property
     def request(self) -> str:
-        """It was a WebSocket."""
+        """Empty: it was a WebSocket."""
         return ""
 
     def deliver(self, events: Sequence[Event], size_bytes: int) -> None:

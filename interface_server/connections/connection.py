@@ -1,10 +1,10 @@
-"""The life of one connection at the interface server: who may speak for it, and what is done when something happens.
+"""One connection at the interface server: its owner, its state, and the events that it keeps for another start.
 
-Who owns it may die. Then it is judged (`replayable`): opened again as long as its client has seen nothing, a second start harms
-nobody, and everything that the first instance was given is still here; else it ends visibly.
+When its owner dies it is opened again if it is `replayable`: its client has seen nothing, a second start does no harm, and
+everything that the first instance received is still here. Else it ends visibly.
 
-DONE is forgotten at once. What others still say about a connection that is done is a *stray*: it moves nothing, and its sender
-is told (`is_from_owner`). PROTOCOL.md, "The life of a connection"; promises P1, P2, P3.
+A connection that is DONE is removed at once. Packets that still come for it are *stale*: they change nothing, and their sender is
+answered (`is_from_owner`). PROTOCOL.md, "The life of a connection"; promises P1, P2, P3.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ _OPEN_AGAIN = Action.OPEN_AGAIN
 _PENDING, _ACCEPTED_EARLIER, _ACCEPTED = Handshake
 _NEVER, _AFTER_DRAIN, _AFTER_CRASH = Resume
 
-#: How many owners may die under one connection before its client hears of it (an open WebSocket: within a minute). A request
-#: that kills must not kill them all.
+#: How many owners of one connection may die before it ends (of an open WebSocket: within a minute). A request that kills its worker
+#: must not kill all of them.
 DEATHS_MAX = 2
 DEATHS_REMEMBERED_S = 60.0
 #: How much of a body is kept for another start, once the first instance has begun to take it.
@@ -110,8 +110,10 @@ class Connection(Link):
         #: Events from the client for which there was no owner or no room.
         self.waiting: list[tuple[Event, int]] | None = None
         self.waiting_bytes = 0
-        self.reading_paused = False  # the client's side was told that there is no room
-        self.placed = self.came = 0  # of what its instance says by the layer: in its packets, and to groups
+        self.reading_paused = False  # the client's side was asked to stop reading
+        self.placed = self.came = (
+            0  # messages that its instance sends by the layer: places in its packets, and messages to groups that came
+        )
 
     @property
     def accepted(self) -> bool:
@@ -126,7 +128,7 @@ class Connection(Link):
     def transition(self, trigger: Trigger) -> Action:
         """Move by the table and return what has to be done."""
         if self._opens_again(trigger):
-            action = _OPEN_AGAIN  # nobody minds a second start: the first is a stray from now on
+            action = _OPEN_AGAIN  # a second start does no harm: packets of the first are stale from now on
             self.state = _QUEUED
         else:
             move = MOVES[self.state].get(trigger)
@@ -138,7 +140,7 @@ class Connection(Link):
         return action
 
     def _opens_again(self, trigger: Trigger) -> bool:
-        """Is this a happening that the table leaves to judgement, and does it lead to another start?"""
+        """True if this trigger requeues the connection instead of following the table."""
         if trigger is _UNKNOWN or trigger is _REDIS_EMPTY:
             return self.state is _QUEUED and self.may_start_twice
         if trigger is _OWNER_DIED or trigger is _STOPPED:
@@ -146,10 +148,13 @@ class Connection(Link):
         return False
 
     def owner_died(self, now: float, mid_message: bool = False) -> Action:
-        """Its owner is dead. now: monotonic seconds. torn: in the middle of a message to the client, which no other can finish."""
+        """Its owner is dead.
+
+        now: monotonic seconds. mid_message: a message to the client is incomplete, and no other owner can finish it.
+        """
         if self.accepted:
             if mid_message:
-                self.resume = _NEVER  # whatever the next owner said would be the end of that message
+                self.resume = _NEVER  # the next owner's first event would continue that message
             self.kept = None  # each event at most once: what the dead instance had is not repeated
             self.deaths = tuple(at for at in self.deaths if now - at < DEATHS_REMEMBERED_S)
         action = self.transition(_OWNER_DIED)
@@ -158,29 +163,32 @@ class Connection(Link):
 
     @property
     def replayable(self) -> bool:
-        """May another worker start it, its owner being lost? Its client has seen nothing then, or has asked for that."""
+        """True if another worker may start it after its owner was lost: its client has seen nothing, or its application asked for that."""
         if self.handshake is not _PENDING and self.resume is not _AFTER_CRASH:
             return False
         return self.may_start_twice and self.opening is not None and len(self.deaths) < DEATHS_MAX
 
     def adopted(self, owner: str, window: int) -> Action:
-        """The take script told us who owns this epoch, and how much it takes."""
-        self.outgoing.allow(window)  # first: what is no number raises here, and nothing has happened
+        """The take script has made `owner` the owner of this epoch, with a window of so many bytes."""
+        self.outgoing.allow(window)  # first: a value that is no number raises here, before anything has changed
         self.owner = owner
         return self.transition(_ADOPTED)
 
     def is_from_owner(self, sender: str, epoch: int) -> bool:
-        """Is this the word of the current owner? P2."""
+        """True if the current owner has sent this. P2."""
         return self.owner == sender and self.epoch == epoch and self.state is _OWNED
 
     def takes(self) -> None:
-        """The instance consumes: it was started. What must not start twice is not kept any longer, nor what is too long."""
+        """The application has started to consume this request.
+
+        A request that is not idempotent can no longer be replayed, so its body is dropped; so is one above REPLAY_SIZE_BYTES_MAX.
+        """
         self.started = True
         if not self.may_start_twice or (self.kept_bytes > REPLAY_SIZE_BYTES_MAX and self.resume is _NEVER):
             self.drop_opening()
 
     def filter_events(self, events: list[Event]) -> list[Event]:
-        """What of an instance's events its WebSocket's client is to see: not a second accept, and not what is for us."""
+        """The events that go on to the client of a WebSocket: without a second accept, and without what is for the interface server."""
         shown = []
         for event in events:
             kind = event["type"]
@@ -210,7 +218,7 @@ class Connection(Link):
                 del self.kept[:done]
 
     def hand_off(self, consumed: int, mid_message: bool = False) -> Action:
-        """The owner asks for another one, having received our events up to `consumed`. torn: as for `owner_died`."""
+        """The owner asks for another one, having received our events up to `consumed`. mid_message: as for `owner_died`."""
         if mid_message or self.handshake is not _ACCEPTED or self.resume is _NEVER:
             return self.transition(Trigger.ENDED)
         self.consumed(consumed)
@@ -222,7 +230,7 @@ class Connection(Link):
         self.kept = None
 
     def offer(self, event: Event, size_bytes: int) -> Packet | None:
-        """An event from the client: its packet, if it may go now; None: it waits."""
+        """Take an event from the client. Returns its packet, if it may go now; None: it waits."""
         if self.state is _OWNED and not self.waiting and self.outgoing.has_credit:
             return self._packet(event, size_bytes)
         if self.waiting is None:
@@ -241,10 +249,10 @@ class Connection(Link):
 
     @property
     def may_read(self) -> bool:
-        """May the client's side go on reading?
+        """True if the client's side may go on reading.
 
-        Between two owners an open WebSocket has a window here, as it had one with its owner: who is not read gets no answer to
-        its pings and its close, and nobody hears it leave.
+        Between two owners an open WebSocket has a window here, as it had one with its owner. A client that is not read would get no
+        answer to its pings and its close, and its departure would not be noticed.
         """
         if self.state is _OWNED:
             return not self.waiting and self.outgoing.has_credit
@@ -252,7 +260,7 @@ class Connection(Link):
 
     @property
     def has_undelivered_events(self) -> bool:
-        """Between two owners: has the client of an open WebSocket said what nobody has received? One that closes is heard out."""
+        """True if an open WebSocket is between two owners and events of its client wait. They are delivered even after it closes."""
         return self.accepted and self.state is _QUEUED and bool(self.waiting)
 
     def _packet(self, event: Event, size_bytes: int) -> Packet:
@@ -267,7 +275,7 @@ class Connection(Link):
         return self.data([event])
 
     def _next_epoch(self) -> None:
-        """Begin anew: what was forwarded and not consumed stands in front of what waits."""
+        """Begin the next epoch. Events that were forwarded and not consumed come before those that wait."""
         outstanding = self.delivered_bytes - self.incoming.consumed
         self.begin_epoch(Outgoing(0), Incoming(self.incoming.window, outstanding))
         self.owner = None

@@ -1,4 +1,4 @@
-"""What is said of a worker that has died with requests in hand: one of them may have been the reason."""
+"""The log line for a worker that died with requests in hand: one of them may have been the reason."""
 
 from __future__ import annotations
 

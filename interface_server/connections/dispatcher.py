@@ -1,7 +1,7 @@
-"""The pump between sockets and the wire: new connections out, packets in, each to the connection it is about.
+"""Between sockets and Redis: sends new connections out, and hands each packet that comes in to its connection.
 
-It decides nothing about a connection (connection.py) and knows no socket (interfaces.py). A packet that is not the word of a
-connection's current owner is a stray: counted, dropped and answered, so that whoever was forgotten learns it. PROTOCOL.md, P2.
+It decides nothing about a connection (connection.py) and knows no socket (interfaces.py). A packet that does not come from a
+connection's current owner is stale: it is counted, dropped and answered, so that its sender gives the connection up. PROTOCOL.md, P2.
 """
 
 from __future__ import annotations
@@ -51,10 +51,10 @@ _OF_OWNER: dict[int, Callable[[UpstreamConnection, list[Any]], None]] = {
 
 
 class Dispatcher:
-    """Implements `Backend` for the clients' side and `Receiver` for the wire."""
+    """Implements `Backend` for the clients' side and `Receiver` for the node."""
 
     def __init__(self, settings: InterfaceSettings, counters: Counter[str]) -> None:
-        """counters: those of the whole process, told with its lease."""
+        """counters: those of the whole process, which its lease shows."""
         self._settings = settings
         self.counters = counters
         self.draining = False
@@ -91,15 +91,15 @@ class Dispatcher:
     # -- life
 
     async def start(self) -> None:
-        """Stand on the wire. Raises LayerUnavailable."""
-        self._report()  # the first lease says it already
+        """Connect to Redis. Raises LayerUnavailable."""
+        self._report()  # before the first lease is written
         await self.node.start()
         if self._own is not None:
             await self.node.check_peers()  # clients come back to workers that they had before this process began
         self._tick()
 
     async def close(self) -> None:
-        """Leave the wire; whoever still holds a connection of ours learns it by our lease, which ends."""
+        """Disconnect from Redis. Workers that still own connections of this process learn it by its lease, which ends."""
         if self._timer is not None:
             self._timer.cancel()
         await self.node.close()
@@ -115,8 +115,8 @@ class Dispatcher:
         return len(self._connections)
 
     def _tick(self) -> None:
-        """Twice a second: who has waited for too long, and what is there to tell?"""
-        self._timer = self._loop.call_later(TICK_INTERVAL_S, self._tick)  # first: whatever happens below
+        """Twice a second: check timeouts, and report."""
+        self._timer = self._loop.call_later(TICK_INTERVAL_S, self._tick)  # first: also if something below raises
         now = self._loop.time()
         self.queue.check_timeouts(now)
         self.deliveries.check_timeouts()
@@ -133,7 +133,7 @@ class Dispatcher:
         figures = {"connections": len(self._connections), "websockets": self._websockets, "queued": len(self._timeouts)}
         self.node.report({**figures, "opened_total": self._opened}, self.counters)
 
-    # -- Door
+    # -- Backend
 
     def open(
         self, client: Client, scope: Scope, body: bytes, more_body: bool, *, expect_continue: bool = False
@@ -218,7 +218,7 @@ class Dispatcher:
                     upstream.abort()
 
     def _malformed(self, sender: str, packet: list[Any]) -> None:
-        """A packet of its owner cannot be understood, and that is a loss. Of anybody else it damages no connection."""
+        """A packet of its owner cannot be understood, and that is a loss. From any other sender it damages no connection."""
         number = INTERFACE_SERVER.connection_of(packet)
         upstream = None if number is None else self._connections.get(number)
         if upstream is not None and upstream.is_from_owner(sender, packet[2]):
@@ -243,7 +243,7 @@ class Dispatcher:
         for upstream in held:
             self.deliveries.owner_lost(upstream)
             if upstream.owner != node or upstream.state is not State.OWNED:
-                continue  # its last words have ended that
+                continue  # its last packets have ended that
             upstream.on_owner_died(self._loop.time())
 
     def on_redis(self, reachable: bool) -> None:
@@ -299,4 +299,4 @@ class Dispatcher:
         elif upstream.is_from_owner(sender, packet[2]):
             self.deliveries.send(upstream, packet[3], packet[4])
         else:
-            self.counters["packets.stale"] += 1  # of an earlier instance: read for the second time
+            self.counters["packets.stale"] += 1  # of an earlier instance: read a second time

@@ -1,7 +1,7 @@
-"""The wall inside the door: what the holder of a client's socket and the pump say to each other.
+"""The interface between the protocol handlers, which hold the clients' sockets, and the dispatcher, which talks to workers.
 
-On one side stands a `Client` (http1/connection.py, websocket/connection.py): it knows a socket and its protocol, and nothing
-of Redis, workers or epochs. On the other side stands the pump, which gives each client an `Upstream`: it knows the wire
+On one side is a `Client` (http1/connection.py, websocket/connection.py): it knows a socket and its protocol, and nothing of
+Redis, workers or epochs. On the other side is the dispatcher, which gives each client an `Upstream`: it knows Redis and workers,
 and nothing of sockets. Both run on the reactor thread, call each other directly, and never block.
 
 Sizes are those of `channel_layer.events.payload_size_bytes`: payload plus 64 bytes for each event. PROTOCOL.md, P1, P5.
@@ -20,7 +20,7 @@ from interface_server.groups.interfaces import PushedMessage
 
 
 class EndReason(Enum):
-    """Why the wire has nothing more to say about a connection; the client's side turns it into what its protocol knows.
+    """Why a connection has ended on the server's side; the client's side turns it into what its protocol knows.
 
     HTTP, nothing sent yet: the status below. HTTP, in mid-response: abort, so that the client can tell.
     WebSocket, not accepted yet: the status below. WebSocket, open: the close code below.
@@ -44,11 +44,11 @@ class EndReason(Enum):
 
 
 class Client(Protocol):
-    """One client's side of one connection. The pump calls; nothing here may raise."""
+    """One client's side of one connection. The dispatcher calls; nothing here may raise."""
 
     @property
     def mid_message(self) -> bool:
-        """Open WebSocket: has the client been given a part of a message, whose rest its owner has yet to say?"""
+        """True while a fragmented message to the client of an open WebSocket is incomplete."""
 
     @property
     def request(self) -> str:
@@ -57,14 +57,14 @@ class Client(Protocol):
     def adopted(self) -> None:
         """A worker has taken it: from now on the application's answer may be late. Again after each change of owner.
 
-        Said for WebSockets, and for HTTP where there is a `response_timeout_s`.
+        Called for WebSockets, and for HTTP where there is a `response_timeout_s`.
         """
 
     def deliver(self, events: Sequence[Event], size_bytes: int) -> None:
         """Events of the current owner, in order: `http.response.start`, `websocket.send`, … as the worker checked them.
 
         When their bytes have left for the kernel (at once while the transport's buffer is below its high-water mark),
-        say `upstream.delivered(size_bytes)`; sizes may be added up. Until then the application waits in `send()`.
+        call `upstream.delivered(size_bytes)`; sizes may be added up. Until then the application waits in `send()`.
         """
 
     def push(self, pushed: PushedMessage) -> None:
@@ -74,7 +74,7 @@ class Client(Protocol):
         """
 
     def end(self, end_reason: EndReason) -> None:
-        """The wire has said its last word about this connection; `upstream` must not be used again."""
+        """The connection is over; `upstream` must not be used again."""
 
     def resume(self) -> None:
         """There is room again after `forward` answered False: read the socket on."""
@@ -84,7 +84,7 @@ class Client(Protocol):
 
 
 class Upstream(Protocol):
-    """One connection's line to the wire. The client calls; after `leave`, or after `Client.end`, never again."""
+    """One connection's way to its worker. The client calls; after `leave`, or after `Client.end`, never again."""
 
     @property
     def channel(self) -> str:
@@ -92,9 +92,9 @@ class Upstream(Protocol):
 
     @property
     def owned(self) -> bool:
-        """Has a worker got it at present? While none has, nothing may be started for a client that is gone (P3).
+        """True while a worker owns it. While none does, nothing may be started for a client that is gone (P3).
 
-        So whoever holds a socket that is not read, and would not hear its end, looks for it.
+        So a protocol handler that does not read its socket, and would not notice its end, checks for it.
         """
 
     def forward(self, event: Event, size_bytes: int) -> bool:
@@ -107,19 +107,19 @@ class Upstream(Protocol):
         """So many bytes of delivered events have left for the kernel: credit for the application's `send()`."""
 
     def leave(self, code: int = ABNORMAL, reason: str = "") -> None:
-        """The client's side is over: the client went away, or the close handshake ended, or it was thrown out.
+        """The client's side is over: the client went away, or the close handshake ended, or the server closed it.
 
         The application gets `http.disconnect`, or `websocket.disconnect` with this code and reason. While the connection is
-        queued it is withdrawn, and never started (P3); but whoever has closed an open WebSocket in good order (any code but
-        1006) is heard out first: the next owner gets what waits, and then the disconnect.
+        queued it is withdrawn, and never started (P3). After an open WebSocket was closed in good order (any code but 1006) the
+        next owner receives first what waits, and then the disconnect.
         """
 
     def complete(self) -> None:
-        """The HTTP response is complete: the connection may be forgotten without a word to the worker."""
+        """The HTTP response is complete: the connection is removed, and no packet is sent to the worker."""
 
 
 class Backend(Protocol):
-    """Where a client's side brings a new connection: the pump."""
+    """Takes new connections from protocol handlers: the dispatcher."""
 
     @property
     def ready(self) -> bool:

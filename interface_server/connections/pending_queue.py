@@ -1,7 +1,7 @@
-"""The connections that no worker has: how they come into the shared channel of their kind, and what ends their wait but a worker.
+"""The connections that no worker owns: puts them on the shared channel of their kind, and ends their wait if no worker does.
 
-That is time, or a Redis that has lost the queue. What becomes of each then, connection.py decides; until when each waits,
-queue_timeouts.py knows. PROTOCOL.md, "The life of a connection".
+A timeout ends it, or a Redis that has lost the queue. connection.py decides what happens then; queue_timeouts.py knows until when
+each waits. PROTOCOL.md, "The life of a connection".
 """
 
 from __future__ import annotations
@@ -50,11 +50,11 @@ class QueuedConnection(EnqueueListener, Protocol):
         """True for an open WebSocket, which waits for its next owner."""
 
     def apply(self, trigger: Trigger) -> None:
-        """Move by the table of states, and do what it says."""
+        """Move by the table of states, and carry out its action."""
 
 
 class PendingQueue:
-    """Of one pump's connections, which it finds in `connections` by their numbers."""
+    """The queue of one dispatcher; it finds the connections by their numbers."""
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class PendingQueue:
         """own: where clients stay with one worker."""
         self._connections = connections
         self._counters = counters
-        #: Whoever is adopted or done is taken out of them by the pump.
+        #: The dispatcher takes out of them the connections that are adopted or done.
         self.timeouts = QueueTimeouts(settings.queue_wait_s, settings.resume_wait_s, settings.lease_ttl_s)
         self._wait_ms = int(settings.queue_wait_s * 1000)
         self._resume_wait_ms = int(settings.resume_wait_s * 1000)
@@ -79,7 +79,7 @@ class PendingQueue:
         self._loop = asyncio.get_running_loop()
 
     def put(self, connection: QueuedConnection) -> None:
-        """Queue it; it hears of the outcome."""
+        """Queue it. The outcome comes by its `opened`."""
         assert connection.opening is not None
         accepted = connection.accepted
         scope, body, more_body = connection.opening
@@ -108,11 +108,11 @@ class PendingQueue:
         self.put(connection)
 
     def await_outcome(self, connection: QueuedConnection) -> None:
-        """Whether it is queued is not known: if somebody took it, that somebody lives and says so soon."""
+        """Whether it is queued is not known. A worker that has taken it, and lives, has sent its adoption soon."""
         self.timeouts.await_outcome(connection.number, self._loop.time())
 
     def withdraw(self, connection: QueuedConnection, if_gone: Trigger | None = None) -> None:
-        """Take its entry back, if it is there and we know where. if_gone: what happens to the connection if it is not there."""
+        """Take its entry back, if its id is known. if_gone: the trigger if the entry is not there."""
         if connection.entry_id is None:
             return
         epoch = connection.epoch
@@ -125,45 +125,45 @@ class PendingQueue:
         connection.writer.withdraw(connection.entry_id, connection.entry_size, answered)
 
     def recheck(self, connection: QueuedConnection) -> None:
-        """If its entry is there all the same we take it back: then surely nobody else has it, nor ever will."""
+        """Redis may have lost its entry. Take it back if it is still there: then no worker has it, nor ever will."""
         if connection.entry_id is None:
             connection.apply(Trigger.REDIS_EMPTY)
         else:
             self.withdraw(connection, if_gone=Trigger.REDIS_EMPTY)
 
     def check_timeouts(self, now: float) -> None:
-        """Whose wait is over?"""
+        """End the waits that are over."""
         for number in self.timeouts.due(now):
             if (connection := self._connections.get(number)) is not None:
                 self._counters["queue.timeout"] += 1
                 connection.apply(Trigger.WAIT_OVER)
 
     def recheck_queued(self) -> None:
-        """Redis has lost data: whose entry is there still?"""
+        """Redis has lost data: recheck the entry of each connection that waits."""
         log.warning("Redis has lost its data: %d connections were queued", len(self.timeouts))
         for number in self.timeouts.queued():
             self.recheck(self._connections[number])
 
     def enter(self, era: str) -> None:
-        """This is the life of Redis' data from now on."""
+        """Redis' data is of this era from now on."""
         before, self._era = self._era, era
         if before not in ("", era):
             self._era_changed()
 
     def _era_changed(self) -> None:
-        """Redis has lost its data, or another server is Redis now: who is queued is queued no more."""
+        """Redis has lost its data, or another server is Redis now: nothing that was queued is queued any more."""
         log.warning("Redis has begun a new life: %d connections were queued", len(self.timeouts))
         for number in self.timeouts.queued():
             self._connections[number].apply(Trigger.REDIS_EMPTY)
 
     def worker_died(self, worker: str) -> None:
-        """Nobody reads its own channel any more: what waits there is withdrawn, and queued for all."""
+        """No process reads its own channel any more: what waits there is withdrawn, and queued for all workers."""
         if self._own is None:
             return
         self._own.died(worker)
         for number in self.timeouts.queued():
             connection = self._connections[number]
-            known = connection.entry_id is not None  # else its opener says where it stands
+            known = connection.entry_id is not None  # else `opened` brings its id
             if connection.writer.worker == worker and known:
                 self.recheck(connection)
 

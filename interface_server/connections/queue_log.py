@@ -1,6 +1,6 @@
-"""Connections that no worker takes, told to people.
+"""Logs that connections of this interface server wait and no worker takes them, and the end of that.
 
-Looked at twice a second. What was queued by other interface servers is theirs to tell.
+Checked twice a second. Other interface servers log their own.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from interface_server.connections.queue_timeouts import QueueTimeouts
 
 log = logging.getLogger("towpath.interface")
 
-LONG_S = 1.0  #: a wait that is told, if there is such a one for SETTLES_S
+LONG_S = 1.0  #: a wait that is logged, if there is one so long for SETTLES_S
 SETTLES_S = 2.0
 
 
 class QueueLog:
-    """Of one interface server's waits."""
+    """The log of one interface server."""
 
     def __init__(self, timeouts: QueueTimeouts) -> None:
         self._timeouts = timeouts

@@ -1,8 +1,8 @@
-"""Who waits for a worker, and until when.
+"""Which connections wait for a worker, and until when.
 
-Three waiting rooms. In the first are new connections, in the second open WebSockets between two owners; whoever has waited there
-long enough is withdrawn, and goes to the third: if somebody has taken it, that somebody has said so already, and the answer is
-about to be read. In each of the first two everybody waits equally long, so they stand in the order of their ends.
+There are three queues. The first has new connections, the second open WebSockets between two owners. A connection that has waited
+long enough there is withdrawn, and goes to the third: a worker that has taken it has sent its adoption already, which is about to be
+read. All waits of one of the first two queues are equally long, so their connections are in order of expiry.
 
 No clock here: the caller brings `now` (monotonic, seconds). PROTOCOL.md, "The life of a connection".
 """
@@ -34,7 +34,7 @@ class QueueTimeouts:
 
     def begin(self, number: int, resumed: bool, now: float) -> None:
         """It is queued (anew: behind all others)."""
-        if self._resuming or self._overdue or number in self._queued:  # nearly always nobody is in the last two rooms
+        if self._resuming or self._overdue or number in self._queued:  # the last two queues are nearly always empty
             self.end(number)
         if resumed:
             self._resuming[number] = now + self._resume_s
@@ -42,7 +42,7 @@ class QueueTimeouts:
             self._queued[number] = now + self._queue_s
 
     def await_outcome(self, number: int, now: float) -> None:
-        """Whether it is queued is not known: if somebody took it, that somebody lives and says so soon."""
+        """Whether it is queued is not known. A worker that has taken it, and lives, has sent its adoption soon."""
         self.end(number)
         self._overdue[number] = now + self._unknown_s
 
@@ -53,7 +53,7 @@ class QueueTimeouts:
             self._overdue.pop(number, None)
 
     def longest_s(self, now: float) -> float:
-        """How long the one has waited that waits longest; 0.0 if nobody does."""
+        """The longest wait at present; 0.0 if no connection waits."""
         begun = [now]
         for queue, wait_s in ((self._queued, self._queue_s), (self._resuming, self._resume_s)):
             begun += [end - wait_s for end in islice(queue.values(), 1)]
@@ -64,7 +64,7 @@ class QueueTimeouts:
         return [*self._queued, *self._resuming]
 
     def due(self, now: float) -> list[int]:
-        """Whose wait is over; those that could still be taken wait for that answer from now on."""
+        """The connections that have waited long enough. Those that could still be taken wait for that answer from now on."""
         due = [number for number, end in self._overdue.items() if end <= now]
         for number in due:
             del self._overdue[number]
@@ -77,5 +77,5 @@ class QueueTimeouts:
 
 
 def _over(queue: dict[int, float], now: float) -> list[int]:
-    """Those in front whose end has come."""
+    """The connections at the front that have expired."""
     return list(takewhile(lambda number: queue[number] <= now, queue))

@@ -1,7 +1,7 @@
-"""The end of patience with a Redis that is away: what workers have in hand ends visibly, and open WebSockets stay.
+"""Which connections to end when Redis has been unreachable for longer than `redis_outage_timeout_s`.
 
-Think of a telephone line that is dead: whoever has asked something hangs up after a while; whoever only keeps in touch does not. Who is
-queued has a wait of its own. PROTOCOL.md, "When Redis comes back"; P9.
+Running exchanges and handshakes end, open WebSockets do not. A queued connection has a timeout of its own.
+PROTOCOL.md, "When Redis comes back"; P9.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ AConnection = TypeVar("AConnection", bound=Connection)
 def connections_to_end_after_outage(
     connections: Iterable[AConnection], since_last_renewal_s: float, settings: InterfaceSettings
 ) -> list[AConnection]:
-    """since_last_renewal_s: since our lease was renewed last. That happens each second: less than a lease would be a guess."""
+    """since_last_renewal_s: since the last renewal of our lease. One is due each second, so less than a TTL proves nothing."""
     if since_last_renewal_s <= max(settings.redis_outage_timeout_s, settings.redis.lease_ttl_s):
         return []
     return [held for held in connections if held.state is State.OWNED and not held.accepted]

@@ -36,7 +36,7 @@ class ConnectionServices(Protocol):
     """HTTP clients hear of an adoption too, as their answers are timed."""
 
     def adopted(self, connection: Connection) -> None:
-        """A worker owns it now: it waits no longer, and the life of its owner matters."""
+        """A worker owns it now: it leaves the queue, and its owner is watched."""
 
     def release(self, owner: str) -> None:
         """A connection has this owner no more, and goes on."""

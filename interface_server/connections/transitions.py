@@ -2,10 +2,10 @@
 
                   ┌───────────────────────────── open again, next epoch ─────────────────────────────┐
                   ▼                                                                                   │
-    QUEUED: open is on its channel; nobody owns us yet  ── adopted ──▶  OWNED: events flow both ways ─┤
+    QUEUED: open is on its channel; it has no owner     ── adopted ──▶  OWNED: events flow both ways ─┤
        │ wait over, or the outcome of `open` is unknown                      ▲                        │
        ▼                                                                     │                        │
-    OVERDUE: whoever took us has said so in our inbox already  ── adopted ───┘          DONE ◀────────┘
+    OVERDUE: a worker that took it has sent that already       ── adopted ───┘          DONE ◀────────┘
 
 The moves that depend on more than the state are `Connection.transition`'s. PROTOCOL.md, "The life of a connection".
 """
@@ -27,7 +27,7 @@ class State(Enum):
 
 
 class Trigger(Enum):
-    """What can happen to a connection."""
+    """What happens to a connection."""
 
     __hash__ = object.__hash__  # by identity; Enum's own is Python code, and stands in every look-up
 
@@ -36,45 +36,45 @@ class Trigger(Enum):
     FULL = auto()  #: the channel was full
     UNAVAILABLE = auto()  #: Redis was not reachable; nothing was added
     UNKNOWN = auto()  #: `open` was sent and never answered
-    WAIT_OVER = auto()  #: nobody adopted it in time
+    WAIT_OVER = auto()  #: no worker has adopted it in time
     WITHDRAWN = auto()  #: the cancel script won
-    NOT_STARTED = auto()  #: the owner says that it will not start it, or somebody that nobody has taken it
-    ENDED = auto()  #: the owner says that the instance is over
+    NOT_STARTED = auto()  #: the owner will not start it, or another worker found that none had taken it
+    ENDED = auto()  #: the instance is over, by a packet of the owner
     OWNER_DIED = auto()
     HANDED_OFF = auto()  #: the owner asks for another one; the WebSocket stays open
     STOPPED = auto()  #: the owner's time to finish is over
-    REDIS_EMPTY = auto()  #: what was queued is queued no more, or in another life of Redis' data
+    REDIS_EMPTY = auto()  #: its entry is lost, or of another era
     PACKETS_LOST = auto()
-    OUTAGE = auto()  #: Redis has been away for longer than anybody wants to wait
-    LEFT = auto()  #: the client is gone
+    OUTAGE = auto()  #: Redis has been unreachable for longer than `redis_outage_timeout_s`
+    LEFT = auto()  #: the client has left
     COMPLETE = auto()  #: the response is complete
-    ABORTED = auto()  #: an error in this program: how it stands is not known any more
+    ABORTED = auto()  #: after an error in this program, when the state is not certain
 
 
 class Action(Enum):
-    """What the shell then has to do."""
+    """What the shell does then."""
 
     __hash__ = object.__hash__  # by identity; Enum's own is Python code, and stands in every look-up
 
     NOTHING = auto()
-    FLOW = auto()  #: send what waits, as far as there is room
+    FLOW = auto()  #: send what waits, as far as there is credit
     OPEN_AGAIN = auto()  #: queue it again; the epoch was raised
     AWAIT = auto()  #: wait for an adoption that may come, and not for long
     WITHDRAW = auto()  #: run the cancel script
-    CANCEL_OWNER = auto()  #: tell the owner that it is over
+    CANCEL_OWNER = auto()  #: cancel it at the owner
     END_FULL = auto()
     END_LATE = auto()
     END_UNAVAILABLE = auto()
     END_DIED = auto()
     END_UNKNOWN = auto()
-    END_PACKETS_LOST = auto()  #: and tell the owner
-    END_OUTAGE = auto()  #: and tell the owner, once that is possible
-    END_AS_REPORTED = auto()  #: for the reason that the owner gave
+    END_PACKETS_LOST = auto()  #: and cancel it at the owner
+    END_OUTAGE = auto()  #: and cancel it at the owner, once that is possible
+    END_AS_REPORTED = auto()  #: for the reason that the owner reported
 
 
 _T, _S, _A = Trigger, State, Action
 
-#: Every legal move. A pair that is missing is an error in this program, never a shrug.
+#: Every legal move. A pair that is missing is an error in this program.
 MOVES: dict[State, dict[Trigger, tuple[State, Action]]] = {
     _S.QUEUED: {
         _T.ADOPTED: (_S.OWNED, _A.FLOW),
@@ -86,7 +86,7 @@ MOVES: dict[State, dict[Trigger, tuple[State, Action]]] = {
         _T.LEFT: (_S.DONE, _A.WITHDRAW),
         _T.NOT_STARTED: (_S.QUEUED, _A.OPEN_AGAIN),
         _T.REDIS_EMPTY: (_S.OVERDUE, _A.AWAIT),  # as UNKNOWN: it may have been taken before
-        # Redis lost data, and our entry was there all the same: nobody has it.
+        # Redis lost data, and the entry was still there: no worker has it.
         _T.WITHDRAWN: (_S.QUEUED, _A.OPEN_AGAIN),
         _T.ABORTED: (_S.DONE, _A.END_PACKETS_LOST),
     },
@@ -100,7 +100,7 @@ MOVES: dict[State, dict[Trigger, tuple[State, Action]]] = {
         _T.UNKNOWN: (_S.OVERDUE, _A.NOTHING),  # it waits for an adoption already
         _T.WAIT_OVER: (_S.DONE, _A.END_UNKNOWN),
         _T.REDIS_EMPTY: (_S.OVERDUE, _A.NOTHING),
-        _T.LEFT: (_S.DONE, _A.NOTHING),  # an adoption that comes is a stray, and is told so
+        _T.LEFT: (_S.DONE, _A.NOTHING),  # an adoption that comes is stale, and is answered
         _T.ABORTED: (_S.DONE, _A.END_PACKETS_LOST),
     },
     _S.OWNED: {
@@ -111,11 +111,11 @@ MOVES: dict[State, dict[Trigger, tuple[State, Action]]] = {
         _T.STOPPED: (_S.DONE, _A.END_AS_REPORTED),  # the same
         _T.REDIS_EMPTY: (_S.OWNED, _A.NOTHING),  # `sync` decides
         _T.PACKETS_LOST: (_S.DONE, _A.END_PACKETS_LOST),
-        _T.OUTAGE: (_S.DONE, _A.END_OUTAGE),  # who is queued has a wait of its own
+        _T.OUTAGE: (_S.DONE, _A.END_OUTAGE),  # a queued connection has a timeout of its own
         _T.LEFT: (_S.DONE, _A.CANCEL_OWNER),
         _T.COMPLETE: (_S.DONE, _A.NOTHING),
         _T.ABORTED: (_S.DONE, _A.END_PACKETS_LOST),
-        # The answers about our way to the owner come after it: late, ordinary, and without meaning.
+        # Answers about `open` and `cancel.lua` that come after the adoption: ordinary, and without meaning.
         _T.FULL: (_S.OWNED, _A.NOTHING),
         _T.UNAVAILABLE: (_S.OWNED, _A.NOTHING),
         _T.UNKNOWN: (_S.OWNED, _A.NOTHING),
@@ -126,7 +126,7 @@ MOVES: dict[State, dict[Trigger, tuple[State, Action]]] = {
 
 
 class IllegalMove(Exception):
-    """A happening for which the table has no place: an error in this program, whoever's packet brought it to light."""
+    """A trigger that the table does not have for this state: an error in this program, whatever packet brought it to light."""
 
 
 #: The usual end of an exchange, looked up once: it needs no action, and comes with every request.

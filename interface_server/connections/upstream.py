@@ -1,6 +1,6 @@
-"""One connection's line from its client to the wire: obeys what `connection.py` decides.
+"""One connection between its client and its worker: carries out what `connection.py` decides.
 
-It is the connection itself with a hand on either side: `client` holds the socket, `services` lead to workers and to Redis. One
+`client` holds the socket, `services` lead to workers and to Redis. A subclass of the core rather than an object beside it: one
 object per connection, for the sake of its memory.
 """
 
@@ -34,12 +34,12 @@ _END_REASON_OF_ACTION = {
     Action.END_PACKETS_LOST: EndReason.PACKETS_LOST,
     Action.END_OUTAGE: EndReason.OUTAGE,
 }
-#: Said of who asks to be let in. Who is open already is told to come again.
+#: The ends of a connection that is not accepted yet. The client of an open WebSocket is asked to connect again.
 _NOT_ACCEPTED = frozenset((Action.END_FULL, Action.END_LATE, Action.END_UNAVAILABLE))
-#: What the owner is told of an end that he cannot know of.
+#: What the owner is sent at an end that it cannot know of.
 _CANCEL_OF_ACTION = {Action.END_PACKETS_LOST: Cancel.PACKETS_LOST, Action.END_OUTAGE: Cancel.LEFT}
 
-#: By the number in a `close` packet: what its client learns.
+#: By the number in a `close` packet: the reason for the client's side.
 END_REASON_OF_CLOSE: dict[int, EndReason] = {
     Close.FINISHED: EndReason.FINISHED,
     Close.FAILED: EndReason.FAILED,
@@ -54,7 +54,7 @@ TRIGGER_OF_REFUSAL = {
     int(AdoptionRefusal.LEAVING): Trigger.NOT_STARTED,
 }
 
-#: Code and reason of a client that went without a word.
+#: Code and reason of a client that left without a close frame.
 LOST = (ABNORMAL, "")
 
 _OWNED, _DONE, _FLOW = State.OWNED, State.DONE, Action.FLOW  # see connection.py
@@ -105,7 +105,7 @@ class UpstreamConnection(Connection):
     def delivered(self, size_bytes: int) -> None:
         """See `Upstream.delivered`."""
         if self.owner is None:
-            self.incoming.consumed += size_bytes  # between two owners: the next one is told
+            self.incoming.consumed += size_bytes  # between two owners: the window of the next one counts it
             return
         total = self.incoming.consume(size_bytes, self.services.budget)
         if total is not None:
@@ -116,13 +116,15 @@ class UpstreamConnection(Connection):
         self.leaving = (code, reason)
         if code != ABNORMAL and self.has_undelivered_events and not self.services.draining:
             self.client, self.reading_paused = ClosedClient(self), True
-            self.incoming.consumed = self.delivered_bytes  # what was on its way when it closed is in nobody's hands
+            self.incoming.consumed = (
+                self.delivered_bytes
+            )  # what was on its way when it closed takes no part of the window any more
             return
         self.apply(Trigger.LEFT)
 
     def complete(self) -> None:
         """See `Upstream.complete`."""
-        if self.state is _OWNED:  # as the table says, without the way through it: this ends every exchange
+        if self.state is _OWNED:  # the move of the table, without a look-up: this ends every exchange
             self.state = AFTER_COMPLETE
             self.services.remove(self)
         else:
@@ -145,10 +147,10 @@ class UpstreamConnection(Connection):
         if self.state in (_DONE, State.OVERDUE):
             self.services.queue.withdraw(self)  # the client left, or its wait was over, before we knew what to withdraw
         elif self.writer.abandoned and self.state is State.QUEUED:
-            self.services.queue.recheck(self)  # the worker whose channel this is died in between
+            self.services.queue.recheck(self)  # the only reader of this channel died in between
 
     def on_refused(self, why: int) -> None:
-        """Nobody will run this epoch. why: an AdoptionRefusal, or a number that is not known yet."""
+        """No worker will run this epoch. why: an AdoptionRefusal, or a number that is not known yet."""
         self.apply(TRIGGER_OF_REFUSAL.get(why, Trigger.REFUSED))
 
     def on_adopted(self, owner: str, window: int) -> None:
@@ -207,10 +209,12 @@ class UpstreamConnection(Connection):
         if why == Close.NOT_STARTED and self.opening is not None:
             self.apply(Trigger.NOT_STARTED)
         else:
-            end_reason = END_REASON_OF_CLOSE.get(why, EndReason.UNKNOWN)  # first: what is no number raises here
+            end_reason = END_REASON_OF_CLOSE.get(
+                why, EndReason.UNKNOWN
+            )  # first: a value that cannot be looked up raises here
             trigger = Trigger.STOPPED if why == Close.STOPPING else Trigger.ENDED
             self.perform(self.transition(trigger), end_reason)
-        if self.owner is None and owner is not None:  # it was opened again: what it shared with this worker is over
+        if self.owner is None and owner is not None:  # it was opened again, and has this owner no more
             self.services.release(owner)
 
     def on_sync(self, count: int, wants_answer: bool) -> None:
@@ -225,7 +229,7 @@ class UpstreamConnection(Connection):
         self.services.members.published(self, count, group)
 
     def on_malformed(self) -> None:
-        """A packet of the owner cannot be understood: what it was to say is lost."""
+        """A packet of the owner cannot be understood: its content is lost."""
         self.apply(Trigger.PACKETS_LOST)
 
     def on_owner_died(self, now: float) -> None:
@@ -249,7 +253,7 @@ class UpstreamConnection(Connection):
         self.apply(Trigger.PACKETS_LOST)
 
     def _marked(self, events: list[Event]) -> list[Event]:
-        """The beginning of the answer tells the client which worker it has from now on."""
+        """The events with the name of the worker, where they begin the answer: the client keeps it."""
         assert self.services.affinity is not None and self.tie is not None and self.owner is not None
         marked = self.services.affinity.marked(events, self.tie, self.owner)
         self.tie = None
@@ -273,7 +277,7 @@ class UpstreamConnection(Connection):
     # -- what follows
 
     def flow(self) -> None:
-        """There is an owner, or none any more, or there is room again: send what may go, then let the client's side go on."""
+        """The owner or its credit has changed: send what may go, then let the client's side read on."""
         while (packet := self.next_waiting()) is not None:
             self._post(packet)
         if self.reading_paused and isinstance(self.client, ClosedClient):
@@ -283,11 +287,11 @@ class UpstreamConnection(Connection):
             self.client.resume()
 
     def apply(self, trigger: Trigger) -> None:
-        """Move by the table, and do what it says."""
+        """Move by the table, and carry out its action."""
         self.perform(self.transition(trigger))
 
     def perform(self, action: Action, end_reason: EndReason | None = None) -> None:
-        """Do what the table says."""
+        """Carry out an action of the table."""
         if action is _FLOW:
             self.services.adopted(self)
             if self.kind == "websocket" or self.services.answer_may_be_late:
@@ -313,7 +317,7 @@ class UpstreamConnection(Connection):
             self._end(action, end_reason)
 
     def abort(self) -> None:
-        """Nobody knows any more how it stands: it ends visibly, on both sides."""
+        """End it visibly on both sides, as its state is not certain any more."""
         self.apply(Trigger.ABORTED)
 
     def _end(self, action: Action, end_reason: EndReason | None) -> None:

@@ -1,7 +1,7 @@
-"""What groups and third parties send, brought to the sockets in order with what their owners say.
+"""Brings messages of groups and third parties to the sockets, in order with the packets of their owners.
 
-Nearly always a message goes straight to its socket. What has to wait is held here by connection (delivery_order.py), and only as long
-as it waits, so that a process without any pays for a look at an empty dictionary.
+Nearly always a message goes straight to its socket. One that has to wait is held here by connection (delivery_order.py), and only
+while it waits, so that a process without any pays for a look-up in an empty dictionary.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ log = logging.getLogger("towpath.interface")
 
 
 class Deliveries:
-    """Those of one pump, to the connections that it finds by their numbers."""
+    """The deliveries of one dispatcher, to the connections that it finds by their numbers."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class Deliveries:
         perform: Callable[[str, list[list[Any]]], None],
         held_bytes_max: int,
     ) -> None:
-        """obey: does what packets say, and never raises. held_bytes_max: for one connection."""
+        """perform: carries out packets, and never raises. held_bytes_max: for one connection."""
         self._connections = connections
         self._counters = counters
         self._dropped = dropped
@@ -41,7 +41,7 @@ class Deliveries:
         self.held: dict[int, Held] = {}
 
     def send(self, recipient: Recipient, event: Event, count: int) -> None:
-        """What somebody sent to its reply channel: as it comes, but for the accept. count: of its own instance; else 0."""
+        """A message to its reply channel: delivered at once, but for the accept. count: of its own instance; else 0."""
         if count and not self._is_next(recipient, count):
             return
         try:
@@ -64,7 +64,7 @@ class Deliveries:
             self._drop_before_accept(recipient, held)
 
     def push(self, number: int, pushed: PushedMessage) -> None:
-        """What somebody sent to a group: to one member, if it is still there."""
+        """Deliver a message of a group to one member, if it is still there."""
         recipient = self._connections.get(number)
         if recipient is None:
             return
@@ -126,14 +126,14 @@ class Deliveries:
 
     @staticmethod
     def _is_next(recipient: Recipient, count: int) -> bool:
-        """False: it was seen, and sent again after a doubt."""
+        """True if this count is new; False if it was sent again after a reconnect."""
         if count <= recipient.placed:
             return False
         recipient.placed = count
         return True
 
     def missed(self, pushed: PushedMessage) -> None:
-        """A message was dropped: nobody needs to wait for it."""
+        """A message was dropped: nothing waits for it."""
         recipient = self._connections.get(pushed.origin[0]) if pushed.origin is not None else None
         if recipient is not None:
             self._heard(recipient, pushed)
@@ -197,7 +197,7 @@ class Deliveries:
         held.give_up(recipient)
 
     def owner_lost(self, recipient: Recipient) -> None:
-        """Nothing more will come of its owner: what has come is obeyed now."""
+        """Its owner is lost: carry out now what has come from it."""
         while (held := self.held.get(recipient.number)) is not None and held.awaited:
             held.give_up(recipient)
             self.go_on(recipient)

@@ -1,14 +1,15 @@
-"""What is held back for one WebSocket, so that its client gets everything in the order in which its instance said it.
+"""Holds back messages and packets for one WebSocket, so that its client gets everything in the order in which its instance sent it.
 
 Two ways lead to a socket: the packets of its owner through the inbox, and messages to groups by publish and subscribe. Neither
-waits for the other. So an instance says in its line of packets where each of its own messages to groups stands (`published`), and
+waits for the other. So an instance marks among its packets the place of each of its own messages to groups (`published`), and
 the message names that place (`towpath.origin`). At the socket the two meet, and whichever comes first waits for the other:
 
-* A message whose place has not come waits, and so does whatever is pushed after it: members hear a group in one order.
+* A message whose place has not come waits, and so does everything that is pushed after it: all members get the messages of
+  a group in one order.
 * Where the place has come and the message has not, the owner's later packets wait.
 * Nothing can be pushed before the accept; what comes earlier waits for it.
 
-No I/O, and no clock: the caller says when it has looked once more. PROTOCOL.md, "Order"; P1, P5.
+No I/O, and no clock: the caller counts checks. PROTOCOL.md, "Order"; P1, P5.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from channel_layer.protocol.events import payload_size_bytes
 from channel_layer.protocol.packets import JOIN, LEAVE, SEND
 from interface_server.groups.interfaces import PushedMessage, Recipient
 
-#: How many checks, two a second, either side waits for the other. Counted, since a loop that was blocked has looked once, and reads
+#: How many checks, two a second, either side waits for the other. Counted, since a loop that was blocked has checked once, and reads
 #: first what came meanwhile.
 CHECKS_MAX = 3
 #: What each takes beside its payload, as objects of Python.
@@ -39,7 +40,7 @@ class Held:
         self.awaited = 0  #: the message to a group that the packets wait for; 0: none
         self.size_bytes = 0  #: of all of them
         self.checks = 0
-        self.running = False  #: packets are being obeyed just now
+        self.running = False  #: packets are being carried out just now
         self.drop_logged = False  #: that something was dropped
 
     def __bool__(self) -> bool:
@@ -80,7 +81,7 @@ class Held:
         self.size_bytes += size_bytes
 
     def next_packet(self, recipient: Recipient) -> tuple[str, list[Any]] | None:
-        """The next one that may be obeyed now."""
+        """The next packet that may be carried out now."""
         if self.awaited > recipient.came:
             return None
         self.awaited = 0
@@ -91,7 +92,7 @@ class Held:
         return sender, packet
 
     def overdue(self) -> bool:
-        """Look once more: has one side waited for the other for too long? Only the accept is waited for without an end."""
+        """True if one side has waited too long for the other, this check included. Only the accept is waited for without an end."""
         self.checks += 1
         return self.checks > CHECKS_MAX and (bool(self.awaited) or bool(self.unplaced))
 
@@ -109,7 +110,7 @@ class Held:
         recipient.came = max(recipient.came, self.awaited)
         for pushed in self.unplaced:
             if is_own(recipient, pushed):
-                pushed.origin = None  # nobody else looks at it
+                pushed.origin = None  # no other code reads it
 
 
 def is_own(recipient: Recipient, pushed: PushedMessage) -> bool:
@@ -119,7 +120,7 @@ def is_own(recipient: Recipient, pushed: PushedMessage) -> bool:
 
 
 def is_placed(recipient: Recipient, pushed: PushedMessage) -> bool:
-    """True if all that its instance said before `pushed` has come."""
+    """True if everything that its instance sent before `pushed` has come."""
     return pushed.origin is None or not is_own(recipient, pushed) or pushed.origin[2] <= recipient.placed
 
 

@@ -1,4 +1,4 @@
-"""Messages of groups and third parties that reach no socket: each is counted, and a line a minute tells people of one."""
+"""Messages of groups and third parties that reach no socket: each is counted, and one a minute is logged."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ log = logging.getLogger("towpath.interface")
 
 
 class DroppedMessages:
-    """Those of one process."""
+    """The dropped messages of one process."""
 
     def __init__(self, counters: MutableMapping[str, int]) -> None:
         self._counters = counters
@@ -21,7 +21,7 @@ class DroppedMessages:
         self._loop = asyncio.get_running_loop()
 
     def log(self, counter: str, where: str, why: str) -> None:
-        """One more, for the reason that has this counter. where: the group or the reply channel."""
+        """Count one more, for the reason that has this counter. where: the group or the reply channel."""
         self._counters[counter] += 1
         if times := self._logs[counter].count(self._loop.time()):
             log.warning("dropped a message to %s: %s; %d such since this was told last", where, why, times)

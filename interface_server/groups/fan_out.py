@@ -1,4 +1,4 @@
-"""What groups send, brought to the sockets: in order, without holding up everybody else.
+"""Brings messages of groups to the sockets in order, a piece at a time, so that other work of the process goes on.
 
 Ten thousand sockets take longer than the reactor may be away from its other work, so a delivery is cut into pieces. Messages
 stay in order: the next begins when the last has reached its last member.

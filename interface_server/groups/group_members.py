@@ -1,7 +1,7 @@
-"""Which of this process' connections are in which group: what workers ask for, and what groups send.
+"""Which of this process' connections are in which group: carries out joins and leaves, and delivers messages of groups.
 
-Who is a member is kept by channel_layer/messaging/membership.py; here Redis is told of it, whoever asked is answered, and a
-message goes to each socket. PROTOCOL.md, "Sending from anywhere, and groups"; P10.
+channel_layer/messaging/membership.py keeps the members; here the process subscribes in Redis, the sender of the packet is answered,
+and a message goes to each socket. PROTOCOL.md, "Sending from anywhere, and groups"; P10.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ CONFIRMATION_TIMEOUT_S = 5.0
 
 
 class GroupMembers:
-    """The groups of one pump's connections, which it finds in `connections` by their numbers."""
+    """The groups of one dispatcher; it finds the connections by their numbers."""
 
     def __init__(
         self,
@@ -46,7 +46,7 @@ class GroupMembers:
         self._loop = asyncio.get_running_loop()
 
     def deliver(self, group: str, event: Event) -> None:
-        """Somebody sent to a group."""
+        """Deliver a message that was sent to a group."""
         self._deliveries.deaf = False
         origin = self._origin(event)
         try:
@@ -67,12 +67,12 @@ class GroupMembers:
         return (place[0], place[1], place[2]) if list(map(type, place)) == [int, int, int] else None
 
     def published(self, recipient: Recipient, count: int, group: str) -> None:
-        """Its instance said in its own line of packets that it has sent to `group`."""
+        """Here among the packets of its instance is the place of a message to `group`."""
         member = self._membership.has(group, recipient.number)
         self._deliveries.placed(recipient, count, member and self._node.is_subscribed(group))
 
     def join(self, sender: str, packet: list[Any]) -> None:
-        """A `join` packet; answered when Redis has confirmed, so that who joins and then sends is certain to reach."""
+        """A `join` packet; answered when Redis has confirmed, so that a message sent after the answer reaches the new member."""
         _, number, epoch, group, request = packet[:5]
         check_group(group)
         if not self._knows(number, epoch):
@@ -95,7 +95,7 @@ class GroupMembers:
         self._node.post(sender, packets.joined(number, epoch, request, known))
 
     def resumed(self, recipient: Recipient) -> None:
-        """An instance has accepted a socket that it got from another: what it does not confirm of the memberships ends soon."""
+        """Another instance has accepted an open socket: memberships that it does not confirm end soon."""
         self._loop.call_later(CONFIRMATION_TIMEOUT_S, self._remove_unconfirmed, recipient, recipient.epoch)
 
     def _remove_unconfirmed(self, recipient: Recipient, epoch: int) -> None:
@@ -104,6 +104,6 @@ class GroupMembers:
                 self._node.unsubscribe(group)
 
     def _knows(self, number: int, epoch: int) -> bool:
-        """Epoch 0: from elsewhere than the connection's instance, and always obeyed."""
+        """Epoch 0: from elsewhere than the connection's instance, and always valid."""
         recipient = self._connections.get(number)
         return recipient is not None and epoch in (0, recipient.epoch)
