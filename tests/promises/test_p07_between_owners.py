@@ -105,7 +105,7 @@ def test_between_two_owners_pings_and_closes_are_answered_and_messages_wait_in_o
     assert len(traces.lines("started")) == 3
 
 
-def test_who_closes_between_two_owners_is_answered_at_once_and_heard_out_by_the_next(
+def test_a_client_that_closes_between_two_owners_is_answered_at_once_and_read_by_the_next(
     interface: Server, url: str, tmp_path: Path, traces: Traces
 ) -> None:
     """P1, P7. What was said before a close that was answered is not lost because of a deploy; then the instance is disconnected."""

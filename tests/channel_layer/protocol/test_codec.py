@@ -19,7 +19,7 @@ def test_a_batch_is_put_together_from_packed_packets() -> None:
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_a_batch_or_a_wire_error(garbage: bytes) -> None:
+def test_any_bytes_are_a_batch_or_a_protocol_error(garbage: bytes) -> None:
     """P12. Nothing else comes out of the decoder."""
     try:
         codec.unpack_batch(garbage)

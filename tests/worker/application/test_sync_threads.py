@@ -36,7 +36,7 @@ async def ask(host, new_downstream, http_scope, count):
     return [downstream.body for downstream in downstreams]
 
 
-async def test_fifty_requests_use_no_more_than_the_kept_threads(hosts, new_downstream, http_scope):
+async def test_fifty_requests_use_no_more_than_the_pool_of_threads(hosts, new_downstream, http_scope):
     """Threads, and with them database connections, are bounded by --threads and used again."""
     host = await hosts.open(answering(threading.get_ident), threads=3)
     idents = set()
