@@ -25,7 +25,7 @@ async def hello(scope: MutableMapping[str, Any], receive: Receive, send: Send) -
 
 
 async def download(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
-    """`/?mib=1024`: so many MiB in chunks of 64 KiB, with a length, so that nobody has to frame them."""
+    """`/?mib=1024`: so many MiB in chunks of 64 KiB, with a length, so that no server has to frame them."""
     chunks = int(parse_qs(scope["query_string"])[b"mib"][0]) * CHUNKS_PER_MEBIBYTE
     headers = [(b"content-type", b"application/octet-stream"), (b"content-length", b"%d" % (chunks * len(CHUNK)))]
     await send({"type": "http.response.start", "status": 200, "headers": headers})

@@ -10,7 +10,7 @@ from benchmarks.figures import Sample
 from benchmarks.servers import Server
 from benchmarks.turns import Answer, CpuMeter, LoadFailed, Tally, Turns, end_all, hold
 
-FIRST_ANSWER_DEADLINE_S = 30.0  #: the port may be open before anybody can run the application
+FIRST_ANSWER_DEADLINE_S = 30.0  #: the port may be open before a worker can run the application
 DOWNLOAD_DEADLINE_S = 120.0
 BUFFER_SIZE_BYTES = 2**20
 OK = b"HTTP/1.1 200 "
@@ -106,7 +106,7 @@ class Download(asyncio.BufferedProtocol):
 
 
 async def download(server: Server, mebibytes: int) -> Sample:
-    """One client that takes `mebibytes` as fast as they come, after a small one that wakes everybody up."""
+    """One client that takes `mebibytes` as fast as they come, after a small one that wakes all processes up."""
     await fetch(server.port, 1, FIRST_ANSWER_DEADLINE_S)
     meter, began = CpuMeter(server), time.perf_counter()
     await fetch(server.port, mebibytes, DOWNLOAD_DEADLINE_S)

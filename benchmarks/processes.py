@@ -1,4 +1,4 @@
-"""What Linux says about processes: whose child one is, the CPU time that it took, the memory that it holds."""
+"""What Linux reports about processes: the parent, the CPU time and the memory of each."""
 
 from __future__ import annotations
 

@@ -184,7 +184,7 @@ def _stop(server: Server, root: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         pass
     for pid, command in server.seen.items():
-        if processes.arguments(pid) == command:  # else the number belongs to somebody else by now
+        if processes.arguments(pid) == command:  # else another process has the number by now
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:

@@ -15,7 +15,7 @@ from benchmarks.figures import Sample
 from benchmarks.servers import Server
 from benchmarks.turns import Answer, CpuMeter, LoadFailed, Tally, Turns, end_all, hold
 
-HANDSHAKE_DEADLINE_S = 30.0  #: the port may be open before anybody can run the application
+HANDSHAKE_DEADLINE_S = 30.0  #: the port may be open before a worker can run the application
 HANDSHAKES_AT_ONCE = 32  #: fewer than any server's backlog
 WARM_SOCKETS = 200  #: idle sockets that are there before memory is first looked at
 SETTLE_S = 1.0
@@ -94,7 +94,7 @@ async def echo(server: Server, seconds: float, sockets: int, size_bytes: int) ->
 
 
 class Crowd:
-    """All who hear what one of them says; it is said again when the last one has heard it."""
+    """All clients that receive what one of them sends; it sends again when the last one has received it."""
 
     def __init__(self, tally: Tally, payload: bytes) -> None:
         self.tally, self.said, self.heard = (

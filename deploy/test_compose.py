@@ -55,7 +55,7 @@ def docker(*arguments: str) -> str:
 
 
 def wait_for_text(client: ClientConnection, text: str) -> None:
-    """Read until somebody has said `text`."""
+    """Read until a participant has sent `text`."""
     while json.loads(client.recv(timeout=10)).get("text") != text:
         pass
 
@@ -100,7 +100,7 @@ def test_up_brings_one_interface_server_and_two_workers_whose_sockets_talk(compo
 
 
 def test_scale_brings_workers_that_take_connections_and_ends_no_socket(compose: Compose) -> None:
-    """Who was here before the new workers came stays where they are."""
+    """Sockets that were open before the new workers came stay where they are."""
     with compose.join("Ada") as (ada, _):
         compose("up", "--detach", "--no-recreate", "--scale", "worker=4")
         assert len(workers_met(compose, 4)) == 4

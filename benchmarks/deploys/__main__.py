@@ -71,7 +71,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--sockets", type=positive(int), default=usual.sockets)
     parser.add_argument("--moving", type=positive(int), default=usual.moving, help="sockets of the run moves")
     parser.add_argument("--reloads", type=positive(int), default=usual.reloads, help="of the run moves")
-    parser.add_argument("--seed", type=int, default=usual.seed, help="of whom is killed, and of all pauses")
+    parser.add_argument(
+        "--seed", type=int, default=usual.seed, help="for the choice of the killed processes and of all pauses"
+    )
     parser.add_argument(
         "--output", type=Path, help="default: DEPLOYS.md, and from there RESULTS.md, after a run of everything"
     )

@@ -1,4 +1,4 @@
-"""What runs under load while its servers are replaced and killed. It writes down what it did, for whoever looks afterwards.
+"""The application that runs under load while its servers are replaced and killed. It records what it did, for the checks afterwards.
 
 One line per fact, `name pid seconds`, by one write to a file for its word and process: a kill loses none, and two processes
 never share a file. The clock is the machine's monotonic one, which the clients of the load read too.
@@ -53,10 +53,10 @@ async def answer(scope: MutableMapping[str, Any], receive: Receive, send: Send) 
 async def echo(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
     """`/plain/…` asks for nothing; `/resumable/…` for hand-off, where the server knows of it; `/crash/…` also after a crash."""
     _, kind, name = scope["path"].split("/")
-    wish = {"resumable": True, "crash": "crash"}.get(kind)
+    resumable = {"resumable": True, "crash": "crash"}.get(kind)
     knows = "towpath.resume" in (scope.get("extensions") or {})
     await receive()
-    await send({"type": "websocket.accept"} | ({"resumable": wish} if wish and knows else {}))
+    await send({"type": "websocket.accept"} | ({"resumable": resumable} if resumable and knows else {}))
     pid = os.getpid()
     try:
         while (event := await receive())["type"] == "websocket.receive":

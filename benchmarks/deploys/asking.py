@@ -96,7 +96,7 @@ class Asking:
         self._tasks = [asyncio.create_task(self._client(number)) for number in range(self._clients)]
 
     async def finish(self) -> None:
-        """Nobody asks any more; what is under way ends, or hangs."""
+        """Send no more requests; those that are under way end, or hang."""
         self._over = True
         await asyncio.gather(*self._tasks)
 

@@ -20,7 +20,7 @@ from benchmarks.websocket_load import HANDSHAKES_AT_ONCE, PING, PONG, client_fra
 TEXT, CLOSE = 0x81, 0x88
 PAUSE_S = (0.05, 0.25)  #: before a socket that ended is opened again
 LOOK_EVERY_S = 0.01
-NO_CODE = 1006  #: the connection ended, and nobody said why
+NO_CODE = 1006  #: the connection ended without a close code
 
 
 @dataclass
@@ -31,7 +31,7 @@ class Echoes:
     lost: int = 0  #: never came, while a later one did
     doubled: int = 0  #: came again, or after a later one
     hanging: int = 0  #: sockets that neither echoed nor ended within HANG_S
-    nonsense: str | None = None  #: what nobody can have sent
+    nonsense: str | None = None  #: a frame that was never sent
     closed: Counter[int] = field(default_factory=Counter)  #: by code
     not_opened: int = 0  #: handshakes that failed
     waits_ns: list[int] = field(default_factory=list)  #: each from its question to its echo
@@ -86,7 +86,7 @@ class Talk(asyncio.Protocol):
                 self.code = int.from_bytes(payload[:2]) if payload else 1005
                 self.transport.write(client_frame(CLOSE, payload[:2]))
             else:
-                self.echoes.nonsense = f"a frame that nobody can have sent: {first:#x} {payload!r}"
+                self.echoes.nonsense = f"a frame that was never sent: {first:#x} {payload!r}"
         self.partial = data
 
     def hear(self, number: int, pid: bytes) -> None:
@@ -141,7 +141,7 @@ class Echoing:
             raise LoadFailed(f"only {len(self.talks)} of {self._sockets} sockets are open") from None
 
     async def finish(self) -> None:
-        """Each says one thing more. Whoever neither hears it nor is closed, hangs.
+        """Let each connection send once more. One that neither gets its echo nor is closed hangs.
 
         Raises LoadFailed if anything came that the application does not say.
         """
@@ -190,7 +190,7 @@ class Echoing:
         return (await loop.create_connection(lambda: Talk(echoes, self._every_s), sock=connection))[1]
 
     async def _until_ended(self, number: int, talk: Talk) -> None:
-        """While it is open it is one of `talks`; by whom it was ended is counted."""
+        """While it is open it is one of `talks`; and the side that ended it is counted."""
         self.talks[number] = talk
         talk.begin(self._random.uniform(0, self._every_s))
         try:

@@ -64,7 +64,7 @@ class Fleet:
         return await asyncio.to_thread(self._kill_one, random)
 
     def _kill_one(self, random: Random) -> tuple[int, float]:
-        # A process that has ended leaves its number to others: nobody who is not of the family is touched.
+        # The number of a process that has ended may be another's by now: only processes of the family are touched.
         victim = random.choice(sorted(set(self.workers()).intersection(processes.family(self.server.pid))))
         at_s = time.monotonic()
         os.kill(victim, signal.SIGKILL)

@@ -1,11 +1,11 @@
 """A chat whose people stay while the workers behind it change.
 
 A room is a group, and the members of the group are sockets: `group_send` goes straight to each of them, and no worker
-takes part in the delivery. So a worker remembers nothing between two events but whom it is talking to, and that stands in the
+takes part in the delivery. So a worker remembers nothing between two events but its participant, which stands in the
 address of the socket: when a worker leaves, the next one takes the open socket over, and the page sees another badge. When a
 worker dies, its sockets end with 1012, the page comes back with the same name and room, and the talk goes on.
 
-Who is here is known to the pages alone: each says "here" now and then, and forgets those it has not heard for a while.
+Only the pages know the participants: each page sends "here" now and then, and drops those from which it has not heard for a while.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ NAME_LENGTH_MAX = 24
 TEXT_LENGTH_MAX = 2_000
 FRAME_LENGTH_MAX = 16_384  #: 2 000 characters, each at its longest in JSON, and the names of the fields
 REFUSED = 4400  #: close code for what the page should not have sent; the reason says what
-COMES_BACK = frozenset({1012, 1013})  #: closes after which the page connects again: nobody has left
+COMES_BACK = frozenset({1012, 1013})  #: closes after which the page connects again: the participant has not left
 
 #: Names this process to people. In containers every process may be number 1, so the host belongs to it.
 WORKER = {"host": socket.gethostname(), "pid": os.getpid()}
@@ -83,9 +83,9 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Participant:
-    """Somebody in a room.
+    """A participant in a room.
 
-    `id` follows from a secret of their page: it is the same after each reconnect, and nobody can borrow it.
+    `id` follows from a secret of their page: it is the same after each reconnect, and no other page can use it.
     """
 
     id: str
@@ -148,7 +148,7 @@ async def converse(scope: Event, receive: Receive, send: Send) -> None:
 async def stay(participant: Participant, reply_channel: str, receive: Receive, send: Send, resumed: bool) -> None:
     """Be a member of the room until the socket ends, or until Refused says that it should.
 
-    resumed: the socket is open since an earlier worker, and nobody has noticed.
+    resumed: the socket is open since an earlier worker, and the client has not noticed.
     """
     layer, group, code = get_channel_layer(), f"chat.{participant.room}", 1012
     await layer.group_add(group, reply_channel)

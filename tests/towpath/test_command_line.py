@@ -150,7 +150,7 @@ def test_a_log_configuration_that_is_none_is_one_sentence(
 
 
 def test_a_wrong_value_of_a_variable_names_the_variable(tmp_path: Path) -> None:
-    """P12. Platforms set it, and nobody typed the option."""
+    """P12. Platforms set it, and the user did not type the option."""
     assert_one_sentence(towpath("serve", "app", WEB_CONCURRENCY="x"), "(from WEB_CONCURRENCY)")
     assert_one_sentence(towpath("serve", "app", TOWPATH_WORKERS="x"), "(from TOWPATH_WORKERS)")
     assert "from" not in towpath("serve", "app", "--workers", "x").stderr
@@ -174,9 +174,7 @@ def test_ctrl_c_while_everything_is_being_imported_is_quiet(tmp_path: Path) -> N
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        preexec_fn=lambda: signal.signal(
-            signal.SIGINT, signal.SIG_DFL
-        ),  # who runs the tests in the background is deaf to it
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell in the background ignores it
     )
     assert started.stdout is not None
     assert started.stdout.readline() == "importing\n"
@@ -341,7 +339,7 @@ def test_what_is_somebody_elses_at_the_place_of_a_unix_socket_stays_there(
 def test_a_redis_that_does_not_answer_is_one_sentence(projects: Path, command: str) -> None:
     """P12. After a short time in which it may still be starting."""
     with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))  # bound and not listening: refuses, and nobody else can take it
+        unused.bind(("127.0.0.1", 0))  # bound and not listening: refuses, and no other process can take it
         url = f"redis://:secret@127.0.0.1:{unused.getsockname()[1]}/0"
         app = ["good:application", "--app-dir", projects] if command in ("serve", "worker") else []
         port = ["--port", "0"] if command in ("serve", "interface") else []
@@ -352,7 +350,7 @@ def test_a_redis_that_does_not_answer_is_one_sentence(projects: Path, command: s
 
 
 def test_who_has_not_said_where_redis_is_is_told_of_the_option() -> None:
-    """P12. `towpath worker APP` alone: a sentence about an address that nobody mentioned helps nobody."""
+    """P12. `towpath worker APP` alone: a sentence about an address that was not given is of no help."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"redis://127.0.0.1:{unused.getsockname()[1]}/0"
@@ -377,7 +375,7 @@ def test_a_projects_own_channel_layer_is_not_shadowed_in_silence(projects: Path)
 
 @pytest.mark.parametrize("words", [["stop"], ["reload"], ["scale", "worker=2"], ["status"]], ids=" ".join)
 def test_asking_what_does_not_run_says_so(tmp_path: Path, words: list[str]) -> None:
-    """And is no success. `status` does not speak of some other Redis that nobody mentioned."""
+    """And is no success. `status` does not speak of some other Redis that was not given."""
     ended = towpath(*words, "--run-dir", tmp_path)
     assert ended.returncode == 1
     assert f"no `towpath serve` runs in {tmp_path}" in ended.stderr

@@ -184,7 +184,7 @@ def test_a_signal_to_a_forked_child_is_none_to_its_worker(ask: Ask, name: str, a
 
 @pytest.mark.parametrize("where", ["on_the_loop", "in_a_kept_thread", "in_another_thread"])
 def test_a_forked_child_has_no_connection_and_no_handler_of_its_worker(ask: Ask, where: str) -> None:
-    """Redis sees the end of a worker's connections when the worker closes them; and nobody says anything in its name."""
+    """Redis sees the end of a worker's connections when the worker closes them; and no other process sends anything in its name."""
     found = ask(where)
     assert not [peer for peer in found["peers"] if "redis" in str(peer)]
     assert found["handlers"] == [True, True]

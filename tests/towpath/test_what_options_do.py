@@ -193,7 +193,7 @@ def test_without_a_word_what_is_on_by_default_is_on(tmp_path: Path, project: Pat
 
 
 def test_options_that_are_ours_reach_the_interface_server(tmp_path: Path, project: Path) -> None:
-    """Limits, health elsewhere, compression, and nobody believed."""
+    """Limits, health elsewhere, compression, and no trusted peer."""
     values = {"limit-concurrency": "1", "max-body-size": "10", "health-path": "/up", "ws-per-message-deflate": "true"}
     values |= {"max-head-size": "2KiB", "max-target-size": "50", "max-headers": "12"}
     with towpath(tmp_path, project, "small", {**values, "no-proxy-headers": None}) as client:

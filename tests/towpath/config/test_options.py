@@ -115,7 +115,7 @@ def test_a_reload_changes_what_concerns_workers_alone() -> None:
 
 
 def test_several_headers_travel_with_their_spaces_and_marks() -> None:
-    """Whoever writes headers into a configuration file has to think of `;`, `#` and `%`; we do not write them there."""
+    """A configuration file with headers would need care for `;`, `#` and `%`; we do not write them there."""
     given = parse(SERVE, "--header", "X-A: 1 ; #2 %s", "--header", "X-B:é")
     assert parse(INTERFACE, env=option_values.environment(given))["header"] == (("X-A", "1 ; #2 %s"), ("X-B", "é"))
 

@@ -21,8 +21,8 @@ class Supervisord:
     def __init__(self, count: int, slots: int = 6) -> None:
         self.fleet = Fleet(SLOTS[:slots], count)
         self.states = {name: START if index < count else STOP for index, name in enumerate(SLOTS[:slots])}
-        self.broken: set[str] = set()  # who starts there dies, and says why
-        self.slow: set[str] = set()  # who is told to stop there takes its time
+        self.broken: set[str] = set()  # a process that starts there dies, and reports why
+        self.slow: set[str] = set()  # a process that is asked to leave there takes its time
         self.unready: set[str] = set()
         self.now = 0.0
         self.ready_min = count
@@ -95,7 +95,7 @@ def test_a_successor_without_a_lease_replaces_nobody() -> None:
 
 
 def test_who_cannot_start_ends_it_and_the_old_ones_stay() -> None:
-    """A mistake in the code costs nobody a connection, and the reason is told."""
+    """A mistake in the code costs no connection, and the reason is logged."""
     it = Supervisord(2)
     it.broken = {"worker-2"}
     assert it.do(it.fleet.replace_all()).failure == "worker-2 could not start: no database"
@@ -122,7 +122,7 @@ def test_a_slow_leaver_is_waited_for_a_while_and_not_forever() -> None:
 
 
 def test_a_slot_that_leaves_a_second_time_is_not_waited_for_as_a_predecessor() -> None:
-    """Whoever had it before has gone; that there are fewer now holds up no successor."""
+    """The process that had it before has gone; that there are fewer now holds up no successor."""
     it = Supervisord(1)
     it.do(it.fleet.replace_all())
     it.do(it.fleet.scale(2))
@@ -134,7 +134,7 @@ def test_a_slot_that_leaves_a_second_time_is_not_waited_for_as_a_predecessor() -
 
 
 def test_without_an_idle_slot_the_next_step_waits() -> None:
-    """Those who still leave keep theirs."""
+    """Processes that still leave keep theirs."""
     it = Supervisord(2, slots=3)
     it.slow = {"worker-0"}
     job = it.fleet.replace_all()
@@ -147,7 +147,7 @@ def test_without_an_idle_slot_the_next_step_waits() -> None:
 
 
 def test_a_reload_in_the_middle_of_another_replaces_the_new_ones_too() -> None:
-    """Who started before the last change has not got it."""
+    """A process that started before the last change does not have it."""
     it = Supervisord(2)
     first = it.fleet.replace_all()
     it.poll()
@@ -215,7 +215,7 @@ def test_who_starts_beside_one_that_cannot_is_counted() -> None:
 
 
 def test_fewer_while_more_are_on_their_way_and_all_are_to_be_replaced() -> None:
-    """Whoever is not there yet and stands in the queue to be replaced is one, not two."""
+    """A process that is starting and queued for replacement counts once, not twice."""
     it = Supervisord(2)
     it.unready = {"worker-2", "worker-3"}
     it.fleet.scale(4)
@@ -231,7 +231,7 @@ def test_fewer_while_more_are_on_their_way_and_all_are_to_be_replaced() -> None:
 
 
 def test_fewer_while_all_are_being_replaced() -> None:
-    """The number holds at the end; whose successor is on its way is not dropped in vain."""
+    """The number holds at the end; a process with a starting successor is not stopped in vain."""
     it = Supervisord(3)
     it.unready = {"worker-3"}
     reload = it.fleet.replace_all()
@@ -261,7 +261,7 @@ def test_the_successor_of_whoever_was_dropped_is_not_kept() -> None:
 
 
 def test_the_last_number_counts() -> None:
-    """Whoever asked before is told."""
+    """The earlier request gets an answer."""
     it = Supervisord(1)
     it.unready = {"worker-1"}
     first = it.fleet.scale(2)
@@ -320,7 +320,7 @@ def test_a_wish_that_could_not_be_granted_is_heard_again_later() -> None:
     ],
 )
 def test_who_ends_while_it_starts_is_not_tried_again(again: Process, how: str) -> None:
-    """Others serve meanwhile, and whoever asked wants to know. supervisord may be quicker than the next look."""
+    """Others serve meanwhile, and the request is answered. supervisord may be quicker than the next poll."""
     fleet = Fleet(SLOTS[:2], 1)
     job, old = fleet.replace_all(), Process("worker-0", "RUNNING", 1)
     for process in (Process("worker-1", "STOPPED"), Process("worker-1", "STARTING", 7)):
@@ -333,7 +333,7 @@ def test_who_ends_while_it_starts_is_not_tried_again(again: Process, how: str) -
 
 
 def test_a_slot_moves_only_where_the_table_allows_it() -> None:
-    """Who has not started cannot serve, and who was asked to leave does not come back without having gone."""
+    """A process that has not started cannot serve, and one that was asked to leave does not come back without having gone."""
     slot = Slot("worker-0", State.LEAVING, 0)
     for state in (State.CURRENT, State.STARTING):
         with pytest.raises(ValueError, match="worker-0 is LEAVING"):

@@ -27,7 +27,7 @@ class Serve:
 
 
 def test_a_worker_without_a_lease_is_told_and_later_killed_once() -> None:
-    """What is killed may take its time to go: nobody is told twice."""
+    """What is killed may take its time to go: the report is not repeated."""
     serve = Serve()
     for now in (1.0, 1.0 + REPORTED_AFTER_S, 1.0 + TIMEOUT_S - 1):
         assert not serve.poll(now, frozenset({INTERFACE})).kill
@@ -59,7 +59,7 @@ def test_nobody_is_judged_while_nobody_else_of_the_same_serve_has_a_lease(ready:
 
 
 def test_an_interface_server_is_told_of_and_stays() -> None:
-    """It has the clients, who may wait; `status` says that the log says why it is missing."""
+    """It has the clients, which may wait; `status` refers to the log, which shows why it is missing."""
     serve = Serve()
     for now in (1.0, 6.0, 1e6):
         assert not serve.poll(now, frozenset({WORKER})).kill

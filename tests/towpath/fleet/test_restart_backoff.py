@@ -1,4 +1,4 @@
-"""When `serve` starts again whom supervisord has given up. No process, no clock."""
+"""When `serve` restarts processes that supervisord has given up. No process, no clock."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from towpath.fleet.restart_backoff import RestartBackoff
 
 
 def test_who_cannot_start_is_tried_after_pauses_that_grow_and_not_for_ever_less() -> None:
-    """However long each try takes; who has lived for long in between is tried soon again."""
+    """However long each try takes; a process that has lived for long in between is tried soon again."""
     retries, tried, now = RestartBackoff(), [], 100.0
     while len(tried) < 6:
         if retries.due(["worker-0"], now):

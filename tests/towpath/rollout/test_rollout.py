@@ -31,7 +31,7 @@ SLOTS = [f"worker-{number}" for number in range(4)]
 
 
 class Asked:
-    """A rollout without processes, and somebody who asks for things."""
+    """A rollout without processes, and a client that sends requests to it."""
 
     def __init__(self, folder: RunDir, status: RedisStatus, check_command: Sequence[str]) -> None:
         self.said: list[str] = []
@@ -84,7 +84,7 @@ def test_a_reload_while_there_is_no_interpreter_leaves_the_old_workers(asking: A
 
 
 def test_a_reload_that_cannot_leave_its_environment_leaves_the_old_workers(asking: Asking, tmp_path: Path) -> None:
-    """P7. A disk may be full, or somebody may have swept the folder."""
+    """P7. A disk may be full, or a cleaner may have removed the folder."""
     asked = asking((sys.executable, "-c", ""))
     shutil.rmtree(tmp_path / "run")
     answer = asked.reload()
@@ -105,9 +105,9 @@ def test_who_asks_while_no_descriptor_is_free_is_heard_when_one_is(tmp_path: Pat
             with pytest.raises(OSError, match="Too many open files"):
                 while True:
                     taken.append(os.open(os.devnull, os.O_RDONLY))
-            for somebody in (first, second):
-                somebody.connect(str(tmp_path / NAME))
-                somebody.sendall(b'{"do": "reload"}\n')
+            for client in (first, second):
+                client.connect(str(tmp_path / NAME))
+                client.sendall(b'{"do": "reload"}\n')
             heard = []  # the first, if the system had set a descriptor apart for it
             with contextlib.suppress(queue.Empty):
                 while True:
@@ -125,20 +125,20 @@ def test_who_asks_while_no_descriptor_is_free_is_heard_when_one_is(tmp_path: Pat
 
 
 def test_nonsense_at_the_control_socket_leaves_it_open(tmp_path: Path) -> None:
-    """P12. Whoever asks next is heard: also behind what is nested more deeply than a parser goes."""
+    """P12. The next request is served: also behind what is nested more deeply than a parser goes."""
     requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
     control = ControlSocket(tmp_path, requests.put)
     control.start()
     try:
         for nonsense in (b"\xff\n", b"{\n", b"[" * 4000 + b"\n"):
-            with socket.socket(socket.AF_UNIX) as somebody:
-                somebody.settimeout(10)
-                somebody.connect(str(tmp_path / NAME))
-                somebody.sendall(nonsense)
-                assert somebody.recv(1) == b""
-        with socket.socket(socket.AF_UNIX) as somebody:
-            somebody.connect(str(tmp_path / NAME))
-            somebody.sendall(b'{"do": "reload"}\n')
+            with socket.socket(socket.AF_UNIX) as client:
+                client.settimeout(10)
+                client.connect(str(tmp_path / NAME))
+                client.sendall(nonsense)
+                assert client.recv(1) == b""
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(tmp_path / NAME))
+            client.sendall(b'{"do": "reload"}\n')
             assert requests.get(timeout=10).asked == {"do": "reload"}
     finally:
         control.close()

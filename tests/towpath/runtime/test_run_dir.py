@@ -22,7 +22,7 @@ WAITS = [sys.executable, "-c", "import signal; signal.pause()"]
 
 
 def test_a_folder_has_one_holder_and_is_closed_to_others(tmp_path: Path) -> None:
-    """0700, and the second comer hears who was first."""
+    """0700, and the second one learns the process that was first."""
     path = tmp_path / "run"
     folder = RunDir.acquire(path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o700
@@ -155,7 +155,7 @@ def test_every_place_to_listen_at_has_a_folder_of_its_own(
 def test_a_serve_with_a_run_folder_of_its_own_is_found_by_its_place(tmp_path: Path) -> None:
     """As long as it runs; the last one counts, and nothing is left."""
     place, first, last = tmp_path / "t" / "80", tmp_path / "first", tmp_path / "last"
-    assert RunDirPointer.write(place, place) is None, "it is where everybody looks"
+    assert RunDirPointer.write(place, place) is None, "it is the default, where commands look"
     one, two = RunDirPointer.write(place, first), RunDirPointer.write(place, last)
     assert one is not None and two is not None
     (tmp_path / "t" / "81.run-dir").write_text(str(tmp_path / "of a killed one"))

@@ -32,7 +32,7 @@ DEADLINE_S = 40.0
 
 
 class Terminal:
-    """A `serve` with a terminal of its own, and somebody who types."""
+    """A `serve` with a terminal of its own, and a person that types."""
 
     def __init__(self, folder: Path) -> None:
         self.url = f"http://127.0.0.1:{(port := free_port())}"
@@ -53,7 +53,7 @@ class Terminal:
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
-        with contextlib.suppress(OSError):  # nobody has it open any more
+        with contextlib.suppress(OSError):  # no process has it open any more
             while True:
                 self.shown += os.read(self._master, 4096).decode(errors="replace")
 

@@ -1,4 +1,4 @@
-"""Every line on the terminal says who said it."""
+"""Every line on the terminal has the name of its process."""
 
 from __future__ import annotations
 

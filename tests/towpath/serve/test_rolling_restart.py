@@ -134,7 +134,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("what", BROKEN)
 def test_code_that_cannot_start_leaves_the_old_workers_and_says_why(tmp_path: Path, project: Path, what: str) -> None:
-    """P7. Exit code 1, one sentence, and nobody notices; it is not tried again. Afterwards good code is served."""
+    """P7. Exit code 1, one sentence, and no client notices; it is not tried again. Afterwards good code is served."""
     code, why = BROKEN[what]
     with towpath_serve("small", run_dir=tmp_path, app_dir=project, options=["--workers", "2"]) as server:
         before = workers(server)
@@ -147,7 +147,7 @@ def test_code_that_cannot_start_leaves_the_old_workers_and_says_why(tmp_path: Pa
             assert why in ended.stderr
             assert workers(server) == before
             assert server.log.count(" stay\n") == 1
-            tried = server.log.count(" exited: ")  # supervisord may be quicker than who tells it to stop
+            tried = server.log.count(" exited: ")  # supervisord may be quicker than the command to stop
             (project / "small.py").write_text(APP.replace("first", "third"))
             assert towpath(server, "reload").returncode == 0
             asking.hear("third")
@@ -229,7 +229,7 @@ def test_scale_adds_and_takes_away_and_no_request_fails(tmp_path: Path, project:
 
 
 def test_serve_goes_on_where_it_cannot_write_down_how_many_there_ought_to_be(tmp_path: Path, project: Path) -> None:
-    """P12. A full disk costs `status` a line, and nobody a worker; it is written when it can be."""
+    """P12. A full disk costs `status` a line, and no worker; it is written when it can be."""
     with towpath_serve("small", run_dir=tmp_path, app_dir=project) as server:
         in_the_way = server.run_dir / "run" / f".facts.json.{server.process.pid}.draft"
         in_the_way.mkdir()
@@ -277,7 +277,7 @@ def test_a_worker_that_has_lived_long_enough_is_replaced_and_no_request_fails(
 
 
 def test_a_worker_that_runs_alone_leaves_when_it_has_lived_long_enough(tmp_path: Path, project: Path) -> None:
-    """Exit code 0: whoever keeps it alive (Kubernetes, systemd) starts the next."""
+    """Exit code 0: its supervisor (Kubernetes, systemd) starts the next."""
     with redis_server(tmp_path / "redis") as redis:
         options = ["--max-worker-age", "1"]
         with towpath_worker("small", redis_url(redis), run_dir=tmp_path, app_dir=project, options=options) as server:
@@ -286,7 +286,7 @@ def test_a_worker_that_runs_alone_leaves_when_it_has_lived_long_enough(tmp_path:
 
 
 def test_a_reload_that_comes_too_early_waits_and_one_that_comes_too_late_is_told(tmp_path: Path, project: Path) -> None:
-    """Before all stand it is held; when `serve` ends, nobody waits for ever."""
+    """Before all processes are ready it is held; when `serve` ends, no request waits for ever."""
     file = project / "small.py"
     file.write_text(f"import os, time\nwhile os.path.exists({str(tmp_path / 'wait')!r}): time.sleep(0.05)\n{APP}")
     listens = (tmp_path / "run" / "control.sock").exists
@@ -327,7 +327,7 @@ def test_changes_while_workers_are_replaced_are_one_more_reload_at_its_end(tmp_p
 
 
 def children(server: Server) -> str:
-    """The command lines of those whom `serve` itself has started."""
+    """The command lines of the processes that `serve` itself has started."""
     pids = Path(f"/proc/{server.process.pid}/task/{server.process.pid}/children").read_text().split()
     lines = []
     for pid in pids:

@@ -120,7 +120,7 @@ def test_a_signal_stops_everything_and_leaves_nothing(tmp_path: Path, project: P
 
 
 def test_a_serve_on_any_free_port_is_found_by_the_port_that_it_says(tmp_path: Path, project: Path) -> None:
-    """Whoever reads the first line knows enough to reload and stop it, without a --run-dir."""
+    """The first line has all that is needed to reload and stop it, without a --run-dir."""
     runtime = Path(tempfile.mkdtemp(prefix="towpath-"))  # tmp_path is too long for the sockets in the folders below it
     here = {"XDG_RUNTIME_DIR": str(runtime)}
     command = [BIN / "towpath", "serve", "small", "--port", "0", "--app-dir", project]
@@ -141,7 +141,7 @@ def test_a_serve_on_any_free_port_is_found_by_the_port_that_it_says(tmp_path: Pa
 
 
 def test_stop_stops_a_running_serve_and_waits_for_its_end(tmp_path: Path, project: Path) -> None:
-    """By its port: it has another run folder than those who ask would look into, and leaves word there of where it is."""
+    """By its port: its run folder is another one than the default of the port, which leads to it."""
     with towpath_serve("small", run_dir=tmp_path, app_dir=project) as server:
         for word, says in (("status", "worker"), ("stop", "")):
             command = [BIN / "towpath", word, "--port", str(server.port)]
@@ -218,7 +218,7 @@ def test_a_killed_serve_takes_its_processes_with_it(tmp_path: Path, project: Pat
 
 
 def test_a_killed_supervisor_ends_everything(tmp_path: Path, project: Path) -> None:
-    """Exit code 1 and a sentence: whoever watches `serve` starts it again. Nobody holds the port any more."""
+    """Exit code 1 and a sentence: a supervisor of `serve` starts it again. No process holds the port any more."""
     with towpath_serve("small", run_dir=tmp_path, app_dir=project, exit_codes=(1,)) as server:
         supervisor = pid_of(server, "supervisord")
         assert supervisor is not None
@@ -230,9 +230,9 @@ def test_a_killed_supervisor_ends_everything(tmp_path: Path, project: Path) -> N
 
 
 def test_a_run_folder_that_vanishes_ends_serve_with_a_word(tmp_path: Path, project: Path) -> None:
-    """P12. A cleaner of temporary files: processes that die could not be started again. Exit code 1, nobody is left.
+    """P12. A cleaner of temporary files: processes that die could not be started again. Exit code 1, and no process is left.
 
-    What runs is finished, and a person who will not wait for that does not have to.
+    Running exchanges are finished, unless the operator asks again.
     """
     go_on = tmp_path / "go on"
     waits = (
@@ -289,7 +289,7 @@ async def application(scope, receive, send):
     ],
 )
 def test_a_worker_that_ends_while_it_starts_ends_serve(tmp_path: Path, project: Path, what: str, sentence: str) -> None:
-    """P12. supervisord takes whoever lives for a second for started, and would start it again for ever."""
+    """P12. supervisord takes a process that lives for a second for started, and would start it again for ever."""
     (project / "small.py").write_text(STARTUP.format(what=what))
     command = [BIN / "towpath", "serve", "small", "--port", "0", "--app-dir", project, "--run-dir", tmp_path / "run"]
     ended = subprocess.run(command, env=environment({}), capture_output=True, text=True, timeout=180)
@@ -323,7 +323,7 @@ def test_who_waits_long_for_the_application_is_told_and_may_leave(
 
 
 def test_a_second_signal_does_not_wait_for_what_is_under_way(tmp_path: Path, project: Path) -> None:
-    """The first one waits for the application, the second for nobody."""
+    """The first one waits for the application, the second for nothing."""
     (project / "small.py").write_text(APP.replace("os._exit(1)", "__import__('time').sleep(600)"))
     options = ["--timeout-graceful-shutdown", "300"]
     with towpath_serve("small", run_dir=tmp_path, app_dir=project, options=options) as server:
@@ -339,7 +339,7 @@ def test_a_second_signal_does_not_wait_for_what_is_under_way(tmp_path: Path, pro
 
 
 def test_a_changed_file_is_served_by_new_workers_and_a_broken_one_is_not(tmp_path: Path, project: Path) -> None:
-    """P7. --reload: no answer by old code once a file has changed; a mistake costs nobody an answer."""
+    """P7. --reload: no answer by old code once a file has changed; a mistake costs no client its answer."""
     app, gate = project / "small.py", tmp_path / "gate"
     os.mkfifo(gate)
     with towpath_serve("small", run_dir=tmp_path, app_dir=project, options=["--reload"]) as server:
@@ -371,7 +371,7 @@ def test_sighup_replaces_the_workers_and_nothing_else(tmp_path: Path, project: P
 
 
 def fill(pipe: Path) -> None:
-    """Whoever writes to it waits from now on."""
+    """Let every writer to it wait from now on."""
     descriptor = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
     with contextlib.suppress(BlockingIOError):
         while os.write(descriptor, bytes(4096)):
@@ -420,7 +420,7 @@ def test_nobody_has_to_listen_to_what_serve_says(tmp_path: Path, project: Path, 
 
 
 def test_a_unix_socket_is_open_to_the_proxy_and_gone_afterwards(tmp_path: Path, project: Path) -> None:
-    """0666, as uvicorn has it: a proxy runs as somebody else."""
+    """0666, as uvicorn has it: a proxy runs as another user."""
     path = tmp_path / "s.sock"
     command = [BIN / "towpath", "serve", "small", "--uds", path, "--app-dir", project, "--run-dir", tmp_path / "run"]
 

@@ -1,4 +1,4 @@
-"""While `serve` stops: who is being served is served to the end, and who comes then is refused."""
+"""While `serve` stops: running exchanges are finished, and new clients are refused."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def slow_request(server: Server, project: Path) -> Iterator[socket.socket]:
 
 
 def is_refused(server: Server) -> bool:
-    """Is a new client told at once that nobody will serve it? One that is left waiting is not."""
+    """True if a new client is refused at once. One that is left waiting is not."""
     try:
         with server.connect(timeout_s=5.0) as client:
             client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
@@ -115,7 +115,7 @@ def test_one_interface_server_that_leaves_refuses_nobody(tmp_path: Path, project
 
 
 def test_a_listening_socket_that_somebody_brought_is_left_as_it_was(tmp_path: Path, project: Path) -> None:
-    """`--fd`: clients wait in the backlog for whoever serves there next."""
+    """`--fd`: clients wait in the backlog for the server that listens there next."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         command = [BIN / "towpath", "serve", "small", "--fd", str(listener.fileno()), "--app-dir", project]
@@ -140,7 +140,7 @@ def test_a_listening_socket_that_somebody_brought_is_left_as_it_was(tmp_path: Pa
 
 
 def test_sighup_ends_a_worker_and_an_interface_server_in_good_order(tmp_path: Path, project: Path) -> None:
-    """The terminal has gone, or whoever keeps them alive is to start new ones: what they have in hand is finished first."""
+    """The terminal has gone, or their supervisor is to start new ones: running exchanges are finished first."""
     with (
         redis_server(tmp_path / "redis") as redis,
         towpath_interface(redis_url(redis), run_dir=tmp_path) as interface,

@@ -87,7 +87,7 @@ async def test_of_two_apps_that_start_at_the_same_moment_at_least_one_is_refused
     for each in dispatchers:
         await each.close()
     again = serving(redis_settings, "yard:app")
-    await again.start()  # nothing is left of those who were refused
+    await again.start()  # nothing is left of the refused ones
     await again.close()
 
 
@@ -150,7 +150,7 @@ def test_a_process_that_names_no_app_is_no_reason_to_refuse_anybody() -> None:
 
 
 async def test_a_worker_says_its_app_and_its_fleet_in_its_lease(redis_settings: RedisSettings) -> None:
-    """`status` shows who belongs to whom."""
+    """`status` shows which processes belong together."""
     named = dataclasses.replace(redis_settings, app="shop:app", generation="web/7")
     async with worker(named, RecordedHost()) as dispatcher:
         (said,) = (await dispatcher.node.leases()).values()

@@ -45,7 +45,7 @@ def test_a_server_of_a_cluster_is_refused_in_one_sentence() -> None:
 
 
 def test_a_replica_is_refused_unless_it_becomes_the_primary_soon(own_redis: RedisServer) -> None:
-    """P9. Whoever starts in the middle of a fail-over waits for its end, as for a server that is just starting."""
+    """P9. A process that starts in the middle of a fail-over waits for its end, as for a server that is just starting."""
     own_redis.client().execute_command("REPLICAOF", "127.0.0.1", "1")
     with pytest.raises(StartFailure, match="is a replica"):
         redis_check.check(own_redis.url)
@@ -58,7 +58,7 @@ def test_a_replica_is_refused_unless_it_becomes_the_primary_soon(own_redis: Redi
 def test_who_waits_for_a_redis_that_is_not_there_yet_says_so_and_starts_when_it_is(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """P9. `--redis-wait`: a Redis that starts last is no reason to leave, and nobody has to guess what is waited for."""
+    """P9. `--redis-wait`: a Redis that starts last is no reason to leave, and the log names what is waited for."""
     monkeypatch.setattr(redis_check, "FIRST_REPORT_S", 0.0)
     server = RedisServer()
     said: list[str] = []

@@ -1,4 +1,4 @@
-"""Who is alive and what waits."""
+"""Which processes are alive, and what waits."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_programs_read_json() -> None:
 
 
 def test_who_is_missing_is_said() -> None:
-    """Whoever looks at a table sees who is there; more than were asked for are successors."""
+    """The table shows the processes that are there; more than were asked for are successors."""
     short = Status((LEASE,), NOW.queues, 100.0, {"worker": 3, "interface": 1})
     table = as_table(short).splitlines()
     assert [line.partition(";")[0] for line in table if line.startswith("MISSING")] == [

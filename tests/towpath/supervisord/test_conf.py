@@ -33,7 +33,7 @@ def test_the_configuration_that_people_read_is_the_one_that_is_generated() -> No
 
 
 def test_interface_servers_leave_before_workers_and_the_embedded_server_last() -> None:
-    """supervisord stops the highest priority first: whoever drains still has somebody to answer."""
+    """supervisord stops the highest priority first: interface servers that drain still have workers to answer."""
     text = supervisord_conf.render(PLAN)
     order = [line for line in text.splitlines() if line.startswith(("[program", "[fcgi", "priority"))]
     assert order == [

@@ -1,4 +1,4 @@
-"""The run folder and its path belong to nobody else: what another local user has made is not believed, and not used."""
+"""The run folder and its path are closed to other users: what another local user has made is not trusted, and not used."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_what_another_user_has_made_on_the_way_is_refused(shared: Path, what: st
 
 @pytest.mark.parametrize(("mode", "refused"), [(0o777, True), (0o1777, False), (0o755, False)])
 def test_a_parent_in_which_others_may_exchange_folders_is_refused(tmp_path: Path, mode: int, refused: bool) -> None:
-    """The sticky bit leaves everybody what is theirs."""
+    """The sticky bit protects the files of each user."""
     (tmp_path / "open").mkdir()
     (tmp_path / "open").chmod(mode)
     if refused:

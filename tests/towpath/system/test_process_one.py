@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 UNSHARE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
 
-#: What a command is here: it starts one whose child is left alone and ends, and says when process 1 has no such child any more.
+#: What a command is here: it starts a process that leaves an orphan, and prints when process 1 has no such child any more.
 COMMAND = """
 import os, pathlib, signal, subprocess, sys
 from towpath.system.process_one import become_init
