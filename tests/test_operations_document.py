@@ -101,7 +101,7 @@ def counters_of_terminations() -> set[str]:
 
 def request_errors() -> set[str]:
     """The names with which requests are refused: the third argument."""
-    calls = [node for node in nodes() if isinstance(node, ast.Call) and called(node) in ("RequestError", "Refusal")]
+    calls = [node for node in nodes() if isinstance(node, ast.Call) and called(node) == "RequestError"]
     return {text for call in calls if len(call.args) > 2 for text in texts(call.args[2])}
 
 

@@ -77,7 +77,7 @@ def test_a_blocked_loop_does_not_keep_a_worker(
         assert worker.process.wait(LONG_S) in forced
         assert within_s <= time.monotonic() - began < within_s + SLACK_S
         why = "it was asked twice" if signals is TWICE else "2 s are over and its event loop is blocked"
-        assert f"this worker leaves by force: {why}" in worker.log
+        assert f"this worker exits by force: {why}" in worker.log
         assert "witness.py" in worker.log
 
 
@@ -111,7 +111,7 @@ def test_a_worker_whose_application_called_exit_lives_on_and_still_leaves_in_tim
             worker.process.terminate()
             assert worker.process.wait(LONG_S) in forced
             assert time.monotonic() - began < 2 + SLACK_S
-        assert "this worker leaves by force: 2 s are over and its event loop is blocked" in worker.log
+        assert "this worker exits by force: 2 s are over and its event loop is blocked" in worker.log
 
 
 @contextlib.contextmanager

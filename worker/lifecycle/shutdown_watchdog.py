@@ -107,7 +107,7 @@ def force_exit(why: str, main_thread: int) -> None:
 
 def log_forced_exit(why: str, where: str) -> None:
     """Log the reason and what the main thread is doing, and flush everything that was logged before."""
-    log.error("this worker leaves by force: %s\n%s", why, where)
+    log.error("this worker exits by force: %s\n%s", why, where)
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         stream.flush()

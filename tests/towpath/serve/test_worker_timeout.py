@@ -49,7 +49,7 @@ def test_a_stuck_worker_and_a_frozen_one_are_replaced_and_the_log_says_why(tmp_p
         first = served_by(server)
         answer = httpx.post(f"{server.url}/stuck", trust_env=False, timeout=30)
         assert (answer.status_code, answer.text) == (502, "the worker died\n")
-        server.wait_for_log("leaves by force: its event loop has been blocked for 2 s (--worker-timeout)")
+        server.wait_for_log("exits by force: its event loop has been blocked for 2 s (--worker-timeout)")
         server.wait_for_log("time.sleep(60)")
         server.wait_for_log("died while it had POST /stuck")
         second = served_by(server)
@@ -74,4 +74,4 @@ def test_a_worker_whose_very_first_request_blocks_it_is_replaced_too(tmp_path: P
         wait_until(lambda: queued(server) == 1, "it waits for a worker", server=server)
         assert towpath(server, "scale", "worker=1").returncode == 0
         assert (answer.result().status_code, answer.result().text) == (502, "the worker died\n")
-        server.wait_for_log("leaves by force: its event loop has been blocked for 2 s (--worker-timeout)")
+        server.wait_for_log("exits by force: its event loop has been blocked for 2 s (--worker-timeout)")
