@@ -269,26 +269,21 @@ class Dispatcher:
         if answer is not None:
             self.post(sender, answer)
 
-    def _queued(self, sender: str, packet: list[Any]) -> UpstreamConnection | None:
-        """The connection, if it has no owner in this epoch; else the packet is stale."""
+    def _adopted(self, sender: str, packet: list[Any]) -> None:
         upstream = self._connections.get(packet[1])
         if upstream is not None and upstream.epoch == packet[2] and upstream.owner is None:
-            return upstream
-        if packet[0] != packets.ADOPTED or upstream is None or not upstream.is_from_owner(sender, packet[2]):
-            self._stale(sender, packet)
-        return None
-
-    def _adopted(self, sender: str, packet: list[Any]) -> None:
-        upstream = self._queued(sender, packet)
-        if upstream is not None:
             upstream.on_adopted(sender, packet[3])
+        elif upstream is None or not upstream.is_from_owner(sender, packet[2]):
+            self._stale(sender, packet)
 
     def _refused(self, sender: str, packet: list[Any]) -> None:
-        upstream = self._queued(sender, packet)
-        if upstream is not None:
-            if packet[3] == AdoptionRefusal.LEAVING and self._own is not None:
-                self._own.left(sender)
-            upstream.on_refused(packet[3])
+        upstream = self._connections.get(packet[1])
+        if upstream is None or upstream.epoch != packet[2] or upstream.owner is not None:
+            self._stale(sender, packet)
+            return
+        if packet[3] == AdoptionRefusal.LEAVING and self._own is not None:
+            self._own.left(sender)
+        upstream.on_refused(packet[3])
 
     def _send(self, sender: str, packet: list[Any]) -> None:
         upstream = self._connections.get(packet[1])

@@ -81,7 +81,7 @@ class PendingQueue:
     def put(self, connection: QueuedConnection) -> None:
         """Queue it. The outcome comes by its `opened`."""
         assert connection.opening is not None
-        accepted = connection.accepted
+        accepted = connection.epoch > 1 and connection.accepted  # a call less for each request
         scope, body, more_body = connection.opening
         packed = pack(
             packets.open_(
