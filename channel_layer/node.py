@@ -164,7 +164,7 @@ class Node:
 
     @property
     def connected(self) -> bool:
-        """False while Redis is unreachable."""
+        """True if Redis is reachable."""
         return self._commands.connection is not None
 
     @property

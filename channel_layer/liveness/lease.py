@@ -40,7 +40,7 @@ class OwnLease:
 
     @property
     def renewal_pending(self) -> bool:
-        """True while a renewal has no known outcome. It may have written a lease that had been gone."""
+        """True if the outcome of a renewal is not known yet. It may have written a lease that had been gone."""
         return self._started != self._finished
 
     def renewed(self, now: float, found: bool) -> bool:

@@ -69,7 +69,7 @@ class RedisConnection(asyncio.Protocol):
 
     @property
     def alive(self) -> bool:
-        """False as soon as the connection is known to be lost."""
+        """True if the connection is not known to be lost."""
         return self._transport is not None
 
     @property
