@@ -5,7 +5,6 @@ from __future__ import annotations
 from asyncio import Future
 from collections import deque
 from collections.abc import Sequence
-from enum import Enum, auto
 
 from channel_layer.current_connection import CURRENT_CONNECTION
 from channel_layer.protocol.events import Event
@@ -22,29 +21,22 @@ from worker.asgi.instance import (
     logger,
 )
 from worker.asgi.websocket_state import (
+    ASKED,
     CLOSED,
     CONNECTING,
     DENYING,
     GONE,
+    NOT_ASKED,
     OPEN,
+    SENT,
     check_offered,
     close_event,
+    hand_off_step,
     message_parts,
     websocket_step,
 )
 from worker.connections.interfaces import Downstream
 from worker.errors import WrongOrder
-
-
-class HandOff(Enum):
-    """How far the hand-off of an instance is. `disconnect` ends it from any state."""
-
-    NOT_ASKED = auto()
-    ASKED = auto()  #: it gets no further event; the hand-off is sent when it waits in receive()
-    SENT = auto()  #: another worker is being found; sends of this instance wait until it gets its disconnect
-
-
-NOT_ASKED, ASKED, SENT = HandOff
 
 
 class WebSocketInstance(AsgiInstance):
@@ -121,7 +113,7 @@ class WebSocketInstance(AsgiInstance):
         """See Instance."""
         if self._stage is not OPEN or not self._downstream.resumable or self._hand_off is not NOT_ASKED:
             return False
-        self._hand_off = ASKED
+        self._hand_off = hand_off_step(self._hand_off, ASKED)
         if self._receivers:
             self._send_hand_off()
         return True
@@ -131,7 +123,7 @@ class WebSocketInstance(AsgiInstance):
         if not self._over():
             self._close_event = (code, reason)
         self._stage = GONE
-        self._hand_off = NOT_ASKED
+        self._hand_off = hand_off_step(self._hand_off, NOT_ASKED)
         self._wake_receivers()
         self.resume()
 
@@ -143,7 +135,7 @@ class WebSocketInstance(AsgiInstance):
 
     def _send_hand_off(self) -> None:
         """Send the hand-off: the application waits for its client, and everything that it sent is on its way."""
-        self._hand_off = SENT
+        self._hand_off = hand_off_step(self._hand_off, SENT)
         self._events = None  # not consumed, so the next instance gets them
         self._downstream.hand_off()
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from enum import Enum
+from enum import Enum, auto
 from typing import Any
 
 from channel_layer.protocol.close_codes import ABNORMAL, NO_STATUS, NORMAL, REASON_SIZE_BYTES_MAX, may_travel
@@ -21,7 +21,7 @@ from channel_layer.protocol.codec import pack_threadsafe
 from channel_layer.protocol.events import EVENT_OVERHEAD_BYTES, Event, check_value
 from worker.asgi.header_fields import checked_fields
 from worker.asgi.http_state import NOTHING, PART_SIZE_BYTES_MAX, as_bytes, checked_body, checked_start, wrong_event
-from worker.errors import InvalidEvent
+from worker.errors import InvalidEvent, WrongOrder
 
 Step = tuple[Event, int, "WebSocketStage"]
 
@@ -45,6 +45,27 @@ class WebSocketStage(Enum):
 
 
 CONNECTING, OPEN, DENYING, CLOSED, GONE = WebSocketStage
+
+
+class HandOff(Enum):
+    """How far the hand-off of an instance is."""
+
+    NOT_ASKED = auto()
+    ASKED = auto()  #: it gets no further event; the hand-off is sent when it waits in receive()
+    SENT = auto()  #: another worker is being found; sends of this instance wait until it gets its disconnect
+
+
+NOT_ASKED, ASKED, SENT = HandOff
+
+#: From each state to those that may follow. A disconnect ends every hand-off.
+HAND_OFF_MOVES = {NOT_ASKED: (ASKED, NOT_ASKED), ASKED: (SENT, NOT_ASKED), SENT: (NOT_ASKED,)}
+
+
+def hand_off_step(before: HandOff, after: HandOff) -> HandOff:
+    """Move to `after`. Raises WrongOrder if the table has no such move: a mistake of the caller."""
+    if after not in HAND_OFF_MOVES[before]:
+        raise WrongOrder(f"a hand-off cannot go from {before.name} to {after.name}")
+    return after
 
 
 def websocket_step(stage: WebSocketStage, event: Any) -> Step:

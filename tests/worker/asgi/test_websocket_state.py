@@ -6,14 +6,18 @@ import pytest
 
 from worker.asgi.http_state import PART_SIZE_BYTES_MAX
 from worker.asgi.websocket_state import (
+    ASKED,
     CLOSED,
     CONNECTING,
     DENYING,
     GONE,
+    NOT_ASKED,
     OPEN,
+    SENT,
     STATE_SIZE_BYTES_MAX,
     WebSocketStage,
     check_offered,
+    hand_off_step,
     message_parts,
     websocket_step,
 )
@@ -171,3 +175,13 @@ def test_long_bytes_are_cut_into_parts_of_64_kib() -> None:
     parts = list(message_parts({"type": "websocket.send", "bytes": payload}))
     assert b"".join(event["bytes"] for event, _ in parts) == payload
     assert [size for _, size in parts] == [PART_SIZE_BYTES_MAX + 64] * 2 + [4 + 64]
+
+
+def test_a_hand_off_is_asked_for_sent_and_ended_by_the_disconnect() -> None:
+    """Events stop before it is sent, so none is lost between two instances."""
+    state = NOT_ASKED
+    for after in (ASKED, SENT, NOT_ASKED, ASKED, NOT_ASKED):
+        state = hand_off_step(state, after)
+    for before, after in ((NOT_ASKED, SENT), (ASKED, ASKED), (SENT, ASKED), (SENT, SENT)):
+        with pytest.raises(WrongOrder, match=f"from {before.name} to {after.name}"):
+            hand_off_step(before, after)
