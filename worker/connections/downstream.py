@@ -184,7 +184,7 @@ class DownstreamConnection(Link):
         """Release the connection and its instance from each other, so that both are freed at once, without the garbage collector."""
         self.ownership = _OVER
         self.instance = None
-        self._registry.forget(self)
+        self._registry.remove(self)
 
     def _post_credit(self, total: int) -> None:
         self._credited = True

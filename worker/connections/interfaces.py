@@ -32,7 +32,7 @@ class Registry(Protocol[Connection]):
     def gather(self, downstream: Connection) -> None:
         """Flush this connection at the end of this turn of the loop: it has something to send."""
 
-    def forget(self, downstream: Connection) -> None:
+    def remove(self, downstream: Connection) -> None:
         """The connection is over: what is left of its window goes back to the budget."""
 
 

@@ -37,7 +37,7 @@ log = logging.getLogger("towpath.worker")
 ADOPTED = 1  #: what the take script answers for an entry that was adopted
 _LATE, _ERA = int(AdoptionRefusal.LATE), int(AdoptionRefusal.ERA)
 #: An abandoned connection is refused for so many times the longest wait in the queue: its entry is certainly past its wait then.
-ABANDONED_WAITS = 4
+ABANDON_FACTOR = 4
 
 
 class Admission(Enum):
@@ -80,7 +80,7 @@ class QueueConsumer:
         self._placement = placement
         self._on_packets = on_packets
         self._loop = asyncio.get_running_loop()
-        self.adoption = Adoption(abandon_s=ABANDONED_WAITS * self._node.context.settings.queue_wait_s)
+        self.adoption = Adoption(abandon_s=ABANDON_FACTOR * self._node.context.settings.queue_wait_s)
         self.lag = LoopLag()
         self.admission = Admission.OPEN
         self.adopted = 0  #: connections since the start, exchanges and WebSockets

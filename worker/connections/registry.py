@@ -45,8 +45,8 @@ class ConnectionRegistry:
         self._pending.append(downstream)
         self._node.schedule_flush()
 
-    def forget(self, downstream: DownstreamConnection) -> None:
-        """See `Registry.forget`."""
+    def remove(self, downstream: DownstreamConnection) -> None:
+        """See `Registry.remove`."""
         if self.by_key.pop(downstream.key, None) is not None:
             self.budget.granted_bytes -= downstream.incoming.window  # `give_back`, without a call for each request
             self._node.release_peer(downstream.key[0])
