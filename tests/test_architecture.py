@@ -157,6 +157,7 @@ SHELLS = (
     "interface_server/groups/fan_out.py",
     "interface_server/groups/group_members.py",
     "interface_server/http/access_log.py",
+    "interface_server/http/exchange.py",
     "interface_server/http/server_context.py",
     "interface_server/http1/connection*.py",
     "interface_server/http1/registry.py",

@@ -6,22 +6,13 @@ balancers ask often and want the truth of this moment, so the answers are never 
 
 from __future__ import annotations
 
+from interface_server.http.answers import Answer
 
-class Answer:
-    """A complete small response."""
-
-    __slots__ = ("body", "headers", "status")
-
-    def __init__(self, status: int, text: str, *headers: tuple[bytes, bytes]) -> None:
-        self.status = status
-        self.body = text.encode()
-        self.headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store"), *headers]
-
-
-LIVE = Answer(200, "live\n")
-READY = Answer(200, "ready\n")
-NOT_READY = Answer(503, "not ready\n", (b"retry-after", b"1"))
-WRONG_METHOD = Answer(405, "ask with GET, HEAD or OPTIONS\n", (b"allow", b"GET, HEAD, OPTIONS"))
+NO_STORE = (b"cache-control", b"no-store")
+LIVE = Answer(200, "live\n", NO_STORE)
+READY = Answer(200, "ready\n", NO_STORE)
+NOT_READY = Answer(503, "not ready\n", NO_STORE, (b"retry-after", b"1"))
+WRONG_METHOD = Answer(405, "ask with GET, HEAD or OPTIONS\n", NO_STORE, (b"allow", b"GET, HEAD, OPTIONS"))
 
 
 class Health:

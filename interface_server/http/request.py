@@ -1,20 +1,22 @@
-"""The head of a request after its check: what an application hears of it, and how to serve it.
+"""A request: its head after the check (what an application hears of it, and how to serve it), and its body as events.
 
 Each version of HTTP has its own check (`http1/head.py`); what it lets pass becomes a `Head`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from channel_layer.protocol.codec import pack
-from channel_layer.protocol.events import Event
+from channel_layer.protocol.events import EVENT_OVERHEAD_BYTES, Event
 from channel_layer.protocol.scope import Piece
 from interface_server.http.errors import RequestError
 
 Fields = Sequence[tuple[bytes, bytes]]
+
+PART_SIZE_BYTES_MAX = 64 * 1024  #: of a request's body in one event
 
 
 class Head:
@@ -69,3 +71,12 @@ def line_scope(method: bytes, origin: bytes, version: str) -> tuple[Event, Piece
         "root_path": "",
     }
     return scope, pack(scope)
+
+
+def body_events(body: bytes, more: bool) -> Iterator[tuple[Event, int]]:
+    """`body` as `http.request` events with their sizes; at least one. more: the body goes on behind it."""
+    while True:
+        part, body = body[:PART_SIZE_BYTES_MAX], body[PART_SIZE_BYTES_MAX:]
+        yield {"type": "http.request", "body": part, "more_body": more or bool(body)}, len(part) + EVENT_OVERHEAD_BYTES
+        if not body:
+            return

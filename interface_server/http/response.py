@@ -66,20 +66,6 @@ TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 _kinds: dict[bytes, int] = dict(KNOWN_KINDS)
 
 
-class ResponseEncoder(Protocol):
-    """Turns the events of one response into bytes, in the framing of one version of HTTP."""
-
-    state: State
-    status: int
-    fault: str  #: why the response is not what it declared to be; empty: it is
-
-    def render(self, events: Sequence[Event], may_stay: bool) -> list[bytes]:
-        """The bytes of `events`, in pieces. may_stay: the connection could be kept.
-
-        Raises InvalidResponse, KeyError, TypeError or ValueError for events that are no response; `state` may have moved then.
-        """
-
-
 class InvalidResponse(Exception):
     """The application's response cannot be put on any wire. Nothing of this event may be sent."""
 
@@ -125,7 +111,61 @@ def once(fields: Fields) -> Fields:
     return kept
 
 
-class Exchange:
+class ResponseOutput(Protocol):
+    """Takes what may pass of one response, in the framing of one version of HTTP."""
+
+    def headers(self, response: Response) -> None:
+        """Status and fields are known."""
+
+    def data(self, body: bytes, last: bool) -> None:
+        """A part of the body. last: nothing comes behind it."""
+
+
+class ResponseSink(ResponseOutput, Protocol):
+    """A connection of HTTP/1, or a stream of HTTP/2, to which one exchange at a time writes its response."""
+
+    def send_remembered(self, events: Sequence[Event]) -> bool:
+        """Write a complete response if its rendered head is remembered from an earlier one. False: nothing is written."""
+
+    def flush(self, size_bytes: int) -> bool:
+        """Write what `headers` and `data` brought, about `size_bytes`. False: the write buffer is above its mark."""
+
+    def send_continue(self) -> None:
+        """Write `100 Continue` now."""
+
+    def end(self, keep_alive: bool) -> None:
+        """The exchange is over. keep_alive: the connection may serve another request if nothing else forbids it."""
+
+    def abort(self) -> None:
+        """End in the middle of a response, so that the client can tell that something is missing."""
+
+    def expect_response(self, within_s: float) -> None:
+        """Call `Exchange.time_out` if no response has begun by then."""
+
+    def pause_reading(self) -> None:
+        """The application takes no more of the body at present."""
+
+    def resume_reading(self) -> None:
+        """The application takes more of the body."""
+
+    @property
+    def reading_paused(self) -> bool:
+        """True if the request is not read at present, for whatever reason."""
+
+    def rejected_request(self) -> tuple[tuple[str, int] | None, bytes, bytes]:
+        """Peer, method and target of a request that was refused before its head was complete, as far as they were read."""
+
+
+class ResponseEncoder(Protocol):
+    """Turns the events of one response into bytes."""
+
+    response: Response
+
+    def render(self, events: Sequence[Event]) -> list[bytes]:
+        """The bytes of `events`, in pieces. Raises like `Response.play`."""
+
+
+class Response:
     """The response to one request. `start` first, then `body` until `state` is OVER."""
 
     # Slots, all of them set at once: on this hot path a default that stands in the class is found more slowly.
@@ -142,6 +182,23 @@ class Exchange:
         self.close = False  #: the application wants the connection closed afterwards
         self.fault = ""  #: why the response is not what it declared to be; empty: it is
         self._left_bytes: int | None = None
+
+    def play(self, events: Sequence[Event], output: ResponseOutput) -> None:
+        """Let pass what may pass of `events`.
+
+        Raises InvalidResponse, KeyError, TypeError or ValueError for events that are no response; the state may have moved then.
+        """
+        for event in events:
+            kind = event["type"]
+            if kind == "http.response.body":
+                body = self.body(event)
+                output.data(body, self.state is OVER)
+            elif kind == "http.response.start":
+                self.start(event)
+                if self.state is STREAMING:
+                    output.headers(self)
+            else:
+                raise InvalidResponse(f"an event of type {kind!r}")
 
     def start(self, event: Event) -> None:
         """`http.response.start`. Afterwards `status`, `fields`, `kinds`, `length_bytes`, `bodiless` and `close` are known."""

@@ -16,6 +16,7 @@ from interface_server.http.access_log import AccessLog
 from interface_server.http.default_headers import DefaultHeaders
 from interface_server.http.health import Health
 from interface_server.http.proxy_headers import TrustedPeers
+from interface_server.http.upload_timeouts import UploadTimeouts
 from interface_server.settings import InterfaceSettings
 from interface_server.timers import Sweep
 from interface_server.transport.slow_consumers import SlowConsumers
@@ -37,6 +38,7 @@ class ServerContext:
     health: Health
     stalled: WriteTimeouts  #: of those that have bytes to take
     slow: SlowConsumers  #: WebSockets for which much waits that they have not asked for
+    uploads: UploadTimeouts  #: of requests whose body is not complete
     half_closed: WriteTimeouts  #: of those that have closed their own direction and wait for an answer
     sweep: Sweep
     now: float = 0.0  #: loop.time() at the last stroke
@@ -66,6 +68,7 @@ class ServerContext:
             health=Health(settings.health_path),
             stalled=WriteTimeouts(settings.stall_timeout_s),
             slow=SlowConsumers(settings.ws_push_timeout_s),
+            uploads=UploadTimeouts(settings.body_timeout_s and settings.body_timeout_s + sweep_period_s),
             half_closed=WriteTimeouts(settings.half_close_timeout_s),
             sweep=Sweep(loop, sweep_period_s),
         )
@@ -74,6 +77,7 @@ class ServerContext:
         context.sweep.add(context.stalled.check)
         context.sweep.add(context.slow.check)
         context.sweep.add(context.half_closed.check)
+        context.sweep.add(context.uploads.check)
         return context
 
     def start(self) -> None:

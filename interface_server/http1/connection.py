@@ -1,197 +1,277 @@
-"""HTTP/1 on a client's socket: bytes in, `Backend.open` and events out, and back again.
+"""One client's connection that speaks HTTP/1: its socket, its phases, its deadlines, and the ways in which it ends.
 
-parser.py makes requests of the bytes, the door takes them to a worker, encoder.py makes bytes of what comes
-back; `request_reader.py` and `response_writer.py` keep the order of things on either side, and
-`connection_base.py` knows the ends. What stands here is what the transport and the sweep say.
+It owns a reader (request_reader.py: bytes to requests), a writer (response_writer.py: responses to bytes), and the exchange between
+them (http/exchange.py), made once and used for one request after another.
 
-Deadlines are numbers, looked at by one sweep for all connections (registry.py). PROTOCOL.md, P1, P5, P12.
+* A connection whose request was refused, or answered before its end, is read for a little while after our last byte: one that
+  is closed upon unread bytes is reset, and the answer is lost with it (RFC 9112, 9.6).
+
+Deadlines are numbers, which one timer checks for all connections (registry.py). PROTOCOL.md, P1, P5, P12.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from math import inf
+from typing import Protocol
 
-from twisted.internet.protocol import Protocol, connectionDone
+from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
+from channel_layer.protocol.events import Event
+from interface_server.connections.transitions import IllegalMove
 from interface_server.http.errors import RequestError
-from interface_server.http.scope import Place
-from interface_server.http1.connection_base import EXCHANGE, GONE, HALF_CLOSED, HEAD, LINGERING, TEXT, OnUpgrade
-from interface_server.http1.parser import Intake
-from interface_server.http1.pipeline import Turns
+from interface_server.http.exchange import Exchange, RequestState
+from interface_server.http1.phase import EXCHANGE, GONE, HEAD, IDLE, LINGERING, MOVES, Phase
 from interface_server.http1.registry import Http1Registry
-from interface_server.http1.request_reader import Requests
-from interface_server.http1.response_writer import Responses
-from interface_server.transport.transport import PeerTimedOut
+from interface_server.http1.request_reader import HALF_CLOSED, NO_CREDIT, RequestReader
+from interface_server.http1.response_writer import ResponseWriter
+from interface_server.transport.transport import PeerTimedOut, Transport
 
-#: Parsed at once, but for the inside of a body. Requests take twenty times their bytes once they are parsed, and some are
-#: answered on the spot: what one client has sent ahead shall neither fill our memory nor hold up everybody else.
-FEED_SIZE_BYTES = 16 * 1024
-#: How much older than one of now the deadline of a new connection may be. Deadlines are made of the last stroke of the sweep, each
+LINGER_S = 5.0  #: how long we read after our last byte
+#: How much older than one of now the deadline of a new connection may be. Deadlines are made of the last tick of the timer, each
 #: second: so a connection is new for 1 to 2 s.
 NEW_S = 1.5
 
 
-class HttpProtocol(Requests, Responses, Protocol):  # type: ignore[misc]  # `transport` is narrower than Twisted's
-    """One connection of a client that speaks HTTP/1. A `Client` for the pump, one exchange after another."""
+class OnUpgrade(Protocol):
+    """Takes the transport over for a WebSocket: the scope of its handshake, and the bytes that were read behind its head."""
 
-    __slots__ = ()
+    def __call__(self, transport: Transport, scope: Event, remaining_bytes: bytes) -> None: ...
 
-    factory: Any  # Twisted's word for it; not used
+
+class Http1Connection:
+    """One connection: towards the transport a protocol of Twisted's. Nothing in a dictionary: there may be many, idle."""
+
+    __slots__ = (
+        "_acknowledged_bytes",
+        "_on_upgrade",
+        "_registry",
+        "context",
+        "deadline",
+        "exchange",
+        "phase",
+        "reader",
+        "transport",
+        "write_paused",
+        "writer",
+    )
+
+    # From `makeConnection` until the transport is gone, or belongs to a WebSocket.
+    transport: Transport
+    exchange: Exchange
+    reader: RequestReader
+    writer: ResponseWriter
 
     def __init__(self, registry: Http1Registry, on_upgrade: OnUpgrade) -> None:
-        super().__init__(registry, on_upgrade)
-        self._intake = Intake(self, self.context.settings)
-        self._turns = Turns(self._free)
+        self._registry = registry
+        self.context = registry.context
+        self._on_upgrade = on_upgrade
+        self.deadline = inf  #: loop.time() after which `late` is called
+        self.phase: Phase = IDLE
+        self.write_paused = False
+        self._acknowledged_bytes = 0
 
-    # What the transport says.
+    def enter(self, phase: Phase, deadline: float) -> None:
+        """Move on to `phase`, until the `deadline`. Raises IllegalMove: a bug of ours."""
+        if phase not in MOVES[self.phase]:
+            raise IllegalMove(f"{phase.name} after {self.phase.name}")
+        self.phase = phase
+        self.deadline = deadline
 
-    def connectionMade(self) -> None:
-        context, transport = self.context, self.transport
-        self._place = Place(transport.peer(), transport.host(), context.settings.root_path, context.trusted)
-        self.registry.connections.add(self)
-        self.deadline = context.idle_deadline
+    # What the transport calls.
+
+    def makeConnection(self, transport: Transport) -> None:
+        self.transport = transport
+        self.reader = RequestReader(self)
+        self.writer = ResponseWriter(self, self._registry.heads)
+        self.exchange = Exchange(self.context, self.writer)
+        self._registry.connections.add(self)
+        self.deadline = self.context.idle_deadline
 
     def dataReceived(self, data: bytes) -> None:
-        if self._phase is LINGERING or self._phase is GONE:
-            return
-        if len(data) <= FEED_SIZE_BYTES:
-            self._feed(data, b"", 0)
-        else:
-            data = self._feed_in_parts(data)
-        if self._phase is EXCHANGE and self._request_over and not self._turns.waiting and not self._paused:
-            return  # the ordinary request, which came in one read
-        self._settle()
-        if self._phase is HEAD and not self._head_begun and self._intake.in_head(data):
-            self._head_begun = True
-            self.deadline = self.context.deadline(self.context.settings.head_timeout_s)
-
-    def _feed(self, data: bytes, read: bytes, end: int) -> bool:
-        """Parse `data`, a part of `read` that ends there. False: nothing may be parsed behind it."""
-        try:
-            behind_upgrade = self._intake.feed(data)
-        except RequestError as refusal:
-            self._turns.take(not self._intake.in_body, self._refuse, refusal)
-            return False
-        if behind_upgrade is None:
-            return True
-        self._turns.take(False, self._upgrade, behind_upgrade + read[end:])
-        return False
-
-    def _feed_in_parts(self, read: bytes) -> bytes:
-        """A long read, and of requests that are ahead of their responses little. The last part that was parsed."""
-        end, length, goes_on = 0, len(read), True
-        part = b""
-        while goes_on and end < length:
-            begin, end = end, end + max(FEED_SIZE_BYTES, self._intake.body_left_bytes)
-            part = read[begin:end]
-            goes_on = self._feed(part, read, end)
-            if goes_on and (self._turns.waiting or self._phase is not EXCHANGE):
-                self._ahead = read[end:]
-                break
-        return part
+        if self.phase is not LINGERING and self.phase is not GONE:
+            self.reader.receive(data)
 
     def eof_received(self) -> bool:
         """The client will send nothing more. Returns True while it may wait for the answer to a complete request."""
-        if self._phase is EXCHANGE and self._request_over and self._may_be_waiting():
-            self._pause(HALF_CLOSED)
-            self._expect_life()
+        if self.phase is EXCHANGE and self._is_request_complete() and self._may_be_waiting():
+            self.reader.pause(HALF_CLOSED)
+            self._watch_half_closed()
             return True
-        self._leave()
-        self._retire()
+        self.exchange.leave()
+        self._detach()
         return False
-
-    def _may_be_waiting(self) -> bool:
-        """True if a client that has closed its own direction may still be there: on TCP nothing tells, until we write."""
-        return self.context.settings.half_close_timeout_s > 0 and not self.transport.is_gone()
-
-    def _expect_life(self) -> None:
-        """Give a client that has closed its own direction its time; each byte that it acknowledges begins that anew."""
-        self.context.half_closed.watch(self.transport, self.context.now, self._half_closed_too_long)
-
-    def _half_closed_too_long(self) -> None:
-        if self.transport.unsent_bytes():  # one that had left would have reset upon them: it is slow, and may be
-            self._expect_life()
-        else:
-            self.context.counters["aborted.half_closed"] += 1
-            self._hang_up()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if isinstance(reason.value, PeerTimedOut):
             self.context.counters["aborted.peer_timed_out"] += 1
-        self._leave()
-        self._retire()
+        self.exchange.leave()
+        self._detach()
         self.context.stalled.forget(self.transport)
-        self._let_go()
+        self._break_cycles()
 
     def pause_writing(self) -> None:
-        self._write_paused = True
+        self.write_paused = True
         self.context.stalled.watch(self.transport, self.context.now, self._stalled)
 
     def resume_writing(self) -> None:
-        self._write_paused = False
-        if self._phase is GONE:
-            return  # closing: whoever takes the rest is watched to the end
+        self.write_paused = False
+        if self.phase is GONE:
+            return  # closing: a client that takes the rest is watched to the end
         self.context.stalled.forget(self.transport)
-        size, self._undelivered_bytes = self._undelivered_bytes, 0
-        if size and self._upstream is not None:
-            self._upstream.delivered(size)
-        self._go_on()
+        self.exchange.on_drained()
+        self.reader.go_on()
 
-    # What the sweep says, or whoever ends the process.
+    # What the reader calls.
+
+    def reading_stopped(self) -> None:
+        self._registry.unread.add(self)
+
+    def reading_resumed(self) -> None:
+        self._registry.unread.discard(self)
+
+    def upgrade(self, scope: Event, remaining_bytes: bytes) -> None:
+        self._detach()
+        self._on_upgrade(self.transport, scope, remaining_bytes)
+        self._break_cycles()
+
+    # What the writer calls.
+
+    def expect_response(self, within_s: float) -> None:
+        self.deadline = self.context.deadline(within_s)
+
+    def response_began(self) -> None:
+        self.deadline = inf
+
+    def end_exchange(self, keep_alive: bool) -> None:
+        reader = self.reader
+        if reader.paused:
+            reader.resume(NO_CREDIT)
+            keep_alive = keep_alive and not reader.paused & HALF_CLOSED
+        if keep_alive:
+            self.enter(IDLE, self.context.idle_deadline)
+            if reader.pipeline.waiting:
+                reader.go_on()
+        elif self._is_request_complete() and not reader.is_ahead:
+            self.close()
+        else:
+            self._linger()
+
+    def close(self) -> None:
+        """Close once all is written; a client that takes nothing is not waited for any longer than any other."""
+        self._detach()
+        if self.transport.get_write_buffer_size():
+            self.context.stalled.watch(self.transport, self.context.now, self._stalled)
+        self.transport.close()
+
+    def reset(self) -> None:
+        self._detach()
+        self.transport.reset(after_writing=True)
+
+    # What the registry calls.
 
     def late(self, now: float) -> None:
         """The deadline is past; which one it was, the phase tells."""
-        if self._phase is HEAD and self._head_begun:
-            self._refuse(RequestError(408, "the request head did not come in time", "head_timeout"))
-        elif self._phase is HEAD:
+        if self.phase is HEAD:
+            self.exchange.refuse(RequestError(408, "the request head did not come in time", "head_timeout"))
+        elif self.phase is IDLE:
             self.context.counters["closed.idle"] += 1
-            self._close()
-        elif self._phase is EXCHANGE:
-            self.context.counters["refused.response_timeout"] += 1
-            self._leave()
-            self._answer(504, (TEXT,), b"the application did not answer in time\n")
+            self.close()
+        elif self.phase is EXCHANGE:
+            self.exchange.time_out()
         else:
-            self._linger_on(now)
+            self._check_linger(now)
 
-    def body_late(self, now: float) -> None:
-        """Nothing of the request's body has come for the whole time; is that the client's doing, and does anybody wait for it?"""
-        if self._phase is not EXCHANGE or self._request_over or self._spoken:
-            del self.registry.uploading[self]
-        elif self._paused or self._continue_owed:
-            self.registry.uploading[self] = now
-        else:
-            self._refuse(RequestError(408, "the request body did not come in time", "body_timeout"))
+    def has_hung_up(self) -> bool:
+        """True if the client has closed, as far as the kernel knows. For while its socket is not read."""
+        return self.transport.hung_up()
 
     def hung_up(self) -> None:
-        """The client closed while nobody read its socket: what it has sent before may be the rest of a request, or several."""
+        """The client closed while its socket was not read: what it has sent before may be the rest of a request, or several."""
         if self._may_be_waiting():
-            self._expect_life()
+            self._watch_half_closed()
         else:
             self._hang_up()
-
-    def _hang_up(self) -> None:
-        self._leave()
-        self._retire()
-        self.transport.abortConnection()
 
     def close_if_idle(self) -> bool:
         """A request that has come as far as the kernel is none that may be lost: to close upon it would be a reset.
 
         True: it is idle and left, since it is new. Its client has connected to ask something.
         """
-        if self._phase is not HEAD or self._head_begun or self._ahead or self.transport.has_unread():
+        if self.phase is not IDLE or self.reader.has_unparsed or self.transport.has_unread():
             return False
-        if not self._request_over and self.deadline > self.context.idle_deadline - NEW_S:
+        is_unused = self.exchange.request_state is RequestState.NONE
+        if is_unused and self.deadline > self.context.idle_deadline - NEW_S:
             return True
-        self._close()
+        self.close()
         return False
 
     def cut_off(self) -> None:
-        """The process ends: so does this, whatever it was doing. Who has heard nothing yet hears that nothing will come."""
+        """The process ends: so does this, whatever it was doing. A client without an answer learns that none will come."""
         self.context.counters["aborted.shutdown"] += 1
-        if self._upstream is not None and not self._spoken:
-            self._leave()
-            self._answer(502, (TEXT,), b"the server had to stop before the application answered\n")
-        else:
+        if not self.exchange.cut_off():
             self._hang_up()
+
+    # A client that has closed its own direction.
+
+    def _is_request_complete(self) -> bool:
+        return self.exchange.request_state is RequestState.COMPLETE
+
+    def _may_be_waiting(self) -> bool:
+        """True if a client that has closed its own direction may still be there: on TCP nothing tells, until we write."""
+        return self.context.settings.half_close_timeout_s > 0 and not self.transport.is_gone()
+
+    def _watch_half_closed(self) -> None:
+        """Give a client that has closed its own direction its time; each byte that it acknowledges begins that anew."""
+        self.context.half_closed.watch(self.transport, self.context.now, self._half_closed_too_long)
+
+    def _half_closed_too_long(self) -> None:
+        if self.transport.unsent_bytes():  # one that had left would have reset upon them: it is slow, and may be
+            self._watch_half_closed()
+        else:
+            self.context.counters["aborted.half_closed"] += 1
+            self._hang_up()
+
+    # The end.
+
+    def _linger(self) -> None:
+        """Nothing more will be written; read until the client has read it all, for a while."""
+        self.enter(LINGERING, self.context.deadline(LINGER_S))
+        self.reader.discard_rest()
+        self.context.uploads.forget(self.exchange)
+        self.transport.write_eof()
+
+    def _check_linger(self, now: float) -> None:
+        """A client that still takes what we wrote may go on; for the others the time is over."""
+        acknowledged = self.transport.acknowledged_bytes()
+        if self.transport.unsent_bytes() and acknowledged > self._acknowledged_bytes:
+            self._acknowledged_bytes = acknowledged
+            self.deadline = now + LINGER_S
+        else:
+            self._detach()
+            self.transport.abort()
+
+    def _stalled(self) -> None:
+        self.context.counters["aborted.stalled"] += 1
+        self.exchange.leave()
+        self._detach()
+        self.transport.reset()
+
+    def _hang_up(self) -> None:
+        self.exchange.leave()
+        self._detach()
+        self.transport.abort()
+
+    def _detach(self) -> None:
+        """Nothing here deals with this connection any more."""
+        self.enter(GONE, inf)
+        self.reader.close()
+        self._registry.connections.discard(self)
+        self._registry.unread.discard(self)
+        self.context.uploads.forget(self.exchange)
+        self.context.half_closed.forget(self.transport)
+
+    def _break_cycles(self) -> None:
+        """Detached, and nothing calls us any more: our parts hold us, and all would stay until the garbage collector comes by."""
+        self.reader.break_cycles()
+        del self.reader, self.writer, self.exchange

@@ -22,12 +22,10 @@ from interface_server.http.response import (
     DATE,
     HOP,
     LENGTH,
-    OVER,
     SERVER,
-    STREAMING,
-    Exchange,
     Fields,
     InvalidResponse,
+    Response,
 )
 from interface_server.http.status_lines import STATUS_LINES
 
@@ -85,89 +83,89 @@ class RenderedHeadCache:
         self._remembered[size_bytes] = status, fields, above, below
 
 
-class Http1Response(Exchange):
-    """One response on its way into an HTTP/1 connection."""
+class Http1Encoder:
+    """One response on its way into an HTTP/1 connection: a `ResponseOutput`."""
 
-    __slots__ = ("_chunked", "_heads", "_modern", "_pending", "keep_alive")
+    __slots__ = ("_chunked", "_heads", "_http11", "_is_head_due", "_pieces", "keep_alive", "response")
 
-    def __init__(self, head_only: bool, modern: bool, keep_alive: bool, heads: RenderedHeadCache) -> None:
-        """modern: the request was HTTP/1.1. keep_alive: the client would send another request on this connection."""
-        super().__init__(head_only)
-        self._chunked = False
-        self._pending = False  # the status is known; its head is not written
+    def __init__(self, response: Response, http11: bool, keep_alive: bool, heads: RenderedHeadCache) -> None:
+        """http11: the request was HTTP/1.1. keep_alive: the connection may serve another request as far as is known now."""
+        self.response = response
         self.keep_alive = keep_alive  #: may the connection serve another request afterwards?
-        self._modern = modern
+        self._http11 = http11
         self._heads = heads
+        self._chunked = False
+        self._is_head_due = False  # the status is known; its head is not written
+        self._pieces: list[bytes] = []
 
     @property
     def framed(self) -> bool:
         """Would the client notice if the connection ended now? False where the end of the body is that of the connection."""
-        return self._chunked or bool(self.kinds & LENGTH)
+        return self._chunked or bool(self.response.kinds & LENGTH)
 
-    def render(self, events: Sequence[Event], may_stay: bool) -> list[bytes]:
-        """The bytes of `events`, in pieces.
+    def headers(self, response: Response) -> None:
+        self._is_head_due = True
 
-        may_stay: the connection could be kept as things are (the request was read to its end, nobody drains).
-        Raises InvalidResponse, KeyError, TypeError or ValueError for what is no response; the state may have moved then.
-        """
-        pieces: list[bytes] = []
-        for event in events:
-            kind = event["type"]
-            if kind == "http.response.body":
-                body = self.body(event)
-                over = self.state is OVER
-                if self._pending:
-                    self._add_head(pieces, may_stay, len(body) if over else None)
-                if self._chunked:
-                    self._add_chunk(pieces, body, over)
-                elif body:
-                    pieces.append(body)
-            elif kind == "http.response.start":
-                self.start(event)
-                self._pending = self.state is STREAMING
-            else:
-                raise InvalidResponse(f"an event of type {kind!r}")
-        if self._pending:
-            self._add_head(pieces, may_stay, None)
+    def data(self, body: bytes, last: bool) -> None:
+        """Raises InvalidResponse for a head that cannot be written."""
+        if self._is_head_due:
+            self._add_head(len(body) if last else None)
+        if self._chunked:
+            self._add_chunk(body, last)
+        elif body:
+            self._pieces.append(body)
+
+    def take(self) -> list[bytes]:
+        """The bytes of what came since the last time, in pieces. Raises InvalidResponse for a head that cannot be written."""
+        if self._is_head_due:
+            self._add_head(None)
+        pieces, self._pieces = self._pieces, []
         return pieces
 
-    def _add_chunk(self, pieces: list[bytes], body: bytes, over: bool) -> None:
-        if body:
-            pieces += (b"%x\r\n" % len(body), body, b"\r\n")
-        if over:
-            self._chunked = False  # what comes late adds nothing
-            pieces.append(LAST_CHUNK)
+    def render(self, events: Sequence[Event]) -> list[bytes]:
+        """The bytes of `events`, in pieces. Raises like `Response.play`."""
+        self.response.play(events, self)
+        return self.take()
 
-    def _add_head(self, pieces: list[bytes], may_stay: bool, whole_length: int | None) -> None:
+    def _add_chunk(self, body: bytes, last: bool) -> None:
+        if body:
+            self._pieces += (b"%x\r\n" % len(body), body, b"\r\n")
+        if last:
+            self._chunked = False  # what comes late adds nothing
+            self._pieces.append(LAST_CHUNK)
+
+    def _add_head(self, whole_length: int | None) -> None:
         """whole_length: the size of a body that is complete already."""
-        self._pending = False
-        own = [STATUS_LINES[self.status]]
-        for name, value in self.fields:
+        self._is_head_due = False
+        response, lines = self.response, self._heads.default_headers
+        status, kinds = response.status, response.kinds
+        own = [STATUS_LINES[status]]
+        for name, value in response.fields:
             own += (name, b": ", value, b"\r\n")
         above = b"".join(own)
-        if not has_line_ends(above, len(self.fields) + 1):
+        if not has_line_ends(above, len(response.fields) + 1):
             raise InvalidResponse("a value of a response field holds a line end or NUL")
-        kinds, lines = self.kinds, self._heads.default_headers
-        below = b"" if kinds & LENGTH or self.bodiless else self._framing(whole_length)
-        if not (self.keep_alive and may_stay) or self.close:
+        below = b"" if kinds & LENGTH or response.bodiless else self._framing(whole_length)
+        if not self.keep_alive or response.close:
             self.keep_alive = False
             below += b"connection: close\r\n\r\n"
-        elif self._modern:
+        elif self._http11:
             below += b"\r\n"
             if whole_length is not None and self._may_be_remembered(whole_length):
-                self._heads.remember(whole_length, self.status, self.fields, above, below)
+                self._heads.remember(whole_length, status, response.fields, above, below)
         else:
             below += b"connection: keep-alive\r\n\r\n"
-        pieces += (above, lines.beside(kinds) if kinds & (DATE | SERVER) else lines.all, below)
+        self._pieces += (above, lines.beside(kinds) if kinds & (DATE | SERVER) else lines.all, below)
 
     def _may_be_remembered(self, whole_length: int) -> bool:
-        fits = self.length_bytes is None or self.length_bytes == whole_length
-        return fits and not self.bodiless and not self.kinds & (HOP | CONNECTION | DATE | SERVER)
+        response = self.response
+        fits = response.length_bytes is None or response.length_bytes == whole_length
+        return fits and not response.bodiless and not response.kinds & (HOP | CONNECTION | DATE | SERVER)
 
     def _framing(self, whole_length: int | None) -> bytes:
         if whole_length is not None:
             return b"content-length: %d\r\n" % whole_length
-        if self._modern:
+        if self._http11:
             self._chunked = True
             return b"transfer-encoding: chunked\r\n"
         self.keep_alive = False

@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Protocol
 
-from interface_server.http.response import ResponseEncoder
+from interface_server.http.exchange import Exchange
+from interface_server.http.response import Response, ResponseEncoder
 from interface_server.http.server_context import ServerContext
-from interface_server.http1.encoder import Http1Response, RenderedHeadCache
-from interface_server.transport.transport import Transport
+from interface_server.http1.encoder import Http1Encoder, RenderedHeadCache
 
 
 class Registered(Protocol):
-    """What the registry asks of a connection."""
+    """What the registry needs of a connection."""
 
-    deadline: float
-    transport: Transport
+    deadline: float  #: loop.time() after which `late` is called
+    exchange: Exchange
 
     def late(self, now: float) -> None: ...
 
-    def body_late(self, now: float) -> None: ...
+    def has_hung_up(self) -> bool: ...
 
     def hung_up(self) -> None: ...
 
     def close_if_idle(self) -> bool: ...
-
-    def is_event_stream(self) -> bool: ...
-
-    def evict(self) -> None: ...
 
     def cut_off(self) -> None: ...
 
@@ -34,7 +30,7 @@ class Registered(Protocol):
 class Http1Registry:
     """The connections that exist, with what they share."""
 
-    __slots__ = ("connections", "context", "heads", "unread", "uploading")
+    __slots__ = ("connections", "context", "heads", "unread")
 
     def __init__(self, context: ServerContext) -> None:
         self.context = context
@@ -43,13 +39,11 @@ class Http1Registry:
         self.connections: set[Registered] = set()
         #: Those whose socket is not read at present, so that nobody would hear it close.
         self.unread: set[Registered] = set()
-        #: Those connections of whose request's body more is to come, and when the last of it came.
-        self.uploading: dict[Any, float] = {}
         context.sweep.add(self._check_timeouts)
 
     def encode_denial(self) -> ResponseEncoder:
         """For a response of HTTP/1.1 after which the connection closes."""
-        return Http1Response(head_only=False, modern=True, keep_alive=False, heads=self.heads)
+        return Http1Encoder(Response(head_only=False), http11=True, keep_alive=False, heads=self.heads)
 
     def drain(self) -> bool:
         """Keep no connection any longer than its exchange: idle ones are closed now, the others say `close`.
@@ -60,9 +54,9 @@ class Http1Registry:
         new = [connection for connection in tuple(self.connections) if connection.close_if_idle()]
         return bool(new)
 
-    def event_streams(self) -> list[Registered]:
+    def event_streams(self) -> list[Exchange]:
         """Those whose response may be ended in the middle, by `evict`."""
-        return [connection for connection in self.connections if connection.is_event_stream()]
+        return [connection.exchange for connection in self.connections if connection.exchange.is_event_stream()]
 
     def abort_all(self) -> None:
         """Cut off whatever is left: the time to finish is over. Each exchange under way is left."""
@@ -72,9 +66,5 @@ class Http1Registry:
     def _check_timeouts(self, now: float) -> None:
         for connection in [each for each in self.connections if each.deadline < now]:
             connection.late(now)
-        for connection in [each for each in self.unread if each.transport.hung_up()]:
+        for connection in [each for each in self.unread if each.has_hung_up()]:
             connection.hung_up()
-        if self.context.settings.body_timeout_s:
-            since = now - self.context.settings.body_timeout_s - self.context.sweep.period_s
-            for connection in [each for each, heard in self.uploading.items() if heard < since]:
-                connection.body_late(now)

@@ -1,198 +1,268 @@
-"""The request side of an HTTP/1 connection: what parser.py makes of the bytes, brought to the door.
+"""The request side of an HTTP/1 connection: bytes to the parser, and what it makes of them to the exchange, in order.
 
-* One exchange at a time. What a client sends ahead (pipelining) waits: a small part of a read in `_turns`, the rest of that
-  read unparsed in `_ahead`, and the socket is not read meanwhile. It waits too while the former response has not left.
-* Request body: the parts of one read leave as one event. `forward` says when to stop reading.
+* One exchange at a time. What a client sends ahead (pipelining) waits: a small part of a read in `pipeline`, the rest of that
+  read unparsed in `_unparsed`, and the socket is not read meanwhile. It waits too while the former response has not left.
 """
 
 from __future__ import annotations
 
 from math import inf
+from typing import Protocol
 
-from channel_layer.protocol.events import EVENT_OVERHEAD_BYTES
+from channel_layer.protocol.events import Event
 from interface_server.http.errors import RequestError
+from interface_server.http.exchange import Exchange, RequestState
 from interface_server.http.request import Head
-from interface_server.http.scope import websocket_scope
-from interface_server.http1.connection_base import (
-    AHEAD,
-    EXCHANGE,
-    GONE,
-    HEAD,
-    LINGERING,
-    NO_ROOM,
-    RETRY_AFTER,
-    TEXT,
-    HttpSocket,
-)
-from interface_server.http1.encoder import CONTINUE
+from interface_server.http.scope import Place, websocket_scope
+from interface_server.http.server_context import ServerContext
+from interface_server.http1.parser import Intake
+from interface_server.http1.phase import EXCHANGE, GONE, HEAD, IDLE, LINGERING, Phase
+from interface_server.http1.pipeline import Turns
+from interface_server.transport.transport import Transport
 
-PART_SIZE_BYTES_MAX = 64 * 1024  #: of a request's body in one event
+#: Parsed at once, but for the inside of a body. Requests take twenty times their bytes once they are parsed, and some are
+#: answered on the spot: what one client has sent ahead shall neither fill our memory nor hold up everybody else.
+FEED_SIZE_BYTES = 16 * 1024
+#: Why the socket is not read, as bits: the application's window is used up; the client is ahead of its responses; the client
+#: has closed its own direction, and waits for the answer to a complete request.
+NO_CREDIT, AHEAD, HALF_CLOSED = 1, 2, 4
+
+_COMPLETE = RequestState.COMPLETE
 
 
-class Requests(HttpSocket):
-    """What the client says: a `Sink` of the intake, and the pump's two words about the request."""
+class Connection(Protocol):
+    """What a reader needs of its connection."""
 
-    __slots__ = ()
+    context: ServerContext
+    exchange: Exchange
+    phase: Phase
+    transport: Transport
+    write_paused: bool  #: the write buffer is above its mark
 
-    # What parser.py makes of the bytes: it happens now, or when it is its turn.
+    def enter(self, phase: Phase, deadline: float) -> None:
+        """The next phase. deadline: loop.time() at which it is late."""
+
+    def reading_stopped(self) -> None:
+        """The socket is not read from now on: its end must be looked for."""
+
+    def reading_resumed(self) -> None:
+        """The socket is read again."""
+
+    def upgrade(self, scope: Event, remaining_bytes: bytes) -> None:
+        """Hand the transport over to a WebSocket."""
+
+
+class RequestReader:
+    """Reads one connection: the listener of its parser."""
+
+    __slots__ = ("_connection", "_parser", "_parts", "_scopes", "_unparsed", "paused", "pipeline")
+
+    def __init__(self, connection: Connection) -> None:
+        context, transport = connection.context, connection.transport
+        self._connection = connection
+        self._parser = Intake(self, context.settings)
+        self.pipeline = Turns(self._is_free)  #: parsed requests that wait for their turn
+        self._scopes = Place(transport.peer(), transport.host(), context.settings.root_path, context.trusted)
+        self._parts: list[bytes] = []  # of the request's body, out of the read that is being parsed
+        self._unparsed = b""  # read, and not yet parsed: the client is ahead of its responses
+        self.paused = 0  #: why the socket is not read, as bits
+
+    # Bytes.
+
+    def receive(self, data: bytes) -> None:
+        """The bytes of one read."""
+        connection = self._connection
+        if len(data) > FEED_SIZE_BYTES:
+            data = self._parse_in_parts(data)
+        else:
+            try:
+                behind_upgrade = self._parser.feed(data)
+            except RequestError as error:
+                self._refuse(error)
+            else:
+                if behind_upgrade is not None:
+                    self.pipeline.take(False, self._upgrade, behind_upgrade)
+        if (  # the ordinary request, which came in one read
+            connection.phase is EXCHANGE
+            and connection.exchange.request_state is _COMPLETE
+            and not self.pipeline.waiting
+            and not self.paused
+        ):
+            return
+        self._settle()
+        if connection.phase is IDLE and self._parser.in_head(data):
+            connection.enter(HEAD, connection.context.deadline(connection.context.settings.head_timeout_s))
+
+    def _parse(self, data: bytes, read: bytes, end: int) -> bool:
+        """Parse `data`, a part of `read` that ends there. False: nothing may be parsed behind it."""
+        try:
+            behind_upgrade = self._parser.feed(data)
+        except RequestError as error:
+            self._refuse(error)
+            return False
+        if behind_upgrade is None:
+            return True
+        self.pipeline.take(False, self._upgrade, behind_upgrade + read[end:])
+        return False
+
+    def _refuse(self, error: RequestError) -> None:
+        self.pipeline.take(not self._parser.in_body, self._connection.exchange.refuse, error)
+
+    def _parse_in_parts(self, read: bytes) -> bytes:
+        """A long read, and of requests that are ahead of their responses little. The last part that was parsed."""
+        end, length, goes_on = 0, len(read), True
+        part = b""
+        while goes_on and end < length:
+            begin, end = end, end + max(FEED_SIZE_BYTES, self._parser.body_left_bytes)
+            part = read[begin:end]
+            goes_on = self._parse(part, read, end)
+            if goes_on and (self.pipeline.waiting or self._connection.phase is not EXCHANGE):
+                self._unparsed = read[end:]
+                break
+        return part
+
+    # What the parser makes of the bytes: handed on now, or when it is its turn.
 
     def head_came(self, head: Head, fields: list[tuple[bytes, bytes]]) -> None:
-        if self._phase is HEAD and not self._write_paused and not self._turns.waiting:
+        connection = self._connection
+        if connection.phase is IDLE and not connection.write_paused and not self.pipeline.waiting:
             self._begin(head, fields)  # the ordinary way, without asking further
         else:
-            self._turns.take(True, self._begin, head, fields)
+            self.pipeline.take(True, self._begin, head, fields)
 
     def part_came(self, part: bytes) -> None:
-        self._turns.take(False, self._parts_append, part)
+        self.pipeline.take(False, self._receive_part, part)
 
     def request_over(self) -> None:
-        if self._turns.waiting:
-            self._turns.take(False, self._end_request)
-        elif self._parts or self._opened:
+        connection = self._connection
+        if self.pipeline.waiting:
+            self.pipeline.take(False, self._end_request)
+        elif self._parts:
             self._end_request()
-        elif self._phase is EXCHANGE:  # the ordinary way: no body
-            self._request_over = True
-            self._open(b"", False)
+        elif connection.phase is EXCHANGE:  # the ordinary way: no body
+            connection.exchange.open(b"", False)
 
-    def _free(self) -> bool:
-        return self._phase is HEAD and not self._write_paused
+    def _is_free(self) -> bool:
+        connection = self._connection
+        phase = connection.phase
+        return (phase is IDLE or phase is HEAD) and not connection.write_paused
 
-    def _go_on(self) -> None:
-        if self._turns.waiting:
-            self._turns.go_on()
+    def _begin(self, head: Head, fields: list[tuple[bytes, bytes]]) -> None:
+        connection = self._connection
+        connection.enter(EXCHANGE, inf)
+        connection.exchange.begin(head, self._scopes.scope(head, fields))
+
+    def _receive_part(self, part: bytes) -> None:
+        if self._connection.phase is EXCHANGE:
+            self._parts.append(part)
+
+    def _end_request(self) -> None:
+        if self._connection.phase is EXCHANGE:
+            self._connection.exchange.forward(self._take_parts() if self._parts else b"", more=False)
+
+    def _take_parts(self) -> bytes:
+        """All parts of the body that one read brought; a single one is not copied."""
+        parts, self._parts = self._parts, []
+        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def _upgrade(self, remaining_bytes: bytes) -> None:
+        connection = self._connection
+        if connection.phase is not EXCHANGE:
+            return
+        scope = connection.exchange.scope
+        assert scope is not None  # an exchange is under way
+        if connection.context.full():
+            connection.exchange.refuse_full()
+            return
+        self.resume(AHEAD)
+        connection.upgrade(websocket_scope(scope.event), remaining_bytes)
+
+    # The client is ahead of its responses.
+
+    @property
+    def is_ahead(self) -> bool:
+        """True if something that was read behind the request under way waits."""
+        return bool(self.pipeline.waiting or self._unparsed)
+
+    @property
+    def has_unparsed(self) -> bool:
+        return self._unparsed != b""
+
+    def go_on(self) -> None:
+        """The former response is complete, or the write buffer is below its mark: hand on what waits."""
+        if self.pipeline.waiting:
+            self.pipeline.go_on()
             self._settle()
 
     def _settle(self) -> None:
         """What belongs together has come together: hand it on, and see whether to read on."""
-        if self._phase is GONE:
+        connection = self._connection
+        if connection.phase is GONE:
             return
-        if self._turns.waiting or self._ahead:
+        if self.pipeline.waiting or self._unparsed:
             self._wait_for_turn()
             return
-        if self._paused & AHEAD:
-            self._unpause(AHEAD)
-        if self._phase is EXCHANGE and not self._request_over and (self._parts or not self._opened):
-            self._flush(more=True)
-            if self._upstream is not None:
-                self.registry.uploading[self] = self.context.now
+        if self.paused & AHEAD:
+            self.resume(AHEAD)
+        if connection.phase is EXCHANGE:
+            state = connection.exchange.request_state
+            if state is RequestState.HEAD or (self._parts and state is not _COMPLETE):
+                connection.exchange.forward(self._take_parts(), more=True)
 
     def _wait_for_turn(self) -> None:
-        """Whoever is ahead of its responses is not read."""
-        if self._phase is LINGERING:
-            self._forget_ahead()
+        """A client that is ahead of its responses is not read."""
+        if self._connection.phase is LINGERING:
+            self.drop_pipelined()
             return
-        self._pause(AHEAD)
-        if not self._turns.waiting:
-            self.context.loop.call_soon(self._read_ahead)  # not at once: others have their turn too
+        self.pause(AHEAD)
+        if not self.pipeline.waiting:
+            self._connection.context.loop.call_soon(self._read_ahead)  # not at once: others have their turn too
 
     def _read_ahead(self) -> None:
-        if self._ahead and not self._turns.waiting:
-            data, self._ahead = self._ahead, b""
-            self.dataReceived(data)
+        if self._unparsed and not self.pipeline.waiting:
+            data, self._unparsed = self._unparsed, b""
+            self.receive(data)
 
-    # The request.
+    def drop_pipelined(self) -> None:
+        """What the client has sent ahead of its responses is not served any more."""
+        self.pipeline.forget()
+        self._unparsed = b""
 
-    def _begin(self, head: Head, fields: list[tuple[bytes, bytes]]) -> None:
-        self._phase = EXCHANGE
-        self._head_begun = False
-        self.deadline = inf
-        self._head = head
-        self._scope = self._place.scope(head, fields)
-        self._opened = self._request_over = False
+    # Whether the socket is read.
 
-    def _parts_append(self, part: bytes) -> None:
-        if self._phase is EXCHANGE:
-            self._parts.append(part)
+    def pause(self, why: int) -> None:
+        if not self.paused:
+            self._connection.transport.pause_reading()
+            self._connection.reading_stopped()
+        self.paused |= why
 
-    def _end_request(self) -> None:
-        if self._phase is EXCHANGE:
-            self._request_over = True
-            if self._opened or self._parts:
-                self.registry.uploading.pop(self, None)
-                self._flush(more=False)
-            else:
-                self._open(b"", False)
+    def resume(self, why: int) -> None:
+        if self.paused & why:
+            self.paused &= ~why
+            if not self.paused:
+                self._connection.reading_resumed()
+                self._connection.transport.resume_reading()
 
-    def _flush(self, more: bool) -> None:
-        """Hand on what has come: first by `Backend.open`, then by `forward`, 64 KiB at a time."""
-        parts = self._parts
-        if not parts:
-            body = b""
-        else:
-            body = parts[0] if len(parts) == 1 else b"".join(parts)
-            self._parts = []
-            self._continue_owed = False
-        if not self._opened:
-            first, body = body[:PART_SIZE_BYTES_MAX], body[PART_SIZE_BYTES_MAX:]
-            self._open(first, more or body != b"")
-            if not body:
-                return
-        room = True
-        while self._upstream is not None:
-            part, body = body[:PART_SIZE_BYTES_MAX], body[PART_SIZE_BYTES_MAX:]
-            event = {"type": "http.request", "body": part, "more_body": more or bool(body)}
-            room = self._upstream.forward(event, len(part) + EVENT_OVERHEAD_BYTES)
-            if not body:
-                break
-        if not room and more:
-            self._pause(NO_ROOM)
+    # The end.
 
-    def _open(self, body: bytes, more: bool) -> None:
-        self._opened = True
-        context, head = self.context, self._head
-        assert head is not None  # there is one from `_begin` to `_finish`
-        if head.path in context.health.paths:
-            answer = context.health.answer(head.path, head.method, context.door.ready and not context.draining)
-            self._answer(answer.status, answer.headers, answer.body)
-        elif context.settings.limit_concurrency and context.full():
-            self._refuse_full()
-        else:
-            self._continue_owed = expects = more and not body and head.expects_continue
-            context.under_way += 1
-            self._upstream = context.door.open(self, self._scope, body, more, expect_continue=expects)  # type: ignore[arg-type]  # this is an HttpProtocol
+    def rejected_request(self) -> tuple[tuple[str, int] | None, bytes, bytes]:
+        """Peer, method and target of a head that was refused, as far as they were read."""
+        return (self._scopes.client, *self._parser.refused())
 
-    def _upgrade(self, rest: bytes) -> None:
-        if self._phase is not EXCHANGE:
-            return
-        if self.context.full():
-            self._refuse_full()
-            return
-        scope = websocket_scope(self._scope.event)
-        self._unpause(AHEAD)
-        self._retire()
-        self._on_upgrade(self.transport, scope, rest)
-        self._let_go()
+    def discard_rest(self) -> None:
+        """Nothing is served any more; read on, for as long as the connection lingers."""
+        self.close()
+        self.paused = 0
+        self._connection.reading_resumed()
+        self._connection.transport.resume_reading()
 
-    def _refuse(self, refusal: RequestError) -> None:
-        """The request is not served; what was read of it, and what may follow, cannot be trusted."""
-        self.context.counters["refused." + refusal.name] += 1
-        self._request_over = False
-        if self._upstream is not None:
-            self._leave()
-            if self._spoken:
-                self._break_off()
-                return
-        more = ((b"allow", b"GET"),) if refusal.status == 405 else ()
-        self._answer(refusal.status, (TEXT, *more), refusal.why.encode() + b"\n")
+    def close(self) -> None:
+        """Nothing is served any more."""
+        self.drop_pipelined()
+        self._parts = []
+        self._parser.close()
 
-    def _refuse_full(self) -> None:
-        self.context.counters["refused.limit_concurrency"] += 1
-        self._answer(503, (TEXT, RETRY_AFTER), b"too many connections are under way\n")
-
-    # What the pump says (`Client`; the rest is in response_writer.py).
-
-    def resume(self) -> None:
-        if self in self.registry.uploading:
-            self.registry.uploading[self] = self.context.now  # it could not say anything, until now
-        self._unpause(NO_ROOM)
-
-    @property
-    def mid_message(self) -> bool:
-        """A response that is cut off is aborted: there is no next owner who could be mistaken for its end."""
-        return False
-
-    def wanted(self) -> None:
-        if self._continue_owed and not self._spoken:
-            self._continue_owed = False
-            self.registry.uploading[self] = self.context.now
-            self.transport.write(CONTINUE)
+    def break_cycles(self) -> None:
+        """Closed, and not used again: the parser and the pipeline hold us, and all of it would stay until the garbage collector
+        comes by."""
+        del self._parser, self.pipeline

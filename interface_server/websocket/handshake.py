@@ -111,24 +111,24 @@ class Handshake:
             self._start = event
             return b""
         start, self._start = self._start, None
-        pieces = self._response.render([event] if start is None else [start, event], may_stay=False)
+        pieces = self._response.render([event] if start is None else [start, event])
         self.begun = True
         return b"".join(pieces)
 
     @property
     def over(self) -> bool:
         """True if the last byte of a denial is rendered."""
-        return self._response is not None and self._response.state is ResponseState.OVER
+        return self._response is not None and self._response.response.state is ResponseState.OVER
 
     @property
     def fault(self) -> str:
         """Why the body of a denial differs from its declared length; empty if it does not."""
-        return self._response.fault if self._response is not None else ""
+        return self._response.response.fault if self._response is not None else ""
 
     @property
     def status(self) -> int:
         """The status of the denial."""
-        return self._response.status if self._response is not None else 0
+        return self._response.response.status if self._response is not None else 0
 
 
 def check(headers: Fields) -> Offer:

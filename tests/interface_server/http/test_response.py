@@ -4,67 +4,67 @@ from __future__ import annotations
 
 import pytest
 
-from interface_server.http.response import Exchange, InvalidResponse, State
+from interface_server.http.response import InvalidResponse, Response, State
 
 
-def started(status: int = 200, *headers: tuple[bytes, bytes], head_only: bool = False) -> Exchange:
-    exchange = Exchange(head_only)
-    exchange.start({"type": "http.response.start", "status": status, "headers": list(headers)})
-    return exchange
+def started(status: int = 200, *headers: tuple[bytes, bytes], head_only: bool = False) -> Response:
+    response = Response(head_only)
+    response.start({"type": "http.response.start", "status": status, "headers": list(headers)})
+    return response
 
 
-def pass_body(exchange: Exchange, body: bytes, more: bool = False) -> bytes:
-    return exchange.body({"type": "http.response.body", "body": body, "more_body": more})
+def pass_body(response: Response, body: bytes, more: bool = False) -> bytes:
+    return response.body({"type": "http.response.body", "body": body, "more_body": more})
 
 
 def test_a_response_is_over_with_the_part_that_says_so():
-    exchange = started()
-    assert pass_body(exchange, b"a", more=True) == b"a"
-    assert exchange.state is State.STREAMING
-    assert pass_body(exchange, b"b") == b"b"
-    assert (exchange.state, exchange.fault) == (State.OVER, "")
+    response = started()
+    assert pass_body(response, b"a", more=True) == b"a"
+    assert response.state is State.STREAMING
+    assert pass_body(response, b"b") == b"b"
+    assert (response.state, response.fault) == (State.OVER, "")
 
 
 @pytest.mark.parametrize("parts", [(b"abcde",), (b"ab", b"cde"), (b"abc", b"de"), (b"", b"abcdef")])
 def test_what_exceeds_the_declared_length_never_passes(parts: tuple[bytes, ...]):
-    exchange = started(200, (b"content-length", b"3"))
-    assert b"".join(pass_body(exchange, part, more=True) for part in parts) == b"abc"
-    assert exchange.state is State.OVER
-    assert exchange.fault.startswith("longer")
+    response = started(200, (b"content-length", b"3"))
+    assert b"".join(pass_body(response, part, more=True) for part in parts) == b"abc"
+    assert response.state is State.OVER
+    assert response.fault.startswith("longer")
 
 
 def test_what_falls_short_of_the_declared_length_is_a_fault():
-    exchange = started(200, (b"content-length", b"3"))
-    pass_body(exchange, b"ab")
-    assert exchange.fault.startswith("shorter")
+    response = started(200, (b"content-length", b"3"))
+    pass_body(response, b"ab")
+    assert response.fault.startswith("shorter")
 
 
 @pytest.mark.parametrize(("status", "head_only"), [(204, False), (304, False), (200, True)])
 def test_what_has_no_body_by_its_nature_gets_none_and_has_no_fault(status: int, head_only: bool):
-    exchange = started(status, (b"content-length", b"3"), head_only=head_only)
-    assert pass_body(exchange, b"abc") == b""
-    assert exchange.fault == ""
-    assert (exchange.length_bytes is None) is (status == 204)
+    response = started(status, (b"content-length", b"3"), head_only=head_only)
+    assert pass_body(response, b"abc") == b""
+    assert response.fault == ""
+    assert (response.length_bytes is None) is (status == 204)
 
 
 def test_how_a_message_is_framed_is_not_the_applications_business():
-    exchange = started(200, (b"Transfer-Encoding", b"chunked"), (b"x", b"y"), (b"Connection", b"close"))
-    assert exchange.fields == [(b"x", b"y")]
-    assert exchange.close
+    response = started(200, (b"Transfer-Encoding", b"chunked"), (b"x", b"y"), (b"Connection", b"close"))
+    assert response.fields == [(b"x", b"y")]
+    assert response.close
 
 
 def test_what_comes_late_moves_nothing():
     """The application had not heard of the end yet: ordinary, and passed to nobody."""
-    exchange = started()
-    pass_body(exchange, b"")
-    exchange.start({"type": "http.response.start", "status": 500, "headers": []})
-    assert pass_body(exchange, b"late") == b""
-    assert (exchange.state, exchange.status) == (State.OVER, 200)
+    response = started()
+    pass_body(response, b"")
+    response.start({"type": "http.response.start", "status": 500, "headers": []})
+    assert pass_body(response, b"late") == b""
+    assert (response.state, response.status) == (State.OVER, 200)
 
 
 def test_a_second_start_and_a_body_before_the_start_are_invalid():
     with pytest.raises(InvalidResponse):
-        pass_body(Exchange(head_only=False), b"a")
+        pass_body(Response(head_only=False), b"a")
     with pytest.raises(InvalidResponse):
         started().start({"type": "http.response.start", "status": 200, "headers": []})
 
@@ -72,7 +72,7 @@ def test_a_second_start_and_a_body_before_the_start_are_invalid():
 @pytest.mark.parametrize("status", [0, 100, 101, 199, 1000, "200", True, None])
 def test_a_status_that_is_none_is_invalid(status: object):
     with pytest.raises(InvalidResponse):
-        Exchange(head_only=False).start({"type": "http.response.start", "status": status})
+        Response(head_only=False).start({"type": "http.response.start", "status": status})
 
 
 @pytest.mark.parametrize("name", [b"", b"a b", b"a:", b"a\r\n", "text", b"\xff", None])
@@ -89,5 +89,5 @@ def test_a_length_that_is_none_is_invalid(values: tuple[bytes, ...]):
 
 def test_many_different_names_are_no_leak_and_no_mistake():
     for number in range(3000):
-        exchange = started(200, (b"connection", b"close"), (b"x-%d" % number, b"y"), (b"content-length", b"1"))
-        assert exchange.length_bytes == 1 and exchange.close
+        response = started(200, (b"connection", b"close"), (b"x-%d" % number, b"y"), (b"content-length", b"1"))
+        assert response.length_bytes == 1 and response.close

@@ -7,20 +7,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interface_server.http.default_headers import DefaultHeaders
-from interface_server.http.response import Exchange, InvalidResponse, once
-from interface_server.http1.encoder import Http1Response, RenderedHeadCache
+from interface_server.http.response import InvalidResponse, Response, once
+from interface_server.http1.encoder import Http1Encoder, RenderedHeadCache
 
 NO_LINES = RenderedHeadCache(DefaultHeaders(server=False, date=False))
 
 
 def render(headers: list[tuple[bytes, bytes]], *parts: bytes, modern: bool = True) -> bytes:
-    response = Http1Response(False, modern, True, NO_LINES)
+    encoder = Http1Encoder(Response(head_only=False), modern, True, NO_LINES)
     events = [{"type": "http.response.start", "status": 200, "headers": headers}]
     events += [
         {"type": "http.response.body", "body": part, "more_body": number < len(parts)}
         for number, part in enumerate(parts, 1)
     ]
-    return b"".join(response.render(events, True))
+    return b"".join(encoder.render(events))
 
 
 def test_a_stream_is_chunked_for_a_modern_client_and_ends_with_the_connection_of_an_old_one():
@@ -64,11 +64,15 @@ def test_a_field_that_has_one_value_and_says_it_twice_is_sent_once(name: bytes):
 def test_a_length_that_is_said_twice_in_a_204_or_with_a_close_is_still_no_fault():
     fields = [(b"content-length", b"3"), (b"connection", b"close"), (b"content-length", b"03")]
     assert render(fields, b"abc").count(b"content-length") == 1
-    exchange = Exchange(head_only=False)
+    exchange = Response(head_only=False)
     exchange.start(
         {"status": 204, "headers": [(b"content-type", b"a"), (b"content-type", b"a"), (b"content-length", b"0")]}
     )
     assert list(exchange.fields) == [(b"content-type", b"a")]
+
+
+def rendered(events: list[dict], heads: RenderedHeadCache) -> bytes:
+    return b"".join(Http1Encoder(Response(head_only=False), True, True, heads).render(events))
 
 
 def response(body: bytes = b"abc", /, **start: object) -> list[dict]:
@@ -81,10 +85,10 @@ def response(body: bytes = b"abc", /, **start: object) -> list[dict]:
 def test_a_response_that_is_remembered_is_the_same_to_the_byte(headers: object):
     heads = RenderedHeadCache(DefaultHeaders(extra=[("x", "y")], clock=lambda: "now"))
     assert heads.lookup(response(headers=headers)) is None
-    first = b"".join(Http1Response(False, True, True, heads).render(response(headers=headers), True))
+    first = rendered(response(headers=headers), heads)
     assert heads.lookup(response(headers=headers)) == first
     again = heads.lookup(response(b"xyz", headers=headers))
-    assert again == b"".join(Http1Response(False, True, True, heads).render(response(b"xyz", headers=headers), True))
+    assert again == rendered(response(b"xyz", headers=headers), heads)
 
 
 @pytest.mark.parametrize(
@@ -110,13 +114,13 @@ def test_a_response_that_is_remembered_is_the_same_to_the_byte(headers: object):
 def test_what_is_not_quite_the_response_that_is_remembered_goes_the_long_way(events: list):
     """P12. Also what is no response at all: it is refused there."""
     heads = RenderedHeadCache(DefaultHeaders())
-    Http1Response(False, True, True, heads).render(response(), True)
+    rendered(response(), heads)
     assert heads.lookup(response()) is not None
     assert heads.lookup(events) is None
 
 
 @pytest.mark.parametrize(
-    ("events", "head_only", "modern", "may_stay"),
+    ("events", "head_only", "modern", "keep_alive"),
     [
         (response(), True, True, True),
         (response(), False, False, True),
@@ -131,8 +135,8 @@ def test_what_is_not_quite_the_response_that_is_remembered_goes_the_long_way(eve
     ],
 )
 def test_what_holds_for_one_request_alone_is_not_remembered(
-    events: list, head_only: bool, modern: bool, may_stay: bool
+    events: list, head_only: bool, modern: bool, keep_alive: bool
 ):
     heads = RenderedHeadCache(DefaultHeaders())
-    Http1Response(head_only, modern, True, heads).render(events, may_stay)
+    Http1Encoder(Response(head_only), modern, keep_alive, heads).render(events)
     assert heads.lookup(events) is None

@@ -58,7 +58,7 @@ async def test_whoever_sends_a_little_now_and_then_is_not_late() -> None:
             client.write(b"x")
             await asyncio.sleep(0.02)  # a writer of 50 bytes a second
         assert (await client.response())[::2] == (200, b"60")
-        assert server.factory.http1.uploading == {}
+        assert not len(server.context.uploads)
         client.close()
 
 

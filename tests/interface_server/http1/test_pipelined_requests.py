@@ -5,7 +5,8 @@ Where it matters what one read held, the test brings the bytes to the connection
 
 from __future__ import annotations
 
-from interface_server.http1.connection import FEED_SIZE_BYTES, HttpProtocol
+from interface_server.http1.connection import Http1Connection
+from interface_server.http1.request_reader import FEED_SIZE_BYTES
 from interface_server.settings import InterfaceSettings
 from tests.interface_server.http1.test_probes import hello
 from tests.support.facts import until
@@ -23,7 +24,7 @@ async def waiting(scope: object, receive: Receive, send: Send) -> None:
         pass
 
 
-async def connected(server: Served) -> tuple[Client1, HttpProtocol]:
+async def connected(server: Served) -> tuple[Client1, Http1Connection]:
     """A client, and the connection that serves it."""
     client = await server.connect()
     await until(lambda: server.factory.http1.connections)
@@ -83,7 +84,7 @@ async def test_of_what_waits_for_its_turn_little_is_parsed():
             client, connection = await connected(server)
             connection.dataReceived((b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" + ahead)[:READ_SIZE_BYTES])
             assert connection in server.factory.http1.unread
-            assert len(connection._turns.waiting or ()) < FEED_SIZE_BYTES / 5
+            assert len(connection.reader.pipeline.waiting or ()) < FEED_SIZE_BYTES / 5
             client.reset()
             await until(lambda: not server.factory.http1.connections)
 
@@ -108,7 +109,7 @@ async def test_a_websocket_behind_a_long_read_gets_what_stands_behind_its_head()
         for _ in range(1000):
             assert (await client.response())[2] == b"live\n"
         line = await server.backend.next()
-        assert line.scope["type"] == "websocket" and line.client._held == frames
+        assert line.scope["type"] == "websocket" and line.client._reader._held == frames
         client.reset()
         await until(lambda: not server.context.under_way)
 
@@ -131,5 +132,5 @@ async def test_a_head_of_nothing_but_fields_is_refused_before_it_is_whole():
         assert not server.context.counters
         connection.dataReceived(b"A:\r\n" * 20)
         assert (await client.until(b"\r\n\r\n")).startswith(b"HTTP/1.1 431 ")
-        assert not connection._intake._fields
+        assert not connection.reader._parser._fields
         client.reset()

@@ -67,7 +67,7 @@ async def test_whoever_would_take_it_for_the_end_is_not_evicted(request_head: by
             await client.until(EVENT)
         assert server.factory.http1.event_streams() == []
         for connection in server.factory.http1.connections:
-            connection.evict()
+            connection.exchange.evict()
         assert not line.over()
         client.reset()
         await line.gone()

@@ -1,0 +1,44 @@
+"""Complete small responses that the server gives by itself."""
+
+from __future__ import annotations
+
+from channel_layer.protocol.events import Event
+from interface_server.connections.interfaces import EndReason
+from interface_server.http.errors import RequestError
+
+TEXT = (b"content-type", b"text/plain; charset=utf-8")
+RETRY_AFTER = (b"retry-after", b"1")
+
+
+class Answer:
+    """One line of text with its status; `why` is the line for the access log."""
+
+    __slots__ = ("body", "events", "headers", "status", "why")
+
+    def __init__(self, status: int, text: str, *headers: tuple[bytes, bytes]) -> None:
+        self.status = status
+        self.why = text.rstrip()
+        self.body = text.encode()
+        self.headers = (TEXT, *headers)
+        self.events: tuple[Event, Event] = (
+            {"type": "http.response.start", "status": status, "headers": self.headers},
+            {"type": "http.response.body", "body": self.body},
+        )
+
+
+INVALID_RESPONSE = Answer(500, "the application sent an invalid response\n")
+STOPPED = Answer(502, "the server had to stop before the application answered\n")
+TOO_MANY = Answer(503, "too many connections are under way\n", RETRY_AFTER)
+TIMED_OUT = Answer(504, "the application did not answer in time\n")
+
+
+def answer_to_error(error: RequestError) -> Answer:
+    """The answer to a request that is not served."""
+    more = ((b"allow", b"GET"),) if error.status == 405 else ()
+    return Answer(error.status, error.why + "\n", *more)
+
+
+def answer_to_end(reason: EndReason) -> Answer:
+    """The answer to a request whose connection to a worker ended before the response began."""
+    more = (RETRY_AFTER,) if reason.status == 503 else ()
+    return Answer(reason.status, reason.why + "\n", *more)

@@ -1,0 +1,359 @@
+"""One HTTP exchange, whatever version its client speaks: a request to the backend, and a response to the client.
+
+An HTTP/1 connection has one exchange and begins it anew for each request; an HTTP/2 stream would be one. The exchange implements the
+dispatcher's `Client`, and writes to a `ResponseSink`.
+
+* Request body: what one read brought leaves as one event, as long as it fits. `Upstream.forward` tells when to stop reading.
+* Sizes are reported as delivered while the write buffer is below its mark, else once it is again.
+* A failed exchange never looks like a success: a response that breaks off is aborted.
+
+PROTOCOL.md, P1, P5, P12.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from enum import Enum, auto
+
+from channel_layer.protocol.events import Event
+from channel_layer.protocol.scope import Scope
+from channel_layer.protocol.server_sent_events import resumes_by_itself
+from interface_server.connections.interfaces import EndReason, Upstream
+from interface_server.groups.interfaces import PushedMessage
+from interface_server.http.answers import (
+    INVALID_RESPONSE,
+    STOPPED,
+    TIMED_OUT,
+    TOO_MANY,
+    Answer,
+    answer_to_end,
+    answer_to_error,
+)
+from interface_server.http.errors import RequestError
+from interface_server.http.request import PART_SIZE_BYTES_MAX, Head, body_events
+from interface_server.http.response import OVER, InvalidResponse, Response, ResponseSink
+from interface_server.http.server_context import ServerContext
+
+logger = logging.getLogger("towpath.interface")
+
+#: What events that break their own rules can make of the code that reads them.
+BROKEN = (InvalidResponse, KeyError, TypeError, ValueError, AttributeError)
+LAST_OF_BODY: Event = {"type": "http.response.body", "body": b""}
+
+
+class RequestState(Enum):
+    NONE = auto()  # no request has come yet
+    HEAD = auto()  # its head is here; nothing of it is at the backend
+    BODY = auto()  # it is at the backend, or answered by ourselves; more of its body may come
+    COMPLETE = auto()  # its last byte is here; also between two requests
+
+
+class ResponseState(Enum):
+    CONTINUE_EXPECTED = auto()  # the client waits for `100 Continue` before it sends the body
+    AWAITED = auto()  # nothing of the response is written; also between two requests
+    STARTED = auto()  # its head is written, and its end is not
+
+
+# A member of an Enum is found by a slow way through its class: these stand on the way of every request.
+_HEAD, _BODY, _COMPLETE = RequestState.HEAD, RequestState.BODY, RequestState.COMPLETE
+_AWAITED, _STARTED = ResponseState.AWAITED, ResponseState.STARTED
+
+
+class Exchange:
+    """A `Client` for the dispatcher. One request and its response at a time; then `begin` again."""
+
+    __slots__ = (
+        "_context",
+        "_response",
+        "_sink",
+        "_undelivered_bytes",
+        "_upstream",
+        "head",
+        "request_state",
+        "response_state",
+        "scope",
+    )
+
+    def __init__(self, context: ServerContext, sink: ResponseSink) -> None:
+        self._context = context
+        self._sink = sink
+        self._response: Response | None = None  # from its start, unless it is written at once
+        self._undelivered_bytes = 0
+        self._upstream: Upstream | None = None
+        self.head: Head | None = None  #: None: no exchange is under way
+        self.scope: Scope | None = None
+        self.request_state = RequestState.NONE
+        self.response_state = _AWAITED
+
+    # The request, as the connection reads it.
+
+    def begin(self, head: Head, scope: Scope) -> None:
+        """A request has come as far as its head."""
+        self.head = head
+        self.scope = scope
+        self.request_state = _HEAD
+
+    def forward(self, body: bytes, more: bool) -> None:
+        """Hand on what has come of the request's body, first by `Backend.open`, then by `forward`. more: not all of it is here."""
+        is_open = self.request_state is not _HEAD
+        self.request_state = _BODY if more else _COMPLETE
+        if body and self.response_state is ResponseState.CONTINUE_EXPECTED:
+            self.response_state = _AWAITED
+        if is_open:
+            self._forward_rest(body, more)
+        elif len(body) <= PART_SIZE_BYTES_MAX:
+            self.open(body, more)
+        else:
+            self.open(body[:PART_SIZE_BYTES_MAX], True)
+            self._forward_rest(body[PART_SIZE_BYTES_MAX:], more)
+        if more and self._upstream is not None:
+            self._context.uploads.restart(self, self._context.now)
+        elif is_open:
+            self._context.uploads.forget(self)
+
+    def _forward_rest(self, body: bytes, more: bool) -> None:
+        has_credit = True
+        for event, size_bytes in body_events(body, more):
+            if self._upstream is None:
+                return
+            has_credit = self._upstream.forward(event, size_bytes)
+        if more and not has_credit:
+            self._sink.pause_reading()
+
+    def open(self, body: bytes, more: bool) -> None:
+        """Bring the request to the backend, or answer it ourselves. body: its beginning, or all of it if there is not `more`."""
+        if not more:
+            self.request_state = _COMPLETE
+        context, head, scope = self._context, self.head, self.scope
+        assert head is not None and scope is not None  # from `begin` until the exchange is over
+        if head.path in context.health.paths:
+            self.answer(context.health.answer(head.path, head.method, context.door.ready and not context.draining))
+        elif context.settings.limit_concurrency and context.full():
+            self.refuse_full()
+        else:
+            expects = more and not body and head.expects_continue
+            if expects:
+                self.response_state = ResponseState.CONTINUE_EXPECTED
+            context.under_way += 1
+            self._upstream = context.door.open(self, scope, body, more, expect_continue=expects)
+
+    def refuse(self, error: RequestError) -> None:
+        """The request is not served; what was read of it, and what may follow, cannot be trusted."""
+        self._context.counters["refused." + error.name] += 1
+        self.request_state = _BODY
+        if self._upstream is not None:
+            self.leave()
+            if self.response_state is _STARTED:
+                self._abort()
+                return
+        self.answer(answer_to_error(error))
+
+    def refuse_full(self) -> None:
+        """`limit_concurrency` is reached."""
+        self._context.counters["refused.limit_concurrency"] += 1
+        self.answer(TOO_MANY)
+
+    def body_late(self, now: float) -> None:
+        """Nothing of the request's body has come for the whole time; is that the client's doing, and does anybody wait for it?"""
+        if self.head is None or self.request_state is _COMPLETE or self.response_state is _STARTED:
+            self._context.uploads.forget(self)
+        elif self._sink.reading_paused or self.response_state is ResponseState.CONTINUE_EXPECTED:
+            self._context.uploads.restart(self, now)
+        else:
+            self.refuse(RequestError(408, "the request body did not come in time", "body_timeout"))
+
+    # What the dispatcher calls.
+
+    @property
+    def request(self) -> str:
+        head = self.head
+        return f"{head.method} {head.target.decode('latin-1')}" if head is not None else "a request"
+
+    @property
+    def mid_message(self) -> bool:
+        """A response that is cut off is aborted: there is no next owner who could be mistaken for its end."""
+        return False
+
+    def adopted(self) -> None:
+        limit_s = self._context.settings.response_timeout_s
+        if limit_s and self._upstream is not None and self.response_state is not _STARTED:
+            self._sink.expect_response(limit_s)
+
+    def deliver(self, events: Sequence[Event], size_bytes: int) -> None:
+        upstream, head = self._upstream, self.head
+        if upstream is None or head is None:
+            return
+        if (  # the ordinary way: as many a response before
+            head.common
+            and self.request_state is _COMPLETE
+            and self._response is None
+            and not self._context.draining
+            and self._sink.send_remembered(events)
+        ):
+            if self._context.access_log.enabled:
+                self._log(events[0]["status"])
+            self._upstream = self.head = None
+            self.response_state = _AWAITED
+            self._context.under_way -= 1
+            upstream.complete()
+            self._sink.end(True)
+            return
+        if self._response is None:
+            self._response = Response(head.method == "HEAD")
+        self._send(self._response, events, size_bytes)
+
+    def push(self, pushed: PushedMessage) -> None:
+        self._context.counters["dropped.push_to_http"] += 1
+
+    def end(self, end_reason: EndReason) -> None:
+        if self._upstream is None:
+            return
+        self._release()
+        self._context.counters[f"ended.{end_reason.name.lower()}"] += 1
+        if self.response_state is _STARTED:
+            self._abort()
+        else:
+            self.answer(answer_to_end(end_reason))
+
+    def resume(self) -> None:
+        if self in self._context.uploads:
+            self._context.uploads.restart(self, self._context.now)  # it could not send anything, until now
+        self._sink.resume_reading()
+
+    def wanted(self) -> None:
+        if self.response_state is ResponseState.CONTINUE_EXPECTED:
+            self.response_state = _AWAITED
+            self._context.uploads.restart(self, self._context.now)
+            self._sink.send_continue()
+
+    # The response.
+
+    @property
+    def may_keep_alive(self) -> bool:
+        """True if the connection could serve another request: this one was read to its end, and the server is not leaving."""
+        return self.request_state is _COMPLETE and not self._context.draining
+
+    def _send(self, response: Response, events: Sequence[Event], size_bytes: int) -> None:
+        try:
+            response.play(events, self._sink)
+        except BROKEN as error:
+            self._broken(error)
+            return
+        is_below_mark = self._sink.flush(size_bytes)
+        if self.response_state is not _STARTED:
+            self.response_state = _STARTED
+            if self._context.access_log.enabled:
+                self._log(response.status)
+        if response.state is OVER:
+            self._responded(response)
+        elif self._upstream is not None:
+            self._undelivered_bytes += size_bytes
+            if is_below_mark:
+                self.on_drained()
+
+    def _responded(self, response: Response) -> None:
+        fault = response.fault
+        if not fault:
+            upstream = self._release()
+            if upstream is not None:
+                upstream.complete()
+                self._finish(keep_alive=True)
+            return
+        self._context.counters["broken." + fault.split(maxsplit=1)[0]] += 1
+        logger.error("%s: the response body is %s; the connection is closed", self._name(), fault)
+        self.leave()
+        if fault.startswith("longer"):
+            self._finish(keep_alive=False)
+        else:
+            self._abort()
+
+    def _broken(self, error: Exception) -> None:
+        logger.error("%s: the application's response cannot be sent: %s", self._name(), error)
+        self._context.counters["broken.invalid_response"] += 1
+        self.leave()
+        if self.response_state is _STARTED:
+            self._abort()
+        else:
+            self.answer(INVALID_RESPONSE)
+
+    def answer(self, answer: Answer) -> None:
+        """Answer ourselves. Without a head nothing is known about what follows, and the connection ends."""
+        Response(self.head is not None and self.head.method == "HEAD").play(answer.events, self._sink)
+        self._sink.flush(len(answer.body))
+        if self._context.access_log.enabled:
+            self._log(answer.status, answer.why)
+        self._finish(keep_alive=True)
+
+    def on_drained(self) -> None:
+        """The write buffer is below its mark again."""
+        size_bytes, self._undelivered_bytes = self._undelivered_bytes, 0
+        if size_bytes and self._upstream is not None:
+            self._upstream.delivered(size_bytes)
+
+    def _log(self, status: int, why: str = "") -> None:
+        """why: of an answer of our own."""
+        head, access_log = self.head, self._context.access_log
+        if head is None or self.scope is None:
+            access_log.refused(*self._sink.rejected_request(), status, why)
+        elif head.path not in self._context.health.paths:
+            access_log.line(self.scope.event["client"], head.method, head.target, head.version, status, why)
+
+    def _name(self) -> str:
+        return self._upstream.channel if self._upstream is not None else "no connection"
+
+    # The end.
+
+    def is_event_stream(self) -> bool:
+        """True if the response under way may end at any moment, since its client then comes again by itself."""
+        response, scope = self._response, self.scope
+        if response is None or scope is None or self._upstream is None or self.response_state is not _STARTED:
+            return False
+        return resumes_by_itself(scope.event, {"headers": response.fields})
+
+    def evict(self) -> None:
+        """The server is leaving: end an event stream as if it were whole; any other exchange has its time."""
+        response = self._response
+        if response is None or not self.is_event_stream():
+            return
+        response.play((LAST_OF_BODY,), self._sink)
+        self._sink.flush(0)
+        self._context.counters["ended.event_stream"] += 1
+        self.leave()
+        self._finish(keep_alive=False)
+
+    def time_out(self) -> None:
+        """The application was to answer by now."""
+        self._context.counters["refused.response_timeout"] += 1
+        self.leave()
+        self.answer(TIMED_OUT)
+
+    def cut_off(self) -> bool:
+        """The process ends: answer that no response will come. False: no request waits for the beginning of one."""
+        if self._upstream is None or self.response_state is _STARTED:
+            return False
+        self.leave()
+        self.answer(STOPPED)
+        return True
+
+    def leave(self) -> None:
+        """The client's side is over: so the application hears."""
+        upstream = self._release()
+        if upstream is not None:
+            upstream.leave()
+
+    def _release(self) -> Upstream | None:
+        upstream, self._upstream = self._upstream, None
+        if upstream is not None:
+            self._context.under_way -= 1
+        return upstream
+
+    def _finish(self, keep_alive: bool) -> None:
+        self._response = self.head = None
+        self.response_state = _AWAITED
+        self._undelivered_bytes = 0
+        self._sink.end(keep_alive)
+
+    def _abort(self) -> None:
+        self._response = self.head = None
+        self._sink.abort()

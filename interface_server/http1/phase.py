@@ -1,0 +1,32 @@
+"""The phases of an HTTP/1 connection, and which may follow which.
+
+IDLE ──► HEAD ──► EXCHANGE ──► IDLE …        from each: LINGERING, GONE
+  └─────────────────▲
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+
+class Phase(Enum):
+    __hash__ = object.__hash__  # by identity; Enum's own is Python code, and stands in every look-up
+
+    IDLE = auto()  # no request is under way, and nothing of the next one is here
+    HEAD = auto()  # a head has begun to come
+    EXCHANGE = auto()  # a request is under way: its body comes, or its response goes, or both
+    LINGERING = auto()  # our last byte is written; what still comes is thrown away
+    GONE = auto()  # the socket is closed, or closing, or belongs to another protocol
+
+
+# A member of an Enum is found by a slow way through its class: these stand on the way of every request.
+IDLE, HEAD, EXCHANGE, LINGERING, GONE = Phase
+
+#: Every legal move. An answer of our own may end an exchange that has no head, so LINGERING and GONE follow each phase but GONE.
+MOVES: dict[Phase, tuple[Phase, ...]] = {
+    IDLE: (EXCHANGE, HEAD, LINGERING, GONE),
+    HEAD: (EXCHANGE, LINGERING, GONE),
+    EXCHANGE: (IDLE, LINGERING, GONE),
+    LINGERING: (GONE,),
+    GONE: (GONE,),  # the transport's end comes after ours, or before it
+}
