@@ -14,7 +14,7 @@ from interface_server.connections.dispatcher import Dispatcher
 from interface_server.http.server_context import ServerContext
 from interface_server.protocol_factory import ProtocolFactory
 from interface_server.settings import InterfaceSettings
-from interface_server.shutdown_schedule import eviction_steps
+from interface_server.shutdown_schedule import shutdown_steps
 from interface_server.transport.endpoint import ServerEndpoint
 from interface_server.transport.keepalive import KeepaliveSettings
 from interface_server.transport.listening_port import ListeningPort
@@ -22,10 +22,10 @@ from interface_server.transport.spare_descriptors import SpareDescriptors
 
 log = logging.getLogger("towpath.interface")
 
-DRAIN_LOOK_S = 0.05
+DRAIN_POLL_S = 0.05
 #: Whether everybody leaves is known by then: all may have been told at once, and the supervisor hears it as late as we do.
 KNOWN_WITHIN_S = 0.5
-EVICTION_PART = 0.5  #: of the drain time: in which sockets are closed, at the latest
+CLOSING_PART = 0.5  #: of the drain time: in which sockets are closed, at the latest
 
 #: True if every process leaves that accepts from the same listening socket; None if that is not known yet.
 AllLeave = Callable[[], bool | None]
@@ -71,7 +71,7 @@ class InterfaceServer:
             fd=settings.fd,
             backlog=settings.backlog,
             reuse_port=settings.reuse_port,
-            keepalive=KeepaliveSettings.beside(settings.stall_timeout_s),
+            keepalive=KeepaliveSettings.beside(settings.write_timeout_s),
             admits=SpareDescriptors(self._context.counters).admits,
         )
         await self._dispatcher.start()
@@ -101,12 +101,12 @@ class InterfaceServer:
             self._port.refuse()
         end = self._loop.time() + self._settings.graceful_timeout_s
         self._port.stopListening()
-        await self._pause(DRAIN_LOOK_S)  # whoever was let in a moment ago is about to ask
+        await self._pause(DRAIN_POLL_S)  # whoever was let in a moment ago is about to ask
         new = self._factory.http1.drain()
-        await self._pause(DRAIN_LOOK_S)  # what has come as far as the kernel is read
-        await self._evict(self._settings.graceful_timeout_s * EVICTION_PART)
+        await self._pause(DRAIN_POLL_S)  # what has come as far as the kernel is read
+        await self._evict(self._settings.graceful_timeout_s * CLOSING_PART)
         while (new or self._busy()) and self._loop.time() < end and not self._at_once:
-            await asyncio.sleep(DRAIN_LOOK_S)
+            await asyncio.sleep(DRAIN_POLL_S)
             new = new and self._factory.http1.drain()
             # Begun since: their clients do not wait for our last moment.
             self._factory.websockets.close_all()
@@ -123,7 +123,7 @@ class InterfaceServer:
     async def _everybody_leaves(self) -> bool:
         until = self._loop.time() + KNOWN_WITHIN_S
         while (known := self._all_leave()) is None and self._loop.time() < until:
-            await self._pause(DRAIN_LOOK_S)
+            await self._pause(DRAIN_POLL_S)
         return bool(known)
 
     async def _evict(self, over_s: float) -> None:
@@ -134,14 +134,14 @@ class InterfaceServer:
         leaving: list[Evicted] = [*self._factory.http1.event_streams(), *self._factory.websockets.alive]
         random.shuffle(leaving)
         begin = self._loop.time()
-        for moment_s, some in eviction_steps(leaving, over_s, random.random):
+        for moment_s, some in shutdown_steps(leaving, over_s, random.random):
             await self._pause(begin + moment_s - self._loop.time())
             for each in some:
                 each.evict()
-        await self._pause(DRAIN_LOOK_S)
+        await self._pause(DRAIN_POLL_S)
         self._factory.websockets.close_all()  # whoever came in between
 
     async def _pause(self, seconds: float) -> None:
         end = self._loop.time() + seconds
         while (left_s := end - self._loop.time()) > 0 and not self._at_once:
-            await asyncio.sleep(min(DRAIN_LOOK_S, left_s))
+            await asyncio.sleep(min(DRAIN_POLL_S, left_s))

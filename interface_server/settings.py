@@ -46,7 +46,7 @@ class InterfaceSettings:
     body_timeout_s: float = 60.0  #: no byte of a body that is awaited, and no response yet: 408; 0: off
     response_timeout_s: float = 0.0  #: no response start after adoption: 504; 0: off
     half_close_timeout_s: float = 5.0  #: client has closed its direction, takes nothing: it has left; 0: at once
-    stall_timeout_s: float = 60.0  #: a client that takes nothing at all: abort, or close 1013
+    write_timeout_s: float = 60.0  #: a client that takes nothing at all: abort, or close 1013
     redis_outage_timeout_s: float = 30.0  #: Redis away for so long: running exchanges end with 502, or an abort
     limit_concurrency: int = 0  #: connections (exchanges and sockets) under way: above it 503; 0: off
 

@@ -18,7 +18,7 @@ STEP_S = 0.05  #: one step in each stretch of this length
 STEP_MIN = 5
 
 
-def eviction_steps(
+def shutdown_steps(
     shuffled: Sequence[Evicted], over_s: float, draw: Callable[[], float]
 ) -> Iterator[tuple[float, Sequence[Evicted]]]:
     """All of them, in steps: (when, counted in seconds from the beginning and below `over_s`; who). draw: from [0, 1), for each."""

@@ -14,7 +14,7 @@ from collections.abc import Callable
 Job = Callable[[float], None]
 
 
-class Sweep:
+class Ticker:
     """Calls each job with `loop.time()` once per period, from `start` until `stop`."""
 
     __slots__ = ("_handle", "_jobs", "_loop", "period_s")
@@ -32,7 +32,7 @@ class Sweep:
     def start(self) -> None:
         """Begin; a second start changes nothing."""
         if self._handle is None:
-            self._handle = self._loop.call_later(self.period_s, self._stroke)
+            self._handle = self._loop.call_later(self.period_s, self._tick)
 
     def stop(self) -> None:
         """No job is called any more."""
@@ -40,9 +40,9 @@ class Sweep:
             self._handle.cancel()
             self._handle = None
 
-    def _stroke(self) -> None:
+    def _tick(self) -> None:
         # The next stroke first: a job that stops the sweep must find something to cancel.
-        self._handle = self._loop.call_later(self.period_s, self._stroke)
+        self._handle = self._loop.call_later(self.period_s, self._tick)
         now = self._loop.time()
         for job in self._jobs:
             job(now)

@@ -22,7 +22,7 @@ ADDRESS = re.compile(r"[0-9A-Za-z.:%_\[\]-]*")
 
 
 #: All that is printed but the quotation mark, and bytes that are part of a quoted one already.
-SHOWN_AS_IT_CAME = "".join(chr(number) for number in range(0x21, 0x7F) if chr(number) != '"')
+UNQUOTED = "".join(chr(number) for number in range(0x21, 0x7F) if chr(number) != '"')
 CUT_AT_BYTES = 200  #: of a target that is refused, perhaps for its length
 
 Peer = tuple[str, int] | None
@@ -40,7 +40,7 @@ class AccessLog:
         """Write `client - "GET /path?query HTTP/1.1" 200`, and `why` in brackets. target: as it came. why: a sentence of ours."""
         logger.info(
             '%s - "%s %s HTTP/%s" %d%s',
-            _shown(client),
+            _quoted(client),
             method,
             target.decode("latin-1").replace('"', "%22"),
             version,
@@ -50,12 +50,12 @@ class AccessLog:
 
     def refused(self, client: Peer, method: bytes, target: bytes, status: int, why: str) -> None:
         """Write `client - "GET /path" 400 (why)`, with `-` for a request of which no target was read."""
-        request = f"{method.decode()} {quote(target[:CUT_AT_BYTES], safe=SHOWN_AS_IT_CAME)}" if target else "-"
+        request = f"{method.decode()} {quote(target[:CUT_AT_BYTES], safe=UNQUOTED)}" if target else "-"
         more = "..." if len(target) > CUT_AT_BYTES else ""
-        logger.info('%s - "%s%s" %d (%s)', _shown(client), request, more, status, why)
+        logger.info('%s - "%s%s" %d (%s)', _quoted(client), request, more, status, why)
 
 
-def _shown(client: Peer) -> str:
+def _quoted(client: Peer) -> str:
     if client is None:
         return "-"
     return f"{client[0] if ADDRESS.fullmatch(client[0]) else quote(client[0])}:{client[1]}"

@@ -45,7 +45,7 @@ class DefaultHeaders:
         self._date = f"date: {self._clock()}\r\n".encode() if self.date_wanted else b""
         self.all = self._date + self._server + self._extra
 
-    def beside(self, kinds: int) -> bytes:
+    def lines_for(self, kinds: int) -> bytes:
         """The lines to add to a response whose own fields are of `kinds`: the application's own date or server wins."""
         if not kinds & (DATE | SERVER):
             return self.all

@@ -128,7 +128,7 @@ class Exchange:
         context, head, scope = self._context, self.head, self.scope
         assert head is not None and scope is not None  # from `begin` until the exchange is over
         if head.path in context.health.paths:
-            self.answer(context.health.answer(head.path, head.method, context.door.ready and not context.draining))
+            self.answer(context.health.answer(head.path, head.method, context.backend.ready and not context.draining))
         elif context.settings.limit_concurrency and context.full():
             self.refuse_full()
         else:
@@ -136,7 +136,7 @@ class Exchange:
             if expects:
                 self.response_state = ResponseState.CONTINUE_EXPECTED
             context.under_way += 1
-            self._upstream = context.door.open(self, scope, body, more, expect_continue=expects)
+            self._upstream = context.backend.open(self, scope, body, more, expect_continue=expects)
 
     def refuse(self, error: RequestError) -> None:
         """The request is not served; what was read of it, and what may follow, cannot be trusted."""
@@ -185,7 +185,7 @@ class Exchange:
         if upstream is None or head is None:
             return
         if (  # the ordinary way: as many a response before
-            head.common
+            head.fast_path
             and self.request_state is _COMPLETE
             and self._response is None
             and not self._context.draining

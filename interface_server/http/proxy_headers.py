@@ -49,9 +49,9 @@ class TrustedPeers:
         if host is None:
             return self.unix
         known = self._remembered.get(host)
-        return self._judge(host) if known is None else known
+        return self._check(host) if known is None else known
 
-    def _judge(self, host: str) -> bool:
+    def _check(self, host: str) -> bool:
         if len(host) > ADDRESS_SIZE_MAX:
             return False
         try:

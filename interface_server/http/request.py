@@ -26,15 +26,15 @@ class Head:
     """
 
     __slots__ = (
-        "common",
         "expects_continue",
-        "heeded",
+        "fast_path",
         "keep_alive",
         "length_bytes",
         "method",
         "path",
         "piece",
         "scope",
+        "semantic_fields",
         "target",
         "upgrade",
         "version",
@@ -46,9 +46,11 @@ class Head:
     version: str  #: "1.0" or "1.1"
     scope: Event  #: what the application hears, as far as the head says it; copied for each request
     piece: Piece  #: what the first line says of it, packed
-    heeded: dict[bytes, bytes]  #: the HEEDED fields that were there, but a Host that stands alone; repeated ones joined
+    semantic_fields: dict[
+        bytes, bytes
+    ]  #: the SEMANTIC_FIELDS fields that were there, but a Host that stands alone; repeated ones joined
     keep_alive: bool  #: the client would send another request after this one
-    common: bool  #: the response needs nothing special: HTTP/1.1, not HEAD, and the connection stays
+    fast_path: bool  #: the response needs nothing special: HTTP/1.1, not HEAD, and the connection stays
     length_bytes: int | None  #: of the body; None: chunked
     expects_continue: bool
     upgrade: bool  #: the client asks for WebSocket; other protocols are not spoken here, and not heard of

@@ -99,14 +99,14 @@ def once(fields: Fields) -> Fields:
 
     Content-Length is known to be the same number each time, however it is written.
     """
-    kept, said = [], set()
+    kept, seen = [], set()
     for name, value in fields:
         kind = kind_of(name)
         if kind & SINGLE:
-            saying = (kind, b"" if kind == LENGTH else value)
-            if saying in said:
+            field = (kind, b"" if kind == LENGTH else value)
+            if field in seen:
                 continue
-            said.add(saying)
+            seen.add(field)
         kept.append((name, value))
     return kept
 
@@ -157,7 +157,7 @@ class ResponseSink(ResponseOutput, Protocol):
 
 
 class ResponseEncoder(Protocol):
-    """Turns the events of one response into bytes."""
+    """Pipeline the events of one response into bytes."""
 
     response: Response
 
@@ -229,7 +229,7 @@ class Response:
             if not self.bodiless:
                 self._left_bytes = length
         if kinds & (HOP | CONNECTION) or (status == 204 and kinds & LENGTH):
-            self._judge_framing()
+            self._remove_framing_fields()
         self.state = STREAMING
 
     def body(self, event: Event) -> bytes:
@@ -260,7 +260,7 @@ class Response:
             raise InvalidResponse(f"{kind} while the response is {self.state.name.lower()}")
         self.state = moved
 
-    def _judge_framing(self) -> None:
+    def _remove_framing_fields(self) -> None:
         if self.kinds & (HOP | CONNECTION):
             self.close = any(kind_of(name) == CONNECTION and b"close" in value.lower() for name, value in self.fields)
             self.fields = [field for field in self.fields if kind_of(field[0]) not in (HOP, CONNECTION)]

@@ -15,7 +15,7 @@ from interface_server.http.request import Fields, Head
 Peer = tuple[str, int] | None
 
 
-class Place:
+class ScopeBuilder:
     """Where a connection comes in; the same for all of its requests.
 
     A client that asks for the same again, with the same fields, gets the scope that it had.
@@ -47,8 +47,8 @@ class Place:
             return last
         line, line_piece = (head.scope, head.piece) if not self.root_path else self._under_root(head.scope)
         facts, facts_piece = self._facts(), self.piece
-        if self.trusted is not None and head.heeded:
-            _look_behind_proxy(facts, head.heeded, self.trusted)
+        if self.trusted is not None and head.semantic_fields:
+            _apply_proxy_headers(facts, head.semantic_fields, self.trusted)
             facts_piece = pack(facts)
         headers = {"headers": fields}
         headers_piece = pack(headers)
@@ -75,10 +75,10 @@ def websocket_scope(scope: Event) -> Event:
     return websocket
 
 
-def _look_behind_proxy(scope: Event, heeded: dict[bytes, bytes], trusted: TrustedPeers) -> None:
-    forwarded_for = heeded.get(b"x-forwarded-for")
+def _apply_proxy_headers(scope: Event, semantic_fields: dict[bytes, bytes], trusted: TrustedPeers) -> None:
+    forwarded_for = semantic_fields.get(b"x-forwarded-for")
     if forwarded_for is not None:
         scope["client"] = trusted.client_behind(forwarded_for) or scope["client"]
-    proto = heeded.get(b"x-forwarded-proto")
+    proto = semantic_fields.get(b"x-forwarded-proto")
     if proto is not None:
         scope["scheme"] = trusted.scheme(proto) or scope["scheme"]

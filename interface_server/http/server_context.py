@@ -2,7 +2,7 @@
 
 Whoever opens an exchange or a socket at the door adds one to `under_way` and takes it off again when that is over;
 `limit_concurrency` is judged by it before a new one is opened. Header lines that do not depend on the response stand
-ready in `default_headers`; `now` is the time of the last stroke of the sweep, good enough for deadlines and free to read.
+ready in `default_headers`; `now` is the time of the last tick of the ticker, good enough for deadlines and free to read.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from interface_server.http.health import Health
 from interface_server.http.proxy_headers import TrustedPeers
 from interface_server.http.upload_timeouts import UploadTimeouts
 from interface_server.settings import InterfaceSettings
-from interface_server.timers import Sweep
+from interface_server.timers import Ticker
 from interface_server.transport.slow_consumers import SlowConsumers
 from interface_server.transport.write_timeout import WriteTimeouts
 
@@ -28,7 +28,7 @@ class ServerContext:
     """Made by `ServerContext.of`; `start` and `stop` belong to whoever runs the process."""
 
     settings: InterfaceSettings
-    door: Backend
+    backend: Backend
     loop: asyncio.AbstractEventLoop
     #: What users would not want, `<what>.<why>` (`refused.head_too_large`): names come from the code alone, never from a client.
     counters: Counter[str]
@@ -36,12 +36,12 @@ class ServerContext:
     trusted: TrustedPeers | None  #: None: proxy headers are not read
     default_headers: DefaultHeaders
     health: Health
-    stalled: WriteTimeouts  #: of those that have bytes to take
+    write_timeouts: WriteTimeouts  #: of those that have bytes to take
     slow: SlowConsumers  #: WebSockets for which much waits that they have not asked for
     uploads: UploadTimeouts  #: of requests whose body is not complete
     half_closed: WriteTimeouts  #: of those that have closed their own direction and wait for an answer
-    sweep: Sweep
-    now: float = 0.0  #: loop.time() at the last stroke
+    ticker: Ticker
+    now: float = 0.0  #: loop.time() at the last tick
     idle_deadline: float = 0.0  #: what `deadline(keep_alive_timeout_s)` says at present
     under_way: int = 0  #: exchanges and sockets that are open at the door
     draining: bool = False  #: every response says `Connection: close`; no idle connection is kept
@@ -50,47 +50,47 @@ class ServerContext:
     def of(
         cls,
         settings: InterfaceSettings,
-        door: Backend,
+        backend: Backend,
         loop: asyncio.AbstractEventLoop,
         counters: Counter[str],
         *,
-        sweep_period_s: float = 1.0,
+        tick_period_s: float = 1.0,
     ) -> ServerContext:
         """All parts as `settings` say. counters: the pump's, which tells them. Raises ValueError where a setting cannot be understood."""
         context = cls(
             settings=settings,
-            door=door,
+            backend=backend,
             loop=loop,
             counters=counters,
             access_log=AccessLog(settings.access_log),
             trusted=TrustedPeers(settings.forwarded_allow_ips) if settings.proxy_headers else None,
             default_headers=DefaultHeaders(settings.server_header, settings.date_header, settings.headers),
             health=Health(settings.health_path),
-            stalled=WriteTimeouts(settings.stall_timeout_s),
+            write_timeouts=WriteTimeouts(settings.write_timeout_s),
             slow=SlowConsumers(settings.ws_push_timeout_s),
-            uploads=UploadTimeouts(settings.body_timeout_s and settings.body_timeout_s + sweep_period_s),
+            uploads=UploadTimeouts(settings.body_timeout_s and settings.body_timeout_s + tick_period_s),
             half_closed=WriteTimeouts(settings.half_close_timeout_s),
-            sweep=Sweep(loop, sweep_period_s),
+            ticker=Ticker(loop, tick_period_s),
         )
         context._tick(loop.time())
-        context.sweep.add(context._tick)
-        context.sweep.add(context.stalled.check)
-        context.sweep.add(context.slow.check)
-        context.sweep.add(context.half_closed.check)
-        context.sweep.add(context.uploads.check)
+        context.ticker.add(context._tick)
+        context.ticker.add(context.write_timeouts.check)
+        context.ticker.add(context.slow.check)
+        context.ticker.add(context.half_closed.check)
+        context.ticker.add(context.uploads.check)
         return context
 
     def start(self) -> None:
         """Deadlines are looked after from now on."""
-        self.sweep.start()
+        self.ticker.start()
 
     def stop(self) -> None:
         """Nothing is looked after any more."""
-        self.sweep.stop()
+        self.ticker.stop()
 
     def deadline(self, seconds: float) -> float:
         """The moment after which something is late: never before `seconds` from now have passed."""
-        return self.now + seconds + self.sweep.period_s
+        return self.now + seconds + self.ticker.period_s
 
     def full(self) -> bool:
         """No further exchange or socket may be opened: answer 503."""

@@ -107,18 +107,18 @@ class Http1Connection:
             self.context.counters["aborted.peer_timed_out"] += 1
         self.exchange.leave()
         self._detach()
-        self.context.stalled.forget(self.transport)
+        self.context.write_timeouts.forget(self.transport)
         self._break_cycles()
 
     def pause_writing(self) -> None:
         self.write_paused = True
-        self.context.stalled.watch(self.transport, self.context.now, self._stalled)
+        self.context.write_timeouts.watch(self.transport, self.context.now, self._stalled)
 
     def resume_writing(self) -> None:
         self.write_paused = False
         if self.phase is GONE:
             return  # closing: a client that takes the rest is watched to the end
-        self.context.stalled.forget(self.transport)
+        self.context.write_timeouts.forget(self.transport)
         self.exchange.on_drained()
         self.reader.go_on()
 
@@ -152,7 +152,7 @@ class Http1Connection:
             self.enter(IDLE, self.context.idle_deadline)
             if reader.pipeline.waiting:
                 reader.go_on()
-        elif self._is_request_complete() and not reader.is_ahead:
+        elif self._is_request_complete() and not reader.has_pipelined:
             self.close()
         else:
             self._linger()
@@ -161,7 +161,7 @@ class Http1Connection:
         """Close once all is written; a client that takes nothing is not waited for any longer than any other."""
         self._detach()
         if self.transport.get_write_buffer_size():
-            self.context.stalled.watch(self.transport, self.context.now, self._stalled)
+            self.context.write_timeouts.watch(self.transport, self.context.now, self._stalled)
         self.transport.close()
 
     def reset(self) -> None:

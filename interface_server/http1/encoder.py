@@ -52,7 +52,7 @@ class RenderedHeadCache:
         self._remembered: dict[int, tuple[int, Fields, bytes, bytes]] = {}
 
     def lookup(self, events: Sequence[Event]) -> bytes | None:
-        """All bytes of a response to a request that is `Head.common`, if `events` are all of it and it is remembered."""
+        """All bytes of a response to a request that is `Head.fast_path`, if `events` are all of it and it is remembered."""
         if len(events) != 2:
             return None
         start, end = events
@@ -63,8 +63,8 @@ class RenderedHeadCache:
             status, fields, above, below = found
             if (
                 (start.get("headers") or ()) == fields
-                and (said := start.get("status")) == status
-                and type(said) is int
+                and (found_status := start.get("status")) == status
+                and type(found_status) is int
                 and not end.get("more_body")
                 and start.get("type") == "http.response.start"
                 and end.get("type") == "http.response.body"
@@ -155,7 +155,7 @@ class Http1Encoder:
                 self._heads.remember(whole_length, status, response.fields, above, below)
         else:
             below += b"connection: keep-alive\r\n\r\n"
-        self._pieces += (above, lines.beside(kinds) if kinds & (DATE | SERVER) else lines.all, below)
+        self._pieces += (above, lines.lines_for(kinds) if kinds & (DATE | SERVER) else lines.all, below)
 
     def _may_be_remembered(self, whole_length: int) -> bool:
         response = self.response

@@ -19,7 +19,7 @@ from interface_server.http.errors import RequestError
 from interface_server.http.request import Fields, Head, line_scope
 
 #: Fields that mean something to the door. Names arrive in lower case.
-HEEDED = frozenset(
+SEMANTIC_FIELDS = frozenset(
     (
         b"host",
         b"connection",
@@ -45,7 +45,7 @@ HOST = re.compile(
     rb"|\[(?:(?P<v6>[0-9A-Fa-f:.]+)|[vV][0-9A-Fa-f]+\.[A-Za-z0-9\-._~!$&'()*+;=:]+)\])(?::[0-9]*)?"
 )
 HOST_SIZE_BYTES_MAX = 512  #: twice what DNS knows
-SPOKEN = "this server speaks HTTP/1.0 and HTTP/1.1"
+VERSIONS = "this server speaks HTTP/1.0 and HTTP/1.1"
 #: Scheme, authority, and what is behind them. A user before the host is no part of what HTTP allows (RFC 9110, 4.2.4).
 ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]*)(.*)", re.DOTALL)
 
@@ -60,7 +60,7 @@ def plain_head(
     """
     host = None
     for name, value in fields:
-        if name in HEEDED:
+        if name in SEMANTIC_FIELDS:
             if name == b"host" and host is None:
                 host = value
             elif name != b"connection" or value.lower() != b"keep-alive" or version() != "1.1":
@@ -76,17 +76,17 @@ def check_head(method: bytes, target: bytes, version: str, fields: list[tuple[by
     Raises RequestError; the connection cannot be used for another request then, for nobody knows where that would begin.
     """
     if version != "1.1" and version != "1.0":
-        raise RequestError(505 if version[0] > "1" else 400, SPOKEN, "version")
+        raise RequestError(505 if version[0] > "1" else 400, VERSIONS, "version")
     _check_method(method)
     head = Head()
     head.version = version
-    head.heeded = heeded = _heeded(fields)
+    head.semantic_fields = semantic_fields = _semantic_fields(fields)
     origin = target if target[:1] == b"/" else _origin_form(head, method, target, fields)
     _read_line(head, method, target, origin)
-    _check_host(heeded.get(b"host"), version)
-    _read_framing(head, heeded)
-    _read_connection(head, heeded)
-    head.common = head.keep_alive and version == "1.1" and method != b"HEAD"
+    _check_host(semantic_fields.get(b"host"), version)
+    _read_framing(head, semantic_fields)
+    _read_connection(head, semantic_fields)
+    head.fast_path = head.keep_alive and version == "1.1" and method != b"HEAD"
     return head
 
 
@@ -96,13 +96,13 @@ def _plain_head(method: bytes, target: bytes, host: bytes) -> Head:
     _check_method(method)
     head = Head()
     head.version = "1.1"
-    head.heeded = {}
+    head.semantic_fields = {}
     _read_line(head, method, target, target)
     _check_host(host, "1.1")
     head.length_bytes = 0
     head.expects_continue = head.upgrade = False
     head.keep_alive = True
-    head.common = method != b"HEAD"
+    head.fast_path = method != b"HEAD"
     return head
 
 
@@ -111,17 +111,17 @@ def _check_method(method: bytes) -> None:
         raise RequestError(501, "this method is not implemented", "method")
 
 
-def _heeded(fields: Fields) -> dict[bytes, bytes]:
-    heeded: dict[bytes, bytes] = {}
+def _semantic_fields(fields: Fields) -> dict[bytes, bytes]:
+    semantic_fields: dict[bytes, bytes] = {}
     for name, value in fields:
-        if name in HEEDED:
-            if name not in heeded:
-                heeded[name] = value
+        if name in SEMANTIC_FIELDS:
+            if name not in semantic_fields:
+                semantic_fields[name] = value
             elif name in SINGLE:
                 raise RequestError(400, f"more than one {name.decode()} field", "repeated_field")
             else:
-                heeded[name] += b"," + value
-    return heeded
+                semantic_fields[name] += b"," + value
+    return semantic_fields
 
 
 def _read_line(head: Head, method: bytes, target: bytes, origin: bytes) -> None:
@@ -140,8 +140,8 @@ def _origin_form(head: Head, method: bytes, target: bytes, fields: list[tuple[by
     authority, rest = absolute.groups()
     if authority[:1] in (b"", b":") or not _is_host(authority):
         raise RequestError(400, "the request target names no host", "target")
-    _check_host(head.heeded.get(b"host"), head.version)  # it is replaced, and must be one all the same
-    head.heeded[b"host"] = authority
+    _check_host(head.semantic_fields.get(b"host"), head.version)  # it is replaced, and must be one all the same
+    head.semantic_fields[b"host"] = authority
     fields[:] = [(b"host", authority), *(field for field in fields if field[0] != b"host")]
     return bytes(rest) if rest[:1] == b"/" else b"/" + rest
 
@@ -169,9 +169,9 @@ def _is_v6(address: str) -> bool:
     return True
 
 
-def _read_framing(head: Head, heeded: dict[bytes, bytes]) -> None:
-    coding = heeded.get(b"transfer-encoding")
-    length = heeded.get(b"content-length")
+def _read_framing(head: Head, semantic_fields: dict[bytes, bytes]) -> None:
+    coding = semantic_fields.get(b"transfer-encoding")
+    length = semantic_fields.get(b"content-length")
     if coding is None:
         head.length_bytes = 0 if length is None else _length(length)
         return
@@ -191,21 +191,21 @@ def _length(value: bytes) -> int:
     return int(value)
 
 
-def _read_connection(head: Head, heeded: dict[bytes, bytes]) -> None:
-    modern = head.version == "1.1"
-    head.keep_alive = modern
+def _read_connection(head: Head, semantic_fields: dict[bytes, bytes]) -> None:
+    http11 = head.version == "1.1"
+    head.keep_alive = http11
     head.upgrade = False
-    connection = heeded.get(b"connection")
+    connection = semantic_fields.get(b"connection")
     if connection is not None:
         tokens = _tokens(connection)
-        head.keep_alive = b"close" not in tokens and (modern or b"keep-alive" in tokens)
-        if modern and b"upgrade" in tokens:
-            head.upgrade = WEBSOCKET in _tokens(heeded.get(b"upgrade", b""))
-    if b"close" in _tokens(heeded.get(b"proxy-connection", b"")):
+        head.keep_alive = b"close" not in tokens and (http11 or b"keep-alive" in tokens)
+        if http11 and b"upgrade" in tokens:
+            head.upgrade = WEBSOCKET in _tokens(semantic_fields.get(b"upgrade", b""))
+    if b"close" in _tokens(semantic_fields.get(b"proxy-connection", b"")):
         head.keep_alive = False  # no word of HTTP's; but llhttp obeys it, and reads nothing behind such a request
     head.expects_continue = False
-    if modern and head.length_bytes != 0:
-        head.expects_continue = heeded.get(b"expect", b"").lower() == b"100-continue"
+    if http11 and head.length_bytes != 0:
+        head.expects_continue = semantic_fields.get(b"expect", b"").lower() == b"100-continue"
 
 
 def _tokens(value: bytes) -> set[bytes]:

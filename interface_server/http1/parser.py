@@ -1,6 +1,6 @@
 """Requests out of the bytes of one connection: llhttp's callbacks, put in order and under limits.
 
-Whoever listens (`Sink`) hears of each request: its checked head, the parts of its body, its end. What llhttp cannot do is
+Whoever listens (`RequestListener`) hears of each request: its checked head, the parts of its body, its end. What llhttp cannot do is
 done here:
 
 * It buffers partial heads, trailers and chunk extensions inside itself, so the bytes that were fed are counted: more than a
@@ -19,7 +19,7 @@ from httptools import HttpParserError, HttpParserInvalidMethodError, HttpParserU
 
 from interface_server.http.errors import RequestError
 from interface_server.http.request import Head
-from interface_server.http1.head import SPOKEN, check_head, plain_head
+from interface_server.http1.head import VERSIONS, check_head, plain_head
 from interface_server.settings import InterfaceSettings
 
 #: The method of the preface with which HTTP/2 begins where the client knows that it is spoken (RFC 9113, 3.4).
@@ -30,7 +30,7 @@ OF_THE_CONNECTION = frozenset((b"connection", b"proxy-connection"))
 METHOD = re.compile(rb"[\r\n]*[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?: |\Z)")
 
 
-class Sink(Protocol):
+class RequestListener(Protocol):
     """Hears of requests, in order: `head_came`, any number of `part_came`, `request_over`."""
 
     def head_came(self, head: Head, fields: list[tuple[bytes, bytes]]) -> None: ...
@@ -40,7 +40,7 @@ class Sink(Protocol):
     def request_over(self) -> None: ...
 
 
-class Intake:
+class RequestParser:
     """The parser of one connection, from its first byte to its last request."""
 
     __slots__ = (
@@ -52,15 +52,15 @@ class Intake:
         "_head",
         "_head_max",
         "_last",
+        "_listener",
         "_parser",
         "_settings",
-        "_sink",
         "_target",
         "_upgrading",
     )
 
-    def __init__(self, sink: Sink, settings: InterfaceSettings) -> None:
-        self._sink = sink
+    def __init__(self, listener: RequestListener, settings: InterfaceSettings) -> None:
+        self._listener = listener
         self._settings = settings
         self._head_max = settings.head_size_bytes_max
         self._parser: Any = HttpRequestParser(self)
@@ -74,7 +74,7 @@ class Intake:
         self._again = False  # does the parser read a head of ours?
         self._last = False  # no request comes behind this one
 
-    def feed(self, data: bytes) -> bytes | None:
+    def receive_data(self, data: bytes) -> bytes | None:
         """Take the bytes of one read. The bytes behind a head that asks for WebSocket are returned, and that is the end.
 
         Raises RequestError; nothing may be fed afterwards.
@@ -160,13 +160,13 @@ class Intake:
         head = plain_head(method, target, parser.get_http_version, fields) if parser.should_keep_alive() else None
         if head is None:
             head = check_head(method, target, parser.get_http_version(), fields)
-        if head.heeded:
+        if head.semantic_fields:
             length = head.length_bytes
             if length and 0 < settings.body_size_bytes_max < length:
                 raise RequestError(413, "the request body is too large", "body_too_large")
             if length is None:
                 _allow_spaces_behind_sizes(parser)
-            if b"upgrade" in head.heeded:
+            if b"upgrade" in head.semantic_fields:
                 self._upgrading = parser.should_upgrade()
                 if head.upgrade:
                     _check_handshake(head)
@@ -174,7 +174,7 @@ class Intake:
         self._target = b""  # kept until here: `refused` tells it
         self._fed_bytes = self._body_bytes = 0
         self._last = not head.keep_alive
-        self._sink.head_came(head, fields)
+        self._listener.head_came(head, fields)
 
     def on_body(self, part: bytes) -> None:
         self._fed_bytes = 0
@@ -182,7 +182,7 @@ class Intake:
         limit = self._settings.body_size_bytes_max
         if 0 < limit < self._body_bytes:
             raise RequestError(413, "the request body is too large", "body_too_large")
-        self._sink.part_came(part)
+        self._listener.part_came(part)
 
     def on_message_complete(self) -> None:
         self._fed_bytes = 0
@@ -191,7 +191,7 @@ class Intake:
         if self._upgrading and head is not None and (head.upgrade or head.length_bytes != 0):
             return  # a WebSocket's head has no end; a body comes by another parser
         self._head = None
-        self._sink.request_over()
+        self._listener.request_over()
 
     # Upgrades.
 
@@ -241,7 +241,7 @@ def _refusal(error: HttpParserError, method: bytes, data: bytes) -> RequestError
     if cause is not None:
         raise cause  # a bug of ours must not look like the client's fault
     if method == HTTP2:
-        return RequestError(505, SPOKEN, "version")
+        return RequestError(505, VERSIONS, "version")
     if isinstance(error, HttpParserInvalidMethodError) and METHOD.match(data):
         return RequestError(501, "this method is not implemented", "method")
     return RequestError(400, str(error), "malformed")

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 
-class Turns:
+class Pipeline:
     """Calls in the order in which they were asked for; those that begin something wait until `free()`."""
 
     __slots__ = ("_free", "_replaying", "waiting")

@@ -39,7 +39,7 @@ class Http1Registry:
         self.connections: set[Registered] = set()
         #: Those whose socket is not read at present, so that nobody would hear it close.
         self.unread: set[Registered] = set()
-        context.sweep.add(self._check_timeouts)
+        context.ticker.add(self._check_timeouts)
 
     def encode_denial(self) -> ResponseEncoder:
         """For a response of HTTP/1.1 after which the connection closes."""

@@ -13,19 +13,19 @@ from channel_layer.protocol.events import Event
 from interface_server.http.errors import RequestError
 from interface_server.http.exchange import Exchange, RequestState
 from interface_server.http.request import Head
-from interface_server.http.scope import Place, websocket_scope
+from interface_server.http.scope import ScopeBuilder, websocket_scope
 from interface_server.http.server_context import ServerContext
-from interface_server.http1.parser import Intake
+from interface_server.http1.parser import RequestParser
 from interface_server.http1.phase import EXCHANGE, GONE, HEAD, IDLE, LINGERING, Phase
-from interface_server.http1.pipeline import Turns
+from interface_server.http1.pipeline import Pipeline
 from interface_server.transport.transport import Transport
 
 #: Parsed at once, but for the inside of a body. Requests take twenty times their bytes once they are parsed, and some are
 #: answered on the spot: what one client has sent ahead shall neither fill our memory nor hold up everybody else.
-FEED_SIZE_BYTES = 16 * 1024
+PARSE_SIZE_BYTES_MAX = 16 * 1024
 #: Why the socket is not read, as bits: the application's window is used up; the client is ahead of its responses; the client
 #: has closed its own direction, and waits for the answer to a complete request.
-NO_CREDIT, AHEAD, HALF_CLOSED = 1, 2, 4
+NO_CREDIT, PIPELINED, HALF_CLOSED = 1, 2, 4
 
 _COMPLETE = RequestState.COMPLETE
 
@@ -60,9 +60,9 @@ class RequestReader:
     def __init__(self, connection: Connection) -> None:
         context, transport = connection.context, connection.transport
         self._connection = connection
-        self._parser = Intake(self, context.settings)
-        self.pipeline = Turns(self._is_free)  #: parsed requests that wait for their turn
-        self._scopes = Place(transport.peer(), transport.host(), context.settings.root_path, context.trusted)
+        self._parser = RequestParser(self, context.settings)
+        self.pipeline = Pipeline(self._is_free)  #: parsed requests that wait for their turn
+        self._scopes = ScopeBuilder(transport.peer(), transport.host(), context.settings.root_path, context.trusted)
         self._parts: list[bytes] = []  # of the request's body, out of the read that is being parsed
         self._unparsed = b""  # read, and not yet parsed: the client is ahead of its responses
         self.paused = 0  #: why the socket is not read, as bits
@@ -72,11 +72,11 @@ class RequestReader:
     def receive(self, data: bytes) -> None:
         """The bytes of one read."""
         connection = self._connection
-        if len(data) > FEED_SIZE_BYTES:
+        if len(data) > PARSE_SIZE_BYTES_MAX:
             data = self._parse_in_parts(data)
         else:
             try:
-                behind_upgrade = self._parser.feed(data)
+                behind_upgrade = self._parser.receive_data(data)
             except RequestError as error:
                 self._refuse(error)
             else:
@@ -96,7 +96,7 @@ class RequestReader:
     def _parse(self, data: bytes, read: bytes, end: int) -> bool:
         """Parse `data`, a part of `read` that ends there. False: nothing may be parsed behind it."""
         try:
-            behind_upgrade = self._parser.feed(data)
+            behind_upgrade = self._parser.receive_data(data)
         except RequestError as error:
             self._refuse(error)
             return False
@@ -113,7 +113,7 @@ class RequestReader:
         end, length, goes_on = 0, len(read), True
         part = b""
         while goes_on and end < length:
-            begin, end = end, end + max(FEED_SIZE_BYTES, self._parser.body_left_bytes)
+            begin, end = end, end + max(PARSE_SIZE_BYTES_MAX, self._parser.body_left_bytes)
             part = read[begin:end]
             goes_on = self._parse(part, read, end)
             if goes_on and (self.pipeline.waiting or self._connection.phase is not EXCHANGE):
@@ -174,13 +174,13 @@ class RequestReader:
         if connection.context.full():
             connection.exchange.refuse_full()
             return
-        self.resume(AHEAD)
+        self.resume(PIPELINED)
         connection.upgrade(websocket_scope(scope.event), remaining_bytes)
 
     # The client is ahead of its responses.
 
     @property
-    def is_ahead(self) -> bool:
+    def has_pipelined(self) -> bool:
         """True if something that was read behind the request under way waits."""
         return bool(self.pipeline.waiting or self._unparsed)
 
@@ -202,8 +202,8 @@ class RequestReader:
         if self.pipeline.waiting or self._unparsed:
             self._wait_for_turn()
             return
-        if self.paused & AHEAD:
-            self.resume(AHEAD)
+        if self.paused & PIPELINED:
+            self.resume(PIPELINED)
         if connection.phase is EXCHANGE:
             state = connection.exchange.request_state
             if state is RequestState.HEAD or (self._parts and state is not _COMPLETE):
@@ -214,11 +214,11 @@ class RequestReader:
         if self._connection.phase is LINGERING:
             self.drop_pipelined()
             return
-        self.pause(AHEAD)
+        self.pause(PIPELINED)
         if not self.pipeline.waiting:
-            self._connection.context.loop.call_soon(self._read_ahead)  # not at once: others have their turn too
+            self._connection.context.loop.call_soon(self._parse_unparsed)  # not at once: others have their turn too
 
-    def _read_ahead(self) -> None:
+    def _parse_unparsed(self) -> None:
         if self._unparsed and not self.pipeline.waiting:
             data, self._unparsed = self._unparsed, b""
             self.receive(data)

@@ -82,7 +82,7 @@ class WebSocketConnection:
             self._end(Trigger.REFUSED, termination.FULL)
             return
         self._reader.hold(remaining_bytes)
-        self.upstream = context.door.open(self, Scope(scope), b"", False)
+        self.upstream = context.backend.open(self, Scope(scope), b"", False)
 
     def _accept(self, state: State, event: Event) -> None:
         assert self._opening is not None
@@ -223,7 +223,7 @@ class WebSocketConnection:
         elif self._writer.closed_as_slow:
             self._end(Trigger.SLOW_CLOSE_OVERDUE, termination.NOTHING_MORE)
         else:
-            context.stalled.watch(self._stream, context.now, self.stalled)
+            context.write_timeouts.watch(self._stream, context.now, self.stalled)
             self._registry.timeouts.closing.arm(self, self._registry.now())
 
     def evict(self) -> None:

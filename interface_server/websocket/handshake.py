@@ -90,7 +90,7 @@ class Handshake:
     def accept(self, event: Event, extension: str) -> bytes:
         """Render the 101 for a `websocket.accept`. Raises InvalidResponse."""
         headers = once(event.get("headers") or ())
-        default_lines = self._lines.beside(kinds_of(headers))
+        default_lines = self._lines.lines_for(kinds_of(headers))
         subprotocol = event.get("subprotocol")
         if subprotocol is not None and subprotocol not in self.offer.subprotocols:
             # The client would have to fail: RFC 6455, 4.1.

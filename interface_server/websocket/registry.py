@@ -47,8 +47,8 @@ class WebSocketRegistry:
         self.alive: set[Registered] = set()  #: from the upgrade until the stream is gone
         self.unread: set[Unread] = set()
         self._slow_log = RateLimitedLog()
-        context.sweep.add(self.timeouts.check)
-        context.sweep.add(self._check_unread)
+        context.ticker.add(self.timeouts.check)
+        context.ticker.add(self._check_unread)
 
     def close_all(self) -> None:
         """Close open sockets and refuse those in their handshake: the server stops. Each has the usual time to answer."""
@@ -64,7 +64,7 @@ class WebSocketRegistry:
         """Forget `connection` and its timeouts: its stream has ended."""
         self.context.under_way -= 1
         self.alive.discard(connection)
-        self.context.stalled.forget(stream)
+        self.context.write_timeouts.forget(stream)
         self.context.slow.forget(stream)
         self.timeouts.remove(connection)
 

@@ -120,14 +120,14 @@ class MessageWriter:
         """Return no credit for now: the stream's buffer is above its mark."""
         self.obstacles |= BUFFER_FULL
         context = self._registry.context
-        context.stalled.watch(self._stream, context.now, self._connection.stalled)
+        context.write_timeouts.watch(self._stream, context.now, self._connection.stalled)
 
     def resume(self) -> None:
         """Return the credit: the client has taken most of the buffer."""
         self.obstacles &= ~BUFFER_FULL
         self._pushed_bytes = 0
         self._registry.context.slow.forget(self._stream)
-        self._registry.context.stalled.forget(self._stream)
+        self._registry.context.write_timeouts.forget(self._stream)
         size_bytes, self._undelivered_bytes = self._undelivered_bytes, 0
         upstream = self._connection.upstream
         if size_bytes and upstream is not None:

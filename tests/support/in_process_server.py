@@ -19,7 +19,7 @@ from interface_server.settings import InterfaceSettings
 from interface_server.transport.endpoint import ServerEndpoint
 
 DEADLINE_S = 30.0
-SWEEP_PERIOD_S = 0.02  #: a second would be a second of waiting in each test of a deadline
+TICK_PERIOD_S = 0.02  #: a second would be a second of waiting in each test of a deadline
 WINDOW_SIZE_BYTES = 256 * 1024
 
 Receive = Callable[[], Awaitable[Event]]
@@ -265,7 +265,7 @@ async def served(
     backend = InProcessServer(app)
     loop = asyncio.get_running_loop()
     settings = settings or InterfaceSettings(access_log=False)
-    context = ServerContext.of(settings, backend, loop, Counter(), sweep_period_s=SWEEP_PERIOD_S)
+    context = ServerContext.of(settings, backend, loop, Counter(), tick_period_s=TICK_PERIOD_S)
     factory = ProtocolFactory(context)
     context.start()
     port = await ServerEndpoint(loop, port=0, uds=uds).open(factory)

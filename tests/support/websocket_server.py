@@ -123,13 +123,13 @@ class Served:
 async def served(
     settings: InterfaceSettings | None = None,
     on_open: Callable[[Downstream], None] | None = None,
-    sweep_period_s: float = 0.02,
+    tick_period_s: float = 0.02,
 ) -> AsyncIterator[Served]:
     """A server on a free port of 127.0.0.1; nothing is left of it afterwards."""
     backend = ScriptedBackend(on_open)
     loop = asyncio.get_running_loop()
     context = ServerContext.of(
-        settings or InterfaceSettings(access_log=False), backend, loop, Counter(), sweep_period_s=sweep_period_s
+        settings or InterfaceSettings(access_log=False), backend, loop, Counter(), tick_period_s=tick_period_s
     )
     context.start()
     factory = ProtocolFactory(context)

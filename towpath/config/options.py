@@ -298,7 +298,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         "--stall-timeout", FOR_INTERFACE, "Seconds a client may read nothing of what is sent: then it is cut off.",
-        ("interface.stall_timeout_s",), SECONDS,
+        ("interface.write_timeout_s",), SECONDS,
     ),
     Row(
         "--half-close-timeout", FOR_INTERFACE, "Seconds to wait for a client that has closed its own direction; 0: it has left.",

@@ -12,7 +12,7 @@ from channel_layer.protocol.codec import pack
 from channel_layer.protocol.packets import MALFORMED
 from channel_layer.protocol.scope import Scope, ScopeReader
 from interface_server.http.request import Head
-from interface_server.http.scope import Place
+from interface_server.http.scope import ScopeBuilder
 from interface_server.http1.head import check_head, plain_head
 
 HOST = (b"host", b"a.example")
@@ -33,7 +33,11 @@ def test_the_union_of_the_pieces_is_the_scope_with_the_types_of_asgi() -> None:
 
 def test_what_the_interface_server_packs_of_a_request_arrives() -> None:
     """The pieces and the dict of one scope say the same, below a root path and behind a proxy too."""
-    for place in (Place(PEER, OURS), Place(PEER, OURS, root_path="/under"), Place(None, ("/run/a.sock", None))):
+    for place in (
+        ScopeBuilder(PEER, OURS),
+        ScopeBuilder(PEER, OURS, root_path="/under"),
+        ScopeBuilder(None, ("/run/a.sock", None)),
+    ):
         for asked in (head(), head(b"/%C3%A4", (HOST, (b"content-length", b"3")))):
             made = place.scope(asked, [HOST, (b"x", b"y" * 2000)])
             assert ScopeReader().read(made.pieces) == made.event
@@ -41,7 +45,7 @@ def test_what_the_interface_server_packs_of_a_request_arrives() -> None:
 
 def test_no_instance_changes_what_another_one_reads() -> None:
     """P2. Pieces are remembered; whoever changes his scope changes his own."""
-    reader, pieces = ScopeReader(), Place(PEER, OURS).scope(head(), [HOST]).pieces
+    reader, pieces = ScopeReader(), ScopeBuilder(PEER, OURS).scope(head(), [HOST]).pieces
     first = reader.read(pieces)
     first["headers"].append((b"mine", b"alone"))
     first["path"] = "/mine"
@@ -69,7 +73,7 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_client_that_repeats_itself_gets_the_scope_that_it_had() -> None:
     """And the one it should have as soon as anything is different."""
-    place = Place(PEER, OURS)
+    place = ScopeBuilder(PEER, OURS)
     first = place.scope(head(), [HOST])
     assert place.scope(head(), [HOST]) is first
     assert place.scope(head(), [HOST, HOST]).event["headers"] == [HOST, HOST]

@@ -77,4 +77,6 @@ def test_the_first_scheme_of_a_list_is_what_the_client_spoke(value: bytes, schem
     """Also where it stands in two lines, as a second proxy adds one."""
     assert TrustedPeers("*").scheme(value) == scheme
     twice = [(b"host", b"a"), *((b"x-forwarded-proto", part) for part in value.split(b","))]
-    assert TrustedPeers("*").scheme(check_head(b"GET", b"/", "1.1", twice).heeded[b"x-forwarded-proto"]) == scheme
+    assert (
+        TrustedPeers("*").scheme(check_head(b"GET", b"/", "1.1", twice).semantic_fields[b"x-forwarded-proto"]) == scheme
+    )

@@ -293,7 +293,7 @@ async def small_client(server: Served):
 
 async def test_a_client_that_takes_nothing_at_all_is_cut_off_and_one_that_takes_little_is_not():
     """P5. Stalled is who acknowledges nothing for the whole time, not who is slow."""
-    async with served(flood, settings(stall_timeout_s=0.6)) as server:
+    async with served(flood, settings(write_timeout_s=0.6)) as server:
         stalled, slow = await small_client(server), await small_client(server)
         stalled.write(GET)
         stalled_line = await server.backend.next()

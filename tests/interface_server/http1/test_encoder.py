@@ -13,8 +13,8 @@ from interface_server.http1.encoder import Http1Encoder, RenderedHeadCache
 NO_LINES = RenderedHeadCache(DefaultHeaders(server=False, date=False))
 
 
-def render(headers: list[tuple[bytes, bytes]], *parts: bytes, modern: bool = True) -> bytes:
-    encoder = Http1Encoder(Response(head_only=False), modern, True, NO_LINES)
+def render(headers: list[tuple[bytes, bytes]], *parts: bytes, http11: bool = True) -> bytes:
+    encoder = Http1Encoder(Response(head_only=False), http11, True, NO_LINES)
     events = [{"type": "http.response.start", "status": 200, "headers": headers}]
     events += [
         {"type": "http.response.body", "body": part, "more_body": number < len(parts)}
@@ -25,11 +25,11 @@ def render(headers: list[tuple[bytes, bytes]], *parts: bytes, modern: bool = Tru
 
 def test_a_stream_is_chunked_for_a_modern_client_and_ends_with_the_connection_of_an_old_one():
     assert render([], b"ab", b"", b"c").endswith(b"\r\n\r\n2\r\nab\r\n1\r\nc\r\n0\r\n\r\n")
-    assert render([], b"ab", b"", b"c", modern=False) == b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nabc"
+    assert render([], b"ab", b"", b"c", http11=False) == b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nabc"
 
 
 def test_an_old_client_that_would_stay_is_told_that_it_may():
-    assert render([], b"ab", modern=False).endswith(b"content-length: 2\r\nconnection: keep-alive\r\n\r\nab")
+    assert render([], b"ab", http11=False).endswith(b"content-length: 2\r\nconnection: keep-alive\r\n\r\nab")
 
 
 @given(
@@ -120,7 +120,7 @@ def test_what_is_not_quite_the_response_that_is_remembered_goes_the_long_way(eve
 
 
 @pytest.mark.parametrize(
-    ("events", "head_only", "modern", "keep_alive"),
+    ("events", "head_only", "http11", "keep_alive"),
     [
         (response(), True, True, True),
         (response(), False, False, True),
@@ -135,8 +135,8 @@ def test_what_is_not_quite_the_response_that_is_remembered_goes_the_long_way(eve
     ],
 )
 def test_what_holds_for_one_request_alone_is_not_remembered(
-    events: list, head_only: bool, modern: bool, keep_alive: bool
+    events: list, head_only: bool, http11: bool, keep_alive: bool
 ):
     heads = RenderedHeadCache(DefaultHeaders())
-    Http1Encoder(Response(head_only), modern, keep_alive, heads).render(events)
+    Http1Encoder(Response(head_only), http11, keep_alive, heads).render(events)
     assert heads.lookup(events) is None

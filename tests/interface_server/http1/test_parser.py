@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from interface_server.http.errors import RequestError
 from interface_server.http.request import Head
-from interface_server.http1.parser import Intake
+from interface_server.http1.parser import RequestParser
 from interface_server.settings import InterfaceSettings
 
 GET = b"GET /a HTTP/1.1\r\nhost: a\r\n\r\n"
@@ -42,9 +42,9 @@ class Requests:
 
 def parsed(*reads: bytes, **settings: int) -> Requests:
     requests = Requests()
-    intake = Intake(requests, InterfaceSettings(**settings))  # type: ignore[arg-type]
+    parser = RequestParser(requests, InterfaceSettings(**settings))  # type: ignore[arg-type]
     for data in reads:
-        assert intake.feed(data) is None
+        assert parser.receive_data(data) is None
     return requests
 
 
@@ -79,23 +79,23 @@ def test_bytes_behind_the_last_request_are_nobodys() -> None:
 @pytest.mark.parametrize("behind", [b"", b"\x81\x85frame"])
 def test_bytes_behind_a_handshake_are_for_the_websocket(behind: bytes) -> None:
     requests = Requests()
-    intake = Intake(requests, InterfaceSettings())
-    assert intake.feed(GET + WEBSOCKET + behind) == behind
+    parser = RequestParser(requests, InterfaceSettings())
+    assert parser.receive_data(GET + WEBSOCKET + behind) == behind
     assert requests.found == [["/a", b"", True], ["/f", b"", False]]
 
 
 def test_a_parser_knows_whether_it_is_in_a_head_or_in_a_body() -> None:
     """Each has a timeout of its own."""
-    intake = Intake(Requests(), InterfaceSettings())
-    assert not intake.in_head(b"") and not intake.in_body
-    intake.feed(b"\r\n")
-    assert not intake.in_head(b"\r\n"), "line ends before a request are none of it"
-    intake.feed(POST[:10])
-    assert intake.in_head(POST[:10]) and not intake.in_body
-    intake.feed(POST[10:-3])
-    assert intake.in_body and intake.body_left_bytes == 3 and not intake.in_head(POST[10:-3])
-    intake.feed(POST[-3:])
-    assert not intake.in_body and intake.body_left_bytes == 0
+    parser = RequestParser(Requests(), InterfaceSettings())
+    assert not parser.in_head(b"") and not parser.in_body
+    parser.receive_data(b"\r\n")
+    assert not parser.in_head(b"\r\n"), "line ends before a request are none of it"
+    parser.receive_data(POST[:10])
+    assert parser.in_head(POST[:10]) and not parser.in_body
+    parser.receive_data(POST[10:-3])
+    assert parser.in_body and parser.body_left_bytes == 3 and not parser.in_head(POST[10:-3])
+    parser.receive_data(POST[-3:])
+    assert not parser.in_body and parser.body_left_bytes == 0
 
 
 @pytest.mark.parametrize(
@@ -132,11 +132,11 @@ def test_what_is_not_served_has_a_status_and_a_name(
 
 def test_a_head_that_is_refused_is_known_as_far_as_it_was_read() -> None:
     """For the access log."""
-    intake = Intake(Requests(), InterfaceSettings(head_size_bytes_max=100))
-    assert intake.refused() == (b"", b"")
+    parser = RequestParser(Requests(), InterfaceSettings(head_size_bytes_max=100))
+    assert parser.refused() == (b"", b"")
     with pytest.raises(RequestError):
-        intake.feed(b"DELETE /long HTTP/1.1\r\nx: " + b"a" * 200)
-    assert intake.refused() == (b"DELETE", b"/long")
+        parser.receive_data(b"DELETE /long HTTP/1.1\r\nx: " + b"a" * 200)
+    assert parser.refused() == (b"DELETE", b"/long")
 
 
 @given(st.lists(st.binary(max_size=100), max_size=5))

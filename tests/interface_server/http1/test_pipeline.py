@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from interface_server.http1.pipeline import Turns
+from interface_server.http1.pipeline import Pipeline
 
 
 def test_what_begins_something_waits_until_the_counter_is_free_and_the_rest_follows_it():
@@ -14,7 +14,7 @@ def test_what_begins_something_waits_until_the_counter_is_free_and_the_rest_foll
         free = False
         made.append(name)
 
-    turns = Turns(lambda: free)
+    turns = Pipeline(lambda: free)
     turns.take(True, begin, "first")
     turns.take(False, made.append, "of the first")
     turns.take(True, begin, "second")

@@ -6,7 +6,7 @@ Where it matters what one read held, the test brings the bytes to the connection
 from __future__ import annotations
 
 from interface_server.http1.connection import Http1Connection
-from interface_server.http1.request_reader import FEED_SIZE_BYTES
+from interface_server.http1.request_reader import PARSE_SIZE_BYTES_MAX
 from interface_server.settings import InterfaceSettings
 from tests.interface_server.http1.test_probes import hello
 from tests.support.facts import until
@@ -84,7 +84,7 @@ async def test_of_what_waits_for_its_turn_little_is_parsed():
             client, connection = await connected(server)
             connection.dataReceived((b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" + ahead)[:READ_SIZE_BYTES])
             assert connection in server.factory.http1.unread
-            assert len(connection.reader.pipeline.waiting or ()) < FEED_SIZE_BYTES / 5
+            assert len(connection.reader.pipeline.waiting or ()) < PARSE_SIZE_BYTES_MAX / 5
             client.reset()
             await until(lambda: not server.factory.http1.connections)
 
@@ -95,7 +95,7 @@ async def test_what_is_answered_on_the_spot_holds_nobody_up():
         client, connection = await connected(server)
         asked = READ_SIZE_BYTES // len(HEALTH)
         connection.dataReceived(HEALTH * asked)
-        assert connection.transport._written < 200 * FEED_SIZE_BYTES // len(HEALTH)
+        assert connection.transport._written < 200 * PARSE_SIZE_BYTES_MAX // len(HEALTH)
         for _ in range(asked):
             assert (await client.response())[2] == b"live\n"
 

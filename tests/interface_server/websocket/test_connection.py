@@ -26,7 +26,7 @@ def code(number: int, reason: str = "") -> bytes:
 async def strokes(server: Served, number: int) -> None:
     """Wait until the sweep has looked at all deadlines so many times."""
     seen: list[float] = []
-    server.context.sweep.add(seen.append)
+    server.context.ticker.add(seen.append)
     await until(lambda: len(seen) >= number, "strokes of the sweep")
 
 
@@ -452,7 +452,7 @@ async def test_empty_messages_of_third_parties_do_not_pile_up_behind_an_unfinish
 
 async def test_a_client_that_takes_nothing_at_all_is_closed() -> None:
     """P5."""
-    async with served(InterfaceSettings(access_log=False, stall_timeout_s=0.1, ws_close_timeout_s=0.05)) as server:
+    async with served(InterfaceSettings(access_log=False, write_timeout_s=0.1, ws_close_timeout_s=0.05)) as server:
         client, line = await server.connect()
         client.stop_reading()
         async with asyncio.timeout(10):

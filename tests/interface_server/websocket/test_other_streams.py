@@ -18,7 +18,7 @@ from tests.support.memory_stream import MemoryStream
 from tests.support.websocket_server import ACCEPT, Downstream, ScriptedBackend, client_frame
 
 TEXT, BINARY, CLOSE, PING = 1, 2, 8, 9
-QUIET = InterfaceSettings(access_log=False, ws_ping_interval_s=0, ws_close_timeout_s=5, stall_timeout_s=60)
+QUIET = InterfaceSettings(access_log=False, ws_ping_interval_s=0, ws_close_timeout_s=5, write_timeout_s=60)
 KEY = b"dGhlIHNhbXBsZSBub25jZQ=="
 
 
@@ -53,7 +53,7 @@ class Stage:
         now = asyncio.get_running_loop().time() + later_s
         self.context.now = now
         self.registry.timeouts.check(now)
-        self.context.stalled.check(now)
+        self.context.write_timeouts.check(now)
         self.context.slow.check(now)
 
 
