@@ -126,7 +126,8 @@ class RequestReader:
     def head_came(self, head: Head, fields: list[tuple[bytes, bytes]]) -> None:
         connection = self._connection
         if connection.phase is IDLE and not connection.write_paused and not self.pipeline.waiting:
-            self._begin(head, fields)  # the ordinary way, without asking further
+            connection.enter(EXCHANGE, inf)  # the ordinary way: as `_begin`, without a call for each request
+            connection.exchange.begin(head, self._scopes.scope(head, fields))
         else:
             self.pipeline.take(True, self._begin, head, fields)
 

@@ -40,16 +40,17 @@ class Connection(Protocol):
 class ResponseWriter:
     """Writes one response after another."""
 
-    __slots__ = ("_connection", "_encoder", "_heads", "_transport")
+    __slots__ = ("_connection", "_encoder", "_heads", "_reader", "_transport")
 
     def __init__(self, connection: Connection, heads: RenderedHeadCache) -> None:
         self._connection = connection
+        self._reader = connection.reader
         self._transport = connection.transport
         self._heads = heads
         self._encoder: Http1Encoder | None = None  # of the response under way, unless it is written at once
 
     def send_remembered(self, events: Sequence[Event]) -> bool:
-        if self._connection.reader.paused:
+        if self._reader.paused:
             return False
         rendered = self._heads.lookup(events)
         if rendered is None:
@@ -60,7 +61,7 @@ class ResponseWriter:
     def headers(self, response: Response) -> None:
         connection = self._connection
         head = connection.exchange.head
-        may_keep_alive = connection.exchange.may_keep_alive and not connection.reader.paused & HALF_CLOSED
+        may_keep_alive = connection.exchange.may_keep_alive and not self._reader.paused & HALF_CLOSED
         if head is None:
             self._encoder = Http1Encoder(response, http11=True, keep_alive=False, heads=self._heads)
         else:
@@ -105,14 +106,14 @@ class ResponseWriter:
     # The request side of the sink.
 
     def pause_reading(self) -> None:
-        self._connection.reader.pause(NO_CREDIT)
+        self._reader.pause(NO_CREDIT)
 
     def resume_reading(self) -> None:
-        self._connection.reader.resume(NO_CREDIT)
+        self._reader.resume(NO_CREDIT)
 
     @property
     def reading_paused(self) -> bool:
-        return self._connection.reader.paused != 0
+        return self._reader.paused != 0
 
     def rejected_request(self) -> tuple[tuple[str, int] | None, bytes, bytes]:
-        return self._connection.reader.rejected_request()
+        return self._reader.rejected_request()
