@@ -1,1 +1,1 @@
-"""The door: sockets in, packets out; packets in, sockets out. Knows neither applications nor workers, only the wire."""
+"""The interface server: bytes of clients' sockets to packets, and packets to bytes. It knows no application and no worker."""

@@ -26,14 +26,14 @@ STARTUP_FAILURE = 3
 def run(settings: InterfaceSettings, all_leave: AllLeave = never, supervised: bool = False) -> int:
     """Run one interface server until SIGTERM or SIGINT; the exit code.
 
-    all_leave: asked when it listens no more. supervised: a supervisor says SIGTERM, also after somebody else has said it.
+    all_leave: asked when it listens no more. supervised: a supervisor sends SIGTERM, also after another process has sent it.
     Raises NoLogConfig.
     """
     process_log.set_up(settings.log_level, settings.log_config)
     loop = uvloop.new_event_loop()
     asyncio.set_event_loop(loop)
     asyncioreactor.install(loop)  # type: ignore[no-untyped-call]  # not annotated by Twisted
-    from twisted.internet import reactor as installed  # noqa: TID251 - this is the __main__ that the rule speaks of
+    from twisted.internet import reactor as installed  # noqa: TID251 - this is the __main__ that the rule names
 
     reactor = cast(Any, installed)  # Twisted types it as an interface without half of its methods
 

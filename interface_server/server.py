@@ -23,7 +23,7 @@ from interface_server.transport.spare_descriptors import SpareDescriptors
 log = logging.getLogger("towpath.interface")
 
 DRAIN_POLL_S = 0.05
-#: Whether everybody leaves is known by then: all may have been told at once, and the supervisor hears it as late as we do.
+#: Whether all leave is known by then: all may have got the signal at once, and the supervisor gets it as late as we do.
 KNOWN_WITHIN_S = 0.5
 CLOSING_PART = 0.5  #: of the drain time: in which sockets are closed, at the latest
 
@@ -32,18 +32,18 @@ AllLeave = Callable[[], bool | None]
 
 
 def never() -> bool:
-    """Whoever runs alone cannot know who else has its listening socket."""
+    """A process without a supervisor cannot know which others have its listening socket."""
     return False
 
 
 class Evicted(Protocol):
-    """A client's side that ends itself in the way that its state allows."""
+    """A client's connection that can end itself in the way that its state allows."""
 
     def evict(self) -> None: ...
 
 
 class InterfaceServer:
-    """One interface server: a door, a pump, and the sockets that listen."""
+    """One interface server: connections, a dispatcher, and the sockets that listen."""
 
     def __init__(self, settings: InterfaceSettings, all_leave: AllLeave = never, supervised: bool = False) -> None:
         loop = asyncio.get_running_loop()
@@ -95,13 +95,13 @@ class InterfaceServer:
         """Be unready, listen no more, let what is under way finish, evict sockets step by step, then leave."""
         assert self._port is not None
         self._dispatcher.draining = True
-        await self._pause(self._settings.drain_delay_s)  # balancers look at /ready and send nobody any more
+        await self._pause(self._settings.drain_delay_s)  # balancers look at /ready and send no more clients
         self._context.draining = True
         if await self._everybody_leaves():
             self._port.refuse()
         end = self._loop.time() + self._settings.graceful_timeout_s
         self._port.stopListening()
-        await self._pause(DRAIN_POLL_S)  # whoever was let in a moment ago is about to ask
+        await self._pause(DRAIN_POLL_S)  # a client that was let in a moment ago is about to ask
         new = self._factory.http1.drain()
         await self._pause(DRAIN_POLL_S)  # what has come as far as the kernel is read
         await self._evict(self._settings.graceful_timeout_s * CLOSING_PART)
@@ -139,7 +139,7 @@ class InterfaceServer:
             for each in some:
                 each.evict()
         await self._pause(DRAIN_POLL_S)
-        self._factory.websockets.close_all()  # whoever came in between
+        self._factory.websockets.close_all()  # those that came in between
 
     async def _pause(self, seconds: float) -> None:
         end = self._loop.time() + seconds

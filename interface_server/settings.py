@@ -9,7 +9,7 @@ from channel_layer.settings import MEBIBYTE, RedisSettings
 
 @dataclass(frozen=True, slots=True)
 class InterfaceSettings:
-    """One interface server. Limits say in their comment what happens there; each is counted."""
+    """One interface server. The comment of a limit states what happens there; each is counted."""
 
     redis: RedisSettings = field(default_factory=RedisSettings)
 
@@ -22,13 +22,13 @@ class InterfaceSettings:
     reuse_port: bool = False
     backlog: int = 2048
 
-    # What the application is told about the outside.
+    # What the application gets to know about the outside.
     root_path: str = ""
     proxy_headers: bool = True
     forwarded_allow_ips: str = "127.0.0.1,::1"  #: comma-separated addresses, networks, `unix` or `*`
 
-    # What is said by ourselves.
-    server_header: bool = True  #: `server: towpath`, unless the application says its own
+    # What the server adds by itself.
+    server_header: bool = True  #: `server: towpath`, unless the application sends its own
     date_header: bool = True
     headers: tuple[tuple[str, str], ...] = ()  #: added to every response
     access_log: bool = True

@@ -1,6 +1,6 @@
-"""At which moments WebSockets and event streams are ended when their process leaves: no herd, and in time.
+"""The moments at which WebSockets and event streams are ended when their process leaves: no herd, and in time.
 
-Whoever is closed comes back at once, to those that stay. So a few are closed at a time, and no two steps are equally far apart:
+A client that is closed comes back at once, to those that stay. So a few are closed at a time, and no two steps are equally far apart:
 several processes that leave together, or clients that wait equally long before they come back, must not beat as one.
 
 No clock, no randomness and no socket here: the caller shuffles, draws, and waits for each moment.
@@ -14,14 +14,14 @@ from typing import TypeVar
 Evicted = TypeVar("Evicted")
 
 STEP_S = 0.05  #: one step in each stretch of this length
-#: A hundred in a second harm nobody, so a process with a few hundred sockets leaves in a few seconds.
+#: A hundred in a second do no harm, so a process with a few hundred sockets leaves in a few seconds.
 STEP_MIN = 5
 
 
 def shutdown_steps(
     shuffled: Sequence[Evicted], over_s: float, draw: Callable[[], float]
 ) -> Iterator[tuple[float, Sequence[Evicted]]]:
-    """All of them, in steps: (when, counted in seconds from the beginning and below `over_s`; who). draw: from [0, 1), for each."""
+    """All of them, in steps: (seconds from the beginning, below `over_s`; the connections). draw: from [0, 1), for each."""
     steps = max(1, min(-(-len(shuffled) // STEP_MIN), int(over_s / STEP_S)))
     size = max(1, -(-len(shuffled) // steps))
     stretch_s = min(STEP_S, over_s)

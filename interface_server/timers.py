@@ -1,8 +1,8 @@
-"""The broom: one timer per process that looks after every deadline, so that no connection needs a timer of its own.
+"""One timer per process that checks every deadline, so that no connection needs a timer of its own.
 
-* A deadline is a number somewhere; a job walks over its own numbers at each stroke and acts on those that are past.
-* Deadlines are met late by up to one stroke, never early: whoever sets one from `context.now`, the time of the last
-  stroke, adds one period (`ServerContext.deadline`).
+* A deadline is a number somewhere; a job walks over its own numbers at each tick and acts on those that are past.
+* Deadlines are met late by up to one tick, never early: a deadline that is set from `context.now`, the time of the last
+  tick, has one period added (`ServerContext.deadline`).
 * A job must not raise, and must be short: it runs on the reactor's thread.
 """
 
@@ -26,7 +26,7 @@ class Ticker:
         self._handle: asyncio.TimerHandle | None = None
 
     def add(self, job: Job) -> None:
-        """Call `job(now)` at each stroke from the next one on, after those that were added earlier."""
+        """Call `job(now)` at each tick from the next one on, after those that were added earlier."""
         self._jobs.append(job)
 
     def start(self) -> None:
@@ -35,13 +35,13 @@ class Ticker:
             self._handle = self._loop.call_later(self.period_s, self._tick)
 
     def stop(self) -> None:
-        """No job is called any more."""
+        """Call no job any more."""
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None
 
     def _tick(self) -> None:
-        # The next stroke first: a job that stops the sweep must find something to cancel.
+        # The next tick first: a job that stops the ticker must find something to cancel.
         self._handle = self._loop.call_later(self.period_s, self._tick)
         now = self._loop.time()
         for job in self._jobs:

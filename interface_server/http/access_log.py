@@ -1,12 +1,12 @@
-"""One line for each answered request, in the words that users of uvicorn know, on the logger `towpath.access`.
+"""One line for each answered request, in uvicorn's format, on the logger `towpath.access`.
 
 What the server answers by itself (a refused head, a worker that died) has its reason behind the status.
 
 Cheap when off: callers look at `enabled`, a plain attribute, before they put anything together.
 
 A line is one line, and its parts are what they seem: llhttp has let no control byte into a target, a quotation mark in it is
-shown as `%22`, and what a proxy calls a client is quoted where it holds more than an address may. What was read of a head that
-is refused is quoted and cut.
+shown as `%22`, and the address of a client that a proxy names is quoted where it holds more than an address may. What was
+read of a refused head is quoted and cut.
 """
 
 from __future__ import annotations

@@ -39,6 +39,6 @@ def answer_to_error(error: RequestError) -> Answer:
 
 
 def answer_to_end(reason: EndReason) -> Answer:
-    """The answer to a request whose connection to a worker ended before the response began."""
+    """The answer to a request that lost its connection to a worker before the response began."""
     more = (RETRY_AFTER,) if reason.status == 503 else ()
     return Answer(reason.status, reason.why + "\n", *more)

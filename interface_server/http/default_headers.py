@@ -1,6 +1,6 @@
 """The header lines that the server adds to every response.
 
-No clock here: `DefaultHeaders.refresh` is told to look at the wall clock by the owner of a timer.
+No clock here: the owner of a timer calls `DefaultHeaders.refresh` when the wall clock has moved on.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ NUL = 0  #: a number, since `in` would first try to make one of b"\0", which tak
 
 
 class DefaultHeaders:
-    """Header lines that every response has, unless the application says them itself: date, server, what the operator adds."""
+    """Header lines of every response, unless the application sends its own: date, server, and what the operator adds."""
 
     __slots__ = ("_clock", "_date", "_extra", "_server", "all", "date_wanted")
 
@@ -41,12 +41,12 @@ class DefaultHeaders:
         self.refresh()
 
     def refresh(self) -> None:
-        """Another second: look at the clock again."""
+        """Read the clock again; call it once a second."""
         self._date = f"date: {self._clock()}\r\n".encode() if self.date_wanted else b""
         self.all = self._date + self._server + self._extra
 
     def lines_for(self, kinds: int) -> bytes:
-        """The lines to add to a response whose own fields are of `kinds`: the application's own date or server wins."""
+        """The lines to add to a response with fields of `kinds`: the application's own date or server wins."""
         if not kinds & (DATE | SERVER):
             return self.all
         return (b"" if kinds & DATE else self._date) + (b"" if kinds & SERVER else self._server) + self._extra

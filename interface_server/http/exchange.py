@@ -3,7 +3,7 @@
 An HTTP/1 connection has one exchange and begins it anew for each request; an HTTP/2 stream would be one. The exchange implements the
 dispatcher's `Client`, and writes to a `ResponseSink`.
 
-* Request body: what one read brought leaves as one event, as long as it fits. `Upstream.forward` tells when to stop reading.
+* Request body: what one read brought leaves as one event, as long as it fits. `Upstream.forward` returns False when reading must stop.
 * Sizes are reported as delivered while the write buffer is below its mark, else once it is again.
 * A failed exchange never looks like a success: a response that breaks off is aborted.
 
@@ -155,7 +155,7 @@ class Exchange:
         self.answer(TOO_MANY)
 
     def body_late(self, now: float) -> None:
-        """Nothing of the request's body has come for the whole time; is that the client's doing, and does anybody wait for it?"""
+        """Refuse the request if the client is the cause: nothing of its body has come for the whole timeout."""
         if self.head is None or self.request_state is _COMPLETE or self.response_state is _STARTED:
             self._context.uploads.forget(self)
         elif self._sink.reading_paused or self.response_state is ResponseState.CONTINUE_EXPECTED:
@@ -172,7 +172,7 @@ class Exchange:
 
     @property
     def mid_message(self) -> bool:
-        """A response that is cut off is aborted: there is no next owner who could be mistaken for its end."""
+        """A response that is cut off is aborted: no next owner could take what follows for its rest."""
         return False
 
     def adopted(self) -> None:
@@ -337,7 +337,7 @@ class Exchange:
         return True
 
     def leave(self) -> None:
-        """The client's side is over: so the application hears."""
+        """The client's side is over: the application gets a disconnect."""
         upstream = self._release()
         if upstream is not None:
             upstream.leave()

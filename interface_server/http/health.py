@@ -1,4 +1,4 @@
-"""What the interface server says about its own health, with no worker alive.
+"""The interface server's answers about its own health; they need no worker.
 
 `live`: this process answers. `ready`: Redis answers and it is not draining, so new connections are welcome here. Load
 balancers ask often and want the truth of this moment, so the answers are never cached and never logged.
@@ -26,7 +26,7 @@ class Health:
         self.paths = frozenset((self._live, prefix + "/ready") if prefix else ())  #: decoded paths that are ours
 
     def answer(self, path: str, method: str, ready: bool) -> Answer:
-        """The answer to a request for one of `paths`. OPTIONS, with which HAProxy asks by itself, is told what GET is told."""
+        """The answer to a request for one of `paths`. OPTIONS, HAProxy's own choice, gets the answer of GET."""
         if method not in ("GET", "HEAD", "OPTIONS"):
             return WRONG_METHOD
         if path == self._live:

@@ -1,11 +1,11 @@
-"""What a trusted proxy tells about the client behind it: `X-Forwarded-For` and `X-Forwarded-Proto`.
+"""What a trusted proxy reports about the client behind it: `X-Forwarded-For` and `X-Forwarded-Proto`.
 
-Think of a guest list that several doormen hand on: each adds the name of whom he let in. We believe the last line only if we
-know the doorman who brought the list, and each earlier line only if we know whoever wrote the next one. The first name from
+Think of a guest list that several doormen hand on: each adds the guest that he let in. The last line is believed only if the
+doorman with the list is ours, and each earlier line only if the next one was written by a doorman of ours. The first name from
 the end that is no doorman of ours is the client.
 
-* Trusted are addresses, networks (`10.0.0.0/8`), `unix` for peers on a unix socket, or `*` for everybody.
-* With `*` the first name counts: there is nobody left to mistrust.
+* Trusted are addresses, networks (`10.0.0.0/8`), `unix` for peers on a unix socket, or `*` for every peer.
+* With `*` the first name counts: no one is left to mistrust.
 * If the whole list is of trusted ones, the first of them is the client.
 
 No I/O here. The meaning of the option is uvicorn's `--forwarded-allow-ips`.
@@ -24,7 +24,7 @@ SCHEMES = {b"http": "http", b"https": "https", b"ws": "http", b"wss": "https"}
 
 
 class TrustedPeers:
-    """Whose word about the client is believed, and what that word comes to."""
+    """The peers whose header fields are believed, and what those fields mean."""
 
     __slots__ = ("_addresses", "_networks", "_remembered", "everybody", "unix")
 
@@ -43,7 +43,7 @@ class TrustedPeers:
                 self._addresses.add(ip_address(item))
 
     def trusts(self, host: str | None) -> bool:
-        """Is the peer at `host` (None: on a unix socket) a proxy of ours?"""
+        """True if the peer at `host` (None: on a unix socket) is a proxy of ours."""
         if self.everybody:
             return True
         if host is None:
@@ -70,7 +70,7 @@ class TrustedPeers:
         return address in self._addresses or any(address in network for network in self._networks)
 
     def client_behind(self, value: bytes) -> Address | None:
-        """The client that the `X-Forwarded-For` of a trusted peer names, its lines joined; None: it names nobody."""
+        """The client that the `X-Forwarded-For` of a trusted peer names, its lines joined; None: it names no client."""
         hops = [hop.strip() for hop in value.decode("latin-1").split(",")]
         client = _address(hops[0])
         if not self.everybody:
@@ -78,7 +78,7 @@ class TrustedPeers:
         return client if client[0] else None
 
     def scheme(self, value: bytes) -> str | None:
-        """`http` or `https` as the first of `X-Forwarded-Proto` says, its lines joined; None: it says something else.
+        """`http` or `https` as the first of `X-Forwarded-Proto`, its lines joined; None: it is something else.
 
         The first is what the client spoke to the outermost proxy. Proxies of one kind add to the list, others replace it.
         """
@@ -86,7 +86,7 @@ class TrustedPeers:
 
 
 def _address(hop: str) -> Address:
-    """`host`, `host:port`, `[host]` or `[host]:port`; what is none of them is a host as it stands, and trusted by nobody."""
+    """`host`, `host:port`, `[host]` or `[host]:port`; what is none of them is a host as it stands, and not trusted."""
     if hop.startswith("["):
         host, closed, rest = hop[1:].partition("]")
         if not closed or (rest and not rest.startswith(":")):

@@ -1,4 +1,4 @@
-"""A request: its head after the check (what an application hears of it, and how to serve it), and its body as events.
+"""A request: its checked head (what the application gets of it, and how to serve it), and its body as events.
 
 Each version of HTTP has its own check (`http1/head.py`); what it lets pass becomes a `Head`.
 """
@@ -20,9 +20,9 @@ PART_SIZE_BYTES_MAX = 64 * 1024  #: of a request's body in one event
 
 
 class Head:
-    """One checked head. What an application hears of it is in the first lines, how to serve it in the last.
+    """One checked head: first what the application gets of it, then how to serve it.
 
-    Nobody changes a head once it is checked: equal requests share one.
+    A head never changes after its check: equal requests share one.
     """
 
     __slots__ = (
@@ -44,8 +44,8 @@ class Head:
     target: bytes  #: as it came
     path: str  #: decoded
     version: str  #: "1.0" or "1.1"
-    scope: Event  #: what the application hears, as far as the head says it; copied for each request
-    piece: Piece  #: what the first line says of it, packed
+    scope: Event  #: what the application gets of the head; copied for each request
+    piece: Piece  #: the part of it from the first line, packed
     semantic_fields: dict[
         bytes, bytes
     ]  #: the SEMANTIC_FIELDS fields that were there, but a Host that stands alone; repeated ones joined
@@ -53,12 +53,12 @@ class Head:
     fast_path: bool  #: the response needs nothing special: HTTP/1.1, not HEAD, and the connection stays
     length_bytes: int | None  #: of the body; None: chunked
     expects_continue: bool
-    upgrade: bool  #: the client asks for WebSocket; other protocols are not spoken here, and not heard of
+    upgrade: bool  #: the client asks for WebSocket; no other protocol is known here
 
 
 @lru_cache(maxsize=256)
 def line_scope(method: bytes, origin: bytes, version: str) -> tuple[Event, Piece]:
-    """What the first line says to the application. Remembered for many heads: to be copied, and never to be changed."""
+    """The part of the scope that comes from the first line. Remembered for many heads: copy it, never change it."""
     if b"#" in origin:
         raise RequestError(400, "a fragment has no place in a request", "target")
     raw_path, _, query_string = origin.partition(b"?")

@@ -1,12 +1,11 @@
-"""One HTTP exchange as its response goes by: which event may come, how much of a body may pass, and when it is over.
+"""The state of one response: which event may come, how much of a body may pass, and when it is over.
 
-Think of a customs officer who reads the declaration (status and fields) and then counts what is carried through. He does
-not know by which road it came: HTTP/1 and HTTP/2 turn what he lets pass into their own bytes.
+It depends on no version of HTTP: HTTP/1 and HTTP/2 turn what passes into their own bytes.
 
 * What a response to HEAD, a 204 or a 304 carries as body is left behind; it counts as carried.
 * What exceeds the declared Content-Length is left behind, and the response is over there. What falls short is a fault that
   only a closed connection can tell the client. Either is named by `fault`.
-* A field that has one value is sent once, where the application says the same twice: clients differ in what they make of it.
+* A field that has one value is sent once, where the application repeats it: clients differ in what they make of it.
 * How a message is framed is the connection's affair: fields about it (`connection`, `transfer-encoding`, …) are taken out.
 
 No I/O here. Sources: ASGI specification, "HTTP & WebSocket"; RFC 9110, sections 6.4, 8.6 and 15.
@@ -33,7 +32,7 @@ class State(Enum):
 AWAITED, STREAMING, OVER = State
 START, BODY, LAST = "start", "body", "last body"
 
-#: Every legal move. What comes when all is over is ordinary (the application had not heard of the end): it moves nothing.
+#: Every legal move. An event after the end is ordinary (the application did not know of it yet): it moves nothing.
 MOVES: dict[tuple[State, str], State] = {
     (AWAITED, START): STREAMING,
     (STREAMING, BODY): STREAMING,
@@ -43,7 +42,7 @@ MOVES: dict[tuple[State, str], State] = {
     (OVER, LAST): OVER,
 }
 
-# What a response field is to the door, as bits, so that one `|` over all fields tells what is there.
+# What a response field means to the server, as bits, so that one `|` over all fields gives what is there.
 PLAIN, LENGTH, HOP, CONNECTION, DATE, SERVER = 0, 1, 2, 4, 8, 16
 KNOWN_KINDS = {
     b"content-length": LENGTH,
@@ -95,7 +94,7 @@ def kinds_of(fields: Fields) -> int:
 
 
 def once(fields: Fields) -> Fields:
-    """`fields` without those that have one value, and have said it already. A second value that differs stays as it is.
+    """`fields` without the repeated ones of those that have one value. A second value that differs stays as it is.
 
     Content-Length is known to be the same number each time, however it is written.
     """
@@ -271,7 +270,7 @@ class Response:
 
 
 def _length(value: bytes, before: int | None) -> int:
-    """before: what another field said; the same twice is once."""
+    """before: the value of an earlier field; two that are equal count as one."""
     length = int(value) if value.isdigit() and len(value) <= 19 else None
     if length is None or before not in (None, length):
         raise InvalidResponse("Content-Length is no number, or two")

@@ -1,4 +1,4 @@
-"""What an application hears of a request: the ASGI scope of a checked head, as seen through trusted proxies.
+"""The ASGI scope of a checked head, as seen through trusted proxies.
 
 No I/O here. ASGI specification, "HTTP connection scope" and "WebSocket connection scope"; the worker adds `asgi`,
 `extensions` and `state`. As for uvicorn's `--root-path`, the path starts with the root path.
@@ -16,7 +16,7 @@ Peer = tuple[str, int] | None
 
 
 class ScopeBuilder:
-    """Where a connection comes in; the same for all of its requests.
+    """Builds the scopes of the requests of one connection.
 
     A client that asks for the same again, with the same fields, gets the scope that it had.
     """
@@ -30,7 +30,7 @@ class ScopeBuilder:
         root_path: str = "",
         trusted: TrustedPeers | None = None,
     ) -> None:
-        """trusted: None, or whose word about the client is believed; it is asked for this peer once, here."""
+        """trusted: the proxies whose header fields are believed, or None; they are compared with this peer once, here."""
         self.client = client
         self.server = server
         self.root_path = root_path

@@ -1,7 +1,7 @@
-"""What all connections of one interface server share: one of it per process, handed to every protocol.
+"""What all connections of one interface server share; there is one per process.
 
-Whoever opens an exchange or a socket at the door adds one to `under_way` and takes it off again when that is over;
-`limit_concurrency` is judged by it before a new one is opened. Header lines that do not depend on the response stand
+An exchange or a WebSocket that opens at the backend adds one to `under_way`, and takes it off when it is over;
+`limit_concurrency` is compared with it before a new one is opened. Header lines that do not depend on the response stand
 ready in `default_headers`; `now` is the time of the last tick of the ticker, good enough for deadlines and free to read.
 """
 
@@ -25,7 +25,7 @@ from interface_server.transport.write_timeout import WriteTimeouts
 
 @dataclass(slots=True, eq=False)
 class ServerContext:
-    """Made by `ServerContext.of`; `start` and `stop` belong to whoever runs the process."""
+    """Made by `ServerContext.of`; `start` and `stop` belong to the owner of the process."""
 
     settings: InterfaceSettings
     backend: Backend
@@ -38,13 +38,13 @@ class ServerContext:
     health: Health
     write_timeouts: WriteTimeouts  #: of those that have bytes to take
     slow: SlowConsumers  #: WebSockets for which much waits that they have not asked for
-    uploads: UploadTimeouts  #: of requests whose body is not complete
+    uploads: UploadTimeouts  #: of requests with an incomplete body
     half_closed: WriteTimeouts  #: of those that have closed their own direction and wait for an answer
     ticker: Ticker
     now: float = 0.0  #: loop.time() at the last tick
-    idle_deadline: float = 0.0  #: what `deadline(keep_alive_timeout_s)` says at present
-    under_way: int = 0  #: exchanges and sockets that are open at the door
-    draining: bool = False  #: every response says `Connection: close`; no idle connection is kept
+    idle_deadline: float = 0.0  #: the present value of `deadline(keep_alive_timeout_s)`
+    under_way: int = 0  #: exchanges and WebSockets that are open at the backend
+    draining: bool = False  #: every response has `Connection: close`; no idle connection is kept
 
     @classmethod
     def of(
@@ -56,7 +56,7 @@ class ServerContext:
         *,
         tick_period_s: float = 1.0,
     ) -> ServerContext:
-        """All parts as `settings` say. counters: the pump's, which tells them. Raises ValueError where a setting cannot be understood."""
+        """Make all parts from `settings`. counters: the dispatcher's, which publishes them. ValueError: a setting has no meaning."""
         context = cls(
             settings=settings,
             backend=backend,
@@ -81,11 +81,11 @@ class ServerContext:
         return context
 
     def start(self) -> None:
-        """Deadlines are looked after from now on."""
+        """Check deadlines from now on."""
         self.ticker.start()
 
     def stop(self) -> None:
-        """Nothing is looked after any more."""
+        """Check no deadline any more."""
         self.ticker.stop()
 
     def deadline(self, seconds: float) -> float:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 
 class Uploading(Protocol):
-    """An exchange whose request is not complete."""
+    """An exchange with an incomplete request."""
 
     def body_late(self, now: float) -> None:
         """Nothing has come for the whole timeout: decide; call `restart` or `forget`."""

@@ -3,7 +3,7 @@
 It owns a reader (request_reader.py: bytes to requests), a writer (response_writer.py: responses to bytes), and the exchange between
 them (http/exchange.py), made once and used for one request after another.
 
-* A connection whose request was refused, or answered before its end, is read for a little while after our last byte: one that
+* A connection with a request that was refused, or answered before its end, is read for a while after our last byte: one that
   is closed upon unread bytes is reset, and the answer is lost with it (RFC 9112, 9.6).
 
 Deadlines are numbers, which one timer checks for all connections (registry.py). PROTOCOL.md, P1, P5, P12.
@@ -171,7 +171,7 @@ class Http1Connection:
     # What the registry calls.
 
     def late(self, now: float) -> None:
-        """The deadline is past; which one it was, the phase tells."""
+        """The deadline is past; the phase decides which one it was."""
         if self.phase is HEAD:
             self.exchange.refuse(RequestError(408, "the request head did not come in time", "head_timeout"))
         elif self.phase is IDLE:
@@ -218,7 +218,7 @@ class Http1Connection:
         return self.exchange.request_state is RequestState.COMPLETE
 
     def _may_be_waiting(self) -> bool:
-        """True if a client that has closed its own direction may still be there: on TCP nothing tells, until we write."""
+        """True if a client that has closed its own direction may still be there: on TCP nothing shows it, until we write."""
         return self.context.settings.half_close_timeout_s > 0 and not self.transport.is_gone()
 
     def _watch_half_closed(self) -> None:

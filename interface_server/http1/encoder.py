@@ -1,12 +1,11 @@
 """The events of a response as HTTP/1 bytes.
 
-Think of a packer: he waits to see whether the whole parcel is there before he writes the label. A response that is complete
-at once gets a Content-Length and leaves as one piece of bytes; one that comes bit by bit is chunked for HTTP/1.1, and for
-HTTP/1.0 ends with the connection.
+A response that is complete at once gets a Content-Length and leaves as one piece of bytes; one that comes bit by bit is chunked
+for HTTP/1.1, and for HTTP/1.0 ends with the connection.
 
 * Nothing leaves that would be read as more than one message: names are tokens, and a head has exactly as many line ends as
   lines. What breaks this is InvalidResponse before a byte of it is out (the caller answers 500).
-* `Connection: close` is said whenever we will close.
+* `Connection: close` is sent whenever we will close.
 
 No I/O and no clock here. RFC 9112, 6 and 7.
 """
@@ -41,7 +40,7 @@ LAST_CHUNK = b"0\r\n\r\n"
 class RenderedHeadCache:
     """Response heads that were checked and put together before.
 
-    Applications say the same head again and again. The bytes of one that was checked and put together are found by the
+    Applications send the same head again and again. The bytes of one that was checked and put together are found by the
     size of the response's body, and used again if status and fields are equal: a comparison costs a tenth of the work.
     """
 
@@ -71,7 +70,7 @@ class RenderedHeadCache:
             ):
                 return b"".join((above, self.default_headers.all, below, body))
         except AttributeError:
-            pass  # no event at all: whoever takes it apart says so
+            pass  # no event at all: the long way raises the error
         return None
 
     def remember(self, size_bytes: int, status: int, fields: Fields, above: bytes, below: bytes) -> None:
@@ -91,7 +90,7 @@ class Http1Encoder:
     def __init__(self, response: Response, http11: bool, keep_alive: bool, heads: RenderedHeadCache) -> None:
         """http11: the request was HTTP/1.1. keep_alive: the connection may serve another request as far as is known now."""
         self.response = response
-        self.keep_alive = keep_alive  #: may the connection serve another request afterwards?
+        self.keep_alive = keep_alive  #: the connection may serve another request afterwards
         self._http11 = http11
         self._heads = heads
         self._chunked = False
@@ -100,7 +99,7 @@ class Http1Encoder:
 
     @property
     def framed(self) -> bool:
-        """Would the client notice if the connection ended now? False where the end of the body is that of the connection."""
+        """True if the client would notice that the connection ended now. False where the end of the body is that of the connection."""
         return self._chunked or bool(self.response.kinds & LENGTH)
 
     def headers(self, response: Response) -> None:

@@ -18,7 +18,7 @@ from ipaddress import IPv6Address
 from interface_server.http.errors import RequestError
 from interface_server.http.request import Fields, Head, line_scope
 
-#: Fields that mean something to the door. Names arrive in lower case.
+#: Fields that mean something to the server. Names arrive in lower case.
 SEMANTIC_FIELDS = frozenset(
     (
         b"host",
@@ -33,7 +33,7 @@ SEMANTIC_FIELDS = frozenset(
     )
 )
 WEBSOCKET = b"websocket"
-#: Of those, the ones that say two things if they stand there twice.
+#: Of those, the ones that may stand there only once.
 SINGLE = frozenset((b"host", b"content-length", b"transfer-encoding"))
 #: What llhttp knows beside HTTP's own: RTSP's and ICE's methods, the preface of HTTP/2, and tunnels.
 METHODS_REFUSED = frozenset(
@@ -53,7 +53,7 @@ ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]*)(.*)", re.DOTALL)
 def plain_head(
     method: bytes, target: bytes, version: Callable[[], str], fields: list[tuple[bytes, bytes]]
 ) -> Head | None:
-    """As `check_head`, if nothing but first line and Host (and a `Connection: keep-alive`) is to be heeded; else None.
+    """As `check_head`, if nothing but first line and Host (and a `Connection: keep-alive`) matters; else None.
 
     To be asked where llhttp says that the connection stays open: with no field about it, it does so in HTTP/1.1 alone.
     version: asked only where there is one, for the answer costs llhttp's wrapper as much as all that stands here.
@@ -73,7 +73,7 @@ def plain_head(
 def check_head(method: bytes, target: bytes, version: str, fields: list[tuple[bytes, bytes]]) -> Head:
     """What the head means. With an absolute target its authority replaces the Host field (RFC 9112, 3.2.2).
 
-    Raises RequestError; the connection cannot be used for another request then, for nobody knows where that would begin.
+    Raises RequestError; the connection cannot be used for another request then: where that would begin is not known.
     """
     if version != "1.1" and version != "1.0":
         raise RequestError(505 if version[0] > "1" else 400, VERSIONS, "version")
@@ -156,7 +156,7 @@ def _check_host(host: bytes | None, version: str) -> None:
 
 @lru_cache(maxsize=256)
 def _is_host(value: bytes) -> bool:
-    """May `value` stand in a Host field? Remembered, as few hosts are asked for again and again."""
+    """True if `value` may stand in a Host field. Remembered, as few hosts are asked for again and again."""
     match = HOST.fullmatch(value)
     return match is not None and (match["v6"] is None or _is_v6(match["v6"].decode()))
 
@@ -202,7 +202,7 @@ def _read_connection(head: Head, semantic_fields: dict[bytes, bytes]) -> None:
         if http11 and b"upgrade" in tokens:
             head.upgrade = WEBSOCKET in _tokens(semantic_fields.get(b"upgrade", b""))
     if b"close" in _tokens(semantic_fields.get(b"proxy-connection", b"")):
-        head.keep_alive = False  # no word of HTTP's; but llhttp obeys it, and reads nothing behind such a request
+        head.keep_alive = False  # no field of HTTP's; but llhttp applies it, and reads nothing behind such a request
     head.expects_continue = False
     if http11 and head.length_bytes != 0:
         head.expects_continue = semantic_fields.get(b"expect", b"").lower() == b"100-continue"

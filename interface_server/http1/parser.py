@@ -1,13 +1,12 @@
-"""Requests out of the bytes of one connection: llhttp's callbacks, put in order and under limits.
+"""The requests in the bytes of one connection: llhttp's callbacks, put in order and under limits.
 
-Whoever listens (`RequestListener`) hears of each request: its checked head, the parts of its body, its end. What llhttp cannot do is
-done here:
+A `RequestListener` gets each request: its checked head, the parts of its body, its end. What llhttp cannot do is done here:
 
 * It buffers partial heads, trailers and chunk extensions inside itself, so the bytes that were fed are counted: more than a
   head's limit without a head or a part of a body coming out of it ends the connection.
 * It stops at every request for an upgrade and takes its body for the new protocol. We speak none but WebSocket, so for all
-  others a new parser goes on behind the head, told with a head of our own how the body is framed.
-* It complains of bytes behind a request that was the last one. They are nobody's, and ignored.
+  others a new parser goes on behind the head; a head of our own gives it the framing of the body.
+* It complains of bytes behind a request that was the last one. They belong to no request, and are ignored.
 """
 
 from __future__ import annotations
@@ -26,12 +25,12 @@ from interface_server.settings import InterfaceSettings
 HTTP2 = b"PRI"
 #: Fields that end the connection for llhttp, wherever they stand.
 OF_THE_CONNECTION = frozenset((b"connection", b"proxy-connection"))
-#: What looks like a request, whose method llhttp does not know.
+#: What looks like a request with a method that llhttp does not know.
 METHOD = re.compile(rb"[\r\n]*[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?: |\Z)")
 
 
 class RequestListener(Protocol):
-    """Hears of requests, in order: `head_came`, any number of `part_came`, `request_over`."""
+    """Gets requests, in order: `head_came`, any number of `part_came`, `request_over`."""
 
     def head_came(self, head: Head, fields: list[tuple[bytes, bytes]]) -> None: ...
 
@@ -66,7 +65,7 @@ class RequestParser:
         self._parser: Any = HttpRequestParser(self)
         self._target = b""
         self._fields: list[tuple[bytes, bytes]] = []
-        self._head: Head | None = None  # of the request whose body is coming
+        self._head: Head | None = None  # of the request with a body under way
         self._fed_bytes = 0  # since something came out
         self._behind = False  # did the head begin in the same read as the end of another request?
         self._body_bytes = 0
@@ -107,17 +106,17 @@ class RequestParser:
 
     @property
     def body_left_bytes(self) -> int:
-        """How much is still to come of a body that has said its length: in there no other request begins."""
+        """How much is still to come of a body with a declared length: in there no other request begins."""
         head = self._head
         return (head.length_bytes or 0) - self._body_bytes if head is not None else 0
 
     @property
     def in_body(self) -> bool:
-        """Has a request's head come, but not its end?"""
+        """True if a request's head has come, but not its end."""
         return self._head is not None
 
     def in_head(self, data: bytes) -> bool:
-        """Has a head begun to come and not ended, `data` being the last read? Line ends before a head are none of it."""
+        """True if a head has begun and not ended, `data` being the last read. Line ends before a head are no part of it."""
         return self._head is None and (self._target != b"" or (self._fed_bytes > 0 and data.strip(b"\r\n") != b""))
 
     def refused(self) -> tuple[bytes, bytes]:
@@ -142,7 +141,7 @@ class RequestParser:
         if self._head is None:  # else it is a trailer, or a head of ours
             # llhttp leaves white space at the end (and has refused all but spaces and tabs).
             self._fields.append((name.lower(), value.rstrip()))
-        elif name.lower() in OF_THE_CONNECTION:  # llhttp would obey it, when much is said already (RFC 9110, 6.5.1)
+        elif name.lower() in OF_THE_CONNECTION:  # llhttp would apply it, when much is written already (RFC 9110, 6.5.1)
             raise RequestError(400, f"{name.decode()} has no place in a trailer", "trailer")
 
     def on_headers_complete(self) -> None:
@@ -171,7 +170,7 @@ class RequestParser:
                 if head.upgrade:
                     _check_handshake(head)
         self._head = head
-        self._target = b""  # kept until here: `refused` tells it
+        self._target = b""  # kept until here, for `refused`
         self._fed_bytes = self._body_bytes = 0
         self._last = not head.keep_alive
         self._listener.head_came(head, fields)
@@ -196,7 +195,7 @@ class RequestParser:
     # Upgrades.
 
     def _go_on_behind_upgrade(self) -> bool:
-        """Another parser for what comes behind the head. False: nothing shall be fed any more."""
+        """Another parser for what comes behind the head. False: nothing may be parsed any more."""
         if self._parser is None:
             return False
         self._upgrading = False

@@ -1,7 +1,6 @@
-"""What a client sent ahead of its responses: words that wait until it is their turn.
+"""Parts of requests that a client sent ahead of its responses, each waiting for its turn.
 
-Think of a queue at a counter where families stand together. The first of a family (the head of a request) may only step up
-when the counter is free; the rest of it (parts of the body, its end) follows at once.
+The head of a request waits until no exchange is under way; the parts of its body and its end follow at once.
 
 No I/O here. What waits is a call with its arguments; at most what one read held, for the caller then stops reading.
 """
@@ -14,7 +13,7 @@ from typing import Any
 
 
 class Pipeline:
-    """Calls in the order in which they were asked for; those that begin something wait until `free()`."""
+    """Calls in the order in which they were requested; those that begin something wait until `free()`."""
 
     __slots__ = ("_free", "_replaying", "waiting")
 
@@ -25,7 +24,7 @@ class Pipeline:
         self._replaying = False
 
     def take(self, begins: bool, call: Callable[..., None], *args: Any) -> None:
-        """Make the call now if it is its turn, else in `go_on`."""
+        """Make the call now if nothing stands before it, else in `go_on`."""
         if self.waiting or (begins and not self._free()):
             if self.waiting is None:
                 self.waiting = deque()
@@ -34,7 +33,7 @@ class Pipeline:
             call(*args)
 
     def go_on(self) -> None:
-        """Make the calls whose turn has come. A call may itself free the counter: the loop goes on, not deeper."""
+        """Make the calls that may be made now. A call may itself end the exchange: the loop goes on, not deeper."""
         if self._replaying or not self.waiting:
             return
         self._replaying = True
@@ -44,5 +43,5 @@ class Pipeline:
         self._replaying = False
 
     def forget(self) -> None:
-        """Nobody is served any more."""
+        """Drop what waits."""
         self.waiting = None

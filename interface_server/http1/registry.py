@@ -37,7 +37,7 @@ class Http1Registry:
         self.heads = RenderedHeadCache(context.default_headers)
         #: Those that speak HTTP; one that became a WebSocket has left.
         self.connections: set[Registered] = set()
-        #: Those whose socket is not read at present, so that nobody would hear it close.
+        #: Those with a socket that is not read at present, so that its end must be looked for.
         self.unread: set[Registered] = set()
         context.ticker.add(self._check_timeouts)
 
@@ -46,16 +46,16 @@ class Http1Registry:
         return Http1Encoder(Response(head_only=False), http11=True, keep_alive=False, heads=self.heads)
 
     def drain(self) -> bool:
-        """Keep no connection any longer than its exchange: idle ones are closed now, the others say `close`.
+        """Keep no connection any longer than its exchange: idle ones are closed now, the others send `close`.
 
-        True: new ones are left, whose first request may be on its way. Call it again.
+        True: new ones are left, and their first request may be on its way. Call it again.
         """
         self.context.draining = True
         new = [connection for connection in tuple(self.connections) if connection.close_if_idle()]
         return bool(new)
 
     def event_streams(self) -> list[Exchange]:
-        """Those whose response may be ended in the middle, by `evict`."""
+        """The exchanges that `evict` may end in the middle of their response."""
         return [connection.exchange for connection in self.connections if connection.exchange.is_event_stream()]
 
     def abort_all(self) -> None:

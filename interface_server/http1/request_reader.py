@@ -21,7 +21,7 @@ from interface_server.http1.pipeline import Pipeline
 from interface_server.transport.transport import Transport
 
 #: Parsed at once, but for the inside of a body. Requests take twenty times their bytes once they are parsed, and some are
-#: answered on the spot: what one client has sent ahead shall neither fill our memory nor hold up everybody else.
+#: answered on the spot: what one client has sent ahead must neither fill our memory nor hold up the others.
 PARSE_SIZE_BYTES_MAX = 16 * 1024
 #: Why the socket is not read, as bits: the application's window is used up; the client is ahead of its responses; the client
 #: has closed its own direction, and waits for the answer to a complete request.

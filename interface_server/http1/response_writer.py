@@ -93,7 +93,7 @@ class ResponseWriter:
         self._connection.end_exchange(keep_alive and (encoder is None or encoder.keep_alive))
 
     def abort(self) -> None:
-        """The last chunk is missing, or the length is not reached; where neither would tell, the connection is reset."""
+        """The last chunk is missing, or the length is not reached; where neither would show, the connection is reset."""
         encoder, self._encoder = self._encoder, None
         if encoder is not None and encoder.framed:
             self._connection.close()
