@@ -46,7 +46,7 @@ GIVEN_NAMES = frozenset(("worker/wsgi/input.py: seek", "worker/wsgi/input.py: te
 PRONOUN = re.compile(r"\b(who|whom|whoever|whose|nobody|somebody|anybody|everybody)\b", re.IGNORECASE)
 PRONOUNS_PER_1000_MAX = 1.0
 #: What a package has still, per 1 000 words.
-KNOWN_PRONOUNS_PER_1000 = {"interface_server": 13.0}
+KNOWN_PRONOUNS_PER_1000 = {}
 
 
 @cache
