@@ -16,9 +16,6 @@ from pathlib import Path
 import pytest
 
 from tests.architecture.known import check_against_known
-from tests.architecture.test_files import *  # noqa: F403  the same
-from tests.architecture.test_objects import *  # noqa: F403  the checks of tests/architecture run wherever this file does
-from tests.architecture.test_words import *  # noqa: F403  the same
 from tests.support.sources import (
     PACKAGES,
     ROOT,
