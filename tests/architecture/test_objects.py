@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-from tests.architecture.known import check_against_known
 from tests.support.sources import ROOT, modules, name_of, nodes_of, tree_of
 
 ARGUMENTS_MAX = 5
 CLASS_LINES_MAX = 300
+#: Larger still: an upstream connection is made for each request, as one object with its state machine (Connection) as its base, and
+#: that with one end of a connection (Link) as its own. Three objects would cost every request two more, and their calls.
+LARGE = {"interface_server/connections/upstream.py: UpstreamConnection"}
 #: In a forked child, threads must not reach the event loop of its parent: there, and only there, a method of the loop is replaced.
 REPLACED_ON_PURPOSE = frozenset(("worker/application/fork_guard.py: loop.call_soon_threadsafe",))
 
@@ -172,19 +174,17 @@ def attached_callbacks() -> set[str]:
 
 def test_a_constructor_takes_few_arguments() -> None:
     """Five at most, or by keyword only, with a comment that tells why."""
-    check_against_known(
-        "constructor", long_constructors(), "let values that travel together be one frozen object, or comment why not"
-    )
+    assert not long_constructors(), "let values that travel together be one frozen object, or comment why not"
 
 
 def test_no_class_is_longer_than_can_be_read_at_once() -> None:
     """Also not one that is cut into mixins and bases in several files."""
-    check_against_known("class", large_classes(), "let a part of it be an object of its own")
+    assert large_classes() == LARGE, "let a part of it be an object of its own"
 
 
 def test_no_callback_is_hung_on_another_object() -> None:
     """An object is whole when its constructor returns, as far as a check can tell."""
-    check_against_known("callback", attached_callbacks(), "hand it to the constructor, or let a method take it")
+    assert not attached_callbacks(), "hand it to the constructor, or let a method take it"
 
 
 def test_what_is_against_these_rules_is_found() -> None:

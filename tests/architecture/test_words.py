@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.known import check_against_known
 from tests.support.sources import PACKAGES, ROOT, files, modules, name_of, names_and_comments_of, prose_of
 
 #: Parts of identifiers that had a meaning in this project alone. What each is called now is in ARCHITECTURE.md or in the code beside it.
@@ -45,8 +44,6 @@ RETIRED_TOGETHER = (
 GIVEN_NAMES = frozenset(("worker/wsgi/input.py: seek", "worker/wsgi/input.py: tell"))  # every file object has them
 PRONOUN = re.compile(r"\b(who|whom|whoever|whose|nobody|somebody|anybody|everybody)\b", re.IGNORECASE)
 PRONOUNS_PER_1000_MAX = 1.0
-#: What a package has still, per 1 000 words.
-KNOWN_PRONOUNS_PER_1000 = {}
 
 
 @cache
@@ -77,7 +74,7 @@ def pronouns_per_1000(texts: Iterable[str]) -> float:
 
 def test_no_identifier_has_a_retired_word() -> None:
     """A word of the field finds its reader without a glossary."""
-    check_against_known("retired word", retired_words(), "use the standard word for it (RETIRED in this test)")
+    assert not retired_words(), "use the standard word for it (RETIRED in this test)"
 
 
 def test_no_test_names_a_part_of_the_system_by_a_retired_word() -> None:
@@ -98,9 +95,7 @@ def test_a_retired_word_is_found_wherever_it_stands_in_a_name() -> None:
 def test_prose_names_its_subjects(package: str) -> None:
     """Clients, workers and operators do things; "whoever" and "nobody" leave a reader to guess which."""
     rate = pronouns_per_1000(prose_of(path) for path in modules() if (ROOT / package) in path.parents)
-    known = KNOWN_PRONOUNS_PER_1000.get(package)
-    assert rate <= (known or PRONOUNS_PER_1000_MAX), f"{rate:.1f} per 1000 words of docstrings and comments"
-    assert known is None or rate > PRONOUNS_PER_1000_MAX, "strike it out of KNOWN_PRONOUNS_PER_1000"
+    assert rate <= PRONOUNS_PER_1000_MAX, f"{rate:.1f} per 1000 words of docstrings and comments"
 
 
 def test_pronouns_are_counted() -> None:
