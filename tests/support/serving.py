@@ -122,7 +122,7 @@ def processes_of(session: int) -> list[int]:
 def recorded(path: Path) -> int | None:
     """The process that a file of a run folder names, if it is alive."""
     with contextlib.suppress(OSError):
-        process = Identity.written(path.read_text())
+        process = Identity.parse(path.read_text())
         return None if process is None else process.pid
     return None
 
