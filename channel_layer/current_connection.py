@@ -16,7 +16,7 @@ from channel_layer.protocol.packets import Origin
 Key = tuple[str, int, int]
 
 #: The WebSocket of the running instance; None outside of instances.
-CURRENT_CONNECTION: ContextVar[Key | None] = ContextVar("towpath_own_connection", default=None)
+CURRENT_CONNECTION: ContextVar[Key | None] = ContextVar("towpath_current_connection", default=None)
 
 
 class OwnDownstream(Protocol):

@@ -322,8 +322,8 @@ class Node:
         return [self._inbox.managed, self._groups.managed, *self._channels.connections]
 
     def _follow(self, primary: Primary) -> None:
-        """Move all connections and the lease to the primary. A process that is half on another server hears no peer, and no peer
-        hears it.
+        """Move all connections and the lease to the primary. With connections on two servers, a process and its peers cannot
+        reach each other.
         """
         if self._primary is not None and primary.supersedes(self._primary):
             log.warning("Redis is at %s:%d now, by the Sentinels", primary.host, primary.port)

@@ -167,7 +167,7 @@ class FailureDetector:
                 for node in dead:
                     self._process_death(node, gone=self._dead.pop(node))
         except (LayerUnavailable, TimeoutError, hiredis.ReplyError) as error:
-            log.debug("the dead are not buried yet: %s", error)
+            log.debug("deaths could not be processed yet: %s", error)
 
     def _process_death(self, node: str, gone: bool) -> None:
         if gone and node in self._suspects:  # its inbox is gone too: no process will read those packets

@@ -140,7 +140,7 @@ class LeaseRenewal:
         since = self._blocked_since
         if blocked_s < BLOCKED_S:
             if since is not None:
-                relay.warning("the event loop of %s turns again after %.1f s", self._name, self._turned_at - since)
+                relay.warning("the event loop of %s runs again after %.1f s", self._name, self._turned_at - since)
             self._blocked_since = None
             return 0.0
         if since is None:

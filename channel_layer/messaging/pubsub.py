@@ -214,7 +214,7 @@ class PubSub:
                 raise ProtocolError("a message is a map with a type")
         except ProtocolError as error:
             if times := self._malformed_log.count(self._loop.time()):
-                log.warning("dropped a message to group %s: %s; %d such since this was told last", group, error, times)
+                log.warning("dropped a message to group %s: %s; %d such since the last such line", group, error, times)
             self._observer.on_malformed()
             return
         self._observer.on_group_message(group, event)

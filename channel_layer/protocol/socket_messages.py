@@ -57,7 +57,7 @@ def _encoded(text: Any, key: str) -> bytes:
         return encoded
     except UnicodeEncodeError as error:
         raise InvalidMessage(
-            f"message[{key!r}] holds a lone surrogate at {error.start}, which UTF-8 cannot say"
+            f"message[{key!r}] holds a lone surrogate at {error.start}, which UTF-8 cannot encode"
         ) from None
 
 

@@ -111,8 +111,8 @@ class ManagedConnection:
         if self.connection is None:
             self._connection_log.missed(asyncio.get_running_loop().time())
         elif self.connection.checks_without_data() > SILENT_CHECKS_MAX:
-            log.warning("Redis has said nothing for %.0f s (%s): trying anew", SILENT_CHECKS_MAX * CHECK_S, self._what)
-            self.connection.close("it has said nothing for too long")
+            log.warning("Redis sent nothing for %.0f s (%s): trying anew", SILENT_CHECKS_MAX * CHECK_S, self._what)
+            self.connection.close("it sent nothing for too long")
 
     def _lost(self) -> None:
         lost, self.connection = self.connection, None

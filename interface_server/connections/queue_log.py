@@ -28,9 +28,7 @@ class QueueLog:
         longest_s = self._timeouts.longest_s(now)
         news = self._condition.observe(longest_s > LONG_S, now)
         if news is News.ENDED:
-            log.warning(
-                "workers take what is queued again; that it waited lasted %.0f s", self._condition.lasted_s(now)
-            )
+            log.warning("workers take what is queued again, after %.0f s", self._condition.lasted_s(now))
         elif news is not None:
             text = "%d connections wait for a worker, the first of them for %.0f s: no worker is there, or all are full or slow"
             log.warning(text, len(self._timeouts), longest_s)

@@ -24,4 +24,4 @@ class DroppedMessages:
         """Count one more, for the reason that has this counter. where: the group or the reply channel."""
         self._counters[counter] += 1
         if times := self._logs[counter].count(self._loop.time()):
-            log.warning("dropped a message to %s: %s; %d such since this was told last", where, why, times)
+            log.warning("dropped a message to %s: %s; %d such since the last such line", where, why, times)

@@ -105,5 +105,5 @@ def remove_stale(path: Path) -> int | None:
         except ConnectionRefusedError:
             path.unlink(missing_ok=True)
         else:
-            raise OSError(f"somebody listens on {path} already")
+            raise OSError(f"another process listens on {path} already")
     return stat.S_IMODE(mode)

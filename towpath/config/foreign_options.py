@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 NO_TLS = "there is no TLS here yet; put a proxy that does TLS in front"
-BIND = "say --host and --port, or --uds for a unix socket"
-NO_CLASSES = "there is one class of workers; whether APP is ASGI or WSGI is found out (or said by --interface)"
-NO_FILE = "there is no file of options; say TOWPATH_… in the environment, or --env-file"
+BIND = "use --host and --port, or --uds for a unix socket"
+NO_CLASSES = "there is one class of workers; whether APP is ASGI or WSGI is detected (or set by --interface)"
+NO_FILE = "there is no file of options; set TOWPATH_… in the environment, or --env-file"
 NO_DAEMON = "it stays in the foreground; let systemd, a container or the shell send it away"
-NO_LOG_FILE = "logs go to standard output; redirect that, or say --log-config"
+NO_LOG_FILE = "logs go to standard output; redirect that, or use --log-config"
 
 ANSWERS = {
     "--http": "requests are always parsed by httptools",
@@ -16,27 +16,27 @@ ANSWERS = {
     "--ws-max-queue": "what waits for an application is bounded in bytes: --buffer-budget",
     "--h11-max-incomplete-event-size": "heads have limits of their own: --max-head-size, --max-target-size, --max-headers",
     "--reset-contextvars": "every connection has a context of its own anyway",
-    "--timeout-worker-healthcheck": "nobody has to ask: workers say by themselves that they are alive",
+    "--timeout-worker-healthcheck": "not needed: each worker renews a lease",
     "--reload-delay": "a reload begins as soon as files have changed",
     "--use-colors": "logs have no colours",
     "--no-use-colors": "logs have no colours anyway",
     # gunicorn, and others that took their names from it
     "-b": BIND,
     "--bind": BIND,
-    "-p": "say --port",
-    "-w": "say --workers",
+    "-p": "use --port",
+    "-w": "use --workers",
     "-k": NO_CLASSES,
     "--worker-class": NO_CLASSES,
     "-c": NO_FILE,
     "--config": NO_FILE,
     "-D": NO_DAEMON,
     "--daemon": NO_DAEMON,
-    "--chdir": "say --app-dir, or change the folder first",
+    "--chdir": "use --app-dir, or change the folder first",
     "--preload": "each worker loads the application for itself",
-    "--max-requests": "say --limit-max-requests",
-    "--max-requests-jitter": "say --limit-max-requests-jitter",
-    "--graceful-timeout": "say --timeout-graceful-shutdown",
-    "--keep-alive": "say --timeout-keep-alive",
+    "--max-requests": "use --limit-max-requests",
+    "--max-requests-jitter": "use --limit-max-requests-jitter",
+    "--graceful-timeout": "use --timeout-graceful-shutdown",
+    "--keep-alive": "use --timeout-keep-alive",
     "--access-logfile": NO_LOG_FILE,
     "--error-logfile": NO_LOG_FILE,
 }

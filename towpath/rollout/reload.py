@@ -145,7 +145,7 @@ class Reload:
 
     def _begin(self, new: NewOptions) -> None:
         if new.ignored:
-            self._report_waiting(f"not heeded before `serve` is started again: {', '.join(new.ignored)}")
+            self._report_waiting(f"ignored until `serve` is restarted: {', '.join(new.ignored)}")
         if self._new_code.on_old_code_kept is None:
             self._check = ApplicationCheck(self._new_code.check_command, new.variables)
             self._move(State.CHECKING)

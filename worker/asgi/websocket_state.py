@@ -176,7 +176,7 @@ def _encoded_size_bytes(text: str, path: str) -> int:
     try:
         return len(text.encode())
     except UnicodeEncodeError as error:
-        raise InvalidEvent(f"{path} holds a lone surrogate at {error.start}, which UTF-8 cannot say") from None
+        raise InvalidEvent(f"{path} holds a lone surrogate at {error.start}, which UTF-8 cannot encode") from None
 
 
 def _slices(payload: bytes) -> Iterator[bytes]:

@@ -20,7 +20,7 @@ Connection = TypeVar("Connection", contravariant=True)
 
 
 class Registry(Protocol[Connection]):
-    """What an adopted connection needs of its dispatcher."""
+    """The part of ConnectionRegistry that an adopted connection uses."""
 
     budget: Budget
     counters: Counter[str]

@@ -47,7 +47,7 @@ class ShutdownWatchdog:
         """Receive signals from now on, for the life of the process."""
         # A copy: a signal that is forwarded late must not reach another file that got the number of the loop's descriptor.
         self._forward_fd = os.dup(signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False))
-        threading.Thread(target=self._run, name="towpath-departure", daemon=True).start()
+        threading.Thread(target=self._run, name="towpath-watchdog", daemon=True).start()
 
     def watch_again(self) -> None:
         """As `start`, in the same thread: the loop was restarted (event_loop.py), perhaps with another descriptor."""

@@ -103,7 +103,7 @@ def test_a_reload_brings_new_code_and_configuration_and_no_request_fails(tmp_pat
             file.write_text("NAME=berta\nTOWPATH_WORKERS=3\nTOWPATH_WS_MAX_SIZE=7\n")
             ended = towpath(server, "reload")
             assert (ended.returncode, ended.stderr) == (0, "")
-            assert ended.stdout.startswith("not heeded before `serve` is started again: --ws-max-size\n"), (
+            assert ended.stdout.startswith("ignored until `serve` is restarted: --ws-max-size\n"), (
                 "--workers stands in words"
             )
             assert ended.stdout.splitlines()[-1].startswith("2 workers replaced in ")

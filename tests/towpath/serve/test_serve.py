@@ -435,7 +435,7 @@ def test_a_unix_socket_is_open_to_the_proxy_and_gone_afterwards(tmp_path: Path, 
         assert path.stat().st_mode & 0o777 == 0o666
         words = [*command[:-1], tmp_path / "run2"]
         refused = subprocess.run(words, env=environment({}), capture_output=True, text=True, timeout=180)
-        assert (refused.returncode, "somebody listens" in refused.stderr) == (3, True), refused.stderr
+        assert (refused.returncode, "another process listens" in refused.stderr) == (3, True), refused.stderr
         assert text() is not None, "it has taken away nothing of the one that serves there"
     assert not path.exists()
 
