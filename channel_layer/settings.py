@@ -18,9 +18,8 @@ class RedisSettings:
     window_size_bytes_min: int = 1024  #: the window of a connection when all of that is granted
     queue_wait_s: float = 30.0  #: how long a connection waits for a worker: then 503
     resume_wait_s: float = 600.0  #: how long an open WebSocket waits for its next worker: then close 1012
-    app: str = (
-        ""  #: module:attribute of the application that this process serves, as far as it knows; stands in its lease
-    )
+    #: module:attribute of the application that this process serves, as far as it knows; stands in its lease.
+    app: str = ""
     allow_mixed_apps: bool = False  #: this worker may start beside workers of another application, and they beside it
     request_capacity: int = 10_000  #: connections waiting in each of the two shared request channels
     queue_size_bytes_max: int = 64 * MEBIBYTE  #: bytes waiting in one shared channel

@@ -67,9 +67,8 @@ class Dispatcher:
         if self._settings.app:
             # This worker's lease is written by now: of two workers that start together at least one sees the other.
             await self._check_others()
-        await (
-            self.node.check_peers()
-        )  # reads the figures of other workers: WebSockets may be handed over to this one at once
+        # Reads the figures of other workers: WebSockets may be handed over to this one at once.
+        await self.node.check_peers()
         self.consumer.lag.start()
         self._report.start()
         await self.consumer.start()

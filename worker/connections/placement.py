@@ -28,9 +28,8 @@ DEFER_S = 0.05  #: how long a worker that has its share defers, or twice that; w
 DEFER_TIMES_MAX = 4
 ASKING_S = 5.0  #: a new worker reads the leases of others for so long, whatever they say
 SETTLED_S = 2.5  #: after so long a change is in every lease that was read
-SUCCEEDS_S = (
-    1.5  #: a new worker counts as the successor of another for so long: the lease of that may not show its drain yet
-)
+#: A new worker counts as the successor of another for so long: the lease of that may not show its drain yet.
+SUCCEEDS_S = 1.5
 
 #: Fields of a lease: the worker is about to leave, or defers to a newer generation.
 LEAVING = ("draining", "gives_way")
