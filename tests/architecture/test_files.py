@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.sources import ROOT, files, modules, name_of, tree_of
+from tests.support.sources import ROOT, files, imports_of, modules, name_of, tree_of
 
 #: The most files that a folder may hold.
 FILES_MAX = 14
 LINES_MAX = 400
 
+#: The sentence of a sub-package's text that names its imports.
+IMPORT_SENTENCE = re.compile(r"\b(May import|Imports) .*?[.;](?=\s|$)", re.DOTALL)
 PROMISE = re.compile(r"^\| (P\d+) \| (kept|partly|later) \|", re.MULTILINE)
 
 
@@ -108,4 +110,40 @@ def test_each_sub_package_says_what_it_is_and_what_it_may_import() -> None:
         if path.name == "__init__.py" and path.parent.parent != ROOT:
             text = ast.get_docstring(tree_of(path)) or ""
             assert 3 <= len(text.splitlines()) <= 6, name_of(path)
-            assert "mport" in text and "Begin with" in text, name_of(path)
+            assert "Begin with" in text, name_of(path)
+            assert IMPORT_SENTENCE.search(text), name_of(path)
+
+
+def test_each_sub_package_imports_only_what_it_says() -> None:
+    """Within its own package, and for towpath/ within all others: the sentence names a folder, or one file of it."""
+    found = []
+    for path in modules():
+        folder = path.parent
+        if path.name != "__init__.py" and folder.parent != ROOT:
+            said = named_imports(folder / "__init__.py")
+            package = folder.parent
+            for name in imports_of(path):
+                imported = ROOT / (name.replace(".", "/") + ".py")
+                if not imported.is_file() or imported.parent == folder:
+                    continue
+                if imported.is_relative_to(package):
+                    ways = prefixes(imported.relative_to(package))
+                elif package.name == "towpath":
+                    ways = prefixes(imported.relative_to(ROOT))
+                else:
+                    continue
+                if not ways & said:
+                    found.append(f"{name_of(path)} imports {name_of(imported)}")
+    assert not found
+
+
+def named_imports(init: Path) -> set[str]:
+    """The folders and files that the import sentence of a sub-package names."""
+    sentence = IMPORT_SENTENCE.search(ast.get_docstring(tree_of(init)) or "")
+    assert sentence, name_of(init)
+    return {word.rstrip("/.") for word in re.findall(r"[\w./]+", sentence[0])}
+
+
+def prefixes(path: Path) -> set[str]:
+    """A file's path, and those of all folders around it."""
+    return {path.as_posix(), *(parent.as_posix() for parent in path.parents)}

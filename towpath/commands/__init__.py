@@ -1,5 +1,6 @@
 """The commands: each gets its options from the table, checks what can be checked, and starts the work that it names.
 
-May import app_check.py, serve/, rollout/, status/, runtime/, system/ and config/.
+May import app_check.py, serve/, rollout/, status/, runtime/, system/, config/, errors.py, interface_server/__main__.py,
+worker/__main__.py, worker/application/, worker/settings.py and worker/errors.py.
 Begin with group.py, then processes.py.
 """
