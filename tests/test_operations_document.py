@@ -107,7 +107,7 @@ def request_errors() -> set[str]:
 
 def counted() -> set[str]:
     """Every name that the code counts."""
-    names = {text for text in first_arguments("tell", "log") if re.fullmatch(r"dropped\.[a-z_]+", text)}
+    names = {text for text in first_arguments("log") if re.fullmatch(r"dropped\.[a-z_]+", text)}
     for node in nodes():
         if isinstance(node, ast.Subscript) and ast.unparse(node.value).endswith("counters"):
             first, *more = texts(node.slice) or [""]
