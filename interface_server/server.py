@@ -1,4 +1,4 @@
-"""One interface server: what it is made of, and how it comes and goes."""
+"""One interface server: its parts, its start and its shutdown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an operator can set about an interface server. Names, units and defaults; the command line fills it in."""
+"""Settings of an interface server: names, units and defaults. The command line fills them in."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from channel_layer.settings import MEBIBYTE, RedisSettings
 
 @dataclass(frozen=True, slots=True)
 class InterfaceSettings:
-    """One interface server. The comment of a limit states what happens there; each is counted."""
+    """Settings of one interface server. The comment of a limit states the outcome beyond it; each is counted."""
 
     redis: RedisSettings = field(default_factory=RedisSettings)
 
@@ -22,12 +22,12 @@ class InterfaceSettings:
     reuse_port: bool = False
     backlog: int = 2048
 
-    # What the application gets to know about the outside.
+    # The outside, as the application sees it.
     root_path: str = ""
     proxy_headers: bool = True
     forwarded_allow_ips: str = "127.0.0.1,::1"  #: comma-separated addresses, networks, `unix` or `*`
 
-    # What the server adds by itself.
+    # Additions of the server's own.
     server_header: bool = True  #: `server: towpath`, unless the application sends its own
     date_header: bool = True
     headers: tuple[tuple[str, str], ...] = ()  #: added to every response

@@ -1,6 +1,8 @@
-"""One timer per process that checks every deadline, so that no connection needs a timer of its own.
+"""One timer for the deadlines of all sockets, so that no connection needs a timer of its own.
 
-* A deadline is a number somewhere; a job walks over its own numbers at each tick and acts on those that are past.
+The timeouts of the queue and the leases have timers of their own (connections/dispatcher.py, channel_layer).
+
+* A deadline is a number; at each tick a job compares its numbers with the time, and acts on those that are past.
 * Deadlines are met late by up to one tick, never early: a deadline that is set from `context.now`, the time of the last
   tick, has one period added (`ServerContext.deadline`).
 * A job must not raise, and must be short: it runs on the reactor's thread.
@@ -30,12 +32,12 @@ class Ticker:
         self._jobs.append(job)
 
     def start(self) -> None:
-        """Begin; a second start changes nothing."""
+        """Start the timer; a second call does nothing."""
         if self._handle is None:
             self._handle = self._loop.call_later(self.period_s, self._tick)
 
     def stop(self) -> None:
-        """Call no job any more."""
+        """Stop the timer: no job is called any more."""
         if self._handle is not None:
             self._handle.cancel()
             self._handle = None

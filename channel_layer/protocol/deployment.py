@@ -1,4 +1,4 @@
-"""Whether two processes belong to one deployment, which they do if both name the same application.
+"""Checks whether two processes belong to one deployment: both name the same application.
 
 Only the prefix and the database keep two deployments apart: under the same ones each worker takes the connections of both. So a
 lease names its application as `module:attribute`. Neither the folder nor the host counts: a reload may change the one, and a
@@ -12,7 +12,7 @@ from typing import Any
 
 from channel_layer.process.log_values import shown
 
-#: What APP means without an attribute: the first of these that the module has.
+#: The attributes of an APP that names none: the first of these that the module has.
 DEFAULT_ATTRIBUTES = ("application", "app")
 
 

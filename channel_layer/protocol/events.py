@@ -15,7 +15,7 @@ from channel_layer.errors import InvalidMessage
 
 Event = dict[str, Any]
 
-#: What every event takes of a window beside its payload: an empty message needs memory too.
+#: Bytes of a window that every event takes beside its payload: an empty message needs memory too.
 EVENT_OVERHEAD_BYTES = 64
 
 INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1

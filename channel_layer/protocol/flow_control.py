@@ -1,27 +1,27 @@
-"""How much a sender may still send, and when a receiver says that it has room again.
+"""Flow control: how much a sender may still send, and when a receiver announces more.
 
 Think of a canal lock with a counter on either gate. The receiver announces a *total*, never an increment: a total may be
-repeated or lost without harm. A whole message may go while any room is left and takes the window below zero; so the bound of a
-buffer is its window and one message. PROTOCOL.md, P5.
+repeated or lost without harm. While any credit is left, a whole message may be sent, which takes the window below zero. So the
+bound of a buffer is its window and one message. PROTOCOL.md, P5.
 """
 
 from __future__ import annotations
 
 WINDOW_BYTES_MAX = 262_144
-#: The least while less than half of the budget is granted; the most when it is more.
+#: The smallest window while less than half of the budget is granted, and the largest one after that.
 WINDOW_BYTES_SMALL = 16_384
-#: One connection gets so small a part of what is left of the first half of the budget, or of all of it when that is gone.
+#: Each connection gets one of so many parts of the rest: of the first half of the budget, then of the whole.
 PARTS_OF_HALF, PARTS_OF_REST = 256, 16_384
-#: Of a WebSocket's client towards the application: 250 of the shortest messages, so that a hundred clients that send nothing else
-#: are not seconds ahead of all others in the worker's inbox.
+#: The window from a WebSocket's client to the application: 250 of the shortest messages. With more, a hundred clients that send
+#: nothing else would be seconds ahead of all others in the worker's inbox.
 WINDOW_BYTES_OF_MESSAGES = 16_384
 
 
 class Budget:
-    """What the windows of one process may add up to.
+    """Upper bound of the sum of all windows of one process.
 
-    A window once granted cannot be taken back before it is used. So a new connection never gets more than a small part of
-    what is left, and the sum stays within the budget however many come: but for `least_bytes` each, once all is granted.
+    A granted window cannot be taken back before it is used. So a new connection gets only a small part of the rest, and the
+    sum stays within the budget for any number of connections. The exception: once all is granted, each still gets `least_bytes`.
     """
 
     __slots__ = ("_all_bytes", "_half_bytes", "_least_bytes", "_plenty_below_bytes", "granted_bytes")
@@ -34,18 +34,21 @@ class Budget:
         self.granted_bytes = 0  #: the sum of all windows
 
     def grant(self, connections: int = 1, most_bytes: int = WINDOW_BYTES_MAX) -> int:
-        """The window of a new connection, or of each of several."""
-        plenty = self.granted_bytes < self._plenty_below_bytes  # asked first: this stands on the way of every request
+        """Grant a window to each of `connections` new connections, and return its size."""
+        plenty = self.granted_bytes < self._plenty_below_bytes  # checked first: every request passes here
         window = most_bytes if plenty else min(self._share(), most_bytes)
         self.granted_bytes += window * connections
         return window
 
     def give_back(self, window: int) -> None:
-        """A connection with this window is over."""
+        """Take back the window of a connection that is over."""
         self.granted_bytes -= window
 
     def adapted(self, window: int, most_bytes: int) -> int:
-        """The next window of a connection that has consumed half of this one: towards what a new one would get now."""
+        """Return the next window of a connection that has consumed half of this one.
+
+        It is the window that a new connection would get now, but at least half of this one.
+        """
         self.granted_bytes -= window
         window = max(min(self._share(), most_bytes), window // 2)
         self.granted_bytes += window
@@ -60,7 +63,7 @@ class Budget:
 
 
 class Outgoing:
-    """What we may send. `sent` and `allowed` are totals since the epoch began."""
+    """Credit of a sender. `sent` and `allowed` are totals since the epoch began."""
 
     __slots__ = ("allowed", "sent")
 
@@ -70,11 +73,11 @@ class Outgoing:
 
     @property
     def has_credit(self) -> bool:
-        """May another message go?"""
+        """True while another message may be sent."""
         return self.sent < self.allowed
 
     def allow(self, total: int) -> bool:
-        """Credit came. True if a wait for room ends by it."""
+        """Apply an announced total. Returns True if this ends a wait for credit."""
         was_full = self.sent >= self.allowed
         if total > self.allowed:
             self.allowed = total
@@ -82,22 +85,22 @@ class Outgoing:
 
 
 class Incoming:
-    """What we have agreed to take. `consumed` and `announced` are totals since the epoch began.
+    """Window of a receiver. `consumed` and `announced` are totals since the epoch began.
 
-    outstanding: bytes of an earlier epoch that are in our hands still; they take their part of the window.
+    outstanding: bytes of an earlier epoch that are not consumed yet; they use up a part of the window.
     """
 
     __slots__ = ("announced", "consumed", "most", "window")
 
     def __init__(self, window: int, outstanding: int = 0) -> None:
-        self.window = self.most = window  # it may become less, and never more than it was
+        self.window = self.most = window  # it may shrink, but never grow above its first size
         self.consumed = -outstanding
         self.announced = window - outstanding
 
     def consume(self, size_bytes: int, budget: Budget) -> int | None:
-        """So many bytes are out of our hands. The total to tell the sender, if it is time: at half a window, not before.
+        """Record consumed bytes. Returns the total to announce, once half a window is used.
 
-        The next window may be smaller, down to half of this one: so much the sender has already.
+        The next window may be smaller, down to half of this one: the sender already has that much credit.
         """
         self.consumed += size_bytes
         if self.consumed + self.window - self.announced < self.window // 2:

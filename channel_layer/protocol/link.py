@@ -21,7 +21,7 @@ from channel_layer.protocol.packets import Cancel, Close, Packet
 
 
 class Order(Enum):
-    """What a sequence number means to its receiver."""
+    """Meaning of a sequence number to its receiver."""
 
     __hash__ = object.__hash__  # by identity; Enum's own is Python code, and stands in every look-up
 
@@ -30,15 +30,15 @@ class Order(Enum):
     LOST = auto()  #: at least one packet before it is lost
 
 
-_NEXT, _SEEN, _LOST = (
-    Order.NEXT,
-    Order.SEEN,
-    Order.LOST,
-)  # enum members are slow to find, and this is done for each packet
+# Enum members are slow to find, and each packet needs them.
+_NEXT, _SEEN, _LOST = Order.NEXT, Order.SEEN, Order.LOST
 
 
 class Link:
-    """One end of one connection. A base class rather than an object of its own: one object less to make for each request."""
+    """One end of one connection.
+
+    A base class rather than an object of its own, so that each request makes one object less.
+    """
 
     __slots__ = ("epoch", "incoming", "number", "outgoing", "received", "sent")
 
@@ -51,14 +51,14 @@ class Link:
         self.incoming = incoming
 
     def begin_epoch(self, outgoing: Outgoing, incoming: Incoming) -> None:
-        """Continue with another peer: numbers and windows begin anew."""
+        """Continue with another peer: numbers and windows start again."""
         self.epoch += 1
         self.sent = self.received = 0
         self.outgoing = outgoing
         self.incoming = incoming
 
     def order(self, sequence: int) -> Order:
-        """Compare the number of a packet that came with the next one. NEXT counts the packet as received."""
+        """Compare the number of a received packet with the expected one. NEXT counts the packet as received."""
         if sequence == self.received + 1:
             self.received = sequence
             return _NEXT
@@ -79,7 +79,7 @@ class Link:
         return self.received
 
     def credit_again(self) -> Packet | None:
-        """The last credit, since one that was lost is followed by no other while the peer waits for it. None: there was none."""
+        """The last credit again, or None if there was none. If it was lost, no other follows while the peer waits for it."""
         return self.credit(self.incoming.announced)
 
     def resync(self, wants_answer: bool) -> list[Packet]:
@@ -94,7 +94,7 @@ class Link:
 
 
 class End(NamedTuple):
-    """One of the two ends, as far as they differ in what they do with packets of no use."""
+    """One of the two ends: how it handles stale and malformed packets, in which the ends differ."""
 
     kinds: frozenset[int]
     """The packets that the peer alone sends, and without which its connection cannot go on."""

@@ -25,7 +25,7 @@ def node_name(role: str, random_hex: str) -> str:
 
 
 def reply_channel(node: str, number: int) -> str:
-    """The channel of one connection: any process that knows it may send to its client."""
+    """The reply channel of one connection: any process that knows its name may send to the client."""
     return f"{node}!{number}"
 
 

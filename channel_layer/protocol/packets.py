@@ -19,7 +19,7 @@ VERSION = 1
 #: A packet as it is sent; as it is read it is a list of the same shape.
 Packet = tuple[Any, ...]
 
-#: What a malformed packet may raise in its handler. It ends its own connection, and affects no other.
+#: Exceptions that a malformed packet may raise in its handler. It ends its own connection, and affects no other.
 MALFORMED = (TypeError, ValueError, KeyError, IndexError, AttributeError, RecursionError, ProtocolError)
 
 

@@ -1,8 +1,8 @@
-"""Server-sent events: the one kind of response that may end in the middle, since its client then resumes where it was.
+"""Server-sent events: responses that may end in the middle, since their clients then resume.
 
 An `EventSource` reconnects by itself when its response ends, and sends the id of the last event that it has received; it drops an
 incomplete event at the end. No other client is known to do so: a `fetch` that reads the same media type by POST would take the
-end for the end. A worker that shuts down ends such responses, and so does an interface server: both ask here. Source: HTML Living
+end for the end. A worker that shuts down ends such responses, and so does an interface server: both check here. Source: HTML Living
 Standard, "Server-sent events".
 """
 

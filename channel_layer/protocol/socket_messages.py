@@ -16,7 +16,7 @@ from channel_layer.protocol.events import Event
 
 
 def socket_message(message: Event) -> Event:
-    """What a socket is to do, without all else that `message` holds. Raises InvalidMessage if no socket can do it."""
+    """The part of `message` that a socket carries out. Raises InvalidMessage if no socket can carry it out."""
     kind = message.get("type")
     check = CHECKS.get(kind) if isinstance(kind, str) else None
     if check is None:

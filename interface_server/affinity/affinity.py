@@ -1,8 +1,8 @@
-"""Session affinity: which worker a client's connections go to, where `--sticky` keeps a client with one worker.
+"""Session affinity: `--sticky` keeps the connections of a client with one worker.
 
-Needed by applications that keep sessions in their process. With `cookie` each response of another worker sets a cookie with the
-worker's name, and the client sends it back. With `address` a client is known by its address, and nothing is stored at the client:
-interface servers agree on a first worker by rendezvous hashing, and remember which one took it.
+Applications that keep sessions in their process need it. With `cookie` a worker that is new to the client sets a cookie with its
+name, and the client returns it. With `address` a client is recognized by its address, and stores nothing: interface servers agree
+on a first worker by rendezvous hashing, and remember the worker that took the client.
 
 If the worker of a client is gone, any other takes the client, and is its worker from then on. No I/O here. PROTOCOL.md, "Affinity".
 """
@@ -16,37 +16,37 @@ from typing import NamedTuple, Protocol
 from channel_layer.protocol.events import Event
 
 COOKIE = "towpath-worker"
-#: Addresses of which the worker is remembered; beyond it the one that connected longest ago is forgotten.
+#: Addresses whose worker is remembered. Beyond that the address that connected longest ago is forgotten.
 ADDRESSES_MAX = 65_536
 
 _WITH_FIELDS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 
 
 class Tie(NamedTuple):
-    """One client, as the affinity knows it: by the worker's name in its cookie (empty: it has none), or by its address."""
+    """Identity of one client: the worker's name in its cookie (empty: it has none), or its address."""
 
     client: str
-    secure: bool  #: it came by https or wss
+    secure: bool  #: the connection uses https or wss
 
 
 class Affinity(Protocol):
-    """How clients are recognized, and tied to workers."""
+    """A way to recognize clients and tie them to workers."""
 
     def tie(self, scope: Event) -> Tie | None:
-        """The client of a connection; None: there is nothing to know it by."""
+        """The client of a connection; None: it cannot be recognized."""
 
     def worker(self, tie: Tie, workers: Collection[str]) -> str | None:
-        """The worker that its connection is for, one of `workers`; None: any."""
+        """The worker for the client's connection, one of `workers`; None: any."""
 
     def adopted(self, tie: Tie, worker: str) -> None:
-        """A worker took a connection of this client."""
+        """Remember the worker that took a connection of this client."""
 
     def marked(self, events: list[Event], tie: Tie, worker: str) -> list[Event]:
-        """The events of the worker that begin its answer, with what the client is to keep."""
+        """Return the first events of the worker's answer, with a cookie for the client to store where needed."""
 
 
 class ByCookie:
-    """The client sends the name of its worker in a cookie, which our responses set."""
+    """Recognizes a client by a cookie with the name of its worker, which our responses set."""
 
     def __init__(self, root_path: str) -> None:
         self._path = root_path or "/"
@@ -67,14 +67,14 @@ class ByCookie:
         return ""
 
     def worker(self, tie: Tie, workers: Collection[str]) -> str | None:
-        """See `Affinity.worker`. A name that a client made up belongs to no worker, or to one that serves it like any other."""
+        """See `Affinity.worker`. An invented name is either no worker's, or that of a worker that serves this client like any other."""
         return tie.client if tie.client in workers else None
 
     def adopted(self, tie: Tie, worker: str) -> None:
         """See `Affinity.adopted`. The response has the cookie."""
 
     def marked(self, events: list[Event], tie: Tie, worker: str) -> list[Event]:
-        """See `Affinity.marked`: a cookie for the session of the browser, where the client has not got it already."""
+        """See `Affinity.marked`: a cookie for the session of the browser, unless the client has it already."""
         if tie.client == worker:
             return events
         cookie = f"{self._prefix}{worker}; Path={self._path}; HttpOnly; SameSite=Lax" + "; Secure" * tie.secure
@@ -86,10 +86,10 @@ class ByCookie:
 
 
 class ByAddress:
-    """A client is its address: behind a proxy, the one in X-Forwarded-For of a trusted peer."""
+    """Recognizes a client by its address: behind a proxy, that in X-Forwarded-For of a trusted peer."""
 
     def __init__(self) -> None:
-        self._workers: dict[str, str] = {}  # by address; the last that connected is last
+        self._workers: dict[str, str] = {}  # by address, in order of the last connection
 
     def tie(self, scope: Event) -> Tie | None:
         """See `Affinity.tie`. Behind a unix socket without a trusted proxy there is no address."""
@@ -111,17 +111,17 @@ class ByAddress:
             del self._workers[next(iter(self._workers))]
 
     def marked(self, events: list[Event], tie: Tie, worker: str) -> list[Event]:
-        """See `Affinity.marked`. Nothing is kept by the client."""
+        """See `Affinity.marked`. The client stores nothing."""
         return events
 
 
 def affinity(sticky: str, root_path: str) -> Affinity | None:
-    """What `--sticky` asks for; None: `off`."""
+    """The affinity for a value of `--sticky`; None: `off`."""
     if sticky == "cookie":
         return ByCookie(root_path)
     return ByAddress() if sticky == "address" else None
 
 
 def _weight(client: str, worker: str) -> bytes:
-    """Rendezvous hashing: a worker that comes or goes moves no client but its own."""
+    """Rendezvous hashing: a worker that starts or ends moves no clients but its own."""
     return blake2b(f"{client} {worker}".encode(), digest_size=8).digest()

@@ -1,7 +1,7 @@
 """The writers to the channels of single workers, for clients that are tied to one of them.
 
-A worker's own channel is a shared channel that only this worker reads. What waits there when it leaves or dies is queued again
-where all others look. PROTOCOL.md, "Affinity".
+A worker's own channel is a shared channel that only this worker reads. Connections that wait there when it leaves or dies are queued
+again on the channel that all others read. PROTOCOL.md, "Affinity".
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class WorkerChannels:
         self._time = asyncio.get_running_loop().time
 
     def writer(self, tie: Tie | None, kind: str) -> ChannelWriter | None:
-        """The writer to the worker of this client; None: any worker may have it."""
+        """The writer to the worker of this client; None: any worker may take it."""
         worker = None if tie is None else self._affinity.worker(tie, self._workers)
         return None if worker is None else self._writers_to(worker)[kind]
 
@@ -50,7 +50,7 @@ class WorkerChannels:
         self._workers.listed(takes, self._time())
 
     def left(self, worker: str) -> None:
-        """It takes nothing any more; each connection that waits there is refused by the worker itself."""
+        """Stop choosing a worker that takes nothing any more. It refuses the connections on its channel itself."""
         self._workers.left(worker)
 
     def died(self, worker: str) -> None:

@@ -1,7 +1,7 @@
 """Stands in for the client of a WebSocket that closed in good order between two owners.
 
 The close handshake is complete and the socket is gone. Events of the client still wait for the next owner: it receives them, and
-then the disconnect. What it sends is dropped. P1, P7.
+then the disconnect. Its own events are dropped. P1, P7.
 """
 
 from __future__ import annotations

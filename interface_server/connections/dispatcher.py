@@ -39,7 +39,7 @@ log = logging.getLogger("towpath.interface")
 
 TICK_INTERVAL_S = 0.5
 
-#: What the owner of a connection alone may send, handed to the connection.
+#: The packets that only the owner of a connection may send; the connection handles them.
 _OF_OWNER: dict[int, Callable[[UpstreamConnection, list[Any]], None]] = {
     packets.DATA: lambda upstream, packet: upstream.on_data(packet[3], packet[4]),
     packets.CREDIT: lambda upstream, packet: upstream.on_credit(packet[3], packet[4]),
@@ -129,7 +129,7 @@ class Dispatcher:
         self._report()
 
     def _report(self) -> None:
-        """What `status` shows of this process."""
+        """Update the numbers that `status` shows of this process."""
         figures = {"connections": len(self._connections), "websockets": self._websockets, "queued": len(self._timeouts)}
         self.node.report({**figures, "opened_total": self._opened}, self.counters)
 

@@ -1,10 +1,10 @@
 """The interface between the protocol handlers, which hold the clients' sockets, and the dispatcher, which talks to workers.
 
-On one side is a `Client` (http1/connection.py, websocket/connection.py): it knows a socket and its protocol, and nothing of
+On one side is a `Client` (http/exchange.py, websocket/connection.py): it knows a socket and its protocol, and nothing of
 Redis, workers or epochs. On the other side is the dispatcher, which gives each client an `Upstream`: it knows Redis and workers,
 and nothing of sockets. Both run on the reactor thread, call each other directly, and never block.
 
-Sizes are those of `channel_layer.events.payload_size_bytes`: payload plus 64 bytes for each event. PROTOCOL.md, P1, P5.
+Sizes are those of `channel_layer.protocol.events.payload_size_bytes`: payload plus 64 bytes for each event. PROTOCOL.md, P1, P5.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from interface_server.groups.interfaces import PushedMessage
 
 
 class EndReason(Enum):
-    """Why a connection has ended on the server's side; the client's side turns it into what its protocol knows.
+    """Why a connection has ended on the server's side; each protocol has its own form of it.
 
     HTTP, nothing sent yet: the status below. HTTP, in mid-response: abort, so that the client can tell.
     WebSocket, not accepted yet: the status below. WebSocket, open: the close code below.
@@ -44,7 +44,7 @@ class EndReason(Enum):
 
 
 class Client(Protocol):
-    """One client's side of one connection. The dispatcher calls; nothing here may raise."""
+    """One client's side of one connection, called by the dispatcher. No method may raise."""
 
     @property
     def mid_message(self) -> bool:
@@ -55,36 +55,36 @@ class Client(Protocol):
         """HTTP: method and target, for the log. Empty for a WebSocket."""
 
     def adopted(self) -> None:
-        """A worker has taken it: from now on the application's answer may be late. Again after each change of owner.
+        """Start the timeout of the application's answer: a worker has taken the connection.
 
-        Called for WebSockets, and for HTTP where there is a `response_timeout_s`.
+        Called again after each change of owner. Called for WebSockets, and for HTTP where there is a `response_timeout_s`.
         """
 
     def deliver(self, events: Sequence[Event], size_bytes: int) -> None:
-        """Events of the current owner, in order: `http.response.start`, `websocket.send`, … as the worker checked them.
+        """Write events of the current owner, in order: `http.response.start`, `websocket.send`, … as checked by the worker.
 
         When their bytes have left for the kernel (at once while the transport's buffer is below its high-water mark),
         call `upstream.delivered(size_bytes)`; sizes may be added up. Until then the application waits in `send()`.
         """
 
     def push(self, pushed: PushedMessage) -> None:
-        """An event that third parties sent. What of these its client has not taken is bounded in bytes and in time: then close 1013.
+        """Write an event that third parties sent; for HTTP there is none: drop and count it.
 
-        HTTP knows no such event: it is dropped and counted.
+        Such events that the client has not taken are bounded in bytes and in time; beyond either bound: close 1013.
         """
 
     def end(self, end_reason: EndReason) -> None:
-        """The connection is over; `upstream` must not be used again."""
+        """End the connection; `upstream` must not be used again."""
 
     def resume(self) -> None:
-        """There is room again after `forward` answered False: read the socket on."""
+        """Resume reading the socket: there is credit again after `forward` returned False."""
 
     def wanted(self) -> None:
-        """The application asked for the body: the moment for `100 Continue`, if the client waits for it. At most once."""
+        """Send `100 Continue` if the client waits for it: the application asked for the body. Called at most once."""
 
 
 class Upstream(Protocol):
-    """One connection's way to its worker. The client calls; after `leave`, or after `Client.end`, never again."""
+    """One connection's way to its worker, called by the client; never after `leave` or `Client.end`."""
 
     @property
     def channel(self) -> str:
@@ -98,24 +98,24 @@ class Upstream(Protocol):
         """
 
     def forward(self, event: Event, size_bytes: int) -> bool:
-        """One event from the client (`http.request` with the next part of the body, `websocket.receive`), in order.
+        """Send one event of the client, in order: `http.request` with the next part of the body, or `websocket.receive`.
 
-        It is always taken. False: there is no more room; stop reading the socket until `Client.resume`.
+        It is always taken. Returns False if the credit is used up: stop reading the socket until `Client.resume`.
         """
 
     def delivered(self, size_bytes: int) -> None:
-        """So many bytes of delivered events have left for the kernel: credit for the application's `send()`."""
+        """Return credit for the application's `send()`: `size_bytes` of delivered events have left for the kernel."""
 
     def leave(self, code: int = ABNORMAL, reason: str = "") -> None:
-        """The client's side is over: the client went away, or the close handshake ended, or the server closed it.
+        """End the client's side: the client left, the close handshake ended, or the server closed it.
 
         The application gets `http.disconnect`, or `websocket.disconnect` with this code and reason. While the connection is
         queued it is withdrawn, and never started (P3). After an open WebSocket was closed in good order (any code but 1006) the
-        next owner receives first what waits, and then the disconnect.
+        next owner first receives the waiting events, and then the disconnect.
         """
 
     def complete(self) -> None:
-        """The HTTP response is complete: the connection is removed, and no packet is sent to the worker."""
+        """Remove the connection, without a packet to the worker: the HTTP response is complete."""
 
 
 class Backend(Protocol):
@@ -123,7 +123,7 @@ class Backend(Protocol):
 
     @property
     def ready(self) -> bool:
-        """False while Redis does not answer, or while draining: `/-/health/ready` says 503."""
+        """False while Redis does not answer, or while draining: `/-/health/ready` answers 503."""
 
     def open(
         self, client: Client, scope: Scope, body: bytes, more_body: bool, *, expect_continue: bool = False
@@ -131,5 +131,5 @@ class Backend(Protocol):
         """Queue one connection for the workers, with the first part of its body (at most 64 KiB, free of credit).
 
         scope: ASGI's, without `asgi`, `extensions` and `state`, which the worker adds; headers as a list of (name, value).
-        `scope.event["type"]` is `http` or `websocket`. The answer comes later, by `Client.deliver` or `Client.end`.
+        `scope.event["type"]` is `http` or `websocket`. The outcome comes later, by `Client.deliver` or `Client.end`.
         """

@@ -29,7 +29,7 @@ log = logging.getLogger("towpath.interface")
 
 
 class QueuedConnection(EnqueueListener, Protocol):
-    """What the queue needs of a connection."""
+    """A connection, as the queue uses it."""
 
     number: int
     epoch: int
@@ -40,7 +40,7 @@ class QueuedConnection(EnqueueListener, Protocol):
     state_blob: object
     tie: Tie | None
     writer: ChannelWriter
-    """The way on which it was queued last; set by the queue."""
+    """The writer by which it was queued last; set by the queue."""
     entry_id: bytes | None
     """On the shared channel, once it is known."""
     entry_size: int

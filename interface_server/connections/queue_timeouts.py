@@ -1,10 +1,10 @@
-"""Which connections wait for a worker, and until when.
+"""Timeouts of the connections that wait for a worker.
 
 There are three queues. The first has new connections, the second open WebSockets between two owners. A connection that has waited
 long enough there is withdrawn, and goes to the third: a worker that has taken it has sent its adoption already, which is about to be
 read. All waits of one of the first two queues are equally long, so their connections are in order of expiry.
 
-No clock here: the caller brings `now` (monotonic, seconds). PROTOCOL.md, "The life of a connection".
+No clock here: the caller passes `now` (monotonic, seconds). PROTOCOL.md, "The life of a connection".
 """
 
 from __future__ import annotations

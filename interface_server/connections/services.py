@@ -1,6 +1,6 @@
-"""What a connection needs of the dispatcher that made it.
+"""The dispatcher, as the connections that it makes use it.
 
-The dispatcher implements it; a connection knows no more of it than this. PROTOCOL.md, "The life of a connection".
+A connection knows no more of the dispatcher than this. PROTOCOL.md, "The life of a connection".
 """
 
 from __future__ import annotations
@@ -33,16 +33,16 @@ class ConnectionServices(Protocol):
     affinity: Affinity | None
     draining: bool
     answer_may_be_late: bool
-    """HTTP clients hear of an adoption too, as their answers are timed."""
+    """True if HTTP clients learn of an adoption too, since their answers have a timeout."""
 
     def adopted(self, connection: Connection) -> None:
-        """A worker owns it now: it leaves the queue, and its owner is watched."""
+        """Remove the connection from the queue and watch its owner: a worker owns it now."""
 
     def release(self, owner: str) -> None:
-        """A connection has this owner no more, and goes on."""
+        """Release the owner of a connection that goes on without it."""
 
     def remove(self, connection: Connection) -> None:
-        """It is done. Called again, it does nothing."""
+        """Remove a connection that is done. A second call does nothing."""
 
     def after_accept_timeout(self, callback: Callable[[int], None], epoch: int) -> None:
         """Call `callback(epoch)` when an owner has had long enough to accept a WebSocket."""

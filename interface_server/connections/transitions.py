@@ -16,7 +16,7 @@ from enum import Enum, auto
 
 
 class State(Enum):
-    """Where a connection is."""
+    """The state of a connection."""
 
     __hash__ = object.__hash__  # by identity; Enum's own is Python code, and stands in every look-up
 
@@ -27,7 +27,7 @@ class State(Enum):
 
 
 class Trigger(Enum):
-    """What happens to a connection."""
+    """An event in the life of a connection."""
 
     __hash__ = object.__hash__  # by identity; Enum's own is Python code, and stands in every look-up
 
@@ -52,7 +52,7 @@ class Trigger(Enum):
 
 
 class Action(Enum):
-    """What the shell does then."""
+    """The action of the shell after a move."""
 
     __hash__ = object.__hash__  # by identity; Enum's own is Python code, and stands in every look-up
 

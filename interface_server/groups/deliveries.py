@@ -1,4 +1,4 @@
-"""Brings messages of groups and third parties to the sockets, in order with the packets of their owners.
+"""Delivers messages of groups and third parties to the sockets, in order with the packets of their owners.
 
 Nearly always a message goes straight to its socket. One that has to wait is held here by connection (delivery_order.py), and only
 while it waits, so that a process without any pays for a look-up in an empty dictionary.
@@ -37,11 +37,11 @@ class Deliveries:
         self._dropped = dropped
         self._perform = perform
         self._held_bytes_max = held_bytes_max
-        self.deaf = False  #: the last message that was waited for has not come, and no other since
+        self.deaf = False  #: the last awaited message has not come, nor any other since
         self.held: dict[int, Held] = {}
 
     def send(self, recipient: Recipient, event: Event, count: int) -> None:
-        """A message to its reply channel: delivered at once, but for the accept. count: of its own instance; else 0."""
+        """Deliver a message to the reply channel, at once if accepted. count: of its own instance; else 0."""
         if count and not self._is_next(recipient, count):
             return
         try:
@@ -89,7 +89,7 @@ class Deliveries:
         self._dropped.log("dropped.push_to_http", where, f"{recipient.channel} is an HTTP exchange")
 
     def _heard(self, recipient: Recipient, pushed: PushedMessage) -> None:
-        """Its own message has come."""
+        """Record that a message of the recipient's own instance has come."""
         if is_own(recipient, pushed):
             assert pushed.origin is not None
             recipient.came = max(recipient.came, pushed.origin[2])
@@ -98,7 +98,7 @@ class Deliveries:
         held = self._held_of(recipient)
         if held.size_bytes < self._held_bytes_max:
             held.keep_push(pushed)
-        elif recipient.accepted:  # order is worth so much memory, and no more
+        elif recipient.accepted:  # keeping the order may cost this much memory, and no more
             held.keep_push(pushed)
             self._give_up(recipient, held)
         else:
@@ -117,7 +117,7 @@ class Deliveries:
     # -- where the two ways meet
 
     def placed(self, recipient: Recipient, count: int, expected: bool) -> None:
-        """The place of a message of its own instance to a group has come. expected: the message itself will come here too."""
+        """Record the place of a message of its own instance to a group. expected: the message itself will come here too."""
         if not self._is_next(recipient, count):
             return
         if expected and not self.deaf and recipient.came < count:
@@ -133,14 +133,14 @@ class Deliveries:
         return True
 
     def missed(self, pushed: PushedMessage) -> None:
-        """A message was dropped: nothing waits for it."""
+        """Stop the waiting for a message that was dropped."""
         recipient = self._connections.get(pushed.origin[0]) if pushed.origin is not None else None
         if recipient is not None:
             self._heard(recipient, pushed)
             self.go_on(recipient)
 
     def holds(self, sender: str, packet: list[Any]) -> bool:
-        """True if `packet` is its owner's, and has to wait."""
+        """True if `packet` is of the owner and has to wait; it is then held."""
         held = self.held.get(packet[1])
         if held is None or held.running or not (held.awaited or held.packets):
             return False
@@ -154,7 +154,7 @@ class Deliveries:
         return True
 
     def release(self, recipient: Recipient) -> None:
-        """Something has come that pushes may have waited for."""
+        """Write the pushes that need not wait any longer."""
         held = self.held.get(recipient.number)
         if held is None:
             return
@@ -163,7 +163,7 @@ class Deliveries:
         self._done(recipient.number, held)
 
     def go_on(self, recipient: Recipient) -> None:
-        """The same for its owner's packets, which may end the connection, or let others wait."""
+        """Release pushes, and carry out the owner's packets; these may end the connection, or let others wait."""
         self.release(recipient)
         held = self.held.get(recipient.number)
         if held is not None and not held.running:
@@ -184,7 +184,7 @@ class Deliveries:
     # -- the ends of waiting
 
     def check_timeouts(self) -> None:
-        """Twice a second."""
+        """End waits that are overdue; call it twice a second."""
         for number, held in tuple(self.held.items()):
             recipient = self._connections[number]
             if held.overdue():
@@ -197,13 +197,13 @@ class Deliveries:
         held.give_up(recipient)
 
     def owner_lost(self, recipient: Recipient) -> None:
-        """Its owner is lost: carry out now what has come from it."""
+        """Carry out now the held packets of an owner that is lost."""
         while (held := self.held.get(recipient.number)) is not None and held.awaited:
             held.give_up(recipient)
             self.go_on(recipient)
 
     def discard(self, recipient: Recipient) -> None:
-        """One of `held` is done: what waits is dropped with it, and a `join` or `leave` that waits gets its answer."""
+        """Drop what one of `held` has waiting: its connection is done. A waiting `join` or `leave` still gets its answer."""
         held = self.held.pop(recipient.number)
         self._counters["dropped.push_not_open"] += held.end()
         if not held.running:

@@ -1,13 +1,13 @@
-"""Holds back messages and packets for one WebSocket, so that its client gets everything in the order in which its instance sent it.
+"""Holds back messages and packets for one WebSocket, so that its client gets them in the order of sending.
 
-Two ways lead to a socket: the packets of its owner through the inbox, and messages to groups by publish and subscribe. Neither
-waits for the other. So an instance marks among its packets the place of each of its own messages to groups (`published`), and
-the message names that place (`towpath.origin`). At the socket the two meet, and whichever comes first waits for the other:
+An instance sends to its own client in two ways: packets through the inbox, and messages to groups by publish and subscribe.
+Neither way waits for the other. So the instance marks among its packets the place of each of its messages to groups (`published`),
+and the message names that place (`towpath.origin`). Here the first of the two waits for the other:
 
 * A message whose place has not come waits, and so does everything that is pushed after it: all members get the messages of
   a group in one order.
-* Where the place has come and the message has not, the owner's later packets wait.
-* Nothing can be pushed before the accept; what comes earlier waits for it.
+* If the place has come and the message has not, the owner's later packets wait.
+* Nothing can be pushed before the accept; earlier messages wait for it.
 
 No I/O, and no clock: the caller counts checks. PROTOCOL.md, "Order"; P1, P5.
 """
@@ -21,21 +21,21 @@ from channel_layer.protocol.events import payload_size_bytes
 from channel_layer.protocol.packets import JOIN, LEAVE, SEND
 from interface_server.groups.interfaces import PushedMessage, Recipient
 
-#: How many checks, two a second, either side waits for the other. Counted, since a loop that was blocked has checked once, and reads
-#: first what came meanwhile.
+#: The checks, two a second, for which either side waits for the other. They are counted, since a loop that was blocked has checked only
+#: once, and first reads the packets that came meanwhile.
 CHECKS_MAX = 3
-#: What each takes beside its payload, as objects of Python.
+#: The size of each held push or packet beside its payload, as objects of Python.
 HELD_OVERHEAD_BYTES = 512
 
 
 class Held:
-    """One connection's pushes and packets that wait."""
+    """The waiting pushes and packets of one connection."""
 
     __slots__ = ("awaited", "checks", "drop_logged", "packets", "ready", "running", "size_bytes", "unplaced")
 
     def __init__(self) -> None:
         self.ready: deque[PushedMessage] = deque()  #: nothing but the accept is missing
-        self.unplaced: deque[PushedMessage] = deque()  #: the first waits for its place, the others for it
+        self.unplaced: deque[PushedMessage] = deque()  #: the first waits for its place, the others for the first
         self.packets: deque[tuple[str, list[Any], int]] = deque()  #: with their senders and sizes
         self.awaited = 0  #: the message to a group that the packets wait for; 0: none
         self.size_bytes = 0  #: of all of them
@@ -47,19 +47,19 @@ class Held:
         return bool(self.ready or self.unplaced or self.packets or self.awaited)
 
     def keep_push(self, pushed: PushedMessage) -> None:
-        """A group's message waits behind all others."""
+        """Let a group's message wait behind all others."""
         if not self.unplaced and not self.awaited:
             self.checks = 0
         self.unplaced.append(pushed)
         self.size_bytes += _push_size_bytes(pushed)
 
     def keep_sent(self, pushed: PushedMessage) -> None:
-        """What was sent to the reply channel has come by the inbox: it waits for no place there."""
+        """Let a message to the reply channel wait for the accept only: it came by the inbox, in its place."""
         self.ready.append(pushed)
         self.size_bytes += _push_size_bytes(pushed)
 
     def next_push(self, recipient: Recipient) -> PushedMessage | None:
-        """The next one that may go now."""
+        """Remove and return the next push that may be written now, or None."""
         while self.unplaced and is_placed(recipient, self.unplaced[0]):
             self.ready.append(self.unplaced.popleft())
             if not self.awaited:
@@ -71,17 +71,17 @@ class Held:
         return pushed
 
     def wait_for(self, count: int) -> None:
-        """Packets wait for the `count`th message of their own instance to a group."""
+        """Let packets wait for message number `count` of their own instance, which goes to a group."""
         self.awaited, self.checks = count, 0
 
     def keep_packet(self, sender: str, packet: list[Any]) -> None:
-        """`packet` waits behind all others. Nonsense in it raises here, and is not kept."""
+        """Let `packet` wait behind all others. A malformed packet raises here, and is not kept."""
         size_bytes = _packet_size_bytes(packet)
         self.packets.append((sender, packet, size_bytes))
         self.size_bytes += size_bytes
 
     def next_packet(self, recipient: Recipient) -> tuple[str, list[Any]] | None:
-        """The next packet that may be carried out now."""
+        """Remove and return the next packet that may be carried out now, with its sender, or None."""
         if self.awaited > recipient.came:
             return None
         self.awaited = 0
@@ -92,12 +92,12 @@ class Held:
         return sender, packet
 
     def overdue(self) -> bool:
-        """True if one side has waited too long for the other, this check included. Only the accept is waited for without an end."""
+        """True if one side has waited too long for the other, this check included. The wait for the accept has no end."""
         self.checks += 1
         return self.checks > CHECKS_MAX and (bool(self.awaited) or bool(self.unplaced))
 
     def end(self) -> int:
-        """The connection is done: of all that waited only questions are left, which get their answers. How many pushes are dropped."""
+        """Keep only `join` and `leave`, which get answers. Returns the number of dropped messages."""
         dropped = len(self.ready) + len(self.unplaced)
         self.ready.clear()
         self.unplaced.clear()
@@ -106,7 +106,7 @@ class Held:
         return dropped
 
     def give_up(self, recipient: Recipient) -> None:
-        """Neither side waits for the other any more."""
+        """End the wait of either side for the other."""
         recipient.came = max(recipient.came, self.awaited)
         for pushed in self.unplaced:
             if is_own(recipient, pushed):
@@ -114,7 +114,7 @@ class Held:
 
 
 def is_own(recipient: Recipient, pushed: PushedMessage) -> bool:
-    """True if the connection's present instance has published it."""
+    """True if the connection's present instance has published `pushed`."""
     origin = pushed.origin
     return origin is not None and origin[0] == recipient.number and origin[1] == recipient.epoch
 
@@ -125,7 +125,7 @@ def is_placed(recipient: Recipient, pushed: PushedMessage) -> bool:
 
 
 def may_go(recipient: Recipient, pushed: PushedMessage) -> bool:
-    """True if it may be written now, as far as it alone is concerned."""
+    """True if `pushed` may be written now, apart from others that wait before it."""
     return recipient.accepted and is_placed(recipient, pushed)
 
 
@@ -134,5 +134,5 @@ def _push_size_bytes(pushed: PushedMessage) -> int:
 
 
 def _packet_size_bytes(packet: list[Any]) -> int:
-    """What credit does not bound already."""
+    """The size of `packet`, without payload that credit bounds already."""
     return (payload_size_bytes(packet[3]) if packet[0] == SEND else 0) + HELD_OVERHEAD_BYTES

@@ -1,7 +1,7 @@
-"""Brings messages of groups to the sockets in order, a piece at a time, so that other work of the process goes on.
+"""Delivers messages of groups to the sockets in order, in pieces, so that the reactor serves others in between.
 
-Ten thousand sockets take longer than the reactor may be away from its other work, so a delivery is cut into pieces. Messages
-stay in order: the next begins when the last has reached its last member.
+Ten thousand sockets take longer than the reactor may be away from its other work. Messages stay in order: a delivery begins when
+the one before it has reached its last member.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator
 from interface_server.groups.interfaces import PushedMessage
 
 SOCKETS_PER_TURN = 256
-#: Messages that wait while one is being delivered; the newest beyond it are dropped and counted.
+#: Messages that may wait while one is being delivered. A new message beyond that is dropped and counted.
 MESSAGES_MAX = 4096
 
 
 class FanOut:
-    """One process' deliveries. `push(number, pushed)` brings one message to one connection."""
+    """The deliveries of one process. `push(number, pushed)` delivers one message to one connection."""
 
     def __init__(self, push: Callable[[int, PushedMessage], None]) -> None:
         self._push = push
@@ -26,7 +26,7 @@ class FanOut:
         self._loop = asyncio.get_running_loop()
 
     def send(self, pushed: PushedMessage, members: tuple[int, ...]) -> bool:
-        """Bring `pushed` to `members`. False: too much waits already, and it was dropped."""
+        """Deliver `pushed` to `members`. Returns False if it was dropped, since too many messages wait already."""
         if not self._queue and len(members) <= SOCKETS_PER_TURN:
             for number in members:
                 self._push(number, pushed)
@@ -50,6 +50,6 @@ class FanOut:
                         break
                 else:
                     self._queue.popleft()
-        finally:  # an error at one socket must not be the last that groups deliver here
+        finally:  # an error at one socket must not end the deliveries of this process
             if self._queue:
                 self._loop.call_soon(self._turn)

@@ -1,4 +1,4 @@
-"""Which of this process' connections are in which group: carries out joins and leaves, and delivers messages of groups.
+"""The connections of this process in each group: carries out joins and leaves, and delivers messages of groups.
 
 channel_layer/messaging/membership.py keeps the members; here the process subscribes in Redis, the sender of the packet is answered,
 and a message goes to each socket. PROTOCOL.md, "Sending from anywhere, and groups"; P10.
@@ -67,7 +67,7 @@ class GroupMembers:
         return (place[0], place[1], place[2]) if list(map(type, place)) == [int, int, int] else None
 
     def published(self, recipient: Recipient, count: int, group: str) -> None:
-        """Here among the packets of its instance is the place of a message to `group`."""
+        """Record the place of a message to `group` among the packets of its instance."""
         member = self._membership.has(group, recipient.number)
         self._deliveries.placed(recipient, count, member and self._node.is_subscribed(group))
 
@@ -95,7 +95,7 @@ class GroupMembers:
         self._node.post(sender, packets.joined(number, epoch, request, known))
 
     def resumed(self, recipient: Recipient) -> None:
-        """Another instance has accepted an open socket: memberships that it does not confirm end soon."""
+        """Let memberships end soon unless confirmed: another instance has accepted an open socket."""
         self._loop.call_later(CONFIRMATION_TIMEOUT_S, self._remove_unconfirmed, recipient, recipient.epoch)
 
     def _remove_unconfirmed(self, recipient: Recipient, epoch: int) -> None:
@@ -104,6 +104,6 @@ class GroupMembers:
                 self._node.unsubscribe(group)
 
     def _knows(self, number: int, epoch: int) -> bool:
-        """Epoch 0: from elsewhere than the connection's instance, and always valid."""
+        """True if a packet of this epoch is valid. Epoch 0 always is: it is not from the connection's instance."""
         recipient = self._connections.get(number)
         return recipient is not None and epoch in (0, recipient.epoch)

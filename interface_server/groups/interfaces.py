@@ -12,7 +12,7 @@ from channel_layer.protocol.events import Event
 
 
 class PushedMessage:
-    """One event that third parties sent: by `send` to the reply channel, or by a group. Outside of credit.
+    """One event of a third party, by `send` to the reply channel or by a group; not bounded by credit.
 
     `frame` is a place for the WebSocket frame, built once by the first client that needs it and written by all.
     """
@@ -32,9 +32,9 @@ class Socket(Protocol):
     """The client's side of a recipient. Nothing here may raise."""
 
     def push(self, pushed: PushedMessage) -> None:
-        """An event that third parties sent. What of these its client has not taken is bounded in bytes and in time: then close 1013.
+        """Write an event that third parties sent; for HTTP there is none: drop and count it.
 
-        HTTP knows no such event: it is dropped and counted.
+        Such events that the client has not taken are bounded in bytes and in time; beyond either bound: close 1013.
         """
 
 
@@ -46,13 +46,13 @@ class Recipient(Protocol):
     kind: str
     """`http` or `websocket`."""
     placed: int
-    """How many messages its present instance has sent by the layer, as far as its packets have come."""
+    """The number of messages that its present instance has sent by the layer, as far as its packets have come."""
     came: int
-    """How many of these that were for groups have come by publish and subscribe, or are waited for no more."""
+    """The count of the last message to a group that has come by publish and subscribe, or is no longer awaited."""
 
     @property
     def accepted(self) -> bool:
-        """True if its client has been accepted, by whichever instance."""
+        """True if its client has been accepted, by any instance."""
 
     @property
     def owned(self) -> bool:
@@ -64,7 +64,7 @@ class Recipient(Protocol):
 
     @property
     def client(self) -> Socket:
-        """Read directly, and without a call of the recipient between, since each member of a group is sent to in this way."""
+        """The client's side. Deliveries use it directly: a call of the recipient would cost for each member of a group."""
 
     def is_from_owner(self, sender: str, epoch: int) -> bool:
         """True if `sender` owns it in this epoch."""

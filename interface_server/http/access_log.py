@@ -1,12 +1,12 @@
-"""One line for each answered request, in uvicorn's format, on the logger `towpath.access`.
+"""Access log: one line for each answered request, in uvicorn's format, on the logger `towpath.access`.
 
-What the server answers by itself (a refused head, a worker that died) has its reason behind the status.
+An answer of the server's own (to a refused head, or after the death of a worker) has its reason after the status.
 
-Cheap when off: callers look at `enabled`, a plain attribute, before they put anything together.
+Cheap when off: callers check `enabled`, a plain attribute, before they build anything.
 
-A line is one line, and its parts are what they seem: llhttp has let no control byte into a target, a quotation mark in it is
-shown as `%22`, and the address of a client that a proxy names is quoted where it holds more than an address may. What was
-read of a refused head is quoted and cut.
+No client can add a line or forge a part of one. llhttp lets no control byte into a target, and a quotation mark in it is written
+as `%22`. The address of a client that a proxy names is quoted if it contains more than an address may. The parts of a refused head
+that were read are quoted and cut.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from urllib.parse import quote
 
 logger = logging.getLogger("towpath.access")
 
-#: What an address may be made of, and nothing that could end its place in the line.
+#: The characters of an address; none of them could end its field in the line.
 ADDRESS = re.compile(r"[0-9A-Za-z.:%_\[\]-]*")
 
 
-#: All that is printed but the quotation mark, and bytes that are part of a quoted one already.
+#: All printable characters but the quotation mark, with the `%` of bytes that are quoted already.
 UNQUOTED = "".join(chr(number) for number in range(0x21, 0x7F) if chr(number) != '"')
 CUT_AT_BYTES = 200  #: of a target that is refused, perhaps for its length
 
@@ -29,7 +29,7 @@ Peer = tuple[str, int] | None
 
 
 class AccessLog:
-    """Whether lines are wanted, and the line."""
+    """The access log, on or off."""
 
     __slots__ = ("enabled",)
 
@@ -37,7 +37,10 @@ class AccessLog:
         self.enabled = wanted and logger.isEnabledFor(logging.INFO)
 
     def line(self, client: Peer, method: str, target: bytes, version: str, status: int, why: str = "") -> None:
-        """Write `client - "GET /path?query HTTP/1.1" 200`, and `why` in brackets. target: as it came. why: a sentence of ours."""
+        """Write `client - "GET /path?query HTTP/1.1" 200`, and `why` in brackets.
+
+        target: as received. why: a sentence of ours.
+        """
         logger.info(
             '%s - "%s %s HTTP/%s" %d%s',
             _quoted(client),
@@ -49,7 +52,7 @@ class AccessLog:
         )
 
     def refused(self, client: Peer, method: bytes, target: bytes, status: int, why: str) -> None:
-        """Write `client - "GET /path" 400 (why)`, with `-` for a request of which no target was read."""
+        """Write `client - "GET /path" 400 (why)`, with `-` if no target was read."""
         request = f"{method.decode()} {quote(target[:CUT_AT_BYTES], safe=UNQUOTED)}" if target else "-"
         more = "..." if len(target) > CUT_AT_BYTES else ""
         logger.info('%s - "%s%s" %d (%s)', _quoted(client), request, more, status, why)

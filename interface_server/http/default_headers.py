@@ -15,7 +15,7 @@ NUL = 0  #: a number, since `in` would first try to make one of b"\0", which tak
 
 
 class DefaultHeaders:
-    """Header lines of every response, unless the application sends its own: date, server, and what the operator adds."""
+    """Header lines of every response: date and server unless the application sends its own, and the operator's."""
 
     __slots__ = ("_clock", "_date", "_extra", "_server", "all", "date_wanted")
 
@@ -53,5 +53,5 @@ class DefaultHeaders:
 
 
 def has_line_ends(head: bytes, lines: int) -> bool:
-    """Does `head` have exactly `lines` line ends and nothing that might pass for another?"""
+    """True if `head` has exactly `lines` line ends, and no other byte that could pass for one."""
     return head.count(b"\n") == lines and head.count(b"\r") == lines and NUL not in head

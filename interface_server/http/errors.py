@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class RequestError(Exception):
-    """The request is not served. `status` and `why` go to the client; `name` is counted."""
+    """Reason not to serve a request. `status` and `why` go to the client; `name` is counted."""
 
     def __init__(self, status: int, why: str, name: str) -> None:
         super().__init__(status, why)

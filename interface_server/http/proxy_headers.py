@@ -1,12 +1,12 @@
-"""What a trusted proxy reports about the client behind it: `X-Forwarded-For` and `X-Forwarded-Proto`.
+"""Header fields in which a trusted proxy reports the client behind it: `X-Forwarded-For` and `X-Forwarded-Proto`.
 
 Think of a guest list that several doormen hand on: each adds the guest that he let in. The last line is believed only if the
 doorman with the list is ours, and each earlier line only if the next one was written by a doorman of ours. The first name from
 the end that is no doorman of ours is the client.
 
 * Trusted are addresses, networks (`10.0.0.0/8`), `unix` for peers on a unix socket, or `*` for every peer.
-* With `*` the first name counts: no one is left to mistrust.
-* If the whole list is of trusted ones, the first of them is the client.
+* With `*` the first name counts: every peer is trusted.
+* If all names on the list are trusted, the first of them is the client.
 
 No I/O here. The meaning of the option is uvicorn's `--forwarded-allow-ips`.
 """
@@ -17,7 +17,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 Address = tuple[str, int]
 
-#: What an address may be that is worth remembering: longer ones are no addresses and would only fill the memory.
+#: The longest text that is remembered as an address: longer ones are no addresses and would only fill the memory.
 ADDRESS_SIZE_MAX = 64
 REMEMBERED_MAX = 4096
 SCHEMES = {b"http": "http", b"https": "https", b"ws": "http", b"wss": "https"}

@@ -46,9 +46,8 @@ class Head:
     version: str  #: "1.0" or "1.1"
     scope: Event  #: what the application gets of the head; copied for each request
     piece: Piece  #: the part of it from the first line, packed
-    semantic_fields: dict[
-        bytes, bytes
-    ]  #: the SEMANTIC_FIELDS fields that were there, but a Host that stands alone; repeated ones joined
+    #: The SEMANTIC_FIELDS fields of the request, repeated ones joined. Left empty where Host and `Connection: keep-alive` are all.
+    semantic_fields: dict[bytes, bytes]
     keep_alive: bool  #: the client would send another request after this one
     fast_path: bool  #: the response needs nothing special: HTTP/1.1, not HEAD, and the connection stays
     length_bytes: int | None  #: of the body; None: chunked

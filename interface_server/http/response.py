@@ -1,12 +1,12 @@
 """The state of one response: which event may come, how much of a body may pass, and when it is over.
 
-It depends on no version of HTTP: HTTP/1 and HTTP/2 turn what passes into their own bytes.
+It depends on no version of HTTP: HTTP/1 and HTTP/2 encode the events that pass in their own ways.
 
-* What a response to HEAD, a 204 or a 304 carries as body is left behind; it counts as carried.
-* What exceeds the declared Content-Length is left behind, and the response is over there. What falls short is a fault that
-  only a closed connection can tell the client. Either is named by `fault`.
-* A field that has one value is sent once, where the application repeats it: clients differ in what they make of it.
-* How a message is framed is the connection's affair: fields about it (`connection`, `transfer-encoding`, …) are taken out.
+* The body of a response to HEAD, of a 204 or of a 304 is dropped; it counts as sent.
+* A body longer than its Content-Length is cut there, and the response is over. A body shorter than its Content-Length is a fault,
+  visible to the client only by a closed connection. `fault` names either.
+* A field that has one value is sent once, even if the application repeats it: clients differ in how they read repeated fields.
+* The connection decides how a message is framed: fields about it (`connection`, `transfer-encoding`, …) are removed.
 
 No I/O here. Sources: ASGI specification, "HTTP & WebSocket"; RFC 9110, sections 6.4, 8.6 and 15.
 """
@@ -24,7 +24,7 @@ Fields = Sequence[Sequence[bytes]]
 
 
 class State(Enum):
-    AWAITED = auto()  # nothing of the response is known yet
+    AWAITED = auto()  # neither status nor fields are known
     STREAMING = auto()  # status and fields have passed; the body passes
     OVER = auto()  # the last of it has passed
 
@@ -32,7 +32,7 @@ class State(Enum):
 AWAITED, STREAMING, OVER = State
 START, BODY, LAST = "start", "body", "last body"
 
-#: Every legal move. An event after the end is ordinary (the application did not know of it yet): it moves nothing.
+#: Every legal move. An event after the end is ordinary (the application did not know of the end yet): it changes nothing.
 MOVES: dict[tuple[State, str], State] = {
     (AWAITED, START): STREAMING,
     (STREAMING, BODY): STREAMING,
@@ -42,7 +42,7 @@ MOVES: dict[tuple[State, str], State] = {
     (OVER, LAST): OVER,
 }
 
-# What a response field means to the server, as bits, so that one `|` over all fields gives what is there.
+# Kinds of response fields with a meaning to the server, as bits: one `|` over all fields gives the kinds of a response.
 PLAIN, LENGTH, HOP, CONNECTION, DATE, SERVER = 0, 1, 2, 4, 8, 16
 KNOWN_KINDS = {
     b"content-length": LENGTH,
@@ -61,12 +61,12 @@ SINGLE = LENGTH | DATE | SERVER | sum(KNOWN_KINDS[name] for name in _ONE_VALUE)
 NAMES_REMEMBERED_MAX = 1024
 TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
-#: Name as it came to its kind. Grows with the names that applications use, up to the limit; then it is begun anew.
+#: The kind of each name, as the application wrote it. Grows with the names in use up to the limit; then it is cleared.
 _kinds: dict[bytes, int] = dict(KNOWN_KINDS)
 
 
 class InvalidResponse(Exception):
-    """The application's response cannot be put on any wire. Nothing of this event may be sent."""
+    """The application's response cannot be encoded. Nothing of this event may be sent."""
 
 
 def _learn(name: bytes) -> int:
@@ -85,7 +85,7 @@ def kind_of(name: bytes) -> int:
 
 
 def kinds_of(fields: Fields) -> int:
-    """All kinds among `fields`, as bits. Raises InvalidResponse for a name that is none."""
+    """All kinds among `fields`, as bits. Raises InvalidResponse for a name that is not a token."""
     found = PLAIN
     for name, _ in fields:
         kind = _kinds.get(name)
@@ -94,7 +94,7 @@ def kinds_of(fields: Fields) -> int:
 
 
 def once(fields: Fields) -> Fields:
-    """`fields` without the repeated ones of those that have one value. A second value that differs stays as it is.
+    """Return `fields` without repetitions of fields that have one value. A second value that differs is kept.
 
     Content-Length is known to be the same number each time, however it is written.
     """
@@ -111,23 +111,23 @@ def once(fields: Fields) -> Fields:
 
 
 class ResponseOutput(Protocol):
-    """Takes what may pass of one response, in the framing of one version of HTTP."""
+    """Receives the parts of one response that may pass, and frames them for one version of HTTP."""
 
     def headers(self, response: Response) -> None:
         """Status and fields are known."""
 
     def data(self, body: bytes, last: bool) -> None:
-        """A part of the body. last: nothing comes behind it."""
+        """A part of the body. last: it is the final one."""
 
 
 class ResponseSink(ResponseOutput, Protocol):
     """A connection of HTTP/1, or a stream of HTTP/2, to which one exchange at a time writes its response."""
 
     def send_remembered(self, events: Sequence[Event]) -> bool:
-        """Write a complete response if its rendered head is remembered from an earlier one. False: nothing is written."""
+        """Write a complete response if its rendered head is remembered from an earlier one. Returns False if nothing is written."""
 
     def flush(self, size_bytes: int) -> bool:
-        """Write what `headers` and `data` brought, about `size_bytes`. False: the write buffer is above its mark."""
+        """Write the output of `headers` and `data`, about `size_bytes`. Returns False if the write buffer is above its mark."""
 
     def send_continue(self) -> None:
         """Write `100 Continue` now."""
@@ -142,21 +142,21 @@ class ResponseSink(ResponseOutput, Protocol):
         """Call `Exchange.time_out` if no response has begun by then."""
 
     def pause_reading(self) -> None:
-        """The application takes no more of the body at present."""
+        """Stop reading the body: the application takes no more at present."""
 
     def resume_reading(self) -> None:
-        """The application takes more of the body."""
+        """Read the body on: the application takes more."""
 
     @property
     def reading_paused(self) -> bool:
-        """True if the request is not read at present, for whatever reason."""
+        """True if the request is not read at present, for any reason."""
 
     def rejected_request(self) -> tuple[tuple[str, int] | None, bytes, bytes]:
         """Peer, method and target of a request that was refused before its head was complete, as far as they were read."""
 
 
 class ResponseEncoder(Protocol):
-    """Pipeline the events of one response into bytes."""
+    """Turn the events of one response into bytes."""
 
     response: Response
 
@@ -167,7 +167,7 @@ class ResponseEncoder(Protocol):
 class Response:
     """The response to one request. `start` first, then `body` until `state` is OVER."""
 
-    # Slots, all of them set at once: on this hot path a default that stands in the class is found more slowly.
+    # All slots are set at once: on this hot path a default in the class would be found more slowly.
     __slots__ = ("_left_bytes", "bodiless", "close", "fault", "fields", "kinds", "length_bytes", "state", "status")
 
     def __init__(self, head_only: bool) -> None:
@@ -175,17 +175,17 @@ class Response:
         self.bodiless = head_only
         self.state = AWAITED
         self.status = 0
-        self.fields: Fields = ()  #: as they may go out, framing taken out but for Content-Length
+        self.fields: Fields = ()  #: as they may be sent: without fields about framing, but for Content-Length
         self.kinds = PLAIN
         self.length_bytes: int | None = None  #: what the application declared
         self.close = False  #: the application wants the connection closed afterwards
-        self.fault = ""  #: why the response is not what it declared to be; empty: it is
+        self.fault = ""  #: why the body differs from its declared length; empty: it does not
         self._left_bytes: int | None = None
 
     def play(self, events: Sequence[Event], output: ResponseOutput) -> None:
-        """Let pass what may pass of `events`.
+        """Pass on the parts of `events` that may be sent.
 
-        Raises InvalidResponse, KeyError, TypeError or ValueError for events that are no response; the state may have moved then.
+        Raises InvalidResponse, KeyError, TypeError or ValueError for events that are no response; the state may have changed by then.
         """
         for event in events:
             kind = event["type"]
@@ -232,7 +232,7 @@ class Response:
         self.state = STREAMING
 
     def body(self, event: Event) -> bytes:
-        """`http.response.body`: as much of it as may pass. Look at `state` and `fault` afterwards."""
+        """`http.response.body`: as much of it as may be sent. Check `state` and `fault` afterwards."""
         more = event.get("more_body", False)
         if self.state is not STREAMING:
             self._move(BODY if more else LAST)

@@ -1,4 +1,4 @@
-"""The ASGI scope of a checked head, as seen through trusted proxies.
+"""Builds the ASGI scope of a checked head, with the client that trusted proxies report.
 
 No I/O here. ASGI specification, "HTTP connection scope" and "WebSocket connection scope"; the worker adds `asgi`,
 `extensions` and `state`. As for uvicorn's `--root-path`, the path starts with the root path.
@@ -18,7 +18,7 @@ Peer = tuple[str, int] | None
 class ScopeBuilder:
     """Builds the scopes of the requests of one connection.
 
-    A client that asks for the same again, with the same fields, gets the scope that it had.
+    A client that repeats a request, with the same fields, gets the same scope again.
     """
 
     __slots__ = ("_fields", "_head", "_scope", "client", "piece", "root_path", "server", "trusted")
@@ -30,13 +30,13 @@ class ScopeBuilder:
         root_path: str = "",
         trusted: TrustedPeers | None = None,
     ) -> None:
-        """trusted: the proxies whose header fields are believed, or None; they are compared with this peer once, here."""
+        """trusted: the proxies whose header fields are believed, or None. This peer is compared with them once, here."""
         self.client = client
         self.server = server
         self.root_path = root_path
         self.trusted = trusted if trusted and trusted.trusts(client[0] if client else None) else None
         self.piece = pack(self._facts())
-        self._head: Head | None = None  # of the last request, if it is worth remembering
+        self._head: Head | None = None  # of the last request, if it is small enough to remember
         self._fields: Fields = ()
         self._scope: Scope | None = None
 
@@ -68,7 +68,7 @@ class ScopeBuilder:
 
 
 def websocket_scope(scope: Event) -> Event:
-    """The scope of an HTTP request, as that of a WebSocket handshake; the subprotocols are still to be added."""
+    """Turn the scope of an HTTP request into that of a WebSocket handshake; the caller adds the subprotocols."""
     websocket = {key: value for key, value in scope.items() if key != "method"}
     websocket["type"] = "websocket"
     websocket["scheme"] = "wss" if scope["scheme"] == "https" else "ws"

@@ -1,8 +1,8 @@
-"""What all connections of one interface server share; there is one per process.
+"""Context that all connections of one interface server share; there is one per process.
 
-An exchange or a WebSocket that opens at the backend adds one to `under_way`, and takes it off when it is over;
-`limit_concurrency` is compared with it before a new one is opened. Header lines that do not depend on the response stand
-ready in `default_headers`; `now` is the time of the last tick of the ticker, good enough for deadlines and free to read.
+An exchange or a WebSocket adds one to `under_way` when it opens at the backend, and subtracts it when it is over;
+`limit_concurrency` is compared with it before a new one is opened. `default_headers` holds the header lines that do not depend on
+the response; `now` is the time of the last tick of the ticker, good enough for deadlines and free to read.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ class ServerContext:
     settings: InterfaceSettings
     backend: Backend
     loop: asyncio.AbstractEventLoop
-    #: What users would not want, `<what>.<why>` (`refused.head_too_large`): names come from the code alone, never from a client.
+    #: Refusals, drops and cuts by reason, `<what>.<why>` (`refused.head_too_large`): names come from the code, never from a client.
     counters: Counter[str]
     access_log: AccessLog
     trusted: TrustedPeers | None  #: None: proxy headers are not read
     default_headers: DefaultHeaders
     health: Health
-    write_timeouts: WriteTimeouts  #: of those that have bytes to take
-    slow: SlowConsumers  #: WebSockets for which much waits that they have not asked for
+    write_timeouts: WriteTimeouts  #: of clients that have bytes to take
+    slow: SlowConsumers  #: WebSockets for which many bytes of groups and third parties wait
     uploads: UploadTimeouts  #: of requests with an incomplete body
-    half_closed: WriteTimeouts  #: of those that have closed their own direction and wait for an answer
+    half_closed: WriteTimeouts  #: of clients that have closed their own direction and wait for an answer
     ticker: Ticker
     now: float = 0.0  #: loop.time() at the last tick
     idle_deadline: float = 0.0  #: the present value of `deadline(keep_alive_timeout_s)`
@@ -93,7 +93,7 @@ class ServerContext:
         return self.now + seconds + self.ticker.period_s
 
     def full(self) -> bool:
-        """No further exchange or socket may be opened: answer 503."""
+        """True if no further exchange or socket may be opened: answer 503."""
         limit = self.settings.limit_concurrency
         return limit > 0 and self.under_way >= limit
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
-#: All status lines that there can be: 800 small ones are cheaper than a question for each response.
+#: All possible status lines: 800 small ones are cheaper than a check for each response.
 STATUS_LINES = {
     status: f"HTTP/1.1 {status} {HTTPStatus(status).phrase if status in set(HTTPStatus) else ''}\r\n".encode()
     for status in range(100, 1000)

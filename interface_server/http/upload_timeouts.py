@@ -1,6 +1,6 @@
-"""Which exchanges wait too long for more of their request's body.
+"""Finds exchanges that wait too long for more of their request's body.
 
-No I/O here: exchanges come and go, the caller brings `now`.
+No I/O here: the caller passes `now`.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ class Uploading(Protocol):
     """An exchange with an incomplete request."""
 
     def body_late(self, now: float) -> None:
-        """Nothing has come for the whole timeout: decide; call `restart` or `forget`."""
+        """Decide what follows, and call `restart` or `forget`: no byte has come for the whole timeout."""
 
 
 class UploadTimeouts:
-    """The exchanges for which more of a body is to come, and when the last of it came."""
+    """The exchanges whose request is incomplete, each with the time of its last byte."""
 
     __slots__ = ("_since", "_timeout_s")
 
@@ -32,11 +32,11 @@ class UploadTimeouts:
         return exchange in self._since
 
     def restart(self, exchange: Uploading, now: float) -> None:
-        """The time begins anew for `exchange`, or for the first time."""
+        """Start or restart the timeout of `exchange`."""
         self._since[exchange] = now
 
     def forget(self, exchange: Uploading) -> None:
-        """No more of a body is expected, or it no longer matters when it comes."""
+        """Stop the timeout: no more of the body is expected, or it no longer matters when it comes."""
         self._since.pop(exchange, None)
 
     def check(self, now: float) -> None:

@@ -27,9 +27,9 @@ from interface_server.http1.request_reader import HALF_CLOSED, NO_CREDIT, Reques
 from interface_server.http1.response_writer import ResponseWriter
 from interface_server.transport.transport import PeerTimedOut, Transport
 
-LINGER_S = 5.0  #: how long we read after our last byte
-#: How much older than one of now the deadline of a new connection may be. Deadlines are made of the last tick of the timer, each
-#: second: so a connection is new for 1 to 2 s.
+LINGER_S = 5.0  #: time for which we read after our last byte
+#: The deadline of a new connection may be older than the present one by this much. Deadlines count from the last tick of the timer,
+#: once a second, so a connection is new for 1 to 2 s.
 NEW_S = 1.5
 
 
@@ -40,7 +40,7 @@ class OnUpgrade(Protocol):
 
 
 class Http1Connection:
-    """One connection: towards the transport a protocol of Twisted's. Nothing in a dictionary: there may be many, idle."""
+    """One connection: a protocol of Twisted's for its transport. It has no dictionary, since many may be idle."""
 
     __slots__ = (
         "_acknowledged_bytes",
@@ -78,7 +78,7 @@ class Http1Connection:
         self.phase = phase
         self.deadline = deadline
 
-    # What the transport calls.
+    # Calls of the transport.
 
     def makeConnection(self, transport: Transport) -> None:
         self.transport = transport
@@ -122,7 +122,7 @@ class Http1Connection:
         self.exchange.on_drained()
         self.reader.go_on()
 
-    # What the reader calls.
+    # Calls of the reader.
 
     def reading_stopped(self) -> None:
         self._registry.unread.add(self)
@@ -135,7 +135,7 @@ class Http1Connection:
         self._on_upgrade(self.transport, scope, remaining_bytes)
         self._break_cycles()
 
-    # What the writer calls.
+    # Calls of the writer.
 
     def expect_response(self, within_s: float) -> None:
         self.deadline = self.context.deadline(within_s)
@@ -168,10 +168,10 @@ class Http1Connection:
         self._detach()
         self.transport.reset(after_writing=True)
 
-    # What the registry calls.
+    # Calls of the registry.
 
     def late(self, now: float) -> None:
-        """The deadline is past; the phase decides which one it was."""
+        """Act on the expired deadline; the phase shows which one it was."""
         if self.phase is HEAD:
             self.exchange.refuse(RequestError(408, "the request head did not come in time", "head_timeout"))
         elif self.phase is IDLE:
@@ -183,20 +183,20 @@ class Http1Connection:
             self._check_linger(now)
 
     def has_hung_up(self) -> bool:
-        """True if the client has closed, as far as the kernel knows. For while its socket is not read."""
+        """True if the kernel knows that the client has closed. For use while the socket is not read."""
         return self.transport.hung_up()
 
     def hung_up(self) -> None:
-        """The client closed while its socket was not read: what it has sent before may be the rest of a request, or several."""
+        """The client closed while its socket was not read. The unread bytes may be the rest of a request, or several requests."""
         if self._may_be_waiting():
             self._watch_half_closed()
         else:
             self._hang_up()
 
     def close_if_idle(self) -> bool:
-        """A request that has come as far as the kernel is none that may be lost: to close upon it would be a reset.
+        """Close if idle and nothing is unread: a close upon unread bytes resets a request.
 
-        True: it is idle and left, since it is new. Its client has connected to ask something.
+        Returns True if it is left open because it is new: its client has connected to send a request.
         """
         if self.phase is not IDLE or self.reader.has_unparsed or self.transport.has_unread():
             return False
@@ -207,7 +207,7 @@ class Http1Connection:
         return False
 
     def cut_off(self) -> None:
-        """The process ends: so does this, whatever it was doing. A client without an answer learns that none will come."""
+        """End in any phase, since the process ends. A client without an answer learns that none will come."""
         self.context.counters["aborted.shutdown"] += 1
         if not self.exchange.cut_off():
             self._hang_up()
@@ -222,11 +222,13 @@ class Http1Connection:
         return self.context.settings.half_close_timeout_s > 0 and not self.transport.is_gone()
 
     def _watch_half_closed(self) -> None:
-        """Give a client that has closed its own direction its time; each byte that it acknowledges begins that anew."""
+        """Start the timeout of a client that has closed its own direction; each byte that it acknowledges restarts it."""
         self.context.half_closed.watch(self.transport, self.context.now, self._half_closed_too_long)
 
     def _half_closed_too_long(self) -> None:
-        if self.transport.unsent_bytes():  # one that had left would have reset upon them: it is slow, and may be
+        if (
+            self.transport.unsent_bytes()
+        ):  # a client that had left would have reset upon them: this one is slow, which is allowed
             self._watch_half_closed()
         else:
             self.context.counters["aborted.half_closed"] += 1
@@ -235,14 +237,14 @@ class Http1Connection:
     # The end.
 
     def _linger(self) -> None:
-        """Nothing more will be written; read until the client has read it all, for a while."""
+        """Write nothing more, and read for a limited time, until the client has read everything."""
         self.enter(LINGERING, self.context.deadline(LINGER_S))
         self.reader.discard_rest()
         self.context.uploads.forget(self.exchange)
         self.transport.write_eof()
 
     def _check_linger(self, now: float) -> None:
-        """A client that still takes what we wrote may go on; for the others the time is over."""
+        """Restart the timeout of a client that still takes what we wrote; abort any other."""
         acknowledged = self.transport.acknowledged_bytes()
         if self.transport.unsent_bytes() and acknowledged > self._acknowledged_bytes:
             self._acknowledged_bytes = acknowledged
@@ -263,7 +265,7 @@ class Http1Connection:
         self.transport.abort()
 
     def _detach(self) -> None:
-        """Nothing here deals with this connection any more."""
+        """Remove this connection from the registry and from all timeouts."""
         self.enter(GONE, inf)
         self.reader.close()
         self._registry.connections.discard(self)
@@ -272,6 +274,6 @@ class Http1Connection:
         self.context.half_closed.forget(self.transport)
 
     def _break_cycles(self) -> None:
-        """Detached, and nothing calls us any more: our parts hold us, and all would stay until the garbage collector comes by."""
+        """Break the reference cycles with our parts, so that a detached connection is freed at once, not by the garbage collector."""
         self.reader.break_cycles()
         del self.reader, self.writer, self.exchange

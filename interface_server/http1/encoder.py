@@ -4,7 +4,7 @@ A response that is complete at once gets a Content-Length and leaves as one piec
 for HTTP/1.1, and for HTTP/1.0 ends with the connection.
 
 * Nothing leaves that would be read as more than one message: names are tokens, and a head has exactly as many line ends as
-  lines. What breaks this is InvalidResponse before a byte of it is out (the caller answers 500).
+  lines. A response that breaks this raises InvalidResponse before a byte of it is written (the caller answers 500).
 * `Connection: close` is sent whenever we will close.
 
 No I/O and no clock here. RFC 9112, 6 and 7.
@@ -38,10 +38,10 @@ LAST_CHUNK = b"0\r\n\r\n"
 
 
 class RenderedHeadCache:
-    """Response heads that were checked and put together before.
+    """Cache of response heads that were checked and rendered before.
 
-    Applications send the same head again and again. The bytes of one that was checked and put together are found by the
-    size of the response's body, and used again if status and fields are equal: a comparison costs a tenth of the work.
+    Applications send the same head again and again. A rendered head is found by the size of the response's body, and used again
+    if status and fields are equal: a comparison costs a tenth of the work.
     """
 
     __slots__ = ("_remembered", "default_headers")
@@ -74,7 +74,7 @@ class RenderedHeadCache:
         return None
 
     def remember(self, size_bytes: int, status: int, fields: Fields, above: bytes, below: bytes) -> None:
-        """For `lookup`: what stands above and below our lines in a response with so large a body."""
+        """Keep for `lookup` the lines above and below our own, in a response with a body of this size."""
         if size_bytes > JOINED_SIZE_BYTES_MAX or len(above) > HEAD_REMEMBERED_SIZE_BYTES_MAX:
             return
         if len(self._remembered) >= HEADS_REMEMBERED_MAX:
@@ -99,7 +99,7 @@ class Http1Encoder:
 
     @property
     def framed(self) -> bool:
-        """True if the client would notice that the connection ended now. False where the end of the body is that of the connection."""
+        """True if the client would notice that the response is incomplete. False if the connection's end is the end of the body."""
         return self._chunked or bool(self.response.kinds & LENGTH)
 
     def headers(self, response: Response) -> None:
@@ -115,7 +115,7 @@ class Http1Encoder:
             self._pieces.append(body)
 
     def take(self) -> list[bytes]:
-        """The bytes of what came since the last time, in pieces. Raises InvalidResponse for a head that cannot be written."""
+        """Return the bytes since the last call, in pieces. Raises InvalidResponse for a head that cannot be written."""
         if self._is_head_due:
             self._add_head(None)
         pieces, self._pieces = self._pieces, []
@@ -130,7 +130,7 @@ class Http1Encoder:
         if body:
             self._pieces += (b"%x\r\n" % len(body), body, b"\r\n")
         if last:
-            self._chunked = False  # what comes late adds nothing
+            self._chunked = False  # a late event adds nothing
             self._pieces.append(LAST_CHUNK)
 
     def _add_head(self, whole_length: int | None) -> None:

@@ -1,9 +1,9 @@
-"""Whether the head of an HTTP/1 request is one that we serve, and what it means.
+"""Checks the head of an HTTP/1 request, and reads its meaning.
 
-llhttp has taken the bytes apart and refused what is no HTTP at all. What it lets pass and two servers could understand in
-two ways is refused here: versions other than 1.0 and 1.1, a missing or second Host, Transfer-Encoding that is not plain
-`chunked` or stands in 1.0, targets that are no path. The stricter of two readings always wins: what is refused cannot be
-smuggled. RFC 9112, sections 2 to 7; RFC 9110, section 7.
+llhttp has parsed the bytes, and refused all that is not HTTP. Heads that pass there but that two servers could read in two ways
+are refused here: versions other than 1.0 and 1.1, a missing or second Host, Transfer-Encoding that is not plain `chunked` or
+stands in 1.0, targets that are no path. The stricter of two readings always wins: a refused request cannot be smuggled.
+RFC 9112, sections 2 to 7; RFC 9110, section 7.
 
 No I/O here: method, target, version and fields in, a `Head` or a `RequestError` out.
 """
@@ -33,30 +33,30 @@ SEMANTIC_FIELDS = frozenset(
     )
 )
 WEBSOCKET = b"websocket"
-#: Of those, the ones that may stand there only once.
+#: Those of them that a head may have only once.
 SINGLE = frozenset((b"host", b"content-length", b"transfer-encoding"))
-#: What llhttp knows beside HTTP's own: RTSP's and ICE's methods, the preface of HTTP/2, and tunnels.
+#: Methods that llhttp knows beside those that we serve: RTSP's and ICE's, the preface of HTTP/2, and tunnels.
 METHODS_REFUSED = frozenset(
     b"CONNECT PRI SOURCE DESCRIBE ANNOUNCE SETUP PLAY PAUSE TEARDOWN GET_PARAMETER SET_PARAMETER REDIRECT RECORD FLUSH".split()
 )
-#: host, host:port, [address] or [address]:port, as RFC 3986, 3.2.2 and 3.2.3 say, but without a comma; empty is allowed.
+#: host, host:port, [address] or [address]:port, as in RFC 3986, 3.2.2 and 3.2.3, but without a comma; empty is allowed.
 HOST = re.compile(
     rb"(?:(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})*"
     rb"|\[(?:(?P<v6>[0-9A-Fa-f:.]+)|[vV][0-9A-Fa-f]+\.[A-Za-z0-9\-._~!$&'()*+;=:]+)\])(?::[0-9]*)?"
 )
 HOST_SIZE_BYTES_MAX = 512  #: twice what DNS knows
 VERSIONS = "this server speaks HTTP/1.0 and HTTP/1.1"
-#: Scheme, authority, and what is behind them. A user before the host is no part of what HTTP allows (RFC 9110, 4.2.4).
+#: Scheme, authority, and the rest. HTTP does not allow a user before the host (RFC 9110, 4.2.4).
 ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]*)(.*)", re.DOTALL)
 
 
 def plain_head(
     method: bytes, target: bytes, version: Callable[[], str], fields: list[tuple[bytes, bytes]]
 ) -> Head | None:
-    """As `check_head`, if nothing but first line and Host (and a `Connection: keep-alive`) matters; else None.
+    """`check_head` for a head in which only first line, Host and a `Connection: keep-alive` matter; else None.
 
-    To be asked where llhttp says that the connection stays open: with no field about it, it does so in HTTP/1.1 alone.
-    version: asked only where there is one, for the answer costs llhttp's wrapper as much as all that stands here.
+    Call only if llhttp keeps the connection open: with no field about it, llhttp does so in HTTP/1.1 alone.
+    `version` is called only if there is such a field: in llhttp's wrapper it costs as much as this function.
     """
     host = None
     for name, value in fields:
@@ -71,9 +71,9 @@ def plain_head(
 
 
 def check_head(method: bytes, target: bytes, version: str, fields: list[tuple[bytes, bytes]]) -> Head:
-    """What the head means. With an absolute target its authority replaces the Host field (RFC 9112, 3.2.2).
+    """Check a head. The authority of an absolute target replaces the Host field (RFC 9112, 3.2.2).
 
-    Raises RequestError; the connection cannot be used for another request then: where that would begin is not known.
+    Raises RequestError. The connection then cannot serve another request, since it is not known where that would begin.
     """
     if version != "1.1" and version != "1.0":
         raise RequestError(505 if version[0] > "1" else 400, VERSIONS, "version")
@@ -92,7 +92,7 @@ def check_head(method: bytes, target: bytes, version: str, fields: list[tuple[by
 
 @lru_cache(maxsize=256)
 def _plain_head(method: bytes, target: bytes, host: bytes) -> Head:
-    """Remembered, as most ask for what others asked for."""
+    """Cached, since most clients request what others have requested."""
     _check_method(method)
     head = Head()
     head.version = "1.1"
@@ -140,7 +140,7 @@ def _origin_form(head: Head, method: bytes, target: bytes, fields: list[tuple[by
     authority, rest = absolute.groups()
     if authority[:1] in (b"", b":") or not _is_host(authority):
         raise RequestError(400, "the request target names no host", "target")
-    _check_host(head.semantic_fields.get(b"host"), head.version)  # it is replaced, and must be one all the same
+    _check_host(head.semantic_fields.get(b"host"), head.version)  # checked although it is replaced
     head.semantic_fields[b"host"] = authority
     fields[:] = [(b"host", authority), *(field for field in fields if field[0] != b"host")]
     return bytes(rest) if rest[:1] == b"/" else b"/" + rest
@@ -156,7 +156,7 @@ def _check_host(host: bytes | None, version: str) -> None:
 
 @lru_cache(maxsize=256)
 def _is_host(value: bytes) -> bool:
-    """True if `value` may stand in a Host field. Remembered, as few hosts are asked for again and again."""
+    """True if `value` may stand in a Host field. Cached, since the same few hosts are requested again and again."""
     match = HOST.fullmatch(value)
     return match is not None and (match["v6"] is None or _is_v6(match["v6"].decode()))
 
@@ -202,7 +202,7 @@ def _read_connection(head: Head, semantic_fields: dict[bytes, bytes]) -> None:
         if http11 and b"upgrade" in tokens:
             head.upgrade = WEBSOCKET in _tokens(semantic_fields.get(b"upgrade", b""))
     if b"close" in _tokens(semantic_fields.get(b"proxy-connection", b"")):
-        head.keep_alive = False  # no field of HTTP's; but llhttp applies it, and reads nothing behind such a request
+        head.keep_alive = False  # not a field of HTTP, but llhttp applies it, and reads nothing after such a request
     head.expects_continue = False
     if http11 and head.length_bytes != 0:
         head.expects_continue = semantic_fields.get(b"expect", b"").lower() == b"100-continue"

@@ -2,7 +2,7 @@
 
 The head of a request waits until no exchange is under way; the parts of its body and its end follow at once.
 
-No I/O here. What waits is a call with its arguments; at most what one read held, for the caller then stops reading.
+No I/O here. Each entry is a call with its arguments. At most the contents of one read wait, since the caller then stops reading.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ class Pipeline:
 
     def __init__(self, free: Callable[[], bool]) -> None:
         self._free = free
-        #: What waits; None or empty: nothing does. Asked for each part of each request, so it is no method.
+        #: The calls that wait; None or empty: none does. Read for each part of each request, so it is no method.
         self.waiting: deque[tuple[bool, Callable[..., None], tuple[Any, ...]]] | None = None
         self._replaying = False
 
@@ -43,5 +43,5 @@ class Pipeline:
         self._replaying = False
 
     def forget(self) -> None:
-        """Drop what waits."""
+        """Drop all calls that wait."""
         self.waiting = None

@@ -11,7 +11,7 @@ from interface_server.http1.encoder import Http1Encoder, RenderedHeadCache
 
 
 class Registered(Protocol):
-    """What the registry needs of a connection."""
+    """A connection, as the registry uses it."""
 
     deadline: float  #: loop.time() after which `late` is called
     exchange: Exchange

@@ -31,7 +31,7 @@ _COMPLETE = RequestState.COMPLETE
 
 
 class Connection(Protocol):
-    """What a reader needs of its connection."""
+    """The connection, as a reader uses it."""
 
     context: ServerContext
     exchange: Exchange
@@ -94,7 +94,7 @@ class RequestReader:
             connection.enter(HEAD, connection.context.deadline(connection.context.settings.head_timeout_s))
 
     def _parse(self, data: bytes, read: bytes, end: int) -> bool:
-        """Parse `data`, a part of `read` that ends there. False: nothing may be parsed behind it."""
+        """Parse `data`, a part of `read` that ends there. False: nothing after it may be parsed."""
         try:
             behind_upgrade = self._parser.receive_data(data)
         except RequestError as error:
@@ -109,7 +109,7 @@ class RequestReader:
         self.pipeline.take(not self._parser.in_body, self._connection.exchange.refuse, error)
 
     def _parse_in_parts(self, read: bytes) -> bytes:
-        """A long read, and of requests that are ahead of their responses little. The last part that was parsed."""
+        """Parse a long read in parts, but few requests that are ahead of their responses. Returns the last part that was parsed."""
         end, length, goes_on = 0, len(read), True
         part = b""
         while goes_on and end < length:
@@ -121,7 +121,7 @@ class RequestReader:
                 break
         return part
 
-    # What the parser makes of the bytes: handed on now, or when it is its turn.
+    # Calls of the parser: handed on now, or in their turn.
 
     def head_came(self, head: Head, fields: list[tuple[bytes, bytes]]) -> None:
         connection = self._connection
@@ -190,13 +190,13 @@ class RequestReader:
         return self._unparsed != b""
 
     def go_on(self) -> None:
-        """The former response is complete, or the write buffer is below its mark: hand on what waits."""
+        """Hand on what waits: the former response is complete, or the write buffer is below its mark."""
         if self.pipeline.waiting:
             self.pipeline.go_on()
             self._settle()
 
     def _settle(self) -> None:
-        """What belongs together has come together: hand it on, and see whether to read on."""
+        """Forward the parts of one read as one event; then pause or resume reading."""
         connection = self._connection
         if connection.phase is GONE:
             return
@@ -211,13 +211,15 @@ class RequestReader:
                 connection.exchange.forward(self._take_parts(), more=True)
 
     def _wait_for_turn(self) -> None:
-        """A client that is ahead of its responses is not read."""
+        """Pause reading while the client is ahead of its responses."""
         if self._connection.phase is LINGERING:
             self.drop_pipelined()
             return
         self.pause(PIPELINED)
         if not self.pipeline.waiting:
-            self._connection.context.loop.call_soon(self._parse_unparsed)  # not at once: others have their turn too
+            self._connection.context.loop.call_soon(
+                self._parse_unparsed
+            )  # not at once: other connections get a turn too
 
     def _parse_unparsed(self) -> None:
         if self._unparsed and not self.pipeline.waiting:
@@ -225,7 +227,7 @@ class RequestReader:
             self.receive(data)
 
     def drop_pipelined(self) -> None:
-        """What the client has sent ahead of its responses is not served any more."""
+        """Drop the requests that the client has sent ahead of its responses."""
         self.pipeline.forget()
         self._unparsed = b""
 
@@ -251,19 +253,19 @@ class RequestReader:
         return (self._scopes.client, *self._parser.refused())
 
     def discard_rest(self) -> None:
-        """Nothing is served any more; read on, for as long as the connection lingers."""
+        """Serve nothing more, but read on, for as long as the connection lingers."""
         self.close()
         self.paused = 0
         self._connection.reading_resumed()
         self._connection.transport.resume_reading()
 
     def close(self) -> None:
-        """Nothing is served any more."""
+        """Serve nothing more."""
         self.drop_pipelined()
         self._parts = []
         self._parser.close()
 
     def break_cycles(self) -> None:
-        """Closed, and not used again: the parser and the pipeline hold us, and all of it would stay until the garbage collector
-        comes by."""
+        """Break the reference cycles with the parser and the pipeline, so that a closed reader is freed at once, not by the garbage
+        collector."""
         del self._parser, self.pipeline

@@ -14,7 +14,7 @@ from interface_server.transport.transport import Transport
 
 
 class Connection(Protocol):
-    """What a writer needs of its connection."""
+    """The connection, as a writer uses it."""
 
     exchange: Exchange
     reader: RequestReader
@@ -75,7 +75,7 @@ class ResponseWriter:
             self._encoder.data(body, last)
 
     def flush(self, size_bytes: int) -> bool:
-        """Only large pieces are not worth a copy."""
+        """Small pieces are joined into one write; large ones are not copied."""
         pieces = self._encoder.take() if self._encoder is not None else ()
         if len(pieces) == 1:
             self._transport.write(pieces[0])
@@ -93,7 +93,10 @@ class ResponseWriter:
         self._connection.end_exchange(keep_alive and (encoder is None or encoder.keep_alive))
 
     def abort(self) -> None:
-        """The last chunk is missing, or the length is not reached; where neither would show, the connection is reset."""
+        """Close before the response is complete: its last chunk or some of its length is missing.
+
+        Where the client would notice neither, the connection is reset.
+        """
         encoder, self._encoder = self._encoder, None
         if encoder is not None and encoder.framed:
             self._connection.close()

@@ -1,6 +1,6 @@
 """Finds clients that are too slow for what groups and third parties send them.
 
-A burst does not make a client slow: it has had no time to read what comes in one turn of the loop. What counts is the age of the oldest
+A burst does not make a client slow: it has had no time to read what comes in one turn of the loop. The measure is the age of the oldest
 byte that a client has not taken. All bytes that wait at one moment must be acknowledged within the timeout, and then all bytes that wait
 at that moment. A client that reads as fast as it is sent to is never slow, nor is one that catches up.
 

@@ -28,7 +28,7 @@ NO_CREDIT, YIELDED = 1, 2
 
 
 class FrameReceiver(Protocol):
-    """What a reader needs of its connection."""
+    """The connection, as a reader uses it."""
 
     #: Receives the messages. None when the application's side has ended: messages are then dropped.
     upstream: Upstream | None

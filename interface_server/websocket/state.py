@@ -33,7 +33,7 @@ class State(Enum):
 
 
 class Trigger(Enum):
-    """What moves a WebSocket, beside the application's events, which are triggers by their `type`."""
+    """A trigger of a move, beside the application's events, which are triggers by their `type`."""
 
     REFUSED = auto()  #: the server refuses the handshake
     ACCEPT_OVERDUE = auto()  #: the application did not answer the handshake in time
@@ -56,7 +56,7 @@ class Trigger(Enum):
 
 
 class Action(Enum):
-    """What the connection does when it enters the next state."""
+    """The action of the connection when it enters the next state."""
 
     ACCEPT = auto()  #: write the 101
     REFUSE = auto()  #: write a short response of the server's, and close our direction

@@ -103,6 +103,6 @@ class Timeouts:
         self.closing.arm(socket, now)
 
     def remove(self, socket: ConnectionTimeouts) -> None:
-        """Remove every timeout of a connection that has ended."""
+        """Remove the handshake and close timeouts of a connection that has ended; `stop_pings` removes the others."""
         self.accepting.disarm(socket)
         self.closing.disarm(socket)

@@ -31,7 +31,7 @@ NOT_OPEN, BUFFER_FULL, ENCODING, CLOSED_AS_SLOW = 1, 2, 4, 8
 
 
 class MessageSender(Protocol):
-    """What a writer needs of its connection."""
+    """The connection, as a writer uses it."""
 
     #: Receives the credit. None when the application's side has ended.
     upstream: Upstream | None

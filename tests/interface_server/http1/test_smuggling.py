@@ -1,6 +1,6 @@
-"""P12. Requests that two servers could cut in two ways: whoever stands in front of us must never see another end than we do.
+"""P12. Requests that two servers could cut in two ways: a proxy in front of us must never see another end than we do.
 
-Rows as in test_http1_probes.py; these are the gadgets. What is refused ends the connection, whatever stands behind it.
+Rows as in test_probes.py; these are the gadgets. A refused request ends the connection, whatever follows it.
 """
 
 from __future__ import annotations
