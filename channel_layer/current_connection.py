@@ -1,7 +1,7 @@
 """The connection whose application instance the running code belongs to, and the order of what it sends.
 
-An instance that was replaced may still run its last lines. What it sends to its own channel must not affect what its successor
-has sent since. So its packets carry the epoch in which it was started, from whichever of its tasks and threads they come.
+An instance that was replaced may still run its last lines. Its packets to its own channel must not affect those that its
+successor has sent since. So they carry the epoch in which it was started, from whichever of its tasks and threads they come.
 `OwnDownstream` keeps the order between what it sends by the layer and by its own `send`.
 """
 

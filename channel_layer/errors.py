@@ -13,10 +13,10 @@ from typing import ClassVar
 
 
 class ChannelLayerError(Exception):
-    """Everything that this package raises on purpose. Each class answers two questions."""
+    """Everything that this package raises on purpose. Each class states two facts."""
 
-    retry: ClassVar[bool] = False  #: may the same call succeed later?
-    known: ClassVar[bool] = True  #: is it known that nothing was sent?
+    retry: ClassVar[bool] = False  #: True if the same call may succeed later
+    known: ClassVar[bool] = True  #: True if it is certain that nothing was sent
 
 
 class InvalidMessage(ChannelLayerError, ValueError):

@@ -36,7 +36,7 @@ NO_ORIGIN: packets.Origin = ("", 0, 0, 0)
 class ChannelLayer:
     """The layer of one process. Its calls belong to the process' loop; synchronous code uses `asgiref.sync.async_to_sync`.
 
-    What an instance of a WebSocket sends by its `send` and by the layer reaches its own client in the order of those calls.
+    Events that an instance of a WebSocket sends by its `send` and by the layer reach its own client in the order of those calls.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class ChannelLayer:
         self._node.post(node, packets.send(number, message, epoch, count))
 
     async def group_add(self, group: str, channel: str) -> None:
-        """Make `channel` a member of `group`. What is sent to the group after this call has returned reaches the channel.
+        """Make `channel` a member of `group`. Messages that are sent to the group after this call has returned reach the channel.
 
         channel: a reply channel. A channel whose connection is over is not added and raises nothing: no message would reach it
         anyhow. Raises InvalidName, LayerUnavailable (the outcome is unknown; adding again is harmless). P10.

@@ -56,7 +56,7 @@ def _no_figures(_blocked_s: float) -> dict[str, Any]:
 
 
 class Receiver(Protocol):
-    """What a dispatcher does with what comes from Redis. No method may raise or wait."""
+    """Implemented by a dispatcher: handles packets and events that come from Redis. No method may raise or wait."""
 
     def on_packets(self, sender: str, packets: list[list[Any]]) -> None:
         """Handle the packets of one batch, in order."""

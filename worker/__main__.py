@@ -131,7 +131,7 @@ def _that_serves(settings: WorkerSettings, application: LoadedApplication) -> Wo
 
 
 def _stuck_s_max(settings: WorkerSettings) -> float:
-    """The time after which a blocked loop ends the worker: none at a terminal, where a debugger may hold the loop."""
+    """The time after which a blocked loop ends the worker. None at a terminal, where a debugger may hold the loop."""
     return 0.0 if os.isatty(sys.stdin.fileno()) else settings.stuck_s_max
 
 

@@ -19,13 +19,11 @@ class WorkerSettings:
     loop: str = "auto"  #: auto (uvloop), uvloop, asyncio
     interface: str = "auto"  #: auto, asgi3, asgi2, wsgi
     lifespan: str = "auto"  #: auto, on, off
-    lifespan_timeout_s: float = (
-        60.0  #: for startup and shutdown each: a longer startup is a failure, a longer shutdown is cancelled
-    )
+    #: For startup and shutdown each: a longer startup is a failure, a longer shutdown is cancelled.
+    lifespan_timeout_s: float = 60.0
 
-    concurrency: int = (
-        1_000  #: exchanges at which the application works at a time; WSGI applications: at most `threads`
-    )
+    #: Exchanges at which the application works at a time; WSGI applications: at most `threads`.
+    concurrency: int = 1_000
     streams: int = 20_000  #: further exchanges, which wait for their client: asgi/capacity.py
     websockets: int = 20_000  #: WebSockets at a time
     sticky: str = "off"  #: any other value: this worker also reads channels of its own, for clients that are tied to it

@@ -5,11 +5,10 @@ second has expired. All three ways lead to `confirm_dead`: the packets that the 
 then its connections are handled, once. lease.py decides what a lease proves and which process may call it expired. PROTOCOL.md,
 "Deaths"; P6 and P8.
 
-A death raises two questions with different answers. *What becomes of the shared connections?* They are always handled: if the
-process was alive after all, both sides end them, and each learns it from the other. *Which packets for it are dropped?* Only
-those that no process will ever read. If the process is certain to be gone and its inbox is missing, that is all of them. If only
-an expired lease tells of the death, it is those from before the check (`Outbox.mark`), since a process that lives sends `sync`
-after it and waits for the answer.
+A death has two consequences. *The shared connections* are always handled: if the process was alive after all, both sides end
+them, and each learns it from the other. *The packets for it* are dropped only if no process will ever read them. If the process is
+certain to be gone and its inbox is missing, that is all of them. If only an expired lease tells of the death, it is those from
+before the check (`Outbox.mark`), since a process that lives sends `sync` after it and waits for the answer.
 """
 
 from __future__ import annotations
@@ -157,7 +156,7 @@ class FailureDetector:
     async def _process_deaths(self) -> None:
         """Read our inbox up to its present end, then process all confirmed deaths. Retried each second.
 
-        What the dead processes sent is in our inbox already, and may have ended some of the connections.
+        The packets of the dead processes are in our inbox already, and may have ended some of the connections.
         """
         try:
             while self._dead and (connection := self._commands.connection) is not None:

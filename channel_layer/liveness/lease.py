@@ -62,7 +62,7 @@ class OwnLease:
         self.mark_interrupted()
 
     def mark_interrupted(self) -> None:
-        """Start the uninterrupted time anew. What happened to our lease may have happened to every lease."""
+        """Start the uninterrupted time anew. The event that interrupted our lease may have interrupted every lease."""
         self.unbroken_since = None
 
     def since_last_renewal_s(self, now: float) -> float:

@@ -1,4 +1,4 @@
-"""The part of a lease that stays the same as long as its process runs: what it is, where, and in which deployment."""
+"""The part of a lease that never changes while its process runs: its kind, its place and its deployment."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from channel_layer.protocol.packets import VERSION
 
 
 def lease_facts(context: NodeContext) -> dict[str, Any]:
-    """What the lease contains as long as the process runs."""
+    """The fields that the lease contains as long as the process runs."""
     settings = context.settings
     belongs_to = {
         "app": settings.app,

@@ -1,4 +1,6 @@
-"""Renews the lease from a thread of its own, since an application that blocks the event loop is slow and not dead.
+"""Renews the lease from a thread of its own.
+
+A process whose event loop an application blocks is slow and not dead, so its lease must go on.
 
 The thread has its own connection and does nothing but renew. The loop's thread replaces the figures as a whole, so no lock is
 needed. PROTOCOL.md, P6 and P8.
@@ -31,7 +33,7 @@ RETRY_S = 0.1  #: a renewal that failed has used up half a TTL: the next must be
 
 
 class RenewalObserver(Protocol):
-    """What happens at each renewal. The lease's thread calls each method: it may read, pass on, and no more."""
+    """Gets the events of each renewal. The lease's thread calls each method: it may read, pass on, and no more."""
 
     def on_renewal_started(self) -> None:
         """Called before each renewal."""
@@ -43,7 +45,7 @@ class RenewalObserver(Protocol):
         """A renewal had no answer, or Redis rejected it."""
 
     def figures_while_blocked(self, blocked_s: float) -> dict[str, Any]:
-        """What the lease contains instead of the last figures while the loop is blocked."""
+        """The figures that the lease contains instead of the last ones while the loop is blocked."""
 
 
 class LeaseRenewal:

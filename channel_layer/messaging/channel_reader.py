@@ -100,7 +100,7 @@ class ChannelReader:
         self.managed.renew()
 
     def yield_to_newer(self) -> None:
-        """End a read that blocks in Redis, since `defer_s` has grown: Redis would serve it before the reads of other workers."""
+        """End a read that blocks in Redis, since `defer_s` has grown. Redis would serve it before the reads of other workers."""
         if self._consumer.defer_s():
             self.interrupt()
 
@@ -211,7 +211,7 @@ class ChannelReader:
 
 
 def _last_read(groups: Answer) -> bytes:
-    """The id up to which the workers' group has read; the id before every entry if the answer does not contain it."""
+    """The id up to which the workers' group has read. If the answer does not contain it: the id before every entry."""
     for group in groups if isinstance(groups, list) else ():
         facts = dict(zip(group[::2], group[1::2], strict=True))
         if facts.get(b"name") == GROUP.encode():

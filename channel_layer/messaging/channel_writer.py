@@ -30,7 +30,7 @@ FEW = 16  #: so many go together without adding up their sizes
 
 
 class Outcome(Enum):
-    """What became of an `open` that has no known entry."""
+    """The outcome of an `open` that has no known entry."""
 
     FULL = auto()  #: the channel is at its capacity; nothing was added
     UNAVAILABLE = auto()  #: Redis was unreachable or rejected the call; nothing was added

@@ -29,7 +29,10 @@ class Deferral:
         self._helping_until = 0.0
 
     def should_defer(self, defer_s: float, now: float) -> bool:
-        """True if the reader should check instead of reading. defer_s: how long entries are left to others; 0: not at all."""
+        """True if the reader should check instead of reading.
+
+        defer_s: how long entries are left to others; 0: not at all.
+        """
         return defer_s > 0 and now >= self._helping_until
 
     def record_check(self, waited: bytes | None, read: bytes, newest: bytes | None, defer_s: float, now: float) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 #: How long a process yields after the last newer one was announced; longer than it takes until the next one.
 YIELD_S = 60.0
-#: What newer processes have not taken after once or twice this time is taken all the same.
+#: Entries that newer processes have not taken after once or twice this time are taken all the same.
 DEFER_TO_NEWER_S = 1.0
 
 

@@ -120,7 +120,7 @@ class Inbox:
         redis_scripts.MAKE_INBOX.call(connection, made, 1, self._key, TTL_MS)
 
     def _found(self, era: str, was_made: int, last_id: bytes) -> None:
-        """Read from the beginning if this is another stream, and wake those that wait for packets which were lost with the last
+        """Read from the beginning if this is another stream. Wakes those that wait for packets which were lost with the last
         one.
         """
         lost = was_made and era == self._era

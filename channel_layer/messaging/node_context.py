@@ -1,4 +1,4 @@
-"""The values that all parts of one node share: its name and role, and the keys, address and settings of its Redis."""
+"""The values that all parts of one node share: name, role, and the keys, address and settings of its Redis."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ class Outbox:
                 self._make_due(destination)
 
     def post(self, node: str, packed: bytes) -> None:
-        """Queue one packed packet for `node`; it leaves at the end of this turn of the loop, or with the next batch."""
+        """Queue one packed packet for `node`. It leaves at the end of this turn of the loop, or with the next batch."""
         destination = self._destinations.get(node)
         if destination is None:
             destination = self._destinations[node] = _Destination(node, self._keys.inbox(node))

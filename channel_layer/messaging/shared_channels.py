@@ -1,4 +1,4 @@
-"""The shared channels as one process uses them: its writers, its readers, and the take script, which decides on the owner.
+"""The shared channels of one process: its writers, its readers, and the take script, which decides on the owner.
 
 An interface server has writers and a worker has readers. Whether a reader leaves entries to others is decided by its worker, and
 by newer generations (generations.py). PROTOCOL.md, "Opening", "Adoption", "Generations".
@@ -28,7 +28,7 @@ log = logging.getLogger("towpath.node")
 
 NEVER_FULL = 2**53  #: the largest number that a script counts exactly
 
-#: What the take script does with an entry: the entry, the last moment in ms at which it may be adopted (0: refuse it), and the
+#: The input of the take script for one entry: the entry, the last moment in ms at which it may be adopted (0: refuse it), and the
 #: packed `adopted` and `refused`, one of which is sent to its interface server.
 Offer = tuple[Entry, int, bytes, bytes]
 
@@ -101,7 +101,7 @@ class SharedChannels:
         return self._generations.yields_to_newer(self._loop.time())
 
     def generation_announced(self, generation: str) -> None:
-        """Yield if this generation is newer: end reads that block, since Redis would serve them before those of the newer
+        """Yield if this generation is newer. That ends reads that block, since Redis would serve them before those of the newer
         process.
         """
         if self._generations.announced(generation, self._loop.time()):

@@ -14,7 +14,7 @@ REPEAT_S = 60.0
 
 
 class News(Enum):
-    """What there is to log."""
+    """The change of a condition that is worth a log line."""
 
     BEGAN = auto()
     LASTS = auto()

@@ -1,7 +1,7 @@
 """Writes log lines to a descriptor without ever waiting for its reader.
 
 A terminal is stopped by Ctrl-S, `less` is not paged on, a journal is stuck: the reader of a log may not read for as long as it
-likes. What it does not take is kept, up to a bound, until it reads again. Lines beyond that are lost and counted, and the count
+likes. Lines that it does not take are kept, up to a bound, until it reads again. Those beyond that are lost and counted, and the count
 is logged then.
 
 * Non-blocking is a property of what was opened, which other processes share: the shell's terminal must not become so. So a pipe

@@ -144,9 +144,9 @@ def _not_logged_already(record: logging.LogRecord) -> bool:
 
 
 def _shows(handler: logging.Handler, record: logging.LogRecord) -> bool:
-    """True if the handler shows this record on a stream where our line would stand too, as far as one can tell.
+    """True if the handler shows this record on a stream where our line would stand too.
 
-    A queue ends in such a stream, and so does Rich's console.
+    This is a guess from the handler's type. A queue ends in such a stream, and so does Rich's console.
     """
     here = isinstance(handler, logging.StreamHandler) and handler.stream in (sys.stdout, sys.stderr)
     here = here or isinstance(handler, logging.handlers.QueueHandler) or hasattr(handler, "console")

@@ -1,10 +1,10 @@
-"""Whether a signal that asks a process to stop is the first one, an echo of it, or a person who will wait no longer.
+"""Decides whether a signal to stop is the first one, an echo of it, or an impatient person's.
 
 Signals come again without impatience. A service manager signals every process of a service (systemd by default, `kill` of a
 process group); a supervisor among those signals each of its processes again, the last of them half a minute later; a wrapper such
 as npm repeats the Ctrl-C that the terminal has sent to the whole group. So a further signal is an echo if it is the same one
 shortly after the first, or SIGTERM below a supervisor, at any time. SIGHUP means that a terminal has gone, and never impatience;
-what comes shortly after it has the same reason.
+a signal shortly after it has the same reason.
 
 No I/O: the caller passes `now` (monotonic seconds).
 """
@@ -19,7 +19,7 @@ ECHO_S = {SIGTERM: 2.0, SIGINT: 0.1}  #: no person presses Ctrl-C twice as fast
 
 
 class Meaning(Enum):
-    """What a signal asks for."""
+    """The meaning of a signal that asks a process to stop."""
 
     STOP = auto()
     ECHO = auto()  # nothing new

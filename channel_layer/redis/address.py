@@ -3,7 +3,7 @@
 `redis://[[user]:password@]host[:port][/db]`, `unix:///path/to/socket[?db=N]`, and for Sentinel
 `redis+sentinel://[[user]:password@]host[:port][,host[:port]…]/service[/db]`. `rediss://` and `rediss+sentinel://` mean the same
 by TLS; tls.py lists their parameters. Apart from the commas these are URLs by RFC 3986: an IPv6 address stands in brackets.
-Whatever has no meaning here is an error, since the operator may have meant something by it.
+A part without a meaning here is an error, since the operator may have meant something by it.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def shown(url: str) -> str:
 
 
 def _check_password(url: str) -> None:
-    """Raise ValueError for a password that ends too early: its first half would be taken for a port, and shown in an error."""
+    """Raise ValueError for a password that ends too early. Its first half would be taken for a port, and shown in an error."""
     place, _, rest = re.split(r"([/?#]|$)", url.partition("://")[2], maxsplit=1)
     if "@" in rest and not _WHOLE_AUTHORITY.fullmatch(place):
         raise ValueError("what is special in a password is percent-encoded: `/` is %2F, `?` is %3F, `#` is %23")

@@ -47,7 +47,7 @@ def close_in_child(client: Redis) -> None:
 
 
 class BlockingSentinels(Sentinel):
-    """Finds the primary as find_primary does, in an event loop of its own; so not in a thread that runs one."""
+    """Finds the primary as find_primary does, in an event loop of its own. So it cannot run in a thread that runs one."""
 
     def __init__(self, address: RedisAddress) -> None:
         super().__init__([])  # type: ignore[no-untyped-call]  # redis-py has no types here

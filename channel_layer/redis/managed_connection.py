@@ -83,12 +83,12 @@ class ManagedConnection:
             self.connection.close()
 
     def renew_unless(self, era: str) -> None:
-        """End the connection unless it is of this era, which another connection of ours has found: the data before it are gone."""
+        """End the connection unless it is of this era, which another connection of ours has found. Data before it are gone."""
         if self.connection is not None and self.connection.era != era:
             self.renew()
 
     def follow(self, primary: Primary) -> None:
-        """Connect to the primary that the Sentinels name, at once: end a connection to its predecessor, and attempts to reach
+        """Connect at once to the primary that the Sentinels name. Ends a connection to its predecessor, and attempts to reach
         that.
         """
         if self.connection is not None:

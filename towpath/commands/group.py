@@ -10,7 +10,7 @@ import click
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 APP = click.Argument(["app"], envvar="TOWPATH_APP", metavar="APP")
-SERVE_ELSEWHERE = frozenset({"run", "start", "dev", "runserver"})  #: what other servers call `serve`
+SERVE_ELSEWHERE = frozenset({"run", "start", "dev", "runserver"})  #: names of other servers for `serve`
 
 ReleaseNames = Callable[[], None]
 

@@ -92,7 +92,7 @@ def worker(call: Call, /, app: str, check: bool, **values: Any) -> int:
 
 
 def _join_serve(settings: WorkerSettings, values: Values, app: str) -> None:
-    """What a worker does before it loads the application. StartFailure if it cannot work."""
+    """Join the `serve` that started this worker, before it loads the application. Raises StartFailure if the worker cannot work."""
     process_markers.enter()
     listen_address.close_handed_down()
     terminal.take()

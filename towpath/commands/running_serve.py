@@ -30,7 +30,7 @@ def find(values: Values, or_else: str = "") -> tuple[Path, dict[str, Any]]:
 
 
 def redis_of(values: Values) -> tuple[str, str, Path | None]:
-    """URL and prefix for `status`: those that were given, else those of the `serve` that is meant, with its run folder.
+    """URL and prefix for `status`: those that were given, else those of a running `serve`, with its run folder.
 
     TOWPATH_REDIS is most likely set for that `serve`, and does not contain its prefix: so it counts where none runs.
     """

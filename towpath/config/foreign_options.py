@@ -1,4 +1,4 @@
-"""Options of uvicorn and gunicorn that Towpath does not have, and the message for each: a guess at another name would not help."""
+"""Options of uvicorn and gunicorn that Towpath does not have, and the message for each. A guess at another name would not help."""
 
 from __future__ import annotations
 

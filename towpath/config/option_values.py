@@ -1,4 +1,4 @@
-"""From the values of the options to settings, to variables for other processes, and to the difference that a reload makes."""
+"""Turns option values into settings, into variables for other processes, and into the difference that a reload makes."""
 
 from __future__ import annotations
 

@@ -62,9 +62,8 @@ class Row:
     type: Any = None
     more: dict[str, Any] = field(default_factory=dict)
     also_env: tuple[str, ...] = ()
-    elsewhere: str = (
-        ""  #: what it means to commands that search for a running `serve`, if it means something else there
-    )
+    #: The meaning for commands that search for a running `serve`, if it is another one there.
+    elsewhere: str = ""
 
     @property
     def name(self) -> str:
@@ -218,7 +217,7 @@ ROWS: tuple[Row, ...] = (
         "--env-file", PROCESSES, "Set environment variables from this file first.", (),
         click.Path(exists=True, dir_okay=False), ENV_FILE,
     ),
-    # What the application sees of its clients, and what the interface server adds and logs.
+    # The view that the application has of its clients; the headers and log lines of the interface server.
     Row(
         "--root-path", FOR_INTERFACE, "ASGI root_path: where a proxy has mounted the application.",
         ("interface.root_path",), MountPath(),

@@ -39,7 +39,7 @@ class Commands:
 
 @dataclass(slots=True)
 class Job:
-    """A change that was asked for: over when all of `to_leave` have gone and there are `count` processes, or when it failed."""
+    """A change that was asked for. It is over when all of `to_leave` have gone and there are `count` processes, or when it failed."""
 
     to_leave: set[Slot] = field(default_factory=set)
     count: int | None = None
@@ -55,7 +55,7 @@ class Fleet:
     """The slots of one program."""
 
     def __init__(self, slots: Sequence[str], count: int, count_min: int = 0, count_max: int | None = None) -> None:
-        """The first `count` of `slots` are to be alive. count_min, count_max: what `scale` may ask for."""
+        """The first `count` of `slots` are to be alive. count_min, count_max: the limits of `scale`."""
         self.count_min = count_min
         self.count_max = len(slots) if count_max is None else count_max
         self._slots = {

@@ -6,7 +6,7 @@ by a signal, or in a call in C that holds the interpreter lock, cannot: it is fo
 * While Redis is away no process has a lease. So a process is judged only while another one of the same `serve` has its own.
 * A process that has never had a lease is starting, and has the time of a successor (slot.py).
 
-No process is touched here: facts and `now` in, what to do out.
+No process is touched here: facts and `now` in, decisions out.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Verdict:
 
 
 class Stage(Enum):
-    """What was done about one process without a lease."""
+    """The last step that was taken against one process without a lease."""
 
     UNREPORTED = auto()
     REPORTED = auto()
@@ -71,7 +71,7 @@ class LeaseWatch:
     def poll(
         self, workers: Mapping[str, int], interfaces: Mapping[str, int], ready: frozenset[int], now: float
     ) -> Verdict:
-        """What to do now. workers, interfaces: the processes that run. ready: those that have a lease."""
+        """The processes to kill and the lines to log now. workers, interfaces: the processes that run. ready: those that have a lease."""
         processes = {**workers, **interfaces}
         self._keep(frozenset(processes.values()))
         kill, log = [], []
@@ -98,7 +98,10 @@ class LeaseWatch:
         return [f"{name} has its lease again"] if was_reported else []
 
     def _judge(self, name: str, pid: int, timeout_s: float, now: float) -> str:
-        """The line to log about a process without a lease; empty if there is nothing new. timeout_s: 0: it is not killed."""
+        """The line to log about a process without a lease; empty if there is nothing new.
+
+        timeout_s: 0: it is not killed.
+        """
         absence = self._absences.setdefault(pid, LeaseAbsence(now))
         was_ready = pid in self._were_ready
         limit_s = timeout_s if was_ready else max(timeout_s, START_TIMEOUT_S)

@@ -14,7 +14,7 @@ START_TIMEOUT_S = 150.0  #: a process without a lease by then will never have on
 
 
 class State(Enum):
-    """What a slot's process is to its fleet, whatever supervisord calls its state."""
+    """The state of a slot's process within its fleet, whatever supervisord calls its state."""
 
     IDLE = auto()  # there is no process; the next one to start may have the slot
     STARTING = auto()  # the process is not ready yet

@@ -14,7 +14,7 @@ from enum import Enum, auto
 
 from towpath.supervisord.process import Process
 
-#: What supervisord logs when a process has gone that it did not stop. It reports the signal nowhere else.
+#: supervisord's log line for a process that has gone without having been stopped by it. It reports the signal nowhere else.
 GONE = re.compile(rb"exited: (\S+) \((?:exit status (\d+)|terminated by (\w+))")
 
 
@@ -49,9 +49,10 @@ class StartingProcess:
             self.progress = seen
 
     def has_failed(self, process: Process) -> bool:
-        """True if it has ended and will not be tried again, or has been tried again between two polls, which its number shows.
+        """True if it has ended and will not be tried again, or has been tried again between two polls.
 
-        A process that has not loaded the application is not tried again: its first end shows what there is to show.
+        Its number shows the latter. A process that has not loaded the application is not tried again: its first end shows what
+        there is to show.
         """
         if self.progress is Progress.READY:
             return False
@@ -77,9 +78,10 @@ class StartupMonitor:
     def failure(
         self, processes: Mapping[str, Process], wanted: Iterable[str], ready: frozenset[int] = frozenset()
     ) -> Process | None:
-        """The process that made the start fail, with how it left; None while none has. ready: processes with a lease.
+        """The process that made the start fail, with how it left; None while none has.
 
-        supervisord's answer may overtake what it logged before: the reason is waited for until the next poll.
+        ready: processes with a lease. supervisord's answer may overtake what it logged before: the reason is waited for until
+        the next poll.
         """
         for process in [processes[name] for name in wanted if name in processes]:
             starting = self._starting[process.name]

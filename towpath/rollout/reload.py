@@ -23,7 +23,7 @@ from towpath.runtime.worker_environment import WorkerEnvironment
 
 
 class State(Enum):
-    """What a reload is doing."""
+    """The step of a reload."""
 
     IDLE = auto()  # nothing
     CHECKING = auto()  # the application is being loaded in a process of its own
@@ -40,7 +40,10 @@ MOVES = {
 
 @dataclass(frozen=True, slots=True)
 class NewOptions:
-    """The options of a `serve` as they are now. ignored: the changed ones that count only after `serve` is started again."""
+    """The options of a `serve` as they are now.
+
+    ignored: the changed ones that count only after `serve` is started again.
+    """
 
     variables: Mapping[str, str]
     worker_timeout_s: float

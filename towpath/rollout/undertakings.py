@@ -61,7 +61,7 @@ class Undertakings:
                 request.answer(1 if failure else 0, text)
 
     def close(self, why: str) -> None:
-        """Answer every request: what it waits for will not be done."""
+        """Answer every request: the work that it waits for will not be done."""
         for undertaking in self._under_way:
             for request in undertaking.requests:
                 request.answer(1, why)

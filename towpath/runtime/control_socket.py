@@ -7,7 +7,7 @@
 Workers learn from it when to pause (rollout/pausing.py).
 
 The folder is closed to other users, and so is the socket. When `serve` ends before it has answered, the command sees the end of
-the stream. When the command ends first, what it asked for is still carried out.
+the stream. When the command ends first, its request is still carried out.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def _line(connection: socket.socket) -> bytes:
 
 
 def ask(folder: Path, asked: dict[str, Any], on_progress: Callable[[str], None]) -> tuple[int, str]:
-    """Send a request to the `serve` in `folder`, pass on its reports, and wait for its answer: exit code and sentence."""
+    """Send a request to the `serve` in `folder`, pass on its reports, and return its answer: exit code and sentence."""
     with socket.socket(socket.AF_UNIX) as connection:
         try:
             connection.connect(os.fspath(folder / NAME))

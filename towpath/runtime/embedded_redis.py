@@ -1,7 +1,7 @@
 """The embedded server of the Redis protocol that `serve` starts: its binary and its settings.
 
 It keeps nothing on disk, and is reached only by a unix socket in the run folder, so that it needs neither a port nor a
-password. It never evicts: what was accepted must not be lost (PROTOCOL.md, P4).
+password. It never evicts: accepted data must not be lost (PROTOCOL.md, P4).
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ OUR_SOCKET = "our socket"
 
 
 def enter() -> None:
-    """What every process of ours does first: raise its descriptor limit; under `serve`, record itself and end with its parent."""
+    """Prepare this process, first of all: raise its descriptor limit; under `serve`, record it and let it end with its parent."""
     raise_descriptor_limit()
     if not _own_names():
         return

@@ -71,7 +71,10 @@ LONGEST_SOCKET = f"{supervisord_conf.SOCKET_NAME}.4194304"  #: supervisord adds 
 
 
 def default_path(port: int, uds: str | None, fd: int | None) -> Path:
-    """The default run folder: one per user and listen address. port: the actual one, also if any free port was asked for."""
+    """The default run folder: one per user and listen address.
+
+    port: the actual one, also if any free port was asked for.
+    """
     if fd is not None:
         name = f"fd-{fd}"
     elif uds:
@@ -82,7 +85,7 @@ def default_path(port: int, uds: str | None, fd: int | None) -> Path:
 
 
 def _runtime() -> Path | None:
-    """The runtime folder of the session, if it is this user's: `su` and `sudo -E` leave the variable of another user."""
+    """The runtime folder of the session, if it is this user's. `su` and `sudo -E` leave the variable of another user."""
     given = os.environ.get("XDG_RUNTIME_DIR")
     if not given:
         return None
@@ -172,7 +175,7 @@ class RunDir:
         process_markers.remove_markers(self.folder, name)
 
     def lost(self) -> list[str]:
-        """Needed files that were here and are missing, at two polls in a row: a socket that is being made anew is missing for a moment."""
+        """Needed files that were here and are missing, at two polls in a row. A socket that is being made anew is missing for a moment."""
         here = self._here()
         lost = self._known - here
         self._known |= here
@@ -302,7 +305,7 @@ def _make_ours(folder: PrivateFolder) -> None:
 
 
 def _made(folder: PrivateFolder) -> int | None:
-    """How many folders at the end of its path were made for it; None if it is not marked as ours."""
+    """The number of folders at the end of its path that were made for it; None if not marked as ours."""
     text = process_markers.read_marker(folder, MARKER) or ""
     return int(text) if text.isascii() and text.isdecimal() else None
 

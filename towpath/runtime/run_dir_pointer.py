@@ -1,4 +1,4 @@
-"""A file that leads from the default run folder of a listen address to the one that a `serve` really has (`--run-dir`).
+"""A file that leads from the default run folder of a listen address to the real one (`--run-dir`).
 
 `status --port 8000` looks in the default folder of that port. A `serve` with another run folder leaves a file with its path beside
 that. Where it cannot write one, it is found by its --run-dir alone.
@@ -48,7 +48,7 @@ class RunDirPointer:
 
 
 def follow(default: Path) -> Path:
-    """The run folder to use for a default one: the default itself, or the one to which the file beside it leads."""
+    """The run folder to use for a default one: itself, or the one to which the file beside it leads."""
     try:
         with contextlib.closing(PrivateFolder.open(default.parent)) as beside:
             return Path(beside.read(_name(default)))

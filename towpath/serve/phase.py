@@ -24,7 +24,7 @@ MOVES = {
 
 
 class Trigger(Enum):
-    """What the parent handles, beside requests."""
+    """An event that the parent handles, beside requests."""
 
     STOP = auto()
     STOP_AT_ONCE = auto()

@@ -1,4 +1,4 @@
-"""What a `serve` does about processes that supervisord has given up, and about those that are frozen."""
+"""Handles processes of a `serve` that supervisord has given up, and those that are frozen."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The start of a `serve`, as far as its parent polls it: the embedded server answers, then all processes hold a lease."""
+"""The polled part of a `serve`'s start: the embedded server answers, then all processes hold a lease."""
 
 from __future__ import annotations
 
@@ -56,7 +56,10 @@ class StartSequence:
     def poll_processes(
         self, seen: Mapping[str, Process], wanted: Sequence[str], workers: Sequence[str], ready: frozenset[int]
     ) -> FailedStart | bool:
-        """True if all of `wanted` hold a lease; False if not all do yet. workers: those of `wanted` that load the application."""
+        """True if all of `wanted` hold a lease; False if not all do yet.
+
+        workers: those of `wanted` that load the application.
+        """
         failed = self._monitor.failure(seen, wanted, ready)
         if failed is not None:
             return self._failed_start(failed)

@@ -1,4 +1,4 @@
-"""What `serve` shows before APP is known to load: nothing at first, then the greeting and all log lines that were held meanwhile.
+"""The output of `serve` before APP is known to load: nothing at first, then the greeting and all held log lines.
 
 The first worker that has loaded APP is the proof of it. If none can, one sentence about that is all there is to show, below the log
 lines of the process that found it out. After a few seconds every line is shown as it comes.

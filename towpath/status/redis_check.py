@@ -1,4 +1,4 @@
-"""Checks that Redis can be reached and used, before anything is started: a failure is one sentence and not a loop."""
+"""Checks that Redis can be reached and used, before anything is started. A failure is one sentence and not a loop."""
 
 from __future__ import annotations
 

@@ -79,6 +79,6 @@ def _lease(name: str, packed: bytes) -> dict[str, Any]:
 
 
 def _is_plain(value: Any) -> bool:
-    """True for figures and text, and for a map of them: anything else could be nested too deeply to be shown."""
+    """True for figures and text, and for a map of them. Other values could be nested too deeply to be shown."""
     inner = value.values() if isinstance(value, dict) else (value,)
     return all(isinstance(each, SCALARS) for each in inner)

@@ -69,7 +69,7 @@ def _missing(status: Status) -> Iterable[str]:
 
 
 def _counted(status: Status) -> list[dict[str, Any]]:
-    """The counters of all living processes of a role, added up: what they refused, dropped, closed and cut, by reason."""
+    """The counters of all living processes of a role, added up: refused, dropped, closed and cut, by reason."""
     sums: Counter[tuple[str, str]] = Counter()
     for lease in status.processes:
         counted = lease.get(COUNTERS)
@@ -116,7 +116,7 @@ def _for_people(lease: dict[str, Any], now_s: float) -> dict[str, Any]:
 
 
 def _up_s(lease: dict[str, Any], started: float, now_s: float) -> float:
-    """The uptime that the process reports; else the time since its start, which is as wrong as the clock of its host."""
+    """The uptime that the process reports; else the time since its start. The latter is as wrong as the clock of its host."""
     up_s = lease.get(UP_S)
     return up_s if isinstance(up_s, int | float) else max(0, now_s - started)
 

@@ -22,9 +22,8 @@ KILL_AFTER_S = 5  #: from the end of the graceful time to SIGKILL
 #: The one exit status after which supervisord does not retry: the process has reported why it cannot start. It would be tried again
 #: without a pause, for ever, if finding that out had taken longer than a second; fleet/restart_backoff.py pauses in between.
 NO_RETRY_STATUS = STARTUP_FAILURE
-STARTED_AFTER_S = (
-    1  #: a process that lives this long has started; one that dies before is tried again with growing pauses
-)
+#: A process that lives this long has started; one that dies before is tried again with growing pauses.
+STARTED_AFTER_S = 1
 
 FILE_NAME, SOCKET_NAME = "supervisord.conf", "supervisord.sock"  #: in the run folder
 REDIS, INTERFACE, WORKER = "redis", "interface", "worker"
@@ -141,7 +140,7 @@ def _worker(plan: Plan) -> str:
 
 
 def _directory(plan: Plan) -> list[tuple[str, str]]:
-    """The `directory` entry. A path that the format cannot hold is left out: what is in it is served all the same."""
+    """The `directory` entry. A path that the format cannot hold is left out: its files are served all the same."""
     return (
         [("directory", plan.working_directory)]
         if plan.working_directory and _can_be_written(plan.working_directory)

@@ -51,8 +51,7 @@ class Supervisor:
 def _process(info: dict[str, Any]) -> Process:
     state, status = info["statename"], info["exitstatus"]
     end = f"left with exit status {status}" if status >= 0 else "was ended by a signal"
-    is_final = (
-        state == "EXITED" and status == NO_RETRY_STATUS
-    )  # supervisord does not retry, as after the last of its tries
+    # supervisord does not retry, as after the last of its tries.
+    is_final = state == "EXITED" and status == NO_RETRY_STATUS
     was_executed = state in GONE and info["stop"] >= info["start"]
     return Process(info["name"], "FATAL" if is_final else state, info["pid"], end=end if was_executed else "")

@@ -25,7 +25,10 @@ POLL_S = 0.05  #: where the system does not report the end of a process
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """One process, distinct from others that had or will have its number. born: the moment of its start, in the form of the system."""
+    """One process, distinct from others that had or will have its number.
+
+    born: the moment of its start, in the form of the system.
+    """
 
     pid: int
     born: str
@@ -115,7 +118,7 @@ def children_of(pid: int) -> list[Identity]:
 
 
 def end_all(processes: Sequence[Identity], timeout_s: float) -> None:
-    """Send SIGTERM to all, and SIGKILL to each that is still there after `timeout_s`; they are waited for one after the other."""
+    """Send SIGTERM to all, and SIGKILL to each that is still there after `timeout_s`. They are waited for one after the other."""
     for process in processes:
         process.send(signal.SIGTERM)
     left = [process for process in processes if not process.wait_gone(timeout_s)]

@@ -18,7 +18,7 @@ from typing import Any
 
 
 def fresh_context(loaded: Context) -> Context:
-    """A copy of `loaded`. What is set in it has no effect on other copies."""
+    """A copy of `loaded`. Variables that are set in it have no effect on other copies."""
     context = loaded.copy()
     if DECIMAL in context:
         context.run(decimal.setcontext, context[DECIMAL].copy())

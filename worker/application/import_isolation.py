@@ -48,7 +48,7 @@ def release_package_names() -> None:
 
 
 def hidden(app_dir: str) -> str:
-    """A message about a module of the project in `app_dir` that cannot be imported because of Towpath's; empty if there is none."""
+    """A message about a project module in `app_dir` that cannot be imported because of Towpath's; empty if none."""
     for path in (Path(app_dir).resolve() / KEPT, Path(app_dir).resolve() / f"{KEPT}.py"):
         if path.exists() and not path.is_relative_to(OUR_HOME):
             return f"`import {KEPT}` means Towpath's here, and not {path}: give that another name"

@@ -116,7 +116,7 @@ def _check_name(app: str, module_name: str) -> None:
 
 
 def _guesses(path: Path) -> list[str]:
-    """What `path` could mean: a module within packages, or one in a folder of its own."""
+    """The meanings that `path` could have: a module within packages, or one in a folder of its own."""
     within = [] if path.is_absolute() or ".." in path.parts else [repr(".".join(path.parts))]
     return within if path.parent == Path() else [*within, f"{path.name!r} with --app-dir {path.parent}"]
 
@@ -138,13 +138,13 @@ def _import(module_name: str, app_dir: str) -> ModuleType:
 
 
 def _colon_hint(module_name: str) -> str:
-    """A hint at a dot in the place of the colon: the module before it was imported, and has that attribute."""
+    """A hint at a dot in the place of the colon. The module before it was imported, and has that attribute."""
     parent, _, attribute = module_name.rpartition(".")
     return f"; perhaps {parent}:{attribute}" if hasattr(sys.modules.get(parent), attribute) else ""
 
 
 def _application_hint(module: ModuleType, named: Any) -> str:
-    """A hint at where the application may be, if the named object is none: in a module of that name, or under a default name."""
+    """A hint at where the application may be, if the named object is none. It may be in a module of that name, or under a default name."""
     if isinstance(named, ModuleType):
         return f"; perhaps {named.__name__}"
     names = [name for name in DEFAULT_ATTRIBUTES if callable(getattr(module, name, None))]
@@ -190,7 +190,7 @@ def _make(factory: Any, name: str, app_dir: str) -> Any:
 
 
 def _broken(what: str, error: BaseException, app_dir: str) -> AppBroken:
-    """The exception with one sentence on what was raised and where, and with the traceback of the project's own code as detail."""
+    """The exception with one sentence on the error and its place. The traceback of the project's own code is its detail."""
     text = " ".join(str(error).split())
     text = text if len(text) <= REASON_CHARS_MAX else f"{text[:REASON_CHARS_MAX]}…"
     home = Path(app_dir).resolve()
@@ -200,7 +200,7 @@ def _broken(what: str, error: BaseException, app_dir: str) -> AppBroken:
 
 
 def _place(error: BaseException, home: Path) -> str:
-    """The line that raised it; and if that is in a library, the line of the user's own code that led there."""
+    """The line that raised it. If that is in a library, also the line of the user's own code that led there."""
     if isinstance(error, SyntaxError) and error.filename:
         return f" ({error.filename}:{error.lineno})"
     _, *frames = (frame for frame in extract_tb(error.__traceback__) if not is_of_import_system(frame.filename))

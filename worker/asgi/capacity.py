@@ -1,4 +1,4 @@
-"""Counts places: a worker's application may work at so many exchanges at a time; those that wait for their client hold none.
+"""Counts places: a worker's application may work at so many exchanges at a time. Those that wait for their client hold none.
 
 An exchange holds a place from its start until the application returns, with two exceptions, in which it costs memory but no work:
 

@@ -6,7 +6,7 @@
     await host.shutdown()
 
 Each scope gets `asgi`, `extensions` and `state` here. Scopes share nothing but the values that the application has put into its
-state: what is written into one connection's scope is never found in another's.
+state: a value that is written into one connection's scope is never found in another's.
 """
 
 from __future__ import annotations
@@ -181,7 +181,7 @@ class AsgiHost:
         self._loop.call_soon(self._announce_place)
 
     def _announce_place(self) -> None:
-        """A response that is complete in the turn of the loop in which it starts has not freed its place meanwhile."""
+        """Announce a place, if one is free now: a response that is complete in the turn in which it starts frees none."""
         if self._capacity.free > 0:
             self._announce_capacity()
         else:

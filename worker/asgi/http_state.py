@@ -24,12 +24,12 @@ from channel_layer.protocol.events import EVENT_OVERHEAD_BYTES, Event
 from worker.asgi.header_fields import checked_fields
 from worker.errors import ApplicationError, ClientGone, InvalidEvent, WrongOrder
 
-#: The most that one event carries; what is longer is cut. PROTOCOL.md, "Events: HTTP".
+#: The most that one event carries; a longer part is cut. PROTOCOL.md, "Events: HTTP".
 PART_SIZE_BYTES_MAX = 65_536
 
 #: Events that are discarded after the client has left, before `send()` raises: so many in total; a few of them at any time, the
 #: others for so long. An endless stream reaches both limits. An application that answers a request, cleans up after it, or records
-#: what it has streamed reaches neither.
+#: the parts that it has streamed, reaches neither.
 DISCARDED_EVENTS_MAX = 10_000
 DISCARDED_EVENTS_AT_ANY_TIME, DISCARDED_S_MAX = 10, 60.0
 
@@ -72,7 +72,7 @@ def http_step(stage: HttpStage, event: Any) -> Step:
 
 @dataclass(slots=True)
 class DiscardedEvents:
-    """Counts the events that an application sends to a client that has left, from the first one, at `since` (seconds).
+    """Counts the events that an application sends to a client that has left. since: the time of the first, in seconds.
 
     finite: the response has announced its length. A file is read to its end, since what the application does afterwards
     (removing a temporary file) is worth more than the reading that would be saved.

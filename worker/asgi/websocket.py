@@ -147,7 +147,7 @@ class WebSocketInstance(AsgiInstance):
             await waiter
 
     def _send_in_parts(self, checked: Event) -> None:
-        """Send all parts at once: several tasks may send on one WebSocket, and nothing may come between the parts of a message."""
+        """Send all parts at once. Several tasks may send on one WebSocket, and nothing may come between the parts of a message."""
         parts = body_parts(checked) if "body" in checked else message_parts(checked)
         for part, size_bytes in parts:
             self._downstream.send(part, size_bytes)

@@ -86,7 +86,7 @@ def check_offered(accept: Event, offered: Iterable[str]) -> None:
 
 
 def close_event(stage: WebSocketStage, last: Event) -> tuple[int, str]:
-    """Code and reason of the disconnect event that an application gets after its own last event; 1006 if it had not accepted."""
+    """Code and reason of the disconnect event after the application's own last event; 1006 if it had not accepted."""
     if stage is OPEN:
         return last["code"], last["reason"]
     return ABNORMAL, ""

@@ -33,7 +33,7 @@ class Registry(Protocol[Connection]):
         """Flush this connection at the end of this turn of the loop: it has something to send."""
 
     def remove(self, downstream: Connection) -> None:
-        """The connection is over: what is left of its window goes back to the budget."""
+        """The connection is over: the rest of its window goes back to the budget."""
 
 
 class Downstream(Protocol):

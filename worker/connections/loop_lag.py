@@ -1,4 +1,4 @@
-"""Measures how late the event loop is: a worker whose loop lags takes one connection at a time, so that no client waits behind it."""
+"""Measures how late the event loop is. A worker whose loop lags takes one connection at a time, so that no client waits behind it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Decides whether a worker takes a new WebSocket or defers to its peers, so that no worker has many more than the others.
+"""Decides whether a worker takes a new WebSocket or defers to its peers. So no worker has many more than the others.
 
 WebSockets stay with a worker for hours. If the first worker to read took each of them, those of all old workers would go to the first new
 worker in a rolling restart, and stay with it. So each worker knows two figures:
@@ -81,14 +81,17 @@ class Placement:
         return min(wanted, math.ceil(self.share - own)) if own < self.share < math.inf else wanted
 
     def surplus(self, own: int) -> int:
-        """The number of WebSockets that a worker beyond its bound has beyond its share, as far as others have less than theirs."""
+        """The number of WebSockets that a worker beyond its bound has beyond its share. Counted as far as others have less than theirs."""
         if own <= self.bound:
             return 0
         capacity = sum(max(0, int(self.share) - count) for count in self.takers)
         return min(own - int(self.share), capacity)
 
     def _workers(self, others: int, now: float) -> int:
-        """The number of workers that stay: the highest of the last seconds, as a worker that leaves may be known before its successor."""
+        """The number of workers that stay: the highest of the last seconds.
+
+        The highest, since a worker that leaves may be known before its successor.
+        """
         count = others + (now >= self._began + SUCCEEDS_S)
         self._counts = [(since, before) for since, before in self._counts if now - since < SETTLED_S] + [(now, count)]
         return max(1, *(number for _, number in self._counts))

@@ -34,7 +34,7 @@ from worker.connections.registry import ConnectionRegistry
 
 log = logging.getLogger("towpath.worker")
 
-ADOPTED = 1  #: what the take script answers for an entry that was adopted
+ADOPTED = 1  #: the take script's answer for an entry that was adopted
 _LATE, _ERA = int(AdoptionRefusal.LATE), int(AdoptionRefusal.ERA)
 #: An abandoned connection is refused for so many times the longest wait in the queue: its entry is certainly past its wait then.
 ABANDON_FACTOR = 4
@@ -86,9 +86,8 @@ class QueueConsumer:
         self.adopted = 0  #: connections since the start, exchanges and WebSockets
         self._scopes = ScopeReader()
         self._readers: dict[str, ChannelReader] = {}
-        self._length: defaultdict[str, int] = defaultdict(
-            lambda: 1
-        )  # entries in each channel, as the last take reported
+        #: Entries in each channel, as the last take reported.
+        self._length: defaultdict[str, int] = defaultdict(lambda: 1)
 
     async def start(self) -> None:
         """Read the shared channels, and with `--sticky` this worker's own. Raises LayerUnavailable."""
@@ -216,7 +215,7 @@ class QueueConsumer:
         downstream.instance = self._host.start(self._scopes.read(pieces), body, more_body, downstream)
 
     def _unanswered(self, keys: list[Key]) -> None:
-        """The take was sent and never answered: start nothing, and tell the interface servers, which may count this worker as owner."""
+        """The take was sent and never answered. Start nothing, and tell the interface servers, which may count this worker as owner."""
         self._counters["take.outcome_unknown"] += len(keys)
         for key in keys:
             self.adoption.unanswered(key, self._loop.time())

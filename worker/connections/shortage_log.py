@@ -1,4 +1,4 @@
-"""Logs that a worker takes no more connections, as all its capacity is used: when it begins, while it lasts, when it ends.
+"""Logs that a worker has no capacity for more connections: when it begins, while it lasts, when it ends.
 
 Checked twice a second, together with the figures for the lease.
 """

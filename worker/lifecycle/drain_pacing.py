@@ -15,7 +15,10 @@ class DrainPacing:
         self.count: int | None = None  #: connections at the first call of `due`; None before it
 
     def due(self, left: int, rest: float) -> int:
-        """The number of the `left` to close now. rest: the fraction of the period that is left, from 1.0 down; at 0.0 all are due."""
+        """The number of the `left` to close now.
+
+        rest: the fraction of the period that is left, from 1.0 down; at 0.0 all are due.
+        """
         if self.count is None:
             self.count = left
         may_stay = math.floor(self.count * max(0.0, rest))

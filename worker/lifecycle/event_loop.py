@@ -6,8 +6,8 @@ KeyboardInterrupt. Django runs each view in a task of its own, and many applicat
 again where it stopped. A task that awaits the failed one gets the exception like any other; an instance that fails with it
 is ended and logged as always (asgi/instance.py). To stop its worker, an application sends SIGTERM to its own process.
 
-The loop exists, and is the current one, before it runs: what an application creates while it is imported (tasks, gRPC
-channels) belongs to the loop that serves.
+The loop exists, and is the current one, before it runs: objects that an application creates while it is imported (tasks,
+gRPC channels) belong to the loop that serves.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Decides when a worker is recycled: after so many connections, seconds, or so much memory.
 
 Workers that were started together must not leave together. So the limit of connections is drawn at random from a range that the
-operator sets (as in uvicorn and gunicorn), and the age from the last tenth before its limit. What follows is decided elsewhere.
+operator sets (as in uvicorn and gunicorn), and the age from the last tenth before its limit. The consequences are decided elsewhere.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The request's body as a file for a WSGI application: one that waits, or for Django one that was collected before.
+"""The request's body as a file for a WSGI application: one that waits, or for Django one collected before.
 
 The application runs in a sync thread and reads at any time; the parts arrive on the loop's thread, under credit. So a read
 that finds nothing asks the loop for the next part and waits for it: a part that is not read is never fetched, and an upload
