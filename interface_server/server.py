@@ -23,7 +23,7 @@ from interface_server.transport.spare_descriptors import SpareDescriptors
 log = logging.getLogger("towpath.interface")
 
 DRAIN_POLL_S = 0.05
-#: Whether all leave is known by then: all may have got the signal at once, and the supervisor gets it as late as we do.
+#: By then it is known whether all leave: all may have got the signal at once, and the supervisor gets it as late as we do.
 KNOWN_WITHIN_S = 0.5
 CLOSING_PART = 0.5  #: of the drain time: in which sockets are closed, at the latest
 
@@ -32,7 +32,7 @@ AllLeave = Callable[[], bool | None]
 
 
 def never() -> bool:
-    """A process without a supervisor cannot know which others have its listening socket."""
+    """Return False: without a supervisor a process cannot know which others have its listening socket."""
     return False
 
 
@@ -103,12 +103,12 @@ class InterfaceServer:
         self._port.stopListening()
         await self._pause(DRAIN_POLL_S)  # a client that was let in a moment ago is about to ask
         new = self._factory.http1.drain()
-        await self._pause(DRAIN_POLL_S)  # what has come as far as the kernel is read
+        await self._pause(DRAIN_POLL_S)  # bytes that the kernel has already are read
         await self._evict(self._settings.graceful_timeout_s * CLOSING_PART)
         while (new or self._busy()) and self._loop.time() < end and not self._at_once:
             await asyncio.sleep(DRAIN_POLL_S)
             new = new and self._factory.http1.drain()
-            # Begun since: their clients do not wait for our last moment.
+            # Connections that began since: their clients do not wait for our last moment.
             self._factory.websockets.close_all()
             for stream in self._factory.http1.event_streams():
                 stream.evict()
@@ -127,7 +127,7 @@ class InterfaceServer:
         return bool(known)
 
     async def _evict(self, over_s: float) -> None:
-        """End what could go on for ever, some at a time and in no order, so that clients do not come back as a herd.
+        """End WebSockets and event streams in random order, a few at a time, so that clients do not return as a herd.
 
         WebSockets are closed with 1012, event streams get their last chunk.
         """
@@ -139,7 +139,7 @@ class InterfaceServer:
             for each in some:
                 each.evict()
         await self._pause(DRAIN_POLL_S)
-        self._factory.websockets.close_all()  # those that came in between
+        self._factory.websockets.close_all()  # sockets that were opened in between
 
     async def _pause(self, seconds: float) -> None:
         end = self._loop.time() + seconds

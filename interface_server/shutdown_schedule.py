@@ -1,7 +1,8 @@
-"""The moments at which WebSockets and event streams are ended when their process leaves: no herd, and in time.
+"""Schedule for ending WebSockets and event streams when their process leaves: no herd, and in time.
 
-A client that is closed comes back at once, to those that stay. So a few are closed at a time, and no two steps are equally far apart:
-several processes that leave together, or clients that wait equally long before they come back, must not beat as one.
+A client that is closed reconnects at once, to the processes that stay. So a few are closed at a time, and no two steps are
+equally far apart: several processes that leave together, or clients that wait equally long before they come back, must not beat
+as one.
 
 No clock, no randomness and no socket here: the caller shuffles, draws, and waits for each moment.
 """

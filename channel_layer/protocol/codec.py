@@ -50,7 +50,7 @@ def batch_head(node: str) -> bytes:
 
 
 def packets_of_one_batch(packed: list[bytes]) -> int:
-    """How many of `packed`, from the first on, fit into one batch. At least one, whatever its size."""
+    """The number of `packed`, from the first on, that fit into one batch. At least one, of any size."""
     count = size = 0
     for each in packed[:PACKETS_MAX]:
         if count and size + len(each) > BATCH_SIZE_BYTES_MAX:

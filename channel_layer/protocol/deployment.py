@@ -39,7 +39,7 @@ def another_application(app: str, leases: Iterable[Mapping[str, Any]]) -> Mappin
 
 
 def why_refused(lease: Mapping[str, Any], prefix: str) -> str:
-    """One sentence for the operator. lease: what `another_application` has found; it may contain anything."""
+    """One sentence for the operator. lease: the result of `another_application`; it may contain anything."""
     where = f"host {shown(lease.get('host'))}, pid {shown(lease.get('pid'))}"
     return (
         f"{shown(lease['app'])} is served by this Redis database under the prefix {prefix!r} already ({where}), "

@@ -53,11 +53,11 @@ class Keys:
         return f"{self.prefix}nodes"
 
     def group(self, name: str) -> str:
-        """Pub/sub channel: what is published to a group."""
+        """Pub/sub channel: the messages to a group."""
         return f"{self.prefix}group:{self.db}:{name}"
 
     def probe(self, node: str) -> str:
-        """Pub/sub channel: what a process publishes to itself, to find out whether it would receive anything."""
+        """Pub/sub channel: messages of a process to itself, to find out whether it would receive any."""
         return f"{self.prefix}probe:{self.db}:{node}"
 
     @property

@@ -83,7 +83,7 @@ class Link:
         return self.credit(self.incoming.announced)
 
     def resync(self, wants_answer: bool) -> list[Packet]:
-        """The packets by which the peer learns what it has lost. wants_answer: the peer does the same."""
+        """The packets by which the peer learns of its losses. wants_answer: the peer does the same."""
         sync = packets.sync(self.number, self.epoch, self.sent, wants_answer)
         credit = self.credit_again()
         return [sync] if credit is None else [sync, credit]

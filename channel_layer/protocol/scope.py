@@ -1,7 +1,7 @@
 """A connection's scope as it travels: packed maps, of which it is the union.
 
 Most of a scope repeats: the same client sent it a moment ago, or other clients requested the same path. So it is cut into pieces
-along what repeats. Its sender packs each frequent piece once, and its receiver unpacks it once. PROTOCOL.md, "Events: HTTP".
+by what repeats together. Its sender packs each frequent piece once, and its receiver unpacks it once. PROTOCOL.md, "Events: HTTP".
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from channel_layer.errors import ProtocolError
 from channel_layer.protocol.codec import pack, unpack
 from channel_layer.protocol.events import Event
 
-#: Longer pieces are not remembered, on either side, nor more than so many: a client chooses what it sends.
+#: Neither side remembers longer pieces, nor more of them: clients choose the contents.
 REMEMBERED_SIZE_BYTES_MAX = 1024
 REMEMBERED_MAX = 1024
 

@@ -17,7 +17,7 @@ from interface_server.affinity.sticky_workers import StickyWorkers
 
 
 class WorkerChannels:
-    """The writers of one interface server with `--sticky`. A worker is watched as long as there is a writer to it."""
+    """The writers of one interface server with `--sticky`. A worker is watched as long as it has a writer."""
 
     def __init__(self, node: Node, affinity: Affinity) -> None:
         self._node = node
@@ -41,11 +41,11 @@ class WorkerChannels:
         return writers
 
     def announced(self, worker: str) -> None:
-        """A worker with a channel of its own has started."""
+        """Add a worker with a channel of its own that has started."""
         self._workers.announced(worker, self._time())
 
     def listed(self, leases: dict[str, dict[str, Any]]) -> None:
-        """The contents of the leases of all processes, by their names."""
+        """Update the workers from the leases of all processes, by their names."""
         takes = [worker for worker, facts in leases.items() if facts.get("own_channel") is True]
         self._workers.listed(takes, self._time())
 
@@ -54,7 +54,7 @@ class WorkerChannels:
         self._workers.left(worker)
 
     def died(self, worker: str) -> None:
-        """It is dead: no process reads its channel any more."""
+        """Remove a dead worker and its writers: no process reads its channel any more."""
         self._workers.left(worker)
         writers = self._writers.pop(worker, None)
         if writers is not None:

@@ -95,7 +95,7 @@ class Dispatcher:
         self._report()  # before the first lease is written
         await self.node.start()
         if self._own is not None:
-            await self.node.check_peers()  # clients come back to workers that they had before this process began
+            await self.node.check_peers()  # clients return to workers that they had before this process began
         self._tick()
 
     async def close(self) -> None:
@@ -111,7 +111,7 @@ class Dispatcher:
 
     @property
     def connections(self) -> int:
-        """How many connections are open (queued or owned)."""
+        """The number of open connections, queued or owned."""
         return len(self._connections)
 
     def _tick(self) -> None:
@@ -218,7 +218,7 @@ class Dispatcher:
                     upstream.abort()
 
     def _malformed(self, sender: str, packet: list[Any]) -> None:
-        """A packet of its owner cannot be understood, and that is a loss. From any other sender it damages no connection."""
+        """Treat a malformed packet of an owner as a loss. From any other sender it damages no connection."""
         number = INTERFACE_SERVER.connection_of(packet)
         upstream = None if number is None else self._connections.get(number)
         if upstream is not None and upstream.is_from_owner(sender, packet[2]):
@@ -235,7 +235,7 @@ class Dispatcher:
 
     def on_dead(self, node: str) -> None:
         """See `Receiver.on_dead`."""
-        self.queue.worker_died(node)  # first: what is opened again below is not for this worker
+        self.queue.worker_died(node)  # first: connections that are opened again below are not for this worker
         held = [upstream for upstream in self._connections.values() if upstream.owner == node]
         if held:
             requests = [upstream.client.request for upstream in held if upstream.kind != "websocket"]

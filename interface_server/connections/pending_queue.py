@@ -1,7 +1,7 @@
-"""The connections that no worker owns: puts them on the shared channel of their kind, and ends their wait if no worker does.
+"""The connections that no worker owns: puts them on the shared channel of their kind, and ends waits that last too long.
 
-A timeout ends it, or a Redis that has lost the queue. connection.py decides what happens then; queue_timeouts.py knows until when
-each waits. PROTOCOL.md, "The life of a connection".
+A timeout ends a wait, or a Redis that has lost the queue. connection.py decides what follows; queue_timeouts.py knows how long each
+waits. PROTOCOL.md, "The life of a connection".
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class QueuedConnection(EnqueueListener, Protocol):
     writer: ChannelWriter
     """The writer by which it was queued last; set by the queue."""
     entry_id: bytes | None
-    """On the shared channel, once it is known."""
+    """Its id on the shared channel, once it is known."""
     entry_size: int
 
     @property
@@ -64,22 +64,22 @@ class PendingQueue:
         settings: RedisSettings,
         own: WorkerChannels | None,
     ) -> None:
-        """own: where clients stay with one worker."""
+        """own: the channels of single workers, if clients stay with one worker."""
         self._connections = connections
         self._counters = counters
-        #: The dispatcher takes out of them the connections that are adopted or done.
+        #: The dispatcher removes connections that are adopted or done from these.
         self.timeouts = QueueTimeouts(settings.queue_wait_s, settings.resume_wait_s, settings.lease_ttl_s)
         self._wait_ms = int(settings.queue_wait_s * 1000)
         self._resume_wait_ms = int(settings.resume_wait_s * 1000)
         self._writers = {kind: node.channel_writer(channel) for kind, channel in CHANNEL_OF_KIND.items()}
-        #: Open sockets that wait for their next owner are bounded by the sockets that there are, and never refused.
+        #: Open sockets that wait for their next owner are never refused: the number of sockets bounds them.
         self._requeue_writer = node.requeue_writer(CHANNEL_OF_KIND["websocket"])
         self._own = own
         self._era = ""
         self._loop = asyncio.get_running_loop()
 
     def put(self, connection: QueuedConnection) -> None:
-        """Queue it. The outcome comes by its `opened`."""
+        """Queue `connection`. The outcome comes by its `opened`."""
         assert connection.opening is not None
         accepted = connection.epoch > 1 and connection.accepted  # a call less for each request
         scope, body, more_body = connection.opening
@@ -103,16 +103,16 @@ class PendingQueue:
         writer.open(packed, connection, connection.epoch)
 
     def put_again(self, connection: QueuedConnection) -> None:
-        """Queue it for its next epoch."""
+        """Queue `connection` for its next epoch."""
         self._counters["connection.requeued"] += 1
         self.put(connection)
 
     def await_outcome(self, connection: QueuedConnection) -> None:
-        """Whether it is queued is not known. A worker that has taken it, and lives, has sent its adoption soon."""
+        """Wait for an adoption: it is not known whether `connection` is queued. A live worker that took it adopts it soon."""
         self.timeouts.await_outcome(connection.number, self._loop.time())
 
     def withdraw(self, connection: QueuedConnection, if_gone: Trigger | None = None) -> None:
-        """Take its entry back, if its id is known. if_gone: the trigger if the entry is not there."""
+        """Take the entry of `connection` back, if its id is known. if_gone: the trigger if the entry is not there."""
         if connection.entry_id is None:
             return
         epoch = connection.epoch
@@ -125,7 +125,7 @@ class PendingQueue:
         connection.writer.withdraw(connection.entry_id, connection.entry_size, answered)
 
     def recheck(self, connection: QueuedConnection) -> None:
-        """Redis may have lost its entry. Take it back if it is still there: then no worker has it, nor ever will."""
+        """Take the entry back if Redis still has it. Once taken back, no worker has it, nor ever will."""
         if connection.entry_id is None:
             connection.apply(Trigger.REDIS_EMPTY)
         else:
@@ -145,19 +145,19 @@ class PendingQueue:
             self.recheck(self._connections[number])
 
     def enter(self, era: str) -> None:
-        """Redis' data is of this era from now on."""
+        """Enter an era: Redis' data is of this era from now on."""
         before, self._era = self._era, era
         if before not in ("", era):
             self._era_changed()
 
     def _era_changed(self) -> None:
-        """Redis has lost its data, or another server is Redis now: nothing that was queued is queued any more."""
+        """Act on a new era: Redis lost its data or is another server, so no old entry is queued any more."""
         log.warning("Redis has begun a new life: %d connections were queued", len(self.timeouts))
         for number in self.timeouts.queued():
             self._connections[number].apply(Trigger.REDIS_EMPTY)
 
     def worker_died(self, worker: str) -> None:
-        """No process reads its own channel any more: what waits there is withdrawn, and queued for all workers."""
+        """Withdraw the connections on a dead worker's own channel, and queue them for all workers."""
         if self._own is None:
             return
         self._own.died(worker)

@@ -1,4 +1,4 @@
-"""Logs that connections of this interface server wait and no worker takes them, and the end of that.
+"""Logs when connections of this interface server wait and no worker takes them, and when that ends.
 
 Checked twice a second. Other interface servers log their own.
 """

@@ -33,7 +33,7 @@ class QueueTimeouts:
         return len(self._queued) + len(self._resuming)
 
     def begin(self, number: int, resumed: bool, now: float) -> None:
-        """It is queued (anew: behind all others)."""
+        """Start the wait of a queued connection; if queued anew, behind all others."""
         if self._resuming or self._overdue or number in self._queued:  # the last two queues are nearly always empty
             self.end(number)
         if resumed:
@@ -42,12 +42,12 @@ class QueueTimeouts:
             self._queued[number] = now + self._queue_s
 
     def await_outcome(self, number: int, now: float) -> None:
-        """Whether it is queued is not known. A worker that has taken it, and lives, has sent its adoption soon."""
+        """Wait for an adoption: it is not known whether the connection is queued. A live worker that took it adopts it soon."""
         self.end(number)
         self._overdue[number] = now + self._unknown_s
 
     def end(self, number: int) -> None:
-        """It waits no longer."""
+        """End the wait of a connection."""
         if self._queued.pop(number, None) is None and (self._resuming or self._overdue):
             self._resuming.pop(number, None)
             self._overdue.pop(number, None)
@@ -60,11 +60,11 @@ class QueueTimeouts:
         return now - min(begun)
 
     def queued(self) -> list[int]:
-        """All that wait to be taken."""
+        """All connections that wait to be taken."""
         return [*self._queued, *self._resuming]
 
     def due(self, now: float) -> list[int]:
-        """The connections that have waited long enough. Those that could still be taken wait for that answer from now on."""
+        """The connections that have waited long enough. Those that a worker may still take now wait for its answer."""
         due = [number for number, end in self._overdue.items() if end <= now]
         for number in due:
             del self._overdue[number]

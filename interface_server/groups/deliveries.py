@@ -203,7 +203,7 @@ class Deliveries:
             self.go_on(recipient)
 
     def discard(self, recipient: Recipient) -> None:
-        """Drop what one of `held` has waiting: its connection is done. A waiting `join` or `leave` still gets its answer."""
+        """Drop all that waits for a recipient in `held`: its connection is done. A waiting `join` or `leave` still gets its answer."""
         held = self.held.pop(recipient.number)
         self._counters["dropped.push_not_open"] += held.end()
         if not held.running:

@@ -48,7 +48,7 @@ class Recipient(Protocol):
     placed: int
     """The number of messages that its present instance has sent by the layer, as far as its packets have come."""
     came: int
-    """The count of the last message to a group that has come by publish and subscribe, or is no longer awaited."""
+    """The count of the last message to a group that came by publish and subscribe or is no longer awaited."""
 
     @property
     def accepted(self) -> bool:

@@ -80,13 +80,13 @@ class TrustedPeers:
     def scheme(self, value: bytes) -> str | None:
         """`http` or `https` as the first of `X-Forwarded-Proto`, its lines joined; None: it is something else.
 
-        The first is what the client spoke to the outermost proxy. Proxies of one kind add to the list, others replace it.
+        The first is the scheme between the client and the outermost proxy. Proxies of one kind add to the list, others replace it.
         """
         return SCHEMES.get(value.partition(b",")[0].strip().lower())
 
 
 def _address(hop: str) -> Address:
-    """`host`, `host:port`, `[host]` or `[host]:port`; what is none of them is a host as it stands, and not trusted."""
+    """`host`, `host:port`, `[host]` or `[host]:port`; any other text is taken as a host unchanged, and not trusted."""
     if hop.startswith("["):
         host, closed, rest = hop[1:].partition("]")
         if not closed or (rest and not rest.startswith(":")):

@@ -1,6 +1,6 @@
 """A request: its checked head (what the application gets of it, and how to serve it), and its body as events.
 
-Each version of HTTP has its own check (`http1/head.py`); what it lets pass becomes a `Head`.
+Each version of HTTP has its own check (`http1/head.py`); a request that passes becomes a `Head`.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PART_SIZE_BYTES_MAX = 64 * 1024  #: of a request's body in one event
 
 
 class Head:
-    """One checked head: first what the application gets of it, then how to serve it.
+    """One checked head: first its scope for the application, then how to serve it.
 
     A head never changes after its check: equal requests share one.
     """
@@ -44,7 +44,7 @@ class Head:
     target: bytes  #: as it came
     path: str  #: decoded
     version: str  #: "1.0" or "1.1"
-    scope: Event  #: what the application gets of the head; copied for each request
+    scope: Event  #: the scope of the head for the application; copied for each request
     piece: Piece  #: the part of it from the first line, packed
     #: The SEMANTIC_FIELDS fields of the request, repeated ones joined. Left empty where Host and `Connection: keep-alive` are all.
     semantic_fields: dict[bytes, bytes]
@@ -75,7 +75,7 @@ def line_scope(method: bytes, origin: bytes, version: str) -> tuple[Event, Piece
 
 
 def body_events(body: bytes, more: bool) -> Iterator[tuple[Event, int]]:
-    """`body` as `http.request` events with their sizes; at least one. more: the body goes on behind it."""
+    """`body` as `http.request` events with their sizes; at least one. more: the body continues after it."""
     while True:
         part, body = body[:PART_SIZE_BYTES_MAX], body[PART_SIZE_BYTES_MAX:]
         yield {"type": "http.request", "body": part, "more_body": more or bool(body)}, len(part) + EVENT_OVERHEAD_BYTES

@@ -142,7 +142,7 @@ class ResponseSink(ResponseOutput, Protocol):
         """Call `Exchange.time_out` if no response has begun by then."""
 
     def pause_reading(self) -> None:
-        """Stop reading the body: the application takes no more at present."""
+        """Pause reading the body: the application takes no more at present."""
 
     def resume_reading(self) -> None:
         """Read the body on: the application takes more."""
@@ -152,7 +152,7 @@ class ResponseSink(ResponseOutput, Protocol):
         """True if the request is not read at present, for any reason."""
 
     def rejected_request(self) -> tuple[tuple[str, int] | None, bytes, bytes]:
-        """Peer, method and target of a request that was refused before its head was complete, as far as they were read."""
+        """Peer, method and target of a request with a refused head, as far as they were read."""
 
 
 class ResponseEncoder(Protocol):

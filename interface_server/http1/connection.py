@@ -1,4 +1,4 @@
-"""One client's connection that speaks HTTP/1: its socket, its phases, its deadlines, and the ways in which it ends.
+"""One client's connection with HTTP/1: its socket, its phases, its deadlines, and its ways to end.
 
 It owns a reader (request_reader.py: bytes to requests), a writer (response_writer.py: responses to bytes), and the exchange between
 them (http/exchange.py), made once and used for one request after another.
@@ -274,6 +274,6 @@ class Http1Connection:
         self.context.half_closed.forget(self.transport)
 
     def _break_cycles(self) -> None:
-        """Break the reference cycles with our parts, so that a detached connection is freed at once, not by the garbage collector."""
+        """Break the reference cycles with our parts: a detached connection is freed at once, not by the garbage collector."""
         self.reader.break_cycles()
         del self.reader, self.writer, self.exchange

@@ -1,9 +1,9 @@
 """The events of a response as HTTP/1 bytes.
 
-A response that is complete at once gets a Content-Length and leaves as one piece of bytes; one that comes bit by bit is chunked
-for HTTP/1.1, and for HTTP/1.0 ends with the connection.
+A response that is complete at once gets a Content-Length and is written as one piece of bytes. A response in parts is chunked for
+HTTP/1.1, and ends with the connection for HTTP/1.0.
 
-* Nothing leaves that would be read as more than one message: names are tokens, and a head has exactly as many line ends as
+* No output can be read as more than one message: names are tokens, and a head has exactly as many line ends as
   lines. A response that breaks this raises InvalidResponse before a byte of it is written (the caller answers 500).
 * `Connection: close` is sent whenever we will close.
 
@@ -28,7 +28,7 @@ from interface_server.http.response import (
 )
 from interface_server.http.status_lines import STATUS_LINES
 
-#: Of a whole response that is joined into one piece of bytes; what is larger is written in pieces, uncopied.
+#: Up to this size a whole response is joined into one piece of bytes; a larger one is written in pieces, uncopied.
 JOINED_SIZE_BYTES_MAX = 16 * 1024
 HEAD_REMEMBERED_SIZE_BYTES_MAX = 1024
 HEADS_REMEMBERED_MAX = 1024
@@ -51,7 +51,7 @@ class RenderedHeadCache:
         self._remembered: dict[int, tuple[int, Fields, bytes, bytes]] = {}
 
     def lookup(self, events: Sequence[Event]) -> bytes | None:
-        """All bytes of a response to a request that is `Head.fast_path`, if `events` are all of it and it is remembered."""
+        """The bytes of a whole response, if its head is remembered; else None. Only for a request that is `Head.fast_path`."""
         if len(events) != 2:
             return None
         start, end = events

@@ -15,11 +15,11 @@ class Phase(Enum):
     IDLE = auto()  # no request is under way, and nothing of the next one is here
     HEAD = auto()  # a head has begun to come
     EXCHANGE = auto()  # a request is under way: its body comes, or its response goes, or both
-    LINGERING = auto()  # our last byte is written; what still comes is thrown away
+    LINGERING = auto()  # our last byte is written; incoming bytes are dropped
     GONE = auto()  # the socket is closed, or closing, or belongs to another protocol
 
 
-# A member of an Enum is found by a slow way through its class: these stand on the way of every request.
+# The lookup of an Enum's member through its class is slow, and every request needs these.
 IDLE, HEAD, EXCHANGE, LINGERING, GONE = Phase
 
 #: Every legal move. An answer of our own may end an exchange that has no head, so LINGERING and GONE follow each phase but GONE.

@@ -24,7 +24,7 @@ class Pipeline:
         self._replaying = False
 
     def take(self, begins: bool, call: Callable[..., None], *args: Any) -> None:
-        """Make the call now if nothing stands before it, else in `go_on`."""
+        """Make the call now if none waits before it, else in `go_on`."""
         if self.waiting or (begins and not self._free()):
             if self.waiting is None:
                 self.waiting = deque()
@@ -33,7 +33,7 @@ class Pipeline:
             call(*args)
 
     def go_on(self) -> None:
-        """Make the calls that may be made now. A call may itself end the exchange: the loop goes on, not deeper."""
+        """Make the calls that may be made now. A call may end the exchange: the loop continues, without recursion."""
         if self._replaying or not self.waiting:
             return
         self._replaying = True

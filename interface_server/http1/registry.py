@@ -28,16 +28,16 @@ class Registered(Protocol):
 
 
 class Http1Registry:
-    """The connections that exist, with what they share."""
+    """The connections that exist, and their shared context."""
 
     __slots__ = ("connections", "context", "heads", "unread")
 
     def __init__(self, context: ServerContext) -> None:
         self.context = context
         self.heads = RenderedHeadCache(context.default_headers)
-        #: Those that speak HTTP; one that became a WebSocket has left.
+        #: Connections with HTTP; one that became a WebSocket is removed.
         self.connections: set[Registered] = set()
-        #: Those with a socket that is not read at present, so that its end must be looked for.
+        #: Connections whose socket is not read at present, so that its end must be watched for.
         self.unread: set[Registered] = set()
         context.ticker.add(self._check_timeouts)
 
@@ -48,7 +48,7 @@ class Http1Registry:
     def drain(self) -> bool:
         """Keep no connection any longer than its exchange: idle ones are closed now, the others send `close`.
 
-        True: new ones are left, and their first request may be on its way. Call it again.
+        Returns True if new ones are left, since their first request may be on its way: call it again.
         """
         self.context.draining = True
         new = [connection for connection in tuple(self.connections) if connection.close_if_idle()]
@@ -59,7 +59,7 @@ class Http1Registry:
         return [connection.exchange for connection in self.connections if connection.exchange.is_event_stream()]
 
     def abort_all(self) -> None:
-        """Cut off whatever is left: the time to finish is over. Each exchange under way is left."""
+        """Cut off all remaining connections: the time to finish is over. Each exchange under way is left."""
         for connection in tuple(self.connections):
             connection.cut_off()
 

@@ -1,7 +1,7 @@
-"""The request side of an HTTP/1 connection: bytes to the parser, and what it makes of them to the exchange, in order.
+"""The request side of an HTTP/1 connection: passes bytes to the parser, and parsed requests to the exchange, in order.
 
-* One exchange at a time. What a client sends ahead (pipelining) waits: a small part of a read in `pipeline`, the rest of that
-  read unparsed in `_unparsed`, and the socket is not read meanwhile. It waits too while the former response has not left.
+* One exchange at a time. Requests that a client sends ahead (pipelining) wait: a small part of a read in `pipeline`, the rest of that
+  read unparsed in `_unparsed`, and the socket is not read meanwhile. They wait too while the former response has not left.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from interface_server.http1.pipeline import Pipeline
 from interface_server.transport.transport import Transport
 
 #: Parsed at once, but for the inside of a body. Requests take twenty times their bytes once they are parsed, and some are
-#: answered on the spot: what one client has sent ahead must neither fill our memory nor hold up the others.
+#: answered on the spot: requests that one client has sent ahead must neither fill our memory nor hold up the others.
 PARSE_SIZE_BYTES_MAX = 16 * 1024
 #: Why the socket is not read, as bits: the application's window is used up; the client is ahead of its responses; the client
 #: has closed its own direction, and waits for the answer to a complete request.
@@ -40,13 +40,13 @@ class Connection(Protocol):
     write_paused: bool  #: the write buffer is above its mark
 
     def enter(self, phase: Phase, deadline: float) -> None:
-        """The next phase. deadline: loop.time() at which it is late."""
+        """Enter the next phase. deadline: loop.time() at which it is late."""
 
     def reading_stopped(self) -> None:
-        """The socket is not read from now on: its end must be looked for."""
+        """Watch for the end of the socket, which is not read from now on."""
 
     def reading_resumed(self) -> None:
-        """The socket is read again."""
+        """Stop that watch: the socket is read again."""
 
     def upgrade(self, scope: Event, remaining_bytes: bytes) -> None:
         """Hand the transport over to a WebSocket."""
@@ -162,7 +162,7 @@ class RequestReader:
             self._connection.exchange.forward(self._take_parts() if self._parts else b"", more=False)
 
     def _take_parts(self) -> bytes:
-        """All parts of the body that one read brought; a single one is not copied."""
+        """Remove and return all parts of the body in one read; a single one is not copied."""
         parts, self._parts = self._parts, []
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
@@ -190,7 +190,7 @@ class RequestReader:
         return self._unparsed != b""
 
     def go_on(self) -> None:
-        """Hand on what waits: the former response is complete, or the write buffer is below its mark."""
+        """Hand on the waiting parts: the former response is complete, or the write buffer is below its mark."""
         if self.pipeline.waiting:
             self.pipeline.go_on()
             self._settle()
@@ -266,6 +266,5 @@ class RequestReader:
         self._parser.close()
 
     def break_cycles(self) -> None:
-        """Break the reference cycles with the parser and the pipeline, so that a closed reader is freed at once, not by the garbage
-        collector."""
+        """Break the reference cycles with parser and pipeline: a closed reader is freed at once, not by the garbage collector."""
         del self._parser, self.pipeline

@@ -22,13 +22,13 @@ class Connection(Protocol):
     write_paused: bool  #: the write buffer is above its mark
 
     def response_began(self) -> None:
-        """The application has answered in time."""
+        """Stop the timeout: the application has answered in time."""
 
     def expect_response(self, within_s: float) -> None:
         """See `ResponseSink.expect_response`."""
 
     def end_exchange(self, keep_alive: bool) -> None:
-        """The response is complete. keep_alive: another request may follow."""
+        """End the exchange: the response is complete. keep_alive: another request may follow."""
 
     def close(self) -> None:
         """Close once all is written."""

@@ -1,4 +1,4 @@
-"""Finds clients that are too slow for what groups and third parties send them.
+"""Finds clients that are too slow for messages of groups and third parties.
 
 A burst does not make a client slow: it has had no time to read what comes in one turn of the loop. The measure is the age of the oldest
 byte that a client has not taken. All bytes that wait at one moment must be acknowledged within the timeout, and then all bytes that wait

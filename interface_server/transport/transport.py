@@ -136,7 +136,7 @@ class Transport(asyncio.Protocol):
         self.uv.abort()
 
     def reset(self, after_writing: bool = False) -> None:
-        """Close so that the peer cannot take it for an orderly end (RST rather than FIN, where there is such a thing).
+        """Close so that the peer cannot take it for an orderly end: by RST rather than FIN, where they exist.
 
         after_writing: our buffer goes to the kernel first, but what waits there may still be lost.
         """

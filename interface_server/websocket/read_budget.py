@@ -27,7 +27,7 @@ class ReadBudget:
         self._waiting: deque[Callable[[], None]] = deque()
 
     def has_time(self) -> bool:
-        """True if part of a long read may be parsed now, which is always so for the first read in a turn."""
+        """True if part of a long read may be parsed now. Always True for the first read in a turn."""
         now = perf_counter()
         if self._ends is None:
             self._ends = now + self.time_s
