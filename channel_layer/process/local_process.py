@@ -19,7 +19,7 @@ PID_MAX = 2**31 - 1  #: the largest pid that system calls take; a lease may cont
 
 
 def identity() -> dict[str, Any]:
-    """The fields of a lease about this process: `machine` (boot id and pid namespace), `pid`, `born` (in ticks since the boot)."""
+    """Fields of a lease about this process: `machine` (boot id and pid namespace), `pid`, `born` (in ticks since the boot)."""
     return {"machine": _machine(), "pid": os.getpid(), "born": born(os.getpid())}
 
 

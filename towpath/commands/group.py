@@ -33,7 +33,7 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does it, with a hint if an APP, or the command of another server, stands where the subcommand belongs."""
+        """As click does it, with a hint if an APP or another server's command stands where the subcommand belongs."""
         app = args[1:] if args[0] in SERVE_ELSEWHERE else args if {":", "."} & {*args[0]} else None
         if app is not None:
             ctx.fail(f"No such command {args[0]!r}. Did you mean: towpath serve {' '.join(app) or 'APP'}")

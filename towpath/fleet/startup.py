@@ -1,4 +1,4 @@
-"""When `serve` gives up its start: a process failed in a way that another try cannot mend.
+"""Decides when `serve` gives up its start: a process failed in a way that another try cannot mend.
 
 supervisord starts again what dies. That is right for what once worked, and wrong for what never can; only a monitor of the start can
 tell the two apart. No process is touched here. Processes that fail later: restart_backoff.py.

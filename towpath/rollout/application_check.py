@@ -37,7 +37,7 @@ class SlowLoadNotice:
 
 
 def _scratch() -> IO[bytes]:
-    """A file without a name, in memory where the system can do that: there may be no folder for temporary files."""
+    """A file without a name. In memory where the system can do that, as there may be no folder for temporary files."""
     if hasattr(os, "memfd_create"):
         return os.fdopen(os.memfd_create("towpath-check"), "w+b")
     return tempfile.TemporaryFile("w+b")

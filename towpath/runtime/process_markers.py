@@ -27,7 +27,7 @@ OUR_SOCKET = "our socket"
 
 
 def enter() -> None:
-    """Prepare this process, first of all: raise its descriptor limit; under `serve`, record it and let it end with its parent."""
+    """Called first by every process of ours. Raises its descriptor limit; under `serve`, records it and lets it end with its parent."""
     raise_descriptor_limit()
     if not _own_names():
         return

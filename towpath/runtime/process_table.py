@@ -1,4 +1,4 @@
-"""The processes of a `serve`: supervisord's facts about each, joined with the markers that each has left in the run folder."""
+"""The processes of a `serve`: supervisord's facts about each, joined with its markers in the run folder."""
 
 from __future__ import annotations
 

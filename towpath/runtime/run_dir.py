@@ -305,7 +305,7 @@ def _make_ours(folder: PrivateFolder) -> None:
 
 
 def _made(folder: PrivateFolder) -> int | None:
-    """The number of folders at the end of its path that were made for it; None if not marked as ours."""
+    """The number of folders at the end of its path that were made for it. None if it is not marked as ours."""
     text = process_markers.read_marker(folder, MARKER) or ""
     return int(text) if text.isascii() and text.isdecimal() else None
 

@@ -1,4 +1,4 @@
-"""The output of `serve` before APP is known to load: nothing at first, then the greeting and all held log lines.
+"""The output of `serve` before APP is known to load: first nothing, then the greeting and held log lines.
 
 The first worker that has loaded APP is the proof of it. If none can, one sentence about that is all there is to show, below the log
 lines of the process that found it out. After a few seconds every line is shown as it comes.

@@ -181,7 +181,7 @@ class AsgiHost:
         self._loop.call_soon(self._announce_place)
 
     def _announce_place(self) -> None:
-        """Announce a place, if one is free now: a response that is complete in the turn in which it starts frees none."""
+        """Announce a place if one is free now. A response that is complete in the turn in which it starts frees none."""
         if self._capacity.free > 0:
             self._announce_capacity()
         else:

@@ -72,8 +72,9 @@ def http_step(stage: HttpStage, event: Any) -> Step:
 
 @dataclass(slots=True)
 class DiscardedEvents:
-    """Counts the events that an application sends to a client that has left. since: the time of the first, in seconds.
+    """Counts the events that an application sends to a client that has left.
 
+    since: the time of the first, in seconds.
     finite: the response has announced its length. A file is read to its end, since what the application does afterwards
     (removing a temporary file) is worth more than the reading that would be saved.
     """

@@ -1,4 +1,4 @@
-"""One worker's part in spreading WebSockets over all workers: when it defers, and how many it hands over.
+"""One worker's part in spreading WebSockets over all workers: when it defers, and what it hands over.
 
 placement.py and rebalancing.py decide. This file gives them the figures, twice a second, and asks WebSockets to leave.
 """
