@@ -1,8 +1,8 @@
 """Session affinity: `--sticky` keeps the connections of a client with one worker.
 
-Applications that keep sessions in their process need it. With `cookie` a worker that is new to the client sets a cookie with its
-name, and the client returns it. With `address` a client is recognized by its address, and stores nothing: interface servers agree
-on a first worker by rendezvous hashing, and remember the worker that took the client.
+Applications that keep sessions in their process need it. With `cookie` the response of a worker that is new to the client gets a
+cookie with the worker's name, and the client returns it. With `address` a client is recognized by its address, and stores
+nothing: interface servers agree on a first worker by rendezvous hashing, and remember the worker that took the client.
 
 If the worker of a client is gone, any other takes the client, and is its worker from then on. No I/O here. PROTOCOL.md, "Affinity".
 """
