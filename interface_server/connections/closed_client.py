@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from channel_layer.protocol.events import Event
+from interface_server.connections.connection import Connection
 from interface_server.connections.interfaces import EndReason, Upstream
 from interface_server.connections.services import ConnectionServices
 from interface_server.groups.interfaces import PushedMessage
@@ -18,14 +19,9 @@ from interface_server.groups.interfaces import PushedMessage
 class ClosedConnection(Upstream, Protocol):
     """The connection of a client that has closed."""
 
-    epoch: int
-    waiting: list[tuple[Event, int]] | None
+    connection: Connection
     leaving: tuple[int, str]
     services: ConnectionServices
-
-    @property
-    def accepted_here(self) -> bool:
-        """True if the instance of this epoch has accepted it."""
 
 
 class ClosedClient:
@@ -38,11 +34,11 @@ class ClosedClient:
 
     def adopted(self) -> None:
         """Disconnect an instance that does not accept in time: no socket is left that could end the wait."""
-        self._upstream.services.after_accept_timeout(self._accept_overdue, self._upstream.epoch)
+        self._upstream.services.after_accept_timeout(self._accept_overdue, self._upstream.connection.epoch)
 
     def _accept_overdue(self, epoch: int) -> None:
         upstream = self._upstream
-        if epoch == upstream.epoch and upstream.owned and not upstream.accepted_here:
+        if epoch == upstream.connection.epoch and upstream.owned and not upstream.connection.accepted_here:
             upstream.leave(*upstream.leaving)
 
     def disconnect_if_delivered(self) -> None:
@@ -51,7 +47,7 @@ class ClosedClient:
         It must accept first: after the disconnect its accept would fail.
         """
         upstream = self._upstream
-        if upstream.accepted_here and not upstream.waiting:
+        if upstream.connection.accepted_here and not upstream.connection.waiting:
             upstream.leave(*upstream.leaving)
 
     @property

@@ -77,7 +77,6 @@ class Connection(Link):
         "opening",
         "owner",
         "placed",
-        "reading_paused",
         "resume",
         "started",
         "state",
@@ -110,7 +109,6 @@ class Connection(Link):
         #: Events from the client for which there was no owner or no room.
         self.waiting: list[tuple[Event, int]] | None = None
         self.waiting_bytes = 0
-        self.reading_paused = False  # the client's side was asked to stop reading
         self.placed = self.came = (
             0  # messages that its instance sends by the layer: places in its packets, and messages to groups that came
         )

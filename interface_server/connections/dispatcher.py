@@ -28,7 +28,7 @@ from interface_server.connections.interfaces import Client
 from interface_server.connections.pending_queue import PendingQueue
 from interface_server.connections.queue_log import QueueLog
 from interface_server.connections.redis_outage import connections_to_end_after_outage
-from interface_server.connections.transitions import IllegalMove, State, Trigger
+from interface_server.connections.transitions import IllegalMove, Trigger
 from interface_server.connections.upstream import UpstreamConnection
 from interface_server.groups.deliveries import Deliveries
 from interface_server.groups.dropped_messages import DroppedMessages
@@ -124,8 +124,9 @@ class Dispatcher:
             self._own.listed(self.node.peer_leases)
         self._queue_log.check(now)
         since_renewal_s = self.node.since_last_renewal_s(now)
-        for held in connections_to_end_after_outage(self._connections.values(), since_renewal_s, self._settings):
-            held.apply(Trigger.OUTAGE)
+        held = (upstream.connection for upstream in self._connections.values())
+        for connection in connections_to_end_after_outage(held, since_renewal_s, self._settings):
+            self._connections[connection.number].apply(Trigger.OUTAGE)
         self._report()
 
     def _report(self) -> None:
@@ -141,12 +142,11 @@ class Dispatcher:
         """See `Backend.open`."""
         window = self.budget.grant()
         self._opened += 1
-        request = (scope, body, more_body, expect_continue)
-        upstream = UpstreamConnection(self, client, self._opened, request, window)
-        self._connections[upstream.number] = upstream
-        self._websockets += upstream.kind == "websocket"
+        upstream = UpstreamConnection(self, client, self._opened, (scope, body, more_body, expect_continue), window)
+        self._connections[self._opened] = upstream
+        self._websockets += upstream.connection.kind == "websocket"
         if self.affinity is not None:
-            upstream.tie = self.affinity.tie(scope.event)
+            upstream.connection.tie = self.affinity.tie(scope.event)
         self.queue.put(upstream)
         return upstream
 
@@ -174,10 +174,10 @@ class Dispatcher:
         upstream = self._connections.pop(number, None)
         if upstream is None:
             return
-        self.budget.granted_bytes -= upstream.incoming.window  # `give_back`, without a call for each request
-        self._websockets -= upstream.kind == "websocket"
-        if upstream.owner is not None:
-            self.node.release_peer(upstream.owner)
+        self.budget.granted_bytes -= connection.incoming.window  # `give_back`, without a call for each request
+        self._websockets -= connection.kind == "websocket"
+        if connection.owner is not None:
+            self.node.release_peer(connection.owner)
         else:
             self._timeouts.end(number)
         if number in self.deliveries.held:
@@ -203,7 +203,7 @@ class Dispatcher:
                     self._handlers[kind](sender, packet)
                     continue
                 upstream = self._connections.get(packet[1])
-                if upstream is not None and upstream.is_from_owner(sender, packet[2]):
+                if upstream is not None and upstream.connection.is_from_owner(sender, packet[2]):
                     receive(upstream, packet)
                 else:
                     self._stale(sender, packet)
@@ -221,7 +221,7 @@ class Dispatcher:
         """Treat a malformed packet of an owner as a loss. From any other sender it damages no connection."""
         number = INTERFACE_SERVER.connection_of(packet)
         upstream = None if number is None else self._connections.get(number)
-        if upstream is not None and upstream.is_from_owner(sender, packet[2]):
+        if upstream is not None and upstream.connection.is_from_owner(sender, packet[2]):
             upstream.on_malformed()
 
     def on_group_message(self, group: str, event: Event) -> None:
@@ -236,13 +236,13 @@ class Dispatcher:
     def on_dead(self, node: str) -> None:
         """See `Receiver.on_dead`."""
         self.queue.worker_died(node)  # first: connections that are opened again below are not for this worker
-        held = [upstream for upstream in self._connections.values() if upstream.owner == node]
+        held = [upstream for upstream in self._connections.values() if upstream.connection.owner == node]
         if held:
-            requests = [upstream.client.request for upstream in held if upstream.kind != "websocket"]
+            requests = [upstream.client.request for upstream in held if upstream.connection.kind != "websocket"]
             log.warning("%s", in_hand(node, requests, len(held) - len(requests)))
         for upstream in held:
             self.deliveries.owner_lost(upstream)
-            if upstream.owner != node or upstream.state is not State.OWNED:
+            if upstream.connection.owner != node or not upstream.owned:
                 continue  # its last packets have ended that
             upstream.on_owner_died(self._loop.time())
 
@@ -271,14 +271,14 @@ class Dispatcher:
 
     def _adopted(self, sender: str, packet: list[Any]) -> None:
         upstream = self._connections.get(packet[1])
-        if upstream is not None and upstream.epoch == packet[2] and upstream.owner is None:
+        if upstream is not None and upstream.connection.epoch == packet[2] and upstream.connection.owner is None:
             upstream.on_adopted(sender, packet[3])
-        elif upstream is None or not upstream.is_from_owner(sender, packet[2]):
+        elif upstream is None or not upstream.connection.is_from_owner(sender, packet[2]):
             self._stale(sender, packet)
 
     def _refused(self, sender: str, packet: list[Any]) -> None:
         upstream = self._connections.get(packet[1])
-        if upstream is None or upstream.epoch != packet[2] or upstream.owner is not None:
+        if upstream is None or upstream.connection.epoch != packet[2] or upstream.connection.owner is not None:
             self._stale(sender, packet)
             return
         if packet[3] == AdoptionRefusal.LEAVING and self._own is not None:
@@ -291,7 +291,7 @@ class Dispatcher:
             self.counters["dropped.no_such_channel"] += 1
         elif not packet[2]:
             self.deliveries.send(upstream, packet[3], 0)
-        elif upstream.is_from_owner(sender, packet[2]):
+        elif upstream.connection.is_from_owner(sender, packet[2]):
             self.deliveries.send(upstream, packet[3], packet[4])
         else:
             self.counters["packets.stale"] += 1  # of an earlier instance: read a second time

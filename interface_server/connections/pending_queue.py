@@ -15,13 +15,11 @@ from channel_layer.messaging.channel_writer import ChannelWriter, EnqueueListene
 from channel_layer.node import Node
 from channel_layer.protocol import packets
 from channel_layer.protocol.codec import pack
-from channel_layer.protocol.flow_control import Incoming
 from channel_layer.protocol.keys import CHANNEL_OF_KIND
 from channel_layer.redis.connection import Answer
 from channel_layer.settings import RedisSettings
-from interface_server.affinity.affinity import Tie
 from interface_server.affinity.worker_channels import WorkerChannels
-from interface_server.connections.connection import Opening
+from interface_server.connections.connection import Connection
 from interface_server.connections.queue_timeouts import QueueTimeouts
 from interface_server.connections.transitions import Trigger
 
@@ -31,23 +29,12 @@ log = logging.getLogger("towpath.interface")
 class QueuedConnection(EnqueueListener, Protocol):
     """A connection, as the queue uses it."""
 
-    number: int
-    epoch: int
-    kind: str
-    expects_continue: bool
-    incoming: Incoming
-    opening: Opening | None
-    state_blob: object
-    tie: Tie | None
+    connection: Connection
     writer: ChannelWriter
     """The writer by which it was queued last; set by the queue."""
     entry_id: bytes | None
     """Its id on the shared channel, once it is known."""
     entry_size: int
-
-    @property
-    def accepted(self) -> bool:
-        """True for an open WebSocket, which waits for its next owner."""
 
     def apply(self, trigger: Trigger) -> None:
         """Move by the table of states, and carry out its action."""
@@ -78,8 +65,9 @@ class PendingQueue:
         self._era = ""
         self._loop = asyncio.get_running_loop()
 
-    def put(self, connection: QueuedConnection) -> None:
-        """Queue `connection`. The outcome comes by its `opened`."""
+    def put(self, queued: QueuedConnection) -> None:
+        """Queue the connection. The outcome comes by its `opened`."""
+        connection = queued.connection
         assert connection.opening is not None
         accepted = connection.epoch > 1 and connection.accepted  # a call less for each request
         scope, body, more_body = connection.opening
@@ -97,46 +85,47 @@ class PendingQueue:
                 {"state": connection.state_blob} if accepted else None,
             )
         )
-        connection.writer = writer = self._requeue_writer if accepted else self._writer_for(connection)
-        connection.entry_id, connection.entry_size = None, writer.entry_size_bytes(packed)
+        queued.writer = writer = self._requeue_writer if accepted else self._writer_for(connection)
+        queued.entry_id, queued.entry_size = None, writer.entry_size_bytes(packed)
         self.timeouts.begin(connection.number, accepted, self._loop.time())
-        writer.open(packed, connection, connection.epoch)
+        writer.open(packed, queued, connection.epoch)
 
-    def put_again(self, connection: QueuedConnection) -> None:
-        """Queue `connection` for its next epoch."""
+    def put_again(self, queued: QueuedConnection) -> None:
+        """Queue the connection for its next epoch."""
         self._counters["connection.requeued"] += 1
-        self.put(connection)
+        self.put(queued)
 
-    def await_outcome(self, connection: QueuedConnection) -> None:
-        """Wait for an adoption: it is not known whether `connection` is queued. A live worker that took it adopts it soon."""
-        self.timeouts.await_outcome(connection.number, self._loop.time())
+    def await_outcome(self, queued: QueuedConnection) -> None:
+        """Wait for an adoption: it is not known whether the connection is queued. A live worker that took it adopts it soon."""
+        self.timeouts.await_outcome(queued.connection.number, self._loop.time())
 
-    def withdraw(self, connection: QueuedConnection, if_gone: Trigger | None = None) -> None:
-        """Take the entry of `connection` back, if its id is known. if_gone: the trigger if the entry is not there."""
-        if connection.entry_id is None:
+    def withdraw(self, queued: QueuedConnection, if_gone: Trigger | None = None) -> None:
+        """Take the entry of the connection back, if its id is known. if_gone: the trigger if the entry is not there."""
+        if queued.entry_id is None:
             return
+        connection = queued.connection
         epoch = connection.epoch
 
         def answered(answer: Answer) -> None:
             trigger = Trigger.WITHDRAWN if answer == 1 else if_gone
             if trigger is not None and epoch == connection.epoch:
-                connection.apply(trigger)
+                queued.apply(trigger)
 
-        connection.writer.withdraw(connection.entry_id, connection.entry_size, answered)
+        queued.writer.withdraw(queued.entry_id, queued.entry_size, answered)
 
-    def recheck(self, connection: QueuedConnection) -> None:
+    def recheck(self, queued: QueuedConnection) -> None:
         """Take the entry back if Redis still has it. Once taken back, no worker has it, nor ever will."""
-        if connection.entry_id is None:
-            connection.apply(Trigger.REDIS_EMPTY)
+        if queued.entry_id is None:
+            queued.apply(Trigger.REDIS_EMPTY)
         else:
-            self.withdraw(connection, if_gone=Trigger.REDIS_EMPTY)
+            self.withdraw(queued, if_gone=Trigger.REDIS_EMPTY)
 
     def check_timeouts(self, now: float) -> None:
         """End the waits that are over."""
         for number in self.timeouts.due(now):
-            if (connection := self._connections.get(number)) is not None:
+            if (queued := self._connections.get(number)) is not None:
                 self._counters["queue.timeout"] += 1
-                connection.apply(Trigger.WAIT_OVER)
+                queued.apply(Trigger.WAIT_OVER)
 
     def recheck_queued(self) -> None:
         """Redis has lost data: recheck the entry of each connection that waits."""
@@ -162,11 +151,11 @@ class PendingQueue:
             return
         self._own.died(worker)
         for number in self.timeouts.queued():
-            connection = self._connections[number]
-            known = connection.entry_id is not None  # else `opened` brings its id
-            if connection.writer.worker == worker and known:
-                self.recheck(connection)
+            queued = self._connections[number]
+            known = queued.entry_id is not None  # else `opened` brings its id
+            if queued.writer.worker == worker and known:
+                self.recheck(queued)
 
-    def _writer_for(self, connection: QueuedConnection) -> ChannelWriter:
+    def _writer_for(self, connection: Connection) -> ChannelWriter:
         own = None if self._own is None else self._own.writer(connection.tie, connection.kind)
         return own or self._writers[connection.kind]

@@ -7,18 +7,15 @@ PROTOCOL.md, "When Redis comes back"; P9.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypeVar
 
 from interface_server.connections.connection import Connection
 from interface_server.connections.transitions import State
 from interface_server.settings import InterfaceSettings
 
-AConnection = TypeVar("AConnection", bound=Connection)
-
 
 def connections_to_end_after_outage(
-    connections: Iterable[AConnection], since_last_renewal_s: float, settings: InterfaceSettings
-) -> list[AConnection]:
+    connections: Iterable[Connection], since_last_renewal_s: float, settings: InterfaceSettings
+) -> list[Connection]:
     """since_last_renewal_s: since the last renewal of our lease. One is due each second, so less than a TTL proves nothing."""
     if since_last_renewal_s <= max(settings.redis_outage_timeout_s, settings.redis.lease_ttl_s):
         return []

@@ -1,7 +1,7 @@
 """One connection between its client and its worker: carries out what `connection.py` decides.
 
-`client` holds the socket, `services` lead to workers and to Redis. A subclass of the core rather than an object beside it: one
-object per connection, for the sake of its memory.
+`client` holds the socket, `services` lead to workers and to Redis, and `connection` is the core. Others read the core directly:
+properties that forward to it would be calls on the way of every request.
 """
 
 from __future__ import annotations
@@ -61,72 +61,75 @@ _OWNED, _DONE, _FLOW = State.OWNED, State.DONE, Action.FLOW  # see connection.py
 _NEXT, _LOST = Order.NEXT, Order.LOST
 
 
-class UpstreamConnection(Connection):
+class UpstreamConnection:
     """Implements `Upstream` for the client's side, `QueuedConnection` for the queue, and `Recipient` for groups."""
 
-    __slots__ = ("client", "entry_id", "entry_size", "leaving", "services", "writer")
+    __slots__ = ("client", "connection", "entry_id", "entry_size", "leaving", "reading_paused", "services", "writer")
 
     def __init__(
         self, services: ConnectionServices, client: Client, number: int, request: Request, window: int
     ) -> None:
         """window: as for `Connection`."""
-        super().__init__(number, request, window)
+        self.connection = Connection(number, request, window)
         self.services = services
         self.client = client
         self.writer: ChannelWriter  # the way on which it was queued last
         self.entry_id: bytes | None = None  # on the shared channel, once it is known
         self.entry_size = 0
         self.leaving = LOST
+        self.reading_paused = False  # the client's side was asked to stop reading
 
     @property
     def channel(self) -> str:
         """The reply channel."""
-        return reply_channel(self.services.name, self.number)
+        return reply_channel(self.services.name, self.connection.number)
 
     # -- from the client's side
 
     @property
     def owned(self) -> bool:
         """See `Upstream.owned`."""
-        return self.state is _OWNED
+        return self.connection.state is _OWNED
 
     def forward(self, event: Event, size_bytes: int) -> bool:
         """See `Upstream.forward`."""
-        packet = self.offer(event, size_bytes)
+        connection = self.connection
+        packet = connection.offer(event, size_bytes)
         if packet is not None:
             self._post(packet)
-            if self.outgoing.has_credit:
+            if connection.outgoing.has_credit:
                 return True
-        elif self.may_read:
+        elif connection.may_read:
             return True
         self.reading_paused = True
         return False
 
     def delivered(self, size_bytes: int) -> None:
         """See `Upstream.delivered`."""
-        if self.owner is None:
-            self.incoming.consumed += size_bytes  # between two owners: the window of the next one counts it
+        connection = self.connection
+        if connection.owner is None:
+            connection.incoming.consumed += size_bytes  # between two owners: the window of the next one counts it
             return
-        total = self.incoming.consume(size_bytes, self.services.budget)
+        total = connection.incoming.consume(size_bytes, self.services.budget)
         if total is not None:
-            self.services.post(self.owner, self.credit(total))
+            self.services.post(connection.owner, connection.credit(total))
 
     def leave(self, code: int = ABNORMAL, reason: str = "") -> None:
         """See `Upstream.leave`."""
         self.leaving = (code, reason)
-        if code != ABNORMAL and self.has_undelivered_events and not self.services.draining:
+        if code != ABNORMAL and self.connection.has_undelivered_events and not self.services.draining:
             self.client, self.reading_paused = ClosedClient(self), True
-            self.incoming.consumed = (
-                self.delivered_bytes
-            )  # what was on its way when it closed takes no part of the window any more
+            # What was on its way when it closed takes no part of the window any more.
+            self.connection.incoming.consumed = self.connection.delivered_bytes
             return
         self.apply(Trigger.LEFT)
 
     def complete(self) -> None:
         """See `Upstream.complete`."""
-        if self.state is _OWNED:  # the move of the table, without a look-up: this ends every exchange
-            self.state = AFTER_COMPLETE
-            self.services.remove(self)
+        connection = self.connection
+        if connection.state is _OWNED:  # the move of the table, without a look-up: this ends every exchange
+            connection.state = AFTER_COMPLETE
+            self.services.remove(connection)
         else:
             self.apply(Trigger.COMPLETE)
 
@@ -134,19 +137,19 @@ class UpstreamConnection(Connection):
 
     def is_pending(self, epoch: int) -> bool:
         """See `EnqueueListener.is_pending`."""
-        return epoch == self.epoch and self.state is not _DONE
+        return epoch == self.connection.epoch and self.connection.state is not _DONE
 
     def opened(self, epoch: int, outcome: bytes | Outcome) -> None:
         """The answer to `open`."""
-        if epoch != self.epoch:
+        if epoch != self.connection.epoch:
             return
         if isinstance(outcome, Outcome):
             self.apply(_TRIGGER_OF_OUTCOME[outcome])
             return
         self.entry_id = outcome
-        if self.state in (_DONE, State.OVERDUE):
+        if self.connection.state in (_DONE, State.OVERDUE):
             self.services.queue.withdraw(self)  # the client left, or its wait was over, before we knew what to withdraw
-        elif self.writer.abandoned and self.state is State.QUEUED:
+        elif self.writer.abandoned and self.connection.state is State.QUEUED:
             self.services.queue.recheck(self)  # the only reader of this channel died in between
 
     def on_refused(self, why: int) -> None:
@@ -155,8 +158,8 @@ class UpstreamConnection(Connection):
 
     def on_adopted(self, owner: str, window: int) -> None:
         """A worker has taken it from the queue."""
-        overdue = self.state is State.OVERDUE
-        self.perform(self.adopted(owner, window))
+        overdue = self.connection.state is State.OVERDUE
+        self.perform(self.connection.adopted(owner, window))
         if overdue:  # perhaps it was taken in an earlier life of Redis' data, and what followed is lost
             self.start_resync()
 
@@ -164,40 +167,43 @@ class UpstreamConnection(Connection):
 
     def on_data(self, sequence: int, events: list[Event]) -> None:
         """Events for the client."""
-        order = self.order(sequence)
+        connection = self.connection
+        order = connection.order(sequence)
         if order is _NEXT:
             size_bytes = payload_sizes_bytes(events)
-            if self.tie is not None:
+            if connection.tie is not None:
                 events = self._marked(events)
-            if self.kind == "websocket":
-                self.delivered_bytes += size_bytes
-                if not self.accepted and self.number in self.services.deliveries.held:
+            if connection.kind == "websocket":
+                connection.delivered_bytes += size_bytes
+                if not connection.accepted and connection.number in self.services.deliveries.held:
                     events, size_bytes = self._answer_first(events, size_bytes)
                 else:
                     events = self._filtered(events)
-            elif self.opening is not None:
-                self.drop_opening()
+            elif connection.opening is not None:
+                connection.drop_opening()
             self.client.deliver(events, size_bytes)
         elif order is _LOST:
             self._packets_lost()
 
     def on_credit(self, total: int, consumed: int) -> None:
         """The worker's application has consumed our events up to a sequence, or asked for the first time."""
-        self.takes()
-        self.consumed(consumed)
-        self.outgoing.allow(total)
-        if self.expects_continue:
-            self.expects_continue = False
+        connection = self.connection
+        connection.takes()
+        connection.consumed(consumed)
+        connection.outgoing.allow(total)
+        if connection.expects_continue:
+            connection.expects_continue = False
             self.client.wanted()
         self.flow()
 
     def on_handoff(self, sequence: int, consumed: int) -> None:
         """The worker asks for another owner. consumed: the last sequence that its application has received."""
-        order = self.order(sequence)
+        connection = self.connection
+        order = connection.order(sequence)
         if order is _NEXT:
-            owner = self._post(packets.cancel(self.number, self.epoch, Cancel.MOVED, SERVICE_RESTART))
-            self.perform(self.hand_off(consumed, self.client.mid_message), EndReason.STOPPING)
-            if self.owner is None:
+            owner = self._post(packets.cancel(connection.number, connection.epoch, Cancel.MOVED, SERVICE_RESTART))
+            self.perform(connection.hand_off(consumed, self.client.mid_message), EndReason.STOPPING)
+            if connection.owner is None:
                 self.services.counters["websocket.handed_off"] += 1
                 self.services.release(owner)
         elif order is _LOST:
@@ -205,21 +211,22 @@ class UpstreamConnection(Connection):
 
     def on_close(self, why: int) -> None:
         """The instance is over. why: a Close, or a number that is not known yet."""
-        owner = self.owner
-        if why == Close.NOT_STARTED and self.opening is not None:
+        connection = self.connection
+        owner = connection.owner
+        if why == Close.NOT_STARTED and connection.opening is not None:
             self.apply(Trigger.NOT_STARTED)
         else:
             end_reason = END_REASON_OF_CLOSE.get(
                 why, EndReason.UNKNOWN
             )  # first: a value that cannot be looked up raises here
             trigger = Trigger.STOPPED if why == Close.STOPPING else Trigger.ENDED
-            self.perform(self.transition(trigger), end_reason)
-        if self.owner is None and owner is not None:  # it was opened again, and has this owner no more
+            self.perform(connection.transition(trigger), end_reason)
+        if connection.owner is None and owner is not None:  # it was opened again, and has this owner no more
             self.services.release(owner)
 
     def on_sync(self, count: int, wants_answer: bool) -> None:
         """The worker has sent `count` numbered packets: all of them stand in front of this one, or are lost."""
-        if self.has_lost(count):
+        if self.connection.has_lost(count):
             self._packets_lost()
         elif wants_answer:
             self._resync(wants_answer=False)
@@ -234,18 +241,19 @@ class UpstreamConnection(Connection):
 
     def on_owner_died(self, now: float) -> None:
         """now: monotonic seconds."""
-        owner = self._post(packets.cancel(self.number, self.epoch, Cancel.DEAD))
-        self.perform(self.owner_died(now, self.accepted and self.client.mid_message))
-        if self.owner is None:  # it was opened again
+        connection = self.connection
+        owner = self._post(packets.cancel(connection.number, connection.epoch, Cancel.DEAD))
+        self.perform(connection.owner_died(now, connection.accepted and self.client.mid_message))
+        if connection.owner is None:  # it was opened again
             self.services.release(owner)
 
     def start_resync(self) -> None:
         """Packets may be lost in either direction: let both ends find out."""
-        if self.state is _OWNED:
+        if self.connection.state is _OWNED:
             self._resync(wants_answer=True)
 
     def _resync(self, wants_answer: bool) -> None:
-        for packet in self.resync(wants_answer):
+        for packet in self.connection.resync(wants_answer):
             self._post(packet)
 
     def _packets_lost(self) -> None:
@@ -254,9 +262,10 @@ class UpstreamConnection(Connection):
 
     def _marked(self, events: list[Event]) -> list[Event]:
         """The events with the name of the worker, where they begin the answer: the client keeps it."""
-        assert self.services.affinity is not None and self.tie is not None and self.owner is not None
-        marked = self.services.affinity.marked(events, self.tie, self.owner)
-        self.tie = None
+        connection = self.connection
+        assert self.services.affinity is not None and connection.tie is not None and connection.owner is not None
+        marked = self.services.affinity.marked(events, connection.tie, connection.owner)
+        connection.tie = None
         return marked
 
     def _answer_first(self, events: list[Event], size_bytes: int) -> tuple[list[Event], int]:
@@ -267,9 +276,10 @@ class UpstreamConnection(Connection):
         return self._filtered(events[1:]), size_bytes - answer_size_bytes
 
     def _filtered(self, events: list[Event]) -> list[Event]:
-        resumed = self.accepted and not self.accepted_here
-        events = self.filter_events(events)
-        if resumed and self.accepted_here:
+        connection = self.connection
+        resumed = connection.accepted and not connection.accepted_here
+        events = connection.filter_events(events)
+        if resumed and connection.accepted_here:
             self.services.counters["websocket.resumed"] += 1
             self.services.members.resumed(self)
         return events
@@ -278,27 +288,28 @@ class UpstreamConnection(Connection):
 
     def flow(self) -> None:
         """The owner or its credit has changed: send what may go, then let the client's side read on."""
-        while (packet := self.next_waiting()) is not None:
+        while (packet := self.connection.next_waiting()) is not None:
             self._post(packet)
         if self.reading_paused and isinstance(self.client, ClosedClient):
             self.client.disconnect_if_delivered()
-        elif self.reading_paused and self.may_read:
+        elif self.reading_paused and self.connection.may_read:
             self.reading_paused = False
             self.client.resume()
 
     def apply(self, trigger: Trigger) -> None:
         """Move by the table, and carry out its action."""
-        self.perform(self.transition(trigger))
+        self.perform(self.connection.transition(trigger))
 
     def perform(self, action: Action, end_reason: EndReason | None = None) -> None:
         """Carry out an action of the table."""
+        connection = self.connection
         if action is _FLOW:
-            self.services.adopted(self)
-            if self.kind == "websocket" or self.services.answer_may_be_late:
+            self.services.adopted(connection)
+            if connection.kind == "websocket" or self.services.answer_may_be_late:
                 self.client.adopted()
-            if self.epoch > 1:
+            if connection.epoch > 1:
                 self.delivered(0)  # what the client has taken since we were queued
-            if self.waiting or self.reading_paused:
+            if connection.waiting or self.reading_paused:
                 self.flow()
             return
         if action is Action.OPEN_AGAIN:
@@ -311,9 +322,9 @@ class UpstreamConnection(Connection):
         elif action is Action.WITHDRAW:
             self.services.queue.withdraw(self)
         elif action is Action.CANCEL_OWNER:
-            self._notify_owner(packets.cancel(self.number, self.epoch, Cancel.LEFT, *self.leaving))
-        if self.state is _DONE:
-            self.services.remove(self)
+            self._notify_owner(packets.cancel(connection.number, connection.epoch, Cancel.LEFT, *self.leaving))
+        if connection.state is _DONE:
+            self.services.remove(connection)
             self._end(action, end_reason)
 
     def abort(self) -> None:
@@ -322,20 +333,20 @@ class UpstreamConnection(Connection):
 
     def _end(self, action: Action, end_reason: EndReason | None) -> None:
         if action in _CANCEL_OF_ACTION:
-            self._notify_owner(packets.cancel(self.number, self.epoch, _CANCEL_OF_ACTION[action]))
+            self._notify_owner(packets.cancel(self.connection.number, self.connection.epoch, _CANCEL_OF_ACTION[action]))
         if action is Action.END_AS_REPORTED:
             self.client.end(end_reason or EndReason.FAILED)
-        elif self.accepted and action in _NOT_ACCEPTED:
+        elif self.connection.accepted and action in _NOT_ACCEPTED:
             self.client.end(EndReason.STOPPING)
         elif action in _END_REASON_OF_ACTION:
             self.client.end(_END_REASON_OF_ACTION[action])
 
     def _post(self, packet: packets.Packet) -> str:
         """Send a packet to the owner, which there must be. Its name."""
-        assert self.owner is not None
-        self.services.post(self.owner, packet)
-        return self.owner
+        assert self.connection.owner is not None
+        self.services.post(self.connection.owner, packet)
+        return self.connection.owner
 
     def _notify_owner(self, packet: packets.Packet) -> None:
-        if self.owner is not None:
-            self.services.post(self.owner, packet)
+        if self.connection.owner is not None:
+            self.services.post(self.connection.owner, packet)

@@ -15,7 +15,7 @@ from channel_layer.protocol.events import Event
 from channel_layer.protocol.socket_messages import socket_message
 from interface_server.groups.delivery_order import Held, is_own, may_go
 from interface_server.groups.dropped_messages import DroppedMessages
-from interface_server.groups.interfaces import PushedMessage, Recipient
+from interface_server.groups.interfaces import PushedMessage, Recipient, RecipientState
 
 log = logging.getLogger("towpath.interface")
 
@@ -42,16 +42,16 @@ class Deliveries:
 
     def send(self, recipient: Recipient, event: Event, count: int) -> None:
         """Deliver a message to the reply channel, at once if accepted. count: of its own instance; else 0."""
-        if count and not self._is_next(recipient, count):
+        if count and not self._is_next(recipient.connection, count):
             return
         try:
             pushed = PushedMessage(socket_message(event))
         except InvalidMessage as error:
             self._dropped.log("dropped.push_invalid", recipient.channel, str(error))
             return
-        if recipient.accepted:
+        if recipient.connection.accepted:
             recipient.client.push(pushed)
-        elif recipient.kind == "websocket":
+        elif recipient.connection.kind == "websocket":
             self._hold_for_accept(recipient, pushed)
         else:
             self._drop_without_socket(recipient, pushed)
@@ -69,16 +69,16 @@ class Deliveries:
         if recipient is None:
             return
         origin = pushed.origin  # plain comparisons: this is done for each member of a group
-        if recipient.accepted and (origin is None or origin[0] != number) and number not in self.held:
+        if recipient.connection.accepted and (origin is None or origin[0] != number) and number not in self.held:
             recipient.client.push(pushed)
         else:
             self._in_order(recipient, pushed)
 
     def _in_order(self, recipient: Recipient, pushed: PushedMessage) -> None:
         self._heard(recipient, pushed)
-        if recipient.kind != "websocket":
+        if recipient.connection.kind != "websocket":
             self._drop_without_socket(recipient, pushed)
-        elif recipient.number not in self.held and may_go(recipient, pushed):
+        elif recipient.connection.number not in self.held and may_go(recipient.connection, pushed):
             recipient.client.push(pushed)
         else:
             self._hold(recipient, pushed)
@@ -90,15 +90,15 @@ class Deliveries:
 
     def _heard(self, recipient: Recipient, pushed: PushedMessage) -> None:
         """Record that a message of the recipient's own instance has come."""
-        if is_own(recipient, pushed):
+        if is_own(recipient.connection, pushed):
             assert pushed.origin is not None
-            recipient.came = max(recipient.came, pushed.origin[2])
+            recipient.connection.came = max(recipient.connection.came, pushed.origin[2])
 
     def _hold(self, recipient: Recipient, pushed: PushedMessage) -> None:
         held = self._held_of(recipient)
         if held.size_bytes < self._held_bytes_max:
             held.keep_push(pushed)
-        elif recipient.accepted:  # keeping the order may cost this much memory, and no more
+        elif recipient.connection.accepted:  # keeping the order may cost this much memory, and no more
             held.keep_push(pushed)
             self._give_up(recipient, held)
         else:
@@ -112,20 +112,20 @@ class Deliveries:
             log.warning(text, recipient.channel, held.size_bytes)
 
     def _held_of(self, recipient: Recipient) -> Held:
-        return self.held.setdefault(recipient.number, Held())
+        return self.held.setdefault(recipient.connection.number, Held())
 
     # -- where the two ways meet
 
     def placed(self, recipient: Recipient, count: int, expected: bool) -> None:
         """Record the place of a message of its own instance to a group. expected: the message itself will come here too."""
-        if not self._is_next(recipient, count):
+        if not self._is_next(recipient.connection, count):
             return
-        if expected and not self.deaf and recipient.came < count:
+        if expected and not self.deaf and recipient.connection.came < count:
             self._held_of(recipient).wait_for(count)
         self.release(recipient)
 
     @staticmethod
-    def _is_next(recipient: Recipient, count: int) -> bool:
+    def _is_next(recipient: RecipientState, count: int) -> bool:
         """True if this count is new; False if it was sent again after a reconnect."""
         if count <= recipient.placed:
             return False
@@ -145,7 +145,7 @@ class Deliveries:
         if held is None or held.running or not (held.awaited or held.packets):
             return False
         recipient = self._connections[packet[1]]
-        if not recipient.is_from_owner(sender, packet[2]):
+        if not recipient.connection.is_from_owner(sender, packet[2]):
             return False
         held.keep_packet(sender, packet)
         if held.size_bytes > self._held_bytes_max:
@@ -155,24 +155,24 @@ class Deliveries:
 
     def release(self, recipient: Recipient) -> None:
         """Write the pushes that need not wait any longer."""
-        held = self.held.get(recipient.number)
+        held = self.held.get(recipient.connection.number)
         if held is None:
             return
-        while (pushed := held.next_push(recipient)) is not None:
+        while (pushed := held.next_push(recipient.connection)) is not None:
             recipient.client.push(pushed)
-        self._done(recipient.number, held)
+        self._done(recipient.connection.number, held)
 
     def go_on(self, recipient: Recipient) -> None:
         """Release pushes, and carry out the owner's packets; these may end the connection, or let others wait."""
         self.release(recipient)
-        held = self.held.get(recipient.number)
+        held = self.held.get(recipient.connection.number)
         if held is not None and not held.running:
             self._run(recipient, held)
-            self._done(recipient.number, held)
+            self._done(recipient.connection.number, held)
 
     def _run(self, recipient: Recipient, held: Held) -> None:
         held.running = True
-        while (waited := held.next_packet(recipient)) is not None:
+        while (waited := held.next_packet(recipient.connection)) is not None:
             sender, packet = waited
             self._perform(sender, [packet])
         held.running = False
@@ -194,17 +194,17 @@ class Deliveries:
 
     def _give_up(self, recipient: Recipient, held: Held) -> None:
         self._counters["order.given_up"] += 1
-        held.give_up(recipient)
+        held.give_up(recipient.connection)
 
     def owner_lost(self, recipient: Recipient) -> None:
         """Carry out now the held packets of an owner that is lost."""
-        while (held := self.held.get(recipient.number)) is not None and held.awaited:
-            held.give_up(recipient)
+        while (held := self.held.get(recipient.connection.number)) is not None and held.awaited:
+            held.give_up(recipient.connection)
             self.go_on(recipient)
 
     def discard(self, recipient: Recipient) -> None:
         """Drop all that waits for a recipient in `held`: its connection is done. A waiting `join` or `leave` still gets its answer."""
-        held = self.held.pop(recipient.number)
+        held = self.held.pop(recipient.connection.number)
         self._counters["dropped.push_not_open"] += held.end()
         if not held.running:
             self._run(recipient, held)

@@ -19,7 +19,7 @@ from typing import Any
 
 from channel_layer.protocol.events import payload_size_bytes
 from channel_layer.protocol.packets import JOIN, LEAVE, SEND
-from interface_server.groups.interfaces import PushedMessage, Recipient
+from interface_server.groups.interfaces import PushedMessage, RecipientState
 
 #: The checks, two a second, for which either side waits for the other. They are counted, since a loop that was blocked has checked only
 #: once, and first reads the packets that came meanwhile.
@@ -58,7 +58,7 @@ class Held:
         self.ready.append(pushed)
         self.size_bytes += _push_size_bytes(pushed)
 
-    def next_push(self, recipient: Recipient) -> PushedMessage | None:
+    def next_push(self, recipient: RecipientState) -> PushedMessage | None:
         """Remove and return the next push that may be written now, or None."""
         while self.unplaced and is_placed(recipient, self.unplaced[0]):
             self.ready.append(self.unplaced.popleft())
@@ -80,7 +80,7 @@ class Held:
         self.packets.append((sender, packet, size_bytes))
         self.size_bytes += size_bytes
 
-    def next_packet(self, recipient: Recipient) -> tuple[str, list[Any]] | None:
+    def next_packet(self, recipient: RecipientState) -> tuple[str, list[Any]] | None:
         """Remove and return the next packet that may be carried out now, with its sender, or None."""
         if self.awaited > recipient.came:
             return None
@@ -105,7 +105,7 @@ class Held:
         self.awaited = 0
         return dropped
 
-    def give_up(self, recipient: Recipient) -> None:
+    def give_up(self, recipient: RecipientState) -> None:
         """End the wait of either side for the other."""
         recipient.came = max(recipient.came, self.awaited)
         for pushed in self.unplaced:
@@ -113,18 +113,18 @@ class Held:
                 pushed.origin = None  # no other code reads it
 
 
-def is_own(recipient: Recipient, pushed: PushedMessage) -> bool:
+def is_own(recipient: RecipientState, pushed: PushedMessage) -> bool:
     """True if the connection's present instance has published `pushed`."""
     origin = pushed.origin
     return origin is not None and origin[0] == recipient.number and origin[1] == recipient.epoch
 
 
-def is_placed(recipient: Recipient, pushed: PushedMessage) -> bool:
+def is_placed(recipient: RecipientState, pushed: PushedMessage) -> bool:
     """True if everything that its instance sent before `pushed` has come."""
     return pushed.origin is None or not is_own(recipient, pushed) or pushed.origin[2] <= recipient.placed
 
 
-def may_go(recipient: Recipient, pushed: PushedMessage) -> bool:
+def may_go(recipient: RecipientState, pushed: PushedMessage) -> bool:
     """True if `pushed` may be written now, apart from others that wait before it."""
     return recipient.accepted and is_placed(recipient, pushed)
 

@@ -68,7 +68,7 @@ class GroupMembers:
 
     def published(self, recipient: Recipient, count: int, group: str) -> None:
         """Record the place of a message to `group` among the packets of its instance."""
-        member = self._membership.has(group, recipient.number)
+        member = self._membership.has(group, recipient.connection.number)
         self._deliveries.placed(recipient, count, member and self._node.is_subscribed(group))
 
     def join(self, sender: str, packet: list[Any]) -> None:
@@ -96,14 +96,14 @@ class GroupMembers:
 
     def resumed(self, recipient: Recipient) -> None:
         """Let memberships end soon unless confirmed: another instance has accepted an open socket."""
-        self._loop.call_later(CONFIRMATION_TIMEOUT_S, self._remove_unconfirmed, recipient, recipient.epoch)
+        self._loop.call_later(CONFIRMATION_TIMEOUT_S, self._remove_unconfirmed, recipient, recipient.connection.epoch)
 
     def _remove_unconfirmed(self, recipient: Recipient, epoch: int) -> None:
-        if recipient.epoch == epoch and recipient.owned:
-            for group in self._membership.expire_stale(recipient.number, epoch):
+        if recipient.connection.epoch == epoch and recipient.owned:
+            for group in self._membership.expire_stale(recipient.connection.number, epoch):
                 self._node.unsubscribe(group)
 
     def _knows(self, number: int, epoch: int) -> bool:
         """True if a packet of this epoch is valid. Epoch 0 always is: it is not from the connection's instance."""
         recipient = self._connections.get(number)
-        return recipient is not None and epoch in (0, recipient.epoch)
+        return recipient is not None and epoch in (0, recipient.connection.epoch)

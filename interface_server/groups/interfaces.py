@@ -38,8 +38,8 @@ class Socket(Protocol):
         """
 
 
-class Recipient(Protocol):
-    """One connection that groups and third parties send to."""
+class RecipientState(Protocol):
+    """What the order of messages needs to know of one connection."""
 
     number: int
     epoch: int
@@ -54,6 +54,21 @@ class Recipient(Protocol):
     def accepted(self) -> bool:
         """True if its client has been accepted, by any instance."""
 
+    def is_from_owner(self, sender: str, epoch: int) -> bool:
+        """True if `sender` owns it in this epoch."""
+
+
+class Recipient(Protocol):
+    """One connection that groups and third parties send to."""
+
+    @property
+    def connection(self) -> RecipientState:
+        """Its state. Used directly, as `client` is."""
+
+    @property
+    def client(self) -> Socket:
+        """The client's side. Deliveries use it directly: a call of the recipient would cost for each member of a group."""
+
     @property
     def owned(self) -> bool:
         """True while a worker has it."""
@@ -61,10 +76,3 @@ class Recipient(Protocol):
     @property
     def channel(self) -> str:
         """Its reply channel, `<node>!<number>`."""
-
-    @property
-    def client(self) -> Socket:
-        """The client's side. Deliveries use it directly: a call of the recipient would cost for each member of a group."""
-
-    def is_from_owner(self, sender: str, epoch: int) -> bool:
-        """True if `sender` owns it in this epoch."""

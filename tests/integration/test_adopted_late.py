@@ -22,17 +22,17 @@ async def test_who_is_adopted_late_is_asked_whether_anything_is_lost(redis_setti
         assert redis is not None
         await redis.execute("XADD", keys.inbox(GHOST), "*", "b", b"")
         assert await redis.execute("XDEL", keys.channel("http.request"), client.upstream.entry_id) == 1  # as if taken
-        await until(lambda: client.upstream.state is State.OVERDUE, "its wait to be over")
-        adopted = pack(packets.adopted(client.upstream.number, 1, 1000))
+        await until(lambda: client.upstream.connection.state is State.OVERDUE, "its wait to be over")
+        adopted = pack(packets.adopted(client.upstream.connection.number, 1, 1000))
         await redis.execute("XADD", keys.inbox(server.node.name), "*", "b", join_batch(batch_head(GHOST), [adopted]))
-        await until(lambda: client.upstream.state is State.OWNED, "to be adopted")
+        await until(lambda: client.upstream.connection.state is State.OWNED, "to be adopted")
 
         async def asked() -> list[list[object]]:
             entries = await redis.execute("XRANGE", keys.inbox(GHOST), "-", "+")
             return [packet for _, fields in entries if fields[1] for packet in unpack_batch(fields[1])[1]]
 
         await until_async(asked, "to be asked")
-        assert [packets.SYNC, client.upstream.number, 1, 0, True] in await asked()
+        assert [packets.SYNC, client.upstream.connection.number, 1, 0, True] in await asked()
         client.upstream.leave()
         await until(lambda: server.node._outbox.empty)
         await redis.execute("DEL", keys.inbox(GHOST))

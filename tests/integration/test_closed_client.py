@@ -23,7 +23,7 @@ async def test_an_instance_that_never_accepts_learns_all_the_same_that_its_clien
         await until(lambda: client.events)
         await owner.stop_taking()
         first.downstream.hand_off()
-        await until(lambda: client.upstream.owner is None, "between two owners")
+        await until(lambda: client.upstream.connection.owner is None, "between two owners")
         last_word = {"type": "websocket.receive", "text": "goodbye"}
         client.upstream.forward(last_word, payload_size_bytes(last_word))
         client.upstream.leave(1000, "done")

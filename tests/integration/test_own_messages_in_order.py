@@ -177,7 +177,7 @@ async def test_a_message_that_never_comes_is_not_waited_for_for_long(redis_setti
         instance.send(ACCEPT)
         await owner.layer.group_add("deaf", client.upstream.channel)
         for number in range(1, 101):
-            owner.node.post(server.node.name, packets.published(client.upstream.number, 1, number, "deaf"))
+            owner.node.post(server.node.name, packets.published(client.upstream.connection.number, 1, number, "deaf"))
             instance.send(text(f"word {number}"))
             instance.downstream.flush()
         await until(lambda: len(client.heard) == 101)

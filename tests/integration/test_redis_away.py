@@ -25,7 +25,7 @@ async def test_a_client_that_leaves_while_redis_is_away_is_not_queued_again(own_
         leaves, stays = knock(server), knock(server)
         await asyncio.sleep(0)  # a turn of the loop: what was to be sent is under way
         own_redis.stop()
-        await until(lambda: leaves.upstream.epoch == 2, "to be queued again")
+        await until(lambda: leaves.upstream.connection.epoch == 2, "to be queued again")
         leaves.upstream.leave()
         own_redis.start()
         await until(lambda: stays.upstream.entry_id)
@@ -61,7 +61,7 @@ async def test_whose_lease_could_not_be_looked_at_is_looked_at_later(redis_setti
         assert first is not None
         client.adopted = first.close  # type: ignore[method-assign]  # the question is on its way then
         await until(lambda: server.node._commands.connection not in (None, first), "another connection")
-        assert client.upstream.owner == owner.node.name
+        assert client.upstream.connection.owner == owner.node.name
         await until(lambda: owner.node.name in server.node._peers._deaths.watched())
         client.upstream.leave()
         await until(lambda: not owner.downstreams)
@@ -128,7 +128,7 @@ async def test_a_take_that_was_lost_on_its_way_holds_nobody_up(redis_settings: R
         taker.consumer.adoption.unanswered((server.node.name, 1, 1), asyncio.get_running_loop().time())
         client = knock(server, method=method)
         await until(lambda: client.body == b"hello", "to be served", 10.0)
-    assert client.upstream.epoch == 2
+    assert client.upstream.connection.epoch == 2
     assert len(host.instances) == 1
 
 
@@ -138,12 +138,12 @@ async def test_running_exchanges_wait_for_redis_so_long_and_open_websockets_long
     async with interface(redis_settings, redis_outage_timeout_s=2.0) as server, worker(redis_settings, host):
         exchange, handshake, socket = knock(server), knock(server, "websocket"), knock(server, "websocket")
         await until(lambda: len(host.instances) == 3)
-        opened = next(one for one in host.instances if one.downstream.key[1] == socket.upstream.number)
+        opened = next(one for one in host.instances if one.downstream.key[1] == socket.upstream.connection.number)
         opened.send({"type": "websocket.accept"})
         await until(lambda: socket.events)
         own_redis.stop()
         late = knock(server)
-        await until(lambda: late.end_reason is EndReason.UNAVAILABLE or late.upstream.epoch == 2)
+        await until(lambda: late.end_reason is EndReason.UNAVAILABLE or late.upstream.connection.epoch == 2)
         assert exchange.end_reason is None
         await until(lambda: exchange.end_reason is EndReason.OUTAGE and handshake.end_reason is EndReason.OUTAGE)
         assert socket.end_reason is None
@@ -169,7 +169,7 @@ async def test_who_has_lost_his_worker_waits_for_a_full_redis_and_who_is_new_is_
             server.on_dead(owner.node.name)
             stranger = knock(server)
             await until(lambda: stranger.end_reason is EndReason.UNAVAILABLE, "told")
-            assert (client.end_reason, client.upstream.epoch) == (None, 2)
+            assert (client.end_reason, client.upstream.connection.epoch) == (None, 2)
             redis.config_set("maxmemory", 0)
         await until(lambda: len(host.instances) == 2, "owned again")
         client.upstream.leave()

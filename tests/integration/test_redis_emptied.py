@@ -67,7 +67,10 @@ async def test_what_came_after_redis_was_emptied_is_not_lost_with_it(own_redis: 
         flush(own_redis)
         clients = [knock(server, method="POST") for _ in range(20)]
         await until(lambda: all(client.upstream.entry_id for client in clients), "queued")
-        await until(lambda: all(client.upstream.epoch == 2 and client.upstream.entry_id for client in clients), "again")
+        await until(
+            lambda: all(client.upstream.connection.epoch == 2 and client.upstream.entry_id for client in clients),
+            "again",
+        )
         host = RecordedHost(play=respond)
         async with worker(redis_settings, host):
             await until(lambda: all(client.body == b"hello" for client in clients), "answered", SOON_S)

@@ -40,7 +40,7 @@ async def test_a_message_that_no_socket_can_take_does_not_vanish(
                 "PUBLISH", dispatcher.node.context.keys.group("chat"), content
             )
         for message in NONSENSE:
-            dispatcher.node.post(server.node.name, packets.send(client.upstream.number, message))
+            dispatcher.node.post(server.node.name, packets.send(client.upstream.connection.number, message))
         await dispatcher.layer.group_send("chat", HELLO)
         await until(lambda: client.pushed == [HELLO] and server.counters["dropped.push_invalid"] == 6)
         assert server.node.counters["packets.malformed_batch"] == 2

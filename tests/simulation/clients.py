@@ -77,7 +77,8 @@ class Client:
     def deliver(self, events: Sequence[Event], size_bytes: int) -> None:
         check = self._record.check
         check(
-            len(self.upstream.deaths) <= DEATHS_MAX, f"P6: {self.name} lives though {DEATHS_MAX + 1} owners have died"
+            len(self.upstream.connection.deaths) <= DEATHS_MAX,
+            f"P6: {self.name} lives though {DEATHS_MAX + 1} owners have died",
         )
         check(not self.over, f"{self.name} was given output after its end")
         shown_bytes = sum(map(payload_size_bytes, events))
@@ -152,7 +153,7 @@ class Client:
 
     def _watch_peer(self, instance: int) -> None:
         """The first word of an instance: only a WebSocket that asked for it may meet another one than its first."""
-        check, deaths = self._record.check, self.upstream.deaths
+        check, deaths = self._record.check, self.upstream.connection.deaths
         if self._instance is not None:
             died = deaths != self._deaths
             check(instance > self._instance, f"P2: {self.name} got the output of an earlier instance")
@@ -226,7 +227,7 @@ class Client:
 
     def _look_at_what_waits(self, has_credit: bool) -> None:
         """Between two owners an open socket is read up to a window, and no further."""
-        waiting_bytes = sum(size for _, size in self.upstream.waiting or ())
+        waiting_bytes = sum(size for _, size in self.upstream.connection.waiting or ())
         bound = WINDOW_BYTES + 2 * EVENT_SIZE_BYTES_MAX
         self._record.check(waiting_bytes <= bound, f"P5: {waiting_bytes} bytes up wait: more than a window")
         deaf = self.accepted and not self.upstream.owned and not has_credit and waiting_bytes < WINDOW_BYTES

@@ -47,14 +47,18 @@ def _waiting(world: World, client: Client) -> str:
     if client.upstream is None:
         return f"{name} has not been let in"
     if not client.accepted:
-        return f"hang: {name} has no end ({client.upstream.state.name}, owner {client.upstream.owner})"
+        return f"hang: {name} has no end ({client.upstream.connection.state.name}, owner {client.upstream.connection.owner})"
     bound = [instance for instance in world.instances if instance.process.alive and _bound(instance, client)]
     if not bound:
-        return f"hang: {name} is open with nobody behind it ({client.upstream.state.name}, {client.upstream.owner})"
+        return f"hang: {name} is open with nobody behind it ({client.upstream.connection.state.name}, {client.upstream.connection.owner})"
     if client.echoes == client.parts:
         return ""
-    if client.upstream.deaths and client.sent_parts == client.parts and not client.upstream.waiting:
-        if bound[0].line.taken == client.upstream.sent:
+    if (
+        client.upstream.connection.deaths
+        and client.sent_parts == client.parts
+        and not client.upstream.connection.waiting
+    ):
+        if bound[0].line.taken == client.upstream.connection.sent:
             return ""  # what is missing has died
     return f"P1: {name} is open and has {client.echoes} of {client.parts} echoes"
 
@@ -67,8 +71,8 @@ def _bound(instance: Instance | Socket, client: Client) -> bool:
         not instance.over
         and upstream is not None
         and client.process.dispatcher.node.name == interface
-        and upstream.number == number
-        and upstream.is_from_owner(owner, epoch)
+        and upstream.connection.number == number
+        and upstream.connection.is_from_owner(owner, epoch)
     )
 
 
@@ -119,8 +123,8 @@ def leaks(world: World) -> list[str]:
             if dispatcher._own is not None:
                 owners = dict.fromkeys(dispatcher._own._writers, 1)  # a way to a worker's own channel is a reason, too
             for upstream in dispatcher._connections.values():
-                if upstream.state is State.OWNED:
-                    owners[upstream.owner] = owners.get(upstream.owner, 0) + 1
+                if upstream.connection.state is State.OWNED:
+                    owners[upstream.connection.owner] = owners.get(upstream.connection.owner, 0) + 1
             waiting = (
                 dispatcher._timeouts._queued,
                 dispatcher._timeouts._resuming,

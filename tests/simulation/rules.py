@@ -139,7 +139,7 @@ def _nothing(*_: Any) -> None:
 
 
 def _opened_without_withdrawing(self: UpstreamConnection, epoch: int, outcome: Any) -> None:
-    if isinstance(outcome, Outcome) or self.state is not State.DONE:
+    if isinstance(outcome, Outcome) or self.connection.state is not State.DONE:
         _opened(self, epoch, outcome)
 
 
@@ -157,7 +157,7 @@ async def _connect_and_trust(address: Any, on_lost: Any, on_push: Any) -> RedisC
 
 def _watch_who_did_not_start_it(self: Any, why: int) -> None:
     if why == Close.NOT_STARTED:
-        self.services.node._peers.counts.acquire(self.owner)
+        self.services.node._peers.counts.acquire(self.connection.owner)
     _close(self, why)
 
 
@@ -275,7 +275,7 @@ def _end_what_the_dead_had(self: WorkerDispatcher, node: str) -> None:
 
 
 def _adopted_without_doubt(self: UpstreamConnection, owner: str, window: int) -> None:
-    self.perform(self.adopted(owner, window))
+    self.perform(self.connection.adopted(owner, window))
 
 
 def _confirm_and_never_resync(self: Node, what: str, node: str) -> None:
@@ -328,7 +328,7 @@ FOUND: dict[str, list[Patch]] = {
     "in another life of Redis the inbox is read from its beginning": [(Inbox, "_found", _go_on_where_the_stream_ends)],
     "credit is told again after a doubt": [
         (DownstreamConnection, "credit_again", _nothing),
-        (UpstreamConnection, "credit_again", _nothing),
+        (Connection, "credit_again", _nothing),
     ],
     "a renewal that is under way may have found nothing": [(OwnLease, "renewal_pending", False)],
     "what answers whoever was thought dead is kept": [(FailureDetector, "confirm_dead", _confirm_gone_for_good)],

@@ -29,8 +29,8 @@ async def test_what_its_owner_says_and_nobody_understands_ends_a_connection_visi
     async with interface(redis_settings) as server, worker(redis_settings, host) as owner:
         bystander, client = knock(server, kind="websocket"), knock(server, kind="websocket")
         await adopted(host, 2)
-        hurt = next(run for run in host.instances if run.downstream.key[1] == client.upstream.number)
-        owner.node.post(server.node.name, (kind, client.upstream.number, 1, *rest))
+        hurt = next(run for run in host.instances if run.downstream.key[1] == client.upstream.connection.number)
+        owner.node.post(server.node.name, (kind, client.upstream.connection.number, 1, *rest))
         await until(lambda: client.end_reason is EndReason.PACKETS_LOST and hurt.disconnects)
         assert hurt.disconnects == [(1006, "")]
         assert server.counters["packets.malformed"] == 1
@@ -47,7 +47,7 @@ async def test_a_hand_off_behind_a_gap_ends_its_connection_visibly(redis_setting
         instance = await adopted(host)
         instance.send({"type": "websocket.accept", "resumable": True})
         await until(lambda: client.events)
-        owner.node.post(server.node.name, packets.handoff(client.upstream.number, 1, 3, 0))
+        owner.node.post(server.node.name, packets.handoff(client.upstream.connection.number, 1, 3, 0))
         await until(lambda: client.end_reason is EndReason.PACKETS_LOST and instance.disconnects)
         assert (server.counters["packets.lost"], server.connections, owner.downstreams) == (1, 0, [])
 
@@ -60,10 +60,10 @@ async def test_nonsense_of_somebody_else_ends_no_connection(redis_settings: Redi
         instance = await adopted(host)
         async with worker(redis_settings, RecordedHost(slots=0)) as stranger:
             for kind, *rest in MALFORMED.values():
-                stranger.node.post(server.node.name, (kind, client.upstream.number, 1, *rest))
+                stranger.node.post(server.node.name, (kind, client.upstream.connection.number, 1, *rest))
             stranger.node.post(server.node.name, (packets.DATA, [], 1, 1, []))
             for node in (stranger.node, owner.node):
-                node.post(server.node.name, (packets.JOIN, client.upstream.number, 0, None, None))
+                node.post(server.node.name, (packets.JOIN, client.upstream.connection.number, 0, None, None))
             await until(lambda: server.counters["packets.malformed"] == 3)
             instance.send({"type": "websocket.accept"})
             await until(lambda: client.events and server.node._outbox.empty)
@@ -80,9 +80,9 @@ async def test_an_illegal_move_is_logged_as_our_own_error_and_ends_its_connectio
     async with interface(redis_settings) as server, worker(redis_settings, host) as owner:
         client = knock(server)
         await adopted(host)
-        client.upstream.owner = None  # no way through the table leads here
-        assert client.upstream.state is State.OWNED
-        owner.node.post(server.node.name, (packets.REFUSED, client.upstream.number, 1, 0))
+        client.upstream.connection.owner = None  # no way through the table leads here
+        assert client.upstream.connection.state is State.OWNED
+        owner.node.post(server.node.name, (packets.REFUSED, client.upstream.connection.number, 1, 0))
         await until(lambda: client.end_reason is EndReason.PACKETS_LOST)
         assert server.counters["packets.malformed"] == 0
         assert server.counters["internal.illegal_transition"] == 1

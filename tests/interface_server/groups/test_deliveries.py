@@ -45,13 +45,13 @@ class Played:
         client: Any = self.socket
         scope = Scope({"type": kind, "method": "GET", "headers": []})
         self.upstream = UpstreamConnection(services, client, 1, (scope, b"", False, False), 100_000)
-        self.upstream.adopted(OWNER, 100_000)
+        self.upstream.connection.adopted(OWNER, 100_000)
         if accepted:
             self.accept()
         self.connections[1] = self.upstream
 
     def accept(self) -> None:
-        self.upstream.filter_events([{"type": "websocket.accept"}])
+        self.upstream.connection.filter_events([{"type": "websocket.accept"}])
 
     def _perform(self, sender: str, batch: list[list[Any]]) -> None:
         assert sender == OWNER
@@ -196,8 +196,8 @@ async def test_a_connection_that_is_refused_takes_along_what_waited_for_its_acce
 async def test_between_two_owners_what_is_pushed_goes_straight_out() -> None:
     """P7. An open socket hears its groups while it has no owner; what a replaced instance has published waits for nothing."""
     played = Played()
-    played.upstream.owner = None
-    played.upstream._next_epoch()
+    played.upstream.connection.owner = None
+    played.upstream.connection._next_epoch()
     played.group("another's")
     played.group("of the last instance", count=9, epoch=1)
     played.send("to the channel")

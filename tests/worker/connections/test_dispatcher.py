@@ -21,8 +21,8 @@ async def test_what_its_interface_server_says_and_nobody_understands_ends_a_conn
     async with interface(redis_settings) as server, worker(redis_settings, host) as dispatcher:
         bystander, client = knock(server, kind="websocket"), knock(server, kind="websocket")
         await adopted(host, 2)
-        other, hurt = sorted(host.instances, key=lambda run: run.downstream.key[1] == client.upstream.number)
-        server.node.post(dispatcher.node.name, (kind, client.upstream.number, 1, *rest))
+        other, hurt = sorted(host.instances, key=lambda run: run.downstream.key[1] == client.upstream.connection.number)
+        server.node.post(dispatcher.node.name, (kind, client.upstream.connection.number, 1, *rest))
         await until(lambda: client.end_reason is EndReason.UNKNOWN and hurt.disconnects)
         assert hurt.disconnects == [(1006, "")]
         assert dispatcher.counters["packets.malformed"] == 1
@@ -39,7 +39,7 @@ async def test_nonsense_of_somebody_else_ends_no_connection(redis_settings: Redi
         instance = await adopted(host)
         async with interface(redis_settings) as stranger:
             for kind, *rest in MALFORMED_EITHER_WAY.values():
-                stranger.node.post(dispatcher.node.name, (kind, client.upstream.number, 1, *rest))
+                stranger.node.post(dispatcher.node.name, (kind, client.upstream.connection.number, 1, *rest))
             stranger.node.post(dispatcher.node.name, (packets.DATA, [], 1, 1, []))
             await until(lambda: dispatcher.counters["packets.malformed"] == 1)
             client.upstream.forward({"type": "websocket.receive", "text": "still here"}, 74)
