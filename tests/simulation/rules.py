@@ -192,9 +192,9 @@ def _credit_with_an_owner_alone(self: Connection) -> bool:
     return self.state is State.OWNED and not self.waiting and self.outgoing.has_credit
 
 
-def _hand_off_and_forget(self: Connection, consumed: int) -> Action:
+def _hand_off_and_forget(self: Connection, consumed: int, mid_message: bool) -> Action:
     self.kept = None
-    return _hand_off(self, consumed)
+    return _hand_off(self, consumed, mid_message)
 
 
 _hand_off = Connection.hand_off
@@ -217,15 +217,15 @@ def _show_each_accept(self: Connection, events: list[Any]) -> list[Any]:
 _filter_events = Connection.filter_events
 
 
-def _repeat_after_a_crash(self: Connection, now: float) -> Action:
+def _repeat_after_a_crash(self: Connection, now: float, mid_message: bool) -> Action:
     action = self.transition(Trigger.OWNER_DIED)
     self.deaths += (now,)
     return action
 
 
-def _die_often(self: Connection, now: float) -> Action:
+def _die_often(self: Connection, now: float, mid_message: bool) -> Action:
     deaths, self.deaths = self.deaths, ()
-    action = _owner_died(self, now)
+    action = _owner_died(self, now, mid_message)
     self.deaths = (*deaths, now)
     return action
 
