@@ -79,7 +79,7 @@ class Client(Protocol):
     def resume(self) -> None:
         """Resume reading the socket: there is credit again after `forward` returned False."""
 
-    def wanted(self) -> None:
+    def on_body_requested(self) -> None:
         """Send `100 Continue` if the client waits for it: the application asked for the body. Called at most once."""
 
 

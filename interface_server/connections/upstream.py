@@ -193,7 +193,7 @@ class UpstreamConnection:
         connection.outgoing.allow(total)
         if connection.expects_continue:
             connection.expects_continue = False
-            self.client.wanted()
+            self.client.on_body_requested()
         self.flow()
 
     def on_handoff(self, sequence: int, consumed: int) -> None:

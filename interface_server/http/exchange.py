@@ -221,7 +221,7 @@ class Exchange:
             self._context.uploads.restart(self, self._context.now)  # it could not send anything, until now
         self._sink.resume_reading()
 
-    def wanted(self) -> None:
+    def on_body_requested(self) -> None:
         if self.response_state is ResponseState.CONTINUE_EXPECTED:
             self.response_state = _AWAITED
             self._context.uploads.restart(self, self._context.now)

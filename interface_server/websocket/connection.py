@@ -144,7 +144,7 @@ class WebSocketConnection:
         if self._reader.paused:
             self._reader.resume()
 
-    def wanted(self) -> None:
+    def on_body_requested(self) -> None:
         """A WebSocket has no body."""
 
     @property

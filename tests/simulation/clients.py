@@ -118,7 +118,7 @@ class Client:
     request = ""
     mid_message = False  #: messages are small here, and whole
 
-    def wanted(self) -> None:
+    def on_body_requested(self) -> None:
         self._record.check(False, "nobody waits for 100 here")
 
     def _promised(self, end_reason: EndReason) -> bool:

@@ -69,7 +69,7 @@ class Recorded:
     def resume(self) -> None:
         self.resumed += 1
 
-    def wanted(self) -> None:
+    def on_body_requested(self) -> None:
         self.wanted_count += 1
 
     @property

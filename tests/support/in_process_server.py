@@ -87,7 +87,7 @@ class Downstream:
         if not self._wanted:
             self._wanted = True
             if not self.over():
-                self.client.wanted()
+                self.client.on_body_requested()
         while not self.unread and not self.over():
             await self._wait()
         if not self.unread:
