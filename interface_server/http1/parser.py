@@ -19,6 +19,7 @@ from httptools import HttpParserError, HttpParserInvalidMethodError, HttpParserU
 from interface_server.http.errors import RequestError
 from interface_server.http.request import Head
 from interface_server.http1.head import VERSIONS, check_head, plain_head
+from interface_server.http1.parsing_state import BEHIND, BODY, HEAD, UPGRADE, ParsingState
 from interface_server.settings import InterfaceSettings
 
 #: The method of the preface with which HTTP/2 begins where the client knows that it is spoken (RFC 9113, 3.4).
@@ -40,38 +41,35 @@ class RequestListener(Protocol):
 
 
 class RequestParser:
-    """The parser of one connection, from its first byte to its last request."""
+    """The parser of one connection, from its first byte to its last request. Its states are those of parsing_state.py.
+
+    On the way of every request they are set without a look at the table; a test compares.
+    """
 
     __slots__ = (
-        "_again",
-        "_behind",
         "_body_bytes",
         "_fed_bytes",
         "_fields",
         "_head",
         "_head_max",
-        "_last",
         "_listener",
         "_parser",
         "_settings",
+        "_state",
         "_target",
-        "_upgrading",
     )
 
     def __init__(self, listener: RequestListener, settings: InterfaceSettings) -> None:
         self._listener = listener
         self._settings = settings
         self._head_max = settings.head_size_bytes_max
-        self._parser: Any = HttpRequestParser(self)
+        self._parser: Any = HttpRequestParser(self)  # None: no request comes any more
+        self._state: ParsingState = HEAD
         self._target = b""
         self._fields: list[tuple[bytes, bytes]] = []
         self._head: Head | None = None  # of the request with a body under way
         self._fed_bytes = 0  # since something came out
-        self._behind = False  # did the head begin in the same read as the end of another request?
         self._body_bytes = 0
-        self._upgrading = False
-        self._again = False  # does the parser read a head of ours?
-        self._last = False  # no request comes behind this one
 
     def receive_data(self, data: bytes) -> bytes | None:
         """Take the bytes of one read. The bytes behind a head that asks for WebSocket are returned, and that is the end.
@@ -79,10 +77,10 @@ class RequestParser:
         Raises RequestError; nothing may be fed afterwards.
         """
         while True:
-            if self._last and self._head is None:
+            parser = self._parser  # a callback may let it go
+            if parser is None:
                 return None
             self._fed_bytes += len(data)
-            parser = self._parser  # a callback may let it go
             try:
                 parser.feed_data(data)
                 break
@@ -93,13 +91,15 @@ class RequestParser:
                 if not self._go_on_behind_upgrade() or not data:
                     return None
             except HttpParserError as error:
-                if self._last and self._head is None:
+                refusal = _refusal(error, parser.get_method(), b"" if self._state is BEHIND else data)
+                if self._parser is None:
                     return None
-                raise _refusal(error, parser.get_method(), b"" if self._behind else data) from None
+                raise refusal from None
         if self._fed_bytes > self._head_max:
             raise RequestError(431, "the request head is too large", "head_too_large")
         if not self._target:
-            self._behind = False
+            if self._state is BEHIND:
+                self._state = HEAD
         elif len(self._fields) > self._settings.header_fields_max:  # in here each takes forty times the bytes of `A:`
             raise RequestError(431, "too many header fields", "too_many_fields")
         return None
@@ -131,8 +131,6 @@ class RequestParser:
     # What llhttp calls.
 
     def on_url(self, url: bytes) -> None:
-        if self._again:
-            return
         self._target += url
         if len(self._target) > self._settings.target_size_bytes_max:
             raise RequestError(414, "the request target is too long", "target_too_long")
@@ -146,12 +144,12 @@ class RequestParser:
 
     def on_headers_complete(self) -> None:
         parser = self._parser
-        if self._again or parser is None:  # a head of ours; one behind the last that was served
+        if parser is None:  # a head of ours; one behind the last that was served
             return
         settings = self._settings
         target = self._target
         fields, self._fields = self._fields, []
-        if (self._behind or self._fed_bytes > self._head_max) and _size_bytes(target, fields) > self._head_max:
+        if (self._state is BEHIND or self._fed_bytes > self._head_max) and _size_bytes(target, fields) > self._head_max:
             raise RequestError(431, "the request head is too large", "head_too_large")
         if len(fields) > settings.header_fields_max:
             raise RequestError(431, "too many header fields", "too_many_fields")
@@ -159,6 +157,7 @@ class RequestParser:
         head = plain_head(method, target, parser.get_http_version, fields) if parser.should_keep_alive() else None
         if head is None:
             head = check_head(method, target, parser.get_http_version(), fields)
+        state = BODY
         if head.semantic_fields:
             length = head.length_bytes
             if length and 0 < settings.body_size_bytes_max < length:
@@ -166,13 +165,14 @@ class RequestParser:
             if length is None:
                 _allow_spaces_behind_sizes(parser)
             if b"upgrade" in head.semantic_fields:
-                self._upgrading = parser.should_upgrade()
+                if parser.should_upgrade():
+                    state = UPGRADE
                 if head.upgrade:
                     _check_handshake(head)
+        self._state = state
         self._head = head
         self._target = b""  # kept until here, for `refused`
         self._fed_bytes = self._body_bytes = 0
-        self._last = not head.keep_alive
         self._listener.head_came(head, fields)
 
     def on_body(self, part: bytes) -> None:
@@ -185,11 +185,15 @@ class RequestParser:
 
     def on_message_complete(self) -> None:
         self._fed_bytes = 0
-        self._behind = True
         head = self._head
-        if self._upgrading and head is not None and (head.upgrade or head.length_bytes != 0):
+        if head is None:  # of a request behind the last that was served
+            return
+        if self._state is UPGRADE and (head.upgrade or head.length_bytes != 0):
             return  # a WebSocket's head has no end; a body comes by another parser
         self._head = None
+        self._state = BEHIND
+        if not head.keep_alive:
+            self._parser = None
         self._listener.request_over()
 
     # Upgrades.
@@ -198,13 +202,14 @@ class RequestParser:
         """Another parser for what comes behind the head. False: nothing may be parsed any more."""
         if self._parser is None:
             return False
-        self._upgrading = False
-        self._parser = HttpRequestParser(self)
+        parser = HttpRequestParser(self)
         if self._head is not None:
-            self._again = True
-            self._parser.feed_data(_framing_only(self._head))
-            self._again = False
-            _allow_spaces_behind_sizes(self._parser)
+            self._parser = None  # so that the head of ours is reported to no one
+            parser.feed_data(_framing_only(self._head))
+            self._target = b""
+            self._state = BODY
+            _allow_spaces_behind_sizes(parser)
+        self._parser = parser
         return True
 
 

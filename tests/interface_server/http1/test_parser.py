@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from interface_server.http.errors import RequestError
 from interface_server.http.request import Head
 from interface_server.http1.parser import RequestParser
+from interface_server.http1.parsing_state import MOVES
 from interface_server.settings import InterfaceSettings
 
 GET = b"GET /a HTTP/1.1\r\nhost: a\r\n\r\n"
@@ -20,6 +21,15 @@ WEBSOCKET = (
     b"GET /f HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n"
     b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
+
+
+class CheckedParser(RequestParser):
+    """A parser whose every move has to stand in the table."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name == "_state" and hasattr(self, name):
+            assert value in MOVES[self._state], f"{value} after {self._state}"
+        super().__setattr__(name, value)
 
 
 class Requests:
@@ -42,7 +52,7 @@ class Requests:
 
 def parsed(*reads: bytes, **settings: int) -> Requests:
     requests = Requests()
-    parser = RequestParser(requests, InterfaceSettings(**settings))  # type: ignore[arg-type]
+    parser = CheckedParser(requests, InterfaceSettings(**settings))  # type: ignore[arg-type]
     for data in reads:
         assert parser.receive_data(data) is None
     return requests
@@ -79,14 +89,14 @@ def test_bytes_behind_the_last_request_are_nobodys() -> None:
 @pytest.mark.parametrize("behind", [b"", b"\x81\x85frame"])
 def test_bytes_behind_a_handshake_are_for_the_websocket(behind: bytes) -> None:
     requests = Requests()
-    parser = RequestParser(requests, InterfaceSettings())
+    parser = CheckedParser(requests, InterfaceSettings())
     assert parser.receive_data(GET + WEBSOCKET + behind) == behind
     assert requests.found == [["/a", b"", True], ["/f", b"", False]]
 
 
 def test_a_parser_knows_whether_it_is_in_a_head_or_in_a_body() -> None:
     """Each has a timeout of its own."""
-    parser = RequestParser(Requests(), InterfaceSettings())
+    parser = CheckedParser(Requests(), InterfaceSettings())
     assert not parser.in_head(b"") and not parser.in_body
     parser.receive_data(b"\r\n")
     assert not parser.in_head(b"\r\n"), "line ends before a request are none of it"
@@ -132,7 +142,7 @@ def test_what_is_not_served_has_a_status_and_a_name(
 
 def test_a_head_that_is_refused_is_known_as_far_as_it_was_read() -> None:
     """For the access log."""
-    parser = RequestParser(Requests(), InterfaceSettings(head_size_bytes_max=100))
+    parser = CheckedParser(Requests(), InterfaceSettings(head_size_bytes_max=100))
     assert parser.refused() == (b"", b"")
     with pytest.raises(RequestError):
         parser.receive_data(b"DELETE /long HTTP/1.1\r\nx: " + b"a" * 200)

@@ -1,0 +1,33 @@
+"""The states of the parser of an HTTP/1 connection, and which may follow which.
+
+    HEAD, BEHIND ──head──▶ BODY ────────────────────────end──▶ BEHIND ──the read is over──▶ HEAD
+         └─head with an upgrade──▶ UPGRADE ─no body─────end──▶ BEHIND
+                                      └─a body, read by another parser──▶ BODY
+
+The end of the last request lets llhttp go: nothing is parsed any more, and the state means nothing.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+
+
+class ParsingState(Enum):
+    __hash__ = object.__hash__  # by identity; Enum's own is Python code, and stands in every look-up
+
+    HEAD = auto()  # a head comes, or nothing yet
+    BEHIND = auto()  # the same, but a head that begins now begins in the same read as the end of another request
+    BODY = auto()  # a head has come, and the end of its request has not
+    UPGRADE = auto()  # the same, but llhttp stops behind this head
+
+
+# A member of an Enum is found by a slow way through its class: these stand on the way of every request.
+HEAD, BEHIND, BODY, UPGRADE = ParsingState
+
+#: Every legal move.
+MOVES: dict[ParsingState, tuple[ParsingState, ...]] = {
+    HEAD: (BODY, UPGRADE),
+    BEHIND: (HEAD, BODY, UPGRADE),
+    BODY: (BEHIND,),
+    UPGRADE: (BODY, BEHIND),
+}
