@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from enum import Enum, auto
 
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.scope import Scope
@@ -31,6 +30,22 @@ from interface_server.http.answers import (
     answer_to_error,
 )
 from interface_server.http.errors import RequestError
+from interface_server.http.exchange_state import (
+    ALL_HERE,
+    ANSWERED,
+    AWAITED,
+    BEGUN,
+    BODY,
+    COMPLETE,
+    CONTINUE_EXPECTED,
+    HEAD,
+    NONE,
+    STARTED,
+    RequestState,
+    ResponseState,
+    request_step,
+    response_step,
+)
 from interface_server.http.request import PART_SIZE_BYTES_MAX, Head, body_events
 from interface_server.http.response import OVER, InvalidResponse, Response, ResponseSink
 from interface_server.http.server_context import ServerContext
@@ -40,24 +55,6 @@ logger = logging.getLogger("towpath.interface")
 #: What events that break their own rules can make of the code that reads them.
 BROKEN = (InvalidResponse, KeyError, TypeError, ValueError, AttributeError)
 LAST_OF_BODY: Event = {"type": "http.response.body", "body": b""}
-
-
-class RequestState(Enum):
-    NONE = auto()  # no request has come yet
-    HEAD = auto()  # its head is here; nothing of it is at the backend
-    BODY = auto()  # it is at the backend, or answered by ourselves; more of its body may come
-    COMPLETE = auto()  # its last byte is here; also between two requests
-
-
-class ResponseState(Enum):
-    CONTINUE_EXPECTED = auto()  # the client waits for `100 Continue` before it sends the body
-    AWAITED = auto()  # nothing of the response is written; also between two requests
-    STARTED = auto()  # its head is written, and its end is not
-
-
-# A member of an Enum is found by a slow way through its class: these stand on the way of every request.
-_HEAD, _BODY, _COMPLETE = RequestState.HEAD, RequestState.BODY, RequestState.COMPLETE
-_AWAITED, _STARTED = ResponseState.AWAITED, ResponseState.STARTED
 
 
 class Exchange:
@@ -83,8 +80,8 @@ class Exchange:
         self._upstream: Upstream | None = None
         self.head: Head | None = None  #: None: no exchange is under way
         self.scope: Scope | None = None
-        self.request_state = RequestState.NONE
-        self.response_state = _AWAITED
+        self.request_state: RequestState = NONE
+        self.response_state: ResponseState = AWAITED
 
     # The request, as the connection reads it.
 
@@ -92,14 +89,14 @@ class Exchange:
         """A request has come as far as its head."""
         self.head = head
         self.scope = scope
-        self.request_state = _HEAD
+        self.request_state = BEGUN
 
     def forward(self, body: bytes, more: bool) -> None:
         """Hand on what has come of the request's body, first by `Backend.open`, then by `forward`. more: not all of it is here."""
-        is_open = self.request_state is not _HEAD
-        self.request_state = _BODY if more else _COMPLETE
-        if body and self.response_state is ResponseState.CONTINUE_EXPECTED:
-            self.response_state = _AWAITED
+        is_open = self.request_state is not HEAD
+        self.request_state = request_step(self.request_state, BODY if more else COMPLETE)
+        if body and self.response_state is CONTINUE_EXPECTED:
+            self.response_state = response_step(self.response_state, AWAITED)
         if is_open:
             self._forward_rest(body, more)
         elif len(body) <= PART_SIZE_BYTES_MAX:
@@ -124,7 +121,7 @@ class Exchange:
     def open(self, body: bytes, more: bool) -> None:
         """Bring the request to the backend, or answer it ourselves. body: its beginning, or all of it if there is not `more`."""
         if not more:
-            self.request_state = _COMPLETE
+            self.request_state = ALL_HERE
         context, head, scope = self._context, self.head, self.scope
         assert head is not None and scope is not None  # from `begin` until the exchange is over
         if head.path in context.health.paths:
@@ -134,17 +131,17 @@ class Exchange:
         else:
             expects = more and not body and head.expects_continue
             if expects:
-                self.response_state = ResponseState.CONTINUE_EXPECTED
+                self.response_state = response_step(self.response_state, CONTINUE_EXPECTED)
             context.under_way += 1
             self._upstream = context.backend.open(self, scope, body, more, expect_continue=expects)
 
     def refuse(self, error: RequestError) -> None:
         """The request is not served; what was read of it, and what may follow, cannot be trusted."""
         self._context.counters["refused." + error.name] += 1
-        self.request_state = _BODY
+        self.request_state = request_step(self.request_state, BODY)
         if self._upstream is not None:
             self.leave()
-            if self.response_state is _STARTED:
+            if self.response_state is STARTED:
                 self._abort()
                 return
         self.answer(answer_to_error(error))
@@ -156,9 +153,9 @@ class Exchange:
 
     def body_late(self, now: float) -> None:
         """Refuse the request if the client is the cause: nothing of its body has come for the whole timeout."""
-        if self.head is None or self.request_state is _COMPLETE or self.response_state is _STARTED:
+        if self.head is None or self.request_state is COMPLETE or self.response_state is STARTED:
             self._context.uploads.forget(self)
-        elif self._sink.reading_paused or self.response_state is ResponseState.CONTINUE_EXPECTED:
+        elif self._sink.reading_paused or self.response_state is CONTINUE_EXPECTED:
             self._context.uploads.restart(self, now)
         else:
             self.refuse(RequestError(408, "the request body did not come in time", "body_timeout"))
@@ -177,7 +174,7 @@ class Exchange:
 
     def adopted(self) -> None:
         limit_s = self._context.settings.response_timeout_s
-        if limit_s and self._upstream is not None and self.response_state is not _STARTED:
+        if limit_s and self._upstream is not None and self.response_state is not STARTED:
             self._sink.expect_response(limit_s)
 
     def deliver(self, events: Sequence[Event], size_bytes: int) -> None:
@@ -186,7 +183,7 @@ class Exchange:
             return
         if (  # the ordinary way: as many a response before
             head.fast_path
-            and self.request_state is _COMPLETE
+            and self.request_state is COMPLETE
             and self._response is None
             and not self._context.draining
             and self._sink.send_remembered(events)
@@ -194,7 +191,7 @@ class Exchange:
             if self._context.access_log.enabled:
                 self._log(events[0]["status"])
             self._upstream = self.head = None
-            self.response_state = _AWAITED
+            self.response_state = ANSWERED
             self._context.under_way -= 1
             upstream.complete()
             self._sink.end(True)
@@ -211,7 +208,7 @@ class Exchange:
             return
         self._release()
         self._context.counters[f"ended.{end_reason.name.lower()}"] += 1
-        if self.response_state is _STARTED:
+        if self.response_state is STARTED:
             self._abort()
         else:
             self.answer(answer_to_end(end_reason))
@@ -222,8 +219,8 @@ class Exchange:
         self._sink.resume_reading()
 
     def on_body_requested(self) -> None:
-        if self.response_state is ResponseState.CONTINUE_EXPECTED:
-            self.response_state = _AWAITED
+        if self.response_state is CONTINUE_EXPECTED:
+            self.response_state = response_step(self.response_state, AWAITED)
             self._context.uploads.restart(self, self._context.now)
             self._sink.send_continue()
 
@@ -232,7 +229,7 @@ class Exchange:
     @property
     def may_keep_alive(self) -> bool:
         """True if the connection could serve another request: this one was read to its end, and the server is not leaving."""
-        return self.request_state is _COMPLETE and not self._context.draining
+        return self.request_state is COMPLETE and not self._context.draining
 
     def _send(self, response: Response, events: Sequence[Event], size_bytes: int) -> None:
         try:
@@ -241,8 +238,8 @@ class Exchange:
             self._broken(error)
             return
         is_below_mark = self._sink.flush(size_bytes)
-        if self.response_state is not _STARTED:
-            self.response_state = _STARTED
+        if self.response_state is not STARTED:
+            self.response_state = response_step(self.response_state, STARTED)
             if self._context.access_log.enabled:
                 self._log(response.status)
         if response.state is OVER:
@@ -272,7 +269,7 @@ class Exchange:
         logger.error("%s: the application's response cannot be sent: %s", self._name(), error)
         self._context.counters["broken.invalid_response"] += 1
         self.leave()
-        if self.response_state is _STARTED:
+        if self.response_state is STARTED:
             self._abort()
         else:
             self.answer(INVALID_RESPONSE)
@@ -307,7 +304,7 @@ class Exchange:
     def is_event_stream(self) -> bool:
         """True if the response under way may end at any moment, since its client then comes again by itself."""
         response, scope = self._response, self.scope
-        if response is None or scope is None or self._upstream is None or self.response_state is not _STARTED:
+        if response is None or scope is None or self._upstream is None or self.response_state is not STARTED:
             return False
         return resumes_by_itself(scope.event, {"headers": response.fields})
 
@@ -330,7 +327,7 @@ class Exchange:
 
     def cut_off(self) -> bool:
         """The process ends: answer that no response will come. False: no request waits for the beginning of one."""
-        if self._upstream is None or self.response_state is _STARTED:
+        if self._upstream is None or self.response_state is STARTED:
             return False
         self.leave()
         self.answer(STOPPED)
@@ -350,7 +347,7 @@ class Exchange:
 
     def _finish(self, keep_alive: bool) -> None:
         self._response = self.head = None
-        self.response_state = _AWAITED
+        self.response_state = response_step(self.response_state, AWAITED)
         self._undelivered_bytes = 0
         self._sink.end(keep_alive)
 

@@ -20,7 +20,8 @@ from twisted.python.failure import Failure
 from channel_layer.protocol.events import Event
 from interface_server.connections.transitions import IllegalMove
 from interface_server.http.errors import RequestError
-from interface_server.http.exchange import Exchange, RequestState
+from interface_server.http.exchange import Exchange
+from interface_server.http.exchange_state import COMPLETE, NONE
 from interface_server.http1.phase import EXCHANGE, GONE, HEAD, IDLE, LINGERING, MOVES, Phase
 from interface_server.http1.registry import Http1Registry
 from interface_server.http1.request_reader import HALF_CLOSED, NO_CREDIT, RequestReader
@@ -200,7 +201,7 @@ class Http1Connection:
         """
         if self.phase is not IDLE or self.reader.has_unparsed or self.transport.has_unread():
             return False
-        is_unused = self.exchange.request_state is RequestState.NONE
+        is_unused = self.exchange.request_state is NONE
         if is_unused and self.deadline > self.context.idle_deadline - NEW_S:
             return True
         self.close()
@@ -215,7 +216,7 @@ class Http1Connection:
     # A client that has closed its own direction.
 
     def _is_request_complete(self) -> bool:
-        return self.exchange.request_state is RequestState.COMPLETE
+        return self.exchange.request_state is COMPLETE
 
     def _may_be_waiting(self) -> bool:
         """True if a client that has closed its own direction may still be there: on TCP nothing shows it, until we write."""

@@ -11,7 +11,8 @@ from typing import Protocol
 
 from channel_layer.protocol.events import Event
 from interface_server.http.errors import RequestError
-from interface_server.http.exchange import Exchange, RequestState
+from interface_server.http.exchange import Exchange
+from interface_server.http.exchange_state import COMPLETE, RequestState
 from interface_server.http.request import Head
 from interface_server.http.scope import ScopeBuilder, websocket_scope
 from interface_server.http.server_context import ServerContext
@@ -26,8 +27,6 @@ PARSE_SIZE_BYTES_MAX = 16 * 1024
 #: Why the socket is not read, as bits: the application's window is used up; the client is ahead of its responses; the client
 #: has closed its own direction, and waits for the answer to a complete request.
 NO_CREDIT, PIPELINED, HALF_CLOSED = 1, 2, 4
-
-_COMPLETE = RequestState.COMPLETE
 
 
 class Connection(Protocol):
@@ -84,7 +83,7 @@ class RequestReader:
                     self.pipeline.take(False, self._upgrade, behind_upgrade)
         if (  # the ordinary request, which came in one read
             connection.phase is EXCHANGE
-            and connection.exchange.request_state is _COMPLETE
+            and connection.exchange.request_state is COMPLETE
             and not self.pipeline.waiting
             and not self.paused
         ):
@@ -207,7 +206,7 @@ class RequestReader:
             self.resume(PIPELINED)
         if connection.phase is EXCHANGE:
             state = connection.exchange.request_state
-            if state is RequestState.HEAD or (self._parts and state is not _COMPLETE):
+            if state is RequestState.HEAD or (self._parts and state is not COMPLETE):
                 connection.exchange.forward(self._take_parts(), more=True)
 
     def _wait_for_turn(self) -> None:

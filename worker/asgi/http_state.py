@@ -1,7 +1,7 @@
 """Checks the events of an HTTP response: which ones an application may send, and in which order.
 
     SILENT ──start──▶ STARTED ──last body──▶ COMPLETE
-       └────────────────┴──client gone──▶ GONE
+    any ──client gone──▶ GONE
 
 Each event is copied into a dict of ASGI's types alone: an object that the application still holds and may change is never
 sent. Unknown keys are left out, as the specification demands.
@@ -68,6 +68,15 @@ def http_step(stage: HttpStage, event: Any) -> Step:
     except (KeyError, TypeError):
         raise wrong_event(stage, event, KNOWN) from None
     return check(event)
+
+
+#: From each stage to the one after the connection has ended, whatever the application has sent. It is not asked: the client leaves.
+AFTER_DISCONNECT = dict.fromkeys(HttpStage, GONE)
+
+
+def disconnect_step(stage: HttpStage) -> HttpStage:
+    """The stage after the connection has ended. A second disconnect (a hand-off of an event stream, then a stop) changes nothing."""
+    return AFTER_DISCONNECT[stage]
 
 
 @dataclass(slots=True)

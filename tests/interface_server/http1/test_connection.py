@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Iterator
 
 import pytest
 
 from channel_layer.protocol.events import Event
 from interface_server.connections.interfaces import EndReason
+from interface_server.http.exchange import Exchange
+from interface_server.http.exchange_state import REQUEST_MOVES, RESPONSE_MOVES
+from interface_server.http1 import connection as connection_module
 from interface_server.settings import InterfaceSettings
 from tests.support.facts import until
 from tests.support.in_process_server import DEADLINE_S, WINDOW_SIZE_BYTES, Client1, Ended, Receive, Send, Served, served
@@ -46,6 +50,27 @@ async def waiting(scope: Event, receive: Receive, send: Send) -> None:
     """Says nothing until the client has gone."""
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+class CheckedExchange(Exchange):
+    """An exchange that keeps each move which does not stand in its table."""
+
+    illegal: list[str] = []  # noqa: RUF012 - of all exchanges of one test
+
+    def __setattr__(self, name: str, value: object) -> None:
+        moves = {"request_state": REQUEST_MOVES, "response_state": RESPONSE_MOVES}.get(name)
+        if moves is not None and hasattr(self, name) and value not in moves[getattr(self, name)]:  # type: ignore[index]
+            self.illegal.append(f"{value} after {getattr(self, name)}")
+        super().__setattr__(name, value)
+
+
+@pytest.fixture(autouse=True)
+def every_move_stands_in_its_table(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """In every test of this file, also for the moves that are not looked up when they are made."""
+    monkeypatch.setattr(connection_module, "Exchange", CheckedExchange)
+    CheckedExchange.illegal.clear()
+    yield
+    assert not CheckedExchange.illegal
 
 
 class Held:
