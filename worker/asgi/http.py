@@ -19,6 +19,7 @@ from worker.asgi.http_state import (
     HttpStage,
     announces_length,
     body_parts,
+    disconnect_step,
     http_step,
 )
 from worker.asgi.instance import (
@@ -100,7 +101,7 @@ class HttpInstance(AsgiInstance):
 
     def disconnect(self, code: int, reason: str) -> None:
         """See Instance."""
-        self._stage = GONE
+        self._stage = disconnect_step(self._stage)
         self._events = self._body = None
         # Senders first: then a stream is at its own next step when its listener for the disconnect cancels it.
         self.resume()

@@ -70,12 +70,13 @@ def http_step(stage: HttpStage, event: Any) -> Step:
     return check(event)
 
 
-#: From each stage to the one after the connection has ended, whatever the application has sent. It is not asked: the client leaves.
+#: From each stage to the one after the connection has ended, the move that no event of the application makes. A second end is
+#: ordinary: an instance whose client has left may be stopped.
 AFTER_DISCONNECT = dict.fromkeys(HttpStage, GONE)
 
 
 def disconnect_step(stage: HttpStage) -> HttpStage:
-    """The stage after the connection has ended. A second disconnect (a hand-off of an event stream, then a stop) changes nothing."""
+    """The stage after the connection has ended."""
     return AFTER_DISCONNECT[stage]
 
 

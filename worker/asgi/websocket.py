@@ -31,6 +31,7 @@ from worker.asgi.websocket_state import (
     SENT,
     check_offered,
     close_event,
+    disconnect_step,
     hand_off_step,
     message_parts,
     websocket_step,
@@ -122,7 +123,7 @@ class WebSocketInstance(AsgiInstance):
         """See Instance. Events that came before are still received, then the disconnect."""
         if not self._over():
             self._close_event = (code, reason)
-        self._stage = GONE
+        self._stage = disconnect_step(self._stage)
         self._hand_off = hand_off_step(self._hand_off, NOT_ASKED)
         self._wake_receivers()
         self.resume()

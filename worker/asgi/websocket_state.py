@@ -77,6 +77,16 @@ def websocket_step(stage: WebSocketStage, event: Any) -> Step:
     return check(event)
 
 
+#: From each stage to the one after the connection has ended, the move that no event of the application makes. A second end is
+#: ordinary: an instance whose client has left may be stopped.
+AFTER_DISCONNECT = dict.fromkeys(WebSocketStage, GONE)
+
+
+def disconnect_step(stage: WebSocketStage) -> WebSocketStage:
+    """The stage after the connection has ended."""
+    return AFTER_DISCONNECT[stage]
+
+
 def check_offered(accept: Event, offered: Iterable[str]) -> None:
     """Raise InvalidEvent if the client did not offer the subprotocol: it would fail the connection (RFC 6455, section 4.1)."""
     chosen = accept["subprotocol"]

@@ -16,6 +16,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from concurrent.futures import Future
 from contextvars import Context
+from enum import Enum, auto
 from types import TracebackType
 from typing import Any
 
@@ -58,14 +59,29 @@ class WsgiApplication:
         return None
 
 
+class StartState(Enum):
+    """How far the start of a response is.
+
+    MISSING ──start_response()──▶ GIVEN ──with the first chunk, or the end──▶ QUEUED
+                                  └──▶┘ replaced, if there is exc_info
+    """
+
+    MISSING = auto()
+    GIVEN = auto()
+    QUEUED = auto()
+
+
+MISSING, GIVEN, QUEUED = StartState
+
+
 class WsgiResponse:
     """The response of one call of a WSGI application. Used in the sync thread; only `_send_all` runs on the loop."""
 
     def __init__(self, send: Send, loop: asyncio.AbstractEventLoop) -> None:
         self._send = send
         self._loop = loop
-        self._start: Event | None = None
-        self._started = False
+        self._start: Event = {}  # once it is given
+        self._start_state: StartState = MISSING
         self._missing_bytes: int | None = None  #: the rest of an announced Content-Length
         self._unsent: list[Event] = []
         self._hop: Future[None] | None = None
@@ -84,7 +100,7 @@ class WsgiResponse:
         try:
             for chunk in chunks:
                 self.write(chunk)
-            if self._start is None:
+            if self._start_state is MISSING:
                 raise WrongOrder("the application returned without a call of start_response()")
             self._queue(b"", more_body=False)
             if close is not None:
@@ -99,17 +115,18 @@ class WsgiResponse:
         self, status: str, headers: list[tuple[str, str]], exc_info: ExcInfo | None = None
     ) -> Callable[[bytes], None]:
         """As PEP 3333."""
-        if exc_info is not None and self._started:
+        if exc_info is not None and self._start_state is QUEUED:
             raise exc_info[1].with_traceback(exc_info[2])
-        if exc_info is None and self._start is not None:
+        if exc_info is None and self._start_state is not MISSING:
             raise WrongOrder("start_response() was called twice without exc_info")
         self._start = {"type": "http.response.start", "status": status_code(status), "headers": as_fields(headers)}
+        self._start_state = GIVEN
         self._missing_bytes = announced_size_bytes(headers)
         return self.write
 
     def write(self, chunk: bytes) -> None:
         """Send `chunk`. An empty one sends nothing; above all it does not start the response."""
-        if self._start is None:
+        if self._start_state is MISSING:
             raise WrongOrder("a chunk was written before start_response() was called")
         if type(chunk) is not bytes:
             if not isinstance(chunk, bytes | bytearray | memoryview):
@@ -122,8 +139,8 @@ class WsgiResponse:
                 self._start_hop()
 
     def _queue(self, chunk: bytes, more_body: bool) -> None:
-        if not self._started and self._start is not None:
-            self._started = True
+        if self._start_state is GIVEN:
+            self._start_state = QUEUED
             self._unsent.append(self._start)
         if self._missing_bytes is not None and chunk:
             self._missing_bytes -= len(chunk)

@@ -12,6 +12,7 @@ from worker.asgi.http_state import (
     STARTED,
     HttpStage,
     body_parts,
+    disconnect_step,
     http_step,
 )
 from worker.errors import ClientGone, InvalidEvent, WrongOrder
@@ -45,6 +46,11 @@ def test_an_event_at_the_wrong_time_is_refused_with_what_would_be_right(
 ) -> None:
     with pytest.raises(WrongOrder, match=f"{stage.meaning}; expected {expected}$"):
         http_step(stage, event)
+
+
+@pytest.mark.parametrize("stage", HttpStage)
+def test_the_end_of_the_connection_ends_every_stage(stage: HttpStage) -> None:
+    assert disconnect_step(stage) is GONE
 
 
 @pytest.mark.parametrize("event", [START, LAST, {}, None, {"type": "nonsense"}])

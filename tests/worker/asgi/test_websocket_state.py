@@ -17,6 +17,7 @@ from worker.asgi.websocket_state import (
     STATE_SIZE_BYTES_MAX,
     WebSocketStage,
     check_offered,
+    disconnect_step,
     hand_off_step,
     message_parts,
     websocket_step,
@@ -175,6 +176,11 @@ def test_long_bytes_are_cut_into_parts_of_64_kib() -> None:
     parts = list(message_parts({"type": "websocket.send", "bytes": payload}))
     assert b"".join(event["bytes"] for event, _ in parts) == payload
     assert [size for _, size in parts] == [PART_SIZE_BYTES_MAX + 64] * 2 + [4 + 64]
+
+
+@pytest.mark.parametrize("stage", WebSocketStage)
+def test_the_end_of_the_connection_ends_every_stage(stage: WebSocketStage) -> None:
+    assert disconnect_step(stage) is GONE
 
 
 def test_a_hand_off_is_asked_for_sent_and_ended_by_the_disconnect() -> None:
