@@ -37,6 +37,31 @@ class Outcome(Enum):
     UNKNOWN = auto()  #: no answer came: the entry may exist or not
 
 
+class Flush(Enum):
+    """Whether a script call is due or under way.
+
+    IDLE ──something waits──▶ SCHEDULED ──its turn──▶ IDLE ──something can be sent──▶ UNDER_WAY
+      ▲                                                                                 │
+      └──────────────────────────── answer, or a new connection ────────────────────────┘
+    """
+
+    __hash__ = object.__hash__  # by identity; Enum's own is Python code, and stands in every look-up
+
+    IDLE = auto()
+    SCHEDULED = auto()  #: in the next turn of the loop
+    UNDER_WAY = auto()
+
+
+IDLE, SCHEDULED, UNDER_WAY = Flush
+
+#: Every legal move. An answer that comes after a new connection, or after the one for a later call, moves nothing.
+FLUSH_MOVES: dict[Flush, tuple[Flush, ...]] = {
+    IDLE: (SCHEDULED, UNDER_WAY),
+    SCHEDULED: (IDLE,),
+    UNDER_WAY: (IDLE,),
+}
+
+
 class EnqueueListener(Protocol):
     """Gets the outcome of an `open`."""
 
@@ -77,15 +102,15 @@ class ChannelWriter:
         self._unanswered_withdrawals: list[tuple[str, bytes, int, OnAnswer]] = []
         self._abandoned = False
         self._rejections = RejectionLog(log, "new connections")
-        self._under_way = False
-        self._scheduled = False
+        self._flush_state: Flush = IDLE
         self._retry: asyncio.TimerHandle | None = None  # set when Redis has rejected connections that are requeued
         self._loop = asyncio.get_running_loop()
 
     def connected(self, connection: RedisConnection) -> None:
         """Use a new connection: repeat withdrawals without an answer, and requeue what waited for Redis."""
         self._connection = connection
-        self._under_way = False
+        if self._flush_state is UNDER_WAY:
+            self._enter(IDLE)
         if self._retry is not None:
             self._retry.cancel()
         unanswered, self._unanswered_withdrawals = self._unanswered_withdrawals, []
@@ -106,15 +131,15 @@ class ChannelWriter:
     @property
     def idle(self) -> bool:
         """True if nothing is under way or waiting."""
-        return not (
-            self._waiting or self._requeueing or self._unanswered_withdrawals or self._under_way or self._scheduled
-        )
+        if self._waiting or self._requeueing or self._unanswered_withdrawals:
+            return False
+        return self._flush_state is IDLE
 
     def open(self, packed: bytes, listener: EnqueueListener, epoch: int) -> None:
         """Queue one packed packet. The outcome is passed to `listener.opened`."""
         self._waiting.append((packed, listener, epoch))
-        if not self._scheduled and not self._under_way:
-            self._scheduled = True
+        if self._flush_state is IDLE:
+            self._enter(SCHEDULED)
             self._loop.call_soon(self._flush)
 
     def withdraw(self, entry_id: bytes, size_bytes: int, on_answer: OnAnswer) -> None:
@@ -139,8 +164,17 @@ class ChannelWriter:
         """The size by which an entry with this packet counts against the channel's bytes."""
         return len(self._head) + 3 + len(packed)
 
+    def _enter(self, state: Flush) -> None:
+        """Move on to `state`. Raises ValueError if the table has no such move.
+
+        Three times for each call of the script, however many connections go with it.
+        """
+        if state not in FLUSH_MOVES[self._flush_state]:
+            raise ValueError(f"a flush cannot go from {self._flush_state.name} to {state.name}")
+        self._flush_state = state
+
     def _flush(self) -> None:
-        self._scheduled = False
+        self._enter(IDLE)
         batch = [opening for opening in self._next() if opening[1].is_pending(opening[2])]
         if not batch:
             self._go_on()
@@ -149,7 +183,7 @@ class ChannelWriter:
         if connection is None or not connection.alive:
             self._reject(batch)
             return
-        self._under_way = True
+        self._enter(UNDER_WAY)
 
         def answered(answer: Answer) -> None:
             self._answered(batch, answer)
@@ -201,7 +235,8 @@ class ChannelWriter:
         return batch
 
     def _answered(self, batch: list[_Opening], answer: Answer) -> None:
-        self._under_way = False
+        if self._flush_state is UNDER_WAY:
+            self._enter(IDLE)
         if isinstance(answer, Exception):
             self._ttl_due = 0.0  # as far as is known, the time to live was not renewed
         if isinstance(answer, LayerUnavailable):
@@ -221,6 +256,6 @@ class ChannelWriter:
         self._go_on()
 
     def _go_on(self) -> None:
-        if self._waiting and not self._scheduled and not self._under_way:
-            self._scheduled = True
+        if self._waiting and self._flush_state is IDLE:
+            self._enter(SCHEDULED)
             self._loop.call_soon(self._flush)
