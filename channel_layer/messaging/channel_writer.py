@@ -139,7 +139,7 @@ class ChannelWriter:
         """Queue one packed packet. The outcome is passed to `listener.opened`."""
         self._waiting.append((packed, listener, epoch))
         if self._flush_state is IDLE:
-            self._enter(SCHEDULED)
+            self._flush_state = SCHEDULED
             self._loop.call_soon(self._flush)
 
     def withdraw(self, entry_id: bytes, size_bytes: int, on_answer: OnAnswer) -> None:
@@ -167,7 +167,7 @@ class ChannelWriter:
     def _enter(self, state: Flush) -> None:
         """Move on to `state`. Raises ValueError if the table has no such move.
 
-        Three times for each call of the script, however many connections go with it.
+        Where the state was just compared, on the way of every request, it is set without this.
         """
         if state not in FLUSH_MOVES[self._flush_state]:
             raise ValueError(f"a flush cannot go from {self._flush_state.name} to {state.name}")
@@ -236,7 +236,7 @@ class ChannelWriter:
 
     def _answered(self, batch: list[_Opening], answer: Answer) -> None:
         if self._flush_state is UNDER_WAY:
-            self._enter(IDLE)
+            self._flush_state = IDLE
         if isinstance(answer, Exception):
             self._ttl_due = 0.0  # as far as is known, the time to live was not renewed
         if isinstance(answer, LayerUnavailable):
@@ -257,5 +257,5 @@ class ChannelWriter:
 
     def _go_on(self) -> None:
         if self._waiting and self._flush_state is IDLE:
-            self._enter(SCHEDULED)
+            self._flush_state = SCHEDULED
             self._loop.call_soon(self._flush)

@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from enum import Enum, auto
 
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.scope import Scope
 from channel_layer.protocol.server_sent_events import resumes_by_itself
 from interface_server.connections.interfaces import EndReason, Upstream
+from interface_server.connections.transitions import IllegalMove
 from interface_server.groups.interfaces import PushedMessage
 from interface_server.http.answers import (
     INVALID_RESPONSE,
@@ -30,22 +32,6 @@ from interface_server.http.answers import (
     answer_to_error,
 )
 from interface_server.http.errors import RequestError
-from interface_server.http.exchange_state import (
-    ALL_HERE,
-    ANSWERED,
-    AWAITED,
-    BEGUN,
-    BODY,
-    COMPLETE,
-    CONTINUE_EXPECTED,
-    HEAD,
-    NONE,
-    STARTED,
-    RequestState,
-    ResponseState,
-    request_step,
-    response_step,
-)
 from interface_server.http.request import PART_SIZE_BYTES_MAX, Head, body_events
 from interface_server.http.response import OVER, InvalidResponse, Response, ResponseSink
 from interface_server.http.server_context import ServerContext
@@ -55,6 +41,49 @@ logger = logging.getLogger("towpath.interface")
 #: What events that break their own rules can make of the code that reads them.
 BROKEN = (InvalidResponse, KeyError, TypeError, ValueError, AttributeError)
 LAST_OF_BODY: Event = {"type": "http.response.body", "body": b""}
+
+
+class RequestState(Enum):
+    NONE = auto()  # no request has come yet
+    HEAD = auto()  # its head is here; nothing of it is at the backend
+    BODY = auto()  # it is at the backend, or answered by ourselves; more of its body may come
+    COMPLETE = auto()  # its last byte is here; also between two requests
+
+
+class ResponseState(Enum):
+    CONTINUE_EXPECTED = auto()  # the client waits for `100 Continue` before it sends the body
+    AWAITED = auto()  # nothing of the response is written; also between two requests
+    STARTED = auto()  # its head is written, and its end is not
+
+
+# A member of an Enum is found by a slow way through its class: these stand on the way of every request.
+NONE, HEAD, BODY, COMPLETE = RequestState
+CONTINUE_EXPECTED, AWAITED, STARTED = ResponseState
+
+#: Every legal move of a request. One that is refused becomes BODY, whatever it was: what follows it cannot be trusted.
+REQUEST_MOVES = {NONE: (HEAD, BODY), HEAD: (BODY, COMPLETE), BODY: (BODY, COMPLETE), COMPLETE: (HEAD, BODY, COMPLETE)}
+#: Every legal move of a response. One that is complete at once is never STARTED.
+RESPONSE_MOVES = {CONTINUE_EXPECTED: (AWAITED, STARTED), AWAITED: tuple(ResponseState), STARTED: (AWAITED,)}
+
+
+def request_step(before: RequestState, after: RequestState) -> RequestState:
+    """Move to `after`. Raises IllegalMove if the table has no such move: an error in this program."""
+    if after not in REQUEST_MOVES[before]:
+        raise IllegalMove(f"a request cannot go from {before.name} to {after.name}")
+    return after
+
+
+def response_step(before: ResponseState, after: ResponseState) -> ResponseState:
+    """As `request_step`, for a response."""
+    if after not in RESPONSE_MOVES[before]:
+        raise IllegalMove(f"a response cannot go from {before.name} to {after.name}")
+    return after
+
+
+#: The moves of an ordinary request, looked up once: it begins, all of it is here, its response is complete at once.
+BEGUN = request_step(NONE, request_step(COMPLETE, HEAD))
+ALL_HERE = request_step(HEAD, COMPLETE)
+ANSWERED = response_step(AWAITED, AWAITED)
 
 
 class Exchange:

@@ -20,8 +20,7 @@ from twisted.python.failure import Failure
 from channel_layer.protocol.events import Event
 from interface_server.connections.transitions import IllegalMove
 from interface_server.http.errors import RequestError
-from interface_server.http.exchange import Exchange
-from interface_server.http.exchange_state import COMPLETE, NONE
+from interface_server.http.exchange import COMPLETE, NONE, Exchange
 from interface_server.http1.phase import EXCHANGE, GONE, HEAD, IDLE, LINGERING, MOVES, Phase
 from interface_server.http1.registry import Http1Registry
 from interface_server.http1.request_reader import HALF_CLOSED, NO_CREDIT, RequestReader

@@ -11,8 +11,7 @@ from typing import Protocol
 
 from channel_layer.protocol.events import Event
 from interface_server.http.errors import RequestError
-from interface_server.http.exchange import Exchange
-from interface_server.http.exchange_state import COMPLETE, RequestState
+from interface_server.http.exchange import COMPLETE, Exchange, RequestState
 from interface_server.http.request import Head
 from interface_server.http.scope import ScopeBuilder, websocket_scope
 from interface_server.http.server_context import ServerContext

@@ -10,8 +10,7 @@ import pytest
 
 from channel_layer.protocol.events import Event
 from interface_server.connections.interfaces import EndReason
-from interface_server.http.exchange import Exchange
-from interface_server.http.exchange_state import REQUEST_MOVES, RESPONSE_MOVES
+from interface_server.http.exchange import REQUEST_MOVES, RESPONSE_MOVES, Exchange
 from interface_server.http1 import connection as connection_module
 from interface_server.settings import InterfaceSettings
 from tests.support.facts import until

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from interface_server.connections.transitions import IllegalMove
-from interface_server.http.exchange_state import (
+from interface_server.http.exchange import (
     ALL_HERE,
     ANSWERED,
     AWAITED,
