@@ -39,6 +39,8 @@ log = logging.getLogger("towpath.interface")
 
 TICK_INTERVAL_S = 0.5
 
+_DATA = packets.DATA
+
 #: The packets that only the owner of a connection may send; the connection handles them.
 _OF_OWNER: dict[int, Callable[[UpstreamConnection, list[Any]], None]] = {
     packets.DATA: lambda upstream, packet: upstream.on_data(packet[3], packet[4]),
@@ -203,10 +205,12 @@ class Dispatcher:
                     self._handlers[kind](sender, packet)
                     continue
                 upstream = self._connections.get(packet[1])
-                if upstream is not None and upstream.connection.is_from_owner(sender, packet[2]):
-                    receive(upstream, packet)
-                else:
+                if upstream is None or not upstream.connection.is_from_owner(sender, packet[2]):
                     self._stale(sender, packet)
+                elif kind == _DATA:  # as the table says, without a call between for each response
+                    upstream.on_data(packet[3], packet[4])
+                else:
+                    receive(upstream, packet)
             except MALFORMED:
                 self.counters["packets.malformed"] += 1
                 log.exception("a malformed packet from %s", sender)

@@ -89,8 +89,11 @@ class ResponseWriter:
         self._transport.write(CONTINUE)
 
     def end(self, keep_alive: bool) -> None:
-        encoder, self._encoder = self._encoder, None
-        self._connection.end_exchange(keep_alive and (encoder is None or encoder.keep_alive))
+        encoder = self._encoder
+        if encoder is not None:
+            self._encoder = None
+            keep_alive = keep_alive and encoder.keep_alive
+        self._connection.end_exchange(keep_alive)
 
     def abort(self) -> None:
         """Close before the response is complete: its last chunk or some of its length is missing.
