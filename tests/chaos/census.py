@@ -15,8 +15,8 @@ from tests.support.facts import until
 
 #: Threads of the loop's own pool come as they are needed, and stay.
 POOL = "uvloop_"
-#: Whoever has begun has this task until it leaves.
-AT_REST = "Node._look_around"
+#: Each process that has begun has this task until it leaves.
+AT_REST = "Node._check_regularly"
 
 
 @dataclass(frozen=True, slots=True)
