@@ -263,10 +263,10 @@ class Exchange:
     def _send(self, response: Response, events: Sequence[Event], size_bytes: int) -> None:
         try:
             response.play(events, self._sink)
+            is_below_mark = self._sink.flush(size_bytes)  # a head that is rendered here may be invalid too
         except BROKEN as error:
             self._broken(error)
             return
-        is_below_mark = self._sink.flush(size_bytes)
         if self.response_state is not STARTED:
             self.response_state = response_step(self.response_state, STARTED)
             if self._context.access_log.enabled:

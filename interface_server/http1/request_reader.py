@@ -136,7 +136,7 @@ class RequestReader:
         connection = self._connection
         if self.pipeline.waiting:
             self.pipeline.take(False, self._end_request)
-        elif self._parts:
+        elif self._parts or connection.exchange.request_state is RequestState.BODY:
             self._end_request()
         elif connection.phase is EXCHANGE:  # the ordinary way: no body
             connection.exchange.open(b"", False)

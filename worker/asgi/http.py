@@ -30,6 +30,7 @@ from worker.asgi.instance import (
     describe,
     log_failure,
     logger,
+    start_task,
 )
 from worker.connections.interfaces import Downstream
 from worker.errors import ClientGone
@@ -61,7 +62,7 @@ class HttpInstance(AsgiInstance):
     def start(self, application: Application, scope: Event) -> None:
         """As AsgiInstance. The scope is kept for the case that the response has to be ended in the middle."""
         self._scope = scope
-        self.task = self._context.loop.create_task(self._run(application, scope), context=self.thread.new_context())
+        start_task(self, application, scope, self.thread.new_context())
 
     async def receive(self) -> Event:
         """Return the body part by part; then, or once the response is complete, `http.disconnect` at every call."""

@@ -21,6 +21,7 @@ from abc import abstractmethod
 from asyncio import Future, Task
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -67,9 +68,9 @@ class AsgiInstance:
         self._receivers: tuple[Future[None], ...] = ()
         self._senders: tuple[Future[None], ...] = ()
 
+    @abstractmethod
     def start(self, application: Application, scope: Event) -> None:
         """Start the application in a context of its own."""
-        self.task = self._context.loop.create_task(self._run(application, scope), context=self.thread.new_context())
 
     def deliver(self, event: Event, size_bytes: int) -> None:
         """See Instance. Events after the end are dropped."""
@@ -191,6 +192,15 @@ class AsgiInstance:
                 raise
             if self._gone():
                 raise ClientGone("the connection has ended")
+
+
+def start_task(instance: AsgiInstance, application: Application, scope: Event, context: Context) -> None:
+    """Run the application in a task of `context`."""
+    task = instance._context.loop.create_task(instance._run(application, scope), context=context)
+    if task.done():  # an eager task factory (Python 3.12) has run it to its end
+        instance._context.on_end(instance)
+    else:
+        instance.task = task
 
 
 def wake(waiting: tuple[Future[None], ...]) -> None:

@@ -19,6 +19,7 @@ from worker.asgi.instance import (
     describe,
     log_failure,
     logger,
+    start_task,
 )
 from worker.asgi.websocket_state import (
     ASKED,
@@ -61,7 +62,7 @@ class WebSocketInstance(AsgiInstance):
         self._offered = scope.get("subprotocols") or ()
         context = self.thread.new_context()
         context.run(CURRENT_CONNECTION.set, self._downstream.key)
-        self.task = self._context.loop.create_task(self._run(application, scope), context=context)
+        start_task(self, application, scope, context)
 
     async def receive(self) -> Event:
         """Return the client's events, in order, then the disconnect event, once.

@@ -112,6 +112,48 @@ async def test_bodies_that_were_sent_ahead_reach_their_own_requests():
         assert await client.rest() == b""
 
 
+async def test_a_request_begins_once_however_its_chunks_are_read():
+    """P3. Also where the last chunk comes alone, behind a body that was forwarded; the next request gets its own answer."""
+    received: list[bytes] = []
+
+    async def collect(scope: Event, receive: Receive, send: Send) -> None:
+        while (event := await receive())["type"] == "http.request":
+            received.append(event["body"])
+            if not event["more_body"]:
+                break
+        await send(START)
+        await send(body(scope["method"].encode() + b" " + b"".join(received)))
+
+    async with served(collect, SETTINGS) as server:
+        client = await server.connect()
+        client.write(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+        for chunk, so_far in ((b"3\r\nabc\r\n", b"abc"), (b"2\r\nde\r\n", b"abcde")):
+            client.write(chunk)
+            await until(lambda so_far=so_far: b"".join(received) == so_far, f"the application has {so_far!r}")
+        client.write(b"0\r\n\r\n")
+        assert (await client.response())[2] == b"POST abcde"
+        received.clear()
+        client.write(GET)
+        assert (await client.response())[2] == b"GET "
+        assert (len(server.backend.lines), server.context.under_way) == (2, 0)
+
+
+@pytest.mark.parametrize("value", [b"a\r\nb: c", "text"])
+async def test_a_head_that_cannot_be_written_is_500_also_where_it_comes_alone(value: object):
+    """P12. Other clients' packets may stand in the same batch: nothing is raised."""
+
+    async def app(scope: Event, receive: Receive, send: Send) -> None:
+        await send({**START, "headers": [(b"x", value)]})
+        await waiting(scope, receive, send)
+
+    async with served(app, SETTINGS) as server:
+        client = await server.connect()
+        client.write(GET)
+        assert (await client.response())[0] == 500
+        assert server.context.counters["broken.invalid_response"] == 1
+        assert server.context.under_way == 0
+
+
 async def test_a_head_may_come_byte_by_byte():
     async with served(hello, SETTINGS) as server:
         client = await server.connect()

@@ -44,6 +44,35 @@ async def test_a_response_leaves_in_order_and_is_complete_once(hosts, new_downst
     assert downstream.sizes == [64, 67, 67]
 
 
+async def test_an_application_that_ends_within_the_making_of_its_task_frees_its_capacity(
+    hosts, new_downstream, http_scope
+):
+    """An eager task factory (Python 3.12 has one) runs the first step at once, and that may be the last one too."""
+
+    def eager(loop, coroutine, context=None):
+        task = loop.create_future()
+        with pytest.raises(StopIteration):
+            context.run(coroutine.send, None)
+        task.set_result(None)
+        return task
+
+    async def application(scope, receive, send):
+        await send(START)
+        await send({"type": "http.response.body", "body": b"at once"})
+
+    host = await hosts.open(application, concurrency=3)
+    free = host.free("http")
+    asyncio.get_running_loop().set_task_factory(eager)
+    try:
+        for _ in range(5):
+            downstream = new_downstream()
+            host.start(http_scope(), b"", False, downstream)
+            assert downstream.last_words == ["complete"]
+            assert host.free("http") == free
+    finally:
+        asyncio.get_running_loop().set_task_factory(None)
+
+
 async def test_the_scope_is_completed_and_has_the_types_of_asgi(hosts, new_downstream, http_scope):
     """Lists of a packet become ASGI's tuples; `asgi` and the reply channel are added; no lifespan means no state."""
     seen = {}
