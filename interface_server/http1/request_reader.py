@@ -11,7 +11,7 @@ from typing import Protocol
 
 from channel_layer.protocol.events import Event
 from interface_server.http.errors import RequestError
-from interface_server.http.exchange import COMPLETE, Exchange, RequestState
+from interface_server.http.exchange import BODY, COMPLETE, Exchange, RequestState
 from interface_server.http.request import Head
 from interface_server.http.scope import ScopeBuilder, websocket_scope
 from interface_server.http.server_context import ServerContext
@@ -136,7 +136,7 @@ class RequestReader:
         connection = self._connection
         if self.pipeline.waiting:
             self.pipeline.take(False, self._end_request)
-        elif self._parts or connection.exchange.request_state is RequestState.BODY:
+        elif self._parts or connection.exchange.request_state is BODY:
             self._end_request()
         elif connection.phase is EXCHANGE:  # the ordinary way: no body
             connection.exchange.open(b"", False)
