@@ -91,10 +91,10 @@ class RequestParser:
                 if not self._go_on_behind_upgrade() or not data:
                     return None
             except HttpParserError as error:
-                refusal = _refusal(error, parser.get_method(), b"" if self._state is BEHIND else data)
                 if self._parser is None:
                     return None
-                raise refusal from None
+                # Raised from where it is made: a name for it here would be a reference cycle by way of its traceback.
+                raise _refusal(error, parser.get_method(), b"" if self._state is BEHIND else data) from None
         if self._fed_bytes > self._head_max:
             raise RequestError(431, "the request head is too large", "head_too_large")
         if not self._target:
