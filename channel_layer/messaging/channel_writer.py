@@ -100,7 +100,7 @@ class ChannelWriter:
         self._requeueing: list[_Opening] = []
         #: Withdrawals without an answer: era, id and size of each entry, and the callback for its outcome.
         self._unanswered_withdrawals: list[tuple[str, bytes, int, OnAnswer]] = []
-        self._abandoned = False
+        self.abandoned = False  #: no worker reads the channel any more; see `abandon`
         self._rejections = RejectionLog(log, "new connections")
         self._flush_state: Flush = IDLE
         self._retry: asyncio.TimerHandle | None = None  # set when Redis has rejected connections that are requeued
@@ -121,12 +121,7 @@ class ChannelWriter:
 
     def abandon(self) -> None:
         """Mark the channel as one that no worker reads any more: connections that are queued there are withdrawn."""
-        self._abandoned = True
-
-    @property
-    def abandoned(self) -> bool:
-        """True after `abandon`."""
-        return self._abandoned
+        self.abandoned = True
 
     @property
     def idle(self) -> bool:

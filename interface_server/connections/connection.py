@@ -17,7 +17,7 @@ from channel_layer.protocol.link import Link
 from channel_layer.protocol.packets import Packet
 from channel_layer.protocol.scope import Piece, Scope
 from interface_server.affinity.affinity import Tie
-from interface_server.connections.transitions import MOVES, Action, IllegalMove, State, Trigger
+from interface_server.connections.transitions import MAY_REQUEUE, MOVES, REQUEUED, Action, IllegalMove, State, Trigger
 
 #: What a client's side opens a connection with: the scope, the first part of the body, whether more follows, and whether the client
 #: waits for `100 Continue`. A plain tuple, as one is made for each request.
@@ -47,8 +47,7 @@ class Resume(Enum):
 
 # A member of an Enum is found by a slow way through its class: these stand on the way of every request.
 _QUEUED, _OWNED, _DONE = State.QUEUED, State.OWNED, State.DONE
-_UNKNOWN, _ADOPTED = Trigger.UNKNOWN, Trigger.ADOPTED
-_OWNER_DIED, _STOPPED, _REDIS_EMPTY = Trigger.OWNER_DIED, Trigger.STOPPED, Trigger.REDIS_EMPTY
+_ADOPTED, _OWNER_DIED, _STOPPED = Trigger.ADOPTED, Trigger.OWNER_DIED, Trigger.STOPPED
 _OPEN_AGAIN = Action.OPEN_AGAIN
 _PENDING, _ACCEPTED_EARLIER, _ACCEPTED = Handshake
 _NEVER, _AFTER_DRAIN, _AFTER_CRASH = Resume
@@ -109,9 +108,8 @@ class Connection(Link):
         #: Events from the client for which there was no owner or no room.
         self.waiting: list[tuple[Event, int]] | None = None
         self.waiting_bytes = 0
-        self.placed = self.came = (
-            0  # messages that its instance sends by the layer: places in its packets, and messages to groups that came
-        )
+        # Messages that its instance sends by the layer: places in its packets, and messages to groups that came.
+        self.placed = self.came = 0
 
     @property
     def accepted(self) -> bool:
@@ -125,9 +123,8 @@ class Connection(Link):
 
     def transition(self, trigger: Trigger) -> Action:
         """Move by the table and return what has to be done."""
-        if self._opens_again(trigger):
-            action = _OPEN_AGAIN  # a second start does no harm: packets of the first are stale from now on
-            self.state = _QUEUED
+        if trigger in MAY_REQUEUE and self._is_requeued_by(trigger):
+            self.state, action = REQUEUED  # a second start does no harm: packets of the first are stale from now on
         else:
             move = MOVES[self.state].get(trigger)
             if move is None:
@@ -137,13 +134,13 @@ class Connection(Link):
             self._next_epoch()
         return action
 
-    def _opens_again(self, trigger: Trigger) -> bool:
-        """True if this trigger requeues the connection instead of following the table."""
-        if trigger is _UNKNOWN or trigger is _REDIS_EMPTY:
-            return self.state is _QUEUED and self.may_start_twice
-        if trigger is _OWNER_DIED or trigger is _STOPPED:
-            return self.state is _OWNED and self.replayable and not (self.accepted and trigger is _STOPPED)
-        return False
+    def _is_requeued_by(self, trigger: Trigger) -> bool:
+        """True if this trigger, one of MAY_REQUEUE, requeues the connection now."""
+        if self.state is not MAY_REQUEUE[trigger]:
+            return False
+        if self.state is _QUEUED:
+            return self.may_start_twice
+        return self.replayable and not (self.accepted and trigger is _STOPPED)
 
     def owner_died(self, now: float, mid_message: bool = False) -> Action:
         """Its owner is dead.

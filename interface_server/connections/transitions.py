@@ -125,6 +125,17 @@ MOVES: dict[State, dict[Trigger, tuple[State, Action]]] = {
 }
 
 
+#: The move that may take the place of those above, and the state from which each trigger may lead to it. Whether it does depends on
+#: more than the state: see `Connection.transition`.
+REQUEUED = (State.QUEUED, Action.OPEN_AGAIN)
+MAY_REQUEUE = {
+    Trigger.UNKNOWN: State.QUEUED,
+    Trigger.REDIS_EMPTY: State.QUEUED,
+    Trigger.OWNER_DIED: State.OWNED,
+    Trigger.STOPPED: State.OWNED,
+}
+
+
 class IllegalMove(Exception):
     """A trigger that the table does not have for this state: an error in this program, whatever packet brought it to light."""
 

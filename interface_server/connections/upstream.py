@@ -57,7 +57,8 @@ TRIGGER_OF_REFUSAL = {
 #: Code and reason of a client that left without a close frame.
 LOST = (ABNORMAL, "")
 
-_OWNED, _DONE, _FLOW = State.OWNED, State.DONE, Action.FLOW  # see connection.py
+# See connection.py.
+_QUEUED, _OVERDUE, _OWNED, _DONE, _FLOW = State.QUEUED, State.OVERDUE, State.OWNED, State.DONE, Action.FLOW
 _NEXT, _LOST = Order.NEXT, Order.LOST
 
 
@@ -147,9 +148,10 @@ class UpstreamConnection:
             self.apply(_TRIGGER_OF_OUTCOME[outcome])
             return
         self.entry_id = outcome
-        if self.connection.state in (_DONE, State.OVERDUE):
+        state = self.connection.state
+        if state is _DONE or state is _OVERDUE:
             self.services.queue.withdraw(self)  # the client left, or its wait was over, before we knew what to withdraw
-        elif self.writer.abandoned and self.connection.state is State.QUEUED:
+        elif self.writer.abandoned and state is _QUEUED:
             self.services.queue.recheck(self)  # the only reader of this channel died in between
 
     def on_refused(self, why: int) -> None:
@@ -158,7 +160,7 @@ class UpstreamConnection:
 
     def on_adopted(self, owner: str, window: int) -> None:
         """A worker has taken it from the queue."""
-        overdue = self.connection.state is State.OVERDUE
+        overdue = self.connection.state is _OVERDUE
         self.perform(self.connection.adopted(owner, window))
         if overdue:  # perhaps it was taken in an earlier life of Redis' data, and what followed is lost
             self.start_resync()
