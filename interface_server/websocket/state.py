@@ -75,14 +75,8 @@ class Action(Enum):
 
 Move = tuple[State, Action]
 
-#: Events that an application may still send when the socket is closing.
-_LATE_EVENTS = (
-    "websocket.accept",
-    "websocket.send",
-    "websocket.close",
-    "websocket.http.response.start",
-    "websocket.http.response.body",
-)
+#: In these states whatever an application sends comes too late: it did not know yet that the socket is closing.
+_ENDING = frozenset((State.CLOSING, State.DRAINING, State.CLOSED))
 
 
 def _stays(state: State, *triggers: Trigger) -> dict[str | Trigger, Move]:
@@ -92,8 +86,7 @@ def _stays(state: State, *triggers: Trigger) -> dict[str | Trigger, Move]:
 
 def _over(state: State) -> dict[str | Trigger, Move]:
     """Moves of a state in which no message follows."""
-    moves: dict[str | Trigger, Move] = dict.fromkeys(_LATE_EVENTS, (state, Action.TOO_LATE))
-    return moves | {
+    return {
         Trigger.CLOSE_OVERDUE: (State.CLOSED, Action.HANG_UP),
         Trigger.SLOW_CLOSE_OVERDUE: (State.CLOSED, Action.ABORT),
         Trigger.STALLED: (State.CLOSED, Action.ABORT),
@@ -102,8 +95,8 @@ def _over(state: State) -> dict[str | Trigger, Move]:
     }
 
 
-#: Every move: the next state, and what to do. An event of an application that is missing is a PROTOCOL_ERROR; a Trigger that is
-#: missing cannot occur.
+#: Every move: the next state, and what to do. An event of an application that is missing is a PROTOCOL_ERROR, or TOO_LATE in a
+#: state of _ENDING; a Trigger that is missing cannot occur.
 MOVES: dict[State, dict[str | Trigger, Move]] = {
     State.CONNECTING: {
         "websocket.accept": (State.OPEN, Action.ACCEPT),
@@ -173,7 +166,7 @@ def transition(state: State, trigger: Trigger) -> Move:
 
 def application_move(state: State, event_type: Any) -> Move:
     """The move for an event of the application in `state`."""
-    return MOVES[state].get(event_type) or (state, Action.PROTOCOL_ERROR)
+    return MOVES[state].get(event_type) or (state, Action.TOO_LATE if state in _ENDING else Action.PROTOCOL_ERROR)
 
 
 def push_move(state: State, event_type: Any) -> Move:

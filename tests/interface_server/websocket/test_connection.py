@@ -141,6 +141,16 @@ async def test_the_applications_close_reaches_the_client_and_the_server_hangs_up
         assert await client.rest() == b"" and line.unread.empty()
 
 
+async def test_an_event_that_no_socket_knows_does_no_harm_behind_a_close() -> None:
+    """P12. Both may come in one packet of a worker: the client gets its close, and nothing is raised into the dispatcher."""
+    async with served(QUIET) as server:
+        client, line = await server.connect()
+        line.client.deliver([{"type": "websocket.close", "code": 4000}, {"type": "no such event"}], 128)
+        assert await client.frame() == (0x88, code(4000))
+        client.send(client_frame(CLOSE, code(4000)))
+        assert await client.rest() == b""
+
+
 async def test_who_does_not_answer_a_close_is_cut_off() -> None:
     async with served(IMPATIENT) as server:
         client, line = await server.connect()

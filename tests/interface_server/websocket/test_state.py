@@ -87,6 +87,7 @@ def test_each_event_of_an_application_has_a_meaning_in_each_state() -> None:
     assert application_move(DENYING, "websocket.accept") == (DENYING, Action.PROTOCOL_ERROR)
     for state in OVER:
         assert application_move(state, "websocket.send") == (state, Action.TOO_LATE)
+        assert application_move(state, "no such event") == (state, Action.TOO_LATE)
     for state in State:
         expected = Action.SEND if state is OPEN else Action.TOO_LATE
         assert push_move(state, "websocket.send") == (state, expected)
