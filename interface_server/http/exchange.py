@@ -267,7 +267,7 @@ class Exchange:
         except BROKEN as error:
             self._broken(error)
             return
-        if self.response_state is not STARTED:
+        if self.response_state is not STARTED and response.status:  # 0: nothing of it has come yet
             self.response_state = response_step(self.response_state, STARTED)
             if self._context.access_log.enabled:
                 self._log(response.status)

@@ -120,6 +120,21 @@ async def test_the_limits_and_the_expectation_are_those_of_every_version():
     assert context.under_way == 0
 
 
+async def test_a_packet_without_events_starts_no_response():
+    """P12. No worker of ours sends one."""
+
+    async def fail(scope: Event, receive: Receive, send: Send) -> None:
+        await receive()
+        raise Ended(EndReason.DIED)
+
+    exchange, sink, _ = exchange_with(fail)
+    begin(exchange, b"GET")
+    exchange.open(b"", False)
+    exchange.deliver([], 0)
+    await until(lambda: sink.frames[-1:] == [("end",)])
+    assert sink.frames[0] == ("headers", EndReason.DIED.status)
+
+
 @pytest.mark.parametrize("started", [False, True])
 async def test_an_exchange_that_fails_never_looks_complete(started: bool):
     """P6. Before the response begins the client gets a status, afterwards a reset."""
