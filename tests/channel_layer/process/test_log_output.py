@@ -17,7 +17,7 @@ import pytest
 
 from channel_layer.process.log_output import WAITING_BYTES_MAX, LogOutput
 from channel_layer.process.log_relay import LogRelay
-from tests.support.facts import wait_until
+from tests.support.facts import read_until, wait_until
 from tests.support.redis_server import RedisServer
 from tests.support.serving import BIN, Server, environment, free_port, is_ready
 from towpath.status.redis_status import RedisStatus
@@ -58,14 +58,6 @@ def ends(request: pytest.FixtureRequest) -> Iterator[tuple[int, int]]:
         os.close(descriptor)
 
 
-def read_until(reader: int, end: bytes) -> bytes:
-    """All that comes until then."""
-    said = b""
-    while not said.endswith(end):
-        said += os.read(reader, 65536)
-    return said
-
-
 def test_lines_wait_for_their_reader_and_nobody_waits_for_it(ends: tuple[int, int]) -> None:
     """Up to a bound they come whole and in order; the others are counted, and told where they are missing."""
     reader, writer = ends
@@ -73,15 +65,13 @@ def test_lines_wait_for_their_reader_and_nobody_waits_for_it(ends: tuple[int, in
     for number in range(MANY):
         output.write(b"%07d" % number + LINE[7:])  # returns at once, or the test hangs here
     assert os.get_blocking(writer), "others share it"
-    said = b""
-    while not (b"lost: " in said and said.endswith(b"\n")):
-        said += os.read(reader, 65536)
+    said = read_until(reader, lambda read: b"lost: " in read and read.endswith(b"\n"))
     *lines, told = said.splitlines()
     assert [int(line[:7]) for line in lines] == list(range(len(lines)))
     assert int(told.split()[-1]) == MANY - len(lines) > 0
     wait_until(lambda: output._thread is None)
     output.write(b"again\n")
-    assert read_until(reader, b"again\n").endswith(b"again\n")
+    read_until(reader, lambda read: read.endswith(b"again\n"))
 
 
 def test_a_process_ends_although_nobody_reads_what_it_said(ends: tuple[int, int]) -> None:
@@ -105,10 +95,8 @@ def test_a_forked_child_logs_too_and_says_nothing_twice() -> None:
         output.write(b"child\n")
         output.flush()
         os._exit(0)
-    said = read_until(reader, b"child\n")
-    os.waitpid(child, 0)
-    while said.count(LINE) < 100:
-        said += os.read(reader, 65536)
+    said = read_until(reader, lambda read: len(read) >= 100_006)  # the line of the child comes wherever there is space
+    wait_until(lambda: os.waitpid(child, os.WNOHANG)[0] == child)
     assert (said.count(LINE), said.count(b"child\n"), len(said)) == (100, 1, 100_006)
     os.close(reader)
     os.close(writer)
