@@ -8,6 +8,9 @@ is logged then.
   and a terminal are opened once more, for this process alone; a socket is asked not to block at each write. Where neither is
   possible, a poll before each small write asks whether there is space: as good, unless another process writes to it at the same
   moment.
+* Other processes write to it too. A pipe takes up to PIPE_BUF bytes whole or not at all, and so, on Linux, does a socket. So a write is
+  cut at ends of lines into pieces of at most that, and no line of another process stands inside one of ours. A line that is longer, or
+  that a terminal takes in part, may be cut in two.
 * If a write fails for good (no reader is left, a full disk), that line is lost, since there is no place to report it.
 
 Standard library alone.
@@ -29,7 +32,8 @@ from collections.abc import Callable
 WAITING_BYTES_MAX = 1024 * 1024
 FLUSH_STEP_S = 1.0  #: the wait at the end of a process for a reader that takes nothing,
 FLUSH_S = 3.0  #: and for one that takes little
-PIECE_BYTES = 512  #: what a descriptor that is ready has space for, whatever it is
+PIECE_BYTES_MAX = select.PIPE_BUF  #: what a pipe that is ready has space for, and takes whole
+TERMINAL_PIECE_BYTES_MAX = 512  #: what a terminal that is ready has space for
 
 Write = Callable[[bytes], int]
 #: Makes the line that is written when lines were lost, from their number and the seconds without a reader.
@@ -138,18 +142,26 @@ def _never_waiting(descriptor: int) -> Write:
         kind = stat.S_IFREG
     if stat.S_ISSOCK(kind):
         shared = socket.socket(fileno=os.dup(descriptor))
-        return lambda data: shared.send(data, socket.MSG_DONTWAIT)
+        return lambda data: shared.send(_piece(data, PIECE_BYTES_MAX), socket.MSG_DONTWAIT)
     if not (stat.S_ISFIFO(kind) or os.isatty(descriptor)):
         return lambda data: os.write(descriptor, data)  # writes to files do not block
     with contextlib.suppress(OSError):  # not Linux, a terminal of another user, or a pipe without a reader at present
         own = os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-        return lambda data: os.write(own, data)
-    return lambda data: _when_ready(descriptor, data)
+        return lambda data: os.write(own, _piece(data, PIECE_BYTES_MAX))
+    bytes_max = PIECE_BYTES_MAX if stat.S_ISFIFO(kind) else TERMINAL_PIECE_BYTES_MAX
+    return lambda data: _when_ready(descriptor, _piece(data, bytes_max))
 
 
-def _when_ready(descriptor: int, data: bytes) -> int:
+def _piece(lines: bytes, bytes_max: int) -> bytes:
+    """As many whole lines from the start as fit into `bytes_max`, or that much of the first if it is longer."""
+    if len(lines) <= bytes_max:
+        return lines
+    return lines[: lines.rfind(b"\n", 0, bytes_max) + 1 or bytes_max]
+
+
+def _when_ready(descriptor: int, piece: bytes) -> int:
     poll = select.poll()
     poll.register(descriptor, select.POLLOUT)
     if not poll.poll(0):
         raise BlockingIOError
-    return os.write(descriptor, data[:PIECE_BYTES])
+    return os.write(descriptor, piece)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from channel_layer.process.log_output import WAITING_BYTES_MAX, LogOutput
+from channel_layer.process.log_output import PIECE_BYTES_MAX, WAITING_BYTES_MAX, LogOutput
 from channel_layer.process.log_relay import LogRelay
 from tests.support.facts import read_until, wait_until
 from tests.support.redis_server import RedisServer
@@ -98,6 +98,55 @@ def test_a_forked_child_logs_too_and_says_nothing_twice() -> None:
     said = read_until(reader, lambda read: len(read) >= 100_006)  # the line of the child comes wherever there is space
     wait_until(lambda: os.waitpid(child, os.WNOHANG)[0] == child)
     assert (said.count(LINE), said.count(b"child\n"), len(said)) == (100, 1, 100_006)
+    os.close(reader)
+    os.close(writer)
+
+
+@pytest.mark.parametrize("make", [pipe, journal])
+def test_two_processes_leave_each_others_lines_whole(make: Callable[[], tuple[int, int]]) -> None:
+    """Also where one of them writes more lines at once than a pipe takes, and the reader is late."""
+    reader, writer = make()
+    line, many_lines = b"b" * 699 + b"\n", b"".join(b"%099d\n" % number for number in range(1000))
+    output = LogOutput(writer, lost)
+    child = os.fork()
+    if child == 0:
+        try:
+            for _ in range(1000):
+                output.write(line)
+            wait_until(lambda: output._thread is None)  # `flush` gives up if this late reader takes nothing for a second
+        finally:
+            os._exit(0)
+    for _ in range(5):
+        output.write(many_lines)
+    size = 1000 * len(line) + 5 * len(many_lines)
+    lines = read_until(reader, lambda read: len(read) >= size, size_bytes=1000).splitlines(keepends=True)
+    wait_until(lambda: os.waitpid(child, os.WNOHANG)[0] == child)
+    assert lines.count(line) == 1000
+    assert [each for each in lines if each != line] == 5 * many_lines.splitlines(keepends=True)
+    os.close(reader)
+    os.close(writer)
+
+
+def test_a_line_longer_than_a_piece_comes_too(ends: tuple[int, int]) -> None:
+    """It may be cut by a line of another process; nothing of it is lost."""
+    reader, writer = ends
+    lines = b"short\n" + b"x" * (3 * PIECE_BYTES_MAX) + b"\n" + b"short\n"
+    output = LogOutput(writer, lost)
+    output.write(lines)
+    assert read_until(reader, lambda read: len(read) >= len(lines)) == lines
+
+
+def test_a_pipe_that_had_no_reader_at_first_gets_whole_lines_too(tmp_path: Path) -> None:
+    """It cannot be opened once more then, so each write is preceded by a poll."""
+    os.mkfifo(tmp_path / "log")
+    reader = os.open(tmp_path / "log", os.O_RDONLY | os.O_NONBLOCK)
+    writer = os.open(tmp_path / "log", os.O_WRONLY)
+    os.close(reader)
+    output = LogOutput(writer, lost)
+    reader = os.open(tmp_path / "log", os.O_RDONLY)
+    lines = b"".join(b"%099d\n" % number for number in range(2000))
+    output.write(lines)
+    assert read_until(reader, lambda read: len(read) >= len(lines)) == lines
     os.close(reader)
     os.close(writer)
 
