@@ -74,7 +74,9 @@ def test_a_malformed_frame_closes_its_socket_with_the_right_code(server: Server,
         client.sendall(handshake("/bad"))
         head = b""
         while b"\r\n\r\n" not in head:
-            head += client.recv(4096)
+            part = client.recv(4096)
+            assert part, head
+            head += part
         assert head.startswith(b"HTTP/1.1 101 ")
         client.sendall(frame)
         answer = head.partition(b"\r\n\r\n")[2]

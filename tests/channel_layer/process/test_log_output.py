@@ -113,7 +113,9 @@ def test_two_processes_leave_each_others_lines_whole(make: Callable[[], tuple[in
         try:
             for _ in range(1000):
                 output.write(line)
-            wait_until(lambda: output._thread is None)  # `flush` gives up if this late reader takes nothing for a second
+            wait_until(
+                lambda: output._thread is None
+            )  # `flush` gives up if this late reader takes nothing for a second
         finally:
             os._exit(0)
     for _ in range(5):
