@@ -1,7 +1,7 @@
 """One HTTP exchange, whatever version its client speaks: a request to the backend, and a response to the client.
 
 An HTTP/1 connection has one exchange and begins it anew for each request; an HTTP/2 stream would be one. The exchange implements the
-dispatcher's `Client`, and writes to a `ResponseSink`.
+dispatcher's `Client`, reads from a `RequestSource` and writes to a `ResponseSink`.
 
 * Request body: what one read brought leaves as one event, as long as it fits. `Upstream.forward` returns False when reading must stop.
 * Sizes are reported as delivered while the write buffer is below its mark, else once it is again.
@@ -33,7 +33,7 @@ from interface_server.http.answers import (
 )
 from interface_server.http.errors import RequestError
 from interface_server.http.request import PART_SIZE_BYTES_MAX, Head, body_events
-from interface_server.http.response import OVER, InvalidResponse, Response, ResponseSink
+from interface_server.http.response import OVER, InvalidResponse, RequestSource, Response, ResponseSink
 from interface_server.http.server_context import ServerContext
 
 logger = logging.getLogger("towpath.interface")
@@ -93,6 +93,7 @@ class Exchange:
         "_context",
         "_response",
         "_sink",
+        "_source",
         "_undelivered_bytes",
         "_upstream",
         "head",
@@ -101,9 +102,10 @@ class Exchange:
         "scope",
     )
 
-    def __init__(self, context: ServerContext, sink: ResponseSink) -> None:
+    def __init__(self, context: ServerContext, sink: ResponseSink, source: RequestSource) -> None:
         self._context = context
         self._sink = sink
+        self._source = source
         self._response: Response | None = None  # from its start, unless it is written at once
         self._undelivered_bytes = 0
         self._upstream: Upstream | None = None
@@ -145,7 +147,7 @@ class Exchange:
                 return
             has_credit = self._upstream.forward(event, size_bytes)
         if more and not has_credit:
-            self._sink.pause_reading()
+            self._source.pause_reading()
 
     def open(self, body: bytes, more: bool) -> None:
         """Bring the request to the backend, or answer it ourselves. body: its beginning, or all of it if there is not `more`."""
@@ -184,7 +186,7 @@ class Exchange:
         """Refuse the request if the client is the cause: nothing of its body has come for the whole timeout."""
         if self.head is None or self.request_state is COMPLETE or self.response_state is STARTED:
             self._context.uploads.forget(self)
-        elif self._sink.reading_paused or self.response_state is CONTINUE_EXPECTED:
+        elif self._source.reading_paused or self.response_state is CONTINUE_EXPECTED:
             self._context.uploads.restart(self, now)
         else:
             self.refuse(RequestError(408, "the request body did not come in time", "body_timeout"))
@@ -245,7 +247,7 @@ class Exchange:
     def resume(self) -> None:
         if self in self._context.uploads:
             self._context.uploads.restart(self, self._context.now)  # it could not send anything, until now
-        self._sink.resume_reading()
+        self._source.resume_reading()
 
     def on_body_requested(self) -> None:
         if self.response_state is CONTINUE_EXPECTED:
@@ -321,7 +323,7 @@ class Exchange:
         """why: of an answer of our own."""
         head, access_log = self.head, self._context.access_log
         if head is None or self.scope is None:
-            access_log.refused(*self._sink.rejected_request(), status, why)
+            access_log.refused(*self._source.rejected_request(), status, why)
         elif head.path not in self._context.health.paths:
             access_log.line(self.scope.event["client"], head.method, head.target, head.version, status, why)
 

@@ -141,6 +141,10 @@ class ResponseSink(ResponseOutput, Protocol):
     def expect_response(self, within_s: float) -> None:
         """Call `Exchange.time_out` if no response has begun by then."""
 
+
+class RequestSource(Protocol):
+    """The reader of a connection of HTTP/1, or a stream of HTTP/2, from which one exchange at a time gets its request."""
+
     def pause_reading(self) -> None:
         """Pause reading the body: the application takes no more at present."""
 

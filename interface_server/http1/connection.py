@@ -18,10 +18,9 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from channel_layer.protocol.events import Event
-from interface_server.connections.transitions import IllegalMove
 from interface_server.http.errors import RequestError
 from interface_server.http.exchange import COMPLETE, NONE, Exchange
-from interface_server.http1.phase import EXCHANGE, GONE, HEAD, IDLE, LINGERING, MOVES, Phase
+from interface_server.http1.phase import ENDED, EXCHANGE, GONE, HEAD, IDLE, LINGERING, Phase, phase_step
 from interface_server.http1.registry import Http1Registry
 from interface_server.http1.request_reader import HALF_CLOSED, NO_CREDIT, RequestReader
 from interface_server.http1.response_writer import ResponseWriter
@@ -73,9 +72,7 @@ class Http1Connection:
 
     def enter(self, phase: Phase, deadline: float) -> None:
         """Move on to `phase`, until the `deadline`. Raises IllegalMove: a bug of ours."""
-        if phase not in MOVES[self.phase]:
-            raise IllegalMove(f"{phase.name} after {self.phase.name}")
-        self.phase = phase
+        self.phase = phase_step(self.phase, phase)
         self.deadline = deadline
 
     # Calls of the transport.
@@ -84,7 +81,7 @@ class Http1Connection:
         self.transport = transport
         self.reader = RequestReader(self)
         self.writer = ResponseWriter(self, self._registry.heads)
-        self.exchange = Exchange(self.context, self.writer)
+        self.exchange = Exchange(self.context, self.writer, self.reader)
         self._registry.connections.add(self)
         self.deadline = self.context.idle_deadline
 
@@ -148,9 +145,9 @@ class Http1Connection:
         if reader.paused:
             reader.resume(NO_CREDIT)
             keep_alive = keep_alive and not reader.paused & HALF_CLOSED
-        if keep_alive:
-            self.enter(IDLE, self.context.idle_deadline)
-            if reader.pipeline.waiting:
+        if keep_alive and self.phase is EXCHANGE:
+            self.phase, self.deadline = ENDED, self.context.idle_deadline
+            if reader.parsed:
                 reader.go_on()
         elif self._is_request_complete() and not reader.has_pipelined:
             self.close()
@@ -275,5 +272,4 @@ class Http1Connection:
 
     def _break_cycles(self) -> None:
         """Break the reference cycles with our parts: a detached connection is freed at once, not by the garbage collector."""
-        self.reader.break_cycles()
         del self.reader, self.writer, self.exchange

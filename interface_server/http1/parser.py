@@ -1,6 +1,6 @@
 """The requests in the bytes of one connection: llhttp's callbacks, put in order and under limits.
 
-A `RequestListener` gets each request: its checked head, the parts of its body, its end. What llhttp cannot do is done here:
+Of each request come its checked head, the parts of its body, and its end. What llhttp cannot do is done here:
 
 * It buffers partial heads, trailers and chunk extensions inside itself, so the bytes that were fed are counted: more than a
   head's limit without a head or a part of a body coming out of it ends the connection.
@@ -12,7 +12,8 @@ A `RequestListener` gets each request: its checked head, the parts of its body, 
 from __future__ import annotations
 
 import re
-from typing import Any, Protocol
+from enum import Enum, auto
+from typing import Any
 
 from httptools import HttpParserError, HttpParserInvalidMethodError, HttpParserUpgrade, HttpRequestParser
 
@@ -30,14 +31,13 @@ OF_THE_CONNECTION = frozenset((b"connection", b"proxy-connection"))
 METHOD = re.compile(rb"[\r\n]*[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?: |\Z)")
 
 
-class RequestListener(Protocol):
-    """Gets requests, in order: `head_came`, any number of `part_came`, `request_over`."""
+class RequestEnd(Enum):
+    END = auto()  # the last byte of a request is here
 
-    def head_came(self, head: Head, fields: list[tuple[bytes, bytes]]) -> None: ...
 
-    def part_came(self, part: bytes) -> None: ...
-
-    def request_over(self) -> None: ...
+END = RequestEnd.END
+#: What a request is made of, in this order: its head with all fields, any number of parts of its body, its end.
+RequestItem = tuple[Head, list[tuple[bytes, bytes]]] | bytes | RequestEnd
 
 
 class RequestParser:
@@ -52,15 +52,16 @@ class RequestParser:
         "_fields",
         "_head",
         "_head_max",
-        "_listener",
+        "_parsed",
         "_parser",
         "_settings",
         "_state",
         "_target",
     )
 
-    def __init__(self, listener: RequestListener, settings: InterfaceSettings) -> None:
-        self._listener = listener
+    def __init__(self, parsed: list[Any], settings: InterfaceSettings) -> None:
+        """parsed: each `RequestItem` is appended to it."""
+        self._parsed = parsed
         self._settings = settings
         self._head_max = settings.head_size_bytes_max
         self._parser: Any = HttpRequestParser(self)  # None: no request comes any more
@@ -77,7 +78,7 @@ class RequestParser:
         Raises RequestError; nothing may be fed afterwards.
         """
         while True:
-            parser = self._parser  # a callback may let it go
+            parser = self._parser
             if parser is None:
                 return None
             self._fed_bytes += len(data)
@@ -173,7 +174,7 @@ class RequestParser:
         self._head = head
         self._target = b""  # kept until here, for `refused`
         self._fed_bytes = self._body_bytes = 0
-        self._listener.head_came(head, fields)
+        self._parsed.append((head, fields))
 
     def on_body(self, part: bytes) -> None:
         self._fed_bytes = 0
@@ -181,7 +182,7 @@ class RequestParser:
         limit = self._settings.body_size_bytes_max
         if 0 < limit < self._body_bytes:
             raise RequestError(413, "the request body is too large", "body_too_large")
-        self._listener.part_came(part)
+        self._parsed.append(part)
 
     def on_message_complete(self) -> None:
         self._fed_bytes = 0
@@ -194,7 +195,7 @@ class RequestParser:
         self._state = BEHIND
         if not head.keep_alive:
             self._parser = None
-        self._listener.request_over()
+        self._parsed.append(END)
 
     # Upgrades.
 

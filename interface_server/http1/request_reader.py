@@ -1,23 +1,22 @@
 """The request side of an HTTP/1 connection: passes bytes to the parser, and parsed requests to the exchange, in order.
 
-* One exchange at a time. Requests that a client sends ahead (pipelining) wait: a small part of a read in `pipeline`, the rest of that
+* One exchange at a time. Requests that a client sends ahead (pipelining) wait: a small part of a read in `parsed`, the rest of that
   read unparsed in `_unparsed`, and the socket is not read meanwhile. They wait too while the former response has not left.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import inf
-from typing import Protocol
+from typing import Any, Protocol
 
 from channel_layer.protocol.events import Event
 from interface_server.http.errors import RequestError
-from interface_server.http.exchange import BODY, COMPLETE, Exchange, RequestState
-from interface_server.http.request import Head
+from interface_server.http.exchange import COMPLETE, Exchange, RequestState
 from interface_server.http.scope import ScopeBuilder, websocket_scope
 from interface_server.http.server_context import ServerContext
-from interface_server.http1.parser import RequestParser
-from interface_server.http1.phase import EXCHANGE, GONE, HEAD, IDLE, LINGERING, Phase
-from interface_server.http1.pipeline import Pipeline
+from interface_server.http1.parser import END, RequestItem, RequestParser
+from interface_server.http1.phase import BEGUN, EXCHANGE, GONE, HEAD, IDLE, LINGERING, Phase
 from interface_server.transport.transport import Transport
 
 #: Parsed at once, but for the inside of a body. Requests take twenty times their bytes once they are parsed, and some are
@@ -34,6 +33,7 @@ class Connection(Protocol):
     context: ServerContext
     exchange: Exchange
     phase: Phase
+    deadline: float
     transport: Transport
     write_paused: bool  #: the write buffer is above its mark
 
@@ -50,61 +50,77 @@ class Connection(Protocol):
         """Hand the transport over to a WebSocket."""
 
 
-class RequestReader:
-    """Reads one connection: the listener of its parser."""
+@dataclass(frozen=True, slots=True)
+class Upgrade:
+    """Parsed behind the head that asks for WebSocket: the bytes that follow are the WebSocket's."""
 
-    __slots__ = ("_connection", "_parser", "_parts", "_scopes", "_unparsed", "paused", "pipeline")
+    remaining_bytes: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Parsed as the last item: a request that is not served. begins: nothing of this request was parsed before it."""
+
+    error: RequestError
+    begins: bool
+
+
+class RequestReader:
+    """Reads one connection: the `RequestSource` of its exchange."""
+
+    __slots__ = ("_connection", "_handing_on", "_parser", "_parts", "_scopes", "_unparsed", "parsed", "paused")
 
     def __init__(self, connection: Connection) -> None:
         context, transport = connection.context, connection.transport
         self._connection = connection
-        self._parser = RequestParser(self, context.settings)
-        self.pipeline = Pipeline(self._is_free)  #: parsed requests that wait for their turn
+        #: Items that were parsed and not handed on yet: RequestItem, Upgrade, Rejected. A head waits for its turn, the rest follows it.
+        self.parsed: list[Any] = []
+        self._parser = RequestParser(self.parsed, context.settings)
         self._scopes = ScopeBuilder(transport.peer(), transport.host(), context.settings.root_path, context.trusted)
         self._parts: list[bytes] = []  # of the request's body, out of the read that is being parsed
         self._unparsed = b""  # read, and not yet parsed: the client is ahead of its responses
+        self._handing_on = False
         self.paused = 0  #: why the socket is not read, as bits
 
     # Bytes.
 
     def receive(self, data: bytes) -> None:
         """The bytes of one read."""
-        connection = self._connection
+        connection, parsed = self._connection, self.parsed
         if len(data) > PARSE_SIZE_BYTES_MAX:
             data = self._parse_in_parts(data)
         else:
-            try:
-                behind_upgrade = self._parser.receive_data(data)
-            except RequestError as error:
-                self._refuse(error)
-            else:
-                if behind_upgrade is not None:
-                    self.pipeline.take(False, self._upgrade, behind_upgrade)
-        if (  # the ordinary request, which came in one read
-            connection.phase is EXCHANGE
-            and connection.exchange.request_state is COMPLETE
-            and not self.pipeline.waiting
-            and not self.paused
-        ):
-            return
+            self._parse(data)
+            if (  # the ordinary request, which came in one read and has no body
+                len(parsed) == 2
+                and parsed[1] is END
+                and connection.phase is IDLE
+                and not self.paused
+                and not connection.write_paused
+            ):
+                head, fields = parsed[0]
+                parsed.clear()
+                connection.phase, connection.deadline = BEGUN, inf
+                exchange = connection.exchange
+                exchange.begin(head, self._scopes.scope(head, fields))
+                exchange.open(b"", False)
+                return
+            self._hand_on()
         self._settle()
         if connection.phase is IDLE and self._parser.in_head(data):
             connection.enter(HEAD, connection.context.deadline(connection.context.settings.head_timeout_s))
 
-    def _parse(self, data: bytes, read: bytes, end: int) -> bool:
-        """Parse `data`, a part of `read` that ends there. False: nothing after it may be parsed."""
+    def _parse(self, data: bytes, behind: bytes = b"") -> bool:
+        """Parse bytes, of which `behind` is the rest of the read. False: nothing after them may be parsed."""
         try:
-            behind_upgrade = self._parser.receive_data(data)
+            remaining_bytes = self._parser.receive_data(data)
         except RequestError as error:
-            self._refuse(error)
+            self.parsed.append(Rejected(error, not self._parser.in_body))
             return False
-        if behind_upgrade is None:
+        if remaining_bytes is None:
             return True
-        self.pipeline.take(False, self._upgrade, behind_upgrade + read[end:])
+        self.parsed.append(Upgrade(remaining_bytes + behind))
         return False
-
-    def _refuse(self, error: RequestError) -> None:
-        self.pipeline.take(not self._parser.in_body, self._connection.exchange.refuse, error)
 
     def _parse_in_parts(self, read: bytes) -> bytes:
         """Parse a long read in parts, but few requests that are ahead of their responses. Returns the last part that was parsed."""
@@ -113,51 +129,47 @@ class RequestReader:
         while goes_on and end < length:
             begin, end = end, end + max(PARSE_SIZE_BYTES_MAX, self._parser.body_left_bytes)
             part = read[begin:end]
-            goes_on = self._parse(part, read, end)
-            if goes_on and (self.pipeline.waiting or self._connection.phase is not EXCHANGE):
+            goes_on = self._parse(part, read[end:])
+            self._hand_on()
+            if goes_on and (self.parsed or self._connection.phase is not EXCHANGE):
                 self._unparsed = read[end:]
                 break
         return part
 
-    # Calls of the parser: handed on now, or in their turn.
+    # What was parsed: handed on now, or in its turn.
 
-    def head_came(self, head: Head, fields: list[tuple[bytes, bytes]]) -> None:
+    def _hand_on(self) -> None:
+        """Hand on what was parsed, in order, up to a request that has to wait. An item may end the exchange: no recursion."""
+        if self._handing_on:
+            return
+        parsed = self.parsed
+        self._handing_on = True
+        try:
+            while parsed and (not _begins(parsed[0]) or self._is_free()):
+                self._hand_on_item(parsed.pop(0))
+        finally:
+            self._handing_on = False
+
+    def _hand_on_item(self, item: RequestItem | Upgrade | Rejected) -> None:
         connection = self._connection
-        if connection.phase is IDLE and not connection.write_paused and not self.pipeline.waiting:
-            connection.enter(EXCHANGE, inf)  # the ordinary way: as `_begin`, without a call for each request
-            connection.exchange.begin(head, self._scopes.scope(head, fields))
-        else:
-            self.pipeline.take(True, self._begin, head, fields)
-
-    def part_came(self, part: bytes) -> None:
-        self.pipeline.take(False, self._receive_part, part)
-
-    def request_over(self) -> None:
-        connection = self._connection
-        if self.pipeline.waiting:
-            self.pipeline.take(False, self._end_request)
-        elif self._parts or connection.exchange.request_state is BODY:
-            self._end_request()
-        elif connection.phase is EXCHANGE:  # the ordinary way: no body
-            connection.exchange.open(b"", False)
+        if isinstance(item, tuple):
+            connection.enter(EXCHANGE, inf)
+            connection.exchange.begin(item[0], self._scopes.scope(*item))
+        elif isinstance(item, Rejected):
+            connection.exchange.refuse(item.error)
+        elif connection.phase is not EXCHANGE:
+            return  # the rest of a request that was answered before its end
+        elif isinstance(item, Upgrade):
+            self._upgrade(item.remaining_bytes)
+        elif item is END:
+            connection.exchange.forward(self._take_parts(), more=False)
+        elif isinstance(item, bytes):
+            self._parts.append(item)
 
     def _is_free(self) -> bool:
         connection = self._connection
         phase = connection.phase
         return (phase is IDLE or phase is HEAD) and not connection.write_paused
-
-    def _begin(self, head: Head, fields: list[tuple[bytes, bytes]]) -> None:
-        connection = self._connection
-        connection.enter(EXCHANGE, inf)
-        connection.exchange.begin(head, self._scopes.scope(head, fields))
-
-    def _receive_part(self, part: bytes) -> None:
-        if self._connection.phase is EXCHANGE:
-            self._parts.append(part)
-
-    def _end_request(self) -> None:
-        if self._connection.phase is EXCHANGE:
-            self._connection.exchange.forward(self._take_parts() if self._parts else b"", more=False)
 
     def _take_parts(self) -> bytes:
         """Remove and return all parts of the body in one read; a single one is not copied."""
@@ -166,8 +178,6 @@ class RequestReader:
 
     def _upgrade(self, remaining_bytes: bytes) -> None:
         connection = self._connection
-        if connection.phase is not EXCHANGE:
-            return
         scope = connection.exchange.scope
         assert scope is not None  # an exchange is under way
         if connection.context.full():
@@ -181,16 +191,16 @@ class RequestReader:
     @property
     def has_pipelined(self) -> bool:
         """True if something that was read behind the request under way waits."""
-        return bool(self.pipeline.waiting or self._unparsed)
+        return bool(self.parsed or self._unparsed)
 
     @property
     def has_unparsed(self) -> bool:
         return self._unparsed != b""
 
     def go_on(self) -> None:
-        """Hand on the waiting parts: the former response is complete, or the write buffer is below its mark."""
-        if self.pipeline.waiting:
-            self.pipeline.go_on()
+        """Hand on the waiting requests: the former response is complete, or the write buffer is below its mark."""
+        if self.parsed and not self._handing_on:
+            self._hand_on()
             self._settle()
 
     def _settle(self) -> None:
@@ -198,7 +208,7 @@ class RequestReader:
         connection = self._connection
         if connection.phase is GONE:
             return
-        if self.pipeline.waiting or self._unparsed:
+        if self.parsed or self._unparsed:
             self._wait_for_turn()
             return
         if self.paused & PIPELINED:
@@ -214,19 +224,19 @@ class RequestReader:
             self.drop_pipelined()
             return
         self.pause(PIPELINED)
-        if not self.pipeline.waiting:
+        if not self.parsed:
             self._connection.context.loop.call_soon(
                 self._parse_unparsed
             )  # not at once: other connections get a turn too
 
     def _parse_unparsed(self) -> None:
-        if self._unparsed and not self.pipeline.waiting:
+        if self._unparsed and not self.parsed:
             data, self._unparsed = self._unparsed, b""
             self.receive(data)
 
     def drop_pipelined(self) -> None:
         """Drop the requests that the client has sent ahead of its responses."""
-        self.pipeline.forget()
+        self.parsed.clear()
         self._unparsed = b""
 
     # Whether the socket is read.
@@ -244,11 +254,23 @@ class RequestReader:
                 self._connection.reading_resumed()
                 self._connection.transport.resume_reading()
 
-    # The end.
+    # The calls of the exchange: `RequestSource`.
+
+    def pause_reading(self) -> None:
+        self.pause(NO_CREDIT)
+
+    def resume_reading(self) -> None:
+        self.resume(NO_CREDIT)
+
+    @property
+    def reading_paused(self) -> bool:
+        return self.paused != 0
 
     def rejected_request(self) -> tuple[tuple[str, int] | None, bytes, bytes]:
         """Peer, method and target of a head that was refused, as far as they were read."""
         return (self._scopes.client, *self._parser.refused())
+
+    # The end.
 
     def discard_rest(self) -> None:
         """Serve nothing more, but read on, for as long as the connection lingers."""
@@ -263,6 +285,7 @@ class RequestReader:
         self._parts = []
         self._parser.close()
 
-    def break_cycles(self) -> None:
-        """Break the reference cycles with parser and pipeline: a closed reader is freed at once, not by the garbage collector."""
-        del self._parser, self.pipeline
+
+def _begins(item: RequestItem | Upgrade | Rejected) -> bool:
+    """True if this is the first that is parsed of a request."""
+    return item.begins if isinstance(item, Rejected) else isinstance(item, tuple)

@@ -9,7 +9,7 @@ from channel_layer.protocol.events import Event
 from interface_server.http.exchange import Exchange
 from interface_server.http.response import Response
 from interface_server.http1.encoder import CONTINUE, JOINED_SIZE_BYTES_MAX, Http1Encoder, RenderedHeadCache
-from interface_server.http1.request_reader import HALF_CLOSED, NO_CREDIT, RequestReader
+from interface_server.http1.request_reader import HALF_CLOSED, RequestReader
 from interface_server.transport.transport import Transport
 
 
@@ -108,18 +108,3 @@ class ResponseWriter:
 
     def expect_response(self, within_s: float) -> None:
         self._connection.expect_response(within_s)
-
-    # The request side of the sink.
-
-    def pause_reading(self) -> None:
-        self._reader.pause(NO_CREDIT)
-
-    def resume_reading(self) -> None:
-        self._reader.resume(NO_CREDIT)
-
-    @property
-    def reading_paused(self) -> bool:
-        return self._reader.paused != 0
-
-    def rejected_request(self) -> tuple[tuple[str, int] | None, bytes, bytes]:
-        return self._reader.rejected_request()

@@ -24,7 +24,7 @@ START: Event = {"type": "http.response.start", "status": 201, "headers": [(b"x-a
 
 
 class StreamOfFrames:
-    """A `ResponseSink` that keeps what an HTTP/2 stream would send as frames."""
+    """A `ResponseSink` and `RequestSource` that keeps what an HTTP/2 stream would send as frames."""
 
     def __init__(self) -> None:
         self.frames: list[tuple[object, ...]] = []
@@ -67,7 +67,7 @@ def exchange_with(app: App, **settings: object) -> tuple[Exchange, StreamOfFrame
     values = InterfaceSettings(access_log=False, **settings)  # type: ignore[arg-type]
     context = ServerContext.of(values, InProcessServer(app), asyncio.get_running_loop(), Counter())
     sink = StreamOfFrames()
-    return Exchange(context, sink), sink, context
+    return Exchange(context, sink, sink), sink, context
 
 
 def begin(exchange: Exchange, method: bytes = b"POST", fields: Sequence[tuple[bytes, bytes]] = ()) -> None:
@@ -110,7 +110,7 @@ async def test_the_limits_and_the_expectation_are_those_of_every_version():
     begin(exchange, fields=[(b"expect", b"100-continue"), (b"content-length", b"3")])
     exchange.open(b"", True)
     await until(lambda: sink.frames == [("headers", 100)])
-    other = Exchange(context, second := StreamOfFrames())
+    other = Exchange(context, second := StreamOfFrames(), second)
     begin(other)
     other.open(b"", False)
     assert [frame[:2] for frame in second.frames if frame[0] != "data"] == [("headers", 503), ("end",)]

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interface_server.http.errors import RequestError
-from interface_server.http.request import Head
-from interface_server.http1.parser import RequestParser
+from interface_server.http1.parser import RequestItem, RequestParser
 from interface_server.http1.parsing_state import MOVES
 from interface_server.settings import InterfaceSettings
 
@@ -33,29 +32,27 @@ class CheckedParser(RequestParser):
 
 
 class Requests:
-    """Keeps each request as its path, its body, and whether it is over."""
+    """Each request as its path, its body, and whether it is over."""
 
-    def __init__(self) -> None:
+    def __init__(self, parsed: list[RequestItem]) -> None:
         self.found: list[list[object]] = []
         self.fields: list[tuple[bytes, bytes]] = []
-
-    def head_came(self, head: Head, fields: list[tuple[bytes, bytes]]) -> None:
-        self.found.append([head.path, b"", False])
-        self.fields = fields
-
-    def part_came(self, part: bytes) -> None:
-        self.found[-1][1] += part  # type: ignore[operator]
-
-    def request_over(self) -> None:
-        self.found[-1][2] = True
+        for item in parsed:
+            if isinstance(item, tuple):
+                self.found.append([item[0].path, b"", False])
+                self.fields = item[1]
+            elif isinstance(item, bytes):
+                self.found[-1][1] += item  # type: ignore[operator]
+            else:
+                self.found[-1][2] = True
 
 
 def parsed(*reads: bytes, **settings: int) -> Requests:
-    requests = Requests()
-    parser = CheckedParser(requests, InterfaceSettings(**settings))  # type: ignore[arg-type]
+    items: list[RequestItem] = []
+    parser = CheckedParser(items, InterfaceSettings(**settings))  # type: ignore[arg-type]
     for data in reads:
         assert parser.receive_data(data) is None
-    return requests
+    return Requests(items)
 
 
 ALL = [["/a", b"", True], ["/b", b"hello", True], ["/c", b"abcde", True], ["/e", b"hi", True], ["/d", b"", True]]
@@ -88,15 +85,15 @@ def test_bytes_behind_the_last_request_are_nobodys() -> None:
 
 @pytest.mark.parametrize("behind", [b"", b"\x81\x85frame"])
 def test_bytes_behind_a_handshake_are_for_the_websocket(behind: bytes) -> None:
-    requests = Requests()
-    parser = CheckedParser(requests, InterfaceSettings())
+    items: list[RequestItem] = []
+    parser = CheckedParser(items, InterfaceSettings())
     assert parser.receive_data(GET + WEBSOCKET + behind) == behind
-    assert requests.found == [["/a", b"", True], ["/f", b"", False]]
+    assert Requests(items).found == [["/a", b"", True], ["/f", b"", False]]
 
 
 def test_a_parser_knows_whether_it_is_in_a_head_or_in_a_body() -> None:
     """Each has a timeout of its own."""
-    parser = CheckedParser(Requests(), InterfaceSettings())
+    parser = CheckedParser([], InterfaceSettings())
     assert not parser.in_head(b"") and not parser.in_body
     parser.receive_data(b"\r\n")
     assert not parser.in_head(b"\r\n"), "line ends before a request are none of it"
@@ -142,7 +139,7 @@ def test_what_is_not_served_has_a_status_and_a_name(
 
 def test_a_head_that_is_refused_is_known_as_far_as_it_was_read() -> None:
     """For the access log."""
-    parser = CheckedParser(Requests(), InterfaceSettings(head_size_bytes_max=100))
+    parser = CheckedParser([], InterfaceSettings(head_size_bytes_max=100))
     assert parser.refused() == (b"", b"")
     with pytest.raises(RequestError):
         parser.receive_data(b"DELETE /long HTTP/1.1\r\nx: " + b"a" * 200)

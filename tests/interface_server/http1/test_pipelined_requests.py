@@ -84,7 +84,7 @@ async def test_of_what_waits_for_its_turn_little_is_parsed():
             client, connection = await connected(server)
             connection.dataReceived((b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" + ahead)[:READ_SIZE_BYTES])
             assert connection in server.factory.http1.unread
-            assert len(connection.reader.pipeline.waiting or ()) < PARSE_SIZE_BYTES_MAX / 5
+            assert len(connection.reader.parsed) < PARSE_SIZE_BYTES_MAX / 5
             client.reset()
             await until(lambda: not server.factory.http1.connections)
 
