@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from channel_layer.protocol.events import Event
 from interface_server.connections.interfaces import EndReason
-from interface_server.http.errors import RequestError
 
 TEXT = (b"content-type", b"text/plain; charset=utf-8")
 RETRY_AFTER = (b"retry-after", b"1")
+
+
+class RequestError(Exception):
+    """Reason not to serve a request, in any version of HTTP. `status` and `why` go to the client; `name` is counted."""
+
+    def __init__(self, status: int, why: str, name: str) -> None:
+        super().__init__(status, why)
+        self.status = status
+        self.why = why
+        self.name = name
 
 
 class Answer:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from email.utils import formatdate
 
-from interface_server.http.response import DATE, SERVER, InvalidResponse, kinds_of
+from interface_server.http.response_head import DATE, SERVER, InvalidResponse, kinds_of
 
 SERVER_LINE = b"server: towpath\r\n"
 NUL = 0  #: a number, since `in` would first try to make one of b"\0", which takes longer than the search

@@ -28,12 +28,14 @@ from interface_server.http.answers import (
     TIMED_OUT,
     TOO_MANY,
     Answer,
+    RequestError,
     answer_to_end,
     answer_to_error,
 )
-from interface_server.http.errors import RequestError
+from interface_server.http.interfaces import RequestSource, ResponseSink
 from interface_server.http.request import PART_SIZE_BYTES_MAX, Head, body_events
-from interface_server.http.response import OVER, InvalidResponse, RequestSource, Response, ResponseSink
+from interface_server.http.response import OVER, Response
+from interface_server.http.response_head import InvalidResponse
 from interface_server.http.server_context import ServerContext
 
 logger = logging.getLogger("towpath.interface")

@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 from channel_layer.protocol.codec import pack
 from channel_layer.protocol.events import EVENT_OVERHEAD_BYTES, Event
 from channel_layer.protocol.scope import Piece
-from interface_server.http.errors import RequestError
+from interface_server.http.answers import RequestError
 
 Fields = Sequence[tuple[bytes, bytes]]
 

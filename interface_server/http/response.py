@@ -13,14 +13,24 @@ No I/O here. Sources: ASGI specification, "HTTP & WebSocket"; RFC 9110, sections
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from enum import Enum, auto
 from typing import Protocol
 
 from channel_layer.protocol.events import Event
-
-Fields = Sequence[Sequence[bytes]]
+from interface_server.http.response_head import (
+    CONNECTION,
+    HOP,
+    LENGTH,
+    PLAIN,
+    SINGLE,
+    Fields,
+    InvalidResponse,
+    kind_by_name,
+    kind_of,
+    learn,
+    once,
+)
 
 
 class State(Enum):
@@ -42,73 +52,6 @@ MOVES: dict[tuple[State, str], State] = {
     (OVER, LAST): OVER,
 }
 
-# Kinds of response fields with a meaning to the server, as bits: one `|` over all fields gives the kinds of a response.
-PLAIN, LENGTH, HOP, CONNECTION, DATE, SERVER = 0, 1, 2, 4, 8, 16
-KNOWN_KINDS = {
-    b"content-length": LENGTH,
-    b"transfer-encoding": HOP,
-    b"keep-alive": HOP,
-    b"upgrade": HOP,
-    b"proxy-connection": HOP,
-    b"connection": CONNECTION,
-    b"date": DATE,
-    b"server": SERVER,
-}
-#: Fields that have one value, each with a bit of its own (RFC 9110, 5.5 and 8 to 14; RFC 9111, 5).
-_ONE_VALUE = b"age content-location content-range content-type etag expires last-modified location retry-after".split()
-KNOWN_KINDS |= {name: SERVER << number for number, name in enumerate(_ONE_VALUE, 1)}
-SINGLE = LENGTH | DATE | SERVER | sum(KNOWN_KINDS[name] for name in _ONE_VALUE)
-NAMES_REMEMBERED_MAX = 1024
-TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
-
-#: The kind of each name, as the application wrote it. Grows with the names in use up to the limit; then it is cleared.
-_kinds: dict[bytes, int] = dict(KNOWN_KINDS)
-
-
-class InvalidResponse(Exception):
-    """The application's response cannot be encoded. Nothing of this event may be sent."""
-
-
-def _learn(name: bytes) -> int:
-    if type(name) is not bytes or TOKEN.fullmatch(name) is None:
-        raise InvalidResponse(f"{name!r} is no name of a response field")
-    if len(_kinds) >= NAMES_REMEMBERED_MAX:
-        _kinds.clear()
-        _kinds.update(KNOWN_KINDS)
-    kind = _kinds[name] = KNOWN_KINDS.get(name.lower(), PLAIN)
-    return kind
-
-
-def kind_of(name: bytes) -> int:
-    kind = _kinds.get(name)
-    return _learn(name) if kind is None else kind
-
-
-def kinds_of(fields: Fields) -> int:
-    """All kinds among `fields`, as bits. Raises InvalidResponse for a name that is not a token."""
-    found = PLAIN
-    for name, _ in fields:
-        kind = _kinds.get(name)
-        found |= _learn(name) if kind is None else kind
-    return found
-
-
-def once(fields: Fields) -> Fields:
-    """Return `fields` without repetitions of fields that have one value. A second value that differs is kept.
-
-    Content-Length is known to be the same number each time, however it is written.
-    """
-    kept, seen = [], set()
-    for name, value in fields:
-        kind = kind_of(name)
-        if kind & SINGLE:
-            field = (kind, b"" if kind == LENGTH else value)
-            if field in seen:
-                continue
-            seen.add(field)
-        kept.append((name, value))
-    return kept
-
 
 class ResponseOutput(Protocol):
     """Receives the parts of one response that may pass, and frames them for one version of HTTP."""
@@ -118,54 +61,6 @@ class ResponseOutput(Protocol):
 
     def data(self, body: bytes, last: bool) -> None:
         """A part of the body. last: it is the final one."""
-
-
-class ResponseSink(ResponseOutput, Protocol):
-    """A connection of HTTP/1, or a stream of HTTP/2, to which one exchange at a time writes its response."""
-
-    def send_remembered(self, events: Sequence[Event]) -> bool:
-        """Write a complete response if its rendered head is remembered from an earlier one. Returns False if nothing is written."""
-
-    def flush(self, size_bytes: int) -> bool:
-        """Write the output of `headers` and `data`, about `size_bytes`. Returns False if the write buffer is above its mark."""
-
-    def send_continue(self) -> None:
-        """Write `100 Continue` now."""
-
-    def end(self, keep_alive: bool) -> None:
-        """The exchange is over. keep_alive: the connection may serve another request if nothing else forbids it."""
-
-    def abort(self) -> None:
-        """End in the middle of a response, so that the client can tell that something is missing."""
-
-    def expect_response(self, within_s: float) -> None:
-        """Call `Exchange.time_out` if no response has begun by then."""
-
-
-class RequestSource(Protocol):
-    """The reader of a connection of HTTP/1, or a stream of HTTP/2, from which one exchange at a time gets its request."""
-
-    def pause_reading(self) -> None:
-        """Pause reading the body: the application takes no more at present."""
-
-    def resume_reading(self) -> None:
-        """Read the body on: the application takes more."""
-
-    @property
-    def reading_paused(self) -> bool:
-        """True if the request is not read at present, for any reason."""
-
-    def rejected_request(self) -> tuple[tuple[str, int] | None, bytes, bytes]:
-        """Peer, method and target of a request with a refused head, as far as they were read."""
-
-
-class ResponseEncoder(Protocol):
-    """Turn the events of one response into bytes."""
-
-    response: Response
-
-    def render(self, events: Sequence[Event]) -> list[bytes]:
-        """The bytes of `events`, in pieces. Raises like `Response.play`."""
 
 
 class Response:
@@ -214,10 +109,10 @@ class Response:
         self.fields = fields = event.get("headers") or ()
         kinds, repeated, length = PLAIN, PLAIN, None
         for name, value in fields:
-            kind = _kinds.get(name)
+            kind = kind_by_name.get(name)
             if kind != PLAIN:
                 if kind is None:
-                    kind = _learn(name)
+                    kind = learn(name)
                 if kind == LENGTH:
                     length = _length(value, length)
                 repeated |= kinds & kind

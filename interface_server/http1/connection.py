@@ -18,7 +18,7 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from channel_layer.protocol.events import Event
-from interface_server.http.errors import RequestError
+from interface_server.http.answers import RequestError
 from interface_server.http.exchange import COMPLETE, NONE, Exchange
 from interface_server.http1.phase import ENDED, EXCHANGE, GONE, HEAD, IDLE, LINGERING, Phase, phase_step
 from interface_server.http1.registry import Http1Registry

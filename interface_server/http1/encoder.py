@@ -16,17 +16,17 @@ from collections.abc import Sequence
 
 from channel_layer.protocol.events import Event
 from interface_server.http.default_headers import DefaultHeaders, has_line_ends
-from interface_server.http.response import (
+from interface_server.http.response import Response
+from interface_server.http.response_head import (
     CONNECTION,
     DATE,
     HOP,
     LENGTH,
     SERVER,
+    STATUS_LINES,
     Fields,
     InvalidResponse,
-    Response,
 )
-from interface_server.http.status_lines import STATUS_LINES
 
 #: Up to this size a whole response is joined into one piece of bytes; a larger one is written in pieces, uncopied.
 JOINED_SIZE_BYTES_MAX = 16 * 1024

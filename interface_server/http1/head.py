@@ -15,7 +15,7 @@ from collections.abc import Callable
 from functools import lru_cache
 from ipaddress import IPv6Address
 
-from interface_server.http.errors import RequestError
+from interface_server.http.answers import RequestError
 from interface_server.http.request import Fields, Head, line_scope
 
 #: Fields that mean something to the server. Names arrive in lower case.

@@ -17,7 +17,7 @@ from typing import Any
 
 from httptools import HttpParserError, HttpParserInvalidMethodError, HttpParserUpgrade, HttpRequestParser
 
-from interface_server.http.errors import RequestError
+from interface_server.http.answers import RequestError
 from interface_server.http.request import Head
 from interface_server.http1.head import VERSIONS, check_head, plain_head
 from interface_server.http1.parsing_state import BEHIND, BODY, HEAD, UPGRADE, ParsingState

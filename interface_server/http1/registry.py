@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from interface_server.http.exchange import Exchange
-from interface_server.http.response import Response, ResponseEncoder
+from interface_server.http.interfaces import ResponseEncoder
+from interface_server.http.response import Response
 from interface_server.http.server_context import ServerContext
 from interface_server.http1.encoder import Http1Encoder, RenderedHeadCache
 

@@ -11,7 +11,7 @@ from math import inf
 from typing import Any, Protocol
 
 from channel_layer.protocol.events import Event
-from interface_server.http.errors import RequestError
+from interface_server.http.answers import RequestError
 from interface_server.http.exchange import COMPLETE, Exchange, RequestState
 from interface_server.http.scope import ScopeBuilder, websocket_scope
 from interface_server.http.server_context import ServerContext

@@ -19,7 +19,7 @@ from channel_layer.protocol.events import Event
 from channel_layer.protocol.scope import Scope
 from interface_server.connections.interfaces import EndReason, Upstream
 from interface_server.groups.interfaces import PushedMessage
-from interface_server.http.response import InvalidResponse
+from interface_server.http.response_head import InvalidResponse
 from interface_server.transport.byte_stream import ByteStream
 from interface_server.transport.transport import PeerTimedOut
 from interface_server.websocket import termination

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from channel_layer.process.rate_limited_log import RateLimitedLog
 from interface_server.connections.interfaces import Upstream
-from interface_server.http.response import ResponseEncoder
+from interface_server.http.interfaces import ResponseEncoder
 from interface_server.http.server_context import ServerContext
 from interface_server.transport.byte_stream import ByteStream
 from interface_server.websocket.frame_parser import ParserPool

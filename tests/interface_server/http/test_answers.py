@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from interface_server.connections.interfaces import EndReason
-from interface_server.http.answers import Answer, answer_to_end, answer_to_error
-from interface_server.http.errors import RequestError
+from interface_server.http.answers import Answer, RequestError, answer_to_end, answer_to_error
 
 
 def test_an_answer_is_a_complete_response_of_one_line():

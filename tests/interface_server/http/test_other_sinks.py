@@ -10,7 +10,7 @@ import pytest
 
 from channel_layer.protocol.events import Event
 from interface_server.connections.interfaces import EndReason
-from interface_server.http.errors import RequestError
+from interface_server.http.answers import RequestError
 from interface_server.http.exchange import Exchange
 from interface_server.http.response import Response
 from interface_server.http.scope import ScopeBuilder

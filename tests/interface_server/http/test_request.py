@@ -6,7 +6,7 @@ import pytest
 
 from channel_layer.protocol.codec import unpack
 from channel_layer.protocol.events import payload_size_bytes
-from interface_server.http.errors import RequestError
+from interface_server.http.answers import RequestError
 from interface_server.http.request import PART_SIZE_BYTES_MAX, body_events, line_scope
 
 

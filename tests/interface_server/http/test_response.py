@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from interface_server.http.response import InvalidResponse, Response, State
+from interface_server.http.response import Response, State
+from interface_server.http.response_head import InvalidResponse
 
 
 def started(status: int = 200, *headers: tuple[bytes, bytes], head_only: bool = False) -> Response:

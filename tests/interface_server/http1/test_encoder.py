@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interface_server.http.default_headers import DefaultHeaders
-from interface_server.http.response import InvalidResponse, Response, once
+from interface_server.http.response import Response
+from interface_server.http.response_head import InvalidResponse, once
 from interface_server.http1.encoder import Http1Encoder, RenderedHeadCache
 
 NO_LINES = RenderedHeadCache(DefaultHeaders(server=False, date=False))

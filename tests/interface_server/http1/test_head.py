@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interface_server.http.errors import RequestError
+from interface_server.http.answers import RequestError
 from interface_server.http.request import Head
 from interface_server.http1.head import check_head, plain_head
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interface_server.http.errors import RequestError
+from interface_server.http.answers import RequestError
 from interface_server.http1.parser import RequestItem, RequestParser
 from interface_server.http1.parsing_state import MOVES
 from interface_server.settings import InterfaceSettings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from interface_server.connections.interfaces import EndReason
-from interface_server.http.response import InvalidResponse
+from interface_server.http.response_head import InvalidResponse
 from interface_server.settings import InterfaceSettings
 from interface_server.websocket.handshake import BadHandshake, accept_token, accepted, check
 from tests.support.facts import until

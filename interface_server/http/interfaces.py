@@ -1,0 +1,60 @@
+"""What an exchange needs of the connection that it belongs to: a source of its request, and a sink for its response.
+
+Both are implemented once for each version of HTTP: by the reader and the writer of an HTTP/1 connection, or by a stream of HTTP/2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from channel_layer.protocol.events import Event
+from interface_server.http.response import Response, ResponseOutput
+
+
+class ResponseSink(ResponseOutput, Protocol):
+    """A connection of HTTP/1, or a stream of HTTP/2, to which one exchange at a time writes its response."""
+
+    def send_remembered(self, events: Sequence[Event]) -> bool:
+        """Write a complete response if its rendered head is remembered from an earlier one. Returns False if nothing is written."""
+
+    def flush(self, size_bytes: int) -> bool:
+        """Write the output of `headers` and `data`, about `size_bytes`. Returns False if the write buffer is above its mark."""
+
+    def send_continue(self) -> None:
+        """Write `100 Continue` now."""
+
+    def end(self, keep_alive: bool) -> None:
+        """The exchange is over. keep_alive: the connection may serve another request if nothing else forbids it."""
+
+    def abort(self) -> None:
+        """End in the middle of a response, so that the client can tell that something is missing."""
+
+    def expect_response(self, within_s: float) -> None:
+        """Call `Exchange.time_out` if no response has begun by then."""
+
+
+class RequestSource(Protocol):
+    """The reader of a connection of HTTP/1, or a stream of HTTP/2, from which one exchange at a time gets its request."""
+
+    def pause_reading(self) -> None:
+        """Pause reading the body: the application takes no more at present."""
+
+    def resume_reading(self) -> None:
+        """Read the body on: the application takes more."""
+
+    @property
+    def reading_paused(self) -> bool:
+        """True if the request is not read at present, for any reason."""
+
+    def rejected_request(self) -> tuple[tuple[str, int] | None, bytes, bytes]:
+        """Peer, method and target of a request with a refused head, as far as they were read."""
+
+
+class ResponseEncoder(Protocol):
+    """Turn the events of one response into bytes."""
+
+    response: Response
+
+    def render(self, events: Sequence[Event]) -> list[bytes]:
+        """The bytes of `events`, in pieces. Raises like `Response.play`."""
