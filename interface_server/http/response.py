@@ -51,6 +51,9 @@ MOVES: dict[tuple[State, str], State] = {
     (OVER, BODY): OVER,
     (OVER, LAST): OVER,
 }
+#: The moves of an ordinary response, looked up once.
+BEGUN = MOVES[AWAITED, START]
+ENDED = MOVES[STREAMING, LAST]
 
 
 class ResponseOutput(Protocol):
@@ -128,7 +131,7 @@ class Response:
                 self._left_bytes = length
         if kinds & (HOP | CONNECTION) or (status == 204 and kinds & LENGTH):
             self._remove_framing_fields()
-        self.state = STREAMING
+        self.state = BEGUN
 
     def body(self, event: Event) -> bytes:
         """`http.response.body`: as much of it as may be sent. Check `state` and `fault` afterwards."""
@@ -147,7 +150,7 @@ class Response:
                 body, more = body[: self._left_bytes], False
             self._left_bytes -= len(body)
         if not more:
-            self.state = OVER
+            self.state = ENDED
             if self._left_bytes:
                 self.fault = "shorter than its Content-Length"
         return body
