@@ -46,13 +46,17 @@ LAST_OF_BODY: Event = {"type": "http.response.body", "body": b""}
 
 
 class RequestState(Enum):
+    """What of the request is here, and at the backend."""
+
     NONE = auto()  # no request has come yet
     HEAD = auto()  # its head is here; nothing of it is at the backend
     BODY = auto()  # it is at the backend, or answered by ourselves; more of its body may come
     COMPLETE = auto()  # its last byte is here; also between two requests
 
 
-class ResponseState(Enum):
+class WriteState(Enum):
+    """What of the response is written to the client."""
+
     CONTINUE_EXPECTED = auto()  # the client waits for `100 Continue` before it sends the body
     AWAITED = auto()  # nothing of the response is written; also between two requests
     STARTED = auto()  # its head is written, and its end is not
@@ -60,12 +64,12 @@ class ResponseState(Enum):
 
 # A member of an Enum is found by a slow way through its class: these stand on the way of every request.
 NONE, HEAD, BODY, COMPLETE = RequestState
-CONTINUE_EXPECTED, AWAITED, STARTED = ResponseState
+CONTINUE_EXPECTED, AWAITED, STARTED = WriteState
 
 #: Every legal move of a request. One that is refused becomes BODY, whatever it was: what follows it cannot be trusted.
 REQUEST_MOVES = {NONE: (HEAD, BODY), HEAD: (BODY, COMPLETE), BODY: (BODY, COMPLETE), COMPLETE: (HEAD, BODY, COMPLETE)}
 #: Every legal move of a response. One that is complete at once is never STARTED.
-RESPONSE_MOVES = {CONTINUE_EXPECTED: (AWAITED, STARTED), AWAITED: tuple(ResponseState), STARTED: (AWAITED,)}
+WRITE_MOVES = {CONTINUE_EXPECTED: (AWAITED, STARTED), AWAITED: tuple(WriteState), STARTED: (AWAITED,)}
 
 
 def request_step(before: RequestState, after: RequestState) -> RequestState:
@@ -75,9 +79,9 @@ def request_step(before: RequestState, after: RequestState) -> RequestState:
     return after
 
 
-def response_step(before: ResponseState, after: ResponseState) -> ResponseState:
+def write_step(before: WriteState, after: WriteState) -> WriteState:
     """As `request_step`, for a response."""
-    if after not in RESPONSE_MOVES[before]:
+    if after not in WRITE_MOVES[before]:
         raise IllegalMove(f"a response cannot go from {before.name} to {after.name}")
     return after
 
@@ -85,7 +89,7 @@ def response_step(before: ResponseState, after: ResponseState) -> ResponseState:
 #: The moves of an ordinary request, looked up once: it begins, all of it is here, its response is complete at once.
 BEGUN = request_step(NONE, request_step(COMPLETE, HEAD))
 ALL_HERE = request_step(HEAD, COMPLETE)
-ANSWERED = response_step(AWAITED, AWAITED)
+ANSWERED = write_step(AWAITED, AWAITED)
 
 
 class Exchange:
@@ -100,8 +104,8 @@ class Exchange:
         "_upstream",
         "head",
         "request_state",
-        "response_state",
         "scope",
+        "write_state",
     )
 
     def __init__(self, context: ServerContext, sink: ResponseSink, source: RequestSource) -> None:
@@ -114,7 +118,7 @@ class Exchange:
         self.head: Head | None = None  #: None: no exchange is under way
         self.scope: Scope | None = None
         self.request_state: RequestState = NONE
-        self.response_state: ResponseState = AWAITED
+        self.write_state: WriteState = AWAITED
 
     # The request, as the connection reads it.
 
@@ -128,8 +132,8 @@ class Exchange:
         """Hand on what has come of the request's body, first by `Backend.open`, then by `forward`. more: not all of it is here."""
         is_open = self.request_state is not HEAD
         self.request_state = request_step(self.request_state, BODY if more else COMPLETE)
-        if body and self.response_state is CONTINUE_EXPECTED:
-            self.response_state = response_step(self.response_state, AWAITED)
+        if body and self.write_state is CONTINUE_EXPECTED:
+            self.write_state = write_step(self.write_state, AWAITED)
         if is_open:
             self._forward_rest(body, more)
         elif len(body) <= PART_SIZE_BYTES_MAX:
@@ -164,7 +168,7 @@ class Exchange:
         else:
             expects = more and not body and head.expects_continue
             if expects:
-                self.response_state = response_step(self.response_state, CONTINUE_EXPECTED)
+                self.write_state = write_step(self.write_state, CONTINUE_EXPECTED)
             context.under_way += 1
             self._upstream = context.backend.open(self, scope, body, more, expect_continue=expects)
 
@@ -174,7 +178,7 @@ class Exchange:
         self.request_state = request_step(self.request_state, BODY)
         if self._upstream is not None:
             self.leave()
-            if self.response_state is STARTED:
+            if self.write_state is STARTED:
                 self._abort()
                 return
         self.answer(answer_to_error(error))
@@ -186,9 +190,9 @@ class Exchange:
 
     def body_late(self, now: float) -> None:
         """Refuse the request if the client is the cause: nothing of its body has come for the whole timeout."""
-        if self.head is None or self.request_state is COMPLETE or self.response_state is STARTED:
+        if self.head is None or self.request_state is COMPLETE or self.write_state is STARTED:
             self._context.uploads.forget(self)
-        elif self._source.reading_paused or self.response_state is CONTINUE_EXPECTED:
+        elif self._source.reading_paused or self.write_state is CONTINUE_EXPECTED:
             self._context.uploads.restart(self, now)
         else:
             self.refuse(RequestError(408, "the request body did not come in time", "body_timeout"))
@@ -207,7 +211,7 @@ class Exchange:
 
     def adopted(self) -> None:
         limit_s = self._context.settings.response_timeout_s
-        if limit_s and self._upstream is not None and self.response_state is not STARTED:
+        if limit_s and self._upstream is not None and self.write_state is not STARTED:
             self._sink.expect_response(limit_s)
 
     def deliver(self, events: Sequence[Event], size_bytes: int) -> None:
@@ -224,7 +228,7 @@ class Exchange:
             if self._context.access_log.enabled:
                 self._log(events[0]["status"])
             self._upstream = self.head = None
-            self.response_state = ANSWERED
+            self.write_state = ANSWERED
             self._context.under_way -= 1
             upstream.complete()
             self._sink.end(True)
@@ -241,7 +245,7 @@ class Exchange:
             return
         self._release()
         self._context.counters[f"ended.{end_reason.name.lower()}"] += 1
-        if self.response_state is STARTED:
+        if self.write_state is STARTED:
             self._abort()
         else:
             self.answer(answer_to_end(end_reason))
@@ -252,8 +256,8 @@ class Exchange:
         self._source.resume_reading()
 
     def on_body_requested(self) -> None:
-        if self.response_state is CONTINUE_EXPECTED:
-            self.response_state = response_step(self.response_state, AWAITED)
+        if self.write_state is CONTINUE_EXPECTED:
+            self.write_state = write_step(self.write_state, AWAITED)
             self._context.uploads.restart(self, self._context.now)
             self._sink.send_continue()
 
@@ -271,8 +275,8 @@ class Exchange:
         except BROKEN as error:
             self._broken(error)
             return
-        if self.response_state is not STARTED and response.status:  # 0: nothing of it has come yet
-            self.response_state = response_step(self.response_state, STARTED)
+        if self.write_state is not STARTED and response.status:  # 0: nothing of it has come yet
+            self.write_state = write_step(self.write_state, STARTED)
             if self._context.access_log.enabled:
                 self._log(response.status)
         if response.state is OVER:
@@ -302,7 +306,7 @@ class Exchange:
         logger.error("%s: the application's response cannot be sent: %s", self._name(), error)
         self._context.counters["broken.invalid_response"] += 1
         self.leave()
-        if self.response_state is STARTED:
+        if self.write_state is STARTED:
             self._abort()
         else:
             self.answer(INVALID_RESPONSE)
@@ -337,7 +341,7 @@ class Exchange:
     def is_event_stream(self) -> bool:
         """True if the response under way may end at any moment, since its client then comes again by itself."""
         response, scope = self._response, self.scope
-        if response is None or scope is None or self._upstream is None or self.response_state is not STARTED:
+        if response is None or scope is None or self._upstream is None or self.write_state is not STARTED:
             return False
         return resumes_by_itself(scope.event, {"headers": response.fields})
 
@@ -360,7 +364,7 @@ class Exchange:
 
     def cut_off(self) -> bool:
         """The process ends: answer that no response will come. False: no request waits for the beginning of one."""
-        if self._upstream is None or self.response_state is STARTED:
+        if self._upstream is None or self.write_state is STARTED:
             return False
         self.leave()
         self.answer(STOPPED)
@@ -380,7 +384,7 @@ class Exchange:
 
     def _finish(self, keep_alive: bool) -> None:
         self._response = self.head = None
-        self.response_state = response_step(self.response_state, AWAITED)
+        self.write_state = write_step(self.write_state, AWAITED)
         self._undelivered_bytes = 0
         self._sink.end(keep_alive)
 

@@ -33,17 +33,19 @@ from interface_server.http.response_head import (
 )
 
 
-class State(Enum):
+class ResponseState(Enum):
+    """What of the response the application has sent."""
+
     AWAITED = auto()  # neither status nor fields are known
     STREAMING = auto()  # status and fields have passed; the body passes
     OVER = auto()  # the last of it has passed
 
 
-AWAITED, STREAMING, OVER = State
+AWAITED, STREAMING, OVER = ResponseState
 START, BODY, LAST = "start", "body", "last body"
 
 #: Every legal move. An event after the end is ordinary (the application did not know of the end yet): it changes nothing.
-MOVES: dict[tuple[State, str], State] = {
+MOVES: dict[tuple[ResponseState, str], ResponseState] = {
     (AWAITED, START): STREAMING,
     (STREAMING, BODY): STREAMING,
     (STREAMING, LAST): OVER,

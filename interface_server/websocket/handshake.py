@@ -20,7 +20,7 @@ from hashlib import sha1
 from channel_layer.protocol.events import Event
 from interface_server.http.default_headers import DefaultHeaders
 from interface_server.http.interfaces import ResponseEncoder
-from interface_server.http.response import State as ResponseState
+from interface_server.http.response import ResponseState
 from interface_server.http.response_head import STATUS_LINES, TOKEN, Fields, InvalidResponse, kinds_of, once
 
 _MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"

@@ -16,12 +16,12 @@ from interface_server.http.exchange import (
     HEAD,
     NONE,
     REQUEST_MOVES,
-    RESPONSE_MOVES,
     STARTED,
+    WRITE_MOVES,
     RequestState,
-    ResponseState,
+    WriteState,
     request_step,
-    response_step,
+    write_step,
 )
 
 
@@ -35,14 +35,14 @@ def test_a_request_makes_the_moves_of_its_table_and_no_others(before: RequestSta
             request_step(before, after)
 
 
-@pytest.mark.parametrize("before", ResponseState)
-@pytest.mark.parametrize("after", ResponseState)
-def test_a_response_makes_the_moves_of_its_table_and_no_others(before: ResponseState, after: ResponseState) -> None:
-    if after in RESPONSE_MOVES[before]:
-        assert response_step(before, after) is after
+@pytest.mark.parametrize("before", WriteState)
+@pytest.mark.parametrize("after", WriteState)
+def test_a_response_makes_the_moves_of_its_table_and_no_others(before: WriteState, after: WriteState) -> None:
+    if after in WRITE_MOVES[before]:
+        assert write_step(before, after) is after
     else:
         with pytest.raises(IllegalMove, match=f"from {before.name} to {after.name}"):
-            response_step(before, after)
+            write_step(before, after)
 
 
 def test_no_request_begins_before_the_last_byte_of_the_one_before_it() -> None:
@@ -55,12 +55,12 @@ def test_no_request_begins_before_the_last_byte_of_the_one_before_it() -> None:
 
 def test_a_response_that_has_started_only_ends() -> None:
     """No `100 Continue` comes behind its head, and no second head."""
-    assert RESPONSE_MOVES[STARTED] == (AWAITED,)
-    assert CONTINUE_EXPECTED not in RESPONSE_MOVES[CONTINUE_EXPECTED]
+    assert WRITE_MOVES[STARTED] == (AWAITED,)
+    assert CONTINUE_EXPECTED not in WRITE_MOVES[CONTINUE_EXPECTED]
 
 
 def test_what_an_ordinary_request_does_stands_in_the_tables() -> None:
     """Its moves are looked up once."""
     assert BEGUN is HEAD and BEGUN in REQUEST_MOVES[NONE] and BEGUN in REQUEST_MOVES[COMPLETE]
     assert ALL_HERE is COMPLETE and ALL_HERE in REQUEST_MOVES[HEAD]
-    assert ANSWERED is AWAITED and ANSWERED in RESPONSE_MOVES[AWAITED]
+    assert ANSWERED is AWAITED and ANSWERED in WRITE_MOVES[AWAITED]

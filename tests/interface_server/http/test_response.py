@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from interface_server.http.response import Response, State
+from interface_server.http.response import Response, ResponseState
 from interface_server.http.response_head import InvalidResponse
 
 
@@ -21,16 +21,16 @@ def pass_body(response: Response, body: bytes, more: bool = False) -> bytes:
 def test_a_response_is_over_with_the_part_that_says_so():
     response = started()
     assert pass_body(response, b"a", more=True) == b"a"
-    assert response.state is State.STREAMING
+    assert response.state is ResponseState.STREAMING
     assert pass_body(response, b"b") == b"b"
-    assert (response.state, response.fault) == (State.OVER, "")
+    assert (response.state, response.fault) == (ResponseState.OVER, "")
 
 
 @pytest.mark.parametrize("parts", [(b"abcde",), (b"ab", b"cde"), (b"abc", b"de"), (b"", b"abcdef")])
 def test_what_exceeds_the_declared_length_never_passes(parts: tuple[bytes, ...]):
     response = started(200, (b"content-length", b"3"))
     assert b"".join(pass_body(response, part, more=True) for part in parts) == b"abc"
-    assert response.state is State.OVER
+    assert response.state is ResponseState.OVER
     assert response.fault.startswith("longer")
 
 
@@ -60,7 +60,7 @@ def test_what_comes_late_moves_nothing():
     pass_body(response, b"")
     response.start({"type": "http.response.start", "status": 500, "headers": []})
     assert pass_body(response, b"late") == b""
-    assert (response.state, response.status) == (State.OVER, 200)
+    assert (response.state, response.status) == (ResponseState.OVER, 200)
 
 
 def test_a_second_start_and_a_body_before_the_start_are_invalid():

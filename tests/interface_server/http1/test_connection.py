@@ -10,7 +10,7 @@ import pytest
 
 from channel_layer.protocol.events import Event
 from interface_server.connections.interfaces import EndReason
-from interface_server.http.exchange import REQUEST_MOVES, RESPONSE_MOVES, Exchange
+from interface_server.http.exchange import REQUEST_MOVES, WRITE_MOVES, Exchange
 from interface_server.http1 import connection as connection_module
 from interface_server.settings import InterfaceSettings
 from tests.support.facts import until
@@ -57,7 +57,7 @@ class CheckedExchange(Exchange):
     illegal: list[str] = []  # noqa: RUF012 - of all exchanges of one test
 
     def __setattr__(self, name: str, value: object) -> None:
-        moves = {"request_state": REQUEST_MOVES, "response_state": RESPONSE_MOVES}.get(name)
+        moves = {"request_state": REQUEST_MOVES, "write_state": WRITE_MOVES}.get(name)
         if moves is not None and hasattr(self, name) and value not in moves[getattr(self, name)]:  # type: ignore[index]
             self.illegal.append(f"{value} after {getattr(self, name)}")
         super().__setattr__(name, value)
