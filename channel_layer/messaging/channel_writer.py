@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
 
-import hiredis
-
 from channel_layer.errors import LayerUnavailable
 from channel_layer.messaging.node_context import NodeContext
 from channel_layer.protocol.codec import PACKETS_MAX, batch_head, join_batch, packets_of_one_batch
@@ -40,9 +38,10 @@ class Outcome(Enum):
 class Flush(Enum):
     """Whether a script call is due or under way.
 
-    IDLE ──something waits──▶ SCHEDULED ──its turn──▶ IDLE ──something can be sent──▶ UNDER_WAY
-      ▲                                                                                 │
-      └──────────────────────────── answer, or a new connection ────────────────────────┘
+    IDLE ──something waits──▶ SCHEDULED ──its turn──▶ UNDER_WAY
+      ▲                           │                       │
+      ├── nothing can be sent ────┘                       │
+      └───────────── answer, or a new connection ─────────┘
     """
 
     __hash__ = object.__hash__  # by identity; Enum's own is Python code, and stands in every look-up
@@ -54,12 +53,13 @@ class Flush(Enum):
 
 IDLE, SCHEDULED, UNDER_WAY = Flush
 
-#: Every legal move. An answer that comes after a new connection, or after the one for a later call, moves nothing.
-FLUSH_MOVES: dict[Flush, tuple[Flush, ...]] = {
-    IDLE: (SCHEDULED, UNDER_WAY),
-    SCHEDULED: (IDLE,),
-    UNDER_WAY: (IDLE,),
-}
+# Every legal move, by its cause and from each state; a state that is missing there is an error in this program. Each request makes
+# three of them, so they are looked up where they are made, without a call.
+ON_WAITING = {IDLE: SCHEDULED}
+ON_SENT = {SCHEDULED: UNDER_WAY}
+ON_NOTHING_SENT = {SCHEDULED: IDLE}
+#: An answer that comes after a new connection, or after the one for a later call, moves nothing.
+ON_ANSWER = ON_CONNECTED = {UNDER_WAY: IDLE, IDLE: IDLE, SCHEDULED: SCHEDULED}
 
 
 class EnqueueListener(Protocol):
@@ -109,8 +109,7 @@ class ChannelWriter:
     def connected(self, connection: RedisConnection) -> None:
         """Use a new connection: repeat withdrawals without an answer, and requeue what waited for Redis."""
         self._connection = connection
-        if self._flush_state is UNDER_WAY:
-            self._enter(IDLE)
+        self._flush_state = ON_CONNECTED[self._flush_state]
         if self._retry is not None:
             self._retry.cancel()
         unanswered, self._unanswered_withdrawals = self._unanswered_withdrawals, []
@@ -134,7 +133,7 @@ class ChannelWriter:
         """Queue one packed packet. The outcome is passed to `listener.opened`."""
         self._waiting.append((packed, listener, epoch))
         if self._flush_state is IDLE:
-            self._flush_state = SCHEDULED
+            self._flush_state = ON_WAITING[IDLE]
             self._loop.call_soon(self._flush)
 
     def withdraw(self, entry_id: bytes, size_bytes: int, on_answer: OnAnswer) -> None:
@@ -159,26 +158,14 @@ class ChannelWriter:
         """The size by which an entry with this packet counts against the channel's bytes."""
         return len(self._head) + 3 + len(packed)
 
-    def _enter(self, state: Flush) -> None:
-        """Move on to `state`. Raises ValueError if the table has no such move.
-
-        Where the state was just compared, on the way of every request, it is set without this.
-        """
-        if state not in FLUSH_MOVES[self._flush_state]:
-            raise ValueError(f"a flush cannot go from {self._flush_state.name} to {state.name}")
-        self._flush_state = state
-
     def _flush(self) -> None:
-        self._enter(IDLE)
         batch = [opening for opening in self._next() if opening[1].is_pending(opening[2])]
-        if not batch:
-            self._go_on()
-            return
         connection = self._connection
-        if connection is None or not connection.alive:
+        if not batch or connection is None or not connection.alive:
+            self._flush_state = ON_NOTHING_SENT[self._flush_state]
             self._reject(batch)
             return
-        self._enter(UNDER_WAY)
+        self._flush_state = ON_SENT[self._flush_state]
 
         def answered(answer: Answer) -> None:
             self._answered(batch, answer)
@@ -230,27 +217,30 @@ class ChannelWriter:
         return batch
 
     def _answered(self, batch: list[_Opening], answer: Answer) -> None:
-        if self._flush_state is UNDER_WAY:
-            self._flush_state = IDLE
+        self._flush_state = ON_ANSWER[self._flush_state]
         if isinstance(answer, Exception):
-            self._ttl_due = 0.0  # as far as is known, the time to live was not renewed
-        if isinstance(answer, LayerUnavailable):
-            outcomes: list[bytes | Outcome] = [Outcome.UNKNOWN] * len(batch)
-        elif isinstance(answer, hiredis.ReplyError):
-            self._rejections.rejected(answer)
-            self._reject(batch)
-            if self._requeueing and self._retry is None:
-                self._retry = self._loop.call_later(RETRY_S, self._requeue)
+            self._failed(batch, answer)
             return
-        else:
-            if self._rejections.count:
-                self._rejections.accepted()
-            outcomes = [Outcome.FULL if entry_id is None else entry_id for entry_id in answer]
-        for (_, listener, epoch), outcome in zip(batch, outcomes, strict=True):
-            listener.opened(epoch, outcome)
+        if self._rejections.count:
+            self._rejections.accepted()
+        for (_, listener, epoch), entry_id in zip(batch, answer, strict=True):
+            listener.opened(epoch, Outcome.FULL if entry_id is None else entry_id)
         self._go_on()
+
+    def _failed(self, batch: list[_Opening], error: Exception) -> None:
+        """Handle connections for whose script call there was no answer, or an error of Redis."""
+        self._ttl_due = 0.0  # as far as is known, the time to live was not renewed
+        if isinstance(error, LayerUnavailable):
+            for _, listener, epoch in batch:
+                listener.opened(epoch, Outcome.UNKNOWN)
+            self._go_on()
+            return
+        self._rejections.rejected(error)
+        self._reject(batch)
+        if self._requeueing and self._retry is None:
+            self._retry = self._loop.call_later(RETRY_S, self._requeue)
 
     def _go_on(self) -> None:
         if self._waiting and self._flush_state is IDLE:
-            self._flush_state = SCHEDULED
+            self._flush_state = ON_WAITING[IDLE]
             self._loop.call_soon(self._flush)

@@ -11,7 +11,7 @@ import interface_server.connections.dispatcher as interface_dispatcher
 from channel_layer.layer import NO_ORIGIN, ChannelLayer
 from channel_layer.liveness.failure_detector import FailureDetector
 from channel_layer.liveness.lease import OwnLease
-from channel_layer.messaging.channel_writer import IDLE, UNDER_WAY, ChannelWriter, Outcome
+from channel_layer.messaging.channel_writer import ON_ANSWER, ChannelWriter, Outcome
 from channel_layer.messaging.inbox import BEYOND, Inbox, parse_id
 from channel_layer.messaging.outbox import Outbox
 from channel_layer.node import Node
@@ -83,8 +83,7 @@ def _start_what_was_not_answered(self: QueueConsumer, keys: list[Any]) -> None:
 
 def _open_once_more(self: ChannelWriter, batch: Any, answer: Any) -> None:
     if isinstance(answer, Exception) and not isinstance(answer, KeyError) and self._connection is not None:
-        if self._flush_state is UNDER_WAY:
-            self._enter(IDLE)
+        self._flush_state = ON_ANSWER[self._flush_state]
         self._requeueing[:0] = batch  # as client libraries do by themselves: again, as soon as there is a connection
         return
     _opener_answered(self, batch, answer)

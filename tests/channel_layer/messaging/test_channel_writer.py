@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from channel_layer.messaging.channel_writer import (
-    FLUSH_MOVES,
     IDLE,
+    ON_ANSWER,
+    ON_CONNECTED,
+    ON_NOTHING_SENT,
+    ON_SENT,
+    ON_WAITING,
     SCHEDULED,
     UNDER_WAY,
     ChannelLimits,
@@ -21,8 +27,27 @@ LIMITS = ChannelLimits(100, 10_000, 60_000)
 
 def test_a_flush_is_due_or_under_way_and_never_both() -> None:
     """P4. Nothing is scheduled before the answer of the call that is under way: what comes meanwhile gathers."""
-    assert set(FLUSH_MOVES) == set(Flush)
-    assert FLUSH_MOVES[SCHEDULED] == FLUSH_MOVES[UNDER_WAY] == (IDLE,)
+    assert (ON_WAITING, ON_SENT) == ({IDLE: SCHEDULED}, {SCHEDULED: UNDER_WAY})
+
+
+def test_a_flush_of_a_state_that_sends_nothing_is_an_error() -> None:
+    """Only what is scheduled is sent, or found to be nothing."""
+    for moves in (ON_SENT, ON_NOTHING_SENT):
+        assert set(Flush) - set(moves) == {IDLE, UNDER_WAY}
+
+
+def test_an_answer_that_comes_late_moves_nothing() -> None:
+    """A new connection has ended its call already, or another call is due."""
+    for moves in (ON_ANSWER, ON_CONNECTED):
+        assert moves == {state: IDLE if state is UNDER_WAY else state for state in Flush}
+
+
+async def test_a_flush_that_is_not_scheduled_raises() -> None:
+    """An illegal move is an error in this program, and writes no state."""
+    writer = ChannelWriter(context("redis://127.0.0.1:1"), "http.request", LIMITS)
+    with pytest.raises(KeyError, match="IDLE"):
+        writer._flush()
+    assert writer.idle
 
 
 class Recorded:
