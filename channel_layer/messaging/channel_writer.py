@@ -24,6 +24,7 @@ log = logging.getLogger("towpath.writer")
 
 TTL_INTERVAL_S = 1.0
 RETRY_S = 0.25
+ENTRY_OVERHEAD_BYTES = 3  #: of a batch, beside its head and one packet
 FEW = 16  #: so many go together without adding up their sizes
 
 
@@ -98,7 +99,7 @@ class ChannelWriter:
         self._waiting: list[_Opening] = []
         #: Connections that are requeued while Redis is unreachable or full; their wait is bounded elsewhere.
         self._requeueing: list[_Opening] = []
-        #: Withdrawals without an answer: era, id and size of each entry, and the callback for its outcome.
+        #: Withdrawals without an answer: era and id of each entry, size of its packet, and the callback for its outcome.
         self._unanswered_withdrawals: list[tuple[str, bytes, int, OnAnswer]] = []
         self.abandoned = False  #: no worker reads the channel any more; see `abandon`
         self._rejections = RejectionLog(log, "new connections")
@@ -113,9 +114,9 @@ class ChannelWriter:
         if self._retry is not None:
             self._retry.cancel()
         unanswered, self._unanswered_withdrawals = self._unanswered_withdrawals, []
-        for era, entry_id, size_bytes, on_answer in unanswered:
+        for era, entry_id, packed_bytes, on_answer in unanswered:
             if era == connection.era:  # in another era of the data, no worker can take the entry
-                self.withdraw(entry_id, size_bytes, on_answer)
+                self.withdraw(entry_id, packed_bytes, on_answer)
         self._requeue()
 
     def abandon(self) -> None:
@@ -136,8 +137,8 @@ class ChannelWriter:
             self._flush_state = ON_WAITING[IDLE]
             self._loop.call_soon(self._flush)
 
-    def withdraw(self, entry_id: bytes, size_bytes: int, on_answer: OnAnswer) -> None:
-        """Run the cancel script. The answer 1 means that no worker will ever take the entry.
+    def withdraw(self, entry_id: bytes, packed_bytes: int, on_answer: OnAnswer) -> None:
+        """Run the cancel script. The answer 1 means that no worker will ever take the entry. packed_bytes: of its packet.
 
         Without an answer the script runs again on the next connection: `on_answer` gets LayerUnavailable first, and then the
         answer.
@@ -149,14 +150,11 @@ class ChannelWriter:
 
         def answered(answer: Answer) -> None:
             if isinstance(answer, LayerUnavailable):
-                self._unanswered_withdrawals.append((connection.era, entry_id, size_bytes, on_answer))
+                self._unanswered_withdrawals.append((connection.era, entry_id, packed_bytes, on_answer))
             on_answer(answer)
 
+        size_bytes = len(self._head) + ENTRY_OVERHEAD_BYTES + packed_bytes  # as it counts against the channel's bytes
         redis_scripts.CANCEL.call(connection, answered, 2, self._stream, self._size, GROUP, entry_id, size_bytes)
-
-    def entry_size_bytes(self, packed: bytes) -> int:
-        """The size by which an entry with this packet counts against the channel's bytes."""
-        return len(self._head) + 3 + len(packed)
 
     def _flush(self) -> None:
         batch = [opening for opening in self._next() if opening[1].is_pending(opening[2])]

@@ -97,6 +97,10 @@ class Incoming:
         self.consumed = -outstanding
         self.announced = window - outstanding
 
+    def first_window(self) -> int:
+        """The window to announce when the epoch begins: none as long as more is outstanding than the window has."""
+        return self.announced if self.announced > 0 else 0
+
     def consume(self, size_bytes: int, budget: Budget) -> int | None:
         """Record consumed bytes. Returns the total to announce, once half a window is used.
 

@@ -87,13 +87,14 @@ class Connection(Link):
 
     def __init__(self, number: int, request: Request, window: int) -> None:
         """window: how many bytes the client's side takes at first."""
-        super().__init__(number, 1, Outgoing(0), Incoming(window))
+        Link.__init__(self, number, 1, Outgoing(0), Incoming(window))  # `super()` would cost each request an object
         scope, body, more_body, self.expects_continue = request
+        event = scope.event
         self.state = _QUEUED
         self.owner: str | None = None
-        self.kind: str = scope.event["type"]
+        self.kind: str = event["type"]
         self.tie: Tie | None = None  # to the worker that its client had before
-        self.may_start_twice = self.kind != "http" or scope.event["method"] in IDEMPOTENT
+        self.may_start_twice = self.kind != "http" or event["method"] in IDEMPOTENT
         self.deaths: tuple[float, ...] = ()
         self.delivered_bytes = 0  # WebSocket: what its client was given in this epoch, or what was swallowed
         self.handshake = _PENDING

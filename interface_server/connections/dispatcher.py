@@ -70,6 +70,8 @@ class Dispatcher:
         self.node = Node(settings.redis, "interface", self)
         self.name = self.node.name
         self.post: Callable[[str, packets.Packet], None] = self.node.post
+        self.acquire_peer: Callable[[str], None] = self.node.acquire_peer
+        self.release_peer: Callable[[str], None] = self.node.release_peer
         dropped = DroppedMessages(self.counters)
         self.deliveries = Deliveries(
             self._connections, self.counters, dropped, self.on_packets, settings.ws_push_bytes_max
@@ -81,7 +83,8 @@ class Dispatcher:
         self.queue = PendingQueue(self.node, self._connections, self.counters, settings.redis, self._own)
         self._timeouts = self.queue.timeouts
         self._queue_log = QueueLog(self._timeouts)
-        self._handlers = {
+        self._handlers: dict[int, Callable[[str, list[Any]], None]] = {
+            **dict.fromkeys(_OF_OWNER, self._from_owner),
             packets.ADOPTED: self._adopted,
             packets.REFUSED: self._refused,
             packets.SEND: self._send,
@@ -143,9 +146,9 @@ class Dispatcher:
     ) -> UpstreamConnection:
         """See `Backend.open`."""
         window = self.budget.grant()
-        self._opened += 1
-        upstream = UpstreamConnection(self, client, self._opened, (scope, body, more_body, expect_continue), window)
-        self._connections[self._opened] = upstream
+        self._opened = number = self._opened + 1
+        upstream = UpstreamConnection(self, client, number, (scope, body, more_body, expect_continue), window)
+        self._connections[number] = upstream
         self._websockets += upstream.connection.kind == "websocket"
         if self.affinity is not None:
             upstream.connection.tie = self.affinity.tie(scope.event)
@@ -154,21 +157,9 @@ class Dispatcher:
 
     # -- ConnectionServices
 
-    def adopted(self, connection: Connection) -> None:
-        """See `ConnectionServices.adopted`."""
-        self._timeouts.end(connection.number)
-        if connection.owner is not None:
-            self.node.acquire_peer(connection.owner)
-            if self.affinity is not None and connection.tie is not None:
-                self.affinity.adopted(connection.tie, connection.owner)
-
     def after_accept_timeout(self, callback: Callable[[int], None], epoch: int) -> None:
         """See `ConnectionServices.after_accept_timeout`."""
         self._loop.call_later(self._settings.ws_accept_timeout_s, callback, epoch)
-
-    def release(self, owner: str) -> None:
-        """See `ConnectionServices.release`."""
-        self.node.release_peer(owner)
 
     def remove(self, connection: Connection) -> None:
         """See `ConnectionServices.remove`."""
@@ -179,9 +170,9 @@ class Dispatcher:
         self.budget.granted_bytes -= connection.incoming.window  # `give_back`, without a call for each request
         self._websockets -= connection.kind == "websocket"
         if connection.owner is not None:
-            self.node.release_peer(connection.owner)
+            self.release_peer(connection.owner)
         else:
-            self._timeouts.end(number)
+            self.queue.remove(number)
         if number in self.deliveries.held:
             self.deliveries.discard(upstream)
         for group in self._membership.remove(number):
@@ -193,24 +184,14 @@ class Dispatcher:
         """See `Receiver.on_packets`."""
         held = self.deliveries.held
         for packet in batch:
-            kind = packet[0]
-            receive = _OF_OWNER.get(kind)
-            if receive is None and kind not in self._handlers:
+            handler = self._handlers.get(packet[0])
+            if handler is None:
                 self.counters["packets.unknown_kind"] += 1
                 continue
             try:
                 if held and packet[1] in held and self.deliveries.holds(sender, packet):
                     continue
-                if receive is None:
-                    self._handlers[kind](sender, packet)
-                    continue
-                upstream = self._connections.get(packet[1])
-                if upstream is None or not upstream.connection.is_from_owner(sender, packet[2]):
-                    self._stale(sender, packet)
-                elif kind == _DATA:  # as the table says, without a call between for each response
-                    upstream.on_data(packet[3], packet[4])
-                else:
-                    receive(upstream, packet)
+                handler(sender, packet)
             except MALFORMED:
                 self.counters["packets.malformed"] += 1
                 log.exception("a malformed packet from %s", sender)
@@ -219,14 +200,14 @@ class Dispatcher:
                 self.counters["internal.illegal_transition"] += 1
                 log.exception("an internal error: a packet of kind %s led to an illegal move", packet[0])
                 if (upstream := self._connections.get(packet[1])) is not None:
-                    upstream.abort()
+                    upstream.apply(Trigger.ABORTED)  # visibly on both sides: its state is not certain any more
 
     def _malformed(self, sender: str, packet: list[Any]) -> None:
         """Treat a malformed packet of an owner as a loss. From any other sender it damages no connection."""
         number = INTERFACE_SERVER.connection_of(packet)
         upstream = None if number is None else self._connections.get(number)
         if upstream is not None and upstream.connection.is_from_owner(sender, packet[2]):
-            upstream.on_malformed()
+            upstream.apply(Trigger.PACKETS_LOST)
 
     def on_group_message(self, group: str, event: Event) -> None:
         """See `Receiver.on_group_message`."""
@@ -267,6 +248,16 @@ class Dispatcher:
 
     # -- packets
 
+    def _from_owner(self, sender: str, packet: list[Any]) -> None:
+        """Hand a packet to its connection, if the current owner has sent it."""
+        upstream = self._connections.get(packet[1])
+        if upstream is None or not upstream.connection.is_from_owner(sender, packet[2]):
+            self._stale(sender, packet)
+        elif packet[0] == _DATA:  # as the table says, without a call between for each response
+            upstream.on_data(packet[3], packet[4])
+        else:
+            _OF_OWNER[packet[0]](upstream, packet)
+
     def _stale(self, sender: str, packet: list[Any]) -> None:
         self.counters["packets.stale"] += 1
         answer = INTERFACE_SERVER.answer_to_stale(packet)
@@ -275,9 +266,7 @@ class Dispatcher:
 
     def _adopted(self, sender: str, packet: list[Any]) -> None:
         upstream = self._connections.get(packet[1])
-        if upstream is not None and upstream.connection.epoch == packet[2] and upstream.connection.owner is None:
-            upstream.on_adopted(sender, packet[3])
-        elif upstream is None or not upstream.connection.is_from_owner(sender, packet[2]):
+        if upstream is None or not upstream.on_adopted(sender, packet[2], packet[3]):
             self._stale(sender, packet)
 
     def _refused(self, sender: str, packet: list[Any]) -> None:

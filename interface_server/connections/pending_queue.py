@@ -34,7 +34,8 @@ class QueuedConnection(EnqueueListener, Protocol):
     """The writer by which it was queued last; set by the queue."""
     entry_id: bytes | None
     """Its id on the shared channel, once it is known."""
-    entry_size: int
+    packed_bytes: int
+    """The size of its packed `open`."""
 
     def apply(self, trigger: Trigger) -> None:
         """Move by the table of states, and carry out its action."""
@@ -54,8 +55,9 @@ class PendingQueue:
         """own: the channels of single workers, if clients stay with one worker."""
         self._connections = connections
         self._counters = counters
-        #: The dispatcher removes connections that are adopted or done from these.
         self.timeouts = QueueTimeouts(settings.queue_wait_s, settings.resume_wait_s, settings.lease_ttl_s)
+        #: Ends the wait of the connection with this number: it is adopted or done. Bound once, since each is removed.
+        self.remove = self.timeouts.end
         self._wait_ms = int(settings.queue_wait_s * 1000)
         self._resume_wait_ms = int(settings.resume_wait_s * 1000)
         self._writers = {kind: node.channel_writer(channel) for kind, channel in CHANNEL_OF_KIND.items()}
@@ -69,26 +71,32 @@ class PendingQueue:
         """Queue the connection. The outcome comes by its `opened`."""
         connection = queued.connection
         assert connection.opening is not None
-        accepted = connection.epoch > 1 and connection.accepted  # a call less for each request
+        number, epoch = connection.number, connection.epoch
+        accepted = epoch > 1 and connection.accepted  # a call less for each request
         scope, body, more_body = connection.opening
         packed = pack(
             packets.open_(
-                connection.number,
-                connection.epoch,
+                number,
+                epoch,
                 scope,
                 body,
                 more_body,
-                max(0, connection.incoming.announced),
+                connection.incoming.first_window(),
                 self._resume_wait_ms if accepted else self._wait_ms,
                 connection.expects_continue,
                 self._era,
                 {"state": connection.state_blob} if accepted else None,
             )
         )
-        queued.writer = writer = self._requeue_writer if accepted else self._writer_for(connection)
-        queued.entry_id, queued.entry_size = None, writer.entry_size_bytes(packed)
-        self.timeouts.begin(connection.number, accepted, self._loop.time())
-        writer.open(packed, queued, connection.epoch)
+        if accepted:
+            writer = self._requeue_writer
+        elif self._own is None:
+            writer = self._writers[connection.kind]
+        else:
+            writer = self._own.writer(connection.tie, connection.kind) or self._writers[connection.kind]
+        queued.writer, queued.entry_id, queued.packed_bytes = writer, None, len(packed)
+        self.timeouts.begin(number, accepted, self._loop.time())
+        writer.open(packed, queued, epoch)
 
     def put_again(self, queued: QueuedConnection) -> None:
         """Queue the connection for its next epoch."""
@@ -111,7 +119,7 @@ class PendingQueue:
             if trigger is not None and epoch == connection.epoch:
                 queued.apply(trigger)
 
-        queued.writer.withdraw(queued.entry_id, queued.entry_size, answered)
+        queued.writer.withdraw(queued.entry_id, queued.packed_bytes, answered)
 
     def recheck(self, queued: QueuedConnection) -> None:
         """Take the entry back if Redis still has it. Once taken back, no worker has it, nor ever will."""
@@ -155,7 +163,3 @@ class PendingQueue:
             known = queued.entry_id is not None  # else `opened` brings its id
             if queued.writer.worker == worker and known:
                 self.recheck(queued)
-
-    def _writer_for(self, connection: Connection) -> ChannelWriter:
-        own = None if self._own is None else self._own.writer(connection.tie, connection.kind)
-        return own or self._writers[connection.kind]

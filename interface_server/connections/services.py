@@ -23,6 +23,10 @@ class ConnectionServices(Protocol):
 
     post: Callable[[str, Packet], None]
     """Sends a packet to the process of this name."""
+    acquire_peer: Callable[[str], None]
+    """Counts a connection that is shared with the worker of this name, and watches that worker."""
+    release_peer: Callable[[str], None]
+    """Counts one connection less: it goes on without this worker."""
     name: str
     """Of this process, in front of the `!` of its reply channels."""
     counters: Counter[str]
@@ -34,12 +38,6 @@ class ConnectionServices(Protocol):
     draining: bool
     answer_may_be_late: bool
     """True if HTTP clients learn of an adoption too, since their answers have a timeout."""
-
-    def adopted(self, connection: Connection) -> None:
-        """Remove the connection from the queue and watch its owner: a worker owns it now."""
-
-    def release(self, owner: str) -> None:
-        """Release the owner of a connection that goes on without it."""
 
     def remove(self, connection: Connection) -> None:
         """Remove a connection that is done. A second call does nothing."""

@@ -65,7 +65,7 @@ _NEXT, _LOST = Order.NEXT, Order.LOST
 class UpstreamConnection:
     """Implements `Upstream` for the client's side, `QueuedConnection` for the queue, and `Recipient` for groups."""
 
-    __slots__ = ("client", "connection", "entry_id", "entry_size", "leaving", "reading_paused", "services", "writer")
+    __slots__ = ("client", "connection", "entry_id", "leaving", "packed_bytes", "reading_paused", "services", "writer")
 
     def __init__(
         self, services: ConnectionServices, client: Client, number: int, request: Request, window: int
@@ -76,7 +76,7 @@ class UpstreamConnection:
         self.client = client
         self.writer: ChannelWriter  # the way on which it was queued last
         self.entry_id: bytes | None = None  # on the shared channel, once it is known
-        self.entry_size = 0
+        self.packed_bytes = 0
         self.leaving = LOST
         self.reading_paused = False  # the client's side was asked to stop reading
 
@@ -115,6 +115,10 @@ class UpstreamConnection:
         if total is not None:
             self.services.post(connection.owner, connection.credit(total))
 
+    def send_credit(self) -> None:
+        """Send the owner credit for what the client has taken between two owners, if it is enough."""
+        self.delivered(0)
+
     def leave(self, code: int = ABNORMAL, reason: str = "") -> None:
         """See `Upstream.leave`."""
         self.leaving = (code, reason)
@@ -142,28 +146,34 @@ class UpstreamConnection:
 
     def opened(self, epoch: int, outcome: bytes | Outcome) -> None:
         """The answer to `open`."""
-        if epoch != self.connection.epoch:
+        connection = self.connection
+        if epoch != connection.epoch:
             return
         if isinstance(outcome, Outcome):
             self.apply(_TRIGGER_OF_OUTCOME[outcome])
             return
         self.entry_id = outcome
-        state = self.connection.state
-        if state is _DONE or state is _OVERDUE:
-            self.services.queue.withdraw(self)  # the client left, or its wait was over, before we knew what to withdraw
-        elif self.writer.abandoned and state is _QUEUED:
-            self.services.queue.recheck(self)  # the only reader of this channel died in between
+        state = connection.state
+        if state is _QUEUED:
+            if self.writer.abandoned:
+                self.services.queue.recheck(self)  # the only reader of this channel died in between
+        elif state is not _OWNED:  # the client left, or its wait was over, before we knew what to withdraw
+            self.services.queue.withdraw(self)
 
     def on_refused(self, why: int) -> None:
         """No worker will run this epoch. why: an AdoptionRefusal, or a number that is not known yet."""
         self.apply(TRIGGER_OF_REFUSAL.get(why, Trigger.REFUSED))
 
-    def on_adopted(self, owner: str, window: int) -> None:
-        """A worker has taken it from the queue."""
-        overdue = self.connection.state is _OVERDUE
-        self.perform(self.connection.adopted(owner, window))
+    def on_adopted(self, owner: str, epoch: int, window: int) -> bool:
+        """A worker has taken it from the queue. Returns False if this packet is stale."""
+        connection = self.connection
+        if connection.owner is not None or connection.epoch != epoch:
+            return connection.is_from_owner(owner, epoch)  # True: read a second time
+        overdue = connection.state is _OVERDUE
+        self.perform(connection.adopted(owner, window))
         if overdue:  # perhaps it was taken in an earlier life of Redis' data, and what followed is lost
             self.start_resync()
+        return True
 
     # -- from its owner
 
@@ -207,7 +217,7 @@ class UpstreamConnection:
             self.perform(connection.hand_off(consumed, self.client.mid_message), EndReason.STOPPING)
             if connection.owner is None:
                 self.services.counters["websocket.handed_off"] += 1
-                self.services.release(owner)
+                self.services.release_peer(owner)
         elif order is _LOST:
             self._packets_lost()
 
@@ -218,13 +228,12 @@ class UpstreamConnection:
         if why == Close.NOT_STARTED and connection.opening is not None:
             self.apply(Trigger.NOT_STARTED)
         else:
-            end_reason = END_REASON_OF_CLOSE.get(
-                why, EndReason.UNKNOWN
-            )  # first: a value that cannot be looked up raises here
+            # First: a value that cannot be looked up raises here.
+            end_reason = END_REASON_OF_CLOSE.get(why, EndReason.UNKNOWN)
             trigger = Trigger.STOPPED if why == Close.STOPPING else Trigger.ENDED
             self.perform(connection.transition(trigger), end_reason)
         if connection.owner is None and owner is not None:  # it was opened again, and has this owner no more
-            self.services.release(owner)
+            self.services.release_peer(owner)
 
     def on_sync(self, count: int, wants_answer: bool) -> None:
         """The worker has sent `count` numbered packets: all of them stand in front of this one, or are lost."""
@@ -237,17 +246,13 @@ class UpstreamConnection:
         """Here, in the worker's line of packets, is the place of its instance's message to `group`."""
         self.services.members.published(self, count, group)
 
-    def on_malformed(self) -> None:
-        """A packet of the owner cannot be understood: its content is lost."""
-        self.apply(Trigger.PACKETS_LOST)
-
     def on_owner_died(self, now: float) -> None:
         """now: monotonic seconds."""
         connection = self.connection
         owner = self._post(packets.cancel(connection.number, connection.epoch, Cancel.DEAD))
         self.perform(connection.owner_died(now, connection.accepted and self.client.mid_message))
         if connection.owner is None:  # it was opened again
-            self.services.release(owner)
+            self.services.release_peer(owner)
 
     def start_resync(self) -> None:
         """Packets may be lost in either direction: let both ends find out."""
@@ -304,16 +309,10 @@ class UpstreamConnection:
 
     def perform(self, action: Action, end_reason: EndReason | None = None) -> None:
         """Carry out an action of the table."""
-        connection = self.connection
         if action is _FLOW:
-            self.services.adopted(connection)
-            if connection.kind == "websocket" or self.services.answer_may_be_late:
-                self.client.adopted()
-            if connection.epoch > 1:
-                self.delivered(0)  # what the client has taken since we were queued
-            if connection.waiting or self.reading_paused:
-                self.flow()
+            self._begin_flow()
             return
+        connection = self.connection
         if action is Action.OPEN_AGAIN:
             self.services.queue.put_again(self)
             if self.reading_paused:
@@ -329,9 +328,20 @@ class UpstreamConnection:
             self.services.remove(connection)
             self._end(action, end_reason)
 
-    def abort(self) -> None:
-        """End it visibly on both sides, as its state is not certain any more."""
-        self.apply(Trigger.ABORTED)
+    def _begin_flow(self) -> None:
+        """Leave the queue and begin to exchange events with the owner: a worker has adopted the connection."""
+        connection, services = self.connection, self.services
+        assert connection.owner is not None
+        services.queue.remove(connection.number)
+        services.acquire_peer(connection.owner)
+        if connection.tie is not None and services.affinity is not None:
+            services.affinity.adopted(connection.tie, connection.owner)
+        if connection.kind == "websocket" or services.answer_may_be_late:
+            self.client.adopted()
+        if connection.epoch > 1:
+            self.send_credit()
+        if connection.waiting or self.reading_paused:
+            self.flow()
 
     def _end(self, action: Action, end_reason: EndReason | None) -> None:
         if action in _CANCEL_OF_ACTION:

@@ -274,8 +274,11 @@ def _end_what_the_dead_had(self: WorkerDispatcher, node: str) -> None:
             downstream.disconnect(ABNORMAL, "")
 
 
-def _adopted_without_doubt(self: UpstreamConnection, owner: str, window: int) -> None:
+def _adopted_without_doubt(self: UpstreamConnection, owner: str, epoch: int, window: int) -> bool:
+    if self.connection.owner is not None or self.connection.epoch != epoch:
+        return self.connection.is_from_owner(owner, epoch)
     self.perform(self.connection.adopted(owner, window))
+    return True
 
 
 def _confirm_and_never_resync(self: Node, what: str, node: str) -> None:
