@@ -9,14 +9,21 @@ answered (`is_from_owner`). PROTOCOL.md, "The life of a connection"; promises P1
 
 from __future__ import annotations
 
-from enum import Enum, auto
-
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.flow_control import Incoming, Outgoing
 from channel_layer.protocol.link import Link
 from channel_layer.protocol.packets import Packet
 from channel_layer.protocol.scope import Piece, Scope
 from interface_server.affinity.affinity import Tie
+from interface_server.connections.acceptance import (
+    ACCEPTANCE_MOVES,
+    RESUME_MOVES,
+    Acceptance,
+    ResumePolicy,
+    Step,
+    after,
+    step_of_accept,
+)
 from interface_server.connections.transitions import MAY_REQUEUE, MOVES, REQUEUED, Action, IllegalMove, State, Trigger
 
 #: What a client's side opens a connection with: the scope, the first part of the body, whether more follows, and whether the client
@@ -29,28 +36,12 @@ Opening = tuple[list[Piece], bytes, bool]
 IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 
 
-class Handshake(Enum):
-    """How far the handshake of a WebSocket has come; an HTTP exchange stays at the first."""
-
-    PENDING = auto()
-    ACCEPTED_EARLIER = auto()  #: by the instance of an earlier epoch
-    ACCEPTED = auto()  #: by the instance of this epoch
-
-
-class Resume(Enum):
-    """When the next instance of an open WebSocket may go on where the last one ended."""
-
-    NEVER = auto()
-    AFTER_DRAIN = auto()
-    AFTER_CRASH = auto()  #: and after a drain
-
-
 # A member of an Enum is found by a slow way through its class: these stand on the way of every request.
 _QUEUED, _OWNED, _DONE = State.QUEUED, State.OWNED, State.DONE
 _ADOPTED, _OWNER_DIED, _STOPPED = Trigger.ADOPTED, Trigger.OWNER_DIED, Trigger.STOPPED
 _OPEN_AGAIN = Action.OPEN_AGAIN
-_PENDING, _ACCEPTED_EARLIER, _ACCEPTED = Handshake
-_NEVER, _AFTER_DRAIN, _AFTER_CRASH = Resume
+_PENDING, _ACCEPTED = Acceptance.PENDING, Acceptance.ACCEPTED
+_NEVER, _AFTER_CRASH = ResumePolicy.NEVER, ResumePolicy.AFTER_CRASH
 
 #: How many owners of one connection may die before it ends (of an open WebSocket: within a minute). A request that kills its worker
 #: must not kill all of them.
@@ -64,11 +55,11 @@ class Connection(Link):
     """One connection. `epoch` grows with each owner; sequence numbers and windows begin anew with it."""
 
     __slots__ = (
+        "acceptance",
         "came",
         "deaths",
         "delivered_bytes",
         "expects_continue",
-        "handshake",
         "kept",
         "kept_bytes",
         "kind",
@@ -76,7 +67,7 @@ class Connection(Link):
         "opening",
         "owner",
         "placed",
-        "resume",
+        "resume_policy",
         "started",
         "state",
         "state_blob",
@@ -97,8 +88,8 @@ class Connection(Link):
         self.may_start_twice = self.kind != "http" or event["method"] in IDEMPOTENT
         self.deaths: tuple[float, ...] = ()
         self.delivered_bytes = 0  # WebSocket: what its client was given in this epoch, or what was swallowed
-        self.handshake = _PENDING
-        self.resume = _NEVER  # as the last accept asked for
+        self.acceptance = _PENDING
+        self.resume_policy = _NEVER  # as the last accept asked for
         self.state_blob: object = None  # what its instance left for the next one
         self.started = False  # the instance of this epoch has consumed something
         #: What the instance was opened with; kept as long as it may have to be opened again.
@@ -115,12 +106,12 @@ class Connection(Link):
     @property
     def accepted(self) -> bool:
         """True if the client of a WebSocket has been accepted, by whichever instance."""
-        return self.handshake is not _PENDING
+        return self.acceptance is not _PENDING
 
     @property
     def accepted_here(self) -> bool:
         """True if the instance of this epoch has accepted it."""
-        return self.handshake is _ACCEPTED
+        return self.acceptance is _ACCEPTED
 
     def transition(self, trigger: Trigger) -> Action:
         """Move by the table and return what has to be done."""
@@ -150,7 +141,7 @@ class Connection(Link):
         """
         if self.accepted:
             if mid_message:
-                self.resume = _NEVER  # the next owner's first event would continue that message
+                self._step(Step.MESSAGE_CUT)  # the next owner's first event would continue that message
             self.kept = None  # each event at most once: what the dead instance had is not repeated
             self.deaths = tuple(at for at in self.deaths if now - at < DEATHS_REMEMBERED_S)
         action = self.transition(_OWNER_DIED)
@@ -160,7 +151,7 @@ class Connection(Link):
     @property
     def replayable(self) -> bool:
         """True if another worker may start it after its owner was lost: its client has seen nothing, or its application asked for that."""
-        if self.handshake is not _PENDING and self.resume is not _AFTER_CRASH:
+        if self.acceptance is not _PENDING and self.resume_policy is not _AFTER_CRASH:
             return False
         return self.may_start_twice and self.opening is not None and len(self.deaths) < DEATHS_MAX
 
@@ -180,7 +171,7 @@ class Connection(Link):
         A request that is not idempotent can no longer be replayed, so its body is dropped; so is one above REPLAY_SIZE_BYTES_MAX.
         """
         self.started = True
-        if not self.may_start_twice or (self.kept_bytes > REPLAY_SIZE_BYTES_MAX and self.resume is _NEVER):
+        if not self.may_start_twice or (self.kept_bytes > REPLAY_SIZE_BYTES_MAX and self.resume_policy is _NEVER):
             self.drop_opening()
 
     def filter_events(self, events: list[Event]) -> list[Event]:
@@ -189,18 +180,21 @@ class Connection(Link):
         for event in events:
             kind = event["type"]
             if kind == "websocket.accept":
-                resumable = event.get("resumable", False)
-                self.resume = _AFTER_CRASH if resumable == "crash" else _AFTER_DRAIN if resumable else _NEVER
-                if self.handshake is _PENDING:
+                if self.acceptance is _PENDING:
                     shown.append(event)
-                self.handshake = _ACCEPTED
+                if self.acceptance is not _ACCEPTED:
+                    self._step(step_of_accept(event.get("resumable", False)))
             elif kind == "towpath.state":
                 self.state_blob = event["state"]
             else:
                 shown.append(event)
-        if self.resume is _NEVER:
+        if self.resume_policy is _NEVER:
             self.drop_opening()
         return shown
+
+    def _step(self, step: Step) -> None:
+        self.acceptance = after(ACCEPTANCE_MOVES, self.acceptance, step)
+        self.resume_policy = after(RESUME_MOVES, self.resume_policy, step)
 
     def consumed(self, sequence: int) -> None:
         """The instance has received our events up to `sequence`: the next one of an open WebSocket goes on behind them.
@@ -215,7 +209,7 @@ class Connection(Link):
 
     def hand_off(self, consumed: int, mid_message: bool = False) -> Action:
         """The owner asks for another one, having received our events up to `consumed`. mid_message: as for `owner_died`."""
-        if mid_message or self.handshake is not _ACCEPTED or self.resume is _NEVER:
+        if mid_message or self.acceptance is not _ACCEPTED or self.resume_policy is _NEVER:
             return self.transition(Trigger.ENDED)
         self.consumed(consumed)
         return self.transition(Trigger.HANDED_OFF)
@@ -266,7 +260,7 @@ class Connection(Link):
                 self.kept = []
             self.kept.append((event, size_bytes))
             self.kept_bytes += size_bytes
-            if self.started and self.kept_bytes > REPLAY_SIZE_BYTES_MAX and self.resume is _NEVER:
+            if self.started and self.kept_bytes > REPLAY_SIZE_BYTES_MAX and self.resume_policy is _NEVER:
                 self.drop_opening()
         return self.data([event])
 
@@ -280,7 +274,6 @@ class Connection(Link):
         self.kept = None
         self.kept_bytes = 0
         self.started = False
-        if self.handshake is _ACCEPTED:
-            self.handshake = _ACCEPTED_EARLIER
+        self._step(Step.NEXT_EPOCH)
         self.placed = self.came = 0
         self.delivered_bytes = 0

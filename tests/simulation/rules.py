@@ -22,7 +22,8 @@ from channel_layer.protocol.packets import Close
 from channel_layer.redis import connection as redis_connection
 from channel_layer.redis.connection import RedisConnection
 from interface_server.connections import connection
-from interface_server.connections.connection import Connection, Handshake
+from interface_server.connections.acceptance import Acceptance
+from interface_server.connections.connection import Connection
 from interface_server.connections.pending_queue import PendingQueue
 from interface_server.connections.transitions import MOVES, Action, State, Trigger
 from interface_server.connections.upstream import UpstreamConnection
@@ -201,9 +202,9 @@ _hand_off = Connection.hand_off
 
 
 def _forget_what_is_consumed(self: Connection, sequence: int) -> None:
-    handshake, self.handshake = self.handshake, Handshake.ACCEPTED
+    acceptance, self.acceptance = self.acceptance, Acceptance.ACCEPTED
     _consumed(self, sequence)
-    self.handshake = handshake
+    self.acceptance = acceptance
 
 
 _consumed = Connection.consumed

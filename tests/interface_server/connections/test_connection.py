@@ -10,6 +10,7 @@ from channel_layer.protocol.events import Event
 from channel_layer.protocol.link import Order
 from channel_layer.protocol.packets import Packet
 from channel_layer.protocol.scope import Scope
+from interface_server.connections.acceptance import ResumePolicy
 from interface_server.connections.connection import Connection
 from interface_server.connections.transitions import AFTER_COMPLETE, MOVES, Action, State, Trigger
 
@@ -287,6 +288,16 @@ def test_who_did_not_ask_for_it_or_was_not_accepted_by_this_instance_is_not_hand
     held = socket_of(True)
     held.hand_off(consumed=0)
     held.adopted("worker.b", 100)
+    assert held.hand_off(consumed=0) is Action.END_AS_REPORTED
+
+
+@pytest.mark.parametrize("resumable", [True, "crash"])
+def test_a_second_accept_of_one_instance_changes_nothing(resumable: object) -> None:
+    """P7. What it was opened with is gone after the first: a hand-off for the sake of the second could not open it again."""
+    held = socket_of(False)
+    assert held.opening is None
+    assert held.filter_events([{"type": "websocket.accept", "resumable": resumable}]) == []
+    assert held.resume_policy is ResumePolicy.NEVER
     assert held.hand_off(consumed=0) is Action.END_AS_REPORTED
 
 
