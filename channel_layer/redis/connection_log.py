@@ -25,6 +25,15 @@ class ConnectionState(Enum):
     REPORTED = auto()  # the loss is logged
 
 
+#: Every legal move. A loss that was noticed is not expected afterwards: its return is logged as that of any other.
+MOVES = {
+    ConnectionState.HERE: (ConnectionState.EXPECTED, ConnectionState.REPORTED),
+    ConnectionState.EXPECTED: (ConnectionState.MISSED, ConnectionState.HERE),
+    ConnectionState.MISSED: (ConnectionState.REPORTED, ConnectionState.HERE),
+    ConnectionState.REPORTED: (ConnectionState.HERE,),
+}
+
+
 class ConnectionLog:
     """The log of the connection for one purpose (`what`)."""
 
@@ -38,7 +47,8 @@ class ConnectionLog:
 
     def expect_loss(self) -> None:
         """Expect a loss that is caused on purpose."""
-        self._state = ConnectionState.EXPECTED
+        if self._state is ConnectionState.HERE:
+            self._enter(ConnectionState.EXPECTED)
 
     def lost(self, why: str, now: float) -> None:
         """Record the loss of the connection."""
@@ -57,16 +67,23 @@ class ConnectionLog:
         elif self._state is ConnectionState.MISSED:
             self._report(now)
         elif self._state is ConnectionState.EXPECTED:
-            self._state = ConnectionState.MISSED
+            self._enter(ConnectionState.MISSED)
 
     def restored(self) -> None:
         """Record that a new connection is established."""
         level = logging.INFO if self._state is ConnectionState.REPORTED else logging.DEBUG
         log.log(level, "connected to Redis again (%s)", self._what)
-        self._state = ConnectionState.HERE
+        if self._state is not ConnectionState.HERE:
+            self._enter(ConnectionState.HERE)
+
+    def _enter(self, state: ConnectionState) -> None:
+        """Move on to `state`. Raises ValueError if the table has no such move."""
+        if state not in MOVES[self._state]:
+            raise ValueError(f"a connection to Redis cannot go from {self._state.name} to {state.name}")
+        self._state = state
 
     def _report(self, now: float) -> None:
-        self._state = ConnectionState.REPORTED
+        self._enter(ConnectionState.REPORTED)
         self._remind_at = now + FIRST_REMINDER_S
         log.warning("lost the connection to Redis (%s): %s", self._what, self._why)
 

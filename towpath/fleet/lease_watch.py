@@ -51,9 +51,12 @@ class LeaseAbsence:
     since: float
     stage: Stage = Stage.UNREPORTED
 
-    def may_become(self, stage: Stage) -> bool:
-        """True if the table has this move."""
-        return stage in MOVES[self.stage]
+    def reach(self, stage: Stage) -> bool:
+        """Take this step. False if it was taken before, or is behind one that was."""
+        if stage not in MOVES[self.stage]:
+            return False
+        self.stage = stage
+        return True
 
 
 @dataclass(slots=True)
@@ -105,12 +108,10 @@ class LeaseWatch:
         absence = self._absences.setdefault(pid, LeaseAbsence(now))
         was_ready = pid in self._were_ready
         limit_s = timeout_s if was_ready else max(timeout_s, START_TIMEOUT_S)
-        if timeout_s and now - absence.since >= limit_s and absence.may_become(Stage.KILLED):
-            absence.stage = Stage.KILLED
+        if timeout_s and now - absence.since >= limit_s and absence.reach(Stage.KILLED):
             what = "had no lease" if was_ready else "was not ready"
             return f"{name} {what} for {limit_s:g} s: killed, and started again (--worker-timeout)"
-        if was_ready and now - absence.since >= REPORTED_AFTER_S and absence.may_become(Stage.REPORTED):
-            absence.stage = Stage.REPORTED
+        if was_ready and now - absence.since >= REPORTED_AFTER_S and absence.reach(Stage.REPORTED):
             then = f"; it is killed after {timeout_s:g} s" if timeout_s else ""
             return f"{name} has no lease: it is frozen, or a call in C holds its interpreter{then}"
         return ""

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from channel_layer.redis.connection_log import ConnectionLog
+from channel_layer.redis.connection_log import MOVES, ConnectionLog, ConnectionState
 
 LOST, BACK = "lost the connection to Redis (inbox): closed by Redis", "connected to Redis again (inbox)"
 
@@ -48,3 +48,46 @@ def test_a_redis_that_stays_away_is_told_again_each_minute_with_the_latest_reaso
     connection_log.lost("closed by Redis", 200.0)
     connection_log.missed(204.0)
     assert caplog.messages[4:] == [BACK, LOST]
+
+
+@pytest.mark.parametrize("after", ConnectionState)
+@pytest.mark.parametrize("before", ConnectionState)
+def test_a_move_that_the_table_does_not_have_raises(before: ConnectionState, after: ConnectionState) -> None:
+    """It would be a bug of ours, and is not to be seen as a missing or a needless line."""
+    connection_log = ConnectionLog("inbox")
+    connection_log._state = before
+    if after in MOVES[before]:
+        connection_log._enter(after)
+        assert connection_log._state is after
+    else:
+        with pytest.raises(ValueError, match=f"from {before.name} to {after.name}"):
+            connection_log._enter(after)
+        assert connection_log._state is before
+
+
+@pytest.mark.parametrize(
+    "losses", [("lost",), ("expect_loss", "lost", "missed"), ("expect_loss", "lost", "missed", "missed")]
+)
+def test_each_loss_ends_with_the_new_connection(losses: tuple[str, ...]) -> None:
+    """Whatever was logged by then, and whatever comes a second time."""
+    connection_log = ConnectionLog("inbox")
+    for call in losses:
+        for _ in range(1 if call == "missed" else 2):
+            arguments = {"lost": ("closed by Redis", 0.0), "missed": (1.0,)}.get(call, ())
+            getattr(connection_log, call)(*arguments)
+    connection_log.expect_loss()
+    for _ in range(2):
+        connection_log.restored()
+    assert connection_log._state is ConnectionState.HERE
+
+
+def test_a_loss_that_was_reported_is_reported_to_be_over_even_if_the_connection_is_ended_on_purpose_meanwhile(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """A line that stays without its counterpart looks like an outage that lasts."""
+    caplog.set_level(logging.INFO, "towpath")
+    connection_log = ConnectionLog("inbox")
+    connection_log.lost("closed by Redis", 0.0)
+    connection_log.expect_loss()
+    connection_log.restored()
+    assert caplog.messages == [LOST, BACK]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from towpath.fleet.lease_watch import REPORTED_AFTER_S, LeaseWatch, Verdict
+from towpath.fleet.lease_watch import MOVES, REPORTED_AFTER_S, LeaseAbsence, LeaseWatch, Stage, Verdict
 from towpath.fleet.slot import START_TIMEOUT_S
 
 INTERFACE, OTHER, WORKER = 1, 2, 3
@@ -81,3 +81,13 @@ def test_without_a_timeout_it_is_told_and_stays() -> None:
     serve.poll(1.0, frozenset({INTERFACE}))
     assert not serve.poll(1e6, frozenset({INTERFACE})).kill
     assert serve.said == ["worker-0 has no lease: it is frozen, or a call in C holds its interpreter"]
+
+
+@pytest.mark.parametrize("after", Stage)
+@pytest.mark.parametrize("before", Stage)
+def test_each_step_is_taken_once_and_none_after_a_later_one(before: Stage, after: Stage) -> None:
+    """A process that was killed is neither killed again nor reported."""
+    absence = LeaseAbsence(0.0, before)
+    assert absence.reach(after) is (after in MOVES[before])
+    assert absence.stage is (after if after in MOVES[before] else before)
+    assert not absence.reach(after)
