@@ -12,9 +12,7 @@ import pytest
 
 from tests.support.redis_server import RedisServer
 from tests.support.serving import BIN, environment
-from towpath import command_line
 from towpath.commands import processes
-from towpath.config import foreign_options
 from towpath.errors import StartFailure
 
 STARTUP_FAILURE = 3
@@ -88,15 +86,6 @@ def test_who_asks_for_tls_is_told_where_it_is_done() -> None:
     assert ended.returncode == 2
     assert "--ssl-keyfile: there is no TLS here yet" in ended.stderr
     assert "ean" not in ended.stderr  # "Did you mean …?"
-
-
-@pytest.mark.parametrize("option", foreign_options.ANSWERS)
-def test_who_brings_an_option_of_another_server_along_is_told_what_to_say(
-    option: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """No guess at another name, such as --help for --loop; and none of them is an option of ours by now."""
-    assert command_line.run(["serve", "app", option, "auto"], lambda: None) == 2
-    assert f"Error: {option}: {foreign_options.ANSWERS[option]}" in capsys.readouterr().err
 
 
 def test_who_forgets_the_command_is_told_which() -> None:

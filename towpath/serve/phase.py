@@ -23,6 +23,13 @@ MOVES = {
 }
 
 
+def next_phase(before: Phase, after: Phase) -> Phase:
+    """`after`, if the table has that move. Raises ValueError otherwise."""
+    if after not in MOVES[before]:
+        raise ValueError(f"`serve` is {before.name} and cannot become {after.name}")
+    return after
+
+
 class Trigger(Enum):
     """An event that the parent handles, beside requests."""
 

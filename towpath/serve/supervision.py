@@ -26,7 +26,7 @@ from towpath.runtime.control_socket import ControlSocket, Request
 from towpath.runtime.process_table import ProcessTable
 from towpath.runtime.worker_environment import WorkerEnvironment
 from towpath.serve import process_environment
-from towpath.serve.phase import MOVES, Phase, Trigger
+from towpath.serve.phase import Phase, Trigger, next_phase
 from towpath.serve.process_health import ProcessHealth
 from towpath.serve.serve_log import log, shortened
 from towpath.serve.serve_settings import ServeContext
@@ -146,9 +146,7 @@ class Parent:
 
     def _enter(self, phase: Phase) -> None:
         """Change the phase. Raises ValueError if the table has no such move."""
-        if phase not in MOVES[self._phase]:
-            raise ValueError(f"`serve` is {self._phase.name} and cannot become {phase.name}")
-        self._phase = phase
+        self._phase = next_phase(self._phase, phase)
 
     # -- triggers
 

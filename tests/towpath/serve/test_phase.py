@@ -1,0 +1,26 @@
+"""The phases of a `serve`, and how one leads to another."""
+
+from __future__ import annotations
+
+import pytest
+
+from towpath.serve.phase import MOVES, Phase, next_phase
+
+
+@pytest.mark.parametrize("after", Phase)
+@pytest.mark.parametrize("before", Phase)
+def test_a_serve_moves_by_its_table_alone(before: Phase, after: Phase) -> None:
+    """Any other move would be a bug of ours, and is an error at once."""
+    if after in MOVES[before]:
+        assert next_phase(before, after) is after
+    else:
+        with pytest.raises(ValueError, match=f"is {before.name} and cannot become {after.name}"):
+            next_phase(before, after)
+
+
+def test_a_serve_can_be_stopped_in_every_phase_and_begins_none_again() -> None:
+    """A person may press Ctrl-C at any moment, and nothing starts processes once all of them are to leave."""
+    assert {phase for phase, following in MOVES.items() if Phase.STOPPING not in following} == {Phase.STOPPING}
+    order = list(Phase)
+    assert all(order.index(after) > order.index(before) for before, following in MOVES.items() for after in following)
+    assert MOVES[Phase.STOPPING] == ()
