@@ -12,16 +12,12 @@ from twisted.internet.interfaces import IStreamServerEndpoint
 from twisted.internet.protocol import Factory
 from zope.interface import implementer
 
+from interface_server.transport.dual_stack import EVERYWHERE, listen_everywhere
 from interface_server.transport.keepalive import KeepaliveSettings
 from interface_server.transport.listening_port import ListeningPort
-from interface_server.transport.socket_options import (
-    EVERYWHERE,
-    listen_everywhere,
-    permissions,
-    remove_stale,
-    set_keepalive,
-)
+from interface_server.transport.socket_options import set_keepalive
 from interface_server.transport.transport import Transport, admit_all
+from interface_server.transport.unix_socket_file import permissions, remove_stale
 
 
 @implementer(IStreamServerEndpoint)

@@ -26,8 +26,9 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from interface_server.transport.addresses import Address, address_of
+from interface_server.transport.dual_stack import unmapped
 from interface_server.transport.keepalive import ERRNOS
-from interface_server.transport.socket_options import prepare, unmapped
+from interface_server.transport.socket_options import prepare
 
 HIGH_WATER_BYTES = 64 * 1024
 SIOCOUTQ = getattr(termios, "TIOCOUTQ", None)

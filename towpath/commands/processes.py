@@ -16,7 +16,7 @@ from towpath.commands.group import APP, Call, towpath
 from towpath.config import option_values
 from towpath.config.options import INTERFACE, SERVE, WORKER, Values, options_of
 from towpath.errors import StartFailure
-from towpath.rollout import pausing
+from towpath.rollout import worker_supervision
 from towpath.runtime import listen_address, process_markers, terminal, worker_environment
 from towpath.system import standard_streams
 
@@ -74,7 +74,7 @@ def worker(call: Call, /, app: str, check: bool, **values: Any) -> int:
     _, settings = option_values.settings_of({**values, "app": app})
     if not check:
         _join_serve(settings, values, app)
-    supervision = pausing.Supervision()
+    supervision = worker_supervision.Supervision()
     _release_names(call, settings)
     faulthandler.enable()  # a crash in C shows the line of Python that led there
 

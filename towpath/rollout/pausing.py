@@ -4,36 +4,22 @@
     ← {"pause": true}                    it takes no requests from now on; false: it takes them again. Until one side ends
 
 Requests wait in the queue meanwhile: for a worker with the new code, or until that code is known to fail and the old workers take
-them again. Moments are those of the monotonic clock, which all processes of a machine share.
+them again. Moments are those of the monotonic clock, which all processes of a machine share. The side of a worker is in
+worker_supervision.py.
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import json
 import math
-import os
 import time
-from collections.abc import Callable
-from pathlib import Path
 
-from channel_layer.process import forked_child
-from towpath.runtime import control_socket, process_markers
 from towpath.runtime.control_socket import Request
-from towpath.runtime.worker_environment import PAUSES, RUN_DIR
-from towpath.system.private_folder import PrivateFolder
 
 FOLLOW = "follow"
-STOPPING_KNOWN_WITHIN_S = 0.5  #: a `serve` that got the same signal has marked by then that all of it stops
-POLL_S = 0.05
-FIRST_ANSWER_TIMEOUT_S = 5.0  #: how long to wait for a `serve` that does not answer
-
-Pause = Callable[[bool], None]
 
 
 class Followers:
-    """The side of `serve`: the workers that follow, and the moment since which code is old."""
+    """The workers that follow, and the moment since which code is old."""
 
     def __init__(self) -> None:
         self._changed_at = -math.inf
@@ -68,69 +54,3 @@ class Followers:
         if not request.send({"pause": isinstance(began, float) and began < self._changed_at}):
             self._followers.remove(request)
             request.close()
-
-
-class Supervision:
-    """The side of a worker: `serve` as its `Supervision` (worker/lifecycle/supervision.py)."""
-
-    def __init__(self) -> None:
-        self._began = time.monotonic()
-        self.may_repeat_stop_signal = process_markers.is_supervised()
-
-    def ask_for_successor(self, why: str) -> bool:
-        """See `Supervision`."""
-        return process_markers.ask_for_successor(why)
-
-    async def dismissal(self) -> None:
-        """See `Supervision`. If all processes were told to stop at once, workers go on until the last interface server has left."""
-        until = time.monotonic() + STOPPING_KNOWN_WITHIN_S
-        while (everything := process_markers.everything_stops()) is None and time.monotonic() < until:
-            await asyncio.sleep(POLL_S)
-        while everything and process_markers.interface_servers_live():
-            await asyncio.sleep(POLL_S)
-
-    def has_loaded(self) -> None:
-        """See `Supervision`."""
-        process_markers.mark_loaded()
-
-    async def follow(self, pause: Pause) -> None:
-        """See `Supervision`. Only `serve --reload` pauses workers."""
-        if PAUSES not in os.environ:
-            return
-        loop = asyncio.get_running_loop()
-        orders = _PauseOrders(pause, loop.create_future())
-        with contextlib.suppress(OSError, TimeoutError):  # `serve` has gone, and this worker ends with it
-            folder = PrivateFolder.open(Path(os.environ[RUN_DIR]))
-            folder.close()
-            transport, _ = await loop.create_unix_connection(
-                lambda: orders, os.fspath(folder.path / control_socket.NAME)
-            )
-            transport.write(json.dumps({"do": FOLLOW, "began": self._began}).encode() + b"\n")
-            await asyncio.wait_for(orders.first, FIRST_ANSWER_TIMEOUT_S)
-
-
-class _PauseOrders(asyncio.Protocol):
-    """The protocol of a following worker: calls `pause` for each line."""
-
-    def __init__(self, pause: Pause, first: asyncio.Future[None]) -> None:
-        self.first = first
-        self._pause = pause
-        self._rest = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._descriptor = transport.get_extra_info("socket").fileno()
-        forked_child.give_up_in_children(self)
-
-    def connection_lost(self, _error: Exception | None) -> None:
-        self._descriptor = -1
-
-    def forked(self) -> None:
-        """See `Inherited`: `serve` is to see the end of its worker, and not of processes that the application has started."""
-        forked_child.close(self._descriptor)
-
-    def data_received(self, data: bytes) -> None:
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            self._pause(json.loads(line)["pause"])
-        if lines and not self.first.done():
-            self.first.set_result(None)

@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from interface_server.settings import InterfaceSettings
-from interface_server.transport.socket_options import PERMISSIONS, bindable, permissions, remove_stale
+from interface_server.transport.dual_stack import bindable
+from interface_server.transport.unix_socket_file import PERMISSIONS, permissions, remove_stale
 from towpath.errors import StartFailure
 from towpath.runtime.worker_environment import RUN_DIR
 from towpath.supervisord.conf import DESCRIPTORS_CLOSED_BELOW

@@ -21,7 +21,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from channel_layer.redis.address import RedisAddress
-from interface_server.transport.socket_options import remove_stale
+from interface_server.transport.unix_socket_file import remove_stale
 from towpath.errors import StartFailure
 from towpath.runtime import embedded_redis, listen_address, run_dir
 from towpath.runtime.listen_address import ListenAddress

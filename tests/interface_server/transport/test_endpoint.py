@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from twisted.internet.protocol import Factory, Protocol
 
+from interface_server.transport.dual_stack import unmapped
 from interface_server.transport.endpoint import ServerEndpoint
-from interface_server.transport.socket_options import remove_stale, unmapped
+from interface_server.transport.unix_socket_file import remove_stale
 
 
 class Shout(Protocol):
