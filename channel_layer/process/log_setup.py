@@ -94,7 +94,7 @@ class _OurHandler(logging.Handler):
         self._output.flush()
 
     def _lost(self, lines: int, unread_s: float) -> bytes:
-        text = f"{lines} log lines were lost: nobody read them for {unread_s:.1f} s"
+        text = f"{lines} log lines were lost: the log was not read for {unread_s:.1f} s"
         line = logging.makeLogRecord({"name": "towpath.log", "levelname": "WARNING", "msg": text})
         return f"{self.format(line)}\n".encode()
 

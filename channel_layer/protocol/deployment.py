@@ -43,7 +43,7 @@ def why_refused(lease: Mapping[str, Any], prefix: str) -> str:
     where = f"host {shown(lease.get('host'))}, pid {shown(lease.get('pid'))}"
     return (
         f"{shown(lease['app'])} is served by this Redis database under the prefix {prefix!r} already ({where}), "
-        "and each would get connections of the other: give every deployment a --prefix of its own, or say --allow-mixed-apps"
+        "and each would get connections of the other: give every deployment a --prefix of its own, or use --allow-mixed-apps"
     )
 
 

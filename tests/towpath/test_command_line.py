@@ -343,7 +343,7 @@ def test_who_has_not_said_where_redis_is_is_told_of_the_option() -> None:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"redis://127.0.0.1:{unused.getsockname()[1]}/0"
-        with pytest.raises(StartFailure, match=r"is unreachable: .*; say --redis where another is"):
+        with pytest.raises(StartFailure, match=r"is unreachable: .*; use --redis if another one is meant"):
             processes._find_redis({"redis": None, "redis_wait": 0.0}, url)
         with pytest.raises(StartFailure) as said:
             processes._find_redis({"redis": url, "redis_wait": 0.0}, url)

@@ -63,7 +63,7 @@ def interface(**values: Any) -> int:
 
 @options_of(WORKER)
 @towpath.command(params=[APP])
-@click.option("--check", is_flag=True, help="Load the application, say what is wrong with it, and leave.")
+@click.option("--check", is_flag=True, help="Load the application, report what is wrong with it, and leave.")
 @click.pass_obj
 def worker(call: Call, /, app: str, check: bool, **values: Any) -> int:
     """Run one worker: APP (module:attribute) for connections from any interface server."""
@@ -132,7 +132,9 @@ def _find_redis(values: Values, url: str) -> None:
     try:
         redis_check.check(url, values["redis_wait"], lambda sentence: click.echo(f"towpath: {sentence}", err=True))
     except StartFailure as failure:
-        hint = "" if values["redis"] else "; say --redis where another is (`towpath serve` brings one of its own)"
+        hint = (
+            "" if values["redis"] else "; use --redis if another one is meant (`towpath serve` brings one of its own)"
+        )
         raise StartFailure(f"{failure}{hint}") from failure
     redis_check.check_rights(url, values["prefix"])
 

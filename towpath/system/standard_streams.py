@@ -53,4 +53,4 @@ def flush() -> None:
 
 
 def _lost(lines: int, unread_s: float) -> bytes:
-    return f"{'serve':<11} | {lines} lines were lost: nobody read them for {unread_s:.1f} s\n".encode()
+    return f"{'serve':<11} | {lines} lines were lost: the output was not read for {unread_s:.1f} s\n".encode()

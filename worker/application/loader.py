@@ -99,9 +99,7 @@ def find_interface(target: Callable[..., Any], name: str) -> str:
     interface = INTERFACE_BY_ARGUMENTS.get(count)
     if interface is None:
         hint = "" if count else ", or with --factory if it makes the application"
-        raise AppUnclear(
-            f"{name} takes neither 1, 2 nor 3 arguments: say what it is with --interface asgi3, asgi2 or wsgi{hint}"
-        )
+        raise AppUnclear(f"{name} takes neither 1, 2 nor 3 arguments: use --interface asgi3, asgi2 or wsgi{hint}")
     return interface
 
 

@@ -39,7 +39,7 @@ def test_a_path_too_long_for_the_sockets_in_it_is_refused_before_anything_is_mad
         if fits:
             RunDir.acquire(path).release()
         else:
-            with pytest.raises(StartFailure, match="too long for a unix socket; say --run-dir"):
+            with pytest.raises(StartFailure, match="too long for a unix socket; use another --run-dir"):
                 RunDir.acquire(path)
         assert not path.exists()
 
@@ -69,7 +69,7 @@ def test_a_folder_with_data_of_somebody_is_refused_untouched(tmp_path: Path) -> 
         (tmp_path / name).write_text("mine")
     tmp_path.chmod(0o755)
     before = sorted((path, path.lstat().st_mtime_ns) for path in tmp_path.rglob("*"))
-    with pytest.raises(StartFailure, match="is no run folder of `towpath serve`, and not empty; say another --run-dir"):
+    with pytest.raises(StartFailure, match="is no run folder of `towpath serve`, and not empty; use another --run-dir"):
         RunDir.acquire(tmp_path)
     assert sorted((path, path.lstat().st_mtime_ns) for path in tmp_path.rglob("*")) == before
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
