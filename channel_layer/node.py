@@ -11,7 +11,7 @@ import asyncio
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import hiredis
@@ -21,7 +21,7 @@ from channel_layer.errors import LayerUnavailable
 from channel_layer.liveness.failure_detector import FailureDetector
 from channel_layer.liveness.lease import RENEWAL_INTERVAL_S, OwnLease
 from channel_layer.liveness.lease_facts import lease_facts
-from channel_layer.liveness.lease_renewal import LeaseRenewal
+from channel_layer.liveness.lease_renewal import FiguresWhileBlocked, LeaseRenewal, no_figures
 from channel_layer.messaging.channel_reader import ChannelReader, EntryConsumer
 from channel_layer.messaging.channel_writer import ChannelWriter
 from channel_layer.messaging.inbox import Inbox
@@ -45,14 +45,6 @@ OWN_CHANNEL = "own channel"
 #: How long a process that shuts down waits until Redis has its packets. Packets for dead processes never get there.
 FLUSH_TIMEOUT_S = 5.0
 FLUSH_POLL_S = 0.005
-
-
-FiguresWhileBlocked = Callable[[float], dict[str, Any]]
-
-
-def _no_figures(_blocked_s: float) -> dict[str, Any]:
-    """No figures: this process knows nothing that would still be true of a blocked loop."""
-    return {}
 
 
 class Receiver(Protocol):
@@ -83,21 +75,8 @@ class Receiver(Protocol):
 class Node:
     """One run of one process. Make it inside a running loop, `start` it once, `close` it once."""
 
-    def __init__(
-        self,
-        settings: RedisSettings,
-        role: str,
-        receiver: Receiver,
-        before_flush: Callable[[], None] | None = None,
-        figures_while_blocked: FiguresWhileBlocked = _no_figures,
-    ) -> None:
-        """Make the node without connecting it. Raises ValueError for a URL that is none.
-
-        before_flush: called before packets leave, to add what was gathered during this turn of the loop.
-
-        figures_while_blocked: returns what the lease contains instead of the last figures while the loop is blocked. The thread
-        of the lease calls it, so it may read and must change nothing.
-        """
+    def __init__(self, settings: RedisSettings, role: str, receiver: Receiver) -> None:
+        """Make the node without connecting it. Raises ValueError for a URL that is none."""
         self.context = context = NodeContext.of(node_name(role, secrets.token_hex(6)), role, settings)
         self.name = context.name
         self.counters: Counter[str] = Counter()
@@ -110,7 +89,7 @@ class Node:
         observer = _Observer(self, receiver)
         self._commands = ManagedConnection(context.address, "commands", self._connected, self._disconnected)
         self._inbox = Inbox(context, observer)
-        self._outbox = Outbox(context, self._inbox_missing, before_flush)
+        self._outbox = Outbox(context, self._inbox_missing)
         self._groups = PubSub(context, observer)
         self._channels = SharedChannels(context, self._commands, observer.on_malformed)
         self._peers = FailureDetector(
@@ -122,12 +101,12 @@ class Node:
             on_dead=self._on_peer_dead,
         )
         self._sentinels = SentinelWatch(context.address, self._follow)
-        self._lease = LeaseRenewal(context, lease_facts(context), _RenewalObserver(self, figures_while_blocked))
+        self._lease = LeaseRenewal(context, lease_facts(context), _RenewalObserver(self))
         # Bound once, since each is called for each connection.
         self.acquire_peer = self._peers.acquire
         self.release_peer = self._peers.release
         self.take = self._channels.take
-        self.schedule_flush = self._outbox.schedule
+        self.before_flush = self._outbox.before_flush
 
     # -- life
 
@@ -170,12 +149,19 @@ class Node:
     @property
     def era(self) -> str | None:
         """The era of Redis' data on the connection for commands; None while Redis is unreachable."""
-        connection = self._commands.connection
-        return None if connection is None else connection.era
+        return None if self._commands.connection is None else self._era
 
-    def report(self, figures: dict[str, Any], counters: Mapping[str, int]) -> None:
-        """Set the figures and counters that the lease contains from the next renewal on, for `status` and for peers."""
-        self._lease.report({**figures, "counters": {**self.counters, **counters}})
+    def report(
+        self,
+        figures: dict[str, Any],
+        counters: Mapping[str, int],
+        while_blocked: FiguresWhileBlocked = no_figures,
+    ) -> None:
+        """Set the figures and counters that the lease contains from the next renewal on, for `status` and for peers.
+
+        while_blocked: see `LeaseRenewal.report`.
+        """
+        self._lease.report({**figures, "counters": {**self.counters, **counters}}, while_blocked)
 
     # -- packets
 
@@ -369,11 +355,10 @@ class _Observer:
 class _RenewalObserver:
     """Passes what the lease's thread reports to the loop's thread."""
 
-    def __init__(self, node: Node, figures_while_blocked: FiguresWhileBlocked) -> None:
+    def __init__(self, node: Node) -> None:
         self._node = node
         self._own_lease = node._own_lease
         self._loop = asyncio.get_running_loop()
-        self.figures_while_blocked = figures_while_blocked
 
     def on_renewal_started(self) -> None:
         """See `RenewalObserver`."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from redis.exceptions import NoScriptError, RedisError
@@ -31,6 +32,14 @@ relay = LogRelay(log)  #: for the lease's thread, which waits for nothing but Re
 BLOCKED_S = 2.0
 RETRY_S = 0.1  #: a renewal that failed has used up half a TTL: the next must be sent as soon as Redis is back
 
+#: Returns the figures that the lease contains instead of the last ones while the loop is blocked, for so many seconds by now.
+FiguresWhileBlocked = Callable[[float], dict[str, Any]]
+
+
+def no_figures(_blocked_s: float) -> dict[str, Any]:
+    """No figures: this process knows nothing that would still be true of a blocked loop."""
+    return {}
+
 
 class RenewalObserver(Protocol):
     """Gets the events of each renewal. The lease's thread calls each method: it may read, pass on, and no more."""
@@ -43,9 +52,6 @@ class RenewalObserver(Protocol):
 
     def on_renewal_failed(self) -> None:
         """A renewal had no answer, or Redis rejected it."""
-
-    def figures_while_blocked(self, blocked_s: float) -> dict[str, Any]:
-        """The figures that the lease contains instead of the last ones while the loop is blocked."""
 
 
 class LeaseRenewal:
@@ -66,6 +72,7 @@ class LeaseRenewal:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="towpath-lease", daemon=True)
         self._figures: dict[str, Any] = {}  # what `status` shows of this process; replaced as a whole
+        self._while_blocked: FiguresWhileBlocked = no_figures
         self._moved = False
         self._turned_at = time.monotonic()  # when the loop last showed that it turns
         self._blocked_since: float | None = None
@@ -88,13 +95,15 @@ class LeaseRenewal:
             log.warning("the lease could not be deleted: %s", error)
         self._client.close()
 
-    def report(self, figures: dict[str, Any]) -> None:
+    def report(self, figures: dict[str, Any], while_blocked: FiguresWhileBlocked) -> None:
         """Set the figures that the lease contains from the next renewal on. Each call also shows that the loop turns.
 
-        To be called often, by the loop's thread. A process with a blocked loop is slow, not dead.
+        To be called often, by the loop's thread. A process with a blocked loop is slow, not dead: then the lease's thread calls
+        `while_blocked`, so that may read and must change nothing.
         """
         self._turned_at = time.monotonic()
         self._figures = figures
+        self._while_blocked = while_blocked
 
     def server_moved(self) -> None:
         """Connect anew for the next renewal: Redis is on another server now. Called by the loop's thread."""
@@ -133,7 +142,7 @@ class LeaseRenewal:
         blocked_s = self._blocked_s(now)
         content = {**self._facts, **self._figures, "up_s": round(now - self._began, 1), "blocked_s": blocked_s}
         if blocked_s:
-            content.update(self._observer.figures_while_blocked(blocked_s))
+            content.update(self._while_blocked(blocked_s))
         return content
 
     def _blocked_s(self, now: float) -> float:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 import hiredis
@@ -111,11 +112,7 @@ class ChannelReader:
     def _read(self, connection: RedisConnection, count: int, defer_s: float) -> None:
         block = () if defer_s else ("BLOCK", BLOCK_MS)  # a reader that only helps does not wait for more
         command = ("XREADGROUP", "GROUP", GROUP, self._name, "COUNT", count, *block, "STREAMS", self._stream, ">")
-
-        def was_read(answer: Answer) -> None:
-            self._was_read(answer, defer_s)
-
-        connection.call(was_read, *command)
+        connection.call(partial(self._was_read, defer_s), *command)
 
     def _check_queue(self, connection: RedisConnection, count: int, defer_s: float) -> None:
         """Check whether other workers read what waits."""
@@ -146,7 +143,7 @@ class ChannelReader:
             self._rejections.accepted()
         return not isinstance(answer, Exception)
 
-    def _was_read(self, answer: Answer, defer_s: float) -> None:
+    def _was_read(self, defer_s: float, answer: Answer) -> None:
         if not self._done(answer):
             return
         if answer is None and defer_s:
@@ -157,13 +154,9 @@ class ChannelReader:
     def _claim(self, connection: RedisConnection, count: int) -> None:
         self._claimed_at = self._loop.time()
         command = ("XAUTOCLAIM", self._stream, GROUP, self._name, PENDING_MS, "0-0", "COUNT", count)
+        connection.call(partial(self._was_claimed, count), *command)
 
-        def was_claimed(answer: Answer) -> None:
-            self._was_claimed(answer, count)
-
-        connection.call(was_claimed, *command)
-
-    def _was_claimed(self, answer: Answer, count: int) -> None:
+    def _was_claimed(self, count: int, answer: Answer) -> None:
         if not self._done(answer):
             return
         if len(answer[1]) >= count:
@@ -196,7 +189,8 @@ class ChannelReader:
                 interface, packets = unpack_batch(fields[1])
                 if len(packets) != 1 or packets[0][0] != OPEN or tuple(map(type, packets[0][1:8])) != OPEN_TYPES:
                     raise ProtocolError("an entry of this channel carries one `open`")
-                entries.append(Entry(entry_id, len(fields[1]), interface, packets[0]))
+                packet = packets[0]
+                entries.append(Entry(entry_id, len(fields[1]), (interface, packet[1], packet[2]), packet))
             except ProtocolError as error:
                 log.warning("dropped an entry of %s: %s", self._stream, error)
                 self._on_malformed()

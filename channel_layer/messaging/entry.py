@@ -14,7 +14,7 @@ class Entry:
 
     entry_id: bytes
     size_bytes: int
-    interface: str  #: the node that holds the client
+    key: tuple[str, int, int]  #: the node that holds the client, the connection's number there, and its epoch
     packet: list[Any]
 
     @property

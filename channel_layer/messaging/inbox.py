@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import Any, Protocol
 
 from channel_layer.errors import LayerUnavailable, ProtocolError
@@ -134,10 +135,7 @@ class Inbox:
     def _read(self, connection: RedisConnection) -> None:
         if self._read_entries >= TRIM_ENTRIES or self._read_bytes >= TRIM_BYTES:
             self._trim(connection)
-
-        def answered(answer: Answer) -> None:
-            self._answered(connection, answer)
-
+        answered = partial(self._answered, connection)
         connection.call(answered, "XREAD", "COUNT", ENTRIES_MAX, "BLOCK", BLOCK_MS, "STREAMS", self._key, self._last_id)
 
     def _trim(self, connection: RedisConnection) -> None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 
 import hiredis
 
@@ -64,15 +65,9 @@ class _Destination:
 
 
 class Outbox:
-    """All destinations of one process.
+    """All destinations of one process. `on_missing(node)` is called when a node's inbox was missing."""
 
-    `on_missing(node)` is called when a node's inbox was missing. `before_flush()` is called at the start of each flush: the
-    dispatcher adds what it gathered during this turn.
-    """
-
-    def __init__(
-        self, context: NodeContext, on_missing: Callable[[str], None], before_flush: Callable[[], None] | None = None
-    ) -> None:
+    def __init__(self, context: NodeContext, on_missing: Callable[[str], None]) -> None:
         self._head = batch_head(context.name)
         self._rejections = RejectionLog(log, "batches for other processes")
         self._keys = context.keys
@@ -82,7 +77,7 @@ class Outbox:
         self._due: list[_Destination] = []
         self._loop = asyncio.get_running_loop()
         self._scheduled = False
-        self._before_flush = before_flush
+        self._before_flush: list[Callable[[], None]] = []
 
     def connected(self, connection: RedisConnection) -> None:
         """Use a new connection: what was under way on the last one is sent again, in order."""
@@ -137,6 +132,11 @@ class Outbox:
         """True if Redis has confirmed everything that was posted."""
         return not any(destination.busy for destination in self._destinations.values())
 
+    def before_flush(self, post_gathered: Callable[[], None]) -> None:
+        """Call `post_gathered` at the end of this turn of the loop, before packets leave: it may post some more."""
+        self._before_flush.append(post_gathered)
+        self.schedule()
+
     def schedule(self) -> None:
         """Make sure that a flush comes at the end of this turn of the loop."""
         if not self._scheduled:
@@ -150,10 +150,10 @@ class Outbox:
 
     def _flush(self) -> None:
         try:
-            if self._before_flush is not None:
-                self._before_flush()
+            while self._before_flush:
+                self._before_flush.pop()()
         finally:
-            self._scheduled = False  # not earlier: what the dispatcher adds in `before_flush` leaves now
+            self._scheduled = False  # not earlier: what is posted by `before_flush` leaves now
             self._send_due()
 
     def _send_due(self) -> None:
@@ -178,10 +178,7 @@ class Outbox:
         if connection is None or not connection.alive:
             return  # `connected` sends it again
         batch = join_batch(self._head, destination.next_batch())
-
-        def answered(answer: Answer) -> None:
-            self._answered(destination, answer)
-
+        answered = partial(self._answered, destination)
         connection.call(answered, "XADD", destination.inbox, "NOMKSTREAM", "*", "b", batch)
 
     def _answered(self, destination: _Destination, answer: Answer) -> None:

@@ -128,7 +128,7 @@ class SharedChannels:
         inboxes: dict[str, int] = {}
         arguments: list[str | bytes | int] = [GROUP, self._head]
         for entry, deadline_ms, adopted, refused in offers:
-            index = inboxes.setdefault(entry.interface, len(inboxes) + 1)
+            index = inboxes.setdefault(entry.key[0], len(inboxes) + 1)
             arguments += (entry.entry_id, entry.size_bytes, deadline_ms, index, adopted, refused)
         keys = [self._keys.channel(channel), self._keys.channel_size(channel), *map(self._keys.inbox, inboxes)]
         redis_scripts.TAKE.call(connection, answered, len(keys), *keys, *arguments)

@@ -66,7 +66,7 @@ LENGTH_MIN = {
 ) = map(int, Kind)  # fmt: skip
 
 #: The positions of those fields of `open` that are read one by one.
-OPEN_WAIT_MS, OPEN_EXPECTS, OPEN_ERA, OPEN_RESUME = 7, 8, 9, 10
+OPEN_WINDOW, OPEN_WAIT_MS, OPEN_EXPECTS, OPEN_ERA, OPEN_RESUME = 6, 7, 8, 9, 10
 
 #: In a message to a group: node, number and epoch of the WebSocket from whose instance it comes, and the count of its
 #: `published`.

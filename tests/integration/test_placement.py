@@ -36,7 +36,7 @@ async def crowd(server: InterfaceDispatcher, count: int) -> None:
 
 async def laden(dispatcher: WorkerDispatcher) -> None:
     """Wait until it knows that it has more than its share, by leases that say what was there a moment ago, and not at their start."""
-    watch = dispatcher.consumer._placement
+    watch = dispatcher.consumer.placement
     await until(
         lambda: watch.defer_s() > 0 and watch._placement.share > watch._own() / 2, "to know that it has too many"
     )
@@ -66,7 +66,7 @@ async def test_what_nobody_else_takes_the_laden_take(redis_settings: RedisSettin
             if drains:
                 await second.stop_taking()
             else:
-                for reader in second.consumer._readers.values():
+                for reader in second.consumer._readers():
                     await reader.close()
             assert await many(server, 5) < 1.0
             assert len(old.instances) == 205

@@ -34,7 +34,7 @@ from tests.simulation.rules_between import BETWEEN
 from worker.connections.adoption import Adoption
 from worker.connections.dispatcher import Dispatcher as WorkerDispatcher
 from worker.connections.downstream import DownstreamConnection
-from worker.connections.queue_consumer import Admission, QueueConsumer
+from worker.connections.queue_consumer import Admission, ChannelConsumer, QueueConsumer
 
 Patch = tuple[Any, str, Any]
 
@@ -47,7 +47,7 @@ def _forget_the_way_alone(self: PendingQueue, worker: str) -> None:
 async def _stop_taking_without_a_word(self: QueueConsumer) -> None:
     """What waits for this worker alone goes on waiting."""
     self.admission = Admission.DRAINING
-    for reader in self._readers.values():
+    for reader in self._readers():
         await reader.close()
 
 
@@ -76,10 +76,10 @@ def _take_again(self: Adoption, key: Any, now: float) -> None:
     self._under_way.pop(key, None)
 
 
-def _start_what_was_not_answered(self: QueueConsumer, keys: list[Any]) -> None:
+def _start_what_was_not_answered(self: QueueConsumer, entries: list[Any]) -> None:
     """A worker that says nothing about a take without an answer."""
-    for key in keys:
-        self.adoption.unanswered(key, self._loop.time())
+    for entry in entries:
+        self.adoption.unanswered(entry.key, self._loop.time())
 
 
 def _open_once_more(self: ChannelWriter, batch: Any, answer: Any) -> None:
@@ -173,20 +173,20 @@ def _drop_what_is_told_to_the_dead(self: Any, node: str) -> None:
 _on_dead = interface_dispatcher.Dispatcher.on_dead
 
 
-def _choose_what_runs(self: Adoption, keys: Any, now: float, running: Any = ()) -> list[bool]:
-    return _choose(self, keys, now)
+def _choose_what_runs(self: Adoption, entries: Any, now: float, running: Any = ()) -> list[Any]:
+    return _choose(self, entries, now)
 
 
 _choose = Adoption.choose
 
 
-def _take_of_any_era(self: QueueConsumer, kind: str, channel: str, entries: list[Any]) -> bool:
+def _take_of_any_era(self: ChannelConsumer, entries: list[Any]) -> bool:
     for entry in entries:
         entry.packet[9] = self._node.era or ""
-    return _worker_take(self, kind, channel, entries)
+    return _worker_take(self, entries)
 
 
-_worker_take = QueueConsumer._take
+_worker_take = ChannelConsumer.on_entries
 
 
 def _credit_with_an_owner_alone(self: Connection) -> bool:
@@ -354,13 +354,15 @@ RULES: dict[str, list[Patch]] = {
     "the epoch is compared beside the owner": [(Connection, "is_from_owner", _obeys_any_epoch)],
     "the epoch grows when a connection is queued again": [(Connection, "_next_epoch", _queue_again_in_the_same_epoch)],
     "never again after an unanswered take": [(Adoption, "unanswered", _take_again)],
-    "an unanswered take is told to be not started": [(QueueConsumer, "_unanswered", _start_what_was_not_answered)],
+    "an unanswered take is told to be not started": [(QueueConsumer, "unanswered", _start_what_was_not_answered)],
     "packets are held during a take in flight": [(Adoption, "buffer", lambda self, key, packet: False)],
     "never two takes of one connection": [
         (
             Adoption,
             "choose",
-            lambda self, keys, now, running=(): [self._under_way.setdefault(key, []) is not None for key in keys],
+            lambda self, entries, now, running=(): [
+                entry for entry in entries if self._under_way.setdefault(entry.key, []) is not None
+            ],
         )
     ],
     "`open` is never sent twice": [(ChannelWriter, "_answered", _open_once_more)],
@@ -373,7 +375,7 @@ RULES: dict[str, list[Patch]] = {
     "only who holds a lease may judge": [(OwnLease, "may_declare_dead", lambda self, now: True)],
     "what is told to the dead leaves": [(interface_dispatcher.Dispatcher, "on_dead", _drop_what_is_told_to_the_dead)],
     "deaths are noticed": [(FailureDetector, "_check_leases", _check_no_lease)],
-    "a worker takes what is of its own era": [(QueueConsumer, "_take", _take_of_any_era)],
+    "a worker takes what is of its own era": [(ChannelConsumer, "on_entries", _take_of_any_era)],
     "what was queued in another era is queued again": [(PendingQueue, "_era_changed", _nothing)],
     "`sync` after every doubt": [
         (interface_dispatcher.Dispatcher, "on_resync_needed", _nothing),

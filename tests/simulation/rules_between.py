@@ -17,7 +17,6 @@ from channel_layer.redis import scripts as redis_scripts
 from channel_layer.redis.connection import Argument, OnAnswer, RedisConnection
 from channel_layer.redis.scripts import Script
 from tests.simulation.simulated_streams import Group, Id, Stream
-from worker.connections.adoption import Key
 from worker.connections.queue_consumer import ADOPTED, QueueConsumer
 
 REFUSED = 2
@@ -52,17 +51,17 @@ class _TakeThatTellsNobody(Script):
         connection.call(on_answer, "EVAL", self.text, key_count, *arguments)
 
 
-def _tell_what_was_decided(self: QueueConsumer, entry: Any, key: Key, verdict: int, window: int) -> None:
+def _tell_what_was_decided(self: QueueConsumer, entry: Any, verdict: int, window: int) -> None:
     """The worker says so itself, when it has begun."""
-    _answered(self, entry, key, verdict, window)
-    interface, number, epoch = key
+    _answered(self, entry, verdict, window)
+    interface, number, epoch = entry.key
     if verdict == ADOPTED:
         self._node.post(interface, packets.adopted(number, epoch, 0 if entry.packet[8] else window))
     elif verdict == REFUSED:
         self._node.post(interface, packets.refused(number, epoch, int(AdoptionRefusal.LATE)))
 
 
-_answered = QueueConsumer._answered
+_answered = QueueConsumer.answered
 
 
 def _claim_of_others(
@@ -97,7 +96,7 @@ BETWEEN: dict[str, list[tuple[Any, str, Any]]] = {
     "the name of a node is new at every start": [(redis_node, "node_name", _name_of_a_place)],
     "who takes is told by the take itself": [
         (redis_scripts, "TAKE", _TakeThatTellsNobody()),
-        (QueueConsumer, "_answered", _tell_what_was_decided),
+        (QueueConsumer, "answered", _tell_what_was_decided),
     ],
     "a worker claims what it has read itself": [(Stream, "claim", _claim_of_others)],
     "nobody fences itself": [(FailureDetector, "check", _look_and_fence)],

@@ -65,7 +65,7 @@ class Socket(WebSocketInstance):
         found = self.line.resume
         self._record.tell(f"instance {self.number} of {self.client} starts in {self.process.role}, resumes {found}")
         scope["extensions"] = {"towpath.resume": found or {}}
-        self.start(self._application, scope)
+        self.start(self._application, scope, copy_context())
 
     # -- worker.connections.interfaces.Instance
 

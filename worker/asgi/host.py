@@ -144,7 +144,7 @@ class AsgiHost:
         else:
             instance = WebSocketInstance(downstream, thread, self._context)
             self._websockets.add(instance)
-        instance.start(self._application, scope)
+        instance.start(self._application, scope, thread.new_context())
         return instance
 
     def _complete_scope(self, scope: Event, downstream: Downstream) -> None:

@@ -24,13 +24,11 @@ from worker.asgi.http_state import (
 )
 from worker.asgi.instance import (
     PART_WITH_OVERHEAD_BYTES_MAX,
-    Application,
     AsgiInstance,
     HostContext,
     describe,
     log_failure,
     logger,
-    start_task,
 )
 from worker.connections.interfaces import Downstream
 from worker.errors import ClientGone
@@ -39,30 +37,19 @@ from worker.errors import ClientGone
 class HttpInstance(AsgiInstance):
     """One HTTP exchange."""
 
-    __slots__ = ("_body", "_discarded", "_more_body", "_scope", "_stage", "_start")
+    __slots__ = ("_body", "_discarded", "_more_body", "_stage", "_start")
 
     kind = "http"
 
     def __init__(
-        self,
-        downstream: Downstream,
-        thread: SyncThread,
-        context: HostContext,
-        body: bytes,
-        more_body: bool,
+        self, downstream: Downstream, thread: SyncThread, context: HostContext, body: bytes, more_body: bool
     ) -> None:
         AsgiInstance.__init__(self, downstream, thread, context)
         self._stage = SILENT
         self._body: bytes | None = body
         self._more_body = more_body
-        self._scope: Event | None = None
         self._start: Event | None = None  # the start of a response that was not complete at once
         self._discarded: DiscardedEvents | None = None
-
-    def start(self, application: Application, scope: Event) -> None:
-        """As AsgiInstance. The scope is kept for the case that the response has to be ended in the middle."""
-        self._scope = scope
-        start_task(self, application, scope, self.thread.new_context())
 
     async def receive(self) -> Event:
         """Return the body part by part; then, or once the response is complete, `http.disconnect` at every call."""
@@ -116,11 +103,11 @@ class HttpInstance(AsgiInstance):
     @property
     def exchange(self) -> str:
         """See Instance."""
-        return describe(self._scope or {}, self._downstream)
+        return describe(self._scope, self._downstream)
 
     def end_event_stream(self) -> bool:
         """See Instance. The client of an event stream reconnects, and reports the last event that it got."""
-        if self._stage is not STARTED or self._scope is None or self._start is None:
+        if self._stage is not STARTED or self._start is None:
             return False
         if not resumes_by_itself(self._scope, self._start):
             return False
@@ -152,15 +139,13 @@ class HttpInstance(AsgiInstance):
 
     async def _until_body_or_disconnect(self) -> None:
         """Wait in `receive()` for the disconnect, or for a part of the body; the latter without a place."""
-        if not self._more_body or self._start is not None:
-            return await self._until_woken()
-        self._context.capacity.leave(self)
+        if self._more_body and self._start is None:
+            self._context.capacity.leave(self)
         try:
             await self._until_woken()
         finally:
             if self._start is None:
                 self._context.capacity.waiting.discard(self)
-        return None
 
     async def _send_in_parts(self, checked: Event, stage: HttpStage) -> None:
         """Send a body of hundreds of megabytes at the client's pace, though the application gave it at once. P5."""

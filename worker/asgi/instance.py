@@ -55,7 +55,7 @@ class HostContext:
 class AsgiInstance:
     """The common part of both protocols: the task, the buffer, and the calls that wait. Implements `Instance`."""
 
-    __slots__ = ("_context", "_downstream", "_events", "_receivers", "_senders", "task", "thread")
+    __slots__ = ("_context", "_downstream", "_events", "_receivers", "_scope", "_senders", "task", "thread")
 
     kind: ClassVar[str]
 
@@ -64,13 +64,19 @@ class AsgiInstance:
         self._context = context
         self.thread = thread
         self.task: Task[None] | None = None  #: from `start` until the application has ended
+        self._scope: Event = {}  #: as the application got it
         self._events: deque[tuple[Event, int]] | None = None
         self._receivers: tuple[Future[None], ...] = ()
         self._senders: tuple[Future[None], ...] = ()
 
-    @abstractmethod
-    def start(self, application: Application, scope: Event) -> None:
-        """Start the application in a context of its own."""
+    def start(self, application: Application, scope: Event, context: Context) -> None:
+        """Start the application in a task of `context`, which must be its own."""
+        self._scope = scope
+        task = self._context.loop.create_task(self._run(application, scope), context=context)
+        if task.done():  # an eager task factory (Python 3.12) has run it to its end
+            self._context.on_end(self)
+        else:
+            self.task = task
 
     def deliver(self, event: Event, size_bytes: int) -> None:
         """See Instance. Events after the end are dropped."""
@@ -192,15 +198,6 @@ class AsgiInstance:
                 raise
             if self._gone():
                 raise ClientGone("the connection has ended")
-
-
-def start_task(instance: AsgiInstance, application: Application, scope: Event, context: Context) -> None:
-    """Run the application in a task of `context`."""
-    task = instance._context.loop.create_task(instance._run(application, scope), context=context)
-    if task.done():  # an eager task factory (Python 3.12) has run it to its end
-        instance._context.on_end(instance)
-    else:
-        instance.task = task
 
 
 def wake(waiting: tuple[Future[None], ...]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from asyncio import Future
 from collections import deque
 from collections.abc import Sequence
+from contextvars import Context
 
 from channel_layer.current_connection import CURRENT_CONNECTION
 from channel_layer.protocol.events import Event
@@ -19,7 +20,6 @@ from worker.asgi.instance import (
     describe,
     log_failure,
     logger,
-    start_task,
 )
 from worker.asgi.websocket_state import (
     ASKED,
@@ -57,12 +57,11 @@ class WebSocketInstance(AsgiInstance):
         #: Code and reason of the disconnect event that receive() has not returned yet.
         self._close_event: tuple[int, str] | None = None
 
-    def start(self, application: Application, scope: Event) -> None:
-        """As AsgiInstance. In this context, calls of the channel layer about the own channel carry the instance's epoch."""
+    def start(self, application: Application, scope: Event, context: Context) -> None:
+        """As AsgiInstance. In its context, calls of the channel layer about the own channel carry the instance's epoch."""
         self._offered = scope.get("subprotocols") or ()
-        context = self.thread.new_context()
         context.run(CURRENT_CONNECTION.set, self._downstream.key)
-        start_task(self, application, scope, context)
+        AsgiInstance.start(self, application, scope, context)
 
     async def receive(self) -> Event:
         """Return the client's events, in order, then the disconnect event, once.

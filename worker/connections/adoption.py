@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable
 
+from channel_layer.messaging.entry import Entry
+
 READ_MAX = 16
 #: One connection and epoch of one interface server.
 Key = tuple[str, int, int]
@@ -42,20 +44,20 @@ class Adoption:
         """The number of takes that are not answered yet."""
         return len(self._under_way)
 
-    def choose(self, keys: Iterable[Key], now: float, running: Container[Key] = ()) -> list[bool]:
-        """Whether each entry that was read may be taken. True marks it as under way.
+    def choose(self, entries: Iterable[Entry], now: float, running: Container[Key] = ()) -> list[Entry]:
+        """The entries that may be taken, of those that were read. They are under way from now on.
 
         There are never two takes of one connection at once; an abandoned connection is not taken, nor one of the `running`:
         an entry that was claimed before this worker's own take was executed may arrive after the answer to that take.
         """
-        for key in [key for key, until in self._abandoned.items() if until <= now]:
-            del self._abandoned[key]
+        if self._abandoned:
+            self._abandoned = {key: until for key, until in self._abandoned.items() if until > now}
         chosen = []
-        for key in keys:
-            free = key not in self._under_way and key not in self._abandoned and key not in running
-            if free:
+        for entry in entries:
+            key = entry.key
+            if key not in self._under_way and key not in self._abandoned and key not in running:
                 self._under_way[key] = []
-            chosen.append(free)
+                chosen.append(entry)
         return chosen
 
     def is_abandoned(self, key: Key) -> bool:

@@ -44,13 +44,7 @@ class Dispatcher:
     def __init__(self, settings: WorkerSettings, host: ApplicationHost, counters: Counter[str]) -> None:
         self._settings = settings
         self.counters = counters
-        self.node = Node(
-            settings.redis,
-            "worker",
-            self,
-            before_flush=lambda: self.registry.flush(),
-            figures_while_blocked=lambda blocked_s: self._report.while_blocked(blocked_s),
-        )
+        self.node = Node(settings.redis, "worker", self)
         self.registry = ConnectionRegistry(self.node, counters)
         self.layer = ChannelLayer(self.node, self.registry.by_key)
         context = WorkerContext(self.node, host, counters, settings.sticky != "off")

@@ -5,15 +5,16 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import Any
 
+from channel_layer.messaging.entry import Entry
 from channel_layer.protocol import packets
 from channel_layer.protocol.close_codes import ABNORMAL
 from channel_layer.protocol.events import Event, payload_size_bytes
 from channel_layer.protocol.flow_control import Incoming, Outgoing
 from channel_layer.protocol.link import Link, Order
 from channel_layer.protocol.names import reply_channel
-from channel_layer.protocol.packets import Close, Packet
+from channel_layer.protocol.packets import OPEN_EXPECTS, OPEN_RESUME, OPEN_WINDOW, Close, Packet
 from worker.connections.adoption import Key
-from worker.connections.interfaces import Instance, Registry
+from worker.connections.interfaces import ApplicationHost, Instance, Registry
 
 #: Events of one turn of the event loop travel as one packet, unless they are larger.
 PACKET_SIZE_BYTES = 65_536
@@ -50,30 +51,26 @@ class DownstreamConnection(Link):
         "taken",
     )
 
-    def __init__(
-        self,
-        registry: Registry[DownstreamConnection],
-        key: Key,
-        down_window: int,
-        up_window: int,
-        *,
-        expects_continue: bool,
-        resume: dict[str, Any] | None,
-    ) -> None:
-        # Keyword-only: two facts of `open` that few connections have, beside two windows that all have.
-        super().__init__(key[1], key[2], Outgoing(down_window), Incoming(up_window))
+    def __init__(self, registry: Registry[DownstreamConnection], entry: Entry, window: int) -> None:
+        """entry: the `open` that this worker has adopted. window: what its client may send."""
+        packet = entry.packet
+        self.key: Key = entry.key
+        Link.__init__(self, packet[1], packet[2], Outgoing(packet[OPEN_WINDOW]), Incoming(window))
         self._registry = registry
-        self.key = key
-        self._expects_continue = expects_continue
+        self._expects_continue: bool = packet[OPEN_EXPECTS]
         self._credited = False
         self.placed = 0  # messages that the instance has sent by the channel layer, to its own client or to a group
         self.taken = 0  # events that `receive()` has returned: the last consumed sequence number, as each has a packet of its own
-        self.resume = resume
+        self.resume: dict[str, Any] | None = packet[OPEN_RESUME] if len(packet) > OPEN_RESUME else None
         self.resumable = False  # the application asked for hand-off
         self.pending: list[Event] = []
         self.pending_bytes = 0
         self.ownership = _OWNED
         self.instance: Instance | None = None  # until the connection is over
+
+    def start(self, host: ApplicationHost, scope: Event, body: bytes, more_body: bool) -> None:
+        """Start the application instance. Raises as `ApplicationHost.start`."""
+        self.instance = host.start(scope, body, more_body, self)
 
     @property
     def reply_channel(self) -> str:

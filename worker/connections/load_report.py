@@ -60,9 +60,9 @@ class LoadReport:
             "free": {kind: 0 if admission is Admission.PAUSED else context.host.free(kind) for kind in CHANNEL_OF_KIND},
             "lag_ms": round(self._consumer.lag.seconds * 1000, 1),
         }
-        node.report(figures, context.counters)
+        node.report(figures, context.counters, self._while_blocked)
 
-    def while_blocked(self, blocked_s: float) -> dict[str, Any]:
+    def _while_blocked(self, blocked_s: float) -> dict[str, Any]:
         """Figures that replace those from before the block: the worker takes nothing now, and lags by all of its length."""
         return {**self._held(), "free": dict.fromkeys(CHANNEL_OF_KIND, 0), "lag_ms": blocked_s * 1000}
 

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from channel_layer.errors import InvalidMessage
+from channel_layer.messaging.entry import Entry
 from channel_layer.node import Node
 from channel_layer.protocol.flow_control import Budget
 from channel_layer.protocol.keys import CHANNEL_OF_KIND
@@ -35,15 +36,18 @@ class ConnectionRegistry:
         self.reserved = dict.fromkeys(CHANNEL_OF_KIND, 0)
         self._pending: list[DownstreamConnection] = []
 
-    def add(self, downstream: DownstreamConnection) -> None:
-        """This worker owns one more connection."""
-        self.by_key[downstream.key] = downstream
-        self._node.acquire_peer(downstream.key[0])
+    def adopt(self, entry: Entry, window: int) -> DownstreamConnection:
+        """Own one more connection. window: granted to its client by the budget."""
+        key = entry.key
+        self.by_key[key] = downstream = DownstreamConnection(self, entry, window)
+        self._node.acquire_peer(key[0])
+        return downstream
 
     def gather(self, downstream: DownstreamConnection) -> None:
         """See `Registry.gather`."""
+        if not self._pending:
+            self._node.before_flush(self.flush)
         self._pending.append(downstream)
-        self._node.schedule_flush()
 
     def remove(self, downstream: DownstreamConnection) -> None:
         """See `Registry.remove`."""
