@@ -16,7 +16,6 @@ from worker.asgi.http_state import (
     SILENT,
     STARTED,
     DiscardedEvents,
-    HttpStage,
     announces_length,
     body_parts,
     disconnect_step,
@@ -72,7 +71,7 @@ class HttpInstance(AsgiInstance):
         try:
             checked, size_bytes, stage = http_step(self._stage, event)
             if size_bytes > PART_WITH_OVERHEAD_BYTES_MAX:
-                return await self._send_in_parts(checked, stage)
+                return await self._send_in_parts(checked)
             self._stage = stage
             self._downstream.send(checked, size_bytes)
             if stage is COMPLETE:
@@ -147,13 +146,16 @@ class HttpInstance(AsgiInstance):
             if self._start is None:
                 self._context.capacity.waiting.discard(self)
 
-    async def _send_in_parts(self, checked: Event, stage: HttpStage) -> None:
-        """Send a body of hundreds of megabytes at the client's pace, though the application gave it at once. P5."""
-        for part, size_bytes in body_parts(checked):
+    async def _send_in_parts(self, body: Event) -> None:
+        """Send a body of hundreds of megabytes at the client's pace, though the application gave it at once. P5.
+
+        Each part is checked when its turn comes, as another task may have completed the response meanwhile: then WrongOrder.
+        """
+        for part, _ in body_parts(body):
             await self._until_credit()
-            self._downstream.send(part, size_bytes)
-        self._stage = stage
-        if stage is COMPLETE:
+            checked, size_bytes, self._stage = http_step(self._stage, part)
+            self._downstream.send(checked, size_bytes)
+        if self._stage is COMPLETE:
             self._complete()
         else:
             await self._until_credit()
@@ -164,6 +166,8 @@ class HttpInstance(AsgiInstance):
         self._downstream.complete()
         if self._receivers:
             self._wake_receivers()
+        if self._senders:  # other tasks, which wait for credit: none will come any more
+            self.resume()
 
     def _over(self) -> bool:
         return self._stage is COMPLETE or self._stage is GONE

@@ -187,7 +187,7 @@ class AsgiInstance:
         wake(waiting)
 
     async def _until_credit(self) -> None:
-        """Wait until the connection has credit. Raises ClientGone if it ends before."""
+        """Wait until the connection has credit, or its last event was sent by another task. Raises ClientGone if it ends before."""
         while not self._downstream.has_credit:
             waiter: Future[None] = self._context.loop.create_future()
             self._senders += (waiter,)
@@ -198,6 +198,8 @@ class AsgiInstance:
                 raise
             if self._gone():
                 raise ClientGone("the connection has ended")
+            if self._over():
+                return
 
 
 def wake(waiting: tuple[Future[None], ...]) -> None:

@@ -11,9 +11,11 @@ import pytest
 from channel_layer.protocol.scope import Scope, ScopeReader
 from tests.support.facts import until
 from worker.asgi.http_state import (
+    COMPLETE,
     DISCARDED_EVENTS_AT_ANY_TIME,
     DISCARDED_EVENTS_MAX,
     DISCARDED_S_MAX,
+    GONE,
     DiscardedEvents,
     announces_length,
 )
@@ -230,6 +232,97 @@ async def test_a_client_that_leaves_ends_a_send_that_waits(hosts, new_downstream
     run.disconnect(1006, "")
     await until(lambda: not host.running)
     assert [event["type"] for event in went_on] == ["http.disconnect", "http.disconnect"]
+
+
+def one_part_at_a_time(downstream):
+    """The client's window closes behind each part of a body."""
+    plain_send = downstream.send
+
+    def send(event, size_bytes):
+        plain_send(event, size_bytes)
+        downstream.has_credit = event["type"] == "http.response.start"
+
+    downstream.send = send
+
+
+async def test_a_response_that_another_task_completes_ends_a_body_that_waits(hosts, new_downstream, http_scope):
+    """P1. Two tasks send at once: what waits may not follow the last event, and waits for no credit that never comes."""
+    raised = []
+
+    async def application(scope, receive, send):
+        async def send_long_body():
+            try:
+                await send({"type": "http.response.body", "body": bytes(200_000)})
+            except WrongOrder as error:
+                raised.append(str(error))
+
+        await send(START)
+        sending = asyncio.create_task(send_long_body())
+        await until(lambda: len(downstream.events) == 2)
+        await send({"type": "http.response.body", "body": b"the end"})
+        await sending
+        raised.append((await receive())["type"])
+
+    downstream = new_downstream()
+    one_part_at_a_time(downstream)
+    host = await hosts.open(application)
+    run = host.start(http_scope(), b"", False, downstream)
+    await until(lambda: not host.running)
+    assert raised == [
+        "'http.response.body' cannot be sent now: the response is complete; expected nothing",
+        "http.disconnect",
+    ]
+    assert [len(event["body"]) for event in downstream.events[1:]] == [65_536, 7]
+    assert downstream.last_words == ["complete"]
+    assert run._stage is COMPLETE and run._senders == ()
+
+
+async def test_a_long_body_that_another_task_interrupts_goes_on_while_the_response_is_open(
+    hosts, new_downstream, http_scope
+):
+    """P1. What two tasks send is mixed, as the application asked for; the response is complete once."""
+
+    async def application(scope, receive, send):
+        await send(START)
+        sending = asyncio.create_task(send({"type": "http.response.body", "body": bytes(100_000)}))
+        await until(lambda: len(downstream.events) == 2)
+        between = asyncio.create_task(send({"type": "http.response.body", "body": b"between", "more_body": True}))
+        await until(lambda: len(downstream.events) == 3)
+        downstream.has_credit = True
+        run.resume()
+        await asyncio.gather(sending, between)
+
+    downstream = new_downstream()
+    one_part_at_a_time(downstream)
+    host = await hosts.open(application)
+    run = host.start(http_scope(), b"", False, downstream)
+    assert await downstream.over() == ["complete"]
+    await until(lambda: not host.running)
+    assert [len(event["body"]) for event in downstream.events[1:]] == [65_536, 7, 34_464]
+    assert [event["more_body"] for event in downstream.events[1:]] == [True, True, False]
+
+
+async def test_a_client_that_leaves_in_the_middle_of_a_long_body_is_gone_for_good(hosts, new_downstream, http_scope):
+    """The rest of the body is dropped: it neither reaches a connection that is over nor completes the response."""
+    went_on = []
+
+    async def application(scope, receive, send):
+        await send(START)
+        await send({"type": "http.response.body", "body": bytes(200_000)})
+        went_on.append((await receive())["type"])
+
+    downstream = new_downstream()
+    one_part_at_a_time(downstream)
+    host = await hosts.open(application)
+    run = host.start(http_scope(), b"", False, downstream)
+    await downstream.until(lambda downstream: len(downstream.events) == 2)
+    downstream.has_credit = True  # the credit and the news come in one turn
+    run.resume()
+    run.disconnect(1006, "")
+    await until(lambda: not host.running)
+    assert went_on == ["http.disconnect"]
+    assert (len(downstream.events), downstream.last_words) == (2, [])
+    assert run._stage is GONE
 
 
 async def test_whatever_is_said_to_a_client_that_has_left_is_dropped(hosts, new_downstream, http_scope, caplog):
