@@ -23,14 +23,53 @@ _NEXT, _LOST = Order.NEXT, Order.LOST  # looking up enum members is slow, and ea
 
 
 class Ownership(Enum):
-    """Whether this worker owns a connection: OWNED, then HANDED_OFF or at once OVER, and never back."""
+    """Whether this worker owns a connection."""
 
     OWNED = auto()
     HANDED_OFF = auto()  #: nothing more is sent; the answer is `cancel`
     OVER = auto()  #: either side has ended it
 
 
+class Release(Enum):
+    """An event by which this worker begins, or ends, to release a connection."""
+
+    COMPLETED = auto()  #: the last event of an HTTP response was sent
+    CLOSED = auto()  #: the instance has ended
+    HANDED_OFF = auto()  #: another worker shall own the WebSocket
+    DISCONNECTED = auto()  #: its client or its interface server has gone, packets are lost, or the worker leaves
+
+
 _OWNED, _HANDED_OFF, _OVER = Ownership
+
+#: Every legal move. A pair that is missing is an error in this program.
+MOVES: dict[Ownership, dict[Release, Ownership]] = {
+    _OWNED: {
+        Release.COMPLETED: _OVER,
+        Release.CLOSED: _OVER,
+        Release.HANDED_OFF: _HANDED_OFF,
+        Release.DISCONNECTED: _OVER,
+    },
+    _HANDED_OFF: {
+        Release.CLOSED: _HANDED_OFF,  # late: the instance has ended before the answer came
+        Release.DISCONNECTED: _OVER,
+    },
+    _OVER: dict.fromkeys(Release, _OVER),  # late: the instance does not know it yet
+}
+
+#: The usual end, looked up once: it comes with every request.
+AFTER_COMPLETION = MOVES[_OWNED][Release.COMPLETED]
+
+
+class IllegalRelease(Exception):
+    """A release that the table does not have for this ownership: an error in this program."""
+
+
+def ownership_after(before: Ownership, release: Release) -> Ownership:
+    """The ownership that follows. Raises IllegalRelease."""
+    try:
+        return MOVES[before][release]
+    except KeyError:
+        raise IllegalRelease(f"{release.name} while {before.name}") from None
 
 
 class DownstreamConnection(Link):
@@ -70,7 +109,9 @@ class DownstreamConnection(Link):
 
     def start(self, host: ApplicationHost, scope: Event, body: bytes, more_body: bool) -> None:
         """Start the application instance. Raises as `ApplicationHost.start`."""
-        self.instance = host.start(scope, body, more_body, self)
+        instance = host.start(scope, body, more_body, self)
+        if self.ownership is not _OVER:  # so it is if the first step was also the last
+            self.instance = instance
 
     @property
     def reply_channel(self) -> str:
@@ -138,13 +179,16 @@ class DownstreamConnection(Link):
             self.flush()
             interface, number, epoch = self.key
             self._registry.post(interface, packets.close(number, epoch, why))
-            self.over()
+        self._release(Release.CLOSED)
 
     def complete(self) -> None:
         """See `Downstream.complete`."""
         if self.ownership is _OWNED:
             self.flush()
-            self.over()
+            self.ownership = AFTER_COMPLETION
+            self._part()
+        else:
+            self._release(Release.COMPLETED)
 
     def hand_off(self) -> None:
         """See `Downstream.hand_off`."""
@@ -153,7 +197,7 @@ class DownstreamConnection(Link):
             self.sent += 1
             interface, number, epoch = self.key
             self._registry.post(interface, packets.handoff(number, epoch, self.sent, self.taken))
-            self.ownership = _HANDED_OFF
+        self._release(Release.HANDED_OFF)
 
     @property
     def open(self) -> bool:
@@ -168,7 +212,7 @@ class DownstreamConnection(Link):
     def disconnect(self, code: int, reason: str) -> None:
         """End the connection, and give its instance the disconnect event."""
         instance = self.instance
-        self.over()
+        self._release(Release.DISCONNECTED)
         if instance is not None:
             instance.disconnect(code, reason)
 
@@ -177,9 +221,14 @@ class DownstreamConnection(Link):
         self.disconnect(ABNORMAL, "")
         self._registry.post(self.key[0], packets.close(self.key[1], self.key[2], Close.UNKNOWN))
 
-    def over(self) -> None:
-        """Release the connection and its instance from each other, so that both are freed at once, without the garbage collector."""
-        self.ownership = _OVER
+    def _release(self, release: Release) -> None:
+        """Move by the table. Raises IllegalRelease."""
+        before, self.ownership = self.ownership, ownership_after(self.ownership, release)
+        if self.ownership is _OVER and before is not _OVER:
+            self._part()
+
+    def _part(self) -> None:
+        """Part the connection from its instance, so that both are freed at once, without the garbage collector."""
         self.instance = None
         self._registry.remove(self)
 

@@ -99,11 +99,12 @@ def stop(downstream: DownstreamConnection) -> bool:
         downstream.open and downstream.instance is not None and downstream.instance.end_event_stream()
     ):
         return False
-    instance, cut_off = downstream.instance, downstream.open
-    if cut_off:
-        downstream.close(Close.STOPPING)
-    else:  # handed off, and not answered (Redis may be unreachable): there is no time left to wait for that
-        downstream.over()
+    if not downstream.open:
+        # It was handed off, and not answered (Redis may be unreachable): there is no time left to wait for that.
+        downstream.disconnect(SERVICE_RESTART, "")
+        return False
+    instance = downstream.instance
+    downstream.close(Close.STOPPING)
     if instance is not None:
         instance.disconnect(SERVICE_RESTART, "")
-    return cut_off
+    return True
