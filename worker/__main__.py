@@ -47,10 +47,10 @@ class Worker:
     ) -> None:
         self._settings = settings
         self._supervision = supervision
-        self._host = AsgiHost(application, settings, lambda: self._dispatcher.read_more())
+        self._host = AsgiHost(application, settings, self._read_more)
         self._dispatcher = Dispatcher(_that_serves(settings, application), self._host, Counter())
         recycling = Recycling.drawn(settings, random.random())
-        self._recycling = RecyclingWatch(recycling, lambda: self._dispatcher.consumer.adopted, self._recycle)
+        self._recycling = RecyclingWatch(recycling, self._dispatcher.adopted, self._recycle)
         again = supervision.may_repeat_stop_signal
         self._watchdog = ShutdownWatchdog(settings.graceful_timeout_s, _stuck_s_max(settings), again)
         self._requests = StopRequests(again)
@@ -111,6 +111,10 @@ class Worker:
         if self._requests.hear(number, asyncio.get_running_loop().time()) is Meaning.AT_ONCE:
             self._now.set()
         self._stop.set()
+
+    def _read_more(self) -> None:
+        """The host has capacity again. It is made before the dispatcher, which starts all that it runs."""
+        self._dispatcher.read_more()
 
     def watch_signals_again(self) -> None:
         """The event loop was restarted."""

@@ -105,6 +105,10 @@ class Dispatcher:
         """The number of connections that this worker may own as soon as Redis has answered."""
         return len(self.consumer.adoption)
 
+    def adopted(self) -> int:
+        """The number of connections that this worker has adopted since its start."""
+        return self.consumer.adopted
+
     def read_more(self) -> None:
         """Read on, if there is free capacity (again)."""
         self.consumer.read_more()
