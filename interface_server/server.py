@@ -36,7 +36,7 @@ def never() -> bool:
     return False
 
 
-class Evicted(Protocol):
+class Evictable(Protocol):
     """A client's connection that can end itself in the way that its state allows."""
 
     def evict(self) -> None: ...
@@ -131,7 +131,7 @@ class InterfaceServer:
 
         WebSockets are closed with 1012, event streams get their last chunk.
         """
-        leaving: list[Evicted] = [*self._factory.http1.event_streams(), *self._factory.websockets.alive]
+        leaving: list[Evictable] = [*self._factory.http1.event_streams(), *self._factory.websockets.alive]
         random.shuffle(leaving)
         begin = self._loop.time()
         for moment_s, some in shutdown_steps(leaving, over_s, random.random):

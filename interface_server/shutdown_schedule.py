@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
-Evicted = TypeVar("Evicted")
+Item = TypeVar("Item")
 
 STEP_S = 0.05  #: one step in each stretch of this length
 #: A hundred in a second do no harm, so a process with a few hundred sockets leaves in a few seconds.
@@ -20,8 +20,8 @@ STEP_MIN = 5
 
 
 def shutdown_steps(
-    shuffled: Sequence[Evicted], over_s: float, draw: Callable[[], float]
-) -> Iterator[tuple[float, Sequence[Evicted]]]:
+    shuffled: Sequence[Item], over_s: float, draw: Callable[[], float]
+) -> Iterator[tuple[float, Sequence[Item]]]:
     """All of them, in steps: (seconds from the beginning, below `over_s`; the connections). draw: from [0, 1), for each."""
     steps = max(1, min(-(-len(shuffled) // STEP_MIN), int(over_s / STEP_S)))
     size = max(1, -(-len(shuffled) // steps))

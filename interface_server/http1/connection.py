@@ -181,9 +181,9 @@ class Http1Connection:
 
     def has_hung_up(self) -> bool:
         """True if the kernel knows that the client has closed. For use while the socket is not read."""
-        return self.transport.hung_up()
+        return self.transport.has_hung_up()
 
-    def hung_up(self) -> None:
+    def on_hang_up(self) -> None:
         """The client closed while its socket was not read. The unread bytes may be the rest of a request, or several requests."""
         if self._may_be_waiting():
             self._watch_half_closed()

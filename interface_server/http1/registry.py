@@ -21,7 +21,7 @@ class Registered(Protocol):
 
     def has_hung_up(self) -> bool: ...
 
-    def hung_up(self) -> None: ...
+    def on_hang_up(self) -> None: ...
 
     def close_if_idle(self) -> bool: ...
 
@@ -68,4 +68,4 @@ class Http1Registry:
         for connection in [each for each in self.connections if each.deadline < now]:
             connection.late(now)
         for connection in [each for each in self.unread if each.has_hung_up()]:
-            connection.hung_up()
+            connection.on_hang_up()

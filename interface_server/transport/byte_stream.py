@@ -55,7 +55,7 @@ class ByteStream(Watched, Protocol):
     def is_closing(self) -> bool:
         """True from `close` or `abort` on, and while `connectionLost` is called."""
 
-    def hung_up(self) -> bool:
+    def has_hung_up(self) -> bool:
         """True if the peer has closed, also while reading is paused."""
 
     def get_write_buffer_size(self) -> int:

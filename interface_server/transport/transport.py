@@ -223,7 +223,7 @@ class Transport(asyncio.Protocol):
         """True if the kernel has bytes, or the end of the peer's direction, that are not read yet."""
         return not self.uv.is_closing() and self._polls(select.POLLIN)
 
-    def hung_up(self) -> bool:
+    def has_hung_up(self) -> bool:
         """True if the kernel knows that the peer has closed or reset. Needed while reading is paused."""
         return self.uv.is_closing() or self._polls(HUNG_UP)
 

@@ -175,7 +175,7 @@ class FrameReader:
         timeouts, now = self._registry.timeouts, self._registry.now()
         if self.paused & NO_CREDIT:
             # While the stream is paused neither a pong nor the end of the client can arrive. The stream knows of the end.
-            if self._stream.hung_up():
+            if self._stream.has_hung_up():
                 self._connection.gone()
                 return
         elif not self._awaiting_pong and self._connection.ping() and timeouts.ponging.delay_s > 0:
@@ -195,7 +195,7 @@ class FrameReader:
         An application that runs may still receive what the client sent.
         """
         upstream = self._connection.upstream
-        if upstream is not None and not upstream.owned and self._stream.hung_up():
+        if upstream is not None and not upstream.owned and self._stream.has_hung_up():
             self._connection.gone()
 
     # Calls of the parser.

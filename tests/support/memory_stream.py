@@ -44,7 +44,7 @@ class MemoryStream:
         return data
 
     def leave(self) -> None:
-        """The peer has gone. While the stream is not read, nothing but `hung_up` knows."""
+        """The peer has gone. While the stream is not read, nothing but `has_hung_up` knows."""
         self.left = True
         self._deliver()
 
@@ -85,7 +85,7 @@ class MemoryStream:
     def is_closing(self) -> bool:
         return self._closing
 
-    def hung_up(self) -> bool:
+    def has_hung_up(self) -> bool:
         return self.left or self._closing
 
     def get_write_buffer_size(self) -> int:
