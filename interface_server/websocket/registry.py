@@ -11,8 +11,8 @@ from interface_server.connections.interfaces import Upstream
 from interface_server.http.interfaces import ResponseEncoder
 from interface_server.http.server_context import ServerContext
 from interface_server.transport.byte_stream import ByteStream
+from interface_server.transport.read_budget import ReadBudget
 from interface_server.websocket.frame_parser import ParserPool
-from interface_server.websocket.read_budget import ReadBudget
 from interface_server.websocket.timeouts import ConnectionTimeouts, Timeouts
 
 logger = logging.getLogger("towpath.interface")
