@@ -80,7 +80,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
 #: The files that may import each library. A library that is not named here is imported nowhere.
 IMPORTERS: dict[str, tuple[str, ...]] = {
     "asgiref": ("worker/application/sync_threads.py", "worker/asgi/host.py"),
-    "autobahn": ("interface_server/websocket/frame_parser.py",),
+    "autobahn": ("interface_server/websocket/deflate.py", "interface_server/websocket/frame_parser.py"),
     "click": (
         "towpath/command_line.py",
         "towpath/commands/failures.py",
@@ -190,6 +190,7 @@ SHELLS = (
     "interface_server/transport/transport.py",
     "interface_server/transport/unix_socket_file.py",
     "interface_server/websocket/connection.py",
+    "interface_server/websocket/deflate.py",
     "interface_server/websocket/frame_parser.py",
     "interface_server/websocket/opening.py",
     "interface_server/websocket/reader.py",

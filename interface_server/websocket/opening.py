@@ -5,7 +5,7 @@ from __future__ import annotations
 from channel_layer.protocol.events import Event
 from interface_server.http.response_head import InvalidResponse
 from interface_server.transport.byte_stream import ByteStream
-from interface_server.websocket.frame_parser import Deflate, negotiate_deflate
+from interface_server.websocket.deflate import Deflate, negotiate_deflate
 from interface_server.websocket.handshake import Handshake
 from interface_server.websocket.registry import WebSocketRegistry
 from interface_server.websocket.termination import Termination

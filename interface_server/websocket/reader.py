@@ -12,7 +12,8 @@ from channel_layer.protocol.close_codes import INVALID_PAYLOAD
 from channel_layer.protocol.events import EVENT_OVERHEAD_BYTES, Event
 from interface_server.connections.interfaces import Upstream
 from interface_server.transport.byte_stream import ByteStream
-from interface_server.websocket.frame_parser import Deflate, FrameParser
+from interface_server.websocket.deflate import Deflate
+from interface_server.websocket.frame_parser import FrameParser
 from interface_server.websocket.frames import BadFrame
 from interface_server.websocket.registry import WebSocketRegistry
 

@@ -15,7 +15,7 @@ from channel_layer.protocol.events import Event
 from interface_server.connections.interfaces import Upstream
 from interface_server.groups.interfaces import PushedMessage
 from interface_server.transport.byte_stream import ByteStream
-from interface_server.websocket.frame_parser import Deflate
+from interface_server.websocket.deflate import Deflate
 from interface_server.websocket.frames import message_frame
 from interface_server.websocket.message_encoder import MessageEncoder
 from interface_server.websocket.registry import WebSocketRegistry
