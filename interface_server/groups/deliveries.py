@@ -37,7 +37,7 @@ class Deliveries:
         self._dropped = dropped
         self._perform = perform
         self._held_bytes_max = held_bytes_max
-        self.deaf = False  #: the last awaited message has not come, nor any other since
+        self.pubsub_silent = False  #: the last awaited message of a group has not come, nor any other since
         self.held: dict[int, Held] = {}
 
     def send(self, recipient: Recipient, event: Event, count: int) -> None:
@@ -120,7 +120,7 @@ class Deliveries:
         """Record the place of a message of its own instance to a group. expected: the message itself will come here too."""
         if not self._is_next(recipient.connection, count):
             return
-        if expected and not self.deaf and recipient.connection.came < count:
+        if expected and not self.pubsub_silent and recipient.connection.came < count:
             self._held_of(recipient).wait_for(count)
         self.release(recipient)
 
@@ -188,7 +188,7 @@ class Deliveries:
         for number, held in tuple(self.held.items()):
             recipient = self._connections[number]
             if held.overdue():
-                self.deaf = self.deaf or bool(held.awaited)
+                self.pubsub_silent = self.pubsub_silent or bool(held.awaited)
                 self._give_up(recipient, held)
                 self.go_on(recipient)
 

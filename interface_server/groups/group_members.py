@@ -47,7 +47,7 @@ class GroupMembers:
 
     def deliver(self, group: str, event: Event) -> None:
         """Deliver a message that was sent to a group."""
-        self._deliveries.deaf = False
+        self._deliveries.pubsub_silent = False
         origin = self._origin(event)
         try:
             pushed = PushedMessage(socket_message(event), group, origin)
