@@ -38,7 +38,7 @@ class Affinity(Protocol):
     def worker(self, tie: Tie, workers: Collection[str]) -> str | None:
         """The worker for the client's connection, one of `workers`; None: any."""
 
-    def adopted(self, tie: Tie, worker: str) -> None:
+    def remember(self, tie: Tie, worker: str) -> None:
         """Remember the worker that took a connection of this client."""
 
     def marked(self, events: list[Event], tie: Tie, worker: str) -> list[Event]:
@@ -70,8 +70,8 @@ class ByCookie:
         """See `Affinity.worker`. An invented name is either no worker's, or that of a worker that serves this client like any other."""
         return tie.client if tie.client in workers else None
 
-    def adopted(self, tie: Tie, worker: str) -> None:
-        """See `Affinity.adopted`. The response has the cookie."""
+    def remember(self, tie: Tie, worker: str) -> None:
+        """See `Affinity.remember`. The response has the cookie."""
 
     def marked(self, events: list[Event], tie: Tie, worker: str) -> list[Event]:
         """See `Affinity.marked`: a cookie for the session of the browser, unless the client has it already."""
@@ -103,8 +103,8 @@ class ByAddress:
             return had
         return max(workers, key=lambda worker: _weight(tie.client, worker), default=None)
 
-    def adopted(self, tie: Tie, worker: str) -> None:
-        """See `Affinity.adopted`."""
+    def remember(self, tie: Tie, worker: str) -> None:
+        """See `Affinity.remember`."""
         self._workers.pop(tie.client, None)
         self._workers[tie.client] = worker
         if len(self._workers) > ADDRESSES_MAX:

@@ -155,7 +155,7 @@ class Connection(Link):
             return False
         return self.may_start_twice and self.opening is not None and len(self.deaths) < DEATHS_MAX
 
-    def adopted(self, owner: str, window: int) -> Action:
+    def adopt(self, owner: str, window: int) -> Action:
         """The take script has made `owner` the owner of this epoch, with a window of so many bytes."""
         self.outgoing.allow(window)  # first: a value that is no number raises here, before anything has changed
         self.owner = owner

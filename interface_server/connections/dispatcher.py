@@ -211,7 +211,7 @@ class Dispatcher:
 
     def on_group_message(self, group: str, event: Event) -> None:
         """See `Receiver.on_group_message`."""
-        self.members.deliver(group, event)
+        self.members.deliver_to_group(group, event)
 
     def on_own_channel(self, worker: str) -> None:
         """See `Receiver.on_own_channel`."""

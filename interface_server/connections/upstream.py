@@ -170,7 +170,7 @@ class UpstreamConnection:
         if connection.owner is not None or connection.epoch != epoch:
             return connection.is_from_owner(owner, epoch)  # True: read a second time
         overdue = connection.state is _OVERDUE
-        self.perform(connection.adopted(owner, window))
+        self.perform(connection.adopt(owner, window))
         if overdue:  # perhaps it was taken in an earlier life of Redis' data, and what followed is lost
             self.start_resync()
         return True
@@ -335,7 +335,7 @@ class UpstreamConnection:
         services.queue.remove(connection.number)
         services.acquire_peer(connection.owner)
         if connection.tie is not None and services.affinity is not None:
-            services.affinity.adopted(connection.tie, connection.owner)
+            services.affinity.remember(connection.tie, connection.owner)
         if connection.kind == "websocket" or services.answer_may_be_late:
             self.client.adopted()
         if connection.epoch > 1:

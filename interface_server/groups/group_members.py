@@ -45,7 +45,7 @@ class GroupMembers:
         self._fan_out = FanOut(deliveries.push)
         self._loop = asyncio.get_running_loop()
 
-    def deliver(self, group: str, event: Event) -> None:
+    def deliver_to_group(self, group: str, event: Event) -> None:
         """Deliver a message that was sent to a group."""
         self._deliveries.pubsub_silent = False
         origin = self._origin(event)

@@ -278,7 +278,7 @@ def _end_what_the_dead_had(self: WorkerDispatcher, node: str) -> None:
 def _adopted_without_doubt(self: UpstreamConnection, owner: str, epoch: int, window: int) -> bool:
     if self.connection.owner is not None or self.connection.epoch != epoch:
         return self.connection.is_from_owner(owner, epoch)
-    self.perform(self.connection.adopted(owner, window))
+    self.perform(self.connection.adopt(owner, window))
     return True
 
 

@@ -59,7 +59,7 @@ def test_an_address_stays_with_the_worker_that_took_it_while_that_is_there() -> 
     tie = Tie("192.0.2.1", False)
     assert by_address.worker(tie, []) is None
     for worker in (ONE, OTHER):
-        by_address.adopted(tie, worker)
+        by_address.remember(tie, worker)
         assert by_address.worker(tie, [ONE, OTHER]) == worker
     assert by_address.worker(tie, [ONE]) == ONE
 
@@ -68,8 +68,8 @@ def test_no_more_addresses_are_remembered_than_the_limit_says() -> None:
     """P5. The one that was heard of longest ago is forgotten."""
     by_address = ByAddress()
     for number in range(ADDRESSES_MAX + 1):
-        by_address.adopted(Tie(str(number), False), ONE)
-        by_address.adopted(Tie("kept", False), ONE)
+        by_address.remember(Tie(str(number), False), ONE)
+        by_address.remember(Tie("kept", False), ONE)
     assert len(by_address._workers) == ADDRESSES_MAX
     assert "kept" in by_address._workers and "0" not in by_address._workers
 

@@ -27,7 +27,7 @@ def connection(opening: tuple = GET) -> Connection:
 
 def owned(opening: tuple = GET, window: int = 100) -> Connection:
     held = connection(opening)
-    assert held.adopted("worker.a", window) is Action.FLOW
+    assert held.adopt("worker.a", window) is Action.FLOW
     return held
 
 
@@ -71,7 +71,7 @@ def test_only_the_current_owner_in_the_current_epoch_is_obeyed() -> None:
     assert not held.is_from_owner("worker.a", 2)
     held.transition(Trigger.NOT_STARTED)
     assert not held.is_from_owner("worker.a", 1)
-    held.adopted("worker.b", 100)
+    held.adopt("worker.b", 100)
     assert held.is_from_owner("worker.b", 2)
     assert not held.is_from_owner("worker.a", 1)
 
@@ -115,7 +115,7 @@ def test_a_wait_that_is_over_withdraws_and_an_answer_that_was_on_its_way_still_c
     """Whoever took it has said so in our inbox already."""
     held = connection()
     assert held.transition(Trigger.WAIT_OVER) is Action.WITHDRAW
-    assert held.adopted("worker.a", 100) is Action.FLOW
+    assert held.adopt("worker.a", 100) is Action.FLOW
     assert held.state is State.OWNED
     assert held.transition(Trigger.WITHDRAWN) is Action.NOTHING
 
@@ -128,7 +128,7 @@ def test_what_was_forwarded_stands_in_front_again_when_its_owner_did_not_start()
     assert not held.offer({**PART, "body": b"3"}, 90), "the window is used up"
     assert held.transition(Trigger.NOT_STARTED) is Action.OPEN_AGAIN
     assert held.opening == (Scope(POST[0]).pieces, *POST[1:])
-    held.adopted("worker.b", 1000)
+    held.adopt("worker.b", 1000)
     assert [event_of(held.next_waiting())["body"] for _ in range(3)] == [b"1", b"2", b"3"]
     assert held.next_waiting() is None
     assert held.sent == 3
@@ -160,9 +160,9 @@ def test_an_adoption_whose_window_is_no_number_moves_nothing(window: Any) -> Non
     """P12. It would break at the client's next byte, far from whoever said it; so the next adoption can still come."""
     held = connection(POST)
     with pytest.raises(TypeError):
-        held.adopted("worker.odd", window)
+        held.adopt("worker.odd", window)
     assert held.state is State.QUEUED and held.owner is None
-    assert held.adopted("worker.a", 100) is Action.FLOW
+    assert held.adopt("worker.a", 100) is Action.FLOW
 
 
 def test_a_refusal_that_comes_after_the_adoption_is_without_meaning() -> None:
@@ -188,7 +188,7 @@ def test_who_has_shown_nothing_to_its_client_is_opened_again_at_most_twice() -> 
     for epoch in (2, 3):
         assert get.owner_died(100.0) is Action.OPEN_AGAIN
         assert (get.state, get.epoch) == (State.QUEUED, epoch)
-        get.adopted("worker.b", 100)
+        get.adopt("worker.b", 100)
     assert get.owner_died(1000.0) is Action.END_DIED
     assert post.owner_died(100.0) is Action.END_DIED
 
@@ -214,7 +214,7 @@ def test_a_websocket_that_asked_for_it_outlives_two_deaths_a_minute_and_nothing_
         assert held.offer({"type": "websocket.receive", "text": "taken along"}, 75)
         assert held.owner_died(at) is Action.OPEN_AGAIN
         assert (held.epoch, held.waiting) == (number, [])
-        held.adopted("worker.b", 100)
+        held.adopt("worker.b", 100)
         held.filter_events([{"type": "websocket.accept", "resumable": "crash"}])
     assert held.owner_died(166.0) is Action.END_DIED
 
@@ -229,7 +229,7 @@ def test_a_hand_off_puts_what_was_not_consumed_in_front_of_what_waits() -> None:
         False,
     ]
     assert held.hand_off(consumed=1) is Action.OPEN_AGAIN
-    held.adopted("worker.b", 1000)
+    held.adopt("worker.b", 1000)
     texts = []
     while (packet := held.next_waiting()) is not None:
         texts.append(event_of(packet)["text"])
@@ -248,7 +248,7 @@ def test_between_two_owners_a_socket_is_read_up_to_a_window_and_keeps_its_order(
     assert not held.may_read
     held.transition(Trigger.UNKNOWN)
     assert (held.epoch, held.may_read) == (3, False), "another epoch makes no room"
-    held.adopted("worker.b", 1000)
+    held.adopt("worker.b", 1000)
     texts = []
     while (packet := held.next_waiting()) is not None:
         texts.append(event_of(packet)["text"])
@@ -264,7 +264,7 @@ def test_only_an_open_socket_between_two_owners_has_last_words() -> None:
     assert not held.has_undelivered_events and not queued.has_undelivered_events
     held.hand_off(consumed=0)
     assert held.has_undelivered_events
-    held.adopted("worker.b", 1000)
+    held.adopt("worker.b", 1000)
     held.filter_events([{"type": "websocket.accept", "resumable": True}])
     assert held.next_waiting() is not None
     held.hand_off(consumed=1)
@@ -276,7 +276,7 @@ def test_who_has_not_been_let_in_is_not_read_before_it_is_owned(opening: tuple) 
     """P5. Nobody has granted it anything yet."""
     held = connection(opening)
     assert not held.may_read
-    held.adopted("worker.a", 100)
+    held.adopt("worker.a", 100)
     assert held.may_read
     held.owner_died(100.0)
     assert not held.may_read
@@ -287,7 +287,7 @@ def test_who_did_not_ask_for_it_or_was_not_accepted_by_this_instance_is_not_hand
     assert socket_of(False).hand_off(consumed=0) is Action.END_AS_REPORTED
     held = socket_of(True)
     held.hand_off(consumed=0)
-    held.adopted("worker.b", 100)
+    held.adopt("worker.b", 100)
     assert held.hand_off(consumed=0) is Action.END_AS_REPORTED
 
 
@@ -307,5 +307,5 @@ def test_the_second_accept_is_swallowed_and_the_state_is_kept() -> None:
     assert held.filter_events([{"type": "towpath.state", "state": 41}, said]) == [said]
     assert held.state_blob == 41
     held.hand_off(consumed=0)
-    held.adopted("worker.b", 100)
+    held.adopt("worker.b", 100)
     assert held.filter_events([{"type": "websocket.accept", "resumable": True}, said]) == [said]

@@ -12,7 +12,7 @@ from interface_server.settings import InterfaceSettings
 def connection(kind: str, owned: bool = True, accepted: bool = False) -> Connection:
     held = Connection(1, (Scope({"type": kind, "method": "GET"}), b"", False, False), 1000)
     if owned:
-        held.adopted("worker.a", 100)
+        held.adopt("worker.a", 100)
     if accepted:
         held.filter_events([{"type": "websocket.accept"}])
     return held

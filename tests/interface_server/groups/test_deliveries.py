@@ -45,7 +45,7 @@ class Played:
         client: Any = self.socket
         scope = Scope({"type": kind, "method": "GET", "headers": []})
         self.upstream = UpstreamConnection(services, client, 1, (scope, b"", False, False), 100_000)
-        self.upstream.connection.adopted(OWNER, 100_000)
+        self.upstream.connection.adopt(OWNER, 100_000)
         if accepted:
             self.accept()
         self.connections[1] = self.upstream
