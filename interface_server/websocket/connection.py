@@ -330,10 +330,10 @@ class WebSocketConnection:
             self._reader.hold(data)
 
     def pause_writing(self) -> None:
-        self._writer.pause()
+        self._writer.buffer_full()
 
     def resume_writing(self) -> None:
-        self._writer.resume()
+        self._writer.buffer_drained()
 
     def connectionLost(self, reason: Failure = connectionDone) -> None:
         if self._state is OPEN:

@@ -116,13 +116,13 @@ class MessageWriter:
         self._stream.write(data)
         return True
 
-    def pause(self) -> None:
+    def buffer_full(self) -> None:
         """Return no credit for now: the stream's buffer is above its mark."""
         self.obstacles |= BUFFER_FULL
         context = self._registry.context
         context.write_timeouts.watch(self._stream, context.now, self._connection.stalled)
 
-    def resume(self) -> None:
+    def buffer_drained(self) -> None:
         """Return the credit: the client has taken most of the buffer."""
         self.obstacles &= ~BUFFER_FULL
         self._pushed_bytes = 0
