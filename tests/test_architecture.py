@@ -205,10 +205,10 @@ SHELLS = (
     "towpath/commands/running_serve.py",
     "towpath/rollout/application_check.py",
     "towpath/rollout/code_reload.py",
+    "towpath/rollout/operations.py",
     "towpath/rollout/pausing.py",
     "towpath/rollout/reload.py",  # starts the check of the application, and writes the environment
     "towpath/rollout/rollout.py",
-    "towpath/rollout/undertakings.py",
     "towpath/rollout/worker_supervision.py",
     "towpath/runtime/control_socket.py",
     "towpath/runtime/embedded_redis.py",

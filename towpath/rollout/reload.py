@@ -17,7 +17,7 @@ from towpath.errors import StartFailure
 from towpath.fleet.fleet import Fleet, Job
 from towpath.fleet.slot import START_TIMEOUT_S
 from towpath.rollout.application_check import ApplicationCheck, SlowLoadNotice
-from towpath.rollout.undertakings import Undertakings
+from towpath.rollout.operations import Operations
 from towpath.runtime.control_socket import Request
 from towpath.runtime.worker_environment import WorkerEnvironment
 
@@ -67,12 +67,12 @@ class Reload:
     """The reloads of one `serve`, one after the other."""
 
     def __init__(
-        self, workers: Fleet, new_code: NewCode, environment: WorkerEnvironment, undertakings: Undertakings
+        self, workers: Fleet, new_code: NewCode, environment: WorkerEnvironment, operations: Operations
     ) -> None:
         self._workers = workers
         self._new_code = new_code
         self._environment = environment
-        self._undertakings = undertakings
+        self._operations = operations
         self._state = State.IDLE
         self._check: ApplicationCheck | None = None  # while CHECKING
         self._job: Job | None = None  # while REPLACING
@@ -167,7 +167,7 @@ class Reload:
         self._job = self._workers.replace_all()
         self._slow = SlowLoadNotice(START_TIMEOUT_S)
         count = self._workers.count
-        self._undertakings.add(self._requests, [self._job], f"{count} worker{'s' * (count != 1)} replaced")
+        self._operations.add(self._requests, [self._job], f"{count} worker{'s' * (count != 1)} replaced")
 
     def _end(self, job: Job) -> None:
         self._move(State.IDLE)
@@ -175,14 +175,14 @@ class Reload:
         try:
             (self._environment.take_back if job.failure else self._environment.keep)()
         except OSError as error:
-            self._undertakings.report(
+            self._operations.report(
                 f"the old environment cannot be written: {error}; workers that start now have the new one"
             )
         if job.failure:
             self._report_old_code_kept()
 
     def _refuse(self, why: str) -> None:
-        self._undertakings.report(f"{why}; the old workers stay")
+        self._operations.report(f"{why}; the old workers stay")
         for request in self._requests:
             request.answer(1, why)
         self._report_old_code_kept()
@@ -195,6 +195,6 @@ class Reload:
     def _report_waiting(self, text: str) -> None:
         """Log a text, and report it to every request for a reload. An empty text is dropped."""
         if text:
-            self._undertakings.log(text)
+            self._operations.log(text)
             for request in [*self._requests, *self._next]:
                 request.report(text)

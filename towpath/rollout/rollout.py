@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from towpath.fleet.fleet import Fleet
+from towpath.rollout.operations import Operations
 from towpath.rollout.reload import Reload
-from towpath.rollout.undertakings import Undertakings
 from towpath.runtime.control_socket import Request
 from towpath.runtime.process_table import ProcessTable
 from towpath.status.redis_status import RedisStatus
@@ -32,14 +32,14 @@ class Rollout:
         status: RedisStatus,
         fleets: Mapping[str, Fleet],
         reload: Reload,
-        undertakings: Undertakings,
+        operations: Operations,
     ) -> None:
         """fleets: by kind, `interface` and `worker`."""
         self._processes = processes
         self._status = status
         self._fleets = fleets
         self._reload = reload
-        self._undertakings = undertakings
+        self._operations = operations
 
     @property
     def busy(self) -> bool:
@@ -82,7 +82,7 @@ class Rollout:
                 )
                 return
         jobs = [self._fleets[kind].scale(count) for kind, count in counts.items()]
-        self._undertakings.add([request], jobs, ", ".join(f"{kind}={count}" for kind, count in counts.items()))
+        self._operations.add([request], jobs, ", ".join(f"{kind}={count}" for kind, count in counts.items()))
 
     # -- polling
 
@@ -93,14 +93,14 @@ class Rollout:
         self._take_replacement_requests(seen, now)
         self._step_all(seen, now)
         self._reload.poll_successors()
-        self._undertakings.answer_finished()
+        self._operations.answer_finished()
         self._reload.begin_if_due()
 
     def _take_replacement_requests(self, seen: Mapping[str, Process], now: float) -> None:
         workers = self._fleets[WORKER]
         for name in list(workers.current):
             if name in seen and seen[name].replacement_request and workers.request_replacement(name, now):
-                self._undertakings.report(f"{name} asks for its successor: {seen[name].replacement_request}")
+                self._operations.report(f"{name} asks for its successor: {seen[name].replacement_request}")
 
     def _step_all(self, seen: Mapping[str, Process], now: float) -> None:
         awaits = any(fleet.awaits_leases for fleet in self._fleets.values())
@@ -115,9 +115,9 @@ class Rollout:
         for name in commands.stop:
             self._processes.stop(name)
         for text in commands.log:
-            self._undertakings.report(text)
+            self._operations.report(text)
 
     def close(self, why: str) -> None:
         """Answer every request: nothing of what is under way will be done."""
         self._reload.close(why)
-        self._undertakings.close(why)
+        self._operations.close(why)

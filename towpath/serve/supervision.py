@@ -17,10 +17,10 @@ from channel_layer.process.stop_requests import Meaning, StopRequests
 from towpath.errors import INTERRUPTED, STARTUP_FAILURE
 from towpath.fleet.fleet import Fleet
 from towpath.rollout.code_reload import ReloadWatch
+from towpath.rollout.operations import Operations
 from towpath.rollout.pausing import FOLLOW, Followers
 from towpath.rollout.reload import NewCode, NewOptions, Reload
 from towpath.rollout.rollout import Rollout
-from towpath.rollout.undertakings import Undertakings
 from towpath.runtime import process_markers
 from towpath.runtime.control_socket import ControlSocket, Request
 from towpath.runtime.process_table import ProcessTable
@@ -92,14 +92,14 @@ class Parent:
     def _make_rollout(self, environment: Mapping[str, str]) -> Rollout:
         on_old_code_kept = None if self._context.settings.reload is None else self._followers.on_old_code_kept
         check = (*self._context.plan.command, "worker", self._context.settings.app, "--check")
-        undertakings = Undertakings(log)
+        operations = Operations(log)
         reload = Reload(
             self._fleets[WORKER],
             NewCode(self._read_options, check, on_old_code_kept),
             WorkerEnvironment(self._folder.folder, environment),
-            undertakings,
+            operations,
         )
-        return Rollout(self._processes, self._status, self._fleets, reload, undertakings)
+        return Rollout(self._processes, self._status, self._fleets, reload, operations)
 
     def _read_options(self) -> NewOptions:
         """The options as of now, for new workers. The worker timeout, which `serve` itself applies, is set at once."""

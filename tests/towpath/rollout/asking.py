@@ -9,9 +9,9 @@ from typing import Any
 
 from tests.support.facts import wait_until
 from towpath.fleet.fleet import Fleet
+from towpath.rollout.operations import Operations
 from towpath.rollout.reload import NewCode, NewOptions, Reload
 from towpath.rollout.rollout import Rollout
-from towpath.rollout.undertakings import Undertakings
 from towpath.runtime.control_socket import Request
 from towpath.runtime.process_table import ProcessTable
 from towpath.runtime.run_dir import RunDir
@@ -53,10 +53,10 @@ class Asked:
         self.logged: list[str] = []
         self.options_read = 0
         self.fleet = Fleet(SLOTS, 2, count_max=2)
-        undertakings = Undertakings(self.logged.append)
+        operations = Operations(self.logged.append)
         new_code = NewCode(self._read, check_command)
-        self.reload = Reload(self.fleet, new_code, WorkerEnvironment(folder.folder, {}), undertakings)
-        self.rollout = Rollout(ProcessTable(folder), status, {"worker": self.fleet}, self.reload, undertakings)
+        self.reload = Reload(self.fleet, new_code, WorkerEnvironment(folder.folder, {}), operations)
+        self.rollout = Rollout(ProcessTable(folder), status, {"worker": self.fleet}, self.reload, operations)
 
     def answers_to(self, asked: dict[str, Any]) -> list[dict[str, Any]]:
         """All that one request gets, the answer last."""

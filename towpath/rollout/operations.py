@@ -11,7 +11,7 @@ from towpath.runtime.control_socket import Request
 
 
 @dataclass(slots=True)
-class Undertaking:
+class Operation:
     """Jobs of the fleets, and the requests that are answered when all of them are over. done: the answer then."""
 
     requests: list[Request]
@@ -30,38 +30,38 @@ class Undertaking:
         return next((job.failure for job in self.jobs if job.failure), "")
 
 
-class Undertakings:
-    """All undertakings of one `serve`."""
+class Operations:
+    """All operations of one `serve`."""
 
     def __init__(self, log: Callable[[str], None]) -> None:
         self.log = log
-        self._under_way: list[Undertaking] = []
+        self._under_way: list[Operation] = []
 
     def add(self, requests: list[Request], jobs: list[Job], done: str) -> None:
         """Answer `requests` with `done` when all of `jobs` are over."""
-        self._under_way.append(Undertaking(requests, jobs, done))
+        self._under_way.append(Operation(requests, jobs, done))
 
     def report(self, text: str) -> None:
         """Log progress, and report it to every request that waits."""
         self.log(text)
-        for undertaking in self._under_way:
-            for request in undertaking.requests:
+        for operation in self._under_way:
+            for request in operation.requests:
                 request.report(text)
 
     def answer_finished(self) -> None:
-        """Answer the requests of every undertaking that is over."""
-        for undertaking in [each for each in self._under_way if each.is_over]:
-            self._under_way.remove(undertaking)
-            passed_s = time.monotonic() - undertaking.began_at
-            failure = undertaking.failure
-            text = failure or f"{undertaking.done} in {passed_s:.1f} s"
+        """Answer the requests of every operation that is over."""
+        for operation in [each for each in self._under_way if each.is_over]:
+            self._under_way.remove(operation)
+            passed_s = time.monotonic() - operation.began_at
+            failure = operation.failure
+            text = failure or f"{operation.done} in {passed_s:.1f} s"
             if not failure:
                 self.log(text)
-            for request in undertaking.requests:
+            for request in operation.requests:
                 request.answer(1 if failure else 0, text)
 
     def close(self, why: str) -> None:
         """Answer every request: the work that it waits for will not be done."""
-        for undertaking in self._under_way:
-            for request in undertaking.requests:
+        for operation in self._under_way:
+            for request in operation.requests:
                 request.answer(1, why)
