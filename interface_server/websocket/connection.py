@@ -170,7 +170,7 @@ class WebSocketConnection:
     def ping(self) -> bool:
         return self._writer.write_control(PING_FRAME)
 
-    def gone(self) -> None:
+    def on_hang_up(self) -> None:
         self._end(Trigger.HUNG_UP, termination.HUNG_UP)
 
     def pong_overdue(self) -> None:

@@ -44,7 +44,7 @@ class FrameReceiver(Protocol):
     def pong_overdue(self) -> None:
         """Close: no byte has come since a ping."""
 
-    def gone(self) -> None:
+    def on_hang_up(self) -> None:
         """Abort: the client has hung up while its stream was paused."""
 
     def ping_received(self, payload: bytes) -> None: ...
@@ -177,7 +177,7 @@ class FrameReader:
         if self.paused & NO_CREDIT:
             # While the stream is paused neither a pong nor the end of the client can arrive. The stream knows of the end.
             if self._stream.has_hung_up():
-                self._connection.gone()
+                self._connection.on_hang_up()
                 return
         elif not self._awaiting_pong and self._connection.ping() and timeouts.ponging.delay_s > 0:
             self._awaiting_pong = True
@@ -197,7 +197,7 @@ class FrameReader:
         """
         upstream = self._connection.upstream
         if upstream is not None and not upstream.owned and self._stream.has_hung_up():
-            self._connection.gone()
+            self._connection.on_hang_up()
 
     # Calls of the parser.
 
