@@ -19,7 +19,7 @@ def test_peers_are_watched_as_long_as_connections_are_shared_with_them() -> None
 
 
 def test_what_is_taken_from_the_queue_of_the_dead_is_not_forgotten_with_what_they_had() -> None:
-    """P8. Instances of the dead end in their own time; one that was started behind their burial must be told as well."""
+    """P8. Instances of the dead end in their own time; one that was started after it must be told as well."""
     peers = PeerCounts()
     for _ in range(2):
         peers.acquire("dead")

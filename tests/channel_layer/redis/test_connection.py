@@ -147,7 +147,7 @@ async def test_a_destination_that_cannot_be_reached_leaves_the_others_of_a_flush
     await connection.execute("DEL", keys.inbox(nodes[0]), keys.inbox(nodes[2]))
 
 
-async def test_a_gap_in_what_groups_are_sent_is_counted_and_told_with_its_length(
+async def test_an_interruption_of_a_subscription_is_counted_and_logged_with_its_length(
     own_redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """P10. What is published while nobody is subscribed is lost without a word of Redis; where nobody is a member, nobody cares."""

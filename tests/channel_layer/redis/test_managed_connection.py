@@ -140,14 +140,14 @@ async def test_a_connection_that_is_made_anew_on_purpose_is_no_news(
 ) -> None:
     """At each deploy readers end a read that waits. Only of what was lost, or does not come back, people are told."""
     caplog.set_level(logging.INFO, "towpath")
-    stood: list[RedisConnection] = []
-    link = ManagedConnection(redis.address, "channel x", stood.append)
+    connected: list[RedisConnection] = []
+    link = ManagedConnection(redis.address, "channel x", connected.append)
     await link.start()
     link.renew()
-    await until(lambda: len(stood) == 2)
+    await until(lambda: len(connected) == 2)
     assert caplog.messages == []
     redis.callers[-1].hang_up()
-    await until(lambda: len(stood) == 3)
+    await until(lambda: len(connected) == 3)
     lost = "lost the connection to Redis (channel x): closed by Redis"
     assert caplog.messages == [lost, "connected to Redis again (channel x)"]
     del redis.answers[b"INFO"]

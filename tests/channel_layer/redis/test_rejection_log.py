@@ -20,7 +20,7 @@ def refuse_for(rejections: RejectionLog, seconds: int, begin: float = BEGIN) -> 
     return moments[-1]
 
 
-def test_refusals_are_told_when_they_begin_and_when_they_are_over(caplog: pytest.LogCaptureFixture) -> None:
+def test_rejections_are_told_when_they_begin_and_when_they_are_over(caplog: pytest.LogCaptureFixture) -> None:
     rejections = RejectionLog(log, "new connections")
     last = refuse_for(rejections, 4)
     assert rejections.count == 400
@@ -42,7 +42,7 @@ def test_who_is_refused_and_served_by_turns_is_no_news(caplog: pytest.LogCapture
     assert len(caplog.messages) == 1
 
 
-def test_refusals_that_last_are_told_each_minute(caplog: pytest.LogCaptureFixture) -> None:
+def test_rejections_that_last_are_told_each_minute(caplog: pytest.LogCaptureFixture) -> None:
     """Who begins to read the log in the middle of it learns what is the matter."""
     refuse_for(RejectionLog(log, "new connections"), 2 * int(REPEAT_S) + 1)
     assert [message.partition(":")[0] for message in caplog.messages] == [

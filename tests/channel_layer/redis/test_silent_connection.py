@@ -51,13 +51,13 @@ async def test_silence_is_counted_only_while_an_answer_is_due(tmp_path: Path) ->
 
 async def test_a_link_whose_peer_has_fallen_mute_is_made_anew(proxy: SwallowingProxy, prefix: str) -> None:
     """P9. A half-open connection: no error ever comes, and TCP is content."""
-    stood: list[RedisConnection] = []
-    link = ManagedConnection(RedisAddress.parse(proxy.url), "test", stood.append)
+    connected: list[RedisConnection] = []
+    link = ManagedConnection(RedisAddress.parse(proxy.url), "test", connected.append)
     await link.start()
     assert proxy.mute() == 1
-    stood[0].send("BLPOP", f"{prefix}nothing", 2)
-    await until(lambda: len(stood) == 2, deadline_s=SILENT_CHECKS_MAX + 5)
-    assert await stood[1].execute("GET", f"{prefix}nothing") is None
+    connected[0].send("BLPOP", f"{prefix}nothing", 2)
+    await until(lambda: len(connected) == 2, deadline_s=SILENT_CHECKS_MAX + 5)
+    assert await connected[1].execute("GET", f"{prefix}nothing") is None
     await link.close()
 
 
