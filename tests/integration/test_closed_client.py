@@ -1,4 +1,4 @@
-"""Who has closed between two owners is heard out, and not for ever."""
+"""A client that closes between two owners has the rest of its messages delivered, and is not kept for ever."""
 
 from __future__ import annotations
 

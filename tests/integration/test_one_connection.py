@@ -141,7 +141,7 @@ async def test_100_continue_waits_for_the_application(redis_settings: RedisSetti
 
 
 async def test_a_client_that_leaves_is_one_disconnect_for_its_instance(redis_settings: RedisSettings) -> None:
-    """P8's small sister: one event, with its code and reason, and strays are answered, not obeyed."""
+    """P8's small sister: one event, with its code and reason, and stale packets are answered, and change nothing."""
     host = RecordedHost()
     async with interface(redis_settings) as server, worker(redis_settings, host):
         client = knock(server, kind="websocket")

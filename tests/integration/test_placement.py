@@ -34,7 +34,7 @@ async def crowd(server: InterfaceDispatcher, count: int) -> None:
     await until(lambda: all(socket.adoptions for socket in sockets), "all adopted")
 
 
-async def laden(dispatcher: WorkerDispatcher) -> None:
+async def until_above_share(dispatcher: WorkerDispatcher) -> None:
     """Wait until it knows that it has more than its share, by leases that say what was there a moment ago, and not at their start."""
     watch = dispatcher.consumer.placement
     await until(
@@ -48,7 +48,7 @@ async def test_who_has_many_leaves_what_comes_to_who_has_none(redis_settings: Re
     async with interface(redis_settings) as server, worker(redis_settings, old) as first:
         await crowd(server, 200)
         async with worker(redis_settings, new):
-            await laden(first)
+            await until_above_share(first)
             before = len(old.instances)
             await many(server, 60)
             assert len(new.instances) >= 40
@@ -56,13 +56,15 @@ async def test_who_has_many_leaves_what_comes_to_who_has_none(redis_settings: Re
 
 
 @pytest.mark.parametrize("drains", [True, False])
-async def test_what_nobody_else_takes_the_laden_take(redis_settings: RedisSettings, drains: bool) -> None:
+async def test_what_no_other_takes_is_taken_by_those_above_their_share(
+    redis_settings: RedisSettings, drains: bool
+) -> None:
     """P7. The other one leaves, or is believed to be there and takes nothing: no socket waits for it."""
     old, new = RecordedHost(), RecordedHost()
     async with interface(redis_settings) as server, worker(redis_settings, old) as first:
         await crowd(server, 200)
         async with worker(redis_settings, new) as second:
-            await laden(first)
+            await until_above_share(first)
             if drains:
                 await second.stop_taking()
             else:
@@ -84,7 +86,7 @@ async def test_during_a_rollout_the_new_share_among_themselves_what_the_old_hand
             await until(lambda: older.node.yields_to_newer, "the news")
             await crowd(server, 250)
             async with worker(two, second):
-                await laden(early)
+                await until_above_share(early)
                 before = len(first.instances)
                 await many(server, 60)
                 assert len(second.instances) >= 40

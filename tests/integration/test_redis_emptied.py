@@ -152,15 +152,15 @@ async def test_a_lease_that_was_written_anew_a_moment_ago_proves_nothing(
         owner.node._lease._observer.on_renewal_started = partial(
             wait_and_ask, later, owner.node._own_lease.renewal_started
         )  # it is the last to renew
-        unheard: list[tuple[float, bool]] = []
-        observer.on_renewed = lambda *renewed: unheard.append(renewed)
+        held_back: list[tuple[float, bool]] = []
+        observer.on_renewed = lambda *renewed: held_back.append(renewed)
         flush(own_redis)
         with own_redis.client() as redis:
             await until(lambda: redis.exists(server.node.context.keys.lease(server.node.name)), "written anew")
         look = asyncio.ensure_future(server.node._peers._check_leases([owner.node.name]))
         assert server.node._commands.connection is not None
         await server.node._commands.connection.execute("PING")  # behind the look
-        for renewed in unheard:
+        for renewed in held_back:
             tell(*renewed)
         observer.on_renewed = tell
         await look
@@ -181,7 +181,7 @@ async def test_what_answers_somebody_who_was_thought_dead_reaches_it(own_redis: 
         client.upstream.leave()
         await until(lambda: server.counters["packets.stale"], "asked, and answered")
         server.node._peers.confirm_dead(owner.node.name)  # as somebody says who was wrong
-        await until(lambda: not server.node._peers._dead, "buried")
+        await until(lambda: not server.node._peers._dead, "its death is processed")
         make_again()
         await until(lambda: instance.disconnects, "told", SOON_S)
 
