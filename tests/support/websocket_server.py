@@ -29,7 +29,7 @@ class Downstream:
         self.client: Any = client  # tests look at its slots
         self.scope = scope
         self.channel = name
-        self.room = True  #: what `forward` answers
+        self.has_credit = True  #: what `forward` answers
         self.owned = True
         self.delivered_bytes = 0
         self.unread = asyncio.Queue[Event]()
@@ -39,7 +39,7 @@ class Downstream:
     def forward(self, event: Event, size_bytes: int) -> bool:
         assert size_bytes == payload_size_bytes(event), "the size that is counted is the size that there is"
         self.unread.put_nowait(event)
-        return self.room
+        return self.has_credit
 
     def delivered(self, size_bytes: int) -> None:
         self.delivered_bytes += size_bytes

@@ -77,7 +77,7 @@ def test_only_the_current_owner_in_the_current_epoch_is_obeyed() -> None:
 
 
 def test_packets_count_from_one_and_what_was_seen_is_dropped() -> None:
-    """P1. A batch that was sent again after a doubt harms nobody; a gap ends the connection visibly."""
+    """P1. A batch that was sent again after a resync harms nobody; a lost packet ends the connection visibly."""
     held = owned()
     assert [held.order(number) for number in (1, 2, 2, 1, 3, 5)] == [
         Order.NEXT, Order.NEXT, Order.SEEN, Order.SEEN, Order.NEXT, Order.LOST,
@@ -93,7 +93,7 @@ def test_the_short_way_of_a_complete_response_and_an_error_of_ours_are_in_the_ta
 
 
 def test_an_open_of_unknown_outcome_is_sent_again_only_where_a_second_start_harms_nobody() -> None:
-    """P3. GET: next epoch, so that the first is a stray; POST: wait for an adoption that may come."""
+    """P3. GET: next epoch, so that what answers the first is stale; POST: wait for an adoption that may come."""
     get, post = connection(GET), connection(POST)
     assert get.transition(Trigger.UNKNOWN) is Action.OPEN_AGAIN
     assert (get.state, get.epoch) == (State.QUEUED, 2)

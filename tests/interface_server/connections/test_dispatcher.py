@@ -23,7 +23,7 @@ MALFORMED = MALFORMED_EITHER_WAY | {
 async def test_what_its_owner_says_and_nobody_understands_ends_a_connection_visibly(
     redis_settings: RedisSettings, name: str
 ) -> None:
-    """P1, P12. It would be open with a hole in it; both sides hear of it, at once, and nobody else does."""
+    """P1, P12. It would go on without some of its packets; both sides hear of it, at once, and nobody else does."""
     kind, *rest = MALFORMED[name]
     host = RecordedHost()
     async with interface(redis_settings) as server, worker(redis_settings, host) as owner:
@@ -39,7 +39,7 @@ async def test_what_its_owner_says_and_nobody_understands_ends_a_connection_visi
         await until(lambda: not owner.downstreams)
 
 
-async def test_a_hand_off_behind_a_gap_ends_its_connection_visibly(redis_settings: RedisSettings) -> None:
+async def test_a_hand_off_behind_lost_packets_ends_its_connection_visibly(redis_settings: RedisSettings) -> None:
     """P1. What its owner had said before is lost; a socket that waits for nobody's answer would stay with nobody behind it."""
     host = RecordedHost()
     async with interface(redis_settings) as server, worker(redis_settings, host) as owner:
@@ -53,7 +53,7 @@ async def test_a_hand_off_behind_a_gap_ends_its_connection_visibly(redis_setting
 
 
 async def test_nonsense_of_somebody_else_ends_no_connection(redis_settings: RedisSettings) -> None:
-    """P2, P12. Only the owner can make a gap: of a stranger, and of third parties, it is counted and dropped."""
+    """P2, P12. Only of the owner can packets be lost: of a stranger, and of third parties, it is counted and dropped."""
     host = RecordedHost()
     async with interface(redis_settings) as server, worker(redis_settings, host) as owner:
         client = knock(server, kind="websocket")

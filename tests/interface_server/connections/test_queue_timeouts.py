@@ -34,7 +34,7 @@ def test_who_is_queued_again_stands_behind_all_others() -> None:
     assert timeouts.due(50) == [2, 1]
 
 
-def test_a_doubt_is_over_soon_and_whoever_is_taken_is_due_no_more() -> None:
+def test_an_unknown_outcome_is_known_soon_and_whoever_is_taken_is_due_no_more() -> None:
     """One lease TTL and two seconds."""
     timeouts = waits()
     timeouts.begin(1, resumed=False, now=0)

@@ -654,7 +654,7 @@ async def test_the_access_log_has_a_line_for_each_answer_and_none_for_health(cap
     ],
 )
 async def test_what_a_client_says_is_never_another_part_of_the_access_log(caplog, target, forwarded, line):
-    """P12. Nor what a proxy says of it: neither lines nor quotes of their own, and nothing that a terminal obeys."""
+    """P12. Nor what a proxy says of it: neither lines nor quotes of their own, and nothing that a terminal interprets."""
     caplog.set_level("INFO", "towpath.access")
     async with served(hello, InterfaceSettings(forwarded_allow_ips="*")) as server:
         client = await server.connect()

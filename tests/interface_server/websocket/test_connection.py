@@ -23,11 +23,11 @@ def code(number: int, reason: str = "") -> bytes:
     return number.to_bytes(2, "big") + reason.encode()
 
 
-async def strokes(server: Served, number: int) -> None:
-    """Wait until the sweep has looked at all deadlines so many times."""
+async def ticks(server: Served, number: int) -> None:
+    """Wait for so many ticks: at each, all deadlines are checked."""
     seen: list[float] = []
     server.context.ticker.add(seen.append)
-    await until(lambda: len(seen) >= number, "strokes of the sweep")
+    await until(lambda: len(seen) >= number, "ticks")
 
 
 @pytest.mark.parametrize("size", [0, 1, 125, 126, 1025, 65_535, 65_536, 2**20])
@@ -265,12 +265,12 @@ async def test_while_reading_is_paused_no_ping_is_due_and_no_pong_is_missed() ->
     settings = InterfaceSettings(access_log=False, ws_ping_interval_s=0.03, ws_ping_timeout_s=0.03)
     async with served(settings) as server:
         client, line = await server.connect()
-        line.room = False
+        line.has_credit = False
         client.send(client_frame(TEXT, b"the last that fits"))
         await line.heard()
-        await strokes(server, 10)
+        await ticks(server, 10)
         assert not line.gone.done()
-        line.room = True
+        line.has_credit = True
         line.client.resume()
         client.send(client_frame(CLOSE, code(1000)))
         assert await line.left() == (1000, "")
@@ -280,12 +280,12 @@ async def test_the_window_bounds_what_is_forwarded_and_the_rest_is_delivered_aft
     """P5 and P1. A read full of small messages does not run far over the window, and order is kept."""
     async with served(QUIET) as server:
         client, line = await server.connect()
-        line.room = False
+        line.has_credit = False
         count = 20_000
         client.send(b"".join(client_frame(TEXT, b"%d" % number) for number in range(count)))
         await line.heard()
         assert line.unread.qsize() <= 4096 // 7
-        line.room = True
+        line.has_credit = True
         line.client.resume()
         for number in range(1, count):
             assert (await line.heard())["text"] == str(number)
@@ -334,13 +334,13 @@ async def test_the_window_holds_also_where_a_long_read_is_cut() -> None:
     """P5. A client that waits for credit does not go on because others have had their turn."""
     async with served(QUIET) as server:
         client, line = await server.connect()
-        line.room = False
+        line.has_credit = False
         line.client.dataReceived(client_frame(BINARY, b"x") * 30_000)
         for _ in range(20):
             await asyncio.sleep(0)
         heard = line.unread.qsize()
         assert 0 < heard < 1000
-        line.room = True
+        line.has_credit = True
         line.client.resume()
         await until(lambda: line.unread.qsize() == 30_000)
         client.vanish()
@@ -350,7 +350,7 @@ async def test_what_was_read_before_the_client_vanished_is_delivered_before_the_
     """P1."""
     async with served(QUIET) as server:
         client, line = await server.connect()
-        line.room = False
+        line.has_credit = False
         client.send(client_frame(TEXT, b"x" * 100) * 100 + client_frame(CLOSE, code(1000, "done")))
         await line.heard()
         socket = line.client
@@ -443,7 +443,7 @@ async def test_what_an_application_sends_by_itself_is_not_counted_as_what_groups
         for _ in range(10):
             line.client.push(PushedMessage({"type": "websocket.send", "text": "small"}))
         assert line.client._stream.get_write_buffer_size() > 2 * 2**20
-        await strokes(server, 8)  # a stroke each 0.02 s
+        await ticks(server, 8)  # one each 0.02 s
         assert not line.gone.done()
         client.vanish()
 
@@ -503,7 +503,7 @@ async def test_a_client_that_hangs_up_while_nobody_reads_it_does_not_stay_for_ev
     """P5. Its end waits behind bytes that the application never asks for; the kernel knows of it."""
     async with served(InterfaceSettings(access_log=False, ws_ping_interval_s=0.05)) as server:
         client, line = await server.connect()
-        line.room = False
+        line.has_credit = False
         client.send(client_frame(TEXT, b"the last that fits"))
         await line.heard()
         client.writer.close()
@@ -511,21 +511,21 @@ async def test_a_client_that_hangs_up_while_nobody_reads_it_does_not_stay_for_ev
         await until(lambda: server.context.under_way == 0, "the socket is forgotten")
 
 
-async def test_a_client_that_hangs_up_unread_while_no_worker_has_it_is_noticed_with_the_next_stroke() -> None:
+async def test_a_client_that_hangs_up_unread_while_no_worker_has_it_is_noticed_at_the_next_tick() -> None:
     """P3. Nothing may be started for it: it does not wait for a ping that is due some day, or never."""
     async with served(InterfaceSettings(access_log=False, ws_ping_interval_s=0)) as server:
         client, line = await server.connect()
         slow, slow_line = await server.connect()
-        line.room = line.owned = slow_line.room = False
+        line.has_credit = line.owned = slow_line.has_credit = False
         for each, its_line in ((client, line), (slow, slow_line)):
             each.send(client_frame(TEXT, b"the last that fits"))
             await its_line.heard()
             each.writer.close()
         assert await line.left() == (1006, "")
         await until(lambda: server.context.under_way == 1, "the socket is forgotten")
-        await strokes(server, 5)
+        await ticks(server, 5)
         assert not slow_line.gone.done(), "whose worker is slow may still hear what it said"
-        slow_line.room = True
+        slow_line.has_credit = True
         slow_line.client.resume()
         assert await slow_line.left() == (1006, "")
 
@@ -552,7 +552,7 @@ async def test_a_slow_reader_gets_all_that_was_sent_before_the_close() -> None:
             count += 1
             await asyncio.sleep(0)
         line.say({"type": "websocket.close", "code": 1000, "reason": ""})
-        await strokes(server, 10)
+        await ticks(server, 10)
         client.read_on()
         for _ in range(count):
             assert len((await client.frame())[1]) == 65_536

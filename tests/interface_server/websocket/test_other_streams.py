@@ -92,12 +92,12 @@ async def test_a_full_buffer_holds_credit_back_and_an_application_without_room_s
     assert line.delivered_bytes == credited + 50_064
     stage.stream.take()
     assert line.delivered_bytes == credited + 2 * 50_064
-    line.room = False
+    line.has_credit = False
     stage.stream.arrive(client_frame(TEXT, b"the last that fits"))
     assert stage.stream.paused
     stage.stream.arrive(client_frame(TEXT, b"waits"))
     assert line.unread.qsize() == 1
-    line.room = True
+    line.has_credit = True
     line.client.resume()
     assert line.unread.qsize() == 2 and not stage.stream.paused
 
@@ -132,7 +132,7 @@ async def test_a_silent_peer_is_pinged_and_closed_and_one_that_left_unread_is_no
     assert silent.stream.take() == b"\x89\x00"
     silent.tick(30)
     assert await line.left() == (1006, "ping timeout")
-    other.room = False
+    other.has_credit = False
     unread.stream.arrive(client_frame(TEXT, b"the last that fits"))
     unread.stream.leave()
     assert not unread.stream.lost
