@@ -85,7 +85,7 @@ async def test_background_work_may_use_its_thread_after_the_response(hosts, new_
 
 
 async def test_async_code_called_from_a_sync_view_runs_on_the_loop(hosts, new_downstream, http_scope):
-    """async_to_sync inside of a kept thread comes back to this loop, and sync code inside of that to this thread."""
+    """async_to_sync inside of a sync thread comes back to this loop, and sync code inside of that to this thread."""
 
     def view():
         async def inner():

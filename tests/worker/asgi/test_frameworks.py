@@ -76,7 +76,7 @@ urlpatterns = Urls()
 
 
 async def test_django_async_and_sync_views(hosts, new_downstream, http_scope, django_applications):
-    """Sync views run in kept threads, though Django enters a thread-sensitive context of its own for each request."""
+    """Sync views run in sync threads, though Django enters a thread-sensitive context of its own for each request."""
     host = await hosts.open(django_applications[0], lifespan="auto", threads=3)
     names = set()
     for _ in range(50):

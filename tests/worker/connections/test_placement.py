@@ -45,18 +45,18 @@ def should_defer(own: int, others: list[int]) -> bool:
         (1200, [1000, 1000, 1000], True),
     ],
 )
-def test_only_a_worker_with_more_than_the_mean_declines(own: int, others: list[int], expected: bool) -> None:
+def test_only_a_worker_with_more_than_the_mean_defers(own: int, others: list[int], expected: bool) -> None:
     """P7. Sockets that are handed off come to workers that have free capacity."""
     assert should_defer(own, others) is expected
 
 
-def test_a_worker_that_is_alone_declines_nothing() -> None:
+def test_a_worker_that_is_alone_never_defers() -> None:
     """P7. Its own figures are half a second old: what comes at once would wait for nobody."""
     assert placed(0, interface(0)).defer_s(300, yields_to_newer=False) == 0.0
 
 
 def test_not_all_can_decline() -> None:
-    """A socket never waits because everybody declines: a worker with the mean or less does not."""
+    """A socket never waits because all defer: a worker with the mean or less does not."""
     for counts in ([500, 500], [0, 10_000], [1, 2, 3, 40_000], [7000, 7000, 0]):
         assert not all(should_defer(own, counts[:place] + counts[place + 1 :]) for place, own in enumerate(counts))
 
@@ -95,14 +95,14 @@ def test_the_more_a_worker_has_the_longer_it_leaves_what_comes_but_never_for_lon
     assert placement.defer_s(10_000, yields_to_newer=False) == DEFER_S * DEFER_TIMES_MAX
 
 
-def test_an_old_generation_gives_way_until_all_of_the_new_one_are_at_their_bound() -> None:
+def test_an_old_generation_yields_until_all_of_the_new_one_are_at_their_bound() -> None:
     """P7. Each socket moves once; but one new worker that has begun alone shall not get all that comes for a minute."""
     early = placed(100, interface(400), worker(100, gives_way=True), worker(100))
     assert early.defer_s(100, yields_to_newer=True) == DEFER_TO_NEWER_S
     late = placed(100, interface(400), worker(100, gives_way=True), worker(250))
     assert late.defer_s(100, yields_to_newer=True) == 0.0
-    unheard = placed(100, interface(400), worker(100, gives_way=True))
-    assert unheard.defer_s(100, yields_to_newer=True) == DEFER_TO_NEWER_S
+    not_known = placed(100, interface(400), worker(100, gives_way=True))
+    assert not_known.defer_s(100, yields_to_newer=True) == DEFER_TO_NEWER_S
 
 
 @pytest.mark.parametrize(

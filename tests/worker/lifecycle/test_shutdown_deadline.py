@@ -9,7 +9,7 @@ GRACEFUL_S = 10.0
 SIGNALS = (SIGTERM, SIGINT, SIGINT)
 
 
-def departure(*asked_at: float, blocked: bool = False) -> ShutdownDeadline:
+def deadline_after(*asked_at: float, blocked: bool = False) -> ShutdownDeadline:
     """Asked at these moments; by now its loop turns, or does not."""
     it = ShutdownDeadline(GRACEFUL_S)
     for number, when in zip(SIGNALS, asked_at, strict=False):
@@ -23,12 +23,12 @@ def departure(*asked_at: float, blocked: bool = False) -> ShutdownDeadline:
 
 def test_whoever_was_not_asked_stays() -> None:
     """However long the application holds the loop: slow is not dead."""
-    assert not departure(blocked=True).overdue(1e9)
+    assert not deadline_after(blocked=True).overdue(1e9)
 
 
 def test_the_graceful_time_is_the_whole_of_it_for_a_blocked_loop() -> None:
     """P7. It may let go in time, and then what is under way ends as it should."""
-    it = departure(100.0, blocked=True)
+    it = deadline_after(100.0, blocked=True)
     assert not it.overdue(109.9)
     assert it.overdue(110.0) == "10 s are over and its event loop is blocked"
     it.probe_answered()
@@ -37,7 +37,7 @@ def test_the_graceful_time_is_the_whole_of_it_for_a_blocked_loop() -> None:
 
 def test_a_loop_that_turns_has_a_moment_more_for_the_shutdown() -> None:
     """Whoever manages processes kills after 5 s more, and would leave no word of why."""
-    it = departure(100.0)
+    it = deadline_after(100.0)
     assert not it.overdue(109.9 + SHUTDOWN_S)
     assert it.overdue(110.0 + SHUTDOWN_S) == "10 s and 4 more are over, and its application has not ended"
     assert SHUTDOWN_S < 5
@@ -45,8 +45,10 @@ def test_a_loop_that_turns_has_a_moment_more_for_the_shutdown() -> None:
 
 def test_asked_twice_means_now() -> None:
     """A loop that turns has a moment for its last words, one that does not has none. More signals give no more time."""
-    assert departure(100.0, 101.0, blocked=True).overdue(101.0) == "it was asked twice and its event loop is blocked"
-    it = departure(100.0, 101.0, 101.5)
+    assert (
+        deadline_after(100.0, 101.0, blocked=True).overdue(101.0) == "it was asked twice and its event loop is blocked"
+    )
+    it = deadline_after(100.0, 101.0, 101.5)
     assert not it.overdue(100.9 + SECOND_REQUEST_S)
     assert it.overdue(101.0 + SECOND_REQUEST_S) == "it was asked twice"
 
