@@ -49,7 +49,7 @@ class Client:
         self._random = random
         self._instance: int | None = None  # whose output we are getting
         self._index = Counter[str]()
-        self._halted = False
+        self._paused = False
         self._undelivered = 0
         self._takes_at_once = random.random() < 0.5
         self._slowness_s = random.choice((0.1, 0.1, 1.0))
@@ -98,18 +98,18 @@ class Client:
         self._record.check(self.accepted, f"P1: {self.name} was pushed something before its accept")
         if (
             mark_of(pushed.event)["instance"] == self._instance
-        ):  # anybody may send to a group, also an instance that nobody obeys
+        ):  # anybody may send to a group, also an instance that is not the owner's
             self._hear(pushed.event)
 
     def end(self, end_reason: EndReason) -> None:
         self._record.check(not self.over, f"{self.name} was ended twice")
-        self._record.check(end_reason is not EndReason.PACKETS_LOST or self._record.hole, "P1: a packet was lost")
+        self._record.check(end_reason is not EndReason.PACKETS_LOST or self._record.data_lost, "P1: a packet was lost")
         self._record.check(not self._promised(end_reason), f"P6, P7: {self.name} ended as {end_reason.name}")
         self._over(end_reason.name)
 
     def resume(self) -> None:
-        self._record.check(not self.over and self._halted, f"{self.name} was resumed without having been halted")
-        self._halted = False
+        self._record.check(not self.over and self._paused, f"{self.name} was resumed without having been paused")
+        self._paused = False
         self._send_soon()
 
     def adopted(self) -> None:
@@ -163,7 +163,7 @@ class Client:
         self._deaths, self._instance, self._index = deaths, instance, Counter()
 
     def _hear_echo(self, mark: Mark) -> None:
-        """No gap and no duplicate, but for what the dead had in their hands: that is lost, and never repeated."""
+        """No loss and no duplicate, but for what the dead had in their hands: that is lost, and never repeated."""
         check, echo = self._record.check, mark["echo"]
         if self._may_lose:
             check(echo >= self.echoes, f"P1: {self.name} got echo {echo} again, after a death")
@@ -207,7 +207,7 @@ class Client:
             self._later(self._random.choice((0.0, 0.001, 0.02, 0.3)), self._send)
 
     def _send(self) -> None:
-        if self.over or self._halted or self.sent_parts >= self.parts:
+        if self.over or self._paused or self.sent_parts >= self.parts:
             return
         payload = bytes(self._random.randint(0, PART_SIZE_BYTES_MAX))
         number = self.sent_parts
@@ -223,7 +223,7 @@ class Client:
         if has_credit:
             self._send_soon()
         else:
-            self._halted = True
+            self._paused = True
 
     def _look_at_what_waits(self, has_credit: bool) -> None:
         """Between two owners an open socket is read up to a window, and no further."""

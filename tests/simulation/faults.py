@@ -129,7 +129,7 @@ def fail_over(world: World, process: Process) -> None:
 def flush(world: World, _process: Process) -> None:
     """FLUSHALL: everything is gone, and nobody loses a connection."""
     world.record.tell("Redis is emptied")
-    world.record.hole = True
+    world.record.data_lost = True
     world.redis.flush()
 
 
@@ -137,7 +137,7 @@ def _another_life(world: World, writes_lost: int | None) -> None:
     ahead_ms = world.random.choice((-6000, -150, 0, 0, 150, 4000))
     lost = "all" if writes_lost is None else f"{writes_lost} writes of"
     world.record.tell(f"Redis has lost {lost} its data, and its clock is {ahead_ms} ms ahead of the old one")
-    world.record.hole = True
+    world.record.data_lost = True
     world.redis.begin_anew(writes_lost, ahead_ms)
 
 
@@ -177,8 +177,18 @@ FAULTS = (
     *(come_back_empty, fail_over, fail_over),
 )
 #: Where Redis does not keep what it was told.
-HOLES = (come_back_empty, come_back_empty, come_back_empty, *(5 * (fail_over,)), kill, stop, lose_one, cut_off, drain)
+DATA_LOSSES = (
+    come_back_empty,
+    come_back_empty,
+    come_back_empty,
+    *(5 * (fail_over,)),
+    kill,
+    stop,
+    lose_one,
+    cut_off,
+    drain,
+)
 #: Where it is emptied while it runs.
 FLUSHES = (*(8 * (flush,)), kill, stop, stop, block, lose_one, lose_one, cut_off, outage, slow, drain, come_back_empty)
 #: By weather; else FAULTS.
-LIKELY = {"holes": HOLES, "flushes": FLUSHES}
+LIKELY = {"data losses": DATA_LOSSES, "flushes": FLUSHES}

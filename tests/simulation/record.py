@@ -14,7 +14,7 @@ class Record:
         self.seed = seed
         self.talks = False  # instances speak to their own clients by the layer too
         self.weather = "any"  # what may happen in this world: see world.py
-        self.hole = False  # Redis has lost some of its data
+        self.data_lost = False  # Redis has lost some of its data
         self._clock = clock
         self.told: list[str] = []
         self.broken: list[str] = []

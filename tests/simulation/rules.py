@@ -64,11 +64,11 @@ def _worker_delivers_all(self: DownstreamConnection, sequence: int, events: list
 _worker_data = DownstreamConnection.on_data
 
 
-def _obeys_any_sender(self: Connection, sender: str, epoch: int) -> bool:
+def _is_from_any_sender(self: Connection, sender: str, epoch: int) -> bool:
     return self.epoch == epoch and self.state is State.OWNED
 
 
-def _obeys_any_epoch(self: Connection, sender: str, epoch: int) -> bool:
+def _is_of_any_epoch(self: Connection, sender: str, epoch: int) -> bool:
     return self.owner == sender and self.state is State.OWNED
 
 
@@ -87,10 +87,10 @@ def _open_once_more(self: ChannelWriter, batch: Any, answer: Any) -> None:
         self._flush_state = ON_ANSWER[self._flush_state]
         self._requeueing[:0] = batch  # as client libraries do by themselves: again, as soon as there is a connection
         return
-    _opener_answered(self, batch, answer)
+    _writer_answered(self, batch, answer)
 
 
-_opener_answered = ChannelWriter._answered
+_writer_answered = ChannelWriter._answered
 
 
 def _forget_what_is_under_way(self: Outbox, connection: Any) -> None:
@@ -113,10 +113,10 @@ def _post_again_after_unknown(self: Connection, trigger: Trigger) -> Action:
     if trigger is Trigger.UNKNOWN and self.state is State.QUEUED:
         self._next_epoch()
         return Action.OPEN_AGAIN
-    return _happen(self, trigger)
+    return _transition(self, trigger)
 
 
-_happen = Connection.transition
+_transition = Connection.transition
 
 
 def _forget_what_was_forwarded(self: Connection) -> None:
@@ -275,7 +275,7 @@ def _end_what_the_dead_had(self: WorkerDispatcher, node: str) -> None:
             downstream.disconnect(ABNORMAL, "")
 
 
-def _adopted_without_doubt(self: UpstreamConnection, owner: str, epoch: int, window: int) -> bool:
+def _adopted_without_resync(self: UpstreamConnection, owner: str, epoch: int, window: int) -> bool:
     if self.connection.owner is not None or self.connection.epoch != epoch:
         return self.connection.is_from_owner(owner, epoch)
     self.perform(self.connection.adopt(owner, window))
@@ -325,12 +325,12 @@ FOUND: dict[str, list[Patch]] = {
     ],
     "a drain waits for takes under way": [(WorkerDispatcher, "taking", 0)],
     "who is adopted late is asked whether anything is lost": [
-        (UpstreamConnection, "on_adopted", _adopted_without_doubt)
+        (UpstreamConnection, "on_adopted", _adopted_without_resync)
     ],
     "what is started again gets its whole body": [(Connection, "consumed", _forget_what_is_consumed)],
     "the inbox is made before anything is opened": [(Inbox, "make", _nothing)],
     "in another life of Redis the inbox is read from its beginning": [(Inbox, "_found", _go_on_where_the_stream_ends)],
-    "credit is told again after a doubt": [
+    "credit is sent again at a resync": [
         (DownstreamConnection, "credit_again", _nothing),
         (Connection, "credit_again", _nothing),
     ],
@@ -348,10 +348,10 @@ RULES: dict[str, list[Patch]] = {
     "what waits for a worker that died is queued for all": [(PendingQueue, "worker_died", _forget_the_way_alone)],
     "a packet seen before is dropped, by the interface server": [(Connection, "order", _every_packet_is_next)],
     "a packet seen before is dropped, by the worker": [(DownstreamConnection, "on_data", _worker_delivers_all)],
-    "stray packets are answered, by the interface server": [(interface_dispatcher.Dispatcher, "_stale", _nothing)],
-    "stray packets are answered, by the worker": [(WorkerDispatcher, "_stale", _nothing)],
-    "the owner is compared beside the epoch": [(Connection, "is_from_owner", _obeys_any_sender)],
-    "the epoch is compared beside the owner": [(Connection, "is_from_owner", _obeys_any_epoch)],
+    "stale packets are answered, by the interface server": [(interface_dispatcher.Dispatcher, "_stale", _nothing)],
+    "stale packets are answered, by the worker": [(WorkerDispatcher, "_stale", _nothing)],
+    "the owner is compared beside the epoch": [(Connection, "is_from_owner", _is_from_any_sender)],
+    "the epoch is compared beside the owner": [(Connection, "is_from_owner", _is_of_any_epoch)],
     "the epoch grows when a connection is queued again": [(Connection, "_next_epoch", _queue_again_in_the_same_epoch)],
     "never again after an unanswered take": [(Adoption, "unanswered", _take_again)],
     "an unanswered take is told to be not started": [(QueueConsumer, "unanswered", _start_what_was_not_answered)],
@@ -366,7 +366,9 @@ RULES: dict[str, list[Patch]] = {
         )
     ],
     "`open` is never sent twice": [(ChannelWriter, "_answered", _open_once_more)],
-    "what must not start twice is not queued again on doubt": [(Connection, "transition", _post_again_after_unknown)],
+    "what must not start twice is not queued again while its outcome is unknown": [
+        (Connection, "transition", _post_again_after_unknown)
+    ],
     "what was forwarded is kept until the instance shows life": [
         (Connection, "_next_epoch", _forget_what_was_forwarded)
     ],
@@ -377,12 +379,12 @@ RULES: dict[str, list[Patch]] = {
     "deaths are noticed": [(FailureDetector, "_check_leases", _check_no_lease)],
     "a worker takes what is of its own era": [(ChannelConsumer, "on_entries", _take_of_any_era)],
     "what was queued in another era is queued again": [(PendingQueue, "_era_changed", _nothing)],
-    "`sync` after every doubt": [
+    "`sync` at every resync": [
         (interface_dispatcher.Dispatcher, "on_resync_needed", _nothing),
         (WorkerDispatcher, "on_resync_needed", _nothing),
     ],
-    "who finds its lease missing doubts": [(Node, "_on_renewed", _renewed_and_no_more)],
-    "who hears of its own death doubts": [(Node, "_on_news", _confirm_and_never_resync)],
+    "a process that finds its lease missing resyncs": [(Node, "_on_renewed", _renewed_and_no_more)],
+    "a process that hears of its own death resyncs": [(Node, "_on_news", _confirm_and_never_resync)],
     "the dead are told, by the interface server": [
         (interface_dispatcher.Dispatcher, "on_dead", _in_silence(interface_dispatcher.Dispatcher.on_dead))
     ],

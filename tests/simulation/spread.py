@@ -1,6 +1,6 @@
 """A fleet of workers under reloads and scalings, with resumable sockets that nobody closes: which worker has how many of them.
 
-Pumps, readers, leases and drains are the real ones, on virtual time. What is played is `serve`, which replaces workers one at a time,
+Dispatchers, readers, leases and drains are the real ones, on virtual time. What is played is `serve`, which replaces workers one at a time,
 and the application, which accepts each socket and hands it over when it is asked to.
 """
 

@@ -43,7 +43,7 @@ LIKELY = {
     "a loss during the greeting is noticed": ("259",),
     "a drain waits for takes under way": ("sticky 474", "sticky 887"),
     "what is started again gets its whole body": ("268",),
-    "credit is told again after a doubt": ("1375",),
+    "credit is sent again at a resync": ("1375",),
     "in another life of Redis the inbox is read from its beginning": ("225",),
     "what the last owner sent takes its part of the next window": ("101",),
     "between two owners an open socket is read": ("15",),

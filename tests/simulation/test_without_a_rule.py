@@ -5,10 +5,10 @@ Not asked of the search here, since no promise is at stake, another rule stands 
 * rare (less than one schedule in a thousand): the owner is compared beside the epoch; nothing is started again after a third death
   (told on real processes by tests/promises/test_p06_dead_worker.py); who is adopted late is asked whether anything is lost (told by
   tests/integration/test_adopted_late.py).
-* another rule stands in: who is declared dead and lives is told three times over, since the death is announced, since who hears of its own
-  death says `sync`, and since strays are answered; so none of these alone is missed: the dead are told (by either side), what is told
-  to them leaves, deaths are announced, who hears of its own death doubts, who finds its lease missing doubts (after a reconnect
-  everybody has doubted already).
+* another rule stands in: a process that is declared dead and lives learns it three times over, since the death is announced, since a
+  process that hears of its own death sends `sync`, and since stale packets are answered; so none of these alone is missed: the dead
+  are told (by either side), what is told to them leaves, deaths are announced, a process that hears of its own death resyncs, a
+  process that finds its lease missing resyncs (after a reconnect all have resynced already).
 * another rule stands in: who takes is told by the take itself. Where a worker says so on its own, and dies before it has, whoever waits
   finds its entry gone when its wait is over, and gives up a lease later: a 502 that comes late, and no connection that hangs.
 * no promise breaks, users pay (a 502 that was not needed, or a wait for nothing): only who holds a lease may judge; who left before its
@@ -31,20 +31,20 @@ from tests.simulation.schedules import first_broken_without, run
 LIKELY = {
     "a packet seen before is dropped, by the interface server": ("19",),
     "a packet seen before is dropped, by the worker": ("51",),
-    "stray packets are answered, by the interface server": ("1",),
-    "stray packets are answered, by the worker": ("46",),
+    "stale packets are answered, by the interface server": ("1",),
+    "stale packets are answered, by the worker": ("46",),
     "the epoch is compared beside the owner": ("55",),
     "the epoch grows when a connection is queued again": ("1",),
     "an unanswered take is told to be not started": ("45",),
     "packets are held during a take in flight": ("40",),
     "`open` is never sent twice": ("21",),
-    "what must not start twice is not queued again on doubt": ("21",),
+    "what must not start twice is not queued again while its outcome is unknown": ("21",),
     "what was forwarded is kept until the instance shows life": ("1",),
     "a batch without an answer is sent again": ("11",),
     "the inbox is read up before a death is acted upon": ("929", "1138"),
     "deaths are noticed": ("27",),
     "a worker takes what is of its own era": ("259",),
-    "`sync` after every doubt": ("46",),
+    "`sync` at every resync": ("46",),
     "a hand-off keeps what was not consumed": ("101", "247"),
     "a hand-off repeats nothing that was consumed": ("1", "3"),
     "a hand-off is answered": ("39",),

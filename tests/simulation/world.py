@@ -48,11 +48,11 @@ REDIS_SETTINGS = RedisSettings(
 PATIENT = replace(REDIS_SETTINGS, queue_wait_s=12.0, resume_wait_s=30.0)
 DRAIN_TIMES_S = (0.5, 2.0, 6.0)
 PATIENT_DRAIN_S = 30.0
-#: What can happen in a world: anything; mostly what tears holes into Redis' data; a planned exchange of workers; their deaths alone.
+#: What can happen in a world: anything; mostly what makes Redis lose data; a planned exchange of workers; their deaths alone.
 #: A seed that names "sticky" ties clients to workers by their address.
 #: A seed that names "flushes" has that weather: Redis is emptied while it runs. One that names "storms" has more of whatever it is;
 #: in one that "talks" instances also speak to their own clients by a group and by their reply channels.
-WEATHERS = (*(5 * ("any",)), "holes", "holes", "drains", "kills")
+WEATHERS = (*(5 * ("any",)), "data losses", "data losses", "drains", "kills")
 FAULTS_MAX = 4
 STORMS_FAULTS_MAX = 9
 #: How long things happen; after that everything heals.
@@ -231,7 +231,7 @@ class World:
 
 @contextlib.contextmanager
 def _standing_in(world: World) -> Iterator[None]:
-    """The doors to threads, time and chance, as far as a process has them beside its loop."""
+    """The modules for threads, time and chance, as far as a process has them beside its loop."""
     clock, random = world.clock, world.random
     time = SimpleNamespace(monotonic=lambda: clock.now, clock_gettime=lambda _: clock.now, CLOCK_REALTIME=0)
     interfaces: list[tuple[Any, str, Any]] = [
