@@ -16,7 +16,7 @@ START, STOP = "RUNNING", "STOPPED"
 
 
 class Supervisord:
-    """Obeys at once, unless told otherwise; and remembers how many were ready at the least."""
+    """Does at once what it is asked for, unless told otherwise; and remembers how many were ready at the least."""
 
     def __init__(self, count: int, slots: int = 6) -> None:
         self.fleet = Fleet(SLOTS[:slots], count)
@@ -290,7 +290,7 @@ def test_who_has_given_way_and_takes_its_time_is_not_waited_for_by_the_next_relo
     assert not it.do(first).failure
 
 
-def test_wishes_stand_in_the_same_queue() -> None:
+def test_requests_stand_in_the_same_queue() -> None:
     """Never all workers at once, also when all of them reach their limit at the same moment."""
     it = Supervisord(3)
     assert [it.fleet.request_replacement(name, 0) for name in (*it.fleet.current, "worker-0", "worker-5")] == [
@@ -301,7 +301,7 @@ def test_wishes_stand_in_the_same_queue() -> None:
     assert (len(it.started), it.ready_min, len(it.alive)) == (3, 3, 3)
 
 
-def test_a_wish_that_could_not_be_granted_is_heard_again_later() -> None:
+def test_a_request_that_could_not_be_granted_is_granted_later() -> None:
     """The code on the disk may be broken: the worker serves on, and nothing loops."""
     it = Supervisord(1)
     it.broken = {"worker-1"}

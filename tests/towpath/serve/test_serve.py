@@ -205,7 +205,7 @@ def test_nobody_is_started_while_redis_is_away_and_all_are_when_it_is_back(
 
 
 def test_a_killed_serve_takes_its_processes_with_it(tmp_path: Path, project: Path) -> None:
-    """The system tells the supervisor, and the supervisor ends the rest. The next `serve` sweeps the folder."""
+    """The system tells the supervisor, and the supervisor ends the rest. The next `serve` clears the folder."""
     with towpath_serve("small", run_dir=tmp_path, app_dir=project, exit_codes=(-9,)) as server:
         server.process.kill()
         server.process.wait()

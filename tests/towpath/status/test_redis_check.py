@@ -98,7 +98,7 @@ def test_a_password_is_asked_for_in_one_sentence_that_does_not_tell_it(own_redis
     assert "right" not in str(failure.value)
 
 
-def test_patience_is_for_a_server_that_is_just_starting() -> None:
+def test_only_a_server_is_waited_for_that_is_just_starting() -> None:
     """Containers start together."""
     server = RedisServer().start()
     server.stop()
