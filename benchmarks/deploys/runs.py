@@ -238,7 +238,7 @@ RUNS = (
         ALL, kills,
     ),
     Run(
-        "door", "`kill -9` of the interface server that holds all WebSockets",
+        "interface", "`kill -9` of the interface server that holds all WebSockets",
         "How long until the application's instances know, each once.",
         (
             Demand("every instance gets exactly one disconnect", "instances with none or more than one"),

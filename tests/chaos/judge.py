@@ -130,7 +130,7 @@ def _never(_exchange: Exchange, _pids: Sequence[int], _harm: Harm) -> bool:
 
 
 def _bad_gateway(exchange: Exchange, pids: Sequence[int], harm: Harm) -> bool:
-    """502: what must not start twice has lost its owner; of the others, it takes three, or a hole. Or there was no more time."""
+    """502: what must not start twice has lost its owner; of the others, it takes three, or lost data. Or there was no more time."""
     if _was_out_of_time(exchange, pids, harm):
         return True
     if exchange.idempotent:
@@ -178,7 +178,7 @@ def _order(socket: Socket, harm: Harm) -> Iterator[str]:
     gone = harm.lost_workers or (harm.redis_was_long_away and harm.leaving_workers)
     may_lose = socket.kind in SURVIVES_DEATH and gone
     if not may_lose and numbers != list(range(1, len(numbers) + 1)):
-        yield f"P1: echoes have a gap: {numbers[-12:]}"
+        yield f"P1: echoes are missing: {numbers[-12:]}"
     if not may_lose and any(number != count for number, count in socket.echoes):
         yield f"P1: the application counted otherwise: {socket.echoes[-12:]}"
 

@@ -121,7 +121,7 @@ async def _handed(scene: Scene) -> AsyncIterator[None]:
     """One worker leaves, and the other cannot take what it lets go."""
     leaver, other = scene.random.sample(scene.fleet.workers, 2)
     with _still(scene, [other]):
-        await _let_go(scene, leaver)
+        await _leave_and_release(scene, leaver)
         yield
     scene.fleet.replace(leaver)
 
@@ -133,14 +133,14 @@ async def _adopted(scene: Scene) -> AsyncIterator[None]:
     leaver = scene.random.choice(_owners(fleet, "hesitant"))
     (other,) = (worker for worker in fleet.workers if worker is not leaver)
     with _still(scene, [other]):
-        await _let_go(scene, leaver)
+        await _leave_and_release(scene, leaver)
         before = _adoptions(fleet, other)
     await until(lambda: _adoptions(fleet, other) > before, "a socket is adopted by the other")
     yield
     fleet.replace(leaver)
 
 
-async def _let_go(scene: Scene, leaver: Process) -> None:
+async def _leave_and_release(scene: Scene, leaver: Process) -> None:
     scene.trouble.hit(Victim.WORKER, leaver, Action.TERM)
     folder = scene.fleet.traces
     await until(

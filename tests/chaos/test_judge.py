@@ -127,12 +127,12 @@ EXCUSES = {
         replace(SOCKET, ending=Ending.RESET), A, INTERFACE_KILLED, WORKER_KILLED,
     ),
     "a handshake while Redis is away": (replace(SOCKET, ending=Ending.CLOSED, status=503), None, REDIS_AWAY, WORKER_KILLED),
-    "a gap in what was forwarded to a worker that left, and could not hand it over": (
+    "packets were lost of what was forwarded to a worker that left, and could not hand it over": (
         replace(SOCKET, kind="crash", echoes=((1, 1), (3, 2))), A,
         harm((Victim.WORKER, Action.TERM, A), (Victim.REDIS, Action.KILL, 1)),
         harm((Victim.WORKER, Action.TERM, A), (Victim.REDIS, Action.SEVER, 1)),
     ),
-    "a gap in what was forwarded to the dead": (
+    "packets were lost of what was forwarded to the dead": (
         replace(SOCKET, kind="crash", echoes=((1, 1), (3, 2))), A, WORKER_KILLED, WORKER_LEAVES,
     ),
 }  # fmt: skip
