@@ -97,16 +97,16 @@ def in_dead_hands(failure: Failure, ran_in: dict[str, int], killed: dict[int, fl
     return any(failure.began_s <= at_s <= failure.ended_s for at_s in deaths)
 
 
-async def dead_door(name: str, size: Size) -> Figures:
+async def dead_interface(name: str, size: Size) -> Figures:
     with fleet_of(name) as fleet:
         sockets = Echoing(fleet.server.port, size.sockets, ("plain",), ECHO_EVERY_S, Random(size.seed), again=False)
         try:
             await fleet.stands()
             await sockets.begin()
-            (door,) = fleet.part("interface")
+            (interface,) = fleet.part("interface")
             await asyncio.sleep(WARM_UP_S)
             killed_s = time.monotonic()
-            os.kill(door, signal.SIGKILL)
+            os.kill(interface, signal.SIGKILL)
             await _all_disconnected(fleet, size.sockets)
         finally:
             sockets.cancel()
@@ -244,7 +244,7 @@ RUNS = (
             Demand("every instance gets exactly one disconnect", "instances with none or more than one"),
             Demand("within 1 s", "last disconnect, s", 1.0),
         ),
-        ALONE, dead_door,
+        ALONE, dead_interface,
     ),
     Run(
         "outage", "Redis is killed, and comes back empty after five seconds",
