@@ -37,7 +37,7 @@ class Deliveries:
         self._dropped = dropped
         self._perform = perform
         self._held_bytes_max = held_bytes_max
-        self.pubsub_silent = False  #: the last awaited message of a group has not come, nor any other since
+        self._pubsub_silent = False  # the last awaited message of a group has not come, nor any other since
         self.held: dict[int, Held] = {}
 
     def send(self, recipient: Recipient, event: Event, count: int) -> None:
@@ -120,7 +120,7 @@ class Deliveries:
         """Record the place of a message of its own instance to a group. expected: the message itself will come here too."""
         if not self._is_next(recipient.connection, count):
             return
-        if expected and not self.pubsub_silent and recipient.connection.came < count:
+        if expected and not self._pubsub_silent and recipient.connection.came < count:
             self._held_of(recipient).wait_for(count)
         self.release(recipient)
 
@@ -131,6 +131,10 @@ class Deliveries:
             return False
         recipient.placed = count
         return True
+
+    def message_came(self) -> None:
+        """Note that publish and subscribe works: a message of a group has come."""
+        self._pubsub_silent = False
 
     def missed(self, pushed: PushedMessage) -> None:
         """Stop the waiting for a message that was dropped."""
@@ -188,7 +192,7 @@ class Deliveries:
         for number, held in tuple(self.held.items()):
             recipient = self._connections[number]
             if held.overdue():
-                self.pubsub_silent = self.pubsub_silent or bool(held.awaited)
+                self._pubsub_silent = self._pubsub_silent or bool(held.awaited)
                 self._give_up(recipient, held)
                 self.go_on(recipient)
 

@@ -47,7 +47,7 @@ class GroupMembers:
 
     def deliver_to_group(self, group: str, event: Event) -> None:
         """Deliver a message that was sent to a group."""
-        self._deliveries.pubsub_silent = False
+        self._deliveries.message_came()
         origin = self._origin(event)
         try:
             pushed = PushedMessage(socket_message(event), group, origin)
