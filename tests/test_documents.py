@@ -19,6 +19,13 @@ RETIRED = re.compile(
     r"\b(pumps?|kept threads?|the wire|strays?|heard out|steadfast|laden|mourn\w*|buried|the door|walls?(?!-clock)|fellows)\b",
     re.IGNORECASE,
 )
+#: Names in documents that are of other projects, or examples of how to name things.
+FOREIGN = frozenset(
+    "KillMode LANGUAGE_CODE SECURE_PROXY_SSL_HEADER SECURE_SSL_REDIRECT StaticFilesHandler channels_redis expiry_s "
+    "frame_size_bytes_max wsgi.py".split()
+)
+#: A name of code: CamelCase, or with an underscore. Words that a reader may take for prose are not checked.
+CODE_NAME = re.compile(r"\b(?:[A-Z][a-z0-9]+(?:[A-Z][a-z0-9]*)+|[A-Za-z0-9]+(?:_[A-Za-z0-9]+)+)\b")
 PACKAGES = ("channel_layer", "interface_server", "worker", "towpath")
 
 
@@ -75,17 +82,66 @@ def test_the_subject_of_a_sentence_is_a_thing_with_a_name(path: Path) -> None:
     assert len(PRONOUNS.findall(" ".join(words))) <= max(1.0, PRONOUNS_MAX * len(words) / 1000)
 
 
-def test_each_file_that_a_document_names_exists() -> None:
+@cache
+def tracked() -> list[str]:
+    """The files of the repository."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60)
+    return listed.stdout.splitlines()
+
+
+def spans(path: Path) -> list[str]:
+    """What a document shows as code within its sentences."""
+    text = re.sub(r"```.*?```", "", path.read_text("utf-8"), flags=re.DOTALL)
+    return re.findall(r"`([^`\n]+)`", text)
+
+
+def is_there(name: str) -> bool:
+    """True if a file or a folder of the repository has this path, or ends with it."""
+    end = f"/{name.rstrip('/')}"
+    return any(f"/{file}".endswith(end) or f"{end}/" in f"/{file}" for file in tracked())
+
+
+@cache
+def names_in_code() -> frozenset[str]:
+    """Every name that stands in a file which is no document, also in lower case; but for the list of foreign ones above."""
+    found: set[str] = set()
+    for file in tracked():
+        path = ROOT / file
+        if path.suffix not in (".md", ".png") and path != Path(__file__).resolve() and path.is_file():
+            found |= {path.stem, *re.findall(r"\w+", path.read_text("utf-8", errors="replace"))}
+    return frozenset(found | {name.lower() for name in found})  # a member of an enum makes the name of a counter
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_each_file_and_folder_that_a_document_names_exists(path: Path) -> None:
     """`http1/head.py` names interface_server/http1/head.py; a file that is renamed is renamed in the documents."""
-    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True)
-    names = [f"/{name}" for name in listed.stdout.splitlines()]
-    missing = [
-        f"{path.name}: {file}"
-        for path in DOCUMENTS
-        for file in re.findall(r"`([\w/.]+/[\w.]+\.(?:py|lua|md))`", path.read_text("utf-8"))
-        if not any(name.endswith(f"/{file}") for name in names)
+    named = [
+        span for span in spans(path) if re.fullmatch(r"[\w.-]+(/[\w.-]+)*(\.(py|lua|md|toml|yml|yaml|conf)|/)", span)
     ]
-    assert not missing
+    assert not [name for name in named if name != "./" and name not in FOREIGN and not is_there(name)]
+
+
+@pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_each_name_of_code_in_a_document_exists(path: Path) -> None:
+    """Classes, functions, settings and fields: what is renamed in the code is renamed in the documents."""
+    named = {name for span in spans(path) for name in CODE_NAME.findall(span)}
+    assert not named - names_in_code() - FOREIGN
+
+
+def test_a_name_that_does_not_exist_is_found() -> None:
+    """The checks above can fail."""
+    assert CODE_NAME.findall("the ChannelLayer of `group_send`, send and HTTP") == ["ChannelLayer", "group_send"]
+    assert "ChannelLayer" in names_in_code() and "group_send" in names_in_code()
+    assert "Redis" + "LayerOfOld" not in names_in_code()
+    assert is_there("http1/head.py") and is_there("docs/protocol/") and not is_there("http1/heads.py")
+    assert not FOREIGN & names_in_code(), "they are ours by now"
+
+
+@pytest.mark.parametrize(
+    "target", re.findall(r"`make ([\w-]+)", "".join(path.read_text("utf-8") for path in DOCUMENTS))
+)
+def test_each_target_of_make_that_a_document_names_exists(target: str) -> None:
+    assert re.search(rf"^{re.escape(target)}:", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.relative_to(ROOT).as_posix())

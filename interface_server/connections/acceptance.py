@@ -1,6 +1,6 @@
 """How far a WebSocket has been accepted, and when its next instance may go on where the last one ended.
 
-Both move by the same steps. An HTTP exchange stays at the first state of either. PROTOCOL.md, "Handing off"; P1, P7.
+Both move by the same steps. An HTTP exchange stays at the first state of either. PROTOCOL.md, "Hand-off"; P1, P7.
 """
 
 from __future__ import annotations
