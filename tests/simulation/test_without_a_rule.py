@@ -33,7 +33,7 @@ LIKELY = {
     "a packet seen before is dropped, by the worker": ("51",),
     "stale packets are answered, by the interface server": ("1",),
     "stale packets are answered, by the worker": ("46",),
-    "the epoch is compared beside the owner": ("55",),
+    "the epoch is compared beside the owner": ("373", "513"),
     "the epoch grows when a connection is queued again": ("1",),
     "an unanswered take is told to be not started": ("45",),
     "packets are held during a take in flight": ("40",),
