@@ -39,7 +39,16 @@ class Release(Enum):
     DISCONNECTED = auto()  #: its client or its interface server has gone, packets are lost, or the worker leaves
 
 
+class FirstCredit(Enum):
+    """Whether the interface server has got a credit: by the first one it knows that the application asks for the body."""
+
+    NOT_SENT = auto()
+    AWAITED = auto()  #: the same, and its client waits for status 100: the window of `adopted` was 0
+    SENT = auto()
+
+
 _OWNED, _HANDED_OFF, _OVER = Ownership
+_NOT_SENT, _AWAITED, _SENT = FirstCredit
 
 #: Every legal move. A pair that is missing is an error in this program.
 MOVES: dict[Ownership, dict[Release, Ownership]] = {
@@ -55,6 +64,9 @@ MOVES: dict[Ownership, dict[Release, Ownership]] = {
     },
     _OVER: dict.fromkeys(Release, _OVER),  # late: the instance does not know it yet
 }
+
+#: From each state to the one after a credit was sent, the only move there is.
+AFTER_CREDIT = dict.fromkeys(FirstCredit, _SENT)
 
 #: The usual end, looked up once: it comes with every request.
 AFTER_COMPLETION = MOVES[_OWNED][Release.COMPLETED]
@@ -76,8 +88,7 @@ class DownstreamConnection(Link):
     """Implements `Downstream`."""
 
     __slots__ = (
-        "_credited",
-        "_expects_continue",
+        "_first_credit",
         "_registry",
         "instance",
         "key",
@@ -96,8 +107,7 @@ class DownstreamConnection(Link):
         self.key: Key = entry.key
         Link.__init__(self, packet[1], packet[2], Outgoing(packet[OPEN_WINDOW]), Incoming(window))
         self._registry = registry
-        self._expects_continue: bool = packet[OPEN_EXPECTS]
-        self._credited = False
+        self._first_credit = _AWAITED if packet[OPEN_EXPECTS] else _NOT_SENT
         self.placed = 0  # messages that the instance has sent by the channel layer, to its own client or to a group
         self.taken = 0  # events that `receive()` has returned: the last consumed sequence number, as each has a packet of its own
         self.resume: dict[str, Any] | None = packet[OPEN_RESUME] if len(packet) > OPEN_RESUME else None
@@ -160,8 +170,7 @@ class DownstreamConnection(Link):
 
     def request_body(self) -> None:
         """See `Downstream.request_body`."""
-        if self._expects_continue and self.ownership is _OWNED:
-            self._expects_continue = False
+        if self._first_credit is _AWAITED and self.ownership is _OWNED:
             self._post_credit(self.incoming.announced)
 
     @property
@@ -171,7 +180,7 @@ class DownstreamConnection(Link):
 
     def credit_again(self) -> Packet | None:
         """See `Link.credit_again`. The first credit requests the body, so it is not repeated before it was sent."""
-        return super().credit_again() if self._credited else None
+        return super().credit_again() if self._first_credit is _SENT else None
 
     def close(self, why: Close) -> None:
         """See `Downstream.close`."""
@@ -233,7 +242,7 @@ class DownstreamConnection(Link):
         self._registry.remove(self)
 
     def _post_credit(self, total: int) -> None:
-        self._credited = True
+        self._first_credit = AFTER_CREDIT[self._first_credit]
         self._registry.post(self.key[0], self.credit(total))
 
     # -- from its interface server

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from channel_layer.messaging.entry import Entry
+from channel_layer.protocol import packets
 from channel_layer.protocol.codec import unpack
 from channel_layer.protocol.packets import CLOSE, DATA, HANDOFF, Close, open_
 from channel_layer.settings import RedisSettings
@@ -17,8 +18,10 @@ from tests.support.both_dispatchers import RecordedHost, respond, scope_of
 from worker.connections.dispatcher import Dispatcher
 from worker.connections.downstream import (
     AFTER_COMPLETION,
+    AFTER_CREDIT,
     MOVES,
     DownstreamConnection,
+    FirstCredit,
     IllegalRelease,
     Ownership,
     Release,
@@ -136,6 +139,25 @@ async def test_a_response_that_is_complete_at_once_leaves_no_cycle(redis_setting
     with adopted(redis_settings, host, "http") as (dispatcher, downstream):
         assert downstream.ownership is OVER and downstream.instance is None
         assert dispatcher.downstreams == []
+
+
+async def test_the_first_credit_is_sent_once_and_repeated_only_after_it_was_sent(redis_settings: RedisSettings) -> None:
+    """P5. A client that waits for status 100 gets it when its application asks for the body, and by no `sync` before."""
+    packet = [*open_(7, 1, [], b"", True, 1000, 30_000, True, "era")]
+    with adopted(redis_settings, RecordedHost()) as (dispatcher, downstream):
+        downstream.complete()
+        waiting = adopt(dispatcher, Entry(b"1-0", 100, KEY, packet))
+        assert waiting.credit_again() is None
+        for _ in range(2):
+            waiting.request_body()
+        assert posted(dispatcher) == [[*packets.credit(7, 1, WINDOW, 0)]]
+        assert waiting.credit_again() == packets.credit(7, 1, WINDOW, 0)
+        waiting.complete()
+        ordinary = adopt(dispatcher)
+        ordinary.request_body()
+        assert ordinary.credit_again() is None and len(posted(dispatcher)) == 1
+        ordinary.complete()
+    assert set(AFTER_CREDIT) == set(FirstCredit) and set(AFTER_CREDIT.values()) == {FirstCredit.SENT}
 
 
 async def test_a_connection_reads_its_facts_from_open(redis_settings: RedisSettings) -> None:
