@@ -33,10 +33,11 @@ class RecordingDownstream:
         self.last_words: list[Close | str] = []
         self.changed = asyncio.Event()
 
-    def send(self, event: dict[str, Any], size_bytes: int) -> None:
+    def send(self, event: dict[str, Any], size_bytes: int) -> bool:
         self.events.append(event)
         self.sizes.append(size_bytes)
         self.changed.set()
+        return self.has_credit
 
     def hand_off(self) -> None:
         self.last_words.append("hand off")

@@ -73,14 +73,14 @@ class HttpInstance(AsgiInstance):
             if size_bytes > PART_WITH_OVERHEAD_BYTES_MAX:
                 return await self._send_in_parts(checked)
             self._stage = stage
-            self._downstream.send(checked, size_bytes)
+            has_credit = self._downstream.send(checked, size_bytes)
             if stage is COMPLETE:
                 self._complete()
             else:
                 if self._start is None:
                     self._start = checked
                     self._context.capacity.leave(self)
-                if not self._downstream.has_credit:
+                if not has_credit:
                     await self._until_credit()
         except ClientGone:
             await self._discard(event)
@@ -176,7 +176,7 @@ class HttpInstance(AsgiInstance):
         return self._stage is GONE
 
     def _returned(self, scope: Event) -> None:
-        if self._stage is not COMPLETE:
+        if not self._over():
             logger.error("%s returned, but %s", describe(scope, self._downstream), self._stage.meaning)
             self._downstream.close(Close.FINISHED)
 

@@ -134,7 +134,7 @@ class AsgiInstance:
 
     @abstractmethod
     def _returned(self, scope: Event) -> None:
-        """The application has returned while its client was there."""
+        """The application has returned, whether its client is still there or not."""
 
     @abstractmethod
     def _raised(self, scope: Event, error: BaseException) -> None:
@@ -151,8 +151,7 @@ class AsgiInstance:
                 self._raised(scope, error)
             clear_frames(error)
         else:
-            if not self._gone():
-                self._returned(scope)
+            self._returned(scope)
         finally:
             self._end()
 

@@ -88,20 +88,19 @@ class WebSocketInstance(AsgiInstance):
         if stage is OPEN:
             if before is CONNECTING:
                 self._accepted(checked)
-            elif (
-                not self._downstream.has_credit
-            ):  # another task has filled it: all of them together get one message beyond it
+            elif not self._downstream.has_credit:
+                # Another task has filled it: all of them together get one message beyond it.
                 await self._until_credit()
                 return await self.send(event)
         self._stage = stage
         if size_bytes > PART_WITH_OVERHEAD_BYTES_MAX:
-            self._send_in_parts(checked)
+            has_credit = self._send_in_parts(checked)
         else:
-            self._downstream.send(checked, size_bytes)
+            has_credit = self._downstream.send(checked, size_bytes)
         if stage is CLOSED:
             self._close_event = close_event(before, checked)
             self._wake_receivers()
-        elif not self._downstream.has_credit:
+        elif not has_credit:
             await self._until_credit()
         return None
 
@@ -147,11 +146,15 @@ class WebSocketInstance(AsgiInstance):
             self._senders += (waiter,)
             await waiter
 
-    def _send_in_parts(self, checked: Event) -> None:
-        """Send all parts at once. Several tasks may send on one WebSocket, and nothing may come between the parts of a message."""
+    def _send_in_parts(self, checked: Event) -> bool:
+        """Send all parts at once. Several tasks may send on one WebSocket, and nothing may come between the parts of a message.
+
+        Returns whether there is credit afterwards.
+        """
         parts = body_parts(checked) if "body" in checked else message_parts(checked)
         for part, size_bytes in parts:
             self._downstream.send(part, size_bytes)
+        return self._downstream.has_credit
 
     def _disconnect_event(self) -> Event:
         if self._close_event is None:
@@ -166,6 +169,8 @@ class WebSocketInstance(AsgiInstance):
         return self._stage is GONE
 
     def _returned(self, scope: Event) -> None:
+        if self._stage is GONE:
+            return
         if self._stage in (CONNECTING, DENYING):
             logger.error("%s returned, but %s", describe(scope, self._downstream), self._stage.meaning)
         self._downstream.close(Close.FINISHED)

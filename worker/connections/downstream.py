@@ -134,17 +134,18 @@ class DownstreamConnection(Link):
         outgoing = self.outgoing
         return outgoing.sent < outgoing.allowed
 
-    def send(self, event: Event, size_bytes: int) -> None:
+    def send(self, event: Event, size_bytes: int) -> bool:
         """See `Downstream.send`."""
-        if self.ownership is not _OWNED:
-            return
-        if not self.pending:
-            self._registry.gather(self)
-        self.pending.append(event)
-        self.pending_bytes += size_bytes
-        self.outgoing.sent += size_bytes
-        if self.pending_bytes >= PACKET_SIZE_BYTES:
-            self.flush()
+        outgoing = self.outgoing
+        if self.ownership is _OWNED:
+            if not self.pending:
+                self._registry.gather(self)
+            self.pending.append(event)
+            self.pending_bytes += size_bytes
+            outgoing.sent += size_bytes
+            if self.pending_bytes >= PACKET_SIZE_BYTES:
+                self.flush()
+        return outgoing.sent < outgoing.allowed
 
     def flush(self) -> None:
         """Post the events that were sent in this turn of the event loop, as one packet."""

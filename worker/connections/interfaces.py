@@ -47,10 +47,11 @@ class Downstream(Protocol):
     def has_credit(self) -> bool:
         """True while the interface server's window is open: `send()` of the application may return at once."""
 
-    def send(self, event: Event, size_bytes: int) -> None:
+    def send(self, event: Event, size_bytes: int) -> bool:
         """Send one checked event to the client, in order, together with all others of this turn of the event loop.
 
-        The caller must have cut a body or message above 64 KiB. The event is always accepted; check `has_credit` afterwards.
+        The caller must have cut a body or message above 64 KiB. The event is always accepted. Returns `has_credit`, as it is
+        afterwards.
         """
 
     def consumed(self, size_bytes: int) -> None:

@@ -241,6 +241,7 @@ def one_part_at_a_time(downstream):
     def send(event, size_bytes):
         plain_send(event, size_bytes)
         downstream.has_credit = event["type"] == "http.response.start"
+        return downstream.has_credit
 
     downstream.send = send
 
@@ -424,6 +425,7 @@ async def test_two_tasks_that_wait_in_send_do_not_cancel_each_other(hosts, new_d
     def close_after_start(event, size_bytes, send=downstream.send):
         send(event, size_bytes)
         downstream.has_credit = event["type"] == "http.response.start"
+        return downstream.has_credit
 
     downstream.send = close_after_start
     run = host.start(http_scope(), b"", False, downstream)
@@ -445,6 +447,7 @@ async def test_a_long_body_is_cut_and_waits_between_its_parts(hosts, new_downstr
     def send(event, size_bytes):
         one_at_a_time(event, size_bytes)
         downstream.has_credit = event["type"] == "http.response.start"
+        return downstream.has_credit
 
     downstream.send = send
     run = host.start(http_scope(), b"", False, downstream)
