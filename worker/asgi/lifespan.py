@@ -14,6 +14,7 @@ import asyncio
 import logging
 from asyncio import Future, Task
 from contextvars import Context
+from enum import Enum, auto
 from typing import Any
 
 from channel_layer.protocol.events import Event
@@ -26,23 +27,47 @@ logger = logging.getLogger("towpath.worker")
 END_TIMEOUT_S = 1.0  #: how long to wait for the task to end, after its last answer and after its cancellation
 
 
+class PhaseState(Enum):
+    """How far a phase is."""
+
+    NOT_ASKED = auto()
+    ASKED = auto()
+    ANSWERED = auto()
+
+
+NOT_ASKED, ASKED, ANSWERED = PhaseState
+
+#: From each state to those that may follow.
+PHASE_MOVES: dict[PhaseState, tuple[PhaseState, ...]] = {NOT_ASKED: (ASKED,), ASKED: (ANSWERED,), ANSWERED: ()}
+
+
 class Phase:
     """One request to the application, startup or shutdown, and its answer: "" for complete, else the reason."""
 
     def __init__(self, name: str, loop: asyncio.AbstractEventLoop) -> None:
         self.name = name
+        self.state = NOT_ASKED
         self.asked: Future[None] = loop.create_future()
         self.answer: Future[str] = loop.create_future()
 
+    def ask(self) -> None:
+        """Let the application receive the request, now or when it calls `receive()`. Raises WrongOrder at a second call."""
+        self._enter(ASKED, f"lifespan.{self.name}")
+        self.asked.set_result(None)
+
     def accept_answer(self, kind: str, event: Event) -> bool:
-        """Accept `event` if it answers this phase. False: it does not."""
+        """Accept `event` if it answers this phase. False: it does not. Raises WrongOrder before the request and after an answer."""
         if kind not in (f"lifespan.{self.name}.complete", f"lifespan.{self.name}.failed"):
             return False
-        if self.answer.done() or not self.asked.done():
-            raise WrongOrder(f"{kind!r} cannot be sent now")
+        self._enter(ANSWERED, kind)
         failed = kind.endswith(".failed")
         self.answer.set_result(str(event.get("message") or "").strip() or "no reason was given" if failed else "")
         return True
+
+    def _enter(self, state: PhaseState, kind: str) -> None:
+        if state not in PHASE_MOVES[self.state]:
+            raise WrongOrder(f"{kind!r} cannot be sent now")
+        self.state = state
 
 
 class Lifespan:
@@ -74,7 +99,7 @@ class Lifespan:
             return None
         loop = asyncio.get_running_loop()
         self._task = loop.create_task(self._run(), name="lifespan", context=self._context)
-        self._startup.asked.set_result(None)
+        self._startup.ask()
         both = (self._task, self._startup.answer)
         try:
             await asyncio.wait(both, timeout=self._timeout_s, return_when="FIRST_COMPLETED")
@@ -93,7 +118,7 @@ class Lifespan:
         """Ask the application to end. Failures are only logged, since the process exits anyway."""
         if self._task is None or self._task.done():
             return
-        self._shutdown.asked.set_result(None)
+        self._shutdown.ask()
         await asyncio.wait((self._task, self._shutdown.answer), timeout=self._timeout_s, return_when="FIRST_COMPLETED")
         if not self._shutdown.answer.done() and not self._task.done():
             logger.error("lifespan shutdown did not answer within %g s", self._timeout_s)

@@ -73,6 +73,16 @@ class StartState(Enum):
 
 MISSING, GIVEN, QUEUED = StartState
 
+#: From each state to those that may follow.
+START_MOVES: dict[StartState, tuple[StartState, ...]] = {MISSING: (GIVEN,), GIVEN: (GIVEN, QUEUED), QUEUED: ()}
+
+
+def start_step(before: StartState, after: StartState) -> StartState:
+    """Move to `after`. Raises WrongOrder if the table has no such move."""
+    if after not in START_MOVES[before]:
+        raise WrongOrder(f"the start of a response cannot go from {before.name} to {after.name}")
+    return after
+
 
 class WsgiResponse:
     """The response of one call of a WSGI application. Used in the sync thread; only `_send_all` runs on the loop."""
@@ -120,7 +130,7 @@ class WsgiResponse:
         if exc_info is None and self._start_state is not MISSING:
             raise WrongOrder("start_response() was called twice without exc_info")
         self._start = {"type": "http.response.start", "status": status_code(status), "headers": as_fields(headers)}
-        self._start_state = GIVEN
+        self._start_state = start_step(self._start_state, GIVEN)
         self._missing_bytes = announced_size_bytes(headers)
         return self.write
 
@@ -140,7 +150,7 @@ class WsgiResponse:
 
     def _queue(self, chunk: bytes, more_body: bool) -> None:
         if self._start_state is GIVEN:
-            self._start_state = QUEUED
+            self._start_state = start_step(self._start_state, QUEUED)
             self._unsent.append(self._start)
         if self._missing_bytes is not None and chunk:
             self._missing_bytes -= len(chunk)

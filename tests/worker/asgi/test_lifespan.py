@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from tests.support.facts import until
-from worker.errors import LifespanFailed
+from worker.asgi.lifespan import PHASE_MOVES, Phase, PhaseState
+from worker.errors import LifespanFailed, WrongOrder
 
 COMPLETE = {"type": "lifespan.startup.complete"}
 
@@ -28,6 +29,29 @@ def living(startup=COMPLETE, shutdown=None, heard=None):
         await send(shutdown or {"type": "lifespan.shutdown.complete"})
 
     return application
+
+
+@pytest.mark.parametrize("before", PhaseState)
+@pytest.mark.parametrize("after", PhaseState)
+async def test_a_phase_is_asked_once_and_answered_once(before, after):
+    """By the table: a move that it does not have raises, and changes nothing."""
+    phase = Phase("startup", asyncio.get_running_loop())
+    moves = {
+        PhaseState.ASKED: phase.ask,
+        PhaseState.ANSWERED: lambda: phase.accept_answer("lifespan.startup.complete", COMPLETE),
+    }
+    for state in PhaseState:
+        if state is not PhaseState.NOT_ASKED and state.value <= before.value:
+            moves[state]()
+    assert phase.state is before
+    if after in PHASE_MOVES[before]:
+        moves[after]()
+        assert phase.state is after
+    elif after in moves:
+        with pytest.raises(WrongOrder, match="cannot be sent now"):
+            moves[after]()
+        assert phase.state is before
+    assert (phase.asked.done(), phase.answer.done()) == (phase.state.value > 1, phase.state.value > 2)
 
 
 async def test_startup_and_shutdown_run_once_each(hosts):

@@ -10,6 +10,8 @@ import pytest
 
 from tests.support.facts import until
 from worker.connections.interfaces import Close
+from worker.errors import WrongOrder
+from worker.wsgi.adapter import START_MOVES, StartState, start_step
 
 DEADLINE_S = 10.0
 
@@ -20,6 +22,41 @@ def plain(*chunks, status="200 OK", headers=()):
         return list(chunks)
 
     return application
+
+
+@pytest.mark.parametrize("before", StartState)
+@pytest.mark.parametrize("after", StartState)
+def test_the_start_of_a_response_moves_by_its_table(before, after):
+    """It is given before it is queued, may be replaced until then, and is queued once."""
+    if after in START_MOVES[before]:
+        assert start_step(before, after) is after
+    else:
+        with pytest.raises(WrongOrder, match=f"from {before.name} to {after.name}"):
+            start_step(before, after)
+    assert START_MOVES == {
+        StartState.MISSING: (StartState.GIVEN,),
+        StartState.GIVEN: (StartState.GIVEN, StartState.QUEUED),
+        StartState.QUEUED: (),
+    }
+
+
+async def test_a_second_start_without_an_error_raises_and_the_first_is_sent(hosts, new_downstream, http_scope):
+    """PEP 3333: only with exc_info may a start be replaced."""
+    raised = []
+
+    def application(environ, start_response):
+        start_response("200 OK", [])
+        try:
+            start_response("404 Not Found", [])
+        except WrongOrder as error:
+            raised.append(str(error))
+        return [b"hello"]
+
+    downstream = new_downstream()
+    (await hosts.open(application, interface="wsgi")).start(http_scope(), b"", False, downstream)
+    assert await downstream.over() == ["complete"]
+    assert raised == ["start_response() was called twice without exc_info"]
+    assert (downstream.status, downstream.body) == (200, b"hello")
 
 
 async def test_a_small_response(hosts, new_downstream, http_scope):
