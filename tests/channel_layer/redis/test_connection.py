@@ -16,7 +16,7 @@ import pytest
 from channel_layer.errors import LayerUnavailable
 from channel_layer.messaging.outbox import Outbox
 from channel_layer.messaging.pubsub import PubSub
-from channel_layer.protocol.codec import pack
+from channel_layer.protocol.codec import pack, unpack_batch
 from channel_layer.redis.address import RedisAddress
 from channel_layer.redis.connection import Answer, NotSent, RedisConnection, connect
 from channel_layer.redis.managed_connection import ManagedConnection
@@ -145,6 +145,32 @@ async def test_a_destination_that_cannot_be_reached_leaves_the_others_of_a_flush
     assert [await connection.execute("XLEN", keys.inbox(node)) for node in (nodes[0], nodes[2])] == [2, 2]
     assert [record.levelno for record in caplog.records] == [logging.ERROR]
     await connection.execute("DEL", keys.inbox(nodes[0]), keys.inbox(nodes[2]))
+
+
+async def test_what_is_gathered_during_a_turn_leaves_at_its_end_in_one_batch(
+    redis_server: RedisServer, connection: RedisConnection, prefix: str
+) -> None:
+    """P1. Each call of `before_flush` is answered once; what is gathered while others post leaves with them."""
+    node_context = context(redis_server.url, "worker.me", prefix)
+    inbox = node_context.keys.inbox("worker.a")
+    outbox = Outbox(node_context, lambda _: None)
+    outbox.connected(connection)
+    await connection.execute("XADD", inbox, "*", "b", "")
+    called: list[int] = []
+
+    def post_gathered() -> None:
+        called.append(len(called))
+        outbox.post("worker.a", pack([5, 1, 1, 1, 1]))
+        if len(called) == 1:
+            outbox.before_flush(post_gathered)
+
+    outbox.before_flush(post_gathered)
+    assert not called
+    await until(lambda: called and outbox.empty)
+    (_, batch) = await connection.execute("XRANGE", inbox, "-", "+")
+    _, packets = unpack_batch(batch[1][1])
+    assert (called, len(packets)) == ([0, 1], 2)
+    await connection.execute("DEL", inbox)
 
 
 async def test_an_interruption_of_a_subscription_is_counted_and_logged_with_its_length(
