@@ -87,3 +87,15 @@ def test_a_window_that_grows_or_shrinks_never_leaves_its_sender_without_a_way_on
             assert total > before
             outgoing.allow(total)
         assert outgoing.allowed - outgoing.sent <= incoming.window
+
+
+def test_an_epoch_that_begins_with_more_outstanding_than_its_window_announces_none() -> None:
+    """P5. The next owner gets credit when the client has taken half a window of what the last one sent."""
+    budget = Budget(4 << 20, 1024)
+    assert Incoming(1000).first_window() == 1000
+    assert Incoming(1000, outstanding=400).first_window() == 600
+    incoming, outgoing = Incoming(1000, outstanding=1500), Outgoing(0)
+    assert incoming.first_window() == 0 and not outgoing.has_credit
+    assert incoming.consume(400, budget) is None, "less than half a window"
+    total = incoming.consume(1100, budget)
+    assert total == 1000 and outgoing.allow(total)
