@@ -260,7 +260,6 @@ SHELLS = (
     "worker/asgi/websocket.py",
     "worker/connections/context.py",
     "worker/connections/dispatcher.py",
-    "worker/connections/downstream.py",
     "worker/connections/load_report.py",
     "worker/connections/loop_lag.py",
     "worker/connections/placement_watch.py",
@@ -279,6 +278,8 @@ WORLD = frozenset(
     "asyncio concurrent ctypes fcntl hiredis logging multiprocessing os queue random redis secrets select selectors signal "
     "socket ssl subprocess termios threading time twisted autobahn uvloop zope".split()
 )
+#: Shells that neither import what touches the world nor another shell: they change the modules of the process.
+SHELLS_BY_IMPORTING = ("worker/application/import_isolation.py", "worker/application/loader.py")
 #: A core that names a shell, and why that is not worse than the alternative.
 KNOWN_TO_CORES = {
     "channel_layer/messaging/node_context.py": "channel_layer.redis.address",  # a value, in the folder of its users
@@ -413,6 +414,19 @@ def test_a_core_knows_no_shell() -> None:
         and (known := imports_of(path) & shells - {KNOWN_TO_CORES.get(name_of(path))})
     }
     assert not found
+
+
+def test_each_shell_touches_the_world_or_knows_one_that_does() -> None:
+    """A core that is listed as a shell would need no tests of its own."""
+    shells = {name_of(path)[:-3].replace("/", ".") for path in modules() if not is_core(path)}
+    found = {
+        name_of(path)
+        for path in modules()
+        if not is_core(path)
+        and not top_level(imports_of(path)) & (WORLD | IMPORTERS.keys())
+        and not imports_of(path) & shells
+    }
+    assert found == set(SHELLS_BY_IMPORTING)
 
 
 def decides(path: Path) -> bool:
