@@ -196,7 +196,7 @@ class DownstreamConnection(Link):
         if self.ownership is _OWNED:
             self.flush()
             self.ownership = AFTER_COMPLETION
-            self._part()
+            self._detach()
         else:
             self._release(Release.COMPLETED)
 
@@ -235,10 +235,10 @@ class DownstreamConnection(Link):
         """Move by the table. Raises IllegalRelease."""
         before, self.ownership = self.ownership, ownership_after(self.ownership, release)
         if self.ownership is _OVER and before is not _OVER:
-            self._part()
+            self._detach()
 
-    def _part(self) -> None:
-        """Part the connection from its instance, so that both are freed at once, without the garbage collector."""
+    def _detach(self) -> None:
+        """Detach the connection from its instance, so that both are freed at once, without the garbage collector."""
         self.instance = None
         self._registry.remove(self)
 
