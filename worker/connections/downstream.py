@@ -62,7 +62,7 @@ MOVES: dict[Ownership, dict[Release, Ownership]] = {
         Release.CLOSED: _HANDED_OFF,  # late: the instance has ended before the answer came
         Release.DISCONNECTED: _OVER,
     },
-    _OVER: dict.fromkeys(Release, _OVER),  # late: the instance does not know it yet
+    _OVER: dict.fromkeys(Release, _OVER),  # late: the instance has not got its disconnect yet
 }
 
 #: From each state to the one after a credit was sent, the only move there is.

@@ -26,7 +26,7 @@ SHARE_FACTOR, SHARE_EXTRA = 1.1, 25
 BOUND_FACTOR, BOUND_EXTRA = 1.25, 50
 DEFER_S = 0.05  #: how long a worker that has its share defers, or twice that; with twice its share, twice as long
 DEFER_TIMES_MAX = 4
-ASKING_S = 5.0  #: a new worker reads the leases of others for so long, whatever they say
+ASKING_S = 5.0  #: a new worker reads the leases of others for so long, whatever they contain
 SETTLED_S = 2.5  #: after so long a change is in every lease that was read
 #: A new worker counts as the successor of another for so long: the lease of that may not show its drain yet.
 SUCCEEDS_S = 1.5

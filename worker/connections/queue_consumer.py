@@ -54,7 +54,7 @@ AFTER_STOP = {_OPEN: _DRAINING, _PAUSED: _DRAINING, _DRAINING: _DRAINING}
 
 
 class ChannelConsumer:
-    """Takes the connections of one shared channel, for a QueueConsumer. Implements `EntryConsumer`."""
+    """The consumer of one shared channel, for a QueueConsumer. Implements `EntryConsumer`."""
 
     def __init__(self, consumer: QueueConsumer, kind: str, channel: str) -> None:
         self._consumer = consumer
@@ -225,7 +225,10 @@ class QueueConsumer:
             downstream.close(Close.FAILED)
 
     def unanswered(self, entries: list[Entry]) -> None:
-        """The take was sent and never answered. Start nothing, and tell the interface servers, which may count this worker as owner."""
+        """The take was sent and never answered. Start nothing, and report that to the interface servers.
+
+        By the answer that was lost they may count this worker as owner.
+        """
         self.context.counters["take.outcome_unknown"] += len(entries)
         for entry in entries:
             self.adoption.unanswered(entry.key, self._loop.time())

@@ -50,7 +50,7 @@ class RecyclingWatch:
 
 
 def resident_bytes() -> int:
-    """The memory of this process that is in RAM; 0 where the system does not say (not Linux)."""
+    """The memory of this process that is in RAM; 0 where the system does not provide it (not Linux)."""
     try:
         return int(Path("/proc/self/statm").read_bytes().split()[1]) * resource.getpagesize()
     except OSError:

@@ -9,9 +9,8 @@ from typing import Protocol
 class Supervision(Protocol):
     """The supervisor, as its worker sees it."""
 
-    may_repeat_stop_signal: (
-        bool  #: it may have been told to stop together with the worker, and then tells the worker too
-    )
+    #: True if the supervisor may receive the same stop signal as the worker, and then sends it to the worker once more.
+    may_repeat_stop_signal: bool
 
     def ask_for_successor(self, why: str) -> bool:
         """Ask for a worker that replaces this one. False: the supervisor cannot start one before this one leaves."""
