@@ -226,7 +226,7 @@ class ChannelWriter:
         self._go_on()
 
     def _failed(self, batch: list[_Opening], error: Exception) -> None:
-        """Handle connections for whose script call there was no answer, or an error of Redis."""
+        """Handle connections whose script call got no answer, or an error from Redis."""
         self._ttl_due = 0.0  # as far as is known, the time to live was not renewed
         if isinstance(error, LayerUnavailable):
             for _, listener, epoch in batch:
