@@ -17,7 +17,7 @@ from tests.chaos import response
 from tests.chaos.kept_connection import KeptConnection
 from tests.chaos.outcomes import SURVIVES_DEATH, Ending, Exchange, Socket
 
-#: Nothing may take longer: the wait in the queue, twice again, and what is awaited after a doubt.
+#: Nothing may take longer: the wait in the queue, twice again, and what is awaited after an unknown outcome.
 HUNG_S = 60.0
 PAUSE_S = 0.02  #: between two exchanges of one client, and before it connects again
 KEPT_PAUSE_S = 0.1  #: so that a kept connection is idle for half of its time

@@ -170,7 +170,7 @@ async def test_a_lease_that_was_written_anew_a_moment_ago_proves_nothing(
 
 
 async def test_what_answers_somebody_who_was_thought_dead_reaches_it(own_redis: RedisServer) -> None:
-    """P8. It has doubted already, and does so once: who drops the answer with the mail of the dead leaves it running for nobody."""
+    """P8. It has resynced already, and does so once: dropped with the packets for the dead, the answer would leave it running for ever."""
     redis_settings, host = RedisSettings(url=own_redis.url), RecordedHost()
     async with interface(redis_settings) as server, worker(redis_settings, host) as owner:
         client = knock(server, kind="websocket")

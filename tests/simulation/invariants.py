@@ -143,7 +143,11 @@ def leaks(world: World) -> list[str]:
             found.append(f"leak: {process.role} watches {held} and shares connections with {owners}")
         if any(waiting):
             found.append(f"leak: {process.role} still waits: {waiting}")
-        kept = [node for node, mail in dispatcher.node._outbox._destinations.items() if mail.waiting or mail.under_way]
+        kept = [
+            node
+            for node, destination in dispatcher.node._outbox._destinations.items()
+            if destination.waiting or destination.under_way
+        ]
         if kept:
-            found.append(f"leak: {process.role} keeps mail for {kept}")
+            found.append(f"leak: {process.role} keeps packets for {kept}")
     return found

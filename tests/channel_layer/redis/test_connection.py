@@ -131,7 +131,7 @@ async def test_a_sentinel_that_hangs_up_is_told_by_what_it_said_before(tmp_path:
 async def test_a_destination_that_cannot_be_reached_leaves_the_others_of_a_flush_served(
     redis_server: RedisServer, connection: RedisConnection, prefix: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """P1. Each has its own mail; what is wrong with one is told, and its mail is given up."""
+    """P1. Each has packets of its own; a fault of one is logged, and its packets are dropped."""
     node_context = context(redis_server.url, "worker.me", prefix)
     keys = node_context.keys
     nodes = ("worker.a", "worker.\udcff", "worker.b")
