@@ -16,7 +16,7 @@ FIRST_REMINDER_S = 5.0
 REMINDER_S = 60.0
 
 
-class ConnectionState(Enum):
+class LossState(Enum):
     """The state of a connection as far as the log is concerned."""
 
     HERE = auto()
@@ -27,10 +27,10 @@ class ConnectionState(Enum):
 
 #: Every legal move. A loss that was noticed is not expected afterwards: its return is logged as that of any other.
 MOVES = {
-    ConnectionState.HERE: (ConnectionState.EXPECTED, ConnectionState.REPORTED),
-    ConnectionState.EXPECTED: (ConnectionState.MISSED, ConnectionState.HERE),
-    ConnectionState.MISSED: (ConnectionState.REPORTED, ConnectionState.HERE),
-    ConnectionState.REPORTED: (ConnectionState.HERE,),
+    LossState.HERE: (LossState.EXPECTED, LossState.REPORTED),
+    LossState.EXPECTED: (LossState.MISSED, LossState.HERE),
+    LossState.MISSED: (LossState.REPORTED, LossState.HERE),
+    LossState.REPORTED: (LossState.HERE,),
 }
 
 
@@ -41,19 +41,19 @@ class ConnectionLog:
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self._state = ConnectionState.HERE
+        self._state = LossState.HERE
         self._since = self._remind_at = 0.0
         self._why = ""
 
     def expect_loss(self) -> None:
         """Expect a loss that is caused on purpose."""
-        if self._state is ConnectionState.HERE:
-            self._enter(ConnectionState.EXPECTED)
+        if self._state is LossState.HERE:
+            self._enter(LossState.EXPECTED)
 
     def lost(self, why: str, now: float) -> None:
         """Record the loss of the connection."""
         self._why, self._since = why, now
-        if self._state is ConnectionState.HERE:
+        if self._state is LossState.HERE:
             self._report(now)
 
     def attempt_failed(self, why: str) -> None:
@@ -62,28 +62,28 @@ class ConnectionLog:
 
     def missed(self, now: float) -> None:
         """Record that a check found no connection. Once a second."""
-        if self._state is ConnectionState.REPORTED:
+        if self._state is LossState.REPORTED:
             self._remind(now)
-        elif self._state is ConnectionState.MISSED:
+        elif self._state is LossState.MISSED:
             self._report(now)
-        elif self._state is ConnectionState.EXPECTED:
-            self._enter(ConnectionState.MISSED)
+        elif self._state is LossState.EXPECTED:
+            self._enter(LossState.MISSED)
 
     def restored(self) -> None:
         """Record that a new connection is established."""
-        level = logging.INFO if self._state is ConnectionState.REPORTED else logging.DEBUG
+        level = logging.INFO if self._state is LossState.REPORTED else logging.DEBUG
         log.log(level, "connected to Redis again (%s)", self._what)
-        if self._state is not ConnectionState.HERE:
-            self._enter(ConnectionState.HERE)
+        if self._state is not LossState.HERE:
+            self._enter(LossState.HERE)
 
-    def _enter(self, state: ConnectionState) -> None:
+    def _enter(self, state: LossState) -> None:
         """Move on to `state`. Raises ValueError if the table has no such move."""
         if state not in MOVES[self._state]:
             raise ValueError(f"a connection to Redis cannot go from {self._state.name} to {state.name}")
         self._state = state
 
     def _report(self, now: float) -> None:
-        self._enter(ConnectionState.REPORTED)
+        self._enter(LossState.REPORTED)
         self._remind_at = now + FIRST_REMINDER_S
         log.warning("lost the connection to Redis (%s): %s", self._what, self._why)
 

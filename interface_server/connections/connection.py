@@ -24,7 +24,15 @@ from interface_server.connections.acceptance import (
     after,
     step_of_accept,
 )
-from interface_server.connections.transitions import MAY_REQUEUE, MOVES, REQUEUED, Action, IllegalMove, State, Trigger
+from interface_server.connections.transitions import (
+    MAY_REQUEUE,
+    MOVES,
+    REQUEUED,
+    Action,
+    ConnectionState,
+    IllegalMove,
+    Trigger,
+)
 
 #: What a client's side opens a connection with: the scope, the first part of the body, whether more follows, and whether the client
 #: waits for `100 Continue`. A plain tuple, as one is made for each request.
@@ -37,7 +45,7 @@ IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 
 
 # A member of an Enum is found by a slow way through its class: these stand on the way of every request.
-_QUEUED, _OWNED, _DONE = State.QUEUED, State.OWNED, State.DONE
+_QUEUED, _OWNED, _DONE = ConnectionState.QUEUED, ConnectionState.OWNED, ConnectionState.DONE
 _ADOPTED, _OWNER_DIED, _STOPPED = Trigger.ADOPTED, Trigger.OWNER_DIED, Trigger.STOPPED
 _OPEN_AGAIN = Action.OPEN_AGAIN
 _PENDING, _ACCEPTED = Acceptance.PENDING, Acceptance.ACCEPTED

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from interface_server.connections.connection import Connection
-from interface_server.connections.transitions import State
+from interface_server.connections.transitions import ConnectionState
 from interface_server.settings import InterfaceSettings
 
 
@@ -19,4 +19,4 @@ def connections_to_end_after_outage(
     """since_last_renewal_s: since the last renewal of our lease. One is due each second, so less than a TTL proves nothing."""
     if since_last_renewal_s <= max(settings.redis_outage_timeout_s, settings.redis.lease_ttl_s):
         return []
-    return [held for held in connections if held.state is State.OWNED and not held.accepted]
+    return [held for held in connections if held.state is ConnectionState.OWNED and not held.accepted]

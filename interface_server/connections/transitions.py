@@ -15,7 +15,7 @@ from __future__ import annotations
 from enum import Enum, auto
 
 
-class State(Enum):
+class ConnectionState(Enum):
     """The state of a connection."""
 
     __hash__ = object.__hash__  # by identity; Enum's own is Python code, and stands in every look-up
@@ -72,10 +72,10 @@ class Action(Enum):
     END_AS_REPORTED = auto()  #: for the reason that the owner reported
 
 
-_T, _S, _A = Trigger, State, Action
+_T, _S, _A = Trigger, ConnectionState, Action
 
 #: Every legal move. A pair that is missing is an error in this program.
-MOVES: dict[State, dict[Trigger, tuple[State, Action]]] = {
+MOVES: dict[ConnectionState, dict[Trigger, tuple[ConnectionState, Action]]] = {
     _S.QUEUED: {
         _T.ADOPTED: (_S.OWNED, _A.FLOW),
         _T.REFUSED: (_S.DONE, _A.END_LATE),
@@ -127,12 +127,12 @@ MOVES: dict[State, dict[Trigger, tuple[State, Action]]] = {
 
 #: The move that may take the place of those above, and the state from which each trigger may lead to it. Whether it does depends on
 #: more than the state: see `Connection.transition`.
-REQUEUED = (State.QUEUED, Action.OPEN_AGAIN)
+REQUEUED = (ConnectionState.QUEUED, Action.OPEN_AGAIN)
 MAY_REQUEUE = {
-    Trigger.UNKNOWN: State.QUEUED,
-    Trigger.REDIS_EMPTY: State.QUEUED,
-    Trigger.OWNER_DIED: State.OWNED,
-    Trigger.STOPPED: State.OWNED,
+    Trigger.UNKNOWN: ConnectionState.QUEUED,
+    Trigger.REDIS_EMPTY: ConnectionState.QUEUED,
+    Trigger.OWNER_DIED: ConnectionState.OWNED,
+    Trigger.STOPPED: ConnectionState.OWNED,
 }
 
 
@@ -141,4 +141,4 @@ class IllegalMove(Exception):
 
 
 #: The usual end of an exchange, looked up once: it needs no action, and comes with every request.
-AFTER_COMPLETE = MOVES[State.OWNED][Trigger.COMPLETE][0]
+AFTER_COMPLETE = MOVES[ConnectionState.OWNED][Trigger.COMPLETE][0]

@@ -17,7 +17,7 @@ from interface_server.connections.closed_client import ClosedClient
 from interface_server.connections.connection import Connection, Request
 from interface_server.connections.interfaces import Client, EndReason
 from interface_server.connections.services import ConnectionServices
-from interface_server.connections.transitions import AFTER_COMPLETE, Action, State, Trigger
+from interface_server.connections.transitions import AFTER_COMPLETE, Action, ConnectionState, Trigger
 
 _TRIGGER_OF_OUTCOME = {
     Outcome.FULL: Trigger.FULL,
@@ -58,7 +58,8 @@ TRIGGER_OF_REFUSAL = {
 LOST = (ABNORMAL, "")
 
 # See connection.py.
-_QUEUED, _OVERDUE, _OWNED, _DONE, _FLOW = State.QUEUED, State.OVERDUE, State.OWNED, State.DONE, Action.FLOW
+_QUEUED, _OVERDUE, _OWNED, _DONE = ConnectionState
+_FLOW = Action.FLOW
 _NEXT, _LOST = Order.NEXT, Order.LOST
 
 

@@ -28,13 +28,21 @@ from interface_server.websocket.handshake import BadHandshake
 from interface_server.websocket.opening import Opening
 from interface_server.websocket.reader import FrameReader
 from interface_server.websocket.registry import WebSocketRegistry
-from interface_server.websocket.state import Action, Move, State, Trigger, application_move, push_move, transition
+from interface_server.websocket.state import (
+    Action,
+    Move,
+    WebSocketState,
+    WebSocketTrigger,
+    application_move,
+    push_move,
+    transition,
+)
 from interface_server.websocket.termination import Termination
 from interface_server.websocket.writer import MessageWriter
 
 PING_FRAME = frame(FIN | PING, b"")
 # The lookup of an Enum's member through its class is slow, and every message needs these.
-CONNECTING, DENYING, OPEN, CLOSING, DRAINING, CLOSED = State
+CONNECTING, DENYING, OPEN, CLOSING, DRAINING, CLOSED = WebSocketState
 SEND = Action.SEND
 
 logger = logging.getLogger("towpath.interface")
@@ -76,15 +84,15 @@ class WebSocketConnection:
         try:
             opening.check(scope)
         except BadHandshake as bad:
-            self._end(Trigger.REFUSED, Termination(bad.status, bad.why, bad.field))
+            self._end(WebSocketTrigger.REFUSED, Termination(bad.status, bad.why, bad.field))
             return
         if full:
-            self._end(Trigger.REFUSED, termination.FULL)
+            self._end(WebSocketTrigger.REFUSED, termination.FULL)
             return
         self._reader.hold(remaining_bytes)
         self.upstream = context.backend.open(self, Scope(scope), b"", False)
 
-    def _accept(self, state: State, event: Event) -> None:
+    def _accept(self, state: WebSocketState, event: Event) -> None:
         assert self._opening is not None
         try:
             deflate = self._opening.accept(event)
@@ -96,12 +104,12 @@ class WebSocketConnection:
         self._writer.start(deflate)
         self._reader.start(deflate)
 
-    def _deny(self, state: State, event: Event) -> None:
+    def _deny(self, state: WebSocketState, event: Event) -> None:
         assert self._opening is not None
         self._enter(state)
         try:
             if self._opening.deny(event):
-                self._end(Trigger.DENIED, termination.NOTHING_MORE)
+                self._end(WebSocketTrigger.DENIED, termination.NOTHING_MORE)
         except (InvalidResponse, KeyError, TypeError, ValueError) as error:
             self.fail_application(f"{error!r}")
 
@@ -138,7 +146,7 @@ class WebSocketConnection:
 
     def end(self, end_reason: EndReason) -> None:
         self.upstream = None
-        self._end(Trigger.ENDED, termination.ended_by_dispatcher(end_reason))
+        self._end(WebSocketTrigger.ENDED, termination.ended_by_dispatcher(end_reason))
 
     def resume(self) -> None:
         if self._reader.paused:
@@ -171,16 +179,16 @@ class WebSocketConnection:
         return self._writer.write_control(PING_FRAME)
 
     def on_hang_up(self) -> None:
-        self._end(Trigger.HUNG_UP, termination.HUNG_UP)
+        self._end(WebSocketTrigger.HUNG_UP, termination.HUNG_UP)
 
     def pong_overdue(self) -> None:
         # Neither side has closed: the client is most likely gone, so the application gets 1006.
         self._registry.context.counters["closed.ping_timeout"] += 1
         self._leave(ABNORMAL, termination.PING_TIMEOUT)
-        self._end(Trigger.PONG_OVERDUE, termination.PONG_TOO_LATE)
+        self._end(WebSocketTrigger.PONG_OVERDUE, termination.PONG_TOO_LATE)
 
     def close_received(self, payload: bytes) -> None:
-        state, action = transition(self._state, Trigger.CLOSE_RECEIVED)
+        state, action = transition(self._state, WebSocketTrigger.CLOSE_RECEIVED)
         if action is Action.ANSWER_CLOSE:
             answer, code, reason = parse_close(payload)
             self._stream.write(close_frame(answer))
@@ -190,22 +198,25 @@ class WebSocketConnection:
             self._hang_up(state)
 
     def protocol_failed(self, bad: BadFrame) -> None:
-        self._end(Trigger.BAD_FRAME, Termination(code=bad.code, reason=bad.reason))
+        self._end(WebSocketTrigger.BAD_FRAME, Termination(code=bad.code, reason=bad.reason))
 
     def fail_application(self, what: str) -> None:
         """End the connection because the application (or its worker) broke the rules; the client gets the best answer that is left."""
         logger.error("%s: %s", self.upstream.channel if self.upstream is not None else "?", what)
         self._registry.context.counters["closed.application_error"] += 1
         begun = self._opening is not None and self._opening.begun
-        self._end(Trigger.DENIAL_BROKEN if begun else Trigger.APPLICATION_FAILED, termination.APPLICATION_FAILED)
+        self._end(
+            WebSocketTrigger.DENIAL_BROKEN if begun else WebSocketTrigger.APPLICATION_FAILED,
+            termination.APPLICATION_FAILED,
+        )
 
     def too_slow(self) -> None:
-        self._end_slow("slow", Trigger.SLOW)
+        self._end_slow("slow", WebSocketTrigger.SLOW)
 
     def stalled(self) -> None:
-        self._end_slow("stalled", Trigger.STALLED)
+        self._end_slow("stalled", WebSocketTrigger.STALLED)
 
-    def _end_slow(self, why: str, trigger: Trigger) -> None:
+    def _end_slow(self, why: str, trigger: WebSocketTrigger) -> None:
         if self._state is OPEN:
             self._writer.close_as_slow(why)
         self._end(trigger, termination.TOO_SLOW)
@@ -213,21 +224,21 @@ class WebSocketConnection:
     # Deadlines, and the end of the process.
 
     def accept_overdue(self) -> None:
-        self._end(Trigger.ACCEPT_OVERDUE, termination.ACCEPT_TOO_LATE)
+        self._end(WebSocketTrigger.ACCEPT_OVERDUE, termination.ACCEPT_TOO_LATE)
 
     def close_overdue(self) -> None:
         """Hang up, since the client did not; but wait on for a slow client that still takes what was written."""
         context = self._registry.context
         if self._stream.get_write_buffer_size() == 0:  # the kernel still sends what it has
-            self._end(Trigger.CLOSE_OVERDUE, termination.NOTHING_MORE)
+            self._end(WebSocketTrigger.CLOSE_OVERDUE, termination.NOTHING_MORE)
         elif self._writer.closed_as_slow:
-            self._end(Trigger.SLOW_CLOSE_OVERDUE, termination.NOTHING_MORE)
+            self._end(WebSocketTrigger.SLOW_CLOSE_OVERDUE, termination.NOTHING_MORE)
         else:
             context.write_timeouts.watch(self._stream, context.now, self.stalled)
             self._registry.timeouts.closing.arm(self, self._registry.now())
 
     def evict(self) -> None:
-        self._end(Trigger.SHUTDOWN, termination.LEAVING)
+        self._end(WebSocketTrigger.SHUTDOWN, termination.LEAVING)
 
     # How the moves of the table are performed.
 
@@ -243,7 +254,7 @@ class WebSocketConnection:
         else:
             self._perform(move, termination.asked_for(event))
 
-    def _end(self, trigger: Trigger, how: Termination) -> None:
+    def _end(self, trigger: WebSocketTrigger, how: Termination) -> None:
         """Perform the move of a trigger that ends the connection, unless it comes too late."""
         self._perform(transition(self._state, trigger), how)
 
@@ -263,7 +274,7 @@ class WebSocketConnection:
         elif action is Action.ABORT:
             self._abort(state, how)
 
-    def _enter(self, state: State) -> None:
+    def _enter(self, state: WebSocketState) -> None:
         """Change the state. In the last three states the connection only waits for its end, for a bounded time."""
         self._state = state
         if state is OPEN or state is DENYING:
@@ -273,40 +284,40 @@ class WebSocketConnection:
             self._reader.stop_pings()
             self._registry.timeouts.closing_down(self, self._registry.now())
 
-    def _close(self, state: State, how: Termination) -> None:
+    def _close(self, state: WebSocketState, how: Termination) -> None:
         """Write a close frame. A client that does not answer it in time is cut off."""
         self._stream.write(close_frame(how.code, how.reason))
         self._enter(state)
         self._leave(how.code, how.reason)
         self._reader.resume()
 
-    def _fail(self, state: State, how: Termination) -> None:
+    def _fail(self, state: WebSocketState, how: Termination) -> None:
         """Write a close frame after a protocol error; nothing that follows can be parsed."""
         self._registry.context.counters[f"closed.websocket_{how.code}"] += 1
         self._stream.write(close_frame(how.code, how.reason))
         self._leave(how.code, how.reason)
         self._drain(state)
 
-    def _refuse(self, state: State, how: Termination) -> None:
+    def _refuse(self, state: WebSocketState, how: Termination) -> None:
         self._leave(how.application_code)
         opening, self._opening = self._opening, None
         assert opening is not None
         opening.refuse(how)
         self._drain(state)
 
-    def _drain(self, state: State) -> None:
+    def _drain(self, state: WebSocketState) -> None:
         """Close our direction, and wait until the client closes its own."""
         self._enter(state)
         self._stream.write_eof()
         self._reader.discard()
 
-    def _hang_up(self, state: State) -> None:
+    def _hang_up(self, state: WebSocketState) -> None:
         """Close the stream. After both close frames the server closes first: RFC 6455, section 7.1.1."""
         self._enter(state)
         self._reader.discard()
         self._stream.close()
 
-    def _abort(self, state: State, how: Termination) -> None:
+    def _abort(self, state: WebSocketState, how: Termination) -> None:
         """Abort without a close frame, so that the client can tell that something is missing."""
         if how.counter:
             self._registry.context.counters[f"aborted.{how.counter}"] += 1
@@ -340,7 +351,7 @@ class WebSocketConnection:
             self._reader.finish()
         if isinstance(reason.value, PeerTimedOut):
             self._registry.context.counters["aborted.peer_timed_out"] += 1
-        self._enter(transition(self._state, Trigger.LOST)[0])
+        self._enter(transition(self._state, WebSocketTrigger.LOST)[0])
         self._registry.remove(self, self._stream)
         self._leave(ABNORMAL)
         self._opening = None

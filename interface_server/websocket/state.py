@@ -20,7 +20,7 @@ from enum import Enum, auto
 from typing import Any
 
 
-class State(Enum):
+class WebSocketState(Enum):
     CONNECTING = auto()  #: the application has not answered the handshake
     DENYING = auto()  #: the application answers with an HTTP response of its own
     OPEN = auto()  #: messages flow both ways
@@ -32,7 +32,7 @@ class State(Enum):
     __hash__ = object.__hash__
 
 
-class Trigger(Enum):
+class WebSocketTrigger(Enum):
     """A trigger of a move, beside the application's events, which are triggers by their `type`."""
 
     REFUSED = auto()  #: the server refuses the handshake
@@ -73,102 +73,107 @@ class Action(Enum):
     PROTOCOL_ERROR = auto()  #: illegal here: the application failed
 
 
-Move = tuple[State, Action]
+Move = tuple[WebSocketState, Action]
+
+_S, _T = WebSocketState, WebSocketTrigger
 
 #: In these states whatever an application sends comes too late: it did not know yet that the socket is closing.
-_ENDING = frozenset((State.CLOSING, State.DRAINING, State.CLOSED))
+_ENDING = frozenset((_S.CLOSING, _S.DRAINING, _S.CLOSED))
 
 
-def _stays(state: State, *triggers: Trigger) -> dict[str | Trigger, Move]:
+def _stays(state: WebSocketState, *triggers: WebSocketTrigger) -> dict[str | WebSocketTrigger, Move]:
     """Moves for triggers that are too late in `state`: legal, and without effect."""
     return dict.fromkeys(triggers, (state, Action.IGNORE))
 
 
-def _over(state: State) -> dict[str | Trigger, Move]:
+def _over(state: WebSocketState) -> dict[str | WebSocketTrigger, Move]:
     """Moves of a state in which no message follows."""
     return {
-        Trigger.CLOSE_OVERDUE: (State.CLOSED, Action.HANG_UP),
-        Trigger.SLOW_CLOSE_OVERDUE: (State.CLOSED, Action.ABORT),
-        Trigger.STALLED: (State.CLOSED, Action.ABORT),
-        Trigger.LOST: (State.CLOSED, Action.IGNORE),
-        **_stays(state, Trigger.ACCEPT_OVERDUE, Trigger.ENDED, Trigger.SHUTDOWN, Trigger.PONG_OVERDUE, Trigger.SLOW),
+        _T.CLOSE_OVERDUE: (_S.CLOSED, Action.HANG_UP),
+        _T.SLOW_CLOSE_OVERDUE: (_S.CLOSED, Action.ABORT),
+        _T.STALLED: (_S.CLOSED, Action.ABORT),
+        _T.LOST: (_S.CLOSED, Action.IGNORE),
+        **_stays(state, _T.ACCEPT_OVERDUE, _T.ENDED, _T.SHUTDOWN, _T.PONG_OVERDUE, _T.SLOW),
     }
 
 
 #: Every move: the next state, and what to do. An event of an application that is missing is a PROTOCOL_ERROR, or TOO_LATE in a
-#: state of _ENDING; a Trigger that is missing cannot occur.
-MOVES: dict[State, dict[str | Trigger, Move]] = {
-    State.CONNECTING: {
-        "websocket.accept": (State.OPEN, Action.ACCEPT),
-        "websocket.close": (State.DRAINING, Action.REFUSE),
-        "websocket.http.response.start": (State.DENYING, Action.DENY),
-        Trigger.REFUSED: (State.DRAINING, Action.REFUSE),
-        Trigger.ACCEPT_OVERDUE: (State.DRAINING, Action.REFUSE),
-        Trigger.APPLICATION_FAILED: (State.DRAINING, Action.REFUSE),
-        Trigger.ENDED: (State.DRAINING, Action.REFUSE),
-        Trigger.SHUTDOWN: (State.DRAINING, Action.REFUSE),
-        Trigger.HUNG_UP: (State.CLOSED, Action.ABORT),
-        Trigger.STALLED: (State.CLOSED, Action.ABORT),
-        Trigger.LOST: (State.CLOSED, Action.IGNORE),
+#: state of _ENDING; a trigger that is missing cannot occur.
+MOVES: dict[WebSocketState, dict[str | WebSocketTrigger, Move]] = {
+    _S.CONNECTING: {
+        "websocket.accept": (_S.OPEN, Action.ACCEPT),
+        "websocket.close": (_S.DRAINING, Action.REFUSE),
+        "websocket.http.response.start": (_S.DENYING, Action.DENY),
+        _T.REFUSED: (_S.DRAINING, Action.REFUSE),
+        _T.ACCEPT_OVERDUE: (_S.DRAINING, Action.REFUSE),
+        _T.APPLICATION_FAILED: (_S.DRAINING, Action.REFUSE),
+        _T.ENDED: (_S.DRAINING, Action.REFUSE),
+        _T.SHUTDOWN: (_S.DRAINING, Action.REFUSE),
+        _T.HUNG_UP: (_S.CLOSED, Action.ABORT),
+        _T.STALLED: (_S.CLOSED, Action.ABORT),
+        _T.LOST: (_S.CLOSED, Action.IGNORE),
     },
-    State.DENYING: {
-        "websocket.http.response.body": (State.DENYING, Action.DENY),
-        Trigger.APPLICATION_FAILED: (State.DRAINING, Action.REFUSE),
+    _S.DENYING: {
+        "websocket.http.response.body": (_S.DENYING, Action.DENY),
+        _T.APPLICATION_FAILED: (_S.DRAINING, Action.REFUSE),
         # A response that breaks off must not look complete.
-        Trigger.DENIAL_BROKEN: (State.CLOSED, Action.ABORT),
-        Trigger.ENDED: (State.CLOSED, Action.ABORT),
-        Trigger.DENIED: (State.DRAINING, Action.DRAIN),
-        Trigger.HUNG_UP: (State.CLOSED, Action.ABORT),
-        Trigger.STALLED: (State.CLOSED, Action.ABORT),
-        Trigger.LOST: (State.CLOSED, Action.IGNORE),
-        **_stays(State.DENYING, Trigger.ACCEPT_OVERDUE, Trigger.SHUTDOWN),
+        _T.DENIAL_BROKEN: (_S.CLOSED, Action.ABORT),
+        _T.ENDED: (_S.CLOSED, Action.ABORT),
+        _T.DENIED: (_S.DRAINING, Action.DRAIN),
+        _T.HUNG_UP: (_S.CLOSED, Action.ABORT),
+        _T.STALLED: (_S.CLOSED, Action.ABORT),
+        _T.LOST: (_S.CLOSED, Action.IGNORE),
+        **_stays(_S.DENYING, _T.ACCEPT_OVERDUE, _T.SHUTDOWN),
     },
-    State.OPEN: {
-        "websocket.send": (State.OPEN, Action.SEND),
-        "websocket.close": (State.CLOSING, Action.CLOSE),
+    _S.OPEN: {
+        "websocket.send": (_S.OPEN, Action.SEND),
+        "websocket.close": (_S.CLOSING, Action.CLOSE),
         # The next owner of an open socket accepts it, since it cannot know that it is open.
-        "websocket.accept": (State.OPEN, Action.IGNORE),
-        Trigger.APPLICATION_FAILED: (State.CLOSING, Action.CLOSE),
-        Trigger.ENDED: (State.CLOSING, Action.CLOSE),
-        Trigger.SHUTDOWN: (State.CLOSING, Action.CLOSE),
-        Trigger.PONG_OVERDUE: (State.CLOSING, Action.CLOSE),
-        Trigger.SLOW: (State.CLOSING, Action.CLOSE),
-        Trigger.STALLED: (State.CLOSING, Action.CLOSE),
-        Trigger.CLOSE_RECEIVED: (State.CLOSED, Action.ANSWER_CLOSE),
-        Trigger.BAD_FRAME: (State.DRAINING, Action.FAIL),
-        Trigger.HUNG_UP: (State.CLOSED, Action.ABORT),
-        Trigger.LOST: (State.CLOSED, Action.IGNORE),
-        **_stays(State.OPEN, Trigger.ACCEPT_OVERDUE),
+        "websocket.accept": (_S.OPEN, Action.IGNORE),
+        _T.APPLICATION_FAILED: (_S.CLOSING, Action.CLOSE),
+        _T.ENDED: (_S.CLOSING, Action.CLOSE),
+        _T.SHUTDOWN: (_S.CLOSING, Action.CLOSE),
+        _T.PONG_OVERDUE: (_S.CLOSING, Action.CLOSE),
+        _T.SLOW: (_S.CLOSING, Action.CLOSE),
+        _T.STALLED: (_S.CLOSING, Action.CLOSE),
+        _T.CLOSE_RECEIVED: (_S.CLOSED, Action.ANSWER_CLOSE),
+        _T.BAD_FRAME: (_S.DRAINING, Action.FAIL),
+        _T.HUNG_UP: (_S.CLOSED, Action.ABORT),
+        _T.LOST: (_S.CLOSED, Action.IGNORE),
+        **_stays(_S.OPEN, _T.ACCEPT_OVERDUE),
     },
-    State.CLOSING: {
-        **_over(State.CLOSING),
-        Trigger.CLOSE_RECEIVED: (State.CLOSED, Action.HANG_UP),
-        Trigger.BAD_FRAME: (State.DRAINING, Action.DRAIN),
+    _S.CLOSING: {
+        **_over(_S.CLOSING),
+        _T.CLOSE_RECEIVED: (_S.CLOSED, Action.HANG_UP),
+        _T.BAD_FRAME: (_S.DRAINING, Action.DRAIN),
     },
-    State.DRAINING: _over(State.DRAINING),
+    _S.DRAINING: _over(_S.DRAINING),
     # A read is parsed to its end: frames may follow the one that closed the socket.
-    State.CLOSED: {**_over(State.CLOSED), **_stays(State.CLOSED, Trigger.CLOSE_RECEIVED, Trigger.BAD_FRAME)},
+    _S.CLOSED: {
+        **_over(_S.CLOSED),
+        **_stays(_S.CLOSED, _T.CLOSE_RECEIVED, _T.BAD_FRAME),
+    },
 }
 
 #: Events that third parties may send, and when. They know a channel's name, but not its state.
-PUSH_MOVES: dict[State, dict[str, Move]] = {
-    State.OPEN: {
-        "websocket.send": (State.OPEN, Action.SEND),
-        "websocket.close": (State.CLOSING, Action.CLOSE),
+PUSH_MOVES: dict[WebSocketState, dict[str, Move]] = {
+    _S.OPEN: {
+        "websocket.send": (_S.OPEN, Action.SEND),
+        "websocket.close": (_S.CLOSING, Action.CLOSE),
     },
 }
 
 
-def transition(state: State, trigger: Trigger) -> Move:
+def transition(state: WebSocketState, trigger: WebSocketTrigger) -> Move:
     """The move for `trigger` in `state`. Raises KeyError where it cannot occur."""
     return MOVES[state][trigger]
 
 
-def application_move(state: State, event_type: Any) -> Move:
+def application_move(state: WebSocketState, event_type: Any) -> Move:
     """The move for an event of the application in `state`."""
     return MOVES[state].get(event_type) or (state, Action.TOO_LATE if state in _ENDING else Action.PROTOCOL_ERROR)
 
 
-def push_move(state: State, event_type: Any) -> Move:
+def push_move(state: WebSocketState, event_type: Any) -> Move:
     """The move for an event of a third party in `state`: Action.TOO_LATE where it can only be dropped and counted."""
     return PUSH_MOVES.get(state, {}).get(event_type) or (state, Action.TOO_LATE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from channel_layer.protocol import packets
 from channel_layer.protocol.codec import batch_head, join_batch, pack, unpack_batch
 from channel_layer.settings import RedisSettings
-from interface_server.connections.transitions import State
+from interface_server.connections.transitions import ConnectionState
 from tests.support.both_dispatchers import interface, knock
 from tests.support.facts import until, until_async
 
@@ -22,10 +22,10 @@ async def test_who_is_adopted_late_is_asked_whether_anything_is_lost(redis_setti
         assert redis is not None
         await redis.execute("XADD", keys.inbox(GHOST), "*", "b", b"")
         assert await redis.execute("XDEL", keys.channel("http.request"), client.upstream.entry_id) == 1  # as if taken
-        await until(lambda: client.upstream.connection.state is State.OVERDUE, "its wait to be over")
+        await until(lambda: client.upstream.connection.state is ConnectionState.OVERDUE, "its wait to be over")
         adopted = pack(packets.adopted(client.upstream.connection.number, 1, 1000))
         await redis.execute("XADD", keys.inbox(server.node.name), "*", "b", join_batch(batch_head(GHOST), [adopted]))
-        await until(lambda: client.upstream.connection.state is State.OWNED, "to be adopted")
+        await until(lambda: client.upstream.connection.state is ConnectionState.OWNED, "to be adopted")
 
         async def asked() -> list[list[object]]:
             entries = await redis.execute("XRANGE", keys.inbox(GHOST), "-", "+")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from channel_layer.protocol.codec import unpack_batch
-from interface_server.connections.transitions import State
+from interface_server.connections.transitions import ConnectionState
 from tests.simulation.applications import Instance
 from tests.simulation.clients import Client
 from tests.simulation.sockets import Socket
@@ -123,7 +123,7 @@ def leaks(world: World) -> list[str]:
             if dispatcher._own is not None:
                 owners = dict.fromkeys(dispatcher._own._writers, 1)  # a way to a worker's own channel is a reason, too
             for upstream in dispatcher._connections.values():
-                if upstream.connection.state is State.OWNED:
+                if upstream.connection.state is ConnectionState.OWNED:
                     owners[upstream.connection.owner] = owners.get(upstream.connection.owner, 0) + 1
             waiting = (
                 dispatcher._timeouts._queued,

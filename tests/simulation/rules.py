@@ -25,7 +25,7 @@ from interface_server.connections import connection
 from interface_server.connections.acceptance import Acceptance
 from interface_server.connections.connection import Connection
 from interface_server.connections.pending_queue import PendingQueue
-from interface_server.connections.transitions import MOVES, Action, State, Trigger
+from interface_server.connections.transitions import MOVES, Action, ConnectionState, Trigger
 from interface_server.connections.upstream import UpstreamConnection
 from interface_server.groups import delivery_order
 from interface_server.groups.deliveries import Deliveries
@@ -65,11 +65,11 @@ _worker_data = DownstreamConnection.on_data
 
 
 def _is_from_any_sender(self: Connection, sender: str, epoch: int) -> bool:
-    return self.epoch == epoch and self.state is State.OWNED
+    return self.epoch == epoch and self.state is ConnectionState.OWNED
 
 
 def _is_of_any_epoch(self: Connection, sender: str, epoch: int) -> bool:
-    return self.owner == sender and self.state is State.OWNED
+    return self.owner == sender and self.state is ConnectionState.OWNED
 
 
 def _take_again(self: Adoption, key: Any, now: float) -> None:
@@ -110,7 +110,7 @@ def _queue_again_in_the_same_epoch(self: Connection) -> None:
 
 
 def _post_again_after_unknown(self: Connection, trigger: Trigger) -> Action:
-    if trigger is Trigger.UNKNOWN and self.state is State.QUEUED:
+    if trigger is Trigger.UNKNOWN and self.state is ConnectionState.QUEUED:
         self._next_epoch()
         return Action.OPEN_AGAIN
     return _transition(self, trigger)
@@ -140,7 +140,7 @@ def _nothing(*_: Any) -> None:
 
 
 def _opened_without_withdrawing(self: UpstreamConnection, epoch: int, outcome: Any) -> None:
-    if isinstance(outcome, Outcome) or self.connection.state is not State.DONE:
+    if isinstance(outcome, Outcome) or self.connection.state is not ConnectionState.DONE:
         _opened(self, epoch, outcome)
 
 
@@ -190,7 +190,7 @@ _worker_take = ChannelConsumer.on_entries
 
 
 def _credit_with_an_owner_alone(self: Connection) -> bool:
-    return self.state is State.OWNED and not self.waiting and self.outgoing.has_credit
+    return self.state is ConnectionState.OWNED and not self.waiting and self.outgoing.has_credit
 
 
 def _hand_off_and_forget(self: Connection, consumed: int, mid_message: bool) -> Action:
@@ -309,9 +309,9 @@ def _go_on_where_the_stream_ends(self: Inbox, era: str, was_made: int, last_id: 
     self._wake(BEYOND)
 
 
-_MOVES_WITHOUT_LATE_OUTCOMES = {**MOVES, State.OVERDUE: {
+_MOVES_WITHOUT_LATE_OUTCOMES = {**MOVES, ConnectionState.OVERDUE: {
     trigger: move
-    for trigger, move in MOVES[State.OVERDUE].items()
+    for trigger, move in MOVES[ConnectionState.OVERDUE].items()
     if trigger not in (Trigger.UNKNOWN, Trigger.UNAVAILABLE, Trigger.FULL)
 }}  # fmt: skip
 

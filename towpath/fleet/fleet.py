@@ -18,7 +18,7 @@ import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from towpath.fleet.slot import START_TIMEOUT_S, Slot, State
+from towpath.fleet.slot import START_TIMEOUT_S, Slot, SlotState
 from towpath.supervisord.process import Process
 
 LEAVE_TIMEOUT_S = 5.0  #: how long the next successor waits until the process before it has gone
@@ -59,7 +59,8 @@ class Fleet:
         self.count_min = count_min
         self.count_max = len(slots) if count_max is None else count_max
         self._slots = {
-            name: Slot(name, State.CURRENT if rank < count else State.IDLE, rank) for rank, name in enumerate(slots)
+            name: Slot(name, SlotState.CURRENT if rank < count else SlotState.IDLE, rank)
+            for rank, name in enumerate(slots)
         }
         self._ranks = itertools.count(len(slots))
         self._count = count
@@ -70,12 +71,12 @@ class Fleet:
     @property
     def busy(self) -> bool:
         """True if a change is under way, which ought to be polled often."""
-        return bool(self._all(State.STARTING) or self._old or self._jobs)
+        return bool(self._all(SlotState.STARTING) or self._old or self._jobs)
 
     @property
     def awaits_leases(self) -> bool:
         """True if the next poll has to know which processes are ready."""
-        return bool(self._all(State.STARTING))
+        return bool(self._all(SlotState.STARTING))
 
     @property
     def count(self) -> int:
@@ -89,41 +90,41 @@ class Fleet:
     @property
     def current(self) -> list[str]:
         """The slots that ought to be alive and to stay."""
-        return [slot.name for slot in self._all(State.CURRENT)]
+        return [slot.name for slot in self._all(SlotState.CURRENT)]
 
     def still_here(self, job: Job) -> bool:
         """True if a process of `job` has no successor yet. One that has may still be leaving."""
-        return not job.over and any(slot.state is not State.LEAVING for slot in job.to_leave)
+        return not job.over and any(slot.state is not SlotState.LEAVING for slot in job.to_leave)
 
     def waits_for_first_successor(self, job: Job) -> bool:
         """True if no process of `job` has a successor yet."""
-        return not job.over and all(slot.state is not State.LEAVING for slot in job.to_leave)
+        return not job.over and all(slot.state is not SlotState.LEAVING for slot in job.to_leave)
 
-    def _all(self, state: State) -> list[Slot]:
+    def _all(self, state: SlotState) -> list[Slot]:
         return sorted((slot for slot in self._slots.values() if slot.state is state), key=lambda slot: slot.rank)
 
     @property
     def _additional(self) -> list[Slot]:
         """The starting slots that replace no other."""
-        return [slot for slot in self._all(State.STARTING) if slot.instead_of is None]
+        return [slot for slot in self._all(SlotState.STARTING) if slot.instead_of is None]
 
     @property
     def _expected(self) -> int:
         """How many processes there will be if nothing more is started or stopped."""
-        return len(self._all(State.CURRENT)) + len(self._additional)
+        return len(self._all(SlotState.CURRENT)) + len(self._additional)
 
     # -- what is asked for
 
     def replace_all(self) -> Job:
         """Replace every process that is here now, also those that are just starting."""
-        here = [*self._all(State.CURRENT), *self._all(State.STARTING)]
+        here = [*self._all(SlotState.CURRENT), *self._all(SlotState.STARTING)]
         self._old += [slot for slot in here if slot not in self._old]
         return self._take(Job(to_leave=set(here)))
 
     def request_replacement(self, name: str, now: float) -> bool:
         """Replace one process at its own request. False if it is queued already, or if requests are ignored now."""
         slot = self._slots[name]
-        if slot.state is not State.CURRENT or slot in self._old or now < self._requests_ignored_until:
+        if slot.state is not SlotState.CURRENT or slot in self._old or now < self._requests_ignored_until:
             return False
         self._old.append(slot)
         return True
@@ -139,7 +140,7 @@ class Fleet:
 
     def _expendable(self) -> list[Slot]:
         """The slots to stop when scaling down: starting ones first, then those due for replacement, then the newest."""
-        current = self._all(State.CURRENT)
+        current = self._all(SlotState.CURRENT)
         old = [slot for slot in self._old if slot in current]
         staying = [slot for slot in current if slot not in old]
         return [*self._additional[::-1], *old[::-1], *staying[::-1]]
@@ -155,15 +156,15 @@ class Fleet:
         states = {name: process.state for name, process in processes.items()}
         lines = self._poll_starting(processes, ready, now)
         self._poll_leaving(states)
-        again = [slot.name for slot in self._all(State.STARTING) if states.get(slot.name) == "STOPPED"]
+        again = [slot.name for slot in self._all(SlotState.STARTING) if states.get(slot.name) == "STOPPED"]
         started = self._start_next(now)
         self._end_jobs()
-        to_stop = [slot.name for slot in self._all(State.LEAVING) if states.get(slot.name) in CAN_BE_STOPPED]
+        to_stop = [slot.name for slot in self._all(SlotState.LEAVING) if states.get(slot.name) in CAN_BE_STOPPED]
         return Commands(start=(*again, *started), stop=tuple(sorted(to_stop)), log=tuple(lines))
 
     def _poll_starting(self, processes: Mapping[str, Process], ready: frozenset[int], now: float) -> Iterable[str]:
         lines = []
-        for slot in self._all(State.STARTING):
+        for slot in self._all(SlotState.STARTING):
             process = processes.get(slot.name)
             if process is None:
                 continue
@@ -176,12 +177,12 @@ class Fleet:
     def _serves(self, slot: Slot, now: float) -> str:
         old = slot.instead_of
         if old is None:
-            slot.move(State.CURRENT, rank=next(self._ranks))
+            slot.move(SlotState.CURRENT, rank=next(self._ranks))
             return f"{slot.name} serves"
-        if old.state is not State.CURRENT:  # it was stopped meanwhile, so its successor is not needed
+        if old.state is not SlotState.CURRENT:  # it was stopped meanwhile, so its successor is not needed
             self._leave(slot)
             return f"{slot.name} is not needed any more"
-        slot.move(State.CURRENT, rank=old.rank)
+        slot.move(SlotState.CURRENT, rank=old.rank)
         self._leave(old, until=now + LEAVE_TIMEOUT_S)
         return f"{slot.name} serves, {old.name} leaves"
 
@@ -204,14 +205,14 @@ class Fleet:
                 job.fail(why)
 
     def _leave(self, slot: Slot, until: float = 0.0) -> None:
-        slot.move(State.LEAVING, until=until)
+        slot.move(SlotState.LEAVING, until=until)
         if slot in self._old:
             self._old.remove(slot)
 
     def _poll_leaving(self, states: Mapping[str, str]) -> None:
-        for slot in self._all(State.LEAVING):
+        for slot in self._all(SlotState.LEAVING):
             if states.get(slot.name) in GONE:
-                slot.move(State.IDLE)
+                slot.move(SlotState.IDLE)
                 for job in self._jobs:
                     job.to_leave.discard(slot)
 
@@ -219,17 +220,17 @@ class Fleet:
         """Start what is due in the first idle slots. Without an idle slot it is tried again at the next poll."""
         to_fill: list[Slot | None] = [None] * (self._count - self._expected)
         if self._may_replace(now):
-            to_fill += [slot for slot in self._old if slot.state is State.CURRENT][:1]
-        idle = [slot for slot in self._slots.values() if slot.state is State.IDLE]
+            to_fill += [slot for slot in self._old if slot.state is SlotState.CURRENT][:1]
+        idle = [slot for slot in self._slots.values() if slot.state is SlotState.IDLE]
         started = list(zip(idle, to_fill, strict=False))
         for slot, instead_of in started:
-            slot.move(State.STARTING, rank=next(self._ranks), until=now + START_TIMEOUT_S)
+            slot.move(SlotState.STARTING, rank=next(self._ranks), until=now + START_TIMEOUT_S)
             slot.instead_of, slot.pid = instead_of, 0
         return [slot.name for slot, _ in started]
 
     def _may_replace(self, now: float) -> bool:
         """True if no successor is starting, and the predecessor of the last one has gone or has had its time."""
-        starting, leaving = self._all(State.STARTING), self._all(State.LEAVING)
+        starting, leaving = self._all(SlotState.STARTING), self._all(SlotState.LEAVING)
         return all(slot.instead_of is None for slot in starting) and all(slot.until <= now for slot in leaving)
 
     def _end_jobs(self) -> None:

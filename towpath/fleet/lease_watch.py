@@ -28,7 +28,7 @@ class Verdict:
     log: tuple[str, ...] = ()
 
 
-class Stage(Enum):
+class LeaseStage(Enum):
     """The last step that was taken against one process without a lease."""
 
     UNREPORTED = auto()
@@ -38,9 +38,9 @@ class Stage(Enum):
 
 #: Every legal move.
 MOVES = {
-    Stage.UNREPORTED: (Stage.REPORTED, Stage.KILLED),
-    Stage.REPORTED: (Stage.KILLED,),
-    Stage.KILLED: (),
+    LeaseStage.UNREPORTED: (LeaseStage.REPORTED, LeaseStage.KILLED),
+    LeaseStage.REPORTED: (LeaseStage.KILLED,),
+    LeaseStage.KILLED: (),
 }
 
 
@@ -49,9 +49,9 @@ class LeaseAbsence:
     """The time in which one process has no lease."""
 
     since: float
-    stage: Stage = Stage.UNREPORTED
+    stage: LeaseStage = LeaseStage.UNREPORTED
 
-    def reach(self, stage: Stage) -> bool:
+    def reach(self, stage: LeaseStage) -> bool:
         """Take this step. False if it was taken before, or is behind one that was."""
         if stage not in MOVES[self.stage]:
             return False
@@ -85,7 +85,7 @@ class LeaseWatch:
                 self._absences.pop(pid, None)
             elif text := self._judge(name, pid, self.timeout_s if name in workers else 0.0, now):
                 log.append(text)
-                if self._absences[pid].stage is Stage.KILLED:
+                if self._absences[pid].stage is LeaseStage.KILLED:
                     kill.append(pid)
         return Verdict(tuple(kill), tuple(log))
 
@@ -97,7 +97,7 @@ class LeaseWatch:
     def _has_lease(self, name: str, pid: int) -> list[str]:
         self._were_ready.add(pid)
         absence = self._absences.pop(pid, None)
-        was_reported = absence is not None and absence.stage is not Stage.UNREPORTED
+        was_reported = absence is not None and absence.stage is not LeaseStage.UNREPORTED
         return [f"{name} has its lease again"] if was_reported else []
 
     def _judge(self, name: str, pid: int, timeout_s: float, now: float) -> str:
@@ -108,10 +108,10 @@ class LeaseWatch:
         absence = self._absences.setdefault(pid, LeaseAbsence(now))
         was_ready = pid in self._were_ready
         limit_s = timeout_s if was_ready else max(timeout_s, START_TIMEOUT_S)
-        if timeout_s and now - absence.since >= limit_s and absence.reach(Stage.KILLED):
+        if timeout_s and now - absence.since >= limit_s and absence.reach(LeaseStage.KILLED):
             what = "had no lease" if was_ready else "was not ready"
             return f"{name} {what} for {limit_s:g} s: killed, and started again (--worker-timeout)"
-        if was_ready and now - absence.since >= REPORTED_AFTER_S and absence.reach(Stage.REPORTED):
+        if was_ready and now - absence.since >= REPORTED_AFTER_S and absence.reach(LeaseStage.REPORTED):
             then = f"; it is killed after {timeout_s:g} s" if timeout_s else ""
             return f"{name} has no lease: it is frozen, or a call in C holds its interpreter{then}"
         return ""

@@ -13,7 +13,7 @@ from towpath.supervisord.process import Process
 START_TIMEOUT_S = 150.0  #: a process without a lease by then will never have one; a lifespan alone may take 60 s
 
 
-class State(Enum):
+class SlotState(Enum):
     """The state of a slot's process within its fleet, whatever supervisord calls its state."""
 
     IDLE = auto()  # there is no process; the next one to start may have the slot
@@ -24,10 +24,10 @@ class State(Enum):
 
 #: Every legal move.
 MOVES = {
-    State.IDLE: (State.STARTING,),
-    State.STARTING: (State.CURRENT, State.LEAVING),
-    State.CURRENT: (State.LEAVING,),
-    State.LEAVING: (State.IDLE,),
+    SlotState.IDLE: (SlotState.STARTING,),
+    SlotState.STARTING: (SlotState.CURRENT, SlotState.LEAVING),
+    SlotState.CURRENT: (SlotState.LEAVING,),
+    SlotState.LEAVING: (SlotState.IDLE,),
 }
 
 
@@ -36,13 +36,13 @@ class Slot:
     """One slot of a fleet."""
 
     name: str
-    state: State
+    state: SlotState
     rank: int  #: orders the starting and the current slots; a successor takes over its predecessor's
     until: float = 0.0  #: how long the others wait for it to be ready, or to have gone
     instead_of: Slot | None = None  #: the slot that it replaces; None: it is an additional one
     pid: int = 0  #: the last that was seen while it starts: supervisord may have tried again between two polls
 
-    def move(self, state: State, *, rank: int = 0, until: float = 0.0) -> None:
+    def move(self, state: SlotState, *, rank: int = 0, until: float = 0.0) -> None:
         """Change the state. Raises ValueError if the table has no such move."""
         if state not in MOVES[self.state]:
             raise ValueError(f"{self.name} is {self.state.name} and cannot become {state.name}")

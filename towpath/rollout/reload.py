@@ -22,7 +22,7 @@ from towpath.runtime.control_socket import Request
 from towpath.runtime.worker_environment import WorkerEnvironment
 
 
-class State(Enum):
+class ReloadState(Enum):
     """The step of a reload."""
 
     IDLE = auto()  # nothing
@@ -32,9 +32,9 @@ class State(Enum):
 
 #: Every legal move.
 MOVES = {
-    State.IDLE: (State.CHECKING, State.REPLACING),
-    State.CHECKING: (State.IDLE, State.REPLACING),
-    State.REPLACING: (State.IDLE,),
+    ReloadState.IDLE: (ReloadState.CHECKING, ReloadState.REPLACING),
+    ReloadState.CHECKING: (ReloadState.IDLE, ReloadState.REPLACING),
+    ReloadState.REPLACING: (ReloadState.IDLE,),
 }
 
 
@@ -73,7 +73,7 @@ class Reload:
         self._new_code = new_code
         self._environment = environment
         self._operations = operations
-        self._state = State.IDLE
+        self._state = ReloadState.IDLE
         self._check: ApplicationCheck | None = None  # while CHECKING
         self._job: Job | None = None  # while REPLACING
         self._slow = SlowLoadNotice(START_TIMEOUT_S)
@@ -84,20 +84,20 @@ class Reload:
     @property
     def is_checking(self) -> bool:
         """True while the application is loaded apart, which ought to be polled often."""
-        return self._state is State.CHECKING
+        return self._state is ReloadState.CHECKING
 
     def ask(self, request: Request | None = None) -> None:
         """Reload, or reload once more when the reload that is under way has ended."""
         self._is_due = True
         if request is not None:
             self._next.append(request)
-            if self._state is not State.IDLE:
+            if self._state is not ReloadState.IDLE:
                 request.report("a reload is under way; this one begins at its end")
         self.begin_if_due()
 
     def begin_if_due(self) -> None:
         """Begin the reload that was asked for, unless one is under way."""
-        if not self._is_due or self._state is not State.IDLE:
+        if not self._is_due or self._state is not ReloadState.IDLE:
             return
         self._is_due = False
         self._requests, self._next = self._next, []
@@ -110,7 +110,7 @@ class Reload:
 
     def poll_check(self) -> None:
         """Go on if the application has been loaded, or could not be."""
-        if self._state is not State.CHECKING or self._check is None:
+        if self._state is not ReloadState.CHECKING or self._check is None:
             return
         outcome = self._check.outcome()
         if outcome is None:
@@ -119,13 +119,13 @@ class Reload:
         variables, self._check = self._check.variables, None
         if outcome:
             self._refuse(outcome)
-            self._move(State.IDLE)
+            self._move(ReloadState.IDLE)
         else:
             self._replace_workers(variables)
 
     def poll_successors(self) -> None:
         """End the reload when every old worker has a successor. It may take half a minute to leave, which is not waited for."""
-        if self._state is not State.REPLACING or self._job is None:
+        if self._state is not ReloadState.REPLACING or self._job is None:
             return
         if not self._workers.still_here(self._job):
             self._end(self._job)
@@ -134,13 +134,13 @@ class Reload:
 
     def close(self, why: str) -> None:
         """End the check, and answer every request that nothing else will answer."""
-        checked = self._requests if self._state is State.CHECKING else []
+        checked = self._requests if self._state is ReloadState.CHECKING else []
         if self._check is not None:
             self._check.end()
         for request in [*checked, *self._next]:
             request.answer(1, why)
 
-    def _move(self, state: State) -> None:
+    def _move(self, state: ReloadState) -> None:
         """Change the state. Raises ValueError if the table has no such move."""
         if state not in MOVES[self._state]:
             raise ValueError(f"a reload is {self._state.name} and cannot become {state.name}")
@@ -151,7 +151,7 @@ class Reload:
             self._report_waiting(f"ignored until `serve` is restarted: {', '.join(new.ignored)}")
         if self._new_code.on_old_code_kept is None:
             self._check = ApplicationCheck(self._new_code.check_command, new.variables)
-            self._move(State.CHECKING)
+            self._move(ReloadState.CHECKING)
         else:
             self._replace_workers(new.variables)
 
@@ -160,17 +160,17 @@ class Reload:
             self._environment.renew(variables)
         except OSError as error:
             self._refuse(f"the new environment cannot be written: {error}")
-            if self._state is not State.IDLE:
-                self._move(State.IDLE)
+            if self._state is not ReloadState.IDLE:
+                self._move(ReloadState.IDLE)
             return
-        self._move(State.REPLACING)
+        self._move(ReloadState.REPLACING)
         self._job = self._workers.replace_all()
         self._slow = SlowLoadNotice(START_TIMEOUT_S)
         count = self._workers.count
         self._operations.add(self._requests, [self._job], f"{count} worker{'s' * (count != 1)} replaced")
 
     def _end(self, job: Job) -> None:
-        self._move(State.IDLE)
+        self._move(ReloadState.IDLE)
         self._job = None
         try:
             (self._environment.take_back if job.failure else self._environment.keep)()

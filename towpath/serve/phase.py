@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum, auto
 
 
-class Phase(Enum):
+class ServePhase(Enum):
     """How far a `serve` is."""
 
     REDIS = auto()  # the embedded server is starting, and nothing else
@@ -16,21 +16,21 @@ class Phase(Enum):
 
 #: Every legal move.
 MOVES = {
-    Phase.REDIS: (Phase.STARTING, Phase.STOPPING),
-    Phase.STARTING: (Phase.SERVING, Phase.STOPPING),
-    Phase.SERVING: (Phase.STOPPING,),
-    Phase.STOPPING: (),
+    ServePhase.REDIS: (ServePhase.STARTING, ServePhase.STOPPING),
+    ServePhase.STARTING: (ServePhase.SERVING, ServePhase.STOPPING),
+    ServePhase.SERVING: (ServePhase.STOPPING,),
+    ServePhase.STOPPING: (),
 }
 
 
-def next_phase(before: Phase, after: Phase) -> Phase:
+def next_phase(before: ServePhase, after: ServePhase) -> ServePhase:
     """`after`, if the table has that move. Raises ValueError otherwise."""
     if after not in MOVES[before]:
         raise ValueError(f"`serve` is {before.name} and cannot become {after.name}")
     return after
 
 
-class Trigger(Enum):
+class ServeTrigger(Enum):
     """An event that the parent handles, beside requests."""
 
     STOP = auto()

@@ -17,7 +17,7 @@ from towpath.system import standard_streams
 OUR_PREFIX = b"towpath: "
 
 
-class Stage(Enum):
+class OutputStage(Enum):
     """How far loading APP is."""
 
     WAITING = auto()  # no worker was started yet
@@ -28,10 +28,10 @@ class Stage(Enum):
 
 #: Every legal move.
 MOVES = {
-    Stage.WAITING: (Stage.LOADING,),
-    Stage.LOADING: (Stage.SLOW, Stage.LOADED),
-    Stage.SLOW: (Stage.LOADED,),
-    Stage.LOADED: (),
+    OutputStage.WAITING: (OutputStage.LOADING,),
+    OutputStage.LOADING: (OutputStage.SLOW, OutputStage.LOADED),
+    OutputStage.SLOW: (OutputStage.LOADED,),
+    OutputStage.LOADED: (),
 }
 
 
@@ -43,30 +43,30 @@ class StartupOutput:
         self._app = app
         self._pipes = pipes
         self._greet = greet
-        self._stage = Stage.WAITING
+        self._stage = OutputStage.WAITING
         self._slow_at = 0.0
         pipes.hold()
 
     @property
     def loaded(self) -> bool:
         """True if a worker has loaded APP."""
-        return self._stage is Stage.LOADED
+        return self._stage is OutputStage.LOADED
 
     def poll(self, loaded: bool) -> None:
         """Show what is due. Called now and then once workers are started. loaded: one of them has loaded APP."""
-        if self._stage is Stage.WAITING:
+        if self._stage is OutputStage.WAITING:
             self._slow_at = time.monotonic() + SILENT_S
-            self._enter(Stage.LOADING)
-        if loaded and self._stage is not Stage.LOADED:
-            self._enter(Stage.LOADED)
+            self._enter(OutputStage.LOADING)
+        if loaded and self._stage is not OutputStage.LOADED:
+            self._enter(OutputStage.LOADED)
             self._greet()
             self._pipes.release()
-        elif self._stage is Stage.LOADING and time.monotonic() > self._slow_at:
-            self._enter(Stage.SLOW)
+        elif self._stage is OutputStage.LOADING and time.monotonic() > self._slow_at:
+            self._enter(OutputStage.SLOW)
             standard_streams.write_line(f"still loading {self._app} …")
             self._pipes.release()
 
-    def _enter(self, stage: Stage) -> None:
+    def _enter(self, stage: OutputStage) -> None:
         """Raises ValueError where there is no such move."""
         if stage not in MOVES[self._stage]:
             raise ValueError(f"the output is {self._stage.name} and cannot become {stage.name}")

@@ -26,7 +26,7 @@ from towpath.runtime.control_socket import ControlSocket, Request
 from towpath.runtime.process_table import ProcessTable
 from towpath.runtime.worker_environment import WorkerEnvironment
 from towpath.serve import process_environment
-from towpath.serve.phase import Phase, Trigger, next_phase
+from towpath.serve.phase import ServePhase, ServeTrigger, next_phase
 from towpath.serve.process_health import ProcessHealth
 from towpath.serve.serve_log import log, shortened
 from towpath.serve.serve_settings import ServeContext
@@ -77,13 +77,13 @@ class Parent:
         self._health = ProcessHealth(self._processes, self._status, context.redis, worker_timeout_s)
         self._followers = Followers()
         self._rollout = self._make_rollout(environment)
-        self._triggers: queue.SimpleQueue[Trigger | Request] = queue.SimpleQueue()
-        self._held: list[Trigger | Request] = []  # triggers and requests that came too early
+        self._triggers: queue.SimpleQueue[ServeTrigger | Request] = queue.SimpleQueue()
+        self._held: list[ServeTrigger | Request] = []  # triggers and requests that came too early
         self._control = ControlSocket(context.folder.path, self._triggers.put)
         watched = context.settings.reload
         self._watch = ReloadWatch(watched, self._on_change) if watched is not None else None
         self._stop_requests = StopRequests(process_markers.is_supervised())
-        self._phase = Phase.REDIS
+        self._phase = ServePhase.REDIS
         self._refresh_at = time.monotonic() + REFRESH_INTERVAL_S
         self._counts: dict[str, int] = {}
         self._code = 0
@@ -137,14 +137,14 @@ class Parent:
         It would start that process again up to a second later, unless it gets a request.
         """
         self._start.hear(logged)
-        self._triggers.put(Trigger.POLL)
+        self._triggers.put(ServeTrigger.POLL)
 
     @property
     def _pause_s(self) -> float:
-        quiet = self._phase is Phase.SERVING and not self._rollout.busy
+        quiet = self._phase is ServePhase.SERVING and not self._rollout.busy
         return POLL_QUIET_S if quiet else POLL_BUSY_S
 
-    def _enter(self, phase: Phase) -> None:
+    def _enter(self, phase: ServePhase) -> None:
         """Change the phase. Raises ValueError if the table has no such move."""
         self._phase = next_phase(self._phase, phase)
 
@@ -155,32 +155,32 @@ class Parent:
             signal.signal(number, lambda number, _: self._on_stop_signal(number))
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             # A terminal that goes away means the end; from any other sender it means new workers, as in other servers.
-            meaning = Trigger.STOP if os.isatty(standard_streams.STANDARD_INPUT) else Trigger.RELOAD
+            meaning = ServeTrigger.STOP if os.isatty(standard_streams.STANDARD_INPUT) else ServeTrigger.RELOAD
             signal.signal(signal.SIGHUP, lambda *_: self._triggers.put(meaning))
 
     def _on_stop_signal(self, number: int) -> None:
         if number == signal.SIGINT and not self._output.loaded:
             self._code = INTERRUPTED
         meaning = self._stop_requests.hear(number, time.monotonic())
-        self._triggers.put(Trigger.STOP_AT_ONCE if meaning is Meaning.AT_ONCE else Trigger.STOP)
+        self._triggers.put(ServeTrigger.STOP_AT_ONCE if meaning is Meaning.AT_ONCE else ServeTrigger.STOP)
 
     def _on_change(self, paths: Sequence[str]) -> None:
         log(f"changed: {shortened(paths)}")
-        self._triggers.put(Trigger.CHANGED)
+        self._triggers.put(ServeTrigger.CHANGED)
 
-    def _handle(self, what: Trigger | Request) -> None:
-        if what is Trigger.STOP:
+    def _handle(self, what: ServeTrigger | Request) -> None:
+        if what is ServeTrigger.STOP:
             self._stop()
-        elif what is Trigger.STOP_AT_ONCE:
+        elif what is ServeTrigger.STOP_AT_ONCE:
             self._stop_now()
-        elif what is Trigger.POLL:
+        elif what is ServeTrigger.POLL:
             self._poll()
         elif isinstance(what, Request) and what.asked.get("do") == FOLLOW:
             self._followers.add(what)
-        elif what is Trigger.CHANGED:
+        elif what is ServeTrigger.CHANGED:
             self._followers.code_changed()
-            self._handle(Trigger.RELOAD)
-        elif self._phase is not Phase.SERVING:
+            self._handle(ServeTrigger.RELOAD)
+        elif self._phase is not ServePhase.SERVING:
             self._held.append(what)
         elif isinstance(what, Request):
             self._rollout.apply(what)
@@ -200,7 +200,7 @@ class Parent:
     # -- the end
 
     def _stop(self) -> None:
-        if self._phase is not Phase.STOPPING:
+        if self._phase is not ServePhase.STOPPING:
             log("stopping; once more to stop at once")
             self._end_supervisor()
         elif self._code == STARTUP_FAILURE:  # it has given up, and serves no client
@@ -212,7 +212,7 @@ class Parent:
 
     def _end_supervisor(self) -> None:
         """Stop supervisord: it asks all processes to leave, and leaves after the last."""
-        self._enter(Phase.STOPPING)
+        self._enter(ServePhase.STOPPING)
         with contextlib.suppress(OSError):  # the folder may have gone, or the disk be full
             self._folder.mark_stopping(self._context.plan.owns_socket)
         self._supervisord.terminate()
@@ -230,7 +230,7 @@ class Parent:
 
     def _ended(self) -> int:
         left = self._folder.children()
-        if self._phase is not Phase.STOPPING:
+        if self._phase is not ServePhase.STOPPING:
             log(f"the supervisor has died ({self._supervisord.returncode}); ending everything")
             self._code = 1
         processes.end_all(left, KILL_TIMEOUT_S)
@@ -243,7 +243,7 @@ class Parent:
             self._end_supervisor()
             return
         self.failure = failure
-        self._enter(Phase.STOPPING)  # no client is being served: nothing has to end properly
+        self._enter(ServePhase.STOPPING)  # no client is being served: nothing has to end properly
         self._supervisord.kill()  # first, or it would start the others again
         for process in self._folder.children():
             process.send(signal.SIGKILL)
@@ -251,16 +251,16 @@ class Parent:
     # -- polling
 
     def _poll(self) -> None:
-        if self._phase is not Phase.STOPPING:
+        if self._phase is not ServePhase.STOPPING:
             self._check_folder()
         seen = self._processes.processes()
         if seen is None:
             return
-        if self._phase is Phase.REDIS:
+        if self._phase is ServePhase.REDIS:
             self._poll_redis(seen)
-        elif self._phase is Phase.STARTING:
+        elif self._phase is ServePhase.STARTING:
             self._poll_start(seen)
-        elif self._phase is Phase.SERVING:
+        elif self._phase is ServePhase.SERVING:
             self._health.restart_lost(seen, self._rollout.wanted)
             self._health.kill_frozen(seen, self._fleets)
             self._rollout.poll(seen)
@@ -294,7 +294,7 @@ class Parent:
         elif outcome:
             for name in self._rollout.wanted:
                 self._processes.start(name)
-            self._enter(Phase.STARTING)
+            self._enter(ServePhase.STARTING)
 
     def _poll_start(self, seen: Mapping[str, Process]) -> None:
         ready = self._status.ready_pids()
@@ -302,7 +302,7 @@ class Parent:
         if isinstance(outcome, FailedStart):
             self._fail(outcome)
         elif outcome:
-            self._enter(Phase.SERVING)
+            self._enter(ServePhase.SERVING)
             log(f"ready after {self._start.passed_s:.1f} s")
             for what in self._held:
                 self._triggers.put(what)

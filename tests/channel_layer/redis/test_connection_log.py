@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from channel_layer.redis.connection_log import MOVES, ConnectionLog, ConnectionState
+from channel_layer.redis.connection_log import MOVES, ConnectionLog, LossState
 
 LOST, BACK = "lost the connection to Redis (inbox): closed by Redis", "connected to Redis again (inbox)"
 
@@ -50,9 +50,9 @@ def test_a_redis_that_stays_away_is_told_again_each_minute_with_the_latest_reaso
     assert caplog.messages[4:] == [BACK, LOST]
 
 
-@pytest.mark.parametrize("after", ConnectionState)
-@pytest.mark.parametrize("before", ConnectionState)
-def test_a_move_that_the_table_does_not_have_raises(before: ConnectionState, after: ConnectionState) -> None:
+@pytest.mark.parametrize("after", LossState)
+@pytest.mark.parametrize("before", LossState)
+def test_a_move_that_the_table_does_not_have_raises(before: LossState, after: LossState) -> None:
     """It would be a bug of ours, and is not to be seen as a missing or a needless line."""
     connection_log = ConnectionLog("inbox")
     connection_log._state = before
@@ -78,7 +78,7 @@ def test_each_loss_ends_with_the_new_connection(losses: tuple[str, ...]) -> None
     connection_log.expect_loss()
     for _ in range(2):
         connection_log.restored()
-    assert connection_log._state is ConnectionState.HERE
+    assert connection_log._state is LossState.HERE
 
 
 def test_a_loss_that_was_reported_is_reported_to_be_over_even_if_the_connection_is_ended_on_purpose_meanwhile(

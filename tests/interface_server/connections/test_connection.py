@@ -12,7 +12,7 @@ from channel_layer.protocol.packets import Packet
 from channel_layer.protocol.scope import Scope
 from interface_server.connections.acceptance import ResumePolicy
 from interface_server.connections.connection import Connection
-from interface_server.connections.transitions import AFTER_COMPLETE, MOVES, Action, State, Trigger
+from interface_server.connections.transitions import AFTER_COMPLETE, MOVES, Action, ConnectionState, Trigger
 
 GET = ({"type": "http", "method": "GET"}, b"", False)
 SOCKET = ({"type": "websocket"}, b"", False)
@@ -40,11 +40,11 @@ def event_of(packet: Packet | None) -> Event:
 
 def test_every_way_through_the_table_ends_in_done() -> None:
     """No connection hangs: from each state something that must happen (a wait over, a death, a client gone) leads to the end."""
-    for state in (State.QUEUED, State.OVERDUE, State.OWNED):
-        assert MOVES[state][Trigger.LEFT][0] is State.DONE
-    assert MOVES[State.QUEUED][Trigger.WAIT_OVER][0] is State.OVERDUE
-    assert MOVES[State.OVERDUE][Trigger.WAIT_OVER][0] is State.DONE
-    assert MOVES[State.OWNED][Trigger.OWNER_DIED][0] is State.DONE
+    for state in (ConnectionState.QUEUED, ConnectionState.OVERDUE, ConnectionState.OWNED):
+        assert MOVES[state][Trigger.LEFT][0] is ConnectionState.DONE
+    assert MOVES[ConnectionState.QUEUED][Trigger.WAIT_OVER][0] is ConnectionState.OVERDUE
+    assert MOVES[ConnectionState.OVERDUE][Trigger.WAIT_OVER][0] is ConnectionState.DONE
+    assert MOVES[ConnectionState.OWNED][Trigger.OWNER_DIED][0] is ConnectionState.DONE
 
 
 @pytest.mark.parametrize("trigger", Trigger)
@@ -53,14 +53,14 @@ def test_late_events_move_nothing(trigger: Trigger) -> None:
     done = connection()
     done.transition(Trigger.LEFT)
     assert done.transition(trigger) is Action.NOTHING
-    assert done.state is State.DONE
+    assert done.state is ConnectionState.DONE
 
 
 def test_an_outage_ends_what_runs_and_who_waits_has_a_wait_of_its_own() -> None:
     """P9. Whoever is queued is not asked: the table knows no such move for them."""
     held = owned(POST)
     assert held.transition(Trigger.OUTAGE) is Action.END_OUTAGE
-    assert held.state is State.DONE
+    assert held.state is ConnectionState.DONE
 
 
 def test_only_the_current_owner_in_the_current_epoch_is_obeyed() -> None:
@@ -85,20 +85,20 @@ def test_packets_count_from_one_and_what_was_seen_is_dropped() -> None:
     assert held.transition(Trigger.PACKETS_LOST) is Action.END_PACKETS_LOST
 
 
-@pytest.mark.parametrize("state", State)
-def test_the_short_way_of_a_complete_response_and_an_error_of_ours_are_in_the_table(state: State) -> None:
+@pytest.mark.parametrize("state", ConnectionState)
+def test_the_short_way_of_a_complete_response_and_an_error_of_ours_are_in_the_table(state: ConnectionState) -> None:
     """A connection whose table has no place for a trigger is aborted, whatever its state; `complete` takes no other way than the table."""
-    assert MOVES[state][Trigger.ABORTED][0] is State.DONE
-    assert MOVES[State.OWNED][Trigger.COMPLETE] == (AFTER_COMPLETE, Action.NOTHING)
+    assert MOVES[state][Trigger.ABORTED][0] is ConnectionState.DONE
+    assert MOVES[ConnectionState.OWNED][Trigger.COMPLETE] == (AFTER_COMPLETE, Action.NOTHING)
 
 
 def test_an_open_of_unknown_outcome_is_sent_again_only_where_a_second_start_harms_nobody() -> None:
     """P3. GET: next epoch, so that what answers the first is stale; POST: wait for an adoption that may come."""
     get, post = connection(GET), connection(POST)
     assert get.transition(Trigger.UNKNOWN) is Action.OPEN_AGAIN
-    assert (get.state, get.epoch) == (State.QUEUED, 2)
+    assert (get.state, get.epoch) == (ConnectionState.QUEUED, 2)
     assert post.transition(Trigger.UNKNOWN) is Action.AWAIT
-    assert (post.state, post.epoch) == (State.OVERDUE, 1)
+    assert (post.state, post.epoch) == (ConnectionState.OVERDUE, 1)
     assert post.transition(Trigger.WAIT_OVER) is Action.END_UNKNOWN
 
 
@@ -106,7 +106,7 @@ def test_what_nobody_has_taken_is_queued_again_whatever_its_method() -> None:
     """P3. Whoever says so has found it in the queue, and taken it out: it was not started. Who has waited long enough is told."""
     post = connection(POST)
     assert post.transition(Trigger.NOT_STARTED) is Action.OPEN_AGAIN
-    assert (post.state, post.epoch) == (State.QUEUED, 2)
+    assert (post.state, post.epoch) == (ConnectionState.QUEUED, 2)
     assert post.transition(Trigger.WAIT_OVER) is Action.WITHDRAW
     assert post.transition(Trigger.NOT_STARTED) is Action.END_LATE
 
@@ -116,7 +116,7 @@ def test_a_wait_that_is_over_withdraws_and_an_answer_that_was_on_its_way_still_c
     held = connection()
     assert held.transition(Trigger.WAIT_OVER) is Action.WITHDRAW
     assert held.adopt("worker.a", 100) is Action.FLOW
-    assert held.state is State.OWNED
+    assert held.state is ConnectionState.OWNED
     assert held.transition(Trigger.WITHDRAWN) is Action.NOTHING
 
 
@@ -161,7 +161,7 @@ def test_an_adoption_whose_window_is_no_number_moves_nothing(window: Any) -> Non
     held = connection(POST)
     with pytest.raises(TypeError):
         held.adopt("worker.odd", window)
-    assert held.state is State.QUEUED and held.owner is None
+    assert held.state is ConnectionState.QUEUED and held.owner is None
     assert held.adopt("worker.a", 100) is Action.FLOW
 
 
@@ -169,7 +169,7 @@ def test_a_refusal_that_comes_after_the_adoption_is_without_meaning() -> None:
     """Redis can answer `open` with an error although the entry was added: the adoption is then faster than the answer."""
     held = owned()
     assert held.transition(Trigger.UNAVAILABLE) is Action.NOTHING
-    assert held.state is State.OWNED
+    assert held.state is ConnectionState.OWNED
 
 
 # -- deaths and hand-off
@@ -187,7 +187,7 @@ def test_who_has_shown_nothing_to_its_client_is_opened_again_at_most_twice() -> 
     get, post = owned(GET), owned(POST)
     for epoch in (2, 3):
         assert get.owner_died(100.0) is Action.OPEN_AGAIN
-        assert (get.state, get.epoch) == (State.QUEUED, epoch)
+        assert (get.state, get.epoch) == (ConnectionState.QUEUED, epoch)
         get.adopt("worker.b", 100)
     assert get.owner_died(1000.0) is Action.END_DIED
     assert post.owner_died(100.0) is Action.END_DIED

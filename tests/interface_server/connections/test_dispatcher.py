@@ -7,7 +7,7 @@ import pytest
 from channel_layer.protocol import packets
 from channel_layer.settings import RedisSettings
 from interface_server.connections.interfaces import EndReason
-from interface_server.connections.transitions import State
+from interface_server.connections.transitions import ConnectionState
 from tests.support.both_dispatchers import MALFORMED_EITHER_WAY, RecordedHost, adopted, interface, knock, worker
 from tests.support.facts import until
 
@@ -81,7 +81,7 @@ async def test_an_illegal_move_is_logged_as_our_own_error_and_ends_its_connectio
         client = knock(server)
         await adopted(host)
         client.upstream.connection.owner = None  # no way through the table leads here
-        assert client.upstream.connection.state is State.OWNED
+        assert client.upstream.connection.state is ConnectionState.OWNED
         owner.node.post(server.node.name, (packets.REFUSED, client.upstream.connection.number, 1, 0))
         await until(lambda: client.end_reason is EndReason.PACKETS_LOST)
         assert server.counters["packets.malformed"] == 0

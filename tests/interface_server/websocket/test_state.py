@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from interface_server.websocket.state import MOVES, Action, State, Trigger, application_move, push_move, transition
+from interface_server.websocket.state import (
+    MOVES,
+    Action,
+    WebSocketState,
+    WebSocketTrigger,
+    application_move,
+    push_move,
+    transition,
+)
 
-CONNECTING, DENYING, OPEN, CLOSING, DRAINING, CLOSED = State
+CONNECTING, DENYING, OPEN, CLOSING, DRAINING, CLOSED = WebSocketState
 OVER = (CLOSING, DRAINING, CLOSED)
 
 #: The arrows of the picture in state.py.
@@ -28,53 +36,53 @@ NOT_DRAWN = {(CONNECTING, CLOSED), (DENYING, CLOSED)}
 #: What cannot occur, and so has no move.
 IMPOSSIBLE = {
     CONNECTING: {
-        Trigger.DENIAL_BROKEN,
-        Trigger.DENIED,
-        Trigger.CLOSE_RECEIVED,
-        Trigger.BAD_FRAME,
-        Trigger.PONG_OVERDUE,
-        Trigger.SLOW,
-        Trigger.CLOSE_OVERDUE,
-        Trigger.SLOW_CLOSE_OVERDUE,
+        WebSocketTrigger.DENIAL_BROKEN,
+        WebSocketTrigger.DENIED,
+        WebSocketTrigger.CLOSE_RECEIVED,
+        WebSocketTrigger.BAD_FRAME,
+        WebSocketTrigger.PONG_OVERDUE,
+        WebSocketTrigger.SLOW,
+        WebSocketTrigger.CLOSE_OVERDUE,
+        WebSocketTrigger.SLOW_CLOSE_OVERDUE,
     },
     DENYING: {
-        Trigger.REFUSED,
-        Trigger.CLOSE_RECEIVED,
-        Trigger.BAD_FRAME,
-        Trigger.PONG_OVERDUE,
-        Trigger.SLOW,
-        Trigger.CLOSE_OVERDUE,
-        Trigger.SLOW_CLOSE_OVERDUE,
+        WebSocketTrigger.REFUSED,
+        WebSocketTrigger.CLOSE_RECEIVED,
+        WebSocketTrigger.BAD_FRAME,
+        WebSocketTrigger.PONG_OVERDUE,
+        WebSocketTrigger.SLOW,
+        WebSocketTrigger.CLOSE_OVERDUE,
+        WebSocketTrigger.SLOW_CLOSE_OVERDUE,
     },
     OPEN: {
-        Trigger.REFUSED,
-        Trigger.DENIAL_BROKEN,
-        Trigger.DENIED,
-        Trigger.CLOSE_OVERDUE,
-        Trigger.SLOW_CLOSE_OVERDUE,
+        WebSocketTrigger.REFUSED,
+        WebSocketTrigger.DENIAL_BROKEN,
+        WebSocketTrigger.DENIED,
+        WebSocketTrigger.CLOSE_OVERDUE,
+        WebSocketTrigger.SLOW_CLOSE_OVERDUE,
     },
     CLOSING: {
-        Trigger.REFUSED,
-        Trigger.APPLICATION_FAILED,
-        Trigger.DENIAL_BROKEN,
-        Trigger.DENIED,
-        Trigger.HUNG_UP,
+        WebSocketTrigger.REFUSED,
+        WebSocketTrigger.APPLICATION_FAILED,
+        WebSocketTrigger.DENIAL_BROKEN,
+        WebSocketTrigger.DENIED,
+        WebSocketTrigger.HUNG_UP,
     },
     DRAINING: {
-        Trigger.REFUSED,
-        Trigger.APPLICATION_FAILED,
-        Trigger.DENIAL_BROKEN,
-        Trigger.DENIED,
-        Trigger.HUNG_UP,
-        Trigger.CLOSE_RECEIVED,
-        Trigger.BAD_FRAME,
+        WebSocketTrigger.REFUSED,
+        WebSocketTrigger.APPLICATION_FAILED,
+        WebSocketTrigger.DENIAL_BROKEN,
+        WebSocketTrigger.DENIED,
+        WebSocketTrigger.HUNG_UP,
+        WebSocketTrigger.CLOSE_RECEIVED,
+        WebSocketTrigger.BAD_FRAME,
     },
     CLOSED: {
-        Trigger.REFUSED,
-        Trigger.APPLICATION_FAILED,
-        Trigger.DENIAL_BROKEN,
-        Trigger.DENIED,
-        Trigger.HUNG_UP,
+        WebSocketTrigger.REFUSED,
+        WebSocketTrigger.APPLICATION_FAILED,
+        WebSocketTrigger.DENIAL_BROKEN,
+        WebSocketTrigger.DENIED,
+        WebSocketTrigger.HUNG_UP,
     },
 }
 
@@ -88,15 +96,15 @@ def test_each_event_of_an_application_has_a_meaning_in_each_state() -> None:
     for state in OVER:
         assert application_move(state, "websocket.send") == (state, Action.TOO_LATE)
         assert application_move(state, "no such event") == (state, Action.TOO_LATE)
-    for state in State:
+    for state in WebSocketState:
         expected = Action.SEND if state is OPEN else Action.TOO_LATE
         assert push_move(state, "websocket.send") == (state, expected)
         assert push_move(state, None) == (state, Action.TOO_LATE)
 
 
-@pytest.mark.parametrize("state", State)
-def test_each_trigger_has_a_move_where_it_can_occur(state: State) -> None:
-    for trigger in Trigger:
+@pytest.mark.parametrize("state", WebSocketState)
+def test_each_trigger_has_a_move_where_it_can_occur(state: WebSocketState) -> None:
+    for trigger in WebSocketTrigger:
         if trigger in IMPOSSIBLE[state]:
             with pytest.raises(KeyError):
                 transition(state, trigger)
@@ -109,16 +117,16 @@ def test_the_picture_shows_every_move_between_two_states_and_no_other() -> None:
     assert moves == PICTURE | NOT_DRAWN
     for state, following in NOT_DRAWN:
         triggers = {trigger for trigger, move in MOVES[state].items() if move[0] is following}
-        assert all(MOVES[state][each][1] is Action.ABORT or each is Trigger.LOST for each in triggers)
+        assert all(MOVES[state][each][1] is Action.ABORT or each is WebSocketTrigger.LOST for each in triggers)
 
 
-@pytest.mark.parametrize("state", State)
-def test_a_stream_that_is_lost_closes_every_state(state: State) -> None:
-    assert transition(state, Trigger.LOST) == (CLOSED, Action.IGNORE)
+@pytest.mark.parametrize("state", WebSocketState)
+def test_a_stream_that_is_lost_closes_every_state(state: WebSocketState) -> None:
+    assert transition(state, WebSocketTrigger.LOST) == (CLOSED, Action.IGNORE)
 
 
 @pytest.mark.parametrize("state", OVER)
-def test_nothing_that_comes_late_opens_a_socket_again_or_writes_to_it(state: State) -> None:
+def test_nothing_that_comes_late_opens_a_socket_again_or_writes_to_it(state: WebSocketState) -> None:
     """P12. Our last byte is written."""
     last = {Action.IGNORE, Action.TOO_LATE, Action.DRAIN, Action.HANG_UP, Action.ABORT}
     for following, action in MOVES[state].values():

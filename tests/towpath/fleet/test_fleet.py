@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from towpath.fleet.fleet import LEAVE_TIMEOUT_S, REQUESTS_IGNORED_S, Commands, Fleet, Job
-from towpath.fleet.slot import START_TIMEOUT_S, Slot, State
+from towpath.fleet.slot import START_TIMEOUT_S, Slot, SlotState
 from towpath.supervisord.process import Process
 
 SLOTS = [f"worker-{number}" for number in range(6)]
@@ -334,10 +334,10 @@ def test_who_ends_while_it_starts_is_not_tried_again(again: Process, how: str) -
 
 def test_a_slot_moves_only_where_the_table_allows_it() -> None:
     """A process that has not started cannot serve, and one that was asked to leave does not come back without having gone."""
-    slot = Slot("worker-0", State.LEAVING, 0)
-    for state in (State.CURRENT, State.STARTING):
+    slot = Slot("worker-0", SlotState.LEAVING, 0)
+    for state in (SlotState.CURRENT, SlotState.STARTING):
         with pytest.raises(ValueError, match="worker-0 is LEAVING"):
             slot.move(state)
-    slot.move(State.IDLE)
+    slot.move(SlotState.IDLE)
     with pytest.raises(ValueError, match="worker-0 is IDLE"):
-        slot.move(State.CURRENT)
+        slot.move(SlotState.CURRENT)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from towpath.fleet.lease_watch import MOVES, REPORTED_AFTER_S, LeaseAbsence, LeaseWatch, Stage, Verdict
+from towpath.fleet.lease_watch import MOVES, REPORTED_AFTER_S, LeaseAbsence, LeaseStage, LeaseWatch, Verdict
 from towpath.fleet.slot import START_TIMEOUT_S
 
 INTERFACE, OTHER, WORKER = 1, 2, 3
@@ -83,9 +83,9 @@ def test_without_a_timeout_it_is_told_and_stays() -> None:
     assert serve.said == ["worker-0 has no lease: it is frozen, or a call in C holds its interpreter"]
 
 
-@pytest.mark.parametrize("after", Stage)
-@pytest.mark.parametrize("before", Stage)
-def test_each_step_is_taken_once_and_none_after_a_later_one(before: Stage, after: Stage) -> None:
+@pytest.mark.parametrize("after", LeaseStage)
+@pytest.mark.parametrize("before", LeaseStage)
+def test_each_step_is_taken_once_and_none_after_a_later_one(before: LeaseStage, after: LeaseStage) -> None:
     """A process that was killed is neither killed again nor reported."""
     absence = LeaseAbsence(0.0, before)
     assert absence.reach(after) is (after in MOVES[before])

@@ -6,16 +6,16 @@ from itertools import product
 
 import pytest
 
-from towpath.fleet.slot import MOVES, Slot, State
+from towpath.fleet.slot import MOVES, Slot, SlotState
 from towpath.supervisord.process import Process
 
 
 def starting(until: float = 150.0) -> Slot:
-    return Slot("worker-1", State.STARTING, 0, until=until)
+    return Slot("worker-1", SlotState.STARTING, 0, until=until)
 
 
-@pytest.mark.parametrize(("before", "after"), list(product(State, State)), ids=lambda state: state.name)
-def test_a_slot_makes_the_moves_of_the_table_and_no_other(before: State, after: State) -> None:
+@pytest.mark.parametrize(("before", "after"), list(product(SlotState, SlotState)), ids=lambda state: state.name)
+def test_a_slot_makes_the_moves_of_the_table_and_no_other(before: SlotState, after: SlotState) -> None:
     slot = Slot("worker-1", before, 0)
     if after in MOVES[before]:
         slot.move(after, rank=3, until=7.0)
@@ -28,10 +28,10 @@ def test_a_slot_makes_the_moves_of_the_table_and_no_other(before: State, after: 
 
 def test_every_slot_comes_back_to_where_another_process_may_start() -> None:
     """Without an idle slot there is no next reload."""
-    reached = {State.IDLE}
-    while more := {state for state in State if set(MOVES[state]) & reached} - reached:
+    reached = {SlotState.IDLE}
+    while more := {state for state in SlotState if set(MOVES[state]) & reached} - reached:
         reached |= more
-    assert reached == set(State)
+    assert reached == set(SlotState)
 
 
 def test_a_process_that_starts_in_time_has_no_failure() -> None:

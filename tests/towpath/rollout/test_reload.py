@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 
 from tests.towpath.rollout.asking import SLOTS, Asking, Client
-from towpath.rollout.reload import MOVES, State
+from towpath.rollout.reload import MOVES, ReloadState
 
 BROKEN = (sys.executable, "-c", "print('towpath: no such module'); raise SystemExit(3)")
 
 
-@pytest.mark.parametrize("after", State)
-@pytest.mark.parametrize("before", State)
-def test_a_reload_moves_by_its_table_alone(asking: Asking, before: State, after: State) -> None:
+@pytest.mark.parametrize("after", ReloadState)
+@pytest.mark.parametrize("before", ReloadState)
+def test_a_reload_moves_by_its_table_alone(asking: Asking, before: ReloadState, after: ReloadState) -> None:
     """Any other move would be a bug of ours, and is an error at once."""
     reload = asking(BROKEN).reload
     reload._state = before

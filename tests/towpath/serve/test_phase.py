@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from towpath.serve.phase import MOVES, Phase, next_phase
+from towpath.serve.phase import MOVES, ServePhase, next_phase
 
 
-@pytest.mark.parametrize("after", Phase)
-@pytest.mark.parametrize("before", Phase)
-def test_a_serve_moves_by_its_table_alone(before: Phase, after: Phase) -> None:
+@pytest.mark.parametrize("after", ServePhase)
+@pytest.mark.parametrize("before", ServePhase)
+def test_a_serve_moves_by_its_table_alone(before: ServePhase, after: ServePhase) -> None:
     """Any other move would be a bug of ours, and is an error at once."""
     if after in MOVES[before]:
         assert next_phase(before, after) is after
@@ -20,7 +20,9 @@ def test_a_serve_moves_by_its_table_alone(before: Phase, after: Phase) -> None:
 
 def test_a_serve_can_be_stopped_in_every_phase_and_begins_none_again() -> None:
     """A person may press Ctrl-C at any moment, and nothing starts processes once all of them are to leave."""
-    assert {phase for phase, following in MOVES.items() if Phase.STOPPING not in following} == {Phase.STOPPING}
-    order = list(Phase)
+    assert {phase for phase, following in MOVES.items() if ServePhase.STOPPING not in following} == {
+        ServePhase.STOPPING
+    }
+    order = list(ServePhase)
     assert all(order.index(after) > order.index(before) for before, following in MOVES.items() for after in following)
-    assert MOVES[Phase.STOPPING] == ()
+    assert MOVES[ServePhase.STOPPING] == ()
