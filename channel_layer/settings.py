@@ -7,7 +7,7 @@ from dataclasses import dataclass
 MEBIBYTE = 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RedisSettings:
     """Where Redis is, and what this process may use of it."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from channel_layer.settings import MEBIBYTE, RedisSettings
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InterfaceSettings:
     """Settings of one interface server. The comment of a limit states the outcome beyond it; each is counted."""
 

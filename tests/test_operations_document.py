@@ -133,10 +133,11 @@ def test_every_status_that_towpath_answers_with_is_listed_and_no_other() -> None
     answers = {reason.status for reason in EndReason}
     for path in sorted((ROOT / "interface_server").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if isinstance(node, ast.Call) and node.args:
+            if isinstance(node, ast.Call):
                 answers.update(
                     each.value
-                    for each in ast.walk(node.args[0])
+                    for given in (*node.args[:1], *(each.value for each in node.keywords if each.arg == "status"))
+                    for each in ast.walk(given)
                     if isinstance(each, ast.Constant) and type(each.value) is int and each.value in STATUSES
                 )
     assert sorted(map(int, re.findall(r"^\| ([45]\d\d) \| ", TEXT, re.MULTILINE))) == sorted(answers)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from channel_layer.settings import RedisSettings
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSettings:
     """The settings of one worker."""
 

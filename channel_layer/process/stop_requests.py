@@ -11,7 +11,7 @@ No I/O: the caller passes `now` (monotonic seconds).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum, auto
 
 SIGHUP, SIGINT, SIGTERM = 1, 2, 15  #: on every system
@@ -31,8 +31,8 @@ class StopRequests:
     """The stop signals of one process. supervised: a supervisor stops it by SIGTERM."""
 
     supervised: bool = False
-    _first: int = 0
-    _first_at: float = 0.0
+    _first: int = field(default=0, init=False)
+    _first_at: float = field(default=0.0, init=False)
 
     def hear(self, number: int, now: float) -> Meaning:
         """Classify a SIGTERM, SIGINT or SIGHUP that has arrived."""

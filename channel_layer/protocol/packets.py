@@ -118,6 +118,8 @@ def open_(
 ) -> Packet:
     """interface → shared channel. `window`: bytes the interface server takes; `expects`: the client waits for 100.
 
+    Ten arguments, by position: they are the packet's fields in their order on the wire, as for every packet here.
+
     scope: its pieces, see scope.py.
 
     resume: for a WebSocket that is open already, what its next instance finds at `scope["extensions"]["towpath.resume"]`.

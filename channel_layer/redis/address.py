@@ -47,7 +47,7 @@ class Credentials:
         return ("AUTH", self.username, self.password) if self.username else ("AUTH", self.password)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RedisAddress:
     """One server, or the Sentinels that know it. Made by `parse`."""
 

@@ -23,7 +23,7 @@ from interface_server.transport.slow_consumers import SlowConsumers
 from interface_server.transport.write_timeout import WriteTimeouts
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, kw_only=True)
 class ServerContext:
     """Made by `ServerContext.of`; `start` and `stop` belong to the owner of the process."""
 

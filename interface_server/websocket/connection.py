@@ -84,7 +84,7 @@ class WebSocketConnection:
         try:
             opening.check(scope)
         except BadHandshake as bad:
-            self._end(WebSocketTrigger.REFUSED, Termination(bad.status, bad.why, bad.field))
+            self._end(WebSocketTrigger.REFUSED, Termination(status=bad.status, why=bad.why, field_line=bad.field))
             return
         if full:
             self._end(WebSocketTrigger.REFUSED, termination.FULL)

@@ -23,7 +23,7 @@ RETRY_AFTER = b"retry-after: 1\r\n"
 PING_TIMEOUT = "ping timeout"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Termination:
     """One way to end. `why` and `reason` are short texts for people."""
 
@@ -36,17 +36,17 @@ class Termination:
     counter: str = ""  #: `aborted.<counter>` counts streams that are aborted in this way
 
 
-FULL = Termination(503, why="too many connections", field_line=RETRY_AFTER)
-ACCEPT_TOO_LATE = Termination(504, why="the application did not answer the handshake in time")
+FULL = Termination(status=503, why="too many connections", field_line=RETRY_AFTER)
+ACCEPT_TOO_LATE = Termination(status=504, why="the application did not answer the handshake in time")
 LEAVING = Termination(
-    503,
+    status=503,
     why="the server is stopping",
     field_line=RETRY_AFTER,
     code=SERVICE_RESTART,
     reason="the server is stopping",
 )
 APPLICATION_FAILED = Termination(
-    500,
+    status=500,
     why="the application failed",
     code=INTERNAL_ERROR,
     reason="the application failed",
@@ -62,7 +62,7 @@ HUNG_UP = Termination(counter="hung_up")
 def asked_for(event: Event) -> Termination:
     """The end that a `websocket.close` asks for, of the application or of a third party."""
     return Termination(
-        403,
+        status=403,
         why="the application refused the WebSocket",
         code=sendable_code(event.get("code")),
         reason=str(event.get("reason") or ""),
@@ -72,7 +72,7 @@ def asked_for(event: Event) -> Termination:
 def ended_by_dispatcher(end_reason: EndReason) -> Termination:
     """The end that the dispatcher decided. FINISHED is a normal close, which needs no reason."""
     return Termination(
-        end_reason.status,
+        status=end_reason.status,
         why=end_reason.why,
         field_line=RETRY_AFTER if end_reason.status == 503 else b"",
         code=end_reason.close_code,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -33,6 +34,53 @@ def too_many_arguments(constructor: ast.FunctionDef, lines: list[str]) -> str:
     if positional + len(arguments.kwonlyargs) > ARGUMENTS_MAX and not any("# " in line for line in head):
         return f"{positional + len(arguments.kwonlyargs)} arguments and no comment why"
     return ""
+
+
+def is_data(cls: ast.ClassDef) -> bool:
+    """True if a class gets its constructor from its fields: a dataclass or a named tuple."""
+    made = (*cls.decorator_list, *cls.bases)
+    return any(re.match(r"(dataclasses\.)?dataclass\b|(typing\.)?NamedTuple$", ast.unparse(node)) for node in made)
+
+
+def takes_by_keyword_only(cls: ast.ClassDef) -> bool:
+    return any("kw_only=True" in ast.unparse(decorator) for decorator in cls.decorator_list)
+
+
+def positional_fields(cls: ast.ClassDef) -> list[str]:
+    """The fields that the constructor of such a class takes by position."""
+    found: list[str] = []
+    for node in cls.body if is_data(cls) and not takes_by_keyword_only(cls) else ():
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            annotation, value = ast.unparse(node.annotation), ast.unparse(node.value) if node.value else ""
+            if annotation.endswith("KW_ONLY"):
+                break
+            if "ClassVar[" not in annotation and "init=False" not in value and "kw_only=True" not in value:
+                found.append(node.target.id)
+    return found
+
+
+def private_arguments(cls: ast.ClassDef) -> list[str]:
+    """The private fields that the constructor of a dataclass takes, by position or by keyword."""
+    return [
+        node.target.id
+        for node in cls.body
+        if is_data(cls)
+        and isinstance(node, ast.AnnAssign)
+        and isinstance(node.target, ast.Name)
+        and re.match(r"_[^_]|__", node.target.id)
+        and "ClassVar[" not in ast.unparse(node.annotation)
+        and not (node.value is not None and "init=False" in ast.unparse(node.value))
+    ]
+
+
+def long_data() -> set[str]:
+    """Dataclasses and named tuples that take too many fields by position."""
+    return {
+        f"{name_of(path)}: {cls.name} takes {len(names)} fields by position"
+        for path in modules()
+        for cls in classes_of(path)
+        if len(names := positional_fields(cls)) > ARGUMENTS_MAX
+    }
 
 
 def long_constructors() -> set[str]:
@@ -174,6 +222,22 @@ def test_a_constructor_takes_few_arguments() -> None:
     assert not long_constructors(), "let values that travel together be one frozen object, or comment why not"
 
 
+def test_a_class_of_data_takes_few_fields_by_position() -> None:
+    """Dataclasses and named tuples: five at most, the others by keyword. None on the path of a request has more."""
+    assert not long_data(), "make the class, or the fields behind the fifth, keyword-only (`kw_only=True`, `KW_ONLY`)"
+
+
+def test_a_private_field_is_no_argument() -> None:
+    """The state of an object is not handed to its constructor: `field(init=False)`."""
+    found = {
+        f"{name_of(path)}: {cls.name} takes {n}"
+        for path in modules()
+        for cls in classes_of(path)
+        for n in private_arguments(cls)
+    }
+    assert not found
+
+
 def test_no_class_is_longer_than_can_be_read_at_once() -> None:
     """Also not one that is cut into mixins and bases in several files."""
     assert not large_classes(), "let a part of it be an object of its own"
@@ -192,6 +256,21 @@ def test_what_is_against_these_rules_is_found() -> None:
     assert constructor is not None
     assert too_many_arguments(constructor, ["class A:", "    def __init__(…):", "        pass"])
     assert not too_many_arguments(constructor, ["class A:", "    def __init__(…):  # why", "        pass"])
+    fields = "".join(f"    {name}: int\n" for name in "abcdef")
+    for text, count in (
+        (f"@dataclass(slots=True)\nclass A:\n{fields}    _g: int = field(default=0, init=False)\n", 6),
+        (f"class A(NamedTuple):\n{fields}", 6),
+        (f"@dataclass(kw_only=True)\nclass A:\n{fields}", 0),
+        (f"@dataclass\nclass A:\n    a: ClassVar[int] = 1\n    b: int\n    _: KW_ONLY\n{fields}", 1),
+        (f"class A:\n{fields}", 0),
+    ):
+        cls = ast.parse(text).body[0]
+        assert isinstance(cls, ast.ClassDef)
+        assert len(positional_fields(cls)) == count
+        assert not private_arguments(cls)
+    cls = ast.parse("@dataclass\nclass A:\n    _a: int = 0\n").body[0]
+    assert isinstance(cls, ast.ClassDef)
+    assert private_arguments(cls) == ["_a"]
     source = (
         "def f():\n    a.b = f\n    self.c = f\n    self.d.on_end = x\n    self.e.count = 1\n    a.g = lambda: None\n"
     )

@@ -8,7 +8,7 @@ Defaults are defined with the settings, and nowhere else.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any
 
 import click
@@ -60,6 +60,7 @@ class Row:
     help: str
     fills: tuple[str, ...] = ()
     type: Any = None
+    _: KW_ONLY
     more: dict[str, Any] = field(default_factory=dict)
     also_env: tuple[str, ...] = ()
     #: The meaning for commands that search for a running `serve`, if it is another one there.
@@ -134,16 +135,16 @@ ROWS: tuple[Row, ...] = (
     ),
     Row("--backlog", FOR_INTERFACE, "Connections that may wait to be accepted.", ("interface.backlog",), Whole(1, 65535)),
     # Processes, and the Redis that joins them.
-    Row("--interfaces", ONLY_SERVE, "Number of interface servers.", (), Whole(1, 256), {"default": 1}),
+    Row("--interfaces", ONLY_SERVE, "Number of interface servers.", (), Whole(1, 256), more={"default": 1}),
     Row(
         "--workers", ONLY_SERVE, "Number of workers.  [also: WEB_CONCURRENCY]", (), Whole(1, 1024),
-        {"default": 1}, ("WEB_CONCURRENCY",),
+        more={"default": 1}, also_env=("WEB_CONCURRENCY",),
     ),
     Row("--interfaces-max", ONLY_SERVE, "How many `scale` may ask for; 4 times --interfaces if not given.", (), Whole(1, 1024)),
     Row("--workers-max", ONLY_SERVE, "How many `scale` may ask for; 4 times --workers if not given.", (), Whole(1, 4096)),
     Row(
         "--redis", PROCESSES | {STATUS}, "URL of Redis or Valkey. `serve` starts one of its own without it.",
-        ("redis.url",), REDIS_URL, {"default": None}, elsewhere="Look here, for processes that run without a `serve`.",
+        ("redis.url",), REDIS_URL, more={"default": None}, elsewhere="Look here, for processes that run without a `serve`.",
     ),
     Row(
         "--redis-wait", PROCESSES, "Seconds to wait at the start for a Redis that is not there yet.",
@@ -215,7 +216,7 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         "--env-file", PROCESSES, "Set environment variables from this file first.", (),
-        click.Path(exists=True, dir_okay=False), ENV_FILE,
+        click.Path(exists=True, dir_okay=False), more=ENV_FILE,
     ),
     # The view that the application has of its clients; the headers and log lines of the interface server.
     Row(
@@ -234,7 +235,7 @@ ROWS: tuple[Row, ...] = (
     Row("--date-header/--no-date-header", FOR_INTERFACE, "Send the date.", ("interface.date_header",)),
     Row(
         "--header", FOR_INTERFACE, "Add NAME:VALUE to every response (may be repeated).",
-        ("interface.headers",), Header(), MANY,
+        ("interface.headers",), Header(), more=MANY,
     ),
     Row(
         "--health-path", FOR_INTERFACE, "Health checks, answered without a worker, with /live and /ready below it; `off`: none.",
@@ -341,7 +342,7 @@ ROWS: tuple[Row, ...] = (
     Row("--reload", ONLY_SERVE, "Restart the workers when files change.", more={"is_flag": True, "default": False}),
     Row(
         "--reload-dir", ONLY_SERVE, "Folder to watch (may be repeated); --app-dir if not given.", (),
-        click.Path(exists=True, file_okay=False), MANY,
+        click.Path(exists=True, file_okay=False), more=MANY,
     ),
     Row("--reload-include", ONLY_SERVE, "Pattern of names to watch, beside *.py (may be repeated).", more=MANY),
     Row("--reload-exclude", ONLY_SERVE, "Pattern of names not to watch (may be repeated).", more=MANY),

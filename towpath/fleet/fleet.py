@@ -59,7 +59,7 @@ class Fleet:
         self.count_min = count_min
         self.count_max = len(slots) if count_max is None else count_max
         self._slots = {
-            name: Slot(name, SlotState.CURRENT if rank < count else SlotState.IDLE, rank)
+            name: Slot(name=name, state=SlotState.CURRENT if rank < count else SlotState.IDLE, rank=rank)
             for rank, name in enumerate(slots)
         }
         self._ranks = itertools.count(len(slots))

@@ -64,8 +64,8 @@ class LeaseWatch:
     """The processes of one `serve`. timeout_s: how long a worker may be frozen; 0: for any time."""
 
     timeout_s: float
-    _were_ready: set[int] = field(default_factory=set)
-    _absences: dict[int, LeaseAbsence] = field(default_factory=dict)
+    _were_ready: set[int] = field(default_factory=set, init=False)
+    _absences: dict[int, LeaseAbsence] = field(default_factory=dict, init=False)
 
     def set_timeout(self, timeout_s: float) -> None:
         """Let a worker be frozen for so long from now on."""

@@ -31,7 +31,7 @@ MOVES = {
 }
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, kw_only=True)
 class Slot:
     """One slot of a fleet."""
 

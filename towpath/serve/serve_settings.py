@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # watchfiles is imported under --reload only
 WITH_RELOAD = {"timeout_graceful_shutdown": 1.0, "worker_timeout": 0.0}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ServeSettings:
     """The options of one `serve`.
 

@@ -29,7 +29,7 @@ FILE_NAME, SOCKET_NAME = "supervisord.conf", "supervisord.sock"  #: in the run f
 REDIS, INTERFACE, WORKER = "redis", "interface", "worker"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Everything that the configuration depends on."""
 

@@ -54,4 +54,6 @@ def _process(info: dict[str, Any]) -> Process:
     # supervisord does not retry, as after the last of its tries.
     is_final = state == "EXITED" and status == NO_RETRY_STATUS
     was_executed = state in GONE and info["stop"] >= info["start"]
-    return Process(info["name"], "FATAL" if is_final else state, info["pid"], end=end if was_executed else "")
+    return Process(
+        name=info["name"], state="FATAL" if is_final else state, pid=info["pid"], end=end if was_executed else ""
+    )

@@ -26,7 +26,7 @@ STUCK_PROBE_INTERVAL_S = 1.0  #: while the worker has not been asked to stop
 STUCK_PROBES_MIN = 4  #: on an overloaded machine a loop that runs may leave one or two unanswered
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, kw_only=True)
 class ShutdownDeadline:
     """The deadline of one worker."""
 
@@ -34,10 +34,10 @@ class ShutdownDeadline:
     stuck_s_max: float = 0.0  #: 0: no limit
     serving: bool = False  #: its application has started
     requests: StopRequests = field(default_factory=StopRequests)
-    asked_at: float | None = None
-    asked_again_at: float | None = None
-    unanswered: int = 0
-    unanswered_s: float = 0.0
+    asked_at: float | None = field(default=None, init=False)
+    asked_again_at: float | None = field(default=None, init=False)
+    unanswered: int = field(default=0, init=False)
+    unanswered_s: float = field(default=0.0, init=False)
 
     def request_stop(self, number: int, now: float) -> None:
         """A signal asks the worker to stop."""

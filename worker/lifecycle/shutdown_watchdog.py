@@ -36,7 +36,9 @@ class ShutdownWatchdog:
 
     def __init__(self, graceful_s: float, stuck_s_max: float = 0.0, supervised: bool = False) -> None:
         self._loop = asyncio.get_running_loop()
-        self._deadline = ShutdownDeadline(graceful_s, stuck_s_max, requests=StopRequests(supervised))
+        self._deadline = ShutdownDeadline(
+            graceful_s=graceful_s, stuck_s_max=stuck_s_max, requests=StopRequests(supervised)
+        )
         self._main_thread = threading.get_ident()
         self._read_fd, self._write_fd = os.pipe()
         os.set_blocking(self._write_fd, False)

@@ -33,7 +33,11 @@ class Supervisord:
         """One look, and what supervisord then does."""
         processes = {
             name: Process(
-                name, state, SLOTS.index(name) + 1, name in self.broken, "no database" * (name in self.broken)
+                name=name,
+                state=state,
+                pid=SLOTS.index(name) + 1,
+                cannot_start=name in self.broken,
+                reason="no database" * (name in self.broken),
             )
             for name, state in self.states.items()
         }
@@ -315,15 +319,15 @@ def test_a_request_that_could_not_be_granted_is_granted_later() -> None:
 @pytest.mark.parametrize(
     ("again", "how"),
     [
-        (Process("worker-1", "BACKOFF", end="left with exit status 5"), "left with exit status 5"),
-        (Process("worker-1", "RUNNING", 8), "ended"),
+        (Process(name="worker-1", state="BACKOFF", end="left with exit status 5"), "left with exit status 5"),
+        (Process(name="worker-1", state="RUNNING", pid=8), "ended"),
     ],
 )
 def test_who_ends_while_it_starts_is_not_tried_again(again: Process, how: str) -> None:
     """Others serve meanwhile, and the request is answered. supervisord may be quicker than the next poll."""
     fleet = Fleet(SLOTS[:2], 1)
-    job, old = fleet.replace_all(), Process("worker-0", "RUNNING", 1)
-    for process in (Process("worker-1", "STOPPED"), Process("worker-1", "STARTING", 7)):
+    job, old = fleet.replace_all(), Process(name="worker-0", state="RUNNING", pid=1)
+    for process in (Process(name="worker-1", state="STOPPED"), Process(name="worker-1", state="STARTING", pid=7)):
         fleet.advance({"worker-0": old, "worker-1": process}, frozenset({1}), 0.0)
         assert not job.over
     commands = fleet.advance({"worker-0": old, "worker-1": again}, frozenset({1, 8}), 0.0)
@@ -334,7 +338,7 @@ def test_who_ends_while_it_starts_is_not_tried_again(again: Process, how: str) -
 
 def test_a_slot_moves_only_where_the_table_allows_it() -> None:
     """A process that has not started cannot serve, and one that was asked to leave does not come back without having gone."""
-    slot = Slot("worker-0", SlotState.LEAVING, 0)
+    slot = Slot(name="worker-0", state=SlotState.LEAVING, rank=0)
     for state in (SlotState.CURRENT, SlotState.STARTING):
         with pytest.raises(ValueError, match="worker-0 is LEAVING"):
             slot.move(state)

@@ -11,12 +11,12 @@ from towpath.supervisord.process import Process
 
 
 def starting(until: float = 150.0) -> Slot:
-    return Slot("worker-1", SlotState.STARTING, 0, until=until)
+    return Slot(name="worker-1", state=SlotState.STARTING, rank=0, until=until)
 
 
 @pytest.mark.parametrize(("before", "after"), list(product(SlotState, SlotState)), ids=lambda state: state.name)
 def test_a_slot_makes_the_moves_of_the_table_and_no_other(before: SlotState, after: SlotState) -> None:
-    slot = Slot("worker-1", before, 0)
+    slot = Slot(name="worker-1", state=before, rank=0)
     if after in MOVES[before]:
         slot.move(after, rank=3, until=7.0)
         assert (slot.state, slot.rank, slot.until) == (after, 3, 7.0)
@@ -36,13 +36,13 @@ def test_every_slot_comes_back_to_where_another_process_may_start() -> None:
 
 def test_a_process_that_starts_in_time_has_no_failure() -> None:
     slot = starting()
-    assert slot.failure_sentence(Process("worker-1", "STARTING", pid=7), 1.0) == ""
-    assert slot.failure_sentence(Process("worker-1", "RUNNING", pid=7), 150.0) == ""
+    assert slot.failure_sentence(Process(name="worker-1", state="STARTING", pid=7), 1.0) == ""
+    assert slot.failure_sentence(Process(name="worker-1", state="RUNNING", pid=7), 150.0) == ""
 
 
 def test_a_process_that_takes_too_long_is_named_with_the_limit() -> None:
     assert (
-        starting().failure_sentence(Process("worker-1", "RUNNING", pid=7), 150.1)
+        starting().failure_sentence(Process(name="worker-1", state="RUNNING", pid=7), 150.1)
         == "worker-1 was not ready within 150 s"
     )
 
@@ -50,16 +50,19 @@ def test_a_process_that_takes_too_long_is_named_with_the_limit() -> None:
 def test_a_process_that_supervisord_has_started_again_meanwhile_had_ended() -> None:
     """Its pid has changed between two looks, whatever its state is now."""
     slot = starting()
-    assert slot.failure_sentence(Process("worker-1", "RUNNING", pid=7), 1.0) == ""
-    assert slot.failure_sentence(Process("worker-1", "RUNNING", pid=8), 2.0) == "worker-1 ended while it started"
+    assert slot.failure_sentence(Process(name="worker-1", state="RUNNING", pid=7), 1.0) == ""
+    assert (
+        slot.failure_sentence(Process(name="worker-1", state="RUNNING", pid=8), 2.0)
+        == "worker-1 ended while it started"
+    )
 
 
 def test_a_process_without_a_pid_yet_is_no_other_process() -> None:
     slot = starting()
     for pid in (0, 7, 0, 7):
-        assert slot.failure_sentence(Process("worker-1", "STARTING", pid=pid), 1.0) == ""
+        assert slot.failure_sentence(Process(name="worker-1", state="STARTING", pid=pid), 1.0) == ""
 
 
 def test_a_process_that_has_left_is_described_by_how_it_left() -> None:
-    process = Process("worker-1", "BACKOFF", end="was killed by SIGKILL")
+    process = Process(name="worker-1", state="BACKOFF", end="was killed by SIGKILL")
     assert starting().failure_sentence(process, 1.0) == "worker-1 was killed by SIGKILL while it started"

@@ -26,7 +26,7 @@ def test_the_beginning_fails_when_trying_again_cannot_help(
 ) -> None:
     """A process may say "I cannot start as I was told to"; any other end in its first second may be bad luck, until supervisord
     gives up, once its application has been loaded."""
-    process = Process("worker-0", state, cannot_start=cannot_start, loaded=loaded)
+    process = Process(name="worker-0", state=state, cannot_start=cannot_start, loaded=loaded)
     beginning = StartupMonitor()
     looks = [beginning.failure({"worker-0": process}, ["worker-0"]) for _ in range(2)]
     assert bool(looks[-1]) is fails
@@ -34,7 +34,7 @@ def test_the_beginning_fails_when_trying_again_cannot_help(
 
 def test_the_reason_is_told_if_the_process_said_it() -> None:
     """supervisord knows only that it has gone."""
-    process = Process("worker-0", "BACKOFF", cannot_start=True, reason="no database")
+    process = Process(name="worker-0", state="BACKOFF", cannot_start=True, reason="no database")
     failed = StartupMonitor().failure({"worker-0": process}, ["worker-0"])
     assert failed is not None and failed.failure_sentence == "worker-0 could not start: no database"
 
@@ -50,17 +50,20 @@ def test_the_reason_is_told_if_the_process_said_it() -> None:
 def test_a_death_between_two_looks_is_told_by_the_number_of_the_process(line: bytes, sentence: str) -> None:
     """It lived for longer than supervisord counts, and lives again: both looks see it running."""
     beginning = StartupMonitor()
-    assert beginning.failure({"worker-0": Process("worker-0", "RUNNING", 7)}, ["worker-0"]) is None
-    assert beginning.failure({"worker-0": Process("worker-0", "RUNNING", 7)}, ["worker-0"]) is None
+    assert beginning.failure({"worker-0": Process(name="worker-0", state="RUNNING", pid=7)}, ["worker-0"]) is None
+    assert beginning.failure({"worker-0": Process(name="worker-0", state="RUNNING", pid=7)}, ["worker-0"]) is None
     beginning.hear(line)
-    looks = [beginning.failure({"worker-0": Process("worker-0", "STARTING", 8)}, ["worker-0"]) for _ in range(2)]
+    looks = [
+        beginning.failure({"worker-0": Process(name="worker-0", state="STARTING", pid=8)}, ["worker-0"])
+        for _ in range(2)
+    ]
     assert looks[-1] is not None and looks[-1].failure_sentence.startswith(sentence)
 
 
 def test_how_a_process_left_is_waited_for_until_the_next_look() -> None:
     """supervisord's answer to a question may arrive before what it logged earlier was read."""
     beginning = StartupMonitor()
-    seen = {"worker-0": Process("worker-0", "EXITED", end="was ended by a signal")}
+    seen = {"worker-0": Process(name="worker-0", state="EXITED", end="was ended by a signal")}
     assert beginning.failure(seen, ["worker-0"]) is None
     beginning.hear(b"WARN exited: worker-0 (terminated by SIGSEGV; not expected)\n")
     failed = beginning.failure(seen, ["worker-0"])
@@ -70,7 +73,13 @@ def test_how_a_process_left_is_waited_for_until_the_next_look() -> None:
 def test_whoever_took_connections_has_started_whatever_becomes_of_it() -> None:
     """Others may start for a minute still, and the first request may be one that kills."""
     beginning = StartupMonitor()
-    assert beginning.failure({"worker-0": Process("worker-0", "RUNNING", 7)}, ["worker-0"], frozenset({7})) is None
+    assert (
+        beginning.failure({"worker-0": Process(name="worker-0", state="RUNNING", pid=7)}, ["worker-0"], frozenset({7}))
+        is None
+    )
     beginning.hear(b"WARN exited: worker-0 (terminated by SIGKILL; not expected)\n")
-    looks = [beginning.failure({"worker-0": Process("worker-0", "RUNNING", 8)}, ["worker-0"]) for _ in range(2)]
+    looks = [
+        beginning.failure({"worker-0": Process(name="worker-0", state="RUNNING", pid=8)}, ["worker-0"])
+        for _ in range(2)
+    ]
     assert looks == [None, None]

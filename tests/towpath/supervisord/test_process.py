@@ -24,18 +24,18 @@ def test_a_process_has_failed_when_another_try_would_not_help(
     state: str, cannot_start: bool, failed: bool, has_ended: bool
 ) -> None:
     """BACKOFF alone means that supervisord is about to try again."""
-    process = Process("worker-0", state, cannot_start=cannot_start)
+    process = Process(name="worker-0", state=state, cannot_start=cannot_start)
     assert (process.failed, process.has_ended) == (failed, has_ended)
 
 
 @pytest.mark.parametrize(
     ("process", "sentence"),
     [
-        (Process("worker-0", "FATAL"), "worker-0 could not start"),
-        (Process("worker-0", "FATAL", end="exited with 1"), "worker-0 exited with 1 while it started"),
-        (Process("worker-0", "FATAL", reason="no such module"), "worker-0 could not start: no such module"),
+        (Process(name="worker-0", state="FATAL"), "worker-0 could not start"),
+        (Process(name="worker-0", state="FATAL", end="exited with 1"), "worker-0 exited with 1 while it started"),
+        (Process(name="worker-0", state="FATAL", reason="no such module"), "worker-0 could not start: no such module"),
         (
-            Process("worker-0", "EXITED", cannot_start=True, reason="no such module", end="exited with 3"),
+            Process(name="worker-0", state="EXITED", cannot_start=True, reason="no such module", end="exited with 3"),
             "worker-0 could not start: no such module",
         ),
     ],

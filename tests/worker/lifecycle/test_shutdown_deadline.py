@@ -11,7 +11,7 @@ SIGNALS = (SIGTERM, SIGINT, SIGINT)
 
 def deadline_after(*asked_at: float, blocked: bool = False) -> ShutdownDeadline:
     """Asked at these moments; by now its loop turns, or does not."""
-    it = ShutdownDeadline(GRACEFUL_S)
+    it = ShutdownDeadline(graceful_s=GRACEFUL_S)
     for number, when in zip(SIGNALS, asked_at, strict=False):
         it.request_stop(number, when)
     for _ in range(BLOCKED_PROBES + 1):
@@ -55,14 +55,14 @@ def test_asked_twice_means_now() -> None:
 
 def test_a_process_that_was_stopped_is_not_taken_for_a_blocked_one() -> None:
     """Time has gone by, and the loop was never looked at: it is given its moment."""
-    it = ShutdownDeadline(GRACEFUL_S)
+    it = ShutdownDeadline(graceful_s=GRACEFUL_S)
     it.request_stop(SIGTERM, 100.0)
     assert not it.overdue(111.0)
 
 
 def stuck(looks: int, serving: bool = True) -> ShutdownDeadline:
     """Nobody has asked it to leave, and its loop has left so many looks unanswered. The limit is 10 s."""
-    it = ShutdownDeadline(GRACEFUL_S, stuck_s_max=10.0, serving=serving)
+    it = ShutdownDeadline(graceful_s=GRACEFUL_S, stuck_s_max=10.0, serving=serving)
     for _ in range(looks):
         it.probe_sent()
     return it
@@ -86,6 +86,6 @@ def test_what_a_worker_starts_with_may_take_its_time() -> None:
 
 def test_a_short_limit_is_looked_at_more_often() -> None:
     """On an overloaded machine one probe_sent or two may stay unanswered for a moment."""
-    assert ShutdownDeadline(GRACEFUL_S, stuck_s_max=1.0, serving=True).probe_interval_s == 0.25
-    assert ShutdownDeadline(GRACEFUL_S, stuck_s_max=120.0, serving=True).probe_interval_s == 1.0
-    assert ShutdownDeadline(GRACEFUL_S, stuck_s_max=0.0, serving=True).probe_interval_s is None
+    assert ShutdownDeadline(graceful_s=GRACEFUL_S, stuck_s_max=1.0, serving=True).probe_interval_s == 0.25
+    assert ShutdownDeadline(graceful_s=GRACEFUL_S, stuck_s_max=120.0, serving=True).probe_interval_s == 1.0
+    assert ShutdownDeadline(graceful_s=GRACEFUL_S, stuck_s_max=0.0, serving=True).probe_interval_s is None
