@@ -15,6 +15,7 @@ from typing import Protocol
 from channel_layer.errors import LayerUnavailable
 from channel_layer.messaging.node_context import NodeContext
 from channel_layer.protocol.codec import PACKETS_MAX, batch_head, join_batch, packets_of_one_batch
+from channel_layer.protocol.illegal_move import IllegalMove
 from channel_layer.protocol.keys import GROUP
 from channel_layer.redis import scripts as redis_scripts
 from channel_layer.redis.connection import Answer, OnAnswer, RedisConnection
@@ -157,6 +158,8 @@ class ChannelWriter:
         redis_scripts.CANCEL.call(connection, answered, 2, self._stream, self._size, GROUP, entry_id, size_bytes)
 
     def _flush(self) -> None:
+        if self._flush_state not in ON_SENT:  # nor in ON_NOTHING_SENT
+            raise IllegalMove(f"a script call is to be sent while {self._flush_state.name}")
         batch = [opening for opening in self._next() if opening[1].is_pending(opening[2])]
         connection = self._connection
         if not batch or connection is None or not connection.alive:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 from enum import Enum, auto
 
+from channel_layer.protocol.illegal_move import IllegalMove
+
 log = logging.getLogger("towpath.redis")
 
 #: The reason of the loss ("closed by Redis") tells little; the errors of the attempts to reconnect tell more.
@@ -77,9 +79,9 @@ class ConnectionLog:
             self._enter(LossState.HERE)
 
     def _enter(self, state: LossState) -> None:
-        """Move on to `state`. Raises ValueError if the table has no such move."""
+        """Move on to `state`. Raises IllegalMove if the table has no such move."""
         if state not in MOVES[self._state]:
-            raise ValueError(f"a connection to Redis cannot go from {self._state.name} to {state.name}")
+            raise IllegalMove(f"a connection to Redis cannot go from {self._state.name} to {state.name}")
         self._state = state
 
     def _report(self, now: float) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.flow_control import Incoming, Outgoing
+from channel_layer.protocol.illegal_move import IllegalMove
 from channel_layer.protocol.link import Link
 from channel_layer.protocol.packets import Packet
 from channel_layer.protocol.scope import Piece, Scope
@@ -30,7 +31,6 @@ from interface_server.connections.transitions import (
     REQUEUED,
     Action,
     ConnectionState,
-    IllegalMove,
     Trigger,
 )
 

@@ -17,6 +17,7 @@ from channel_layer.node import Node
 from channel_layer.protocol import packets
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.flow_control import Budget
+from channel_layer.protocol.illegal_move import IllegalMove
 from channel_layer.protocol.link import INTERFACE_SERVER
 from channel_layer.protocol.packets import MALFORMED, AdoptionRefusal
 from channel_layer.protocol.scope import Scope
@@ -28,7 +29,7 @@ from interface_server.connections.interfaces import Client
 from interface_server.connections.pending_queue import PendingQueue
 from interface_server.connections.queue_log import QueueLog
 from interface_server.connections.redis_outage import connections_to_end_after_outage
-from interface_server.connections.transitions import IllegalMove, Trigger
+from interface_server.connections.transitions import Trigger
 from interface_server.connections.upstream import UpstreamConnection
 from interface_server.groups.deliveries import Deliveries
 from interface_server.groups.dropped_messages import DroppedMessages

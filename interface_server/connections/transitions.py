@@ -136,9 +136,5 @@ MAY_REQUEUE = {
 }
 
 
-class IllegalMove(Exception):
-    """A trigger that the table does not have for this state: an error in this program, whatever packet brought it to light."""
-
-
 #: The usual end of an exchange, looked up once: it needs no action, and comes with every request.
 AFTER_COMPLETE = MOVES[ConnectionState.OWNED][Trigger.COMPLETE][0]

@@ -17,10 +17,10 @@ from collections.abc import Sequence
 from enum import Enum, auto
 
 from channel_layer.protocol.events import Event
+from channel_layer.protocol.illegal_move import IllegalMove
 from channel_layer.protocol.scope import Scope
 from channel_layer.protocol.server_sent_events import resumes_by_itself
 from interface_server.connections.interfaces import EndReason, Upstream
-from interface_server.connections.transitions import IllegalMove
 from interface_server.groups.interfaces import PushedMessage
 from interface_server.http.answers import (
     INVALID_RESPONSE,

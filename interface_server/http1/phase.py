@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-from interface_server.connections.transitions import IllegalMove
+from channel_layer.protocol.illegal_move import IllegalMove
 
 
 class Phase(Enum):

@@ -19,6 +19,8 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import Any
 
+from channel_layer.protocol.illegal_move import IllegalMove
+
 
 class WebSocketState(Enum):
     CONNECTING = auto()  #: the application has not answered the handshake
@@ -165,8 +167,11 @@ PUSH_MOVES: dict[WebSocketState, dict[str, Move]] = {
 
 
 def transition(state: WebSocketState, trigger: WebSocketTrigger) -> Move:
-    """The move for `trigger` in `state`. Raises KeyError where it cannot occur."""
-    return MOVES[state][trigger]
+    """The move for `trigger` in `state`. Raises IllegalMove where it cannot occur."""
+    try:
+        return MOVES[state][trigger]
+    except KeyError:
+        raise IllegalMove(f"{trigger.name} while {state.name}") from None
 
 
 def application_move(state: WebSocketState, event_type: Any) -> Move:

@@ -18,6 +18,7 @@ from enum import Enum, auto
 from typing import Any
 
 from channel_layer.protocol.events import Event
+from channel_layer.protocol.illegal_move import IllegalMove
 from worker.asgi.instance import Application
 from worker.errors import InvalidEvent, LifespanFailed, WrongOrder
 from worker.settings import WorkerSettings
@@ -51,22 +52,25 @@ class Phase:
         self.answer: Future[str] = loop.create_future()
 
     def ask(self) -> None:
-        """Let the application receive the request, now or when it calls `receive()`. Raises WrongOrder at a second call."""
-        self._enter(ASKED, f"lifespan.{self.name}")
+        """Let the application receive the request, now or when it calls `receive()`. Raises IllegalMove at a second call."""
+        self._enter(ASKED)
         self.asked.set_result(None)
 
     def accept_answer(self, kind: str, event: Event) -> bool:
         """Accept `event` if it answers this phase. False: it does not. Raises WrongOrder before the request and after an answer."""
         if kind not in (f"lifespan.{self.name}.complete", f"lifespan.{self.name}.failed"):
             return False
-        self._enter(ANSWERED, kind)
+        if ANSWERED not in PHASE_MOVES[self.state]:
+            raise WrongOrder(f"{kind!r} cannot be sent now")
+        self._enter(ANSWERED)
         failed = kind.endswith(".failed")
         self.answer.set_result(str(event.get("message") or "").strip() or "no reason was given" if failed else "")
         return True
 
-    def _enter(self, state: PhaseState, kind: str) -> None:
+    def _enter(self, state: PhaseState) -> None:
+        """Raises IllegalMove if the table has no such move: an error in this program."""
         if state not in PHASE_MOVES[self.state]:
-            raise WrongOrder(f"{kind!r} cannot be sent now")
+            raise IllegalMove(f"lifespan.{self.name} cannot go from {self.state.name} to {state.name}")
         self.state = state
 
 

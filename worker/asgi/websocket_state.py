@@ -19,9 +19,10 @@ from typing import Any
 from channel_layer.protocol.close_codes import ABNORMAL, NO_STATUS, NORMAL, REASON_SIZE_BYTES_MAX, may_travel
 from channel_layer.protocol.codec import pack_threadsafe
 from channel_layer.protocol.events import EVENT_OVERHEAD_BYTES, Event, check_value
+from channel_layer.protocol.illegal_move import IllegalMove
 from worker.asgi.header_fields import checked_fields
 from worker.asgi.http_state import NOTHING, PART_SIZE_BYTES_MAX, as_bytes, checked_body, checked_start, wrong_event
-from worker.errors import InvalidEvent, WrongOrder
+from worker.errors import InvalidEvent
 
 Step = tuple[Event, int, "WebSocketStage"]
 
@@ -62,9 +63,9 @@ HAND_OFF_MOVES = {NOT_ASKED: (ASKED, NOT_ASKED), ASKED: (SENT, NOT_ASKED), SENT:
 
 
 def hand_off_step(before: HandOff, after: HandOff) -> HandOff:
-    """Move to `after`. Raises WrongOrder if the table has no such move: a mistake of the caller."""
+    """Move to `after`. Raises IllegalMove if the table has no such move: an error in this program."""
     if after not in HAND_OFF_MOVES[before]:
-        raise WrongOrder(f"a hand-off cannot go from {before.name} to {after.name}")
+        raise IllegalMove(f"a hand-off cannot go from {before.name} to {after.name}")
     return after
 
 

@@ -15,6 +15,7 @@ from channel_layer.node import Node
 from channel_layer.protocol import packets
 from channel_layer.protocol.deployment import another_application, why_refused
 from channel_layer.protocol.events import Event
+from channel_layer.protocol.illegal_move import IllegalMove
 from channel_layer.protocol.link import WORKER
 from channel_layer.protocol.packets import MALFORMED
 from worker.connections.context import WorkerContext
@@ -123,10 +124,14 @@ class Dispatcher:
             except MALFORMED:
                 self.counters["packets.malformed"] += 1
                 log.exception("a malformed packet from %s", sender)
-                self._malformed(sender, packet)
+                self._abort(sender, packet)
+            except IllegalMove:
+                self.counters["internal.illegal_transition"] += 1
+                log.exception("an internal error: a packet of kind %s led to an illegal move", packet[0])
+                self._abort(sender, packet)
 
-    def _malformed(self, sender: str, packet: list[Any]) -> None:
-        """End the connection of a packet that cannot be read: the content of the packet is lost."""
+    def _abort(self, sender: str, packet: list[Any]) -> None:
+        """End the connection of a packet whose content is lost, or that has left its state uncertain."""
         number = WORKER.connection_of(packet)
         downstream = None if number is None else self.registry.by_key.get((sender, number, packet[2]))
         if downstream is not None:

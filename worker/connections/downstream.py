@@ -10,6 +10,7 @@ from channel_layer.protocol import packets
 from channel_layer.protocol.close_codes import ABNORMAL
 from channel_layer.protocol.events import Event, payload_size_bytes
 from channel_layer.protocol.flow_control import Incoming, Outgoing
+from channel_layer.protocol.illegal_move import IllegalMove
 from channel_layer.protocol.link import Link, Order
 from channel_layer.protocol.names import reply_channel
 from channel_layer.protocol.packets import OPEN_EXPECTS, OPEN_RESUME, OPEN_WINDOW, Close, Packet
@@ -72,16 +73,12 @@ AFTER_CREDIT = dict.fromkeys(FirstCredit, _SENT)
 AFTER_COMPLETION = MOVES[_OWNED][Release.COMPLETED]
 
 
-class IllegalRelease(Exception):
-    """A release that the table does not have for this ownership: an error in this program."""
-
-
 def ownership_after(before: Ownership, release: Release) -> Ownership:
-    """The ownership that follows. Raises IllegalRelease."""
+    """The ownership that follows. Raises IllegalMove."""
     try:
         return MOVES[before][release]
     except KeyError:
-        raise IllegalRelease(f"{release.name} while {before.name}") from None
+        raise IllegalMove(f"{release.name} while {before.name}") from None
 
 
 class DownstreamConnection(Link):
@@ -232,7 +229,7 @@ class DownstreamConnection(Link):
         self._registry.post(self.key[0], packets.close(self.key[1], self.key[2], Close.UNKNOWN))
 
     def _release(self, release: Release) -> None:
-        """Move by the table. Raises IllegalRelease."""
+        """Move by the table. Raises IllegalMove."""
         before, self.ownership = self.ownership, ownership_after(self.ownership, release)
         if self.ownership is _OVER and before is not _OVER:
             self._detach()

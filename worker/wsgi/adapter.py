@@ -21,6 +21,7 @@ from types import TracebackType
 from typing import Any
 
 from channel_layer.protocol.events import Event
+from channel_layer.protocol.illegal_move import IllegalMove
 from worker.application.fresh_context import fresh_context
 from worker.application.sync_threads import SYNC_THREAD
 from worker.errors import InvalidEvent, WrongOrder
@@ -78,9 +79,9 @@ START_MOVES: dict[StartState, tuple[StartState, ...]] = {MISSING: (GIVEN,), GIVE
 
 
 def start_step(before: StartState, after: StartState) -> StartState:
-    """Move to `after`. Raises WrongOrder if the table has no such move."""
+    """Move to `after`. Raises IllegalMove if the table has no such move: an error in this program."""
     if after not in START_MOVES[before]:
-        raise WrongOrder(f"the start of a response cannot go from {before.name} to {after.name}")
+        raise IllegalMove(f"the start of a response cannot go from {before.name} to {after.name}")
     return after
 
 

@@ -20,6 +20,7 @@ from channel_layer.messaging.channel_writer import (
     Flush,
     Outcome,
 )
+from channel_layer.protocol.illegal_move import IllegalMove
 from tests.support.node_parts import context
 
 LIMITS = ChannelLimits(100, 10_000, 60_000)
@@ -45,7 +46,7 @@ def test_an_answer_that_comes_late_moves_nothing() -> None:
 async def test_a_flush_that_is_not_scheduled_raises() -> None:
     """An illegal move is an error in this program, and writes no state."""
     writer = ChannelWriter(context("redis://127.0.0.1:1"), "http.request", LIMITS)
-    with pytest.raises(KeyError, match="IDLE"):
+    with pytest.raises(IllegalMove, match="while IDLE"):
         writer._flush()
     assert writer.idle
 

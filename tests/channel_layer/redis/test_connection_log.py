@@ -6,6 +6,7 @@ import logging
 
 import pytest
 
+from channel_layer.protocol.illegal_move import IllegalMove
 from channel_layer.redis.connection_log import MOVES, ConnectionLog, LossState
 
 LOST, BACK = "lost the connection to Redis (inbox): closed by Redis", "connected to Redis again (inbox)"
@@ -60,7 +61,7 @@ def test_a_move_that_the_table_does_not_have_raises(before: LossState, after: Lo
         connection_log._enter(after)
         assert connection_log._state is after
     else:
-        with pytest.raises(ValueError, match=f"from {before.name} to {after.name}"):
+        with pytest.raises(IllegalMove, match=f"from {before.name} to {after.name}"):
             connection_log._enter(after)
         assert connection_log._state is before
 

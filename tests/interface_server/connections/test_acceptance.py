@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from channel_layer.protocol.illegal_move import IllegalMove
 from interface_server.connections.acceptance import (
     ACCEPTANCE_MOVES,
     RESUME_MOVES,
@@ -13,7 +14,6 @@ from interface_server.connections.acceptance import (
     after,
     step_of_accept,
 )
-from interface_server.connections.transitions import IllegalMove
 
 ACCEPTS = (Step.ACCEPT, Step.ACCEPT_RESUMABLE, Step.ACCEPT_RESUMABLE_AFTER_CRASH)
 #: An instance accepts once, and a message cannot be cut before the accept.

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from channel_layer.protocol import packets
+from channel_layer.protocol.events import Event
 from channel_layer.settings import RedisSettings
 from interface_server.connections.interfaces import EndReason
 from interface_server.connections.transitions import ConnectionState
-from tests.support.both_dispatchers import MALFORMED_EITHER_WAY, RecordedHost, adopted, interface, knock, worker
+from interface_server.websocket.state import WebSocketState, WebSocketTrigger, transition
+from tests.support.both_dispatchers import (
+    MALFORMED_EITHER_WAY,
+    Recorded,
+    RecordedHost,
+    adopted,
+    interface,
+    knock,
+    worker,
+)
 from tests.support.facts import until
 
 #: What only an owner says of a connection, beside what either side says.
@@ -17,6 +29,16 @@ MALFORMED = MALFORMED_EITHER_WAY | {
     "a close for no reason": (packets.CLOSE, []),
     "a handoff without a place": (packets.HANDOFF, {}, 0, None),
 }
+
+
+ACCEPT = {"type": "websocket.accept", "subprotocol": None, "headers": []}
+
+
+class NoSuchMove(Recorded):
+    """A client's side whose WebSocket has no move for what it gets."""
+
+    def deliver(self, events: Sequence[Event], size_bytes: int) -> None:
+        transition(WebSocketState.CONNECTING, WebSocketTrigger.DENIED)
 
 
 @pytest.mark.parametrize("name", MALFORMED)
@@ -87,3 +109,36 @@ async def test_an_illegal_move_is_logged_as_our_own_error_and_ends_its_connectio
         assert server.counters["packets.malformed"] == 0
         assert server.counters["internal.illegal_transition"] == 1
         assert "an internal error" in caplog.text and "REFUSED while OWNED" in caplog.text
+
+
+async def test_an_illegal_move_does_not_stop_the_rest_of_its_batch(redis_settings: RedisSettings) -> None:
+    """P1. The packets of one turn come together: an error that concerns one connection must not lose those of the others."""
+    host = RecordedHost()
+    async with interface(redis_settings) as server, worker(redis_settings, host) as owner:
+        clients = [knock(server, kind="websocket") for _ in range(3)]
+        await adopted(host, 3)
+        first, hurt, last = clients
+        hurt.upstream.connection.owner = None  # no way through the table leads here
+        for client in (first, last):
+            owner.node.post(server.node.name, (packets.DATA, client.upstream.connection.number, 1, 1, [ACCEPT]))
+            if client is first:
+                owner.node.post(server.node.name, (packets.REFUSED, hurt.upstream.connection.number, 1, 0))
+        await until(lambda: first.events and hurt.end_reason and last.events)
+        assert [client.end_reason for client in clients] == [None, EndReason.PACKETS_LOST, None]
+        assert server.counters["internal.illegal_transition"] == 1
+        assert (server.counters["packets.malformed"], server.connections) == (0, 2)
+
+
+async def test_a_websocket_that_cannot_make_a_move_does_not_blame_the_sender(
+    redis_settings: RedisSettings,
+) -> None:
+    """P12. A trigger that a WebSocket's table does not have is our own error, not a malformed packet of the worker."""
+    host = RecordedHost()
+    async with interface(redis_settings) as server, worker(redis_settings, host) as owner:
+        upstream = knock(server, kind="websocket").upstream
+        upstream.client = client = NoSuchMove()
+        await adopted(host)
+        owner.node.post(server.node.name, (packets.DATA, upstream.connection.number, 1, 1, [ACCEPT]))
+        await until(lambda: client.end_reason is EndReason.PACKETS_LOST)
+        assert server.counters["internal.illegal_transition"] == 1
+        assert server.counters["packets.malformed"] == 0

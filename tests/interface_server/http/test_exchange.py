@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from interface_server.connections.transitions import IllegalMove
+from channel_layer.protocol.illegal_move import IllegalMove
 from interface_server.http.exchange import (
     ALL_HERE,
     ANSWERED,

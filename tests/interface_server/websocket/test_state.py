@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from channel_layer.protocol.illegal_move import IllegalMove
 from interface_server.websocket.state import (
     MOVES,
     Action,
@@ -106,7 +107,7 @@ def test_each_event_of_an_application_has_a_meaning_in_each_state() -> None:
 def test_each_trigger_has_a_move_where_it_can_occur(state: WebSocketState) -> None:
     for trigger in WebSocketTrigger:
         if trigger in IMPOSSIBLE[state]:
-            with pytest.raises(KeyError):
+            with pytest.raises(IllegalMove, match=f"{trigger.name} while {state.name}"):
                 transition(state, trigger)
         else:
             transition(state, trigger)

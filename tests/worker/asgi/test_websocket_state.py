@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from channel_layer.protocol.illegal_move import IllegalMove
 from worker.asgi.http_state import PART_SIZE_BYTES_MAX
 from worker.asgi.websocket_state import (
     ASKED,
@@ -189,5 +190,5 @@ def test_a_hand_off_is_asked_for_sent_and_ended_by_the_disconnect() -> None:
     for after in (ASKED, SENT, NOT_ASKED, ASKED, NOT_ASKED):
         state = hand_off_step(state, after)
     for before, after in ((NOT_ASKED, SENT), (ASKED, ASKED), (SENT, ASKED), (SENT, SENT)):
-        with pytest.raises(WrongOrder, match=f"from {before.name} to {after.name}"):
+        with pytest.raises(IllegalMove, match=f"from {before.name} to {after.name}"):
             hand_off_step(before, after)

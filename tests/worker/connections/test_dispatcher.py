@@ -5,10 +5,28 @@ from __future__ import annotations
 import pytest
 
 from channel_layer.protocol import packets
+from channel_layer.protocol.events import Event
 from channel_layer.settings import RedisSettings
 from interface_server.connections.interfaces import EndReason
-from tests.support.both_dispatchers import MALFORMED_EITHER_WAY, RecordedHost, adopted, interface, knock, worker
+from tests.support.both_dispatchers import (
+    MALFORMED_EITHER_WAY,
+    RecordedHost,
+    RecordedInstance,
+    adopted,
+    interface,
+    knock,
+    worker,
+)
 from tests.support.facts import until
+from worker.connections.downstream import Ownership
+
+
+class CompletesHandedOff(RecordedInstance):
+    """An instance with a mistake: it completes a connection that was handed off."""
+
+    def deliver(self, event: Event, size_bytes: int) -> None:
+        self.downstream.ownership = Ownership.HANDED_OFF
+        self.downstream.complete()
 
 
 @pytest.mark.parametrize("name", MALFORMED_EITHER_WAY)
@@ -63,6 +81,31 @@ async def test_a_connection_that_says_what_cannot_be_packed_costs_the_others_of_
         await until(lambda: clients[1].end_reason is EndReason.UNKNOWN and clients[0].events and clients[2].events)
         assert [client.end_reason for client in clients] == [None, EndReason.UNKNOWN, None]
         assert hurt.disconnects == [(1006, "")] and len(dispatcher.downstreams) == 2
+        for client in (clients[0], clients[2]):
+            client.upstream.leave()
+        await until(lambda: not dispatcher.downstreams)
+
+
+async def test_an_illegal_move_is_counted_as_our_own_error_and_does_not_stop_the_rest_of_its_batch(
+    redis_settings: RedisSettings, caplog: pytest.LogCaptureFixture
+) -> None:
+    """P1, P12. It ends its own connection visibly; the inbox is read on, and no interface server is blamed."""
+    host = RecordedHost()
+    async with interface(redis_settings) as server, worker(redis_settings, host) as dispatcher:
+        clients = [knock(server, kind="websocket") for _ in range(3)]
+        await adopted(host, 3)
+        first, hurt, last = sorted(host.instances, key=lambda run: run.downstream.key[1])
+        hurt.downstream.instance = completing = CompletesHandedOff(hurt.scope, b"", False, hurt.downstream)
+        for client in clients:
+            client.upstream.forward({"type": "websocket.receive", "text": "one"}, 74)
+        await until(lambda: first.fed and completing.disconnects and last.fed and clients[1].end_reason)
+        assert [client.end_reason for client in clients] == [None, EndReason.UNKNOWN, None]
+        assert completing.disconnects == [(1006, "")] and len(dispatcher.downstreams) == 2
+        assert dispatcher.counters["internal.illegal_transition"] == 1
+        assert dispatcher.counters["packets.malformed"] == 0
+        assert "an internal error" in caplog.text and "COMPLETED while HANDED_OFF" in caplog.text
+        clients[2].upstream.forward({"type": "websocket.receive", "text": "two"}, 74)
+        await until(lambda: len(last.fed) == 2)
         for client in (clients[0], clients[2]):
             client.upstream.leave()
         await until(lambda: not dispatcher.downstreams)

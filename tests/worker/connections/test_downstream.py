@@ -12,6 +12,7 @@ import pytest
 from channel_layer.messaging.entry import Entry
 from channel_layer.protocol import packets
 from channel_layer.protocol.codec import unpack
+from channel_layer.protocol.illegal_move import IllegalMove
 from channel_layer.protocol.packets import CLOSE, DATA, HANDOFF, Close, open_
 from channel_layer.settings import RedisSettings
 from tests.support.both_dispatchers import RecordedHost, respond, scope_of
@@ -22,7 +23,6 @@ from worker.connections.downstream import (
     MOVES,
     DownstreamConnection,
     FirstCredit,
-    IllegalRelease,
     Ownership,
     Release,
     ownership_after,
@@ -85,12 +85,12 @@ async def test_an_illegal_release_raises_and_changes_nothing(
     redis_settings: RedisSettings, before: Ownership, release: Release
 ) -> None:
     """A mistake of ours is seen where it is made."""
-    with pytest.raises(IllegalRelease, match=f"{release.name} while {before.name}"):
+    with pytest.raises(IllegalMove, match=f"{release.name} while {before.name}"):
         ownership_after(before, release)
     with adopted(redis_settings, RecordedHost()) as (dispatcher, downstream):
         to(downstream, before)
         sent = posted(dispatcher)
-        with pytest.raises(IllegalRelease):
+        with pytest.raises(IllegalMove):
             CALLS[release](downstream)
         assert downstream.ownership is before
         assert posted(dispatcher) == sent

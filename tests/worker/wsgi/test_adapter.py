@@ -8,6 +8,7 @@ from wsgiref.validate import validator
 
 import pytest
 
+from channel_layer.protocol.illegal_move import IllegalMove
 from tests.support.facts import until
 from worker.connections.interfaces import Close
 from worker.errors import WrongOrder
@@ -31,7 +32,7 @@ def test_the_start_of_a_response_moves_by_its_table(before, after):
     if after in START_MOVES[before]:
         assert start_step(before, after) is after
     else:
-        with pytest.raises(WrongOrder, match=f"from {before.name} to {after.name}"):
+        with pytest.raises(IllegalMove, match=f"from {before.name} to {after.name}"):
             start_step(before, after)
     assert START_MOVES == {
         StartState.MISSING: (StartState.GIVEN,),
