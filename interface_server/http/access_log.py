@@ -13,7 +13,10 @@ from __future__ import annotations
 
 import logging
 import re
+from collections.abc import Container
 from urllib.parse import quote
+
+from interface_server.http.request import Head
 
 logger = logging.getLogger("towpath.access")
 
@@ -31,10 +34,17 @@ Peer = tuple[str, int] | None
 class AccessLog:
     """The access log, on or off."""
 
-    __slots__ = ("enabled",)
+    __slots__ = ("_unlogged_paths", "enabled")
 
-    def __init__(self, wanted: bool) -> None:
+    def __init__(self, wanted: bool, unlogged_paths: Container[str]) -> None:
+        """unlogged_paths: decoded paths of requests that get no line, as those for health."""
         self.enabled = wanted and logger.isEnabledFor(logging.INFO)
+        self._unlogged_paths = unlogged_paths
+
+    def request(self, head: Head, client: Peer, status: int, why: str = "") -> None:
+        """Write the line of a request with this head. why: of an answer of our own."""
+        if head.path not in self._unlogged_paths:
+            self.line(client, head.method, head.target, head.version, status, why)
 
     def line(self, client: Peer, method: str, target: bytes, version: str, status: int, why: str = "") -> None:
         """Write `client - "GET /path?query HTTP/1.1" 200`, and `why` in brackets.

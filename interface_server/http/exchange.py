@@ -88,7 +88,7 @@ def write_step(before: WriteState, after: WriteState) -> WriteState:
 
 #: The moves of an ordinary request, looked up once: it begins, all of it is here, its response is complete at once.
 BEGUN = request_step(NONE, request_step(COMPLETE, HEAD))
-ALL_HERE = request_step(HEAD, COMPLETE)
+ALL_HERE = request_step(BEGUN, COMPLETE)
 ANSWERED = write_step(AWAITED, AWAITED)
 
 
@@ -128,6 +128,12 @@ class Exchange:
         self.scope = scope
         self.request_state = BEGUN
 
+    def serve(self, head: Head, scope: Scope) -> None:
+        """Serve a request without a body. As `begin` and `forward`, in fewer steps."""
+        self.begin(head, scope)
+        self.request_state = ALL_HERE
+        self._open(b"", False)
+
     def forward(self, body: bytes, more: bool) -> None:
         """Hand on what has come of the request's body, first by `Backend.open`, then by `forward`. more: not all of it is here."""
         is_open = self.request_state is not HEAD
@@ -137,9 +143,9 @@ class Exchange:
         if is_open:
             self._forward_rest(body, more)
         elif len(body) <= PART_SIZE_BYTES_MAX:
-            self.open(body, more)
+            self._open(body, more)
         else:
-            self.open(body[:PART_SIZE_BYTES_MAX], True)
+            self._open(body[:PART_SIZE_BYTES_MAX], True)
             self._forward_rest(body[PART_SIZE_BYTES_MAX:], more)
         if more and self._upstream is not None:
             self._context.uploads.restart(self, self._context.now)
@@ -155,10 +161,8 @@ class Exchange:
         if more and not has_credit:
             self._source.pause_reading()
 
-    def open(self, body: bytes, more: bool) -> None:
+    def _open(self, body: bytes, more: bool) -> None:
         """Bring the request to the backend, or answer it ourselves. body: its beginning, or all of it if there is not `more`."""
-        if not more:
-            self.request_state = ALL_HERE
         context, head, scope = self._context, self.head, self.scope
         assert head is not None and scope is not None  # from `begin` until the exchange is over
         if head.path in context.health.paths:
@@ -201,8 +205,7 @@ class Exchange:
 
     @property
     def request(self) -> str:
-        head = self.head
-        return f"{head.method} {head.target.decode('latin-1')}" if head is not None else "a request"
+        return "a request" if self.head is None else str(self.head)
 
     @property
     def mid_message(self) -> bool:
@@ -326,12 +329,10 @@ class Exchange:
             self._upstream.delivered(size_bytes)
 
     def _log(self, status: int, why: str = "") -> None:
-        """why: of an answer of our own."""
-        head, access_log = self.head, self._context.access_log
-        if head is None or self.scope is None:
-            access_log.refused(*self._source.rejected_request(), status, why)
-        elif head.path not in self._context.health.paths:
-            access_log.line(self.scope.event["client"], head.method, head.target, head.version, status, why)
+        if self.head is None or self.scope is None:
+            self._context.access_log.refused(*self._source.rejected_request(), status, why)
+        else:
+            self._context.access_log.request(self.head, self.scope.event["client"], status, why)
 
     def _name(self) -> str:
         return self._upstream.channel if self._upstream is not None else "no connection"

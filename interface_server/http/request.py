@@ -54,6 +54,10 @@ class Head:
     expects_continue: bool
     upgrade: bool  #: the client asks for WebSocket; no other protocol is known here
 
+    def __str__(self) -> str:
+        """Method and target, for log lines."""
+        return f"{self.method} {self.target.decode('latin-1')}"
+
 
 @lru_cache(maxsize=256)
 def line_scope(method: bytes, origin: bytes, version: str) -> tuple[Event, Piece]:

@@ -57,15 +57,16 @@ class ServerContext:
         tick_period_s: float = 1.0,
     ) -> ServerContext:
         """Make all parts from `settings`. counters: the dispatcher's, which publishes them. ValueError: a setting has no meaning."""
+        health = Health(settings.health_path)
         context = cls(
             settings=settings,
             backend=backend,
             loop=loop,
             counters=counters,
-            access_log=AccessLog(settings.access_log),
+            access_log=AccessLog(settings.access_log, health.paths),
             trusted=TrustedPeers(settings.forwarded_allow_ips) if settings.proxy_headers else None,
             default_headers=DefaultHeaders(settings.server_header, settings.date_header, settings.headers),
-            health=Health(settings.health_path),
+            health=health,
             write_timeouts=WriteTimeouts(settings.write_timeout_s),
             slow=SlowConsumers(settings.ws_push_timeout_s),
             uploads=UploadTimeouts(settings.body_timeout_s and settings.body_timeout_s + tick_period_s),

@@ -18,9 +18,10 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from channel_layer.protocol.events import Event
+from channel_layer.protocol.illegal_move import IllegalMove
 from interface_server.http.answers import RequestError
 from interface_server.http.exchange import COMPLETE, NONE, Exchange
-from interface_server.http1.phase import ENDED, EXCHANGE, GONE, HEAD, IDLE, LINGERING, Phase, phase_step
+from interface_server.http1.phase import EXCHANGE, GONE, HEAD, IDLE, LINGERING, MOVES, Phase
 from interface_server.http1.registry import Http1Registry
 from interface_server.http1.request_reader import HALF_CLOSED, NO_CREDIT, RequestReader
 from interface_server.http1.response_writer import ResponseWriter
@@ -72,7 +73,9 @@ class Http1Connection:
 
     def enter(self, phase: Phase, deadline: float) -> None:
         """Move on to `phase`, until the `deadline`. Raises IllegalMove: a bug of ours."""
-        self.phase = phase_step(self.phase, phase)
+        if phase not in MOVES[self.phase]:
+            raise IllegalMove(f"{phase.name} after {self.phase.name}")
+        self.phase = phase
         self.deadline = deadline
 
     # Calls of the transport.
@@ -145,8 +148,8 @@ class Http1Connection:
         if reader.paused:
             reader.resume(NO_CREDIT)
             keep_alive = keep_alive and not reader.paused & HALF_CLOSED
-        if keep_alive and self.phase is EXCHANGE:
-            self.phase, self.deadline = ENDED, self.context.idle_deadline
+        if keep_alive:
+            self.enter(IDLE, self.context.idle_deadline)
             if reader.parsed:
                 reader.go_on()
         elif self._is_request_complete() and not reader.has_pipelined:

@@ -20,7 +20,17 @@ from httptools import HttpParserError, HttpParserInvalidMethodError, HttpParserU
 from interface_server.http.answers import RequestError
 from interface_server.http.request import Head
 from interface_server.http1.head import VERSIONS, check_head, plain_head
-from interface_server.http1.parsing_state import BEHIND, BODY, HEAD, UPGRADE, ParsingState
+from interface_server.http1.parsing_state import (
+    BEHIND,
+    HEAD,
+    ON_END,
+    ON_HEAD,
+    ON_OTHER_PARSER,
+    ON_READ_OVER,
+    ON_UPGRADE,
+    UPGRADE,
+    ParsingState,
+)
 from interface_server.settings import InterfaceSettings
 
 #: The method of the preface with which HTTP/2 begins where the client knows that it is spoken (RFC 9113, 3.4).
@@ -32,7 +42,9 @@ METHOD = re.compile(rb"[\r\n]*[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?: |\Z)")
 
 
 class RequestEnd(Enum):
-    END = auto()  # the last byte of a request is here
+    """The end of a request, as a `RequestItem`."""
+
+    END = auto()  # its last byte is here
 
 
 END = RequestEnd.END
@@ -41,10 +53,7 @@ RequestItem = tuple[Head, list[tuple[bytes, bytes]]] | bytes | RequestEnd
 
 
 class RequestParser:
-    """The parser of one connection, from its first byte to its last request. Its states are those of parsing_state.py.
-
-    On the way of every request they are set without a look at the table; a test compares.
-    """
+    """The parser of one connection, from its first byte to its last request. Its states are those of parsing_state.py."""
 
     __slots__ = (
         "_body_bytes",
@@ -100,7 +109,7 @@ class RequestParser:
             raise RequestError(431, "the request head is too large", "head_too_large")
         if not self._target:
             if self._state is BEHIND:
-                self._state = HEAD
+                self._state = ON_READ_OVER[self._state]
         elif len(self._fields) > self._settings.header_fields_max:  # in here each takes forty times the bytes of `A:`
             raise RequestError(431, "too many header fields", "too_many_fields")
         return None
@@ -158,7 +167,7 @@ class RequestParser:
         head = plain_head(method, target, parser.get_http_version, fields) if parser.should_keep_alive() else None
         if head is None:
             head = check_head(method, target, parser.get_http_version(), fields)
-        state = BODY
+        moves = ON_HEAD
         if head.semantic_fields:
             length = head.length_bytes
             if length and 0 < settings.body_size_bytes_max < length:
@@ -167,10 +176,10 @@ class RequestParser:
                 _allow_spaces_behind_sizes(parser)
             if b"upgrade" in head.semantic_fields:
                 if parser.should_upgrade():
-                    state = UPGRADE
+                    moves = ON_UPGRADE
                 if head.upgrade:
                     _check_handshake(head)
-        self._state = state
+        self._state = moves[self._state]
         self._head = head
         self._target = b""  # kept until here, for `refused`
         self._fed_bytes = self._body_bytes = 0
@@ -192,7 +201,7 @@ class RequestParser:
         if self._state is UPGRADE and (head.upgrade or head.length_bytes != 0):
             return  # a WebSocket's head has no end; a body comes by another parser
         self._head = None
-        self._state = BEHIND
+        self._state = ON_END[self._state]
         if not head.keep_alive:
             self._parser = None
         self._parsed.append(END)
@@ -208,7 +217,7 @@ class RequestParser:
             self._parser = None  # so that the head of ours is reported to no one
             parser.feed_data(_framing_only(self._head))
             self._target = b""
-            self._state = BODY
+            self._state = ON_OTHER_PARSER[self._state]
             _allow_spaces_behind_sizes(parser)
         self._parser = parser
         return True

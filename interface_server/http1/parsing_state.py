@@ -24,10 +24,10 @@ class ParsingState(Enum):
 # A member of an Enum is found by a slow way through its class: these stand on the way of every request.
 HEAD, BEHIND, BODY, UPGRADE = ParsingState
 
-#: Every legal move.
-MOVES: dict[ParsingState, tuple[ParsingState, ...]] = {
-    HEAD: (BODY, UPGRADE),
-    BEHIND: (HEAD, BODY, UPGRADE),
-    BODY: (BEHIND,),
-    UPGRADE: (BODY, BEHIND),
-}
+# Every legal move, by what leads to it: from each state to the next. A state that is missing is an error in this program.
+ON_HEAD = {HEAD: BODY, BEHIND: BODY}  # a head has come,
+ON_UPGRADE = {HEAD: UPGRADE, BEHIND: UPGRADE}  # or one behind which llhttp stops
+ON_OTHER_PARSER = {UPGRADE: BODY}  # another parser reads the body behind it
+ON_END = {BODY: BEHIND, UPGRADE: BEHIND}  # the request is here to its last byte
+ON_READ_OVER = {BEHIND: HEAD}  # the bytes of one read are parsed
+MOVES = (ON_HEAD, ON_UPGRADE, ON_OTHER_PARSER, ON_END, ON_READ_OVER)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-from channel_layer.protocol.illegal_move import IllegalMove
-
 
 class Phase(Enum):
     __hash__ = object.__hash__  # by identity; Enum's own is Python code, and stands in every look-up
@@ -32,15 +30,3 @@ MOVES: dict[Phase, tuple[Phase, ...]] = {
     LINGERING: (GONE,),
     GONE: (GONE,),  # the transport's end comes after ours, or before it
 }
-
-
-def phase_step(before: Phase, after: Phase) -> Phase:
-    """Move to `after`. Raises IllegalMove if the table has no such move: an error in this program."""
-    if after not in MOVES[before]:
-        raise IllegalMove(f"{after.name} after {before.name}")
-    return after
-
-
-#: The moves of an ordinary request, looked up once.
-BEGUN = phase_step(IDLE, EXCHANGE)
-ENDED = phase_step(EXCHANGE, IDLE)

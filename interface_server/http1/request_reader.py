@@ -16,7 +16,7 @@ from interface_server.http.exchange import COMPLETE, Exchange, RequestState
 from interface_server.http.scope import ScopeBuilder, websocket_scope
 from interface_server.http.server_context import ServerContext
 from interface_server.http1.parser import END, RequestItem, RequestParser
-from interface_server.http1.phase import BEGUN, EXCHANGE, GONE, HEAD, IDLE, LINGERING, Phase
+from interface_server.http1.phase import EXCHANGE, GONE, HEAD, IDLE, LINGERING, Phase
 from interface_server.transport.transport import Transport
 
 #: Parsed at once, but for the inside of a body. Requests take twenty times their bytes once they are parsed, and some are
@@ -33,7 +33,6 @@ class Connection(Protocol):
     context: ServerContext
     exchange: Exchange
     phase: Phase
-    deadline: float
     transport: Transport
     write_paused: bool  #: the write buffer is above its mark
 
@@ -100,10 +99,8 @@ class RequestReader:
             ):
                 head, fields = parsed[0]
                 parsed.clear()
-                connection.phase, connection.deadline = BEGUN, inf
-                exchange = connection.exchange
-                exchange.begin(head, self._scopes.scope(head, fields))
-                exchange.open(b"", False)
+                connection.enter(EXCHANGE, inf)
+                connection.exchange.serve(head, self._scopes.scope(head, fields))
                 return
             self._hand_on()
         self._settle()

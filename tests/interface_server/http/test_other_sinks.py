@@ -108,11 +108,11 @@ async def test_the_limits_and_the_expectation_are_those_of_every_version():
 
     exchange, sink, context = exchange_with(read, limit_concurrency=1)
     begin(exchange, fields=[(b"expect", b"100-continue"), (b"content-length", b"3")])
-    exchange.open(b"", True)
+    exchange.forward(b"", more=True)
     await until(lambda: sink.frames == [("headers", 100)])
     other = Exchange(context, second := StreamOfFrames(), second)
     begin(other)
-    other.open(b"", False)
+    other.forward(b"", more=False)
     assert [frame[:2] for frame in second.frames if frame[0] != "data"] == [("headers", 503), ("end",)]
     exchange.refuse(RequestError(413, "the request body is too large", "body_too_large"))
     assert ("headers", 413) in sink.frames and sink.frames[-1] == ("end",)
@@ -129,7 +129,7 @@ async def test_a_packet_without_events_starts_no_response():
 
     exchange, sink, _ = exchange_with(fail)
     begin(exchange, b"GET")
-    exchange.open(b"", False)
+    exchange.forward(b"", more=False)
     exchange.deliver([], 0)
     await until(lambda: sink.frames[-1:] == [("end",)])
     assert sink.frames[0] == ("headers", EndReason.DIED.status)
@@ -146,7 +146,7 @@ async def test_an_exchange_that_fails_never_looks_complete(started: bool):
 
     exchange, sink, context = exchange_with(fail)
     begin(exchange, b"GET")
-    exchange.open(b"", False)
+    exchange.forward(b"", more=False)
     await until(lambda: bool(sink.frames) and sink.frames[-1][0] in ("end", "reset"))
     assert [frame[:2] for frame in sink.frames if frame[0] != "data"] == (
         [("headers", 201), ("reset",)] if started else [("headers", EndReason.DIED.status), ("end",)]

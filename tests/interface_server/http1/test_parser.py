@@ -27,7 +27,7 @@ class CheckedParser(RequestParser):
 
     def __setattr__(self, name: str, value: object) -> None:
         if name == "_state" and hasattr(self, name):
-            assert value in MOVES[self._state], f"{value} after {self._state}"
+            assert any(moves.get(self._state) is value for moves in MOVES), f"{value} after {self._state}"
         super().__setattr__(name, value)
 
 
