@@ -156,7 +156,7 @@ class LeaseRenewal:
             return 0.0
         if since is None:
             self._blocked_since = self._turned_at
-            text = "the event loop of %s is blocked since %.1f s: what it serves waits for this\n%s"
+            text = "the event loop of %s has been blocked for %.1f s: what it serves waits for this\n%s"
             relay.warning(text, self._name, blocked_s, stack_of(self._loop_thread))
         return round(blocked_s, 1)
 

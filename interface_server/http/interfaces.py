@@ -1,6 +1,6 @@
-"""What an exchange needs of the connection that it belongs to: a source of its request, and a sink for its response.
+"""The connection that an exchange belongs to, as the exchange sees it: the source of its request and the sink of its response.
 
-Both are implemented once for each version of HTTP: by the reader and the writer of an HTTP/1 connection, or by a stream of HTTP/2.
+The reader and the writer of an HTTP/1 connection implement them. Another version of HTTP would bring its own two.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from interface_server.http.response import Response, ResponseOutput
 
 
 class ResponseSink(ResponseOutput, Protocol):
-    """A connection of HTTP/1, or a stream of HTTP/2, to which one exchange at a time writes its response."""
+    """The writer of an HTTP/1 connection: one exchange at a time writes its response to it."""
 
     def send_remembered(self, events: Sequence[Event]) -> bool:
         """Write a complete response if its rendered head is remembered from an earlier one. Returns False if nothing is written."""
@@ -35,7 +35,7 @@ class ResponseSink(ResponseOutput, Protocol):
 
 
 class RequestSource(Protocol):
-    """The reader of a connection of HTTP/1, or a stream of HTTP/2, from which one exchange at a time gets its request."""
+    """The reader of an HTTP/1 connection: one exchange at a time gets its request from it."""
 
     def pause_reading(self) -> None:
         """Pause reading the body: the application takes no more at present."""

@@ -1,6 +1,6 @@
 """The state of one response: which event may come, how much of a body may pass, and when it is over.
 
-It depends on no version of HTTP: HTTP/1 and HTTP/2 encode the events that pass in their own ways.
+It depends on no version of HTTP: each encodes the events that pass in its own way.
 
 * The body of a response to HEAD, of a 204 or of a 304 is dropped; it counts as sent.
 * A body longer than its Content-Length is cut there, and the response is over. A body shorter than its Content-Length is a fault,

@@ -41,7 +41,7 @@ def test_a_worker_whose_loop_is_blocked_is_called_slow_and_loses_nothing(tmp_pat
         wait_until(lambda: "runs again after" in server.log, "the end is told", server=server)
         wait_until(lambda: worker_of(server)["blocked_s"] == 0, "status tells of it", server=server)
         assert worker_of(server)["free"]["http"] > 0
-        assert server.log.count("is blocked since") == 1
+        assert server.log.count("has been blocked for") == 1
         assert "time.sleep(float(" in server.log
         assert processes(server, "worker") == workers
         for word in ("declared dead", " die\n", "is over", "had lapsed"):

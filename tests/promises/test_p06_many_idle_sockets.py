@@ -112,7 +112,7 @@ async def one_loops(server: Server, workers: list[Server], traces: Traces, idle:
     writer.write(b"GET /hold_up HTTP/1.1\r\nHost: x\r\n\r\n")
     await until(lambda: traces.lines("blocking"), "one worker loops")
     (looping,) = traces.lines("blocking")
-    await until(lambda: any("is blocked since" in each.log for each in workers), "for seconds")
+    await until(lambda: any("has been blocked for" in each.log for each in workers), "for seconds")
     assert await answered_by(server) == {str(each.process.pid) for each in workers} - {looping}
     assert not [each for each in idle if each.lost or each.heard]
     asked = random.Random(7).sample(idle, SAMPLE)
