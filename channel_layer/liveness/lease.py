@@ -5,7 +5,7 @@ A process renews a lease of five seconds once a second (a parking ticket: no mes
 * A slow process looks exactly like a dead one, so no death is assumed to be true. A process that declares one tells the dead
   process so, and accepts packets only from the current owner of each connection.
 * A process may call a peer's lease expired only if its own renewals succeeded for a whole TTL, all in the same era of Redis'
-  data. Otherwise an outage of Redis looks like a massacre.
+  data. Otherwise an outage of Redis looks like the death of all processes at once.
 * Before a process acts on a death it has read its inbox up to the end that it had then: the dead process may have finished in
   time.
 

@@ -153,7 +153,7 @@ def _never_waiting(descriptor: int) -> Write:
 
 
 def _piece(lines: bytes, bytes_max: int) -> bytes:
-    """As many whole lines from the start as fit into `bytes_max`, or that much of the first if it is longer."""
+    """The whole lines from the start that fit into `bytes_max`, or that much of the first one."""
     if len(lines) <= bytes_max:
         return lines
     return lines[: lines.rfind(b"\n", 0, bytes_max) + 1 or bytes_max]

@@ -107,7 +107,7 @@ class _OwnFormat(logging.Handler):
     """
 
     def handle(self, record: logging.LogRecord) -> bool:
-        """Filter handlers of the root before they get this line."""
+        """Filter handlers of the root before they get this line. Returns False: this handler shows nothing."""
         if logging.root.parent is None:  # --log-config decides alone
             return False
         for handler in logging.root.handlers:
