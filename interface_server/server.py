@@ -127,7 +127,7 @@ class InterfaceServer:
         return bool(known)
 
     async def _evict(self, over_s: float) -> None:
-        """End WebSockets and event streams in random order, a few at a time, so that clients do not return as a herd.
+        """End WebSockets and event streams in random order, a few at a time, so that clients return apart.
 
         WebSockets are closed with 1012, event streams get their last chunk.
         """

@@ -52,7 +52,7 @@ class ClosedClient:
 
     @property
     def mid_message(self) -> bool:
-        """False: no client is left that could miss the rest of a message."""
+        """True if a message is incomplete: never, since no client is left that could miss its rest."""
         return False
 
     @property

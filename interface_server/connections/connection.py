@@ -105,7 +105,7 @@ class Connection(Link):
         #: Events that were forwarded in this epoch, kept as long as `opening`.
         self.kept: list[tuple[Event, int]] | None = None
         self.kept_bytes = 0
-        #: Events from the client for which there was no owner or no room.
+        #: Events from the client for which there was no owner or no credit.
         self.waiting: list[tuple[Event, int]] | None = None
         self.waiting_bytes = 0
         # Messages that its instance sends by the layer: places in its packets, and messages to groups that came.
@@ -158,7 +158,10 @@ class Connection(Link):
 
     @property
     def replayable(self) -> bool:
-        """True if another worker may start it after its owner was lost: its client has seen nothing, or its application asked for that."""
+        """True if another worker may start it after its owner was lost.
+
+        Its client has seen nothing, or its application asked for that; and it has not lost too many owners.
+        """
         if self.acceptance is not _PENDING and self.resume_policy is not _AFTER_CRASH:
             return False
         return self.may_start_twice and self.opening is not None and len(self.deaths) < DEATHS_MAX
@@ -183,7 +186,10 @@ class Connection(Link):
             self.drop_opening()
 
     def filter_events(self, events: list[Event]) -> list[Event]:
-        """The events that go on to the client of a WebSocket: without a second accept, and without what is for the interface server."""
+        """Return the events that go on to the client of a WebSocket.
+
+        A second accept does not, nor what is for the interface server.
+        """
         shown = []
         for event in events:
             kind = event["type"]

@@ -54,7 +54,7 @@ _OF_OWNER: dict[int, Callable[[UpstreamConnection, list[Any]], None]] = {
 
 
 class Dispatcher:
-    """Implements `Backend` for the clients' side and `Receiver` for the node."""
+    """The dispatcher of one interface server: a `Backend` for the clients' side, a `Receiver` for the node."""
 
     def __init__(self, settings: InterfaceSettings, counters: Counter[str]) -> None:
         """counters: those of the whole process, which its lease shows."""

@@ -123,7 +123,7 @@ class Backend(Protocol):
 
     @property
     def ready(self) -> bool:
-        """False while Redis does not answer, or while draining: `/-/health/ready` answers 503."""
+        """True while Redis answers and the server does not drain; otherwise `/-/health/ready` answers 503."""
 
     def open(
         self, client: Client, scope: Scope, body: bytes, more_body: bool, *, expect_continue: bool = False

@@ -1,4 +1,4 @@
-"""The connections that no worker owns: puts them on the shared channel of their kind, and ends waits that last too long.
+"""Puts connections that no worker owns on the shared channel of their kind, and ends waits that last too long.
 
 A timeout ends a wait, or a Redis that has lost the queue. connection.py decides what follows; queue_timeouts.py knows how long each
 waits. PROTOCOL.md, "The life of a connection".
@@ -148,7 +148,7 @@ class PendingQueue:
             self._era_changed()
 
     def _era_changed(self) -> None:
-        """Act on a new era: Redis lost its data or is another server, so no old entry is queued any more."""
+        """Act on a new era: Redis lost its data or is another server, so nothing is queued any more."""
         log.warning("Redis has begun a new life: %d connections were queued", len(self.timeouts))
         for number in self.timeouts.queued():
             self._connections[number].apply(Trigger.REDIS_EMPTY)

@@ -16,7 +16,7 @@ UNKNOWN_EXTRA_S = 2.0
 
 
 class QueueTimeouts:
-    """Connections by number."""
+    """The timeouts of all waiting connections of one dispatcher, by the number of the connection."""
 
     __slots__ = ("_answered_s", "_overdue", "_queue_s", "_queued", "_resume_s", "_resuming", "_unknown_s")
 

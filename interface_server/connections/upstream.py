@@ -64,7 +64,7 @@ _NEXT, _LOST = Order.NEXT, Order.LOST
 
 
 class UpstreamConnection:
-    """Implements `Upstream` for the client's side, `QueuedConnection` for the queue, and `Recipient` for groups."""
+    """One connection: an `Upstream` for its client, a `QueuedConnection` for the queue, a `Recipient` for groups."""
 
     __slots__ = ("client", "connection", "entry_id", "leaving", "packed_bytes", "reading_paused", "services", "writer")
 
@@ -223,7 +223,7 @@ class UpstreamConnection:
             self._packets_lost()
 
     def on_close(self, why: int) -> None:
-        """The instance is over. why: a Close, or a number that is not known yet."""
+        """End the connection, or start it again if its instance never started. why: a Close, or a number that is not known yet."""
         connection = self.connection
         owner = connection.owner
         if why == Close.NOT_STARTED and connection.opening is not None:

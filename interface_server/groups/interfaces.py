@@ -39,7 +39,7 @@ class Socket(Protocol):
 
 
 class RecipientState(Protocol):
-    """What the order of messages needs to know of one connection."""
+    """The state of one connection that the order of messages depends on."""
 
     number: int
     epoch: int

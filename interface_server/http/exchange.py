@@ -46,7 +46,7 @@ LAST_OF_BODY: Event = {"type": "http.response.body", "body": b""}
 
 
 class RequestState(Enum):
-    """What of the request is here, and at the backend."""
+    """How much of the request is here, and at the backend."""
 
     NONE = auto()  # no request has come yet
     HEAD = auto()  # its head is here; nothing of it is at the backend
@@ -55,7 +55,7 @@ class RequestState(Enum):
 
 
 class WriteState(Enum):
-    """What of the response is written to the client."""
+    """How much of the response is written to the client."""
 
     CONTINUE_EXPECTED = auto()  # the client waits for `100 Continue` before it sends the body
     AWAITED = auto()  # nothing of the response is written; also between two requests
@@ -123,7 +123,7 @@ class Exchange:
     # The request, as the connection reads it.
 
     def begin(self, head: Head, scope: Scope) -> None:
-        """A request has come as far as its head."""
+        """Begin the exchange of a request whose head has come."""
         self.head = head
         self.scope = scope
         self.request_state = BEGUN
@@ -177,7 +177,7 @@ class Exchange:
             self._upstream = context.backend.open(self, scope, body, more, expect_continue=expects)
 
     def refuse(self, error: RequestError) -> None:
-        """The request is not served; what was read of it, and what may follow, cannot be trusted."""
+        """Answer with an error, or abort the response that has begun. What was read, and what may follow, cannot be trusted."""
         self._context.counters["refused." + error.name] += 1
         self.request_state = request_step(self.request_state, BODY)
         if self._upstream is not None:
@@ -188,7 +188,7 @@ class Exchange:
         self.answer(answer_to_error(error))
 
     def refuse_full(self) -> None:
-        """`limit_concurrency` is reached."""
+        """Answer 503 and count it: `limit_concurrency` is reached."""
         self._context.counters["refused.limit_concurrency"] += 1
         self.answer(TOO_MANY)
 
@@ -209,7 +209,7 @@ class Exchange:
 
     @property
     def mid_message(self) -> bool:
-        """A response that is cut off is aborted: no next owner could take what follows for its rest."""
+        """True if a message is incomplete: never. A response that is cut off is aborted, so no next owner can go on with it."""
         return False
 
     def adopted(self) -> None:
@@ -268,7 +268,7 @@ class Exchange:
 
     @property
     def may_keep_alive(self) -> bool:
-        """True if the connection could serve another request: this one was read to its end, and the server is not leaving."""
+        """True if the connection could serve another request: this one is read, and the server is not leaving."""
         return self.request_state is COMPLETE and not self._context.draining
 
     def _send(self, response: Response, events: Sequence[Event], size_bytes: int) -> None:
@@ -323,7 +323,7 @@ class Exchange:
         self._finish(keep_alive=True)
 
     def on_drained(self) -> None:
-        """The write buffer is below its mark again."""
+        """Report the written bytes as delivered: the write buffer is below its mark again."""
         size_bytes, self._undelivered_bytes = self._undelivered_bytes, 0
         if size_bytes and self._upstream is not None:
             self._upstream.delivered(size_bytes)
@@ -358,13 +358,13 @@ class Exchange:
         self._finish(keep_alive=False)
 
     def time_out(self) -> None:
-        """The application was to answer by now."""
+        """Answer 504 and count it, and send the application a disconnect: its answer is late."""
         self._context.counters["refused.response_timeout"] += 1
         self.leave()
         self.answer(TIMED_OUT)
 
     def cut_off(self) -> bool:
-        """The process ends: answer that no response will come. False: no request waits for the beginning of one."""
+        """Answer 503, since the process ends. Returns False if no request waits for the beginning of a response."""
         if self._upstream is None or self.write_state is STARTED:
             return False
         self.leave()
@@ -372,7 +372,7 @@ class Exchange:
         return True
 
     def leave(self) -> None:
-        """The client's side is over: the application gets a disconnect."""
+        """End the client's side: the application gets a disconnect."""
         upstream = self._release()
         if upstream is not None:
             upstream.leave()

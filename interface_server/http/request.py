@@ -1,6 +1,7 @@
-"""A request: its checked head (what the application gets of it, and how to serve it), and its body as events.
+"""A request: its checked head, and its body as events.
 
-Each version of HTTP has its own check (`http1/head.py`); a request that passes becomes a `Head`.
+The head tells what the application gets, and how to serve the request. Each version of HTTP has its own check
+(`http1/head.py`); a request that passes becomes a `Head`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The state of one response: which event may come, how much of a body may pass, and when it is over.
+"""The state of one response: which event may come, how much body may pass, when it is over.
 
 It depends on no version of HTTP: each encodes the events that pass in its own way.
 
@@ -34,7 +34,7 @@ from interface_server.http.response_head import (
 
 
 class ResponseState(Enum):
-    """What of the response the application has sent."""
+    """How much of the response the application has sent."""
 
     AWAITED = auto()  # neither status nor fields are known
     STREAMING = auto()  # status and fields have passed; the body passes

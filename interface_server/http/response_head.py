@@ -1,4 +1,6 @@
-"""The head of a response: its status line, the kinds of fields that have a meaning to the server, and fields that have one value.
+"""The head of a response: its status line and the fields that the server must understand.
+
+These are the fields that have a meaning to the server, and those that have one value.
 
 The connection decides how a message is framed, so it has to know the fields about it; all others pass. No I/O here. Sources: RFC 9110,
 sections 5.5 and 8 to 14; RFC 9111, section 5.

@@ -25,7 +25,10 @@ from interface_server.transport.write_timeout import WriteTimeouts
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class ServerContext:
-    """Made by `ServerContext.of`; `start` and `stop` belong to the owner of the process."""
+    """The settings, the backend and the shared parts of all connections of one interface server.
+
+    `of` makes it; `start` and `stop` belong to the owner of the process.
+    """
 
     settings: InterfaceSettings
     backend: Backend

@@ -34,7 +34,7 @@ NEW_S = 1.5
 
 
 class OnUpgrade(Protocol):
-    """Takes the transport over for a WebSocket: the scope of its handshake, and the bytes that were read behind its head."""
+    """Takes the transport over for a WebSocket. remaining_bytes: those that were read behind the head of its handshake."""
 
     def __call__(self, transport: Transport, scope: Event, remaining_bytes: bytes) -> None: ...
 
@@ -218,7 +218,7 @@ class Http1Connection:
         return self.exchange.request_state is COMPLETE
 
     def _may_be_waiting(self) -> bool:
-        """True if a client that has closed its own direction may still be there: on TCP nothing shows it, until we write."""
+        """True if a client that has closed its own direction may still be there. On TCP only a write shows it."""
         return self.context.settings.half_close_timeout_s > 0 and not self.transport.is_gone()
 
     def _watch_half_closed(self) -> None:

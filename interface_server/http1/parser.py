@@ -116,7 +116,7 @@ class RequestParser:
 
     @property
     def body_left_bytes(self) -> int:
-        """How much is still to come of a body with a declared length: in there no other request begins."""
+        """The bytes that are still to come of a body with a declared length: in there no other request begins."""
         head = self._head
         return (head.length_bytes or 0) - self._body_bytes if head is not None else 0
 
@@ -130,11 +130,11 @@ class RequestParser:
         return self._head is None and (self._target != b"" or (self._fed_bytes > 0 and data.strip(b"\r\n") != b""))
 
     def refused(self) -> tuple[bytes, bytes]:
-        """Method and target of the head that was refused, as far as they were read; empty if there is no target yet."""
+        """Method and target of the refused head, as far as they were read; empty without a target."""
         return (self._parser.get_method(), self._target) if self._target and self._parser is not None else (b"", b"")
 
     def close(self) -> None:
-        """Nothing is fed any more: the parser, which holds us as we hold it, is let go, and half a head with it."""
+        """Drop llhttp's parser, which refers to us as we to it, and the fields of an incomplete head. Nothing is fed any more."""
         self._parser = None
         self._fields = []
 
@@ -209,7 +209,7 @@ class RequestParser:
     # Upgrades.
 
     def _go_on_behind_upgrade(self) -> bool:
-        """Another parser for what comes behind the head. False: nothing may be parsed any more."""
+        """Make another parser for the bytes behind the head. Returns False if nothing may be parsed any more."""
         if self._parser is None:
             return False
         parser = HttpRequestParser(self)
@@ -240,7 +240,7 @@ def _framing_only(head: Head) -> bytes:
 
 
 def _allow_spaces_behind_sizes(parser: Any) -> None:
-    """The size of a chunk may have white space behind it (RFC 9112, 7.1.1), which leads no reader to another size.
+    """Allow white space behind the size of a chunk (RFC 9112, 7.1.1): no reader finds another size by it.
 
     White space elsewhere in a chunk extension llhttp refuses, whatever it is told.
     """
@@ -248,7 +248,7 @@ def _allow_spaces_behind_sizes(parser: Any) -> None:
 
 
 def _refusal(error: HttpParserError, method: bytes, data: bytes) -> RequestError:
-    """What llhttp, or a callback of ours, had against the bytes. data: with which the request began, if that is known."""
+    """The error of llhttp, or of a callback of ours, as a RequestError. data: with which the request began, if that is known."""
     cause = error.__context__
     if isinstance(cause, RequestError):
         return cause

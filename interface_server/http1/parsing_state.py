@@ -4,7 +4,7 @@
          └─head with an upgrade──▶ UPGRADE ─no body─────end──▶ BEHIND
                                       └─a body, read by another parser──▶ BODY
 
-The end of the last request lets llhttp go: nothing is parsed any more, and the state means nothing.
+At the end of the last request the parser of llhttp is dropped: nothing is parsed any more, and the state means nothing.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ class ResponseWriter:
             self._encoder.data(body, last)
 
     def flush(self, size_bytes: int) -> bool:
-        """Small pieces are joined into one write; large ones are not copied."""
+        """Write what is encoded: small pieces in one write, large ones without a copy. Returns False above the mark of the write buffer."""
         pieces = self._encoder.take() if self._encoder is not None else ()
         if len(pieces) == 1:
             self._transport.write(pieces[0])

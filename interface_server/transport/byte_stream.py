@@ -53,7 +53,7 @@ class ByteStream(Watched, Protocol):
         """Read on. Harmless if reading is not paused, or the stream is closing."""
 
     def is_closing(self) -> bool:
-        """True from `close` or `abort` on, and while `connectionLost` is called."""
+        """True once `close` or `abort` was called, and while `connectionLost` is."""
 
     def has_hung_up(self) -> bool:
         """True if the peer has closed, also while reading is paused."""

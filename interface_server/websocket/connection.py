@@ -201,7 +201,7 @@ class WebSocketConnection:
         self._end(WebSocketTrigger.BAD_FRAME, Termination(code=bad.code, reason=bad.reason))
 
     def fail_application(self, what: str) -> None:
-        """End the connection because the application (or its worker) broke the rules; the client gets the best answer that is left."""
+        """End the connection because the application (or its worker) broke the rules. The client gets the best answer that is left."""
         logger.error("%s: %s", self.upstream.channel if self.upstream is not None else "?", what)
         self._registry.context.counters["closed.application_error"] += 1
         begun = self._opening is not None and self._opening.begun

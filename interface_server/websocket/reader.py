@@ -108,7 +108,7 @@ class FrameReader:
         self._registry.timeouts.stop_pings(self)
 
     def discard(self) -> None:
-        """Drop what is held, and read on only to notice the end: nothing that the client sends has a meaning any more."""
+        """Drop what is held, and read on only to notice the end: what the client sends has no meaning now."""
         self._held = b""
         self._parser = None
         self.resume()
@@ -191,7 +191,7 @@ class FrameReader:
             self._connection.pong_overdue()
 
     def check_unread(self) -> None:
-        """End the connection if the client has left and no worker has it: no application may be started for it (P3).
+        """End the connection if the client has left and no worker owns it: no application may start (P3).
 
         An application that runs may still receive what the client sent.
         """

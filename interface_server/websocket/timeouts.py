@@ -66,7 +66,7 @@ class PingTimeouts(Protocol):
 
 
 class Timeouts:
-    """The four queues."""
+    """The timeouts of all WebSockets of one process, in a queue for each kind."""
 
     __slots__ = ("accepting", "closing", "pinging", "ponging")
 
