@@ -16,7 +16,7 @@ Key = tuple[str, int, int]
 
 
 def read_count(free: int, queue_length: int, workers: int, lagging: bool) -> int:
-    """The number of entries to read now: 0 without free capacity, a fair share of the queue, 1 while the loop lags.
+    """The number of entries to read now: 0 without capacity, 1 while the loop lags, else a fair share.
 
     queue_length: the number of entries that the last take left behind. A worker without peers takes nothing from others by reading more.
     """

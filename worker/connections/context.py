@@ -11,7 +11,7 @@ from worker.connections.interfaces import ApplicationHost
 
 @dataclass(frozen=True, slots=True)
 class WorkerContext:
-    """Made once by the dispatcher."""
+    """The node, the host and the counters of one worker. The dispatcher makes it."""
 
     node: Node
     host: ApplicationHost

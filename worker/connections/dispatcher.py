@@ -40,7 +40,7 @@ _OF_INTERFACE_SERVER: dict[int, Callable[[DownstreamConnection, list[Any]], None
 
 
 class Dispatcher:
-    """Implements `Receiver` for the node; starts instances in an `ApplicationHost`."""
+    """The dispatcher of one worker: a `Receiver` for the node, which starts instances in an `ApplicationHost`."""
 
     def __init__(self, settings: WorkerSettings, host: ApplicationHost, counters: Counter[str]) -> None:
         self._settings = settings

@@ -41,7 +41,7 @@ class Release(Enum):
 
 
 class FirstCredit(Enum):
-    """Whether the interface server has got a credit: by the first one it knows that the application asks for the body."""
+    """Whether the interface server has got a credit: the first one shows that the application asks for the body."""
 
     NOT_SENT = auto()
     AWAITED = auto()  #: the same, and its client waits for status 100: the window of `adopted` was 0
@@ -82,7 +82,7 @@ def ownership_after(before: Ownership, release: Release) -> Ownership:
 
 
 class DownstreamConnection(Link):
-    """Implements `Downstream`."""
+    """One adopted connection: a `Downstream` for its instance, and the receiver of its packets."""
 
     __slots__ = (
         "_first_credit",
@@ -208,12 +208,12 @@ class DownstreamConnection(Link):
 
     @property
     def open(self) -> bool:
-        """True until the connection is handed off or over."""
+        """True if the connection is neither handed off nor over."""
         return self.ownership is _OWNED
 
     @property
     def held(self) -> bool:
-        """True until the connection is over, also while a hand-off waits for its answer."""
+        """True if the connection is not over, also while a hand-off waits for its answer."""
         return self.ownership is not _OVER
 
     def disconnect(self, code: int, reason: str) -> None:

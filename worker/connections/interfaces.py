@@ -33,7 +33,7 @@ class Registry(Protocol[Connection]):
         """Flush this connection at the end of this turn of the loop: it has something to send."""
 
     def remove(self, downstream: Connection) -> None:
-        """The connection is over: the rest of its window goes back to the budget."""
+        """Forget a connection that is over, and give the rest of its window back to the budget."""
 
 
 class Downstream(Protocol):
@@ -55,13 +55,13 @@ class Downstream(Protocol):
         """
 
     def consumed(self, size_bytes: int) -> None:
-        """The application's `receive()` has returned so many bytes of events: the client's side gets credit for them."""
+        """Give the client's side credit for so many bytes of events: the application's `receive()` has returned them."""
 
     def request_body(self) -> None:
         """Send the first credit, if the client waits for status 100: the application has called `receive()` for the first time."""
 
     def close(self, why: Close) -> None:
-        """The instance has ended. After a complete HTTP response nothing is sent: the client's side knows."""
+        """End the connection: its instance has ended. After a complete HTTP response nothing is sent: the client's side knows."""
 
     @property
     def key(self) -> tuple[str, int, int]:
@@ -78,7 +78,7 @@ class Downstream(Protocol):
         """Give this open WebSocket to another worker, after everything was sent. The answer is `disconnect` (1012)."""
 
     def complete(self) -> None:
-        """The last event of an HTTP response was sent. The connection is over; the instance may run on."""
+        """End the connection after the last event of an HTTP response. The instance may run on."""
 
 
 class Instance(Protocol):
@@ -92,10 +92,10 @@ class Instance(Protocol):
         """Queue one event from the client, in order, for the application's `receive()`."""
 
     def resume(self) -> None:
-        """The connection has credit again: calls of `send()` that wait go on."""
+        """Let waiting calls of `send()` go on: the connection has credit again."""
 
     def disconnect(self, code: int, reason: str) -> None:
-        """The client has left, or the connection was taken away: the application gets exactly one disconnect event.
+        """Give the application exactly one disconnect event: the client has left, or the connection was taken away.
 
         After it, `send()` of a WebSocket raises OSError, and what an HTTP exchange sends is discarded.
         """

@@ -99,7 +99,7 @@ class ChannelConsumer:
     def on_entries(self, entries: list[Entry]) -> bool:
         """Take the entries that were read, except those that must not be taken (again).
 
-        True: read no more until they have begun to run. So it is if there are other workers: an instance that blocks this
+        Returns True if no more may be read until they have begun to run. So it is if there are other workers: an instance that blocks this
         event loop in its first step must not delay connections that they could serve.
         """
         era = self._node.era

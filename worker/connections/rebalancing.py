@@ -14,7 +14,7 @@ FRUITLESS_S = 60.0  #: until the next attempt, if fewer could be handed over tha
 
 
 class Rebalancing:
-    """The state of one worker."""
+    """The surplus of WebSockets that one worker hands over."""
 
     __slots__ = ("_calm_from", "_workers", "left")
 

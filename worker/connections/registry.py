@@ -21,7 +21,7 @@ AT_ONCE = 50  #: hand-offs, or ends of event streams, in one call of `ask_some`
 
 
 class ConnectionRegistry:
-    """Implements `Registry` for `DownstreamConnection`."""
+    """All connections that one worker owns, by key: their budget, and the `Registry` that each of them uses."""
 
     __slots__ = ("_node", "_pending", "budget", "by_key", "counters", "post", "reserved")
 

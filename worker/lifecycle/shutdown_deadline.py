@@ -28,7 +28,7 @@ STUCK_PROBES_MIN = 4  #: on an overloaded machine a loop that runs may leave one
 
 @dataclass(slots=True, kw_only=True)
 class ShutdownDeadline:
-    """The deadline of one worker."""
+    """The moment at which one worker exits by force, as far as signals and probes have decided it."""
 
     graceful_s: float
     stuck_s_max: float = 0.0  #: 0: no limit
@@ -40,7 +40,7 @@ class ShutdownDeadline:
     unanswered_s: float = field(default=0.0, init=False)
 
     def request_stop(self, number: int, now: float) -> None:
-        """A signal asks the worker to stop."""
+        """Start the graceful timeout at the first signal, or the short one at an impatient second."""
         meaning = self.requests.hear(number, now)
         if meaning is Meaning.STOP:
             self.asked_at = now
@@ -48,11 +48,11 @@ class ShutdownDeadline:
             self.asked_again_at = now
 
     def begin_serving(self) -> None:
-        """The application has started: from now on `--worker-timeout` applies."""
+        """Apply `--worker-timeout` from now on: the application has started."""
         self.serving = True
 
     def begin(self, now: float) -> None:
-        """The worker begins to drain: until now its supervisor needed it. The graceful timeout counts from here."""
+        """Start the graceful timeout now: the worker begins to drain, since its supervisor needs it no longer."""
         self.asked_at = now
 
     @property
@@ -67,12 +67,12 @@ class ShutdownDeadline:
         )
 
     def probe_sent(self) -> None:
-        """A probe was sent to the loop, `probe_interval_s` after the last one."""
+        """Count a probe that was sent to the loop, `probe_interval_s` after the last one."""
         self.unanswered += 1
         self.unanswered_s += self.probe_interval_s or 0.0
 
     def probe_answered(self) -> None:
-        """The loop has answered a probe."""
+        """Count no probe as unanswered any more: the loop has answered one."""
         self.unanswered, self.unanswered_s = 0, 0.0
 
     def overdue(self, now: float) -> str:

@@ -32,7 +32,10 @@ LOG_TIMEOUT_S = 1.0  #: for the last log line: its pipe may be full
 
 
 class ShutdownWatchdog:
-    """Construct it on the main thread, inside of the running loop, which must have handlers for the signals."""
+    """The thread that ends one worker by force, and forwards its signals to the event loop.
+
+    Construct it on the main thread, inside of the running loop, which must have handlers for the signals.
+    """
 
     def __init__(self, graceful_s: float, stuck_s_max: float = 0.0, supervised: bool = False) -> None:
         self._loop = asyncio.get_running_loop()

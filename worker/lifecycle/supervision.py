@@ -34,7 +34,7 @@ class Unsupervised:
     may_repeat_stop_signal = False
 
     def ask_for_successor(self, why: str) -> bool:
-        """There is no supervisor that could start one."""
+        """Returns False: there is no supervisor that could start one."""
         return False
 
     async def dismissal(self) -> None:
