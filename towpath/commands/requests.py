@@ -67,7 +67,7 @@ def stop(**values: Any) -> int:
 @options_of(RELOAD)
 @towpath.command()
 def reload(**values: Any) -> int:
-    """Replace the workers of a running serve, one at a time, by new ones with the code and settings of now."""
+    """Replace the workers of a running serve, one at a time, by new ones with the present code and settings."""
     return _ask(values, {"do": "reload"})
 
 

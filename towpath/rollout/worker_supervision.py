@@ -1,4 +1,4 @@
-"""What `serve` does for its workers, as a worker sees it (worker/lifecycle/supervision.py)."""
+"""`serve` as the supervisor of its workers, seen by a worker (worker/lifecycle/supervision.py)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The control socket of a running `serve`, for `reload` and `scale`: a unix socket in its run folder, with lines of JSON.
+"""The control socket of a running `serve`, for `reload` and `scale`: lines of JSON on a unix socket.
 
     → {"do": "reload"}                      or {"do": "scale", "worker": 4}
     ← {"say": "worker-2 serves, worker-0 leaves"}   any number of reports, for people
@@ -6,8 +6,8 @@
 
 Workers learn from it when to pause (rollout/pausing.py).
 
-The folder is closed to other users, and so is the socket. When `serve` ends before it has answered, the command sees the end of
-the stream. When the command ends first, its request is still carried out.
+It lies in the run folder, which is closed to other users, and so is the socket. When `serve` ends before it has answered, the
+command sees the end of the stream. When the command ends first, its request is still carried out.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The run folder, in which a running `serve` keeps its sockets and records its processes; it is closed to other users.
+"""The run folder, in which a running `serve` keeps its sockets and records its processes. Other users cannot enter it.
 
     .towpath-run-dir  marks a run folder, with the number of folders on its path that were made for it
     serve             the process that holds the folder, for `stop` and `status`
