@@ -271,13 +271,13 @@ class Dispatcher:
             self._stale(sender, packet)
 
     def _refused(self, sender: str, packet: list[Any]) -> None:
-        upstream = self._connections.get(packet[1])
-        if upstream is None or upstream.connection.epoch != packet[2] or upstream.connection.owner is not None:
-            self._stale(sender, packet)
-            return
         if packet[3] == AdoptionRefusal.LEAVING and self._own is not None:
-            self._own.left(sender)
-        upstream.on_refused(packet[3])
+            self._own.left(
+                sender
+            )  # first: a connection that is opened again below is not for it; true of a stale packet too
+        upstream = self._connections.get(packet[1])
+        if upstream is None or not upstream.on_refused(packet[2], packet[3]):
+            self._stale(sender, packet)
 
     def _send(self, sender: str, packet: list[Any]) -> None:
         upstream = self._connections.get(packet[1])

@@ -116,10 +116,6 @@ class UpstreamConnection:
         if total is not None:
             self.services.post(connection.owner, connection.credit(total))
 
-    def send_credit(self) -> None:
-        """Send the owner credit for what the client has taken between two owners, if it is enough."""
-        self.delivered(0)
-
     def leave(self, code: int = ABNORMAL, reason: str = "") -> None:
         """See `Upstream.leave`."""
         self.leaving = (code, reason)
@@ -161,9 +157,12 @@ class UpstreamConnection:
         elif state is not _OWNED:  # the client left, or its wait was over, before we knew what to withdraw
             self.services.queue.withdraw(self)
 
-    def on_refused(self, why: int) -> None:
-        """No worker will run this epoch. why: an AdoptionRefusal, or a number that is not known yet."""
+    def on_refused(self, epoch: int, why: int) -> bool:
+        """No worker will run this epoch. why: an AdoptionRefusal, or an unknown number. Returns False if this packet is stale."""
+        if self.connection.owner is not None or self.connection.epoch != epoch:
+            return False
         self.apply(TRIGGER_OF_REFUSAL.get(why, Trigger.REFUSED))
+        return True
 
     def on_adopted(self, owner: str, epoch: int, window: int) -> bool:
         """A worker has taken it from the queue. Returns False if this packet is stale."""
@@ -340,7 +339,7 @@ class UpstreamConnection:
         if connection.kind == "websocket" or services.answer_may_be_late:
             self.client.adopted()
         if connection.epoch > 1:
-            self.send_credit()
+            self.delivered(0)  # sends credit for what the client has taken between two owners, if it is enough
         if connection.waiting or self.reading_paused:
             self.flow()
 

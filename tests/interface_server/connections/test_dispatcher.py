@@ -142,3 +142,21 @@ async def test_a_websocket_that_cannot_make_a_move_does_not_blame_the_sender(
         await until(lambda: client.end_reason is EndReason.PACKETS_LOST)
         assert server.counters["internal.illegal_transition"] == 1
         assert server.counters["packets.malformed"] == 0
+
+
+async def test_a_refusal_of_another_epoch_or_of_an_owned_connection_is_stale(redis_settings: RedisSettings) -> None:
+    """P2. The connection decides, as it does of an adoption: a refusal that comes late ends nothing."""
+    host = RecordedHost()
+    async with interface(redis_settings) as server, worker(redis_settings, host) as owner:
+        owned = knock(server, kind="websocket")
+        await adopted(host)
+        async with worker(redis_settings, RecordedHost(slots=0)) as other:
+            owner.pause(True)
+            queued = knock(server, kind="websocket")
+            for client, epoch in ((owned, 1), (queued, 2)):
+                other.node.post(server.node.name, (packets.REFUSED, client.upstream.connection.number, epoch, 0))
+            await until(lambda: server.counters["packets.stale"] == 2)
+            assert (owned.end_reason, queued.end_reason) == (None, None)
+            other.node.post(server.node.name, (packets.REFUSED, queued.upstream.connection.number, 1, 0))
+            await until(lambda: queued.end_reason is EndReason.LATE)
+            assert (owned.end_reason, server.counters["packets.stale"]) == (None, 2)
