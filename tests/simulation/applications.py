@@ -23,11 +23,13 @@ PART_SIZE_BYTES_MAX = 6_000
 class Instance:
     """One run of the application. Implements `worker.connections.interfaces.Instance`."""
 
+    kind = "http"
+
     def __init__(self, host: ApplicationHost, record: Record, number: int, scope: Event, line: Any) -> None:
         self.process = host.process
         self._host = host
         self.client: str = scope["path"]
-        self.kind: str = scope["method"]
+        self.method: str = scope["method"]
         self.line: Downstream = line
         self.key = line.key
         self.over = ""  # how it ended
@@ -49,7 +51,7 @@ class Instance:
     def begin(self, body: bytes, more_body: bool) -> None:
         """The first step of the application."""
         self._record.tell(f"instance {self.number} of {self.client} starts in {self.process.role}")
-        if self.kind == "GET":
+        if self.method == "GET":
             self._say_start()
             for left in reversed(range(self._random.randint(1, 9))):
                 self._say({"type": "http.response.body", "body": self._payload(), "more_body": left > 0})
@@ -82,7 +84,7 @@ class Instance:
 
     @property
     def exchange(self) -> str:
-        return f"{self.kind} {self.client}"
+        return f"{self.method} {self.client}"
 
     def hand_off(self) -> bool:
         return False

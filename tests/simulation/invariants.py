@@ -85,7 +85,8 @@ def _for_nobody(world: World, instance: Instance | Socket) -> str:
 
 
 def _started_twice(world: World) -> list[str]:
-    posts = [instance.client for instance in world.instances if instance.kind == "POST"]
+    requests = [instance for instance in world.instances if isinstance(instance, Instance)]
+    posts = [request.client for request in requests if request.method == "POST"]
     return [f"P3: {client} was started twice" for client in sorted(set(posts)) if posts.count(client) > 1]
 
 

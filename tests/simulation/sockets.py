@@ -42,7 +42,6 @@ class Socket(WebSocketInstance):
         context = HostContext(host.process.loop, lambda _run: self._has_ended(), Capacity(0, 0, lambda: None))
         super().__init__(line, thread, context)
         self.process = host.process
-        self.kind = "websocket"  # type: ignore[misc]
         self.client: str = scope["path"]
         self.number = number
         self.key = line.key

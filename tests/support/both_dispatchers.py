@@ -100,8 +100,12 @@ class RecordedInstance:
         self.disconnects.append((code, reason))
 
     @property
+    def kind(self) -> str:
+        return str(self.scope["type"])
+
+    @property
     def exchange(self) -> str:
-        return "" if self.scope["type"] == "websocket" else f"{self.scope['method']} {self.scope['path']}"
+        return "" if self.kind == "websocket" else f"{self.scope['method']} {self.scope['path']}"
 
     def hand_off(self) -> bool:
         return False

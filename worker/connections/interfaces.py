@@ -85,6 +85,10 @@ class Instance(Protocol):
     """One run of the application for one connection. The dispatcher calls these methods; none may raise."""
 
     @property
+    def kind(self) -> str:
+        """`http` or `websocket`."""
+
+    @property
     def exchange(self) -> str:
         """The HTTP request, for logs: method, path and reply channel. Empty for a WebSocket."""
 

@@ -67,7 +67,7 @@ def websockets(downstreams: list[DownstreamConnection]) -> list[DownstreamConnec
     return [
         downstream
         for downstream in downstreams
-        if downstream.open and downstream.instance is not None and not downstream.instance.exchange
+        if downstream.open and downstream.instance is not None and downstream.instance.kind == "websocket"
     ]
 
 
@@ -82,8 +82,8 @@ def close_some(left: list[DownstreamConnection], pacing: DrainPacing, rest: floa
 def cut(downstreams: list[DownstreamConnection]) -> None:
     """Close all at once. The requests among them have failed, so the log names them."""
     held = [(downstream, downstream.instance) for downstream in downstreams]
-    requests = [instance.exchange for downstream, instance in held if stop(downstream) and instance is not None]
-    requests = [request for request in requests if request]
+    stopped = [instance for downstream, instance in held if stop(downstream) and instance is not None]
+    requests = [instance.exchange for instance in stopped if instance.kind == "http"]
     if requests:
         more = f" and {len(requests) - NAMED} more" * (len(requests) > NAMED)
         text = "cutting off %d request%s that did not finish: %s%s"
