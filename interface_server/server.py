@@ -36,10 +36,10 @@ def never() -> bool:
     return False
 
 
-class Evictable(Protocol):
-    """A client's connection that can end itself in the way that its state allows."""
+class LongLived(Protocol):
+    """A WebSocket or an event stream: it ends itself at a shutdown in the way that its state allows."""
 
-    def evict(self) -> None: ...
+    def end_for_shutdown(self) -> None: ...
 
 
 class InterfaceServer:
@@ -92,7 +92,7 @@ class InterfaceServer:
         self._stop.set()
 
     async def _drain(self) -> None:
-        """Be unready, listen no more, let what is under way finish, evict sockets step by step, then leave."""
+        """Be unready, listen no more, let what is under way finish, end sockets step by step, then leave."""
         assert self._port is not None
         self._dispatcher.draining = True
         await self._pause(self._settings.drain_delay_s)  # balancers look at /ready and send no more clients
@@ -104,14 +104,14 @@ class InterfaceServer:
         await self._pause(DRAIN_POLL_S)  # a client that was let in a moment ago is about to ask
         new = self._factory.http1.drain()
         await self._pause(DRAIN_POLL_S)  # bytes that the kernel has already are read
-        await self._evict(self._settings.graceful_timeout_s * CLOSING_PART)
+        await self._end_for_shutdown(self._settings.graceful_timeout_s * CLOSING_PART)
         while (new or self._busy()) and self._loop.time() < end and not self._at_once:
             await asyncio.sleep(DRAIN_POLL_S)
             new = new and self._factory.http1.drain()
             # Connections that began since: their clients do not wait for our last moment.
             self._factory.websockets.close_all()
             for stream in self._factory.http1.event_streams():
-                stream.evict()
+                stream.end_for_shutdown()
         if self._dispatcher.connections:
             left = self._dispatcher.connections
             log.warning("cutting off %d connection%s that did not finish", left, "s" * (left != 1))
@@ -126,18 +126,18 @@ class InterfaceServer:
             await self._pause(DRAIN_POLL_S)
         return bool(known)
 
-    async def _evict(self, over_s: float) -> None:
+    async def _end_for_shutdown(self, over_s: float) -> None:
         """End WebSockets and event streams in random order, a few at a time, so that clients return apart.
 
         WebSockets are closed with 1012, event streams get their last chunk.
         """
-        leaving: list[Evictable] = [*self._factory.http1.event_streams(), *self._factory.websockets.alive]
+        leaving: list[LongLived] = [*self._factory.http1.event_streams(), *self._factory.websockets.alive]
         random.shuffle(leaving)
         begin = self._loop.time()
         for moment_s, some in shutdown_steps(leaving, over_s, random.random):
             await self._pause(begin + moment_s - self._loop.time())
             for each in some:
-                each.evict()
+                each.end_for_shutdown()
         await self._pause(DRAIN_POLL_S)
         self._factory.websockets.close_all()  # sockets that were opened in between
 

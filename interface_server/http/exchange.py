@@ -346,7 +346,7 @@ class Exchange:
             return False
         return resumes_by_itself(scope.event, {"headers": response.fields})
 
-    def evict(self) -> None:
+    def end_for_shutdown(self) -> None:
         """The server is leaving: end an event stream as if it were whole; any other exchange has its time."""
         response = self._response
         if response is None or not self.is_event_stream():

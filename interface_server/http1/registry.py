@@ -56,7 +56,7 @@ class Http1Registry:
         return bool(new)
 
     def event_streams(self) -> list[Exchange]:
-        """The exchanges that `evict` may end in the middle of their response."""
+        """The exchanges that `end_for_shutdown` may end in the middle of their response."""
         return [connection.exchange for connection in self.connections if connection.exchange.is_event_stream()]
 
     def abort_all(self) -> None:

@@ -237,7 +237,7 @@ class WebSocketConnection:
             context.write_timeouts.watch(self._stream, context.now, self.stalled)
             self._registry.timeouts.closing.arm(self, self._registry.now())
 
-    def evict(self) -> None:
+    def end_for_shutdown(self) -> None:
         self._end(WebSocketTrigger.SHUTDOWN, termination.LEAVING)
 
     # How the moves of the table are performed.

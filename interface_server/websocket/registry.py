@@ -21,7 +21,7 @@ logger = logging.getLogger("towpath.interface")
 class Registered(ConnectionTimeouts, Protocol):
     """One WebSocket, as the registry calls it."""
 
-    def evict(self) -> None:
+    def end_for_shutdown(self) -> None:
         """End in the way that the state allows: the process stops."""
 
 
@@ -53,7 +53,7 @@ class WebSocketRegistry:
     def close_all(self) -> None:
         """Close open sockets and refuse those in their handshake: the server stops. Each has the usual time to answer."""
         for connection in tuple(self.alive):
-            connection.evict()
+            connection.end_for_shutdown()
 
     def add(self, connection: Registered) -> None:
         """Count `connection` against the limit of connections, and end it when the server stops."""

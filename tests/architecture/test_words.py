@@ -13,11 +13,11 @@ from tests.support.sources import PACKAGES, ROOT, files, modules, name_of, names
 
 #: Parts of identifiers that had a meaning in this project alone. What each is called now is in ARCHITECTURE.md or in the code beside it.
 RETIRED = frozenset(
-    "acquaint applicant borrow breathe breathing broom burial bury comeback composer courtesy declines departure door doors doubt eviction "
-    "farewell fellow fellows gap halted happen happening heeded hole intake laden levelling lifetime mourn newcomer obey obeys opener "
-    "openers pace patience pinged poke pump pumps rack refusals reopener retire room rooms said say says screen seek spoilt spoken "
-    "spurned stall steadfast stood stray strays stroke succession swallow sweep sweeper sweeps tell tells told torn unheard vanished wall "
-    "walls whoever willing wish word words".split()
+    "acquaint applicant borrow breathe breathing broom burial bury comeback composer courtesy declines departure departures door doors "
+    "doubt evict evictable evicted eviction farewell fellow fellows gap halted happen happening heeded hole intake laden levelling "
+    "lifetime mourn newcomer obey obeys opener openers pace patience pinged poke pump pumps rack refusals reopener retire room rooms "
+    "said say says screen seek spoilt spoken spurned stall steadfast stood stray strays stroke succession swallow sweep sweeper sweeps "
+    "tell tells told torn unheard vanished wall walls whoever willing wish word words".split()
 )
 #: The same for several parts in a row.
 RETIRED_TOGETHER = (

@@ -11,7 +11,7 @@ from interface_server.shutdown_schedule import STEP_MIN, STEP_S, shutdown_steps
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_everybody_is_evicted_once_in_steps_that_fit_the_time(seed: int) -> None:
+def test_everybody_is_ended_once_in_steps_that_fit_the_time(seed: int) -> None:
     """10 000 sockets over 10 s: two hundred steps at most, of about fifty each, all of them before the time is over."""
     steps = list(shutdown_steps(range(10_000), 10.0, random.Random(seed).random))
     assert len(steps) <= 200

@@ -24,9 +24,9 @@ async def stream(scope, receive, send):
         pass
 
 
-def evict(server: Served) -> None:
+def end_streams(server: Served) -> None:
     for connection in server.factory.http1.event_streams():
-        connection.evict()
+        connection.end_for_shutdown()
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ async def test_an_event_stream_ends_as_if_it_were_whole(version: bytes, last: by
         client = await server.connect()
         client.write(b"GET / HTTP/%b\r\nHost: x\r\n%b\r\n" % (version, ACCEPT))
         head = await client.until(EVENT)
-        evict(server)
+        end_streams(server)
         assert (head + await client.rest()).endswith(last)
         line = await server.backend.next()
         await line.gone()
@@ -57,7 +57,7 @@ async def test_an_event_stream_ends_as_if_it_were_whole(version: bytes, last: by
     ],
     ids=["not asked for", "by POST", "of a declared length", "not begun"],
 )
-async def test_whoever_would_take_it_for_the_end_is_not_evicted(request_head: bytes) -> None:
+async def test_whoever_would_take_it_for_the_end_is_not_ended(request_head: bytes) -> None:
     """P7. Such an exchange has its time, and is cut visibly when that is over."""
     async with served(stream, QUIET) as server:
         client = await server.connect()
@@ -67,7 +67,7 @@ async def test_whoever_would_take_it_for_the_end_is_not_evicted(request_head: by
             await client.until(EVENT)
         assert server.factory.http1.event_streams() == []
         for connection in server.factory.http1.connections:
-            connection.exchange.evict()
+            connection.exchange.end_for_shutdown()
         assert not line.over()
         client.reset()
         await line.gone()
