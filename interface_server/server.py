@@ -87,7 +87,7 @@ class InterfaceServer:
 
     def stop(self, number: int) -> None:
         """SIGTERM or SIGINT: drain; once more: now."""
-        if self._requests.hear(number, self._loop.time()) is Meaning.AT_ONCE:
+        if self._requests.receive(number, self._loop.time()) is Meaning.AT_ONCE:
             self._at_once = True
         self._stop.set()
 

@@ -108,7 +108,7 @@ class Worker:
         """Handle SIGTERM or SIGINT: drain, and at the second signal exit at once. A worker that has not started yet leaves at once."""
         if self._starting is not None:
             self._starting.cancel()
-        if self._requests.hear(number, asyncio.get_running_loop().time()) is Meaning.AT_ONCE:
+        if self._requests.receive(number, asyncio.get_running_loop().time()) is Meaning.AT_ONCE:
             self._now.set()
         self._stop.set()
 

@@ -34,7 +34,7 @@ class StopRequests:
     _first: int = field(default=0, init=False)
     _first_at: float = field(default=0.0, init=False)
 
-    def hear(self, number: int, now: float) -> Meaning:
+    def receive(self, number: int, now: float) -> Meaning:
         """Classify a SIGTERM, SIGINT or SIGHUP that has arrived."""
         if not self._first:
             self._first, self._first_at = number, now

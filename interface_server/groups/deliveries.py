@@ -75,7 +75,7 @@ class Deliveries:
             self._in_order(recipient, pushed)
 
     def _in_order(self, recipient: Recipient, pushed: PushedMessage) -> None:
-        self._heard(recipient, pushed)
+        self._note_own(recipient, pushed)
         if recipient.connection.kind != "websocket":
             self._drop_without_socket(recipient, pushed)
         elif recipient.connection.number not in self.held and may_go(recipient.connection, pushed):
@@ -88,7 +88,7 @@ class Deliveries:
         where = f"group {pushed.group}" if pushed.group else recipient.channel
         self._dropped.log("dropped.push_to_http", where, f"{recipient.channel} is an HTTP exchange")
 
-    def _heard(self, recipient: Recipient, pushed: PushedMessage) -> None:
+    def _note_own(self, recipient: Recipient, pushed: PushedMessage) -> None:
         """Record that a message of the recipient's own instance has come."""
         if is_own(recipient.connection, pushed):
             assert pushed.origin is not None
@@ -140,7 +140,7 @@ class Deliveries:
         """Stop the waiting for a message that was dropped."""
         recipient = self._connections.get(pushed.origin[0]) if pushed.origin is not None else None
         if recipient is not None:
-            self._heard(recipient, pushed)
+            self._note_own(recipient, pushed)
             self.go_on(recipient)
 
     def holds(self, sender: str, packet: list[Any]) -> bool:

@@ -88,8 +88,8 @@ class Transport(asyncio.Protocol):
             protocol.connectionLost(connectionDone if exc is None else _lost(exc))
 
     def eof_received(self) -> bool | None:
-        heard = getattr(self.protocol, "eof_received", None)
-        return bool(heard()) if heard is not None else False
+        eof_received = getattr(self.protocol, "eof_received", None)
+        return bool(eof_received()) if eof_received is not None else False
 
     def pause_writing(self) -> None:
         if self._producer is not None:
@@ -251,6 +251,6 @@ def _drop_data(data: bytes) -> None:
 
 
 def _notify(protocol: object, method: str) -> None:
-    heard = getattr(protocol, method, None)
-    if heard is not None:
-        heard()
+    callback = getattr(protocol, method, None)
+    if callback is not None:
+        callback()

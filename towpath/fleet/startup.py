@@ -71,7 +71,7 @@ class StartupMonitor:
         self._starting: defaultdict[str, StartingProcess] = defaultdict(StartingProcess)
         self._ends: dict[str, str] = {}
 
-    def hear(self, logged: bytes) -> None:
+    def note_log(self, logged: bytes) -> None:
         """Note what supervisord logs. From any thread."""
         self._ends.update(ends(logged))
 

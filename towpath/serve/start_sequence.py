@@ -38,9 +38,9 @@ class StartSequence:
         """The time since the start began."""
         return time.monotonic() - self._began_at
 
-    def hear(self, logged: bytes) -> None:
+    def note_log(self, logged: bytes) -> None:
         """Note what supervisord logs. From any thread."""
-        self._monitor.hear(logged)
+        self._monitor.note_log(logged)
 
     def poll_redis(self, seen: Mapping[str, Process]) -> FailedStart | bool:
         """True if Redis answers; False if it does not answer yet."""

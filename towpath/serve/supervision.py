@@ -136,7 +136,7 @@ class Parent:
 
         It would start that process again up to a second later, unless it gets a request.
         """
-        self._start.hear(logged)
+        self._start.note_log(logged)
         self._triggers.put(ServeTrigger.POLL)
 
     @property
@@ -161,7 +161,7 @@ class Parent:
     def _on_stop_signal(self, number: int) -> None:
         if number == signal.SIGINT and not self._output.loaded:
             self._code = INTERRUPTED
-        meaning = self._stop_requests.hear(number, time.monotonic())
+        meaning = self._stop_requests.receive(number, time.monotonic())
         self._triggers.put(ServeTrigger.STOP_AT_ONCE if meaning is Meaning.AT_ONCE else ServeTrigger.STOP)
 
     def _on_change(self, paths: Sequence[str]) -> None:

@@ -41,7 +41,7 @@ class ShutdownDeadline:
 
     def request_stop(self, number: int, now: float) -> None:
         """Start the graceful timeout at the first signal, or the short one at an impatient second."""
-        meaning = self.requests.hear(number, now)
+        meaning = self.requests.receive(number, now)
         if meaning is Meaning.STOP:
             self.asked_at = now
         elif meaning is Meaning.AT_ONCE and self.asked_again_at is None:

@@ -33,4 +33,4 @@ def test_only_a_person_means_at_once(signals: list[tuple[int, float]], alone: Me
     """P7. What runs is finished, whoever repeats the first signal; a person who repeats it need not wait."""
     for expected, below_a_supervisor in ((alone, False), (supervised, True)):
         requests = StopRequests(below_a_supervisor)
-        assert [requests.hear(number, 100 + at) for number, at in signals] == [STOP, expected]
+        assert [requests.receive(number, 100 + at) for number, at in signals] == [STOP, expected]

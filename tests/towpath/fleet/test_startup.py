@@ -52,7 +52,7 @@ def test_a_death_between_two_looks_is_told_by_the_number_of_the_process(line: by
     beginning = StartupMonitor()
     assert beginning.failure({"worker-0": Process(name="worker-0", state="RUNNING", pid=7)}, ["worker-0"]) is None
     assert beginning.failure({"worker-0": Process(name="worker-0", state="RUNNING", pid=7)}, ["worker-0"]) is None
-    beginning.hear(line)
+    beginning.note_log(line)
     looks = [
         beginning.failure({"worker-0": Process(name="worker-0", state="STARTING", pid=8)}, ["worker-0"])
         for _ in range(2)
@@ -65,7 +65,7 @@ def test_how_a_process_left_is_waited_for_until_the_next_look() -> None:
     beginning = StartupMonitor()
     seen = {"worker-0": Process(name="worker-0", state="EXITED", end="was ended by a signal")}
     assert beginning.failure(seen, ["worker-0"]) is None
-    beginning.hear(b"WARN exited: worker-0 (terminated by SIGSEGV; not expected)\n")
+    beginning.note_log(b"WARN exited: worker-0 (terminated by SIGSEGV; not expected)\n")
     failed = beginning.failure(seen, ["worker-0"])
     assert failed is not None and failed.failure_sentence == "worker-0 was ended by SIGSEGV while it started"
 
@@ -77,7 +77,7 @@ def test_whoever_took_connections_has_started_whatever_becomes_of_it() -> None:
         beginning.failure({"worker-0": Process(name="worker-0", state="RUNNING", pid=7)}, ["worker-0"], frozenset({7}))
         is None
     )
-    beginning.hear(b"WARN exited: worker-0 (terminated by SIGKILL; not expected)\n")
+    beginning.note_log(b"WARN exited: worker-0 (terminated by SIGKILL; not expected)\n")
     looks = [
         beginning.failure({"worker-0": Process(name="worker-0", state="RUNNING", pid=8)}, ["worker-0"])
         for _ in range(2)
