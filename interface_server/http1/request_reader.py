@@ -89,7 +89,7 @@ class RequestReader:
         if len(data) > PARSE_SIZE_BYTES_MAX:
             data = self._parse_in_parts(data)
         else:
-            self._parse(data)
+            self._parse(data, data, len(data))
             if (  # the ordinary request, which came in one read and has no body
                 len(parsed) == 2
                 and parsed[1] is END
@@ -101,14 +101,15 @@ class RequestReader:
                 parsed.clear()
                 connection.enter(EXCHANGE, inf)
                 connection.exchange.serve(head, self._scopes.scope(head, fields))
-                return
+                if connection.phase is EXCHANGE:
+                    return
             self._hand_on()
         self._settle()
         if connection.phase is IDLE and self._parser.in_head(data):
             connection.enter(HEAD, connection.context.deadline(connection.context.settings.head_timeout_s))
 
-    def _parse(self, data: bytes, behind: bytes = b"") -> bool:
-        """Parse bytes, of which `behind` is the rest of the read. False: nothing after them may be parsed."""
+    def _parse(self, data: bytes, read: bytes, end: int) -> bool:
+        """Parse `data`, a part of `read` that ends there. False: nothing after it may be parsed."""
         try:
             remaining_bytes = self._parser.receive_data(data)
         except RequestError as error:
@@ -116,7 +117,7 @@ class RequestReader:
             return False
         if remaining_bytes is None:
             return True
-        self.parsed.append(Upgrade(remaining_bytes + behind))
+        self.parsed.append(Upgrade(remaining_bytes + read[end:]))
         return False
 
     def _parse_in_parts(self, read: bytes) -> bytes:
@@ -126,7 +127,7 @@ class RequestReader:
         while goes_on and end < length:
             begin, end = end, end + max(PARSE_SIZE_BYTES_MAX, self._parser.body_left_bytes)
             part = read[begin:end]
-            goes_on = self._parse(part, read[end:])
+            goes_on = self._parse(part, read, end)
             self._hand_on()
             if goes_on and (self.parsed or self._connection.phase is not EXCHANGE):
                 self._unparsed = read[end:]
@@ -149,7 +150,10 @@ class RequestReader:
 
     def _hand_on_item(self, item: RequestItem | Upgrade | Rejected) -> None:
         connection = self._connection
-        if isinstance(item, tuple):
+        if isinstance(item, bytes):  # first: a body may come in thousands of small chunks
+            if connection.phase is EXCHANGE:
+                self._parts.append(item)
+        elif isinstance(item, tuple):
             connection.enter(EXCHANGE, inf)
             connection.exchange.begin(item[0], self._scopes.scope(*item))
         elif isinstance(item, Rejected):
@@ -158,10 +162,8 @@ class RequestReader:
             return  # the rest of a request that was answered before its end
         elif isinstance(item, Upgrade):
             self._upgrade(item.remaining_bytes)
-        elif item is END:
+        else:
             connection.exchange.forward(self._take_parts(), more=False)
-        elif isinstance(item, bytes):
-            self._parts.append(item)
 
     def _is_free(self) -> bool:
         connection = self._connection

@@ -156,6 +156,7 @@ class AsgiInstance:
             self._end()
 
     def _end(self, _task: Task[None] | None = None) -> None:
+        self._scope = {}  # breaks a reference cycle too: an application may have put our methods into it
         if self.task is not None:
             self.task = None  # breaks a reference cycle: the frames of the task hold this object
             self._context.on_end(self)

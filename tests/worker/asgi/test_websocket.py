@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 
 import pytest
 
 from tests.support.facts import until
+from worker.asgi.instance import AsgiInstance
 from worker.connections.interfaces import Close
 from worker.errors import ClientGone, InvalidEvent, WrongOrder
 
@@ -286,3 +288,30 @@ async def test_slots_of_websockets_are_counted_apart_from_exchanges(hosts, new_d
     runs[0].disconnect(1000, "")
     await until(lambda: host.running == 1)
     assert host.free("websocket") == 1
+
+
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+async def test_an_application_that_keeps_our_methods_in_its_scope_leaves_nothing_to_the_garbage_collector(
+    kind, hosts, new_downstream, http_scope, websocket_scope
+):
+    """P5. Middleware does that: the scope is what all parts of an application see."""
+
+    async def application(scope, receive, send):
+        scope["send"], scope["receive"] = send, receive
+        await receive()
+
+    def instances() -> int:
+        return sum(isinstance(each, AsgiInstance) for each in gc.get_objects())
+
+    host = await hosts.open(application)
+    scope = http_scope() if kind == "http" else websocket_scope()
+    gc.collect()
+    gc.disable()
+    before = instances()
+    try:
+        host.start(scope, b"", False, new_downstream())
+        del scope
+        assert instances() == before + 1
+        await until(lambda: instances() == before)
+    finally:
+        gc.enable()
