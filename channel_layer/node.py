@@ -1,9 +1,9 @@
 """A node: one run of one process on Redis, with its inbox, outbox, lease, groups, shared channels and peers.
 
 Both process packages have one, and all that they do on Redis goes through it, or through a reader or writer of a channel that it
-makes: packets out by `post`, packets in by `Receiver.on_packets`, deaths by `Receiver.on_dead`. Beside it they import only the types
-of what comes and goes here (entries, memberships, answers). Everything but the lease runs on the loop's thread. PROTOCOL.md
-describes the behaviour of this file.
+makes: packets out by `post`, packets in by `Receiver.on_packets`, deaths by `Receiver.on_dead`. They import what they exchange with
+it (entries, offers, memberships, answers), and open no connection of their own. Everything but the lease runs on the loop's thread.
+PROTOCOL.md describes the behaviour of this file.
 """
 
 from __future__ import annotations

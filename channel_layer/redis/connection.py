@@ -35,7 +35,7 @@ _INCOMPLETE = object()
 REPLICA_ROLES = ("slave", "replica")
 READ_ONLY = "READONLY"
 
-#: A host that vanishes sends nothing, and a blocking read would wait for hours: after 11 s the kernel gives it up (s, and ms).
+#: A host that is gone sends nothing, and a blocking read would wait for hours: after 11 s the kernel gives it up (s, and ms).
 KEEPALIVE = (("TCP_KEEPIDLE", 5), ("TCP_KEEPINTVL", 2), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 11_000))
 
 

@@ -127,7 +127,7 @@ def _packed(command: tuple[Any, ...]) -> bytes:
 async def find_primary(address: RedisAddress) -> Primary:
     """The primary by the latest decision among the answers of most Sentinels. Raises LayerUnavailable if none knows it.
 
-    Most of them are enough: one on a host that has vanished would cost a second each time.
+    Most of them are enough: one on a host that does not answer would cost a second each time.
     """
     asked = [Sentinel(host, port, address) for host, port in address.sentinels]
     asking = [asyncio.ensure_future(sentinel.ask()) for sentinel in asked]

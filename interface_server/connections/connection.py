@@ -95,7 +95,7 @@ class Connection(Link):
         self.tie: Tie | None = None  # to the worker that its client had before
         self.may_start_twice = self.kind != "http" or event["method"] in IDEMPOTENT
         self.deaths: tuple[float, ...] = ()
-        self.delivered_bytes = 0  # WebSocket: what its client was given in this epoch, or what was swallowed
+        self.delivered_bytes = 0  # WebSocket: what its client was given in this epoch, or what was dropped
         self.acceptance = _PENDING
         self.resume_policy = _NEVER  # as the last accept asked for
         self.state_blob: object = None  # what its instance left for the next one

@@ -1,4 +1,4 @@
-"""The connection of an exchange, as the exchange sees it: the source of its request and the sink of its response.
+"""The connection of an exchange, as the exchange sees it: a source of its request, a sink of its response.
 
 The reader and the writer of an HTTP/1 connection implement them. Another version of HTTP would bring its own two.
 """

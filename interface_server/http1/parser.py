@@ -242,7 +242,7 @@ def _framing_only(head: Head) -> bytes:
 def _allow_spaces_behind_sizes(parser: Any) -> None:
     """Allow white space behind the size of a chunk (RFC 9112, 7.1.1): no reader finds another size by it.
 
-    White space elsewhere in a chunk extension llhttp refuses, whatever it is told.
+    White space elsewhere in a chunk extension llhttp refuses under any setting.
     """
     parser.set_dangerous_leniencies(lenient_spaces_after_chunk_size=True)
 

@@ -85,7 +85,7 @@ async def test_what_redis_refuses_to_publish_is_an_error_of_the_layer(own_redis:
 
 
 async def test_nobody_is_called_dead_because_redis_has_forgotten_everybody(own_redis: RedisServer) -> None:
-    """P9. Whoever comes back first finds no lease but those that were written since: that is no massacre."""
+    """P9. Whoever comes back first finds no lease but those that were written since: so not all are dead."""
     redis_settings = RedisSettings(url=own_redis.url, lease_ttl_s=2.0)
     async with interface(redis_settings) as server:
         lease, judged = server.node._own_lease, []

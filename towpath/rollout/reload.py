@@ -105,7 +105,7 @@ class Reload:
             self._begin(self._new_code.read())
         except StartFailure as failure:
             self._refuse(str(failure))
-        except OSError as error:  # no room, no memory, or nothing to run: a deployment may be replacing it just now
+        except OSError as error:  # no space, no memory, or nothing to run: a deployment may be replacing it just now
             self._refuse(f"the application cannot be loaded: {error}")
 
     def poll_check(self) -> None:

@@ -35,7 +35,7 @@ class Supervision:
         return process_markers.ask_for_successor(why)
 
     async def dismissal(self) -> None:
-        """See `Supervision`. If all processes were told to stop at once, workers go on until the last interface server has left."""
+        """See `Supervision`. If all processes were asked to stop at once, workers go on until the last interface server has left."""
         until = time.monotonic() + STOPPING_KNOWN_WITHIN_S
         while (everything := process_markers.everything_stops()) is None and time.monotonic() < until:
             await asyncio.sleep(POLL_S)

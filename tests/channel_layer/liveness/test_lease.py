@@ -6,7 +6,7 @@ from channel_layer.liveness.lease import OwnLease
 
 
 def test_only_who_was_alive_all_the_while_may_call_another_dead() -> None:
-    """P6, P8. Else an outage of Redis looks like a massacre."""
+    """P6, P8. Else an outage of Redis looks like the death of all processes."""
     own = OwnLease(5.0)
     assert not own.may_declare_dead(0.0)
     own.renewed(0.0, found=False)
