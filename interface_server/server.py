@@ -112,13 +112,13 @@ class InterfaceServer:
             self._factory.websockets.close_all()
             for stream in self._factory.http1.event_streams():
                 stream.end_for_shutdown()
-        if self._dispatcher.connections:
-            left = self._dispatcher.connections
+        if self._dispatcher.connection_count:
+            left = self._dispatcher.connection_count
             log.warning("cutting off %d connection%s that did not finish", left, "s" * (left != 1))
         self._factory.http1.abort_all()
 
     def _busy(self) -> bool:
-        return bool(self._dispatcher.connections or self._context.under_way)
+        return bool(self._dispatcher.connection_count or self._context.under_way)
 
     async def _everybody_leaves(self) -> bool:
         until = self._loop.time() + KNOWN_WITHIN_S

@@ -50,7 +50,7 @@ class Worker:
         self._host = AsgiHost(application, settings, self._read_more)
         self._dispatcher = Dispatcher(_that_serves(settings, application), self._host, Counter())
         recycling = Recycling.drawn(settings, random.random())
-        self._recycling = RecyclingWatch(recycling, self._dispatcher.adopted, self._recycle)
+        self._recycling = RecyclingWatch(recycling, self._dispatcher.adopted_count, self._recycle)
         again = supervision.may_repeat_stop_signal
         self._watchdog = ShutdownWatchdog(settings.graceful_timeout_s, _stuck_s_max(settings), again)
         self._requests = StopRequests(again)

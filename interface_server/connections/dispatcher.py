@@ -64,7 +64,7 @@ class Dispatcher:
         self._reachable = False
         self.answer_may_be_late = settings.response_timeout_s > 0
         self._loop = asyncio.get_running_loop()
-        self._opened = self._websockets = 0
+        self._opened_count = self._websocket_count = 0
         self._connections: dict[int, UpstreamConnection] = {}
         self.budget = Budget(settings.redis.buffer_budget_bytes, settings.redis.window_size_bytes_min)
         self._membership = Membership()
@@ -116,7 +116,7 @@ class Dispatcher:
         return self._reachable and not self.draining
 
     @property
-    def connections(self) -> int:
+    def connection_count(self) -> int:
         """The number of open connections, queued or owned."""
         return len(self._connections)
 
@@ -137,8 +137,12 @@ class Dispatcher:
 
     def _report(self) -> None:
         """Update the numbers that `status` shows of this process."""
-        figures = {"connections": len(self._connections), "websockets": self._websockets, "queued": len(self._timeouts)}
-        self.node.report({**figures, "opened_total": self._opened}, self.counters)
+        figures = {
+            "connections": len(self._connections),
+            "websockets": self._websocket_count,
+            "queued": len(self._timeouts),
+        }
+        self.node.report({**figures, "opened_total": self._opened_count}, self.counters)
 
     # -- Backend
 
@@ -147,10 +151,10 @@ class Dispatcher:
     ) -> UpstreamConnection:
         """See `Backend.open`."""
         window = self.budget.grant()
-        self._opened = number = self._opened + 1
+        self._opened_count = number = self._opened_count + 1
         upstream = UpstreamConnection(self, client, number, (scope, body, more_body, expect_continue), window)
         self._connections[number] = upstream
-        self._websockets += upstream.connection.kind == "websocket"
+        self._websocket_count += upstream.connection.kind == "websocket"
         if self.affinity is not None:
             upstream.connection.tie = self.affinity.tie(scope.event)
         self.queue.put(upstream)
@@ -169,7 +173,7 @@ class Dispatcher:
         if upstream is None:
             return
         self.budget.granted_bytes -= connection.incoming.window  # `give_back`, without a call for each request
-        self._websockets -= connection.kind == "websocket"
+        self._websocket_count -= connection.kind == "websocket"
         if connection.owner is not None:
             self.release_peer(connection.owner)
         else:

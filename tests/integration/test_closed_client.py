@@ -31,4 +31,4 @@ async def test_an_instance_that_never_accepts_learns_all_the_same_that_its_clien
             second = await adopted(host, 2)
             await until(lambda: second.disconnects, "disconnected", 5.0)
         assert (second.fed, second.disconnects) == ([last_word], [(1000, "done")])
-        assert server.connections == 0
+        assert server.connection_count == 0

@@ -21,7 +21,7 @@ async def test_a_request_reaches_a_worker_and_its_response_comes_back_in_order(r
         for client in clients:
             assert [event["type"] for event in client.events] == ["http.response.start", "http.response.body"]
             client.upstream.complete()
-        assert server.connections == 0
+        assert server.connection_count == 0
 
 
 async def test_a_client_that_leaves_while_queued_is_never_started(redis_settings: RedisSettings) -> None:

@@ -83,7 +83,7 @@ class Instance:
         self._end(f"disconnect {code}")
 
     @property
-    def exchange(self) -> str:
+    def request(self) -> str:
         return f"{self.method} {self.client}"
 
     def hand_off(self) -> bool:
@@ -181,22 +181,22 @@ class ApplicationHost:
         self._own: list[Instance | Socket] = []
 
     @property
-    def running(self) -> int:
+    def running_count(self) -> int:
         return sum(not instance.over for instance in self._own)
 
     @property
-    def websockets(self) -> int:
+    def websocket_count(self) -> int:
         return sum(isinstance(instance, Socket) and not instance.over for instance in self._own)
 
     @property
-    def streams(self) -> int:
+    def stream_count(self) -> int:
         return 0
 
     def taken(self) -> dict[str, bool]:
         return {}
 
     def free(self, kind: str) -> int:
-        return self._slots - self.running
+        return self._slots - self.running_count
 
     def ended(self) -> None:
         """A slot is free again."""

@@ -52,12 +52,12 @@ class Hotel(RecordedHost):
         self._count = 0
 
     @property
-    def websockets(self) -> int:
+    def websocket_count(self) -> int:
         return self._count
 
     @property
-    def running(self) -> int:
-        return self.websockets
+    def running_count(self) -> int:
+        return self.websocket_count
 
     def start(self, scope: Event, body: bytes, more_body: bool, downstream: Downstream) -> RecordedInstance:
         instance = Resumable(scope, body, more_body, downstream)
@@ -117,7 +117,7 @@ class SpreadWorld(World):
 
     def counts(self) -> list[int]:
         """The sockets of each worker that is ready."""
-        return [process.host.websockets for process in self._ready]
+        return [process.host.websocket_count for process in self._ready]
 
     # -- how
 

@@ -104,7 +104,7 @@ class RecordedInstance:
         return str(self.scope["type"])
 
     @property
-    def exchange(self) -> str:
+    def request(self) -> str:
         return "" if self.kind == "websocket" else f"{self.scope['method']} {self.scope['path']}"
 
     def hand_off(self) -> bool:
@@ -126,11 +126,11 @@ class RecordedHost:
         self.play = play
 
     @property
-    def websockets(self) -> int:
+    def websocket_count(self) -> int:
         return sum(instance.scope["type"] == "websocket" for instance in self.instances)
 
     @property
-    def streams(self) -> int:
+    def stream_count(self) -> int:
         return 0
 
     def free(self, kind: str) -> int:
@@ -196,7 +196,7 @@ async def worker(redis_settings: RedisSettings, host: RecordedHost, **settings: 
         yield dispatcher
     finally:
         await dispatcher.stop_taking()
-        await until(lambda: not dispatcher.taking, "every take is answered")
+        await until(lambda: not dispatcher.taking_count, "every take is answered")
         for downstream in dispatcher.downstreams:
             downstream.close(Close.STOPPING)
         await dispatcher.close()

@@ -177,5 +177,5 @@ def websocket_scope() -> Callable[..., dict[str, Any]]:
 async def settle(host: AsgiHost) -> None:
     """Wait until every application instance has ended."""
     async with asyncio.timeout(DEADLINE_S):
-        while host.running:
+        while host.running_count:
             await asyncio.sleep(0)

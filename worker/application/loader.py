@@ -48,7 +48,7 @@ def load_application(settings: WorkerSettings, in_loop: InLoop = without_loop) -
     """Import the application that `settings` names, with its folder in front of the module path.
 
     in_loop: runs a call within the event loop that will serve.
-    Raises AppNotFound, AppBroken or AppUnclear. Runs the user's module, so call it after isolation.release_package_names.
+    Raises AppNotFound, AppBroken or AppUnclear. Runs the user's module, so call it after import_isolation.release_package_names.
     """
     module_name, _, attribute = settings.app.partition(":")
     _check_name(settings.app, module_name)

@@ -86,17 +86,17 @@ class AsgiHost:
         self._threads.shutdown()
 
     @property
-    def running(self) -> int:
+    def running_count(self) -> int:
         """The number of application instances that have not ended, including those with background work after their response."""
         return len(self._capacity.exchanges) + len(self._websockets)
 
     @property
-    def websockets(self) -> int:
+    def websocket_count(self) -> int:
         """See ApplicationHost."""
         return len(self._websockets)
 
     @property
-    def streams(self) -> int:
+    def stream_count(self) -> int:
         """See ApplicationHost."""
         return len(self._capacity.waiting)
 
@@ -120,7 +120,7 @@ class AsgiHost:
         settings, free = self._settings, self._capacity.free
         by_threads = self._is_wsgi and settings.threads <= settings.concurrency  # the threads are its places then
         threads = free <= 0 if by_threads else all(thread.unfinished > 0 for thread in self._threads.threads)
-        sockets = self.websockets >= settings.websockets
+        sockets = self.websocket_count >= settings.websockets
         return {
             f"{settings.concurrency} places for exchanges (--worker-concurrency)": free <= 0 and not by_threads,
             f"{settings.websockets} places for WebSockets (--worker-websockets)": sockets,

@@ -100,7 +100,7 @@ class HttpInstance(AsgiInstance):
         AsgiInstance.stop(self)
 
     @property
-    def exchange(self) -> str:
+    def request(self) -> str:
         """See Instance."""
         return describe(self._scope, self._downstream)
 
@@ -127,7 +127,7 @@ class HttpInstance(AsgiInstance):
             if self._context.is_wsgi:
                 raise ClientGone(GONE.meaning)
             self._discarded = DiscardedEvents(now, announces_length(self._start or event))
-        if self._discarded.goes_on(now):
+        if self._discarded.count_event(now):
             raise ClientGone(GONE.meaning)
         if self._discarded.events % DISCARDED_AT_ONCE == 0:
             await asyncio.sleep(0)

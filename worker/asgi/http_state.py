@@ -98,7 +98,7 @@ class DiscardedEvents:
         """A count that no further event may increase."""
         return cls(-inf, finite=False, events=DISCARDED_EVENTS_MAX)
 
-    def goes_on(self, now: float) -> bool:
+    def count_event(self, now: float) -> bool:
         """Count one more event. True if the events seem to be endless."""
         self.events += 1
         if self.events > DISCARDED_EVENTS_MAX and not self.finite:

@@ -95,7 +95,7 @@ class AsgiInstance:
             wake(waiting)
 
     @property
-    def exchange(self) -> str:
+    def request(self) -> str:
         """See Instance. Only HTTP exchanges have one."""
         return ""
 

@@ -102,13 +102,13 @@ class Dispatcher:
         return list(self.registry.by_key.values())
 
     @property
-    def taking(self) -> int:
+    def taking_count(self) -> int:
         """The number of connections that this worker may own as soon as Redis has answered."""
         return len(self.consumer.adoption)
 
-    def adopted(self) -> int:
+    def adopted_count(self) -> int:
         """The number of connections that this worker has adopted since its start."""
-        return self.consumer.adopted
+        return self.consumer.adopted_count
 
     def read_more(self) -> None:
         """Read on, if there is free capacity (again)."""

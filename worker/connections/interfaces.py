@@ -89,7 +89,7 @@ class Instance(Protocol):
         """`http` or `websocket`."""
 
     @property
-    def exchange(self) -> str:
+    def request(self) -> str:
         """The HTTP request, for logs: method, path and reply channel. Empty for a WebSocket."""
 
     def deliver(self, event: Event, size_bytes: int) -> None:
@@ -123,11 +123,11 @@ class ApplicationHost(Protocol):
     """Starts the application for each adopted connection that the dispatcher hands over."""
 
     @property
-    def websockets(self) -> int:
+    def websocket_count(self) -> int:
         """The number of WebSockets that it runs."""
 
     @property
-    def streams(self) -> int:
+    def stream_count(self) -> int:
         """The number of exchanges that hold no place, as they wait for their client."""
 
     def free(self, kind: str) -> int:

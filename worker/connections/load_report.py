@@ -71,8 +71,8 @@ class LoadReport:
         host = self._context.host
         return {
             "connections": len(self._registry.by_key),
-            "websockets": host.websockets,
-            "streams": host.streams,
-            "adopted_total": self._consumer.adopted,
+            "websockets": host.websocket_count,
+            "streams": host.stream_count,
+            "adopted_total": self._consumer.adopted_count,
             "own_channel": self._context.sticky and self._consumer.admission is not Admission.DRAINING,
         }

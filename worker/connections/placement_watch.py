@@ -29,7 +29,7 @@ class PlacementWatch:
         self._node.read_peer_leases(True)
 
     def _own(self) -> int:
-        return self._host.websockets + self._registry.reserved["websocket"]
+        return self._host.websocket_count + self._registry.reserved["websocket"]
 
     def defer_s(self) -> float:
         """How long this worker defers to others, for each entry that waits."""

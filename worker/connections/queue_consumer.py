@@ -167,7 +167,7 @@ class QueueConsumer:
         self.adoption = Adoption(abandon_s=ABANDON_FACTOR * self._node.context.settings.queue_wait_s)
         self.lag = LoopLag()
         self.admission = _OPEN
-        self.adopted = 0  #: connections since the start, exchanges and WebSockets
+        self.adopted_count = 0  #: connections since the start, exchanges and WebSockets
         self._scopes = ScopeReader()
         self._channels = [
             ChannelConsumer(self, kind, name)
@@ -214,7 +214,7 @@ class QueueConsumer:
             self._on_packets(entry.key[0], buffered)
 
     def _start(self, entry: Entry, window: int) -> None:
-        self.adopted += 1
+        self.adopted_count += 1
         downstream = self.registry.adopt(entry, window)
         _, _, _, pieces, body, more_body = entry.packet[:OPEN_WINDOW]
         try:

@@ -50,7 +50,11 @@ async def drain(dispatcher: Dispatcher, host: AsgiHost, timeout_s: float, now: a
         """The fraction of the time that has passed."""
         return 1.0 - (end - time()) / timeout_s
 
-    while (dispatcher.downstreams or dispatcher.taking or host.running) and time() < cut_at and not now.is_set():
+    while (
+        (dispatcher.downstreams or dispatcher.taking_count or host.running_count)
+        and time() < cut_at
+        and not now.is_set()
+    ):
         dispatcher.registry.ask_some(lambda instance: instance.hand_off())
         if passed() >= STREAMS_END_FROM:
             dispatcher.registry.ask_some(lambda instance: instance.end_event_stream())
@@ -58,7 +62,7 @@ async def drain(dispatcher: Dispatcher, host: AsgiHost, timeout_s: float, now: a
             close_some(websockets(dispatcher.downstreams), pacing, (CLOSED_BY - passed()) / (CLOSED_BY - CLOSING_FROM))
         await asyncio.sleep(max(0.0, min(CHECK_INTERVAL_S, cut_at - time())))
     cut(dispatcher.downstreams)
-    while host.running and time() < end and not now.is_set():
+    while host.running_count and time() < end and not now.is_set():
         await asyncio.sleep(CHECK_INTERVAL_S)
 
 
@@ -83,7 +87,7 @@ def cut(downstreams: list[DownstreamConnection]) -> None:
     """Close all at once. The requests among them have failed, so the log names them."""
     held = [(downstream, downstream.instance) for downstream in downstreams]
     stopped = [instance for downstream, instance in held if stop(downstream) and instance is not None]
-    requests = [instance.exchange for instance in stopped if instance.kind == "http"]
+    requests = [instance.request for instance in stopped if instance.kind == "http"]
     if requests:
         more = f" and {len(requests) - NAMED} more" * (len(requests) > NAMED)
         text = "cutting off %d request%s that did not finish: %s%s"

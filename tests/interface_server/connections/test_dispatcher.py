@@ -56,7 +56,7 @@ async def test_what_its_owner_says_and_nobody_understands_ends_a_connection_visi
         await until(lambda: client.end_reason is EndReason.PACKETS_LOST and hurt.disconnects)
         assert hurt.disconnects == [(1006, "")]
         assert server.counters["packets.malformed"] == 1
-        assert (bystander.end_reason, server.connections, len(owner.downstreams)) == (None, 1, 1)
+        assert (bystander.end_reason, server.connection_count, len(owner.downstreams)) == (None, 1, 1)
         bystander.upstream.leave()
         await until(lambda: not owner.downstreams)
 
@@ -71,7 +71,7 @@ async def test_a_hand_off_behind_lost_packets_ends_its_connection_visibly(redis_
         await until(lambda: client.events)
         owner.node.post(server.node.name, packets.handoff(client.upstream.connection.number, 1, 3, 0))
         await until(lambda: client.end_reason is EndReason.PACKETS_LOST and instance.disconnects)
-        assert (server.counters["packets.lost"], server.connections, owner.downstreams) == (1, 0, [])
+        assert (server.counters["packets.lost"], server.connection_count, owner.downstreams) == (1, 0, [])
 
 
 async def test_nonsense_of_somebody_else_ends_no_connection(redis_settings: RedisSettings) -> None:
@@ -126,7 +126,7 @@ async def test_an_illegal_move_does_not_stop_the_rest_of_its_batch(redis_setting
         await until(lambda: first.events and hurt.end_reason and last.events)
         assert [client.end_reason for client in clients] == [None, EndReason.PACKETS_LOST, None]
         assert server.counters["internal.illegal_transition"] == 1
-        assert (server.counters["packets.malformed"], server.connections) == (0, 2)
+        assert (server.counters["packets.malformed"], server.connection_count) == (0, 2)
 
 
 async def test_a_websocket_that_cannot_make_a_move_does_not_blame_the_sender(

@@ -217,7 +217,7 @@ async def test_a_cancelled_call_that_has_not_begun_never_runs(hosts, new_downstr
     run = host.start(http_scope(path="/second"), b"", False, second)
     await until(lambda: host._threads.threads[0].unfinished == 2)
     run.stop()
-    await until(lambda: host.running == 1)
+    await until(lambda: host.running_count == 1)
     release.set()
     await first.over()
     await until(lambda: not host._threads.threads[0].unfinished)

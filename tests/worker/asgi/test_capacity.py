@@ -50,10 +50,10 @@ async def test_a_response_that_streams_holds_no_place_from_its_start(hosts, new_
     assert host.free("http") == 0
     await asyncio.wait_for(told.wait(), DEADLINE_S)
     await application.begun.wait()
-    assert (host.free("http"), host.streams) == (1, 1)
+    assert (host.free("http"), host.stream_count) == (1, 1)
     application.go_on.set()
-    await until(lambda: not host.running)
-    assert (host.free("http"), host.streams) == (1, 0)
+    await until(lambda: not host.running_count)
+    assert (host.free("http"), host.stream_count) == (1, 0)
     assert downstream.last_words == ["complete"]
 
 
@@ -62,19 +62,19 @@ async def test_an_upload_holds_no_place_while_its_bytes_have_not_come(hosts, new
     host = await hosts.open(read_it_up, concurrency=1)
     runs = [host.start(http_scope("POST"), b"first", True, new_downstream()) for _ in range(3)]
     assert host.free("http") == 0
-    await until(lambda: host.streams == 3)
+    await until(lambda: host.stream_count == 3)
     assert host.free("http") == 1
     for run in runs:
         run.deliver({"type": "http.request", "body": b"", "more_body": False}, 64)
-    await until(lambda: not host.running)
-    assert (host.free("http"), host.streams) == (1, 0)
+    await until(lambda: not host.running_count)
+    assert (host.free("http"), host.stream_count) == (1, 0)
 
 
 async def test_work_that_goes_on_counts_above_the_limit_until_it_is_done(hosts, new_downstream, http_scope):
     """Nothing waits for a place in the middle; nothing new is taken until there are fewer than places again."""
     host = await hosts.open(read_it_up, concurrency=1)
     runs = [host.start(http_scope("POST"), b"first", True, new_downstream()) for _ in range(3)]
-    await until(lambda: host.streams == 3)
+    await until(lambda: host.stream_count == 3)
     for run in runs:
         run.deliver({"type": "http.request", "body": b"", "more_body": True}, 64)
         run.deliver({"type": "http.request", "body": b"", "more_body": False}, 64)
@@ -89,9 +89,9 @@ async def test_an_exchange_that_is_worked_at_holds_its_place(hosts, new_downstre
     host = await hosts.open(application, concurrency=1)
     host.start(http_scope(), b"", False, new_downstream())
     await application.begun.wait()
-    assert (host.free("http"), host.streams) == (0, 0)
+    assert (host.free("http"), host.stream_count) == (0, 0)
     application.go_on.set()
-    await until(lambda: not host.running)
+    await until(lambda: not host.running_count)
     assert host.free("http") == 1
 
 
@@ -108,9 +108,9 @@ async def test_who_listens_for_the_disconnect_before_its_response_holds_its_plac
     host.start(http_scope(), b"", False, new_downstream())
     await application.begun.wait()
     await asyncio.sleep(0)
-    assert (host.free("http"), host.streams) == (0, 0)
+    assert (host.free("http"), host.stream_count) == (0, 0)
     application.go_on.set()
-    await until(lambda: not host.running)
+    await until(lambda: not host.running_count)
     assert await listening[0] == {"type": "http.disconnect"}
 
 
@@ -127,9 +127,9 @@ async def test_a_receive_that_is_given_up_takes_the_place_again(hosts, new_downs
     host = await hosts.open(impatient, concurrency=1)
     host.start(http_scope("POST"), b"", True, new_downstream())
     await application.begun.wait()
-    assert (host.free("http"), host.streams) == (0, 0)
+    assert (host.free("http"), host.stream_count) == (0, 0)
     application.go_on.set()
-    await until(lambda: not host.running)
+    await until(lambda: not host.running_count)
 
 
 async def test_a_stream_whose_client_has_left_holds_no_place(hosts, new_downstream, http_scope):
@@ -139,10 +139,10 @@ async def test_a_stream_whose_client_has_left_holds_no_place(hosts, new_downstre
     run = host.start(http_scope(), b"", False, new_downstream())
     await application.begun.wait()
     run.disconnect(1006, "")
-    assert (host.free("http"), host.streams) == (1, 1)
+    assert (host.free("http"), host.stream_count) == (1, 1)
     application.go_on.set()
-    await until(lambda: not host.running)
-    assert (host.free("http"), host.streams) == (1, 0)
+    await until(lambda: not host.running_count)
+    assert (host.free("http"), host.stream_count) == (1, 0)
 
 
 async def test_beyond_the_limit_of_streams_they_keep_their_places(hosts, new_downstream, http_scope):
@@ -153,7 +153,7 @@ async def test_beyond_the_limit_of_streams_they_keep_their_places(hosts, new_dow
         host.start(http_scope(), b"", False, new_downstream())
         await until(lambda expected=expected: host.free("http") == expected)
     application.go_on.set()
-    await until(lambda: not host.running)
+    await until(lambda: not host.running_count)
     assert host.free("http") == 2
 
 
@@ -173,7 +173,7 @@ async def test_a_wsgi_application_holds_its_place_while_it_streams(hosts, new_do
     await downstream.until(lambda downstream: downstream.body)
     assert host.free("http") == 0
     release.set()
-    await until(lambda: not host.running)
+    await until(lambda: not host.running_count)
     assert host.free("http") == 1
 
 

@@ -96,7 +96,7 @@ async def test_django_hears_that_a_client_left(hosts, new_downstream, http_scope
     run = host.start(http_scope(path="/stream"), b"", True, new_downstream())
     run.disconnect(1006, "")
     async with asyncio.timeout(DEADLINE_S):
-        while host.running:
+        while host.running_count:
             await asyncio.sleep(0)
     assert caplog.text == ""
 

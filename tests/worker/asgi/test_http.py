@@ -168,7 +168,7 @@ async def test_receive_after_the_body_waits_for_the_disconnect_and_then_repeats_
     run = host.start(http_scope(), b"", False, downstream)
     await until(lambda: received)
     run.disconnect(1006, "")
-    await until(lambda: not host.running)
+    await until(lambda: not host.running_count)
     assert received == ["http.request", *["http.disconnect"] * 3]
     assert downstream.last_words == [] and downstream.events == []
 
@@ -188,7 +188,7 @@ async def test_a_complete_response_wakes_whoever_waits_for_the_disconnect(hosts,
     downstream = new_downstream()
     host = await hosts.open(application)
     host.start(http_scope(), b"", False, downstream)
-    await until(lambda: heard and not host.running)
+    await until(lambda: heard and not host.running_count)
     assert heard == [{"type": "http.disconnect"}]
     assert downstream.last_words == ["complete"]
 
@@ -230,7 +230,7 @@ async def test_a_client_that_leaves_ends_a_send_that_waits(hosts, new_downstream
     run = host.start(http_scope(), b"", False, downstream)
     await downstream.until(lambda downstream: downstream.events)
     run.disconnect(1006, "")
-    await until(lambda: not host.running)
+    await until(lambda: not host.running_count)
     assert [event["type"] for event in went_on] == ["http.disconnect", "http.disconnect"]
 
 
@@ -268,7 +268,7 @@ async def test_a_response_that_another_task_completes_ends_a_body_that_waits(hos
     one_part_at_a_time(downstream)
     host = await hosts.open(application)
     run = host.start(http_scope(), b"", False, downstream)
-    await until(lambda: not host.running)
+    await until(lambda: not host.running_count)
     assert raised == [
         "'http.response.body' cannot be sent now: the response is complete; expected nothing",
         "http.disconnect",
@@ -298,7 +298,7 @@ async def test_a_long_body_that_another_task_interrupts_goes_on_while_the_respon
     host = await hosts.open(application)
     run = host.start(http_scope(), b"", False, downstream)
     assert await downstream.over() == ["complete"]
-    await until(lambda: not host.running)
+    await until(lambda: not host.running_count)
     assert [len(event["body"]) for event in downstream.events[1:]] == [65_536, 7, 34_464]
     assert [event["more_body"] for event in downstream.events[1:]] == [True, True, False]
 
@@ -320,7 +320,7 @@ async def test_a_client_that_leaves_in_the_middle_of_a_long_body_is_gone_for_goo
     downstream.has_credit = True  # the credit and the news come in one turn
     run.resume()
     run.disconnect(1006, "")
-    await until(lambda: not host.running)
+    await until(lambda: not host.running_count)
     assert went_on == ["http.disconnect"]
     assert (len(downstream.events), downstream.last_words) == (2, [])
     assert run._stage is GONE
@@ -347,13 +347,13 @@ async def test_whatever_is_said_to_a_client_that_has_left_is_dropped(hosts, new_
             await downstream.until(lambda downstream: downstream.events)
         before = len(downstream.events)
         run.disconnect(1006, "")
-        await until(lambda: not host.running)
+        await until(lambda: not host.running_count)
         assert len(downstream.events) == before and downstream.last_words == []
     assert len(said) == 8 and caplog.text == ""
 
 
 @pytest.mark.parametrize(
-    ("headers", "events", "passed_s", "goes_on"),
+    ("headers", "events", "passed_s", "endless"),
     [
         ([], DISCARDED_EVENTS_MAX, 1.0, False),
         ([], DISCARDED_EVENTS_MAX + 1, 1.0, True),
@@ -364,12 +364,12 @@ async def test_whatever_is_said_to_a_client_that_has_left_is_dropped(hosts, new_
         ([(b"content-length", b"7")], DISCARDED_EVENTS_AT_ANY_TIME + 1, DISCARDED_S_MAX, True),
     ],
 )
-def test_an_application_goes_on_and_on_by_number_or_by_time(headers, events, passed_s, goes_on):
+def test_an_application_goes_on_and_on_by_number_or_by_time(headers, events, passed_s, endless):
     """P5. On both sides of each limit. A response that has said its length ends by itself, but not at any time."""
     discarded = DiscardedEvents(100.0, announces_length(START | {"headers": headers}))
-    before = [discarded.goes_on(100.0) for _ in range(events - 1)]
+    before = [discarded.count_event(100.0) for _ in range(events - 1)]
     assert not any(before)
-    assert discarded.goes_on(100.0 + passed_s) is goes_on
+    assert discarded.count_event(100.0 + passed_s) is endless
 
 
 @pytest.mark.parametrize("start", [None, {}, "start", {"type": "http.response.body"}, START, START | {"headers": 7}])
@@ -399,8 +399,8 @@ async def test_a_stream_without_an_end_hears_that_its_client_has_left(hosts, new
     await downstream.until(lambda downstream: downstream.events)
     run.disconnect(1006, "")
     await until(lambda: turns)
-    assert host.running, "it lets others run before it is stopped"
-    await until(lambda: not host.running)
+    assert host.running_count, "it lets others run before it is stopped"
+    await until(lambda: not host.running_count)
     assert isinstance(caught[0], ClientGone)
 
 
@@ -537,7 +537,7 @@ async def test_what_may_not_be_sent_raises_inside_the_application(
     application, downstream = saying(events), new_downstream()
     host = await hosts.open(application)
     host.start(http_scope(), b"", False, downstream)
-    await until(lambda: application.raised and not host.running)
+    await until(lambda: application.raised and not host.running_count)
     with pytest.raises(error, match=words):
         raise application.raised
     assert len(downstream.events) == len(events) - 1
@@ -609,7 +609,7 @@ async def test_an_application_that_raises_after_its_response_harms_no_client(hos
     downstream = new_downstream()
     host = await hosts.open(application)
     host.start(http_scope(), b"", False, downstream)
-    await until(lambda: not host.running and downstream.last_words)
+    await until(lambda: not host.running_count and downstream.last_words)
     assert downstream.last_words == ["complete"]
     assert "in the background" in caplog.text
 
@@ -643,7 +643,7 @@ async def test_the_oserror_of_a_client_that_left_is_no_error(hosts, new_downstre
     host = await hosts.open(application)
     run = host.start(http_scope(), b"", False, downstream)
     run.disconnect(1006, "")
-    await until(lambda: not host.running)
+    await until(lambda: not host.running_count)
     assert caplog.text == ""
 
 
@@ -658,7 +658,7 @@ async def test_an_application_that_fails_after_its_client_left_is_still_heard(
 
     host = await hosts.open(application)
     host.start(http_scope(), b"", False, new_downstream()).disconnect(1006, "")
-    await until(lambda: not host.running)
+    await until(lambda: not host.running_count)
     assert "my own" in caplog.text
 
 
@@ -677,7 +677,7 @@ async def test_stop_ends_the_instance_whether_it_has_begun_or_not(hosts, new_dow
     if begun:
         await until(lambda: entered)
     run.stop()
-    await until(lambda: not host.running)
+    await until(lambda: not host.running_count)
     assert len(entered) == begun
     assert downstream.last_words == []
     assert caplog.text == ""
@@ -737,4 +737,4 @@ async def test_a_scope_that_is_none_starts_nothing(hosts, new_downstream, http_s
     host = await hosts.open(application)
     with pytest.raises((KeyError, TypeError, ValueError)):
         host.start(ScopeReader().read(Scope(http_scope() | spoil).pieces), b"", False, new_downstream())
-    assert host.running == 0
+    assert host.running_count == 0

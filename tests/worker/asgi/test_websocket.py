@@ -43,7 +43,7 @@ async def test_an_echo_hears_and_says_everything_in_order(hosts, new_downstream,
         run.deliver(text(value), 64 + len(value.encode()))
     await downstream.until(lambda downstream: len(downstream.events) == 4)
     run.disconnect(4001, "bye")
-    await until(lambda: not host.running)
+    await until(lambda: not host.running_count)
     assert downstream.events == [
         ACCEPT | {"subprotocol": "chat", "headers": [(b"x-a", b"1")]},
         {"type": "websocket.send", "text": "ä"},
@@ -68,7 +68,7 @@ async def test_messages_that_came_before_the_disconnect_are_heard_before_it(host
     run = host.start(websocket_scope(), b"", False, new_downstream())
     run.deliver(text("last words"), 74)
     run.disconnect(1001, "")
-    await until(lambda: not host.running)
+    await until(lambda: not host.running_count)
     assert [event["type"] for event in heard] == ["websocket.connect", "websocket.receive", "websocket.disconnect"]
 
 
@@ -86,7 +86,7 @@ async def test_the_disconnect_is_told_exactly_once(hosts, new_downstream, websoc
 
     host = await hosts.open(application)
     host.start(websocket_scope(), b"", False, new_downstream()).disconnect(1006, "")
-    await until(lambda: not host.running)
+    await until(lambda: not host.running_count)
     assert isinstance(raised[0], WrongOrder)
 
 
@@ -108,7 +108,7 @@ async def test_send_after_the_client_left_is_an_oserror(hosts, new_downstream, w
     run = host.start(websocket_scope(), b"", False, downstream)
     await downstream.until(lambda downstream: downstream.events)
     run.disconnect(1005, "")
-    await until(lambda: not host.running)
+    await until(lambda: not host.running_count)
     assert isinstance(raised[0], ClientGone)
 
 
@@ -286,7 +286,7 @@ async def test_slots_of_websockets_are_counted_apart_from_exchanges(hosts, new_d
     runs = [host.start(websocket_scope(), b"", False, new_downstream()) for _ in range(2)]
     assert (host.free("websocket"), host.free("http")) == (0, 5)
     runs[0].disconnect(1000, "")
-    await until(lambda: host.running == 1)
+    await until(lambda: host.running_count == 1)
     assert host.free("websocket") == 1
 
 

@@ -11,7 +11,7 @@ class Nameless(RecordedInstance):
     """An instance without a text for the log."""
 
     @property
-    def exchange(self) -> str:
+    def request(self) -> str:
         return ""
 
 

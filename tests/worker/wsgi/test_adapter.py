@@ -261,7 +261,7 @@ async def test_a_client_that_leaves_in_mid_upload_ends_the_read(hosts, new_downs
     run = host.start(http_scope("POST"), b"abc", True, downstream)
     await downstream.until(lambda downstream: downstream.wanted_calls)
     run.disconnect(1006, "")
-    await until(lambda: not host.running)
+    await until(lambda: not host.running_count)
     assert raised
 
 
@@ -285,7 +285,7 @@ async def test_a_stream_whose_client_has_left_ends_at_its_next_chunk(hosts, new_
     await downstream.until(lambda downstream: downstream.body)
     run.disconnect(1006, "")
     go_on.set()
-    await until(lambda: not host.running)
+    await until(lambda: not host.running_count)
     assert closed == [GeneratorExit] and caplog.text == ""
 
 
@@ -310,7 +310,7 @@ async def test_close_is_called_and_the_client_does_not_wait_for_it(hosts, new_do
     host.start(http_scope(), b"", False, downstream)
     assert await downstream.over() == ["complete"]
     go_on.set()
-    await until(lambda: closed and not host.running)
+    await until(lambda: closed and not host.running_count)
     assert closed[0].startswith("towpath-sync-")
 
 
