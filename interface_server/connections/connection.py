@@ -167,7 +167,7 @@ class Connection(Link):
         return self.may_start_twice and self.opening is not None and len(self.deaths) < DEATHS_MAX
 
     def adopt(self, owner: str, window: int) -> Action:
-        """The take script has made `owner` the owner of this epoch, with a window of so many bytes."""
+        """Make `owner` the owner of this epoch, as the take script has, with a window of so many bytes."""
         self.outgoing.allow(window)  # first: a value that is no number raises here, before anything has changed
         self.owner = owner
         return self.transition(_ADOPTED)
@@ -177,7 +177,7 @@ class Connection(Link):
         return self.owner == sender and self.epoch == epoch and self.state is _OWNED
 
     def takes(self) -> None:
-        """The application has started to consume this request.
+        """Record that the application has started to consume this request.
 
         A request that is not idempotent can no longer be replayed, so its body is dropped; so is one above REPLAY_SIZE_BYTES_MAX.
         """
@@ -211,7 +211,7 @@ class Connection(Link):
         self.resume_policy = after(RESUME_MOVES, self.resume_policy, step)
 
     def consumed(self, sequence: int) -> None:
-        """The instance has received our events up to `sequence`: the next one of an open WebSocket goes on behind them.
+        """Drop the kept events up to `sequence`: the next instance of an open WebSocket goes on behind them.
 
         A request that has to be started again is started from its beginning, and keeps them.
         """
@@ -222,14 +222,14 @@ class Connection(Link):
                 del self.kept[:done]
 
     def hand_off(self, consumed: int, mid_message: bool = False) -> Action:
-        """The owner asks for another one, having received our events up to `consumed`. mid_message: as for `owner_died`."""
+        """Let another worker own it, as its owner asks. consumed: the last event that it received. mid_message: as for `owner_died`."""
         if mid_message or self.acceptance is not _ACCEPTED or self.resume_policy is _NEVER:
             return self.transition(Trigger.ENDED)
         self.consumed(consumed)
         return self.transition(Trigger.HANDED_OFF)
 
     def drop_opening(self) -> None:
-        """It will not be opened again: its client has seen something, or too much was forwarded."""
+        """Drop what another start would need: its client has seen something, or too much was forwarded."""
         self.opening = None
         self.kept = None
 

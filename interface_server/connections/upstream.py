@@ -142,7 +142,7 @@ class UpstreamConnection:
         return epoch == self.connection.epoch and self.connection.state is not _DONE
 
     def opened(self, epoch: int, outcome: bytes | Outcome) -> None:
-        """The answer to `open`."""
+        """Keep the id of the entry, or apply the trigger that a failed `open` stands for."""
         connection = self.connection
         if epoch != connection.epoch:
             return
@@ -158,14 +158,14 @@ class UpstreamConnection:
             self.services.queue.withdraw(self)
 
     def on_refused(self, epoch: int, why: int) -> bool:
-        """No worker will run this epoch. why: an AdoptionRefusal, or an unknown number. Returns False if this packet is stale."""
+        """Apply the refusal of this epoch. why: an AdoptionRefusal, or an unknown number. Returns False if this packet is stale."""
         if self.connection.owner is not None or self.connection.epoch != epoch:
             return False
         self.apply(TRIGGER_OF_REFUSAL.get(why, Trigger.REFUSED))
         return True
 
     def on_adopted(self, owner: str, epoch: int, window: int) -> bool:
-        """A worker has taken it from the queue. Returns False if this packet is stale."""
+        """Make the worker that has taken it its owner. Returns False if this packet is stale."""
         connection = self.connection
         if connection.owner is not None or connection.epoch != epoch:
             return connection.is_from_owner(owner, epoch)  # True: read a second time
@@ -178,7 +178,7 @@ class UpstreamConnection:
     # -- from its owner
 
     def on_data(self, sequence: int, events: list[Event]) -> None:
-        """Events for the client."""
+        """Deliver events to the client."""
         connection = self.connection
         order = connection.order(sequence)
         if order is _NEXT:
@@ -198,7 +198,7 @@ class UpstreamConnection:
             self._packets_lost()
 
     def on_credit(self, total: int, consumed: int) -> None:
-        """The worker's application has consumed our events up to a sequence, or asked for the first time."""
+        """Send on under the new total: the application has consumed events, or asked for the first time."""
         connection = self.connection
         connection.takes()
         connection.consumed(consumed)
@@ -209,7 +209,7 @@ class UpstreamConnection:
         self.flow()
 
     def on_handoff(self, sequence: int, consumed: int) -> None:
-        """The worker asks for another owner. consumed: the last sequence that its application has received."""
+        """Queue it for another owner, as its worker asks. consumed: the last sequence that its application has received."""
         connection = self.connection
         order = connection.order(sequence)
         if order is _NEXT:
@@ -236,7 +236,7 @@ class UpstreamConnection:
             self.services.release_peer(owner)
 
     def on_sync(self, count: int, wants_answer: bool) -> None:
-        """The worker has sent `count` numbered packets: all of them stand in front of this one, or are lost."""
+        """Check for lost packets: the `count` that the worker has sent stand in front of this one, or are lost."""
         if self.connection.has_lost(count):
             self._packets_lost()
         elif wants_answer:
@@ -294,7 +294,7 @@ class UpstreamConnection:
     # -- what follows
 
     def flow(self) -> None:
-        """The owner or its credit has changed: send what may go, then let the client's side read on."""
+        """Send what may go, then let the client's side read on: the owner or its credit has changed."""
         while (packet := self.connection.next_waiting()) is not None:
             self._post(packet)
         if self.reading_paused and isinstance(self.client, ClosedClient):

@@ -72,7 +72,7 @@ class GroupMembers:
         self._deliveries.placed(recipient, count, member and self._node.is_subscribed(group))
 
     def join(self, sender: str, packet: list[Any]) -> None:
-        """A `join` packet; answered when Redis has confirmed, so that a message sent after the answer reaches the new member."""
+        """Perform a `join` packet. The answer waits for Redis, so that a message sent after it reaches the new member."""
         _, number, epoch, group, request = packet[:5]
         check_group(group)
         if not self._knows(number, epoch):
@@ -87,7 +87,7 @@ class GroupMembers:
         self._node.subscribe(group).add_done_callback(confirmed)
 
     def leave(self, sender: str, packet: list[Any]) -> None:
-        """A `leave` packet."""
+        """Perform and answer a `leave` packet."""
         _, number, epoch, group, request = packet[:5]
         known = self._knows(number, epoch)
         if known and self._membership.discard(group, number):

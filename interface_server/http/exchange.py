@@ -347,7 +347,7 @@ class Exchange:
         return resumes_by_itself(scope.event, {"headers": response.fields})
 
     def end_for_shutdown(self) -> None:
-        """The server is leaving: end an event stream as if it were whole; any other exchange has its time."""
+        """End an event stream as if it were whole, since the server stops; any other exchange has its time."""
         response = self._response
         if response is None or not self.is_event_stream():
             return

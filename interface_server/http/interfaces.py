@@ -25,7 +25,7 @@ class ResponseSink(ResponseOutput, Protocol):
         """Write `100 Continue` now."""
 
     def end(self, keep_alive: bool) -> None:
-        """The exchange is over. keep_alive: the connection may serve another request if nothing else forbids it."""
+        """End the exchange. keep_alive: the connection may serve another request if nothing else forbids it."""
 
     def abort(self) -> None:
         """End in the middle of a response, so that the client can tell that something is missing."""

@@ -62,10 +62,10 @@ class ResponseOutput(Protocol):
     """Receives the parts of one response that may pass, and frames them for one version of HTTP."""
 
     def headers(self, response: Response) -> None:
-        """Status and fields are known."""
+        """Frame the head: status and fields are known."""
 
     def data(self, body: bytes, last: bool) -> None:
-        """A part of the body. last: it is the final one."""
+        """Frame a part of the body. last: it is the final one."""
 
 
 class Response:

@@ -93,7 +93,7 @@ class Http1Connection:
             self.reader.receive(data)
 
     def eof_received(self) -> bool:
-        """The client will send nothing more. Returns True while it may wait for the answer to a complete request."""
+        """Read no more, or end the connection. Returns True while the client may wait for the answer to a complete request."""
         if self.phase is EXCHANGE and self._is_request_complete() and self._may_be_waiting():
             self.reader.pause(HALF_CLOSED)
             self._watch_half_closed()
@@ -187,7 +187,7 @@ class Http1Connection:
         return self.transport.has_hung_up()
 
     def on_hang_up(self) -> None:
-        """The client closed while its socket was not read. The unread bytes may be the rest of a request, or several requests."""
+        """Watch or end: the client closed while its socket was not read. Unread bytes may be the rest of a request, or several."""
         if self._may_be_waiting():
             self._watch_half_closed()
         else:

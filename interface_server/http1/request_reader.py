@@ -84,7 +84,7 @@ class RequestReader:
     # Bytes.
 
     def receive(self, data: bytes) -> None:
-        """The bytes of one read."""
+        """Parse the bytes of one read, and hand on what they complete."""
         connection, parsed = self._connection, self.parsed
         if len(data) > PARSE_SIZE_BYTES_MAX:
             data = self._parse_in_parts(data)
