@@ -113,11 +113,11 @@ class Worker:
         self._stop.set()
 
     def _read_more(self) -> None:
-        """The host has capacity again. It is made before the dispatcher, which starts all that it runs."""
+        """Let the dispatcher read on: the host, which is made before it, has capacity again."""
         self._dispatcher.read_more()
 
     def watch_signals_again(self) -> None:
-        """The event loop was restarted."""
+        """Watch signals again, since the event loop was restarted."""
         self._watchdog.watch_again()
 
     def _recycle(self, why: str) -> None:

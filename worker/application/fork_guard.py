@@ -50,7 +50,7 @@ class ForkGuard:
         give_up_in_children(self)
 
     def took(self, signals: Iterable[signal.Signals]) -> None:
-        """The worker has handlers for these signals now. A child resets them."""
+        """Record the handlers that the worker has for these signals. A child resets them."""
         self._handlers = {number: signal.getsignal(number) for number in signals}
 
     def forked(self) -> None:

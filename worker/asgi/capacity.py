@@ -42,7 +42,7 @@ class Capacity(Generic[Exchange]):
         return self._count - len(self.exchanges) + min(len(self.waiting), self._waiting_max)
 
     def leave(self, exchange: Exchange) -> None:
-        """The exchange waits for its client from now on."""
+        """Give the place of an exchange back: it waits for its client from now on."""
         self.waiting.add(exchange)
         if self.missed and self.free > 0:
             self.missed = False

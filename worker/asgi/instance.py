@@ -134,11 +134,11 @@ class AsgiInstance:
 
     @abstractmethod
     def _returned(self, scope: Event) -> None:
-        """The application has returned, whether its client is still there or not."""
+        """Act on the return of the application, whether its client is still there or not."""
 
     @abstractmethod
     def _raised(self, scope: Event, error: BaseException) -> None:
-        """The application has raised an exception while its client was there."""
+        """Act on an exception of the application that it raised while its client was there."""
 
     async def _run(self, application: Application, scope: Event) -> None:
         try:

@@ -90,7 +90,7 @@ class Lifespan:
         self._task: Task[None] | None = None
 
     def skip(self) -> None:
-        """The application's interface has no lifespan."""
+        """Run no lifespan: the application's interface has none."""
         self._mode = "off"
 
     async def startup(self) -> Event | None:
@@ -151,7 +151,7 @@ class Lifespan:
         return self._state
 
     def _check_early_end(self, task: Task[None]) -> None:
-        """The application ended before it answered: a failure under `on`, or if it called sys.exit()."""
+        """Fail if the application, which ended before it answered, must have a lifespan (`on`) or called sys.exit()."""
         error = asyncio.CancelledError("cancelled by itself") if task.cancelled() else task.exception()
         what = f"raised {type(error).__name__}: {error}" if error else "returned without an answer"
         if isinstance(error, LifespanFailed):

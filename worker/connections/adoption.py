@@ -77,6 +77,6 @@ class Adoption:
         return self._under_way.pop(key, [])
 
     def unanswered(self, key: Key, now: float) -> None:
-        """The outcome of the take stays unknown: never take this connection again."""
+        """Never take this connection again: the outcome of its take stays unknown."""
         self._under_way.pop(key, None)
         self._abandoned[key] = now + self._abandon_s

@@ -256,16 +256,16 @@ class DownstreamConnection(Link):
             self._packets_lost()
 
     def on_credit(self, total: int) -> None:
-        """The client has taken bytes: the application may send up to `total`."""
+        """Let the application send up to `total`: the client has taken bytes."""
         if self.outgoing.allow(total) and self.instance is not None:
             self.instance.resume()
 
     def on_cancel(self, code: int, reason: str) -> None:
-        """The client has left, or another worker owns the connection now."""
+        """Disconnect the instance: the client has left, or another worker owns the connection now."""
         self.disconnect(code, reason)
 
     def on_sync(self, count: int, wants_answer: bool) -> None:
-        """The interface server has sent `count` numbered packets: all of them stand in front of this one, or are lost."""
+        """Check for lost packets: the interface server has sent `count`, which stand in front of this one or are lost."""
         if self.has_lost(count):
             self._packets_lost()
         elif wants_answer:

@@ -206,7 +206,7 @@ class QueueConsumer:
         return [channel.reader for channel in self._channels if channel.reader is not None]
 
     def answered(self, entry: Entry, verdict: int, window: int) -> None:
-        """The take of an entry was answered: start its instance if this worker has adopted it."""
+        """Start the instance of an entry if the answer to its take says that this worker has adopted it."""
         buffered = self.adoption.answered(entry.key)
         if verdict == ADOPTED:
             self._start(entry, window)
@@ -225,7 +225,7 @@ class QueueConsumer:
             downstream.close(Close.FAILED)
 
     def unanswered(self, entries: list[Entry]) -> None:
-        """The take was sent and never answered. Start nothing, and report that to the interface servers.
+        """Start nothing of a take that was never answered, and report that to the interface servers.
 
         By the answer that was lost they may count this worker as owner.
         """

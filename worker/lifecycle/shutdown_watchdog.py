@@ -55,23 +55,23 @@ class ShutdownWatchdog:
         threading.Thread(target=self._run, name="towpath-watchdog", daemon=True).start()
 
     def watch_again(self) -> None:
-        """As `start`, in the same thread: the loop was restarted (event_loop.py), perhaps with another descriptor."""
+        """Watch the signals of a loop that was restarted (event_loop.py), perhaps with another descriptor, in the same thread."""
         loops_own = signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
         if loops_own != self._write_fd:  # only uvloop makes another one
             os.dup2(loops_own, self._forward_fd, inheritable=False)
         os.write(self._write_fd, b"\0")  # no signal: only lets the loop check for one that came in between
 
     def serving(self) -> None:
-        """The application has started: from now on `--worker-timeout` applies."""
+        """Apply `--worker-timeout` from now on: the application has started."""
         self._deadline.begin_serving()
         os.write(self._write_fd, b"\0")
 
     def request_stop(self) -> None:
-        """As if SIGTERM had come."""
+        """Act as at SIGTERM."""
         os.write(self._write_fd, bytes([signal.SIGTERM]))
 
     def begin(self) -> None:
-        """The worker begins to drain: there was something to do before that."""
+        """Start the graceful timeout now: the worker had something to do before it drains."""
         self._deadline.begin(time.monotonic())
 
     def forked(self) -> None:

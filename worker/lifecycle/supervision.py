@@ -19,7 +19,7 @@ class Supervision(Protocol):
         """Wait until this worker, which was asked to stop, is no longer needed to take connections."""
 
     def has_loaded(self) -> None:
-        """The application has been loaded."""
+        """Report that the application has been loaded."""
 
     async def follow(self, pause: Callable[[bool], None]) -> None:
         """Call `pause` whenever the worker must take nothing (True) or may take connections again (False).
@@ -38,10 +38,10 @@ class Unsupervised:
         return False
 
     async def dismissal(self) -> None:
-        """Other workers take what waits."""
+        """Return at once: other workers take what waits."""
 
     def has_loaded(self) -> None:
-        """No supervisor waits for that."""
+        """Do nothing: no supervisor waits for that."""
 
     async def follow(self, pause: Callable[[bool], None]) -> None:
-        """No supervisor pauses it."""
+        """Return at once: no supervisor pauses it."""
