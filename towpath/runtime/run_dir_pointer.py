@@ -18,7 +18,7 @@ SUFFIX = ".run-dir"
 
 
 class RunDirPointer:
-    """One such file. Made by `write`."""
+    """A pointer of this process to its run folder. `write` makes it."""
 
     def __init__(self, beside: PrivateFolder, name: str, leads_to: Path) -> None:
         self._beside = beside
