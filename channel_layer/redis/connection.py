@@ -29,6 +29,7 @@ log = logging.getLogger("towpath.redis")
 CONNECT_TIMEOUT_S = 5.0
 Answer = Any  #: bytes, int, list, None, hiredis.ReplyError, or LayerUnavailable
 OnAnswer = Callable[[Answer], None]
+OnLost = Callable[["RedisConnection"], None]
 Argument = Any  #: bytes, str or int
 _INCOMPLETE = object()
 #: The roles of a server that is not the primary. In the error of a script, Redis before 7 writes READONLY in the middle.
@@ -39,8 +40,8 @@ READ_ONLY = "READONLY"
 KEEPALIVE = (("TCP_KEEPIDLE", 5), ("TCP_KEEPINTVL", 2), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 11_000))
 
 
-def ignore_loss() -> None:
-    """Do nothing: no caller uses the connection yet. A loss during the greeting is reported by the failure of the greeting."""
+def ignore_loss(_connection: RedisConnection) -> None:
+    """Do nothing: its commands get LayerUnavailable all the same."""
 
 
 def ignore(_answer: Answer) -> None:
@@ -52,11 +53,18 @@ class NotSent(hiredis.ReplyError):
 
 
 class RedisConnection(asyncio.Protocol):
-    """A connection that is established. Made by `connect`; of no use after its loss was reported."""
+    """One connection. Made by `connect`; of no use after its loss was reported."""
 
-    def __init__(self) -> None:
-        self._on_lost: Callable[[], None] = ignore_loss
-        self._on_push: OnAnswer | None = None
+    def __init__(
+        self, on_lost: OnLost = ignore_loss, on_push: OnAnswer | None = None, primary: Primary | None = None
+    ) -> None:
+        """on_lost: gets the connection when it is lost, also during the greeting. on_push: gets the replies that answer no command.
+
+        primary: as the Sentinels named it.
+        """
+        self._on_lost = on_lost
+        self._on_push = on_push
+        self.primary = primary
         self._waiting: deque[OnAnswer] = deque()
         self._reader = hiredis.Reader(notEnoughData=_INCOMPLETE)
         self._transport: asyncio.Transport | None = None
@@ -65,7 +73,6 @@ class RedisConnection(asyncio.Protocol):
         self._checks_without_data = 0
         self.loss_reason = ""  #: why it was lost, for people; empty as long as it is not
         self.run_id = ""
-        self.primary: Primary | None = None  # as the Sentinels named it
 
     @property
     def alive(self) -> bool:
@@ -77,9 +84,17 @@ class RedisConnection(asyncio.Protocol):
         """The era of the server's data, as `open` names it: the first 8 characters of its run_id."""
         return self.run_id[:8]
 
-    def report_to(self, on_lost: Callable[[], None], on_push: OnAnswer | None) -> None:
-        """Call `on_lost` when the connection is lost, and `on_push`, for pub/sub, with every reply."""
-        self._on_lost, self._on_push = on_lost, on_push
+    async def greet(self, address: RedisAddress) -> None:
+        """Authenticate, choose the database, and learn the run_id. Raises LayerUnavailable, also if the server is a replica."""
+        if address.credentials:
+            await self.execute(*address.credentials.command)
+        if address.db:
+            await self.execute("SELECT", address.db)
+        info = (await self.execute("INFO")).decode()  # the whole of it: only Redis 7 gives two sections at once
+        facts = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
+        if facts.get("role") in REPLICA_ROLES:
+            raise LayerUnavailable(f"Redis at {address.shown} is a replica at present")
+        self.run_id = facts.get("run_id", "")
 
     def call(self, on_answer: OnAnswer, *command: Argument) -> None:
         """Send one command; `on_answer` gets the reply, a hiredis.ReplyError, or LayerUnavailable.
@@ -171,10 +186,10 @@ class RedisConnection(asyncio.Protocol):
                 return
             if answer is _INCOMPLETE:
                 return
-            if self._on_push is not None:
-                self._on_push(answer)
-            elif self._waiting:
+            if self._waiting:
                 self._waiting.popleft()(answer)
+            elif self._on_push is not None:
+                self._on_push(answer)
             else:
                 self.close(str(answer) if isinstance(answer, Exception) else f"an answer too many: {answer!r:.80}")
                 return
@@ -195,11 +210,11 @@ class RedisConnection(asyncio.Protocol):
             for on_answer in waiting:
                 on_answer(lost)
         finally:
-            self._on_lost()
+            self._on_lost(self)
 
 
 async def connect(
-    address: RedisAddress, on_lost: Callable[[], None] = ignore_loss, on_push: OnAnswer | None = None
+    address: RedisAddress, on_lost: OnLost = ignore_loss, on_push: OnAnswer | None = None
 ) -> RedisConnection:
     """A connection to the primary: authenticated, on its database, and with the run_id of its server. Raises LayerUnavailable."""
     try:
@@ -211,31 +226,20 @@ async def connect(
         raise LayerUnavailable(f"Redis at {address.shown} is unreachable: {error or 'no answer'}") from error
 
 
-async def _connect(address: RedisAddress, on_lost: Callable[[], None], on_push: OnAnswer | None) -> RedisConnection:
+async def _connect(address: RedisAddress, on_lost: OnLost, on_push: OnAnswer | None) -> RedisConnection:
     loop = asyncio.get_running_loop()
-    connection = RedisConnection()
+    primary = await find_primary(address) if address.sentinels else None
+    connection = RedisConnection(on_lost, on_push, primary)
     if address.path:
         await loop.create_unix_connection(lambda: connection, address.path)
     else:
-        host, port = address.host, address.port
-        if address.sentinels:
-            connection.primary = await find_primary(address)
-            host, port = connection.primary.host, connection.primary.port
+        host, port = (primary.host, primary.port) if primary else (address.host, address.port)
         await loop.create_connection(lambda: connection, host, port, ssl=address.tls.context() if address.tls else None)
     try:
-        if address.credentials:
-            await connection.execute(*address.credentials.command)
-        if address.db:
-            await connection.execute("SELECT", address.db)
-        info = (await connection.execute("INFO")).decode()  # the whole of it: only Redis 7 gives two sections at once
-        facts = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
-        if facts.get("role") in REPLICA_ROLES:
-            raise LayerUnavailable(f"Redis at {address.shown} is a replica at present")
+        await connection.greet(address)
     except BaseException:
         connection.close()
         raise
-    connection.run_id = facts.get("run_id", "")
-    if not connection.alive:  # lost before this task ran again: `on_lost` would never be called
+    if not connection.alive:  # lost before this task ran again: its loss was reported before anything used it
         raise ConnectionResetError("lost during the greeting")
-    connection.report_to(on_lost, on_push)
     return connection

@@ -114,19 +114,20 @@ class ManagedConnection:
             log.warning("Redis sent nothing for %.0f s (%s): trying anew", SILENT_CHECKS_MAX * CHECK_S, self._what)
             self.connection.close("it sent nothing for too long")
 
-    def _lost(self) -> None:
-        lost, self.connection = self.connection, None
+    def _lost(self, connection: RedisConnection) -> None:
+        if connection is not self.connection:
+            return  # an attempt, or `close` has ended it
+        self.connection = None
         if self._closed:
             return
         loop = asyncio.get_running_loop()
-        self._connection_log.lost(lost.loss_reason if lost is not None else "", loop.time())
+        self._connection_log.lost(connection.loss_reason, loop.time())
         self._on_down()
         self._task = loop.create_task(self._reconnect())
 
     async def _reconnect(self) -> None:
-        while not (connection := await reconnect(self._address, self._on_push, self._failed)).alive:
+        while not (connection := await reconnect(self._address, self._lost, self._on_push, self._failed)).alive:
             pass  # lost before it could be used
-        connection.report_to(self._lost, self._on_push)
         self._connection_log.restored()
         self._up(connection)
 

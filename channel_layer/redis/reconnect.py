@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from channel_layer.errors import LayerUnavailable
 from channel_layer.redis.address import RedisAddress
-from channel_layer.redis.connection import OnAnswer, RedisConnection, connect
+from channel_layer.redis.connection import OnAnswer, OnLost, RedisConnection, connect
 
 BACKOFF_FIRST_S = 0.05
 BACKOFF_MAX_S = 1.0
@@ -23,10 +23,12 @@ Attempt = asyncio.Task[RedisConnection]
 OnFailure = Callable[[LayerUnavailable], None]
 
 
-async def reconnect(address: RedisAddress, on_push: OnAnswer | None, on_failure: OnFailure) -> RedisConnection:
+async def reconnect(
+    address: RedisAddress, on_lost: OnLost, on_push: OnAnswer | None, on_failure: OnFailure
+) -> RedisConnection:
     """Make a new connection, however long that takes; it may be lost again already. Cancel it to stop.
 
-    `on_failure` is called with the error of each attempt that has failed.
+    `on_lost` is called for each attempt that is lost, too. `on_failure` is called with the error of each attempt that has failed.
     """
     attempts: list[Attempt] = []
     delay_s = BACKOFF_FIRST_S
@@ -34,7 +36,7 @@ async def reconnect(address: RedisAddress, on_push: OnAnswer | None, on_failure:
         while (connection := await _first(attempts, delay_s * random.uniform(0.5, 1.0), on_failure)) is None:
             if len(attempts) == ATTEMPTS_MAX:
                 attempts.pop(0).cancel()
-            attempts.append(asyncio.get_running_loop().create_task(connect(address, on_push=on_push)))
+            attempts.append(asyncio.get_running_loop().create_task(connect(address, on_lost, on_push)))
             delay_s = min(BACKOFF_MAX_S, delay_s * 2)
         return connection
     finally:

@@ -149,10 +149,9 @@ _opened = UpstreamConnection.opened
 
 async def _connect_and_trust(address: Any, on_lost: Any, on_push: Any) -> RedisConnection:
     """A greeting after which nobody looks whether the connection still stands."""
-    connection = RedisConnection()
+    connection = RedisConnection(on_lost, on_push)
     await asyncio.get_running_loop().create_unix_connection(lambda: connection, address.path)
     await connection.execute("INFO", "server")
-    connection.report_to(on_lost, on_push)
     return connection
 
 

@@ -99,7 +99,7 @@ async def test_an_answer_too_many_ends_the_connection_before_anybody_gets_it(tmp
     """P2. If one slips in, it must not become the answer to the next command, and so on with all that follow."""
     async with played_redis(tmp_path) as redis:
         losses: list[str] = []
-        connection = await connect(redis.address, lambda: losses.append(connection.loss_reason))
+        connection = await connect(redis.address, lambda lost: losses.append(lost.loss_reason))
         redis.callers[0].say(b"+ONE\r\n+TWO\r\n")
         await until(lambda: losses)
         assert losses == ["an answer too many: b'ONE'"]

@@ -164,11 +164,37 @@ async def test_a_link_comes_back_whatever_its_callers_make_of_the_loss(redis: Pl
         raise RuntimeError("a bug")
 
     losses: list[str] = []
-    connection = await connect(redis.address, lambda: losses.append("lost"))
+    connection = await connect(redis.address, lambda _connection: losses.append("lost"))
     connection.call(fails, "GET", "x")
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)
     redis.callers[0].hang_up()
     await until(lambda: losses)
+
+
+async def test_the_loss_of_an_attempt_does_not_end_the_connection(redis: PlayedRedis) -> None:
+    """P9. Each attempt reports its own loss, also one during the greeting: only that of the connection in use counts."""
+    lost, downs = [], 0
+
+    def down() -> None:
+        nonlocal downs
+        downs += 1
+
+    link = ManagedConnection(redis.address, "commands", lambda _connection: None, down)
+    await link.start()
+
+    def on_lost(connection: RedisConnection) -> None:
+        lost.append(connection)
+        link._lost(connection)
+
+    redis.rebuff = b"-ERR max number of clients reached\r\n"
+    with pytest.raises(LayerUnavailable, match="max number"):
+        await connect(redis.address, on_lost)
+    await until(lambda: lost)
+    assert link.connection is not None and link.connection.alive and not downs
+    redis.rebuff = b""
+    redis.callers[0].hang_up()
+    await until(lambda: downs == 1 and link.connection is not None)
+    await link.close()
 
 
 class RecordedOutcomes:
