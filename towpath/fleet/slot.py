@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
+from channel_layer.protocol.illegal_move import IllegalMove
 from towpath.supervisord.process import Process
 
 START_TIMEOUT_S = 150.0  #: a process without a lease by then will never have one; a lifespan alone may take 60 s
@@ -43,9 +44,9 @@ class Slot:
     pid: int = 0  #: the last that was seen while it starts: supervisord may have tried again between two polls
 
     def move(self, state: SlotState, *, rank: int = 0, until: float = 0.0) -> None:
-        """Change the state. Raises ValueError if the table has no such move."""
+        """Change the state. Raises IllegalMove if the table has no such move."""
         if state not in MOVES[self.state]:
-            raise ValueError(f"{self.name} is {self.state.name} and cannot become {state.name}")
+            raise IllegalMove(f"{self.name} is {self.state.name} and cannot become {state.name}")
         self.state, self.rank, self.until = state, rank, until
 
     def failure_sentence(self, process: Process, now: float) -> str:

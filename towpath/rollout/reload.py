@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from channel_layer.protocol.illegal_move import IllegalMove
 from towpath.errors import StartFailure
 from towpath.fleet.fleet import Fleet, Job
 from towpath.fleet.slot import START_TIMEOUT_S
@@ -141,9 +142,9 @@ class Reload:
             request.answer(1, why)
 
     def _move(self, state: ReloadState) -> None:
-        """Change the state. Raises ValueError if the table has no such move."""
+        """Change the state. Raises IllegalMove if the table has no such move."""
         if state not in MOVES[self._state]:
-            raise ValueError(f"a reload is {self._state.name} and cannot become {state.name}")
+            raise IllegalMove(f"a reload is {self._state.name} and cannot become {state.name}")
         self._state = state
 
     def _begin(self, new: NewOptions) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
+from channel_layer.protocol.illegal_move import IllegalMove
+
 
 class ServePhase(Enum):
     """How far a `serve` is."""
@@ -24,9 +26,9 @@ MOVES = {
 
 
 def next_phase(before: ServePhase, after: ServePhase) -> ServePhase:
-    """`after`, if the table has that move. Raises ValueError otherwise."""
+    """`after`, if the table has that move. Raises IllegalMove otherwise."""
     if after not in MOVES[before]:
-        raise ValueError(f"`serve` is {before.name} and cannot become {after.name}")
+        raise IllegalMove(f"`serve` is {before.name} and cannot become {after.name}")
     return after
 
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from enum import Enum, auto
 
+from channel_layer.protocol.illegal_move import IllegalMove
 from towpath.rollout.application_check import SILENT_S
 from towpath.serve.log_pipes import LogPipes
 from towpath.system import standard_streams
@@ -67,9 +68,9 @@ class StartupOutput:
             self._pipes.release()
 
     def _enter(self, stage: OutputStage) -> None:
-        """Raises ValueError where there is no such move."""
+        """Raises IllegalMove where there is no such move."""
         if stage not in MOVES[self._stage]:
-            raise ValueError(f"the output is {self._stage.name} and cannot become {stage.name}")
+            raise IllegalMove(f"the output is {self._stage.name} and cannot become {stage.name}")
         self._stage = stage
 
     def early_end_sentence(self, end: str) -> str:

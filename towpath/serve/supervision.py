@@ -145,7 +145,7 @@ class Parent:
         return POLL_QUIET_S if quiet else POLL_BUSY_S
 
     def _enter(self, phase: ServePhase) -> None:
-        """Change the phase. Raises ValueError if the table has no such move."""
+        """Change the phase. Raises IllegalMove if the table has no such move."""
         self._phase = next_phase(self._phase, phase)
 
     # -- triggers

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from channel_layer.protocol.illegal_move import IllegalMove
 from tests.towpath.rollout.asking import SLOTS, Asking, Client
 from towpath.rollout.reload import MOVES, ReloadState
 
@@ -24,7 +25,7 @@ def test_a_reload_moves_by_its_table_alone(asking: Asking, before: ReloadState, 
         reload._move(after)
         assert reload._state is after
     else:
-        with pytest.raises(ValueError, match=f"is {before.name} and cannot become {after.name}"):
+        with pytest.raises(IllegalMove, match=f"is {before.name} and cannot become {after.name}"):
             reload._move(after)
         assert reload._state is before
 

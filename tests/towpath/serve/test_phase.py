@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from channel_layer.protocol.illegal_move import IllegalMove
 from towpath.serve.phase import MOVES, ServePhase, next_phase
 
 
@@ -14,7 +15,7 @@ def test_a_serve_moves_by_its_table_alone(before: ServePhase, after: ServePhase)
     if after in MOVES[before]:
         assert next_phase(before, after) is after
     else:
-        with pytest.raises(ValueError, match=f"is {before.name} and cannot become {after.name}"):
+        with pytest.raises(IllegalMove, match=f"is {before.name} and cannot become {after.name}"):
             next_phase(before, after)
 
 
