@@ -301,7 +301,7 @@ async def test_an_application_that_keeps_our_methods_in_its_scope_leaves_nothing
         await receive()
 
     def instances() -> int:
-        return sum(isinstance(each, AsgiInstance) for each in gc.get_objects())
+        return sum(issubclass(type(each), AsgiInstance) for each in gc.get_objects())
 
     host = await hosts.open(application)
     scope = http_scope() if kind == "http" else websocket_scope()
