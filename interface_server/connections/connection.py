@@ -202,7 +202,7 @@ class Connection(Link):
                 self.state_blob = event["state"]
             else:
                 shown.append(event)
-        if self.resume_policy is _NEVER:
+        if self.resume_policy is _NEVER and self.opening is not None:
             self.drop_opening()
         return shown
 

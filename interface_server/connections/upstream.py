@@ -13,6 +13,7 @@ from channel_layer.protocol.events import Event, payload_sizes_bytes
 from channel_layer.protocol.link import Order
 from channel_layer.protocol.names import reply_channel
 from channel_layer.protocol.packets import AdoptionRefusal, Cancel, Close
+from interface_server.connections.acceptance import Acceptance
 from interface_server.connections.closed_client import ClosedClient
 from interface_server.connections.connection import Connection, Request
 from interface_server.connections.interfaces import Client, EndReason
@@ -59,7 +60,7 @@ LOST = (ABNORMAL, "")
 
 # See connection.py.
 _QUEUED, _OVERDUE, _OWNED, _DONE = ConnectionState
-_FLOW = Action.FLOW
+_FLOW, _ACCEPTED = Action.FLOW, Acceptance.ACCEPTED
 _NEXT, _LOST = Order.NEXT, Order.LOST
 
 
@@ -187,7 +188,9 @@ class UpstreamConnection:
                 events = self._marked(events)
             if connection.kind == "websocket":
                 connection.delivered_bytes += size_bytes
-                if not connection.accepted and connection.number in self.services.deliveries.held:
+                if connection.acceptance is _ACCEPTED:  # most often
+                    events = connection.filter_events(events)
+                elif not connection.accepted and connection.number in self.services.deliveries.held:
                     events, size_bytes = self._answer_first(events, size_bytes)
                 else:
                     events = self._filtered(events)
@@ -270,10 +273,9 @@ class UpstreamConnection:
     def _marked(self, events: list[Event]) -> list[Event]:
         """The events with the name of the worker, where they begin the answer: the client keeps it."""
         connection = self.connection
-        assert self.services.affinity is not None and connection.tie is not None and connection.owner is not None
-        marked = self.services.affinity.marked(events, connection.tie, connection.owner)
-        connection.tie = None
-        return marked
+        tie, connection.tie = connection.tie, None
+        assert self.services.affinity is not None and tie is not None and connection.owner is not None
+        return self.services.affinity.marked(events, tie, connection.owner)
 
     def _answer_first(self, events: list[Event], size_bytes: int) -> tuple[list[Event], int]:
         """Pushes wait for the accept: it goes, then they go. What is left of `events`, and its size."""
