@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from enum import Enum, auto
 
-from channel_layer.protocol.illegal_move import IllegalMove
+from channel_layer.protocol.illegal_move import legal_move
 
 log = logging.getLogger("towpath.redis")
 
@@ -80,9 +80,7 @@ class ConnectionLog:
 
     def _enter(self, state: LossState) -> None:
         """Move on to `state`. Raises IllegalMove if the table has no such move."""
-        if state not in MOVES[self._state]:
-            raise IllegalMove(f"a connection to Redis cannot go from {self._state.name} to {state.name}")
-        self._state = state
+        self._state = legal_move(MOVES, self._state, state, "a connection to Redis")
 
     def _report(self, now: float) -> None:
         self._enter(LossState.REPORTED)

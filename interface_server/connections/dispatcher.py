@@ -276,9 +276,8 @@ class Dispatcher:
 
     def _refused(self, sender: str, packet: list[Any]) -> None:
         if packet[3] == AdoptionRefusal.LEAVING and self._own is not None:
-            self._own.left(
-                sender
-            )  # first: a connection that is opened again below is not for it; true of a stale packet too
+            # First: a connection that is opened again below is not for it. True of a stale packet too.
+            self._own.left(sender)
         upstream = self._connections.get(packet[1])
         if upstream is None or not upstream.on_refused(packet[2], packet[3]):
             self._stale(sender, packet)

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from enum import Enum, auto
 
 from channel_layer.protocol.events import Event
-from channel_layer.protocol.illegal_move import IllegalMove
+from channel_layer.protocol.illegal_move import legal_move
 from channel_layer.protocol.scope import Scope
 from channel_layer.protocol.server_sent_events import resumes_by_itself
 from interface_server.connections.interfaces import EndReason, Upstream
@@ -74,16 +74,12 @@ WRITE_MOVES = {CONTINUE_EXPECTED: (AWAITED, STARTED), AWAITED: tuple(WriteState)
 
 def request_step(before: RequestState, after: RequestState) -> RequestState:
     """Move to `after`. Raises IllegalMove if the table has no such move: an error in this program."""
-    if after not in REQUEST_MOVES[before]:
-        raise IllegalMove(f"a request cannot go from {before.name} to {after.name}")
-    return after
+    return legal_move(REQUEST_MOVES, before, after, "a request")
 
 
 def write_step(before: WriteState, after: WriteState) -> WriteState:
     """As `request_step`, for a response."""
-    if after not in WRITE_MOVES[before]:
-        raise IllegalMove(f"a response cannot go from {before.name} to {after.name}")
-    return after
+    return legal_move(WRITE_MOVES, before, after, "a response")
 
 
 #: The moves of an ordinary request, looked up once: it begins, all of it is here, its response is complete at once.

@@ -224,9 +224,8 @@ class RequestReader:
             return
         self.pause(PIPELINED)
         if not self.parsed:
-            self._connection.context.loop.call_soon(
-                self._parse_unparsed
-            )  # not at once: other connections get a turn too
+            # Not at once: other connections get a turn too.
+            self._connection.context.loop.call_soon(self._parse_unparsed)
 
     def _parse_unparsed(self) -> None:
         if self._unparsed and not self.parsed:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from channel_layer.protocol.illegal_move import IllegalMove
+from channel_layer.protocol.illegal_move import legal_move
 from towpath.supervisord.process import Process
 
 START_TIMEOUT_S = 150.0  #: a process without a lease by then will never have one; a lifespan alone may take 60 s
@@ -45,9 +45,8 @@ class Slot:
 
     def move(self, state: SlotState, *, rank: int = 0, until: float = 0.0) -> None:
         """Change the state. Raises IllegalMove if the table has no such move."""
-        if state not in MOVES[self.state]:
-            raise IllegalMove(f"{self.name} is {self.state.name} and cannot become {state.name}")
-        self.state, self.rank, self.until = state, rank, until
+        self.state = legal_move(MOVES, self.state, state, self.name)
+        self.rank, self.until = rank, until
 
     def failure_sentence(self, process: Process, now: float) -> str:
         """Why a starting process has failed: it is late, or it has left, even if it runs again by now. Empty if it has not failed."""

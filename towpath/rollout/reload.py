@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from channel_layer.protocol.illegal_move import IllegalMove
+from channel_layer.protocol.illegal_move import legal_move
 from towpath.errors import StartFailure
 from towpath.fleet.fleet import Fleet, Job
 from towpath.fleet.slot import START_TIMEOUT_S
@@ -143,9 +143,7 @@ class Reload:
 
     def _move(self, state: ReloadState) -> None:
         """Change the state. Raises IllegalMove if the table has no such move."""
-        if state not in MOVES[self._state]:
-            raise IllegalMove(f"a reload is {self._state.name} and cannot become {state.name}")
-        self._state = state
+        self._state = legal_move(MOVES, self._state, state, "a reload")
 
     def _begin(self, new: NewOptions) -> None:
         if new.ignored:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-from channel_layer.protocol.illegal_move import IllegalMove
+from channel_layer.protocol.illegal_move import legal_move
 
 
 class ServePhase(Enum):
@@ -27,9 +27,7 @@ MOVES = {
 
 def next_phase(before: ServePhase, after: ServePhase) -> ServePhase:
     """`after`, if the table has that move. Raises IllegalMove otherwise."""
-    if after not in MOVES[before]:
-        raise IllegalMove(f"`serve` is {before.name} and cannot become {after.name}")
-    return after
+    return legal_move(MOVES, before, after, "`serve`")
 
 
 class ServeTrigger(Enum):

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from enum import Enum, auto
 
-from channel_layer.protocol.illegal_move import IllegalMove
+from channel_layer.protocol.illegal_move import legal_move
 from towpath.rollout.application_check import SILENT_S
 from towpath.serve.log_pipes import LogPipes
 from towpath.system import standard_streams
@@ -68,10 +68,8 @@ class StartupOutput:
             self._pipes.release()
 
     def _enter(self, stage: OutputStage) -> None:
-        """Raises IllegalMove where there is no such move."""
-        if stage not in MOVES[self._stage]:
-            raise IllegalMove(f"the output is {self._stage.name} and cannot become {stage.name}")
-        self._stage = stage
+        """Move on to `stage`. Raises IllegalMove if the table has no such move."""
+        self._stage = legal_move(MOVES, self._stage, stage, "the output")
 
     def early_end_sentence(self, end: str) -> str:
         """The sentence about a worker that left before it had loaded APP."""

@@ -18,7 +18,7 @@ from enum import Enum, auto
 from typing import Any
 
 from channel_layer.protocol.events import Event
-from channel_layer.protocol.illegal_move import IllegalMove
+from channel_layer.protocol.illegal_move import legal_move
 from worker.asgi.instance import Application
 from worker.errors import InvalidEvent, LifespanFailed, WrongOrder
 from worker.settings import WorkerSettings
@@ -68,10 +68,8 @@ class Phase:
         return True
 
     def _enter(self, state: PhaseState) -> None:
-        """Raises IllegalMove if the table has no such move: an error in this program."""
-        if state not in PHASE_MOVES[self.state]:
-            raise IllegalMove(f"lifespan.{self.name} cannot go from {self.state.name} to {state.name}")
-        self.state = state
+        """Move on to `state`. Raises IllegalMove if the table has no such move: an error in this program."""
+        self.state = legal_move(PHASE_MOVES, self.state, state, f"lifespan.{self.name}")
 
 
 class Lifespan:

@@ -19,7 +19,7 @@ from typing import Any
 from channel_layer.protocol.close_codes import ABNORMAL, NO_STATUS, NORMAL, REASON_SIZE_BYTES_MAX, may_travel
 from channel_layer.protocol.codec import pack_threadsafe
 from channel_layer.protocol.events import EVENT_OVERHEAD_BYTES, Event, check_value
-from channel_layer.protocol.illegal_move import IllegalMove
+from channel_layer.protocol.illegal_move import legal_move
 from worker.asgi.header_fields import checked_fields
 from worker.asgi.http_state import NOTHING, PART_SIZE_BYTES_MAX, as_bytes, checked_body, checked_start, wrong_event
 from worker.errors import InvalidEvent
@@ -64,9 +64,7 @@ HAND_OFF_MOVES = {NOT_ASKED: (ASKED, NOT_ASKED), ASKED: (SENT, NOT_ASKED), SENT:
 
 def hand_off_step(before: HandOff, after: HandOff) -> HandOff:
     """Move to `after`. Raises IllegalMove if the table has no such move: an error in this program."""
-    if after not in HAND_OFF_MOVES[before]:
-        raise IllegalMove(f"a hand-off cannot go from {before.name} to {after.name}")
-    return after
+    return legal_move(HAND_OFF_MOVES, before, after, "a hand-off")
 
 
 def websocket_step(stage: WebSocketStage, event: Any) -> Step:

@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any
 
 from channel_layer.protocol.events import Event
-from channel_layer.protocol.illegal_move import IllegalMove
+from channel_layer.protocol.illegal_move import legal_move
 from worker.application.fresh_context import fresh_context
 from worker.application.sync_threads import SYNC_THREAD
 from worker.errors import InvalidEvent, WrongOrder
@@ -80,9 +80,7 @@ START_MOVES: dict[StartState, tuple[StartState, ...]] = {MISSING: (GIVEN,), GIVE
 
 def start_step(before: StartState, after: StartState) -> StartState:
     """Move to `after`. Raises IllegalMove if the table has no such move: an error in this program."""
-    if after not in START_MOVES[before]:
-        raise IllegalMove(f"the start of a response cannot go from {before.name} to {after.name}")
-    return after
+    return legal_move(START_MOVES, before, after, "the start of a response")
 
 
 class WsgiResponse:

@@ -341,8 +341,8 @@ def test_a_slot_moves_only_where_the_table_allows_it() -> None:
     """A process that has not started cannot serve, and one that was asked to leave does not come back without having gone."""
     slot = Slot(name="worker-0", state=SlotState.LEAVING, rank=0)
     for state in (SlotState.CURRENT, SlotState.STARTING):
-        with pytest.raises(IllegalMove, match="worker-0 is LEAVING"):
+        with pytest.raises(IllegalMove, match="worker-0 cannot go from LEAVING"):
             slot.move(state)
     slot.move(SlotState.IDLE)
-    with pytest.raises(IllegalMove, match="worker-0 is IDLE"):
+    with pytest.raises(IllegalMove, match="worker-0 cannot go from IDLE"):
         slot.move(SlotState.CURRENT)

@@ -22,7 +22,7 @@ def test_a_slot_makes_the_moves_of_the_table_and_no_other(before: SlotState, aft
         slot.move(after, rank=3, until=7.0)
         assert (slot.state, slot.rank, slot.until) == (after, 3, 7.0)
     else:
-        with pytest.raises(IllegalMove, match=f"{before.name} and cannot become {after.name}"):
+        with pytest.raises(IllegalMove, match=f"from {before.name} to {after.name}"):
             slot.move(after)
         assert slot.state is before
 

@@ -25,7 +25,7 @@ def test_a_reload_moves_by_its_table_alone(asking: Asking, before: ReloadState, 
         reload._move(after)
         assert reload._state is after
     else:
-        with pytest.raises(IllegalMove, match=f"is {before.name} and cannot become {after.name}"):
+        with pytest.raises(IllegalMove, match=f"from {before.name} to {after.name}"):
             reload._move(after)
         assert reload._state is before
 

@@ -15,7 +15,7 @@ def test_a_serve_moves_by_its_table_alone(before: ServePhase, after: ServePhase)
     if after in MOVES[before]:
         assert next_phase(before, after) is after
     else:
-        with pytest.raises(IllegalMove, match=f"is {before.name} and cannot become {after.name}"):
+        with pytest.raises(IllegalMove, match=f"from {before.name} to {after.name}"):
             next_phase(before, after)
 
 
