@@ -25,6 +25,7 @@ FOLDER = Path(os.environ.get("BENCH_PROFILE", "."))
 lines: Counter[str] = Counter()
 functions: Counter[str] = Counter()
 totals: Counter[str] = Counter()
+busy = False  #: a sample is being counted, or the last page was written
 
 
 @cache
@@ -33,14 +34,23 @@ def place(code: CodeType) -> str:
 
 
 def note(signum: int, frame: FrameType | None) -> None:
-    if frame is None:
+    """Count one sample, unless it has interrupted the counting or writing of another: that is not the program."""
+    global busy
+    if frame is None or busy:
         return
+    busy = True
+    count(frame)
+    busy = False
+
+
+def count(frame: FrameType) -> None:
     lines[f"{place(frame.f_code)}:{frame.f_lineno}"] += 1
     functions[place(frame.f_code)] += 1
+    caller: FrameType | None = frame
     callers = set()
-    while frame is not None:
-        callers.add(place(frame.f_code))
-        frame = frame.f_back
+    while caller is not None:
+        callers.add(place(caller.f_code))
+        caller = caller.f_back
     totals.update(callers)
     if functions.total() % WRITE_EVERY_SAMPLES == 0:
         write()
@@ -51,12 +61,15 @@ def write() -> None:
     page = [" ".join(sys.orig_argv), f"{samples} samples"]
     for title, counter in (("itself", functions), ("with all that it calls", totals), ("lines", lines)):
         page += ["", title]
-        page += [f"{100 * count / samples:6.1f} %  {name}" for name, count in counter.most_common(SHOWN)]
+        page += [f"{100 * number / samples:6.1f} %  {name}" for name, number in counter.most_common(SHOWN)]
     FOLDER.mkdir(parents=True, exist_ok=True)
     (FOLDER / f"{os.getpid()}.txt").write_text("\n".join([*page, ""]))
 
 
 def end() -> None:
+    """Write the last page. No sample is taken from here on; one that the timer has sent already must not count."""
+    global busy
+    busy = True
     signal.setitimer(signal.ITIMER_PROF, 0)
     if functions:
         write()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -51,6 +52,32 @@ def test_a_profile_has_a_page_of_each_package_and_harms_no_process(tmp_path: Pat
     profiled = [page.read_text().splitlines()[0] for page in tmp_path.iterdir()]
     for role in ("interface", "worker"):
         assert any(f" {role} " in command for command in profiled), profiled
+
+
+def test_a_sample_that_interrupts_the_writing_of_a_profile_harms_no_process(tmp_path: Path) -> None:
+    """A page takes longer than a sample's interval on a slow machine; the server ended with a RuntimeError there."""
+    code = """
+import signal
+from collections import Counter
+import sitecustomize
+
+class Interrupted(Counter):
+    def items(self):
+        for item in super().items():
+            signal.raise_signal(signal.SIGPROF)
+            yield item
+
+sitecustomize.totals = Interrupted()
+signal.raise_signal(signal.SIGPROF)
+while sitecustomize.functions.total() < 2 * sitecustomize.WRITE_EVERY_SAMPLES:
+    signal.raise_signal(signal.SIGPROF)
+"""
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "benchmarks" / "profiler"), "BENCH_PROFILE": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_a_partial_run_leaves_the_published_results_alone() -> None:
