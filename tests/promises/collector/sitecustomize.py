@@ -33,8 +33,9 @@ def end(*_: object) -> None:
 def write(name: str, what: dict[str, int]) -> None:
     """Whole, or not at all."""
     path = Path(os.environ["TRACES"]) / f"{name}.{os.getpid()}"
-    path.with_suffix(".part").write_text(json.dumps(what))
-    path.with_suffix(".part").rename(path)
+    part = path.with_name(f"{path.name}.part")  # the number stays in it: several processes write at one moment
+    part.write_text(json.dumps(what))
+    part.rename(path)
 
 
 signal.signal(BEGIN, begin)
