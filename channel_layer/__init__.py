@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from channel_layer.errors import ChannelLayerError, InvalidMessage, InvalidName, LayerUnavailable
+from channel_layer.errors import (
+    ChannelFull,
+    ChannelGone,
+    ChannelLayerError,
+    InvalidMessage,
+    InvalidName,
+    LayerUnavailable,
+    MessageTooLarge,
+)
 
 if TYPE_CHECKING:
     from channel_layer.layer import ChannelLayer
@@ -29,10 +37,13 @@ def set_channel_layer(layer: ChannelLayer | None) -> None:
 
 
 __all__ = [
+    "ChannelFull",
+    "ChannelGone",
     "ChannelLayerError",
     "InvalidMessage",
     "InvalidName",
     "LayerUnavailable",
+    "MessageTooLarge",
     "get_channel_layer",
     "set_channel_layer",
 ]

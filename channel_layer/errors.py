@@ -1,8 +1,11 @@
 """Everything that this package raises on purpose, named by what the caller can do about it.
 
 ChannelLayerError
+├── ChannelFull        a channel is at its capacity: nothing was sent; try again when its reader has caught up
+├── ChannelGone        the owner of a channel is gone: nothing was sent, and nothing ever can be
 ├── InvalidMessage     a caller's bug; the text names the path of the offending value
-│   └── InvalidName    a caller's bug; a channel or group name outside of the rules
+│   ├── InvalidName    a caller's bug; a channel or group name outside of the rules
+│   └── MessageTooLarge  a caller's bug; the message is larger than a channel takes
 ├── LayerUnavailable   Redis did not answer: the outcome is unknown
 └── ProtocolError      a peer's bytes are not what PROTOCOL.md says; drop them and count
 """
@@ -19,12 +22,26 @@ class ChannelLayerError(Exception):
     known: ClassVar[bool] = True  #: True if it is certain that nothing was sent
 
 
+class ChannelFull(ChannelLayerError):
+    """The channel holds as many messages as its capacity, and nothing was sent. Try again when its reader has caught up."""
+
+    retry = True
+
+
+class ChannelGone(ChannelLayerError):
+    """The process that owns the channel has ended, or its connection is over: forget the channel's name."""
+
+
 class InvalidMessage(ChannelLayerError, ValueError):
     """The message holds something that is not of ASGI's types; the text names its path. A caller's bug."""
 
 
 class InvalidName(InvalidMessage):
     """A channel or group name is outside of the rules of protocol/names.py. A caller's bug."""
+
+
+class MessageTooLarge(InvalidMessage):
+    """The message is larger than a channel takes: send a reference to the data. A caller's bug."""
 
 
 class LayerUnavailable(ChannelLayerError):

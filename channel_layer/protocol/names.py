@@ -1,8 +1,9 @@
 """Names of nodes, channels and groups, and their rules.
 
 A node name is new at every start of a process and never used again (`worker.9f86d081c3a2`), so no process gets packets for a dead
-one of the same name. A process-local channel is `<node>!<local part>`: its name tells which inbox carries it. Every other channel
-is a shared one. Source: Channels specification, "Channel names"; PROTOCOL.md, "Names".
+one of the same name. A process-local channel is `<node>!<local part>`: its name tells which inbox carries it. It is a reply
+channel if the local part is a connection's number, else an application channel. Every other channel is a shared one. Source:
+Channels specification, "Channel names"; PROTOCOL.md, "Names".
 """
 
 from __future__ import annotations
@@ -27,6 +28,11 @@ def node_name(role: str, random_hex: str) -> str:
 def reply_channel(node: str, number: int) -> str:
     """The reply channel of one connection: any process that knows its name may send to the client."""
     return f"{node}!{number}"
+
+
+def application_channel(node: str, prefix: str, random_hex: str) -> str:
+    """The name of a new application channel of a process; `random_hex` comes from the shell and is never used twice."""
+    return f"{node}!{prefix}.{random_hex}"
 
 
 @lru_cache(maxsize=1024)

@@ -40,6 +40,7 @@ class Kind(IntEnum):
     JOINED = 12
     SYNC = 13
     PUBLISHED = 14
+    MESSAGE = 15
 
 
 #: The least number of fields in a packet of each kind.
@@ -58,11 +59,12 @@ LENGTH_MIN = {
     Kind.JOINED: 5,
     Kind.SYNC: 5,
     Kind.PUBLISHED: 5,
+    Kind.MESSAGE: 5,
 }
 
 # Plain integers for the hot paths: an IntEnum member costs one more look-up at each use.
 (
-    OPEN, ADOPTED, REFUSED, DATA, CREDIT, CLOSE, CANCEL, HANDOFF, SEND, JOIN, LEAVE, JOINED, SYNC, PUBLISHED,
+    OPEN, ADOPTED, REFUSED, DATA, CREDIT, CLOSE, CANCEL, HANDOFF, SEND, JOIN, LEAVE, JOINED, SYNC, PUBLISHED, MESSAGE,
 ) = map(int, Kind)  # fmt: skip
 
 #: The positions of those fields of `open` that are read one by one.
@@ -171,17 +173,20 @@ def send(number: int, event: Event, epoch: int = 0, count: int = 0) -> Packet:
     return (SEND, number, epoch, event, count)
 
 
-def join(number: int, epoch: int, group: str, request: int) -> Packet:
-    """any process → the owner of a channel: make it a member. Epoch 0: not from its own instance, always accepted."""
+def join(number: int | str, epoch: int, group: str, request: int) -> Packet:
+    """any process → the owner of a channel: make it a member. Epoch 0: not from its own instance, always accepted.
+
+    number: that of the connection; the local part of an application channel's name stands in its place.
+    """
     return (JOIN, number, epoch, group, request)
 
 
-def leave(number: int, epoch: int, group: str, request: int) -> Packet:
+def leave(number: int | str, epoch: int, group: str, request: int) -> Packet:
     """any process → the owner of a channel: end its membership."""
     return (LEAVE, number, epoch, group, request)
 
 
-def joined(number: int, epoch: int, request: int, known: bool) -> Packet:
+def joined(number: int | str, epoch: int, request: int, known: bool) -> Packet:
     """The answer to `join` and `leave`. `known` False: there is no such channel (any more)."""
     return (JOINED, number, epoch, request, known)
 
@@ -196,3 +201,11 @@ def sync(number: int, epoch: int, count: int, wants_answer: bool) -> Packet:
 def published(number: int, epoch: int, count: int, group: str) -> Packet:
     """worker → interface: the message to `group` that names this `count` has this position among all that the instance sends."""
     return (PUBLISHED, number, epoch, count, group)
+
+
+def message(local: str, event: Event, expiry_ms: int) -> Packet:
+    """any process → the owner of an application channel, or → a shared channel of applications: one message.
+
+    local: the part of the channel's name behind the `!`; empty on a shared channel. expiry_ms: for how long it may wait there.
+    """
+    return (MESSAGE, local, 0, event, expiry_ms)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from channel_layer.errors import InvalidName
-from channel_layer.protocol.names import check_channel, check_group, reply_channel
+from channel_layer.protocol.names import application_channel, check_channel, check_group, reply_channel
 
 
 @pytest.mark.parametrize("name", ["chat", "a.b-c_d", "worker.9f!12", "x!", "a" * 99])
@@ -31,3 +31,9 @@ def test_a_group_name_has_no_exclamation_mark() -> None:
 def test_every_reply_channel_is_a_channel_name() -> None:
     """Whatever a node and a number are called."""
     assert check_channel(reply_channel("interface.0123456789ab", 2**40))
+
+
+def test_every_application_channel_is_a_channel_name_and_no_reply_channel() -> None:
+    """Its local part is never a number."""
+    name = check_channel(application_channel("worker.0123456789ab", "specific", "0011223344ff"))
+    assert not name.partition("!")[2].isdecimal()

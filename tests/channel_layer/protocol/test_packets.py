@@ -26,7 +26,10 @@ EACH: dict[Kind, Packet] = {
     Kind.JOINED: packets.joined(NUMBER, EPOCH, 11, True),
     Kind.SYNC: packets.sync(NUMBER, EPOCH, 9, True),
     Kind.PUBLISHED: packets.published(NUMBER, EPOCH, 2, "chat"),
+    Kind.MESSAGE: packets.message("specific.0123456789ab", EVENT, 60_000),
 }
+#: What the second and the third field are: a message belongs to no connection.
+BEGINNING = dict.fromkeys(Kind, (NUMBER, EPOCH)) | {Kind.MESSAGE: ("specific.0123456789ab", 0)}
 
 
 def test_every_kind_has_a_constructor_and_a_length() -> None:
@@ -35,10 +38,10 @@ def test_every_kind_has_a_constructor_and_a_length() -> None:
 
 
 @pytest.mark.parametrize("kind", Kind, ids=lambda kind: kind.name)
-def test_a_packet_begins_with_kind_number_and_epoch_and_survives_the_codec(kind: Kind) -> None:
+def test_a_packet_begins_with_kind_place_and_epoch_and_survives_the_codec(kind: Kind) -> None:
     """What is read is a list of the same shape."""
     packet = EACH[kind]
-    assert packet[:3] == (kind, NUMBER, EPOCH)
+    assert packet[:3] == (kind, *BEGINNING[kind])
     assert len(packet) >= LENGTH_MIN[kind]
     batch = codec.join_batch(codec.batch_head("node"), [codec.pack(packet)])
     assert codec.unpack_batch(batch) == ("node", [list(packet)])
