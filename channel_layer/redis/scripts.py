@@ -38,6 +38,7 @@ class Script:
 
 OPEN = Script("open")
 TAKE = Script("take")
+TAKE_MESSAGES = Script("take_messages")
 CANCEL = Script("cancel")
 MAKE_INBOX = Script("make_inbox")
 MAKE_GROUP = Script("make_group")
