@@ -15,6 +15,7 @@ from channel_layer.errors import (
     InvalidName,
     LayerUnavailable,
     MessageTooLarge,
+    NothingSent,
 )
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ __all__ = [
     "InvalidName",
     "LayerUnavailable",
     "MessageTooLarge",
+    "NothingSent",
     "get_channel_layer",
     "set_channel_layer",
 ]

@@ -7,6 +7,7 @@ ChannelLayerError
 │   ├── InvalidName    a caller's bug; a channel or group name outside of the rules
 │   └── MessageTooLarge  a caller's bug; the message is larger than a channel takes
 ├── LayerUnavailable   Redis did not answer: the outcome is unknown
+│   └── NothingSent    Redis is unreachable, or refused the call: it is known that nothing was done
 └── ProtocolError      a peer's bytes are not what PROTOCOL.md says; drop them and count
 """
 
@@ -48,6 +49,12 @@ class LayerUnavailable(ChannelLayerError):
     """Redis did not answer in time: the message may or may not have been sent."""
 
     retry, known = True, False
+
+
+class NothingSent(LayerUnavailable):
+    """Redis is unreachable or refused the call, and nothing was sent: the same call may be made again."""
+
+    known = True
 
 
 class ProtocolError(ChannelLayerError):
