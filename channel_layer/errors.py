@@ -9,6 +9,7 @@ ChannelLayerError
 ├── LayerUnavailable   Redis did not answer: the outcome is unknown
 │   └── NothingSent    Redis is unreachable, or refused the call: it is known that nothing was done
 └── ProtocolError      a peer's bytes are not what PROTOCOL.md says; drop them and count
+    └── Undecryptable  a peer has other encryption keys, or none; drop what it sent, and count
 """
 
 from __future__ import annotations
@@ -59,3 +60,7 @@ class NothingSent(LayerUnavailable):
 
 class ProtocolError(ChannelLayerError):
     """Bytes from a peer do not follow PROTOCOL.md. Drop them and count; never let them end the reader."""
+
+
+class Undecryptable(ProtocolError):
+    """Bytes cannot be decrypted with the keys of this process, or are not encrypted though it has keys. The text tells which."""

@@ -1,9 +1,10 @@
-"""The values that all parts of one node share: name, role, and the keys, address and settings of its Redis."""
+"""What all parts of one node share: name, role, the keys, address and settings of its Redis, and its encryption."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from channel_layer.encryption.encryption import Encryption
 from channel_layer.protocol.keys import Keys
 from channel_layer.redis.address import RedisAddress
 from channel_layer.settings import RedisSettings
@@ -22,12 +23,13 @@ class NodeContext:
     keys: Keys
     address: RedisAddress
     settings: RedisSettings
+    encryption: Encryption = field(kw_only=True, compare=False)
 
     @classmethod
     def of(cls, name: str, role: str, settings: RedisSettings) -> NodeContext:
-        """The context of the node `name`. Raises ValueError for a URL that is none."""
+        """The context of the node `name`. Raises ValueError for a URL that is none, and for keys that cannot be used."""
         address = RedisAddress.parse(settings.url)
-        return cls(name, role, Keys(settings.prefix, address.db), address, settings)
+        return cls(name, role, Keys(settings.prefix, address.db), address, settings, encryption=Encryption.of(settings))
 
     @property
     def orphan_ttl_ms(self) -> int:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgpack
 
-from channel_layer.errors import InvalidMessage, ProtocolError
+from channel_layer.errors import InvalidMessage, ProtocolError, Undecryptable
 from channel_layer.process.log_values import shown
 from channel_layer.protocol.names import is_node_name
 from channel_layer.protocol.packets import LENGTH_MIN, VERSION
@@ -66,17 +66,32 @@ def join_batch(head: bytes, packed: list[bytes]) -> bytes:
 
 
 def unpack_batch(packed: bytes) -> tuple[str, list[list[Any]]]:
-    """(sender, packets) of one batch. Raises ProtocolError. The fields after a packet's epoch are checked by its handler."""
+    """(sender, packets) of one batch. The fields after a packet's epoch are checked by its handler.
+
+    Raises ProtocolError, and Undecryptable for an encrypted batch.
+    """
     batch = unpack(packed)
     try:
         version, sender, packets = batch
         if version != VERSION:
+            _check_not_encrypted(batch)
             raise ProtocolError(f"the version of a batch is {shown(version)}; this process speaks {VERSION}")
         for packet in packets:
             if len(packet) < LENGTH_MIN[packet[0]] or type(packet[2]) is not int:
                 raise ProtocolError(f"a packet of kind {packet[0]} with {len(packet)} fields")
     except (TypeError, ValueError, KeyError, IndexError) as error:
+        _check_not_encrypted(batch)
         raise ProtocolError(f"not a batch ({type(error).__name__})") from error
     if type(packets) is not list or type(sender) is not str or not is_node_name(sender):
         raise ProtocolError("not a batch: a sender is the name of a node, packets are an array")
     return sender, packets
+
+
+def is_encrypted_batch(entry: Any) -> bool:
+    """True if an unpacked entry has the form of encrypted batches: an array of bins."""
+    return type(entry) is list and bool(entry) and all(type(element) is bytes for element in entry)
+
+
+def _check_not_encrypted(entry: Any) -> None:
+    if is_encrypted_batch(entry):
+        raise Undecryptable("it is encrypted, and this process has no encryption key")

@@ -1,0 +1,45 @@
+"""A file of encryption keys, read again when it has changed, so that keys are rotated while processes run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from channel_layer.encryption.keyring import parse_key_file
+
+#: Device, inode, size and time of the last change of a file: one that has others is read again.
+Signature = tuple[int, int, int, int]
+
+
+class KeyFile:
+    """One file with one key per line. The files of Docker's and Kubernetes' secrets are such files."""
+
+    def __init__(self, path: str) -> None:
+        self._path = Path(path)
+        self._taken: Signature | None = None  # of the content that `read` has returned
+        self._seen: Signature | None = None  # at the last check
+
+    def read(self) -> tuple[str, ...]:
+        """The keys in the file. Raises ValueError with one sentence."""
+        try:
+            signature = self._signature()
+            keys = parse_key_file(self._path.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            raise ValueError(f"the encryption key file {self._path} cannot be used: {error}") from error
+        self._taken = signature
+        return keys
+
+    def read_changed(self) -> tuple[str, ...] | None:
+        """The keys if the file has changed, else None. Raises ValueError with one sentence.
+
+        A file is read when two checks in a row have found it as it is, so one that is just being written is left alone.
+        """
+        try:
+            signature = self._signature()
+        except OSError as error:
+            raise ValueError(f"the encryption key file {self._path} cannot be used: {error}") from error
+        before, self._seen = self._seen, signature
+        return self.read() if signature not in (self._taken, None) and signature == before else None
+
+    def _signature(self) -> Signature:
+        found = self._path.stat()
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
