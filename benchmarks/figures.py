@@ -6,7 +6,7 @@ of two medians of the same run, so that a reader can check it from the table.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -37,6 +37,11 @@ class Goal:
 def ratio(figure: str, to: str) -> Callable[[Medians], float]:
     """Towpath's median as a multiple of another server's."""
     return lambda medians: medians["towpath"][figure] / medians[to][figure]
+
+
+def best_ratio(figure: str, of: Sequence[str], contestant: str = "towpath") -> Callable[[Medians], float]:
+    """A contestant's median as a multiple of the best median of several others, each of which must have been measured."""
+    return lambda medians: medians[contestant][figure] / max(medians[other][figure] for other in of)
 
 
 def added(figure: str, to: str) -> Callable[[Medians], float]:

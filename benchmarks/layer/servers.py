@@ -1,0 +1,53 @@
+"""The servers of the rows of the channel layer: each is a server with a layer, and all use one Redis, that of the bench.
+
+channels_redis runs under uvicorn and Daphne, as its users run it, with the consumer that the tutorial of Django Channels has.
+Towpath runs that same consumer, with its own backend, and an application that puts reply channels into the group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.deploys.fleet import Redis
+from benchmarks.servers import Command, Server, daphne, free_port, own_folder, profiler, started, towpath, uvicorn
+
+APPLICATION = "layer.apps:application"
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A server, and the layer that its application uses: a name of `layers`, or `reply` for Towpath's own with reply channels."""
+
+    command: Command
+    layer: str
+    options: Sequence[str] = ()
+
+
+KINDS: dict[str, Kind] = {
+    "towpath": Kind(towpath, "reply"),
+    "towpath-consumer": Kind(towpath, "towpath"),
+    "towpath-consumer-2": Kind(towpath, "towpath", ("--workers", "2")),
+    "uvicorn-core": Kind(uvicorn, "core"),
+    "uvicorn-pubsub": Kind(uvicorn, "pubsub"),
+    "daphne-core": Kind(daphne, "core"),
+    "daphne-pubsub": Kind(daphne, "pubsub"),
+}
+
+
+@contextmanager
+def running(name: str, redis: Redis, profile: Path | None) -> Iterator[Server]:
+    """The server of this name, which begins with an empty Redis. The Redis counts among its processes."""
+    kind = KINDS[name]
+    redis.empty()
+    with own_folder() as folder:
+        port = free_port()
+        command = [*kind.command(APPLICATION, port, folder), *kind.options]
+        if kind.command is towpath:
+            command += ["--redis", redis.url]
+        environment = {"BENCH_LAYER": kind.layer, "BENCH_REDIS": redis.url} | profiler(profile)
+        with started(command, port, folder, environment) as server:
+            server.others[redis.pid] = "redis"
+            yield server

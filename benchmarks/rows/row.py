@@ -1,0 +1,65 @@
+"""One row of the table, and what a sample of it is taken with."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvloop
+
+from benchmarks.deploys.fleet import Redis
+from benchmarks.figures import Goal, Sample
+from benchmarks.servers import Server, running
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How much of everything one sample takes."""
+
+    seconds: float
+    sockets: int
+    mebibytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What all samples of a run have in common."""
+
+    size: Size
+    profile: Path | None  #: a folder for pages of where the time of each Python process went
+    redis: Redis  #: of the rows of the channel layer: all contestants use this one, one after the other
+
+
+#: Takes one sample of a contestant, by its name.
+Take = Callable[[str, Terms], Sample]
+Load = Callable[[Server, Size], Awaitable[Sample]]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    name: str
+    title: str
+    unit: str  #: what one answer is, of which there are so many per second, and so many µs of CPU per each
+    main: str  #: the name of the main figure
+    take: Take
+    goals: tuple[Goal, ...]
+    contestants: tuple[str, ...] = ("towpath", "uvicorn", "daphne")
+    base: str = "uvicorn"  #: the contestant that the main figures of all are shown as multiples of
+
+
+RATE = "per second"
+
+
+def served(app: str, load: Load) -> Take:
+    """A server with `app` (`module:attribute` of the folder of the bench), under `load` from this process."""
+
+    def take(contestant: str, terms: Terms) -> Sample:
+        with running(contestant, app, terms.profile) as server:
+            return uvloop.run(_loaded(load, server, terms.size))
+
+    return take
+
+
+async def _loaded(load: Load, server: Server, size: Size) -> Sample:
+    return await load(server, size)
