@@ -161,6 +161,7 @@ SHELLS = (
     "channel_layer/messaging/pubsub.py",
     "channel_layer/messaging/shared_channels.py",
     "channel_layer/redis/address.py",  # reads an address with redis-py
+    "channel_layer/redis/address_file.py",
     "channel_layer/redis/blocking_client.py",
     "channel_layer/redis/connection.py",
     "channel_layer/redis/connection_log.py",  # logs
@@ -291,8 +292,12 @@ SHELLS_BY_IMPORTING = (
 #: A core that names a shell, and why that is not worse than the alternative.
 KNOWN_TO_CORES = {
     # A value, in the folder of its users; and an object that it holds for them, of which it asks nothing.
-    "channel_layer/messaging/node_context.py": ("channel_layer.redis.address", "channel_layer.encryption.encryption"),
-    "towpath/config/option_types.py": ("channel_layer.redis.address",),  # the same, which parses what an option holds
+    "channel_layer/messaging/node_context.py": (
+        "channel_layer.redis.address_file",
+        "channel_layer.encryption.encryption",
+    ),
+    # The same, which parses what an option holds.
+    "towpath/config/option_types.py": ("channel_layer.redis.address_file",),
 }
 
 

@@ -25,12 +25,14 @@ from channel_layer.protocol.codec import pack_threadsafe
 from channel_layer.protocol.keys import CHANNEL_OF_KIND, GROUP
 from channel_layer.redis import scripts as redis_scripts
 from channel_layer.redis.blocking_client import blocking_client, close_in_child
+from channel_layer.redis.rejection_reasons import explained, is_rejection
 
 log = logging.getLogger("towpath.lease")
 relay = LogRelay(log)  #: for the lease's thread, which waits for nothing but Redis
 
 BLOCKED_S = 2.0
 RETRY_S = 0.1  #: a renewal that failed has used up half a TTL: the next must be sent as soon as Redis is back
+REMINDER_S = 60.0
 
 #: Returns the figures that the lease contains instead of the last ones while the loop is blocked, for so many seconds by now.
 FiguresWhileBlocked = Callable[[float], dict[str, Any]]
@@ -74,6 +76,7 @@ class LeaseRenewal:
         self._figures: dict[str, Any] = {}  # what `status` shows of this process; replaced as a whole
         self._while_blocked: FiguresWhileBlocked = no_figures
         self._moved = False
+        self._failure_logged_at: float | None = None  # None: the last renewal succeeded
         self._turned_at = time.monotonic()  # when the loop last showed that it turns
         self._blocked_since: float | None = None
         self._loop_thread = threading.get_ident()
@@ -118,13 +121,18 @@ class LeaseRenewal:
         while not self._stop.wait(pause_s):
             try:
                 self._renew()
-                pause_s = RENEWAL_INTERVAL_S
+                self._failure_logged_at, pause_s = None, RENEWAL_INTERVAL_S
             except (RedisError, MemoryError) as error:  # whatever is short, this thread must outlast it
-                if pause_s == RENEWAL_INTERVAL_S:
-                    relay.warning("the lease could not be renewed: %s", error)
-                pause_s = RETRY_S
+                self._log_failure(error, time.monotonic())
+                pause_s = RENEWAL_INTERVAL_S if is_rejection(error) else RETRY_S
                 self._client.connection_pool.disconnect()  # the next connection may lead to another server
                 self._observer.on_renewal_failed()
+
+    def _log_failure(self, error: Exception, now: float) -> None:
+        """Log the first of several failures at once, and each minute the last."""
+        if self._failure_logged_at is None or now - self._failure_logged_at >= REMINDER_S:
+            self._failure_logged_at = now
+            relay.warning("the lease could not be renewed: %s", explained(error))
 
     def _renew(self) -> None:
         if self._moved:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from channel_layer.encryption.encryption import Encryption
 from channel_layer.protocol.keys import Keys
-from channel_layer.redis.address import RedisAddress
+from channel_layer.redis.address_file import AddressSource, address_source
 from channel_layer.settings import RedisSettings
 
 #: All keys but leases outlive their owner by twice the longest wait, and by a minute at least.
@@ -21,15 +21,15 @@ class NodeContext:
     name: str
     role: str
     keys: Keys
-    address: RedisAddress
+    address: AddressSource
     settings: RedisSettings
     encryption: Encryption = field(kw_only=True, compare=False)
 
     @classmethod
     def of(cls, name: str, role: str, settings: RedisSettings) -> NodeContext:
-        """The context of the node `name`. Raises ValueError for a URL that is none, and for keys that cannot be used."""
-        address = RedisAddress.parse(settings.url)
-        return cls(name, role, Keys(settings.prefix, address.db), address, settings, encryption=Encryption.of(settings))
+        """The context of the node `name`. Raises ValueError for a URL that is none, a file without one, and keys that cannot be used."""
+        address, encryption = address_source(settings.url), Encryption.of(settings)
+        return cls(name, role, Keys(settings.prefix, address.current().db), address, settings, encryption=encryption)
 
     @property
     def orphan_ttl_ms(self) -> int:

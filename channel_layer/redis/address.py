@@ -116,6 +116,10 @@ class RedisAddress:
             sentinel_credentials=own or credentials,
         )
 
+    def current(self) -> RedisAddress:
+        """This address: see `AddressSource`."""
+        return self
+
     @property
     def shown(self) -> str:
         """The URL without its passwords, for people."""

@@ -9,28 +9,41 @@ from typing import Any
 
 from redis import Redis
 from redis.backoff import NoBackoff
+from redis.credentials import CredentialProvider
 from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError, Sentinel
 
 from channel_layer.errors import LayerUnavailable
-from channel_layer.redis.address import RedisAddress
+from channel_layer.redis.address_file import AddressSource
 from channel_layer.redis.sentinel import find_primary
 
 
-def blocking_client(address: RedisAddress, timeout_s: float) -> Redis:
+class CurrentCredentials(CredentialProvider):
+    """The credentials as of now, for each connection that redis-py makes."""
+
+    def __init__(self, source: AddressSource) -> None:
+        self._source = source
+
+    def get_credentials(self) -> tuple[str, ...]:  # type: ignore[override]  # without a password: none
+        """User, if there is one, and password."""
+        credentials = self._source.current().credentials
+        return credentials.command[1:] if credentials else ()
+
+
+def blocking_client(source: AddressSource, timeout_s: float) -> Redis:
     """A client that connects when it is first used. It does not retry by itself: an unknown outcome stays unknown."""
+    address = source.current()
     options: dict[str, Any] = {
         "socket_timeout": timeout_s,
         "socket_connect_timeout": timeout_s,
         "retry": Retry(NoBackoff(), 0),
         "db": address.db,
+        "credential_provider": CurrentCredentials(source),
     }
-    if address.credentials:
-        options |= {"username": address.credentials.username, "password": address.credentials.password}
     if address.tls:
         options |= {"ssl": True, **asdict(address.tls)}
     if address.sentinels:
-        sentinels: Any = BlockingSentinels(address)  # redis-py has no types here
+        sentinels: Any = BlockingSentinels(source)  # redis-py has no types here
         primary: Redis = sentinels.master_for(address.service, **options)
         return primary
     if address.path:
@@ -49,14 +62,14 @@ def close_in_child(client: Redis) -> None:
 class BlockingSentinels(Sentinel):
     """Finds the primary as find_primary does, in an event loop of its own. So it cannot run in a thread that runs one."""
 
-    def __init__(self, address: RedisAddress) -> None:
+    def __init__(self, source: AddressSource) -> None:
         super().__init__([])  # type: ignore[no-untyped-call]  # redis-py has no types here
-        self._address = address
+        self._source = source
 
     def discover_master(self, service_name: str) -> tuple[str, int]:
         """Host and port of the primary. Raises redis.ConnectionError if no Sentinel knows it."""
         try:
-            primary = asyncio.run(find_primary(self._address))
+            primary = asyncio.run(find_primary(self._source.current()))
         except (LayerUnavailable, OSError) as error:  # a loop needs descriptors of its own
             raise MasterNotFoundError(str(error)) from error
         return primary.host, primary.port

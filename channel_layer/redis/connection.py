@@ -22,6 +22,7 @@ import hiredis
 from channel_layer.errors import LayerUnavailable
 from channel_layer.process import forked_child
 from channel_layer.redis.address import RedisAddress
+from channel_layer.redis.rejection_reasons import explained
 from channel_layer.redis.sentinel import Primary, find_primary
 
 log = logging.getLogger("towpath.redis")
@@ -191,7 +192,9 @@ class RedisConnection(asyncio.Protocol):
             elif self._on_push is not None:
                 self._on_push(answer)
             else:
-                self.close(str(answer) if isinstance(answer, Exception) else f"an answer too many: {answer!r:.80}")
+                self.close(
+                    explained(answer) if isinstance(answer, Exception) else f"an answer too many: {answer!r:.80}"
+                )
                 return
             if type(answer) is hiredis.ReplyError:
                 self._on_error_reply(answer)  # not before the caller got to know that nothing was done
@@ -221,7 +224,7 @@ async def connect(
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             return await _connect(address, on_lost, on_push)
     except hiredis.ReplyError as error:
-        raise LayerUnavailable(f"Redis at {address.shown} refuses us: {error}") from error
+        raise LayerUnavailable(f"Redis at {address.shown} refuses us: {explained(error)}") from error
     except OSError as error:
         raise LayerUnavailable(f"Redis at {address.shown} is unreachable: {error or 'no answer'}") from error
 

@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 from channel_layer.errors import LayerUnavailable
 from channel_layer.process.forked_child import give_up_in_children
-from channel_layer.redis.address import RedisAddress
+from channel_layer.redis.address_file import AddressSource
 from channel_layer.redis.connection import OnAnswer, RedisConnection, connect
 from channel_layer.redis.connection_log import ConnectionLog
 from channel_layer.redis.reconnect import reconnect
@@ -37,13 +37,13 @@ class ManagedConnection:
 
     def __init__(
         self,
-        address: RedisAddress,
+        source: AddressSource,
         what: str,
         on_up: Callable[[RedisConnection], None],
         on_down: Callable[[], None] = _nothing,
         on_push: OnAnswer | None = None,
     ) -> None:
-        self._address = address
+        self._source = source
         self._what = what
         self._on_up = on_up
         self._on_down = on_down
@@ -58,7 +58,7 @@ class ManagedConnection:
 
     async def start(self) -> None:
         """Connect once; raises LayerUnavailable. After that a lost connection is replaced."""
-        self._up(await connect(self._address, self._lost, self._on_push))
+        self._up(await connect(self._source.current(), self._lost, self._on_push))
 
     async def close(self) -> None:
         """End the connection for good."""
@@ -126,7 +126,7 @@ class ManagedConnection:
         self._task = loop.create_task(self._reconnect())
 
     async def _reconnect(self) -> None:
-        while not (connection := await reconnect(self._address, self._lost, self._on_push, self._failed)).alive:
+        while not (connection := await reconnect(self._source, self._lost, self._on_push, self._failed)).alive:
             pass  # lost before it could be used
         self._connection_log.restored()
         self._up(connection)

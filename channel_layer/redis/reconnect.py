@@ -11,7 +11,7 @@ import random
 from collections.abc import Callable
 
 from channel_layer.errors import LayerUnavailable
-from channel_layer.redis.address import RedisAddress
+from channel_layer.redis.address_file import AddressSource
 from channel_layer.redis.connection import OnAnswer, OnLost, RedisConnection, connect
 
 BACKOFF_FIRST_S = 0.05
@@ -24,7 +24,7 @@ OnFailure = Callable[[LayerUnavailable], None]
 
 
 async def reconnect(
-    address: RedisAddress, on_lost: OnLost, on_push: OnAnswer | None, on_failure: OnFailure
+    source: AddressSource, on_lost: OnLost, on_push: OnAnswer | None, on_failure: OnFailure
 ) -> RedisConnection:
     """Make a new connection, however long that takes; it may be lost again already. Cancel it to stop.
 
@@ -36,7 +36,7 @@ async def reconnect(
         while (connection := await _first(attempts, delay_s * random.uniform(0.5, 1.0), on_failure)) is None:
             if len(attempts) == ATTEMPTS_MAX:
                 attempts.pop(0).cancel()
-            attempts.append(asyncio.get_running_loop().create_task(connect(address, on_lost, on_push)))
+            attempts.append(asyncio.get_running_loop().create_task(connect(source.current(), on_lost, on_push)))
             delay_s = min(BACKOFF_MAX_S, delay_s * 2)
         return connection
     finally:

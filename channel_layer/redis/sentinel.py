@@ -16,6 +16,7 @@ import hiredis
 from channel_layer.errors import LayerUnavailable
 from channel_layer.process import forked_child
 from channel_layer.redis.address import RedisAddress
+from channel_layer.redis.address_file import AddressSource
 
 #: A Sentinel has nothing else to do: one that takes longer is away.
 ANSWER_TIMEOUT_S = 1.0
@@ -42,9 +43,10 @@ class Primary:
 class Sentinel:
     """One Sentinel, over one connection that is made when it is needed."""
 
-    def __init__(self, host: str, port: int, address: RedisAddress) -> None:
+    def __init__(self, host: str, port: int, source: AddressSource) -> None:
         self._where = (host, port)
-        self._address = address
+        self._source = source
+        self._service = source.current().service
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._parser = hiredis.Reader(notEnoughData=_INCOMPLETE)
         forked_child.give_up_in_children(self)
@@ -72,7 +74,7 @@ class Sentinel:
     async def _ask(self) -> Primary:
         if self._streams is None:
             await self._connect()
-        service = self._address.service
+        service = self._service
         where, facts = await self._exchange((*WHERE, service), (*STATE, service))
         for answer in (facts, where):
             if isinstance(answer, hiredis.ReplyError):
@@ -83,7 +85,8 @@ class Sentinel:
         return Primary(where[0].decode(), int(where[1]), int(epoch))
 
     async def _connect(self) -> None:
-        tls, credentials = self._address.tls, self._address.sentinel_credentials
+        address = self._source.current()
+        tls, credentials = address.tls, address.sentinel_credentials
         self._streams = await asyncio.open_connection(*self._where, ssl=tls.context() if tls else None)
         self._descriptor = self._streams[1].get_extra_info("socket").fileno()
         self._parser = hiredis.Reader(notEnoughData=_INCOMPLETE)
@@ -158,8 +161,8 @@ class SentinelWatch:
     Sentinels publish their decisions too, but a subscriber cannot know whether it would receive one.
     """
 
-    def __init__(self, address: RedisAddress, on_primary: Callable[[Primary], None]) -> None:
-        self._sentinels = [Sentinel(host, port, address) for host, port in address.sentinels]
+    def __init__(self, source: AddressSource, on_primary: Callable[[Primary], None]) -> None:
+        self._sentinels = [Sentinel(host, port, source) for host, port in source.current().sentinels]
         self._on_primary = on_primary
         self._latest: Primary | None = None
         self._tasks: list[asyncio.Task[None]] = []

@@ -74,6 +74,19 @@ def test_every_manifest_is_one_that_kubernetes_takes(folder: Path, overlay: str,
         kubernetes_validate.validate(manifest, version, strict=True)
 
 
+@pytest.mark.parametrize("overlay", OVERLAYS)
+def test_the_url_of_redis_is_a_file_that_the_secret_of_the_overlay_holds(folder: Path, overlay: str) -> None:
+    """P9. A variable would keep a password until the pod is replaced."""
+    manifests = render(folder / overlay)
+    secrets = of_kind(manifests, "Secret") or {"towpath-redis": {"data": {"url": ""}}}
+    for pod in (pods(manifests)[name] for name in ("interface", "worker")):
+        (container,) = pod["containers"]
+        (path,) = (each["value"] for each in container["env"] if each["name"] == "TOWPATH_REDIS_URL_FILE")
+        (mounted,) = (each for each in container["volumeMounts"] if path == f"{each['mountPath']}/url")
+        (volume,) = (each["secret"] for each in pod["volumes"] if each["name"] == mounted["name"])
+        assert "url" in secrets[volume["secretName"]]["data"]
+
+
 def test_a_pod_has_more_time_to_leave_than_its_process_takes(folder: Path) -> None:
     """The graceful timeout and what comes before the signal fit into the grace period, or exchanges are cut at its end."""
     manifests = render(folder / "base")
@@ -158,9 +171,10 @@ def test_the_development_overlay_brings_the_redis_that_its_secret_names(folder: 
     manifests = render(folder / "overlays/development")
     (secret,) = of_kind(manifests, "Secret").values()
     assert secret["metadata"]["name"] in {
-        variable["valueFrom"]["secretKeyRef"]["name"]
-        for container in containers(manifests)
-        for variable in container.get("env", [])
+        volume["secret"]["secretName"]
+        for pod in pods(manifests).values()
+        for volume in pod.get("volumes", [])
+        if "secret" in volume
     }
     (redis,) = pods(manifests)["redis"]["containers"]
     assert "noeviction" in redis["args"]

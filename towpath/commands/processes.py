@@ -39,7 +39,7 @@ def serve(call: Call, /, app: str, **values: Any) -> int:
         interfaces=values["interfaces"],
         workers=values["workers"],
         run_dir=Path(values["run_dir"]) if values["run_dir"] is not None else None,
-        redis=values["redis"],
+        redis=option_values.redis_url(values),
         reload=_watched(values),
         read_again=lambda: _read_again(call),
     )
@@ -129,12 +129,12 @@ def _find_redis(values: Values, url: str) -> None:
     """StartFailure if Redis cannot be reached or used; without --redis the sentence names that option."""
     from towpath.status import redis_check
 
+    given = option_values.redis_url(values)
+
     try:
         redis_check.check(url, values["redis_wait"], lambda sentence: click.echo(f"towpath: {sentence}", err=True))
     except StartFailure as failure:
-        hint = (
-            "" if values["redis"] else "; use --redis if another one is meant (`towpath serve` brings one of its own)"
-        )
+        hint = "" if given else "; use --redis if another one is meant (`towpath serve` brings one of its own)"
         raise StartFailure(f"{failure}{hint}") from failure
     redis_check.check_rights(url, values["prefix"])
 

@@ -8,6 +8,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from towpath.config import option_values
 from towpath.config.options import Values
 from towpath.errors import StartFailure
 from towpath.runtime import run_dir, run_dir_pointer
@@ -32,11 +33,15 @@ def find(values: Values, or_else: str = "") -> tuple[Path, dict[str, Any]]:
 def redis_of(values: Values) -> tuple[str, str, Path | None]:
     """URL and prefix for `status`: those that were given, else those of a running `serve`, with its run folder.
 
-    TOWPATH_REDIS is most likely set for that `serve`, and does not contain its prefix: so it counts where none runs.
+    A variable (TOWPATH_REDIS, TOWPATH_REDIS_URL_FILE) is most likely set for that `serve`, and does not contain its prefix: so it
+    counts where none runs.
     """
     found = _is_given("port", "uds", "run_dir") or _runs(values)
-    if _is_given("redis") or (values["redis"] is not None and not found):
-        return values["redis"], values["prefix"], None
+    for name in ("redis", "redis_url_file"):
+        if _is_given(name):
+            return values[name], values["prefix"], None
+    if not found and (url := option_values.redis_url(values)) is not None:
+        return url, values["prefix"], None
     path, facts = find(values, ", and --redis where processes run without it")
     if "redis" not in facts:
         raise click.ClickException(f"the `towpath serve` in {path} is only starting")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 
 from channel_layer.messaging.generations import Generations
-from channel_layer.redis.address import RedisAddress
+from channel_layer.redis.address_file import address_source, path_in
 from interface_server.http.proxy_headers import TrustedPeers
 
 UNITS_BYTES = {"": 1, "b": 1, "k": 1024, "kib": 1024, "m": 1024**2, "mib": 1024**2, "g": 1024**3, "gib": 1024**3}
@@ -133,14 +134,32 @@ def _some_address(text: str) -> None:
         )
 
 
+def _redis_url(text: str) -> None:
+    """A file is read by the process that connects, and not before."""
+    if path_in(text) is None:
+        address_source(text)
+
+
 HOST = Checked("address", _some_address)
 PERMISSIONS = Checked("octal", _permissions)
 #: Trusted peers: addresses, networks, `unix`, or `*`, with commas between.
 PROXY_LIST = Checked("addresses", TrustedPeers)
-#: A URL that redis-py knows, or `redis+sentinel://host:port,…/service`.
-REDIS_URL = Checked("url", RedisAddress.parse)
+#: A URL that redis-py knows, `redis+sentinel://host:port,…/service`, or `file:///path` of a file that holds one.
+REDIS_URL = Checked("url", _redis_url)
 #: `<fleet>/<number>`, or nothing.
 GENERATION = Checked("fleet/number", Generations)
+
+
+class UrlFile(click.ParamType[str]):
+    """The path of a file that holds a URL, as a URL itself. It is read by the process that connects, and not before."""
+
+    name = "file"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """`file:///path`. A symbolic link stays one, since it may lead elsewhere later."""
+        if not value:
+            self.fail("'' is no path of a file", param, ctx)
+        return Path(value).absolute().as_uri()
 
 
 class ApplicationInterface(click.Choice[str]):

@@ -9,6 +9,7 @@ from channel_layer.settings import RedisSettings
 from interface_server.settings import InterfaceSettings
 from towpath.config.option_types import Header, PathOrOff
 from towpath.config.options import DEFAULTS, FOR_WORKER, INTERFACE, ROWS, WORKER, Row, Values
+from towpath.errors import StartFailure
 from worker.settings import WorkerSettings
 
 
@@ -25,6 +26,16 @@ def settings_of(values: Values) -> tuple[InterfaceSettings, WorkerSettings]:
         dataclasses.replace(DEFAULTS["interface"], redis=redis_settings, **fields["interface"]),
         dataclasses.replace(DEFAULTS["worker"], redis=redis_settings, **fields["worker"]),
     )
+
+
+def redis_url(values: Values) -> str | None:
+    """Where Redis is, by --redis or --redis-url-file; None if neither is given. StartFailure if both are."""
+    url, file = values.get("redis"), values.get("redis_url_file")
+    if url is not None and file is not None:
+        raise StartFailure(
+            "--redis (TOWPATH_REDIS) and --redis-url-file (TOWPATH_REDIS_URL_FILE) both say where Redis is; give one of them"
+        )
+    return file if url is None else url
 
 
 def merged_for_workers(began: Values, now: Values) -> dict[str, Any]:

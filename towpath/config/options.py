@@ -27,6 +27,7 @@ from towpath.config.option_types import (
     PathOrOff,
     Seconds,
     Size,
+    UrlFile,
     Whole,
 )
 from towpath.config.service_links import OptionIgnoringLinks
@@ -145,6 +146,11 @@ ROWS: tuple[Row, ...] = (
     Row(
         "--redis", PROCESSES | {STATUS}, "URL of Redis or Valkey. `serve` starts one of its own without it.",
         ("redis.url",), REDIS_URL, more={"default": None}, elsewhere="Look here, for processes that run without a `serve`.",
+    ),
+    Row(
+        "--redis-url-file", PROCESSES | {STATUS}, "File that holds this URL; read again at each attempt to connect.",
+        ("redis.url",), UrlFile(), more={"default": None}, also_env=("TOWPATH_REDIS_FILE",),
+        elsewhere="The same, where a file holds the URL.",
     ),
     Row(
         "--redis-wait", PROCESSES, "Seconds to wait at the start for a Redis that is not there yet.",

@@ -45,8 +45,7 @@ def _environment(context: ServeContext, values: Mapping[str, Any]) -> dict[str, 
     }
     return {
         **inherited,
-        **option_values.environment(values),
-        "TOWPATH_REDIS": context.redis,
+        **option_values.environment({**values, "redis": context.redis, "redis_url_file": None}),
         APP: settings.app,
         RUN_DIR: str(context.folder.path),
         GENERATION: f"{socket.gethostname()}.{os.getpid()}/0",

@@ -20,7 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
-from channel_layer.redis.address import RedisAddress
+from channel_layer.redis.address_file import address_source
 from interface_server.transport.unix_socket_file import remove_stale
 from towpath.errors import StartFailure
 from towpath.runtime import embedded_redis, listen_address, run_dir
@@ -109,7 +109,7 @@ def _redis(folder: RunDir, settings: ServeSettings) -> tuple[str, str]:
     redis_check.check_rights(settings.redis, settings.values["prefix"])
     if not settings.values["allow_mixed_apps"]:
         mixed_apps.check(settings.redis, settings.values["prefix"], settings.app)
-    return settings.redis, f"{kind} at {RedisAddress.parse(settings.redis).shown}"
+    return settings.redis, f"{kind} at {address_source(settings.redis).current().shown}"
 
 
 def _pipes(context: ServeContext) -> LogPipes:

@@ -9,8 +9,10 @@ from redis.exceptions import AuthenticationError, ConnectionError, RedisError, R
 
 from channel_layer.protocol.keys import Keys
 from channel_layer.redis.address import RedisAddress
+from channel_layer.redis.address_file import AddressSource, address_source
 from channel_layer.redis.blocking_client import blocking_client
 from channel_layer.redis.connection import REPLICA_ROLES
+from channel_layer.redis.rejection_reasons import explained, is_rejection
 from towpath.errors import StartFailure
 from towpath.status import redis_rights
 
@@ -27,25 +29,36 @@ def no_report(_sentence: str) -> None:
     """Drop the sentence."""
 
 
+def source_of(url: str) -> AddressSource:
+    """Where the address of Redis comes from. StartFailure for a URL that is none, or a file without one."""
+    try:
+        return address_source(url)
+    except ValueError as error:
+        raise StartFailure(str(error)) from error
+
+
+def failure(address: RedisAddress, error: Exception) -> StartFailure:
+    """The failure that tells, in one sentence, what this error of redis-py means."""
+    what = "refuses us" if isinstance(error, ResponseError) or is_rejection(error) else "is unreachable"
+    return StartFailure(f"Redis at {address.shown} {what}: {explained(error)}")
+
+
 def check(url: str, wait_s: float = 0.0, report: Callable[[str], None] = no_report) -> str:
     """`Redis 7.0.15` or the like; waits at most `wait_s` for one that is just starting, and calls `report` each minute.
 
     StartFailure when it is unreachable, a replica, refuses us, is one of a cluster, is older than 6.2, or evicts keys.
     """
-    address = RedisAddress.parse(url)
+    source = source_of(url)
     began = time.monotonic()
     deadline, report_at, pause_s = began + wait_s, began + FIRST_REPORT_S, PAUSE_S
     while True:
         try:
-            return _facts(address)
-        except (AuthenticationError, ResponseError) as error:
-            why = f"Redis at {address.shown} refuses us: {error}"
-            if "loading" not in str(error).lower() or time.monotonic() > deadline:
-                raise StartFailure(why) from error
+            return _facts(source)
         except (RedisError, OSError) as error:
-            why = f"Redis at {address.shown} is unreachable: {error}"
-            if time.monotonic() > deadline:
-                raise StartFailure(why) from error
+            why = failure(source.current(), error)
+            is_final = isinstance(error, AuthenticationError | ResponseError) and "loading" not in str(error).lower()
+            if is_final or time.monotonic() > deadline:
+                raise why from error
         if time.monotonic() > report_at:
             report_at += REPORT_INTERVAL_S
             report(f"waiting for Redis, {max(0.0, deadline - time.monotonic()):.0f} s more: {why}")
@@ -55,18 +68,20 @@ def check(url: str, wait_s: float = 0.0, report: Callable[[str], None] = no_repo
 
 def check_rights(url: str, prefix: str) -> None:
     """Raise StartFailure unless Redis allows every command that a process will send. Nothing is left behind."""
-    address = RedisAddress.parse(url)
+    source = source_of(url)
+    address = source.current()
     try:
-        with blocking_client(address, ANSWER_TIMEOUT_S) as client:
+        with blocking_client(source, ANSWER_TIMEOUT_S) as client:
             lacks = redis_rights.missing(client, Keys(prefix, address.db), ANSWER_TIMEOUT_S)
     except (RedisError, OSError) as error:
-        raise StartFailure(f"Redis at {address.shown} is unreachable: {error}") from error
+        raise failure(address, error) from error
     if lacks:
         raise StartFailure(f"Redis at {address.shown} does not allow us what we need: {' '.join(lacks)} is missing")
 
 
-def _facts(address: RedisAddress) -> str:
-    with blocking_client(address, ANSWER_TIMEOUT_S) as client:
+def _facts(source: AddressSource) -> str:
+    address = source.current()
+    with blocking_client(source, ANSWER_TIMEOUT_S) as client:
         server = client.info("server")
         memory = client.info("memory")
         if client.info("replication").get("role") in REPLICA_ROLES:  # for now: it may become the primary soon

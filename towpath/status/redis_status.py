@@ -10,9 +10,8 @@ from channel_layer.errors import ProtocolError
 from channel_layer.process.local_process import identity
 from channel_layer.protocol.codec import unpack
 from channel_layer.protocol.keys import HTTP_CHANNEL, WEBSOCKET_CHANNEL, Keys
-from channel_layer.redis.address import RedisAddress
 from channel_layer.redis.blocking_client import blocking_client
-from towpath.errors import StartFailure
+from towpath.status import redis_check
 from towpath.status.report import Queue, Status
 
 ANSWER_TIMEOUT_S = 2.0
@@ -23,8 +22,9 @@ class RedisStatus:
     """One connection for many reads. Answers are bytes, which redis-py's types do not express: hence `Any`."""
 
     def __init__(self, url: str, prefix: str) -> None:
-        self._address = RedisAddress.parse(url)
-        self._client: Any = blocking_client(self._address, ANSWER_TIMEOUT_S)
+        """Raises StartFailure for a URL that is none, or a file without one."""
+        self._source = redis_check.source_of(url)
+        self._client: Any = blocking_client(self._source, ANSWER_TIMEOUT_S)
         self._keys = Keys(prefix)
 
     def read(self) -> Status:
@@ -35,7 +35,7 @@ class RedisStatus:
             queues = tuple(self._queue(channel, now_ms) for channel in (HTTP_CHANNEL, WEBSOCKET_CHANNEL))
             return Status(tuple(self._leases()), queues, now_ms / 1000)
         except (RedisError, OSError) as error:
-            raise StartFailure(f"Redis at {self._address.shown} is unreachable: {error}") from error
+            raise redis_check.failure(self._source.current(), error) from error
 
     def ready_pids(self) -> frozenset[int]:
         """The process numbers on this machine that hold a lease; none while Redis does not answer.

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
 from tests.towpath.config.parsing import parse
 from towpath.config import option_values
 from towpath.config.options import INTERFACE, ROWS, SERVE, WORKER
+from towpath.errors import StartFailure
 
 CHANGED = {
     "sticky": "cookie",
@@ -36,7 +41,22 @@ def test_serve_hands_on_every_option_by_the_environment() -> None:
     assert {row.name for row in ROWS if row.fills} - set(CHANGED) == {
         "log_config",  # which needs a file
         "generation",  # which `serve` says by itself
+        "redis_url_file",  # in the place of `redis`
     }
+
+
+def test_a_file_stands_in_the_place_of_the_url_for_every_process(tmp_path: Path) -> None:
+    """P9. It is named as it was, links and all, and read by the process that connects."""
+    file = tmp_path / "redis url"
+    for variable in ("TOWPATH_REDIS_URL_FILE", "TOWPATH_REDIS_FILE"):
+        given = parse(SERVE, env={variable: str(file)})
+        assert option_values.redis_url(given) == file.as_uri()
+        assert option_values.settings_of(given)[0].redis.url == file.as_uri()
+    assert option_values.redis_url(parse(SERVE, "--redis", file.as_uri())) == file.as_uri()
+    assert option_values.redis_url(parse(SERVE)) is None
+    both = parse(SERVE, "--redis-url-file", str(file), env={"TOWPATH_REDIS": "redis://host"})
+    with pytest.raises(StartFailure, match=r"--redis .* and --redis-url-file .* both say"):
+        option_values.redis_url(both)
 
 
 def test_a_reload_changes_what_concerns_workers_alone() -> None:

@@ -1,0 +1,26 @@
+"""Why Redis refuses a connection, in plain words: its own are short, and differ between versions and clients."""
+
+from __future__ import annotations
+
+#: What stands in the error, and what it means.
+MEANINGS = (
+    ("WRONGPASS", "the user name or the password is wrong"),
+    ("invalid username-password pair", "the user name or the password is wrong"),
+    ("invalid password", "the password is wrong"),
+    ("NOAUTH", "it requires a password, and the URL has none"),
+    ("Authentication required", "it requires a password, and the URL has none"),
+    ("HELLO must be called with the client already authenticated", "it requires a password, and the URL has none"),
+    ("max number of clients reached", "it has as many clients as its maxclients allows"),
+)
+
+
+def explained(error: object) -> str:
+    """The error as Redis sent it, with its meaning in front if that is known."""
+    text = str(error)
+    meaning = next((meaning for sign, meaning in MEANINGS if sign in text), None)
+    return text if meaning is None else f"{meaning} ({text})"
+
+
+def is_rejection(error: object) -> bool:
+    """True if Redis answered, and refused the connection. The next attempt most likely ends in the same way."""
+    return any(sign in str(error) for sign, _ in MEANINGS)

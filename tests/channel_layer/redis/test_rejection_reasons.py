@@ -1,0 +1,33 @@
+"""What Redis says when it refuses a connection is said in words that name the remedy."""
+
+from __future__ import annotations
+
+import pytest
+
+from channel_layer.redis.rejection_reasons import explained, is_rejection
+
+
+@pytest.mark.parametrize(
+    ("error", "meaning"),
+    [
+        ("WRONGPASS invalid username-password pair or user is disabled.", "the user name or the password is wrong"),
+        ("invalid username-password pair or user is disabled.", "the user name or the password is wrong"),
+        ("NOAUTH Authentication required.", "it requires a password, and the URL has none"),
+        ("Authentication required.", "it requires a password, and the URL has none"),
+        (
+            "HELLO must be called with the client already authenticated, otherwise",
+            "it requires a password, and the URL has none",
+        ),
+        ("ERR max number of clients reached", "it has as many clients as its maxclients allows"),
+    ],
+)
+def test_a_refusal_is_explained_and_still_told_as_redis_tells_it(error: str, meaning: str) -> None:
+    """P9. redis-py leaves the code out, hiredis does not."""
+    assert explained(Exception(error)) == f"{meaning} ({error})"
+    assert is_rejection(Exception(error))
+
+
+def test_any_other_error_is_left_as_it_is() -> None:
+    """A connection that broke is tried again at once; a refusal is not."""
+    assert explained(OSError("Connection reset by peer")) == "Connection reset by peer"
+    assert not is_rejection(OSError("Connection reset by peer"))
