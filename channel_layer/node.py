@@ -25,6 +25,7 @@ from channel_layer.liveness.lease_facts import lease_facts
 from channel_layer.liveness.lease_renewal import FiguresWhileBlocked, LeaseRenewal, no_figures
 from channel_layer.messaging.channel_reader import ChannelReader, EntryConsumer
 from channel_layer.messaging.channel_writer import ChannelWriter
+from channel_layer.messaging.group_sequence import COUNTER_TTL_MS
 from channel_layer.messaging.inbox import Inbox
 from channel_layer.messaging.node_context import NodeContext
 from channel_layer.messaging.outbox import Outbox
@@ -36,6 +37,7 @@ from channel_layer.protocol.names import node_name
 from channel_layer.protocol.packets import Packet
 from channel_layer.redis.connection import RedisConnection
 from channel_layer.redis.managed_connection import ManagedConnection
+from channel_layer.redis.scripts import PUBLISH
 from channel_layer.redis.sentinel import Primary, SentinelWatch
 from channel_layer.settings import RedisSettings
 
@@ -56,6 +58,12 @@ class Receiver(Protocol):
 
     def on_group_message(self, group: str, event: Event) -> None:
         """Handle a message to a group that has members in this process."""
+
+    def on_messages_missed(self, group: str, missed: int) -> None:
+        """At least `missed` messages to a group that has members in this process were lost, before the next message to it.
+
+        They were published while the subscription was away. The node has counted them.
+        """
 
     def on_own_channel(self, worker: str) -> None:
         """A worker has started that reads a channel of its own."""
@@ -91,7 +99,7 @@ class Node:
         self._commands = ManagedConnection(context.address, "commands", self._connected, self._disconnected)
         self._inbox = Inbox(context, observer)
         self._outbox = Outbox(context, self._inbox_missing)
-        self._groups = PubSub(context, observer)
+        self._groups = PubSub(context, observer, self._commands)
         self._channels = SharedChannels(context, self._commands, observer.on_malformed)
         self._peers = FailureDetector(
             context,
@@ -175,11 +183,13 @@ class Node:
         return self._outbox.waiting_bytes(node)
 
     async def publish(self, group: str, event: Event) -> None:
-        """Publish one message to a group. Raises LayerUnavailable, InvalidMessage."""
+        """Publish one message to a group, by one command. Raises LayerUnavailable, InvalidMessage."""
         if self._commands.connection is None:
             raise LayerUnavailable("not connected to Redis")
         try:
-            await self._commands.connection.execute("PUBLISH", self.context.keys.group(group), pack(event))
+            keys = self.context.keys
+            numbered = (keys.group_sequence(group), keys.group(group), pack(event), COUNTER_TTL_MS)
+            await PUBLISH.execute(self._commands.connection, 1, *numbered)
         except hiredis.ReplyError as error:
             raise LayerUnavailable(f"Redis refused to publish: {error}") from error
 
@@ -333,7 +343,7 @@ class Node:
         while True:
             await asyncio.sleep(RENEWAL_INTERVAL_S)
             self._outbox.drop_idle()
-            self.counters["groups.subscription_dead"] += self._groups.check(self._commands.connection)
+            self.counters["groups.subscription_dead"] += self._groups.check()
             self.counters["groups.interrupted"] = self._groups.interruptions
             await self._peers.check()
 
@@ -346,7 +356,13 @@ class _Observer:
         self.on_group_message = receiver.on_group_message
         self.on_data_lost = receiver.on_data_lost
         self.on_news = node._on_news
+        self._on_messages_missed = receiver.on_messages_missed
         self._counters = node.counters
+
+    def on_messages_missed(self, group: str, missed: int) -> None:
+        """See `PubSubObserver.on_messages_missed`."""
+        self._counters["groups.messages_missed"] += missed
+        self._on_messages_missed(group, missed)
 
     def on_malformed(self) -> None:
         """See `InboxObserver.on_malformed`."""

@@ -156,6 +156,7 @@ SHELLS = (
     "channel_layer/liveness/lease_renewal.py",
     "channel_layer/messaging/channel_reader.py",
     "channel_layer/messaging/channel_writer.py",
+    "channel_layer/messaging/group_counters.py",
     "channel_layer/messaging/inbox.py",
     "channel_layer/messaging/outbox.py",
     "channel_layer/messaging/pubsub.py",

@@ -2,7 +2,8 @@
 
 A process subscribes to a group at its first member there and unsubscribes after its last. `subscribe` completes after Redis has
 confirmed, so that a group send after it is certain to arrive. After a lost connection everything is subscribed again; what was
-published meanwhile is lost, as with every publish. Such an interruption is counted, and logged with its length.
+published meanwhile is lost, as with every publish. Such an interruption is counted, and logged with its length. How many messages
+were missed is known by their numbers (group_sequence.py), and passed to the observer.
 
 A subscription that receives nothing cannot know whether anything was published. So every 15 s the process publishes a probe to
 itself on another connection; if it does not arrive, the connection of the subscriptions is made again. PROTOCOL.md, "Groups",
@@ -17,9 +18,11 @@ from collections import Counter
 from typing import Protocol
 
 from channel_layer.errors import ProtocolError
+from channel_layer.messaging.group_counters import Commands, GroupCounters
+from channel_layer.messaging.group_sequence import GroupSequences
 from channel_layer.messaging.node_context import NodeContext
 from channel_layer.process.rate_limited_log import RateLimitedLog
-from channel_layer.protocol.codec import unpack
+from channel_layer.protocol.codec import split_publish, unpack
 from channel_layer.protocol.events import Event
 from channel_layer.redis.connection import Answer, RedisConnection
 from channel_layer.redis.managed_connection import ManagedConnection
@@ -39,6 +42,9 @@ class PubSubObserver(Protocol):
     def on_group_message(self, group: str, event: Event) -> None:
         """Handle a message to a group that is subscribed to."""
 
+    def on_messages_missed(self, group: str, missed: int) -> None:
+        """Handle the loss of so many messages to a group, before the next one of it. See `Receiver.on_messages_missed`."""
+
     def on_news(self, what: str, node: str) -> None:
         """Handle news about a process, or about a generation, with its name in the place of the process'."""
 
@@ -47,11 +53,14 @@ class PubSubObserver(Protocol):
 
 
 class PubSub:
-    """The subscriptions of one process."""
+    """The subscriptions of one process. commands: the connection for commands, on which probes and reads of counters are sent."""
 
-    def __init__(self, context: NodeContext, observer: PubSubObserver) -> None:
+    def __init__(self, context: NodeContext, observer: PubSubObserver, commands: Commands) -> None:
         self.managed = ManagedConnection(context.address, "groups", self._connected, self._lost, self._pushed)
         self._observer = observer
+        self._commands = commands
+        self._sequences = GroupSequences()
+        self._counters = GroupCounters(context, commands, self._sequences, self._missed)
         self._prefix = context.keys.group("")
         self._news = context.keys.news
         self._probe = context.keys.probe(context.name)
@@ -63,6 +72,7 @@ class PubSub:
         self.interruptions = 0  #: how many interruptions are over
         self._loop = asyncio.get_running_loop()
         self._malformed_log = RateLimitedLog()
+        self._missed_log = RateLimitedLog()
         self._confirmed: dict[str, asyncio.Future[None]] = {}  # by group: done once Redis has confirmed
         self._unanswered: Counter[str] = Counter()  # by group: requests without an answer
 
@@ -79,6 +89,7 @@ class PubSub:
         future = self._confirmed.get(group)
         if future is None:
             future = self._confirmed[group] = self._loop.create_future()
+            self._sequences.follow(group)
             if self.managed.connection is not None:
                 self._ask(self.managed.connection, group)
         return future
@@ -93,18 +104,20 @@ class PubSub:
         future = self._confirmed.pop(group, None)
         if future is None:
             return
+        self._sequences.forget(group)
+        self._counters.forget(group)
         if not future.done():
             future.cancel()
         if self.managed.connection is not None:
             self.managed.connection.write("UNSUBSCRIBE", self._prefix + group)
 
-    def check(self, commands: RedisConnection | None) -> bool:
-        """Check once a second, by probes on `commands`, whether publishes arrive. Returns True if they do not; the connection is
-        then made again.
-        """
+    def check(self) -> bool:
+        """Check once a second, by probes, whether publishes arrive. Returns True if they do not; the connection is then made again."""
+        commands = self._commands.connection
         if commands is None or self.managed.connection is None:
             self._probing = False
             return False
+        self._counters.read()
         if self._rejections.count:
             self._rejections.accepted()
         self._checks += 1
@@ -138,6 +151,7 @@ class PubSub:
     def _lost(self) -> None:
         """Forget all confirmations: a join completes when its group is subscribed again."""
         self._begin_interruption(self._loop.time())
+        self._counters.lost()
         for group, future in self._confirmed.items():
             if future.done():
                 self._confirmed[group] = self._loop.create_future()
@@ -169,6 +183,7 @@ class PubSub:
                 self._on_news(content)
             elif channel == self._probe:
                 self._probing = False
+                self._counters.on_marker(content)
             else:
                 self._deliver(group, content)
         elif kind == b"subscribe" and channel not in (self._news, self._probe):
@@ -194,6 +209,7 @@ class PubSub:
         future = self._confirmed.get(group)
         if future is not None and not future.done():
             future.set_result(None)
+            self._counters.on_subscribed(group)
 
     def _on_news(self, content: bytes) -> None:
         """Pass on news about a process: [what, node]."""
@@ -209,7 +225,8 @@ class PubSub:
 
     def _deliver(self, group: str, content: bytes) -> None:
         try:
-            event = unpack(content)
+            number, packed = split_publish(content)
+            event = unpack(packed)
             if not isinstance(event, dict) or not isinstance(event.get("type"), str):
                 raise ProtocolError("a message is a map with a type")
         except ProtocolError as error:
@@ -217,4 +234,12 @@ class PubSub:
                 log.warning("dropped a message to group %s: %s; %d such since the last such line", group, error, times)
             self._observer.on_malformed()
             return
+        if number is not None and (missed := self._sequences.on_message(group, number)):
+            self._missed(group, missed)
         self._observer.on_group_message(group, event)
+
+    def _missed(self, group: str, missed: int) -> None:
+        if times := self._missed_log.count(self._loop.time()):
+            text = "%d message(s) to group %s were missed while its subscription was away; %d such since the last such line"
+            log.warning(text, missed, group, times)
+        self._observer.on_messages_missed(group, missed)

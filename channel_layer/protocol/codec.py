@@ -17,6 +17,9 @@ from channel_layer.protocol.packets import LENGTH_MIN, VERSION
 
 PACKETS_MAX = 512
 BATCH_SIZE_BYTES_MAX = 262_144
+#: What publish.lua puts in front of a message: an array of two begins, and a number of 8 bytes, which follow.
+NUMBERED = b"\x92\xcf"
+NUMBERED_HEAD_BYTES = 10
 
 _pack = msgpack.Packer(use_bin_type=True).pack  # one per process: only the loop's thread packs
 
@@ -36,12 +39,19 @@ def pack_threadsafe(value: Any) -> bytes:
     return packed
 
 
-def unpack(packed: bytes) -> Any:
+def unpack(packed: bytes | memoryview) -> Any:
     """The value in `packed`. Raises ProtocolError."""
     try:
         return msgpack.unpackb(packed)
     except (ValueError, msgpack.exceptions.UnpackException) as error:
         raise ProtocolError(f"not msgpack: {error}") from error
+
+
+def split_publish(content: bytes) -> tuple[int | None, bytes | memoryview]:
+    """(number, packed message) of what was published to a group. The number is None where an older process has published it."""
+    if content.startswith(NUMBERED):
+        return int.from_bytes(content[2:NUMBERED_HEAD_BYTES], "big"), memoryview(content)[NUMBERED_HEAD_BYTES:]
+    return None, content
 
 
 def batch_head(node: str) -> bytes:

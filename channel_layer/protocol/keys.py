@@ -56,6 +56,10 @@ class Keys:
         """Pub/sub channel: the messages to a group."""
         return f"{self.prefix}group:{self.db}:{name}"
 
+    def group_sequence(self, name: str) -> str:
+        """Integer with a TTL: the number of the last message to a group."""
+        return f"{self.prefix}group-sequence:{name}"
+
     def probe(self, node: str) -> str:
         """Pub/sub channel: messages of a process to itself, to find out whether it would receive any."""
         return f"{self.prefix}probe:{self.db}:{node}"

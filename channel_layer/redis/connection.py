@@ -15,6 +15,7 @@ import logging
 import socket
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 import hiredis
@@ -47,6 +48,16 @@ def ignore_loss(_connection: RedisConnection) -> None:
 
 def ignore(_answer: Answer) -> None:
     """Ignore an answer."""
+
+
+def settle(future: asyncio.Future[Any], answer: Answer) -> None:
+    """Complete a future with an answer, unless its caller has given up waiting."""
+    if future.done():
+        return
+    if isinstance(answer, Exception):
+        future.set_exception(answer)
+    else:
+        future.set_result(answer)
 
 
 class NotSent(hiredis.ReplyError):
@@ -125,16 +136,7 @@ class RedisConnection(asyncio.Protocol):
     async def execute(self, *command: Argument) -> Any:
         """Send one command and return its reply. Raises LayerUnavailable, or hiredis.ReplyError as Redis sent it."""
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-
-        def settle(answer: Answer) -> None:
-            if future.done():
-                return
-            if isinstance(answer, Exception):
-                future.set_exception(answer)
-            else:
-                future.set_result(answer)
-
-        self.call(settle, *command)
+        self.call(partial(settle, future), *command)
         return await future
 
     def checks_without_data(self) -> int:

@@ -6,12 +6,15 @@ with the text. That is the one case in which anything is sent a second time, and
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+from functools import partial
 from importlib import resources
+from typing import Any
 
 import hiredis
 
-from channel_layer.redis.connection import Answer, Argument, OnAnswer, RedisConnection
+from channel_layer.redis.connection import Answer, Argument, OnAnswer, RedisConnection, settle
 
 
 class Script:
@@ -35,6 +38,12 @@ class Script:
 
         connection.call(answered, "EVALSHA", self.digest, key_count, *arguments)
 
+    async def execute(self, connection: RedisConnection, key_count: int, *arguments: Argument) -> Any:
+        """Run the script and return its result. Raises as RedisConnection.execute."""
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self.call(connection, partial(settle, future), key_count, *arguments)
+        return await future
+
 
 OPEN = Script("open")
 TAKE = Script("take")
@@ -42,5 +51,6 @@ TAKE_MESSAGES = Script("take_messages")
 CANCEL = Script("cancel")
 MAKE_INBOX = Script("make_inbox")
 MAKE_GROUP = Script("make_group")
+PUBLISH = Script("publish")
 RENEW = Script("renew")
 LEAVE = Script("leave")

@@ -218,6 +218,9 @@ class Dispatcher:
         """See `Receiver.on_group_message`."""
         self.members.deliver_to_group(group, event)
 
+    def on_messages_missed(self, group: str, missed: int) -> None:
+        """See `Receiver.on_messages_missed`. Clients are not told: no event of theirs says it."""
+
     def on_own_channel(self, worker: str) -> None:
         """See `Receiver.on_own_channel`."""
         if self._own is not None:

@@ -19,6 +19,15 @@ class CommandError(Exception):
 _lua = LuaRuntime(encoding=None)
 
 
+def _pack(form: bytes, number: float) -> bytes:
+    """As `struct.pack`, the one library of Redis' Lua that is used here and that Lua itself does not have."""
+    assert form == b">I8", form
+    return int(number).to_bytes(8, "big")
+
+
+_lua.globals()[b"struct"] = _lua.table_from({b"pack": _pack})
+
+
 def run(text: str, execute: Execute, keys: Command, arguments: Command) -> Any:
     """One script; `execute` runs the commands it calls."""
 

@@ -21,11 +21,12 @@ DEADLINE_S = 10.0
 class RedisServer:
     """One server, on a unix socket. `stop` and `start` again keep its address."""
 
-    def __init__(self, arguments: tuple[str, ...] = ()) -> None:
+    def __init__(self, arguments: tuple[str, ...] = (), binary: str = "") -> None:
+        """binary: the embedded server's, if none is given."""
         self.folder = Path(tempfile.mkdtemp(prefix="towpath-redis-"))
         self.socket = self.folder / "redis.sock"
         self.url = f"unix://{self.socket}"
-        self._binary = find_binary()
+        self._binary = binary or find_binary()
         self._arguments = arguments
         self.process: subprocess.Popen[bytes] | None = None
 

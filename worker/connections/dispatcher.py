@@ -140,6 +140,9 @@ class Dispatcher:
     def on_group_message(self, group: str, event: Event) -> None:
         """See `Receiver.on_group_message`. Workers have no members of groups."""
 
+    def on_messages_missed(self, group: str, missed: int) -> None:
+        """See `Receiver.on_messages_missed`. Workers have no members of groups."""
+
     def on_own_channel(self, worker: str) -> None:
         """See `Receiver.on_own_channel`. Only interface servers write into those."""
 

@@ -22,7 +22,7 @@ from channel_layer.redis.connection import Answer, NotSent, RedisConnection, con
 from channel_layer.redis.managed_connection import ManagedConnection
 from channel_layer.redis.sentinel import Sentinel
 from tests.support.facts import until
-from tests.support.node_parts import RecordedObserver, context
+from tests.support.node_parts import Commands, RecordedObserver, context
 from tests.support.redis_server import RedisServer
 from tests.support.scripted_redis import Caller, played_redis
 
@@ -177,7 +177,7 @@ async def test_an_interruption_of_a_subscription_is_counted_and_logged_with_its_
     own_redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     """P10. What is published while nobody is subscribed is lost without a word of Redis; where nobody is a member, nobody cares."""
-    groups = PubSub(context(own_redis.url), RecordedObserver())
+    groups = PubSub(context(own_redis.url), RecordedObserver(), Commands())
     await groups.start()
     with own_redis.client() as redis:
 
@@ -213,7 +213,7 @@ async def test_a_subscription_that_redis_refuses_is_asked_for_again_with_all_oth
 ) -> None:
     """P10. Confirmations are counted, so a refusal in between would make the next one another's; and people are told why."""
     observer = RecordedObserver()
-    groups = PubSub(context(own_redis.url), observer)
+    groups = PubSub(context(own_redis.url), observer, Commands())
     allowed = ("resetchannels", "&p:news:0", "&p:probe:*", "&p:group:0:a")
     with own_redis.client() as redis:
         redis.execute_command("ACL", "SETUSER", "default", *allowed)

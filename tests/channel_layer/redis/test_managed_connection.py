@@ -24,7 +24,7 @@ from channel_layer.redis.connection import KEEPALIVE, RedisConnection, connect
 from channel_layer.redis.managed_connection import ManagedConnection
 from channel_layer.settings import RedisSettings
 from tests.support.facts import until
-from tests.support.node_parts import RecordedObserver, context
+from tests.support.node_parts import Commands, RecordedObserver, context
 from tests.support.scripted_redis import Caller, PlayedRedis, bulk, played_redis
 
 SUBSCRIBED = b"*3\r\n" + bulk(b"subscribe") + bulk(b"p:group:0:g") + b":1\r\n"
@@ -46,7 +46,7 @@ def observer() -> RecordedObserver:
 
 @pytest.fixture
 async def groups(redis: PlayedRedis, observer: RecordedObserver) -> AsyncIterator[PubSub]:
-    groups = PubSub(context(redis.address.url), observer)
+    groups = PubSub(context(redis.address.url), observer, Commands())
     await groups.start()
     yield groups
     await groups.close()
@@ -250,6 +250,7 @@ class Nobody:
 
     def on_packets(self, sender: str, packets: list[list[object]]) -> None: ...
     def on_group_message(self, group: str, event: dict[str, object]) -> None: ...
+    def on_messages_missed(self, group: str, missed: int) -> None: ...
     def on_dead(self, node: str) -> None: ...
     def on_redis(self, reachable: bool) -> None: ...
     def on_data_lost(self) -> None: ...

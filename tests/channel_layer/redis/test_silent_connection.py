@@ -13,7 +13,7 @@ from channel_layer.redis.address import RedisAddress
 from channel_layer.redis.connection import RedisConnection, connect
 from channel_layer.redis.managed_connection import SILENT_CHECKS_MAX, ManagedConnection
 from tests.support.facts import until
-from tests.support.node_parts import RecordedObserver, context
+from tests.support.node_parts import Commands, RecordedObserver, context
 from tests.support.redis_server import RedisServer
 from tests.support.scripted_redis import played_redis
 from tests.support.swallowing_proxy import SwallowingProxy
@@ -66,14 +66,14 @@ async def test_who_would_not_hear_what_is_published_finds_out_and_subscribes_ane
 ) -> None:
     """P10. The probe comes as long as all is well; once it does not, there is a new subscription, and members are reached again."""
     observer, node = RecordedObserver(), context(proxy.url, prefix=prefix)
-    groups = PubSub(node, observer)
+    groups = PubSub(node, observer, Commands(commands))
     await groups.start()
     await groups.subscribe("g")
     for _ in range(3):
-        assert not any(groups.check(commands) for _ in range(PROBE_CHECKS))
+        assert not any(groups.check() for _ in range(PROBE_CHECKS))
         await until(lambda: not groups._probing)
     assert proxy.mute() == 1
-    looks = [groups.check(commands) for _ in range(PROBE_CHECKS + PROBE_ANSWER_CHECKS + 1)]
+    looks = [groups.check() for _ in range(PROBE_CHECKS + PROBE_ANSWER_CHECKS + 1)]
     assert looks.count(True) == 1 and looks[-1]
     await until(lambda: groups.managed.connection is None)
     await until(lambda: groups.managed.connection is not None)
@@ -87,10 +87,12 @@ async def test_a_probe_that_redis_did_not_publish_proves_nothing(
     proxy: SwallowingProxy, commands: RedisConnection, prefix: str
 ) -> None:
     """P10. An outage is no reason to subscribe anew."""
-    groups = PubSub(context(proxy.url, prefix=prefix), RecordedObserver())
+    beside = Commands(commands)
+    groups = PubSub(context(proxy.url, prefix=prefix), RecordedObserver(), beside)
     await groups.start()
     commands.close()
     await until(lambda: not commands.alive)
-    assert not any(groups.check(commands) for _ in range(3 * PROBE_CHECKS))
-    assert not any(groups.check(None) for _ in range(3 * PROBE_CHECKS))
+    assert not any(groups.check() for _ in range(3 * PROBE_CHECKS))
+    beside.connection = None
+    assert not any(groups.check() for _ in range(3 * PROBE_CHECKS))
     await groups.close()
