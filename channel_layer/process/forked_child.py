@@ -56,9 +56,10 @@ def _after() -> None:
 
 def _in_child() -> None:
     try:
-        _released.extend(_inherited)
+        inherited = list(_inherited)
         _inherited.clear()
-        for each in _released:
+        _released.extend(inherited)
+        for each in inherited:  # and not what our parent has given up already, when it was a child itself
             each.forked()
     finally:
         _after()
