@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from websockets.sync.client import connect as connect_socket
 
 from channel_layer.errors import LayerUnavailable
 from channel_layer.redis.address import RedisAddress
@@ -56,6 +57,28 @@ def test_a_fleet_follows_a_fail_over_behind_tls_and_passwords(
             assert [entry["object"] for entry in redis.acl_log()] == []
         for secret in SECRETS:
             assert secret not in said_by(server) + status.stdout + status.stderr
+
+
+def test_a_deployment_needs_no_right_but_those_that_are_documented(
+    sentinels: RedisSentinels, guard: Guard, tmp_path: Path
+) -> None:
+    """P10, P12. `rediss://` with a certificate of the client's own: sockets, groups, a reload and `status`, and Redis refuses nothing."""
+    url = f"rediss://{guard.user}127.0.0.1:{sentinels.primary_port}/3?{guard.parameters}"
+    with sentinels.primary.client() as redis:
+        redis.execute_command("ACL", "LOG", "RESET")
+        with towpath_serve("rooms", run_dir=tmp_path, app_dir=PROJECT, env={"TOWPATH_REDIS": url}) as server:
+            for _ in range(2):
+                with (
+                    connect_socket(f"{server.websocket_url}/a") as one,
+                    connect_socket(f"{server.websocket_url}/b") as other,
+                ):
+                    assert one.recv(timeout=20) == other.recv(timeout=20) == '{"joined": true}'
+                    one.send("to all")
+                    assert one.recv(timeout=20) == other.recv(timeout=20) == "to all"
+                assert towpath(server, "reload").returncode == 0
+            assert towpath(server, "status").returncode == 0
+        assert [entry["object"] for entry in redis.acl_log()] == []
+    assert "refuse" not in server.log and "NOPERM" not in server.log
 
 
 def said_by(server: Server) -> str:

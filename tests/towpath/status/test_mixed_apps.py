@@ -100,13 +100,20 @@ async def test_an_attribute_that_app_does_not_name_may_be_renamed_by_a_reload(re
         await each.close()
 
 
-async def test_two_databases_of_one_redis_are_two_deployments_for_groups_too(
-    redis_settings: RedisSettings, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("apart", ["database", "prefix", "prefix that continues the other"])
+async def test_two_deployments_on_one_redis_never_meet_in_groups_news_and_probes(
+    redis_settings: RedisSettings, caplog: pytest.LogCaptureFixture, apart: str
 ) -> None:
-    """P10. What is published reaches all databases of a server, so the number is in the names: of groups, news and probes."""
+    """P10. What is published reaches all databases of a server, so number and prefix are in the names: of groups, news and probes."""
     caplog.set_level(logging.WARNING, "towpath")
     heard: list[tuple[int, str]] = []
-    other = dataclasses.replace(redis_settings, url=f"{redis_settings.url}?db=1")
+    other = {
+        "database": dataclasses.replace(redis_settings, url=f"{redis_settings.url}?db=1"),
+        "prefix": dataclasses.replace(redis_settings, prefix=f"other-{redis_settings.prefix}"),
+        "prefix that continues the other": dataclasses.replace(
+            redis_settings, prefix=f"{redis_settings.prefix}group:0:"
+        ),
+    }[apart]
     async with interface(redis_settings) as here, interface(other) as there:
         for number, dispatcher in enumerate((here, there)):
             dispatcher.node._groups._observer.on_group_message = lambda _group, event, number=number: heard.append(
@@ -122,7 +129,12 @@ async def test_two_databases_of_one_redis_are_two_deployments_for_groups_too(
         await until(lambda: len(heard) == 4)
         assert heard[:2] == [(0, "here"), (1, "there")]
         assert not caplog.messages
-    assert {name.split(":")[-1] for name in (there.node.context.keys.news, here.node.context.keys.news)} == {"0", "1"}
+        names = [
+            {keys.group("g"), keys.news, keys.probe("n")} for keys in (here.node.context.keys, there.node.context.keys)
+        ]
+        assert not names[0] & names[1]
+        for dispatcher in (here, there):
+            assert {*await dispatcher.node.leases()} == {dispatcher.node.name}
 
 
 @pytest.mark.parametrize(

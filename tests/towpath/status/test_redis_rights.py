@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.support.redis_server import RedisServer
 from towpath.errors import StartFailure
 from towpath.status import redis_check, redis_rights
 
+SENDS = ("call", "send", "execute", "write", "execute_command")
 USER, PASSWORD, PREFIX = "bargee", "secret", "towpath:"
 
 
@@ -43,6 +45,20 @@ def test_what_the_operations_document_asks_for_is_enough(server: RedisServer) ->
     """P11. It is tried to the last command, and no key stays."""
     redis_check.check_rights(allow(server, *permissions().split()), PREFIX)
     assert keys_of(server) == []
+
+
+def test_none_of_the_rights_that_the_operations_document_asks_for_can_be_spared(server: RedisServer) -> None:
+    """P12. So it asks for the narrowest ones; and whichever is missing, the start says which."""
+    rights = permissions().split()
+    assert all(right.startswith("+") and "@" not in right for right in rights[3:])
+    for right in rights[3:]:
+        url = allow(server, *rights, f"-{right[1:]}")
+        with pytest.raises(StartFailure, match=r"refuses us|does not allow us") as failure:
+            redis_check.check(url)
+            redis_check.check_rights(url, PREFIX)
+        assert re.search(
+            rf"\{right} is missing|to run the '{right[1:]}' command|no permissions .* '{right[1:]}'", str(failure.value)
+        )
 
 
 @pytest.mark.parametrize(
@@ -79,6 +95,26 @@ def test_every_command_of_the_scripts_is_tried() -> None:
     used = {name for path in scripts.glob("*.lua") for name in re.findall(r"call\('([A-Z]+)'", path.read_text())}
     tried = set(re.findall(r'\("([A-Z]+)"', Path(redis_rights.__file__).read_text()))
     assert used and used <= tried
+
+
+def test_every_command_of_the_code_is_tried_too() -> None:
+    """The same for what is sent without a script; and nothing is asked for that is not sent."""
+    sent = {"SUBSCRIBE", "UNSUBSCRIBE", *commands_sent(Path(channel_layer.__file__).parent)}
+    asked_for = {right[1:].upper() for right in permissions().split()[3:]}
+    assert sent - {"AUTH", "PING", "SENTINEL"} <= asked_for
+
+
+def commands_sent(folder: Path) -> set[str]:
+    """The first words of all commands that are written as such in the Python files below `folder`."""
+    found = set()
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in SENDS:
+                words = [
+                    word.value for word in node.args if isinstance(word, ast.Constant) and isinstance(word.value, str)
+                ]
+                found |= {word for word in words[:1] if re.fullmatch("[A-Z]{3,}", word)}
+    return found
 
 
 @pytest.mark.parametrize(
