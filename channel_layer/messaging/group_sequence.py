@@ -28,9 +28,9 @@ STEP_MAX = NUMBERS_PER_BEGINNING // 2
 def count_missed(last: int, counter: int) -> int:
     """The messages after number `last`, up to number `counter`. At least so many, where it is the number of another counter."""
     step = counter - last
-    if step < STEP_MAX:
+    if abs(step) < STEP_MAX:
         return max(step, 0)  # negative after a fail-over to a replica that was behind
-    return counter % NUMBERS_PER_BEGINNING
+    return counter % NUMBERS_PER_BEGINNING  # backwards too: the clock of another server may be behind
 
 
 class GroupSequences:

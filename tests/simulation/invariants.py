@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from channel_layer.messaging.group_sequence import count_missed
 from channel_layer.protocol.codec import unpack_batch
 from interface_server.connections.transitions import ConnectionState
 from tests.simulation.applications import Instance
@@ -30,6 +31,7 @@ def violations(world: World) -> list[str]:
         *_started_though_withdrawn(world),
         *leaks(world),
         *_malformed(world),
+        *_missed_unnoticed(world),
         *errors,
     ]
 
@@ -112,6 +114,18 @@ def _malformed(world: World) -> list[str]:
         for kind in mistakes
         if dispatcher.counters[kind]
     ]
+
+
+def _missed_unnoticed(world: World) -> list[str]:
+    """P10: all that was published to a group has come to a process that is subscribed, or is counted."""
+    found = []
+    for process in world.living("interface"):
+        node = process.dispatcher.node
+        for group, last in node._groups._sequences._last.items():
+            counter = int(world.redis.keys.get(node.context.keys.group_sequence(group).encode(), 0))
+            if count_missed(last or 0, counter):
+                found.append(f"P10: {process.role} knows message {last} of {counter} to {group}")
+    return found
 
 
 def leaks(world: World) -> list[str]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import hiredis
 
 from tests.simulation.lua_scripts import CommandError
-from tests.simulation.simulated_redis import Session, SimulatedRedis
+from tests.simulation.simulated_redis import Session, SeveralAnswers, SimulatedRedis
 from tests.simulation.virtual_loop import VirtualClock, VirtualLoop
 
 if TYPE_CHECKING:
@@ -173,6 +173,8 @@ def packed(answer: Any) -> bytes:
         return b":%d\r\n" % answer
     if isinstance(answer, bytes):
         return b"$%d\r\n%b\r\n" % (len(answer), answer)
+    if isinstance(answer, SeveralAnswers):
+        return b"".join(map(packed, answer))
     if isinstance(answer, CommandError):
         return b"-%b\r\n" % str(answer).encode()
     return b"*%d\r\n" % len(answer) + b"".join(map(packed, answer))

@@ -12,6 +12,7 @@ from channel_layer.layer import NO_ORIGIN, ChannelLayer
 from channel_layer.liveness.failure_detector import FailureDetector
 from channel_layer.liveness.lease import OwnLease
 from channel_layer.messaging.channel_writer import ON_ANSWER, ChannelWriter, Outcome
+from channel_layer.messaging.group_counters import GroupCounters
 from channel_layer.messaging.inbox import BEYOND, Inbox, parse_id
 from channel_layer.messaging.outbox import Outbox
 from channel_layer.node import Node
@@ -402,6 +403,7 @@ RULES: dict[str, list[Patch]] = {
     "packets wait for the message to a group before them": [(Deliveries, "placed", _expect_nothing)],
     "what was sent leaves before what the layer sends": [(ChannelLayer, "_next_origin", lambda self: NO_ORIGIN)],
     "what the layer has sent is counted": [(Deliveries, "_is_next", staticmethod(lambda upstream, count: True))],
+    "counters are read when a subscription stands again": [(GroupCounters, "on_subscribed", _nothing)],
     **BETWEEN,
 }
 

@@ -26,6 +26,10 @@ READS = frozenset(
 )
 
 
+class SeveralAnswers(list[Any]):
+    """What answers one command and arrives together: SUBSCRIBE is answered for each of its channels."""
+
+
 class Session:
     """One connection as the server sees it. `answer` gets each answer; a lost one is `gone` when the server notices."""
 
@@ -134,7 +138,7 @@ class SimulatedRedis:
             if name in (b"XREAD", b"XREADGROUP"):
                 return self._read_or_block(session, command)
             if name in (b"SUBSCRIBE", b"UNSUBSCRIBE"):
-                return self._subscribe(session, name, command[1])
+                return SeveralAnswers(self._subscribe(session, name, group) for group in command[1:])
             return self._run(command)
         except CommandError as error:
             return error

@@ -50,7 +50,7 @@ def test_the_promises_hold_where_clients_stay_with_one_worker(kind: str) -> None
 
 @pytest.mark.parametrize("kind", ["talks", "storms, talks"])
 def test_what_an_instance_says_by_two_ways_reaches_its_client_in_order(kind: str) -> None:
-    """P1, P5: by send(), by its reply channel and by a group; before the accept, between two owners, and with Redis in trouble."""
+    """P1, P5, P10: by send(), by its reply channel and by a group; before the accept, between two owners, and with Redis in trouble."""
     for seed in range(FIRST, FIRST + SCHEDULES // 32):
         world, broken = run(f"{kind} {seed}")
         assert not broken, story(f"{kind} {seed}", world, broken)

@@ -17,6 +17,7 @@ FIRST, SECOND = (quarter * NUMBERS_PER_BEGINNING for quarter in (7_000_000_000, 
         (FIRST + 5, FIRST + 8, 3),
         (FIRST + 5, FIRST + 3, 0),  # a replica that was behind
         (FIRST + 5, SECOND + 3, 3),  # another counter: all that it has counted
+        (SECOND + 5, FIRST + 3, 3),  # the clock of its server is behind
         (FIRST + 5, SECOND, 0),  # it has counted nothing but the message that has come
         (0, FIRST + 4, 4),  # there was none
         (FIRST + 5, FIRST + 4 + STEP_MAX, STEP_MAX - 1),
