@@ -1,11 +1,13 @@
-"""The channel layer: shared channels, inboxes, packets and groups over Redis.
+"""The channel layer: send to the clients of a deployment, to groups of them, and to code in other processes, over Redis.
 
 Applications import this package, and nothing else of Towpath.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from channel_layer.errors import (
     ChannelFull,
@@ -21,13 +23,26 @@ from channel_layer.errors import (
 if TYPE_CHECKING:
     from channel_layer.layer import ChannelLayer
 
+#: The environment variables of a process that Towpath does not serve.
+REDIS_VARIABLE, PREFIX_VARIABLE = "TOWPATH_REDIS", "TOWPATH_PREFIX"
+
 _layer: ChannelLayer | None = None
 
 
 def get_channel_layer() -> ChannelLayer:
-    """The channel layer of this process. Raises RuntimeError in a process that Towpath does not serve."""
+    """The channel layer of this process: in a worker its own, elsewhere one for the Redis that TOWPATH_REDIS names.
+
+    The prefix is that of TOWPATH_PREFIX, or the default of all commands. Connects at the first call of the layer, not here. Raises
+    RuntimeError in a process that Towpath does not serve and that has no TOWPATH_REDIS.
+    """
     if _layer is None:
-        raise RuntimeError("no channel layer here: the application is not served by a Towpath worker")
+        url = os.environ.get(REDIS_VARIABLE)
+        if not url:
+            raise RuntimeError(
+                f"no channel layer here: set {REDIS_VARIABLE} (and {PREFIX_VARIABLE}) to those of the deployment, or call connect()"
+            )
+        set_channel_layer(_new(url, os.environ.get(PREFIX_VARIABLE), {}))
+        assert _layer is not None
     return _layer
 
 
@@ -35,6 +50,39 @@ def set_channel_layer(layer: ChannelLayer | None) -> None:
     """Set what `get_channel_layer` returns from now on. For the composition root of a process."""
     global _layer
     _layer = layer
+
+
+async def connect(
+    url: str,
+    *,
+    prefix: str | None = None,
+    capacity: int = 100,
+    channel_capacity: Mapping[Any, int] | None = None,
+    expiry: float = 60.0,
+    group_expiry: float = 86_400.0,
+) -> ChannelLayer:
+    """Connect to the Redis of a deployment, from any process, and return its channel layer. `await layer.close()` ends it.
+
+    url: `redis://`, `rediss://`, `unix://` or `redis+sentinel://`. prefix: that of the deployment (`--prefix`). capacity: messages
+    that one channel holds; channel_capacity: the same by globs or compiled regular expressions. expiry, group_expiry: seconds.
+
+    Raises ValueError for a value that is none, LayerUnavailable if Redis is unreachable.
+    """
+    terms = {"capacity": capacity, "channel_capacity": channel_capacity or {}, "expiry_s": expiry}
+    layer = _new(url, prefix, {**terms, "group_expiry_s": group_expiry})
+    await layer.start()
+    return layer
+
+
+def _new(url: str, prefix: str | None, terms: dict[str, Any]) -> ChannelLayer:
+    # Here and not above: a program that only names the errors need not load all of it.
+    from channel_layer.application.capacities import LayerSettings
+    from channel_layer.layer import ChannelLayer
+    from channel_layer.layer_thread import LayerThread
+    from channel_layer.settings import RedisSettings
+
+    settings = RedisSettings(url=url) if prefix is None else RedisSettings(url=url, prefix=prefix)
+    return ChannelLayer(LayerThread(settings), LayerSettings(**terms))
 
 
 __all__ = [
@@ -46,6 +94,7 @@ __all__ = [
     "LayerUnavailable",
     "MessageTooLarge",
     "NothingSent",
+    "connect",
     "get_channel_layer",
     "set_channel_layer",
 ]

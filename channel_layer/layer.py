@@ -1,167 +1,180 @@
-"""The channel layer: sends to the client of any connection, and to groups of them.
+"""The channel layer as applications use it: from any event loop and any thread of a process.
 
-`get_channel_layer()` in an application served by Towpath returns the layer of its worker. Names and calls are those of the
-Channels layer specification. Two things differ: memberships do not expire, and a message to a reply channel (`{"type":
-"websocket.send", "text": …}`) goes straight to the socket without passing a worker.
+    layer = get_channel_layer()            # or: await channel_layer.connect("redis://…")
+    await layer.group_send("room", {"type": "websocket.send", "text": "hello"})
+
+Names and calls are those of the Channels layer specification. Each call runs on the loop of the process' node: the worker's, or that
+of a thread of its own. A call from another loop is handed over to it, and may be made from a loop that lives for this one call.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import Any
+import os
+from collections.abc import Coroutine, Iterable
+from concurrent.futures import Future
+from typing import Any, Protocol, TypeVar
 
-from channel_layer.current_connection import CURRENT_CONNECTION, Key, OwnDownstream, epoch_of
-from channel_layer.errors import InvalidName, LayerUnavailable
-from channel_layer.node import Node
-from channel_layer.protocol import packets
-from channel_layer.protocol.events import Event, check_message
-from channel_layer.protocol.names import check_channel, check_group
-from channel_layer.protocol.packets import Packet
-from channel_layer.protocol.socket_messages import socket_message
+from channel_layer.application.capacities import LayerSettings
+from channel_layer.application.loop_layer import LoopLayer
+from channel_layer.application.message_reader import MessageReader
+from channel_layer.application.receiving import receive
+from channel_layer.errors import LayerUnavailable
+from channel_layer.protocol.events import Event
 
-ANSWER_TIMEOUT_S = 5.0
-#: A sender that is faster than Redis waits when so many bytes wait for one process.
-BACKLOG_BYTES_MAX = 1_048_576
-BACKLOG_POLL_S = 0.002
+Result = TypeVar("Result")
+
+NEW_CHANNEL_PREFIX = "specific"
 
 
-#: For a process that runs no application instances.
-NO_DOWNSTREAMS: Mapping[Key, OwnDownstream] = MappingProxyType({})
-NO_ORIGIN: packets.Origin = ("", 0, 0, 0)
+class Home(Protocol):
+    """The place of a process' node. Every method may be called by any thread."""
+
+    def loop_layer(self) -> LoopLayer | None:
+        """The layer on the node's loop; None if the node does not run yet. Raises LayerUnavailable if it never will."""
+
+    def start(self) -> Future[LoopLayer]:
+        """Start the node. The future fails with LayerUnavailable."""
+
+    async def close(self) -> None:
+        """End the node, if it is there for this layer only."""
 
 
 class ChannelLayer:
-    """The layer of one process. Its calls belong to the process' loop; synchronous code uses `asgiref.sync.async_to_sync`.
+    """The channel layer of one process. All methods may be called from any running loop."""
 
-    Events that an instance of a WebSocket sends by its `send` and by the layer reach its own client in the order of those calls.
-    """
+    extensions = ("groups", "flush", "statistics")
 
-    def __init__(
-        self,
-        node: Node,
-        downstreams: Mapping[Key, OwnDownstream] = NO_DOWNSTREAMS,
-        answer_timeout_s: float = ANSWER_TIMEOUT_S,
-    ) -> None:
-        """downstreams: those of the instances that run in this process."""
-        self._node = node
-        self._downstreams = downstreams
-        self._answer_timeout_s = answer_timeout_s
-        self._requests = itertools.count(1)
-        self._answers: dict[int, asyncio.Future[bool]] = {}
+    def __init__(self, home: Home, settings: LayerSettings | None = None) -> None:
+        """settings: for the channels that are made and sent to by this object."""
+        self._home = home
+        self._settings = settings or LayerSettings()
+
+    async def start(self) -> None:
+        """Connect to Redis now, and not at the first call. Raises LayerUnavailable."""
+        if self._home.loop_layer() is None:
+            await asyncio.wrap_future(self._home.start())
 
     async def send(self, channel: str, message: Event) -> None:
         """Send `message` to `channel`, or raise and send nothing.
 
-        channel: a reply channel (`<node>!<number>`). The message goes straight to its client, outside of flow control; it is
-        dropped if that connection is over. message: `websocket.send` or `websocket.close`, as an application sends them.
+        channel: a shared channel (`thumbnails`): one receiver anywhere gets the message. Or an application channel
+        (`<node>!specific.…`, made by `new_channel`). Or a reply channel (`<node>!<number>`): the message, `websocket.send` or
+        `websocket.close` as an application sends them, goes straight to the client, outside of flow control; it is dropped if that
+        connection is over.
 
-        Raises InvalidName and InvalidMessage (a caller's bug), and LayerUnavailable while Redis is unreachable, or if it does not
-        take what waits already in time. Delivered at most once, in order. PROTOCOL.md, P1.
+        Raises InvalidName and InvalidMessage (a caller's bug); ChannelFull, where that can be known here: for a shared channel, and
+        for an application channel of this process; ChannelGone for one of this process that has ended; LayerUnavailable while Redis
+        is unreachable, or if it does not take what waits already in time. Delivered at most once, in order. PROTOCOL.md, P1, P4.
         """
-        node, number = self._local(channel)
-        check_message(message)
-        message = socket_message(message)
-        self._connected()
-        await self._wait_for_space(node)
-        epoch, count = self._next_origin()[2:] if epoch_of(node, number) else (0, 0)
-        self._node.post(node, packets.send(number, message, epoch, count))
+        await self._run(LoopLayer.send, channel, message, self._settings)
 
-    async def group_add(self, group: str, channel: str) -> None:
+    async def receive(self, channel: str) -> Event:
+        """Wait for the next message of a shared channel, or of an application channel of this process, and return it.
+
+        May be cancelled at any moment: a message that has arrived waits for the next call. Raises InvalidName, ChannelGone,
+        LayerUnavailable.
+        """
+        loop_layer = self._home.loop_layer()
+        if loop_layer is None:
+            loop_layer = await asyncio.wrap_future(self._home.start())
+        queue = loop_layer.queue_of(channel)
+        if queue is not None:
+            return await receive(queue)
+        reader: MessageReader = await self._run(LoopLayer.reader_of, channel)
+        return await receive(reader.queue, reader.on_waiting)
+
+    async def new_channel(self, prefix: str = NEW_CHANNEL_PREFIX) -> str:
+        """Make an application channel in this process, and return its name. Raises InvalidName, LayerUnavailable.
+
+        It ends with the WebSocket instance that made it, with the process, or if it is not received from for `group_expiry`.
+        """
+        name: str = await self._run(_new_channel, prefix, self._settings)
+        return name
+
+    async def group_add(self, group: str, channel: str, report_missed: bool = False) -> None:
         """Make `channel` a member of `group`. Messages that are sent to the group after this call has returned reach the channel.
 
-        channel: a reply channel. A channel whose connection is over is not added and raises nothing: no message would reach it
-        anyhow. Raises InvalidName, LayerUnavailable (the outcome is unknown; adding again is harmless). P10.
+        channel: a reply channel or an application channel, of any process. One that is over is not added and raises nothing: no
+        message would reach it anyhow. report_missed: only for an application channel of this process, which then gets `{"type":
+        "towpath.gap", "group": …, "missed": n}` when messages to the group were lost on the way to this process.
+
+        Raises InvalidName, LayerUnavailable (the outcome is unknown; adding again is harmless). P10.
         """
-        await self._membership(packets.join, group, channel)
+        await self._run(LoopLayer.group_add, group, channel, report_missed)
 
     async def group_discard(self, group: str, channel: str) -> None:
         """Remove `channel` from `group`; harmless if it was no member. Raises as `group_add`."""
-        await self._membership(packets.leave, group, channel)
+        await self._run(LoopLayer.group_discard, group, channel)
 
-    async def group_send(self, group: str, message: Event) -> None:
-        """Send `message` to every member by one publish. Raises InvalidName, InvalidMessage, LayerUnavailable.
+    async def group_send(self, group: str, message: Event, exclude: Iterable[str] = ()) -> None:
+        """Send `message` to every member by one command. Raises InvalidName, InvalidMessage, LayerUnavailable.
 
-        message: `websocket.send` or `websocket.close`, as an application sends them. A socket that does not take what groups send
-        it, in time or at all, is closed with 1013. P10.
+        message: of any type for application channels; `websocket.send` or `websocket.close`, as an application sends them, for
+        sockets. exclude: channels that do not get it. A socket that does not take what groups send it, in time or at all, is closed
+        with 1013; an application channel that is full drops the newest. P10.
         """
-        check_group(group)
-        check_message(message)
-        message = socket_message(message)
-        self._connected()
-        node, number, epoch, count = origin = self._next_origin()
-        if count:
-            self._node.post(node, packets.published(number, epoch, count, group))
-            message = {**message, packets.ORIGIN: origin}
-        try:
-            async with asyncio.timeout(self._answer_timeout_s):
-                await self._node.publish(group, message)
-        except TimeoutError:
-            raise self._no_answer("Redis") from None
+        await self._run(LoopLayer.group_send, group, message, tuple(exclude))
 
-    def answered(self, request: int, known: bool) -> None:
-        """Complete the call that waits for this `joined` packet."""
-        future = self._answers.pop(request, None)
-        if future is not None and not future.done():
-            future.set_result(known)
+    async def flush(self) -> None:
+        """Drop all messages in shared channels of applications and in the application channels of this process, and all memberships
+        of these. Connections, and what waits for workers, stay. Raises LayerUnavailable.
+        """
+        await self._run(LoopLayer.flush)
 
-    def _next_origin(self) -> packets.Origin:
-        """The position of the next message of the running instance among all that it sends; NO_ORIGIN outside of instances."""
-        own = CURRENT_CONNECTION.get()
-        downstream = self._downstreams.get(own) if own is not None else None
-        return (downstream.next_origin() if downstream is not None else None) or NO_ORIGIN
+    async def statistics(self, channel: str) -> dict[str, int | float]:
+        """`messages_pending` and `messages_max_age` (seconds) of a shared channel, or of an application channel of this process.
 
-    async def _membership(self, packet: Any, group: str, channel: str) -> None:
-        check_group(group)
-        node, number = self._local(channel)
-        self._connected()
-        request = next(self._requests)
-        await self._ask(request, node, packet(number, epoch_of(node, number), group, request))
+        Raises InvalidName, ChannelGone, LayerUnavailable.
+        """
+        statistics: dict[str, int | float] = await self._run(LoopLayer.statistics, channel)
+        return statistics
 
-    async def _ask(self, request: int, node: str, packet: Packet) -> None:
-        future = self._answers[request] = asyncio.get_running_loop().create_future()
-        self._node.post(node, packet)
-        try:
-            async with asyncio.timeout(self._answer_timeout_s):
-                await future
-        except TimeoutError:
-            if await self._may_live(node):
-                raise self._no_answer(node) from None
-        finally:
-            self._answers.pop(request, None)
+    async def close(self) -> None:
+        """End the connections to Redis, and the channels that were made here. In a worker: do nothing, it still needs them."""
+        await self._home.close()
 
-    async def _may_live(self, node: str) -> bool:
-        """True if the lease of `node` exists, or Redis does not answer that."""
-        try:
-            async with asyncio.timeout(self._answer_timeout_s):
-                return await self._node.has_lease(node)
-        except (TimeoutError, LayerUnavailable):
-            return True
+    async def _run(self, call: Any, *arguments: Any) -> Any:
+        """Run a call of LoopLayer on its loop."""
+        loop_layer = self._home.loop_layer()
+        if loop_layer is None:
+            loop_layer = await asyncio.wrap_future(self._home.start())
+        if loop_layer.loop is asyncio.get_running_loop():
+            return await call(loop_layer, *arguments)
+        return await asyncio.wrap_future(hand_over(call(loop_layer, *arguments), loop_layer.loop))
 
-    def _no_answer(self, peer: str) -> LayerUnavailable:
-        return LayerUnavailable(f"{peer} did not answer within {self._answer_timeout_s:g} s")
 
-    @staticmethod
-    def _local(channel: str) -> tuple[str, int]:
-        """Node and number of a reply channel."""
-        node, _, number = check_channel(channel).partition("!")
-        if not number.isdecimal():
-            raise InvalidName(f"{channel!r} is not a reply channel: <node>!<number>")
-        return node, int(number)
+async def _new_channel(loop_layer: LoopLayer, prefix: str, settings: LayerSettings) -> str:
+    return loop_layer.new_channel(prefix, settings)
 
-    async def _wait_for_space(self, node: str) -> None:
-        """Wait until less than BACKLOG_BYTES_MAX waits for `node`. Raises LayerUnavailable if that takes too long."""
-        if self._node.waiting_bytes(node) < BACKLOG_BYTES_MAX:
-            return
-        try:
-            async with asyncio.timeout(self._answer_timeout_s):
-                while self._node.waiting_bytes(node) >= BACKLOG_BYTES_MAX:
-                    await asyncio.sleep(BACKLOG_POLL_S)
-        except TimeoutError:
-            raise LayerUnavailable(f"{BACKLOG_BYTES_MAX} bytes wait for {node}, and Redis does not take them") from None
 
-    def _connected(self) -> None:
-        if not self._node.connected:
-            raise LayerUnavailable("not connected to Redis")
+def hand_over(call: Coroutine[Any, Any, Result], loop: asyncio.AbstractEventLoop) -> Future[Result]:
+    """Run a call on another loop. Raises LayerUnavailable if that has ended."""
+    try:
+        return asyncio.run_coroutine_threadsafe(call, loop)
+    except RuntimeError as error:
+        call.close()
+        raise LayerUnavailable(f"the event loop of the channel layer has ended: {error}") from error
+
+
+class WorkerHome:
+    """The worker's own node, which its dispatcher starts and ends. Implements `Home`."""
+
+    def __init__(self, loop_layer: LoopLayer) -> None:
+        self._loop_layer = loop_layer
+        self._pid = os.getpid()
+
+    def loop_layer(self) -> LoopLayer:
+        """See `Home`. A forked child has no node: its parent's loop does not run there."""
+        if self._pid != os.getpid():
+            raise LayerUnavailable("a forked child of a worker has no channel layer: connect() makes one")
+        return self._loop_layer
+
+    def start(self) -> Future[LoopLayer]:
+        """See `Home`."""
+        future: Future[LoopLayer] = Future()
+        future.set_result(self._loop_layer)
+        return future
+
+    async def close(self) -> None:
+        """See `Home`."""

@@ -12,8 +12,8 @@ import asyncio
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import hiredis
 from redis.exceptions import RedisError
@@ -35,7 +35,9 @@ from channel_layer.protocol.codec import pack
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.names import node_name
 from channel_layer.protocol.packets import Packet
-from channel_layer.redis.connection import RedisConnection
+from channel_layer.receiver import Receiver
+from channel_layer.redis import scripts as redis_scripts
+from channel_layer.redis.connection import Argument, OnAnswer, RedisConnection
 from channel_layer.redis.managed_connection import ManagedConnection
 from channel_layer.redis.scripts import PUBLISH
 from channel_layer.redis.sentinel import Primary, SentinelWatch
@@ -48,37 +50,6 @@ OWN_CHANNEL = "own channel"
 #: How long a process that shuts down waits until Redis has its packets. Packets for dead processes never get there.
 FLUSH_TIMEOUT_S = 5.0
 FLUSH_POLL_S = 0.005
-
-
-class Receiver(Protocol):
-    """Implemented by a dispatcher: handles packets and events that come from Redis. No method may raise or wait."""
-
-    def on_packets(self, sender: str, packets: list[list[Any]]) -> None:
-        """Handle the packets of one batch, in order."""
-
-    def on_group_message(self, group: str, event: Event) -> None:
-        """Handle a message to a group that has members in this process."""
-
-    def on_messages_missed(self, group: str, missed: int) -> None:
-        """At least `missed` messages to a group that has members in this process were lost, before the next message to it.
-
-        They were published while the subscription was away. The node has counted them.
-        """
-
-    def on_own_channel(self, worker: str) -> None:
-        """A worker has started that reads a channel of its own."""
-
-    def on_dead(self, node: str) -> None:
-        """A process that shared connections with this one is dead; all packets that it had sent have been handled."""
-
-    def on_redis(self, reachable: bool) -> None:
-        """Redis has become reachable or unreachable."""
-
-    def on_data_lost(self) -> None:
-        """Redis lost its data while it kept running (FLUSHALL): our inbox is gone, and queued connections may be too."""
-
-    def on_resync_needed(self) -> None:
-        """Packets may have been lost in either direction: send `sync` for every connection that has an owner."""
 
 
 class Node:
@@ -193,6 +164,24 @@ class Node:
         except hiredis.ReplyError as error:
             raise LayerUnavailable(f"Redis refused to publish: {error}") from error
 
+    def run_script(
+        self, script: redis_scripts.Script, on_answer: OnAnswer, keys: Sequence[str], *arguments: Argument
+    ) -> None:
+        """Run a script on the connection for commands. `on_answer` gets LayerUnavailable if there is none."""
+        if self._commands.connection is None:
+            on_answer(LayerUnavailable("not connected to Redis"))
+        else:
+            script.call(self._commands.connection, on_answer, len(keys), *keys, *arguments)
+
+    async def execute(self, *command: Argument) -> Any:
+        """Run one command and return its answer. Raises LayerUnavailable, also if Redis refuses it."""
+        if (connection := self._commands.connection) is None:
+            raise LayerUnavailable("not connected to Redis")
+        try:
+            return await connection.execute(*command)
+        except hiredis.ReplyError as error:
+            raise LayerUnavailable(f"Redis refused {command[0]}: {error}") from error
+
     # -- groups
 
     def subscribe(self, group: str) -> asyncio.Future[None]:
@@ -225,6 +214,14 @@ class Node:
         """Read a shared channel from now on. Raises LayerUnavailable."""
         return await self._channels.read(channel, consumer)
 
+    async def read_messages(self, channel: str, consumer: EntryConsumer) -> ChannelReader:
+        """Read a shared channel of applications from now on. Raises LayerUnavailable."""
+        return await self._channels.read_messages(channel, consumer)
+
+    async def stop_reading(self, reader: ChannelReader) -> None:
+        """Read a channel no longer."""
+        await self._channels.stop_reading(reader)
+
     @property
     def yields_to_newer(self) -> bool:
         """True if a newer generation has started, to which this process leaves long-lived connections."""
@@ -246,12 +243,7 @@ class Node:
 
     async def has_lease(self, node: str) -> bool:
         """True if the lease of `node` exists. Raises LayerUnavailable if Redis does not answer that."""
-        if (connection := self._commands.connection) is None:
-            raise LayerUnavailable("not connected to Redis")
-        try:
-            return bool(await connection.execute("EXISTS", self.context.keys.lease(node)))
-        except hiredis.ReplyError as error:
-            raise LayerUnavailable(f"Redis did not answer whether {node} lives: {error}") from error
+        return bool(await self.execute("EXISTS", self.context.keys.lease(node)))
 
     def read_peer_leases(self, wanted: bool) -> None:
         """Set whether each check of the peers fills `peer_leases`."""

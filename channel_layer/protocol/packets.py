@@ -73,6 +73,8 @@ OPEN_WINDOW, OPEN_WAIT_MS, OPEN_EXPECTS, OPEN_ERA, OPEN_RESUME = 6, 7, 8, 9, 10
 #: In a message to a group: node, number and epoch of the WebSocket from whose instance it comes, and the count of its
 #: `published`.
 ORIGIN = "towpath.origin"
+#: In a message to a group: the names of the channels that do not get it.
+EXCLUDE = "towpath.exclude"
 Origin = tuple[str, int, int, int]
 
 

@@ -47,6 +47,7 @@ class Script:
 
 OPEN = Script("open")
 TAKE = Script("take")
+SEND = Script("send")
 TAKE_MESSAGES = Script("take_messages")
 CANCEL = Script("cancel")
 MAKE_INBOX = Script("make_inbox")

@@ -67,7 +67,7 @@ class Dispatcher:
         self._opened_count = self._websocket_count = 0
         self._connections: dict[int, UpstreamConnection] = {}
         self.budget = Budget(settings.redis.buffer_budget_bytes, settings.redis.window_size_bytes_min)
-        self._membership = Membership()
+        self._membership: Membership[int] = Membership()
         self.node = Node(settings.redis, "interface", self)
         self.name = self.node.name
         self.post: Callable[[str, packets.Packet], None] = self.node.post

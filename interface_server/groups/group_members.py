@@ -32,7 +32,7 @@ class GroupMembers:
     def __init__(
         self,
         node: Node,
-        membership: Membership,
+        membership: Membership[int],
         connections: Mapping[int, Recipient],
         deliveries: Deliveries,
         dropped: DroppedMessages,

@@ -11,8 +11,9 @@ from channel_layer.settings import RedisSettings
 from tests.support.both_dispatchers import RecordedHost, adopted, interface, knock, worker
 from tests.support.facts import until
 
+OF_OTHERS = {"type": "chat_message", "text": "x"}
 NONSENSE = (
-    {"type": "chat_message", "text": "x"},
+    OF_OTHERS,
     {"type": "websocket.send", "text": {"a": 1}},
     {"type": "websocket.send"},
 )
@@ -30,8 +31,9 @@ async def test_a_message_that_no_socket_can_take_does_not_vanish(
         channel = client.upstream.channel
         await dispatcher.layer.group_add("chat", channel)
         for message in NONSENSE:
-            with pytest.raises(InvalidMessage):
-                await dispatcher.layer.group_send("chat", message)
+            if message is not OF_OTHERS:  # a member elsewhere may take that
+                with pytest.raises(InvalidMessage):
+                    await dispatcher.layer.group_send("chat", message)
             with pytest.raises(InvalidMessage):
                 await dispatcher.layer.send(channel, message)
         assert dispatcher.node._commands.connection is not None

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import interface_server.connections.dispatcher as interface_dispatcher
-from channel_layer.layer import NO_ORIGIN, ChannelLayer
+from channel_layer.application.loop_layer import NO_ORIGIN, LoopLayer
 from channel_layer.liveness.failure_detector import FailureDetector
 from channel_layer.liveness.lease import OwnLease
 from channel_layer.messaging.channel_writer import ON_ANSWER, ChannelWriter, Outcome
@@ -401,7 +401,7 @@ RULES: dict[str, list[Patch]] = {
     "what is pushed waits for the accept": [(Deliveries, "push", _push_at_once), (Deliveries, "send", _send_at_once)],
     "a message to a group waits for its place": [(delivery_order, "is_placed", lambda connection, pushed: True)],
     "packets wait for the message to a group before them": [(Deliveries, "placed", _expect_nothing)],
-    "what was sent leaves before what the layer sends": [(ChannelLayer, "_next_origin", lambda self: NO_ORIGIN)],
+    "what was sent leaves before what the layer sends": [(LoopLayer, "_next_origin", lambda self: NO_ORIGIN)],
     "what the layer has sent is counted": [(Deliveries, "_is_next", staticmethod(lambda upstream, count: True))],
     "counters are read when a subscription stands again": [(GroupCounters, "on_subscribed", _nothing)],
     **BETWEEN,

@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from channel_layer.layer import ChannelLayer
+from channel_layer.application.loop_layer import LoopLayer
+from channel_layer.layer import ChannelLayer, WorkerHome
 from channel_layer.node import Node
 from channel_layer.protocol import packets
 from channel_layer.protocol.deployment import another_application, why_refused
@@ -47,7 +48,8 @@ class Dispatcher:
         self.counters = counters
         self.node = Node(settings.redis, "worker", self)
         self.registry = ConnectionRegistry(self.node, counters)
-        self.layer = ChannelLayer(self.node, self.registry.by_key)
+        self._loop_layer = LoopLayer(self.node, counters, self.registry.by_key)
+        self.layer = ChannelLayer(WorkerHome(self._loop_layer))
         context = WorkerContext(self.node, host, counters, settings.sticky != "off")
         placement = PlacementWatch(context, self.registry)
         self.consumer = QueueConsumer(context, self.registry, placement, self.on_packets)
@@ -66,6 +68,7 @@ class Dispatcher:
         await self.node.check_peers()
         self.consumer.lag.start()
         self._report.start()
+        self._loop_layer.start()
         await self.consumer.start()
         if self._settings.sticky != "off":
             self.node.announce_own_channel()
@@ -94,6 +97,7 @@ class Dispatcher:
         self.consumer.lag.stop()
         self._report.stop()
         self.registry.flush()
+        await self._loop_layer.close()
         await self.node.close()
 
     @property
@@ -138,10 +142,12 @@ class Dispatcher:
             downstream.abort()
 
     def on_group_message(self, group: str, event: Event) -> None:
-        """See `Receiver.on_group_message`. Workers have no members of groups."""
+        """See `Receiver.on_group_message`. The members here are channels of the application."""
+        self._loop_layer.on_group_message(group, event)
 
     def on_messages_missed(self, group: str, missed: int) -> None:
-        """See `Receiver.on_messages_missed`. Workers have no members of groups."""
+        """See `Receiver.on_messages_missed`."""
+        self._loop_layer.on_messages_missed(group, missed)
 
     def on_own_channel(self, worker: str) -> None:
         """See `Receiver.on_own_channel`. Only interface servers write into those."""
@@ -174,11 +180,7 @@ class Dispatcher:
                 receive(downstream, packet)
             elif not self.consumer.adoption.buffer(key, packet):
                 self._stale(sender, packet)
-        elif kind == packets.JOINED:
-            self.layer.answered(packet[3], packet[4])
-        elif kind in (packets.JOIN, packets.LEAVE):
-            self.node.post(sender, packets.joined(packet[1], packet[2], packet[4], False))
-        else:
+        elif not self._loop_layer.on_packet(sender, packet):
             self.counters["packets.unknown_kind"] += 1
 
     def _stale(self, sender: str, packet: list[Any]) -> None:

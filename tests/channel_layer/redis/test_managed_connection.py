@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 import uvloop
 
+from channel_layer.application.loop_layer import LoopLayer
 from channel_layer.errors import LayerUnavailable
-from channel_layer.layer import ChannelLayer
 from channel_layer.messaging.channel_writer import ChannelLimits, ChannelWriter, Outcome
 from channel_layer.messaging.inbox import Inbox
 from channel_layer.messaging.outbox import Outbox
@@ -267,15 +268,15 @@ async def node(redis: PlayedRedis) -> AsyncIterator[Node]:
 
 async def test_a_group_send_that_redis_does_not_answer_ends_in_time(node: Node) -> None:
     """P12. A Redis that hangs is told to the caller as what it is: the outcome is unknown."""
-    layer = ChannelLayer(node, answer_timeout_s=0.05)
+    layer = LoopLayer(node, Counter(), answer_timeout_s=0.05)
     with pytest.raises(LayerUnavailable) as raised:
-        await asyncio.wait_for(layer.group_send("g", {"type": "websocket.send", "text": "x"}), 5)
+        await asyncio.wait_for(layer.group_send("g", {"type": "websocket.send", "text": "x"}, ()), 5)
     assert not raised.value.known
 
 
 async def test_a_group_add_that_nobody_answers_ends_in_time(node: Node) -> None:
     """P12. Neither the owner of the channel nor Redis."""
-    layer = ChannelLayer(node, answer_timeout_s=0.05)
+    layer = LoopLayer(node, Counter(), answer_timeout_s=0.05)
     with pytest.raises(LayerUnavailable) as raised:
         await asyncio.wait_for(layer.group_add("g", "interface.0!1"), 5)
     assert not raised.value.known

@@ -1,0 +1,113 @@
+"""The messages of one channel that wait in this process. Put in and taken out by any thread; no loop, no clock.
+
+A receiver that finds nothing leaves a waker. A message is never given to a waker: it stays here until a receiver takes it, without
+waiting in between. So a receiver may be cancelled at any moment, and nothing is lost with it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import Protocol
+
+from channel_layer.protocol.events import Event
+
+
+class Waker(Protocol):
+    """Wakes one receiver that waits."""
+
+    def wake(self) -> bool:
+        """Wake the receiver. Returns False if its loop has ended, so that another must be woken. Must not wait or raise."""
+
+
+class LocalQueue:
+    """One queue. Times are of any one clock, in seconds."""
+
+    __slots__ = ("_lock", "_messages", "_receivers", "_wakers", "capacity", "expired", "received_at")
+
+    def __init__(self, capacity: int, now: float) -> None:
+        self._lock = threading.Lock()
+        self._messages: deque[tuple[float, float, Event]] = deque()  # with the times of its expiry and its arrival
+        self._wakers: deque[Waker] = deque()  # of receivers that nothing has woken
+        self._receivers: set[Waker] = set()  # also those that were woken and have not taken anything yet
+        self.capacity = capacity
+        self.expired = 0  #: messages that were dropped because nobody took them in time
+        self.received_at = now  #: when a receiver was here last
+
+    def put(self, event: Event, expires_at: float, now: float) -> bool:
+        """Put a message in at the end. Returns False, and drops it, if the queue is full."""
+        with self._lock:
+            if len(self._messages) >= self.capacity:
+                self._drop_expired(now)
+                if len(self._messages) >= self.capacity:
+                    return False
+            self._messages.append((expires_at, now, event))
+            self._wake_one()
+        return True
+
+    def take(self, now: float, waker: Waker | None = None) -> Event | None:
+        """Take the oldest message out. None: there is none, and `waker` is woken when one comes."""
+        with self._lock:
+            self.received_at = now
+            self._drop_expired(now)
+            if self._messages:
+                if waker is not None:
+                    self._receivers.discard(waker)
+                return self._messages.popleft()[2]
+            if waker is not None:
+                self._wakers.append(waker)
+                self._receivers.add(waker)
+            return None
+
+    def give_up(self, waker: Waker) -> None:
+        """Forget a waker whose receiver waits no longer. If it has been woken already, another is woken in its place."""
+        with self._lock:
+            self._receivers.discard(waker)
+            if waker in self._wakers:
+                self._wakers.remove(waker)
+            elif self._messages:
+                self._wake_one()
+
+    def drop_expired(self, now: float) -> None:
+        """Drop what has waited for too long, though no receiver has come."""
+        with self._lock:
+            self._drop_expired(now)
+
+    def clear(self) -> list[Event]:
+        """Take all messages out."""
+        with self._lock:
+            messages, self._messages = self._messages, deque()
+        return [event for _, _, event in messages]
+
+    @property
+    def waiting_count(self) -> int:
+        """The number of messages that wait."""
+        return len(self._messages)
+
+    def max_age_s(self, now: float) -> float:
+        """For how long the oldest message has waited; 0 if there is none."""
+        with self._lock:
+            return now - self._messages[0][1] if self._messages else 0.0
+
+    @property
+    def receiver_count(self) -> int:
+        """The number of receivers that have not got a message yet."""
+        return len(self._receivers)
+
+    @property
+    def missing_count(self) -> int:
+        """How many more messages the receivers here would take."""
+        return len(self._receivers) - len(self._messages)
+
+    def _drop_expired(self, now: float) -> None:
+        # In the order of arrival: each queue is filled with one expiry, but for remote senders with another.
+        while self._messages and self._messages[0][0] <= now:
+            self._messages.popleft()
+            self.expired += 1
+
+    def _wake_one(self) -> None:
+        while self._wakers:
+            waker = self._wakers.popleft()
+            if waker.wake():
+                return
+            self._receivers.discard(waker)

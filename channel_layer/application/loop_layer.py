@@ -1,0 +1,316 @@
+"""The calls of the channel layer on the loop of a node, which is the worker's, or that of a thread of its own (layer_thread.py).
+
+A channel's name decides on the way: a shared channel is a stream in Redis; a reply channel or an application channel belongs to the
+node that its name begins with. A message to a reply channel (`{"type": "websocket.send", "text": …}`) goes straight to the socket
+without passing a worker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from channel_layer.application.application_channels import ApplicationChannels
+from channel_layer.application.capacities import LayerSettings
+from channel_layer.application.local_queue import LocalQueue
+from channel_layer.application.message_reader import MessageReader
+from channel_layer.application.receiving import clock
+from channel_layer.application.shared_messages import SharedMessages
+from channel_layer.current_connection import CURRENT_CONNECTION, Key, OwnDownstream, epoch_of
+from channel_layer.errors import ChannelFull, ChannelGone, InvalidName, LayerUnavailable
+from channel_layer.node import Node
+from channel_layer.protocol import packets
+from channel_layer.protocol.codec import pack, unpack
+from channel_layer.protocol.events import Event, check_message
+from channel_layer.protocol.names import check_channel, check_group
+from channel_layer.protocol.packets import Packet
+from channel_layer.protocol.socket_messages import CHECKS, socket_message
+
+ANSWER_TIMEOUT_S = 5.0
+#: A sender that is faster than Redis waits when so many bytes wait for one process.
+BACKLOG_BYTES_MAX = 1_048_576
+BACKLOG_POLL_S = 0.002
+CLEAN_UP_INTERVAL_S = 5.0
+#: The type of the message about messages to a group that were missed.
+MISSED = "towpath.gap"
+
+
+#: For a process that runs no application instances.
+NO_DOWNSTREAMS: Mapping[Key, OwnDownstream] = MappingProxyType({})
+NO_ORIGIN: packets.Origin = ("", 0, 0, 0)
+
+
+class LoopLayer:
+    """The layer of one process, on the loop of its node. layer.py says what each call does and raises.
+
+    Events that an instance of a WebSocket sends by its `send` and by the layer reach its own client in the order of those calls.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        counters: Counter[str],
+        downstreams: Mapping[Key, OwnDownstream] = NO_DOWNSTREAMS,
+        answer_timeout_s: float = ANSWER_TIMEOUT_S,
+    ) -> None:
+        """counters: those of the process. downstreams: those of the instances that run in this process."""
+        self.loop = asyncio.get_running_loop()
+        self._node = node
+        self._channels = ApplicationChannels(node.name, counters, node.unsubscribe)
+        self._shared = SharedMessages(node, counters)
+        self._cleaning: asyncio.Task[None] | None = None
+        self._downstreams = downstreams
+        self._answer_timeout_s = answer_timeout_s
+        self._requests = itertools.count(1)
+        self._answers: dict[int, asyncio.Future[bool]] = {}
+
+    async def send(self, channel: str, message: Event, settings: LayerSettings) -> None:
+        """See `ChannelLayer.send`."""
+        node, number, local = self._parsed(channel)
+        check_message(message)
+        if number:
+            await self._send_to_client(node, number, message)
+        elif not node:
+            await self._shared.send(channel, message, settings)
+        elif node == self._node.name:
+            self._put(channel, local, message)
+        else:
+            self._connected()
+            await self._wait_for_space(node)
+            self._node.post(node, packets.message(local, message, settings.expiry_ms))
+
+    async def _send_to_client(self, node: str, number: int, message: Event) -> None:
+        message = socket_message(message)
+        self._connected()
+        await self._wait_for_space(node)
+        epoch, count = self._next_origin()[2:] if epoch_of(node, number) else (0, 0)
+        self._node.post(node, packets.send(number, message, epoch, count))
+
+    def _put(self, channel: str, local: str, message: Event) -> None:
+        """Deliver to a channel of this process, which gets a copy."""
+        outcome = self._channels.put(local, unpack(pack(message)))
+        if outcome is None:
+            raise ChannelGone(f"{channel} is no channel of this process (any more)")
+        if not outcome:
+            raise ChannelFull(f"{channel} holds as many messages as its capacity")
+
+    def new_channel(self, prefix: str, settings: LayerSettings) -> str:
+        """See `ChannelLayer.new_channel`."""
+        return self._channels.new(check_group(prefix), settings)
+
+    def queue_of(self, channel: str) -> LocalQueue | None:
+        """The queue of an application channel of this process; None for a shared channel. Any thread may call it.
+
+        Raises InvalidName for a channel from which this process cannot receive, ChannelGone for one that it does not have.
+        """
+        node, number, local = self._parsed(channel)
+        if not node:
+            return None
+        if number or node != self._node.name:
+            raise InvalidName(
+                f"{channel!r} belongs to another process, or to a client: only its owner receives from it"
+            )
+        queue = self._channels.queue_of(local)
+        if queue is None:
+            raise ChannelGone(f"{channel} is no channel of this process (any more)")
+        return queue
+
+    async def reader_of(self, channel: str) -> MessageReader:
+        """The reader of a shared channel. Raises InvalidName, LayerUnavailable."""
+        return await self._shared.reader(channel)
+
+    async def group_add(self, group: str, channel: str, report_missed: bool) -> None:
+        """See `ChannelLayer.group_add`."""
+        check_group(group)
+        node, number, local = self._parsed(channel)
+        if node == self._node.name:
+            await self._join(group, local, report_missed)
+        elif report_missed:
+            raise InvalidName(
+                f"{channel!r} cannot be told what it missed: it is no application channel of this process"
+            )
+        else:
+            await self._membership(packets.join, group, node, number or local)
+
+    async def _join(self, group: str, local: str, report_missed: bool) -> None:
+        self._connected()
+        if not self._channels.join(group, local, report_missed):
+            return
+        try:
+            async with asyncio.timeout(self._answer_timeout_s):
+                await asyncio.shield(self._node.subscribe(group))
+        except TimeoutError:
+            raise self._no_answer("Redis") from None
+
+    async def group_discard(self, group: str, channel: str) -> None:
+        """See `ChannelLayer.group_discard`."""
+        check_group(group)
+        node, number, local = self._parsed(channel)
+        if node == self._node.name:
+            self._channels.leave(group, local)
+        else:
+            await self._membership(packets.leave, group, node, number or local)
+
+    async def group_send(self, group: str, message: Event, exclude: Iterable[str]) -> None:
+        """See `ChannelLayer.group_send`."""
+        check_group(group)
+        check_message(message)
+        if message["type"] in CHECKS:
+            message = socket_message(message)
+        if excluded := [check_channel(channel) for channel in exclude]:
+            message = {**message, packets.EXCLUDE: excluded}
+        self._connected()
+        node, number, epoch, count = origin = self._next_origin()
+        if count:
+            self._node.post(node, packets.published(number, epoch, count, group))
+            message = {**message, packets.ORIGIN: origin}
+        try:
+            async with asyncio.timeout(self._answer_timeout_s):
+                await self._node.publish(group, message)
+        except TimeoutError:
+            raise self._no_answer("Redis") from None
+
+    async def flush(self) -> None:
+        """See `ChannelLayer.flush`."""
+        self._channels.clear()
+        await self._shared.flush()
+
+    async def statistics(self, channel: str) -> dict[str, int | float]:
+        """See `ChannelLayer.statistics`."""
+        queue = self.queue_of(channel)
+        if queue is None:
+            return await self._shared.statistics(channel)
+        return {"messages_pending": queue.waiting_count, "messages_max_age": queue.max_age_s(clock())}
+
+    # -- life
+
+    def start(self) -> None:
+        """Begin to drop what is no longer of use, every few seconds."""
+        self._cleaning = self.loop.create_task(self._clean_up())
+
+    async def close(self) -> None:
+        """Stop reading shared channels. To be called before the node is closed."""
+        if self._cleaning is not None:
+            self._cleaning.cancel()
+            await asyncio.gather(self._cleaning, return_exceptions=True)
+        await self._shared.close()
+
+    async def _clean_up(self) -> None:
+        while True:
+            await asyncio.sleep(CLEAN_UP_INTERVAL_S)
+            self._channels.end_with_instances(self._downstreams)
+            self._channels.drop_expired()
+            await self._shared.drop_idle()
+
+    # -- from Redis
+
+    def on_packet(self, sender: str, packet: list[Any]) -> bool:
+        """Handle a packet for the layer. Returns False if it is not of such a kind. Raises as MALFORMED says."""
+        kind = packet[0]
+        if kind == packets.JOINED:
+            self._answered(packet[3], packet[4])
+        elif kind == packets.MESSAGE:
+            check_message(packet[3])
+            self._channels.deliver(packet[1], packet[3], packet[4] / 1000)
+        elif kind in (packets.JOIN, packets.LEAVE):
+            self._on_membership(sender, packet)
+        else:
+            return False
+        return True
+
+    def on_group_message(self, group: str, event: Event) -> None:
+        """Deliver a message to a group to the application channels here."""
+        event.pop(packets.ORIGIN, None)
+        excluded = event.pop(packets.EXCLUDE, None)
+        self._channels.deliver_to_group(group, event, frozenset(excluded or ()))
+
+    def on_messages_missed(self, group: str, missed: int) -> None:
+        """Tell the application channels that asked for it: messages to their group were lost on the way to this process."""
+        self._channels.deliver_missed(group, {"type": MISSED, "group": group, "missed": missed})
+
+    def _on_membership(self, sender: str, packet: list[Any]) -> None:
+        kind, local, epoch, group, request = packet[:5]
+        check_group(group)
+        if type(local) is not str:
+            known = False
+        elif kind == packets.LEAVE:
+            known = self._channels.leave(group, local)
+        else:
+            known = self._channels.join(group, local)
+            if known:
+                future = self._node.subscribe(group)
+                future.add_done_callback(
+                    lambda done: self._node.post(sender, packets.joined(local, epoch, request, not done.cancelled()))
+                )
+                return
+        self._node.post(sender, packets.joined(local, epoch, request, known))
+
+    def _answered(self, request: int, known: bool) -> None:
+        """Complete the call that waits for this `joined` packet."""
+        future = self._answers.pop(request, None)
+        if future is not None and not future.done():
+            future.set_result(known)
+
+    def _next_origin(self) -> packets.Origin:
+        """The position of the next message of the running instance among all that it sends; NO_ORIGIN outside of instances."""
+        own = CURRENT_CONNECTION.get()
+        downstream = self._downstreams.get(own) if own is not None else None
+        return (downstream.next_origin() if downstream is not None else None) or NO_ORIGIN
+
+    async def _membership(self, packet: Any, group: str, node: str, member: int | str) -> None:
+        if not node:
+            raise InvalidName("a shared channel cannot be a member of a group: no process owns it")
+        self._connected()
+        request = next(self._requests)
+        epoch = epoch_of(node, member) if type(member) is int else 0
+        await self._ask(request, node, packet(member, epoch, group, request))
+
+    async def _ask(self, request: int, node: str, packet: Packet) -> None:
+        future = self._answers[request] = asyncio.get_running_loop().create_future()
+        self._node.post(node, packet)
+        try:
+            async with asyncio.timeout(self._answer_timeout_s):
+                await future
+        except TimeoutError:
+            if await self._may_live(node):
+                raise self._no_answer(node) from None
+        finally:
+            self._answers.pop(request, None)
+
+    async def _may_live(self, node: str) -> bool:
+        """True if the lease of `node` exists, or Redis does not answer that."""
+        try:
+            async with asyncio.timeout(self._answer_timeout_s):
+                return await self._node.has_lease(node)
+        except (TimeoutError, LayerUnavailable):
+            return True
+
+    def _no_answer(self, peer: str) -> LayerUnavailable:
+        return LayerUnavailable(f"{peer} did not answer within {self._answer_timeout_s:g} s")
+
+    @staticmethod
+    def _parsed(channel: str) -> tuple[str, int, str]:
+        """Node, number of the connection (0: no reply channel), and local part of a channel. A shared channel: empty but for a 0."""
+        node, separator, local = check_channel(channel).partition("!")
+        if not separator:
+            return "", 0, ""
+        return node, int(local) if local.isdecimal() else 0, local
+
+    async def _wait_for_space(self, node: str) -> None:
+        """Wait until less than BACKLOG_BYTES_MAX waits for `node`. Raises LayerUnavailable if that takes too long."""
+        if self._node.waiting_bytes(node) < BACKLOG_BYTES_MAX:
+            return
+        try:
+            async with asyncio.timeout(self._answer_timeout_s):
+                while self._node.waiting_bytes(node) >= BACKLOG_BYTES_MAX:
+                    await asyncio.sleep(BACKLOG_POLL_S)
+        except TimeoutError:
+            raise LayerUnavailable(f"{BACKLOG_BYTES_MAX} bytes wait for {node}, and Redis does not take them") from None
+
+    def _connected(self) -> None:
+        if not self._node.connected:
+            raise LayerUnavailable("not connected to Redis")

@@ -1,0 +1,98 @@
+"""Sends messages to one shared channel: one script call is under way, and what comes meanwhile leaves together.
+
+Nothing is sent twice: a call without an answer has an unknown outcome, and its senders get LayerUnavailable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+from channel_layer.application.capacities import LayerSettings
+from channel_layer.errors import ChannelFull, ChannelLayerError, LayerUnavailable
+from channel_layer.node import Node
+from channel_layer.protocol import packets
+from channel_layer.protocol.codec import batch_head, join_batch, pack, packets_of_one_batch
+from channel_layer.protocol.events import Event
+from channel_layer.protocol.keys import GROUP
+from channel_layer.redis import scripts as redis_scripts
+from channel_layer.redis.connection import Answer
+from channel_layer.redis.rejection_log import RejectionLog
+
+log = logging.getLogger("towpath.layer")
+
+#: How much longer the channel's keys live than a message in it may wait.
+TTL_MARGIN_MS = 60_000
+
+_Sending = tuple[bytes, asyncio.Future[None]]
+
+
+class MessageWriter:
+    """The messages that one process sends to one shared channel, on the loop of its node."""
+
+    def __init__(self, node: Node, channel: str, capacity: int, settings: LayerSettings) -> None:
+        keys = node.context.keys
+        self._node = node
+        self._channel = channel
+        self._keys = (keys.channel(channel), keys.channel_size(channel))
+        self._expiry_ms = settings.expiry_ms
+        size_bytes_max = node.context.settings.queue_size_bytes_max
+        self._limits = (capacity, size_bytes_max, settings.expiry_ms + TTL_MARGIN_MS, GROUP, settings.expiry_ms)
+        self._full = f"{channel} holds {capacity} messages, or {size_bytes_max} bytes: the capacity of the channel"
+        self._head = batch_head(node.name)
+        self._waiting: list[_Sending] = []
+        self._under_way = False
+        self._rejections = RejectionLog(log, f"messages to {channel}")
+        self._loop = asyncio.get_running_loop()
+
+    @property
+    def idle(self) -> bool:
+        """True if nothing waits or is under way."""
+        return not self._waiting and not self._under_way
+
+    def send(self, event: Event) -> asyncio.Future[None]:
+        """Send one message. The future is done when Redis has it; it fails with ChannelFull or LayerUnavailable."""
+        future: asyncio.Future[None] = self._loop.create_future()
+        self._waiting.append((pack(packets.message("", event, self._expiry_ms)), future))
+        if not self._under_way:
+            self._under_way = True
+            self._loop.call_soon(self._flush)
+        return future
+
+    def _flush(self) -> None:
+        self._waiting = [
+            sending for sending in self._waiting if not sending[1].done()
+        ]  # without those that were cancelled
+        count = packets_of_one_batch([packed for packed, _ in self._waiting])
+        batch, self._waiting = self._waiting[:count], self._waiting[count:]
+        if not batch:
+            self._under_way = False
+            return
+
+        def answered(answer: Answer) -> None:
+            self._answered(batch, answer)
+
+        entries = [join_batch(self._head, [packed]) for packed, _ in batch]
+        self._node.run_script(redis_scripts.SEND, answered, self._keys, *self._limits, *entries)
+
+    def _answered(self, batch: list[_Sending], answer: Answer) -> None:
+        outcomes: list[ChannelLayerError | None]
+        if isinstance(answer, list):
+            if self._rejections.count:
+                self._rejections.accepted()
+            outcomes = [None if added else ChannelFull(self._full) for added in answer]
+        else:
+            if not isinstance(answer, LayerUnavailable):
+                self._rejections.rejected(answer)
+            outcomes = [LayerUnavailable(f"{self._channel}: {answer}") for _ in batch]
+        for (_, future), outcome in zip(batch, outcomes, strict=True):
+            if future.done():
+                continue
+            if outcome is None:
+                future.set_result(None)
+            else:
+                future.set_exception(outcome)
+        if self._waiting:
+            self._loop.call_soon(self._flush)
+        else:
+            self._under_way = False

@@ -1,0 +1,106 @@
+"""The shared channels that this process sends to and receives from, each with its writer and its reader."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from channel_layer.application.capacities import Capacities, LayerSettings
+from channel_layer.application.message_reader import MessageReader
+from channel_layer.application.message_writer import MessageWriter
+from channel_layer.application.receiving import clock
+from channel_layer.errors import InvalidName
+from channel_layer.node import Node
+from channel_layer.protocol.events import Event
+from channel_layer.protocol.keys import CHANNEL_OF_KIND, OWN_CHANNEL_SIGN
+
+#: A reader without a receiver keeps its connection to Redis for so long.
+READER_IDLE_S = 30.0
+SCAN_COUNT = 1000
+#: The channels of connections.
+RESERVED = frozenset(CHANNEL_OF_KIND.values())
+
+
+class SharedMessages:
+    """The shared channels of one process, on the loop of its node."""
+
+    def __init__(self, node: Node, counters: Counter[str]) -> None:
+        self._node = node
+        self._counters = counters
+        self._writers: dict[tuple[str, int, int], MessageWriter] = {}
+        self._readers: dict[str, MessageReader] = {}
+
+    async def send(self, channel: str, event: Event, settings: LayerSettings) -> None:
+        """Send one message. Raises ChannelFull, InvalidName, LayerUnavailable."""
+        _check_own(channel)
+        capacity = Capacities(settings).of(channel) if settings.channel_capacity else settings.capacity
+        key = (channel, capacity, settings.expiry_ms)
+        writer = self._writers.get(key)
+        if writer is None:
+            writer = self._writers[key] = MessageWriter(self._node, channel, capacity, settings)
+        await writer.send(event)
+
+    async def reader(self, channel: str) -> MessageReader:
+        """The reader of a channel, which reads as long as receivers wait. Raises InvalidName, LayerUnavailable."""
+        _check_own(channel)
+        reader = self._readers.get(channel)
+        if reader is None:
+            reader = self._readers[channel] = MessageReader(self._node, channel, self._counters)
+            try:
+                await reader.start(channel)
+            except BaseException:
+                del self._readers[channel]
+                raise
+        return reader
+
+    async def flush(self) -> None:
+        """Drop all messages in all shared channels of applications. Raises LayerUnavailable."""
+        for reader in self._readers.values():
+            reader.queue.clear()
+        keys = self._node.context.keys
+        for start in (keys.channel(""), keys.channel_size("")):
+            kept = {start + channel for channel in RESERVED}
+            found = await self._keys_like(start)
+            if dropped := [key for key in found if key not in kept and OWN_CHANNEL_SIGN not in key]:
+                await self._node.execute("UNLINK", *dropped)
+
+    async def _keys_like(self, start: str) -> list[str]:
+        """All keys that begin with `start`."""
+        pattern, found, cursor = re.sub(r"([\\*?\[\]])", r"\\\1", start) + "*", [], b"0"
+        while True:
+            cursor, keys = await self._node.execute("SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT)
+            found += [key.decode() for key in keys]
+            if cursor == b"0":
+                return found
+
+    async def statistics(self, channel: str) -> dict[str, int | float]:
+        """How many messages wait, and for how long the oldest has, in seconds. Raises InvalidName, LayerUnavailable."""
+        _check_own(channel)
+        stream = self._node.context.keys.channel(channel)
+        oldest = await self._node.execute("XRANGE", stream, "-", "+", "COUNT", 1)
+        pending = await self._node.execute("XLEN", stream)
+        seconds, microseconds = await self._node.execute("TIME")
+        arrived_s = int(oldest[0][0].partition(b"-")[0]) / 1000 if oldest else 0.0
+        age_s = max(0.0, int(seconds) + int(microseconds) / 1e6 - arrived_s) if oldest else 0.0
+        return {"messages_pending": pending, "messages_max_age": age_s}
+
+    async def drop_idle(self) -> None:
+        """Forget writers without messages, and end readers that no receiver has used for a while."""
+        self._writers = {key: writer for key, writer in self._writers.items() if not writer.idle}
+        now = clock()
+        for channel, reader in tuple(self._readers.items()):
+            queue = reader.queue
+            if not queue.receiver_count and not queue.waiting_count and now - queue.received_at > READER_IDLE_S:
+                del self._readers[channel]
+                await reader.close()
+
+    async def close(self) -> None:
+        """Stop reading."""
+        readers, self._readers = self._readers, {}
+        for reader in readers.values():
+            await reader.close()
+
+
+def _check_own(channel: str) -> None:
+    if channel in RESERVED:
+        raise InvalidName(f"{channel!r} is the channel of connections, which applications neither send to nor read")

@@ -1,0 +1,158 @@
+"""Runs a node for the channel layer of a process that is no worker, on a thread and an event loop of its own.
+
+The thread is started by the first call, and ends with `close` or with the process. A child that is forked later starts its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import logging
+import os
+import threading
+from collections import Counter
+from concurrent.futures import Future
+from typing import Any
+
+import uvloop
+
+from channel_layer.application.loop_layer import LoopLayer
+from channel_layer.errors import LayerUnavailable
+from channel_layer.node import Node
+from channel_layer.protocol.events import Event
+from channel_layer.protocol.packets import MALFORMED
+from channel_layer.settings import RedisSettings
+
+log = logging.getLogger("towpath.layer")
+
+REPORT_INTERVAL_S = 1.0
+EXIT_TIMEOUT_S = 3.0
+ROLE = "layer"
+
+
+class LayerReceiver:
+    """Hands over what comes from Redis to the layer of a process without connections. Implements `Receiver`."""
+
+    def __init__(self, settings: RedisSettings) -> None:
+        """Needs the loop of the node."""
+        self.counters: Counter[str] = Counter()
+        self.node = Node(settings, ROLE, self)
+        self.layer = LoopLayer(self.node, self.counters)
+
+    def on_packets(self, sender: str, packets: list[list[Any]]) -> None:
+        """See `Receiver`."""
+        for packet in packets:
+            try:
+                if not self.layer.on_packet(sender, packet):
+                    self.counters["packets.unknown_kind"] += 1
+            except MALFORMED:
+                self.counters["packets.malformed"] += 1
+                log.exception("a malformed packet from %s", sender)
+
+    def on_group_message(self, group: str, event: Event) -> None:
+        """See `Receiver`."""
+        self.layer.on_group_message(group, event)
+
+    def on_messages_missed(self, group: str, missed: int) -> None:
+        """See `Receiver`."""
+        self.layer.on_messages_missed(group, missed)
+
+    def on_own_channel(self, worker: str) -> None:
+        """See `Receiver`. Only interface servers write into those."""
+
+    def on_dead(self, node: str) -> None:
+        """See `Receiver`. No other process depends on this one."""
+
+    def on_redis(self, reachable: bool) -> None:
+        """See `Receiver`."""
+
+    def on_data_lost(self) -> None:
+        """See `Receiver`. Nothing of this process stands in Redis but its inbox, which is made again."""
+
+    def on_resync_needed(self) -> None:
+        """See `Receiver`."""
+
+
+class LayerThread:
+    """The thread with the node. Implements `Home`; safe for all threads."""
+
+    def __init__(self, settings: RedisSettings) -> None:
+        """Raises ValueError for settings that are none; connects to nothing yet."""
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._started: Future[LoopLayer] | None = None
+        self._stop: asyncio.Event | None = None
+        self._thread: threading.Thread | None = None
+        self._pid = 0
+
+    def loop_layer(self) -> LoopLayer | None:
+        """See `Home`."""
+        started = self._started
+        if started is None or not started.done() or started.exception() is not None or self._pid != os.getpid():
+            return None
+        return started.result()
+
+    def start(self) -> Future[LoopLayer]:
+        """See `Home`. Also starts again after a failure, after `close`, and in a forked child."""
+        if self._pid != os.getpid():
+            self._lock = threading.Lock()  # the parent's may have been held by a thread that does not exist here
+            self._started = None
+        with self._lock:
+            started = self._started
+            if started is None or (started.done() and started.exception() is not None):
+                started = self._started = Future()
+                self._pid = os.getpid()
+                self._thread = threading.Thread(target=self._run, args=(started,), name="towpath-layer", daemon=True)
+                self._thread.start()
+                atexit.register(self._exit)
+            return started
+
+    async def close(self) -> None:
+        """See `Home`."""
+        thread = self._ask_to_stop()
+        if thread is not None:
+            await asyncio.to_thread(thread.join, EXIT_TIMEOUT_S)
+
+    def _exit(self) -> None:
+        if self._pid == os.getpid() and (thread := self._ask_to_stop()) is not None:
+            thread.join(EXIT_TIMEOUT_S)
+
+    def _ask_to_stop(self) -> threading.Thread | None:
+        with self._lock:
+            layer, self._started = self.loop_layer(), None
+            if layer is None or self._stop is None:
+                return None
+            with contextlib.suppress(RuntimeError):  # it has ended by itself
+                layer.loop.call_soon_threadsafe(self._stop.set)
+            return self._thread
+
+    def _run(self, started: Future[LoopLayer]) -> None:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            try:
+                runner.run(self._main(started))
+            except Exception as error:
+                if started.done():
+                    log.exception("the channel layer of this process has ended")
+                else:
+                    started.set_exception(error if isinstance(error, LayerUnavailable) else _unavailable(error))
+
+    async def _main(self, started: Future[LoopLayer]) -> None:
+        self._stop = stop = asyncio.Event()
+        receiver = LayerReceiver(self._settings)
+        node, layer = receiver.node, receiver.layer
+        try:
+            await node.start()
+            layer.start()
+            started.set_result(layer)
+            while not stop.is_set():
+                node.report({}, receiver.counters)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), REPORT_INTERVAL_S)
+        finally:
+            await layer.close()
+            await node.close()
+
+
+def _unavailable(error: Exception) -> LayerUnavailable:
+    return LayerUnavailable(f"the channel layer could not be started: {error}")
