@@ -11,18 +11,15 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Coroutine, Iterable
+from collections.abc import Iterable
 from concurrent.futures import Future
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from channel_layer.application.capacities import LayerSettings
 from channel_layer.application.loop_layer import LoopLayer
-from channel_layer.application.message_reader import MessageReader
 from channel_layer.application.receiving import receive
 from channel_layer.errors import LayerUnavailable
 from channel_layer.protocol.events import Event
-
-Result = TypeVar("Result")
 
 NEW_CHANNEL_PREFIX = "specific"
 
@@ -81,7 +78,9 @@ class ChannelLayer:
         queue = loop_layer.queue_of(channel)
         if queue is not None:
             return await receive(queue)
-        reader: MessageReader = await self._run(LoopLayer.reader_of, channel)
+        reader = loop_layer.open_reader(channel)
+        if reader is None:
+            reader = await self._run(LoopLayer.reader_of, channel)
         return await receive(reader.queue, reader.on_waiting)
 
     async def new_channel(self, prefix: str = NEW_CHANNEL_PREFIX) -> str:
@@ -141,20 +140,11 @@ class ChannelLayer:
             loop_layer = await asyncio.wrap_future(self._home.start())
         if loop_layer.loop is asyncio.get_running_loop():
             return await call(loop_layer, *arguments)
-        return await asyncio.wrap_future(hand_over(call(loop_layer, *arguments), loop_layer.loop))
+        return await loop_layer.bridge.run(call, loop_layer, *arguments)
 
 
 async def _new_channel(loop_layer: LoopLayer, prefix: str, settings: LayerSettings) -> str:
     return loop_layer.new_channel(prefix, settings)
-
-
-def hand_over(call: Coroutine[Any, Any, Result], loop: asyncio.AbstractEventLoop) -> Future[Result]:
-    """Run a call on another loop. Raises LayerUnavailable if that has ended."""
-    try:
-        return asyncio.run_coroutine_threadsafe(call, loop)
-    except RuntimeError as error:
-        call.close()
-        raise LayerUnavailable(f"the event loop of the channel layer has ended: {error}") from error
 
 
 class WorkerHome:

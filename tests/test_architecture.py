@@ -151,6 +151,7 @@ SHELLS = (
     "channel_layer/encryption/key_file.py",  # reads a file
     "channel_layer/application/application_channels.py",  # draws names
     "channel_layer/application/local_queue.py",  # has a lock: any thread may use it
+    "channel_layer/application/loop_bridge.py",
     "channel_layer/application/loop_layer.py",
     "channel_layer/application/message_reader.py",
     "channel_layer/application/message_writer.py",

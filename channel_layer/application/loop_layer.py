@@ -17,6 +17,7 @@ from typing import Any
 from channel_layer.application.application_channels import ApplicationChannels
 from channel_layer.application.capacities import LayerSettings
 from channel_layer.application.local_queue import LocalQueue
+from channel_layer.application.loop_bridge import LoopBridge
 from channel_layer.application.message_reader import MessageReader
 from channel_layer.application.receiving import clock
 from channel_layer.application.shared_messages import SharedMessages
@@ -59,6 +60,7 @@ class LoopLayer:
     ) -> None:
         """counters: those of the process. downstreams: those of the instances that run in this process."""
         self.loop = asyncio.get_running_loop()
+        self.bridge = LoopBridge(self.loop)
         self._node = node
         self._channels = ApplicationChannels(node.name, counters, node.unsubscribe)
         self._shared = SharedMessages(node, counters)
@@ -118,6 +120,10 @@ class LoopLayer:
         if queue is None:
             raise ChannelGone(f"{channel} is no channel of this process (any more)")
         return queue
+
+    def open_reader(self, channel: str) -> MessageReader | None:
+        """The reader of a shared channel, if there is one. Any thread may call it."""
+        return self._shared.open_reader(channel)
 
     async def reader_of(self, channel: str) -> MessageReader:
         """The reader of a shared channel. Raises InvalidName, LayerUnavailable."""

@@ -40,17 +40,21 @@ class SharedMessages:
             writer = self._writers[key] = MessageWriter(self._node, channel, capacity, settings)
         await writer.send(event)
 
+    def open_reader(self, channel: str) -> MessageReader | None:
+        """The reader of a channel that is read already. Any thread may call it."""
+        return self._readers.get(channel)
+
     async def reader(self, channel: str) -> MessageReader:
         """The reader of a channel, which reads as long as receivers wait. Raises InvalidName, LayerUnavailable."""
         _check_own(channel)
         reader = self._readers.get(channel)
         if reader is None:
-            reader = self._readers[channel] = MessageReader(self._node, channel, self._counters)
-            try:
-                await reader.start(channel)
-            except BaseException:
-                del self._readers[channel]
-                raise
+            reader = MessageReader(self._node, channel, self._counters)
+            await reader.start(channel)
+            first = self._readers.setdefault(channel, reader)
+            if first is not reader:  # another call was quicker
+                await reader.close()
+            reader = first
         return reader
 
     async def flush(self) -> None:
