@@ -6,7 +6,8 @@ Applications import this package, and nothing else of Towpath.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from channel_layer.errors import (
@@ -21,6 +22,7 @@ from channel_layer.errors import (
 )
 
 if TYPE_CHECKING:
+    from channel_layer.blocking.blocking_layer import BlockingChannelLayer
     from channel_layer.layer import ChannelLayer
 
 #: The environment variables of a process that Towpath does not serve.
@@ -85,6 +87,37 @@ def _new(url: str, prefix: str | None, terms: dict[str, Any]) -> ChannelLayer:
     return ChannelLayer(LayerThread(settings), LayerSettings(**terms))
 
 
+def connect_blocking(
+    url: str,
+    *,
+    prefix: str | None = None,
+    capacity: int = 100,
+    channel_capacity: Mapping[Any, int] | None = None,
+    expiry: float = 60.0,
+    group_expiry: float = 86_400.0,
+    encryption_keys: Sequence[str] = (),
+    encryption_key_file: str = "",
+    connections_max: int = 32,
+    timeout: float = 5.0,
+) -> BlockingChannelLayer:
+    """Return a channel layer for code without an event loop. It connects at its first call, and serves all threads of the process.
+
+    The first options as `connect` takes them; group_expiry means nothing here. connections_max: a call waits for a free one beyond that.
+    timeout: seconds for connecting, and for each answer. Raises ValueError for a value that is none.
+    """
+    from channel_layer.application.capacities import LayerSettings
+    from channel_layer.blocking.blocking_layer import BlockingChannelLayer
+    from channel_layer.settings import RedisSettings
+
+    redis = RedisSettings(url=url, encryption_keys=tuple(encryption_keys), encryption_key_file=encryption_key_file)
+    if prefix is not None:
+        redis = replace(redis, prefix=prefix)
+    settings = LayerSettings(
+        capacity=capacity, channel_capacity=channel_capacity or {}, expiry_s=expiry, group_expiry_s=group_expiry
+    )
+    return BlockingChannelLayer(redis, settings, connections_max, timeout)
+
+
 __all__ = [
     "ChannelFull",
     "ChannelGone",
@@ -95,6 +128,7 @@ __all__ = [
     "MessageTooLarge",
     "NothingSent",
     "connect",
+    "connect_blocking",
     "get_channel_layer",
     "set_channel_layer",
 ]

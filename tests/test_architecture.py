@@ -42,6 +42,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "channel_layer": (
         "__init__",
         "layer_thread",
+        "blocking",
         "layer",
         "application",
         "node",
@@ -97,6 +98,11 @@ IMPORTERS: dict[str, tuple[str, ...]] = {
     "cryptography": ("channel_layer/encryption/keyring.py",),
     "dotenv": ("towpath/config/options.py",),
     "hiredis": (
+        "channel_layer/blocking/commands.py",
+        "channel_layer/blocking/connection.py",
+        "channel_layer/blocking/owner_requests.py",
+        "channel_layer/blocking/sentinel.py",
+        "channel_layer/blocking/shared_receiver.py",
         "channel_layer/liveness/failure_detector.py",
         "channel_layer/messaging/channel_reader.py",
         "channel_layer/messaging/outbox.py",
@@ -144,6 +150,11 @@ IMPORTERS: dict[str, tuple[str, ...]] = {
 SHELLS = (
     "*/__main__.py",
     "channel_layer/__init__.py",  # reads the environment
+    "channel_layer/blocking/blocking_layer.py",
+    "channel_layer/blocking/commands.py",
+    "channel_layer/blocking/owner_requests.py",
+    "channel_layer/blocking/pool.py",
+    "channel_layer/blocking/shared_receiver.py",
     "channel_layer/layer.py",
     "channel_layer/layer_thread.py",
     "channel_layer/node.py",
@@ -176,6 +187,8 @@ SHELLS = (
     "channel_layer/redis/address.py",  # reads an address with redis-py
     "channel_layer/redis/address_file.py",
     "channel_layer/redis/blocking_client.py",
+    "channel_layer/blocking/connection.py",
+    "channel_layer/blocking/sentinel.py",
     "channel_layer/redis/connection.py",
     "channel_layer/redis/connection_log.py",  # logs
     "channel_layer/redis/managed_connection.py",

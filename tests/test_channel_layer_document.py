@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import channel_layer
+from channel_layer.blocking.blocking_layer import BlockingChannelLayer
 from channel_layer.errors import ChannelLayerError
 from channel_layer.layer import ChannelLayer
 from channel_layer.protocol.socket_messages import CHECKS
@@ -42,6 +43,21 @@ def test_each_call_is_shown_with_its_arguments(name: str) -> None:
     assert shown is not None
     arguments = [argument.partition(":")[0] for argument in shown[1].split(", ") if argument]
     assert arguments == list(inspect.signature(getattr(ChannelLayer, name)).parameters)[1:]
+
+
+def test_every_call_of_the_blocking_layer_is_listed_with_its_arguments() -> None:
+    """And so are the options with which it is made."""
+    public = inspect.getmembers(BlockingChannelLayer, inspect.isfunction)
+    calls = {name: list(inspect.signature(call).parameters)[1:] for name, call in public if not name.startswith("_")}
+    rows = "\n".join(re.findall(r"^\| (`layer\..*?) \|", TEXT, re.MULTILINE))
+    assert {
+        name: arguments.split(", ") if arguments else []
+        for name, arguments in re.findall(r"`layer\.(\w+)\((.*?)\)`", rows)
+    } == calls
+    shown = re.search(r"^`connect_blocking\((.*)\) -> BlockingChannelLayer`$", TEXT, re.MULTILINE)
+    assert shown is not None
+    options = [option.partition("=")[0] for option in shown[1].split(", ") if option != "*"]
+    assert options == list(inspect.signature(channel_layer.connect_blocking).parameters)
 
 
 def test_every_error_is_listed_with_what_a_caller_can_do() -> None:

@@ -34,9 +34,12 @@ def pack(value: Any) -> bytes:
 
 
 def pack_threadsafe(value: Any) -> bytes:
-    """`value` as msgpack, from any thread."""
-    packed: bytes = msgpack.packb(value, use_bin_type=True)
-    return packed
+    """`value` as msgpack, from any thread. Raises InvalidMessage as `pack`."""
+    try:
+        packed: bytes = msgpack.packb(value, use_bin_type=True)
+        return packed
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidMessage(f"this cannot be packed: {error}") from error
 
 
 def unpack(packed: bytes | memoryview) -> Any:

@@ -1,0 +1,227 @@
+"""The calls of the channel layer for code without an event loop.
+
+    layer = channel_layer.connect_blocking("redis://…")
+    layer.group_send("room", {"type": "websocket.send", "text": "hello"})
+
+One object serves all threads of a process, and a forked child may go on to use it. A call blocks its thread alone, for one round trip to
+Redis; `group_add`, `group_discard` and `receive` need more. Names, messages and errors are those of layer.py.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import secrets
+import time
+from collections.abc import Iterable
+from functools import partial
+from types import TracebackType
+from typing import Any
+
+from channel_layer.application.capacities import Capacities, LayerSettings
+from channel_layer.blocking.commands import Commands
+from channel_layer.blocking.owner_requests import ROLE, OwnerRequests
+from channel_layer.blocking.pool import ConnectionPool
+from channel_layer.blocking.shared_receiver import SharedReceiver
+from channel_layer.encryption.encryption import Encryption
+from channel_layer.errors import ChannelFull, ChannelGone, InvalidName, NothingSent
+from channel_layer.messaging.group_sequence import COUNTER_TTL_MS
+from channel_layer.protocol import packets
+from channel_layer.protocol.codec import batch_head, join_batch, pack_threadsafe
+from channel_layer.protocol.events import Event, check_message
+from channel_layer.protocol.keys import CHANNEL_OF_KIND, GROUP, OWN_CHANNEL_SIGN, Keys
+from channel_layer.protocol.names import check_channel, check_group, node_name
+from channel_layer.protocol.packets import Packet
+from channel_layer.protocol.socket_messages import CHECKS, socket_message
+from channel_layer.redis.address_file import address_source
+from channel_layer.redis.scripts import PUBLISH, SEND
+from channel_layer.settings import RedisSettings
+
+NEW_CHANNEL_PREFIX = "specific"
+RANDOM_BYTES = 8
+SCAN_COUNT = 1000
+REFRESH_INTERVAL_S = 1.0
+#: How much longer the keys of a shared channel live than a message in it may wait.
+TTL_MARGIN_MS = 60_000
+#: The channels of connections.
+RESERVED = frozenset(CHANNEL_OF_KIND.values())
+
+
+class BlockingChannelLayer:
+    """The channel layer of one process, for any number of threads. Made by `channel_layer.connect_blocking`."""
+
+    def __init__(self, redis: RedisSettings, settings: LayerSettings, connections_max: int, timeout_s: float) -> None:
+        """Connect to nothing yet. timeout_s: for connecting, and for each answer. Raises ValueError for values that are none."""
+        if connections_max < 1 or not timeout_s > 0:
+            raise ValueError("connections_max is an int from 1 on, and timeout a number of seconds above 0")
+        source = address_source(redis.url)
+        self._keys = Keys(redis.prefix, source.current().db)
+        self._encryption = encryption = Encryption.of(redis)
+        self._refresh_due = 0.0 if redis.encryption_key_file else math.inf  # monotonic
+        self._settings = settings
+        self._capacities = Capacities(settings)
+        self._size_bytes_max = redis.queue_size_bytes_max
+        self._commands = Commands(ConnectionPool(source, connections_max, timeout_s))
+        self._owners = OwnerRequests(self._commands, self._keys, encryption, timeout_s)
+        self._receiver = SharedReceiver(self._commands, self._keys, encryption)
+        self.counters = self._receiver.counters
+        self._head = batch_head(node_name(ROLE, "sender"))  # no answer is expected to these batches
+
+    def send(self, channel: str, message: Event) -> None:
+        """Send `message` to `channel` by one command, or raise and send nothing.
+
+        channel: a shared channel, an application channel (`<node>!specific.…`) of any process, or a reply channel
+        (`<node>!<number>`), whose client gets the message: `websocket.send` or `websocket.close`, as an application sends them.
+
+        Raises InvalidName and InvalidMessage (a caller's bug); ChannelFull for a shared channel; ChannelGone if the process that owns
+        the channel has ended; NothingSent if Redis is unreachable or refuses; LayerUnavailable if it did not answer, which is the one
+        case in which the message may have been sent.
+        """
+        node, separator, local = check_channel(channel).partition("!")
+        check_message(message)
+        if not separator:
+            self._send_to_shared(channel, message)
+        elif local.isdecimal():
+            self._post(node, channel, packets.send(int(local), socket_message(message)))
+        else:
+            self._post(node, channel, packets.message(local, message, self._settings.expiry_ms))
+
+    def receive(self, channel: str, timeout: float | None = None) -> Event:
+        """Wait for the next message of a shared channel, and return it.
+
+        timeout: seconds; None waits for ever. Raises TimeoutError, InvalidName, NothingSent; LayerUnavailable if Redis did not answer: a
+        message may be lost then. An exception that a signal handler raises while this waits loses none.
+        """
+        self._refresh_keys()
+        return self._receiver.receive(_check_shared(channel), timeout)
+
+    def new_channel(self, prefix: str = NEW_CHANNEL_PREFIX) -> str:
+        """Return a new name, for messages to the caller: that of a shared channel which no other program knows.
+
+        It needs no process that keeps it alive, and no end: what is not received in time expires. It cannot be a member of a group.
+        """
+        return check_channel(f"{check_group(prefix)}.{secrets.token_hex(RANDOM_BYTES)}")
+
+    def group_add(self, group: str, channel: str) -> None:
+        """Make `channel` a member of `group`. Messages that are sent to the group after this call has returned reach the channel.
+
+        channel: a reply channel or an application channel. One that is over is not added and raises nothing. Raises InvalidName,
+        LayerUnavailable (the outcome is unknown; adding again is harmless).
+        """
+        self._change_membership(packets.join, group, channel)
+
+    def group_discard(self, group: str, channel: str) -> None:
+        """Remove `channel` from `group`; harmless if it was no member. Raises as `group_add`."""
+        self._change_membership(packets.leave, group, channel)
+
+    def group_send(self, group: str, message: Event, exclude: Iterable[str] = ()) -> None:
+        """Send `message` to every member by one command. exclude: channels that do not get it.
+
+        Raises InvalidName, InvalidMessage; NothingSent, LayerUnavailable as `send`.
+        """
+        check_group(group)
+        check_message(message)
+        if message["type"] in CHECKS:
+            message = socket_message(message)
+        if excluded := [check_channel(channel) for channel in exclude]:
+            message = {**message, packets.EXCLUDE: excluded}
+        self._refresh_keys()
+        channel = self._keys.group(group)
+        published = self._encryption.published(channel, pack_threadsafe(message))
+        self._commands.run_script(PUBLISH, [self._keys.group_sequence(group)], channel, published, COUNTER_TTL_MS)
+
+    def flush(self) -> None:
+        """Drop all messages in shared channels of applications. Connections and memberships stay. Raises LayerUnavailable."""
+        for start in (self._keys.channel(""), self._keys.channel_size("")):
+            kept = {start + channel for channel in RESERVED}
+            found = [key for key in self._keys_like(start) if key not in kept and OWN_CHANNEL_SIGN not in key]
+            if found:
+                self._commands.execute("DEL", *found)
+
+    def statistics(self, channel: str) -> dict[str, int | float]:
+        """`messages_pending` and `messages_max_age` (seconds) of a shared channel. Raises InvalidName, LayerUnavailable."""
+        stream = self._keys.channel(_check_shared(channel))
+        oldest = self._commands.execute("XRANGE", stream, "-", "+", "COUNT", 1)
+        pending = self._commands.execute("XLEN", stream)
+        seconds, microseconds = self._commands.execute("TIME")
+        if not oldest:
+            return {"messages_pending": pending, "messages_max_age": 0.0}
+        arrived_s = int(oldest[0][0].partition(b"-")[0]) / 1000
+        return {
+            "messages_pending": pending,
+            "messages_max_age": max(0.0, int(seconds) + int(microseconds) / 1e6 - arrived_s),
+        }
+
+    def close(self) -> None:
+        """End the connections to Redis. Calls under way finish first; later ones raise NothingSent."""
+        self._commands.pool.close()
+
+    def __enter__(self) -> BlockingChannelLayer:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _send_to_shared(self, channel: str, message: Event) -> None:
+        _check_shared(channel)
+        expiry_ms = self._settings.expiry_ms
+        capacity = self._capacities.of(channel)
+        keys = (self._keys.channel(channel), self._keys.channel_size(channel))
+        limits = (capacity, self._size_bytes_max, expiry_ms + TTL_MARGIN_MS, GROUP, expiry_ms)
+        added = self._commands.run_script(
+            SEND, keys, *limits, self._entry(keys[0], packets.message("", message, expiry_ms))
+        )
+        if not added[0]:
+            raise ChannelFull(
+                f"{channel} holds {capacity} messages, or {self._size_bytes_max} bytes: the capacity of the channel"
+            )
+
+    def _post(self, node: str, channel: str, packet: Packet) -> None:
+        """Send one packet to the owner of a channel."""
+        inbox = self._keys.inbox(node)
+        added = self._commands.execute("XADD", inbox, "NOMKSTREAM", "*", "b", self._entry(inbox, packet))
+        if added is None:
+            if self._owners.has_lease(node):
+                raise NothingSent(f"{node} takes no packets at the moment")
+            raise ChannelGone(f"the process that owned {channel} has ended")
+
+    def _entry(self, key: str, packet: Packet) -> bytes:
+        """The entry of the stream `key` for one packet."""
+        self._refresh_keys()
+        batch = join_batch(self._head, [pack_threadsafe(packet)])
+        return self._encryption.entry(key, batch) if self._encryption.enabled else batch
+
+    def _refresh_keys(self) -> None:
+        """Take up new encryption keys, at most once a second. Two threads that do so at once do the same."""
+        if (now := time.monotonic()) >= self._refresh_due:
+            self._refresh_due = now + REFRESH_INTERVAL_S
+            self._encryption.refresh()
+
+    def _change_membership(self, packet: Any, group: str, channel: str) -> None:
+        check_group(group)
+        node, separator, local = check_channel(channel).partition("!")
+        if not separator:
+            raise InvalidName("a shared channel cannot be a member of a group: no process owns it")
+        member = int(local) if local.isdecimal() else local
+        self._refresh_keys()
+        self._owners.ask(node, partial(packet, member, 0, group))
+
+    def _keys_like(self, start: str) -> list[str]:
+        """All keys that begin with `start`."""
+        pattern, found, cursor = re.sub(r"([\\*?\[\]])", r"\\\1", start) + "*", [], b"0"
+        while True:
+            cursor, keys = self._commands.execute("SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT)
+            found += [key.decode() for key in keys]
+            if cursor == b"0":
+                return found
+
+
+def _check_shared(channel: str) -> str:
+    """Return `channel` if it is a shared channel of applications; else raise InvalidName."""
+    if "!" in check_channel(channel):
+        raise InvalidName(f"{channel!r} belongs to a client or to another process: only its owner receives from it")
+    if channel in RESERVED:
+        raise InvalidName(f"{channel!r} is the channel of connections, which applications neither send to nor read")
+    return channel

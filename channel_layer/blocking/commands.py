@@ -1,0 +1,51 @@
+"""Commands and scripts of one blocking layer, with the errors of Redis as errors of the layer.
+
+A refused command has done nothing (NothingSent). A script that fails may have done a part of its work, except where Redis refuses it as
+a whole; the outcome of any other failure is unknown (LayerUnavailable).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import hiredis
+
+from channel_layer.blocking.pool import ConnectionPool
+from channel_layer.errors import LayerUnavailable, NothingSent
+from channel_layer.redis.connection import Answer, Argument
+from channel_layer.redis.scripts import Script
+
+#: Beginnings of errors with which Redis refuses a script before its first write.
+REFUSES_ALL = ("OOM ", "READONLY ", "LOADING ", "MISCONF ", "BUSY ", "NOAUTH ", "MASTERDOWN ", "NOREPLICAS ")
+
+
+class Commands:
+    """Runs commands and scripts on the connections of one pool. For any thread."""
+
+    __slots__ = ("pool",)
+
+    def __init__(self, pool: ConnectionPool) -> None:
+        self.pool = pool
+
+    def execute(self, *command: Argument) -> Any:
+        """Run one command and return its answer. Raises NothingSent, LayerUnavailable."""
+        answer = self.pool.call(*command)
+        if type(answer) is hiredis.ReplyError:
+            raise NothingSent(f"Redis refused {command[0]}: {answer}")
+        return answer
+
+    def run_script(self, script: Script, keys: Sequence[str], *arguments: Argument) -> Any:
+        """Run a script and return its answer. Raises NothingSent, LayerUnavailable."""
+        answer = self.pool.call("EVALSHA", script.digest, len(keys), *keys, *arguments)
+        if is_error(answer, "NOSCRIPT"):  # nothing was done: Redis was restarted, or has never seen it
+            answer = self.pool.call("EVAL", script.text, len(keys), *keys, *arguments)
+        if type(answer) is hiredis.ReplyError:
+            error = NothingSent if str(answer).startswith(REFUSES_ALL) else LayerUnavailable
+            raise error(f"Redis refused the script {script.name}: {answer}")
+        return answer
+
+
+def is_error(answer: Answer, beginning: str) -> bool:
+    """True if Redis has answered with an error that begins so."""
+    return type(answer) is hiredis.ReplyError and str(answer).startswith(beginning)

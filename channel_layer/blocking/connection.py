@@ -1,0 +1,195 @@
+"""One blocking connection to Redis on a plain socket: a command out, its answer in, with no event loop and no thread.
+
+hiredis packs and parses. A failed call is one of two things, and its error tells which: NothingSent if Redis cannot have got the whole
+command, so that it may be sent again, or LayerUnavailable if the outcome is unknown. Either ends the connection, and so does an
+exception from a signal handler in the middle of a call: the next call would take the answer for its own.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+from typing import Any
+
+import hiredis
+
+from channel_layer.errors import LayerUnavailable, NothingSent
+from channel_layer.redis.address import Credentials, RedisAddress
+from channel_layer.redis.connection import KEEPALIVE, READ_ONLY, REPLICA_ROLES, Answer, Argument
+from channel_layer.redis.rejection_reasons import explained
+from channel_layer.redis.tls import Tls
+
+READ_SIZE_BYTES = 65_536
+_INCOMPLETE = object()
+
+Place = tuple[str, int] | str  #: host and port, or the path of a unix socket
+
+
+def pack(*command: Argument) -> bytes:
+    """The bytes of one command. Raises TypeError for an argument that is neither bytes, str nor a number."""
+    packed: bytes = hiredis.pack_command(command)
+    return packed
+
+
+class BlockingConnection:
+    """One connection, for one thread at a time."""
+
+    __slots__ = ("_poll", "_reader", "_sock", "_timeout_s", "closed")
+
+    def __init__(self, place: Place, tls: Tls | None, timeout_s: float) -> None:
+        """Connect. timeout_s: for that, and for each answer. Raises OSError."""
+        self._sock = _connected_socket(place, tls, timeout_s)
+        self._timeout_s = timeout_s
+        self._reader = hiredis.Reader(notEnoughData=_INCOMPLETE)
+        self._poll = select.poll()
+        self._poll.register(self._sock, select.POLLIN)
+        self.closed = False
+
+    def call(self, *command: Argument, block_s: float = 0.0) -> Answer:
+        """Send one command and return its answer; an error that Redis answers with is returned too.
+
+        block_s: how long the command itself may block in Redis. Raises NothingSent, or LayerUnavailable.
+        """
+        return self.exchange(pack(*command), 1, block_s)[0]
+
+    def exchange(self, packed: bytes, count: int = 1, block_s: float = 0.0) -> list[Answer]:
+        """Send packed commands, and return the `count` answers to them. As `call` otherwise."""
+        try:
+            self._write(packed)
+            return self._read(count, block_s)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def usable(self) -> bool:
+        """True unless Redis has closed the connection, or has sent anything unasked, as it does before it closes one."""
+        return not self.closed and not self._poll.poll(0)
+
+    def close(self) -> None:
+        """End the connection."""
+        self.closed = True
+        self._sock.close()
+
+    def forked(self) -> None:
+        """See `Inherited`. By the descriptor, since TLS would say goodbye in the name of the parent."""
+        self.closed = True
+        if (descriptor := self._sock.detach()) >= 0:
+            os.close(descriptor)
+
+    def _write(self, packed: bytes) -> None:
+        try:
+            self._sock.sendall(packed)
+        except TimeoutError as error:
+            raise NothingSent(f"Redis did not read a command within {self._timeout_s:g} s") from error
+        except OSError as error:
+            raise NothingSent(f"the connection to Redis was lost: {self._reason() or _why(error)}") from error
+
+    def _reason(self) -> str:
+        """The error with which Redis has closed the connection, if it sent one: it does to a client beyond its limit."""
+        self._sock.settimeout(0)
+        try:
+            answer = self._answer()
+        except (OSError, hiredis.ProtocolError):
+            return ""
+        return explained(answer) if isinstance(answer, hiredis.ReplyError) else ""
+
+    def _read(self, count: int, block_s: float) -> list[Answer]:
+        if block_s:
+            self._sock.settimeout(self._timeout_s + block_s)
+        try:
+            answers = [self._answer() for _ in range(count)]
+        except TimeoutError as error:
+            raise LayerUnavailable(f"Redis did not answer within {self._timeout_s + block_s:g} s") from error
+        except (OSError, hiredis.ProtocolError) as error:
+            raise LayerUnavailable(f"the connection to Redis was lost before its answer: {_why(error)}") from error
+        if block_s:
+            self._sock.settimeout(self._timeout_s)
+        return answers
+
+    def _answer(self) -> Answer:
+        reader = self._reader
+        while (answer := reader.gets()) is _INCOMPLETE:
+            data = self._sock.recv(READ_SIZE_BYTES)
+            if not data:
+                raise ConnectionResetError("closed by Redis")
+            reader.feed(data)
+        return answer
+
+
+def connect(address: RedisAddress, place: Place, timeout_s: float) -> BlockingConnection:
+    """A connection to the primary at `place`: authenticated, and on its database. Raises NothingSent."""
+    try:
+        connection = BlockingConnection(place, address.tls, timeout_s)
+    except OSError as error:
+        raise NothingSent(f"Redis at {address.shown} is unreachable: {_why(error)}") from error
+    try:
+        _greet(connection, address)
+    except BaseException as error:
+        connection.close()
+        if isinstance(error, LayerUnavailable):
+            raise NothingSent(f"Redis at {address.shown} is unreachable: {error}") from error
+        if isinstance(error, hiredis.ReplyError):
+            raise NothingSent(f"Redis at {address.shown} refuses us: {explained(error)}") from error
+        raise
+    return connection
+
+
+def authenticate(connection: BlockingConnection, credentials: Credentials) -> None:
+    """Authenticate. Raises hiredis.ReplyError."""
+    accepted(connection.call(*credentials.command))
+
+
+def is_read_only(answer: Answer) -> bool:
+    """True if a replica has refused the command, so that nothing was done."""
+    return type(answer) is hiredis.ReplyError and READ_ONLY in str(answer)
+
+
+def _greet(connection: BlockingConnection, address: RedisAddress) -> None:
+    if address.credentials:
+        authenticate(connection, address.credentials)
+    if address.db:
+        accepted(connection.call("SELECT", address.db))
+    facts = accepted(connection.call("INFO", "replication")).decode()
+    role = next((line.partition(":")[2].strip() for line in facts.splitlines() if line.startswith("role:")), "")
+    if role in REPLICA_ROLES:
+        raise hiredis.ReplyError("it is a replica at present")
+
+
+def accepted(answer: Answer) -> Any:
+    """The answer, unless it is an error. Raises hiredis.ReplyError."""
+    if isinstance(answer, hiredis.ReplyError):
+        raise answer
+    return answer
+
+
+def _connected_socket(place: Place, tls: Tls | None, timeout_s: float) -> socket.socket:
+    if isinstance(place, str):
+        return _unix_socket(place, timeout_s)
+    sock = socket.create_connection(place, timeout_s)
+    try:
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        for name, value in KEEPALIVE:
+            if hasattr(socket, name):
+                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+        return tls.context().wrap_socket(sock, server_hostname=place[0]) if tls else sock
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _unix_socket(path: str, timeout_s: float) -> socket.socket:
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(timeout_s)
+        sock.connect(path)
+        return sock
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _why(error: Exception) -> str:
+    return str(error) or "no answer"

@@ -1,0 +1,161 @@
+"""The connections of one blocking layer: each call borrows one, and threads share what is idle.
+
+* A call whose command Redis cannot have got is made once more, on another connection. After that, and where the outcome is unknown,
+  the caller decides: no command is ever sent twice.
+* Idle connections are checked before use, since Redis closes them when it restarts.
+* While Redis cannot be reached, calls fail at once, and attempts to connect come at growing intervals.
+* A forked child closes what it inherits and makes its own.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from channel_layer.blocking.connection import BlockingConnection, connect, is_read_only, pack
+from channel_layer.blocking.sentinel import PrimaryFinder
+from channel_layer.errors import NothingSent
+from channel_layer.process.forked_child import give_up_in_children
+from channel_layer.redis.address_file import AddressSource
+from channel_layer.redis.connection import Answer, Argument
+
+BACKOFF_FIRST_S = 0.05
+BACKOFF_MAX_S = 1.0
+_beginning = threading.Lock()
+
+
+class ConnectionPool:
+    """The connections of one process to one Redis; for any number of threads."""
+
+    def __init__(self, source: AddressSource, connections_max: int, timeout_s: float) -> None:
+        """timeout_s: for connecting, for each answer, and for a connection while all are in use."""
+        self._source = source
+        self._finder = PrimaryFinder(source)
+        self._connections_max = connections_max
+        self._timeout_s = timeout_s
+        self._closed = False
+        self._begin()
+        give_up_in_children(self)
+
+    def _begin(self) -> None:
+        """Start without connections, and without locks that another thread may hold."""
+        self._pid = os.getpid()
+        self._idle: list[BlockingConnection] = []
+        self._all: set[BlockingConnection] = set()
+        self._free = threading.Semaphore(self._connections_max)
+        self._attempt_due = 0.0  # monotonic: no attempt to connect before
+        self._delay_s = BACKOFF_FIRST_S
+        self._failure = ""
+
+    def call(self, *command: Argument, block_s: float = 0.0) -> Answer:
+        """Send one command and return its answer, an error of Redis' too. Raises NothingSent, LayerUnavailable.
+
+        block_s: how long the command itself may block in Redis.
+        """
+        packed = pack(*command)
+        for is_last in (False, True):
+            with self.connection() as connection:
+                try:
+                    (answer,) = connection.exchange(packed, 1, block_s)
+                except NothingSent:
+                    if is_last:
+                        raise
+                    continue
+            if is_last or not is_read_only(answer):
+                return answer
+            self.drop_idle()  # they lead to the same server, which is the primary no longer
+        raise AssertionError("the second attempt returns or raises")
+
+    @contextmanager
+    def connection(self) -> Iterator[BlockingConnection]:
+        """A connection for several calls in a row. Raises NothingSent without one."""
+        if self._pid != os.getpid():
+            self._begin_in_child()
+        free = self._free
+        if not free.acquire(timeout=self._timeout_s):
+            raise NothingSent(f"all {self._connections_max} connections were in use for {self._timeout_s:g} s")
+        try:
+            connection = self._take()
+            try:
+                yield connection
+            finally:
+                self._put_back(connection)
+        finally:
+            free.release()
+
+    def drop_idle(self) -> None:
+        """End all connections that are not in use."""
+        while (connection := self._pop()) is not None:
+            self._drop(connection)
+
+    def close(self) -> None:
+        """End all connections; calls under way finish first, and later ones fail."""
+        self._closed = True
+        self.drop_idle()
+
+    @property
+    def size(self) -> int:
+        """How many connections there are."""
+        return len(self._all)
+
+    def forked(self) -> None:
+        """See `Inherited`."""
+        for connection in self._all:
+            connection.forked()
+        self._begin()
+        give_up_in_children(self)
+
+    def _begin_in_child(self) -> None:
+        """Begin anew in a child that was forked without Python's knowledge: some servers are not written in Python."""
+        with _beginning:
+            if self._pid != os.getpid():
+                self.forked()
+
+    def _take(self) -> BlockingConnection:
+        if self._closed:
+            raise NothingSent("this layer is closed")
+        while (connection := self._pop()) is not None:
+            if connection.usable:
+                return connection
+            self._drop(connection)
+        return self._connect()
+
+    def _pop(self) -> BlockingConnection | None:
+        try:
+            return self._idle.pop()  # the one that was used last; atomic, so no lock
+        except IndexError:
+            return None
+
+    def _put_back(self, connection: BlockingConnection) -> None:
+        if connection.closed:
+            self._drop(connection)
+            return
+        self._idle.append(connection)
+        if self._closed:
+            self.drop_idle()
+
+    def _drop(self, connection: BlockingConnection) -> None:
+        self._all.discard(connection)
+        connection.close()
+
+    def _connect(self) -> BlockingConnection:
+        left_s = self._attempt_due - time.monotonic()
+        if left_s > 0:
+            raise NothingSent(f"{self._failure}; the next attempt is in {left_s:.2f} s")
+        try:
+            connection = connect(self._source.current(), self._finder.find(), self._timeout_s)
+        except NothingSent as error:
+            self._back_off(error)
+            raise
+        self._delay_s = BACKOFF_FIRST_S
+        self._all.add(connection)
+        return connection
+
+    def _back_off(self, error: NothingSent) -> None:
+        self._failure = str(error)
+        self._attempt_due = time.monotonic() + self._delay_s * random.uniform(0.5, 1.0)
+        self._delay_s = min(BACKOFF_MAX_S, 2 * self._delay_s)
