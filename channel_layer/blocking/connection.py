@@ -35,10 +35,11 @@ def pack(*command: Argument) -> bytes:
 class BlockingConnection:
     """One connection, for one thread at a time."""
 
-    __slots__ = ("_poll", "_reader", "_sock", "_timeout_s", "closed")
+    __slots__ = ("_poll", "_reader", "_sock", "_timeout_s", "closed", "place")
 
     def __init__(self, place: Place, tls: Tls | None, timeout_s: float) -> None:
         """Connect. timeout_s: for that, and for each answer. Raises OSError."""
+        self.place = place
         self._sock = _connected_socket(place, tls, timeout_s)
         self._timeout_s = timeout_s
         self._reader = hiredis.Reader(notEnoughData=_INCOMPLETE)

@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from channel_layer.blocking.connection import BlockingConnection, connect, is_read_only, pack
+from channel_layer.blocking.connection import BlockingConnection, Place, connect, is_read_only, pack
 from channel_layer.blocking.sentinel import PrimaryFinder
 from channel_layer.errors import NothingSent
 from channel_layer.process.forked_child import give_up_in_children
@@ -25,6 +25,8 @@ from channel_layer.redis.connection import Answer, Argument
 
 BACKOFF_FIRST_S = 0.05
 BACKOFF_MAX_S = 1.0
+#: How often the Sentinels are asked while connections stand.
+ASK_INTERVAL_S = 5.0
 _beginning = threading.Lock()
 
 
@@ -35,6 +37,7 @@ class ConnectionPool:
         """timeout_s: for connecting, for each answer, and for a connection while all are in use."""
         self._source = source
         self._finder = PrimaryFinder(source)
+        self._behind_sentinels = bool(source.current().sentinels)  # and stays so: a file may change credentials alone
         self._connections_max = connections_max
         self._timeout_s = timeout_s
         self._closed = False
@@ -50,6 +53,8 @@ class ConnectionPool:
         self._attempt_due = 0.0  # monotonic: no attempt to connect before
         self._delay_s = BACKOFF_FIRST_S
         self._failure = ""
+        self._place: Place | None = None  # of the primary, as the Sentinels named it last
+        self._ask_due = 0.0  # monotonic
 
     def call(self, *command: Argument, block_s: float = 0.0) -> Answer:
         """Send one command and return its answer, an error of Redis' too. Raises NothingSent, LayerUnavailable.
@@ -119,10 +124,24 @@ class ConnectionPool:
         if self._closed:
             raise NothingSent("this layer is closed")
         while (connection := self._pop()) is not None:
-            if connection.usable:
+            if connection.usable and self._leads_to_primary(connection):
                 return connection
             self._drop(connection)
         return self._connect()
+
+    def _leads_to_primary(self, connection: BlockingConnection) -> bool:
+        """True unless the Sentinels, asked every few seconds, name another server: one that was cut off with us goes on serving us.
+
+        While no Sentinel answers, connections stay.
+        """
+        now = time.monotonic()
+        if self._behind_sentinels and now >= self._ask_due:
+            self._ask_due = now + ASK_INTERVAL_S
+            try:
+                self._place = self._finder.find()
+            except NothingSent:
+                self._place = None
+        return self._place in (None, connection.place)
 
     def _pop(self) -> BlockingConnection | None:
         try:
@@ -147,11 +166,13 @@ class ConnectionPool:
         if left_s > 0:
             raise NothingSent(f"{self._failure}; the next attempt is in {left_s:.2f} s")
         try:
-            connection = connect(self._source.current(), self._finder.find(), self._timeout_s)
+            place = self._finder.find()
+            connection = connect(self._source.current(), place, self._timeout_s)
         except NothingSent as error:
             self._back_off(error)
             raise
         self._delay_s = BACKOFF_FIRST_S
+        self._place, self._ask_due = place, time.monotonic() + ASK_INTERVAL_S
         self._all.add(connection)
         return connection
 
