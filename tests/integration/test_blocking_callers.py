@@ -106,6 +106,15 @@ def test_views_under_gunicorn_send_to_clients(app: str, sockets: Server, env: di
             list(threads.map(ask, range(CLIENTS)))
 
 
+def test_a_view_in_a_thread_of_a_worker_sends_to_a_client(client: Client, env: dict[str, str], tmp_path: Path) -> None:
+    """The same view, served by Towpath: under another prefix than the sockets, so that it is another deployment."""
+    serving = {**env, "TOWPATH_PREFIX": "views:"}
+    with towpath_serve("flask_site:app", run_dir=tmp_path, app_dir=PROJECT, env=serving) as site:
+        form = {"channel": client.channel, "text": "by a worker"}
+        assert httpx.post(f"{site.url}/notify", data=form, timeout=30, trust_env=False).text == "done"
+    client.expect("by a worker")
+
+
 def test_a_celery_task_sends_to_a_client(
     sockets: Server, client: Client, redis: RedisServer, env: dict[str, str], tmp_path: Path
 ) -> None:
