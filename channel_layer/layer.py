@@ -60,9 +60,10 @@ class ChannelLayer:
         `websocket.close` as an application sends them, goes straight to the client, outside of flow control; it is dropped if that
         connection is over.
 
-        Raises InvalidName and InvalidMessage (a caller's bug); ChannelFull, where that can be known here: for a shared channel, and
-        for an application channel of this process; ChannelGone for one of this process that has ended; LayerUnavailable while Redis
-        is unreachable, or if it does not take what waits already in time. Delivered at most once, in order. PROTOCOL.md, P1, P4.
+        Raises InvalidName, InvalidMessage, MessageTooLarge (a caller's bug); ChannelFull, where that can be known here:
+        for a shared channel, and for an application channel of this process; ChannelGone for one of this process that
+        has ended; LayerUnavailable while Redis is unreachable, or if it does not take what waits already in time.
+        Delivered at most once, in order. PROTOCOL.md, P1, P4.
         """
         await self._run(LoopLayer.send, channel, message, self._settings)
 
@@ -107,7 +108,9 @@ class ChannelLayer:
         await self._run(LoopLayer.group_discard, group, channel)
 
     async def group_send(self, group: str, message: Event, exclude: Iterable[str] = ()) -> None:
-        """Send `message` to every member by one command. Raises InvalidName, InvalidMessage, LayerUnavailable.
+        """Send `message` to every member by one command.
+
+        Raises InvalidName, InvalidMessage, MessageTooLarge, LayerUnavailable.
 
         message: of any type for application channels; `websocket.send` or `websocket.close`, as an application sends them, for
         sockets. exclude: channels that do not get it. A socket that does not take what groups send it, in time or at all, is closed

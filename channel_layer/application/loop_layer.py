@@ -25,7 +25,7 @@ from channel_layer.current_connection import CURRENT_CONNECTION, Key, OwnDownstr
 from channel_layer.errors import ChannelFull, ChannelGone, InvalidName, LayerUnavailable
 from channel_layer.node import Node
 from channel_layer.protocol import packets
-from channel_layer.protocol.codec import pack, unpack
+from channel_layer.protocol.codec import check_size, pack, unpack
 from channel_layer.protocol.events import Event, check_message
 from channel_layer.protocol.names import check_channel, check_group
 from channel_layer.protocol.packets import Packet
@@ -74,12 +74,13 @@ class LoopLayer:
         """See `ChannelLayer.send`."""
         node, number, local = self._parsed(channel)
         check_message(message)
+        packed = check_size(pack(message))
         if number:
             await self._send_to_client(node, number, message)
         elif not node:
             await self._shared.send(channel, message, settings)
         elif node == self._node.name:
-            self._put(channel, local, message)
+            self._put(channel, local, packed)
         else:
             self._connected()
             await self._wait_for_space(node)
@@ -92,9 +93,9 @@ class LoopLayer:
         epoch, count = self._next_origin()[2:] if epoch_of(node, number) else (0, 0)
         self._node.post(node, packets.send(number, message, epoch, count))
 
-    def _put(self, channel: str, local: str, message: Event) -> None:
+    def _put(self, channel: str, local: str, packed: bytes) -> None:
         """Deliver to a channel of this process, which gets a copy."""
-        outcome = self._channels.put(local, unpack(pack(message)))
+        outcome = self._channels.put(local, unpack(packed))
         if outcome is None:
             raise ChannelGone(f"{channel} is no channel of this process (any more)")
         if not outcome:
@@ -165,6 +166,7 @@ class LoopLayer:
         """See `ChannelLayer.group_send`."""
         check_group(group)
         check_message(message)
+        check_size(pack(message))
         if message["type"] in CHECKS:
             message = socket_message(message)
         if excluded := [check_channel(channel) for channel in exclude]:

@@ -27,7 +27,7 @@ from channel_layer.encryption.encryption import Encryption
 from channel_layer.errors import ChannelFull, ChannelGone, InvalidName, NothingSent
 from channel_layer.messaging.group_sequence import COUNTER_TTL_MS
 from channel_layer.protocol import packets
-from channel_layer.protocol.codec import batch_head, join_batch, pack_threadsafe
+from channel_layer.protocol.codec import batch_head, check_size, join_batch, pack_threadsafe
 from channel_layer.protocol.events import Event, check_message
 from channel_layer.protocol.keys import CHANNEL_OF_KIND, GROUP, OWN_CHANNEL_SIGN, Keys
 from channel_layer.protocol.names import check_channel, check_group, node_name
@@ -73,9 +73,9 @@ class BlockingChannelLayer:
         channel: a shared channel, an application channel (`<node>!specific.…`) of any process, or a reply channel
         (`<node>!<number>`), whose client gets the message: `websocket.send` or `websocket.close`, as an application sends them.
 
-        Raises InvalidName and InvalidMessage (a caller's bug); ChannelFull for a shared channel; ChannelGone if the process that owns
-        the channel has ended; NothingSent if Redis is unreachable or refuses; LayerUnavailable if it did not answer, which is the one
-        case in which the message may have been sent.
+        Raises InvalidName, InvalidMessage, MessageTooLarge (a caller's bug); ChannelFull for a shared channel;
+        ChannelGone if the process that owns the channel has ended; NothingSent if Redis is unreachable or refuses;
+        LayerUnavailable if it did not answer, which is the one case in which the message may have been sent.
         """
         node, separator, local = check_channel(channel).partition("!")
         check_message(message)
@@ -127,7 +127,7 @@ class BlockingChannelLayer:
             message = {**message, packets.EXCLUDE: excluded}
         self._refresh_keys()
         channel = self._keys.group(group)
-        published = self._encryption.published(channel, pack_threadsafe(message))
+        published = self._encryption.published(channel, check_size(pack_threadsafe(message)))
         self._commands.run_script(PUBLISH, [self._keys.group_sequence(group)], channel, published, COUNTER_TTL_MS)
 
     def flush(self) -> None:
@@ -190,7 +190,7 @@ class BlockingChannelLayer:
     def _entry(self, key: str, packet: Packet) -> bytes:
         """The entry of the stream `key` for one packet."""
         self._refresh_keys()
-        batch = join_batch(self._head, [pack_threadsafe(packet)])
+        batch = join_batch(self._head, [check_size(pack_threadsafe(packet))])
         return self._encryption.entry(key, batch) if self._encryption.enabled else batch
 
     def _refresh_keys(self) -> None:

@@ -10,13 +10,15 @@ from typing import Any
 
 import msgpack
 
-from channel_layer.errors import InvalidMessage, ProtocolError, Undecryptable
+from channel_layer.errors import InvalidMessage, MessageTooLarge, ProtocolError, Undecryptable
 from channel_layer.process.log_values import shown
 from channel_layer.protocol.names import is_node_name
 from channel_layer.protocol.packets import LENGTH_MIN, VERSION
 
 PACKETS_MAX = 512
 BATCH_SIZE_BYTES_MAX = 262_144
+#: A message of an application. Redis ends a subscriber for which 32 MiB wait.
+MESSAGE_SIZE_BYTES_MAX = 16 * 1024 * 1024
 #: What publish.lua puts in front of a message: an array of two begins, and a number of 8 bytes, which follow.
 NUMBERED = b"\x92\xcf"
 NUMBERED_HEAD_BYTES = 10
@@ -40,6 +42,15 @@ def pack_threadsafe(value: Any) -> bytes:
         return packed
     except (TypeError, ValueError, OverflowError) as error:
         raise InvalidMessage(f"this cannot be packed: {error}") from error
+
+
+def check_size(packed: bytes) -> bytes:
+    """Return a packed message, or raise MessageTooLarge."""
+    if len(packed) > MESSAGE_SIZE_BYTES_MAX:
+        raise MessageTooLarge(
+            f"the message has {len(packed)} bytes; at most {MESSAGE_SIZE_BYTES_MAX} can be sent: send a reference to the data"
+        )
+    return packed
 
 
 def unpack(packed: bytes | memoryview) -> Any:

@@ -11,7 +11,7 @@ import pytest
 from asgiref.sync import async_to_sync
 
 import channel_layer
-from channel_layer import ChannelFull, ChannelGone, InvalidMessage, InvalidName, LayerUnavailable
+from channel_layer import ChannelFull, ChannelGone, InvalidMessage, InvalidName, LayerUnavailable, MessageTooLarge
 from channel_layer.layer import ChannelLayer
 from channel_layer.settings import RedisSettings
 from tests.support.facts import until, until_async
@@ -150,6 +150,9 @@ async def test_wrong_calls_are_told_what_is_wrong(layer: ChannelLayer, other: Ch
         await layer.send("a b", {"type": "test"})
     with pytest.raises(InvalidMessage, match=r"message\['x'\]\[1\]"):
         await layer.send("work", {"type": "test", "x": [1, object()]})
+    for send in (layer.send, layer.group_send):
+        with pytest.raises(MessageTooLarge, match="reference"):
+            await send("work", {"type": "test", "data": bytes(16 * 1024 * 1024)})
     gone = theirs.replace(theirs[:18], (await layer.new_channel())[:18])
     with pytest.raises(ChannelGone):
         await layer.send(gone, {"type": "test"})
