@@ -47,7 +47,7 @@ def main() -> int:
 
 def measure(row: Row, chosen: list[str], rounds: int, terms: Terms) -> Outcome:
     """All rounds of one row. A server that failed once is tried again in the next round; its failure stays."""
-    outcome = Outcome(row)
+    outcome, rounds = Outcome(row), min(rounds, row.rounds_max or rounds)
     for number in range(1, rounds + 1):
         for name in [name for name in row.contestants if name in chosen]:
             try:

@@ -6,15 +6,15 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import cast
 
 from benchmarks.figures import Sample, quantile
 from benchmarks.servers import Server
 from benchmarks.turns import CpuMeter, LoadFailed, Tally, end_all, hold
-from benchmarks.websocket_load import HANDSHAKES_AT_ONCE, client_frame, shake_hands
+from benchmarks.websocket_load import HANDSHAKES_AT_ONCE, PING, PONG, client_frame, shake_hands
 
 TEXT = 0x81
 TEXT_LENGTH = 64
-FRAME_SIZE_BYTES = 2 + TEXT_LENGTH
 LAST_DELIVERY_DEADLINE_S = 20.0
 
 
@@ -62,26 +62,35 @@ class Group:
 
 
 class Member(asyncio.Protocol):
-    """One of the group."""
+    """One of the group. It answers pings, which servers send after a while."""
 
-    __slots__ = ("group", "partial", "times")
+    __slots__ = ("group", "partial", "times", "transport")
 
     def __init__(self, group: Group) -> None:
         self.group, self.times, self.partial = group, 0, b""
 
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+
     def data_received(self, data: bytes) -> None:
         if self.partial:
             data, self.partial = self.partial + data, b""
-        group, times, end = self.group, self.times, 0
-        while len(data) - end >= FRAME_SIZE_BYTES:
-            if times >= len(group.frames) or data[end : end + FRAME_SIZE_BYTES] != group.frames[times]:
-                self.fail(f"a member was sent {data[end : end + 200]!r} as its message {times}")
-                return
-            end += FRAME_SIZE_BYTES
-            times += 1
-            self.times = times
-            group.delivered(times - 1)
-        self.partial = data[end:]
+        begin, size = 0, len(data)
+        while size - begin >= 2 and size - begin >= (length := 2 + data[begin + 1]):
+            self.take(data[begin : begin + length])
+            begin += length
+        self.partial = data[begin:]
+
+    def take(self, frame: bytes) -> None:
+        """One whole frame: the next message, or a ping."""
+        number, frames = self.times, self.group.frames
+        if number < len(frames) and frame == frames[number]:
+            self.times += 1
+            self.group.delivered(number)
+        elif frame[0] == PING:
+            self.transport.write(client_frame(PONG, frame[2:]))
+        else:
+            self.fail(f"a member was sent {frame!r} as its message {number}")
 
     def connection_lost(self, error: Exception | None) -> None:
         if self.group.tally.running:

@@ -1,20 +1,25 @@
-"""Counts the commands that a Redis executes: those that clients send, and those that scripts run."""
+"""Counts the commands that a Redis executes: those that clients send, and those that scripts run, by kind.
+
+A kind is a name with its first argument, which is mostly a key or a script.
+"""
 
 from __future__ import annotations
 
 import socket
 import threading
+from collections import Counter
 from types import TracebackType
 
 #: What a monitor's line has in the place of a client's address, for a command that a script runs.
-BY_SCRIPT = b" lua] "
+BY_SCRIPT = b"lua]"
 
 
 class Monitor:
-    """A connection in MONITOR, which a thread reads."""
+    """A connection in MONITOR, which a thread reads. It is there for all commands between the two ends of its context."""
 
     def __init__(self, path: str) -> None:
-        self.commands = self.by_scripts = 0
+        self.commands: Counter[bytes] = Counter()
+        self.by_scripts: Counter[bytes] = Counter()
         self._connection = socket.socket(socket.AF_UNIX)
         self._connection.connect(path)
         self._lines = self._connection.makefile("rb")
@@ -37,7 +42,11 @@ class Monitor:
 
     def _read(self) -> None:
         for line in self._lines:
-            if BY_SCRIPT in line[:60]:
-                self.by_scripts += 1
-            else:
-                self.commands += 1
+            _, _, caller, *words = line.split(b" ", 5)  # the time, the database, and then the command
+            counter = self.by_scripts if caller == BY_SCRIPT else self.commands
+            counter[b" ".join(words[:2]).strip()] += 1
+
+
+def frequent(counter: Counter[bytes], times: int) -> int:
+    """The number of all commands of those kinds that came at least `times` times."""
+    return sum(count for count in counter.values() if count >= times)

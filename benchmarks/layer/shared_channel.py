@@ -1,7 +1,7 @@
 """One shared channel, two processes: one sends, the other receives and tells by a pipe which messages it has.
 
-`python -m benchmarks.layer.shared_channel LAYER URL REDIS_PID SECONDS IN_FLIGHT` prints a sample as JSON, or fails if a message was lost,
-came twice or was another.
+`python -m benchmarks.layer.shared_channel LAYER URL REDIS_PID SECONDS IN_FLIGHT RECEIVERS` prints a sample as JSON. It fails if a
+message was lost, came twice or was another.
 """
 
 from __future__ import annotations
@@ -36,9 +36,16 @@ def message(number: int) -> dict[str, Any]:
     return {"type": "bench.message", "number": number, "text": TEXT}
 
 
-async def receive(name: str, url: str) -> None:
-    """The receiving process: the number of each message goes to the standard output. It ends with the sender."""
+async def receive(name: str, url: str, receivers: int) -> None:
+    """The receiving process, with so many calls of `receive` at a time. It ends with the sender."""
     layer = await opened(name, url)
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(receivers):
+            tasks.create_task(receive_all(layer))
+
+
+async def receive_all(layer: Any) -> None:
+    """One message after the other; the number of each goes to the standard output."""
     while True:
         received = await layer.receive(CHANNEL)
         if received != message(received["number"]):
@@ -87,8 +94,8 @@ class Sender(asyncio.Protocol):
 
 
 @contextmanager
-def receiver_of(name: str, url: str) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "benchmarks.layer.shared_channel", name, url]
+def receiver_of(name: str, url: str, receivers: int) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, "-m", "benchmarks.layer.shared_channel", name, url, str(receivers)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         try:
             yield process
@@ -96,8 +103,8 @@ def receiver_of(name: str, url: str) -> Iterator[subprocess.Popen[bytes]]:
             process.kill()
 
 
-async def sample(name: str, url: str, redis: int, seconds: float, in_flight: int) -> dict[str, Any]:
-    with receiver_of(name, url) as receiver:
+async def sample(name: str, url: str, redis: int, seconds: float, in_flight: int, receivers: int) -> dict[str, Any]:
+    with receiver_of(name, url, receivers) as receiver:
         layer = await opened(name, url)
         sender = Sender(layer)
         await asyncio.get_running_loop().connect_read_pipe(lambda: sender, receiver.stdout)
@@ -140,11 +147,11 @@ def spent_s(pids: dict[str, int]) -> dict[str, float]:
 
 def main() -> None:
     name, url, *numbers = sys.argv[1:]
-    if numbers:
-        redis, seconds, in_flight = numbers
-        print(json.dumps(uvloop.run(sample(name, url, int(redis), float(seconds), int(in_flight)))))
+    if len(numbers) > 1:
+        redis, seconds, in_flight, receivers = numbers
+        print(json.dumps(uvloop.run(sample(name, url, int(redis), float(seconds), int(in_flight), int(receivers)))))
     else:
-        uvloop.run(receive(name, url))
+        uvloop.run(receive(name, url, int(numbers[0])))
 
 
 if __name__ == "__main__":

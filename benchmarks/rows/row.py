@@ -46,6 +46,7 @@ class Row:
     goals: tuple[Goal, ...]
     contestants: tuple[str, ...] = ("towpath", "uvicorn", "daphne")
     base: str = "uvicorn"  #: the contestant that the main figures of all are shown as multiples of
+    rounds_max: int | None = None  #: where a sample counts, or where there are many contestants; the title says it
 
 
 RATE = "per second"
