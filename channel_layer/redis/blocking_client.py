@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from dataclasses import asdict
 from typing import Any
 
@@ -14,7 +15,9 @@ from redis.retry import Retry
 from redis.sentinel import MasterNotFoundError, Sentinel
 
 from channel_layer.errors import LayerUnavailable
+from channel_layer.redis.address import RedisAddress
 from channel_layer.redis.address_file import AddressSource
+from channel_layer.redis.connection import ERROR_SIZE_MAX
 from channel_layer.redis.sentinel import find_primary
 
 
@@ -49,6 +52,23 @@ def blocking_client(source: AddressSource, timeout_s: float) -> Redis:
     if address.path:
         return Redis(unix_socket_path=address.path, **options)
     return Redis(host=address.host, port=address.port, **options)
+
+
+def unprompted_error(address: RedisAddress, timeout_s: float) -> str:
+    """The error with which Redis greets a client that sends nothing, as it does at its maxclients; empty if it waits for a command.
+
+    redis-py does not read it where Redis has hung up before the first command is sent. Empty behind Sentinels and TLS, too.
+    """
+    if address.sentinels or address.tls:
+        return ""
+    try:
+        with socket.socket(socket.AF_UNIX) if address.path else socket.socket() as sock:
+            sock.settimeout(timeout_s)
+            sock.connect(address.path or (address.host, address.port))
+            line = sock.recv(ERROR_SIZE_MAX).decode(errors="replace").strip()
+    except OSError:
+        return ""
+    return line[1:] if line.startswith("-") else ""
 
 
 def close_in_child(client: Redis) -> None:

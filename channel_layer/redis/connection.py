@@ -11,7 +11,9 @@ packed, and after a reply without a command (Redis greets a client beyond its li
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
+import os
 import socket
 from collections import deque
 from collections.abc import Callable
@@ -34,6 +36,7 @@ OnAnswer = Callable[[Answer], None]
 OnLost = Callable[["RedisConnection"], None]
 Argument = Any  #: bytes, str or int
 _INCOMPLETE = object()
+ERROR_SIZE_MAX = 4096
 #: The roles of a server that is not the primary. In the error of a script, Redis before 7 writes READONLY in the middle.
 REPLICA_ROLES = ("slave", "replica")
 READ_ONLY = "READONLY"
@@ -83,6 +86,7 @@ class RedisConnection(asyncio.Protocol):
         self._descriptor = -1
         self._data_received = False  # any, since the last call of `checks_without_data`
         self._checks_without_data = 0
+        self._greeted = False
         self.loss_reason = ""  #: why it was lost, for people; empty as long as it is not
         self.run_id = ""
 
@@ -107,6 +111,7 @@ class RedisConnection(asyncio.Protocol):
         if facts.get("role") in REPLICA_ROLES:
             raise LayerUnavailable(f"Redis at {address.shown} is a replica at present")
         self.run_id = facts.get("run_id", "")
+        self._greeted = True
 
     def call(self, on_answer: OnAnswer, *command: Argument) -> None:
         """Send one command; `on_answer` gets the reply, a hiredis.ReplyError, or LayerUnavailable.
@@ -191,7 +196,7 @@ class RedisConnection(asyncio.Protocol):
                 return
             if self._waiting:
                 self._waiting.popleft()(answer)
-            elif self._on_push is not None:
+            elif self._on_push is not None and self._greeted:
                 self._on_push(answer)
             else:
                 self.close(
@@ -208,7 +213,7 @@ class RedisConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        self.loss_reason = self.loss_reason or str(exc or "closed by Redis")
+        self.loss_reason = self.loss_reason or self._unread_error() or str(exc or "closed by Redis")
         waiting, self._waiting = self._waiting, deque()
         lost = LayerUnavailable(f"the connection to Redis was lost: {self.loss_reason}")
         try:
@@ -216,6 +221,14 @@ class RedisConnection(asyncio.Protocol):
                 on_answer(lost)
         finally:
             self._on_lost(self)
+
+    def _unread_error(self) -> str:
+        """The error that Redis sent before it hung up, if it was not read: a write that fails ends a connection at once."""
+        with contextlib.suppress(OSError, hiredis.HiredisError), socket.socket(fileno=os.dup(self._descriptor)) as sock:
+            self._reader.feed(sock.recv(ERROR_SIZE_MAX, socket.MSG_DONTWAIT))
+            answer = self._reader.gets()
+            return explained(answer) if isinstance(answer, hiredis.ReplyError) else ""
+        return ""
 
 
 async def connect(

@@ -153,6 +153,7 @@ async def _connect_and_trust(address: Any, on_lost: Any, on_push: Any) -> RedisC
     connection = RedisConnection(on_lost, on_push)
     await asyncio.get_running_loop().create_unix_connection(lambda: connection, address.path)
     await connection.execute("INFO", "server")
+    connection._greeted = True
     return connection
 
 

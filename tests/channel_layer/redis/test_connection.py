@@ -95,6 +95,27 @@ async def test_what_redis_says_before_it_is_asked_is_told_as_it_says_it(
     assert mistakes == [] and all(record.exc_info is None for record in caplog.records)
 
 
+@pytest.mark.parametrize("subscribes", [False, True])
+async def test_a_full_redis_is_told_by_its_error_also_if_it_hung_up_before_the_first_command(
+    own_redis: RedisServer, caplog: pytest.LogCaptureFixture, subscribes: bool
+) -> None:
+    """P9. The write fails then, and the error is still to be read. A connection that subscribes does not take it for a publish."""
+    pushed: list[Answer] = []
+    address = RedisAddress.parse(own_redis.url)
+    with own_redis.client() as client:
+        client.config_set("maxclients", 1)
+        for _ in range(20):
+            connection = RedisConnection(on_push=pushed.append if subscribes else None)
+            await asyncio.get_running_loop().create_unix_connection(
+                lambda connection=connection: connection, address.path
+            )
+            rejected = client.info("stats")["rejected_connections"]
+            assert rejected  # it has hung up by now, as it has answered this
+            with pytest.raises((LayerUnavailable, hiredis.ReplyError), match="max number of clients reached"):
+                await connection.greet(address)
+    assert pushed == []
+
+
 async def test_an_answer_too_many_ends_the_connection_before_anybody_gets_it(tmp_path: Path) -> None:
     """P2. If one slips in, it must not become the answer to the next command, and so on with all that follow."""
     async with played_redis(tmp_path) as redis:
