@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from redis import Redis
 
 import channel_layer
 from channel_layer.blocking.blocking_layer import BlockingChannelLayer
-from channel_layer.errors import ChannelFull, ChannelGone, InvalidMessage, InvalidName, NothingSent
+from channel_layer.errors import ChannelFull, ChannelGone, InvalidMessage, InvalidName, MessageTooLarge, NothingSent
 from channel_layer.protocol import packets
 from channel_layer.protocol.codec import batch_head, join_batch, pack, split_publish, unpack, unpack_batch
 from channel_layer.protocol.keys import Keys
@@ -118,6 +119,8 @@ def test_a_process_that_lives_and_has_no_inbox_at_the_moment_is_not_gone(
         ("thumbnails", {"no": "type"}, InvalidMessage, "type"),
         ("thumbnails", {"type": "make", "at": {1}}, InvalidMessage, re.escape("message['at']")),
         ("thumbnails", {"type": "make", "text": "\ud800"}, InvalidMessage, "packed"),
+        ("thumbnails", {"type": "make", "bytes": bytes(2**24)}, MessageTooLarge, "bytes"),
+        (f"{NODE}!17", {"type": "websocket.send", "bytes": bytes(2**24)}, MessageTooLarge, "bytes"),
     ],
 )
 def test_what_cannot_be_sent_is_refused_before_redis_is_asked(
@@ -302,6 +305,7 @@ def test_a_group_send_is_one_publish(layer: BlockingChannelLayer, redis: Redis, 
         ("no!group", HELLO, (), InvalidName),
         ("room", {"type": "websocket.send"}, (), InvalidMessage),
         ("room", HELLO, ("no blanks",), InvalidName),
+        ("room", {"type": "chat.message", "bytes": bytes(2**24)}, (), MessageTooLarge),
     ],
 )
 def test_what_a_group_cannot_be_sent_is_refused(
@@ -381,6 +385,21 @@ def test_an_entry_without_its_key_is_left_to_others(redis_server: RedisServer, p
     with pytest.raises(TimeoutError):
         stranger.receive("thumbnails", timeout=0.01)
     assert sender.receive("thumbnails", timeout=30) == HELLO
+
+
+def test_a_new_key_in_the_key_file_is_taken_up(redis_server: RedisServer, prefix: str, tmp_path: Path) -> None:
+    """By the next calls, once a second; nothing has to be started again."""
+    file = tmp_path / "keys"
+    file.write_text(KEYS[0])
+    rotated = channel_layer.connect_blocking(redis_server.url, prefix=prefix, encryption_key_file=str(file))
+    new = channel_layer.connect_blocking(redis_server.url, prefix=prefix, encryption_keys=(KEYS[1],))
+    rotated.send("before", HELLO)
+    file.write_text(f"{KEYS[1]}\n{KEYS[0]}\n")
+    for _ in range(3):  # a file is taken up when it is found the same twice
+        rotated._refresh_due = 0.0
+        rotated.send("thumbnails", HELLO)
+    rotated.send("after", HELLO)
+    assert new.receive("after", timeout=5) == rotated.receive("before", timeout=5) == HELLO
 
 
 def test_two_databases_and_two_prefixes_are_apart(redis_server: RedisServer, prefix: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -73,6 +74,27 @@ def test_all_calls_behind_tls_with_a_user_who_may_do_no_more_than_is_written_dow
                 assert redis.info("stats")["total_connections_received"] - before <= REPLICATION
     with guarded.primary.client() as redis:
         assert [entry["object"] for entry in redis.acl_log()] == []
+
+
+@needs_redis
+def test_a_forked_child_says_no_goodbye_by_tls(guarded: RedisSentinels) -> None:
+    """It would be one in the name of its parent, whose connection goes on."""
+    with channel_layer.connect_blocking(guarded.url) as layer:
+        all_calls(layer)
+        with guarded.primary.client() as redis:
+            before = redis.info("stats")["total_connections_received"]
+        child = os.fork()
+        if child == 0:
+            try:
+                all_calls(layer)
+                os._exit(0)
+            finally:
+                os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
+        all_calls(layer)
+        with guarded.primary.client() as redis:
+            made = redis.info("stats")["total_connections_received"] - before
+        assert made <= 2 + REPLICATION  # the child's, and that of this look
 
 
 @needs_redis
