@@ -51,10 +51,13 @@ class GroupSequences:
 
     def on_message(self, group: str, number: int) -> int:
         """Remember the number of a message that has come. Returns how many were missed before it."""
-        last = self._last.get(group, number)  # of a group that is not followed any more nothing is missed
-        if group in self._last:
+        last = self._last.get(group)
+        if last is not None:
             self._last[group] = number
-        return 0 if last is None else count_missed(last, number - 1)
+            return 0 if number == last + 1 else count_missed(last, number - 1)
+        if group in self._last:  # not if its last member has gone
+            self._last[group] = number
+        return 0
 
     def on_counter(self, group: str, counter: int) -> int:
         """Compare with a counter that was read after the group's subscription stood. Returns how many messages have not come yet.

@@ -53,7 +53,7 @@ def check_size(packed: bytes) -> bytes:
     return packed
 
 
-def unpack(packed: bytes | memoryview) -> Any:
+def unpack(packed: bytes) -> Any:
     """The value in `packed`. Raises ProtocolError."""
     try:
         return msgpack.unpackb(packed)
@@ -61,10 +61,10 @@ def unpack(packed: bytes | memoryview) -> Any:
         raise ProtocolError(f"not msgpack: {error}") from error
 
 
-def split_publish(content: bytes) -> tuple[int | None, bytes | memoryview]:
+def split_publish(content: bytes) -> tuple[int | None, bytes]:
     """(number, packed message) of what was published to a group. The number is None where an older process has published it."""
-    if content.startswith(NUMBERED):
-        return int.from_bytes(content[2:NUMBERED_HEAD_BYTES], "big"), memoryview(content)[NUMBERED_HEAD_BYTES:]
+    if content[:2] == NUMBERED:
+        return int.from_bytes(content[2:NUMBERED_HEAD_BYTES], "big"), content[NUMBERED_HEAD_BYTES:]
     return None, content
 
 
