@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from channel_layer.errors import (
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 #: The environment variables of a process that Towpath does not serve.
 REDIS_VARIABLE, PREFIX_VARIABLE = "TOWPATH_REDIS", "TOWPATH_PREFIX"
+REDIS_FILE_VARIABLES = ("TOWPATH_REDIS_URL_FILE", "TOWPATH_REDIS_FILE")
 
 _layer: ChannelLayer | None = None
 
@@ -34,11 +36,12 @@ _layer: ChannelLayer | None = None
 def get_channel_layer() -> ChannelLayer:
     """The channel layer of this process: in a worker its own, elsewhere one for the Redis that TOWPATH_REDIS names.
 
-    The prefix is that of TOWPATH_PREFIX, or the default of all commands. Connects at the first call of the layer, not here. Raises
-    RuntimeError in a process that Towpath does not serve and that has no TOWPATH_REDIS.
+    TOWPATH_REDIS_URL_FILE (or TOWPATH_REDIS_FILE) names a file that holds this URL instead. The prefix is that of TOWPATH_PREFIX, or
+    the default of all commands. Connects at the first call of the layer, not here. Raises RuntimeError in a process that Towpath does
+    not serve and that has none of these variables.
     """
     if _layer is None:
-        url = os.environ.get(REDIS_VARIABLE)
+        url = os.environ.get(REDIS_VARIABLE) or _url_of_file()
         if not url:
             raise RuntimeError(
                 f"no channel layer here: set {REDIS_VARIABLE} (and {PREFIX_VARIABLE}) to those of the deployment, or call connect()"
@@ -46,6 +49,12 @@ def get_channel_layer() -> ChannelLayer:
         set_channel_layer(_new(url, os.environ.get(PREFIX_VARIABLE), {}))
         assert _layer is not None
     return _layer
+
+
+def _url_of_file() -> str | None:
+    """The URL that stands for the file with the URL; None if no variable names one."""
+    paths = filter(None, map(os.environ.get, REDIS_FILE_VARIABLES))
+    return next((Path(path).absolute().as_uri() for path in paths), None)
 
 
 def set_channel_layer(layer: ChannelLayer | None) -> None:
@@ -65,8 +74,9 @@ async def connect(
 ) -> ChannelLayer:
     """Connect to the Redis of a deployment, from any process, and return its channel layer. `await layer.close()` ends it.
 
-    url: `redis://`, `rediss://`, `unix://` or `redis+sentinel://`. prefix: that of the deployment (`--prefix`). capacity: messages
-    that one channel holds; channel_capacity: the same by globs or compiled regular expressions. expiry, group_expiry: seconds.
+    url: `redis://`, `rediss://`, `unix://`, `redis+sentinel://`, or `file:///path` of a file that holds one. prefix: that of the
+    deployment (`--prefix`). capacity: messages that one channel holds; channel_capacity: the same by globs or compiled regular
+    expressions. expiry, group_expiry: seconds.
 
     Raises ValueError for a value that is none, LayerUnavailable if Redis is unreachable.
     """

@@ -66,7 +66,7 @@ class SharedMessages:
             kept = {start + channel for channel in RESERVED}
             found = await self._keys_like(start)
             if dropped := [key for key in found if key not in kept and OWN_CHANNEL_SIGN not in key]:
-                await self._node.execute("UNLINK", *dropped)
+                await self._node.execute("DEL", *dropped)
 
     async def _keys_like(self, start: str) -> list[str]:
         """All keys that begin with `start`."""

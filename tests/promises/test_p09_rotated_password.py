@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import time
@@ -11,9 +12,12 @@ from pathlib import Path
 import pytest
 from websockets.sync.client import connect
 
+import channel_layer
+from channel_layer.errors import LayerUnavailable
 from tests.promises.asking import BACK_S, Asking, echo, flows_again
 from tests.promises.conftest import PROJECT, Traces
 from tests.promises.fleet import leases, towpath
+from tests.support.facts import until_async
 from tests.support.redis_server import RedisServer
 from tests.support.serving import BIN, Server, environment, free_port, processes_of, towpath_serve, wait_until
 
@@ -105,6 +109,37 @@ def test_a_rotated_password_is_taken_up_and_nothing_is_restarted(
         assert flows_again(server) < BACK_S
         for password in PASSWORDS:
             assert password not in everything_visible(server) + shown.stdout + shown.stderr
+
+
+async def test_layers_of_other_processes_take_it_up_too(rotation: Rotation, monkeypatch: pytest.MonkeyPatch) -> None:
+    """P9. A view under another server, a task, a script: with an event loop and without one, by a URL and by the environment."""
+    monkeypatch.delenv("TOWPATH_REDIS", raising=False)
+    monkeypatch.setenv("TOWPATH_REDIS_FILE", str(rotation.file))
+    channel_layer.set_channel_layer(None)
+    blocking = channel_layer.connect_blocking(rotation.file.as_uri())
+    layer = channel_layer.get_channel_layer()
+    note = {"type": "note"}
+
+    async def both_send() -> bool:
+        try:
+            await layer.send("work", note)
+            await asyncio.to_thread(blocking.send, "work", note)
+        except LayerUnavailable:
+            return False
+        return True
+
+    try:
+        await until_async(both_send)
+        for password in PASSWORDS[1:]:
+            rotation.demand(password)
+            rotation.mount(password)
+            assert rotation.kill_connections() >= 5
+            await until_async(both_send)
+            assert await layer.receive("work") == await layer.receive("work") == note
+    finally:
+        await layer.close()
+        await asyncio.to_thread(blocking.close)
+        channel_layer.set_channel_layer(None)
 
 
 def pids(server: Server) -> list[int]:
