@@ -1,7 +1,7 @@
-"""Messages to a WebSocket from outside of its application instance: a message, or a close.
+"""Messages to a client from outside of its application instance: to a WebSocket a message or a close, to an event stream bytes.
 
 The sender checks, so that an error is raised where it was made. The process that holds the socket checks too, since not every
-sender runs this code. Source: ASGI specification, "WebSocket"; RFC 6455, sections 5.5.1 and 7.4.
+sender runs this code. Source: ASGI specification, "HTTP" and "WebSocket"; RFC 6455, sections 5.5.1 and 7.4.
 """
 
 from __future__ import annotations
@@ -15,12 +15,17 @@ from channel_layer.protocol.close_codes import NO_STATUS, NORMAL, REASON_SIZE_BY
 from channel_layer.protocol.events import Event
 
 
+def is_for_clients(kind: Any) -> bool:
+    """True if a message of this type is for clients. All others are for applications."""
+    return isinstance(kind, str) and kind in CHECKS
+
+
 def socket_message(message: Event) -> Event:
     """The part of `message` that a socket carries out. Raises InvalidMessage if no socket can carry it out."""
     kind = message.get("type")
     check = CHECKS.get(kind) if isinstance(kind, str) else None
     if check is None:
-        raise InvalidMessage(f"message['type'] is {shown(kind)}; a socket can be sent {' and '.join(CHECKS)}")
+        raise InvalidMessage(f"message['type'] is {shown(kind)}; a client can be sent {_TYPES}")
     return check(message)
 
 
@@ -45,6 +50,16 @@ def _close(message: Event) -> Event:
     return {"type": "websocket.close", "code": code, "reason": reason}
 
 
+def _body(message: Event) -> Event:
+    """Bytes of an event stream. Unlike in ASGI `more_body` is true unless it is given: the stream goes on."""
+    body, more_body = message.get("body", b""), message.get("more_body", True)
+    return {
+        "type": "http.response.body",
+        "body": _of(body, bytes, "body"),
+        "more_body": _of(more_body, bool, "more_body"),
+    }
+
+
 def _of(value: Any, kind: type, key: str) -> Any:
     if not isinstance(value, kind):
         raise InvalidMessage(f"message[{key!r}] is of type {type(value).__name__}; it is {kind.__name__}")
@@ -61,4 +76,9 @@ def _encoded(text: Any, key: str) -> bytes:
         ) from None
 
 
-CHECKS: dict[str, Callable[[Event], Event]] = {"websocket.send": _send, "websocket.close": _close}
+CHECKS: dict[str, Callable[[Event], Event]] = {
+    "websocket.send": _send,
+    "websocket.close": _close,
+    "http.response.body": _body,
+}
+_TYPES = ", ".join(CHECKS)

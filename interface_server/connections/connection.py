@@ -48,7 +48,7 @@ IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 _QUEUED, _OWNED, _DONE = ConnectionState.QUEUED, ConnectionState.OWNED, ConnectionState.DONE
 _ADOPTED, _OWNER_DIED, _STOPPED = Trigger.ADOPTED, Trigger.OWNER_DIED, Trigger.STOPPED
 _OPEN_AGAIN = Action.OPEN_AGAIN
-_PENDING, _ACCEPTED = Acceptance.PENDING, Acceptance.ACCEPTED
+_PENDING, _ACCEPTED, _EVENT_STREAM = Acceptance.PENDING, Acceptance.ACCEPTED, Acceptance.EVENT_STREAM
 _NEVER, _AFTER_CRASH = ResumePolicy.NEVER, ResumePolicy.AFTER_CRASH
 
 #: How many owners of one connection may die before it ends (of an open WebSocket: within a minute). A request that kills its worker
@@ -114,6 +114,11 @@ class Connection(Link):
     @property
     def accepted(self) -> bool:
         """True if the client of a WebSocket has been accepted, by whichever instance."""
+        return self.acceptance is not _PENDING and self.acceptance is not _EVENT_STREAM
+
+    @property
+    def takes_pushes(self) -> bool:
+        """True if messages of groups and third parties may go to the client: it is accepted, or its event stream has begun."""
         return self.acceptance is not _PENDING
 
     @property
@@ -209,6 +214,10 @@ class Connection(Link):
     def _step(self, step: Step) -> None:
         self.acceptance = after(ACCEPTANCE_MOVES, self.acceptance, step)
         self.resume_policy = after(RESUME_MOVES, self.resume_policy, step)
+
+    def stream_began(self) -> None:
+        """Record that the response of an HTTP exchange has begun, and that it is an event stream."""
+        self._step(Step.STREAM_BEGAN)
 
     def consumed(self, sequence: int) -> None:
         """Drop the kept events up to `sequence`: the next instance of an open WebSocket goes on behind them.

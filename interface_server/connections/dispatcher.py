@@ -91,6 +91,7 @@ class Dispatcher:
             packets.SEND: self._send,
             packets.JOIN: self.members.join,
             packets.LEAVE: self.members.leave,
+            packets.MESSAGE: self._message,
         }
         self._timer: asyncio.TimerHandle | None = None
 
@@ -284,6 +285,10 @@ class Dispatcher:
         upstream = self._connections.get(packet[1])
         if upstream is None or not upstream.on_refused(packet[2], packet[3]):
             self._stale(sender, packet)
+
+    def _message(self, sender: str, packet: list[Any]) -> None:
+        """Drop a message to an application channel: there is none in this process."""
+        self.counters["dropped.no_such_channel"] += 1
 
     def _send(self, sender: str, packet: list[Any]) -> None:
         upstream = self._connections.get(packet[1])

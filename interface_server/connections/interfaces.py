@@ -68,9 +68,9 @@ class Client(Protocol):
         """
 
     def push(self, pushed: PushedMessage) -> None:
-        """Write an event that third parties sent; for HTTP there is none: drop and count it.
+        """Write an event that third parties sent: a message of a WebSocket, or bytes of an event stream. Drop and count any other.
 
-        Such events that the client has not taken are bounded in bytes and in time; beyond either bound: close 1013.
+        Such events that the client has not taken are bounded in bytes and in time; beyond either bound: close 1013, or abort.
         """
 
     def end(self, end_reason: EndReason) -> None:
@@ -113,6 +113,9 @@ class Upstream(Protocol):
         queued it is withdrawn, and never started (P3). After an open WebSocket was closed in good order (any code but 1006) the
         next owner first receives the waiting events, and then the disconnect.
         """
+
+    def event_stream_began(self) -> None:
+        """Let messages of groups and third parties through: the response is an event stream, and its start is written."""
 
     def complete(self) -> None:
         """Remove the connection, without a packet to the worker: the HTTP response is complete."""

@@ -127,6 +127,10 @@ class UpstreamConnection:
             return
         self.apply(Trigger.LEFT)
 
+    def event_stream_began(self) -> None:
+        """See `Upstream.event_stream_began`."""
+        self.services.deliveries.stream_began(self)
+
     def complete(self) -> None:
         """See `Upstream.complete`."""
         connection = self.connection
@@ -151,11 +155,10 @@ class UpstreamConnection:
             self.apply(_TRIGGER_OF_OUTCOME[outcome])
             return
         self.entry_id = outcome
-        state = connection.state
-        if state is _QUEUED:
+        if connection.state is _QUEUED:
             if self.writer.abandoned:
                 self.services.queue.recheck(self)  # the only reader of this channel died in between
-        elif state is not _OWNED:  # the client left, or its wait was over, before we knew what to withdraw
+        elif connection.state is not _OWNED:  # the client left, or its wait was over, before we knew what to withdraw
             self.services.queue.withdraw(self)
 
     def on_refused(self, epoch: int, why: int) -> bool:
@@ -191,11 +194,15 @@ class UpstreamConnection:
                 if connection.acceptance is _ACCEPTED:  # most often
                     events = connection.filter_events(events)
                 elif not connection.accepted and connection.number in self.services.deliveries.held:
-                    events, size_bytes = self._answer_first(events, size_bytes)
+                    answer, events = events[:1], events[1:]
+                    self.services.deliveries.answer_first(self, self._filtered(answer), payload_sizes_bytes(answer))
+                    events, size_bytes = self._filtered(events), payload_sizes_bytes(events)
                 else:
                     events = self._filtered(events)
-            elif connection.opening is not None:
-                connection.drop_opening()
+            elif sequence == 1:
+                connection.opening = connection.kept = None  # `drop_opening`, without a call for each response
+                if self.services.deliveries.held and self.services.deliveries.start_first(self, events, size_bytes):
+                    return
             self.client.deliver(events, size_bytes)
         elif order is _LOST:
             self._packets_lost()
@@ -276,13 +283,6 @@ class UpstreamConnection:
         tie, connection.tie = connection.tie, None
         assert self.services.affinity is not None and tie is not None and connection.owner is not None
         return self.services.affinity.marked(events, tie, connection.owner)
-
-    def _answer_first(self, events: list[Event], size_bytes: int) -> tuple[list[Event], int]:
-        """Pushes wait for the accept: it goes, then they go. What is left of `events`, and its size."""
-        answer_size_bytes = payload_sizes_bytes(events[:1])
-        self.client.deliver(self._filtered(events[:1]), answer_size_bytes)
-        self.services.deliveries.release(self)
-        return self._filtered(events[1:]), size_bytes - answer_size_bytes
 
     def _filtered(self, events: list[Event]) -> list[Event]:
         connection = self.connection

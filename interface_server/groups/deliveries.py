@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 from channel_layer.errors import InvalidMessage
-from channel_layer.protocol.events import Event
+from channel_layer.protocol.events import Event, payload_sizes_bytes
+from channel_layer.protocol.server_sent_events import takes_events
 from channel_layer.protocol.socket_messages import socket_message
-from interface_server.groups.delivery_order import Held, is_own, may_go
+from interface_server.groups.delivery_order import Held, is_own, may_go, may_take
 from interface_server.groups.dropped_messages import DroppedMessages
 from interface_server.groups.interfaces import PushedMessage, Recipient, RecipientState
 
@@ -49,14 +50,14 @@ class Deliveries:
         except InvalidMessage as error:
             self._dropped.log("dropped.push_invalid", recipient.channel, str(error))
             return
-        if recipient.connection.accepted:
+        if not may_take(recipient.connection, pushed):
+            self._drop_misfit(recipient, pushed)
+        elif recipient.connection.takes_pushes:
             recipient.client.push(pushed)
-        elif recipient.connection.kind == "websocket":
-            self._hold_for_accept(recipient, pushed)
         else:
-            self._drop_without_socket(recipient, pushed)
+            self._hold_for_answer(recipient, pushed)
 
-    def _hold_for_accept(self, recipient: Recipient, pushed: PushedMessage) -> None:
+    def _hold_for_answer(self, recipient: Recipient, pushed: PushedMessage) -> None:
         held = self._held_of(recipient)
         if held.size_bytes < self._held_bytes_max:
             held.keep_sent(pushed)
@@ -69,24 +70,67 @@ class Deliveries:
         if recipient is None:
             return
         origin = pushed.origin  # plain comparisons: this is done for each member of a group
-        if recipient.connection.accepted and (origin is None or origin[0] != number) and number not in self.held:
+        if recipient.connection.takes_pushes and (origin is None or origin[0] != number) and number not in self.held:
             recipient.client.push(pushed)
         else:
             self._in_order(recipient, pushed)
 
     def _in_order(self, recipient: Recipient, pushed: PushedMessage) -> None:
         self._note_own(recipient, pushed)
-        if recipient.connection.kind != "websocket":
-            self._drop_without_socket(recipient, pushed)
+        if recipient.connection.number in pushed.excluded:
+            self.go_on(recipient)
+        elif not may_take(recipient.connection, pushed):
+            self._drop_misfit(recipient, pushed)
+            self.go_on(recipient)
         elif recipient.connection.number not in self.held and may_go(recipient.connection, pushed):
             recipient.client.push(pushed)
         else:
             self._hold(recipient, pushed)
             self.go_on(recipient)
 
-    def _drop_without_socket(self, recipient: Recipient, pushed: PushedMessage) -> None:
+    def answer_first(self, recipient: Recipient, answer: list[Event], size_bytes: int) -> None:
+        """Deliver the answer to a handshake, then what waits for it."""
+        recipient.client.deliver(answer, size_bytes)
+        self.release(recipient)
+
+    def stream_began(self, recipient: Recipient) -> None:
+        """Let through what waits for the start of an event stream, and all that comes from now on."""
+        recipient.connection.stream_began()
+        self.release(recipient)
+
+    def start_first(self, recipient: Recipient, events: list[Event], size_bytes: int) -> bool:
+        """Deliver the start of an event stream, what waits for it, and the rest. Returns False if nothing waits for this response.
+
+        If it is no event stream, what waits is dropped. events, size_bytes: the first that have come from the owner.
+        """
+        if recipient.connection.number not in self.held:
+            return False
+        if events and takes_events(events[0].get("headers") or ()):
+            start_size_bytes = payload_sizes_bytes(events[:1])
+            recipient.client.deliver(events[:1], start_size_bytes)
+            events, size_bytes = events[1:], size_bytes - start_size_bytes
+        if not recipient.connection.takes_pushes:
+            self._drop_held(recipient)
+        if recipient.owned and events:  # else a message that waited has ended the response
+            recipient.client.deliver(events, size_bytes)
+        return True
+
+    def _drop_held(self, recipient: Recipient) -> None:
+        """Drop what waits for the start of an event stream: the response is none."""
+        held = self.held.get(recipient.connection.number)
+        if held is not None:
+            for pushed in held.remove_pushes():
+                self._drop_misfit(recipient, pushed)
+            self._done(recipient.connection.number, held)
+
+    def _drop_misfit(self, recipient: Recipient, pushed: PushedMessage) -> None:
+        """Drop a message that this recipient cannot take."""
         where = f"group {pushed.group}" if pushed.group else recipient.channel
-        self._dropped.log("dropped.push_to_http", where, f"{recipient.channel} is an HTTP exchange")
+        if recipient.connection.kind == "websocket":
+            self._dropped.log("dropped.push_to_websocket", where, f"{recipient.channel} is a WebSocket")
+        else:
+            why = f"{recipient.channel} is an HTTP exchange, and can take only parts of the body of an event stream"
+            self._dropped.log("dropped.push_to_http", where, why)
 
     def _note_own(self, recipient: Recipient, pushed: PushedMessage) -> None:
         """Record that a message of the recipient's own instance has come."""
@@ -98,7 +142,7 @@ class Deliveries:
         held = self._held_of(recipient)
         if held.size_bytes < self._held_bytes_max:
             held.keep_push(pushed)
-        elif recipient.connection.accepted:  # keeping the order may cost this much memory, and no more
+        elif recipient.connection.takes_pushes:  # keeping the order may cost this much memory, and no more
             held.keep_push(pushed)
             self._give_up(recipient, held)
         else:
@@ -108,7 +152,7 @@ class Deliveries:
         self._counters["dropped.push_before_accept"] += 1
         if not held.drop_logged:
             held.drop_logged = True
-            text = "%s has not been accepted, and %d bytes wait for that: what comes now is dropped"
+            text = "%s has not been answered, and %d bytes wait for that: what comes now is dropped"
             log.warning(text, recipient.channel, held.size_bytes)
 
     def _held_of(self, recipient: Recipient) -> Held:

@@ -1,4 +1,4 @@
-"""Holds back messages and packets for one WebSocket, so that its client gets them in the order of sending.
+"""Holds back messages and packets for one WebSocket or event stream, so that its client gets them in the order of sending.
 
 An instance sends to its own client in two ways: packets through the inbox, and messages to groups by publish and subscribe.
 Neither way waits for the other. So the instance marks among its packets the place of each of its messages to groups (`published`),
@@ -7,7 +7,7 @@ and the message names that place (`towpath.origin`). Here the first of the two w
 * A message whose place has not come waits, and so does everything that is pushed after it: all members get the messages of
   a group in one order.
 * If the place has come and the message has not, the owner's later packets wait.
-* Nothing can be pushed before the accept; earlier messages wait for it.
+* Nothing can be pushed before the accept, or before the start of an event stream; earlier messages wait for it.
 
 No I/O, and no clock: the caller counts checks. PROTOCOL.md, "Order"; P1, P5.
 """
@@ -34,7 +34,7 @@ class Held:
     __slots__ = ("awaited", "checks", "drop_logged", "packets", "ready", "running", "size_bytes", "unplaced")
 
     def __init__(self) -> None:
-        self.ready: deque[PushedMessage] = deque()  #: nothing but the accept is missing
+        self.ready: deque[PushedMessage] = deque()  #: nothing but the accept, or the start, is missing
         self.unplaced: deque[PushedMessage] = deque()  #: the first waits for its place, the others for the first
         self.packets: deque[tuple[str, list[Any], int]] = deque()  #: with their senders and sizes
         self.awaited = 0  #: the message to a group that the packets wait for; 0: none
@@ -64,7 +64,7 @@ class Held:
             self.ready.append(self.unplaced.popleft())
             if not self.awaited:
                 self.checks = 0
-        if not self.ready or not recipient.accepted:
+        if not self.ready or not recipient.takes_pushes:
             return None
         pushed = self.ready.popleft()
         self.size_bytes -= _push_size_bytes(pushed)
@@ -98,12 +98,18 @@ class Held:
 
     def end(self) -> int:
         """Keep only `join` and `leave`, which get answers. Returns the number of dropped messages."""
-        dropped = len(self.ready) + len(self.unplaced)
-        self.ready.clear()
-        self.unplaced.clear()
+        dropped = len(self.remove_pushes())
         self.packets = deque(waited for waited in self.packets if waited[1][0] in (JOIN, LEAVE))
         self.awaited = 0
         return dropped
+
+    def remove_pushes(self) -> list[PushedMessage]:
+        """Remove and return all pushes: they cannot be written."""
+        removed = [*self.ready, *self.unplaced]
+        self.ready.clear()
+        self.unplaced.clear()
+        self.size_bytes -= sum(map(_push_size_bytes, removed))
+        return removed
 
     def give_up(self, recipient: RecipientState) -> None:
         """End the wait of either side for the other."""
@@ -126,7 +132,14 @@ def is_placed(recipient: RecipientState, pushed: PushedMessage) -> bool:
 
 def may_go(recipient: RecipientState, pushed: PushedMessage) -> bool:
     """True if `pushed` may be written now, apart from others that wait before it."""
-    return recipient.accepted and is_placed(recipient, pushed)
+    return recipient.takes_pushes and is_placed(recipient, pushed)
+
+
+def may_take(recipient: RecipientState, pushed: PushedMessage) -> bool:
+    """True if `pushed` is of the recipient's protocol, and can be written now or later: of an HTTP exchange only its response tells."""
+    if not recipient.takes_pushes and recipient.kind == "http" and recipient.received:
+        return False
+    return bool(pushed.event["type"].startswith(recipient.kind))
 
 
 def _push_size_bytes(pushed: PushedMessage) -> int:

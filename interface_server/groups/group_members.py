@@ -16,14 +16,16 @@ from channel_layer.node import Node
 from channel_layer.protocol import packets
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.names import check_group
-from channel_layer.protocol.socket_messages import socket_message
+from channel_layer.protocol.socket_messages import is_for_clients, socket_message
 from interface_server.groups.deliveries import Deliveries
 from interface_server.groups.dropped_messages import DroppedMessages
 from interface_server.groups.fan_out import FanOut
-from interface_server.groups.interfaces import PushedMessage, Recipient
+from interface_server.groups.interfaces import NOBODY, PushedMessage, Recipient
 
 #: After the accept of a resumed WebSocket's instance: until then it has confirmed the groups that it wants to stay in.
 CONFIRMATION_TIMEOUT_S = 5.0
+#: No connection has a number with more digits: Redis' numbers have 64 bits.
+NUMBER_DIGITS_MAX = 19
 
 
 class GroupMembers:
@@ -50,13 +52,48 @@ class GroupMembers:
         self._deliveries.message_came()
         origin = self._origin(event)
         try:
-            pushed = PushedMessage(socket_message(event), group, origin)
+            pushed = PushedMessage(socket_message(event), group, origin, self._excluded(event))
         except InvalidMessage as error:
-            self._dropped.log("dropped.push_invalid", f"group {group}", str(error))
+            self._drop(group, event, error)
+            self._skip(group, origin)
             return
-        if not self._fan_out.send(pushed, self._membership.members(group)):
-            self._dropped.log("dropped.push_queue_full", f"group {group}", "too many wait for delivery already")
+        self._fan(pushed, self._receivers(pushed))
+
+    def _drop(self, group: str, event: Event, error: InvalidMessage) -> None:
+        if is_for_clients(event.get("type")):
+            self._dropped.log("dropped.push_invalid", f"group {group}", str(error))
+        else:
+            self._dropped.log("dropped.push_not_for_clients", f"group {group}", str(error))
+
+    def _fan(self, pushed: PushedMessage, members: tuple[int, ...]) -> None:
+        if not self._fan_out.send(pushed, members):
+            self._dropped.log("dropped.push_queue_full", f"group {pushed.group}", "too many wait for delivery already")
             self._deliveries.missed(pushed)
+
+    def _receivers(self, pushed: PushedMessage) -> tuple[int, ...]:
+        """The members of the group without those that are excluded, but with the publisher: its packets wait for the message."""
+        members, excluded = self._membership.members(pushed.group), pushed.excluded
+        if not excluded:
+            return members
+        publisher = pushed.origin[0] if pushed.origin is not None else 0
+        return tuple(number for number in members if number not in excluded or number == publisher)
+
+    def _skip(self, group: str, origin: tuple[int, int, int] | None) -> None:
+        """Let the publisher's packets go on, in their place behind earlier messages: this one reaches no member."""
+        if origin is not None and self._membership.has(group, origin[0]):
+            self._fan(PushedMessage({}, group, origin, frozenset(origin[:1])), origin[:1])
+
+    def _excluded(self, event: Event) -> frozenset[int]:
+        """The numbers of our connections that are named in `towpath.exclude`. Raises InvalidMessage if that is no list of names."""
+        channels = event.get(packets.EXCLUDE)
+        if channels is None:
+            return NOBODY
+        if not isinstance(channels, list) or not all(isinstance(channel, str) for channel in channels):
+            raise InvalidMessage(f"message[{packets.EXCLUDE!r}] is no list of channel names")
+        numbers = (
+            number for node, _, number in (channel.partition("!") for channel in channels) if node == self._node.name
+        )
+        return frozenset(int(number) for number in numbers if number.isdecimal() and len(number) <= NUMBER_DIGITS_MAX)
 
     def _origin(self, event: Event) -> tuple[int, int, int] | None:
         """Number, epoch and count of the instance that has published `event`, if its connection is one of ours."""

@@ -6,36 +6,51 @@ reactor thread, call each other directly, and never block. PROTOCOL.md, "Order";
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from channel_layer.protocol.events import Event
+
+NOBODY: frozenset[int] = frozenset()
 
 
 class PushedMessage:
     """One event of a third party, by `send` to the reply channel or by a group; not bounded by credit.
 
-    `frame` is a place for the WebSocket frame, built once by the first client that needs it and written by all.
+    `frame` and `chunk` are places for the WebSocket frame and for the chunk of an event stream, built once by the first client that
+    needs it and written by all.
     """
 
-    __slots__ = ("event", "frame", "group", "origin")
+    __slots__ = ("chunk", "event", "excluded", "frame", "group", "origin")
 
-    def __init__(self, event: Event, group: str = "", origin: tuple[int, int, int] | None = None) -> None:
+    def __init__(
+        self,
+        event: Event,
+        group: str = "",
+        origin: tuple[int, int, int] | None = None,
+        excluded: frozenset[int] = NOBODY,
+    ) -> None:
         """event: checked (channel_layer/protocol/socket_messages.py). group: by which it came. origin: number, epoch and count of
-        the instance of ours that has published it."""
+        the instance of ours that has published it. excluded: the numbers of connections that do not get it."""
         self.event = event
         self.group = group
         self.origin = origin
+        self.excluded = excluded
         self.frame: bytes | None = None
+        self.chunk: bytes | None = None
 
 
 class Socket(Protocol):
     """The client's side of a recipient. Nothing here may raise."""
 
     def push(self, pushed: PushedMessage) -> None:
-        """Write an event that third parties sent; for HTTP there is none: drop and count it.
+        """Write an event that third parties sent: a message of a WebSocket, or bytes of an event stream. Drop and count any other.
 
-        Such events that the client has not taken are bounded in bytes and in time; beyond either bound: close 1013.
+        Such events that the client has not taken are bounded in bytes and in time; beyond either bound: close 1013, or abort.
         """
+
+    def deliver(self, events: Sequence[Event], size_bytes: int) -> None:
+        """Write events of the current owner."""
 
 
 class RecipientState(Protocol):
@@ -45,14 +60,19 @@ class RecipientState(Protocol):
     epoch: int
     kind: str
     """`http` or `websocket`."""
+    received: int
+    """The number of its owner's packets of events; 0: the response of an HTTP exchange has not begun."""
     placed: int
     """The number of messages that its present instance has sent by the layer, as far as its packets have come."""
     came: int
     """The count of the last message to a group that came by publish and subscribe or is no longer awaited."""
 
     @property
-    def accepted(self) -> bool:
-        """True if its client has been accepted, by any instance."""
+    def takes_pushes(self) -> bool:
+        """True if its client has been accepted, by any instance, or its event stream has begun."""
+
+    def stream_began(self) -> None:
+        """Record that its response has begun, and that it is an event stream: it takes pushes now."""
 
     def is_from_owner(self, sender: str, epoch: int) -> bool:
         """True if `sender` owns it in this epoch."""

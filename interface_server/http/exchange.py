@@ -92,17 +92,9 @@ class Exchange:
     """A `Client` for the dispatcher. One request and its response at a time; then `begin` again."""
 
     __slots__ = (
-        "_context",
-        "_response",
-        "_sink",
-        "_source",
-        "_undelivered_bytes",
-        "_upstream",
-        "head",
-        "request_state",
-        "scope",
-        "write_state",
-    )
+        "_context", "_response", "_sink", "_source", "_undelivered_bytes", "_upstream",
+        "head", "request_state", "scope", "write_state",
+    )  # fmt: skip
 
     def __init__(self, context: ServerContext, sink: ResponseSink, source: RequestSource) -> None:
         self._context = context
@@ -115,6 +107,8 @@ class Exchange:
         self.scope: Scope | None = None
         self.request_state: RequestState = NONE
         self.write_state: WriteState = AWAITED
+
+    mid_message = False  #: a response that is cut off is aborted, so no next owner can go on with it
 
     # The request, as the connection reads it.
 
@@ -203,11 +197,6 @@ class Exchange:
     def request(self) -> str:
         return "a request" if self.head is None else str(self.head)
 
-    @property
-    def mid_message(self) -> bool:
-        """True if a message is incomplete: never. A response that is cut off is aborted, so no next owner can go on with it."""
-        return False
-
     def adopted(self) -> None:
         limit_s = self._context.settings.response_timeout_s
         if limit_s and self._upstream is not None and self.write_state is not STARTED:
@@ -237,7 +226,12 @@ class Exchange:
         self._send(self._response, events, size_bytes)
 
     def push(self, pushed: PushedMessage) -> None:
-        self._context.counters["dropped.push_to_http"] += 1
+        if pushed.event["type"] != LAST_OF_BODY["type"]:
+            self._context.counters["dropped.push_to_http"] += 1
+        elif pushed.event["more_body"]:
+            self._sink.push(pushed)
+        else:
+            self._end_stream(pushed.event, keep_alive=True)
 
     def end(self, end_reason: EndReason) -> None:
         if self._upstream is None:
@@ -274,7 +268,8 @@ class Exchange:
         except BROKEN as error:
             self._broken(error)
             return
-        if self.write_state is not STARTED and response.status:  # 0: nothing of it has come yet
+        begins = self.write_state is not STARTED and response.status  # 0: nothing of it has come yet
+        if begins:
             self.write_state = write_step(self.write_state, STARTED)
             if self._context.access_log.enabled:
                 self._log(response.status)
@@ -284,17 +279,18 @@ class Exchange:
             self._undelivered_bytes += size_bytes
             if is_below_mark:
                 self.on_drained()
+            if begins and response.takes_events:
+                self._upstream.event_stream_began()  # last: what waits for it may end this exchange
 
     def _responded(self, response: Response) -> None:
         fault = response.fault
         if not fault:
-            upstream = self._release()
-            if upstream is not None:
+            if (upstream := self._release()) is not None:
                 upstream.complete()
                 self._finish(keep_alive=True)
             return
         self._context.counters["broken." + fault.split(maxsplit=1)[0]] += 1
-        logger.error("%s: the response body is %s; the connection is closed", self._name(), fault)
+        logger.error("%s: the response body is %s; the connection is closed", self.channel, fault)
         self.leave()
         if fault.startswith("longer"):
             self._finish(keep_alive=False)
@@ -302,7 +298,7 @@ class Exchange:
             self._abort()
 
     def _broken(self, error: Exception) -> None:
-        logger.error("%s: the application's response cannot be sent: %s", self._name(), error)
+        logger.error("%s: the application's response cannot be sent: %s", self.channel, error)
         self._context.counters["broken.invalid_response"] += 1
         self.leave()
         if self.write_state is STARTED:
@@ -330,7 +326,9 @@ class Exchange:
         else:
             self._context.access_log.request(self.head, self.scope.event["client"], status, why)
 
-    def _name(self) -> str:
+    @property
+    def channel(self) -> str:
+        """Its reply channel, for the log."""
         return self._upstream.channel if self._upstream is not None else "no connection"
 
     # The end.
@@ -344,14 +342,17 @@ class Exchange:
 
     def end_for_shutdown(self) -> None:
         """End an event stream as if it were whole, since the server stops; any other exchange has its time."""
-        response = self._response
-        if response is None or not self.is_event_stream():
-            return
-        response.play((LAST_OF_BODY,), self._sink)
-        self._sink.flush(0)
-        self._context.counters["ended.event_stream"] += 1
+        if self.is_event_stream():
+            self._context.counters["ended.event_stream"] += 1
+            self._end_stream(LAST_OF_BODY, keep_alive=False)
+
+    def _end_stream(self, last: Event, keep_alive: bool) -> None:
+        """Write the last part of a response in place of the application, which gets a disconnect."""
+        assert self._response is not None
+        self._response.play((last,), self._sink)
+        self._sink.flush(len(last["body"]))
         self.leave()
-        self._finish(keep_alive=False)
+        self._finish(keep_alive)
 
     def time_out(self) -> None:
         """Answer 504 and count it, and send the application a disconnect: its answer is late."""
@@ -369,8 +370,7 @@ class Exchange:
 
     def leave(self) -> None:
         """End the client's side: the application gets a disconnect."""
-        upstream = self._release()
-        if upstream is not None:
+        if (upstream := self._release()) is not None:
             upstream.leave()
 
     def _release(self) -> Upstream | None:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from channel_layer.protocol.events import Event
+from interface_server.groups.interfaces import PushedMessage
 from interface_server.http.response import Response, ResponseOutput
 
 
@@ -29,6 +30,12 @@ class ResponseSink(ResponseOutput, Protocol):
 
     def abort(self) -> None:
         """End in the middle of a response, so that the client can tell that something is missing."""
+
+    def push(self, pushed: PushedMessage) -> None:
+        """Write a part of the body that is not the application's, in front of what it sends next.
+
+        What of such parts a client has not taken is bounded; beyond the bound it is disconnected, and `Exchange.leave` called.
+        """
 
     def expect_response(self, within_s: float) -> None:
         """Call `Exchange.time_out` if no response has begun by then."""

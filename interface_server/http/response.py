@@ -18,6 +18,7 @@ from enum import Enum, auto
 from typing import Protocol
 
 from channel_layer.protocol.events import Event
+from channel_layer.protocol.server_sent_events import takes_events
 from interface_server.http.response_head import (
     CONNECTION,
     HOP,
@@ -85,6 +86,11 @@ class Response:
         self.close = False  #: the application wants the connection closed afterwards
         self.fault = ""  #: why the body differs from its declared length; empty: it does not
         self._left_bytes: int | None = None
+
+    @property
+    def takes_events(self) -> bool:
+        """True if it is an event stream that has begun and has not ended: others than the application may write events into it."""
+        return self.state is STREAMING and not self.bodiless and takes_events(self.fields)
 
     def play(self, events: Sequence[Event], output: ResponseOutput) -> None:
         """Pass on the parts of `events` that may be sent.

@@ -119,6 +119,7 @@ class Http1Connection:
         if self.phase is GONE:
             return  # closing: a client that takes the rest is watched to the end
         self.context.write_timeouts.forget(self.transport)
+        self.writer.end_backlog()
         self.exchange.on_drained()
         self.reader.go_on()
 
@@ -156,6 +157,13 @@ class Http1Connection:
             self.close()
         else:
             self._linger()
+
+    def too_slow(self) -> None:
+        waiting_bytes = self.transport.get_write_buffer_size()
+        self._registry.log_slow(self.exchange.channel, waiting_bytes)
+        self.exchange.leave()
+        self._detach()
+        self.transport.reset()
 
     def close(self) -> None:
         """Close once all is written; a client that takes nothing is not waited for any longer than any other."""
@@ -267,6 +275,7 @@ class Http1Connection:
     def _detach(self) -> None:
         """Remove this connection from the registry and from all timeouts."""
         self.enter(GONE, inf)
+        self.writer.end_backlog()
         self.reader.close()
         self._registry.connections.discard(self)
         self._registry.unread.discard(self)

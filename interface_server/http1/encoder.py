@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from channel_layer.protocol.events import Event
+from interface_server.groups.interfaces import PushedMessage
 from interface_server.http.default_headers import DefaultHeaders, has_line_ends
 from interface_server.http.response import Response
 from interface_server.http.response_head import (
@@ -104,6 +105,15 @@ class Http1Encoder:
 
     def headers(self, response: Response) -> None:
         self._is_head_due = True
+
+    def frame(self, pushed: PushedMessage) -> bytes:
+        """The bytes of a part of the body that is not the application's. A chunk is built once for all its receivers."""
+        body: bytes = pushed.event["body"]
+        if not self._chunked or not body:
+            return body
+        if pushed.chunk is None:
+            pushed.chunk = b"%x\r\n%b\r\n" % (len(body), body)
+        return pushed.chunk
 
     def data(self, body: bytes, last: bool) -> None:
         """Raises InvalidResponse for a head that cannot be written."""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Protocol
 
+from channel_layer.process.rate_limited_log import RateLimitedLog
 from interface_server.http.exchange import Exchange
 from interface_server.http.interfaces import ResponseEncoder
 from interface_server.http.response import Response
 from interface_server.http.server_context import ServerContext
 from interface_server.http1.encoder import Http1Encoder, RenderedHeadCache
+
+logger = logging.getLogger("towpath.interface")
 
 
 class Registered(Protocol):
@@ -31,7 +35,7 @@ class Registered(Protocol):
 class Http1Registry:
     """The connections that exist, and their shared context."""
 
-    __slots__ = ("connections", "context", "heads", "unread")
+    __slots__ = ("_slow_log", "connections", "context", "heads", "unread")
 
     def __init__(self, context: ServerContext) -> None:
         self.context = context
@@ -40,6 +44,7 @@ class Http1Registry:
         self.connections: set[Registered] = set()
         #: Connections whose socket is not read at present, so that its end must be watched for.
         self.unread: set[Registered] = set()
+        self._slow_log = RateLimitedLog()
         context.ticker.add(self._check_timeouts)
 
     def encode_denial(self) -> ResponseEncoder:
@@ -63,6 +68,13 @@ class Http1Registry:
         """Cut off all remaining connections: the time to finish is over. Each exchange under way is left."""
         for connection in tuple(self.connections):
             connection.cut_off()
+
+    def log_slow(self, channel: str, waiting_bytes: int) -> None:
+        """Count a client that does not take what groups and third parties send, and log it, with a rate limit."""
+        self.context.counters["aborted.slow"] += 1
+        if times := self._slow_log.count(self.context.loop.time()):
+            text = "%s does not take what it is sent (slow): aborted, and %d bytes are dropped; %d such since the last such line"
+            logger.warning(text, channel, waiting_bytes, times)
 
     def _check_timeouts(self, now: float) -> None:
         for connection in [each for each in self.connections if each.deadline < now]:

@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from channel_layer.protocol.events import Event
+from interface_server.groups.interfaces import PushedMessage
+from interface_server.groups.push_backlog import PushBacklog
 from interface_server.http.exchange import Exchange
 from interface_server.http.response import Response
+from interface_server.http.server_context import ServerContext
 from interface_server.http1.encoder import CONTINUE, JOINED_SIZE_BYTES_MAX, Http1Encoder, RenderedHeadCache
 from interface_server.http1.request_reader import HALF_CLOSED, RequestReader
 from interface_server.transport.transport import Transport
@@ -16,6 +19,7 @@ from interface_server.transport.transport import Transport
 class Connection(Protocol):
     """The connection, as a writer uses it."""
 
+    context: ServerContext
     exchange: Exchange
     reader: RequestReader
     transport: Transport
@@ -30,6 +34,9 @@ class Connection(Protocol):
     def end_exchange(self, keep_alive: bool) -> None:
         """End the exchange: the response is complete. keep_alive: another request may follow."""
 
+    def too_slow(self) -> None:
+        """Disconnect: the client does not take what groups and third parties send."""
+
     def close(self) -> None:
         """Close once all is written."""
 
@@ -40,13 +47,14 @@ class Connection(Protocol):
 class ResponseWriter:
     """Writes one response after another."""
 
-    __slots__ = ("_connection", "_encoder", "_heads", "_reader", "_transport")
+    __slots__ = ("_backlog", "_connection", "_encoder", "_heads", "_reader", "_transport")
 
     def __init__(self, connection: Connection, heads: RenderedHeadCache) -> None:
         self._connection = connection
         self._reader = connection.reader
         self._transport = connection.transport
         self._heads = heads
+        self._backlog: PushBacklog | None = None  # while pushes wait in a full write buffer
         self._encoder: Http1Encoder | None = None  # of the response under way, unless it is written at once
 
     def send_remembered(self, events: Sequence[Event]) -> bool:
@@ -85,6 +93,22 @@ class ResponseWriter:
             self._transport.write_pieces(pieces, sum(map(len, pieces)))
         return not self._connection.write_paused
 
+    def push(self, pushed: PushedMessage) -> None:
+        if self._encoder is None:
+            return
+        data = self._encoder.frame(pushed)
+        self._transport.write(data)
+        if self._connection.write_paused:
+            if self._backlog is None:
+                self._backlog = PushBacklog(self._connection.context, self._transport, self._connection.too_slow)
+            self._backlog.add(len(data))
+
+    def end_backlog(self) -> None:
+        """Stop watching the client: it has taken most of what waited, or the stream is over."""
+        backlog, self._backlog = self._backlog, None
+        if backlog is not None:
+            backlog.end()
+
     def send_continue(self) -> None:
         self._transport.write(CONTINUE)
 
@@ -93,6 +117,7 @@ class ResponseWriter:
         if encoder is not None:
             self._encoder = None
             keep_alive = keep_alive and encoder.keep_alive
+            self.end_backlog()
         self._connection.end_exchange(keep_alive)
 
     def abort(self) -> None:

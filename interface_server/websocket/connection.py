@@ -136,13 +136,14 @@ class WebSocketConnection:
             if data is not None:
                 self._stream.write(data)
                 return
-        move = push_move(self._state, pushed.event.get("type"))
+        kind = pushed.event.get("type")
+        move = push_move(self._state, kind)
         if move[1] is SEND:
             self._writer.push(pushed)
         elif move[1] is Action.CLOSE:
             self._perform(move, termination.asked_for(pushed.event))
         else:
-            self._registry.context.counters["dropped.push_not_open"] += 1
+            self._registry.count_dropped(kind)
 
     def end(self, end_reason: EndReason) -> None:
         self.upstream = None

@@ -80,6 +80,13 @@ class WebSocketRegistry:
             text = "%s does not take what it is sent (%s): closed with 1013, and %d bytes are dropped; %d such since the last such line"
             logger.warning(text, channel, why, waiting_bytes, times)
 
+    def count_dropped(self, kind: object) -> None:
+        """Count a message of a group or a third party that was dropped. kind: its type."""
+        if kind == "http.response.body":
+            self.context.counters["dropped.push_to_websocket"] += 1
+        else:
+            self.context.counters["dropped.push_not_open"] += 1
+
     def _check_unread(self, _now: float) -> None:
         for reader in tuple(self.unread):
             reader.check_unread()

@@ -14,6 +14,7 @@ from typing import Protocol
 from channel_layer.protocol.events import Event
 from interface_server.connections.interfaces import Upstream
 from interface_server.groups.interfaces import PushedMessage
+from interface_server.groups.push_backlog import PushBacklog
 from interface_server.transport.byte_stream import ByteStream
 from interface_server.websocket.deflate import Deflate
 from interface_server.websocket.frames import message_frame
@@ -22,8 +23,6 @@ from interface_server.websocket.registry import WebSocketRegistry
 
 #: Raised while a frame is built of an invalid event, before anything is written.
 _NO_MESSAGE = (TypeError, ValueError, AttributeError)
-#: Bytes of groups and third parties that may wait for a client without a time limit. With more it has to keep up.
-PUSHED_TOLERATED_BYTES = 1_048_576
 
 #: Reasons why a whole frame may not be written at once, as bits. BUFFER_FULL: the stream's buffer is above its mark. ENCODING:
 #: messages are compressed, or one is being sent in parts. CLOSED_AS_SLOW: no time is granted beyond that for a close.
@@ -52,14 +51,14 @@ class MessageSender(Protocol):
 class MessageWriter:
     """Writes the messages of one connection to its stream."""
 
-    __slots__ = ("_connection", "_encoder", "_pushed_bytes", "_registry", "_stream", "_undelivered_bytes", "obstacles")
+    __slots__ = ("_backlog", "_connection", "_encoder", "_registry", "_stream", "_undelivered_bytes", "obstacles")
 
     def __init__(self, connection: MessageSender, stream: ByteStream, registry: WebSocketRegistry) -> None:
         self._connection = connection
         self._stream = stream
         self._registry = registry
         self._encoder: MessageEncoder | None = None  # while a message is incomplete; with compression always
-        self._pushed_bytes = 0  # sent by groups and third parties since the buffer was full
+        self._backlog: PushBacklog | None = None  # while messages of groups and third parties wait
         self._undelivered_bytes = 0  # sent by the application since the buffer was full
         self.obstacles = NOT_OPEN  #: why a whole frame may not be written at once, as bits
 
@@ -76,8 +75,9 @@ class MessageWriter:
         self._encoder = None
 
     def detach(self) -> None:
-        """Break the reference cycle with the connection, so that both are freed at once."""
+        """Break the reference cycles with the connection, so that all are freed at once."""
         del self._connection
+        self._backlog = None
 
     @property
     def mid_message(self) -> bool:
@@ -125,8 +125,9 @@ class MessageWriter:
     def buffer_drained(self) -> None:
         """Return the credit: the client has taken most of the buffer."""
         self.obstacles &= ~BUFFER_FULL
-        self._pushed_bytes = 0
-        self._registry.context.slow.forget(self._stream)
+        if self._backlog is not None:
+            self._backlog.end()
+            self._backlog = None
         self._registry.context.write_timeouts.forget(self._stream)
         size_bytes, self._undelivered_bytes = self._undelivered_bytes, 0
         upstream = self._connection.upstream
@@ -182,24 +183,12 @@ class MessageWriter:
             self._end_message(encoder)
         if data:
             self._stream.write(data)
-        if self.obstacles & BUFFER_FULL:
-            self._pushed_bytes += len(data)
-        self._check_waiting(encoder)
+        held_bytes = encoder.waiting_bytes if encoder is not None else 0
+        if held_bytes or self.obstacles & BUFFER_FULL:
+            self._count(len(data), held_bytes)
 
-    def _check_waiting(self, encoder: MessageEncoder | None) -> None:
-        """Close the socket if too much waits; if much waits, watch whether the client keeps up."""
-        waiting = self._pushed_waiting() + (encoder.waiting_bytes if encoder is not None else 0)
-        context = self._registry.context
-        if waiting > context.settings.ws_push_bytes_max:
-            self._connection.too_slow()
-        elif self._pushed_bytes > PUSHED_TOLERATED_BYTES:
-            context.slow.watch(self._stream, context.now, self._too_slow)
-
-    def _pushed_waiting(self) -> int:
-        """An upper bound of the bytes from groups and third parties that wait in the stream's buffer."""
-        return min(self._pushed_bytes, self._stream.get_write_buffer_size()) if self._pushed_bytes else 0
-
-    def _too_slow(self) -> None:
-        """Close the socket, since the client has not kept up; unless little waits by now."""
-        if self._pushed_waiting() > PUSHED_TOLERATED_BYTES:
-            self._connection.too_slow()
+    def _count(self, size_bytes: int, held_bytes: int) -> None:
+        """Count what waits for the client, which is closed if that is too much."""
+        if self._backlog is None:
+            self._backlog = PushBacklog(self._registry.context, self._stream, self._connection.too_slow)
+        self._backlog.add(size_bytes, held_bytes)

@@ -44,8 +44,9 @@ async def test_a_message_that_no_socket_can_take_does_not_vanish(
         for message in NONSENSE:
             dispatcher.node.post(server.node.name, packets.send(client.upstream.connection.number, message))
         await dispatcher.layer.group_send("chat", HELLO)
-        await until(lambda: client.pushed == [HELLO] and server.counters["dropped.push_invalid"] == 6)
+        await until(lambda: client.pushed == [HELLO] and server.counters["dropped.push_invalid"] == 5)
+        assert server.counters["dropped.push_not_for_clients"] == 1
         assert server.node.counters["packets.malformed_batch"] == 2
         told = [record.getMessage() for record in caplog.records if "dropped a message" in record.getMessage()]
-        assert sorted(line.partition(":")[0] for line in told) == 2 * ["dropped a message to group chat"]
+        assert sorted(line.partition(":")[0] for line in told) == 3 * ["dropped a message to group chat"]
         assert server.counters["packets.malformed"] == 0

@@ -42,6 +42,7 @@ class Downstream:
         self.sizes: list[int] = []  #: of the bodies that were forwarded
         self.left: list[tuple[int, str]] = []
         self.completed = 0
+        self.took_events = 0  #: how often the start of an event stream was reported
         self.ended = False
         self._wanted = False
         self._outbox: list[tuple[Event, int]] = []
@@ -77,6 +78,10 @@ class Downstream:
         assert not self.over()
         self.completed += 1
         self._news.set()
+
+    def event_stream_began(self) -> None:
+        assert not self.over()
+        self.took_events += 1
 
     def over(self) -> bool:
         return bool(self.left or self.completed or self.ended)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from channel_layer.current_connection import CURRENT_CONNECTION
 from channel_layer.protocol.close_codes import SERVICE_RESTART
 from channel_layer.protocol.events import EVENT_OVERHEAD_BYTES, Event
 from channel_layer.protocol.packets import Close
@@ -80,6 +81,8 @@ class HttpInstance(AsgiInstance):
                 if self._start is None:
                     self._start = checked
                     self._context.capacity.leave(self)
+                elif CURRENT_CONNECTION.get() is None:  # what a stream sends to groups keeps its place among its parts
+                    CURRENT_CONNECTION.set(self._downstream.key)
                 if not has_credit:
                     await self._until_credit()
         except ClientGone:
@@ -106,9 +109,7 @@ class HttpInstance(AsgiInstance):
 
     def end_event_stream(self) -> bool:
         """See Instance. The client of an event stream reconnects, and reports the last event that it got."""
-        if self._stage is not STARTED or self._start is None:
-            return False
-        if not resumes_by_itself(self._scope, self._start):
+        if self._stage is not STARTED or self._start is None or not resumes_by_itself(self._scope, self._start):
             return False
         self._downstream.send({"type": "http.response.body", "body": b"", "more_body": False}, EVENT_OVERHEAD_BYTES)
         self._downstream.complete()

@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 
 from channel_layer.errors import InvalidMessage
-from channel_layer.protocol.socket_messages import socket_message
+from channel_layer.protocol.socket_messages import CHECKS, is_for_clients, socket_message
 
 NOBODY_CAN_TAKE = [
-    ({"type": "chat_message", "text": "x"}, "'chat_message'; a socket can be sent websocket.send and websocket.close"),
+    (
+        {"type": "chat_message", "text": "x"},
+        "'chat_message'; a client can be sent websocket.send, websocket.close, http",
+    ),
     ({"type": "chat.message"}, "'chat.message'"),
     ({"type": "websocket.accept"}, "'websocket.accept'"),
     ({"text": "x"}, "message['type'] is None"),
@@ -27,6 +30,9 @@ NOBODY_CAN_TAKE = [
     ({"type": "websocket.close", "code": True}, "message['code'] is True"),
     ({"type": "websocket.close", "reason": "x" * 124}, "message['reason'] is longer than 123 bytes"),
     ({"type": "websocket.close", "reason": 5}, "message['reason'] is of type int; it is str"),
+    ({"type": "http.response.start", "status": 200}, "'http.response.start'"),
+    ({"type": "http.response.body", "body": "data: x"}, "message['body'] is of type str; it is bytes"),
+    ({"type": "http.response.body", "body": b"x", "more_body": 1}, "message['more_body'] is of type int; it is bool"),
 ]
 
 
@@ -51,8 +57,22 @@ def test_what_no_socket_can_take_is_refused_with_the_place(message: dict[str, An
             {"type": "websocket.close", "code": 4999, "reason": "x" * 123},
             {"type": "websocket.close", "code": 4999, "reason": "x" * 123},
         ),
+        (
+            {"type": "http.response.body", "body": b"data: x\n\n", "trailers": True},
+            {"type": "http.response.body", "body": b"data: x\n\n", "more_body": True},
+        ),
+        (
+            {"type": "http.response.body", "more_body": False},
+            {"type": "http.response.body", "body": b"", "more_body": False},
+        ),
     ],
 )
 def test_what_a_socket_can_take_travels_without_anything_else(message: dict[str, Any], taken: dict[str, Any]) -> None:
     """P12."""
     assert socket_message(message) == taken
+
+
+def test_only_types_of_clients_are_for_clients() -> None:
+    """All others may have a meaning for an application."""
+    assert all(map(is_for_clients, CHECKS))
+    assert not any(map(is_for_clients, ("chat.message", "websocket.accept", None, 5, ["websocket.send"])))

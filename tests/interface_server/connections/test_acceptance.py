@@ -16,8 +16,15 @@ from interface_server.connections.acceptance import (
 )
 
 ACCEPTS = (Step.ACCEPT, Step.ACCEPT_RESUMABLE, Step.ACCEPT_RESUMABLE_AFTER_CRASH)
-#: An instance accepts once, and a message cannot be cut before the accept.
-ILLEGAL = {(Acceptance.PENDING, Step.MESSAGE_CUT), *((Acceptance.ACCEPTED, accept) for accept in ACCEPTS)}
+#: An instance accepts once, and a message cannot be cut before the accept. A WebSocket is no event stream, and one that has begun has
+#: no other instance.
+ILLEGAL = {
+    (Acceptance.PENDING, Step.MESSAGE_CUT),
+    *((Acceptance.ACCEPTED, accept) for accept in ACCEPTS),
+    (Acceptance.ACCEPTED, Step.STREAM_BEGAN),
+    (Acceptance.ACCEPTED_EARLIER, Step.STREAM_BEGAN),
+    *((Acceptance.EVENT_STREAM, step) for step in Step),
+}
 
 
 @pytest.mark.parametrize("step", Step)
@@ -38,10 +45,16 @@ def test_an_accept_counts_for_its_epoch_only() -> None:
     assert after(ACCEPTANCE_MOVES, Acceptance.PENDING, Step.NEXT_EPOCH) is Acceptance.PENDING
 
 
+def test_an_event_stream_that_has_begun_is_never_started_again() -> None:
+    """P3. It takes what groups send from then on, and its next instance would have to go on in the middle."""
+    assert after(ACCEPTANCE_MOVES, Acceptance.PENDING, Step.STREAM_BEGAN) is Acceptance.EVENT_STREAM
+    assert after(RESUME_MOVES, ResumePolicy.NEVER, Step.STREAM_BEGAN) is ResumePolicy.NEVER
+
+
 @pytest.mark.parametrize("state", ResumePolicy)
 def test_the_last_accept_decides_about_the_next_instance(state: ResumePolicy) -> None:
     """P7. And after a message that no other owner can finish there is none."""
-    assert set(RESUME_MOVES[state]) == set(Step)
+    assert set(RESUME_MOVES[state]) | {Step.STREAM_BEGAN} == set(Step)
     assert [after(RESUME_MOVES, state, step_of_accept(resumable)) for resumable in (False, None, True, "crash")] == [
         ResumePolicy.NEVER,
         ResumePolicy.NEVER,

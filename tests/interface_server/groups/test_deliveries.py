@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from channel_layer.protocol import packets
+from channel_layer.protocol.events import Event, payload_sizes_bytes
 from channel_layer.protocol.scope import Scope
 from interface_server.connections.upstream import UpstreamConnection
 from interface_server.groups.deliveries import Deliveries
@@ -19,16 +21,26 @@ from interface_server.groups.interfaces import PushedMessage
 
 OWNER = "worker.000000000001"
 HELD_BYTES_MAX = 5_000
+EVENTS = b"text/event-stream"
 
 
 @dataclass
 class Socket:
-    """A client's side that keeps what is pushed."""
+    """A client's side that keeps what comes."""
 
     heard: list[str] = field(default_factory=list)
+    on_start: Callable[[], None] | None = None  #: an exchange calls it when the start of an event stream is written
 
     def push(self, pushed: PushedMessage) -> None:
-        self.heard.append(pushed.event["text"])
+        event = pushed.event
+        self.heard.append(event["text"] if "text" in event else event["body"].decode())
+
+    def deliver(self, events: Sequence[Event], size_bytes: int) -> None:
+        assert size_bytes == payload_sizes_bytes(events)
+        for event in events:
+            self.heard.append(event["type"].rpartition(".")[2] if "start" in event["type"] else event["body"].decode())
+        if self.on_start is not None and "start" in events[0]["type"]:
+            self.on_start()
 
 
 class Played:
@@ -41,7 +53,7 @@ class Played:
         dropped = DroppedMessages(self.counters)
         self.deliveries = Deliveries(self.connections, self.counters, dropped, self._perform, HELD_BYTES_MAX)
         self.socket = Socket()
-        services: Any = SimpleNamespace(name="interface.000000000001")
+        services: Any = SimpleNamespace(name="interface.000000000001", deliveries=self.deliveries)
         client: Any = self.socket
         scope = Scope({"type": kind, "method": "GET", "headers": []})
         self.upstream = UpstreamConnection(services, client, 1, (scope, b"", False, False), 100_000)
@@ -78,6 +90,20 @@ class Played:
     def send(self, words: str, count: int = 0) -> None:
         """By the inbox, to the reply channel."""
         self.deliveries.send(self.upstream, {"type": "websocket.send", "text": words}, count)
+
+    def event(self, words: str, count: int = 0) -> None:
+        """By a group, for an event stream."""
+        origin = (1, 1, count) if count else None
+        event = {"type": "http.response.body", "body": words.encode(), "more_body": True}
+        self.deliveries.push(1, PushedMessage(event, "room", origin))
+
+    def respond(self, media_type: bytes, *parts: bytes) -> None:
+        """The first packet of a response."""
+        if media_type == EVENTS:
+            self.socket.on_start = self.upstream.event_stream_began
+        start: Event = {"type": "http.response.start", "headers": [(b"content-type", media_type)]}
+        bodies: list[Event] = [{"type": "http.response.body", "body": part, "more_body": True} for part in parts]
+        self.upstream.on_data(1, [start, *bodies])
 
     def check_timeouts(self, times: int = 1) -> None:
         for _ in range(times):
@@ -236,3 +262,73 @@ async def test_an_exchange_over_http_is_no_member_and_that_is_told(caplog: pytes
     assert played.heard == [] and not played.deliveries.held
     assert played.counters["dropped.push_to_http"] == 20
     assert caplog.text.count("dropped a message to group room: interface.000000000001!1 is an HTTP exchange") == 1
+
+
+async def test_what_is_pushed_before_an_event_stream_begins_comes_right_behind_its_start() -> None:
+    """P1, P10. Who joins a group and then reads what there is misses nothing; what the owner sends next comes after it."""
+    played = Played(kind="http", accepted=False)
+    played.event("first")
+    played.event("second")
+    assert played.heard == []
+    played.respond(EVENTS, b"greeting")
+    assert played.heard == ["start", "first", "second", "greeting"] and not played.deliveries.held
+    played.event("third")
+    assert played.heard[-1] == "third" and not played.counters
+
+
+async def test_the_own_messages_of_an_event_stream_keep_their_order() -> None:
+    """P1. As a WebSocket's: each of the two ways waits for the other."""
+    played = Played(kind="http", accepted=False)
+    played.respond(EVENTS)
+    played.event("own", count=1)
+    played.event("another's")
+    assert played.heard == ["start"]
+    played.place(1)
+    played.place(2)
+    played.packet(packets.DATA, 1, 1, "behind the second")
+    assert played.heard == ["start", "own", "another's"]
+    played.event("second", count=2)
+    assert played.heard == ["start", "own", "another's", "second", "behind the second"]
+
+
+async def test_what_waits_for_a_response_that_is_no_event_stream_is_dropped(caplog: pytest.LogCaptureFixture) -> None:
+    """P5, P12. Each is counted, and so is what comes later."""
+    played = Played(kind="http", accepted=False)
+    for _ in range(3):
+        played.event("x")
+    played.respond(b"text/html", b"page")
+    assert played.heard == ["start", "page"] and not played.deliveries.held
+    played.event("x")
+    assert played.counters["dropped.push_to_http"] == 4
+    assert caplog.text.count("dropped a message to group room: interface.000000000001!1 is an HTTP exchange") == 1
+
+
+async def test_what_waits_for_an_event_stream_is_bounded() -> None:
+    """P5. The newest is dropped and counted."""
+    played = Played(kind="http", accepted=False)
+    for _ in range(20):
+        played.event("x" * 500)
+    played.respond(EVENTS)
+    assert 1 < len(played.heard) < 10
+    assert played.counters["dropped.push_before_accept"] + len(played.heard) == 21
+
+
+async def test_a_websocket_gets_nothing_that_is_for_an_event_stream() -> None:
+    """P12. Before its accept nothing of that kind is kept for it."""
+    played = Played(accepted=False)
+    played.event("x")
+    assert played.counters["dropped.push_to_websocket"] == 1 and not played.deliveries.held
+
+
+async def test_an_excluded_instance_does_not_wait_for_its_own_message() -> None:
+    """P1. It comes nonetheless, and only notes that: the packets behind its place go on, in their order behind earlier ones."""
+    played = Played()
+    played.place(1)
+    played.packet(packets.DATA, 1, 1, "behind the first")
+    played.place(2)
+    played.packet(packets.DATA, 1, 1, "behind the second")
+    played.group("first", count=1)
+    excluded = PushedMessage({"type": "websocket.send", "text": "second"}, "room", (1, 1, 2), frozenset((1,)))
+    played.deliveries.push(1, excluded)
+    assert played.heard == ["first", "behind the first", "behind the second"]
+    assert not played.deliveries.held and not played.counters

@@ -5,7 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from channel_layer.protocol import packets
-from interface_server.groups.delivery_order import CHECKS_MAX, HELD_OVERHEAD_BYTES, Held, is_own, is_placed, may_go
+from interface_server.groups.delivery_order import (
+    CHECKS_MAX,
+    HELD_OVERHEAD_BYTES,
+    Held,
+    is_own,
+    is_placed,
+    may_go,
+    may_take,
+)
 from interface_server.groups.interfaces import PushedMessage
 
 NUMBER, EPOCH, OWNER = 7, 2, "worker.1"
@@ -19,7 +27,9 @@ class Recipient:
     epoch: int = EPOCH
     placed: int = 0
     came: int = 0
-    accepted: bool = True
+    takes_pushes: bool = True
+    kind: str = "websocket"
+    received: int = 0
 
 
 def pushed(text: str, count: int = 0, epoch: int = EPOCH, number: int = NUMBER) -> PushedMessage:
@@ -54,11 +64,11 @@ def test_messages_of_others_and_of_earlier_instances_wait_for_no_place() -> None
 
 
 def test_nothing_is_pushed_before_the_accept() -> None:
-    recipient, held = Recipient(accepted=False), Held()
+    recipient, held = Recipient(takes_pushes=False), Held()
     assert not may_go(recipient, pushed("x"))
     held.keep_push(pushed("early"))
     assert all_pushes(held, recipient) == []
-    recipient.accepted = True
+    recipient.takes_pushes = True
     assert all_pushes(held, recipient) == ["early"]
 
 
@@ -140,3 +150,24 @@ def test_at_the_end_questions_are_left_and_pushes_are_counted_as_dropped() -> No
     assert held.end() == 2
     assert held.next_packet(recipient) == (OWNER, question)
     assert held.next_packet(recipient) is None
+
+
+def test_what_cannot_be_written_any_more_is_removed_with_its_bytes() -> None:
+    """P5. The owner's packets stay."""
+    recipient, held = Recipient(), Held()
+    held.keep_push(pushed("own", count=1))
+    held.keep_sent(pushed("sent"))
+    held.keep_packet(OWNER, data(1))
+    assert [push.event["text"] for push in held.remove_pushes()] == ["sent", "own"]
+    assert held.size_bytes == HELD_OVERHEAD_BYTES and held.next_packet(recipient) == (OWNER, data(1))
+
+
+def test_a_message_is_for_one_protocol_and_an_exchange_shows_by_its_response_whether_it_takes_any() -> None:
+    """P12. Before that it may still become an event stream."""
+    message, event = pushed("x"), PushedMessage({"type": "http.response.body", "body": b"x", "more_body": True})
+    for takes in (True, False):
+        websocket = Recipient(takes_pushes=takes)
+        assert may_take(websocket, message) and not may_take(websocket, event)
+        exchange = Recipient(takes_pushes=takes, kind="http", received=int(takes))
+        assert may_take(exchange, event) and not may_take(exchange, message)
+    assert not may_take(Recipient(takes_pushes=False, kind="http", received=1), event)

@@ -10,6 +10,7 @@ import pytest
 
 from channel_layer.protocol.events import Event
 from interface_server.connections.interfaces import EndReason
+from interface_server.groups.interfaces import PushedMessage
 from interface_server.http.answers import RequestError
 from interface_server.http.exchange import Exchange
 from interface_server.http.response import Response
@@ -50,6 +51,9 @@ class StreamOfFrames:
 
     def abort(self) -> None:
         self.frames.append(("reset",))
+
+    def push(self, pushed: PushedMessage) -> None:
+        self.frames.append(("data", pushed.event["body"], False))
 
     def expect_response(self, within_s: float) -> None: ...
 

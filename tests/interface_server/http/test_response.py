@@ -92,3 +92,18 @@ def test_many_different_names_are_no_leak_and_no_mistake():
     for number in range(3000):
         response = started(200, (b"connection", b"close"), (b"x-%d" % number, b"y"), (b"content-length", b"1"))
         assert response.length_bytes == 1 and response.close
+
+
+def test_others_may_write_into_an_event_stream_from_its_start_to_its_end():
+    """P10. Into one without a body they may not."""
+    events = (b"content-type", b"text/event-stream")
+    response = started(200, events)
+    assert response.takes_events
+    pass_body(response, b"data: x\n\n", more=True)
+    assert response.takes_events
+    pass_body(response, b"")
+    assert not response.takes_events
+    assert not Response(False).takes_events
+    assert not started(200, events, head_only=True).takes_events
+    assert not started(204, events).takes_events
+    assert not started(200).takes_events
