@@ -20,12 +20,17 @@ from channel_layer.application.loop_layer import LoopLayer
 from channel_layer.application.receiving import receive
 from channel_layer.errors import LayerUnavailable
 from channel_layer.protocol.events import Event
+from channel_layer.settings import RedisSettings
 
 NEW_CHANNEL_PREFIX = "specific"
 
 
 class Home(Protocol):
     """The place of a process' node. Every method may be called by any thread."""
+
+    @property
+    def redis(self) -> RedisSettings:
+        """The Redis and the prefix of the node."""
 
     def loop_layer(self) -> LoopLayer | None:
         """The layer on the node's loop; None if the node does not run yet. Raises LayerUnavailable if it never will."""
@@ -46,6 +51,11 @@ class ChannelLayer:
         """settings: for the channels that are made and sent to by this object."""
         self._home = home
         self._settings = settings or LayerSettings()
+
+    @property
+    def home(self) -> Home:
+        """The place of the node, over which layers with other settings may be made."""
+        return self._home
 
     async def start(self) -> None:
         """Connect to Redis now, and not at the first call. Raises LayerUnavailable."""
@@ -155,6 +165,7 @@ class WorkerHome:
 
     def __init__(self, loop_layer: LoopLayer) -> None:
         self._loop_layer = loop_layer
+        self.redis = loop_layer.redis
         self._pid = os.getpid()
 
     def loop_layer(self) -> LoopLayer:

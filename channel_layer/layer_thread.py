@@ -79,7 +79,7 @@ class LayerThread:
 
     def __init__(self, settings: RedisSettings) -> None:
         """Raises ValueError for settings that are none; connects to nothing yet."""
-        self._settings = settings
+        self.redis = settings
         self._lock = threading.Lock()
         self._started: Future[LoopLayer] | None = None
         self._stop: asyncio.Event | None = None
@@ -139,7 +139,7 @@ class LayerThread:
 
     async def _main(self, started: Future[LoopLayer]) -> None:
         self._stop = stop = asyncio.Event()
-        receiver = LayerReceiver(self._settings)
+        receiver = LayerReceiver(self.redis)
         node, layer = receiver.node, receiver.layer
         try:
             await node.start()

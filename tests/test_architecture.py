@@ -41,6 +41,7 @@ FORBIDDEN = {
 LAYERS: dict[str, tuple[str, ...]] = {
     "channel_layer": (
         "__init__",
+        "channels",
         "layer_thread",
         "blocking",
         "layer",
@@ -84,6 +85,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
 IMPORTERS: dict[str, tuple[str, ...]] = {
     "asgiref": ("worker/application/sync_threads.py", "worker/asgi/host.py"),
     "autobahn": ("interface_server/websocket/deflate.py", "interface_server/websocket/frame_parser.py"),
+    "channels": ("channel_layer/channels/backend.py",),
     "click": (
         "towpath/command_line.py",
         "towpath/commands/failures.py",
@@ -155,6 +157,8 @@ SHELLS = (
     "channel_layer/blocking/owner_requests.py",
     "channel_layer/blocking/pool.py",
     "channel_layer/blocking/shared_receiver.py",
+    "channel_layer/channels/backend.py",
+    "channel_layer/channels/layers.py",
     "channel_layer/layer.py",
     "channel_layer/layer_thread.py",
     "channel_layer/node.py",

@@ -30,6 +30,7 @@ from channel_layer.protocol.events import Event, check_message
 from channel_layer.protocol.names import check_channel, check_group
 from channel_layer.protocol.packets import Packet
 from channel_layer.protocol.socket_messages import CHECKS, socket_message
+from channel_layer.settings import RedisSettings
 
 ANSWER_TIMEOUT_S = 5.0
 #: A sender that is faster than Redis waits when so many bytes wait for one process.
@@ -69,6 +70,11 @@ class LoopLayer:
         self._answer_timeout_s = answer_timeout_s
         self._requests = itertools.count(1)
         self._answers: dict[int, asyncio.Future[bool]] = {}
+
+    @property
+    def redis(self) -> RedisSettings:
+        """The Redis and the prefix of the node."""
+        return self._node.context.settings
 
     async def send(self, channel: str, message: Event, settings: LayerSettings) -> None:
         """See `ChannelLayer.send`."""

@@ -1,0 +1,77 @@
+"""The layers of this process for the options of Channels: its own where they mean the same Redis and prefix, else one for each pair.
+
+A worker of Towpath has a layer, and a process with TOWPATH_REDIS as well. Options that are left out are those of that layer; without
+one they are channels_redis' server, and Towpath's prefix.
+"""
+
+from __future__ import annotations
+
+import os
+
+from channel_layer import PREFIX_VARIABLE, get_channel_layer
+from channel_layer.application.capacities import LayerSettings
+from channel_layer.channels.config import ChannelsConfig
+from channel_layer.layer import ChannelLayer
+from channel_layer.layer_thread import LayerThread
+from channel_layer.redis.address import RedisAddress
+from channel_layer.settings import RedisSettings
+
+DEFAULT_URL = "redis://localhost:6379/0"
+
+_threads: dict[RedisSettings, LayerThread] = {}
+
+
+def layer_for(config: ChannelsConfig) -> ChannelLayer:
+    """The layer for these options. Connects to nothing yet."""
+    settings = LayerSettings(
+        capacity=config.capacity,
+        channel_capacity=dict(config.channel_capacity),
+        expiry_s=config.expiry_s,
+        group_expiry_s=config.group_expiry_s,
+    )
+    own = _own_layer()
+    if own is not None and _means(config, own.home.redis):
+        return ChannelLayer(own.home, settings)
+    redis = _redis_settings(config, own.home.redis if own is not None else None)
+    return ChannelLayer(_threads.setdefault(redis, LayerThread(redis)), settings)
+
+
+def check(config: ChannelsConfig) -> None:
+    """Raise ValueError for a URL that is none, and for encryption, which is better refused than ignored."""
+    if config.encryption_keys:
+        raise ValueError(
+            "symmetric_encryption_keys: Towpath does not encrypt yet; remove the option, and use rediss://"
+        )
+    if config.url is not None:
+        RedisAddress.parse(config.url)
+
+
+def _own_layer() -> ChannelLayer | None:
+    """The layer that this process has without any options."""
+    try:
+        return get_channel_layer()
+    except RuntimeError:
+        return None
+
+
+def _means(config: ChannelsConfig, redis: RedisSettings) -> bool:
+    """True if these options lead to the same data as `redis`."""
+    if config.prefix not in (None, redis.prefix):
+        return False
+    return config.url is None or _server(config.url) == _server(redis.url)
+
+
+def _server(url: str) -> tuple[object, ...]:
+    """What tells one database from another; credentials and certificates do not."""
+    address = RedisAddress.parse(url)
+    if address.sentinels:
+        return frozenset(address.sentinels), address.service, address.db
+    if address.path is not None:
+        return os.path.realpath(address.path), address.db
+    return "127.0.0.1" if address.host == "localhost" else address.host, address.port, address.db
+
+
+def _redis_settings(config: ChannelsConfig, own: RedisSettings | None) -> RedisSettings:
+    url = config.url or (own.url if own is not None else DEFAULT_URL)
+    prefix = config.prefix or (own.prefix if own is not None else os.environ.get(PREFIX_VARIABLE))
+    return RedisSettings(url=url) if prefix is None else RedisSettings(url=url, prefix=prefix)
