@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 #: The environment variables of a process that Towpath does not serve.
 REDIS_VARIABLE, PREFIX_VARIABLE = "TOWPATH_REDIS", "TOWPATH_PREFIX"
 REDIS_FILE_VARIABLES = ("TOWPATH_REDIS_URL_FILE", "TOWPATH_REDIS_FILE")
+KEYS_VARIABLE, KEY_FILE_VARIABLE = "TOWPATH_ENCRYPTION_KEYS", "TOWPATH_ENCRYPTION_KEY_FILE"
 
 _layer: ChannelLayer | None = None
 
@@ -37,8 +38,10 @@ def get_channel_layer() -> ChannelLayer:
     """The channel layer of this process: in a worker its own, elsewhere one for the Redis that TOWPATH_REDIS names.
 
     TOWPATH_REDIS_URL_FILE (or TOWPATH_REDIS_FILE) names a file that holds this URL instead. The prefix is that of TOWPATH_PREFIX, or
-    the default of all commands. Connects at the first call of the layer, not here. Raises RuntimeError in a process that Towpath does
-    not serve and that has none of these variables.
+    the default of all commands; the encryption keys are those of TOWPATH_ENCRYPTION_KEYS or TOWPATH_ENCRYPTION_KEY_FILE.
+
+    Connects at the first call of the layer, not here. Raises RuntimeError in a process that Towpath does not serve and that has none of
+    the variables for the URL.
     """
     if _layer is None:
         url = os.environ.get(REDIS_VARIABLE) or _url_of_file()
@@ -46,7 +49,9 @@ def get_channel_layer() -> ChannelLayer:
             raise RuntimeError(
                 f"no channel layer here: set {REDIS_VARIABLE} (and {PREFIX_VARIABLE}) to those of the deployment, or call connect()"
             )
-        set_channel_layer(_new(url, os.environ.get(PREFIX_VARIABLE), {}))
+        keys = tuple(os.environ.get(KEYS_VARIABLE, "").split())
+        key_file = os.environ.get(KEY_FILE_VARIABLE, "")
+        set_channel_layer(_new(url, os.environ.get(PREFIX_VARIABLE), {}, keys, key_file))
         assert _layer is not None
     return _layer
 
@@ -71,29 +76,34 @@ async def connect(
     channel_capacity: Mapping[Any, int] | None = None,
     expiry: float = 60.0,
     group_expiry: float = 86_400.0,
+    encryption_keys: Sequence[str] = (),
+    encryption_key_file: str = "",
 ) -> ChannelLayer:
     """Connect to the Redis of a deployment, from any process, and return its channel layer. `await layer.close()` ends it.
 
     url: `redis://`, `rediss://`, `unix://`, `redis+sentinel://`, or `file:///path` of a file that holds one. prefix: that of the
     deployment (`--prefix`). capacity: messages that one channel holds; channel_capacity: the same by globs or compiled regular
     expressions. expiry, group_expiry: seconds.
+    encryption_keys, encryption_key_file: those of the deployment (`--encryption-key-file`), as a list or as the path of a file.
 
     Raises ValueError for a value that is none, LayerUnavailable if Redis is unreachable.
     """
     terms = {"capacity": capacity, "channel_capacity": channel_capacity or {}, "expiry_s": expiry}
-    layer = _new(url, prefix, {**terms, "group_expiry_s": group_expiry})
+    layer = _new(url, prefix, {**terms, "group_expiry_s": group_expiry}, encryption_keys, encryption_key_file)
     await layer.start()
     return layer
 
 
-def _new(url: str, prefix: str | None, terms: dict[str, Any]) -> ChannelLayer:
+def _new(url: str, prefix: str | None, terms: dict[str, Any], keys: Sequence[str], key_file: str) -> ChannelLayer:
     # Here and not above: a program that only names the errors need not load all of it.
     from channel_layer.application.capacities import LayerSettings
     from channel_layer.layer import ChannelLayer
     from channel_layer.layer_thread import LayerThread
     from channel_layer.settings import RedisSettings
 
-    settings = RedisSettings(url=url) if prefix is None else RedisSettings(url=url, prefix=prefix)
+    settings = RedisSettings(url=url, encryption_keys=tuple(keys), encryption_key_file=key_file)
+    if prefix is not None:
+        settings = replace(settings, prefix=prefix)
     return ChannelLayer(LayerThread(settings), LayerSettings(**terms))
 
 

@@ -3,6 +3,7 @@
 ChannelLayerError
 ├── ChannelFull        a channel is at its capacity: nothing was sent; try again when its reader has caught up
 ├── ChannelGone        the owner of a channel is gone: nothing was sent, and nothing ever can be
+├── EncryptionMismatch  the processes under this prefix have other encryption keys: nothing was started
 ├── InvalidMessage     a caller's bug; the text names the path of the offending value
 │   ├── InvalidName    a caller's bug; a channel or group name outside of the rules
 │   └── MessageTooLarge  a caller's bug; the message is larger than a channel takes
@@ -32,6 +33,10 @@ class ChannelFull(ChannelLayerError):
 
 class ChannelGone(ChannelLayerError):
     """The process that owns the channel has ended, or its connection is over: forget the channel's name."""
+
+
+class EncryptionMismatch(ChannelLayerError, ValueError):
+    """The processes under this prefix have other encryption keys, or none. The text names one of them. An operator's mistake."""
 
 
 class InvalidMessage(ChannelLayerError, ValueError):

@@ -20,6 +20,7 @@ from redis.exceptions import RedisError
 
 from channel_layer.errors import LayerUnavailable
 from channel_layer.liveness.failure_detector import FailureDetector
+from channel_layer.liveness.key_agreement import check_keys
 from channel_layer.liveness.lease import RENEWAL_INTERVAL_S, OwnLease
 from channel_layer.liveness.lease_facts import lease_facts
 from channel_layer.liveness.lease_renewal import FiguresWhileBlocked, LeaseRenewal, no_figures
@@ -91,7 +92,10 @@ class Node:
     # -- life
 
     async def start(self) -> None:
-        """Connect, make and read the inbox, and write the first lease. Raises LayerUnavailable."""
+        """Connect, make and read the inbox, and write the first lease. Raises LayerUnavailable, EncryptionMismatch.
+
+        Even if it raises, `close` must be called.
+        """
         await self._commands.start()
         await self._inbox.start()
         await self._groups.start()
@@ -103,6 +107,7 @@ class Node:
         self._sentinels.start()
         if self.context.settings.generation:
             self._peers.announce("generation", self.context.settings.generation)
+        await check_keys(self.context, self.leases)
 
     async def close(self) -> None:
         """Shut down: send what was posted, then delete lease, inbox and consumers, then end the connections."""
@@ -157,9 +162,10 @@ class Node:
         """Publish one message to a group, by one command. Raises LayerUnavailable, InvalidMessage."""
         if self._commands.connection is None:
             raise LayerUnavailable("not connected to Redis")
+        group_key = self.context.keys.group(group)
+        packed = self.context.encryption.published(group_key, pack(event))
         try:
-            keys = self.context.keys
-            numbered = (keys.group_sequence(group), keys.group(group), pack(event), COUNTER_TTL_MS)
+            numbered = (self.context.keys.group_sequence(group), group_key, packed, COUNTER_TTL_MS)
             await PUBLISH.execute(self._commands.connection, 1, *numbered)
         except hiredis.ReplyError as error:
             raise LayerUnavailable(f"Redis refused to publish: {error}") from error
@@ -238,8 +244,11 @@ class Node:
         await self._peers.check()
 
     async def leases(self) -> dict[str, dict[str, Any]]:
-        """See `FailureDetector.leases`."""
-        return await self._peers.leases()
+        """See `FailureDetector.leases`. Raises LayerUnavailable."""
+        try:
+            return await self._peers.leases()
+        except hiredis.ReplyError as error:
+            raise LayerUnavailable(f"the leases could not be read: {error}") from error
 
     async def has_lease(self, node: str) -> bool:
         """True if the lease of `node` exists. Raises LayerUnavailable if Redis does not answer that."""
@@ -337,6 +346,8 @@ class Node:
             self._outbox.drop_idle()
             self.counters["groups.subscription_dead"] += self._groups.check()
             self.counters["groups.interrupted"] = self._groups.interruptions
+            self.counters["packets.undecryptable"] = self.context.encryption.undecryptable
+            self.context.encryption.refresh()
             await self._peers.check()
 
 

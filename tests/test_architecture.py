@@ -179,6 +179,7 @@ SHELLS = (
     "channel_layer/process/log_setup.py",
     "channel_layer/process/stop_signals.py",
     "channel_layer/liveness/failure_detector.py",
+    "channel_layer/liveness/key_agreement.py",
     "channel_layer/liveness/lease_facts.py",
     "channel_layer/liveness/lease_renewal.py",
     "channel_layer/messaging/channel_reader.py",
@@ -273,6 +274,7 @@ SHELLS = (
     "towpath/serve/supervision.py",
     "towpath/serve/supervisord_start.py",
     "towpath/status/mixed_apps.py",  # asks Redis
+    "towpath/status/other_keys.py",
     "towpath/status/redis_check.py",
     "towpath/status/redis_rights.py",
     "towpath/status/redis_status.py",

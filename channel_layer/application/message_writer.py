@@ -40,6 +40,7 @@ class MessageWriter:
         self._limits = (capacity, size_bytes_max, settings.expiry_ms + TTL_MARGIN_MS, GROUP, settings.expiry_ms)
         self._full = f"{channel} holds {capacity} messages, or {size_bytes_max} bytes: the capacity of the channel"
         self._head = batch_head(node.name)
+        self._encryption = node.context.encryption if node.context.encryption.enabled else None
         self._waiting: list[_Sending] = []
         self._under_way = False
         self._rejections = RejectionLog(log, f"messages to {channel}")
@@ -73,6 +74,8 @@ class MessageWriter:
             self._answered(batch, answer)
 
         entries = [join_batch(self._head, [packed]) for packed, _ in batch]
+        if self._encryption is not None:
+            entries = [self._encryption.entry(self._keys[0], entry) for entry in entries]
         self._node.run_script(redis_scripts.SEND, answered, self._keys, *self._limits, *entries)
 
     def _answered(self, batch: list[_Sending], answer: Answer) -> None:

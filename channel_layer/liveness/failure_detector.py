@@ -23,7 +23,7 @@ from typing import Any
 import hiredis
 
 from channel_layer.errors import LayerUnavailable
-from channel_layer.liveness.lease import OwnLease, readable
+from channel_layer.liveness.lease import OwnLease
 from channel_layer.liveness.peer_counts import PeerCounts
 from channel_layer.messaging.inbox import Inbox
 from channel_layer.messaging.node_context import NodeContext
@@ -65,6 +65,7 @@ class FailureDetector:
         self._name = context.name
         self._role = context.role
         self._keys = context.keys
+        self._encryption = context.encryption
         self._commands = commands
         self._inbox = inbox
         self._outbox = outbox
@@ -116,7 +117,8 @@ class FailureDetector:
             self._watched_peers.discard(node)
             self._suspects.add(node)
             return
-        for facts in readable([lease]):
+        facts = self._encryption.lease_facts(self._keys.lease(node), lease)
+        if facts is not None:
             self._deaths.watch(node, facts)
 
     # -- deaths
@@ -124,7 +126,8 @@ class FailureDetector:
     def announce(self, what: str, node: str) -> None:
         """Publish news to all processes: see `keys.news` in PROTOCOL.md. They are lost while Redis is unreachable."""
         if self._commands.connection is not None:
-            self._commands.connection.send("PUBLISH", self._keys.news, pack([what, node]))
+            news = self._encryption.published(self._keys.news, pack([what, node]))
+            self._commands.connection.send("PUBLISH", self._keys.news, news)
 
     def confirm_dead(self, node: str, gone: bool = False) -> None:
         """Process the death or the shutdown of `node` as soon as its last packets have been read.
@@ -212,8 +215,14 @@ class FailureDetector:
 
     async def _read(self, connection: RedisConnection, names: list[str]) -> dict[str, dict[str, Any]]:
         """Those of the leases that exist and can be read."""
-        leases = await connection.execute("MGET", *map(self._keys.lease, names)) if names else ()
-        return {name: facts for name, lease in zip(names, leases, strict=True) for facts in readable([lease])}
+        keys = list(map(self._keys.lease, names))
+        leases = await connection.execute("MGET", *keys) if keys else ()
+        facts = {
+            name: self._encryption.lease_facts(key, lease)
+            for name, key, lease in zip(names, keys, leases, strict=True)
+            if lease is not None
+        }
+        return {name: known for name, known in facts.items() if known is not None}
 
     async def _count_same_role(self) -> None:
         connection = self._commands.connection

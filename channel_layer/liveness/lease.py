@@ -14,12 +14,6 @@ No I/O: callers pass `now` (monotonic seconds) and Redis' replies, and get decis
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
-
-from channel_layer.errors import ProtocolError
-from channel_layer.protocol.codec import unpack
-
 RENEWAL_INTERVAL_S = 1.0
 
 
@@ -77,14 +71,3 @@ class OwnLease:
             and now - self.renewed_at < self.ttl_s
             and now - self.unbroken_since >= self.ttl_s
         )
-
-
-def readable(leases: Iterable[bytes | None]) -> Iterator[dict[str, Any]]:
-    """The contents of those leases that exist and are maps. Other processes wrote them, so no value can be trusted."""
-    for lease in leases:
-        try:
-            facts = None if lease is None else unpack(lease)
-        except ProtocolError:
-            continue
-        if isinstance(facts, dict):
-            yield facts

@@ -21,7 +21,6 @@ from channel_layer.messaging.node_context import NodeContext
 from channel_layer.process.forked_child import give_up_in_children
 from channel_layer.process.log_relay import LogRelay
 from channel_layer.process.log_setup import stack_of
-from channel_layer.protocol.codec import pack_threadsafe
 from channel_layer.protocol.keys import CHANNEL_OF_KIND, GROUP
 from channel_layer.redis import scripts as redis_scripts
 from channel_layer.redis.blocking_client import blocking_client, close_in_child
@@ -62,6 +61,7 @@ class LeaseRenewal:
     def __init__(self, context: NodeContext, facts: dict[str, Any], observer: RenewalObserver) -> None:
         keys, name, ttl_s = context.keys, context.name, context.settings.lease_ttl_s
         self._client = blocking_client(context.address, timeout_s=ttl_s / 2)
+        self._encryption = context.encryption
         self._name = name
         self._facts = facts
         self._own_keys = [keys.lease(name), keys.nodes, keys.inbox(name)]
@@ -140,7 +140,7 @@ class LeaseRenewal:
             self._client.connection_pool.disconnect()
         asked_at = time.monotonic()
         self._observer.on_renewal_started()
-        content = pack_threadsafe(self._content(asked_at))
+        content = self._encryption.lease(self._own_keys[0], self._content(asked_at))
         keys = [*self._own_keys, *self._streams, *self._sizes]
         arguments = (content, self._ttl_ms, self._orphan_ttl_ms, self._name, GROUP, len(self._streams))
         found = self._eval(redis_scripts.RENEW, keys, *arguments)

@@ -15,11 +15,10 @@ from typing import Any, Protocol
 
 import hiredis
 
-from channel_layer.errors import ProtocolError
+from channel_layer.errors import ProtocolError, Undecryptable
 from channel_layer.messaging.deferral import NOTHING, Deferral
 from channel_layer.messaging.entry import Entry
 from channel_layer.messaging.node_context import NodeContext
-from channel_layer.protocol.codec import unpack_batch
 from channel_layer.protocol.keys import GROUP
 from channel_layer.protocol.packets import MESSAGE, OPEN
 from channel_layer.redis import scripts as redis_scripts
@@ -67,6 +66,8 @@ class ChannelReader:
         """kind: that of the packets in the channel, `open` or `message`."""
         self._stream = context.keys.channel(channel)
         self._size = context.keys.channel_size(channel)
+        self._encryption = context.encryption
+        self._unpack_batch = context.encryption.batch_reader(self._stream)
         self._name = context.name
         self._ttl_ms = context.orphan_ttl_ms
         self._consumer = consumer
@@ -202,12 +203,14 @@ class ChannelReader:
         entries = []
         for entry_id, fields in found:
             try:
-                sender, packets = unpack_batch(fields[1])
+                sender, packets = self._unpack_batch(fields[1])
                 packet = packets[0]
                 types = tuple(map(type, packet[1 : 1 + len(self._field_types)]))
                 if len(packets) != 1 or packet[0] != self._kind or types != self._field_types:
                     raise ProtocolError(f"an entry of this channel carries one packet of kind {self._kind}")
                 entries.append(Entry(entry_id, len(fields[1]), (sender, packet[1], packet[2]), packet))
+            except Undecryptable as error:  # the entry stays: a process with its key claims it
+                self._encryption.report(f"an entry of {self._stream}", error)
             except ProtocolError as error:
                 log.warning("dropped an entry of %s: %s", self._stream, error)
                 self._on_malformed()

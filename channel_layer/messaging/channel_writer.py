@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
 
+from channel_layer.encryption.encryption import ENTRY_OVERHEAD_BYTES as ENCRYPTION_OVERHEAD_BYTES
 from channel_layer.errors import LayerUnavailable
 from channel_layer.messaging.node_context import NodeContext
 from channel_layer.protocol.codec import PACKETS_MAX, batch_head, join_batch, packets_of_one_batch
@@ -92,6 +93,10 @@ class ChannelWriter:
     def __init__(self, context: NodeContext, channel: str, limits: ChannelLimits, worker: str | None = None) -> None:
         self.worker = worker
         self._head = batch_head(context.name)
+        self._encryption = context.encryption if context.encryption.enabled else None
+        self._overhead_bytes = len(self._head) + ENTRY_OVERHEAD_BYTES  # of an entry, beside its packet
+        if self._encryption is not None:
+            self._overhead_bytes += ENCRYPTION_OVERHEAD_BYTES
         self._stream = context.keys.channel(channel)
         self._size = context.keys.channel_size(channel)
         self._limits = (limits.capacity, limits.size_bytes_max, limits.ttl_ms + int(TTL_INTERVAL_S * 1000))
@@ -154,7 +159,7 @@ class ChannelWriter:
                 self._unanswered_withdrawals.append((connection.era, entry_id, packed_bytes, on_answer))
             on_answer(answer)
 
-        size_bytes = len(self._head) + ENTRY_OVERHEAD_BYTES + packed_bytes  # as it counts against the channel's bytes
+        size_bytes = self._overhead_bytes + packed_bytes  # as it counts against the channel's bytes
         redis_scripts.CANCEL.call(connection, answered, 2, self._stream, self._size, GROUP, entry_id, size_bytes)
 
     def _flush(self) -> None:
@@ -171,6 +176,9 @@ class ChannelWriter:
         def answered(answer: Answer) -> None:
             self._answered(batch, answer)
 
+        entries = [join_batch(self._head, [packed]) for packed, _, _ in batch]
+        if self._encryption is not None:
+            entries = [self._encryption.entry(self._stream, entry) for entry in entries]
         redis_scripts.OPEN.call(
             connection,
             answered,
@@ -179,7 +187,7 @@ class ChannelWriter:
             self._size,
             *self._limits,
             self._ttl_is_due(),
-            *[join_batch(self._head, [packed]) for packed, _, _ in batch],
+            *entries,
         )
 
     def _ttl_is_due(self) -> int:

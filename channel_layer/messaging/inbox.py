@@ -13,9 +13,8 @@ import logging
 from functools import partial
 from typing import Any, Protocol
 
-from channel_layer.errors import LayerUnavailable, ProtocolError
+from channel_layer.errors import LayerUnavailable, ProtocolError, Undecryptable
 from channel_layer.messaging.node_context import NodeContext
-from channel_layer.protocol.codec import unpack_batch
 from channel_layer.redis import scripts as redis_scripts
 from channel_layer.redis.connection import Answer, RedisConnection
 from channel_layer.redis.managed_connection import ManagedConnection
@@ -58,6 +57,8 @@ class Inbox:
 
     def __init__(self, context: NodeContext, observer: InboxObserver) -> None:
         self._key = context.keys.inbox(context.name)
+        self._encryption = context.encryption
+        self._unpack_batch = context.encryption.batch_reader(self._key)
         self._observer = observer
         self._on_packets = observer.on_packets  # bound once, since it is called for each batch
         self.managed = ManagedConnection(context.address, "inbox", self._connected)
@@ -176,7 +177,10 @@ class Inbox:
             self._read_entries += 1
             self._read_bytes += len(fields[1])
             try:
-                sender, packets = unpack_batch(fields[1])
+                sender, packets = self._unpack_batch(fields[1])
+            except Undecryptable as error:
+                self._encryption.report("an entry of the inbox", error)
+                continue
             except ProtocolError as error:
                 log.warning("dropped an entry of the inbox: %s", error)
                 self._observer.on_malformed()

@@ -69,6 +69,7 @@ class Outbox:
 
     def __init__(self, context: NodeContext, on_missing: Callable[[str], None]) -> None:
         self._head = batch_head(context.name)
+        self._encryption = context.encryption if context.encryption.enabled else None
         self._rejections = RejectionLog(log, "batches for other processes")
         self._keys = context.keys
         self._on_missing = on_missing
@@ -178,6 +179,8 @@ class Outbox:
         if connection is None or not connection.alive:
             return  # `connected` sends it again
         batch = join_batch(self._head, destination.next_batch())
+        if self._encryption is not None:
+            batch = self._encryption.entry(destination.inbox, batch)
         answered = partial(self._answered, destination)
         connection.call(answered, "XADD", destination.inbox, "NOMKSTREAM", "*", "b", batch)
 

@@ -17,7 +17,7 @@ import logging
 from collections import Counter
 from typing import Protocol
 
-from channel_layer.errors import ProtocolError
+from channel_layer.errors import ProtocolError, Undecryptable
 from channel_layer.messaging.group_counters import Commands, GroupCounters
 from channel_layer.messaging.group_sequence import GroupSequences
 from channel_layer.messaging.node_context import NodeContext
@@ -61,6 +61,7 @@ class PubSub:
         self._commands = commands
         self._sequences = GroupSequences()
         self._counters = GroupCounters(context, commands, self._sequences, self._missed)
+        self._encryption = context.encryption
         self._prefix = context.keys.group("")
         self._news = context.keys.news
         self._probe = context.keys.probe(context.name)
@@ -214,9 +215,12 @@ class PubSub:
     def _on_news(self, content: bytes) -> None:
         """Pass on news about a process: [what, node]."""
         try:
-            what, node = unpack(content)
+            what, node = self._encryption.value(self._news, unpack(content))
             if type(what) is not str or type(node) is not str:
                 raise ProtocolError("news are two strings")
+        except Undecryptable as error:
+            self._encryption.report("news", error)
+            return
         except (ProtocolError, TypeError, ValueError) as error:
             log.warning("dropped news: %s", error)
             self._observer.on_malformed()
@@ -227,8 +231,13 @@ class PubSub:
         try:
             number, packed = split_publish(content)
             event = unpack(packed)
+            if self._encryption.enabled or type(event) is bytes:
+                event = self._encryption.value(self._prefix + group, event)
             if not isinstance(event, dict) or not isinstance(event.get("type"), str):
                 raise ProtocolError("a message is a map with a type")
+        except Undecryptable as error:
+            self._encryption.report(f"a message to group {group}", error)
+            return
         except ProtocolError as error:
             if times := self._malformed_log.count(self._loop.time()):
                 log.warning("dropped a message to group %s: %s; %d such since the last such line", group, error, times)

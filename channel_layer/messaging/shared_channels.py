@@ -17,7 +17,7 @@ from channel_layer.messaging.channel_writer import ChannelLimits, ChannelWriter
 from channel_layer.messaging.entry import Entry
 from channel_layer.messaging.generations import Generations
 from channel_layer.messaging.node_context import NodeContext
-from channel_layer.protocol.codec import batch_head
+from channel_layer.protocol.codec import batch_head, join_batch
 from channel_layer.protocol.keys import GROUP, own_channel
 from channel_layer.protocol.packets import MESSAGE
 from channel_layer.redis import scripts as redis_scripts
@@ -44,6 +44,7 @@ class SharedChannels:
         self._on_malformed = on_malformed
         self._loop = asyncio.get_running_loop()
         self._head = batch_head(context.name)
+        self._encryption = context.encryption if context.encryption.enabled else None
         self._rejections = RejectionLog(log, "to give out connections")
         self._generations = Generations(context.settings.generation)
         self._writers: list[ChannelWriter] = []
@@ -141,10 +142,21 @@ class SharedChannels:
         if connection is None:
             on_verdicts(None)
             return
+        head = self._head
+        if self._encryption is not None:
+            head, offers = b"", [self._encrypted(offer) for offer in offers]
         inboxes: dict[str, int] = {}
-        arguments: list[str | bytes | int] = [GROUP, self._head]
+        arguments: list[str | bytes | int] = [GROUP, head]
         for entry, deadline_ms, adopted, refused in offers:
             index = inboxes.setdefault(entry.key[0], len(inboxes) + 1)
             arguments += (entry.entry_id, entry.size_bytes, deadline_ms, index, adopted, refused)
         keys = [self._keys.channel(channel), self._keys.channel_size(channel), *map(self._keys.inbox, inboxes)]
         redis_scripts.TAKE.call(connection, answered, len(keys), *keys, *arguments)
+
+    def _encrypted(self, offer: Offer) -> Offer:
+        """The offer with a whole encrypted batch in the place of each of its packets, since a script cannot encrypt."""
+        assert self._encryption is not None
+        entry, deadline_ms, *packed = offer
+        inbox = self._keys.inbox(entry.key[0])
+        adopted, refused = (self._encryption.element(inbox, join_batch(self._head, [packet])) for packet in packed)
+        return entry, deadline_ms, adopted, refused

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import redis.asyncio
 
-from channel_layer.liveness.lease import readable
+from channel_layer.protocol.codec import unpack
 from channel_layer.settings import RedisSettings
 from tests.support.both_dispatchers import RecordedHost, interface, worker
 
@@ -17,7 +17,7 @@ async def test_the_first_lease_says_how_a_process_is(redis_settings: RedisSettin
     ):
         async with redis.asyncio.Redis.from_url(redis_settings.url) as client:
             keys = [dispatcher.node.context.keys.lease(dispatcher.node.name) for dispatcher in (server, owner)]
-            ours, its = readable(await client.mget(keys))
+            ours, its = map(unpack, await client.mget(keys))
     assert (ours["connections"], ours["websockets"], ours["queued"]) == (0, 0, 0)
     assert its["free"] == {"http": 7, "websocket": 7}
     assert (its["websockets"], its["streams"], its["own_channel"]) == (0, 0, True)

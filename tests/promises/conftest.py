@@ -11,6 +11,11 @@ from tests.support.serving import Server, redis_server, redis_url
 
 PROJECT = Path(__file__).parent / "project"
 
+#: The variables of a deployment without and with encryption: what holds for the one holds for the other.
+WITHOUT_AND_WITH_KEYS = pytest.mark.parametrize(
+    "keys", [{}, {"TOWPATH_ENCRYPTION_KEYS": "K7gNU3sdo+OL0wNhqoVWhr3g6s1xYv72"}], ids=["plain", "encrypted"]
+)
+
 
 class Traces:
     """What the witness wrote."""

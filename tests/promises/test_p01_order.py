@@ -10,14 +10,17 @@ from pathlib import Path
 import httpx
 from websockets.sync.client import connect
 
-from tests.promises.conftest import PROJECT, Traces
+from tests.promises.conftest import PROJECT, WITHOUT_AND_WITH_KEYS, Traces
 from tests.support.serving import towpath_serve
 
 
-def test_what_goes_in_comes_out_in_the_same_order(tmp_path: Path, traces: Traces) -> None:
+@WITHOUT_AND_WITH_KEYS
+def test_what_goes_in_comes_out_in_the_same_order(tmp_path: Path, traces: Traces, keys: dict[str, str]) -> None:
     """P1. Numbered frames on many sockets at once, a body in parts, a long response in numbered parts."""
     options = ("--workers", "2", "--interfaces", "2")
-    with towpath_serve("witness", app_dir=PROJECT, run_dir=tmp_path, env=traces.env, options=options) as server:
+    with towpath_serve(
+        "witness", app_dir=PROJECT, run_dir=tmp_path, env={**traces.env, **keys}, options=options
+    ) as server:
         faults: list[str] = []
 
         def talk(name: int) -> None:

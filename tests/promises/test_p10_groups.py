@@ -9,19 +9,22 @@ from pathlib import Path
 from redis import Redis
 from websockets.sync.client import connect
 
-from tests.promises.conftest import PROJECT
+from tests.promises.conftest import PROJECT, WITHOUT_AND_WITH_KEYS
 from tests.support.serving import towpath_interface, towpath_worker
 
 
-def test_a_group_send_is_one_publish_for_sockets_at_two_interface_servers(tmp_path: Path, url: str) -> None:
+@WITHOUT_AND_WITH_KEYS
+def test_a_group_send_is_one_publish_for_sockets_at_two_interface_servers(
+    tmp_path: Path, url: str, keys: dict[str, str]
+) -> None:
     """P10. Twelve sockets at two interface servers: each is reached at once after joining, by one publish a message.
 
     P1. And what an instance says to its own socket comes in order, by whichever way.
     """
     with (
-        towpath_interface(url, run_dir=tmp_path / "one") as one,
-        towpath_interface(url, run_dir=tmp_path / "two") as two,
-        towpath_worker("rooms", url, app_dir=PROJECT, run_dir=tmp_path / "worker"),
+        towpath_interface(url, run_dir=tmp_path / "one", env=keys) as one,
+        towpath_interface(url, run_dir=tmp_path / "two", env=keys) as two,
+        towpath_worker("rooms", url, app_dir=PROJECT, run_dir=tmp_path / "worker", env=keys),
         Redis.from_url(url) as redis,
         contextlib.ExitStack() as stack,
     ):

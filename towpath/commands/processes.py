@@ -21,6 +21,7 @@ from towpath.runtime import listen_address, process_markers, terminal, worker_en
 from towpath.system import standard_streams
 
 if TYPE_CHECKING:  # watchfiles is imported under --reload only
+    from channel_layer.settings import RedisSettings
     from towpath.rollout.code_reload import Watched
     from worker.settings import WorkerSettings
 
@@ -53,7 +54,7 @@ def interface(**values: Any) -> int:
     process_markers.enter()
     settings, _ = option_values.settings_of(values)
     listen_address.check(settings)
-    _find_redis(values, settings.redis.url)
+    _find_redis(values, settings.redis)
     redis_settings = dataclasses.replace(settings.redis, app=os.environ.get(worker_environment.APP, ""))
     settings = dataclasses.replace(settings, redis=redis_settings)
     from interface_server.__main__ import run as run_interface
@@ -96,11 +97,11 @@ def _join_serve(settings: WorkerSettings, values: Values, app: str) -> None:
     process_markers.enter()
     listen_address.close_handed_down()
     terminal.take()
-    _find_redis(values, settings.redis.url)
+    _find_redis(values, settings.redis)
     if not settings.redis.allow_mixed_apps:
         from towpath.status import mixed_apps
 
-        mixed_apps.check(settings.redis.url, settings.redis.prefix, app)
+        mixed_apps.check(settings.redis.url, settings.redis.prefix, app, settings.redis)
 
 
 def _release_names(call: Call, settings: WorkerSettings) -> None:
@@ -125,10 +126,11 @@ def _read_again(call: Call) -> Values:
         raise StartFailure(error.format_message()) from error
 
 
-def _find_redis(values: Values, url: str) -> None:
+def _find_redis(values: Values, settings: RedisSettings) -> None:
     """StartFailure if Redis cannot be reached or used; without --redis the sentence names that option."""
-    from towpath.status import redis_check
+    from towpath.status import other_keys, redis_check
 
+    url = settings.url
     given = option_values.redis_url(values)
 
     try:
@@ -137,6 +139,7 @@ def _find_redis(values: Values, url: str) -> None:
         hint = "" if given else "; use --redis if another one is meant (`towpath serve` brings one of its own)"
         raise StartFailure(f"{failure}{hint}") from failure
     redis_check.check_rights(url, values["prefix"])
+    other_keys.check(url, settings.prefix, settings)
 
 
 def _watched(values: Values) -> Watched | None:

@@ -32,7 +32,7 @@ def status(json_wanted: bool, watch: bool, **values: Any) -> int:
     from towpath.status.report import Status, as_json, as_table
 
     redis, prefix, folder = running_serve.redis_of(values)
-    redis_status = RedisStatus(redis, prefix)
+    redis_status = RedisStatus(redis, prefix, running_serve.with_its_keys(values, folder))
     before: Status | None = None
     while True:
         try:

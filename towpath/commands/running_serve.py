@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
+from channel_layer.settings import RedisSettings
 from towpath.config import option_values
 from towpath.config.options import Values
 from towpath.errors import StartFailure
@@ -46,6 +48,15 @@ def redis_of(values: Values) -> tuple[str, str, Path | None]:
     if "redis" not in facts:
         raise click.ClickException(f"the `towpath serve` in {path} is only starting")
     return facts["redis"], facts["prefix"], path
+
+
+def with_its_keys(values: Values, folder: Path | None) -> RedisSettings:
+    """The settings for `status` with the encryption keys that were given, else with the key file of the `serve` in this folder."""
+    given = option_values.settings_of(values)[1].redis
+    facts = run_dir.facts(folder) if folder is not None else None
+    if given.encryption_keys or given.encryption_key_file or facts is None:
+        return given
+    return dataclasses.replace(given, encryption_key_file=facts.get("encryption_key_file", ""))
 
 
 def wanted_counts(folder: Path | None) -> dict[str, int]:

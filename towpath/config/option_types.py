@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
+from channel_layer.encryption.keyring import check_keys, parse_key_file
 from channel_layer.messaging.generations import Generations
 from channel_layer.redis.address_file import address_source, path_in
 from interface_server.http.proxy_headers import TrustedPeers
@@ -187,3 +189,43 @@ class PathOrOff(click.ParamType[str]):
         if not str(value).startswith("/"):
             self.fail(f"{value!r} does not begin with a slash (or is `off`)", param, ctx)
         return str(value).rstrip("/")
+
+
+class KeyFilePath(click.Path):
+    """A file of encryption keys, one per line. Its path is made absolute and keeps its links, which lead elsewhere after a rotation."""
+
+    def __init__(self) -> None:
+        super().__init__(exists=True, dir_okay=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The absolute path."""
+        path = Path(str(super().convert(value, param, ctx)))
+        try:
+            parse_key_file(path.read_text("utf-8"))
+        except (OSError, ValueError) as error:
+            self.fail(f"{str(path)!r} cannot be used: {error}", param, ctx)
+        return str(path.absolute())
+
+
+class EncryptionKeys(click.ParamType[tuple[str, ...]]):
+    """Encryption keys with white space between them, in the environment."""
+
+    name = "keys"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        """The keys. No sentence contains one."""
+        keys = value if isinstance(value, tuple) else tuple(str(value).split())
+        try:
+            check_keys(keys)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+        return keys
+
+    @staticmethod
+    def refuse_on_command_line(ctx: click.Context, param: click.Parameter, keys: tuple[str, ...]) -> tuple[str, ...]:
+        """The callback of the option: every user of the machine sees the arguments of a process."""
+        if ctx.get_parameter_source(str(param.name)) is ParameterSource.COMMANDLINE:
+            raise click.UsageError(
+                "keys on a command line are no secret: use --encryption-key-file, or TOWPATH_ENCRYPTION_KEYS in the environment"
+            )
+        return keys

@@ -7,7 +7,7 @@ from typing import Any
 
 from channel_layer.settings import RedisSettings
 from interface_server.settings import InterfaceSettings
-from towpath.config.option_types import Header, PathOrOff
+from towpath.config.option_types import EncryptionKeys, Header, PathOrOff
 from towpath.config.options import DEFAULTS, FOR_WORKER, INTERFACE, ROWS, WORKER, Row, Values
 from towpath.errors import StartFailure
 from worker.settings import WorkerSettings
@@ -71,6 +71,8 @@ def _as_text(row: Row, value: Any) -> str:
         return "true" if value else "false"
     if isinstance(row.type, Header):
         return Header.envvar_list_splitter.join(f"{name}:{content}" for name, content in value)
+    if isinstance(row.type, EncryptionKeys):
+        return " ".join(value)
     if isinstance(row.type, PathOrOff):
         return str(value) or "off"
     return str(value)

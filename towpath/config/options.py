@@ -22,7 +22,9 @@ from towpath.config.option_types import (
     PROXY_LIST,
     REDIS_URL,
     ApplicationInterface,
+    EncryptionKeys,
     Header,
+    KeyFilePath,
     MountPath,
     PathOrOff,
     Seconds,
@@ -157,6 +159,15 @@ ROWS: tuple[Row, ...] = (
         ("redis.redis_wait_s",), SECONDS,
     ),
     Row("--prefix", PROCESSES | {STATUS}, "In front of every Redis key.", ("redis.prefix",)),
+    Row(
+        "--encryption-key-file", PROCESSES | {STATUS},
+        "File with one key per line: what crosses Redis is encrypted with the first, and decrypted with all.",
+        ("redis.encryption_key_file",), KeyFilePath(), more={"default": None},
+    ),
+    Row(
+        "--encryption-keys", PROCESSES | {STATUS}, "The keys themselves. In the environment only.", ("redis.encryption_keys",),
+        EncryptionKeys(), more={"hidden": True, "callback": EncryptionKeys.refuse_on_command_line},
+    ),
     Row(
         "--run-dir", FIND_SERVE, "Folder for the sockets of a running `serve`; one per user and port if not given.",
         (), click.Path(file_okay=False), elsewhere="The `serve` that has this folder.",

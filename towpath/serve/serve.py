@@ -88,7 +88,8 @@ def _serve(folder: RunDir, settings: ServeSettings, address: ListenAddress) -> i
     context = ServeContext(settings, folder, address, redis, plan)
     environment = process_environment.first(context)
     conf = supervisord_start.write_configuration(context)
-    folder.publish_facts(redis=redis, prefix=context.prefix, app=settings.app)
+    key_file = settings.redis_settings.encryption_key_file
+    folder.publish_facts(redis=redis, prefix=context.prefix, app=settings.app, encryption_key_file=key_file)
     pipes = _pipes(context)
     output = StartupOutput(settings.app, pipes, lambda: _greet(context, redis_label))
     supervisord = supervisord_start.start(conf, environment, address.descriptor)
@@ -103,12 +104,13 @@ def _redis(folder: RunDir, settings: ServeSettings) -> tuple[str, str]:
     if settings.redis is None:
         binary = embedded_redis.find_binary()
         return embedded_redis.url(folder.path), f"embedded {Path(binary).name}"
-    from towpath.status import mixed_apps, redis_check
+    from towpath.status import mixed_apps, other_keys, redis_check
 
     kind = redis_check.check(settings.redis, settings.values["redis_wait"], standard_streams.write_line)
     redis_check.check_rights(settings.redis, settings.values["prefix"])
+    other_keys.check(settings.redis, settings.values["prefix"], settings.redis_settings)
     if not settings.values["allow_mixed_apps"]:
-        mixed_apps.check(settings.redis, settings.values["prefix"], settings.app)
+        mixed_apps.check(settings.redis, settings.values["prefix"], settings.app, settings.redis_settings)
     return settings.redis, f"{kind} at {address_source(settings.redis).current().shown}"
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from channel_layer.settings import RedisSettings
 from interface_server.settings import InterfaceSettings
 from towpath.config import option_values, options
 from towpath.runtime.listen_address import ListenAddress
@@ -41,6 +42,11 @@ class ServeSettings:
     def listen(self) -> InterfaceSettings:
         """The listen address and its settings, as they were given."""
         return option_values.settings_of(self.values)[0]
+
+    @property
+    def redis_settings(self) -> RedisSettings:
+        """What the processes have in common, as it was given."""
+        return option_values.settings_of(self.values)[1].redis
 
     @property
     def socket_path(self) -> Path | None:

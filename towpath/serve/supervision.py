@@ -70,7 +70,7 @@ class Parent:
         self._supervisord = supervisord
         self._output = output
         self._processes = ProcessTable(context.folder)
-        self._status = RedisStatus(context.redis, context.prefix)
+        self._status = RedisStatus(context.redis, context.prefix, context.settings.redis_settings)
         self._fleets = _fleets(context.plan)
         self._start = StartSequence(context.redis, output)
         worker_timeout_s = context.settings.process_options["worker_timeout"]

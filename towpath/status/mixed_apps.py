@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from channel_layer.protocol.deployment import another_application, why_refused
+from channel_layer.settings import RedisSettings
 from towpath.errors import StartFailure
 from towpath.status.redis_status import RedisStatus
 
 
-def check(redis: str, prefix: str, app: str) -> None:
-    """Raise StartFailure if there is one. A worker checks again when it has written its lease: others may start at the same moment."""
-    status = RedisStatus(redis, prefix)
+def check(redis: str, prefix: str, app: str, settings: RedisSettings) -> None:
+    """Raise StartFailure if there is one. A worker checks again when it has written its lease: others may start at the same moment.
+
+    settings: those with the encryption keys, without which the application in a lease cannot be read.
+    """
+    status = RedisStatus(redis, prefix, settings)
     try:
         other = another_application(app, status.read().processes)
     finally:

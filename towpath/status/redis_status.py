@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from redis.exceptions import RedisError
 
-from channel_layer.errors import ProtocolError
+from channel_layer.encryption.agreement import KEY_IDS, disagreement
+from channel_layer.encryption.encryption import Encryption
 from channel_layer.process.local_process import identity
-from channel_layer.protocol.codec import unpack
 from channel_layer.protocol.keys import HTTP_CHANNEL, WEBSOCKET_CHANNEL, Keys
 from channel_layer.redis.blocking_client import blocking_client
+from channel_layer.settings import RedisSettings
+from towpath.errors import StartFailure
 from towpath.status import redis_check
 from towpath.status.report import Queue, Status
 
 ANSWER_TIMEOUT_S = 2.0
+NO_KEYS = RedisSettings()
 SCALARS = (str, int, float, bool, type(None))
 
 
 class RedisStatus:
     """One connection for many reads. Answers are bytes, which redis-py's types do not express: hence `Any`."""
 
-    def __init__(self, url: str, prefix: str) -> None:
-        """Raises StartFailure for a URL that is none, or a file without one."""
+    def __init__(self, url: str, prefix: str, settings: RedisSettings = NO_KEYS) -> None:
+        """settings: those with the encryption keys.
+
+        Raises StartFailure for a URL that is none, or a file without one, and for keys that cannot be used.
+        """
+        try:
+            self._encryption = Encryption.of(settings)
+        except ValueError as error:
+            raise StartFailure(str(error)) from error
         self._source = redis_check.source_of(url)
         self._client: Any = blocking_client(self._source, ANSWER_TIMEOUT_S)
         self._keys = Keys(prefix)
@@ -33,7 +44,8 @@ class RedisStatus:
             seconds, microseconds = self._client.time()
             now_ms = seconds * 1000 + microseconds // 1000
             queues = tuple(self._queue(channel, now_ms) for channel in (HTTP_CHANNEL, WEBSOCKET_CHANNEL))
-            return Status(tuple(self._leases()), queues, now_ms / 1000)
+            leases = tuple(self._leases())
+            return Status(leases, queues, now_ms / 1000, unreadable=self._unreadable(leases))
         except (RedisError, OSError) as error:
             raise redis_check.failure(self._source.current(), error) from error
 
@@ -54,11 +66,25 @@ class RedisStatus:
         self._client.close()
 
     def _leases(self) -> list[dict[str, Any]]:
+        self._encryption.refresh()
         names = [name.decode(errors="replace") for name in self._client.zrange(self._keys.nodes, 0, -1)]
         if not names:
             return []
         packed = self._client.mget([self._keys.lease(name) for name in names])
-        return [_lease(name, lease) for name, lease in zip(names, packed, strict=True) if lease is not None]
+        return [self._lease(name, lease) for name, lease in zip(names, packed, strict=True) if lease is not None]
+
+    def _lease(self, name: str, packed: bytes) -> dict[str, Any]:
+        """The plain fields of a lease: figures and text. A lease that cannot be read is shown by its name alone."""
+        fields = self._encryption.lease_facts(self._keys.lease(name), packed) or {}
+        ids = fields.get(KEY_IDS)
+        if isinstance(ids, list) and all(isinstance(each, str) for each in ids):
+            fields[KEY_IDS] = " ".join(ids)
+        return {**{field: value for field, value in fields.items() if _is_plain(value)}, "node": name}
+
+    def _unreadable(self, leases: Sequence[dict[str, Any]]) -> str:
+        """Why not every lease can be read; empty if all can."""
+        ids = {lease["node"]: {KEY_IDS: str(lease.get(KEY_IDS, "")).split()} for lease in leases}
+        return disagreement(self._encryption.key_ids, ids, self._keys.prefix)
 
     def _queue(self, channel: str, now_ms: int) -> Queue:
         key = self._keys.channel(channel)
@@ -66,16 +92,6 @@ class RedisStatus:
         first = self._client.xrange(key, count=1)
         age_ms = now_ms - int(first[0][0].split(b"-")[0]) if first else 0
         return Queue(channel, depth, max(0, age_ms) / 1000)
-
-
-def _lease(name: str, packed: bytes) -> dict[str, Any]:
-    """The plain fields of a lease: figures and text. A lease that cannot be decoded is shown by its name alone."""
-    try:
-        fields = unpack(packed)
-    except ProtocolError:
-        fields = {}
-    plain = {field: value for field, value in fields.items() if _is_plain(value)} if isinstance(fields, dict) else {}
-    return {**plain, "node": name}
 
 
 def _is_plain(value: Any) -> bool:

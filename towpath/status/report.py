@@ -33,12 +33,15 @@ class Status:
     queues: tuple[Queue, ...]
     now_s: float = 0.0  #: Redis' clock
     wanted: Mapping[str, int] = field(default_factory=dict)  #: by role, where a `serve` has published it
+    unreadable: str = ""  #: why leases cannot be decrypted with the keys of this command; empty if all can
 
 
 def as_json(status: Status) -> str:
     """The state as JSON, for programs."""
     wanted = {"wanted": dict(status.wanted)} if status.wanted else {}
-    return json.dumps({"processes": status.processes, "queues": [*map(asdict, status.queues)], **wanted}, default=str)
+    unreadable = {"unreadable": status.unreadable} if status.unreadable else {}
+    queues = [*map(asdict, status.queues)]
+    return json.dumps({"processes": status.processes, "queues": queues, **wanted, **unreadable}, default=str)
 
 
 def as_table(status: Status, before: Status | None = None, passed_s: float = 0.0) -> str:
@@ -48,7 +51,7 @@ def as_table(status: Status, before: Status | None = None, passed_s: float = 0.0
         for lease in sorted(status.processes, key=_order)
     ]
     lines = _table(_columns(rows), rows) if rows else ["no process is alive"]
-    lines += [*_missing(status), ""]
+    lines += [*_missing(status), *filter(None, (status.unreadable,)), ""]
     queues = [
         {"waiting for a worker": queue.channel, "depth": queue.depth, "oldest": f"{queue.age_s:.1f} s"}
         for queue in status.queues

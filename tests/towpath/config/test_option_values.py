@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import click
 import pytest
 
 from tests.towpath.config.parsing import parse
@@ -28,6 +29,7 @@ CHANGED = {
     "server_header": "false", "date_header": "false", "access_log": "false", "factory": "true", "reuse_port": "true",
     "limit_max_requests": "10", "limit_max_requests_jitter": "2", "max_worker_age": "3", "max_worker_rss": "1GiB",
     "worker_timeout": "5", "loop": "asyncio",
+    "encryption_keys": "K7gNU3sdo+OL0wNhqoVWhr3g6s1xYv72 9f86d081884c7d659a2feaa0c55ad0159",
 }  # fmt: skip
 
 
@@ -40,6 +42,7 @@ def test_serve_hands_on_every_option_by_the_environment() -> None:
     assert option_values.settings_of(parse(WORKER, env=told))[1] == worker
     assert {row.name for row in ROWS if row.fills} - set(CHANGED) == {
         "log_config",  # which needs a file
+        "encryption_key_file",  # this one too
         "generation",  # which `serve` says by itself
         "redis_url_file",  # in the place of `redis`
     }
@@ -79,3 +82,33 @@ def test_health_can_be_turned_off_through_the_environment() -> None:
     given = parse(SERVE, "--health-path", "off")
     told = option_values.environment(given)
     assert option_values.settings_of(parse(INTERFACE, env=told))[0].health_path == ""
+
+
+def test_encryption_keys_are_handed_on_with_spaces_between() -> None:
+    """And a file by its absolute path, since a worker may be started in another folder."""
+    given = parse(SERVE, env={"TOWPATH_ENCRYPTION_KEYS": CHANGED["encryption_keys"].replace(" ", "\n")})
+    told = option_values.environment(given)
+    assert told["TOWPATH_ENCRYPTION_KEYS"] == CHANGED["encryption_keys"]
+    assert parse(WORKER, env=told)["encryption_keys"] == tuple(CHANGED["encryption_keys"].split())
+
+
+def test_keys_are_never_taken_from_a_command_line() -> None:
+    """Every user of the machine reads those."""
+    with pytest.raises(click.UsageError, match="no secret: use --encryption-key-file") as caught:
+        parse(SERVE, "--encryption-keys", CHANGED["encryption_keys"])
+    assert "K7gNU" not in str(caught.value)
+    with pytest.raises(click.BadParameter, match="key 1 of 1 has 5 characters"):
+        parse(SERVE, env={"TOWPATH_ENCRYPTION_KEYS": "short"})
+
+
+def test_a_key_file_is_named_by_an_absolute_path_with_its_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Kubernetes replaces the link at a rotation, and leaves the file that it led to."""
+    (tmp_path / "first").write_text(CHANGED["encryption_keys"].replace(" ", "\n"))
+    (tmp_path / "keys").symlink_to("first")
+    monkeypatch.chdir(tmp_path)
+    assert parse(SERVE, "--encryption-key-file", "keys")["encryption_key_file"] == str(tmp_path / "keys")
+    (tmp_path / "first").write_text("short")
+    with pytest.raises(click.BadParameter, match="'keys' cannot be used: encryption key 1 of 1 has 5 characters"):
+        parse(SERVE, "--encryption-key-file", "keys")
