@@ -25,14 +25,20 @@ RANDOM_BYTES = 6
 class _Channel:
     """One channel: its queue, and what was decided when it was made."""
 
-    __slots__ = ("asked", "expiry_s", "group_expiry_s", "name", "queue")
+    __slots__ = ("abandoned_s", "asked", "expiry_s", "group_expiry_s", "name", "queue")
 
     def __init__(self, name: str, settings: LayerSettings, now: float) -> None:
         self.name = name
         self.queue = LocalQueue(Capacities(settings).of(name), now)
         self.expiry_s = settings.expiry_s
         self.group_expiry_s = settings.group_expiry_s
+        self.abandoned_s = settings.group_expiry_s if settings.abandoned_s is None else settings.abandoned_s
         self.asked: set[str] = set()  # groups of which it is told when messages were missed
+
+    def is_unused(self, now: float) -> bool:
+        """True if no receiver waits, and none has been here for too long."""
+        limit_s = self.abandoned_s if self.queue.abandoned else self.group_expiry_s
+        return not self.queue.receiver_count and now - self.queue.received_at > limit_s
 
 
 class ApplicationChannels:
@@ -131,7 +137,7 @@ class ApplicationChannels:
             queue.drop_expired(now)
             self._counters["dropped.expired"] += queue.expired
             queue.expired = 0
-            if not queue.receiver_count and now - queue.received_at > channel.group_expiry_s:
+            if channel.is_unused(now):
                 self._end(local)
 
     def clear(self) -> None:

@@ -28,6 +28,8 @@ class LayerSettings:
     )  #: the same for the channels that match, first match first
     expiry_s: float = EXPIRY_S  #: how long a message waits for its receiver: then it is dropped and counted
     group_expiry_s: float = GROUP_EXPIRY_S  #: an application channel that is not received from for so long ends
+    #: The same for one whose last receiver was cancelled; None: as long.
+    abandoned_s: float | None = None
 
     def __post_init__(self) -> None:
         for name, number in (("capacity", self.capacity), *((str(key), n) for key, n in self.channel_capacity.items())):

@@ -23,7 +23,7 @@ class Waker(Protocol):
 class LocalQueue:
     """One queue. Times are of any one clock, in seconds."""
 
-    __slots__ = ("_lock", "_messages", "_receivers", "_wakers", "capacity", "expired", "received_at")
+    __slots__ = ("_lock", "_messages", "_receivers", "_wakers", "abandoned", "capacity", "expired", "received_at")
 
     def __init__(self, capacity: int, now: float) -> None:
         self._lock = threading.Lock()
@@ -33,6 +33,7 @@ class LocalQueue:
         self.capacity = capacity
         self.expired = 0  #: messages that were dropped because nobody took them in time
         self.received_at = now  #: when a receiver was here last
+        self.abandoned = False  #: True if that receiver left without a message
 
     def put(self, event: Event, expires_at: float, now: float) -> bool:
         """Put a message in at the end. Returns False, and drops it, if the queue is full."""
@@ -48,7 +49,7 @@ class LocalQueue:
     def take(self, now: float, waker: Waker | None = None) -> Event | None:
         """Take the oldest message out. None: there is none, and `waker` is woken when one comes."""
         with self._lock:
-            self.received_at = now
+            self.received_at, self.abandoned = now, False
             self._drop_expired(now)
             if self._messages:
                 if waker is not None:
@@ -59,9 +60,10 @@ class LocalQueue:
                 self._receivers.add(waker)
             return None
 
-    def give_up(self, waker: Waker) -> None:
+    def give_up(self, waker: Waker, now: float) -> None:
         """Forget a waker whose receiver waits no longer. If it has been woken already, another is woken in its place."""
         with self._lock:
+            self.received_at, self.abandoned = now, True
             self._receivers.discard(waker)
             if waker in self._wakers:
                 self._wakers.remove(waker)

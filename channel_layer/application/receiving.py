@@ -55,6 +55,6 @@ async def receive(queue: LocalQueue, on_waiting: Callable[[], None] = ignore) ->
             on_waiting()
             await waker.wait()
     except BaseException:
-        queue.give_up(waker)
+        queue.give_up(waker, clock())
         raise
     return event

@@ -77,10 +77,11 @@ def _keywords(entry: object) -> dict[str, Any]:
 
 
 def _parts(address: object) -> dict[str, Any]:
-    """The parts of a URL as keywords. A URL of Towpath's own kind for Sentinels stays whole, as `url`."""
+    """The parts of a URL as keywords. A URL of Towpath's own kinds, for Sentinels and for a file, stays whole, as `url`."""
     if not isinstance(address, str) or "://" not in address:
         raise ValueError("an address is a URL: redis://, rediss:// or unix://")
-    if "+sentinel://" in address.partition("?")[0]:
+    scheme = address.partition("://")[0].lower()
+    if scheme == "file" or scheme.endswith("+sentinel"):
         return {"url": address}
     url = urlsplit(address)
     parts: dict[str, Any] = dict(parse_qsl(url.query))
@@ -100,7 +101,7 @@ def _server_url(keywords: Mapping[str, Any]) -> str:
     """The URL of one server."""
     if "url" in keywords:
         if beside := sorted(keywords.keys() - WITHOUT_EFFECT - {"url"}):
-            raise ValueError(f"{', '.join(beside)}: write it into the redis+sentinel:// URL")
+            raise ValueError(f"{', '.join(beside)}: write it into the URL")
         return str(keywords["url"])
     path = keywords.get("path") or keywords.get("unix_socket_path")
     if path:

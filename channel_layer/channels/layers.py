@@ -13,10 +13,12 @@ from channel_layer.application.capacities import LayerSettings
 from channel_layer.channels.config import ChannelsConfig
 from channel_layer.layer import ChannelLayer
 from channel_layer.layer_thread import LayerThread
-from channel_layer.redis.address import RedisAddress
+from channel_layer.redis.address_file import address_source
 from channel_layer.settings import RedisSettings
 
 DEFAULT_URL = "redis://localhost:6379/0"
+#: A consumer that ends cancels its receive, and does not say that its channel is over. What waited there has expired by then.
+ABANDONED_S_MIN = 60.0
 
 _threads: dict[RedisSettings, LayerThread] = {}
 
@@ -28,6 +30,7 @@ def layer_for(config: ChannelsConfig) -> ChannelLayer:
         channel_capacity=dict(config.channel_capacity),
         expiry_s=config.expiry_s,
         group_expiry_s=config.group_expiry_s,
+        abandoned_s=max(ABANDONED_S_MIN, config.expiry_s),
     )
     own = _own_layer()
     if own is not None and _means(config, own.home.redis):
@@ -43,7 +46,7 @@ def check(config: ChannelsConfig) -> None:
             "symmetric_encryption_keys: Towpath does not encrypt yet; remove the option, and use rediss://"
         )
     if config.url is not None:
-        RedisAddress.parse(config.url)
+        address_source(config.url)
 
 
 def _own_layer() -> ChannelLayer | None:
@@ -63,7 +66,7 @@ def _means(config: ChannelsConfig, redis: RedisSettings) -> bool:
 
 def _server(url: str) -> tuple[object, ...]:
     """What tells one database from another; credentials and certificates do not."""
-    address = RedisAddress.parse(url)
+    address = address_source(url).current()
     if address.sentinels:
         return frozenset(address.sentinels), address.service, address.db
     if address.path is not None:

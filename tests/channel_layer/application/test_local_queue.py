@@ -67,7 +67,7 @@ def test_a_woken_receiver_that_leaves_wakes_the_next() -> None:
     queue.take(0.0, first)
     queue.take(0.0, second)
     queue.put(event(0), FOREVER, 0.0)
-    queue.give_up(first)
+    queue.give_up(first, 0.0)
     assert (first.woken, second.woken) == (1, 1)
 
 
@@ -93,7 +93,7 @@ def test_a_message_waits_only_if_a_woken_receiver_will_take_it_or_there_is_none(
             else:
                 taken += 1
         elif step == "leave" and waiting:
-            queue.give_up(waiting.pop(0))
+            queue.give_up(waiting.pop(0), 0.0)
         elif step == "take" and waiting and waiting[0].woken:
             receiver = waiting.pop(0)
             if queue.take(0.0, receiver) is None:

@@ -69,6 +69,11 @@ def test_the_url_has_what_the_entry_says() -> None:
     assert address.sentinel_credentials is not None and address.sentinel_credentials.password == "s&?"
 
 
+def test_a_file_may_hold_the_url() -> None:
+    """As with --redis-url-file; it is read when the layer is made."""
+    assert url_of(["file:///run/secrets/redis-url"]) == ("file:///run/secrets/redis-url", frozenset())
+
+
 @pytest.mark.parametrize("hosts", [None, [], ()])
 def test_without_hosts_there_is_no_url(hosts: object) -> None:
     assert url_of(hosts) == (None, frozenset())
@@ -102,7 +107,7 @@ def test_keywords_that_tune_another_library_are_named_and_change_nothing() -> No
         ([{**SENTINELS, "sentinel_kwargs": {"ssl": True}}], "both reached by TLS"),
         ([{**SENTINELS, "ssl": True}], "both reached by TLS"),
         ([{**SENTINELS, "sentinel_kwargs": {"colour": "red"}}], "colour"),
-        ([{"address": "redis+sentinel://one/mymaster", "password": "p"}], "write it into the"),
+        ([{"address": "redis+sentinel://one/mymaster", "password": "p"}], "write it into the URL"),
     ],
 )
 def test_what_means_nothing_here_is_refused_in_one_sentence(hosts: Any, words: str) -> None:

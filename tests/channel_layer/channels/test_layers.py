@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -76,6 +77,20 @@ def test_other_options_lead_to_connections_of_their_own(
     redis = layer(**options).home.redis
     assert (redis.prefix, redis.url.replace("/0", "")) == (prefix, url.replace("/0", ""))
     assert layer(**options, capacity=7).home.redis is redis
+
+
+def test_a_file_with_the_url_is_the_server_that_it_names(tmp_path: Path) -> None:
+    """A worker with --redis-url-file, and settings that name the server, or the other way round."""
+    file = tmp_path / "redis-url"
+    file.write_text("redis://:secret@localhost:6379/1")
+    own = ChannelLayer(LayerThread(RedisSettings(url=file.as_uri(), prefix="site:")))
+    set_channel_layer(own)
+    try:
+        assert layer(hosts=["redis://localhost/1"]).home is own.home
+        assert layer(hosts=[file.as_uri()]).home is own.home
+        assert layer(hosts=["redis://localhost/2"]).home is not own.home
+    finally:
+        set_channel_layer(None)
 
 
 SENTINELS = {"url": "redis+sentinel://one:26379,two:26379/mymaster/0", "prefix": "towpath:"}
