@@ -66,7 +66,14 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "affinity transport",
         "shutdown_schedule timers settings __init__",
     ),
-    "worker": ("__main__", "lifecycle", "asgi", "wsgi", "application connections", "errors settings __init__"),
+    "worker": (
+        "__main__",
+        "background lifecycle",
+        "asgi",
+        "wsgi",
+        "application connections",
+        "errors settings __init__",
+    ),
     "towpath": (
         "__main__",
         "command_line",
@@ -285,6 +292,7 @@ SHELLS = (
     "towpath/system/standard_streams.py",
     "towpath/system/unix_sockets.py",
     "towpath/system/working_directory.py",
+    "worker/background/channel_instances.py",
     "worker/application/fork_guard.py",
     "worker/application/import_isolation.py",
     "worker/application/loader.py",

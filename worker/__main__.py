@@ -21,6 +21,7 @@ from channel_layer.process.stop_requests import Meaning, StopRequests
 from worker.application.fork_guard import end_child
 from worker.application.loader import LoadedApplication, load_application
 from worker.asgi.host import AsgiHost
+from worker.background.channel_instances import ChannelInstance, ChannelInstances
 from worker.connections.dispatcher import Dispatcher
 from worker.errors import AppBroken, StartupError
 from worker.lifecycle.drain import drain
@@ -58,6 +59,10 @@ class Worker:
         self._now = asyncio.Event()
         self._starting: asyncio.Task[None] | None = None
         set_channel_layer(self._dispatcher.layer)
+        self._background = ChannelInstances(self._channel_instance, settings.channels, settings.channel_concurrency)
+
+    def _channel_instance(self, channel: str) -> ChannelInstance:
+        return ChannelInstance(self._host, self._dispatcher.layer, channel, self._dispatcher.counters)
 
     async def run(self) -> None:
         """Work until `stop` is called. Raises StartupError or LayerUnavailable if the worker cannot start.
@@ -72,10 +77,14 @@ class Worker:
         try:
             await self._supervision.follow(self._dispatcher.pause)
             await self._dispatcher.start()
-            log.info("%s takes connections", self._dispatcher.node.name)
+            if self._settings.channels:
+                await self._background.start()
+            else:
+                log.info("%s takes connections", self._dispatcher.node.name)
             self._recycling.start()
             await self._stop.wait()
             await self._until_dismissed()
+            await self._background.stop(self._settings.graceful_timeout_s, self._now)
             await drain(self._dispatcher, self._host, self._settings.graceful_timeout_s, self._now)
         finally:
             self._recycling.stop()

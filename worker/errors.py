@@ -5,7 +5,8 @@ StartupError            the operator: the process ends with exit code 3, and the
 ├── AppBroken           it exists, but raised an exception while it was imported or called
 ├── AppUnclear          it exists, but cannot be run
 ├── MixedApps           another application is served already
-└── LifespanFailed      it refused to start, or took too long
+├── LifespanFailed      it refused to start, or took too long
+└── UnknownScope        it cannot run for a shared channel (`--channel`)
 ApplicationError        the application: raised inside it, by the call that was wrong; nothing was sent
 ├── InvalidEvent        a value is missing, of the wrong type, or would break the protocol; the text names its place
 └── WrongOrder          the event is known, but not legal now
@@ -41,6 +42,10 @@ class MixedApps(StartupError):
 
 class LifespanFailed(StartupError):
     """The application sent `lifespan.startup.failed`, raised under `--lifespan on`, called sys.exit(), or did not answer in time."""
+
+
+class UnknownScope(StartupError):
+    """The application does not know scopes of type `channel`."""
 
 
 class ApplicationError(Exception):

@@ -28,6 +28,9 @@ class WorkerSettings:
     websockets: int = 20_000  #: WebSockets at a time
     sticky: str = "off"  #: any other value: this worker also reads channels of its own, for clients that are tied to it
     resume_websockets: bool = False  #: every accept asks for hand-off; else only those with `resumable`
+    #: Shared channels of the application. With any, this worker receives their messages, and takes no connections.
+    channels: tuple[str, ...] = ()
+    channel_concurrency: int = 1  #: messages of each channel that are processed at once; 1: in order
     threads: int = 8  #: sync threads: a fixed pool for sync code
 
     requests_max: int = 0  #: connections (exchanges and WebSockets) until the worker is recycled; 0: no limit

@@ -12,7 +12,10 @@ import click
 from click.core import ParameterSource
 
 from channel_layer.encryption.keyring import check_keys, parse_key_file
+from channel_layer.errors import InvalidName
 from channel_layer.messaging.generations import Generations
+from channel_layer.protocol.keys import CHANNEL_OF_KIND
+from channel_layer.protocol.names import check_channel
 from channel_layer.redis.address_file import address_source, path_in
 from interface_server.http.proxy_headers import TrustedPeers
 
@@ -93,6 +96,23 @@ class Header(click.ParamType[tuple[str, str]]):
         if not all(ord(character) < 256 for character in content):
             self.fail(f"the value of {name.strip()!r} has characters that are not in Latin-1", param, ctx)
         return name.strip(), content.strip()
+
+
+class SharedChannel(click.ParamType[str]):
+    """The name of a shared channel of an application; in the environment several, with spaces between."""
+
+    name = "name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """The name, if it is one."""
+        try:
+            if "!" in check_channel(value):
+                self.fail(f"{value!r} belongs to one process or client; --channel takes a shared channel", param, ctx)
+        except InvalidName as error:
+            self.fail(str(error), param, ctx)
+        if value in CHANNEL_OF_KIND.values():
+            self.fail(f"{value!r} is the channel of connections, which a worker without --channel reads", param, ctx)
+        return str(value)
 
 
 class MountPath(click.ParamType[str]):

@@ -28,6 +28,7 @@ from towpath.config.option_types import (
     MountPath,
     PathOrOff,
     Seconds,
+    SharedChannel,
     Size,
     UrlFile,
     Whole,
@@ -41,6 +42,7 @@ PROCESSES = frozenset({SERVE, INTERFACE, WORKER})
 FOR_INTERFACE = frozenset({SERVE, INTERFACE})
 FOR_WORKER = frozenset({SERVE, WORKER})
 ONLY_SERVE = frozenset({SERVE})
+ONLY_WORKER = frozenset({WORKER})
 FIND_SERVE = frozenset({SERVE, STATUS, STOP, RELOAD, SCALE})
 
 SECONDS = Seconds()
@@ -215,6 +217,14 @@ ROWS: tuple[Row, ...] = (
     ),
     Row("--worker-websockets", FOR_WORKER, "WebSockets at once, per worker.", ("worker.websockets",), COUNT),
     Row(
+        "--channel", ONLY_WORKER, "Receive messages of this shared channel, and take no connections (may be repeated).",
+        ("worker.channels",), SharedChannel(), more=MANY,
+    ),
+    Row(
+        "--channel-concurrency", ONLY_WORKER, "Messages of each --channel that are processed at once; 1: in order.",
+        ("worker.channel_concurrency",), Whole(1, 10_000),
+    ),
+    Row(
         "--resume-websockets", FOR_WORKER,
         "Hand over every open WebSocket when a worker leaves; without it only those whose accept asks for it.",
         ("worker.resume_websockets",), more={"is_flag": True},
@@ -228,7 +238,7 @@ ROWS: tuple[Row, ...] = (
         more={"is_flag": True},
     ),
     Row(
-        "--generation", frozenset({WORKER}), "FLEET/NUMBER: WebSockets are left to workers with a higher number, if there are any.",
+        "--generation", ONLY_WORKER, "FLEET/NUMBER: WebSockets are left to workers with a higher number, if there are any.",
         ("redis.generation",), GENERATION,
     ),
     Row(

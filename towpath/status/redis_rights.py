@@ -51,6 +51,7 @@ def _on_keys(keys: Keys, name: str) -> list[Command]:
         ("XGROUP", "DELCONSUMER", stream, GROUP, name),
         ("XREADGROUP", "GROUP", GROUP, name, "COUNT", 1, "STREAMS", stream, ">"),
         ("XAUTOCLAIM", stream, GROUP, name, 1, "0-0"),
+        ("XCLAIM", stream, GROUP, name, 1, "0-1"),
         ("XPENDING", stream, GROUP),
         ("XACK", stream, GROUP, "0-1"),
         ("XDEL", stream, "0-1"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -19,6 +19,8 @@ from towpath.status.report import Queue, Status
 
 ANSWER_TIMEOUT_S = 2.0
 NO_KEYS = RedisSettings()
+#: The field of a lease with the shared channels that its process receives from, with spaces between.
+CHANNELS = "channels"
 SCALARS = (str, int, float, bool, type(None))
 
 
@@ -43,8 +45,9 @@ class RedisStatus:
         try:
             seconds, microseconds = self._client.time()
             now_ms = seconds * 1000 + microseconds // 1000
-            queues = tuple(self._queue(channel, now_ms) for channel in (HTTP_CHANNEL, WEBSOCKET_CHANNEL))
             leases = tuple(self._leases())
+            channels = (HTTP_CHANNEL, WEBSOCKET_CHANNEL, *_received_channels(leases))
+            queues = tuple(self._queue(channel, now_ms) for channel in channels)
             return Status(leases, queues, now_ms / 1000, unreadable=self._unreadable(leases))
         except (RedisError, OSError) as error:
             raise redis_check.failure(self._source.current(), error) from error
@@ -92,6 +95,11 @@ class RedisStatus:
         first = self._client.xrange(key, count=1)
         age_ms = now_ms - int(first[0][0].split(b"-")[0]) if first else 0
         return Queue(channel, depth, max(0, age_ms) / 1000)
+
+
+def _received_channels(leases: Iterable[dict[str, Any]]) -> list[str]:
+    """The shared channels whose messages any process receives."""
+    return sorted({channel for lease in leases for channel in str(lease.get(CHANNELS, "")).split()})
 
 
 def _is_plain(value: Any) -> bool:

@@ -12,7 +12,8 @@ state: a value that is written into one connection's scope is never found in ano
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 from asgiref.compatibility import double_to_single_callable
 
@@ -147,6 +148,16 @@ class AsgiHost:
         instance.start(self._application, scope, thread.new_context())
         return instance
 
+    async def run_channel(
+        self, channel: str, receive: Callable[[], Awaitable[Event]], send: Callable[[Event], Awaitable[None]]
+    ) -> None:
+        """Run one application instance for messages of a shared channel, until it ends. Raises what it raises."""
+        scope: Event = {"type": "channel", "channel": channel, "asgi": self._asgi["lifespan"].copy(), "extensions": {}}
+        if self._state is not None:
+            scope["state"] = self._state.copy()
+        context = self._threads.pick().new_context()
+        await self._loop.create_task(_run(self._application, scope, receive, send), context=context)
+
     def _complete_scope(self, scope: Event, downstream: Downstream) -> None:
         scope["asgi"] = self._asgi[scope["type"]].copy()
         extensions: Event = {"towpath.channel": {"reply_channel": downstream.reply_channel}}
@@ -208,6 +219,10 @@ class AsgiHost:
             _, stuck = await asyncio.wait(tasks, timeout=self._settings.lifespan_timeout_s)
             if stuck:
                 logger.error("%d application instances do not end though they were cancelled", len(stuck))
+
+
+async def _run(application: Application, *arguments: Any) -> None:
+    await application(*arguments)
 
 
 def as_asgi3(application: LoadedApplication) -> Application:

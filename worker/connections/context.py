@@ -16,4 +16,5 @@ class WorkerContext:
     node: Node
     host: ApplicationHost
     counters: Counter[str]
+    channels: tuple[str, ...]  #: shared channels whose messages this worker receives, instead of connections
     sticky: bool  #: the worker also reads channels of its own (`--sticky`)

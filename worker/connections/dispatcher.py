@@ -31,6 +31,9 @@ from worker.settings import WorkerSettings
 
 log = logging.getLogger("towpath.worker")
 
+#: Roles in leases. A worker that takes no connections is none of the fellows among which the others share them out.
+ROLE, BACKGROUND_ROLE = "worker", "background"
+
 #: Packets that only the interface server of a connection may send, and the method of the connection that gets each.
 _OF_INTERFACE_SERVER: dict[int, Callable[[DownstreamConnection, list[Any]], None]] = {
     packets.DATA: lambda downstream, packet: downstream.on_data(packet[3], packet[4]),
@@ -46,11 +49,11 @@ class Dispatcher:
     def __init__(self, settings: WorkerSettings, host: ApplicationHost, counters: Counter[str]) -> None:
         self._settings = settings
         self.counters = counters
-        self.node = Node(settings.redis, "worker", self)
+        self.node = Node(settings.redis, BACKGROUND_ROLE if settings.channels else ROLE, self)
         self.registry = ConnectionRegistry(self.node, counters)
         self._loop_layer = LoopLayer(self.node, counters, self.registry.by_key)
         self.layer = ChannelLayer(WorkerHome(self._loop_layer))
-        context = WorkerContext(self.node, host, counters, settings.sticky != "off")
+        context = WorkerContext(self.node, host, counters, settings.channels, settings.sticky != "off")
         placement = PlacementWatch(context, self.registry)
         self.consumer = QueueConsumer(context, self.registry, placement, self.on_packets)
         self._report = LoadReport(context, self.registry, self.consumer, placement)
@@ -69,6 +72,8 @@ class Dispatcher:
         self.consumer.lag.start()
         self._report.start()
         self._loop_layer.start()
+        if self._settings.channels:
+            return
         await self.consumer.start()
         if self._settings.sticky != "off":
             self.node.announce_own_channel()

@@ -52,6 +52,10 @@ class LoadReport:
     def send(self) -> None:
         """Give the lease the figures of this moment."""
         context, admission, node = self._context, self._consumer.admission, self._context.node
+        if context.channels:
+            lag_ms = round(self._consumer.lag.seconds * 1000, 1)
+            node.report({"channels": " ".join(context.channels), "lag_ms": lag_ms}, context.counters)
+            return
         figures = {
             **self._held(),
             "draining": admission is Admission.DRAINING,

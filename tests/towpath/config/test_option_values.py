@@ -44,6 +44,8 @@ def test_serve_hands_on_every_option_by_the_environment() -> None:
         "log_config",  # which needs a file
         "encryption_key_file",  # this one too
         "generation",  # which `serve` says by itself
+        "channel",  # of workers that `serve` does not start
+        "channel_concurrency",
         "redis_url_file",  # in the place of `redis`
     }
 

@@ -1,0 +1,126 @@
+"""`towpath worker APP --channel NAME`: application instances that receive messages of shared channels, and have no client."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+
+import pytest
+
+import channel_layer
+from channel_layer.layer import ChannelLayer
+from tests.applications.served import PROJECTS
+from tests.support.facts import until
+from tests.support.redis_server import RedisServer
+from tests.support.serving import BIN, Server, running
+
+DEADLINE_S = 30.0
+Start = Callable[..., AbstractContextManager[Server]]
+
+
+@pytest.fixture
+def prefix() -> str:
+    return "background:"
+
+
+@pytest.fixture
+def start(redis_server: RedisServer, prefix: str, tmp_path: Path) -> Iterator[Start]:
+    """Starts a worker with these channels and options."""
+
+    def started(*options: str, app: str = "background:application") -> AbstractContextManager[Server]:
+        command = [BIN / "towpath", "worker", app, "--redis", redis_server.url, "--prefix", prefix, *options]
+        return running(
+            "worker", command, run_dir=tmp_path, cwd=PROJECTS, ready=lambda server: "are received" in server.log
+        )
+
+    yield started
+    redis_server.client().flushall()
+
+
+@pytest.fixture
+async def layer(redis_server: RedisServer, prefix: str) -> AsyncIterator[ChannelLayer]:
+    layer = await channel_layer.connect(redis_server.url, prefix=prefix)
+    yield layer
+    await layer.close()
+
+
+async def answer(layer: ChannelLayer, mine: str) -> dict[str, object]:
+    async with asyncio.timeout(DEADLINE_S):
+        return await layer.receive(mine)
+
+
+async def test_messages_of_each_channel_are_processed_in_order(start: Start, layer: ChannelLayer) -> None:
+    """P1. Also those that were sent before the worker had started."""
+    mine = await layer.new_channel()
+    for number in range(10):
+        for channel in ("thumbnails", "email.send"):
+            await layer.send(channel, {"type": "sync", "reply": mine, "number": number})
+    with start("--channel", "thumbnails", "--channel", "email.send"):
+        answers = [await answer(layer, mine) for _ in range(20)]
+    for channel in ("thumbnails", "email.send"):
+        assert [each["number"] for each in answers if each["channel"] == channel] == list(range(10))
+
+
+async def test_an_instance_that_fails_costs_its_message_and_no_other(start: Start, layer: ChannelLayer) -> None:
+    """P12. The next instance goes on at once."""
+    mine = await layer.new_channel()
+    with start("--channel", "work") as server:
+        await layer.send("work", {"type": "fail"})
+        await layer.send("work", {"type": "sync", "reply": mine, "number": 1})
+        assert (await answer(layer, mine))["number"] == 1
+        assert (
+            "ZeroDivisionError: as asked" in server.log and "the application failed at a message of work" in server.log
+        )
+
+
+async def test_several_messages_at_once_if_the_operator_says_so(start: Start, layer: ChannelLayer) -> None:
+    """None of them can end before all have begun."""
+    mine = await layer.new_channel()
+    with start("--channel", "work", "--channel-concurrency", "3"):
+        for _ in range(3):
+            await layer.send("work", {"type": "slow", "reply": mine, "seconds": 2})
+        assert [(await answer(layer, mine))["type"] for _ in range(6)] == ["begun"] * 3 + ["done"] * 3
+
+
+async def test_a_worker_that_is_asked_to_stop_finishes_its_message_and_takes_no_other(
+    start: Start, layer: ChannelLayer
+) -> None:
+    """P7."""
+    mine = await layer.new_channel()
+    with start("--channel", "work") as server:
+        await layer.send("work", {"type": "slow", "reply": mine, "seconds": 2})
+        await layer.send("work", {"type": "sync", "reply": mine, "number": 7})
+        assert (await answer(layer, mine))["type"] == "begun"
+        server.process.send_signal(signal.SIGTERM)
+        assert (await answer(layer, mine))["type"] == "done"
+        await until(lambda: server.process.poll() == 0, "the worker has ended")
+    assert (await layer.statistics("work"))["messages_pending"] == 1
+    with start("--channel", "work"):
+        assert (await answer(layer, mine))["number"] == 7
+
+
+async def test_an_application_that_knows_no_channels_is_refused_at_the_start(
+    redis_server: RedisServer, prefix: str
+) -> None:
+    """P12. One sentence, and exit code 3."""
+    command = [BIN / "towpath", "worker", "background:knows_no_channels", "--redis", redis_server.url]
+    done = await asyncio.to_thread(
+        subprocess.run, [*command, "--prefix", prefix, "--channel", "work"],
+        cwd=PROJECTS, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 3
+    assert 'cannot run for a channel: given a scope of type "channel" it raised ValueError' in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "why"), [("a b", "channel name"), ("x!y", "shared channel"), ("http.request", "connections")]
+)
+def test_a_channel_that_is_none_is_refused(name: str, why: str) -> None:
+    """P12."""
+    command = [BIN / "towpath", "worker", "background:application", "--channel", name]
+    done = subprocess.run(command, cwd=PROJECTS, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 3 and why in done.stderr

@@ -1,0 +1,159 @@
+"""Runs application instances for shared channels: `scope = {"type": "channel", "channel": "thumbnails"}`, one message after the other.
+
+An instance that asks for its next message has finished the last one. So a worker that stops lets each instance finish what it has, and
+cancels it in the `receive()` after that. A message goes to one instance, at most once: what an instance fails at is not repeated.
+Source: Channels documentation, "Worker and Background Tasks".
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
+from channel_layer.errors import LayerUnavailable
+from channel_layer.layer import ChannelLayer
+from channel_layer.protocol.events import Event
+from worker.application.fork_guard import end_child
+from worker.asgi.host import AsgiHost
+from worker.asgi.instance import clear_frames
+from worker.errors import UnknownScope, WrongOrder
+
+log = logging.getLogger("towpath.worker")
+
+CHECK_INTERVAL_S = 0.05
+#: Between an instance that has failed before it received anything and the next one.
+RESTART_S_MIN, RESTART_S_MAX = 0.5, 30.0
+REDIS_RETRY_S = 1.0
+#: An application that knows no such scope has ended by then; others wait for their first message.
+FIRST_RECEIVE_TIMEOUT_S = 30.0
+
+
+class ChannelInstance:
+    """One place for messages of one channel: an application instance, and the next one when that has ended."""
+
+    def __init__(self, host: AsgiHost, layer: ChannelLayer, channel: str, counters: Counter[str]) -> None:
+        self._host = host
+        self._layer = layer
+        self._channel = channel
+        self._counters = counters
+        self._received_count = 0
+        self._stopping = False
+        self.busy = False  #: it has a message and has not asked for the next
+        self.asking: asyncio.Future[None] = (
+            asyncio.get_running_loop().create_future()
+        )  #: done when the first has called receive()
+        self.task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Start the first application instance."""
+        self.task = asyncio.get_running_loop().create_task(self._run(), name=f"channel {self._channel}")
+
+    def stop(self) -> None:
+        """Let the instance finish its message and end then."""
+        self._stopping = True
+        if not self.busy:
+            self.cancel()
+
+    def cancel(self) -> None:
+        """End the instance now."""
+        if self.task is not None:
+            self.task.cancel()
+
+    async def _run(self) -> None:
+        delay_s = RESTART_S_MIN
+        while not self._stopping:
+            before = self._received_count
+            await self._run_application()
+            if self._received_count > before:
+                delay_s = RESTART_S_MIN
+                continue
+            await asyncio.sleep(delay_s)
+            delay_s = min(RESTART_S_MAX, 2 * delay_s)
+
+    async def _run_application(self) -> None:
+        try:
+            await self._host.run_channel(self._channel, self._receive, self._send)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001 - not even SystemExit of the user's code may end the worker
+            end_child(error)
+            self._failed(error)
+            clear_frames(error)
+        finally:
+            self.busy = False
+
+    def _failed(self, error: BaseException) -> None:
+        if not self.asking.done():
+            self.asking.set_exception(error)
+            return
+        self._counters["background.failed"] += 1
+        log.error("the application failed at a message of %s; it is not repeated", self._channel, exc_info=error)
+
+    async def _receive(self) -> Event:
+        self.busy = False
+        if not self.asking.done():
+            self.asking.set_result(None)
+        if self._stopping:
+            self.cancel()
+        event = await self._next()
+        self._received_count += 1
+        self._counters["background.received"] += 1
+        self.busy = True
+        return event
+
+    async def _next(self) -> Event:
+        while True:
+            try:
+                return await self._layer.receive(self._channel)
+            except LayerUnavailable:  # a reader that has begun goes on by itself; this one could not begin
+                await asyncio.sleep(REDIS_RETRY_S)
+
+    async def _send(self, event: Event) -> None:
+        raise WrongOrder(f"an instance for the channel {self._channel} has no client to send to; use the channel layer")
+
+
+class ChannelInstances:
+    """All instances of one worker for shared channels."""
+
+    def __init__(self, make: Callable[[str], ChannelInstance], channels: tuple[str, ...], concurrency: int) -> None:
+        """make: an instance for a channel. concurrency: how many messages of each channel are processed at once."""
+        self._instances = [make(channel) for channel in channels for _ in range(concurrency)]
+        self._channels = channels
+
+    async def start(self) -> None:
+        """Start them. Raises UnknownScope if the application ends without asking for a message."""
+        for instance in self._instances:
+            instance.start()
+        first: Awaitable[object] = asyncio.gather(*(instance.asking for instance in self._instances))
+        try:
+            await asyncio.wait_for(first, FIRST_RECEIVE_TIMEOUT_S)
+        except TimeoutError:
+            log.warning("the application has not asked for a message within %.0f s", FIRST_RECEIVE_TIMEOUT_S)
+        except Exception as error:
+            raise UnknownScope(
+                f'the application cannot run for a channel: given a scope of type "channel" it raised {type(error).__name__}: {error}'
+            ) from error
+        log.info("messages of %s are received", ", ".join(self._channels))
+
+    @property
+    def busy_count(self) -> int:
+        """How many instances have a message."""
+        return sum(instance.busy for instance in self._instances)
+
+    async def stop(self, timeout_s: float, now: asyncio.Event) -> None:
+        """Let instances finish their messages, at most for `timeout_s` or until `now` is set; then end them."""
+        loop = asyncio.get_running_loop()
+        end = loop.time() + timeout_s
+        for instance in self._instances:
+            instance.stop()
+        while self.busy_count and loop.time() < end and not now.is_set():
+            await asyncio.sleep(CHECK_INTERVAL_S)
+        if cut := self.busy_count:
+            log.warning("cutting off %d messages that were not finished", cut)
+        tasks = [instance.task for instance in self._instances if instance.task is not None]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=timeout_s)
