@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from websockets.sync.client import connect as connect_socket
 
+import channel_layer
 from channel_layer.errors import LayerUnavailable
 from channel_layer.redis.address import RedisAddress
 from channel_layer.redis.connection import connect
@@ -77,8 +80,29 @@ def test_a_deployment_needs_no_right_but_those_that_are_documented(
                     assert one.recv(timeout=20) == other.recv(timeout=20) == "to all"
                 assert towpath(server, "reload").returncode == 0
             assert towpath(server, "status").returncode == 0
+            asyncio.run(use_layers(url))
         assert [entry["object"] for entry in redis.acl_log()] == []
     assert "refuse" not in server.log and "NOPERM" not in server.log
+
+
+async def use_layers(url: str) -> None:
+    """What processes of other servers do, with an event loop and without one."""
+    layer, blocking, note = await channel_layer.connect(url), channel_layer.connect_blocking(url), {"type": "note"}
+    own = await layer.new_channel()
+    await layer.group_add("members", own)
+    for send in (layer.send, partial(asyncio.to_thread, blocking.send)):
+        for channel in ("work", own):
+            await send(channel, note)
+            assert await layer.receive(channel) == note
+    await asyncio.to_thread(blocking.send, "work", note)
+    assert await asyncio.to_thread(blocking.receive, "work") == note
+    await layer.group_send("members", note)
+    await asyncio.to_thread(blocking.group_send, "members", note)
+    assert await layer.receive(own) == await layer.receive(own) == note
+    await layer.statistics("work")
+    await layer.group_discard("members", own)
+    await layer.close()
+    await asyncio.to_thread(blocking.close)
 
 
 def said_by(server: Server) -> str:
