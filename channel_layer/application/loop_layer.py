@@ -63,6 +63,7 @@ class LoopLayer:
         self.loop = asyncio.get_running_loop()
         self.bridge = LoopBridge(self.loop)
         self._node = node
+        self._counters = counters
         self._channels = ApplicationChannels(node.name, counters, node.unsubscribe)
         self._shared = SharedMessages(node, counters)
         self._cleaning: asyncio.Task[None] | None = None
@@ -237,10 +238,13 @@ class LoopLayer:
         return True
 
     def on_group_message(self, group: str, event: Event) -> None:
-        """Deliver a message to a group to the application channels here."""
+        """Deliver a message to a group to the application channels here; drop and count it if its `towpath.exclude` is no list of names."""
         event.pop(packets.ORIGIN, None)
-        excluded = event.pop(packets.EXCLUDE, None)
-        self._channels.deliver_to_group(group, event, frozenset(excluded or ()))
+        excluded = event.pop(packets.EXCLUDE, None) or []
+        if not isinstance(excluded, list) or not all(isinstance(channel, str) for channel in excluded):
+            self._counters["packets.malformed"] += 1
+            return
+        self._channels.deliver_to_group(group, event, frozenset(excluded))
 
     def on_messages_missed(self, group: str, missed: int) -> None:
         """Tell the application channels that asked for it: messages to their group were lost on the way to this process."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import socket
 import struct
 import threading
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 
 import msgpack
@@ -13,6 +16,7 @@ import pytest
 from redis import Redis
 from websockets.sync.client import connect
 
+import channel_layer
 from tests.promises.conftest import PROJECT, Traces
 from tests.promises.fleet import get, whole_answer
 from tests.support.serving import Server, towpath_interface, towpath_serve, towpath_worker
@@ -175,3 +179,66 @@ def test_garbage_in_redis_ends_no_connection_of_others(tmp_path: Path, traces: T
     ):
         client.sendall(get("/after"))
         assert b"/after" in whole_answer(client)
+
+
+MESSAGE = {"type": "note"}
+#: Packets of kind 15, [15, local, 0, event, expiry_ms], and publishes, that are none.
+GARBAGE_OF_MESSAGES = {
+    **GARBAGE,
+    "a message that is short": packed([15, "", 0]),
+    "a message that is no map": packed([15, "", 0, ["note"], 60_000]),
+    "a message without a type": packed([15, "", 0, {"text": "x"}, 60_000]),
+    "a message whose type is a number": packed([15, "", 0, {"type": 7}, 60_000]),
+    "an expiry that is none": packed([15, "", 0, MESSAGE, "soon"]),
+    "an expiry beyond all numbers": packed([15, "", 0, MESSAGE, 2**63]),
+    "a channel that is a number": packed([15, 7, 0, MESSAGE, 60_000]),
+    "a channel that does not exist": packed([15, "specific.000000000000", 0, MESSAGE, 60_000]),
+    "two messages in one entry": packed([15, "", 0, MESSAGE], [15, "", 0, 7, 60_000]),
+    "joins of what is none": packed([10, "specific.0", 0, 7, None], [10, None, 0, "g", 1], [11, [], 0, "g"]),
+    "an answer that nobody awaits": packed([12, "specific.0", 0, 12345, True], [12, "x", 0, "y"]),
+    "a number without a message": b"\x92\xcf\x00\x00\x00\x00\x00\x00\x00\x01",
+    "half a number": b"\x92\xcf\x00\x00",
+    "the last number": b"\x92\xcf" + b"\xff" * 8 + msgpack.packb({"no": "type"}),
+    "an exclusion of nonsense": msgpack.packb({"type": "note", "towpath.exclude": 7}),
+    "an origin of nonsense": msgpack.packb({"type": "note", "towpath.origin": [{}]}),
+}
+
+
+async def test_garbage_in_redis_ends_no_channel_layer(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """P12. In its inbox, on a shared channel and in a group: what follows is received, and nothing is left that is read again."""
+    layer, blocking = await channel_layer.connect(url), channel_layer.connect_blocking(url)
+    try:
+        own = await layer.new_channel()
+        await layer.group_add("lock", own)
+        with Redis.from_url(url) as redis:
+            (inbox,) = redis.keys("towpath:inbox:layer.*")
+            for name, garbage in GARBAGE_OF_MESSAGES.items():
+                redis.xadd(inbox, {"b": garbage})
+                redis.publish("towpath:group:0:lock", garbage)
+                for channel in ("work", "other"):
+                    redis.xadd(f"towpath:channel:{channel}", {"b": garbage})
+                    redis.xadd(f"towpath:channel:{channel}", {"x": garbage})
+                await layer.send("work", {**MESSAGE, "behind": name})
+                await asyncio.to_thread(blocking.send, "other", {**MESSAGE, "behind": name})
+                await layer.send(own, {**MESSAGE, "behind": name})
+                await layer.group_send("lock", {**MESSAGE, "behind": f"{name} in a group"})
+                assert await received(layer.receive, "work", name) and await received(layer.receive, own, name)
+                assert await received(layer.receive, own, f"{name} in a group")
+                assert await received(partial(asyncio.to_thread, blocking.receive), "other", name)
+            for channel in ("work", "other"):
+                assert redis.xpending(f"towpath:channel:{channel}", "workers")["pending"] == 0
+            assert redis.xlen("towpath:channel:work") == redis.xlen("towpath:channel:other") == 0
+    finally:
+        await layer.close()
+        await asyncio.to_thread(blocking.close)
+    reported = [each.getMessage() for each in caplog.records if each.exc_info is not None]
+    assert set(reported) <= {"a malformed packet from worker.stranger"}
+    assert not any("lost the connection" in message for message in caplog.messages)
+
+
+async def received(receive: Callable[[str], Awaitable[dict[str, object]]], channel: str, behind: str) -> bool:
+    """True when the message behind this garbage comes. Some garbage is a message by all that can be known of it."""
+    async with asyncio.timeout(20):
+        while (await receive(channel)).get("behind") != behind:
+            pass
+    return True
