@@ -50,3 +50,21 @@ async def test_a_message_that_no_socket_can_take_does_not_vanish(
         told = [record.getMessage() for record in caplog.records if "dropped a message" in record.getMessage()]
         assert sorted(line.partition(":")[0] for line in told) == 3 * ["dropped a message to group chat"]
         assert server.counters["packets.malformed"] == 0
+
+
+async def test_what_is_meant_for_an_application_and_comes_to_an_interface_server_harms_nobody(
+    redis_settings: RedisSettings,
+) -> None:
+    """P12. There is no such channel here: a message is counted, and who wants to join or leave is told."""
+    host = RecordedHost()
+    async with interface(redis_settings) as server, worker(redis_settings, host) as dispatcher:
+        client = knock(server, kind="websocket")
+        (await adopted(host)).send({"type": "websocket.accept"})
+        local = "specific.0123456789ab"
+        await dispatcher.layer.group_add("chat", client.upstream.channel)
+        await dispatcher.layer.group_add("chat", f"{server.node.name}!{local}")
+        await dispatcher.layer.group_discard("chat", f"{server.node.name}!{local}")
+        dispatcher.node.post(server.node.name, packets.message(local, HELLO, 60_000))
+        await dispatcher.layer.group_send("chat", HELLO)
+        await until(lambda: client.pushed == [HELLO] and server.counters["dropped.no_such_channel"] == 1)
+        assert server.counters["packets.malformed"] == server.counters["packets.unknown_kind"] == 0

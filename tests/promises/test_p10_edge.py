@@ -12,6 +12,7 @@ import pytest
 from redis import Redis
 from websockets.sync.client import ClientConnection, connect
 
+import channel_layer
 from channel_layer.protocol.codec import pack
 from tests.promises.conftest import PROJECT
 from tests.promises.fleet import leases_at
@@ -71,13 +72,16 @@ class Stream:
 
 
 @contextlib.contextmanager
-def streams(servers: tuple[Server, Server], path: str) -> Iterator[list[Stream]]:
-    """Clients that have joined, half of them at each interface server."""
+def streams(servers: tuple[Server, Server], path: str, names: list[str] | None = None) -> Iterator[list[Stream]]:
+    """Clients that have joined, half of them at each interface server. names: gets their reply channels."""
     opened = [Stream(server, path) for server in servers for _ in range(MEMBERS // 2)]
     with contextlib.ExitStack() as stack:
         for each in opened:
             stack.callback(each.socket.close)
-            assert each.event().startswith("interface.")
+        found = [each.event() for each in opened]
+        assert all(name.startswith("interface.") for name in found)
+        if names is not None:
+            names += found
         yield opened
 
 
@@ -85,7 +89,7 @@ def streams(servers: tuple[Server, Server], path: str) -> Iterator[list[Stream]]
 def sockets(
     servers: tuple[Server, Server], path: str, names: list[str] | None = None
 ) -> Iterator[list[ClientConnection]]:
-    """As `streams`. names: gets their reply channels."""
+    """As `streams`."""
     with contextlib.ExitStack() as stack:
         opened = [
             stack.enter_context(connect(f"{server.websocket_url}{path}", max_size=None, ping_interval=None))
@@ -185,6 +189,29 @@ def test_whom_a_message_excludes_does_not_get_it(servers: tuple[Server, Server],
                 assert each.recv(timeout=20) == "excluding"
             assert each.recv(timeout=20) == "all"
         wait_until(lambda: counted(url)["dropped.push_invalid"] == 6, "three are counted at each server")
+
+
+async def test_any_process_sends_to_clients_and_leaves_some_out(servers: tuple[Server, Server], url: str) -> None:
+    """P10, P12. This one is served by nobody. What a client cannot take is an error here; one that has left takes nothing, silently."""
+    names: list[str] = []
+    with streams(servers, "/streams.all", names) as listeners, sockets(servers, "/sockets.all", names) as members:
+        layer = await channel_layer.connect(url)
+        try:
+            event = {"type": "http.response.body", "body": b"data: news\n\n"}
+            await layer.group_send("all", event, exclude=[names[0], names[-1]])
+            await layer.send(names[0], {**event, "body": b"data: yours\n\n"})
+            await layer.group_send("all", {"type": "websocket.send", "text": "news"}, exclude=[names[0], names[-1]])
+            await layer.send(names[-1], {"type": "websocket.send", "text": "yours"})
+            assert [each.event() for each in listeners] == ["yours", *["news"] * (MEMBERS - 1)]
+            assert [each.recv(timeout=20) for each in members] == [*["news"] * (MEMBERS - 1), "yours"]
+            await layer.send(names[0], {**event, "more_body": False})
+            assert (listeners[0].event(), listeners[0].chunk()) == ("news", b"")
+            await layer.send(names[0], event)
+            for wrong in ({"type": "chat.message"}, {**event, "body": "text"}):
+                with pytest.raises(channel_layer.InvalidMessage):
+                    await layer.send(names[1], wrong)
+        finally:
+            await layer.close()
 
 
 @pytest.mark.parametrize(("count", "size"), [(12, 100_000), (3_000, 1_000), (105, 100_000)])
