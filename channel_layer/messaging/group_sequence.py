@@ -5,10 +5,11 @@ consecutive. When it stands again after an interruption, the difference to the c
 
 A counter ends an hour after the last message, or with Redis' data. The next one begins with Redis' time in quarters of a second,
 multiplied by NUMBERS_PER_BEGINNING. So its numbers are far beyond those of all earlier counters, and what it has counted since its
-beginning is the remainder. Hence a reader may remember a number for as long as it likes. Three things cannot be counted:
+beginning is the remainder. Hence a reader may remember a number for as long as it likes. Four things cannot be counted:
 
 * what a counter has counted before it ended, while nobody here was subscribed;
 * messages whose numbers a fail-over has lost, because the replica had not got them: the next ones have the same numbers again;
+* messages of two counters that began within the same quarter of a second, because Redis was emptied in between;
 * messages before the first number that is known of a group: at most those of the first round trip after its first subscription.
 
 No I/O. PROTOCOL.md, "Groups", P10.
