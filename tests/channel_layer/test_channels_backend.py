@@ -1,4 +1,4 @@
-"""The contract of Django Channels' layers, call by call: on Valkey, on Redis, and through Sentinel."""
+"""The contract of Django Channels' layers, call by call: on Valkey, on Redis, through Sentinel, and encrypted."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from tests.support.redis_sentinels import SERVICE, RedisSentinels
 from tests.support.redis_server import RedisServer
 
 DEADLINE_S = 15.0
+KEYS = ["the key of today, with 32 characters", "the key of yesterday, with 32 of them"]
 LONG = "x" * 99
 BAD_NAMES = ["", "two words", "umlaut-ü", "x" * 100, "line\n", 7, None, b"bytes", "a/b", "a:b"]
 VALUES = {
@@ -36,33 +37,36 @@ VALUES = {
     "dict": {"": {"nested": []}},
 }
 
+SHORT_KEY = {"symmetric_encryption_keys": ["too short"]}
 Make = Callable[..., RedisChannelLayer]
 
 
-@pytest.fixture(scope="module", params=["valkey", pytest.param("redis", marks=needs_redis), "sentinel"], name="hosts")
-def _hosts(request: pytest.FixtureRequest) -> Iterator[list[Any]]:
-    """`hosts`, as a user of each kind of server would write it."""
+@pytest.fixture(
+    scope="module", params=["valkey", pytest.param("redis", marks=needs_redis), "sentinel", "encrypted"], name="place"
+)
+def _place(request: pytest.FixtureRequest) -> Iterator[dict[str, Any]]:
+    """The options that lead to each kind of server, as a user would write them."""
     if request.param == "sentinel":
         sentinels = RedisSentinels(replicas=1).start()
-        with (
-            sentinels.sentinel.client() as client
-        ):  # a fail-over loses messages, and a loaded machine looks like a dead one
+        with sentinels.sentinel.client() as client:
+            # A fail-over loses messages, and a loaded machine looks like a dead one.
             client.execute_command("SENTINEL", "SET", SERVICE, "down-after-milliseconds", "60000")
-        yield [{"sentinels": [("127.0.0.1", sentinels.sentinel.port)], "master_name": SERVICE}]
+        yield {"hosts": [{"sentinels": [("127.0.0.1", sentinels.sentinel.port)], "master_name": SERVICE}]}
         sentinels.remove()
     else:
-        server = RedisServer(binary=REDIS if request.param == "redis" else None).start()
-        yield [server.url]
+        server = RedisServer(binary=(REDIS or "") if request.param == "redis" else "").start()
+        keys = {"symmetric_encryption_keys": KEYS} if request.param == "encrypted" else {}
+        yield {"hosts": [server.url], **keys}
         server.remove()
 
 
 @pytest.fixture
-async def make(hosts: list[Any], prefix: str) -> AsyncIterator[Make]:
+async def make(place: dict[str, Any], prefix: str) -> AsyncIterator[Make]:
     """Makes layers with options of their own, over the connections of one process."""
     made: list[RedisChannelLayer] = []
 
     def make(**options: Any) -> RedisChannelLayer:
-        made.append(RedisChannelLayer(hosts=hosts, prefix=prefix, **options))
+        made.append(RedisChannelLayer(**place, prefix=prefix, **options))
         return made[-1]
 
     yield make
@@ -79,7 +83,7 @@ def layer(make: Make) -> RedisChannelLayer:
 async def other_process(layer: RedisChannelLayer) -> AsyncIterator[channel_layer.layer.ChannelLayer]:
     """A layer with a node of its own, as another process has it."""
     redis = layer.layer.home.redis
-    other = await channel_layer.connect(redis.url, prefix=redis.prefix)
+    other = await channel_layer.connect(redis.url, prefix=redis.prefix, encryption_keys=redis.encryption_keys)
     yield other
     await other.close()
 
@@ -105,7 +109,7 @@ def test_it_says_what_it_can(layer: RedisChannelLayer) -> None:
 
 def test_options_that_cannot_be_kept_are_an_error_of_channels() -> None:
     """When the layer is made, with nothing connected."""
-    for options in ({"hosts": ["redis://a", "redis://b"]}, {"hosts": ["nothing://a"]}, {"colour": "red"}):
+    for options in ({"hosts": ["redis://a", "redis://b"]}, {"hosts": ["nothing://a"]}, {"colour": "red"}, SHORT_KEY):
         with pytest.raises(InvalidChannelLayerError):
             RedisChannelLayer(**options)
 
@@ -463,8 +467,8 @@ async def test_two_aliases_of_one_deployment_share_their_channels(make: Make) ->
     assert await received(wide, channel) == {"type": "t"}
 
 
-async def test_prefixes_keep_deployments_apart(make: Make, hosts: list[Any], prefix: str) -> None:
-    layer, stranger = make(), RedisChannelLayer(hosts=hosts, prefix=f"{prefix}other:")
+async def test_prefixes_keep_deployments_apart(make: Make, place: dict[str, Any], prefix: str) -> None:
+    layer, stranger = make(), RedisChannelLayer(**place, prefix=f"{prefix}other:")
     channel, elsewhere = await layer.new_channel(), await stranger.new_channel()
     await layer.group_add("group", channel)
     await stranger.group_add("group", elsewhere)

@@ -15,7 +15,7 @@ from channel_layer.layer import ChannelLayer
 from channel_layer.layer_thread import LayerThread
 from channel_layer.settings import RedisSettings
 
-KEY, OTHER_KEY = "a key of thirty-two characters, 1", "a key of thirty-two characters, 2"
+KEY, OTHER_KEY = "a key of thirty-two characters: 01", "a key of thirty-two characters: 02"
 
 
 @pytest.fixture
@@ -114,3 +114,21 @@ def test_without_options_and_variables_redis_is_on_this_machine(environment: pyt
     assert (layer().home.redis.url, layer().home.redis.prefix) == ("redis://localhost:6379/0", "towpath:")
     environment.setenv("TOWPATH_PREFIX", "site:")
     assert layer().home.redis.prefix == "site:"
+
+
+@pytest.mark.parametrize("own", [{**HERE, "encryption_keys": (KEY,)}], indirect=True)
+def test_keys_are_those_of_the_process_unless_options_say_others(own: ChannelLayer) -> None:
+    """Layers with other keys cannot share an inbox."""
+    assert layer().home is layer(symmetric_encryption_keys=[KEY]).home is own.home
+    other = layer(symmetric_encryption_keys=[OTHER_KEY, KEY]).home
+    assert (other is own.home, other.redis.encryption_keys) == (False, (OTHER_KEY, KEY))
+    assert layer(prefix="other:").home.redis.encryption_keys == (KEY,)
+
+
+def test_keys_may_come_by_the_variables(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("TOWPATH_ENCRYPTION_KEYS", "first second")
+    environment.setenv("TOWPATH_ENCRYPTION_KEY_FILE", "/run/secrets/keys")
+    redis = layer(hosts=[("h", 1)]).home.redis
+    assert (redis.encryption_keys, redis.encryption_key_file) == (("first", "second"), "/run/secrets/keys")
+    redis = layer(hosts=[("h", 1)], symmetric_encryption_keys=[KEY]).home.redis
+    assert (redis.encryption_keys, redis.encryption_key_file) == ((KEY,), "")
