@@ -143,6 +143,7 @@ class LayerThread:
         node, layer = receiver.node, receiver.layer
         try:
             await node.start()
+            await _check_channel_rights(node)
             layer.start()
             started.set_result(layer)
             while not stop.is_set():
@@ -152,6 +153,18 @@ class LayerThread:
         finally:
             await layer.close()
             await node.close()
+
+
+async def _check_channel_rights(node: Node) -> None:
+    """Raise LayerUnavailable if Redis' user may not use the pub/sub channels: all would work but the groups, which would be silent.
+
+    The commands of `towpath` check all rights. Here it is one publish, to a name that no group has.
+    """
+    keys = node.context.keys
+    try:
+        await node.execute("PUBLISH", keys.group(""), "")
+    except LayerUnavailable as error:
+        raise LayerUnavailable(f"{error}; groups need a user with +publish +subscribe &{keys.prefix}*") from error
 
 
 def _unavailable(error: Exception) -> LayerUnavailable:

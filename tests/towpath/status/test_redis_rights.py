@@ -11,6 +11,7 @@ import pytest
 from redis.exceptions import ResponseError
 
 import channel_layer
+from channel_layer.errors import LayerUnavailable
 from channel_layer.redis.scripts import MAKE_GROUP, MAKE_INBOX, Script
 from tests.support.guarded_redis import permissions
 from tests.support.redis_server import RedisServer
@@ -87,6 +88,21 @@ def test_a_right_that_is_missing_is_named_and_nothing_is_left_without_an_end(
         redis_check.check_rights(url, PREFIX)
     assert PASSWORD not in str(failure.value)
     assert keys_of(server) == []
+
+
+@pytest.mark.parametrize("without", ["resetchannels", "-publish"])
+async def test_a_channel_layer_of_another_process_does_not_start_without_the_rights_of_groups(
+    server: RedisServer, without: str
+) -> None:
+    """P10. Else it connects, and what is sent to its groups never comes. The commands of `towpath` have checked that before."""
+    url = allow(server, *permissions().split(), without)
+    with pytest.raises(
+        LayerUnavailable, match=r"Redis refused PUBLISH: .*groups need a user with .*&towpath:\*"
+    ) as failure:
+        await channel_layer.connect(url)
+    assert PASSWORD not in str(failure.value)
+    layer = await channel_layer.connect(allow(server, *permissions().split()))
+    await layer.close()
 
 
 def test_every_command_of_the_scripts_is_tried() -> None:
