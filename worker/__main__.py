@@ -21,7 +21,7 @@ from channel_layer.process.stop_requests import Meaning, StopRequests
 from worker.application.fork_guard import end_child
 from worker.application.loader import LoadedApplication, load_application
 from worker.asgi.host import AsgiHost
-from worker.background.channel_instances import ChannelInstance, ChannelInstances
+from worker.background.channel_instances import ChannelInstance, ChannelInstances, FailedMessages
 from worker.connections.dispatcher import Dispatcher
 from worker.errors import AppBroken, StartupError
 from worker.lifecycle.drain import drain
@@ -62,7 +62,11 @@ class Worker:
         self._background = ChannelInstances(self._channel_instance, settings.channels, settings.channel_concurrency)
 
     def _channel_instance(self, channel: str) -> ChannelInstance:
-        return ChannelInstance(self._host, self._dispatcher.layer, channel, self._dispatcher.counters)
+        settings, dispatcher = self._settings, self._dispatcher
+        failed = FailedMessages(
+            dispatcher.layer, dispatcher.counters, settings.channel_retries, settings.channel_dead_letter
+        )
+        return ChannelInstance(self._host, channel, failed)
 
     async def run(self) -> None:
         """Work until `stop` is called. Raises StartupError or LayerUnavailable if the worker cannot start.

@@ -31,6 +31,10 @@ class WorkerSettings:
     #: Shared channels of the application. With any, this worker receives their messages, and takes no connections.
     channels: tuple[str, ...] = ()
     channel_concurrency: int = 1  #: messages of each channel that are processed at once; 1: in order
+    channel_retries: int = 0  #: how many more times a message is received at which the application has raised
+    channel_dead_letter: str = (
+        ""  #: the shared channel for messages that failed for the last time; empty: they are dropped
+    )
     threads: int = 8  #: sync threads: a fixed pool for sync code
 
     requests_max: int = 0  #: connections (exchanges and WebSockets) until the worker is recycled; 0: no limit

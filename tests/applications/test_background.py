@@ -77,6 +77,20 @@ async def test_an_instance_that_fails_costs_its_message_and_no_other(start: Star
         )
 
 
+async def test_a_message_that_fails_is_received_again_and_then_goes_to_the_dead_letter_channel(
+    start: Start, layer: ChannelLayer
+) -> None:
+    """P12. As often as the operator says, behind what waits already; it carries how often, and in the end why."""
+    with start("--channel", "work", "--channel-retries", "2", "--channel-dead-letter", "work.dead") as server:
+        await layer.send("work", {"type": "fail", "job": 41})
+        dead = await answer(layer, "work.dead")
+        assert dead == {
+            "type": "fail", "job": 41, "towpath.attempt": 3,
+            "towpath.channel": "work", "towpath.error": "ZeroDivisionError: as asked",
+        }  # fmt: skip
+        assert server.log.count("the application failed at a message of work") == 3
+
+
 async def test_several_messages_at_once_if_the_operator_says_so(start: Start, layer: ChannelLayer) -> None:
     """None of them can end before all have begun."""
     mine = await layer.new_channel()

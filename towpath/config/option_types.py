@@ -104,7 +104,9 @@ class SharedChannel(click.ParamType[str]):
     name = "name"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
-        """The name, if it is one."""
+        """The name, if it is one. Empty: none, where the option may be missing."""
+        if value == "" and param is not None and not param.multiple:
+            return ""
         try:
             if "!" in check_channel(value):
                 self.fail(f"{value!r} belongs to one process or client; --channel takes a shared channel", param, ctx)

@@ -225,6 +225,14 @@ ROWS: tuple[Row, ...] = (
         ("worker.channel_concurrency",), Whole(1, 10_000),
     ),
     Row(
+        "--channel-retries", ONLY_WORKER, "How often a message is received again at which the application has raised.",
+        ("worker.channel_retries",), Whole(0, 1_000),
+    ),
+    Row(
+        "--channel-dead-letter", ONLY_WORKER, "The shared channel for messages that failed for the last time; without it they are dropped.",
+        ("worker.channel_dead_letter",), SharedChannel(),
+    ),
+    Row(
         "--resume-websockets", FOR_WORKER,
         "Hand over every open WebSocket when a worker leaves; without it only those whose accept asks for it.",
         ("worker.resume_websockets",), more={"is_flag": True},

@@ -1,7 +1,8 @@
 """Runs application instances for shared channels: `scope = {"type": "channel", "channel": "thumbnails"}`, one message after the other.
 
 An instance that asks for its next message has finished the last one. So a worker that stops lets each instance finish what it has, and
-cancels it in the `receive()` after that. A message goes to one instance, at most once: what an instance fails at is not repeated.
+cancels it in the `receive()` after that. A message goes to one instance, at most once, unless it
+failed and the operator wants it repeated.
 Source: Channels documentation, "Worker and Background Tasks".
 """
 
@@ -11,8 +12,9 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
-from channel_layer.errors import LayerUnavailable
+from channel_layer.errors import ChannelLayerError, LayerUnavailable
 from channel_layer.layer import ChannelLayer
 from channel_layer.protocol.events import Event
 from worker.application.fork_guard import end_child
@@ -28,23 +30,62 @@ RESTART_S_MIN, RESTART_S_MAX = 0.5, 30.0
 REDIS_RETRY_S = 1.0
 #: An application that knows no such scope has ended by then; others wait for their first message.
 FIRST_RECEIVE_TIMEOUT_S = 30.0
+#: Keys that a message gets: how many times it is received, this one included; and in a dead-letter channel its channel and the error.
+ATTEMPT, CHANNEL, ERROR = "towpath.attempt", "towpath.channel", "towpath.error"
+ERROR_CHARS_MAX = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class FailedMessages:
+    """What becomes of messages at which the application raises."""
+
+    layer: ChannelLayer
+    counters: Counter[str]
+    retries: int  #: how often one is received again
+    dead_letter: str  #: the shared channel that gets it after the last time; empty: it is dropped
+
+    async def handle(self, channel: str, message: Event, error: BaseException) -> None:
+        """Send a message on: to the end of its channel, or to the dead-letter channel. A failure to do so is counted and logged."""
+        attempt = int(message.get(ATTEMPT, 1))
+        if attempt <= self.retries:
+            if await self._is_sent(channel, channel, {**message, ATTEMPT: attempt + 1}):
+                self.counters["background.retried"] += 1
+        elif self.dead_letter:
+            why = f"{type(error).__name__}: {error}"[:ERROR_CHARS_MAX]
+            if await self._is_sent(channel, self.dead_letter, {**message, CHANNEL: channel, ERROR: why}):
+                self.counters["background.dead_lettered"] += 1
+
+    async def _is_sent(self, channel: str, target: str, message: Event) -> bool:
+        try:
+            await self.layer.send(target, message)
+        except ChannelLayerError as error:
+            self.counters["background.lost"] += 1
+            log.error("a message of %s that had failed could not be sent to %s: %s", channel, target, error)
+            return False
+        return True
 
 
 class ChannelInstance:
     """One place for messages of one channel: an application instance, and the next one when that has ended."""
 
-    def __init__(self, host: AsgiHost, layer: ChannelLayer, channel: str, counters: Counter[str]) -> None:
+    def __init__(self, host: AsgiHost, channel: str, failed: FailedMessages) -> None:
         self._host = host
-        self._layer = layer
+        self._layer = failed.layer
         self._channel = channel
-        self._counters = counters
+        self._counters = failed.counters
+        self._failed_messages = failed
+        self._message: Event | None = None
         self._received_count = 0
         self._stopping = False
-        self.busy = False  #: it has a message and has not asked for the next
         self.asking: asyncio.Future[None] = (
             asyncio.get_running_loop().create_future()
         )  #: done when the first has called receive()
         self.task: asyncio.Task[None] | None = None
+
+    @property
+    def busy(self) -> bool:
+        """True if the instance has a message and has not asked for the next."""
+        return self._message is not None
 
     def start(self) -> None:
         """Start the first application instance."""
@@ -79,29 +120,30 @@ class ChannelInstance:
             raise
         except BaseException as error:  # noqa: BLE001 - not even SystemExit of the user's code may end the worker
             end_child(error)
-            self._failed(error)
+            await self._failed(error)
             clear_frames(error)
         finally:
-            self.busy = False
+            self._message = None
 
-    def _failed(self, error: BaseException) -> None:
+    async def _failed(self, error: BaseException) -> None:
         if not self.asking.done():
             self.asking.set_exception(error)
             return
         self._counters["background.failed"] += 1
-        log.error("the application failed at a message of %s; it is not repeated", self._channel, exc_info=error)
+        log.error("the application failed at a message of %s", self._channel, exc_info=error)
+        if self._message is not None:
+            await self._failed_messages.handle(self._channel, self._message, error)
 
     async def _receive(self) -> Event:
-        self.busy = False
+        self._message = None
         if not self.asking.done():
             self.asking.set_result(None)
         if self._stopping:
             self.cancel()
-        event = await self._next()
+        self._message = await self._next()
         self._received_count += 1
         self._counters["background.received"] += 1
-        self.busy = True
-        return event
+        return dict(self._message)  # what the application changes does not change what is sent on
 
     async def _next(self) -> Event:
         while True:

@@ -46,6 +46,8 @@ def test_serve_hands_on_every_option_by_the_environment() -> None:
         "generation",  # which `serve` says by itself
         "channel",  # of workers that `serve` does not start
         "channel_concurrency",
+        "channel_dead_letter",
+        "channel_retries",
         "redis_url_file",  # in the place of `redis`
     }
 
