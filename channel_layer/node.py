@@ -163,7 +163,9 @@ class Node:
         if self._commands.connection is None:
             raise LayerUnavailable("not connected to Redis")
         group_key = self.context.keys.group(group)
-        packed = self.context.encryption.published(group_key, pack(event))
+        packed = pack(event)
+        if (encryption := self.context.encryption).enabled:
+            packed = encryption.published(group_key, packed)
         try:
             numbered = (self.context.keys.group_sequence(group), group_key, packed, COUNTER_TTL_MS)
             await PUBLISH.execute(self._commands.connection, 1, *numbered)

@@ -77,6 +77,7 @@ SECRETS = (
     "secret-push",
     "secret-message",
     "secret-state",
+    "secret-job",
     "secret:app",
 )
 
@@ -110,6 +111,8 @@ async def test_nothing_that_is_secret_crosses_redis(own_redis: RedisServer, keys
                 lambda: [event.get("text") for event in host.instances[1].fed] == ["secret-message"], "received"
             )
             layer, channel = owner.layer, client.upstream.channel
+            await layer.send("jobs", {"type": "job", "text": "secret-job"})
+            assert (await layer.receive("jobs"))["text"] == "secret-job"
             await layer.group_add("room", channel)
             await layer.group_send("room", text("secret-push"))
             await layer.send(channel, text("secret-state"))
