@@ -16,7 +16,7 @@ from benchmarks.rows.row import RATE, Load, Row, Take, Terms
 from benchmarks.servers import ServerFailed, profiler
 
 CHANNELS_REDIS = ("uvicorn-core", "uvicorn-pubsub", "daphne-core", "daphne-pubsub")
-GROUPS = ("towpath", *CHANNELS_REDIS)
+GROUPS = ("towpath", "towpath-consumer", "towpath-consumer-2", *CHANNELS_REDIS)
 DEADLINE_S = 60.0
 BEST = "× the best of channels_redis under uvicorn and Daphne"
 

@@ -41,7 +41,7 @@ def bench(rows: str, servers: str, page: Path) -> str:
     return page.read_text().partition("## Where the time goes")[0]
 
 
-@pytest.mark.parametrize("server", ["towpath", "uvicorn-core", "daphne-pubsub"])
+@pytest.mark.parametrize("server", ["towpath", "towpath-consumer-2", "uvicorn-core", "daphne-pubsub"])
 def test_a_group_of_websockets_is_measured(server: str, tmp_path: Path) -> None:
     page = bench("group", server, tmp_path / "page.md")
     line = next(line for line in page.splitlines() if line.startswith(f"| {server} |"))
