@@ -32,7 +32,7 @@ def config(redis_server: RedisServer) -> dict[str, str]:
     return {"SITE_CONFIG": json.dumps({"hosts": [redis_server.url], "prefix": PREFIX})}
 
 
-@pytest.fixture(scope="module", params=["towpath", "uvicorn", "daphne"])
+@pytest.fixture(scope="module", params=["towpath", "uvicorn", "daphne", "runserver"])
 def server(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
@@ -47,15 +47,19 @@ def server(
     elif request.param == "uvicorn":
         start = uvicorn("asgi:application", run_dir=folder, cwd=SITE, env=config)
     else:
-        start = daphne(folder, config)
+        start = daphne(request.param, folder, config)
     with start as server:
         yield server
 
 
-def daphne(folder: Path, env: dict[str, str]) -> contextlib.AbstractContextManager[Server]:
+def daphne(kind: str, folder: Path, env: dict[str, str]) -> contextlib.AbstractContextManager[Server]:
+    """Daphne by its command, or by Django's `runserver`, with the reloader around it."""
     port = free_port()
     command = [BIN / "daphne", "-b", "127.0.0.1", "-p", str(port), "asgi:application"]
-    return running("daphne", command, run_dir=folder, cwd=SITE, env=env, port=port, ready=accepts)
+    if kind == "runserver":
+        command = [sys.executable, "manage.py", "runserver", f"127.0.0.1:{port}"]
+    ended = (0, -signal.SIGTERM)
+    return running(kind, command, run_dir=folder, cwd=SITE, env=env, port=port, ready=accepts, exit_codes=ended)
 
 
 def accepts(server: Server) -> bool:
@@ -109,6 +113,12 @@ def test_consumers_of_one_group_hear_each_other(server: Server) -> None:
             assert [each.line() for _ in lines] == lines
         desks[1].say("from the other kind")
         assert {each.line() for each in desks} == {"from the other kind"}
+
+
+def test_a_worker_has_one_set_of_connections_for_itself_and_for_consumers(server: Server) -> None:
+    """Elsewhere the layer of the process is a node of its own; a channel's name begins with the node."""
+    with desk(server, "sync", "node") as one:
+        assert one.channel.startswith("worker." if server.kind == "serve" else "layer.")
 
 
 def test_a_group_hears_nothing_of_another(server: Server) -> None:

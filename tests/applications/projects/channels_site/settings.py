@@ -7,7 +7,7 @@ SECRET_KEY = "a key for tests"
 ALLOWED_HOSTS = ["127.0.0.1", "localhost"]
 ROOT_URLCONF = "urls"
 ASGI_APPLICATION = "asgi.application"
-INSTALLED_APPS = ["channels", "office"]
+INSTALLED_APPS = ["daphne", "channels", "office"]  # daphne: for `runserver`
 USE_TZ = True
 CHANNEL_LAYERS = {
     "default": {
