@@ -99,6 +99,7 @@ class Node:
         await self._commands.start()
         await self._inbox.start()
         await self._groups.start()
+        await check_keys(self.context, self.leases)  # before others can see this process
         try:
             await asyncio.to_thread(self._lease.start)
         except RedisError as error:
@@ -107,7 +108,7 @@ class Node:
         self._sentinels.start()
         if self.context.settings.generation:
             self._peers.announce("generation", self.context.settings.generation)
-        await check_keys(self.context, self.leases)
+        await check_keys(self.context, self.leases)  # again: another one may have started at the same moment
 
     async def close(self) -> None:
         """Shut down: send what was posted, then delete lease, inbox and consumers, then end the connections."""

@@ -16,9 +16,10 @@ Leases = Mapping[str, Mapping[str, Any]]
 
 
 async def check_keys(context: NodeContext, read_leases: Callable[[], Awaitable[Leases]]) -> None:
-    """Raise EncryptionMismatch if this process and another one disagree. Call it when the own lease is written.
+    """Raise EncryptionMismatch if this process and another one disagree for longer than a lease.
 
-    For the time of a lease they may: the other one may be dead, or about to read a file of keys again.
+    Until then the other one may be dead, or about to read a file of keys again. Of two that start together at least one sees the other
+    if each checks again when its own lease is written.
     """
     loop, settings = asyncio.get_running_loop(), context.settings
     end = loop.time() + settings.lease_ttl_s
