@@ -6,6 +6,7 @@ Applications import this package, and nothing else of Towpath.
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -32,6 +33,7 @@ REDIS_FILE_VARIABLES = ("TOWPATH_REDIS_URL_FILE", "TOWPATH_REDIS_FILE")
 KEYS_VARIABLE, KEY_FILE_VARIABLE = "TOWPATH_ENCRYPTION_KEYS", "TOWPATH_ENCRYPTION_KEY_FILE"
 
 _layer: ChannelLayer | None = None
+_making = threading.RLock()  # two threads that come first get the same one
 
 
 def get_channel_layer() -> ChannelLayer:
@@ -43,17 +45,21 @@ def get_channel_layer() -> ChannelLayer:
     Connects at the first call of the layer, not here. Raises RuntimeError in a process that Towpath does not serve and that has none of
     the variables for the URL.
     """
-    if _layer is None:
-        url = os.environ.get(REDIS_VARIABLE) or _url_of_file()
-        if not url:
-            raise RuntimeError(
-                f"no channel layer here: set {REDIS_VARIABLE} (and {PREFIX_VARIABLE}) to those of the deployment, or call connect()"
-            )
-        keys = tuple(os.environ.get(KEYS_VARIABLE, "").split())
-        key_file = os.environ.get(KEY_FILE_VARIABLE, "")
-        set_channel_layer(_new(url, os.environ.get(PREFIX_VARIABLE), {}, keys, key_file))
-        assert _layer is not None
-    return _layer
+    global _layer
+    with _making:
+        if _layer is None:
+            _layer = _of_environment()
+        return _layer
+
+
+def _of_environment() -> ChannelLayer:
+    url = os.environ.get(REDIS_VARIABLE) or _url_of_file()
+    if not url:
+        raise RuntimeError(
+            f"no channel layer here: set {REDIS_VARIABLE} (and {PREFIX_VARIABLE}) to those of the deployment, or call connect()"
+        )
+    keys = tuple(os.environ.get(KEYS_VARIABLE, "").split())
+    return _new(url, os.environ.get(PREFIX_VARIABLE), {}, keys, os.environ.get(KEY_FILE_VARIABLE, ""))
 
 
 def _url_of_file() -> str | None:

@@ -105,6 +105,7 @@ class LayerThread:
                 self._pid = os.getpid()
                 self._thread = threading.Thread(target=self._run, args=(started,), name="towpath-layer", daemon=True)
                 self._thread.start()
+                atexit.unregister(self._exit)  # of an earlier start
                 atexit.register(self._exit)
             return started
 

@@ -123,7 +123,7 @@ class Node:
         await self._channels.close()
         self._peers.announce("leaving", self.name)
         await self._inbox.close()
-        await asyncio.to_thread(self._lease.stop)
+        await self._lease.end()
         await self._groups.close()
         await self._commands.close()
 

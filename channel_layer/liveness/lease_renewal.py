@@ -8,6 +8,7 @@ needed. PROTOCOL.md, P6 and P8.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 import time
@@ -86,6 +87,13 @@ class LeaseRenewal:
         """Write the first lease (raises RedisError), then renew it once a second."""
         self._renew()
         self._thread.start()
+
+    async def end(self) -> None:
+        """Call `stop` without blocking the loop."""
+        try:
+            await asyncio.to_thread(self.stop)
+        except RuntimeError:  # the interpreter ends, and starts no thread any more
+            self.stop()
 
     def stop(self) -> None:
         """Delete the lease and all that belongs to it. Blocks while Redis does not answer: half a TTL for each attempt."""

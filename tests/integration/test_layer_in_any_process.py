@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import AsyncIterator
 
@@ -231,3 +233,36 @@ async def test_the_layer_of_a_process_is_found_by_its_environment(
     finally:
         await layer.close()
         channel_layer.set_channel_layer(None)
+
+
+FORKING = """
+import asyncio, os, sys
+import channel_layer
+
+async def both(layer, name):
+    mine = await layer.new_channel()
+    await layer.group_add("room", mine)
+    await layer.send("work", {"type": name})
+    return (await layer.receive("work"))["type"]
+
+layer = channel_layer.get_channel_layer()
+print(asyncio.run(both(layer, "before")), flush=True)
+if (child := os.fork()) == 0:
+    print(asyncio.run(both(layer, "child")), flush=True)
+    sys.exit(0)
+os.waitpid(child, 0)
+print(asyncio.run(both(layer, "parent")), flush=True)
+"""
+
+
+async def test_a_forked_child_has_a_layer_of_its_own_and_both_leave_nothing_behind(
+    redis_settings: RedisSettings, redis_server: RedisServer
+) -> None:
+    """P11. As servers do that load the application first and fork then. An ended process counts as alive for no moment."""
+    environment = os.environ | {"TOWPATH_REDIS": redis_settings.url, "TOWPATH_PREFIX": redis_settings.prefix}
+    done = await asyncio.to_thread(
+        subprocess.run, [sys.executable, "-c", FORKING], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stdout.split(), done.stderr) == (0, ["before", "child", "parent"], "")
+    assert redis_server.client().keys(f"{redis_settings.prefix}node:*") == []
+    assert redis_server.client().keys(f"{redis_settings.prefix}inbox:*") == []
