@@ -40,6 +40,7 @@ from channel_layer.receiver import Receiver
 from channel_layer.redis import scripts as redis_scripts
 from channel_layer.redis.connection import Argument, OnAnswer, RedisConnection
 from channel_layer.redis.managed_connection import ManagedConnection
+from channel_layer.redis.rejection_reasons import explained
 from channel_layer.redis.scripts import PUBLISH
 from channel_layer.redis.sentinel import Primary, SentinelWatch
 from channel_layer.settings import RedisSettings
@@ -103,7 +104,7 @@ class Node:
         try:
             await asyncio.to_thread(self._lease.start)
         except RedisError as error:
-            raise LayerUnavailable(f"the first lease could not be written: {error}") from error
+            raise LayerUnavailable(f"the first lease could not be written: {explained(error)}") from error
         self._checks = self._loop.create_task(self._check_regularly())
         self._sentinels.start()
         if self.context.settings.generation:

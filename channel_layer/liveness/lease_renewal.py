@@ -25,7 +25,7 @@ from channel_layer.process.log_setup import stack_of
 from channel_layer.protocol.keys import CHANNEL_OF_KIND, GROUP
 from channel_layer.redis import scripts as redis_scripts
 from channel_layer.redis.blocking_client import blocking_client, close_in_child
-from channel_layer.redis.rejection_reasons import explained, is_rejection
+from channel_layer.redis.rejection_reasons import explained, is_cut_off, is_rejection
 
 log = logging.getLogger("towpath.lease")
 relay = LogRelay(log)  #: for the lease's thread, which waits for nothing but Redis
@@ -132,7 +132,7 @@ class LeaseRenewal:
                 self._failure_logged_at, pause_s = None, RENEWAL_INTERVAL_S
             except (RedisError, MemoryError) as error:  # whatever is short, this thread must outlast it
                 self._log_failure(error, time.monotonic())
-                pause_s = RENEWAL_INTERVAL_S if is_rejection(error) else RETRY_S
+                pause_s = RENEWAL_INTERVAL_S if is_rejection(error) or is_cut_off(error) else RETRY_S
                 self._client.connection_pool.disconnect()  # the next connection may lead to another server
                 self._observer.on_renewal_failed()
 

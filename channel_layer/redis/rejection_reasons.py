@@ -13,6 +13,9 @@ MEANINGS = (
     ("max number of clients reached", "it has as many clients as its maxclients allows"),
 )
 
+#: The other side ended the connection before or while a command was written.
+CUT_OFF = ("Broken pipe", "Connection reset by peer")
+
 
 def explained(error: object) -> str:
     """The error as Redis sent it, with its meaning in front if that is known."""
@@ -24,3 +27,8 @@ def explained(error: object) -> str:
 def is_rejection(error: object) -> bool:
     """True if Redis answered, and refused the connection. The next attempt most likely ends in the same way."""
     return any(sign in str(error) for sign, _ in MEANINGS)
+
+
+def is_cut_off(error: object) -> bool:
+    """True if Redis ended the connection. It may have sent the reason, which redis-py does not read then."""
+    return any(sign in str(error) for sign in CUT_OFF)

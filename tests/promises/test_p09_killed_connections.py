@@ -71,8 +71,8 @@ def test_a_redis_that_takes_no_more_clients_is_waited_for(own_redis: RedisServer
         for number in others(client):
             client.execute_command("CLIENT", "KILL", "ID", number)
         for server in (fleet.interface, fleet.worker):
-            server.wait_for_log(f"the lease could not be renewed: {FULL}")
-            server.wait_for_log(f"(groups): Redis at {own_redis.url} refuses us: {FULL}")
+            server.wait_for_log("the lease could not be renewed: ")
+            server.wait_for_log(FULL)
         refused = client.info("stats")["rejected_connections"]
         began = time.monotonic()
         wait_until(lambda: time.monotonic() - began > 2.0, "two seconds of attempts")

@@ -12,14 +12,12 @@ from channel_layer.redis.address import RedisAddress
 from channel_layer.redis.address_file import AddressSource, address_source
 from channel_layer.redis.blocking_client import blocking_client, unprompted_error
 from channel_layer.redis.connection import REPLICA_ROLES
-from channel_layer.redis.rejection_reasons import explained, is_rejection
+from channel_layer.redis.rejection_reasons import explained, is_cut_off, is_rejection
 from towpath.errors import StartFailure
 from towpath.status import redis_rights
 
 OLDEST = (6, 2)
 ANSWER_TIMEOUT_S = 2.0
-#: The connection was ended before the first command: Redis may have said why, and redis-py has not read it.
-CUT_OFF = ("Broken pipe", "Connection reset by peer")
 UNPROMPTED_ERROR_S = 0.3
 PAUSE_S, PAUSE_S_MAX = 0.05, 0.5
 FIRST_REPORT_S, REPORT_INTERVAL_S = (
@@ -42,7 +40,7 @@ def source_of(url: str) -> AddressSource:
 
 def failure(address: RedisAddress, error: Exception) -> StartFailure:
     """The failure that tells, in one sentence, what this error of redis-py means."""
-    if any(sign in str(error) for sign in CUT_OFF) and (unread := unprompted_error(address, UNPROMPTED_ERROR_S)):
+    if is_cut_off(error) and (unread := unprompted_error(address, UNPROMPTED_ERROR_S)):
         error = ConnectionError(unread)
     what = "refuses us" if isinstance(error, ResponseError) or is_rejection(error) else "is unreachable"
     return StartFailure(f"Redis at {address.shown} {what}: {explained(error)}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from channel_layer.redis.rejection_reasons import explained, is_rejection
+from channel_layer.redis.rejection_reasons import explained, is_cut_off, is_rejection
 
 
 @pytest.mark.parametrize(
@@ -31,3 +31,4 @@ def test_any_other_error_is_left_as_it_is() -> None:
     """A connection that broke is tried again at once; a refusal is not."""
     assert explained(OSError("Connection reset by peer")) == "Connection reset by peer"
     assert not is_rejection(OSError("Connection reset by peer"))
+    assert is_cut_off(OSError("Connection reset by peer")) and not is_cut_off(TimeoutError("timed out"))
