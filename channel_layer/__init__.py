@@ -105,11 +105,13 @@ def _new(url: str, prefix: str | None, terms: dict[str, Any], keys: Sequence[str
     from channel_layer.application.capacities import LayerSettings
     from channel_layer.layer import ChannelLayer
     from channel_layer.layer_thread import LayerThread
+    from channel_layer.messaging.node_context import NodeContext
     from channel_layer.settings import RedisSettings
 
     settings = RedisSettings(url=url, encryption_keys=tuple(keys), encryption_key_file=key_file)
     if prefix is not None:
         settings = replace(settings, prefix=prefix)
+    NodeContext.of("check", "layer", settings)  # raises ValueError for a URL or a key that is none
     return ChannelLayer(LayerThread(settings), LayerSettings(**terms))
 
 

@@ -18,7 +18,7 @@ from typing import Any
 import hiredis
 from redis.exceptions import RedisError
 
-from channel_layer.errors import LayerUnavailable
+from channel_layer.errors import LayerUnavailable, NothingSent
 from channel_layer.liveness.failure_detector import FailureDetector
 from channel_layer.liveness.key_agreement import check_keys
 from channel_layer.liveness.lease import RENEWAL_INTERVAL_S, OwnLease
@@ -177,9 +177,9 @@ class Node:
     def run_script(
         self, script: redis_scripts.Script, on_answer: OnAnswer, keys: Sequence[str], *arguments: Argument
     ) -> None:
-        """Run a script on the connection for commands. `on_answer` gets LayerUnavailable if there is none."""
+        """Run a script on the connection for commands. `on_answer` gets NothingSent if there is none."""
         if self._commands.connection is None:
-            on_answer(LayerUnavailable("not connected to Redis"))
+            on_answer(NothingSent("not connected to Redis"))
         else:
             script.call(self._commands.connection, on_answer, len(keys), *keys, *arguments)
 

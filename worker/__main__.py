@@ -82,7 +82,7 @@ class Worker:
             await self._supervision.follow(self._dispatcher.pause)
             await self._dispatcher.start()
             if self._settings.channels:
-                await self._background.start()
+                await self._background.start(self._stop)
             else:
                 log.info("%s takes connections", self._dispatcher.node.name)
             self._recycling.start()

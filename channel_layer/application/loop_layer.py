@@ -37,6 +37,8 @@ ANSWER_TIMEOUT_S = 5.0
 BACKLOG_BYTES_MAX = 1_048_576
 BACKLOG_POLL_S = 0.002
 CLEAN_UP_INTERVAL_S = 5.0
+#: After so long without an answer a call asks whether the process is alive that it waits for.
+SUSPECT_S = 0.5
 #: The type of the message about messages to a group that were missed.
 MISSED = "towpath.gap"
 
@@ -291,8 +293,10 @@ class LoopLayer:
         future = self._answers[request] = asyncio.get_running_loop().create_future()
         self._node.post(node, packet)
         try:
-            async with asyncio.timeout(self._answer_timeout_s):
-                await future
+            await asyncio.wait((future,), timeout=min(SUSPECT_S, self._answer_timeout_s))
+            if not future.done() and await self._may_live(node):
+                async with asyncio.timeout(self._answer_timeout_s):
+                    await future
         except TimeoutError:
             if await self._may_live(node):
                 raise self._no_answer(node) from None

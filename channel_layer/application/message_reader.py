@@ -17,6 +17,7 @@ from channel_layer.errors import LayerUnavailable
 from channel_layer.messaging.channel_reader import ChannelReader
 from channel_layer.messaging.entry import Entry
 from channel_layer.node import Node
+from channel_layer.protocol.events import Event
 from channel_layer.protocol.keys import GROUP
 from channel_layer.redis import scripts as redis_scripts
 from channel_layer.redis.connection import Answer
@@ -26,6 +27,8 @@ log = logging.getLogger("towpath.layer")
 #: A message that was taken for a receiver waits for the next one, if that was cancelled meanwhile.
 NEVER = float("inf")
 READ_MAX = 64
+#: How long a reader that is closed waits for Redis' decision about what it has read.
+TAKING_TIMEOUT_S, TAKING_POLL_S = 2.0, 0.005
 EVENT, EXPIRY_MS = 3, 4  #: fields of the packet
 
 
@@ -46,23 +49,32 @@ class MessageReader:
         """Connect. Raises LayerUnavailable."""
         self._reader = await self._node.read_messages(channel, self)
 
-    async def close(self) -> None:
-        """Stop reading. Entries that were read and not taken are left to other processes."""
-        if self._reader is not None:
-            await self._node.stop_reading(self._reader)
+    async def close(self) -> list[Event]:
+        """Stop reading. Entries that were read and not taken are left to other processes.
+
+        Returns the messages that were taken and not received: they are in Redis no more.
+        """
+        reader, self._reader = self._reader, None
+        if reader is not None:
+            await self._node.stop_reading(reader)
+        end = self._loop.time() + TAKING_TIMEOUT_S
+        while self._taking and self._loop.time() < end:
+            await asyncio.sleep(TAKING_POLL_S)
+        return self.queue.clear()
 
     def on_waiting(self) -> None:
         """Read on, since a receiver waits. May be called by any thread."""
-        if self._reader is None:
+        reader = self._reader
+        if reader is None:
             return
         try:
             running = asyncio.get_running_loop()
         except RuntimeError:
             running = None
         if running is self._loop:
-            self._reader.read_more()
+            reader.read_more()
         else:
-            self._loop.call_soon_threadsafe(self._reader.read_more)
+            self._loop.call_soon_threadsafe(reader.read_more)
 
     # -- EntryConsumer
 

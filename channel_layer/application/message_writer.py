@@ -9,7 +9,7 @@ import asyncio
 import logging
 
 from channel_layer.application.capacities import LayerSettings
-from channel_layer.errors import ChannelFull, ChannelLayerError, LayerUnavailable
+from channel_layer.errors import ChannelFull, ChannelLayerError, LayerUnavailable, NothingSent
 from channel_layer.node import Node
 from channel_layer.protocol import packets
 from channel_layer.protocol.codec import batch_head, join_batch, pack, packets_of_one_batch
@@ -87,7 +87,8 @@ class MessageWriter:
         else:
             if not isinstance(answer, LayerUnavailable):
                 self._rejections.rejected(answer)
-            outcomes = [LayerUnavailable(f"{self._channel}: {answer}") for _ in batch]
+            error = NothingSent if isinstance(answer, NothingSent) else LayerUnavailable
+            outcomes = [error(f"{self._channel}: {answer}") for _ in batch]
         for (_, future), outcome in zip(batch, outcomes, strict=True):
             if future.done():
                 continue

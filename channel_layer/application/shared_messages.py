@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import re
 from collections import Counter
 
@@ -14,9 +16,12 @@ from channel_layer.node import Node
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.keys import CHANNEL_OF_KIND, OWN_CHANNEL_SIGN
 
+log = logging.getLogger("towpath.layer")
+
 #: A reader without a receiver keeps its connection to Redis for so long.
 READER_IDLE_S = 30.0
 SCAN_COUNT = 1000
+NEVER_FULL = 2**31
 #: The channels of connections.
 RESERVED = frozenset(CHANNEL_OF_KIND.values())
 
@@ -99,10 +104,14 @@ class SharedMessages:
                 await reader.close()
 
     async def close(self) -> None:
-        """Stop reading."""
+        """Stop reading. Messages that were taken for receivers that have left go back to the end of their channels."""
         readers, self._readers = self._readers, {}
-        for reader in readers.values():
-            await reader.close()
+        for channel, reader in readers.items():
+            left = await reader.close()
+            writer = MessageWriter(self._node, channel, NEVER_FULL, LayerSettings())
+            outcomes = await asyncio.gather(*map(writer.send, left), return_exceptions=True)
+            if lost := sum(outcome is not None for outcome in outcomes):
+                log.warning("%d messages of %s are lost: they could not be put back", lost, channel)
 
 
 def _check_own(channel: str) -> None:

@@ -16,7 +16,7 @@ from channel_layer.layer import ChannelLayer
 from tests.applications.served import PROJECTS
 from tests.support.facts import until
 from tests.support.redis_server import RedisServer
-from tests.support.serving import BIN, Server, running
+from tests.support.serving import BIN, Server, running, towpath_worker
 
 DEADLINE_S = 30.0
 Start = Callable[..., AbstractContextManager[Server]]
@@ -85,10 +85,92 @@ async def test_a_message_that_fails_is_received_again_and_then_goes_to_the_dead_
         await layer.send("work", {"type": "fail", "job": 41})
         dead = await answer(layer, "work.dead")
         assert dead == {
-            "type": "fail", "job": 41, "towpath.attempt": 3,
+            "type": "fail", "job": 41,
             "towpath.channel": "work", "towpath.error": "ZeroDivisionError: as asked",
         }  # fmt: skip
         assert server.log.count("the application failed at a message of work") == 3
+
+
+async def test_no_message_of_a_stranger_stops_a_channel(start: Start, layer: ChannelLayer) -> None:
+    """P12. A number of attempts that is none; a cancellation that the application lets escape."""
+    mine = await layer.new_channel()
+    with start("--channel", "work", "--channel-retries", "1", "--channel-dead-letter", "dead"):
+        for message in (
+            {"type": "fail", "towpath.attempt": "zzz"},
+            {"type": "fail", "towpath.attempt": -5},
+            {"type": "cancel"},
+        ):
+            await layer.send("work", message)
+        await layer.send("work", {"type": "sync", "reply": mine, "number": 1})
+        assert (await answer(layer, mine))["number"] == 1
+        assert [(await answer(layer, "dead"))["type"] for _ in range(3)] == ["fail", "fail", "cancel"]
+
+
+async def test_a_message_that_failed_is_repeated_though_its_channel_is_full(start: Start, layer: ChannelLayer) -> None:
+    """P4. It was in the channel before; and a dead letter is no message as others."""
+    for number in range(100):
+        await layer.send("work", {"type": "fail", "number": number})
+    with start("--channel", "work", "--channel-retries", "1", "--channel-dead-letter", "dead"):
+        dead = [await answer(layer, "dead") for _ in range(100)]
+    assert sorted(int(str(each["number"])) for each in dead) == list(range(100))
+
+
+async def test_workers_that_stop_under_load_lose_nothing(start: Start, layer: ChannelLayer) -> None:
+    """P7. What was taken and not received goes back."""
+    mine, sent = await layer.new_channel(), 0
+    received: list[object] = []
+
+    async def receive() -> None:
+        while True:
+            received.append((await layer.receive(mine))["number"])
+
+    receiver = asyncio.ensure_future(receive())
+    for _ in range(3):
+        with start("--channel", "work", "--channel-concurrency", "20") as server:
+            for _ in range(300):
+                while True:
+                    try:
+                        await layer.send("work", {"type": "sync", "reply": mine, "number": sent})
+                        break
+                    except channel_layer.ChannelFull:
+                        await asyncio.sleep(0.01)
+                sent += 1
+            server.process.send_signal(signal.SIGTERM)
+            await until(lambda: server.process.poll() == 0, "the worker has ended")
+    with start("--channel", "work"):
+        await until(lambda: len(received) >= sent, "all are received", DEADLINE_S)
+    receiver.cancel()
+    assert sorted(received) == list(range(sent))  # type: ignore[type-var]
+
+
+async def test_another_application_may_do_the_background_work(
+    start: Start, layer: ChannelLayer, prefix: str, redis_server: RedisServer, tmp_path: Path
+) -> None:
+    """One prefix, one application, holds for those that take connections."""
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other_app.py").write_text("async def application(scope, receive, send): ...\n")
+    mine = await layer.new_channel()
+    options = ["--prefix", prefix, "--lifespan", "off"]
+    takes = {"cwd": tmp_path, "ready": lambda server: "takes connections" in server.log}
+    other = towpath_worker("other_app", redis_server.url, run_dir=tmp_path / "other", options=options, **takes)
+    with other, start("--channel", "work"):
+        await layer.send("work", {"type": "sync", "reply": mine, "number": 1})
+        assert (await answer(layer, mine))["number"] == 1
+
+
+def test_a_dead_letter_channel_that_is_received_itself_is_refused() -> None:
+    """P12. It would be an endless loop."""
+    command = [
+        BIN / "towpath",
+        "worker",
+        "background:application",
+        "--channel",
+        "work",
+        "--channel-dead-letter",
+        "work",
+    ]
+    done = subprocess.run(command, cwd=PROJECTS, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 3 and "is one of the channels" in done.stderr
 
 
 async def test_several_messages_at_once_if_the_operator_says_so(start: Start, layer: ChannelLayer) -> None:

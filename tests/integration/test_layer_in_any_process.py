@@ -160,6 +160,11 @@ async def test_wrong_calls_are_told_what_is_wrong(layer: ChannelLayer, other: Ch
         await layer.send(gone, {"type": "test"})
     with pytest.raises(ValueError, match="capacity"):
         await channel_layer.connect("redis://127.0.0.1:1", capacity=0)
+    for url in ("http://127.0.0.1", "redis://127.0.0.1/abc", ""):
+        with pytest.raises(ValueError, match=r"URL|database|Redis"):
+            await channel_layer.connect(url)
+    with pytest.raises(ValueError, match="encryption key"):
+        await channel_layer.connect("redis://127.0.0.1:1", encryption_keys=["short"])
     with pytest.raises(LayerUnavailable, match="unreachable"):
         await channel_layer.connect("redis://127.0.0.1:1")
 

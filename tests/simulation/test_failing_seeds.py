@@ -38,7 +38,7 @@ SEEDS += (
     "28321",
 )
 LIKELY = {
-    "the outcome of `open` may come when the wait is over": ("92",),
+    "the outcome of `open` may come when the wait is over": ("625",),
     "who did not start a connection is no longer watched for it": ("45",),
     "a loss during the greeting is noticed": ("259",),
     "a drain waits for takes under way": ("sticky 474", "sticky 887"),

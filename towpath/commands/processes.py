@@ -73,6 +73,10 @@ def worker(call: Call, /, app: str, check: bool, **values: Any) -> int:
     from worker.errors import StartupError
 
     _, settings = option_values.settings_of({**values, "app": app})
+    if settings.channel_dead_letter in settings.channels:
+        raise StartFailure(
+            f"--channel-dead-letter {settings.channel_dead_letter} is one of the channels that are received"
+        )
     if not check:
         _join_serve(settings, values, app)
     supervision = worker_supervision.Supervision()
@@ -98,7 +102,7 @@ def _join_serve(settings: WorkerSettings, values: Values, app: str) -> None:
     listen_address.close_handed_down()
     terminal.take()
     _find_redis(values, settings.redis)
-    if not settings.redis.allow_mixed_apps:
+    if not settings.redis.allow_mixed_apps and not settings.channels:
         from towpath.status import mixed_apps
 
         mixed_apps.check(settings.redis.url, settings.redis.prefix, app, settings.redis)

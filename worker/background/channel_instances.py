@@ -11,10 +11,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
 
-from channel_layer.errors import ChannelLayerError, LayerUnavailable
+from channel_layer.application.capacities import LayerSettings
+from channel_layer.errors import ChannelLayerError, LayerUnavailable, NothingSent
 from channel_layer.layer import ChannelLayer
 from channel_layer.protocol.events import Event
 from worker.application.fork_guard import end_child
@@ -33,36 +33,51 @@ FIRST_RECEIVE_TIMEOUT_S = 30.0
 #: Keys that a message gets: how many times it is received, this one included; and in a dead-letter channel its channel and the error.
 ATTEMPT, CHANNEL, ERROR = "towpath.attempt", "towpath.channel", "towpath.error"
 ERROR_CHARS_MAX = 1_000
+NEVER_FULL = 2**31
+#: A dead letter waits for a person: for a week, with 10 000 others.
+DEAD_LETTER_SETTINGS = LayerSettings(capacity=10_000, expiry_s=7 * 86_400.0)
 
 
-@dataclass(frozen=True, slots=True)
 class FailedMessages:
     """What becomes of messages at which the application raises."""
 
-    layer: ChannelLayer
-    counters: Counter[str]
-    retries: int  #: how often one is received again
-    dead_letter: str  #: the shared channel that gets it after the last time; empty: it is dropped
+    def __init__(self, layer: ChannelLayer, counters: Counter[str], retries: int, dead_letter: str) -> None:
+        """retries: how often one is received again. dead_letter: the shared channel for it after the last time; empty: none."""
+        self.layer = layer
+        self.counters = counters
+        self._retries = retries
+        self._dead_letter = dead_letter
+        self._for_retries = ChannelLayer(layer.home, LayerSettings(capacity=NEVER_FULL))  # it was in the channel before
+        self._for_dead_letters = ChannelLayer(layer.home, DEAD_LETTER_SETTINGS)
 
     async def handle(self, channel: str, message: Event, error: BaseException) -> None:
-        """Send a message on: to the end of its channel, or to the dead-letter channel. A failure to do so is counted and logged."""
-        attempt = int(message.get(ATTEMPT, 1))
-        if attempt <= self.retries:
-            if await self._is_sent(channel, channel, {**message, ATTEMPT: attempt + 1}):
+        """Send a message on: to the end of its channel, or to the dead-letter channel. Waits for Redis if that is away.
+
+        A message that is refused (the dead-letter channel is full) is counted and logged, and lost.
+        """
+        attempt = message.get(ATTEMPT)
+        attempt = attempt if type(attempt) is int and attempt > 0 else 1  # any sender may write anything there
+        if attempt <= self._retries:
+            if await self._is_sent(self._for_retries, channel, {**message, ATTEMPT: attempt + 1}):
                 self.counters["background.retried"] += 1
-        elif self.dead_letter:
+        elif self._dead_letter:
+            letter = {name: value for name, value in message.items() if name != ATTEMPT}
             why = f"{type(error).__name__}: {error}"[:ERROR_CHARS_MAX]
-            if await self._is_sent(channel, self.dead_letter, {**message, CHANNEL: channel, ERROR: why}):
+            if await self._is_sent(self._for_dead_letters, self._dead_letter, {**letter, CHANNEL: channel, ERROR: why}):
                 self.counters["background.dead_lettered"] += 1
 
-    async def _is_sent(self, channel: str, target: str, message: Event) -> bool:
-        try:
-            await self.layer.send(target, message)
-        except ChannelLayerError as error:
-            self.counters["background.lost"] += 1
-            log.error("a message of %s that had failed could not be sent to %s: %s", channel, target, error)
-            return False
-        return True
+    async def _is_sent(self, layer: ChannelLayer, target: str, message: Event) -> bool:
+        while True:
+            try:
+                await layer.send(target, message)
+            except NothingSent:
+                await asyncio.sleep(REDIS_RETRY_S)
+            except ChannelLayerError as error:
+                self.counters["background.lost"] += 1
+                log.error("a message that had failed could not be sent to %s: %s", target, error)
+                return False
+            else:
+                return True
 
 
 class ChannelInstance:
@@ -77,6 +92,7 @@ class ChannelInstance:
         self._message: Event | None = None
         self._received_count = 0
         self._stopping = False
+        self._ending = False  # it is cancelled by us
         self.asking: asyncio.Future[None] = (
             asyncio.get_running_loop().create_future()
         )  #: done when the first has called receive()
@@ -99,6 +115,7 @@ class ChannelInstance:
 
     def cancel(self) -> None:
         """End the instance now."""
+        self._ending = True
         if self.task is not None:
             self.task.cancel()
 
@@ -116,9 +133,9 @@ class ChannelInstance:
     async def _run_application(self) -> None:
         try:
             await self._host.run_channel(self._channel, self._receive, self._send)
-        except asyncio.CancelledError:
-            raise
-        except BaseException as error:  # noqa: BLE001 - not even SystemExit of the user's code may end the worker
+        except BaseException as error:
+            if self._ending and isinstance(error, asyncio.CancelledError):
+                raise
             end_child(error)
             await self._failed(error)
             clear_frames(error)
@@ -140,6 +157,7 @@ class ChannelInstance:
             self.asking.set_result(None)
         if self._stopping:
             self.cancel()
+            await asyncio.get_running_loop().create_future()  # for the cancellation: no other message is taken
         self._message = await self._next()
         self._received_count += 1
         self._counters["background.received"] += 1
@@ -164,16 +182,23 @@ class ChannelInstances:
         self._instances = [make(channel) for channel in channels for _ in range(concurrency)]
         self._channels = channels
 
-    async def start(self) -> None:
-        """Start them. Raises UnknownScope if the application ends without asking for a message."""
+    async def start(self, stop: asyncio.Event) -> None:
+        """Start them, and return when all have asked for a message, or `stop` is set.
+
+        Raises UnknownScope if the application ends without asking for a message.
+        """
         for instance in self._instances:
             instance.start()
-        first: Awaitable[object] = asyncio.gather(*(instance.asking for instance in self._instances))
-        try:
-            await asyncio.wait_for(first, FIRST_RECEIVE_TIMEOUT_S)
-        except TimeoutError:
-            log.warning("the application has not asked for a message within %.0f s", FIRST_RECEIVE_TIMEOUT_S)
-        except Exception as error:
+        asking = asyncio.gather(*(instance.asking for instance in self._instances))
+        stopped = asyncio.ensure_future(stop.wait())
+        await asyncio.wait((asking, stopped), timeout=FIRST_RECEIVE_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if not asking.done():
+            asking.cancel()
+            if not stop.is_set():
+                log.warning("the application has not asked for a message within %.0f s", FIRST_RECEIVE_TIMEOUT_S)
+            return
+        if (error := asking.exception()) is not None:
             raise UnknownScope(
                 f'the application cannot run for a channel: given a scope of type "channel" it raised {type(error).__name__}: {error}'
             ) from error
@@ -195,7 +220,7 @@ class ChannelInstances:
         if cut := self.busy_count:
             log.warning("cutting off %d messages that were not finished", cut)
         tasks = [instance.task for instance in self._instances if instance.task is not None]
-        for task in tasks:
-            task.cancel()
+        for instance in self._instances:
+            instance.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=timeout_s)

@@ -5,6 +5,7 @@ queue_consumer.py takes the connections. This file knows no application (interfa
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections import Counter
 from collections.abc import Callable
@@ -49,7 +50,7 @@ class Dispatcher:
     def __init__(self, settings: WorkerSettings, host: ApplicationHost, counters: Counter[str]) -> None:
         self._settings = settings
         self.counters = counters
-        self.node = Node(settings.redis, BACKGROUND_ROLE if settings.channels else ROLE, self)
+        self.node = _node(settings, self)
         self.registry = ConnectionRegistry(self.node, counters)
         self._loop_layer = LoopLayer(self.node, counters, self.registry.by_key)
         self.layer = ChannelLayer(WorkerHome(self._loop_layer))
@@ -64,7 +65,7 @@ class Dispatcher:
         """Connect to Redis, then read the shared channels. Raises LayerUnavailable, MixedApps."""
         self._report.send()  # so that the first lease has the figures
         await self.node.start()
-        if self._settings.app:
+        if self._settings.app and not self._settings.channels:
             # This worker's lease is written by now: of two workers that start together at least one sees the other.
             await self._check_others()
         # Reads the figures of other workers: WebSockets may be handed over to this one at once.
@@ -194,3 +195,10 @@ class Dispatcher:
         if answer is not None:
             self.counters["packets.stale"] += 1
             self.node.post(sender, answer)
+
+
+def _node(settings: WorkerSettings, dispatcher: Dispatcher) -> Node:
+    """The node of a worker. One that takes no connections may have another application than those that do: its lease names none."""
+    if settings.channels:
+        return Node(dataclasses.replace(settings.redis, app=""), BACKGROUND_ROLE, dispatcher)
+    return Node(settings.redis, ROLE, dispatcher)

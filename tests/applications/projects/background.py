@@ -18,6 +18,8 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
         layer = get_channel_layer()
         if message["type"] == "fail":
             raise ZeroDivisionError("as asked")
+        if message["type"] == "cancel":
+            raise asyncio.CancelledError  # as a library lets it escape
         if message["type"] == "slow":
             await layer.send(message["reply"], {"type": "begun"})
             await asyncio.sleep(message["seconds"])
