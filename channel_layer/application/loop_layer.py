@@ -213,7 +213,6 @@ class LoopLayer:
         """Stop reading shared channels. To be called before the node is closed."""
         if self._cleaning is not None:
             self._cleaning.cancel()
-            await asyncio.gather(self._cleaning, return_exceptions=True)
         await self._shared.close()
 
     async def _clean_up(self) -> None:

@@ -324,7 +324,6 @@ FOUND: dict[str, list[Patch]] = {
     "who did not start a connection is no longer watched for it": [
         (UpstreamConnection, "on_close", _watch_who_did_not_start_it)
     ],
-    "a drain waits for takes under way": [(WorkerDispatcher, "taking_count", 0)],
     "who is adopted late is asked whether anything is lost": [
         (UpstreamConnection, "on_adopted", _adopted_without_resync)
     ],
