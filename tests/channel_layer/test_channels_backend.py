@@ -181,7 +181,11 @@ async def test_every_type_of_value_arrives_as_it_was(layer: RedisChannelLayer, k
     assert (await received(layer, channel))["pair"] == [1, [2]]
 
 
-@pytest.mark.parametrize("message", [None, "text", [], {"type": "t", "x": object()}, {"type": "t", 1: 2}], ids=repr)
+@pytest.mark.parametrize(
+    "message",
+    [None, "text", [], {"type": "t", "x": object()}, {"type": "t", 1: 2}],
+    ids=["None", "a text", "a list", "a value of no type", "a key that is no text"],
+)
 async def test_a_message_of_other_types_is_refused_at_once(layer: RedisChannelLayer, message: Any) -> None:
     channel = await layer.new_channel()
     for call in (layer.send("shared", message), layer.send(channel, message), layer.group_send("group", message)):
