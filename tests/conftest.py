@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,3 +53,10 @@ def prefix() -> str:
 def redis_settings(redis_server: RedisServer, prefix: str) -> RedisSettings:
     """Settings for the shared server."""
     return RedisSettings(url=redis_server.url, prefix=prefix)
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder whose path leaves room for the name of a unix socket, of which Linux takes 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="towpath-") as folder:
+        yield Path(folder)

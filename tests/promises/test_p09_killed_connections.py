@@ -92,7 +92,7 @@ def test_a_redis_that_takes_no_more_clients_is_waited_for(own_redis: RedisServer
 @pytest.mark.parametrize("command", ["serve", "interface", "worker", "status"])
 @pytest.mark.parametrize("room", [0, 2], ids=["for none", "for the first two connections"])
 def test_a_start_on_a_redis_that_takes_no_more_clients_ends_with_one_sentence(
-    own_redis: RedisServer, tmp_path: Path, command: str, room: int
+    own_redis: RedisServer, tmp_path: Path, short_path: Path, command: str, room: int
 ) -> None:
     """P12. It says what the operator has to raise, also where the checks still had room."""
     words = [command, *(("witness", "--app-dir", str(PROJECT)) if command in ("serve", "worker") else ())]
@@ -103,7 +103,7 @@ def test_a_start_on_a_redis_that_takes_no_more_clients_ends_with_one_sentence(
         client.config_set("maxclients", 1 + room)
         ended = subprocess.run(
             [BIN / "towpath", *words, "--redis", own_redis.url],
-            env={**environment({}), "XDG_RUNTIME_DIR": str(tmp_path), "TRACES": str(tmp_path)},
+            env={**environment({}), "XDG_RUNTIME_DIR": str(short_path), "TRACES": str(tmp_path)},
             capture_output=True,
             text=True,
             timeout=60,

@@ -164,7 +164,7 @@ def everything_visible(server: Server) -> str:
     ],
 )
 def test_a_file_of_no_use_ends_a_start_with_one_sentence(
-    tmp_path: Path, command: str, content: str | None, why: str
+    tmp_path: Path, short_path: Path, command: str, content: str | None, why: str
 ) -> None:
     """P12. It names the file, and does not show what is in it: that may be a password alone."""
     file = tmp_path / "url"
@@ -174,7 +174,7 @@ def test_a_file_of_no_use_ends_a_start_with_one_sentence(
     words += ["--port", str(free_port())] if command in ("serve", "interface") else []
     ended = subprocess.run(
         [BIN / "towpath", *words, "--redis-url-file", "url"],
-        env={**environment({}), "XDG_RUNTIME_DIR": os.fspath(tmp_path)},
+        env={**environment({}), "XDG_RUNTIME_DIR": os.fspath(short_path)},
         cwd=tmp_path,
         capture_output=True,
         text=True,
