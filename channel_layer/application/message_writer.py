@@ -34,10 +34,17 @@ class MessageWriter:
         keys = node.context.keys
         self._node = node
         self._channel = channel
-        self._keys = (keys.channel(channel), keys.channel_size(channel))
+        self._keys = (keys.channel(channel), keys.channel_size(channel), keys.shared_channels)
         self._expiry_ms = settings.expiry_ms
         size_bytes_max = node.context.settings.queue_size_bytes_max
-        self._limits = (capacity, size_bytes_max, settings.expiry_ms + TTL_MARGIN_MS, GROUP, settings.expiry_ms)
+        self._limits = (
+            capacity,
+            size_bytes_max,
+            settings.expiry_ms + TTL_MARGIN_MS,
+            GROUP,
+            settings.expiry_ms,
+            channel,
+        )
         self._full = f"{channel} holds {capacity} messages, or {size_bytes_max} bytes: the capacity of the channel"
         self._head = batch_head(node.name)
         self._encryption = node.context.encryption if node.context.encryption.enabled else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 from collections import Counter
 
 from channel_layer.application.capacities import Capacities, LayerSettings
@@ -14,13 +13,14 @@ from channel_layer.application.receiving import clock
 from channel_layer.errors import InvalidName
 from channel_layer.node import Node
 from channel_layer.protocol.events import Event
-from channel_layer.protocol.keys import CHANNEL_OF_KIND, OWN_CHANNEL_SIGN
+from channel_layer.protocol.keys import CHANNEL_OF_KIND
 
 log = logging.getLogger("towpath.layer")
 
 #: A reader without a receiver keeps its connection to Redis for so long.
 READER_IDLE_S = 30.0
-SCAN_COUNT = 1000
+#: Channels that one command drops: Redis does nothing else meanwhile.
+FLUSH_COUNT = 500
 NEVER_FULL = 2**31
 #: The channels of connections.
 RESERVED = frozenset(CHANNEL_OF_KIND.values())
@@ -67,20 +67,14 @@ class SharedMessages:
         for reader in self._readers.values():
             reader.queue.clear()
         keys = self._node.context.keys
-        for start in (keys.channel(""), keys.channel_size("")):
-            kept = {start + channel for channel in RESERVED}
-            found = await self._keys_like(start)
-            if dropped := [key for key in found if key not in kept and OWN_CHANNEL_SIGN not in key]:
-                await self._node.execute("DEL", *dropped)
+        names = await self.names()
+        for start in range(0, len(names), FLUSH_COUNT):
+            await self._node.execute("DEL", *keys.of_shared_channels(names[start : start + FLUSH_COUNT]))
 
-    async def _keys_like(self, start: str) -> list[str]:
-        """All keys that begin with `start`."""
-        pattern, found, cursor = re.sub(r"([\\*?\[\]])", r"\\\1", start) + "*", [], b"0"
-        while True:
-            cursor, keys = await self._node.execute("SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT)
-            found += [key.decode() for key in keys]
-            if cursor == b"0":
-                return found
+    async def names(self) -> list[str]:
+        """The shared channels in which anything may wait. Raises LayerUnavailable."""
+        names = await self._node.execute("ZRANGE", self._node.context.keys.shared_channels, 0, -1)
+        return [name.decode() for name in names]
 
     async def statistics(self, channel: str) -> dict[str, int | float]:
         """How many messages wait, and for how long the oldest has, in seconds. Raises InvalidName, LayerUnavailable."""

@@ -10,7 +10,6 @@ Redis; `group_add`, `group_discard` and `receive` need more. Names, messages and
 from __future__ import annotations
 
 import math
-import re
 import secrets
 import time
 from collections.abc import Iterable
@@ -29,7 +28,7 @@ from channel_layer.messaging.group_sequence import COUNTER_TTL_MS
 from channel_layer.protocol import packets
 from channel_layer.protocol.codec import batch_head, check_size, join_batch, pack_threadsafe
 from channel_layer.protocol.events import Event, check_message
-from channel_layer.protocol.keys import CHANNEL_OF_KIND, GROUP, OWN_CHANNEL_SIGN, Keys
+from channel_layer.protocol.keys import CHANNEL_OF_KIND, GROUP, Keys
 from channel_layer.protocol.names import check_channel, check_group, node_name
 from channel_layer.protocol.packets import Packet
 from channel_layer.protocol.socket_messages import CHECKS, socket_message
@@ -39,7 +38,8 @@ from channel_layer.settings import RedisSettings
 
 NEW_CHANNEL_PREFIX = "specific"
 RANDOM_BYTES = 8
-SCAN_COUNT = 1000
+#: Channels that one command drops: Redis does nothing else meanwhile.
+FLUSH_COUNT = 500
 REFRESH_INTERVAL_S = 1.0
 #: How much longer the keys of a shared channel live than a message in it may wait.
 TTL_MARGIN_MS = 60_000
@@ -132,11 +132,9 @@ class BlockingChannelLayer:
 
     def flush(self) -> None:
         """Drop all messages in shared channels of applications. Connections and memberships stay. Raises LayerUnavailable."""
-        for start in (self._keys.channel(""), self._keys.channel_size("")):
-            kept = {start + channel for channel in RESERVED}
-            found = [key for key in self._keys_like(start) if key not in kept and OWN_CHANNEL_SIGN not in key]
-            if found:
-                self._commands.execute("DEL", *found)
+        names = [name.decode() for name in self._commands.execute("ZRANGE", self._keys.shared_channels, 0, -1)]
+        for start in range(0, len(names), FLUSH_COUNT):
+            self._commands.execute("DEL", *self._keys.of_shared_channels(names[start : start + FLUSH_COUNT]))
 
     def statistics(self, channel: str) -> dict[str, int | float]:
         """`messages_pending` and `messages_max_age` (seconds) of a shared channel. Raises InvalidName, LayerUnavailable."""
@@ -168,8 +166,8 @@ class BlockingChannelLayer:
         _check_shared(channel)
         expiry_ms = self._settings.expiry_ms
         capacity = self._capacities.of(channel)
-        keys = (self._keys.channel(channel), self._keys.channel_size(channel))
-        limits = (capacity, self._size_bytes_max, expiry_ms + TTL_MARGIN_MS, GROUP, expiry_ms)
+        keys = (self._keys.channel(channel), self._keys.channel_size(channel), self._keys.shared_channels)
+        limits = (capacity, self._size_bytes_max, expiry_ms + TTL_MARGIN_MS, GROUP, expiry_ms, channel)
         added = self._commands.run_script(
             SEND, keys, *limits, self._entry(keys[0], packets.message("", message, expiry_ms))
         )
@@ -207,15 +205,6 @@ class BlockingChannelLayer:
         member = int(local) if local.isdecimal() else local
         self._refresh_keys()
         self._owners.ask(node, partial(packet, member, 0, group))
-
-    def _keys_like(self, start: str) -> list[str]:
-        """All keys that begin with `start`."""
-        pattern, found, cursor = re.sub(r"([\\*?\[\]])", r"\\\1", start) + "*", [], b"0"
-        while True:
-            cursor, keys = self._commands.execute("SCAN", cursor, "MATCH", pattern, "COUNT", SCAN_COUNT)
-            found += [key.decode() for key in keys]
-            if cursor == b"0":
-                return found
 
 
 def _check_shared(channel: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 HTTP_CHANNEL = "http.request"
 WEBSOCKET_CHANNEL = "websocket.connect"
 
@@ -42,6 +44,15 @@ class Keys:
     def channel_size(self, name: str) -> str:
         """Integer: the bytes that wait in a shared channel."""
         return f"{self.prefix}channel-size:{name}"
+
+    def of_shared_channels(self, names: Iterable[str]) -> list[str]:
+        """All keys of some shared channels."""
+        return [key for name in names for key in (self.channel(name), self.channel_size(name))]
+
+    @property
+    def shared_channels(self) -> str:
+        """Sorted set: the names of the applications' shared channels, by the last moment (Redis' time in ms) of what was sent to them."""
+        return f"{self.prefix}shared-channels"
 
     def inbox(self, node: str) -> str:
         """Stream: batches of packets for one process."""

@@ -2,12 +2,14 @@
 --
 -- KEYS[1]  stream of the channel
 -- KEYS[2]  bytes waiting in it
+-- KEYS[3]  index of the shared channels: when each can be empty at the latest
 -- ARGV[1]  capacity in messages
 -- ARGV[2]  capacity in bytes (an empty channel takes one larger message)
 -- ARGV[3]  least time to live in ms, never shortened
 -- ARGV[4]  consumer group
 -- ARGV[5]  expiry in ms of these messages; in a channel that is full, those past their own that nobody has read make room
--- ARGV[6…] one batch each
+-- ARGV[6]  name of the channel
+-- ARGV[7…] one batch each
 -- Result   for each batch 1, or 0 where the channel was full
 local call = redis.call
 local stream, count = KEYS[1], KEYS[2]
@@ -15,6 +17,14 @@ local length = call('XLEN', stream)
 local size = tonumber(call('GET', count) or '0')
 local capacity, size_max, ttl = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local added, freed, trimmed, results = 0, 0, false, {}
+
+-- The time of an entry in the index may be so much too early, so that few calls write it: keys live longer than messages by more.
+local INDEX_MARGIN = 30000
+
+local function now_ms()
+    local time = call('TIME')
+    return time[1] * 1000 + math.floor(time[2] / 1000)
+end
 
 local function is_full(batch)
     return length >= capacity or (length > 0 and size + added - freed + #batch > size_max)
@@ -37,8 +47,7 @@ end
 
 local function make_room()
     trimmed = true
-    local time = call('TIME')
-    local now = time[1] * 1000 + math.floor(time[2] / 1000)
+    local now = now_ms()
     for _, entry in ipairs(call('XRANGE', stream, '(' .. last_read(), '+', 'COUNT', 1000)) do
         local id, fields = entry[1], entry[2]
         if string.match(id, '%d+') + (fields[4] or 0) < now then
@@ -49,24 +58,29 @@ local function make_room()
     end
 end
 
-for i = 6, #ARGV do
+for i = 7, #ARGV do
     local batch = ARGV[i]
     if not trimmed and is_full(batch) then
         make_room()
     end
     if is_full(batch) then
-        results[i - 5] = 0
+        results[i - 6] = 0
     else
         call('XADD', stream, '*', 'b', batch, 'e', ARGV[5])
         length = length + 1
         added = added + #batch
-        results[i - 5] = 1
+        results[i - 6] = 1
     end
 end
 if added - freed ~= 0 and call('INCRBY', count, added - freed) < 0 then
     call('DEL', count) -- the data was lost in between, or entries were added without being counted
 end
 if added > 0 then
+    local now = now_ms()
+    if tonumber(call('ZSCORE', KEYS[3], ARGV[6]) or '0') < now + ttl - INDEX_MARGIN then
+        call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now)
+        call('ZADD', KEYS[3], now + ttl, ARGV[6])
+    end
     for _, key in ipairs(KEYS) do
         if call('PTTL', key) < ttl then
             call('PEXPIRE', key, ttl)

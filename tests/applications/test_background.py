@@ -17,6 +17,7 @@ from tests.applications.served import PROJECTS
 from tests.support.facts import until
 from tests.support.redis_server import RedisServer
 from tests.support.serving import BIN, Server, running, towpath_worker
+from towpath.status.redis_status import RedisStatus
 
 DEADLINE_S = 30.0
 Start = Callable[..., AbstractContextManager[Server]]
@@ -78,7 +79,7 @@ async def test_an_instance_that_fails_costs_its_message_and_no_other(start: Star
 
 
 async def test_a_message_that_fails_is_received_again_and_then_goes_to_the_dead_letter_channel(
-    start: Start, layer: ChannelLayer
+    start: Start, layer: ChannelLayer, redis_server: RedisServer, prefix: str
 ) -> None:
     """P12. As often as the operator says, behind what waits already; it carries how often, and in the end why."""
     with start("--channel", "work", "--channel-retries", "2", "--channel-dead-letter", "work.dead") as server:
@@ -89,6 +90,17 @@ async def test_a_message_that_fails_is_received_again_and_then_goes_to_the_dead_
             "towpath.channel": "work", "towpath.error": "ZeroDivisionError: as asked",
         }  # fmt: skip
         assert server.log.count("the application failed at a message of work") == 3
+        await layer.send("work", {"type": "fail"})
+        await until(lambda: ("work.dead", 1) in depths(redis_server, prefix), "status shows the dead letter")
+
+
+def depths(redis_server: RedisServer, prefix: str) -> list[tuple[str, int]]:
+    """What `towpath status` shows of channels."""
+    status = RedisStatus(redis_server.url, prefix)
+    try:
+        return [(queue.channel, queue.depth) for queue in status.read().queues]
+    finally:
+        status.close()
 
 
 async def test_no_message_of_a_stranger_stops_a_channel(start: Start, layer: ChannelLayer) -> None:

@@ -62,6 +62,8 @@ def _on_keys(keys: Keys, name: str) -> list[Command]:
         ("SET", lease, "", "PX", 1, "XX"),
         ("ZADD", nodes, "XX", 0, name),
         ("ZREM", nodes, name),
+        ("ZREMRANGEBYSCORE", nodes, 1, 0),
+        ("ZSCORE", nodes, name),
         ("ZRANGE", nodes, 0, 0),
         ("ZRANGEBYSCORE", nodes, "-inf", "+inf", "LIMIT", 0, 1),
         ("TIME",),

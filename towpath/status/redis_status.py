@@ -21,6 +21,8 @@ ANSWER_TIMEOUT_S = 2.0
 NO_KEYS = RedisSettings()
 #: The field of a lease with the shared channels that its process receives from, with spaces between.
 CHANNELS = "channels"
+#: How many channels that no process receives from are looked at, and how many of them are shown.
+CHANNELS_MAX, SHOWN_MAX = 1_000, 20
 SCALARS = (str, int, float, bool, type(None))
 
 
@@ -46,7 +48,8 @@ class RedisStatus:
             seconds, microseconds = self._client.time()
             now_ms = seconds * 1000 + microseconds // 1000
             leases = tuple(self._leases())
-            channels = (HTTP_CHANNEL, WEBSOCKET_CHANNEL, *_received_channels(leases))
+            received = _received_channels(leases)
+            channels = (HTTP_CHANNEL, WEBSOCKET_CHANNEL, *received, *self._unreceived(received))
             queues = tuple(self._queue(channel, now_ms) for channel in channels)
             return Status(leases, queues, now_ms / 1000, unreadable=self._unreadable(leases))
         except (RedisError, OSError) as error:
@@ -88,6 +91,17 @@ class RedisStatus:
         """Why not every lease can be read; empty if all can."""
         ids = {lease["node"]: {KEY_IDS: str(lease.get(KEY_IDS, "")).split()} for lease in leases}
         return disagreement(self._encryption.key_ids, ids, self._keys.prefix)
+
+    def _unreceived(self, received: Sequence[str]) -> list[str]:
+        """Further shared channels in which messages wait: dead letters, for one. The deepest of them."""
+        names = [name.decode() for name in self._client.zrange(self._keys.shared_channels, 0, CHANNELS_MAX - 1)]
+        names = [name for name in names if name not in received]
+        with self._client.pipeline(transaction=False) as pipeline:
+            for name in names:
+                pipeline.xlen(self._keys.channel(name))
+            depths = pipeline.execute()
+        deepest = sorted(((-depth, name) for name, depth in zip(names, depths, strict=True) if depth))
+        return [name for _, name in deepest[:SHOWN_MAX]]
 
     def _queue(self, channel: str, now_ms: int) -> Queue:
         key = self._keys.channel(channel)
