@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,7 +58,7 @@ def _of_environment() -> ChannelLayer:
             f"no channel layer here: set {REDIS_VARIABLE} (and {PREFIX_VARIABLE}) to those of the deployment, or call connect()"
         )
     keys = tuple(os.environ.get(KEYS_VARIABLE, "").split())
-    return _new(url, os.environ.get(PREFIX_VARIABLE), {}, keys, os.environ.get(KEY_FILE_VARIABLE, ""))
+    return _new(url, os.environ.get(PREFIX_VARIABLE) or None, {}, keys, os.environ.get(KEY_FILE_VARIABLE, ""))
 
 
 def _url_of_file() -> str | None:
@@ -94,8 +93,9 @@ async def connect(
 
     Raises ValueError for a value that is none, LayerUnavailable if Redis is unreachable.
     """
-    terms = {"capacity": capacity, "channel_capacity": channel_capacity or {}, "expiry_s": expiry}
-    layer = _new(url, prefix, {**terms, "group_expiry_s": group_expiry}, encryption_keys, encryption_key_file)
+    terms: dict[str, Any] = {"capacity": capacity, "expiry_s": expiry, "group_expiry_s": group_expiry}
+    terms["channel_capacity"] = {} if channel_capacity is None else channel_capacity
+    layer = _new(url, prefix, terms, encryption_keys, encryption_key_file)
     await layer.start()
     return layer
 
@@ -103,14 +103,12 @@ async def connect(
 def _new(url: str, prefix: str | None, terms: dict[str, Any], keys: Sequence[str], key_file: str) -> ChannelLayer:
     # Here and not above: a program that only names the errors need not load all of it.
     from channel_layer.application.capacities import LayerSettings
+    from channel_layer.application.redis_options import redis_settings
     from channel_layer.layer import ChannelLayer
     from channel_layer.layer_thread import LayerThread
     from channel_layer.messaging.node_context import NodeContext
-    from channel_layer.settings import RedisSettings
 
-    settings = RedisSettings(url=url, encryption_keys=tuple(keys), encryption_key_file=key_file)
-    if prefix is not None:
-        settings = replace(settings, prefix=prefix)
+    settings = redis_settings(url, prefix, keys, key_file)
     NodeContext.of("check", "layer", settings)  # raises ValueError for a URL or a key that is none
     return ChannelLayer(LayerThread(settings), LayerSettings(**terms))
 
@@ -134,14 +132,15 @@ def connect_blocking(
     timeout: seconds for connecting, and for each answer. Raises ValueError for a value that is none.
     """
     from channel_layer.application.capacities import LayerSettings
+    from channel_layer.application.redis_options import redis_settings
     from channel_layer.blocking.blocking_layer import BlockingChannelLayer
-    from channel_layer.settings import RedisSettings
 
-    redis = RedisSettings(url=url, encryption_keys=tuple(encryption_keys), encryption_key_file=encryption_key_file)
-    if prefix is not None:
-        redis = replace(redis, prefix=prefix)
+    redis = redis_settings(url, prefix, encryption_keys, encryption_key_file)
     settings = LayerSettings(
-        capacity=capacity, channel_capacity=channel_capacity or {}, expiry_s=expiry, group_expiry_s=group_expiry
+        capacity=capacity,
+        channel_capacity={} if channel_capacity is None else channel_capacity,
+        expiry_s=expiry,
+        group_expiry_s=group_expiry,
     )
     return BlockingChannelLayer(redis, settings, connections_max, timeout)
 

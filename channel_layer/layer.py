@@ -20,6 +20,7 @@ from channel_layer.application.loop_layer import LoopLayer
 from channel_layer.application.receiving import receive
 from channel_layer.errors import LayerUnavailable
 from channel_layer.protocol.events import Event
+from channel_layer.protocol.names import check_exclude
 from channel_layer.settings import RedisSettings
 
 NEW_CHANNEL_PREFIX = "specific"
@@ -126,7 +127,7 @@ class ChannelLayer:
         sockets. exclude: channels that do not get it. A socket that does not take what groups send it, in time or at all, is closed
         with 1013; an application channel that is full drops the newest. P10.
         """
-        await self._run(LoopLayer.group_send, group, message, tuple(exclude))
+        await self._run(LoopLayer.group_send, group, message, check_exclude(exclude))
 
     async def flush(self) -> None:
         """Drop all messages in shared channels of applications and in the application channels of this process, and all memberships

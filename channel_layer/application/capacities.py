@@ -10,9 +10,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from channel_layer.process.log_values import shown
+
 CAPACITY = 100
 EXPIRY_S = 60.0
 GROUP_EXPIRY_S = 86_400.0
+SECONDS_MAX = 1_000_000_000  #: 31 years; Redis and packets hold integers of milliseconds
 
 #: A glob (`http.*`), or a compiled regular expression that must match from the beginning of the name.
 Pattern = str | re.Pattern[str]
@@ -32,17 +35,42 @@ class LayerSettings:
     abandoned_s: float | None = None
 
     def __post_init__(self) -> None:
-        for name, number in (("capacity", self.capacity), *((str(key), n) for key, n in self.channel_capacity.items())):
-            if type(number) is not int or number < 1:
-                raise ValueError(f"the capacity {name} is {number!r}; it is an int from 1 on")
-        for name, seconds in (("expiry", self.expiry_s), ("group_expiry", self.group_expiry_s)):
-            if not isinstance(seconds, int | float) or not seconds > 0:
-                raise ValueError(f"{name} is {seconds!r}; it is a number of seconds above 0")
+        check_capacity("capacity", self.capacity)
+        check_capacities("channel_capacity", self.channel_capacity)
+        check_seconds("expiry", self.expiry_s)
+        check_seconds("group_expiry", self.group_expiry_s)
 
     @property
     def expiry_ms(self) -> int:
         """The expiry as it travels, at least 1 ms."""
         return max(1, int(1000 * self.expiry_s))
+
+
+def check_capacity(name: str, value: object) -> int:
+    """Return `value`, the capacity that the option `name` has given, or raise ValueError."""
+    if type(value) is not int or value < 1:
+        raise ValueError(f"{name} is a number of messages above 0, not {shown(value)}")
+    return value
+
+
+def check_capacities(name: str, value: object) -> Mapping[Pattern, int]:
+    """Return `value`, capacities by patterns, or raise ValueError."""
+    if not isinstance(value, Mapping):
+        raise ValueError(
+            f"{name} is a dict from a glob or a compiled regular expression to a number of messages, not {shown(value)}"
+        )
+    for pattern, number in value.items():
+        if not isinstance(getattr(pattern, "pattern", pattern), str):  # a compiled expression has its text there
+            raise ValueError(f"{name}: {pattern!r} is neither a glob nor a compiled regular expression for text")
+        check_capacity(f"{name}[{pattern!r}]", number)
+    return value
+
+
+def check_seconds(name: str, value: object) -> float:
+    """Return `value`, the time that the option `name` has given, or raise ValueError."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= SECONDS_MAX:
+        raise ValueError(f"{name} is a number of seconds above 0 and at most {SECONDS_MAX:,}, not {shown(value)}")
+    return value
 
 
 class Capacities:

@@ -27,7 +27,7 @@ from channel_layer.node import Node
 from channel_layer.protocol import packets
 from channel_layer.protocol.codec import check_size, pack, unpack
 from channel_layer.protocol.events import Event, check_message
-from channel_layer.protocol.names import check_channel, check_group
+from channel_layer.protocol.names import check_channel, check_channel_prefix, check_exclude, check_group
 from channel_layer.protocol.packets import Packet
 from channel_layer.protocol.socket_messages import CHECKS, socket_message
 from channel_layer.settings import RedisSettings
@@ -112,7 +112,7 @@ class LoopLayer:
 
     def new_channel(self, prefix: str, settings: LayerSettings) -> str:
         """See `ChannelLayer.new_channel`."""
-        return self._channels.new(check_group(prefix), settings)
+        return self._channels.new(check_channel_prefix(prefix), settings)
 
     def queue_of(self, channel: str) -> LocalQueue | None:
         """The queue of an application channel of this process; None for a shared channel. Any thread may call it.
@@ -178,7 +178,7 @@ class LoopLayer:
         check_size(pack(message))
         if message["type"] in CHECKS:
             message = socket_message(message)
-        if excluded := [check_channel(channel) for channel in exclude]:
+        if excluded := check_exclude(exclude):
             message = {**message, packets.EXCLUDE: excluded}
         self._connected()
         node, number, epoch, count = origin = self._next_origin()

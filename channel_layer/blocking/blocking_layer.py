@@ -29,7 +29,7 @@ from channel_layer.protocol import packets
 from channel_layer.protocol.codec import batch_head, check_size, join_batch, pack_threadsafe
 from channel_layer.protocol.events import Event, check_message
 from channel_layer.protocol.keys import CHANNEL_OF_KIND, GROUP, Keys
-from channel_layer.protocol.names import check_channel, check_group, node_name
+from channel_layer.protocol.names import check_channel, check_channel_prefix, check_exclude, check_group, node_name
 from channel_layer.protocol.packets import Packet
 from channel_layer.protocol.socket_messages import CHECKS, socket_message
 from channel_layer.redis.address_file import address_source
@@ -100,7 +100,7 @@ class BlockingChannelLayer:
 
         It needs no process that keeps it alive, and no end: what is not received in time expires. It cannot be a member of a group.
         """
-        return check_channel(f"{check_group(prefix)}.{secrets.token_hex(RANDOM_BYTES)}")
+        return check_channel(f"{check_channel_prefix(prefix)}.{secrets.token_hex(RANDOM_BYTES)}")
 
     def group_add(self, group: str, channel: str) -> None:
         """Make `channel` a member of `group`. Messages that are sent to the group after this call has returned reach the channel.
@@ -123,7 +123,7 @@ class BlockingChannelLayer:
         check_message(message)
         if message["type"] in CHECKS:
             message = socket_message(message)
-        if excluded := [check_channel(channel) for channel in exclude]:
+        if excluded := check_exclude(exclude):
             message = {**message, packets.EXCLUDE: excluded}
         self._refresh_keys()
         channel = self._keys.group(group)

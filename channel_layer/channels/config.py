@@ -6,10 +6,12 @@ sentence. docs/from-channels-redis.md has the whole table.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from channel_layer.application.capacities import check_capacities, check_capacity, check_seconds
+from channel_layer.application.redis_options import check_key_list
 from channel_layer.channels.hosts import url_of
 
 EXPIRY_S, GROUP_EXPIRY_S, CAPACITY = 60, 86_400, 100
@@ -53,44 +55,19 @@ def _prefix(name: str, value: object) -> str:
     return value
 
 
-def _seconds(name: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-        raise ValueError(f"{name} is a number of seconds above 0, not {value!r}")
-    return value
-
-
-def _capacity(name: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise ValueError(f"{name} is a number of messages above 0, not {value!r}")
-    return value
-
-
 def _capacities(name: str, value: object) -> tuple[tuple[Any, int], ...]:
-    if value is None:
-        return ()
-    if not isinstance(value, Mapping):
-        raise ValueError(f"{name} is a dict from a glob or a compiled regular expression to a number of messages")
-    for pattern in value:
-        if not isinstance(pattern, str) and not hasattr(pattern, "match"):
-            raise ValueError(f"{name}: {pattern!r} is neither a glob nor a compiled regular expression")
-    return tuple((pattern, _capacity(f"{name}[{pattern!r}]", number)) for pattern, number in value.items())
+    return () if value is None else tuple(check_capacities(name, value).items())
 
 
 def _keys(name: str, value: object) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    if not isinstance(value, Sequence) or isinstance(value, str | bytes):
-        raise ValueError(f"{name} is a list of keys, also with a single one")
-    if not all(isinstance(key, str) and key for key in value):
-        raise ValueError(f"{name}: each key is a text that is not empty")
-    return tuple(value)
+    return () if value is None else check_key_list(name, value)
 
 
 _READERS: dict[str, tuple[str, Callable[[str, object], Any]]] = {
     "prefix": ("prefix", _prefix),
-    "expiry": ("expiry_s", _seconds),
-    "group_expiry": ("group_expiry_s", _seconds),
-    "capacity": ("capacity", _capacity),
+    "expiry": ("expiry_s", check_seconds),
+    "group_expiry": ("group_expiry_s", check_seconds),
+    "capacity": ("capacity", check_capacity),
     "channel_capacity": ("channel_capacity", _capacities),
     "symmetric_encryption_keys": ("encryption_keys", _keys),
 }

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from channel_layer.errors import InvalidMessage
+from channel_layer.process.log_values import shown
 
 Event = dict[str, Any]
 
@@ -25,9 +26,11 @@ DEPTH_MAX = 32
 def check_value(value: Any, path: str = "message", depth: int = 0) -> None:
     """Raise InvalidMessage with the path of the first value that is not one of ASGI's types."""
     kind = type(value)
-    if kind is str or kind is bytes or kind is bool or value is None:
+    if kind is bytes or kind is bool or value is None:
         return
-    if isinstance(value, int):
+    if isinstance(value, str):
+        _check_text(value, path)
+    elif isinstance(value, int):
         if not INT64_MIN <= value <= INT64_MAX:
             raise InvalidMessage(f"{path} is an int outside of 64 bits")
     elif isinstance(value, float):
@@ -39,14 +42,26 @@ def check_value(value: Any, path: str = "message", depth: int = 0) -> None:
         for key, inner in value.items():
             if not isinstance(key, str):
                 raise InvalidMessage(f"{path} has a key of type {type(key).__name__}; keys are str")
+            _check_text(key, f"{path} has the key {shown(key)}, which")
             check_value(inner, f"{path}[{key!r}]", depth + 1)
     elif isinstance(value, list | tuple):
         for index, inner in enumerate(value):
             check_value(inner, f"{path}[{index}]", depth + 1)
-    elif not isinstance(value, str | bytes):
+    elif not isinstance(value, bytes):
         raise InvalidMessage(
             f"{path} is of type {kind.__name__}; allowed are bytes, str, int, float, list, dict, bool, None"
         )
+
+
+def _check_text(text: str, path: str) -> None:
+    """Raise InvalidMessage for a text that has no UTF-8: `os.fsdecode` and `json.loads` make such ones."""
+    if text.isascii():
+        return
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        surrogate = f"U+{ord(text[error.start]):04X} at {error.start}"
+        raise InvalidMessage(f"{path} contains half of a surrogate pair ({surrogate}), which has no UTF-8") from None
 
 
 def check_message(message: Any) -> None:

@@ -9,12 +9,15 @@ Channels specification, "Channel names"; PROTOCOL.md, "Names".
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 from channel_layer.errors import InvalidName
 from channel_layer.process.log_values import shown
 
 NAME_LENGTH_MAX = 99
+#: Around the prefix of a new channel stand its node (`worker.<12 hex>`), a `!`, a dot and up to 16 random digits.
+PREFIX_LENGTH_MAX = 60
 _NAME = re.compile(r"[a-zA-Z0-9_.-]+(![a-zA-Z0-9_.-]*)?\Z")
 _NODE = re.compile(r"[a-zA-Z0-9_.-]{1,99}\Z")
 _GROUP = re.compile(r"[a-zA-Z0-9_.-]+\Z")
@@ -58,3 +61,17 @@ def check_group(name: object) -> str:
     if isinstance(name, str) and len(name) <= NAME_LENGTH_MAX and _GROUP.match(name):
         return name
     raise InvalidName(f"group name {shown(name)} is not 1 to {NAME_LENGTH_MAX} of [a-zA-Z0-9_.-]")
+
+
+def check_channel_prefix(name: object) -> str:
+    """Return `name`, the prefix of a new channel, or raise InvalidName: it leaves room for what stands around it."""
+    if isinstance(name, str) and len(name) <= PREFIX_LENGTH_MAX and _GROUP.match(name):
+        return name
+    raise InvalidName(f"channel prefix {shown(name)} is not 1 to {PREFIX_LENGTH_MAX} of [a-zA-Z0-9_.-]")
+
+
+def check_exclude(channels: object) -> list[str]:
+    """Return `channels`, the names to which a group message does not go, as a list, or raise InvalidName."""
+    if isinstance(channels, str | bytes) or not isinstance(channels, Iterable):
+        raise InvalidName(f"exclude is {shown(channels)}; it is a list of channel names, also with a single one")
+    return [check_channel(channel) for channel in channels]

@@ -152,6 +152,12 @@ async def test_wrong_calls_are_told_what_is_wrong(layer: ChannelLayer, other: Ch
         await layer.send("a b", {"type": "test"})
     with pytest.raises(InvalidMessage, match=r"message\['x'\]\[1\]"):
         await layer.send("work", {"type": "test", "x": [1, object()]})
+    with pytest.raises(InvalidMessage, match=r"message\['x'\]\[0\] contains half of a surrogate pair"):
+        await layer.group_send("room", {"type": "test", "x": ["\udc80"]})
+    with pytest.raises(InvalidName, match="channel prefix 'bad name!'"):
+        await layer.new_channel("bad name!")
+    with pytest.raises(InvalidName, match=r"exclude is 'one.name'; it is a list"):
+        await layer.group_send("room", {"type": "test"}, exclude="one.name")
     for send in (layer.send, layer.group_send):
         with pytest.raises(MessageTooLarge, match="reference"):
             await send("work", {"type": "test", "data": bytes(16 * 1024 * 1024)})

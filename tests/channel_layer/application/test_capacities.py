@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 import pytest
@@ -26,9 +27,18 @@ def test_the_first_pattern_that_matches_counts() -> None:
     [
         {"capacity": 0},
         {"capacity": "100"},
+        {"capacity": True},
         {"channel_capacity": {"x": -1}},
+        {"channel_capacity": [("x", 1)]},
+        {"channel_capacity": {3: 1}},
+        {"channel_capacity": {re.compile(b"x"): 1}},
         {"expiry_s": 0},
+        {"expiry_s": math.inf},
+        {"expiry_s": math.nan},
+        {"expiry_s": 1e300},
+        {"expiry_s": True},
         {"group_expiry_s": "day"},
+        {"group_expiry_s": True},
     ],
 )
 def test_a_value_that_is_none_is_refused_with_its_name(bad: dict[str, object]) -> None:

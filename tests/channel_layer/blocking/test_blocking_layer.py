@@ -118,7 +118,7 @@ def test_a_process_that_lives_and_has_no_inbox_at_the_moment_is_not_gone(
         (f"{NODE}!17", {"type": "websocket.send", "text": b"bytes"}, InvalidMessage, "text"),
         ("thumbnails", {"no": "type"}, InvalidMessage, "type"),
         ("thumbnails", {"type": "make", "at": {1}}, InvalidMessage, re.escape("message['at']")),
-        ("thumbnails", {"type": "make", "text": "\ud800"}, InvalidMessage, "packed"),
+        ("thumbnails", {"type": "make", "text": "\ud800"}, InvalidMessage, re.escape("message['text']")),
         ("thumbnails", {"type": "make", "bytes": bytes(2**24)}, MessageTooLarge, "bytes"),
         (f"{NODE}!17", {"type": "websocket.send", "bytes": bytes(2**24)}, MessageTooLarge, "bytes"),
     ],

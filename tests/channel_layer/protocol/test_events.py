@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -11,6 +15,13 @@ from hypothesis import strategies as st
 from channel_layer.errors import InvalidMessage
 from channel_layer.protocol import codec
 from channel_layer.protocol.events import check_message, payload_size_bytes
+
+
+@dataclass
+class Note:
+    """A value of an application's own type."""
+
+    number: int
 
 
 @pytest.mark.parametrize(
@@ -22,6 +33,17 @@ from channel_layer.protocol.events import check_message, payload_size_bytes
         (2**63, "message['x']"),
         ([b"fine", object()], "message['x'][1]"),
         ({"deep": {"deeper": (1, {2: 3})}}, "message['x']['deep']['deeper'][1]"),
+        (-(2**63) - 1, "message['x']"),
+        ([{b"key": 1}], "message['x'][0] has a key of type bytes"),
+        ([frozenset()], "message['x'][0] is of type frozenset"),
+        ([bytearray(b"x")], "message['x'][0] is of type bytearray"),
+        ([datetime(2026, 1, 1)], "message['x'][0] is of type datetime"),
+        ([Decimal(1)], "message['x'][0] is of type Decimal"),
+        ([UUID(int=1)], "message['x'][0] is of type UUID"),
+        ([Note(1)], "message['x'][0] is of type Note"),
+        ("a\ud800", "message['x'] contains half of a surrogate pair (U+D800 at 1)"),
+        ([{"y": "\udcff"}], "message['x'][0]['y'] contains half"),
+        ([{"\udcff": 1}], "message['x'][0] has the key '\\udcff', which contains half"),
     ],
 )
 def test_what_is_not_of_asgis_types_is_named_by_its_path(value: object, path: str) -> None:
@@ -32,11 +54,14 @@ def test_what_is_not_of_asgis_types_is_named_by_its_path(value: object, path: st
 
 
 def test_depth_is_bounded() -> None:
-    """A message of a thousand levels is no message."""
+    """A message of a thousand levels is no message, and one of 32 is: the message itself is the first."""
     value: object = 1
+    for _ in range(31):
+        value = [value]
+    check_message({"type": "test", "x": value})
     for _ in range(1000):
         value = [value]
-    with pytest.raises(InvalidMessage, match="deeper"):
+    with pytest.raises(InvalidMessage, match=r"^message\['x'\](\[0\]){31} is nested deeper than 32 levels"):
         check_message({"type": "test", "x": value})
 
 
