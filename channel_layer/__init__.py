@@ -128,7 +128,7 @@ def connect_blocking(
 ) -> BlockingChannelLayer:
     """Return a channel layer for code without an event loop. It connects at its first call, and serves all threads of the process.
 
-    The first options as `connect` takes them; group_expiry means nothing here. connections_max: a call waits for a free one beyond that.
+    The first options as `connect` takes them. connections_max: a call waits for a free one beyond that.
     timeout: seconds for connecting, and for each answer. Raises ValueError for a value that is none.
     """
     from channel_layer.application.capacities import LayerSettings

@@ -107,31 +107,34 @@ class ChannelLayer:
         """Make `channel` a member of `group`. Messages that are sent to the group after this call has returned reach the channel.
 
         channel: a reply channel or an application channel, of any process. One that is over is not added and raises nothing: no
-        message would reach it anyhow. report_missed: only for an application channel of this process, which then gets `{"type":
-        "towpath.gap", "group": …, "missed": n}` when messages to the group were lost on the way to this process.
+        message would reach it anyhow. Or a shared channel, whose membership ends after `group_expiry` unless it is added again.
+        report_missed: only for an application channel of this process, which then gets `{"type": "towpath.gap", "group": …,
+        "missed": n}` when messages to the group were lost on the way to this process.
 
-        Raises InvalidName, LayerUnavailable (the outcome is unknown; adding again is harmless). P10.
+        Raises InvalidName; ChannelFull if 1 000 other shared channels are members; LayerUnavailable (the outcome is unknown; adding
+        again is harmless). P10.
         """
-        await self._run(LoopLayer.group_add, group, channel, report_missed)
+        await self._run(LoopLayer.group_add, group, channel, report_missed, self._settings)
 
     async def group_discard(self, group: str, channel: str) -> None:
         """Remove `channel` from `group`; harmless if it was no member. Raises as `group_add`."""
         await self._run(LoopLayer.group_discard, group, channel)
 
     async def group_send(self, group: str, message: Event, exclude: Iterable[str] = ()) -> None:
-        """Send `message` to every member by one command.
+        """Send `message` to every member by one command, and by one more for each shared channel among them.
 
-        Raises InvalidName, InvalidMessage, MessageTooLarge, LayerUnavailable.
+        Raises InvalidName, InvalidMessage, MessageTooLarge, LayerUnavailable. Once it is published nothing is raised: a shared channel
+        that is full drops the message, as an application channel does.
 
         message: of any type for application channels; `websocket.send` or `websocket.close`, as an application sends them, for
         sockets. exclude: channels that do not get it. A socket that does not take what groups send it, in time or at all, is closed
         with 1013; an application channel that is full drops the newest. P10.
         """
-        await self._run(LoopLayer.group_send, group, message, check_exclude(exclude))
+        await self._run(LoopLayer.group_send, group, message, check_exclude(exclude), self._settings)
 
     async def flush(self) -> None:
-        """Drop all messages in shared channels of applications and in the application channels of this process, and all memberships
-        of these. Connections, and what waits for workers, stay. Raises LayerUnavailable.
+        """Drop all messages in shared channels of applications and in the application channels of this process, and the
+        memberships of both. Connections, and what waits for workers, stay. Raises LayerUnavailable.
         """
         await self._run(LoopLayer.flush)
 

@@ -26,14 +26,12 @@ from channel_layer.liveness.lease_facts import lease_facts
 from channel_layer.liveness.lease_renewal import FiguresWhileBlocked, LeaseRenewal, no_figures
 from channel_layer.messaging.channel_reader import ChannelReader, EntryConsumer
 from channel_layer.messaging.channel_writer import ChannelWriter
-from channel_layer.messaging.group_sequence import COUNTER_TTL_MS
 from channel_layer.messaging.inbox import Inbox
 from channel_layer.messaging.node_context import NodeContext
 from channel_layer.messaging.outbox import Outbox
 from channel_layer.messaging.pubsub import PubSub
 from channel_layer.messaging.shared_channels import SharedChannels
 from channel_layer.protocol.codec import pack
-from channel_layer.protocol.events import Event
 from channel_layer.protocol.names import node_name
 from channel_layer.protocol.packets import Packet
 from channel_layer.receiver import Receiver
@@ -41,7 +39,6 @@ from channel_layer.redis import scripts as redis_scripts
 from channel_layer.redis.connection import Argument, OnAnswer, RedisConnection
 from channel_layer.redis.managed_connection import ManagedConnection
 from channel_layer.redis.rejection_reasons import explained
-from channel_layer.redis.scripts import PUBLISH
 from channel_layer.redis.sentinel import Primary, SentinelWatch
 from channel_layer.settings import RedisSettings
 
@@ -84,11 +81,12 @@ class Node:
         )
         self._sentinels = SentinelWatch(context.address, self._follow)
         self._lease = LeaseRenewal(context, lease_facts(context), _RenewalObserver(self))
-        # Bound once, since each is called for each connection.
+        # Bound once, since each is called for each connection or message.
         self.acquire_peer = self._peers.acquire
         self.release_peer = self._peers.release
         self.take = self._channels.take
         self.before_flush = self._outbox.before_flush
+        self.publish = self._groups.publish
 
     # -- life
 
@@ -159,20 +157,6 @@ class Node:
     def waiting_bytes(self, node: str) -> int:
         """The bytes that wait for `node`, without those of the batch under way."""
         return self._outbox.waiting_bytes(node)
-
-    async def publish(self, group: str, event: Event) -> None:
-        """Publish one message to a group, by one command. Raises LayerUnavailable, InvalidMessage."""
-        if self._commands.connection is None:
-            raise LayerUnavailable("not connected to Redis")
-        group_key = self.context.keys.group(group)
-        packed = pack(event)
-        if (encryption := self.context.encryption).enabled:
-            packed = encryption.published(group_key, packed)
-        try:
-            numbered = (self.context.keys.group_sequence(group), group_key, packed, COUNTER_TTL_MS)
-            await PUBLISH.execute(self._commands.connection, 1, *numbered)
-        except hiredis.ReplyError as error:
-            raise LayerUnavailable(f"Redis refused to publish: {error}") from error
 
     def run_script(
         self, script: redis_scripts.Script, on_answer: OnAnswer, keys: Sequence[str], *arguments: Argument

@@ -30,7 +30,8 @@ class LayerSettings:
         default_factory=dict
     )  #: the same for the channels that match, first match first
     expiry_s: float = EXPIRY_S  #: how long a message waits for its receiver: then it is dropped and counted
-    group_expiry_s: float = GROUP_EXPIRY_S  #: an application channel that is not received from for so long ends
+    #: An application channel that is not received from for so long ends, and a shared channel is a member of a group for so long.
+    group_expiry_s: float = GROUP_EXPIRY_S
     #: The same for one whose last receiver was cancelled; None: as long.
     abandoned_s: float | None = None
 
@@ -44,6 +45,11 @@ class LayerSettings:
     def expiry_ms(self) -> int:
         """The expiry as it travels, at least 1 ms."""
         return max(1, int(1000 * self.expiry_s))
+
+    @property
+    def group_expiry_ms(self) -> int:
+        """How long a shared channel is a member of a group, as it travels, at least 1 ms."""
+        return max(1, int(1000 * self.group_expiry_s))
 
 
 def check_capacity(name: str, value: object) -> int:

@@ -10,16 +10,18 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 from channel_layer.application.application_channels import ApplicationChannels
 from channel_layer.application.capacities import LayerSettings
+from channel_layer.application.group_channels import channels_to_send_to
 from channel_layer.application.local_queue import LocalQueue
 from channel_layer.application.loop_bridge import LoopBridge
 from channel_layer.application.message_reader import MessageReader
 from channel_layer.application.receiving import clock
+from channel_layer.application.shared_members import SharedMembers
 from channel_layer.application.shared_messages import SharedMessages
 from channel_layer.current_connection import CURRENT_CONNECTION, Key, OwnDownstream, epoch_of
 from channel_layer.errors import ChannelFull, ChannelGone, InvalidName, LayerUnavailable
@@ -42,6 +44,7 @@ SUSPECT_S = 0.5
 #: The type of the message about messages to a group that were missed.
 MISSED = "towpath.gap"
 
+T = TypeVar("T")
 
 #: For a process that runs no application instances.
 NO_DOWNSTREAMS: Mapping[Key, OwnDownstream] = MappingProxyType({})
@@ -68,6 +71,7 @@ class LoopLayer:
         self._counters = counters
         self._channels = ApplicationChannels(node.name, counters, node.unsubscribe)
         self._shared = SharedMessages(node, counters)
+        self._shared_members = SharedMembers(node, self._shared, counters)
         self._cleaning: asyncio.Task[None] | None = None
         self._downstreams = downstreams
         self._answer_timeout_s = answer_timeout_s
@@ -139,7 +143,7 @@ class LoopLayer:
         """The reader of a shared channel. Raises InvalidName, LayerUnavailable."""
         return await self._shared.reader(channel)
 
-    async def group_add(self, group: str, channel: str, report_missed: bool) -> None:
+    async def group_add(self, group: str, channel: str, report_missed: bool, settings: LayerSettings) -> None:
         """See `ChannelLayer.group_add`."""
         check_group(group)
         node, number, local = self._parsed(channel)
@@ -149,18 +153,15 @@ class LoopLayer:
             raise InvalidName(
                 f"{channel!r} cannot be told what it missed: it is no application channel of this process"
             )
+        elif not node:
+            await self._in_time(self._shared_members.add(group, channel, settings))
         else:
             await self._membership(packets.join, group, node, number or local)
 
     async def _join(self, group: str, local: str, report_missed: bool) -> None:
         self._connected()
-        if not self._channels.join(group, local, report_missed):
-            return
-        try:
-            async with asyncio.timeout(self._answer_timeout_s):
-                await asyncio.shield(self._node.subscribe(group))
-        except TimeoutError:
-            raise self._no_answer("Redis") from None
+        if self._channels.join(group, local, report_missed):
+            await self._in_time(asyncio.shield(self._node.subscribe(group)))
 
     async def group_discard(self, group: str, channel: str) -> None:
         """See `ChannelLayer.group_discard`."""
@@ -168,16 +169,19 @@ class LoopLayer:
         node, number, local = self._parsed(channel)
         if node == self._node.name:
             self._channels.leave(group, local)
+        elif not node:
+            await self._in_time(self._shared_members.discard(group, channel))
         else:
             await self._membership(packets.leave, group, node, number or local)
 
-    async def group_send(self, group: str, message: Event, exclude: Iterable[str]) -> None:
+    async def group_send(self, group: str, message: Event, exclude: Iterable[str], settings: LayerSettings) -> None:
         """See `ChannelLayer.group_send`."""
         check_group(group)
         check_message(message)
         check_size(pack(message))
         if message["type"] in CHECKS:
             message = socket_message(message)
+        event = message  # without what only processes with members read
         if excluded := check_exclude(exclude):
             message = {**message, packets.EXCLUDE: excluded}
         self._connected()
@@ -185,16 +189,15 @@ class LoopLayer:
         if count:
             self._node.post(node, packets.published(number, epoch, count, group))
             message = {**message, packets.ORIGIN: origin}
-        try:
-            async with asyncio.timeout(self._answer_timeout_s):
-                await self._node.publish(group, message)
-        except TimeoutError:
-            raise self._no_answer("Redis") from None
+        published = await self._in_time(self._node.publish(group, message))
+        if channels := channels_to_send_to(published, excluded):
+            await self._shared_members.send(channels, event, settings)
 
     async def flush(self) -> None:
         """See `ChannelLayer.flush`."""
         self._channels.clear()
         await self._shared.flush()
+        await self._shared_members.flush()
 
     async def statistics(self, channel: str) -> dict[str, int | float]:
         """See `ChannelLayer.statistics`."""
@@ -281,8 +284,6 @@ class LoopLayer:
         return (downstream.next_origin() if downstream is not None else None) or NO_ORIGIN
 
     async def _membership(self, packet: Any, group: str, node: str, member: int | str) -> None:
-        if not node:
-            raise InvalidName("a shared channel cannot be a member of a group: no process owns it")
         self._connected()
         request = next(self._requests)
         epoch = epoch_of(node, member) if type(member) is int else 0
@@ -309,6 +310,14 @@ class LoopLayer:
                 return await self._node.has_lease(node)
         except (TimeoutError, LayerUnavailable):
             return True
+
+    async def _in_time(self, answer: Awaitable[T]) -> T:
+        """The answer of Redis. Raises LayerUnavailable if it does not come in time."""
+        try:
+            async with asyncio.timeout(self._answer_timeout_s):
+                return await answer
+        except TimeoutError:
+            raise self._no_answer("Redis") from None
 
     def _no_answer(self, peer: str) -> LayerUnavailable:
         return LayerUnavailable(f"{peer} did not answer within {self._answer_timeout_s:g} s")

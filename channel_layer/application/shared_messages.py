@@ -37,7 +37,7 @@ class SharedMessages:
 
     async def send(self, channel: str, event: Event, settings: LayerSettings) -> None:
         """Send one message. Raises ChannelFull, InvalidName, LayerUnavailable."""
-        _check_own(channel)
+        check_shared(channel)
         capacity = Capacities(settings).of(channel) if settings.channel_capacity else settings.capacity
         key = (channel, capacity, settings.expiry_ms)
         writer = self._writers.get(key)
@@ -51,7 +51,7 @@ class SharedMessages:
 
     async def reader(self, channel: str) -> MessageReader:
         """The reader of a channel, which reads as long as receivers wait. Raises InvalidName, LayerUnavailable."""
-        _check_own(channel)
+        check_shared(channel)
         reader = self._readers.get(channel)
         if reader is None:
             reader = MessageReader(self._node, channel, self._counters)
@@ -78,7 +78,7 @@ class SharedMessages:
 
     async def statistics(self, channel: str) -> dict[str, int | float]:
         """How many messages wait, and for how long the oldest has, in seconds. Raises InvalidName, LayerUnavailable."""
-        _check_own(channel)
+        check_shared(channel)
         stream = self._node.context.keys.channel(channel)
         oldest = await self._node.execute("XRANGE", stream, "-", "+", "COUNT", 1)
         pending = await self._node.execute("XLEN", stream)
@@ -108,6 +108,7 @@ class SharedMessages:
                 log.warning("%d messages of %s are lost: they could not be put back", lost, channel)
 
 
-def _check_own(channel: str) -> None:
+def check_shared(channel: str) -> None:
+    """Raise InvalidName for a shared channel that applications cannot use."""
     if channel in RESERVED:
         raise InvalidName(f"{channel!r} is the channel of connections, which applications neither send to nor read")

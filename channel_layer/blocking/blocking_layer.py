@@ -18,12 +18,13 @@ from types import TracebackType
 from typing import Any
 
 from channel_layer.application.capacities import Capacities, LayerSettings
+from channel_layer.application.group_channels import GROUP_CHANNELS_MAX, channels_to_send_to, too_many
 from channel_layer.blocking.commands import Commands
 from channel_layer.blocking.owner_requests import ROLE, OwnerRequests
 from channel_layer.blocking.pool import ConnectionPool
 from channel_layer.blocking.shared_receiver import SharedReceiver
 from channel_layer.encryption.encryption import Encryption
-from channel_layer.errors import ChannelFull, ChannelGone, InvalidName, NothingSent
+from channel_layer.errors import ChannelFull, ChannelGone, ChannelLayerError, InvalidName, NothingSent
 from channel_layer.messaging.group_sequence import COUNTER_TTL_MS
 from channel_layer.protocol import packets
 from channel_layer.protocol.codec import batch_head, check_size, join_batch, pack_threadsafe
@@ -33,7 +34,7 @@ from channel_layer.protocol.names import check_channel, check_channel_prefix, ch
 from channel_layer.protocol.packets import Packet
 from channel_layer.protocol.socket_messages import CHECKS, socket_message
 from channel_layer.redis.address_file import address_source
-from channel_layer.redis.scripts import PUBLISH, SEND
+from channel_layer.redis.scripts import JOIN_SHARED, PUBLISH, SEND
 from channel_layer.settings import RedisSettings
 
 NEW_CHANNEL_PREFIX = "specific"
@@ -98,24 +99,36 @@ class BlockingChannelLayer:
     def new_channel(self, prefix: str = NEW_CHANNEL_PREFIX) -> str:
         """Return a new name, for messages to the caller: that of a shared channel which no other program knows.
 
-        It needs no process that keeps it alive, and no end: what is not received in time expires. It cannot be a member of a group.
+        It needs no process that keeps it alive, and no end: what is not received in time expires.
         """
         return check_channel(f"{check_channel_prefix(prefix)}.{secrets.token_hex(RANDOM_BYTES)}")
 
     def group_add(self, group: str, channel: str) -> None:
         """Make `channel` a member of `group`. Messages that are sent to the group after this call has returned reach the channel.
 
-        channel: a reply channel or an application channel. One that is over is not added and raises nothing. Raises InvalidName,
-        LayerUnavailable (the outcome is unknown; adding again is harmless).
+        channel: a reply channel or an application channel; one that is over is not added and raises nothing. Or a shared channel, for
+        `group_expiry`. Raises InvalidName; ChannelFull if 1 000 other shared channels are members; LayerUnavailable (the outcome is
+        unknown; adding again is harmless).
         """
-        self._change_membership(packets.join, group, channel)
+        if "!" in check_channel(channel):
+            self._change_membership(packets.join, group, channel)
+            return
+        keys = (self._keys.group_channels(check_group(group)), self._keys.groups_with_channels)
+        arguments = (_check_shared(channel), self._settings.group_expiry_ms, GROUP_CHANNELS_MAX, group)
+        if not self._commands.run_script(JOIN_SHARED, keys, *arguments):
+            raise ChannelFull(too_many(group))
 
     def group_discard(self, group: str, channel: str) -> None:
         """Remove `channel` from `group`; harmless if it was no member. Raises as `group_add`."""
-        self._change_membership(packets.leave, group, channel)
+        if "!" in check_channel(channel):
+            self._change_membership(packets.leave, group, channel)
+        else:
+            self._commands.execute("ZREM", self._keys.group_channels(check_group(group)), channel)
 
     def group_send(self, group: str, message: Event, exclude: Iterable[str] = ()) -> None:
-        """Send `message` to every member by one command. exclude: channels that do not get it.
+        """Send `message` to every member by one command, and by one more for each shared channel among them.
+
+        exclude: channels that do not get it. A shared channel that is full drops it (`counters`).
 
         Raises InvalidName, InvalidMessage; NothingSent, LayerUnavailable as `send`.
         """
@@ -123,18 +136,27 @@ class BlockingChannelLayer:
         check_message(message)
         if message["type"] in CHECKS:
             message = socket_message(message)
+        event = message  # without what only processes with members read
         if excluded := check_exclude(exclude):
             message = {**message, packets.EXCLUDE: excluded}
         self._refresh_keys()
         channel = self._keys.group(group)
         published = self._encryption.published(channel, check_size(pack_threadsafe(message)))
-        self._commands.run_script(PUBLISH, [self._keys.group_sequence(group)], channel, published, COUNTER_TTL_MS)
+        keys = (self._keys.group_sequence(group), self._keys.group_channels(group))
+        answer = self._commands.run_script(PUBLISH, keys, channel, published, COUNTER_TTL_MS)
+        for member in channels_to_send_to(answer, excluded):
+            self._send_to_member(member, event)
 
     def flush(self) -> None:
-        """Drop all messages in shared channels of applications. Connections and memberships stay. Raises LayerUnavailable."""
+        """Drop all messages in shared channels of applications, and their memberships. Connections stay. Raises LayerUnavailable."""
         names = [name.decode() for name in self._commands.execute("ZRANGE", self._keys.shared_channels, 0, -1)]
         for start in range(0, len(names), FLUSH_COUNT):
             self._commands.execute("DEL", *self._keys.of_shared_channels(names[start : start + FLUSH_COUNT]))
+        groups = [name.decode() for name in self._commands.execute("ZRANGE", self._keys.groups_with_channels, 0, -1)]
+        for start in range(0, len(groups), FLUSH_COUNT):
+            part = groups[start : start + FLUSH_COUNT]
+            self._commands.execute("DEL", *map(self._keys.group_channels, part))
+            self._commands.execute("ZREM", self._keys.groups_with_channels, *part)
 
     def statistics(self, channel: str) -> dict[str, int | float]:
         """`messages_pending` and `messages_max_age` (seconds) of a shared channel. Raises InvalidName, LayerUnavailable."""
@@ -176,6 +198,15 @@ class BlockingChannelLayer:
                 f"{channel} holds {capacity} messages, or {self._size_bytes_max} bytes: the capacity of the channel"
             )
 
+    def _send_to_member(self, channel: str, event: Event) -> None:
+        """Send a message that is published already to a shared channel of its group. What fails is counted."""
+        try:
+            self._send_to_shared(channel, event)
+        except ChannelFull:
+            self.counters["dropped.channel_full"] += 1
+        except ChannelLayerError:
+            self.counters["groups.send_not_confirmed"] += 1
+
     def _post(self, node: str, channel: str, packet: Packet) -> None:
         """Send one packet to the owner of a channel."""
         inbox = self._keys.inbox(node)
@@ -199,9 +230,7 @@ class BlockingChannelLayer:
 
     def _change_membership(self, packet: Any, group: str, channel: str) -> None:
         check_group(group)
-        node, separator, local = check_channel(channel).partition("!")
-        if not separator:
-            raise InvalidName("a shared channel cannot be a member of a group: no process owns it")
+        node, _, local = channel.partition("!")
         member = int(local) if local.isdecimal() else local
         self._refresh_keys()
         self._owners.ask(node, partial(packet, member, 0, group))

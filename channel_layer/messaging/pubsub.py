@@ -17,16 +17,19 @@ import logging
 from collections import Counter
 from typing import Protocol
 
-from channel_layer.errors import ProtocolError, Undecryptable
+import hiredis
+
+from channel_layer.errors import LayerUnavailable, ProtocolError, Undecryptable
 from channel_layer.messaging.group_counters import Commands, GroupCounters
-from channel_layer.messaging.group_sequence import GroupSequences
+from channel_layer.messaging.group_sequence import COUNTER_TTL_MS, GroupSequences
 from channel_layer.messaging.node_context import NodeContext
 from channel_layer.process.rate_limited_log import RateLimitedLog
-from channel_layer.protocol.codec import split_publish, unpack
+from channel_layer.protocol.codec import pack, split_publish, unpack
 from channel_layer.protocol.events import Event
 from channel_layer.redis.connection import Answer, RedisConnection
 from channel_layer.redis.managed_connection import ManagedConnection
 from channel_layer.redis.rejection_log import RejectionLog
+from channel_layer.redis.scripts import PUBLISH
 
 log = logging.getLogger("towpath.groups")
 
@@ -62,6 +65,7 @@ class PubSub:
         self._sequences = GroupSequences()
         self._counters = GroupCounters(context, commands, self._sequences, self._missed)
         self._encryption = context.encryption
+        self._keys = context.keys
         self._prefix = context.keys.group("")
         self._news = context.keys.news
         self._probe = context.keys.probe(context.name)
@@ -111,6 +115,22 @@ class PubSub:
             future.cancel()
         if self.managed.connection is not None:
             self.managed.connection.write("UNSUBSCRIBE", self._prefix + group)
+
+    async def publish(self, group: str, event: Event) -> Answer:
+        """Publish one message to a group, by one command, and return the script's result: it has the shared channels of the group.
+
+        Raises LayerUnavailable, InvalidMessage.
+        """
+        if (connection := self._commands.connection) is None:
+            raise LayerUnavailable("not connected to Redis")
+        channel, packed = self._prefix + group, pack(event)
+        if self._encryption.enabled:
+            packed = self._encryption.published(channel, packed)
+        keys = (self._keys.group_sequence(group), self._keys.group_channels(group))
+        try:
+            return await PUBLISH.execute(connection, len(keys), *keys, channel, packed, COUNTER_TTL_MS)
+        except hiredis.ReplyError as error:
+            raise LayerUnavailable(f"Redis refused to publish: {error}") from error
 
     def check(self) -> bool:
         """Check once a second, by probes, whether publishes arrive. Returns True if they do not; the connection is then made again."""

@@ -75,6 +75,15 @@ class Keys:
         """Integer with a TTL: the number of the last message to a group."""
         return f"{self.prefix}group-sequence:{name}"
 
+    def group_channels(self, name: str) -> str:
+        """Sorted set by Redis' time in ms at which each membership ends: the shared channels that are members of a group."""
+        return f"{self.prefix}group-channels:{name}"
+
+    @property
+    def groups_with_channels(self) -> str:
+        """Sorted set: the names of the groups with shared channels, by Redis' time in ms at which the last membership of each ends."""
+        return f"{self.prefix}groups-with-channels"
+
     def probe(self, node: str) -> str:
         """Pub/sub channel: messages of a process to itself, to find out whether it would receive any."""
         return f"{self.prefix}probe:{self.db}:{node}"

@@ -381,6 +381,21 @@ async def test_members_get_what_is_sent_to_their_group(layer: RedisChannelLayer,
     assert await is_empty(layer, here) and await is_empty(layer, stranger)
 
 
+async def test_a_channel_that_belongs_to_no_process_is_a_member_as_any_other(
+    layer: RedisChannelLayer, other_process: Any
+) -> None:
+    """P10. What `runworker` reads. Whoever sends, one reader gets the message."""
+    mine = await layer.new_channel()
+    for channel in (mine, "thumbnails"):
+        await layer.group_add("room", channel)
+    for sender in (layer, other_process):
+        await sender.group_send("room", {"type": "t"})
+        assert await received(layer, mine) == await received(other_process, "thumbnails") == {"type": "t"}
+    await layer.group_discard("room", "thumbnails")
+    await layer.group_send("room", {"type": "t"})
+    assert await received(layer, mine) == {"type": "t"} and await is_empty(layer, "thumbnails")
+
+
 async def test_who_was_removed_gets_nothing(layer: RedisChannelLayer) -> None:
     stays, leaves = await layer.new_channel(), await layer.new_channel()
     for channel in (stays, leaves):

@@ -6,6 +6,7 @@ import asyncio
 
 from redis import Redis
 
+import channel_layer
 from channel_layer.settings import RedisSettings
 from tests.support.both_dispatchers import Recorded, RecordedHost, adopted, interface, knock, worker
 from tests.support.facts import until
@@ -36,7 +37,25 @@ async def test_a_group_send_is_one_command_for_any_number_of_members(own_redis: 
     from_clients = [command for kind, command in commands if kind != "lua"]
     within_scripts = [command for kind, command in commands if kind == "lua"]
     assert from_clients == SENDS * ["EVALSHA"]
-    assert within_scripts == SENDS * ["PEXPIRE", "INCRBY", "PUBLISH"]
+    assert within_scripts == SENDS * ["EXISTS", "PEXPIRE", "INCRBY", "PUBLISH"]
+
+
+async def test_each_shared_channel_of_a_group_costs_one_command_more(own_redis: RedisServer) -> None:
+    """P10. Beside one for all members of processes: the send script, as a send to that channel runs it."""
+    layer = await channel_layer.connect(own_redis.url)
+    own = await layer.new_channel()
+    for channel in (own, "chat.one", "chat.two"):
+        await layer.group_add("chat", channel)
+    await layer.group_send("chat", {"type": "note", "text": "the scripts are known now"})
+    with own_redis.client() as redis, redis.monitor() as monitor:
+        for number in range(SENDS):
+            await layer.group_send("chat", {"type": "note", "text": str(number)})
+        commands = commands_about(redis, monitor, "chat")
+        statistics = [await layer.statistics(channel) for channel in (own, "chat.one", "chat.two")]
+    await layer.close()
+    assert [each["messages_pending"] for each in statistics] == 3 * [1 + SENDS]
+    assert [command for kind, command in commands if kind != "lua"] == 3 * SENDS * ["EVALSHA"]
+    assert [kind for kind, command in commands if command == "PUBLISH"] == SENDS * ["lua"]
 
 
 def received(clients: list[Recorded], count: int) -> bool:

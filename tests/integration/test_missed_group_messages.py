@@ -53,7 +53,15 @@ def publish(redis: Redis, *texts: str, group: str = "chat") -> None:
     """As any process does it. It is sync: no member reads meanwhile."""
     for text in texts:
         event = pack({"type": "note", "text": text})
-        redis.eval(PUBLISH.text, 1, KEYS.group_sequence(group), KEYS.group(group), event, COUNTER_TTL_MS)
+        redis.eval(
+            PUBLISH.text,
+            2,
+            KEYS.group_sequence(group),
+            KEYS.group_channels(group),
+            KEYS.group(group),
+            event,
+            COUNTER_TTL_MS,
+        )
 
 
 def kill_subscriptions(redis: Redis) -> None:

@@ -90,6 +90,8 @@ async def use_layers(url: str) -> None:
     layer, blocking, note = await channel_layer.connect(url), channel_layer.connect_blocking(url), {"type": "note"}
     own = await layer.new_channel()
     await layer.group_add("members", own)
+    await layer.group_add("members", "notes")
+    await asyncio.to_thread(blocking.group_add, "members", "notes")
     for send in (layer.send, partial(asyncio.to_thread, blocking.send)):
         for channel in ("work", own):
             await send(channel, note)
@@ -99,8 +101,11 @@ async def use_layers(url: str) -> None:
     await layer.group_send("members", note)
     await asyncio.to_thread(blocking.group_send, "members", note)
     assert await layer.receive(own) == await layer.receive(own) == note
+    assert await layer.receive("notes") == await layer.receive("notes") == note
     await layer.statistics("work")
     await layer.group_discard("members", own)
+    await layer.group_discard("members", "notes")
+    await asyncio.to_thread(blocking.group_discard, "members", "notes")
     await layer.close()
     await asyncio.to_thread(blocking.close)
 

@@ -50,11 +50,18 @@ async def test_channel_layers_of_other_processes_leave_nothing_without_a_ttl(url
         raise AssertionError("a full channel took one more")
     own = await layer.new_channel()
     await layer.group_add("members", own)
+    await layer.group_add("members", "read")
     for group in ("members", "nobody"):
         await layer.group_send(group, {"type": "note"})
         await asyncio.to_thread(blocking.group_send, group, {"type": "note"})
     assert keys_without_a_ttl(url) == []
-    assert names(url) >= {"channel:unread", "channel-size:unread", "channel:full", "group-sequence:nobody"}
+    assert names(url) >= {
+        "channel:unread",
+        "channel-size:unread",
+        "channel:full",
+        "group-sequence:nobody",
+        "group-channels:members",
+    }
     await layer.close()
     await asyncio.to_thread(blocking.close)
     assert keys_without_a_ttl(url) == []

@@ -22,7 +22,7 @@ BLOCKED = object()
 #: How many of its last writes a fail-over can lose.
 WRITES_LOST_MAX = 8
 READS = frozenset(
-    {b"XREAD", b"GET", b"MGET", b"INFO", b"TIME", b"ZRANGEBYSCORE", b"XREVRANGE", b"PUBLISH", b"SUBSCRIBE"}
+    {b"XREAD", b"GET", b"MGET", b"INFO", b"TIME", b"ZRANGEBYSCORE", b"XREVRANGE", b"PUBLISH", b"SUBSCRIBE", b"EXISTS"}
 )
 
 

@@ -42,7 +42,8 @@ class Reader:
         """The number of one message to the group."""
         connection, keys = self.commands.connection, self.context.keys
         assert connection is not None
-        await PUBLISH.execute(connection, 1, keys.group_sequence("chat"), keys.group("chat"), b"", COUNTER_TTL_MS)
+        group = (keys.group_sequence("chat"), keys.group_channels("chat"))
+        await PUBLISH.execute(connection, len(group), *group, keys.group("chat"), b"", COUNTER_TTL_MS)
         return int(await connection.execute("GET", keys.group_sequence("chat")))
 
     async def read(self) -> None:
