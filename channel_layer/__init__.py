@@ -38,6 +38,8 @@ _making = threading.RLock()  # two threads that come first get the same one
 def get_channel_layer() -> ChannelLayer:
     """The channel layer of this process: in a worker its own, elsewhere one for the Redis that TOWPATH_REDIS names.
 
+    The same object for all calls, until it is closed.
+
     TOWPATH_REDIS_URL_FILE (or TOWPATH_REDIS_FILE) names a file that holds this URL instead. The prefix is that of TOWPATH_PREFIX, or
     the default of all commands; the encryption keys are those of TOWPATH_ENCRYPTION_KEYS or TOWPATH_ENCRYPTION_KEY_FILE.
 
@@ -46,7 +48,7 @@ def get_channel_layer() -> ChannelLayer:
     """
     global _layer
     with _making:
-        if _layer is None:
+        if _layer is None or _layer.closed:
             _layer = _of_environment()
         return _layer
 
@@ -96,7 +98,11 @@ async def connect(
     terms: dict[str, Any] = {"capacity": capacity, "expiry_s": expiry, "group_expiry_s": group_expiry}
     terms["channel_capacity"] = {} if channel_capacity is None else channel_capacity
     layer = _new(url, prefix, terms, encryption_keys, encryption_key_file)
-    await layer.start()
+    try:
+        await layer.start()
+    except BaseException:  # also cancelled: the thread goes on to connect
+        await layer.close()
+        raise
     return layer
 
 

@@ -11,19 +11,24 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
+from types import MappingProxyType, TracebackType
 from typing import Any, Protocol
 
 from channel_layer.application.capacities import LayerSettings
-from channel_layer.application.loop_layer import LoopLayer
+from channel_layer.application.loop_layer import CLOSED, LoopLayer
 from channel_layer.application.receiving import receive
-from channel_layer.errors import LayerUnavailable
+from channel_layer.errors import LayerUnavailable, NothingSent
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.names import check_exclude
 from channel_layer.settings import RedisSettings
 
 NEW_CHANNEL_PREFIX = "specific"
+NOT_STARTED = (
+    "a worker's channel layer can be used when its application has started: not yet while it is imported, and not yet in its lifespan "
+    "startup"
+)
 
 
 class Home(Protocol):
@@ -36,8 +41,15 @@ class Home(Protocol):
     def loop_layer(self) -> LoopLayer | None:
         """The layer on the node's loop; None if the node does not run yet. Raises LayerUnavailable if it never will."""
 
+    @property
+    def counters(self) -> dict[str, int]:
+        """What the process of the node has counted that concerns the layer: a copy."""
+
     def start(self) -> Future[LoopLayer]:
         """Start the node. The future fails with LayerUnavailable."""
+
+    def closed(self) -> Home:
+        """The place in which a layer is that has been closed: this one, if the node is not there for it alone."""
 
     async def close(self) -> None:
         """End the node, if it is there for this layer only."""
@@ -57,6 +69,19 @@ class ChannelLayer:
     def home(self) -> Home:
         """The place of the node, over which layers with other settings may be made."""
         return self._home
+
+    @property
+    def closed(self) -> bool:
+        """True if `close` was called. A worker's own layer is never closed."""
+        return isinstance(self._home, ClosedHome)
+
+    @property
+    def counters(self) -> Mapping[str, int]:
+        """What this process has counted that concerns the layer: messages that were dropped or missed, malformed packets.
+
+        A copy of this moment, which cannot be written to. OPERATIONS.md, "Counters", explains each name.
+        """
+        return MappingProxyType(self._home.counters)
 
     async def start(self) -> None:
         """Connect to Redis now, and not at the first call. Raises LayerUnavailable."""
@@ -147,8 +172,20 @@ class ChannelLayer:
         return statistics
 
     async def close(self) -> None:
-        """End the connections to Redis, and the channels that were made here. In a worker: do nothing, it still needs them."""
-        await self._home.close()
+        """End the connections to Redis, and the channels that were made here. In a worker: do nothing, it still needs them.
+
+        Calls under way and later ones raise LayerUnavailable; `get_channel_layer()` makes another layer.
+        """
+        home, self._home = self._home, self._home.closed()
+        await home.close()
+
+    async def __aenter__(self) -> ChannelLayer:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
 
     async def _run(self, call: Any, *arguments: Any) -> Any:
         """Run a call of LoopLayer on its loop."""
@@ -167,22 +204,62 @@ async def _new_channel(loop_layer: LoopLayer, prefix: str, settings: LayerSettin
 class WorkerHome:
     """The worker's own node, which its dispatcher starts and ends. Implements `Home`."""
 
-    def __init__(self, loop_layer: LoopLayer) -> None:
-        self._loop_layer = loop_layer
-        self.redis = loop_layer.redis
+    def __init__(self, redis: RedisSettings) -> None:
+        """Made before the application is loaded, which may find its layer then, though it cannot use it yet."""
+        self.redis = redis
+        self._loop_layer: LoopLayer | None = None
         self._pid = os.getpid()
+
+    def open(self, loop_layer: LoopLayer) -> None:
+        """Serve calls from now on: the node is connected."""
+        self._loop_layer = loop_layer
 
     def loop_layer(self) -> LoopLayer:
         """See `Home`. A forked child has no node: its parent's loop does not run there."""
         if self._pid != os.getpid():
             raise LayerUnavailable("a forked child of a worker has no channel layer: connect() makes one")
+        if self._loop_layer is None:
+            raise NothingSent(NOT_STARTED)
         return self._loop_layer
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """See `Home`."""
+        return self._loop_layer.counters if self._loop_layer is not None else {}
 
     def start(self) -> Future[LoopLayer]:
         """See `Home`."""
         future: Future[LoopLayer] = Future()
-        future.set_result(self._loop_layer)
+        future.set_result(self.loop_layer())
         return future
+
+    def closed(self) -> Home:
+        """See `Home`. The dispatcher still needs the node."""
+        return self
+
+    async def close(self) -> None:
+        """See `Home`."""
+
+
+class ClosedHome:
+    """The place of no node: that of a layer that was closed. Implements `Home`."""
+
+    def __init__(self, redis: RedisSettings, counters: dict[str, int]) -> None:
+        """counters: as they were when the layer was closed."""
+        self.redis = redis
+        self.counters = counters
+
+    def loop_layer(self) -> LoopLayer:
+        """See `Home`."""
+        raise NothingSent(CLOSED)
+
+    def start(self) -> Future[LoopLayer]:
+        """See `Home`."""
+        raise NothingSent(CLOSED)
+
+    def closed(self) -> Home:
+        """See `Home`."""
+        return self
 
     async def close(self) -> None:
         """See `Home`."""

@@ -13,12 +13,14 @@ import os
 import threading
 from collections import Counter
 from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 import uvloop
 
 from channel_layer.application.loop_layer import LoopLayer
 from channel_layer.errors import LayerUnavailable
+from channel_layer.layer import ClosedHome, Home
 from channel_layer.node import Node
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.packets import MALFORMED
@@ -82,7 +84,8 @@ class LayerThread:
         self.redis = settings
         self._lock = threading.Lock()
         self._started: Future[LoopLayer] | None = None
-        self._stop: asyncio.Event | None = None
+        self._latest: LoopLayer | None = None
+        self._stop = asyncio.Event()
         self._thread: threading.Thread | None = None
         self._pid = 0
 
@@ -92,6 +95,15 @@ class LayerThread:
         if started is None or not started.done() or started.exception() is not None or self._pid != os.getpid():
             return None
         return started.result()
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """See `Home`: those of the node that runs, or has run last."""
+        return self._latest.counters if self._latest is not None and self._pid == os.getpid() else {}
+
+    def closed(self) -> Home:
+        """See `Home`. Only the layer that was closed ends: other objects may share this thread, and start it again."""
+        return ClosedHome(self.redis, self.counters)
 
     def start(self) -> Future[LoopLayer]:
         """See `Home`. Also starts again after a failure, after `close`, and in a forked child."""
@@ -103,7 +115,9 @@ class LayerThread:
             if started is None or (started.done() and started.exception() is not None):
                 started = self._started = Future()
                 self._pid = os.getpid()
-                self._thread = threading.Thread(target=self._run, args=(started,), name="towpath-layer", daemon=True)
+                self._stop = asyncio.Event()
+                arguments = (started, self._stop)
+                self._thread = threading.Thread(target=self._run, args=arguments, name="towpath-layer", daemon=True)
                 self._thread.start()
                 atexit.unregister(self._exit)  # of an earlier start
                 atexit.register(self._exit)
@@ -120,40 +134,48 @@ class LayerThread:
             thread.join(EXIT_TIMEOUT_S)
 
     def _ask_to_stop(self) -> threading.Thread | None:
+        """Let the thread end. Returns it, unless it still connects: then it ends by itself after that."""
         with self._lock:
-            layer, self._started = self.loop_layer(), None
-            if layer is None or self._stop is None:
+            started, self._started = self._started, None
+            if started is None or self._pid != os.getpid():
                 return None
-            with contextlib.suppress(RuntimeError):  # it has ended by itself
-                layer.loop.call_soon_threadsafe(self._stop.set)
-            return self._thread
+            started.add_done_callback(partial(_stop, self._stop))
+            return self._thread if started.done() else None
 
-    def _run(self, started: Future[LoopLayer]) -> None:
+    def _run(self, started: Future[LoopLayer], stop: asyncio.Event) -> None:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             try:
-                runner.run(self._main(started))
+                runner.run(self._main(started, stop))
             except Exception as error:
                 if started.done():
                     log.exception("the channel layer of this process has ended")
                 else:
                     started.set_exception(error if isinstance(error, LayerUnavailable) else _unavailable(error))
 
-    async def _main(self, started: Future[LoopLayer]) -> None:
-        self._stop = stop = asyncio.Event()
+    async def _main(self, started: Future[LoopLayer], stop: asyncio.Event) -> None:
         receiver = LayerReceiver(self.redis)
         node, layer = receiver.node, receiver.layer
         try:
             await node.start()
             await _check_channel_rights(node)
             layer.start()
+            self._latest = layer
             started.set_result(layer)
             while not stop.is_set():
                 node.report({}, receiver.counters)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), REPORT_INTERVAL_S)
         finally:
+            layer.end_receivers()
             await layer.close()
             await node.close()
+
+
+def _stop(stop: asyncio.Event, started: Future[LoopLayer]) -> None:
+    """Set `stop` on the loop of the node that has been started."""
+    if started.exception() is None:
+        with contextlib.suppress(RuntimeError):  # it has ended by itself
+            started.result().loop.call_soon_threadsafe(stop.set)
 
 
 async def _check_channel_rights(node: Node) -> None:

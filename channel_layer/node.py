@@ -331,6 +331,7 @@ class Node:
         """Check once a second whether peers are alive and subscriptions work, and drop destinations that have no packets."""
         while True:
             await asyncio.sleep(RENEWAL_INTERVAL_S)
+            self._lease.loop_turned()
             self._outbox.drop_idle()
             self.counters["groups.subscription_dead"] += self._groups.check()
             self.counters["groups.interrupted"] = self._groups.interruptions

@@ -38,11 +38,14 @@ def test_every_call_is_described_and_no_other() -> None:
 
 @pytest.mark.parametrize("name", CALLS)
 def test_each_call_is_shown_with_its_arguments(name: str) -> None:
-    """Names and order; a channel and a group are texts, a message is a dictionary."""
+    """Names, order and defaults; a channel and a group are texts, a message is a dictionary."""
     shown = re.search(rf"^`await layer\.{name}\((.*)\) -> \w+`$", TEXT, re.MULTILINE)
     assert shown is not None
-    arguments = [argument.partition(":")[0] for argument in shown[1].split(", ") if argument]
-    assert arguments == list(inspect.signature(getattr(ChannelLayer, name)).parameters)[1:]
+    arguments = [argument for argument in shown[1].split(", ") if argument]
+    parameters = list(inspect.signature(getattr(ChannelLayer, name)).parameters.values())[1:]
+    assert [argument.partition(":")[0] for argument in arguments] == [parameter.name for parameter in parameters]
+    defaults = [str(p.default).lower() for p in parameters if p.default is not inspect.Parameter.empty]
+    assert [argument.partition(" = ")[2].strip('"').lower() for argument in arguments if " = " in argument] == defaults
 
 
 def test_every_call_of_the_blocking_layer_is_listed_with_its_arguments() -> None:

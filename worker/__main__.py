@@ -15,6 +15,7 @@ import uvloop
 
 from channel_layer import set_channel_layer
 from channel_layer.errors import LayerUnavailable
+from channel_layer.layer import ChannelLayer, WorkerHome
 from channel_layer.process import log_setup as process_log
 from channel_layer.process import stop_signals
 from channel_layer.process.stop_requests import Meaning, StopRequests
@@ -44,12 +45,17 @@ class Worker:
     """One worker: a host for one application, and a dispatcher."""
 
     def __init__(
-        self, settings: WorkerSettings, application: LoadedApplication, supervision: Supervision = ALONE
+        self,
+        settings: WorkerSettings,
+        application: LoadedApplication,
+        home: WorkerHome,
+        supervision: Supervision = ALONE,
     ) -> None:
+        """home: the place of the channel layer that the application has got while it was loaded."""
         self._settings = settings
         self._supervision = supervision
         self._host = AsgiHost(application, settings, self._read_more)
-        self._dispatcher = Dispatcher(_that_serves(settings, application), self._host, Counter())
+        self._dispatcher = Dispatcher(_that_serves(settings, application), self._host, Counter(), home)
         recycling = Recycling.drawn(settings, random.random())
         self._recycling = RecyclingWatch(recycling, self._dispatcher.adopted_count, self._recycle)
         again = supervision.may_repeat_stop_signal
@@ -58,7 +64,6 @@ class Worker:
         self._stop = asyncio.Event()
         self._now = asyncio.Event()
         self._starting: asyncio.Task[None] | None = None
-        set_channel_layer(self._dispatcher.layer)
         self._background = ChannelInstances(self._channel_instance, settings.channels, settings.channel_concurrency)
 
     def _channel_instance(self, channel: str) -> ChannelInstance:
@@ -158,6 +163,7 @@ def check(settings: WorkerSettings) -> None:
     The loop is not closed, nor is what the application has begun there: the process is about to exit.
     """
     _set_up_log(settings)
+    _give_channel_layer(settings)
     _load(settings, LoopRunner(LOOPS[settings.loop]))
 
 
@@ -167,11 +173,19 @@ def run(settings: WorkerSettings, supervision: Supervision = ALONE) -> int:
     Every module of this package must be imported before (application/import_isolation.py).
     """
     _set_up_log(settings)
+    home = _give_channel_layer(settings)
     with contextlib.closing(LoopRunner(LOOPS[settings.loop])) as loop:
         application = _load(settings, loop)
         supervision.has_loaded()
         process_log.keep_ours()
-        return loop.run(_main(settings, application, supervision, loop))
+        return loop.run(_main(settings, application, home, supervision, loop))
+
+
+def _give_channel_layer(settings: WorkerSettings) -> WorkerHome:
+    """Let `get_channel_layer()` find the layer of this worker from now on, also while the application is loaded."""
+    home = WorkerHome(settings.redis)
+    set_channel_layer(ChannelLayer(home))
+    return home
 
 
 def _load(settings: WorkerSettings, loop: LoopRunner) -> LoadedApplication:
@@ -195,11 +209,12 @@ def _set_up_log(settings: WorkerSettings) -> None:
 async def _main(
     settings: WorkerSettings,
     application: LoadedApplication,
+    home: WorkerHome,
     supervision: Supervision,
     runner: LoopRunner,
 ) -> int:
     try:
-        worker = Worker(settings, application, supervision)
+        worker = Worker(settings, application, home, supervision)
         loop = asyncio.get_running_loop()
         signals = stop_signals.to_handle()
         for number in signals:

@@ -14,6 +14,7 @@ from channel_layer.application.capacities import Capacities, LayerSettings
 from channel_layer.application.local_queue import LocalQueue
 from channel_layer.application.receiving import clock
 from channel_layer.current_connection import CURRENT_CONNECTION, Key
+from channel_layer.errors import ChannelGone, ChannelLayerError
 from channel_layer.messaging.membership import Membership
 from channel_layer.protocol.codec import pack, unpack
 from channel_layer.protocol.events import Event
@@ -146,9 +147,16 @@ class ApplicationChannels:
             channel.queue.clear()
             self._leave_all(local)
 
+    def end_receivers(self, error: ChannelLayerError) -> None:
+        """Let every receiver that waits, or comes later, raise an error as this one."""
+        for channel in self._channels.values():
+            channel.queue.end(error)
+
     def _end(self, local: str) -> None:
         self._leave_all(local)
-        self._channels.pop(local, None)
+        channel = self._channels.pop(local, None)
+        if channel is not None:
+            channel.queue.end(ChannelGone(f"{channel.name} is no channel of this process (any more)"))
 
     def _leave_all(self, local: str) -> None:
         for group in self._membership.remove(local):

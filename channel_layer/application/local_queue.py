@@ -10,6 +10,7 @@ import threading
 from collections import deque
 from typing import Protocol
 
+from channel_layer.errors import ChannelLayerError
 from channel_layer.protocol.events import Event
 
 
@@ -23,12 +24,23 @@ class Waker(Protocol):
 class LocalQueue:
     """One queue. Times are of any one clock, in seconds."""
 
-    __slots__ = ("_lock", "_messages", "_receivers", "_wakers", "abandoned", "capacity", "expired", "received_at")
+    __slots__ = (
+        "_lock",
+        "_messages",
+        "_over",
+        "_receivers",
+        "_wakers",
+        "abandoned",
+        "capacity",
+        "expired",
+        "received_at",
+    )
 
     def __init__(self, capacity: int, now: float) -> None:
         self._lock = threading.Lock()
         self._messages: deque[tuple[float, float, Event]] = deque()  # with the times of its expiry and its arrival
         self._wakers: deque[Waker] = deque()  # of receivers that nothing has woken
+        self._over: ChannelLayerError | None = None  # what receivers get, since nothing will ever come
         self._receivers: set[Waker] = set()  # also those that were woken and have not taken anything yet
         self.capacity = capacity
         self.expired = 0  #: messages that were dropped because nobody took them in time
@@ -47,8 +59,13 @@ class LocalQueue:
         return True
 
     def take(self, now: float, waker: Waker | None = None) -> Event | None:
-        """Take the oldest message out. None: there is none, and `waker` is woken when one comes."""
+        """Take the oldest message out. None: there is none, and `waker` is woken when one comes.
+
+        Raises the error of `end`.
+        """
         with self._lock:
+            if self._over is not None:
+                raise type(self._over)(*self._over.args)
             self.received_at, self.abandoned = now, False
             self._drop_expired(now)
             if self._messages:
@@ -69,6 +86,13 @@ class LocalQueue:
                 self._wakers.remove(waker)
             elif self._messages:
                 self._wake_one()
+
+    def end(self, error: ChannelLayerError) -> None:
+        """Wake all receivers: nothing comes any more, and each of them, like all later ones, gets an error as this one."""
+        with self._lock:
+            self._over = error
+            while self._wakers:
+                self._wakers.popleft().wake()
 
     def drop_expired(self, now: float) -> None:
         """Drop what has waited for too long, though no receiver has come."""

@@ -24,7 +24,7 @@ from channel_layer.application.receiving import clock
 from channel_layer.application.shared_members import SharedMembers
 from channel_layer.application.shared_messages import SharedMessages
 from channel_layer.current_connection import CURRENT_CONNECTION, Key, OwnDownstream, epoch_of
-from channel_layer.errors import ChannelFull, ChannelGone, InvalidName, LayerUnavailable
+from channel_layer.errors import ChannelFull, ChannelGone, InvalidName, LayerUnavailable, NothingSent
 from channel_layer.node import Node
 from channel_layer.protocol import packets
 from channel_layer.protocol.codec import check_size, pack, unpack
@@ -32,7 +32,6 @@ from channel_layer.protocol.events import Event, check_message
 from channel_layer.protocol.names import check_channel, check_channel_prefix, check_exclude, check_group
 from channel_layer.protocol.packets import Packet
 from channel_layer.protocol.socket_messages import CHECKS, socket_message
-from channel_layer.settings import RedisSettings
 
 ANSWER_TIMEOUT_S = 5.0
 #: A sender that is faster than Redis waits when so many bytes wait for one process.
@@ -43,6 +42,9 @@ CLEAN_UP_INTERVAL_S = 5.0
 SUSPECT_S = 0.5
 #: The type of the message about messages to a group that were missed.
 MISSED = "towpath.gap"
+CLOSED = "this layer is closed"
+#: How the names of the counters begin that concern the layer. A worker's process counts more than these.
+COUNTED = ("dropped.", "groups.", "lease.", "packets.")
 
 T = TypeVar("T")
 
@@ -79,13 +81,14 @@ class LoopLayer:
         self._answers: dict[int, asyncio.Future[bool]] = {}
 
     @property
-    def redis(self) -> RedisSettings:
-        """The Redis and the prefix of the node."""
-        return self._node.context.settings
+    def counters(self) -> dict[str, int]:
+        """What this process has counted that concerns the layer. Any thread may call it."""
+        counts = {**self._node.counters, **self._counters}
+        return {name: times for name, times in counts.items() if name.startswith(COUNTED)}
 
     async def send(self, channel: str, message: Event, settings: LayerSettings) -> None:
         """See `ChannelLayer.send`."""
-        node, number, local = self._parsed(channel)
+        node, number, local = _parsed(channel)
         check_message(message)
         packed = check_size(pack(message))
         if number:
@@ -123,7 +126,7 @@ class LoopLayer:
 
         Raises InvalidName for a channel from which this process cannot receive, ChannelGone for one that it does not have.
         """
-        node, number, local = self._parsed(channel)
+        node, number, local = _parsed(channel)
         if not node:
             return None
         if number or node != self._node.name:
@@ -146,7 +149,7 @@ class LoopLayer:
     async def group_add(self, group: str, channel: str, report_missed: bool, settings: LayerSettings) -> None:
         """See `ChannelLayer.group_add`."""
         check_group(group)
-        node, number, local = self._parsed(channel)
+        node, number, local = _parsed(channel)
         if node == self._node.name:
             await self._join(group, local, report_missed)
         elif report_missed:
@@ -166,7 +169,7 @@ class LoopLayer:
     async def group_discard(self, group: str, channel: str) -> None:
         """See `ChannelLayer.group_discard`."""
         check_group(group)
-        node, number, local = self._parsed(channel)
+        node, number, local = _parsed(channel)
         if node == self._node.name:
             self._channels.leave(group, local)
         elif not node:
@@ -211,6 +214,12 @@ class LoopLayer:
     def start(self) -> None:
         """Begin to drop what is no longer of use, every few seconds."""
         self._cleaning = self.loop.create_task(self._clean_up())
+
+    def end_receivers(self) -> None:
+        """Let every receiver that waits raise NothingSent: this layer is being closed."""
+        error = NothingSent(CLOSED)
+        self._channels.end_receivers(error)
+        self._shared.end_receivers(error)
 
     async def close(self) -> None:
         """Stop reading shared channels. To be called before the node is closed."""
@@ -322,14 +331,6 @@ class LoopLayer:
     def _no_answer(self, peer: str) -> LayerUnavailable:
         return LayerUnavailable(f"{peer} did not answer within {self._answer_timeout_s:g} s")
 
-    @staticmethod
-    def _parsed(channel: str) -> tuple[str, int, str]:
-        """Node, number of the connection (0: no reply channel), and local part of a channel. A shared channel: empty but for a 0."""
-        node, separator, local = check_channel(channel).partition("!")
-        if not separator:
-            return "", 0, ""
-        return node, int(local) if local.isdecimal() else 0, local
-
     async def _wait_for_space(self, node: str) -> None:
         """Wait until less than BACKLOG_BYTES_MAX waits for `node`. Raises LayerUnavailable if that takes too long."""
         if self._node.waiting_bytes(node) < BACKLOG_BYTES_MAX:
@@ -344,3 +345,11 @@ class LoopLayer:
     def _connected(self) -> None:
         if not self._node.connected:
             raise LayerUnavailable("not connected to Redis")
+
+
+def _parsed(channel: str) -> tuple[str, int, str]:
+    """Node, number of the connection (0: no reply channel), and local part of a channel. A shared channel: empty but for a 0."""
+    node, separator, local = check_channel(channel).partition("!")
+    if not separator:
+        return "", 0, ""
+    return node, int(local) if local.isdecimal() else 0, local

@@ -10,7 +10,7 @@ from channel_layer.application.capacities import Capacities, LayerSettings
 from channel_layer.application.message_reader import MessageReader
 from channel_layer.application.message_writer import MessageWriter
 from channel_layer.application.receiving import clock
-from channel_layer.errors import InvalidName
+from channel_layer.errors import ChannelLayerError, InvalidName
 from channel_layer.node import Node
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.keys import CHANNEL_OF_KIND
@@ -96,6 +96,11 @@ class SharedMessages:
             if not queue.receiver_count and not queue.waiting_count and now - queue.received_at > READER_IDLE_S:
                 del self._readers[channel]
                 await reader.close()
+
+    def end_receivers(self, error: ChannelLayerError) -> None:
+        """Let every receiver that waits raise an error as this one. To be called before `close`."""
+        for reader in self._readers.values():
+            reader.queue.end(error)
 
     async def close(self) -> None:
         """Stop reading. Messages that were taken for receivers that have left go back to the end of their channels."""

@@ -121,7 +121,7 @@ class RedisChannelLayer(BaseChannelLayer):  # type: ignore[misc]  # Channels bri
 
     async def close(self) -> None:
         """End the connections, and the channels that were made over them; a later call connects again. In a worker: do nothing."""
-        await self.layer.close()
+        await self.layer.home.close()  # not the layer itself, which would stay closed
 
 
 def _of_channels(error: errors.ChannelLayerError) -> Exception:

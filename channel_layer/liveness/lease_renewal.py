@@ -85,6 +85,7 @@ class LeaseRenewal:
 
     def start(self) -> None:
         """Write the first lease (raises RedisError), then renew it once a second."""
+        self.loop_turned()  # what the loop waited for before this was no block
         self._renew()
         self._thread.start()
 
@@ -112,9 +113,13 @@ class LeaseRenewal:
         To be called often, by the loop's thread. A process with a blocked loop is slow, not dead: then the lease's thread calls
         `while_blocked`, so that may read and must change nothing.
         """
-        self._turned_at = time.monotonic()
+        self.loop_turned()
         self._figures = figures
         self._while_blocked = while_blocked
+
+    def loop_turned(self) -> None:
+        """Show that the loop turns: else it counts as blocked after BLOCKED_S."""
+        self._turned_at = time.monotonic()
 
     def server_moved(self) -> None:
         """Connect anew for the next renewal: Redis is on another server now. Called by the loop's thread."""

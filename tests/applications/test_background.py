@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
 import channel_layer
 from channel_layer.layer import ChannelLayer
@@ -20,6 +21,7 @@ from tests.support.serving import BIN, Server, running, towpath_worker
 from towpath.status.redis_status import RedisStatus
 
 DEADLINE_S = 30.0
+KEY, SECRET = "a-key-of-more-than-32-characters-0123456789", b"nobody else reads this"
 Start = Callable[..., AbstractContextManager[Server]]
 
 
@@ -209,6 +211,46 @@ async def test_a_worker_that_is_asked_to_stop_finishes_its_message_and_takes_no_
     assert (await layer.statistics("work"))["messages_pending"] == 1
     with start("--channel", "work"):
         assert (await answer(layer, mine))["number"] == 7
+
+
+async def test_a_worker_that_is_asked_to_stop_before_its_application_waits_for_messages_ends_at_once(
+    redis_server: RedisServer, layer: ChannelLayer, prefix: str, tmp_path: Path
+) -> None:
+    """P7. A message that waits stays for the next worker."""
+    await layer.send("work", {"type": "test"})
+    command = [BIN / "towpath", "worker", "background:waits_first", "--redis", redis_server.url, "--prefix", prefix]
+    with running(
+        "worker",
+        [*command, "--channel", "work"],
+        run_dir=tmp_path,
+        cwd=PROJECTS,
+        ready=lambda server: "begun" in server.log,
+    ) as server:
+        server.process.send_signal(signal.SIGTERM)
+        await until(lambda: server.process.poll() == 0, "the worker has ended", 5.0)
+        assert "Traceback" not in server.log and "by force" not in server.log
+    assert (await layer.statistics("work"))["messages_pending"] == 1
+    redis_server.client().flushall()
+
+
+async def test_background_work_is_encrypted_where_a_deployment_has_keys(
+    redis_server: RedisServer, prefix: str, tmp_path: Path
+) -> None:
+    """A blocking client sends, a worker receives and answers; what waits in Redis meanwhile is no clear text."""
+    redis, variables = redis_server.client(), {"TOWPATH_ENCRYPTION_KEYS": KEY}
+    with channel_layer.connect_blocking(redis_server.url, prefix=prefix, encryption_keys=[KEY]) as layer:
+        mine = layer.new_channel()
+        layer.send("work", {"type": "sync", "reply": mine, "number": 7, "note": SECRET.decode()})
+        entries = Redis(unix_socket_path=str(redis_server.socket)).xrange(f"{prefix}channel:work")
+        assert len(entries) == 1 and SECRET not in repr(entries).encode() and mine not in repr(entries)
+        command = [BIN / "towpath", "worker", "background:application", "--redis", redis_server.url, "--prefix", prefix]
+        with running(
+            "worker", [*command, "--channel", "work"], run_dir=tmp_path, cwd=PROJECTS, env=variables,
+            ready=lambda server: "are received" in server.log,
+        ):  # fmt: skip
+            answer = await asyncio.to_thread(layer.receive, mine, DEADLINE_S)
+        assert answer == {"type": "done", "channel": "work", "number": 7}
+    redis.flushall()
 
 
 async def test_an_application_that_knows_no_channels_is_refused_at_the_start(

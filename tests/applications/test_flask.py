@@ -27,6 +27,18 @@ def test_a_page_is_served(client: httpx.Client) -> None:
     assert answer.headers["content-length"] == "16"
 
 
+@ours
+def test_an_event_stream_joins_a_group_by_its_reply_channel(client: httpx.Client) -> None:
+    """P10. The event does not pass the thread that holds the stream, which waits."""
+    with client.stream("GET", "/listen/told") as stream:
+        lines = stream.iter_lines()
+        assert (next(lines), next(lines)) == ("data: listening", "")
+        assert client.post("/tell").text == "told"
+        assert (next(lines), next(lines)) == ("data: ding", "")
+        assert client.post("/ring/told").status_code == 204
+        assert list(lines) == []
+
+
 def test_head_has_the_length_and_no_body(client: httpx.Client) -> None:
     answer = client.head("/")
     assert (answer.status_code, answer.content, answer.headers["content-length"]) == (200, b"", "16")

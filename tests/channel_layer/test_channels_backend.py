@@ -422,6 +422,15 @@ async def test_flush_leaves_nothing(layer: RedisChannelLayer) -> None:
     assert await is_empty(layer, channel) and await is_empty(layer, "shared")
 
 
+async def test_a_layer_that_was_closed_connects_again(layer: RedisChannelLayer) -> None:
+    """The contract of channels_redis: only the connections end."""
+    channel = await layer.new_channel()
+    await layer.close()
+    assert await layer.new_channel() != channel
+    await layer.send("shared", {"type": "t"})
+    assert await received(layer, "shared") == {"type": "t"}
+
+
 # -- loops and threads
 
 

@@ -47,13 +47,17 @@ _OF_INTERFACE_SERVER: dict[int, Callable[[DownstreamConnection, list[Any]], None
 class Dispatcher:
     """The dispatcher of one worker: a `Receiver` for the node, which starts instances in an `ApplicationHost`."""
 
-    def __init__(self, settings: WorkerSettings, host: ApplicationHost, counters: Counter[str]) -> None:
+    def __init__(
+        self, settings: WorkerSettings, host: ApplicationHost, counters: Counter[str], home: WorkerHome | None = None
+    ) -> None:
+        """home: the place of the channel layer, if the application may know it already."""
         self._settings = settings
         self.counters = counters
         self.node = _node(settings, self)
         self.registry = ConnectionRegistry(self.node, counters)
         self._loop_layer = LoopLayer(self.node, counters, self.registry.by_key)
-        self.layer = ChannelLayer(WorkerHome(self._loop_layer))
+        self._home = home or WorkerHome(settings.redis)
+        self.layer = ChannelLayer(self._home)
         context = WorkerContext(self.node, host, counters, settings.channels, settings.sticky != "off")
         placement = PlacementWatch(context, self.registry)
         self.consumer = QueueConsumer(context, self.registry, placement, self.on_packets)
@@ -73,6 +77,7 @@ class Dispatcher:
         self.consumer.lag.start()
         self._report.start()
         self._loop_layer.start()
+        self._home.open(self._loop_layer)
         if self._settings.channels:
             return
         await self.consumer.start()

@@ -50,6 +50,9 @@ def environ_of(scope: Event, body: Any) -> Environ:
     client = scope.get("client")
     if client:
         environ["REMOTE_ADDR"], environ["REMOTE_PORT"] = client[0], str(client[1])
+    channel = scope.get("extensions", {}).get("towpath.channel")
+    if channel:
+        environ["towpath.reply_channel"] = channel["reply_channel"]
     add_headers(environ, scope["headers"])
     return environ
 

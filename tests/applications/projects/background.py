@@ -30,5 +30,11 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
         )
 
 
+async def waits_first(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Has something long to do before its first message."""
+    print("begun", flush=True)
+    await asyncio.sleep(3600)
+
+
 async def knows_no_channels(scope: dict[str, Any], receive: Any, send: Any) -> None:
     raise ValueError(f"a scope of type {scope['type']}")

@@ -7,7 +7,10 @@ import io
 from collections.abc import Iterator
 
 import bells
+from asgiref.sync import async_to_sync
 from flask import Flask, Response, jsonify, redirect, request, send_file, session, stream_with_context, url_for
+
+from channel_layer import get_channel_layer
 
 app = Flask(__name__)
 app.secret_key = "a key for tests"
@@ -120,3 +123,23 @@ def fail_late() -> Response:
         raise LookupError("this stream always fails")
 
     return Response(parts(), mimetype="text/plain")
+
+
+@app.route("/listen/<bell>")
+def listen(bell: str) -> Response:
+    """An event stream that joins a group by its reply channel, and ends with the bell."""
+    async_to_sync(get_channel_layer().group_add)("listeners", request.environ["towpath.reply_channel"])
+
+    def events() -> Iterator[str]:
+        yield "data: listening\n\n"
+        bells.heard_in_thread(bell)
+
+    return Response(events(), mimetype="text/event-stream")
+
+
+@app.route("/tell", methods=["POST"])
+def tell() -> str:
+    """Sends an event to the group."""
+    event = {"type": "http.response.body", "body": b"data: ding\n\n"}
+    async_to_sync(get_channel_layer().group_send)("listeners", event)
+    return "told"

@@ -47,6 +47,12 @@ def test_the_variables_of_cgi_come_from_the_scope() -> None:
     assert environ["wsgi.input"] is body and environ["wsgi.errors"] is sys.stderr and environ["asgi.scope"] is SCOPE
 
 
+def test_the_reply_channel_is_a_variable_of_its_own() -> None:
+    scope = SCOPE | {"extensions": {"towpath.channel": {"reply_channel": "interface.0123456789ab!17"}}}
+    assert environ_of(scope, None)["towpath.reply_channel"] == "interface.0123456789ab!17"
+    assert "towpath.reply_channel" not in environ_of(SCOPE, None)
+
+
 def test_strings_are_bytes_in_disguise() -> None:
     """PEP 3333, "Unicode Issues". Also of a path that is no UTF-8."""
     environ = environ_of(SCOPE | {"path": "/caf\ufffd", "raw_path": b"/caf%E9%2Fx", "query_string": b"q=\xe9"}, None)

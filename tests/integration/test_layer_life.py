@@ -1,0 +1,173 @@
+"""The life of a channel layer in a process that is no worker: its start, its end, and what it has counted."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator
+
+import msgpack
+import pytest
+
+import channel_layer
+from channel_layer import ChannelFull, LayerUnavailable
+from channel_layer.layer import ChannelLayer
+from channel_layer.settings import RedisSettings
+from tests.support.facts import until
+from tests.support.redis_server import RedisServer
+
+DEADLINE_S = 20.0
+KEY = "a key of more than 32 characters, 0123456789"
+
+
+@pytest.fixture
+async def layer(redis_settings: RedisSettings) -> AsyncIterator[ChannelLayer]:
+    async with await channel_layer.connect(redis_settings.url, prefix=redis_settings.prefix, capacity=1) as layer:
+        yield layer
+
+
+def living(redis: RedisServer, settings: RedisSettings) -> list[str]:
+    return list(redis.client().keys(f"{settings.prefix}node:*"))
+
+
+async def test_a_closed_layer_stays_closed(
+    layer: ChannelLayer, redis_settings: RedisSettings, redis_server: RedisServer
+) -> None:
+    """P11. A call that comes late, or waits, gets an error and connects nothing; leaving `async with` and a second close are harmless."""
+    mine = await layer.new_channel()
+    waiting = [asyncio.ensure_future(layer.receive(channel)) for channel in (mine, "work")]
+    async with layer as same:
+        assert same is layer and not layer.closed
+        await until(lambda: threads() == 1, "its node runs")
+    assert layer.closed and not living(redis_server, redis_settings)
+    for receiver in waiting:
+        with pytest.raises(LayerUnavailable, match="this layer is closed"):
+            await asyncio.wait_for(receiver, DEADLINE_S)
+    calls = (
+        layer.start(), layer.send("work", {"type": "test"}), layer.receive("work"), layer.receive(mine), layer.new_channel(),
+        layer.group_add("room", mine), layer.group_discard("room", mine), layer.group_send("room", {"type": "test"}),
+        layer.flush(), layer.statistics("work"),
+    )  # fmt: skip
+    for call in calls:
+        with pytest.raises(LayerUnavailable, match="this layer is closed") as refused:
+            await call
+        assert refused.value.known
+    await layer.close()
+    assert threads() == 0 and not living(redis_server, redis_settings)
+
+
+def threads() -> int:
+    """The number of threads on which nodes of layers run."""
+    return sum(thread.name == "towpath-layer" for thread in threading.enumerate())
+
+
+async def test_a_process_may_have_another_layer_when_its_own_is_closed(
+    redis_settings: RedisSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel_layer.set_channel_layer(None)
+    monkeypatch.setitem(os.environ, "TOWPATH_REDIS", redis_settings.url)
+    monkeypatch.setitem(os.environ, "TOWPATH_PREFIX", redis_settings.prefix)
+    try:
+        first = channel_layer.get_channel_layer()
+        await first.close()
+        second = channel_layer.get_channel_layer()
+        assert second is not first and second is channel_layer.get_channel_layer()
+        async with second:
+            assert await second.statistics("work") == {"messages_pending": 0, "messages_max_age": 0.0}
+    finally:
+        channel_layer.set_channel_layer(None)
+
+
+async def test_a_layer_that_is_closed_while_it_connects_leaves_nothing_behind(own_redis: RedisServer) -> None:
+    """P11. Its thread ends as soon as it has connected."""
+    own_redis.signal(signal.SIGSTOP)
+    connecting = asyncio.ensure_future(channel_layer.connect(own_redis.url))
+    await until(lambda: threads() == 1, "it connects")
+    connecting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await connecting
+    own_redis.signal(signal.SIGCONT)
+    await until(lambda: threads() == 0, "its thread has ended", DEADLINE_S)
+    assert own_redis.client().keys("towpath:node:*") == []
+
+
+async def test_a_start_that_failed_is_tried_again_by_the_next_call(
+    own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    channel_layer.set_channel_layer(None)
+    monkeypatch.setitem(os.environ, "TOWPATH_REDIS", own_redis.url)
+    try:
+        async with channel_layer.get_channel_layer() as layer:
+            own_redis.client().execute_command("ACL", "SETUSER", "default", "resetchannels")
+            with pytest.raises(LayerUnavailable, match="publish"):
+                await layer.flush()
+            own_redis.client().execute_command("ACL", "SETUSER", "default", "allchannels")
+            await layer.flush()
+    finally:
+        channel_layer.set_channel_layer(None)
+
+
+CLOSED_BEFORE_FORK = """
+import asyncio, os
+import channel_layer
+
+layer = channel_layer.get_channel_layer()
+asyncio.run(layer.start())
+asyncio.run(layer.close())
+child = os.fork()
+if child:
+    os.waitpid(child, 0)
+try:
+    asyncio.run(layer.send("work", {"type": "test"}))
+except channel_layer.LayerUnavailable as error:
+    print(error, flush=True)
+if not child:
+    asyncio.run(channel_layer.get_channel_layer().send("work", {"type": "test"}))
+    print("sent", flush=True)
+"""
+
+
+async def test_a_layer_that_was_closed_is_closed_in_a_forked_child_too(redis_settings: RedisSettings) -> None:
+    environment = os.environ | {"TOWPATH_REDIS": redis_settings.url, "TOWPATH_PREFIX": redis_settings.prefix}
+    command = [sys.executable, "-c", CLOSED_BEFORE_FORK]
+    done = await asyncio.to_thread(subprocess.run, command, env=environment, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == ["this layer is closed", "sent", "this layer is closed"]
+
+
+async def test_counters_tell_what_was_dropped_and_cannot_be_written(
+    layer: ChannelLayer, redis_settings: RedisSettings
+) -> None:
+    """Also after the layer was closed; before it is used there is nothing to tell."""
+    mine = await layer.new_channel()
+    assert layer.counters.get("dropped.channel_full", 0) == 0
+    await layer.send(mine, {"type": "test"})
+    with pytest.raises(ChannelFull):
+        await layer.send(mine, {"type": "test"})
+    await layer.group_add("room", mine)
+    await layer.group_send("room", {"type": "test"})
+    await until(lambda: layer.counters.get("dropped.channel_full") == 1, "the full channel has dropped the message")
+    with pytest.raises(TypeError):
+        layer.counters["dropped.channel_full"] = 0  # type: ignore[index]
+    await layer.close()
+    assert layer.counters["dropped.channel_full"] == 1
+
+
+async def test_waiting_for_the_keys_of_a_dead_process_is_no_blocked_loop(
+    redis_settings: RedisSettings, redis_server: RedisServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its lease ends by itself; the loop turns all the while, and the log must not accuse the application."""
+    redis, node = redis_server.client(), "worker.000000000000"
+    redis.zadd(f"{redis_settings.prefix}nodes", {node: int(redis.time()[0]) * 1000})
+    lease = msgpack.packb({"role": "worker", "version": 1, "encryption": ["00000000"], "encrypted": b""})
+    redis.set(f"{redis_settings.prefix}node:{node}", lease, px=2_300)
+    with caplog.at_level(logging.WARNING):
+        layer = await channel_layer.connect(redis_settings.url, prefix=redis_settings.prefix, encryption_keys=[KEY])
+        await layer.close()
+    assert not redis.exists(f"{redis_settings.prefix}node:{node}")
+    assert "blocked" not in caplog.text
