@@ -2,7 +2,8 @@
 
 hiredis packs and parses. A failed call is one of two things, and its error tells which: NothingSent if Redis cannot have got the whole
 command, so that it may be sent again, or LayerUnavailable if the outcome is unknown. Either ends the connection, and so does an
-exception from a signal handler in the middle of a call: the next call would take the answer for its own.
+exception from a signal handler in the middle of a call: the next call would take the answer for its own. Such a call leaves the
+connection out of step, at whatever instruction it was broken off.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from __future__ import annotations
 import os
 import select
 import socket
+from collections.abc import Callable
 from typing import Any
 
 import hiredis
 
-from channel_layer.errors import LayerUnavailable, NothingSent
+from channel_layer.errors import EncryptionMismatch, LayerUnavailable, NothingSent
 from channel_layer.redis.address import Credentials, RedisAddress
 from channel_layer.redis.connection import KEEPALIVE, READ_ONLY, REPLICA_ROLES, Answer, Argument
 from channel_layer.redis.rejection_reasons import explained
@@ -24,18 +26,28 @@ READ_SIZE_BYTES = 65_536
 _INCOMPLETE = object()
 
 Place = tuple[str, int] | str  #: host and port, or the path of a unix socket
+#: Called with each new connection before it is used. Raises EncryptionMismatch, LayerUnavailable, hiredis.ReplyError.
+Check = Callable[["BlockingConnection"], None]
 
 
 def pack(*command: Argument) -> bytes:
-    """The bytes of one command. Raises TypeError for an argument that is neither bytes, str nor a number."""
-    packed: bytes = hiredis.pack_command(command)
+    """The bytes of one command. Raises TypeError for an argument that is neither bytes, str nor a number.
+
+    Numbers are made texts here: hiredis 3.5 crashes the process if a signal handler raises while it does that itself.
+    """
+    parts: tuple[Any, ...] = tuple(str(part) if type(part) in (int, float) else part for part in command)
+    packed: bytes = hiredis.pack_command(parts)
     return packed
+
+
+def no_check(_connection: BlockingConnection) -> None:
+    """Find nothing wrong with a new connection."""
 
 
 class BlockingConnection:
     """One connection, for one thread at a time."""
 
-    __slots__ = ("_poll", "_reader", "_sock", "_timeout_s", "closed", "place")
+    __slots__ = ("_poll", "_reader", "_sock", "_timeout_s", "in_step", "place")
 
     def __init__(self, place: Place, tls: Tls | None, timeout_s: float) -> None:
         """Connect. timeout_s: for that, and for each answer. Raises OSError."""
@@ -45,7 +57,8 @@ class BlockingConnection:
         self._reader = hiredis.Reader(notEnoughData=_INCOMPLETE)
         self._poll = select.poll()
         self._poll.register(self._sock, select.POLLIN)
-        self.closed = False
+        #: True unless the connection is closed, or an answer to what was sent on it may still come.
+        self.in_step = True
 
     def call(self, *command: Argument, block_s: float = 0.0) -> Answer:
         """Send one command and return its answer; an error that Redis answers with is returned too.
@@ -56,26 +69,29 @@ class BlockingConnection:
 
     def exchange(self, packed: bytes, count: int = 1, block_s: float = 0.0) -> list[Answer]:
         """Send packed commands, and return the `count` answers to them. As `call` otherwise."""
+        self.in_step = False  # before anything can be sent, and until all is read
         try:
             self._write(packed)
-            return self._read(count, block_s)
+            answers = self._read(count, block_s)
         except BaseException:
             self.close()
             raise
+        self.in_step = True
+        return answers
 
     @property
     def usable(self) -> bool:
         """True unless Redis has closed the connection, or has sent anything unasked, as it does before it closes one."""
-        return not self.closed and not self._poll.poll(0)
+        return self.in_step and not self._poll.poll(0)
 
     def close(self) -> None:
         """End the connection."""
-        self.closed = True
+        self.in_step = False
         self._sock.close()
 
     def forked(self) -> None:
         """See `Inherited`. By the descriptor, since TLS would say goodbye in the name of the parent."""
-        self.closed = True
+        self.in_step = False
         if (descriptor := self._sock.detach()) >= 0:
             os.close(descriptor)
 
@@ -119,16 +135,19 @@ class BlockingConnection:
         return answer
 
 
-def connect(address: RedisAddress, place: Place, timeout_s: float) -> BlockingConnection:
-    """A connection to the primary at `place`: authenticated, and on its database. Raises NothingSent."""
+def connect(address: RedisAddress, place: Place, timeout_s: float, check: Check = no_check) -> BlockingConnection:
+    """A connection to the primary at `place`: authenticated, on its database, and checked. Raises NothingSent."""
     try:
         connection = BlockingConnection(place, address.tls, timeout_s)
     except OSError as error:
         raise NothingSent(f"Redis at {address.shown} is unreachable: {_why(error)}") from error
     try:
         _greet(connection, address)
+        check(connection)
     except BaseException as error:
         connection.close()
+        if isinstance(error, EncryptionMismatch):
+            raise NothingSent(str(error)) from error
         if isinstance(error, LayerUnavailable):
             raise NothingSent(f"Redis at {address.shown} is unreachable: {error}") from error
         if isinstance(error, hiredis.ReplyError):

@@ -5,6 +5,7 @@
 * Idle connections are checked before use, since Redis closes them when it restarts.
 * While Redis cannot be reached, calls fail at once, and attempts to connect come at growing intervals.
 * A forked child closes what it inherits and makes its own.
+* An exception of a signal handler costs the connection that was in use, and never the place of one: slots.py.
 """
 
 from __future__ import annotations
@@ -15,9 +16,11 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from queue import Empty, SimpleQueue
 
-from channel_layer.blocking.connection import BlockingConnection, Place, connect, is_read_only, pack
+from channel_layer.blocking.connection import BlockingConnection, Check, Place, connect, is_read_only, no_check, pack
 from channel_layer.blocking.sentinel import PrimaryFinder
+from channel_layer.blocking.slots import Slot, Slots
 from channel_layer.errors import NothingSent
 from channel_layer.process.forked_child import give_up_in_children
 from channel_layer.redis.address_file import AddressSource
@@ -27,15 +30,19 @@ BACKOFF_FIRST_S = 0.05
 BACKOFF_MAX_S = 1.0
 #: How often the Sentinels are asked while connections stand.
 ASK_INTERVAL_S = 5.0
+#: While all connections are in use, a call looks so often whether one was lost, and its slot is free.
+LOOK_INTERVAL_S = 0.05
+
 _beginning = threading.Lock()
 
 
 class ConnectionPool:
     """The connections of one process to one Redis; for any number of threads."""
 
-    def __init__(self, source: AddressSource, connections_max: int, timeout_s: float) -> None:
-        """timeout_s: for connecting, for each answer, and for a connection while all are in use."""
+    def __init__(self, source: AddressSource, connections_max: int, timeout_s: float, check: Check = no_check) -> None:
+        """timeout_s: for connecting, for each answer, and for a connection while all are in use. check: as of `connect`."""
         self._source = source
+        self._check = check
         self._finder = PrimaryFinder(source)
         self._behind_sentinels = bool(source.current().sentinels)  # and stays so: a file may change credentials alone
         self._connections_max = connections_max
@@ -46,15 +53,14 @@ class ConnectionPool:
 
     def _begin(self) -> None:
         """Start without connections, and without locks that another thread may hold."""
-        self._pid = os.getpid()
-        self._idle: list[BlockingConnection] = []
-        self._all: set[BlockingConnection] = set()
-        self._free = threading.Semaphore(self._connections_max)
+        self._idle: SimpleQueue[Slot] = SimpleQueue()
+        self._slots = Slots(self._connections_max)
         self._attempt_due = 0.0  # monotonic: no attempt to connect before
         self._delay_s = BACKOFF_FIRST_S
         self._failure = ""
         self._place: Place | None = None  # of the primary, as the Sentinels named it last
         self._ask_due = 0.0  # monotonic
+        self._pid = os.getpid()  # last: until then a child begins again
 
     def call(self, *command: Argument, block_s: float = 0.0) -> Answer:
         """Send one command and return its answer, an error of Redis' too. Raises NothingSent, LayerUnavailable.
@@ -80,22 +86,16 @@ class ConnectionPool:
         """A connection for several calls in a row. Raises NothingSent without one."""
         if self._pid != os.getpid():
             self._begin_in_child()
-        free = self._free
-        if not free.acquire(timeout=self._timeout_s):
-            raise NothingSent(f"all {self._connections_max} connections were in use for {self._timeout_s:g} s")
+        slot, connection = self._take()
         try:
-            connection = self._take()
-            try:
-                yield connection
-            finally:
-                self._put_back(connection)
+            yield connection
         finally:
-            free.release()
+            self._put_back(slot, connection)
 
     def drop_idle(self) -> None:
         """End all connections that are not in use."""
-        while (connection := self._pop()) is not None:
-            self._drop(connection)
+        while (slot := self._idle_slot(0.0)) is not None:
+            self._drop(slot)
 
     def close(self) -> None:
         """End all connections; calls under way finish first, and later ones fail."""
@@ -105,11 +105,11 @@ class ConnectionPool:
     @property
     def size(self) -> int:
         """How many connections there are."""
-        return len(self._all)
+        return len(self._slots)
 
     def forked(self) -> None:
         """See `Inherited`."""
-        for connection in self._all:
+        for connection in self._slots.connections():
             connection.forked()
         self._begin()
         give_up_in_children(self)
@@ -120,14 +120,18 @@ class ConnectionPool:
             if self._pid != os.getpid():
                 self.forked()
 
-    def _take(self) -> BlockingConnection:
-        if self._closed:
-            raise NothingSent("this layer is closed")
-        while (connection := self._pop()) is not None:
-            if connection.usable and self._leads_to_primary(connection):
-                return connection
-            self._drop(connection)
-        return self._connect()
+    def _take(self) -> tuple[Slot, BlockingConnection]:
+        end = time.monotonic() + self._timeout_s
+        while not self._closed:
+            slot = self._idle_slot(0.0) or self._connected_slot() or self._idle_slot(LOOK_INTERVAL_S)
+            if slot is None:
+                if time.monotonic() >= end:
+                    raise NothingSent(f"all {self._connections_max} connections were in use for {self._timeout_s:g} s")
+            elif (connection := slot.connection) and connection.usable and self._leads_to_primary(connection):
+                return slot, connection
+            else:
+                self._drop(slot)
+        raise NothingSent("this layer is closed")
 
     def _leads_to_primary(self, connection: BlockingConnection) -> bool:
         """True unless the Sentinels, asked every few seconds, name another server: one that was cut off with us goes on serving us.
@@ -143,23 +147,36 @@ class ConnectionPool:
                 self._place = None
         return self._place in (None, connection.place)
 
-    def _pop(self) -> BlockingConnection | None:
+    def _idle_slot(self, wait_s: float) -> Slot | None:
         try:
-            return self._idle.pop()  # the one that was used last; atomic, so no lock
-        except IndexError:
+            return self._idle.get(timeout=wait_s)
+        except Empty:
             return None
 
-    def _put_back(self, connection: BlockingConnection) -> None:
-        if connection.closed:
-            self._drop(connection)
+    def _put_back(self, slot: Slot, connection: BlockingConnection) -> None:
+        if not connection.in_step:
+            self._drop(slot)
             return
-        self._idle.append(connection)
+        self._idle.put(slot)
         if self._closed:
             self.drop_idle()
 
-    def _drop(self, connection: BlockingConnection) -> None:
-        self._all.discard(connection)
-        connection.close()
+    def _drop(self, slot: Slot) -> None:
+        if slot.connection is not None:
+            slot.connection.close()
+        self._slots.free(slot)
+
+    def _connected_slot(self) -> Slot | None:
+        """A slot with a new connection; None while all slots are in use. Raises NothingSent."""
+        slot = self._slots.new()
+        if slot is None:
+            return None
+        try:
+            slot.connection = self._connect()
+        except BaseException:
+            self._drop(slot)
+            raise
+        return slot
 
     def _connect(self) -> BlockingConnection:
         left_s = self._attempt_due - time.monotonic()
@@ -167,13 +184,12 @@ class ConnectionPool:
             raise NothingSent(f"{self._failure}; the next attempt is in {left_s:.2f} s")
         try:
             place = self._finder.find()
-            connection = connect(self._source.current(), place, self._timeout_s)
+            connection = connect(self._source.current(), place, self._timeout_s, self._check)
         except NothingSent as error:
             self._back_off(error)
             raise
         self._delay_s = BACKOFF_FIRST_S
         self._place, self._ask_due = place, time.monotonic() + ASK_INTERVAL_S
-        self._all.add(connection)
         return connection
 
     def _back_off(self, error: NothingSent) -> None:

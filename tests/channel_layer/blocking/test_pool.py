@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -171,6 +172,49 @@ def test_an_exception_of_a_signal_handler_leaves_no_answer_behind(own_redis: Red
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     assert pool.call("ECHO", "mine") == b"mine"
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_exceptions_of_signal_handlers_cost_no_place_and_mix_up_no_answers(own_redis: RedisServer) -> None:
+    """Two thousand of them, at any moment of a call: at connecting, at borrowing, at packing, at giving back."""
+    pool = pool_of(own_redis, connections_max=8, timeout_s=2.0)
+    chance, raised = random.Random(11), 0
+
+    def raise_it(*_: object) -> None:
+        raise Interrupted
+
+    before = signal.signal(signal.SIGALRM, raise_it)
+    try:
+        while raised < 2_000:
+            try:
+                signal.setitimer(signal.ITIMER_REAL, chance.uniform(1e-6, 3e-4))
+                for turn in range(raised, raised + 50):
+                    assert pool.call("ECHO", turn) == str(turn).encode()
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except Interrupted:
+                raised += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    all_at_once(pool, 8)
+
+
+class Interrupted(Exception):
+    """As the soft time limit of a Celery task."""
+
+
+def all_at_once(pool: ConnectionPool, count: int) -> None:
+    """Use so many connections at one moment."""
+    together = threading.Barrier(count)
+
+    def hold(number: int) -> bool:
+        with pool.connection() as connection:
+            together.wait(30)
+            return bool(connection.call("ECHO", number) == str(number).encode())
+
+    with ThreadPoolExecutor(count) as threads:
+        assert all(threads.map(hold, range(count)))
+    assert pool.size == count
 
 
 def test_a_forked_child_makes_its_own_connections(pool: ConnectionPool, own_redis: RedisServer) -> None:
