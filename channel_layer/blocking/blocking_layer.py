@@ -9,9 +9,8 @@ Redis; `group_add`, `group_discard` and `receive` need more. Names, messages and
 
 from __future__ import annotations
 
-import math
 import secrets
-import time
+from collections import Counter
 from collections.abc import Iterable
 from functools import partial
 from types import TracebackType
@@ -20,12 +19,14 @@ from typing import Any
 from channel_layer.application.capacities import Capacities, LayerSettings
 from channel_layer.application.group_channels import GROUP_CHANNELS_MAX, channels_to_send_to, too_many
 from channel_layer.blocking.commands import Commands
+from channel_layer.blocking.key_agreement import KeyAgreement
 from channel_layer.blocking.owner_requests import ROLE, OwnerRequests
 from channel_layer.blocking.pool import ConnectionPool
 from channel_layer.blocking.shared_receiver import SharedReceiver
 from channel_layer.encryption.encryption import Encryption
 from channel_layer.errors import ChannelFull, ChannelGone, ChannelLayerError, InvalidName, NothingSent
 from channel_layer.messaging.group_sequence import COUNTER_TTL_MS
+from channel_layer.process.log_values import shown
 from channel_layer.protocol import packets
 from channel_layer.protocol.codec import batch_head, check_size, join_batch, pack_threadsafe
 from channel_layer.protocol.events import Event, check_message
@@ -39,9 +40,9 @@ from channel_layer.settings import RedisSettings
 
 NEW_CHANNEL_PREFIX = "specific"
 RANDOM_BYTES = 8
+TIMEOUT_MAX_S = 86_400  #: sockets take little more than three weeks
 #: Channels that one command drops: Redis does nothing else meanwhile.
 FLUSH_COUNT = 500
-REFRESH_INTERVAL_S = 1.0
 #: How much longer the keys of a shared channel live than a message in it may wait.
 TTL_MARGIN_MS = 60_000
 #: The channels of connections.
@@ -53,19 +54,18 @@ class BlockingChannelLayer:
 
     def __init__(self, redis: RedisSettings, settings: LayerSettings, connections_max: int, timeout_s: float) -> None:
         """Connect to nothing yet. timeout_s: for connecting, and for each answer. Raises ValueError for values that are none."""
-        if connections_max < 1 or not timeout_s > 0:
-            raise ValueError("connections_max is an int from 1 on, and timeout a number of seconds above 0")
+        _check_limits(connections_max, timeout_s)
         source = address_source(redis.url)
         self._keys = Keys(redis.prefix, source.current().db)
         self._encryption = encryption = Encryption.of(redis)
-        self._refresh_due = 0.0 if redis.encryption_key_file else math.inf  # monotonic
         self._settings = settings
         self._capacities = Capacities(settings)
         self._size_bytes_max = redis.queue_size_bytes_max
-        self._commands = Commands(ConnectionPool(source, connections_max, timeout_s))
-        self._owners = OwnerRequests(self._commands, self._keys, encryption, timeout_s)
-        self._receiver = SharedReceiver(self._commands, self._keys, encryption)
-        self.counters = self._receiver.counters
+        self.counters: Counter[str] = Counter()  #: what was dropped, by the names in OPERATIONS.md
+        check = KeyAgreement(self._keys, encryption).check
+        self._commands = Commands(ConnectionPool(source, connections_max, timeout_s, check))
+        self._owners = OwnerRequests(self._commands, self._keys, encryption, timeout_s, self.counters)
+        self._receiver = SharedReceiver(self._commands, self._keys, encryption, self.counters)
         self._head = batch_head(node_name(ROLE, "sender"))  # no answer is expected to these batches
 
     def send(self, channel: str, message: Event) -> None:
@@ -93,7 +93,6 @@ class BlockingChannelLayer:
         timeout: seconds; None waits for ever. Raises TimeoutError, InvalidName, NothingSent; LayerUnavailable if Redis did not answer: a
         message may be lost then. An exception that a signal handler raises while this waits loses none.
         """
-        self._refresh_keys()
         return self._receiver.receive(_check_shared(channel), timeout)
 
     def new_channel(self, prefix: str = NEW_CHANNEL_PREFIX) -> str:
@@ -139,7 +138,7 @@ class BlockingChannelLayer:
         event = message  # without what only processes with members read
         if excluded := check_exclude(exclude):
             message = {**message, packets.EXCLUDE: excluded}
-        self._refresh_keys()
+        self._encryption.refresh_if_due()
         channel = self._keys.group(group)
         published = self._encryption.published(channel, check_size(pack_threadsafe(message)))
         keys = (self._keys.group_sequence(group), self._keys.group_channels(group))
@@ -218,22 +217,26 @@ class BlockingChannelLayer:
 
     def _entry(self, key: str, packet: Packet) -> bytes:
         """The entry of the stream `key` for one packet."""
-        self._refresh_keys()
+        self._encryption.refresh_if_due()
         batch = join_batch(self._head, [check_size(pack_threadsafe(packet))])
         return self._encryption.entry(key, batch) if self._encryption.enabled else batch
-
-    def _refresh_keys(self) -> None:
-        """Take up new encryption keys, at most once a second. Two threads that do so at once do the same."""
-        if (now := time.monotonic()) >= self._refresh_due:
-            self._refresh_due = now + REFRESH_INTERVAL_S
-            self._encryption.refresh()
 
     def _change_membership(self, packet: Any, group: str, channel: str) -> None:
         check_group(group)
         node, _, local = channel.partition("!")
         member = int(local) if local.isdecimal() else local
-        self._refresh_keys()
+        self._encryption.refresh_if_due()
         self._owners.ask(node, partial(packet, member, 0, group))
+
+
+def _check_limits(connections_max: object, timeout_s: object) -> None:
+    """Raise ValueError with one sentence for values that are none."""
+    if type(connections_max) is not int or connections_max < 1:
+        raise ValueError(f"connections_max is a number of connections above 0, not {shown(connections_max)}")
+    if isinstance(timeout_s, bool) or not isinstance(timeout_s, int | float) or not 0 < timeout_s <= TIMEOUT_MAX_S:
+        raise ValueError(
+            f"timeout is a number of seconds above 0 and at most {TIMEOUT_MAX_S:,}, not {shown(timeout_s)}"
+        )
 
 
 def _check_shared(channel: str) -> str:

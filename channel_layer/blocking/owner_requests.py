@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import secrets
 import time
+from collections import Counter
 from collections.abc import Callable
 
 import hiredis
@@ -17,7 +18,7 @@ import hiredis
 from channel_layer.blocking.commands import Commands
 from channel_layer.blocking.connection import BlockingConnection, pack
 from channel_layer.encryption.encryption import Batch, Encryption
-from channel_layer.errors import LayerUnavailable, NothingSent, ProtocolError
+from channel_layer.errors import LayerUnavailable, NothingSent, ProtocolError, Undecryptable
 from channel_layer.protocol.codec import pack_threadsafe
 from channel_layer.protocol.keys import Keys
 from channel_layer.protocol.names import node_name
@@ -35,12 +36,15 @@ MakePacket = Callable[[int], Packet]
 class OwnerRequests:
     """The requests of one blocking layer. For any thread."""
 
-    def __init__(self, commands: Commands, keys: Keys, encryption: Encryption, timeout_s: float) -> None:
-        """timeout_s: how long an owner may take to answer."""
+    def __init__(
+        self, commands: Commands, keys: Keys, encryption: Encryption, timeout_s: float, counters: Counter[str]
+    ) -> None:
+        """timeout_s: how long an owner may take to answer. counters: of what is dropped."""
         self._commands = commands
         self._keys = keys
         self._encryption = encryption
         self._timeout_s = timeout_s
+        self._counters = counters
         self._numbers = itertools.count(1)
 
     def ask(self, node: str, make_packet: MakePacket) -> None:
@@ -88,16 +92,20 @@ class OwnerRequests:
             entries = answer[0][1] if answer else ()
             for entry_id, fields in entries:
                 last_id = entry_id
-                if _answers(read, fields[1], number):
+                if self._answers(read, fields[1], number):
                     connection.call("DEL", inbox)
                     return True
         return False
 
-
-def _answers(read: Callable[[bytes], Batch], batch: bytes, number: int) -> bool:
-    """True if a batch holds the answer to the request of this number."""
-    try:
-        _, packets = read(batch)
-    except ProtocolError:
-        return False
-    return any(packet[0] == JOINED and packet[3] == number for packet in packets)
+    def _answers(self, read: Callable[[bytes], Batch], batch: bytes, number: int) -> bool:
+        """True if a batch holds the answer to the request of this number."""
+        try:
+            _, packets = read(batch)
+        except Undecryptable as error:
+            self._encryption.report("an answer", error)
+            self._counters["packets.undecryptable"] += 1
+            return False
+        except ProtocolError:
+            self._counters["packets.malformed_batch"] += 1
+            return False
+        return any(packet[0] == JOINED and packet[3] == number for packet in packets)

@@ -38,17 +38,19 @@ Entry = tuple[bytes, list[bytes]]
 class SharedReceiver:
     """Receives for one blocking layer. For any thread."""
 
-    def __init__(self, commands: Commands, keys: Keys, encryption: Encryption) -> None:
+    def __init__(self, commands: Commands, keys: Keys, encryption: Encryption, counters: Counter[str]) -> None:
+        """counters: of what is dropped."""
         self._commands = commands
         self._keys = keys
         self._encryption = encryption
         self._claimed_at: dict[str, float] = {}  # by channel: when pending entries were last looked for
-        self.counters: Counter[str] = Counter()
+        self._counters = counters
 
     def receive(self, channel: str, timeout_s: float | None) -> Event:
         """Wait for the next message. timeout_s: None waits for ever. Raises TimeoutError, LayerUnavailable."""
         end = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
+            self._encryption.refresh_if_due()  # each turn, since it may wait for days
             entry = self._claim(channel) or self._read(channel, end)
             if entry is not None:
                 event = self._take(channel, entry)
@@ -115,16 +117,17 @@ class SharedReceiver:
             event, expiry_ms = message_of(self._encryption.batch_reader(keys[0])(fields[1]))
         except Undecryptable as error:  # the entry stays: a process with its key claims it
             self._encryption.report(f"an entry of {channel}", error)
+            self._counters["packets.undecryptable"] += 1
             return None
         except ProtocolError as error:
             log.warning("dropped an entry of %s: %s", channel, error)
-            self.counters["packets.malformed_batch"] += 1
+            self._counters["packets.malformed_batch"] += 1
             self._commands.run_script(CANCEL, keys, GROUP, entry_id, size_bytes)
             return None
         deadline_ms = int(entry_id.partition(b"-")[0]) + expiry_ms
         (verdict,) = self._commands.run_script(TAKE_MESSAGES, keys, GROUP, entry_id, size_bytes, deadline_ms)
         if verdict == 2:
-            self.counters["dropped.expired"] += 1
+            self._counters["dropped.expired"] += 1
         return event if verdict == 1 else None
 
 

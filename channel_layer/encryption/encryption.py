@@ -8,6 +8,7 @@ PROTOCOL.md, "Encryption".
 from __future__ import annotations
 
 import logging
+import math
 import os
 import time
 from collections.abc import Callable
@@ -28,6 +29,8 @@ Batch = tuple[str, list[list[Any]]]
 
 #: The head of a msgpack bin of any size; always this one, so that an entry's size is known before it is encrypted.
 _BIN_32 = b"\xc6"
+#: How often `refresh_if_due` looks at the key file.
+REFRESH_INTERVAL_S = 1.0
 #: So many bytes longer is an encrypted entry of one batch than that batch.
 ENTRY_OVERHEAD_BYTES = 3 + 5 + OVERHEAD_BYTES
 #: The fields of an encrypted lease: two that every process may read, the ids of the keys (KEY_IDS), and the rest.
@@ -38,7 +41,7 @@ NOT_ENCRYPTED = "it is not encrypted, and this process has encryption keys"
 
 
 class Encryption:
-    """The encryption of one process. Its methods may be called from any thread, except `refresh`."""
+    """The encryption of one process. Its methods may be called from any thread, except `refresh` itself."""
 
     def __init__(self, keyring: Keyring | None = None, key_file: KeyFile | None = None) -> None:
         self._keyring = keyring
@@ -47,6 +50,7 @@ class Encryption:
         self.undecryptable = 0  #: how often something was dropped that could not be decrypted
         self._undecryptable_log = RateLimitedLog()
         self._refresh_log = RateLimitedLog()
+        self._refresh_due = -math.inf if key_file else math.inf  # monotonic
 
     @classmethod
     def of(cls, settings: RedisSettings) -> Encryption:
@@ -78,6 +82,12 @@ class Encryption:
             log.info(
                 "encrypts with the key %s from now on, and decrypts with %s", keyring.ids[0], ", ".join(keyring.ids)
             )
+
+    def refresh_if_due(self) -> None:
+        """Refresh, if that was not done for a second: for a process without a timer, and from any thread, as two do the same."""
+        if (now := time.monotonic()) >= self._refresh_due:
+            self._refresh_due = now + REFRESH_INTERVAL_S
+            self.refresh()
 
     def report(self, what: str, error: Undecryptable) -> None:
         """Count something that was dropped, since it could not be decrypted. Logged at once, and then each minute."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from channel_layer.encryption.keyring import parse_key_file
+
+#: A file that was not written to for so long is not being written.
+REST_S = 1.0
 
 #: Device, inode, size and time of the last change of a file: one that has others is read again.
 Signature = tuple[int, int, int, int]
@@ -31,15 +35,23 @@ class KeyFile:
     def read_changed(self) -> tuple[str, ...] | None:
         """The keys if the file has changed, else None. Raises ValueError with one sentence.
 
-        A file is read when two checks in a row have found it as it is, so one that is just being written is left alone.
+        One that is just being written is left alone: a file is read a second after it was written, by its own time, or when two checks
+        in a row have found it as it is, since that time may be another machine's.
         """
         try:
             signature = self._signature()
         except OSError as error:
             raise ValueError(f"the encryption key file {self._path} cannot be used: {error}") from error
         before, self._seen = self._seen, signature
-        return self.read() if signature not in (self._taken, None) and signature == before else None
+        if signature == self._taken or not (signature == before or _is_at_rest(signature)):
+            return None
+        return self.read()
 
     def _signature(self) -> Signature:
         found = self._path.stat()
         return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _is_at_rest(signature: Signature) -> bool:
+    age_s = time.clock_gettime(time.CLOCK_REALTIME) - signature[3] / 1e9
+    return age_s >= REST_S

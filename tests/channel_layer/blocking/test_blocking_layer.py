@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import os
 import re
 import signal
 import threading
@@ -17,6 +19,8 @@ from redis import Redis
 
 import channel_layer
 from channel_layer.blocking.blocking_layer import BlockingChannelLayer
+from channel_layer.encryption.encryption import Encryption
+from channel_layer.encryption.keyring import Keyring
 from channel_layer.errors import ChannelFull, ChannelGone, InvalidMessage, InvalidName, MessageTooLarge, NothingSent
 from channel_layer.protocol import packets
 from channel_layer.protocol.codec import batch_head, join_batch, pack, split_publish, unpack, unpack_batch
@@ -378,29 +382,104 @@ def test_with_keys_nothing_of_a_message_can_be_read_in_redis(
 
 
 def test_an_entry_without_its_key_is_left_to_others(redis_server: RedisServer, prefix: str) -> None:
-    """A process that has the key claims it."""
+    """A process that has the key claims it; that it could not be decrypted is counted."""
     sender, stranger = (
         channel_layer.connect_blocking(redis_server.url, prefix=prefix, encryption_keys=(key,)) for key in KEYS
     )
     sender.send("thumbnails", HELLO)
     with pytest.raises(TimeoutError):
         stranger.receive("thumbnails", timeout=0.01)
+    assert stranger.counters == {"packets.undecryptable": 1}
     assert sender.receive("thumbnails", timeout=30) == HELLO
 
 
 def test_a_new_key_in_the_key_file_is_taken_up(redis_server: RedisServer, prefix: str, tmp_path: Path) -> None:
-    """By the next calls, once a second; nothing has to be started again."""
+    """By the first call a second after it was written, however long the layer was idle; nothing has to be started again."""
     file = tmp_path / "keys"
     file.write_text(KEYS[0])
     rotated = channel_layer.connect_blocking(redis_server.url, prefix=prefix, encryption_key_file=str(file))
     new = channel_layer.connect_blocking(redis_server.url, prefix=prefix, encryption_keys=(KEYS[1],))
     rotated.send("before", HELLO)
-    file.write_text(f"{KEYS[1]}\n{KEYS[0]}\n")
-    for _ in range(3):  # a file is taken up when it is found the same twice
-        rotated._refresh_due = 0.0
-        rotated.send("thumbnails", HELLO)
+    rotate(rotated, file, KEYS[::-1])
     rotated.send("after", HELLO)
     assert new.receive("after", timeout=5) == rotated.receive("before", timeout=5) == HELLO
+
+
+def rotate(layer: BlockingChannelLayer, file: Path, keys: tuple[str, ...]) -> None:
+    """Write the key file, as more than a second ago; the layer's last look at it is older."""
+    file.write_text("\n".join(keys))
+    written = file.stat().st_mtime - 2
+    os.utime(file, (written, written))
+    layer._encryption._refresh_due = 0.0
+
+
+def test_each_call_takes_up_a_new_key(
+    redis_server: RedisServer, redis: Redis, keys: Keys, prefix: str, tmp_path: Path
+) -> None:
+    """A message to a client, to a group, and the request of a membership are encrypted with it."""
+    make_inbox(redis, keys)
+    redis.set(
+        keys.lease(NODE), Encryption(Keyring(KEYS[::-1])).lease(keys.lease(NODE), {"role": "interface"}), px=60_000
+    )
+    reader = Encryption(Keyring(KEYS[1:]))
+    with redis.pubsub() as subscriber:
+        subscriber.subscribe(keys.group("room"))
+        assert subscriber.get_message(timeout=10)
+        for number, call in enumerate(
+            (
+                lambda layer: layer.send(f"{NODE}!17", HELLO),
+                lambda layer: layer.group_send("room", HELLO),
+                lambda layer: layer.group_add("room", f"{NODE}!17"),
+            )
+        ):
+            (file := tmp_path / f"keys{number}").write_text(KEYS[0])
+            with channel_layer.connect_blocking(
+                redis_server.url, prefix=prefix, encryption_key_file=str(file), timeout=0.2
+            ) as layer:
+                rotate(layer, file, KEYS[::-1])
+                with contextlib.suppress(channel_layer.LayerUnavailable):  # nobody answers
+                    call(layer)
+        published: Any = subscriber.get_message(timeout=10)
+    entries: Any = redis.xrange(keys.inbox(NODE))
+    assert [reader.batch_reader(keys.inbox(NODE))(fields[b"b"])[1][0][0] for _, fields in entries] == [
+        packets.SEND,
+        packets.JOIN,
+    ]
+    _, packed = split_publish(published["data"])
+    assert reader.value(keys.group("room"), unpack(packed)) == HELLO
+
+
+def test_a_receiver_that_waits_takes_up_a_new_key(redis_server: RedisServer, prefix: str, tmp_path: Path) -> None:
+    """It may wait for days: the change comes meanwhile, and then a message with the new key."""
+    (file := tmp_path / "keys").write_text(KEYS[0])
+    layer = channel_layer.connect_blocking(redis_server.url, prefix=prefix, encryption_key_file=str(file))
+    new = channel_layer.connect_blocking(redis_server.url, prefix=prefix, encryption_keys=(KEYS[1],))
+    with ThreadPoolExecutor(1) as threads:
+        received = threads.submit(layer.receive, "thumbnails", 30)
+        wait_until(lambda: layer._encryption._refresh_due > 0, "the receiver has looked at the file")
+        rotate(layer, file, KEYS)
+        wait_until(lambda: len(layer._encryption.key_ids) == 2, "it has looked again")
+        new.send("thumbnails", HELLO)
+        assert received.result(30) == HELLO
+    assert not layer.counters
+
+
+def test_an_answer_that_cannot_be_decrypted_is_counted(
+    redis_server: RedisServer, redis: Redis, keys: Keys, prefix: str
+) -> None:
+    """And one that is no answer at all; the outcome of the request stays open."""
+    make_inbox(redis, keys)
+    redis.set(keys.lease(NODE), Encryption(Keyring(KEYS[:1])).lease(keys.lease(NODE), {"role": "interface"}), px=60_000)
+    layer = channel_layer.connect_blocking(redis_server.url, prefix=prefix, encryption_keys=KEYS[:1], timeout=1)
+    with ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(layer.group_add, "room", f"{NODE}!17")
+        wait_until(lambda: redis.keys(f"{prefix}inbox:blocking.*"), "the inbox for the answer is there")
+        inboxes: Any = redis.keys(f"{prefix}inbox:blocking.*")
+        redis.xadd(inboxes[0], {"b": Encryption(Keyring(KEYS[1:])).entry(inboxes[0].decode(), b"")})
+        redis.xadd(inboxes[0], {"b": b"no msgpack"})
+        with pytest.raises(channel_layer.LayerUnavailable, match="did not answer"):
+            asked.result(30)
+    assert layer.counters == {"packets.undecryptable": 1, "packets.malformed_batch": 1}
 
 
 def test_two_databases_and_two_prefixes_are_apart(redis_server: RedisServer, prefix: str) -> None:
@@ -418,12 +497,31 @@ def test_two_databases_and_two_prefixes_are_apart(redis_server: RedisServer, pre
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"url": "http://x"}, {"capacity": 0}, {"expiry": -1}, {"connections_max": 0}, {"timeout": 0}]
+    ("wrong", "sentence"),
+    [
+        ({"url": "http://x"}, "http://x"),
+        ({"prefix": 5}, "prefix is a text, not 5"),
+        ({"capacity": 0}, "capacity is a number of messages above 0, not 0"),
+        ({"capacity": [100]}, "capacity is a number of messages above 0, not of type list"),
+        ({"expiry": -1}, "expiry is a number of seconds"),
+        ({"expiry": float("inf")}, "expiry is a number of seconds"),
+        ({"connections_max": 0}, "connections_max is a number of connections above 0, not 0"),
+        ({"connections_max": "3"}, "connections_max is a number of connections above 0, not '3'"),
+        ({"connections_max": True}, "connections_max is a number of connections"),
+        ({"timeout": 0}, "timeout is a number of seconds above 0 and at most 86,400, not 0"),
+        ({"timeout": None}, "timeout is a number of seconds above 0 and at most 86,400, not None"),
+        ({"timeout": float("nan")}, "timeout is a number of seconds"),
+        ({"timeout": 1e9}, "timeout is a number of seconds"),
+    ],
+    ids=str,
 )
-def test_values_that_are_none_are_refused_at_once(redis_server: RedisServer, wrong: dict[str, Any]) -> None:
-    """And not at the first call, in the middle of the night."""
-    with pytest.raises(ValueError):
+def test_values_that_are_none_are_refused_at_once(
+    redis_server: RedisServer, wrong: dict[str, Any], sentence: str
+) -> None:
+    """And not at the first call, in the middle of the night: by one sentence that names the option."""
+    with pytest.raises(ValueError, match=sentence) as refused:
         channel_layer.connect_blocking(**{"url": redis_server.url, **wrong})
+    assert "\n" not in str(refused.value)
 
 
 def test_a_script_that_redis_has_forgotten_is_sent_again(layer: BlockingChannelLayer, redis: Redis) -> None:

@@ -34,6 +34,19 @@ def test_a_changed_file_is_read_when_it_has_come_to_rest(tmp_path: Path) -> None
     assert file.read_changed() is None
 
 
+def test_a_file_that_was_written_a_second_ago_is_read_at_the_first_look(tmp_path: Path) -> None:
+    """A process that looks once an hour must not use the old key once more. A time to come is that of another clock, and proves nothing."""
+    (path := tmp_path / "keys").write_text(ONE)
+    file = KeyFile(str(path))
+    file.read()
+    path.write_text(f"{TWO}\n{ONE}\n")
+    now = path.stat().st_mtime
+    os.utime(path, (now, now + 3600))
+    assert file.read_changed() is None
+    os.utime(path, (now, now - 1.5))
+    assert file.read_changed() == (TWO, ONE)
+
+
 def test_a_link_to_another_file_is_followed(tmp_path: Path) -> None:
     """Kubernetes replaces a secret so: the name stays, and leads to another folder."""
     for name, key in (("first", ONE), ("second", TWO)):
