@@ -162,6 +162,7 @@ SHELLS = (
     "channel_layer/__init__.py",  # reads the environment
     "channel_layer/blocking/blocking_layer.py",
     "channel_layer/blocking/commands.py",
+    "channel_layer/blocking/key_agreement.py",  # asks Redis
     "channel_layer/blocking/owner_requests.py",
     "channel_layer/blocking/pool.py",
     "channel_layer/blocking/shared_receiver.py",
@@ -172,7 +173,7 @@ SHELLS = (
     "channel_layer/layer_thread.py",
     "channel_layer/node.py",
     "channel_layer/encryption/encryption.py",
-    "channel_layer/encryption/key_file.py",  # reads a file
+    "channel_layer/encryption/key_file.py",  # reads a file, by the clock
     "channel_layer/application/application_channels.py",  # draws names
     "channel_layer/application/local_queue.py",  # has a lock: any thread may use it
     "channel_layer/application/loop_bridge.py",
@@ -328,7 +329,6 @@ WORLD = frozenset(
 #: Shells that neither import what touches the world nor another shell: they change the modules of the process.
 #: The first one reads a file by `pathlib`.
 SHELLS_BY_IMPORTING = (
-    "channel_layer/encryption/key_file.py",
     "worker/application/import_isolation.py",
     "worker/application/loader.py",
 )
