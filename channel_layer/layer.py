@@ -66,6 +66,11 @@ class ChannelLayer:
         self._settings = settings or LayerSettings()
 
     @property
+    def settings(self) -> LayerSettings:
+        """The settings of channels that are made and sent to by this object."""
+        return self._settings
+
+    @property
     def home(self) -> Home:
         """The place of the node, over which layers with other settings may be made."""
         return self._home
@@ -114,11 +119,11 @@ class ChannelLayer:
             loop_layer = await asyncio.wrap_future(self._home.start())
         queue = loop_layer.queue_of(channel)
         if queue is not None:
-            return await receive(queue)
-        reader = loop_layer.open_reader(channel)
-        if reader is None:
-            reader = await self._run(LoopLayer.reader_of, channel)
-        return await receive(reader.queue, reader.on_waiting)
+            event: Event = await receive(queue)
+        else:
+            reader = loop_layer.open_reader(channel) or await self._run(LoopLayer.reader_of, channel)
+            event = await receive(reader.queue, reader.on_waiting)
+        return event
 
     async def new_channel(self, prefix: str = NEW_CHANNEL_PREFIX) -> str:
         """Make an application channel in this process, and return its name. Raises InvalidName, LayerUnavailable.

@@ -100,6 +100,8 @@ IMPORTERS: dict[str, tuple[str, ...]] = {
         "towpath/commands/processes.py",
         "towpath/commands/requests.py",
         "towpath/commands/running_serve.py",
+        "towpath/config/channel_options.py",
+        "towpath/config/option_row.py",
         "towpath/config/option_types.py",
         "towpath/config/options.py",
         "towpath/config/service_links.py",
@@ -175,6 +177,7 @@ SHELLS = (
     "channel_layer/encryption/encryption.py",
     "channel_layer/encryption/key_file.py",  # reads a file, by the clock
     "channel_layer/application/application_channels.py",  # draws names
+    "channel_layer/application/held_messages.py",
     "channel_layer/application/local_queue.py",  # has a lock: any thread may use it
     "channel_layer/application/loop_bridge.py",
     "channel_layer/application/loop_layer.py",
@@ -183,6 +186,7 @@ SHELLS = (
     "channel_layer/application/receiving.py",
     "channel_layer/application/shared_members.py",
     "channel_layer/application/shared_messages.py",
+    "channel_layer/application/taken_messages.py",
     "channel_layer/process/forked_child.py",
     "channel_layer/process/local_process.py",
     "channel_layer/process/log_output.py",
@@ -296,7 +300,12 @@ SHELLS = (
     "towpath/system/standard_streams.py",
     "towpath/system/unix_sockets.py",
     "towpath/system/working_directory.py",
+    "worker/background/background_work.py",
+    "worker/background/channel_instance.py",
     "worker/background/channel_instances.py",
+    "worker/background/failed_messages.py",
+    "worker/background/message_sources.py",
+    "worker/background/received_channel.py",
     "worker/application/fork_guard.py",
     "worker/application/import_isolation.py",
     "worker/application/loader.py",

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from channel_layer.protocol import close_codes
 from interface_server.connections.interfaces import EndReason
-from towpath.config.options import ROWS, Row
+from towpath.config.option_row import Row
+from towpath.config.options import ROWS
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "OPERATIONS.md").read_text("utf-8")

@@ -22,7 +22,7 @@ from channel_layer.process.stop_requests import Meaning, StopRequests
 from worker.application.fork_guard import end_child
 from worker.application.loader import LoadedApplication, load_application
 from worker.asgi.host import AsgiHost
-from worker.background.channel_instances import ChannelInstance, ChannelInstances, FailedMessages
+from worker.background.background_work import BackgroundWork
 from worker.connections.dispatcher import Dispatcher
 from worker.errors import AppBroken, StartupError
 from worker.lifecycle.drain import drain
@@ -64,14 +64,7 @@ class Worker:
         self._stop = asyncio.Event()
         self._now = asyncio.Event()
         self._starting: asyncio.Task[None] | None = None
-        self._background = ChannelInstances(self._channel_instance, settings.channels, settings.channel_concurrency)
-
-    def _channel_instance(self, channel: str) -> ChannelInstance:
-        settings, dispatcher = self._settings, self._dispatcher
-        failed = FailedMessages(
-            dispatcher.layer, dispatcher.counters, settings.channel_retries, settings.channel_dead_letter
-        )
-        return ChannelInstance(self._host, channel, failed)
+        self._background = BackgroundWork(settings, self._host, self._dispatcher).instances()
 
     async def run(self) -> None:
         """Work until `stop` is called. Raises StartupError or LayerUnavailable if the worker cannot start.
@@ -184,7 +177,7 @@ def run(settings: WorkerSettings, supervision: Supervision = ALONE) -> int:
 def _give_channel_layer(settings: WorkerSettings) -> WorkerHome:
     """Let `get_channel_layer()` find the layer of this worker from now on, also while the application is loaded."""
     home = WorkerHome(settings.redis)
-    set_channel_layer(ChannelLayer(home))
+    set_channel_layer(ChannelLayer(home, settings.layer))
     return home
 
 

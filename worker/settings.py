@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from channel_layer.application.capacities import CAPACITY, EXPIRY_S, LayerSettings
 from channel_layer.settings import RedisSettings
 
 
@@ -28,9 +29,16 @@ class WorkerSettings:
     websockets: int = 20_000  #: WebSockets at a time
     sticky: str = "off"  #: any other value: this worker also reads channels of its own, for clients that are tied to it
     resume_websockets: bool = False  #: every accept asks for hand-off; else only those with `resumable`
-    #: Shared channels of the application. With any, this worker receives their messages, and takes no connections.
+    channel_capacity: int = CAPACITY  #: of channels to which the application sends
+    channel_expiry_s: float = EXPIRY_S  #: of its messages
+    #: Shared channels of the application, or patterns of their names. With any, this worker receives their messages and takes no
+    #: connections.
     channels: tuple[str, ...] = ()
     channel_concurrency: int = 1  #: messages of each channel that are processed at once; 1: in order
+    #: at-most-once, at-least-once: then a message is in Redis until the application has finished it.
+    channel_delivery: str = "at-most-once"
+    #: at-least-once: after so long without a sign of its process a message is received by another.
+    channel_visibility_timeout_s: float = 30.0
     channel_retries: int = 0  #: how many more times a message is received at which the application has raised
     channel_dead_letter: str = (
         ""  #: the shared channel for messages that failed for the last time; empty: they are dropped
@@ -47,3 +55,8 @@ class WorkerSettings:
     log_level: str = "info"
     log_config: str | None = None
     graceful_timeout_s: float = 30.0  #: from SIGTERM until the process exits
+
+    @property
+    def layer(self) -> LayerSettings:
+        """The settings of the application's channel layer."""
+        return LayerSettings(capacity=self.channel_capacity, expiry_s=self.channel_expiry_s)

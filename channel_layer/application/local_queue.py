@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from typing import Protocol
+from typing import Any, Protocol
 
 from channel_layer.errors import ChannelLayerError
-from channel_layer.protocol.events import Event
 
 
 class Waker(Protocol):
@@ -38,7 +37,7 @@ class LocalQueue:
 
     def __init__(self, capacity: int, now: float) -> None:
         self._lock = threading.Lock()
-        self._messages: deque[tuple[float, float, Event]] = deque()  # with the times of its expiry and its arrival
+        self._messages: deque[tuple[float, float, Any]] = deque()  # with the times of its expiry and its arrival
         self._wakers: deque[Waker] = deque()  # of receivers that nothing has woken
         self._over: ChannelLayerError | None = None  # what receivers get, since nothing will ever come
         self._receivers: set[Waker] = set()  # also those that were woken and have not taken anything yet
@@ -47,7 +46,7 @@ class LocalQueue:
         self.received_at = now  #: when a receiver was here last
         self.abandoned = False  #: True if that receiver left without a message
 
-    def put(self, event: Event, expires_at: float, now: float) -> bool:
+    def put(self, event: Any, expires_at: float, now: float) -> bool:
         """Put a message in at the end. Returns False, and drops it, if the queue is full."""
         with self._lock:
             if len(self._messages) >= self.capacity:
@@ -58,7 +57,7 @@ class LocalQueue:
             self._wake_one()
         return True
 
-    def take(self, now: float, waker: Waker | None = None) -> Event | None:
+    def take(self, now: float, waker: Waker | None = None) -> Any | None:
         """Take the oldest message out. None: there is none, and `waker` is woken when one comes.
 
         Raises the error of `end`.
@@ -99,7 +98,7 @@ class LocalQueue:
         with self._lock:
             self._drop_expired(now)
 
-    def clear(self) -> list[Event]:
+    def clear(self) -> list[Any]:
         """Take all messages out."""
         with self._lock:
             messages, self._messages = self._messages, deque()

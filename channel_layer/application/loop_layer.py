@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import Counter
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from types import MappingProxyType
 from typing import Any, TypeVar
 
 from channel_layer.application.application_channels import ApplicationChannels
 from channel_layer.application.capacities import LayerSettings
 from channel_layer.application.group_channels import channels_to_send_to
+from channel_layer.application.held_messages import HeldMessages
 from channel_layer.application.local_queue import LocalQueue
 from channel_layer.application.loop_bridge import LoopBridge
 from channel_layer.application.message_reader import MessageReader
@@ -145,6 +146,16 @@ class LoopLayer:
     async def reader_of(self, channel: str) -> MessageReader:
         """The reader of a shared channel. Raises InvalidName, LayerUnavailable."""
         return await self._shared.reader(channel)
+
+    async def hold_messages(self, channel: str, visibility_timeout_s: float) -> HeldMessages:
+        """Receive the messages of a shared channel at least once. Raises LayerUnavailable."""
+        held = HeldMessages(self._node, channel, self._counters, visibility_timeout_s)
+        await held.start()
+        return held
+
+    async def waiting_channels(self, wanted: Callable[[str], bool]) -> list[str]:
+        """The wanted ones of the shared channels in which messages wait. Raises LayerUnavailable."""
+        return await self._shared.waiting(wanted)
 
     async def group_add(self, group: str, channel: str, report_missed: bool, settings: LayerSettings) -> None:
         """See `ChannelLayer.group_add`."""

@@ -1,64 +1,67 @@
 """Reads one shared channel for the receivers that wait in this process, and no more than they take.
 
-An entry that was read belongs to the process whose script call removes it (take_messages.lua): at most one, and never two. Entries
-that nobody here waits for any more are left to the next process that reads on.
+An entry that was read belongs to the process that Redis says, by a script: at most one. Entries that nobody here waits for any more
+are left to the next process that reads on.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections import Counter
-from functools import partial
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from channel_layer.application.local_queue import LocalQueue
 from channel_layer.application.receiving import clock
-from channel_layer.errors import LayerUnavailable
 from channel_layer.messaging.channel_reader import ChannelReader
 from channel_layer.messaging.entry import Entry
 from channel_layer.node import Node
-from channel_layer.protocol.events import Event
-from channel_layer.protocol.keys import GROUP
-from channel_layer.redis import scripts as redis_scripts
-from channel_layer.redis.connection import Answer
-
-log = logging.getLogger("towpath.layer")
 
 #: A message that was taken for a receiver waits for the next one, if that was cancelled meanwhile.
 NEVER = float("inf")
 READ_MAX = 64
 #: How long a reader that is closed waits for Redis' decision about what it has read.
 TAKING_TIMEOUT_S, TAKING_POLL_S = 2.0, 0.005
-EVENT, EXPIRY_MS = 3, 4  #: fields of the packet
+
+
+class Delivery(Protocol):
+    """What becomes of entries that were read: taken_messages.py, held_messages.py."""
+
+    @property
+    def pending_ms(self) -> int:
+        """After so long an entry that another process has read may be read by this one."""
+
+    def decide(self, entries: Sequence[Entry], on_decided: Callable[[list[Any]], None]) -> None:
+        """Ask Redis which of these are for this process. `on_decided` gets what their receivers get; it is called once."""
 
 
 class MessageReader:
     """The reader of one shared channel, on the loop of its node. Implements `EntryConsumer`."""
 
-    def __init__(self, node: Node, channel: str, counters: Counter[str]) -> None:
+    def __init__(self, node: Node, channel: str, delivery: Delivery) -> None:
         self._node = node
-        keys = node.context.keys
-        self._keys = (keys.channel(channel), keys.channel_size(channel))
-        self._counters = counters
-        self._taking = 0  # entries about which Redis is being asked
+        self._channel = channel
+        self._delivery = delivery
+        self.pending_ms = delivery.pending_ms  #: see `EntryConsumer`
+        self._deciding = 0  # entries about which Redis is being asked
         self._reader: ChannelReader | None = None
         self.queue = LocalQueue(2**31, clock())
         self._loop = asyncio.get_running_loop()
 
-    async def start(self, channel: str) -> None:
+    async def start(self) -> None:
         """Connect. Raises LayerUnavailable."""
-        self._reader = await self._node.read_messages(channel, self)
+        self._reader = await self._node.read_messages(self._channel, self)
 
-    async def close(self) -> list[Event]:
-        """Stop reading. Entries that were read and not taken are left to other processes.
+    async def close(self) -> list[Any]:
+        """Stop reading. Entries that were read and are not decided upon are left to other processes.
 
-        Returns the messages that were taken and not received: they are in Redis no more.
+        Returns what was there for receivers and not received.
         """
-        reader, self._reader = self._reader, None
+        reader = self._reader
+        end = self._loop.time() + TAKING_TIMEOUT_S
+        self._reader = None
         if reader is not None:
             await self._node.stop_reading(reader)
-        end = self._loop.time() + TAKING_TIMEOUT_S
-        while self._taking and self._loop.time() < end:
+        while self._deciding and self._loop.time() < end:
             await asyncio.sleep(TAKING_POLL_S)
         return self.queue.clear()
 
@@ -80,7 +83,7 @@ class MessageReader:
 
     def read_limit(self) -> int:
         """See `EntryConsumer`."""
-        return min(READ_MAX, self.queue.missing_count - self._taking)
+        return min(READ_MAX, self.queue.missing_count - self._deciding)
 
     def defer_s(self) -> float:
         """See `EntryConsumer`: receivers that wait are served at once."""
@@ -88,35 +91,22 @@ class MessageReader:
 
     def on_entries(self, entries: list[Entry]) -> bool:
         """See `EntryConsumer`. Reads no more until Redis has decided about these."""
-        count = max(0, self.queue.missing_count - self._taking)
+        count = max(0, self.queue.missing_count - self._deciding)
         wanted, unwanted = entries[:count], entries[count:]
         if unwanted and self._reader is not None:
-            self._reader.release(unwanted)
+            self._reader.release([entry.entry_id for entry in unwanted])
         if wanted:
-            self._taking += len(wanted)
-            arguments = [part for entry in wanted for part in (entry.entry_id, entry.size_bytes, _deadline_ms(entry))]
-            answered = partial(self._taken, wanted)
-            self._node.run_script(redis_scripts.TAKE_MESSAGES, answered, self._keys, GROUP, *arguments)
-        return bool(wanted)
+            self._deciding += len(wanted)
 
-    def _taken(self, entries: list[Entry], answer: Answer) -> None:
-        self._taking -= len(entries)
-        if isinstance(answer, list):
-            for entry, verdict in zip(entries, answer, strict=True):
-                if verdict == 1:
-                    self.queue.put(entry.packet[EVENT], NEVER, clock())
-                elif verdict == 2:
-                    self._counters["dropped.expired"] += 1
-        elif isinstance(answer, LayerUnavailable):
-            self._counters["dropped.outcome_unknown"] += len(entries)  # some may have been removed, and are lost
-        self._loop.call_soon(self._read_on)
+            def decided(messages: list[Any]) -> None:
+                self._deciding -= len(wanted)
+                for message in messages:
+                    self.queue.put(message, NEVER, clock())
+                self._loop.call_soon(self._read_on)
+
+            self._delivery.decide(wanted, decided)
+        return bool(wanted)
 
     def _read_on(self) -> None:
         if self._reader is not None:
             self._reader.read_more()
-
-
-def _deadline_ms(entry: Entry) -> int:
-    """The last moment at which the message is of use, by Redis' clock."""
-    expiry_ms: int = entry.packet[EXPIRY_MS]
-    return int(entry.entry_id.partition(b"-")[0]) + expiry_ms

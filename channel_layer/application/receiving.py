@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from typing import Any
 
 from channel_layer.application.local_queue import LocalQueue
-from channel_layer.protocol.events import Event
 
 #: The clock of all queues: the same for every loop and thread.
 clock = time.monotonic
@@ -44,7 +44,7 @@ class LoopWaker:
             self._woken.set_result(None)
 
 
-async def receive(queue: LocalQueue, on_waiting: Callable[[], None] = ignore) -> Event:
+async def receive(queue: LocalQueue, on_waiting: Callable[[], None] = ignore) -> Any:
     """Take the next message, and wait for it as long as it takes. May be cancelled at any moment: no message is lost.
 
     on_waiting: called when the queue was found empty and the receiver waits.

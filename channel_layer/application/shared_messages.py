@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
+from collections.abc import Callable
 
 from channel_layer.application.capacities import Capacities, LayerSettings
 from channel_layer.application.message_reader import MessageReader
 from channel_layer.application.message_writer import MessageWriter
 from channel_layer.application.receiving import clock
+from channel_layer.application.taken_messages import TakenMessages
 from channel_layer.errors import ChannelLayerError, InvalidName
 from channel_layer.node import Node
 from channel_layer.protocol.events import Event
@@ -54,8 +56,9 @@ class SharedMessages:
         check_shared(channel)
         reader = self._readers.get(channel)
         if reader is None:
-            reader = MessageReader(self._node, channel, self._counters)
-            await reader.start(channel)
+            delivery = TakenMessages(self._node, channel, self._counters)
+            reader = MessageReader(self._node, channel, delivery)
+            await reader.start()
             first = self._readers.setdefault(channel, reader)
             if first is not reader:  # another call was quicker
                 await reader.close()
@@ -75,6 +78,12 @@ class SharedMessages:
         """The shared channels in which anything may wait. Raises LayerUnavailable."""
         names = await self._node.execute("ZRANGE", self._node.context.keys.shared_channels, 0, -1)
         return [name.decode() for name in names]
+
+    async def waiting(self, wanted: Callable[[str], bool]) -> list[str]:
+        """The wanted ones of the shared channels in which messages wait. Raises LayerUnavailable."""
+        keys, names = self._node.context.keys, [name for name in await self.names() if wanted(name)]
+        depths = await asyncio.gather(*(self._node.execute("XLEN", keys.channel(name)) for name in names))
+        return [name for name, depth in zip(names, depths, strict=True) if depth]
 
     async def statistics(self, channel: str) -> dict[str, int | float]:
         """How many messages wait, and for how long the oldest has, in seconds. Raises InvalidName, LayerUnavailable."""

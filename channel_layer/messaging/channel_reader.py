@@ -1,7 +1,7 @@
 """Reads one shared channel for a worker, by a blocking read that wakes one reader and not the herd.
 
 To read an entry is not to own it: the take script decides which worker adopts it (shared_channels.py). Once a second the reader
-claims entries that have been pending for two seconds, its own included, so that a reader that died, or an answer that was lost,
+claims entries that have been pending for too long, its own included, so that a reader that died, or an answer that was lost,
 holds up no connection. PROTOCOL.md, "Adoption".
 """
 
@@ -29,6 +29,7 @@ from channel_layer.redis.rejection_log import RejectionLog
 log = logging.getLogger("towpath.reader")
 
 BLOCK_MS = 1_000
+#: For entries that are decided upon as soon as they were read.
 PENDING_MS = 2_000
 #: By the kind of the one packet that each entry of a channel carries, the types of its next fields. `open`: number, epoch, pieces of
 #: the scope, first body, more, window, wait in ms. `message`: local part, 0, event, expiry in ms.
@@ -39,6 +40,10 @@ RETRY_S = 0.25
 
 class EntryConsumer(Protocol):
     """Decides how much of one shared channel is read, and gets what was read."""
+
+    @property
+    def pending_ms(self) -> int:
+        """After so long an entry that was read, by whichever process, may be read again."""
 
     def read_limit(self) -> int:
         """How many entries may be read now (0: none). Call `read_more` when that may have grown."""
@@ -105,13 +110,12 @@ class ChannelReader:
         else:
             self._read(connection, count, defer_s)
 
-    def release(self, entries: list[Entry]) -> None:
-        """Leave entries that were read to the next claim, by whichever process, as if they had been pending for long."""
+    def release(self, ids: list[bytes]) -> None:
+        """Leave entries that were read to the next claim, by whichever process, as if they had been pending for long and never read."""
         self._claimed_at = 0.0
         if self.managed.connection is not None:
-            ids = [entry.entry_id for entry in entries]
-            claim = ("XCLAIM", self._stream, GROUP, self._name, 0, *ids, "IDLE", PENDING_MS, "JUSTID")
-            self.managed.connection.send(*claim)
+            claim = ("XCLAIM", self._stream, GROUP, self._name, 0, *ids, "IDLE", self._consumer.pending_ms)
+            self.managed.connection.send(*claim, "RETRYCOUNT", 0, "JUSTID")
 
     def interrupt(self) -> None:
         """End a read that blocks in Redis, which leaves its entries to other workers. `read_more` decides when to read on."""
@@ -170,7 +174,7 @@ class ChannelReader:
 
     def _claim(self, connection: RedisConnection, count: int) -> None:
         self._claimed_at = self._loop.time()
-        command = ("XAUTOCLAIM", self._stream, GROUP, self._name, PENDING_MS, "0-0", "COUNT", count)
+        command = ("XAUTOCLAIM", self._stream, GROUP, self._name, self._consumer.pending_ms, "0-0", "COUNT", count)
         connection.call(partial(self._was_claimed, count), *command)
 
     def _was_claimed(self, count: int, answer: Answer) -> None:

@@ -14,10 +14,11 @@ from redis import Redis
 
 import channel_layer
 from channel_layer.layer import ChannelLayer
+from channel_layer.protocol.keys import GROUP, Keys
 from tests.applications.served import PROJECTS
 from tests.support.facts import until
 from tests.support.redis_server import RedisServer
-from tests.support.serving import BIN, Server, running, towpath_worker
+from tests.support.serving import BIN, Server, ServerFailed, running, towpath_worker
 from towpath.status.redis_status import RedisStatus
 
 DEADLINE_S = 30.0
@@ -94,6 +95,103 @@ async def test_a_message_that_fails_is_received_again_and_then_goes_to_the_dead_
         assert server.log.count("the application failed at a message of work") == 3
         await layer.send("work", {"type": "fail"})
         await until(lambda: ("work.dead", 1) in depths(redis_server, prefix), "status shows the dead letter")
+
+
+AT_LEAST_ONCE = ("--channel", "work", "--channel-delivery", "at-least-once")
+
+
+async def test_what_a_dead_worker_had_not_finished_is_done_by_another(start: Start, layer: ChannelLayer) -> None:
+    """P1. At least once, if the operator says so: after the visibility timeout, and with a word about it."""
+    mine = await layer.new_channel()
+    options = (*AT_LEAST_ONCE, "--channel-visibility-timeout", "1")
+    with pytest.raises(ServerFailed, match="ended with -9"), start(*options) as first:
+        await layer.send("work", {"type": "echo", "reply": mine, "seconds": 60})
+        assert (await answer(layer, mine))["attempt"] is None
+        first.process.kill()
+        first.process.wait()
+    with start(*options):
+        again = await answer(layer, mine)
+        assert (again["type"], again["attempt"]) == ("begun", 2)
+
+
+async def test_a_message_is_left_to_a_worker_that_works_at_it_for_long(start: Start, layer: ChannelLayer) -> None:
+    """P1. For longer than the visibility timeout, beside another worker; then it is removed."""
+    mine = await layer.new_channel()
+    options = (*AT_LEAST_ONCE, "--channel-visibility-timeout", "1")
+    with start(*options), start(*options):
+        await layer.send("work", {"type": "slow", "reply": mine, "seconds": 3})
+        assert [(await answer(layer, mine))["type"] for _ in range(2)] == ["begun", "done"]
+        async with asyncio.timeout(DEADLINE_S):
+            while (await layer.statistics("work"))["messages_pending"]:
+                await asyncio.sleep(0.05)
+    assert (await layer.statistics(mine))["messages_pending"] == 0
+
+
+async def test_what_is_cut_off_goes_to_another_worker_at_once(start: Start, layer: ChannelLayer) -> None:
+    """P7. Not after the visibility timeout only. What was read and not begun counts as never read."""
+    mine = await layer.new_channel()
+    options = (*AT_LEAST_ONCE, "--channel-visibility-timeout", "1000")
+    with start(*options, "--timeout-graceful-shutdown", "0.1") as first:
+        await layer.send("work", {"type": "echo", "reply": mine, "seconds": 60})
+        assert (await answer(layer, mine))["type"] == "begun"
+        first.process.send_signal(signal.SIGTERM)
+        await until(lambda: first.process.poll() is not None, "the worker has ended")
+    with start(*options):
+        assert (await answer(layer, mine))["attempt"] == 2
+
+
+async def test_a_message_under_which_workers_die_is_set_aside(
+    start: Start, layer: ChannelLayer, redis_server: RedisServer, prefix: str
+) -> None:
+    """P12. Five have had it."""
+    redis, keys = Redis(unix_socket_path=str(redis_server.socket)), Keys(prefix)
+    await layer.send("work", {"type": "echo", "reply": "x", "job": 41})
+    stream = keys.channel("work")
+    redis.xgroup_create(stream, GROUP, "0")
+    ((_, ((entry, _),)),) = redis.xreadgroup(GROUP, "dead", {stream: ">"})  # type: ignore[union-attr,misc]
+    redis.xclaim(stream, GROUP, "dead", 0, [entry], idle=60_000, retrycount=5, justid=True)
+    with start(*AT_LEAST_ONCE, "--channel-dead-letter", "dead"):
+        dead = await answer(layer, "dead")
+    assert dead["job"] == 41 and str(dead["towpath.error"]).startswith("WorkerDied: 5 workers have died")
+    assert redis.xlen(stream) == 0
+
+
+async def test_what_fails_is_repeated_and_set_aside_with_that_delivery_too(
+    start: Start, layer: ChannelLayer, redis_server: RedisServer, prefix: str
+) -> None:
+    """P12. Nothing is left in the channel."""
+    mine = await layer.new_channel()
+    with start(*AT_LEAST_ONCE, "--channel-retries", "1", "--channel-dead-letter", "dead"):
+        await layer.send("work", {"type": "fail"})
+        await layer.send("work", {"type": "sync", "reply": mine, "number": 1})
+        assert (await answer(layer, mine))["number"] == 1
+        assert (await answer(layer, "dead"))["type"] == "fail"
+        await until(lambda: redis_server.client().xlen(Keys(prefix).channel("work")) == 0, "nothing is left")
+
+
+async def test_a_pattern_stands_for_all_channels_that_match(start: Start, layer: ChannelLayer) -> None:
+    """P12. Those that are there at the start, and later ones; each with its name. Never the dead-letter channel."""
+    mine = await layer.new_channel()
+    await layer.send("email.first", {"type": "sync", "reply": mine, "number": 1})
+    await layer.send("emails", {"type": "sync", "reply": mine, "number": 0})
+    with start("--channel", "email.*", "--channel", "other", "--channel-dead-letter", "email.dead"):
+        assert (await answer(layer, mine))["channel"] == "email.first"
+        await layer.send("email.bad", {"type": "fail"})
+        await layer.send("email.second", {"type": "sync", "reply": mine, "number": 2})
+        assert (await answer(layer, mine))["channel"] == "email.second"
+        assert (await answer(layer, "email.dead"))["towpath.channel"] == "email.bad"
+    assert (await layer.statistics("emails"))["messages_pending"] == 1
+
+
+async def test_more_channels_match_than_one_worker_receives_from(start: Start, layer: ChannelLayer) -> None:
+    """P11. The others wait until one has been idle for a while, and that is said."""
+    mine = await layer.new_channel()
+    for number in range(120):
+        await layer.send(f"many.{number}", {"type": "sync", "reply": mine, "number": number})
+    with start("--channel", "many.*", "--channel", "other") as server:
+        answers = [await answer(layer, mine) for _ in range(120)]
+        assert "20 more channels match than the 100 that one worker receives from" in server.log
+    assert {each["channel"] for each in answers} == {f"many.{number}" for number in range(120)}
 
 
 def depths(redis_server: RedisServer, prefix: str) -> list[tuple[str, int]]:

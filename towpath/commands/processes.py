@@ -14,7 +14,8 @@ from towpath import app_check
 from towpath.commands import failures
 from towpath.commands.group import APP, Call, towpath
 from towpath.config import option_values
-from towpath.config.options import INTERFACE, SERVE, WORKER, Values, options_of
+from towpath.config.option_row import INTERFACE, SERVE, WORKER, Values
+from towpath.config.options import options_of
 from towpath.errors import StartFailure
 from towpath.rollout import worker_supervision
 from towpath.runtime import listen_address, process_markers, terminal, worker_environment

@@ -13,7 +13,8 @@ import click
 
 from towpath.commands import running_serve
 from towpath.commands.group import towpath
-from towpath.config.options import RELOAD, SCALE, STATUS, STOP, Values, options_of
+from towpath.config.option_row import RELOAD, SCALE, STATUS, STOP, Values
+from towpath.config.options import options_of
 from towpath.errors import StartFailure
 from towpath.runtime import control_socket, run_dir
 

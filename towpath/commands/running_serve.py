@@ -11,7 +11,7 @@ from click.core import ParameterSource
 
 from channel_layer.settings import RedisSettings
 from towpath.config import option_values
-from towpath.config.options import Values
+from towpath.config.option_row import Values
 from towpath.errors import StartFailure
 from towpath.runtime import run_dir, run_dir_pointer
 

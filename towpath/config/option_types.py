@@ -62,8 +62,8 @@ class Seconds(click.FloatRange):
 
     name = "seconds"
 
-    def __init__(self) -> None:
-        super().__init__(min=0, max=10**9)
+    def __init__(self, least: float = 0) -> None:
+        super().__init__(min=least, max=10**9)
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """The seconds."""
@@ -103,18 +103,27 @@ class SharedChannel(click.ParamType[str]):
 
     name = "name"
 
+    def __init__(self, or_pattern: bool = False) -> None:
+        """or_pattern: also a pattern as of a shell, which many names match."""
+        self._or_pattern = or_pattern
+
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         """The name, if it is one. Empty: none, where the option may be missing."""
         if value == "" and param is not None and not param.multiple:
             return ""
         try:
-            if "!" in check_channel(value):
+            if "!" in check_channel(_without_wildcards(value) if self._or_pattern else value):
                 self.fail(f"{value!r} belongs to one process or client; --channel takes a shared channel", param, ctx)
         except InvalidName as error:
             self.fail(str(error), param, ctx)
         if value in CHANNEL_OF_KIND.values():
             self.fail(f"{value!r} is the channel of connections, which a worker without --channel reads", param, ctx)
         return str(value)
+
+
+def _without_wildcards(pattern: str) -> str:
+    """A name that the pattern could match."""
+    return re.sub(r"[*?]|\[!?[a-zA-Z0-9_.-]+\]", "x", pattern)
 
 
 class MountPath(click.ParamType[str]):

@@ -7,8 +7,9 @@ from typing import Any
 
 from channel_layer.settings import RedisSettings
 from interface_server.settings import InterfaceSettings
+from towpath.config.option_row import DEFAULTS, FOR_WORKER, INTERFACE, WORKER, Row, Values
 from towpath.config.option_types import EncryptionKeys, Header, PathOrOff
-from towpath.config.options import DEFAULTS, FOR_WORKER, INTERFACE, ROWS, WORKER, Row, Values
+from towpath.config.options import ROWS
 from towpath.errors import StartFailure
 from worker.settings import WorkerSettings
 

@@ -7,14 +7,27 @@ Defaults are defined with the settings, and nowhere else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import KW_ONLY, dataclass, field
+from collections.abc import Callable
 from typing import Any
 
 import click
 
-from channel_layer.settings import MEBIBYTE, RedisSettings
-from interface_server.settings import InterfaceSettings
+from channel_layer.settings import MEBIBYTE
+from towpath.config.channel_options import CHANNEL_ROWS
+from towpath.config.option_row import (
+    COUNT,
+    FIND_SERVE,
+    FOR_INTERFACE,
+    FOR_WORKER,
+    INTERFACE,
+    MANY,
+    ONLY_SERVE,
+    ONLY_WORKER,
+    PROCESSES,
+    SECONDS,
+    STATUS,
+    Row,
+)
 from towpath.config.option_types import (
     GENERATION,
     HOST,
@@ -27,80 +40,14 @@ from towpath.config.option_types import (
     KeyFilePath,
     MountPath,
     PathOrOff,
-    Seconds,
-    SharedChannel,
     Size,
     UrlFile,
     Whole,
 )
-from towpath.config.service_links import OptionIgnoringLinks
-from worker.settings import WorkerSettings
 
-SERVE, INTERFACE, WORKER, STATUS, STOP = "serve", "interface", "worker", "status", "stop"
-RELOAD, SCALE = "reload", "scale"
-PROCESSES = frozenset({SERVE, INTERFACE, WORKER})
-FOR_INTERFACE = frozenset({SERVE, INTERFACE})
-FOR_WORKER = frozenset({SERVE, WORKER})
-ONLY_SERVE = frozenset({SERVE})
-ONLY_WORKER = frozenset({WORKER})
-FIND_SERVE = frozenset({SERVE, STATUS, STOP, RELOAD, SCALE})
-
-SECONDS = Seconds()
-COUNT = Whole(min=1, max=10**6)
 COUNT_OR_OFF = Whole(min=0)
 PORT = Whole(0, 65535)
 LEVELS = click.Choice(("critical", "error", "warning", "info", "debug", "trace"), case_sensitive=False)
-
-DEFAULTS: dict[str, Any] = {"redis": RedisSettings(), "interface": InterfaceSettings(), "worker": WorkerSettings()}
-
-Values = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One option. `fills`: the settings it becomes, as `interface.port`; `more`: what only click needs to know."""
-
-    flags: str
-    commands: frozenset[str]
-    help: str
-    fills: tuple[str, ...] = ()
-    type: Any = None
-    _: KW_ONLY
-    more: dict[str, Any] = field(default_factory=dict)
-    also_env: tuple[str, ...] = ()
-    #: The meaning for commands that search for a running `serve`, if it is another one there.
-    elsewhere: str = ""
-
-    @property
-    def name(self) -> str:
-        """The name of the parameter: `--ws-max-size` is `ws_max_size`."""
-        return self.flags.split("/")[0].lstrip("-").replace("-", "_")
-
-    @property
-    def env(self) -> str:
-        """Its name in the environment."""
-        return f"TOWPATH_{self.name.upper()}"
-
-    @property
-    def default(self) -> Any:
-        """The value of an option that is not given: that of the settings, unless the row has another."""
-        if "default" in self.more or not self.fills:
-            return self.more.get("default")
-        group, _, attribute = self.fills[0].partition(".")
-        return getattr(DEFAULTS[group], attribute)
-
-    def option(self, command: str = SERVE) -> click.Option:
-        """The option, as click wants it for `command`."""
-        more = {name: value for name, value in self.more.items() if name != "default"}
-        default = self.default
-        if default is not None and not more.get("multiple"):
-            more["default"] = default
-            more.setdefault("show_default", default != "")
-        if self.type is not None:
-            more["type"] = self.type
-        env = [self.env, *self.also_env]
-        text = self.elsewhere if self.elsewhere and command not in PROCESSES else self.help
-        return OptionIgnoringLinks([self.flags], help=text, envvar=env, show_envvar=False, **more)
 
 
 def _load_env_file(ctx: click.Context, _param: click.Parameter, path: str | None) -> str | None:
@@ -113,7 +60,6 @@ def _load_env_file(ctx: click.Context, _param: click.Parameter, path: str | None
 
 
 ENV_FILE = {"is_eager": True, "callback": _load_env_file}
-MANY: dict[str, Any] = {"multiple": True}
 
 ROWS: tuple[Row, ...] = (
     # Listening.
@@ -216,22 +162,7 @@ ROWS: tuple[Row, ...] = (
         ("worker.streams",), COUNT,
     ),
     Row("--worker-websockets", FOR_WORKER, "WebSockets at once, per worker.", ("worker.websockets",), COUNT),
-    Row(
-        "--channel", ONLY_WORKER, "Receive messages of this shared channel, and take no connections (may be repeated).",
-        ("worker.channels",), SharedChannel(), more=MANY,
-    ),
-    Row(
-        "--channel-concurrency", ONLY_WORKER, "Messages of each --channel that are processed at once; 1: in order.",
-        ("worker.channel_concurrency",), Whole(1, 10_000),
-    ),
-    Row(
-        "--channel-retries", ONLY_WORKER, "How often a message is received again at which the application has raised.",
-        ("worker.channel_retries",), Whole(0, 1_000),
-    ),
-    Row(
-        "--channel-dead-letter", ONLY_WORKER, "The shared channel for messages that failed for the last time; without it they are dropped.",
-        ("worker.channel_dead_letter",), SharedChannel(),
-    ),
+    *CHANNEL_ROWS,
     Row(
         "--resume-websockets", FOR_WORKER,
         "Hand over every open WebSocket when a worker leaves; without it only those whose accept asks for it.",

@@ -23,6 +23,8 @@ NO_KEYS = RedisSettings()
 CHANNELS = "channels"
 #: How many channels that no process receives from are looked at, and how many of them are shown.
 CHANNELS_MAX, SHOWN_MAX = 1_000, 20
+#: In the patterns of `--channel`.
+WILDCARDS = frozenset("*?[")
 SCALARS = (str, int, float, bool, type(None))
 
 
@@ -112,8 +114,9 @@ class RedisStatus:
 
 
 def _received_channels(leases: Iterable[dict[str, Any]]) -> list[str]:
-    """The shared channels whose messages any process receives."""
-    return sorted({channel for lease in leases for channel in str(lease.get(CHANNELS, "")).split()})
+    """The shared channels whose messages any process receives. Those that only a pattern names are found by what waits there."""
+    names = {channel for lease in leases for channel in str(lease.get(CHANNELS, "")).split()}
+    return sorted(name for name in names if WILDCARDS.isdisjoint(name))
 
 
 def _is_plain(value: Any) -> bool:

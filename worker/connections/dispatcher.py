@@ -57,7 +57,7 @@ class Dispatcher:
         self.registry = ConnectionRegistry(self.node, counters)
         self._loop_layer = LoopLayer(self.node, counters, self.registry.by_key)
         self._home = home or WorkerHome(settings.redis)
-        self.layer = ChannelLayer(self._home)
+        self.layer = ChannelLayer(self._home, settings.layer)
         context = WorkerContext(self.node, host, counters, settings.channels, settings.sticky != "off")
         placement = PlacementWatch(context, self.registry)
         self.consumer = QueueConsumer(context, self.registry, placement, self.on_packets)

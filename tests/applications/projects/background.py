@@ -20,6 +20,9 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
             raise ZeroDivisionError("as asked")
         if message["type"] == "cancel":
             raise asyncio.CancelledError  # as a library lets it escape
+        if message["type"] == "echo":
+            await layer.send(message["reply"], {"type": "begun", "attempt": message.get("towpath.attempt")})
+            await asyncio.sleep(message.get("seconds", 0))
         if message["type"] == "slow":
             await layer.send(message["reply"], {"type": "begun"})
             await asyncio.sleep(message["seconds"])

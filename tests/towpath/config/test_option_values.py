@@ -9,7 +9,8 @@ import pytest
 
 from tests.towpath.config.parsing import parse
 from towpath.config import option_values
-from towpath.config.options import INTERFACE, ROWS, SERVE, WORKER
+from towpath.config.option_row import INTERFACE, SERVE, WORKER
+from towpath.config.options import ROWS
 from towpath.errors import StartFailure
 
 CHANGED = {
@@ -28,6 +29,7 @@ CHANGED = {
     "ws_per_message_deflate": "true", "proxy_headers": "false",
     "server_header": "false", "date_header": "false", "access_log": "false", "factory": "true", "reuse_port": "true",
     "limit_max_requests": "10", "limit_max_requests_jitter": "2", "max_worker_age": "3", "max_worker_rss": "1GiB",
+    "channel_capacity": "7", "channel_expiry": "9",
     "worker_timeout": "5", "loop": "asyncio",
     "encryption_keys": "K7gNU3sdo+OL0wNhqoVWhr3g6s1xYv72 9f86d081884c7d659a2feaa0c55ad0159",
 }  # fmt: skip
@@ -47,6 +49,8 @@ def test_serve_hands_on_every_option_by_the_environment() -> None:
         "channel",  # of workers that `serve` does not start
         "channel_concurrency",
         "channel_dead_letter",
+        "channel_delivery",
+        "channel_visibility_timeout",
         "channel_retries",
         "redis_url_file",  # in the place of `redis`
     }

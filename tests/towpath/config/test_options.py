@@ -8,8 +8,9 @@ import pytest
 
 from interface_server.settings import InterfaceSettings
 from tests.towpath.config.parsing import parse
-from towpath.config import option_values, options
-from towpath.config.options import INTERFACE, RELOAD, ROWS, SCALE, SERVE, STATUS, STOP, WORKER
+from towpath.config import option_values
+from towpath.config.option_row import DEFAULTS, INTERFACE, RELOAD, SCALE, SERVE, STATUS, STOP, WORKER, Row
+from towpath.config.options import ROWS
 from worker.settings import WorkerSettings
 
 COMMANDS = (SERVE, INTERFACE, WORKER, STATUS, STOP, RELOAD, SCALE)
@@ -29,7 +30,7 @@ def test_serve_knows_every_name_that_it_shares_with_uvicorn() -> None:
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
-def test_an_option_has_one_name_in_the_environment_for_all_commands(row: options.Row) -> None:
+def test_an_option_has_one_name_in_the_environment_for_all_commands(row: Row) -> None:
     """TOWPATH_PORT, never TOWPATH_SERVE_PORT."""
     option = row.option()
     assert isinstance(option.envvar, list)
@@ -38,11 +39,11 @@ def test_an_option_has_one_name_in_the_environment_for_all_commands(row: options
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.fills], ids=lambda row: row.name)
-def test_an_option_fills_settings_that_exist(row: options.Row) -> None:
+def test_an_option_fills_settings_that_exist(row: Row) -> None:
     """A renamed setting breaks this test, not a user's command line."""
     for target in row.fills:
         group, _, attribute = target.partition(".")
-        assert attribute in {field.name for field in dataclasses.fields(options.DEFAULTS[group])}
+        assert attribute in {field.name for field in dataclasses.fields(DEFAULTS[group])}
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from tests.towpath.config.parsing import parse
-from towpath.config import options
-from towpath.config.options import INTERFACE, SERVE, WORKER
+from towpath.config import option_row
+from towpath.config.option_row import INTERFACE, SERVE, WORKER
 from towpath.config.service_links import LINK
 
 
-@pytest.mark.parametrize("command", sorted(options.FIND_SERVE | {INTERFACE}))
+@pytest.mark.parametrize("command", sorted(option_row.FIND_SERVE | {INTERFACE}))
 def test_the_address_of_a_kubernetes_service_is_no_value_of_ours(
     command: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
