@@ -17,9 +17,9 @@ from types import MappingProxyType, TracebackType
 from typing import Any, Protocol
 
 from channel_layer.application.capacities import LayerSettings
-from channel_layer.application.loop_layer import CLOSED, LoopLayer
 from channel_layer.application.receiving import receive
 from channel_layer.errors import LayerUnavailable, NothingSent
+from channel_layer.loop.loop_layer import CLOSED, LoopLayer
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.names import check_exclude
 from channel_layer.settings import RedisSettings

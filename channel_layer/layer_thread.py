@@ -18,9 +18,9 @@ from typing import Any
 
 import uvloop
 
-from channel_layer.application.loop_layer import LoopLayer
 from channel_layer.errors import LayerUnavailable
 from channel_layer.layer import ClosedHome, Home
+from channel_layer.loop.loop_layer import LoopLayer
 from channel_layer.node import Node
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.packets import MALFORMED

@@ -9,8 +9,8 @@ from contextvars import ContextVar
 
 import pytest
 
-from channel_layer.application.loop_bridge import LoopBridge
 from channel_layer.errors import LayerUnavailable
+from channel_layer.loop.loop_bridge import LoopBridge
 from tests.support.facts import until, wait_until
 
 PLACE: ContextVar[str] = ContextVar("place", default="nowhere")

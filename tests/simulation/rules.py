@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 import interface_server.connections.dispatcher as interface_dispatcher
-from channel_layer.application.loop_layer import NO_ORIGIN, LoopLayer
 from channel_layer.liveness.failure_detector import FailureDetector
 from channel_layer.liveness.lease import OwnLease
+from channel_layer.loop.loop_layer import NO_ORIGIN, LoopLayer
 from channel_layer.messaging.channel_writer import ON_ANSWER, ChannelWriter, Outcome
 from channel_layer.messaging.group_counters import GroupCounters
 from channel_layer.messaging.inbox import BEYOND, Inbox, parse_id

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from channel_layer.application.held_messages import HeldMessages
-from channel_layer.application.loop_layer import LoopLayer
+from channel_layer.loop.loop_layer import LoopLayer
 from worker.asgi.host import AsgiHost
 from worker.background.channel_instance import ChannelInstance
 from worker.background.channel_instances import ChannelInstances

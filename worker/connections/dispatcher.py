@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from channel_layer.application.loop_layer import LoopLayer
 from channel_layer.layer import ChannelLayer, WorkerHome
+from channel_layer.loop.loop_layer import LoopLayer
 from channel_layer.node import Node
 from channel_layer.protocol import packets
 from channel_layer.protocol.deployment import another_application, why_refused

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from channel_layer.application.loop_layer import LoopLayer
 from channel_layer.errors import LayerUnavailable
+from channel_layer.loop.loop_layer import LoopLayer
 from channel_layer.messaging.channel_writer import ChannelLimits, ChannelWriter, Outcome
 from channel_layer.messaging.inbox import Inbox
 from channel_layer.messaging.outbox import Outbox

@@ -8,46 +8,38 @@ without passing a worker.
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
 from channel_layer.application.application_channels import ApplicationChannels
 from channel_layer.application.capacities import LayerSettings
 from channel_layer.application.group_channels import channels_to_send_to
 from channel_layer.application.held_messages import HeldMessages
 from channel_layer.application.local_queue import LocalQueue
-from channel_layer.application.loop_bridge import LoopBridge
 from channel_layer.application.message_reader import MessageReader
 from channel_layer.application.receiving import clock
 from channel_layer.application.shared_members import SharedMembers
 from channel_layer.application.shared_messages import SharedMessages
 from channel_layer.current_connection import CURRENT_CONNECTION, Key, OwnDownstream, epoch_of
-from channel_layer.errors import ChannelFull, ChannelGone, InvalidName, LayerUnavailable, NothingSent
+from channel_layer.errors import ChannelFull, ChannelGone, InvalidName, NothingSent
+from channel_layer.loop.loop_bridge import LoopBridge
+from channel_layer.loop.owner_requests import OwnerRequests
 from channel_layer.node import Node
 from channel_layer.protocol import packets
 from channel_layer.protocol.codec import check_size, pack, unpack
 from channel_layer.protocol.events import Event, check_message
 from channel_layer.protocol.names import check_channel, check_channel_prefix, check_exclude, check_group
-from channel_layer.protocol.packets import Packet
 from channel_layer.protocol.socket_messages import CHECKS, socket_message
 
 ANSWER_TIMEOUT_S = 5.0
-#: A sender that is faster than Redis waits when so many bytes wait for one process.
-BACKLOG_BYTES_MAX = 1_048_576
-BACKLOG_POLL_S = 0.002
 CLEAN_UP_INTERVAL_S = 5.0
-#: After so long without an answer a call asks whether the process is alive that it waits for.
-SUSPECT_S = 0.5
 #: The type of the message about messages to a group that were missed.
 MISSED = "towpath.gap"
 CLOSED = "this layer is closed"
 #: How the names of the counters begin that concern the layer. A worker's process counts more than these.
 COUNTED = ("dropped.", "groups.", "lease.", "packets.")
-
-T = TypeVar("T")
 
 #: For a process that runs no application instances.
 NO_DOWNSTREAMS: Mapping[Key, OwnDownstream] = MappingProxyType({})
@@ -77,9 +69,7 @@ class LoopLayer:
         self._shared_members = SharedMembers(node, self._shared, counters)
         self._cleaning: asyncio.Task[None] | None = None
         self._downstreams = downstreams
-        self._answer_timeout_s = answer_timeout_s
-        self._requests = itertools.count(1)
-        self._answers: dict[int, asyncio.Future[bool]] = {}
+        self._owners = OwnerRequests(node, answer_timeout_s)
 
     @property
     def counters(self) -> dict[str, int]:
@@ -99,14 +89,14 @@ class LoopLayer:
         elif node == self._node.name:
             self._put(channel, local, packed)
         else:
-            self._connected()
-            await self._wait_for_space(node)
+            self._owners.check_connected()
+            await self._owners.wait_for_space(node)
             self._node.post(node, packets.message(local, message, settings.expiry_ms))
 
     async def _send_to_client(self, node: str, number: int, message: Event) -> None:
         message = socket_message(message)
-        self._connected()
-        await self._wait_for_space(node)
+        self._owners.check_connected()
+        await self._owners.wait_for_space(node)
         epoch, count = self._next_origin()[2:] if epoch_of(node, number) else (0, 0)
         self._node.post(node, packets.send(number, message, epoch, count))
 
@@ -168,14 +158,14 @@ class LoopLayer:
                 f"{channel!r} cannot be told what it missed: it is no application channel of this process"
             )
         elif not node:
-            await self._in_time(self._shared_members.add(group, channel, settings))
+            await self._owners.in_time(self._shared_members.add(group, channel, settings))
         else:
-            await self._membership(packets.join, group, node, number or local)
+            await self._owners.change_membership(packets.join, group, node, number or local)
 
     async def _join(self, group: str, local: str, report_missed: bool) -> None:
-        self._connected()
+        self._owners.check_connected()
         if self._channels.join(group, local, report_missed):
-            await self._in_time(asyncio.shield(self._node.subscribe(group)))
+            await self._owners.in_time(asyncio.shield(self._node.subscribe(group)))
 
     async def group_discard(self, group: str, channel: str) -> None:
         """See `ChannelLayer.group_discard`."""
@@ -184,9 +174,9 @@ class LoopLayer:
         if node == self._node.name:
             self._channels.leave(group, local)
         elif not node:
-            await self._in_time(self._shared_members.discard(group, channel))
+            await self._owners.in_time(self._shared_members.discard(group, channel))
         else:
-            await self._membership(packets.leave, group, node, number or local)
+            await self._owners.change_membership(packets.leave, group, node, number or local)
 
     async def group_send(self, group: str, message: Event, exclude: Iterable[str], settings: LayerSettings) -> None:
         """See `ChannelLayer.group_send`."""
@@ -198,12 +188,12 @@ class LoopLayer:
         event = message  # without what only processes with members read
         if excluded := check_exclude(exclude):
             message = {**message, packets.EXCLUDE: excluded}
-        self._connected()
+        self._owners.check_connected()
         node, number, epoch, count = origin = self._next_origin()
         if count:
             self._node.post(node, packets.published(number, epoch, count, group))
             message = {**message, packets.ORIGIN: origin}
-        published = await self._in_time(self._node.publish(group, message))
+        published = await self._owners.in_time(self._node.publish(group, message))
         if channels := channels_to_send_to(published, excluded):
             await self._shared_members.send(channels, event, settings)
 
@@ -251,7 +241,7 @@ class LoopLayer:
         """Handle a packet for the layer. Returns False if it is not of such a kind. Raises as MALFORMED says."""
         kind = packet[0]
         if kind == packets.JOINED:
-            self._answered(packet[3], packet[4])
+            self._owners.answered(packet[3])
         elif kind == packets.MESSAGE:
             check_message(packet[3])
             self._channels.deliver(packet[1], packet[3], packet[4] / 1000)
@@ -291,71 +281,11 @@ class LoopLayer:
                 return
         self._node.post(sender, packets.joined(local, epoch, request, known))
 
-    def _answered(self, request: int, known: bool) -> None:
-        """Complete the call that waits for this `joined` packet."""
-        future = self._answers.pop(request, None)
-        if future is not None and not future.done():
-            future.set_result(known)
-
     def _next_origin(self) -> packets.Origin:
         """The position of the next message of the running instance among all that it sends; NO_ORIGIN outside of instances."""
         own = CURRENT_CONNECTION.get()
         downstream = self._downstreams.get(own) if own is not None else None
         return (downstream.next_origin() if downstream is not None else None) or NO_ORIGIN
-
-    async def _membership(self, packet: Any, group: str, node: str, member: int | str) -> None:
-        self._connected()
-        request = next(self._requests)
-        epoch = epoch_of(node, member) if type(member) is int else 0
-        await self._ask(request, node, packet(member, epoch, group, request))
-
-    async def _ask(self, request: int, node: str, packet: Packet) -> None:
-        future = self._answers[request] = asyncio.get_running_loop().create_future()
-        self._node.post(node, packet)
-        try:
-            await asyncio.wait((future,), timeout=min(SUSPECT_S, self._answer_timeout_s))
-            if not future.done() and await self._may_live(node):
-                async with asyncio.timeout(self._answer_timeout_s):
-                    await future
-        except TimeoutError:
-            if await self._may_live(node):
-                raise self._no_answer(node) from None
-        finally:
-            self._answers.pop(request, None)
-
-    async def _may_live(self, node: str) -> bool:
-        """True if the lease of `node` exists, or Redis does not answer that."""
-        try:
-            async with asyncio.timeout(self._answer_timeout_s):
-                return await self._node.has_lease(node)
-        except (TimeoutError, LayerUnavailable):
-            return True
-
-    async def _in_time(self, answer: Awaitable[T]) -> T:
-        """The answer of Redis. Raises LayerUnavailable if it does not come in time."""
-        try:
-            async with asyncio.timeout(self._answer_timeout_s):
-                return await answer
-        except TimeoutError:
-            raise self._no_answer("Redis") from None
-
-    def _no_answer(self, peer: str) -> LayerUnavailable:
-        return LayerUnavailable(f"{peer} did not answer within {self._answer_timeout_s:g} s")
-
-    async def _wait_for_space(self, node: str) -> None:
-        """Wait until less than BACKLOG_BYTES_MAX waits for `node`. Raises LayerUnavailable if that takes too long."""
-        if self._node.waiting_bytes(node) < BACKLOG_BYTES_MAX:
-            return
-        try:
-            async with asyncio.timeout(self._answer_timeout_s):
-                while self._node.waiting_bytes(node) >= BACKLOG_BYTES_MAX:
-                    await asyncio.sleep(BACKLOG_POLL_S)
-        except TimeoutError:
-            raise LayerUnavailable(f"{BACKLOG_BYTES_MAX} bytes wait for {node}, and Redis does not take them") from None
-
-    def _connected(self) -> None:
-        if not self._node.connected:
-            raise LayerUnavailable("not connected to Redis")
 
 
 def _parsed(channel: str) -> tuple[str, int, str]:
