@@ -255,7 +255,7 @@ async def test_a_user_with_the_rights_that_operations_names_may_publish_and_read
     """P10, P12. Redis' log of what it denied stays empty."""
     with server.client() as redis:
         rights = permissions().replace("towpath:", PREFIX).split()
-        redis.execute_command("ACL", "SETUSER", "bargee", "on", ">lock", "resetchannels", *rights)
+        redis.execute_command("ACL", "SETUSER", "bargee", "on", ">lock", *rights)
         async with members_of_chat(f"unix://bargee:lock@{server.socket}") as members:
             await members.node.publish("chat", {"type": "note", "text": "1"})
             await until(lambda: members.texts == ["1"])

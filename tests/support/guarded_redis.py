@@ -24,7 +24,7 @@ OPERATIONS = Path(__file__).parents[2] / "OPERATIONS.md"
 
 def permissions() -> str:
     """What OPERATIONS.md asks for, and no more; `select` for databases."""
-    found = re.search("an ACL user must be allowed.*?`(~[^`]*)`", OPERATIONS.read_text())
+    found = re.search("an ACL user must be allowed.*?`(resetchannels [^`]*)`", OPERATIONS.read_text())
     assert found is not None
     return f"{found[1]} +select"
 
