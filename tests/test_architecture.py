@@ -338,7 +338,6 @@ WORLD = frozenset(
     "socket ssl subprocess termios threading time twisted autobahn uvloop zope".split()
 )
 #: Shells that neither import what touches the world nor another shell: they change the modules of the process.
-#: The first one reads a file by `pathlib`.
 SHELLS_BY_IMPORTING = (
     "worker/application/import_isolation.py",
     "worker/application/loader.py",

@@ -9,20 +9,17 @@ import asyncio
 import logging
 
 from channel_layer.application.capacities import LayerSettings
+from channel_layer.application.shared_commands import send_terms
 from channel_layer.errors import ChannelFull, ChannelLayerError, LayerUnavailable, NothingSent
 from channel_layer.node import Node
 from channel_layer.protocol import packets
 from channel_layer.protocol.codec import batch_head, join_batch, pack, packets_of_one_batch
 from channel_layer.protocol.events import Event
-from channel_layer.protocol.keys import GROUP
 from channel_layer.redis import scripts as redis_scripts
 from channel_layer.redis.connection import Answer
 from channel_layer.redis.rejection_log import RejectionLog
 
 log = logging.getLogger("towpath.layer")
-
-#: How much longer the channel's keys live than a message in it may wait.
-TTL_MARGIN_MS = 60_000
 
 _Sending = tuple[bytes, asyncio.Future[None]]
 
@@ -31,21 +28,11 @@ class MessageWriter:
     """The messages that one process sends to one shared channel, on the loop of its node."""
 
     def __init__(self, node: Node, channel: str, capacity: int, settings: LayerSettings) -> None:
-        keys = node.context.keys
         self._node = node
         self._channel = channel
-        self._keys = (keys.channel(channel), keys.channel_size(channel), keys.shared_channels)
         self._expiry_ms = settings.expiry_ms
         size_bytes_max = node.context.settings.queue_size_bytes_max
-        self._limits = (
-            capacity,
-            size_bytes_max,
-            settings.expiry_ms + TTL_MARGIN_MS,
-            GROUP,
-            settings.expiry_ms,
-            channel,
-        )
-        self._full = f"{channel} holds {capacity} messages, or {size_bytes_max} bytes: the capacity of the channel"
+        self._terms = send_terms(node.context.keys, channel, capacity, size_bytes_max, settings.expiry_ms)
         self._head = batch_head(node.name)
         self._encryption = node.context.encryption if node.context.encryption.enabled else None
         self._waiting: list[_Sending] = []
@@ -82,15 +69,15 @@ class MessageWriter:
 
         entries = [join_batch(self._head, [packed]) for packed, _ in batch]
         if self._encryption is not None:
-            entries = [self._encryption.entry(self._keys[0], entry) for entry in entries]
-        self._node.run_script(redis_scripts.SEND, answered, self._keys, *self._limits, *entries)
+            entries = [self._encryption.entry(self._terms.keys[0], entry) for entry in entries]
+        self._node.run_script(redis_scripts.SEND, answered, self._terms.keys, *self._terms.limits, *entries)
 
     def _answered(self, batch: list[_Sending], answer: Answer) -> None:
         outcomes: list[ChannelLayerError | None]
         if isinstance(answer, list):
             if self._rejections.count:
                 self._rejections.accepted()
-            outcomes = [None if added else ChannelFull(self._full) for added in answer]
+            outcomes = [None if added else ChannelFull(self._terms.full) for added in answer]
         else:
             if not isinstance(answer, LayerUnavailable):
                 self._rejections.rejected(answer)

@@ -12,8 +12,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 from channel_layer.application.capacities import LayerSettings
-from channel_layer.application.group_channels import GROUP_CHANNELS_MAX, too_many
-from channel_layer.application.shared_messages import FLUSH_COUNT, SharedMessages, check_shared
+from channel_layer.application.shared_commands import drop_memberships, groups_command, join_terms, too_many
+from channel_layer.application.shared_messages import SharedMessages
 from channel_layer.errors import ChannelFull, ChannelLayerError, LayerUnavailable
 from channel_layer.node import Node
 from channel_layer.process.rate_limited_log import RateLimitedLog
@@ -40,9 +40,8 @@ class SharedMembers:
 
     async def add(self, group: str, channel: str, settings: LayerSettings) -> None:
         """Make a channel a member for `group_expiry`. Raises ChannelFull if the group has too many, InvalidName, LayerUnavailable."""
-        check_shared(channel)
-        keys = (self._keys.group_channels(group), self._keys.groups_with_channels)
-        answer = await self._run(JOIN_SHARED, keys, channel, settings.group_expiry_ms, GROUP_CHANNELS_MAX, group)
+        keys, arguments = join_terms(self._keys, group, channel, settings.group_expiry_ms)
+        answer = await self._run(JOIN_SHARED, keys, *arguments)
         if answer == 0:
             raise ChannelFull(too_many(group))
         if answer != 1:
@@ -54,12 +53,9 @@ class SharedMembers:
 
     async def flush(self) -> None:
         """End all memberships of shared channels. Raises LayerUnavailable."""
-        index = self._keys.groups_with_channels
-        groups = [name.decode() for name in await self._node.execute("ZRANGE", index, 0, -1)]
-        for start in range(0, len(groups), FLUSH_COUNT):
-            part = groups[start : start + FLUSH_COUNT]
-            await self._node.execute("DEL", *map(self._keys.group_channels, part))
-            await self._node.execute("ZREM", index, *part)
+        found = await self._node.execute(*groups_command(self._keys))
+        for command in drop_memberships(self._keys, found):
+            await self._node.execute(*command)
 
     async def send(self, channels: Sequence[str], event: Event, settings: LayerSettings) -> None:
         """Send a published message to the shared channels of its group. Raises nothing: what fails is counted."""

@@ -11,21 +11,23 @@ from channel_layer.application.capacities import Capacities, LayerSettings
 from channel_layer.application.message_reader import MessageReader
 from channel_layer.application.message_writer import MessageWriter
 from channel_layer.application.receiving import clock
+from channel_layer.application.shared_commands import (
+    channels_command,
+    check_shared,
+    drop_channels,
+    statistics,
+    statistics_commands,
+)
 from channel_layer.application.taken_messages import TakenMessages
-from channel_layer.errors import ChannelLayerError, InvalidName
+from channel_layer.errors import ChannelLayerError
 from channel_layer.node import Node
 from channel_layer.protocol.events import Event
-from channel_layer.protocol.keys import CHANNEL_OF_KIND
 
 log = logging.getLogger("towpath.layer")
 
 #: A reader without a receiver keeps its connection to Redis for so long.
 READER_IDLE_S = 30.0
-#: Channels that one command drops: Redis does nothing else meanwhile.
-FLUSH_COUNT = 500
 NEVER_FULL = 2**31
-#: The channels of connections.
-RESERVED = frozenset(CHANNEL_OF_KIND.values())
 
 
 class SharedMessages:
@@ -70,31 +72,21 @@ class SharedMessages:
         for reader in self._readers.values():
             reader.queue.clear()
         keys = self._node.context.keys
-        names = await self.names()
-        for start in range(0, len(names), FLUSH_COUNT):
-            await self._node.execute("DEL", *keys.of_shared_channels(names[start : start + FLUSH_COUNT]))
-
-    async def names(self) -> list[str]:
-        """The shared channels in which anything may wait. Raises LayerUnavailable."""
-        names = await self._node.execute("ZRANGE", self._node.context.keys.shared_channels, 0, -1)
-        return [name.decode() for name in names]
+        for command in drop_channels(keys, await self._node.execute(*channels_command(keys))):
+            await self._node.execute(*command)
 
     async def waiting(self, wanted: Callable[[str], bool]) -> list[str]:
         """The wanted ones of the shared channels in which messages wait. Raises LayerUnavailable."""
-        keys, names = self._node.context.keys, [name for name in await self.names() if wanted(name)]
+        keys = self._node.context.keys
+        found = await self._node.execute(*channels_command(keys))
+        names = list(filter(wanted, map(bytes.decode, found)))
         depths = await asyncio.gather(*(self._node.execute("XLEN", keys.channel(name)) for name in names))
         return [name for name, depth in zip(names, depths, strict=True) if depth]
 
     async def statistics(self, channel: str) -> dict[str, int | float]:
         """How many messages wait, and for how long the oldest has, in seconds. Raises InvalidName, LayerUnavailable."""
-        check_shared(channel)
-        stream = self._node.context.keys.channel(channel)
-        oldest = await self._node.execute("XRANGE", stream, "-", "+", "COUNT", 1)
-        pending = await self._node.execute("XLEN", stream)
-        seconds, microseconds = await self._node.execute("TIME")
-        arrived_s = int(oldest[0][0].partition(b"-")[0]) / 1000 if oldest else 0.0
-        age_s = max(0.0, int(seconds) + int(microseconds) / 1e6 - arrived_s) if oldest else 0.0
-        return {"messages_pending": pending, "messages_max_age": age_s}
+        commands = statistics_commands(self._node.context.keys, check_shared(channel))
+        return statistics([await self._node.execute(*command) for command in commands])
 
     async def drop_idle(self) -> None:
         """Forget writers without messages, and end readers that no receiver has used for a while."""
@@ -120,9 +112,3 @@ class SharedMessages:
             outcomes = await asyncio.gather(*map(writer.send, left), return_exceptions=True)
             if lost := sum(outcome is not None for outcome in outcomes):
                 log.warning("%d messages of %s are lost: they could not be put back", lost, channel)
-
-
-def check_shared(channel: str) -> None:
-    """Raise InvalidName for a shared channel that applications cannot use."""
-    if channel in RESERVED:
-        raise InvalidName(f"{channel!r} is the channel of connections, which applications neither send to nor read")

@@ -17,7 +17,19 @@ from types import TracebackType
 from typing import Any
 
 from channel_layer.application.capacities import Capacities, LayerSettings
-from channel_layer.application.group_channels import GROUP_CHANNELS_MAX, channels_to_send_to, too_many
+from channel_layer.application.shared_commands import (
+    channels_command,
+    channels_to_send_to,
+    check_shared,
+    drop_channels,
+    drop_memberships,
+    groups_command,
+    join_terms,
+    send_terms,
+    statistics,
+    statistics_commands,
+    too_many,
+)
 from channel_layer.blocking.commands import Commands
 from channel_layer.blocking.key_agreement import KeyAgreement
 from channel_layer.blocking.owner_requests import ROLE, OwnerRequests
@@ -30,7 +42,7 @@ from channel_layer.process.log_values import shown
 from channel_layer.protocol import packets
 from channel_layer.protocol.codec import batch_head, check_size, join_batch, pack_threadsafe
 from channel_layer.protocol.events import Event, check_message
-from channel_layer.protocol.keys import CHANNEL_OF_KIND, GROUP, Keys
+from channel_layer.protocol.keys import Keys
 from channel_layer.protocol.names import check_channel, check_channel_prefix, check_exclude, check_group, node_name
 from channel_layer.protocol.packets import Packet
 from channel_layer.protocol.socket_messages import CHECKS, socket_message
@@ -41,12 +53,6 @@ from channel_layer.settings import RedisSettings
 NEW_CHANNEL_PREFIX = "specific"
 RANDOM_BYTES = 8
 TIMEOUT_MAX_S = 86_400  #: sockets take little more than three weeks
-#: Channels that one command drops: Redis does nothing else meanwhile.
-FLUSH_COUNT = 500
-#: How much longer the keys of a shared channel live than a message in it may wait.
-TTL_MARGIN_MS = 60_000
-#: The channels of connections.
-RESERVED = frozenset(CHANNEL_OF_KIND.values())
 
 
 class BlockingChannelLayer:
@@ -93,7 +99,7 @@ class BlockingChannelLayer:
         timeout: seconds; None waits for ever. Raises TimeoutError, InvalidName, NothingSent; LayerUnavailable if Redis did not answer: a
         message may be lost then. An exception that a signal handler raises while this waits loses none.
         """
-        return self._receiver.receive(_check_shared(channel), timeout)
+        return self._receiver.receive(_check_received(channel), timeout)
 
     def new_channel(self, prefix: str = NEW_CHANNEL_PREFIX) -> str:
         """Return a new name, for messages to the caller: that of a shared channel which no other program knows.
@@ -112,8 +118,7 @@ class BlockingChannelLayer:
         if "!" in check_channel(channel):
             self._change_membership(packets.join, group, channel)
             return
-        keys = (self._keys.group_channels(check_group(group)), self._keys.groups_with_channels)
-        arguments = (_check_shared(channel), self._settings.group_expiry_ms, GROUP_CHANNELS_MAX, group)
+        keys, arguments = join_terms(self._keys, check_group(group), channel, self._settings.group_expiry_ms)
         if not self._commands.run_script(JOIN_SHARED, keys, *arguments):
             raise ChannelFull(too_many(group))
 
@@ -148,28 +153,16 @@ class BlockingChannelLayer:
 
     def flush(self) -> None:
         """Drop all messages in shared channels of applications, and their memberships. Connections stay. Raises LayerUnavailable."""
-        names = [name.decode() for name in self._commands.execute("ZRANGE", self._keys.shared_channels, 0, -1)]
-        for start in range(0, len(names), FLUSH_COUNT):
-            self._commands.execute("DEL", *self._keys.of_shared_channels(names[start : start + FLUSH_COUNT]))
-        groups = [name.decode() for name in self._commands.execute("ZRANGE", self._keys.groups_with_channels, 0, -1)]
-        for start in range(0, len(groups), FLUSH_COUNT):
-            part = groups[start : start + FLUSH_COUNT]
-            self._commands.execute("DEL", *map(self._keys.group_channels, part))
-            self._commands.execute("ZREM", self._keys.groups_with_channels, *part)
+        keys, execute = self._keys, self._commands.execute
+        for command in drop_channels(keys, execute(*channels_command(keys))):
+            execute(*command)
+        for command in drop_memberships(keys, execute(*groups_command(keys))):
+            execute(*command)
 
     def statistics(self, channel: str) -> dict[str, int | float]:
         """`messages_pending` and `messages_max_age` (seconds) of a shared channel. Raises InvalidName, LayerUnavailable."""
-        stream = self._keys.channel(_check_shared(channel))
-        oldest = self._commands.execute("XRANGE", stream, "-", "+", "COUNT", 1)
-        pending = self._commands.execute("XLEN", stream)
-        seconds, microseconds = self._commands.execute("TIME")
-        if not oldest:
-            return {"messages_pending": pending, "messages_max_age": 0.0}
-        arrived_s = int(oldest[0][0].partition(b"-")[0]) / 1000
-        return {
-            "messages_pending": pending,
-            "messages_max_age": max(0.0, int(seconds) + int(microseconds) / 1e6 - arrived_s),
-        }
+        commands = statistics_commands(self._keys, _check_received(channel))
+        return statistics([self._commands.execute(*command) for command in commands])
 
     def close(self) -> None:
         """End the connections to Redis. Calls under way finish first; later ones raise NothingSent."""
@@ -184,18 +177,12 @@ class BlockingChannelLayer:
         self.close()
 
     def _send_to_shared(self, channel: str, message: Event) -> None:
-        _check_shared(channel)
-        expiry_ms = self._settings.expiry_ms
-        capacity = self._capacities.of(channel)
-        keys = (self._keys.channel(channel), self._keys.channel_size(channel), self._keys.shared_channels)
-        limits = (capacity, self._size_bytes_max, expiry_ms + TTL_MARGIN_MS, GROUP, expiry_ms, channel)
-        added = self._commands.run_script(
-            SEND, keys, *limits, self._entry(keys[0], packets.message("", message, expiry_ms))
-        )
+        expiry_ms, capacity = self._settings.expiry_ms, self._capacities.of(check_shared(channel))
+        terms = send_terms(self._keys, channel, capacity, self._size_bytes_max, expiry_ms)
+        entry = self._entry(terms.keys[0], packets.message("", message, expiry_ms))
+        added = self._commands.run_script(SEND, terms.keys, *terms.limits, entry)
         if not added[0]:
-            raise ChannelFull(
-                f"{channel} holds {capacity} messages, or {self._size_bytes_max} bytes: the capacity of the channel"
-            )
+            raise ChannelFull(terms.full)
 
     def _send_to_member(self, channel: str, event: Event) -> None:
         """Send a message that is published already to a shared channel of its group. What fails is counted."""
@@ -239,10 +226,8 @@ def _check_limits(connections_max: object, timeout_s: object) -> None:
         )
 
 
-def _check_shared(channel: str) -> str:
+def _check_received(channel: str) -> str:
     """Return `channel` if it is a shared channel of applications; else raise InvalidName."""
     if "!" in check_channel(channel):
         raise InvalidName(f"{channel!r} belongs to a client or to another process: only its owner receives from it")
-    if channel in RESERVED:
-        raise InvalidName(f"{channel!r} is the channel of connections, which applications neither send to nor read")
-    return channel
+    return check_shared(channel)

@@ -28,6 +28,8 @@ from channel_layer.redis.scripts import MAKE_INBOX
 ROLE = "blocking"
 INBOX_TTL_MS = 60_000
 RANDOM_BYTES = 6
+#: After so long without an answer a call looks whether the owner is alive, and so on.
+SUSPECT_S = 0.5
 
 #: Makes the packet of a request from its number.
 MakePacket = Callable[[int], Packet]
@@ -59,7 +61,7 @@ class OwnerRequests:
             batch = self._encryption.entry(self._keys.inbox(node), batch)
         with self._commands.pool.connection() as connection:
             sent, last_id = self._send(connection, node, name, batch)
-            answered = sent and self._await(connection, name, last_id, number)
+            answered = sent and self._await(connection, node, (name, last_id), number)
         if not answered and self.has_lease(node):
             if sent:
                 raise LayerUnavailable(f"{node} did not answer within {self._timeout_s:g} s")
@@ -79,14 +81,16 @@ class OwnerRequests:
                 raise NothingSent(f"Redis refused a request to {node}: {answer}")
         return added is not None, made[1]
 
-    def _await(self, connection: BlockingConnection, name: str, last_id: bytes, number: int) -> bool:
-        """Wait for the answer. Returns False if none comes in time."""
+    def _await(self, connection: BlockingConnection, node: str, after: tuple[str, bytes], number: int) -> bool:
+        """Wait for the answer. Returns False if none comes in time, or `node` has ended. after: name and last id of our inbox."""
+        name, last_id = after
         inbox = self._keys.inbox(name)
         read = self._encryption.batch_reader(inbox)
         end = time.monotonic() + self._timeout_s
         while (left_s := end - time.monotonic()) > 0:
-            block_ms = max(1, int(left_s * 1000))
-            answer = connection.call("XREAD", "BLOCK", block_ms, "STREAMS", inbox, last_id, block_s=left_s)
+            block_s = min(SUSPECT_S, left_s)
+            block_ms = max(1, int(block_s * 1000))
+            answer = connection.call("XREAD", "BLOCK", block_ms, "STREAMS", inbox, last_id, block_s=block_s)
             if isinstance(answer, hiredis.ReplyError):
                 raise LayerUnavailable(f"the answer to a request could not be read: {answer}")
             entries = answer[0][1] if answer else ()
@@ -95,6 +99,8 @@ class OwnerRequests:
                 if self._answers(read, fields[1], number):
                     connection.call("DEL", inbox)
                     return True
+            if not entries and connection.call("EXISTS", self._keys.lease(node)) == 0:
+                return False
         return False
 
     def _answers(self, read: Callable[[bytes], Batch], batch: bytes, number: int) -> bool:

@@ -15,11 +15,11 @@ from typing import Any
 
 from channel_layer.application.application_channels import ApplicationChannels
 from channel_layer.application.capacities import LayerSettings
-from channel_layer.application.group_channels import channels_to_send_to
 from channel_layer.application.held_messages import HeldMessages
 from channel_layer.application.local_queue import LocalQueue
 from channel_layer.application.message_reader import MessageReader
 from channel_layer.application.receiving import clock
+from channel_layer.application.shared_commands import channels_to_send_to
 from channel_layer.application.shared_members import SharedMembers
 from channel_layer.application.shared_messages import SharedMessages
 from channel_layer.current_connection import CURRENT_CONNECTION, Key, OwnDownstream, epoch_of

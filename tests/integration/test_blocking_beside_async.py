@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 
 import pytest
@@ -11,6 +13,7 @@ import channel_layer
 from channel_layer.blocking.blocking_layer import BlockingChannelLayer
 from channel_layer.errors import ChannelGone
 from channel_layer.layer import ChannelLayer
+from channel_layer.protocol.keys import Keys
 from tests.support.redis_server import RedisServer
 
 DEADLINE_S = 30.0
@@ -83,10 +86,49 @@ async def test_both_layers_have_the_same_capacity_and_count(
     assert [each["messages_pending"] for each in statistics] == [2, 2]
 
 
-async def test_a_layer_that_has_ended_is_gone(redis_server: RedisServer, prefix: str) -> None:
-    """At once, for each of its channels."""
-    layer = await channel_layer.connect(redis_server.url, prefix=prefix)
-    mine = await layer.new_channel()
-    await layer.close()
+OWNER = """
+import asyncio, sys, channel_layer
+
+async def main():
+    layer = await channel_layer.connect(sys.argv[1], prefix=sys.argv[2])
+    print(await layer.new_channel(), flush=True)
+    await asyncio.sleep(60)
+
+asyncio.run(main())
+"""
+
+
+async def test_the_membership_of_a_process_that_was_killed_is_no_error(
+    layer: ChannelLayer, redis_server: RedisServer, prefix: str
+) -> None:
+    """Its inbox is still there and takes the request, and no answer will ever come: its lease tells that, long before the timeout."""
+    owner = subprocess.Popen([sys.executable, "-c", OWNER, redis_server.url, prefix], stdout=subprocess.PIPE, text=True)
+    assert owner.stdout is not None
+    channel = owner.stdout.readline().strip()
+    owner.kill()
+    owner.wait()
+    owner.stdout.close()
+    keys, node = Keys(prefix), channel.partition("!")[0]
+    with redis_server.client() as redis:
+        redis.delete(keys.lease(node))  # as five seconds later
+        assert redis.exists(keys.inbox(node))
+    blocking = channel_layer.connect_blocking(redis_server.url, prefix=prefix, timeout=3600)
+    async with asyncio.timeout(DEADLINE_S):
+        for call in (blocking.group_add, blocking.group_discard):
+            await asyncio.to_thread(call, "room", channel)
+        await layer.group_add("room", channel)
+        await layer.group_discard("room", channel)
+
+
+async def test_a_layer_that_has_ended_is_gone(layer: ChannelLayer, redis_server: RedisServer, prefix: str) -> None:
+    """At once, for each of its channels; to make it a member of a group is no error, since no message would reach it."""
+    ended = await channel_layer.connect(redis_server.url, prefix=prefix)
+    mine = await ended.new_channel()
+    await ended.close()
     with channel_layer.connect_blocking(redis_server.url, prefix=prefix) as blocking, pytest.raises(ChannelGone):
         blocking.send(mine, {"type": "chat.message"})
+    with channel_layer.connect_blocking(redis_server.url, prefix=prefix) as blocking:
+        blocking.group_add("room", mine)
+        blocking.group_discard("room", mine)
+    await layer.group_add("room", mine)
+    await layer.group_discard("room", mine)

@@ -12,7 +12,7 @@ from redis import Redis
 
 import channel_layer
 from channel_layer import ChannelFull, InvalidName
-from channel_layer.application.group_channels import GROUP_CHANNELS_MAX
+from channel_layer.application.shared_commands import GROUP_CHANNELS_MAX
 from channel_layer.blocking.blocking_layer import BlockingChannelLayer
 from channel_layer.layer import ChannelLayer
 from channel_layer.protocol.keys import Keys
