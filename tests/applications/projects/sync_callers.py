@@ -14,6 +14,7 @@ from channel_layer import get_channel_layer
 
 app = FastAPI()
 flask_app = Flask(__name__)
+layer = get_channel_layer()  # as applications keep it in a module
 
 
 def send() -> str:
@@ -23,7 +24,8 @@ def send() -> str:
 
 @app.get("/async")
 async def in_a_coroutine() -> str:
-    await get_channel_layer().group_send("callers", {"type": "test.sent"})
+    assert layer is get_channel_layer()
+    await layer.group_send("callers", {"type": "test.sent"})
     return threading.current_thread().name
 
 
