@@ -98,12 +98,13 @@ class ChannelLayer:
 
         channel: a shared channel (`thumbnails`): one receiver anywhere gets the message. Or an application channel
         (`<node>!specific.…`, made by `new_channel`). Or a reply channel (`<node>!<number>`): the message, `websocket.send` or
-        `websocket.close` as an application sends them, goes straight to the client, outside of flow control; it is dropped if that
-        connection is over.
+        `websocket.close` as an application sends them, goes straight to the client, outside of flow control. The first one to a
+        connection that is over is lost; later ones are told.
 
         Raises InvalidName, InvalidMessage, MessageTooLarge (a caller's bug); ChannelFull, where that can be known here:
         for a shared channel, and for an application channel of this process; ChannelGone for one of this process that
-        has ended; LayerUnavailable while Redis is unreachable, or if it does not take what waits already in time.
+        has ended, and for a connection that is known to be over; LayerUnavailable while Redis is unreachable, or if it
+        does not take what waits already in time.
         Delivered at most once, in order. PROTOCOL.md, P1, P4.
         """
         await self._run(LoopLayer.send, channel, message, self._settings)

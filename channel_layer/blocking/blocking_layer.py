@@ -32,18 +32,32 @@ from channel_layer.application.shared_commands import (
 )
 from channel_layer.blocking.commands import Commands
 from channel_layer.blocking.key_agreement import KeyAgreement
-from channel_layer.blocking.owner_requests import ROLE, OwnerRequests
+from channel_layer.blocking.owner_requests import OwnerRequests
 from channel_layer.blocking.pool import ConnectionPool
 from channel_layer.blocking.shared_receiver import SharedReceiver
 from channel_layer.encryption.encryption import Encryption
-from channel_layer.errors import ChannelFull, ChannelGone, ChannelLayerError, InvalidName, NothingSent
+from channel_layer.errors import (
+    ChannelFull,
+    ChannelGone,
+    ChannelLayerError,
+    InvalidName,
+    LayerUnavailable,
+    NothingSent,
+)
 from channel_layer.messaging.group_sequence import COUNTER_TTL_MS
 from channel_layer.process.log_values import shown
 from channel_layer.protocol import packets
 from channel_layer.protocol.codec import batch_head, check_size, join_batch, pack_threadsafe
 from channel_layer.protocol.events import Event, check_message
 from channel_layer.protocol.keys import Keys
-from channel_layer.protocol.names import check_channel, check_channel_prefix, check_exclude, check_group, node_name
+from channel_layer.protocol.names import (
+    BLOCKING_ROLE,
+    check_channel,
+    check_channel_prefix,
+    check_exclude,
+    check_group,
+    node_name,
+)
 from channel_layer.protocol.packets import Packet
 from channel_layer.protocol.socket_messages import CHECKS, socket_message
 from channel_layer.redis.address_file import address_source
@@ -72,13 +86,14 @@ class BlockingChannelLayer:
         self._commands = Commands(ConnectionPool(source, connections_max, timeout_s, check))
         self._owners = OwnerRequests(self._commands, self._keys, encryption, timeout_s, self.counters)
         self._receiver = SharedReceiver(self._commands, self._keys, encryption, self.counters)
-        self._head = batch_head(node_name(ROLE, "sender"))  # no answer is expected to these batches
+        self._head = batch_head(node_name(BLOCKING_ROLE, "sender"))  # no answer is expected to these batches
 
-    def send(self, channel: str, message: Event) -> None:
+    def send(self, channel: str, message: Event, confirm: bool = False) -> None:
         """Send `message` to `channel` by one command, or raise and send nothing.
 
         channel: a shared channel, an application channel (`<node>!specific.…`) of any process, or a reply channel
         (`<node>!<number>`), whose client gets the message: `websocket.send` or `websocket.close`, as an application sends them.
+        confirm: wait for the owner of a reply channel or an application channel, and raise ChannelGone also if only the channel is over.
 
         Raises InvalidName, InvalidMessage, MessageTooLarge (a caller's bug); ChannelFull for a shared channel;
         ChannelGone if the process that owns the channel has ended; NothingSent if Redis is unreachable or refuses;
@@ -88,10 +103,9 @@ class BlockingChannelLayer:
         check_message(message)
         if not separator:
             self._send_to_shared(channel, message)
-        elif local.isdecimal():
-            self._post(node, channel, packets.send(int(local), socket_message(message)))
         else:
-            self._post(node, channel, packets.message(local, message, self._settings.expiry_ms))
+            packet = self._packet(local, message)
+            (self._post_confirmed if confirm else self._post)(node, channel, packet)
 
     def receive(self, channel: str, timeout: float | None = None) -> Event:
         """Wait for the next message of a shared channel, and return it.
@@ -192,6 +206,22 @@ class BlockingChannelLayer:
             self.counters["dropped.channel_full"] += 1
         except ChannelLayerError:
             self.counters["groups.send_not_confirmed"] += 1
+
+    def _packet(self, local: str, message: Event) -> Packet:
+        """The packet of a message to a reply channel or an application channel, by the local part of its name."""
+        if local.isdecimal():
+            return packets.send(int(local), socket_message(message))
+        return packets.message(local, message, self._settings.expiry_ms)
+
+    def _post_confirmed(self, node: str, channel: str, packet: Packet) -> None:
+        """Send one packet to the owner of a channel, and behind it a `leave` from a group of no channel: the answer tells if it exists."""
+        check_size(pack_threadsafe(packet))
+        self._encryption.refresh_if_due()
+        exists = self._owners.ask(node, partial(packets.leave, packet[1], 0, secrets.token_hex(RANDOM_BYTES)), packet)
+        if exists is None:
+            raise LayerUnavailable(f"{node} has ended, and may have got the message before")
+        if not exists:
+            raise ChannelGone(f"{channel} is over")
 
     def _post(self, node: str, channel: str, packet: Packet) -> None:
         """Send one packet to the owner of a channel."""

@@ -1,4 +1,4 @@
-"""Asks the process that owns a channel to change a membership, and waits for its answer (`joined`).
+"""Asks the process that owns a channel for an answer (`joined`), and waits for it.
 
 The answer needs an inbox. Each request makes one of its own, so that threads cannot read each other's answers, and deletes it when the
 answer is there. Without an answer it stays until its time to live is over: an answer that comes late must find it, or the owner would
@@ -21,17 +21,16 @@ from channel_layer.encryption.encryption import Batch, Encryption
 from channel_layer.errors import LayerUnavailable, NothingSent, ProtocolError, Undecryptable
 from channel_layer.protocol.codec import pack_threadsafe
 from channel_layer.protocol.keys import Keys
-from channel_layer.protocol.names import node_name
+from channel_layer.protocol.names import BLOCKING_ROLE, node_name
 from channel_layer.protocol.packets import JOINED, VERSION, Packet
 from channel_layer.redis.scripts import MAKE_INBOX
 
-ROLE = "blocking"
 INBOX_TTL_MS = 60_000
 RANDOM_BYTES = 6
 #: After so long without an answer a call looks whether the owner is alive, and so on.
 SUSPECT_S = 0.5
 
-#: Makes the packet of a request from its number.
+#: Makes the packet of a request, `join` or `leave`, from its number.
 MakePacket = Callable[[int], Packet]
 
 
@@ -49,23 +48,25 @@ class OwnerRequests:
         self._counters = counters
         self._numbers = itertools.count(1)
 
-    def ask(self, node: str, make_packet: MakePacket) -> None:
-        """Send a request to `node`, and return when it has been carried out, or if that process has ended.
+    def ask(self, node: str, make_packet: MakePacket, *before: Packet) -> bool | None:
+        """Send a request to `node`, behind the packets `before`, and return when it has been carried out, or if that process has ended.
 
+        Returns whether the channel exists: False also if the process had ended; None if it may have ended after it had received this.
         Raises NothingSent, and LayerUnavailable if no answer came: the outcome is unknown.
         """
         number = next(self._numbers)
-        name = node_name(ROLE, secrets.token_hex(RANDOM_BYTES))
-        batch = pack_threadsafe((VERSION, name, (make_packet(number),)))
+        name = node_name(BLOCKING_ROLE, secrets.token_hex(RANDOM_BYTES))
+        batch = pack_threadsafe((VERSION, name, (*before, make_packet(number))))
         if self._encryption.enabled:
             batch = self._encryption.entry(self._keys.inbox(node), batch)
         with self._commands.pool.connection() as connection:
             sent, last_id = self._send(connection, node, name, batch)
-            answered = sent and self._await(connection, node, (name, last_id), number)
-        if not answered and self.has_lease(node):
+            known = self._await(connection, node, (name, last_id), number) if sent else None
+        if known is None and self.has_lease(node):
             if sent:
                 raise LayerUnavailable(f"{node} did not answer within {self._timeout_s:g} s")
             raise NothingSent(f"{node} takes no packets at the moment")
+        return known if sent else False
 
     def has_lease(self, node: str) -> bool:
         """True if the process `node` lives. Raises LayerUnavailable."""
@@ -81,8 +82,11 @@ class OwnerRequests:
                 raise NothingSent(f"Redis refused a request to {node}: {answer}")
         return added is not None, made[1]
 
-    def _await(self, connection: BlockingConnection, node: str, after: tuple[str, bytes], number: int) -> bool:
-        """Wait for the answer. Returns False if none comes in time, or `node` has ended. after: name and last id of our inbox."""
+    def _await(self, connection: BlockingConnection, node: str, after: tuple[str, bytes], number: int) -> bool | None:
+        """Wait for the answer, and return whether the channel exists. Returns None if no answer comes in time, or `node` has ended.
+
+        after: name and last id of our inbox.
+        """
         name, last_id = after
         inbox = self._keys.inbox(name)
         read = self._encryption.batch_reader(inbox)
@@ -96,22 +100,22 @@ class OwnerRequests:
             entries = answer[0][1] if answer else ()
             for entry_id, fields in entries:
                 last_id = entry_id
-                if self._answers(read, fields[1], number):
+                if (known := self._answer_in(read, fields[1], number)) is not None:
                     connection.call("DEL", inbox)
-                    return True
+                    return known
             if not entries and connection.call("EXISTS", self._keys.lease(node)) == 0:
-                return False
-        return False
+                return None
+        return None
 
-    def _answers(self, read: Callable[[bytes], Batch], batch: bytes, number: int) -> bool:
-        """True if a batch holds the answer to the request of this number."""
+    def _answer_in(self, read: Callable[[bytes], Batch], batch: bytes, number: int) -> bool | None:
+        """The answer to the request of this number, if a batch holds it."""
         try:
             _, packets = read(batch)
         except Undecryptable as error:
             self._encryption.report("an answer", error)
             self._counters["packets.undecryptable"] += 1
-            return False
+            return None
         except ProtocolError:
             self._counters["packets.malformed_batch"] += 1
-            return False
-        return any(packet[0] == JOINED and packet[3] == number for packet in packets)
+            return None
+        return next((bool(packet[4]) for packet in packets if packet[0] == JOINED and packet[3] == number), None)

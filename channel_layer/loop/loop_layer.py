@@ -26,6 +26,7 @@ from channel_layer.current_connection import CURRENT_CONNECTION, Key, OwnDownstr
 from channel_layer.errors import ChannelFull, ChannelGone, InvalidName, NothingSent
 from channel_layer.loop.loop_bridge import LoopBridge
 from channel_layer.loop.owner_requests import OwnerRequests
+from channel_layer.loop.undeliverable import Undeliverable
 from channel_layer.node import Node
 from channel_layer.protocol import packets
 from channel_layer.protocol.codec import check_size, pack, unpack
@@ -70,6 +71,7 @@ class LoopLayer:
         self._cleaning: asyncio.Task[None] | None = None
         self._downstreams = downstreams
         self._owners = OwnerRequests(node, answer_timeout_s)
+        self._undeliverable = Undeliverable()
 
     @property
     def counters(self) -> dict[str, int]:
@@ -95,6 +97,7 @@ class LoopLayer:
 
     async def _send_to_client(self, node: str, number: int, message: Event) -> None:
         message = socket_message(message)
+        self._undeliverable.check(node, number, message["type"])
         self._owners.check_connected()
         await self._owners.wait_for_space(node)
         epoch, count = self._next_origin()[2:] if epoch_of(node, number) else (0, 0)
@@ -159,7 +162,7 @@ class LoopLayer:
             )
         elif not node:
             await self._owners.in_time(self._shared_members.add(group, channel, settings))
-        else:
+        elif not self._undeliverable.is_over(node, number):
             await self._owners.change_membership(packets.join, group, node, number or local)
 
     async def _join(self, group: str, local: str, report_missed: bool) -> None:
@@ -175,7 +178,7 @@ class LoopLayer:
             self._channels.leave(group, local)
         elif not node:
             await self._owners.in_time(self._shared_members.discard(group, channel))
-        else:
+        elif not self._undeliverable.is_over(node, number):
             await self._owners.change_membership(packets.leave, group, node, number or local)
 
     async def group_send(self, group: str, message: Event, exclude: Iterable[str], settings: LayerSettings) -> None:
@@ -242,6 +245,8 @@ class LoopLayer:
         kind = packet[0]
         if kind == packets.JOINED:
             self._owners.answered(packet[3])
+        elif kind == packets.UNDELIVERABLE:
+            self._undeliverable.add(sender, packet[1], packet[3])
         elif kind == packets.MESSAGE:
             check_message(packet[3])
             self._channels.deliver(packet[1], packet[3], packet[4] / 1000)

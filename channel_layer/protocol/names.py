@@ -16,6 +16,8 @@ from channel_layer.errors import InvalidName
 from channel_layer.process.log_values import shown
 
 NAME_LENGTH_MAX = 99
+#: The role in the name of a program that is no node.
+BLOCKING_ROLE = "blocking"
 #: Around the prefix of a new channel stand its node (`worker.<12 hex>`), a `!`, a dot and up to 16 random digits.
 PREFIX_LENGTH_MAX = 60
 _NAME = re.compile(r"[a-zA-Z0-9_.-]+(![a-zA-Z0-9_.-]*)?\Z")
@@ -26,6 +28,11 @@ _GROUP = re.compile(r"[a-zA-Z0-9_.-]+\Z")
 def node_name(role: str, random_hex: str) -> str:
     """The name of one run of one process; `random_hex` comes from the shell and is never used twice."""
     return f"{role}.{random_hex}"
+
+
+def has_inbox(node: str) -> bool:
+    """True unless `node` is a program without a lease, whose batches get no answer but to a request (blocking/owner_requests.py)."""
+    return not node.startswith(BLOCKING_ROLE + ".")
 
 
 def reply_channel(node: str, number: int) -> str:

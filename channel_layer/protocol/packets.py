@@ -41,6 +41,7 @@ class Kind(IntEnum):
     SYNC = 13
     PUBLISHED = 14
     MESSAGE = 15
+    UNDELIVERABLE = 16
 
 
 #: The least number of fields in a packet of each kind.
@@ -60,15 +61,20 @@ LENGTH_MIN = {
     Kind.SYNC: 5,
     Kind.PUBLISHED: 5,
     Kind.MESSAGE: 5,
+    Kind.UNDELIVERABLE: 4,
 }
 
 # Plain integers for the hot paths: an IntEnum member costs one more look-up at each use.
 (
     OPEN, ADOPTED, REFUSED, DATA, CREDIT, CLOSE, CANCEL, HANDOFF, SEND, JOIN, LEAVE, JOINED, SYNC, PUBLISHED, MESSAGE,
+    UNDELIVERABLE,
 ) = map(int, Kind)  # fmt: skip
 
 #: The positions of those fields of `open` that are read one by one.
 OPEN_WINDOW, OPEN_WAIT_MS, OPEN_EXPECTS, OPEN_ERA, OPEN_RESUME = 6, 7, 8, 9, 10
+
+#: In `undeliverable`: no message reaches the client any more, of whatever type.
+EVERY_TYPE = ""
 
 #: In a message to a group: node, number and epoch of the WebSocket from whose instance it comes, and the count of its
 #: `published`.
@@ -211,3 +217,11 @@ def message(local: str, event: Event, expiry_ms: int) -> Packet:
     local: the part of the channel's name behind the `!`; empty on a shared channel. expiry_ms: for how long it may wait there.
     """
     return (MESSAGE, local, 0, event, expiry_ms)
+
+
+def undeliverable(number: int, kind: str) -> Packet:
+    """owner of a reply channel → the sender of a message that was dropped: further ones will be dropped too.
+
+    kind: the type of the messages that this connection cannot take; EVERY_TYPE if it is over.
+    """
+    return (UNDELIVERABLE, number, 0, kind)

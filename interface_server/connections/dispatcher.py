@@ -34,6 +34,7 @@ from interface_server.connections.upstream import UpstreamConnection
 from interface_server.groups.deliveries import Deliveries
 from interface_server.groups.dropped_messages import DroppedMessages
 from interface_server.groups.group_members import GroupMembers
+from interface_server.groups.undeliverable_notices import UndeliverableNotices
 from interface_server.settings import InterfaceSettings
 
 log = logging.getLogger("towpath.interface")
@@ -78,6 +79,7 @@ class Dispatcher:
             self._connections, self.counters, dropped, self.on_packets, settings.ws_push_bytes_max
         )
         self.members = GroupMembers(self.node, self._membership, self._connections, self.deliveries, dropped)
+        self._notices = UndeliverableNotices()
         self.affinity = affinity(settings.sticky, settings.root_path)
         self._own = None if self.affinity is None else WorkerChannels(self.node, self.affinity)
         self.node.read_peer_leases(self._own is not None)
@@ -291,12 +293,18 @@ class Dispatcher:
         self.counters["dropped.no_such_channel"] += 1
 
     def _send(self, sender: str, packet: list[Any]) -> None:
-        upstream = self._connections.get(packet[1])
+        number, epoch, event = packet[1:4]
+        upstream = self._connections.get(number)
         if upstream is None:
             self.counters["dropped.no_such_channel"] += 1
-        elif not packet[2]:
-            self.deliveries.send(upstream, packet[3], 0)
-        elif upstream.connection.is_from_owner(sender, packet[2]):
-            self.deliveries.send(upstream, packet[3], packet[4])
-        else:
+            if type(number) is int and 0 < number <= self._opened_count:
+                self._notify(sender, number, packets.EVERY_TYPE)
+        elif epoch and not upstream.connection.is_from_owner(sender, epoch):
             self.counters["packets.stale"] += 1  # of an earlier instance: read a second time
+        elif not self.deliveries.send(upstream, event, packet[4] if epoch else 0):
+            self._notify(sender, number, event["type"])
+
+    def _notify(self, sender: str, number: int, kind: str) -> None:
+        """Tell the sender of a message that was dropped that further ones will be."""
+        if self._notices.is_due(sender, number, kind, self._loop.time()):
+            self.post(sender, packets.undeliverable(number, kind))

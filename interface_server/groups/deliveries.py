@@ -41,21 +41,26 @@ class Deliveries:
         self._pubsub_silent = False  # the last awaited message of a group has not come, nor any other since
         self.held: dict[int, Held] = {}
 
-    def send(self, recipient: Recipient, event: Event, count: int) -> None:
-        """Deliver a message to the reply channel, at once if accepted. count: of its own instance; else 0."""
+    def send(self, recipient: Recipient, event: Event, count: int) -> bool:
+        """Deliver a message to the reply channel, at once if accepted. count: of its own instance; else 0.
+
+        Returns False if this recipient can never take a message of this type: it is dropped.
+        """
         if count and not self._is_next(recipient.connection, count):
-            return
+            return True
         try:
             pushed = PushedMessage(socket_message(event))
         except InvalidMessage as error:
             self._dropped.log("dropped.push_invalid", recipient.channel, str(error))
-            return
+            return True
         if not may_take(recipient.connection, pushed):
             self._drop_misfit(recipient, pushed)
-        elif recipient.connection.takes_pushes:
+            return False
+        if recipient.connection.takes_pushes:
             recipient.client.push(pushed)
         else:
             self._hold_for_answer(recipient, pushed)
+        return True
 
     def _hold_for_answer(self, recipient: Recipient, pushed: PushedMessage) -> None:
         held = self._held_of(recipient)

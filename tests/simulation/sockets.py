@@ -16,7 +16,7 @@ from random import Random
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from channel_layer.errors import LayerUnavailable
+from channel_layer.errors import ChannelGone, LayerUnavailable
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.packets import Close
 from tests.simulation.marks import Mark, marked
@@ -149,7 +149,7 @@ class Socket(WebSocketInstance):
     async def _say_by_the_layer(self) -> None:
         """What has not left is said to nobody: Redis may be away."""
         layer, group = self.process.dispatcher.layer, self.line.reply_channel.replace("!", ".")
-        with contextlib.suppress(LayerUnavailable):
+        with contextlib.suppress(LayerUnavailable, ChannelGone):
             if not self._joined:
                 await layer.group_add(group, self.line.reply_channel)
                 self._joined = True

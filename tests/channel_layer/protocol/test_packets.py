@@ -27,9 +27,13 @@ EACH: dict[Kind, Packet] = {
     Kind.SYNC: packets.sync(NUMBER, EPOCH, 9, True),
     Kind.PUBLISHED: packets.published(NUMBER, EPOCH, 2, "chat"),
     Kind.MESSAGE: packets.message("specific.0123456789ab", EVENT, 60_000),
+    Kind.UNDELIVERABLE: packets.undeliverable(NUMBER, packets.EVERY_TYPE),
 }
-#: What the second and the third field are: a message belongs to no connection.
-BEGINNING = dict.fromkeys(Kind, (NUMBER, EPOCH)) | {Kind.MESSAGE: ("specific.0123456789ab", 0)}
+#: What the second and the third field are: a message belongs to no connection, and a notice to no epoch.
+BEGINNING = dict.fromkeys(Kind, (NUMBER, EPOCH)) | {
+    Kind.MESSAGE: ("specific.0123456789ab", 0),
+    Kind.UNDELIVERABLE: (NUMBER, 0),
+}
 
 
 def test_every_kind_has_a_constructor_and_a_length() -> None:
