@@ -169,6 +169,7 @@ SHELLS = (
     "channel_layer/blocking/owner_requests.py",
     "channel_layer/blocking/pool.py",
     "channel_layer/blocking/shared_receiver.py",
+    "channel_layer/blocking/signal_errors.py",
     "channel_layer/blocking/slots.py",  # holds connections
     "channel_layer/channels/backend.py",
     "channel_layer/channels/layers.py",

@@ -16,6 +16,7 @@ from typing import Any
 
 import hiredis
 
+from channel_layer.blocking.signal_errors import is_of_handler
 from channel_layer.errors import EncryptionMismatch, LayerUnavailable, NothingSent
 from channel_layer.redis.address import Credentials, RedisAddress
 from channel_layer.redis.connection import KEEPALIVE, READ_ONLY, REPLICA_ROLES, Answer, Argument
@@ -98,9 +99,11 @@ class BlockingConnection:
     def _write(self, packed: bytes) -> None:
         try:
             self._sock.sendall(packed)
-        except TimeoutError as error:
-            raise NothingSent(f"Redis did not read a command within {self._timeout_s:g} s") from error
         except OSError as error:
+            if is_of_handler(error):
+                raise
+            if isinstance(error, TimeoutError):
+                raise NothingSent(f"Redis did not read a command within {self._timeout_s:g} s") from error
             raise NothingSent(f"the connection to Redis was lost: {self._reason() or _why(error)}") from error
 
     def _reason(self) -> str:
@@ -108,7 +111,9 @@ class BlockingConnection:
         self._sock.settimeout(0)
         try:
             answer = self._answer()
-        except (OSError, hiredis.ProtocolError):
+        except (OSError, hiredis.ProtocolError) as error:
+            if is_of_handler(error):
+                raise
             return ""
         return explained(answer) if isinstance(answer, hiredis.ReplyError) else ""
 
@@ -117,9 +122,11 @@ class BlockingConnection:
             self._sock.settimeout(self._timeout_s + block_s)
         try:
             answers = [self._answer() for _ in range(count)]
-        except TimeoutError as error:
-            raise LayerUnavailable(f"Redis did not answer within {self._timeout_s + block_s:g} s") from error
         except (OSError, hiredis.ProtocolError) as error:
+            if is_of_handler(error):
+                raise
+            if isinstance(error, TimeoutError):
+                raise LayerUnavailable(f"Redis did not answer within {self._timeout_s + block_s:g} s") from error
             raise LayerUnavailable(f"the connection to Redis was lost before its answer: {_why(error)}") from error
         if block_s:
             self._sock.settimeout(self._timeout_s)
@@ -140,6 +147,8 @@ def connect(address: RedisAddress, place: Place, timeout_s: float, check: Check 
     try:
         connection = BlockingConnection(place, address.tls, timeout_s)
     except OSError as error:
+        if is_of_handler(error):
+            raise
         raise NothingSent(f"Redis at {address.shown} is unreachable: {_why(error)}") from error
     try:
         _greet(connection, address)

@@ -11,6 +11,7 @@ from contextlib import closing
 import hiredis
 
 from channel_layer.blocking.connection import BlockingConnection, Place, accepted, authenticate
+from channel_layer.blocking.signal_errors import is_of_handler
 from channel_layer.errors import LayerUnavailable, NothingSent
 from channel_layer.redis.address import RedisAddress
 from channel_layer.redis.address_file import AddressSource
@@ -42,6 +43,8 @@ class PrimaryFinder:
             try:
                 found.append(_ask(where, address))
             except (OSError, LayerUnavailable, hiredis.HiredisError) as error:
+                if is_of_handler(error):
+                    raise
                 faults.append(str(error) or "no answer")
                 silent.append(where)
             if len(found) > len(self._sentinels) // 2:

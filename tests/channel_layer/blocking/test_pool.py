@@ -166,12 +166,39 @@ def test_an_exception_of_a_signal_handler_leaves_no_answer_behind(own_redis: Red
     before = signal.signal(signal.SIGALRM, raise_it)
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.1)
-        with pytest.raises((TimeoutError, LayerUnavailable)):
+        with pytest.raises(TimeoutError, match="soft limit"):
             pool.call("BLPOP", "nothing", 5, block_s=5.0)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
     assert pool.call("ECHO", "mine") == b"mine"
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
+def test_a_timeout_that_a_signal_handler_raises_is_not_taken_for_one_of_the_socket(own_redis: RedisServer) -> None:
+    """It reaches its caller, and the command is not sent again, as it is after an error of the socket."""
+    pool = pool_of(own_redis)
+    chance, calls, answered, raised = random.Random(7), 0, 0, 0
+
+    def raise_it(*_: object) -> None:
+        raise TimeoutError("soft limit")
+
+    before = signal.signal(signal.SIGALRM, raise_it)
+    try:
+        while raised < 1_000:
+            try:
+                signal.setitimer(signal.ITIMER_REAL, chance.uniform(1e-6, 3e-4))
+                for _ in range(50):
+                    calls += 1
+                    pool.call("INCR", "calls")
+                    answered += 1
+                signal.setitimer(signal.ITIMER_REAL, 0)
+            except TimeoutError:
+                raised += 1
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert answered <= int(pool.call("INCR", "calls")) - 1 <= calls
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning")
