@@ -84,6 +84,7 @@ class Node:
         # Bound once, since each is called for each connection or message.
         self.acquire_peer = self._peers.acquire
         self.release_peer = self._peers.release
+        self.is_gone = self._peers.is_gone
         self.take = self._channels.take
         self.before_flush = self._outbox.before_flush
         self.publish = self._groups.publish

@@ -37,6 +37,8 @@ log = logging.getLogger("towpath.node")
 
 REMEMBERED_MAX = 100
 SETTLE_POLL_S = 0.005
+#: For how long a process is taken for gone. Should it have lost its inbox and its lease alone, it is reached again after that.
+GONE_S = 60.0
 
 
 class FailureDetector:
@@ -78,6 +80,7 @@ class FailureDetector:
         self._deaths = DeathWatch(self._on_death_seen)
         self._seen_dead: deque[str] = deque(maxlen=REMEMBERED_MAX)  # the last deaths that were seen, for the log
         self._left: deque[str] = deque(maxlen=REMEMBERED_MAX)  # the last that announced their shutdown
+        self._gone: dict[str, float] = {}  # no process reads packets for them: until when that is taken for certain
         self._processing: asyncio.Task[None] | None = None
 
     async def close(self) -> None:
@@ -98,6 +101,19 @@ class FailureDetector:
     def suspect(self, node: str) -> None:
         """Check the lease of `node` at the next occasion: a batch found no inbox there."""
         self._suspects.add(node)
+
+    def is_gone(self, node: str) -> bool:
+        """True if `node` has lately been found without an inbox and without a lease, has announced its shutdown, or was seen to die."""
+        if not self._gone:
+            return False
+        until = self._gone.get(node)
+        return until is not None and self._loop.time() < until
+
+    def _mark_gone(self, node: str) -> None:
+        self._gone.pop(node, None)
+        self._gone[node] = self._loop.time() + GONE_S
+        if len(self._gone) > REMEMBERED_MAX:
+            del self._gone[next(iter(self._gone))]
 
     def _watch_peer(self, node: str) -> None:
         """Read the lease of `node`, which tells where the process runs. While Redis is unreachable, the next `check` does it."""
@@ -172,6 +188,8 @@ class FailureDetector:
             log.debug("deaths could not be processed yet: %s", error)
 
     def _process_death(self, node: str, gone: bool) -> None:
+        if gone:
+            self._mark_gone(node)
         if gone and node in self._suspects:  # its inbox is gone too: no process will read those packets
             self._suspects.discard(node)
             self._outbox.drop(node)
@@ -252,6 +270,7 @@ class FailureDetector:
         self._suspects.difference_update(watched)
         for node in suspects:
             self._outbox.drop_marked(node)
+            self._mark_gone(node)
         for node in dead:
             if node not in self._left:
                 log.warning("the lease of %s is over", node)

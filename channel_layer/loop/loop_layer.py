@@ -91,14 +91,14 @@ class LoopLayer:
         elif node == self._node.name:
             self._put(channel, local, packed)
         else:
-            self._owners.check_connected()
+            self._owners.check_owner(node)
             await self._owners.wait_for_space(node)
             self._node.post(node, packets.message(local, message, settings.expiry_ms))
 
     async def _send_to_client(self, node: str, number: int, message: Event) -> None:
         message = socket_message(message)
         self._undeliverable.check(node, number, message["type"])
-        self._owners.check_connected()
+        self._owners.check_owner(node)
         await self._owners.wait_for_space(node)
         epoch, count = self._next_origin()[2:] if epoch_of(node, number) else (0, 0)
         self._node.post(node, packets.send(number, message, epoch, count))

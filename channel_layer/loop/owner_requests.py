@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 from typing import Any, TypeVar
 
 from channel_layer.current_connection import epoch_of
-from channel_layer.errors import LayerUnavailable
+from channel_layer.errors import ChannelGone, LayerUnavailable
 from channel_layer.node import Node
 from channel_layer.protocol.packets import Packet
 
@@ -37,6 +37,8 @@ class OwnerRequests:
         Returns when it is done, or when that process is dead. Raises LayerUnavailable: the outcome is unknown.
         """
         self.check_connected()
+        if self._node.is_gone(node):
+            return
         request = next(self._requests)
         epoch = epoch_of(node, member) if type(member) is int else 0
         await self._ask(request, node, packet(member, epoch, group, request))
@@ -70,6 +72,12 @@ class OwnerRequests:
         """Raise LayerUnavailable if there is no connection to Redis at present."""
         if not self._node.connected:
             raise LayerUnavailable("not connected to Redis")
+
+    def check_owner(self, node: str) -> None:
+        """Raise ChannelGone if the process `node` is known to have ended, and as `check_connected`."""
+        self.check_connected()
+        if self._node.is_gone(node):
+            raise ChannelGone(f"the process {node} has ended")
 
     async def _ask(self, request: int, node: str, packet: Packet) -> None:
         future = self._answers[request] = asyncio.get_running_loop().create_future()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
@@ -198,3 +199,19 @@ async def test_a_send_without_a_loop_is_confirmed_on_request(place: Place, redis
             with pytest.raises(ChannelGone, match=gone):
                 await send(gone, True)
     assert place.server.counters["dropped.no_such_channel"] == 2
+
+
+async def test_a_process_that_has_ended_is_known_to_have(redis_settings: RedisSettings) -> None:
+    """An announced end at once; one without a lease and an inbox as soon as these were looked for. Joining it is no error."""
+    async with place_at(dataclasses.replace(redis_settings, lease_ttl_s=2.0)) as place:
+        other = await channel_layer.connect(redis_settings.url, prefix=redis_settings.prefix)
+        own = await other.new_channel()
+        for layer in place.layers:
+            await layer.send(own, HELLO)
+        await other.close()
+        assert isinstance(await refused(place.layer, own, HELLO), ChannelGone)
+        for channel in (own, "interface.0123456789ab!7", "worker.0123456789ab!specific.00aa"):
+            error = await refused(place.dispatcher.layer, channel, HELLO)
+            assert isinstance(error, ChannelGone) and channel.partition("!")[0] in str(error)
+            await place.dispatcher.layer.group_add("room", channel)
+        assert not place.dispatcher.node.is_gone(place.server.node.name)
