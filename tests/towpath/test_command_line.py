@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from channel_layer.settings import RedisSettings
 from tests.support.redis_server import RedisServer
 from tests.support.serving import BIN, environment
 from towpath.commands import processes
@@ -349,9 +350,9 @@ def test_who_has_not_said_where_redis_is_is_told_of_the_option() -> None:
         unused.bind(("127.0.0.1", 0))
         url = f"redis://127.0.0.1:{unused.getsockname()[1]}/0"
         with pytest.raises(StartFailure, match=r"is unreachable: .*; use --redis if another one is meant"):
-            processes._find_redis({"redis": None, "redis_wait": 0.0}, url)
+            processes._find_redis({"redis": None, "redis_wait": 0.0}, RedisSettings(url=url))
         with pytest.raises(StartFailure) as said:
-            processes._find_redis({"redis": url, "redis_wait": 0.0}, url)
+            processes._find_redis({"redis": url, "redis_wait": 0.0}, RedisSettings(url=url))
     assert "--redis" not in str(said.value)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
+from channel_layer.application.capacities import LayerSettings
 from channel_layer.errors import LayerUnavailable
 from channel_layer.loop.loop_layer import LoopLayer
 from channel_layer.messaging.channel_writer import ChannelLimits, ChannelWriter, Outcome
@@ -270,7 +271,7 @@ async def test_a_group_send_that_redis_does_not_answer_ends_in_time(node: Node) 
     """P12. A Redis that hangs is told to the caller as what it is: the outcome is unknown."""
     layer = LoopLayer(node, Counter(), answer_timeout_s=0.05)
     with pytest.raises(LayerUnavailable) as raised:
-        await asyncio.wait_for(layer.group_send("g", {"type": "websocket.send", "text": "x"}, ()), 5)
+        await asyncio.wait_for(layer.group_send("g", {"type": "websocket.send", "text": "x"}, (), LayerSettings()), 5)
     assert not raised.value.known
 
 
@@ -278,7 +279,7 @@ async def test_a_group_add_that_nobody_answers_ends_in_time(node: Node) -> None:
     """P12. Neither the owner of the channel nor Redis."""
     layer = LoopLayer(node, Counter(), answer_timeout_s=0.05)
     with pytest.raises(LayerUnavailable) as raised:
-        await asyncio.wait_for(layer.group_add("g", "interface.0!1"), 5)
+        await asyncio.wait_for(layer.group_add("g", "interface.0!1", False, LayerSettings()), 5)
     assert not raised.value.known
 
 
