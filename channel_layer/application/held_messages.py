@@ -27,8 +27,8 @@ log = logging.getLogger("towpath.layer")
 
 #: Of the visibility timeout: a process says so often that it has its messages.
 RENEWALS = 4
-#: What a dead process had can be taken for so long after its visibility timeout.
-TTL_MARGIN_MS = 60_000
+#: What a dead process had can be taken for so long after its visibility timeout: there may be no other at first.
+TTL_MARGIN_MS = 86_400_000
 #: How long `close` waits until Redis knows what was finished.
 CLOSE_TIMEOUT_S, CLOSE_POLL_S = 2.0, 0.005
 
