@@ -57,7 +57,7 @@ LIKELY = {
     "a message to a group waits for its place": ("talks 0", "talks 1"),
     "packets wait for the message to a group before them": ("talks 0", "talks 6"),
     "what was sent leaves before what the layer sends": ("talks 0", "talks 1"),
-    "what the layer has sent is counted": ("storms, talks 39", "talks 74"),
+    "what the layer has sent is counted": ("talks 10", "talks 53"),
     "counters are read when a subscription stands again": ("storms, talks 40",),
     "after a crash only who asked for that is resumed": ("17",),
 }
