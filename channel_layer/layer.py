@@ -112,8 +112,8 @@ class ChannelLayer:
     async def receive(self, channel: str) -> Event:
         """Wait for the next message of a shared channel, or of an application channel of this process, and return it.
 
-        May be cancelled at any moment: a message that has arrived waits for the next call. Raises InvalidName, ChannelGone,
-        LayerUnavailable.
+        May be cancelled at any moment: a message that this process has taken already waits for the next call in this process.
+        Raises InvalidName, ChannelGone, LayerUnavailable.
         """
         loop_layer = self._home.loop_layer()
         if loop_layer is None:
@@ -148,7 +148,7 @@ class ChannelLayer:
         await self._run(LoopLayer.group_add, group, channel, report_missed, self._settings)
 
     async def group_discard(self, group: str, channel: str) -> None:
-        """Remove `channel` from `group`; harmless if it was no member. Raises as `group_add`."""
+        """Remove `channel` from `group`; harmless if it was no member. Raises InvalidName, LayerUnavailable (as `group_add`)."""
         await self._run(LoopLayer.group_discard, group, channel)
 
     async def group_send(self, group: str, message: Event, exclude: Iterable[str] = ()) -> None:

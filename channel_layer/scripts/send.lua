@@ -45,7 +45,7 @@ local function last_read()
     return '0-0'
 end
 
-local function make_room()
+local function drop_expired()
     trimmed = true
     local now = now_ms()
     for _, entry in ipairs(call('XRANGE', stream, '(' .. last_read(), '+', 'COUNT', 1000)) do
@@ -61,7 +61,7 @@ end
 for i = 7, #ARGV do
     local batch = ARGV[i]
     if not trimmed and is_full(batch) then
-        make_room()
+        drop_expired()
     end
     if is_full(batch) then
         results[i - 6] = 0

@@ -32,7 +32,7 @@ from worker.settings import WorkerSettings
 
 log = logging.getLogger("towpath.worker")
 
-#: Roles in leases. A worker that takes no connections is none of the fellows among which the others share them out.
+#: Roles in leases. A worker that takes no connections has its own: other workers do not count it among their peers.
 ROLE, BACKGROUND_ROLE = "worker", "background"
 
 #: Packets that only the interface server of a connection may send, and the method of the connection that gets each.
