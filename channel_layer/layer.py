@@ -46,7 +46,7 @@ class Home(Protocol):
         """What the process of the node has counted that concerns the layer: a copy."""
 
     def start(self) -> Future[LoopLayer]:
-        """Start the node. The future fails with LayerUnavailable."""
+        """Start the node. The future fails with LayerUnavailable. No caller can cancel it: it is the same one for all."""
 
     def closed(self) -> Home:
         """The place in which a layer is that has been closed: this one, if the node is not there for it alone."""
@@ -90,8 +90,7 @@ class ChannelLayer:
 
     async def start(self) -> None:
         """Connect to Redis now, and not at the first call. Raises LayerUnavailable."""
-        if self._home.loop_layer() is None:
-            await asyncio.wrap_future(self._home.start())
+        await self._started()
 
     async def send(self, channel: str, message: Event) -> None:
         """Send `message` to `channel`, or raise and send nothing.
@@ -115,9 +114,7 @@ class ChannelLayer:
         May be cancelled at any moment: a message that this process has taken already waits for the next call in this process.
         Raises InvalidName, ChannelGone, LayerUnavailable.
         """
-        loop_layer = self._home.loop_layer()
-        if loop_layer is None:
-            loop_layer = await asyncio.wrap_future(self._home.start())
+        loop_layer = await self._started()
         queue = loop_layer.queue_of(channel)
         if queue is not None:
             event: Event = await receive(queue)
@@ -193,11 +190,14 @@ class ChannelLayer:
     ) -> None:
         await self.close()
 
+    async def _started(self) -> LoopLayer:
+        """The layer on the node's loop, for which the first calls wait. Raises LayerUnavailable."""
+        loop_layer = self._home.loop_layer()
+        return loop_layer if loop_layer is not None else await asyncio.wrap_future(self._home.start())
+
     async def _run(self, call: Any, *arguments: Any) -> Any:
         """Run a call of LoopLayer on its loop."""
-        loop_layer = self._home.loop_layer()
-        if loop_layer is None:
-            loop_layer = await asyncio.wrap_future(self._home.start())
+        loop_layer = await self._started()
         if loop_layer.loop is asyncio.get_running_loop():
             return await call(loop_layer, *arguments)
         return await loop_layer.bridge.run(call, loop_layer, *arguments)

@@ -114,6 +114,7 @@ class LayerThread:
             started = self._started
             if started is None or (started.done() and started.exception() is not None):
                 started = self._started = Future()
+                started.set_running_or_notify_cancel()  # a caller that waits no longer does not cancel it for the others
                 self._pid = os.getpid()
                 self._stop = asyncio.Event()
                 arguments = (started, self._stop)

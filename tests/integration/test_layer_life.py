@@ -97,6 +97,32 @@ async def test_a_layer_that_is_closed_while_it_connects_leaves_nothing_behind(ow
     assert own_redis.client().keys("towpath:node:*") == []
 
 
+async def test_a_caller_that_is_cancelled_while_the_layer_connects_takes_nothing_from_the_others(
+    own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All callers wait for the same start."""
+    channel_layer.set_channel_layer(None)
+    monkeypatch.setitem(os.environ, "TOWPATH_REDIS", own_redis.url)
+    others = threads()
+    own_redis.signal(signal.SIGSTOP)
+    layer = channel_layer.get_channel_layer()
+    hasty, patient = [asyncio.ensure_future(layer.send("work", {"type": "test"})) for _ in range(2)]
+    try:
+        await until(lambda: threads() - others, "it connects")
+        hasty.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await hasty
+        own_redis.signal(signal.SIGCONT)
+        await asyncio.wait_for(patient, DEADLINE_S)
+        assert (await layer.statistics("work"))["messages_pending"] == 1
+    finally:
+        own_redis.signal(signal.SIGCONT)
+        await layer.close()
+        channel_layer.set_channel_layer(None)
+    await until(lambda: not threads() - others, "its thread has ended", DEADLINE_S)
+    assert "Traceback" not in caplog.text
+
+
 async def test_a_start_that_failed_is_tried_again_by_the_next_call(
     own_redis: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
