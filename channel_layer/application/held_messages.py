@@ -25,12 +25,12 @@ from channel_layer.redis.scripts import CANCEL, HOLD_MESSAGES
 
 log = logging.getLogger("towpath.layer")
 
-#: Of the visibility timeout: a process says so often that it has its messages.
-RENEWALS = 4
+#: A process says that it has its messages so many times in each visibility timeout, and at least every few seconds.
+RENEWALS, RENEWAL_S_MAX = 4, 5.0
 #: What a dead process had can be taken for so long after its visibility timeout: there may be no other at first.
 TTL_MARGIN_MS = 86_400_000
 #: How long `close` waits until Redis knows what was finished.
-CLOSE_TIMEOUT_S, CLOSE_POLL_S = 2.0, 0.005
+CLOSE_TIMEOUT_S, CLOSE_POLL_S = 2.0, 0.1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -52,7 +52,7 @@ class HeldMessages:
         self._channel = channel
         self._keys = (keys.channel(channel), keys.channel_size(channel), keys.shared_channels)
         self._counters = counters
-        self._interval_s = visibility_timeout_s / RENEWALS
+        self._interval_s = min(RENEWAL_S_MAX, visibility_timeout_s / RENEWALS)
         self.pending_ms = int(1000 * visibility_timeout_s)  #: see `Delivery`
         self._held: dict[bytes, HeldMessage] = {}
         self._finished: dict[bytes, HeldMessage] = {}  # Redis does not know yet
@@ -68,6 +68,10 @@ class HeldMessages:
         """Wait for the next message. May be cancelled at any moment."""
         held: HeldMessage = await receive(self._reader.queue, self._reader.on_waiting)
         return held
+
+    def has(self, held: HeldMessage) -> bool:
+        """True unless another process has got the message meanwhile."""
+        return held.entry_id in self._held
 
     def finish(self, held: HeldMessage) -> None:
         """Remove a message, since its work is done. While Redis is away this process goes on trying."""
@@ -85,6 +89,7 @@ class HeldMessages:
                 for held in tuple(self._held.values()):
                     await self._release(held, held.times_read - (held.entry_id in not_begun))
                 while self._finished:
+                    self._remove_finished()
                     await asyncio.sleep(CLOSE_POLL_S)
         except (TimeoutError, LayerUnavailable) as error:
             log.warning(
@@ -99,7 +104,7 @@ class HeldMessages:
     # -- Delivery
 
     def decide(self, entries: Sequence[Entry], on_decided: Callable[[list[HeldMessage]], None]) -> None:
-        """See `Delivery`."""
+        """See `Delivery`. After an outage this process may claim what it has: that is not for a receiver a second time."""
 
         def answered(answer: Answer) -> None:
             verdicts = answer if isinstance(answer, list) else [0] * len(entries)  # they are claimed again later
@@ -107,7 +112,7 @@ class HeldMessages:
             messages = [
                 HeldMessage(entry.entry_id, entry.size_bytes, event_of(entry), verdict)
                 for entry, verdict in zip(entries, verdicts, strict=True)
-                if verdict > 0
+                if verdict > 0 and entry.entry_id not in self._held and entry.entry_id not in self._finished
             ]
             self._held.update((held.entry_id, held) for held in messages)
             on_decided(messages)
@@ -123,8 +128,7 @@ class HeldMessages:
     async def _renew(self) -> None:
         while True:
             await asyncio.sleep(self._interval_s)
-            for held in self._finished.values():
-                self._remove(held)
+            self._remove_finished()
             if held_now := list(self._held.values()):
                 self._hold([(held.entry_id, held.size_bytes, 0) for held in held_now], self._renewed(held_now))
 
@@ -133,9 +137,16 @@ class HeldMessages:
             for held, verdict in zip(messages, answer if isinstance(answer, list) else (), strict=False):
                 if verdict == 0 and self._held.pop(held.entry_id, None) is not None:
                     self._counters["background.taken_over"] += 1
-                    log.warning("another process has got a message of %s at which this one still works", self._channel)
+                    log.warning(
+                        "a message of %s is gone, or another process has got it; this one still works at it",
+                        self._channel,
+                    )
 
         return answered
+
+    def _remove_finished(self) -> None:
+        for held in self._finished.values():
+            self._remove(held)
 
     def _remove(self, held: HeldMessage) -> None:
         def answered(answer: Answer) -> None:

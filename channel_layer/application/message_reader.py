@@ -94,7 +94,7 @@ class MessageReader:
         count = max(0, self.queue.missing_count - self._deciding)
         wanted, unwanted = entries[:count], entries[count:]
         if unwanted and self._reader is not None:
-            self._reader.release([entry.entry_id for entry in unwanted])
+            self._reader.release(unwanted)
         if wanted:
             self._deciding += len(wanted)
 

@@ -13,6 +13,8 @@ from channel_layer.protocol.keys import CHANNEL_OF_KIND, GROUP, Keys
 
 Command = tuple[str | int, ...]
 
+#: The capacity for messages that were in a channel before: then its bytes are not limited either.
+NEVER_FULL = 2**31
 #: How much longer the keys of a channel live than a message in it may wait.
 TTL_MARGIN_MS = 60_000
 #: Channels that one command drops: Redis does nothing else meanwhile.
@@ -40,6 +42,8 @@ class SendTerms(NamedTuple):
 
 def send_terms(keys: Keys, channel: str, capacity: int, size_bytes_max: int, expiry_ms: int) -> SendTerms:
     """The terms on which messages with this expiry are sent to `channel`."""
+    if capacity >= NEVER_FULL:
+        size_bytes_max = 2**53  # which a script counts exactly
     return SendTerms(
         (keys.channel(channel), keys.channel_size(channel), keys.shared_channels),
         (capacity, size_bytes_max, expiry_ms + TTL_MARGIN_MS, GROUP, expiry_ms, channel),

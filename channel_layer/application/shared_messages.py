@@ -79,7 +79,7 @@ class SharedMessages:
         """The wanted ones of the shared channels in which messages wait. Raises LayerUnavailable."""
         keys = self._node.context.keys
         found = await self._node.execute(*channels_command(keys))
-        names = list(filter(wanted, map(bytes.decode, found)))
+        names = [name for name in (each.decode(errors="replace") for each in found) if wanted(name)]
         depths = await asyncio.gather(*(self._node.execute("XLEN", keys.channel(name)) for name in names))
         return [name for name, depth in zip(names, depths, strict=True) if depth]
 

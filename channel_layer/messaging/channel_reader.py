@@ -110,12 +110,18 @@ class ChannelReader:
         else:
             self._read(connection, count, defer_s)
 
-    def release(self, ids: list[bytes]) -> None:
-        """Leave entries that were read to the next claim, by whichever process, as if they had been pending for long and never read."""
+    def release(self, entries: list[Entry]) -> None:
+        """Leave entries that were read to the next claim, by whichever process, as if they had been pending for long.
+
+        One that nobody has read before counts as never read.
+        """
         self._claimed_at = 0.0
-        if self.managed.connection is not None:
-            claim = ("XCLAIM", self._stream, GROUP, self._name, 0, *ids, "IDLE", self._consumer.pending_ms)
-            self.managed.connection.send(*claim, "RETRYCOUNT", 0, "JUSTID")
+        if self.managed.connection is None:
+            return
+        for claimed, more in ((False, ("RETRYCOUNT", 0)), (True, ())):
+            if ids := [entry.entry_id for entry in entries if entry.claimed is claimed]:
+                claim = ("XCLAIM", self._stream, GROUP, self._name, 0, *ids, "IDLE", self._consumer.pending_ms)
+                self.managed.connection.send(*claim, *more, "JUSTID")
 
     def interrupt(self) -> None:
         """End a read that blocks in Redis, which leaves its entries to other workers. `read_more` decides when to read on."""
@@ -169,7 +175,7 @@ class ChannelReader:
             return
         if answer is None and defer_s:
             self._deferral.nothing_left()
-        if answer is None or not self._hand_over(answer[0][1]):
+        if answer is None or not self._hand_over(answer[0][1], claimed=False):
             self.read_more()
 
     def _claim(self, connection: RedisConnection, count: int) -> None:
@@ -182,7 +188,7 @@ class ChannelReader:
             return
         if len(answer[1]) >= count:
             self._claimed_at = 0.0  # there may be more
-        if not self._hand_over([entry for entry in answer[1] if entry is not None and entry[1]]):
+        if not self._hand_over([entry for entry in answer[1] if entry is not None and entry[1]], claimed=True):
             self.read_more()
 
     def _failed(self, error: hiredis.ReplyError) -> None:
@@ -202,7 +208,7 @@ class ChannelReader:
         if self._done(answer):
             self.read_more()
 
-    def _hand_over(self, found: list[Any]) -> bool:
+    def _hand_over(self, found: list[Any], claimed: bool) -> bool:
         """Pass entries on. Returns True if nothing is to be read until `read_more` is called."""
         entries = []
         for entry_id, fields in found:
@@ -212,7 +218,7 @@ class ChannelReader:
                 types = tuple(map(type, packet[1 : 1 + len(self._field_types)]))
                 if len(packets) != 1 or packet[0] != self._kind or types != self._field_types:
                     raise ProtocolError(f"an entry of this channel carries one packet of kind {self._kind}")
-                entries.append(Entry(entry_id, len(fields[1]), (sender, packet[1], packet[2]), packet))
+                entries.append(Entry(entry_id, len(fields[1]), (sender, packet[1], packet[2]), packet, claimed))
             except Undecryptable as error:  # the entry stays: a process with its key claims it
                 self._encryption.report(f"an entry of {self._stream}", error)
             except ProtocolError as error:

@@ -16,6 +16,7 @@ class Entry:
     size_bytes: int
     key: tuple[str, int, int]  #: the node that holds the client, the connection's number there, and its epoch
     packet: list[Any]
+    claimed: bool = False  #: another process has read it before, or this one and its answer was lost
 
     @property
     def deadline_ms(self) -> int:

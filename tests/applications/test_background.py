@@ -140,6 +140,20 @@ async def test_what_is_cut_off_goes_to_another_worker_at_once(start: Start, laye
         assert (await answer(layer, mine))["attempt"] == 2
 
 
+async def test_an_instance_that_does_not_end_keeps_its_message_from_nobody(start: Start, layer: ChannelLayer) -> None:
+    """P7. It ignores its cancellation: another worker gets the message at once all the same."""
+    mine = await layer.new_channel()
+    options = (*AT_LEAST_ONCE, "--channel-visibility-timeout", "1000")
+    begin = start(*options, "--timeout-graceful-shutdown", "0.1", app="background:stubborn")
+    with pytest.raises(ServerFailed, match="ended with 1 after SIGTERM"), begin as first:
+        await layer.send("work", {"type": "echo", "reply": mine})
+        assert (await answer(layer, mine))["type"] == "begun"
+        first.process.send_signal(signal.SIGTERM)
+        await until(lambda: first.process.poll() is not None, "the worker has ended")
+    with start(*options):
+        assert (await answer(layer, mine))["attempt"] == 2
+
+
 async def test_a_message_under_which_workers_die_is_set_aside(
     start: Start, layer: ChannelLayer, redis_server: RedisServer, prefix: str
 ) -> None:
@@ -351,17 +365,24 @@ async def test_background_work_is_encrypted_where_a_deployment_has_keys(
     redis.flushall()
 
 
+@pytest.mark.parametrize(
+    ("app", "why"),
+    [
+        ("knows_no_channels", "it raised ValueError"),
+        ("passes_over_channels", "it returned without asking for a message"),
+    ],
+)
 async def test_an_application_that_knows_no_channels_is_refused_at_the_start(
-    redis_server: RedisServer, prefix: str
+    redis_server: RedisServer, prefix: str, app: str, why: str
 ) -> None:
     """P12. One sentence, and exit code 3."""
-    command = [BIN / "towpath", "worker", "background:knows_no_channels", "--redis", redis_server.url]
+    command = [BIN / "towpath", "worker", f"background:{app}", "--redis", redis_server.url]
     done = await asyncio.to_thread(
         subprocess.run, [*command, "--prefix", prefix, "--channel", "work"],
         cwd=PROJECTS, capture_output=True, text=True, timeout=60,
     )  # fmt: skip
     assert done.returncode == 3
-    assert 'cannot run for a channel: given a scope of type "channel" it raised ValueError' in done.stderr
+    assert f'cannot run for a channel: given a scope of type "channel" {why}' in done.stderr
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,8 @@ class BackgroundWork:
         self._host = host
         self._layer = dispatcher.layer
         retries, dead_letter = settings.channel_retries, settings.channel_dead_letter
-        self._failed = FailedMessages(dispatcher.layer, dispatcher.counters, retries, dead_letter)
+        self._at_least_once = settings.channel_delivery == AT_LEAST_ONCE
+        self._failed = FailedMessages(dispatcher.layer, dispatcher.counters, retries, dead_letter, self._at_least_once)
 
     def instances(self) -> ChannelInstances:
         """All instances, which receive nothing yet."""
@@ -41,7 +42,7 @@ class BackgroundWork:
         return ReceivedChannel(source, [ChannelInstance(self._host, name, source, self._failed) for _ in places])
 
     def _source(self, name: str) -> MessageSource:
-        if self._settings.channel_delivery == AT_LEAST_ONCE:
+        if self._at_least_once:
             return AtLeastOnce(name, partial(self._hold, name), self._failed)
         return AtMostOnce(partial(self._layer.receive, name))
 

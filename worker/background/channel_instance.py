@@ -15,7 +15,7 @@ from worker.asgi.host import AsgiHost
 from worker.asgi.instance import clear_frames
 from worker.background.failed_messages import FailedMessages
 from worker.background.message_sources import MessageSource, Received
-from worker.errors import WrongOrder
+from worker.errors import UnknownScope, WrongOrder
 
 log = logging.getLogger("towpath.worker")
 
@@ -84,16 +84,28 @@ class ChannelInstance:
             end_child(error)
             await self._failed(error)
             clear_frames(error)
+        else:
+            self._check_asked("it returned without asking for a message")
         self._finish()
 
     async def _failed(self, error: BaseException) -> None:
-        if not self.asking.done():
-            self.asking.set_exception(error)
+        if self._check_asked(f"it raised {type(error).__name__}: {error}", error):
             return
         self._counters["background.failed"] += 1
         log.error("the application failed at a message of %s", self._channel, exc_info=error)
+        if self._received is not None and not self._source.has(self._received):
+            self._received = None  # another process has it, and decides what becomes of it
         if self._received is not None:
             await self._failed_messages.handle(self._channel, self._received.message, error)
+
+    def _check_asked(self, why: str, cause: BaseException | None = None) -> bool:
+        """Whether the application has ended before it asked for any message: then it knows no channels."""
+        if self.asking.done():
+            return False
+        error = UnknownScope(f'the application cannot run for a channel: given a scope of type "channel" {why}')
+        error.__cause__ = cause
+        self.asking.set_exception(error)
+        return True
 
     def _finish(self) -> None:
         received, self._received = self._received, None

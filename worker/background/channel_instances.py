@@ -15,7 +15,6 @@ from channel_layer.errors import LayerUnavailable
 from channel_layer.process.rate_limited_log import RateLimitedLog
 from worker.background.channel_names import ChannelNames
 from worker.background.received_channel import ReceivedChannel
-from worker.errors import UnknownScope
 
 log = logging.getLogger("towpath.worker")
 
@@ -64,10 +63,7 @@ class ChannelInstances:
             if not stop.is_set():
                 log.warning("the application has not asked for a message within %.0f s", FIRST_RECEIVE_TIMEOUT_S)
             return
-        if (error := asking.exception()) is not None:
-            raise UnknownScope(
-                f'the application cannot run for a channel: given a scope of type "channel" it raised {type(error).__name__}: {error}'
-            ) from error
+        asking.result()
         log.info("messages of %s are received", ", ".join(self._names.given))
 
     @property
@@ -87,7 +83,7 @@ class ChannelInstances:
             await asyncio.sleep(CHECK_INTERVAL_S)
         if cut := self.busy_count:
             log.warning("cutting off %d messages that were not finished", cut)
-        await asyncio.gather(*(channel.end(timeout_s) for channel in self._channels))
+        await asyncio.gather(*(channel.end() for channel in self._channels))
 
     @property
     def _channels(self) -> list[ReceivedChannel]:
@@ -109,7 +105,7 @@ class ChannelInstances:
         for name, channel in tuple(self._matched.items()):
             if name not in waiting and channel.idle_s(now) >= idle_s:
                 channel.stop()
-                self._run(self._matched.pop(name).end(IDLE_S))
+                self._run(self._matched.pop(name).end())
         free = MATCHED_MAX - len(self._matched)
         for name in new[:free]:
             self._matched[name] = channel = self._make(name)

@@ -7,7 +7,8 @@ import logging
 from collections import Counter
 
 from channel_layer.application.capacities import LayerSettings
-from channel_layer.errors import ChannelLayerError, NothingSent
+from channel_layer.application.shared_commands import NEVER_FULL
+from channel_layer.errors import ChannelLayerError, LayerUnavailable, NothingSent
 from channel_layer.layer import ChannelLayer
 from channel_layer.protocol.events import Event
 
@@ -17,7 +18,6 @@ REDIS_RETRY_S = 1.0
 #: Keys that a message gets: how many times it is received, this one included; and in a dead-letter channel its channel and the error.
 ATTEMPT, CHANNEL, ERROR = "towpath.attempt", "towpath.channel", "towpath.error"
 ERROR_CHARS_MAX = 1_000
-NEVER_FULL = 2**31
 #: A dead letter waits for a person: for a week, with 10 000 others.
 DEAD_LETTER_SETTINGS = LayerSettings(capacity=10_000, expiry_s=7 * 86_400.0)
 
@@ -31,12 +31,18 @@ def attempt_of(message: Event) -> int:
 class FailedMessages:
     """What becomes of messages at which the application raises."""
 
-    def __init__(self, layer: ChannelLayer, counters: Counter[str], retries: int, dead_letter: str) -> None:
-        """retries: how often one is received again. dead_letter: the shared channel for it after the last time; empty: none."""
+    def __init__(
+        self, layer: ChannelLayer, counters: Counter[str], retries: int, dead_letter: str, at_least_once: bool
+    ) -> None:
+        """retries: how often one is received again. dead_letter: the shared channel for it after the last time; empty: none.
+
+        at_least_once: a message that may have been sent on is sent once more.
+        """
         self.layer = layer
         self.counters = counters
         self._retries = retries
         self._dead_letter = dead_letter
+        self._sent_again_at = LayerUnavailable if at_least_once else NothingSent
         self._for_retries = ChannelLayer(
             layer.home, LayerSettings(capacity=NEVER_FULL, expiry_s=layer.settings.expiry_s)
         )  # it was in the channel before
@@ -66,7 +72,7 @@ class FailedMessages:
         while True:
             try:
                 await layer.send(target, message)
-            except NothingSent:
+            except self._sent_again_at:
                 await asyncio.sleep(REDIS_RETRY_S)
             except ChannelLayerError as error:
                 self.counters["background.lost"] += 1

@@ -41,6 +41,9 @@ class MessageSource(Protocol):
     async def next(self) -> Received:
         """Wait for the next message. May be cancelled at any moment."""
 
+    def has(self, received: Received) -> bool:
+        """True unless another process has got the message meanwhile."""
+
     def finish(self, received: Received) -> None:
         """Say that the work at a message is done. What is not finished when this process ends, is its source's to decide."""
 
@@ -57,6 +60,10 @@ class AtMostOnce:
     async def next(self) -> Received:
         """See `MessageSource`."""
         return Received(await until_available(self._receive))
+
+    def has(self, received: Received) -> bool:
+        """See `MessageSource`."""
+        return True
 
     def finish(self, received: Received) -> None:
         """See `MessageSource`."""
@@ -88,6 +95,10 @@ class AtLeastOnce:
             await self._failed.set_aside(self._channel, held.event, error)
             messages.finish(held)
         return Received(held.event, held)
+
+    def has(self, received: Received) -> bool:
+        """See `MessageSource`."""
+        return self._messages is not None and received.held is not None and self._messages.result().has(received.held)
 
     def finish(self, received: Received) -> None:
         """See `MessageSource`."""

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from worker.background.channel_instance import ChannelInstance
 from worker.background.message_sources import MessageSource
 
+#: An instance that has not ended so long after it was cancelled is left to the end of the process.
+CANCEL_TIMEOUT_S = 1.0
+
 
 class ReceivedChannel:
     """The instances for one channel."""
@@ -40,11 +43,11 @@ class ReceivedChannel:
         for instance in self._instances:
             instance.stop()
 
-    async def end(self, timeout_s: float) -> None:
+    async def end(self) -> None:
         """End the instances now. A message that is not finished is lost, or goes to another process: as its source says."""
         tasks = [instance.task for instance in self._instances if instance.task is not None]
         for instance in self._instances:
             instance.cancel()
         if tasks:
-            await asyncio.wait(tasks, timeout=timeout_s)
+            await asyncio.wait(tasks, timeout=CANCEL_TIMEOUT_S)
         await self._source.close()

@@ -41,3 +41,19 @@ async def waits_first(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 async def knows_no_channels(scope: dict[str, Any], receive: Any, send: Any) -> None:
     raise ValueError(f"a scope of type {scope['type']}")
+
+
+async def passes_over_channels(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    if scope["type"] == "http":
+        raise NotImplementedError
+
+
+async def stubborn(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    assert scope["type"] == "channel"
+    message = await receive()
+    await get_channel_layer().send(message["reply"], {"type": "begun"})
+    while True:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            pass
