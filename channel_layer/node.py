@@ -169,13 +169,13 @@ class Node:
             script.call(self._commands.connection, on_answer, len(keys), *keys, *arguments)
 
     async def execute(self, *command: Argument) -> Any:
-        """Run one command and return its answer. Raises LayerUnavailable, also if Redis refuses it."""
+        """Run one command and return its answer. Raises NothingSent, also if Redis refuses it; LayerUnavailable without an answer."""
         if (connection := self._commands.connection) is None:
-            raise LayerUnavailable("not connected to Redis")
+            raise NothingSent("not connected to Redis")
         try:
             return await connection.execute(*command)
         except hiredis.ReplyError as error:
-            raise LayerUnavailable(f"Redis refused {command[0]}: {error}") from error
+            raise NothingSent(f"Redis refused {command[0]}: {error}") from error
 
     # -- groups
 

@@ -1,6 +1,7 @@
 """Sends messages to one shared channel: one script call is under way, and what comes meanwhile leaves together.
 
-Nothing is sent twice: a call without an answer has an unknown outcome, and its senders get LayerUnavailable.
+Nothing is sent twice: a call without an answer has an unknown outcome, and its senders get LayerUnavailable. They get NothingSent if Redis
+has refused the call as a whole.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import logging
 
 from channel_layer.application.capacities import LayerSettings
 from channel_layer.application.shared_commands import send_terms
-from channel_layer.errors import ChannelFull, ChannelLayerError, LayerUnavailable, NothingSent
+from channel_layer.errors import ChannelFull, ChannelLayerError, LayerUnavailable
 from channel_layer.node import Node
 from channel_layer.protocol import packets
 from channel_layer.protocol.codec import batch_head, join_batch, pack, packets_of_one_batch
@@ -18,6 +19,7 @@ from channel_layer.protocol.events import Event
 from channel_layer.redis import scripts as redis_scripts
 from channel_layer.redis.connection import Answer
 from channel_layer.redis.rejection_log import RejectionLog
+from channel_layer.redis.rejection_reasons import script_error
 
 log = logging.getLogger("towpath.layer")
 
@@ -81,8 +83,7 @@ class MessageWriter:
         else:
             if not isinstance(answer, LayerUnavailable):
                 self._rejections.rejected(answer)
-            error = NothingSent if isinstance(answer, NothingSent) else LayerUnavailable
-            outcomes = [error(f"{self._channel}: {answer}") for _ in batch]
+            outcomes = [script_error(answer)(f"{self._channel}: {answer}") for _ in batch]
         for (_, future), outcome in zip(batch, outcomes, strict=True):
             if future.done():
                 continue

@@ -14,11 +14,12 @@ from collections.abc import Sequence
 from channel_layer.application.capacities import LayerSettings
 from channel_layer.application.shared_commands import drop_memberships, groups_command, join_terms, too_many
 from channel_layer.application.shared_messages import SharedMessages
-from channel_layer.errors import ChannelFull, ChannelLayerError, LayerUnavailable
+from channel_layer.errors import ChannelFull, ChannelLayerError
 from channel_layer.node import Node
 from channel_layer.process.rate_limited_log import RateLimitedLog
 from channel_layer.protocol.events import Event
 from channel_layer.redis.connection import Answer, Argument
+from channel_layer.redis.rejection_reasons import script_error
 from channel_layer.redis.scripts import JOIN_SHARED, Script
 
 log = logging.getLogger("towpath.layer")
@@ -45,7 +46,7 @@ class SharedMembers:
         if answer == 0:
             raise ChannelFull(too_many(group))
         if answer != 1:
-            raise LayerUnavailable(f"{channel} was not added to group {group}, as far as is known: {answer}")
+            raise script_error(answer)(f"{channel} was not added to group {group}, as far as is known: {answer}")
 
     async def discard(self, group: str, channel: str) -> None:
         """End a membership, if there is one. Raises LayerUnavailable."""

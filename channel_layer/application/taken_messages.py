@@ -37,7 +37,7 @@ class TakenMessages:
         self._node.run_script(TAKE_MESSAGES, answered, self._keys, GROUP, *arguments)
 
     def _taken(self, entries: Sequence[Entry], answer: Answer) -> list[Event]:
-        if isinstance(answer, LayerUnavailable):
+        if isinstance(answer, LayerUnavailable) and not answer.known:
             self._counters["dropped.outcome_unknown"] += len(entries)  # some may have been removed, and are lost
         verdicts = answer if isinstance(answer, list) else [0] * len(entries)
         self._counters["dropped.expired"] += verdicts.count(2)

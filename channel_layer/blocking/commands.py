@@ -12,12 +12,10 @@ from typing import Any
 import hiredis
 
 from channel_layer.blocking.pool import ConnectionPool
-from channel_layer.errors import LayerUnavailable, NothingSent
+from channel_layer.errors import NothingSent
 from channel_layer.redis.connection import Answer, Argument
+from channel_layer.redis.rejection_reasons import script_error
 from channel_layer.redis.scripts import Script
-
-#: Beginnings of errors with which Redis refuses a script before its first write.
-REFUSES_ALL = ("OOM ", "READONLY ", "LOADING ", "MISCONF ", "BUSY ", "NOAUTH ", "MASTERDOWN ", "NOREPLICAS ")
 
 
 class Commands:
@@ -41,8 +39,7 @@ class Commands:
         if is_error(answer, "NOSCRIPT"):  # nothing was done: Redis was restarted, or has never seen it
             answer = self.pool.call("EVAL", script.text, len(keys), *keys, *arguments)
         if type(answer) is hiredis.ReplyError:
-            error = NothingSent if str(answer).startswith(REFUSES_ALL) else LayerUnavailable
-            raise error(f"Redis refused the script {script.name}: {answer}")
+            raise script_error(answer)(f"Redis refused the script {script.name}: {answer}")
         return answer
 
 

@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 from typing import Any, TypeVar
 
 from channel_layer.current_connection import epoch_of
-from channel_layer.errors import ChannelGone, LayerUnavailable
+from channel_layer.errors import ChannelGone, LayerUnavailable, NothingSent
 from channel_layer.node import Node
 from channel_layer.protocol.packets import Packet
 
@@ -69,9 +69,9 @@ class OwnerRequests:
             raise LayerUnavailable(f"{BACKLOG_BYTES_MAX} bytes wait for {node}, and Redis does not take them") from None
 
     def check_connected(self) -> None:
-        """Raise LayerUnavailable if there is no connection to Redis at present."""
+        """Raise NothingSent if there is no connection to Redis at present."""
         if not self._node.connected:
-            raise LayerUnavailable("not connected to Redis")
+            raise NothingSent("not connected to Redis")
 
     def check_owner(self, node: str) -> None:
         """Raise ChannelGone if the process `node` is known to have ended, and as `check_connected`."""

@@ -19,7 +19,7 @@ from typing import Protocol
 
 import hiredis
 
-from channel_layer.errors import LayerUnavailable, ProtocolError, Undecryptable
+from channel_layer.errors import NothingSent, ProtocolError, Undecryptable
 from channel_layer.messaging.group_counters import Commands, GroupCounters
 from channel_layer.messaging.group_sequence import COUNTER_TTL_MS, GroupSequences
 from channel_layer.messaging.node_context import NodeContext
@@ -29,6 +29,7 @@ from channel_layer.protocol.events import Event
 from channel_layer.redis.connection import Answer, RedisConnection
 from channel_layer.redis.managed_connection import ManagedConnection
 from channel_layer.redis.rejection_log import RejectionLog
+from channel_layer.redis.rejection_reasons import script_error
 from channel_layer.redis.scripts import PUBLISH
 
 log = logging.getLogger("towpath.groups")
@@ -119,10 +120,10 @@ class PubSub:
     async def publish(self, group: str, event: Event) -> Answer:
         """Publish one message to a group, by one command, and return the script's result: it has the shared channels of the group.
 
-        Raises LayerUnavailable, InvalidMessage.
+        Raises NothingSent, LayerUnavailable, InvalidMessage.
         """
         if (connection := self._commands.connection) is None:
-            raise LayerUnavailable("not connected to Redis")
+            raise NothingSent("not connected to Redis")
         channel, packed = self._prefix + group, pack(event)
         if self._encryption.enabled:
             packed = self._encryption.published(channel, packed)
@@ -130,7 +131,7 @@ class PubSub:
         try:
             return await PUBLISH.execute(connection, len(keys), *keys, channel, packed, COUNTER_TTL_MS)
         except hiredis.ReplyError as error:
-            raise LayerUnavailable(f"Redis refused to publish: {error}") from error
+            raise script_error(error)(f"Redis refused to publish: {error}") from error
 
     def check(self) -> bool:
         """Check once a second, by probes, whether publishes arrive. Returns True if they do not; the connection is then made again."""

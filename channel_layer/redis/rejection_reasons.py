@@ -1,6 +1,11 @@
-"""Why Redis refuses a connection, in plain words: its own are short, and differ between versions and clients."""
+"""Why Redis refuses a connection, in plain words: its own are short, and differ between versions and clients.
+
+Beside it, what is known of a script that Redis has refused.
+"""
 
 from __future__ import annotations
+
+from channel_layer.errors import LayerUnavailable, NothingSent
 
 #: What stands in the error, and what it means.
 MEANINGS = (
@@ -12,6 +17,9 @@ MEANINGS = (
     ("HELLO must be called with the client already authenticated", "it requires a password, and the URL has none"),
     ("max number of clients reached", "it has as many clients as its maxclients allows"),
 )
+
+#: Beginnings of errors with which Redis refuses a script before its first write.
+REFUSES_ALL = ("OOM ", "READONLY ", "LOADING ", "MISCONF ", "BUSY ", "NOAUTH ", "MASTERDOWN ", "NOREPLICAS ")
 
 #: The other side ended the connection before or while a command was written.
 CUT_OFF = ("Broken pipe", "Connection reset by peer")
@@ -32,3 +40,9 @@ def is_rejection(error: object) -> bool:
 def is_cut_off(error: object) -> bool:
     """True if Redis ended the connection. It may have sent the reason, which redis-py does not read then."""
     return any(sign in str(error) for sign in CUT_OFF)
+
+
+def script_error(error: object) -> type[LayerUnavailable]:
+    """NothingSent if a script that ended with this error has certainly done nothing, else LayerUnavailable."""
+    nothing_done = isinstance(error, NothingSent) or str(error).startswith(REFUSES_ALL)
+    return NothingSent if nothing_done else LayerUnavailable

@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from channel_layer.errors import LayerUnavailable
+import channel_layer
+from channel_layer.errors import LayerUnavailable, NothingSent
 from channel_layer.settings import RedisSettings
 from interface_server.connections.interfaces import EndReason
 from tests.support.both_dispatchers import RecordedHost, interface, knock, respond, worker
@@ -82,6 +83,38 @@ async def test_what_redis_refuses_to_publish_is_an_error_of_the_layer(own_redis:
             redis.execute_command("ACL", "SETUSER", "default", "resetchannels")
         with pytest.raises(LayerUnavailable, match="Redis refused to publish"):
             await taker.layer.group_send("everybody", {"type": "websocket.send", "text": "hello"})
+
+
+async def test_what_redis_refuses_was_certainly_not_sent(own_redis: RedisServer) -> None:
+    """P12. The error tells that the call may be made again: to a shared channel, to a group, and for a membership."""
+    message = {"type": "make"}
+    async with await channel_layer.connect(own_redis.url) as layer:
+        with own_redis.client() as redis:
+            redis.config_set("maxmemory", 1)
+            with pytest.raises(NothingSent, match="OOM"):
+                await layer.send("thumbnails", message)
+            redis.config_set("maxmemory", 0)
+            redis.config_set("min-replicas-to-write", 1)
+            for call in (
+                layer.send("thumbnails", message),
+                layer.group_send("everybody", message),
+                layer.group_add("everybody", "thumbnails"),
+                layer.group_discard("everybody", "thumbnails"),
+            ):
+                with pytest.raises(NothingSent, match="NOREPLICAS"):
+                    await call
+            redis.config_set("min-replicas-to-write", 0)
+        assert (await layer.statistics("thumbnails"))["messages_pending"] == 0
+
+
+async def test_without_a_connection_nothing_is_sent_to_a_group(own_redis: RedisServer) -> None:
+    """P9. Nothing of such a call has left, and its error says so."""
+    async with await channel_layer.connect(own_redis.url) as layer:
+        own_redis.stop()
+        await until(lambda: not layer.home.loop_layer()._node.connected)  # type: ignore[union-attr]
+        for call in (layer.group_send("everybody", {"type": "make"}), layer.group_discard("everybody", "thumbnails")):
+            with pytest.raises(NothingSent, match="not connected"):
+                await call
 
 
 async def test_nobody_is_called_dead_because_redis_has_forgotten_everybody(own_redis: RedisServer) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from channel_layer.redis.rejection_reasons import explained, is_cut_off, is_rejection
+from channel_layer.errors import LayerUnavailable, NothingSent
+from channel_layer.redis.rejection_reasons import explained, is_cut_off, is_rejection, script_error
 
 
 @pytest.mark.parametrize(
@@ -32,3 +33,21 @@ def test_any_other_error_is_left_as_it_is() -> None:
     assert explained(OSError("Connection reset by peer")) == "Connection reset by peer"
     assert not is_rejection(OSError("Connection reset by peer"))
     assert is_cut_off(OSError("Connection reset by peer")) and not is_cut_off(TimeoutError("timed out"))
+
+
+@pytest.mark.parametrize(
+    ("error", "known"),
+    [
+        (Exception("OOM command not allowed when used memory > 'maxmemory'."), True),
+        (Exception("READONLY You can't write against a read only replica."), True),
+        (NothingSent("not connected to Redis"), True),
+        (LayerUnavailable("the connection to Redis was lost"), False),
+        (Exception("NOPERM this user has no permissions to access the channel"), False),  # perhaps in the middle of it
+        (None, False),
+    ],
+)
+def test_of_a_script_it_is_known_that_it_did_nothing_only_where_redis_refuses_it_as_a_whole(
+    error: object, known: bool
+) -> None:
+    """P12. A call that may have sent anything must not be told as one that has sent nothing."""
+    assert script_error(error).known is known
