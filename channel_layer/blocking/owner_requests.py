@@ -12,6 +12,7 @@ import secrets
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 
 import hiredis
 
@@ -79,7 +80,8 @@ class OwnerRequests:
         made, added = connection.exchange(packed, 2)
         for answer in (made, added):
             if isinstance(answer, hiredis.ReplyError):
-                raise NothingSent(f"Redis refused a request to {node}: {answer}")
+                error = LayerUnavailable if isinstance(added, bytes) else NothingSent
+                raise error(f"Redis refused a request to {node}: {answer}")
         return added is not None, made[1]
 
     def _await(self, connection: BlockingConnection, node: str, after: tuple[str, bytes], number: int) -> bool | None:
@@ -101,7 +103,8 @@ class OwnerRequests:
             for entry_id, fields in entries:
                 last_id = entry_id
                 if (known := self._answer_in(read, fields[1], number)) is not None:
-                    connection.call("DEL", inbox)
+                    with suppress(LayerUnavailable):  # the outcome is known, and the inbox ends by itself
+                        connection.call("DEL", inbox)
                     return known
             if not entries and connection.call("EXISTS", self._keys.lease(node)) == 0:
                 return None

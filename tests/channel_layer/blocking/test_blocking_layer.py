@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from redis import Redis
@@ -354,6 +354,43 @@ def test_an_owner_that_does_not_answer_leaves_the_outcome_open(
             layer.group_add("room", f"{NODE}!17")
     assert not failure.value.known
     assert packets_in_inbox(redis, keys)[0][:4] == [packets.JOIN, 17, 0, "room"]
+
+
+def test_a_request_that_was_sent_without_an_inbox_for_its_answer_leaves_the_outcome_open(
+    own_redis: RedisServer,
+) -> None:
+    """P12. Redis refuses the script that makes the inbox, and not the request behind it."""
+    keys = Keys("towpath:")
+    with Redis(unix_socket_path=str(own_redis.socket)) as redis, channel_layer.connect_blocking(own_redis.url) as layer:
+        make_inbox(redis, keys)
+        redis.execute_command("ACL", "SETUSER", "default", "-eval")
+        with pytest.raises(channel_layer.LayerUnavailable, match="Redis refused a request") as failure:
+            layer.group_add("room", f"{NODE}!17")
+        assert not failure.value.known
+        assert packets_in_inbox(redis, keys)[0][:4] == [packets.JOIN, 17, 0, "room"]
+
+
+def test_a_request_that_was_answered_succeeds_though_its_inbox_cannot_be_deleted(own_redis: RedisServer) -> None:
+    """P12. The outcome is known. Redis executes no write from the moment of the answer on."""
+    keys = Keys("towpath:")
+    with (
+        Redis(unix_socket_path=str(own_redis.socket)) as redis,
+        channel_layer.connect_blocking(own_redis.url, timeout=1) as layer,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        make_inbox(redis, keys)
+        adding = pool.submit(layer.group_add, "room", f"{NODE}!17")
+        wait_until(lambda: packets_in_inbox(redis, keys))
+        [(_, fields)] = cast(Any, redis.xrange(keys.inbox(NODE)))
+        sender, [join] = unpack_batch(fields[b"b"])
+        with redis.pipeline() as transaction:
+            answer = join_batch(batch_head(NODE), [pack(packets.joined(17, 0, join[4], True))])
+            transaction.xadd(keys.inbox(sender), {"b": answer})
+            transaction.client_pause(60_000, all=False)
+            transaction.execute()
+        adding.result(timeout=30)
+        redis.client_unpause()
+        assert redis.exists(keys.inbox(sender))
 
 
 # -- the layer
