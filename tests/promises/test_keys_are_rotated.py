@@ -37,6 +37,11 @@ def read_by(url: str, key_file: Path) -> dict[str, Any]:
     return found
 
 
+def encryptions(url: str, key_file: Path) -> set[str]:
+    """The keys of which the leases tell."""
+    return {process["encryption"] for process in read_by(url, key_file)["processes"]}
+
+
 def test_keys_are_rotated_under_open_sockets_and_requests(tmp_path: Path, url: str) -> None:
     """Three changes of one file: no request fails, no socket closes, nothing is undecryptable, and at the end the old key is of no use."""
     key_file = tmp_path / "keys"
@@ -59,8 +64,9 @@ def test_keys_are_rotated_under_open_sockets_and_requests(tmp_path: Path, url: s
             rotated = f"and decrypts with {', '.join(ids(step))}"
             wait_until(lambda rotated=rotated: all(rotated in each.log for each in everything), rotated, server=server)
             traffic.goes_on()
+        only_new = {ids((NEW,))[0]}
+        wait_until(lambda: encryptions(url, key_file) == only_new, "all leases say so", server=server)
         processes = read_by(url, key_file)["processes"]
-        assert {process["encryption"] for process in processes} == {ids((NEW,))[0]}
         assert not [process for process in processes if process["counters"].get("packets.undecryptable")]
         (old_file := tmp_path / "old").write_text(OLD)
         assert "which this process does not have" in read_by(url, old_file)["unreadable"]
