@@ -75,9 +75,9 @@ class HeldMessages:
 
     def finish(self, held: HeldMessage) -> None:
         """Remove a message, since its work is done. While Redis is away this process goes on trying."""
-        self._held.pop(held.entry_id, None)
+        had = self._held.pop(held.entry_id, None) is not None
         self._finished[held.entry_id] = held
-        self._remove(held)
+        self._remove(held, first=had)
 
     async def close(self) -> None:
         """Stop receiving, and leave to other processes what is not finished: at once, if Redis can be reached."""
@@ -136,21 +136,25 @@ class HeldMessages:
         def answered(answer: Answer) -> None:
             for held, verdict in zip(messages, answer if isinstance(answer, list) else (), strict=False):
                 if verdict == 0 and self._held.pop(held.entry_id, None) is not None:
-                    self._counters["background.taken_over"] += 1
-                    log.warning(
-                        "a message of %s is gone, or another process has got it; this one still works at it",
-                        self._channel,
-                    )
+                    self._taken_over()
 
         return answered
+
+    def _taken_over(self) -> None:
+        self._counters["background.taken_over"] += 1
+        log.warning("another process has got a message of %s at which this one worked too", self._channel)
 
     def _remove_finished(self) -> None:
         for held in self._finished.values():
             self._remove(held)
 
-    def _remove(self, held: HeldMessage) -> None:
+    def _remove(self, held: HeldMessage, first: bool = False) -> None:
+        """first: whether nothing of ours can have removed it already."""
+
         def answered(answer: Answer) -> None:
             if isinstance(answer, int):
                 self._finished.pop(held.entry_id, None)
+            if answer == 0 and first:
+                self._taken_over()
 
         self._node.run_script(CANCEL, answered, self._keys[:2], GROUP, held.entry_id, held.size_bytes)

@@ -299,6 +299,13 @@ def test_a_dead_letter_channel_that_is_received_itself_is_refused() -> None:
     assert done.returncode == 3 and "is one of the channels" in done.stderr
 
 
+def test_a_delivery_without_a_channel_is_refused() -> None:
+    """P12. The worker would take connections, and the option would be of no use."""
+    command = [BIN / "towpath", "worker", "background:application", "--channel-delivery", "at-least-once"]
+    done = subprocess.run(command, cwd=PROJECTS, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 3 and "is for the messages of --channel" in done.stderr
+
+
 async def test_several_messages_at_once_if_the_operator_says_so(start: Start, layer: ChannelLayer) -> None:
     """None of them can end before all have begun."""
     mine = await layer.new_channel()

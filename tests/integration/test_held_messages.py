@@ -75,6 +75,23 @@ async def test_what_another_process_has_got_is_no_longer_ours(redis: Redis, redi
         assert redis.xlen(stream) == 1
 
 
+async def test_what_two_processes_have_finished_is_counted(redis: Redis, redis_settings: RedisSettings) -> None:
+    """P1. This one was blocked meanwhile, and no renewal told it."""
+    keys = Keys(redis_settings.prefix)
+    async with worker(redis_settings, RecordedHost()) as taker:
+        held = await held_by(taker, 1000.0)
+        await taker.layer.send("work", {"type": "a"})
+        message = await held.next()
+        redis.xdel(keys.channel("work"), message.entry_id)
+        held.finish(message)
+        await until(lambda: taker.counters["background.taken_over"] == 1, "it is counted", DEADLINE_S)
+        await taker.layer.send("work", {"type": "b"})
+        held.finish(await held.next())
+        await until(lambda: redis.xlen(keys.channel("work")) == 0, "it is removed", DEADLINE_S)
+        assert taker.counters["background.taken_over"] == 1
+        await held.close()
+
+
 async def test_what_was_finished_while_redis_was_away_is_removed_before_the_process_ends(
     redis: Redis, redis_settings: RedisSettings
 ) -> None:

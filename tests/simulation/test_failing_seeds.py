@@ -39,12 +39,12 @@ SEEDS += (
 )
 LIKELY = {
     "the outcome of `open` may come when the wait is over": ("625",),
-    "who did not start a connection is no longer watched for it": ("45",),
-    "a loss during the greeting is noticed": ("259",),
+    "who did not start a connection is no longer watched for it": ("138",),
+    "a loss during the greeting is noticed": ("70",),
     "what is started again gets its whole body": ("268",),
     "credit is sent again at a resync": ("2032",),
-    "in another life of Redis the inbox is read from its beginning": ("225",),
-    "what the last owner sent takes its part of the next window": ("101",),
+    "in another life of Redis the inbox is read from its beginning": ("403",),
+    "what the last owner sent takes its part of the next window": ("143",),
     "between two owners an open socket is read": ("15",),
 }
 SEARCHED_MAX = 600

@@ -74,6 +74,8 @@ def worker(call: Call, /, app: str, check: bool, **values: Any) -> int:
     from worker.errors import StartupError
 
     _, settings = option_values.settings_of({**values, "app": app})
+    if settings.channel_delivery == "at-least-once" and not settings.channels:
+        raise StartFailure(f"--channel-delivery {settings.channel_delivery} is for the messages of --channel")
     if settings.channel_dead_letter in settings.channels:
         raise StartFailure(
             f"--channel-dead-letter {settings.channel_dead_letter} is one of the channels that are received"
