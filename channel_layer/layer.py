@@ -10,6 +10,7 @@ of a thread of its own. A call from another loop is handed over to it, and may b
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
@@ -17,6 +18,7 @@ from types import MappingProxyType, TracebackType
 from typing import Any, Protocol
 
 from channel_layer.application.capacities import LayerSettings
+from channel_layer.application.message_reader import ReaderClosed
 from channel_layer.application.receiving import receive
 from channel_layer.errors import LayerUnavailable, NothingSent
 from channel_layer.loop.loop_layer import CLOSED, LoopLayer
@@ -116,12 +118,14 @@ class ChannelLayer:
         """
         loop_layer = await self._started()
         queue = loop_layer.queue_of(channel)
-        if queue is not None:
-            event: Event = await receive(queue)
-        else:
-            reader = loop_layer.open_reader(channel) or await self._run(LoopLayer.reader_of, channel)
-            event = await receive(reader.queue, reader.on_waiting)
+        event: Event = await (receive(queue) if queue is not None else self._receive_shared(loop_layer, channel))
         return event
+
+    async def _receive_shared(self, loop_layer: LoopLayer, channel: str) -> Any:
+        while True:
+            reader = loop_layer.open_reader(channel) or await self._run(LoopLayer.reader_of, channel)
+            with contextlib.suppress(ReaderClosed):
+                return await receive(reader.queue, reader.on_waiting)
 
     async def new_channel(self, prefix: str = NEW_CHANNEL_PREFIX) -> str:
         """Make an application channel in this process, and return its name. Raises InvalidName, LayerUnavailable.

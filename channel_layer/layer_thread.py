@@ -167,7 +167,6 @@ class LayerThread:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop.wait(), REPORT_INTERVAL_S)
         finally:
-            layer.end_receivers()
             await layer.close()
             await node.close()
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from channel_layer.application.message_entry import deadline_ms, event_of
-from channel_layer.application.message_reader import MessageReader
+from channel_layer.application.message_reader import NEVER, Expiring, MessageReader
 from channel_layer.application.receiving import receive
 from channel_layer.errors import LayerUnavailable
 from channel_layer.messaging.entry import Entry
@@ -83,7 +83,7 @@ class HeldMessages:
         """Stop receiving, and leave to other processes what is not finished: at once, if Redis can be reached."""
         if self._renewing is not None:
             self._renewing.cancel()
-        not_begun = {held.entry_id for held in await self._reader.close()}
+        not_begun = {held.entry_id for held, _ in await self._reader.close()}
         try:
             async with asyncio.timeout(CLOSE_TIMEOUT_S):
                 for held in tuple(self._held.values()):
@@ -103,7 +103,7 @@ class HeldMessages:
 
     # -- Delivery
 
-    def decide(self, entries: Sequence[Entry], on_decided: Callable[[list[HeldMessage]], None]) -> None:
+    def decide(self, entries: Sequence[Entry], on_decided: Callable[[list[Expiring]], None]) -> None:
         """See `Delivery`. After an outage this process may claim what it has: that is not for a receiver a second time."""
 
         def answered(answer: Answer) -> None:
@@ -115,7 +115,7 @@ class HeldMessages:
                 if verdict > 0 and entry.entry_id not in self._held and entry.entry_id not in self._finished
             ]
             self._held.update((held.entry_id, held) for held in messages)
-            on_decided(messages)
+            on_decided([(held, NEVER) for held in messages])
 
         self._hold([(entry.entry_id, entry.size_bytes, deadline_ms(entry)) for entry in entries], answered)
 

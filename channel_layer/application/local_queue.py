@@ -87,9 +87,12 @@ class LocalQueue:
                 self._wake_one()
 
     def end(self, error: ChannelLayerError) -> None:
-        """Wake all receivers: nothing comes any more, and each of them, like all later ones, gets an error as this one."""
+        """Wake all receivers: nothing comes any more, and each of them, like all later ones, gets an error as this one.
+
+        A second error changes nothing.
+        """
         with self._lock:
-            self._over = error
+            self._over = self._over or error
             while self._wakers:
                 self._wakers.popleft().wake()
 
@@ -98,11 +101,11 @@ class LocalQueue:
         with self._lock:
             self._drop_expired(now)
 
-    def clear(self) -> list[Any]:
-        """Take all messages out."""
+    def clear(self) -> list[tuple[Any, float]]:
+        """Take all messages out, each with the time of its expiry."""
         with self._lock:
             messages, self._messages = self._messages, deque()
-        return [event for _, _, event in messages]
+        return [(event, expires_at) for expires_at, _, event in messages]
 
     @property
     def waiting_count(self) -> int:

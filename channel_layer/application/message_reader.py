@@ -12,15 +12,21 @@ from typing import Any, Protocol
 
 from channel_layer.application.local_queue import LocalQueue
 from channel_layer.application.receiving import clock
+from channel_layer.errors import ChannelLayerError
 from channel_layer.messaging.channel_reader import ChannelReader
 from channel_layer.messaging.entry import Entry
 from channel_layer.node import Node
 
-#: A message that was taken for a receiver waits for the next one, if that was cancelled meanwhile.
+#: What a receiver gets, and when it expires, by `clock`.
+Expiring = tuple[Any, float]
 NEVER = float("inf")
 READ_MAX = 64
 #: How long a reader that is closed waits for Redis' decision about what it has read.
 TAKING_TIMEOUT_S, TAKING_POLL_S = 2.0, 0.005
+
+
+class ReaderClosed(ChannelLayerError):
+    """The reader has read nothing for this receiver, and reads no more: a new reader does."""
 
 
 class Delivery(Protocol):
@@ -30,7 +36,7 @@ class Delivery(Protocol):
     def pending_ms(self) -> int:
         """After so long an entry that another process has read may be read by this one."""
 
-    def decide(self, entries: Sequence[Entry], on_decided: Callable[[list[Any]], None]) -> None:
+    def decide(self, entries: Sequence[Entry], on_decided: Callable[[list[Expiring]], None]) -> None:
         """Ask Redis which of these are for this process. `on_decided` gets what their receivers get; it is called once."""
 
 
@@ -51,11 +57,12 @@ class MessageReader:
         """Connect. Raises LayerUnavailable."""
         self._reader = await self._node.read_messages(self._channel, self)
 
-    async def close(self) -> list[Any]:
+    async def close(self) -> list[Expiring]:
         """Stop reading. Entries that were read and are not decided upon are left to other processes.
 
-        Returns what was there for receivers and not received.
+        Receivers that wait, or come later, get ReaderClosed. Returns what was there for receivers and not received.
         """
+        self.queue.end(ReaderClosed())
         reader = self._reader
         end = self._loop.time() + TAKING_TIMEOUT_S
         self._reader = None
@@ -98,10 +105,10 @@ class MessageReader:
         if wanted:
             self._deciding += len(wanted)
 
-            def decided(messages: list[Any]) -> None:
+            def decided(messages: list[Expiring]) -> None:
                 self._deciding -= len(wanted)
-                for message in messages:
-                    self.queue.put(message, NEVER, clock())
+                for message, expires_at in messages:
+                    self.queue.put(message, expires_at, clock())
                 self._loop.call_soon(self._read_on)
 
             self._delivery.decide(wanted, decided)

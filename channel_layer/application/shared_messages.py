@@ -6,9 +6,10 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 from channel_layer.application.capacities import Capacities, LayerSettings
-from channel_layer.application.message_reader import MessageReader
+from channel_layer.application.message_reader import Expiring, MessageReader
 from channel_layer.application.message_writer import MessageWriter
 from channel_layer.application.receiving import clock
 from channel_layer.application.shared_commands import (
@@ -28,6 +29,7 @@ log = logging.getLogger("towpath.layer")
 #: A reader without a receiver keeps its connection to Redis for so long.
 READER_IDLE_S = 30.0
 NEVER_FULL = 2**31
+NO_SETTINGS = LayerSettings()
 
 
 class SharedMessages:
@@ -38,6 +40,9 @@ class SharedMessages:
         self._counters = counters
         self._writers: dict[tuple[str, int, int], MessageWriter] = {}
         self._readers: dict[str, MessageReader] = {}
+        self._ending: set[asyncio.Task[None]] = set()  # readers that are being closed
+        self._over: ChannelLayerError | None = None  # what receivers get, since this layer is being closed
+        self._loop = asyncio.get_running_loop()
 
     async def send(self, channel: str, event: Event, settings: LayerSettings) -> None:
         """Send one message. Raises ChannelFull, InvalidName, LayerUnavailable."""
@@ -56,16 +61,18 @@ class SharedMessages:
     async def reader(self, channel: str) -> MessageReader:
         """The reader of a channel, which reads as long as receivers wait. Raises InvalidName, LayerUnavailable."""
         check_shared(channel)
-        reader = self._readers.get(channel)
-        if reader is None:
-            delivery = TakenMessages(self._node, channel, self._counters)
-            reader = MessageReader(self._node, channel, delivery)
-            await reader.start()
-            first = self._readers.setdefault(channel, reader)
-            if first is not reader:  # another call was quicker
-                await reader.close()
-            reader = first
-        return reader
+        return self._readers.get(channel) or await self._new_reader(channel)
+
+    async def _new_reader(self, channel: str) -> MessageReader:
+        reader = MessageReader(self._node, channel, TakenMessages(self._node, channel, self._counters))
+        await reader.start()
+        if self._over is not None:
+            await reader.close()
+            raise type(self._over)(*self._over.args)
+        first = self._readers.setdefault(channel, reader)
+        if first is not reader:  # another call was quicker
+            await reader.close()
+        return first
 
     async def flush(self) -> None:
         """Drop all messages in all shared channels of applications. Raises LayerUnavailable."""
@@ -88,27 +95,49 @@ class SharedMessages:
         commands = statistics_commands(self._node.context.keys, check_shared(channel))
         return statistics([await self._node.execute(*command) for command in commands])
 
-    async def drop_idle(self) -> None:
-        """Forget writers without messages, and end readers that no receiver has used for a while."""
+    def drop_idle(self) -> None:
+        """Forget writers without messages, and end readers that no receiver has used for a while. Drop what has expired in readers."""
         self._writers = {key: writer for key, writer in self._writers.items() if not writer.idle}
         now = clock()
         for channel, reader in tuple(self._readers.items()):
             queue = reader.queue
-            if not queue.receiver_count and not queue.waiting_count and now - queue.received_at > READER_IDLE_S:
-                del self._readers[channel]
-                await reader.close()
+            queue.drop_expired(now)
+            self._counters["dropped.expired"] += queue.expired
+            queue.expired = 0
+            is_idle = not queue.receiver_count and now - queue.received_at > READER_IDLE_S
+            if is_idle and (self._node.connected or not queue.waiting_count):
+                self._end_reader(channel)
 
     def end_receivers(self, error: ChannelLayerError) -> None:
-        """Let every receiver that waits raise an error as this one. To be called before `close`."""
+        """Let every receiver that waits, or comes later, raise an error as this one. To be called before `close`."""
+        self._over = error
         for reader in self._readers.values():
             reader.queue.end(error)
 
     async def close(self) -> None:
         """Stop reading. Messages that were taken for receivers that have left go back to the end of their channels."""
-        readers, self._readers = self._readers, {}
-        for channel, reader in readers.items():
-            left = await reader.close()
-            writer = MessageWriter(self._node, channel, NEVER_FULL, LayerSettings())
-            outcomes = await asyncio.gather(*map(writer.send, left), return_exceptions=True)
-            if lost := sum(outcome is not None for outcome in outcomes):
-                log.warning("%d messages of %s are lost: they could not be put back", lost, channel)
+        for channel in tuple(self._readers):
+            self._end_reader(channel)
+        await asyncio.gather(*self._ending)
+
+    def _end_reader(self, channel: str) -> None:
+        """Close a reader. A receiver of another thread that has just come to it asks for a new one."""
+        task = self._loop.create_task(self._put_back(channel, self._readers.pop(channel)), name=f"put back {channel}")
+        self._ending.add(task)
+        task.add_done_callback(self._ending.discard)
+
+    async def _put_back(self, channel: str, reader: MessageReader) -> None:
+        left = await reader.close()
+        outcomes = await asyncio.gather(*(self._send_again(channel, each) for each in left), return_exceptions=True)
+        if lost := sum(outcome is not None for outcome in outcomes):
+            log.warning("%d messages of %s are lost: they could not be put back", lost, channel)
+
+    async def _send_again(self, channel: str, message: Expiring) -> None:
+        """Send a message that was taken, for the rest of its expiry."""
+        event, expires_at = message
+        rest_s = expires_at - clock()
+        if rest_s <= 0:
+            self._counters["dropped.expired"] += 1
+            return
+        settings = replace(NO_SETTINGS, expiry_s=rest_s)
+        await MessageWriter(self._node, channel, NEVER_FULL, settings).send(event)

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 
 from channel_layer.application.message_entry import deadline_ms, event_of
+from channel_layer.application.message_reader import Expiring
+from channel_layer.application.receiving import clock
 from channel_layer.errors import LayerUnavailable
 from channel_layer.messaging.channel_reader import PENDING_MS
 from channel_layer.messaging.entry import Entry
 from channel_layer.node import Node
-from channel_layer.protocol.events import Event
 from channel_layer.protocol.keys import GROUP
 from channel_layer.redis.connection import Answer
 from channel_layer.redis.scripts import TAKE_MESSAGES
@@ -27,7 +28,7 @@ class TakenMessages:
         self._node = node
         self._counters = counters
 
-    def decide(self, entries: Sequence[Entry], on_decided: Callable[[list[Event]], None]) -> None:
+    def decide(self, entries: Sequence[Entry], on_decided: Callable[[list[Expiring]], None]) -> None:
         """See `Delivery`."""
 
         def answered(answer: Answer) -> None:
@@ -36,9 +37,14 @@ class TakenMessages:
         arguments = [part for entry in entries for part in (entry.entry_id, entry.size_bytes, deadline_ms(entry))]
         self._node.run_script(TAKE_MESSAGES, answered, self._keys, GROUP, *arguments)
 
-    def _taken(self, entries: Sequence[Entry], answer: Answer) -> list[Event]:
+    def _taken(self, entries: Sequence[Entry], answer: Answer) -> list[Expiring]:
         if isinstance(answer, LayerUnavailable) and not answer.known:
             self._counters["dropped.outcome_unknown"] += len(entries)  # some may have been removed, and are lost
         verdicts = answer if isinstance(answer, list) else [0] * len(entries)
-        self._counters["dropped.expired"] += verdicts.count(2)
-        return [event_of(entry) for entry, verdict in zip(entries, verdicts, strict=True) if verdict == 1]
+        self._counters["dropped.expired"] += verdicts.count(-1)
+        now = clock()
+        return [
+            (event_of(entry), now + rest_ms / 1000)
+            for entry, rest_ms in zip(entries, verdicts, strict=True)
+            if rest_ms > 0
+        ]

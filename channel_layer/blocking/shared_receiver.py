@@ -126,9 +126,9 @@ class SharedReceiver:
             return None
         deadline_ms = int(entry_id.partition(b"-")[0]) + expiry_ms
         (verdict,) = self._commands.run_script(TAKE_MESSAGES, keys, GROUP, entry_id, size_bytes, deadline_ms)
-        if verdict == 2:
+        if verdict < 0:
             self._counters["dropped.expired"] += 1
-        return event if verdict == 1 else None
+        return event if verdict > 0 else None
 
 
 def message_of(batch: Batch) -> tuple[Event, int]:

@@ -219,16 +219,13 @@ class LoopLayer:
         """Begin to drop what is no longer of use, every few seconds."""
         self._cleaning = self.loop.create_task(self._clean_up())
 
-    def end_receivers(self) -> None:
-        """Let every receiver that waits raise NothingSent: this layer is being closed."""
+    async def close(self) -> None:
+        """Let every receiver that waits raise NothingSent, and stop reading shared channels. To be called before the node is closed."""
+        if self._cleaning is not None:
+            self._cleaning.cancel()
         error = NothingSent(CLOSED)
         self._channels.end_receivers(error)
         self._shared.end_receivers(error)
-
-    async def close(self) -> None:
-        """Stop reading shared channels. To be called before the node is closed."""
-        if self._cleaning is not None:
-            self._cleaning.cancel()
         await self._shared.close()
 
     async def _clean_up(self) -> None:
@@ -236,7 +233,7 @@ class LoopLayer:
             await asyncio.sleep(CLEAN_UP_INTERVAL_S)
             self._channels.end_with_instances(self._downstreams)
             self._channels.drop_expired()
-            await self._shared.drop_idle()
+            self._shared.drop_idle()
 
     # -- from Redis
 

@@ -4,7 +4,7 @@
 -- KEYS[2]  bytes waiting in it
 -- ARGV[1]  consumer group
 -- ARGV[2…] for each entry three: its id; its size; the last moment in ms at which it may be taken
--- Result   for each entry: 1 taken, 2 expired, 0 another process has it
+-- Result   for each entry: if it is taken, for how many ms it is still of use, at least 1; -1 expired; 0 another process has it
 local call = redis.call
 local time = call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -14,7 +14,8 @@ for i = 2, #ARGV, 3 do
     acks[n], verdicts[n] = ARGV[i], 0
     if call('XDEL', KEYS[1], ARGV[i]) == 1 then
         freed = freed + ARGV[i + 1]
-        verdicts[n] = now <= ARGV[i + 2] + 0 and 1 or 2
+        local rest = ARGV[i + 2] - now
+        verdicts[n] = rest >= 0 and math.max(1, rest) or -1
     end
 end
 if n > 0 then

@@ -124,5 +124,5 @@ def test_many_threads_lose_and_double_nothing() -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    left = [found["number"] for found in queue.clear()]
+    left = [found["number"] for found, _ in queue.clear()]
     assert sorted(got + left) == list(range(1_500))
