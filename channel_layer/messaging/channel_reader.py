@@ -35,6 +35,8 @@ PENDING_MS = 2_000
 #: the scope, first body, more, window, wait in ms. `message`: local part, 0, event, expiry in ms.
 FIELD_TYPES = {OPEN: (int, int, list, bytes, bool, int, int), MESSAGE: (str, int, dict, int)}
 CLAIM_INTERVAL_S = 1.0
+#: Nobody misses a consumer that has not read for so long and has nothing pending.
+CONSUMER_IDLE_MS = 60_000
 RETRY_S = 0.25
 
 
@@ -122,6 +124,15 @@ class ChannelReader:
             if ids := [entry.entry_id for entry in entries if entry.claimed is claimed]:
                 claim = ("XCLAIM", self._stream, GROUP, self._name, 0, *ids, "IDLE", self._consumer.pending_ms)
                 self.managed.connection.send(*claim, *more, "JUSTID")
+
+    def forget_consumers(self, commands: RedisConnection, ended: bool) -> None:
+        """Delete consumers of an application's channel that have nothing pending: those that read no more, and our own if it has `ended`.
+
+        Those of the channels of connections are deleted with leases (renew.lua, leave.lua).
+        """
+        if self._kind == MESSAGE:
+            name = self._name if ended else ""
+            redis_scripts.FORGET_CONSUMERS.call(commands, ignore, 1, self._stream, GROUP, name, CONSUMER_IDLE_MS)
 
     def interrupt(self) -> None:
         """End a read that blocks in Redis, which leaves its entries to other workers. `read_more` decides when to read on."""

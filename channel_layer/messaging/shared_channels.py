@@ -53,7 +53,7 @@ class SharedChannels:
     async def close(self) -> None:
         """Stop reading."""
         for reader in self._readers:
-            await reader.close()
+            await self._end(reader)
 
     @property
     def connections(self) -> list[ManagedConnection]:
@@ -105,12 +105,20 @@ class SharedChannels:
         except BaseException:
             self._readers.remove(reader)
             raise
+        if self._commands.connection is not None:
+            reader.forget_consumers(self._commands.connection, ended=False)
         return reader
 
     async def stop_reading(self, reader: ChannelReader) -> None:
         """Read a channel no longer."""
         self._readers.remove(reader)
+        await self._end(reader)
+
+    async def _end(self, reader: ChannelReader) -> None:
+        """End a reader and its consumer. One for which anything is pending stays, until another process has claimed that."""
         await reader.close()
+        if self._commands.connection is not None:
+            reader.forget_consumers(self._commands.connection, ended=True)
 
     @property
     def yields_to_newer(self) -> bool:

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
 import pytest
 from redis.asyncio import Redis
 
+import channel_layer
+from channel_layer.messaging import channel_reader
 from channel_layer.protocol.keys import CHANNEL_OF_KIND, GROUP, HTTP_CHANNEL, Keys
 from channel_layer.redis import scripts as redis_scripts
 from channel_layer.settings import RedisSettings
@@ -79,3 +85,46 @@ async def test_what_a_worker_had_read_is_claimed_before_its_consumer_goes(
 
 async def waits(redis: Redis, keys: Keys) -> bool:
     return bool(await redis.xlen(keys.channel(HTTP_CHANNEL)) == 1)
+
+
+async def readers(redis: Redis, keys: Keys) -> set[str]:
+    """The consumers of the channel `work`."""
+    return {consumer["name"].decode() for consumer in await redis.xinfo_consumers(keys.channel("work"), GROUP)}
+
+
+async def is_true(fact: Coroutine[Any, Any, set[str]], expected: set[str]) -> bool:
+    return await fact == expected
+
+
+async def test_a_process_that_has_received_leaves_no_consumer_behind(redis_settings: RedisSettings) -> None:
+    """P11. Its name never comes again."""
+    keys, message = Keys(redis_settings.prefix), {"type": "work"}
+    async with Redis.from_url(redis_settings.url) as redis:
+        async with await channel_layer.connect(redis_settings.url, prefix=redis_settings.prefix) as layer:
+            await layer.send("work", message)
+            assert await layer.receive("work") == message
+            assert len(await readers(redis, keys)) == 1
+        await until_async(lambda: is_true(readers(redis, keys), set()), "no consumer is left")
+
+
+async def test_the_next_process_that_receives_forgets_those_that_were_killed(
+    redis_settings: RedisSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P3, P11. But for one that has something pending: Redis would forget that too, before anybody could claim it."""
+    keys, message = Keys(redis_settings.prefix), {"type": "work"}
+    monkeypatch.setattr(channel_reader, "CONSUMER_IDLE_MS", 0)
+    async with (
+        Redis.from_url(redis_settings.url) as redis,
+        await channel_layer.connect(redis_settings.url, prefix=redis_settings.prefix) as layer,
+    ):
+        await redis.xgroup_create(keys.channel("work"), GROUP, "0", mkstream=True)
+        await layer.send("work", message)
+        for name in (DEAD, "worker.00000000gone"):
+            await redis.xreadgroup(GROUP, name, {keys.channel("work"): ">"})
+        receiving = asyncio.create_task(layer.receive("work"))
+        await until_async(
+            lambda: is_true(readers(redis, keys), {DEAD, layer.home.loop_layer()._node.name}),  # type: ignore[union-attr]
+            "one is forgotten",
+        )
+        async with asyncio.timeout(30):
+            assert await receiving == message
