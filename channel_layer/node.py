@@ -85,6 +85,7 @@ class Node:
         self.acquire_peer = self._peers.acquire
         self.release_peer = self._peers.release
         self.is_gone = self._peers.is_gone
+        self.suspect = self._peers.suspect
         self.take = self._channels.take
         self.before_flush = self._outbox.before_flush
         self.publish = self._groups.publish

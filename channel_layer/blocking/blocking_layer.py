@@ -89,7 +89,7 @@ class BlockingChannelLayer:
         self._head = batch_head(node_name(BLOCKING_ROLE, "sender"))  # no answer is expected to these batches
 
     def send(self, channel: str, message: Event, confirm: bool = False) -> None:
-        """Send `message` to `channel` by one command, or raise and send nothing.
+        """Send `message` to `channel` in one round trip, or raise and send nothing.
 
         channel: a shared channel, an application channel (`<node>!specific.…`) of any process, or a reply channel
         (`<node>!<number>`), whose client gets the message: `websocket.send` or `websocket.close`, as an application sends them.
@@ -224,12 +224,17 @@ class BlockingChannelLayer:
             raise ChannelGone(f"{channel} is over")
 
     def _post(self, node: str, channel: str, packet: Packet) -> None:
-        """Send one packet to the owner of a channel."""
+        """Send one packet to the owner of a channel.
+
+        The inbox of a process that was killed outlives its lease by up to a minute: what is added there is removed again. If it cannot
+        be, since it was read, the process lives.
+        """
         inbox = self._keys.inbox(node)
-        added = self._commands.execute("XADD", inbox, "NOMKSTREAM", "*", "b", self._entry(inbox, packet))
-        if added is None:
-            if self._owners.has_lease(node):
-                raise NothingSent(f"{node} takes no packets at the moment")
+        add = ("XADD", inbox, "NOMKSTREAM", "*", "b", self._entry(inbox, packet))
+        added, lives = self._commands.write_and_look(add, ("EXISTS", self._keys.lease(node)))
+        if lives and added is None:
+            raise NothingSent(f"{node} takes no packets at the moment")
+        if not lives and (added is None or self._commands.execute("XDEL", inbox, added)):
             raise ChannelGone(f"the process that owned {channel} has ended")
 
     def _entry(self, key: str, packet: Packet) -> bytes:

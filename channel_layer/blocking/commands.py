@@ -11,8 +11,9 @@ from typing import Any
 
 import hiredis
 
+from channel_layer.blocking.connection import pack
 from channel_layer.blocking.pool import ConnectionPool
-from channel_layer.errors import NothingSent
+from channel_layer.errors import LayerUnavailable, NothingSent
 from channel_layer.redis.connection import Answer, Argument
 from channel_layer.redis.rejection_reasons import script_error
 from channel_layer.redis.scripts import Script
@@ -32,6 +33,14 @@ class Commands:
         if type(answer) is hiredis.ReplyError:
             raise NothingSent(f"Redis refused {command[0]}: {answer}")
         return answer
+
+    def write_and_look(self, write: Sequence[Argument], look: Sequence[Argument]) -> tuple[Any, Any]:
+        """Run a command that writes and one that reads, in one round trip, and return both answers. Raises as `run_script`."""
+        written, seen = self.pool.exchange(pack(*write) + pack(*look), 2)
+        for command, answer, error in ((write, written, NothingSent), (look, seen, LayerUnavailable)):
+            if type(answer) is hiredis.ReplyError:
+                raise error(f"Redis refused {command[0]}: {answer}")
+        return written, seen
 
     def run_script(self, script: Script, keys: Sequence[str], *arguments: Argument) -> Any:
         """Run a script and return its answer. Raises NothingSent, LayerUnavailable."""

@@ -74,15 +74,16 @@ class OwnerRequests:
         return bool(self._commands.execute("EXISTS", self._keys.lease(node)))
 
     def _send(self, connection: BlockingConnection, node: str, name: str, batch: bytes) -> tuple[bool, bytes]:
-        """Make the inbox and send the batch, in one round trip. Returns whether `node` has an inbox, and the last id of ours."""
+        """Make the inbox and send the batch, in one round trip. Returns whether `node` lives and has an inbox, and the last id of ours."""
         packed = pack("EVAL", MAKE_INBOX.text, 1, self._keys.inbox(name), INBOX_TTL_MS)
         packed += pack("XADD", self._keys.inbox(node), "NOMKSTREAM", "*", "b", batch)
-        made, added = connection.exchange(packed, 2)
-        for answer in (made, added):
+        packed += pack("EXISTS", self._keys.lease(node))
+        made, added, lives = connection.exchange(packed, 3)
+        for answer in (made, added, lives):
             if isinstance(answer, hiredis.ReplyError):
                 error = LayerUnavailable if isinstance(added, bytes) else NothingSent
                 raise error(f"Redis refused a request to {node}: {answer}")
-        return added is not None, made[1]
+        return added is not None and bool(lives), made[1]
 
     def _await(self, connection: BlockingConnection, node: str, after: tuple[str, bytes], number: int) -> bool | None:
         """Wait for the answer, and return whether the channel exists. Returns None if no answer comes in time, or `node` has ended.

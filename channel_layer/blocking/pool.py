@@ -67,17 +67,20 @@ class ConnectionPool:
 
         block_s: how long the command itself may block in Redis.
         """
-        packed = pack(*command)
+        return self.exchange(pack(*command), 1, block_s)[0]
+
+    def exchange(self, packed: bytes, count: int, block_s: float = 0.0) -> list[Answer]:
+        """Send packed commands, of which one at most writes, and return the `count` answers to them. As `call` otherwise."""
         for is_last in (False, True):
             with self.connection() as connection:
                 try:
-                    (answer,) = connection.exchange(packed, 1, block_s)
+                    answers = connection.exchange(packed, count, block_s)
                 except NothingSent:
                     if is_last:
                         raise
                     continue
-            if is_last or not is_read_only(answer):
-                return answer
+            if is_last or not any(map(is_read_only, answers)):
+                return answers
             self.drop_idle()  # they lead to the same server, which is the primary no longer
         raise AssertionError("the second attempt returns or raises")
 

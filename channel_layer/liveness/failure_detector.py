@@ -75,7 +75,7 @@ class FailureDetector:
         self._on_dead = on_dead
         self._loop = asyncio.get_running_loop()
         self._watched_peers: set[str] = set()  # their leases were read, to find the processes of this machine
-        self._suspects: set[str] = set()  # their inboxes were missing: their leases are checked in any case
+        self._suspects: set[str] = set()  # no inbox there, or a message was sent: their leases are checked in any case
         self._dead: dict[str, bool] = {}  # to be processed; True: certain never to come back
         self._deaths = DeathWatch(self._on_death_seen)
         self._seen_dead: deque[str] = deque(maxlen=REMEMBERED_MAX)  # the last deaths that were seen, for the log
@@ -99,11 +99,11 @@ class FailureDetector:
             self._watch_peer(node)
 
     def suspect(self, node: str) -> None:
-        """Check the lease of `node` at the next occasion: a batch found no inbox there."""
+        """Check the lease of `node` at the next occasion: a batch found no inbox there, or a message of the layer was sent."""
         self._suspects.add(node)
 
     def is_gone(self, node: str) -> bool:
-        """True if `node` has lately been found without an inbox and without a lease, has announced its shutdown, or was seen to die."""
+        """True if `node` was sent to and found without a lease lately, has announced its shutdown, or was seen to die."""
         if not self._gone:
             return False
         until = self._gone.get(node)
@@ -114,6 +114,11 @@ class FailureDetector:
         self._gone[node] = self._loop.time() + GONE_S
         if len(self._gone) > REMEMBERED_MAX:
             del self._gone[next(iter(self._gone))]
+
+    def _unmark_gone(self, node: str) -> None:
+        """Reach a process again that has a lease again: it had hung, and its end was neither announced nor seen."""
+        if node not in self._left and node not in self._seen_dead:
+            del self._gone[node]
 
     def _watch_peer(self, node: str) -> None:
         """Read the lease of `node`, which tells where the process runs. While Redis is unreachable, the next `check` does it."""
@@ -248,6 +253,8 @@ class FailureDetector:
             return
         names = await self._living(connection)
         self._watched_peers.intersection_update(names)
+        for name in self._gone.keys() & set(names):
+            self._unmark_gone(name)
         same_role = [name for name in names if name.startswith(self._role)]
         self.same_role_count = max(1, len(same_role))
         others = [name for name in names if name != self._name] if self._reads_other_leases else []

@@ -74,10 +74,14 @@ class OwnerRequests:
             raise NothingSent("not connected to Redis")
 
     def check_owner(self, node: str) -> None:
-        """Raise ChannelGone if the process `node` is known to have ended, and as `check_connected`."""
+        """Raise ChannelGone if the process `node` is known to have ended, and as `check_connected`.
+
+        Its lease is checked within a second, for later calls: the inbox of a process that was killed outlives it by up to a minute.
+        """
         self.check_connected()
         if self._node.is_gone(node):
             raise ChannelGone(f"the process {node} has ended")
+        self._node.suspect(node)
 
     async def _ask(self, request: int, node: str, packet: Packet) -> None:
         future = self._answers[request] = asyncio.get_running_loop().create_future()
