@@ -10,7 +10,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Container
 
-from channel_layer.application.capacities import Capacities, LayerSettings
+from channel_layer.application.capacities import LayerSettings
 from channel_layer.application.local_queue import LocalQueue
 from channel_layer.application.receiving import clock
 from channel_layer.current_connection import CURRENT_CONNECTION, Key
@@ -30,7 +30,7 @@ class _Channel:
 
     def __init__(self, name: str, settings: LayerSettings, now: float) -> None:
         self.name = name
-        self.queue = LocalQueue(Capacities(settings).of(name), now)
+        self.queue = LocalQueue(settings.capacities.of(name), now)
         self.expiry_s = settings.expiry_s
         self.group_expiry_s = settings.group_expiry_s
         self.abandoned_s = settings.group_expiry_s if settings.abandoned_s is None else settings.abandoned_s

@@ -34,12 +34,16 @@ class LayerSettings:
     group_expiry_s: float = GROUP_EXPIRY_S
     #: The same for one whose last receiver was cancelled; None: as long.
     abandoned_s: float | None = None
+    capacities: Capacities = field(
+        init=False, repr=False, compare=False
+    )  #: of each channel, its patterns compiled once
 
     def __post_init__(self) -> None:
         check_capacity("capacity", self.capacity)
         check_capacities("channel_capacity", self.channel_capacity)
         check_seconds("expiry", self.expiry_s)
         check_seconds("group_expiry", self.group_expiry_s)
+        object.__setattr__(self, "capacities", Capacities(self.capacity, self.channel_capacity))
 
     @property
     def expiry_ms(self) -> int:
@@ -84,11 +88,11 @@ class Capacities:
 
     __slots__ = ("_default", "_patterns")
 
-    def __init__(self, settings: LayerSettings) -> None:
-        self._default = settings.capacity
+    def __init__(self, default: int, patterns: Mapping[Pattern, int]) -> None:
+        self._default = default
         self._patterns = [
             (re.compile(fnmatch.translate(pattern)) if isinstance(pattern, str) else pattern, capacity)
-            for pattern, capacity in settings.channel_capacity.items()
+            for pattern, capacity in patterns.items()
         ]
 
     def of(self, channel: str) -> int:

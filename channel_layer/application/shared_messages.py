@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
-from channel_layer.application.capacities import Capacities, LayerSettings
+from channel_layer.application.capacities import LayerSettings
 from channel_layer.application.message_reader import Expiring, MessageReader
 from channel_layer.application.message_writer import MessageWriter
 from channel_layer.application.receiving import clock
@@ -47,7 +47,7 @@ class SharedMessages:
     async def send(self, channel: str, event: Event, settings: LayerSettings) -> None:
         """Send one message. Raises ChannelFull, InvalidName, LayerUnavailable."""
         check_shared(channel)
-        capacity = Capacities(settings).of(channel) if settings.channel_capacity else settings.capacity
+        capacity = settings.capacities.of(channel)
         key = (channel, capacity, settings.expiry_ms)
         writer = self._writers.get(key)
         if writer is None:

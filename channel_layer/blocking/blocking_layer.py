@@ -16,7 +16,7 @@ from functools import partial
 from types import TracebackType
 from typing import Any
 
-from channel_layer.application.capacities import Capacities, LayerSettings
+from channel_layer.application.capacities import LayerSettings
 from channel_layer.application.shared_commands import (
     channels_command,
     channels_to_send_to,
@@ -79,7 +79,7 @@ class BlockingChannelLayer:
         self._keys = Keys(redis.prefix, source.current().db)
         self._encryption = encryption = Encryption.of(redis)
         self._settings = settings
-        self._capacities = Capacities(settings)
+        self._capacities = settings.capacities
         self._size_bytes_max = redis.queue_size_bytes_max
         self.counters: Counter[str] = Counter()  #: what was dropped, by the names in OPERATIONS.md
         check = KeyAgreement(self._keys, encryption).check

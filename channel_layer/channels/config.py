@@ -10,11 +10,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from channel_layer.application.capacities import check_capacities, check_capacity, check_seconds
+from channel_layer.application.capacities import (
+    CAPACITY,
+    EXPIRY_S,
+    GROUP_EXPIRY_S,
+    check_capacities,
+    check_capacity,
+    check_seconds,
+)
 from channel_layer.application.redis_options import check_key_list
 from channel_layer.channels.hosts import url_of
-
-EXPIRY_S, GROUP_EXPIRY_S, CAPACITY = 60, 86_400, 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

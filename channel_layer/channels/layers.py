@@ -37,7 +37,8 @@ def layer_for(config: ChannelsConfig) -> ChannelLayer:
     if own is not None and _means(config, own.home.redis):
         return ChannelLayer(own.home, settings)
     redis = _redis_settings(config, own.home.redis if own is not None else _of_variables())
-    return ChannelLayer(_threads.setdefault(redis, LayerThread(redis)), settings)
+    thread = _threads.get(redis) or _threads.setdefault(redis, LayerThread(redis))
+    return ChannelLayer(thread, settings)
 
 
 def check(config: ChannelsConfig) -> None:

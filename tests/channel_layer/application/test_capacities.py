@@ -7,18 +7,18 @@ import re
 
 import pytest
 
-from channel_layer.application.capacities import Capacities, LayerSettings
+from channel_layer.application.capacities import LayerSettings
 
 
 def test_a_channel_without_a_pattern_has_the_default() -> None:
-    assert Capacities(LayerSettings()).of("thumbnails") == 100
-    assert Capacities(LayerSettings(capacity=7)).of("thumbnails") == 7
+    assert LayerSettings().capacities.of("thumbnails") == 100
+    assert LayerSettings(capacity=7).capacities.of("thumbnails") == 7
 
 
 def test_the_first_pattern_that_matches_counts() -> None:
     """Channels specification, "Capacity": globs, and compiled regular expressions that match from the beginning."""
     patterns = {"http.*": 200, re.compile(r"email\.\w+$"): 5, "*": 3, "email.urgent": 1}
-    capacities = Capacities(LayerSettings(channel_capacity=patterns))
+    capacities = LayerSettings(channel_capacity=patterns).capacities
     assert [capacities.of(name) for name in ("http.x", "email.urgent", "an.email.urgent")] == [200, 5, 3]
 
 
