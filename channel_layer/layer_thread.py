@@ -1,6 +1,7 @@
 """Runs a node for the channel layer of a process that is no worker, on a thread and an event loop of its own.
 
-The thread is started by the first call, and ends with `close` or with the process. A child that is forked later starts its own.
+The thread is started by the first call, and ends with `close` or with the process. A child that is forked later begins anew, without the
+locks that a thread of its parent may have held.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from channel_layer.errors import LayerUnavailable
 from channel_layer.layer import ClosedHome, Home
 from channel_layer.loop.loop_layer import LoopLayer
 from channel_layer.node import Node
+from channel_layer.process.forked_child import give_up_in_children
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.packets import MALFORMED
 from channel_layer.settings import RedisSettings
@@ -31,6 +33,8 @@ log = logging.getLogger("towpath.layer")
 REPORT_INTERVAL_S = 1.0
 EXIT_TIMEOUT_S = 3.0
 ROLE = "layer"
+
+_beginning = threading.Lock()
 
 
 class LayerReceiver:
@@ -82,24 +86,42 @@ class LayerThread:
     def __init__(self, settings: RedisSettings) -> None:
         """Raises ValueError for settings that are none; connects to nothing yet."""
         self.redis = settings
+        self._begin()
+        give_up_in_children(self)
+
+    def _begin(self) -> None:
         self._lock = threading.Lock()
         self._started: Future[LoopLayer] | None = None
         self._latest: LoopLayer | None = None
         self._stop = asyncio.Event()
         self._thread: threading.Thread | None = None
-        self._pid = 0
+        self._pid = os.getpid()  # last: until then a child begins again
+
+    def forked(self) -> None:
+        """See `Inherited`."""
+        self._begin()
+        give_up_in_children(self)
+
+    def _begin_in_child(self) -> None:
+        """Begin anew in a child that was forked without Python's knowledge: some servers are not written in Python."""
+        if self._pid != os.getpid():
+            with _beginning:
+                if self._pid != os.getpid():
+                    self.forked()
 
     def loop_layer(self) -> LoopLayer | None:
         """See `Home`."""
+        self._begin_in_child()
         started = self._started
-        if started is None or not started.done() or started.exception() is not None or self._pid != os.getpid():
+        if started is None or not started.done() or started.exception() is not None:
             return None
         return started.result()
 
     @property
     def counters(self) -> dict[str, int]:
         """See `Home`: those of the node that runs, or has run last."""
-        return self._latest.counters if self._latest is not None and self._pid == os.getpid() else {}
+        self._begin_in_child()
+        return self._latest.counters if self._latest is not None else {}
 
     def closed(self) -> Home:
         """See `Home`. Only the layer that was closed ends: other objects may share this thread, and start it again."""
@@ -107,15 +129,12 @@ class LayerThread:
 
     def start(self) -> Future[LoopLayer]:
         """See `Home`. Also starts again after a failure, after `close`, and in a forked child."""
-        if self._pid != os.getpid():
-            self._lock = threading.Lock()  # the parent's may have been held by a thread that does not exist here
-            self._started = None
+        self._begin_in_child()
         with self._lock:
             started = self._started
             if started is None or (started.done() and started.exception() is not None):
                 started = self._started = Future()
                 started.set_running_or_notify_cancel()  # a caller that waits no longer does not cancel it for the others
-                self._pid = os.getpid()
                 self._stop = asyncio.Event()
                 arguments = (started, self._stop)
                 self._thread = threading.Thread(target=self._run, args=arguments, name="towpath-layer", daemon=True)
@@ -131,14 +150,15 @@ class LayerThread:
             await asyncio.to_thread(thread.join, EXIT_TIMEOUT_S)
 
     def _exit(self) -> None:
-        if self._pid == os.getpid() and (thread := self._ask_to_stop()) is not None:
+        if (thread := self._ask_to_stop()) is not None:
             thread.join(EXIT_TIMEOUT_S)
 
     def _ask_to_stop(self) -> threading.Thread | None:
         """Let the thread end. Returns it, unless it still connects: then it ends by itself after that."""
+        self._begin_in_child()
         with self._lock:
             started, self._started = self._started, None
-            if started is None or self._pid != os.getpid():
+            if started is None:
                 return None
             started.add_done_callback(partial(_stop, self._stop))
             return self._thread if started.done() else None

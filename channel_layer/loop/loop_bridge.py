@@ -7,13 +7,14 @@ and answers travel in queues: the first one into an idle queue wakes the loop at
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable, Coroutine
 from contextvars import Context, copy_context
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from channel_layer.errors import LayerUnavailable
+from channel_layer.errors import LayerUnavailable, NothingSent
 
 Call = Callable[..., Coroutine[Any, Any, Any]]
 
@@ -21,21 +22,31 @@ Call = Callable[..., Coroutine[Any, Any, Any]]
 class _Mailbox:
     """Functions that one loop is to call, put in by any thread."""
 
-    __slots__ = ("__weakref__", "_due", "_loop", "_waiting")
+    __slots__ = ("__weakref__", "_closed", "_due", "_loop", "_waiting")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._waiting: deque[Callable[[], None]] = deque()
         self._due = False  # the loop will look here
+        self._closed = False
 
     def put(self, function: Callable[[], None]) -> None:
-        """Let the loop call `function` soon. Raises RuntimeError if the loop is closed."""
+        """Let the loop call `function` soon. Raises RuntimeError if the loop is closed, or calls nothing more."""
         if self._loop.is_closed():
             raise RuntimeError("Event loop is closed")
         self._waiting.append(function)
-        if not self._due:
+        if self._closed:  # read after the function is in: either `close` has called it, or it is taken out here
+            with contextlib.suppress(ValueError):
+                self._waiting.remove(function)
+                raise RuntimeError("it calls nothing more")
+        elif not self._due:
             self._due = True
             self._loop.call_soon_threadsafe(self._empty)
+
+    def close(self) -> None:
+        """Call what waits, and nothing more. Runs on the loop."""
+        self._closed = True
+        self._empty()
 
     def _empty(self) -> None:
         self._due = False  # before the first is taken: what is put in from here on wakes the loop again
@@ -97,22 +108,25 @@ class LoopBridge:
     async def run(self, call: Call, *arguments: Any) -> Any:
         """Run `call` with these arguments on that loop, in the context of the caller, and return its result.
 
-        Raises what it raises, and LayerUnavailable if that loop has ended. A caller that is cancelled cancels it.
+        Raises what it raises; NothingSent if that loop has ended, LayerUnavailable if it ends meanwhile. A caller that is cancelled
+        cancels it.
         """
         loop = asyncio.get_running_loop()
         answers = self._answers.get(loop)
         if answers is None:
             answers = self._answers.setdefault(loop, _Mailbox(loop))
         pending = _Pending(call, arguments, answers, loop.create_future())
-        self._put(pending.begin)
+        try:
+            self._calls.put(pending.begin)
+        except RuntimeError as error:
+            raise NothingSent(f"the event loop of the channel layer has ended: {error}") from error
         try:
             return await pending.future
         except asyncio.CancelledError:
-            self._put(pending.cancel)
+            with contextlib.suppress(RuntimeError):  # that loop has ended, and the call with it
+                self._calls.put(pending.cancel)
             raise
 
-    def _put(self, function: Callable[[], None]) -> None:
-        try:
-            self._calls.put(function)
-        except RuntimeError as error:
-            raise LayerUnavailable(f"the event loop of the channel layer has ended: {error}") from error
+    def close(self) -> None:
+        """Begin what callers have asked for, and nothing more: later calls raise NothingSent. Runs on that loop, shortly before it ends."""
+        self._calls.close()

@@ -168,7 +168,8 @@ class LoopLayer:
     async def _join(self, group: str, local: str, report_missed: bool) -> None:
         self._owners.check_connected()
         if self._channels.join(group, local, report_missed):
-            await self._owners.in_time(asyncio.shield(self._node.subscribe(group)))
+            # Done too when the subscription is cancelled: the channel has left the group again, or has ended.
+            await self._owners.in_time(asyncio.wait((self._node.subscribe(group),)))
 
     async def group_discard(self, group: str, channel: str) -> None:
         """See `ChannelLayer.group_discard`."""
@@ -227,6 +228,7 @@ class LoopLayer:
         self._channels.end_receivers(error)
         self._shared.end_receivers(error)
         await self._shared.close()
+        self.bridge.close()
 
     async def _clean_up(self) -> None:
         while True:

@@ -167,6 +167,60 @@ async def test_a_layer_that_was_closed_is_closed_in_a_forked_child_too(redis_set
     assert done.stdout.splitlines() == ["this layer is closed", "sent", "this layer is closed"]
 
 
+FORKED_UNDER_LOCK = """
+import asyncio, os, signal, threading
+import channel_layer
+
+layer = channel_layer.get_channel_layer()
+asyncio.run(layer.start())
+held, forked = threading.Event(), threading.Event()
+
+def hold(lock):
+    with lock:
+        held.set()
+        forked.wait()
+
+holder = threading.Thread(target=hold, args=(layer.home._lock,))
+holder.start()
+held.wait()
+child = os.fork()
+if child:
+    forked.set()
+    holder.join()
+    os.waitpid(child, 0)
+else:
+    signal.alarm(20)  # a child that waits for ever stays behind otherwise
+    print(layer.home.loop_layer(), layer.counters, flush=True)
+asyncio.run(layer.close())
+print("closed", flush=True)
+"""
+
+
+async def test_a_child_that_is_forked_while_another_thread_starts_or_ends_the_layer_can_close_it(
+    redis_settings: RedisSettings,
+) -> None:
+    """The lock of that moment stays locked in the child: the thread that held it does not exist there."""
+    environment = os.environ | {"TOWPATH_REDIS": redis_settings.url, "TOWPATH_PREFIX": redis_settings.prefix}
+    command = [sys.executable, "-c", FORKED_UNDER_LOCK]
+    done = await asyncio.to_thread(subprocess.run, command, env=environment, capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines() == ["None {}", "closed", "closed"]
+
+
+async def test_a_group_add_whose_channel_leaves_meanwhile_returns(own_redis: RedisServer) -> None:
+    """Nobody has cancelled it, and the layer is not closed."""
+    async with await channel_layer.connect(own_redis.url) as layer:
+        mine = await layer.new_channel()
+        own_redis.signal(signal.SIGSTOP)  # the subscription stays unconfirmed
+        try:
+            adding = asyncio.ensure_future(layer.group_add("room", mine))
+            await asyncio.sleep(0)
+            await layer.group_discard("room", mine)
+            await asyncio.wait_for(adding, DEADLINE_S)
+        finally:
+            own_redis.signal(signal.SIGCONT)
+
+
 async def test_counters_tell_what_was_dropped_and_cannot_be_written(
     layer: ChannelLayer, redis_settings: RedisSettings
 ) -> None:

@@ -9,7 +9,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from channel_layer.errors import LayerUnavailable
+from channel_layer.errors import NothingSent
 from channel_layer.loop.loop_bridge import LoopBridge
 from tests.support.facts import until, wait_until
 
@@ -92,5 +92,39 @@ async def test_a_loop_that_has_ended_is_an_error_and_no_wait(home: asyncio.Abstr
     await until(lambda: not home.is_running(), "the loop has ended")
     home.close()
     for _ in range(2):
-        with pytest.raises(LayerUnavailable, match="has ended"):
+        with pytest.raises(NothingSent, match="has ended"):
             await bridge.run(nothing)
+
+
+async def test_a_caller_that_is_cancelled_when_the_loop_has_ended_is_cancelled(home: asyncio.AbstractEventLoop) -> None:
+    begun = threading.Event()
+
+    async def wait() -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    caller = asyncio.ensure_future(LoopBridge(home).run(wait))
+    await until(begun.is_set, "the call has begun")
+    home.call_soon_threadsafe(home.stop)
+    await until(lambda: not home.is_running(), "the loop has ended")
+    home.close()
+    caller.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+
+
+async def test_a_bridge_that_is_closed_begins_what_waits_and_refuses_the_rest(home: asyncio.AbstractEventLoop) -> None:
+    """A loop that is about to end looks there no more: whoever put in a call then would wait for ever."""
+
+    async def double(number: int) -> int:
+        return 2 * number
+
+    bridge, gate = LoopBridge(home), threading.Event()
+    home.call_soon_threadsafe(gate.wait, 20)
+    home.call_soon_threadsafe(bridge.close)
+    waiting = asyncio.ensure_future(bridge.run(double, 1))
+    await asyncio.sleep(0)
+    gate.set()
+    assert await asyncio.wait_for(waiting, 20) == 2
+    with pytest.raises(NothingSent, match="has ended"):
+        await asyncio.wait_for(bridge.run(double, 2), 20)
