@@ -93,7 +93,8 @@ class BlockingChannelLayer:
 
         channel: a shared channel, an application channel (`<node>!specific.…`) of any process, or a reply channel
         (`<node>!<number>`), whose client gets the message: `websocket.send` or `websocket.close`, as an application sends them.
-        confirm: wait for the owner of a reply channel or an application channel, and raise ChannelGone also if only the channel is over.
+        confirm: wait for the owner of a reply channel or an application channel, and raise ChannelGone also if the channel was over when
+        its owner got the message. A message that this client never takes, and one for a full application channel, is dropped all the same.
 
         Raises InvalidName, InvalidMessage, MessageTooLarge (a caller's bug); ChannelFull for a shared channel;
         ChannelGone if the process that owns the channel has ended; NothingSent if Redis is unreachable or refuses;
@@ -214,7 +215,10 @@ class BlockingChannelLayer:
         return packets.message(local, message, self._settings.expiry_ms)
 
     def _post_confirmed(self, node: str, channel: str, packet: Packet) -> None:
-        """Send one packet to the owner of a channel, and behind it a `leave` from a group of no channel: the answer tells if it exists."""
+        """Send one packet to the owner of a channel, and before it a `leave` from a group of no channel: the answer tells if it exists.
+
+        Before it, since the message itself may end the connection.
+        """
         check_size(pack_threadsafe(packet))
         self._encryption.refresh_if_due()
         exists = self._owners.ask(node, partial(packets.leave, packet[1], 0, secrets.token_hex(RANDOM_BYTES)), packet)

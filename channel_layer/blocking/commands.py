@@ -16,7 +16,7 @@ from channel_layer.blocking.pool import ConnectionPool
 from channel_layer.errors import LayerUnavailable, NothingSent
 from channel_layer.redis.connection import Answer, Argument
 from channel_layer.redis.rejection_reasons import script_error
-from channel_layer.redis.scripts import Script
+from channel_layer.redis.scripts import PUBLISH, Script
 
 
 class Commands:
@@ -48,7 +48,8 @@ class Commands:
         if is_error(answer, "NOSCRIPT"):  # nothing was done: Redis was restarted, or has never seen it
             answer = self.pool.call("EVAL", script.text, len(keys), *keys, *arguments)
         if type(answer) is hiredis.ReplyError:
-            raise script_error(answer)(f"Redis refused the script {script.name}: {answer}")
+            error = NothingSent if script is PUBLISH else script_error(answer)  # that one publishes at its very end
+            raise error(f"Redis refused the script {script.name}: {answer}")
         return answer
 
 

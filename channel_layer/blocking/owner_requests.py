@@ -49,15 +49,15 @@ class OwnerRequests:
         self._counters = counters
         self._numbers = itertools.count(1)
 
-    def ask(self, node: str, make_packet: MakePacket, *before: Packet) -> bool | None:
-        """Send a request to `node`, behind the packets `before`, and return when it has been carried out, or if that process has ended.
+    def ask(self, node: str, make_packet: MakePacket, *behind: Packet) -> bool | None:
+        """Send a request to `node`, with the packets `behind` it, and return when it has been carried out, or if that process has ended.
 
         Returns whether the channel exists: False also if the process had ended; None if it may have ended after it had received this.
         Raises NothingSent, and LayerUnavailable if no answer came: the outcome is unknown.
         """
         number = next(self._numbers)
         name = node_name(BLOCKING_ROLE, secrets.token_hex(RANDOM_BYTES))
-        batch = pack_threadsafe((VERSION, name, (*before, make_packet(number))))
+        batch = pack_threadsafe((VERSION, name, (make_packet(number), *behind)))
         if self._encryption.enabled:
             batch = self._encryption.entry(self._keys.inbox(node), batch)
         with self._commands.pool.connection() as connection:

@@ -29,7 +29,6 @@ from channel_layer.protocol.events import Event
 from channel_layer.redis.connection import Answer, RedisConnection
 from channel_layer.redis.managed_connection import ManagedConnection
 from channel_layer.redis.rejection_log import RejectionLog
-from channel_layer.redis.rejection_reasons import script_error
 from channel_layer.redis.scripts import PUBLISH
 
 log = logging.getLogger("towpath.groups")
@@ -130,8 +129,8 @@ class PubSub:
         keys = (self._keys.group_sequence(group), self._keys.group_channels(group))
         try:
             return await PUBLISH.execute(connection, len(keys), *keys, channel, packed, COUNTER_TTL_MS)
-        except hiredis.ReplyError as error:
-            raise script_error(error)(f"Redis refused to publish: {error}") from error
+        except hiredis.ReplyError as error:  # the script publishes at its very end
+            raise NothingSent(f"Redis refused to publish: {error}") from error
 
     def check(self) -> bool:
         """Check once a second, by probes, whether publishes arrive. Returns True if they do not; the connection is then made again."""

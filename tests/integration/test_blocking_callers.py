@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 from celery import Celery
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 import channel_layer
@@ -158,6 +159,18 @@ def test_memberships_follow_calls_of_other_processes(sockets: Server, redis: Red
         assert left.socket.recv(timeout=30) == "end"
         with redis.client() as look:
             wait_until(lambda: not look.keys("towpath:inbox:blocking.*"), "no inbox is left behind")
+
+
+def test_a_close_that_was_delivered_is_confirmed(client: Client, redis: RedisServer) -> None:
+    """It ends the connection at once, for which a second one comes too late."""
+    close = {"type": "websocket.close", "code": 4001}
+    with channel_layer.connect_blocking(redis.url) as layer:
+        layer.send(client.channel, close, confirm=True)
+        with pytest.raises(ConnectionClosed) as end:
+            client.socket.recv(timeout=30)
+        assert end.value.rcvd is not None and end.value.rcvd.code == 4001
+        with pytest.raises(ChannelGone):
+            layer.send(client.channel, close, confirm=True)
 
 
 def test_a_client_of_a_server_that_has_ended_is_gone(redis: RedisServer, env: dict[str, str], tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from tests.support.both_dispatchers import Recorded, RecordedHost, adopted, inte
 from tests.support.facts import until
 from tests.support.redis_server import RedisServer
 
+CLOSE = {"type": "websocket.close"}
 HELLO = {"type": "websocket.send", "text": "hello"}
 BODY = {"type": "http.response.body", "body": b"data: hello\n\n"}
 START = {"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/html")]}
@@ -199,6 +200,17 @@ async def test_a_send_without_a_loop_is_confirmed_on_request(place: Place, redis
             with pytest.raises(ChannelGone, match=gone):
                 await send(gone, True)
     assert place.server.counters["dropped.no_such_channel"] == 2
+
+
+async def test_what_ends_the_connection_is_confirmed(place: Place, redis_settings: RedisSettings) -> None:
+    """The close was delivered; what comes after it is not."""
+    client = await place.socket()
+    with channel_layer.connect_blocking(redis_settings.url, prefix=redis_settings.prefix) as blocking:
+        await asyncio.to_thread(blocking.send, client.upstream.channel, CLOSE, True)
+        assert [event["type"] for event in client.pushed] == ["websocket.close"]
+        client.upstream.leave(1000, "")
+        with pytest.raises(ChannelGone):
+            await asyncio.to_thread(blocking.send, client.upstream.channel, CLOSE, True)
 
 
 async def test_a_process_that_has_ended_is_known_to_have(redis_settings: RedisSettings) -> None:

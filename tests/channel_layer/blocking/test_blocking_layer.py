@@ -587,6 +587,15 @@ def test_a_full_redis_refuses_and_nothing_is_sent(own_redis: RedisServer) -> Non
     assert layer.statistics("thumbnails")["messages_pending"] == 1
 
 
+def test_a_publish_without_the_right_to_it_has_sent_nothing(own_redis: RedisServer) -> None:
+    """P12. The script had counted already; what it does for others it does at its end."""
+    with own_redis.client() as redis, channel_layer.connect_blocking(own_redis.url) as layer:
+        redis.execute_command("ACL", "SETUSER", "default", "resetchannels", "&elsewhere")
+        with pytest.raises(NothingSent, match="publish") as failure:
+            layer.group_send("room", HELLO)
+        assert failure.value.known
+
+
 def test_while_connections_are_killed_no_message_is_sent_twice_and_each_error_is_true(own_redis: RedisServer) -> None:
     """P3. Sixteen threads send, and all their connections are ended again and again: what was sent is there once, what was not is
     not, and what is unknown is there at most once.
