@@ -41,7 +41,7 @@ LIKELY = {
     "the outcome of `open` may come when the wait is over": ("625",),
     "who did not start a connection is no longer watched for it": ("138",),
     "a loss during the greeting is noticed": ("70",),
-    "what is started again gets its whole body": ("268",),
+    "what is started again gets its whole body": ("216",),
     "credit is sent again at a resync": ("2032",),
     "in another life of Redis the inbox is read from its beginning": ("403",),
     "what the last owner sent takes its part of the next window": ("143",),
