@@ -21,9 +21,11 @@ from channel_layer.errors import (
     MessageTooLarge,
     NothingSent,
 )
+from channel_layer.settings import PREFIX
 
 if TYPE_CHECKING:
     from channel_layer.blocking.blocking_layer import BlockingChannelLayer
+    from channel_layer.connecting import Connecting
     from channel_layer.layer import ChannelLayer
 
 #: The environment variables of a process that Towpath does not serve.
@@ -60,7 +62,7 @@ def _of_environment() -> ChannelLayer:
             f"no channel layer here: set {REDIS_VARIABLE} (and {PREFIX_VARIABLE}) to those of the deployment, or call connect()"
         )
     keys = tuple(os.environ.get(KEYS_VARIABLE, "").split())
-    return _new(url, os.environ.get(PREFIX_VARIABLE) or None, {}, keys, os.environ.get(KEY_FILE_VARIABLE, ""))
+    return _new(url, os.environ.get(PREFIX_VARIABLE) or PREFIX, {}, keys, os.environ.get(KEY_FILE_VARIABLE, ""))
 
 
 def _url_of_file() -> str | None:
@@ -75,38 +77,36 @@ def set_channel_layer(layer: ChannelLayer | None) -> None:
     _layer = layer
 
 
-async def connect(
+def connect(
     url: str,
     *,
-    prefix: str | None = None,
+    prefix: str = PREFIX,
     capacity: int = 100,
     channel_capacity: Mapping[Any, int] | None = None,
     expiry: float = 60.0,
     group_expiry: float = 86_400.0,
     encryption_keys: Sequence[str] = (),
     encryption_key_file: str = "",
-) -> ChannelLayer:
-    """Connect to the Redis of a deployment, from any process, and return its channel layer. `await layer.close()` ends it.
+) -> Connecting:
+    """Connect to the Redis of a deployment, from any process: `await connect(…)` returns its channel layer.
+
+    `await layer.close()` ends it, and so does `async with connect(…) as layer`.
 
     url: `redis://`, `rediss://`, `unix://`, `redis+sentinel://`, or `file:///path` of a file that holds one. prefix: that of the
     deployment (`--prefix`). capacity: messages that one channel holds; channel_capacity: the same by globs or compiled regular
     expressions. expiry, group_expiry: seconds.
     encryption_keys, encryption_key_file: those of the deployment (`--encryption-key-file`), as a list or as the path of a file.
 
-    Raises ValueError for a value that is none, LayerUnavailable if Redis is unreachable.
+    Raises ValueError for a value that is none; when it connects, LayerUnavailable if Redis is unreachable.
     """
+    from channel_layer.connecting import Connecting
+
     terms: dict[str, Any] = {"capacity": capacity, "expiry_s": expiry, "group_expiry_s": group_expiry}
     terms["channel_capacity"] = {} if channel_capacity is None else channel_capacity
-    layer = _new(url, prefix, terms, encryption_keys, encryption_key_file)
-    try:
-        await layer.start()
-    except BaseException:  # also cancelled: the thread goes on to connect
-        await layer.close()
-        raise
-    return layer
+    return Connecting(_new(url, prefix, terms, encryption_keys, encryption_key_file))
 
 
-def _new(url: str, prefix: str | None, terms: dict[str, Any], keys: Sequence[str], key_file: str) -> ChannelLayer:
+def _new(url: str, prefix: str, terms: dict[str, Any], keys: Sequence[str], key_file: str) -> ChannelLayer:
     # Here and not above: a program that only names the errors need not load all of it.
     from channel_layer.application.capacities import LayerSettings
     from channel_layer.application.redis_options import redis_settings
@@ -122,7 +122,7 @@ def _new(url: str, prefix: str | None, terms: dict[str, Any], keys: Sequence[str
 def connect_blocking(
     url: str,
     *,
-    prefix: str | None = None,
+    prefix: str = PREFIX,
     capacity: int = 100,
     channel_capacity: Mapping[Any, int] | None = None,
     expiry: float = 60.0,

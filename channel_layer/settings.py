@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 MEBIBYTE = 1024 * 1024
+PREFIX = "towpath:"  #: the default of all commands and layers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,7 +14,7 @@ class RedisSettings:
 
     url: str = "redis://127.0.0.1:6379/0"  #: redis://, rediss:// or unix:// URL; redis+sentinel://host:port,…/service for Sentinel
     redis_wait_s: float = 5.0  #: how long a starting process waits for a Redis that is not there yet
-    prefix: str = "towpath:"  #: stands before every key; keeps two deployments on one Redis apart
+    prefix: str = PREFIX  #: stands before every key; keeps two deployments on one Redis apart
     #: Everything that crosses Redis is encrypted with the first of these, and decrypted with all; empty: nothing is encrypted.
     encryption_keys: tuple[str, ...] = field(default=(), repr=False)
     encryption_key_file: str = ""  #: a file with one key per line instead; read again when it changes

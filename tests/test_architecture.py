@@ -42,7 +42,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "channel_layer": (
         "__init__",
         "channels",
-        "layer_thread",
+        "layer_thread connecting",
         "blocking",
         "layer",
         "loop",
@@ -163,6 +163,7 @@ IMPORTERS: dict[str, tuple[str, ...]] = {
 SHELLS = (
     "*/__main__.py",
     "channel_layer/__init__.py",  # reads the environment
+    "channel_layer/connecting.py",
     "channel_layer/blocking/blocking_layer.py",
     "channel_layer/blocking/commands.py",
     "channel_layer/blocking/key_agreement.py",  # asks Redis

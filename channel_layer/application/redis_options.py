@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from channel_layer.process.log_values import shown
-from channel_layer.settings import RedisSettings
+from channel_layer.settings import PREFIX, RedisSettings
 
 
 def redis_settings(
-    url: object, prefix: object = None, encryption_keys: object = (), encryption_key_file: object = ""
+    url: object, prefix: object = PREFIX, encryption_keys: object = (), encryption_key_file: object = ""
 ) -> RedisSettings:
-    """The settings for these options. prefix: None means the default. Raises ValueError with one sentence."""
+    """The settings for these options. Raises ValueError with one sentence."""
     return RedisSettings(
         url=_check_text("url", url),
-        prefix=RedisSettings().prefix if prefix is None else _check_text("prefix", prefix),
+        prefix=_check_text("prefix", prefix),
         encryption_keys=check_key_list("encryption_keys", encryption_keys),
         encryption_key_file=_check_text("encryption_key_file", encryption_key_file),
     )

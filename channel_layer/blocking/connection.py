@@ -20,7 +20,7 @@ from channel_layer.blocking.signal_errors import is_of_handler
 from channel_layer.errors import EncryptionMismatch, LayerUnavailable, NothingSent
 from channel_layer.redis.address import Credentials, RedisAddress
 from channel_layer.redis.connection import KEEPALIVE, READ_ONLY, REPLICA_ROLES, Answer, Argument
-from channel_layer.redis.rejection_reasons import explained
+from channel_layer.redis.rejection_reasons import explained, why_unreachable
 from channel_layer.redis.tls import Tls
 
 READ_SIZE_BYTES = 65_536
@@ -149,7 +149,9 @@ def connect(address: RedisAddress, place: Place, timeout_s: float, check: Check 
     except OSError as error:
         if is_of_handler(error):
             raise
-        raise NothingSent(f"Redis at {address.shown} is unreachable: {_why(error)}") from error
+        raise NothingSent(
+            f"Redis at {address.shown} is unreachable: {why_unreachable(error, address.tls is not None)}"
+        ) from error
     try:
         _greet(connection, address)
         check(connection)

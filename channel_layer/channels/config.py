@@ -65,7 +65,18 @@ def _capacities(name: str, value: object) -> tuple[tuple[Any, int], ...]:
 
 
 def _keys(name: str, value: object) -> tuple[str, ...]:
+    """The keys, as texts: channels_redis takes bytes, too."""
+    if isinstance(value, list | tuple):
+        value = [_text(name, key) for key in value]
     return () if value is None else check_key_list(name, value)
+
+
+def _text(name: str, key: object) -> object:
+    """The text of a key of bytes. Raises ValueError for one that is none, without the key."""
+    try:
+        return key.decode() if isinstance(key, bytes) else key
+    except UnicodeDecodeError:
+        raise ValueError(f"{name}: a key of bytes is the UTF-8 of a text") from None
 
 
 _READERS: dict[str, tuple[str, Callable[[str, object], Any]]] = {

@@ -25,7 +25,7 @@ import hiredis
 from channel_layer.errors import LayerUnavailable
 from channel_layer.process import forked_child
 from channel_layer.redis.address import RedisAddress
-from channel_layer.redis.rejection_reasons import explained
+from channel_layer.redis.rejection_reasons import explained, why_unreachable
 from channel_layer.redis.sentinel import Primary, find_primary
 
 log = logging.getLogger("towpath.redis")
@@ -241,7 +241,9 @@ async def connect(
     except hiredis.ReplyError as error:
         raise LayerUnavailable(f"Redis at {address.shown} refuses us: {explained(error)}") from error
     except OSError as error:
-        raise LayerUnavailable(f"Redis at {address.shown} is unreachable: {error or 'no answer'}") from error
+        raise LayerUnavailable(
+            f"Redis at {address.shown} is unreachable: {why_unreachable(error, address.tls is not None)}"
+        ) from error
 
 
 async def _connect(address: RedisAddress, on_lost: OnLost, on_push: OnAnswer | None) -> RedisConnection:

@@ -32,6 +32,13 @@ def explained(error: object) -> str:
     return text if meaning is None else f"{meaning} ({text})"
 
 
+def why_unreachable(error: OSError, tls: bool) -> str:
+    """The reason why no connection could be made, which is never empty. tls: it was to be one with TLS."""
+    if isinstance(error, TimeoutError):  # Redis takes the beginning of TLS for half a command, and waits for its end
+        return "no answer; a port without TLS gives none to rediss://" if tls else "no answer"
+    return str(error) or type(error).__name__
+
+
 def is_rejection(error: object) -> bool:
     """True if Redis answered, and refused the connection. The next attempt most likely ends in the same way."""
     return any(sign in str(error) for sign, _ in MEANINGS)

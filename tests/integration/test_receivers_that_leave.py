@@ -37,14 +37,14 @@ class Receiver:
 @pytest.fixture
 async def layer(redis_settings: RedisSettings, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ChannelLayer]:
     monkeypatch.setattr(loop_layer_module, "CLEAN_UP_INTERVAL_S", 0.02)
-    async with await channel_layer.connect(redis_settings.url, prefix=redis_settings.prefix) as layer:
+    async with channel_layer.connect(redis_settings.url, prefix=redis_settings.prefix) as layer:
         yield layer
 
 
 @pytest.fixture
 async def sender(redis_settings: RedisSettings) -> AsyncIterator[ChannelLayer]:
     options = {"prefix": redis_settings.prefix, "expiry": LONG_S}
-    async with await channel_layer.connect(redis_settings.url, **options) as layer:
+    async with channel_layer.connect(redis_settings.url, **options) as layer:
         yield layer
 
 
@@ -106,7 +106,7 @@ async def test_a_message_that_no_receiver_came_for_expires_in_the_process_too(
 ) -> None:
     """P4. And is counted."""
     options = {"prefix": redis_settings.prefix, "expiry": 0.5}
-    async with await channel_layer.connect(redis_settings.url, **options) as hasty:
+    async with channel_layer.connect(redis_settings.url, **options) as hasty:
         await leave_with_a_message(layer, hasty)
     await until(lambda: layer.counters.get("dropped.expired") == 1, "it is dropped")
 

@@ -12,6 +12,7 @@ from channel_layer.settings import RedisSettings
 
 BAD: list[tuple[dict[str, Any], str]] = [
     ({"prefix": 5}, "prefix is a text, not 5"),
+    ({"prefix": None}, "prefix is a text, not None"),
     ({"encryption_keys": "secret"}, "encryption_keys is a list of keys, also with a single one"),
     ({"encryption_keys": b"secret"}, "encryption_keys is a list of keys"),
     ({"encryption_keys": [b"secret"]}, "encryption_keys: each key is a text"),

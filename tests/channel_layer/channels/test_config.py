@@ -46,6 +46,12 @@ def test_equal_options_are_equal_values() -> None:
     assert hash(ChannelsConfig.of(options)) == hash(ChannelsConfig.of(dict(options)))
 
 
+def test_a_key_may_be_of_bytes() -> None:
+    """As channels_redis takes it."""
+    options = {"symmetric_encryption_keys": [b"new", "old"]}
+    assert ChannelsConfig.of(options).encryption_keys == ("new", "old")
+
+
 def test_neither_password_nor_key_is_shown() -> None:
     shown = repr(ChannelsConfig.of({"hosts": ["redis://:hidden@h"], "symmetric_encryption_keys": ["secret"]}))
     assert "hidden" not in shown and "secret" not in shown
@@ -70,7 +76,8 @@ def test_neither_password_nor_key_is_shown() -> None:
         ({"channel_capacity": {3: 1}}, "neither a glob nor"),
         ({"channel_capacity": {"a*": "1"}}, "number of messages"),
         ({"symmetric_encryption_keys": "key"}, "a list of keys"),
-        ({"symmetric_encryption_keys": [b"key"]}, "each key is a text"),
+        ({"symmetric_encryption_keys": [b""]}, "each key is a text"),
+        ({"symmetric_encryption_keys": [b"\xff"]}, "the UTF-8 of a text"),
         ({"serializer_format": "json"}, "always msgpack"),
         ({"on_disconnect": "redis.disconnect"}, "no message is sent"),
     ],

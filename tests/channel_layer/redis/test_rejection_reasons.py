@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from channel_layer.errors import LayerUnavailable, NothingSent
-from channel_layer.redis.rejection_reasons import explained, is_cut_off, is_rejection, script_error
+from channel_layer.redis.rejection_reasons import explained, is_cut_off, is_rejection, script_error, why_unreachable
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,11 @@ def test_of_a_script_it_is_known_that_it_did_nothing_only_where_redis_refuses_it
 ) -> None:
     """P12. A call that may have sent anything must not be told as one that has sent nothing."""
     assert script_error(error).known is known
+
+
+def test_there_is_always_a_reason() -> None:
+    """P9. Errors of sockets may be without a text."""
+    assert why_unreachable(TimeoutError(), tls=True) == "no answer; a port without TLS gives none to rediss://"
+    assert why_unreachable(TimeoutError("timed out"), tls=False) == "no answer"
+    assert why_unreachable(ConnectionResetError(), tls=True) == "ConnectionResetError"
+    assert why_unreachable(ConnectionRefusedError("refused"), tls=True) == "refused"
