@@ -112,7 +112,8 @@ class BlockingChannelLayer:
         """Wait for the next message of a shared channel, and return it.
 
         timeout: seconds; None waits for ever. Raises TimeoutError, InvalidName, NothingSent; LayerUnavailable if Redis did not answer: a
-        message may be lost then. An exception that a signal handler raises while this waits loses none.
+        message may be lost then. An exception of a signal handler may lose one too: one that Redis has given out by then, and none while
+        nothing comes.
         """
         return self._receiver.receive(_check_received(channel), timeout)
 
