@@ -98,8 +98,8 @@ class HeldMessages:
 
     async def _release(self, held: HeldMessage, times_read: int) -> None:
         """Let any process that receives have a message now. One that has it already loses it, as after a timeout."""
-        claim = ("XCLAIM", self._keys[0], GROUP, self._node.name, 0, held.entry_id, "IDLE", self.pending_ms)
-        await self._node.execute(*claim, "RETRYCOUNT", times_read, "JUSTID")
+        terms = ("IDLE", self.pending_ms, "RETRYCOUNT", times_read, "JUSTID")
+        await self._node.execute("XCLAIM", self._keys[0], GROUP, self._node.name, 0, held.entry_id, *terms)
 
     # -- Delivery
 

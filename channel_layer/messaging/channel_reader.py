@@ -122,8 +122,8 @@ class ChannelReader:
             return
         for claimed, more in ((False, ("RETRYCOUNT", 0)), (True, ())):
             if ids := [entry.entry_id for entry in entries if entry.claimed is claimed]:
-                claim = ("XCLAIM", self._stream, GROUP, self._name, 0, *ids, "IDLE", self._consumer.pending_ms)
-                self.managed.connection.send(*claim, *more, "JUSTID")
+                idle = ("IDLE", self._consumer.pending_ms, *more, "JUSTID")
+                self.managed.connection.send("XCLAIM", self._stream, GROUP, self._name, 0, *ids, *idle)
 
     def forget_consumers(self, commands: RedisConnection, ended: bool) -> None:
         """Delete consumers of an application's channel that have nothing pending: those that read no more, and our own if it has `ended`.
