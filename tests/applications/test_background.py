@@ -98,6 +98,7 @@ async def test_a_message_that_fails_is_received_again_and_then_goes_to_the_dead_
 
 
 AT_LEAST_ONCE = ("--channel", "work", "--channel-delivery", "at-least-once")
+CUT_OFF = ("--timeout-graceful-shutdown", "0.1")
 
 
 async def test_what_a_dead_worker_had_not_finished_is_done_by_another(start: Start, layer: ChannelLayer) -> None:
@@ -109,7 +110,7 @@ async def test_what_a_dead_worker_had_not_finished_is_done_by_another(start: Sta
         assert (await answer(layer, mine))["attempt"] is None
         first.process.kill()
         first.process.wait()
-    with start(*options):
+    with start(*options, *CUT_OFF):
         again = await answer(layer, mine)
         assert (again["type"], again["attempt"]) == ("begun", 2)
 
@@ -131,12 +132,12 @@ async def test_what_is_cut_off_goes_to_another_worker_at_once(start: Start, laye
     """P7. Not after the visibility timeout only. What was read and not begun counts as never read."""
     mine = await layer.new_channel()
     options = (*AT_LEAST_ONCE, "--channel-visibility-timeout", "1000")
-    with start(*options, "--timeout-graceful-shutdown", "0.1") as first:
+    with start(*options, *CUT_OFF) as first:
         await layer.send("work", {"type": "echo", "reply": mine, "seconds": 60})
         assert (await answer(layer, mine))["type"] == "begun"
         first.process.send_signal(signal.SIGTERM)
         await until(lambda: first.process.poll() is not None, "the worker has ended")
-    with start(*options):
+    with start(*options, *CUT_OFF):
         assert (await answer(layer, mine))["attempt"] == 2
 
 
@@ -144,13 +145,13 @@ async def test_an_instance_that_does_not_end_keeps_its_message_from_nobody(start
     """P7. It ignores its cancellation: another worker gets the message at once all the same."""
     mine = await layer.new_channel()
     options = (*AT_LEAST_ONCE, "--channel-visibility-timeout", "1000")
-    begin = start(*options, "--timeout-graceful-shutdown", "0.1", app="background:stubborn")
+    begin = start(*options, *CUT_OFF, app="background:stubborn")
     with pytest.raises(ServerFailed, match="ended with 1 after SIGTERM"), begin as first:
         await layer.send("work", {"type": "echo", "reply": mine})
         assert (await answer(layer, mine))["type"] == "begun"
         first.process.send_signal(signal.SIGTERM)
         await until(lambda: first.process.poll() is not None, "the worker has ended")
-    with start(*options):
+    with start(*options, *CUT_OFF):
         assert (await answer(layer, mine))["attempt"] == 2
 
 

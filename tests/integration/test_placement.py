@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from channel_layer.messaging.channel_reader import PENDING_MS
 from channel_layer.protocol.keys import CHANNEL_OF_KIND
 from channel_layer.settings import RedisSettings
 from interface_server.connections.dispatcher import Dispatcher as InterfaceDispatcher
@@ -103,6 +104,8 @@ async def test_what_is_left_to_others_waits_for_a_moment_also_while_they_take_so
         found: list[Any] = []
 
         class Patient:
+            pending_ms = PENDING_MS
+
             def read_limit(self) -> int:
                 return 1
 
