@@ -101,9 +101,16 @@ def connect(
     """
     from channel_layer.connecting import Connecting
 
-    terms: dict[str, Any] = {"capacity": capacity, "expiry_s": expiry, "group_expiry_s": group_expiry}
-    terms["channel_capacity"] = {} if channel_capacity is None else channel_capacity
+    terms = _terms(capacity, channel_capacity, expiry, group_expiry)
     return Connecting(_new(url, prefix, terms, encryption_keys, encryption_key_file))
+
+
+def _terms(
+    capacity: int, channel_capacity: Mapping[Any, int] | None, expiry: float, group_expiry: float
+) -> dict[str, Any]:
+    """These options as LayerSettings takes them."""
+    patterns = {} if channel_capacity is None else channel_capacity
+    return {"capacity": capacity, "channel_capacity": patterns, "expiry_s": expiry, "group_expiry_s": group_expiry}
 
 
 def _new(url: str, prefix: str, terms: dict[str, Any], keys: Sequence[str], key_file: str) -> ChannelLayer:
@@ -142,12 +149,7 @@ def connect_blocking(
     from channel_layer.blocking.blocking_layer import BlockingChannelLayer
 
     redis = redis_settings(url, prefix, encryption_keys, encryption_key_file)
-    settings = LayerSettings(
-        capacity=capacity,
-        channel_capacity={} if channel_capacity is None else channel_capacity,
-        expiry_s=expiry,
-        group_expiry_s=group_expiry,
-    )
+    settings = LayerSettings(**_terms(capacity, channel_capacity, expiry, group_expiry))
     return BlockingChannelLayer(redis, settings, connections_max, timeout)
 
 

@@ -135,9 +135,7 @@ class ApplicationChannels:
         now = clock()
         for local, channel in tuple(self._channels.items()):
             queue = channel.queue
-            queue.drop_expired(now)
-            self._counters["dropped.expired"] += queue.expired
-            queue.expired = 0
+            self._counters["dropped.expired"] += queue.drop_expired(now)
             if channel.is_unused(now):
                 self._end(local)
 

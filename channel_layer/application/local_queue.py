@@ -24,6 +24,7 @@ class LocalQueue:
     """One queue. Times are of any one clock, in seconds."""
 
     __slots__ = (
+        "_expired",
         "_lock",
         "_messages",
         "_over",
@@ -31,7 +32,6 @@ class LocalQueue:
         "_wakers",
         "abandoned",
         "capacity",
-        "expired",
         "received_at",
     )
 
@@ -42,7 +42,7 @@ class LocalQueue:
         self._over: ChannelLayerError | None = None  # what receivers get, since nothing will ever come
         self._receivers: set[Waker] = set()  # also those that were woken and have not taken anything yet
         self.capacity = capacity
-        self.expired = 0  #: messages that were dropped because nobody took them in time
+        self._expired = 0  # messages that nobody took in time, and that no call has counted yet
         self.received_at = now  #: when a receiver was here last
         self.abandoned = False  #: True if that receiver left without a message
 
@@ -96,10 +96,12 @@ class LocalQueue:
             while self._wakers:
                 self._wakers.popleft().wake()
 
-    def drop_expired(self, now: float) -> None:
-        """Drop what has waited for too long, though no receiver has come."""
+    def drop_expired(self, now: float) -> int:
+        """Drop what has waited for too long. Returns how many messages were dropped for that since the last call, by receivers too."""
         with self._lock:
             self._drop_expired(now)
+            expired, self._expired = self._expired, 0
+            return expired
 
     def clear(self) -> list[tuple[Any, float]]:
         """Take all messages out, each with the time of its expiry."""
@@ -131,7 +133,7 @@ class LocalQueue:
         # In the order of arrival: each queue is filled with one expiry, but for remote senders with another.
         while self._messages and self._messages[0][0] <= now:
             self._messages.popleft()
-            self.expired += 1
+            self._expired += 1
 
     def _wake_one(self) -> None:
         while self._wakers:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from channel_layer.application.local_queue import LocalQueue
 from channel_layer.application.receiving import clock
+from channel_layer.application.shared_commands import NEVER_FULL
 from channel_layer.errors import ChannelLayerError
 from channel_layer.messaging.channel_reader import ChannelReader
 from channel_layer.messaging.entry import Entry
@@ -50,7 +51,7 @@ class MessageReader:
         self.pending_ms = delivery.pending_ms  #: see `EntryConsumer`
         self._deciding = 0  # entries about which Redis is being asked
         self._reader: ChannelReader | None = None
-        self.queue = LocalQueue(2**31, clock())
+        self.queue = LocalQueue(NEVER_FULL, clock())
         self._loop = asyncio.get_running_loop()
 
     async def start(self) -> None:

@@ -13,6 +13,7 @@ from channel_layer.application.message_reader import Expiring, MessageReader
 from channel_layer.application.message_writer import MessageWriter
 from channel_layer.application.receiving import clock
 from channel_layer.application.shared_commands import (
+    NEVER_FULL,
     channels_command,
     check_shared,
     drop_channels,
@@ -28,7 +29,6 @@ log = logging.getLogger("towpath.layer")
 
 #: A reader without a receiver keeps its connection to Redis for so long.
 READER_IDLE_S = 30.0
-NEVER_FULL = 2**31
 NO_SETTINGS = LayerSettings()
 
 
@@ -101,9 +101,7 @@ class SharedMessages:
         now = clock()
         for channel, reader in tuple(self._readers.items()):
             queue = reader.queue
-            queue.drop_expired(now)
-            self._counters["dropped.expired"] += queue.expired
-            queue.expired = 0
+            self._counters["dropped.expired"] += queue.drop_expired(now)
             is_idle = not queue.receiver_count and now - queue.received_at > READER_IDLE_S
             if is_idle and (self._node.connected or not queue.waiting_count):
                 self._end_reader(channel)

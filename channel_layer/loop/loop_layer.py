@@ -186,20 +186,22 @@ class LoopLayer:
         """See `ChannelLayer.group_send`."""
         check_group(group)
         check_message(message)
-        check_size(pack(message))
-        if message["type"] in CHECKS:
-            message = socket_message(message)
-        event = message  # without what only processes with members read
+        packed = check_size(pack(message))
+        if message["type"] in CHECKS and (sent := socket_message(message)) != message:
+            message, packed = sent, pack(sent)
+        for_members: Event = {}  # what only processes with members read
         if excluded := check_exclude(exclude):
-            message = {**message, packets.EXCLUDE: excluded}
+            for_members[packets.EXCLUDE] = excluded
         self._owners.check_connected()
         node, number, epoch, count = origin = self._next_origin()
         if count:
             self._node.post(node, packets.published(number, epoch, count, group))
-            message = {**message, packets.ORIGIN: origin}
-        published = await self._owners.in_time(self._node.publish(group, message))
+            for_members[packets.ORIGIN] = origin
+        if for_members:
+            packed = pack({**message, **for_members})
+        published = await self._owners.in_time(self._node.publish(group, packed))
         if channels := channels_to_send_to(published, excluded):
-            await self._shared_members.send(channels, event, settings)
+            await self._shared_members.send(channels, message, settings)
 
     async def flush(self) -> None:
         """See `ChannelLayer.flush`."""

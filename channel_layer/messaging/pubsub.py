@@ -24,9 +24,9 @@ from channel_layer.messaging.group_counters import Commands, GroupCounters
 from channel_layer.messaging.group_sequence import COUNTER_TTL_MS, GroupSequences
 from channel_layer.messaging.node_context import NodeContext
 from channel_layer.process.rate_limited_log import RateLimitedLog
-from channel_layer.protocol.codec import pack, split_publish, unpack
+from channel_layer.protocol.codec import split_publish, unpack
 from channel_layer.protocol.events import Event
-from channel_layer.redis.connection import Answer, RedisConnection
+from channel_layer.redis.connection import Answer, RedisConnection, settle
 from channel_layer.redis.managed_connection import ManagedConnection
 from channel_layer.redis.rejection_log import RejectionLog
 from channel_layer.redis.scripts import PUBLISH
@@ -116,21 +116,26 @@ class PubSub:
         if self.managed.connection is not None:
             self.managed.connection.write("UNSUBSCRIBE", self._prefix + group)
 
-    async def publish(self, group: str, event: Event) -> Answer:
-        """Publish one message to a group, by one command, and return the script's result: it has the shared channels of the group.
+    def publish(self, group: str, packed: bytes) -> asyncio.Future[Answer]:
+        """Publish one packed message to a group, by one command. The future has the script's result, with the group's shared channels.
 
-        Raises NothingSent, LayerUnavailable, InvalidMessage.
+        Raises NothingSent without a connection. The future fails with NothingSent, LayerUnavailable.
         """
         if (connection := self._commands.connection) is None:
             raise NothingSent("not connected to Redis")
-        channel, packed = self._prefix + group, pack(event)
+        channel = self._prefix + group
         if self._encryption.enabled:
             packed = self._encryption.published(channel, packed)
         keys = (self._keys.group_sequence(group), self._keys.group_channels(group))
-        try:
-            return await PUBLISH.execute(connection, len(keys), *keys, channel, packed, COUNTER_TTL_MS)
-        except hiredis.ReplyError as error:  # the script publishes at its very end
-            raise NothingSent(f"Redis refused to publish: {error}") from error
+        future: asyncio.Future[Answer] = self._loop.create_future()
+
+        def answered(answer: Answer) -> None:
+            if isinstance(answer, hiredis.ReplyError):  # the script publishes at its very end
+                answer = NothingSent(f"Redis refused to publish: {answer}")
+            settle(future, answer)
+
+        PUBLISH.call(connection, answered, len(keys), *keys, channel, packed, COUNTER_TTL_MS)
+        return future
 
     def check(self) -> bool:
         """Check once a second, by probes, whether publishes arrive. Returns True if they do not; the connection is then made again."""

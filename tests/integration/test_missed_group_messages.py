@@ -231,7 +231,10 @@ async def test_nothing_is_sent_twice_when_redis_has_forgotten_the_script(server:
             for number in range(5):
                 redis.script_flush()
                 await asyncio.gather(
-                    *(members.node.publish("chat", {"type": "note", "text": f"{number}.{each}"}) for each in range(4))
+                    *(
+                        members.node.publish("chat", pack({"type": "note", "text": f"{number}.{each}"}))
+                        for each in range(4)
+                    )
                 )
             await until(lambda: len(members.texts) >= 20)
             publish(redis, "end")
@@ -257,7 +260,7 @@ async def test_a_user_with_the_rights_that_operations_names_may_publish_and_read
         rights = permissions().replace("towpath:", PREFIX).split()
         redis.execute_command("ACL", "SETUSER", "bargee", "on", ">lock", *rights)
         async with members_of_chat(f"unix://bargee:lock@{server.socket}") as members:
-            await members.node.publish("chat", {"type": "note", "text": "1"})
+            await members.node.publish("chat", pack({"type": "note", "text": "1"}))
             await until(lambda: members.texts == ["1"])
             kill_subscriptions(redis)
             publish(redis, "2")
@@ -273,7 +276,7 @@ async def test_a_redis_whose_memory_is_full_still_publishes(server: RedisServer)
             redis.config_set("maxmemory-policy", "noeviction")
             redis.config_set("maxmemory", "1")
             for text in ("1", "2"):
-                await members.node.publish("chat", {"type": "note", "text": text})
+                await members.node.publish("chat", pack({"type": "note", "text": text}))
             await until(lambda: members.texts == ["1", "2"])
             redis.config_set("maxmemory", "0")
 

@@ -58,7 +58,7 @@ LIKELY = {
     "packets wait for the message to a group before them": ("talks 0", "talks 6"),
     "what was sent leaves before what the layer sends": ("talks 0", "talks 1"),
     "what the layer has sent is counted": ("talks 10", "talks 53"),
-    "counters are read when a subscription stands again": ("storms, talks 104", "storms, talks 134"),
+    "counters are read when a subscription stands again": ("storms, talks 186",),
     "after a crash only who asked for that is resumed": ("2", "7"),
 }
 SEARCHED_MAX = 600

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from channel_layer.node import Node
+from channel_layer.protocol.codec import pack
 from channel_layer.settings import RedisSettings
 
 
@@ -67,7 +68,7 @@ def publisher(url: str, prefix: str, group: str, count: int) -> list[str]:
 async def _publish(url: str, prefix: str, group: str, count: int) -> None:
     async with group_members(RedisSettings(url=url, prefix=prefix)) as members:
         for number in range(count):
-            await members.node.publish(group, {"type": "note", "text": str(number)})
+            await members.node.publish(group, pack({"type": "note", "text": str(number)}))
             print(number, flush=True)
 
 

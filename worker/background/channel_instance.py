@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from enum import IntEnum
 
 from channel_layer.protocol.events import Event
 from worker.application.fork_guard import end_child
@@ -23,6 +24,14 @@ log = logging.getLogger("towpath.worker")
 RESTART_S_MIN, RESTART_S_MAX = 0.5, 30.0
 
 
+class Phase(IntEnum):
+    """How far a place has come to its end. It never goes back."""
+
+    RUNNING = 0
+    STOPPING = 1  #: the instance may finish its message
+    CANCELLED = 2  #: by us
+
+
 class ChannelInstance:
     """One place for messages of one channel: an application instance, and the next one when that has ended."""
 
@@ -35,8 +44,7 @@ class ChannelInstance:
         self._received: Received | None = None
         self._received_count = 0
         self.waits_since = asyncio.get_running_loop().time()  #: unless it is busy
-        self._stopping = False
-        self._ending = False  # it is cancelled by us
+        self._phase = Phase.RUNNING
         self.asking: asyncio.Future[None] = (
             asyncio.get_running_loop().create_future()
         )  #: done when the first has called receive()
@@ -53,19 +61,19 @@ class ChannelInstance:
 
     def stop(self) -> None:
         """Let the instance finish its message and end then."""
-        self._stopping = True
+        self._phase = max(self._phase, Phase.STOPPING)
         if not self.busy:
             self.cancel()
 
     def cancel(self) -> None:
         """End the instance now."""
-        self._ending = True
+        self._phase = Phase.CANCELLED
         if self.task is not None:
             self.task.cancel()
 
     async def _run(self) -> None:
         delay_s = RESTART_S_MIN
-        while not self._stopping:
+        while self._phase is Phase.RUNNING:
             before = self._received_count
             await self._run_application()
             if self._received_count > before:
@@ -78,7 +86,7 @@ class ChannelInstance:
         try:
             await self._host.run_channel(self._channel, self._receive, self._send)
         except BaseException as error:
-            if self._ending and isinstance(error, asyncio.CancelledError):
+            if self._phase is Phase.CANCELLED and isinstance(error, asyncio.CancelledError):
                 self._received = None  # and it is not finished
                 raise
             end_child(error)
@@ -117,7 +125,7 @@ class ChannelInstance:
         self._finish()
         if not self.asking.done():
             self.asking.set_result(None)
-        if self._stopping:
+        if self._phase is not Phase.RUNNING:
             self.cancel()
             await asyncio.get_running_loop().create_future()  # for the cancellation: no other message is taken
         self._received = received = await self._source.next()

@@ -46,9 +46,9 @@ def test_what_has_expired_is_dropped_counted_and_makes_room() -> None:
     queue = LocalQueue(1, 0.0)
     queue.put(event(0), 5.0, 0.0)
     assert queue.put(event(1), 9.0, 6.0)
-    assert (queue.take(6.0), queue.expired) == (event(1), 1)
+    assert (queue.take(6.0), queue.drop_expired(6.0)) == (event(1), 1)
     queue.put(event(2), 7.0, 6.0)
-    assert (queue.take(7.0), queue.expired) == (None, 2)
+    assert (queue.take(7.0), queue.drop_expired(7.0)) == (None, 1)
 
 
 def test_a_receiver_is_woken_once_and_takes_the_message_by_itself() -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from channel_layer.protocol.codec import pack
 from channel_layer.protocol.deployment import another_application, same_application
 from channel_layer.settings import RedisSettings
 from tests.promises.fleet import leases_at
@@ -120,12 +121,12 @@ async def test_two_deployments_on_one_redis_never_meet_in_groups_news_and_probes
                 (number, event["type"])
             )
             await dispatcher.node.subscribe("g")
-        await here.node.publish("g", {"type": "here"})
-        await there.node.publish("g", {"type": "there"})
+        await here.node.publish("g", pack({"type": "here"}))
+        await there.node.publish("g", pack({"type": "there"}))
         await until(lambda: len(heard) == 2)
         here.node._peers.announce("dead", there.node.name)
-        await here.node.publish("g", {"type": "behind"})
-        await there.node.publish("g", {"type": "behind"})
+        await here.node.publish("g", pack({"type": "behind"}))
+        await there.node.publish("g", pack({"type": "behind"}))
         await until(lambda: len(heard) == 4)
         assert heard[:2] == [(0, "here"), (1, "there")]
         assert not caplog.messages
