@@ -128,12 +128,18 @@ async def test_layers_of_other_processes_take_it_up_too(rotation: Rotation, monk
             return False
         return True
 
+    async def all_connected() -> bool:
+        return await asyncio.to_thread(rotation.connections) >= connections
+
     try:
         await until_async(both_send)
+        connections = rotation.connections()
+        assert connections >= 5  # commands, inbox, groups and lease of the layer, and one of the blocking client
         for password in PASSWORDS[1:]:
             rotation.demand(password)
             rotation.mount(password)
-            assert rotation.kill_connections() >= 5
+            await until_async(all_connected, "each connection that a kill has ended is there again")
+            assert rotation.kill_connections() >= connections
             await until_async(both_send)
             assert await layer.receive("work") == await layer.receive("work") == note
     finally:
