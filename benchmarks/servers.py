@@ -6,6 +6,7 @@ access log, no lifespan, no compression. Each is ended by the pids that it was f
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -157,6 +158,22 @@ def _inherited() -> dict[str, str]:
     """Our environment, without what would silently change a server's settings."""
     foreign = ("TOWPATH_", "UVICORN_", "WEB_CONCURRENCY", "DJANGO_", "GUNICORN_")
     return {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
+
+
+def wait_for_workers(folder: Path, count: int) -> None:
+    """Returns when each of so many workers of the `towpath serve` in this folder counts the others.
+
+    Before that a worker that was ready first takes more WebSockets than its share. Raises ServerFailed at the deadline.
+    """
+    command = [str(BINARIES / "towpath"), "status", "--json", "--run-dir", str(folder / "run")]
+    deadline = time.monotonic() + READY_DEADLINE_S
+    while time.monotonic() < deadline:
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+        leases = json.loads(answer.stdout)["processes"] if answer.returncode == 0 else []
+        if [lease.get("fellows") for lease in leases if lease["role"] == "worker"] == [count] * count:
+            return
+        time.sleep(LOOK_EVERY_S)
+    raise ServerFailed(f"the {count} workers do not know each other after {READY_DEADLINE_S:.0f} s")
 
 
 def free_port() -> int:

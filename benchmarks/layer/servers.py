@@ -6,13 +6,24 @@ Towpath runs that same consumer, with its own backend, and an application that p
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.deploys.fleet import Redis
-from benchmarks.servers import Command, Server, daphne, free_port, own_folder, profiler, started, towpath, uvicorn
+from benchmarks.servers import (
+    Command,
+    Server,
+    daphne,
+    free_port,
+    own_folder,
+    profiler,
+    started,
+    towpath,
+    uvicorn,
+    wait_for_workers,
+)
 
 APPLICATION = "layer.apps:application"
 
@@ -23,13 +34,13 @@ class Kind:
 
     command: Command
     layer: str
-    options: Sequence[str] = ()
+    workers: int = 1
 
 
 KINDS: dict[str, Kind] = {
     "towpath": Kind(towpath, "reply"),
     "towpath-consumer": Kind(towpath, "towpath"),
-    "towpath-consumer-2": Kind(towpath, "towpath", ("--workers", "2")),
+    "towpath-consumer-2": Kind(towpath, "towpath", workers=2),
     "uvicorn-core": Kind(uvicorn, "core"),
     "uvicorn-pubsub": Kind(uvicorn, "pubsub"),
     "daphne-core": Kind(daphne, "core"),
@@ -44,10 +55,12 @@ def running(name: str, redis: Redis, profile: Path | None) -> Iterator[Server]:
     redis.empty()
     with own_folder() as folder:
         port = free_port()
-        command = [*kind.command(APPLICATION, port, folder), *kind.options]
+        command = kind.command(APPLICATION, port, folder)
         if kind.command is towpath:
-            command += ["--redis", redis.url]
+            command += ["--redis", redis.url, "--workers", str(kind.workers)]
         environment = {"BENCH_LAYER": kind.layer, "BENCH_REDIS": redis.url} | profiler(profile)
         with started(command, port, folder, environment) as server:
+            if kind.workers > 1:
+                wait_for_workers(folder, kind.workers)
             server.others[redis.pid] = "redis"
             yield server
