@@ -135,16 +135,16 @@ class ChannelLayer:
         name: str = await self._run(_new_channel, prefix, self._settings)
         return name
 
-    async def group_add(self, group: str, channel: str, report_missed: bool = False) -> None:
+    async def group_add(self, group: str, channel: str, report_missed: bool | Event = False) -> None:
         """Make `channel` a member of `group`. Messages that are sent to the group after this call has returned reach the channel.
 
         channel: a reply channel or an application channel, of any process. One that is over is not added and raises nothing: no
         message would reach it anyhow. Or a shared channel, whose membership ends after `group_expiry` unless it is added again.
-        report_missed: only for an application channel of this process, which then gets `{"type": "towpath.gap", "group": …,
-        "missed": n}` when messages to the group were lost on the way to this process.
+        report_missed: for a reply channel, the message that its client gets when messages to the group were lost on the way to its
+        interface server. For an application channel of this process, True: it gets `{"type": "towpath.gap", "group": …, "missed": n}`.
 
-        Raises InvalidName; ChannelFull if 1 000 other shared channels are members; LayerUnavailable (the outcome is unknown; adding
-        again is harmless). P10.
+        Raises InvalidName; InvalidMessage, MessageTooLarge for `report_missed`; ChannelFull if 1 000 other shared channels are members;
+        LayerUnavailable (the outcome is unknown; adding again is harmless). P10.
         """
         await self._run(LoopLayer.group_add, group, channel, report_missed, self._settings)
 

@@ -26,7 +26,7 @@ RANDOM_BYTES = 6
 class _Channel:
     """One channel: its queue, and what was decided when it was made."""
 
-    __slots__ = ("abandoned_s", "asked", "expiry_s", "group_expiry_s", "name", "queue")
+    __slots__ = ("abandoned_s", "expiry_s", "group_expiry_s", "name", "queue")
 
     def __init__(self, name: str, settings: LayerSettings, now: float) -> None:
         self.name = name
@@ -34,7 +34,6 @@ class _Channel:
         self.expiry_s = settings.expiry_s
         self.group_expiry_s = settings.group_expiry_s
         self.abandoned_s = settings.group_expiry_s if settings.abandoned_s is None else settings.abandoned_s
-        self.asked: set[str] = set()  # groups of which it is told when messages were missed
 
     def is_unused(self, now: float) -> bool:
         """True if no receiver waits, and none has been here for too long."""
@@ -91,18 +90,15 @@ class ApplicationChannels:
 
     def join(self, group: str, local: str, report_missed: bool = False) -> bool:
         """Make a channel a member. Returns False if there is no such channel. report_missed: it is told of missed messages."""
-        channel = self._channels.get(local)
-        if channel is None:
+        if local not in self._channels:
             return False
-        self._membership.add(group, local)
-        (channel.asked.add if report_missed else channel.asked.discard)(group)
+        self._membership.add(group, local, report=report_missed or None)
         return True
 
     def deliver_missed(self, group: str, event: Event) -> None:
         """Deliver a message about missed messages to the members that asked for it."""
-        for local in self._membership.members(group):
-            if group in self._channels[local].asked:
-                self.deliver(local, dict(event))
+        for local in self._membership.reports(group):
+            self.deliver(local, dict(event))
 
     def leave(self, group: str, local: str) -> bool:
         """End a membership. Returns False if there is no such channel."""

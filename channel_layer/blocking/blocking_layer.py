@@ -59,7 +59,7 @@ from channel_layer.protocol.names import (
     node_name,
 )
 from channel_layer.protocol.packets import Packet
-from channel_layer.protocol.socket_messages import CHECKS, socket_message
+from channel_layer.protocol.socket_messages import CHECKS, report_message, socket_message
 from channel_layer.redis.address_file import address_source
 from channel_layer.redis.scripts import JOIN_SHARED, PUBLISH, SEND
 from channel_layer.settings import RedisSettings
@@ -124,15 +124,21 @@ class BlockingChannelLayer:
         """
         return check_channel(f"{check_channel_prefix(prefix)}.{secrets.token_hex(RANDOM_BYTES)}")
 
-    def group_add(self, group: str, channel: str) -> None:
+    def group_add(self, group: str, channel: str, report_missed: Event | None = None) -> None:
         """Make `channel` a member of `group`. Messages that are sent to the group after this call has returned reach the channel.
 
         channel: a reply channel or an application channel; one that is over is not added and raises nothing. Or a shared channel, for
-        `group_expiry`. Raises InvalidName; ChannelFull if 1 000 other shared channels are members; LayerUnavailable (the outcome is
-        unknown; adding again is harmless).
+        `group_expiry`. report_missed: for a reply channel, the message that its client gets when messages to the group were lost on
+        the way to its interface server.
+
+        Raises InvalidName; InvalidMessage, MessageTooLarge for `report_missed`; ChannelFull if 1 000 other shared channels are members;
+        LayerUnavailable (the outcome is unknown; adding again is harmless).
         """
+        report = report_message(report_missed)
+        if report and not check_channel(channel).partition("!")[2].isdecimal():
+            raise InvalidName(f"{channel!r} is no client that could be sent a message about what it missed")
         if "!" in check_channel(channel):
-            self._change_membership(packets.join, group, channel)
+            self._change_membership(partial(packets.join, report=report), group, channel)
             return
         keys, arguments = join_terms(self._keys, check_group(group), channel, self._settings.group_expiry_ms)
         if not self._commands.run_script(JOIN_SHARED, keys, *arguments):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -23,7 +24,7 @@ from channel_layer.application.shared_commands import channels_to_send_to
 from channel_layer.application.shared_members import SharedMembers
 from channel_layer.application.shared_messages import SharedMessages
 from channel_layer.current_connection import CURRENT_CONNECTION, Key, OwnDownstream, epoch_of
-from channel_layer.errors import ChannelFull, ChannelGone, InvalidName, NothingSent
+from channel_layer.errors import ChannelFull, ChannelGone, InvalidMessage, InvalidName, NothingSent
 from channel_layer.loop.loop_bridge import LoopBridge
 from channel_layer.loop.owner_requests import OwnerRequests
 from channel_layer.loop.undeliverable import Undeliverable
@@ -32,7 +33,7 @@ from channel_layer.protocol import packets
 from channel_layer.protocol.codec import check_size, pack, unpack
 from channel_layer.protocol.events import Event, check_message
 from channel_layer.protocol.names import check_channel, check_channel_prefix, check_exclude, check_group
-from channel_layer.protocol.socket_messages import CHECKS, socket_message
+from channel_layer.protocol.socket_messages import CHECKS, report_message, socket_message
 
 ANSWER_TIMEOUT_S = 5.0
 CLEAN_UP_INTERVAL_S = 5.0
@@ -150,22 +151,28 @@ class LoopLayer:
         """The wanted ones of the shared channels in which messages wait. Raises LayerUnavailable."""
         return await self._shared.waiting(wanted)
 
-    async def group_add(self, group: str, channel: str, report_missed: bool, settings: LayerSettings) -> None:
+    async def group_add(self, group: str, channel: str, report_missed: bool | Event, settings: LayerSettings) -> None:
         """See `ChannelLayer.group_add`."""
         check_group(group)
         node, number, local = _parsed(channel)
         if node == self._node.name:
             await self._join(group, local, report_missed)
+        elif number:
+            join = partial(packets.join, report=report_message(report_missed))
+            if not self._undeliverable.is_over(node, number):
+                await self._owners.change_membership(join, group, node, number)
         elif report_missed:
             raise InvalidName(
-                f"{channel!r} cannot be told what it missed: it is no application channel of this process"
+                f"{channel!r} cannot be told what it missed: it is no client, and no application channel of this process"
             )
         elif not node:
             await self._owners.in_time(self._shared_members.add(group, channel, settings))
-        elif not self._undeliverable.is_over(node, number):
-            await self._owners.change_membership(packets.join, group, node, number or local)
+        else:
+            await self._owners.change_membership(packets.join, group, node, local)
 
-    async def _join(self, group: str, local: str, report_missed: bool) -> None:
+    async def _join(self, group: str, local: str, report_missed: object) -> None:
+        if not isinstance(report_missed, bool):
+            raise InvalidMessage("report_missed is True or False for an application channel: it gets `towpath.gap`")
         self._owners.check_connected()
         if self._channels.join(group, local, report_missed):
             # Done too when the subscription is cancelled: the channel has left the group again, or has ended.

@@ -6,7 +6,7 @@ first member of a group in a process and about the last. PROTOCOL.md, "Groups", 
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 Member = TypeVar("Member", int, str)
 
@@ -14,16 +14,24 @@ Member = TypeVar("Member", int, str)
 class Membership(Generic[Member]):
     """The members of each group, by the numbers of this process' connections, or the local parts of its channels."""
 
-    __slots__ = ("_groups_of", "_members_of")
+    __slots__ = ("_groups_of", "_members_of", "_reports_of")
 
     def __init__(self) -> None:
         self._members_of: dict[str, dict[Member, int]] = {}  # with the epoch of each joining; a dict keeps the order
         self._groups_of: dict[Member, set[str]] = {}
+        self._reports_of: dict[str, dict[Member, Any]] = {}  # without the members that have none
 
-    def add(self, group: str, member: Member, epoch: int = 0) -> None:
-        """Add a member; adding it again only renews the epoch. epoch: that of the instance that asked; 0: another sender."""
+    def add(self, group: str, member: Member, epoch: int = 0, report: Any = None) -> None:
+        """Add a member; adding it again renews the epoch and the report.
+
+        epoch: that of the instance that asked; 0: another sender. report: what it gets when messages were missed; None: nothing.
+        """
         self._members_of.setdefault(group, {})[member] = epoch
         self._groups_of.setdefault(member, set()).add(group)
+        if report is None:
+            self._drop_report(group, member)
+        else:
+            self._reports_of.setdefault(group, {})[member] = report
 
     def discard(self, group: str, member: Member) -> bool:
         """Remove a member of one group. Returns True if it was the last one here: unsubscribe."""
@@ -31,6 +39,7 @@ class Membership(Generic[Member]):
         if members is None or member not in members:
             return False
         del members[member]
+        self._drop_report(group, member)
         groups = self._groups_of[member]
         groups.discard(group)
         if not groups:
@@ -57,3 +66,12 @@ class Membership(Generic[Member]):
     def members(self, group: str) -> tuple[Member, ...]:
         """The members of a group in this process now, in the order of joining."""
         return tuple(self._members_of.get(group, ()))
+
+    def reports(self, group: str) -> dict[Member, Any]:
+        """What each member of a group gets when messages were missed, without the members that get nothing."""
+        return dict(self._reports_of.get(group, ()))
+
+    def _drop_report(self, group: str, member: Member) -> None:
+        reports = self._reports_of.get(group)
+        if reports is not None and reports.pop(member, None) is not None and not reports:
+            del self._reports_of[group]

@@ -72,6 +72,8 @@ LENGTH_MIN = {
 
 #: The positions of those fields of `open` that are read one by one.
 OPEN_WINDOW, OPEN_WAIT_MS, OPEN_EXPECTS, OPEN_ERA, OPEN_RESUME = 6, 7, 8, 9, 10
+#: The position of the last field of `join`, which older senders leave out.
+JOIN_REPORT = 5
 
 #: In `undeliverable`: no message reaches the client any more, of whatever type.
 EVERY_TYPE = ""
@@ -181,12 +183,13 @@ def send(number: int, event: Event, epoch: int = 0, count: int = 0) -> Packet:
     return (SEND, number, epoch, event, count)
 
 
-def join(number: int | str, epoch: int, group: str, request: int) -> Packet:
+def join(number: int | str, epoch: int, group: str, request: int, report: Event | None = None) -> Packet:
     """any process → the owner of a channel: make it a member. Epoch 0: not from its own instance, always accepted.
 
-    number: that of the connection; the local part of an application channel's name stands in its place.
+    number: that of the connection; the local part of an application channel's name stands in its place. report: what the client is
+    sent when messages to the group were missed; older owners ignore it.
     """
-    return (JOIN, number, epoch, group, request)
+    return (JOIN, number, epoch, group, request, report)
 
 
 def leave(number: int | str, epoch: int, group: str, request: int) -> Packet:

@@ -9,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from channel_layer.errors import InvalidMessage
+from channel_layer.errors import InvalidMessage, MessageTooLarge
 from channel_layer.process.log_values import shown
 from channel_layer.protocol.close_codes import NO_STATUS, NORMAL, REASON_SIZE_BYTES_MAX, may_travel
-from channel_layer.protocol.events import Event
+from channel_layer.protocol.events import Event, payload_size_bytes
+
+#: The owner of a reply channel keeps a message about missed ones for each membership.
+REPORT_SIZE_BYTES_MAX = 4_096
 
 
 def is_for_clients(kind: Any) -> bool:
@@ -27,6 +30,21 @@ def socket_message(message: Event) -> Event:
     if check is None:
         raise InvalidMessage(f"message['type'] is {shown(kind)}; a client can be sent {_TYPES}")
     return check(message)
+
+
+def report_message(report: Any = None) -> Event | None:
+    """The message that a client gets when messages to a group were missed; None if `report` is None or False: it gets none.
+
+    Raises InvalidMessage, MessageTooLarge.
+    """
+    if report is None or report is False:
+        return None
+    if not isinstance(report, dict):
+        raise InvalidMessage(f"report_missed is {shown(report)}; for a client it is the message that it gets, a dict")
+    message = socket_message(report)
+    if (size_bytes := payload_size_bytes(message)) > REPORT_SIZE_BYTES_MAX:
+        raise MessageTooLarge(f"report_missed takes {size_bytes} bytes; at most {REPORT_SIZE_BYTES_MAX} are kept")
+    return message
 
 
 def _send(message: Event) -> Event:

@@ -222,7 +222,8 @@ class Dispatcher:
         self.members.deliver_to_group(group, event)
 
     def on_messages_missed(self, group: str, missed: int) -> None:
-        """See `Receiver.on_messages_missed`. Clients are not told: no event of theirs says it."""
+        """See `Receiver.on_messages_missed`."""
+        self.members.report_missed(group)
 
     def on_own_channel(self, worker: str) -> None:
         """See `Receiver.on_own_channel`."""

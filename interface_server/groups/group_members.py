@@ -7,6 +7,7 @@ and a message goes to each socket. PROTOCOL.md, "Sending from anywhere, and grou
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,9 +15,10 @@ from channel_layer.errors import InvalidMessage
 from channel_layer.messaging.membership import Membership
 from channel_layer.node import Node
 from channel_layer.protocol import packets
+from channel_layer.protocol.codec import pack, unpack
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.names import check_group
-from channel_layer.protocol.socket_messages import is_for_clients, socket_message
+from channel_layer.protocol.socket_messages import is_for_clients, report_message, socket_message
 from interface_server.groups.deliveries import Deliveries
 from interface_server.groups.dropped_messages import DroppedMessages
 from interface_server.groups.fan_out import FanOut
@@ -58,6 +60,14 @@ class GroupMembers:
             self._skip(group, origin)
             return
         self._fan(pushed, self._receivers(pushed))
+
+    def report_missed(self, group: str) -> None:
+        """Deliver to each member that asked for it the message about lost ones: some to this group did not reach this process."""
+        asking: defaultdict[bytes, list[int]] = defaultdict(list)  # nearly always they ask for the same
+        for number, packed in self._membership.reports(group).items():
+            asking[packed].append(number)
+        for packed, numbers in asking.items():
+            self._fan(PushedMessage(unpack(packed), group), tuple(numbers))
 
     def _drop(self, group: str, event: Event, error: InvalidMessage) -> None:
         if is_for_clients(event.get("type")):
@@ -110,12 +120,13 @@ class GroupMembers:
 
     def join(self, sender: str, packet: list[Any]) -> None:
         """Perform a `join` packet. The answer waits for Redis, so that a message sent after it reaches the new member."""
-        _, number, epoch, group, request = packet[:5]
+        _, number, epoch, group, request = packet[: packets.JOIN_REPORT]
         check_group(group)
+        report = report_message(*packet[packets.JOIN_REPORT : packets.JOIN_REPORT + 1])
         if not self._knows(number, epoch):
             self._node.post(sender, packets.joined(number, epoch, request, False))
             return
-        self._membership.add(group, number, epoch)
+        self._membership.add(group, number, epoch, None if report is None else pack(report))
 
         def confirmed(future: asyncio.Future[None]) -> None:
             known = not future.cancelled()

@@ -14,7 +14,10 @@ from redis import Redis
 from websockets.sync.client import ClientConnection, connect
 
 import channel_layer
+from channel_layer.messaging.group_sequence import COUNTER_TTL_MS
 from channel_layer.protocol.codec import pack
+from channel_layer.protocol.keys import Keys
+from channel_layer.redis.scripts import PUBLISH
 from tests.promises.conftest import PROJECT
 from tests.promises.fleet import leases_at
 from tests.support.serving import Server, redis_server, redis_url, towpath_interface, towpath_worker, wait_until
@@ -298,3 +301,32 @@ def test_who_is_a_member_all_the_time_misses_nothing_while_others_come_and_go(
             for visitor in visitors:
                 visitor.join()
     assert not faults
+
+
+def test_clients_that_asked_are_told_of_messages_that_were_lost_on_the_way_to_them(
+    servers: tuple[Server, Server], url: str
+) -> None:
+    """P10. Redis ends the subscriptions and publishes in one step. A socket gets its message, a stream ends, and comes back."""
+    names: list[str] = []
+    with (
+        sockets(servers, "/sockets", names) as members,
+        streams(servers, "/streams", names) as listeners,
+        channel_layer.connect_blocking(url) as layer,
+        Redis.from_url(url) as redis,
+    ):
+        for name in names[:MEMBERS]:
+            layer.group_add("all", name, report_missed={"type": "websocket.send", "text": "reload"})
+        for name in names[MEMBERS:]:
+            end = {"type": "http.response.body", "body": b"data: reload\n\n", "more_body": False}
+            layer.group_add("all", name, report_missed=end)
+        keys = Keys("towpath:")
+        at = (keys.group_sequence("all"), keys.group_channels("all"), keys.group("all"))
+        lost = pack({"type": "websocket.send", "text": "lost"})
+        with redis.pipeline(transaction=True) as pipeline:
+            pipeline.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+            pipeline.eval(PUBLISH.text, 2, *at, lost, COUNTER_TTL_MS)
+            pipeline.execute()
+        assert [member.recv(timeout=30) for member in members] == MEMBERS * ["reload"]
+        assert [(each.event(), each.chunk()) for each in listeners] == MEMBERS * [("reload", b"")]
+        layer.group_send("all", {"type": "websocket.send", "text": "next"})
+        assert [member.recv(timeout=30) for member in members] == MEMBERS * ["next"]

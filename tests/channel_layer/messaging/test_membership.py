@@ -16,3 +16,22 @@ def test_a_group_is_over_with_its_last_member() -> None:
     assert sorted(members.remove(2)) == ["chat", "news"]
     assert members.members("chat") == ()
     assert members.remove(2) == []
+
+
+def test_a_report_is_kept_as_long_as_its_membership() -> None:
+    """P10. What a member gets when messages were missed; the last `add` decides."""
+    members: Membership[int] = Membership()
+    for group, member, report in (
+        ("chat", 1, "a"),
+        ("chat", 2, "b"),
+        ("chat", 3, None),
+        ("news", 1, "c"),
+        ("chat", 2, None),
+    ):
+        members.add(group, member, report=report)
+    assert members.reports("chat") == {1: "a"} and members.reports("news") == {1: "c"}
+    members.add("chat", 3, epoch=1, report="d")
+    assert members.expire_stale(3, 2) == [] and members.reports("chat") == {1: "a"}
+    members.discard("chat", 1)
+    members.remove(1)
+    assert members.reports("chat") == members.reports("news") == members.reports("none") == {}

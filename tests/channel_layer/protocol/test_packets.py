@@ -21,7 +21,7 @@ EACH: dict[Kind, Packet] = {
     Kind.CANCEL: packets.cancel(NUMBER, EPOCH, Cancel.LEFT),
     Kind.HANDOFF: packets.handoff(NUMBER, EPOCH, 5, 4),
     Kind.SEND: packets.send(NUMBER, EVENT, EPOCH, 2),
-    Kind.JOIN: packets.join(NUMBER, EPOCH, "chat", 11),
+    Kind.JOIN: packets.join(NUMBER, EPOCH, "chat", 11, EVENT),
     Kind.LEAVE: packets.leave(NUMBER, EPOCH, "chat", 11),
     Kind.JOINED: packets.joined(NUMBER, EPOCH, 11, True),
     Kind.SYNC: packets.sync(NUMBER, EPOCH, 9, True),
@@ -55,6 +55,11 @@ def test_the_fields_of_an_open_stand_where_the_scripts_and_the_queue_look_for_th
     packet = EACH[Kind.OPEN]
     places = (packets.OPEN_WAIT_MS, packets.OPEN_EXPECTS, packets.OPEN_ERA, packets.OPEN_RESUME)
     assert [packet[place] for place in places] == [1_234, True, "era", {"state": 1}]
+
+
+def test_a_join_has_its_report_behind_what_older_processes_know() -> None:
+    assert EACH[Kind.JOIN][packets.JOIN_REPORT] == EVENT
+    assert packets.JOIN_REPORT == LENGTH_MIN[Kind.JOIN]
 
 
 def test_an_open_of_a_new_connection_resumes_nothing() -> None:

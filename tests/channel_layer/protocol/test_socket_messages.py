@@ -6,8 +6,15 @@ from typing import Any
 
 import pytest
 
-from channel_layer.errors import InvalidMessage
-from channel_layer.protocol.socket_messages import CHECKS, is_for_clients, socket_message
+from channel_layer.errors import InvalidMessage, MessageTooLarge
+from channel_layer.protocol.events import EVENT_OVERHEAD_BYTES
+from channel_layer.protocol.socket_messages import (
+    CHECKS,
+    REPORT_SIZE_BYTES_MAX,
+    is_for_clients,
+    report_message,
+    socket_message,
+)
 
 NOBODY_CAN_TAKE = [
     (
@@ -76,3 +83,23 @@ def test_only_types_of_clients_are_for_clients() -> None:
     """All others may have a meaning for an application."""
     assert all(map(is_for_clients, CHECKS))
     assert not any(map(is_for_clients, ("chat.message", "websocket.accept", None, 5, ["websocket.send"])))
+
+
+def test_a_report_is_a_message_that_a_client_can_be_sent() -> None:
+    assert report_message(None) is report_message(False) is None
+    assert report_message({"type": "websocket.close", "more": 1}) == {
+        "type": "websocket.close",
+        "code": 1000,
+        "reason": "",
+    }
+    for report in (True, "reload", {"type": "towpath.gap"}, {"type": "websocket.send"}):
+        with pytest.raises(InvalidMessage):
+            report_message(report)
+
+
+def test_a_report_is_small() -> None:
+    """P5. The owner of the channel keeps one for each membership."""
+    text = "x" * (REPORT_SIZE_BYTES_MAX - EVENT_OVERHEAD_BYTES)
+    assert report_message({"type": "websocket.send", "text": text}) == {"type": "websocket.send", "text": text}
+    with pytest.raises(MessageTooLarge):
+        report_message({"type": "websocket.send", "text": text + "x"})
