@@ -19,12 +19,12 @@ from channel_layer.encryption.encryption import Batch, Encryption
 from channel_layer.errors import NothingSent, ProtocolError, Undecryptable
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.keys import GROUP, Keys
+from channel_layer.protocol.names import BLOCKING_ROLE
 from channel_layer.protocol.packets import MESSAGE
 from channel_layer.redis.scripts import CANCEL, MAKE_GROUP, TAKE_MESSAGES
 
 log = logging.getLogger("towpath.layer")
 
-CONSUMER = "blocking"
 PENDING_MS = 2_000
 CLAIM_INTERVAL_S = 1.0
 REMEMBERED_MAX = 1_024
@@ -65,7 +65,7 @@ class SharedReceiver:
         if now - self._claimed_at.get(channel, -CLAIM_INTERVAL_S) < CLAIM_INTERVAL_S:
             return None
         stream = self._keys.channel(channel)
-        answer = self._commands.pool.call("XAUTOCLAIM", stream, GROUP, CONSUMER, PENDING_MS, "0-0", "COUNT", 1)
+        answer = self._commands.pool.call("XAUTOCLAIM", stream, GROUP, BLOCKING_ROLE, PENDING_MS, "0-0", "COUNT", 1)
         if self._has_group(channel, answer):
             entries: list[Any] = [entry for entry in answer[1] if entry is not None and entry[1]]
             if entries:
@@ -83,7 +83,7 @@ class SharedReceiver:
             "XREADGROUP",
             "GROUP",
             GROUP,
-            CONSUMER,
+            BLOCKING_ROLE,
             "COUNT",
             1,
             *block,

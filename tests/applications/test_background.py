@@ -94,7 +94,8 @@ async def test_a_message_that_fails_is_received_again_and_then_goes_to_the_dead_
         }  # fmt: skip
         assert server.log.count("the application failed at a message of work") == 3
         await layer.send("work", {"type": "fail"})
-        await until(lambda: ("work.dead", 1) in depths(redis_server, prefix), "status shows the dead letter")
+        await until(lambda: ("work.dead", 1, True) in queues(redis_server, prefix), "status shows the dead letter")
+        assert ("work", 0, False) in queues(redis_server, prefix)
 
 
 AT_LEAST_ONCE = ("--channel", "work", "--channel-delivery", "at-least-once")
@@ -209,11 +210,11 @@ async def test_more_channels_match_than_one_worker_receives_from(start: Start, l
     assert {each["channel"] for each in answers} == {f"many.{number}" for number in range(120)}
 
 
-def depths(redis_server: RedisServer, prefix: str) -> list[tuple[str, int]]:
-    """What `towpath status` shows of channels."""
+def queues(redis_server: RedisServer, prefix: str) -> list[tuple[str, int, bool]]:
+    """What `towpath status` shows of channels: name, depth, whether it is for dead letters."""
     status = RedisStatus(redis_server.url, prefix)
     try:
-        return [(queue.channel, queue.depth) for queue in status.read().queues]
+        return [(queue.channel, queue.depth, queue.dead_letter) for queue in status.read().queues]
     finally:
         status.close()
 

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from channel_layer.encryption.agreement import KEY_IDS, disagreement
 from channel_layer.encryption.encryption import Encryption
 from channel_layer.process.local_process import identity
-from channel_layer.protocol.keys import HTTP_CHANNEL, WEBSOCKET_CHANNEL, Keys
+from channel_layer.protocol.keys import GROUP, HTTP_CHANNEL, WEBSOCKET_CHANNEL, Keys
 from channel_layer.redis.blocking_client import blocking_client
 from channel_layer.settings import RedisSettings
 from towpath.errors import StartFailure
 from towpath.status import redis_check
+from towpath.status.receivers import Receivers
 from towpath.status.report import Queue, Status
 
 ANSWER_TIMEOUT_S = 2.0
 NO_KEYS = RedisSettings()
-#: The field of a lease with the shared channels that its process receives from, with spaces between.
-CHANNELS = "channels"
-#: How many channels that no process receives from are looked at, and how many of them are shown.
+#: How many channels that no lease names are looked at, and how many of them are shown.
 CHANNELS_MAX, SHOWN_MAX = 1_000, 20
-#: In the patterns of `--channel`.
-WILDCARDS = frozenset("*?[")
 SCALARS = (str, int, float, bool, type(None))
 
 
@@ -50,9 +47,9 @@ class RedisStatus:
             seconds, microseconds = self._client.time()
             now_ms = seconds * 1000 + microseconds // 1000
             leases = tuple(self._leases())
-            received = _received_channels(leases)
-            channels = (HTTP_CHANNEL, WEBSOCKET_CHANNEL, *received, *self._unreceived(received))
-            queues = tuple(self._queue(channel, now_ms) for channel in channels)
+            receivers = Receivers(leases)
+            channels = (HTTP_CHANNEL, WEBSOCKET_CHANNEL, *receivers.named, *self._others(receivers.named))
+            queues = tuple(self._queue(channel, now_ms, receivers) for channel in channels)
             return Status(leases, queues, now_ms / 1000, unreadable=self._unreadable(leases))
         except (RedisError, OSError) as error:
             raise redis_check.failure(self._source.current(), error) from error
@@ -94,10 +91,10 @@ class RedisStatus:
         ids = {lease["node"]: {KEY_IDS: str(lease.get(KEY_IDS, "")).split()} for lease in leases}
         return disagreement(self._encryption.key_ids, ids, self._keys.prefix)
 
-    def _unreceived(self, received: Sequence[str]) -> list[str]:
-        """Further shared channels in which messages wait: dead letters, for one. The deepest of them."""
+    def _others(self, named: Sequence[str]) -> list[str]:
+        """Further shared channels in which messages wait. The deepest of them."""
         names = [name.decode() for name in self._client.zrange(self._keys.shared_channels, 0, CHANNELS_MAX - 1)]
-        names = [name for name in names if name not in received]
+        names = [name for name in names if name not in named]
         with self._client.pipeline(transaction=False) as pipeline:
             for name in names:
                 pipeline.xlen(self._keys.channel(name))
@@ -105,18 +102,20 @@ class RedisStatus:
         deepest = sorted(((-depth, name) for name, depth in zip(names, depths, strict=True) if depth))
         return [name for _, name in deepest[:SHOWN_MAX]]
 
-    def _queue(self, channel: str, now_ms: int) -> Queue:
+    def _queue(self, channel: str, now_ms: int, receivers: Receivers) -> Queue:
         key = self._keys.channel(channel)
         depth: int = self._client.xlen(key)
         first = self._client.xrange(key, count=1)
         age_ms = now_ms - int(first[0][0].split(b"-")[0]) if first else 0
-        return Queue(channel, depth, max(0, age_ms) / 1000)
+        receiver_count = receivers.count(channel, self._consumers(key))
+        return Queue(channel, depth, max(0, age_ms) / 1000, receiver_count, channel in receivers.dead_letters)
 
-
-def _received_channels(leases: Iterable[dict[str, Any]]) -> list[str]:
-    """The shared channels whose messages any process receives. Those that only a pattern names are found by what waits there."""
-    names = {channel for lease in leases for channel in str(lease.get(CHANNELS, "")).split()}
-    return sorted(name for name in names if WILDCARDS.isdisjoint(name))
+    def _consumers(self, key: str) -> Any:
+        """The consumers of a stream; none if no process has ever received from it."""
+        try:
+            return self._client.xinfo_consumers(key, GROUP)
+        except ResponseError:  # no such key, or no such group
+            return ()
 
 
 def _is_plain(value: Any) -> bool:

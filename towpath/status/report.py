@@ -18,11 +18,13 @@ TOTAL_SUFFIX = "_total"  #: figures that only grow: shown as a rate as well
 
 @dataclass(frozen=True, slots=True)
 class Queue:
-    """One shared channel: connections waiting for a worker, and the age of the oldest."""
+    """One shared channel: the connections or messages that wait there, the age of the oldest, and the processes that receive."""
 
     channel: str
     depth: int
     age_s: float
+    receivers: int = 0
+    dead_letter: bool = False  #: a background worker sends messages here that failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +54,22 @@ def as_table(status: Status, before: Status | None = None, passed_s: float = 0.0
     ]
     lines = _table(_columns(rows), rows) if rows else ["no process is alive"]
     lines += [*_missing(status), *filter(None, (status.unreadable,)), ""]
-    queues = [
-        {"waiting for a worker": queue.channel, "depth": queue.depth, "oldest": f"{queue.age_s:.1f} s"}
-        for queue in status.queues
-    ]
-    lines += _table(("waiting for a worker", "depth", "oldest"), queues)
+    queues = [_queue_row(queue) for queue in status.queues]
+    lines += _table(tuple(_queue_row(Queue("", 0, 0.0))), queues)
     counted = _counted(status)
     if counted:
         lines += ["", *_table(("counted", "role", "times"), counted)]
     return "\n".join(lines)
+
+
+def _queue_row(queue: Queue) -> dict[str, Any]:
+    return {
+        "waiting for a worker": queue.channel,
+        "depth": queue.depth,
+        "oldest": f"{queue.age_s:.1f} s",
+        "receivers": queue.receivers,
+        "dead letters": "yes" if queue.dead_letter else None,
+    }
 
 
 def _missing(status: Status) -> Iterable[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from channel_layer.node import Node
 from worker.connections.interfaces import ApplicationHost
@@ -17,4 +17,7 @@ class WorkerContext:
     host: ApplicationHost
     counters: Counter[str]
     channels: tuple[str, ...]  #: shared channels whose messages this worker receives, instead of connections
+    dead_letter: str = field(
+        kw_only=True
+    )  #: the shared channel for messages of these that failed; empty: there is none
     sticky: bool  #: the worker also reads channels of its own (`--sticky`)

@@ -58,7 +58,14 @@ class Dispatcher:
         self._loop_layer = LoopLayer(self.node, counters, self.registry.by_key)
         self._home = home or WorkerHome(settings.redis)
         self.layer = ChannelLayer(self._home, settings.layer)
-        context = WorkerContext(self.node, host, counters, settings.channels, settings.sticky != "off")
+        context = WorkerContext(
+            self.node,
+            host,
+            counters,
+            settings.channels,
+            settings.sticky != "off",
+            dead_letter=settings.channel_dead_letter,
+        )
         placement = PlacementWatch(context, self.registry)
         self.consumer = QueueConsumer(context, self.registry, placement, self.on_packets)
         self._report = LoadReport(context, self.registry, self.consumer, placement)

@@ -53,8 +53,8 @@ class LoadReport:
         """Give the lease the figures of this moment."""
         context, admission, node = self._context, self._consumer.admission, self._context.node
         if context.channels:
-            lag_ms = round(self._consumer.lag.seconds * 1000, 1)
-            node.report({"channels": " ".join(context.channels), "lag_ms": lag_ms}, context.counters)
+            received = {"channels": " ".join(context.channels), "dead_letter": context.dead_letter or None}
+            node.report({**received, "lag_ms": round(self._consumer.lag.seconds * 1000, 1)}, context.counters)
             return
         figures = {
             **self._held(),

@@ -9,13 +9,13 @@ import os
 import msgpack
 
 from channel_layer.process.local_process import identity
-from channel_layer.protocol.keys import HTTP_CHANNEL, Keys
+from channel_layer.protocol.keys import GROUP, HTTP_CHANNEL, Keys
 from tests.support.redis_server import RedisServer
 from towpath.status.redis_status import RedisStatus
 from towpath.status.report import Queue, Status, as_json, as_table
 
 LEASE = {"node": "worker.a", "role": "worker", "pid": 7, "started": 90.0, "free": {"http": 3}, "taken_total": 100}
-NOW = Status((LEASE,), (Queue("http.request", 2, 1.25),), 100.0)
+NOW = Status((LEASE,), (Queue("http.request", 2, 1.25, 3),), 100.0)
 
 
 def test_people_read_a_table_with_whatever_a_lease_says() -> None:
@@ -23,7 +23,7 @@ def test_people_read_a_table_with_whatever_a_lease_says() -> None:
     table = as_table(NOW).splitlines()
     assert table[0].split() == ["role", "node", "pid", "up", "free", "http", "taken_total"]
     assert table[1].split() == ["worker", "worker.a", "7", "10", "s", "3", "100"]
-    assert table[-1].split() == ["http.request", "2", "1.2", "s"]
+    assert table[-1].split() == ["http.request", "2", "1.2", "s", "3", "-"]
 
 
 def test_how_long_a_process_runs_is_told_by_its_own_clock() -> None:
@@ -40,6 +40,11 @@ def test_by_what_processes_know_one_another_is_for_programs() -> None:
     assert json.loads(as_json(status))["processes"] == [lease]
 
 
+def test_the_channel_of_dead_letters_is_marked() -> None:
+    status = Status((LEASE,), (Queue("dead", 1, 0.0, 0, dead_letter=True),))
+    assert as_table(status).splitlines()[-1].split() == ["dead", "1", "0.0", "s", "0", "yes"]
+
+
 def test_a_second_look_shows_rates() -> None:
     """Of what only grows."""
     later = Status(({**LEASE, "taken_total": 150},), NOW.queues, 102.0)
@@ -51,7 +56,7 @@ def test_programs_read_json() -> None:
     """As the leases say it."""
     assert json.loads(as_json(NOW)) == {
         "processes": [LEASE],
-        "queues": [{"channel": "http.request", "depth": 2, "age_s": 1.25}],
+        "queues": [{"channel": "http.request", "depth": 2, "age_s": 1.25, "receivers": 3, "dead_letter": False}],
     }
 
 
@@ -112,3 +117,28 @@ def test_what_others_write_into_the_index_harms_no_look(redis_server: RedisServe
     assert len(redis_status.read().processes) == 2
     assert "seven" in as_table(redis_status.read())
     redis_status.close()
+
+
+def test_the_processes_that_receive_from_a_channel_are_counted(redis_server: RedisServer, prefix: str) -> None:
+    """A channel in which messages wait that nobody receives is told from one whose receiver is slow."""
+    keys, client = Keys(prefix), redis_server.client()
+    client.zadd(keys.nodes, {"worker.a": 1, "layer.b": 1})
+    lease = {"role": "background", "channels": "thumbnails", "dead_letter": "dead"}
+    client.set(keys.lease("worker.a"), msgpack.packb(lease))
+    client.set(keys.lease("layer.b"), msgpack.packb({"role": "layer"}))
+    for name in ("work", "forgotten"):
+        client.xadd(keys.channel(name), {"b": "1"})
+        client.zadd(keys.shared_channels, {name: 1})
+    client.xgroup_create(keys.channel("work"), GROUP, "0")
+    client.xreadgroup(GROUP, "layer.b", {keys.channel("work"): ">"})
+    redis_status = RedisStatus(redis_server.url, prefix)
+    queues = {queue.channel: (queue.depth, queue.receivers, queue.dead_letter) for queue in redis_status.read().queues}
+    redis_status.close()
+    assert queues == {
+        "http.request": (0, 0, False),
+        "websocket.connect": (0, 0, False),
+        "thumbnails": (0, 1, False),
+        "dead": (0, 0, True),
+        "work": (1, 1, False),
+        "forgotten": (1, 0, False),
+    }
