@@ -18,6 +18,7 @@ from channel_layer.errors import (
     InvalidMessage,
     InvalidName,
     LayerUnavailable,
+    LayerUnusable,
     MessageTooLarge,
     NothingSent,
 )
@@ -160,6 +161,7 @@ __all__ = [
     "InvalidMessage",
     "InvalidName",
     "LayerUnavailable",
+    "LayerUnusable",
     "MessageTooLarge",
     "NothingSent",
     "connect",

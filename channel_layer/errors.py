@@ -9,6 +9,7 @@ ChannelLayerError
 │   └── MessageTooLarge  a caller's bug; the message is larger than a channel takes
 ├── LayerUnavailable   Redis did not answer: the outcome is unknown
 │   └── NothingSent    Redis is unreachable, or refused the call: it is known that nothing was done
+│       └── LayerUnusable  a wrong password, a missing right, other encryption keys, a closed layer: the same call fails again
 └── ProtocolError      a peer's bytes are not what PROTOCOL.md says; drop them and count
     └── Undecryptable  a peer has other encryption keys, or none; drop what it sent, and count
 """
@@ -61,6 +62,12 @@ class NothingSent(LayerUnavailable):
     """Redis is unreachable or refused the call, and nothing was sent: the same call may be made again."""
 
     known = True
+
+
+class LayerUnusable(NothingSent):
+    """Redis or the deployment refuses this process, or the layer is closed. The same call fails until that is changed."""
+
+    retry = False
 
 
 class ProtocolError(ChannelLayerError):

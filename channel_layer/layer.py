@@ -20,7 +20,7 @@ from typing import Any, Protocol
 from channel_layer.application.capacities import LayerSettings
 from channel_layer.application.message_reader import ReaderClosed
 from channel_layer.application.receiving import receive
-from channel_layer.errors import LayerUnavailable, NothingSent
+from channel_layer.errors import LayerUnusable, NothingSent
 from channel_layer.loop.loop_layer import CLOSED, LoopLayer
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.names import check_exclude
@@ -227,7 +227,7 @@ class WorkerHome:
     def loop_layer(self) -> LoopLayer:
         """See `Home`. A forked child has no node: its parent's loop does not run there."""
         if self._pid != os.getpid():
-            raise LayerUnavailable("a forked child of a worker has no channel layer: connect() makes one")
+            raise LayerUnusable("a forked child of a worker has no channel layer: connect() makes one")
         if self._loop_layer is None:
             raise NothingSent(NOT_STARTED)
         return self._loop_layer
@@ -261,11 +261,11 @@ class ClosedHome:
 
     def loop_layer(self) -> LoopLayer:
         """See `Home`."""
-        raise NothingSent(CLOSED)
+        raise LayerUnusable(CLOSED)
 
     def start(self) -> Future[LoopLayer]:
         """See `Home`."""
-        raise NothingSent(CLOSED)
+        raise LayerUnusable(CLOSED)
 
     def closed(self) -> Home:
         """See `Home`."""

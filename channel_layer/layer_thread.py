@@ -19,7 +19,7 @@ from typing import Any
 
 import uvloop
 
-from channel_layer.errors import LayerUnavailable
+from channel_layer.errors import LayerUnavailable, LayerUnusable, NothingSent
 from channel_layer.layer import ClosedHome, Home
 from channel_layer.loop.loop_layer import LoopLayer
 from channel_layer.node import Node
@@ -171,7 +171,7 @@ class LayerThread:
                 if started.done():
                     log.exception("the channel layer of this process has ended")
                 else:
-                    started.set_exception(error if isinstance(error, LayerUnavailable) else _unavailable(error))
+                    started.set_exception(_not_started(error))
 
     async def _main(self, started: Future[LoopLayer], stop: asyncio.Event) -> None:
         receiver = LayerReceiver(self.redis)
@@ -199,7 +199,7 @@ def _stop(stop: asyncio.Event, started: Future[LoopLayer]) -> None:
 
 
 async def _check_channel_rights(node: Node) -> None:
-    """Raise LayerUnavailable if Redis' user may not use the pub/sub channels: all would work but the groups, which would be silent.
+    """Raise LayerUnusable if Redis' user may not use the pub/sub channels: all would work but the groups, which would be silent.
 
     The commands of `towpath` check all rights. Here it is one publish, to a name that no group has.
     """
@@ -207,8 +207,15 @@ async def _check_channel_rights(node: Node) -> None:
     try:
         await node.execute("PUBLISH", keys.group(""), "")
     except LayerUnavailable as error:
-        raise LayerUnavailable(f"{error}; groups need a user with +publish +subscribe &{keys.prefix}*") from error
+        raise type(error)(f"{error}; groups need a user with +publish +subscribe &{keys.prefix}*") from error
 
 
-def _unavailable(error: Exception) -> LayerUnavailable:
-    return LayerUnavailable(f"the channel layer could not be started: {error}")
+def _not_started(error: Exception) -> NothingSent:
+    """The error of all calls that wait for the start."""
+    if isinstance(error, NothingSent):
+        return error
+    # A ValueError: settings that are none, or other keys than those of the other processes.
+    kind = LayerUnusable if isinstance(error, ValueError) else NothingSent
+    return kind(
+        str(error) if isinstance(error, LayerUnavailable) else f"the channel layer could not be started: {error}"
+    )

@@ -18,7 +18,7 @@ from typing import Any
 import hiredis
 from redis.exceptions import RedisError
 
-from channel_layer.errors import LayerUnavailable, NothingSent
+from channel_layer.errors import LayerUnavailable
 from channel_layer.liveness.failure_detector import FailureDetector
 from channel_layer.liveness.key_agreement import check_keys
 from channel_layer.liveness.lease import RENEWAL_INTERVAL_S, OwnLease
@@ -38,7 +38,7 @@ from channel_layer.receiver import Receiver
 from channel_layer.redis import scripts as redis_scripts
 from channel_layer.redis.connection import Argument, OnAnswer, RedisConnection
 from channel_layer.redis.managed_connection import ManagedConnection
-from channel_layer.redis.rejection_reasons import explained
+from channel_layer.redis.rejection_reasons import explained, refusal
 from channel_layer.redis.sentinel import Primary, SentinelWatch
 from channel_layer.settings import RedisSettings
 
@@ -64,6 +64,7 @@ class Node:
         self._era: str | None = None  # of the last connection; None before the first
         self._primary: Primary | None = None  # as the Sentinels name it, if there are any
         self._checks: asyncio.Task[None] | None = None
+        self._admitted = False  # the other processes and this one have the same keys
         self._own_lease = OwnLease(settings.lease_ttl_s)
         observer = _Observer(self, receiver)
         self._commands = ManagedConnection(context.address, "commands", self._connected, self._disconnected)
@@ -104,12 +105,13 @@ class Node:
         try:
             await asyncio.to_thread(self._lease.start)
         except RedisError as error:
-            raise LayerUnavailable(f"the first lease could not be written: {explained(error)}") from error
+            raise refusal(error)(f"the first lease could not be written: {explained(error)}") from error
         self._checks = self._loop.create_task(self._check_regularly())
         self._sentinels.start()
+        await check_keys(self.context, self.leases)  # again: another one may have started at the same moment
+        self._admitted = True
         if self.context.settings.generation:
             self._peers.announce("generation", self.context.settings.generation)
-        await check_keys(self.context, self.leases)  # again: another one may have started at the same moment
 
     async def close(self) -> None:
         """Shut down: send what was posted, then delete lease, inbox and consumers, then end the connections."""
@@ -122,7 +124,8 @@ class Node:
         await self._sentinels.close()
         await self._peers.close()
         await self._channels.close()
-        self._peers.announce("leaving", self.name)
+        if self._admitted:  # else it may be without the keys, and no process depends on it
+            self._peers.announce("leaving", self.name)
         await self._inbox.close()
         await self._lease.end()
         await self._groups.close()
@@ -132,6 +135,11 @@ class Node:
     def connected(self) -> bool:
         """True if Redis is reachable."""
         return self._commands.connection is not None
+
+    def check_connected(self) -> None:
+        """Raise NothingSent if there is no connection to Redis at present."""
+        if self._commands.connection is None:
+            raise self._commands.missing()
 
     @property
     def era(self) -> str | None:
@@ -165,18 +173,18 @@ class Node:
     ) -> None:
         """Run a script on the connection for commands. `on_answer` gets NothingSent if there is none."""
         if self._commands.connection is None:
-            on_answer(NothingSent("not connected to Redis"))
+            on_answer(self._commands.missing())
         else:
             script.call(self._commands.connection, on_answer, len(keys), *keys, *arguments)
 
     async def execute(self, *command: Argument) -> Any:
         """Run one command and return its answer. Raises NothingSent, also if Redis refuses it; LayerUnavailable without an answer."""
         if (connection := self._commands.connection) is None:
-            raise NothingSent("not connected to Redis")
+            raise self._commands.missing()
         try:
             return await connection.execute(*command)
         except hiredis.ReplyError as error:
-            raise NothingSent(f"Redis refused {command[0]}: {error}") from error
+            raise refusal(error)(f"Redis refused {command[0]}: {error}") from error
 
     # -- groups
 

@@ -187,7 +187,7 @@ class BlockingChannelLayer:
         return statistics([self._commands.execute(*command) for command in commands])
 
     def close(self) -> None:
-        """End the connections to Redis. Calls under way finish first; later ones raise NothingSent."""
+        """End the connections to Redis. Calls under way finish first; later ones raise LayerUnusable."""
         self._commands.pool.close()
 
     def __enter__(self) -> BlockingChannelLayer:

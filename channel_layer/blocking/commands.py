@@ -13,9 +13,9 @@ import hiredis
 
 from channel_layer.blocking.connection import pack
 from channel_layer.blocking.pool import ConnectionPool
-from channel_layer.errors import LayerUnavailable, NothingSent
+from channel_layer.errors import LayerUnavailable
 from channel_layer.redis.connection import Answer, Argument
-from channel_layer.redis.rejection_reasons import script_error
+from channel_layer.redis.rejection_reasons import refusal, script_error
 from channel_layer.redis.scripts import PUBLISH, Script
 
 
@@ -31,13 +31,13 @@ class Commands:
         """Run one command and return its answer. Raises NothingSent, LayerUnavailable."""
         answer = self.pool.call(*command)
         if type(answer) is hiredis.ReplyError:
-            raise NothingSent(f"Redis refused {command[0]}: {answer}")
+            raise refusal(answer)(f"Redis refused {command[0]}: {answer}")
         return answer
 
     def write_and_look(self, write: Sequence[Argument], look: Sequence[Argument]) -> tuple[Any, Any]:
         """Run a command that writes and one that reads, in one round trip, and return both answers. Raises as `run_script`."""
         written, seen = self.pool.exchange(pack(*write) + pack(*look), 2)
-        for command, answer, error in ((write, written, NothingSent), (look, seen, LayerUnavailable)):
+        for command, answer, error in ((write, written, refusal(written)), (look, seen, LayerUnavailable)):
             if type(answer) is hiredis.ReplyError:
                 raise error(f"Redis refused {command[0]}: {answer}")
         return written, seen
@@ -48,7 +48,7 @@ class Commands:
         if is_error(answer, "NOSCRIPT"):  # nothing was done: Redis was restarted, or has never seen it
             answer = self.pool.call("EVAL", script.text, len(keys), *keys, *arguments)
         if type(answer) is hiredis.ReplyError:
-            error = NothingSent if script is PUBLISH else script_error(answer)  # that one publishes at its very end
+            error = refusal(answer) if script is PUBLISH else script_error(answer)  # that one publishes at its very end
             raise error(f"Redis refused the script {script.name}: {answer}")
         return answer
 

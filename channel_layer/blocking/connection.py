@@ -17,10 +17,10 @@ from typing import Any
 import hiredis
 
 from channel_layer.blocking.signal_errors import is_of_handler
-from channel_layer.errors import EncryptionMismatch, LayerUnavailable, NothingSent
+from channel_layer.errors import EncryptionMismatch, LayerUnavailable, LayerUnusable, NothingSent
 from channel_layer.redis.address import Credentials, RedisAddress
 from channel_layer.redis.connection import KEEPALIVE, READ_ONLY, REPLICA_ROLES, Answer, Argument
-from channel_layer.redis.rejection_reasons import explained, why_unreachable
+from channel_layer.redis.rejection_reasons import explained, refusal, why_unreachable
 from channel_layer.redis.tls import Tls
 
 READ_SIZE_BYTES = 65_536
@@ -158,11 +158,12 @@ def connect(address: RedisAddress, place: Place, timeout_s: float, check: Check 
     except BaseException as error:
         connection.close()
         if isinstance(error, EncryptionMismatch):
-            raise NothingSent(str(error)) from error
+            raise LayerUnusable(str(error)) from error
         if isinstance(error, LayerUnavailable):
             raise NothingSent(f"Redis at {address.shown} is unreachable: {error}") from error
         if isinstance(error, hiredis.ReplyError):
-            raise NothingSent(f"Redis at {address.shown} refuses us: {explained(error)}") from error
+            kind = refusal(error, rotated=address.from_file)
+            raise kind(f"Redis at {address.shown} refuses us: {explained(error)}") from error
         raise
     return connection
 

@@ -24,6 +24,7 @@ from channel_layer.protocol.codec import pack_threadsafe
 from channel_layer.protocol.keys import Keys
 from channel_layer.protocol.names import BLOCKING_ROLE, node_name
 from channel_layer.protocol.packets import JOINED, VERSION, Packet
+from channel_layer.redis.rejection_reasons import refusal
 from channel_layer.redis.scripts import MAKE_INBOX
 
 INBOX_TTL_MS = 60_000
@@ -81,7 +82,7 @@ class OwnerRequests:
         made, added, lives = connection.exchange(packed, 3)
         for answer in (made, added, lives):
             if isinstance(answer, hiredis.ReplyError):
-                error = LayerUnavailable if isinstance(added, bytes) else NothingSent
+                error = LayerUnavailable if isinstance(added, bytes) else refusal(answer)
                 raise error(f"Redis refused a request to {node}: {answer}")
         return added is not None and bool(lives), made[1]
 

@@ -21,7 +21,7 @@ from queue import Empty, SimpleQueue
 from channel_layer.blocking.connection import BlockingConnection, Check, Place, connect, is_read_only, no_check, pack
 from channel_layer.blocking.sentinel import PrimaryFinder
 from channel_layer.blocking.slots import Slot, Slots
-from channel_layer.errors import NothingSent
+from channel_layer.errors import LayerUnusable, NothingSent
 from channel_layer.process.forked_child import give_up_in_children
 from channel_layer.redis.address_file import AddressSource
 from channel_layer.redis.connection import Answer, Argument
@@ -57,7 +57,7 @@ class ConnectionPool:
         self._slots = Slots(self._connections_max)
         self._attempt_due = 0.0  # monotonic: no attempt to connect before
         self._delay_s = BACKOFF_FIRST_S
-        self._failure = ""
+        self._failure = NothingSent()  # of the last attempt
         self._place: Place | None = None  # of the primary, as the Sentinels named it last
         self._ask_due = 0.0  # monotonic
         self._pid = os.getpid()  # last: until then a child begins again
@@ -134,7 +134,7 @@ class ConnectionPool:
                 return slot, connection
             else:
                 self._drop(slot)
-        raise NothingSent("this layer is closed")
+        raise LayerUnusable("this layer is closed")
 
     def _leads_to_primary(self, connection: BlockingConnection) -> bool:
         """True unless the Sentinels, asked every few seconds, name another server: one that was cut off with us goes on serving us.
@@ -184,7 +184,7 @@ class ConnectionPool:
     def _connect(self) -> BlockingConnection:
         left_s = self._attempt_due - time.monotonic()
         if left_s > 0:
-            raise NothingSent(f"{self._failure}; the next attempt is in {left_s:.2f} s")
+            raise type(self._failure)(f"{self._failure}; the next attempt is in {left_s:.2f} s")
         try:
             place = self._finder.find()
             connection = connect(self._source.current(), place, self._timeout_s, self._check)
@@ -196,6 +196,6 @@ class ConnectionPool:
         return connection
 
     def _back_off(self, error: NothingSent) -> None:
-        self._failure = str(error)
+        self._failure = error
         self._attempt_due = time.monotonic() + self._delay_s * random.uniform(0.5, 1.0)
         self._delay_s = min(BACKOFF_MAX_S, 2 * self._delay_s)

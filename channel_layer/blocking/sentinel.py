@@ -12,9 +12,10 @@ import hiredis
 
 from channel_layer.blocking.connection import BlockingConnection, Place, accepted, authenticate
 from channel_layer.blocking.signal_errors import is_of_handler
-from channel_layer.errors import LayerUnavailable, NothingSent
+from channel_layer.errors import LayerUnavailable
 from channel_layer.redis.address import RedisAddress
 from channel_layer.redis.address_file import AddressSource
+from channel_layer.redis.rejection_reasons import refusal
 from channel_layer.redis.sentinel import ANSWER_TIMEOUT_S, STATE, WHERE, Primary
 
 
@@ -51,7 +52,8 @@ class PrimaryFinder:
                 break
         self._sentinels = [where for where in self._sentinels if where not in silent] + silent
         if not found:
-            raise NothingSent(f"no Sentinel knows {address.service}: {'; '.join(faults)}")
+            kind = refusal(*faults, rotated=address.from_file)
+            raise kind(f"no Sentinel knows {address.service}: {'; '.join(faults)}")
         return max(found, key=lambda primary: primary.epoch)
 
 

@@ -16,11 +16,12 @@ import hiredis
 
 from channel_layer.blocking.commands import Commands, is_error
 from channel_layer.encryption.encryption import Batch, Encryption
-from channel_layer.errors import NothingSent, ProtocolError, Undecryptable
+from channel_layer.errors import ProtocolError, Undecryptable
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.keys import GROUP, Keys
 from channel_layer.protocol.names import BLOCKING_ROLE
 from channel_layer.protocol.packets import MESSAGE
+from channel_layer.redis.rejection_reasons import refusal
 from channel_layer.redis.scripts import CANCEL, MAKE_GROUP, TAKE_MESSAGES
 
 log = logging.getLogger("towpath.layer")
@@ -105,7 +106,7 @@ class SharedReceiver:
         if is_error(answer, "UNBLOCKED"):  # the stream has expired meanwhile
             return False
         if isinstance(answer, hiredis.ReplyError):
-            raise NothingSent(f"Redis refused to read {channel}: {answer}")
+            raise refusal(answer)(f"Redis refused to read {channel}: {answer}")
         return True
 
     def _take(self, channel: str, entry: Entry) -> Event | None:

@@ -24,7 +24,7 @@ from channel_layer.application.shared_commands import channels_to_send_to
 from channel_layer.application.shared_members import SharedMembers
 from channel_layer.application.shared_messages import SharedMessages
 from channel_layer.current_connection import CURRENT_CONNECTION, Key, OwnDownstream, epoch_of
-from channel_layer.errors import ChannelFull, ChannelGone, InvalidMessage, InvalidName, NothingSent
+from channel_layer.errors import ChannelFull, ChannelGone, InvalidMessage, InvalidName, LayerUnusable
 from channel_layer.loop.loop_bridge import LoopBridge
 from channel_layer.loop.owner_requests import OwnerRequests
 from channel_layer.loop.undeliverable import Undeliverable
@@ -230,10 +230,10 @@ class LoopLayer:
         self._cleaning = self.loop.create_task(self._clean_up())
 
     async def close(self) -> None:
-        """Let every receiver that waits raise NothingSent, and stop reading shared channels. To be called before the node is closed."""
+        """Let every receiver that waits raise LayerUnusable, and stop reading shared channels. To be called before the node is closed."""
         if self._cleaning is not None:
             self._cleaning.cancel()
-        error = NothingSent(CLOSED)
+        error = LayerUnusable(CLOSED)
         self._channels.end_receivers(error)
         self._shared.end_receivers(error)
         await self._shared.close()

@@ -8,7 +8,7 @@ from collections.abc import Awaitable
 from typing import Any, TypeVar
 
 from channel_layer.current_connection import epoch_of
-from channel_layer.errors import ChannelGone, LayerUnavailable, NothingSent
+from channel_layer.errors import ChannelGone, LayerUnavailable
 from channel_layer.node import Node
 from channel_layer.protocol.packets import Packet
 
@@ -80,8 +80,7 @@ class OwnerRequests:
 
     def check_connected(self) -> None:
         """Raise NothingSent if there is no connection to Redis at present."""
-        if not self._node.connected:
-            raise NothingSent("not connected to Redis")
+        self._node.check_connected()
 
     def check_owner(self, node: str) -> None:
         """Raise ChannelGone if the process `node` is known to have ended, and as `check_connected`.

@@ -19,6 +19,7 @@ from channel_layer.redis import scripts as redis_scripts
 from channel_layer.redis.connection import Answer, RedisConnection
 from channel_layer.redis.managed_connection import ManagedConnection
 from channel_layer.redis.rejection_log import RejectionLog
+from channel_layer.redis.rejection_reasons import refusal
 
 log = logging.getLogger("towpath.inbox")
 
@@ -164,7 +165,7 @@ class Inbox:
             return  # the connection is made again by itself
         self._rejections.rejected(error)
         if not self._made.done():
-            self._made.set_exception(LayerUnavailable(f"the inbox could not be made: {error}"))
+            self._made.set_exception(refusal(error)(f"the inbox could not be made: {error}"))
         asyncio.get_running_loop().call_later(RETRY_S, self._begin_anew, connection)
 
     def _begin_anew(self, connection: RedisConnection) -> None:

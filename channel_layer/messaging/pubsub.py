@@ -29,6 +29,7 @@ from channel_layer.protocol.events import Event
 from channel_layer.redis.connection import Answer, RedisConnection, settle
 from channel_layer.redis.managed_connection import ManagedConnection
 from channel_layer.redis.rejection_log import RejectionLog
+from channel_layer.redis.rejection_reasons import refusal
 from channel_layer.redis.scripts import PUBLISH
 
 log = logging.getLogger("towpath.groups")
@@ -131,7 +132,7 @@ class PubSub:
 
         def answered(answer: Answer) -> None:
             if isinstance(answer, hiredis.ReplyError):  # the script publishes at its very end
-                answer = NothingSent(f"Redis refused to publish: {answer}")
+                answer = refusal(answer)(f"Redis refused to publish: {answer}")
             settle(future, answer)
 
         PUBLISH.call(connection, answered, len(keys), *keys, channel, packed, COUNTER_TTL_MS)

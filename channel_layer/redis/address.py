@@ -61,6 +61,9 @@ class RedisAddress:
     sentinels: tuple[tuple[str, int], ...] = ()
     service: str = ""
     sentinel_credentials: Credentials | None = None  #: for a Sentinel that requires authentication
+    from_file: bool = field(
+        default=False, compare=False
+    )  #: the next attempt may have other credentials: address_file.py
 
     @classmethod
     def parse(cls, url: str) -> RedisAddress:

@@ -83,7 +83,7 @@ class AddressFile:
         if not url.lower().startswith(SCHEMES) or "\n" in url:  # a password alone? It is not shown
             raise ValueError(f"{self._path} holds no Redis URL: one line that begins with {', '.join(SCHEMES)}")
         try:
-            return RedisAddress.parse(url)
+            return replace(RedisAddress.parse(url), from_file=True)
         except ValueError as error:
             raise ValueError(f"{self._path}: {error}") from error
 

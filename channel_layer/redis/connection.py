@@ -25,7 +25,7 @@ import hiredis
 from channel_layer.errors import LayerUnavailable
 from channel_layer.process import forked_child
 from channel_layer.redis.address import RedisAddress
-from channel_layer.redis.rejection_reasons import explained, why_unreachable
+from channel_layer.redis.rejection_reasons import explained, refusal, why_unreachable
 from channel_layer.redis.sentinel import Primary, find_primary
 
 log = logging.getLogger("towpath.redis")
@@ -239,7 +239,8 @@ async def connect(
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             return await _connect(address, on_lost, on_push)
     except hiredis.ReplyError as error:
-        raise LayerUnavailable(f"Redis at {address.shown} refuses us: {explained(error)}") from error
+        kind = refusal(error, rotated=address.from_file)
+        raise kind(f"Redis at {address.shown} refuses us: {explained(error)}") from error
     except OSError as error:
         raise LayerUnavailable(
             f"Redis at {address.shown} is unreachable: {why_unreachable(error, address.tls is not None)}"

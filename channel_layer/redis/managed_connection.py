@@ -14,7 +14,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from channel_layer.errors import LayerUnavailable
+from channel_layer.errors import LayerUnavailable, LayerUnusable, NothingSent
 from channel_layer.process.forked_child import give_up_in_children
 from channel_layer.redis.address_file import AddressSource
 from channel_layer.redis.connection import OnAnswer, RedisConnection, connect
@@ -53,6 +53,7 @@ class ManagedConnection:
         self._closed = False
         self._check_timer: asyncio.TimerHandle | None = None
         self._followed: Primary | None = None
+        self._failure: LayerUnavailable | None = None  # of the last attempt to reconnect
         self.connection: RedisConnection | None = None
         give_up_in_children(self)
 
@@ -99,8 +100,15 @@ class ManagedConnection:
             self._task = asyncio.get_running_loop().create_task(self._reconnect())
         self._followed = primary
 
+    def missing(self) -> NothingSent:
+        """The error of a call that finds no connection."""
+        if isinstance(self._failure, LayerUnusable):
+            return LayerUnusable(f"not connected to Redis: {self._failure}")
+        return NothingSent("not connected to Redis")
+
     def _up(self, connection: RedisConnection) -> None:
         self.connection = connection
+        self._failure = None
         if self._check_timer is None:
             self._check()
         self._on_up(connection)
@@ -133,4 +141,5 @@ class ManagedConnection:
 
     def _failed(self, error: LayerUnavailable) -> None:
         """Record the failure of an attempt to reconnect."""
+        self._failure = error
         self._connection_log.attempt_failed(str(error))

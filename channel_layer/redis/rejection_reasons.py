@@ -5,8 +5,9 @@ Beside it, what is known of a script that Redis has refused.
 
 from __future__ import annotations
 
-from channel_layer.errors import LayerUnavailable, NothingSent
+from channel_layer.errors import LayerUnavailable, LayerUnusable, NothingSent
 
+TOO_MANY_CLIENTS = "max number of clients reached"
 #: What stands in the error, and what it means.
 MEANINGS = (
     ("WRONGPASS", "the user name or the password is wrong"),
@@ -15,11 +16,18 @@ MEANINGS = (
     ("NOAUTH", "it requires a password, and the URL has none"),
     ("Authentication required", "it requires a password, and the URL has none"),
     ("HELLO must be called with the client already authenticated", "it requires a password, and the URL has none"),
-    ("max number of clients reached", "it has as many clients as its maxclients allows"),
+    (TOO_MANY_CLIENTS, "it has as many clients as its maxclients allows"),
 )
 
 #: Beginnings of errors with which Redis refuses a script before its first write.
 REFUSES_ALL = ("OOM ", "READONLY ", "LOADING ", "MISCONF ", "BUSY ", "NOAUTH ", "MASTERDOWN ", "NOREPLICAS ")
+
+#: What stands in errors that come again until an operator changes the password, or the rights of the user.
+LASTING = (
+    " permissions to ",
+    "The user executing the script can't",
+    *(sign for sign, _ in MEANINGS if sign != TOO_MANY_CLIENTS),
+)
 
 #: The other side ended the connection before or while a command was written.
 CUT_OFF = ("Broken pipe", "Connection reset by peer")
@@ -49,7 +57,17 @@ def is_cut_off(error: object) -> bool:
     return any(sign in str(error) for sign in CUT_OFF)
 
 
+def refusal(*errors: object, rotated: bool = False) -> type[NothingSent]:
+    """LayerUnusable if each of these errors comes again until an operator changes something, else NothingSent.
+
+    rotated: the password comes from a file, which may hold another one at the next attempt.
+    """
+    lasting = not rotated and all(any(sign in str(error) for sign in LASTING) for error in errors)
+    return LayerUnusable if lasting else NothingSent
+
+
 def script_error(error: object) -> type[LayerUnavailable]:
-    """NothingSent if a script that ended with this error has certainly done nothing, else LayerUnavailable."""
-    nothing_done = isinstance(error, NothingSent) or str(error).startswith(REFUSES_ALL)
-    return NothingSent if nothing_done else LayerUnavailable
+    """NothingSent, or LayerUnusable, if a script that ended with this error has certainly done nothing, else LayerUnavailable."""
+    if isinstance(error, NothingSent):
+        return type(error)
+    return refusal(error) if str(error).startswith(REFUSES_ALL) else LayerUnavailable

@@ -13,10 +13,10 @@ from typing import Any
 
 import hiredis
 
-from channel_layer.errors import LayerUnavailable
 from channel_layer.process import forked_child
 from channel_layer.redis.address import RedisAddress
 from channel_layer.redis.address_file import AddressSource
+from channel_layer.redis.rejection_reasons import refusal
 
 #: A Sentinel has nothing else to do: one that takes longer is away.
 ANSWER_TIMEOUT_S = 1.0
@@ -128,7 +128,7 @@ def _packed(command: tuple[Any, ...]) -> bytes:
 
 
 async def find_primary(address: RedisAddress) -> Primary:
-    """The primary by the latest decision among the answers of most Sentinels. Raises LayerUnavailable if none knows it.
+    """The primary by the latest decision among the answers of most Sentinels. Raises NothingSent if none knows it.
 
     Most of them are enough: one on a host that does not answer would cost a second each time.
     """
@@ -151,7 +151,7 @@ async def find_primary(address: RedisAddress) -> Primary:
         for sentinel in asked:
             sentinel.close()
     if not found:
-        raise LayerUnavailable(f"no Sentinel knows {address.service}: {'; '.join(faults)}")
+        raise refusal(*faults, rotated=address.from_file)(f"no Sentinel knows {address.service}: {'; '.join(faults)}")
     return max(found, key=lambda primary: primary.epoch)
 
 

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from channel_layer.errors import LayerUnavailable, NothingSent
-from channel_layer.redis.rejection_reasons import explained, is_cut_off, is_rejection, script_error, why_unreachable
+from channel_layer.errors import LayerUnavailable, LayerUnusable, NothingSent
+from channel_layer.redis.rejection_reasons import (
+    explained,
+    is_cut_off,
+    is_rejection,
+    refusal,
+    script_error,
+    why_unreachable,
+)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +58,37 @@ def test_of_a_script_it_is_known_that_it_did_nothing_only_where_redis_refuses_it
 ) -> None:
     """P12. A call that may have sent anything must not be told as one that has sent nothing."""
     assert script_error(error).known is known
+
+
+@pytest.mark.parametrize(
+    ("error", "retry"),
+    [
+        ("WRONGPASS invalid username-password pair or user is disabled.", False),
+        ("invalid username-password pair or user is disabled.", False),
+        ("NOAUTH Authentication required.", False),
+        ("NOPERM User bargee has no permissions to run the 'publish' command", False),
+        ("NOPERM No permissions to access a channel", False),
+        ("ACL failure in script: User bargee has no permissions to run the 'xadd' command", False),
+        ("ERR max number of clients reached", True),
+        ("OOM command not allowed when used memory > 'maxmemory'.", True),
+        ("LOADING Redis is loading the dataset in memory", True),
+    ],
+)
+def test_what_only_an_operator_can_change_is_not_worth_another_attempt(error: str, retry: bool) -> None:
+    assert refusal(Exception(error)).retry is retry and refusal(Exception(error)).known
+
+
+def test_a_password_that_comes_from_a_file_may_be_right_the_next_time() -> None:
+    assert refusal("WRONGPASS", rotated=True).retry and not refusal("WRONGPASS invalid password").retry
+
+
+def test_of_several_servers_one_that_may_answer_later_is_enough() -> None:
+    assert refusal("NOAUTH Authentication required.", "no answer").retry
+    assert not refusal("NOAUTH Authentication required.", "WRONGPASS").retry
+
+
+def test_a_script_that_found_no_connection_ends_as_that_says() -> None:
+    assert script_error(LayerUnusable("not connected: the password is wrong")) is LayerUnusable
 
 
 def test_there_is_always_a_reason() -> None:
