@@ -32,7 +32,7 @@ from channel_layer.application.shared_commands import (
 )
 from channel_layer.blocking.commands import Commands
 from channel_layer.blocking.key_agreement import KeyAgreement
-from channel_layer.blocking.owner_requests import OwnerRequests
+from channel_layer.blocking.owner_requests import JOINED_KNOWN, UNNUMBERED, OwnerRequests
 from channel_layer.blocking.pool import ConnectionPool
 from channel_layer.blocking.shared_receiver import SharedReceiver
 from channel_layer.encryption.encryption import Encryption
@@ -51,15 +51,14 @@ from channel_layer.protocol.codec import batch_head, check_size, join_batch, pac
 from channel_layer.protocol.events import Event, check_message
 from channel_layer.protocol.keys import Keys
 from channel_layer.protocol.names import (
-    BLOCKING_ROLE,
+    BLOCKING_SENDER,
     check_channel,
     check_channel_prefix,
     check_exclude,
     check_group,
-    node_name,
 )
 from channel_layer.protocol.packets import Packet
-from channel_layer.protocol.socket_messages import CHECKS, report_message, socket_message
+from channel_layer.protocol.socket_messages import CHECKS, misfit, report_message, socket_message
 from channel_layer.redis.address_file import address_source
 from channel_layer.redis.scripts import JOIN_SHARED, PUBLISH, SEND
 from channel_layer.settings import RedisSettings
@@ -86,7 +85,7 @@ class BlockingChannelLayer:
         self._commands = Commands(ConnectionPool(source, connections_max, timeout_s, check))
         self._owners = OwnerRequests(self._commands, self._keys, encryption, timeout_s, self.counters)
         self._receiver = SharedReceiver(self._commands, self._keys, encryption, self.counters)
-        self._head = batch_head(node_name(BLOCKING_ROLE, "sender"))  # no answer is expected to these batches
+        self._head = batch_head(BLOCKING_SENDER)
 
     def send(self, channel: str, message: Event, confirm: bool = False) -> None:
         """Send `message` to `channel` in one round trip, or raise and send nothing.
@@ -94,7 +93,8 @@ class BlockingChannelLayer:
         channel: a shared channel, an application channel (`<node>!specific.…`) of any process, or a reply channel
         (`<node>!<number>`), whose client gets the message: `websocket.send` or `websocket.close`, as an application sends them.
         confirm: wait for the owner of a reply channel or an application channel, and raise ChannelGone also if the channel was over when
-        its owner got the message. A message that this client never takes, and one for a full application channel, is dropped all the same.
+        its owner got the message, InvalidMessage if its client never takes a message of this type. A message for a full application
+        channel is dropped all the same.
 
         Raises InvalidName, InvalidMessage, MessageTooLarge (a caller's bug); ChannelFull for a shared channel;
         ChannelGone if the process that owns the channel has ended; NothingSent if Redis is unreachable or refuses;
@@ -222,17 +222,21 @@ class BlockingChannelLayer:
         return packets.message(local, message, self._settings.expiry_ms)
 
     def _post_confirmed(self, node: str, channel: str, packet: Packet) -> None:
-        """Send one packet to the owner of a channel, and before it a `leave` from a group of no channel: the answer tells if it exists.
+        """Send one packet to the owner of a channel, between two `leave` from a group of no channel.
 
-        Before it, since the message itself may end the connection.
+        The answer to the first tells if the channel exists: before the message, which may itself end the connection. That to the second
+        comes behind `undeliverable`, if the owner answers the message with one.
         """
         check_size(pack_threadsafe(packet))
         self._encryption.refresh_if_due()
-        exists = self._owners.ask(node, partial(packets.leave, packet[1], 0, secrets.token_hex(RANDOM_BYTES)), packet)
-        if exists is None:
+        leave = partial(packets.leave, packet[1], 0, secrets.token_hex(RANDOM_BYTES))
+        answers = self._owners.ask(node, lambda number: (leave(UNNUMBERED), packet, leave(number)))
+        if answers is None:
             raise LayerUnavailable(f"{node} has ended, and may have got the message before")
-        if not exists:
+        if not next((answer[JOINED_KNOWN] for answer in answers if answer[0] == packets.JOINED), False):
             raise ChannelGone(f"{channel} is over")
+        if any(answer[0] == packets.UNDELIVERABLE for answer in answers):
+            raise misfit(packet[3]["type"], channel)
 
     def _post(self, node: str, channel: str, packet: Packet) -> None:
         """Send one packet to the owner of a channel.
@@ -259,7 +263,7 @@ class BlockingChannelLayer:
         node, _, local = channel.partition("!")
         member = int(local) if local.isdecimal() else local
         self._encryption.refresh_if_due()
-        self._owners.ask(node, partial(packet, member, 0, group))
+        self._owners.ask(node, lambda number: (packet(member, 0, group, number),))
 
 
 def _check_limits(connections_max: object, timeout_s: object) -> None:

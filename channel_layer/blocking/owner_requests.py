@@ -11,8 +11,9 @@ import itertools
 import secrets
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import Any
 
 import hiredis
 
@@ -23,7 +24,7 @@ from channel_layer.errors import LayerUnavailable, NothingSent, ProtocolError, U
 from channel_layer.protocol.codec import pack_threadsafe
 from channel_layer.protocol.keys import Keys
 from channel_layer.protocol.names import BLOCKING_ROLE, node_name
-from channel_layer.protocol.packets import JOINED, VERSION, Packet
+from channel_layer.protocol.packets import JOINED, UNDELIVERABLE, VERSION, Packet
 from channel_layer.redis.rejection_reasons import refusal
 from channel_layer.redis.scripts import MAKE_INBOX
 
@@ -32,8 +33,15 @@ RANDOM_BYTES = 6
 #: After so long without an answer a call looks whether the owner is alive, and so on.
 SUSPECT_S = 0.5
 
-#: Makes the packet of a request, `join` or `leave`, from its number.
-MakePacket = Callable[[int], Packet]
+#: A number that no request has.
+UNNUMBERED = 0
+#: The positions of two fields of `joined`.
+JOINED_REQUEST, JOINED_KNOWN = 3, 4
+
+#: Makes the packets of a request from its number. The last one is the `join` or `leave` that has it.
+MakePackets = Callable[[int], Sequence[Packet]]
+#: Packets as they are read.
+Answers = list[list[Any]]
 
 
 class OwnerRequests:
@@ -50,25 +58,26 @@ class OwnerRequests:
         self._counters = counters
         self._numbers = itertools.count(1)
 
-    def ask(self, node: str, make_packet: MakePacket, *behind: Packet) -> bool | None:
-        """Send a request to `node`, with the packets `behind` it, and return when it has been carried out, or if that process has ended.
+    def ask(self, node: str, make_packets: MakePackets) -> Answers | None:
+        """Send a request to `node`, and return when it has been carried out, or if that process has ended.
 
-        Returns whether the channel exists: False also if the process had ended; None if it may have ended after it had received this.
-        Raises NothingSent, and LayerUnavailable if no answer came: the outcome is unknown.
+        Returns the packets with which it has answered, the last one to the last packet; none if the process had ended, and None if it
+        may have ended after it had received the request. Raises NothingSent, and LayerUnavailable if no answer came: the outcome is
+        unknown.
         """
         number = next(self._numbers)
         name = node_name(BLOCKING_ROLE, secrets.token_hex(RANDOM_BYTES))
-        batch = pack_threadsafe((VERSION, name, (make_packet(number), *behind)))
+        batch = pack_threadsafe((VERSION, name, tuple(make_packets(number))))
         if self._encryption.enabled:
             batch = self._encryption.entry(self._keys.inbox(node), batch)
         with self._commands.pool.connection() as connection:
             sent, last_id = self._send(connection, node, name, batch)
-            known = self._await(connection, node, (name, last_id), number) if sent else None
-        if known is None and self.has_lease(node):
+            answers = self._await(connection, node, (name, last_id), number) if sent else None
+        if answers is None and self.has_lease(node):
             if sent:
                 raise LayerUnavailable(f"{node} did not answer within {self._timeout_s:g} s")
             raise NothingSent(f"{node} takes no packets at the moment")
-        return known if sent else False
+        return answers if sent else []
 
     def has_lease(self, node: str) -> bool:
         """True if the process `node` lives. Raises LayerUnavailable."""
@@ -86,14 +95,17 @@ class OwnerRequests:
                 raise error(f"Redis refused a request to {node}: {answer}")
         return added is not None and bool(lives), made[1]
 
-    def _await(self, connection: BlockingConnection, node: str, after: tuple[str, bytes], number: int) -> bool | None:
-        """Wait for the answer, and return whether the channel exists. Returns None if no answer comes in time, or `node` has ended.
+    def _await(
+        self, connection: BlockingConnection, node: str, after: tuple[str, bytes], number: int
+    ) -> Answers | None:
+        """Wait for the answers, up to that to the request of this number. Returns None if that does not come in time, or `node` has ended.
 
         after: name and last id of our inbox.
         """
         name, last_id = after
         inbox = self._keys.inbox(name)
         read = self._encryption.batch_reader(inbox)
+        answers: Answers = []
         end = time.monotonic() + self._timeout_s
         while (left_s := end - time.monotonic()) > 0:
             block_s = min(SUSPECT_S, left_s)
@@ -104,23 +116,24 @@ class OwnerRequests:
             entries = answer[0][1] if answer else ()
             for entry_id, fields in entries:
                 last_id = entry_id
-                if (known := self._answer_in(read, fields[1], number)) is not None:
-                    with suppress(LayerUnavailable):  # the outcome is known, and the inbox ends by itself
-                        connection.call("DEL", inbox)
-                    return known
+                answers += self._answers_in(read, fields[1])
+            if any(packet[0] == JOINED and packet[JOINED_REQUEST] == number for packet in answers):
+                with suppress(LayerUnavailable):  # the outcome is known, and the inbox ends by itself
+                    connection.call("DEL", inbox)
+                return answers
             if not entries and connection.call("EXISTS", self._keys.lease(node)) == 0:
                 return None
         return None
 
-    def _answer_in(self, read: Callable[[bytes], Batch], batch: bytes, number: int) -> bool | None:
-        """The answer to the request of this number, if a batch holds it."""
+    def _answers_in(self, read: Callable[[bytes], Batch], batch: bytes) -> Answers:
+        """The answers in a batch; none if it cannot be read."""
         try:
             _, packets = read(batch)
         except Undecryptable as error:
             self._encryption.report("an answer", error)
             self._counters["packets.undecryptable"] += 1
-            return None
+            return []
         except ProtocolError:
             self._counters["packets.malformed_batch"] += 1
-            return None
-        return next((bool(packet[4]) for packet in packets if packet[0] == JOINED and packet[3] == number), None)
+            return []
+        return [packet for packet in packets if packet[0] in (JOINED, UNDELIVERABLE)]

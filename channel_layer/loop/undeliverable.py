@@ -6,10 +6,10 @@ is lost and counted there, and the sender of each later one is told. Names of ch
 
 from __future__ import annotations
 
-from channel_layer.errors import ChannelGone, InvalidMessage, ProtocolError
+from channel_layer.errors import ChannelGone, ProtocolError
 from channel_layer.protocol.names import reply_channel
 from channel_layer.protocol.packets import EVERY_TYPE
-from channel_layer.protocol.socket_messages import is_for_clients
+from channel_layer.protocol.socket_messages import is_for_clients, misfit
 
 #: The channels that were used longest ago are forgotten beyond so many: their next message is lost, and tells again.
 REMEMBERED_MAX = 10_000
@@ -47,8 +47,7 @@ class Undeliverable:
         if self.is_over(node, number):
             raise ChannelGone(f"the connection of {reply_channel(node, number)} is over")
         if self._has((node, number, kind)):
-            why = "it is of the other protocol, or no event stream"
-            raise InvalidMessage(f"message['type'] is {kind!r}, which {reply_channel(node, number)} cannot take: {why}")
+            raise misfit(kind, reply_channel(node, number))
 
     def _has(self, key: tuple[str, int, str]) -> bool:
         if key not in self._known:

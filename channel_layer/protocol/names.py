@@ -18,6 +18,8 @@ from channel_layer.process.log_values import shown
 NAME_LENGTH_MAX = 99
 #: The role in the name of a program that is no node.
 BLOCKING_ROLE = "blocking"
+#: The sender of what such a program sends without waiting for an answer.
+BLOCKING_SENDER = f"{BLOCKING_ROLE}.sender"
 #: Around the prefix of a new channel stand its node (`worker.<12 hex>`), a `!`, a dot and up to 16 random digits.
 PREFIX_LENGTH_MAX = 60
 _NAME = re.compile(r"[a-zA-Z0-9_.-]+(![a-zA-Z0-9_.-]*)?\Z")
@@ -31,8 +33,8 @@ def node_name(role: str, random_hex: str) -> str:
 
 
 def has_inbox(node: str) -> bool:
-    """True unless `node` is a program without a lease, whose batches get no answer but to a request (blocking/owner_requests.py)."""
-    return not node.startswith(BLOCKING_ROLE + ".")
+    """True unless it is the sender of all that blocking clients send without waiting. A request has a sender of its own."""
+    return node != BLOCKING_SENDER
 
 
 def reply_channel(node: str, number: int) -> str:

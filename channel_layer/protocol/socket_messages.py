@@ -32,6 +32,12 @@ def socket_message(message: Event) -> Event:
     return check(message)
 
 
+def misfit(kind: str, channel: str) -> InvalidMessage:
+    """The error of a message of this type to a reply channel that never takes such."""
+    why = "it is of the other protocol, or no event stream"
+    return InvalidMessage(f"message['type'] is {kind!r}, which {channel} cannot take: {why}")
+
+
 def report_message(report: Any = None) -> Event | None:
     """The message that a client gets when messages to a group were missed; None if `report` is None or False: it gets none.
 

@@ -15,6 +15,7 @@ import pytest
 import channel_layer
 from channel_layer import ChannelGone, InvalidMessage
 from channel_layer.layer import ChannelLayer
+from channel_layer.protocol.names import BLOCKING_SENDER
 from channel_layer.settings import RedisSettings
 from tests.support.both_dispatchers import Recorded, RecordedHost, adopted, interface, knock, worker
 from tests.support.facts import until
@@ -200,6 +201,25 @@ async def test_a_send_without_a_loop_is_confirmed_on_request(place: Place, redis
             with pytest.raises(ChannelGone, match=gone):
                 await send(gone, True)
     assert place.server.counters["dropped.no_such_channel"] == 2
+
+
+async def test_a_message_that_its_client_never_takes_is_an_error_at_once_if_it_is_confirmed(
+    place: Place, redis_settings: RedisSettings
+) -> None:
+    """P12. Otherwise the program that sends has no inbox, and is told nothing; and what came in time is no error."""
+    socket, response = await place.socket(), knock(place.server)
+    (await adopted(place.host, 2)).send(START)
+    await until(lambda: response.events)
+    with channel_layer.connect_blocking(redis_settings.url, prefix=redis_settings.prefix) as blocking:
+        for client, message in ((socket, BODY), (response, BODY), (response, HELLO)):
+            await asyncio.to_thread(blocking.send, client.upstream.channel, message)
+            with pytest.raises(
+                InvalidMessage, match=f"'{message['type']}', which {client.upstream.channel} cannot take"
+            ):
+                await asyncio.to_thread(blocking.send, client.upstream.channel, message, confirm=True)
+        await asyncio.to_thread(blocking.send, socket.upstream.channel, HELLO, confirm=True)
+    assert (socket.pushed, response.pushed) == ([HELLO], [])
+    assert BLOCKING_SENDER not in place.server.node._outbox._destinations
 
 
 async def test_what_ends_the_connection_is_confirmed(place: Place, redis_settings: RedisSettings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from channel_layer.protocol.names import BLOCKING_SENDER
 from interface_server.groups.undeliverable_notices import NOTICES_MAX, PERIOD_S, UndeliverableNotices
 
 SENDER = "worker.0123456789ab"
@@ -20,7 +21,8 @@ def test_a_sender_is_told_the_same_once_in_a_period() -> None:
 
 def test_a_program_without_an_inbox_is_never_told() -> None:
     """The packet would wait for an inbox that nobody makes."""
-    assert not UndeliverableNotices().is_due("blocking.sender", 7, "", 100.0)
+    assert not UndeliverableNotices().is_due(BLOCKING_SENDER, 7, "", 100.0)
+    assert UndeliverableNotices().is_due("blocking.0123456789ab", 7, "", 100.0), "a request waits for its answer"
 
 
 def test_there_is_a_bound_for_all_senders_together() -> None:
