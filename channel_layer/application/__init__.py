@@ -1,5 +1,5 @@
 """Channels of applications: queues in the memory of a process, and shared channels in Redis, for messages of any type.
 
 May import messaging/, redis/, protocol/, process/, current_connection.py, errors.py, settings.py and node.py. capacities.py,
-message_entry.py and shared_commands.py are cores. Begin with application_channels.py and shared_messages.py.
+shared_commands.py is a core. Begin with application_channels.py and shared_messages.py.
 """

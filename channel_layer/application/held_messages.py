@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from channel_layer.application.message_entry import deadline_ms, event_of
 from channel_layer.application.message_reader import NEVER, Expiring, MessageReader
 from channel_layer.application.receiving import receive
 from channel_layer.errors import LayerUnavailable
@@ -110,14 +109,14 @@ class HeldMessages:
             verdicts = answer if isinstance(answer, list) else [0] * len(entries)  # they are claimed again later
             self._counters["dropped.expired"] += verdicts.count(-1)
             messages = [
-                HeldMessage(entry.entry_id, entry.size_bytes, event_of(entry), verdict)
+                HeldMessage(entry.entry_id, entry.size_bytes, entry.event, verdict)
                 for entry, verdict in zip(entries, verdicts, strict=True)
                 if verdict > 0 and entry.entry_id not in self._held and entry.entry_id not in self._finished
             ]
             self._held.update((held.entry_id, held) for held in messages)
             on_decided([(held, NEVER) for held in messages])
 
-        self._hold([(entry.entry_id, entry.size_bytes, deadline_ms(entry)) for entry in entries], answered)
+        self._hold([(entry.entry_id, entry.size_bytes, entry.deadline_ms) for entry in entries], answered)
 
     def _hold(self, entries: list[tuple[bytes, int, int]], answered: Callable[[Answer], None]) -> None:
         limits = (GROUP, self._node.name, self.pending_ms + TTL_MARGIN_MS, self._channel)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from channel_layer.application.message_entry import deadline_ms, event_of
 from channel_layer.application.message_reader import Expiring
 from channel_layer.application.receiving import clock
 from channel_layer.errors import LayerUnavailable
@@ -34,7 +33,7 @@ class TakenMessages:
         def answered(answer: Answer) -> None:
             on_decided(self._taken(entries, answer))
 
-        arguments = [part for entry in entries for part in (entry.entry_id, entry.size_bytes, deadline_ms(entry))]
+        arguments = [part for entry in entries for part in (entry.entry_id, entry.size_bytes, entry.deadline_ms)]
         self._node.run_script(TAKE_MESSAGES, answered, self._keys, GROUP, *arguments)
 
     def _taken(self, entries: Sequence[Entry], answer: Answer) -> list[Expiring]:
@@ -44,7 +43,5 @@ class TakenMessages:
         self._counters["dropped.expired"] += verdicts.count(-1)
         now = clock()
         return [
-            (event_of(entry), now + rest_ms / 1000)
-            for entry, rest_ms in zip(entries, verdicts, strict=True)
-            if rest_ms > 0
+            (entry.event, now + rest_ms / 1000) for entry, rest_ms in zip(entries, verdicts, strict=True) if rest_ms > 0
         ]

@@ -15,8 +15,9 @@ from typing import Any
 import hiredis
 
 from channel_layer.blocking.commands import Commands, is_error
-from channel_layer.encryption.encryption import Batch, Encryption
+from channel_layer.encryption.encryption import Encryption
 from channel_layer.errors import ProtocolError, Undecryptable
+from channel_layer.messaging.entry import Entry
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.keys import GROUP, Keys
 from channel_layer.protocol.names import BLOCKING_ROLE
@@ -31,9 +32,9 @@ CLAIM_INTERVAL_S = 1.0
 REMEMBERED_MAX = 1_024
 #: How long an empty channel with a consumer group is kept.
 CHANNEL_TTL_MS = 60_000
-FIELD_TYPES = (int, str, int, dict, int)  #: kind, local part, 0, event, expiry in ms
 
-Entry = tuple[bytes, list[bytes]]
+#: An entry as it was read: its id and its fields.
+Found = tuple[bytes, list[bytes]]
 
 
 class SharedReceiver:
@@ -52,15 +53,15 @@ class SharedReceiver:
         end = None if timeout_s is None else time.monotonic() + timeout_s
         while True:
             self._encryption.refresh_if_due()  # each turn, since it may wait for days
-            entry = self._claim(channel) or self._read(channel, end)
-            if entry is not None:
-                event = self._take(channel, entry)
+            found = self._claim(channel) or self._read(channel, end)
+            if found is not None:
+                event = self._take(channel, found)
                 if event is not None:
                     return event
             elif end is not None and time.monotonic() >= end:
                 raise TimeoutError(f"no message on {channel} within {timeout_s:g} s")
 
-    def _claim(self, channel: str) -> Entry | None:
+    def _claim(self, channel: str) -> Found | None:
         """An entry that another reader has left behind, if it is time to look for one."""
         now = time.monotonic()
         if now - self._claimed_at.get(channel, -CLAIM_INTERVAL_S) < CLAIM_INTERVAL_S:
@@ -76,7 +77,7 @@ class SharedReceiver:
         self._claimed_at[channel] = now
         return None
 
-    def _read(self, channel: str, end: float | None) -> Entry | None:
+    def _read(self, channel: str, end: float | None) -> Found | None:
         """The next entry; None if none comes within a second, or before `end`."""
         block_s = CLAIM_INTERVAL_S if end is None else min(CLAIM_INTERVAL_S, end - time.monotonic())
         block = ("BLOCK", max(1, int(block_s * 1000))) if block_s > 0 else ()
@@ -109,13 +110,13 @@ class SharedReceiver:
             raise refusal(answer)(f"Redis refused to read {channel}: {answer}")
         return True
 
-    def _take(self, channel: str, entry: Entry) -> Event | None:
+    def _take(self, channel: str, found: Found) -> Event | None:
         """The message of an entry, if it is ours and was not too late."""
-        entry_id, fields = entry
+        entry_id, fields = found
         keys = (self._keys.channel(channel), self._keys.channel_size(channel))
         size_bytes = len(fields[1])
         try:
-            event, expiry_ms = message_of(self._encryption.batch_reader(keys[0])(fields[1]))
+            entry = Entry.of(entry_id, size_bytes, self._encryption.batch_reader(keys[0])(fields[1]), MESSAGE)
         except Undecryptable as error:  # the entry stays: a process with its key claims it
             self._encryption.report(f"an entry of {channel}", error)
             self._counters["packets.undecryptable"] += 1
@@ -125,19 +126,7 @@ class SharedReceiver:
             self._counters["packets.malformed_batch"] += 1
             self._commands.run_script(CANCEL, keys, GROUP, entry_id, size_bytes)
             return None
-        deadline_ms = int(entry_id.partition(b"-")[0]) + expiry_ms
-        (verdict,) = self._commands.run_script(TAKE_MESSAGES, keys, GROUP, entry_id, size_bytes, deadline_ms)
+        (verdict,) = self._commands.run_script(TAKE_MESSAGES, keys, GROUP, entry_id, size_bytes, entry.deadline_ms)
         if verdict < 0:
             self._counters["dropped.expired"] += 1
-        return event if verdict > 0 else None
-
-
-def message_of(batch: Batch) -> tuple[Event, int]:
-    """Event and expiry in ms of the one message in an entry of a shared channel. Raises ProtocolError."""
-    _, packets = batch
-    if len(packets) != 1 or packets[0][0] != MESSAGE or tuple(map(type, packets[0][:5])) != FIELD_TYPES:
-        raise ProtocolError("an entry of this channel carries one `message`")
-    _, _, _, event, expiry_ms = packets[0][:5]
-    if not isinstance(event.get("type"), str):
-        raise ProtocolError("a message is a map with a type")
-    return event, expiry_ms
+        return entry.event if verdict > 0 else None

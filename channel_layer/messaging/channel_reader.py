@@ -31,9 +31,6 @@ log = logging.getLogger("towpath.reader")
 BLOCK_MS = 1_000
 #: For entries that are decided upon as soon as they were read.
 PENDING_MS = 2_000
-#: By the kind of the one packet that each entry of a channel carries, the types of its next fields. `open`: number, epoch, pieces of
-#: the scope, first body, more, window, wait in ms. `message`: local part, 0, event, expiry in ms.
-FIELD_TYPES = {OPEN: (int, int, list, bytes, bool, int, int), MESSAGE: (str, int, dict, int)}
 CLAIM_INTERVAL_S = 1.0
 #: Nobody misses a consumer that has not read for so long and has nothing pending.
 CONSUMER_IDLE_MS = 60_000
@@ -78,7 +75,7 @@ class ChannelReader:
         self._name = context.name
         self._ttl_ms = context.orphan_ttl_ms
         self._consumer = consumer
-        self._kind, self._field_types = kind, FIELD_TYPES[kind]
+        self._kind = kind
         self._on_malformed = on_malformed
         self.managed = ManagedConnection(context.address, f"channel {channel}", self._connected)
         self._loop = asyncio.get_running_loop()
@@ -224,12 +221,8 @@ class ChannelReader:
         entries = []
         for entry_id, fields in found:
             try:
-                sender, packets = self._unpack_batch(fields[1])
-                packet = packets[0]
-                types = tuple(map(type, packet[1 : 1 + len(self._field_types)]))
-                if len(packets) != 1 or packet[0] != self._kind or types != self._field_types:
-                    raise ProtocolError(f"an entry of this channel carries one packet of kind {self._kind}")
-                entries.append(Entry(entry_id, len(fields[1]), (sender, packet[1], packet[2]), packet, claimed))
+                batch = self._unpack_batch(fields[1])
+                entries.append(Entry.of(entry_id, len(fields[1]), batch, self._kind, claimed))
             except Undecryptable as error:  # the entry stays: a process with its key claims it
                 self._encryption.report(f"an entry of {self._stream}", error)
             except ProtocolError as error:
