@@ -16,7 +16,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import hiredis
-from redis.exceptions import RedisError
 
 from channel_layer.errors import LayerUnavailable
 from channel_layer.liveness.failure_detector import FailureDetector
@@ -38,7 +37,7 @@ from channel_layer.receiver import Receiver
 from channel_layer.redis import scripts as redis_scripts
 from channel_layer.redis.connection import Argument, OnAnswer, RedisConnection
 from channel_layer.redis.managed_connection import ManagedConnection
-from channel_layer.redis.rejection_reasons import explained, refusal
+from channel_layer.redis.rejection_reasons import refusal
 from channel_layer.redis.sentinel import Primary, SentinelWatch
 from channel_layer.settings import RedisSettings
 
@@ -104,8 +103,9 @@ class Node:
         await check_keys(self.context, self.leases)  # before others can see this process
         try:
             await asyncio.to_thread(self._lease.start)
-        except RedisError as error:
-            raise refusal(error)(f"the first lease could not be written: {explained(error)}") from error
+        except LayerUnavailable as error:
+            kind = type(error) if isinstance(error, NothingSent) else refusal(error)
+            raise kind(f"the first lease could not be written: {error}") from error
         self._checks = self._loop.create_task(self._check_regularly())
         self._sentinels.start()
         await check_keys(self.context, self.leases)  # again: another one may have started at the same moment

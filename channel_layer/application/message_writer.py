@@ -13,12 +13,12 @@ from channel_layer.application.capacities import LayerSettings
 from channel_layer.application.shared_commands import send_terms
 from channel_layer.errors import ChannelFull, ChannelLayerError, LayerUnavailable
 from channel_layer.node import Node
+from channel_layer.process.rejection_log import RejectionLog
 from channel_layer.protocol import packets
 from channel_layer.protocol.codec import batch_head, join_batch, pack, packets_of_one_batch
 from channel_layer.protocol.events import Event
 from channel_layer.redis import scripts as redis_scripts
 from channel_layer.redis.connection import Answer
-from channel_layer.redis.rejection_log import RejectionLog
 from channel_layer.redis.rejection_reasons import script_error
 
 log = logging.getLogger("towpath.layer")

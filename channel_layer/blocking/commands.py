@@ -11,9 +11,9 @@ from typing import Any
 
 import hiredis
 
-from channel_layer.blocking.connection import pack
 from channel_layer.blocking.pool import ConnectionPool
 from channel_layer.errors import LayerUnavailable
+from channel_layer.redis.blocking_connection import pack
 from channel_layer.redis.connection import Answer, Argument
 from channel_layer.redis.rejection_reasons import refusal, script_error
 from channel_layer.redis.scripts import PUBLISH, Script

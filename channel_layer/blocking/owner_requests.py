@@ -18,13 +18,13 @@ from typing import Any
 import hiredis
 
 from channel_layer.blocking.commands import Commands
-from channel_layer.blocking.connection import BlockingConnection, pack
 from channel_layer.encryption.encryption import Batch, Encryption
 from channel_layer.errors import LayerUnavailable, NothingSent, ProtocolError, Undecryptable
 from channel_layer.protocol.codec import pack_threadsafe
 from channel_layer.protocol.keys import Keys
 from channel_layer.protocol.names import BLOCKING_ROLE, node_name
 from channel_layer.protocol.packets import JOINED, UNDELIVERABLE, VERSION, Packet
+from channel_layer.redis.blocking_connection import BlockingConnection, pack
 from channel_layer.redis.rejection_reasons import refusal
 from channel_layer.redis.scripts import MAKE_INBOX
 

@@ -18,13 +18,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 
-from channel_layer.blocking.connection import BlockingConnection, Check, Place, connect, is_read_only, no_check, pack
-from channel_layer.blocking.sentinel import PrimaryFinder
 from channel_layer.blocking.slots import Slot, Slots
 from channel_layer.errors import LayerUnusable, NothingSent
 from channel_layer.process.forked_child import give_up_in_children
 from channel_layer.redis.address_file import AddressSource
+from channel_layer.redis.blocking_connection import (
+    BlockingConnection,
+    Check,
+    Place,
+    connect,
+    is_read_only,
+    no_check,
+    pack,
+)
 from channel_layer.redis.connection import Answer, Argument
+from channel_layer.redis.primary_finder import PrimaryFinder
 
 BACKOFF_FIRST_S = 0.05
 BACKOFF_MAX_S = 1.0

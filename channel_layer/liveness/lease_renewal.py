@@ -15,8 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from redis.exceptions import NoScriptError, RedisError
-
+from channel_layer.errors import LayerUnavailable
 from channel_layer.liveness.lease import RENEWAL_INTERVAL_S
 from channel_layer.messaging.node_context import NodeContext
 from channel_layer.process.forked_child import give_up_in_children
@@ -24,8 +23,8 @@ from channel_layer.process.log_relay import LogRelay
 from channel_layer.process.log_setup import stack_of
 from channel_layer.protocol.keys import CHANNEL_OF_KIND, GROUP
 from channel_layer.redis import scripts as redis_scripts
-from channel_layer.redis.blocking_client import blocking_client, close_in_child
-from channel_layer.redis.rejection_reasons import explained, is_cut_off, is_rejection
+from channel_layer.redis.blocking_client import BlockingClient
+from channel_layer.redis.rejection_reasons import is_cut_off, is_rejection
 
 log = logging.getLogger("towpath.lease")
 relay = LogRelay(log)  #: for the lease's thread, which waits for nothing but Redis
@@ -61,7 +60,7 @@ class LeaseRenewal:
 
     def __init__(self, context: NodeContext, facts: dict[str, Any], observer: RenewalObserver) -> None:
         keys, name, ttl_s = context.keys, context.name, context.settings.lease_ttl_s
-        self._client = blocking_client(context.address, timeout_s=ttl_s / 2)
+        self._client = BlockingClient(context.address, timeout_s=ttl_s / 2)
         self._encryption = context.encryption
         self._name = name
         self._facts = facts
@@ -84,7 +83,7 @@ class LeaseRenewal:
         give_up_in_children(self)
 
     def start(self) -> None:
-        """Write the first lease (raises RedisError), then renew it once a second."""
+        """Write the first lease (raises LayerUnavailable), then renew it once a second."""
         self.loop_turned()  # what the loop waited for before this was no block
         self._renew()
         self._thread.start()
@@ -103,7 +102,7 @@ class LeaseRenewal:
             self._thread.join()
         try:
             self._eval(redis_scripts.LEAVE, [*self._own_keys, *self._streams], self._name, GROUP)
-        except RedisError as error:
+        except LayerUnavailable as error:
             log.warning("the lease could not be deleted: %s", error)
         self._client.close()
 
@@ -127,7 +126,7 @@ class LeaseRenewal:
 
     def forked(self) -> None:
         """See `Inherited`. The thread does not exist in a child."""
-        close_in_child(self._client)
+        self._client.forked()
 
     def _run(self) -> None:
         pause_s = RENEWAL_INTERVAL_S
@@ -135,22 +134,22 @@ class LeaseRenewal:
             try:
                 self._renew()
                 self._failure_logged_at, pause_s = None, RENEWAL_INTERVAL_S
-            except (RedisError, MemoryError) as error:  # whatever is short, this thread must outlast it
+            except (LayerUnavailable, MemoryError) as error:  # whatever is short, this thread must outlast it
                 self._log_failure(error, time.monotonic())
                 pause_s = RENEWAL_INTERVAL_S if is_rejection(error) or is_cut_off(error) else RETRY_S
-                self._client.connection_pool.disconnect()  # the next connection may lead to another server
+                self._client.close()  # the next connection may lead to another server
                 self._observer.on_renewal_failed()
 
     def _log_failure(self, error: Exception, now: float) -> None:
         """Log the first of several failures at once, and each minute the last."""
         if self._failure_logged_at is None or now - self._failure_logged_at >= REMINDER_S:
             self._failure_logged_at = now
-            relay.warning("the lease could not be renewed: %s", explained(error))
+            relay.warning("the lease could not be renewed: %s", error)
 
     def _renew(self) -> None:
         if self._moved:
             self._moved = False
-            self._client.connection_pool.disconnect()
+            self._client.close()
         asked_at = time.monotonic()
         self._observer.on_renewal_started()
         content = self._encryption.lease(self._own_keys[0], self._content(asked_at))
@@ -182,7 +181,4 @@ class LeaseRenewal:
         return round(blocked_s, 1)
 
     def _eval(self, script: redis_scripts.Script, keys: list[str], *arguments: Any) -> Any:
-        try:
-            return self._client.evalsha(script.digest, len(keys), *keys, *arguments)
-        except NoScriptError:
-            return self._client.eval(script.text, len(keys), *keys, *arguments)
+        return self._client.run_script(script, keys, *arguments)

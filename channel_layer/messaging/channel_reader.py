@@ -19,12 +19,12 @@ from channel_layer.errors import ProtocolError, Undecryptable
 from channel_layer.messaging.deferral import NOTHING, Deferral
 from channel_layer.messaging.entry import Entry
 from channel_layer.messaging.node_context import NodeContext
+from channel_layer.process.rejection_log import RejectionLog
 from channel_layer.protocol.keys import GROUP
 from channel_layer.protocol.packets import MESSAGE, OPEN
 from channel_layer.redis import scripts as redis_scripts
 from channel_layer.redis.connection import Answer, RedisConnection, ignore
 from channel_layer.redis.managed_connection import ManagedConnection
-from channel_layer.redis.rejection_log import RejectionLog
 
 log = logging.getLogger("towpath.reader")
 

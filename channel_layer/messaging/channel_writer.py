@@ -15,12 +15,12 @@ from typing import Protocol
 from channel_layer.encryption.encryption import ENTRY_OVERHEAD_BYTES as ENCRYPTION_OVERHEAD_BYTES
 from channel_layer.errors import LayerUnavailable
 from channel_layer.messaging.node_context import NodeContext
+from channel_layer.process.rejection_log import RejectionLog
 from channel_layer.protocol.codec import PACKETS_MAX, batch_head, join_batch, packets_of_one_batch
 from channel_layer.protocol.illegal_move import IllegalMove
 from channel_layer.protocol.keys import GROUP
 from channel_layer.redis import scripts as redis_scripts
 from channel_layer.redis.connection import Answer, OnAnswer, RedisConnection
-from channel_layer.redis.rejection_log import RejectionLog
 
 log = logging.getLogger("towpath.writer")
 

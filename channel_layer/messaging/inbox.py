@@ -15,10 +15,10 @@ from typing import Any, Protocol
 
 from channel_layer.errors import LayerUnavailable, ProtocolError, Undecryptable
 from channel_layer.messaging.node_context import NodeContext
+from channel_layer.process.rejection_log import RejectionLog
 from channel_layer.redis import scripts as redis_scripts
 from channel_layer.redis.connection import Answer, RedisConnection
 from channel_layer.redis.managed_connection import ManagedConnection
-from channel_layer.redis.rejection_log import RejectionLog
 from channel_layer.redis.rejection_reasons import refusal
 
 log = logging.getLogger("towpath.inbox")

@@ -18,9 +18,9 @@ import hiredis
 
 from channel_layer.errors import LayerUnavailable
 from channel_layer.messaging.node_context import NodeContext
+from channel_layer.process.rejection_log import RejectionLog
 from channel_layer.protocol.codec import BATCH_SIZE_BYTES_MAX, PACKETS_MAX, batch_head, join_batch, packets_of_one_batch
 from channel_layer.redis.connection import Answer, RedisConnection
-from channel_layer.redis.rejection_log import RejectionLog
 
 log = logging.getLogger("towpath.outbox")
 

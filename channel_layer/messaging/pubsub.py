@@ -24,11 +24,11 @@ from channel_layer.messaging.group_counters import Commands, GroupCounters
 from channel_layer.messaging.group_sequence import COUNTER_TTL_MS, GroupSequences
 from channel_layer.messaging.node_context import NodeContext
 from channel_layer.process.rate_limited_log import RateLimitedLog
+from channel_layer.process.rejection_log import RejectionLog
 from channel_layer.protocol.codec import split_publish, unpack
 from channel_layer.protocol.events import Event
 from channel_layer.redis.connection import Answer, RedisConnection, settle
 from channel_layer.redis.managed_connection import ManagedConnection
-from channel_layer.redis.rejection_log import RejectionLog
 from channel_layer.redis.rejection_reasons import refusal
 from channel_layer.redis.scripts import PUBLISH
 

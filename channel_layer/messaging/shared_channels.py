@@ -17,13 +17,13 @@ from channel_layer.messaging.channel_writer import ChannelLimits, ChannelWriter
 from channel_layer.messaging.entry import Entry
 from channel_layer.messaging.generations import Generations
 from channel_layer.messaging.node_context import NodeContext
+from channel_layer.process.rejection_log import RejectionLog
 from channel_layer.protocol.codec import batch_head, join_batch
 from channel_layer.protocol.keys import GROUP, own_channel
 from channel_layer.protocol.packets import MESSAGE
 from channel_layer.redis import scripts as redis_scripts
 from channel_layer.redis.connection import Answer, RedisConnection
 from channel_layer.redis.managed_connection import ManagedConnection
-from channel_layer.redis.rejection_log import RejectionLog
 
 log = logging.getLogger("towpath.node")
 

@@ -6,7 +6,6 @@ not provide them (not Linux), no process counts as on the same machine, and only
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -47,6 +46,8 @@ class DeathWatch:
     """Detects within milliseconds that a process of this machine dies, by one descriptor for each."""
 
     def __init__(self, on_death: Callable[[str], None]) -> None:
+        import asyncio  # here, since processes without a loop read this file too
+
         self._on_death = on_death
         self._loop = asyncio.get_running_loop()
         self._descriptors: dict[str, int] = {}

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field, fields
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote
 
 from channel_layer.redis.tls import Tls
 
@@ -22,11 +22,15 @@ SCHEMES = ("redis://", "rediss://", "unix://", *SENTINEL_SCHEMES)
 _WHOLE_AUTHORITY = re.compile(r".*@.*|\[.*|[^:]*|[^:]+:\d+")
 #: Scheme, authority, path, query, fragment: RFC 3986, appendix B. (urllib parses the authority, and accepts one host in it.)
 _URL = re.compile(r"([^:/?#]+)://([^/?#]*)([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL)
-_HOST_AND_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+(?:%25[^\]]+)?)\]|([^\[\]:\s]+))(?::(\d{0,5}))?")
-_DB = re.compile(r"/?|/[0-9]{1,9}")
+_HOST_AND_PORT = re.compile(r"(?:\[([0-9A-Fa-f:.]+(?:%25[^\]]+)?)\]|([^\[\]:\s]*))(?::(\d{0,5}))?")
+_NUMBER = re.compile(r"[0-9]{0,9}")
+_DB = re.compile(rf"/?|/{_NUMBER.pattern}")
+DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 6379
 PORT_MAX = 65_535
-_LOCATION = ("host", "port", "path", "db", "username", "password", "connection_class")
 _TLS = tuple(each.name for each in fields(Tls))
+_CHECK_HOSTNAME = "ssl_check_hostname"
+#: The values of a parameter that mean no, as redis-py has them. Every other one means yes.
+FALSE = ("0", "F", "FALSE", "N", "NO")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +56,8 @@ class RedisAddress:
     """One server, or the Sentinels that know it. Made by `parse`."""
 
     url: str = field(repr=False)
-    host: str = "127.0.0.1"
-    port: int = 6379
+    host: str = DEFAULT_HOST
+    port: int = DEFAULT_PORT
     path: str | None = None
     db: int = 0
     credentials: Credentials | None = None
@@ -82,39 +86,41 @@ class RedisAddress:
 
     @classmethod
     def _of_server(cls, url: str) -> RedisAddress:
-        parts = _parts(url)
-        _, _, path, _ = _split(url)
-        if not url.startswith("unix:") and not _DB.fullmatch(path):
+        scheme, authority, path, query = _split(url)
+        user, _, place = authority.rpartition("@")
+        parameters = _parameters(query)
+        is_socket = scheme == "unix"
+        if is_socket and not path:
+            raise ValueError("unix:///path/to/socket would be one")
+        if not is_socket and not _DB.fullmatch(path):
             raise ValueError(f"{path!r} is no number of a database")
-        if not 0 <= int(parts.get("db", 0)) < 2**31:
-            raise ValueError(f"{parts['db']!r} is no number of a database")
+        host, port = (DEFAULT_HOST, DEFAULT_PORT) if is_socket else _host_and_port(place, DEFAULT_PORT, DEFAULT_HOST)
         return cls(
             url=url,
-            host=parts.get("host", "127.0.0.1"),
-            port=parts.get("port", 6379),
-            path=parts.get("path"),
-            db=int(parts.get("db", 0)),
-            credentials=Credentials.of(parts.get("username"), parts.get("password")),
-            tls=_tls(url, parts),
+            host=host,
+            port=port,
+            path=unquote(path) if is_socket else None,
+            db=_db(parameters.pop("db", "" if is_socket else path.removeprefix("/"))),
+            credentials=_credentials(user, parameters),
+            tls=_tls(url, parameters),
         )
 
     @classmethod
     def _of_sentinels(cls, url: str) -> RedisAddress:
         _, authority, path, query = _split(url)
         user, _, hosts = authority.rpartition("@")
-        name, _, password = map(unquote, user.partition(":"))
         service, slash, db = path.removeprefix("/").partition("/")
         if not service or not hosts or not _DB.fullmatch(slash + db):
             raise ValueError("redis+sentinel://host[:port][,…]/service[/db] would be one")
-        parts = _parts(f"redis://?{query}")
-        own = Credentials.of(parts.pop("sentinel_username", None), parts.pop("sentinel_password", None))
-        credentials = Credentials.of(name, password)
+        parameters = _parameters(query)
+        own = Credentials.of(parameters.pop("sentinel_username", None), parameters.pop("sentinel_password", None))
+        credentials = _credentials(user, {})
         return cls(
             url=url,
-            db=int(db or 0),
+            db=_db(db),
             credentials=credentials,
-            tls=_tls(url, parts),
-            sentinels=tuple(_host_and_port(each) for each in hosts.split(",")),
+            tls=_tls(url, parameters),
+            sentinels=tuple(_host_and_port(each.strip(), SENTINEL_PORT) for each in hosts.split(",")),
             service=unquote(service),
             sentinel_credentials=own or credentials,
         )
@@ -150,27 +156,42 @@ def _split(url: str) -> tuple[str, str, str, str]:
     return scheme, authority, path, query
 
 
-def _host_and_port(place: str) -> tuple[str, int]:
-    """Host and port of one Sentinel; blanks around them belong to the list."""
-    found = _HOST_AND_PORT.fullmatch(place.strip())
-    port = int(found[3] or SENTINEL_PORT) if found is not None else 0
-    if found is None or not 0 < port <= PORT_MAX:
+def _host_and_port(place: str, default_port: int, default_host: str = "") -> tuple[str, int]:
+    """Host and port of one server."""
+    found = _HOST_AND_PORT.fullmatch(place)
+    host = unquote(found[1] or found[2]) or default_host if found is not None else ""
+    port = int(found[3] or default_port) if found is not None else 0
+    if not host or not 0 < port <= PORT_MAX:
         raise ValueError(f"{place!r} is no host[:port]")
-    return unquote(found[1] or found[2]), port
+    return host, port
 
 
-def _tls(url: str, parts: dict[str, Any]) -> Tls | None:
-    """TLS by the parameters of the URL. Raises ValueError if it has other parameters."""
+def _db(number: str) -> int:
+    if not _NUMBER.fullmatch(number):
+        raise ValueError(f"{number!r} is no number of a database")
+    return int(number or 0)
+
+
+def _parameters(query: str) -> dict[str, str]:
+    """The parameters of a URL. Of one that is given twice the first counts; one without a value counts as not given."""
+    return {name: values[0] for name, values in parse_qs(query).items()}
+
+
+def _credentials(user: str, parameters: dict[str, str]) -> Credentials | None:
+    """User and password: those in front of the host, or else those among the parameters."""
+    name, _, password = map(unquote, user.partition(":"))
+    others = parameters.pop("username", None), parameters.pop("password", None)
+    return Credentials.of(name or others[0], password or others[1])
+
+
+def _tls(url: str, parameters: dict[str, str]) -> Tls | None:
+    """TLS by the parameters of the URL that are left. Raises ValueError if there are others."""
     known = _TLS if url.startswith("rediss") else ()
-    if unknown := [name for name in parts if name not in (*_LOCATION, *known)]:
+    if unknown := [name for name in parameters if name not in known]:
         raise ValueError(f"{', '.join(unknown)}: no parameter of it")
-    return Tls(**{name: parts[name] for name in known if name in parts}) if known else None
-
-
-def _parts(url: str) -> dict[str, Any]:
-    """The parts as redis-py parses them. Imported late, since the import takes longer than all else that a command does at its
-    start.
-    """
-    from redis.connection import parse_url
-
-    return dict(parse_url(url))
+    if not known:
+        return None
+    values: dict[str, Any] = dict(parameters)
+    if (checked := parameters.get(_CHECK_HOSTNAME)) is not None:
+        values[_CHECK_HOSTNAME] = checked.upper() not in FALSE
+    return Tls(**values)

@@ -1,95 +1,97 @@
-"""A blocking client of Redis for threads and for the command line, by redis-py."""
+"""A blocking client of Redis with one connection, for one thread at a time: the lease's thread, and the commands of `towpath`.
+
+It connects when it is first used, and anew after a loss. Nothing is sent twice. (blocking/pool.py serves any number of threads.)
+"""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import socket
-from dataclasses import asdict
+from collections.abc import Sequence
 from typing import Any
 
-from redis import Redis
-from redis.backoff import NoBackoff
-from redis.credentials import CredentialProvider
-from redis.retry import Retry
-from redis.sentinel import MasterNotFoundError, Sentinel
+import hiredis
 
-from channel_layer.errors import LayerUnavailable
-from channel_layer.redis.address import RedisAddress
+from channel_layer.errors import LayerUnavailable, NothingSent
 from channel_layer.redis.address_file import AddressSource
-from channel_layer.redis.connection import ERROR_SIZE_MAX
-from channel_layer.redis.sentinel import find_primary
+from channel_layer.redis.blocking_connection import BlockingConnection, Place, connect, pack
+from channel_layer.redis.connection import Answer, Argument
+from channel_layer.redis.primary_finder import PrimaryFinder
+from channel_layer.redis.rejection_reasons import explained, is_passing, refusal, script_error
+from channel_layer.redis.scripts import Script
 
 
-class CurrentCredentials(CredentialProvider):
-    """The credentials as of now, for each connection that redis-py makes."""
+class BlockingClient:
+    """One client. Each error is one whole sentence for people."""
 
-    def __init__(self, source: AddressSource) -> None:
+    __slots__ = ("_connection", "_finder", "_source", "_timeout_s")
+
+    def __init__(self, source: AddressSource, timeout_s: float) -> None:
+        """timeout_s: for connecting, and for each answer."""
         self._source = source
+        self._finder = PrimaryFinder(source)
+        self._timeout_s = timeout_s
+        self._connection: BlockingConnection | None = None
 
-    def get_credentials(self) -> tuple[str, ...]:  # type: ignore[override]  # without a password: none
-        """User, if there is one, and password."""
-        credentials = self._source.current().credentials
-        return credentials.command[1:] if credentials else ()
+    def call(self, *command: Argument) -> Any:
+        """Run one command and return its answer. Raises NothingSent, also if Redis refuses it; LayerUnavailable without an answer."""
+        (answer,) = self.exchange(pack(*command), 1)
+        if isinstance(answer, hiredis.ReplyError):
+            raise refusal(answer)(self._refusal(answer)) from answer
+        return answer
 
+    def run_script(self, script: Script, keys: Sequence[str], *arguments: Argument) -> Any:
+        """Run a script and return its answer. Raises as `call`; LayerUnavailable also if Redis refuses a part of it."""
+        (answer,) = self.exchange(pack("EVALSHA", script.digest, len(keys), *keys, *arguments), 1)
+        if isinstance(answer, hiredis.ReplyError) and str(answer).startswith("NOSCRIPT"):
+            (answer,) = self.exchange(pack("EVAL", script.text, len(keys), *keys, *arguments), 1)
+        if isinstance(answer, hiredis.ReplyError):
+            raise script_error(answer)(self._refusal(answer)) from answer
+        return answer
 
-def blocking_client(source: AddressSource, timeout_s: float) -> Redis:
-    """A client that connects when it is first used. It does not retry by itself: an unknown outcome stays unknown."""
-    address = source.current()
-    options: dict[str, Any] = {
-        "socket_timeout": timeout_s,
-        "socket_connect_timeout": timeout_s,
-        "retry": Retry(NoBackoff(), 0),
-        "db": address.db,
-        "credential_provider": CurrentCredentials(source),
-    }
-    if address.tls:
-        options |= {"ssl": True, **asdict(address.tls)}
-    if address.sentinels:
-        sentinels: Any = BlockingSentinels(source)  # redis-py has no types here
-        primary: Redis = sentinels.master_for(address.service, **options)
-        return primary
-    if address.path:
-        return Redis(unix_socket_path=address.path, **options)
-    return Redis(host=address.host, port=address.port, **options)
-
-
-def unprompted_error(address: RedisAddress, timeout_s: float) -> str:
-    """The error with which Redis greets a client that sends nothing, as it does at its maxclients; empty if it waits for a command.
-
-    redis-py does not read it where Redis has hung up before the first command is sent. Empty behind Sentinels and TLS, too.
-    """
-    if address.sentinels or address.tls:
-        return ""
-    try:
-        with socket.socket(socket.AF_UNIX) if address.path else socket.socket() as sock:
-            sock.settimeout(timeout_s)
-            sock.connect(address.path or (address.host, address.port))
-            line = sock.recv(ERROR_SIZE_MAX).decode(errors="replace").strip()
-    except OSError:
-        return ""
-    return line[1:] if line.startswith("-") else ""
-
-
-def close_in_child(client: Redis) -> None:
-    """Close what a forked child has inherited, by the sockets: the pool has locks that another thread may have held."""
-    pool: Any = client.connection_pool
-    for connection in [*pool._available_connections, *pool._in_use_connections]:
-        if connection._sock is not None:
-            os.close(connection._sock.detach())
-
-
-class BlockingSentinels(Sentinel):
-    """Finds the primary as find_primary does, in an event loop of its own. So it cannot run in a thread that runs one."""
-
-    def __init__(self, source: AddressSource) -> None:
-        super().__init__([])  # type: ignore[no-untyped-call]  # redis-py has no types here
-        self._source = source
-
-    def discover_master(self, service_name: str) -> tuple[str, int]:
-        """Host and port of the primary. Raises redis.ConnectionError if no Sentinel knows it."""
+    def exchange(self, packed: bytes, count: int) -> list[Answer]:
+        """Send packed commands, and return the `count` answers to them, errors of Redis among them. Raises as `call` otherwise."""
+        connection = self._connected()
         try:
-            primary = asyncio.run(find_primary(self._source.current()))
-        except (LayerUnavailable, OSError) as error:  # a loop needs descriptors of its own
-            raise MasterNotFoundError(str(error)) from error
-        return primary.host, primary.port
+            return connection.exchange(packed, count)
+        except LayerUnavailable as error:
+            raise type(error)(self._unreachable(error)) from error
+
+    def close(self) -> None:
+        """End the connection; the next call makes another one, which may lead to another server."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def forked(self) -> None:
+        """Close what a forked child has inherited."""
+        if self._connection is not None:
+            self._connection.forked()
+
+    def __enter__(self) -> BlockingClient:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def _connected(self) -> BlockingConnection:
+        """The connection, or a new one if Redis has ended it. Raises NothingSent."""
+        if self._connection is None or not self._connection.usable:
+            self.close()
+            self._connection = connect(self._source.current(), self._place(), self._timeout_s)
+        return self._connection
+
+    def _place(self) -> Place:
+        try:
+            return self._finder.find()
+        except NothingSent as error:
+            raise type(error)(self._unreachable(error)) from error
+
+    def _unreachable(self, error: LayerUnavailable) -> str:
+        return f"Redis at {self._source.current().shown} is unreachable: {error}"
+
+    def _refusal(self, answer: hiredis.ReplyError) -> str:
+        return f"Redis at {self._source.current().shown} refuses us: {explained(answer)}"
+
+
+def is_final(error: LayerUnavailable) -> bool:
+    """True if Redis refused the call of a BlockingClient, for a reason that does not pass by itself."""
+    return isinstance(error.__cause__, hiredis.ReplyError) and not is_passing(error)

@@ -63,6 +63,11 @@ def settle(future: asyncio.Future[Any], answer: Answer) -> None:
         future.set_result(answer)
 
 
+def facts_in(info: bytes) -> dict[str, str]:
+    """The fields of what Redis answers to INFO."""
+    return dict(line.split(":", 1) for line in info.decode().splitlines() if ":" in line)
+
+
 class NotSent(hiredis.ReplyError):
     """The command was not sent, for want of memory. To its caller that equals a rejection by Redis: nothing was done."""
 
@@ -106,8 +111,7 @@ class RedisConnection(asyncio.Protocol):
             await self.execute(*address.credentials.command)
         if address.db:
             await self.execute("SELECT", address.db)
-        info = (await self.execute("INFO")).decode()  # the whole of it: only Redis 7 gives two sections at once
-        facts = dict(line.split(":", 1) for line in info.splitlines() if ":" in line)
+        facts = facts_in(await self.execute("INFO"))  # the whole of it: only Redis 7 gives two sections at once
         if facts.get("role") in REPLICA_ROLES:
             raise LayerUnavailable(f"Redis at {address.shown} is a replica at present")
         self.run_id = facts.get("run_id", "")

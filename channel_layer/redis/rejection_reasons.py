@@ -29,6 +29,9 @@ LASTING = (
     *(sign for sign, _ in MEANINGS if sign != TOO_MANY_CLIENTS),
 )
 
+#: What stands in an error with which Redis refuses a client only for a while.
+PASSING = ("LOADING", "is a replica at present", TOO_MANY_CLIENTS)
+
 #: The other side ended the connection before or while a command was written.
 CUT_OFF = ("Broken pipe", "Connection reset by peer")
 
@@ -53,7 +56,7 @@ def is_rejection(error: object) -> bool:
 
 
 def is_cut_off(error: object) -> bool:
-    """True if Redis ended the connection. It may have sent the reason, which redis-py does not read then."""
+    """True if Redis ended the connection. It may have sent the reason, which is lost then."""
     return any(sign in str(error) for sign in CUT_OFF)
 
 
@@ -64,6 +67,11 @@ def refusal(*errors: object, rotated: bool = False) -> type[NothingSent]:
     """
     lasting = not rotated and all(any(sign in str(error) for sign in LASTING) for error in errors)
     return LayerUnusable if lasting else NothingSent
+
+
+def is_passing(error: object) -> bool:
+    """True if Redis refused the connection, and may accept it soon: it is starting, for one."""
+    return any(sign in str(error) for sign in PASSING)
 
 
 def script_error(error: object) -> type[LayerUnavailable]:

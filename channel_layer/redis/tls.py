@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import ssl
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the address of Redis is read by each command; what speaks TLS loads it
+    import ssl
 
 CERT_REQS = ("required", "none")
 
@@ -35,6 +38,8 @@ class Tls:
 @lru_cache(maxsize=2)
 def _context(tls: Tls, _written: tuple[int, ...]) -> ssl.SSLContext:
     """Make a context. To read the system's certificates takes some 30 ms, in which the loop does nothing else."""
+    import ssl
+
     context = ssl.create_default_context(cafile=tls.ssl_ca_certs)
     if tls.ssl_certfile:
         context.load_cert_chain(tls.ssl_certfile, tls.ssl_keyfile)

@@ -7,8 +7,7 @@ import contextlib
 from collections.abc import Callable
 from typing import Any
 
-from redis.exceptions import RedisError
-
+from channel_layer.errors import LayerUnavailable
 from channel_layer.liveness.lease import RENEWAL_INTERVAL_S
 from channel_layer.liveness.lease_renewal import LeaseRenewal
 from channel_layer.redis import scripts as redis_scripts
@@ -88,7 +87,7 @@ class Process:
         clock.at(clock.now + delay_s, due)
 
 
-class _Asked(RedisError):
+class _Asked(LayerUnavailable):
     """The command has left; its answer comes later."""
 
 
@@ -110,7 +109,7 @@ class SimulatedLease(LeaseRenewal):
                 self._process.loop.call_soon_threadsafe(future.set_result, None)
                 self._process.in_thread(RENEWAL_INTERVAL_S, self._tick)
             else:
-                self._process.loop.call_soon_threadsafe(future.set_exception, RedisError("no answer"))
+                self._process.loop.call_soon_threadsafe(future.set_exception, LayerUnavailable("no answer"))
 
         self._ask(answered)
         return future

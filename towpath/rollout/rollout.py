@@ -18,7 +18,7 @@ from towpath.rollout.operations import Operations
 from towpath.rollout.reload import Reload
 from towpath.runtime.control_socket import Request
 from towpath.runtime.process_table import ProcessTable
-from towpath.status.redis_status import RedisStatus
+from towpath.status.lease_reader import LeaseReader
 from towpath.supervisord.conf import WORKER
 from towpath.supervisord.process import Process
 
@@ -29,14 +29,14 @@ class Rollout:
     def __init__(
         self,
         processes: ProcessTable,
-        status: RedisStatus,
+        lease_reader: LeaseReader,
         fleets: Mapping[str, Fleet],
         reload: Reload,
         operations: Operations,
     ) -> None:
         """fleets: by kind, `interface` and `worker`."""
         self._processes = processes
-        self._status = status
+        self._lease_reader = lease_reader
         self._fleets = fleets
         self._reload = reload
         self._operations = operations
@@ -104,7 +104,7 @@ class Rollout:
 
     def _step_all(self, seen: Mapping[str, Process], now: float) -> None:
         awaits = any(fleet.awaits_leases for fleet in self._fleets.values())
-        ready = self._status.ready_pids() if awaits else frozenset()
+        ready = self._lease_reader.ready_pids() if awaits else frozenset()
         for fleet in self._fleets.values():
             self._step(fleet, seen, ready, now)
 

@@ -10,7 +10,7 @@ from channel_layer.protocol.illegal_move import legal_move
 class ServePhase(Enum):
     """How far a `serve` is."""
 
-    REDIS = auto()  # the embedded server is starting, and nothing else
+    SUPERVISOR = auto()  # supervisord is starting, and nothing else
     STARTING = auto()  # all processes are started, and not all hold a lease: one that fails now ends the whole
     SERVING = auto()  # a process that fails is started again
     STOPPING = auto()
@@ -18,7 +18,7 @@ class ServePhase(Enum):
 
 #: Every legal move.
 MOVES = {
-    ServePhase.REDIS: (ServePhase.STARTING, ServePhase.STOPPING),
+    ServePhase.SUPERVISOR: (ServePhase.STARTING, ServePhase.STOPPING),
     ServePhase.STARTING: (ServePhase.SERVING, ServePhase.STOPPING),
     ServePhase.SERVING: (ServePhase.STOPPING,),
     ServePhase.STOPPING: (),

@@ -14,6 +14,8 @@ from towpath.runtime.worker_environment import APP, FROM_SUPERVISORD, GENERATION
 from towpath.serve.serve_settings import ServeContext
 from towpath.system import working_directory
 
+EMBEDDED_START_S = 20.0  #: what the embedded server may take to start, on a machine that is busy
+
 
 def first(context: ServeContext) -> dict[str, str]:
     """The variables of every process that is started first."""
@@ -45,7 +47,7 @@ def _environment(context: ServeContext, values: Mapping[str, Any]) -> dict[str, 
     }
     return {
         **inherited,
-        **option_values.environment({**values, "redis": context.redis, "redis_url_file": None}),
+        **option_values.environment({**values, **_redis(context, values)}),
         APP: settings.app,
         RUN_DIR: str(context.folder.path),
         GENERATION: f"{socket.gethostname()}.{os.getpid()}/0",
@@ -53,3 +55,11 @@ def _environment(context: ServeContext, values: Mapping[str, Any]) -> dict[str, 
         **({PAUSES: "1"} if settings.reload else {}),
         **terminal.offered(settings.workers),
     }
+
+
+def _redis(context: ServeContext, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Where Redis is, and how long a process waits for it: longer for the embedded server, which is started beside the processes."""
+    wait_s = values["redis_wait"]
+    if context.settings.redis is None:
+        wait_s = max(wait_s, EMBEDDED_START_S)
+    return {"redis": context.redis, "redis_url_file": None, "redis_wait": wait_s}

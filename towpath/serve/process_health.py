@@ -13,7 +13,7 @@ from towpath.fleet.lease_watch import LeaseWatch
 from towpath.runtime.process_table import ProcessTable
 from towpath.serve.serve_log import log
 from towpath.status import redis_check
-from towpath.status.redis_status import RedisStatus
+from towpath.status.lease_reader import LeaseReader
 from towpath.supervisord.conf import INTERFACE, WORKER
 from towpath.supervisord.process import Process
 from towpath.system.processes import Identity
@@ -25,10 +25,10 @@ LEASES_RETRY_S = 10.0  #: Redis did not answer, and takes two seconds for that
 class ProcessHealth:
     """The watch over the processes of one `serve` that is serving."""
 
-    def __init__(self, processes: ProcessTable, status: RedisStatus, redis: str, worker_timeout_s: float) -> None:
+    def __init__(self, processes: ProcessTable, lease_reader: LeaseReader, redis: str, worker_timeout_s: float) -> None:
         """redis: the URL; worker_timeout_s: how long a worker may be frozen; 0: any time."""
         self._processes = processes
-        self._status = status
+        self._lease_reader = lease_reader
         self._redis = redis
         self._retries = restart_backoff.RestartBackoff()
         self._leases = LeaseWatch(worker_timeout_s)
@@ -62,7 +62,7 @@ class ProcessHealth:
         now = time.monotonic()
         if now < self._leases_due_at:
             return
-        ready = self._status.ready_pids()
+        ready = self._lease_reader.ready_pids()
         self._leases_due_at = time.monotonic() + (LEASES_POLL_S if ready else LEASES_RETRY_S)
         running = {kind: _running(fleet, seen) for kind, fleet in fleets.items()}
         verdict = self._leases.poll(running[WORKER], running[INTERFACE], ready, now)

@@ -1,4 +1,7 @@
-"""The polled part of a `serve`'s start: the embedded server answers, then all processes hold a lease."""
+"""The polled part of a `serve`'s start: it is over when all processes hold a lease.
+
+All are started at once. What needs Redis waits for the embedded server itself, once its modules are imported.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,10 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from towpath.errors import StartFailure
 from towpath.fleet.startup import StartupMonitor
 from towpath.serve.startup_output import StartupOutput
-from towpath.status import redis_check
 from towpath.supervisord import conf as supervisord_conf
 from towpath.supervisord.process import Process
-
-REDIS_START_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +24,9 @@ class FailedStart:
 
 
 class StartSequence:
-    """The start of one `serve`. redis: the URL."""
+    """The start of one `serve`."""
 
-    def __init__(self, redis: str, output: StartupOutput) -> None:
-        self._redis = redis
+    def __init__(self, output: StartupOutput) -> None:
         self._output = output
         self._monitor = StartupMonitor()
         self._began_at = time.monotonic()
@@ -42,17 +40,6 @@ class StartSequence:
         """Note what supervisord logs. From any thread."""
         self._monitor.note_log(logged)
 
-    def poll_redis(self, seen: Mapping[str, Process]) -> FailedStart | bool:
-        """True if Redis answers; False if it does not answer yet."""
-        try:
-            redis_check.check(self._redis)
-        except StartFailure as failure:
-            process = self._monitor.failure(seen, (supervisord_conf.REDIS,))
-            if process is not None:
-                return FailedStart(process.failure_sentence)
-            return FailedStart(str(failure)) if self.passed_s > REDIS_START_S else False
-        return True
-
     def poll_processes(
         self, seen: Mapping[str, Process], wanted: Sequence[str], workers: Sequence[str], ready: frozenset[int]
     ) -> FailedStart | bool:
@@ -60,6 +47,8 @@ class StartSequence:
 
         workers: those of `wanted` that load the application.
         """
+        if not ready and (redis := self._monitor.failure(seen, (supervisord_conf.REDIS,))) is not None:
+            return FailedStart(redis.failure_sentence)
         failed = self._monitor.failure(seen, wanted, ready)
         if failed is not None:
             return self._failed_start(failed)

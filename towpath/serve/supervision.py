@@ -12,11 +12,11 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from channel_layer.process.stop_requests import Meaning, StopRequests
 from towpath.errors import INTERRUPTED, STARTUP_FAILURE
 from towpath.fleet.fleet import Fleet
-from towpath.rollout.code_reload import ReloadWatch
 from towpath.rollout.operations import Operations
 from towpath.rollout.pausing import FOLLOW, Followers
 from towpath.rollout.reload import NewCode, NewOptions, Reload
@@ -32,14 +32,18 @@ from towpath.serve.serve_log import log, shortened
 from towpath.serve.serve_settings import ServeContext
 from towpath.serve.start_sequence import FailedStart, StartSequence
 from towpath.serve.startup_output import StartupOutput
-from towpath.status.redis_status import RedisStatus
+from towpath.status.lease_reader import LeaseReader
 from towpath.supervisord import conf as supervisord_conf
 from towpath.supervisord.conf import INTERFACE, WORKER, Plan
 from towpath.supervisord.process import Process
 from towpath.system import processes, standard_streams
 
+if TYPE_CHECKING:  # watchfiles is imported under --reload only
+    from towpath.rollout.code_reload import ReloadWatch
+
 #: While a change is under way; supervisord itself checks its processes only when it gets a request, or each second.
 POLL_BUSY_S = 0.1
+POLL_SUPERVISOR_S = 0.01  #: until supervisord answers: everything else waits for that
 POLL_QUIET_S = 1.0
 KILL_TIMEOUT_S = 5.0
 REFRESH_INTERVAL_S = 3600.0  #: of the run folder: cleaners of temporary files count in days
@@ -70,20 +74,19 @@ class Parent:
         self._supervisord = supervisord
         self._output = output
         self._processes = ProcessTable(context.folder)
-        self._status = RedisStatus(context.redis, context.prefix, context.settings.redis_settings)
+        self._lease_reader = LeaseReader(context.redis, context.prefix, context.settings.redis_settings)
         self._fleets = _fleets(context.plan)
-        self._start = StartSequence(context.redis, output)
+        self._start = StartSequence(output)
         worker_timeout_s = context.settings.process_options["worker_timeout"]
-        self._health = ProcessHealth(self._processes, self._status, context.redis, worker_timeout_s)
+        self._health = ProcessHealth(self._processes, self._lease_reader, context.redis, worker_timeout_s)
         self._followers = Followers()
         self._rollout = self._make_rollout(environment)
         self._triggers: queue.SimpleQueue[ServeTrigger | Request] = queue.SimpleQueue()
         self._held: list[ServeTrigger | Request] = []  # triggers and requests that came too early
         self._control = ControlSocket(context.folder.path, self._triggers.put)
-        watched = context.settings.reload
-        self._watch = ReloadWatch(watched, self._on_change) if watched is not None else None
+        self._watch = self._make_watch()
         self._stop_requests = StopRequests(process_markers.is_supervised())
-        self._phase = ServePhase.REDIS
+        self._phase = ServePhase.SUPERVISOR
         self._refresh_at = time.monotonic() + REFRESH_INTERVAL_S
         self._counts: dict[str, int] = {}
         self._code = 0
@@ -99,7 +102,15 @@ class Parent:
             WorkerEnvironment(self._folder.folder, environment),
             operations,
         )
-        return Rollout(self._processes, self._status, self._fleets, reload, operations)
+        return Rollout(self._processes, self._lease_reader, self._fleets, reload, operations)
+
+    def _make_watch(self) -> ReloadWatch | None:
+        watched = self._context.settings.reload
+        if watched is None:
+            return None
+        from towpath.rollout.code_reload import ReloadWatch
+
+        return ReloadWatch(watched, self._on_change)
 
     def _read_options(self) -> NewOptions:
         """The options as of now, for new workers. The worker timeout, which `serve` itself applies, is set at once."""
@@ -129,7 +140,7 @@ class Parent:
         self._answer_pending()
         if self._watch is not None:
             self._watch.close()
-        self._status.close()
+        self._lease_reader.close()
 
     def poll_soon(self, logged: bytes) -> None:
         """Poll at once: supervisord has logged something, most likely that a process has died. From any thread.
@@ -141,6 +152,8 @@ class Parent:
 
     @property
     def _pause_s(self) -> float:
+        if self._phase is ServePhase.SUPERVISOR:
+            return POLL_SUPERVISOR_S
         quiet = self._phase is ServePhase.SERVING and not self._rollout.busy
         return POLL_QUIET_S if quiet else POLL_BUSY_S
 
@@ -256,8 +269,8 @@ class Parent:
         seen = self._processes.processes()
         if seen is None:
             return
-        if self._phase is ServePhase.REDIS:
-            self._poll_redis(seen)
+        if self._phase is ServePhase.SUPERVISOR:
+            self._start_processes()
         elif self._phase is ServePhase.STARTING:
             self._poll_start(seen)
         elif self._phase is ServePhase.SERVING:
@@ -287,17 +300,13 @@ class Parent:
                 self._folder.publish_facts(wanted=counts)
                 self._counts = counts
 
-    def _poll_redis(self, seen: Mapping[str, Process]) -> None:
-        outcome = self._start.poll_redis(seen)
-        if isinstance(outcome, FailedStart):
-            self._fail(outcome)
-        elif outcome:
-            for name in self._rollout.wanted:
-                self._processes.start(name)
-            self._enter(ServePhase.STARTING)
+    def _start_processes(self) -> None:
+        for name in self._rollout.wanted:
+            self._processes.start(name)
+        self._enter(ServePhase.STARTING)
 
     def _poll_start(self, seen: Mapping[str, Process]) -> None:
-        ready = self._status.ready_pids()
+        ready = self._lease_reader.ready_pids()
         outcome = self._start.poll_processes(seen, self._rollout.wanted, self._fleets[WORKER].current, ready)
         if isinstance(outcome, FailedStart):
             self._fail(outcome)

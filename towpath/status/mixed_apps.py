@@ -5,7 +5,7 @@ from __future__ import annotations
 from channel_layer.protocol.deployment import another_application, why_refused
 from channel_layer.settings import RedisSettings
 from towpath.errors import StartFailure
-from towpath.status.redis_status import RedisStatus
+from towpath.status.lease_reader import LeaseReader
 
 
 def check(redis: str, prefix: str, app: str, settings: RedisSettings) -> None:
@@ -13,10 +13,10 @@ def check(redis: str, prefix: str, app: str, settings: RedisSettings) -> None:
 
     settings: those with the encryption keys, without which the application in a lease cannot be read.
     """
-    status = RedisStatus(redis, prefix, settings)
+    reader = LeaseReader(redis, prefix, settings)
     try:
-        other = another_application(app, status.read().processes)
+        other = another_application(app, reader.read())
     finally:
-        status.close()
+        reader.close()
     if other is not None:
         raise StartFailure(why_refused(other, prefix))

@@ -6,7 +6,7 @@ import time
 
 from channel_layer.settings import RedisSettings
 from towpath.errors import StartFailure
-from towpath.status.redis_status import RedisStatus
+from towpath.status.lease_reader import LeaseReader
 
 POLL_S = 0.5
 
@@ -16,12 +16,12 @@ def check(redis: str, prefix: str, settings: RedisSettings) -> None:
 
     A process checks again when it has written its lease: others may start at the same moment.
     """
-    status = RedisStatus(redis, prefix, settings)
+    reader = LeaseReader(redis, prefix, settings)
     end = time.monotonic() + settings.lease_ttl_s
     try:
-        while why := status.read().unreadable:
+        while why := reader.unreadable(reader.read()):
             if time.monotonic() > end:
                 raise StartFailure(why)
             time.sleep(POLL_S)
     finally:
-        status.close()
+        reader.close()

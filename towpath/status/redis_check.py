@@ -5,20 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from redis.exceptions import AuthenticationError, ConnectionError, RedisError, ResponseError
-
+from channel_layer.errors import LayerUnavailable
 from channel_layer.protocol.keys import Keys
-from channel_layer.redis.address import RedisAddress
 from channel_layer.redis.address_file import AddressSource, address_source
-from channel_layer.redis.blocking_client import blocking_client, unprompted_error
-from channel_layer.redis.connection import REPLICA_ROLES
-from channel_layer.redis.rejection_reasons import explained, is_cut_off, is_rejection
+from channel_layer.redis.blocking_client import BlockingClient, is_final
+from channel_layer.redis.connection import facts_in
 from towpath.errors import StartFailure
 from towpath.status import redis_rights
 
 OLDEST = (6, 2)
 ANSWER_TIMEOUT_S = 2.0
-UNPROMPTED_ERROR_S = 0.3
 PAUSE_S, PAUSE_S_MAX = 0.05, 0.5
 FIRST_REPORT_S, REPORT_INTERVAL_S = (
     6.0,
@@ -38,14 +34,6 @@ def source_of(url: str) -> AddressSource:
         raise StartFailure(str(error)) from error
 
 
-def failure(address: RedisAddress, error: Exception) -> StartFailure:
-    """The failure that tells, in one sentence, what this error of redis-py means."""
-    if is_cut_off(error) and (unread := unprompted_error(address, UNPROMPTED_ERROR_S)):
-        error = ConnectionError(unread)
-    what = "refuses us" if isinstance(error, ResponseError) or is_rejection(error) else "is unreachable"
-    return StartFailure(f"Redis at {address.shown} {what}: {explained(error)}")
-
-
 def check(url: str, wait_s: float = 0.0, report: Callable[[str], None] = no_report) -> str:
     """`Redis 7.0.15` or the like; waits at most `wait_s` for one that is just starting, and calls `report` each minute.
 
@@ -57,11 +45,10 @@ def check(url: str, wait_s: float = 0.0, report: Callable[[str], None] = no_repo
     while True:
         try:
             return _facts(source)
-        except (RedisError, OSError) as error:
-            why = failure(source.current(), error)
-            is_final = isinstance(error, AuthenticationError | ResponseError) and "loading" not in str(error).lower()
-            if is_final or time.monotonic() > deadline:
-                raise why from error
+        except LayerUnavailable as error:
+            if is_final(error) or time.monotonic() > deadline:
+                raise StartFailure(str(error)) from error
+            why = error
         if time.monotonic() > report_at:
             report_at += REPORT_INTERVAL_S
             report(f"waiting for Redis, {max(0.0, deadline - time.monotonic()):.0f} s more: {why}")
@@ -74,29 +61,24 @@ def check_rights(url: str, prefix: str) -> None:
     source = source_of(url)
     address = source.current()
     try:
-        with blocking_client(source, ANSWER_TIMEOUT_S) as client:
-            lacks = redis_rights.missing(client, Keys(prefix, address.db), ANSWER_TIMEOUT_S)
-    except (RedisError, OSError) as error:
-        raise failure(address, error) from error
+        with BlockingClient(source, ANSWER_TIMEOUT_S) as client:
+            lacks = redis_rights.missing(client, Keys(prefix, address.db))
+    except LayerUnavailable as error:
+        raise StartFailure(str(error)) from error
     if lacks:
         raise StartFailure(f"Redis at {address.shown} does not allow us what we need: {' '.join(lacks)} is missing")
 
 
 def _facts(source: AddressSource) -> str:
-    address = source.current()
-    with blocking_client(source, ANSWER_TIMEOUT_S) as client:
-        server = client.info("server")
-        memory = client.info("memory")
-        if client.info("replication").get("role") in REPLICA_ROLES:  # for now: it may become the primary soon
-            raise ConnectionError("it is a replica at present")
-    if "cluster" in (server.get("redis_mode"), server.get("server_mode")):
-        raise StartFailure(
-            f"Redis at {address.shown} is part of a Redis Cluster; a single server or Sentinel is needed"
-        )
+    shown = source.current().shown
+    with BlockingClient(source, ANSWER_TIMEOUT_S) as client:
+        facts = facts_in(client.call("INFO"))
+    if "cluster" in (facts.get("redis_mode"), facts.get("server_mode")):
+        raise StartFailure(f"Redis at {shown} is part of a Redis Cluster; a single server or Sentinel is needed")
     kind, version = (
-        ("Valkey", server["valkey_version"]) if "valkey_version" in server else ("Redis", server["redis_version"])
+        ("Valkey", facts["valkey_version"]) if "valkey_version" in facts else ("Redis", facts["redis_version"])
     )
-    check_server(address.shown, kind, str(version), str(memory.get("maxmemory_policy", "noeviction")))
+    check_server(shown, kind, version, facts.get("maxmemory_policy", "noeviction"))
     return f"{kind} {version}"
 
 

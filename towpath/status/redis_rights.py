@@ -9,26 +9,26 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from redis import Redis
-from redis.exceptions import NoPermissionError
+import hiredis
 
 from channel_layer.protocol.keys import GROUP, Keys
+from channel_layer.redis.blocking_client import BlockingClient
+from channel_layer.redis.blocking_connection import pack
 
 Command = tuple[str | int, ...]
 NO_NUMBER = "x"
 NO_SCRIPT = "0" * 40
 
 
-def missing(client: Redis, keys: Keys, answer_timeout_s: float) -> list[str]:
-    """The permissions that are missing, in the form of `ACL SETUSER`: `+pexpire`, `~towpath:*`, `&towpath:*`. Raises RedisError."""
+def missing(client: BlockingClient, keys: Keys) -> list[str]:
+    """The permissions that are missing, in the form of `ACL SETUSER`: `+pexpire`, `~towpath:*`, `&towpath:*`.
+
+    Raises LayerUnavailable.
+    """
     name = f"check.{secrets.token_hex(6)}"
-    commands = _on_keys(keys, name)
-    pipeline = client.pipeline(transaction=False)
-    for command in commands:
-        pipeline.execute_command(*command)
-    answers = pipeline.execute(raise_on_error=False)
+    commands = [*_on_keys(keys, name), *_on_channels(keys, name)]
+    answers = client.exchange(b"".join(pack(*command) for command in commands), len(commands))
     found = [_right(str(command[0]), answer, keys) for command, answer in zip(commands, answers, strict=True)]
-    found += _pubsub(client, keys, name, answer_timeout_s)
     return list(dict.fromkeys(filter(None, found)))
 
 
@@ -74,25 +74,20 @@ def _on_keys(keys: Keys, name: str) -> list[Command]:
     ]
 
 
+def _on_channels(keys: Keys, name: str) -> list[Command]:
+    """One command for each channel, since each has one answer, and that of the news inside: news may come between the answers."""
+    channels = (keys.probe(name), keys.group(name), keys.news)
+    return [
+        *(("SUBSCRIBE", channel) for channel in channels),
+        *(("UNSUBSCRIBE", channel) for channel in channels[::-1]),
+    ]
+
+
 def _right(command: str, answer: Any, keys: Keys) -> str:
     """The permission that is missing; empty if none is."""
-    if not isinstance(answer, NoPermissionError):
-        return ""
     why = str(answer)
+    if not isinstance(answer, hiredis.ReplyError) or not why.startswith("NOPERM"):
+        return ""
     if "to run" in why:
         return f"+{command.lower()}"
     return f"&{keys.prefix}*" if "channel" in why else f"~{keys.prefix}*"
-
-
-def _pubsub(client: Redis, keys: Keys, name: str, answer_timeout_s: float) -> list[str]:
-    channels = (keys.news, keys.probe(name), keys.group(name))
-    found = []
-    with client.pubsub() as pubsub:
-        for command in ("SUBSCRIBE", "UNSUBSCRIBE"):
-            try:
-                pubsub.execute_command(command, *channels)
-                for _ in channels:  # each is confirmed by itself; a refusal is one for all
-                    pubsub.parse_response(timeout=answer_timeout_s)
-            except NoPermissionError as error:
-                found.append(_right(command, error, keys))
-    return found

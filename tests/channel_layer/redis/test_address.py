@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+from redis.connection import SSLConnection, parse_url
 
 from channel_layer.redis.address import Credentials, RedisAddress
 from channel_layer.redis.tls import Tls
@@ -18,6 +19,10 @@ from channel_layer.redis.tls import Tls
         ("redis://:secret%40a@host", {"credentials": Credentials(None, "secret@a")}),
         ("redis://a:1?password=secret@b", {"host": "a", "port": 1, "credentials": Credentials(None, "secret@b")}),
         ("redis://[::1]:7/0?password=secret@", {"host": "::1", "port": 7}),
+        ("redis://", {"host": "127.0.0.1", "port": 6379, "db": 0, "credentials": None}),
+        ("redis://:6380/", {"host": "127.0.0.1", "port": 6380, "db": 0}),
+        ("redis://h/3?db=4&db=5&username=", {"db": 4, "credentials": None}),
+        ("redis://me@h?username=other&password=a+secret", {"credentials": Credentials("me", "a secret")}),
         ("rediss://host", {"tls": Tls()}),
         ("rediss://host?ssl_cert_reqs=none&ssl_ca_certs=/a", {"tls": Tls(ssl_cert_reqs="none", ssl_ca_certs="/a")}),
         ("unix://user@/run/redis.sock?password=secret", {"credentials": Credentials("user", "secret")}),
@@ -60,16 +65,47 @@ def test_a_url_is_understood_once(url: str, expected: dict[str, object]) -> None
 
 
 @pytest.mark.parametrize(
+    "url",
+    [
+        "redis://",
+        "redis://10.0.0.1:7000/3",
+        "redis://user:p%40ss%2Fw%3Aord@my_redis.example:1/",
+        "redis://user:a:b@h",
+        "redis://a%20user:@h?password=p%2520q",
+        "redis://h?db=7&password=one&password=two",
+        "redis://h/3?db=4",
+        "redis://[2001:db8::1]:6380/2",
+        "redis://:pass@:6380",
+        "rediss://me:secret@h/1?ssl_cert_reqs=none&ssl_check_hostname=No&ssl_certfile=%2Fa%20b",
+        "rediss://h?ssl_check_hostname=yes&ssl_keyfile=/k&ssl_ca_certs=",
+        "unix:///run/a%20socket?db=2",
+        "unix://me:secret@/run/redis.sock",
+        "unix:///run/redis.sock?password=secret&username=me&db=",
+    ],
+)
+def test_a_url_means_what_it_means_to_redis_py(url: str) -> None:
+    """So that one URL serves an application and us."""
+    theirs = {"host": "127.0.0.1", "port": 6379, "path": None, "db": 0, **parse_url(url)}
+    tls = theirs.pop("connection_class", None) is SSLConnection
+    credentials = Credentials.of(theirs.pop("username", None), theirs.pop("password", None))
+    ours = RedisAddress.parse(url)
+    place = {name: theirs.pop(name) for name in ("host", "port", "path", "db")}
+    assert {name: getattr(ours, name) for name in place} == place
+    assert ours.credentials == credentials
+    assert ours.tls == (Tls(**theirs) if tls else None)
+
+
+@pytest.mark.parametrize(
     ("url", "why"),
     [
         ("http://me:secret@x", "begins with none of"),
         ("host:6379", "begins with none of"),
-        ("redis://:secret@a:port", "Port"),
+        ("redis://:secret@a:port", "'a:port' is no host"),
         ("redis://:secret/secret@a:1/0", "percent-encoded"),
         ("redis://me:secret?secret@a", "percent-encoded"),
         ("redis+sentinel://:secret#secret@a/m", "percent-encoded"),
         ("redis://:12/secret@a", "percent-encoded"),
-        ("redis://:secret@a:port?password=secret@secret", "Port"),
+        ("redis://:secret@a:port?password=secret@secret", "no host"),
         ("redis+sentinel://:secret@a", "/service"),
         ("redis+sentinel://a/m/x", "/service"),
         ("redis+sentinel://:secret@a:x/m", "no host"),
@@ -85,6 +121,13 @@ def test_a_url_is_understood_once(url: str, expected: dict[str, object]) -> None
         ("redis://h/0 ", "no number of a database"),
         ("redis://h?db=-1", "no number of a database"),
         ("redis://h/0#1", "a fragment"),
+        ("redis://h?db=one", "'one' is no number of a database"),
+        ("redis://h:65536", "no host"),
+        ("redis://h:0", "no host"),
+        ("redis://::1", "no host"),
+        ("unix://", "unix:///path"),
+        ("redis://h?host=other", "host: no parameter"),
+        ("redis+sentinel://a/m?db=3", "db: no parameter"),
         ("redis://:secret@a?ssl_ca_certs=/a", "ssl_ca_certs: no parameter of it"),
         ("rediss://a?password=secret&ssl_cert_reqs=perhaps", "required, none"),
         ("redis+sentinel://a/m?sentinel_password=secret&socket_timeout=3", "socket_timeout: no parameter"),

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import hiredis
 import pytest
-from redis.sentinel import MasterNotFoundError
 
-from channel_layer.errors import LayerUnavailable
+from channel_layer.errors import LayerUnavailable, NothingSent
 from channel_layer.redis.address import RedisAddress
-from channel_layer.redis.blocking_client import BlockingSentinels
 from channel_layer.redis.connection import CONNECT_TIMEOUT_S, connect
 from channel_layer.redis.managed_connection import ManagedConnection
+from channel_layer.redis.primary_finder import PrimaryFinder
 from channel_layer.redis.sentinel import Primary, SentinelWatch, find_primary
 from tests.support.facts import until
 from tests.support.scripted_redis import INFO, Caller, PlayedRedis, bulk, played_redis
@@ -101,11 +100,11 @@ async def test_threads_go_by_the_latest_decision_too() -> None:
     """P6, P9. A lease that is renewed at the last primary while all others look at the next one would be a death."""
     async with played(OLD, NEW, OLD) as sentinels:
         ports = [1, *(sentinel.port for sentinel in sentinels)]
-        asked = BlockingSentinels(addressed(*ports))
-        assert await asyncio.to_thread(asked.discover_master, "horses") == (NEW.host, NEW.port)
-        asked = BlockingSentinels(addressed(*ports, service="mules"))
-        with pytest.raises(MasterNotFoundError, match=r"failed.*No such master"):
-            await asyncio.to_thread(asked.discover_master, "mules")
+        asked = PrimaryFinder(addressed(*ports))
+        assert await asyncio.to_thread(asked.find) == (NEW.host, NEW.port)
+        asked = PrimaryFinder(addressed(*ports, service="mules"))
+        with pytest.raises(NothingSent, match=r"refused.*No such master"):
+            await asyncio.to_thread(asked.find)
 
 
 async def test_who_asks_for_a_service_that_no_sentinel_knows_is_told_so() -> None:

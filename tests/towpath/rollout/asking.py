@@ -16,7 +16,7 @@ from towpath.runtime.control_socket import Request
 from towpath.runtime.process_table import ProcessTable
 from towpath.runtime.run_dir import RunDir
 from towpath.runtime.worker_environment import WorkerEnvironment
-from towpath.status.redis_status import RedisStatus
+from towpath.status.lease_reader import LeaseReader
 
 SLOTS = [f"worker-{number}" for number in range(4)]
 
@@ -49,7 +49,7 @@ class Client:
 class Asked:
     """A rollout without processes."""
 
-    def __init__(self, folder: RunDir, status: RedisStatus, check_command: Sequence[str]) -> None:
+    def __init__(self, folder: RunDir, status: LeaseReader, check_command: Sequence[str]) -> None:
         self.logged: list[str] = []
         self.options_read = 0
         self.fleet = Fleet(SLOTS, 2, count_max=2)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -11,6 +12,7 @@ import msgpack
 from channel_layer.process.local_process import identity
 from channel_layer.protocol.keys import GROUP, HTTP_CHANNEL, Keys
 from tests.support.redis_server import RedisServer
+from towpath.status.lease_reader import LeaseReader
 from towpath.status.redis_status import RedisStatus
 from towpath.status.report import Queue, Status, as_json, as_table
 
@@ -100,9 +102,8 @@ def test_processes_of_other_machines_are_not_taken_for_ours(redis_server: RedisS
     client.zadd(keys.nodes, {"worker.here": 1, "worker.there": 1})
     client.set(keys.lease("worker.here"), msgpack.packb({"role": "worker", **identity()}))
     client.set(keys.lease("worker.there"), msgpack.packb({"role": "worker", "machine": "another", "pid": 7}))
-    redis_status = RedisStatus(redis_server.url, prefix)
-    assert redis_status.ready_pids() == {os.getpid()}
-    redis_status.close()
+    with contextlib.closing(LeaseReader(redis_server.url, prefix)) as reader:
+        assert reader.ready_pids() == {os.getpid()}
 
 
 def test_what_others_write_into_the_index_harms_no_look(redis_server: RedisServer, prefix: str) -> None:
@@ -112,8 +113,9 @@ def test_what_others_write_into_the_index_harms_no_look(redis_server: RedisServe
     client.set(keys.lease("worker.here"), msgpack.packb({"role": "worker", **identity()}))
     odd = {"role": "worker", **identity(), "pid": "seven", "counters": ["many"]}
     client.set(keys.lease("worker.odd"), msgpack.packb(odd))
+    with contextlib.closing(LeaseReader(redis_server.url, prefix)) as reader:
+        assert reader.ready_pids() == {os.getpid()}
     redis_status = RedisStatus(redis_server.url, prefix)
-    assert redis_status.ready_pids() == {os.getpid()}
     assert len(redis_status.read().processes) == 2
     assert "seven" in as_table(redis_status.read())
     redis_status.close()

@@ -16,10 +16,10 @@ from typing import Any
 
 import hiredis
 
-from channel_layer.blocking.signal_errors import is_of_handler
 from channel_layer.errors import EncryptionMismatch, LayerUnavailable, LayerUnusable, NothingSent
+from channel_layer.process.signal_errors import is_of_handler
 from channel_layer.redis.address import Credentials, RedisAddress
-from channel_layer.redis.connection import KEEPALIVE, READ_ONLY, REPLICA_ROLES, Answer, Argument
+from channel_layer.redis.connection import KEEPALIVE, READ_ONLY, REPLICA_ROLES, Answer, Argument, facts_in
 from channel_layer.redis.rejection_reasons import explained, refusal, why_unreachable
 from channel_layer.redis.tls import Tls
 
@@ -32,12 +32,15 @@ Check = Callable[["BlockingConnection"], None]
 
 
 def pack(*command: Argument) -> bytes:
-    """The bytes of one command. Raises TypeError for an argument that is neither bytes, str nor a number.
+    """The bytes of one command. Raises TypeError for an argument that is neither bytes, str nor a number, and MemoryError.
 
     Numbers are made texts here: hiredis 3.5 crashes the process if a signal handler raises while it does that itself.
     """
     parts: tuple[Any, ...] = tuple(str(part) if type(part) in (int, float) else part for part in command)
-    packed: bytes = hiredis.pack_command(parts)
+    try:
+        packed: bytes = hiredis.pack_command(parts)
+    except RuntimeError as error:  # hiredis raises this one
+        raise MemoryError("there was no memory to send it") from error
     return packed
 
 
@@ -183,9 +186,7 @@ def _greet(connection: BlockingConnection, address: RedisAddress) -> None:
         authenticate(connection, address.credentials)
     if address.db:
         accepted(connection.call("SELECT", address.db))
-    facts = accepted(connection.call("INFO", "replication")).decode()
-    role = next((line.partition(":")[2].strip() for line in facts.splitlines() if line.startswith("role:")), "")
-    if role in REPLICA_ROLES:
+    if facts_in(accepted(connection.call("INFO", "replication"))).get("role") in REPLICA_ROLES:
         raise hiredis.ReplyError("it is a replica at present")
 
 

@@ -6,7 +6,7 @@ import logging
 
 import pytest
 
-from channel_layer.redis.rejection_log import QUIET_S, REPEAT_S, RejectionLog
+from channel_layer.process.rejection_log import QUIET_S, REPEAT_S, RejectionLog
 
 log = logging.getLogger("towpath.test")
 BEGIN = 1000.0

@@ -10,11 +10,11 @@ from contextlib import closing
 
 import hiredis
 
-from channel_layer.blocking.connection import BlockingConnection, Place, accepted, authenticate
-from channel_layer.blocking.signal_errors import is_of_handler
 from channel_layer.errors import LayerUnavailable
+from channel_layer.process.signal_errors import is_of_handler
 from channel_layer.redis.address import RedisAddress
 from channel_layer.redis.address_file import AddressSource
+from channel_layer.redis.blocking_connection import BlockingConnection, Place, accepted, authenticate
 from channel_layer.redis.rejection_reasons import refusal
 from channel_layer.redis.sentinel import ANSWER_TIMEOUT_S, STATE, WHERE, Primary
 

@@ -6,7 +6,7 @@ import signal
 import socket
 import threading
 
-from channel_layer.blocking.signal_errors import is_of_handler
+from channel_layer.process.signal_errors import is_of_handler
 
 
 def error_of(wait: float) -> TimeoutError:
