@@ -17,7 +17,7 @@ from typing import Any
 
 import hiredis
 
-from channel_layer.errors import LayerUnavailable
+from channel_layer.errors import LayerUnavailable, NothingSent
 from channel_layer.liveness.failure_detector import FailureDetector
 from channel_layer.liveness.key_agreement import check_keys
 from channel_layer.liveness.lease import RENEWAL_INTERVAL_S, OwnLease

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import threading
 from collections import Counter
@@ -19,6 +20,7 @@ from channel_layer.settings import RedisSettings
 from tests.support.both_dispatchers import RecordedHost, adopted, interface, knock, respond, scope_of, worker
 from tests.support.facts import until
 from tests.support.redis_server import RedisServer
+from towpath.status.lease_reader import LeaseReader
 from towpath.status.redis_status import RedisStatus
 from towpath.status.report import as_json, as_table
 from worker.connections.dispatcher import Dispatcher
@@ -204,7 +206,11 @@ async def test_status_shows_with_the_key_what_it_says_to_lack_without(encrypted:
         with_key = RedisStatus(encrypted.url, encrypted.prefix, encrypted)
         without = RedisStatus(encrypted.url, encrypted.prefix)
         status, blind = with_key.read(), without.read()
-        assert with_key.ready_pids() and not without.ready_pids()
+        with (
+            contextlib.closing(LeaseReader(encrypted.url, encrypted.prefix, encrypted)) as with_key_reader,
+            contextlib.closing(LeaseReader(encrypted.url, encrypted.prefix)) as reader,
+        ):
+            assert with_key_reader.ready_pids() and not reader.ready_pids()
         with_key.close()
         without.close()
     table = as_table(status)
