@@ -165,7 +165,7 @@ async def test_two_reads_of_a_kind_bring_at_most_twice_the_capacity_of_a_worker(
     """OPERATIONS: two at a time with `--worker-concurrency 1`, and no more, however many wait at both channels."""
     host, at_once = RecordedHost(), []
     host.play = lambda _instance: at_once.append(sum(instance.downstream.open for instance in host.instances))
-    host.free = lambda _kind: 1 - sum(instance.downstream.open for instance in host.instances)  # type: ignore[method-assign]
+    host.free = lambda _kind, alone=False: 1 - sum(instance.downstream.open for instance in host.instances)  # type: ignore[method-assign]
     async with (
         interface(redis_settings, sticky="cookie") as server,
         worker(redis_settings, host, sticky="on") as dispatcher,

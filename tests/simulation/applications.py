@@ -195,7 +195,7 @@ class ApplicationHost:
     def taken(self) -> dict[str, bool]:
         return {}
 
-    def free(self, kind: str) -> int:
+    def free(self, kind: str, alone: bool = False) -> int:
         return self._slots - self.running_count
 
     def ended(self) -> None:

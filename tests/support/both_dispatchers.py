@@ -122,6 +122,7 @@ class RecordedHost:
 
     def __init__(self, slots: int = 1000, play: Callable[[RecordedInstance], None] | None = None) -> None:
         self.slots = slots
+        self.slots_with_peers: int | None = None  #: instead, where other workers could take what this one leaves
         self.instances: list[RecordedInstance] = []
         self.play = play
 
@@ -133,8 +134,8 @@ class RecordedHost:
     def stream_count(self) -> int:
         return 0
 
-    def free(self, kind: str) -> int:
-        return self.slots
+    def free(self, kind: str, alone: bool = False) -> int:
+        return self.slots if alone or self.slots_with_peers is None else self.slots_with_peers
 
     def taken(self) -> dict[str, bool]:
         return {}

@@ -20,6 +20,7 @@ finds one that is entered already and does nothing: without an executor only the
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from contextvars import Context, ContextVar
@@ -33,6 +34,12 @@ from worker.application.fresh_context import copies_of, fresh_context
 
 #: How long a new exchange may take until its first sync call: its thread does not count as idle for so long.
 PINNED_FRESH_S = 0.005
+
+#: Unfinished calls for each thread until a worker without peers takes no more exchanges: one that runs, and one that waits for it.
+CALLS_PER_THREAD = 2
+#: A call that lasts longer is worth waiting for another thread. For SLOW_REMEMBERED_S after it the next call may be as long.
+SLOW_CALL_S = 0.05
+SLOW_REMEMBERED_S = 10.0
 
 EXCHANGES_BEYOND = 65_536  #: more than are ever pinned to one thread: one call that is unfinished outweighs them all
 
@@ -59,6 +66,7 @@ class SyncThread(Executor):
         self._on_idle = on_idle
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._busy = False
+        self._began_s = self._slow_until_s = 0.0  # the newest call, the memory of the last slow one: monotonic
         self._thread: Thread | None = None
         self._starting = Lock()
         self._context.run(self._enter)
@@ -67,6 +75,10 @@ class SyncThread(Executor):
     def unfinished(self) -> int:
         """The number of calls that wait or run. Read without a lock: a wrong value moves a connection to the next best thread."""
         return self._jobs.qsize() + self._busy
+
+    def is_slow(self, now: float) -> bool:
+        """True if a call has run for longer than SLOW_CALL_S in this thread: the one that runs, or a recent one."""
+        return now < self._slow_until_s or (self._busy and now - self._began_s > SLOW_CALL_S)
 
     def load(self) -> int:
         """The load, by which threads are compared: unfinished calls, then connections that may bring some. 0: none of both."""
@@ -110,6 +122,7 @@ class SyncThread(Executor):
             job = self._jobs.get()
             if job is None:
                 return
+            self._began_s = time.monotonic()
             self._busy = True
             self._run(*job)
             del job  # else the last call's arguments live until the next call
@@ -122,12 +135,18 @@ class SyncThread(Executor):
         try:
             result = fn(*args, **kwargs)
         except BaseException as error:  # noqa: BLE001 - the user's code; the error is its caller's
-            self._busy = False
+            self._end_call()
             future.set_exception(error)
         else:
             # First idle, then done: the task that the result wakes may ask for an idle thread at once.
-            self._busy = False
+            self._end_call()
             future.set_result(result)
+
+    def _end_call(self) -> None:
+        now = time.monotonic()
+        if now - self._began_s > SLOW_CALL_S:
+            self._slow_until_s = now + SLOW_REMEMBERED_S
+        self._busy = False
 
 
 class SyncThreads:
@@ -178,6 +197,20 @@ class SyncThreads:
         if idle:
             self._missed = False
         return idle, fresh
+
+    def calls_ahead(self, now: float) -> int | None:
+        """How many calls are missing until CALLS_PER_THREAD are unfinished for each thread. None: some are slow, and the next would
+        wait for one while another thread is idle.
+
+        After 0 or less, `on_idle` is called when a call has ended.
+        """
+        if any(thread.is_slow(now) for thread in self.threads):
+            return None
+        self._missed = True  # as in `idle`
+        missing = CALLS_PER_THREAD * len(self.threads) - sum(thread.unfinished for thread in self.threads)
+        if missing > 0:
+            self._missed = False
+        return missing
 
     def shutdown(self) -> None:
         """End each thread after its queued calls, without waiting for them."""

@@ -101,16 +101,19 @@ class AsgiHost:
         """See ApplicationHost."""
         return len(self._capacity.waiting)
 
-    def free(self, kind: str) -> int:
+    def free(self, kind: str, alone: bool = False) -> int:
         """See ApplicationHost. While sync code is in use, at most as many exchanges as there are idle threads: a slow view
-        must not delay a request that another worker could take."""
+        must not delay a request that another worker could take. A worker that is alone takes some ahead while calls are short, so
+        that neither its loop nor its threads wait for the next read.
+        """
         if kind == "websocket":
             count = self._settings.websockets - len(self._websockets)
         else:
             count = self._capacity.free
             self._capacity.missed = count <= 0
             if self._threads.used and count > 0 and not self._is_wsgi:
-                count = min(count, self._idle_threads())
+                ahead = self._threads.calls_ahead(self._loop.time()) if alone else None
+                count = min(count, self._idle_threads() if ahead is None else ahead)
         if count > 0:
             return count
         self._was_full = True

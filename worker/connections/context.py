@@ -21,3 +21,8 @@ class WorkerContext:
         kw_only=True
     )  #: the shared channel for messages of these that failed; empty: there is none
     sticky: bool  #: the worker also reads channels of its own (`--sticky`)
+
+    @property
+    def is_alone(self) -> bool:
+        """True if there is no other worker, to which this one could leave what waits in the shared channels."""
+        return self.node.same_role_count <= 1

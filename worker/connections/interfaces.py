@@ -130,8 +130,11 @@ class ApplicationHost(Protocol):
     def stream_count(self) -> int:
         """The number of exchanges that hold no place, as they wait for their client."""
 
-    def free(self, kind: str) -> int:
-        """The number of further connections of `kind` (`http`, `websocket`) that this worker can take now."""
+    def free(self, kind: str, alone: bool = False) -> int:
+        """The number of further connections of `kind` (`http`, `websocket`) that this worker can take now.
+
+        alone: no other worker could take those that this one leaves.
+        """
 
     def taken(self) -> dict[str, bool]:
         """Each limited resource, by the name that operators know, and whether all of it is taken now."""

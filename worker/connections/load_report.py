@@ -42,6 +42,8 @@ class LoadReport:
         self._placement.update(may_rebalance=not (draining or self._context.sticky))
         self.send()
         self._shortage_log.check(self._loop.time())
+        if self._context.is_alone:  # since its last peer has left, perhaps: what was left to that one waits
+            self._consumer.read_more()
         self._timer = self._loop.call_later(INTERVAL_S, self.start)
 
     def stop(self) -> None:
@@ -61,10 +63,14 @@ class LoadReport:
             "draining": admission is Admission.DRAINING,
             "gives_way": node.yields_to_newer,
             "fellows": node.same_role_count,
-            "free": {kind: 0 if admission is Admission.PAUSED else context.host.free(kind) for kind in CHANNEL_OF_KIND},
+            "free": dict.fromkeys(CHANNEL_OF_KIND, 0) if admission is Admission.PAUSED else self._free(),
             "lag_ms": round(self._consumer.lag.seconds * 1000, 1),
         }
         node.report(figures, context.counters, self._while_blocked)
+
+    def _free(self) -> dict[str, int]:
+        context = self._context
+        return {kind: context.host.free(kind, context.is_alone) for kind in CHANNEL_OF_KIND}
 
     def _while_blocked(self, blocked_s: float) -> dict[str, Any]:
         """Figures that replace those from before the block: the worker takes nothing now, and lags by all of its length."""

@@ -90,8 +90,9 @@ class ChannelConsumer:
         consumer = self._consumer
         if consumer.admission is not _OPEN:
             return READ_MAX if consumer.admission is _DRAINING else 0  # `pause` reads on
-        free = self._host.free(self._kind) - self._registry.reserved[self._kind]
-        count = read_count(free, self._length, self._node.same_role_count if self._shared else 1, consumer.lag.late)
+        workers = self._node.same_role_count if self._shared else 1
+        free = self._host.free(self._kind, alone=workers == 1) - self._registry.reserved[self._kind]
+        count = read_count(free, self._length, workers, consumer.lag.late)
         return count if self._placement is None else self._placement.count(count)
 
     def defer_s(self) -> float:
@@ -120,7 +121,7 @@ class ChannelConsumer:
         window = registry.budget.grant(len(taking), self._window_max)
         registry.reserved[self._kind] += len(taking)
         self._node.take(self._channel, offers(taking, era, window), partial(self._on_verdicts, taking, window))
-        return self._node.same_role_count > 1
+        return not consumer.context.is_alone
 
     def _on_verdicts(self, taking: list[Entry], window: int, answer: list[int] | None) -> None:
         """Start what was adopted. answer: the channel's length, then a verdict for each entry; None: the outcome is unknown."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from contextvars import Context
 
 import pytest
 from asgiref.sync import ThreadSensitiveContext, async_to_sync, sync_to_async
 
 from tests.support.facts import until
+from worker.application.sync_threads import SLOW_CALL_S, SyncThreads
 
 START = {"type": "http.response.start", "status": 200, "headers": []}
 DEADLINE_S = 10.0
@@ -136,6 +138,41 @@ async def test_a_worker_whose_threads_are_busy_takes_nothing_and_says_when_it_ca
     for downstream in downstreams:
         await downstream.over()
     await until(lambda: host.free("http") == 2)
+
+
+async def test_a_worker_that_is_alone_takes_one_more_for_each_thread_while_calls_are_short(
+    hosts, new_downstream, http_scope
+):
+    """P5. No other worker could take them. They are few, as those that wait for a slow view would wait while a thread is idle."""
+    release = threading.Event()
+    release.set()
+    host = await hosts.open(answering(lambda: release.wait(DEADLINE_S)), threads=2, concurrency=50)
+    await ask(host, new_downstream, http_scope, 2)
+    await until(lambda: (host.free("http"), host.free("http", alone=True)) == (2, 4))
+    release.clear()
+    slow = new_downstream()
+    host.start(http_scope(), b"", False, slow)
+    await until(lambda: host.free("http") == host.free("http", alone=True) == 1)
+    release.set()
+    await slow.over()
+    await until(lambda: host.free("http") == 2)
+    assert host.free("http", alone=True) == 2  # the next view may be as slow
+
+
+async def test_calls_ahead_are_counted_until_one_is_slow_and_the_end_of_a_call_is_reported():
+    """Two for each thread; a worker that drains or dies then has few."""
+    release, called = threading.Event(), threading.Event()
+    threads = SyncThreads(2, called.set, Context())
+    began_s = time.monotonic()
+    for submitted in range(1, 5):
+        assert threads.calls_ahead(began_s) == 5 - submitted
+        threads.threads[submitted % 2].submit(release.wait, DEADLINE_S)
+        await until(lambda submitted=submitted: sum(each.unfinished for each in threads.threads) == submitted)
+    assert threads.calls_ahead(began_s) == 0
+    assert threads.calls_ahead(time.monotonic() + SLOW_CALL_S) is None
+    release.set()
+    await until(called.is_set)
+    threads.shutdown()
 
 
 async def test_a_thread_that_was_just_given_an_exchange_is_not_called_idle(hosts, new_downstream, http_scope):

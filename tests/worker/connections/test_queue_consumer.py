@@ -7,7 +7,8 @@ from collections import Counter
 import pytest
 
 from channel_layer.settings import RedisSettings
-from tests.support.both_dispatchers import RecordedHost
+from tests.support.both_dispatchers import RecordedHost, adopted, interface, knock, worker
+from tests.support.facts import until
 from worker.connections.adoption import READ_MAX
 from worker.connections.dispatcher import Dispatcher
 from worker.connections.queue_consumer import AFTER_PAUSE, AFTER_RESUME, AFTER_STOP, Admission
@@ -65,3 +66,21 @@ async def test_a_worker_reads_two_shared_channels_and_two_of_its_own_where_clien
         assert [channel.read_limit() for channel in channels.values()] == [READ_MAX] * len(names)
     finally:
         await dispatcher.close()
+
+
+async def test_a_worker_leaves_connections_to_others_only_while_there_are_others(redis_settings: RedisSettings) -> None:
+    """P6. What it has left to the last of them it takes itself, soon after that one has gone."""
+    host, full = RecordedHost(), RecordedHost(slots=0)
+    host.slots_with_peers = 0
+    async with interface(redis_settings) as server, worker(redis_settings, host) as alone:
+        knock(server)
+        await adopted(host)
+        requests = alone.consumer._channels[0]
+        async with worker(redis_settings, full):
+            await alone.node.check_peers()
+            assert requests.read_limit() == 0
+            await until(lambda: requests.reader is not None and not requests.reader._reading, "the last read to end")
+            knock(server)
+        await alone.node.check_peers()
+        assert requests.read_limit() > 0
+        await adopted(host, 2)
