@@ -297,6 +297,7 @@ SHELLS = (
     "towpath/status/redis_rights.py",
     "towpath/status/redis_status.py",
     "towpath/supervisord/rpc.py",
+    "towpath/system/freed_memory.py",
     "towpath/system/private_folder.py",
     "towpath/system/process_one.py",
     "towpath/system/processes.py",

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from towpath.errors import STARTUP_FAILURE, StartFailure
 from towpath.runtime import listen_address, process_markers
-from towpath.system import processes, standard_streams
+from towpath.system import freed_memory, processes, standard_streams
 from towpath.system.private_folder import PrivateFolder
 
 SOCKET_NAME = "redis.sock"
@@ -106,4 +106,4 @@ def become(folder: Path) -> None:
     command = arguments(find_binary(), folder)
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
     processes.end_with_parent(signal.SIGKILL)
-    os.execv(command[0], command)
+    os.execve(command[0], command, freed_memory.for_another_program())

@@ -19,6 +19,7 @@ from pathlib import Path
 
 from towpath.errors import StartFailure
 from towpath.runtime.worker_environment import RUN_DIR, SLOT
+from towpath.system import freed_memory
 from towpath.system.private_folder import PrivateFolder
 from towpath.system.processes import Identity, end_with_parent, raise_descriptor_limit
 
@@ -27,8 +28,11 @@ OUR_SOCKET = "our socket"
 
 
 def enter() -> None:
-    """Called first by every process of ours. Raises its descriptor limit; under `serve`, records it and lets it end with its parent."""
+    """Called first by every process of ours. Sets its limits of descriptors and freed memory; under `serve`, records it and lets it
+    end with its parent.
+    """
     raise_descriptor_limit()
+    freed_memory.keep()
     if not _own_names():
         return
     parent = os.getppid()
