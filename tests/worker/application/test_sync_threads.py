@@ -161,13 +161,13 @@ async def test_a_worker_that_is_alone_takes_one_more_for_each_thread_while_calls
 
 async def test_calls_ahead_are_counted_until_one_is_slow_and_the_end_of_a_call_is_reported():
     """Two for each thread; a worker that drains or dies then has few."""
-    release, called = threading.Event(), threading.Event()
+    release, called, begun = threading.Event(), threading.Event(), []
     threads = SyncThreads(2, called.set, Context())
     began_s = time.monotonic()
     for submitted in range(1, 5):
         assert threads.calls_ahead(began_s) == 5 - submitted
-        threads.threads[submitted % 2].submit(release.wait, DEADLINE_S)
-        await until(lambda submitted=submitted: sum(each.unfinished for each in threads.threads) == submitted)
+        threads.threads[submitted % 2].submit(lambda: (begun.append(1), release.wait(DEADLINE_S)))
+        await until(lambda submitted=submitted: len(begun) == min(submitted, 2))  # the others wait behind these
     assert threads.calls_ahead(began_s) == 0
     assert threads.calls_ahead(time.monotonic() + SLOW_CALL_S) is None
     release.set()
