@@ -14,19 +14,22 @@ FIRST_ANSWER_DEADLINE_S = 30.0  #: the port may be open before a worker can run 
 DOWNLOAD_DEADLINE_S = 120.0
 BUFFER_SIZE_BYTES = 2**20
 OK = b"HTTP/1.1 200 "
+HEAD = " HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: towpath-bench\r\nAccept: */*\r\nAccept-Encoding: identity\r\n"
 
 
-def request(target: str) -> bytes:
+def get(target: str) -> bytes:
     """A GET as a browser's is, less all that is optional but a few headers, which every server has to carry."""
-    return (
-        f"GET {target} HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: towpath-bench\r\nAccept: */*\r\n"
-        "Accept-Encoding: identity\r\n\r\n"
-    ).encode()
+    return f"GET {target}{HEAD}\r\n".encode()
 
 
-async def hello(server: Server, seconds: float, connections: int, body: bytes) -> Sample:
-    """`connections` clients that each ask `/` again and again; every answer must be 200 with `body`."""
-    question, tally = request("/"), Tally()
+def post(content: bytes) -> bytes:
+    """A POST of JSON to `/`."""
+    return f"POST /{HEAD}Content-Type: application/json\r\nContent-Length: {len(content)}\r\n\r\n".encode() + content
+
+
+async def asked(server: Server, seconds: float, connections: int, question: bytes, body: bytes) -> Sample:
+    """`connections` clients that each send `question` again and again; every answer must be 200 with `body`."""
+    tally = Tally()
     answer = await learn_answer(server.port, question, body)
     loop, transports = asyncio.get_running_loop(), []
     try:
@@ -115,7 +118,7 @@ async def download(server: Server, mebibytes: int) -> Sample:
 
 
 async def fetch(port: int, mebibytes: int, deadline_s: float) -> None:
-    loop, question = asyncio.get_running_loop(), request(f"/?mib={mebibytes}")
+    loop, question = asyncio.get_running_loop(), get(f"/?mib={mebibytes}")
     async with asyncio.timeout(deadline_s):
         transport, client = await loop.create_connection(lambda: Download(question), "127.0.0.1", port)
         try:

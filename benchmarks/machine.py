@@ -18,6 +18,8 @@ PACKAGES = (
     "twisted",
     "autobahn",
     "django",
+    "fastapi",
+    "starlette",
     "channels",
     "channels-redis",
     "redis",

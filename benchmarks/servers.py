@@ -52,7 +52,37 @@ def towpath(app: str, port: int, folder: Path) -> list[str]:
 
 
 Command = Callable[[str, int, Path], list[str]]
-COMMANDS: dict[str, Command] = {"towpath": towpath, "uvicorn": uvicorn, "daphne": daphne}
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """A server, and the number of processes in which it runs the application."""
+
+    command: Command
+    workers: int = 1
+
+    def arguments(self, app: str, port: int, folder: Path) -> list[str]:
+        """The command line. Several processes of uvicorn log that they serve, since nothing else tells it."""
+        command = self.command(app, port, folder)
+        if self.workers > 1:
+            command += ["--workers", str(self.workers), *(["--log-level", "info"] if self.command is uvicorn else [])]
+        return command
+
+    def wait_for_workers(self, folder: Path) -> None:
+        """Returns when all of several processes take part. Raises ServerFailed at the deadline."""
+        if self.workers > 1 and self.command is towpath:
+            wait_for_workers(folder, self.workers)
+        elif self.workers > 1:
+            wait_for_log(folder, "Started server process", self.workers)
+
+
+CONTESTANTS = {
+    "towpath": Contestant(towpath),
+    "towpath-2": Contestant(towpath, 2),
+    "uvicorn": Contestant(uvicorn),
+    "uvicorn-2": Contestant(uvicorn, 2),
+    "daphne": Contestant(daphne),
+}
 
 
 @dataclass
@@ -98,6 +128,8 @@ def part(command: list[str], is_root: bool) -> str:
     words = [Path(word).name for word in " ".join(command).split()]  # Valkey writes a title of one word
     if any(word.startswith(("valkey-server", "redis-server")) for word in words):
         return "redis"
+    if "--multiprocessing-fork" in words:  # of uvicorn
+        return "server"
     for word in words:
         if word in ("interface", "interface_server"):
             return "interface"
@@ -113,9 +145,11 @@ def running(name: str, app: str, profile: Path | None = None) -> Iterator[Server
 
     profile: a folder into which each Python process of the server writes where its time went. Slower: for eyes only.
     """
+    contestant = CONTESTANTS[name]
     with own_folder() as folder:
-        port = free_port()
-        with started(COMMANDS[name](app, port, folder), port, folder, profiler(profile)) as server:
+        port, environment = free_port(), {"BENCH_FOLDER": str(folder)} | profiler(profile)
+        with started(contestant.arguments(app, port, folder), port, folder, environment) as server:
+            contestant.wait_for_workers(folder)
             yield server
 
 
@@ -174,6 +208,15 @@ def wait_for_workers(folder: Path, count: int) -> None:
             return
         time.sleep(LOOK_EVERY_S)
     raise ServerFailed(f"the {count} workers do not know each other after {READY_DEADLINE_S:.0f} s")
+
+
+def wait_for_log(folder: Path, text: str, count: int) -> None:
+    """Returns when the server in this folder has written `text` so many times. Raises ServerFailed at the deadline."""
+    deadline = time.monotonic() + READY_DEADLINE_S
+    while (folder / "log").read_text(errors="replace").count(text) < count:
+        if time.monotonic() > deadline:
+            raise ServerFailed(f"less than {count} processes serve after {READY_DEADLINE_S:.0f} s")
+        time.sleep(LOOK_EVERY_S)
 
 
 def free_port() -> int:

@@ -1,53 +1,75 @@
-"""The rows that compare servers: requests, echoes, a broadcast, idle sockets, a download."""
+"""The rows that compare servers: requests, echoes, a broadcast, idle sockets, a download, a start, the memory of idle processes."""
 
 from __future__ import annotations
 
 from benchmarks import http_load, websocket_load
 from benchmarks.apps import BODY
-from benchmarks.figures import Goal, added, own, ratio
-from benchmarks.rows.row import RATE, Row, served
+from benchmarks.figures import Goal, added, best_ratio, own, ratio
+from benchmarks.framework_apps import ORDER, RECEIPT
+from benchmarks.rows.row import RATE, Row, first_answer, memory, served
 
 CROWD = 1_000
+HELLO = http_load.get("/")
 ROWS = (
     Row(
         "hello", "HTTP hello, 64 connections", "request", RATE,
-        served("apps:hello", lambda server, size: http_load.hello(server, size.seconds, 64, BODY)),
+        served("apps:hello", lambda server, size: http_load.asked(server, size.seconds, 64, HELLO, BODY)),
         (
-            Goal("× uvicorn", ratio(RATE, "uvicorn"), 0.45, 0.7),
+            Goal("× uvicorn (compiled: 0.95, aim 1.2)", ratio(RATE, "uvicorn"), 0.72, 0.8),
             Goal("× Daphne", ratio(RATE, "daphne"), 2.5),
         ),
     ),
     Row(
         "latency", "HTTP hello, one connection", "request", "p50 ms",
-        served("apps:hello", lambda server, size: http_load.hello(server, size.seconds, 1, BODY)),
-        (Goal("ms of p50 over uvicorn", added("p50 ms", "uvicorn"), 0.5, 0.3, lower_is_better=True),),
+        served("apps:hello", lambda server, size: http_load.asked(server, size.seconds, 1, HELLO, BODY)),
+        (Goal("ms of p50 over uvicorn", added("p50 ms", "uvicorn"), 0.25, 0.15, lower_is_better=True),),
     ),
     Row(
-        "django", "A trivial sync Django view, 16 connections", "request", RATE,
-        served("django_app:application", lambda server, size: http_load.hello(server, size.seconds, 16, BODY)),
-        (Goal("× uvicorn", ratio(RATE, "uvicorn"), 1.2, 2.0),),
+        "hello-2", "HTTP hello, 64 connections; `-2`: two workers", "request", RATE,
+        served("apps:hello", lambda server, size: http_load.asked(server, size.seconds, 64, HELLO, BODY)),
+        (
+            Goal("× uvicorn with two workers", best_ratio(RATE, ["uvicorn-2"], "towpath-2"), 0.75, 1.0),
+            Goal("× Towpath with one worker", best_ratio(RATE, ["towpath"], "towpath-2"), 1.0),
+        ),
+        ("towpath-2", "towpath", "uvicorn-2"), "uvicorn-2",
     ),
     Row(
         "echo", "WebSocket echo, 64 sockets, 64 bytes", "round trip", RATE,
         served("apps:echo", lambda server, size: websocket_load.echo(server, size.seconds, 64, 64)),
-        (Goal("× Daphne", ratio(RATE, "daphne"), 0.6, 1.0),),
+        (
+            Goal("× uvicorn", ratio(RATE, "uvicorn"), 0.75, 1.0),
+            Goal("× Daphne", ratio(RATE, "daphne"), 3, 4),
+        ),
     ),
     Row(
         "crowd", f"Broadcast of 64 bytes to {CROWD:,} WebSockets, again when the last has it", "delivery", RATE,
         served("apps:crowd", lambda server, size: websocket_load.broadcast(server, size.seconds, min(CROWD, size.sockets), 64)),
-        (),
+        (Goal("× uvicorn", ratio(RATE, "uvicorn"), 1.23, 1.5),),
     ),
     Row(
         "idle", "Idle WebSockets, no compression", "socket opened", "KiB all",
         served("apps:idle", lambda server, size: websocket_load.idle(server, size.sockets)),
-        (
-            Goal("KiB in the interface server", own("KiB interface"), 16, 9, lower_is_better=True),
-            Goal("KiB in the worker", own("KiB worker"), 12, 6, lower_is_better=True),
-        ),
+        (Goal("KiB in all processes", own("KiB all"), 8.3, 6, lower_is_better=True),),
     ),
     Row(
         "download", "A streamed download, 64 KiB chunks, one client", "MiB", "MiB/s",
         served("apps:download", lambda server, size: http_load.download(server, size.mebibytes)),
-        (Goal("× uvicorn", ratio("MiB/s", "uvicorn"), 0.08, 0.2),),
+        (Goal("× uvicorn", ratio("MiB/s", "uvicorn"), 0.35, 0.6),),
+    ),
+    Row(
+        "start", "The start, to the first answer: hello", "start", "s", first_answer("apps:hello", HELLO, BODY),
+        (Goal("s", own("s"), 0.75, 0.5, lower_is_better=True),),
+        ("towpath", "uvicorn"),
+    ),
+    Row(
+        "start-fastapi", "The start, to the first answer: FastAPI", "start", "s",
+        first_answer("framework_apps:fastapi", http_load.post(ORDER), RECEIPT),
+        (Goal("s more than uvicorn", added("s", "uvicorn"), 1.0, 0.5, lower_is_better=True),),
+        ("towpath", "uvicorn"),
+    ),
+    Row(
+        "memory", "Resident memory of idle processes, hello (one round)", "start", "MiB all", memory("apps:hello", HELLO, BODY),
+        (Goal("MiB", own("MiB all"), 130, 100, lower_is_better=True),),
+        ("towpath", "uvicorn"), rounds_max=1,
     ),
 )  # fmt: skip

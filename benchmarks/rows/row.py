@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import uvloop
 
+from benchmarks import http_load
 from benchmarks.deploys.fleet import Redis
 from benchmarks.figures import Goal, Sample
 from benchmarks.servers import Server, running
@@ -58,6 +60,33 @@ def served(app: str, load: Load) -> Take:
     def take(contestant: str, terms: Terms) -> Sample:
         with running(contestant, app, terms.profile) as server:
             return uvloop.run(_loaded(load, server, terms.size))
+
+    return take
+
+
+def first_answer(app: str, question: bytes, body: bytes) -> Take:
+    """A server with `app`, from its start to its first answer."""
+
+    def take(contestant: str, terms: Terms) -> Sample:
+        began = time.perf_counter()
+        with running(contestant, app, terms.profile) as server:
+            uvloop.run(http_load.learn_answer(server.port, question, body))
+            elapsed_s = time.perf_counter() - began
+            server.look()
+            return Sample({"s": elapsed_s}, {part: spent * 1e6 for part, spent in server.cpu_s().items()})
+
+    return take
+
+
+def memory(app: str, question: bytes, body: bytes) -> Take:
+    """A server with `app` that has answered once: the resident memory of all of its processes, and of each part."""
+
+    def take(contestant: str, terms: Terms) -> Sample:
+        with running(contestant, app, terms.profile) as server:
+            uvloop.run(http_load.learn_answer(server.port, question, body))
+            server.look()
+            parts = {f"MiB {part}": kib / 1024 for part, kib in server.rss_kib().items()}
+            return Sample({"MiB all": sum(parts.values()), **parts})
 
     return take
 

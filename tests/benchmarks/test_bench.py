@@ -45,6 +45,23 @@ def test_sockets_and_downloads_are_measured_too(tmp_path: Path) -> None:
     assert measured.count("| uvicorn |") == 4
 
 
+def test_applications_starts_and_memory_are_measured_too(tmp_path: Path) -> None:
+    page = tmp_path / "RESULTS.md"
+    rows = ["fastapi", "starlette", "django", "django-async", "start", "start-fastapi", "memory"]
+    done = bench("--rows", ",".join(rows), "--servers", "uvicorn", "--seconds", "0.2", "--output", str(page))
+    assert done.returncode == 0, done.stdout + done.stderr
+    measured, _, _ = page.read_text().partition("## Where the time goes")
+    assert measured.count("| uvicorn |") == len(rows)
+
+
+def test_two_processes_of_uvicorn_are_measured_when_both_serve(tmp_path: Path) -> None:
+    """Else one of them would have all connections, and count as two."""
+    page = tmp_path / "RESULTS.md"
+    done = bench("--rows", "hello-2", "--servers", "uvicorn-2", "--output", str(page))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "| uvicorn-2 |" in page.read_text()
+
+
 def test_a_profile_has_a_page_of_each_package_and_harms_no_process(tmp_path: Path) -> None:
     """The timer that interrupts Python would end the server of Redis' protocol, which a Python process becomes."""
     done = bench("--rows", "hello", "--servers", "towpath", "--profile", str(tmp_path))
@@ -111,7 +128,7 @@ def test_an_answer_of_failure_fails_the_run_however_fast_it_came(turncoat: str) 
         "import sys, uvloop\n"
         "from benchmarks import http_load, servers\n"
         f"pid, port = map(int, {turncoat!r}.split())\n"
-        "uvloop.run(http_load.hello(servers.Server(port, pid), 0.2, 2, b'Hello, world!'))\n"
+        "uvloop.run(http_load.asked(servers.Server(port, pid), 0.2, 2, http_load.get('/'), b'Hello, world!'))\n"
     )
     assert "LoadFailed" in done.stderr and "503 NO" in done.stderr, done.stderr
 
