@@ -172,7 +172,8 @@ class Inbox:
         if connection is self.managed.connection:
             self.managed.renew()
 
-    def _hand_over(self, entries: list[tuple[bytes, list[bytes]]]) -> None:
+    def _hand_over(self, entries: list[list[Any]]) -> None:
+        """entries: of each its id, and its field and value."""
         for entry_id, fields in entries:
             self._last_id = entry_id
             self._read_entries += 1

@@ -15,6 +15,7 @@ import contextlib
 import os
 import signal
 import threading
+from collections.abc import Callable
 from typing import Protocol
 from weakref import WeakSet
 
@@ -24,6 +25,16 @@ class Inherited(Protocol):
 
     def forked(self) -> None:
         """Close in a child what the object holds. Runs before any other Python code there; must not wait or take a lock."""
+
+
+class InheritedBy:
+    """Stands for an object of a compiled class, which cannot be referenced weakly. That object holds it as long as it lives."""
+
+    __slots__ = ("__weakref__", "forked")
+
+    def __init__(self, forked: Callable[[], None]) -> None:
+        """forked: see `Inherited`."""
+        self.forked = forked
 
 
 _inherited: WeakSet[Inherited] = WeakSet()

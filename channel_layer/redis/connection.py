@@ -72,8 +72,11 @@ class NotSent(hiredis.ReplyError):
     """The command was not sent, for want of memory. To its caller that equals a rejection by Redis: nothing was done."""
 
 
-class RedisConnection(asyncio.Protocol):
-    """One connection. Made by `connect`; of no use after its loss was reported."""
+class RedisConnection:
+    """One connection. Made by `connect`; of no use after its loss was reported.
+
+    It has the methods of asyncio.Protocol and does not inherit from it: a compiled class has no base that is not compiled.
+    """
 
     def __init__(
         self, on_lost: OnLost = ignore_loss, on_push: OnAnswer | None = None, primary: Primary | None = None
@@ -89,6 +92,8 @@ class RedisConnection(asyncio.Protocol):
         self._reader = hiredis.Reader(notEnoughData=_INCOMPLETE)
         self._transport: asyncio.Transport | None = None
         self._descriptor = -1
+        self._in_children: forked_child.InheritedBy | None = None  # from the beginning of the connection to its loss
+        self._left_alone: asyncio.Transport | None = None  # in a child: a finalizer would close the descriptor again
         self._data_received = False  # any, since the last call of `checks_without_data`
         self._checks_without_data = 0
         self._greeted = False
@@ -170,7 +175,16 @@ class RedisConnection(asyncio.Protocol):
         if self._left_alone is not None:
             forked_child.close(self._descriptor)
 
-    # -- asyncio.Protocol
+    # -- as asyncio.Protocol has them
+
+    def pause_writing(self) -> None:
+        """Go on: what may be under way is bounded where it is made."""
+
+    def resume_writing(self) -> None:
+        """See `pause_writing`."""
+
+    def eof_received(self) -> None:
+        """Let the transport close: Redis sends nothing more."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's transports inherit from nothing
@@ -178,7 +192,8 @@ class RedisConnection(asyncio.Protocol):
         if sock is None:  # in a simulation
             return
         self._descriptor = sock.fileno()
-        forked_child.give_up_in_children(self)
+        self._in_children = forked_child.InheritedBy(self.forked)
+        forked_child.give_up_in_children(self._in_children)
         if sock.family != socket.AF_UNIX:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -216,7 +231,7 @@ class RedisConnection(asyncio.Protocol):
             self.close("it has become a replica")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._transport = None
+        self._transport = self._in_children = None
         self.loss_reason = self.loss_reason or self._unread_error() or str(exc or "closed by Redis")
         waiting, self._waiting = self._waiting, deque()
         lost = LayerUnavailable(f"the connection to Redis was lost: {self.loss_reason}")
@@ -255,11 +270,12 @@ async def _connect(address: RedisAddress, on_lost: OnLost, on_push: OnAnswer | N
     loop = asyncio.get_running_loop()
     primary = await find_primary(address) if address.sentinels else None
     connection = RedisConnection(on_lost, on_push, primary)
+    protocol: Any = connection  # loops ask for the methods alone
     if address.path:
-        await loop.create_unix_connection(lambda: connection, address.path)
+        await loop.create_unix_connection(lambda: protocol, address.path)
     else:
         host, port = (primary.host, primary.port) if primary else (address.host, address.port)
-        await loop.create_connection(lambda: connection, host, port, ssl=address.tls.context() if address.tls else None)
+        await loop.create_connection(lambda: protocol, host, port, ssl=address.tls.context() if address.tls else None)
     try:
         await connection.greet(address)
     except BaseException:

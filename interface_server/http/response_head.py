@@ -11,8 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from http import HTTPStatus
+from typing import Any
 
-Fields = Sequence[Sequence[bytes]]
+#: Pairs of bytes, unless a peer breaks the rules: names and values are checked where they are used.
+Fields = Sequence[Sequence[Any]]
 
 #: All possible status lines of HTTP/1.1: 800 small ones are cheaper than a check for each response.
 STATUS_LINES = {
@@ -47,7 +49,7 @@ class InvalidResponse(Exception):
     """The application's response cannot be encoded. Nothing of this event may be sent."""
 
 
-def learn(name: bytes) -> int:
+def learn(name: Any) -> int:
     """Remember and return the kind of a name that is not remembered yet. Raises InvalidResponse if it is no token."""
     if type(name) is not bytes or TOKEN.fullmatch(name) is None:
         raise InvalidResponse(f"{name!r} is no name of a response field")
@@ -58,7 +60,7 @@ def learn(name: bytes) -> int:
     return kind
 
 
-def kind_of(name: bytes) -> int:
+def kind_of(name: Any) -> int:
     """The kind of `name`, however it is written. Raises InvalidResponse if it is no token."""
     kind = kind_by_name.get(name)
     return learn(name) if kind is None else kind

@@ -55,6 +55,7 @@ class Http1Connection:
         "write_paused",
         "writer",
     )
+    __deletable__ = ("exchange", "reader", "writer")  # for mypyc, where a class is compiled
 
     # From `makeConnection` until the transport is gone, or belongs to a WebSocket.
     transport: Transport

@@ -13,6 +13,7 @@ No I/O and no clock here. RFC 9112, 6 and 7.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from channel_layer.protocol.events import Event
 from interface_server.groups.interfaces import PushedMessage
@@ -51,7 +52,7 @@ class RenderedHeadCache:
         self.default_headers = default_headers
         self._remembered: dict[int, tuple[int, Fields, bytes, bytes]] = {}
 
-    def lookup(self, events: Sequence[Event]) -> bytes | None:
+    def lookup(self, events: Sequence[Any]) -> bytes | None:
         """The bytes of a whole response, if its head is remembered; else None. Only for a request that is `Head.fast_path`."""
         if len(events) != 2:
             return None

@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IStreamServerEndpoint
@@ -62,7 +63,7 @@ class ServerEndpoint:
         return port
 
     async def _port_of(self, factory: Factory) -> ListeningPort:
-        def connection() -> Transport:
+        def connection() -> Any:  # asyncio types its protocols by a class; any object with the methods will do
             return Transport(factory, self._admits)
 
         def accepted(sock: socket.socket) -> None:
@@ -73,7 +74,7 @@ class ServerEndpoint:
         server, inherited = await self._listening(connection), self._fd is not None
         return ListeningPort(server, None if inherited else self._uds, accepted, inherited)
 
-    async def _listening(self, connection: Callable[[], Transport]) -> asyncio.Server:
+    async def _listening(self, connection: Callable[[], Any]) -> asyncio.Server:
         if self._fd is not None:
             sock = socket.socket(fileno=self._fd)
             if sock.family == socket.AF_UNIX:
@@ -93,7 +94,7 @@ class ServerEndpoint:
             reuse_port=self._reuse_port or None,
         )
 
-    async def _open_unix(self, connection: Callable[[], Transport], path: Path) -> asyncio.Server:
+    async def _open_unix(self, connection: Callable[[], Any], path: Path) -> asyncio.Server:
         before = remove_stale(path)
         server = await self._loop.create_unix_server(connection, str(path), backlog=self._backlog)
         path.chmod(permissions(self._uds_permissions, before))  # noqa: ASYNC240 - once, before any client is served

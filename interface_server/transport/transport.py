@@ -20,10 +20,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from twisted.internet.error import ConnectionLost
-from twisted.internet.interfaces import IConsumer, IPushProducer, ITransport
 from twisted.internet.protocol import Factory, connectionDone
 from twisted.python.failure import Failure
-from zope.interface import implementer
 
 from interface_server.transport.addresses import Address, address_of
 from interface_server.transport.dual_stack import unmapped
@@ -43,9 +41,12 @@ def admit_all(_descriptor: int) -> bool:
     return True
 
 
-@implementer(ITransport, IConsumer, IPushProducer)
-class Transport(asyncio.Protocol):
-    """One connection: asyncio's protocol for uvloop, Twisted's transport for our protocol."""
+class Transport:
+    """One connection: asyncio's protocol for uvloop, Twisted's transport for our protocol.
+
+    It inherits from neither, nor is it declared as an implementation: both are called by their methods, and a compiled class has no base
+    that is not compiled.
+    """
 
     __slots__ = ("_admits", "_factory", "_producer", "_written", "data_received", "protocol", "uv")
 
@@ -158,9 +159,14 @@ class Transport(asyncio.Protocol):
 
     # Twisted's names of some methods.
 
-    abortConnection = abort
-    pauseProducing = pause_reading
-    resumeProducing = resume_reading
+    def abortConnection(self) -> None:
+        self.abort()
+
+    def pauseProducing(self) -> None:
+        self.pause_reading()
+
+    def resumeProducing(self) -> None:
+        self.resume_reading()
 
     def loseConnection(self, *_: object) -> None:
         self.close()

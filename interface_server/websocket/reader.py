@@ -59,6 +59,7 @@ class FrameReader:
     """Reads the stream of one connection; the listener of its parser."""
 
     __slots__ = ("_awaiting_pong", "_connection", "_deflate", "_held", "_parser", "_registry", "_stream", "paused")
+    __deletable__ = ("_connection",)  # for mypyc, where a class is compiled
 
     def __init__(self, connection: FrameReceiver, stream: ByteStream, registry: WebSocketRegistry) -> None:
         self._connection = connection

@@ -52,6 +52,7 @@ class MessageWriter:
     """Writes the messages of one connection to its stream."""
 
     __slots__ = ("_backlog", "_connection", "_encoder", "_registry", "_stream", "_undelivered_bytes", "obstacles")
+    __deletable__ = ("_connection",)  # for mypyc, where a class is compiled
 
     def __init__(self, connection: MessageSender, stream: ByteStream, registry: WebSocketRegistry) -> None:
         self._connection = connection

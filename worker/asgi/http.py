@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from channel_layer.current_connection import CURRENT_CONNECTION
 from channel_layer.protocol.close_codes import SERVICE_RESTART
@@ -67,7 +68,7 @@ class HttpInstance(AsgiInstance):
             await self._until_body_or_disconnect()
         return {"type": "http.disconnect"}
 
-    async def send(self, event: Event) -> None:
+    async def send(self, event: Any) -> None:
         """Check `event`, send it, and wait while there is no credit. Raises as http_step does, but see `_discard`."""
         try:
             checked, size_bytes, stage = http_step(self._stage, event)
@@ -117,7 +118,7 @@ class HttpInstance(AsgiInstance):
         self.disconnect(SERVICE_RESTART, "")
         return True
 
-    async def _discard(self, event: Event) -> None:
+    async def _discard(self, event: Any) -> None:
         """The client has left: do nothing, and let other tasks run. Raises ClientGone if the application sends without end.
 
         A WSGI stream without a reader ends at its next chunk, to free its thread. As under gunicorn, the application meets no

@@ -42,16 +42,19 @@ Step = tuple[Event, int, "HttpStage"]
 
 
 class HttpStage(Enum):
-    """The state of a response. `legal` maps the type of each event that may be sent now to the function that checks it."""
+    """The state of a response. LEGAL has the events that may be sent in each."""
+
+    __hash__ = object.__hash__  # by identity; Enum's own is Python code, and stands in every look-up
 
     SILENT = "the response has not started"
     STARTED = "the response has started"
     COMPLETE = "the response is complete"
     GONE = "the connection has ended"
 
-    def __init__(self, meaning: str) -> None:
-        self.meaning = meaning
-        self.legal: dict[Any, Callable[[Event], Step]] = {}
+    @property
+    def meaning(self) -> str:
+        """The state in words, for messages."""
+        return str(self.value)
 
 
 # Looking up a member in its class costs more than the rest of a step.
@@ -64,9 +67,9 @@ def http_step(stage: HttpStage, event: Any) -> Step:
     Raises InvalidEvent for an event that no response may have, WrongOrder for one that may not come now, and ClientGone.
     """
     try:
-        check = stage.legal[event["type"]]
+        check = LEGAL[stage][event["type"]]
     except (KeyError, TypeError):
-        raise wrong_event(stage, event, KNOWN) from None
+        raise wrong_event(stage.meaning, LEGAL[stage], event, KNOWN) from None
     return check(event)
 
 
@@ -115,7 +118,7 @@ def announces_length(start: Any) -> bool:
     return any(name.lower() == b"content-length" for name, _ in checked["headers"])
 
 
-def checked_start(event: Event) -> Event:
+def checked_start(event: Any) -> Event:
     """A checked `….response.start`: status from 200 to 999 (interim responses are not allowed), and safe header fields."""
     status = event.get("status")
     if type(status) is not int:
@@ -127,7 +130,7 @@ def checked_start(event: Event) -> Event:
     return {"type": event["type"], "status": status, "headers": checked_fields(event.get("headers"))}
 
 
-def checked_body(event: Event) -> Event:
+def checked_body(event: Any) -> Event:
     """A checked `….response.body`: the body as a copy, and whether more follows."""
     body = event.get("body", b"")
     if type(body) is not bytes:
@@ -153,10 +156,14 @@ def body_parts(event: Event) -> Iterator[tuple[Event, int]]:
         yield {"type": event["type"], "body": part, "more_body": more}, len(part) + EVENT_OVERHEAD_BYTES
 
 
-def wrong_event(stage: Any, event: Any, known: frozenset[str]) -> Exception:
-    """The exception for an event that is not legal now. `known`: types that are legal in some state of this protocol."""
-    if stage.legal is NOTHING:
-        return ClientGone(stage.meaning)
+def wrong_event(meaning: str, legal: dict[Any, Any], event: Any, known: frozenset[str]) -> Exception:
+    """The exception for an event that is not legal now.
+
+    meaning: the present state in words. legal: the events that may be sent in it. known: types that are legal in some state of this
+    protocol.
+    """
+    if legal is NOTHING:
+        return ClientGone(meaning)
     if not isinstance(event, dict):
         return InvalidEvent(f"an event is a dict, not of type {type(event).__name__}")
     kind = event.get("type")
@@ -164,26 +171,30 @@ def wrong_event(stage: Any, event: Any, known: frozenset[str]) -> Exception:
         return InvalidEvent("the event's type is missing or not a str")
     if kind not in known:
         return InvalidEvent(f"{kind!r} is no event of this protocol, and of no extension that was offered")
-    legal = " or ".join(repr(name) for name in stage.legal) or "nothing"
-    return WrongOrder(f"{kind!r} cannot be sent now: {stage.meaning}; expected {legal}")
+    expected = " or ".join(repr(name) for name in legal) or "nothing"
+    return WrongOrder(f"{kind!r} cannot be sent now: {meaning}; expected {expected}")
 
 
 #: Marks a stage in which every `send()` raises ClientGone.
 NOTHING: dict[Any, Any] = {}
 
 
-def _start(event: Event) -> Step:
+def _start(event: Any) -> Step:
     return checked_start(event), EVENT_OVERHEAD_BYTES, STARTED
 
 
-def _body(event: Event) -> Step:
+def _body(event: Any) -> Step:
     checked = checked_body(event)
     stage = STARTED if checked["more_body"] else COMPLETE
     return checked, len(checked["body"]) + EVENT_OVERHEAD_BYTES, stage
 
 
-SILENT.legal["http.response.start"] = _start
-STARTED.legal["http.response.body"] = _body
-GONE.legal = NOTHING
+#: From each stage to the types of the events that may be sent in it, with the functions that check them.
+LEGAL: dict[HttpStage, dict[Any, Callable[[Any], Step]]] = {
+    SILENT: {"http.response.start": _start},
+    STARTED: {"http.response.body": _body},
+    COMPLETE: {},
+    GONE: NOTHING,
+}
 
-KNOWN = frozenset(("http.response.start", "http.response.body"))
+KNOWN = frozenset(kind for legal in LEGAL.values() for kind in legal)

@@ -6,6 +6,7 @@ from asyncio import Future
 from collections import deque
 from collections.abc import Sequence
 from contextvars import Context
+from typing import Any
 
 from channel_layer.current_connection import CURRENT_CONNECTION
 from channel_layer.protocol.events import Event
@@ -79,7 +80,7 @@ class WebSocketInstance(AsgiInstance):
                 self._send_hand_off()
             await self._until_woken()
 
-    async def send(self, event: Event) -> None:
+    async def send(self, event: Any) -> None:
         """Check `event`, send it, and wait while there is no credit. Raises as websocket_step does."""
         if self._hand_off is SENT:
             await self._until_gone()

@@ -32,7 +32,9 @@ _is_token = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 
 
 class WebSocketStage(Enum):
-    """The state of a WebSocket. `legal` maps the type of each event that may be sent now to the function that checks it."""
+    """The state of a WebSocket. LEGAL has the events that may be sent in each."""
+
+    __hash__ = object.__hash__  # by identity; Enum's own is Python code, and stands in every look-up
 
     CONNECTING = "the handshake has not been answered"
     OPEN = "the WebSocket is open"
@@ -40,9 +42,10 @@ class WebSocketStage(Enum):
     CLOSED = "the application has closed the WebSocket"
     GONE = "the connection has ended"
 
-    def __init__(self, meaning: str) -> None:
-        self.meaning = meaning
-        self.legal: dict[Any, Callable[[Event], Step]] = {}
+    @property
+    def meaning(self) -> str:
+        """The state in words, for messages."""
+        return str(self.value)
 
 
 CONNECTING, OPEN, DENYING, CLOSED, GONE = WebSocketStage
@@ -70,9 +73,9 @@ def hand_off_step(before: HandOff, after: HandOff) -> HandOff:
 def websocket_step(stage: WebSocketStage, event: Any) -> Step:
     """Check one event of the application in `stage`. Raises as http_step does."""
     try:
-        check = stage.legal[event["type"]]
+        check = LEGAL[stage][event["type"]]
     except (KeyError, TypeError):
-        raise wrong_event(stage, event, KNOWN) from None
+        raise wrong_event(stage.meaning, LEGAL[stage], event, KNOWN) from None
     return check(event)
 
 
@@ -109,7 +112,7 @@ def message_parts(event: Event) -> Iterator[tuple[Event, int]]:
         yield from _marked("text", list(_text_slices(event["text"].encode())))
 
 
-def _accept(event: Event) -> Step:
+def _accept(event: Any) -> Step:
     subprotocol = event.get("subprotocol")
     if subprotocol is not None and (not isinstance(subprotocol, str) or not _is_token(subprotocol)):
         raise InvalidEvent(f"subprotocol is {subprotocol!r}, which is not a token")
@@ -123,7 +126,7 @@ def _accept(event: Event) -> Step:
     return checked, EVENT_OVERHEAD_BYTES, OPEN
 
 
-def _state(event: Event) -> Step:
+def _state(event: Any) -> Step:
     """The state that the next instance of this WebSocket gets."""
     state = event.get("state")
     check_value(state, "state")
@@ -133,7 +136,7 @@ def _state(event: Event) -> Step:
     return {"type": "towpath.state", "state": state}, EVENT_OVERHEAD_BYTES, OPEN
 
 
-def _send(event: Event) -> Step:
+def _send(event: Any) -> Step:
     text, payload = event.get("text"), event.get("bytes")
     if (text is None) == (payload is None):
         raise InvalidEvent("a message has either text or bytes, and exactly one of them")
@@ -146,7 +149,7 @@ def _send(event: Event) -> Step:
     return {"type": "websocket.send", "text": text}, size + EVENT_OVERHEAD_BYTES, OPEN
 
 
-def _close(event: Event) -> Step:
+def _close(event: Any) -> Step:
     reason = _as_text(event.get("reason") or "", "reason")
     if _encoded_size_bytes(reason, "reason") > REASON_SIZE_BYTES_MAX:
         raise InvalidEvent(f"reason is longer than {REASON_SIZE_BYTES_MAX} bytes")
@@ -154,11 +157,11 @@ def _close(event: Event) -> Step:
     return checked, EVENT_OVERHEAD_BYTES, CLOSED
 
 
-def _deny(event: Event) -> Step:
+def _deny(event: Any) -> Step:
     return checked_start(event), EVENT_OVERHEAD_BYTES, DENYING
 
 
-def _deny_more(event: Event) -> Step:
+def _deny_more(event: Any) -> Step:
     checked = checked_body(event)
     stage = DENYING if checked["more_body"] else CLOSED
     return checked, len(checked["body"]) + EVENT_OVERHEAD_BYTES, stage
@@ -212,11 +215,13 @@ def _marked(key: str, parts: list[Any]) -> Iterator[tuple[Event, int]]:
         yield event, size + EVENT_OVERHEAD_BYTES
 
 
-CONNECTING.legal.update(
-    {"websocket.accept": _accept, "websocket.close": _close, "websocket.http.response.start": _deny}
-)
-OPEN.legal.update({"websocket.send": _send, "websocket.close": _close, "towpath.state": _state})
-DENYING.legal["websocket.http.response.body"] = _deny_more
-GONE.legal = NOTHING
+#: From each stage to the types of the events that may be sent in it, with the functions that check them.
+LEGAL: dict[WebSocketStage, dict[Any, Callable[[Any], Step]]] = {
+    CONNECTING: {"websocket.accept": _accept, "websocket.close": _close, "websocket.http.response.start": _deny},
+    OPEN: {"websocket.send": _send, "websocket.close": _close, "towpath.state": _state},
+    DENYING: {"websocket.http.response.body": _deny_more},
+    CLOSED: {},
+    GONE: NOTHING,
+}
 
-KNOWN = frozenset(kind for stage in WebSocketStage for kind in stage.legal)
+KNOWN = frozenset(kind for legal in LEGAL.values() for kind in legal)
