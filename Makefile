@@ -2,6 +2,8 @@
 #
 #   make run     the chat at http://127.0.0.1:8000/       make test    all tests, against a real server
 #   make lint    style          make types   types         make bench   measure, and write benchmarks/RESULTS.md
+#   make wheel   the wheel with the compiled core, for this Python and this kind of machine, in dist/. Needs a C compiler, and minutes
+#   make test-compiled  the tests of what is compiled, on that wheel, in an environment of its own (build/compiled)
 #   make bench-deploys  what clients see of deploys and deaths, here and at other servers; a section of the same page
 #   make chaos   every process killed, frozen and blocked at every moment, in ten to twelve minutes. SEED=… plays the same
 #                again, ROUNDS=… more often, SCENARIOS="…" only these
@@ -16,7 +18,12 @@ SEED ?=
 ROUNDS ?= 1
 SCENARIOS ?=
 
-.PHONY: run test lint types bench bench-deploys chaos test-compose clean
+# The environment with the compiled wheel. Its last paths are those of the other environment, for libraries, and of this folder, for tests.
+COMPILED := build/compiled
+# What is tested there again: all that has a compiled module, and both processes together.
+COMPILED_TESTS := tests/channel_layer tests/interface_server tests/worker
+
+.PHONY: run test lint types bench bench-deploys chaos test-compose wheel compiled test-compiled clean
 
 run: $(VENV)/.installed
 	$(BIN)/towpath serve examples.chat.app:application --interfaces 1 --workers 2 $(ARGS)
@@ -43,6 +50,21 @@ bench-deploys: $(VENV)/.developed
 
 chaos: $(VENV)/.developed
 	$(BIN)/python -m tests.chaos --seed "$(SEED)" --rounds $(ROUNDS) $(SCENARIOS)
+
+# From the beginning each time: what an earlier build left in build/ would go into the wheel too.
+wheel: $(VENV)/.installed
+	rm -rf build/lib build/lib.* build/bdist.* dist
+	TOWPATH_COMPILE=1 $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+
+compiled: wheel
+	test -x $(COMPILED)/bin/python || $(BIN)/python -m venv $(COMPILED)
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib")); print("$(CURDIR)")' > \
+		$$($(COMPILED)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/beside.pth
+	$(COMPILED)/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps dist/towpath-*.whl
+
+# Without `.` in front of the path, here and in all processes: it would lead to the sources.
+test-compiled: compiled $(VENV)/.developed
+	PYTHONSAFEPATH=1 $(COMPILED)/bin/python -m pytest -o pythonpath= -n 3 --dist loadfile --no-loadscope-reorder -m "not interpreted" $(COMPILED_TESTS) $(ARGS)
 
 # Builds an image and starts it: needs a Docker engine, so it stands apart from `test`.
 test-compose: $(VENV)/.developed

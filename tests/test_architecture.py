@@ -101,6 +101,7 @@ IMPORTERS: dict[str, tuple[str, ...]] = {
         "towpath/commands/processes.py",
         "towpath/commands/requests.py",
         "towpath/commands/running_serve.py",
+        "towpath/commands/version.py",
         "towpath/config/channel_options.py",
         "towpath/config/option_row.py",
         "towpath/config/option_types.py",
@@ -152,7 +153,6 @@ IMPORTERS: dict[str, tuple[str, ...]] = {
     "zope": (
         "interface_server/transport/endpoint.py",
         "interface_server/transport/listening_port.py",
-        "interface_server/transport/transport.py",
     ),
 }
 
@@ -263,6 +263,7 @@ SHELLS = (
     "towpath/commands/processes.py",
     "towpath/commands/requests.py",
     "towpath/commands/running_serve.py",
+    "towpath/commands/version.py",
     "towpath/rollout/application_check.py",
     "towpath/rollout/code_reload.py",
     "towpath/rollout/operations.py",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import secrets
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
@@ -57,6 +58,7 @@ FAULTS_MAX = 4
 STORMS_FAULTS_MAX = 9
 #: How long things happen; after that everything heals.
 TROUBLE_S = 5.0
+NODE_NAME_BYTES = 6
 
 
 class World:
@@ -64,6 +66,7 @@ class World:
 
     def __init__(self, seed: str) -> None:
         self.random = Random(seed)
+        self._names = Random(f"names of {seed}")
         self.clock = VirtualClock()
         self.record = Record(self.clock, seed)
         self.redis = SimulatedRedis(self.clock)
@@ -78,6 +81,11 @@ class World:
         self.record.talks = "talks" in seed
         self._calm = self.record.weather in ("drains", "kills")
         self._redis_settings = PATIENT if self._calm else REDIS_SETTINGS
+
+    def token_hex(self, size_bytes: int) -> str:
+        """As `secrets.token_hex`. What is not as long as the name of a node has a chance of its own, so that seeds stay what they are."""
+        chance = self.random if size_bytes == NODE_NAME_BYTES else self._names
+        return f"{chance.getrandbits(8 * size_bytes):0{2 * size_bytes}x}"
 
     def run(self, until_quiet: Any) -> None:
         """Trouble, healing, and quiet (until `until_quiet(self)` says so, or for 60 s)."""
@@ -241,7 +249,7 @@ def _standing_in(world: World) -> Iterator[None]:
         (lease_facts, "time", time),
         (redis_peers, "time", time),
         (redis_lease, "time", time),
-        (redis_node, "secrets", SimpleNamespace(token_hex=lambda size: f"{random.getrandbits(8 * size):0{2 * size}x}")),
+        (secrets, "token_hex", world.token_hex),
         (redis_reconnect, "random", random),
     ]
     before = [(module, name, getattr(module, name)) for module, name, _ in interfaces]

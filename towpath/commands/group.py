@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 import click
 
+from towpath.commands import version
+
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 APP = click.Argument(["app"], envvar="TOWPATH_APP", metavar="APP")
 SERVE_ELSEWHERE = frozenset({"run", "start", "dev", "runserver"})  #: names of other servers for `serve`
@@ -41,7 +43,14 @@ class Commands(click.Group):
 
 
 @click.group(cls=Commands, context_settings=CONTEXT)
-@click.version_option(None, "--version", package_name="towpath", message="towpath %(version)s")
+@click.option(
+    "--version",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=version.show,
+    help="Show the version, whether the core is compiled, and the Python; then exit.",
+)
 def towpath() -> None:
     """Sockets in interface servers, applications in workers, joined by Redis.
 

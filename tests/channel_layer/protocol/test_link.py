@@ -62,6 +62,7 @@ def test_the_last_credit_is_sent_again_with_each_sync() -> None:
     assert end.resync(wants_answer=False) == [packets.sync(7, 1, 0, False), packets.credit(7, 1, 1000, 1)]
 
 
+@pytest.mark.interpreted
 def test_an_end_that_has_sent_no_credit_sends_none_again() -> None:
     """The first credit of a worker says that its application has asked for the body: a repeated one may not."""
 

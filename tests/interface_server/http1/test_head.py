@@ -84,6 +84,7 @@ def meaning(head: Head) -> dict[str, object]:
     return {name: getattr(head, name) for name in Head.__slots__ if name != "semantic_fields"}
 
 
+@pytest.mark.interpreted
 @given(st.sampled_from([b"GET", b"HEAD", b"POST"]), st.sampled_from([b"/", b"/%41?b", b"/a#b", b"http://a/"]), FIELDS)
 def test_the_short_way_to_a_head_ends_where_the_long_one_does(method: bytes, target: bytes, fields: list):
     """P12. What is remembered is what would be found out again; what must not be served is refused on either way."""

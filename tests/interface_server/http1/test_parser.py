@@ -21,6 +21,8 @@ WEBSOCKET = (
     b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
 )
 
+pytestmark = pytest.mark.interpreted  # CheckedParser watches a parser's attributes
+
 
 class CheckedParser(RequestParser):
     """A parser whose every move has to stand in the table."""
