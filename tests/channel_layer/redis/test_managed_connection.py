@@ -288,7 +288,7 @@ def test_a_host_that_vanished_is_given_up_by_the_kernel(new_loop: Callable[[], a
     """P9. Without its power a machine sends no word: a read that blocks would wait for hours, or for ever."""
 
     async def keepalive_s() -> int:
-        played = PlayedRedis(Path("unused"))
+        played = PlayedRedis(Path("/unused"))
         server = await asyncio.get_running_loop().create_server(lambda: Caller(played), "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         connection = await connect(RedisAddress.parse(f"redis://127.0.0.1:{port}"))
