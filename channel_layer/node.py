@@ -37,8 +37,9 @@ from channel_layer.receiver import Receiver
 from channel_layer.redis import scripts as redis_scripts
 from channel_layer.redis.connection import Argument, OnAnswer, RedisConnection
 from channel_layer.redis.managed_connection import ManagedConnection
+from channel_layer.redis.primary_finder import Primary
 from channel_layer.redis.rejection_reasons import refusal
-from channel_layer.redis.sentinel import Primary, SentinelWatch
+from channel_layer.redis.sentinel import SentinelWatch
 from channel_layer.settings import RedisSettings
 
 log = logging.getLogger("towpath.node")

@@ -134,7 +134,6 @@ IMPORTERS: dict[str, tuple[str, ...]] = {
         "towpath/status/redis_client.py",
         "towpath/status/redis_status.py",
     ),
-    "supervisor": ("towpath/supervisord/rpc.py",),
     "twisted": (
         "interface_server/__main__.py",
         "interface_server/http1/connection.py",

@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import json
 import logging
-import logging.config
-import logging.handlers
 import sys
 import traceback
 from pathlib import Path
@@ -148,6 +146,8 @@ def _shows(handler: logging.Handler, record: logging.LogRecord) -> bool:
 
     This is a guess from the handler's type. A queue ends in such a stream, and so does Rich's console.
     """
+    import logging.handlers  # here, since few applications have a handler that asks for it
+
     here = isinstance(handler, logging.StreamHandler) and handler.stream in (sys.stdout, sys.stderr)
     here = here or isinstance(handler, logging.handlers.QueueHandler) or hasattr(handler, "console")
     return here and record.levelno >= handler.level and bool(handler.filter(record))
@@ -168,6 +168,8 @@ def _apply(path: Path) -> None:
 
 
 def _read(path: Path) -> None:
+    import logging.config  # under --log-config only
+
     try:
         if path.suffix == ".json":
             logging.config.dictConfig(json.loads(path.read_text("utf-8")))

@@ -6,17 +6,18 @@ It connects when it is first used, and anew after a loss. Nothing is sent twice.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import hiredis
 
 from channel_layer.errors import LayerUnavailable, NothingSent
 from channel_layer.redis.address_file import AddressSource
-from channel_layer.redis.blocking_connection import BlockingConnection, Place, connect, pack
-from channel_layer.redis.connection import Answer, Argument
+from channel_layer.redis.blocking_connection import Answer, Argument, BlockingConnection, Place, connect, pack
 from channel_layer.redis.primary_finder import PrimaryFinder
 from channel_layer.redis.rejection_reasons import explained, is_passing, refusal, script_error
-from channel_layer.redis.scripts import Script
+
+if TYPE_CHECKING:  # the scripts are for processes with a loop
+    from channel_layer.redis.scripts import Script
 
 
 class BlockingClient:

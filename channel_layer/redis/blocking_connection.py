@@ -19,13 +19,19 @@ import hiredis
 from channel_layer.errors import EncryptionMismatch, LayerUnavailable, LayerUnusable, NothingSent
 from channel_layer.process.signal_errors import is_of_handler
 from channel_layer.redis.address import Credentials, RedisAddress
-from channel_layer.redis.connection import KEEPALIVE, READ_ONLY, REPLICA_ROLES, Answer, Argument, facts_in
 from channel_layer.redis.rejection_reasons import explained, refusal, why_unreachable
 from channel_layer.redis.tls import Tls
 
 READ_SIZE_BYTES = 65_536
 _INCOMPLETE = object()
+#: The roles of a server that is not the primary. In the error of a script, Redis before 7 writes READONLY in the middle.
+REPLICA_ROLES = ("slave", "replica")
+READ_ONLY = "READONLY"
+#: A host that is gone sends nothing, and a blocking read would wait for hours: after 11 s the kernel gives it up (s, and ms).
+KEEPALIVE = (("TCP_KEEPIDLE", 5), ("TCP_KEEPINTVL", 2), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 11_000))
 
+Answer = Any  #: bytes, int, list, None, or hiredis.ReplyError
+Argument = Any  #: bytes, str or a number
 Place = tuple[str, int] | str  #: host and port, or the path of a unix socket
 #: Called with each new connection before it is used. Raises EncryptionMismatch, LayerUnavailable, hiredis.ReplyError.
 Check = Callable[["BlockingConnection"], None]
@@ -174,6 +180,11 @@ def connect(address: RedisAddress, place: Place, timeout_s: float, check: Check 
 def authenticate(connection: BlockingConnection, credentials: Credentials) -> None:
     """Authenticate. Raises hiredis.ReplyError."""
     accepted(connection.call(*credentials.command))
+
+
+def facts_in(info: bytes) -> dict[str, str]:
+    """The fields of what Redis answers to INFO."""
+    return dict(line.split(":", 1) for line in info.decode().splitlines() if ":" in line)
 
 
 def is_read_only(answer: Answer) -> bool:

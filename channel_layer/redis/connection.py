@@ -25,8 +25,10 @@ import hiredis
 from channel_layer.errors import LayerUnavailable
 from channel_layer.process import forked_child
 from channel_layer.redis.address import RedisAddress
+from channel_layer.redis.blocking_connection import KEEPALIVE, READ_ONLY, REPLICA_ROLES, facts_in
+from channel_layer.redis.primary_finder import Primary
 from channel_layer.redis.rejection_reasons import explained, refusal, why_unreachable
-from channel_layer.redis.sentinel import Primary, find_primary
+from channel_layer.redis.sentinel import find_primary
 
 log = logging.getLogger("towpath.redis")
 
@@ -37,12 +39,6 @@ OnLost = Callable[["RedisConnection"], None]
 Argument = Any  #: bytes, str or int
 _INCOMPLETE = object()
 ERROR_SIZE_MAX = 4096
-#: The roles of a server that is not the primary. In the error of a script, Redis before 7 writes READONLY in the middle.
-REPLICA_ROLES = ("slave", "replica")
-READ_ONLY = "READONLY"
-
-#: A host that is gone sends nothing, and a blocking read would wait for hours: after 11 s the kernel gives it up (s, and ms).
-KEEPALIVE = (("TCP_KEEPIDLE", 5), ("TCP_KEEPINTVL", 2), ("TCP_KEEPCNT", 3), ("TCP_USER_TIMEOUT", 11_000))
 
 
 def ignore_loss(_connection: RedisConnection) -> None:
@@ -61,11 +57,6 @@ def settle(future: asyncio.Future[Any], answer: Answer) -> None:
         future.set_exception(answer)
     else:
         future.set_result(answer)
-
-
-def facts_in(info: bytes) -> dict[str, str]:
-    """The fields of what Redis answers to INFO."""
-    return dict(line.split(":", 1) for line in info.decode().splitlines() if ":" in line)
 
 
 class NotSent(hiredis.ReplyError):

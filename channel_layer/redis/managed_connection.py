@@ -19,8 +19,8 @@ from channel_layer.process.forked_child import give_up_in_children
 from channel_layer.redis.address_file import AddressSource
 from channel_layer.redis.connection import OnAnswer, RedisConnection, connect
 from channel_layer.redis.connection_log import ConnectionLog
+from channel_layer.redis.primary_finder import Primary
 from channel_layer.redis.reconnect import reconnect
-from channel_layer.redis.sentinel import Primary
 
 log = logging.getLogger("towpath.redis")
 

@@ -7,6 +7,7 @@ a Sentinel that requires authentication. A Sentinel that did not answer is asked
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import dataclass
 
 import hiredis
 
@@ -16,7 +17,25 @@ from channel_layer.redis.address import RedisAddress
 from channel_layer.redis.address_file import AddressSource
 from channel_layer.redis.blocking_connection import BlockingConnection, Place, accepted, authenticate
 from channel_layer.redis.rejection_reasons import refusal
-from channel_layer.redis.sentinel import ANSWER_TIMEOUT_S, STATE, WHERE, Primary
+
+#: A Sentinel has nothing else to do: one that takes longer is away.
+ANSWER_TIMEOUT_S = 1.0
+
+#: The first names a promoted server at once; the second only when the other replicas have moved, but with the new epoch at once.
+WHERE, STATE = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME"), ("SENTINEL", "MASTER")
+
+
+@dataclass(frozen=True, slots=True)
+class Primary:
+    """A server that was named the primary, and the epoch of that decision."""
+
+    host: str
+    port: int
+    epoch: int
+
+    def supersedes(self, other: Primary) -> bool:
+        """True if this server has replaced `other`. One server under two names is no reason to leave it."""
+        return self.epoch > other.epoch and (self.host, self.port) != (other.host, other.port)
 
 
 class PrimaryFinder:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import hiredis
@@ -16,28 +15,11 @@ import hiredis
 from channel_layer.process import forked_child
 from channel_layer.redis.address import RedisAddress
 from channel_layer.redis.address_file import AddressSource
+from channel_layer.redis.primary_finder import ANSWER_TIMEOUT_S, STATE, WHERE, Primary
 from channel_layer.redis.rejection_reasons import refusal
 
-#: A Sentinel has nothing else to do: one that takes longer is away.
-ANSWER_TIMEOUT_S = 1.0
 ASK_INTERVAL_S = 0.5
 _INCOMPLETE = object()
-
-#: The first names a promoted server at once; the second only when the other replicas have moved, but with the new epoch at once.
-WHERE, STATE = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME"), ("SENTINEL", "MASTER")
-
-
-@dataclass(frozen=True, slots=True)
-class Primary:
-    """A server that was named the primary, and the epoch of that decision."""
-
-    host: str
-    port: int
-    epoch: int
-
-    def supersedes(self, other: Primary) -> bool:
-        """True if this server has replaced `other`. One server under two names is no reason to leave it."""
-        return self.epoch > other.epoch and (self.host, self.port) != (other.host, other.port)
 
 
 class Sentinel:

@@ -16,11 +16,9 @@ from typing import Any
 #: Pairs of bytes, unless a peer breaks the rules: names and values are checked where they are used.
 Fields = Sequence[Sequence[Any]]
 
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
 #: All possible status lines of HTTP/1.1: 800 small ones are cheaper than a check for each response.
-STATUS_LINES = {
-    status: f"HTTP/1.1 {status} {HTTPStatus(status).phrase if status in set(HTTPStatus) else ''}\r\n".encode()
-    for status in range(100, 1000)
-}
+STATUS_LINES = {status: f"HTTP/1.1 {status} {_PHRASES.get(status, '')}\r\n".encode() for status in range(100, 1000)}
 
 # Kinds of response fields with a meaning to the server, as bits: one `|` over all fields gives the kinds of a response.
 PLAIN, LENGTH, HOP, CONNECTION, DATE, SERVER = 0, 1, 2, 4, 8, 16

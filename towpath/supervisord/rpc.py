@@ -1,14 +1,16 @@
-"""The client of supervisord: XML-RPC over a unix socket in the run folder."""
+"""The client of supervisord: XML-RPC over a unix socket in the run folder.
+
+supervisor has a transport for that too, whose module brings its whole server along: 5 MiB in each `serve`.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import http.client
+import socket
 from pathlib import Path
 from typing import Any
-from xmlrpc.client import Fault, ProtocolError, ServerProxy
-
-from supervisor.xmlrpc import SupervisorTransport
+from xmlrpc.client import Fault, ProtocolError, ServerProxy, Transport
 
 from towpath.supervisord.conf import NO_RETRY_STATUS, SOCKET_NAME
 from towpath.supervisord.process import Process
@@ -17,13 +19,46 @@ GONE = frozenset({"EXITED", "BACKOFF", "FATAL"})
 NOT_THERE = (OSError, http.client.HTTPException, ProtocolError)
 
 
+class _Connection(http.client.HTTPConnection):
+    """HTTP over a unix socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost")
+        self._path = path
+
+    def connect(self) -> None:
+        """Connect. Raises OSError."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.connect(str(self._path))
+
+
+class _Transport(Transport):
+    """Keeps one connection to the socket at `path`."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+        self._kept: _Connection | None = None
+
+    def make_connection(self, host: Any) -> http.client.HTTPConnection:
+        """The connection; it connects when it is used."""
+        if self._kept is None:
+            self._kept = _Connection(self._path)
+        return self._kept
+
+    def close(self) -> None:
+        """End the connection. The next request makes another one."""
+        if self._kept is not None:
+            self._kept.close()
+            self._kept = None
+
+
 class Supervisor:
     """One supervisord. A command that it refuses, as its effect is there already, is no error here: poll `processes` again."""
 
     def __init__(self, run_dir: Path) -> None:
-        transport = SupervisorTransport(None, None, f"unix://{run_dir / SOCKET_NAME}")
-        self._server = ServerProxy("http://127.0.0.1", transport=transport, allow_none=True)
-        self._transport = transport
+        self._transport = _Transport(run_dir / SOCKET_NAME)
+        self._server = ServerProxy("http://127.0.0.1", transport=self._transport, allow_none=True)
 
     def processes(self) -> list[Process] | None:
         """Every process; None while supervisord does not answer."""
