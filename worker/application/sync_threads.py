@@ -37,9 +37,9 @@ PINNED_FRESH_S = 0.005
 
 #: Unfinished calls for each thread until a worker without peers takes no more exchanges: one that runs, and one that waits for it.
 CALLS_PER_THREAD = 2
-#: A call that lasts longer is worth waiting for another thread. For SLOW_REMEMBERED_S after it the next call may be as long.
-SLOW_CALL_S = 0.05
-SLOW_REMEMBERED_S = 10.0
+#: A call that lasts longer is slow. While more than this share of the last calls were, the next may well be. One that is slow only
+#: because the machine is busy is forgotten after thirty others.
+SLOW_CALL_S, SLOW_SHARE_MAX, LAST_CALLS = 0.05, 0.01, 64
 
 EXCHANGES_BEYOND = 65_536  #: more than are ever pinned to one thread: one call that is unfinished outweighs them all
 
@@ -53,9 +53,9 @@ class SyncThread(Executor):
     """One thread that runs one call after another. A daemon: a view that never returns must not keep the process alive."""
 
     def __init__(
-        self, name: str, on_first_use: Callable[[], None], on_idle: Callable[[], None], loaded: Context
+        self, name: str, on_first_use: Callable[[], None], on_idle: Callable[[float], None], loaded: Context
     ) -> None:
-        """`on_first_use` is called at the first call, by the caller; `on_idle` after each call, in the thread."""
+        """`on_first_use` is called at the first call, by the caller; `on_idle` after each call, in the thread, with its length in s."""
         self.name = name
         self.exchanges = 0  #: HTTP exchanges that are pinned to this thread now
         self.pinned_at = 0.0  #: when the last of them was, on the loop's clock
@@ -66,7 +66,7 @@ class SyncThread(Executor):
         self._on_idle = on_idle
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._busy = False
-        self._began_s = self._slow_until_s = 0.0  # the newest call, the memory of the last slow one: monotonic
+        self._began_s = 0.0  # when the newest call began, monotonic
         self._thread: Thread | None = None
         self._starting = Lock()
         self._context.run(self._enter)
@@ -77,8 +77,8 @@ class SyncThread(Executor):
         return self._jobs.qsize() + self._busy
 
     def is_slow(self, now: float) -> bool:
-        """True if a call has run for longer than SLOW_CALL_S in this thread: the one that runs, or a recent one."""
-        return now < self._slow_until_s or (self._busy and now - self._began_s > SLOW_CALL_S)
+        """True if the call that runs has done so for longer than SLOW_CALL_S."""
+        return self._busy and now - self._began_s > SLOW_CALL_S
 
     def load(self) -> int:
         """The load, by which threads are compared: unfinished calls, then connections that may bring some. 0: none of both."""
@@ -126,7 +126,7 @@ class SyncThread(Executor):
             self._busy = True
             self._run(*job)
             del job  # else the last call's arguments live until the next call
-            self._on_idle()
+            self._on_idle(time.monotonic() - self._began_s)
 
     def _run(self, future: Future[Any], fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if not future.set_running_or_notify_cancel():
@@ -135,18 +135,12 @@ class SyncThread(Executor):
         try:
             result = fn(*args, **kwargs)
         except BaseException as error:  # noqa: BLE001 - the user's code; the error is its caller's
-            self._end_call()
+            self._busy = False
             future.set_exception(error)
         else:
             # First idle, then done: the task that the result wakes may ask for an idle thread at once.
-            self._end_call()
+            self._busy = False
             future.set_result(result)
-
-    def _end_call(self) -> None:
-        now = time.monotonic()
-        if now - self._began_s > SLOW_CALL_S:
-            self._slow_until_s = now + SLOW_REMEMBERED_S
-        self._busy = False
 
 
 class SyncThreads:
@@ -160,6 +154,7 @@ class SyncThreads:
         self.used = False  #: whether this application has run sync code so far
         self._on_idle = on_idle
         self._missed = False
+        self._slow_share = 0.0  #: of the last calls, those that were slow
         self._turn = 0
         self.threads = [
             SyncThread(f"towpath-sync-{number}", self._first_use, self._thread_idle, loaded) for number in range(count)
@@ -204,7 +199,7 @@ class SyncThreads:
 
         After 0 or less, `on_idle` is called when a call has ended.
         """
-        if any(thread.is_slow(now) for thread in self.threads):
+        if self._slow_share > SLOW_SHARE_MAX or any(thread.is_slow(now) for thread in self.threads):
             return None
         self._missed = True  # as in `idle`
         missing = CALLS_PER_THREAD * len(self.threads) - sum(thread.unfinished for thread in self.threads)
@@ -220,7 +215,9 @@ class SyncThreads:
     def _first_use(self) -> None:
         self.used = True
 
-    def _thread_idle(self) -> None:
+    def _thread_idle(self, lasted_s: float) -> None:
+        # Without a lock: an update that is lost among others makes no difference.
+        self._slow_share += ((lasted_s > SLOW_CALL_S) - self._slow_share) / LAST_CALLS
         if self._missed:
             self._missed = False
             self._on_idle()
