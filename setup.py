@@ -57,6 +57,7 @@ class CompileCore(build_ext):
 
         os.chdir(ROOT)  # mypy reads its settings there
         self.distribution.ext_modules = mypycify(compiled_modules(), group_name=CORE, multi_file=True, debug_level="0")
+        self.initialize_options()  # the list is read by `finalize_options`, and that can be called only once
         self.include_dirs = ["build/channel_layer"]  # of the headers of an extension module inside of a package
         super().finalize_options()
         super().run()
