@@ -20,8 +20,9 @@ SCENARIOS ?=
 
 # The environment with the compiled wheel. Its last paths are those of the other environment, for libraries, and of this folder, for tests.
 COMPILED := build/compiled
-# What is tested there again: all that has a compiled module, and both processes together.
-COMPILED_TESTS := tests/channel_layer tests/interface_server tests/worker
+# What is tested there again: the folders with compiled modules, and two promises on processes as users run them.
+COMPILED_TESTS := tests/channel_layer/messaging tests/channel_layer/protocol tests/channel_layer/redis tests/interface_server \
+	tests/worker/asgi tests/worker/connections tests/promises/test_p01_order.py tests/promises/test_p02_one_owner.py
 
 .PHONY: run test lint types bench bench-deploys chaos test-compose wheel compiled test-compiled clean
 
