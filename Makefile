@@ -63,8 +63,8 @@ compiled: wheel
 		$$($(COMPILED)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/beside.pth
 	$(COMPILED)/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps dist/towpath-*.whl
 
-# Without `.` in front of the path, here and in all processes: it would lead to the sources.
-test-compiled: compiled $(VENV)/.developed
+# After `make compiled`. Without `.` in front of the path, here and in all processes: it would lead to the sources.
+test-compiled: $(VENV)/.developed
 	PYTHONSAFEPATH=1 $(COMPILED)/bin/python -m pytest -o pythonpath= -n 3 --dist loadfile --no-loadscope-reorder -m "not interpreted" $(COMPILED_TESTS) $(ARGS)
 
 # Builds an image and starts it: needs a Docker engine, so it stands apart from `test`.
