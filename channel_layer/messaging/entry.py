@@ -23,7 +23,8 @@ class Entry:
 
     entry_id: bytes
     size_bytes: int
-    key: tuple[str, int, int]  #: of an `open`: the client's node, the connection's number there, and its epoch
+    #: Of an `open`: the client's node, the connection's number there, and its epoch. Of a `message` the second is a local part.
+    key: tuple[str, Any, int]
     packet: list[Any]
     claimed: bool = False  #: another process has read it before, or this one and its answer was lost
 
