@@ -86,10 +86,16 @@ class Node:
         self.acquire_peer = self._peers.acquire
         self.release_peer = self._peers.release
         self.is_gone = self._peers.is_gone
+        self.is_certainly_gone = self._peers.is_certainly_gone
+        self.read_inbox_up = self._peers.read_inbox_up
         self.suspect = self._peers.suspect
         self.take = self._channels.take
         self.before_flush = self._outbox.before_flush
+        self.send_alone = self._outbox.send_alone
         self.publish = self._groups.publish
+        #: A group that has a member in this process, or has none any more; and whether it is subscribed to.
+        self.subscribe, self.unsubscribe = self._groups.subscribe, self._groups.unsubscribe
+        self.is_subscribed = self._groups.is_subscribed
 
     # -- life
 
@@ -143,6 +149,11 @@ class Node:
             raise self._commands.missing()
 
     @property
+    def takes_packets(self) -> bool:
+        """True if Redis is reachable, and has not refused the last packets."""
+        return self._commands.connection is not None and self._outbox.accepted
+
+    @property
     def era(self) -> str | None:
         """The era of Redis' data on the connection for commands; None while Redis is unreachable."""
         return None if self._commands.connection is None else self._era
@@ -186,20 +197,6 @@ class Node:
             return await connection.execute(*command)
         except hiredis.ReplyError as error:
             raise refusal(error)(f"Redis refused {command[0]}: {error}") from error
-
-    # -- groups
-
-    def subscribe(self, group: str) -> asyncio.Future[None]:
-        """See `PubSub.subscribe`."""
-        return self._groups.subscribe(group)
-
-    def unsubscribe(self, group: str) -> None:
-        """Unsubscribe: the group's last member in this process has gone."""
-        self._groups.unsubscribe(group)
-
-    def is_subscribed(self, group: str) -> bool:
-        """True if, as far as is known, what is published to the group now will arrive."""
-        return self._groups.is_subscribed(group)
 
     # -- shared channels
 
@@ -261,6 +258,11 @@ class Node:
     def peer_leases(self) -> dict[str, dict[str, Any]]:
         """The lease of each other process by its name, at most two seconds old. Empty unless `read_peer_leases` asks for it."""
         return self._peers.other_leases
+
+    @property
+    def living(self) -> list[str]:
+        """The names of all live processes, this one included; at most two seconds old."""
+        return self._peers.living
 
     @property
     def same_role_count(self) -> int:

@@ -64,7 +64,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "http",
         "connections",
         "groups",
-        "affinity transport",
+        "affinity direct queue transport",
         "shutdown_schedule timers settings __init__",
     ),
     "worker": (
@@ -73,6 +73,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "asgi",
         "wsgi",
         "application connections",
+        "placement",
         "errors settings __init__",
     ),
     "towpath": (
@@ -204,6 +205,7 @@ SHELLS = (
     "channel_layer/messaging/outbox.py",
     "channel_layer/messaging/pubsub.py",
     "channel_layer/messaging/shared_channels.py",
+    "channel_layer/process/cpu_wait.py",  # asks Linux
     "channel_layer/redis/address.py",  # holds the terms of TLS, which read files
     "channel_layer/redis/address_file.py",
     "channel_layer/redis/blocking_client.py",
@@ -222,9 +224,10 @@ SHELLS = (
     "interface_server/timers.py",
     "interface_server/affinity/worker_channels.py",
     "interface_server/connections/closed_client.py",
+    "interface_server/connections/direct_dispatch.py",
     "interface_server/connections/dispatcher.py",
+    "interface_server/connections/ends.py",  # knows the outcomes of a writer
     "interface_server/connections/pending_queue.py",
-    "interface_server/connections/queue_log.py",
     "interface_server/connections/services.py",
     "interface_server/connections/upstream.py",
     "interface_server/groups/deliveries.py",
@@ -238,6 +241,7 @@ SHELLS = (
     "interface_server/http1/registry.py",
     "interface_server/http1/request_reader.py",
     "interface_server/http1/response_writer.py",
+    "interface_server/queue/queue_log.py",
     "interface_server/transport/addresses.py",
     "interface_server/transport/byte_stream.py",
     "interface_server/transport/dual_stack.py",
@@ -320,6 +324,7 @@ SHELLS = (
     "worker/asgi/lifespan.py",
     "worker/asgi/websocket.py",
     "worker/connections/context.py",
+    "worker/connections/direct_requests.py",
     "worker/connections/dispatcher.py",
     "worker/connections/load_report.py",
     "worker/connections/loop_lag.py",

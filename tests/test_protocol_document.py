@@ -68,7 +68,7 @@ def batch(node: str, packet: packets.Packet) -> bytes:
     [
         (
             "open",
-            batch(INTERFACE, packets.open_(1, 1, PIECES, b"", False, 262_144, 30_000, False, "f00dcafe")),
+            batch(INTERFACE, packets.open_(1, 1, PIECES, b"", False, 262_144, 30_000, False, "f00dcafe", once=False)),
         ),
         ("head", batch_head(WORKER)),
         ("adopted", pack(packets.adopted(1, 1, 262_144))),

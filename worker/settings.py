@@ -28,6 +28,9 @@ class WorkerSettings:
     streams: int = 20_000  #: further exchanges, which wait for their client: asgi/capacity.py
     websockets: int = 20_000  #: WebSockets at a time
     sticky: str = "off"  #: any other value: this worker also reads channels of its own, for clients that are tied to it
+    direct_dispatch: bool = (
+        True  #: interface servers may send requests without the shared channel, as long as places are free
+    )
     resume_websockets: bool = False  #: every accept asks for hand-off; else only those with `resumable`
     channel_capacity: int = CAPACITY  #: of channels to which the application sends
     channel_expiry_s: float = EXPIRY_S  #: of its messages

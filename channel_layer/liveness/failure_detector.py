@@ -61,6 +61,8 @@ class FailureDetector:
         self.release = self.counts.release
         #: How many live processes have the role of this one, itself included; at most two seconds old.
         self.same_role_count = 1
+        #: The names of all live processes, at most two seconds old.
+        self.living: list[str] = []
         #: The lease of each other process by its name, as old; empty unless `read_other_leases` asks for it.
         self.other_leases: dict[str, dict[str, Any]] = {}
         self._reads_other_leases = False
@@ -108,6 +110,10 @@ class FailureDetector:
             return False
         until = self._gone.get(node)
         return until is not None and self._loop.time() < until
+
+    def is_certainly_gone(self, node: str) -> bool:
+        """True if `node` has announced its shutdown, or was seen to die: an expired lease alone proves neither."""
+        return node in self._left or node in self._seen_dead
 
     def _mark_gone(self, node: str) -> None:
         self._gone.pop(node, None)
@@ -192,6 +198,15 @@ class FailureDetector:
         except (LayerUnavailable, TimeoutError, hiredis.ReplyError) as error:
             log.debug("deaths could not be processed yet: %s", error)
 
+    async def read_inbox_up(self) -> None:
+        """Return when all that is in our inbox now has been handled. Raises LayerUnavailable."""
+        if (connection := self._commands.connection) is None:
+            raise LayerUnavailable("not connected to Redis")
+        try:
+            await self._inbox.read_up(connection)
+        except hiredis.ReplyError as error:
+            raise LayerUnavailable(f"the inbox could not be read: {error}") from error
+
     def _process_death(self, node: str, gone: bool) -> None:
         if gone:
             self._mark_gone(node)
@@ -251,7 +266,7 @@ class FailureDetector:
         connection = self._commands.connection
         if connection is None:
             return
-        names = await self._living(connection)
+        self.living = names = await self._living(connection)
         self._watched_peers.intersection_update(names)
         for name in self._gone.keys() & set(names):
             self._unmark_gone(name)

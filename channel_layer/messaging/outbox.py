@@ -16,11 +16,11 @@ from functools import partial
 
 import hiredis
 
-from channel_layer.errors import LayerUnavailable
+from channel_layer.errors import LayerUnavailable, NothingSent
 from channel_layer.messaging.node_context import NodeContext
 from channel_layer.process.rejection_log import RejectionLog
 from channel_layer.protocol.codec import BATCH_SIZE_BYTES_MAX, PACKETS_MAX, batch_head, join_batch, packets_of_one_batch
-from channel_layer.redis.connection import Answer, RedisConnection
+from channel_layer.redis.connection import Answer, OnAnswer, RedisConnection
 
 log = logging.getLogger("towpath.outbox")
 
@@ -97,6 +97,25 @@ class Outbox:
         destination.waiting_bytes += len(packed)
         if not destination.flushing and not destination.under_way:
             self._make_due(destination)
+
+    @property
+    def accepted(self) -> bool:
+        """True if Redis has accepted the last batch, as far as is known."""
+        return not self._rejections.count
+
+    def send_alone(self, node: str, packed: bytes, on_answer: OnAnswer) -> None:
+        """Send one packet by a command of its own, ahead of what waits, and never again.
+
+        `on_answer` gets the entry's id; None: there is no such inbox; else an error.
+        """
+        if self._connection is None:
+            on_answer(NothingSent("not connected to Redis"))
+            return
+        inbox = self._keys.inbox(node)
+        batch = join_batch(self._head, [packed])
+        if self._encryption is not None:
+            batch = self._encryption.entry(inbox, batch)
+        self._connection.call(on_answer, "XADD", inbox, "NOMKSTREAM", "*", "b", batch)
 
     def drop(self, node: str) -> None:
         """Drop all packets for `node`: it is dead, and no process will read them."""

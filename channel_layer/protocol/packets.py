@@ -42,6 +42,7 @@ class Kind(IntEnum):
     PUBLISHED = 14
     MESSAGE = 15
     UNDELIVERABLE = 16
+    INVITE = 17
 
 
 #: The least number of fields in a packet of each kind.
@@ -62,16 +63,17 @@ LENGTH_MIN = {
     Kind.PUBLISHED: 5,
     Kind.MESSAGE: 5,
     Kind.UNDELIVERABLE: 4,
+    Kind.INVITE: 5,
 }
 
 # Plain integers for the hot paths: an IntEnum member costs one more look-up at each use.
 (
     OPEN, ADOPTED, REFUSED, DATA, CREDIT, CLOSE, CANCEL, HANDOFF, SEND, JOIN, LEAVE, JOINED, SYNC, PUBLISHED, MESSAGE,
-    UNDELIVERABLE,
+    UNDELIVERABLE, INVITE,
 ) = map(int, Kind)  # fmt: skip
 
 #: The positions of those fields of `open` that are read one by one.
-OPEN_WINDOW, OPEN_WAIT_MS, OPEN_EXPECTS, OPEN_ERA, OPEN_RESUME = 6, 7, 8, 9, 10
+OPEN_MORE_BODY, OPEN_WINDOW, OPEN_WAIT_MS, OPEN_EXPECTS, OPEN_ERA, OPEN_RESUME, OPEN_ONCE = range(5, 12)
 #: The position of the last field of `join`, which older senders leave out.
 JOIN_REPORT = 5
 
@@ -114,6 +116,9 @@ class Cancel(IntEnum):
     DEAD = 3  #: the worker was declared dead
     PACKETS_LOST = 4  #: packets were lost
     SLOW = 5  #: reserved: a client that takes nothing for too long is disconnected, and has left then
+    RECALLED = (
+        6  #: another worker has quota: a worker that has not begun answers `close` NOT_STARTED, any other ignores it
+    )
 
 
 def open_(
@@ -127,16 +132,21 @@ def open_(
     expects: bool,
     era: str,
     resume: Event | None = None,
+    once: bool = True,
 ) -> Packet:
-    """interface → shared channel. `window`: bytes the interface server takes; `expects`: the client waits for 100.
+    """interface → shared channel, or → a worker that has invited it.
 
-    Ten arguments, by position: they are the packet's fields in their order on the wire, as for every packet here.
+    `window`: bytes the interface server takes; `expects`: the client waits for 100.
+
+    The arguments are by position: they are the packet's fields in their order on the wire, as for every packet here.
 
     scope: its pieces, see scope.py.
 
+    once: it may start only once. An interface server that says so knows `invite`.
+
     resume: for a WebSocket that is open already, what its next instance finds at `scope["extensions"]["towpath.resume"]`.
     """
-    return (OPEN, number, epoch, scope, body, more_body, window, wait_ms, expects, era, resume)
+    return (OPEN, number, epoch, scope, body, more_body, window, wait_ms, expects, era, resume, once)
 
 
 def adopted(number: int, epoch: int, window: int) -> Packet:
@@ -228,3 +238,11 @@ def undeliverable(number: int, kind: str) -> Packet:
     kind: the type of the messages that this connection cannot take; EVERY_TYPE if it is over.
     """
     return (UNDELIVERABLE, number, 0, kind)
+
+
+def invite(quota: int, last: int) -> Packet:
+    """worker → interface: send me up to `quota` requests directly, beyond connection number `last`, which I have received.
+
+    All up to `last` have begun, or are refused by `close`. Quota 0: send none. The last invitation counts.
+    """
+    return (INVITE, 0, 0, quota, last)

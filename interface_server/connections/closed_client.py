@@ -29,6 +29,8 @@ class ClosedClient:
 
     __slots__ = ("_upstream",)
 
+    last_worker = ""  #: no request follows
+
     def __init__(self, upstream: ClosedConnection) -> None:
         self._upstream = upstream
 

@@ -76,6 +76,7 @@ class Connection(Link):
         "owner",
         "placed",
         "resume_policy",
+        "sent_directly",
         "started",
         "state",
         "state_blob",
@@ -100,6 +101,7 @@ class Connection(Link):
         self.resume_policy = _NEVER  # as the last accept asked for
         self.state_blob: object = None  # what its instance left for the next one
         self.started = False  # the instance of this epoch has consumed something
+        self.sent_directly = False  # to its owner, which had invited it
         #: What the instance was opened with; kept as long as it may have to be opened again.
         self.opening: Opening | None = (scope.pieces, body, more_body)
         #: Events that were forwarded in this epoch, kept as long as `opening`.
@@ -147,11 +149,13 @@ class Connection(Link):
             return self.may_start_twice
         return self.replayable and not (self.accepted and trigger is _STOPPED)
 
-    def owner_died(self, now: float, mid_message: bool = False) -> Action:
+    def owner_died(self, now: float, mid_message: bool = False, never_began: bool = False) -> Action:
         """Its owner is dead.
 
-        now: monotonic seconds. mid_message: a message to the client is incomplete, and no other owner can finish it.
+        now: monotonic seconds. mid_message: a message is incomplete, and no other owner can finish it. never_began: nothing was started.
         """
+        if never_began:
+            return self.transition(Trigger.NOT_STARTED)
         if self.accepted:
             if mid_message:
                 self._step(Step.MESSAGE_CUT)  # the next owner's first event would continue that message
@@ -191,10 +195,7 @@ class Connection(Link):
             self.drop_opening()
 
     def filter_events(self, events: list[Event]) -> list[Event]:
-        """Return the events that go on to the client of a WebSocket.
-
-        A second accept does not, nor what is for the interface server.
-        """
+        """Return the events that go on to the client of a WebSocket: not a second accept, nor what is for the interface server."""
         shown = []
         for event in events:
             kind = event["type"]
@@ -239,8 +240,7 @@ class Connection(Link):
 
     def drop_opening(self) -> None:
         """Drop what another start would need: its client has seen something, or too much was forwarded."""
-        self.opening = None
-        self.kept = None
+        self.opening = self.kept = None
 
     def offer(self, event: Event, size_bytes: int) -> Packet | None:
         """Take an event from the client. Returns its packet, if it may go now; None: it waits."""

@@ -25,9 +25,9 @@ from interface_server.affinity.affinity import affinity
 from interface_server.affinity.worker_channels import WorkerChannels
 from interface_server.connections.connection import Connection
 from interface_server.connections.dead_worker import in_hand
+from interface_server.connections.direct_dispatch import DirectDispatch
 from interface_server.connections.interfaces import Client
 from interface_server.connections.pending_queue import PendingQueue
-from interface_server.connections.queue_log import QueueLog
 from interface_server.connections.redis_outage import connections_to_end_after_outage
 from interface_server.connections.transitions import Trigger
 from interface_server.connections.upstream import UpstreamConnection
@@ -35,6 +35,7 @@ from interface_server.groups.deliveries import Deliveries
 from interface_server.groups.dropped_messages import DroppedMessages
 from interface_server.groups.group_members import GroupMembers
 from interface_server.groups.undeliverable_notices import UndeliverableNotices
+from interface_server.queue.queue_log import QueueLog
 from interface_server.settings import InterfaceSettings
 
 log = logging.getLogger("towpath.interface")
@@ -84,6 +85,7 @@ class Dispatcher:
         self._own = None if self.affinity is None else WorkerChannels(self.node, self.affinity)
         self.node.read_peer_leases(self._own is not None)
         self.queue = PendingQueue(self.node, self._connections, self.counters, settings.redis, self._own)
+        self.direct = DirectDispatch(self.node, self.queue, self._connections, self.counters, self.answer_may_be_late)
         self._timeouts = self.queue.timeouts
         self._queue_log = QueueLog(self._timeouts)
         self._handlers: dict[int, Callable[[str, list[Any]], None]] = {
@@ -94,6 +96,7 @@ class Dispatcher:
             packets.JOIN: self.members.join,
             packets.LEAVE: self.members.leave,
             packets.MESSAGE: self._message,
+            packets.INVITE: self.direct.on_invite,
         }
         self._timer: asyncio.TimerHandle | None = None
 
@@ -111,6 +114,7 @@ class Dispatcher:
         """Disconnect from Redis. Workers that still own connections of this process learn it by its lease, which ends."""
         if self._timer is not None:
             self._timer.cancel()
+        self.direct.stop()
         await self.node.close()
 
     @property
@@ -145,7 +149,8 @@ class Dispatcher:
             "websockets": self._websocket_count,
             "queued": len(self._timeouts),
         }
-        self.node.report({**figures, "opened_total": self._opened_count}, self.counters)
+        totals = {"opened_total": self._opened_count, "direct_total": self.direct.count}
+        self.node.report({**figures, **totals}, self.counters)
 
     # -- Backend
 
@@ -160,7 +165,14 @@ class Dispatcher:
         self._websocket_count += upstream.connection.kind == "websocket"
         if self.affinity is not None:
             upstream.connection.tie = self.affinity.tie(scope.event)
-        self.queue.put(upstream)
+        if upstream.connection.kind == "websocket" or expect_continue or self._own is not None:
+            worker = None
+        else:
+            worker = self.direct.choose(client.last_worker)
+        if worker is None:
+            self.queue.put(upstream)
+        else:
+            self.direct.send(upstream, worker)
         return upstream
 
     # -- ConnectionServices
@@ -179,6 +191,8 @@ class Dispatcher:
         self._websocket_count -= connection.kind == "websocket"
         if connection.owner is not None:
             self.release_peer(connection.owner)
+            if connection.sent_directly:
+                self.direct.over(connection.owner, number)
         else:
             self.queue.remove(number)
         if number in self.deliveries.held:
@@ -242,6 +256,7 @@ class Dispatcher:
             if upstream.connection.owner != node or not upstream.owned:
                 continue  # its last packets have ended that
             upstream.on_owner_died(self._loop.time())
+        self.direct.left(node)  # last: it knows what the dead worker had not begun
 
     def on_redis(self, reachable: bool) -> None:
         """See `Receiver.on_redis`."""
@@ -255,6 +270,7 @@ class Dispatcher:
 
     def on_resync_needed(self) -> None:
         """See `Receiver.on_resync_needed`."""
+        self.direct.workers.acknowledged_all()
         for upstream in self._connections.values():
             upstream.start_resync()
 
@@ -280,6 +296,8 @@ class Dispatcher:
         upstream = self._connections.get(packet[1])
         if upstream is None or not upstream.on_adopted(sender, packet[2], packet[3]):
             self._stale(sender, packet)
+        elif upstream.connection.kind == "http":
+            upstream.client.last_worker = sender
 
     def _refused(self, sender: str, packet: list[Any]) -> None:
         if packet[3] == AdoptionRefusal.LEAVING and self._own is not None:

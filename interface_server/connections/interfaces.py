@@ -54,6 +54,9 @@ class Client(Protocol):
     def request(self) -> str:
         """HTTP: method and target, for the log. Empty for a WebSocket."""
 
+    last_worker: str
+    """The worker that had the last request of this connection of a client, or empty. The dispatcher sets it."""
+
     def adopted(self) -> None:
         """Start the timeout of the application's answer: a worker has taken the connection.
 

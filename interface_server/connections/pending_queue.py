@@ -20,8 +20,8 @@ from channel_layer.redis.connection import Answer
 from channel_layer.settings import RedisSettings
 from interface_server.affinity.worker_channels import WorkerChannels
 from interface_server.connections.connection import Connection
-from interface_server.connections.queue_timeouts import QueueTimeouts
 from interface_server.connections.transitions import Trigger
+from interface_server.queue.queue_timeouts import QueueTimeouts
 
 log = logging.getLogger("towpath.interface")
 
@@ -70,24 +70,9 @@ class PendingQueue:
     def put(self, queued: QueuedConnection) -> None:
         """Queue the connection. The outcome comes by its `opened`."""
         connection = queued.connection
-        assert connection.opening is not None
         number, epoch = connection.number, connection.epoch
         accepted = epoch > 1 and connection.accepted  # a call less for each request
-        scope, body, more_body = connection.opening
-        packed = pack(
-            packets.open_(
-                number,
-                epoch,
-                scope,
-                body,
-                more_body,
-                connection.incoming.first_window(),
-                self._resume_wait_ms if accepted else self._wait_ms,
-                connection.expects_continue,
-                self._era,
-                {"state": connection.state_blob} if accepted else None,
-            )
-        )
+        packed = pack(self.packet(connection, accepted))
         if accepted:
             writer = self._requeue_writer
         elif self._own is None:
@@ -97,6 +82,24 @@ class PendingQueue:
         queued.writer, queued.entry_id, queued.packed_bytes = writer, None, len(packed)
         self.timeouts.begin(number, accepted, self._loop.time())
         writer.open(packed, queued, epoch)
+
+    def packet(self, connection: Connection, accepted: bool = False) -> packets.Packet:
+        """The `open` of this epoch. accepted: the connection is an open WebSocket."""
+        assert connection.opening is not None
+        scope, body, more_body = connection.opening
+        return packets.open_(
+            connection.number,
+            connection.epoch,
+            scope,
+            body,
+            more_body,
+            connection.incoming.first_window(),
+            self._resume_wait_ms if accepted else self._wait_ms,
+            connection.expects_continue,
+            self._era,
+            {"state": connection.state_blob} if accepted else None,
+            not connection.may_start_twice,
+        )
 
     def put_again(self, queued: QueuedConnection) -> None:
         """Queue the connection for its next epoch."""

@@ -13,6 +13,7 @@ from channel_layer.protocol.flow_control import Budget
 from channel_layer.protocol.packets import Packet
 from interface_server.affinity.affinity import Affinity
 from interface_server.connections.connection import Connection
+from interface_server.connections.direct_dispatch import DirectDispatch
 from interface_server.connections.pending_queue import PendingQueue
 from interface_server.groups.deliveries import Deliveries
 from interface_server.groups.group_members import GroupMembers
@@ -35,6 +36,7 @@ class ConnectionServices(Protocol):
     deliveries: Deliveries
     members: GroupMembers
     affinity: Affinity | None
+    direct: DirectDispatch
     draining: bool
     answer_may_be_late: bool
     """True if HTTP clients learn of an adoption too, since their answers have a timeout."""

@@ -38,6 +38,7 @@ class Trigger(Enum):
     UNKNOWN = auto()  #: `open` was sent and never answered
     WAIT_OVER = auto()  #: no worker has adopted it in time
     WITHDRAWN = auto()  #: the cancel script won
+    RECALLED = auto()  #: its owner, to which it was sent directly, has not begun it in time
     NOT_STARTED = auto()  #: the owner will not start it, or another worker found that none had taken it
     ENDED = auto()  #: the instance is over, by a packet of the owner
     OWNER_DIED = auto()
@@ -105,6 +106,7 @@ MOVES: dict[ConnectionState, dict[Trigger, tuple[ConnectionState, Action]]] = {
     },
     _S.OWNED: {
         _T.NOT_STARTED: (_S.QUEUED, _A.OPEN_AGAIN),
+        _T.RECALLED: (_S.QUEUED, _A.OPEN_AGAIN),
         _T.HANDED_OFF: (_S.QUEUED, _A.OPEN_AGAIN),
         _T.ENDED: (_S.DONE, _A.END_AS_REPORTED),
         _T.OWNER_DIED: (_S.DONE, _A.END_DIED),  # but if it is replayable: see `transition`

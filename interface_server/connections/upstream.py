@@ -12,48 +12,21 @@ from channel_layer.protocol.close_codes import ABNORMAL, SERVICE_RESTART
 from channel_layer.protocol.events import Event, payload_sizes_bytes
 from channel_layer.protocol.link import Order
 from channel_layer.protocol.names import reply_channel
-from channel_layer.protocol.packets import AdoptionRefusal, Cancel, Close
+from channel_layer.protocol.packets import Cancel, Close
 from interface_server.connections.acceptance import Acceptance
 from interface_server.connections.closed_client import ClosedClient
 from interface_server.connections.connection import Connection, Request
+from interface_server.connections.ends import (
+    CANCEL_OF_ACTION,
+    END_REASON_OF_ACTION,
+    END_REASON_OF_CLOSE,
+    NOT_ACCEPTED,
+    TRIGGER_OF_OUTCOME,
+    TRIGGER_OF_REFUSAL,
+)
 from interface_server.connections.interfaces import Client, EndReason
 from interface_server.connections.services import ConnectionServices
 from interface_server.connections.transitions import AFTER_COMPLETE, Action, ConnectionState, Trigger
-
-_TRIGGER_OF_OUTCOME = {
-    Outcome.FULL: Trigger.FULL,
-    Outcome.UNAVAILABLE: Trigger.UNAVAILABLE,
-    Outcome.UNKNOWN: Trigger.UNKNOWN,
-}
-
-_END_REASON_OF_ACTION = {
-    Action.END_FULL: EndReason.FULL,
-    Action.END_LATE: EndReason.LATE,
-    Action.END_UNAVAILABLE: EndReason.UNAVAILABLE,
-    Action.END_DIED: EndReason.DIED,
-    Action.END_UNKNOWN: EndReason.UNKNOWN,
-    Action.END_PACKETS_LOST: EndReason.PACKETS_LOST,
-    Action.END_OUTAGE: EndReason.OUTAGE,
-}
-#: The ends of a connection that is not accepted yet. The client of an open WebSocket is asked to connect again.
-_NOT_ACCEPTED = frozenset((Action.END_FULL, Action.END_LATE, Action.END_UNAVAILABLE))
-#: What the owner is sent at an end that it cannot know of.
-_CANCEL_OF_ACTION = {Action.END_PACKETS_LOST: Cancel.PACKETS_LOST, Action.END_OUTAGE: Cancel.LEFT}
-
-#: By the number in a `close` packet: the reason for the client's side.
-END_REASON_OF_CLOSE: dict[int, EndReason] = {
-    Close.FINISHED: EndReason.FINISHED,
-    Close.FAILED: EndReason.FAILED,
-    Close.STOPPING: EndReason.STOPPING,
-    Close.UNKNOWN: EndReason.UNKNOWN,
-}
-
-#: Any other: the worker was too late.
-TRIGGER_OF_REFUSAL = {
-    int(AdoptionRefusal.ERA): Trigger.REDIS_EMPTY,
-    int(AdoptionRefusal.NOT_TAKEN): Trigger.NOT_STARTED,
-    int(AdoptionRefusal.LEAVING): Trigger.NOT_STARTED,
-}
 
 #: Code and reason of a client that left without a close frame.
 LOST = (ABNORMAL, "")
@@ -86,8 +59,6 @@ class UpstreamConnection:
     def channel(self) -> str:
         """The reply channel."""
         return reply_channel(self.services.name, self.connection.number)
-
-    # -- from the client's side
 
     @property
     def owned(self) -> bool:
@@ -140,8 +111,6 @@ class UpstreamConnection:
         else:
             self.apply(Trigger.COMPLETE)
 
-    # -- from the queue
-
     def is_pending(self, epoch: int) -> bool:
         """See `EnqueueListener.is_pending`."""
         return epoch == self.connection.epoch and self.connection.state is not _DONE
@@ -152,7 +121,7 @@ class UpstreamConnection:
         if epoch != connection.epoch:
             return
         if isinstance(outcome, Outcome):
-            self.apply(_TRIGGER_OF_OUTCOME[outcome])
+            self.apply(TRIGGER_OF_OUTCOME[outcome])
             return
         self.entry_id = outcome
         if connection.state is _QUEUED:
@@ -172,14 +141,15 @@ class UpstreamConnection:
         """Make the worker that has taken it its owner. Returns False if this packet is stale."""
         connection = self.connection
         if connection.owner is not None or connection.epoch != epoch:
-            return connection.is_from_owner(owner, epoch)  # True: read a second time
+            known = connection.is_from_owner(owner, epoch)
+            if known and connection.outgoing.allow(window):  # it was sent directly; else this is read a second time
+                self.flow()
+            return known
         overdue = connection.state is _OVERDUE
         self.perform(connection.adopt(owner, window))
         if overdue:  # perhaps it was taken in an earlier life of Redis' data, and what followed is lost
             self.start_resync()
         return True
-
-    # -- from its owner
 
     def on_data(self, sequence: int, events: list[Event]) -> None:
         """Deliver events to the client."""
@@ -227,7 +197,7 @@ class UpstreamConnection:
             self.perform(connection.hand_off(consumed, self.client.mid_message), EndReason.STOPPING)
             if connection.owner is None:
                 self.services.counters["websocket.handed_off"] += 1
-                self.services.release_peer(owner)
+                self.services.direct.owner_lost(connection, owner)
         elif order is _LOST:
             self._packets_lost()
 
@@ -240,10 +210,11 @@ class UpstreamConnection:
         else:
             # First: a value that cannot be looked up raises here.
             end_reason = END_REASON_OF_CLOSE.get(why, EndReason.UNKNOWN)
-            trigger = Trigger.STOPPED if why == Close.STOPPING else Trigger.ENDED
+            lost = end_reason is EndReason.UNKNOWN and self.services.direct.may_be_lost(connection)
+            trigger = Trigger.STOPPED if why == Close.STOPPING or lost else Trigger.ENDED
             self.perform(connection.transition(trigger), end_reason)
         if connection.owner is None and owner is not None:  # it was opened again, and has this owner no more
-            self.services.release_peer(owner)
+            self.services.direct.owner_lost(connection, owner)
 
     def on_sync(self, count: int, wants_answer: bool) -> None:
         """Check for lost packets: the `count` that the worker has sent stand in front of this one, or are lost."""
@@ -260,9 +231,10 @@ class UpstreamConnection:
         """now: monotonic seconds."""
         connection = self.connection
         owner = self._post(packets.cancel(connection.number, connection.epoch, Cancel.DEAD))
-        self.perform(connection.owner_died(now, connection.accepted and self.client.mid_message))
+        mid_message = connection.accepted and self.client.mid_message
+        self.perform(connection.owner_died(now, mid_message, self.services.direct.never_began(connection)))
         if connection.owner is None:  # it was opened again
-            self.services.release_peer(owner)
+            self.services.direct.owner_lost(connection, owner)
 
     def start_resync(self) -> None:
         """Packets may be lost in either direction: let both ends find out."""
@@ -292,8 +264,6 @@ class UpstreamConnection:
             self.services.counters["websocket.resumed"] += 1
             self.services.members.resumed(self)
         return events
-
-    # -- what follows
 
     def flow(self) -> None:
         """Send what may go, then let the client's side read on: the owner or its credit has changed."""
@@ -346,14 +316,14 @@ class UpstreamConnection:
             self.flow()
 
     def _end(self, action: Action, end_reason: EndReason | None) -> None:
-        if action in _CANCEL_OF_ACTION:
-            self._notify_owner(packets.cancel(self.connection.number, self.connection.epoch, _CANCEL_OF_ACTION[action]))
+        if action in CANCEL_OF_ACTION:
+            self._notify_owner(packets.cancel(self.connection.number, self.connection.epoch, CANCEL_OF_ACTION[action]))
         if action is Action.END_AS_REPORTED:
             self.client.end(end_reason or EndReason.FAILED)
-        elif self.connection.accepted and action in _NOT_ACCEPTED:
+        elif self.connection.accepted and action in NOT_ACCEPTED:
             self.client.end(EndReason.STOPPING)
-        elif action in _END_REASON_OF_ACTION:
-            self.client.end(_END_REASON_OF_ACTION[action])
+        elif action in END_REASON_OF_ACTION:
+            self.client.end(END_REASON_OF_ACTION[action])
 
     def _post(self, packet: packets.Packet) -> str:
         """Send a packet to the owner, which there must be. Its name."""

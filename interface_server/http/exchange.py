@@ -93,7 +93,7 @@ class Exchange:
 
     __slots__ = (
         "_context", "_response", "_sink", "_source", "_undelivered_bytes", "_upstream",
-        "head", "request_state", "scope", "write_state",
+        "head", "last_worker", "request_state", "scope", "write_state",
     )  # fmt: skip
 
     def __init__(self, context: ServerContext, sink: ResponseSink, source: RequestSource) -> None:
@@ -101,7 +101,7 @@ class Exchange:
         self._sink = sink
         self._source = source
         self._response: Response | None = None  # from its start, unless it is written at once
-        self._undelivered_bytes = 0
+        self._undelivered_bytes, self.last_worker = 0, ""
         self._upstream: Upstream | None = None
         self.head: Head | None = None  #: None: no exchange is under way
         self.scope: Scope | None = None

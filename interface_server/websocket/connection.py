@@ -63,6 +63,7 @@ class WebSocketConnection:
     """One WebSocket: a `ByteReceiver` for its stream, and a `Client` for the dispatcher."""
 
     __slots__ = ("_opening", "_reader", "_registry", "_state", "_stream", "_writer", "upstream")
+    last_worker = ""  #: no request follows
 
     def __init__(self, registry: WebSocketRegistry, stream: ByteStream) -> None:
         self._registry = registry

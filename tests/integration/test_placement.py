@@ -16,7 +16,7 @@ from interface_server.connections.dispatcher import Dispatcher as InterfaceDispa
 from tests.support.both_dispatchers import Recorded, RecordedHost, interface, knock, worker
 from tests.support.facts import until
 from worker.connections.dispatcher import Dispatcher as WorkerDispatcher
-from worker.connections.placement import DEFER_S
+from worker.placement.placement import DEFER_S
 
 
 async def many(server: InterfaceDispatcher, count: int) -> float:

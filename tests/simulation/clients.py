@@ -117,6 +117,7 @@ class Client:
 
     request = ""
     mid_message = False  #: messages are small here, and whole
+    last_worker = ""
 
     def on_body_requested(self) -> None:
         self._record.check(False, "nobody waits for 100 here")

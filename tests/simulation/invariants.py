@@ -137,6 +137,8 @@ def leaks(world: World) -> list[str]:
         if process.role.startswith("interface"):
             if dispatcher._own is not None:
                 owners = dict.fromkeys(dispatcher._own._writers, 1)  # a way to a worker's own channel is a reason, too
+            for worker in dispatcher.direct.workers.by_name:  # and so is an invitation
+                owners[worker] = owners.get(worker, 0) + 1
             for upstream in dispatcher._connections.values():
                 if upstream.connection.state is ConnectionState.OWNED:
                     owners[upstream.connection.owner] = owners.get(upstream.connection.owner, 0) + 1
@@ -151,6 +153,7 @@ def leaks(world: World) -> list[str]:
                 owners[line.key[0]] = owners.get(line.key[0], 0) + 1
             waiting = (
                 dispatcher.consumer.adoption._under_way,
+                dispatcher.direct._waiting,
                 {kind: count for kind, count in dispatcher.registry.reserved.items() if count},
             )
         held = dispatcher.node._peers.counts._held

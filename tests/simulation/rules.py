@@ -32,6 +32,7 @@ from interface_server.groups import delivery_order
 from interface_server.groups.deliveries import Deliveries
 from interface_server.groups.interfaces import PushedMessage
 from tests.simulation.rules_between import BETWEEN
+from tests.simulation.rules_direct import DIRECT
 from worker.connections.adoption import Adoption
 from worker.connections.dispatcher import Dispatcher as WorkerDispatcher
 from worker.connections.downstream import DownstreamConnection
@@ -219,13 +220,13 @@ def _show_each_accept(self: Connection, events: list[Any]) -> list[Any]:
 _filter_events = Connection.filter_events
 
 
-def _repeat_after_a_crash(self: Connection, now: float, mid_message: bool) -> Action:
+def _repeat_after_a_crash(self: Connection, now: float, mid_message: bool, never_began: bool = False) -> Action:
     action = self.transition(Trigger.OWNER_DIED)
     self.deaths += (now,)
     return action
 
 
-def _die_often(self: Connection, now: float, mid_message: bool) -> Action:
+def _die_often(self: Connection, now: float, mid_message: bool, never_began: bool = False) -> Action:
     deaths, self.deaths = self.deaths, ()
     action = _owner_died(self, now, mid_message)
     self.deaths = (*deaths, now)
@@ -405,6 +406,7 @@ RULES: dict[str, list[Patch]] = {
     "what the layer has sent is counted": [(Deliveries, "_is_next", staticmethod(lambda upstream, count: True))],
     "counters are read when a subscription stands again": [(GroupCounters, "on_subscribed", _nothing)],
     **BETWEEN,
+    **DIRECT,
 }
 
 

@@ -48,6 +48,24 @@ def test_the_promises_hold_where_clients_stay_with_one_worker(kind: str) -> None
         assert not broken, story(f"{kind} {seed}", world, broken)
 
 
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "direct",
+        "direct, storms",
+        "direct, flushes",
+        "direct, rush, drains",
+        "direct, rush, kills",
+        "direct, rush, storms",
+    ],
+)
+def test_the_promises_hold_where_workers_invite(kind: str) -> None:
+    """P1 to P3, P5 to P9, P11: requests that are sent directly are begun once, and none is lost with a worker that leaves."""
+    for seed in range(FIRST, FIRST + SCHEDULES // (20 if "rush" in kind else 8)):
+        world, broken = run(f"{kind} {seed}")
+        assert not broken, story(f"{kind} {seed}", world, broken)
+
+
 @pytest.mark.parametrize("kind", ["talks", "storms, talks"])
 def test_what_an_instance_says_by_two_ways_reaches_its_client_in_order(kind: str) -> None:
     """P1, P5, P10: by send(), by its reply channel and by a group; before the accept, between two owners, and with Redis in trouble."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.simulation.spread import SpreadWorld
-from worker.connections.placement import BOUND_EXTRA, BOUND_FACTOR
+from worker.placement.placement import BOUND_EXTRA, BOUND_FACTOR
 
 SOCKETS = 700
 #: Nobody comes or goes for so long: what is beyond the bound is handed over by then.

@@ -5,13 +5,17 @@ Not asked of the search here, since no promise is at stake, another rule stands 
 * rare (less than one schedule in a thousand): the owner is compared beside the epoch; nothing is started again after a third death
   (told on real processes by tests/promises/test_p06_dead_worker.py); who is adopted late is asked whether anything is lost (told by
   tests/integration/test_adopted_late.py).
+* rare: where Redis may have lost acknowledgements, all counts as begun (it takes a loss in the moment between an acknowledgement and its
+  reading, and then the death of that worker on the same machine); what may start only once is asked back, and not taken (told by
+  tests/integration/test_direct_dispatch.py).
 * another rule stands in: a process that is declared dead and lives learns it three times over, since the death is announced, since a
   process that hears of its own death sends `sync`, and since stale packets are answered; so none of these alone is missed: the dead
   are told (by either side), what is told to them leaves, deaths are announced, a process that hears of its own death resyncs, a
   process that finds its lease missing resyncs (after a reconnect all have resynced already).
 * another rule stands in: who takes is told by the take itself. Where a worker says so on its own, and dies before it has, whoever waits
   finds its entry gone when its wait is over, and gives up a lease later: a 502 that comes late, and no connection that hangs.
-* no promise breaks, users pay (a 502 that was not needed, or a wait for nothing): only who holds a lease may judge; who left before its
+* no promise breaks, users pay (a 502 that was not needed, or a wait for nothing): what a worker that left had not
+  acknowledged was not begun; only who holds a lease may judge; who left before its
   place was known is withdrawn; what was queued in another era is queued again; the inbox is made before anything is opened; a worker
   claims what it has read itself (else, where there is no other worker, 503 at the end of the wait); nobody fences itself (else an outage
   of Redis as long as most of a lease ends whatever is under way).
@@ -60,6 +64,12 @@ LIKELY = {
     "what the layer has sent is counted": ("talks 10", "talks 53"),
     "counters are read when a subscription stands again": ("storms, talks 186",),
     "after a crash only who asked for that is resumed": ("2", "7"),
+    "a request that is read twice begins once": ("direct 0", "direct 5"),
+    "what may start only once begins when its acknowledgement is confirmed": (
+        "direct rush storms 36",
+        "direct rush storms 38",
+    ),
+    "what has begun is not given back": ("direct 86",),
 }
 SEARCHED_MAX = 600
 #: By rule without which no promise breaks: how those end who pay for it.

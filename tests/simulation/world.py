@@ -32,6 +32,7 @@ from tests.simulation.record import Record
 from tests.simulation.simulated_redis import SimulatedRedis
 from tests.simulation.sockets import Socket
 from tests.simulation.virtual_loop import VirtualClock
+from worker.connections import direct_requests, loop_lag
 from worker.connections.dispatcher import Dispatcher as WorkerDispatcher
 from worker.lifecycle.drain import drain
 from worker.settings import WorkerSettings
@@ -51,9 +52,12 @@ DRAIN_TIMES_S = (0.5, 2.0, 6.0)
 PATIENT_DRAIN_S = 30.0
 #: What can happen in a world: anything; mostly what makes Redis lose data; a planned exchange of workers; their deaths alone.
 #: A seed that names "sticky" ties clients to workers by their address.
-#: A seed that names "flushes" has that weather: Redis is emptied while it runs. One that names "storms" has more of whatever it is;
+#: In one that names "direct" workers invite interface servers to send requests directly.
+#: "flushes": Redis is emptied while it runs. A seed that names "storms" has more of whatever it is;
 #: in one that "talks" instances also speak to their own clients by a group and by their reply channels.
 WEATHERS = (*(5 * ("any",)), "data losses", "data losses", "drains", "kills")
+#: A seed that names one of these has it. One that names "rush" has many more requests, and no WebSockets.
+NAMED_WEATHERS = ("flushes", "data losses", "drains", "kills")
 FAULTS_MAX = 4
 STORMS_FAULTS_MAX = 9
 #: How long things happen; after that everything heals.
@@ -75,9 +79,11 @@ class World:
         self.clients: list[Client] = []
         self.instances: list[Instance | Socket] = []
         self._sticky = "address" if "sticky" in seed else "off"
+        self._direct = "direct" in seed
         self._faults = STORMS_FAULTS_MAX if "storms" in seed else FAULTS_MAX
         drawn = self.random.choice(WEATHERS)
-        self.record.weather = "flushes" if "flushes" in seed else drawn
+        self.record.weather = next((weather for weather in NAMED_WEATHERS if weather in seed), drawn)
+        self._rush = "rush" in seed
         self.record.talks = "talks" in seed
         self._calm = self.record.weather in ("drains", "kills")
         self._redis_settings = PATIENT if self._calm else REDIS_SETTINGS
@@ -147,7 +153,9 @@ class World:
             )
             process.host = host
             process.dispatcher = WorkerDispatcher(
-                WorkerSettings(redis=self._redis_settings, sticky=self._sticky), host, Counter()
+                WorkerSettings(redis=self._redis_settings, sticky=self._sticky, direct_dispatch=self._direct),
+                host,
+                Counter(),
             )
         process.loop.create_task(self._started(process))
 
@@ -208,8 +216,8 @@ class World:
             self.start("interface")
         for _ in range(random.choice((1, 2, 2, 3))):
             self.clock.at(random.choice((0.0, 0.0, 1.0)), lambda: self.start("worker"))
-        for number in range(random.randint(4, 14)):
-            kind = random.choice(("GET", "POST", "POST", "PUT", "websocket", "websocket", "websocket"))
+        for number in range(random.randint(40, 80) if self._rush else random.randint(4, 14)):
+            kind = random.choice(("GET", "POST", "POST", "PUT", *(() if self._rush else 3 * ("websocket",))))
             self.clock.at(random.uniform(0.1, TROUBLE_S), lambda number=number, kind=kind: self._arrive(number, kind))  # type: ignore[misc]
         for _ in range(random.randint(1, 2) if self._calm else random.randint(0, self._faults)):
             self.clock.at(random.uniform(0.1, TROUBLE_S), lambda: (befall_workers if self._calm else befall)(self))
@@ -251,6 +259,9 @@ def _standing_in(world: World) -> Iterator[None]:
         (redis_lease, "time", time),
         (secrets, "token_hex", world.token_hex),
         (redis_reconnect, "random", random),
+        (loop_lag, "time", time),
+        (direct_requests, "time", time),
+        (loop_lag, "CpuWait", lambda: SimpleNamespace(total_s=lambda: 0.0, close=lambda: None)),
     ]
     before = [(module, name, getattr(module, name)) for module, name, _ in interfaces]
     logger = logging.getLogger("towpath")

@@ -44,6 +44,7 @@ class Recorded:
     adoptions: int = 0
     undelivered: int = 0
     mid_message: bool = False
+    last_worker: str = ""
     request: str = "GET /"
     takes: bool = True  #: False: a client that does not read; nothing counts as delivered
     upstream: Any = None

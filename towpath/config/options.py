@@ -162,6 +162,11 @@ ROWS: tuple[Row, ...] = (
         ("worker.streams",), COUNT,
     ),
     Row("--worker-websockets", FOR_WORKER, "WebSockets at once, per worker.", ("worker.websockets",), COUNT),
+    Row(
+        "--direct-dispatch/--no-direct-dispatch", FOR_WORKER,
+        "Let interface servers send requests to workers with free places, without the shared channel.", ("worker.direct_dispatch",),
+        more={"is_flag": True},
+    ),
     *CHANNEL_ROWS,
     Row(
         "--resume-websockets", FOR_WORKER,

@@ -17,9 +17,9 @@ class WorkerContext:
     host: ApplicationHost
     counters: Counter[str]
     channels: tuple[str, ...]  #: shared channels whose messages this worker receives, instead of connections
-    dead_letter: str = field(
-        kw_only=True
-    )  #: the shared channel for messages of these that failed; empty: there is none
+    dead_letter: str = field(kw_only=True)
+    """The shared channel for messages of these that failed; empty: there is none."""
+    direct: bool = field(kw_only=True)  #: interface servers may send requests directly (`--direct-dispatch`)
     sticky: bool  #: the worker also reads channels of its own (`--sticky`)
 
     @property

@@ -21,6 +21,7 @@ from channel_layer.protocol.illegal_move import IllegalMove
 from channel_layer.protocol.link import WORKER
 from channel_layer.protocol.packets import MALFORMED
 from worker.connections.context import WorkerContext
+from worker.connections.direct_requests import DirectRequests
 from worker.connections.downstream import DownstreamConnection
 from worker.connections.interfaces import ApplicationHost
 from worker.connections.load_report import LoadReport
@@ -39,7 +40,7 @@ ROLE, BACKGROUND_ROLE = "worker", "background"
 _OF_INTERFACE_SERVER: dict[int, Callable[[DownstreamConnection, list[Any]], None]] = {
     packets.DATA: lambda downstream, packet: downstream.on_data(packet[3], packet[4]),
     packets.CREDIT: lambda downstream, packet: downstream.on_credit(packet[3]),
-    packets.CANCEL: lambda downstream, packet: downstream.on_cancel(packet[4], packet[5]),
+    packets.CANCEL: lambda downstream, packet: downstream.on_cancel(packet[3], packet[4], packet[5]),
     packets.SYNC: lambda downstream, packet: downstream.on_sync(packet[3], packet[4]),
 }
 
@@ -65,10 +66,12 @@ class Dispatcher:
             settings.channels,
             settings.sticky != "off",
             dead_letter=settings.channel_dead_letter,
+            direct=settings.direct_dispatch and not settings.channels,
         )
         placement = PlacementWatch(context, self.registry)
         self.consumer = QueueConsumer(context, self.registry, placement, self.on_packets)
-        self._report = LoadReport(context, self.registry, self.consumer, placement)
+        self.direct = DirectRequests(context, self.registry, self.consumer, self.on_packets)
+        self._report = LoadReport(context, self.registry, self.consumer, placement, self.direct)
 
     # -- life
 
@@ -81,13 +84,13 @@ class Dispatcher:
             await self._check_others()
         # Reads the figures of other workers: WebSockets may be handed over to this one at once.
         await self.node.check_peers()
-        self.consumer.lag.start()
+        self.consumer.lag.start(self.direct.on_blocked)
         self._report.start()
         self._loop_layer.start()
         self._home.open(self._loop_layer)
         if self._settings.channels:
             return
-        await self.consumer.start()
+        await self.consumer.start(self.direct.meet)
         if self._settings.sticky != "off":
             self.node.announce_own_channel()
 
@@ -105,10 +108,12 @@ class Dispatcher:
     async def stop_taking(self) -> None:
         """Take nothing new from now on. Entries of this worker's own channels are still read, and refused."""
         await self.consumer.stop()
+        self.direct.stop()
 
     def pause(self, paused: bool) -> None:
         """Take nothing until it is called with False. Connections that this worker owns go on."""
         self.consumer.pause(paused)
+        self.direct.update()
 
     async def close(self) -> None:
         """Send what is pending, and disconnect from Redis."""
@@ -126,7 +131,7 @@ class Dispatcher:
     @property
     def taking_count(self) -> int:
         """The number of connections that this worker may own as soon as Redis has answered."""
-        return len(self.consumer.adoption)
+        return len(self.consumer.adoption) + self.direct.waiting_count
 
     def adopted_count(self) -> int:
         """The number of connections that this worker has adopted since its start."""
@@ -135,6 +140,7 @@ class Dispatcher:
     def read_more(self) -> None:
         """Read on, if there is free capacity (again)."""
         self.consumer.read_more()
+        self.direct.update_soon()
 
     # -- Receiver
 
@@ -172,6 +178,7 @@ class Dispatcher:
 
     def on_dead(self, node: str) -> None:
         """See `Receiver.on_dead`."""
+        self.direct.on_dead(node)
         for downstream in [each for each in self.registry.by_key.values() if each.key[0] == node]:
             downstream.abort()
 
@@ -185,6 +192,7 @@ class Dispatcher:
 
     def on_resync_needed(self) -> None:
         """See `Receiver.on_resync_needed`."""
+        self.direct.invite_again()
         for downstream in self.registry.by_key.values():
             downstream.start_resync()
 
@@ -196,8 +204,10 @@ class Dispatcher:
             downstream = self.registry.by_key.get(key)
             if downstream is not None:
                 receive(downstream, packet)
-            elif not self.consumer.adoption.buffer(key, packet):
+            elif not self.direct.buffer(key, packet) and not self.consumer.adoption.buffer(key, packet):
                 self._stale(sender, packet)
+        elif kind == packets.OPEN:
+            self.direct.on_open(sender, packet)
         elif not self._loop_layer.on_packet(sender, packet):
             self.counters["packets.unknown_kind"] += 1
 

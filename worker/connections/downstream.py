@@ -5,7 +5,6 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import Any
 
-from channel_layer.messaging.entry import Entry
 from channel_layer.protocol import packets
 from channel_layer.protocol.close_codes import ABNORMAL
 from channel_layer.protocol.events import Event, payload_size_bytes
@@ -13,7 +12,7 @@ from channel_layer.protocol.flow_control import Incoming, Outgoing
 from channel_layer.protocol.illegal_move import IllegalMove
 from channel_layer.protocol.link import Link, Order
 from channel_layer.protocol.names import reply_channel
-from channel_layer.protocol.packets import OPEN_EXPECTS, OPEN_RESUME, OPEN_WINDOW, Close, Packet
+from channel_layer.protocol.packets import OPEN_EXPECTS, OPEN_RESUME, OPEN_WINDOW, Cancel, Close, Packet
 from worker.connections.adoption import Key
 from worker.connections.interfaces import ApplicationHost, Instance, Registry
 
@@ -41,15 +40,16 @@ class Release(Enum):
 
 
 class FirstCredit(Enum):
-    """Whether the interface server has got a credit: the first one shows that the application asks for the body."""
+    """What the interface server has got from here: the first credit shows that the application asks for the body."""
 
     NOT_SENT = auto()
     AWAITED = auto()  #: the same, and its client waits for status 100: the window of `adopted` was 0
+    WINDOW = auto()  #: no credit; but `adopted`, since the request came directly
     SENT = auto()
 
 
 _OWNED, _HANDED_OFF, _OVER = Ownership
-_NOT_SENT, _AWAITED, _SENT = FirstCredit
+_NOT_SENT, _AWAITED, _WINDOW, _SENT = FirstCredit
 
 #: Every legal move. A pair that is missing is an error in this program.
 MOVES: dict[Ownership, dict[Release, Ownership]] = {
@@ -98,10 +98,9 @@ class DownstreamConnection(Link):
         "taken",
     )
 
-    def __init__(self, registry: Registry[DownstreamConnection], entry: Entry, window: int) -> None:
-        """entry: the `open` that this worker has adopted. window: what its client may send."""
-        packet = entry.packet
-        self.key: Key = entry.key
+    def __init__(self, registry: Registry[DownstreamConnection], key: Key, packet: list[Any], window: int) -> None:
+        """packet: the `open` that this worker has adopted. window: what its client may send."""
+        self.key = key
         Link.__init__(self, packet[1], packet[2], Outgoing(packet[OPEN_WINDOW]), Incoming(window))
         self._registry = registry
         self._first_credit = _AWAITED if packet[OPEN_EXPECTS] else _NOT_SENT
@@ -178,7 +177,14 @@ class DownstreamConnection(Link):
 
     def credit_again(self) -> Packet | None:
         """See `Link.credit_again`. The first credit requests the body, so it is not repeated before it was sent."""
+        if self._first_credit is _WINDOW:
+            return packets.adopted(self.number, self.epoch, self.incoming.announced)
         return super().credit_again() if self._first_credit is _SENT else None
+
+    def announce_window(self) -> None:
+        """Tell the interface server how much of the body it may send, as the take script does for what comes by the shared channel."""
+        self._first_credit = _WINDOW
+        self._registry.post(self.key[0], packets.adopted(self.number, self.epoch, self.incoming.announced))
 
     def close(self, why: Close) -> None:
         """See `Downstream.close`."""
@@ -260,9 +266,10 @@ class DownstreamConnection(Link):
         if self.outgoing.allow(total) and self.instance is not None:
             self.instance.resume()
 
-    def on_cancel(self, code: int, reason: str) -> None:
-        """Disconnect the instance: the client has left, or another worker owns the connection now."""
-        self.disconnect(code, reason)
+    def on_cancel(self, why: int, code: int, reason: str) -> None:
+        """Disconnect the instance: the client has left, or another worker owns the connection now. What has begun is not given back."""
+        if why != Cancel.RECALLED:
+            self.disconnect(code, reason)
 
     def on_sync(self, count: int, wants_answer: bool) -> None:
         """Check for lost packets: the interface server has sent `count`, which stand in front of this one or are lost."""

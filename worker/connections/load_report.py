@@ -10,6 +10,7 @@ from typing import Any
 
 from channel_layer.protocol.keys import CHANNEL_OF_KIND
 from worker.connections.context import WorkerContext
+from worker.connections.direct_requests import DirectRequests
 from worker.connections.placement_watch import PlacementWatch
 from worker.connections.queue_consumer import Admission, QueueConsumer
 from worker.connections.registry import ConnectionRegistry
@@ -27,11 +28,13 @@ class LoadReport:
         registry: ConnectionRegistry,
         consumer: QueueConsumer,
         placement: PlacementWatch,
+        direct: DirectRequests,
     ) -> None:
         self._context = context
         self._registry = registry
         self._consumer = consumer
         self._placement = placement
+        self._direct = direct
         self._shortage_log = ShortageLog(context.host)
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -40,6 +43,7 @@ class LoadReport:
         """Report now, and then every half second."""
         draining = self._consumer.admission is Admission.DRAINING
         self._placement.update(may_rebalance=not (draining or self._context.sticky))
+        self._direct.update()
         self.send()
         self._shortage_log.check(self._loop.time())
         if self._context.is_alone:  # since its last peer has left, perhaps: what was left to that one waits
@@ -84,5 +88,6 @@ class LoadReport:
             "websockets": host.websocket_count,
             "streams": host.stream_count,
             "adopted_total": self._consumer.adopted_count,
+            "direct_total": self._direct.begun_count,
             "own_channel": self._context.sticky and self._consumer.admission is not Admission.DRAINING,
         }

@@ -9,9 +9,9 @@ import asyncio
 import logging
 
 from worker.connections.context import WorkerContext
-from worker.connections.placement import Placement
-from worker.connections.rebalancing import Rebalancing
 from worker.connections.registry import ConnectionRegistry
+from worker.placement.placement import Placement
+from worker.placement.rebalancing import Rebalancing
 
 log = logging.getLogger("towpath.worker")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Callable
 from enum import Enum, auto
 from functools import partial
@@ -20,10 +21,19 @@ from channel_layer.protocol import packets
 from channel_layer.protocol.codec import pack
 from channel_layer.protocol.flow_control import WINDOW_BYTES_MAX, WINDOW_BYTES_OF_MESSAGES
 from channel_layer.protocol.keys import CHANNEL_OF_KIND, own_channel
-from channel_layer.protocol.packets import MALFORMED, OPEN_ERA, OPEN_EXPECTS, OPEN_WINDOW, AdoptionRefusal, Close
+from channel_layer.protocol.packets import (
+    MALFORMED,
+    OPEN_ERA,
+    OPEN_EXPECTS,
+    OPEN_MORE_BODY,
+    OPEN_ONCE,
+    OPEN_WINDOW,
+    AdoptionRefusal,
+    Close,
+)
 from channel_layer.protocol.scope import ScopeReader
 from channel_layer.redis.connection import ignore
-from worker.connections.adoption import READ_MAX, Adoption, read_count
+from worker.connections.adoption import READ_MAX, Adoption, Key, read_count
 from worker.connections.context import WorkerContext
 from worker.connections.loop_lag import LoopLag
 from worker.connections.placement_watch import PlacementWatch
@@ -35,6 +45,7 @@ ADOPTED = 1  #: the take script's answer for an entry that was adopted
 _LATE, _ERA = int(AdoptionRefusal.LATE), int(AdoptionRefusal.ERA)
 #: An abandoned connection is refused for so many times the longest wait in the queue: its entry is certainly past its wait then.
 ABANDON_FACTOR = 4
+QUEUED_S = 0.1
 
 
 class Admission(Enum):
@@ -60,12 +71,13 @@ class ChannelConsumer:
 
     def __init__(self, consumer: QueueConsumer, kind: str, channel: str) -> None:
         self._consumer = consumer
-        self._kind = kind
+        self.kind = kind
         self._channel = channel
         self._node = consumer.context.node
         self._host = consumer.context.host
         self._registry = consumer.registry
         self._loop = asyncio.get_running_loop()
+        self._length_at = -math.inf
         self._length = 1  #: entries in the channel, as the last take reported
         self._window_max = WINDOW_BYTES_OF_MESSAGES if kind == "websocket" else WINDOW_BYTES_MAX
         #: False: the channel is this worker's own.
@@ -77,6 +89,10 @@ class ChannelConsumer:
     async def start(self) -> None:
         """Read the channel from now on. Raises LayerUnavailable."""
         self.reader = await self._node.read_channel(self._channel, self)
+
+    def recent_length(self, now: float) -> int:
+        """The number of entries in the channel a moment ago; 0 if it is not known."""
+        return self._length if now - self._length_at < QUEUED_S else 0
 
     async def stop(self) -> None:
         """Read no more if other workers read the channel too; otherwise only this worker can refuse its entries."""
@@ -91,7 +107,7 @@ class ChannelConsumer:
         if consumer.admission is not _OPEN:
             return READ_MAX if consumer.admission is _DRAINING else 0  # `pause` reads on
         workers = self._node.same_role_count if self._shared else 1
-        free = self._host.free(self._kind, alone=workers == 1) - self._registry.reserved[self._kind]
+        free = self._host.free(self.kind, alone=workers == 1) - self._registry.reserved[self.kind]
         count = read_count(free, self._length, workers, consumer.lag.late)
         return count if self._placement is None else self._placement.count(count)
 
@@ -119,19 +135,20 @@ class ChannelConsumer:
         if not taking:
             return False
         window = registry.budget.grant(len(taking), self._window_max)
-        registry.reserved[self._kind] += len(taking)
+        registry.reserved[self.kind] += len(taking)
         self._node.take(self._channel, offers(taking, era, window), partial(self._on_verdicts, taking, window))
         return not consumer.context.is_alone
 
     def _on_verdicts(self, taking: list[Entry], window: int, answer: list[int] | None) -> None:
         """Start what was adopted. answer: the channel's length, then a verdict for each entry; None: the outcome is unknown."""
         registry = self._registry
-        registry.reserved[self._kind] -= len(taking)
+        registry.reserved[self.kind] -= len(taking)
         if answer is None:
             registry.budget.give_back(window * len(taking))
             self._consumer.unanswered(taking)
         else:
             self._length, *verdicts = answer
+            self._length_at = self._loop.time()
             refused = len(taking) - verdicts.count(ADOPTED)
             if refused:
                 registry.budget.give_back(window * refused)
@@ -172,14 +189,20 @@ class QueueConsumer:
         self.admission = _OPEN
         self.adopted_count = 0  #: connections since the start, exchanges and WebSockets
         self._scopes = ScopeReader()
+        self._interfaces: set[str] = set()  # those that know invitations, and have sent a request
+        self._on_interface: Callable[[str], None] = ignore
         self._channels = [
             ChannelConsumer(self, kind, name)
             for kind, channel in CHANNEL_OF_KIND.items()
             for name in (channel, own_channel(channel, self._node.name))[: 2 if context.sticky else 1]
         ]
 
-    async def start(self) -> None:
-        """Read the shared channels, and with `--sticky` this worker's own. Raises LayerUnavailable."""
+    async def start(self, on_interface: Callable[[str], None]) -> None:
+        """Read the shared channels, and with `--sticky` this worker's own. Raises LayerUnavailable.
+
+        on_interface: called with the name of each interface server that knows invitations, at its first request.
+        """
+        self._on_interface = on_interface
         for channel in self._channels:
             await channel.start()
 
@@ -208,23 +231,36 @@ class QueueConsumer:
         """The readers of all channels that are read: none before the start."""
         return [channel.reader for channel in self._channels if channel.reader is not None]
 
+    def queue_length(self, now: float) -> int:
+        """The number of requests that waited on a shared channel a moment ago."""
+        return max(channel.recent_length(now) for channel in self._channels if channel.kind == "http")
+
     def answered(self, entry: Entry, verdict: int, window: int) -> None:
         """Start the instance of an entry if the answer to its take says that this worker has adopted it."""
         buffered = self.adoption.answered(entry.key)
         if verdict == ADOPTED:
-            self._start(entry, window)
+            self.start_instance(entry.key, entry.packet, window)
+            if entry.key[0] not in self._interfaces and len(entry.packet) > OPEN_ONCE:
+                self._interfaces.add(entry.key[0])
+                self._on_interface(entry.key[0])
         if buffered:
             self._on_packets(entry.key[0], buffered)
 
-    def _start(self, entry: Entry, window: int) -> None:
+    def start_instance(self, key: Key, packet: list[Any], window: int, directly: bool = False) -> None:
+        """Start the application instance of a connection that this worker owns.
+
+        packet: its `open`; window: what its client may send. directly: the take script has told the interface server nothing.
+        """
         self.adopted_count += 1
-        downstream = self.registry.adopt(entry, window)
-        _, _, _, pieces, body, more_body = entry.packet[:OPEN_WINDOW]
+        downstream = self.registry.adopt(key, packet, window)
+        if directly and packet[OPEN_MORE_BODY]:
+            downstream.announce_window()
+        _, _, _, pieces, body, more_body = packet[:OPEN_WINDOW]
         try:
             downstream.start(self._host, self._scopes.read(pieces), body, more_body)
         except MALFORMED:
             self.context.counters["packets.malformed"] += 1
-            log.exception("a malformed `open` from %s", entry.key[0])
+            log.exception("a malformed `open` from %s", key[0])
             downstream.close(Close.FAILED)
 
     def unanswered(self, entries: list[Entry]) -> None:

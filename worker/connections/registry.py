@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 from channel_layer.errors import InvalidMessage
-from channel_layer.messaging.entry import Entry
 from channel_layer.node import Node
 from channel_layer.protocol.flow_control import Budget
 from channel_layer.protocol.keys import CHANNEL_OF_KIND
@@ -36,10 +36,9 @@ class ConnectionRegistry:
         self.reserved = dict.fromkeys(CHANNEL_OF_KIND, 0)
         self._pending: list[DownstreamConnection] = []
 
-    def adopt(self, entry: Entry, window: int) -> DownstreamConnection:
-        """Own one more connection. window: granted to its client by the budget."""
-        key = entry.key
-        self.by_key[key] = downstream = DownstreamConnection(self, entry, window)
+    def adopt(self, key: Key, packet: list[Any], window: int) -> DownstreamConnection:
+        """Own one more connection. packet: its `open`; window: granted to its client by the budget."""
+        self.by_key[key] = downstream = DownstreamConnection(self, key, packet, window)
         self._node.acquire_peer(key[0])
         return downstream
 

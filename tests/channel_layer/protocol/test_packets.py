@@ -28,11 +28,13 @@ EACH: dict[Kind, Packet] = {
     Kind.PUBLISHED: packets.published(NUMBER, EPOCH, 2, "chat"),
     Kind.MESSAGE: packets.message("specific.0123456789ab", EVENT, 60_000),
     Kind.UNDELIVERABLE: packets.undeliverable(NUMBER, packets.EVERY_TYPE),
+    Kind.INVITE: packets.invite(64, 1),
 }
 #: What the second and the third field are: a message belongs to no connection, and a notice to no epoch.
 BEGINNING = dict.fromkeys(Kind, (NUMBER, EPOCH)) | {
     Kind.MESSAGE: ("specific.0123456789ab", 0),
     Kind.UNDELIVERABLE: (NUMBER, 0),
+    Kind.INVITE: (0, 0),
 }
 
 

@@ -47,7 +47,7 @@ ILLEGAL = [(before, release) for before in Ownership for release in Release if r
 
 
 def adopt(dispatcher: Dispatcher, entry: Entry = ENTRY) -> DownstreamConnection:
-    return dispatcher.registry.adopt(entry, dispatcher.registry.budget.grant(1, WINDOW))
+    return dispatcher.registry.adopt(entry.key, entry.packet, dispatcher.registry.budget.grant(1, WINDOW))
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worker.connections.rebalancing import AT_ONCE, CALM_S, FRUITLESS_S, Rebalancing
+from worker.placement.rebalancing import AT_ONCE, CALM_S, FRUITLESS_S, Rebalancing
 
 
 def calm(workers: int = 4) -> Rebalancing:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from interface_server.connections.queue_timeouts import QueueTimeouts
+from interface_server.queue.queue_timeouts import QueueTimeouts
 
 
 def waits() -> QueueTimeouts:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from channel_layer.messaging.generations import DEFER_TO_NEWER_S
-from worker.connections.placement import ASKING_S, DEFER_S, DEFER_TIMES_MAX, SETTLED_S, Placement
+from worker.placement.placement import ASKING_S, DEFER_S, DEFER_TIMES_MAX, SETTLED_S, Placement
 
 LATER = 100.0
 

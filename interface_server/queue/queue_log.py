@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 
 from channel_layer.process.lasting_condition import LastingCondition, News
-from interface_server.connections.queue_timeouts import QueueTimeouts
+from interface_server.queue.queue_timeouts import QueueTimeouts
 
 log = logging.getLogger("towpath.interface")
 

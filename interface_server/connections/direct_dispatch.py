@@ -1,0 +1,164 @@
+"""Sends requests to the workers that have invited them, and asks back what they have not begun in time.
+
+inviting_workers.py decides. PROTOCOL.md, "Invitations".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, MutableMapping
+from typing import Any, Protocol
+
+from channel_layer.errors import LayerUnavailable
+from channel_layer.node import Node
+from channel_layer.protocol import packets
+from channel_layer.protocol.close_codes import SERVICE_RESTART
+from channel_layer.protocol.packets import Cancel
+from interface_server.connections.connection import Connection
+from interface_server.connections.interfaces import Client
+from interface_server.connections.pending_queue import PendingQueue
+from interface_server.connections.transitions import Trigger
+from interface_server.direct.inviting_workers import RECALL_S, InvitingWorker, InvitingWorkers
+
+READ_UP_TIMEOUT_S = 1.0
+
+
+class DirectConnection(Protocol):
+    """A connection, as direct dispatch uses it."""
+
+    client: Client
+    connection: Connection
+
+    def apply(self, trigger: Trigger) -> None:
+        """Move by the table of states, and carry out its action."""
+
+
+class DirectDispatch:
+    """The direct dispatch of one interface server; it finds the connections by their numbers."""
+
+    def __init__(
+        self,
+        node: Node,
+        queue: PendingQueue,
+        connections: Mapping[int, DirectConnection],
+        counters: MutableMapping[str, int],
+        answer_may_be_late: bool,
+    ) -> None:
+        """answer_may_be_late: clients learn of the adoption, since their answers have a timeout."""
+        self._node = node
+        self._queue = queue
+        self._connections = connections
+        self._counters = counters
+        self._answer_may_be_late = answer_may_be_late
+        self.workers = InvitingWorkers()
+        self.over = self.workers.over  # bound once, since it is called for each request
+        self.count = 0  #: requests that were sent directly
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._recalling: asyncio.Task[None] | None = None
+
+    def choose(self, previous: str) -> InvitingWorker | None:
+        """See `InvitingWorkers.choose`. None while Redis does not take packets: the shared channel answers 503 then."""
+        return self.workers.choose(previous) if self._node.takes_packets else None
+
+    def send(self, upstream: DirectConnection, worker: InvitingWorker) -> None:
+        """Send a request to a worker that has invited it, which is its owner from now on."""
+        connection, name, now = upstream.connection, worker.name, self._loop.time()
+        connection.adopt(name, 0)  # its window follows, if it needs one
+        connection.sent_directly = True
+        self._node.acquire_peer(name)
+        upstream.client.last_worker = name
+        if self._answer_may_be_late:
+            upstream.client.adopted()
+        self._node.post(name, self._queue.packet(connection))
+        worker.unbegun[connection.number] = now
+        worker.requests += 1
+        self.count += 1
+        if self._timer is None:
+            self._timer = self._loop.call_later(RECALL_S, self._check)
+
+    def owner_lost(self, connection: Connection, owner: str) -> None:
+        """Share a connection no more with the worker that was its owner."""
+        self._node.release_peer(owner)
+        if connection.sent_directly:
+            connection.sent_directly = False
+            self.over(owner, connection.number)
+
+    def never_began(self, connection: Connection) -> bool:
+        """True if it is certain that its dead owner has not begun with a request that may start only once.
+
+        Its worker acknowledges such a request before it begins. A worker that is only slow, and has lost its lease, may begin later.
+        """
+        if connection.may_start_twice or not connection.sent_directly or connection.owner is None:
+            return False
+        is_gone = self._node.is_certainly_gone(connection.owner)
+        return is_gone and not self.workers.has_begun(connection.owner, connection.number)
+
+    def may_be_lost(self, connection: Connection) -> bool:
+        """True if its owner may never have got the request: it was not acknowledged, as far as is known."""
+        owner = connection.owner
+        return (
+            connection.sent_directly
+            and owner is not None
+            and not self.workers.has_acknowledged(owner, connection.number)
+        )
+
+    def on_invite(self, worker: str, packet: list[Any]) -> None:
+        """Handle an invitation. A worker that invites is watched, so that no request is sent to a dead one."""
+        quota, last = packet[3], packet[4]
+        if type(quota) is not int or type(last) is not int:
+            raise TypeError("an invitation has two numbers")
+        if self._node.is_gone(worker):
+            return
+        if self.workers.invited(worker, quota, last):
+            self._node.acquire_peer(worker)
+
+    def left(self, worker: str) -> None:
+        """Forget a worker that is dead or has left."""
+        if worker in self.workers.by_name:
+            self.workers.left(worker)
+            self._node.release_peer(worker)
+
+    def stop(self) -> None:
+        """Ask nothing back any more: the process ends."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._recalling is not None:
+            self._recalling.cancel()
+
+    def _check(self) -> None:
+        """Ask back what is late."""
+        self._timer = None
+        if self.workers.any_late(self._loop.time()) and (self._recalling is None or self._recalling.done()):
+            self._recalling = self._loop.create_task(self._recall_late())
+        if self.workers.any_unbegun:
+            self._timer = self._loop.call_later(RECALL_S, self._check)
+
+    async def _recall_late(self) -> None:
+        """Read the inbox up first: acknowledgements may wait in it behind large responses."""
+        try:
+            async with asyncio.timeout(READ_UP_TIMEOUT_S):
+                await self._node.read_inbox_up()
+        except (LayerUnavailable, TimeoutError):
+            return
+        ask, take = self.workers.to_recall(self._loop.time())
+        for number in ask:
+            self._ask_back(self._connections[number].connection)
+        for number in take:
+            self._take_back(self._connections[number])
+
+    def _ask_back(self, connection: Connection) -> None:
+        """Ask its worker to give a request back. One that has begun with it ignores that."""
+        assert connection.owner is not None
+        self._counters["direct.recalled"] += 1
+        self._node.post(connection.owner, packets.cancel(connection.number, connection.epoch, Cancel.RECALLED))
+
+    def _take_back(self, upstream: DirectConnection) -> None:
+        """Queue a request for all workers, without an answer of its worker, where a second start does no harm."""
+        connection = upstream.connection
+        number, epoch, owner = connection.number, connection.epoch, connection.owner
+        assert owner is not None
+        if connection.may_start_twice and connection.opening is not None:
+            self._node.post(owner, packets.cancel(number, epoch, Cancel.MOVED, SERVICE_RESTART))
+            upstream.apply(Trigger.RECALLED)
+            self.owner_lost(connection, owner)

@@ -1,0 +1,132 @@
+"""The workers that have invited an interface server to send them requests directly, and the choice among them.
+
+A request goes to the worker that had the last one of its client, as long as that has room; else to the worker with the fewest. A worker
+that has not acknowledged a request for RECALL_S *stalls*: it gets no further ones until it has acknowledged all, and what it has not
+begun is asked back if another worker has room. After TAKE_BACK_S without an answer it is taken back, as far as it may start twice.
+
+No clock here: the caller passes `now` (monotonic, seconds). PROTOCOL.md, "Invitations"; P2, P3.
+"""
+
+from __future__ import annotations
+
+RECALL_S = 0.02
+TAKE_BACK_S = 0.25
+
+
+class InvitingWorker:
+    """One worker. `unbegun`: the requests that it has not acknowledged, by number, with the time at which each was sent.
+
+    `uncertain`: those of which the acknowledgement may be lost with Redis' data.
+    """
+
+    __slots__ = ("asked_back", "chosen_at", "last", "name", "quota", "requests", "stalls", "unbegun", "uncertain")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.quota = 0  #: how many it takes beyond `last`
+        self.last = 0  #: the number of the last request that it has acknowledged
+        self.requests = 0  #: those that it has got directly and that are not over
+        self.chosen_at = 0  #: the position of the last choice of this worker among all choices
+        self.unbegun: dict[int, float] = {}
+        self.uncertain: set[int] = set()
+        self.asked_back: set[int] = set()  #: of the unbegun
+        self.stalls = False
+
+    @property
+    def takes_more(self) -> bool:
+        """True if it takes one more request now."""
+        return len(self.unbegun) < self.quota and not self.stalls
+
+
+class InvitingWorkers:
+    """All such workers of one interface server, by name."""
+
+    __slots__ = ("_choices", "by_name")
+
+    def __init__(self) -> None:
+        self.by_name: dict[str, InvitingWorker] = {}
+        self._choices = 0
+
+    def invited(self, name: str, quota: int, last: int) -> bool:
+        """Record an invitation. Returns True if it is the first one of this worker."""
+        worker = self.by_name.get(name)
+        is_new = worker is None
+        if worker is None:
+            worker = self.by_name[name] = InvitingWorker(name)
+        worker.quota = quota
+        worker.last = max(last, worker.last)
+        unbegun = worker.unbegun
+        while unbegun and (number := next(iter(unbegun))) <= worker.last:
+            del unbegun[number]
+            worker.asked_back.discard(number)
+        if not unbegun:
+            worker.stalls = False
+        return is_new
+
+    def choose(self, previous: str) -> InvitingWorker | None:
+        """The worker for the next request of a client; None: the shared channel. previous: the worker of its last one, or empty."""
+        worker = self.by_name.get(previous)
+        if worker is not None and worker.takes_more:
+            return worker
+        ready = [each for each in self.by_name.values() if each.takes_more]
+        if not ready:
+            return None
+        self._choices += 1
+        chosen = min(ready, key=lambda each: (each.requests, each.chosen_at))
+        chosen.chosen_at = self._choices
+        return chosen
+
+    def over(self, name: str, number: int) -> None:
+        """A request that was sent directly is over at this worker."""
+        worker = self.by_name.get(name)
+        if worker is not None:
+            worker.requests -= 1
+            worker.unbegun.pop(number, None)
+            worker.uncertain.discard(number)
+            worker.asked_back.discard(number)
+
+    def has_begun(self, name: str, number: int) -> bool:
+        """False if it is certain that this worker has not begun with this request, provided that all that it has sent was read."""
+        worker = self.by_name.get(name)
+        return worker is None or number not in worker.unbegun
+
+    def has_acknowledged(self, name: str, number: int) -> bool:
+        """True if this worker has certainly begun with this request."""
+        worker = self.by_name.get(name)
+        return worker is not None and number not in worker.unbegun and number not in worker.uncertain
+
+    def left(self, name: str) -> None:
+        """Forget a worker that is dead or has left."""
+        self.by_name.pop(name, None)
+
+    def acknowledged_all(self) -> None:
+        """Count all requests as begun: acknowledgements may have been lost with Redis' data."""
+        for worker in self.by_name.values():
+            worker.uncertain.update(worker.unbegun)
+            worker.unbegun.clear()
+            worker.asked_back.clear()
+            worker.stalls = False
+
+    @property
+    def any_unbegun(self) -> bool:
+        """True if any request is not acknowledged."""
+        return any(worker.unbegun for worker in self.by_name.values())
+
+    def any_late(self, now: float) -> bool:
+        """True if a worker has not acknowledged a request for RECALL_S."""
+        return any(now - sent > RECALL_S for worker in self.by_name.values() for sent in worker.unbegun.values())
+
+    def to_recall(self, now: float) -> tuple[list[int], list[int]]:
+        """The numbers of the requests to ask back now, each once, and of those to take back. Workers that are late stall from now on."""
+        late = [
+            (each, *item) for each in self.by_name.values() for item in each.unbegun.items() if now - item[1] > RECALL_S
+        ]
+        for worker, _, _ in late:
+            worker.stalls = True
+        if not any(worker.takes_more for worker in self.by_name.values()):
+            return [], []
+        ask = [(worker, number) for worker, number, _ in late if number not in worker.asked_back]
+        take = [number for worker, number, sent in late if number in worker.asked_back and now - sent > TAKE_BACK_S]
+        for worker, number in ask:
+            worker.asked_back.add(number)
+        return [number for _, number in ask], take

@@ -1,0 +1,277 @@
+"""Direct dispatch over a real Redis: an idle worker is sent requests without the shared channel, and nothing is lost or started twice."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from redis import Redis
+
+from channel_layer.protocol import packets
+from channel_layer.protocol.codec import batch_head, join_batch, pack, unpack_batch
+from channel_layer.protocol.packets import Cancel, Close
+from channel_layer.settings import RedisSettings
+from interface_server.connections.dispatcher import Dispatcher as InterfaceDispatcher
+from interface_server.connections.interfaces import EndReason
+from tests.support.both_dispatchers import Recorded, RecordedHost, adopted, interface, knock, respond, worker
+from tests.support.facts import until
+from tests.support.redis_server import RedisServer
+from worker.connections.dispatcher import Dispatcher as WorkerDispatcher
+
+
+@pytest.fixture
+def redis(redis_server: RedisServer) -> Iterator[Redis]:
+    with Redis(unix_socket_path=str(redis_server.socket)) as client:
+        yield client
+
+
+async def invited(server: InterfaceDispatcher, host: RecordedHost, *workers: WorkerDispatcher) -> None:
+    """Returns when each of the workers has invited this interface server: after a request by the shared channel."""
+    for _ in range(100):
+        if all(server.direct.workers.by_name.get(each.node.name) for each in workers):
+            break
+        count = len(host.instances)
+        client = knock(server)
+        respond(await adopted(host, count + 1))
+        await until(lambda client=client: client.body == b"hello")  # type: ignore[misc]
+    await until(
+        lambda: all(server.direct.workers.by_name[each.node.name].takes_more for each in workers), "each has invited"
+    )
+
+
+async def test_after_its_first_request_an_interface_server_needs_no_shared_channel(
+    redis_settings: RedisSettings, redis: Redis
+) -> None:
+    host = RecordedHost(play=respond)
+    async with interface(redis_settings) as server, worker(redis_settings, host) as one:
+        await invited(server, host, one)
+        added = entries_added(redis, redis_settings)
+        clients = [knock(server, method=method, body=b"x") for method in ("GET", "POST", "PUT") for _ in range(20)]
+        await until(lambda: all(client.body == b"hello" for client in clients), "all are answered")
+        assert entries_added(redis, redis_settings) == added
+        assert server.direct.count == one.direct.begun_count == len(clients)
+        assert {client.last_worker for client in clients} == {one.node.name}
+
+
+def entries_added(redis: Redis, settings: RedisSettings) -> int:
+    """How many requests ever came by the shared channel."""
+    return int(redis.xinfo_stream(f"{settings.prefix}channel:http.request")["entries-added"])
+
+
+async def test_websockets_and_clients_that_wait_for_100_go_by_the_shared_channel(redis_settings: RedisSettings) -> None:
+    host = RecordedHost()
+    async with interface(redis_settings) as server, worker(redis_settings, host) as one:
+        await invited(server, host, one)
+        count = len(host.instances)
+        knock(server, "websocket")
+        knock(server, method="POST", more=True, expect_continue=True)
+        await adopted(host, count + 2)
+        assert server.direct.count == 0
+
+
+async def test_a_body_follows_in_the_window_of_the_worker(redis_settings: RedisSettings) -> None:
+    host = RecordedHost()
+    async with interface(redis_settings) as server, worker(redis_settings, host) as one:
+        await invited(server, host, one)
+        client = knock(server, method="POST", body=b"a", more=True)
+        client.upstream.forward({"type": "http.request", "body": b"b", "more_body": False}, 65)
+        instance = await adopted(host, len(host.instances) + 1)
+        assert server.direct.count == 1
+        await until(lambda: instance.fed == [{"type": "http.request", "body": b"b", "more_body": False}])
+
+
+async def test_without_it_a_worker_invites_no_interface_server(redis_settings: RedisSettings) -> None:
+    host = RecordedHost(play=respond)
+    async with interface(redis_settings) as server, worker(redis_settings, host, direct_dispatch=False):
+        for count in range(1, 6):
+            knock(server)
+            await adopted(host, count)
+        assert server.direct.count == 0 and not server.direct.workers.by_name
+
+
+async def test_a_worker_without_free_places_is_sent_nothing(redis_settings: RedisSettings) -> None:
+    host = RecordedHost(play=respond)
+    async with interface(redis_settings) as server, worker(redis_settings, host) as one:
+        await invited(server, host, one)
+        host.slots = 0
+        one.direct.update()
+        await until(lambda: not server.direct.workers.by_name[one.node.name].takes_more, "the invitation is withdrawn")
+        client = knock(server)
+        host.slots = 10
+        one.read_more()
+        await until(lambda: client.body == b"hello")
+        assert server.direct.count == 0
+
+
+async def test_what_a_worker_has_no_place_for_is_queued_again_whatever_its_method(
+    redis_settings: RedisSettings,
+) -> None:
+    """P3: it was not started."""
+    host = RecordedHost(play=respond)
+    async with interface(redis_settings) as server, worker(redis_settings, host) as one:
+        await invited(server, host, one)
+        host.slots = 0  # the worker has not said so yet
+        clients = [knock(server, method=method) for method in ("GET", "POST")]
+        assert server.direct.count == 2
+        await until(lambda: server.counters["connection.requeued"] == 2, "both came back")
+        host.slots = 10
+        one.read_more()
+        await until(lambda: all(client.body == b"hello" for client in clients))
+
+
+async def test_a_client_that_leaves_before_its_request_has_begun_is_never_started(
+    redis_settings: RedisSettings,
+) -> None:
+    """P3: the packets of one turn come together, and the withdrawal counts."""
+    host = RecordedHost(play=respond)
+    async with interface(redis_settings) as server, worker(redis_settings, host) as one:
+        await invited(server, host, one)
+        count = len(host.instances)
+        client = knock(server, method="POST")
+        client.upstream.leave()
+        answered = knock(server)
+        await until(lambda: answered.body == b"hello")
+        assert server.direct.count == 2 and len(host.instances) == count + 1
+
+
+class SilentWorker:
+    """A worker that invites and reads nothing, as if its application kept the event loop: its inbox and its lease, made by hand."""
+
+    def __init__(self, redis: Redis, settings: RedisSettings, server: InterfaceDispatcher) -> None:
+        self.name = "worker.5117e5117e51"
+        self._redis = redis
+        self._server = server
+        self._inbox = f"{settings.prefix}inbox:{self.name}"
+        self._prefix = settings.prefix
+        redis.set(f"{settings.prefix}node:{self.name}", pack({"role": "worker"}), px=60_000)
+        redis.xadd(self._inbox, {"b": join_batch(batch_head("interface.0"), [pack(packets.cancel(0, 0, Cancel.LEFT))])})
+        self.say(packets.invite(8, 0))
+
+    def say(self, packet: packets.Packet) -> None:
+        """Send one packet to the interface server."""
+        batch = join_batch(batch_head(self.name), [pack(packet)])
+        self._redis.xadd(f"{self._prefix}inbox:{self._server.name}", {"b": batch})
+
+    def heard(self) -> list[list[Any]]:
+        """All packets in its inbox."""
+        entries = self._redis.xrange(self._inbox)
+        return [packet for _, fields in entries for packet in unpack_batch(fields[b"b"])[1]]
+
+
+async def test_a_request_that_a_blocked_worker_has_not_begun_goes_to_another(
+    redis_settings: RedisSettings, redis: Redis
+) -> None:
+    """Its first worker learns it by the packet behind the request, so it does not start that when it goes on."""
+    host = RecordedHost(play=respond)
+    async with interface(redis_settings) as server, worker(redis_settings, host) as one:
+        await invited(server, host, one)
+        silent = SilentWorker(redis, redis_settings, server)
+        await until(lambda: silent.name in server.direct.workers.by_name)
+        clients = [knock(server, differs={"path": f"/{number}"}) for number in range(4)]
+        await until(lambda: all(client.body == b"hello" for client in clients), "all are answered")
+        assert server.counters["direct.recalled"] == 2  # each second of them went to the silent one
+        assert [packet[0] for packet in silent.heard()[1:]] == 2 * [packets.OPEN] + 4 * [packets.CANCEL]
+        assert [packet[3] for packet in silent.heard()[3:]] == 2 * [Cancel.RECALLED] + 2 * [Cancel.MOVED]
+        assert not server.direct.workers.by_name[silent.name].takes_more
+
+
+async def test_one_that_may_start_only_once_goes_to_another_when_its_worker_gives_it_back(
+    redis_settings: RedisSettings, redis: Redis
+) -> None:
+    """P3."""
+    host = RecordedHost(play=respond)
+    async with interface(redis_settings) as server, worker(redis_settings, host) as one:
+        await invited(server, host, one)
+        silent = SilentWorker(redis, redis_settings, server)
+        await until(lambda: silent.name in server.direct.workers.by_name)
+        clients = [knock(server, method="POST") for _ in range(2)]
+        await until(lambda: len(silent.heard()) == 3, "it is asked back")
+        kind, number, epoch, why, *_ = silent.heard()[-1]
+        assert (kind, why) == (packets.CANCEL, Cancel.RECALLED)
+        assert sorted(len(client.events) for client in clients) == [0, 2]  # nothing is started before the answer
+        silent.say(packets.close(number, epoch, Close.NOT_STARTED))
+        await until(lambda: all(client.body == b"hello" for client in clients))
+
+
+async def test_a_recall_ends_nothing_that_has_begun(redis_settings: RedisSettings) -> None:
+    host = RecordedHost()
+    async with interface(redis_settings) as server, worker(redis_settings, host) as one:
+        await invited_by_hand(server, host, one)
+        client = knock(server, method="POST")
+        instance = await adopted(host, len(host.instances) + 1)
+        number = client.upstream.connection.number
+        server.node.post(one.node.name, packets.cancel(number, 1, Cancel.RECALLED))
+        await asyncio.sleep(0.05)
+        assert not instance.disconnects
+        respond(instance)
+        await until(lambda: client.body == b"hello")
+
+
+async def invited_by_hand(server: InterfaceDispatcher, host: RecordedHost, one: WorkerDispatcher) -> None:
+    host.play = respond
+    await invited(server, host, one)
+    host.play = None
+
+
+async def test_a_batch_that_is_read_twice_starts_a_request_once(redis_settings: RedisSettings, redis: Redis) -> None:
+    """P2, P3: as after a fail-over, or a batch of unknown outcome."""
+    host = RecordedHost(play=respond)
+    async with interface(redis_settings) as server, worker(redis_settings, host) as one:
+        await invited(server, host, one)
+        count = len(host.instances)
+        inbox = f"{redis_settings.prefix}inbox:{one.node.name}"
+        client = knock(server, method="POST")
+        await until(lambda: client.body == b"hello")
+        (_, fields), *_ = redis.xrevrange(inbox, count=1)
+        redis.xadd(inbox, fields)
+        last = knock(server)
+        await until(lambda: last.body == b"hello")
+        assert len(host.instances) == count + 2
+
+
+async def test_a_worker_that_leaves_is_sent_nothing_that_it_does_not_read(redis_settings: RedisSettings) -> None:
+    """P7: with requests on their way to it all the time, of the methods that may start only once too."""
+    host, other_host = RecordedHost(play=respond), RecordedHost(play=respond)
+    clients: list[Recorded] = []
+    async with interface(redis_settings) as server:
+        async with worker(redis_settings, host) as one:
+            await invited(server, host, one)
+            asking = asyncio.create_task(ask(server, clients))
+            async with worker(redis_settings, other_host):
+                await asyncio.sleep(0.05)
+                await one.stop_taking()
+                await until(lambda: not one.downstreams and not one.taking_count)
+                sent = server.direct.count
+                await one.close()
+                assert server.direct.count >= sent
+                asking.cancel()
+                await until(lambda: all(client.body == b"hello" for client in clients), "each is answered")
+    assert not [client.end_reason for client in clients if client.end_reason is not None]
+    assert (
+        Counter(instance.scope["path"] for instance in host.instances + other_host.instances).most_common(1)[0][1] >= 1
+    )
+
+
+async def ask(server: InterfaceDispatcher, clients: list[Recorded]) -> None:
+    while True:
+        clients += [knock(server, method="POST"), knock(server)]
+        await asyncio.sleep(0.001)
+
+
+async def test_a_dead_worker_is_forgotten_and_its_requests_end_or_start_again(redis_settings: RedisSettings) -> None:
+    """P6: what it had begun is judged as ever."""
+    host = RecordedHost()
+    async with interface(redis_settings) as server, worker(redis_settings, host) as one:
+        await invited_by_hand(server, host, one)
+        count = len(host.instances)
+        post, get = knock(server, method="POST"), knock(server)
+        await adopted(host, count + 2)
+        server.on_dead(one.node.name)
+        assert not server.direct.workers.by_name
+        assert post.end_reason is EndReason.DIED and get.end_reason is None
+        assert get.upstream.connection.epoch == 2
+        host.play = respond
+        await until(lambda: get.body == b"hello")

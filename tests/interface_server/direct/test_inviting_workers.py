@@ -1,0 +1,137 @@
+"""Which worker gets a request directly, and what is asked back."""
+
+from __future__ import annotations
+
+import pytest
+
+from interface_server.direct.inviting_workers import RECALL_S, TAKE_BACK_S, InvitingWorkers
+
+A, B = "worker.a", "worker.b"
+
+
+@pytest.fixture
+def workers() -> InvitingWorkers:
+    workers = InvitingWorkers()
+    assert workers.invited(A, 2, 0) and workers.invited(B, 2, 0)
+    return workers
+
+
+def send(workers: InvitingWorkers, name: str, number: int, at: float = 0.0) -> None:
+    """As DirectDispatch does."""
+    worker = workers.by_name[name]
+    assert worker.takes_more
+    worker.unbegun[number] = at
+    worker.requests += 1
+
+
+def test_without_an_invitation_there_is_no_worker() -> None:
+    assert InvitingWorkers().choose("") is None
+
+
+def test_the_worker_that_a_client_had_gets_its_next_request(workers: InvitingWorkers) -> None:
+    send(workers, A, 1)
+    chosen = workers.choose(A)
+    assert chosen is not None and chosen.name == A
+
+
+def test_else_the_worker_with_the_fewest_requests_gets_it_in_turn(workers: InvitingWorkers) -> None:
+    names = []
+    for number in range(1, 5):
+        chosen = workers.choose("worker.gone")
+        assert chosen is not None
+        send(workers, chosen.name, number)
+        names.append(chosen.name)
+    assert sorted(names) == [A, A, B, B] and names[0] != names[1]
+    assert workers.choose("") is None  # the quota of both is used
+
+
+def test_new_clients_are_spread_over_idle_workers(workers: InvitingWorkers) -> None:
+    chosen = [workers.choose("") for _ in range(6)]
+    assert [worker.name for worker in chosen if worker is not None].count(A) == 3
+
+
+def test_an_invitation_counts_from_the_last_request_that_it_names(workers: InvitingWorkers) -> None:
+    send(workers, A, 1)
+    send(workers, A, 4)
+    assert not workers.by_name[A].takes_more
+    assert not workers.invited(A, 2, 1)  # known
+    assert list(workers.by_name[A].unbegun) == [4] and workers.by_name[A].takes_more
+    workers.invited(A, 1, 0)  # an older one, read again: what was acknowledged stays so
+    assert list(workers.by_name[A].unbegun) == [4] and not workers.by_name[A].takes_more
+
+
+def test_what_is_not_acknowledged_in_time_is_asked_back_once(workers: InvitingWorkers) -> None:
+    send(workers, A, 1, at=10.0)
+    send(workers, A, 2, at=10.015)
+    assert workers.to_recall(10.0 + RECALL_S / 2) == ([], [])
+    assert workers.to_recall(10.001 + RECALL_S) == ([1], [])
+    assert workers.by_name[A].stalls
+    assert workers.to_recall(10.016 + RECALL_S) == ([2], [])
+    assert workers.to_recall(10.0 + TAKE_BACK_S) == ([], [])
+
+
+def test_what_is_not_given_back_either_is_taken_back(workers: InvitingWorkers) -> None:
+    send(workers, A, 1)
+    send(workers, A, 2)
+    workers.to_recall(1.0)
+    workers.invited(A, 8, 1)
+    assert workers.to_recall(1.0) == ([], [2])
+    workers.over(A, 2)
+    assert not workers.by_name[A].asked_back
+
+
+def test_nothing_is_asked_back_where_no_other_worker_takes_more(workers: InvitingWorkers) -> None:
+    workers.invited(B, 0, 0)
+    send(workers, A, 1)
+    assert workers.to_recall(1.0) == ([], [])
+    workers.invited(B, 1, 0)
+    assert workers.to_recall(1.0) == ([1], [])
+
+
+def test_a_worker_that_stalls_gets_nothing_until_it_has_acknowledged_all(workers: InvitingWorkers) -> None:
+    send(workers, A, 1)
+    send(workers, A, 2, at=1.0)
+    workers.to_recall(1.0)
+    workers.invited(A, 8, 1)
+    assert not workers.by_name[A].takes_more
+    workers.invited(A, 8, 2)
+    assert workers.by_name[A].takes_more
+
+
+def test_what_is_acknowledged_has_begun(workers: InvitingWorkers) -> None:
+    send(workers, A, 1)
+    assert not workers.has_acknowledged(A, 1) and not workers.any_late(RECALL_S / 2) and workers.any_late(2 * RECALL_S)
+    workers.invited(A, 2, 1)
+    assert workers.has_acknowledged(A, 1) and not workers.any_late(2 * RECALL_S)
+    assert not workers.has_acknowledged("worker.gone", 1)
+
+
+def test_what_is_over_was_begun_and_counts_no_more(workers: InvitingWorkers) -> None:
+    send(workers, A, 1)
+    workers.to_recall(1.0)
+    assert not workers.has_begun(A, 1)
+    workers.over(A, 1)
+    worker = workers.by_name[A]
+    assert workers.has_begun(A, 1) and worker.requests == 0
+    assert not worker.takes_more  # it has shown no life
+    workers.invited(A, 2, 1)
+    assert worker.takes_more
+    workers.over("worker.gone", 1)
+
+
+def test_a_loss_of_acknowledgements_makes_all_count_as_begun(workers: InvitingWorkers) -> None:
+    send(workers, A, 1)
+    assert workers.any_unbegun
+    workers.acknowledged_all()
+    assert workers.has_begun(A, 1) and not workers.any_unbegun
+    assert not workers.has_acknowledged(A, 1)  # nor is that known
+    workers.over(A, 1)
+    assert not workers.by_name[A].uncertain
+
+
+def test_nothing_is_sent_to_a_worker_that_left(workers: InvitingWorkers) -> None:
+    send(workers, A, 1)
+    workers.left(A)
+    chosen = workers.choose(A)
+    assert chosen is not None and chosen.name == B
+    assert workers.has_begun(A, 1)  # as far as is known

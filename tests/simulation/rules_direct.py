@@ -1,0 +1,58 @@
+"""The rules of direct dispatch, each with a way to switch it off. They matter in schedules that name "direct"."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from channel_layer.protocol import packets
+from channel_layer.protocol.close_codes import SERVICE_RESTART
+from channel_layer.protocol.packets import Cancel
+from interface_server.connections.direct_dispatch import DirectDispatch
+from interface_server.connections.transitions import Trigger
+from interface_server.direct.inviting_workers import InvitingWorkers
+from worker.connections.direct_requests import DirectRequest
+from worker.connections.downstream import DownstreamConnection
+from worker.connections.invitations import Invitations
+
+
+def _nothing(*_: Any) -> None:
+    """The rule's deed is not done."""
+
+
+def _is_always_next(self: Invitations, interface: str, number: int) -> bool:
+    self._last[interface] = max(number, self.last(interface))
+    return True
+
+
+def _take_all_back(self: DirectDispatch, upstream: Any) -> None:
+    """As if each request might start twice."""
+    connection = upstream.connection
+    owner = connection.owner
+    self._node.post(owner, packets.cancel(connection.number, connection.epoch, Cancel.MOVED, SERVICE_RESTART))
+    upstream.apply(Trigger.RECALLED)
+    self.owner_lost(connection, owner)
+
+
+def _give_back_what_runs(self: DownstreamConnection, why: int, code: int, reason: str) -> None:
+    """Answer a recall of what has begun as if it had not."""
+    if why == Cancel.RECALLED:
+        self._registry.post(self.key[0], packets.close(self.key[1], self.key[2], packets.Close.NOT_STARTED))
+    else:
+        self.disconnect(code, reason)
+
+
+#: As `RULES` in rules.py.
+DIRECT: dict[str, list[tuple[Any, str, Any]]] = {
+    "a request that is read twice begins once": [(Invitations, "is_next", _is_always_next)],
+    "what may start only once begins when its acknowledgement is confirmed": [
+        (DirectRequest, "once", property(lambda self: False))
+    ],
+    "where Redis may have lost acknowledgements, all counts as begun": [
+        (InvitingWorkers, "acknowledged_all", _nothing)
+    ],
+    "what a worker that left had not acknowledged was not begun": [
+        (DirectDispatch, "never_began", lambda self, connection: False)
+    ],
+    "what may start only once is asked back, and not taken": [(DirectDispatch, "_take_back", _take_all_back)],
+    "what has begun is not given back": [(DownstreamConnection, "on_cancel", _give_back_what_runs)],
+}

@@ -1,0 +1,66 @@
+"""How many requests a worker invites, and from whom."""
+
+from __future__ import annotations
+
+from worker.connections.invitations import CALM_S, CALM_S_MAX, FOUND_S, QUOTA_MAX, REMEMBERED_MAX, Invitations
+
+A, B = "interface.a", "interface.b"
+
+
+def invitations(*guests: str) -> Invitations:
+    made = Invitations()
+    for guest in guests:
+        made.meet(guest, 0.0)
+    return made
+
+
+def test_interface_servers_get_the_same_part_of_the_free_places() -> None:
+    assert invitations(A).quota(1_000, 0.0) == QUOTA_MAX
+    assert invitations(A).quota(5, 0.0) == 5
+    assert invitations(A, B).quota(5, 0.0) == 2
+    assert invitations(A, B).quota(1, 0.0) == 0  # one of them would be sent away
+    assert invitations(A).quota(0, 0.0) == invitations(A).quota(-3, 0.0) == 0
+
+
+def test_nobody_is_invited_who_is_not_known() -> None:
+    assert invitations().quota(5, 0.0) == 0
+
+
+def test_who_is_not_found_among_the_living_is_forgotten_after_a_while() -> None:
+    known = invitations(A, B)
+    assert list(known.keep({A}, FOUND_S / 2)) == [A, B]
+    assert list(known.keep({A}, FOUND_S)) == [A]
+    assert known.quota(4, FOUND_S) == 4
+
+
+def test_a_request_that_is_read_again_is_not_the_next() -> None:
+    known = invitations(A)
+    assert known.last(A) == 0
+    assert known.is_next(A, 3) and known.last(A) == 3
+    assert not known.is_next(A, 3) and not known.is_next(A, 2)
+    assert known.is_next(A, 7) and known.is_next(B, 1)
+
+
+def test_the_last_number_is_remembered_of_so_many_and_also_of_those_that_left() -> None:
+    known = invitations(A)
+    known.is_next(A, 1)
+    known.keep((), FOUND_S)
+    assert not known.is_next(A, 1)
+    for number in range(REMEMBERED_MAX):
+        known.is_next(f"interface.{number}", 1)
+    assert known.last(A) == 0
+
+
+def test_a_worker_whose_loop_was_blocked_invites_nobody_for_a_while_and_longer_each_time() -> None:
+    known, now = invitations(A), 100.0
+    calm_s = CALM_S
+    for _ in range(8):
+        known.blocked(now)
+        known.blocked(now + calm_s / 2)  # while it invites nobody a block changes nothing
+        assert known.quota(8, now + 0.99 * calm_s) == 0
+        now += calm_s
+        assert known.quota(8, now) == 8
+        calm_s = min(2 * calm_s, CALM_S_MAX)
+    now += CALM_S_MAX
+    known.blocked(now)
+    assert known.quota(8, now + CALM_S) == 8

@@ -1,0 +1,236 @@
+"""Invites interface servers to send requests directly, and starts those that come.
+
+Before any of them begins, its interface server is told (`invite`). One that may start only once waits until Redis has confirmed that: if
+this worker dies before, the interface server finds no acknowledgement, and opens the request again. invitations.py decides how many are
+invited. PROTOCOL.md, "Invitations"; P2, P3.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from channel_layer.protocol import packets
+from channel_layer.protocol.codec import pack
+from channel_layer.protocol.flow_control import WINDOW_BYTES_MAX
+from channel_layer.protocol.packets import OPEN_ONCE, Cancel, Close
+from channel_layer.redis.connection import Answer, ignore
+from worker.connections.adoption import Key
+from worker.connections.context import WorkerContext
+from worker.connections.invitations import Invitations
+from worker.connections.loop_lag import BLOCKED_S
+from worker.connections.queue_consumer import Admission, QueueConsumer
+from worker.connections.registry import ConnectionRegistry
+
+QUEUE_FIRST_S = 0.01
+
+_CANCEL = packets.CANCEL
+_OPEN = Admission.OPEN
+
+
+class DirectRequest:
+    """A request that came directly and has not begun. `behind`: the packets that came for it since."""
+
+    __slots__ = ("behind", "packet")
+
+    def __init__(self, packet: list[Any]) -> None:
+        self.packet = packet
+        self.behind: list[list[Any]] = []
+
+    @property
+    def once(self) -> bool:
+        """True if it may start only once."""
+        return len(self.packet) <= OPEN_ONCE or self.packet[OPEN_ONCE] is not False
+
+
+class DirectRequests:
+    """The invitations of one worker, and the requests that came by them and have not begun."""
+
+    def __init__(
+        self,
+        context: WorkerContext,
+        registry: ConnectionRegistry,
+        consumer: QueueConsumer,
+        on_packets: Callable[[str, list[Any]], None],
+    ) -> None:
+        """on_packets: gets the packets that came for a request before it began."""
+        self._context = context
+        self._node = context.node
+        self._registry = registry
+        self._consumer = consumer
+        self._on_packets = on_packets
+        self._loop = asyncio.get_running_loop()
+        self._invitations = Invitations()
+        self._update_timer: asyncio.TimerHandle | None = None
+        self._quotas: dict[str, int] = {}  # what each was told last
+        #: Those that came in this turn of the loop, and those whose acknowledgement Redis has not confirmed.
+        self._waiting: dict[Key, DirectRequest] = {}
+        self._new: list[Key] = []
+        self.begun_count = 0
+
+    # -- invitations
+
+    def update(self) -> None:
+        """Tell each interface server how many requests it may send, if that has changed. Called twice a second at least."""
+        if not self._context.direct:
+            return
+        guests = self._invitations.keep(self._node.living, self._loop.time())
+        self._quotas = {name: quota for name, quota in self._quotas.items() if name in guests}
+        quota = self._quota()
+        for name in guests:
+            if self._quotas.get(name, 0) != quota:
+                self._invite(name, quota)
+
+    def meet(self, interface: str) -> None:
+        """Invite an interface server that has sent its first request by the shared channel."""
+        if self._context.direct and not self._node.is_gone(interface):
+            self._invitations.meet(interface, self._loop.time())
+            self._invite(interface, self._quota())
+
+    def update_soon(self) -> None:
+        """Update when what waits on the shared channel has had its chance: capacity is free again."""
+        if self._update_timer is None:
+            self._update_timer = self._loop.call_later(QUEUE_FIRST_S, self._update_now)
+
+    def _update_now(self) -> None:
+        self._update_timer = None
+        self.update()
+
+    def on_blocked(self) -> None:
+        """Invite no interface server for a while: the event loop was blocked."""
+        self._invitations.blocked(self._loop.time())
+        self.update()
+
+    def invite_again(self) -> None:
+        """Repeat all invitations: they may have been lost with Redis' data."""
+        quota = self._quota()
+        for name in self._invitations.guests:
+            self._invite(name, quota)
+
+    def _quota(self) -> int:
+        if self._consumer.admission is not _OPEN or self._node.yields_to_newer:
+            return 0
+        now = self._loop.time()
+        if self._consumer.lag.blocked_s > BLOCKED_S:
+            self._invitations.blocked(now)
+        waiting = self._consumer.queue_length(now)  # what waits is served before what comes
+        taken = self._registry.reserved["http"] + waiting
+        return self._invitations.quota(self._context.host.free("http", self._context.is_alone) - taken, now)
+
+    def _invite(self, name: str, quota: int) -> None:
+        self._node.post(name, self._invitation(name, quota))
+
+    def _invitation(self, name: str, quota: int) -> packets.Packet:
+        self._quotas[name] = quota
+        return packets.invite(quota, self._invitations.last(name))
+
+    def stop(self) -> None:
+        """Withdraw all invitations. What is on its way is refused as it comes; what this worker never reads was not acknowledged."""
+        self.invite_again()
+
+    @property
+    def waiting_count(self) -> int:
+        """The number of requests that have come and not begun."""
+        return len(self._waiting)
+
+    def on_dead(self, interface: str) -> None:
+        """Drop what a dead interface server has sent: its clients are gone."""
+        for key in [key for key in self._waiting if key[0] == interface]:
+            self._drop(key)
+
+    # -- requests
+
+    def on_open(self, interface: str, packet: list[Any]) -> None:
+        """Receive a request. It begins in a later turn of the loop, unless it is withdrawn before."""
+        if not self._invitations.is_next(interface, packet[1]):
+            return
+        key = (interface, packet[1], packet[2])
+        self._waiting[key] = DirectRequest(packet)
+        self._registry.reserved["http"] += 1
+        if not self._new:
+            self._loop.call_soon(self._acknowledge)
+        self._new.append(key)
+
+    def buffer(self, key: Key, packet: list[Any]) -> bool:
+        """Keep a packet until its request begins; a `cancel` withdraws that. False: no such request is here."""
+        request = self._waiting.get(key)
+        if request is None:
+            return False
+        if packet[0] != _CANCEL:
+            request.behind.append(packet)
+        else:
+            self._drop(key)
+            if packet[3] == Cancel.RECALLED:
+                self._refuse(key)
+        return True
+
+    def _drop(self, key: Key) -> DirectRequest | None:
+        request = self._waiting.pop(key, None)
+        if request is not None:
+            self._registry.reserved["http"] -= 1
+        return request
+
+    def _refuse(self, key: Key) -> None:
+        interface, number, epoch = key
+        self._node.post(interface, packets.close(number, epoch, Close.NOT_STARTED))
+
+    def _acknowledge(self) -> None:
+        """Acknowledge the requests of this turn. They begin behind that, or when Redis has confirmed it."""
+        new, self._new = self._new, []
+        at_once: dict[str, list[Key]] = {}
+        confirmed: dict[str, list[Key]] = {}
+        for key in new:
+            if (request := self._waiting.get(key)) is not None:
+                (confirmed if request.once else at_once).setdefault(key[0], []).append(key)
+        quota = self._quota()
+        for interface in {key[0] for key in new}:
+            self._send_acknowledgement(interface, quota, at_once.get(interface, ()), confirmed.get(interface, ()))
+
+    def _send_acknowledgement(
+        self, interface: str, quota: int, at_once: Sequence[Key], confirmed: Sequence[Key]
+    ) -> None:
+        if not confirmed:
+            self._invite(interface, quota)
+            self._begin(at_once)
+            return
+        if not confirmed and self._context.is_alone:  # no other worker could get what is asked back
+            self._invite(interface, quota)
+            self._begin(at_once)
+            return
+        packed = pack(self._invitation(interface, quota))
+        on_answer = partial(self._confirmed, confirmed) if confirmed else ignore
+        self._node.send_alone(interface, packed, on_answer)
+        if at_once:
+            self._loop.call_soon(self._begin, at_once)
+
+    def _confirmed(self, keys: Sequence[Key], answer: Answer) -> None:
+        """Begin what may start only once. Without a confirmation it does not, and another worker may."""
+        if isinstance(answer, bytes):
+            self._begin(keys)
+            return
+        for key in keys:
+            if self._drop(key) is not None:
+                self._refuse(key)
+
+    def _begin(self, keys: Sequence[Key]) -> None:
+        free = self._context.host.free("http", self._context.is_alone) - self._registry.reserved["http"] + len(keys)
+        for key in keys:
+            request = self._drop(key)
+            if request is None:
+                continue  # its client has left, or it was asked back
+            if free <= 0 or self._consumer.admission is not _OPEN:
+                self._refuse(key)
+                continue
+            free -= 1
+            self._start(key, request)
+        self._loop.call_soon(self._consumer.lag.check_turn, time.monotonic())  # behind the first step of each
+
+    def _start(self, key: Key, request: DirectRequest) -> None:
+        self.begun_count += 1
+        window = self._registry.budget.grant(1, WINDOW_BYTES_MAX)
+        self._consumer.start_instance(key, request.packet, window, directly=True)
+        if request.behind:
+            self._on_packets(key[0], request.behind)
