@@ -69,7 +69,7 @@ LIKELY = {
         "direct rush storms 36",
         "direct rush storms 38",
     ),
-    "what has begun is not given back": ("direct 86",),
+    "what has begun is not given back": ("direct 48", "direct 83"),
 }
 SEARCHED_MAX = 600
 #: By rule without which no promise breaks: how those end who pay for it.

@@ -192,10 +192,6 @@ class DirectRequests:
     def _send_acknowledgement(
         self, interface: str, quota: int, at_once: Sequence[Key], confirmed: Sequence[Key]
     ) -> None:
-        if not confirmed:
-            self._invite(interface, quota)
-            self._begin(at_once)
-            return
         if not confirmed and self._context.is_alone:  # no other worker could get what is asked back
             self._invite(interface, quota)
             self._begin(at_once)
