@@ -165,6 +165,7 @@ class DirectRequests:
             self._drop(key)
             if packet[3] == Cancel.RECALLED:
                 self._refuse(key)
+            self._consumer.read_more()  # what was reserved for it is free again
         return True
 
     def _drop(self, key: Key) -> DirectRequest | None:
@@ -210,6 +211,7 @@ class DirectRequests:
         for key in keys:
             if self._drop(key) is not None:
                 self._refuse(key)
+        self._consumer.read_more()
 
     def _begin(self, keys: Sequence[Key]) -> None:
         free = self._context.host.free("http", self._context.is_alone) - self._registry.reserved["http"] + len(keys)
@@ -222,6 +224,7 @@ class DirectRequests:
                 continue
             free -= 1
             self._start(key, request)
+        self._consumer.read_more()  # nothing is reserved for them any more, and perhaps the host is full now
         self._loop.call_soon(self._consumer.lag.check_turn, time.monotonic())  # behind the first step of each
 
     def _start(self, key: Key, request: DirectRequest) -> None:

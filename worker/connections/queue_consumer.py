@@ -128,6 +128,8 @@ class ChannelConsumer:
         if consumer.admission is _DRAINING:
             self._give_back(entries, era, AdoptionRefusal.LEAVING)
             return False
+        if self._shared and consumer.context.direct:
+            entries = self._within_free(entries, era)
         taking = consumer.adoption.choose(entries, self._loop.time(), registry.by_key)
         if len(taking) < len(entries):
             abandoned = [entry for entry in entries if consumer.adoption.is_abandoned(entry.key)]
@@ -138,6 +140,13 @@ class ChannelConsumer:
         registry.reserved[self.kind] += len(taking)
         self._node.take(self._channel, offers(taking, era, window), partial(self._on_verdicts, taking, window))
         return not consumer.context.is_alone
+
+    def _within_free(self, entries: list[Entry], era: str) -> list[Entry]:
+        """The entries for which there are places. Others are given back: requests that came directly during the read took theirs."""
+        free = self._host.free(self.kind, self._consumer.context.is_alone) - self._registry.reserved[self.kind]
+        free = max(0, free)
+        self._give_back(entries[free:], era, AdoptionRefusal.NOT_TAKEN)
+        return entries[:free]
 
     def _on_verdicts(self, taking: list[Entry], window: int, answer: list[int] | None) -> None:
         """Start what was adopted. answer: the channel's length, then a verdict for each entry; None: the outcome is unknown."""

@@ -44,15 +44,15 @@ def test_a_path_too_long_for_the_sockets_in_it_is_refused_before_anything_is_mad
         assert not path.exists()
 
 
-def test_nothing_is_left_of_a_folder_that_was_made(tmp_path: Path) -> None:
+def test_nothing_is_left_of_a_folder_that_was_made(short_path: Path) -> None:
     """And a folder that was there before stays, empty; so does one above it."""
-    RunDir.acquire(tmp_path / "t" / "80").release()
-    assert list(tmp_path.iterdir()) == []
-    RunDir.acquire(tmp_path).release()
-    assert list(tmp_path.iterdir()) == []
-    (tmp_path / "before").mkdir()
-    RunDir.acquire(tmp_path / "before" / "80").release()
-    assert list((tmp_path / "before").iterdir()) == []
+    RunDir.acquire(short_path / "t" / "80").release()
+    assert list(short_path.iterdir()) == []
+    RunDir.acquire(short_path).release()
+    assert list(short_path.iterdir()) == []
+    (short_path / "before").mkdir()
+    RunDir.acquire(short_path / "before" / "80").release()
+    assert list((short_path / "before").iterdir()) == []
 
 
 def test_who_comes_after_a_killed_serve_takes_away_what_that_one_had_made(tmp_path: Path) -> None:
