@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from benchmarks.http_load import hello
+from benchmarks.http_load import asked, get
 from benchmarks.servers import free_port, own_folder, started, towpath
 
 SECONDS = 3.0
@@ -109,7 +109,7 @@ def record(folder: Path) -> dict[str, list[Call]]:
         port = free_port()
         environment = {"PYTHONPATH": str(RECORDER), "BENCH_CALLS": str(folder)}
         with started(towpath("apps:hello", port, place), port, place, environment) as server:
-            asyncio.run(hello(server, SECONDS, connections=1, body=b"Hello, world!"))
+            asyncio.run(asked(server, SECONDS, connections=1, question=get("/"), body=b"Hello, world!"))
             server.look()
             parts = {part: pid for pid, part in server.members.items()}
     return {part: calls_of((folder / f"{parts[part]}.txt").read_text().splitlines()) for part in BEGINNINGS}
