@@ -70,7 +70,7 @@ class Contestant:
 
     def wait_for_workers(self, folder: Path) -> None:
         """Returns when all of several processes take part. Raises ServerFailed at the deadline."""
-        if self.workers > 1 and self.command is towpath:
+        if self.command is towpath:
             wait_for_workers(folder, self.workers)
         elif self.workers > 1:
             wait_for_log(folder, "Started server process", self.workers)
@@ -195,19 +195,22 @@ def _inherited() -> dict[str, str]:
 
 
 def wait_for_workers(folder: Path, count: int) -> None:
-    """Returns when each of so many workers of the `towpath serve` in this folder counts the others.
+    """Returns when each of so many workers of the `towpath serve` in this folder counts the others, and invites the interface server.
 
-    Before that a worker that was ready first takes more WebSockets than its share. Raises ServerFailed at the deadline.
+    Before that a worker that was ready first takes more WebSockets than its share, and requests go by the shared channel. Raises
+    ServerFailed at the deadline.
     """
     command = [str(BINARIES / "towpath"), "status", "--json", "--run-dir", str(folder / "run")]
     deadline = time.monotonic() + READY_DEADLINE_S
     while time.monotonic() < deadline:
         answer = subprocess.run(command, capture_output=True, text=True, check=False)
         leases = json.loads(answer.stdout)["processes"] if answer.returncode == 0 else []
-        if [lease.get("fellows") for lease in leases if lease["role"] == "worker"] == [count] * count:
+        fellows = [lease.get("fellows") for lease in leases if lease["role"] == "worker"]
+        invited_by = [lease.get("inviting_workers") for lease in leases if lease["role"] == "interface"]
+        if fellows == [count] * count and invited_by == [count]:
             return
         time.sleep(LOOK_EVERY_S)
-    raise ServerFailed(f"the {count} workers do not know each other after {READY_DEADLINE_S:.0f} s")
+    raise ServerFailed(f"the {count} workers do not know each other, or do not invite, after {READY_DEADLINE_S:.0f} s")
 
 
 def wait_for_log(folder: Path, text: str, count: int) -> None:

@@ -60,7 +60,7 @@ def running(name: str, redis: Redis, profile: Path | None) -> Iterator[Server]:
             command += ["--redis", redis.url, "--workers", str(kind.workers)]
         environment = {"BENCH_LAYER": kind.layer, "BENCH_REDIS": redis.url} | profiler(profile)
         with started(command, port, folder, environment) as server:
-            if kind.workers > 1:
+            if kind.command is towpath:
                 wait_for_workers(folder, kind.workers)
             server.others[redis.pid] = "redis"
             yield server

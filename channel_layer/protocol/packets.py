@@ -142,7 +142,7 @@ def open_(
 
     scope: its pieces, see scope.py.
 
-    once: it may start only once. An interface server that says so knows `invite`.
+    once: it may start only once.
 
     resume: for a WebSocket that is open already, what its next instance finds at `scope["extensions"]["towpath.resume"]`.
     """

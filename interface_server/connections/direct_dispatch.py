@@ -18,7 +18,8 @@ from interface_server.connections.connection import Connection
 from interface_server.connections.interfaces import Client
 from interface_server.connections.pending_queue import PendingQueue
 from interface_server.connections.transitions import Trigger
-from interface_server.direct.inviting_workers import RECALL_S, InvitingWorker, InvitingWorkers
+from interface_server.direct.inviting_workers import RECALL_S, InvitingWorkers
+from interface_server.settings import InterfaceSettings
 
 READ_UP_TIMEOUT_S = 1.0
 
@@ -42,14 +43,14 @@ class DirectDispatch:
         queue: PendingQueue,
         connections: Mapping[int, DirectConnection],
         counters: MutableMapping[str, int],
-        answer_may_be_late: bool,
+        settings: InterfaceSettings,
     ) -> None:
-        """answer_may_be_late: clients learn of the adoption, since their answers have a timeout."""
         self._node = node
         self._queue = queue
         self._connections = connections
         self._counters = counters
-        self._answer_may_be_late = answer_may_be_late
+        self._allowed = settings.sticky == "off"
+        self._answer_may_be_late = settings.response_timeout_s > 0  # its timeout begins when a worker has the request
         self.workers = InvitingWorkers()
         self.over = self.workers.over  # bound once, since it is called for each request
         self.count = 0  #: requests that were sent directly
@@ -57,25 +58,30 @@ class DirectDispatch:
         self._timer: asyncio.TimerHandle | None = None
         self._recalling: asyncio.Task[None] | None = None
 
-    def choose(self, previous: str) -> InvitingWorker | None:
-        """See `InvitingWorkers.choose`. None while Redis does not take packets: the shared channel answers 503 then."""
-        return self.workers.choose(previous) if self._node.takes_packets else None
+    def send(self, upstream: DirectConnection) -> bool:
+        """Send a new connection to a worker that has invited it, which is its owner from now on. Returns False if there is none.
 
-    def send(self, upstream: DirectConnection, worker: InvitingWorker) -> None:
-        """Send a request to a worker that has invited it, which is its owner from now on."""
-        connection, name, now = upstream.connection, worker.name, self._loop.time()
-        connection.adopt(name, 0)  # its window follows, if it needs one
+        WebSockets are spread by the workers themselves, and a client that waits for `100 Continue` would get it too early. While Redis does
+        not take packets the shared channel answers 503.
+        """
+        connection, client = upstream.connection, upstream.client
+        if not self._allowed or connection.kind == "websocket" or connection.expects_continue:
+            return False
+        worker = self.workers.choose(client.last_worker) if self._node.takes_packets else None
+        if worker is None:
+            return False
+        connection.adopt(worker.name, 0)  # its window follows, if it needs one
         connection.sent_directly = True
-        self._node.acquire_peer(name)
-        upstream.client.last_worker = name
+        self._node.acquire_peer(worker.name)
+        client.last_worker = worker.name
         if self._answer_may_be_late:
-            upstream.client.adopted()
-        self._node.post(name, self._queue.packet(connection))
-        worker.unbegun[connection.number] = now
-        worker.requests += 1
+            client.adopted()
+        self._node.post(worker.name, self._queue.packet(connection))
+        worker.sent(connection.number, self._loop.time())
         self.count += 1
         if self._timer is None:
             self._timer = self._loop.call_later(RECALL_S, self._check)
+        return True
 
     def owner_lost(self, connection: Connection, owner: str) -> None:
         """Share a connection no more with the worker that was its owner."""
@@ -92,16 +98,12 @@ class DirectDispatch:
         if connection.may_start_twice or not connection.sent_directly or connection.owner is None:
             return False
         is_gone = self._node.is_certainly_gone(connection.owner)
-        return is_gone and not self.workers.has_begun(connection.owner, connection.number)
+        return is_gone and self.workers.is_unbegun(connection.owner, connection.number)
 
     def may_be_lost(self, connection: Connection) -> bool:
         """True if its owner may never have got the request: it was not acknowledged, as far as is known."""
         owner = connection.owner
-        return (
-            connection.sent_directly
-            and owner is not None
-            and not self.workers.has_acknowledged(owner, connection.number)
-        )
+        return owner is not None and connection.sent_directly and self.workers.may_be_unbegun(owner, connection.number)
 
     def on_invite(self, worker: str, packet: list[Any]) -> None:
         """Handle an invitation. A worker that invites is watched, so that no request is sent to a dead one."""

@@ -85,7 +85,7 @@ class Dispatcher:
         self._own = None if self.affinity is None else WorkerChannels(self.node, self.affinity)
         self.node.read_peer_leases(self._own is not None)
         self.queue = PendingQueue(self.node, self._connections, self.counters, settings.redis, self._own)
-        self.direct = DirectDispatch(self.node, self.queue, self._connections, self.counters, self.answer_may_be_late)
+        self.direct = DirectDispatch(self.node, self.queue, self._connections, self.counters, settings)
         self._timeouts = self.queue.timeouts
         self._queue_log = QueueLog(self._timeouts)
         self._handlers: dict[int, Callable[[str, list[Any]], None]] = {
@@ -150,7 +150,8 @@ class Dispatcher:
             "queued": len(self._timeouts),
         }
         totals = {"opened_total": self._opened_count, "direct_total": self.direct.count}
-        self.node.report({**figures, **totals}, self.counters)
+        direct = {"takes_invitations": True, "inviting_workers": self.direct.workers.inviting_count}
+        self.node.report({**figures, **totals, **direct}, self.counters)
 
     # -- Backend
 
@@ -165,14 +166,8 @@ class Dispatcher:
         self._websocket_count += upstream.connection.kind == "websocket"
         if self.affinity is not None:
             upstream.connection.tie = self.affinity.tie(scope.event)
-        if upstream.connection.kind == "websocket" or expect_continue or self._own is not None:
-            worker = None
-        else:
-            worker = self.direct.choose(client.last_worker)
-        if worker is None:
+        if not self.direct.send(upstream):
             self.queue.put(upstream)
-        else:
-            self.direct.send(upstream, worker)
         return upstream
 
     # -- ConnectionServices

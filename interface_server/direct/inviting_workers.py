@@ -37,6 +37,11 @@ class InvitingWorker:
         """True if it takes one more request now."""
         return len(self.unbegun) < self.quota and not self.stalls
 
+    def sent(self, number: int, now: float) -> None:
+        """Record a request that is sent to it."""
+        self.unbegun[number] = now
+        self.requests += 1
+
 
 class InvitingWorkers:
     """All such workers of one interface server, by name."""
@@ -85,15 +90,15 @@ class InvitingWorkers:
             worker.uncertain.discard(number)
             worker.asked_back.discard(number)
 
-    def has_begun(self, name: str, number: int) -> bool:
-        """False if it is certain that this worker has not begun with this request, provided that all that it has sent was read."""
+    def is_unbegun(self, name: str, number: int) -> bool:
+        """True if this worker has not acknowledged this request in anything that was read, and no acknowledgement was lost."""
         worker = self.by_name.get(name)
-        return worker is None or number not in worker.unbegun
+        return worker is not None and number in worker.unbegun
 
-    def has_acknowledged(self, name: str, number: int) -> bool:
-        """True if this worker has certainly begun with this request."""
+    def may_be_unbegun(self, name: str, number: int) -> bool:
+        """The same, or its acknowledgement may have been lost."""
         worker = self.by_name.get(name)
-        return worker is not None and number not in worker.unbegun and number not in worker.uncertain
+        return worker is not None and (number in worker.unbegun or number in worker.uncertain)
 
     def left(self, name: str) -> None:
         """Forget a worker that is dead or has left."""
@@ -106,6 +111,11 @@ class InvitingWorkers:
             worker.unbegun.clear()
             worker.asked_back.clear()
             worker.stalls = False
+
+    @property
+    def inviting_count(self) -> int:
+        """The number of workers that invite at present."""
+        return sum(worker.quota > 0 for worker in self.by_name.values())
 
     @property
     def any_unbegun(self) -> bool:

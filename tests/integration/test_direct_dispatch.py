@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -19,6 +21,7 @@ from interface_server.connections.interfaces import EndReason
 from tests.support.both_dispatchers import Recorded, RecordedHost, adopted, interface, knock, respond, worker
 from tests.support.facts import until
 from tests.support.redis_server import RedisServer
+from worker.connections import direct_requests
 from worker.connections.dispatcher import Dispatcher as WorkerDispatcher
 
 
@@ -28,30 +31,24 @@ def redis(redis_server: RedisServer) -> Iterator[Redis]:
         yield client
 
 
-async def invited(server: InterfaceDispatcher, host: RecordedHost, *workers: WorkerDispatcher) -> None:
-    """Returns when each of the workers has invited this interface server: after a request by the shared channel."""
-    for _ in range(100):
-        if all(server.direct.workers.by_name.get(each.node.name) for each in workers):
-            break
-        count = len(host.instances)
-        client = knock(server)
-        respond(await adopted(host, count + 1))
-        await until(lambda client=client: client.body == b"hello")  # type: ignore[misc]
-    await until(
-        lambda: all(server.direct.workers.by_name[each.node.name].takes_more for each in workers), "each has invited"
-    )
+async def invited(server: InterfaceDispatcher, *workers: WorkerDispatcher) -> None:
+    """Returns when each of the workers has invited this interface server, of which they know by its lease."""
+    for each in workers:
+        await each.node.check_peers()
+        each.direct.update()
+    by_name = server.direct.workers.by_name
+    await until(lambda: all(each.node.name in by_name and by_name[each.node.name].takes_more for each in workers))
 
 
-async def test_after_its_first_request_an_interface_server_needs_no_shared_channel(
+async def test_an_interface_server_that_is_invited_needs_no_shared_channel(
     redis_settings: RedisSettings, redis: Redis
 ) -> None:
     host = RecordedHost(play=respond)
     async with interface(redis_settings) as server, worker(redis_settings, host) as one:
-        await invited(server, host, one)
-        added = entries_added(redis, redis_settings)
+        await invited(server, one)
         clients = [knock(server, method=method, body=b"x") for method in ("GET", "POST", "PUT") for _ in range(20)]
         await until(lambda: all(client.body == b"hello" for client in clients), "all are answered")
-        assert entries_added(redis, redis_settings) == added
+        assert not entries_added(redis, redis_settings)
         assert server.direct.count == one.direct.begun_count == len(clients)
         assert {client.last_worker for client in clients} == {one.node.name}
 
@@ -64,7 +61,7 @@ def entries_added(redis: Redis, settings: RedisSettings) -> int:
 async def test_websockets_and_clients_that_wait_for_100_go_by_the_shared_channel(redis_settings: RedisSettings) -> None:
     host = RecordedHost()
     async with interface(redis_settings) as server, worker(redis_settings, host) as one:
-        await invited(server, host, one)
+        await invited(server, one)
         count = len(host.instances)
         knock(server, "websocket")
         knock(server, method="POST", more=True, expect_continue=True)
@@ -75,7 +72,7 @@ async def test_websockets_and_clients_that_wait_for_100_go_by_the_shared_channel
 async def test_a_body_follows_in_the_window_of_the_worker(redis_settings: RedisSettings) -> None:
     host = RecordedHost()
     async with interface(redis_settings) as server, worker(redis_settings, host) as one:
-        await invited(server, host, one)
+        await invited(server, one)
         client = knock(server, method="POST", body=b"a", more=True)
         client.upstream.forward({"type": "http.request", "body": b"b", "more_body": False}, 65)
         instance = await adopted(host, len(host.instances) + 1)
@@ -95,7 +92,7 @@ async def test_without_it_a_worker_invites_no_interface_server(redis_settings: R
 async def test_a_worker_without_free_places_is_sent_nothing(redis_settings: RedisSettings) -> None:
     host = RecordedHost(play=respond)
     async with interface(redis_settings) as server, worker(redis_settings, host) as one:
-        await invited(server, host, one)
+        await invited(server, one)
         host.slots = 0
         one.direct.update()
         await until(lambda: not server.direct.workers.by_name[one.node.name].takes_more, "the invitation is withdrawn")
@@ -112,7 +109,7 @@ async def test_what_a_worker_has_no_place_for_is_queued_again_whatever_its_metho
     """P3: it was not started."""
     host = RecordedHost(play=respond)
     async with interface(redis_settings) as server, worker(redis_settings, host) as one:
-        await invited(server, host, one)
+        await invited(server, one)
         host.slots = 0  # the worker has not said so yet
         clients = [knock(server, method=method) for method in ("GET", "POST")]
         assert server.direct.count == 2
@@ -128,7 +125,7 @@ async def test_a_client_that_leaves_before_its_request_has_begun_is_never_starte
     """P3: the packets of one turn come together, and the withdrawal counts."""
     host = RecordedHost(play=respond)
     async with interface(redis_settings) as server, worker(redis_settings, host) as one:
-        await invited(server, host, one)
+        await invited(server, one)
         count = len(host.instances)
         client = knock(server, method="POST")
         client.upstream.leave()
@@ -161,15 +158,24 @@ class SilentWorker:
         return [packet for _, fields in entries for packet in unpack_batch(fields[b"b"])[1]]
 
 
+@asynccontextmanager
+async def beside_a_silent_worker(
+    settings: RedisSettings, redis: Redis
+) -> AsyncIterator[tuple[InterfaceDispatcher, SilentWorker]]:
+    """An interface server that a worker and a silent one have invited."""
+    host = RecordedHost(play=respond)
+    async with interface(settings) as server, worker(settings, host) as one:
+        await invited(server, one)
+        silent = SilentWorker(redis, settings, server)
+        await until(lambda: silent.name in server.direct.workers.by_name)
+        yield server, silent
+
+
 async def test_a_request_that_a_blocked_worker_has_not_begun_goes_to_another(
     redis_settings: RedisSettings, redis: Redis
 ) -> None:
     """Its first worker learns it by the packet behind the request, so it does not start that when it goes on."""
-    host = RecordedHost(play=respond)
-    async with interface(redis_settings) as server, worker(redis_settings, host) as one:
-        await invited(server, host, one)
-        silent = SilentWorker(redis, redis_settings, server)
-        await until(lambda: silent.name in server.direct.workers.by_name)
+    async with beside_a_silent_worker(redis_settings, redis) as (server, silent):
         clients = [knock(server, differs={"path": f"/{number}"}) for number in range(4)]
         await until(lambda: all(client.body == b"hello" for client in clients), "all are answered")
         assert server.counters["direct.recalled"] == 2  # each second of them went to the silent one
@@ -182,11 +188,7 @@ async def test_one_that_may_start_only_once_goes_to_another_when_its_worker_give
     redis_settings: RedisSettings, redis: Redis
 ) -> None:
     """P3."""
-    host = RecordedHost(play=respond)
-    async with interface(redis_settings) as server, worker(redis_settings, host) as one:
-        await invited(server, host, one)
-        silent = SilentWorker(redis, redis_settings, server)
-        await until(lambda: silent.name in server.direct.workers.by_name)
+    async with beside_a_silent_worker(redis_settings, redis) as (server, silent):
         clients = [knock(server, method="POST") for _ in range(2)]
         await until(lambda: len(silent.heard()) == 3, "it is asked back")
         kind, number, epoch, why, *_ = silent.heard()[-1]
@@ -199,7 +201,7 @@ async def test_one_that_may_start_only_once_goes_to_another_when_its_worker_give
 async def test_a_recall_ends_nothing_that_has_begun(redis_settings: RedisSettings) -> None:
     host = RecordedHost()
     async with interface(redis_settings) as server, worker(redis_settings, host) as one:
-        await invited_by_hand(server, host, one)
+        await invited(server, one)
         client = knock(server, method="POST")
         instance = await adopted(host, len(host.instances) + 1)
         number = client.upstream.connection.number
@@ -210,17 +212,11 @@ async def test_a_recall_ends_nothing_that_has_begun(redis_settings: RedisSetting
         await until(lambda: client.body == b"hello")
 
 
-async def invited_by_hand(server: InterfaceDispatcher, host: RecordedHost, one: WorkerDispatcher) -> None:
-    host.play = respond
-    await invited(server, host, one)
-    host.play = None
-
-
 async def test_a_batch_that_is_read_twice_starts_a_request_once(redis_settings: RedisSettings, redis: Redis) -> None:
     """P2, P3: as after a fail-over, or a batch of unknown outcome."""
     host = RecordedHost(play=respond)
     async with interface(redis_settings) as server, worker(redis_settings, host) as one:
-        await invited(server, host, one)
+        await invited(server, one)
         count = len(host.instances)
         inbox = f"{redis_settings.prefix}inbox:{one.node.name}"
         client = knock(server, method="POST")
@@ -238,7 +234,7 @@ async def test_a_worker_that_leaves_is_sent_nothing_that_it_does_not_read(redis_
     clients: list[Recorded] = []
     async with interface(redis_settings) as server:
         async with worker(redis_settings, host) as one:
-            await invited(server, host, one)
+            await invited(server, one)
             asking = asyncio.create_task(ask(server, clients))
             async with worker(redis_settings, other_host):
                 await asyncio.sleep(0.05)
@@ -265,7 +261,7 @@ async def test_a_dead_worker_is_forgotten_and_its_requests_end_or_start_again(re
     """P6: what it had begun is judged as ever."""
     host = RecordedHost()
     async with interface(redis_settings) as server, worker(redis_settings, host) as one:
-        await invited_by_hand(server, host, one)
+        await invited(server, one)
         count = len(host.instances)
         post, get = knock(server, method="POST"), knock(server)
         await adopted(host, count + 2)
@@ -275,3 +271,67 @@ async def test_a_dead_worker_is_forgotten_and_its_requests_end_or_start_again(re
         assert get.upstream.connection.epoch == 2
         host.play = respond
         await until(lambda: get.body == b"hello")
+
+
+async def test_what_waits_on_the_shared_channel_is_served_before_what_comes(
+    redis_settings: RedisSettings, redis: Redis
+) -> None:
+    """P4. The places that it will take are not offered: four, of which two are left."""
+    host = RecordedHost(slots=4, play=respond)
+    async with interface(redis_settings) as server, worker(redis_settings, host) as one:
+        await invited(server, one)
+        told = server.direct.workers.by_name[one.node.name]
+        await until(lambda: told.quota == 4)
+        (channel,) = (each for each in one.consumer._channels if each.kind == "http")
+        channel._length, channel._length_at = 2, asyncio.get_running_loop().time()
+        one.direct.update()
+        await until(lambda: told.quota == 2)
+        channel._length_at = -math.inf
+        one.direct.update()
+        await until(lambda: told.quota == 4)
+
+
+async def test_an_interface_server_that_was_not_seen_for_a_while_is_invited_again(
+    redis_settings: RedisSettings,
+) -> None:
+    """P9: in an outage of Redis all leases end, and with them the invitations."""
+    host = RecordedHost(play=respond)
+    async with interface(redis_settings) as server, worker(redis_settings, host) as one:
+        await invited(server, one)
+        one.node._peers.living.clear()
+        one.direct.update()
+        last = knock(server)  # its acknowledgement withdraws the invitation: there is no guest to share the places
+        told = server.direct.workers.by_name[one.node.name]
+        await until(lambda: last.body == b"hello" and not told.quota)
+        await invited(server, one)
+
+
+async def test_an_interface_server_that_took_a_worker_for_dead_is_invited_again(
+    redis_settings: RedisSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """P6: a worker that was only slow."""
+    monkeypatch.setattr(direct_requests, "REPEAT_S", 0.0)
+    host = RecordedHost(play=respond)
+    async with interface(redis_settings) as server, worker(redis_settings, host) as one:
+        await invited(server, one)
+        server.direct.left(one.node.name)
+        await until(lambda: one.node.name in server.direct.workers.by_name)
+
+
+async def test_the_requests_of_one_connection_stay_with_one_worker(redis_settings: RedisSettings) -> None:
+    """As its client's side remembers the worker; others, without one to remember, are spread."""
+    hosts = [RecordedHost(play=respond), RecordedHost(play=respond)]
+    async with (
+        interface(redis_settings) as server,
+        worker(redis_settings, hosts[0]) as one,
+        worker(redis_settings, hosts[1]) as other,
+    ):
+        await invited(server, one, other)
+        for _ in range(20):
+            client = knock(server, previous=other.node.name)
+            await until(lambda client=client: client.body == b"hello")  # type: ignore[misc]
+        assert [len(host.instances) for host in hosts] == [0, 20]
+        for _ in range(20):
+            client = knock(server)
+            await until(lambda client=client: client.body == b"hello")  # type: ignore[misc]
+        assert [len(host.instances) for host in hosts] == [10, 30]

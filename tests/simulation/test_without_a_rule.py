@@ -6,8 +6,7 @@ Not asked of the search here, since no promise is at stake, another rule stands 
   (told on real processes by tests/promises/test_p06_dead_worker.py); who is adopted late is asked whether anything is lost (told by
   tests/integration/test_adopted_late.py).
 * rare: where Redis may have lost acknowledgements, all counts as begun (it takes a loss in the moment between an acknowledgement and its
-  reading, and then the death of that worker on the same machine); what may start only once is asked back, and not taken (told by
-  tests/integration/test_direct_dispatch.py).
+  reading, and then the death of that worker on the same machine).
 * another rule stands in: a process that is declared dead and lives learns it three times over, since the death is announced, since a
   process that hears of its own death sends `sync`, and since stale packets are answered; so none of these alone is missed: the dead
   are told (by either side), what is told to them leaves, deaths are announced, a process that hears of its own death resyncs, a
@@ -64,12 +63,13 @@ LIKELY = {
     "what the layer has sent is counted": ("talks 10", "talks 53"),
     "counters are read when a subscription stands again": ("storms, talks 186",),
     "after a crash only who asked for that is resumed": ("2", "7"),
-    "a request that is read twice begins once": ("direct 0", "direct 5"),
+    "a request that is read twice begins once": ("direct rush storms 1", "direct 7"),
     "what may start only once begins when its acknowledgement is confirmed": (
         "direct rush storms 36",
         "direct rush storms 38",
     ),
-    "what has begun is not given back": ("direct 48", "direct 83"),
+    "what has begun is not given back": ("direct rush storms 0", "direct 3"),
+    "what may start only once is asked back, and not taken": ("direct rush storms 87",),
 }
 SEARCHED_MAX = 600
 #: By rule without which no promise breaks: how those end who pay for it.

@@ -170,10 +170,14 @@ def knock(
     more: bool = False,
     *,
     differs: Mapping[str, Any] | None = None,
+    previous: str = "",
     **kw: Any,
 ) -> Recorded:
-    """Open a connection and return its client's side. differs: what its scope has instead of the usual."""
-    client = Recorded()
+    """Open a connection and return its client's side.
+
+    differs: what its scope has instead of the usual. previous: the worker of the client's last request.
+    """
+    client = Recorded(last_worker=previous)
     scope = {**scope_of(kind, method), **(differs or {})}
     client.upstream = dispatcher.open(client, Scope(scope), body, more, **kw)
     return client

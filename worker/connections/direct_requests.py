@@ -25,7 +25,9 @@ from worker.connections.loop_lag import BLOCKED_S
 from worker.connections.queue_consumer import Admission, QueueConsumer
 from worker.connections.registry import ConnectionRegistry
 
+INTERFACE = "interface."  #: begins the names of interface servers
 QUEUE_FIRST_S = 0.01
+REPEAT_S = 10.0  #: every invitation is repeated after so long
 
 _CANCEL = packets.CANCEL
 _OPEN = Admission.OPEN
@@ -66,6 +68,8 @@ class DirectRequests:
         self._invitations = Invitations()
         self._update_timer: asyncio.TimerHandle | None = None
         self._quotas: dict[str, int] = {}  # what each was told last
+        self._repeat_at = 0.0
+        self._takes_invitations: dict[str, bool] = {}  # by living interface server
         #: Those that came in this turn of the loop, and those whose acknowledgement Redis has not confirmed.
         self._waiting: dict[Key, DirectRequest] = {}
         self._new: list[Key] = []
@@ -77,18 +81,31 @@ class DirectRequests:
         """Tell each interface server how many requests it may send, if that has changed. Called twice a second at least."""
         if not self._context.direct:
             return
-        guests = self._invitations.keep(self._node.living, self._loop.time())
-        self._quotas = {name: quota for name, quota in self._quotas.items() if name in guests}
+        self._learn_guests()
+        now = self._loop.time()
+        if now >= self._repeat_at:  # an interface server that took this worker for dead has forgotten its invitation
+            self._quotas, self._repeat_at = {}, now + REPEAT_S
         quota = self._quota()
-        for name in guests:
-            if self._quotas.get(name, 0) != quota:
+        for name in self._invitations.guests:
+            if self._quotas.get(name) != quota:
                 self._invite(name, quota)
 
-    def meet(self, interface: str) -> None:
-        """Invite an interface server that has sent its first request by the shared channel."""
-        if self._context.direct and not self._node.is_gone(interface):
-            self._invitations.meet(interface, self._loop.time())
-            self._invite(interface, self._quota())
+    @property
+    def needs_leases(self) -> bool:
+        """True if it is not known of each living interface server whether it takes invitations, as its lease says."""
+        return self._context.direct and len(self._takes_invitations) < len(self._interfaces())
+
+    def _interfaces(self) -> list[str]:
+        return [name for name in self._node.living if name.startswith(INTERFACE)]
+
+    def _learn_guests(self) -> None:
+        leases, before = self._node.peer_leases, self._takes_invitations
+        self._takes_invitations = {
+            name: before[name] if name in before else leases[name].get("takes_invitations") is True
+            for name in self._interfaces()
+            if name in before or name in leases
+        }
+        self._invitations.guests = [name for name, takes in self._takes_invitations.items() if takes]
 
     def update_soon(self) -> None:
         """Update when what waits on the shared channel has had its chance: capacity is free again."""
@@ -126,10 +143,6 @@ class DirectRequests:
     def _invitation(self, name: str, quota: int) -> packets.Packet:
         self._quotas[name] = quota
         return packets.invite(quota, self._invitations.last(name))
-
-    def stop(self) -> None:
-        """Withdraw all invitations. What is on its way is refused as it comes; what this worker never reads was not acknowledged."""
-        self.invite_again()
 
     @property
     def waiting_count(self) -> int:
@@ -179,29 +192,28 @@ class DirectRequests:
         self._node.post(interface, packets.close(number, epoch, Close.NOT_STARTED))
 
     def _acknowledge(self) -> None:
-        """Acknowledge the requests of this turn. They begin behind that, or when Redis has confirmed it."""
+        """Acknowledge the requests of this turn."""
         new, self._new = self._new, []
-        at_once: dict[str, list[Key]] = {}
-        confirmed: dict[str, list[Key]] = {}
+        by_interface: dict[str, list[Key]] = {}
         for key in new:
-            if (request := self._waiting.get(key)) is not None:
-                (confirmed if request.once else at_once).setdefault(key[0], []).append(key)
+            by_interface.setdefault(key[0], []).append(key)
         quota = self._quota()
-        for interface in {key[0] for key in new}:
-            self._send_acknowledgement(interface, quota, at_once.get(interface, ()), confirmed.get(interface, ()))
+        for interface, keys in by_interface.items():
+            self._acknowledge_to(interface, quota, [key for key in keys if key in self._waiting])
 
-    def _send_acknowledgement(
-        self, interface: str, quota: int, at_once: Sequence[Key], confirmed: Sequence[Key]
-    ) -> None:
-        if not confirmed and self._context.is_alone:  # no other worker could get what is asked back
-            self._invite(interface, quota)
-            self._begin(at_once)
+    def _acknowledge_to(self, interface: str, quota: int, keys: list[Key]) -> None:
+        """They begin behind the acknowledgement, or when Redis has confirmed it."""
+        once = [key for key in keys if self._waiting[key].once]
+        others = [key for key in keys if not self._waiting[key].once]
+        if not once and self._context.is_alone:  # no other worker could get what is asked back
+            self._begin(others)
+            # Behind their first steps: one batch with what these send.
+            self._loop.call_soon(self._invite, interface, quota)
             return
-        packed = pack(self._invitation(interface, quota))
-        on_answer = partial(self._confirmed, confirmed) if confirmed else ignore
-        self._node.send_alone(interface, packed, on_answer)
-        if at_once:
-            self._loop.call_soon(self._begin, at_once)
+        on_answer = partial(self._confirmed, once) if once else ignore
+        self._node.send_alone(interface, pack(self._invitation(interface, quota)), on_answer)
+        if others:
+            self._loop.call_soon(self._begin, others)
 
     def _confirmed(self, keys: Sequence[Key], answer: Answer) -> None:
         """Begin what may start only once. Without a confirmation it does not, and another worker may."""

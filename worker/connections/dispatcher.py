@@ -90,7 +90,7 @@ class Dispatcher:
         self._home.open(self._loop_layer)
         if self._settings.channels:
             return
-        await self.consumer.start(self.direct.meet)
+        await self.consumer.start()
         if self._settings.sticky != "off":
             self.node.announce_own_channel()
 
@@ -108,7 +108,7 @@ class Dispatcher:
     async def stop_taking(self) -> None:
         """Take nothing new from now on. Entries of this worker's own channels are still read, and refused."""
         await self.consumer.stop()
-        self.direct.stop()
+        self.direct.update()  # withdraws all invitations; what still comes is refused, and what is never read was not acknowledged
 
     def pause(self, paused: bool) -> None:
         """Take nothing until it is called with False. Connections that this worker owns go on."""

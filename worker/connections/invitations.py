@@ -10,36 +10,25 @@ No clock here: the caller passes `now` (monotonic, seconds). PROTOCOL.md, "Invit
 from __future__ import annotations
 
 import math
-from collections.abc import Container, Iterable
 
 #: For one interface server at most. It bounds what may wait in an inbox: so many requests of 64 KiB.
 QUOTA_MAX = 64
 #: Interface servers whose last number is remembered, those that have left included: a batch may be sent again after a while.
 REMEMBERED_MAX = 1_000
-FOUND_S = 3.0  #: the leases of all processes are listed each second
 #: A worker invites again when its loop was not blocked for so long, and for twice as long if that happens again soon.
 CALM_S, CALM_S_MAX = 0.5, 8.0
 
 
 class Invitations:
-    """The invitations of one worker. `guests`: the interface servers that it may invite, with the time at which it met each."""
+    """The invitations of one worker. `guests`: the interface servers that it may invite, kept by the caller."""
 
     __slots__ = ("_blocked_until", "_calm_s", "_last", "guests")
 
     def __init__(self) -> None:
-        self.guests: dict[str, float] = {}
+        self.guests: list[str] = []
         self._last: dict[str, int] = {}
         self._blocked_until = -math.inf
         self._calm_s = CALM_S  # after the next block
-
-    def meet(self, interface: str, now: float) -> None:
-        """Record an interface server that knows invitations."""
-        self.guests[interface] = now
-
-    def keep(self, living: Container[str], now: float) -> Iterable[str]:
-        """Forget the interface servers that are not among the `living`, if they have had time to be found there. Returns the others."""
-        self.guests = {name: met for name, met in self.guests.items() if name in living or now - met < FOUND_S}
-        return self.guests
 
     def last(self, interface: str) -> int:
         """The number of the last request that came from it directly; 0: none did."""
@@ -53,7 +42,7 @@ class Invitations:
         if number <= self.last(interface):
             return False
         if interface not in self._last and len(self._last) >= REMEMBERED_MAX:
-            del self._last[next(iter(self._last))]
+            del self._last[min(self._last, key=self.guests.__contains__)]  # the first that is no guest, if any is
         self._last[interface] = number
         return True
 

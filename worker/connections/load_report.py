@@ -44,6 +44,7 @@ class LoadReport:
         draining = self._consumer.admission is Admission.DRAINING
         self._placement.update(may_rebalance=not (draining or self._context.sticky))
         self._direct.update()
+        self._context.node.read_peer_leases(self._placement.needs_leases or self._direct.needs_leases)
         self.send()
         self._shortage_log.check(self._loop.time())
         if self._context.is_alone:  # since its last peer has left, perhaps: what was left to that one waits

@@ -27,6 +27,7 @@ class PlacementWatch:
         self._placement = Placement()
         self._rebalancing = Rebalancing()
         self._node.read_peer_leases(True)
+        self.needs_leases = True  #: whether the leases of others are worth reading
 
     def _own(self) -> int:
         return self._host.websocket_count + self._registry.reserved["websocket"]
@@ -43,7 +44,7 @@ class PlacementWatch:
         """Read the figures of other workers. may_rebalance: WebSockets may be handed over to workers that have fewer."""
         own, now = self._own(), self._loop.time()
         self._placement.update(own, self._node.peer_leases.values(), now)
-        self._node.read_peer_leases(self._placement.needs_leases(own, now))
+        self.needs_leases = self._placement.needs_leases(own, now)
         calm = may_rebalance and self._placement.calm and not self._node.yields_to_newer
         before = self._rebalancing.left
         due = self._rebalancing.due(self._placement.surplus(own), self._node.same_role_count, calm, now)

@@ -26,7 +26,6 @@ from channel_layer.protocol.packets import (
     OPEN_ERA,
     OPEN_EXPECTS,
     OPEN_MORE_BODY,
-    OPEN_ONCE,
     OPEN_WINDOW,
     AdoptionRefusal,
     Close,
@@ -198,20 +197,14 @@ class QueueConsumer:
         self.admission = _OPEN
         self.adopted_count = 0  #: connections since the start, exchanges and WebSockets
         self._scopes = ScopeReader()
-        self._interfaces: set[str] = set()  # those that know invitations, and have sent a request
-        self._on_interface: Callable[[str], None] = ignore
         self._channels = [
             ChannelConsumer(self, kind, name)
             for kind, channel in CHANNEL_OF_KIND.items()
             for name in (channel, own_channel(channel, self._node.name))[: 2 if context.sticky else 1]
         ]
 
-    async def start(self, on_interface: Callable[[str], None]) -> None:
-        """Read the shared channels, and with `--sticky` this worker's own. Raises LayerUnavailable.
-
-        on_interface: called with the name of each interface server that knows invitations, at its first request.
-        """
-        self._on_interface = on_interface
+    async def start(self) -> None:
+        """Read the shared channels, and with `--sticky` this worker's own. Raises LayerUnavailable."""
         for channel in self._channels:
             await channel.start()
 
@@ -249,9 +242,6 @@ class QueueConsumer:
         buffered = self.adoption.answered(entry.key)
         if verdict == ADOPTED:
             self.start_instance(entry.key, entry.packet, window)
-            if entry.key[0] not in self._interfaces and len(entry.packet) > OPEN_ONCE:
-                self._interfaces.add(entry.key[0])
-                self._on_interface(entry.key[0])
         if buffered:
             self._on_packets(entry.key[0], buffered)
 

@@ -17,11 +17,8 @@ def workers() -> InvitingWorkers:
 
 
 def send(workers: InvitingWorkers, name: str, number: int, at: float = 0.0) -> None:
-    """As DirectDispatch does."""
-    worker = workers.by_name[name]
-    assert worker.takes_more
-    worker.unbegun[number] = at
-    worker.requests += 1
+    assert workers.by_name[name].takes_more
+    workers.by_name[name].sent(number, at)
 
 
 def test_without_an_invitation_there_is_no_worker() -> None:
@@ -100,19 +97,19 @@ def test_a_worker_that_stalls_gets_nothing_until_it_has_acknowledged_all(workers
 
 def test_what_is_acknowledged_has_begun(workers: InvitingWorkers) -> None:
     send(workers, A, 1)
-    assert not workers.has_acknowledged(A, 1) and not workers.any_late(RECALL_S / 2) and workers.any_late(2 * RECALL_S)
+    assert workers.may_be_unbegun(A, 1) and not workers.any_late(RECALL_S / 2) and workers.any_late(2 * RECALL_S)
     workers.invited(A, 2, 1)
-    assert workers.has_acknowledged(A, 1) and not workers.any_late(2 * RECALL_S)
-    assert not workers.has_acknowledged("worker.gone", 1)
+    assert not workers.may_be_unbegun(A, 1) and not workers.any_late(2 * RECALL_S)
+    assert not workers.may_be_unbegun("worker.gone", 1)
 
 
 def test_what_is_over_was_begun_and_counts_no_more(workers: InvitingWorkers) -> None:
     send(workers, A, 1)
     workers.to_recall(1.0)
-    assert not workers.has_begun(A, 1)
+    assert workers.is_unbegun(A, 1)
     workers.over(A, 1)
     worker = workers.by_name[A]
-    assert workers.has_begun(A, 1) and worker.requests == 0
+    assert not workers.is_unbegun(A, 1) and worker.requests == 0
     assert not worker.takes_more  # it has shown no life
     workers.invited(A, 2, 1)
     assert worker.takes_more
@@ -123,8 +120,8 @@ def test_a_loss_of_acknowledgements_makes_all_count_as_begun(workers: InvitingWo
     send(workers, A, 1)
     assert workers.any_unbegun
     workers.acknowledged_all()
-    assert workers.has_begun(A, 1) and not workers.any_unbegun
-    assert not workers.has_acknowledged(A, 1)  # nor is that known
+    assert not workers.is_unbegun(A, 1) and not workers.any_unbegun
+    assert workers.may_be_unbegun(A, 1)  # nor is that known
     workers.over(A, 1)
     assert not workers.by_name[A].uncertain
 
@@ -134,4 +131,4 @@ def test_nothing_is_sent_to_a_worker_that_left(workers: InvitingWorkers) -> None
     workers.left(A)
     chosen = workers.choose(A)
     assert chosen is not None and chosen.name == B
-    assert workers.has_begun(A, 1)  # as far as is known
+    assert not workers.is_unbegun(A, 1)  # as far as is known

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from worker.connections.invitations import CALM_S, CALM_S_MAX, FOUND_S, QUOTA_MAX, REMEMBERED_MAX, Invitations
+from worker.connections.invitations import CALM_S, CALM_S_MAX, QUOTA_MAX, REMEMBERED_MAX, Invitations
 
 A, B = "interface.a", "interface.b"
 
 
 def invitations(*guests: str) -> Invitations:
     made = Invitations()
-    for guest in guests:
-        made.meet(guest, 0.0)
+    made.guests = list(guests)
     return made
 
 
@@ -26,13 +25,6 @@ def test_nobody_is_invited_who_is_not_known() -> None:
     assert invitations().quota(5, 0.0) == 0
 
 
-def test_who_is_not_found_among_the_living_is_forgotten_after_a_while() -> None:
-    known = invitations(A, B)
-    assert list(known.keep({A}, FOUND_S / 2)) == [A, B]
-    assert list(known.keep({A}, FOUND_S)) == [A]
-    assert known.quota(4, FOUND_S) == 4
-
-
 def test_a_request_that_is_read_again_is_not_the_next() -> None:
     known = invitations(A)
     assert known.last(A) == 0
@@ -44,7 +36,7 @@ def test_a_request_that_is_read_again_is_not_the_next() -> None:
 def test_the_last_number_is_remembered_of_so_many_and_also_of_those_that_left() -> None:
     known = invitations(A)
     known.is_next(A, 1)
-    known.keep((), FOUND_S)
+    known.guests = []
     assert not known.is_next(A, 1)
     for number in range(REMEMBERED_MAX):
         known.is_next(f"interface.{number}", 1)
@@ -64,3 +56,11 @@ def test_a_worker_whose_loop_was_blocked_invites_nobody_for_a_while_and_longer_e
     now += CALM_S_MAX
     known.blocked(now)
     assert known.quota(8, now + CALM_S) == 8
+
+
+def test_the_last_number_of_a_guest_is_forgotten_last() -> None:
+    known = invitations(A)
+    known.is_next(A, 1)
+    for number in range(REMEMBERED_MAX + 1):
+        known.is_next(f"interface.{number}", 1)
+    assert known.last(A) == 1
