@@ -156,7 +156,8 @@ async def test_a_worker_asks_a_full_redis_no_more_than_it_must(own_redis: RedisS
 async def test_a_take_that_was_lost_on_its_way_holds_nobody_up(redis_settings: RedisSettings, method: str) -> None:
     """P3, P9. The only worker may never take it again, and must not keep it from being queued again either."""
     host = RecordedHost(play=respond)
-    async with interface(redis_settings) as server, worker(redis_settings, host) as taker:
+    # By the shared channel: what is sent directly is taken by no one.
+    async with interface(redis_settings) as server, worker(redis_settings, host, direct_dispatch=False) as taker:
         # As after a take whose connection was lost before Redis had it.
         taker.consumer.adoption.unanswered((server.node.name, 1, 1), asyncio.get_running_loop().time())
         client = knock(server, method=method)

@@ -219,3 +219,12 @@ def respond(instance: RecordedInstance) -> None:
     instance.send({"type": "http.response.start", "status": 200, "headers": []})
     instance.send({"type": "http.response.body", "body": b"hello", "more_body": False})
     instance.downstream.complete()
+
+
+async def invited(server: InterfaceDispatcher, *workers: WorkerDispatcher) -> None:
+    """Returns when each of the workers has invited this interface server, of which they know by its lease."""
+    for each in workers:
+        await each.node.check_peers()
+        each.direct.update()
+    by_name = server.direct.workers.by_name
+    await until(lambda: all(each.node.name in by_name and by_name[each.node.name].takes_more for each in workers))
