@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from benchmarks.figures import Goal, Medians, Sample, medians_of
+from benchmarks.loudness import LOUD
 from benchmarks.rows.row import Row
 
 DEPLOYS_TITLE = "## Deploys and deaths"  #: here the section of `make bench-deploys` begins
@@ -13,11 +14,16 @@ PARTS_ORDER = ("server", "interface", "worker", "sender", "receiver", "redis", "
 
 @dataclass
 class Outcome:
-    """What one row brought: the samples of each server, round by round, and the runs that failed."""
+    """What one row brought: the samples of each server, round by round, and the runs that failed.
+
+    `samples` are those of rounds that were calm enough; `loudness` has one figure for each of these, `loud` for each of the others.
+    """
 
     row: Row
     samples: dict[str, list[Sample]] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
+    loudness: list[float] = field(default_factory=list)
+    loud: list[float] = field(default_factory=list)
 
     def medians(self) -> Medians:
         return {server: medians_of([one.figures for one in samples]) for server, samples in self.samples.items()}
@@ -32,7 +38,9 @@ def section(outcome: Outcome) -> str:
         head = ["", *names, f"× {row.base}", f"CPU µs per {row.unit}"]
         lines += [cells(head), cells(["---", *["---:"] * (len(head) - 2), "---"])]
         lines += [server_line(outcome, server, names, medians) for server in medians]
-        lines.append("")
+        lines += ["", loudness_line(outcome), ""]
+    elif outcome.loud:
+        lines += [f"Not published: all rounds were too loud ({values_between(outcome.loud)}).", ""]
     lines += [goal_line(goal, medians) for goal in row.goals]
     lines += [f"- **Failed:** {failure}" for failure in outcome.failures]
     return "\n".join([*lines, ""])
@@ -47,6 +55,22 @@ def server_line(outcome: Outcome, server: str, names: list[str], medians: Median
     base = medians.get(outcome.row.base, {}).get(main)
     compared = number(mine[main] / base) if base else ""
     return cells([server, *values, compared, cpu(outcome.samples[server])])
+
+
+def loudness_line(outcome: Outcome) -> str:
+    """How loud the machine was, and how many rounds were left out for that."""
+    left_out = (
+        f" Louder rounds that were left out: {len(outcome.loud)} ({values_between(outcome.loud)})."
+        if outcome.loud
+        else ""
+    )
+    return f"Loudness: {values_between(outcome.loudness)}.{left_out}"
+
+
+def values_between(values: list[float]) -> str:
+    """One value, or the least and the greatest."""
+    least, greatest = number(min(values)), number(max(values))
+    return least if least == greatest else f"{least} – {greatest}"
 
 
 def cpu(samples: list[Sample]) -> str:
@@ -102,6 +126,9 @@ def header(machine: list[str], terms: list[str]) -> str:
             "through uvicorn or Daphne two; on few cores that alone costs Towpath a part of its rate, so look at the",
             "CPU time too. `keeper` is supervisord and its parent. The memory of an idle socket is the growth of",
             "resident memory, divided by the sockets opened.",
+            "",
+            "Loudness is the CPU of the bench's own client per unit of work, beside the least that it ever was on this",
+            f"machine. A round that is louder than {LOUD} is repeated, and not published (unless `--loudness-max` says otherwise).",
             "",
             *[f"- {line}" for line in [*machine, *terms]],
             "",

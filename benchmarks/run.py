@@ -1,8 +1,9 @@
 """`python -m benchmarks.run`: every row, in rounds, each round with every contestant in turn, from the same client.
 
 The servers of a round follow one another directly, so that whatever else the machine does hits all of them alike. The
-page is written anew after each row. Exit code 0, whatever goals were missed; 1 if a run failed: a server that did not
-start, an answer that was not the expected one, a connection that was lost.
+page is written anew after each row. A round on a loud machine is repeated (loudness.py). Exit code 0, whatever goals
+were missed; 1 if a run failed: a server that did not start, an answer that was not the expected one, a connection that
+was lost.
 """
 
 from __future__ import annotations
@@ -10,10 +11,13 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from math import inf
 from pathlib import Path
 
 from benchmarks import machine, report
 from benchmarks.deploys.fleet import own_redis
+from benchmarks.figures import Sample
+from benchmarks.loudness import LOUD, CalmestClient, Round
 from benchmarks.report import Outcome
 from benchmarks.rows import ROWS
 from benchmarks.rows.row import Row, Size, Terms
@@ -22,6 +26,7 @@ from benchmarks.turns import LoadFailed
 
 HERE = Path(__file__).parent
 RESULTS, DEPLOYS = HERE / "RESULTS.md", HERE / "DEPLOYS.md"
+CALMEST = HERE.parent / "build" / "bench-calmest.json"  #: of this machine
 SPARE_DESCRIPTORS = 500
 CONTESTANTS = list(dict.fromkeys(name for row in ROWS for name in row.contestants))
 
@@ -35,9 +40,10 @@ def main() -> int:
         f"{size.sockets:,} idle sockets, downloads of {size.mebibytes:,} MiB"
     ]
     parts, failed = [report.header(machine.described(), terms)], False
+    calmest = CalmestClient(CALMEST if options.loudness_max < inf else None, options.loudness_max)
     with own_redis() as redis:
         for row in rows:
-            outcome = measure(row, options.servers, options.rounds, Terms(size, options.profile, redis))
+            outcome = measure(row, options.servers, options.rounds, Terms(size, options.profile, redis), calmest)
             failed = failed or bool(outcome.failures)
             parts.append(report.section(outcome))
             print("\n" + parts[-1], flush=True)
@@ -45,21 +51,48 @@ def main() -> int:
     return 1 if failed else 0
 
 
-def measure(row: Row, chosen: list[str], rounds: int, terms: Terms) -> Outcome:
-    """All rounds of one row. A server that failed once is tried again in the next round; its failure stays."""
+def measure(row: Row, chosen: list[str], rounds: int, terms: Terms, calmest: CalmestClient) -> Outcome:
+    """Rounds of one row, until so many were calm enough, or twice as many were taken.
+
+    A server that failed once is tried again in the next round; its failure stays.
+    """
     outcome, rounds = Outcome(row), min(rounds, row.rounds_max or rounds)
-    for number in range(1, rounds + 1):
-        for name in [name for name in row.contestants if name in chosen]:
-            try:
-                one = row.take(name, terms)
-            except (LoadFailed, ServerFailed, TimeoutError, OSError, EOFError, ExceptionGroup) as failure:
-                outcome.failures.append(f"{name}, round {number}: {said(failure)}")
-                print(f"{row.name} {number}/{rounds} {name}: FAILED: {said(failure)}", flush=True)
-            else:
-                outcome.samples.setdefault(name, []).append(one)
-                shown = ", ".join(f"{report.number(value)} {figure}" for figure, value in one.figures.items())
-                print(f"{row.name} {number}/{rounds} {name}: {shown}; CPU µs: {report.cpu([one])}", flush=True)
+    taken: list[Round] = []
+    while len(outcome.loudness) < rounds and len(taken) < 2 * rounds:
+        taken.append(take_round(row, chosen, f"{len(taken) + 1}/{rounds}", terms, outcome))
+        for name, sample in taken[-1].items():
+            calmest.learn(row.name, name, sample)
+        keep_calm_ones(outcome, taken, calmest)
+    calmest.save()
     return outcome
+
+
+def take_round(row: Row, chosen: list[str], position: str, terms: Terms, outcome: Outcome) -> Round:
+    """One sample of each contestant, one after the other. Failures go to `outcome`."""
+    samples: dict[str, Sample] = {}
+    for name in [name for name in row.contestants if name in chosen]:
+        try:
+            one = samples[name] = row.take(name, terms)
+        except (LoadFailed, ServerFailed, TimeoutError, OSError, EOFError, ExceptionGroup) as failure:
+            outcome.failures.append(f"{name}, round {position}: {said(failure)}")
+            print(f"{row.name} {position} {name}: FAILED: {said(failure)}", flush=True)
+        else:
+            shown = ", ".join(f"{report.number(value)} {figure}" for figure, value in one.figures.items())
+            print(f"{row.name} {position} {name}: {shown}; CPU µs: {report.cpu([one])}", flush=True)
+    return samples
+
+
+def keep_calm_ones(outcome: Outcome, taken: list[Round], calmest: CalmestClient) -> None:
+    """Judge all rounds anew, since a later one may show that an earlier one was loud."""
+    outcome.samples, outcome.loudness, outcome.loud = {}, [], []
+    for samples in taken:
+        loudness = calmest.loudness(outcome.row.name, samples)
+        if loudness > calmest.limit:
+            outcome.loud.append(loudness)
+            continue
+        outcome.loudness.append(loudness)
+        for name, sample in samples.items():
+            outcome.samples.setdefault(name, []).append(sample)
 
 
 def parse() -> argparse.Namespace:
@@ -71,6 +104,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--servers", type=some_of(CONTESTANTS), default=CONTESTANTS, help=",".join(CONTESTANTS))
     parser.add_argument("--sockets", type=positive(int), default=8_000, help="of the row idle, and at most of crowd")
     parser.add_argument("--mebibytes", type=positive(int), default=1_024, help="of the row download")
+    parser.add_argument(
+        "--loudness-max", type=positive(float), default=LOUD, help="a louder round is repeated; inf: none is"
+    )
     parser.add_argument("--output", type=Path, help="default: RESULTS.md, after a run of everything only")
     parser.add_argument("--profile", type=Path, help="a folder for one page per process: where its time went")
     options = parser.parse_args()

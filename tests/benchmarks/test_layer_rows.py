@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def bench(rows: str, servers: str, page: Path) -> str:
-    size = ["--rounds", "1", "--seconds", "0.5", "--sockets", "20"]
+    size = ["--rounds", "1", "--seconds", "0.5", "--sockets", "20", "--loudness-max", "inf"]
     command = [
         sys.executable,
         "-m",
