@@ -76,6 +76,8 @@ LENGTH_MIN = {
 OPEN_MORE_BODY, OPEN_WINDOW, OPEN_WAIT_MS, OPEN_EXPECTS, OPEN_ERA, OPEN_RESUME, OPEN_ONCE = range(5, 12)
 #: The position of the last field of `join`, which older senders leave out.
 JOIN_REPORT = 5
+#: The same of `invite`.
+INVITE_HAS_PLACES = 5
 
 #: In `undeliverable`: no message reaches the client any more, of whatever type.
 EVERY_TYPE = ""
@@ -240,9 +242,10 @@ def undeliverable(number: int, kind: str) -> Packet:
     return (UNDELIVERABLE, number, 0, kind)
 
 
-def invite(quota: int, last: int) -> Packet:
+def invite(quota: int, last: int, has_places: bool = False) -> Packet:
     """worker → interface: send me up to `quota` requests directly, beyond connection number `last`, which I have received.
 
-    All up to `last` have begun, or are refused by `close`. Quota 0: send none. The last invitation counts.
+    All up to `last` have begun, or are refused by `close`. Quota 0: send none. The last invitation counts. has_places: I have free
+    places, of which the shared channel may make use, whatever the quota.
     """
-    return (INVITE, 0, 0, quota, last)
+    return (INVITE, 0, 0, quota, last, has_places)

@@ -13,7 +13,7 @@ from channel_layer.errors import LayerUnavailable
 from channel_layer.node import Node
 from channel_layer.protocol import packets
 from channel_layer.protocol.close_codes import SERVICE_RESTART
-from channel_layer.protocol.packets import Cancel
+from channel_layer.protocol.packets import INVITE_HAS_PLACES, Cancel
 from interface_server.connections.connection import Connection
 from interface_server.connections.interfaces import Client
 from interface_server.connections.pending_queue import PendingQueue
@@ -110,9 +110,10 @@ class DirectDispatch:
         quota, last = packet[3], packet[4]
         if type(quota) is not int or type(last) is not int:
             raise TypeError("an invitation has two numbers")
+        has_places = len(packet) > INVITE_HAS_PLACES and packet[INVITE_HAS_PLACES] is True
         if self._node.is_gone(worker):
             return
-        if self.workers.invited(worker, quota, last):
+        if self.workers.invited(worker, quota, last, has_places):
             self._node.acquire_peer(worker)
 
     def left(self, worker: str) -> None:

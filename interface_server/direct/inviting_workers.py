@@ -1,8 +1,13 @@
 """The workers that have invited an interface server to send them requests directly, and the choice among them.
 
-A request goes to the worker that had the last one of its client, as long as that has room; else to the worker with the fewest. A worker
-that has not acknowledged a request for RECALL_S *stalls*: it gets no further ones until it has acknowledged all, and what it has not
-begun is asked back if another worker has room. After TAKE_BACK_S without an answer it is taken back, as far as it may start twice.
+A request goes to the worker that had the last one of its client, as long as that has room and not many more requests than another; else
+to the worker with the fewest. A worker that has not acknowledged a request for RECALL_S *stalls*: it gets no further ones until it has
+acknowledged all, and what it has not begun is asked back if another worker has room. After TAKE_BACK_S without an answer it is taken
+back, as far as it may start twice.
+
+A worker that invites for nothing and has free places all the same *rests*: its application has blocked its event loop lately. While any
+worker rests, only idle ones are sent requests directly, since the application of the others may block them too, and the shared channel
+leads to the workers that rest.
 
 No clock here: the caller passes `now` (monotonic, seconds). PROTOCOL.md, "Invitations"; P2, P3.
 """
@@ -11,6 +16,8 @@ from __future__ import annotations
 
 RECALL_S = 0.02
 TAKE_BACK_S = 0.25
+#: A client stays with a busy worker that has at most so many times the requests of the one with the fewest.
+REQUESTS_FACTOR = 2
 
 
 class InvitingWorker:
@@ -19,11 +26,23 @@ class InvitingWorker:
     `uncertain`: those of which the acknowledgement may be lost with Redis' data.
     """
 
-    __slots__ = ("asked_back", "chosen_at", "last", "name", "quota", "requests", "stalls", "unbegun", "uncertain")
+    __slots__ = (
+        "asked_back",
+        "chosen_at",
+        "last",
+        "name",
+        "quota",
+        "requests",
+        "rests",
+        "stalls",
+        "unbegun",
+        "uncertain",
+    )
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.quota = 0  #: how many it takes beyond `last`
+        self.rests = False  #: it takes requests from the shared channel alone
         self.last = 0  #: the number of the last request that it has acknowledged
         self.requests = 0  #: those that it has got directly and that are not over
         self.chosen_at = 0  #: the position of the last choice of this worker among all choices
@@ -37,6 +56,11 @@ class InvitingWorker:
         """True if it takes one more request now."""
         return len(self.unbegun) < self.quota and not self.stalls
 
+    @property
+    def could_take_more(self) -> bool:
+        """True if it takes one more request now, by whichever way."""
+        return (self.rests or len(self.unbegun) < self.quota) and not self.stalls
+
     def sent(self, number: int, now: float) -> None:
         """Record a request that is sent to it."""
         self.unbegun[number] = now
@@ -46,19 +70,24 @@ class InvitingWorker:
 class InvitingWorkers:
     """All such workers of one interface server, by name."""
 
-    __slots__ = ("_choices", "by_name")
+    __slots__ = ("_any_rests", "_choices", "by_name")
 
     def __init__(self) -> None:
         self.by_name: dict[str, InvitingWorker] = {}
         self._choices = 0
+        self._any_rests = False
 
-    def invited(self, name: str, quota: int, last: int) -> bool:
-        """Record an invitation. Returns True if it is the first one of this worker."""
+    def invited(self, name: str, quota: int, last: int, has_places: bool = False) -> bool:
+        """Record an invitation. has_places: see `packets.invite`. Returns True if it is the first one of this worker."""
         worker = self.by_name.get(name)
         is_new = worker is None
         if worker is None:
             worker = self.by_name[name] = InvitingWorker(name)
         worker.quota = quota
+        rests = has_places and not quota
+        if rests is not worker.rests:
+            worker.rests = rests
+            self._any_rests = any(each.rests for each in self.by_name.values())
         worker.last = max(last, worker.last)
         unbegun = worker.unbegun
         while unbegun and (number := next(iter(unbegun))) <= worker.last:
@@ -71,13 +100,19 @@ class InvitingWorkers:
     def choose(self, previous: str) -> InvitingWorker | None:
         """The worker for the next request of a client; None: the shared channel. previous: the worker of its last one, or empty."""
         worker = self.by_name.get(previous)
-        if worker is not None and worker.takes_more:
-            return worker
+        if worker is not None and not worker.takes_more:
+            worker = None
+        if worker is not None and not worker.requests:
+            return worker  # the usual case, and the fastest
         ready = [each for each in self.by_name.values() if each.takes_more]
         if not ready:
             return None
-        self._choices += 1
         chosen = min(ready, key=lambda each: (each.requests, each.chosen_at))
+        if chosen.requests and self._any_rests:
+            return None
+        if worker is not None and worker.requests <= REQUESTS_FACTOR * chosen.requests:
+            return worker
+        self._choices += 1
         chosen.chosen_at = self._choices
         return chosen
 
@@ -103,6 +138,7 @@ class InvitingWorkers:
     def left(self, name: str) -> None:
         """Forget a worker that is dead or has left."""
         self.by_name.pop(name, None)
+        self._any_rests = any(each.rests for each in self.by_name.values())
 
     def acknowledged_all(self) -> None:
         """Count all requests as begun: acknowledgements may have been lost with Redis' data."""
@@ -133,7 +169,7 @@ class InvitingWorkers:
         ]
         for worker, _, _ in late:
             worker.stalls = True
-        if not any(worker.takes_more for worker in self.by_name.values()):
+        if not any(worker.could_take_more for worker in self.by_name.values()):
             return [], []
         ask = [(worker, number) for worker, number, _ in late if number not in worker.asked_back]
         take = [number for worker, number, sent in late if number in worker.asked_back and now - sent > TAKE_BACK_S]

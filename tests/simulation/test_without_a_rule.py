@@ -69,7 +69,7 @@ LIKELY = {
         "direct rush storms 38",
     ),
     "what has begun is not given back": ("direct rush storms 0", "direct 3"),
-    "what may start only once is asked back, and not taken": ("direct rush storms 87",),
+    "what may start only once is asked back, and not taken": ("direct rush storms 18", "direct rush storms 130"),
 }
 SEARCHED_MAX = 600
 #: By rule without which no promise breaks: how those end who pay for it.

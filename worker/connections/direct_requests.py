@@ -29,6 +29,9 @@ INTERFACE = "interface."  #: begins the names of interface servers
 QUEUE_FIRST_S = 0.01
 REPEAT_S = 10.0  #: every invitation is repeated after so long
 
+#: What an interface server is told: its quota, and whether there are free places, whatever the quota.
+Offer = tuple[int, bool]
+
 _CANCEL = packets.CANCEL
 _OPEN = Admission.OPEN
 
@@ -67,7 +70,7 @@ class DirectRequests:
         self._loop = asyncio.get_running_loop()
         self._invitations = Invitations()
         self._update_timer: asyncio.TimerHandle | None = None
-        self._quotas: dict[str, int] = {}  # what each was told last
+        self._offers: dict[str, Offer] = {}  # what each was told last
         self._repeat_at = 0.0
         self._takes_invitations: dict[str, bool] = {}  # by living interface server
         #: Those that came in this turn of the loop, and those whose acknowledgement Redis has not confirmed.
@@ -84,11 +87,11 @@ class DirectRequests:
         self._learn_guests()
         now = self._loop.time()
         if now >= self._repeat_at:  # an interface server that took this worker for dead has forgotten its invitation
-            self._quotas, self._repeat_at = {}, now + REPEAT_S
-        quota = self._quota()
+            self._offers, self._repeat_at = {}, now + REPEAT_S
+        offer = self._offer()
         for name in self._invitations.guests:
-            if self._quotas.get(name) != quota:
-                self._invite(name, quota)
+            if self._offers.get(name) != offer:
+                self._invite(name, offer)
 
     @property
     def needs_leases(self) -> bool:
@@ -112,6 +115,11 @@ class DirectRequests:
         if self._update_timer is None:
             self._update_timer = self._loop.call_later(QUEUE_FIRST_S, self._update_now)
 
+    def stop(self) -> None:
+        """Invite no more: the process ends."""
+        if self._update_timer is not None:
+            self._update_timer.cancel()
+
     def _update_now(self) -> None:
         self._update_timer = None
         self.update()
@@ -123,26 +131,28 @@ class DirectRequests:
 
     def invite_again(self) -> None:
         """Repeat all invitations: they may have been lost with Redis' data."""
-        quota = self._quota()
+        offer = self._offer()
         for name in self._invitations.guests:
-            self._invite(name, quota)
+            self._invite(name, offer)
 
-    def _quota(self) -> int:
+    def _offer(self) -> Offer:
         if self._consumer.admission is not _OPEN or self._node.yields_to_newer:
-            return 0
+            return 0, False
         now = self._loop.time()
         if self._consumer.lag.blocked_s > BLOCKED_S:
             self._invitations.blocked(now)
         waiting = self._consumer.queue_length(now)  # what waits is served before what comes
         taken = self._registry.reserved["http"] + waiting
-        return self._invitations.quota(self._context.host.free("http", self._context.is_alone) - taken, now)
+        free = self._context.host.free("http", self._context.is_alone) - taken
+        return self._invitations.quota(free, now), free > 0
 
-    def _invite(self, name: str, quota: int) -> None:
-        self._node.post(name, self._invitation(name, quota))
+    def _invite(self, name: str, offer: Offer) -> None:
+        self._node.post(name, self._invitation(name, offer))
 
-    def _invitation(self, name: str, quota: int) -> packets.Packet:
-        self._quotas[name] = quota
-        return packets.invite(quota, self._invitations.last(name))
+    def _invitation(self, name: str, offer: Offer) -> packets.Packet:
+        self._offers[name] = offer
+        quota, has_places = offer
+        return packets.invite(quota, self._invitations.last(name), has_places)
 
     @property
     def waiting_count(self) -> int:
@@ -197,21 +207,21 @@ class DirectRequests:
         by_interface: dict[str, list[Key]] = {}
         for key in new:
             by_interface.setdefault(key[0], []).append(key)
-        quota = self._quota()
+        offer = self._offer()
         for interface, keys in by_interface.items():
-            self._acknowledge_to(interface, quota, [key for key in keys if key in self._waiting])
+            self._acknowledge_to(interface, offer, [key for key in keys if key in self._waiting])
 
-    def _acknowledge_to(self, interface: str, quota: int, keys: list[Key]) -> None:
+    def _acknowledge_to(self, interface: str, offer: Offer, keys: list[Key]) -> None:
         """They begin behind the acknowledgement, or when Redis has confirmed it."""
         once = [key for key in keys if self._waiting[key].once]
         others = [key for key in keys if not self._waiting[key].once]
         if not once and self._context.is_alone:  # no other worker could get what is asked back
             self._begin(others)
             # Behind their first steps: one batch with what these send.
-            self._loop.call_soon(self._invite, interface, quota)
+            self._loop.call_soon(self._invite, interface, offer)
             return
         on_answer = partial(self._confirmed, once) if once else ignore
-        self._node.send_alone(interface, pack(self._invitation(interface, quota)), on_answer)
+        self._node.send_alone(interface, pack(self._invitation(interface, offer)), on_answer)
         if others:
             self._loop.call_soon(self._begin, others)
 

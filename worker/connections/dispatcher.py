@@ -119,6 +119,7 @@ class Dispatcher:
         """Send what is pending, and disconnect from Redis."""
         self.consumer.lag.stop()
         self._report.stop()
+        self.direct.stop()
         self.registry.flush()
         await self._loop_layer.close()
         await self.node.close()

@@ -25,10 +25,45 @@ def test_without_an_invitation_there_is_no_worker() -> None:
     assert InvitingWorkers().choose("") is None
 
 
+def chosen_for(workers: InvitingWorkers, previous: str = "") -> str | None:
+    chosen = workers.choose(previous)
+    return None if chosen is None else chosen.name
+
+
 def test_the_worker_that_a_client_had_gets_its_next_request(workers: InvitingWorkers) -> None:
+    assert [chosen_for(workers, A) for _ in range(3)] == [A, A, A]
     send(workers, A, 1)
-    chosen = workers.choose(A)
-    assert chosen is not None and chosen.name == A
+    send(workers, B, 2)
+    assert chosen_for(workers, A) == A  # no worker is idle
+
+
+def test_no_request_waits_for_the_worker_that_its_client_had_while_another_is_idle(workers: InvitingWorkers) -> None:
+    send(workers, A, 1)
+    assert chosen_for(workers, A) == B
+
+
+def test_a_client_leaves_a_worker_that_has_many_more_requests_than_another(workers: InvitingWorkers) -> None:
+    workers.invited(A, 8, 0)
+    send(workers, B, 1)
+    for number in range(2, 4):
+        send(workers, A, number)
+    assert chosen_for(workers, A) == A
+    send(workers, A, 4)
+    assert chosen_for(workers, A) == B
+
+
+def test_while_a_worker_rests_only_an_idle_one_is_sent_a_request_directly(workers: InvitingWorkers) -> None:
+    """An application that blocks its event loop: what is sent to a busy worker would wait there, and the one that rests is free."""
+    workers.invited("worker.c", 0, 0, has_places=True)
+    send(workers, A, 1)
+    assert chosen_for(workers, A) == B
+    send(workers, B, 2)
+    assert chosen_for(workers, A) is None and chosen_for(workers) is None
+    workers.invited("worker.c", 0, 0, has_places=False)
+    assert chosen_for(workers, A) == A
+    workers.invited("worker.c", 0, 0, has_places=True)
+    workers.left("worker.c")
+    assert chosen_for(workers, A) == A
 
 
 def test_else_the_worker_with_the_fewest_requests_gets_it_in_turn(workers: InvitingWorkers) -> None:
@@ -82,6 +117,13 @@ def test_nothing_is_asked_back_where_no_other_worker_takes_more(workers: Invitin
     send(workers, A, 1)
     assert workers.to_recall(1.0) == ([], [])
     workers.invited(B, 1, 0)
+    assert workers.to_recall(1.0) == ([1], [])
+
+
+def test_what_a_worker_has_not_begun_is_asked_back_where_another_rests(workers: InvitingWorkers) -> None:
+    """It takes requests from the shared channel."""
+    workers.invited(B, 0, 0, has_places=True)
+    send(workers, A, 1)
     assert workers.to_recall(1.0) == ([1], [])
 
 
