@@ -27,7 +27,7 @@ ENTRIES_MAX = 16
 BLOCK_MS = 2_000
 TTL_MS = 60_000
 TRIM_ENTRIES = 64
-TRIM_BYTES = 131_072
+TRIM_BYTES = 524_288  # at a quarter of it a download had a command more for each read
 RETRY_S = 0.1
 
 StreamId = tuple[int, int]

@@ -16,8 +16,9 @@ from channel_layer.protocol.packets import OPEN_EXPECTS, OPEN_RESUME, OPEN_WINDO
 from worker.connections.adoption import Key
 from worker.connections.interfaces import ApplicationHost, Instance, Registry
 
-#: Events of one turn of the event loop travel as one packet, unless they are larger.
-PACKET_SIZE_BYTES = 65_536
+#: Events of one turn of the event loop travel as one packet, until they have this size. Nothing leaves before the end of the turn, so
+#: fewer packets cost no time. With a packet for each event of 64 KiB a download took a quarter more CPU.
+PACKET_SIZE_BYTES = 196_608
 
 _NEXT, _LOST = Order.NEXT, Order.LOST  # looking up enum members is slow, and each packet needs it
 

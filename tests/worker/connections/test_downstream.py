@@ -11,11 +11,13 @@ import pytest
 
 from channel_layer.messaging.entry import Entry
 from channel_layer.protocol import packets
-from channel_layer.protocol.codec import unpack
+from channel_layer.protocol.codec import BATCH_SIZE_BYTES_MAX, pack, unpack
+from channel_layer.protocol.events import EVENT_OVERHEAD_BYTES
 from channel_layer.protocol.illegal_move import IllegalMove
 from channel_layer.protocol.packets import CLOSE, DATA, HANDOFF, Close, open_
 from channel_layer.settings import RedisSettings
 from tests.support.both_dispatchers import RecordedHost, respond, scope_of
+from worker.asgi.http_state import PART_SIZE_BYTES_MAX
 from worker.connections.dispatcher import Dispatcher
 from worker.connections.downstream import (
     AFTER_COMPLETION,
@@ -131,6 +133,22 @@ async def test_what_was_sent_leaves_before_the_end(redis_settings: RedisSettings
             CALLS[release](downstream)
             downstream.send({"type": "websocket.send", "text": "too late"}, 72)
             assert [packet[0] for packet in posted(dispatcher)] == kinds
+
+
+async def test_large_events_of_one_turn_travel_together_and_a_batch_holds_their_packet(
+    redis_settings: RedisSettings,
+) -> None:
+    """P1. Each packet costs both processes the same, whatever its size; and each event that was sent is in one of them, in order."""
+    size_bytes = PART_SIZE_BYTES_MAX + EVENT_OVERHEAD_BYTES
+    with adopted(redis_settings, RecordedHost()) as (dispatcher, downstream):
+        for number in range(8):
+            downstream.send({"type": "x", "body": bytes([number]) * PART_SIZE_BYTES_MAX}, size_bytes)
+        downstream.complete()
+        packets_of_it = posted(dispatcher)
+        assert [len(packet[4]) for packet in packets_of_it] == [3, 3, 2]
+        assert [event["body"][0] for packet in packets_of_it for event in packet[4]] == list(range(8))
+        assert [packet[3] for packet in packets_of_it] == [1, 2, 3]
+        assert max(len(pack(packet)) for packet in packets_of_it) < BATCH_SIZE_BYTES_MAX
 
 
 async def test_a_response_that_is_complete_at_once_leaves_no_cycle(redis_settings: RedisSettings) -> None:
