@@ -12,7 +12,7 @@ import pytest
 from channel_layer.settings import RedisSettings
 from tests.support.redis_server import RedisServer
 
-pytest_plugins = ("tests.support.no_skips_in_ci", "tests.support.time_limit")
+pytest_plugins = ("tests.support.collected_once", "tests.support.no_skips_in_ci", "tests.support.time_limit")
 
 HERE = Path(__file__).parent
 #: What has the longest files is begun first: several files run at a time, and the last one should be a short one.

@@ -17,6 +17,7 @@ from selenium.webdriver.support.ui import WebDriverWait
 
 from channel_layer.protocol.keys import Keys as RedisKeys
 from tests.support.browser import chromium, needs_chromium
+from tests.support.plain_http import PLAIN
 from tests.support.redis_server import RedisServer
 from tests.support.serving import BIN, Server, environment, towpath_serve
 
@@ -109,7 +110,7 @@ def test_two_people_talk_in_two_rooms_and_pages_and_commands_speak_too(
         ada.say("Is the lock open?")
         grace.wait_for("Is the lock open?")
         grace.say("From nine <b>on</b>.")
-        httpx.post(f"{server.url}/chat/river/announce/", data={"text": "It is nine."}, timeout=DEADLINE_S)
+        httpx.post(f"{server.url}/chat/river/announce/", data={"text": "It is nine."}, timeout=DEADLINE_S, **PLAIN)
         command = [sys.executable, "manage.py", "announce", "river", "It is open."]
         env = environment({"TOWPATH_REDIS": redis_server.url, "TOWPATH_PREFIX": prefix})
         for page in browsers:

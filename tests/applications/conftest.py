@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator
 import httpx
 import pytest
 
+from tests.support.plain_http import PLAIN
 from tests.support.serving import Server
 
 CLIENT_TIMEOUT_S = 20.0
@@ -15,14 +16,14 @@ CLIENT_TIMEOUT_S = 20.0
 @pytest.fixture
 def client(server: Server) -> Iterator[httpx.Client]:
     """A client of the server under test, with a cookie jar of its own; no proxy of this machine comes between."""
-    with httpx.Client(base_url=server.url, timeout=CLIENT_TIMEOUT_S, trust_env=False) as client:
+    with httpx.Client(base_url=server.url, timeout=CLIENT_TIMEOUT_S, **PLAIN) as client:
         yield client
 
 
 @pytest.fixture
 def other(server: Server) -> Iterator[httpx.Client]:
     """A second client, who rings and hears bells while the first one is busy."""
-    with httpx.Client(base_url=server.url, timeout=CLIENT_TIMEOUT_S, trust_env=False) as client:
+    with httpx.Client(base_url=server.url, timeout=CLIENT_TIMEOUT_S, **PLAIN) as client:
         yield client
 
 

@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from tests.applications.served import KINDS, ours, served
+from tests.support.plain_http import PLAIN
 from tests.support.serving import Server
 
 
@@ -100,7 +101,7 @@ def test_two_streams_run_at_the_same_time(client: httpx.Client, other: httpx.Cli
     with client.stream("GET", "/stream/two?who=Ann") as one, other.stream("GET", "/stream/two?who=Bob") as two:
         first, second = one.iter_raw(), two.iter_raw()
         assert (next(first), next(second)) == (b"first for Ann", b"first for Bob")
-        assert httpx.post(server.url + "/ring/two", trust_env=False).status_code == 204
+        assert httpx.post(server.url + "/ring/two", **PLAIN).status_code == 204
         assert (b"".join(first), b"".join(second)) == (b"second", b"second")
 
 

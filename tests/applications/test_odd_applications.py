@@ -16,6 +16,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from tests.applications.rude_clients import kept_alive, read_until, request_head, reset, whole_answer
 from tests.applications.served import KINDS, ours, served
+from tests.support.plain_http import PLAIN
 from tests.support.serving import Server
 
 UPLOAD_SIZE = 20_000_000
@@ -31,7 +32,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def lives_on(server: Server) -> Iterator[None]:
     """P12. It costs nobody else anything: after every oddity the next request is served."""
     yield
-    assert httpx.get(server.url, trust_env=False, timeout=15).text == "hello"
+    assert httpx.get(server.url, **PLAIN, timeout=15).text == "hello"
 
 
 def dial(server: Server, path: str) -> ClientConnection:

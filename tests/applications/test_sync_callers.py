@@ -14,6 +14,7 @@ import pytest
 
 import channel_layer
 from tests.applications.served import served
+from tests.support.plain_http import PLAIN
 from tests.support.serving import Server
 from towpath.runtime.embedded_redis import SOCKET_NAME
 
@@ -39,7 +40,7 @@ async def delivered(server: Server, path: str) -> None:
     try:
         mine = await layer.new_channel()
         await layer.group_add("callers", mine)
-        async with httpx.AsyncClient(base_url=server.url, timeout=DEADLINE_S) as client:
+        async with httpx.AsyncClient(base_url=server.url, timeout=DEADLINE_S, **PLAIN) as client:
             for _ in range(3):
                 answer = await client.get(path)
                 assert answer.status_code == 200, answer.text

@@ -17,6 +17,7 @@ import httpx
 import pytest
 from websockets.sync.client import connect
 
+from tests.support.plain_http import PLAIN
 from tests.support.serving import Server, free_port, running, towpath_serve
 
 OPERATIONS = (Path(__file__).parents[2] / "OPERATIONS.md").read_text("utf-8")
@@ -105,7 +106,7 @@ def test_the_proxy_of_the_document_brings_all_kinds_of_connections(
     make: Callable[[Path, Server], AbstractContextManager[Server]], tmp_path: Path, server: Server
 ) -> None:
     """A page with the client's own address, an event at once, and a WebSocket."""
-    with fronted(make, tmp_path, server) as proxy, httpx.Client(trust_env=False, timeout=20) as client:
+    with fronted(make, tmp_path, server) as proxy, httpx.Client(**PLAIN, timeout=20) as client:
         forged = {
             "x-forwarded-for": "192.0.2.7"
         }  # 127.0.0.1 is the proxy's and the client's here, and trusted as a proxy

@@ -21,6 +21,7 @@ from websockets.sync.client import connect
 import channel_layer
 from channel_layer.errors import ChannelGone
 from tests.support.facts import wait_until
+from tests.support.plain_http import PLAIN
 from tests.support.redis_server import RedisServer
 from tests.support.serving import BIN, Server, free_port, running, towpath_serve
 
@@ -88,7 +89,7 @@ def test_views_under_gunicorn_send_to_clients(app: str, sockets: Server, env: di
     """Sixteen requests at once, in processes that share nothing but what they have inherited: each client gets its own two."""
     with (
         gunicorn(app, tmp_path, {**env, "DJANGO_SETTINGS_MODULE": "django_site"}) as site,
-        httpx.Client(base_url=site.url, timeout=30, trust_env=False) as http,
+        httpx.Client(base_url=site.url, timeout=30, **PLAIN) as http,
     ):
 
         def ask(number: int) -> None:
@@ -112,7 +113,7 @@ def test_a_view_in_a_thread_of_a_worker_sends_to_a_client(client: Client, env: d
     serving = {**env, "TOWPATH_PREFIX": "views:"}
     with towpath_serve("flask_site:app", run_dir=tmp_path, app_dir=PROJECT, env=serving) as site:
         form = {"channel": client.channel, "text": "by a worker"}
-        assert httpx.post(f"{site.url}/notify", data=form, timeout=30, trust_env=False).text == "done"
+        assert httpx.post(f"{site.url}/notify", data=form, timeout=30, **PLAIN).text == "done"
     client.expect("by a worker")
 
 

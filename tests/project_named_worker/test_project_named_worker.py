@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.plain_http import PLAIN
 from tests.support.serving import Server, redis_server, redis_url, towpath_interface, towpath_serve, towpath_worker
 
 PROJECT = Path(__file__).parent / "project"
@@ -24,7 +25,7 @@ PLACES: dict[str, dict[str, Any]] = {
 
 
 def assert_the_users_modules_were_found(server: Server) -> None:
-    answer = httpx.get(server.url, trust_env=False, timeout=20)
+    answer = httpx.get(server.url, **PLAIN, timeout=20)
     assert answer.status_code == 200, server.log
     assert answer.json() == {
         "roster": ["Ann", "Bob"],

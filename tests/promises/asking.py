@@ -9,6 +9,7 @@ import time
 import httpx
 from websockets.sync.client import ClientConnection
 
+from tests.support.plain_http import PLAIN
 from tests.support.serving import Server
 
 BACK_S = 2.0  #: from the end of the trouble until new work flows
@@ -28,7 +29,7 @@ class Asking:
 
     def _ask(self, number: int) -> None:
         methods = ("GET", "POST")
-        with httpx.Client(trust_env=False, timeout=ANSWER_TIMEOUT_S) as client:
+        with httpx.Client(**PLAIN, timeout=ANSWER_TIMEOUT_S) as client:
             while not self._over.wait(0.01):
                 try:
                     answer = client.request(methods[number % 2], f"{self._url}/hello/{next(self._names)}")
@@ -59,7 +60,7 @@ def echo(socket: ClientConnection, text: str, timeout_s: float = 15) -> None:
 def answered(interface: Server) -> bool:
     """Does new work flow?"""
     try:
-        return httpx.get(f"{interface.url}/hello", trust_env=False, timeout=BACK_S).status_code == 200
+        return httpx.get(f"{interface.url}/hello", **PLAIN, timeout=BACK_S).status_code == 200
     except httpx.HTTPError:
         return False
 

@@ -15,6 +15,7 @@ from websockets.sync.client import connect
 
 from tests.promises.conftest import PROJECT
 from tests.promises.fleet import towpath
+from tests.support.plain_http import PLAIN
 from tests.support.serving import (
     BIN,
     Server,
@@ -28,6 +29,8 @@ from tests.support.serving import (
 
 OLD = "old: K7gNU3sdo+OL0wNhqoVWhr3g6s1xYv72"
 NEW = "new: 9f86d081884c7d659a2feaa0c55ad0159"
+#: Between an answer and the next request of a client, so that they leave the processor to what they watch.
+PAUSE_S = 0.005
 
 
 def read_by(url: str, key_file: Path) -> dict[str, Any]:
@@ -80,7 +83,7 @@ def ids(keys: tuple[str, ...]) -> list[str]:
 
 
 class Traffic:
-    """Requests and messages without a pause, on connections that stay open: six WebSockets in one group, and two of requests."""
+    """Requests and messages, one after the other, on connections that stay open: six WebSockets in one group, and two of requests."""
 
     def __init__(self, server: Server) -> None:
         self.faults: list[str] = []
@@ -119,7 +122,7 @@ class Traffic:
 
     def _talk(self, number: int) -> None:
         with connect(f"{self._server.websocket_url}/room") as socket:
-            while not self._over.is_set():
+            while not self._over.wait(PAUSE_S):
                 mine = f"{number}: {self._counts[number]}"
                 socket.send(mine)
                 while socket.recv(timeout=20) != mine:  # what the others say comes too
@@ -127,8 +130,8 @@ class Traffic:
                 self._counts[number] += 1
 
     def _ask(self, number: int) -> None:
-        with httpx.Client(base_url=self._server.url, timeout=20) as client:
-            while not self._over.is_set():
+        with httpx.Client(base_url=self._server.url, timeout=20, **PLAIN) as client:
+            while not self._over.wait(PAUSE_S):
                 body = f"{number} asks {self._counts[number]}"
                 assert client.post("/echo", content=body).text == body
                 self._counts[number] += 1
@@ -177,7 +180,7 @@ def test_serve_hands_its_keys_on_and_status_finds_them(tmp_path: Path) -> None:
     (key_file := tmp_path / "keys").write_text(OLD)
     options = ("--encryption-key-file", str(key_file))
     with towpath_serve("rotation", app_dir=PROJECT, run_dir=tmp_path, options=options) as server:
-        assert httpx.post(f"{server.url}/echo", content="hello").text == "hello"
+        assert httpx.post(f"{server.url}/echo", content="hello", **PLAIN).text == "hello"
         shown = towpath(server, "status").stdout
         assert shown.count(ids((OLD,))[0]) == 2 and "rotation:application" in shown, shown
         key_file.write_text(NEW + "\n" + OLD)
@@ -188,4 +191,4 @@ def test_serve_hands_its_keys_on_and_status_finds_them(tmp_path: Path) -> None:
         )
         reloaded = towpath(server, "reload")
         assert reloaded.returncode == 0, reloaded.stdout + reloaded.stderr
-        assert httpx.post(f"{server.url}/echo", content="hello again").text == "hello again"
+        assert httpx.post(f"{server.url}/echo", content="hello again", **PLAIN).text == "hello again"

@@ -11,6 +11,7 @@ import httpx
 from websockets.sync.client import connect
 
 from tests.promises.conftest import PROJECT, WITHOUT_AND_WITH_KEYS, Traces
+from tests.support.plain_http import PLAIN
 from tests.support.serving import towpath_serve
 
 
@@ -36,10 +37,10 @@ def test_what_goes_in_comes_out_in_the_same_order(tmp_path: Path, traces: Traces
             thread.start()
 
         parts = [os.urandom(50_000) for _ in range(100)]
-        answer = httpx.post(f"{server.url}/digest", content=iter(parts), timeout=30)
+        answer = httpx.post(f"{server.url}/digest", content=iter(parts), timeout=30, **PLAIN)
         assert answer.text == hashlib.sha256(b"".join(parts)).hexdigest()
 
-        body = httpx.get(f"{server.url}/big/8", timeout=30).content
+        body = httpx.get(f"{server.url}/big/8", timeout=30, **PLAIN).content
         assert [int(body[at : at + 8]) for at in range(0, len(body), 65_536)] == list(range(128))
 
         for thread in threads:

@@ -11,6 +11,7 @@ import httpx
 
 from tests.promises.conftest import PROJECT, Traces
 from tests.promises.fleet import processes
+from tests.support.plain_http import PLAIN
 from tests.support.serving import towpath_serve, wait_until
 
 
@@ -28,7 +29,7 @@ def test_nobody_gets_anothers_answer_though_processes_die(tmp_path: Path, traces
                 number += 1
                 path = f"/{name}/{number}"
                 try:
-                    answer = httpx.get(server.url + path, timeout=20)
+                    answer = httpx.get(server.url + path, timeout=20, **PLAIN)
                 except httpx.TransportError:
                     continue  # the interface server that held us was killed
                 if answer.status_code == 200 and answer.text != path:

@@ -17,6 +17,7 @@ from websockets.sync.client import connect
 from tests.promises.collector.sitecustomize import BEGIN, END
 from tests.promises.conftest import PROJECT, Traces
 from tests.promises.fleet import processes
+from tests.support.plain_http import PLAIN
 from tests.support.serving import Server, towpath_serve, wait_until
 
 TIMES = 10
@@ -24,7 +25,7 @@ TIMES = 10
 
 def on_one_connection(server: Server) -> None:
     """Requests with a body, one after the other."""
-    with httpx.Client(trust_env=False) as client:
+    with httpx.Client(**PLAIN) as client:
         for _ in range(TIMES):
             assert client.post(f"{server.url}/digest", content=b"x" * 100_000).status_code == 200
 
@@ -32,7 +33,7 @@ def on_one_connection(server: Server) -> None:
 def each_on_its_own(server: Server) -> None:
     """A connection for each request."""
     for _ in range(TIMES):
-        assert httpx.get(f"{server.url}/hello", trust_env=False).text == "/hello"
+        assert httpx.get(f"{server.url}/hello", **PLAIN).text == "/hello"
 
 
 def sockets(server: Server) -> None:

@@ -12,6 +12,7 @@ from websockets.sync.client import connect
 
 from tests.promises.conftest import PROJECT, Traces
 from tests.promises.fleet import leases, processes
+from tests.support.plain_http import PLAIN
 from tests.support.serving import Server, towpath_serve, wait_until
 
 BLOCKED_S = 10
@@ -52,7 +53,7 @@ def asked(server: Server, path: str, answers: dict[str, httpx.Response]) -> thre
     """A request under way; its answer is in `answers` when it has come."""
 
     def ask() -> None:
-        answers[path] = httpx.get(server.url + path, trust_env=False, timeout=30)
+        answers[path] = httpx.get(server.url + path, **PLAIN, timeout=30)
 
     thread = threading.Thread(target=ask)
     thread.start()

@@ -15,6 +15,7 @@ from websockets.sync.client import connect
 
 from tests.promises.conftest import PROJECT, Traces
 from tests.promises.fleet import get, processes, whole_answer
+from tests.support.plain_http import PLAIN
 from tests.support.serving import Server, towpath_serve, wait_until
 
 
@@ -60,7 +61,9 @@ def test_what_nobody_has_seen_is_started_again(
     server: Server, traces: Traces, method: str, path: str, status: int, starts: int
 ) -> None:
     """P3, P6. The worker dies with the request in its hands, before anything was sent and before anybody has looked at it."""
-    answer = httpx.request(method, server.url + path, content=b"x" * 20_000 if method != "GET" else None, timeout=60)
+    answer = httpx.request(
+        method, server.url + path, content=b"x" * 20_000 if method != "GET" else None, timeout=60, **PLAIN
+    )
     assert answer.status_code == status
     assert traces.starts(method).count(path) == starts
     assert "is over" not in server.log, "a lease was waited for"

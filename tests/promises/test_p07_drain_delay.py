@@ -9,6 +9,7 @@ import httpx
 from websockets.sync.client import connect
 
 from tests.promises.conftest import PROJECT, Traces
+from tests.support.plain_http import PLAIN
 from tests.support.serving import READY_PATH, Server, towpath_interface, towpath_worker, wait_until
 
 DELAY_S = 2.0
@@ -17,7 +18,7 @@ OPTIONS = ("--drain-delay", str(DELAY_S))
 
 def get(server: Server, path: str) -> httpx.Response:
     """On a connection of its own."""
-    return httpx.get(server.url + path, trust_env=False, timeout=10)
+    return httpx.get(server.url + path, **PLAIN, timeout=10)
 
 
 def accepts(server: Server) -> bool:

@@ -11,6 +11,7 @@ import httpx
 
 from tests.promises.conftest import PROJECT, Traces
 from tests.promises.fleet import get, processes, towpath, whole_answer
+from tests.support.plain_http import PLAIN
 from tests.support.serving import Server, towpath_interface, towpath_serve, towpath_worker, wait_until
 
 DRAIN = ("--timeout-graceful-shutdown", "3")
@@ -37,7 +38,7 @@ class EventSource:
         try:
             while not self.over.is_set():
                 # A connection for each: a browser's comes again after some seconds, and knows by then which are closed.
-                with httpx.Client(trust_env=False, timeout=20) as client:
+                with httpx.Client(**PLAIN, timeout=20) as client:
                     try:
                         self._one_response(client)
                     except httpx.ConnectError:

@@ -14,7 +14,11 @@ from websockets.sync.client import connect
 
 from tests.promises.conftest import PROJECT, Traces
 from tests.promises.fleet import processes
+from tests.support.plain_http import PLAIN
 from tests.support.serving import towpath_interface, towpath_serve, towpath_worker, wait_until
+
+#: Of each client between two messages, so that they leave the processor to what they watch.
+PAUSE_S = 0.005
 
 
 def test_sockets_stay_open_while_every_worker_is_replaced(tmp_path: Path) -> None:
@@ -31,7 +35,7 @@ def test_sockets_stay_open_while_every_worker_is_replaced(tmp_path: Path) -> Non
             try:
                 with connect(f"{server.websocket_url}/{name}") as socket:
                     number = 0
-                    while not over.is_set():
+                    while not over.wait(PAUSE_S):
                         number += 1
                         socket.send(f"{name}:{number}")
                         said, count, pid = socket.recv(timeout=20).split()
@@ -42,8 +46,8 @@ def test_sockets_stay_open_while_every_worker_is_replaced(tmp_path: Path) -> Non
                 faults.append(f"socket {name}: {error!r}")
 
         def ask() -> None:
-            while not over.is_set():
-                answer = httpx.get(server.url, timeout=30)
+            while not over.wait(PAUSE_S):
+                answer = httpx.get(server.url, timeout=30, **PLAIN)
                 asked[0] += 1
                 if answer.status_code != 200:
                     faults.append(f"status {answer.status_code}")

@@ -20,6 +20,7 @@ from channel_layer.protocol.keys import Keys
 from channel_layer.redis.scripts import PUBLISH
 from tests.promises.conftest import PROJECT
 from tests.promises.fleet import leases_at
+from tests.support.plain_http import PLAIN
 from tests.support.serving import Server, redis_server, redis_url, towpath_interface, towpath_worker, wait_until
 
 MEMBERS = 6
@@ -108,7 +109,7 @@ def sockets(
 
 
 def post(server: Server, path: str) -> None:
-    with httpx.Client(trust_env=False, timeout=60) as client:
+    with httpx.Client(**PLAIN, timeout=60) as client:
         assert client.post(server.url + path).status_code == 204
 
 

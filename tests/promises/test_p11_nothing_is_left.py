@@ -15,6 +15,7 @@ from websockets.sync.client import connect
 import channel_layer
 from channel_layer import ChannelFull
 from tests.promises.conftest import PROJECT, Traces
+from tests.support.plain_http import PLAIN
 from tests.support.redis_look import keys_without_a_ttl
 from tests.support.serving import Server, towpath_serve
 
@@ -24,7 +25,7 @@ def test_nothing_is_left_without_a_ttl(tmp_path: Path, traces: Traces, redis: Se
     with towpath_serve(
         "witness", app_dir=PROJECT, run_dir=tmp_path, env=traces.env, options=("--redis", url)
     ) as server:
-        assert httpx.get(f"{server.url}/hello").text == "/hello"
+        assert httpx.get(f"{server.url}/hello", **PLAIN).text == "/hello"
         with connect(f"{server.websocket_url}/socket") as socket:
             socket.send("hello")
             assert socket.recv() == "hello"

@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.plain_http import PLAIN
 from tests.support.serving import BIN, Server, environment, towpath_serve
 
 #: Each path is a function of this module, which runs in the request.
@@ -165,7 +166,7 @@ def ask(server: Server) -> Iterator[Ask]:
     """Ask for what a function of the application says. The worker is the same at the end, and it takes requests."""
 
     def answer(name: str) -> Any:
-        response = httpx.get(f"{server.url}/{name}", trust_env=False, timeout=20)
+        response = httpx.get(f"{server.url}/{name}", **PLAIN, timeout=20)
         assert response.status_code == 200, response.text
         return response.json()
 

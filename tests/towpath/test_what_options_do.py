@@ -15,6 +15,7 @@ from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 
 from tests.support.facts import wait_until
+from tests.support.plain_http import PLAIN
 from tests.support.serving import Server, towpath_serve, uvicorn
 
 #: Patches the loop, as libraries do that let a call wait for async code within a running loop: uvloop cannot be patched.
@@ -147,7 +148,7 @@ def towpath(tmp_path: Path, project: Path, app: str, values: dict[str, str | Non
 
 
 def client_of(server: Server) -> httpx.Client:
-    return httpx.Client(base_url=server.url, timeout=15, trust_env=False)
+    return httpx.Client(base_url=server.url, timeout=15, **PLAIN)
 
 
 @pytest.mark.parametrize("how", ["uvicorn", "options", "environment"])

@@ -16,6 +16,7 @@ import pytest
 
 from tests.promises.fleet import processes, towpath
 from tests.support.facts import wait_until
+from tests.support.plain_http import PLAIN
 from tests.support.serving import BIN, Server, environment, redis_server, redis_url, towpath_serve, towpath_worker
 
 APP = """
@@ -34,8 +35,12 @@ async def application(scope, receive, send):
 """
 
 
+#: Of each of four clients between two requests: some hundred a second, so that each moment of a rollout meets some.
+PAUSE_S = 0.01
+
+
 class Asking:
-    """Clients in a closed loop: every answer, and every failure."""
+    """Clients in a closed loop: every answer, and every failure. They pause, so that what they watch gets the processor too."""
 
     def __init__(self, server: Server, clients: int = 4) -> None:
         self.words: set[str] = set()
@@ -46,8 +51,8 @@ class Asking:
         self._threads = [threading.Thread(target=self._ask) for _ in range(clients)]
 
     def _ask(self) -> None:
-        with httpx.Client(trust_env=False, timeout=30) as client:
-            while not self._over.is_set():
+        with httpx.Client(**PLAIN, timeout=30) as client:
+            while not self._over.wait(PAUSE_S):
                 try:
                     answer = client.get(self._server.url)
                 except httpx.TransportError as error:
@@ -247,9 +252,7 @@ def test_without_a_worker_requests_wait_for_one(tmp_path: Path, project: Path) -
         assert towpath(server, "scale", "worker=0").returncode == 0
         assert not workers(server)
         answers: list[str] = []
-        client = threading.Thread(
-            target=lambda: answers.append(httpx.get(server.url, trust_env=False, timeout=30).text)
-        )
+        client = threading.Thread(target=lambda: answers.append(httpx.get(server.url, **PLAIN, timeout=30).text))
         client.start()
         assert towpath(server, "scale", "worker=1").returncode == 0
         client.join()

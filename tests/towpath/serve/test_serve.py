@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from tests.support.facts import wait_until
+from tests.support.plain_http import PLAIN
 from tests.support.redis_server import RedisServer
 from tests.support.serving import (
     BIN,
@@ -50,7 +51,7 @@ async def application(scope, receive, send):
 
 def ask(server: Server, path: str = "/") -> str:
     """The text of one answer."""
-    answer = httpx.get(server.url + path, trust_env=False, timeout=20)
+    answer = httpx.get(server.url + path, **PLAIN, timeout=20)
     assert answer.status_code == 200, server.log
     return answer.text
 
@@ -132,7 +133,7 @@ def test_a_serve_on_any_free_port_is_found_by_the_port_that_it_says(tmp_path: Pa
     with running("serve", command, run_dir=tmp_path, env=here, ready=all_stand) as server:
         said = re.search(r"^Towpath serves small at http://127\.0\.0\.1:(\d+)/\n", server.log, re.MULTILINE)
         assert said is not None, server.log
-        assert httpx.get(f"http://127.0.0.1:{said[1]}/", trust_env=False, timeout=20).text.startswith("first")
+        assert httpx.get(f"http://127.0.0.1:{said[1]}/", **PLAIN, timeout=20).text.startswith("first")
         assert "interface" in command_for(said[1], "status").stdout
         assert "1 worker replaced" in command_for(said[1], "reload").stdout
         assert command_for(said[1], "stop").returncode == 0
@@ -465,7 +466,7 @@ def test_what_supervisord_cannot_listen_on_is_handed_down(tmp_path: Path, projec
         try:
             server.wait_for_log("ready after")
             for shown in ("127.0.0.1",) if how == "--fd" else ("127.0.0.1", "[::1]"):
-                assert httpx.get(f"http://{shown}:{port}/", trust_env=False, timeout=20).text.startswith("first")
+                assert httpx.get(f"http://{shown}:{port}/", **PLAIN, timeout=20).text.startswith("first")
                 server.wait_for_log(f"{shown.strip('[]')}:")  # and not ::ffff:127.0.0.1
             assert "::ffff:" not in server.log
             for other in ("worker-0", "redis"):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 
+from tests.support.plain_http import PLAIN
 from tests.support.serving import Server, towpath_serve, wait_until
 from towpath.runtime import embedded_redis
 from towpath.status.lease_reader import LeaseReader
@@ -45,7 +46,7 @@ def test_no_process_of_a_serve_loads_what_it_does_not_need(tmp_path: Path) -> No
     (tmp_path / "small.py").write_text(APP)
     with towpath_serve("small", run_dir=tmp_path, app_dir=tmp_path, env={"PYTHONPROFILEIMPORTTIME": "1"}) as server:
         wait_until(lambda: renewals_began(server), "leases are renewed", server=server)
-        assert httpx.get(server.url, trust_env=False).text == "ok"
+        assert httpx.get(server.url, **PLAIN).text == "ok"
     loaded: dict[str, set[str]] = {}
     for process, package in IMPORTED.findall(server.log):
         loaded.setdefault(process or "serve", set()).add(package)

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 
 from tests.promises.fleet import towpath
+from tests.support.plain_http import PLAIN
 from tests.support.serving import Server, towpath_serve, wait_until
 
 APP = """
@@ -27,7 +28,7 @@ async def application(scope, receive, send):
 
 
 def served_by(server: Server) -> int:
-    return int(httpx.get(f"{server.url}/", trust_env=False, timeout=30).text)
+    return int(httpx.get(f"{server.url}/", **PLAIN, timeout=30).text)
 
 
 def queued(server: Server) -> int:
@@ -47,7 +48,7 @@ def test_a_stuck_worker_and_a_frozen_one_are_replaced_and_the_log_says_why(tmp_p
         file.write_text("TOWPATH_WORKER_TIMEOUT=2\n")
         assert towpath(server, "reload").returncode == 0
         first = served_by(server)
-        answer = httpx.post(f"{server.url}/stuck", trust_env=False, timeout=30)
+        answer = httpx.post(f"{server.url}/stuck", **PLAIN, timeout=30)
         assert (answer.status_code, answer.text) == (502, "the worker died\n")
         server.wait_for_log("exits by force: its event loop has been blocked for 2 s (--worker-timeout)")
         server.wait_for_log("time.sleep(60)")
