@@ -77,7 +77,7 @@ class DirectDispatch:
         if self._answer_may_be_late:
             client.adopted()
         self._node.post(worker.name, self._queue.packet(connection))
-        worker.sent(connection.number, self._loop.time())
+        worker.sent(connection.number, self._loop.time(), connection.may_start_twice)
         self.count += 1
         if self._timer is None:
             self._timer = self._loop.call_later(RECALL_S, self._check)
@@ -134,7 +134,7 @@ class DirectDispatch:
         self._timer = None
         if self.workers.any_late(self._loop.time()) and (self._recalling is None or self._recalling.done()):
             self._recalling = self._loop.create_task(self._recall_late())
-        if self.workers.any_unbegun:
+        if self.workers.any_open:
             self._timer = self._loop.call_later(RECALL_S, self._check)
 
     async def _recall_late(self) -> None:
@@ -157,11 +157,11 @@ class DirectDispatch:
         self._node.post(connection.owner, packets.cancel(connection.number, connection.epoch, Cancel.RECALLED))
 
     def _take_back(self, upstream: DirectConnection) -> None:
-        """Queue a request for all workers, without an answer of its worker, where a second start does no harm."""
+        """Queue a request for all workers, without an answer of its worker: a second start does no harm."""
         connection = upstream.connection
         number, epoch, owner = connection.number, connection.epoch, connection.owner
         assert owner is not None
-        if connection.may_start_twice and connection.opening is not None:
+        if connection.opening is not None:
             self._node.post(owner, packets.cancel(number, epoch, Cancel.MOVED, SERVICE_RESTART))
             upstream.apply(Trigger.RECALLED)
             self.owner_lost(connection, owner)

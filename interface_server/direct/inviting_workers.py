@@ -23,7 +23,7 @@ REQUESTS_FACTOR = 2
 class InvitingWorker:
     """One worker. `unbegun`: the requests that it has not acknowledged, by number, with the time at which each was sent.
 
-    `uncertain`: those of which the acknowledgement may be lost with Redis' data.
+    `uncertain`: those of which the acknowledgement may be lost with Redis' data. `once`: those of the unbegun that may start only once.
     """
 
     __slots__ = (
@@ -31,6 +31,7 @@ class InvitingWorker:
         "chosen_at",
         "last",
         "name",
+        "once",
         "quota",
         "requests",
         "rests",
@@ -49,6 +50,7 @@ class InvitingWorker:
         self.unbegun: dict[int, float] = {}
         self.uncertain: set[int] = set()
         self.asked_back: set[int] = set()  #: of the unbegun
+        self.once: set[int] = set()
         self.stalls = False
 
     @property
@@ -61,10 +63,24 @@ class InvitingWorker:
         """True if it takes one more request now, by whichever way."""
         return (self.rests or len(self.unbegun) < self.quota) and not self.stalls
 
-    def sent(self, number: int, now: float) -> None:
+    def sent(self, number: int, now: float, may_start_twice: bool) -> None:
         """Record a request that is sent to it."""
         self.unbegun[number] = now
         self.requests += 1
+        if not may_start_twice:
+            self.once.add(number)
+
+    def forget(self, number: int) -> None:
+        """Forget an unbegun request: it is acknowledged, or over."""
+        del self.unbegun[number]
+        self.once.discard(number)
+        self.asked_back.discard(number)
+
+    @property
+    def open_requests(self) -> list[tuple[int, float]]:
+        """The unbegun requests that may still be asked or taken back, each with the time at which it was sent."""
+        done = self.asked_back & self.once if self.asked_back else ()
+        return [item for item in self.unbegun.items() if item[0] not in done]
 
 
 class InvitingWorkers:
@@ -91,8 +107,7 @@ class InvitingWorkers:
         worker.last = max(last, worker.last)
         unbegun = worker.unbegun
         while unbegun and (number := next(iter(unbegun))) <= worker.last:
-            del unbegun[number]
-            worker.asked_back.discard(number)
+            worker.forget(number)
         if not unbegun:
             worker.stalls = False
         return is_new
@@ -121,9 +136,9 @@ class InvitingWorkers:
         worker = self.by_name.get(name)
         if worker is not None:
             worker.requests -= 1
-            worker.unbegun.pop(number, None)
             worker.uncertain.discard(number)
-            worker.asked_back.discard(number)
+            if number in worker.unbegun:
+                worker.forget(number)
 
     def is_unbegun(self, name: str, number: int) -> bool:
         """True if this worker has not acknowledged this request in anything that was read, and no acknowledgement was lost."""
@@ -145,6 +160,7 @@ class InvitingWorkers:
         for worker in self.by_name.values():
             worker.uncertain.update(worker.unbegun)
             worker.unbegun.clear()
+            worker.once.clear()
             worker.asked_back.clear()
             worker.stalls = False
 
@@ -154,18 +170,18 @@ class InvitingWorkers:
         return sum(worker.quota > 0 for worker in self.by_name.values())
 
     @property
-    def any_unbegun(self) -> bool:
-        """True if any request is not acknowledged."""
-        return any(worker.unbegun for worker in self.by_name.values())
+    def any_open(self) -> bool:
+        """True if any request may still be asked or taken back. One that may start only once is asked back and then awaited."""
+        return any(worker.open_requests for worker in self.by_name.values())
 
     def any_late(self, now: float) -> bool:
-        """True if a worker has not acknowledged a request for RECALL_S."""
-        return any(now - sent > RECALL_S for worker in self.by_name.values() for sent in worker.unbegun.values())
+        """True if a worker has not acknowledged such a request for RECALL_S."""
+        return any(now - sent > RECALL_S for worker in self.by_name.values() for _, sent in worker.open_requests)
 
     def to_recall(self, now: float) -> tuple[list[int], list[int]]:
         """The numbers of the requests to ask back now, each once, and of those to take back. Workers that are late stall from now on."""
         late = [
-            (each, *item) for each in self.by_name.values() for item in each.unbegun.items() if now - item[1] > RECALL_S
+            (each, *item) for each in self.by_name.values() for item in each.open_requests if now - item[1] > RECALL_S
         ]
         for worker, _, _ in late:
             worker.stalls = True

@@ -54,3 +54,13 @@ async def test_a_worker_without_free_places_does_not_rest(redis_settings: RedisS
         assert told.rests
         one.pause(True)
         await until(lambda: not told.could_take_more)
+
+
+async def test_a_worker_that_has_closed_invites_no_more(redis_settings: RedisSettings) -> None:
+    """What its last requests have freed is announced a moment later."""
+    async with interface(redis_settings) as server, worker(redis_settings, RecordedHost(play=respond)) as one:
+        await invited(server, one)
+        one.read_more()
+        timer = one.direct._update_timer
+        assert timer is not None
+    assert timer.cancelled()

@@ -5,11 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from channel_layer.protocol import packets
-from channel_layer.protocol.close_codes import SERVICE_RESTART
 from channel_layer.protocol.packets import Cancel
 from interface_server.connections.direct_dispatch import DirectDispatch
-from interface_server.connections.transitions import Trigger
-from interface_server.direct.inviting_workers import InvitingWorkers
+from interface_server.direct.inviting_workers import InvitingWorker, InvitingWorkers
 from worker.connections.direct_requests import DirectRequest
 from worker.connections.downstream import DownstreamConnection
 from worker.connections.invitations import Invitations
@@ -24,13 +22,9 @@ def _is_always_next(self: Invitations, interface: str, number: int) -> bool:
     return True
 
 
-def _take_all_back(self: DirectDispatch, upstream: Any) -> None:
-    """As if each request might start twice."""
-    connection = upstream.connection
-    owner = connection.owner
-    self._node.post(owner, packets.cancel(connection.number, connection.epoch, Cancel.MOVED, SERVICE_RESTART))
-    upstream.apply(Trigger.RECALLED)
-    self.owner_lost(connection, owner)
+def _sent_as_if_each_might_start_twice(self: InvitingWorker, number: int, now: float, may_start_twice: bool) -> None:
+    self.unbegun[number] = now
+    self.requests += 1
 
 
 def _give_back_what_runs(self: DownstreamConnection, why: int, code: int, reason: str) -> None:
@@ -53,6 +47,8 @@ DIRECT: dict[str, list[tuple[Any, str, Any]]] = {
     "what a worker that left had not acknowledged was not begun": [
         (DirectDispatch, "never_began", lambda self, connection: False)
     ],
-    "what may start only once is asked back, and not taken": [(DirectDispatch, "_take_back", _take_all_back)],
+    "what may start only once is asked back, and not taken": [
+        (InvitingWorker, "sent", _sent_as_if_each_might_start_twice)
+    ],
     "what has begun is not given back": [(DownstreamConnection, "on_cancel", _give_back_what_runs)],
 }

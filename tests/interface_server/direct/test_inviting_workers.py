@@ -16,9 +16,9 @@ def workers() -> InvitingWorkers:
     return workers
 
 
-def send(workers: InvitingWorkers, name: str, number: int, at: float = 0.0) -> None:
+def send(workers: InvitingWorkers, name: str, number: int, at: float = 0.0, once: bool = False) -> None:
     assert workers.by_name[name].takes_more
-    workers.by_name[name].sent(number, at)
+    workers.by_name[name].sent(number, at, not once)
 
 
 def test_without_an_invitation_there_is_no_worker() -> None:
@@ -112,6 +112,24 @@ def test_what_is_not_given_back_either_is_taken_back(workers: InvitingWorkers) -
     assert not workers.by_name[A].asked_back
 
 
+def test_what_may_start_only_once_is_asked_back_and_not_taken_and_nothing_more_is_checked(
+    workers: InvitingWorkers,
+) -> None:
+    """P3. Each check reads the inbox up, and a worker may be frozen for long."""
+    send(workers, A, 1, once=True)
+    assert workers.any_open and workers.any_late(1.0)
+    assert workers.to_recall(1.0) == ([1], [])
+    assert not workers.any_open and not workers.any_late(1.0)
+    assert workers.is_unbegun(A, 1) and workers.by_name[A].stalls
+    send(workers, B, 2, at=0.5)
+    assert workers.any_open and workers.to_recall(1.0) == ([], [])  # both stall
+    workers.invited(A, 2, 1)
+    assert workers.to_recall(2.0) == ([2], [])
+    workers.over(B, 2)
+    workers.over(A, 1)
+    assert not workers.by_name[A].once and not workers.any_open
+
+
 def test_nothing_is_asked_back_where_no_other_worker_takes_more(workers: InvitingWorkers) -> None:
     workers.invited(B, 0, 0)
     send(workers, A, 1)
@@ -160,9 +178,9 @@ def test_what_is_over_was_begun_and_counts_no_more(workers: InvitingWorkers) -> 
 
 def test_a_loss_of_acknowledgements_makes_all_count_as_begun(workers: InvitingWorkers) -> None:
     send(workers, A, 1)
-    assert workers.any_unbegun
+    assert workers.any_open
     workers.acknowledged_all()
-    assert not workers.is_unbegun(A, 1) and not workers.any_unbegun
+    assert not workers.is_unbegun(A, 1) and not workers.any_open
     assert workers.may_be_unbegun(A, 1)  # nor is that known
     workers.over(A, 1)
     assert not workers.by_name[A].uncertain
