@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from importlib import metadata
 from importlib.util import find_spec
 
 import click
@@ -21,5 +20,7 @@ def build() -> str:
 def show(context: click.Context, _parameter: click.Parameter, wanted: bool) -> None:
     """Show the version and exit, if it is wanted."""
     if wanted and not context.resilient_parsing:
+        from importlib import metadata  # here: with its `email` and `zipfile` it takes 2 MiB of each process
+
         click.echo(f"towpath {metadata.version('towpath')} ({build()})")
         context.exit()

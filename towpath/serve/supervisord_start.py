@@ -19,7 +19,11 @@ from towpath.system import processes, working_directory
 
 COMMAND = (sys.executable, "-P", str(Path(__file__).resolve().parents[1] / "__main__.py"))
 #: supervisord needs a folder for temporary files, and deletes files in it: there may be none, and in that of all users it must not.
-SUPERVISE = "import sys, tempfile; tempfile.tempdir = sys.argv.pop(1); from supervisor.supervisord import main; main()"
+#: Nor does it need TLS.
+SUPERVISE = (
+    "import sys, tempfile; tempfile.tempdir = sys.argv.pop(1); sys.modules['ssl'] = None; "
+    "from supervisor.supervisord import main; main()"
+)
 MORE = 4  #: `scale` may ask for this multiple of the first number, unless an option gives another maximum
 
 

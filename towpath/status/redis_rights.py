@@ -6,7 +6,7 @@ it refuses: nothing is written, and any answer other than a lack of permission m
 
 from __future__ import annotations
 
-import secrets
+import os
 from typing import Any
 
 import hiredis
@@ -25,7 +25,7 @@ def missing(client: BlockingClient, keys: Keys) -> list[str]:
 
     Raises LayerUnavailable.
     """
-    name = f"check.{secrets.token_hex(6)}"
+    name = f"check.{os.urandom(6).hex()}"  # `secrets` would load OpenSSL into each `serve`
     commands = [*_on_keys(keys, name), *_on_channels(keys, name)]
     answers = client.exchange(b"".join(pack(*command) for command in commands), len(commands))
     found = [_right(str(command[0]), answer, keys) for command, answer in zip(commands, answers, strict=True)]

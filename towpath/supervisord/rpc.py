@@ -1,19 +1,22 @@
 """The client of supervisord: XML-RPC over a unix socket in the run folder.
 
-supervisor has a transport for that too, whose module brings its whole server along: 5 MiB in each `serve`.
+supervisor has a transport for that too, whose module brings its whole server along: 5 MiB in each `serve`. OpenSSL would be 4 MiB.
 """
 
 from __future__ import annotations
 
 import contextlib
-import http.client
 import socket
 from pathlib import Path
 from typing import Any
-from xmlrpc.client import Fault, ProtocolError, ServerProxy, Transport
 
 from towpath.supervisord.conf import NO_RETRY_STATUS, SOCKET_NAME
 from towpath.supervisord.process import Process
+from towpath.system.absent_modules import absent
+
+with absent("ssl"):
+    import http.client
+    from xmlrpc.client import Fault, ProtocolError, ServerProxy, Transport
 
 GONE = frozenset({"EXITED", "BACKOFF", "FATAL"})
 NOT_THERE = (OSError, http.client.HTTPException, ProtocolError)

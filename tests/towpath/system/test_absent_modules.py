@@ -1,0 +1,35 @@
+"""Optional modules that are left out while others are imported."""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+from towpath.system.absent_modules import absent
+
+UNUSED = "this"  #: a module of the standard library that no other imports
+
+
+def test_a_module_is_absent_within_the_block_and_there_afterwards(capsys: pytest.CaptureFixture[str]) -> None:
+    assert UNUSED not in sys.modules
+    with absent(UNUSED), pytest.raises(ImportError):
+        importlib.import_module(UNUSED)
+    importlib.import_module(UNUSED)
+    del sys.modules[UNUSED]
+
+
+def test_a_module_that_is_imported_already_stays() -> None:
+    before = sys.modules["subprocess"]
+    with absent("subprocess"):
+        assert importlib.import_module("subprocess") is before
+    assert sys.modules["subprocess"] is before
+
+
+@pytest.mark.parametrize("module", ["towpath.serve.serve", "towpath.serve.supervision"])
+def test_serve_loads_neither_openssl_nor_what_reads_versions(module: str) -> None:
+    code = f"import sys, {module}; print([name for name in ('ssl', 'hashlib', 'importlib.metadata') if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
