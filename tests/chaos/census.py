@@ -15,8 +15,8 @@ from tests.support.facts import until
 
 #: Threads of the loop's own pool come as they are needed, and stay.
 POOL = "uvloop_"
-#: Each process that has begun has this task until it leaves.
-AT_REST = "Node._check_regularly"
+#: Each process that has begun has this task until it leaves: the last one that it starts, by the beginning of the process' name.
+AT_REST = {"interface": "Node._check_regularly", "worker": "LoopLayer._clean_up"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from tests.chaos import census
 from tests.chaos.census import Count
 from tests.chaos.process import Process
 from tests.support.facts import until, until_async
-from tests.support.redis_look import keys_without_a_ttl, read_and_pending
+from tests.support.redis_look import keys_without_a_ttl, read_and_pending, sent_directly
 from tests.support.redis_sentinels import RedisSentinels
 from tests.support.redis_server import RedisServer
 from towpath.errors import StartFailure
@@ -28,7 +28,8 @@ STOP_DEADLINE_S = 30.0
 LEAK_DEADLINE_S = 5.0
 NOT_STARTED = 3  #: the exit code of whoever finds no Redis that he could begin with
 #: So few exchanges per worker that some of the load's clients always wait in the queue.
-WORKER_OPTIONS = ("--worker-concurrency", "9", "--timeout-graceful-shutdown", "6", "--queue-wait", "20")
+FEW_PLACES = ("--worker-concurrency", "9")
+WORKER_OPTIONS = ("--timeout-graceful-shutdown", "6", "--queue-wait", "20")
 INTERFACE_OPTIONS = ("--timeout-graceful-shutdown", "6", "--queue-wait", "20", "--no-access-log")
 #: What a line of a log may not have, whatever was done to others.
 COMPLAINT = re.compile(r"Traceback|Unhandled|never retrieved|malformed|AssertionError|was never awaited")
@@ -37,8 +38,10 @@ COMPLAINT = re.compile(r"Traceback|Unhandled|never retrieved|malformed|Assertion
 class Fleet:
     """Everything that one performance needs. Sockets that listen are ours, so that they stay when an interface server falls."""
 
-    def __init__(self, folder: Path, watched: bool = False) -> None:
+    def __init__(self, folder: Path, watched: bool = False, direct: bool = False) -> None:
+        """direct: workers have places for all clients."""
         self.folder = folder
+        self._worker_options = WORKER_OPTIONS if direct else (*WORKER_OPTIONS, *FEW_PLACES)
         self.traces = folder / "traces"
         self.traces.mkdir()
         self.redis = RedisSentinels() if watched else RedisServer()
@@ -60,7 +63,7 @@ class Fleet:
     async def _have_begun(self) -> bool:
         """A lease is written before the last of it has begun."""
         self._before = await self._count()
-        return all(census.AT_REST in count.tasks for count in self._before.values())
+        return all(census.AT_REST[name.partition("-")[0]] in count.tasks for name, count in self._before.items())
 
     async def _count(self) -> dict[str, Count]:
         return await census.take((*self.interfaces, *self.workers), self.traces)
@@ -104,7 +107,8 @@ class Fleet:
         return self._start(f"interface-{number}", words, (descriptor,))
 
     def _worker(self, number: int) -> Process:
-        words = ["worker", "stage", "--app-dir", str(HERE / "project"), "--redis", self.redis.url, *WORKER_OPTIONS]
+        words = ["worker", "stage", "--app-dir", str(HERE / "project"), "--redis", self.redis.url]
+        words += self._worker_options
         return self._start(f"worker-{number}", words)
 
     def _start(self, name: str, words: list[str], descriptors: tuple[int, ...] = ()) -> Process:
@@ -135,6 +139,24 @@ class Fleet:
         return {
             (nodes[worker], nodes[interface]) for worker, interface in found if worker in nodes and interface in nodes
         }
+
+    async def unread_by(self, worker: Process, since_ms: int) -> frozenset[str]:
+        """The names of the requests that may start only once and have come into the inbox of a worker since."""
+        status = await self.look()
+        nodes = [lease["node"] for lease in status.processes if lease.get("pid") == worker.pid] if status else []
+        paths = [
+            path
+            for node in nodes
+            for path in await asyncio.to_thread(sent_directly, self.redis.server_url, node, since_ms)
+        ]
+        return frozenset(path.rpartition("/")[2] for path in paths)
+
+    async def all_invite(self) -> bool:
+        """Each worker invites each interface server, as their leases say."""
+        status = await self.look()
+        processes = status.processes if status else []
+        counts = [lease.get("inviting_workers") for lease in processes if lease.get("role") == "interface"]
+        return len(counts) == INTERFACES and set(counts) == {WORKERS}
 
     async def _are_leased(self, pids: set[int]) -> bool:
         status = await self.look()

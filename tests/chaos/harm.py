@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -50,6 +51,8 @@ class Harm:
     """All blows of one performance, and what they excuse."""
 
     blows: tuple[Blow, ...] = field(default=())
+    unread: Mapping[int, frozenset[str]] = field(default_factory=dict)
+    """Requests that may start only once and were in the inbox of a worker that had stopped, by its pid."""
 
     def pids(self, victim: Victim, *actions: Action) -> frozenset[int]:
         return frozenset(blow.pid for blow in self.blows if blow.victim is victim and blow.action in actions)
@@ -79,6 +82,11 @@ class Harm:
     def killed(self) -> frozenset[int]:
         """Those who could say nothing more."""
         return frozenset(blow.pid for blow in self.blows if blow.action is Action.KILL)
+
+    @property
+    def not_begun(self) -> frozenset[str]:
+        """Requests that a worker had not read when it was killed: it has begun none of them, and that is known."""
+        return frozenset(name for pid, names in self.unread.items() if pid in self.killed for name in names)
 
     @property
     def lost_interfaces(self) -> frozenset[int]:

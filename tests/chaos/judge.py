@@ -135,6 +135,8 @@ def _bad_gateway(exchange: Exchange, pids: Sequence[int], harm: Harm) -> bool:
         return True
     if exchange.idempotent:
         return harm.redis_forgot or len(harm.lost_workers) >= STARTS_MAX
+    if exchange.name in harm.not_begun and not pids:
+        return harm.redis_was_away
     return harm.redis_was_away or _was_lost(pids, harm)
 
 

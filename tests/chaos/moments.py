@@ -20,6 +20,7 @@ from tests.chaos.trouble import Trouble
 from tests.support.facts import until, until_async
 
 DEPTH = 8  #: so many wait for a worker, and the queue is one
+SENT_WITHIN_S = 0.5
 READ_WITHIN_S = 2.0  #: less than a lease; in this time a worker whose read waits in Redis is given something
 STOPPED_TIMES_MAX = 5
 #: Sockets that come while no worker moves: kind, how many at each interface server that echo, and that are silent.
@@ -78,6 +79,25 @@ async def _readers(fleet: Fleet) -> list[Process]:
         if pairs:
             return [process for pair in pairs for process in pair]
     return []
+
+
+@contextlib.asynccontextmanager
+async def _sent(scene: Scene) -> AsyncIterator[None]:
+    """A worker that is stopped has been sent requests directly, of those that may start only once, too."""
+    for _ in range(STOPPED_TIMES_MAX):
+        # A worker that was stopped for a moment invites nobody for a while.
+        await until_async(scene.fleet.all_invite, "all workers invite")
+        worker = scene.random.choice(scene.fleet.workers)
+        with _still(scene, [worker]):
+            since_ms = int(time.time() * 1000) + 1
+            end = time.monotonic() + SENT_WITHIN_S
+            while time.monotonic() < end:
+                if unread := await scene.fleet.unread_by(worker, since_ms):
+                    scene.trouble.unread[worker.pid] = unread
+                    scene.trouble.aim([worker, *scene.fleet.interfaces])
+                    yield
+                    return
+    raise AssertionError("no stopped worker was sent a request directly")
 
 
 @contextlib.asynccontextmanager
@@ -178,6 +198,7 @@ MOMENTS = {
     Moment.ANY: _any_moment,
     Moment.QUEUED: _queued,
     Moment.READ: _read,
+    Moment.SENT: _sent,
     Moment.TAKEN: _taken,
     Moment.FIRST_BYTE: _first_byte,
     Moment.HANDED: _handed,

@@ -60,7 +60,9 @@ async def perform(scenario: Scenario, seed: str, folder: Path, recovery_max_s: f
     """Play it; everything that was started has ended afterwards. recovery_max_s: until all answer again, for each client."""
     began = time.monotonic()
     report = Report(scenario.name, seed, recovery_max_s)
-    fleet = ServedFleet(folder) if scenario.served else Fleet(folder, scenario.watched)
+    fleet = (
+        ServedFleet(folder, scenario.direct) if scenario.served else Fleet(folder, scenario.watched, scenario.direct)
+    )
     load = Load(fleet.ports, seed)
     try:
         await fleet.start()
@@ -100,7 +102,7 @@ async def _play(scenario: Scenario, random: Random, fleet: Fleet | ServedFleet, 
         report.faults += fleet.complaints()
         report.blows = [f"{blow.victim.name} {blow.action.name} {blow.pid}" for blow in trouble.blows]
         if report.played:  # else clients were interrupted, and what they saw says nothing
-            _judge(fleet, load, Harm(tuple(trouble.blows)), report)
+            _judge(fleet, load, Harm(tuple(trouble.blows), trouble.unread), report)
 
 
 async def _make_trouble(

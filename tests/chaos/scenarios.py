@@ -20,6 +20,7 @@ class Moment(Enum):
     ANY = auto()
     QUEUED = auto()  # no worker moves, and the queue has grown
     READ = auto()  # a worker has read entries, and not taken them
+    SENT = auto()  # requests that were sent to a worker directly are in its inbox, and it has not read them
     TAKEN = auto()  # the application has begun, and nothing of the response has gone out
     FIRST_BYTE = auto()  # the client has the first byte of the response, and the rest does not come
     HANDED = auto()  # a worker has let go of its sockets, and nobody has adopted them yet
@@ -44,6 +45,9 @@ class Scenario:
     steps: tuple[Step, ...]
     served: bool = False  #: by one `towpath serve`, and not by processes of our own
     watched: bool = False  #: its Redis are several servers, and a Sentinel
+    direct: bool = (
+        False  #: workers have free places, and are sent requests directly; else most requests wait for a place
+    )
     drawn: int = 0  #: so many steps more, whatever the seed says
 
 
@@ -85,8 +89,12 @@ def _any(name: str, *steps: Step) -> Scenario:
     return Scenario(name, Moment.ANY, steps)
 
 
-def _served(name: str, *steps: Step) -> Scenario:
-    return Scenario(name, Moment.ANY, steps, served=True)
+def _served(name: str, *steps: Step, direct: bool = False) -> Scenario:
+    return Scenario(name, Moment.ANY, steps, served=True, direct=direct)
+
+
+def _sent(name: str, *steps: Step) -> Scenario:
+    return Scenario(name, Moment.SENT, steps, direct=True)
 
 
 def _watched(name: str, *steps: Step) -> Scenario:
@@ -131,6 +139,10 @@ SCENARIOS = (
     Scenario("queued-primary-move", Moment.QUEUED, (Step(P, MOVE),), watched=True),
     Scenario("handed-primary-kill", Moment.HANDED, (Step(P, KILL, 0.0),), watched=True),
     Scenario("adopted-primary-move", Moment.ADOPTED, (Step(P, MOVE, 0.0),), watched=True),
+    _sent("sent-worker-kill", Step(W, KILL, 0.1)),
+    _sent("sent-worker-freeze", Step(W, FREEZE, 0.0)),
+    _sent("sent-interface-kill", Step(D, KILL, 0.1)),
+    _served("direct-served-reload", Step(SERVE, RELOAD), direct=True),
     _served("served-reload", Step(SERVE, RELOAD)),
     _served("served-reload-and-worker-kill", Step(SERVE, RELOAD), Step(W, KILL, 4.0)),
     _served("served-kills", Step(W, KILL), Step(D, KILL, 2.0), Step(R, KILL, 3.0)),

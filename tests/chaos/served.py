@@ -9,7 +9,7 @@ import signal
 from pathlib import Path
 from random import Random
 
-from tests.chaos.fleet import HERE, STOP_DEADLINE_S, complaints
+from tests.chaos.fleet import FEW_PLACES, HERE, STOP_DEADLINE_S, complaints
 from tests.chaos.harm import Action, Blow, Victim
 from tests.chaos.process import Process
 from tests.chaos.redis_blows import FROZEN_S
@@ -23,7 +23,7 @@ from towpath.status.redis_status import RedisStatus
 WORKERS = INTERFACES = 2
 READY_DEADLINE_S = 60.0
 RELOAD_DEADLINE_S = 60.0
-OPTIONS = ("--worker-concurrency", "9", "--timeout-graceful-shutdown", "6", "--queue-wait", "20", "--no-access-log")
+OPTIONS = ("--timeout-graceful-shutdown", "6", "--queue-wait", "20", "--no-access-log")
 #: The name of each victim's slots in the run folder.
 SLOTS = {
     Victim.WORKER: "worker-*",
@@ -42,8 +42,10 @@ def send(pid: int, number: signal.Signals) -> None:
 class ServedFleet:
     """All processes of one `serve`. There is one way in: the listening socket that its interface servers share."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, direct: bool = False) -> None:
+        """direct: workers have places for all clients."""
         self.folder = folder
+        self._options = OPTIONS if direct else (*OPTIONS, *FEW_PLACES)
         self.traces = folder / "traces"
         self.traces.mkdir()
         self.run_dir = folder / "run"
@@ -66,7 +68,8 @@ class ServedFleet:
             serve.end_by_force()
 
     def _next(self) -> None:
-        command = [BIN / "towpath", "serve", "stage", "--port", str(self.ports[0]), "--run-dir", self.run_dir, *OPTIONS]
+        command = [BIN / "towpath", "serve", "stage", "--port", str(self.ports[0]), "--run-dir", self.run_dir]
+        command += self._options
         command += ["--app-dir", HERE / "project", "--workers", str(WORKERS), "--interfaces", str(INTERFACES)]
         log_path = self.folder / f"serve-{len(self.serves)}.log"
         self.serves.append(Process.start("serve", command, log_path, {"TRACES": str(self.traces)}))
@@ -141,6 +144,7 @@ class ServedTrouble:
     def __init__(self, fleet: ServedFleet, random: Random) -> None:
         self.blows: list[Blow] = []
         self.missed: list[str] = []
+        self.unread: dict[int, frozenset[str]] = {}
         self._fleet = fleet
         self._random = random
 

@@ -209,3 +209,13 @@ def test_a_member_hears_what_is_told_to_its_group_exactly_once() -> None:
     assert judged_together(replace(member, greeted_s=5.5)) == []
     assert judged_together(replace(member, ended_s=7.0)) == []
     assert judged_together(replace(member, notes=("tell-1", "tell-1")), REDIS_AWAY)
+
+
+def test_what_a_killed_worker_had_not_read_must_be_answered() -> None:
+    """P3: it was sent directly, and it is known that nothing was started. If it was started elsewhere, that one may have fallen too."""
+    failed = replace(POST, status=502)
+    unread = replace(WORKER_KILLED, unread={A: frozenset({POST.name})})
+    assert judged(failed, WORKER_KILLED) == []
+    assert judged(failed, unread) != []
+    assert judged(failed, unread, A) == []
+    assert judged(failed, replace(harm((Victim.WORKER, Action.FREEZE, A)), unread=unread.unread)) == []

@@ -32,6 +32,7 @@ class Trouble:
     def __init__(self, fleet: Fleet, random: Random) -> None:
         self.blows: list[Blow] = []
         self.missed: list[str] = []  #: blows for which nobody was left
+        self.unread: dict[int, frozenset[str]] = {}  #: what each of the stopped workers, by pid, had in its inbox
         self._aims: list[Process] = []
         self._frozen: set[int] = set()
         self._fleet = fleet

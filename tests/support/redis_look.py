@@ -6,6 +6,8 @@ from redis import Redis
 
 from channel_layer.protocol.codec import unpack_batch
 from channel_layer.protocol.keys import CHANNEL_OF_KIND, GROUP, Keys
+from channel_layer.protocol.packets import OPEN, OPEN_ONCE
+from channel_layer.protocol.scope import ScopeReader
 from channel_layer.settings import RedisSettings
 
 KEYS = Keys(RedisSettings().prefix)
@@ -33,3 +35,12 @@ def read_and_pending(url: str) -> set[tuple[str, str]]:
                 for _, fields in client.xrange(stream, pending["message_id"], pending["message_id"]):
                     found |= {(pending["consumer"].decode(), unpack_batch(value)[0]) for value in fields.values()}
     return found
+
+
+def sent_directly(url: str, worker: str, since_ms: int) -> list[str]:
+    """The paths of the requests that may start only once and that interface servers have sent into the inbox of a worker since."""
+    with Redis.from_url(url) as client:
+        entries = client.xrange(KEYS.inbox(worker), f"{since_ms}-0")
+    found = [packet for _, fields in entries for value in fields.values() for packet in unpack_batch(value)[1]]
+    opened = [packet for packet in found if packet[0] == OPEN and packet[OPEN_ONCE]]
+    return [ScopeReader().read(packet[3])["path"] for packet in opened]
