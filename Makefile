@@ -3,7 +3,9 @@
 #   make run     the chat at http://127.0.0.1:8000/       make test    all tests, against a real server
 #   make lint    style          make types   types         make bench   measure, and write benchmarks/RESULTS.md
 #   make wheel   the wheel with the compiled core, for this Python and this kind of machine, in dist/. Needs a C compiler, and minutes
-#   make test-compiled  the tests of what is compiled, on that wheel, in an environment of its own (build/compiled)
+#   make compiled       that wheel, in an environment of its own (build/compiled)
+#   make test-compiled  all tests there, but those of the sources themselves; make test-compiled-core  a selection, in minutes
+#   make bench-compiled bench, with rows of the compiled core beside the others
 #   make bench-deploys  what clients see of deploys and deaths, here and at other servers; a section of the same page
 #   make chaos   every process killed, frozen and blocked at every moment, in ten to twelve minutes. SEED=… plays the same
 #                again, ROUNDS=… more often, SCENARIOS="…" only these
@@ -20,11 +22,15 @@ SCENARIOS ?=
 
 # The environment with the compiled wheel. Its last paths are those of the other environment, for libraries, and of this folder, for tests.
 COMPILED := build/compiled
-# What is tested there again: the folders with compiled modules, and two promises on processes as users run them.
-COMPILED_TESTS := tests/channel_layer/messaging tests/channel_layer/protocol tests/channel_layer/redis tests/interface_server \
-	tests/worker/asgi tests/worker/connections tests/promises/test_p01_order.py tests/promises/test_p02_one_owner.py
+# A selection of the tests: the folders with compiled modules, direct dispatch, and two promises on processes as users run them.
+CORE_TESTS := tests/channel_layer/messaging tests/channel_layer/protocol tests/channel_layer/redis tests/interface_server \
+	tests/worker/asgi tests/worker/connections tests/worker/placement tests/integration/test_direct_dispatch.py \
+	tests/promises/test_p01_order.py tests/promises/test_p02_one_owner.py
+# Tests of the sources, not of what they do; and of the simulation, whose classes inherit from the core: test_compiled.py there compares both.
+OF_SOURCES := tests/architecture tests/test_architecture.py tests/simulation tests/benchmarks/test_walk.py
+COMPILED_TESTS ?= tests $(addprefix --ignore=,$(OF_SOURCES))
 
-.PHONY: run test lint types bench bench-deploys chaos test-compose wheel compiled test-compiled clean
+.PHONY: run test lint types bench bench-deploys chaos test-compose wheel compiled test-compiled test-compiled-core bench-compiled clean
 
 run: $(VENV)/.installed
 	$(BIN)/towpath serve examples.chat.app:application --interfaces 1 --workers 2 $(ARGS)
@@ -46,6 +52,9 @@ types: $(VENV)/.developed
 bench: $(VENV)/.developed
 	$(BIN)/python -m benchmarks.run $(ARGS)
 
+bench-compiled: $(VENV)/.developed compiled
+	$(BIN)/python -m benchmarks.run --compiled $(ARGS)
+
 bench-deploys: $(VENV)/.developed
 	$(BIN)/python -m benchmarks.deploys $(ARGS)
 
@@ -62,10 +71,14 @@ compiled: wheel
 	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib")); print("$(CURDIR)")' > \
 		$$($(COMPILED)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/beside.pth
 	$(COMPILED)/bin/python -m pip install --quiet --disable-pip-version-check --force-reinstall --no-deps dist/towpath-*.whl
+	for each in $(abspath $(BIN))/*; do test -e $(COMPILED)/bin/$${each##*/} || ln -s $$each $(COMPILED)/bin/; done
 
 # After `make compiled`. Without `.` in front of the path, here and in all processes: it would lead to the sources.
 test-compiled: $(VENV)/.developed
 	PYTHONSAFEPATH=1 $(COMPILED)/bin/python -m pytest -o pythonpath= -n 3 --dist loadfile --no-loadscope-reorder -m "not interpreted" $(COMPILED_TESTS) $(ARGS)
+
+test-compiled-core:
+	$(MAKE) test-compiled COMPILED_TESTS="$(CORE_TESTS)"
 
 # Builds an image and starts it: needs a Docker engine, so it stands apart from `test`.
 test-compose: $(VENV)/.developed

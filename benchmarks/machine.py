@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import resource
+import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -34,6 +35,13 @@ def described() -> list[str]:
         f"{platform.python_implementation()} {platform.python_version()}",
         ", ".join(f"{name} {number}" for name in PACKAGES if (number := _version(name))),
     ]
+
+
+def core_of(binaries: Path) -> str:
+    """What the `towpath` in this folder says of itself: its version, and whether its core is compiled."""
+    return subprocess.run(
+        [binaries / "towpath", "--version"], capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 def raise_descriptor_limit() -> int:

@@ -21,7 +21,7 @@ from benchmarks.loudness import LOUD, CalmestClient, Round
 from benchmarks.report import Outcome
 from benchmarks.rows import ROWS
 from benchmarks.rows.row import Row, Size, Terms
-from benchmarks.servers import ServerFailed
+from benchmarks.servers import BINARIES, COMPILED, COMPILED_BINARIES, ServerFailed
 from benchmarks.turns import LoadFailed
 
 HERE = Path(__file__).parent
@@ -29,6 +29,7 @@ RESULTS, DEPLOYS = HERE / "RESULTS.md", HERE / "DEPLOYS.md"
 CALMEST = HERE.parent / "build" / "bench-calmest.json"  #: of this machine
 SPARE_DESCRIPTORS = 500
 CONTESTANTS = list(dict.fromkeys(name for row in ROWS for name in row.contestants))
+INTERPRETED = [name for name in CONTESTANTS if not name.startswith(COMPILED)]
 
 
 def main() -> int:
@@ -39,7 +40,7 @@ def main() -> int:
         f"rounds: {options.rounds}, {size.seconds:g} s each, medians (lowest – highest); "
         f"{size.sockets:,} idle sockets, downloads of {size.mebibytes:,} MiB"
     ]
-    parts, failed = [report.header(machine.described(), terms)], False
+    parts, failed = [report.header([*machine.described(), *cores(options.servers)], terms)], False
     calmest = CalmestClient(CALMEST if options.loudness_max < inf else None, options.loudness_max)
     with own_redis() as redis:
         for row in rows:
@@ -101,7 +102,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--rounds", type=positive(int), default=3)
     parser.add_argument("--seconds", type=positive(float), default=3.0, help="measured per sample; below 15")
     parser.add_argument("--rows", type=some_of(names), default=names, help=",".join(names))
-    parser.add_argument("--servers", type=some_of(CONTESTANTS), default=CONTESTANTS, help=",".join(CONTESTANTS))
+    parser.add_argument("--servers", type=some_of(CONTESTANTS), help=",".join(CONTESTANTS))
+    parser.add_argument("--compiled", action="store_true", help="the compiled core too, of `make compiled`")
     parser.add_argument("--sockets", type=positive(int), default=8_000, help="of the row idle, and at most of crowd")
     parser.add_argument("--mebibytes", type=positive(int), default=1_024, help="of the row download")
     parser.add_argument(
@@ -110,10 +112,18 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, help="default: RESULTS.md, after a run of everything only")
     parser.add_argument("--profile", type=Path, help="a folder for one page per process: where its time went")
     options = parser.parse_args()
-    everything = options.rows == names and options.servers == CONTESTANTS and options.profile is None
+    everything = options.rows == names and options.servers is None and options.profile is None
+    options.servers = options.servers or (CONTESTANTS if options.compiled else INTERPRETED)
     if options.output is None and everything:
         options.output = RESULTS
     return options
+
+
+def cores(contestants: list[str]) -> list[str]:
+    """Which core Towpath's processes have: a line for each of the two that takes part."""
+    folders = {COMPILED: COMPILED_BINARIES, "towpath": BINARIES}
+    kinds = {next((kind for kind in folders if name.startswith(kind)), "") for name in contestants}
+    return [f"`{kind}`: {machine.core_of(folder)}" for kind, folder in folders.items() if kind in kinds]
 
 
 def some_of(known: list[str]) -> Callable[[str], list[str]]:

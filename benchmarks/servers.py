@@ -24,6 +24,9 @@ from benchmarks import processes
 
 APPS = Path(__file__).parent
 BINARIES = Path(sys.executable).parent
+#: Made by `make compiled`, of the same source. Contestants whose names begin with COMPILED are started from there.
+COMPILED_BINARIES = APPS.parent / "build" / "compiled" / "bin"
+COMPILED = "towpath-compiled"
 READY_DEADLINE_S = 30.0
 STOP_DEADLINE_S = 20.0
 LOOK_EVERY_S = 0.02
@@ -51,6 +54,11 @@ def towpath(app: str, port: int, folder: Path) -> list[str]:
     return [str(BINARIES / "towpath"), "serve", app, *place, "--interfaces", "1", "--workers", "1", *QUIET]
 
 
+def towpath_compiled(app: str, port: int, folder: Path) -> list[str]:
+    """The same with the compiled core."""
+    return [str(COMPILED_BINARIES / "towpath"), *towpath(app, port, folder)[1:]]
+
+
 Command = Callable[[str, int, Path], list[str]]
 
 
@@ -70,7 +78,7 @@ class Contestant:
 
     def wait_for_workers(self, folder: Path) -> None:
         """Returns when all of several processes take part. Raises ServerFailed at the deadline."""
-        if self.command is towpath:
+        if self.command in (towpath, towpath_compiled):
             wait_for_workers(folder, self.workers)
         elif self.workers > 1:
             wait_for_log(folder, "Started server process", self.workers)
@@ -79,6 +87,8 @@ class Contestant:
 CONTESTANTS = {
     "towpath": Contestant(towpath),
     "towpath-2": Contestant(towpath, 2),
+    COMPILED: Contestant(towpath_compiled),
+    f"{COMPILED}-2": Contestant(towpath_compiled, 2),
     "uvicorn": Contestant(uvicorn),
     "uvicorn-2": Contestant(uvicorn, 2),
     "daphne": Contestant(daphne),

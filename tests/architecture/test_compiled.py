@@ -17,13 +17,16 @@ HOT = frozenset(
         "channel_layer/protocol",
         "interface_server/affinity",
         "interface_server/connections",
+        "interface_server/direct",
         "interface_server/groups",
         "interface_server/http",
         "interface_server/http1",
+        "interface_server/queue",
         "interface_server/transport",
         "interface_server/websocket",
         "worker/asgi",
         "worker/connections",
+        "worker/placement",
     )
 )
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from benchmarks.servers import COMPILED, COMPILED_BINARIES
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,7 +28,10 @@ def python(code: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("server", ["towpath", "uvicorn", "daphne"])
+SERVERS = ["towpath", "uvicorn", "daphne", *([COMPILED] if COMPILED_BINARIES.exists() else [])]
+
+
+@pytest.mark.parametrize("server", SERVERS)
 def test_a_run_of_one_second_measures_a_server_and_writes_the_page(server: str, tmp_path: Path) -> None:
     """Each server of the table can be started, put under load and stopped, and the page names what it reached."""
     page = tmp_path / "RESULTS.md"
@@ -34,6 +40,8 @@ def test_a_run_of_one_second_measures_a_server_and_writes_the_page(server: str, 
     line = next(line for line in page.read_text().splitlines() if line.startswith(f"| {server} |"))
     assert float(line.split("|")[2].replace(" ", "")) > 0
     assert "client" in line
+    core = {"towpath": "interpreted", COMPILED: "compiled core"}.get(server)
+    assert core is None or re.search(rf"^- `{server}`: towpath \S+ \({core}, CPython ", page.read_text(), re.MULTILINE)
 
 
 def test_sockets_and_downloads_are_measured_too(tmp_path: Path) -> None:
