@@ -34,7 +34,7 @@ class Compose:
     def __call__(self, *arguments: str) -> str:
         environment = {**os.environ, "TOWPATH_PUBLISH": f"127.0.0.1:{self.port}", "DOCKER_BUILDKIT": "0"}
         command = [*self.command, "--project-name", self.name, *arguments]
-        done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=400)
+        done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=1_500)
         assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}"
         return done.stdout
 
@@ -106,6 +106,14 @@ def test_scale_brings_workers_that_take_connections_and_ends_no_socket(compose: 
         assert len(workers_met(compose, 4)) == 4
         ada.send(json.dumps({"kind": "say", "text": "still aboard", "ref": 1}))
         wait_for_text(ada, "still aboard")
+
+
+def test_the_core_in_a_container_is_compiled_and_no_compiler_is_there(compose: Compose) -> None:
+    """The image is built in two stages: what the first needs is not in the second."""
+    for service in ("interface", "worker"):
+        assert "(compiled core, CPython 3." in compose("exec", "-T", service, "towpath", "--version")
+    look = "import shutil, sys; sys.exit(any(map(shutil.which, ('cc', 'gcc'))))"
+    compose("exec", "-T", "interface", "python", "-c", look)
 
 
 def test_nobody_in_a_container_is_root(compose: Compose) -> None:
