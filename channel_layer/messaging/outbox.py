@@ -13,13 +13,25 @@ import asyncio
 import logging
 from collections.abc import Callable
 from functools import partial
+from typing import cast
 
 import hiredis
 
 from channel_layer.errors import LayerUnavailable, NothingSent
 from channel_layer.messaging.node_context import NodeContext
 from channel_layer.process.rejection_log import RejectionLog
-from channel_layer.protocol.codec import BATCH_SIZE_BYTES_MAX, PACKETS_MAX, batch_head, join_batch, packets_of_one_batch
+from channel_layer.protocol.codec import (
+    BATCH_SIZE_BYTES_MAX,
+    LONG_SIZE_BYTES_MIN,
+    PACKETS_MAX,
+    Packed,
+    batch_head,
+    batch_in_pieces,
+    join_batch,
+    pack_in_pieces,
+    packets_of_one_batch,
+)
+from channel_layer.protocol.packets import Packet
 from channel_layer.redis.connection import Answer, OnAnswer, RedisConnection
 
 log = logging.getLogger("towpath.outbox")
@@ -35,9 +47,9 @@ class _Destination:
     def __init__(self, node: str, inbox: str) -> None:
         self.node = node
         self.inbox = inbox
-        self.waiting: list[bytes] = []
+        self.waiting: list[Packed] = []
         self.waiting_bytes = 0
-        self.under_way: list[bytes] = []
+        self.under_way: list[Packed] = []
         self.flushing = False  # a flush is due in this turn of the loop
         self.marked = 0  # how many packets were here when a check of the node's lease began
 
@@ -52,7 +64,7 @@ class _Destination:
         self.waiting_bytes += sum(map(len, self.under_way))
         self.under_way = []
 
-    def next_batch(self) -> list[bytes]:
+    def next_batch(self) -> list[Packed]:
         """Move as much as one batch holds from `waiting` to `under_way`, and return it."""
         waiting = self.waiting
         if len(waiting) <= PACKETS_MAX and self.waiting_bytes <= BATCH_SIZE_BYTES_MAX:
@@ -88,7 +100,7 @@ class Outbox:
             if destination.waiting:
                 self._make_due(destination)
 
-    def post(self, node: str, packed: bytes) -> None:
+    def post(self, node: str, packed: Packed) -> None:
         """Queue one packed packet for `node`. It leaves at the end of this turn of the loop, or with the next batch."""
         destination = self._destinations.get(node)
         if destination is None:
@@ -97,6 +109,10 @@ class Outbox:
         destination.waiting_bytes += len(packed)
         if not destination.flushing and not destination.under_way:
             self._make_due(destination)
+
+    def post_long(self, node: str, packet: Packet) -> None:
+        """Queue a `data` with long bodies, which are not copied."""
+        self.post(node, pack_in_pieces(packet))
 
     @property
     def accepted(self) -> bool:
@@ -197,11 +213,17 @@ class Outbox:
         connection = self._connection
         if connection is None or not connection.alive:
             return  # `connected` sends it again
-        batch = join_batch(self._head, destination.next_batch())
+        is_long = destination.waiting_bytes >= LONG_SIZE_BYTES_MIN
+        packed = destination.next_batch()
+        pieces = batch_in_pieces(self._head, packed) if is_long else [join_batch(self._head, cast(list[bytes], packed))]
         if self._encryption is not None:
-            batch = self._encryption.entry(destination.inbox, batch)
+            pieces = [self._encryption.entry(destination.inbox, b"".join(pieces))]
         answered = partial(self._answered, destination)
-        connection.call(answered, "XADD", destination.inbox, "NOMKSTREAM", "*", "b", batch)
+        command = ("XADD", destination.inbox, "NOMKSTREAM", "*", "b")
+        if is_long:
+            connection.call_in_pieces(answered, command, pieces)
+        else:
+            connection.call(answered, *command, pieces[0])
 
     def _answered(self, destination: _Destination, answer: Answer) -> None:
         if isinstance(answer, LayerUnavailable):

@@ -1,7 +1,8 @@
 """Batches as bytes: msgpack `[version, from_node, [packet, …]]`. No other file knows msgpack.
 
-A batch is joined from packets that were packed one by one. So a packet is packed once, may wait, and may be sent again. Reading
-is bounded by the size of the entry, and by msgpack's own limit of depth. PROTOCOL.md, "Batches".
+A batch is joined from packets that were packed one by one. So a packet is packed once, may wait, and may be sent again. Long bodies
+stay as the application made them: only the bytes around them are packed, and the kernel copies all of it together. Reading is bounded
+by the size of the entry, and by msgpack's own limit of depth. PROTOCOL.md, "Batches".
 """
 
 from __future__ import annotations
@@ -12,11 +13,16 @@ import msgpack
 
 from channel_layer.errors import InvalidMessage, MessageTooLarge, ProtocolError, Undecryptable
 from channel_layer.process.log_values import shown
+from channel_layer.protocol.events import Event
 from channel_layer.protocol.names import is_node_name
-from channel_layer.protocol.packets import LENGTH_MIN, VERSION
+from channel_layer.protocol.packets import LENGTH_MIN, VERSION, Packet
 
 PACKETS_MAX = 512
 BATCH_SIZE_BYTES_MAX = 262_144
+#: From this size on bytes are no longer copied on their way; below it a copy costs less than a piece more.
+LONG_SIZE_BYTES_MIN = 16_384
+#: The most keys of a map whose head is one byte.
+SHORT_MAP_KEYS_MAX = 15
 #: A message of an application. Redis ends a subscriber for which 32 MiB wait.
 MESSAGE_SIZE_BYTES_MAX = 16 * 1024 * 1024
 #: What publish.lua puts in front of a message: an array of two begins, and a number of 8 bytes, which follow.
@@ -33,6 +39,43 @@ def pack(value: Any) -> bytes:
         return packed
     except (TypeError, ValueError, OverflowError) as error:  # ValueError: also for surrogates in a str
         raise InvalidMessage(f"this cannot be packed: {error}") from error
+
+
+class PackedInPieces:
+    """A packed packet with long bodies, as the pieces to be joined."""
+
+    __slots__ = ("_size_bytes", "pieces")
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self.pieces = pieces
+        self._size_bytes = sum(map(len, pieces))
+
+    def __len__(self) -> int:
+        return self._size_bytes
+
+
+#: A packet as it waits for its batch.
+Packed = bytes | PackedInPieces
+
+
+def pack_in_pieces(packet: Packet) -> Packed:
+    """As `pack`, for a `data`: its long bodies, if it has any, are pieces of their own."""
+    events: list[Event] = packet[4]
+    pieces = [b"".join((b"\x95", pack(packet[:4])[1:], b"\xdc", len(events).to_bytes(2, "big")))]
+    for event in events:
+        pieces += _event_in_pieces(event)
+    return PackedInPieces(pieces) if max(map(len, pieces)) >= LONG_SIZE_BYTES_MIN else b"".join(pieces)
+
+
+def _event_in_pieces(event: Event) -> list[bytes]:
+    """The first long value of an event comes last in its map."""
+    if len(event) <= SHORT_MAP_KEYS_MAX:
+        for key, value in event.items():
+            if type(value) is bytes and len(value) >= LONG_SIZE_BYTES_MIN:
+                rest = pack({other: event[other] for other in event if other != key})[1:]
+                size = len(value).to_bytes(4, "big")
+                return [b"".join(((0x80 + len(event)).to_bytes(1, "big"), rest, pack(key), b"\xc6", size)), value]
+    return [pack(event)]
 
 
 def pack_threadsafe(value: Any) -> bytes:
@@ -73,7 +116,7 @@ def batch_head(node: str) -> bytes:
     return b"\x93" + pack(VERSION) + pack(node)
 
 
-def packets_of_one_batch(packed: list[bytes]) -> int:
+def packets_of_one_batch(packed: list[Packed]) -> int:
     """The number of `packed`, from the first on, that fit into one batch. At least one, of any size."""
     count = size = 0
     for each in packed[:PACKETS_MAX]:
@@ -87,6 +130,20 @@ def packets_of_one_batch(packed: list[bytes]) -> int:
 def join_batch(head: bytes, packed: list[bytes]) -> bytes:
     """A batch of a head and packed packets."""
     return b"".join((head, b"\xdc", len(packed).to_bytes(2, "big"), *packed))
+
+
+def batch_in_pieces(head: bytes, packed: list[Packed]) -> list[bytes]:
+    """As `join_batch`, in pieces: what is short is joined, and what is long stays as it is."""
+    pieces: list[bytes] = []
+    short = [head, b"\xdc", len(packed).to_bytes(2, "big")]
+    for each in packed:
+        for piece in each.pieces if isinstance(each, PackedInPieces) else (each,):
+            if len(piece) < LONG_SIZE_BYTES_MIN:
+                short.append(piece)
+            else:
+                pieces += (b"".join(short), piece)
+                short = []
+    return [*pieces, b"".join(short)]
 
 
 def unpack_batch(packed: bytes) -> tuple[str, list[list[Any]]]:

@@ -39,6 +39,7 @@ OnLost = Callable[["RedisConnection"], None]
 Argument = Any  #: bytes, str or int
 _INCOMPLETE = object()
 ERROR_SIZE_MAX = 4096
+EMPTY_BULK = b"$0\r\n\r\n"
 
 
 def ignore_loss(_connection: RedisConnection) -> None:
@@ -128,6 +129,20 @@ class RedisConnection:
             return
         self._waiting.append(on_answer)
         self._transport.write(packed)
+
+    def call_in_pieces(self, on_answer: OnAnswer, command: tuple[Argument, ...], last: list[bytes]) -> None:
+        """As `call`. The last argument is the pieces of `last` together; they are not copied."""
+        if self._transport is None:
+            on_answer(LayerUnavailable("not connected to Redis"))
+            return
+        try:
+            packed = hiredis.pack_command((*command, b""))
+            pieces = [packed[: -len(EMPTY_BULK)], b"$%d\r\n" % sum(map(len, last)), *last, b"\r\n"]
+        except (MemoryError, RuntimeError):
+            on_answer(NotSent("there was no memory to send it"))
+            return
+        self._waiting.append(on_answer)
+        self._transport.writelines(pieces)
 
     def send(self, *command: Argument) -> None:
         """Send one command and ignore its reply."""

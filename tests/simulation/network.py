@@ -145,6 +145,9 @@ class Pipe(asyncio.Transport):
             if self._network.armed:
                 self._network.spring(self._process, self, self._on_the_way[-1])
 
+    def writelines(self, pieces: list[bytes]) -> None:
+        self.write(b"".join(pieces))
+
     def abort(self) -> None:
         self.cut()
 

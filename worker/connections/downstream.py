@@ -7,6 +7,7 @@ from typing import Any
 
 from channel_layer.protocol import packets
 from channel_layer.protocol.close_codes import ABNORMAL
+from channel_layer.protocol.codec import LONG_SIZE_BYTES_MIN
 from channel_layer.protocol.events import Event, payload_size_bytes
 from channel_layer.protocol.flow_control import Incoming, Outgoing
 from channel_layer.protocol.illegal_move import IllegalMove
@@ -147,7 +148,8 @@ class DownstreamConnection(Link):
     def flush(self) -> None:
         """Post the events that were sent in this turn of the event loop, as one packet."""
         if self.pending:
-            self._registry.post(self.key[0], self.data(self.pending))
+            post = self._registry.post_long if self.pending_bytes >= LONG_SIZE_BYTES_MIN else self._registry.post
+            post(self.key[0], self.data(self.pending))
             self.pending = []
             self.pending_bytes = 0
 

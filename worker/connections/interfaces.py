@@ -29,6 +29,10 @@ class Registry(Protocol[Connection]):
     def post(self) -> Callable[[str, Packet], None]:
         """Sends one packet to a node, with all others of this turn of the loop."""
 
+    @property
+    def post_long(self) -> Callable[[str, Packet], None]:
+        """As `post`, for a `data` with a long body, which is not copied."""
+
     def gather(self, downstream: Connection) -> None:
         """Flush this connection at the end of this turn of the loop: it has something to send."""
 

@@ -23,13 +23,13 @@ AT_ONCE = 50  #: hand-offs, or ends of event streams, in one call of `ask_some`
 class ConnectionRegistry:
     """All connections that one worker owns, by key: their budget, and the `Registry` that each of them uses."""
 
-    __slots__ = ("_node", "_pending", "budget", "by_key", "counters", "post", "reserved")
+    __slots__ = ("_node", "_pending", "budget", "by_key", "counters", "post", "post_long", "reserved")
 
     def __init__(self, node: Node, counters: Counter[str]) -> None:
         """counters: those of the process."""
         self._node = node
         self.counters = counters
-        self.post = node.post  #: one packet for an interface server
+        self.post, self.post_long = node.post, node.post_long  #: one packet for an interface server
         self.budget = Budget(node.context.settings.buffer_budget_bytes, node.context.settings.window_size_bytes_min)
         self.by_key: dict[Key, DownstreamConnection] = {}
         #: How many connections of each kind are being adopted: they are here as soon as Redis has answered.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from channel_layer.errors import ProtocolError
@@ -16,6 +16,41 @@ def test_a_batch_is_put_together_from_packed_packets() -> None:
     sender, received = codec.unpack_batch(batch)
     assert sender == "worker.a"
     assert [tuple(packet) for packet in received] == sent
+
+
+sizes = st.sampled_from([0, 1, 255, codec.LONG_SIZE_BYTES_MIN - 1, codec.LONG_SIZE_BYTES_MIN])
+events = st.one_of(
+    st.builds(lambda size, more: {"type": "x", "body": bytes(size), "more_body": more}, sizes, st.booleans()),
+    st.builds(lambda text: {"type": "y", "text": text}, st.text(max_size=9)),
+    st.builds(lambda one, other: {"one": bytes(one), "other": bytes(other)}, sizes, sizes),
+    st.builds(lambda count: {str(key): b"x" * 20_000 for key in range(count)}, st.integers(14, 18)),
+)
+
+
+@settings(deadline=None)  # up to a megabyte
+@given(st.lists(st.lists(events, min_size=1, max_size=4), min_size=1, max_size=3))
+def test_a_batch_in_pieces_is_the_same_to_its_reader(packets_of: list[list[dict[str, object]]]) -> None:
+    """P1. Whatever is long or short in it."""
+    sent = [packets.data(7, 1, number, each) for number, each in enumerate(packets_of)]
+    packed = [codec.pack_in_pieces(packet) for packet in sent]
+    pieces = codec.batch_in_pieces(codec.batch_head("worker.a"), [*packed, codec.pack(packets.credit(7, 1, 5, 0))])
+    *received, last = codec.unpack_batch(b"".join(pieces))[1]
+    assert [tuple(packet) for packet in received] == sent
+    assert tuple(last) == packets.credit(7, 1, 5, 0)
+    for packet, each in zip(packed, sent, strict=True):
+        assert len(codec.pack(each)) <= len(packet) <= len(codec.pack(each)) + 5 * len(each[4]) + 5
+
+
+def test_a_long_body_is_not_copied_on_its_way_into_a_batch() -> None:
+    """It is the very object that the application has sent; what is short beside it is joined."""
+    body = b"x" * codec.LONG_SIZE_BYTES_MIN
+    event = {"type": "http.response.body", "body": body, "more_body": True}
+    long = codec.pack_in_pieces(packets.data(7, 1, 1, [event, {"type": "a"}, event]))
+    pieces = codec.batch_in_pieces(codec.batch_head("w"), [b"\x90", long, b"\x90"])
+    assert [piece is body for piece in pieces] == [False, True, False, True, False]
+    short = codec.pack_in_pieces(packets.data(7, 1, 1, [{"type": "a", "body": body[:9_000]}]))
+    assert isinstance(short, bytes)
+    assert len(codec.batch_in_pieces(b"", [short, short])) == 1
 
 
 @given(st.binary(max_size=200))

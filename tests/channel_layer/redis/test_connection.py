@@ -74,6 +74,28 @@ async def test_a_command_for_which_there_is_no_memory_is_answered_like_one_that_
     assert await connection.execute("ECHO", "a") == b"a"
 
 
+async def test_an_argument_in_pieces_arrives_as_one_and_in_its_turn(connection: RedisConnection) -> None:
+    """P1. Pieces of any size, between other commands; an argument of no bytes too."""
+    long = bytes(range(256)) * 2_000
+    lasts = [[], [b""], [b"a", long, b"", long[:70_000], b"z"], [long] * 5]
+    answers: list[Answer] = []
+    for last in lasts:
+        connection.call_in_pieces(answers.append, ("ECHO",), last)
+        connection.call(answers.append, "ECHO", "next")
+    await until(lambda: len(answers) == 2 * len(lasts))
+    assert answers[::2] == [b"".join(last) for last in lasts]
+    assert answers[1::2] == [b"next"] * len(lasts)
+
+
+async def test_an_argument_in_pieces_for_a_lost_connection_is_answered(connection: RedisConnection) -> None:
+    """P9. As every other command."""
+    connection.close()
+    await until(lambda: not connection.alive)
+    answers: list[Answer] = []
+    connection.call_in_pieces(answers.append, ("ECHO",), [b"a"])
+    assert [type(answer) for answer in answers] == [LayerUnavailable]
+
+
 @pytest.mark.parametrize("rebuff", [TOO_MANY, "DENIED Redis is running in protected mode because", "NOAUTH"])
 async def test_what_redis_says_before_it_is_asked_is_told_as_it_says_it(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, rebuff: str

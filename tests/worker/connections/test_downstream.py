@@ -71,7 +71,8 @@ def to(downstream: DownstreamConnection, ownership: Ownership) -> None:
 
 def posted(dispatcher: Dispatcher) -> list[Any]:
     destination = dispatcher.node._outbox._destinations.get(KEY[0])
-    return [unpack(packed) for packed in destination.waiting] if destination is not None else []
+    waiting = destination.waiting if destination is not None else []
+    return [unpack(each if isinstance(each, bytes) else b"".join(each.pieces)) for each in waiting]
 
 
 def test_the_table_names_three_moves_that_end_and_one_that_asks() -> None:
