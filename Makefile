@@ -35,12 +35,12 @@ COMPILED_TESTS ?= tests $(addprefix --ignore=,$(OF_SOURCES))
 run: $(VENV)/.installed
 	$(BIN)/towpath serve examples.chat.app:application --interfaces 1 --workers 2 $(ARGS)
 
-# Three at a time: the tests wait more than they compute. One file is never shared, so that its servers are started once; the
+# Four at a time on two cores: the tests wait more than they compute. One file is never shared, so that its servers are started once; the
 # long ones come first (tests/conftest.py).
 # Compiled first: where PYTHONDONTWRITEBYTECODE is set, each of the many processes that tests start would compile all of it.
 test: $(VENV)/.developed
-	$(BIN)/python -m compileall -q channel_layer interface_server worker towpath
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m compileall -q channel_layer interface_server worker towpath benchmarks examples
+	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/.developed
 	$(BIN)/ruff check .

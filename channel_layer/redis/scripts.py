@@ -9,12 +9,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from functools import partial
-from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import hiredis
 
 from channel_layer.redis.connection import Answer, Argument, OnAnswer, RedisConnection, settle
+
+#: By its path: `importlib.resources` would load `zipfile` and others into each process, for packages in archives.
+FOLDER = Path(__file__).parents[1] / "scripts"
 
 
 class Script:
@@ -24,7 +27,7 @@ class Script:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.text = resources.files("channel_layer").joinpath("scripts", f"{name}.lua").read_text("utf-8")
+        self.text = (FOLDER / f"{name}.lua").read_text("utf-8")
         self.digest = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
     def call(self, connection: RedisConnection, on_answer: OnAnswer, key_count: int, *arguments: Argument) -> None:

@@ -23,13 +23,14 @@ def leases(server: Server) -> list[dict[str, Any]]:
     """The leases of all processes of this `serve`, which has said where its Redis is."""
     facts = run_dir.facts(server.run_dir / "run")
     assert facts is not None, server.log
-    settings = RedisSettings(encryption_key_file=facts.get("encryption_key_file", ""))
-    return _read(LeaseReader(facts["redis"], facts["prefix"], settings))
+    keys = RedisSettings(encryption_key_file=facts.get("encryption_key_file", ""))
+    return _read(LeaseReader(facts["redis"], facts["prefix"], keys))
 
 
-def leases_at(url: str) -> list[dict[str, Any]]:
+def leases_at(url: str, key_file: str = "") -> list[dict[str, Any]]:
     """The same, where processes were started one by one."""
-    return _read(LeaseReader(url, RedisSettings().prefix))
+    settings = RedisSettings(encryption_key_file=key_file)
+    return _read(LeaseReader(url, settings.prefix, settings))
 
 
 def _read(reader: LeaseReader) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ import httpx
 from websockets.sync.client import connect
 
 from tests.promises.conftest import PROJECT
-from tests.promises.fleet import towpath
+from tests.promises.fleet import leases_at, towpath
 from tests.support.plain_http import PLAIN
 from tests.support.serving import (
     BIN,
@@ -42,7 +42,7 @@ def read_by(url: str, key_file: Path) -> dict[str, Any]:
 
 def encryptions(url: str, key_file: Path) -> set[str]:
     """The keys of which the leases tell."""
-    return {process["encryption"] for process in read_by(url, key_file)["processes"]}
+    return {lease["encryption"] for lease in leases_at(url, str(key_file))}
 
 
 def test_keys_are_rotated_under_open_sockets_and_requests(tmp_path: Path, url: str) -> None:
@@ -61,7 +61,7 @@ def test_keys_are_rotated_under_open_sockets_and_requests(tmp_path: Path, url: s
         Traffic(server) as traffic,
     ):
         everything = (server, one, two)
-        wait_until(lambda: len(read_by(url, key_file)["processes"]) == 3, "all have their leases", server=server)
+        wait_until(lambda: len(leases_at(url, str(key_file))) == 3, "all have their leases", server=server)
         for step in ((OLD, NEW), (NEW, OLD), (NEW,)):
             have(*step)
             rotated = f"and decrypts with {', '.join(ids(step))}"

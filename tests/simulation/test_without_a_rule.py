@@ -23,8 +23,6 @@ Not asked of the search here, since no promise is at stake, another rule stands 
 
 from __future__ import annotations
 
-from collections import Counter
-
 import pytest
 
 from tests.simulation.rules import RULES, switched_off
@@ -72,13 +70,11 @@ LIKELY = {
     "what may start only once is asked back, and not taken": ("direct rush storms 18", "direct rush storms 130"),
 }
 SEARCHED_MAX = 600
-#: By rule without which no promise breaks: how those end who pay for it.
+#: By rule without which no promise breaks: how those end who pay for it, and seeds in which some were seen to.
 PRICE = {
-    "a worker claims what it has read itself": "LATE",
-    "nobody fences itself": "DIED",
+    "a worker claims what it has read itself": ("LATE", ("8",)),
+    "nobody fences itself": ("DIED", ("11", "46", "21")),
 }
-#: Any, and some that were seen to pay: one schedule in some hundred does.
-PAYING_SEEDS = (*map(str, range(60)), "352", "storms 52", "storms 185")
 
 
 @pytest.mark.parametrize("rule", LIKELY)
@@ -89,20 +85,19 @@ def test_without_this_rule_a_promise_breaks(rule: str) -> None:
 
 
 @pytest.mark.parametrize("rule", PRICE)
-def test_without_this_rule_more_clients_are_told_no(rule: str, ends_under_all_rules: Counter[str]) -> None:
-    """P6, P9: what was not lost is not ended. Over many schedules, since with the rule some end so too."""
-    how = PRICE[rule]
-    with switched_off(rule):
-        without_it = ends()
-    assert without_it[how] > ends_under_all_rules[how]
+def test_without_this_rule_more_clients_are_told_no(rule: str) -> None:
+    """P6, P9: what was not lost is not ended. Counted over all schedules that were tried, since with the rule some end so too."""
+    how, likely = PRICE[rule]
+    with_it = without_it = 0
+    for seed in (*likely, *map(str, range(SEARCHED_MAX))):
+        with_it += ended(seed, how)
+        with switched_off(rule):
+            without_it += ended(seed, how)
+        if without_it > with_it:
+            return
+    raise AssertionError(f"nobody paid for having no: {rule}")
 
 
-@pytest.fixture(scope="module")
-def ends_under_all_rules() -> Counter[str]:
-    """What to compare with."""
-    return ends()
-
-
-def ends() -> Counter[str]:
-    """How many clients ended how, over many schedules."""
-    return Counter(client.over for seed in PAYING_SEEDS for client in run(seed)[0].clients)
+def ended(seed: str, how: str) -> int:
+    """How many clients of this schedule ended so."""
+    return sum(client.over == how for client in run(seed)[0].clients)

@@ -16,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.promises.fleet import leases
 from tests.support.facts import wait_until
 from tests.support.plain_http import PLAIN
 from tests.support.redis_server import RedisServer
@@ -70,8 +71,8 @@ def status_of(server: Server) -> dict[str, list[dict[str, object]]]:
 
 def takes_nothing(server: Server) -> bool:
     """True if every worker reports no free capacity."""
-    free = [row["free"] for row in status_of(server)["processes"] if row["role"] == "worker"]
-    return bool(free) and not any(any(each.values()) for each in free)  # type: ignore[attr-defined]  # JSON
+    free = [lease["free"] for lease in leases(server) if lease["role"] == "worker"]
+    return bool(free) and not any(any(each.values()) for each in free)
 
 
 def test_the_first_lines_say_what_is_served_and_every_line_says_who_speaks(tmp_path: Path, project: Path) -> None:
@@ -180,6 +181,7 @@ def test_a_worker_that_can_start_no_more_is_tried_after_pauses(tmp_path: Path, p
         for times in (1, 2):
             wait_until(lambda times=times: server.log.count("does not stay alive") >= times, f"try {times}", 30)
             assert server.log.count("towpath: importing 'small' raised RuntimeError: no database") == times
+        wait_until(lambda: all(lease["role"] != "worker" for lease in leases(server)), "the lease is over")
         status = [BIN / "towpath", "status", "--run-dir", server.run_dir / "run"]
         wait_until(lambda: b"MISSING: 1 of 1 workers" in subprocess.check_output(status, env=environment({})))
         (project / "small.py").write_text(APP)
@@ -245,7 +247,7 @@ def test_a_run_folder_that_vanishes_ends_serve_with_a_word(tmp_path: Path, proje
     with towpath_serve("small", run_dir=tmp_path, **how) as server, server.connect() as short, server.connect() as long:
         for client, path in ((short, "/die"), (long, "/die?long")):
             client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
-        wait_until(lambda: any(row.get("connections") == 2 for row in status_of(server)["processes"]))
+        wait_until(lambda: any(lease.get("connections") == 2 for lease in leases(server)))
         shutil.rmtree(tmp_path / "run")
         server.wait_for_log(f"the run folder {tmp_path}/run has lost")
         go_on.touch()
