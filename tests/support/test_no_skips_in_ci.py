@@ -38,7 +38,7 @@ def test_a_skip_is_a_failure_where_everything_must_be_there(tmp_path: Path, ci: 
         "/dev/null",
         str(tmp_path),
     ]
-    environment = {**os.environ, "CI": ci, "PYTHONPATH": str(PROJECT)}
+    environment = {**os.environ, "CI": ci, "PYTHONPATH": str(PROJECT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60)
     assert ended.returncode == code, ended.stdout
     assert word in ended.stdout.splitlines()[-1]
