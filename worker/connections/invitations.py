@@ -15,8 +15,9 @@ import math
 QUOTA_MAX = 64
 #: Interface servers whose last number is remembered, those that have left included: a batch may be sent again after a while.
 REMEMBERED_MAX = 1_000
-#: A worker invites again when its loop was not blocked for so long, and for twice as long if that happens again soon.
-CALM_S, CALM_S_MAX = 0.5, 8.0
+#: A worker invites again after so long, and after twice as long each time that its loop is blocked again within SOON_S of that.
+CALM_S, CALM_S_MAX = 0.5, 32.0
+SOON_S = 8.0
 
 
 class Invitations:
@@ -50,7 +51,7 @@ class Invitations:
         """Record that the event loop was blocked."""
         if now < self._blocked_until:
             return
-        soon = now < self._blocked_until + CALM_S_MAX
+        soon = now < self._blocked_until + SOON_S
         self._calm_s = min(CALM_S_MAX, 2 * self._calm_s) if soon else CALM_S
         self._blocked_until = now + self._calm_s
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worker.connections.invitations import CALM_S, CALM_S_MAX, QUOTA_MAX, REMEMBERED_MAX, Invitations
+from worker.connections.invitations import CALM_S, CALM_S_MAX, QUOTA_MAX, REMEMBERED_MAX, SOON_S, Invitations
 
 A, B = "interface.a", "interface.b"
 
@@ -53,7 +53,7 @@ def test_a_worker_whose_loop_was_blocked_invites_nobody_for_a_while_and_longer_e
         now += calm_s
         assert known.quota(8, now) == 8
         calm_s = min(2 * calm_s, CALM_S_MAX)
-    now += CALM_S_MAX
+    now += SOON_S
     known.blocked(now)
     assert known.quota(8, now + CALM_S) == 8
 
