@@ -161,6 +161,9 @@ class FailureDetector:
 
         gone: the process is certain never to come back, since it announced that or was seen to die. An expired lease proves less.
         """
+        if not gone and self._deaths.has_died(node):  # the news of another process that has seen it came first
+            self._seen_dead.append(node)
+            gone = True
         self._deaths.unwatch(node)
         self._watched_peers.discard(node)
         self._dead[node] = gone or self._dead.get(node, False)

@@ -7,6 +7,7 @@ not provide them (not Linux), no process counts as on the same machine, and only
 from __future__ import annotations
 
 import os
+import select
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,15 @@ class DeathWatch:
         if descriptor is not None:
             self._loop.remove_reader(descriptor)
             os.close(descriptor)
+
+    def has_died(self, node: str) -> bool:
+        """True if the process of `node` is watched and has died, whether that was reported or is about to be."""
+        descriptor = self._descriptors.get(node)
+        if descriptor is None:
+            return False
+        poll = select.poll()  # `select.select` knows no descriptors above 1023
+        poll.register(descriptor, select.POLLIN)
+        return bool(poll.poll(0))
 
     def watched(self) -> list[str]:
         """The nodes of the watched processes."""
