@@ -28,7 +28,7 @@ class SimulatedDeathWatch:
     def __init__(self, on_death: Callable[[str], None]) -> None:
         self._on_death = on_death
         self._process: Process = asyncio.get_running_loop().process  # type: ignore[attr-defined]
-        self._watched: set[str] = set()
+        self._watched: dict[str, Process] = {}
 
     def watch(self, node: str, facts: dict[str, Any]) -> None:
         """See DeathWatch.watch."""
@@ -38,12 +38,16 @@ class SimulatedDeathWatch:
         if not other.alive:
             self._on_death(node)
             return
-        self._watched.add(node)
+        self._watched[node] = other
         other.death_watchers.append(lambda: self._tell(node))
 
     def unwatch(self, node: str) -> None:
         """See DeathWatch.forget."""
-        self._watched.discard(node)
+        self._watched.pop(node, None)
+
+    def has_died(self, node: str) -> bool:
+        """See DeathWatch.has_died."""
+        return node in self._watched and not self._watched[node].alive
 
     def watched(self) -> list[str]:
         """See DeathWatch.watched."""
@@ -58,6 +62,5 @@ class SimulatedDeathWatch:
         self._process.loop.call_later(after_s, self._died, node)
 
     def _died(self, node: str) -> None:
-        if node in self._watched:
-            self._watched.discard(node)
+        if self._watched.pop(node, None) is not None:
             self._on_death(node)
