@@ -117,6 +117,7 @@ async def test_without_a_connection_nothing_is_sent_to_a_group(own_redis: RedisS
                 await call
 
 
+@pytest.mark.interpreted  # replaces a method of the dispatcher
 async def test_nobody_is_called_dead_because_redis_has_forgotten_everybody(own_redis: RedisServer) -> None:
     """P9. Whoever comes back first finds no lease but those that were written since: so not all are dead."""
     redis_settings = RedisSettings(url=own_redis.url, lease_ttl_s=2.0)

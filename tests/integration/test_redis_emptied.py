@@ -140,6 +140,7 @@ async def test_an_inbox_that_another_life_of_redis_lacks_is_no_loss_whoever_hear
     connection.close()
 
 
+@pytest.mark.interpreted  # replaces a method of the node
 async def test_a_lease_that_was_written_anew_a_moment_ago_proves_nothing(
     own_redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -169,6 +170,7 @@ async def test_a_lease_that_was_written_anew_a_moment_ago_proves_nothing(
         assert "is over" not in caplog.text
 
 
+@pytest.mark.interpreted  # replaces a method of the node
 async def test_what_answers_somebody_who_was_thought_dead_reaches_it(own_redis: RedisServer) -> None:
     """P8. It has resynced already, and does so once: dropped with the packets for the dead, the answer would leave it running for ever."""
     redis_settings, host = RedisSettings(url=own_redis.url), RecordedHost()
