@@ -151,7 +151,10 @@ class GroupMembers:
             for group in self._membership.expire_stale(recipient.connection.number, epoch):
                 self._node.unsubscribe(group)
 
-    def _knows(self, number: int, epoch: int) -> bool:
-        """True if a packet of this epoch is valid. Epoch 0 always is: it is not from the connection's instance."""
+    def _knows(self, number: Any, epoch: Any) -> bool:
+        """True if a packet of this epoch is valid. Epoch 0 always is: it is not from the connection's instance.
+
+        An application channel has a name in place of a number, and one that comes here by mistake is not known.
+        """
         recipient = self._connections.get(number)
         return recipient is not None and epoch in (0, recipient.connection.epoch)
