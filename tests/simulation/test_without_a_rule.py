@@ -66,7 +66,7 @@ LIKELY = {
         "direct rush storms 36",
         "direct rush storms 38",
     ),
-    "what has begun is not given back": ("direct rush storms 0", "direct 3"),
+    "what has begun is not given back": ("direct rush kills 0", "direct rush kills 1", "direct rush storms 2"),
     "what may start only once is asked back, and not taken": ("direct rush storms 18", "direct rush storms 130"),
 }
 SEARCHED_MAX = 600
