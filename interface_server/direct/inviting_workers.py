@@ -1,7 +1,7 @@
 """The workers that have invited an interface server to send them requests directly, and the choice among them.
 
-A request goes to the worker that had the last one of its client, as long as that has room and not many more requests than another; else
-to the worker with the fewest. A worker that has not acknowledged a request for RECALL_S *stalls*: it gets no further ones until it has
+A request goes to the worker that had the last one of its client, as long as that has room and not many more requests than another
+(applications that keep state in memory depend on it); else to the worker with the fewest. A worker that has not acknowledged a request for RECALL_S *stalls*: it gets no further ones until it has
 acknowledged all, and what it has not begun is asked back if another worker has room. After TAKE_BACK_S without an answer it is taken
 back, as far as it may start twice.
 
@@ -16,8 +16,8 @@ from __future__ import annotations
 
 RECALL_S = 0.02
 TAKE_BACK_S = 0.25
-#: A client stays with a busy worker that has at most so many times the requests of the one with the fewest.
-REQUESTS_FACTOR = 2
+#: A client stays with a worker that has at most so many requests, or so many times those of the worker with the fewest.
+REQUESTS_MIN, REQUESTS_FACTOR = 4, 2
 
 
 class InvitingWorker:
@@ -115,9 +115,7 @@ class InvitingWorkers:
     def choose(self, previous: str) -> InvitingWorker | None:
         """The worker for the next request of a client; None: the shared channel. previous: the worker of its last one, or empty."""
         worker = self.by_name.get(previous)
-        if worker is not None and not worker.takes_more:
-            worker = None
-        if worker is not None and not worker.requests:
+        if worker is not None and worker.takes_more and worker.requests <= (0 if self._any_rests else REQUESTS_MIN):
             return worker  # the usual case, and the fastest
         ready = [each for each in self.by_name.values() if each.takes_more]
         if not ready:
@@ -125,7 +123,7 @@ class InvitingWorkers:
         chosen = min(ready, key=lambda each: (each.requests, each.chosen_at))
         if chosen.requests and self._any_rests:
             return None
-        if worker is not None and worker.requests <= REQUESTS_FACTOR * chosen.requests:
+        if worker is not None and worker.takes_more and worker.requests <= REQUESTS_FACTOR * chosen.requests:
             return worker
         self._choices += 1
         chosen.chosen_at = self._choices

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from interface_server.direct.inviting_workers import RECALL_S, TAKE_BACK_S, InvitingWorkers
+from interface_server.direct.inviting_workers import RECALL_S, REQUESTS_MIN, TAKE_BACK_S, InvitingWorkers
 
 A, B = "worker.a", "worker.b"
 
@@ -31,24 +31,25 @@ def chosen_for(workers: InvitingWorkers, previous: str = "") -> str | None:
 
 
 def test_the_worker_that_a_client_had_gets_its_next_request(workers: InvitingWorkers) -> None:
-    assert [chosen_for(workers, A) for _ in range(3)] == [A, A, A]
-    send(workers, A, 1)
-    send(workers, B, 2)
-    assert chosen_for(workers, A) == A  # no worker is idle
-
-
-def test_no_request_waits_for_the_worker_that_its_client_had_while_another_is_idle(workers: InvitingWorkers) -> None:
-    send(workers, A, 1)
-    assert chosen_for(workers, A) == B
+    """Requests of one keep-alive connection, whatever few others do meanwhile."""
+    workers.invited(A, 8, 0)
+    for number in range(1, REQUESTS_MIN + 1):
+        assert chosen_for(workers, A) == A
+        send(workers, A, number)
+    assert chosen_for(workers, A) == A
 
 
 def test_a_client_leaves_a_worker_that_has_many_more_requests_than_another(workers: InvitingWorkers) -> None:
-    workers.invited(A, 8, 0)
-    send(workers, B, 1)
-    for number in range(2, 4):
+    for name in (A, B):
+        workers.invited(name, 16, 0)
+    for number in range(1, REQUESTS_MIN + 2):
         send(workers, A, number)
-    assert chosen_for(workers, A) == A
-    send(workers, A, 4)
+    assert chosen_for(workers, A) == B
+    for number in range(6, 9):
+        send(workers, B, number)
+    assert chosen_for(workers, A) == A  # five to three
+    for number in range(9, 11):
+        send(workers, A, number)
     assert chosen_for(workers, A) == B
 
 
