@@ -1,9 +1,9 @@
 """The workers that have invited an interface server to send them requests directly, and the choice among them.
 
 A request goes to the worker that had the last one of its client, as long as that has room and not many more requests than another
-(applications that keep state in memory depend on it); else to the worker with the fewest. A worker that has not acknowledged a request for RECALL_S *stalls*: it gets no further ones until it has
-acknowledged all, and what it has not begun is asked back if another worker has room. After TAKE_BACK_S without an answer it is taken
-back, as far as it may start twice.
+(applications that keep state in memory depend on it); else to the worker with the fewest. A worker that has not acknowledged a request
+for RECALL_S *stalls*: it gets no further ones until it has acknowledged all, and what it has not begun is asked back if another worker
+has room. After TAKE_BACK_S without an answer it is taken back, as far as it may start twice.
 
 A worker that invites for nothing and has free places all the same *rests*: its application has blocked its event loop lately. While any
 worker rests, only idle ones are sent requests directly, since the application of the others may block them too, and the shared channel
