@@ -45,9 +45,7 @@ class Scenario:
     steps: tuple[Step, ...]
     served: bool = False  #: by one `towpath serve`, and not by processes of our own
     watched: bool = False  #: its Redis are several servers, and a Sentinel
-    direct: bool = (
-        False  #: workers have free places, and are sent requests directly; else most requests wait for a place
-    )
+    direct: bool = False  #: workers have free places, and are sent requests directly; else most wait for a place
     drawn: int = 0  #: so many steps more, whatever the seed says
 
 
@@ -77,12 +75,12 @@ AT_EACH_MOMENT = (
     (Step(D, FREEZE, 0.0), Step(W, BLOCK, 0.0)),
     (Step(W, TERM, 0.0), Step(D, TERM, 0.0)),
 )
-HELD_OPEN = (Moment.QUEUED, Moment.READ, Moment.TAKEN, Moment.FIRST_BYTE, Moment.HANDED, Moment.ADOPTED)
+HELD_OPEN = (Moment.QUEUED, Moment.READ, Moment.TAKEN, Moment.FIRST_BYTE, Moment.HANDED, Moment.ADOPTED, Moment.SENT)
 
 
 def _at(moment: Moment, steps: tuple[Step, ...]) -> Scenario:
     blows = "-".join(f"{step.victim.name}-{step.action.name}" for step in steps)
-    return Scenario(f"{moment.name}-{blows}".lower().replace("_", "-"), moment, steps)
+    return Scenario(f"{moment.name}-{blows}".lower().replace("_", "-"), moment, steps, direct=moment is Moment.SENT)
 
 
 def _any(name: str, *steps: Step) -> Scenario:
@@ -91,10 +89,6 @@ def _any(name: str, *steps: Step) -> Scenario:
 
 def _served(name: str, *steps: Step, direct: bool = False) -> Scenario:
     return Scenario(name, Moment.ANY, steps, served=True, direct=direct)
-
-
-def _sent(name: str, *steps: Step) -> Scenario:
-    return Scenario(name, Moment.SENT, steps, direct=True)
 
 
 def _watched(name: str, *steps: Step) -> Scenario:
@@ -139,9 +133,7 @@ SCENARIOS = (
     Scenario("queued-primary-move", Moment.QUEUED, (Step(P, MOVE),), watched=True),
     Scenario("handed-primary-kill", Moment.HANDED, (Step(P, KILL, 0.0),), watched=True),
     Scenario("adopted-primary-move", Moment.ADOPTED, (Step(P, MOVE, 0.0),), watched=True),
-    _sent("sent-worker-kill", Step(W, KILL, 0.1)),
-    _sent("sent-worker-freeze", Step(W, FREEZE, 0.0)),
-    _sent("sent-interface-kill", Step(D, KILL, 0.1)),
+    Scenario("sent-worker-kill", Moment.SENT, (Step(W, KILL, 0.1),), direct=True),
     _served("direct-served-reload", Step(SERVE, RELOAD), direct=True),
     _served("served-reload", Step(SERVE, RELOAD)),
     _served("served-reload-and-worker-kill", Step(SERVE, RELOAD), Step(W, KILL, 4.0)),
