@@ -112,6 +112,10 @@ EXCUSES = {
         replace(LONG, ending=Ending.CUT), A,
         harm((Victim.WORKER, Action.BLOCK, A), (Victim.INTERFACE, Action.TERM, 2), interface=0), INTERFACE_LEAVES,
     ),
+    "a GET that was sent to a worker whose loop stood still, and whose interface server left": (
+        replace(GET, status=502), None,
+        harm((Victim.WORKER, Action.BLOCK, A), (Victim.INTERFACE, Action.TERM, 2), interface=0), INTERFACE_LEAVES,
+    ),
     "a client whose interface server died": (
         replace(GET, ending=Ending.RESET, status=None), None, INTERFACE_KILLED, INTERFACE_LEAVES,
     ),
