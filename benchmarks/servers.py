@@ -150,16 +150,18 @@ def part(command: list[str], is_root: bool) -> str:
 
 
 @contextmanager
-def running(name: str, app: str, profile: Path | None = None) -> Iterator[Server]:
+def running(name: str, app: str, profile: Path | None = None, settled: bool = True) -> Iterator[Server]:
     """The server `name` with `app` (`module:attribute` of this folder), from its first open port to its end.
 
-    profile: a folder into which each Python process of the server writes where its time went. Slower: for eyes only.
+    profile: a folder into which each Python process of the server writes where its time went. Slower: for eyes only. settled: all of its
+    workers take part, too.
     """
     contestant = CONTESTANTS[name]
     with own_folder() as folder:
         port, environment = free_port(), {"BENCH_FOLDER": str(folder)} | profiler(profile)
         with started(contestant.arguments(app, port, folder), port, folder, environment) as server:
-            contestant.wait_for_workers(folder)
+            if settled:
+                contestant.wait_for_workers(folder)
             yield server
 
 

@@ -69,7 +69,7 @@ def first_answer(app: str, question: bytes, body: bytes) -> Take:
 
     def take(contestant: str, terms: Terms) -> Sample:
         began = time.perf_counter()
-        with running(contestant, app, terms.profile) as server:
+        with running(contestant, app, terms.profile, settled=False) as server:
             uvloop.run(http_load.learn_answer(server.port, question, body))
             elapsed_s = time.perf_counter() - began
             server.look()
