@@ -7,7 +7,7 @@
 #   make test-compiled  all tests there, but those of the sources themselves; make test-compiled-core  a selection, in minutes
 #   make bench-compiled bench, with rows of the compiled core beside the others
 #   make bench-deploys  what clients see of deploys and deaths, here and at other servers; a section of the same page
-#   make chaos   every process killed, frozen and blocked at every moment, in ten to twelve minutes. SEED=… plays the same
+#   make chaos   every process killed, frozen and blocked at every moment, in a quarter of an hour. SEED=… plays the same
 #                again, ROUNDS=… more often, SCENARIOS="…" only these
 #
 # `.installed` and `.developed` are stamps: nothing is installed again until pyproject.toml changes.

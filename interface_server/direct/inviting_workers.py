@@ -61,7 +61,7 @@ class InvitingWorker:
     @property
     def could_take_more(self) -> bool:
         """True if it takes one more request now, by whichever way."""
-        return (self.rests or len(self.unbegun) < self.quota) and not self.stalls
+        return self.takes_more or (self.rests and not self.stalls)
 
     def sent(self, number: int, now: float, may_start_twice: bool) -> None:
         """Record a request that is sent to it."""

@@ -6,7 +6,6 @@ import asyncio
 import math
 import time
 from collections import Counter
-from collections.abc import Iterator
 
 import pytest
 from redis import Redis
@@ -30,12 +29,6 @@ from tests.support.both_dispatchers import (
 from tests.support.facts import until
 from tests.support.redis_server import RedisServer
 from worker.connections import direct_requests
-
-
-@pytest.fixture
-def redis(redis_server: RedisServer) -> Iterator[Redis]:
-    with Redis(unix_socket_path=str(redis_server.socket)) as client:
-        yield client
 
 
 async def test_an_interface_server_that_is_invited_needs_no_shared_channel(

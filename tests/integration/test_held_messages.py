@@ -14,16 +14,10 @@ from channel_layer.protocol.keys import GROUP, Keys
 from channel_layer.settings import RedisSettings
 from tests.support.both_dispatchers import RecordedHost, worker
 from tests.support.facts import until
-from tests.support.redis_server import RedisServer
 from worker.background.failed_messages import FailedMessages
 from worker.connections.dispatcher import Dispatcher
 
 DEADLINE_S = 10.0
-
-
-@pytest.fixture
-def redis(redis_server: RedisServer) -> Redis:
-    return Redis(unix_socket_path=str(redis_server.socket))
 
 
 async def held_by(taker: Dispatcher, visibility_timeout_s: float = 1.0) -> HeldMessages:

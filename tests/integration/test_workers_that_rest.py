@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
 from redis import Redis
 
 from channel_layer.settings import RedisSettings
-from tests.integration.test_silent_workers import SilentWorker
 from tests.support.both_dispatchers import RecordedHost, interface, invited, knock, respond, worker
 from tests.support.facts import until
-from tests.support.redis_server import RedisServer
-
-
-@pytest.fixture
-def redis(redis_server: RedisServer) -> Iterator[Redis]:
-    with Redis(unix_socket_path=str(redis_server.socket)) as client:
-        yield client
+from tests.support.silent_worker import SilentWorker
 
 
 async def test_no_request_waits_for_the_one_worker_that_invites_while_others_rest(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import faulthandler
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ from towpath.config.options import options_of
 from towpath.errors import StartFailure
 from towpath.runtime import listen_address, process_markers, terminal, worker_environment
 from towpath.system import standard_streams
+from towpath.system.absent_modules import absent
 
 if TYPE_CHECKING:  # watchfiles is imported under --reload only
     from channel_layer.settings import RedisSettings
@@ -58,8 +58,8 @@ def interface(**values: Any) -> int:
     _find_redis(values, settings.redis)
     redis_settings = dataclasses.replace(settings.redis, app=os.environ.get(worker_environment.APP, ""))
     settings = dataclasses.replace(settings, redis=redis_settings)
-    _leave_out_tls()
-    from interface_server.__main__ import run as run_interface
+    with absent("OpenSSL"):  # pyOpenSSL is 12 MiB for TLS, which no client speaks to us
+        from interface_server.__main__ import run as run_interface
 
     return run_interface(settings, process_markers.listening_socket_is_unused, process_markers.is_supervised())
 
@@ -99,11 +99,6 @@ def worker(call: Call, /, app: str, check: bool, **values: Any) -> int:
             return failures.report(str(error))
 
     return app_check.in_child(app, load_or_run) if check else load_or_run()
-
-
-def _leave_out_tls() -> None:
-    """Let Twisted and Autobahn find no pyOpenSSL, as where it is not installed: 12 MiB for TLS, which no client speaks to us."""
-    sys.modules.setdefault("OpenSSL", None)  # type: ignore[arg-type]  # None: this module cannot be imported
 
 
 def _join_serve(settings: WorkerSettings, values: Values, app: str) -> None:

@@ -72,7 +72,6 @@ class DirectRequests:
         self._update_timer: asyncio.TimerHandle | None = None
         self._offers: dict[str, Offer] = {}  # what each was told last
         self._repeat_at = 0.0
-        self._takes_invitations: dict[str, bool] = {}  # by living interface server
         #: Those that came in this turn of the loop, and those whose acknowledgement Redis has not confirmed.
         self._waiting: dict[Key, DirectRequest] = {}
         self._new: list[Key] = []
@@ -84,7 +83,7 @@ class DirectRequests:
         """Tell each interface server how many requests it may send, if that has changed. Called twice a second at least."""
         if not self._context.direct:
             return
-        self._learn_guests()
+        self._invitations.learn(self._interfaces(), self._node.peer_leases)
         now = self._loop.time()
         if now >= self._repeat_at:  # an interface server that took this worker for dead has forgotten its invitation
             self._offers, self._repeat_at = {}, now + REPEAT_S
@@ -95,20 +94,11 @@ class DirectRequests:
 
     @property
     def needs_leases(self) -> bool:
-        """True if it is not known of each living interface server whether it takes invitations, as its lease says."""
-        return self._context.direct and len(self._takes_invitations) < len(self._interfaces())
+        """True if the leases of other processes are worth reading: interface servers say there that they take invitations."""
+        return self._context.direct and self._invitations.needs_leases(self._interfaces())
 
     def _interfaces(self) -> list[str]:
         return [name for name in self._node.living if name.startswith(INTERFACE)]
-
-    def _learn_guests(self) -> None:
-        leases, before = self._node.peer_leases, self._takes_invitations
-        self._takes_invitations = {
-            name: before[name] if name in before else leases[name].get("takes_invitations") is True
-            for name in self._interfaces()
-            if name in before or name in leases
-        }
-        self._invitations.guests = [name for name, takes in self._takes_invitations.items() if takes]
 
     def update_soon(self) -> None:
         """Update when what waits on the shared channel has had its chance: capacity is free again."""

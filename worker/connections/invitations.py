@@ -10,6 +10,8 @@ No clock here: the caller passes `now` (monotonic, seconds). PROTOCOL.md, "Invit
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 #: For one interface server at most. It bounds what may wait in an inbox: so many requests of 64 KiB.
 QUOTA_MAX = 64
@@ -21,15 +23,33 @@ SOON_S = 8.0
 
 
 class Invitations:
-    """The invitations of one worker. `guests`: the interface servers that it may invite, kept by the caller."""
+    """The invitations of one worker. `guests`: the interface servers that it may invite."""
 
-    __slots__ = ("_blocked_until", "_calm_s", "_last", "guests")
+    __slots__ = ("_blocked_until", "_calm_s", "_last", "_takes_invitations", "guests")
 
     def __init__(self) -> None:
         self.guests: list[str] = []
+        self._takes_invitations: dict[str, bool] = {}  # by living interface server
         self._last: dict[str, int] = {}
         self._blocked_until = -math.inf
         self._calm_s = CALM_S  # after the next block
+
+    def learn(self, living: Iterable[str], leases: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take those of the living interface servers as guests whose lease says that they know invitations.
+
+        leases: by name, as far as they were read. One that was read once need not be read again.
+        """
+        before = self._takes_invitations
+        self._takes_invitations = {
+            name: before[name] if name in before else leases[name].get("takes_invitations") is True
+            for name in living
+            if name in before or name in leases
+        }
+        self.guests = [name for name, takes in self._takes_invitations.items() if takes]
+
+    def needs_leases(self, living: Iterable[str]) -> bool:
+        """True if the lease of any living interface server is still to be read."""
+        return any(name not in self._takes_invitations for name in living)
 
     def last(self, interface: str) -> int:
         """The number of the last request that came from it directly; 0: none did."""

@@ -9,8 +9,21 @@ A, B = "interface.a", "interface.b"
 
 def invitations(*guests: str) -> Invitations:
     made = Invitations()
-    made.guests = list(guests)
+    made.learn(guests, {guest: {"takes_invitations": True} for guest in guests})
     return made
+
+
+def test_guests_are_the_living_whose_lease_says_that_they_take_invitations() -> None:
+    """An interface server of an earlier version does not say it; what is read once is remembered, while it lives."""
+    known = Invitations()
+    known.learn([A, B], {})
+    assert not known.guests and known.needs_leases([A, B])
+    known.learn([A, B], {A: {"takes_invitations": True}})
+    assert known.guests == [A] and known.needs_leases([A, B]) and not known.needs_leases([A])
+    known.learn([A, B], {B: {}})
+    assert known.guests == [A] and not known.needs_leases([A, B])
+    known.learn([B], {A: {"takes_invitations": True}})
+    assert not known.guests and known.needs_leases([A])
 
 
 def test_interface_servers_get_the_same_part_of_the_free_places() -> None:
@@ -36,7 +49,7 @@ def test_a_request_that_is_read_again_is_not_the_next() -> None:
 def test_the_last_number_is_remembered_of_so_many_and_also_of_those_that_left() -> None:
     known = invitations(A)
     known.is_next(A, 1)
-    known.guests = []
+    known.learn([], {})
     assert not known.is_next(A, 1)
     for number in range(REMEMBERED_MAX):
         known.is_next(f"interface.{number}", 1)
