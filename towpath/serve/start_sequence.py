@@ -50,9 +50,10 @@ class StartSequence:
         if not ready and (redis := self._monitor.failure(seen, (supervisord_conf.REDIS,))) is not None:
             return FailedStart(redis.failure_sentence)
         failed = self._monitor.failure(seen, wanted, ready)
+        # Before the failure is looked at: a worker may have loaded APP and failed since the last poll.
+        self._output.poll(any(name in seen and seen[name].loaded for name in workers))
         if failed is not None:
             return self._failed_start(failed)
-        self._output.poll(any(name in seen and seen[name].loaded for name in workers))
         return all(name in seen and seen[name].pid in ready for name in wanted)
 
     def _failed_start(self, process: Process) -> FailedStart:
