@@ -14,12 +14,10 @@
 local call = redis.call
 local stream, count = KEYS[1], KEYS[2]
 local length = call('XLEN', stream)
-local size = tonumber(call('GET', count) or '0')
+local found, was_empty = call('GET', count), length == 0
+local size = tonumber(found or '0')
 local capacity, size_max, ttl = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local added, freed, trimmed, results = 0, 0, false, {}
-
--- The time of an entry in the index may be so much too early, so that few calls write it: keys live longer than messages by more.
-local INDEX_MARGIN = 30000
+local added, freed, trimmed, results, last_id = 0, 0, false, {}, nil
 
 local function now_ms()
     local time = call('TIME')
@@ -60,13 +58,15 @@ end
 
 for i = 7, #ARGV do
     local batch = ARGV[i]
-    if not trimmed and is_full(batch) then
+    local full = is_full(batch)
+    if full and not trimmed then
         drop_expired()
+        full = is_full(batch)
     end
-    if is_full(batch) then
+    if full then
         results[i - 6] = 0
     else
-        call('XADD', stream, '*', 'b', batch, 'e', ARGV[5])
+        last_id = call('XADD', stream, '*', 'b', batch, 'e', ARGV[5])
         length = length + 1
         added = added + #batch
         results[i - 6] = 1
@@ -75,12 +75,22 @@ end
 if added - freed ~= 0 and call('INCRBY', count, added - freed) < 0 then
     call('DEL', count) -- the data was lost in between, or entries were added without being counted
 end
-if added > 0 then
+
+-- Keys live at least until the time in the index: both are written together. A message needs them for a minute less than that, so a send
+-- that finds half a minute gone at most writes nothing. A key that was lost alone, and was made anew by this call, is found, too.
+local MARGIN = 30000
+
+local function is_due()
+    local listed = tonumber(call('ZSCORE', KEYS[3], ARGV[6]) or '0')
+    local least = ttl - MARGIN
+    local sent = string.match(last_id, '%d+') + 0 -- Redis' time or, where that was set back, a later one; to ask for it costs a call
+    return not found or listed < sent + least or (was_empty and call('PTTL', stream) < least)
+end
+
+if added > 0 and is_due() then
     local now = now_ms()
-    if tonumber(call('ZSCORE', KEYS[3], ARGV[6]) or '0') < now + ttl - INDEX_MARGIN then
-        call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now)
-        call('ZADD', KEYS[3], now + ttl, ARGV[6])
-    end
+    call('ZREMRANGEBYSCORE', KEYS[3], '-inf', now)
+    call('ZADD', KEYS[3], 'GT', now + ttl, ARGV[6])
     for _, key in ipairs(KEYS) do
         if call('PTTL', key) < ttl then
             call('PEXPIRE', key, ttl)

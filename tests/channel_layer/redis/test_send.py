@@ -40,3 +40,43 @@ def test_a_channel_that_is_used_all_the_time_stays_in_the_index(redis_server: Re
     send(redis, keys, "a", 120_000)
     late = redis.zscore(keys.shared_channels, "a")
     assert isinstance(early, float) and isinstance(late, float) and late >= early + 31_000
+
+
+def test_keys_live_at_least_until_the_time_in_the_index(redis_server: RedisServer, prefix: str) -> None:
+    """P11. A send writes nothing where half a minute of that time is gone at most, and all of it where more is gone."""
+    redis, keys = redis_server.client(), Keys(prefix)
+    names = (keys.channel("a"), keys.channel_size("a"), keys.shared_channels)
+    send(redis, keys, "a", 120_000)
+    for gone_ms, is_written in ((29_000, False), (31_000, True)):
+        redis.zincrby(keys.shared_channels, -gone_ms, "a")
+        for name in names:
+            redis.pexpire(name, 120_000 - gone_ms)
+        send(redis, keys, "a", 120_000)
+        lives_ms = [int(redis.pttl(name)) for name in names]  # type: ignore[arg-type]
+        assert min(lives_ms) > 119_000 if is_written else max(lives_ms) <= 91_000
+        redis.zadd(keys.shared_channels, {"a": now_ms(redis) + 120_000})
+
+
+def test_a_key_that_was_lost_alone_is_made_anew_with_a_time_to_live(redis_server: RedisServer, prefix: str) -> None:
+    """P11. There is no key without one, whatever an operator deletes."""
+    redis, keys = redis_server.client(), Keys(prefix)
+    for lost in (keys.channel("a"), keys.channel_size("a"), keys.shared_channels):
+        send(redis, keys, "a", 120_000)
+        redis.delete(lost)
+        send(redis, keys, "a", 120_000)
+        assert 119_000 < int(redis.pttl(lost)) <= 120_000  # type: ignore[arg-type]
+    assert redis.zscore(keys.shared_channels, "a")
+
+
+def test_a_smaller_expiry_shortens_nothing(redis_server: RedisServer, prefix: str) -> None:
+    """P11. Of two programs with different expiries the longer one counts, in whatever order they send."""
+    redis, keys = redis_server.client(), Keys(prefix)
+    for ttl_ms in (61_000, 200_000, 61_000):
+        send(redis, keys, "a", ttl_ms)
+    for name in (keys.channel("a"), keys.channel_size("a"), keys.shared_channels):
+        assert int(redis.pttl(name)) > 199_000  # type: ignore[arg-type]
+
+
+def now_ms(redis: Redis) -> int:
+    seconds, _ = redis.time()  # type: ignore[misc]
+    return int(seconds) * 1000
