@@ -13,7 +13,7 @@ import logging
 import secrets
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 import hiredis
 
@@ -35,20 +35,20 @@ from channel_layer.protocol.names import node_name
 from channel_layer.protocol.packets import Packet
 from channel_layer.receiver import Receiver
 from channel_layer.redis import scripts as redis_scripts
+from channel_layer.redis.blocking.primary_finder import Primary
 from channel_layer.redis.connection import Argument, OnAnswer, RedisConnection
 from channel_layer.redis.managed_connection import ManagedConnection
-from channel_layer.redis.primary_finder import Primary
 from channel_layer.redis.rejection_reasons import refusal
 from channel_layer.redis.sentinel import SentinelWatch
 from channel_layer.settings import RedisSettings
 
-log: Final = logging.getLogger("towpath.node")
+log = logging.getLogger("towpath.node")
 
 #: News: a worker has started that reads a channel of its own.
-OWN_CHANNEL: Final = "own channel"
+OWN_CHANNEL = "own channel"
 #: How long a process that shuts down waits until Redis has its packets. Packets for dead processes never get there.
-FLUSH_TIMEOUT_S: Final = 5.0
-FLUSH_POLL_S: Final = 0.005
+FLUSH_TIMEOUT_S = 5.0
+FLUSH_POLL_S = 0.005
 
 
 class Node:

@@ -11,7 +11,7 @@ from channel_layer.encryption.agreement import disagreement
 from channel_layer.encryption.encryption import Encryption
 from channel_layer.errors import EncryptionMismatch
 from channel_layer.protocol.keys import Keys
-from channel_layer.redis.blocking_connection import BlockingConnection, accepted
+from channel_layer.redis.blocking.connection import BlockingConnection, accepted
 
 
 class KeyAgreement:

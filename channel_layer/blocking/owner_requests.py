@@ -24,7 +24,7 @@ from channel_layer.protocol.codec import pack_threadsafe
 from channel_layer.protocol.keys import Keys
 from channel_layer.protocol.names import BLOCKING_ROLE, node_name
 from channel_layer.protocol.packets import JOINED, UNDELIVERABLE, VERSION, Packet
-from channel_layer.redis.blocking_connection import BlockingConnection, pack
+from channel_layer.redis.blocking.connection import BlockingConnection, pack
 from channel_layer.redis.rejection_reasons import refusal
 from channel_layer.redis.scripts import MAKE_INBOX
 

@@ -1,8 +1,9 @@
 """The connections of one blocking layer: each call borrows one, and threads share what is idle.
 
-* A call whose command Redis cannot have got is made once more, on another connection. After that, and where the outcome is unknown,
-  the caller decides: no command is ever sent twice.
-* Idle connections are checked before use, since Redis closes them when it restarts.
+* A call whose command Redis cannot have got is made again, on another connection, and twice at most. After that, and where the outcome
+  is unknown, the caller decides: no command is ever sent twice.
+* Idle connections are checked before use, since Redis closes them when it restarts. Where the kernel refuses to write to one that was
+  closed, a call may try without, and checks when it is made again.
 * While Redis cannot be reached, calls fail at once, and attempts to connect come at growing intervals.
 * A forked child closes what it inherits and makes its own.
 * An exception of a signal handler costs the connection that was in use, and never the place of one: slots.py.
@@ -22,7 +23,7 @@ from channel_layer.blocking.slots import Slot, Slots
 from channel_layer.errors import LayerUnusable, NothingSent
 from channel_layer.process.forked_child import give_up_in_children
 from channel_layer.redis.address_file import AddressSource
-from channel_layer.redis.blocking_connection import (
+from channel_layer.redis.blocking.connection import (
     BlockingConnection,
     Check,
     Place,
@@ -31,8 +32,8 @@ from channel_layer.redis.blocking_connection import (
     no_check,
     pack,
 )
+from channel_layer.redis.blocking.primary_finder import PrimaryFinder
 from channel_layer.redis.connection import Answer, Argument
-from channel_layer.redis.primary_finder import PrimaryFinder
 
 BACKOFF_FIRST_S = 0.05
 BACKOFF_MAX_S = 1.0
@@ -40,6 +41,9 @@ BACKOFF_MAX_S = 1.0
 ASK_INTERVAL_S = 5.0
 #: While all connections are in use, a call looks so often whether one was lost, and its slot is free.
 LOOK_INTERVAL_S = 0.05
+
+#: The attempts of a call: whether it trusts an idle connection, and whether it is the last one.
+ATTEMPTS = ((True, False), (False, False), (False, True))
 
 _beginning = threading.Lock()
 
@@ -79,25 +83,25 @@ class ConnectionPool:
 
     def exchange(self, packed: bytes, count: int, block_s: float = 0.0) -> list[Answer]:
         """Send packed commands, of which one at most writes, and return the `count` answers to them. As `call` otherwise."""
-        for is_last in (False, True):
-            with self.connection() as connection:
-                try:
-                    answers = connection.exchange(packed, count, block_s)
-                except NothingSent:
-                    if is_last:
-                        raise
-                    continue
+        for trusts, is_last in ATTEMPTS:
+            slot, connection = self._take(trusts)
+            try:
+                answers = connection.exchange(packed, count, block_s)
+            except NothingSent:
+                if is_last:
+                    raise
+                continue
+            finally:
+                self._put_back(slot, connection)
             if is_last or not any(map(is_read_only, answers)):
                 return answers
             self.drop_idle()  # they lead to the same server, which is the primary no longer
-        raise AssertionError("the second attempt returns or raises")
+        raise AssertionError("the last attempt returns or raises")
 
     @contextmanager
     def connection(self) -> Iterator[BlockingConnection]:
         """A connection for several calls in a row. Raises NothingSent without one."""
-        if self._pid != os.getpid():
-            self._begin_in_child()
-        slot, connection = self._take()
+        slot, connection = self._take(trusts=False)
         try:
             yield connection
         finally:
@@ -131,18 +135,25 @@ class ConnectionPool:
             if self._pid != os.getpid():
                 self.forked()
 
-    def _take(self) -> tuple[Slot, BlockingConnection]:
+    def _take(self, trusts: bool) -> tuple[Slot, BlockingConnection]:
+        """A connection for one call. trusts: if it turns out to be closed, the call will be made again."""
+        if self._pid != os.getpid():
+            self._begin_in_child()
         end = time.monotonic() + self._timeout_s
         while not self._closed:
             slot = self._idle_slot(0.0) or self._connected_slot() or self._idle_slot(LOOK_INTERVAL_S)
             if slot is None:
                 if time.monotonic() >= end:
                     raise NothingSent(f"all {self._connections_max} connections were in use for {self._timeout_s:g} s")
-            elif (connection := slot.connection) and connection.usable and self._leads_to_primary(connection):
+            elif (connection := slot.connection) and self._serves(connection, trusts):
                 return slot, connection
             else:
                 self._drop(slot)
         raise LayerUnusable("this layer is closed")
+
+    def _serves(self, connection: BlockingConnection, trusts: bool) -> bool:
+        is_usable = connection.probably_usable if trusts else connection.usable
+        return is_usable and (not self._behind_sentinels or self._leads_to_primary(connection))
 
     def _leads_to_primary(self, connection: BlockingConnection) -> bool:
         """True unless the Sentinels, asked every few seconds, name another server: one that was cut off with us goes on serving us.
@@ -150,7 +161,7 @@ class ConnectionPool:
         While no Sentinel answers, connections stay.
         """
         now = time.monotonic()
-        if self._behind_sentinels and now >= self._ask_due:
+        if now >= self._ask_due:
             self._ask_due = now + ASK_INTERVAL_S
             try:
                 self._place = self._finder.find()
@@ -160,7 +171,7 @@ class ConnectionPool:
 
     def _idle_slot(self, wait_s: float) -> Slot | None:
         try:
-            return self._idle.get(timeout=wait_s)
+            return self._idle.get(wait_s > 0, wait_s)
         except Empty:
             return None
 

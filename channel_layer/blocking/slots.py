@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from weakref import ref
 
-from channel_layer.redis.blocking_connection import BlockingConnection
+from channel_layer.redis.blocking.connection import BlockingConnection
 
 
 class Slot:

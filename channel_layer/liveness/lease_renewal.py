@@ -23,7 +23,7 @@ from channel_layer.process.log_relay import LogRelay
 from channel_layer.process.log_setup import stack_of
 from channel_layer.protocol.keys import CHANNEL_OF_KIND, GROUP
 from channel_layer.redis import scripts as redis_scripts
-from channel_layer.redis.blocking_client import BlockingClient
+from channel_layer.redis.blocking.client import BlockingClient
 from channel_layer.redis.rejection_reasons import is_cut_off, is_rejection
 
 log = logging.getLogger("towpath.lease")

@@ -18,28 +18,28 @@ import socket
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final, cast
+from typing import Any, cast
 
 import hiredis
 
 from channel_layer.errors import LayerUnavailable
 from channel_layer.process import forked_child
 from channel_layer.redis.address import RedisAddress
-from channel_layer.redis.blocking_connection import KEEPALIVE, READ_ONLY, REPLICA_ROLES, facts_in
-from channel_layer.redis.primary_finder import Primary
+from channel_layer.redis.blocking.connection import KEEPALIVE, READ_ONLY, REPLICA_ROLES, facts_in
+from channel_layer.redis.blocking.primary_finder import Primary
 from channel_layer.redis.rejection_reasons import explained, refusal, why_unreachable
 from channel_layer.redis.sentinel import find_primary
 
-log: Final = logging.getLogger("towpath.redis")
+log = logging.getLogger("towpath.redis")
 
-CONNECT_TIMEOUT_S: Final = 5.0
+CONNECT_TIMEOUT_S = 5.0
 Answer = Any  #: bytes, int, list, None, hiredis.ReplyError, or LayerUnavailable
 OnAnswer = Callable[[Answer], None]
 OnLost = Callable[["RedisConnection"], None]
 Argument = Any  #: bytes, str or int
-_INCOMPLETE: Final = object()
-ERROR_SIZE_MAX: Final = 4096
-EMPTY_BULK: Final = b"$0\r\n\r\n"
+_INCOMPLETE = object()
+ERROR_SIZE_MAX = 4096
+EMPTY_BULK = b"$0\r\n\r\n"
 
 
 def ignore_loss(_connection: RedisConnection) -> None:

@@ -17,9 +17,9 @@ from collections.abc import Callable
 from channel_layer.errors import LayerUnavailable, LayerUnusable, NothingSent
 from channel_layer.process.forked_child import give_up_in_children
 from channel_layer.redis.address_file import AddressSource
+from channel_layer.redis.blocking.primary_finder import Primary
 from channel_layer.redis.connection import OnAnswer, RedisConnection, connect
 from channel_layer.redis.connection_log import ConnectionLog
-from channel_layer.redis.primary_finder import Primary
 from channel_layer.redis.reconnect import reconnect
 
 log = logging.getLogger("towpath.redis")

@@ -15,7 +15,7 @@ import hiredis
 from channel_layer.process import forked_child
 from channel_layer.redis.address import RedisAddress
 from channel_layer.redis.address_file import AddressSource
-from channel_layer.redis.primary_finder import ANSWER_TIMEOUT_S, STATE, WHERE, Primary
+from channel_layer.redis.blocking.primary_finder import ANSWER_TIMEOUT_S, STATE, WHERE, Primary
 from channel_layer.redis.rejection_reasons import refusal
 
 ASK_INTERVAL_S = 0.5

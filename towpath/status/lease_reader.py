@@ -10,7 +10,7 @@ from channel_layer.encryption.encryption import Encryption
 from channel_layer.errors import LayerUnavailable
 from channel_layer.process.local_process import identity
 from channel_layer.protocol.keys import Keys
-from channel_layer.redis.blocking_client import BlockingClient
+from channel_layer.redis.blocking.client import BlockingClient
 from channel_layer.settings import RedisSettings
 from towpath.errors import StartFailure
 from towpath.status import redis_check

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from channel_layer.errors import LayerUnavailable
 from channel_layer.protocol.keys import Keys
 from channel_layer.redis.address_file import AddressSource, address_source
-from channel_layer.redis.blocking_client import BlockingClient, is_final
-from channel_layer.redis.blocking_connection import facts_in
+from channel_layer.redis.blocking.client import BlockingClient, is_final
+from channel_layer.redis.blocking.connection import facts_in
 from towpath.errors import StartFailure
 from towpath.status import redis_rights
 

@@ -10,7 +10,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from channel_layer.redis.address import RedisAddress
-from channel_layer.redis.blocking_connection import Place
+from channel_layer.redis.blocking.connection import Place
 
 
 def redis_client(address: RedisAddress, place: Place, timeout_s: float) -> Redis:

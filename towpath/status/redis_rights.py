@@ -12,8 +12,8 @@ from typing import Any
 import hiredis
 
 from channel_layer.protocol.keys import GROUP, Keys
-from channel_layer.redis.blocking_client import BlockingClient
-from channel_layer.redis.blocking_connection import pack
+from channel_layer.redis.blocking.client import BlockingClient
+from channel_layer.redis.blocking.connection import pack
 
 Command = tuple[str | int, ...]
 NO_NUMBER = "x"

@@ -9,7 +9,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from channel_layer.errors import LayerUnavailable
 from channel_layer.protocol.keys import GROUP, HTTP_CHANNEL, WEBSOCKET_CHANNEL, Keys
-from channel_layer.redis.primary_finder import PrimaryFinder
+from channel_layer.redis.blocking.primary_finder import PrimaryFinder
 from channel_layer.redis.rejection_reasons import explained
 from channel_layer.settings import RedisSettings
 from towpath.errors import StartFailure

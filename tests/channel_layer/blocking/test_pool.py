@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import select
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -18,8 +20,10 @@ import pytest
 from channel_layer.blocking.pool import ConnectionPool
 from channel_layer.errors import LayerUnavailable, NothingSent
 from channel_layer.redis.address import RedisAddress
+from channel_layer.redis.blocking.connection import BlockingConnection
 from tests.support.facts import wait_until
 from tests.support.redis_server import RedisServer
+from tests.support.swallowing_proxy import SwallowingProxy
 
 THREADS = 16
 
@@ -81,6 +85,61 @@ def test_calls_after_client_kill_succeed(pool: ConnectionPool, own_redis: RedisS
     kill_all(own_redis)
     for _ in range(8):
         assert pool.call("PING") == b"PONG"
+
+
+def test_a_call_whose_idle_connections_are_all_closed_succeeds(pool: ConnectionPool, own_redis: RedisServer) -> None:
+    """The first one is tried without a look; the others are looked at before the call is made again."""
+    all_at_once(pool, 8)
+    kill_all(own_redis)
+    assert pool.call("PING") == b"PONG"
+    assert pool.size == 1
+
+
+def test_several_calls_in_a_row_begin_on_a_connection_that_stands(pool: ConnectionPool, own_redis: RedisServer) -> None:
+    """They are not made again on another one, so nothing is tried there."""
+    all_at_once(pool, 2)
+    kill_all(own_redis)
+    with pool.connection() as connection:
+        assert connection.call("PING") == b"PONG"
+
+
+def test_by_tcp_an_idle_connection_is_checked_before_each_call(own_redis: RedisServer) -> None:
+    """What is written to one that was closed is lost there without an error: the outcome would be unknown."""
+    proxy = SwallowingProxy(own_redis.socket).start()
+    pool = ConnectionPool(RedisAddress.parse(proxy.url), 32, 5.0)
+    try:
+        for _ in range(20):
+            all_at_once(pool, 2)
+            kill_all(own_redis)
+            wait_until(lambda: not any(each.usable for each in pool._slots.connections()), "the end has come through")
+            assert pool.call("PING") == b"PONG"
+    finally:
+        pool.close()
+        proxy.stop()
+
+
+def test_an_answer_in_pieces_has_the_time_of_one(own_redis: RedisServer) -> None:
+    """A server that says a byte now and then would hold up the call for ever."""
+    path = own_redis.folder / "dribbling.sock"
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+        server.listen()
+        dribbling = threading.Thread(target=dribble, args=(server,))
+        dribbling.start()
+        connection = BlockingConnection(str(path), None, 0.3)
+        with pytest.raises(LayerUnavailable, match=r"did not answer within 0\.3 s"):
+            connection.call("PING")
+        dribbling.join(30)
+    assert not dribbling.is_alive()
+
+
+def dribble(server: socket.socket) -> None:
+    """An answer without an end, to one client, until that leaves."""
+    client, _ = server.accept()
+    with client, suppress(OSError):
+        client.sendall(b"+")
+        while not select.select([client], [], [], 0.05)[0] or client.recv(4096):
+            client.sendall(b"x")
 
 
 def test_a_connection_that_is_lost_during_a_call_leaves_its_outcome_open(

@@ -22,7 +22,7 @@ from channel_layer.messaging.pubsub import PubSub
 from channel_layer.node import Node
 from channel_layer.protocol.codec import pack
 from channel_layer.redis.address import RedisAddress
-from channel_layer.redis.blocking_connection import KEEPALIVE
+from channel_layer.redis.blocking.connection import KEEPALIVE
 from channel_layer.redis.connection import RedisConnection, connect
 from channel_layer.redis.managed_connection import ManagedConnection
 from channel_layer.settings import RedisSettings

@@ -12,9 +12,9 @@ import pytest
 
 from channel_layer.errors import LayerUnavailable, NothingSent
 from channel_layer.redis.address import RedisAddress
+from channel_layer.redis.blocking.primary_finder import Primary, PrimaryFinder
 from channel_layer.redis.connection import CONNECT_TIMEOUT_S, connect
 from channel_layer.redis.managed_connection import ManagedConnection
-from channel_layer.redis.primary_finder import Primary, PrimaryFinder
 from channel_layer.redis.sentinel import SentinelWatch, find_primary
 from tests.support.facts import until
 from tests.support.scripted_redis import INFO, Caller, PlayedRedis, bulk, played_redis

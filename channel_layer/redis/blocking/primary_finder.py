@@ -15,7 +15,7 @@ from channel_layer.errors import LayerUnavailable
 from channel_layer.process.signal_errors import is_of_handler
 from channel_layer.redis.address import RedisAddress
 from channel_layer.redis.address_file import AddressSource
-from channel_layer.redis.blocking_connection import BlockingConnection, Place, accepted, authenticate
+from channel_layer.redis.blocking.connection import BlockingConnection, Place, accepted, authenticate
 from channel_layer.redis.rejection_reasons import refusal
 
 #: A Sentinel has nothing else to do: one that takes longer is away.

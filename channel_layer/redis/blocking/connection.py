@@ -9,8 +9,8 @@ connection out of step, at whatever instruction it was broken off.
 from __future__ import annotations
 
 import os
-import select
 import socket
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,10 +19,10 @@ import hiredis
 from channel_layer.errors import EncryptionMismatch, LayerUnavailable, LayerUnusable, NothingSent
 from channel_layer.process.signal_errors import is_of_handler
 from channel_layer.redis.address import Credentials, RedisAddress
+from channel_layer.redis.blocking.timed_socket import TimedSocket, with_timeouts
 from channel_layer.redis.rejection_reasons import explained, refusal, why_unreachable
 from channel_layer.redis.tls import Tls
 
-READ_SIZE_BYTES = 65_536
 _INCOMPLETE = object()
 #: The roles of a server that is not the primary. In the error of a script, Redis before 7 writes READONLY in the middle.
 REPLICA_ROLES = ("slave", "replica")
@@ -57,16 +57,14 @@ def no_check(_connection: BlockingConnection) -> None:
 class BlockingConnection:
     """One connection, for one thread at a time."""
 
-    __slots__ = ("_poll", "_reader", "_sock", "_timeout_s", "in_step", "place")
+    __slots__ = ("_reader", "_socket", "_timeout_s", "in_step", "place")
 
     def __init__(self, place: Place, tls: Tls | None, timeout_s: float) -> None:
         """Connect. timeout_s: for that, and for each answer. Raises OSError."""
         self.place = place
-        self._sock = _connected_socket(place, tls, timeout_s)
+        self._socket = _connected_socket(place, tls, timeout_s)
         self._timeout_s = timeout_s
         self._reader = hiredis.Reader(notEnoughData=_INCOMPLETE)
-        self._poll = select.poll()
-        self._poll.register(self._sock, select.POLLIN)
         #: True unless the connection is closed, or an answer to what was sent on it may still come.
         self.in_step = True
 
@@ -82,7 +80,7 @@ class BlockingConnection:
         self.in_step = False  # before anything can be sent, and until all is read
         try:
             self._write(packed)
-            answers = self._read(count, block_s)
+            answers = self._read(count, self._timeout_s + block_s)
         except BaseException:
             self.close()
             raise
@@ -92,22 +90,31 @@ class BlockingConnection:
     @property
     def usable(self) -> bool:
         """True unless Redis has closed the connection, or has sent anything unasked, as it does before it closes one."""
-        return self.in_step and not self._poll.poll(0)
+        return self.in_step and self._socket.is_silent
+
+    @property
+    def probably_usable(self) -> bool:
+        """True unless it is known without asking the kernel that nothing more can be sent: `usable` for a call that may be made again.
+
+        What is written to a unix socket that Redis has closed is an error at once (NothingSent). By TCP it would be lost, and nobody
+        could tell it from a command that was executed.
+        """
+        return self.in_step if isinstance(self.place, str) else self.usable
 
     def close(self) -> None:
         """End the connection."""
         self.in_step = False
-        self._sock.close()
+        self._socket.close()
 
     def forked(self) -> None:
         """See `Inherited`. By the descriptor, since TLS would say goodbye in the name of the parent."""
         self.in_step = False
-        if (descriptor := self._sock.detach()) >= 0:
+        if (descriptor := self._socket.detach()) >= 0:
             os.close(descriptor)
 
     def _write(self, packed: bytes) -> None:
         try:
-            self._sock.sendall(packed)
+            self._socket.send(packed, self._timeout_s)
         except OSError as error:
             if is_of_handler(error):
                 raise
@@ -117,34 +124,29 @@ class BlockingConnection:
 
     def _reason(self) -> str:
         """The error with which Redis has closed the connection, if it sent one: it does to a client beyond its limit."""
-        self._sock.settimeout(0)
         try:
-            answer = self._answer()
+            answer = self._answer(time.monotonic())
         except (OSError, hiredis.ProtocolError) as error:
             if is_of_handler(error):
                 raise
             return ""
         return explained(answer) if isinstance(answer, hiredis.ReplyError) else ""
 
-    def _read(self, count: int, block_s: float) -> list[Answer]:
-        if block_s:
-            self._sock.settimeout(self._timeout_s + block_s)
+    def _read(self, count: int, timeout_s: float) -> list[Answer]:
+        """The next `count` answers, each of which has its time, in however many pieces it comes."""
         try:
-            answers = [self._answer() for _ in range(count)]
+            return [self._answer(time.monotonic() + timeout_s) for _ in range(count)]
         except (OSError, hiredis.ProtocolError) as error:
             if is_of_handler(error):
                 raise
             if isinstance(error, TimeoutError):
-                raise LayerUnavailable(f"Redis did not answer within {self._timeout_s + block_s:g} s") from error
+                raise LayerUnavailable(f"Redis did not answer within {timeout_s:g} s") from error
             raise LayerUnavailable(f"the connection to Redis was lost before its answer: {_why(error)}") from error
-        if block_s:
-            self._sock.settimeout(self._timeout_s)
-        return answers
 
-    def _answer(self) -> Answer:
+    def _answer(self, end: float) -> Answer:
         reader = self._reader
         while (answer := reader.gets()) is _INCOMPLETE:
-            data = self._sock.recv(READ_SIZE_BYTES)
+            data = self._socket.receive(end)
             if not data:
                 raise ConnectionResetError("closed by Redis")
             reader.feed(data)
@@ -208,17 +210,18 @@ def accepted(answer: Answer) -> Any:
     return answer
 
 
-def _connected_socket(place: Place, tls: Tls | None, timeout_s: float) -> socket.socket:
-    if isinstance(place, str):
-        return _unix_socket(place, timeout_s)
-    sock = socket.create_connection(place, timeout_s)
+def _connected_socket(place: Place, tls: Tls | None, timeout_s: float) -> TimedSocket:
+    sock = _unix_socket(place, timeout_s) if isinstance(place, str) else socket.create_connection(place, timeout_s)
     try:
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        for name, value in KEEPALIVE:
-            if hasattr(socket, name):
-                sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
-        return tls.context().wrap_socket(sock, server_hostname=place[0]) if tls else sock
+        if not isinstance(place, str):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            for name, value in KEEPALIVE:
+                if hasattr(socket, name):
+                    sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+            if tls:
+                sock = tls.context().wrap_socket(sock, server_hostname=place[0])
+        return with_timeouts(sock)
     except BaseException:
         sock.close()
         raise

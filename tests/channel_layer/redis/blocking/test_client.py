@@ -6,8 +6,8 @@ import pytest
 
 from channel_layer.errors import LayerUnavailable, NothingSent
 from channel_layer.redis.address import RedisAddress
-from channel_layer.redis.blocking_client import BlockingClient, is_final
-from channel_layer.redis.blocking_connection import pack
+from channel_layer.redis.blocking.client import BlockingClient, is_final
+from channel_layer.redis.blocking.connection import pack
 from channel_layer.redis.scripts import MAKE_GROUP
 from tests.support.redis_server import RedisServer
 

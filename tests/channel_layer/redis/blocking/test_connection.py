@@ -11,8 +11,8 @@ import channel_layer
 from channel_layer.blocking.blocking_layer import BlockingChannelLayer
 from channel_layer.errors import LayerUnavailable, NothingSent
 from channel_layer.redis.address import RedisAddress
-from channel_layer.redis.blocking_connection import connect
-from channel_layer.redis.primary_finder import PrimaryFinder
+from channel_layer.redis.blocking.connection import connect
+from channel_layer.redis.blocking.primary_finder import PrimaryFinder
 from tests.support.facts import wait_until
 from tests.support.guarded_redis import PASSWORD, Guard, needs_redis
 from tests.support.redis_sentinels import RedisSentinels

@@ -12,8 +12,8 @@ import hiredis
 
 from channel_layer.errors import LayerUnavailable, NothingSent
 from channel_layer.redis.address_file import AddressSource
-from channel_layer.redis.blocking_connection import Answer, Argument, BlockingConnection, Place, connect, pack
-from channel_layer.redis.primary_finder import PrimaryFinder
+from channel_layer.redis.blocking.connection import Answer, Argument, BlockingConnection, Place, connect, pack
+from channel_layer.redis.blocking.primary_finder import PrimaryFinder
 from channel_layer.redis.rejection_reasons import explained, is_passing, refusal, script_error
 
 if TYPE_CHECKING:  # the scripts are for processes with a loop
