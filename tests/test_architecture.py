@@ -121,10 +121,10 @@ IMPORTERS: dict[str, tuple[str, ...]] = {
         "channel_layer/messaging/pubsub.py",
         "channel_layer/messaging/shared_channels.py",
         "channel_layer/node.py",
-        "channel_layer/redis/blocking_client.py",
-        "channel_layer/redis/blocking_connection.py",
+        "channel_layer/redis/blocking/client.py",
+        "channel_layer/redis/blocking/connection.py",
+        "channel_layer/redis/blocking/primary_finder.py",
         "channel_layer/redis/connection.py",
-        "channel_layer/redis/primary_finder.py",
         "channel_layer/redis/scripts.py",
         "channel_layer/redis/sentinel.py",
         "towpath/status/redis_rights.py",
@@ -163,10 +163,13 @@ SHELLS = (
     "channel_layer/connecting.py",
     "channel_layer/blocking/blocking_layer.py",
     "channel_layer/blocking/commands.py",
+    "channel_layer/blocking/entries.py",  # encrypts
     "channel_layer/blocking/key_agreement.py",  # asks Redis
     "channel_layer/blocking/owner_requests.py",
     "channel_layer/blocking/pool.py",
+    "channel_layer/blocking/script_call.py",  # knows the scripts
     "channel_layer/blocking/shared_receiver.py",
+    "channel_layer/blocking/shared_sender.py",
     "channel_layer/process/signal_errors.py",
     "channel_layer/blocking/slots.py",  # holds connections
     "channel_layer/channels/backend.py",
@@ -208,9 +211,10 @@ SHELLS = (
     "channel_layer/process/cpu_wait.py",  # asks Linux
     "channel_layer/redis/address.py",  # holds the terms of TLS, which read files
     "channel_layer/redis/address_file.py",
-    "channel_layer/redis/blocking_client.py",
-    "channel_layer/redis/blocking_connection.py",
-    "channel_layer/redis/primary_finder.py",
+    "channel_layer/redis/blocking/client.py",
+    "channel_layer/redis/blocking/connection.py",
+    "channel_layer/redis/blocking/primary_finder.py",
+    "channel_layer/redis/blocking/timed_socket.py",
     "channel_layer/redis/connection.py",
     "channel_layer/redis/connection_log.py",  # logs
     "channel_layer/redis/managed_connection.py",

@@ -12,7 +12,7 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from collections.abc import Iterable
-from functools import partial
+from functools import lru_cache, partial
 from types import TracebackType
 from typing import Any
 
@@ -25,16 +25,18 @@ from channel_layer.application.shared_commands import (
     drop_memberships,
     groups_command,
     join_terms,
-    send_terms,
     statistics,
     statistics_commands,
     too_many,
 )
 from channel_layer.blocking.commands import Commands
+from channel_layer.blocking.entries import Entries
 from channel_layer.blocking.key_agreement import KeyAgreement
 from channel_layer.blocking.owner_requests import JOINED_KNOWN, UNNUMBERED, OwnerRequests
 from channel_layer.blocking.pool import ConnectionPool
+from channel_layer.blocking.script_call import ScriptCall
 from channel_layer.blocking.shared_receiver import SharedReceiver
+from channel_layer.blocking.shared_sender import SharedSender
 from channel_layer.encryption.encryption import Encryption
 from channel_layer.errors import (
     ChannelFull,
@@ -47,24 +49,19 @@ from channel_layer.errors import (
 from channel_layer.messaging.group_sequence import COUNTER_TTL_MS
 from channel_layer.process.log_values import shown
 from channel_layer.protocol import packets
-from channel_layer.protocol.codec import batch_head, check_size, join_batch, pack_threadsafe
+from channel_layer.protocol.codec import check_size, pack_threadsafe
 from channel_layer.protocol.events import Event, check_message
 from channel_layer.protocol.keys import Keys
-from channel_layer.protocol.names import (
-    BLOCKING_SENDER,
-    check_channel,
-    check_channel_prefix,
-    check_exclude,
-    check_group,
-)
+from channel_layer.protocol.names import check_channel, check_channel_prefix, check_exclude, check_group
 from channel_layer.protocol.packets import Packet
 from channel_layer.protocol.socket_messages import CHECKS, misfit, report_message, socket_message
 from channel_layer.redis.address_file import address_source
-from channel_layer.redis.scripts import JOIN_SHARED, PUBLISH, SEND
+from channel_layer.redis.scripts import JOIN_SHARED, PUBLISH
 from channel_layer.settings import RedisSettings
 
 NEW_CHANNEL_PREFIX = "specific"
 RANDOM_BYTES = 8
+GROUPS_REMEMBERED_MAX = 1_024  #: of so many the beginning of the command is kept
 TIMEOUT_MAX_S = 86_400  #: sockets take little more than three weeks
 
 
@@ -78,14 +75,14 @@ class BlockingChannelLayer:
         self._keys = Keys(redis.prefix, source.current().db)
         self._encryption = encryption = Encryption.of(redis)
         self._settings = settings
-        self._capacities = settings.capacities
-        self._size_bytes_max = redis.queue_size_bytes_max
         self.counters: Counter[str] = Counter()  #: what was dropped, by the names in OPERATIONS.md
         check = KeyAgreement(self._keys, encryption).check
         self._commands = Commands(ConnectionPool(source, connections_max, timeout_s, check))
         self._owners = OwnerRequests(self._commands, self._keys, encryption, timeout_s, self.counters)
         self._receiver = SharedReceiver(self._commands, self._keys, encryption, self.counters)
-        self._head = batch_head(BLOCKING_SENDER)
+        self._entries = Entries(encryption)
+        self._sender = SharedSender(self._commands, self._keys, self._entries, settings, redis.queue_size_bytes_max)
+        self._publication_of = lru_cache(GROUPS_REMEMBERED_MAX)(partial(_publication, self._keys))
 
     def send(self, channel: str, message: Event, confirm: bool = False) -> None:
         """Send `message` to `channel` in one round trip, or raise and send nothing.
@@ -103,7 +100,7 @@ class BlockingChannelLayer:
         node, separator, local = check_channel(channel).partition("!")
         check_message(message)
         if not separator:
-            self._send_to_shared(channel, message)
+            self._sender.send(channel, message)
         else:
             packet = self._packet(local, message)
             (self._post_confirmed if confirm else self._post)(node, channel, packet)
@@ -166,10 +163,8 @@ class BlockingChannelLayer:
         if excluded := check_exclude(exclude):
             message = {**message, packets.EXCLUDE: excluded}
         self._encryption.refresh_if_due()
-        channel = self._keys.group(group)
-        published = self._encryption.published(channel, check_size(pack_threadsafe(message)))
-        keys = (self._keys.group_sequence(group), self._keys.group_channels(group))
-        answer = self._commands.run_script(PUBLISH, keys, channel, published, COUNTER_TTL_MS)
+        published = self._encryption.published(self._keys.group(group), check_size(pack_threadsafe(message)))
+        answer = self._commands.run(self._publication_of(group), published)
         for member in channels_to_send_to(answer, excluded):
             self._send_to_member(member, event)
 
@@ -198,18 +193,10 @@ class BlockingChannelLayer:
     ) -> None:
         self.close()
 
-    def _send_to_shared(self, channel: str, message: Event) -> None:
-        expiry_ms, capacity = self._settings.expiry_ms, self._capacities.of(check_shared(channel))
-        terms = send_terms(self._keys, channel, capacity, self._size_bytes_max, expiry_ms)
-        entry = self._entry(terms.keys[0], packets.message("", message, expiry_ms))
-        added = self._commands.run_script(SEND, terms.keys, *terms.limits, entry)
-        if not added[0]:
-            raise ChannelFull(terms.full)
-
     def _send_to_member(self, channel: str, event: Event) -> None:
         """Send a message that is published already to a shared channel of its group. What fails is counted."""
         try:
-            self._send_to_shared(channel, event)
+            self._sender.send(channel, event)
         except ChannelFull:
             self.counters["dropped.channel_full"] += 1
         except ChannelLayerError:
@@ -245,18 +232,12 @@ class BlockingChannelLayer:
         be, since it was read, the process lives.
         """
         inbox = self._keys.inbox(node)
-        add = ("XADD", inbox, "NOMKSTREAM", "*", "b", self._entry(inbox, packet))
+        add = ("XADD", inbox, "NOMKSTREAM", "*", "b", self._entries.of(inbox, packet))
         added, lives = self._commands.write_and_look(add, ("EXISTS", self._keys.lease(node)))
         if lives and added is None:
             raise NothingSent(f"{node} takes no packets at the moment")
         if not lives and (added is None or self._commands.execute("XDEL", inbox, added)):
             raise ChannelGone(f"the process that owned {channel} has ended")
-
-    def _entry(self, key: str, packet: Packet) -> bytes:
-        """The entry of the stream `key` for one packet."""
-        self._encryption.refresh_if_due()
-        batch = join_batch(self._head, [check_size(pack_threadsafe(packet))])
-        return self._encryption.entry(key, batch) if self._encryption.enabled else batch
 
     def _change_membership(self, packet: Any, group: str, channel: str) -> None:
         check_group(group)
@@ -264,6 +245,12 @@ class BlockingChannelLayer:
         member = int(local) if local.isdecimal() else local
         self._encryption.refresh_if_due()
         self._owners.ask(node, lambda number: (packet(member, 0, group, number),))
+
+
+def _publication(keys: Keys, group: str) -> ScriptCall:
+    """The command that sends a message to `group`."""
+    names = (keys.group_sequence(group), keys.group_channels(group))
+    return ScriptCall(PUBLISH, names, (keys.group(group),), (COUNTER_TTL_MS,))
 
 
 def _check_limits(connections_max: object, timeout_s: object) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 import hiredis
 
 from channel_layer.blocking.pool import ConnectionPool
+from channel_layer.blocking.script_call import ScriptCall
 from channel_layer.errors import LayerUnavailable
-from channel_layer.redis.blocking_connection import pack
+from channel_layer.redis.blocking.connection import pack
 from channel_layer.redis.connection import Answer, Argument
 from channel_layer.redis.rejection_reasons import refusal, script_error
 from channel_layer.redis.scripts import PUBLISH, Script
@@ -45,12 +46,29 @@ class Commands:
     def run_script(self, script: Script, keys: Sequence[str], *arguments: Argument) -> Any:
         """Run a script and return its answer. Raises NothingSent, LayerUnavailable."""
         answer = self.pool.call("EVALSHA", script.digest, len(keys), *keys, *arguments)
-        if is_error(answer, "NOSCRIPT"):  # nothing was done: Redis was restarted, or has never seen it
+        if is_unknown_script(answer):
             answer = self.pool.call("EVAL", script.text, len(keys), *keys, *arguments)
-        if type(answer) is hiredis.ReplyError:
-            error = refusal(answer) if script is PUBLISH else script_error(answer)  # that one publishes at its very end
-            raise error(f"Redis refused the script {script.name}: {answer}")
-        return answer
+        return accepted_by(script, answer)
+
+    def run(self, call: ScriptCall, argument: bytes) -> Any:
+        """Run the script of a prepared call and return its answer. Raises as `run_script`."""
+        (answer,) = self.pool.exchange(call.packed(argument), 1)
+        if is_unknown_script(answer):
+            (answer,) = self.pool.exchange(call.packed_with_text(argument), 1)
+        return accepted_by(call.script, answer)
+
+
+def accepted_by(script: Script, answer: Answer) -> Any:
+    """The answer of a script, unless it is an error. Raises NothingSent, LayerUnavailable."""
+    if type(answer) is hiredis.ReplyError:
+        error = refusal(answer) if script is PUBLISH else script_error(answer)  # that one publishes at its very end
+        raise error(f"Redis refused the script {script.name}: {answer}")
+    return answer
+
+
+def is_unknown_script(answer: Answer) -> bool:
+    """True if nothing was done, since Redis was restarted, or has never seen the script."""
+    return is_error(answer, "NOSCRIPT")
 
 
 def is_error(answer: Answer, beginning: str) -> bool:

@@ -12,9 +12,8 @@ No I/O: callers pass what they found and `now` (monotonic seconds). PROTOCOL.md,
 from __future__ import annotations
 
 import math
-from typing import Final
 
-NOTHING: Final = b"0-0"  #: an id before that of every entry
+NOTHING = b"0-0"  #: an id before that of every entry
 
 
 class Deferral:

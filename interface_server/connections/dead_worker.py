@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Final
 
-NAMED: Final = 10  #: requests in one line of the log
-TARGET_CHARS_MAX: Final = 200
+NAMED = 10  #: requests in one line of the log
+TARGET_CHARS_MAX = 200
 
 
 def in_hand(worker: str, requests: Iterable[str], websockets: int) -> str:

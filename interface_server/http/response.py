@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum, auto
-from typing import Final, Protocol
+from typing import Protocol
 
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.server_sent_events import takes_events
@@ -42,15 +42,11 @@ class ResponseState(Enum):
     OVER = auto()  # the last of it has passed
 
 
-AWAITED: Final = ResponseState.AWAITED
-STREAMING: Final = ResponseState.STREAMING
-OVER: Final = ResponseState.OVER
-START: Final = "start"
-BODY: Final = "body"
-LAST: Final = "last body"
+AWAITED, STREAMING, OVER = ResponseState
+START, BODY, LAST = "start", "body", "last body"
 
 #: Every legal move. An event after the end is ordinary (the application did not know of the end yet): it changes nothing.
-MOVES: Final[dict[tuple[ResponseState, str], ResponseState]] = {
+MOVES: dict[tuple[ResponseState, str], ResponseState] = {
     (AWAITED, START): STREAMING,
     (STREAMING, BODY): STREAMING,
     (STREAMING, LAST): OVER,
@@ -59,8 +55,8 @@ MOVES: Final[dict[tuple[ResponseState, str], ResponseState]] = {
     (OVER, LAST): OVER,
 }
 #: The moves of an ordinary response, looked up once.
-BEGUN: Final = MOVES[AWAITED, START]
-ENDED: Final = MOVES[STREAMING, LAST]
+BEGUN = MOVES[AWAITED, START]
+ENDED = MOVES[STREAMING, LAST]
 
 
 class ResponseOutput(Protocol):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import socket
-from typing import Final
 
 #: The address for listening in both families. Other addresses belong to the family in which they are written.
-EVERYWHERE: Final = "::"
-EVERYWHERE_WITHOUT_V6: Final = "0.0.0.0"
-_MAPPED: Final = "::ffff:"
+EVERYWHERE = "::"
+EVERYWHERE_WITHOUT_V6 = "0.0.0.0"
+_MAPPED = "::ffff:"
 
 
 def bindable(host: str) -> str:

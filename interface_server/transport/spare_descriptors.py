@@ -6,13 +6,12 @@ import logging
 import resource
 import time
 from collections.abc import MutableMapping
-from typing import Final
 
 from channel_layer.process.rate_limited_log import RateLimitedLog
 
-log: Final = logging.getLogger("towpath.interface")
+log = logging.getLogger("towpath.interface")
 
-SPARE: Final = 32  #: a quarter of them all, if there are few
+SPARE = 32  #: a quarter of them all, if there are few
 
 
 class SpareDescriptors:

@@ -330,6 +330,7 @@ def test_each_send_is_one_command(layer: BlockingChannelLayer, redis: Redis, key
     """One round trip each, by whichever kind of channel."""
     make_inbox(redis, keys)
     layer.send("thumbnails", HELLO)
+    layer.group_send("room", HELLO)
     redis.config_resetstat()
     for _ in range(10):
         layer.send(f"{NODE}!17", HELLO)
