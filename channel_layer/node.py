@@ -13,7 +13,7 @@ import logging
 import secrets
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 import hiredis
 
@@ -42,13 +42,13 @@ from channel_layer.redis.rejection_reasons import refusal
 from channel_layer.redis.sentinel import SentinelWatch
 from channel_layer.settings import RedisSettings
 
-log = logging.getLogger("towpath.node")
+log: Final = logging.getLogger("towpath.node")
 
 #: News: a worker has started that reads a channel of its own.
-OWN_CHANNEL = "own channel"
+OWN_CHANNEL: Final = "own channel"
 #: How long a process that shuts down waits until Redis has its packets. Packets for dead processes never get there.
-FLUSH_TIMEOUT_S = 5.0
-FLUSH_POLL_S = 0.005
+FLUSH_TIMEOUT_S: Final = 5.0
+FLUSH_POLL_S: Final = 0.005
 
 
 class Node:

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import hiredis
 
@@ -26,15 +26,15 @@ from channel_layer.redis import scripts as redis_scripts
 from channel_layer.redis.connection import Answer, RedisConnection, ignore
 from channel_layer.redis.managed_connection import ManagedConnection
 
-log = logging.getLogger("towpath.reader")
+log: Final = logging.getLogger("towpath.reader")
 
-BLOCK_MS = 1_000
+BLOCK_MS: Final = 1_000
 #: For entries that are decided upon as soon as they were read.
-PENDING_MS = 2_000
-CLAIM_INTERVAL_S = 1.0
+PENDING_MS: Final = 2_000
+CLAIM_INTERVAL_S: Final = 1.0
 #: Nobody misses a consumer that has not read for so long and has nothing pending.
-CONSUMER_IDLE_MS = 60_000
-RETRY_S = 0.25
+CONSUMER_IDLE_MS: Final = 60_000
+RETRY_S: Final = 0.25
 
 
 class EntryConsumer(Protocol):

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Protocol
+from typing import Final, Protocol
 
 from channel_layer.encryption.encryption import ENTRY_OVERHEAD_BYTES as ENCRYPTION_OVERHEAD_BYTES
 from channel_layer.errors import LayerUnavailable
@@ -22,12 +22,12 @@ from channel_layer.protocol.keys import GROUP
 from channel_layer.redis import scripts as redis_scripts
 from channel_layer.redis.connection import Answer, OnAnswer, RedisConnection
 
-log = logging.getLogger("towpath.writer")
+log: Final = logging.getLogger("towpath.writer")
 
-TTL_INTERVAL_S = 1.0
-RETRY_S = 0.25
-ENTRY_OVERHEAD_BYTES = 3  #: of a batch, beside its head and one packet
-FEW = 16  #: so many go together without adding up their sizes
+TTL_INTERVAL_S: Final = 1.0
+RETRY_S: Final = 0.25
+ENTRY_OVERHEAD_BYTES: Final = 3  #: of a batch, beside its head and one packet
+FEW: Final = 16  #: so many go together without adding up their sizes
 
 
 class Outcome(Enum):
@@ -54,15 +54,18 @@ class Flush(Enum):
     UNDER_WAY = auto()
 
 
-IDLE, SCHEDULED, UNDER_WAY = Flush
+IDLE: Final = Flush.IDLE
+SCHEDULED: Final = Flush.SCHEDULED
+UNDER_WAY: Final = Flush.UNDER_WAY
 
 # Every legal move, by its cause and from each state; a state that is missing there is an error in this program. Each request makes
 # three of them, so they are looked up where they are made, without a call.
-ON_WAITING = {IDLE: SCHEDULED}
-ON_SENT = {SCHEDULED: UNDER_WAY}
-ON_NOTHING_SENT = {SCHEDULED: IDLE}
+ON_WAITING: Final = {IDLE: SCHEDULED}
+ON_SENT: Final = {SCHEDULED: UNDER_WAY}
+ON_NOTHING_SENT: Final = {SCHEDULED: IDLE}
 #: An answer that comes after a new connection, or after the one for a later call, moves nothing.
-ON_ANSWER = ON_CONNECTED = {UNDER_WAY: IDLE, IDLE: IDLE, SCHEDULED: SCHEDULED}
+ON_ANSWER: Final = {UNDER_WAY: IDLE, IDLE: IDLE, SCHEDULED: SCHEDULED}
+ON_CONNECTED: Final = ON_ANSWER
 
 
 class EnqueueListener(Protocol):

@@ -12,8 +12,9 @@ No I/O: callers pass what they found and `now` (monotonic seconds). PROTOCOL.md,
 from __future__ import annotations
 
 import math
+from typing import Final
 
-NOTHING = b"0-0"  #: an id before that of every entry
+NOTHING: Final = b"0-0"  #: an id before that of every entry
 
 
 class Deferral:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from channel_layer.errors import ProtocolError
 from channel_layer.protocol.events import Event
@@ -11,10 +11,11 @@ from channel_layer.protocol.packets import MESSAGE, OPEN, OPEN_WAIT_MS
 
 #: By the kind of the one packet that each entry of a channel carries, the types of its next fields. `open`: number, epoch, pieces of
 #: the scope, first body, more, window, wait in ms. `message`: local part, 0, event, expiry in ms.
-FIELD_TYPES = {OPEN: (int, int, list, bytes, bool, int, int), MESSAGE: (str, int, dict, int)}
-MESSAGE_EVENT, MESSAGE_EXPIRY_MS = 3, 4  #: positions of fields
+FIELD_TYPES: Final = {OPEN: (int, int, list, bytes, bool, int, int), MESSAGE: (str, int, dict, int)}
+MESSAGE_EVENT: Final = 3
+MESSAGE_EXPIRY_MS: Final = 4  #: positions of fields
 #: The position of the field that says how long the entry is of use, in ms.
-WAIT_MS = {OPEN: OPEN_WAIT_MS, MESSAGE: MESSAGE_EXPIRY_MS}
+WAIT_MS: Final = {OPEN: OPEN_WAIT_MS, MESSAGE: MESSAGE_EXPIRY_MS}
 
 
 @dataclass(slots=True)

@@ -9,10 +9,12 @@ No I/O: callers pass `now` (monotonic seconds). PROTOCOL.md, "Generations"; P7.
 
 from __future__ import annotations
 
+from typing import Final
+
 #: How long a process yields after the last newer one was announced; longer than it takes until the next one.
-YIELD_S = 60.0
+YIELD_S: Final = 60.0
 #: Entries that newer processes have not taken after once or twice this time are taken all the same.
-DEFER_TO_NEWER_S = 1.0
+DEFER_TO_NEWER_S: Final = 1.0
 
 
 class Generations:

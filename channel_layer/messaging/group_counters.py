@@ -11,14 +11,14 @@ import asyncio
 import itertools
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+from typing import Final, Protocol
 
 from channel_layer.messaging.group_sequence import GroupSequences
 from channel_layer.messaging.node_context import NodeContext
 from channel_layer.redis.connection import Answer, RedisConnection
 
 #: Counters that are read by one command.
-COUNTERS_MAX = 500
+COUNTERS_MAX: Final = 500
 
 
 class Commands(Protocol):

@@ -17,13 +17,15 @@ No I/O. PROTOCOL.md, "Groups", P10.
 
 from __future__ import annotations
 
+from typing import Final
+
 #: How long a counter outlives the last message to its group.
-COUNTER_TTL_MS = 3_600_000
+COUNTER_TTL_MS: Final = 3_600_000
 #: Also in publish.lua.
-NUMBERS_PER_BEGINNING = 524_288
+NUMBERS_PER_BEGINNING: Final = 524_288
 #: A larger step leads to another counter. No application sends so many messages to a group during one interruption, and no Redis
 #: executes so many within a quarter of a second.
-STEP_MAX = NUMBERS_PER_BEGINNING // 2
+STEP_MAX: Final = NUMBERS_PER_BEGINNING // 2
 
 
 def count_missed(last: int, counter: int) -> int:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from functools import partial
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from channel_layer.errors import LayerUnavailable, ProtocolError, Undecryptable
 from channel_layer.messaging.node_context import NodeContext
@@ -21,17 +21,17 @@ from channel_layer.redis.connection import Answer, RedisConnection
 from channel_layer.redis.managed_connection import ManagedConnection
 from channel_layer.redis.rejection_reasons import refusal
 
-log = logging.getLogger("towpath.inbox")
+log: Final = logging.getLogger("towpath.inbox")
 
-ENTRIES_MAX = 16
-BLOCK_MS = 2_000
-TTL_MS = 60_000
-TRIM_ENTRIES = 64
-TRIM_BYTES = 524_288  # at a quarter of it a download had a command more for each read
-RETRY_S = 0.1
+ENTRIES_MAX: Final = 16
+BLOCK_MS: Final = 2_000
+TTL_MS: Final = 60_000
+TRIM_ENTRIES: Final = 64
+TRIM_BYTES: Final = 524_288  # at a quarter of it a download had a command more for each read
+RETRY_S: Final = 0.1
 
 StreamId = tuple[int, int]
-BEYOND: StreamId = (2**64, 0)  # greater than every id
+BEYOND: Final[StreamId] = (2**64, 0)  # greater than every id
 
 
 def parse_id(text: bytes) -> StreamId:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from channel_layer.encryption.encryption import Encryption
 from channel_layer.protocol.keys import Keys
@@ -10,8 +11,8 @@ from channel_layer.redis.address_file import AddressSource, address_source
 from channel_layer.settings import RedisSettings
 
 #: All keys but leases outlive their owner by twice the longest wait, and by a minute at least.
-ORPHAN_WAITS = 2
-ORPHAN_WAIT_S_MIN = 30.0
+ORPHAN_WAITS: Final = 2
+ORPHAN_WAIT_S_MIN: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True)

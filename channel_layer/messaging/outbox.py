@@ -13,7 +13,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from functools import partial
-from typing import cast
+from typing import Final, cast
 
 import hiredis
 
@@ -34,9 +34,9 @@ from channel_layer.protocol.codec import (
 from channel_layer.protocol.packets import Packet
 from channel_layer.redis.connection import Answer, OnAnswer, RedisConnection
 
-log = logging.getLogger("towpath.outbox")
+log: Final = logging.getLogger("towpath.outbox")
 
-RETRY_S = 0.25
+RETRY_S: Final = 0.25
 
 
 class _Destination:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from typing import Protocol
+from typing import Final, Protocol
 
 import hiredis
 
@@ -32,12 +32,12 @@ from channel_layer.redis.managed_connection import ManagedConnection
 from channel_layer.redis.rejection_reasons import refusal
 from channel_layer.redis.scripts import PUBLISH
 
-log = logging.getLogger("towpath.groups")
+log: Final = logging.getLogger("towpath.groups")
 
 #: Counted in checks, one a second: a loop that was blocked has checked once, and reads first what came meanwhile.
-PROBE_CHECKS = 15
-PROBE_ANSWER_CHECKS = 5
-RETRY_S = 0.5
+PROBE_CHECKS: Final = 15
+PROBE_ANSWER_CHECKS: Final = 5
+RETRY_S: Final = 0.5
 
 
 class PubSubObserver(Protocol):

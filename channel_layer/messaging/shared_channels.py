@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import Final
 
 import hiredis
 
@@ -25,9 +26,9 @@ from channel_layer.redis import scripts as redis_scripts
 from channel_layer.redis.connection import Answer, RedisConnection
 from channel_layer.redis.managed_connection import ManagedConnection
 
-log = logging.getLogger("towpath.node")
+log: Final = logging.getLogger("towpath.node")
 
-NEVER_FULL = 2**53  #: the largest number that a script counts exactly
+NEVER_FULL: Final = 2**53  #: the largest number that a script counts exactly
 
 #: The input of the take script for one entry: the entry, the last moment in ms at which it may be adopted (0: refuse it), and the
 #: packed `adopted` and `refused`, one of which is sent to its interface server.

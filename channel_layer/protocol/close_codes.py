@@ -6,19 +6,21 @@ none. RFC 6455, section 7.4, and the registry at IANA; PROTOCOL.md, "Events: Web
 
 from __future__ import annotations
 
-NORMAL = 1000
-PROTOCOL_ERROR = 1002
-NO_STATUS = 1005  #: a close frame without a code
-ABNORMAL = 1006  #: no close frame: the peer has gone
-INVALID_PAYLOAD = 1007
-TOO_BIG = 1009
-INTERNAL_ERROR = 1011
-SERVICE_RESTART = 1012
-TRY_AGAIN_LATER = 1013
+from typing import Final
 
-REASON_SIZE_BYTES_MAX = 123  #: a control frame carries 125 bytes, two of them the code
+NORMAL: Final = 1000
+PROTOCOL_ERROR: Final = 1002
+NO_STATUS: Final = 1005  #: a close frame without a code
+ABNORMAL: Final = 1006  #: no close frame: the peer has gone
+INVALID_PAYLOAD: Final = 1007
+TOO_BIG: Final = 1009
+INTERNAL_ERROR: Final = 1011
+SERVICE_RESTART: Final = 1012
+TRY_AGAIN_LATER: Final = 1013
 
-_REGISTERED = frozenset((1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014))
+REASON_SIZE_BYTES_MAX: Final = 123  #: a control frame carries 125 bytes, two of them the code
+
+_REGISTERED: Final = frozenset((1000, 1001, 1002, 1003, 1007, 1008, 1009, 1010, 1011, 1012, 1013, 1014))
 
 
 def may_travel(code: int) -> bool:

@@ -7,7 +7,7 @@ by the size of the entry, and by msgpack's own limit of depth. PROTOCOL.md, "Bat
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import msgpack
 
@@ -17,20 +17,20 @@ from channel_layer.protocol.events import Event
 from channel_layer.protocol.names import is_node_name
 from channel_layer.protocol.packets import LENGTH_MIN, VERSION, Packet
 
-PACKETS_MAX = 512
-BATCH_SIZE_BYTES_MAX = 262_144
+PACKETS_MAX: Final = 512
+BATCH_SIZE_BYTES_MAX: Final = 262_144
 #: From this size on bytes are no longer copied on their way; below it a copy costs less than a piece more.
-LONG_SIZE_BYTES_MIN = 16_384
+LONG_SIZE_BYTES_MIN: Final = 16_384
 #: The most keys of a map whose head is one byte.
-SHORT_MAP_KEYS_MAX = 15
+SHORT_MAP_KEYS_MAX: Final = 15
 #: A message of an application. Redis ends a subscriber for which 32 MiB wait.
-MESSAGE_SIZE_BYTES_MAX = 16 * 1024 * 1024
+MESSAGE_SIZE_BYTES_MAX: Final = 16 * 1024 * 1024
 #: What publish.lua puts in front of a message: an array of two begins, and a number of 8 bytes, which follow.
-NUMBERED = b"\x92\xcf"
-NUMBERED_HEAD_BYTES = 10
+NUMBERED: Final = b"\x92\xcf"
+NUMBERED_HEAD_BYTES: Final = 10
 
-_Packer = msgpack.Packer
-_pack = _Packer().pack  # one per process: only the loop's thread packs
+_Packer: Final = msgpack.Packer
+_pack: Final = _Packer().pack  # one per process: only the loop's thread packs
 
 
 def pack(value: Any) -> bytes:

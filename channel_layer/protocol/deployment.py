@@ -8,12 +8,12 @@ deployment may have many of the other.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from channel_layer.process.log_values import shown
 
 #: The attributes of an APP that names none: the first of these that the module has.
-DEFAULT_ATTRIBUTES = ("application", "app")
+DEFAULT_ATTRIBUTES: Final = ("application", "app")
 
 
 def same_application(one: str, other: str) -> bool:

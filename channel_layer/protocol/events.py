@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from channel_layer.errors import InvalidMessage
 from channel_layer.process.log_values import shown
@@ -17,10 +17,11 @@ from channel_layer.process.log_values import shown
 Event = dict[str, Any]
 
 #: Bytes of a window that every event takes beside its payload: an empty message needs memory too.
-EVENT_OVERHEAD_BYTES = 64
+EVENT_OVERHEAD_BYTES: Final = 64
 
-INT64_MIN, INT64_MAX = -(2**63), 2**63 - 1
-DEPTH_MAX = 32
+INT64_MIN: Final = -(2**63)
+INT64_MAX: Final = 2**63 - 1
+DEPTH_MAX: Final = 32
 
 
 def check_value(value: Any, path: str = "message", depth: int = 0) -> None:
@@ -99,6 +100,7 @@ def payload_size_bytes(event: Event) -> int:
 
 def payload_sizes_bytes(events: Sequence[Event]) -> int:
     """The bytes that several events take of a window."""
-    if len(events) == 1:
-        return payload_size_bytes(events[0])
-    return sum(map(payload_size_bytes, events))
+    total = 0
+    for event in events:
+        total += payload_size_bytes(event)
+    return total

@@ -7,14 +7,17 @@ bound of a buffer is its window and one message. PROTOCOL.md, P5.
 
 from __future__ import annotations
 
-WINDOW_BYTES_MAX = 262_144
+from typing import Final
+
+WINDOW_BYTES_MAX: Final = 262_144
 #: The smallest window while less than half of the budget is granted, and the largest one after that.
-WINDOW_BYTES_SMALL = 16_384
+WINDOW_BYTES_SMALL: Final = 16_384
 #: Each connection gets one of so many parts of the rest: of the first half of the budget, then of the whole.
-PARTS_OF_HALF, PARTS_OF_REST = 256, 16_384
+PARTS_OF_HALF: Final = 256
+PARTS_OF_REST: Final = 16_384
 #: The window from a WebSocket's client to the application: 250 of the shortest messages. With more, a hundred clients that send
 #: nothing else would be seconds ahead of all others in the worker's inbox.
-WINDOW_BYTES_OF_MESSAGES = 16_384
+WINDOW_BYTES_OF_MESSAGES: Final = 16_384
 
 
 class Budget:

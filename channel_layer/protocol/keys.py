@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
-HTTP_CHANNEL = "http.request"
-WEBSOCKET_CHANNEL = "websocket.connect"
+HTTP_CHANNEL: Final = "http.request"
+WEBSOCKET_CHANNEL: Final = "websocket.connect"
 
 #: The shared channel on which connections of a kind (`scope["type"]`) wait for a worker.
-CHANNEL_OF_KIND = {"http": HTTP_CHANNEL, "websocket": WEBSOCKET_CHANNEL}
+CHANNEL_OF_KIND: Final = {"http": HTTP_CHANNEL, "websocket": WEBSOCKET_CHANNEL}
 
 
 #: In the names of channels that one worker reads. No application can name it.
-OWN_CHANNEL_SIGN = "@"
+OWN_CHANNEL_SIGN: Final = "@"
 
 
 def own_channel(channel: str, worker: str) -> str:
@@ -21,7 +22,7 @@ def own_channel(channel: str, worker: str) -> str:
 
 
 #: The one consumer group of every shared channel.
-GROUP = "workers"
+GROUP: Final = "workers"
 
 
 class Keys:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from enum import Enum, auto
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from channel_layer.protocol import packets
 from channel_layer.protocol.events import Event
@@ -31,7 +31,9 @@ class Order(Enum):
 
 
 # Enum members are slow to find, and each packet needs them.
-_NEXT, _SEEN, _LOST = Order.NEXT, Order.SEEN, Order.LOST
+_NEXT: Final = Order.NEXT
+_SEEN: Final = Order.SEEN
+_LOST: Final = Order.LOST
 
 
 class Link:
@@ -113,12 +115,12 @@ class End(NamedTuple):
         return None if packet[0] in self.last_kinds else self.disown(packet[1], packet[2])
 
 
-INTERFACE_SERVER = End(
+INTERFACE_SERVER: Final = End(
     frozenset((packets.DATA, packets.CREDIT, packets.CLOSE, packets.HANDOFF, packets.SYNC)),
     frozenset((packets.CLOSE, packets.REFUSED)),
     lambda number, epoch: packets.cancel(number, epoch, Cancel.UNKNOWN),
 )
-WORKER = End(
+WORKER: Final = End(
     frozenset((packets.DATA, packets.CREDIT, packets.CANCEL, packets.SYNC)),
     frozenset((packets.CANCEL,)),
     lambda number, epoch: packets.close(number, epoch, Close.UNKNOWN),

@@ -11,20 +11,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from typing import Final
 
 from channel_layer.errors import InvalidName
 from channel_layer.process.log_values import shown
 
-NAME_LENGTH_MAX = 99
+NAME_LENGTH_MAX: Final = 99
 #: The role in the name of a program that is no node.
-BLOCKING_ROLE = "blocking"
+BLOCKING_ROLE: Final = "blocking"
 #: The sender of what such a program sends without waiting for an answer.
-BLOCKING_SENDER = f"{BLOCKING_ROLE}.sender"
+BLOCKING_SENDER: Final = f"{BLOCKING_ROLE}.sender"
 #: Around the prefix of a new channel stand its node (`worker.<12 hex>`), a `!`, a dot and up to 16 random digits.
-PREFIX_LENGTH_MAX = 60
-_NAME = re.compile(r"[a-zA-Z0-9_.-]+(![a-zA-Z0-9_.-]*)?\Z")
-_NODE = re.compile(r"[a-zA-Z0-9_.-]{1,99}\Z")
-_GROUP = re.compile(r"[a-zA-Z0-9_.-]+\Z")
+PREFIX_LENGTH_MAX: Final = 60
+_NAME: Final = re.compile(r"[a-zA-Z0-9_.-]+(![a-zA-Z0-9_.-]*)?\Z")
+_NODE: Final = re.compile(r"[a-zA-Z0-9_.-]{1,99}\Z")
+_GROUP: Final = re.compile(r"[a-zA-Z0-9_.-]+\Z")
 
 
 def node_name(role: str, random_hex: str) -> str:

@@ -8,19 +8,19 @@ kind, length and the type of the epoch; a packet that is longer than known is of
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import Any
+from typing import Any, Final
 
 from channel_layer.errors import ProtocolError
 from channel_layer.protocol.close_codes import ABNORMAL
 from channel_layer.protocol.events import Event
 
-VERSION = 1
+VERSION: Final = 1
 
 #: A packet as it is sent; as it is read it is a list of the same shape.
 Packet = tuple[Any, ...]
 
 #: Exceptions that a malformed packet may raise in its handler. It ends its own connection, and affects no other.
-MALFORMED = (TypeError, ValueError, KeyError, IndexError, AttributeError, RecursionError, ProtocolError)
+MALFORMED: Final = (TypeError, ValueError, KeyError, IndexError, AttributeError, RecursionError, ProtocolError)
 
 
 class Kind(IntEnum):
@@ -46,7 +46,7 @@ class Kind(IntEnum):
 
 
 #: The least number of fields in a packet of each kind.
-LENGTH_MIN = {
+LENGTH_MIN: Final = {
     Kind.OPEN: 10,
     Kind.ADOPTED: 4,
     Kind.REFUSED: 4,
@@ -67,26 +67,45 @@ LENGTH_MIN = {
 }
 
 # Plain integers for the hot paths: an IntEnum member costs one more look-up at each use.
-(
-    OPEN, ADOPTED, REFUSED, DATA, CREDIT, CLOSE, CANCEL, HANDOFF, SEND, JOIN, LEAVE, JOINED, SYNC, PUBLISHED, MESSAGE,
-    UNDELIVERABLE, INVITE,
-) = map(int, Kind)  # fmt: skip
+OPEN: Final = int(Kind.OPEN)
+ADOPTED: Final = int(Kind.ADOPTED)
+REFUSED: Final = int(Kind.REFUSED)
+DATA: Final = int(Kind.DATA)
+CREDIT: Final = int(Kind.CREDIT)
+CLOSE: Final = int(Kind.CLOSE)
+CANCEL: Final = int(Kind.CANCEL)
+HANDOFF: Final = int(Kind.HANDOFF)
+SEND: Final = int(Kind.SEND)
+JOIN: Final = int(Kind.JOIN)
+LEAVE: Final = int(Kind.LEAVE)
+JOINED: Final = int(Kind.JOINED)
+SYNC: Final = int(Kind.SYNC)
+PUBLISHED: Final = int(Kind.PUBLISHED)
+MESSAGE: Final = int(Kind.MESSAGE)
+UNDELIVERABLE: Final = int(Kind.UNDELIVERABLE)
+INVITE: Final = int(Kind.INVITE)
 
 #: The positions of those fields of `open` that are read one by one.
-OPEN_MORE_BODY, OPEN_WINDOW, OPEN_WAIT_MS, OPEN_EXPECTS, OPEN_ERA, OPEN_RESUME, OPEN_ONCE = range(5, 12)
+OPEN_MORE_BODY: Final = 5
+OPEN_WINDOW: Final = 6
+OPEN_WAIT_MS: Final = 7
+OPEN_EXPECTS: Final = 8
+OPEN_ERA: Final = 9
+OPEN_RESUME: Final = 10
+OPEN_ONCE: Final = 11
 #: The position of the last field of `join`, which older senders leave out.
-JOIN_REPORT = 5
+JOIN_REPORT: Final = 5
 #: The same of `invite`.
-INVITE_HAS_PLACES = 5
+INVITE_HAS_PLACES: Final = 5
 
 #: In `undeliverable`: no message reaches the client any more, of whatever type.
-EVERY_TYPE = ""
+EVERY_TYPE: Final = ""
 
 #: In a message to a group: node, number and epoch of the WebSocket from whose instance it comes, and the count of its
 #: `published`.
-ORIGIN = "towpath.origin"
+ORIGIN: Final = "towpath.origin"
 #: In a message to a group: the names of the channels that do not get it.
-EXCLUDE = "towpath.exclude"
+EXCLUDE: Final = "towpath.exclude"
 Origin = tuple[str, int, int, int]
 
 

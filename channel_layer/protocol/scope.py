@@ -6,19 +6,19 @@ by what repeats together. Its sender packs each frequent piece once, and its rec
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from channel_layer.errors import ProtocolError
 from channel_layer.protocol.codec import pack, unpack
 from channel_layer.protocol.events import Event
 
 #: Neither side remembers longer pieces, nor more of them: clients choose the contents.
-REMEMBERED_SIZE_BYTES_MAX = 1024
-REMEMBERED_MAX = 1024
+REMEMBERED_SIZE_BYTES_MAX: Final = 1024
+REMEMBERED_MAX: Final = 1024
 
 Piece = bytes
 #: Types of values that one application instance cannot change for another.
-_PLAIN = frozenset({str, bytes, int, float, bool, type(None), tuple})
+_PLAIN: Final = frozenset({str, bytes, int, float, bool, type(None), tuple})
 
 
 class Scope:
@@ -78,4 +78,4 @@ def _address(value: Any) -> Any:
 
 
 #: ASGI's pairs and addresses are tuples; msgpack knows only arrays.
-_SHAPES = {"headers": _pairs, "client": _address, "server": _address, "subprotocols": tuple}
+_SHAPES: Final = {"headers": _pairs, "client": _address, "server": _address, "subprotocols": tuple}

@@ -11,10 +11,11 @@ and nothing may have encoded the body. Source: HTML Living Standard, "Server-sen
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Final
 
 from channel_layer.protocol.events import Event
 
-MEDIA_TYPE = b"text/event-stream"
+MEDIA_TYPE: Final = b"text/event-stream"
 
 
 def resumes_by_itself(scope: Event, start: Event) -> bool:

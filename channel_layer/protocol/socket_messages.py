@@ -7,7 +7,7 @@ sender runs this code. Source: ASGI specification, "HTTP" and "WebSocket"; RFC 6
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from channel_layer.errors import InvalidMessage, MessageTooLarge
 from channel_layer.process.log_values import shown
@@ -15,7 +15,7 @@ from channel_layer.protocol.close_codes import NO_STATUS, NORMAL, REASON_SIZE_BY
 from channel_layer.protocol.events import Event, payload_size_bytes
 
 #: The owner of a reply channel keeps a message about missed ones for each membership.
-REPORT_SIZE_BYTES_MAX = 4_096
+REPORT_SIZE_BYTES_MAX: Final = 4_096
 
 
 def is_for_clients(kind: Any) -> bool:
@@ -100,9 +100,9 @@ def _encoded(text: Any, key: str) -> bytes:
         ) from None
 
 
-CHECKS: dict[str, Callable[[Event], Event]] = {
+CHECKS: Final[dict[str, Callable[[Event], Event]]] = {
     "websocket.send": _send,
     "websocket.close": _close,
     "http.response.body": _body,
 }
-_TYPES = ", ".join(CHECKS)
+_TYPES: Final = ", ".join(CHECKS)

@@ -18,7 +18,7 @@ import socket
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from typing import Any, cast
+from typing import Any, Final, cast
 
 import hiredis
 
@@ -30,16 +30,16 @@ from channel_layer.redis.blocking.primary_finder import Primary
 from channel_layer.redis.rejection_reasons import explained, refusal, why_unreachable
 from channel_layer.redis.sentinel import find_primary
 
-log = logging.getLogger("towpath.redis")
+log: Final = logging.getLogger("towpath.redis")
 
-CONNECT_TIMEOUT_S = 5.0
+CONNECT_TIMEOUT_S: Final = 5.0
 Answer = Any  #: bytes, int, list, None, hiredis.ReplyError, or LayerUnavailable
 OnAnswer = Callable[[Answer], None]
 OnLost = Callable[["RedisConnection"], None]
 Argument = Any  #: bytes, str or int
-_INCOMPLETE = object()
-ERROR_SIZE_MAX = 4096
-EMPTY_BULK = b"$0\r\n\r\n"
+_INCOMPLETE: Final = object()
+ERROR_SIZE_MAX: Final = 4096
+EMPTY_BULK: Final = b"$0\r\n\r\n"
 
 
 def ignore_loss(_connection: RedisConnection) -> None:

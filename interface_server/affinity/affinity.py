@@ -11,15 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from hashlib import blake2b
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from channel_layer.protocol.events import Event
 
-COOKIE = "towpath-worker"
+COOKIE: Final = "towpath-worker"
 #: Addresses whose worker is remembered. Beyond that the address that connected longest ago is forgotten.
-ADDRESSES_MAX = 65_536
+ADDRESSES_MAX: Final = 65_536
 
-_WITH_FIELDS = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
+_WITH_FIELDS: Final = frozenset({"http.response.start", "websocket.accept", "websocket.http.response.start"})
 
 
 class Tie(NamedTuple):

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
+from typing import Final
 
-LISTED_FOR_S = 3.0  #: leases are listed each second
-LEFT_MAX = 256  #: names of workers that have left, remembered since their lease may be listed once more
+LISTED_FOR_S: Final = 3.0  #: leases are listed each second
+LEFT_MAX: Final = 256  #: names of workers that have left, remembered since their lease may be listed once more
 
 
 class StickyWorkers:

@@ -7,7 +7,7 @@ messages of groups and third parties from its start. PROTOCOL.md, "Hand-off"; P1
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from channel_layer.protocol.illegal_move import IllegalMove
 
@@ -42,24 +42,26 @@ class Step(Enum):
 
 State = TypeVar("State", Acceptance, ResumePolicy)
 
-_A, _R, _S = Acceptance, ResumePolicy, Step
+_A: Final = Acceptance
+_R: Final = ResumePolicy
+_S: Final = Step
 
-_ACCEPTED = dict.fromkeys((_S.ACCEPT, _S.ACCEPT_RESUMABLE, _S.ACCEPT_RESUMABLE_AFTER_CRASH), _A.ACCEPTED)
+_ACCEPTED: Final = dict.fromkeys((_S.ACCEPT, _S.ACCEPT_RESUMABLE, _S.ACCEPT_RESUMABLE_AFTER_CRASH), _A.ACCEPTED)
 #: Every legal move. An instance accepts once: a second accept is no step.
-ACCEPTANCE_MOVES: dict[Acceptance, dict[Step, Acceptance]] = {
+ACCEPTANCE_MOVES: Final[dict[Acceptance, dict[Step, Acceptance]]] = {
     _A.PENDING: {**_ACCEPTED, _S.NEXT_EPOCH: _A.PENDING, _S.STREAM_BEGAN: _A.EVENT_STREAM},
     _A.ACCEPTED_EARLIER: {**_ACCEPTED, _S.NEXT_EPOCH: _A.ACCEPTED_EARLIER, _S.MESSAGE_CUT: _A.ACCEPTED_EARLIER},
     _A.ACCEPTED: {_S.NEXT_EPOCH: _A.ACCEPTED_EARLIER, _S.MESSAGE_CUT: _A.ACCEPTED},
     _A.EVENT_STREAM: {},  # its client has seen something: it is never started again
 }
 
-_ASKED = {
+_ASKED: Final = {
     _S.ACCEPT: _R.NEVER,
     _S.ACCEPT_RESUMABLE: _R.AFTER_DRAIN,
     _S.ACCEPT_RESUMABLE_AFTER_CRASH: _R.AFTER_CRASH,
 }
 #: Every legal move. The last accept decides.
-RESUME_MOVES: dict[ResumePolicy, dict[Step, ResumePolicy]] = {
+RESUME_MOVES: Final[dict[ResumePolicy, dict[Step, ResumePolicy]]] = {
     _R.NEVER: {**_ASKED, _S.NEXT_EPOCH: _R.NEVER, _S.MESSAGE_CUT: _R.NEVER, _S.STREAM_BEGAN: _R.NEVER},
     _R.AFTER_DRAIN: {**_ASKED, _S.NEXT_EPOCH: _R.AFTER_DRAIN, _S.MESSAGE_CUT: _R.NEVER},
     _R.AFTER_CRASH: {**_ASKED, _S.NEXT_EPOCH: _R.AFTER_CRASH, _S.MESSAGE_CUT: _R.NEVER},

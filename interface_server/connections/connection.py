@@ -9,6 +9,8 @@ answered (`is_from_owner`). PROTOCOL.md, "The life of a connection"; promises P1
 
 from __future__ import annotations
 
+from typing import Final
+
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.flow_control import Incoming, Outgoing
 from channel_layer.protocol.illegal_move import IllegalMove
@@ -41,22 +43,29 @@ Request = tuple[Scope, bytes, bool, bool]
 Opening = tuple[list[Piece], bytes, bool]
 
 #: Methods that may be started twice (RFC 9110, 9.2.2), as far as nothing of the body is lost.
-IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
+IDEMPOTENT: Final = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE", "TRACE"})
 
 
 # A member of an Enum is found by a slow way through its class: these stand on the way of every request.
-_QUEUED, _OWNED, _DONE = ConnectionState.QUEUED, ConnectionState.OWNED, ConnectionState.DONE
-_ADOPTED, _OWNER_DIED, _STOPPED = Trigger.ADOPTED, Trigger.OWNER_DIED, Trigger.STOPPED
-_OPEN_AGAIN = Action.OPEN_AGAIN
-_PENDING, _ACCEPTED, _EVENT_STREAM = Acceptance.PENDING, Acceptance.ACCEPTED, Acceptance.EVENT_STREAM
-_NEVER, _AFTER_CRASH = ResumePolicy.NEVER, ResumePolicy.AFTER_CRASH
+_QUEUED: Final = ConnectionState.QUEUED
+_OWNED: Final = ConnectionState.OWNED
+_DONE: Final = ConnectionState.DONE
+_ADOPTED: Final = Trigger.ADOPTED
+_OWNER_DIED: Final = Trigger.OWNER_DIED
+_STOPPED: Final = Trigger.STOPPED
+_OPEN_AGAIN: Final = Action.OPEN_AGAIN
+_PENDING: Final = Acceptance.PENDING
+_ACCEPTED: Final = Acceptance.ACCEPTED
+_EVENT_STREAM: Final = Acceptance.EVENT_STREAM
+_NEVER: Final = ResumePolicy.NEVER
+_AFTER_CRASH: Final = ResumePolicy.AFTER_CRASH
 
 #: How many owners of one connection may die before it ends (of an open WebSocket: within a minute). A request that kills its worker
 #: must not kill all of them.
-DEATHS_MAX = 2
-DEATHS_REMEMBERED_S = 60.0
+DEATHS_MAX: Final = 2
+DEATHS_REMEMBERED_S: Final = 60.0
 #: How much of a body is kept for another start, once the first instance has begun to take it.
-REPLAY_SIZE_BYTES_MAX = 65_536
+REPLAY_SIZE_BYTES_MAX: Final = 65_536
 
 
 class Connection(Link):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
-NAMED = 10  #: requests in one line of the log
-TARGET_CHARS_MAX = 200
+NAMED: Final = 10  #: requests in one line of the log
+TARGET_CHARS_MAX: Final = 200
 
 
 def in_hand(worker: str, requests: Iterable[str], websockets: int) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, MutableMapping
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from channel_layer.errors import LayerUnavailable
 from channel_layer.node import Node
@@ -21,13 +21,12 @@ from interface_server.connections.transitions import Trigger
 from interface_server.direct.inviting_workers import RECALL_S, InvitingWorkers
 from interface_server.settings import InterfaceSettings
 
-READ_UP_TIMEOUT_S = 1.0
+READ_UP_TIMEOUT_S: Final = 1.0
 
 
 class DirectConnection(Protocol):
     """A connection, as direct dispatch uses it."""
 
-    client: Client
     connection: Connection
 
     def apply(self, trigger: Trigger) -> None:
@@ -58,13 +57,12 @@ class DirectDispatch:
         self._timer: asyncio.TimerHandle | None = None
         self._recalling: asyncio.Task[None] | None = None
 
-    def send(self, upstream: DirectConnection) -> bool:
+    def send(self, connection: Connection, client: Client) -> bool:
         """Send a new connection to a worker that has invited it, which is its owner from now on. Returns False if there is none.
 
         WebSockets are spread by the workers themselves, and a client that waits for `100 Continue` would get it too early. While Redis does
         not take packets the shared channel answers 503.
         """
-        connection, client = upstream.connection, upstream.client
         if not self._allowed or connection.kind == "websocket" or connection.expects_continue:
             return False
         worker = self.workers.choose(client.last_worker) if self._node.takes_packets else None

@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from channel_layer.messaging.membership import Membership
 from channel_layer.node import Node
@@ -38,14 +38,14 @@ from interface_server.groups.undeliverable_notices import UndeliverableNotices
 from interface_server.queue.queue_log import QueueLog
 from interface_server.settings import InterfaceSettings
 
-log = logging.getLogger("towpath.interface")
+log: Final = logging.getLogger("towpath.interface")
 
-TICK_INTERVAL_S = 0.5
+TICK_INTERVAL_S: Final = 0.5
 
-_DATA = packets.DATA
+_DATA: Final = packets.DATA
 
 #: The packets that only the owner of a connection may send; the connection handles them.
-_OF_OWNER: dict[int, Callable[[UpstreamConnection, list[Any]], None]] = {
+_OF_OWNER: Final[dict[int, Callable[[UpstreamConnection, list[Any]], None]]] = {
     packets.DATA: lambda upstream, packet: upstream.on_data(packet[3], packet[4]),
     packets.CREDIT: lambda upstream, packet: upstream.on_credit(packet[3], packet[4]),
     packets.CLOSE: lambda upstream, packet: upstream.on_close(packet[3]),
@@ -166,7 +166,7 @@ class Dispatcher:
         self._websocket_count += upstream.connection.kind == "websocket"
         if self.affinity is not None:
             upstream.connection.tie = self.affinity.tie(scope.event)
-        if not self.direct.send(upstream):
+        if not self.direct.send(upstream.connection, client):
             self.queue.put(upstream)
         return upstream
 

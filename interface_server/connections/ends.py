@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from channel_layer.messaging.channel_writer import Outcome
 from channel_layer.protocol.packets import AdoptionRefusal, Cancel, Close
 from interface_server.connections.interfaces import EndReason
 from interface_server.connections.transitions import Action, Trigger
 
 #: By the outcome of an `open` that has no known entry.
-TRIGGER_OF_OUTCOME = {
+TRIGGER_OF_OUTCOME: Final = {
     Outcome.FULL: Trigger.FULL,
     Outcome.UNAVAILABLE: Trigger.UNAVAILABLE,
     Outcome.UNKNOWN: Trigger.UNKNOWN,
 }
 
 #: By the action that ends a connection: the reason for the client's side.
-END_REASON_OF_ACTION = {
+END_REASON_OF_ACTION: Final = {
     Action.END_FULL: EndReason.FULL,
     Action.END_LATE: EndReason.LATE,
     Action.END_UNAVAILABLE: EndReason.UNAVAILABLE,
@@ -25,12 +27,12 @@ END_REASON_OF_ACTION = {
     Action.END_OUTAGE: EndReason.OUTAGE,
 }
 #: The ends of a connection that is not accepted yet. The client of an open WebSocket is asked to connect again.
-NOT_ACCEPTED = frozenset((Action.END_FULL, Action.END_LATE, Action.END_UNAVAILABLE))
+NOT_ACCEPTED: Final = frozenset((Action.END_FULL, Action.END_LATE, Action.END_UNAVAILABLE))
 #: What the owner is sent at an end that it cannot know of.
-CANCEL_OF_ACTION = {Action.END_PACKETS_LOST: Cancel.PACKETS_LOST, Action.END_OUTAGE: Cancel.LEFT}
+CANCEL_OF_ACTION: Final = {Action.END_PACKETS_LOST: Cancel.PACKETS_LOST, Action.END_OUTAGE: Cancel.LEFT}
 
 #: By the number in a `close` packet: the reason for the client's side.
-END_REASON_OF_CLOSE: dict[int, EndReason] = {
+END_REASON_OF_CLOSE: Final[dict[int, EndReason]] = {
     Close.FINISHED: EndReason.FINISHED,
     Close.FAILED: EndReason.FAILED,
     Close.STOPPING: EndReason.STOPPING,
@@ -38,7 +40,7 @@ END_REASON_OF_CLOSE: dict[int, EndReason] = {
 }
 
 #: Any other: the worker was too late.
-TRIGGER_OF_REFUSAL = {
+TRIGGER_OF_REFUSAL: Final = {
     int(AdoptionRefusal.ERA): Trigger.REDIS_EMPTY,
     int(AdoptionRefusal.NOT_TAKEN): Trigger.NOT_STARTED,
     int(AdoptionRefusal.LEAVING): Trigger.NOT_STARTED,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Mapping, MutableMapping
-from typing import Protocol
+from typing import Final, Protocol
 
 from channel_layer.messaging.channel_writer import ChannelWriter, EnqueueListener
 from channel_layer.node import Node
@@ -23,7 +23,7 @@ from interface_server.connections.connection import Connection
 from interface_server.connections.transitions import Trigger
 from interface_server.queue.queue_timeouts import QueueTimeouts
 
-log = logging.getLogger("towpath.interface")
+log: Final = logging.getLogger("towpath.interface")
 
 
 class QueuedConnection(EnqueueListener, Protocol):

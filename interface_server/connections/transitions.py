@@ -13,6 +13,7 @@ The moves that depend on more than the state are `Connection.transition`'s. PROT
 from __future__ import annotations
 
 from enum import Enum, auto
+from typing import Final
 
 
 class ConnectionState(Enum):
@@ -73,10 +74,12 @@ class Action(Enum):
     END_AS_REPORTED = auto()  #: for the reason that the owner reported
 
 
-_T, _S, _A = Trigger, ConnectionState, Action
+_T: Final = Trigger
+_S: Final = ConnectionState
+_A: Final = Action
 
 #: Every legal move. A pair that is missing is an error in this program.
-MOVES: dict[ConnectionState, dict[Trigger, tuple[ConnectionState, Action]]] = {
+MOVES: Final[dict[ConnectionState, dict[Trigger, tuple[ConnectionState, Action]]]] = {
     _S.QUEUED: {
         _T.ADOPTED: (_S.OWNED, _A.FLOW),
         _T.REFUSED: (_S.DONE, _A.END_LATE),
@@ -129,8 +132,8 @@ MOVES: dict[ConnectionState, dict[Trigger, tuple[ConnectionState, Action]]] = {
 
 #: The move that may take the place of those above, and the state from which each trigger may lead to it. Whether it does depends on
 #: more than the state: see `Connection.transition`.
-REQUEUED = (ConnectionState.QUEUED, Action.OPEN_AGAIN)
-MAY_REQUEUE = {
+REQUEUED: Final = (ConnectionState.QUEUED, Action.OPEN_AGAIN)
+MAY_REQUEUE: Final = {
     Trigger.UNKNOWN: ConnectionState.QUEUED,
     Trigger.REDIS_EMPTY: ConnectionState.QUEUED,
     Trigger.OWNER_DIED: ConnectionState.OWNED,
@@ -139,4 +142,4 @@ MAY_REQUEUE = {
 
 
 #: The usual end of an exchange, looked up once: it needs no action, and comes with every request.
-AFTER_COMPLETE = MOVES[ConnectionState.OWNED][Trigger.COMPLETE][0]
+AFTER_COMPLETE: Final = MOVES[ConnectionState.OWNED][Trigger.COMPLETE][0]

@@ -6,6 +6,8 @@ properties that forward to it would be calls on the way of every request.
 
 from __future__ import annotations
 
+from typing import Final
+
 from channel_layer.messaging.channel_writer import ChannelWriter, Outcome
 from channel_layer.protocol import packets
 from channel_layer.protocol.close_codes import ABNORMAL, SERVICE_RESTART
@@ -29,12 +31,17 @@ from interface_server.connections.services import ConnectionServices
 from interface_server.connections.transitions import AFTER_COMPLETE, Action, ConnectionState, Trigger
 
 #: Code and reason of a client that left without a close frame.
-LOST = (ABNORMAL, "")
+LOST: Final = (ABNORMAL, "")
 
 # See connection.py.
-_QUEUED, _OVERDUE, _OWNED, _DONE = ConnectionState
-_FLOW, _ACCEPTED = Action.FLOW, Acceptance.ACCEPTED
-_NEXT, _LOST = Order.NEXT, Order.LOST
+_QUEUED: Final = ConnectionState.QUEUED
+_OVERDUE: Final = ConnectionState.OVERDUE
+_OWNED: Final = ConnectionState.OWNED
+_DONE: Final = ConnectionState.DONE
+_FLOW: Final = Action.FLOW
+_ACCEPTED: Final = Acceptance.ACCEPTED
+_NEXT: Final = Order.NEXT
+_LOST: Final = Order.LOST
 
 
 class UpstreamConnection:

@@ -14,10 +14,13 @@ No clock here: the caller passes `now` (monotonic, seconds). PROTOCOL.md, "Invit
 
 from __future__ import annotations
 
-RECALL_S = 0.02
-TAKE_BACK_S = 0.25
+from typing import Final
+
+RECALL_S: Final = 0.02
+TAKE_BACK_S: Final = 0.25
 #: A client stays with a worker that has at most so many requests, or so many times those of the worker with the fewest.
-REQUESTS_MIN, REQUESTS_FACTOR = 4, 2
+REQUESTS_MIN: Final = 4
+REQUESTS_FACTOR: Final = 2
 
 
 class InvitingWorker:
@@ -62,6 +65,12 @@ class InvitingWorker:
     def could_take_more(self) -> bool:
         """True if it takes one more request now, by whichever way."""
         return self.takes_more or (self.rests and not self.stalls)
+
+    def comes_before(self, other: InvitingWorker) -> bool:
+        """True if it has fewer requests than `other`, or as many and was chosen longer ago."""
+        if self.requests == other.requests:
+            return self.chosen_at < other.chosen_at
+        return self.requests < other.requests
 
     def sent(self, number: int, now: float, may_start_twice: bool) -> None:
         """Record a request that is sent to it."""
@@ -117,11 +126,11 @@ class InvitingWorkers:
         worker = self.by_name.get(previous)
         if worker is not None and worker.takes_more and worker.requests <= (0 if self._any_rests else REQUESTS_MIN):
             return worker  # the usual case, and the fastest
-        ready = [each for each in self.by_name.values() if each.takes_more]
-        if not ready:
-            return None
-        chosen = min(ready, key=lambda each: (each.requests, each.chosen_at))
-        if chosen.requests and self._any_rests:
+        chosen: InvitingWorker | None = None
+        for each in self.by_name.values():
+            if each.takes_more and (chosen is None or each.comes_before(chosen)):
+                chosen = each
+        if chosen is None or (chosen.requests and self._any_rests):
             return None
         if worker is not None and worker.takes_more and worker.requests <= REQUESTS_FACTOR * chosen.requests:
             return worker

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, MutableMapping
-from typing import Any
+from typing import Any, Final
 
 from channel_layer.errors import InvalidMessage
 from channel_layer.protocol.events import Event, payload_sizes_bytes
@@ -18,7 +18,7 @@ from interface_server.groups.delivery_order import Held, is_own, may_go, may_tak
 from interface_server.groups.dropped_messages import DroppedMessages
 from interface_server.groups.interfaces import PushedMessage, Recipient, RecipientState
 
-log = logging.getLogger("towpath.interface")
+log: Final = logging.getLogger("towpath.interface")
 
 
 class Deliveries:

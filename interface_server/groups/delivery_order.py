@@ -15,7 +15,7 @@ No I/O, and no clock: the caller counts checks. PROTOCOL.md, "Order"; P1, P5.
 from __future__ import annotations
 
 from collections import deque
-from typing import Any
+from typing import Any, Final
 
 from channel_layer.protocol.events import payload_size_bytes
 from channel_layer.protocol.packets import JOIN, LEAVE, SEND
@@ -23,9 +23,9 @@ from interface_server.groups.interfaces import PushedMessage, RecipientState
 
 #: The checks, two a second, for which either side waits for the other. They are counted, since a loop that was blocked has checked only
 #: once, and first reads the packets that came meanwhile.
-CHECKS_MAX = 3
+CHECKS_MAX: Final = 3
 #: The size of each held push or packet beside its payload, as objects of Python.
-HELD_OVERHEAD_BYTES = 512
+HELD_OVERHEAD_BYTES: Final = 512
 
 
 class Held:

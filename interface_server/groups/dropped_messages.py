@@ -6,10 +6,11 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import MutableMapping
+from typing import Final
 
 from channel_layer.process.rate_limited_log import RateLimitedLog
 
-log = logging.getLogger("towpath.interface")
+log: Final = logging.getLogger("towpath.interface")
 
 
 class DroppedMessages:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
+from typing import Final
 
 from interface_server.groups.interfaces import PushedMessage
 
-SOCKETS_PER_TURN = 256
+SOCKETS_PER_TURN: Final = 256
 #: Messages that may wait while one is being delivered. A new message beyond that is dropped and counted.
-MESSAGES_MAX = 4096
+MESSAGES_MAX: Final = 4096
 
 
 class FanOut:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from channel_layer.errors import InvalidMessage
 from channel_layer.messaging.membership import Membership
@@ -25,9 +25,9 @@ from interface_server.groups.fan_out import FanOut
 from interface_server.groups.interfaces import NOBODY, PushedMessage, Recipient
 
 #: After the accept of a resumed WebSocket's instance: until then it has confirmed the groups that it wants to stay in.
-CONFIRMATION_TIMEOUT_S = 5.0
+CONFIRMATION_TIMEOUT_S: Final = 5.0
 #: No connection has a number with more digits: Redis' numbers have 64 bits.
-NUMBER_DIGITS_MAX = 19
+NUMBER_DIGITS_MAX: Final = 19
 
 
 class GroupMembers:

@@ -7,11 +7,11 @@ reactor thread, call each other directly, and never block. PROTOCOL.md, "Order";
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Final, Protocol
 
 from channel_layer.protocol.events import Event
 
-NOBODY: frozenset[int] = frozenset()
+NOBODY: Final[frozenset[int]] = frozenset()
 
 
 class PushedMessage:

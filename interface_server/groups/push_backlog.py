@@ -8,13 +8,13 @@ application sends: credit bounds that. PROTOCOL.md, P5.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from interface_server.settings import InterfaceSettings
 from interface_server.transport.slow_consumers import SlowConsumers, Watched
 
 #: Bytes that may wait for a client without a time limit. With more it has to keep up.
-TOLERATED_BYTES = 1_048_576
+TOLERATED_BYTES: Final = 1_048_576
 
 
 class Stream(Watched, Protocol):

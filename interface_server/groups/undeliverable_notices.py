@@ -5,12 +5,14 @@ No I/O, and no clock. PROTOCOL.md, packet 16; P5.
 
 from __future__ import annotations
 
+from typing import Final
+
 from channel_layer.protocol.names import has_inbox
 
 #: A sender is told the same at most once in so many seconds.
-PERIOD_S = 5.0
+PERIOD_S: Final = 5.0
 #: Notices in one period, to all senders. Beyond them nothing is told: the next period comes.
-NOTICES_MAX = 10_000
+NOTICES_MAX: Final = 10_000
 
 
 class UndeliverableNotices:

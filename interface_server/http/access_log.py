@@ -14,19 +14,20 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Container
+from typing import Final
 from urllib.parse import quote
 
 from interface_server.http.request import Head
 
-logger = logging.getLogger("towpath.access")
+logger: Final = logging.getLogger("towpath.access")
 
 #: The characters of an address; none of them could end its field in the line.
-ADDRESS = re.compile(r"[0-9A-Za-z.:%_\[\]-]*")
+ADDRESS: Final = re.compile(r"[0-9A-Za-z.:%_\[\]-]*")
 
 
 #: All printable characters but the quotation mark, with the `%` of bytes that are quoted already.
-UNQUOTED = "".join(chr(number) for number in range(0x21, 0x7F) if chr(number) != '"')
-CUT_AT_BYTES = 200  #: of a target that is refused, perhaps for its length
+UNQUOTED: Final = "".join(chr(number) for number in range(0x21, 0x7F) if chr(number) != '"')
+CUT_AT_BYTES: Final = 200  #: of a target that is refused, perhaps for its length
 
 Peer = tuple[str, int] | None
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from channel_layer.protocol.events import Event
 from interface_server.connections.interfaces import EndReason
 
-TEXT = (b"content-type", b"text/plain; charset=utf-8")
-RETRY_AFTER = (b"retry-after", b"1")
+TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
+RETRY_AFTER: Final = (b"retry-after", b"1")
 
 
 class RequestError(Exception):
@@ -35,10 +37,10 @@ class Answer:
         )
 
 
-INVALID_RESPONSE = Answer(500, "the application sent an invalid response\n")
-STOPPED = Answer(502, "the server had to stop before the application answered\n")
-TOO_MANY = Answer(503, "too many connections are under way\n", RETRY_AFTER)
-TIMED_OUT = Answer(504, "the application did not answer in time\n")
+INVALID_RESPONSE: Final = Answer(500, "the application sent an invalid response\n")
+STOPPED: Final = Answer(502, "the server had to stop before the application answered\n")
+TOO_MANY: Final = Answer(503, "too many connections are under way\n", RETRY_AFTER)
+TIMED_OUT: Final = Answer(504, "the application did not answer in time\n")
 
 
 def answer_to_error(error: RequestError) -> Answer:

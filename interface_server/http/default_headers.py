@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from email.utils import formatdate
+from typing import Final
 
 from interface_server.http.response_head import DATE, SERVER, InvalidResponse, kinds_of
 
-SERVER_LINE = b"server: towpath\r\n"
-NUL = 0  #: a number, since `in` would first try to make one of b"\0", which takes longer than the search
+SERVER_LINE: Final = b"server: towpath\r\n"
+NUL: Final = 0  #: a number, since `in` would first try to make one of b"\0", which takes longer than the search
 
 
 class DefaultHeaders:

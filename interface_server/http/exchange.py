@@ -15,6 +15,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from enum import Enum, auto
+from typing import Final
 
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.illegal_move import legal_move
@@ -38,11 +39,11 @@ from interface_server.http.response import OVER, Response
 from interface_server.http.response_head import InvalidResponse
 from interface_server.http.server_context import ServerContext
 
-logger = logging.getLogger("towpath.interface")
+logger: Final = logging.getLogger("towpath.interface")
 
 #: What events that break their own rules can make of the code that reads them.
-BROKEN = (InvalidResponse, KeyError, TypeError, ValueError, AttributeError)
-LAST_OF_BODY: Event = {"type": "http.response.body", "body": b""}
+BROKEN: Final = (InvalidResponse, KeyError, TypeError, ValueError, AttributeError)
+LAST_OF_BODY: Final[Event] = {"type": "http.response.body", "body": b""}
 
 
 class RequestState(Enum):
@@ -63,13 +64,22 @@ class WriteState(Enum):
 
 
 # A member of an Enum is found by a slow way through its class: these stand on the way of every request.
-NONE, HEAD, BODY, COMPLETE = RequestState
-CONTINUE_EXPECTED, AWAITED, STARTED = WriteState
-
+NONE: Final = RequestState.NONE
+HEAD: Final = RequestState.HEAD
+BODY: Final = RequestState.BODY
+COMPLETE: Final = RequestState.COMPLETE
+CONTINUE_EXPECTED: Final = WriteState.CONTINUE_EXPECTED
+AWAITED: Final = WriteState.AWAITED
+STARTED: Final = WriteState.STARTED
 #: Every legal move of a request. One that is refused becomes BODY, whatever it was: what follows it cannot be trusted.
-REQUEST_MOVES = {NONE: (HEAD, BODY), HEAD: (BODY, COMPLETE), BODY: (BODY, COMPLETE), COMPLETE: (HEAD, BODY, COMPLETE)}
+REQUEST_MOVES: Final = {
+    NONE: (HEAD, BODY),
+    HEAD: (BODY, COMPLETE),
+    BODY: (BODY, COMPLETE),
+    COMPLETE: (HEAD, BODY, COMPLETE),
+}
 #: Every legal move of a response. One that is complete at once is never STARTED.
-WRITE_MOVES = {CONTINUE_EXPECTED: (AWAITED, STARTED), AWAITED: tuple(WriteState), STARTED: (AWAITED,)}
+WRITE_MOVES: Final = {CONTINUE_EXPECTED: (AWAITED, STARTED), AWAITED: tuple(WriteState), STARTED: (AWAITED,)}
 
 
 def request_step(before: RequestState, after: RequestState) -> RequestState:
@@ -83,9 +93,9 @@ def write_step(before: WriteState, after: WriteState) -> WriteState:
 
 
 #: The moves of an ordinary request, looked up once: it begins, all of it is here, its response is complete at once.
-BEGUN = request_step(NONE, request_step(COMPLETE, HEAD))
-ALL_HERE = request_step(BEGUN, COMPLETE)
-ANSWERED = write_step(AWAITED, AWAITED)
+BEGUN: Final = request_step(NONE, request_step(COMPLETE, HEAD))
+ALL_HERE: Final = request_step(BEGUN, COMPLETE)
+ANSWERED: Final = write_step(AWAITED, AWAITED)
 
 
 class Exchange:

@@ -6,13 +6,15 @@ balancers ask often and want the truth of this moment, so the answers are never 
 
 from __future__ import annotations
 
+from typing import Final
+
 from interface_server.http.answers import Answer
 
-NO_STORE = (b"cache-control", b"no-store")
-LIVE = Answer(200, "live\n", NO_STORE)
-READY = Answer(200, "ready\n", NO_STORE)
-NOT_READY = Answer(503, "not ready\n", NO_STORE, (b"retry-after", b"1"))
-WRONG_METHOD = Answer(405, "ask with GET, HEAD or OPTIONS\n", NO_STORE, (b"allow", b"GET, HEAD, OPTIONS"))
+NO_STORE: Final = (b"cache-control", b"no-store")
+LIVE: Final = Answer(200, "live\n", NO_STORE)
+READY: Final = Answer(200, "ready\n", NO_STORE)
+NOT_READY: Final = Answer(503, "not ready\n", NO_STORE, (b"retry-after", b"1"))
+WRONG_METHOD: Final = Answer(405, "ask with GET, HEAD or OPTIONS\n", NO_STORE, (b"allow", b"GET, HEAD, OPTIONS"))
 
 
 class Health:

@@ -14,13 +14,14 @@ No I/O here. The meaning of the option is uvicorn's `--forwarded-allow-ips`.
 from __future__ import annotations
 
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Final
 
 Address = tuple[str, int]
 
 #: The longest text that is remembered as an address: longer ones are no addresses and would only fill the memory.
-ADDRESS_SIZE_MAX = 64
-REMEMBERED_MAX = 4096
-SCHEMES = {b"http": "http", b"https": "https", b"ws": "http", b"wss": "https"}
+ADDRESS_SIZE_MAX: Final = 64
+REMEMBERED_MAX: Final = 4096
+SCHEMES: Final = {b"http": "http", b"https": "https", b"ws": "http", b"wss": "https"}
 
 
 class TrustedPeers:

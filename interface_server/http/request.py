@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from channel_layer.protocol.codec import pack
@@ -17,7 +18,7 @@ from interface_server.http.answers import RequestError
 
 Fields = Sequence[tuple[bytes, bytes]]
 
-PART_SIZE_BYTES_MAX = 64 * 1024  #: of a request's body in one event
+PART_SIZE_BYTES_MAX: Final = 64 * 1024  #: of a request's body in one event
 
 
 class Head:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum, auto
-from typing import Protocol
+from typing import Final, Protocol
 
 from channel_layer.protocol.events import Event
 from channel_layer.protocol.server_sent_events import takes_events
@@ -42,11 +42,15 @@ class ResponseState(Enum):
     OVER = auto()  # the last of it has passed
 
 
-AWAITED, STREAMING, OVER = ResponseState
-START, BODY, LAST = "start", "body", "last body"
+AWAITED: Final = ResponseState.AWAITED
+STREAMING: Final = ResponseState.STREAMING
+OVER: Final = ResponseState.OVER
+START: Final = "start"
+BODY: Final = "body"
+LAST: Final = "last body"
 
 #: Every legal move. An event after the end is ordinary (the application did not know of the end yet): it changes nothing.
-MOVES: dict[tuple[ResponseState, str], ResponseState] = {
+MOVES: Final[dict[tuple[ResponseState, str], ResponseState]] = {
     (AWAITED, START): STREAMING,
     (STREAMING, BODY): STREAMING,
     (STREAMING, LAST): OVER,
@@ -55,8 +59,8 @@ MOVES: dict[tuple[ResponseState, str], ResponseState] = {
     (OVER, LAST): OVER,
 }
 #: The moves of an ordinary response, looked up once.
-BEGUN = MOVES[AWAITED, START]
-ENDED = MOVES[STREAMING, LAST]
+BEGUN: Final = MOVES[AWAITED, START]
+ENDED: Final = MOVES[STREAMING, LAST]
 
 
 class ResponseOutput(Protocol):

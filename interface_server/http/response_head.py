@@ -11,18 +11,29 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 #: Pairs of bytes, unless a peer breaks the rules: names and values are checked where they are used.
 Fields = Sequence[Sequence[Any]]
 
-_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+_PHRASES: Final = {status.value: status.phrase for status in HTTPStatus}
 #: All possible status lines of HTTP/1.1: 800 small ones are cheaper than a check for each response.
-STATUS_LINES = {status: f"HTTP/1.1 {status} {_PHRASES.get(status, '')}\r\n".encode() for status in range(100, 1000)}
+STATUS_LINES: Final = {
+    status: f"HTTP/1.1 {status} {_PHRASES.get(status, '')}\r\n".encode() for status in range(100, 1000)
+}
 
 # Kinds of response fields with a meaning to the server, as bits: one `|` over all fields gives the kinds of a response.
-PLAIN, LENGTH, HOP, CONNECTION, DATE, SERVER = 0, 1, 2, 4, 8, 16
-KNOWN_KINDS = {
+PLAIN: Final = 0
+LENGTH: Final = 1
+HOP: Final = 2
+CONNECTION: Final = 4
+DATE: Final = 8
+SERVER: Final = 16
+#: Fields that have one value, each with a bit of its own (RFC 9110, 5.5 and 8 to 14; RFC 9111, 5).
+_ONE_VALUE: Final = (
+    b"age content-location content-range content-type etag expires last-modified location retry-after".split()
+)
+KNOWN_KINDS: Final = {
     b"content-length": LENGTH,
     b"transfer-encoding": HOP,
     b"keep-alive": HOP,
@@ -31,16 +42,14 @@ KNOWN_KINDS = {
     b"connection": CONNECTION,
     b"date": DATE,
     b"server": SERVER,
+    **{name: SERVER << number for number, name in enumerate(_ONE_VALUE, 1)},
 }
-#: Fields that have one value, each with a bit of its own (RFC 9110, 5.5 and 8 to 14; RFC 9111, 5).
-_ONE_VALUE = b"age content-location content-range content-type etag expires last-modified location retry-after".split()
-KNOWN_KINDS |= {name: SERVER << number for number, name in enumerate(_ONE_VALUE, 1)}
-SINGLE = LENGTH | DATE | SERVER | sum(KNOWN_KINDS[name] for name in _ONE_VALUE)
-NAMES_REMEMBERED_MAX = 1024
-TOKEN = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
+SINGLE: Final = LENGTH | DATE | SERVER | sum(KNOWN_KINDS[name] for name in _ONE_VALUE)
+NAMES_REMEMBERED_MAX: Final = 1024
+TOKEN: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 
 #: The kind of each name, as the application wrote it. Grows with the names in use up to the limit; then it is cleared.
-kind_by_name: dict[bytes, int] = dict(KNOWN_KINDS)
+kind_by_name: Final[dict[bytes, int]] = dict(KNOWN_KINDS)
 
 
 class InvalidResponse(Exception):

@@ -12,7 +12,7 @@ Deadlines are numbers, which one timer checks for all connections (registry.py).
 from __future__ import annotations
 
 from math import inf
-from typing import Protocol
+from typing import Final, Protocol
 
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
@@ -27,10 +27,10 @@ from interface_server.http1.request_reader import HALF_CLOSED, NO_CREDIT, Reques
 from interface_server.http1.response_writer import ResponseWriter
 from interface_server.transport.transport import PeerTimedOut, Transport
 
-LINGER_S = 5.0  #: time for which we read after our last byte
+LINGER_S: Final = 5.0  #: time for which we read after our last byte
 #: The deadline of a new connection may be older than the present one by this much. Deadlines count from the last tick of the timer,
 #: once a second, so a connection is new for 1 to 2 s.
-NEW_S = 1.5
+NEW_S: Final = 1.5
 
 
 class OnUpgrade(Protocol):

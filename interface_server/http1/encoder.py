@@ -13,7 +13,7 @@ No I/O and no clock here. RFC 9112, 6 and 7.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from channel_layer.protocol.events import Event
 from interface_server.groups.interfaces import PushedMessage
@@ -31,12 +31,12 @@ from interface_server.http.response_head import (
 )
 
 #: Up to this size a whole response is joined into one piece of bytes; a larger one is written in pieces, uncopied.
-JOINED_SIZE_BYTES_MAX = 16 * 1024
-HEAD_REMEMBERED_SIZE_BYTES_MAX = 1024
-HEADS_REMEMBERED_MAX = 1024
+JOINED_SIZE_BYTES_MAX: Final = 16 * 1024
+HEAD_REMEMBERED_SIZE_BYTES_MAX: Final = 1024
+HEADS_REMEMBERED_MAX: Final = 1024
 
-CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-LAST_CHUNK = b"0\r\n\r\n"
+CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+LAST_CHUNK: Final = b"0\r\n\r\n"
 
 
 class RenderedHeadCache:

@@ -14,12 +14,13 @@ import re
 from collections.abc import Callable
 from functools import lru_cache
 from ipaddress import IPv6Address
+from typing import Final
 
 from interface_server.http.answers import RequestError
 from interface_server.http.request import Fields, Head, line_scope
 
 #: Fields that mean something to the server. Names arrive in lower case.
-SEMANTIC_FIELDS = frozenset(
+SEMANTIC_FIELDS: Final = frozenset(
     (
         b"host",
         b"connection",
@@ -32,22 +33,22 @@ SEMANTIC_FIELDS = frozenset(
         b"x-forwarded-proto",
     )
 )
-WEBSOCKET = b"websocket"
+WEBSOCKET: Final = b"websocket"
 #: Those of them that a head may have only once.
-SINGLE = frozenset((b"host", b"content-length", b"transfer-encoding"))
+SINGLE: Final = frozenset((b"host", b"content-length", b"transfer-encoding"))
 #: Methods that llhttp knows beside those that we serve: RTSP's and ICE's, the preface of HTTP/2, and tunnels.
-METHODS_REFUSED = frozenset(
+METHODS_REFUSED: Final = frozenset(
     b"CONNECT PRI SOURCE DESCRIBE ANNOUNCE SETUP PLAY PAUSE TEARDOWN GET_PARAMETER SET_PARAMETER REDIRECT RECORD FLUSH".split()
 )
 #: host, host:port, [address] or [address]:port, as in RFC 3986, 3.2.2 and 3.2.3, but without a comma; empty is allowed.
-HOST = re.compile(
+HOST: Final = re.compile(
     rb"(?:(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})*"
     rb"|\[(?:(?P<v6>[0-9A-Fa-f:.]+)|[vV][0-9A-Fa-f]+\.[A-Za-z0-9\-._~!$&'()*+;=:]+)\])(?::[0-9]*)?"
 )
-HOST_SIZE_BYTES_MAX = 512  #: twice what DNS knows
-VERSIONS = "this server speaks HTTP/1.0 and HTTP/1.1"
+HOST_SIZE_BYTES_MAX: Final = 512  #: twice what DNS knows
+VERSIONS: Final = "this server speaks HTTP/1.0 and HTTP/1.1"
 #: Scheme, authority, and the rest. HTTP does not allow a user before the host (RFC 9110, 4.2.4).
-ABSOLUTE = re.compile(rb"(?i:https?)://([^/?#]*)(.*)", re.DOTALL)
+ABSOLUTE: Final = re.compile(rb"(?i:https?)://([^/?#]*)(.*)", re.DOTALL)
 
 
 def plain_head(

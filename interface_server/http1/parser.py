@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from enum import Enum, auto
-from typing import Any
+from typing import Any, Final
 
 from httptools import HttpParserError, HttpParserInvalidMethodError, HttpParserUpgrade, HttpRequestParser
 
@@ -34,11 +34,11 @@ from interface_server.http1.parsing_state import (
 from interface_server.settings import InterfaceSettings
 
 #: The method of the preface with which HTTP/2 begins where the client knows that it is spoken (RFC 9113, 3.4).
-HTTP2 = b"PRI"
+HTTP2: Final = b"PRI"
 #: Fields that end the connection for llhttp, wherever they stand.
-OF_THE_CONNECTION = frozenset((b"connection", b"proxy-connection"))
+OF_THE_CONNECTION: Final = frozenset((b"connection", b"proxy-connection"))
 #: What looks like a request with a method that llhttp does not know.
-METHOD = re.compile(rb"[\r\n]*[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?: |\Z)")
+METHOD: Final = re.compile(rb"[\r\n]*[!#$%&'*+\-.^_`|~0-9A-Za-z]+(?: |\Z)")
 
 
 class RequestEnd(Enum):
@@ -47,7 +47,7 @@ class RequestEnd(Enum):
     END = auto()  # its last byte is here
 
 
-END = RequestEnd.END
+END: Final = RequestEnd.END
 #: What a request is made of, in this order: its head with all fields, any number of parts of its body, its end.
 RequestItem = tuple[Head, list[tuple[bytes, bytes]]] | bytes | RequestEnd
 

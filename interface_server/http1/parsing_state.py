@@ -10,6 +10,7 @@ At the end of the last request the parser of llhttp is dropped: nothing is parse
 from __future__ import annotations
 
 from enum import Enum, auto
+from typing import Final
 
 
 class ParsingState(Enum):
@@ -22,12 +23,15 @@ class ParsingState(Enum):
 
 
 # A member of an Enum is found by a slow way through its class: these stand on the way of every request.
-HEAD, BEHIND, BODY, UPGRADE = ParsingState
+HEAD: Final = ParsingState.HEAD
+BEHIND: Final = ParsingState.BEHIND
+BODY: Final = ParsingState.BODY
+UPGRADE: Final = ParsingState.UPGRADE
 
 # Every legal move, by what leads to it: from each state to the next. A state that is missing is an error in this program.
-ON_HEAD = {HEAD: BODY, BEHIND: BODY}  # a head has come,
-ON_UPGRADE = {HEAD: UPGRADE, BEHIND: UPGRADE}  # or one behind which llhttp stops
-ON_OTHER_PARSER = {UPGRADE: BODY}  # another parser reads the body behind it
-ON_END = {BODY: BEHIND, UPGRADE: BEHIND}  # the request is here to its last byte
-ON_READ_OVER = {BEHIND: HEAD}  # the bytes of one read are parsed
-MOVES = (ON_HEAD, ON_UPGRADE, ON_OTHER_PARSER, ON_END, ON_READ_OVER)
+ON_HEAD: Final = {HEAD: BODY, BEHIND: BODY}  # a head has come,
+ON_UPGRADE: Final = {HEAD: UPGRADE, BEHIND: UPGRADE}  # or one behind which llhttp stops
+ON_OTHER_PARSER: Final = {UPGRADE: BODY}  # another parser reads the body behind it
+ON_END: Final = {BODY: BEHIND, UPGRADE: BEHIND}  # the request is here to its last byte
+ON_READ_OVER: Final = {BEHIND: HEAD}  # the bytes of one read are parsed
+MOVES: Final = (ON_HEAD, ON_UPGRADE, ON_OTHER_PARSER, ON_END, ON_READ_OVER)

@@ -7,6 +7,7 @@ IDLE ──► HEAD ──► EXCHANGE ──► IDLE …        from each: LING
 from __future__ import annotations
 
 from enum import Enum, auto
+from typing import Final
 
 
 class Phase(Enum):
@@ -20,10 +21,14 @@ class Phase(Enum):
 
 
 # The lookup of an Enum's member through its class is slow, and every request needs these.
-IDLE, HEAD, EXCHANGE, LINGERING, GONE = Phase
+IDLE: Final = Phase.IDLE
+HEAD: Final = Phase.HEAD
+EXCHANGE: Final = Phase.EXCHANGE
+LINGERING: Final = Phase.LINGERING
+GONE: Final = Phase.GONE
 
 #: Every legal move. An answer of our own may end an exchange that has no head, so LINGERING and GONE follow each phase but GONE.
-MOVES: dict[Phase, tuple[Phase, ...]] = {
+MOVES: Final[dict[Phase, tuple[Phase, ...]]] = {
     IDLE: (EXCHANGE, HEAD, LINGERING, GONE),
     HEAD: (EXCHANGE, LINGERING, GONE),
     EXCHANGE: (IDLE, LINGERING, GONE),

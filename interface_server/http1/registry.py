@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import Protocol
+from typing import Final, Protocol
 
 from channel_layer.process.rate_limited_log import RateLimitedLog
 from interface_server.http.exchange import Exchange
@@ -12,7 +12,7 @@ from interface_server.http.response import Response
 from interface_server.http.server_context import ServerContext
 from interface_server.http1.encoder import Http1Encoder, RenderedHeadCache
 
-logger = logging.getLogger("towpath.interface")
+logger: Final = logging.getLogger("towpath.interface")
 
 
 class Registered(Protocol):

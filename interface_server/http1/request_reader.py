@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import inf
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from channel_layer.protocol.events import Event
 from interface_server.http.answers import RequestError
@@ -21,10 +21,12 @@ from interface_server.transport.transport import Transport
 
 #: Parsed at once, but for the inside of a body. Requests take twenty times their bytes once they are parsed, and some are
 #: answered on the spot: requests that one client has sent ahead must neither fill our memory nor hold up the others.
-PARSE_SIZE_BYTES_MAX = 16 * 1024
+PARSE_SIZE_BYTES_MAX: Final = 16 * 1024
 #: Why the socket is not read, as bits: the application's window is used up; the client is ahead of its responses; the client
 #: has closed its own direction, and waits for the answer to a complete request.
-NO_CREDIT, PIPELINED, HALF_CLOSED = 1, 2, 4
+NO_CREDIT: Final = 1
+PIPELINED: Final = 2
+HALF_CLOSED: Final = 4
 
 
 class Connection(Protocol):
@@ -90,10 +92,11 @@ class RequestReader:
             data = self._parse_in_parts(data)
         else:
             self._parse(data, data, len(data))
+            phase = connection.phase
             if (  # the ordinary request, which came in one read and has no body
                 len(parsed) == 2
                 and parsed[1] is END
-                and connection.phase is IDLE
+                and phase is IDLE
                 and not self.paused
                 and not connection.write_paused
             ):

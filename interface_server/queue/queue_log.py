@@ -6,14 +6,15 @@ Checked twice a second. Other interface servers log their own.
 from __future__ import annotations
 
 import logging
+from typing import Final
 
 from channel_layer.process.lasting_condition import LastingCondition, News
 from interface_server.queue.queue_timeouts import QueueTimeouts
 
-log = logging.getLogger("towpath.interface")
+log: Final = logging.getLogger("towpath.interface")
 
-LONG_S = 1.0  #: a wait that is logged, if there is one so long for SETTLES_S
-SETTLES_S = 2.0
+LONG_S: Final = 1.0  #: a wait that is logged, if there is one so long for SETTLES_S
+SETTLES_S: Final = 2.0
 
 
 class QueueLog:

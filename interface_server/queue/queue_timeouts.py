@@ -10,9 +10,10 @@ No clock here: the caller passes `now` (monotonic, seconds). PROTOCOL.md, "The l
 from __future__ import annotations
 
 from itertools import islice, takewhile
+from typing import Final
 
 #: Beyond one lease TTL: how long an `open` of unknown outcome may still be answered.
-UNKNOWN_EXTRA_S = 2.0
+UNKNOWN_EXTRA_S: Final = 2.0
 
 
 class QueueTimeouts:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import socket
+from typing import Final
 
 #: The address for listening in both families. Other addresses belong to the family in which they are written.
-EVERYWHERE = "::"
-EVERYWHERE_WITHOUT_V6 = "0.0.0.0"
-_MAPPED = "::ffff:"
+EVERYWHERE: Final = "::"
+EVERYWHERE_WITHOUT_V6: Final = "0.0.0.0"
+_MAPPED: Final = "::ffff:"
 
 
 def bindable(host: str) -> str:

@@ -16,12 +16,13 @@ from __future__ import annotations
 
 import errno
 from dataclasses import dataclass
+from typing import Final
 
 #: Errors of a connection that the kernel has given up by itself.
-ERRNOS = frozenset({errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH})
+ERRNOS: Final = frozenset({errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH})
 
-LATER_THAN_WRITE_TIMEOUT_S = 5.0
-WRITE_TIMEOUT_S_MAX = 60_000.0  #: larger values would exceed the kernel's limits
+LATER_THAN_WRITE_TIMEOUT_S: Final = 5.0
+WRITE_TIMEOUT_S_MAX: Final = 60_000.0  #: larger values would exceed the kernel's limits
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,9 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from time import perf_counter
+from typing import Final
 
-TIME_PER_TURN_S = 0.005
+TIME_PER_TURN_S: Final = 0.005
 
 
 class ReadBudget:

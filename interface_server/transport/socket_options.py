@@ -9,14 +9,16 @@
 from __future__ import annotations
 
 import socket
-from typing import Any
+from typing import Any, Final
 
 from interface_server.transport.keepalive import KeepaliveSettings
 
-NOTSENT_LOWAT_BYTES = 16 * 1024
-TCP_NOTSENT_LOWAT = getattr(socket, "TCP_NOTSENT_LOWAT", 25)  # the socket module names it on Linux since 3.12
-TCP_KEEPIDLE = getattr(socket, "TCP_KEEPIDLE", getattr(socket, "TCP_KEEPALIVE", None))  # macOS has the other name
-TCP_USER_TIMEOUT = getattr(socket, "TCP_USER_TIMEOUT", None)
+NOTSENT_LOWAT_BYTES: Final = 16 * 1024
+TCP_NOTSENT_LOWAT: Final = getattr(socket, "TCP_NOTSENT_LOWAT", 25)  # the socket module names it on Linux since 3.12
+TCP_KEEPIDLE: Final = getattr(
+    socket, "TCP_KEEPIDLE", getattr(socket, "TCP_KEEPALIVE", None)
+)  # macOS has the other name
+TCP_USER_TIMEOUT: Final = getattr(socket, "TCP_USER_TIMEOUT", None)
 
 
 def prepare(sock: socket.socket) -> None:

@@ -6,12 +6,13 @@ import logging
 import resource
 import time
 from collections.abc import MutableMapping
+from typing import Final
 
 from channel_layer.process.rate_limited_log import RateLimitedLog
 
-log = logging.getLogger("towpath.interface")
+log: Final = logging.getLogger("towpath.interface")
 
-SPARE = 32  #: a quarter of them all, if there are few
+SPARE: Final = 32  #: a quarter of them all, if there are few
 
 
 class SpareDescriptors:

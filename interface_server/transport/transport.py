@@ -17,7 +17,7 @@ import socket
 import struct
 import termios
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Final
 
 from twisted.internet.error import ConnectionLost
 from twisted.internet.protocol import Factory, connectionDone
@@ -28,12 +28,12 @@ from interface_server.transport.dual_stack import unmapped
 from interface_server.transport.keepalive import ERRNOS
 from interface_server.transport.socket_options import prepare
 
-HIGH_WATER_BYTES = 64 * 1024
-SIOCOUTQ = getattr(termios, "TIOCOUTQ", None)
+HIGH_WATER_BYTES: Final = 64 * 1024
+SIOCOUTQ: Final = getattr(termios, "TIOCOUTQ", None)
 #: Both directions are closed, or the connection was reset.
-GONE = select.POLLHUP | select.POLLERR
+GONE: Final = select.POLLHUP | select.POLLERR
 #: The peer will send nothing more; without POLLRDHUP (not Linux) only a reset is seen while reading is paused.
-HUNG_UP = getattr(select, "POLLRDHUP", 0) | GONE
+HUNG_UP: Final = getattr(select, "POLLRDHUP", 0) | GONE
 
 
 def admit_all(_descriptor: int) -> bool:

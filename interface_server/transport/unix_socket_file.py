@@ -5,9 +5,10 @@ from __future__ import annotations
 import socket
 import stat
 from pathlib import Path
+from typing import Final
 
 #: As open as a TCP port, since a proxy usually runs as another user.
-PERMISSIONS = 0o666
+PERMISSIONS: Final = 0o666
 
 
 def permissions(asked: str, before: int | None) -> int:

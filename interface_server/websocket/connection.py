@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from typing import Final
 
 from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
@@ -40,12 +41,17 @@ from interface_server.websocket.state import (
 from interface_server.websocket.termination import Termination
 from interface_server.websocket.writer import MessageWriter
 
-PING_FRAME = frame(FIN | PING, b"")
+PING_FRAME: Final = frame(FIN | PING, b"")
 # The lookup of an Enum's member through its class is slow, and every message needs these.
-CONNECTING, DENYING, OPEN, CLOSING, DRAINING, CLOSED = WebSocketState
-SEND = Action.SEND
+CONNECTING: Final = WebSocketState.CONNECTING
+DENYING: Final = WebSocketState.DENYING
+OPEN: Final = WebSocketState.OPEN
+CLOSING: Final = WebSocketState.CLOSING
+DRAINING: Final = WebSocketState.DRAINING
+CLOSED: Final = WebSocketState.CLOSED
+SEND: Final = Action.SEND
 
-logger = logging.getLogger("towpath.interface")
+logger: Final = logging.getLogger("towpath.interface")
 
 
 def upgrade(stream: ByteStream, scope: Event, remaining_bytes: bytes, registry: WebSocketRegistry) -> None:

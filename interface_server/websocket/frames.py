@@ -7,6 +7,7 @@ RFC 6455, section 5.2; permessage-deflate's bit is RFC 7692, section 6.
 from __future__ import annotations
 
 from struct import Struct
+from typing import Final
 
 from channel_layer.protocol.close_codes import (
     INVALID_PAYLOAD,
@@ -17,19 +18,23 @@ from channel_layer.protocol.close_codes import (
 )
 from channel_layer.protocol.events import Event
 
-CONTINUATION, TEXT, BINARY = 0x0, 0x1, 0x2
-CLOSE, PING, PONG = 0x8, 0x9, 0xA
+CONTINUATION: Final = 0x0
+TEXT: Final = 0x1
+BINARY: Final = 0x2
+CLOSE: Final = 0x8
+PING: Final = 0x9
+PONG: Final = 0xA
 
-FIN = 0x80
-COMPRESSED = 0x40  #: RSV1, on the first frame of a compressed message only
+FIN: Final = 0x80
+COMPRESSED: Final = 0x40  #: RSV1, on the first frame of a compressed message only
 
-_SHORT = Struct("!BB").pack
-_MIDDLE = Struct("!BBH").pack
-_LONG = Struct("!BBQ").pack
+_SHORT: Final = Struct("!BB").pack
+_MIDDLE: Final = Struct("!BBH").pack
+_LONG: Final = Struct("!BBQ").pack
 
 #: Heads of whole text and binary messages of up to 125 bytes. Nearly all messages are, and a look-up is cheaper than packing.
-_TEXT_HEADS = tuple(_SHORT(FIN | TEXT, size) for size in range(126))
-_BINARY_HEADS = tuple(_SHORT(FIN | BINARY, size) for size in range(126))
+_TEXT_HEADS: Final = tuple(_SHORT(FIN | TEXT, size) for size in range(126))
+_BINARY_HEADS: Final = tuple(_SHORT(FIN | BINARY, size) for size in range(126))
 
 
 class BadFrame(Exception):

@@ -16,6 +16,7 @@ from binascii import Error as Base64Error
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from hashlib import sha1
+from typing import Final
 
 from channel_layer.protocol.events import Event
 from interface_server.http.default_headers import DefaultHeaders
@@ -23,15 +24,15 @@ from interface_server.http.interfaces import ResponseEncoder
 from interface_server.http.response import ResponseState
 from interface_server.http.response_head import STATUS_LINES, TOKEN, Fields, InvalidResponse, kinds_of, once
 
-_MAGIC = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
-_KEY_SIZE_BYTES = 16
-_VALUE_HARM = re.compile(rb"[\x00\r\n]")
-_PROTOCOL = b"sec-websocket-protocol"
+_MAGIC: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_KEY_SIZE_BYTES: Final = 16
+_VALUE_HARM: Final = re.compile(rb"[\x00\r\n]")
+_PROTOCOL: Final = b"sec-websocket-protocol"
 #: The worker keeps every subprotocol while the socket is open; a short one takes twenty times its bytes.
-SUBPROTOCOLS_MAX = 100
+SUBPROTOCOLS_MAX: Final = 100
 
 #: Header fields of the handshake itself, which an application's accept cannot repeat or change.
-_OURS = frozenset(
+_OURS: Final = frozenset(
     (
         b"connection",
         b"upgrade",

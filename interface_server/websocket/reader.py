@@ -6,7 +6,7 @@ answered, and bytes that were read before the application's window was used up. 
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from channel_layer.protocol.close_codes import INVALID_PAYLOAD
 from channel_layer.protocol.events import EVENT_OVERHEAD_BYTES, Event
@@ -18,14 +18,15 @@ from interface_server.websocket.frames import BadFrame
 from interface_server.websocket.registry import WebSocketRegistry
 
 #: Bytes that a client may send before it is accepted. Above this the stream is paused.
-HELD_SIZE_BYTES_MAX = 65_536
+HELD_SIZE_BYTES_MAX: Final = 65_536
 #: Bytes per step of the parser at a frame's boundary. The parser copies the rest after each frame, so a read full of tiny frames
 #: would cost the square of its size. Longer reads of all sockets share one time per turn of the loop (ReadBudget).
-PARSE_SIZE_BYTES = 1024
+PARSE_SIZE_BYTES: Final = 1024
 
 #: Reasons to pause the stream, as bits. NO_CREDIT: the application's window is used up, or too much came before the accept.
 #: YIELDED: the time of all long reads is used up until the loop's next turn.
-NO_CREDIT, YIELDED = 1, 2
+NO_CREDIT: Final = 1
+YIELDED: Final = 2
 
 
 class FrameReceiver(Protocol):

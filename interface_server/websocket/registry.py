@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from channel_layer.process.rate_limited_log import RateLimitedLog
 from interface_server.connections.interfaces import Upstream
@@ -15,7 +15,7 @@ from interface_server.transport.read_budget import ReadBudget
 from interface_server.websocket.frame_parser import ParserPool
 from interface_server.websocket.timeouts import ConnectionTimeouts, Timeouts
 
-logger = logging.getLogger("towpath.interface")
+logger: Final = logging.getLogger("towpath.interface")
 
 
 class Registered(ConnectionTimeouts, Protocol):

@@ -17,7 +17,7 @@ No socket here: the connection looks up what an event means, and performs it. So
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import Any
+from typing import Any, Final
 
 from channel_layer.protocol.illegal_move import IllegalMove
 
@@ -77,10 +77,11 @@ class Action(Enum):
 
 Move = tuple[WebSocketState, Action]
 
-_S, _T = WebSocketState, WebSocketTrigger
+_S: Final = WebSocketState
+_T: Final = WebSocketTrigger
 
 #: In these states whatever an application sends comes too late: it did not know yet that the socket is closing.
-_ENDING = frozenset((_S.CLOSING, _S.DRAINING, _S.CLOSED))
+_ENDING: Final = frozenset((_S.CLOSING, _S.DRAINING, _S.CLOSED))
 
 
 def _stays(state: WebSocketState, *triggers: WebSocketTrigger) -> dict[str | WebSocketTrigger, Move]:
@@ -101,7 +102,7 @@ def _over(state: WebSocketState) -> dict[str | WebSocketTrigger, Move]:
 
 #: Every move: the next state, and what to do. An event of an application that is missing is a PROTOCOL_ERROR, or TOO_LATE in a
 #: state of _ENDING; a trigger that is missing cannot occur.
-MOVES: dict[WebSocketState, dict[str | WebSocketTrigger, Move]] = {
+MOVES: Final[dict[WebSocketState, dict[str | WebSocketTrigger, Move]]] = {
     _S.CONNECTING: {
         "websocket.accept": (_S.OPEN, Action.ACCEPT),
         "websocket.close": (_S.DRAINING, Action.REFUSE),
@@ -158,7 +159,7 @@ MOVES: dict[WebSocketState, dict[str | WebSocketTrigger, Move]] = {
 }
 
 #: Events that third parties may send, and when. They know a channel's name, but not its state.
-PUSH_MOVES: dict[WebSocketState, dict[str, Move]] = {
+PUSH_MOVES: Final[dict[WebSocketState, dict[str, Move]]] = {
     _S.OPEN: {
         "websocket.send": (_S.OPEN, Action.SEND),
         "websocket.close": (_S.CLOSING, Action.CLOSE),

@@ -6,6 +6,7 @@ No I/O here. The table in state.py decides which of these applies.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from channel_layer.protocol.close_codes import (
     ABNORMAL,
@@ -19,8 +20,8 @@ from channel_layer.protocol.close_codes import (
 from channel_layer.protocol.events import Event
 from interface_server.connections.interfaces import EndReason
 
-RETRY_AFTER = b"retry-after: 1\r\n"
-PING_TIMEOUT = "ping timeout"
+RETRY_AFTER: Final = b"retry-after: 1\r\n"
+PING_TIMEOUT: Final = "ping timeout"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,16 +37,16 @@ class Termination:
     counter: str = ""  #: `aborted.<counter>` counts streams that are aborted in this way
 
 
-FULL = Termination(status=503, why="too many connections", field_line=RETRY_AFTER)
-ACCEPT_TOO_LATE = Termination(status=504, why="the application did not answer the handshake in time")
-LEAVING = Termination(
+FULL: Final = Termination(status=503, why="too many connections", field_line=RETRY_AFTER)
+ACCEPT_TOO_LATE: Final = Termination(status=504, why="the application did not answer the handshake in time")
+LEAVING: Final = Termination(
     status=503,
     why="the server is stopping",
     field_line=RETRY_AFTER,
     code=SERVICE_RESTART,
     reason="the server is stopping",
 )
-APPLICATION_FAILED = Termination(
+APPLICATION_FAILED: Final = Termination(
     status=500,
     why="the application failed",
     code=INTERNAL_ERROR,
@@ -53,10 +54,10 @@ APPLICATION_FAILED = Termination(
     application_code=INTERNAL_ERROR,
     counter="denial_cut",
 )
-NOTHING_MORE = Termination()  #: all is written
-PONG_TOO_LATE = Termination(code=INTERNAL_ERROR, reason=PING_TIMEOUT)
-TOO_SLOW = Termination(code=TRY_AGAIN_LATER, reason="slow", counter="stalled")
-HUNG_UP = Termination(counter="hung_up")
+NOTHING_MORE: Final = Termination()  #: all is written
+PONG_TOO_LATE: Final = Termination(code=INTERNAL_ERROR, reason=PING_TIMEOUT)
+TOO_SLOW: Final = Termination(code=TRY_AGAIN_LATER, reason="slow", counter="stalled")
+HUNG_UP: Final = Termination(counter="hung_up")
 
 
 def asked_for(event: Event) -> Termination:

@@ -9,7 +9,7 @@ Nearly every message is one frame, written at once. For a group, all sockets wri
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Final, Protocol
 
 from channel_layer.protocol.events import Event
 from interface_server.connections.interfaces import Upstream
@@ -22,11 +22,14 @@ from interface_server.websocket.message_encoder import MessageEncoder
 from interface_server.websocket.registry import WebSocketRegistry
 
 #: Raised while a frame is built of an invalid event, before anything is written.
-_NO_MESSAGE = (TypeError, ValueError, AttributeError)
+_NO_MESSAGE: Final = (TypeError, ValueError, AttributeError)
 
 #: Reasons why a whole frame may not be written at once, as bits. BUFFER_FULL: the stream's buffer is above its mark. ENCODING:
 #: messages are compressed, or one is being sent in parts. CLOSED_AS_SLOW: no time is granted beyond that for a close.
-NOT_OPEN, BUFFER_FULL, ENCODING, CLOSED_AS_SLOW = 1, 2, 4, 8
+NOT_OPEN: Final = 1
+BUFFER_FULL: Final = 2
+ENCODING: Final = 4
+CLOSED_AS_SLOW: Final = 8
 
 
 class MessageSender(Protocol):

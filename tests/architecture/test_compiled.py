@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import runpy
 
@@ -51,3 +52,20 @@ def test_each_module_that_is_left_out_exists_would_be_compiled_and_says_why() ->
 def test_nothing_that_is_compiled_is_started_as_a_program() -> None:
     """`python -m` needs a source."""
     assert not [name for name in SETUP["compiled_modules"]() if name.endswith(("__main__.py", "__init__.py"))]
+
+
+def test_constants_of_compiled_modules_are_final() -> None:
+    """Compiled code looks any other name of a module up in a dictionary, each time. Names of types are CamelCase, and no constants."""
+    assert not [
+        f"{path}: {ast.unparse(statement)}"
+        for path in SETUP["compiled_modules"]()
+        for statement in ast.parse((ROOT / path).read_text("utf-8")).body
+        if isinstance(statement, ast.Assign | ast.AnnAssign) and not is_final(statement)
+        for target in (statement.targets if isinstance(statement, ast.Assign) else [statement.target])
+        if not re.fullmatch(r"_?[A-Z][a-z]\w*", ast.unparse(target))
+    ]
+
+
+def is_final(statement: ast.Assign | ast.AnnAssign) -> bool:
+    """True if mypy refuses a second value."""
+    return isinstance(statement, ast.AnnAssign) and ast.unparse(statement.annotation).startswith("Final")

@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final
 
 from worker.errors import InvalidEvent
 
 Fields = list[tuple[bytes, bytes]]
 
-_is_token = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
-_breaks_out = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
+_is_token: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
+_breaks_out: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
 
 
 @lru_cache(maxsize=512)

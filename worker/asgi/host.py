@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, Final
 
 from asgiref.compatibility import double_to_single_callable
 
@@ -33,7 +33,7 @@ from worker.wsgi.input import with_length
 
 #: As in uvicorn. Under "2.4" applications (those of Starlette) no longer listen for the HTTP disconnect, and a stream that waits
 #: for its next item then outlives its client.
-SPEC_VERSIONS = {"http": "2.3", "websocket": "2.5", "lifespan": "2.0"}
+SPEC_VERSIONS: Final = {"http": "2.3", "websocket": "2.5", "lifespan": "2.0"}
 
 
 def ignore() -> None:

@@ -18,24 +18,25 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from math import inf
-from typing import Any
+from typing import Any, Final
 
 from channel_layer.protocol.events import EVENT_OVERHEAD_BYTES, Event
 from worker.asgi.header_fields import checked_fields
 from worker.errors import ApplicationError, ClientGone, InvalidEvent, WrongOrder
 
 #: The most that one event carries; a longer part is cut. PROTOCOL.md, "Events: HTTP".
-PART_SIZE_BYTES_MAX = 65_536
+PART_SIZE_BYTES_MAX: Final = 65_536
 
 #: Events that are discarded after the client has left, before `send()` raises: so many in total; a few of them at any time, the
 #: others for so long. An endless stream reaches both limits. An application that answers a request, cleans up after it, or records
 #: the parts that it has streamed, reaches neither.
-DISCARDED_EVENTS_MAX = 10_000
-DISCARDED_EVENTS_AT_ANY_TIME, DISCARDED_S_MAX = 10, 60.0
+DISCARDED_EVENTS_MAX: Final = 10_000
+DISCARDED_EVENTS_AT_ANY_TIME: Final = 10
+DISCARDED_S_MAX: Final = 60.0
 
 #: After so many such events other tasks run. Not after each: when a client has left, frameworks cancel its stream, and the cancellation
 #: must reach it where it waits for its next item, to close what it has open there, rather than in `send()`.
-DISCARDED_AT_ONCE = 10
+DISCARDED_AT_ONCE: Final = 10
 
 #: The event as it travels, its size, and the stage that follows.
 Step = tuple[Event, int, "HttpStage"]
@@ -58,7 +59,10 @@ class HttpStage(Enum):
 
 
 # Looking up a member in its class costs more than the rest of a step.
-SILENT, STARTED, COMPLETE, GONE = HttpStage
+SILENT: Final = HttpStage.SILENT
+STARTED: Final = HttpStage.STARTED
+COMPLETE: Final = HttpStage.COMPLETE
+GONE: Final = HttpStage.GONE
 
 
 def http_step(stage: HttpStage, event: Any) -> Step:
@@ -75,7 +79,7 @@ def http_step(stage: HttpStage, event: Any) -> Step:
 
 #: From each stage to the one after the connection has ended, the move that no event of the application makes. A second end is
 #: ordinary: an instance whose client has left may be stopped.
-AFTER_DISCONNECT = dict.fromkeys(HttpStage, GONE)
+AFTER_DISCONNECT: Final = dict.fromkeys(HttpStage, GONE)
 
 
 def disconnect_step(stage: HttpStage) -> HttpStage:
@@ -176,7 +180,7 @@ def wrong_event(meaning: str, legal: dict[Any, Any], event: Any, known: frozense
 
 
 #: Marks a stage in which every `send()` raises ClientGone.
-NOTHING: dict[Any, Any] = {}
+NOTHING: Final[dict[Any, Any]] = {}
 
 
 def _start(event: Any) -> Step:
@@ -190,11 +194,11 @@ def _body(event: Any) -> Step:
 
 
 #: From each stage to the types of the events that may be sent in it, with the functions that check them.
-LEGAL: dict[HttpStage, dict[Any, Callable[[Any], Step]]] = {
+LEGAL: Final[dict[HttpStage, dict[Any, Callable[[Any], Step]]]] = {
     SILENT: {"http.response.start": _start},
     STARTED: {"http.response.body": _body},
     COMPLETE: {},
     GONE: NOTHING,
 }
 
-KNOWN = frozenset(kind for legal in LEGAL.values() for kind in legal)
+KNOWN: Final = frozenset(kind for legal in LEGAL.values() for kind in legal)

@@ -23,7 +23,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from contextvars import Context
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from channel_layer.protocol.close_codes import SERVICE_RESTART
 from channel_layer.protocol.events import EVENT_OVERHEAD_BYTES, Event
@@ -36,9 +36,9 @@ from worker.errors import ClientGone
 
 Application = Callable[[Event, Callable[[], Awaitable[Event]], Callable[[Event], Awaitable[None]]], Awaitable[Any]]
 
-PART_WITH_OVERHEAD_BYTES_MAX = PART_SIZE_BYTES_MAX + EVENT_OVERHEAD_BYTES
+PART_WITH_OVERHEAD_BYTES_MAX: Final = PART_SIZE_BYTES_MAX + EVENT_OVERHEAD_BYTES
 
-logger = logging.getLogger("towpath.worker")
+logger: Final = logging.getLogger("towpath.worker")
 
 
 @dataclass(frozen=True, slots=True)

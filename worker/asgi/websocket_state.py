@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum, auto
-from typing import Any
+from typing import Any, Final
 
 from channel_layer.protocol.close_codes import ABNORMAL, NO_STATUS, NORMAL, REASON_SIZE_BYTES_MAX, may_travel
 from channel_layer.protocol.codec import pack_threadsafe
@@ -26,9 +26,9 @@ from worker.errors import InvalidEvent
 
 Step = tuple[Event, int, "WebSocketStage"]
 
-STATE_SIZE_BYTES_MAX = 16_384
+STATE_SIZE_BYTES_MAX: Final = 16_384
 
-_is_token = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
+_is_token: Final = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 
 
 class WebSocketStage(Enum):
@@ -48,7 +48,11 @@ class WebSocketStage(Enum):
         return str(self.value)
 
 
-CONNECTING, OPEN, DENYING, CLOSED, GONE = WebSocketStage
+CONNECTING: Final = WebSocketStage.CONNECTING
+OPEN: Final = WebSocketStage.OPEN
+DENYING: Final = WebSocketStage.DENYING
+CLOSED: Final = WebSocketStage.CLOSED
+GONE: Final = WebSocketStage.GONE
 
 
 class HandOff(Enum):
@@ -59,10 +63,12 @@ class HandOff(Enum):
     SENT = auto()  #: another worker is being found; sends of this instance wait until it gets its disconnect
 
 
-NOT_ASKED, ASKED, SENT = HandOff
+NOT_ASKED: Final = HandOff.NOT_ASKED
+ASKED: Final = HandOff.ASKED
+SENT: Final = HandOff.SENT
 
 #: From each state to those that may follow. A disconnect ends every hand-off.
-HAND_OFF_MOVES = {NOT_ASKED: (ASKED, NOT_ASKED), ASKED: (SENT, NOT_ASKED), SENT: (NOT_ASKED,)}
+HAND_OFF_MOVES: Final = {NOT_ASKED: (ASKED, NOT_ASKED), ASKED: (SENT, NOT_ASKED), SENT: (NOT_ASKED,)}
 
 
 def hand_off_step(before: HandOff, after: HandOff) -> HandOff:
@@ -81,7 +87,7 @@ def websocket_step(stage: WebSocketStage, event: Any) -> Step:
 
 #: From each stage to the one after the connection has ended, the move that no event of the application makes. A second end is
 #: ordinary: an instance whose client has left may be stopped.
-AFTER_DISCONNECT = dict.fromkeys(WebSocketStage, GONE)
+AFTER_DISCONNECT: Final = dict.fromkeys(WebSocketStage, GONE)
 
 
 def disconnect_step(stage: WebSocketStage) -> WebSocketStage:
@@ -216,7 +222,7 @@ def _marked(key: str, parts: list[Any]) -> Iterator[tuple[Event, int]]:
 
 
 #: From each stage to the types of the events that may be sent in it, with the functions that check them.
-LEGAL: dict[WebSocketStage, dict[Any, Callable[[Any], Step]]] = {
+LEGAL: Final[dict[WebSocketStage, dict[Any, Callable[[Any], Step]]]] = {
     CONNECTING: {"websocket.accept": _accept, "websocket.close": _close, "websocket.http.response.start": _deny},
     OPEN: {"websocket.send": _send, "websocket.close": _close, "towpath.state": _state},
     DENYING: {"websocket.http.response.body": _deny_more},
@@ -224,4 +230,4 @@ LEGAL: dict[WebSocketStage, dict[Any, Callable[[Any], Step]]] = {
     GONE: NOTHING,
 }
 
-KNOWN = frozenset(kind for legal in LEGAL.values() for kind in legal)
+KNOWN: Final = frozenset(kind for legal in LEGAL.values() for kind in legal)

@@ -7,10 +7,11 @@ is lost, this worker never starts any of those connections; another worker may. 
 from __future__ import annotations
 
 from collections.abc import Container, Iterable
+from typing import Final
 
 from channel_layer.messaging.entry import Entry
 
-READ_MAX = 16
+READ_MAX: Final = 16
 #: One connection and epoch of one interface server.
 Key = tuple[str, int, int]
 

@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from channel_layer.protocol import packets
 from channel_layer.protocol.codec import pack
@@ -25,15 +25,15 @@ from worker.connections.loop_lag import BLOCKED_S
 from worker.connections.queue_consumer import Admission, QueueConsumer
 from worker.connections.registry import ConnectionRegistry
 
-INTERFACE = "interface."  #: begins the names of interface servers
-QUEUE_FIRST_S = 0.01
-REPEAT_S = 10.0  #: every invitation is repeated after so long
+INTERFACE: Final = "interface."  #: begins the names of interface servers
+QUEUE_FIRST_S: Final = 0.01
+REPEAT_S: Final = 10.0  #: every invitation is repeated after so long
 
 #: What an interface server is told: its quota, and whether there are free places, whatever the quota.
 Offer = tuple[int, bool]
 
-_CANCEL = packets.CANCEL
-_OPEN = Admission.OPEN
+_CANCEL: Final = packets.CANCEL
+_OPEN: Final = Admission.OPEN
 
 
 class DirectRequest:

@@ -9,7 +9,7 @@ import dataclasses
 import logging
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from channel_layer.layer import ChannelLayer, WorkerHome
 from channel_layer.loop.loop_layer import LoopLayer
@@ -31,13 +31,14 @@ from worker.connections.registry import ConnectionRegistry
 from worker.errors import MixedApps
 from worker.settings import WorkerSettings
 
-log = logging.getLogger("towpath.worker")
+log: Final = logging.getLogger("towpath.worker")
 
 #: Roles in leases. A worker that takes no connections has its own: other workers do not count it among their peers.
-ROLE, BACKGROUND_ROLE = "worker", "background"
+ROLE: Final = "worker"
+BACKGROUND_ROLE: Final = "background"
 
 #: Packets that only the interface server of a connection may send, and the method of the connection that gets each.
-_OF_INTERFACE_SERVER: dict[int, Callable[[DownstreamConnection, list[Any]], None]] = {
+_OF_INTERFACE_SERVER: Final[dict[int, Callable[[DownstreamConnection, list[Any]], None]]] = {
     packets.DATA: lambda downstream, packet: downstream.on_data(packet[3], packet[4]),
     packets.CREDIT: lambda downstream, packet: downstream.on_credit(packet[3]),
     packets.CANCEL: lambda downstream, packet: downstream.on_cancel(packet[3], packet[4], packet[5]),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import Any
+from typing import Any, Final
 
 from channel_layer.protocol import packets
 from channel_layer.protocol.close_codes import ABNORMAL
@@ -19,9 +19,10 @@ from worker.connections.interfaces import ApplicationHost, Instance, Registry
 
 #: Events of one turn of the event loop travel as one packet, until they have this size. Nothing leaves before the end of the turn, so
 #: fewer packets cost no time. With a packet for each event of 64 KiB a download took a quarter more CPU.
-PACKET_SIZE_BYTES = 196_608
+PACKET_SIZE_BYTES: Final = 196_608
 
-_NEXT, _LOST = Order.NEXT, Order.LOST  # looking up enum members is slow, and each packet needs it
+_NEXT: Final = Order.NEXT
+_LOST: Final = Order.LOST  # looking up enum members is slow, and each packet needs it
 
 
 class Ownership(Enum):
@@ -50,11 +51,16 @@ class FirstCredit(Enum):
     SENT = auto()
 
 
-_OWNED, _HANDED_OFF, _OVER = Ownership
-_NOT_SENT, _AWAITED, _WINDOW, _SENT = FirstCredit
+_OWNED: Final = Ownership.OWNED
+_HANDED_OFF: Final = Ownership.HANDED_OFF
+_OVER: Final = Ownership.OVER
+_NOT_SENT: Final = FirstCredit.NOT_SENT
+_AWAITED: Final = FirstCredit.AWAITED
+_WINDOW: Final = FirstCredit.WINDOW
+_SENT: Final = FirstCredit.SENT
 
 #: Every legal move. A pair that is missing is an error in this program.
-MOVES: dict[Ownership, dict[Release, Ownership]] = {
+MOVES: Final[dict[Ownership, dict[Release, Ownership]]] = {
     _OWNED: {
         Release.COMPLETED: _OVER,
         Release.CLOSED: _OVER,
@@ -69,10 +75,10 @@ MOVES: dict[Ownership, dict[Release, Ownership]] = {
 }
 
 #: From each state to the one after a credit was sent, the only move there is.
-AFTER_CREDIT = dict.fromkeys(FirstCredit, _SENT)
+AFTER_CREDIT: Final = dict.fromkeys(FirstCredit, _SENT)
 
 #: The usual end, looked up once: it comes with every request.
-AFTER_COMPLETION = MOVES[_OWNED][Release.COMPLETED]
+AFTER_COMPLETION: Final = MOVES[_OWNED][Release.COMPLETED]
 
 
 def ownership_after(before: Ownership, release: Release) -> Ownership:

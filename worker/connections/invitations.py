@@ -11,15 +11,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 #: For one interface server at most. It bounds what may wait in an inbox: so many requests of 64 KiB.
-QUOTA_MAX = 64
+QUOTA_MAX: Final = 64
 #: Interface servers whose last number is remembered, those that have left included: a batch may be sent again after a while.
-REMEMBERED_MAX = 1_000
+REMEMBERED_MAX: Final = 1_000
 #: A worker invites again after so long, and after twice as long each time that its loop is blocked again within SOON_S of that.
-CALM_S, CALM_S_MAX = 0.5, 32.0
-SOON_S = 8.0
+CALM_S: Final = 0.5
+CALM_S_MAX: Final = 32.0
+SOON_S: Final = 8.0
 
 
 class Invitations:

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, Final
 
 from channel_layer.protocol.keys import CHANNEL_OF_KIND
 from worker.connections.context import WorkerContext
@@ -16,7 +16,7 @@ from worker.connections.queue_consumer import Admission, QueueConsumer
 from worker.connections.registry import ConnectionRegistry
 from worker.connections.shortage_log import ShortageLog
 
-INTERVAL_S = 0.5
+INTERVAL_S: Final = 0.5
 
 
 class LoadReport:

@@ -6,12 +6,13 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
+from typing import Final
 
 from channel_layer.process.cpu_wait import CpuWait
 
-INTERVAL_S = 0.05
-LAG_S = 0.005
-BLOCKED_S = 0.02  #: a turn that is so long is due to the application
+INTERVAL_S: Final = 0.05
+LAG_S: Final = 0.005
+BLOCKED_S: Final = 0.02  #: a turn that is so long is due to the application
 
 
 class LoopLag:

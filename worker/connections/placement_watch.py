@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import Final
 
 from worker.connections.context import WorkerContext
 from worker.connections.registry import ConnectionRegistry
 from worker.placement.placement import Placement
 from worker.placement.rebalancing import Rebalancing
 
-log = logging.getLogger("towpath.worker")
+log: Final = logging.getLogger("towpath.worker")
 
 
 class PlacementWatch:

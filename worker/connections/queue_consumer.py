@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable
 from enum import Enum, auto
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from channel_layer.messaging.channel_reader import PENDING_MS, ChannelReader
 from channel_layer.messaging.entry import Entry
@@ -38,13 +38,14 @@ from worker.connections.loop_lag import LoopLag
 from worker.connections.placement_watch import PlacementWatch
 from worker.connections.registry import ConnectionRegistry
 
-log = logging.getLogger("towpath.worker")
+log: Final = logging.getLogger("towpath.worker")
 
-ADOPTED = 1  #: the take script's answer for an entry that was adopted
-_LATE, _ERA = int(AdoptionRefusal.LATE), int(AdoptionRefusal.ERA)
+ADOPTED: Final = 1  #: the take script's answer for an entry that was adopted
+_LATE: Final = int(AdoptionRefusal.LATE)
+_ERA: Final = int(AdoptionRefusal.ERA)
 #: An abandoned connection is refused for so many times the longest wait in the queue: its entry is certainly past its wait then.
-ABANDON_FACTOR = 4
-QUEUED_S = 0.1
+ABANDON_FACTOR: Final = 4
+QUEUED_S: Final = 0.1
 
 
 class Admission(Enum):
@@ -55,12 +56,14 @@ class Admission(Enum):
     DRAINING = auto()  #: entries of this worker's own channels are read, and refused
 
 
-_OPEN, _PAUSED, _DRAINING = Admission  # looking up enum members is slow, and each read needs it
+_OPEN: Final = Admission.OPEN
+_PAUSED: Final = Admission.PAUSED
+_DRAINING: Final = Admission.DRAINING  # looking up enum members is slow, and each read needs it
 
 #: From each state to the one that follows a call of `pause(True)`, `pause(False)` and `stop`. Draining is final.
-AFTER_PAUSE = {_OPEN: _PAUSED, _PAUSED: _PAUSED, _DRAINING: _DRAINING}
-AFTER_RESUME = {_OPEN: _OPEN, _PAUSED: _OPEN, _DRAINING: _DRAINING}
-AFTER_STOP = {_OPEN: _DRAINING, _PAUSED: _DRAINING, _DRAINING: _DRAINING}
+AFTER_PAUSE: Final = {_OPEN: _PAUSED, _PAUSED: _PAUSED, _DRAINING: _DRAINING}
+AFTER_RESUME: Final = {_OPEN: _OPEN, _PAUSED: _OPEN, _DRAINING: _DRAINING}
+AFTER_STOP: Final = {_OPEN: _DRAINING, _PAUSED: _DRAINING, _DRAINING: _DRAINING}
 
 
 class ChannelConsumer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from channel_layer.errors import InvalidMessage
 from channel_layer.node import Node
@@ -15,9 +15,9 @@ from worker.connections.adoption import Key
 from worker.connections.downstream import DownstreamConnection
 from worker.connections.interfaces import Instance
 
-log = logging.getLogger("towpath.worker")
+log: Final = logging.getLogger("towpath.worker")
 
-AT_ONCE = 50  #: hand-offs, or ends of event streams, in one call of `ask_some`
+AT_ONCE: Final = 50  #: hand-offs, or ends of event streams, in one call of `ask_some`
 
 
 class ConnectionRegistry:

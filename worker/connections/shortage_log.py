@@ -6,13 +6,14 @@ Checked twice a second, together with the figures for the lease.
 from __future__ import annotations
 
 import logging
+from typing import Final
 
 from channel_layer.process.lasting_condition import LastingCondition, News
 from worker.connections.interfaces import ApplicationHost
 
-log = logging.getLogger("towpath.worker")
+log: Final = logging.getLogger("towpath.worker")
 
-SETTLES_S = 2.0
+SETTLES_S: Final = 2.0
 
 
 class ShortageLog:

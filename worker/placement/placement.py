@@ -18,21 +18,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from channel_layer.messaging.generations import DEFER_TO_NEWER_S
 
-SHARE_FACTOR, SHARE_EXTRA = 1.1, 25
-BOUND_FACTOR, BOUND_EXTRA = 1.25, 50
-DEFER_S = 0.05  #: how long a worker that has its share defers, or twice that; with twice its share, twice as long
-DEFER_TIMES_MAX = 4
-ASKING_S = 5.0  #: a new worker reads the leases of others for so long, whatever they contain
-SETTLED_S = 2.5  #: after so long a change is in every lease that was read
+SHARE_FACTOR: Final = 1.1
+SHARE_EXTRA: Final = 25
+BOUND_FACTOR: Final = 1.25
+BOUND_EXTRA: Final = 50
+DEFER_S: Final = (
+    0.05  #: how long a worker that has its share defers, or twice that; with twice its share, twice as long
+)
+DEFER_TIMES_MAX: Final = 4
+ASKING_S: Final = 5.0  #: a new worker reads the leases of others for so long, whatever they contain
+SETTLED_S: Final = 2.5  #: after so long a change is in every lease that was read
 #: A new worker counts as the successor of another for so long: the lease of that may not show its drain yet.
-SUCCEEDS_S = 1.5
+SUCCEEDS_S: Final = 1.5
 
 #: Fields of a lease: the worker is about to leave, or defers to a newer generation.
-LEAVING = ("draining", "gives_way")
+LEAVING: Final = ("draining", "gives_way")
 
 
 class Placement:

@@ -8,9 +8,11 @@ No clock here: the caller passes `now` (monotonic, seconds). PROTOCOL.md, "Hand-
 
 from __future__ import annotations
 
-CALM_S = 5.0  #: no worker has started or left for so long
-AT_ONCE = 25
-FRUITLESS_S = 60.0  #: until the next attempt, if fewer could be handed over than were due
+from typing import Final
+
+CALM_S: Final = 5.0  #: no worker has started or left for so long
+AT_ONCE: Final = 25
+FRUITLESS_S: Final = 60.0  #: until the next attempt, if fewer could be handed over than were due
 
 
 class Rebalancing:
