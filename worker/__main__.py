@@ -25,6 +25,7 @@ from worker.asgi.host import AsgiHost
 from worker.background.background_work import BackgroundWork
 from worker.connections.dispatcher import Dispatcher
 from worker.errors import AppBroken, StartupError
+from worker.lifecycle import garbage_collection
 from worker.lifecycle.drain import drain
 from worker.lifecycle.event_loop import LoopRunner
 from worker.lifecycle.recycling import Recycling
@@ -166,6 +167,7 @@ def run(settings: WorkerSettings, supervision: Supervision = ALONE) -> int:
     Every module of this package must be imported before (application/import_isolation.py).
     """
     _set_up_log(settings)
+    garbage_collection.collect_less_often()
     home = _give_channel_layer(settings)
     with contextlib.closing(LoopRunner(LOOPS[settings.loop])) as loop:
         application = _load(settings, loop)

@@ -18,7 +18,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import hiredis
 
@@ -33,12 +33,12 @@ from channel_layer.protocol.codec import pack
 from channel_layer.redis.connection import Answer, RedisConnection
 from channel_layer.redis.managed_connection import ManagedConnection
 
-log = logging.getLogger("towpath.node")
+log: Final = logging.getLogger("towpath.node")
 
-REMEMBERED_MAX = 100
-SETTLE_POLL_S = 0.005
+REMEMBERED_MAX: Final = 100
+SETTLE_POLL_S: Final = 0.005
 #: For how long a process is taken for gone. Should it have lost its inbox and its lease alone, it is reached again after that.
-GONE_S = 60.0
+GONE_S: Final = 60.0
 
 
 class FailureDetector:

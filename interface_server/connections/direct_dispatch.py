@@ -51,7 +51,6 @@ class DirectDispatch:
         self._allowed = settings.sticky == "off"
         self._answer_may_be_late = settings.response_timeout_s > 0  # its timeout begins when a worker has the request
         self.workers = InvitingWorkers()
-        self.over = self.workers.over  # bound once, since it is called for each request
         self.count = 0  #: requests that were sent directly
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -65,13 +64,15 @@ class DirectDispatch:
         """
         if not self._allowed or connection.kind == "websocket" or connection.expects_continue:
             return False
-        worker = self.workers.choose(client.last_worker) if self._node.takes_packets else None
+        previous = client.last_worker
+        worker = self.workers.choose(previous) if self._node.takes_packets else None
         if worker is None:
             return False
         connection.adopt(worker.name, 0)  # its window follows, if it needs one
         connection.sent_directly = True
         self._node.acquire_peer(worker.name)
-        client.last_worker = worker.name
+        if worker.name != previous:
+            client.last_worker = worker.name
         if self._answer_may_be_late:
             client.adopted()
         self._node.post(worker.name, self._queue.packet(connection))
@@ -86,7 +87,7 @@ class DirectDispatch:
         self._node.release_peer(owner)
         if connection.sent_directly:
             connection.sent_directly = False
-            self.over(owner, connection.number)
+            self.workers.over(owner, connection.number)
 
     def never_began(self, connection: Connection) -> bool:
         """True if it is certain that its dead owner has not begun with a request that may start only once.

@@ -187,7 +187,7 @@ class Dispatcher:
         if connection.owner is not None:
             self.release_peer(connection.owner)
             if connection.sent_directly:
-                self.direct.over(connection.owner, number)
+                self.direct.workers.over(connection.owner, number)
         else:
             self.queue.remove(number)
         if number in self.deliveries.held:

@@ -56,23 +56,22 @@ class RenderedHeadCache:
         """The bytes of a whole response, if its head is remembered; else None. Only for a request that is `Head.fast_path`."""
         if len(events) != 2:
             return None
-        start, end = events
-        try:
-            body = end.get("body", b"")
-            if type(body) is not bytes or (found := self._remembered.get(len(body))) is None:
-                return None
-            status, fields, above, below = found
-            if (
-                (start.get("headers") or ()) == fields
-                and (found_status := start.get("status")) == status
-                and type(found_status) is int
-                and not end.get("more_body")
-                and start.get("type") == "http.response.start"
-                and end.get("type") == "http.response.body"
-            ):
-                return b"".join((above, self.default_headers.all, below, body))
-        except AttributeError:
-            pass  # no event at all: the long way raises the error
+        start, end = events[0], events[1]
+        if type(start) is not dict or type(end) is not dict:
+            return None  # no event at all: the long way raises the error
+        body = end.get("body", b"")
+        if type(body) is not bytes or (found := self._remembered.get(len(body))) is None:
+            return None
+        status, fields, above, below = found
+        if (
+            (start.get("headers") or ()) == fields
+            and (found_status := start.get("status")) == status
+            and type(found_status) is int
+            and not end.get("more_body")
+            and start.get("type") == "http.response.start"
+            and end.get("type") == "http.response.body"
+        ):
+            return b"".join((above, self.default_headers.all, below, body))
         return None
 
     def remember(self, size_bytes: int, status: int, fields: Fields, above: bytes, below: bytes) -> None:

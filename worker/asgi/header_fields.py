@@ -16,6 +16,10 @@ from worker.errors import InvalidEvent
 
 Fields = list[tuple[bytes, bytes]]
 
+#: Fields that were checked are remembered, as applications send the same ones again and again; not those with longer values.
+REMEMBERED_MAX: Final = 512
+VALUES_SIZE_BYTES_MAX: Final = 512
+
 _is_token: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 _breaks_out: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
 
@@ -26,11 +30,32 @@ def is_field_name(name: bytes) -> bool:
     return _is_token(name) is not None
 
 
+_remembered: Final[dict[Any, Fields]] = {}
+
+
 def checked_fields(fields: Any) -> Fields:
     """The same fields as pairs of bytes, with names as the application wrote them. Raises InvalidEvent with the field's index."""
-    checked: Fields = []
     if not fields:
-        return checked
+        return []
+    if type(fields) is not list and type(fields) is not tuple:
+        return _checked_fields(fields)
+    key = tuple(fields)
+    try:
+        known = _remembered.get(key)
+    except TypeError:  # lists as pairs, which cannot be hashed, or no field at all
+        return _checked_fields(fields)
+    if known is not None:
+        return known.copy()
+    checked = _checked_fields(key)
+    if sum([len(value) for _, value in checked]) <= VALUES_SIZE_BYTES_MAX:
+        if len(_remembered) >= REMEMBERED_MAX:
+            _remembered.clear()
+        _remembered[key] = checked.copy()
+    return checked
+
+
+def _checked_fields(fields: Any) -> Fields:
+    checked: Fields = []
     try:
         for name, value in fields:
             if type(name) is not bytes or type(value) is not bytes or not is_field_name(name) or _breaks_out(value):

@@ -37,18 +37,14 @@ _OPEN: Final = Admission.OPEN
 
 
 class DirectRequest:
-    """A request that came directly and has not begun. `behind`: the packets that came for it since."""
+    """A request that came directly and has not begun. `behind`: the packets that came for it since. `once`: it may start only once."""
 
-    __slots__ = ("behind", "packet")
+    __slots__ = ("behind", "once", "packet")
 
     def __init__(self, packet: list[Any]) -> None:
         self.packet = packet
-        self.behind: list[list[Any]] = []
-
-    @property
-    def once(self) -> bool:
-        """True if it may start only once."""
-        return len(self.packet) <= OPEN_ONCE or self.packet[OPEN_ONCE] is not False
+        self.behind: list[list[Any]] | None = None
+        self.once = len(packet) <= OPEN_ONCE or packet[OPEN_ONCE] is not False
 
 
 class DirectRequests:
@@ -173,6 +169,8 @@ class DirectRequests:
         if request is None:
             return False
         if packet[0] != _CANCEL:
+            if request.behind is None:
+                request.behind = []
             request.behind.append(packet)
         else:
             self._drop(key)
@@ -194,17 +192,19 @@ class DirectRequests:
     def _acknowledge(self) -> None:
         """Acknowledge the requests of this turn."""
         new, self._new = self._new, []
-        by_interface: dict[str, list[Key]] = {}
+        by_interface: dict[str, tuple[list[Key], list[Key]]] = {}
         for key in new:
-            by_interface.setdefault(key[0], []).append(key)
+            if key[0] not in by_interface:
+                by_interface[key[0]] = [], []
+            request = self._waiting.get(key)
+            if request is not None:
+                by_interface[key[0]][not request.once].append(key)
         offer = self._offer()
-        for interface, keys in by_interface.items():
-            self._acknowledge_to(interface, offer, [key for key in keys if key in self._waiting])
+        for interface, (once, others) in by_interface.items():
+            self._acknowledge_to(interface, offer, once, others)
 
-    def _acknowledge_to(self, interface: str, offer: Offer, keys: list[Key]) -> None:
-        """They begin behind the acknowledgement, or when Redis has confirmed it."""
-        once = [key for key in keys if self._waiting[key].once]
-        others = [key for key in keys if not self._waiting[key].once]
+    def _acknowledge_to(self, interface: str, offer: Offer, once: list[Key], others: list[Key]) -> None:
+        """They begin behind the acknowledgement, or when Redis has confirmed it: the former for those that may start only `once`."""
         if not once and self._context.is_alone:  # no other worker could get what is asked back
             self._begin(others)
             # Behind their first steps: one batch with what these send.

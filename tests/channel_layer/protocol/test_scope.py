@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from channel_layer.errors import ProtocolError
-from channel_layer.protocol import scope as scopes
 from channel_layer.protocol.codec import pack
 from channel_layer.protocol.packets import MALFORMED
-from channel_layer.protocol.scope import Scope, ScopeReader
+from channel_layer.protocol.scope import REMEMBERED_MAX, REMEMBERED_SIZE_BYTES_MAX, Scope, ScopeReader
 from interface_server.http.request import Head
 from interface_server.http.scope import ScopeBuilder
 from interface_server.http1.head import check_head, plain_head
@@ -53,6 +52,16 @@ def test_no_instance_changes_what_another_one_reads() -> None:
     assert second["headers"] == [HOST] and second["path"] == "/hi"
 
 
+def test_the_union_of_remembered_pieces_is_remembered_too() -> None:
+    """P1. A second request with the same pieces in another order, or fewer of them, is another scope."""
+    line, facts = pack({"type": "http", "path": "/"}), pack({"path": "/other", "headers": []})
+    reader = ScopeReader()
+    for _ in range(3):
+        assert reader.read([line, facts]) == {"type": "http", "path": "/other", "headers": []}
+        assert reader.read([facts, line]) == {"type": "http", "path": "/", "headers": []}
+        assert reader.read([facts]) == {"path": "/other", "headers": []}
+
+
 def test_a_piece_that_could_be_changed_is_not_remembered() -> None:
     """Values that nobody has thought of yet stay apart, too."""
     reader, pieces = ScopeReader(), [pack({"headers": [], "later": {"a": 1}})]
@@ -60,15 +69,15 @@ def test_a_piece_that_could_be_changed_is_not_remembered() -> None:
     assert reader.read(pieces)["later"] == {"a": 1}
 
 
-def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_remembered_is_bounded() -> None:
     """P5. Long pieces are not remembered, and not more than so many."""
-    monkeypatch.setattr(scopes, "REMEMBERED_MAX", 10)
     reader = ScopeReader()
-    reader.read([pack({"headers": [], "path": "x" * scopes.REMEMBERED_SIZE_BYTES_MAX})])
-    assert not reader._remembered
-    for number in range(100):
+    reader.read([pack({"headers": [], "path": "x" * REMEMBERED_SIZE_BYTES_MAX})])
+    assert not reader._remembered and not reader._whole
+    for number in range(2 * REMEMBERED_MAX):
         reader.read([pack({"headers": [], "path": f"/{number}"})])
-        assert 0 < len(reader._remembered) <= 10
+        assert 0 < len(reader._remembered) <= REMEMBERED_MAX
+        assert 0 < len(reader._whole) <= REMEMBERED_MAX
 
 
 def test_a_client_that_repeats_itself_gets_the_scope_that_it_had() -> None:
@@ -78,7 +87,7 @@ def test_a_client_that_repeats_itself_gets_the_scope_that_it_had() -> None:
     assert place.scope(head(), [HOST]) is first
     assert place.scope(head(), [HOST, HOST]).event["headers"] == [HOST, HOST]
     assert place.scope(head(b"/other"), [HOST]).event["path"] == "/other"
-    long = [(b"x", b"y" * scopes.REMEMBERED_SIZE_BYTES_MAX)]
+    long = [(b"x", b"y" * REMEMBERED_SIZE_BYTES_MAX)]
     assert place.scope(head(), long) is not place.scope(head(), long), "P5: what is large is not kept for later"
 
 
