@@ -20,6 +20,9 @@ SEED ?=
 ROUNDS ?= 1
 SCENARIOS ?=
 
+# Compiled first, as pip does it: where PYTHONDONTWRITEBYTECODE is set, each of the many processes that are started would compile all of it.
+BYTECODE = $(BIN)/python -m compileall -q channel_layer interface_server worker towpath benchmarks examples
+
 # The environment with the compiled wheel. Its last paths are those of the other environment, for libraries, and of this folder, for tests.
 COMPILED := build/compiled
 # A selection of the tests: the folders with compiled modules, direct dispatch, and two promises on processes as users run them.
@@ -37,9 +40,8 @@ run: $(VENV)/.installed
 
 # Four at a time on two cores: the tests wait more than they compute. One file is never shared, so that its servers are started once; the
 # long ones come first (tests/conftest.py).
-# Compiled first: where PYTHONDONTWRITEBYTECODE is set, each of the many processes that tests start would compile all of it.
 test: $(VENV)/.developed
-	$(BIN)/python -m compileall -q channel_layer interface_server worker towpath benchmarks examples
+	$(BYTECODE)
 	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/.developed
@@ -50,9 +52,11 @@ types: $(VENV)/.developed
 	$(BIN)/mypy
 
 bench: $(VENV)/.developed
+	$(BYTECODE)
 	$(BIN)/python -m benchmarks.run $(ARGS)
 
 bench-compiled: $(VENV)/.developed compiled
+	$(BYTECODE)
 	$(BIN)/python -m benchmarks.run --compiled $(ARGS)
 
 bench-deploys: $(VENV)/.developed

@@ -135,6 +135,7 @@ IMPORTERS: dict[str, tuple[str, ...]] = {
         "towpath/status/redis_client.py",
         "towpath/status/redis_status.py",
     ),
+    "supervisor": ("towpath/supervisord/daemon.py",),
     "twisted": (
         "interface_server/__main__.py",
         "interface_server/http1/connection.py",
@@ -280,6 +281,7 @@ SHELLS = (
     "towpath/rollout/worker_supervision.py",
     "towpath/runtime/control_socket.py",
     "towpath/runtime/embedded_redis.py",
+    "towpath/runtime/handed_down.py",
     "towpath/runtime/listen_address.py",
     "towpath/runtime/process_markers.py",
     "towpath/runtime/process_table.py",  # asks supervisord
@@ -304,6 +306,8 @@ SHELLS = (
     "towpath/status/redis_client.py",
     "towpath/status/redis_rights.py",
     "towpath/status/redis_status.py",
+    "towpath/supervisord/daemon.py",
+    "towpath/supervisord/launch.py",
     "towpath/supervisord/rpc.py",
     "towpath/system/freed_memory.py",
     "towpath/system/private_folder.py",

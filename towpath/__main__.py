@@ -12,10 +12,15 @@ from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from towpath.supervisord.launch import Launch
 
 INTERRUPTED = 130  #: as in errors.py, which may not be there yet
 #: Becomes the embedded server of a `serve`. All other processes wait for it, so nothing else is imported.
 EMBEDDED = "embedded"
+SERVE = "serve"
 OURS = frozenset({"channel_layer", "interface_server", "worker", "towpath"})
 
 
@@ -56,6 +61,7 @@ def _run() -> int:
     sys.meta_path.insert(0, finder)
     from towpath.runtime import worker_environment
     from towpath.system import process_one, standard_streams
+    from towpath.system.paused_collector import collector_paused
 
     standard_streams.open_closed()
     process_one.become_init()
@@ -64,12 +70,23 @@ def _run() -> int:
         from towpath.runtime import embedded_redis
 
         return embedded_redis.run(Path(sys.argv[2]))
-    from towpath.command_line import run
-
+    launch = _launch() if sys.argv[1:2] == [SERVE] else None
     try:
-        return run(sys.argv[1:], finder.remove)
+        with collector_paused():
+            from towpath.command_line import run
+
+        return run(sys.argv[1:], finder.remove, launch)
     finally:
         standard_streams.flush()
+        if launch is not None:
+            launch.drop()
+
+
+def _launch() -> Launch:
+    """The supervisord of a `serve`, which loads its modules while this process loads its own."""
+    from towpath.supervisord.launch import Launch
+
+    return Launch()
 
 
 if __name__ == "__main__":

@@ -2,40 +2,43 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 from click.core import ParameterSource
 
 from channel_layer.errors import LayerUnavailable
 from channel_layer.process.log_setup import NoLogConfig
-from towpath.commands import failures, processes, requests
+from towpath.commands import failures, processes
 from towpath.commands.group import Call, ReleaseNames, towpath
 from towpath.config import foreign_options
 from towpath.errors import INTERRUPTED, STARTUP_FAILURE, StartFailure
 from towpath.runtime import process_markers
 
-COMMANDS = (
-    processes.serve,
-    processes.interface,
-    processes.worker,
-    requests.status,
-    requests.stop,
-    requests.reload,
-    requests.scale,
-)
+if TYPE_CHECKING:  # as in group.py
+    from towpath.supervisord.launch import Launch
+
+#: The commands that run on. No process of theirs needs the others.
+RUNNING = (processes.serve, processes.interface, processes.worker)
 
 
-def run(arguments: Sequence[str], release_names: ReleaseNames) -> int:
-    """Run one command; its exit code. release_names: called when the names of our packages may be the project's again."""
-    code = _run(Call(release_names, tuple(arguments)))
+def run(arguments: Sequence[str], release_names: ReleaseNames, launch: Launch | None = None) -> int:
+    """Run one command; its exit code.
+
+    release_names: called when the names of our packages may be the project's again. launch: the supervisord of a `serve`.
+    """
+    code = _run(Call(release_names, tuple(arguments), launch))
     if code == STARTUP_FAILURE:
         process_markers.leave_failure_marker()
     return code
 
 
 def _run(call: Call) -> int:
+    if call.arguments[:1] not in [(command.name,) for command in RUNNING]:
+        importlib.import_module("towpath.commands.requests")  # adds them
     try:
         code = towpath.main(list(call.arguments), prog_name="towpath", standalone_mode=False, obj=call)
         return code if isinstance(code, int) else 0

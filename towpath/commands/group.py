@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import click
 
 from towpath.commands import version
+
+if TYPE_CHECKING:  # the processes that `serve` starts have no use for it
+    from towpath.supervisord.launch import Launch
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 120}
 APP = click.Argument(["app"], envvar="TOWPATH_APP", metavar="APP")
@@ -21,11 +25,12 @@ ReleaseNames = Callable[[], None]
 class Call:
     """One call of the command: its arguments and environment, before any file was read.
 
-    release_names: called when the names of our packages may be the project's again.
+    release_names: called when the names of our packages may be the project's again. launch: the supervisord of a `serve`.
     """
 
     release_names: ReleaseNames
     arguments: tuple[str, ...]
+    launch: Launch | None = None
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
 

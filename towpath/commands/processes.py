@@ -17,9 +17,10 @@ from towpath.config import option_values
 from towpath.config.option_row import INTERFACE, SERVE, WORKER, Values
 from towpath.config.options import options_of
 from towpath.errors import StartFailure
-from towpath.runtime import listen_address, process_markers, terminal, worker_environment
+from towpath.runtime import handed_down, listen_address, process_markers, terminal, worker_environment
 from towpath.system import standard_streams
-from towpath.system.absent_modules import absent
+from towpath.system.absent_modules import absent, hollow
+from towpath.system.paused_collector import collector_paused
 
 if TYPE_CHECKING:  # watchfiles is imported under --reload only
     from channel_layer.settings import RedisSettings
@@ -32,8 +33,9 @@ if TYPE_CHECKING:  # watchfiles is imported under --reload only
 @click.pass_obj
 def serve(call: Call, /, app: str, **values: Any) -> int:
     """Serve APP (module:attribute) on this machine: Redis, interface servers, workers, kept alive."""
-    from towpath.serve import serve as parent
-    from towpath.serve.serve_settings import ServeSettings
+    with collector_paused():
+        from towpath.serve import serve as parent
+        from towpath.serve.serve_settings import ServeSettings
 
     settings = ServeSettings(
         app=app,
@@ -45,7 +47,7 @@ def serve(call: Call, /, app: str, **values: Any) -> int:
         reload=_watched(values),
         read_again=lambda: _read_again(call),
     )
-    return parent.serve(settings)
+    return parent.serve(settings, call.launch)
 
 
 @options_of(INTERFACE)
@@ -55,12 +57,14 @@ def interface(**values: Any) -> int:
     process_markers.enter()
     settings, _ = option_values.settings_of(values)
     listen_address.check(settings)
-    _find_redis(values, settings.redis)
-    redis_settings = dataclasses.replace(settings.redis, app=os.environ.get(worker_environment.APP, ""))
-    settings = dataclasses.replace(settings, redis=redis_settings)
-    with absent("OpenSSL"):  # pyOpenSSL is 12 MiB for TLS, which no client speaks to us
+    # pyOpenSSL is 12 MiB for TLS, which no client speaks to us. Twisted names cookies, and uses none. With cffi Autobahn parses the
+    # declarations of its C code, which only whoever builds it needs.
+    with collector_paused(), absent("OpenSSL"), hollow("http.cookiejar"), hollow("cffi"):
         from interface_server.__main__ import run as run_interface
 
+    _find_redis(values, settings.redis)  # now: the embedded server has started meanwhile
+    redis_settings = dataclasses.replace(settings.redis, app=os.environ.get(worker_environment.APP, ""))
+    settings = dataclasses.replace(settings, redis=redis_settings)
     return run_interface(settings, process_markers.listening_socket_is_unused, process_markers.is_supervised())
 
 
@@ -71,9 +75,13 @@ def interface(**values: Any) -> int:
 def worker(call: Call, /, app: str, check: bool, **values: Any) -> int:
     """Run one worker: APP (module:attribute) for connections from any interface server."""
     # Everything of ours is imported before the application is: it may have packages of the same names.
-    import worker.__main__ as worker_main
-    from towpath.rollout import worker_supervision
-    from worker.errors import StartupError
+    with collector_paused():
+        import worker.__main__ as worker_main
+        from towpath.rollout import worker_supervision
+        from worker.application import import_isolation
+        from worker.errors import StartupError
+
+        import_isolation.import_everything()
 
     _, settings = option_values.settings_of({**values, "app": app})
     if settings.channel_delivery == "at-least-once" and not settings.channels:
@@ -104,7 +112,7 @@ def worker(call: Call, /, app: str, check: bool, **values: Any) -> int:
 def _join_serve(settings: WorkerSettings, values: Values, app: str) -> None:
     """Join the `serve` that started this worker, before it loads the application. Raises StartFailure if the worker cannot work."""
     process_markers.enter()
-    listen_address.close_handed_down()
+    handed_down.close_handed_down()
     terminal.take()
     _find_redis(values, settings.redis)
     if not settings.redis.allow_mixed_apps and not settings.channels:
@@ -114,10 +122,9 @@ def _join_serve(settings: WorkerSettings, values: Values, app: str) -> None:
 
 
 def _release_names(call: Call, settings: WorkerSettings) -> None:
-    """Import everything of ours, and let the project have the names of our packages."""
+    """Let the project have the names of our packages, all of which were imported."""
     from worker.application import import_isolation
 
-    import_isolation.import_everything()
     call.release_names()
     import_isolation.release_package_names()
     hidden = import_isolation.hidden(settings.app_dir)

@@ -13,7 +13,7 @@ import signal
 from pathlib import Path
 
 from towpath.errors import STARTUP_FAILURE, StartFailure
-from towpath.runtime import listen_address, process_markers
+from towpath.runtime import handed_down, process_markers
 from towpath.system import freed_memory, processes, standard_streams
 from towpath.system.private_folder import PrivateFolder
 
@@ -85,7 +85,7 @@ def run(folder: Path) -> int:
     """Become the server of the `serve` in `folder`; the exit code if that fails."""
     try:
         process_markers.enter()
-        listen_address.close_handed_down()
+        handed_down.close_handed_down()
         become(folder)
     except StartFailure as failure:
         process_markers.leave_failure_marker(str(failure))

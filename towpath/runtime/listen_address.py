@@ -17,12 +17,8 @@ from interface_server.settings import InterfaceSettings
 from interface_server.transport.dual_stack import bindable
 from interface_server.transport.unix_socket_file import PERMISSIONS, permissions, remove_stale
 from towpath.errors import StartFailure
-from towpath.runtime.worker_environment import RUN_DIR
-from towpath.supervisord.conf import DESCRIPTORS_CLOSED_BELOW
+from towpath.runtime.handed_down import HANDED_DOWN
 from towpath.system import unix_sockets
-
-HANDED_DOWN = DESCRIPTORS_CLOSED_BELOW  #: the number of the descriptor that `serve` passes to its processes
-HANDED_DOWN_END = HANDED_DOWN + 100  #: descriptors above may belong to the application
 
 REASONS = {
     errno.EADDRINUSE: "port {port} on {host} is in use",
@@ -80,15 +76,6 @@ def check_unix(path: Path) -> int | None:
         return remove_stale(path)
     except OSError as error:
         raise StartFailure(f"cannot listen on the unix socket {path}: {error.strerror or error}") from error
-
-
-def close_handed_down() -> None:
-    """Close the inherited listening socket in a process of a `serve` that is no interface server.
-
-    A process that the application starts would keep it open for as long as it lives, and clients would wait there for ever.
-    """
-    if RUN_DIR in os.environ:
-        os.closerange(HANDED_DOWN, HANDED_DOWN_END)
 
 
 def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, tuple[object, ...]]:

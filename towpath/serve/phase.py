@@ -10,8 +10,8 @@ from channel_layer.protocol.illegal_move import legal_move
 class ServePhase(Enum):
     """How far a `serve` is."""
 
-    SUPERVISOR = auto()  # supervisord is starting, and nothing else
-    STARTING = auto()  # all processes are started, and not all hold a lease: one that fails now ends the whole
+    SUPERVISOR = auto()  # supervisord does not answer yet; it starts the first processes itself
+    STARTING = auto()  # not all processes hold a lease: one that fails now ends the whole
     SERVING = auto()  # a process that fails is started again
     STOPPING = auto()
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from towpath.config import option_values, options
-from towpath.rollout.reload import NewOptions
 from towpath.runtime import terminal
 from towpath.runtime.worker_environment import APP, FROM_SUPERVISORD, GENERATION, PAUSES, RUN_DIR
 from towpath.serve.serve_settings import ServeContext
 from towpath.system import working_directory
+
+if TYPE_CHECKING:  # imported while supervisord starts
+    from towpath.rollout.reload import NewOptions
 
 EMBEDDED_START_S = 20.0  #: what the embedded server may take to start, on a machine that is busy
 
@@ -27,6 +29,8 @@ def read_again(context: ServeContext) -> NewOptions:
 
     The folder that `serve` was started in is entered again before, so that relative paths mean what they mean there now.
     """
+    from towpath.rollout.reload import NewOptions
+
     working_directory.change_to(context.plan.working_directory)
     settings = context.settings
     now = settings.read_again()

@@ -32,6 +32,7 @@ from towpath.serve.log_pipes import LogPipes
 from towpath.serve.serve_settings import ServeContext, ServeSettings
 from towpath.serve.startup_output import StartupOutput
 from towpath.supervisord import conf as supervisord_conf
+from towpath.supervisord.launch import Launch
 from towpath.system import processes, standard_streams, unix_sockets
 
 if TYPE_CHECKING:  # what takes long to import is imported while supervisord starts
@@ -42,17 +43,23 @@ class _AskedToStop(Exception):
     """SIGTERM came before there was anything to stop. SIGINT raises KeyboardInterrupt then, as in any program."""
 
 
-def serve(settings: ServeSettings) -> int:
-    """Serve until asked to stop; the exit code. StartFailure when it cannot begin."""
+def serve(settings: ServeSettings, launch: Launch | None = None) -> int:
+    """Serve until asked to stop; the exit code. StartFailure when it cannot begin.
+
+    launch: a supervisord that was launched before, and that waits.
+    """
+    launch = launch or Launch()
     processes.raise_descriptor_limit()
     signal.signal(signal.SIGTERM, _stop_early)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started us with this signal ignored
     try:
         if settings.socket_path is not None:
             unix_sockets.check_path(settings.socket_path)
-        return _serve_in_run_dir(settings, _any_port(settings))
+        return _serve_in_run_dir(settings, _any_port(settings), launch)
     except _AskedToStop:
         return 0
+    finally:
+        launch.drop()
 
 
 def _any_port(settings: ServeSettings) -> ListenAddress | None:
@@ -65,12 +72,12 @@ def _any_port(settings: ServeSettings) -> ListenAddress | None:
     return listen_address.prepare(listen) if any_will_do else None
 
 
-def _serve_in_run_dir(settings: ServeSettings, found: ListenAddress | None) -> int:
+def _serve_in_run_dir(settings: ServeSettings, found: ListenAddress | None, launch: Launch) -> int:
     default = _default_run_dir(settings, found)
     folder = RunDir.acquire(settings.run_dir or default)
     pointer = RunDirPointer.write(default, folder.path)
     try:
-        return _serve(folder, settings, found or listen_address.prepare(settings.listen))
+        return _serve(folder, settings, found or listen_address.prepare(settings.listen), launch)
     finally:
         if pointer is not None:
             pointer.remove()
@@ -82,7 +89,7 @@ def _default_run_dir(settings: ServeSettings, found: ListenAddress | None) -> Pa
     return run_dir.default_path(found.port if found else listen.port, listen.uds, listen.fd)
 
 
-def _serve(folder: RunDir, settings: ServeSettings, address: ListenAddress) -> int:
+def _serve(folder: RunDir, settings: ServeSettings, address: ListenAddress, launch: Launch) -> int:
     redis, redis_label = _redis(folder, settings)
     plan = supervisord_start.plan(folder, settings, address)
     context = ServeContext(settings, folder, address, redis, plan)
@@ -92,7 +99,7 @@ def _serve(folder: RunDir, settings: ServeSettings, address: ListenAddress) -> i
     folder.publish_facts(redis=redis, prefix=context.prefix, app=settings.app, encryption_key_file=key_file)
     pipes = _pipes(context)
     output = StartupOutput(settings.app, pipes, lambda: _greet(context, redis_label))
-    supervisord = supervisord_start.start(conf, environment, address.descriptor)
+    supervisord = launch.run(conf, environment, supervisord_conf.started_first(plan), address.descriptor)
     folder.record(SUPERVISORD, supervisord.pid)
     parent = _parent(context, supervisord, environment, output)
     _read_logs_of(supervisord, pipes, parent)

@@ -1,6 +1,6 @@
 """The polled part of a `serve`'s start: it is over when all processes hold a lease.
 
-All are started at once. What needs Redis waits for the embedded server itself, once its modules are imported.
+supervisord starts all at once. What needs Redis waits for the embedded server itself, once its modules are imported.
 """
 
 from __future__ import annotations

@@ -270,8 +270,8 @@ class Parent:
         if seen is None:
             return
         if self._phase is ServePhase.SUPERVISOR:
-            self._start_processes()
-        elif self._phase is ServePhase.STARTING:
+            self._enter(ServePhase.STARTING)
+        if self._phase is ServePhase.STARTING:
             self._poll_start(seen)
         elif self._phase is ServePhase.SERVING:
             self._health.restart_lost(seen, self._rollout.wanted)
@@ -299,11 +299,6 @@ class Parent:
             with contextlib.suppress(OSError):
                 self._folder.publish_facts(wanted=counts)
                 self._counts = counts
-
-    def _start_processes(self) -> None:
-        for name in self._rollout.wanted:
-            self._processes.start(name)
-        self._enter(ServePhase.STARTING)
 
     def _poll_start(self, seen: Mapping[str, Process]) -> None:
         ready = self._lease_reader.ready_pids()

@@ -5,7 +5,7 @@ quote, and no list of processes shows (a Redis URL may contain a password).
 
 * A lower priority starts earlier and stops later: interface servers leave first, then workers, the embedded server last.
 * There are slots for as many processes as `scale` may ask for, and twice as many for workers: new ones start beside the old ones,
-  which then leave. `serve` starts the slots that it needs, once Redis answers; supervisord starts them again when they die.
+  which then leave. The slots that are needed at first are started with supervisord, others by `serve`; all are started again when they die.
 """
 
 from __future__ import annotations
@@ -72,6 +72,12 @@ def interface_slots(plan: Plan) -> list[str]:
 def worker_slots(plan: Plan) -> list[str]:
     """The slots of workers; the first ones are started, the others are for more workers and for successors."""
     return slot_names(WORKER, 2 * plan.workers_max)
+
+
+def started_first(plan: Plan) -> list[str]:
+    """The processes that are started with supervisord, in this order: what takes longest to load comes first."""
+    redis = [REDIS] if plan.embedded else []
+    return [*interface_slots(plan)[: plan.interfaces], *redis, *worker_slots(plan)[: plan.workers]]
 
 
 def render(plan: Plan) -> str:

@@ -1,10 +1,12 @@
-"""Imports modules as if an optional one that they look for were not installed: it costs megabytes in each process, and is not used."""
+"""Imports modules without others that they name and that are not used: these cost time and megabytes in each process."""
 
 from __future__ import annotations
 
 import contextlib
 import sys
+import types
 from collections.abc import Iterator
+from typing import Any
 
 
 @contextlib.contextmanager
@@ -14,6 +16,34 @@ def absent(name: str) -> Iterator[None]:
         yield
         return
     sys.modules[name] = None  # type: ignore[assignment]  # None: this module cannot be imported
+    try:
+        yield
+    finally:
+        del sys.modules[name]
+
+
+class _Hollow(types.ModuleType):
+    """A module that has every name. What stands there can be called, has every name too, and does nothing."""
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self
+
+    def __call__(self, *_args: Any, **_keywords: Any) -> Any:
+        return self
+
+
+@contextlib.contextmanager
+def hollow(name: str) -> Iterator[None]:
+    """Within this block an import of `name` gives a module that does nothing, unless it was imported before.
+
+    For a module that must not be absent while others are imported, and of which they use nothing. Afterwards it can be imported itself.
+    """
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = _Hollow(name)
     try:
         yield
     finally:

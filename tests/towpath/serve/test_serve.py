@@ -34,7 +34,7 @@ from tests.support.serving import (
     towpath_serve,
 )
 from towpath.runtime import run_dir
-from towpath.runtime.listen_address import HANDED_DOWN
+from towpath.runtime.handed_down import HANDED_DOWN
 
 APP = """
 import os, subprocess

@@ -14,6 +14,8 @@ from towpath.status.lease_reader import LeaseReader
 
 #: By top-level name: what each is for.
 UNNEEDED = {
+    "cffi": "building Autobahn's C code",
+    "pycparser": "the same",
     "cryptography": "encryption keys; and pyOpenSSL, where it is installed",
     "dotenv": "--env-file",
     "redis": "`towpath status`",

@@ -6,8 +6,6 @@ import dataclasses
 import os
 import resource
 import socket
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -16,9 +14,9 @@ from interface_server.settings import InterfaceSettings
 from tests.support.facts import wait_until
 from towpath.errors import StartFailure
 from towpath.runtime import listen_address
-from towpath.serve.supervisord_start import SUPERVISE
 from towpath.supervisord import conf as supervisord_conf
 from towpath.supervisord.conf import Plan
+from towpath.supervisord.launch import Launch
 
 DEPLOY = Path(__file__).parents[3] / "deploy" / "supervisord.conf"
 PLAN = Plan(
@@ -88,14 +86,9 @@ def test_supervisord_needs_no_folder_for_temporary_files(tmp_path: Path) -> None
     user = "root" if os.geteuid() == 0 else None
     plan = dataclasses.replace(PLAN, run_dir=str(tmp_path), socket=None, descriptor=0, embedded=False, user=user)
     (tmp_path / "supervisord.conf").write_text(supervisord_conf.render(plan))
-    nothing_can_be_written = (resource.RLIMIT_FSIZE, (0, 0))  # so no folder is fit for temporary files
-    supervisord = subprocess.Popen(
-        [sys.executable, "-P", "-c", SUPERVISE, tmp_path, "-n", "-c", tmp_path / "supervisord.conf"],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        preexec_fn=lambda: resource.setrlimit(*nothing_can_be_written),
-    )
+    launch = Launch()
+    resource.prlimit(launch.pid, resource.RLIMIT_FSIZE, (0, 0))  # so no folder is fit for temporary files
+    supervisord = launch.run(tmp_path / "supervisord.conf", os.environ, [], None)
     try:
         wait_until(lambda: (tmp_path / "supervisord.sock").is_socket() or supervisord.poll() is not None)
         assert supervisord.poll() is None

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from towpath.system.absent_modules import absent
+from towpath.system.absent_modules import absent, hollow
 
 UNUSED = "this"  #: a module of the standard library that no other imports
 
@@ -33,3 +33,18 @@ def test_serve_loads_neither_openssl_nor_what_reads_versions(module: str) -> Non
     code = f"import sys, {module}; print([name for name in ('ssl', 'hashlib', 'importlib.metadata') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_hollow_module_does_nothing_and_the_real_one_can_be_imported_afterwards() -> None:
+    with hollow(UNUSED):
+        stand_in = importlib.import_module(UNUSED)
+        assert stand_in.Something(1, two=2).more().and_more is stand_in
+    assert importlib.import_module(UNUSED) is not stand_in
+    del sys.modules[UNUSED]
+
+
+def test_a_module_that_was_imported_before_is_not_hollow() -> None:
+    before = sys.modules["subprocess"]
+    with hollow("subprocess"):
+        assert importlib.import_module("subprocess") is before
+    assert sys.modules["subprocess"] is before
