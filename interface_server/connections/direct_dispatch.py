@@ -94,10 +94,15 @@ class DirectDispatch:
 
         Its worker acknowledges such a request before it begins. A worker that is only slow, and has lost its lease, may begin later.
         """
-        if connection.may_start_twice or not connection.sent_directly or connection.owner is None:
+        owner = connection.owner
+        if owner is None or connection.may_start_twice or not self.is_unbegun(connection):
             return False
-        is_gone = self._node.is_certainly_gone(connection.owner)
-        return is_gone and self.workers.is_unbegun(connection.owner, connection.number)
+        return self._node.is_certainly_gone(owner)
+
+    def is_unbegun(self, connection: Connection) -> bool:
+        """True if it was sent to its owner directly, which has not acknowledged it, as far as is known."""
+        owner = connection.owner
+        return owner is not None and connection.sent_directly and self.workers.is_unbegun(owner, connection.number)
 
     def may_be_lost(self, connection: Connection) -> bool:
         """True if its owner may never have got the request: it was not acknowledged, as far as is known."""

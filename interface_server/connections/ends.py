@@ -1,4 +1,4 @@
-"""What an answer of Redis, a packet or an action means for the end of a connection: tables for upstream.py."""
+"""What an answer of Redis, a packet or an action means for the end of a connection: tables and a rule for upstream.py."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Final
 
 from channel_layer.messaging.channel_writer import Outcome
 from channel_layer.protocol.packets import AdoptionRefusal, Cancel, Close
+from interface_server.connections.connection import Connection
 from interface_server.connections.interfaces import EndReason
 from interface_server.connections.transitions import Action, Trigger
 
@@ -45,3 +46,12 @@ TRIGGER_OF_REFUSAL: Final = {
     int(AdoptionRefusal.NOT_TAKEN): Trigger.NOT_STARTED,
     int(AdoptionRefusal.LEAVING): Trigger.NOT_STARTED,
 }
+
+
+def may_be_sent_again(connection: Connection, is_unbegun: bool) -> bool:
+    """True if its client may be told to send it again, when the interface server ends before the response has begun.
+
+    No worker has begun with it, as far as is known, and a second start does no harm. is_unbegun: it was sent to its owner directly, and not
+    acknowledged.
+    """
+    return connection.may_start_twice and (connection.owner is None or (is_unbegun and not connection.started))

@@ -100,6 +100,10 @@ class Upstream(Protocol):
         So a protocol handler that does not read its socket, and would not notice its end, checks for it.
         """
 
+    @property
+    def may_be_sent_again(self) -> bool:
+        """True if the client may be told to try again: ends.py."""
+
     def forward(self, event: Event, size_bytes: int) -> bool:
         """Send one event of the client, in order: `http.request` with the next part of the body, or `websocket.receive`.
 

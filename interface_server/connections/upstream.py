@@ -25,6 +25,7 @@ from interface_server.connections.ends import (
     NOT_ACCEPTED,
     TRIGGER_OF_OUTCOME,
     TRIGGER_OF_REFUSAL,
+    may_be_sent_again,
 )
 from interface_server.connections.interfaces import Client, EndReason
 from interface_server.connections.services import ConnectionServices
@@ -58,8 +59,7 @@ class UpstreamConnection:
         self.client = client
         self.writer: ChannelWriter  # the way on which it was queued last
         self.entry_id: bytes | None = None  # on the shared channel, once it is known
-        self.packed_bytes = 0
-        self.leaving = LOST
+        self.packed_bytes, self.leaving = 0, LOST
         self.reading_paused = False  # the client's side was asked to stop reading
 
     @property
@@ -71,6 +71,11 @@ class UpstreamConnection:
     def owned(self) -> bool:
         """See `Upstream.owned`."""
         return self.connection.state is _OWNED
+
+    @property
+    def may_be_sent_again(self) -> bool:
+        """See `Upstream.may_be_sent_again`."""
+        return may_be_sent_again(self.connection, self.services.direct.is_unbegun(self.connection))
 
     def forward(self, event: Event, size_bytes: int) -> bool:
         """See `Upstream.forward`."""
@@ -210,8 +215,7 @@ class UpstreamConnection:
 
     def on_close(self, why: int) -> None:
         """End the connection, or start it again if its instance never started. why: a Close, or a number that is not known yet."""
-        connection = self.connection
-        owner = connection.owner
+        connection, owner = self.connection, self.connection.owner
         if why == Close.NOT_STARTED and connection.opening is not None:
             self.apply(Trigger.NOT_STARTED)
         else:

@@ -39,6 +39,7 @@ class Answer:
 
 INVALID_RESPONSE: Final = Answer(500, "the application sent an invalid response\n")
 STOPPED: Final = Answer(502, "the server had to stop before the application answered\n")
+STOPPED_BEFORE: Final = Answer(503, "the server had to stop before a worker began with the request\n", RETRY_AFTER)
 TOO_MANY: Final = Answer(503, "too many connections are under way\n", RETRY_AFTER)
 TIMED_OUT: Final = Answer(504, "the application did not answer in time\n")
 
@@ -47,6 +48,11 @@ def answer_to_error(error: RequestError) -> Answer:
     """The answer to a request that is not served."""
     more = ((b"allow", b"GET"),) if error.status == 405 else ()
     return Answer(error.status, error.why + "\n", *more)
+
+
+def answer_at_stop(may_be_sent_again: bool) -> Answer:
+    """The answer to a request that still waits when the process ends: the next server may take it, unless it may have been started."""
+    return STOPPED_BEFORE if may_be_sent_again else STOPPED
 
 
 def answer_to_end(reason: EndReason) -> Answer:

@@ -25,11 +25,11 @@ from interface_server.connections.interfaces import EndReason, Upstream
 from interface_server.groups.interfaces import PushedMessage
 from interface_server.http.answers import (
     INVALID_RESPONSE,
-    STOPPED,
     TIMED_OUT,
     TOO_MANY,
     Answer,
     RequestError,
+    answer_at_stop,
     answer_to_end,
     answer_to_error,
 )
@@ -244,9 +244,8 @@ class Exchange:
             self._end_stream(pushed.event, keep_alive=True)
 
     def end(self, end_reason: EndReason) -> None:
-        if self._upstream is None:
+        if self._release() is None:
             return
-        self._release()
         self._context.counters[f"ended.{end_reason.name.lower()}"] += 1
         if self.write_state is STARTED:
             self._abort()
@@ -371,11 +370,12 @@ class Exchange:
         self.answer(TIMED_OUT)
 
     def cut_off(self) -> bool:
-        """Answer 503, since the process ends. Returns False if no request waits for the beginning of a response."""
-        if self._upstream is None or self.write_state is STARTED:
+        """Answer, since the process ends. Returns False if no request waits for the beginning of a response."""
+        if (upstream := self._upstream) is None or self.write_state is STARTED:
             return False
+        answer = answer_at_stop(upstream.may_be_sent_again)
         self.leave()
-        self.answer(STOPPED)
+        self.answer(answer)
         return True
 
     def leave(self) -> None:

@@ -115,11 +115,12 @@ def _could_not_say_goodbye(pids: Sequence[int], harm: Harm) -> bool:
 def _met_nobody_in_time(exchange: Exchange, pids: Sequence[int], harm: Harm) -> bool:
     """Who leaves waits no longer than that for the other side, whose loop stands still: for credit, a body, or what is to be sent."""
     owner_leaves = bool(pids) and pids[-1] in harm.leaving_workers and exchange.interface in harm.blocked_interfaces
-    # One that was sent to a blocked worker directly has not begun there.
     waits = pids[-1] in harm.blocked_workers if pids else bool(harm.blocked_workers)
     interface_leaves = waits and exchange.interface in harm.leaving_interfaces
     ended = exchange.ending is Ending.CUT or (exchange.status == 502 and not exchange.idempotent)
-    return (owner_leaves and ended) or (interface_leaves and (ended or exchange.status == 502))
+    # One that a blocked worker was sent and has not begun: its client is told to try again, if two starts do no harm.
+    cut_short = (exchange.status == 502 and bool(pids)) or (exchange.status == 503 and exchange.idempotent)
+    return (owner_leaves and ended) or (interface_leaves and (ended or cut_short))
 
 
 def _was_not_read(exchange: Exchange, pids: Sequence[int], harm: Harm) -> bool:

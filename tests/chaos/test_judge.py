@@ -113,7 +113,11 @@ EXCUSES = {
         harm((Victim.WORKER, Action.BLOCK, A), (Victim.INTERFACE, Action.TERM, 2), interface=0), INTERFACE_LEAVES,
     ),
     "a GET that was sent to a worker whose loop stood still, and whose interface server left": (
-        replace(GET, status=502), None,
+        replace(GET, status=503), None,
+        harm((Victim.WORKER, Action.BLOCK, A), (Victim.INTERFACE, Action.TERM, 2), interface=0), INTERFACE_LEAVES,
+    ),
+    "a POST that was sent to a worker whose loop stood still, and whose interface server left": (
+        replace(POST, status=502), None,
         harm((Victim.WORKER, Action.BLOCK, A), (Victim.INTERFACE, Action.TERM, 2), interface=0), INTERFACE_LEAVES,
     ),
     "a client whose interface server died": (
@@ -223,3 +227,13 @@ def test_what_a_killed_worker_had_not_read_must_be_answered() -> None:
     assert judged(failed, unread) != []
     assert judged(failed, unread, A) == []
     assert judged(failed, replace(harm((Victim.WORKER, Action.FREEZE, A)), unread=unread.unread)) == []
+
+
+def test_what_was_not_begun_when_its_interface_server_left_is_told_to_try_again_if_two_starts_do_no_harm() -> None:
+    """P3. The worker that was sent it directly, or any that could have taken it, stood still."""
+    left = harm((Victim.WORKER, Action.BLOCK, A), (Victim.INTERFACE, Action.TERM, 2), interface=0)
+    assert judged(replace(GET, status=503), left) == []
+    assert judged(replace(GET, status=502), left)
+    assert judged(replace(GET, status=502), left, A) == []
+    assert judged(replace(POST, status=503), left)
+    assert judged(replace(POST, status=502), left) == []

@@ -8,9 +8,9 @@ from channel_layer.protocol import packets
 from channel_layer.protocol.packets import Cancel, Close
 from channel_layer.settings import RedisSettings
 from interface_server.connections.interfaces import EndReason
-from tests.support.both_dispatchers import knock
+from tests.support.both_dispatchers import interface, knock
 from tests.support.facts import until
-from tests.support.silent_worker import beside_a_silent_worker, posts_to_a_silent_worker, process_to_kill
+from tests.support.silent_worker import SilentWorker, beside_a_silent_worker, posts_to_a_silent_worker, process_to_kill
 
 
 async def test_a_request_that_a_blocked_worker_has_not_begun_goes_to_another(
@@ -73,3 +73,17 @@ async def test_what_a_worker_may_begin_still_ends_when_its_lease_is_over(
         redis.delete(f"{redis_settings.prefix}node:{silent.name}")
         await server.node.check_peers()
         await until(lambda: unanswered.end_reason is EndReason.DIED)
+
+
+async def test_a_client_may_be_told_to_try_again_until_its_worker_has_acknowledged_the_request(
+    redis_settings: RedisSettings, redis: Redis
+) -> None:
+    """P3. An interface server that has no more time says so, if two starts do no harm."""
+    async with interface(redis_settings) as server:
+        silent = SilentWorker(redis, redis_settings, server, {})
+        await until(lambda: silent.name in server.direct.workers.by_name)
+        get, post = knock(server), knock(server, method="POST")
+        assert get.upstream.connection.owner == post.upstream.connection.owner == silent.name
+        assert get.upstream.may_be_sent_again and not post.upstream.may_be_sent_again
+        silent.say(packets.invite(8, get.upstream.connection.number))
+        await until(lambda: not get.upstream.may_be_sent_again, "it may have begun")

@@ -14,7 +14,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
 from tests.promises.conftest import PROJECT, Traces
-from tests.promises.fleet import get, whole_answer
+from tests.promises.fleet import get, leases_at, whole_answer
 from tests.support.serving import Server, towpath_interface, towpath_worker, wait_until
 
 LONG_S = 60
@@ -114,6 +114,32 @@ def test_a_worker_whose_application_called_exit_lives_on_and_still_leaves_in_tim
         assert "this worker exits by force: 2 s are over and its event loop is blocked" in worker.log
 
 
+def test_who_was_sent_to_a_worker_that_stands_still_is_told_to_try_again_when_the_interface_server_must_go(
+    tmp_path: Path, traces: Traces, url: str
+) -> None:
+    """P3, P7. Unless it may be started once only: its worker may have begun a moment ago."""
+    options = ("--timeout-graceful-shutdown", "2")
+    with (
+        towpath_interface(url, run_dir=tmp_path / "interface", options=options) as interface,
+        towpath_worker("witness", url, run_dir=tmp_path / "worker", app_dir=PROJECT, env=traces.env) as worker,
+    ):
+        wait_until(
+            lambda: any(lease.get("inviting_workers") for lease in leases_at(url)), "it is invited", server=interface
+        )
+        worker.process.send_signal(signal.SIGSTOP)
+        try:
+            with interface.connect(timeout_s=30) as reader, interface.connect(timeout_s=30) as writer:
+                reader.sendall(get("/never"))
+                writer.sendall(post("/never"))
+                interface.process.terminate()
+                answers = whole_answer(reader), whole_answer(writer)
+        finally:
+            worker.process.send_signal(signal.SIGCONT)
+        assert answers[0].startswith(b"HTTP/1.1 503") and b"\r\nretry-after: 1\r\n" in answers[0].lower()
+        assert answers[1].startswith(b"HTTP/1.1 502")
+        assert interface.process.wait(20) == 0
+
+
 @contextlib.contextmanager
 def both(
     tmp_path: Path, traces: Traces, url: str, graceful_s: int, exit_codes: tuple[int, ...] = (0,)
@@ -128,10 +154,15 @@ def both(
         yield interface, worker
 
 
+def post(path: str) -> bytes:
+    """A request that may be started only once."""
+    return get(path).replace(b"GET", b"POST").replace(b"Host", b"Content-Length: 0\r\nHost")
+
+
 @contextlib.contextmanager
 def asked(interface: Server, traces: Traces, path: str) -> Iterator[socket.socket]:
     """A client whose request, which nobody may start twice, is under way."""
     with interface.connect(timeout_s=30) as client:
-        client.sendall(get(path).replace(b"GET", b"POST").replace(b"Host", b"Content-Length: 0\r\nHost"))
+        client.sendall(post(path))
         wait_until(lambda: path in traces.starts("POST"), "it is under way", server=interface)
         yield client

@@ -44,6 +44,7 @@ class Downstream:
         self.completed = 0
         self.took_events = 0  #: how often the start of an event stream was reported
         self.ended = False
+        self.may_be_sent_again = False
         self._wanted = False
         self._outbox: list[tuple[Event, int]] = []
         self._paused = False

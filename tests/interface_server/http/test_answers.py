@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from interface_server.connections.interfaces import EndReason
-from interface_server.http.answers import Answer, RequestError, answer_to_end, answer_to_error
+from interface_server.http.answers import (
+    RETRY_AFTER,
+    Answer,
+    RequestError,
+    answer_at_stop,
+    answer_to_end,
+    answer_to_error,
+)
 
 
 def test_an_answer_is_a_complete_response_of_one_line():
@@ -22,6 +29,11 @@ def test_an_answer_with_503_tells_when_to_come_again(reason: EndReason):
     answer = answer_to_end(reason)
     assert (answer.status, answer.why) == (reason.status, reason.why)
     assert (b"retry-after" in dict(answer.headers)) is (reason.status == 503)
+
+
+def test_who_is_cut_off_is_told_to_come_again_if_nothing_was_started():
+    told = [answer_at_stop(may_be_sent_again) for may_be_sent_again in (True, False)]
+    assert [(answer.status, RETRY_AFTER in answer.headers) for answer in told] == [(503, True), (502, False)]
 
 
 def test_a_wrong_method_is_told_the_right_one():

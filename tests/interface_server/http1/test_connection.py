@@ -564,16 +564,20 @@ async def test_draining_lets_a_new_connection_ask_what_it_was_made_for():
         assert await silent.rest() == b""
 
 
-async def test_whoever_is_cut_off_at_the_end_and_has_heard_nothing_yet_hears_that_nothing_will_come():
+@pytest.mark.parametrize(("may_be_sent_again", "expected"), [(False, (502, None)), (True, (503, b"1"))])
+async def test_whoever_is_cut_off_at_the_end_and_has_heard_nothing_yet_hears_whether_to_try_again(
+    may_be_sent_again: bool, expected: tuple[int, bytes | None]
+):
     """A reset would tell the client less than the server knows."""
     async with served(Held(), SETTINGS) as server:
         client = await server.connect()
         client.write(GET)
         line = await server.backend.next()
+        line.may_be_sent_again = may_be_sent_again
         server.factory.http1.drain()
         server.factory.http1.abort_all()
         status, headers, _ = await client.response()
-        assert (status, headers[b"connection"]) == (502, b"close")
+        assert (status, headers.get(b"retry-after"), headers[b"connection"]) == (*expected, b"close")
         assert await client.rest() == b""
         await line.gone()
         assert line.left == [(1006, "")]
