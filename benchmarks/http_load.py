@@ -14,7 +14,8 @@ FIRST_ANSWER_DEADLINE_S = 30.0  #: the port may be open before a worker can run 
 DOWNLOAD_DEADLINE_S = 120.0
 BUFFER_SIZE_BYTES = 2**20
 OK = b"HTTP/1.1 200 "
-HEAD = " HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: towpath-bench\r\nAccept: */*\r\nAccept-Encoding: identity\r\n"
+FIELDS = ("Host: 127.0.0.1", "User-Agent: towpath-bench", "Accept: */*", "Accept-Encoding: identity")
+HEAD = " HTTP/1.1\r\n" + "".join(f"{field}\r\n" for field in FIELDS)
 
 
 def get(target: str) -> bytes:

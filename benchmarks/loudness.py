@@ -10,10 +10,9 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from benchmarks.figures import Sample
+from benchmarks.figures import CLIENT, Sample
 
 LOUD = 1.3  #: a round that is louder is repeated, by default
-CLIENT = "client"
 
 Round = Mapping[str, Sample]  #: by contestant
 

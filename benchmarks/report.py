@@ -26,7 +26,7 @@ class Outcome:
     loud: list[float] = field(default_factory=list)
 
     def medians(self) -> Medians:
-        return {server: medians_of([one.figures for one in samples]) for server, samples in self.samples.items()}
+        return {server: medians_of([one.with_cpu for one in samples]) for server, samples in self.samples.items()}
 
 
 def section(outcome: Outcome) -> str:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from math import inf
 from pathlib import Path
 
-from benchmarks import machine, report
+from benchmarks import machine, report, wrk_load
 from benchmarks.deploys.fleet import own_redis
 from benchmarks.figures import Sample
 from benchmarks.loudness import LOUD, CalmestClient, Round
@@ -38,7 +38,8 @@ def main() -> int:
     size = Size(options.seconds, _affordable(options.sockets), options.mebibytes)
     terms = [
         f"rounds: {options.rounds}, {size.seconds:g} s each, medians (lowest – highest); "
-        f"{size.sockets:,} idle sockets, downloads of {size.mebibytes:,} MiB"
+        f"{size.sockets:,} idle sockets, downloads of {size.mebibytes:,} MiB",
+        wrk_load.described(),
     ]
     parts, failed = [report.header([*machine.described(), *cores(options.servers)], terms)], False
     calmest = CalmestClient(CALMEST if options.loudness_max < inf else None, options.loudness_max)

@@ -27,6 +27,7 @@ BINARIES = Path(sys.executable).parent
 #: Made by `make compiled`, of the same source. Contestants whose names begin with COMPILED are started from there.
 COMPILED_BINARIES = APPS.parent / "build" / "compiled" / "bin"
 COMPILED = "towpath-compiled"
+COMPILED_2 = f"{COMPILED}-2"  #: with two workers
 READY_DEADLINE_S = 30.0
 STOP_DEADLINE_S = 20.0
 LOOK_EVERY_S = 0.02
@@ -88,7 +89,7 @@ CONTESTANTS = {
     "towpath": Contestant(towpath),
     "towpath-2": Contestant(towpath, 2),
     COMPILED: Contestant(towpath_compiled),
-    f"{COMPILED}-2": Contestant(towpath_compiled, 2),
+    COMPILED_2: Contestant(towpath_compiled, 2),
     "uvicorn": Contestant(uvicorn),
     "uvicorn-2": Contestant(uvicorn, 2),
     "daphne": Contestant(daphne),

@@ -11,8 +11,8 @@ import uvloop
 
 from benchmarks import http_load
 from benchmarks.deploys.fleet import Redis
-from benchmarks.figures import Goal, Sample
-from benchmarks.servers import Server, running
+from benchmarks.figures import Figure, Goal, Sample
+from benchmarks.servers import COMPILED, Server, running
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,16 @@ class Row:
 
 
 RATE = "per second"
+
+
+def both(
+    text: str, least: float, aim: float, figure: Callable[[str], Figure], *, lower_is_better: bool = False
+) -> tuple[Goal, Goal]:
+    """The same goal for the interpreted core and for the compiled one. figure: that of a contestant."""
+    return (
+        Goal(text, figure("towpath"), least, aim, lower_is_better),
+        Goal(f"{text}, {COMPILED}", figure(COMPILED), least, aim, lower_is_better),
+    )
 
 
 def served(app: str, load: Load) -> Take:
