@@ -7,25 +7,38 @@ side. If `serve` ends before it has said what to run, this process ends too.
 from __future__ import annotations
 
 import gc
+import importlib
 import json
 import os
 import socket
 import sys
 import tempfile
+import types
 from typing import Any
 
 
 def main() -> None:
     """Run supervisord as `serve` asks for it."""
-    gc.disable()  # there is nothing to free in what modules make
-    sys.modules["ssl"] = None  # type: ignore[assignment]  # it is not needed, and is megabytes
-    from supervisor import supervisord
-
-    gc.freeze()
-    gc.enable()
+    supervisord = _imported()
     asked = _receive()
     if asked is not None:
         _run(supervisord, asked)
+
+
+def _imported() -> Any:
+    """The module with supervisord, without OpenSSL, which is megabytes: TLS and passwords are not for its socket."""
+    gc.disable()  # there is nothing to free in what modules make
+    sys.modules["ssl"] = None  # type: ignore[assignment]  # None: this module cannot be imported
+    sys.modules["hashlib"] = unused = types.ModuleType("hashlib")
+    unused.__dict__["__getattr__"] = lambda _name: None
+    from supervisor import supervisord
+
+    for later in ("process", "rpcinterface", "web"):  # it would load them when it has its configuration
+        importlib.import_module(f"supervisor.{later}")
+    del sys.modules["hashlib"]
+    gc.freeze()
+    gc.enable()
+    return supervisord
 
 
 def _run(supervisord: Any, asked: dict[str, Any]) -> None:
