@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from tests.support.facts import wait_until
-from tests.support.serving import BIN, environment, free_port, processes_of
+from tests.support.serving import BIN, GRACE, environment, free_port, processes_of
 
 APP = """
 async def application(scope, receive, send):
@@ -37,7 +37,7 @@ class Terminal:
     def __init__(self, folder: Path) -> None:
         self.url = f"http://127.0.0.1:{(port := free_port())}"
         self._master, slave = pty.openpty()
-        command = [BIN / "towpath", "serve", "small", "--port", str(port), "--run-dir", folder.parent / "run"]
+        command = [BIN / "towpath", "serve", "small", "--port", str(port), "--run-dir", folder.parent / "run", *GRACE]
         self.process = subprocess.Popen(
             command,
             cwd=folder,
@@ -74,7 +74,7 @@ def terminal(project: Path) -> Iterator[Terminal]:
 
 
 def test_input_and_breakpoint_of_an_only_worker_reach_the_terminal(terminal: Terminal) -> None:
-    """As under any server with one process. Ctrl-C stops all of it, as always."""
+    """As under any server with one process. Ctrl-C stops all of it, as always, also the debugger that it has called again."""
     terminal.shows("ready after")
     with ThreadPoolExecutor(1) as client:
         asked = client.submit(httpx.get, terminal.url, timeout=DEADLINE_S, trust_env=False)

@@ -137,26 +137,38 @@ BROKEN = {
 }
 
 
+@pytest.fixture(scope="module")
+def running_code(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, Path]]:
+    """A `serve` with two workers, for all tests of code that cannot start, and the file with its code."""
+    file = tmp_path_factory.mktemp("code") / "small.py"
+    file.write_text(APP)
+    options = ["--workers", "2"]
+    with towpath_serve("small", run_dir=tmp_path_factory.mktemp("run"), app_dir=file.parent, options=options) as server:
+        yield server, file
+
+
 @pytest.mark.parametrize("what", BROKEN)
-def test_code_that_cannot_start_leaves_the_old_workers_and_says_why(tmp_path: Path, project: Path, what: str) -> None:
+def test_code_that_cannot_start_leaves_the_old_workers_and_says_why(
+    running_code: tuple[Server, Path], what: str
+) -> None:
     """P7. Exit code 1, one sentence, and no client notices; it is not tried again. Afterwards good code is served."""
     code, why = BROKEN[what]
-    with towpath_serve("small", run_dir=tmp_path, app_dir=project, options=["--workers", "2"]) as server:
-        before = workers(server)
-        with asked(server) as asking:
-            (project / "small.py").write_text(code)
-            ended = towpath(server, "reload")
-            assert ended.returncode == 1
-            assert ended.stderr.startswith("towpath: ")
-            assert len(ended.stderr.splitlines()) == 1
-            assert why in ended.stderr
-            assert workers(server) == before
-            assert server.log.count(" stay\n") == 1
-            tried = server.log.count(" exited: ")  # supervisord may be quicker than the command to stop
-            (project / "small.py").write_text(APP.replace("first", "third"))
-            assert towpath(server, "reload").returncode == 0
-            asking.hear("third")
-            assert server.log.count(" exited: ") == tried
+    server, file = running_code
+    before, kept = workers(server), server.log.count(" stay\n")
+    with asked(server) as asking:
+        file.write_text(code)
+        ended = towpath(server, "reload")
+        assert ended.returncode == 1
+        assert ended.stderr.startswith("towpath: ")
+        assert len(ended.stderr.splitlines()) == 1
+        assert why in ended.stderr
+        assert workers(server) == before
+        assert server.log.count(" stay\n") == kept + 1
+        tried = server.log.count(" exited: ")  # supervisord may be quicker than the command to stop
+        file.write_text(APP.replace("first", f"after {what}"))
+        assert towpath(server, "reload").returncode == 0
+        asking.hear(f"after {what}")
+        assert server.log.count(" exited: ") == tried
 
 
 def test_a_release_behind_a_link_is_new_code_after_a_reload(tmp_path: Path) -> None:

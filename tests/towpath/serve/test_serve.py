@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -75,19 +76,26 @@ def takes_nothing(server: Server) -> bool:
     return bool(free) and not any(any(each.values()) for each in free)
 
 
-def test_the_first_lines_say_what_is_served_and_every_line_says_who_speaks(tmp_path: Path, project: Path) -> None:
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A `serve` with one interface server and two workers, for tests that need nothing special."""
+    project = tmp_path_factory.mktemp("project")
+    (project / "small.py").write_text(APP)
+    options = ["--workers", "2"]
+    with towpath_serve("small", run_dir=tmp_path_factory.mktemp("shared"), app_dir=project, options=options) as server:
+        yield server
+
+
+def test_the_first_lines_say_what_is_served_and_every_line_says_who_speaks(shared: Server) -> None:
     """URL, numbers, Redis; then lines with names."""
-    with towpath_serve("small", run_dir=tmp_path, app_dir=project, options=["--workers", "2"]) as server:
-        ask(server)
-        server.wait_for_log('"GET / HTTP/1.1" 200')
-        lines = server.log.splitlines()
-        greeting = lines.index(f"Towpath serves small at {server.url}/")
-        assert greeting == 0 or lines[0] == "still loading small …", (
-            "a machine that takes so long shows what it is doing"
-        )
-        second, others = lines[greeting + 1], [*lines[1:greeting], *lines[greeting + 2 :]]
-        assert re.match(r"  1 interface server, 2 workers, embedded \S+-server", second)
-        assert all(re.match(r"(serve|supervisord|redis|interface-\d|worker-\d) +\| ", line) for line in others)
+    ask(shared)
+    shared.wait_for_log('"GET / HTTP/1.1" 200')
+    lines = shared.log.splitlines()
+    greeting = lines.index(f"Towpath serves small at {shared.url}/")
+    assert greeting == 0 or lines[0] == "still loading small …", "a machine that takes so long shows what it is doing"
+    second, others = lines[greeting + 1], [*lines[1:greeting], *lines[greeting + 2 :]]
+    assert re.match(r"  1 interface server, 2 workers, embedded \S+-server", second)
+    assert all(re.match(r"(serve|supervisord|redis|interface-\d|worker-\d) +\| ", line) for line in others)
 
 
 def test_status_shows_all_who_are_alive(tmp_path: Path, project: Path) -> None:
@@ -153,21 +161,20 @@ def test_stop_stops_a_running_serve_and_waits_for_its_end(tmp_path: Path, projec
 
 
 @pytest.mark.parametrize("name", ["worker-0", "interface-0"])
-def test_a_process_that_was_killed_comes_back(tmp_path: Path, project: Path, name: str) -> None:
-    """And requests are answered again."""
-    with towpath_serve("small", run_dir=tmp_path, app_dir=project) as server:
-        killed = pid_of(server, name)
-        assert killed is not None
-        os.kill(killed, signal.SIGKILL)
-        wait_until(lambda: pid_of(server, name) not in (None, killed))
+def test_a_process_that_was_killed_comes_back(shared: Server, name: str) -> None:
+    """And requests are answered again: by that worker, or by way of the only interface server."""
+    killed = pid_of(shared, name)
+    assert killed is not None
+    os.kill(killed, signal.SIGKILL)
+    wait_until(lambda: pid_of(shared, name) not in (None, killed))
 
-        def answered() -> bool:
-            try:
-                return bool(ask(server))
-            except (httpx.TransportError, AssertionError):
-                return False
+    def answered() -> bool:
+        try:
+            return ask(shared).split()[-1] == str(pid_of(shared, "worker-0"))
+        except (httpx.TransportError, AssertionError):
+            return False
 
-        wait_until(answered)
+    wait_until(answered)
 
 
 def test_a_worker_that_can_start_no_more_is_tried_after_pauses(tmp_path: Path, project: Path) -> None:
@@ -195,10 +202,11 @@ def test_nobody_is_started_while_redis_is_away_and_all_are_when_it_is_back(
     options = ["--redis", own_redis.url, "--workers", "2"]
     with towpath_serve("small", run_dir=tmp_path, app_dir=project, options=options) as server:
         own_redis.stop()
-        for name in ("worker-0", "worker-1"):
-            killed = pid_of(server, name)
+        both = "worker-0", "worker-1"
+        for killed in [pid_of(server, name) for name in both]:
             assert killed is not None
             os.kill(killed, signal.SIGKILL)
+        for name in both:
             said = re.compile(rf"{name} +\| towpath: Redis at .* is unreachable")
             wait_until(lambda said=said: said.search(server.log), f"{name} has tried in vain", 30)
         assert "does not stay alive" not in server.log
