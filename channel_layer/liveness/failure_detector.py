@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections import deque
 from collections.abc import Callable
+from time import monotonic
 from typing import Any, Final
 
 import hiredis
@@ -231,7 +231,7 @@ class FailureDetector:
         watched = {*self.counts.watched(), *self._suspects}
         try:
             await self._count_same_role()
-            if watched and self._own_lease.may_declare_dead(time.monotonic()):
+            if watched and self._own_lease.may_declare_dead(monotonic()):
                 await self._check_leases(list(watched))
         except (LayerUnavailable, hiredis.ReplyError) as error:
             log.debug("leases could not be read: %s", error)
@@ -309,4 +309,4 @@ class FailureDetector:
             if self._loop.time() >= end:
                 return False
             await asyncio.sleep(SETTLE_POLL_S)
-        return self._own_lease.may_declare_dead(time.monotonic())
+        return self._own_lease.may_declare_dead(monotonic())

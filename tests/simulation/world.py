@@ -255,12 +255,12 @@ def _standing_in(world: World) -> Iterator[None]:
         (redis_peers, "DeathWatch", SimulatedDeathWatch),
         (lease_facts, "identity", simulated_identity),
         (lease_facts, "time", time),
-        (redis_peers, "time", time),
+        (redis_peers, "monotonic", time.monotonic),
         (redis_lease, "time", time),
         (secrets, "token_hex", world.token_hex),
         (redis_reconnect, "random", random),
-        (loop_lag, "time", time),
-        (direct_requests, "time", time),
+        (loop_lag, "monotonic", time.monotonic),
+        (direct_requests, "monotonic", time.monotonic),
         (loop_lag, "CpuWait", lambda: SimpleNamespace(total_s=lambda: 0.0, close=lambda: None)),
     ]
     before = [(module, name, getattr(module, name)) for module, name, _ in interfaces]

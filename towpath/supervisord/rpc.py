@@ -16,10 +16,12 @@ from towpath.system.absent_modules import absent
 
 with absent("ssl"):
     import http.client
+    from xml.parsers.expat import ExpatError
     from xmlrpc.client import Fault, ProtocolError, ServerProxy, Transport
 
 GONE = frozenset({"EXITED", "BACKOFF", "FATAL"})
-NOT_THERE = (OSError, http.client.HTTPException, ProtocolError)
+#: What a call raises while supervisord is not there, or ends in the middle of its answer.
+NOT_THERE = (OSError, http.client.HTTPException, ProtocolError, ExpatError)
 
 
 class _Connection(http.client.HTTPConnection):

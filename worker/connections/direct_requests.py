@@ -8,9 +8,9 @@ invited. PROTOCOL.md, "Invitations"; P2, P3.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from time import monotonic
 from typing import Any, Final
 
 from channel_layer.protocol import packets
@@ -237,7 +237,7 @@ class DirectRequests:
             free -= 1
             self._start(key, request)
         self._consumer.read_more()  # nothing is reserved for them any more, and perhaps the host is full now
-        self._loop.call_soon(self._consumer.lag.check_turn, time.monotonic())  # behind the first step of each
+        self._loop.call_soon(self._consumer.lag.check_turn, monotonic())  # behind the first step of each
 
     def _start(self, key: Key, request: DirectRequest) -> None:
         self.begun_count += 1

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-import time
 from collections.abc import Callable
+from time import monotonic
 from typing import Final
 
 from channel_layer.process.cpu_wait import CpuWait
@@ -49,8 +49,8 @@ class LoopLag:
         return max(self.seconds, self._loop.time() - self._due) > LAG_S
 
     def check_turn(self, began_s: float) -> None:
-        """Report a turn of the loop that was too long. Call it at the end of the turn; began_s: `time.monotonic()` before it."""
-        took_s = time.monotonic() - began_s
+        """Report a turn of the loop that was too long. Call it at the end of the turn; began_s: `monotonic()` before it."""
+        took_s = monotonic() - began_s
         if took_s > BLOCKED_S:
             self._report(took_s - (self._cpu_wait.total_s() - self._waited_s))
 
