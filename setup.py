@@ -68,8 +68,11 @@ class CompileCore(build_ext):
         """Compile the files of each extension module side by side: nearly all of the time is one extension module's."""
         if "gcc" in Path(self.compiler.compiler_so[0]).name:
             for extension in self.extensions:
-                extension.extra_compile_args += WHOLE_PROGRAM
-                extension.extra_link_args += WHOLE_PROGRAM
+                extension.extra_compile_args = [
+                    *extension.extra_compile_args,
+                    *WHOLE_PROGRAM,
+                ]  # mypyc's list is that of all
+                extension.extra_link_args = [*extension.extra_link_args, *WHOLE_PROGRAM]
         compile_all = self.compiler.compile
 
         def compile_each(sources: list[str], *arguments: Any, **options: Any) -> list[str]:

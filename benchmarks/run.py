@@ -26,7 +26,8 @@ from benchmarks.turns import LoadFailed
 
 HERE = Path(__file__).parent
 RESULTS, DEPLOYS = HERE / "RESULTS.md", HERE / "DEPLOYS.md"
-CALMEST = HERE.parent / "build" / "bench-calmest.json"  #: of this machine
+#: Of this machine, and of the clients that it has.
+CALMEST = HERE.parent / "build" / f"bench-calmest{'-wrk' if wrk_load.WRK else ''}.json"
 SPARE_DESCRIPTORS = 500
 CONTESTANTS = list(dict.fromkeys(name for row in ROWS for name in row.contestants))
 INTERPRETED = [name for name in CONTESTANTS if not name.startswith(COMPILED)]

@@ -57,6 +57,7 @@ class ConnectionPool:
         self._check = check
         self._finder = PrimaryFinder(source)
         self._behind_sentinels = bool(source.current().sentinels)  # and stays so: a file may change credentials alone
+        self._attempts = ATTEMPTS if source.current().path else ATTEMPTS[1:]  # by TCP no connection is trusted
         self._connections_max = connections_max
         self._timeout_s = timeout_s
         self._closed = False
@@ -83,7 +84,7 @@ class ConnectionPool:
 
     def exchange(self, packed: bytes, count: int, block_s: float = 0.0) -> list[Answer]:
         """Send packed commands, of which one at most writes, and return the `count` answers to them. As `call` otherwise."""
-        for trusts, is_last in ATTEMPTS:
+        for trusts, is_last in self._attempts:
             slot, connection = self._take(trusts)
             try:
                 answers = connection.exchange(packed, count, block_s)

@@ -39,7 +39,7 @@ class Answer:
 
 INVALID_RESPONSE: Final = Answer(500, "the application sent an invalid response\n")
 STOPPED: Final = Answer(502, "the server had to stop before the application answered\n")
-STOPPED_BEFORE: Final = Answer(503, "the server had to stop before a worker began with the request\n", RETRY_AFTER)
+STOPPED_BEFORE: Final = Answer(503, "the server had to stop before a worker was known to have begun\n", RETRY_AFTER)
 TOO_MANY: Final = Answer(503, "too many connections are under way\n", RETRY_AFTER)
 TIMED_OUT: Final = Answer(504, "the application did not answer in time\n")
 

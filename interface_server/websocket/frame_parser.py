@@ -52,7 +52,7 @@ class FrameParser(WebSocketServerProtocol):
     trackedTimings = None  # type: ignore[assignment]  # as Autobahn itself does
     requireMaskedClientFrames = True
     applyMask = False  # we unmask a frame at its end; with deflate Autobahn must do it, before it inflates
-    utf8validateIncoming = False
+    utf8validateIncoming = False  # and Autobahn's validator could not: it is imported without cffi
     maxFramePayloadSize = 0  # the message's limit is the frame's
     failByDrop = True
     failedByMe = False

@@ -131,6 +131,9 @@ def test_who_was_sent_to_a_worker_that_stands_still_is_told_to_try_again_when_th
             with interface.connect(timeout_s=30) as reader, interface.connect(timeout_s=30) as writer:
                 reader.sendall(get("/never"))
                 writer.sendall(post("/never"))
+                wait_until(
+                    lambda: any(lease.get("direct_total", 0) >= 2 for lease in leases_at(url)), "both were sent to it"
+                )
                 interface.process.terminate()
                 answers = whole_answer(reader), whole_answer(writer)
         finally:

@@ -58,7 +58,7 @@ def interface(**values: Any) -> int:
     settings, _ = option_values.settings_of(values)
     listen_address.check(settings)
     # pyOpenSSL is 12 MiB for TLS, which no client speaks to us. Twisted names cookies, and uses none. With cffi Autobahn parses the
-    # declarations of its C code, which only whoever builds it needs.
+    # declarations of its C code, which only a build and its validator of UTF-8 need, and we do not use that (frame_parser.py).
     with collector_paused(), absent("OpenSSL"), hollow("http.cookiejar"), hollow("cffi"):
         from interface_server.__main__ import run as run_interface
 

@@ -4,7 +4,7 @@
                                   ├─ interface-0 …  one listening socket, descriptor 0
                                   └─ worker-0 …
 
-The parent checks beforehand what could fail (the port, Redis), starts the processes in order, gives up when the start fails (the
+The parent checks beforehand what could fail (the port, Redis), lets supervisord start the processes, gives up when the start fails (the
 first worker shows whether the application can be loaded), replaces workers, translates signals, and shows the output of all
 processes. It leaves nothing behind.
 """
@@ -15,7 +15,6 @@ import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
@@ -33,7 +32,7 @@ from towpath.serve.serve_settings import ServeContext, ServeSettings
 from towpath.serve.startup_output import StartupOutput
 from towpath.supervisord import conf as supervisord_conf
 from towpath.supervisord.launch import Launch
-from towpath.system import processes, standard_streams, unix_sockets
+from towpath.system import standard_streams, unix_sockets
 
 if TYPE_CHECKING:  # what takes long to import is imported while supervisord starts
     from towpath.serve.supervision import Parent
@@ -49,7 +48,6 @@ def serve(settings: ServeSettings, launch: Launch | None = None) -> int:
     launch: a supervisord that was launched before, and that waits.
     """
     launch = launch or Launch()
-    processes.raise_descriptor_limit()
     signal.signal(signal.SIGTERM, _stop_early)
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell may have started us with this signal ignored
     try:
@@ -99,9 +97,15 @@ def _serve(folder: RunDir, settings: ServeSettings, address: ListenAddress, laun
     folder.publish_facts(redis=redis, prefix=context.prefix, app=settings.app, encryption_key_file=key_file)
     pipes = _pipes(context)
     output = StartupOutput(settings.app, pipes, lambda: _greet(context, redis_label))
-    supervisord = launch.run(conf, environment, supervisord_conf.started_first(plan), address.descriptor)
-    folder.record(SUPERVISORD, supervisord.pid)
-    parent = _parent(context, supervisord, environment, output)
+    folder.record(SUPERVISORD, launch.pid)  # before it starts anything: the next `serve` ends what a killed one leaves
+    try:
+        supervisord = launch.run(conf, environment, supervisord_conf.started_first(plan), address.descriptor)
+        from towpath.serve.supervision import Parent  # now: supervisord works meanwhile
+
+        parent = Parent(context, supervisord, environment, output)
+    except BaseException:  # a signal
+        launch.end()
+        raise
     _read_logs_of(supervisord, pipes, parent)
     return _run(parent, settings, pipes, output)
 
@@ -133,20 +137,6 @@ def _greet(context: ServeContext, redis: str) -> None:
     reload = "; workers restart when files change" if settings.reload else ""
     standard_streams.write_line(f"Towpath serves {settings.app} at {context.address.label}")
     standard_streams.write_line(f"  {interfaces}, {workers}, {redis}{reload}. Ctrl-C stops all of it.")
-
-
-def _parent(
-    context: ServeContext, supervisord: subprocess.Popen[bytes], environment: Mapping[str, str], output: StartupOutput
-) -> Parent:
-    """The parent of a supervisord that has just been started. If it cannot be made, supervisord is ended."""
-    try:
-        from towpath.serve.supervision import Parent
-
-        return Parent(context, supervisord, environment, output)
-    except BaseException:  # a signal
-        supervisord.terminate()
-        supervisord.wait()
-        raise
 
 
 def _read_logs_of(supervisord: subprocess.Popen[bytes], pipes: LogPipes, parent: Parent) -> None:

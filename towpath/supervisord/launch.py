@@ -22,6 +22,7 @@ class Launch:
     """
 
     def __init__(self) -> None:
+        processes.raise_descriptor_limit()  # supervisord inherits it
         self._channel, its_end = socket.socketpair()
         with its_end:
             self._process = subprocess.Popen(
@@ -59,6 +60,12 @@ class Launch:
             socket.send_fds(self._channel, [b"\n"], [] if descriptor is None else [descriptor])
             self._channel.sendall(json.dumps(asked).encode())
         return self._process
+
+    def end(self) -> None:
+        """End supervisord, with all that it has started, and wait for that."""
+        self._waits = False
+        self._process.terminate()
+        self._process.wait()
 
     def drop(self) -> None:
         """End the process, unless it supervises."""

@@ -204,7 +204,7 @@ class DirectRequests:
             self._acknowledge_to(interface, offer, once, others)
 
     def _acknowledge_to(self, interface: str, offer: Offer, once: list[Key], others: list[Key]) -> None:
-        """They begin behind the acknowledgement, or when Redis has confirmed it: the former for those that may start only `once`."""
+        """`once` begin when Redis has confirmed the acknowledgement; `others` behind it, or before it in a worker that is alone."""
         if not once and self._context.is_alone:  # no other worker could get what is asked back
             self._begin(others)
             # Behind their first steps: one batch with what these send.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 
-#: So many objects more than were freed make the collector look at the youngest, as in Python 3.14. Before, it was 700, which a turn of
+#: So many objects more than were freed make the collector look at the youngest, as in Python 3.13. Before, it was 700, which a turn of
 #: the event loop with ten requests reaches.
 YOUNG_OBJECTS_MAX = 2_000
 

@@ -125,6 +125,14 @@ def test_it_ends_with_a_serve_that_was_killed_before_it_could_say_what_to_run() 
     wait_until(lambda: not process.is_alive, "it has ended")
 
 
+def test_it_ends_if_nothing_can_tell_it_any_more_what_to_run() -> None:
+    """On systems that send no signal when a parent dies, this is what ends it."""
+    launch = Launch()
+    launch._channel.close()
+    assert launch._process.wait(30) == 0
+    launch.drop()
+
+
 def test_what_it_writes_when_it_dies_is_there_to_be_read(tmp_path: Path) -> None:
     """`serve` shows it, and ends."""
     supervisord = Launch().run(tmp_path / "missing.conf", os.environ, [], None)

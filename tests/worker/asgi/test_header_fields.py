@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.asgi.header_fields import REMEMBERED_MAX, VALUES_SIZE_BYTES_MAX, _remembered, checked_fields, is_field_name
+from worker.asgi.header_fields import (
+    REMEMBERED_MAX,
+    REMEMBERED_SIZE_BYTES_MAX,
+    _remembered,
+    checked_fields,
+    is_field_name,
+)
 from worker.errors import InvalidEvent
 
 
@@ -40,13 +48,37 @@ def test_remembering_is_bounded_in_number_and_in_size() -> None:
     """A value that is never the same, as of a cookie, pushes the others out; a long one is not remembered."""
     for number in range(2 * REMEMBERED_MAX):
         checked_fields([(b"set-cookie", b"%d" % number)])
-    checked_fields([(b"long", b"x" * (VALUES_SIZE_BYTES_MAX + 1))])
+    checked_fields([(b"long", b"x" * (REMEMBERED_SIZE_BYTES_MAX + 1))])
+    checked_fields([(b"x" * (REMEMBERED_SIZE_BYTES_MAX + 1), b"")])
     assert 0 < len(_remembered) <= REMEMBERED_MAX
-    assert max(sum(len(value) for _, value in fields) for fields in _remembered.values()) <= VALUES_SIZE_BYTES_MAX
+    sizes = [sum(len(name) + len(value) for name, value in fields) for fields in _remembered.values()]
+    assert max(sizes) <= REMEMBERED_SIZE_BYTES_MAX
 
 
-def test_what_equals_remembered_fields_is_sent_as_they_were() -> None:
-    """Lists as pairs cannot be looked up, and are checked each time."""
+class Field:
+    """A pair of the application's own type, whose value changes from response to response."""
+
+    def __init__(self) -> None:
+        self.value = b""
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter((b"x-user", self.value))
+
+
+@pytest.mark.parametrize("as_it_comes", [list, tuple])
+def test_a_pair_that_can_change_is_read_anew_each_time(as_it_comes: type) -> None:
+    """What was meant for one client never reaches another."""
+    field = Field()
+    for value in (b"alice", b"bob"):
+        field.value = value
+        assert checked_fields(as_it_comes([field])) == [(b"x-user", value)]
+    field.value = b"evil\r\nx: y"
+    with pytest.raises(InvalidEvent):
+        checked_fields(as_it_comes([field]))
+
+
+def test_lists_as_pairs_are_checked_each_time() -> None:
+    """They cannot be looked up."""
     assert checked_fields([(b"a", b"b")]) == checked_fields([[b"a", b"b"]]) == [(b"a", b"b")]
     with pytest.raises(InvalidEvent, match=r"headers\[0\]"):
         checked_fields([[b"a", bytearray(b"b")]])
