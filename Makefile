@@ -38,11 +38,11 @@ COMPILED_TESTS ?= tests $(addprefix --ignore=,$(OF_SOURCES))
 run: $(VENV)/.installed
 	$(BIN)/towpath serve examples.chat.app:application --interfaces 1 --workers 2 $(ARGS)
 
-# Four at a time on two cores: the tests wait more than they compute. One file is never shared, so that its servers are started once; the
+# Five at a time on two cores: the tests wait more than they compute. One file is never shared, so that its servers are started once; the
 # long ones come first (tests/conftest.py).
 test: $(VENV)/.developed
 	$(BYTECODE)
-	$(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
+	$(BIN)/python -m pytest -n 5 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/.developed
 	$(BIN)/ruff check .
