@@ -134,6 +134,12 @@ SCENARIOS = (
     Scenario("handed-primary-kill", Moment.HANDED, (Step(P, KILL, 0.0),), watched=True),
     Scenario("adopted-primary-move", Moment.ADOPTED, (Step(P, MOVE, 0.0),), watched=True),
     Scenario("sent-worker-kill", Moment.SENT, (Step(W, KILL, 0.1),), direct=True),
+    Scenario(
+        "sent-workers-block-interface-term",
+        Moment.SENT,
+        (Step(W, BLOCK, 0.0), Step(W, BLOCK, 0.0), Step(D, TERM, 0.0)),
+        direct=True,
+    ),
     _served("direct-served-reload", Step(SERVE, RELOAD), direct=True),
     _served("served-reload", Step(SERVE, RELOAD)),
     _served("served-reload-and-worker-kill", Step(SERVE, RELOAD), Step(W, KILL, 4.0)),
