@@ -13,6 +13,7 @@ from pathlib import Path
 
 from benchmarks.deploys.fleet import Redis
 from benchmarks.servers import (
+    COMPILED,
     Command,
     Server,
     daphne,
@@ -21,6 +22,7 @@ from benchmarks.servers import (
     profiler,
     started,
     towpath,
+    towpath_compiled,
     uvicorn,
     wait_for_workers,
 )
@@ -39,6 +41,7 @@ class Kind:
 
 KINDS: dict[str, Kind] = {
     "towpath": Kind(towpath, "reply"),
+    COMPILED: Kind(towpath_compiled, "reply"),
     "towpath-consumer": Kind(towpath, "towpath"),
     "towpath-consumer-2": Kind(towpath, "towpath", workers=2),
     "uvicorn-core": Kind(uvicorn, "core"),
@@ -56,11 +59,11 @@ def running(name: str, redis: Redis, profile: Path | None) -> Iterator[Server]:
     with own_folder() as folder:
         port = free_port()
         command = kind.command(APPLICATION, port, folder)
-        if kind.command is towpath:
+        if kind.command in (towpath, towpath_compiled):
             command += ["--redis", redis.url, "--workers", str(kind.workers)]
         environment = {"BENCH_LAYER": kind.layer, "BENCH_REDIS": redis.url} | profiler(profile)
         with started(command, port, folder, environment) as server:
-            if kind.command is towpath:
+            if kind.command in (towpath, towpath_compiled):
                 wait_for_workers(folder, kind.workers)
             server.others[redis.pid] = "redis"
             yield server

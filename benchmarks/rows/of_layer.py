@@ -13,10 +13,10 @@ from benchmarks.figures import Goal, Sample, best_ratio, own, ratio
 from benchmarks.layer import asked_sends, group_load
 from benchmarks.layer.servers import running
 from benchmarks.rows.row import RATE, Load, Row, Take, Terms
-from benchmarks.servers import ServerFailed, profiler
+from benchmarks.servers import COMPILED, ServerFailed, profiler
 
 CHANNELS_REDIS = ("uvicorn-core", "uvicorn-pubsub", "daphne-core", "daphne-pubsub")
-GROUPS = ("towpath", "towpath-consumer", "towpath-consumer-2", *CHANNELS_REDIS)
+GROUPS = ("towpath", COMPILED, "towpath-consumer", "towpath-consumer-2", *CHANNELS_REDIS)
 DEADLINE_S = 60.0
 BEST = "× the best of channels_redis under uvicorn and Daphne"
 
@@ -65,6 +65,7 @@ def group(name: str, sockets: int, in_flight: int, rounds_max: int | None = None
         served(lambda server, size: group_load.flood(server, size.seconds, min(sockets, size.sockets), in_flight)),
         (
             Goal(f"{BEST}, reply channels", best_ratio(RATE, CHANNELS_REDIS), 14),
+            Goal(f"{BEST}, reply channels, {COMPILED}", best_ratio(RATE, CHANNELS_REDIS, COMPILED), 14),
             Goal(f"{BEST}, a Channels consumer", best_ratio(RATE, CHANNELS_REDIS, "towpath-consumer"), 0.9),
             Goal(f"{BEST}, a Channels consumer in two workers", best_ratio(RATE, CHANNELS_REDIS, "towpath-consumer-2"), 1.5),
         ),
