@@ -37,33 +37,22 @@ class Scope:
 class ScopeReader:
     """Puts scopes together again, and remembers pieces."""
 
-    __slots__ = ("_remembered", "_whole")
+    __slots__ = ("_remembered",)
 
     def __init__(self) -> None:
         self._remembered: dict[Piece, Event] = {}
-        self._whole: dict[tuple[Piece, ...], Event] = {}  # the unions of remembered pieces
 
     def read(self, pieces: list[Piece]) -> Event:
         """The scope in these pieces, which belongs to the caller alone. Raises ProtocolError, KeyError or TypeError for a malformed
         one.
         """
-        key = tuple(pieces)
-        whole = self._whole.get(key)
-        scope = self._union(key) if whole is None else whole.copy()
-        scope["headers"] = list(scope["headers"])
-        if "subprotocols" in scope:
-            scope["subprotocols"] = list(scope["subprotocols"])
-        return scope
-
-    def _union(self, pieces: tuple[Piece, ...]) -> Event:
         scope: Event = {}
         for piece in pieces:
             part = self._remembered.get(piece)
             scope.update(self._unpacked(piece) if part is None else part)
-        if all(piece in self._remembered for piece in pieces):
-            if len(self._whole) >= REMEMBERED_MAX:
-                self._whole.clear()
-            self._whole[pieces] = scope.copy()
+        scope["headers"] = list(scope["headers"])
+        if "subprotocols" in scope:
+            scope["subprotocols"] = list(scope["subprotocols"])
         return scope
 
     def _unpacked(self, piece: Piece) -> Event:

@@ -16,10 +16,6 @@ from worker.errors import InvalidEvent
 
 Fields = list[tuple[bytes, bytes]]
 
-#: Fields that were checked are remembered, as applications send the same ones again and again; not those that are longer together.
-REMEMBERED_MAX: Final = 512
-REMEMBERED_SIZE_BYTES_MAX: Final = 1024
-
 _is_token: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+").fullmatch
 _breaks_out: Final = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]").search
 
@@ -30,36 +26,11 @@ def is_field_name(name: bytes) -> bool:
     return _is_token(name) is not None
 
 
-#: By the fields as the application wrote them: tuples of bytes, which cannot change. What is equal to them (a memoryview of the
-#: same bytes) is sent as they are.
-_remembered: Final[dict[Any, Fields]] = {}
-
-
 def checked_fields(fields: Any) -> Fields:
     """The same fields as pairs of bytes, with names as the application wrote them. Raises InvalidEvent with the field's index."""
-    if not fields:
-        return []
-    if type(fields) is not list and type(fields) is not tuple:
-        return _checked_fields(fields)
-    key = tuple(fields)
-    try:
-        known = _remembered.get(key)
-    except TypeError:  # lists as pairs, which cannot be hashed, or no field at all
-        return _checked_fields(key)
-    if known is not None:
-        return known.copy()
-    checked = _checked_fields(key)
-    size_bytes = sum([len(name) + len(value) for name, value in checked])
-    # A pair of another type may have another content the next time.
-    if size_bytes <= REMEMBERED_SIZE_BYTES_MAX and all(type(field) is tuple for field in key):
-        if len(_remembered) >= REMEMBERED_MAX:
-            _remembered.clear()
-        _remembered[key] = checked.copy()
-    return checked
-
-
-def _checked_fields(fields: Any) -> Fields:
     checked: Fields = []
+    if not fields:
+        return checked
     try:
         for name, value in fields:
             if type(name) is not bytes or type(value) is not bytes or not is_field_name(name) or _breaks_out(value):

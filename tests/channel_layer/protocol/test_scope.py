@@ -52,16 +52,6 @@ def test_no_instance_changes_what_another_one_reads() -> None:
     assert second["headers"] == [HOST] and second["path"] == "/hi"
 
 
-def test_the_union_of_remembered_pieces_is_remembered_too() -> None:
-    """P1. A second request with the same pieces in another order, or fewer of them, is another scope."""
-    line, facts = pack({"type": "http", "path": "/"}), pack({"path": "/other", "headers": []})
-    reader = ScopeReader()
-    for _ in range(3):
-        assert reader.read([line, facts]) == {"type": "http", "path": "/other", "headers": []}
-        assert reader.read([facts, line]) == {"type": "http", "path": "/", "headers": []}
-        assert reader.read([facts]) == {"path": "/other", "headers": []}
-
-
 def test_a_piece_that_could_be_changed_is_not_remembered() -> None:
     """Values that nobody has thought of yet stay apart, too."""
     reader, pieces = ScopeReader(), [pack({"headers": [], "later": {"a": 1}})]
@@ -73,11 +63,10 @@ def test_what_is_remembered_is_bounded() -> None:
     """P5. Long pieces are not remembered, and not more than so many."""
     reader = ScopeReader()
     reader.read([pack({"headers": [], "path": "x" * REMEMBERED_SIZE_BYTES_MAX})])
-    assert not reader._remembered and not reader._whole
+    assert not reader._remembered
     for number in range(2 * REMEMBERED_MAX):
         reader.read([pack({"headers": [], "path": f"/{number}"})])
         assert 0 < len(reader._remembered) <= REMEMBERED_MAX
-        assert 0 < len(reader._whole) <= REMEMBERED_MAX
 
 
 def test_a_client_that_repeats_itself_gets_the_scope_that_it_had() -> None:

@@ -8,13 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.asgi.header_fields import (
-    REMEMBERED_MAX,
-    REMEMBERED_SIZE_BYTES_MAX,
-    _remembered,
-    checked_fields,
-    is_field_name,
-)
+from worker.asgi.header_fields import checked_fields, is_field_name
 from worker.errors import InvalidEvent
 
 
@@ -32,27 +26,6 @@ def test_fields_keep_their_order_their_case_and_their_repetitions() -> None:
 @pytest.mark.parametrize("fields", [[[b"a", b"b"]], ((b"a", b"b"),), iter([(b"a", b"b")]), {b"a": b"b"}.items()])
 def test_any_iterable_of_pairs_becomes_a_list_of_tuples(fields: object) -> None:
     assert checked_fields(fields) == [(b"a", b"b")]
-
-
-@pytest.mark.parametrize("kind", [list, tuple])
-def test_remembered_fields_belong_to_each_caller_alone(kind: type) -> None:
-    """P1. Applications send the same fields again and again; nobody's change reaches another response."""
-    fields = kind([(b"a", b"b"), (b"c", b"d")])
-    for _ in range(3):
-        checked = checked_fields(fields)
-        assert checked == [(b"a", b"b"), (b"c", b"d")]
-        checked.append((b"late", b""))
-
-
-def test_remembering_is_bounded_in_number_and_in_size() -> None:
-    """A value that is never the same, as of a cookie, pushes the others out; a long one is not remembered."""
-    for number in range(2 * REMEMBERED_MAX):
-        checked_fields([(b"set-cookie", b"%d" % number)])
-    checked_fields([(b"long", b"x" * (REMEMBERED_SIZE_BYTES_MAX + 1))])
-    checked_fields([(b"x" * (REMEMBERED_SIZE_BYTES_MAX + 1), b"")])
-    assert 0 < len(_remembered) <= REMEMBERED_MAX
-    sizes = [sum(len(name) + len(value) for name, value in fields) for fields in _remembered.values()]
-    assert max(sizes) <= REMEMBERED_SIZE_BYTES_MAX
 
 
 class Field:
@@ -75,13 +48,6 @@ def test_a_pair_that_can_change_is_read_anew_each_time(as_it_comes: type) -> Non
     field.value = b"evil\r\nx: y"
     with pytest.raises(InvalidEvent):
         checked_fields(as_it_comes([field]))
-
-
-def test_lists_as_pairs_are_checked_each_time() -> None:
-    """They cannot be looked up."""
-    assert checked_fields([(b"a", b"b")]) == checked_fields([[b"a", b"b"]]) == [(b"a", b"b")]
-    with pytest.raises(InvalidEvent, match=r"headers\[0\]"):
-        checked_fields([[b"a", bytearray(b"b")]])
 
 
 def test_subclasses_of_bytes_become_plain_bytes() -> None:
