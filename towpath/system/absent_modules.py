@@ -6,20 +6,13 @@ import contextlib
 import sys
 import types
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 
-@contextlib.contextmanager
-def absent(name: str) -> Iterator[None]:
+def absent(name: str) -> AbstractContextManager[None]:
     """Within this block an import of `name` fails with ImportError, unless it was imported before. Afterwards it can be imported again."""
-    if name in sys.modules:
-        yield
-        return
-    sys.modules[name] = None  # type: ignore[assignment]  # None: this module cannot be imported
-    try:
-        yield
-    finally:
-        del sys.modules[name]
+    return _replaced(name, None)  # None: this module cannot be imported
 
 
 class _Hollow(types.ModuleType):
@@ -34,16 +27,20 @@ class _Hollow(types.ModuleType):
         return self
 
 
-@contextlib.contextmanager
-def hollow(name: str) -> Iterator[None]:
+def hollow(name: str) -> AbstractContextManager[None]:
     """Within this block an import of `name` gives a module that does nothing, unless it was imported before.
 
     For a module that must not be absent while others are imported, and of which they use nothing. Afterwards it can be imported itself.
     """
+    return _replaced(name, _Hollow(name))
+
+
+@contextlib.contextmanager
+def _replaced(name: str, stand_in: types.ModuleType | None) -> Iterator[None]:
     if name in sys.modules:
         yield
         return
-    sys.modules[name] = _Hollow(name)
+    sys.modules[name] = stand_in  # type: ignore[assignment]  # None is Python's own way to say that there is none
     try:
         yield
     finally:

@@ -198,7 +198,8 @@ class DirectRequests:
                 by_interface[key[0]] = [], []
             request = self._waiting.get(key)
             if request is not None:
-                by_interface[key[0]][not request.once].append(key)
+                once, others = by_interface[key[0]]
+                (once if request.once else others).append(key)
         offer = self._offer()
         for interface, (once, others) in by_interface.items():
             self._acknowledge_to(interface, offer, once, others)
