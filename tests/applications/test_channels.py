@@ -16,8 +16,9 @@ import pytest
 from websockets.sync.client import ClientConnection, connect
 
 from tests.applications.served import PROJECTS
+from tests.support.plain_http import PLAIN
 from tests.support.redis_server import RedisServer
-from tests.support.serving import BIN, Server, environment, free_port, running, towpath_serve, uvicorn
+from tests.support.serving import BIN, Server, environment, free_port, running, towpath_serve, uvicorn, wait_until
 
 SITE = PROJECTS / "channels_site"
 DEADLINE_S = 20.0
@@ -50,6 +51,17 @@ def server(
         start = daphne(request.param, folder, config)
     with start as server:
         yield server
+        if request.param in ("daphne", "runserver"):
+            wait_until(lambda: no_consumer_runs(server), "the last consumers have ended", server=server)
+
+
+def no_consumer_runs(server: Server) -> bool:
+    """A fact to wait for before Daphne is stopped.
+
+    Whichever layer it uses, Daphne never exits if its loop stops while a sync consumer calls the layer: the thread of
+    the consumer waits for that loop. A client sees its socket closed before the consumer's `disconnect` has ended.
+    """
+    return httpx.get(f"{server.url}/consumers/", timeout=DEADLINE_S, **PLAIN).json() == {"running": 0}
 
 
 def daphne(kind: str, folder: Path, env: dict[str, str]) -> contextlib.AbstractContextManager[Server]:

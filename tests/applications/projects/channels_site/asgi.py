@@ -14,11 +14,13 @@ import consumers  # noqa: E402  # Django is set up only now
 application = ProtocolTypeRouter(
     {
         "http": pages,
-        "websocket": URLRouter(
-            [
-                path("sync/<slug:desk>/", consumers.SyncDesk.as_asgi()),
-                path("json/<slug:desk>/", consumers.JsonDesk.as_asgi()),
-            ]
+        "websocket": consumers.counted(
+            URLRouter(
+                [
+                    path("sync/<slug:desk>/", consumers.SyncDesk.as_asgi()),
+                    path("json/<slug:desk>/", consumers.JsonDesk.as_asgi()),
+                ]
+            )
         ),
         "channel": ChannelNameRouter({"errands": consumers.Errands.as_asgi()}),
     }

@@ -4,6 +4,23 @@ from asgiref.sync import async_to_sync
 from channels.consumer import SyncConsumer
 from channels.generic.websocket import AsyncJsonWebsocketConsumer, WebsocketConsumer
 
+#: The consumers of this process that have not ended.
+running = set()
+
+
+def counted(application):
+    """`application`; each of its instances is in `running` until it has ended, its `disconnect` included."""
+
+    async def instance(scope, receive, send):
+        consumer = object()
+        running.add(consumer)
+        try:
+            await application(scope, receive, send)
+        finally:
+            running.discard(consumer)
+
+    return instance
+
 
 class SyncDesk(WebsocketConsumer):
     """Members of one desk hear each other; its first line is the name of its channel."""

@@ -2,6 +2,7 @@
 
 import time
 
+import consumers
 from asgiref.sync import async_to_sync
 from channels.layers import get_channel_layer
 from django.http import JsonResponse
@@ -22,4 +23,13 @@ async def asend(request, call):
     return JsonResponse({})
 
 
-urlpatterns = [path("sync/<str:call>/", send), path("async/<str:call>/", asend)]
+async def running_consumers(request):
+    """How many consumers of this process have not ended."""
+    return JsonResponse({"running": len(consumers.running)})
+
+
+urlpatterns = [
+    path("consumers/", running_consumers),
+    path("sync/<str:call>/", send),
+    path("async/<str:call>/", asend),
+]
