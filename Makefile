@@ -2,7 +2,8 @@
 #
 #   make run     the chat at http://127.0.0.1:8000/       make test    all tests, against a real server
 #   make lint    style          make types   types         make bench   measure, and write benchmarks/RESULTS.md
-#   make wheel   the wheel with the compiled core, for this Python and this kind of machine, in dist/. Needs a C compiler, and minutes
+#   make wheel   the wheel with the compiled core, for this Python and this kind of machine, in dist/. Needs gcc, and minutes;
+#                COMPILE=1 takes half of them, and makes a core that is less fast
 #   make compiled       that wheel, in an environment of its own (build/compiled)
 #   make test-compiled  all tests there, but those of the sources themselves; make test-compiled-core  a selection, in minutes
 #   make bench-compiled bench, with rows of the compiled core beside the others
@@ -16,6 +17,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 ARGS ?=
+COMPILE ?= profile
 SEED ?=
 ROUNDS ?= 1
 SCENARIOS ?=
@@ -68,7 +70,7 @@ chaos: $(VENV)/.developed
 # From the beginning each time: what an earlier build left in build/ would go into the wheel too.
 wheel: $(VENV)/.installed
 	rm -rf build/lib build/lib.* build/bdist.* dist
-	TOWPATH_COMPILE=1 $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	TOWPATH_COMPILE=$(COMPILE) $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
 
 compiled: wheel
 	test -x $(COMPILED)/bin/python || $(BIN)/python -m venv $(COMPILED)
