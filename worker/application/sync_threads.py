@@ -5,6 +5,8 @@ such a context for each request: a thread, and with it a database connection, pe
 one of `--threads` threads instead. Threads and database connections are bounded, CONN_MAX_AGE works again, and a sync view
 costs about half.
 
+Which thread: the one with the least unfinished work, or, while only the interpreter is the limit, the first (call_spread.py).
+
 How a sync thread replaces those of asgiref: `ThreadSensitiveContext(executor=…)` is entered once per thread, in a
 contextvars.Context of its own, and is never left. That context begins as a copy of the one in which the application was
 loaded, and each application instance runs in a copy of it. The ThreadSensitiveContext() that Django enters for each request
@@ -30,6 +32,8 @@ from typing import Any
 
 from asgiref.sync import ThreadSensitiveContext
 
+from channel_layer.process.cpu_wait import CpuWait
+from worker.application.call_spread import CallSpread, Reading
 from worker.application.fresh_context import copies_of, fresh_context
 
 #: How long a new exchange may take until its first sync call: its thread does not count as idle for so long.
@@ -40,6 +44,9 @@ CALLS_PER_THREAD = 2
 #: A call that lasts longer is slow. While more than this share of the last calls were, the next may well be. One that is slow only
 #: because the machine is busy is forgotten after thirty others.
 SLOW_CALL_S, SLOW_SHARE_MAX, LAST_CALLS = 0.05, 0.01, 64
+
+#: While exchanges are put into one thread: its call has lasted so long that the next exchange belongs elsewhere.
+PASSED_OVER_S = 0.01
 
 EXCHANGES_BEYOND = 65_536  #: more than are ever pinned to one thread: one call that is unfinished outweighs them all
 
@@ -68,6 +75,10 @@ class SyncThread(Executor):
         self._busy = False
         self._began_s = 0.0  # when the newest call began, monotonic
         self._thread: Thread | None = None
+        #: Of this thread, since its first call.
+        self.cpu_wait: CpuWait | None = None
+        self.calls = 0
+        self.calls_s = 0.0
         self._starting = Lock()
         self._context.run(self._enter)
 
@@ -76,9 +87,9 @@ class SyncThread(Executor):
         """The number of calls that wait or run. Read without a lock: a wrong value moves a connection to the next best thread."""
         return self._jobs.qsize() + self._busy
 
-    def is_slow(self, now: float) -> bool:
-        """True if the call that runs has done so for longer than SLOW_CALL_S."""
-        return self._busy and now - self._began_s > SLOW_CALL_S
+    def is_slow(self, now: float, slow_s: float = SLOW_CALL_S) -> bool:
+        """True if the call that runs has done so for longer than `slow_s`."""
+        return self._busy and now - self._began_s > slow_s
 
     def load(self) -> int:
         """The load, by which threads are compared: unfinished calls, then connections that may bring some. 0: none of both."""
@@ -118,6 +129,7 @@ class SyncThread(Executor):
                 self._on_first_use()
 
     def _work(self) -> None:
+        self.cpu_wait = CpuWait()
         while True:
             job = self._jobs.get()
             if job is None:
@@ -126,7 +138,10 @@ class SyncThread(Executor):
             self._busy = True
             self._run(*job)
             del job  # else the last call's arguments live until the next call
-            self._on_idle(time.monotonic() - self._began_s)
+            lasted_s = time.monotonic() - self._began_s
+            self.calls += 1
+            self.calls_s += lasted_s
+            self._on_idle(lasted_s)
 
     def _run(self, future: Future[Any], fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if not future.set_running_or_notify_cancel():
@@ -156,9 +171,17 @@ class SyncThreads:
         self._missed = False
         self._slow_share = 0.0  #: of the last calls, those that were slow
         self._turn = 0
+        self._spread = CallSpread()
+        self._cpu_wait = CpuWait()
         self.threads = [
             SyncThread(f"towpath-sync-{number}", self._first_use, self._thread_idle, loaded) for number in range(count)
         ]
+
+    def pick_for_exchange(self) -> SyncThread:
+        """The thread for a new exchange: the first, while calls are put into one (call_spread.py). Does not pin it."""
+        if self._spread.in_one and not self.threads[0].is_slow(time.monotonic(), PASSED_OVER_S):
+            return self.threads[0]
+        return self.pick()
 
     def pick(self) -> SyncThread:
         """The thread for a new connection: the one with the least load. Does not pin it."""
@@ -181,6 +204,7 @@ class SyncThreads:
         After (0, 0), `on_idle` is called when that has changed. After (0, n), call it again in PINNED_FRESH_S: an exchange
         that waits for something other than sync code leaves its thread idle, and no thread will ever report that.
         """
+        self._spread.spread(now)
         # Set before the threads are checked: a thread that becomes idle in between sees that one is wanted.
         self._missed = True
         idle = fresh = 0
@@ -201,16 +225,32 @@ class SyncThreads:
         """
         if self._slow_share > SLOW_SHARE_MAX or any(thread.is_slow(now) for thread in self.threads):
             return None
+        if self._spread.is_due(now):
+            self._spread.update(self._reading(now))
         self._missed = True  # as in `idle`
         missing = CALLS_PER_THREAD * len(self.threads) - sum(thread.unfinished for thread in self.threads)
         if missing > 0:
             self._missed = False
         return missing
 
+    def _reading(self, now: float) -> Reading:
+        return Reading(
+            now,
+            time.process_time(),
+            sum(wait.total_s() for wait in self._cpu_waits()),
+            sum(thread.calls for thread in self.threads),
+            sum(thread.calls_s for thread in self.threads),
+        )
+
+    def _cpu_waits(self) -> list[CpuWait]:
+        return [self._cpu_wait, *(thread.cpu_wait for thread in self.threads if thread.cpu_wait is not None)]
+
     def shutdown(self) -> None:
         """End each thread after its queued calls, without waiting for them."""
         for thread in self.threads:
             thread.shutdown()
+        for wait in self._cpu_waits():  # here, since this thread is the one that reads them
+            wait.close()
 
     def _first_use(self) -> None:
         self.used = True

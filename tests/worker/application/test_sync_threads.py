@@ -11,6 +11,7 @@ import pytest
 from asgiref.sync import ThreadSensitiveContext, async_to_sync, sync_to_async
 
 from tests.support.facts import until
+from worker.application.call_spread import INTERVAL_S
 from worker.application.sync_threads import SLOW_CALL_S, SyncThreads
 
 START = {"type": "http.response.start", "status": 200, "headers": []}
@@ -173,6 +174,31 @@ async def test_calls_ahead_are_counted_until_one_is_slow_and_the_end_of_a_call_i
     assert threads.calls_ahead(time.monotonic() + SLOW_CALL_S) is None
     release.set()
     await until(called.is_set)
+    threads.shutdown()
+
+
+async def test_exchanges_of_a_saturated_worker_go_to_one_thread_unless_its_call_is_long():
+    """Calls that follow each other in one thread take less CPU. What runs for long there delays those that are there already, and
+    no others.
+    """
+    release, begun = threading.Event(), threading.Event()
+    threads = SyncThreads(4, lambda: None, Context())
+    first = threads.threads[0]
+    for now in (0.0, INTERVAL_S, 2 * INTERVAL_S):
+        assert threads.calls_ahead(now) == 8
+    ended_s = time.process_time() + INTERVAL_S
+    while time.process_time() < ended_s:
+        await asyncio.wrap_future(threads.pick_for_exchange().submit(lambda: None))
+    assert threads.calls_ahead(3 * INTERVAL_S) == 8
+    assert [threads.pick_for_exchange() for _ in range(8)] == [first] * 8
+    assert len({threads.pick() for _ in range(8)}) == 4  # sockets stay for long
+    first.submit(lambda: (begun.set(), release.wait(DEADLINE_S)))
+    await until(begun.is_set)
+    await until(lambda: threads.pick_for_exchange() is not first)
+    release.set()
+    await until(lambda: threads.pick_for_exchange() is first)
+    threads.idle(3 * INTERVAL_S)  # other workers are there, or a call was slow
+    assert len({threads.pick_for_exchange() for _ in range(8)}) == 4
     threads.shutdown()
 
 
