@@ -24,7 +24,10 @@ IDLE: Final = 0.4
 PARALLEL: Final = 1.3  #: CPUs that calls have beside each other, if they compute without the interpreter
 COST_MAX: Final = 0.9  #: CPU for a call in one thread, of what it took when calls were spread
 FILLED: Final = 0.9  #: share of the time in which a call runs
+#: After a slow call all threads are used for so long, and for twice as long each time that another comes within SOON_S of that.
 AFTER_SLOW_S: Final = 2.0
+AFTER_SLOW_S_MAX: Final = 64.0
+SOON_S: Final = 10.0
 #: For so long it is not tried again, and for twice as long each time that it is in vain.
 AFTER_TRIAL_S: Final = 15.0
 AFTER_TRIAL_S_MAX: Final = 480.0
@@ -44,7 +47,7 @@ class Reading:
 class CallSpread:
     """The spread of one worker's calls. `in_one`: new exchanges belong into one thread."""
 
-    __slots__ = ("_again_at", "_last", "_spread_cost_s", "_trial_s", "in_one")
+    __slots__ = ("_again_at", "_last", "_slow_s", "_slow_until", "_spread_cost_s", "_trial_s", "in_one")
 
     def __init__(self) -> None:
         self.in_one = False
@@ -52,6 +55,8 @@ class CallSpread:
         self._spread_cost_s: float | None = None  # CPU for a call before the trial that goes on
         self._again_at = -math.inf
         self._trial_s = AFTER_TRIAL_S
+        self._slow_until = -math.inf
+        self._slow_s = AFTER_SLOW_S
 
     def is_due(self, now: float) -> bool:
         """True if it is time for `update`."""
@@ -70,7 +75,7 @@ class CallSpread:
         if wanted < IDLE or cpu_s / took_s > PARALLEL:
             self.in_one = False
         elif not self.in_one:
-            if wanted >= SATURATED and reading.now >= self._again_at:
+            if wanted >= SATURATED and reading.now >= max(self._again_at, self._slow_until):
                 self.in_one, self._spread_cost_s = True, cpu_s / calls
         elif filled > FILLED and wanted < SATURATED:
             self._failed(reading.now)
@@ -84,7 +89,10 @@ class CallSpread:
     def spread(self, now: float) -> None:
         """Spread calls for a while: one is slow, or other workers count idle threads."""
         self.in_one = False
-        self._again_at = max(self._again_at, now + AFTER_SLOW_S)
+        if now >= self._slow_until:
+            soon = now < self._slow_until + SOON_S
+            self._slow_s = min(AFTER_SLOW_S_MAX, 2 * self._slow_s) if soon else AFTER_SLOW_S
+            self._slow_until = now + self._slow_s
 
     def _failed(self, now: float) -> None:
         self.in_one = False

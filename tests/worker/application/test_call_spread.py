@@ -8,10 +8,12 @@ import pytest
 
 from worker.application.call_spread import (
     AFTER_SLOW_S,
+    AFTER_SLOW_S_MAX,
     AFTER_TRIAL_S,
     AFTER_TRIAL_S_MAX,
     INTERVAL_S,
     INTERVAL_S_MAX,
+    SOON_S,
     CallSpread,
     Reading,
 )
@@ -101,6 +103,21 @@ def test_what_was_in_vain_is_tried_again_after_a_while_that_grows(process):
 def test_after_a_slow_call_all_threads_are_used_for_a_while(in_one):
     in_one.spread.spread(in_one.reading.now)
     assert not in_one.spread.in_one
+    assert in_one.intervals_until_in_one() == AFTER_SLOW_S / INTERVAL_S
+
+
+def test_calls_that_are_slow_now_and_then_keep_all_threads_in_use(in_one):
+    """Those that were put into its thread wait for a slow call, so calls are spread before the next one comes."""
+    wait_s = AFTER_SLOW_S
+    for _ in range(8):
+        in_one.spread.spread(in_one.reading.now)
+        in_one.spread.spread(in_one.reading.now)  # by each look at the same slow call
+        assert in_one.intervals_until_in_one(calls=1_430) == wait_s / INTERVAL_S
+        assert in_one.run(calls=2_000)
+        wait_s = min(AFTER_SLOW_S_MAX, 2 * wait_s)
+    for _ in range(round(SOON_S / INTERVAL_S)):
+        assert in_one.run(calls=2_000)
+    in_one.spread.spread(in_one.reading.now)
     assert in_one.intervals_until_in_one() == AFTER_SLOW_S / INTERVAL_S
 
 
