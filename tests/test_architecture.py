@@ -325,6 +325,7 @@ SHELLS = (
     "worker/application/fork_guard.py",
     "worker/application/import_isolation.py",
     "worker/application/loader.py",
+    "worker/application/call_results.py",
     "worker/application/sync_threads.py",
     "worker/asgi/host.py",
     "worker/asgi/http.py",

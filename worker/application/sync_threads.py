@@ -22,6 +22,7 @@ finds one that is entered already and does nothing: without an executor only the
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
@@ -33,6 +34,7 @@ from typing import Any
 from asgiref.sync import ThreadSensitiveContext
 
 from channel_layer.process.cpu_wait import CpuWait
+from worker.application.call_results import CallResults
 from worker.application.call_spread import CallSpread, Reading
 from worker.application.fresh_context import copies_of, fresh_context
 
@@ -53,14 +55,19 @@ EXCHANGES_BEYOND = 65_536  #: more than are ever pinned to one thread: one call 
 #: The sync thread of the application instance that is running.
 SYNC_THREAD: ContextVar[SyncThread] = ContextVar("towpath_sync_thread")
 
-Job = tuple[Future[Any], Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+Job = tuple["Future[Any] | asyncio.Future[Any]", Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
 
 class SyncThread(Executor):
     """One thread that runs one call after another. A daemon: a view that never returns must not keep the process alive."""
 
     def __init__(
-        self, name: str, on_first_use: Callable[[], None], on_idle: Callable[[float], None], loaded: Context
+        self,
+        name: str,
+        results: CallResults,
+        on_first_use: Callable[[], None],
+        on_idle: Callable[[float], None],
+        loaded: Context,
     ) -> None:
         """`on_first_use` is called at the first call, by the caller; `on_idle` after each call, in the thread, with its length in s."""
         self.name = name
@@ -69,6 +76,7 @@ class SyncThread(Executor):
         self._context = fresh_context(loaded)
         #: Makes a context for one application instance whose sync code runs in this thread.
         self.new_context = copies_of(self._context)
+        self._results = results
         self._on_first_use = on_first_use
         self._on_idle = on_idle
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
@@ -95,11 +103,14 @@ class SyncThread(Executor):
         """The load, by which threads are compared: unfinished calls, then connections that may bring some. 0: none of both."""
         return (self._jobs.qsize() + self._busy) * EXCHANGES_BEYOND + self.exchanges
 
-    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Queue one call; as concurrent.futures.Executor."""
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+        """Queue one call; as concurrent.futures.Executor, but on the worker's loop the future is one of asyncio.
+
+        `run_in_executor` takes both.
+        """
         if self._thread is None:
             self._start()
-        future: Future[Any] = Future()
+        future: Future[Any] | asyncio.Future[Any] = self._results.future() or Future()
         self._jobs.put((future, fn, args, kwargs))
         return future
 
@@ -143,7 +154,33 @@ class SyncThread(Executor):
             self.calls_s += lasted_s
             self._on_idle(lasted_s)
 
-    def _run(self, future: Future[Any], fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    def _run(
+        self,
+        future: Future[Any] | asyncio.Future[Any],
+        fn: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> None:
+        if isinstance(future, Future):
+            self._run_for_any_thread(future, fn, args, kwargs)
+            return
+        if future.cancelled():
+            self._busy = False
+            return
+        try:
+            result = fn(*args, **kwargs)
+        except BaseException as error:  # noqa: BLE001 - the user's code; the error is its caller's
+            self._busy = False
+            self._results.put(future, None, error)
+            del future  # breaks a reference cycle: the error has this frame
+        else:
+            # First idle, then done: the task that the result wakes may ask for an idle thread at once.
+            self._busy = False
+            self._results.put(future, result, None)
+
+    def _run_for_any_thread(
+        self, future: Future[Any], fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> None:
         if not future.set_running_or_notify_cancel():
             self._busy = False
             return
@@ -153,8 +190,7 @@ class SyncThread(Executor):
             self._busy = False
             future.set_exception(error)
         else:
-            # First idle, then done: the task that the result wakes may ask for an idle thread at once.
-            self._busy = False
+            self._busy = False  # first, as above
             future.set_result(result)
 
 
@@ -173,8 +209,10 @@ class SyncThreads:
         self._turn = 0
         self._spread = CallSpread()
         self._cpu_wait = CpuWait()
+        results = CallResults()
         self.threads = [
-            SyncThread(f"towpath-sync-{number}", self._first_use, self._thread_idle, loaded) for number in range(count)
+            SyncThread(f"towpath-sync-{number}", results, self._first_use, self._thread_idle, loaded)
+            for number in range(count)
         ]
 
     def pick_for_exchange(self) -> SyncThread:
