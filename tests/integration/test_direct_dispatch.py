@@ -11,6 +11,7 @@ import pytest
 from redis import Redis
 
 from channel_layer.protocol import packets
+from channel_layer.protocol.codec import unpack_batch
 from channel_layer.protocol.packets import Cancel
 from channel_layer.settings import RedisSettings
 from interface_server.connections.dispatcher import Dispatcher as InterfaceDispatcher
@@ -29,6 +30,8 @@ from tests.support.both_dispatchers import (
 from tests.support.facts import until
 from tests.support.redis_server import RedisServer
 from worker.connections import direct_requests
+from worker.connections.dispatcher import Dispatcher as WorkerDispatcher
+from worker.connections.invitations import QUICK_AFTER
 
 
 async def test_an_interface_server_that_is_invited_needs_no_shared_channel(
@@ -182,6 +185,43 @@ async def ask(server: InterfaceDispatcher, clients: list[Recorded]) -> None:
         path = {"path": f"/{len(clients)}"}
         clients += [knock(server, method="POST", differs=path), knock(server, differs=path)]
         await asyncio.sleep(0.001)
+
+
+async def test_a_quick_worker_acknowledges_with_its_answers_what_may_start_twice(
+    redis_settings: RedisSettings, redis: Redis
+) -> None:
+    """P3. Others may take what it is asked for, but its acknowledgement is not awaited for long. What may start only once waits for it."""
+    loop = asyncio.get_running_loop()
+    host = RecordedHost(
+        play=lambda instance: loop.call_soon(respond, instance)
+    )  # in a turn of its own, as an application's task
+    async with (
+        interface(redis_settings) as server,
+        worker(redis_settings, host) as one,
+        worker(redis_settings, RecordedHost()) as other,
+    ):
+        await invited(server, one, other)
+        assert await kinds_in_answer(redis, server, one) == [[packets.INVITE], [packets.DATA]]
+        one.direct.invitations.began(QUICK_AFTER, 0.0)
+        assert await kinds_in_answer(redis, server, one) == [[packets.DATA, packets.INVITE]]
+        assert await kinds_in_answer(redis, server, one, "POST") == [[packets.INVITE], [packets.DATA]]
+        one.direct.on_blocked()
+        await invited(server, one)
+        assert await kinds_in_answer(redis, server, one) == [[packets.INVITE], [packets.DATA]]
+
+
+async def kinds_in_answer(
+    redis: Redis, server: InterfaceDispatcher, one: WorkerDispatcher, method: str = "GET"
+) -> list[list[int]]:
+    """The kinds of the packets in each batch by which this worker answers a request."""
+    inbox = f"{server.node.context.settings.prefix}inbox:{server.node.name}"
+    (before, _), *_ = redis.xrevrange(inbox, count=1)
+    client = knock(server, method=method, previous=one.node.name)
+    number = client.upstream.connection.number
+    await until(lambda: client.body == b"hello")
+    await until(lambda: server.direct.workers.by_name[one.node.name].last == number)
+    batches = [unpack_batch(fields[b"b"]) for _, fields in redis.xrange(inbox, min=b"(" + before)]
+    return [[packet[0] for packet in batch] for sender, batch in batches if sender == one.node.name]
 
 
 async def test_a_dead_worker_is_forgotten_and_its_requests_end_or_start_again(redis_settings: RedisSettings) -> None:

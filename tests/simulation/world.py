@@ -63,6 +63,9 @@ STORMS_FAULTS_MAX = 9
 #: How long things happen; after that everything heals.
 TROUBLE_S = 5.0
 NODE_NAME_BYTES = 6
+QUICK_AFTER = (
+    5  #: so that in each schedule workers acknowledge by a command of its own as well as behind the first steps
+)
 
 
 class World:
@@ -157,6 +160,7 @@ class World:
                 host,
                 Counter(),
             )
+            process.dispatcher.direct.invitations.quick_after = QUICK_AFTER
         process.loop.create_task(self._started(process))
 
     async def _started(self, process: Process) -> None:

@@ -64,7 +64,7 @@ class DirectRequests:
         self._consumer = consumer
         self._on_packets = on_packets
         self._loop = asyncio.get_running_loop()
-        self._invitations = Invitations()
+        self.invitations = Invitations()
         self._update_timer: asyncio.TimerHandle | None = None
         self._offers: dict[str, Offer] = {}  # what each was told last
         self._repeat_at = 0.0
@@ -79,19 +79,19 @@ class DirectRequests:
         """Tell each interface server how many requests it may send, if that has changed. Called twice a second at least."""
         if not self._context.direct:
             return
-        self._invitations.learn(self._interfaces(), self._node.peer_leases)
+        self.invitations.learn(self._interfaces(), self._node.peer_leases)
         now = self._loop.time()
         if now >= self._repeat_at:  # an interface server that took this worker for dead has forgotten its invitation
             self._offers, self._repeat_at = {}, now + REPEAT_S
         offer = self._offer()
-        for name in self._invitations.guests:
+        for name in self.invitations.guests:
             if self._offers.get(name) != offer:
                 self._invite(name, offer)
 
     @property
     def needs_leases(self) -> bool:
         """True if the leases of other processes are worth reading: interface servers say there that they take invitations."""
-        return self._context.direct and self._invitations.needs_leases(self._interfaces())
+        return self._context.direct and self.invitations.needs_leases(self._interfaces())
 
     def _interfaces(self) -> list[str]:
         return [name for name in self._node.living if name.startswith(INTERFACE)]
@@ -112,13 +112,13 @@ class DirectRequests:
 
     def on_blocked(self) -> None:
         """Invite no interface server for a while: the event loop was blocked."""
-        self._invitations.blocked(self._loop.time())
+        self.invitations.blocked(self._loop.time())
         self.update()
 
     def invite_again(self) -> None:
         """Repeat all invitations: they may have been lost with Redis' data."""
         offer = self._offer()
-        for name in self._invitations.guests:
+        for name in self.invitations.guests:
             self._invite(name, offer)
 
     def _offer(self) -> Offer:
@@ -126,11 +126,11 @@ class DirectRequests:
             return 0, False
         now = self._loop.time()
         if self._consumer.lag.blocked_s > BLOCKED_S:
-            self._invitations.blocked(now)
+            self.invitations.blocked(now)
         waiting = self._consumer.queue_length(now)  # what waits is served before what comes
         taken = self._registry.reserved["http"] + waiting
         free = self._context.host.free("http", self._context.is_alone) - taken
-        return self._invitations.quota(free, now), free > 0
+        return self.invitations.quota(free, now), free > 0
 
     def _invite(self, name: str, offer: Offer) -> None:
         self._node.post(name, self._invitation(name, offer))
@@ -138,7 +138,7 @@ class DirectRequests:
     def _invitation(self, name: str, offer: Offer) -> packets.Packet:
         self._offers[name] = offer
         quota, has_places = offer
-        return packets.invite(quota, self._invitations.last(name), has_places)
+        return packets.invite(quota, self.invitations.last(name), has_places)
 
     @property
     def waiting_count(self) -> int:
@@ -154,7 +154,7 @@ class DirectRequests:
 
     def on_open(self, interface: str, packet: list[Any]) -> None:
         """Receive a request. It begins in a later turn of the loop, unless it is withdrawn before."""
-        if not self._invitations.is_next(interface, packet[1]):
+        if not self.invitations.is_next(interface, packet[1]):
             return
         key = (interface, packet[1], packet[2])
         self._waiting[key] = DirectRequest(packet)
@@ -205,8 +205,12 @@ class DirectRequests:
             self._acknowledge_to(interface, offer, once, others)
 
     def _acknowledge_to(self, interface: str, offer: Offer, once: list[Key], others: list[Key]) -> None:
-        """`once` begin when Redis has confirmed the acknowledgement; `others` behind it, or before it in a worker that is alone."""
-        if not once and self._context.is_alone:  # no other worker could get what is asked back
+        """`once` begin when Redis has confirmed the acknowledgement; `others` behind it, or before it if it comes soon or is not awaited.
+
+        It is not awaited where no other worker could get what is asked back. A command for the acknowledgement alone wakes Redis and the
+        interface server, and is a third of the commands for small requests.
+        """
+        if not once and (self._context.is_alone or self.invitations.is_quick):
             self._begin(others)
             # Behind their first steps: one batch with what these send.
             self._loop.call_soon(self._invite, interface, offer)
@@ -238,7 +242,11 @@ class DirectRequests:
             free -= 1
             self._start(key, request)
         self._consumer.read_more()  # nothing is reserved for them any more, and perhaps the host is full now
-        self._loop.call_soon(self._consumer.lag.check_turn, monotonic())  # behind the first step of each
+        self._loop.call_soon(self._have_begun, len(keys), monotonic())  # behind the first step of each
+
+    def _have_begun(self, count: int, began_s: float) -> None:
+        self.invitations.began(count, monotonic() - began_s)
+        self._consumer.lag.check_turn(began_s)
 
     def _start(self, key: Key, request: DirectRequest) -> None:
         self.begun_count += 1

@@ -21,15 +21,21 @@ REMEMBERED_MAX: Final = 1_000
 CALM_S: Final = 0.5
 CALM_S_MAX: Final = 32.0
 SOON_S: Final = 8.0
+#: An application is quick when so many requests in a row have begun, and no turn of the event loop with their first steps was longer than
+#: that. It is half of the time after which an interface server asks back: a request may wait for one such turn, and begin in the next.
+QUICK_AFTER: Final = 1_000
+QUICK_S: Final = 0.01
 
 
 class Invitations:
     """The invitations of one worker. `guests`: the interface servers that it may invite."""
 
-    __slots__ = ("_blocked_until", "_calm_s", "_last", "_takes_invitations", "guests")
+    __slots__ = ("_blocked_until", "_calm_s", "_last", "_quick_count", "_takes_invitations", "guests", "quick_after")
 
     def __init__(self) -> None:
         self.guests: list[str] = []
+        self.quick_after = QUICK_AFTER
+        self._quick_count = 0
         self._takes_invitations: dict[str, bool] = {}  # by living interface server
         self._last: dict[str, int] = {}
         self._blocked_until = -math.inf
@@ -70,11 +76,21 @@ class Invitations:
 
     def blocked(self, now: float) -> None:
         """Record that the event loop was blocked."""
+        self._quick_count = 0
         if now < self._blocked_until:
             return
         soon = now < self._blocked_until + SOON_S
         self._calm_s = min(CALM_S_MAX, 2 * self._calm_s) if soon else CALM_S
         self._blocked_until = now + self._calm_s
+
+    def began(self, count: int, took_s: float) -> None:
+        """Record that so many requests have begun, and how long the turn of the event loop with the first steps of all took."""
+        self._quick_count = 0 if took_s > QUICK_S else self._quick_count + count
+
+    @property
+    def is_quick(self) -> bool:
+        """True if the application is not expected to keep the event loop when it begins with a request."""
+        return self._quick_count >= self.quick_after
 
     def quota(self, free: int, now: float) -> int:
         """The quota for each interface server, of so many free places."""

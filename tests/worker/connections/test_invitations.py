@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from worker.connections.invitations import CALM_S, CALM_S_MAX, QUOTA_MAX, REMEMBERED_MAX, SOON_S, Invitations
+from worker.connections.invitations import (
+    CALM_S,
+    CALM_S_MAX,
+    QUICK_AFTER,
+    QUICK_S,
+    QUOTA_MAX,
+    REMEMBERED_MAX,
+    SOON_S,
+    Invitations,
+)
 
 A, B = "interface.a", "interface.b"
 
@@ -77,3 +86,22 @@ def test_the_last_number_of_a_guest_is_forgotten_last() -> None:
     for number in range(REMEMBERED_MAX + 1):
         known.is_next(f"interface.{number}", 1)
     assert known.last(A) == 1
+
+
+def test_an_application_is_quick_when_so_many_requests_have_begun_in_short_turns() -> None:
+    """The first ones of a process often load something. What blocks the loop, or nearly does, begins the count anew."""
+    known = invitations(A)
+    assert not known.is_quick
+    known.began(QUICK_AFTER - 1, QUICK_S)
+    assert not known.is_quick
+    known.began(1, QUICK_S)
+    assert known.is_quick
+    known.began(1, 1.1 * QUICK_S)
+    assert not known.is_quick
+    known.began(QUICK_AFTER, 0.0)
+    assert known.is_quick
+    known.blocked(100.0)
+    assert not known.is_quick
+    known.began(QUICK_AFTER, 0.0)
+    known.blocked(100.0 + CALM_S / 2)  # by a request of the shared channel, while it rests
+    assert not known.is_quick
