@@ -5,6 +5,7 @@ None of them knows `lifespan`: the servers are started with it off, where they h
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 from urllib.parse import parse_qs
@@ -14,6 +15,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 BODY = b"Hello, world!"
 CHUNK = bytes(range(256)) * 256  # 64 KiB
+BLOCK_S = 0.05
 CROWD: list[Send] = []
 CHUNKS_PER_MEBIBYTE = 2**20 // len(CHUNK)
 
@@ -32,6 +34,13 @@ async def download(scope: MutableMapping[str, Any], receive: Receive, send: Send
     for _ in range(chunks):
         await send({"type": "http.response.body", "body": CHUNK, "more_body": True})
     await send({"type": "http.response.body", "body": b""})
+
+
+async def blocking(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+    """`hello`; with the query `block` it blocks the event loop of its worker for 50 ms first, as a forgotten sync call does."""
+    if scope["query_string"] == b"block":
+        time.sleep(BLOCK_S)
+    await hello(scope, receive, send)
 
 
 async def echo(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:

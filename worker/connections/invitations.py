@@ -18,7 +18,7 @@ QUOTA_MAX: Final = 64
 #: Interface servers whose last number is remembered, those that have left included: a batch may be sent again after a while.
 REMEMBERED_MAX: Final = 1_000
 #: A worker invites again after so long, and after twice as long each time that its loop is blocked again within SOON_S of that.
-CALM_S: Final = 0.5
+CALM_S: Final = 2.0
 CALM_S_MAX: Final = 32.0
 SOON_S: Final = 8.0
 #: An application is quick when so many requests in a row have begun, and no turn of the event loop with their first steps was longer than
