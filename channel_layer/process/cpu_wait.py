@@ -8,7 +8,7 @@ SCHEDSTAT = "/proc/thread-self/schedstat"
 
 
 class CpuWait:
-    """The time that the thread which makes this object has waited for a CPU. Where Linux does not tell, it is 0."""
+    """The time that the thread which makes this object has waited for a CPU. Where Linux does not tell, it is 0. Any thread may read it."""
 
     def __init__(self) -> None:
         try:
@@ -23,7 +23,10 @@ class CpuWait:
         return int(os.pread(self._file, 64, 0).split()[1]) / 1e9
 
     def close(self) -> None:
-        """Measure no more."""
+        """Measure no more. Other threads must not read it at the same time."""
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+    def __del__(self) -> None:
+        self.close()

@@ -23,10 +23,12 @@ finds one that is entered already and does nothing: without an executor only the
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from contextvars import Context, ContextVar
+from dataclasses import dataclass, field
 from queue import SimpleQueue
 from threading import Lock, Thread
 from typing import Any
@@ -46,6 +48,8 @@ CALLS_PER_THREAD = 2
 #: A call that lasts longer is slow. While more than this share of the last calls were, the next may well be. One that is slow only
 #: because the machine is busy is forgotten after thirty others.
 SLOW_CALL_S, SLOW_SHARE_MAX, LAST_CALLS = 0.05, 0.01, 64
+#: How long a thread waits for a CPU is read before a call, but not again for so long: it takes as long as a short call does.
+STARVED_READ_S = 0.01
 
 #: While exchanges are put into one thread: its call has lasted so long that the next exchange belongs elsewhere.
 PASSED_OVER_S = 0.01
@@ -58,27 +62,33 @@ SYNC_THREAD: ContextVar[SyncThread] = ContextVar("towpath_sync_thread")
 Job = tuple["Future[Any] | asyncio.Future[Any]", Callable[..., Any], tuple[Any, ...], dict[str, Any]]
 
 
+@dataclass(frozen=True, slots=True)
+class SharedByThreads:
+    """Values that all sync threads of one worker share."""
+
+    loaded: Context  #: the context in which the application was loaded
+    on_first_use: Callable[[], None]  #: called at the first call of each thread, by the caller
+    on_idle: Callable[[float], None]  #: called after each call, in its thread, with its length in s
+    results: CallResults = field(default_factory=CallResults)
+    loop_wait: CpuWait = field(default_factory=CpuWait)
+
+
 class SyncThread(Executor):
     """One thread that runs one call after another. A daemon: a view that never returns must not keep the process alive."""
 
-    def __init__(
-        self,
-        name: str,
-        results: CallResults,
-        on_first_use: Callable[[], None],
-        on_idle: Callable[[float], None],
-        loaded: Context,
-    ) -> None:
-        """`on_first_use` is called at the first call, by the caller; `on_idle` after each call, in the thread, with its length in s."""
+    def __init__(self, name: str, shared: SharedByThreads) -> None:
         self.name = name
         self.exchanges = 0  #: HTTP exchanges that are pinned to this thread now
         self.pinned_at = 0.0  #: when the last of them was, on the loop's clock
-        self._context = fresh_context(loaded)
+        self._context = fresh_context(shared.loaded)
         #: Makes a context for one application instance whose sync code runs in this thread.
         self.new_context = copies_of(self._context)
-        self._results = results
-        self._on_first_use = on_first_use
-        self._on_idle = on_idle
+        self._results = shared.results
+        self._loop_wait = shared.loop_wait
+        self._starved_read_at = -math.inf
+        self._starved_before_s = 0.0
+        self._on_first_use = shared.on_first_use
+        self._on_idle = shared.on_idle
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._busy = False
         self._began_s = 0.0  # when the newest call began, monotonic
@@ -96,8 +106,15 @@ class SyncThread(Executor):
         return self._jobs.qsize() + self._busy
 
     def is_slow(self, now: float, slow_s: float = SLOW_CALL_S) -> bool:
-        """True if the call that runs has done so for longer than `slow_s`."""
-        return self._busy and now - self._began_s > slow_s
+        """True if the call that runs has done so for longer than `slow_s`, but for time in which the machine had no CPU for it."""
+        return self._busy and (took_s := now - self._began_s) > slow_s and self._without_starving(took_s) > slow_s
+
+    def _without_starving(self, took_s: float) -> float:
+        return took_s - (self._starved_s() - self._starved_before_s)
+
+    def _starved_s(self) -> float:
+        """For how long this thread had no CPU, or the loop had none, which may have kept the interpreter meanwhile."""
+        return self._loop_wait.total_s() + (self.cpu_wait.total_s() if self.cpu_wait is not None else 0.0)
 
     def load(self) -> int:
         """The load, by which threads are compared: unfinished calls, then connections that may bring some. 0: none of both."""
@@ -145,14 +162,16 @@ class SyncThread(Executor):
             job = self._jobs.get()
             if job is None:
                 return
-            self._began_s = time.monotonic()
+            self._began_s = began_s = time.monotonic()
+            if began_s - self._starved_read_at > STARVED_READ_S:
+                self._starved_read_at, self._starved_before_s = began_s, self._starved_s()
             self._busy = True
             self._run(*job)
             del job  # else the last call's arguments live until the next call
-            lasted_s = time.monotonic() - self._began_s
+            lasted_s = time.monotonic() - began_s
             self.calls += 1
             self.calls_s += lasted_s
-            self._on_idle(lasted_s)
+            self._on_idle(lasted_s if lasted_s <= SLOW_CALL_S else self._without_starving(lasted_s))
 
     def _run(
         self,
@@ -208,12 +227,9 @@ class SyncThreads:
         self._slow_share = 0.0  #: of the last calls, those that were slow
         self._turn = 0
         self._spread = CallSpread()
-        self._cpu_wait = CpuWait()
-        results = CallResults()
-        self.threads = [
-            SyncThread(f"towpath-sync-{number}", results, self._first_use, self._thread_idle, loaded)
-            for number in range(count)
-        ]
+        shared = SharedByThreads(loaded, self._first_use, self._thread_idle)
+        self._loop_wait = shared.loop_wait
+        self.threads = [SyncThread(f"towpath-sync-{number}", shared) for number in range(count)]
 
     def pick_for_exchange(self) -> SyncThread:
         """The thread for a new exchange: the first, while calls are put into one (call_spread.py). Does not pin it."""
@@ -272,23 +288,19 @@ class SyncThreads:
         return missing
 
     def _reading(self, now: float) -> Reading:
+        waits = [self._loop_wait, *(thread.cpu_wait for thread in self.threads if thread.cpu_wait is not None)]
         return Reading(
             now,
             time.process_time(),
-            sum(wait.total_s() for wait in self._cpu_waits()),
+            sum(wait.total_s() for wait in waits),
             sum(thread.calls for thread in self.threads),
             sum(thread.calls_s for thread in self.threads),
         )
-
-    def _cpu_waits(self) -> list[CpuWait]:
-        return [self._cpu_wait, *(thread.cpu_wait for thread in self.threads if thread.cpu_wait is not None)]
 
     def shutdown(self) -> None:
         """End each thread after its queued calls, without waiting for them."""
         for thread in self.threads:
             thread.shutdown()
-        for wait in self._cpu_waits():  # here, since this thread is the one that reads them
-            wait.close()
 
     def _first_use(self) -> None:
         self.used = True

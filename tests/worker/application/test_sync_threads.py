@@ -202,6 +202,23 @@ async def test_exchanges_of_a_saturated_worker_go_to_one_thread_unless_its_call_
     threads.shutdown()
 
 
+async def test_a_call_for_which_the_machine_had_no_cpu_is_not_slow(monkeypatch):
+    """Otherwise a busy machine would make every worker as careful as one with slow views."""
+    release, begun = threading.Event(), threading.Event()
+    threads = SyncThreads(1, lambda: None, Context())
+    threads.threads[0].submit(lambda: (begun.set(), release.wait(DEADLINE_S)))
+    await until(begun.is_set)
+    later = time.monotonic() + 2 * SLOW_CALL_S
+    assert threads.calls_ahead(later) is None
+    waited_s = threads._loop_wait.total_s()
+    monkeypatch.setattr(threads._loop_wait, "total_s", lambda: waited_s + 2 * SLOW_CALL_S + 1.0)
+    assert threads.calls_ahead(later) == 1
+    release.set()
+    await until(lambda: not threads.threads[0].unfinished)
+    assert threads.calls_ahead(time.monotonic()) == 2
+    threads.shutdown()
+
+
 async def test_a_thread_that_was_just_given_an_exchange_is_not_called_idle(hosts, new_downstream, http_scope):
     """Between its start and its first sync call an exchange looks like nothing: a second slow one must not follow it."""
     host = await hosts.open(answering(lambda: None), threads=3)
