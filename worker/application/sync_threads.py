@@ -231,19 +231,19 @@ class SyncThreads:
         self._loop_wait = shared.loop_wait
         self.threads = [SyncThread(f"towpath-sync-{number}", shared) for number in range(count)]
 
-    def pick_for_exchange(self) -> SyncThread:
-        """The thread for a new exchange: the first, while calls are put into one (call_spread.py). Does not pin it."""
-        if self._spread.in_one and not self.threads[0].is_slow(time.monotonic(), PASSED_OVER_S):
-            return self.threads[0]
-        return self.pick()
+    def pick(self, for_exchange: bool = False) -> SyncThread:
+        """The thread for a new connection: the one with the least load. Does not pin it.
 
-    def pick(self) -> SyncThread:
-        """The thread for a new connection: the one with the least load. Does not pin it."""
+        for_exchange: the first thread, while calls are put into one (call_spread.py). Sockets stay for too long for that.
+        """
         threads = self.threads
         self._turn = turn = (self._turn + 1) % len(threads)
         best = threads[turn]
-        # A purely async application does not pay for the comparison.
-        if self.used and (least := best.load()):
+        if not self.used:  # a purely async application does not pay for the comparison
+            return best
+        if for_exchange and self._spread.in_one and not threads[0].is_slow(time.monotonic(), PASSED_OVER_S):
+            return threads[0]
+        if least := best.load():
             for thread in threads:
                 load = thread.load()
                 if load < least:

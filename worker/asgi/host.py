@@ -137,7 +137,7 @@ class AsgiHost:
         if kind not in ("http", "websocket"):
             raise ValueError(f"a scope of type {kind!r}")
         self._complete_scope(scope, downstream)
-        thread = self._threads.pick_for_exchange() if kind == "http" else self._threads.pick()
+        thread = self._threads.pick(for_exchange=kind == "http")
         instance: AsgiInstance
         if kind == "http":
             instance = HttpInstance(downstream, thread, self._context, body, more_body)

@@ -188,17 +188,17 @@ async def test_exchanges_of_a_saturated_worker_go_to_one_thread_unless_its_call_
         assert threads.calls_ahead(now) == 8
     ended_s = time.process_time() + INTERVAL_S
     while time.process_time() < ended_s:
-        await asyncio.wrap_future(threads.pick_for_exchange().submit(lambda: None))
+        await asyncio.wrap_future(threads.pick(for_exchange=True).submit(lambda: None))
     assert threads.calls_ahead(3 * INTERVAL_S) == 8
-    assert [threads.pick_for_exchange() for _ in range(8)] == [first] * 8
+    assert [threads.pick(for_exchange=True) for _ in range(8)] == [first] * 8
     assert len({threads.pick() for _ in range(8)}) == 4  # sockets stay for long
     first.submit(lambda: (begun.set(), release.wait(DEADLINE_S)))
     await until(begun.is_set)
-    await until(lambda: threads.pick_for_exchange() is not first)
+    await until(lambda: threads.pick(for_exchange=True) is not first)
     release.set()
-    await until(lambda: threads.pick_for_exchange() is first)
+    await until(lambda: threads.pick(for_exchange=True) is first)
     threads.idle(3 * INTERVAL_S)  # other workers are there, or a call was slow
-    assert len({threads.pick_for_exchange() for _ in range(8)}) == 4
+    assert len({threads.pick(for_exchange=True) for _ in range(8)}) == 4
     threads.shutdown()
 
 
