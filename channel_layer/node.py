@@ -90,7 +90,7 @@ class Node:
         self.read_inbox_up = self._peers.read_inbox_up
         self.suspect = self._peers.suspect
         self.take = self._channels.take
-        self.before_flush = self._outbox.before_flush
+        self.before_flush, self.flush = self._outbox.before_flush, self._outbox.flush
         self.post_long, self.send_alone = self._outbox.post_long, self._outbox.send_alone
         self.publish = self._groups.publish
         #: A group that has a member in this process, or has none any more; and whether it is subscribed to.

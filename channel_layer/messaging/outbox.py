@@ -177,14 +177,15 @@ class Outbox:
         """Make sure that a flush comes at the end of this turn of the loop."""
         if not self._scheduled:
             self._scheduled = True
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self.flush)
 
     def _make_due(self, destination: _Destination) -> None:
         destination.flushing = True
         self._due.append(destination)
         self.schedule()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Send what waits. It is called at the end of the turn of the loop, or earlier if nothing more is expected in it."""
         try:
             while self._before_flush:
                 self._before_flush.pop()()

@@ -135,6 +135,11 @@ class DirectRequests:
     def _invite(self, name: str, offer: Offer) -> None:
         self._node.post(name, self._invitation(name, offer))
 
+    def _invite_and_flush(self, name: str, offer: Offer) -> None:
+        """Invite in one batch with what the first steps have sent; it need not wait for the next turn of the loop."""
+        self._invite(name, offer)
+        self._node.flush()
+
     def _invitation(self, name: str, offer: Offer) -> packets.Packet:
         self._offers[name] = offer
         quota, has_places = offer
@@ -212,8 +217,7 @@ class DirectRequests:
         """
         if not once and (self._context.is_alone or self.invitations.is_quick):
             self._begin(others)
-            # Behind their first steps: one batch with what these send.
-            self._loop.call_soon(self._invite, interface, offer)
+            self._loop.call_soon(self._invite_and_flush, interface, offer)  # behind their first steps
             return
         on_answer = partial(self._confirmed, once) if once else ignore
         self._node.send_alone(interface, pack(self._invitation(interface, offer)), on_answer)

@@ -216,6 +216,25 @@ async def test_what_is_gathered_during_a_turn_leaves_at_its_end_in_one_batch(
     await connection.execute("DEL", inbox)
 
 
+async def test_a_flush_sends_in_this_turn_what_was_gathered_and_the_next_turn_sends_nothing_again(
+    redis_server: RedisServer, connection: RedisConnection, prefix: str
+) -> None:
+    """P1. What is posted behind it, while its batch is under way, comes in a batch of its own."""
+    node_context = context(redis_server.url, "worker.me", prefix)
+    inbox = node_context.keys.inbox("worker.a")
+    outbox = Outbox(node_context, lambda _: None)
+    outbox.connected(connection)
+    await connection.execute("XADD", inbox, "*", "b", "")
+    outbox.before_flush(lambda: outbox.post("worker.a", pack([5, 1, 1, 1, 1])))
+    outbox.flush()
+    assert not outbox.waiting_bytes("worker.a") and not outbox.empty
+    outbox.post("worker.a", pack([5, 2, 1, 1, 1]))
+    await until(lambda: outbox.empty)
+    _, *batches = await connection.execute("XRANGE", inbox, "-", "+")
+    assert [[packet[1] for packet in unpack_batch(fields[1])[1]] for _, fields in batches] == [[1], [2]]
+    await connection.execute("DEL", inbox)
+
+
 async def test_an_interruption_of_a_subscription_is_counted_and_logged_with_its_length(
     own_redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
