@@ -27,7 +27,7 @@ ENTRIES_MAX: Final = 16
 BLOCK_MS: Final = 2_000
 TTL_MS: Final = 60_000
 TRIM_ENTRIES: Final = 64
-TRIM_BYTES: Final = 524_288  # at a quarter of it a download had a command more for each read
+TRIM_BYTES: Final = 1_048_576
 RETRY_S: Final = 0.1
 
 StreamId = tuple[int, int]

@@ -10,6 +10,9 @@ from __future__ import annotations
 from typing import Final
 
 WINDOW_BYTES_MAX: Final = 262_144
+#: A window in use that is nearly alone may grow: to four fifths of what all others leave of this. So one alone becomes 1 MiB, and five have
+#: what they began with: what is under way may wait in front of everything else in an inbox.
+GROWTH_BELOW_BYTES: Final = 1_310_720
 #: The smallest window while less than half of the budget is granted, and the largest one after that.
 WINDOW_BYTES_SMALL: Final = 16_384
 #: Each connection gets one of so many parts of the rest: of the first half of the budget, then of the whole.
@@ -50,10 +53,14 @@ class Budget:
     def adapted(self, window: int, most_bytes: int) -> int:
         """Return the next window of a connection that has consumed half of this one.
 
-        It is the window that a new connection would get now, but at least half of this one.
+        It is the window that a new connection would get now, but at least half of this one. A largest one grows while it is
+        nearly alone.
         """
         self.granted_bytes -= window
-        window = max(min(self._share(), most_bytes), window // 2)
+        share = min(self._share(), most_bytes)
+        if share == WINDOW_BYTES_MAX:
+            share = max(share, (GROWTH_BELOW_BYTES - self.granted_bytes) * 4 // 5)
+        window = max(share, window // 2)
         self.granted_bytes += window
         return window
 
@@ -96,7 +103,7 @@ class Incoming:
     __slots__ = ("announced", "consumed", "most", "window")
 
     def __init__(self, window: int, outstanding: int = 0) -> None:
-        self.window = self.most = window  # it may shrink, but never grow above its first size
+        self.window = self.most = window  # it may shrink; only a largest one may grow above its first size
         self.consumed = -outstanding
         self.announced = window - outstanding
 

@@ -15,8 +15,8 @@ from tests.support.serving import wait_until
 MEBIBYTE = 1024 * 1024
 SIZE_MEBIBYTES = 48
 PART_SIZE_BYTES = 65_536
-#: What an inbox may hold: what was read and is not trimmed yet, the window with the event that takes it below zero, and Redis' own.
-INBOX_SIZE_BYTES_MAX = 524_288 + 262_144 + 2 * PART_SIZE_BYTES + 131_072
+#: What an inbox may hold: what was read and is not trimmed yet, the largest window with the event that takes it below zero, and Redis' own.
+INBOX_SIZE_BYTES_MAX = 1_048_576 + 1_048_576 + 2 * PART_SIZE_BYTES + 131_072
 
 
 def inbox_bytes(client: Redis) -> int:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from channel_layer.protocol.flow_control import WINDOW_BYTES_MAX, WINDOW_BYTES_SMALL, Budget, Incoming, Outgoing
+from channel_layer.protocol.flow_control import (
+    GROWTH_BELOW_BYTES,
+    WINDOW_BYTES_MAX,
+    WINDOW_BYTES_SMALL,
+    Budget,
+    Incoming,
+    Outgoing,
+)
 
 
 def test_a_whole_message_may_go_while_any_credit_is_left() -> None:
@@ -60,6 +67,47 @@ def test_the_windows_of_a_process_add_up_to_its_budget_however_many_connections_
     for window in windows:
         budget.give_back(window.window)
     assert budget.granted_bytes == 0 and budget.grant() == WINDOW_BYTES_MAX
+
+
+def test_a_window_that_is_alone_grows_and_a_few_share_what_it_would_have() -> None:
+    """P5. A download moves in large entries where nothing waits behind them; all of an inbox is never more than five first windows."""
+    for number in (1, 2, 3, 4, 5, 40):
+        budget = Budget(256 << 20, 1024)
+        windows = [Incoming(budget.grant()) for _ in range(number)]
+        for _ in range(40):
+            for taker in windows:
+                taker.consume(taker.window, budget)
+                assert budget.granted_bytes == sum(window.window for window in windows)
+                assert budget.granted_bytes <= max(GROWTH_BELOW_BYTES, number * WINDOW_BYTES_MAX)
+        smallest, *_, largest = sorted(window.window for window in [*windows, windows[0]])
+        assert largest - smallest < 4096, "they share it evenly in the end"
+        assert smallest > WINDOW_BYTES_MAX if number < 5 else largest == WINDOW_BYTES_MAX
+        assert number > 1 or windows[0].window == 1 << 20
+        for window in windows:
+            budget.give_back(window.window)
+        assert budget.granted_bytes == 0
+
+
+def test_a_window_that_began_below_the_largest_does_not_grow() -> None:
+    """So the messages of a WebSocket to its application stay as few as its window says."""
+    budget = Budget(256 << 20, 1024)
+    window = Incoming(budget.grant(1, WINDOW_BYTES_SMALL))
+    window.consume(window.window, budget)
+    assert window.window == WINDOW_BYTES_SMALL
+
+
+def test_a_grown_window_shrinks_by_half_at_most_when_others_come() -> None:
+    """P5. Its sender has that much credit already."""
+    budget = Budget(256 << 20, 1024)
+    window = Incoming(budget.grant())
+    sizes = []
+    for step in range(4):
+        window.consume(window.window, budget)
+        sizes.append(window.window)
+        if step == 0:
+            for _ in range(10):
+                budget.grant()
+    assert sizes == [1 << 20, 1 << 19, WINDOW_BYTES_MAX, WINDOW_BYTES_MAX]
 
 
 def test_beyond_the_budget_each_connection_gets_the_least_there_is() -> None:

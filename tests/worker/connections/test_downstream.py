@@ -142,12 +142,12 @@ async def test_large_events_of_one_turn_travel_together_and_a_batch_holds_their_
     """P1. Each packet costs both processes the same, whatever its size; and each event that was sent is in one of them, in order."""
     size_bytes = PART_SIZE_BYTES_MAX + EVENT_OVERHEAD_BYTES
     with adopted(redis_settings, RecordedHost()) as (dispatcher, downstream):
-        for number in range(8):
+        for number in range(20):
             downstream.send({"type": "x", "body": bytes([number]) * PART_SIZE_BYTES_MAX}, size_bytes)
         downstream.complete()
         packets_of_it = posted(dispatcher)
-        assert [len(packet[4]) for packet in packets_of_it] == [3, 3, 2]
-        assert [event["body"][0] for packet in packets_of_it for event in packet[4]] == list(range(8))
+        assert [len(packet[4]) for packet in packets_of_it] == [8, 8, 4]
+        assert [event["body"][0] for packet in packets_of_it for event in packet[4]] == list(range(20))
         assert [packet[3] for packet in packets_of_it] == [1, 2, 3]
         assert max(len(pack(packet)) for packet in packets_of_it) < BATCH_SIZE_BYTES_MAX
 
