@@ -18,7 +18,7 @@ from channel_layer.protocol.names import is_node_name
 from channel_layer.protocol.packets import LENGTH_MIN, VERSION, Packet
 
 PACKETS_MAX: Final = 512
-BATCH_SIZE_BYTES_MAX: Final = 589_824
+BATCH_SIZE_BYTES_MAX: Final = 262_144
 #: From this size on bytes are no longer copied on their way; below it a copy costs less than a piece more.
 LONG_SIZE_BYTES_MIN: Final = 16_384
 #: The most keys of a map whose head is one byte.
