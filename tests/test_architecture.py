@@ -326,6 +326,7 @@ SHELLS = (
     "worker/application/import_isolation.py",
     "worker/application/loader.py",
     "worker/application/call_results.py",
+    "worker/application/movable_calls.py",
     "worker/application/sync_threads.py",
     "worker/asgi/host.py",
     "worker/asgi/http.py",

@@ -5,7 +5,8 @@ such a context for each request: a thread, and with it a database connection, pe
 one of `--threads` threads instead. Threads and database connections are bounded, CONN_MAX_AGE works again, and a sync view
 costs about half.
 
-Which thread: the one with the least unfinished work, or, while only the interpreter is the limit, the first (call_spread.py).
+Which thread: the one with the least unfinished work, or, while only the interpreter is the limit, the first (call_spread.py). If a
+call lasts too long there, exchanges that wait for it are moved to other threads (movable_calls.py).
 
 How a sync thread replaces those of asgiref: `ThreadSensitiveContext(executor=…)` is entered once per thread, in a
 contextvars.Context of its own, and is never left. That context begins as a copy of the one in which the application was
@@ -29,7 +30,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from contextvars import Context, ContextVar
 from dataclasses import dataclass, field
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Any
 
@@ -39,6 +40,7 @@ from channel_layer.process.cpu_wait import CpuWait
 from worker.application.call_results import CallResults
 from worker.application.call_spread import CallSpread, Reading
 from worker.application.fresh_context import copies_of, fresh_context
+from worker.application.movable_calls import MovableCalls
 
 #: How long a new exchange may take until its first sync call: its thread does not count as idle for so long.
 PINNED_FRESH_S = 0.005
@@ -51,15 +53,17 @@ SLOW_CALL_S, SLOW_SHARE_MAX, LAST_CALLS = 0.05, 0.01, 64
 #: How long a thread waits for a CPU is read before a call, but not again for so long: it takes as long as a short call does.
 STARVED_READ_S = 0.01
 
-#: While exchanges are put into one thread: its call has lasted so long that the next exchange belongs elsewhere.
-PASSED_OVER_S = 0.01
+#: While exchanges are put into one thread: its call has lasted so long that the next exchange belongs elsewhere, and those that wait for
+#: it. That some wait is looked at now and then.
+PASSED_OVER_S, LOOK_S = 0.01, 0.03
 
 EXCHANGES_BEYOND = 65_536  #: more than are ever pinned to one thread: one call that is unfinished outweighs them all
 
-#: The sync thread of the application instance that is running.
-SYNC_THREAD: ContextVar[SyncThread] = ContextVar("towpath_sync_thread")
+#: The sync thread, or what stands for it, of the application instance that is running.
+SYNC_THREAD: ContextVar[Executor] = ContextVar("towpath_sync_thread")
 
-Job = tuple["Future[Any] | asyncio.Future[Any]", Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+Call = tuple["Future[Any] | asyncio.Future[Any]", Callable[..., Any], tuple[Any, ...], dict[str, Any]]
+Job = tuple[Call, "MovableCalls[SyncThread] | None"]  #: with the exchange that may be moved with it
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,18 @@ class SharedByThreads:
     on_idle: Callable[[float], None]  #: called after each call, in its thread, with its length in s
     results: CallResults = field(default_factory=CallResults)
     loop_wait: CpuWait = field(default_factory=CpuWait)
+
+
+def enter(executor: Executor) -> None:
+    """Let all sync calls in the current context run in this executor."""
+    SYNC_THREAD.set(executor)
+    context: Any = ThreadSensitiveContext(executor=executor)
+    entering = context.__aenter__()
+    try:
+        entering.send(None)
+    except StopIteration:
+        return
+    raise AssertionError("asgiref waits inside ThreadSensitiveContext.__aenter__: nothing here was made for that")
 
 
 class SyncThread(Executor):
@@ -98,7 +114,7 @@ class SyncThread(Executor):
         self.calls = 0
         self.calls_s = 0.0
         self._starting = Lock()
-        self._context.run(self._enter)
+        self._context.run(enter, self)
 
     @property
     def unfinished(self) -> int:
@@ -125,11 +141,37 @@ class SyncThread(Executor):
 
         `run_in_executor` takes both.
         """
+        return self.queue(None, fn, args, kwargs)
+
+    def queue(
+        self,
+        movable: MovableCalls[SyncThread] | None,
+        fn: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+    ) -> Any:
+        """The same. movable: the exchange of this call, if another thread may take it."""
         if self._thread is None:
             self._start()
         future: Future[Any] | asyncio.Future[Any] = self._results.future() or Future()
-        self._jobs.put((future, fn, args, kwargs))
+        self._jobs.put(((future, fn, args, kwargs), movable))
         return future
+
+    def move(self, to: Callable[[], SyncThread]) -> None:
+        """Move the calls that wait here, and may be moved, to other threads, each exchange to one that `to` gives."""
+        for _ in range(self._jobs.qsize()):
+            try:
+                job = self._jobs.get_nowait()
+            except Empty:
+                return
+            # What stays is put behind what was queued meanwhile: of one exchange nothing was, as this is the loop's thread.
+            movable = job[1] if job is not None else None
+            (self if movable is None else movable.bind(to()))._requeue(job)
+
+    def _requeue(self, job: Job | None) -> None:
+        if self._thread is None:
+            self._start()
+        self._jobs.put(job)
 
     def shutdown(self, wait: bool = False, *, cancel_futures: bool = False) -> None:
         """End the thread after the calls that are queued. By default it does not wait: they may never return."""
@@ -138,16 +180,6 @@ class SyncThread(Executor):
         self._jobs.put(None)
         if wait:
             self._thread.join()
-
-    def _enter(self) -> None:
-        SYNC_THREAD.set(self)
-        context: Any = ThreadSensitiveContext(executor=self)
-        entering = context.__aenter__()
-        try:
-            entering.send(None)
-        except StopIteration:
-            return
-        raise AssertionError("asgiref waits inside ThreadSensitiveContext.__aenter__: nothing here was made for that")
 
     def _start(self) -> None:
         with self._starting:  # a second caller may be on another thread's loop
@@ -162,12 +194,16 @@ class SyncThread(Executor):
             job = self._jobs.get()
             if job is None:
                 return
+            call, movable = job
+            if movable is not None and (thread := movable.bind(self)) is not self:
+                thread._requeue(job)
+                continue
             self._began_s = began_s = time.monotonic()
             if began_s - self._starved_read_at > STARVED_READ_S:
                 self._starved_read_at, self._starved_before_s = began_s, self._starved_s()
             self._busy = True
-            self._run(*job)
-            del job  # else the last call's arguments live until the next call
+            self._run(*call)
+            del job, call  # else the last call's arguments live until the next call
             lasted_s = time.monotonic() - began_s
             self.calls += 1
             self.calls_s += lasted_s
@@ -227,6 +263,8 @@ class SyncThreads:
         self._slow_share = 0.0  #: of the last calls, those that were slow
         self._turn = 0
         self._spread = CallSpread()
+        self._new_context = copies_of(loaded)
+        self._look: asyncio.TimerHandle | None = None
         shared = SharedByThreads(loaded, self._first_use, self._thread_idle)
         self._loop_wait = shared.loop_wait
         self.threads = [SyncThread(f"towpath-sync-{number}", shared) for number in range(count)]
@@ -251,6 +289,26 @@ class SyncThreads:
                     if not load:
                         break
         return best
+
+    def new_context(self, thread: SyncThread) -> Context:
+        """A context for one application instance with sync code in this thread, which was picked for it."""
+        if not self._spread.in_one or thread is not self.threads[0]:
+            return thread.new_context()
+        if self._look is None:
+            self._look = asyncio.get_running_loop().call_later(LOOK_S, self._move)
+        context = self._new_context()
+        context.run(enter, MovableCalls(thread))
+        return context
+
+    def _move(self) -> None:
+        """Move what waits for a long call in the first thread."""
+        self._look = None
+        first, now = self.threads[0], time.monotonic()
+        if first.is_slow(now, PASSED_OVER_S) and first.unfinished > 1:
+            self._spread.spread(now)
+            first.move(self.pick)
+        if first.unfinished:
+            self._look = asyncio.get_running_loop().call_later(LOOK_S, self._move)
 
     def idle(self, now: float) -> tuple[int, int]:
         """The number of idle threads, and of those that only seem idle: an exchange has just been pinned to them.
@@ -299,6 +357,8 @@ class SyncThreads:
 
     def shutdown(self) -> None:
         """End each thread after its queued calls, without waiting for them."""
+        if self._look is not None:
+            self._look.cancel()
         for thread in self.threads:
             thread.shutdown()
 

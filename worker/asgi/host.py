@@ -148,7 +148,7 @@ class AsgiHost:
         else:
             instance = WebSocketInstance(downstream, thread, self._context)
             self._websockets.add(instance)
-        instance.start(self._application, scope, thread.new_context())
+        instance.start(self._application, scope, self._threads.new_context(thread))
         return instance
 
     async def run_channel(

@@ -177,19 +177,25 @@ async def test_calls_ahead_are_counted_until_one_is_slow_and_the_end_of_a_call_i
     threads.shutdown()
 
 
+async def saturated_threads(count):
+    """Threads whose pool puts exchanges into the first, as calls take all of the CPU."""
+    threads = SyncThreads(count, lambda: None, Context())
+    for now in (0.0, INTERVAL_S, 2 * INTERVAL_S):
+        assert threads.calls_ahead(now) == 2 * count
+    ended_s = time.process_time() + INTERVAL_S
+    while time.process_time() < ended_s:
+        await asyncio.wrap_future(threads.pick(for_exchange=True).submit(lambda: None))
+    assert threads.calls_ahead(3 * INTERVAL_S) == 2 * count
+    return threads
+
+
 async def test_exchanges_of_a_saturated_worker_go_to_one_thread_unless_its_call_is_long():
     """Calls that follow each other in one thread take less CPU. What runs for long there delays those that are there already, and
     no others.
     """
     release, begun = threading.Event(), threading.Event()
-    threads = SyncThreads(4, lambda: None, Context())
+    threads = await saturated_threads(4)
     first = threads.threads[0]
-    for now in (0.0, INTERVAL_S, 2 * INTERVAL_S):
-        assert threads.calls_ahead(now) == 8
-    ended_s = time.process_time() + INTERVAL_S
-    while time.process_time() < ended_s:
-        await asyncio.wrap_future(threads.pick(for_exchange=True).submit(lambda: None))
-    assert threads.calls_ahead(3 * INTERVAL_S) == 8
     assert [threads.pick(for_exchange=True) for _ in range(8)] == [first] * 8
     assert len({threads.pick() for _ in range(8)}) == 4  # sockets stay for long
     first.submit(lambda: (begun.set(), release.wait(DEADLINE_S)))
@@ -199,6 +205,32 @@ async def test_exchanges_of_a_saturated_worker_go_to_one_thread_unless_its_call_
     await until(lambda: threads.pick(for_exchange=True) is first)
     threads.idle(3 * INTERVAL_S)  # other workers are there, or a call was slow
     assert len({threads.pick(for_exchange=True) for _ in range(8)}) == 4
+    threads.shutdown()
+
+
+async def test_a_view_may_wait_for_another_page_of_its_site_also_where_both_are_in_one_thread():
+    """The page would wait for the view, and the view for the page. It is moved, and what it calls later runs in the same thread."""
+    threads = await saturated_threads(4)
+    first = threads.threads[0]
+    view_waits, page_has_answered = threading.Event(), threading.Event()
+
+    def view():
+        view_waits.set()
+        return page_has_answered.wait(DEADLINE_S)
+
+    async def exchange(*calls):
+        return [await sync_to_async(call)() for call in calls]
+
+    def started(context, *calls):
+        return asyncio.get_running_loop().create_task(exchange(*calls), context=context)
+
+    contexts = [threads.new_context(first) for _ in range(2)]
+    of_view = started(contexts[0], threading.get_ident, view, threading.get_ident)
+    await until(view_waits.is_set)
+    of_page = started(contexts[1], threading.get_ident, page_has_answered.set, threading.get_ident)
+    its_thread, answered, same_thread = await of_view
+    assert answered and its_thread == same_thread
+    assert len({its_thread, *[ident for ident in await of_page if ident]}) == 2
     threads.shutdown()
 
 
