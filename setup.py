@@ -80,15 +80,13 @@ class CompileCore(build_ext):
         """Build a core that counts, exercise it, and build from the same C again what suits the counts."""
         self.run_command("build_py")
         self.force = True
-        compiler = self.compiler  # its name; each pass makes an object of it
+        name = self.compiler  # each pass makes an object of it
         with tempfile.TemporaryDirectory(prefix="towpath-profile-") as counts:
             self.flags = [*WHOLE_PROGRAM, f"-fprofile-generate={counts}"]
             super().run()
             subprocess.run([sys.executable, "core_profile/exercise.py", self.build_lib], check=True)
-            if not any(Path(counts).iterdir()):
-                sys.exit("TOWPATH_COMPILE=profile needs gcc: this compiler has counted nothing")
             # Partial: what was not exercised is compiled as without a profile, and not for size. mypyc makes an error of each warning.
-            self.compiler = compiler
+            self.compiler = name
             self.flags = [
                 *WHOLE_PROGRAM,
                 f"-fprofile-use={counts}",
@@ -101,7 +99,10 @@ class CompileCore(build_ext):
         """Compile the files of each extension module side by side: nearly all of the time is one extension module's."""
         # mypyc's lists are those of all extension modules, and the same in each pass.
         mypyc_flags = [(each, each.extra_compile_args, each.extra_link_args) for each in self.extensions]
-        if "gcc" in Path(self.compiler.compiler_so[0]).name:
+        compiler = " ".join(self.compiler.compiler_so[:2])
+        if "gcc" not in compiler and how() == "profile":
+            sys.exit(f"TOWPATH_COMPILE=profile needs gcc (CC=gcc), and this compiler is {compiler!r}")
+        if "gcc" in compiler:
             for extension, compile_flags, link_flags in mypyc_flags:
                 extension.extra_compile_args = [*compile_flags, *self.flags]
                 extension.extra_link_args = [*link_flags, *self.flags]

@@ -145,6 +145,21 @@ def wait_until_ready(server: subprocess.Popen[bytes], port: int) -> None:
         time.sleep(0.1)
 
 
+def environment(path: str) -> dict[str, str]:
+    """This one, without settings for the user's own deployment, and without bytecode that would become a part of what is built."""
+    own = {name: value for name, value in os.environ.items() if not name.startswith("TOWPATH_")}
+    return own | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
+
+
+def ended(server: subprocess.Popen[bytes]) -> int:
+    """The exit code of a server that was told to stop. One that hangs is killed."""
+    try:
+        return server.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        server.kill()
+        return server.wait()
+
+
 def main(core: str) -> None:
     """Serve with the Towpath in the folder `core`, and stop it in order: its processes write their counts when they exit."""
     port = free_port()
@@ -153,13 +168,13 @@ def main(core: str) -> None:
         options = ["--app-dir", HERE, "--run-dir", run_dir, "--host", HOST, "--port", str(port)]
         counts = ["--interfaces", "1", "--workers", WORKERS, "--no-access-log", "--log-level", "warning"]
         command = [sys.executable, "-m", "towpath", "serve", "application:application", *options, *counts]
-        server = subprocess.Popen(command, cwd=run_dir, env={**os.environ, "PYTHONPATH": path})
+        server = subprocess.Popen(command, cwd=run_dir, env=environment(path))
         try:
             wait_until_ready(server, port)
             asyncio.run(asyncio.wait_for(exercise(port), ALL_S))
         finally:
             server.send_signal(signal.SIGTERM)
-            code = server.wait(STOP_S)
+            code = ended(server)
     if code:
         sys.exit(f"towpath serve has ended with {code}")
 

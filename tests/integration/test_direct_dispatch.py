@@ -210,6 +210,26 @@ async def test_a_quick_worker_acknowledges_with_its_answers_what_may_start_twice
         assert await kinds_in_answer(redis, server, one) == [[packets.INVITE], [packets.DATA]]
 
 
+async def test_a_quick_worker_that_is_blocked_by_a_request_does_not_invite_behind_it(
+    redis_settings: RedisSettings,
+) -> None:
+    """Its acknowledgement comes behind the first step of the request, with what it has to offer by then."""
+    loop = asyncio.get_running_loop()
+    host = RecordedHost(play=lambda instance: loop.call_soon(lambda: (compute(0.1), respond(instance))))
+    async with (
+        interface(redis_settings) as server,
+        worker(redis_settings, host) as one,
+        worker(redis_settings, RecordedHost()) as other,
+    ):
+        await invited(server, one, other)
+        one.direct.invitations.began(QUICK_AFTER, 0.0)
+        client = knock(server, previous=one.node.name)
+        number = client.upstream.connection.number
+        known = server.direct.workers.by_name[one.node.name]
+        await until(lambda: client.body == b"hello" and known.last == number)
+        assert known.quota == 0 and known.rests
+
+
 async def kinds_in_answer(
     redis: Redis, server: InterfaceDispatcher, one: WorkerDispatcher, method: str = "GET"
 ) -> list[list[int]]:

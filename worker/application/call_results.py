@@ -11,6 +11,8 @@ from collections import deque
 from contextvars import Context
 from typing import Any
 
+from worker.application.fork_guard import end_child
+
 CallResult = tuple["asyncio.Future[Any]", Any, BaseException | None]
 
 
@@ -29,7 +31,8 @@ class CallResults:
         return loop.create_future() if loop is not None and asyncio._get_running_loop() is loop else None
 
     def put(self, future: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
-        """Complete `future` on the loop. Called in any thread."""
+        """Complete `future` on the loop. Called in any thread. A forked child ends here: its call has returned to its parent's worker."""
+        end_child(error)
         self._results.append((future, result, error))
         if self._is_waking or self.loop is None:
             return

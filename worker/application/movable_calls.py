@@ -27,12 +27,13 @@ class Queue(Protocol):
 
 
 class MovableCalls(Executor, Generic[AnyThread]):
-    """The calls of one exchange. waits_for: the first of them wait in the queue of this thread."""
+    """The calls of one exchange. waits_for: the first of them wait in the queue of this thread. on_wait: called before each of these."""
 
-    __slots__ = ("_thread", "waits_for")
+    __slots__ = ("_on_wait", "_thread", "waits_for")
 
-    def __init__(self, waits_for: AnyThread) -> None:
+    def __init__(self, waits_for: AnyThread, on_wait: Callable[[], None]) -> None:
         self.waits_for = waits_for
+        self._on_wait = on_wait
         self._thread: dict[None, AnyThread] = {}  # one entry at most: `setdefault` is atomic, and threads compete here
 
     def bind(self, thread: AnyThread) -> AnyThread:
@@ -44,4 +45,5 @@ class MovableCalls(Executor, Generic[AnyThread]):
         thread = self._thread.get(None)
         if thread is not None:
             return thread.submit(fn, *args, **kwargs)
+        self._on_wait()
         return self.waits_for.queue(self, fn, args, kwargs)

@@ -85,6 +85,7 @@ def enter(executor: Executor) -> None:
     try:
         entering.send(None)
     except StopIteration:
+        context.token = None  # it is never left, and the token would make a reference cycle with the context
         return
     raise AssertionError("asgiref waits inside ThreadSensitiveContext.__aenter__: nothing here was made for that")
 
@@ -198,10 +199,9 @@ class SyncThread(Executor):
             if movable is not None and (thread := movable.bind(self)) is not self:
                 thread._requeue(job)
                 continue
-            self._began_s = began_s = time.monotonic()
+            self._busy, self._began_s = True, (began_s := time.monotonic())
             if began_s - self._starved_read_at > STARVED_READ_S:
                 self._starved_read_at, self._starved_before_s = began_s, self._starved_s()
-            self._busy = True
             self._run(*call)
             del job, call  # else the last call's arguments live until the next call
             lasted_s = time.monotonic() - began_s
@@ -216,37 +216,23 @@ class SyncThread(Executor):
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
     ) -> None:
-        if isinstance(future, Future):
-            self._run_for_any_thread(future, fn, args, kwargs)
-            return
-        if future.cancelled():
+        is_cancelled = not future.set_running_or_notify_cancel() if isinstance(future, Future) else future.cancelled()
+        if is_cancelled:
             self._busy = False
             return
+        result = error = None
         try:
             result = fn(*args, **kwargs)
-        except BaseException as error:  # noqa: BLE001 - the user's code; the error is its caller's
-            self._busy = False
-            self._results.put(future, None, error)
-            del future  # breaks a reference cycle: the error has this frame
-        else:
-            # First idle, then done: the task that the result wakes may ask for an idle thread at once.
-            self._busy = False
-            self._results.put(future, result, None)
-
-    def _run_for_any_thread(
-        self, future: Future[Any], fn: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> None:
-        if not future.set_running_or_notify_cancel():
-            self._busy = False
-            return
-        try:
-            result = fn(*args, **kwargs)
-        except BaseException as error:  # noqa: BLE001 - the user's code; the error is its caller's
-            self._busy = False
+        except BaseException as raised:  # noqa: BLE001 - the user's code; the error is its caller's
+            error = raised
+        self._busy = False  # first idle, then done: the task that the result wakes may ask for an idle thread at once
+        if not isinstance(future, Future):
+            self._results.put(future, result, error)
+        elif error is not None:
             future.set_exception(error)
         else:
-            self._busy = False  # first, as above
             future.set_result(result)
+        del future, error  # breaks a reference cycle: the error has this frame
 
 
 class SyncThreads:
@@ -266,7 +252,7 @@ class SyncThreads:
         self._new_context = copies_of(loaded)
         self._look: asyncio.TimerHandle | None = None
         shared = SharedByThreads(loaded, self._first_use, self._thread_idle)
-        self._loop_wait = shared.loop_wait
+        self._results, self._loop_wait = shared.results, shared.loop_wait
         self.threads = [SyncThread(f"towpath-sync-{number}", shared) for number in range(count)]
 
     def pick(self, for_exchange: bool = False) -> SyncThread:
@@ -294,11 +280,15 @@ class SyncThreads:
         """A context for one application instance with sync code in this thread, which was picked for it."""
         if not self._spread.in_one or thread is not self.threads[0]:
             return thread.new_context()
-        if self._look is None:
-            self._look = asyncio.get_running_loop().call_later(LOOK_S, self._move)
         context = self._new_context()
-        context.run(enter, MovableCalls(thread))
+        context.run(enter, MovableCalls(thread, self._look_soon))
         return context
+
+    def _look_soon(self) -> None:
+        """A call waits in the first thread that may be moved. Those that come from other loops and threads are not looked after."""
+        loop = asyncio._get_running_loop()
+        if self._look is None and loop is not None and loop is self._results.loop:
+            self._look = loop.call_later(LOOK_S, self._move)
 
     def _move(self) -> None:
         """Move what waits for a long call in the first thread."""
@@ -308,7 +298,7 @@ class SyncThreads:
             self._spread.spread(now)
             first.move(self.pick)
         if first.unfinished:
-            self._look = asyncio.get_running_loop().call_later(LOOK_S, self._move)
+            self._look_soon()
 
     def idle(self, now: float) -> tuple[int, int]:
         """The number of idle threads, and of those that only seem idle: an exchange has just been pinned to them.

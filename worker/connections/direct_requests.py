@@ -135,9 +135,9 @@ class DirectRequests:
     def _invite(self, name: str, offer: Offer) -> None:
         self._node.post(name, self._invitation(name, offer))
 
-    def _invite_and_flush(self, name: str, offer: Offer) -> None:
+    def _invite_and_flush(self, name: str) -> None:
         """Invite in one batch with what the first steps have sent; it need not wait for the next turn of the loop."""
-        self._invite(name, offer)
+        self._invite(name, self._offer())  # as it is behind these steps: they may have blocked the loop
         self._node.flush()
 
     def _invitation(self, name: str, offer: Offer) -> packets.Packet:
@@ -217,10 +217,12 @@ class DirectRequests:
         """
         if not once and (self._context.is_alone or self.invitations.is_quick):
             self._begin(others)
-            self._loop.call_soon(self._invite_and_flush, interface, offer)  # behind their first steps
+            self._loop.call_soon(self._invite_and_flush, interface)  # behind their first steps
             return
         on_answer = partial(self._confirmed, once) if once else ignore
         self._node.send_alone(interface, pack(self._invitation(interface, offer)), on_answer)
+        if self._node.waiting_bytes(interface):  # an older invitation may be among that, and comes behind this one
+            self._offers.pop(interface, None)
         if others:
             self._loop.call_soon(self._begin, others)
 
@@ -235,6 +237,7 @@ class DirectRequests:
         self._consumer.read_more()
 
     def _begin(self, keys: Sequence[Key]) -> None:
+        began_s = monotonic()
         free = self._context.host.free("http", self._context.is_alone) - self._registry.reserved["http"] + len(keys)
         for key in keys:
             request = self._drop(key)
@@ -246,7 +249,7 @@ class DirectRequests:
             free -= 1
             self._start(key, request)
         self._consumer.read_more()  # nothing is reserved for them any more, and perhaps the host is full now
-        self._loop.call_soon(self._have_begun, len(keys), monotonic())  # behind the first step of each
+        self._loop.call_soon(self._have_begun, len(keys), began_s)  # behind the first step of each
 
     def _have_begun(self, count: int, began_s: float) -> None:
         self.invitations.began(count, monotonic() - began_s)
