@@ -67,7 +67,7 @@ LIKELY = {
         "direct rush storms 38",
     ),
     "what has begun is not given back": ("direct rush kills 0", "direct rush kills 1", "direct rush storms 2"),
-    "what may start only once is asked back, and not taken": ("direct rush storms 18", "direct rush storms 130"),
+    "what may start only once is asked back, and not taken": ("direct rush storms 84", "direct rush storms 156"),
 }
 SEARCHED_MAX = 600
 #: By rule without which no promise breaks: how those end who pay for it, and seeds in which some were seen to.
