@@ -124,7 +124,7 @@ def header(machine: list[str], terms: list[str]) -> str:
             "Compare the ratios, not the rates: client and servers share one machine, and another has other rates.",
             "A request through Towpath meets four processes (interface server, Redis, worker, and the client), one",
             "through uvicorn or Daphne two; on few cores that alone costs Towpath a part of its rate, so look at the",
-            "CPU time too. `towpath-compiled` is the same source with the compiled core (`make bench-compiled`).",
+            "CPU time too. `towpath-compiled` is the same source with the core that `make bench-compiled` compiles, with a profile.",
             "`keeper` is supervisord and its parent. The memory of an idle socket is the growth of resident memory,",
             "divided by the sockets opened.",
             "",
