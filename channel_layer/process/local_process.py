@@ -30,9 +30,19 @@ def number_here(facts: dict[str, Any]) -> int | None:
 
 
 def born(pid: int) -> int | None:
-    """When a process was started, in ticks since the boot; None if it does not run."""
+    """When a process was started, in ticks since the boot; None if it does not run.
+
+    One that is killed runs until its last thread has ended, which has its sockets; its first thread may have ended before.
+    """
     state, birth = _state_and_birth(pid)
-    return None if state in (b"Z", b"X") else birth
+    return None if state == b"X" or (state == b"Z" and not _has_more_threads(pid)) else birth
+
+
+def _has_more_threads(pid: int) -> bool:
+    try:
+        return len(list((PROC / f"{pid}/task").iterdir())) > 1
+    except OSError:
+        return False
 
 
 def children(pid: int) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -69,3 +70,27 @@ def test_of_whom_nobody_can_be_sure_nothing_is_told(
     """P6. One that is elsewhere, or whose number another process has, is left to its lease."""
     watch.watch("worker.a", {**facts_of(child), **other})
     assert (watch.watched(), told) == ([], [])
+
+
+FIRST_THREAD_ENDS = """
+import ctypes, socket, threading
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+threading.Thread(target=threading.Event().wait, daemon=True).start()
+ctypes.PyDLL(None).pthread_exit(None)
+"""
+
+
+async def test_a_process_runs_until_its_last_thread_has_ended() -> None:
+    """The kernel ends the threads of a killed process one by one. The first may be gone while another has the sockets still."""
+    process = subprocess.Popen([sys.executable, "-c", FIRST_THREAD_ENDS], stdout=subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        process.stdout.readline()
+        await until(lambda: b") Z " in Path(f"/proc/{process.pid}/stat").read_bytes(), "its first thread has ended")
+        assert born(process.pid) is not None
+        process.kill()
+        await until(lambda: born(process.pid) is None, "it has gone")
+    finally:
+        process.kill()
+        process.communicate()
