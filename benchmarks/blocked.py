@@ -94,8 +94,7 @@ def main() -> None:
             words = towpath("apps:blocking", port, folder)[1:]
             command = [str(binaries / "towpath"), *words, "--workers", str(WORKERS), *options]
             servers.enter_context(started(command, port, folder, {}))
-            if not options:  # else they never invite
-                wait_for_workers(folder, WORKERS)
+            wait_for_workers(folder, WORKERS, invite=not options)
             ports[name] = port
         rounds = [asyncio.run(one_round(ports, given.seconds, given.rate, n)) for n in range(given.rounds)]
     print("| | " + " | ".join(f"p{of * 100:g}" for of in SHARES) + " | p99 of each round | median of these |")

@@ -207,11 +207,11 @@ def _inherited() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
 
 
-def wait_for_workers(folder: Path, count: int) -> None:
+def wait_for_workers(folder: Path, count: int, invite: bool = True) -> None:
     """Returns when each of so many workers of the `towpath serve` in this folder counts the others, and invites the interface server.
 
-    Before that a worker that was ready first takes more WebSockets than its share, and requests go by the shared channel. Raises
-    ServerFailed at the deadline.
+    invite: False where direct dispatch is off. Before that a worker that was ready first takes more WebSockets than its share, and
+    requests go by the shared channel. Raises ServerFailed at the deadline.
     """
     command = [str(BINARIES / "towpath"), "status", "--json", "--run-dir", str(folder / "run")]
     deadline = time.monotonic() + READY_DEADLINE_S
@@ -220,7 +220,7 @@ def wait_for_workers(folder: Path, count: int) -> None:
         leases = json.loads(answer.stdout)["processes"] if answer.returncode == 0 else []
         fellows = [lease.get("fellows") for lease in leases if lease["role"] == "worker"]
         invited_by = [lease.get("inviting_workers") for lease in leases if lease["role"] == "interface"]
-        if fellows == [count] * count and invited_by == [count]:
+        if fellows == [count] * count and invited_by == [count if invite else 0]:
             return
         time.sleep(LOOK_EVERY_S)
     raise ServerFailed(f"the {count} workers do not know each other, or do not invite, after {READY_DEADLINE_S:.0f} s")
