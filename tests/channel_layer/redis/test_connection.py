@@ -190,15 +190,25 @@ async def test_a_destination_that_cannot_be_reached_leaves_the_others_of_a_flush
     await connection.execute("DEL", keys.inbox(nodes[0]), keys.inbox(nodes[2]))
 
 
-async def test_what_is_gathered_during_a_turn_leaves_at_its_end_in_one_batch(
+@pytest.fixture
+async def outbox_to_a(
     redis_server: RedisServer, connection: RedisConnection, prefix: str
-) -> None:
-    """P1. Each call of `before_flush` is answered once; what is gathered while others post leaves with them."""
+) -> AsyncIterator[tuple[Outbox, str]]:
+    """An outbox with a connection, and the inbox of `worker.a`, in which one entry stands already."""
     node_context = context(redis_server.url, "worker.me", prefix)
     inbox = node_context.keys.inbox("worker.a")
     outbox = Outbox(node_context, lambda _: None)
     outbox.connected(connection)
     await connection.execute("XADD", inbox, "*", "b", "")
+    yield outbox, inbox
+    await connection.execute("DEL", inbox)
+
+
+async def test_what_is_gathered_during_a_turn_leaves_at_its_end_in_one_batch(
+    outbox_to_a: tuple[Outbox, str], connection: RedisConnection
+) -> None:
+    """P1. Each call of `before_flush` is answered once; what is gathered while others post leaves with them."""
+    outbox, inbox = outbox_to_a
     called: list[int] = []
 
     def post_gathered() -> None:
@@ -213,18 +223,13 @@ async def test_what_is_gathered_during_a_turn_leaves_at_its_end_in_one_batch(
     (_, batch) = await connection.execute("XRANGE", inbox, "-", "+")
     _, packets = unpack_batch(batch[1][1])
     assert (called, len(packets)) == ([0, 1], 2)
-    await connection.execute("DEL", inbox)
 
 
 async def test_a_flush_sends_in_this_turn_what_was_gathered_and_the_next_turn_sends_nothing_again(
-    redis_server: RedisServer, connection: RedisConnection, prefix: str
+    outbox_to_a: tuple[Outbox, str], connection: RedisConnection
 ) -> None:
     """P1. What is posted behind it, while its batch is under way, comes in a batch of its own."""
-    node_context = context(redis_server.url, "worker.me", prefix)
-    inbox = node_context.keys.inbox("worker.a")
-    outbox = Outbox(node_context, lambda _: None)
-    outbox.connected(connection)
-    await connection.execute("XADD", inbox, "*", "b", "")
+    outbox, inbox = outbox_to_a
     outbox.before_flush(lambda: outbox.post("worker.a", pack([5, 1, 1, 1, 1])))
     outbox.flush()
     assert not outbox.waiting_bytes("worker.a") and not outbox.empty
@@ -232,7 +237,6 @@ async def test_a_flush_sends_in_this_turn_what_was_gathered_and_the_next_turn_se
     await until(lambda: outbox.empty)
     _, *batches = await connection.execute("XRANGE", inbox, "-", "+")
     assert [[packet[1] for packet in unpack_batch(fields[1])[1]] for _, fields in batches] == [[1], [2]]
-    await connection.execute("DEL", inbox)
 
 
 async def test_an_interruption_of_a_subscription_is_counted_and_logged_with_its_length(
