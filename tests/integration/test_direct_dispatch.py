@@ -24,6 +24,7 @@ from tests.support.both_dispatchers import (
     interface,
     invited,
     knock,
+    recall_nothing,
     respond,
     worker,
 )
@@ -201,6 +202,7 @@ async def test_a_quick_worker_acknowledges_with_its_answers_what_may_start_twice
         worker(redis_settings, RecordedHost()) as other,
     ):
         await invited(server, one, other)
+        recall_nothing(server)
         assert await kinds_in_answer(redis, server, one) == [[packets.INVITE], [packets.DATA]]
         one.direct.invitations.began(QUICK_AFTER, 0.0)
         assert await kinds_in_answer(redis, server, one) == [[packets.DATA, packets.INVITE]]
@@ -218,10 +220,11 @@ async def test_a_quick_worker_that_is_blocked_by_a_request_does_not_invite_behin
     host = RecordedHost(play=lambda instance: loop.call_soon(lambda: (compute(0.1), respond(instance))))
     async with (
         interface(redis_settings) as server,
-        worker(redis_settings, host) as one,
+        worker(redis_settings, host, notices_blocks=True) as one,
         worker(redis_settings, RecordedHost()) as other,
     ):
         await invited(server, one, other)
+        recall_nothing(server)
         one.direct.invitations.began(QUICK_AFTER, 0.0)
         client = knock(server, previous=one.node.name)
         number = client.upstream.connection.number
@@ -269,7 +272,7 @@ async def test_a_worker_whose_loop_was_blocked_invites_no_more_for_a_while(redis
         respond(instance)
 
     host = RecordedHost(play=block)
-    async with interface(redis_settings) as server, worker(redis_settings, host) as one:
+    async with interface(redis_settings) as server, worker(redis_settings, host, notices_blocks=True) as one:
         await invited(server, one)
         client = knock(server, differs={"path": "/blocks"})
         await until(lambda: not server.direct.workers.by_name[one.node.name].takes_more, "the invitation is withdrawn")
@@ -360,6 +363,7 @@ async def test_the_requests_of_one_connection_stay_with_one_worker(redis_setting
         worker(redis_settings, hosts[1]) as other,
     ):
         await invited(server, one, other)
+        recall_nothing(server)
         for _ in range(20):
             client = knock(server, previous=other.node.name)
             await until(lambda client=client: client.body == b"hello")  # type: ignore[misc]

@@ -8,6 +8,7 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from websockets.exceptions import ConnectionClosed
@@ -123,10 +124,7 @@ def test_who_was_sent_to_a_worker_that_stands_still_is_told_to_try_again_when_th
         towpath_interface(url, run_dir=tmp_path / "interface", options=options) as interface,
         towpath_worker("witness", url, run_dir=tmp_path / "worker", app_dir=PROJECT, env=traces.env) as worker,
     ):
-        wait_until(
-            lambda: any(lease.get("inviting_workers") for lease in leases_at(url)), "it is invited", server=interface
-        )
-        worker.process.send_signal(signal.SIGSTOP)
+        wait_until(lambda: is_frozen_while_it_invites(worker, url), "the worker is frozen", server=interface)
         try:
             with interface.connect(timeout_s=30) as reader, interface.connect(timeout_s=30) as writer:
                 reader.sendall(get("/never"))
@@ -141,6 +139,23 @@ def test_who_was_sent_to_a_worker_that_stands_still_is_told_to_try_again_when_th
         assert answers[0].startswith(b"HTTP/1.1 503") and b"\r\nretry-after: 1\r\n" in answers[0].lower()
         assert answers[1].startswith(b"HTTP/1.1 502")
         assert interface.process.wait(20) == 0
+
+
+def is_frozen_while_it_invites(worker: Server, url: str) -> bool:
+    """Freeze a worker. If it had just withdrawn its invitation, as when the machine has paused, it goes on, and False is returned."""
+    wait_until(lambda: lease_of_interface(url).get("inviting_workers"), "the interface server is invited")
+    worker.process.send_signal(signal.SIGSTOP)
+    before = lease_of_interface(url)["up_s"]
+    wait_until(lambda: lease_of_interface(url)["up_s"] != before, "a later lease")
+    if lease_of_interface(url)["inviting_workers"]:
+        return True
+    worker.process.send_signal(signal.SIGCONT)
+    return False
+
+
+def lease_of_interface(url: str) -> dict[str, Any]:
+    """What the only interface server tells of itself, if there is one yet."""
+    return next((lease for lease in leases_at(url) if lease["role"] == "interface"), {})
 
 
 @contextlib.contextmanager

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import math
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +22,7 @@ from interface_server.settings import InterfaceSettings
 from tests.support.facts import until
 from worker.connections.dispatcher import Dispatcher as WorkerDispatcher
 from worker.connections.interfaces import Downstream
+from worker.connections.loop_lag import LoopLag
 from worker.settings import WorkerSettings
 
 #: What either side may say of a connection and the other cannot understand: kind, and what follows number and epoch.
@@ -193,11 +196,24 @@ async def interface(redis_settings: RedisSettings, **settings: Any) -> AsyncIter
         await dispatcher.close()
 
 
+def recall_nothing(server: InterfaceDispatcher) -> None:
+    """Let workers have all the time to acknowledge what they are sent directly: for tests that count what each of several gets."""
+    server.direct._timer = asyncio.get_running_loop().call_later(3_600, lambda: None)
+
+
 @contextlib.asynccontextmanager
-async def worker(redis_settings: RedisSettings, host: RecordedHost, **settings: Any) -> AsyncIterator[WorkerDispatcher]:
-    """It leaves as after a drain, with nothing in hand: whoever is told something after it has gone waits for that in vain."""
+async def worker(
+    redis_settings: RedisSettings, host: RecordedHost, *, notices_blocks: bool = False, **settings: Any
+) -> AsyncIterator[WorkerDispatcher]:
+    """It leaves as after a drain, with nothing in hand: whoever is told something after it has gone waits for that in vain.
+
+    notices_blocks: it measures how late its event loop is. That is the loop of the whole test, and a pause of the machine would count as
+    one of the application, after which a worker invites nobody for a while.
+    """
     dispatcher = WorkerDispatcher(WorkerSettings(redis=redis_settings, **settings), host, Counter())
     await dispatcher.start()
+    if not notices_blocks:
+        measure_no_more(dispatcher.consumer.lag)
     try:
         yield dispatcher
     finally:
@@ -206,6 +222,13 @@ async def worker(redis_settings: RedisSettings, host: RecordedHost, **settings: 
         for downstream in dispatcher.downstreams:
             downstream.close(Close.STOPPING)
         await dispatcher.close()
+
+
+def measure_no_more(lag: LoopLag) -> None:
+    """Let the loop seem to be in time from now on."""
+    assert lag._handle is not None
+    lag._handle.cancel()
+    lag._due, lag._on_blocked = math.inf, None
 
 
 async def adopted(host: RecordedHost, count: int = 1) -> RecordedInstance:
