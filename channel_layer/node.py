@@ -151,7 +151,7 @@ class Node:
     @property
     def takes_packets(self) -> bool:
         """True if Redis is reachable, and has not refused the last packets."""
-        return self._commands.connection is not None and self._outbox.accepted
+        return self._commands.connection is not None and not self._outbox.rejections.count
 
     @property
     def era(self) -> str | None:

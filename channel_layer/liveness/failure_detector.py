@@ -56,9 +56,10 @@ class FailureDetector:
         own_lease: OwnLease,
         on_dead: Callable[[str], None],
     ) -> None:
-        self.counts = PeerCounts()
-        #: Subtract one connection that is shared with a process. Bound once, since it is called for each request.
-        self.release = self.counts.release
+        self._watched_peers: set[str] = set()  # their leases were read, to find the processes of this machine
+        self.counts = PeerCounts(self._watched_peers, self._watch_peer)
+        #: Add and subtract one connection that is shared with a process. Bound once, since they are called for each request.
+        self.acquire, self.release = self.counts.acquire, self.counts.release
         #: How many live processes have the role of this one, itself included; at most two seconds old.
         self.same_role_count = 1
         #: The names of all live processes, at most two seconds old.
@@ -76,7 +77,6 @@ class FailureDetector:
         self._own_lease = own_lease
         self._on_dead = on_dead
         self._loop = asyncio.get_running_loop()
-        self._watched_peers: set[str] = set()  # their leases were read, to find the processes of this machine
         self._suspects: set[str] = set()  # no inbox there, or a message was sent: their leases are checked in any case
         self._dead: dict[str, bool] = {}  # to be processed; True: certain never to come back
         self._deaths = DeathWatch(self._on_death_seen)
@@ -93,12 +93,6 @@ class FailureDetector:
         self._deaths.close()
 
     # -- which peers are watched
-
-    def acquire(self, node: str) -> None:
-        """Count one more connection that is shared with `node`, and watch that process."""
-        self.counts.acquire(node)
-        if node not in self._watched_peers:
-            self._watch_peer(node)
 
     def suspect(self, node: str) -> None:
         """Check the lease of `node` at the next occasion: a batch found no inbox there, or a message of the layer was sent."""

@@ -6,19 +6,26 @@ failure_detector.py checks and acts. Promises P6 and P8.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Container
+
 
 class PeerCounts:
     """The number of connections that are shared with each process, by its name."""
 
-    __slots__ = ("_held", "_unreleased")
+    __slots__ = ("_held", "_unreleased", "_watch", "_watched")
 
-    def __init__(self) -> None:
+    def __init__(self, watched: Container[str], watch: Callable[[str], None]) -> None:
+        """watch: called with a process that is not among the `watched` when a connection is shared with it."""
+        self._watched = watched
+        self._watch = watch
         self._held: dict[str, int] = {}
         self._unreleased: dict[str, int] = {}  # connections of dead processes that are not released yet
 
     def acquire(self, node: str) -> None:
-        """Add one connection that is shared with `node`."""
+        """Add one connection that is shared with `node`, and watch that process."""
         self._held[node] = self._held.get(node, 0) + 1
+        if node not in self._watched:
+            self._watch(node)
 
     def __contains__(self, node: str) -> bool:
         return node in self._held

@@ -82,7 +82,9 @@ class Outbox:
     def __init__(self, context: NodeContext, on_missing: Callable[[str], None]) -> None:
         self._head = batch_head(context.name)
         self._encryption = context.encryption if context.encryption.enabled else None
-        self._rejections = RejectionLog(log, "batches for other processes")
+        self.rejections = RejectionLog(
+            log, "batches for other processes"
+        )  #: none: Redis has accepted the last batch, as far as is known
         self._keys = context.keys
         self._on_missing = on_missing
         self._destinations: dict[str, _Destination] = {}
@@ -113,11 +115,6 @@ class Outbox:
     def post_long(self, node: str, packet: Packet) -> None:
         """Queue a `data` with long bodies, which are not copied."""
         self.post(node, pack_in_pieces(packet))
-
-    @property
-    def accepted(self) -> bool:
-        """True if Redis has accepted the last batch, as far as is known."""
-        return not self._rejections.count
 
     def send_alone(self, node: str, packed: bytes, on_answer: OnAnswer) -> None:
         """Send one packet by a command of its own, ahead of what waits, and never again.
@@ -232,8 +229,8 @@ class Outbox:
         if answer is None or isinstance(answer, hiredis.ReplyError):
             self._rejected(destination, answer)
             return
-        if self._rejections.count:
-            self._rejections.accepted()
+        if self.rejections.count:
+            self.rejections.accepted()
         destination.under_way = []
         destination.marked = 0
         if destination.waiting and not destination.flushing:
@@ -246,7 +243,7 @@ class Outbox:
         if answer is None:
             self._on_missing(destination.node)
         else:
-            self._rejections.rejected(answer)
+            self.rejections.rejected(answer)
         destination.take_back()
         if self._destinations.get(destination.node) is destination:
             destination.flushing = True

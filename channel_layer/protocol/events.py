@@ -89,18 +89,16 @@ def check_message(message: Any) -> None:
 
 def payload_size_bytes(event: Event) -> int:
     """The bytes that `event` takes of a window: its body, bytes or text (UTF-8 length), and the overhead."""
-    payload = event.get("body") or event.get("bytes")
-    if payload:
-        return EVENT_OVERHEAD_BYTES + len(payload)
-    text = event.get("text")
-    if text:
-        return EVENT_OVERHEAD_BYTES + (len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass")))
-    return EVENT_OVERHEAD_BYTES
+    return payload_sizes_bytes((event,))
 
 
 def payload_sizes_bytes(events: Sequence[Event]) -> int:
     """The bytes that several events take of a window."""
     total = 0
     for event in events:
-        total += payload_size_bytes(event)
+        total += EVENT_OVERHEAD_BYTES
+        if payload := event.get("body") or event.get("bytes"):
+            total += len(payload)
+        elif text := event.get("text"):
+            total += len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
     return total

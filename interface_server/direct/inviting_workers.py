@@ -124,15 +124,17 @@ class InvitingWorkers:
     def choose(self, previous: str) -> InvitingWorker | None:
         """The worker for the next request of a client; None: the shared channel. previous: the worker of its last one, or empty."""
         worker = self.by_name.get(previous)
-        if worker is not None and worker.takes_more and worker.requests <= (0 if self._any_rests else REQUESTS_MIN):
-            return worker  # the usual case, and the fastest
-        chosen: InvitingWorker | None = None
+        if worker is not None and not worker.takes_more:
+            worker = None
+        if worker is not None and worker.requests <= (0 if self._any_rests else REQUESTS_MIN):
+            return worker  # no other could be much better
+        chosen = worker
         for each in self.by_name.values():
-            if each.takes_more and (chosen is None or each.comes_before(chosen)):
+            if each is not worker and each.takes_more and (chosen is None or each.comes_before(chosen)):
                 chosen = each
         if chosen is None or (chosen.requests and self._any_rests):
             return None
-        if worker is not None and worker.takes_more and worker.requests <= REQUESTS_FACTOR * chosen.requests:
+        if worker is not None and worker.requests <= REQUESTS_FACTOR * chosen.requests:
             return worker
         self._choices += 1
         chosen.chosen_at = self._choices

@@ -18,10 +18,9 @@ from twisted.internet.protocol import connectionDone
 from twisted.python.failure import Failure
 
 from channel_layer.protocol.events import Event
-from channel_layer.protocol.illegal_move import IllegalMove
 from interface_server.http.answers import RequestError
 from interface_server.http.exchange import COMPLETE, NONE, Exchange
-from interface_server.http1.phase import EXCHANGE, GONE, HEAD, IDLE, LINGERING, MOVES, Phase
+from interface_server.http1.phase import EXCHANGE, GONE, HEAD, IDLE, KEPT, LINGERING, Phase, phase_step
 from interface_server.http1.registry import Http1Registry
 from interface_server.http1.request_reader import HALF_CLOSED, NO_CREDIT, RequestReader
 from interface_server.http1.response_writer import ResponseWriter
@@ -74,9 +73,7 @@ class Http1Connection:
 
     def enter(self, phase: Phase, deadline: float) -> None:
         """Move on to `phase`, until the `deadline`. Raises IllegalMove: a bug of ours."""
-        if phase not in MOVES[self.phase]:
-            raise IllegalMove(f"{phase.name} after {self.phase.name}")
-        self.phase = phase
+        self.phase = phase_step(self.phase, phase)
         self.deadline = deadline
 
     # Calls of the transport.
@@ -151,7 +148,8 @@ class Http1Connection:
             reader.resume(NO_CREDIT)
             keep_alive = keep_alive and not reader.paused & HALF_CLOSED
         if keep_alive:
-            self.enter(IDLE, self.context.idle_deadline)
+            self.deadline = self.context.idle_deadline
+            self.phase = KEPT if self.phase is EXCHANGE else phase_step(self.phase, IDLE)
             if reader.parsed:
                 reader.go_on()
         elif self._is_request_complete() and not reader.has_pipelined:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import Final
 
+from channel_layer.protocol.illegal_move import legal_move
+
 
 class Phase(Enum):
     __hash__ = object.__hash__  # by identity; Enum's own is Python code, and stands in every look-up
@@ -35,3 +37,13 @@ MOVES: Final[dict[Phase, tuple[Phase, ...]]] = {
     LINGERING: (GONE,),
     GONE: (GONE,),  # the transport's end comes after ours, or before it
 }
+
+
+def phase_step(before: Phase, after: Phase) -> Phase:
+    """Move to `after`. Raises IllegalMove if the table has no such move: an error in this program."""
+    return legal_move(MOVES, before, after, "a connection")
+
+
+#: The moves of an ordinary exchange, looked up once: its request comes in one read, and the connection waits for the next one after it.
+BEGUN: Final = phase_step(IDLE, EXCHANGE)
+KEPT: Final = phase_step(EXCHANGE, IDLE)
