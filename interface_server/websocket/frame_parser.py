@@ -19,9 +19,9 @@ from autobahn.websocket.xormasker import create_xor_masker  # type: ignore[attr-
 
 from channel_layer.protocol.close_codes import TOO_BIG
 from interface_server.websocket.deflate import Deflate
-from interface_server.websocket.frames import CLOSE, PING, BadFrame
+from interface_server.websocket.frames import CLOSE, PING, BadFrame, unmasked
 
-#: Up to this size an xor of two long integers is faster than the call into C (0.7 µs instead of 3.3 for 64 bytes).
+#: Up to this size `unmasked` is faster than the call into C.
 _MASK_BY_INTEGER_BYTES_MAX = 1024
 #: Idle parsers that the pool keeps; more are dropped on release. A parser takes about 1.5 KiB.
 _POOL_SIZE_MAX = 64
@@ -136,8 +136,7 @@ class FrameParser(WebSocketServerProtocol):
         if size > _MASK_BY_INTEGER_BYTES_MAX:
             masker: Any = create_xor_masker(mask, size)  # type: ignore[no-untyped-call]  # C behind it
             return bytes(masker.process(payload))
-        key = int.from_bytes((mask * ((size >> 2) + 1))[:size], "little")
-        return (int.from_bytes(payload, "little") ^ key).to_bytes(size, "little")
+        return unmasked(payload, mask)
 
 
 def _longer(payload: bytes | bytearray, part: bytes) -> bytes | bytearray:
@@ -151,15 +150,15 @@ def _longer(payload: bytes | bytearray, part: bytes) -> bytes | bytearray:
 class ParserPool:
     """Idle parsers."""
 
-    __slots__ = ("_free", "_message_size_bytes_max")
+    __slots__ = ("_free", "message_size_bytes_max")
 
     def __init__(self, message_size_bytes_max: int) -> None:
-        self._message_size_bytes_max = message_size_bytes_max
+        self.message_size_bytes_max = message_size_bytes_max
         self._free: list[FrameParser] = []
 
     def acquire(self, listener: Listener, deflate: Deflate | None) -> FrameParser:
         """A parser that calls `listener`, and inflates with `deflate`."""
-        parser = self._free.pop() if self._free else FrameParser(self._message_size_bytes_max)
+        parser = self._free.pop() if self._free else FrameParser(self.message_size_bytes_max)
         parser.listener = listener
         if deflate is not None:
             parser._perMessageCompress = deflate

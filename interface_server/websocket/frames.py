@@ -1,4 +1,4 @@
-"""Frames as a server writes them: unmasked and whole, each as one `bytes`; the payload of a client's close frame.
+"""Frames as a server writes them: unmasked and whole, each as one `bytes`. Of a client's: whole messages, and the payload of a close.
 
 A frame is the same for every socket that does not compress, so a message to a group is built once and written by all.
 RFC 6455, section 5.2; permessage-deflate's bit is RFC 7692, section 6.
@@ -27,6 +27,8 @@ PONG: Final = 0xA
 
 FIN: Final = 0x80
 COMPRESSED: Final = 0x40  #: RSV1, on the first frame of a compressed message only
+MASKED: Final = 0x80  #: beside the length
+MASK_SIZE_BYTES: Final = 4
 
 _SHORT: Final = Struct("!BB").pack
 _MIDDLE: Final = Struct("!BBH").pack
@@ -75,6 +77,36 @@ def message_payload(event: Event) -> tuple[int, bytes]:
         return BINARY, payload + b""  # fails here if it is not bytes, before anything is written
     text = event.get("text")
     return TEXT, text.encode() if text is not None else _nothing()
+
+
+def whole_message(data: bytes, size_bytes_max: int) -> tuple[bytes, bool] | None:
+    """The message of a client that `data` is, in one frame and not compressed: its payload, and whether it is binary.
+
+    None for everything else, which is for the parser: several frames, a part of one, a control frame, a length of 64 bits, a message of
+    more than `size_bytes_max` (0: no limit), and what breaks a rule. Nearly all messages are short, and come like this.
+    """
+    if len(data) < 2 + MASK_SIZE_BYTES:
+        return None
+    first, size, start = data[0], data[1] - MASKED, 2
+    if first != FIN | TEXT and first != FIN | BINARY:
+        return None
+    if size == 126:
+        size, start = data[2] << 8 | data[3], 4
+        if size < 126:
+            return None  # a longer form than it needs
+    elif not 0 <= size <= 125:
+        return None
+    start += MASK_SIZE_BYTES
+    if len(data) != start + size or 0 < size_bytes_max < size:
+        return None
+    return unmasked(data[start:], data[start - MASK_SIZE_BYTES : start]), first == FIN | BINARY
+
+
+def unmasked(payload: bytes, mask: bytes) -> bytes:
+    """A short payload without the mask of its frame. One xor of long integers: 0.7 µs for 64 bytes, where a call into C takes 3.3."""
+    size = len(payload)
+    key = int.from_bytes((mask * ((size >> 2) + 1))[:size], "little")
+    return (int.from_bytes(payload, "little") ^ key).to_bytes(size, "little")
 
 
 def close_frame(code: int | None, reason: str = "") -> bytes:

@@ -1,7 +1,8 @@
 """Reader of a WebSocket's stream: turns frames into events for the application, and pings a silent client.
 
-Bytes pass through a parser that is acquired from a pool (frame_parser.py). The reader holds bytes that came before the handshake was
-answered, and bytes that were read before the application's window was used up. Pausing the stream bounds both. P1, P5, P12.
+A read that is one short message is taken as it is (`whole_message`); all others pass through a parser that is acquired from a pool
+(frame_parser.py). The reader holds bytes that came before the handshake was answered, and bytes that were read before the application's
+window was used up. Pausing the stream bounds both. P1, P5, P12.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from interface_server.connections.interfaces import Upstream
 from interface_server.transport.byte_stream import ByteStream
 from interface_server.websocket.deflate import Deflate
 from interface_server.websocket.frame_parser import FrameParser
-from interface_server.websocket.frames import BadFrame
+from interface_server.websocket.frames import BadFrame, whole_message
 from interface_server.websocket.registry import WebSocketRegistry
 
 #: Bytes that a client may send before it is accepted. Above this the stream is paused.
@@ -130,9 +131,14 @@ class FrameReader:
 
     def _parse(self, data: bytes) -> None:
         parser = self._parser
-        if parser is None:
-            parser = self._parser = self._registry.parsers.acquire(self, self._deflate)
         try:
+            if parser is None:
+                if len(data) <= PARSE_SIZE_BYTES:
+                    message = whole_message(data, self._registry.parsers.message_size_bytes_max)
+                    if message is not None:
+                        self.message_received(*message)
+                        return
+                parser = self._parser = self._registry.parsers.acquire(self, self._deflate)
             if len(data) <= PARSE_SIZE_BYTES:
                 parser.receive_data(data)
             else:

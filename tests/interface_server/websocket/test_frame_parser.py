@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from interface_server.websocket.deflate import negotiate_deflate
 from interface_server.websocket.frame_parser import FrameParser, ParserPool
-from interface_server.websocket.frames import BadFrame
+from interface_server.websocket.frames import BadFrame, whole_message
 from tests.support.websocket_server import client_frame
 
 Heard = list[tuple[str, bytes, bool]]
@@ -71,6 +71,52 @@ def test_any_bytes_in_any_pieces_mean_the_same_and_fail_only_with_a_close_code(
     heard, code = read([data], offers)
     assert (heard, code) == read(cut(data, places), offers)
     assert code in (None, 1002, 1007, 1009)
+
+
+reads = st.one_of(
+    streams,
+    st.builds(client_frame, st.sampled_from((1, 2)), st.binary(max_size=300)),
+    st.builds(
+        lambda head, rest: bytes(head) + rest, st.tuples(st.sampled_from((0x81, 0x82)), st.integers(0, 255)), streams
+    ),
+)
+
+
+@given(reads, st.sampled_from((0, 20, 2000)), st.sampled_from((b"", b"permessage-deflate")))
+def test_what_is_taken_without_the_parser_is_what_the_parser_would_read(data: bytes, limit: int, offers: bytes) -> None:
+    """P12. All of the read is that one message, whether the socket compresses or not."""
+    message = whole_message(data, limit)
+    if message is not None:
+        assert read([data], offers, limit) == ([("message", *message)], None)
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 1000])
+def test_most_messages_need_no_parser(size: int) -> None:
+    payload = bytes(range(250)) * 4
+    frame = client_frame(1, payload[:size])
+    assert whole_message(frame, 1000) == whole_message(frame, 0) == (payload[:size], False)
+    assert whole_message(client_frame(2, payload[:size]), 1000) == (payload[:size], True)
+    assert whole_message(frame[:-1], 1000) is whole_message(frame + b"x", 1000) is None
+
+
+@pytest.mark.parametrize(
+    ("why", "data"),
+    {
+        "close": client_frame(8),
+        "ping": client_frame(9, b"x"),
+        "continued": client_frame(0, b"x"),
+        "a first part": client_frame(1, b"x", fin=False),
+        "compressed": client_frame(1, b"x", rsv=4),
+        "too big": client_frame(1, bytes(101)),
+        "not masked": client_frame(1, b"hello", masked=False),
+        "a length of 16 bits for 1": b"\x81\xfe\x00\x01maskx",
+        "a length of 64 bits": b"\x81\xff" + bytes(131),
+        "a part of a head": b"\x81",
+    }.items(),
+    ids=lambda each: each if isinstance(each, str) else "",
+)
+def test_all_else_is_for_the_parser(why: str, data: bytes) -> None:
+    assert whole_message(data, 100) is None, why
 
 
 @given(st.binary(max_size=1500), st.booleans())
