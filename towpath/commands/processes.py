@@ -22,6 +22,11 @@ from towpath.system import standard_streams
 from towpath.system.absent_modules import absent, hollow
 from towpath.system.paused_collector import collector_paused
 
+#: Modules that libraries of the interface server import, and that nothing uses there. Twisted names cookies. With cffi Autobahn parses the
+#: declarations of its C code, which only a build and its validator of UTF-8 need, and we do not use that (frame_parser.py); WAMP, URLs and
+#: pages of HTML are for its other protocols and for handshakes.
+UNUSED_BY_INTERFACE = ("http.cookiejar", "cffi", "autobahn.wamp", "autobahn.wamp.types", "hyperlink", "html")
+
 if TYPE_CHECKING:  # watchfiles is imported under --reload only
     from channel_layer.settings import RedisSettings
     from towpath.rollout.code_reload import Watched
@@ -57,9 +62,11 @@ def interface(**values: Any) -> int:
     process_markers.enter()
     settings, _ = option_values.settings_of(values)
     listen_address.check(settings)
-    # pyOpenSSL is 12 MiB for TLS, which no client speaks to us. Twisted names cookies, and uses none. With cffi Autobahn parses the
-    # declarations of its C code, which only a build and its validator of UTF-8 need, and we do not use that (frame_parser.py).
-    with collector_paused(), absent("OpenSSL"), hollow("http.cookiejar"), hollow("cffi"):
+    with (
+        collector_paused(),
+        absent("OpenSSL"),
+        hollow(*UNUSED_BY_INTERFACE),
+    ):  # OpenSSL: 12 MiB for TLS, which no client speaks to us
         from interface_server.__main__ import run as run_interface
 
     _find_redis(values, settings.redis)  # now: the embedded server has started meanwhile

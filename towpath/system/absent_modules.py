@@ -27,12 +27,16 @@ class _Hollow(types.ModuleType):
         return self
 
 
-def hollow(name: str) -> AbstractContextManager[None]:
-    """Within this block an import of `name` gives a module that does nothing, unless it was imported before.
+@contextlib.contextmanager
+def hollow(*names: str) -> Iterator[None]:
+    """Within this block an import of each of `names` gives a module that does nothing, unless it was imported before.
 
-    For a module that must not be absent while others are imported, and of which they use nothing. Afterwards it can be imported itself.
+    For modules that must not be absent while others are imported, and of which these use nothing. Later they can be imported themselves.
     """
-    return _replaced(name, _Hollow(name))
+    with contextlib.ExitStack() as all_replaced:
+        for name in names:
+            all_replaced.enter_context(_replaced(name, _Hollow(name)))
+        yield
 
 
 @contextlib.contextmanager

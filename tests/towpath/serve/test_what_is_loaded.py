@@ -14,10 +14,12 @@ from towpath.status.lease_reader import LeaseReader
 
 #: By top-level name: what each is for.
 UNNEEDED = {
+    "cbor2": "WAMP, another protocol of Autobahn's",
     "cffi": "building Autobahn's C code",
     "pycparser": "the same",
     "cryptography": "encryption keys; and pyOpenSSL, where it is installed",
     "dotenv": "--env-file",
+    "hyperlink": "the URL in a handshake of Autobahn's",
     "redis": "`towpath status`",
     "watchfiles": "--reload",
     "yaml": "--log-config",

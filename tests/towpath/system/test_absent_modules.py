@@ -39,7 +39,8 @@ def test_serve_loads_neither_openssl_nor_what_reads_versions(module: str) -> Non
 
 
 def test_a_hollow_module_does_nothing_and_the_real_one_can_be_imported_afterwards() -> None:
-    with hollow(UNUSED):
+    with hollow(UNUSED, f"{UNUSED}.other"):
+        importlib.import_module(f"{UNUSED}.other")
         stand_in = importlib.import_module(UNUSED)
         assert stand_in.Something(1, two=2).more().and_more is stand_in
     assert importlib.import_module(UNUSED) is not stand_in
