@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import time
+from email.utils import formatdate
+
 import pytest
 
-from interface_server.http.default_headers import DefaultHeaders
+from interface_server.http.default_headers import DefaultHeaders, imf_fixdate
+
+
+def test_the_date_is_that_of_mail_and_http() -> None:
+    """Compared with the standard library's, which would load the package for mail into every interface server."""
+    earliest, date, latest = time.time(), imf_fixdate(), time.time()
+    assert date in {formatdate(moment, usegmt=True) for moment in (earliest, latest)}
 
 
 def test_standing_lines_change_with_the_clock_and_give_way_to_the_operators():
