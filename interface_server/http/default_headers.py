@@ -6,18 +6,12 @@ No clock here: the owner of a timer calls `DefaultHeaders.refresh` when the wall
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from time import gmtime, strftime
 from typing import Final
 
 from interface_server.http.response_head import DATE, SERVER, InvalidResponse, kinds_of
 
 SERVER_LINE: Final = b"server: towpath\r\n"
 NUL: Final = 0  #: a number, since `in` would first try to make one of b"\0", which takes longer than the search
-
-
-def imf_fixdate() -> str:
-    """This moment as HTTP writes it (RFC 9110, 5.6.7). The names are English: no locale for time is ever set in an interface server."""
-    return strftime("%a, %d %b %Y %H:%M:%S GMT", gmtime())
 
 
 class DefaultHeaders:
@@ -27,10 +21,10 @@ class DefaultHeaders:
 
     def __init__(
         self,
+        clock: Callable[[], str],
         server: bool = True,
         date: bool = True,
         extra: Sequence[tuple[str, str]] = (),
-        clock: Callable[[], str] = imf_fixdate,
     ) -> None:
         """clock: this moment as an IMF-fixdate. Raises ValueError for an extra field that cannot be one."""
         pairs = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in extra]

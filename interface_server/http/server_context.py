@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from dataclasses import dataclass
+from time import gmtime, strftime
 
 from interface_server.connections.interfaces import Backend
 from interface_server.http.access_log import AccessLog
@@ -68,7 +69,7 @@ class ServerContext:
             counters=counters,
             access_log=AccessLog(settings.access_log, health.paths),
             trusted=TrustedPeers(settings.forwarded_allow_ips) if settings.proxy_headers else None,
-            default_headers=DefaultHeaders(settings.server_header, settings.date_header, settings.headers),
+            default_headers=DefaultHeaders(imf_fixdate, settings.server_header, settings.date_header, settings.headers),
             health=health,
             write_timeouts=WriteTimeouts(settings.write_timeout_s),
             slow=SlowConsumers(settings.ws_push_timeout_s),
@@ -105,3 +106,8 @@ class ServerContext:
         self.now = now
         self.idle_deadline = self.deadline(self.settings.keep_alive_timeout_s)
         self.default_headers.refresh()
+
+
+def imf_fixdate() -> str:
+    """This moment as HTTP writes it (RFC 9110, 5.6.7). The names are English: no locale for time is ever set in an interface server."""
+    return strftime("%a, %d %b %Y %H:%M:%S GMT", gmtime())

@@ -11,7 +11,7 @@ from interface_server.http.response import Response
 from interface_server.http.response_head import InvalidResponse, once
 from interface_server.http1.encoder import Http1Encoder, RenderedHeadCache
 
-NO_LINES = RenderedHeadCache(DefaultHeaders(server=False, date=False))
+NO_LINES = RenderedHeadCache(DefaultHeaders(lambda: "now", server=False, date=False))
 
 
 def render(headers: list[tuple[bytes, bytes]], *parts: bytes, http11: bool = True) -> bytes:
@@ -84,7 +84,7 @@ def response(body: bytes = b"abc", /, **start: object) -> list[dict]:
 
 @pytest.mark.parametrize("headers", [None, [], [[b"a", b"b"]], [[b"Content-Length", b"3"], [b"b", b"c"]]])
 def test_a_response_that_is_remembered_is_the_same_to_the_byte(headers: object):
-    heads = RenderedHeadCache(DefaultHeaders(extra=[("x", "y")], clock=lambda: "now"))
+    heads = RenderedHeadCache(DefaultHeaders(lambda: "now", extra=[("x", "y")]))
     assert heads.lookup(response(headers=headers)) is None
     first = rendered(response(headers=headers), heads)
     assert heads.lookup(response(headers=headers)) == first
@@ -114,7 +114,7 @@ def test_a_response_that_is_remembered_is_the_same_to_the_byte(headers: object):
 )
 def test_what_is_not_quite_the_response_that_is_remembered_goes_the_long_way(events: list):
     """P12. Also what is no response at all: it is refused there."""
-    heads = RenderedHeadCache(DefaultHeaders())
+    heads = RenderedHeadCache(DefaultHeaders(lambda: "now"))
     rendered(response(), heads)
     assert heads.lookup(response()) is not None
     assert heads.lookup(events) is None
@@ -138,6 +138,6 @@ def test_what_is_not_quite_the_response_that_is_remembered_goes_the_long_way(eve
 def test_what_holds_for_one_request_alone_is_not_remembered(
     events: list, head_only: bool, http11: bool, keep_alive: bool
 ):
-    heads = RenderedHeadCache(DefaultHeaders())
+    heads = RenderedHeadCache(DefaultHeaders(lambda: "now"))
     Http1Encoder(Response(head_only), http11, keep_alive, heads).render(events)
     assert heads.lookup(events) is None
