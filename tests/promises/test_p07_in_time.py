@@ -17,6 +17,7 @@ from websockets.sync.client import connect
 from tests.promises.conftest import PROJECT, Traces
 from tests.promises.fleet import get, leases_at, whole_answer
 from tests.support.serving import Server, towpath_interface, towpath_worker, wait_until
+from worker.connections.invitations import CALM_S_MAX
 
 LONG_S = 60
 ONCE, TWICE = (signal.SIGTERM,), (signal.SIGTERM, signal.SIGINT)  # the kernel may make one of two that are the same
@@ -124,7 +125,9 @@ def test_who_was_sent_to_a_worker_that_stands_still_is_told_to_try_again_when_th
         towpath_interface(url, run_dir=tmp_path / "interface", options=options) as interface,
         towpath_worker("witness", url, run_dir=tmp_path / "worker", app_dir=PROJECT, env=traces.env) as worker,
     ):
-        wait_until(lambda: is_frozen_while_it_invites(worker, url), "the worker is frozen", server=interface)
+        wait_until(
+            lambda: is_frozen_while_it_invites(worker, url), "the worker is frozen", CALM_S_MAX * 2, server=interface
+        )
         try:
             with interface.connect(timeout_s=30) as reader, interface.connect(timeout_s=30) as writer:
                 reader.sendall(get("/never"))
@@ -143,7 +146,9 @@ def test_who_was_sent_to_a_worker_that_stands_still_is_told_to_try_again_when_th
 
 def is_frozen_while_it_invites(worker: Server, url: str) -> bool:
     """Freeze a worker. If it had just withdrawn its invitation, as when the machine has paused, it goes on, and False is returned."""
-    wait_until(lambda: lease_of_interface(url).get("inviting_workers"), "the interface server is invited")
+    wait_until(
+        lambda: lease_of_interface(url).get("inviting_workers"), "the interface server is invited", CALM_S_MAX * 2
+    )
     worker.process.send_signal(signal.SIGSTOP)
     before = lease_of_interface(url)["up_s"]
     wait_until(lambda: lease_of_interface(url)["up_s"] != before, "a later lease")
