@@ -1,8 +1,8 @@
 """Reads one shared channel for a worker, by a blocking read that wakes one reader and not the herd.
 
-To read an entry is not to own it: the take script decides which worker adopts it (shared_channels.py). Once a second the reader
-claims entries that have been pending for too long, its own included, so that a reader that died, or an answer that was lost,
-holds up no connection. PROTOCOL.md, "Adoption".
+To read an entry is not to own it: the take script decides which worker adopts it (shared_channels.py). Again and again the reader
+claims entries that have been pending for too long, its own included, so that a reader that died or whose event loop is blocked, or an
+answer that was lost, holds up no connection. PROTOCOL.md, "Adoption".
 """
 
 from __future__ import annotations
@@ -28,10 +28,12 @@ from channel_layer.redis.managed_connection import ManagedConnection
 
 log: Final = logging.getLogger("towpath.reader")
 
-BLOCK_MS: Final = 1_000
-#: For entries that are decided upon as soon as they were read.
+#: After so long what was read and not taken may be read again, where it is taken as soon as it was read: connections, since a client
+#: waits and Redis gives the next one to any worker that has asked, be its event loop blocked or not; and messages of the application.
+CONNECTION_PENDING_MS: Final = 250
 PENDING_MS: Final = 2_000
-CLAIM_INTERVAL_S: Final = 1.0
+#: How often a reader claims that, and how long a read waits: as long as entries may be pending, at most so long.
+INTERVAL_MS_MAX: Final = 1_000
 #: Nobody misses a consumer that has not read for so long and has nothing pending.
 CONSUMER_IDLE_MS: Final = 60_000
 RETRY_S: Final = 0.25
@@ -75,6 +77,7 @@ class ChannelReader:
         self._name = context.name
         self._ttl_ms = context.orphan_ttl_ms
         self._consumer = consumer
+        self._interval_ms = min(consumer.pending_ms, INTERVAL_MS_MAX)
         self._kind = kind
         self._on_malformed = on_malformed
         self.managed = ManagedConnection(context.address, f"channel {channel}", self._connected)
@@ -102,7 +105,7 @@ class ChannelReader:
             return
         self._reading = True
         defer_s, now = self._consumer.defer_s(), self._loop.time()
-        if now - self._claimed_at >= CLAIM_INTERVAL_S:
+        if (now - self._claimed_at) * 1000 >= self._interval_ms:
             self._claim(connection, count)
         elif self._deferral.should_defer(defer_s, now):
             self._check_queue(connection, count, defer_s)
@@ -145,7 +148,7 @@ class ChannelReader:
         self.read_more()
 
     def _read(self, connection: RedisConnection, count: int, defer_s: float) -> None:
-        block = () if defer_s else ("BLOCK", BLOCK_MS)  # a reader that only helps does not wait for more
+        block = () if defer_s else ("BLOCK", self._interval_ms)  # a reader that only helps does not wait for more
         command = ("XREADGROUP", "GROUP", GROUP, self._name, "COUNT", count, *block, "STREAMS", self._stream, ">")
         connection.call(partial(self._was_read, defer_s), *command)
 

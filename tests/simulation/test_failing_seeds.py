@@ -38,14 +38,14 @@ SEEDS += (
     "28321",
 )
 LIKELY = {
-    "the outcome of `open` may come when the wait is over": ("625",),
-    "who did not start a connection is no longer watched for it": ("138",),
-    "a loss during the greeting is noticed": ("70",),
-    "what is started again gets its whole body": ("216",),
-    "credit is sent again at a resync": ("2032",),
-    "in another life of Redis the inbox is read from its beginning": ("403",),
-    "what the last owner sent takes its part of the next window": ("143",),
-    "between two owners an open socket is read": ("15",),
+    "the outcome of `open` may come when the wait is over": ("1033", "1448"),
+    "who did not start a connection is no longer watched for it": ("8", "98"),
+    "a loss during the greeting is noticed": ("358", "1146"),
+    "what is started again gets its whole body": ("263", "333"),
+    "credit is sent again at a resync": ("data losses 46",),
+    "in another life of Redis the inbox is read from its beginning": ("358", "1505"),
+    "what the last owner sent takes its part of the next window": ("905", "1070"),
+    "between two owners an open socket is read": ("72", "129"),
 }
 SEARCHED_MAX = 600
 

@@ -14,7 +14,7 @@ from enum import Enum, auto
 from functools import partial
 from typing import Any, Final
 
-from channel_layer.messaging.channel_reader import PENDING_MS, ChannelReader
+from channel_layer.messaging.channel_reader import CONNECTION_PENDING_MS, ChannelReader
 from channel_layer.messaging.entry import Entry
 from channel_layer.messaging.shared_channels import Offer
 from channel_layer.protocol import packets
@@ -69,7 +69,7 @@ AFTER_STOP: Final = {_OPEN: _DRAINING, _PAUSED: _DRAINING, _DRAINING: _DRAINING}
 class ChannelConsumer:
     """The consumer of one shared channel, for a QueueConsumer. Implements `EntryConsumer`."""
 
-    pending_ms = PENDING_MS
+    pending_ms = CONNECTION_PENDING_MS
 
     def __init__(self, consumer: QueueConsumer, kind: str, channel: str) -> None:
         self._consumer = consumer
