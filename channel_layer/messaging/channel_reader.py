@@ -28,9 +28,10 @@ from channel_layer.redis.managed_connection import ManagedConnection
 
 log: Final = logging.getLogger("towpath.reader")
 
-#: After so long what was read and not taken may be read again, where it is taken as soon as it was read: connections, since a client
-#: waits and Redis gives the next one to any worker that has asked, be its event loop blocked or not; and messages of the application.
+#: After so long what was read and not taken may be read again. A connection soon: its client waits, and Redis gives the next one to any
+#: worker that has asked, be its event loop blocked or not.
 CONNECTION_PENDING_MS: Final = 250
+#: The same for messages of the application that are taken as soon as they were read.
 PENDING_MS: Final = 2_000
 #: How often a reader claims that, and how long a read waits: as long as entries may be pending, at most so long.
 INTERVAL_MS_MAX: Final = 1_000

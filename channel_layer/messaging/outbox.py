@@ -82,9 +82,8 @@ class Outbox:
     def __init__(self, context: NodeContext, on_missing: Callable[[str], None]) -> None:
         self._head = batch_head(context.name)
         self._encryption = context.encryption if context.encryption.enabled else None
-        self.rejections = RejectionLog(
-            log, "batches for other processes"
-        )  #: none: Redis has accepted the last batch, as far as is known
+        #: Without any, Redis has accepted the last batch, as far as is known.
+        self.rejections = RejectionLog(log, "batches for other processes")
         self._keys = context.keys
         self._on_missing = on_missing
         self._destinations: dict[str, _Destination] = {}

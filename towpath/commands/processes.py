@@ -62,11 +62,8 @@ def interface(**values: Any) -> int:
     process_markers.enter()
     settings, _ = option_values.settings_of(values)
     listen_address.check(settings)
-    with (
-        collector_paused(),
-        absent("OpenSSL"),
-        hollow(*UNUSED_BY_INTERFACE),
-    ):  # OpenSSL: 12 MiB for TLS, which no client speaks to us
+    # pyOpenSSL is 12 MiB for TLS, which no client speaks to us.
+    with collector_paused(), absent("OpenSSL"), hollow(*UNUSED_BY_INTERFACE):
         from interface_server.__main__ import run as run_interface
 
     _find_redis(values, settings.redis)  # now: the embedded server has started meanwhile
