@@ -47,7 +47,7 @@ log: Final = logging.getLogger("towpath.node")
 #: News: a worker has started that reads a channel of its own.
 OWN_CHANNEL: Final = "own channel"
 #: How long a process that shuts down waits until Redis has its packets. Packets for dead processes never get there.
-FLUSH_TIMEOUT_S: Final = 5.0
+FLUSH_TIMEOUT_S: Final = 3.0  #: a worker exits by force 4 s beyond its graceful timeout
 FLUSH_POLL_S: Final = 0.005
 
 
