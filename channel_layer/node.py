@@ -46,8 +46,9 @@ log: Final = logging.getLogger("towpath.node")
 
 #: News: a worker has started that reads a channel of its own.
 OWN_CHANNEL: Final = "own channel"
-#: How long a process that shuts down waits until Redis has its packets. Packets for dead processes never get there.
-FLUSH_TIMEOUT_S: Final = 3.0  #: a worker exits by force 4 s beyond its graceful timeout
+#: How long a process that shuts down waits until Redis has its packets. Packets for dead processes never get there, and a worker exits
+#: by force 4 s beyond its graceful timeout (worker/lifecycle/shutdown_deadline.py).
+FLUSH_TIMEOUT_S: Final = 3.0
 FLUSH_POLL_S: Final = 0.005
 
 

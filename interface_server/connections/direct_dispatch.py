@@ -17,7 +17,7 @@ from channel_layer.protocol.packets import INVITE_HAS_PLACES, Cancel
 from interface_server.connections.connection import Connection
 from interface_server.connections.interfaces import Client
 from interface_server.connections.pending_queue import PendingQueue
-from interface_server.connections.transitions import AFTER_SENDING, Trigger
+from interface_server.connections.transitions import Trigger
 from interface_server.direct.inviting_workers import RECALL_S, InvitingWorkers
 from interface_server.settings import InterfaceSettings
 
@@ -68,8 +68,7 @@ class DirectDispatch:
         worker = self.workers.choose(previous) if self._node.takes_packets else None
         if worker is None:
             return False
-        connection.owner = worker.name
-        connection.state = AFTER_SENDING  # `adopt`, in fewer steps: its window follows, if it needs one
+        connection.adopt(worker.name, 0)  # its window follows, if it needs one
         connection.sent_directly = True
         self._node.acquire_peer(worker.name)
         if worker.name != previous:

@@ -141,7 +141,5 @@ MAY_REQUEUE: Final = {
 }
 
 
-#: The beginning of a request that is sent to a worker directly, looked up once. There is nothing to send after it.
-AFTER_SENDING: Final = MOVES[ConnectionState.QUEUED][Trigger.ADOPTED][0]
 #: The usual end of an exchange, looked up once: it needs no action, and comes with every request.
 AFTER_COMPLETE: Final = MOVES[ConnectionState.OWNED][Trigger.COMPLETE][0]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis import Redis
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
@@ -142,6 +143,21 @@ def test_who_was_sent_to_a_worker_that_stands_still_is_told_to_try_again_when_th
         assert answers[0].startswith(b"HTTP/1.1 503") and b"\r\nretry-after: 1\r\n" in answers[0].lower()
         assert answers[1].startswith(b"HTTP/1.1 502")
         assert interface.process.wait(20) == 0
+
+
+def test_a_worker_does_not_wait_for_what_nobody_can_receive_until_it_is_ended_by_force(
+    tmp_path: Path, traces: Traces, url: str
+) -> None:
+    """P7, P9. Its last word is for an interface server that stands still, and Redis has lost the inbox of that."""
+    with both(tmp_path, traces, url, 1) as (interface, worker), asked(interface, traces, "/hang"):
+        interface.process.send_signal(signal.SIGSTOP)
+        try:
+            with Redis.from_url(url) as redis:
+                redis.flushall()
+            worker.process.terminate()
+            assert worker.process.wait(LONG_S) == 0
+        finally:
+            interface.process.send_signal(signal.SIGCONT)
 
 
 def is_frozen_while_it_invites(worker: Server, url: str) -> bool:

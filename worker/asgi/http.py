@@ -178,7 +178,7 @@ class HttpInstance(AsgiInstance):
         return self._stage is GONE
 
     def _returned(self, scope: Event) -> None:
-        if self._stage is not COMPLETE and self._stage is not GONE:
+        if not self._over():
             logger.error("%s returned, but %s", describe(scope, self._downstream), self._stage.meaning)
             self._downstream.close(Close.FINISHED)
 
