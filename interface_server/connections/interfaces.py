@@ -60,7 +60,8 @@ class Client(Protocol):
     def adopted(self) -> None:
         """Start the timeout of the application's answer: a worker has taken the connection.
 
-        Called again after each change of owner. Called for WebSockets, and for HTTP where there is a `response_timeout_s`.
+        Called again after each change of owner, and within `Backend.open` if the request is sent to a worker directly. Called for
+        WebSockets, and for HTTP where there is a `response_timeout_s`.
         """
 
     def deliver(self, events: Sequence[Event], size_bytes: int) -> None:

@@ -209,7 +209,7 @@ class Exchange:
 
     def adopted(self) -> None:
         limit_s = self._context.settings.response_timeout_s
-        if limit_s and self._upstream is not None and self.write_state is not STARTED:
+        if limit_s and self.head is not None and self.write_state is not STARTED:
             self._sink.expect_response(limit_s)
 
     def deliver(self, events: Sequence[Event], size_bytes: int) -> None:

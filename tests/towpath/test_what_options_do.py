@@ -14,6 +14,7 @@ import pytest
 from websockets.exceptions import ConnectionClosedError
 from websockets.sync.client import connect
 
+from tests.promises.fleet import leases
 from tests.support.facts import wait_until
 from tests.support.plain_http import PLAIN
 from tests.support.serving import Server, towpath_serve, uvicorn
@@ -226,10 +227,15 @@ def test_a_client_comes_back_to_the_worker_that_has_its_session(tmp_path: Path, 
 
 
 def test_a_response_that_does_not_begin_in_time_is_504(tmp_path: Path, project: Path) -> None:
-    """--response-timeout."""
-    with towpath(tmp_path, project, "small", {"response-timeout": "0.5"}) as client:
+    """--response-timeout: for requests of the shared channel, as in the first seconds, and for those that are sent to a worker directly."""
+    options = as_options({"response-timeout": "0.5"})
+    with towpath_serve("small", run_dir=tmp_path, cwd=project, options=options) as server, client_of(server) as client:
         assert client.get("/held").status_code == 504
         wait_until((project / "asked").exists, "asked")
+        wait_until(lambda: any(lease.get("inviting_workers") for lease in leases(server)), "a worker invites")
+        answers = [client.get("/held"), client.post("/held")]
+        assert [answer.status_code for answer in answers] == [504, 504]
+        wait_until(lambda: any(lease.get("direct_total") for lease in leases(server)), "they were sent directly")
         (project / "go on").touch()
         assert client.get("/held").status_code == 200
 
