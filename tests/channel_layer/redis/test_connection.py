@@ -239,6 +239,26 @@ async def test_a_flush_sends_in_this_turn_what_was_gathered_and_the_next_turn_se
     assert [[packet[1] for packet in unpack_batch(fields[1])[1]] for _, fields in batches] == [[1], [2]]
 
 
+async def test_several_destinations_get_their_batches_in_alternate_turns(
+    outbox_to_a: tuple[Outbox, str], connection: RedisConnection
+) -> None:
+    """P1. The second one's leaves a turn later, with all that is posted until then."""
+    outbox, inbox = outbox_to_a
+    other = inbox.replace("worker.a", "worker.b")
+    await connection.execute("XADD", other, "*", "b", "")
+    for number in (1, 2):
+        for node in ("worker.a", "worker.b"):
+            outbox.post(node, pack([5, number, 1, 1, 1]))
+        await asyncio.sleep(0)
+    await until(lambda: outbox.empty)
+    batches = {key: await connection.execute("XRANGE", key, "-", "+") for key in (inbox, other)}
+    await connection.execute("DEL", other)
+    assert [
+        [[packet[1] for packet in unpack_batch(fields[1])[1]] for _, fields in batches[key][1:]]
+        for key in (inbox, other)
+    ] == [[[1], [2]], [[1, 2]]]
+
+
 async def test_an_interruption_of_a_subscription_is_counted_and_logged_with_its_length(
     own_redis: RedisServer, caplog: pytest.LogCaptureFixture
 ) -> None:
