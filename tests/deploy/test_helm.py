@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import subprocess
 from importlib.metadata import version
 from typing import Any
@@ -25,6 +26,9 @@ from tests.support.manifests import (
     run,
     variables,
 )
+
+#: Values that are handed on as they are.
+LEAVES = {"/settings", "/interface/resources", "/worker/resources"}
 
 
 def without_names(pod: Manifest) -> Manifest:
@@ -150,9 +154,43 @@ def test_a_url_of_redis_becomes_a_secret_with_what_keda_needs() -> None:
     with pytest.raises(subprocess.CalledProcessError) as refused:
         render_chart({})
     assert "redis.existingSecret" in refused.value.stderr
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [
+        ({"interface": {"replica": 3}}, "replica"),
+        ({"settings": {"WS_MAX_SIZE": 1}}, "WS_MAX_SIZE"),
+        ({"worker": {"autoscaling": {"by": "cpu"}}}, "/worker/autoscaling/by"),
+        ({"generation": "web/7"}, "/generation"),
+    ],
+)
+def test_a_value_that_is_misspelt_is_refused_by_its_name(values: dict[str, Any], named: str) -> None:
+    """Helm itself ignores a value that no template reads."""
     with pytest.raises(subprocess.CalledProcessError) as refused:
-        render_chart({"redis": REDIS, "worker": {"autoscaling": {"by": "cpu"}}})
-    assert "hpa, keda, or empty" in refused.value.stderr
+        render_chart({"redis": REDIS, **values})
+    assert named in refused.value.stderr
+
+
+def test_every_value_has_its_place_in_the_schema() -> None:
+    """And the other way round."""
+
+    def places(schema: dict[str, Any], path: str = "") -> set[str]:
+        inner = schema.get("properties", {})
+        return {f"{path}/{name}" for name in inner}.union(
+            *(places(each, f"{path}/{name}") for name, each in inner.items())
+        )
+
+    def names(values: dict[str, Any], path: str = "") -> set[str]:
+        found = set()
+        for name, value in values.items():
+            found.add(f"{path}/{name}")
+            if isinstance(value, dict) and value and f"{path}/{name}" not in LEAVES:
+                found |= names(value, f"{path}/{name}")
+        return found
+
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    assert places(schema) - {"/global"} == names(yaml.safe_load((CHART / "values.yaml").read_text()))
 
 
 def test_a_release_of_any_name_finds_its_own_pods() -> None:
