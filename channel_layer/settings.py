@@ -13,7 +13,7 @@ class RedisSettings:
     """Where Redis is, and what this process may use of it."""
 
     url: str = "redis://127.0.0.1:6379/0"  #: redis://, rediss:// or unix:// URL; redis+sentinel://host:port,…/service for Sentinel
-    redis_wait_s: float = 5.0  #: how long a starting process waits for a Redis that is not there yet
+    redis_wait_s: float = 30.0  #: how long a starting process waits for a Redis that is not there yet
     prefix: str = PREFIX  #: stands before every key; keeps two deployments on one Redis apart
     #: Everything that crosses Redis is encrypted with the first of these, and decrypted with all; empty: nothing is encrypted.
     encryption_keys: tuple[str, ...] = field(default=(), repr=False)

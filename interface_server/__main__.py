@@ -15,7 +15,7 @@ from twisted.internet import asyncioreactor
 from channel_layer.errors import LayerUnavailable
 from channel_layer.process import log_setup as process_log
 from channel_layer.process import stop_signals
-from interface_server.server import AllLeave, InterfaceServer, never
+from interface_server.server import UNMANAGED, AllLeave, InterfaceServer, ServiceManager, never
 from interface_server.settings import InterfaceSettings
 
 log = logging.getLogger("towpath.interface")
@@ -23,10 +23,16 @@ log = logging.getLogger("towpath.interface")
 STARTUP_FAILURE = 3
 
 
-def run(settings: InterfaceSettings, all_leave: AllLeave = never, supervised: bool = False) -> int:
+def run(
+    settings: InterfaceSettings,
+    all_leave: AllLeave = never,
+    supervised: bool = False,
+    manager: ServiceManager = UNMANAGED,
+) -> int:
     """Run one interface server until SIGTERM or SIGINT; the exit code.
 
     all_leave: asked when it listens no more. supervised: a supervisor sends SIGTERM, also after another process has sent it.
+    manager: told when it serves and when it stops.
     Raises NoLogConfig.
     """
     process_log.set_up(settings.log_level, settings.log_config)
@@ -38,14 +44,15 @@ def run(settings: InterfaceSettings, all_leave: AllLeave = never, supervised: bo
     reactor = cast(Any, installed)  # Twisted types it as an interface without half of its methods
 
     running: list[asyncio.Task[int]] = []  # asyncio itself holds its tasks only weakly
-    reactor.callWhenRunning(lambda: running.append(loop.create_task(_main(settings, all_leave, supervised, reactor))))
+    surroundings = (all_leave, supervised, manager)
+    reactor.callWhenRunning(lambda: running.append(loop.create_task(_main(settings, surroundings, reactor))))
     reactor.run(installSignalHandlers=False)
     return running[0].result()
 
 
-async def _main(settings: InterfaceSettings, all_leave: AllLeave, supervised: bool, reactor: Any) -> int:
+async def _main(settings: InterfaceSettings, surroundings: tuple[AllLeave, bool, ServiceManager], reactor: Any) -> int:
     try:
-        server = InterfaceServer(settings, all_leave, supervised)
+        server = InterfaceServer(settings, *surroundings)
         loop = asyncio.get_running_loop()
         for number in stop_signals.to_handle():
             loop.add_signal_handler(number, server.stop, number)

@@ -36,6 +36,29 @@ def never() -> bool:
     return False
 
 
+class ServiceManager(Protocol):
+    """What has started this process, and wants to know its state."""
+
+    def report_ready(self) -> None:
+        """Tell that clients are served."""
+
+    def report_stopping(self) -> None:
+        """Tell that the process stops."""
+
+
+class Unmanaged:
+    """Nothing that wants to know."""
+
+    def report_ready(self) -> None:
+        """Do nothing."""
+
+    def report_stopping(self) -> None:
+        """Do nothing."""
+
+
+UNMANAGED = Unmanaged()
+
+
 class LongLived(Protocol):
     """A WebSocket or an event stream: it ends itself at a shutdown in the way that its state allows."""
 
@@ -45,10 +68,17 @@ class LongLived(Protocol):
 class InterfaceServer:
     """One interface server: connections, a dispatcher, and the sockets that listen."""
 
-    def __init__(self, settings: InterfaceSettings, all_leave: AllLeave = never, supervised: bool = False) -> None:
+    def __init__(
+        self,
+        settings: InterfaceSettings,
+        all_leave: AllLeave = never,
+        supervised: bool = False,
+        manager: ServiceManager = UNMANAGED,
+    ) -> None:
         loop = asyncio.get_running_loop()
         self._settings = settings
         self._all_leave = all_leave
+        self._manager = manager
         self._loop = loop
         counters: Counter[str] = Counter()
         self._dispatcher = Dispatcher(settings, counters)
@@ -79,6 +109,7 @@ class InterfaceServer:
         try:
             self._port = await endpoint.open(self._factory)
             log.info("%s listens on %s", self._dispatcher.node.name, self._port.display_address)
+            self._manager.report_ready()
             await self._stop.wait()
             await self._drain()
         finally:
@@ -89,6 +120,7 @@ class InterfaceServer:
         """SIGTERM or SIGINT: drain; once more: now."""
         if self._requests.receive(number, self._loop.time()) is Meaning.AT_ONCE:
             self._at_once = True
+        self._manager.report_stopping()
         self._stop.set()
 
     async def _drain(self) -> None:

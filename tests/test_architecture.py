@@ -283,6 +283,7 @@ SHELLS = (
     "towpath/runtime/embedded_redis.py",
     "towpath/runtime/handed_down.py",
     "towpath/runtime/listen_address.py",
+    "towpath/runtime/passed_socket.py",
     "towpath/runtime/process_markers.py",
     "towpath/runtime/process_table.py",  # asks supervisord
     "towpath/runtime/run_dir.py",
@@ -312,6 +313,7 @@ SHELLS = (
     "towpath/system/freed_memory.py",
     "towpath/system/private_folder.py",
     "towpath/system/process_one.py",
+    "towpath/system/service_manager.py",
     "towpath/system/processes.py",
     "towpath/system/standard_streams.py",
     "towpath/system/unix_sockets.py",

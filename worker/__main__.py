@@ -85,6 +85,7 @@ class Worker:
             else:
                 log.info("%s takes connections", self._dispatcher.node.name)
             self._recycling.start()
+            self._supervision.report_ready()
             await self._stop.wait()
             await self._until_dismissed()
             await self._background.stop(self._settings.graceful_timeout_s, self._now)
@@ -122,6 +123,7 @@ class Worker:
             self._starting.cancel()
         if self._requests.receive(number, asyncio.get_running_loop().time()) is Meaning.AT_ONCE:
             self._now.set()
+        self._supervision.report_stopping()
         self._stop.set()
 
     def _read_more(self) -> None:

@@ -30,7 +30,7 @@ LASTING = (
 )
 
 #: What stands in an error with which Redis refuses a client only for a while.
-PASSING = ("LOADING", "is a replica at present", TOO_MANY_CLIENTS)
+PASSING = ("LOADING ", "MASTERDOWN ", "BUSY ", "is a replica at present", TOO_MANY_CLIENTS)
 
 #: The other side ended the connection before or while a command was written.
 CUT_OFF = ("Broken pipe", "Connection reset by peer")

@@ -138,6 +138,7 @@ def running(
     port: int = 0,
     ready: Callable[[Server], bool] = is_ready,
     exit_codes: Sequence[int] = (0,),
+    pass_fds: Sequence[int] = (),
 ) -> Iterator[Server]:
     """Start `command`, wait until it is ready; at the end SIGTERM, its exit code, and nobody left behind."""
     run_dir.mkdir(parents=True, exist_ok=True)
@@ -152,6 +153,7 @@ def running(
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            pass_fds=pass_fds,
         )
     server = Server(kind, process, log_path, run_dir, port=port, log_begin=log_begin)
     try:

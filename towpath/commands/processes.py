@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from towpath import app_check
 from towpath.commands import failures
@@ -17,8 +18,8 @@ from towpath.config import option_values
 from towpath.config.option_row import INTERFACE, SERVE, WORKER, Values
 from towpath.config.options import options_of
 from towpath.errors import StartFailure
-from towpath.runtime import handed_down, listen_address, process_markers, terminal, worker_environment
-from towpath.system import standard_streams
+from towpath.runtime import handed_down, listen_address, passed_socket, process_markers, terminal, worker_environment
+from towpath.system import service_manager, standard_streams
 from towpath.system.absent_modules import absent, hollow
 from towpath.system.paused_collector import collector_paused
 
@@ -42,6 +43,7 @@ def serve(call: Call, /, app: str, **values: Any) -> int:
         from towpath.serve import serve as parent
         from towpath.serve.serve_settings import ServeSettings
 
+    values = _with_passed_socket(values)
     settings = ServeSettings(
         app=app,
         values=values,
@@ -50,7 +52,7 @@ def serve(call: Call, /, app: str, **values: Any) -> int:
         run_dir=Path(values["run_dir"]) if values["run_dir"] is not None else None,
         redis=option_values.redis_url(values),
         reload=_watched(values),
-        read_again=lambda: _read_again(call),
+        read_again=lambda: {**_read_again(call), "fd": values["fd"]},
     )
     return parent.serve(settings, call.launch)
 
@@ -60,7 +62,7 @@ def serve(call: Call, /, app: str, **values: Any) -> int:
 def interface(**values: Any) -> int:
     """Run one interface server: sockets here, applications elsewhere."""
     process_markers.enter()
-    settings, _ = option_values.settings_of(values)
+    settings, _ = option_values.settings_of(_with_passed_socket(values))
     listen_address.check(settings)
     # pyOpenSSL is 12 MiB for TLS, which no client speaks to us.
     with collector_paused(), absent("OpenSSL"), hollow(*UNUSED_BY_INTERFACE):
@@ -69,7 +71,12 @@ def interface(**values: Any) -> int:
     _find_redis(values, settings.redis)  # now: the embedded server has started meanwhile
     redis_settings = dataclasses.replace(settings.redis, app=os.environ.get(worker_environment.APP, ""))
     settings = dataclasses.replace(settings, redis=redis_settings)
-    return run_interface(settings, process_markers.listening_socket_is_unused, process_markers.is_supervised())
+    return run_interface(
+        settings,
+        process_markers.listening_socket_is_unused,
+        process_markers.is_supervised(),
+        service_manager.of_this_process(),
+    )
 
 
 @options_of(WORKER)
@@ -96,7 +103,7 @@ def worker(call: Call, /, app: str, check: bool, **values: Any) -> int:
         )
     if not check:
         _join_serve(settings, values, app)
-    supervision = worker_supervision.Supervision()
+    supervision = worker_supervision.Supervision(service_manager.of_this_process())
     _release_names(call, settings)
     faulthandler.enable()  # a crash in C shows the line of Python that led there
 
@@ -136,6 +143,14 @@ def _release_names(call: Call, settings: WorkerSettings) -> None:
         standard_streams.write(standard_streams.STANDARD_ERROR, f"towpath: {hidden}\n".encode())
 
 
+def _with_passed_socket(values: Values) -> dict[str, Any]:
+    """`values`, with the socket that systemd passes to this process as `fd`. StartFailure if it cannot be the one to listen on."""
+    context = click.get_current_context()
+    given = {name for name in values if context.get_parameter_source(name) is not ParameterSource.DEFAULT}
+    descriptor = passed_socket.descriptor(given)
+    return {**values} if descriptor is None else {**values, "fd": descriptor}
+
+
 def _read_again(call: Call) -> Values:
     """The options of `serve` as they are now: the same arguments and environment, and what --env-file contains today."""
     os.environ.clear()
@@ -152,11 +167,13 @@ def _find_redis(values: Values, settings: RedisSettings) -> None:
 
     url = settings.url
     given = option_values.redis_url(values)
+    hint = "" if given else "; use --redis if another one is meant (`towpath serve` brings one of its own)"
 
     try:
-        redis_check.check(url, values["redis_wait"], lambda sentence: click.echo(f"towpath: {sentence}", err=True))
+        redis_check.check(
+            url, values["redis_wait"], lambda sentence: click.echo(f"towpath: {sentence}{hint}", err=True)
+        )
     except StartFailure as failure:
-        hint = "" if given else "; use --redis if another one is meant (`towpath serve` brings one of its own)"
         raise StartFailure(f"{failure}{hint}") from failure
     redis_check.check_rights(url, values["prefix"])
     other_keys.check(url, settings.prefix, settings)

@@ -87,6 +87,11 @@ class Reload:
         """True while the application is loaded apart, which ought to be polled often."""
         return self._state is ReloadState.CHECKING
 
+    @property
+    def is_under_way(self) -> bool:
+        """True from the beginning of a reload to its end."""
+        return self._state is not ReloadState.IDLE
+
     def ask(self, request: Request | None = None) -> None:
         """Reload, or reload once more when the reload that is under way has ended."""
         self._is_due = True

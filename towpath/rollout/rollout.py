@@ -47,6 +47,11 @@ class Rollout:
         return self._reload.is_checking or any(fleet.busy for fleet in self._fleets.values())
 
     @property
+    def is_reloading(self) -> bool:
+        """True while workers are being replaced for new code, or that is about to begin."""
+        return self._reload.is_under_way
+
+    @property
     def wanted(self) -> list[str]:
         """The slots that ought to be alive."""
         return [name for fleet in self._fleets.values() for name in fleet.current]

@@ -15,6 +15,7 @@ from towpath.rollout.pausing import FOLLOW
 from towpath.runtime import control_socket, process_markers
 from towpath.runtime.worker_environment import PAUSES, RUN_DIR
 from towpath.system.private_folder import PrivateFolder
+from towpath.system.service_manager import ServiceManager
 
 STOPPING_KNOWN_WITHIN_S = 0.5  #: a `serve` that got the same signal has marked by then that all of it stops
 POLL_S = 0.05
@@ -26,7 +27,9 @@ Pause = Callable[[bool], None]
 class Supervision:
     """`serve` as the `Supervision` of one worker: through marker files, and over the control socket."""
 
-    def __init__(self) -> None:
+    def __init__(self, manager: ServiceManager) -> None:
+        """manager: that of a worker without `serve`, if it has one."""
+        self._manager = manager
         self._began = time.monotonic()
         self.may_repeat_stop_signal = process_markers.is_supervised()
 
@@ -45,6 +48,14 @@ class Supervision:
     def has_loaded(self) -> None:
         """See `Supervision`."""
         process_markers.mark_loaded()
+
+    def report_ready(self) -> None:
+        """See `Supervision`. `serve` looks at the lease."""
+        self._manager.report_ready()
+
+    def report_stopping(self) -> None:
+        """See `Supervision`."""
+        self._manager.report_stopping()
 
     async def follow(self, pause: Pause) -> None:
         """See `Supervision`. Only `serve --reload` pauses workers."""

@@ -41,7 +41,8 @@ class ListenAddress:
 def prepare(settings: InterfaceSettings) -> ListenAddress:
     """Check that we can listen there, or make the socket; StartFailure if we cannot."""
     if settings.fd is not None:
-        return ListenAddress(f"descriptor {settings.fd}", descriptor=_hand_down(_inherited(settings.fd)))
+        inherited = _inherited(settings.fd)
+        return ListenAddress(_label(inherited), descriptor=_hand_down(inherited))
     if settings.uds is not None:
         path = Path(settings.uds).absolute()
         allowed = permissions(settings.uds_permissions, check_unix(path))
@@ -49,7 +50,7 @@ def prepare(settings: InterfaceSettings) -> ListenAddress:
     family, address = _resolve(settings.host, settings.port)
     listener = _bind(family, address, settings)
     host, port = listener.getsockname()[:2]
-    label = f"http://[{host}]:{port}/" if family == socket.AF_INET6 else f"http://{host}:{port}/"
+    label = _label(listener)
     if family == socket.AF_INET6 or settings.port == 0:
         return ListenAddress(label, port, descriptor=_hand_down(listener))
     listener.close()
@@ -101,6 +102,15 @@ def _bind(family: socket.AddressFamily, address: tuple[object, ...], settings: I
         why = REASONS.get(error.errno or 0, "cannot listen on port {port} of {host}: {error}")
         raise StartFailure(why.format(port=settings.port, host=settings.host, error=error.strerror)) from error
     return listener
+
+
+def _label(listener: socket.socket) -> str:
+    """Where it listens, for people."""
+    name = listener.getsockname()
+    if listener.family not in (socket.AF_INET, socket.AF_INET6):
+        return f"unix:{name if isinstance(name, str) else name.decode(errors='replace')}"
+    host, port = name[:2]
+    return f"http://[{host}]:{port}/" if listener.family == socket.AF_INET6 else f"http://{host}:{port}/"
 
 
 def _inherited(descriptor: int) -> socket.socket:

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from towpath.config import option_values, options
-from towpath.runtime import terminal
+from towpath.runtime import passed_socket, terminal
 from towpath.runtime.worker_environment import APP, FROM_SUPERVISORD, GENERATION, PAUSES, RUN_DIR
 from towpath.serve.serve_settings import ServeContext
-from towpath.system import working_directory
+from towpath.system import service_manager, working_directory
 
 if TYPE_CHECKING:  # imported while supervisord starts
     from towpath.rollout.reload import NewOptions
@@ -42,10 +42,17 @@ def read_again(context: ServeContext) -> NewOptions:
 def _environment(context: ServeContext, values: Mapping[str, Any]) -> dict[str, str]:
     """The inherited variables with every option that was given, in whichever way it was given.
 
-    Those of a supervisord that runs above this `serve` are left out: the processes would take its process name for their own.
+    Those of a supervisord or systemd that runs above this `serve` are left out: the processes would take what is said there for theirs.
     """
     settings = context.settings
-    ours = {APP, PAUSES, terminal.VARIABLE, *(name for row in options.ROWS for name in (row.env, *row.also_env))}
+    ours = {
+        APP,
+        PAUSES,
+        terminal.VARIABLE,
+        service_manager.VARIABLE,
+        *passed_socket.VARIABLES,
+        *(name for row in options.ROWS for name in (row.env, *row.also_env)),
+    }
     inherited = {
         name: value for name, value in os.environ.items() if name not in ours and not name.startswith(FROM_SUPERVISORD)
     }

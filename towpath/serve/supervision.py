@@ -36,7 +36,7 @@ from towpath.status.lease_reader import LeaseReader
 from towpath.supervisord import conf as supervisord_conf
 from towpath.supervisord.conf import INTERFACE, WORKER, Plan
 from towpath.supervisord.process import Process
-from towpath.system import processes, standard_streams
+from towpath.system import processes, service_manager, standard_streams
 
 if TYPE_CHECKING:  # watchfiles is imported under --reload only
     from towpath.rollout.code_reload import ReloadWatch
@@ -72,6 +72,7 @@ class Parent:
         self._context = context
         self._folder = context.folder
         self._supervisord = supervisord
+        self._manager = service_manager.of_this_process()
         self._output = output
         self._processes = ProcessTable(context.folder)
         self._lease_reader = LeaseReader(context.redis, context.prefix, context.settings.redis_settings)
@@ -198,6 +199,7 @@ class Parent:
         elif isinstance(what, Request):
             self._rollout.apply(what)
         else:
+            self._manager.report_reloading()
             self._rollout.reload()
             self._poll()
 
@@ -226,6 +228,7 @@ class Parent:
     def _end_supervisor(self) -> None:
         """Stop supervisord: it asks all processes to leave, and leaves after the last."""
         self._enter(ServePhase.STOPPING)
+        self._manager.report_stopping()
         with contextlib.suppress(OSError):  # the folder may have gone, or the disk be full
             self._folder.mark_stopping(self._context.plan.owns_socket)
         self._supervisord.terminate()
@@ -277,6 +280,7 @@ class Parent:
             self._health.restart_lost(seen, self._rollout.wanted)
             self._health.kill_frozen(seen, self._fleets)
             self._rollout.poll(seen)
+            self._report_reload()
             self._publish_counts()
 
     def _check_folder(self) -> None:
@@ -291,6 +295,13 @@ class Parent:
         elif time.monotonic() > self._refresh_at:
             self._folder.refresh()
             self._refresh_at = time.monotonic() + REFRESH_INTERVAL_S
+
+    def _report_reload(self) -> None:
+        """Tell the service manager whether a reload is under way."""
+        if self._rollout.is_reloading:
+            self._manager.report_reloading()
+        else:
+            self._manager.report_ready()
 
     def _publish_counts(self) -> None:
         """Publish the wanted counts for `status`, which sees only living processes. A failed write is tried again later."""
@@ -308,6 +319,7 @@ class Parent:
         elif outcome:
             self._enter(ServePhase.SERVING)
             log(f"ready after {self._start.passed_s:.1f} s")
+            self._manager.report_ready()
             for what in self._held:
                 self._triggers.put(what)
             self._held.clear()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from channel_layer.errors import LayerUnavailable
+from channel_layer.errors import LayerUnavailable, NothingSent
 from channel_layer.protocol.keys import Keys
 from channel_layer.redis.address_file import AddressSource, address_source
 from channel_layer.redis.blocking.client import BlockingClient, is_final
@@ -16,10 +16,7 @@ from towpath.status import redis_rights
 OLDEST = (6, 2)
 ANSWER_TIMEOUT_S = 2.0
 PAUSE_S, PAUSE_S_MAX = 0.05, 0.5
-FIRST_REPORT_S, REPORT_INTERVAL_S = (
-    6.0,
-    60.0,
-)  #: longer than the default wait, so that the failure is the only sentence then
+FIRST_REPORT_S, REPORT_INTERVAL_S = 3.0, 5.0
 
 
 def no_report(_sentence: str) -> None:
@@ -35,7 +32,7 @@ def source_of(url: str) -> AddressSource:
 
 
 def check(url: str, wait_s: float = 0.0, report: Callable[[str], None] = no_report) -> str:
-    """`Redis 7.0.15` or the like; waits at most `wait_s` for one that is just starting, and calls `report` each minute.
+    """`Redis 7.0.15` or the like; waits at most `wait_s` for one that is just starting, and calls `report` every few seconds.
 
     StartFailure when it is unreachable, a replica, refuses us, is one of a cluster, is older than 6.2, or evicts keys.
     """
@@ -73,6 +70,8 @@ def _facts(source: AddressSource) -> str:
     shown = source.current().shown
     with BlockingClient(source, ANSWER_TIMEOUT_S) as client:
         facts = facts_in(client.call("INFO"))
+    if facts.get("loading", "0") != "0":
+        raise NothingSent(f"Redis at {shown} still loads its data")
     if "cluster" in (facts.get("redis_mode"), facts.get("server_mode")):
         raise StartFailure(f"Redis at {shown} is part of a Redis Cluster; a single server or Sentinel is needed")
     kind, version = (

@@ -18,6 +18,7 @@ from typing import NoReturn
 
 from towpath.system.standard_streams import STANDARD_INPUT
 
+SOCKETS_FOR = "LISTEN_PID"  #: names the process for which listening sockets were passed: the command, then
 KILLED_BY = 128  #: the exit code of a command that a signal has ended, less the number of the signal, as in shells
 OF_THE_TERMINAL = frozenset({signal.SIGINT, signal.SIGQUIT, signal.SIGTSTP, signal.SIGWINCH})
 
@@ -30,6 +31,8 @@ def become_init() -> None:
     command = os.fork()
     if command == 0:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if os.environ.get(SOCKETS_FOR) == "1":
+            os.environ[SOCKETS_FOR] = str(os.getpid())
         return
     _supervise(command)
 

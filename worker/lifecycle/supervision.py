@@ -21,6 +21,12 @@ class Supervision(Protocol):
     def has_loaded(self) -> None:
         """Report that the application has been loaded."""
 
+    def report_ready(self) -> None:
+        """Report that this worker takes connections, or messages."""
+
+    def report_stopping(self) -> None:
+        """Report that this worker stops."""
+
     async def follow(self, pause: Callable[[bool], None]) -> None:
         """Call `pause` whenever the worker must take nothing (True) or may take connections again (False).
 
@@ -42,6 +48,12 @@ class Unsupervised:
 
     def has_loaded(self) -> None:
         """Do nothing: no supervisor waits for that."""
+
+    def report_ready(self) -> None:
+        """Do nothing, for the same reason."""
+
+    def report_stopping(self) -> None:
+        """Do nothing, for the same reason."""
 
     async def follow(self, pause: Callable[[bool], None]) -> None:
         """Return at once: no supervisor pauses it."""

@@ -94,5 +94,5 @@ class BlockingClient:
 
 
 def is_final(error: LayerUnavailable) -> bool:
-    """True if Redis refused the call of a BlockingClient, for a reason that does not pass by itself."""
-    return isinstance(error.__cause__, hiredis.ReplyError) and not is_passing(error)
+    """True if Redis or a Sentinel refused the call of a BlockingClient, for a reason that does not pass by itself."""
+    return not error.retry or (isinstance(error.__cause__, hiredis.ReplyError) and not is_passing(error))

@@ -8,6 +8,7 @@ from channel_layer.errors import LayerUnavailable, LayerUnusable, NothingSent
 from channel_layer.redis.rejection_reasons import (
     explained,
     is_cut_off,
+    is_passing,
     is_rejection,
     refusal,
     script_error,
@@ -76,6 +77,23 @@ def test_of_a_script_it_is_known_that_it_did_nothing_only_where_redis_refuses_it
 )
 def test_what_only_an_operator_can_change_is_not_worth_another_attempt(error: str, retry: bool) -> None:
     assert refusal(Exception(error)).retry is retry and refusal(Exception(error)).known
+
+
+@pytest.mark.parametrize(
+    ("error", "passes"),
+    [
+        ("LOADING Redis is loading the dataset in memory", True),
+        ("MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.", True),
+        ("BUSY Redis is busy running a script.", True),
+        ("it is a replica at present", True),
+        ("ERR max number of clients reached", True),
+        ("WRONGPASS invalid username-password pair or user is disabled.", False),
+        ("NOPERM this user has no permissions to run the 'info' command", False),
+    ],
+)
+def test_a_server_that_is_not_ready_yet_is_told_from_one_that_never_will_be(error: str, passes: bool) -> None:
+    """P9. A start waits for the first."""
+    assert is_passing(Exception(error)) is passes
 
 
 def test_a_password_that_comes_from_a_file_may_be_right_the_next_time() -> None:

@@ -198,8 +198,8 @@ def test_a_worker_that_can_start_no_more_is_tried_after_pauses(tmp_path: Path, p
 def test_nobody_is_started_while_redis_is_away_and_all_are_when_it_is_back(
     tmp_path: Path, project: Path, own_redis: RedisServer
 ) -> None:
-    """P9. Each start would fail, and the pauses between them would grow."""
-    options = ["--redis", own_redis.url, "--workers", "2"]
+    """P9. Each start would wait for Redis and fail, and the pauses between them would grow."""
+    options = ["--redis", own_redis.url, "--workers", "2", "--redis-wait", "1"]
     with towpath_serve("small", run_dir=tmp_path, app_dir=project, options=options) as server:
         own_redis.stop()
         both = "worker-0", "worker-1"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 
 import pytest
@@ -96,6 +97,24 @@ def test_a_password_is_asked_for_in_one_sentence_that_does_not_tell_it(own_redis
     with pytest.raises(StartFailure, match="refuses us") as failure:
         redis_check.check(own_redis.url, wait_s=30)
     assert "right" not in str(failure.value)
+
+
+def test_a_server_that_still_loads_its_data_is_waited_for() -> None:
+    """P9. It answers INFO as any other, and refuses everything else."""
+    server = RedisServer().start()
+    try:
+        with server.client() as client:
+            for number in range(20):
+                client.set(f"key-{number}", os.urandom(4096))
+            client.save()
+        server.stop()
+        server._arguments = ("--key-load-delay", "100000", "--loading-process-events-interval-bytes", "1024")
+        server.start()
+        with pytest.raises(StartFailure, match="still loads its data"):
+            redis_check.check(server.url)
+        assert redis_check.check(server.url, wait_s=30)
+    finally:
+        server.remove()
 
 
 def test_only_a_server_is_waited_for_that_is_just_starting() -> None:

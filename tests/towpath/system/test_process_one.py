@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -24,7 +25,7 @@ become_init()
 orphan = int(subprocess.run(["sh", "-c", "sleep 0.01 >&- & echo $!"], capture_output=True).stdout)
 while pathlib.Path(f"/proc/{orphan}").exists():
     pass
-print("no zombie", os.getppid(), flush=True)
+print("no zombie", os.getppid(), os.environ["LISTEN_PID"] == str(os.getpid()), flush=True)
 signal.pause()
 """
 
@@ -34,7 +35,10 @@ def container() -> Iterator[subprocess.Popen[str]]:
     if subprocess.run([*UNSHARE, "true"], capture_output=True, check=False).returncode:
         pytest.skip("no pid namespace of its own can be made here")
     command = [*UNSHARE, sys.executable, "-c", COMMAND]
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, cwd=ROOT) as unshare:
+    variables = {**os.environ, "LISTEN_PID": "1"}
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=variables
+    ) as unshare:
         try:
             yield unshare
         finally:
@@ -50,9 +54,11 @@ def process_one(unshare: subprocess.Popen[str]) -> int:
 def test_process_one_waits_for_orphans_hands_signals_on_and_leaves_as_its_command(
     number: signal.Signals, code: int
 ) -> None:
-    """A container's processes leave no zombies; and what has no handler yet is ended by SIGTERM, as anywhere else."""
+    """A container's processes leave no zombies; and what has no handler yet is ended by SIGTERM, as anywhere else. A socket that was
+    passed to process 1 is for its command.
+    """
     with container() as unshare:
         assert unshare.stdout is not None
-        assert unshare.stdout.readline() == "no zombie 1\n"
+        assert unshare.stdout.readline() == "no zombie 1 True\n"
         subprocess.run(["kill", f"-{number}", str(process_one(unshare))], check=True)
         assert unshare.wait(20) == code

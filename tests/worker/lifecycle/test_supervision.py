@@ -12,6 +12,8 @@ async def test_a_worker_that_runs_alone_gets_no_successor_and_waits_for_nothing(
     assert not alone.ask_for_successor("it has grown too large")
     assert not alone.may_repeat_stop_signal
     alone.has_loaded()
+    alone.report_ready()
+    alone.report_stopping()
     await alone.dismissal()
     await alone.follow(paused.append)
     assert paused == []
